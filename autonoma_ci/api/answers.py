@@ -1,0 +1,113 @@
+"""What an answer to a start means: whether the run started, and what to tell the user if it did not."""
+
+from __future__ import annotations
+
+import json
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest
+from autonoma_ci.text import link, one_line
+from autonoma_ci.values import ID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.api.transport import Answer
+    from autonoma_ci.secret import Redactor
+
+MAY_HAVE_STARTED = (
+    "The run may have started: look for it in Autonoma before starting it again. It was not sent a second time."
+)
+UNREACHABLE = "The run was not started. Check api-url, the network, and the proxy if there is one."
+_HINTS = {
+    401: "Check client-id and client-secret: both must be set, from the same account, and not revoked.",
+    403: "The credentials are known but may not do this: check that they belong to the account that owns the id.",
+    404: "Check the id: it must belong to the account of these credentials, and to a {kind} that still exists.",
+    422: "The API refused the request's content: check the application version and the variables' names.",
+    429: "The API limits how fast runs may be started: try again later, or set a lower concurrency.",
+    503: "The API says that it is not serving at the moment: try again later.",
+}
+_REFUSED = "The API refused the request; the run was not started."
+# Where each kind's answer may name its run; the last spelling of a folder's is an older one.
+_RUN_ID = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("folder_run_id", "folderRunID")}
+
+
+def read(answer: Answer, request: RunRequest, redact: Redactor) -> Attempt:
+    """Return what the answer means for the run."""
+    fields = _fields(answer)
+    said = " ".join(text for name in ("error", "message") if (text := _text(fields, name)))
+    message = one_line(redact(said), 500)
+    status = answer.status
+    if 200 <= status < 300:
+        return _started(answer, request, fields, message, redact)
+    if 300 <= status < 400:
+        return _redirected(answer, redact)
+    told = f"HTTP {status}" + (f": {message}" if message else "")
+    hint = _HINTS.get(status, _REFUSED).format(kind=request.kind)
+    wait = retry_after(answer.headers)
+    if status == 429 or (status == 503 and wait is not None):
+        return Attempt(Delivery.BUSY, Reason.API, message=told, hint=hint, status=status, retry_after=wait)
+    if status in {401, 403}:
+        return Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, message=told, hint=hint, status=status)
+    if 400 <= status < 500:
+        reason = Reason.NOT_FOUND if status == 404 else Reason.API
+        return Attempt(Delivery.REFUSED, reason, message=told, hint=hint, status=status)
+    return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
+
+
+def _fields(answer: Answer) -> Mapping[str, object]:
+    if not answer.complete:
+        return {}
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _started(
+    answer: Answer, request: RunRequest, fields: Mapping[str, object], message: str, redact: Redactor
+) -> Attempt:
+    url = _text(fields, "url")
+    shown = link(url) if not redact.holds(url.partition("://")[2].partition("/")[2]) else ""
+    run_id = next((text for name in _RUN_ID[request.kind] if (text := _text(fields, name))), "")
+    if not run_id and shown:
+        run_id = shown.rstrip("/").rpartition("/")[2]
+    run_id = run_id if ID.fullmatch(run_id) and not redact.holds(run_id) else ""
+    if run_id or shown:
+        return Attempt(Delivery.STARTED, Reason.OK, run_id, shown, message, status=answer.status)
+    what = "cut short or too long" if not answer.complete else "not in the form that is known"
+    told = f"HTTP {answer.status}, but the answer is {what} and names no run"
+    return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=answer.status)
+
+
+def _redirected(answer: Answer, redact: Redactor) -> Attempt:
+    # The target may hold anything; its query may hold what was sent. The part before it says where to.
+    target = one_line(redact(answer.headers.get("Location", "").partition("?")[0]), 200)
+    message = f"HTTP {answer.status}: the API redirects" + (f" to {target}" if target else "")
+    hint = (
+        "Redirects are not followed, since they would take the credentials along. If you trust it, set api-url to it."
+    )
+    return Attempt(Delivery.REFUSED, Reason.API, message=message, hint=hint, status=answer.status)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds to wait that Retry-After names (RFC 9110 §10.2.3); None if it names none.
+
+    A date is counted from the answer's own Date, so that a wrong clock on this machine does no harm.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit() and len(value) <= 9:
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+        now = parsedate_to_datetime(headers.get("Date", ""))
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None

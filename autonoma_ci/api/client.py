@@ -1,0 +1,56 @@
+"""The API's endpoints: what is sent to start a run. The contract is the vendor's published OpenAPI description."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.api import answers
+from autonoma_ci.api.transport import LostError, NotSentError, Transport
+from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest
+from autonoma_ci.secret import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.secret import Secret
+
+
+class Client:
+    """Starts runs; `source` is who asks, `secrets` are removed from whatever comes back."""
+
+    def __init__(self, transport: Transport, source: str, secrets: Sequence[Secret]) -> None:
+        self._transport = transport
+        self._source = source
+        self._secrets = tuple(secrets)
+
+    def start(self, request: RunRequest) -> Attempt:
+        """Ask once for a run to start, and say what came of it; never raises for what a server or network does."""
+        redact = Redactor([*self._secrets, *request.variables.values()])
+        try:
+            answer = self._transport.post(f"/{request.kind}/{request.id}/run", self.body(request))
+        except NotSentError as error:
+            delivery = Delivery.NOT_SENT if error.passing else Delivery.UNSENDABLE
+            return Attempt(delivery, Reason.API, message=redact(str(error)), hint=answers.UNREACHABLE)
+        except LostError as error:
+            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=redact(str(error)), hint=answers.MAY_HAVE_STARTED)
+        return answers.read(answer, request, redact)
+
+    def body(self, request: RunRequest) -> dict[str, object]:
+        """Return the body that asks for this run; values of `runtime_metadata` are text, as the contract wants."""
+        if request.kind is Kind.TEST:
+            body: dict[str, object] = {"id": request.id, "source": self._source}
+            if request.application_version_id:
+                body["application_version_id"] = request.application_version_id
+            if request.variables:
+                body["runtime_metadata"] = dict(request.variables)
+            return body
+        body = {"recursive": True, "source": self._source} if request.kind is Kind.FOLDER else {}
+        if request.application_versions:
+            grouped: dict[str, list[str]] = {}
+            for version in request.application_versions:
+                grouped.setdefault(version.application_id, []).append(version.version_id)
+            body["application_versions"] = [
+                {"application_id": application, "application_version_ids": versions}
+                for application, versions in grouped.items()
+            ]
+        return body

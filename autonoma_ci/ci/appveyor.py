@@ -1,0 +1,38 @@
+"""AppVeyor. Source: AppVeyor's documentation, "Environment variables"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.system import System
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a job; of a pull request, `APPVEYOR_REPO_BRANCH` is the target."""
+    get = reader(environ)
+    number = change(get("APPVEYOR_PULL_REQUEST_NUMBER"))
+    sha = "APPVEYOR_PULL_REQUEST_HEAD_COMMIT" if number else "APPVEYOR_REPO_COMMIT"
+    head = "APPVEYOR_PULL_REQUEST_HEAD_REPO_BRANCH" if number else "APPVEYOR_REPO_BRANCH"
+    return Context(
+        ci="appveyor",
+        sha=commit(get(sha)),
+        branch=branch(get(head)),
+        change=number,
+        repository=repository(get("APPVEYOR_REPO_NAME")),
+        build_url=web_url(_build_page(get)),
+    )
+
+
+def _build_page(get: Callable[[str], str]) -> str:
+    account, project = get("APPVEYOR_ACCOUNT_NAME"), get("APPVEYOR_PROJECT_SLUG")
+    server, build = get("APPVEYOR_URL").rstrip("/"), get("APPVEYOR_BUILD_ID")
+    complete = account and project and server and build
+    return f"{server}/project/{account}/{project}/builds/{build}" if complete else ""
+
+
+SYSTEM = System(context=context, tokens=("APPVEYOR_*TOKEN*", "APPVEYOR_*PASSWORD*"))

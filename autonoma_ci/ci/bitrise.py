@@ -1,0 +1,34 @@
+"""Bitrise. Source: Bitrise's documentation, "Available environment variables"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.system import System
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a step; of a pull request, the cloned commit may be a merge and is not used."""
+    get = reader(environ)
+    number = change(get("BITRISE_PULL_REQUEST"))
+    owner, name = get("BITRISEIO_GIT_REPOSITORY_OWNER"), get("BITRISEIO_GIT_REPOSITORY_SLUG")
+    return Context(
+        ci="bitrise",
+        # A build that was started by hand knows its commit only once it is cloned.
+        sha=commit("" if number else get("GIT_CLONE_COMMIT_HASH"), get("BITRISE_GIT_COMMIT")),
+        branch=branch(get("BITRISE_GIT_BRANCH"), get("BITRISE_GIT_TAG")),
+        change=number,
+        repository=repository(f"{owner}/{name}", get("GIT_REPOSITORY_URL")),
+        build_url=web_url(get("BITRISE_BUILD_URL"), get("BITRISEIO_PIPELINE_BUILD_URL")),
+    )
+
+
+SYSTEM = System(
+    context=context,
+    tokens=("BITRISE_*TOKEN*", "BITRISEIO_*TOKEN*", "GIT_HTTP_PASSWORD", "SSH_RSA_PRIVATE_KEY"),
+)

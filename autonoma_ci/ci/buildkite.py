@@ -1,0 +1,31 @@
+"""Buildkite. Source: Buildkite's documentation, "Environment variables"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.system import System
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a job; a build that was started by hand may have `HEAD` for a commit."""
+    get = reader(environ)
+    return Context(
+        ci="buildkite",
+        sha=commit(get("BUILDKITE_COMMIT")),
+        branch=branch(get("BUILDKITE_BRANCH"), get("BUILDKITE_TAG")),
+        change=change(get("BUILDKITE_PULL_REQUEST")),
+        repository=repository(get("BUILDKITE_REPO")),
+        build_url=web_url(get("BUILDKITE_BUILD_URL")),
+    )
+
+
+SYSTEM = System(
+    context=context,
+    tokens=("BUILDKITE_*TOKEN*", "BUILDKITE_*PASSWORD*", "BUILDKITE_S3_*KEY*"),
+)

@@ -1,0 +1,33 @@
+"""Drone. Source: Drone's documentation, "Reference"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.system import System
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a step; of a pull request, `DRONE_BRANCH` is the target."""
+    get = reader(environ)
+    number = change(get("DRONE_PULL_REQUEST"))
+    heads = ("DRONE_SOURCE_BRANCH",) if number else ("DRONE_BRANCH", "DRONE_TAG")
+    return Context(
+        ci="drone",
+        sha=commit(get("DRONE_COMMIT_SHA"), get("DRONE_COMMIT")),
+        branch=branch(*map(get, heads)),
+        change=number,
+        repository=repository(get("DRONE_REPO")),
+        build_url=web_url(get("DRONE_BUILD_LINK")),
+    )
+
+
+SYSTEM = System(
+    context=context,
+    tokens=("DRONE_NETRC_*", "CI_NETRC_*", "DRONE_RPC_SECRET", "DRONE_TOKEN"),
+)

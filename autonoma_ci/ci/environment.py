@@ -1,0 +1,113 @@
+"""Reading facts out of an environment that CI systems, runners, users and pull requests have all written to."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# Longer than any name or link that a CI system makes. What is longer is dropped: half a URL is a wrong URL.
+LONGEST = 2000
+_YES = frozenset({"true", "1", "yes", "on"})
+_SHA = re.compile(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_REF = re.compile(r"refs/(?:heads|tags)/")
+# What checkouts of a pull request and detached heads leave where a branch is expected.
+_NOT_A_BRANCH = re.compile(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")
+_REPOSITORY = re.compile(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
+_CLONE_URL = re.compile(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@[^:/]+:/?)")
+
+
+def clean(value: object) -> str:
+    """Return a text without the white space around it, or an empty one if it can't be a name or a link.
+
+    That is: anything but text, longer than 2,000 characters, or with a control or formatting
+    character, a lone surrogate or a line break inside.
+    """
+    if not isinstance(value, str) or len(value) > 2 * LONGEST:
+        return ""
+    text = value.strip()
+    return text if len(text) <= LONGEST and text.isprintable() else ""
+
+
+def reader(environ: Mapping[str, str]) -> Callable[[str], str]:
+    """Return a function that reads one variable of `environ`, cleaned; an unset one is an empty text."""
+    return lambda name: clean(environ.get(name, ""))
+
+
+def truthy(environ: Mapping[str, str], name: str) -> bool:
+    """Say whether a flag variable is set to yes; an empty text, `0` and `false` are no."""
+    return clean(environ.get(name, "")).lower() in _YES
+
+
+def first(environ: Mapping[str, str], *names: str) -> str:
+    """Return the first of these variables that is not empty, cleaned, or an empty text."""
+    return next((value for name in names if (value := clean(environ.get(name, "")))), "")
+
+
+def commit(*candidates: str) -> str:
+    """Return the first candidate that is a full commit hash; short, zero and symbolic ones are passed over."""
+    return next((c.lower() for c in candidates if _SHA.fullmatch(c.lower())), "")
+
+
+def branch(*candidates: str) -> str:
+    """Return the first candidate that names a branch or a tag, without `refs/heads/` or `refs/tags/`."""
+    names = (_REF.sub("", clean(c), count=1) if c.startswith("refs/") else clean(c) for c in candidates)
+    return next((name for name in names if name and not _NOT_A_BRANCH.fullmatch(name)), "")
+
+
+def change(*candidates: str) -> str:
+    """Return the first candidate that is the number of a pull or merge request: digits, and not `false` or 0."""
+    return next((c for c in candidates if _NUMBER.fullmatch(c)), "")
+
+
+def repository(*candidates: str) -> str:
+    """Return `owner/name` of the first candidate that is one, or a clone URL (https, ssh or scp form) of one."""
+    paths = (_CLONE_URL.sub("", clean(c), count=1).rstrip("/").removesuffix(".git") for c in candidates)
+    return next((path for path in paths if _REPOSITORY.fullmatch(path) and "/.." not in f"/{path}"), "")
+
+
+def web_url(*candidates: str) -> str:
+    """Return the first http or https URL, without the credentials in it, or an empty text."""
+    return next((url for c in candidates if (url := _web_url(clean(c)))), "")
+
+
+def _web_url(text: str) -> str:
+    # A browser reads a backslash as a slash, so that another host would show behind it.
+    if "\\" in text or " " in text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host):
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    netloc = f"{host}:{port}" if port else host
+    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
+
+
+def read_regular(path: str, limit: int) -> bytes:
+    """Return what a regular file of at most `limit` bytes holds; b"" for anything else, without ever blocking."""
+    try:
+        # Without O_NONBLOCK, opening a named pipe would wait for somebody to write into it.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError):
+        return b""
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return b""
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+    return data if len(data) <= limit else b""

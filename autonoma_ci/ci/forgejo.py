@@ -1,0 +1,28 @@
+"""Forgejo Actions: GitHub's variables, with a run page that is addressed by the run's number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.github import TOKENS, github_context, run_page
+from autonoma_ci.ci.github_commands import COMMANDS
+from autonoma_ci.ci.github_files import github_files
+from autonoma_ci.ci.system import System
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.model import Context
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a job of Forgejo Actions."""
+    return github_context(environ, "forgejo-actions", run_page(environ, "GITHUB_RUN_NUMBER"))
+
+
+SYSTEM = System(
+    context=context,
+    tokens=(*TOKENS, "FORGEJO_TOKEN", "GITEA_TOKEN", "FORGEJO_RUNNER_REGISTRATION_TOKEN"),
+    dialect=COMMANDS,
+    publisher=github_files,
+)

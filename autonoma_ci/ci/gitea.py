@@ -1,0 +1,32 @@
+"""Gitea Actions: GitHub's variables with a run page of its own.
+
+Gitea's run page is addressed by the run's id since 1.26 (its pull request 36842). Before that it was
+the run's number; there the id leads to no page, whereas on a newer server the number may lead to another run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.github import TOKENS, github_context, run_page
+from autonoma_ci.ci.github_commands import COMMANDS
+from autonoma_ci.ci.github_files import github_files
+from autonoma_ci.ci.system import System
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.model import Context
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a job of Gitea Actions."""
+    return github_context(environ, "gitea-actions", run_page(environ, "GITHUB_RUN_ID"))
+
+
+SYSTEM = System(
+    context=context,
+    tokens=(*TOKENS, "GITEA_TOKEN", "GITEA_RUNNER_REGISTRATION_TOKEN"),
+    dialect=COMMANDS,
+    publisher=github_files,
+)

@@ -1,0 +1,40 @@
+"""GitHub's workflow commands, as the runner parses them; Gitea's and Forgejo's runners do too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.text import command_data, command_property
+
+if TYPE_CHECKING:
+    from autonoma_ci.errors import Problem
+
+# A mask this short would turn ordinary words of every later log line into asterisks.
+MASK_LIMIT = 6
+
+
+class Commands:
+    """Lines that begin with `::name`; their data is escaped so that they hold one command and no more."""
+
+    def mask(self, value: str) -> tuple[str, ...]:
+        """Return the command that hides a value in the log, the summary and the annotations."""
+        escaped = value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        return (f"::add-mask::{escaped}",) if len(value) >= MASK_LIMIT else ()
+
+    def group(self, title: str) -> tuple[str, ...]:
+        """Return the command that opens a group."""
+        return (f"::group::{command_data(title, 200)}",)
+
+    def end_group(self) -> tuple[str, ...]:
+        """Return the command that closes it."""
+        return ("::endgroup::",)
+
+    def issue(self, level: str, problem: Problem, title: str = "") -> str:
+        """Return an annotation, at the problem's place in the file if it has one; 4096 characters are kept."""
+        places = {"file": problem.file, "line": problem.line, "col": problem.column, "title": title}
+        properties = ",".join(f"{name}={command_property(str(value))}" for name, value in places.items() if value)
+        text = str(problem) if problem.file and not problem.line else problem.text
+        return f"::{level}{' ' if properties else ''}{properties}::{command_data(text)}"
+
+
+COMMANDS = Commands()

@@ -1,0 +1,55 @@
+"""GitLab CI/CD. Source: GitLab's documentation, "Predefined CI/CD variables"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.system import System
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a job: of a merged results pipeline the source branch's tip, not the merge."""
+    get = reader(environ)
+    return Context(
+        ci="gitlab-ci",
+        sha=commit(
+            get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"),
+            get("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA"),
+            get("CI_COMMIT_SHA"),
+        ),
+        branch=branch(
+            get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"),
+            get("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME"),
+            get("CI_COMMIT_REF_NAME"),
+        ),
+        change=change(get("CI_MERGE_REQUEST_IID"), get("CI_EXTERNAL_PULL_REQUEST_IID")),
+        repository=repository(get("CI_PROJECT_PATH")),
+        build_url=web_url(get("CI_PIPELINE_URL"), get("CI_JOB_URL")),
+        deployment_url=web_url(get("CI_ENVIRONMENT_URL")),
+    )
+
+
+SYSTEM = System(
+    context=context,
+    tokens=(
+        "CI_JOB_TOKEN",
+        "CI_JOB_JWT*",
+        "CI_BUILD_TOKEN",
+        "CI_REGISTRY_PASSWORD",
+        "CI_DEPLOY_PASSWORD",
+        "CI_DEPENDENCY_PROXY_PASSWORD",
+        "CI_RUNNER_SHORT_TOKEN",
+        "CI_FEATURE_FLAGS_UNLEASH_TOKEN",
+        # These two are URLs with the job's token in them.
+        "CI_REPOSITORY_URL",
+        "CI_BUILD_REPO",
+        "GITLAB_TOKEN",
+        "GITLAB_PRIVATE_TOKEN",
+        "*_ID_TOKEN",
+    ),
+)

@@ -1,0 +1,50 @@
+"""Jenkins, with the variables of its Git, multibranch, pull request builder and GitLab plugins."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.system import System
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REMOTE = re.compile(r"(?:refs/)?(?:remotes/)?origin/")
+# The multibranch plugin's name for the job of a change request, and the Git plugin's for no branch at all.
+_NO_BRANCH = re.compile(r"(?:PR|MR)-[0-9]+(?:-(?:head|merge))?|detached")
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a build.
+
+    Of a multibranch pull request that is merged before it is built, `GIT_COMMIT` is the merge commit:
+    Jenkins has no variable for the head, so that is the best that is known.
+    """
+    get = reader(environ)
+    heads = (
+        "CHANGE_BRANCH",
+        "ghprbSourceBranch",
+        "gitlabSourceBranch",
+        "GIT_LOCAL_BRANCH",
+        "GIT_BRANCH",
+        "BRANCH_NAME",
+    )
+    names = (_REMOTE.sub("", get(name), count=1) if name == "GIT_BRANCH" else get(name) for name in heads)
+    return Context(
+        ci="jenkins",
+        sha=commit(get("ghprbActualCommit"), get("gitlabMergeRequestLastCommit"), get("GIT_COMMIT")),
+        branch=branch(*(name for name in names if not _NO_BRANCH.fullmatch(name)), get("TAG_NAME")),
+        change=change(get("CHANGE_ID"), get("ghprbPullId"), get("gitlabMergeRequestIid")),
+        repository=repository(get("GIT_URL"), get("GIT_URL_1")),
+        build_url=web_url(get("RUN_DISPLAY_URL"), get("BUILD_URL")),
+    )
+
+
+SYSTEM = System(
+    context=context,
+    # The cookies let a process speak for the build, or hide from its clean-up.
+    tokens=("JENKINS_*TOKEN*", "JENKINS_*SECRET*", "JENKINS_*COOKIE", "HUDSON_*COOKIE", "GIT_PASSWORD"),
+)

@@ -1,0 +1,34 @@
+"""Semaphore. Source: Semaphore's documentation, "Environment variables"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.system import System
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a job; of a pull request, `SEMAPHORE_GIT_BRANCH` is the target and `_SHA` a merge."""
+    get = reader(environ)
+    number = change(get("SEMAPHORE_GIT_PR_NUMBER"))
+    heads = ("SEMAPHORE_GIT_PR_BRANCH",) if number else ("SEMAPHORE_GIT_BRANCH", "SEMAPHORE_GIT_TAG_NAME")
+    server, workflow = get("SEMAPHORE_ORGANIZATION_URL").rstrip("/"), get("SEMAPHORE_WORKFLOW_ID")
+    return Context(
+        ci="semaphore",
+        sha=commit(get("SEMAPHORE_GIT_PR_SHA" if number else "SEMAPHORE_GIT_SHA")),
+        branch=branch(*map(get, heads), get("SEMAPHORE_GIT_WORKING_BRANCH")),
+        change=number,
+        repository=repository(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_URL")),
+        build_url=web_url(f"{server}/workflows/{workflow}" if server and workflow else ""),
+    )
+
+
+SYSTEM = System(
+    context=context,
+    tokens=("SEMAPHORE_OIDC_TOKEN", "SEMAPHORE_ARTIFACT_TOKEN", "SEMAPHORE_API_TOKEN", "SEMAPHORE_CACHE_USERNAME"),
+)

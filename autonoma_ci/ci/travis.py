@@ -1,0 +1,30 @@
+"""Travis CI. Source: Travis CI's documentation, "Default environment variables"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.system import System
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a job; of a pull request, `TRAVIS_BRANCH` is the target and `TRAVIS_COMMIT` a merge."""
+    get = reader(environ)
+    number = change(get("TRAVIS_PULL_REQUEST"))
+    return Context(
+        ci="travis-ci",
+        sha=commit(get("TRAVIS_PULL_REQUEST_SHA" if number else "TRAVIS_COMMIT")),
+        branch=branch(get("TRAVIS_PULL_REQUEST_BRANCH" if number else "TRAVIS_BRANCH")),
+        change=number,
+        repository=repository(get("TRAVIS_REPO_SLUG")),
+        build_url=web_url(get("TRAVIS_BUILD_WEB_URL")),
+    )
+
+
+# Encrypted files get their key and vector in variables that are named after a part of a hash.
+SYSTEM = System(context=context, tokens=("TRAVIS_*TOKEN*", "encrypted_*_key", "encrypted_*_iv"))

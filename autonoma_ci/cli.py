@@ -1,0 +1,104 @@
+"""The command: signals, one error boundary, and which command it is; no decisions."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+from autonoma_ci import __version__
+from autonoma_ci.commands.world import World
+from autonoma_ci.errors import EXIT_BUG, AutonomaError, Cancelled, Finished, InputError
+from autonoma_ci.text import log_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
+COMMANDS = {
+    "run": "start the runs (what happens without a command)",
+    "validate": "check a manifest",
+    "schema": "print the manifest's JSON Schema",
+    "sandbox": "serve a local stand-in for the API",
+    "demo": "show it all, without an account and without a network",
+}
+
+
+def run() -> NoReturn:
+    """Be the process: read the command line and the environment, and end with the exit code."""
+    # The job is short and nearly all of it is imports: collecting garbage meanwhile finds none.
+    gc.disable()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    code = main(sys.argv[1:], World(os.environ, sys.stdout, sys.stderr, takes_signals=True))
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    # Threads whose answer will never come must not keep the step alive.
+    os._exit(code)
+
+
+def main(argv: Sequence[str], world: World) -> int:
+    """Run one command and return its exit code; nothing is raised."""
+    try:
+        if world.takes_signals:
+            world.interrupts.install()
+        name = argv[0] if argv else ""
+        if name in COMMANDS:
+            argv = argv[1:]
+        elif not name or (name.startswith("-") and name not in {"-h", "--help", "--version"}):
+            name = "run"
+        else:
+            return _about(name, world)
+        code: int = import_module(f"autonoma_ci.commands.{name}").main(argv, world)
+    except Finished:
+        return 0
+    except Cancelled as error:
+        return _say(world, f"Cancelled by signal {error.signal} before anything was started.", 128 + error.signal)
+    except InputError as error:
+        return _say(world, "\n".join(f"Error: {problem}" for problem in error.problems), 2)
+    except AutonomaError as error:
+        return _say(world, f"Error: {error}", EXIT_BUG)
+    except Exception as error:  # noqa: BLE001 - the one boundary
+        return _bug(world, error)
+    return code
+
+
+def _about(name: str, world: World) -> int:
+    if name == "--version":
+        world.out.write(f"autonoma-ci {__version__}\n")
+        return 0
+    if name in {"-h", "--help"}:
+        lines = ["usage: autonoma-ci [COMMAND] [OPTIONS]", "", "commands:"]
+        lines += [f"  {command:<10} {text}" for command, text in COMMANDS.items()]
+        lines += ["", "autonoma-ci COMMAND --help tells the options of a command."]
+        world.out.write("\n".join(lines) + "\n")
+        return 0
+    return _say(world, f"Error: unknown command {name[:40]!r}; known are {', '.join(COMMANDS)}.", 2)
+
+
+def _say(world: World, text: str, code: int) -> int:
+    for line in text.splitlines():
+        world.err.write(log_line(line) + "\n")
+    return code
+
+
+def _bug(world: World, error: Exception) -> int:
+    """Report what can be pasted into an issue: where it happened, but no value that was involved."""
+    import platform
+    import traceback
+
+    lines = [
+        "Error: this is a bug in autonoma-ci, not in your tests. Please report it with these lines:",
+        f"  autonoma-ci {__version__}, Python {platform.python_version()}, {platform.system()}",
+        f"  {type(error).__module__}.{type(error).__qualname__}",
+    ]
+    for frame in traceback.extract_tb(error.__traceback__)[-12:]:
+        name = "/".join(frame.filename.replace("\\", "/").split("/")[-3:])
+        lines.append(f"  {name}:{frame.lineno} in {frame.name}")
+    return _say(world, "\n".join(lines), EXIT_BUG)

@@ -1,0 +1,77 @@
+"""The command line: which command, and the options as text. Made from the table of options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from autonoma_ci.errors import Finished, InputError
+from autonoma_ci.options import OPTIONS
+from autonoma_ci.settings import closest
+from autonoma_ci.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that prints to a given stream and raises our errors."""
+
+    def __init__(self, command: str, help_text: str, out: TextIO) -> None:
+        super().__init__(f"autonoma-ci {command}", description=help_text, allow_abbrev=False)
+        self._out = out
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the problem instead of ending the process."""
+        raise InputError([f"{message} (see {self.prog} --help)"])
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
+        """Return to the caller, who decides how the process ends."""
+        raise Finished
+
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002
+        """Print the help to our stream."""
+        self._out.write(self.format_help())
+
+    def read(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Return what is known, and a problem for each argument that is not.
+
+        What follows an unknown flag may be a secret, so only the flag's own name is repeated.
+        """
+        found, unknown = self.parse_known_args(argv)
+        flags = {flag for action in self._actions for flag in action.option_strings}
+        problems = []
+        for argument in unknown:
+            name = argument.partition("=")[0]
+            if name.startswith("-"):
+                near = closest(name, flags)
+                hint = f": did you mean {near}?" if near else f" (see {self.prog} --help)"
+                problems.append(f"unknown option {one_line(name, 40)}{hint}")
+        if unknown and not problems:
+            problems.append(f"an argument too many (see {self.prog} --help)")
+        return found, problems
+
+
+def parser_of_run(out: TextIO) -> Parser:
+    """Return the parser of the run command: a flag for each option."""
+    parser = Parser("run", "Start the runs, say where they are, and let the exit code tell the truth.", out)
+    for option in OPTIONS:
+        text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
+        if option.takes:
+            parser.add_argument(option.flag, metavar=option.takes, help=text)
+        else:
+            parser.add_argument(option.flag, metavar="true|false", nargs="?", const="true", help=text)
+    parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
+    parser.epilog = (
+        "Each option can also be given in the environment, as AUTONOMA_ and its name in capitals with underscores "
+        "(AUTONOMA_TEST_IDS), or as an input of the GitHub Action. The command line wins."
+    )
+    return parser
+
+
+def flags_of_run(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
+    """Return the options that flags give, the `--var` texts, and what is wrong with the command line."""
+    found, problems = parser_of_run(out).read(argv)
+    texts = vars(found)
+    variables: list[str] = texts.pop("var")
+    return {o.name: text for o in OPTIONS if (text := texts[o.field]) is not None}, variables, problems

@@ -1,0 +1,1 @@
+"""One module per command: wiring between the rooms, no decisions of its own."""

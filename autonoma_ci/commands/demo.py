@@ -1,0 +1,76 @@
+"""`autonoma-ci demo`: sandbox, sample manifest, run and summary, without an account and without a network."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.commandline import Parser
+from autonoma_ci.commands import run
+from autonoma_ci.errors import InputError
+from autonoma_ci.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.commands.world import World
+
+MANIFEST = """\
+# What to run. Ids are those of tests, folders and tags in Autonoma.
+version: 1
+defaults:
+  variables:
+    ENVIRONMENT: staging
+    BASE_URL: https://${PREVIEW:-main}.preview.example.com
+tests:
+  - id: cm8d9gt6v000c9fe5glmyi33u
+    name: Checkout pays by card
+    groups: [smoke, checkout]
+    matrix: { LOCALE: [en, fr] }        # one run for each
+  - id: g41k688vndxzt7kh4kq5m12s
+    name: Sign in
+    groups: [smoke]
+  - cm7dbowr80042waka7thyjhkq            # the short form
+folders:
+  - id: cm7t223mk00154mzy2jwk2pqy
+    name: Listings
+tags:
+  - id: cm9r0nog10012v301qtollv01
+    name: Nightly
+"""
+
+
+def main(argv: Sequence[str], world: World) -> int:
+    """Show a whole run and return its exit code."""
+    _, unknown = Parser("demo", "Run a sample manifest against a local stand-in for the API.", world.out).read(argv)
+    if unknown:
+        raise InputError(unknown)
+    console = Console(world.out, PLAIN)
+    with tempfile.TemporaryDirectory(prefix="autonoma-demo-") as folder, Sandbox() as sandbox:
+        Path(folder, "autonoma.yml").write_text(MANIFEST, encoding="utf-8")
+        # The demo's own environment: what it does stays out of the outputs and summary of a job around it.
+        environ = {
+            "AUTONOMA_CI": "none",
+            "AUTONOMA_API_URL": sandbox.url,
+            "AUTONOMA_CLIENT_ID": "demo-client",
+            "AUTONOMA_CLIENT_SECRET": "demo-secret",
+            "AUTONOMA_RESULTS_DIR": "results",
+            "AUTONOMA_SUMMARY_TITLE": "Demo",
+        }
+        console.line("The manifest, autonoma.yml:")
+        console.line()
+        for line in MANIFEST.splitlines():
+            console.line(f"  {line}" if line else "")
+        code = run.main((), replace(world, environ=environ, folder=folder))
+        console.line()
+        console.line("The job summary, as a CI system that renders Markdown shows it:")
+        console.line()
+        for line in Path(folder, "results", "summary.md").read_text(encoding="utf-8").splitlines():
+            console.line(line)
+    console.line()
+    console.line("That was the demo: nothing left this machine. Next: autonoma-ci --help")
+    return code

@@ -1,0 +1,44 @@
+"""`autonoma-ci sandbox`: serve a local stand-in for the API until a signal ends it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.commandline import Parser
+from autonoma_ci.errors import InputError
+from autonoma_ci.sandbox import SCRIPTED, Sandbox
+from autonoma_ci.values import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.commands.world import World
+
+
+def main(argv: Sequence[str], world: World) -> int:
+    """Serve on loopback, print what is received, and end by Cancelled."""
+    parser = Parser("sandbox", "Serve a local stand-in for the Autonoma API; any credentials do.", world.out)
+    parser.add_argument("--port", default="8787", metavar="N", help="Port on 127.0.0.1; 0 for any. Default: 8787.")
+    found, unknown = parser.read(argv)
+    if unknown:
+        raise InputError(unknown)
+    port = number(0, 65535, found.port)
+    console = Console(world.out, PLAIN)
+    sandbox = Sandbox(port=port, log=console.line)
+    try:
+        sandbox.start()
+    except OSError as error:
+        raise InputError([f"port {port} can't be used ({error.strerror}): give another with --port"]) from None
+    console.line(f"Sandbox at {sandbox.url}; it listens on this machine only. Try it from another terminal:")
+    console.line(
+        f"  AUTONOMA_API_URL={sandbox.url} AUTONOMA_CLIENT_ID=sandbox AUTONOMA_CLIENT_SECRET=sandbox "
+        "autonoma-ci run --test-ids my-first-test"
+    )
+    console.line("Ids that ask for something else than a run that passes:")
+    for test_id, what in SCRIPTED.items():
+        console.line(f"  {test_id:<20} {what}")
+    threading.Event().wait()  # a signal ends it
+    return 0

@@ -1,0 +1,50 @@
+"""`autonoma-ci validate [MANIFEST]`: check a manifest without sending anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci import plan
+from autonoma_ci.ci.console import Console
+from autonoma_ci.commandline import Parser
+from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest, find_place, load_manifest
+from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.report.words import plural
+from autonoma_ci.settings import Settings
+from autonoma_ci.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.commands.world import World
+    from autonoma_ci.manifest.schema import Manifest
+
+
+def main(argv: Sequence[str], world: World) -> int:
+    """Return 0 if the manifest is valid, 2 with every problem if it is not."""
+    parser = Parser(
+        "validate", "Check a manifest. Facts of the build that only a CI system knows may be missing.", world.out
+    )
+    parser.add_argument("manifest", nargs="?", default="", help=f"Default: {' or '.join(DEFAULT_MANIFESTS)}.")
+    found, unknown = parser.read(argv)
+    path = found.manifest or default_manifest(world.folder)
+    if unknown or not path:
+        raise InputError(unknown or [f"there is no {' or '.join(DEFAULT_MANIFESTS)} here: give the manifest's path"])
+    place = find_place(world.environ)
+    try:
+        manifest = load_manifest(path, world.folder, world.environ, place.context, checking=True)
+        requests = plan.make(Settings(), manifest).requests
+    except InputError as error:
+        errors = Console(world.err, place.system.dialect)
+        for problem in error.problems:
+            errors.issue("error", Problem(problem.text, problem.file or one_line(path), problem.line, problem.column))
+        return 2
+    kinds = (plural(len(entries), noun) for noun, entries in _kinds(manifest))
+    Console(world.out, place.system.dialect).line(
+        f"{path} is valid: {', '.join(kinds)}; {plural(len(requests), 'run')} in all."
+    )
+    return 0
+
+
+def _kinds(manifest: Manifest) -> list[tuple[str, Sequence[object]]]:
+    return [("test", manifest.tests), ("folder", manifest.folders), ("tag", manifest.tags)]

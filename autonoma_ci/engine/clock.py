@@ -1,0 +1,34 @@
+"""Time and chance, in one place: everything that waits or jitters takes a Clock, and tests give it another."""
+
+from __future__ import annotations
+
+import queue
+import random
+import time
+from datetime import UTC, datetime
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Clock:
+    """The real clock; times are in seconds."""
+
+    def monotonic(self) -> float:
+        """Return a time that never goes back."""
+        return time.monotonic()
+
+    def now(self) -> str:
+        """Return the time of day in UTC, as ISO 8601 has it."""
+        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def jitter(self, seconds: float) -> float:
+        """Return between half of it and all of it: what failed together does not come back together."""
+        return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - chance, not secrecy
+
+    def receive(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
+        """Return the next event, or None when so much time has passed without one."""
+        try:
+            return events.get(timeout=max(0.0, seconds))
+        except queue.Empty:
+            return None

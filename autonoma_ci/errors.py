@@ -1,0 +1,65 @@
+"""Every error that a user can cause, and the exit code that goes with it.
+
+    AutonomaError
+    ├── InputError        2    a bad option, manifest or plan; nothing was sent
+    ├── Finished          0    help was asked for and given
+    └── Cancelled         130 or 143    SIGINT or SIGTERM
+
+A message says what happened, the likely cause and what to do, in that order. Failures of single runs
+are not errors but outcomes (`model.Outcome`): the other runs go on, and the verdict counts them all.
+An exception that is not in this tree is a bug and ends with exit code 70.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXIT_INPUT = 2
+EXIT_BUG = 70
+
+
+class AutonomaError(Exception):
+    """What a user can cause and mend; its text is the message."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the input.
+
+    `line` and `column` count from 1; 0 means that there is no place to point at. `file` is empty for
+    problems of options. The text must already be free of secrets and of values of variables.
+    """
+
+    text: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.file:
+            return self.text
+        return f"{self.file}:{self.line}:{self.column}: {self.text}" if self.line else f"{self.file}: {self.text}"
+
+
+class InputError(AutonomaError):
+    """All problems of the input at once: exit code 2, and nothing was sent."""
+
+    def __init__(self, problems: Iterable[Problem | str]) -> None:
+        self.problems = tuple(Problem(p) if isinstance(p, str) else p for p in problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Finished(AutonomaError):  # noqa: N818 - asking for help is no error
+    """The command line asked for help, and has it: exit code 0."""
+
+
+class Cancelled(AutonomaError):  # noqa: N818 - the field's word for it
+    """A signal ended the job: `signal` is its number, the exit code is 128 more."""
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+        super().__init__(f"cancelled by signal {signal}")

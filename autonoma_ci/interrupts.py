@@ -1,0 +1,45 @@
+"""Signals: the first one asks the job to wind up, a later one ends it at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from autonoma_ci.engine.fire import Interrupt
+from autonoma_ci.errors import Cancelled
+
+if TYPE_CHECKING:
+    from autonoma_ci.engine.fire import Events
+
+# `timeout`, npm and terminals deliver one wish to stop twice, moments apart.
+_SAME = 1.0
+
+
+class Interrupts:
+    """Handles SIGINT and SIGTERM.
+
+    While nothing has been sent, a signal raises Cancelled. From the moment that `events` is set it is an
+    event instead, so that the outputs are never cut off half-way and every run is accounted for.
+    """
+
+    def __init__(self) -> None:
+        self.events: Events | None = None
+        self._first: float | None = None
+
+    def install(self) -> None:
+        """Take over both signals; as process 1 of a container they would otherwise be ignored."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle)
+
+    def handle(self, number: int, _frame: Any) -> None:
+        """Do what the signal asks for."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+            if self.events is None:
+                raise Cancelled(number)
+            self.events.put(Interrupt(number))
+        elif now - self._first > _SAME:
+            os._exit(128 + number)

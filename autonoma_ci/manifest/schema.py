@@ -1,0 +1,100 @@
+"""What a manifest may hold: one definition, from which the JSON Schema is made too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+
+from autonoma_ci.manifest.tree import Tree  # noqa: TC001 - pydantic reads the annotation
+
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+COMBINATIONS_LIMIT = 1000
+# The reader keeps scalars as text; an editor that checks the file sees numbers and booleans.
+_TEXT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+_ID: dict[str, Any] = {
+    "type": ["string", "integer"],
+    "pattern": r"^([A-Za-z0-9_-]{1,128}|.*\$\{.*)$",
+    "description": "Letters, digits, - and _; ${...} is replaced first.",
+}
+Text = Annotated[str, WithJsonSchema(_TEXT)]
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJsonSchema(_ID)]
+Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_TEXT)]
+Variables = Annotated[dict[str, Text], Field(repr=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class _Entry(_Model):
+    """What all entries have; an entry may also be written as its id alone."""
+
+    id: Id
+    name: Text = Field("", description="What reports call it; the id if unset.")
+    groups: list[Group] = Field(default_factory=list, description="Names that the option `groups` selects by.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Tree) -> Tree:
+        return {"id": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
+        full = handler.resolve_ref_schema(handler(core))
+        return {"title": full.get("title", ""), "anyOf": [_ID, full]}
+
+
+class Test(_Entry):
+    """One test, or one per combination of its matrix."""
+
+    application_version_id: Id = Field("", description="The application version to test.")
+    variables: Variables = Field(default_factory=dict, description="Values for saved variables, in this run alone.")
+    matrix: dict[str, Annotated[list[Text], Field(min_length=1)]] = Field(
+        default_factory=dict, repr=False, description="One run per combination of these variables' values."
+    )
+
+
+class Folder(_Entry):
+    """A folder: all tests in it and below it."""
+
+
+class Tag(_Entry):
+    """A tag: all tests that have it."""
+
+
+class Defaults(_Model):
+    """What every test has unless it says otherwise."""
+
+    application_version_id: Id = Field("", description="The application version to test.")
+    variables: Variables = Field(default_factory=dict, description="Values for saved variables, in every run.")
+
+
+class ApplicationVersion(_Model):
+    """A version of an application, for runs of folders and tags."""
+
+    application_id: Id
+    version_id: Id
+
+
+class Manifest(_Model):
+    """What autonoma-ci runs."""
+
+    version: Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})] = "1"
+    defaults: Defaults = Field(default_factory=Defaults)
+    tests: list[Test] = Field(default_factory=list)
+    folders: list[Folder] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list)
+    application_versions: list[ApplicationVersion] = Field(
+        default_factory=list, description="What folders and tags are run against."
+    )
+
+    @property
+    def entries(self) -> list[Test | Folder | Tag]:
+        """All entries, in the order in which they are started."""
+        return [*self.tests, *self.folders, *self.tags]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the manifest's JSON Schema, for editors and other checkers."""
+    return {"$schema": SCHEMA_DIALECT, **Manifest.model_json_schema()}

@@ -1,0 +1,231 @@
+"""The subset of YAML that a manifest is written in: mappings, lists, and text exactly as written.
+
+A YAML loader turns `1.10` into 1.1 and `no` into False, lets the last of two equal keys win, and can be
+made to build gigabytes from a few lines. This reader walks the parser's events instead: every scalar
+stays text, what is not part of the subset is a problem with its place, and everything is bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import yaml
+
+from autonoma_ci.errors import Problem
+from autonoma_ci.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZE_LIMIT = 4 * 1024 * 1024
+DEPTH_LIMIT = 20
+NODE_LIMIT = 100_000
+
+Tree: TypeAlias = "str | list[Tree] | dict[str, Tree] | None"
+Path: TypeAlias = tuple[str | int, ...]
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass
+class Document:
+    """What a file says: its tree, the place of each part (line and column from 1), and what is wrong."""
+
+    file: str
+    tree: Tree = None
+    places: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def place(self, path: Path) -> tuple[int, int]:
+        """Return line and column of a part, or of the nearest part around it."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, (0, 0))
+
+    def problem(self, path: Path, text: str) -> None:
+        """Keep a problem of the part at this path."""
+        self.problems.append(Problem(text, self.file, *self.place(path)))
+
+
+class _TooMuchError(Exception):
+    """A limit was passed: what follows is not read."""
+
+
+@dataclass
+class _Anchored:
+    value: Tree
+    nodes: int
+    height: int
+
+
+def parse(text: str, file: str) -> Document:
+    """Return the document in `text`; problems are in it, and a tree of None goes with at least one of them."""
+    document = Document(file)
+    try:
+        events = yaml.parse(text, Loader=_LOADER)
+        _Builder(document, events).build()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        what = one_line(error.problem or error.context or "it can't be read", 200)
+        document.problems.append(Problem(f"not valid YAML: {what}", file, *place))
+        document.tree = None
+    except (yaml.YAMLError, ValueError):
+        document.problems.append(Problem("not valid YAML: it holds a character that YAML does not allow", file))
+        document.tree = None
+    except _TooMuchError:
+        document.tree = None
+    return document
+
+
+def _place(event: yaml.Event) -> tuple[int, int]:
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (0, 0)
+
+
+class _Builder:
+    """Builds the tree from the events; recursion is bounded by DEPTH_LIMIT."""
+
+    def __init__(self, document: Document, events: Iterator[yaml.Event]) -> None:
+        self.document = document
+        self.events = events
+        self.anchors: dict[str, _Anchored | None] = {}
+        self.nodes = 0
+
+    def build(self) -> None:
+        documents = 0
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._stop(event, "a second document starts here: keep one, and remove the line ---")
+            elif isinstance(event, yaml.NodeEvent):
+                self.document.tree, _ = self._node(event, (), 1)
+
+    def _stop(self, event: yaml.Event, text: str) -> None:
+        self._tell(event, text)
+        raise _TooMuchError
+
+    def _tell(self, event: yaml.Event, text: str) -> None:
+        self.document.problems.append(Problem(text, self.document.file, *_place(event)))
+
+    def _count(self, event: yaml.Event, nodes: int, depth: int) -> None:
+        self.nodes += nodes
+        if self.nodes > NODE_LIMIT:
+            self._stop(event, f"more than {NODE_LIMIT:,} entries once aliases are expanded: split the file")
+        if depth > DEPTH_LIMIT:
+            self._stop(event, f"nested more than {DEPTH_LIMIT} levels deep: flatten it")
+
+    def _node(self, event: yaml.Event, path: Path, depth: int) -> tuple[Tree, int]:
+        """Return the value that starts with this event, and how many levels it has."""
+        self.document.places.setdefault(path, _place(event))
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, depth)
+        self._count(event, 1, depth)
+        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
+        if tag is not None:
+            self._tell(
+                event,
+                f"the tag {one_line(tag, 60)} is not allowed: remove it; every value is text as written",
+            )
+        if anchor:
+            self.anchors[anchor] = None
+        before = self.nodes
+        value: Tree
+        height = 1
+        if isinstance(event, yaml.ScalarEvent):
+            value = None if not event.style and event.value in _NULLS and tag is None else event.value
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value, height = self._list(path, depth)
+        else:
+            value, height = self._mapping(path, depth)
+        if anchor:
+            self.anchors[anchor] = _Anchored(value, self.nodes - before + 1, height)
+        return value, height
+
+    def _alias(self, event: yaml.AliasEvent, depth: int) -> tuple[Tree, int]:
+        target = self.anchors.get(event.anchor or "")
+        if target is None:
+            self._stop(event, f"*{one_line(event.anchor or '', 60)} names no anchor that is complete before it")
+            raise _TooMuchError
+        self._count(event, target.nodes, depth + target.height - 1)
+        return target.value, target.height
+
+    def _list(self, path: Path, depth: int) -> tuple[Tree, int]:
+        items: list[Tree] = []
+        height = 1
+        for event in self.events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            item, levels = self._node(event, (*path, len(items)), depth + 1)
+            items.append(item)
+            height = max(height, levels + 1)
+        return items, height
+
+    def _mapping(self, path: Path, depth: int) -> tuple[Tree, int]:
+        found: dict[str, Tree] = {}
+        merged: dict[str, Tree] = {}
+        lines: dict[str, int] = {}
+        height = 1
+        for event in self.events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            key = self._key(event)
+            is_merge = key == "<<" and not getattr(event, "style", None)
+            self.document.places.setdefault((*path, key), _place(event))
+            value, levels = self._node(next(self.events), (*path, key), depth + 1)
+            height = max(height, levels + 1)
+            if key in lines:
+                self._tell(event, f"'{one_line(key, 60)}' is given twice, first on line {lines[key]}: remove one")
+            lines.setdefault(key, _place(event)[0])
+            if is_merge:
+                self._merge(event, value, merged)
+            else:
+                found[key] = value
+        # Keys that stand in the mapping itself win over merged ones, wherever they stand.
+        return {**merged, **found}, height
+
+    def _key(self, event: yaml.Event) -> str:
+        if isinstance(event, yaml.ScalarEvent):
+            if event.tag is not None:
+                self._tell(event, "a tag on a key is not allowed: remove it")
+            return event.value
+        if isinstance(event, yaml.AliasEvent):
+            target = self.anchors.get(event.anchor or "")
+            if target and isinstance(target.value, str):
+                return target.value
+        self._stop(event, "a key must be plain text")
+        return ""
+
+    def _merge(self, event: yaml.Event, value: Tree, merged: dict[str, Tree]) -> None:
+        for source in value if isinstance(value, list) else [value]:
+            if not isinstance(source, dict):
+                self._tell(event, "<< merges mappings: give it an alias of a mapping, or a list of them")
+                continue
+            self._count(event, len(source), 1)
+            for key, item in source.items():
+                merged.setdefault(key, item)
+
+
+def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
+    """Return the variables that an option gives as a YAML or JSON mapping, and what is wrong with it."""
+    document = parse(text, "")
+    problems = [Problem(f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
+    found: dict[str, str] = {}
+    if not isinstance(document.tree, dict):
+        return {}, problems or [Problem("it is neither NAME=value lines nor a mapping")]
+    for key, value in document.tree.items():
+        if isinstance(value, str):
+            found[key] = value
+        else:
+            line, _ = document.place((key,))
+            problems.append(Problem(f"line {line}: '{one_line(key, 60)}' {not_text(value)}"))
+    return found, problems
+
+
+def not_text(value: Tree) -> str:
+    """Say what stands where text should be."""
+    if value is None:
+        return 'has no value: write "" for an empty one'
+    return f"is a {'list' if isinstance(value, list) else 'mapping'}: give text"

@@ -1,0 +1,13 @@
+"""Paths that the user gives, in a checkout that somebody else may have written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def leads_out(path: str, folder: str) -> bool:
+    """Say whether a path that reads as inside the folder ends outside of it, by way of a symbolic link."""
+    inside = Path(os.path.normpath(Path(folder).absolute()))
+    place = Path(os.path.normpath(Path(folder, path).absolute()))
+    return place.is_relative_to(inside) and not place.resolve().is_relative_to(inside.resolve())

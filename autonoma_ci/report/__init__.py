@@ -1,0 +1,1 @@
+"""A report in the form each reader wants; pure, without input or output."""

@@ -1,0 +1,92 @@
+"""The step's outputs: small texts for later steps, the same names in every CI system."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from autonoma_ci.report.record import result
+from autonoma_ci.report.words import counts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.model import Report
+
+
+class Output(NamedTuple):
+    """One output and what it says."""
+
+    name: str
+    help: str
+
+
+OUTPUTS = (
+    Output("conclusion", "started, passed, failed, timed-out, error, skipped or cancelled."),
+    Output("reason", "ok, failed, input, unauthorized, not-found, api, timeout, unknown or cancelled."),
+    Output("run-id", "Id of the first run."),
+    Output("run-url", "Link to the first run."),
+    Output("run-ids", "JSON array of the runs' ids, in plan order."),
+    Output("run-urls", "JSON array of the runs' links, in plan order."),
+    Output(
+        "results",
+        "JSON array with name, kind, id, state, run_id, url, message, attempts and duration_seconds of each run.",
+    ),
+    Output("total", "Number of runs in the plan."),
+    Output("started", "Number of runs that were started."),
+    Output("passed", "Number of runs that passed."),
+    Output("failed", "Number of runs that ended and did not pass."),
+    Output("not-started", "Number of runs that are known not to have started."),
+    Output("unknown", "Number of runs that may have started: the request was sent, and no usable answer came."),
+    Output("results-dir", "The folder with the files, if results-dir was given."),
+)
+# A runner takes 1 MiB of outputs for a whole job and counts two bytes a character.
+ARRAY_LIMIT = 120_000
+# GitLab allows no space in a value and 5 KB in all, so the long ones stay in results.json.
+_DOTENV_VALUE = re.compile(r"[\x21-\x7e]{0,2000}")
+
+
+def outputs(report: Report) -> dict[str, str]:
+    """Return every output's text; arrays that are too long for a runner keep their first entries."""
+    runs = [outcome for outcome in report.outcomes if outcome.run_id or outcome.url]
+    verdict = report.verdict
+    texts = {
+        "conclusion": verdict.conclusion.value if verdict else "",
+        "reason": verdict.reason.value if verdict else "",
+        "run-id": next((outcome.run_id for outcome in runs), ""),
+        "run-url": next((outcome.url for outcome in runs), ""),
+        "run-ids": _array([outcome.run_id for outcome in runs])[0],
+        "run-urls": _array([outcome.url for outcome in runs])[0],
+        "results": _array([result(outcome) for outcome in report.outcomes])[0],
+        **{name: str(count) for name, count in counts(report.outcomes).items()},
+        "results-dir": report.results_dir,
+    }
+    return {output.name: texts[output.name] for output in OUTPUTS}
+
+
+def _array(items: Sequence[object]) -> tuple[str, int]:
+    """Return a JSON array of as many items as fit, and how many they are."""
+    parts, size = [], 2
+    for item in items:
+        text = json.dumps(item, separators=(",", ":"))
+        size += len(text) + 1
+        if size > ARRAY_LIMIT:
+            break
+        parts.append(text)
+    return f"[{','.join(parts)}]", len(parts)
+
+
+def held(report: Report) -> int:
+    """Return how many runs the `results` output has room for."""
+    return _array([result(outcome) for outcome in report.outcomes])[1]
+
+
+def dotenv(report: Report) -> str:
+    """Return outputs.env: `AUTONOMA_NAME=value` lines that GitLab, shells and dotenv readers take alike."""
+    lines = []
+    for name, text in outputs(report).items():
+        # `results` holds spaces, and a value with one breaks the whole file where it is read strictly.
+        if name != "results" and _DOTENV_VALUE.fullmatch(text):
+            lines.append(f"AUTONOMA_{name.upper().replace('-', '_')}={text}")
+    return "\n".join(lines) + "\n"

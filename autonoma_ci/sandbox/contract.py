@@ -1,0 +1,117 @@
+"""What the API contract takes as the body of a request that starts a run; everything else is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KINDS = ("test", "folder", "tag")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_SHOWN = 80
+
+
+def is_id(text: str) -> bool:
+    """Say whether `text` can be an id."""
+    return _ID.fullmatch(text) is not None
+
+
+def parse(raw: bytes) -> object:
+    """Return the JSON value that `raw` spells; raises ValueError with a reason for people to read."""
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("the body is nested too deep") from None
+    except UnicodeDecodeError:
+        raise ValueError("the body is not UTF-8") from None
+    except ValueError:
+        # The parser's own message may quote the body, and that holds values of variables.
+        raise ValueError("the body is not JSON") from None
+
+
+def refusal(kind: str, subject: str, body: object) -> str:
+    """Return why the contract refuses to run `subject` with `body`, or an empty text; values are never quoted."""
+    if not isinstance(body, dict):
+        return "the body must be an object"
+    fields = _FIELDS[kind]
+    for name, value in body.items():
+        if name not in fields:
+            return f"unknown field {_shown(name)}"
+        if fault := fields[name](value):
+            return f"`{name}` {fault}"
+    if "run_on_latest" in body and not _VERSIONS.isdisjoint(body):
+        return "`run_on_latest` goes instead of versions, not with them"
+    if kind == "test" and "id" not in body:
+        return "`id` is required"
+    if body.get("id", subject) != subject:
+        return "`id` is not the id in the path"
+    return ""
+
+
+def variable_names(body: object) -> tuple[str, ...]:
+    """Return the names of the variables in `body`, whatever its shape."""
+    variables = body.get("runtime_metadata") if isinstance(body, dict) else None
+    return tuple(variables) if isinstance(variables, dict) else ()
+
+
+def source_of(body: object) -> str:
+    """Return the `source` that `body` names, or an empty text."""
+    source = body.get("source") if isinstance(body, dict) else None
+    return source if isinstance(source, str) else ""
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")  # Python reads NaN and Infinity unless told otherwise
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "…")
+
+
+def _text(value: object) -> str:
+    return "" if isinstance(value, str) else "must be a text"
+
+
+def _true(value: object) -> str:
+    return "" if value is True else "can only be true"
+
+
+def _texts(value: object) -> str:
+    if not isinstance(value, dict):
+        return "must be an object"
+    for name, text in value.items():
+        if not isinstance(text, str):
+            return f"must hold texts only, and {_shown(name)} is none"
+    return ""
+
+
+def _versions(value: object) -> str:
+    return (
+        ""
+        if isinstance(value, list) and all(map(_is_version, value))
+        else ("must be a list of objects with `application_id` and a list `application_version_ids`, all of them texts")
+    )
+
+
+def _is_version(value: object) -> bool:
+    if not isinstance(value, dict) or value.keys() != {"application_id", "application_version_ids"}:
+        return False
+    ids = value["application_version_ids"]
+    return isinstance(value["application_id"], str) and isinstance(ids, list) and all(isinstance(i, str) for i in ids)
+
+
+_VERSIONS = frozenset({"application_version_id", "application_versions"})
+_FIELDS: Mapping[str, Mapping[str, Callable[[object], str]]] = {
+    "test": {
+        "id": _text,
+        "application_version_id": _text,
+        "source": _text,
+        "runtime_metadata": _texts,
+        "run_on_latest": _true,
+    },
+    "tag": {"source": _text, "application_versions": _versions, "run_on_latest": _true},
+    "folder": {"source": _text, "recursive": _true, "application_versions": _versions, "run_on_latest": _true},
+}

@@ -1,0 +1,172 @@
+"""Which answer a request gets: the API below `/api`, and beside it what people look at."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qs, unquote
+
+from autonoma_ci.sandbox.answers import JSON, Answer, Request, answer, not_found, refused, unauthorized
+from autonoma_ci.sandbox.content import details, folders, steps
+from autonoma_ci.sandbox.contract import KINDS, is_id, refusal
+from autonoma_ci.sandbox.pages import image, missing_page, run_page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.sandbox.account import Account
+    from autonoma_ci.sandbox.journal import Journal
+    from autonoma_ci.sandbox.script import Script
+
+BASE = "/api"
+_IMAGE = re.compile(r"[1-9]-(passed|failed)\.png")
+_STARTED = {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}
+_PAGE_SIZE, _LARGEST_PAGE = 20, 100
+
+
+class _Operation(NamedTuple):
+    method: str
+    name: str
+    kind: str = "test"
+    subject: str = ""
+
+
+class Site:
+    """Everything that the sandbox answers; an empty credential takes any that is not empty."""
+
+    def __init__(self, account: Account, journal: Journal, client_id: str, client_secret: str) -> None:
+        self._account = account
+        self._journal = journal
+        self._credentials = {"autonoma-client-id": client_id, "autonoma-client-secret": client_secret}
+
+    def answer(self, request: Request, origin: str) -> Answer:
+        """Return the answer to `request`; `origin` is where the sandbox's own links start."""
+        path, _, query = request.target.partition("?")
+        if path == BASE or path.startswith(f"{BASE}/"):
+            return self._api(request, path.removeprefix(BASE).split("/")[1:], query, origin)
+        match path.split("/")[1:]:
+            case ["received"]:
+                return answer([received.summary() for received in self._journal.all()])
+            case ["media", run_id, name] if self._account.find("test", run_id) and _IMAGE.fullmatch(name):
+                return image(name)
+            case ["run", run_id]:
+                return self._page("test", run_id)
+            case ["run", ("folder" | "tag") as kind, run_id]:
+                return self._page(kind, run_id)
+        return missing_page(unquote(path))
+
+    def _page(self, kind: str, run_id: str) -> Answer:
+        run = self._account.find(kind, run_id)
+        return run_page(run, self._account.status(run)) if run else missing_page(unquote(run_id))
+
+    def _api(self, request: Request, segments: list[str], query: str, origin: str) -> Answer:
+        if not self._knows(request.headers):
+            return unauthorized()
+        operation = _operation(segments)
+        if operation is None:
+            return refused(404, "The API has no such path")
+        if operation.method != request.method:
+            return refused(405, f"The API takes only {operation.method} here", ("Allow", operation.method))
+        if request.fault:
+            return request.fault
+        if operation.name == "folders":
+            return _folders(query)
+        if not is_id(operation.subject):
+            return not_found(unquote(operation.subject))
+        if fault := _fault_of_start(operation, request):
+            return fault
+        return self._scripted(operation, request, query, origin)
+
+    def _knows(self, headers: Mapping[str, str]) -> bool:
+        given = {name: headers.get(name, "") for name in self._credentials}
+        return all(given.values()) and all(
+            not known or hmac.compare_digest(known.encode(), given[name].encode())
+            for name, known in self._credentials.items()
+        )
+
+    def _scripted(self, operation: _Operation, request: Request, query: str, origin: str) -> Answer:
+        script = self._account.visit(f"{operation.name} {operation.kind}", operation.subject)
+        if script.status == 401:
+            return unauthorized()
+        if script.status == 404:
+            return not_found(operation.subject)
+        if script.status != 200:
+            again = (("Retry-After", str(script.retry_after)),) if script.retry_after else ()
+            return refused(script.status, "The sandbox was asked for this", *again)
+        if operation.name == "start":
+            given = self._start(operation, request, script, origin)
+        else:
+            given = self._told(operation, query, origin)
+        return replace(given, delay=script.delay * self._account.pace)
+
+    def _start(self, operation: _Operation, request: Request, script: Script, origin: str) -> Answer:
+        run = self._account.start(operation.kind, operation.subject, request.body, script)
+        return answer(
+            {
+                "message": f"The {operation.kind} was started",
+                "url": _link(origin, operation.kind, run.id),
+                _STARTED[operation.kind]: run.id,
+            }
+        )
+
+    def _told(self, operation: _Operation, query: str, origin: str) -> Answer:
+        run = self._account.find(operation.kind, operation.subject)
+        if run is None:
+            return not_found(operation.subject)
+        status = self._account.status(run)
+        if operation.name == "status":
+            return answer({"status": status, "url": _link(origin, operation.kind, run.id)})
+        given = parse_qs(query, keep_blank_values=True)
+        flags = {name: given.get(name, ["false"])[-1] for name in ("steps", "media")}
+        if not {"true", "false"}.issuperset(flags.values()):
+            return refused(422, "`steps` and `media` are true or false")
+        told = details(run, self._account)
+        if flags["steps"] == "true":
+            told["steps"] = steps(run, status, f"{origin}/media/{run.id}" if flags["media"] == "true" else "")
+        return answer(told)
+
+
+def _operation(segments: list[str]) -> _Operation | None:
+    match segments:
+        case [kind, subject, "run"] if kind in KINDS:
+            return _Operation("POST", "start", kind, subject)
+        case ["run", ("folder" | "tag") as kind, run_id, "status"]:
+            return _Operation("GET", "status", kind, run_id)
+        case ["run", run_id, "status"]:
+            return _Operation("GET", "status", "test", run_id)
+        case ["run", run_id]:
+            return _Operation("GET", "details", "test", run_id)
+        case ["folder"]:
+            return _Operation("GET", "folders")
+    return None
+
+
+def _fault_of_start(operation: _Operation, request: Request) -> Answer | None:
+    # The contract lets a request go without a body; one with a body has to be right.
+    if operation.name != "start" or not request.has_body:
+        return None
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        return refused(415, f"The body must be {JSON}")
+    why = refusal(operation.kind, operation.subject, request.body)
+    return refused(422, why) if why else None
+
+
+def _folders(query: str) -> Answer:
+    given = parse_qs(query, keep_blank_values=True)
+    limit, offset = (
+        _number(given.get(name, [standard])[-1]) for name, standard in (("limit", str(_PAGE_SIZE)), ("offset", "0"))
+    )
+    if limit is None or offset is None or not 1 <= limit <= _LARGEST_PAGE:
+        return refused(422, f"`limit` is a number from 1 to {_LARGEST_PAGE}, `offset` one from 0")
+    return answer(folders(limit, offset))
+
+
+def _number(text: str) -> int | None:
+    # At most nine digits: nobody has more folders, and int() takes any length.
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _link(origin: str, kind: str, run_id: str) -> str:
+    return f"{origin}/run/{run_id}" if kind == "test" else f"{origin}/run/{kind}/{run_id}"

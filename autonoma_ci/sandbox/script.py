@@ -1,0 +1,58 @@
+"""The ids that ask for something other than a run that passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PASSED, FAILED, RUNNING = "passed", "failed", "running"
+
+
+@dataclass(frozen=True)
+class Script:
+    """What an id asks for.
+
+    `does` says it in words, `status` is the answer, `retry_after` its header in seconds (0 for none),
+    `delay` the wait before the answer in seconds at pace 1, and `ends` the state in which the run
+    stays. With `once` it holds for the first request of its kind for an id and for no later one.
+    """
+
+    does: str
+    status: int = 200
+    retry_after: int = 0
+    delay: float = 0.0
+    ends: str = PASSED
+    once: bool = False
+
+
+PLAIN = Script("the run passes")
+
+_SCRIPTS: Mapping[str, Script] = {
+    "sandbox-401": Script("answers 401", status=401),
+    "sandbox-403": Script("answers 403", status=403),
+    "sandbox-404": Script("answers 404", status=404),
+    "sandbox-429": Script("answers 429 with Retry-After: 1 once, then starts", status=429, retry_after=1, once=True),
+    "sandbox-429-always": Script("answers 429 with Retry-After: 1 every time", status=429, retry_after=1),
+    "sandbox-500": Script("answers 500", status=500),
+    "sandbox-503": Script("answers 503 with Retry-After: 1 once, then starts", status=503, retry_after=1, once=True),
+    "sandbox-slow": Script("answers after three seconds times the pace", delay=3.0),
+    "sandbox-fails": Script("the run fails", ends=FAILED),
+    "sandbox-flaky": Script("the first run fails, the next ones pass", ends=FAILED, once=True),
+    "sandbox-stays": Script("the run never ends", ends=RUNNING),
+}
+
+SCRIPTED: Mapping[str, str] = {name: script.does for name, script in _SCRIPTS.items()}
+"""Every scripted id and what it does, for people to read."""
+
+
+def script_of(subject: str, visits: int) -> Script:
+    """Return what the id `subject` asks for; `visits` counts the requests for it, this one included."""
+    # Longest first: sandbox-429-always is no sandbox-429.
+    for name in sorted(_SCRIPTS, key=len, reverse=True):
+        if subject == name or subject.startswith(f"{name}-"):
+            script = _SCRIPTS[name]
+            return PLAIN if script.once and visits > 1 else script
+    return PLAIN

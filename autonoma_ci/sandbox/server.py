@@ -1,0 +1,95 @@
+"""The sandbox as others use it: started, asked what it received, closed."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from autonoma_ci.sandbox.account import Account
+from autonoma_ci.sandbox.contract import KINDS
+from autonoma_ci.sandbox.journal import Journal, Received
+from autonoma_ci.sandbox.routes import BASE, Site
+from autonoma_ci.sandbox.wire import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+# Seconds that `close` waits at most for the listening thread.
+_POLL = 0.02
+
+
+class Sandbox:
+    """The stand-in, from `start` to `close` or inside a `with` block.
+
+    `port` 0 takes a free one, `pace` stretches every time span (0: runs end at once), empty
+    credentials take any, `log` gets one line for each request. Raises ValueError for a host that is
+    not an IPv4 loopback address or a pace below 0, OSError when the port is taken.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        pace: float = 1.0,
+        client_id: str = "",
+        client_secret: str = "",
+        log: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        host: str = "127.0.0.1",
+    ) -> None:
+        if not _is_loopback(host):
+            raise ValueError(f"the sandbox listens on a loopback address such as 127.0.0.1 only, not on {host!r}")
+        if not (math.isfinite(pace) and pace >= 0):
+            raise ValueError(f"the pace must be a number from 0, not {pace}")
+        self._address = (host, port)
+        self._journal = Journal(log)
+        self._site = Site(Account(pace, clock), self._journal, client_id, client_secret)
+        self._server: Server | None = None
+
+    def start(self) -> None:
+        """Listen, and answer from a thread of its own until `close`."""
+        if self._server:
+            raise RuntimeError("the sandbox has been started already")
+        self._server = Server(self._address, self._site, self._journal)
+        threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="sandbox", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening and end every connection; does nothing the second time."""
+        server, self._server = self._server, None
+        if server:
+            server.end()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The API's base URL; raises RuntimeError unless the sandbox is listening."""
+        if not self._server:
+            raise RuntimeError("the sandbox has not been started")
+        return self._server.origin + BASE
+
+    @property
+    def received(self) -> list[Received]:
+        """Everything that was received so far, in the order of the answers."""
+        return self._journal.all()
+
+    def starts(self, subject: str) -> int:
+        """Return how many requests to run the test, folder or tag `subject` came in, whatever their answer."""
+        return sum(self._journal.posts(f"{BASE}/{kind}/{subject}/run") for kind in KINDS)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.IPv4Address(host).is_loopback
+    except ValueError:
+        return False

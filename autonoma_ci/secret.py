@@ -1,0 +1,105 @@
+"""Secret values: hidden wherever they might be printed, and removed from text that comes back from outside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING, final
+from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HIDDEN = "***"
+# A shorter value occurs in ordinary words, so it is replaced only where it stands alone.
+_SHORT = 4
+
+
+@final
+class Secret:
+    """A value that only the transport may read, through `reveal`.
+
+    Its repr, str and format hide it, it cannot be pickled, and it compares by identity, so that no
+    exception text, dump or comparison shows it.
+    """
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        self.__value = value
+
+    def reveal(self) -> str:
+        """Return the value itself; for the transport, the masks and `Redactor` alone."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        return f"Secret({HIDDEN})"
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __format__(self, spec: str) -> str:
+        return format(HIDDEN, spec)
+
+    def __bool__(self) -> bool:
+        return bool(self.__value)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is never written anywhere")
+
+
+class Redactor:
+    """Replaces secret values, raw and in the forms they travel in, by `***`.
+
+    It is applied to every text from outside at the place where it comes in, so that nothing later on
+    holds a secret. A value of fewer than four characters is replaced where it stands as a word.
+    """
+
+    def __init__(self, values: Iterable[str | Secret]) -> None:
+        raw = {v.reveal() if isinstance(v, Secret) else v for v in values}
+        forms = {form.lower() for value in raw if value.strip() for form in _forms(value)}
+        # Longest first: a value that contains another must go as a whole.
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+
+    def __call__(self, text: str) -> str:
+        """Return `text` with every secret value replaced."""
+        for form in self._forms:
+            # The plain search is quick and nearly always says no; only a hit is worth a pattern.
+            if form in text.lower():
+                text = re.sub(_pattern(form), HIDDEN, text, flags=re.IGNORECASE)
+        return text
+
+    def holds(self, text: str) -> bool:
+        """Say whether `text` has a secret value in it."""
+        return self(text) != text
+
+    def __repr__(self) -> str:
+        return "Redactor(...)"
+
+
+def _forms(value: str) -> set[str]:
+    # What an answer, a URL or an error text makes of a value; lines, because logs are cut at line ends.
+    lines = {line.strip() for line in value.splitlines() if line.strip()}
+    plain = {value, value.strip(), *lines}
+    forms = set(plain)
+    for text in plain:
+        data = text.encode("utf-8", "surrogatepass")
+        forms |= {
+            quote(data, safe=""),
+            quote_plus(data),
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+        }
+        if len(data) >= _SHORT:
+            forms |= {
+                base64.b64encode(data).decode().rstrip("="),
+                base64.urlsafe_b64encode(data).decode().rstrip("="),
+            }
+    return {form for form in forms if form}
+
+
+def _pattern(form: str) -> str:
+    if len(form) >= _SHORT:
+        return re.escape(form)
+    return rf"(?<![^\W_]){re.escape(form)}(?![^\W_])"

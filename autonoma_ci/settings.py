@@ -1,0 +1,123 @@
+"""From the command line and the environment to Settings: the first spelling that is given wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.options import OPTIONS, Option
+from autonoma_ci.text import one_line
+from autonoma_ci.values import SPACE, Entry, bad_variable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autonoma_ci.secret import Secret
+
+# Variables of ours that are no options: the override of the detection, and the outputs of an earlier step.
+OURS = ("AUTONOMA_CI",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for; a field per option, None or empty where it was not given.
+
+    `given` names the options that somebody set, `warnings` are for the log.
+    """
+
+    client_id: Secret | None = None
+    client_secret: Secret | None = None
+    api_url: str = ""
+    test_ids: tuple[Entry, ...] = ()
+    manifest: str = ""
+    groups: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    application_version_id: str = ""
+    source: str = ""
+    concurrency: int = 8
+    fail_fast: bool = False
+    allow_empty: bool = False
+    dry_run: bool = False
+    results_dir: str = ""
+    summary: bool = True
+    summary_title: str = ""
+    given: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+class Reader:
+    """Collects the options' values and every problem with them."""
+
+    def __init__(self, flags: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        self.flags = flags
+        self.environ = environ
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+        self.given: set[str] = set()
+
+    def raw(self, option: Option) -> tuple[str, str]:
+        """Return the option's text and the spelling it came by; an empty text is the same as none."""
+        texts = [(option.flag, self.flags.get(option.name, ""))]
+        texts += [(name, self.environ.get(name, "")) for name in (*option.inputs, option.variable)]
+        for spelling, text in texts:
+            if text.strip(SPACE):
+                return spelling, text
+        return "", ""
+
+    def value(self, option: Option) -> object:
+        """Return the option's value, or None where it has none; problems are kept for later."""
+        spelling, text = self.raw(option)
+        if spelling:
+            self.given.add(option.name)
+            if not option.exact:
+                if option.name.startswith("client-") and text != text.strip(SPACE):
+                    self.warnings.append(f"{spelling} has white space around it; it was removed.")
+                text = text.strip(SPACE)
+        elif not option.default:
+            return None
+        try:
+            return option.parse(text or option.default)
+        except InputError as error:
+            self.problems += [Problem(f"{spelling}: {problem}") for problem in error.problems]
+            return None
+
+
+def read(
+    flags: Mapping[str, str], extra_variables: Sequence[str], environ: Mapping[str, str]
+) -> tuple[Settings, list[Problem]]:
+    """Return the settings and what is wrong with them; `extra_variables` are the `NAME=value` of `--var`.
+
+    Where a problem is told, the setting has its default: the caller goes on to find the other problems.
+    """
+    reader = Reader(flags, environ)
+    found: dict[str, Any] = {o.field: value for o in OPTIONS if (value := reader.value(o)) is not None}
+    variables = dict(found.get("variables", {}))
+    for text in extra_variables:
+        name, equals, value = text.partition("=")
+        why = bad_variable(name, value) if equals else "--var takes NAME=value"
+        if why:
+            reader.problems.append(Problem(f"--var {shown(name)}: {why}"))
+        variables[name] = value
+    if extra_variables:
+        found["variables"] = variables
+    reader.warnings += list(_near_misses(environ))
+    settings = Settings(**found, given=frozenset(reader.given), warnings=tuple(reader.warnings))
+    return settings, reader.problems
+
+
+def _near_misses(environ: Mapping[str, str]) -> list[str]:
+    known = {option.variable for option in OPTIONS} | set(OURS)
+    unknown = sorted(name for name in environ if name.startswith("AUTONOMA_") and name not in known)
+    return [
+        f"{one_line(name, 100)} is not an option and was ignored. Did you mean {near}?"
+        for name in unknown
+        if (near := closest(name, known))
+    ]
+
+
+def closest(name: str, known: set[str] | Sequence[str]) -> str:
+    """Return the known name that this one was most likely meant to be, or an empty text."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)), "")

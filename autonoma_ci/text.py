@@ -1,0 +1,87 @@
+"""Text from outside made safe: one function per place where it is written.
+
+The API, the manifest, the environment and the event file may say anything. Runners take some log lines
+for commands, terminals take escape sequences for actions, Markdown takes characters for structure. Each
+function here returns text that its sink takes for nothing but text.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Zero-width and direction-changing characters: what is read would not be what is there.
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+# Azure and GitHub's older form find a command anywhere in a line, TeamCity at its start.
+_ANYWHERE = re.compile(r"##(?=\w*\[)")
+# GitHub's commands, Buildkite's group headings and Travis' folds open a line, after any white space.
+_OPENING = re.compile(r"^(?=\s*(?:::|-{3}|\+{3}|~{3}|\^{3}|travis_))")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()+\-.!|~:$^=\"'/])")
+_MENTION = re.compile(r"([@#])(?=\w)")
+_LINK = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
+_GAP = "\u200b"
+LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
+
+
+def one_line(text: str, limit: int = 4000) -> str:
+    """Return the text on one line, without control, invisible and direction-changing characters.
+
+    Line breaks become spaces, other controls U+FFFD; at most `limit` characters are kept.
+    """
+    head = text[: 4 * limit]
+    head = _INVISIBLE.sub("", _CONTROLS.sub("\ufffd", _BREAKS.sub(" ", head)))
+    return cut(head, limit) if len(text) <= 4 * limit else cut(head + "…", limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return at most `limit` characters of the text, ending in an ellipsis where some are missing."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def log_line(text: str, limit: int = 4000) -> str:
+    """Return the text as one line of a log that no CI system takes for a command."""
+    return _OPENING.sub(_GAP, _ANYWHERE.sub(f"#{_GAP}#", one_line(text, limit)))
+
+
+def command_data(text: str, limit: int = 4000) -> str:
+    """Return the text as the message of a GitHub workflow command, escaped as the runner unescapes it."""
+    lines = "\n".join(log_line(line) for line in text.splitlines())
+    return cut(lines, limit).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def command_property(text: str, limit: int = 500) -> str:
+    """Return the text as the value of a property of a GitHub workflow command."""
+    return command_data(one_line(text, limit), limit).replace(":", "%3A").replace(",", "%2C")
+
+
+def markdown(text: str, limit: int = 500) -> str:
+    """Return the text as the content of a table cell or a line of GitHub Markdown: no markup, no mention."""
+    escaped = _MARKDOWN.sub(r"\\\1", one_line(text, limit))
+    escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MENTION.sub(rf"\1{_GAP}", escaped)
+
+
+def markdown_link(label: str, url: str) -> str:
+    """Return a Markdown link, or the label alone if the URL is not one to follow."""
+    target = link(url).replace("(", "%28").replace(")", "%29")
+    return f"[{markdown(label)}]({target})" if target else markdown(label)
+
+
+def link(url: str) -> str:
+    """Return the URL if it is https (or http to this very machine) and nothing but a URL, else an empty text."""
+    if not _LINK.fullmatch(url):
+        return ""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    if "@" in parts.netloc or not host or not re.fullmatch(r"[\w.:-]+", host, re.ASCII):
+        return ""
+    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
+        return url
+    return ""

@@ -1,0 +1,178 @@
+"""From the text of one option to its value; whatever is wrong with it is said all at once."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.secret import Secret
+from autonoma_ci.text import LOOPBACK, one_line
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+NAME_LIMIT = 128
+VALUE_LIMIT = 64 * 1024
+# Only these are trimmed: a trim of all Unicode space has turned one name into another before.
+SPACE = " \t\r\n\v\f"
+_MAPPING = re.compile(r"[^=:]+:(?:\s|$)")
+
+
+class Entry(NamedTuple):
+    """One entry of a list of ids: `label=id`, or the id alone."""
+
+    id: str
+    label: str = ""
+
+
+def word(text: str) -> str:
+    """Return the text itself."""
+    return text
+
+
+def switch(text: str) -> bool:
+    """Return what a yes-or-no option says."""
+    if text.lower() in {"true", "yes", "on", "1"}:
+        return True
+    if text.lower() in {"false", "no", "off", "0"}:
+        return False
+    raise InputError([f"'{one_line(text, 40)}' is neither true nor false"])
+
+
+def number(low: int, high: int, text: str) -> int:
+    """Return a whole number within these bounds."""
+    if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
+        return int(text)
+    raise InputError([f"'{one_line(text, 40)}' is not a whole number from {low} to {high}"])
+
+
+def credential(text: str) -> Secret:
+    """Return a credential; it goes into a header, so it is printable ASCII. The text is never repeated."""
+    if all(" " < c < "\x7f" for c in text):
+        return Secret(text)
+    problem = "a line break, a space or a control character" if text.isascii() else "a character that is not ASCII"
+    raise InputError([f"the value holds {problem}: copy it again from Autonoma, without quotes or line breaks"])
+
+
+def why_no_id(text: str) -> str:
+    """Say why a text can't be an id, without more of it than is needed to find it; empty if it can."""
+    if ID.fullmatch(text):
+        return ""
+    shown = one_line(text, 60)
+    if not text:
+        return "an id is missing: remove the entry or give its id"
+    if "://" in text:
+        return f"'{shown}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
+    bad = sorted({c if c.isprintable() and c != " " else repr(c)[1:-1] for c in text if not ID.fullmatch(c)})
+    if bad:
+        return f"'{shown}' is not an id: it holds {' '.join(bad[:5])}; ids are letters, digits, - and _"
+    return f"'{shown}' is not an id: it is longer than 128 characters"
+
+
+def ids(text: str) -> tuple[Entry, ...]:
+    """Return a list of ids: separated by commas or lines, `#` comments, entries `label=id`, duplicates kept."""
+    entries, problems = [], []
+    for line_number, line in enumerate(text.splitlines(), 1):
+        for part in re.sub(r"(?:^|\s)#.*", "", line).split(","):
+            if not part.strip(SPACE):
+                continue
+            label, _, text_id = part.rpartition("=")
+            entry = Entry(text_id.strip(SPACE), label.strip(SPACE))
+            if why := why_no_id(entry.id):
+                problems.append(f"line {line_number}: {why}" if "\n" in text else why)
+            entries.append(entry)
+    if problems:
+        raise InputError(problems)
+    return tuple(entries)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return a list of names: separated by commas or lines, each once."""
+    parts = (part.strip(SPACE) for part in re.split(r"[,\n]", text))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def variables(text: str) -> dict[str, str]:
+    """Return variables from `NAME=value` lines or from a YAML or JSON mapping; no error repeats a value."""
+    lines = [line for line in text.splitlines() if line.strip(SPACE) and not line.lstrip(SPACE).startswith("#")]
+    if lines and (lines[0].lstrip(SPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(SPACE))):
+        from autonoma_ci.manifest.tree import mapping_of_text
+
+        found, problems = mapping_of_text(text)
+    else:
+        found, problems = _variable_lines(text)
+    problems += [
+        Problem(f"{shown(name)}: {why}") for name, value in found.items() if (why := bad_variable(name, value))
+    ]
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _variable_lines(text: str) -> tuple[dict[str, str], list[Problem]]:
+    found: dict[str, str] = {}
+    problems = []
+    for line_number, line in enumerate(text.split("\n"), 1):
+        line = line.removesuffix("\r")  # noqa: PLW2901 - the rest of the loop is about the line as meant
+        if not line.strip(SPACE) or line.lstrip(SPACE).startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        name = name.strip(SPACE)
+        if not equals or not name:
+            problems.append(Problem(f"line {line_number} is not NAME=value"))
+        elif name in found:
+            problems.append(Problem(f"line {line_number}: {shown(name)} is given twice"))
+        else:
+            found[name] = value
+    return found, problems
+
+
+def shown(name: str) -> str:
+    """Return a name as errors quote it."""
+    return f"'{one_line(name, 60)}'"
+
+
+def bad_variable(name: str, value: str) -> str:
+    """Say what is wrong with a variable, without its value; empty if nothing is."""
+    if not name.strip() or not name.isprintable() or "=" in name or len(name) > NAME_LIMIT:
+        return f"a variable's name is 1 to {NAME_LIMIT} printable characters without '='"
+    if len(value) > VALUE_LIMIT:
+        return f"the value is longer than {VALUE_LIMIT // 1024} KiB"
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        return "the value is not valid UTF-8"
+    return ""
+
+
+def api_url(text: str) -> str:
+    """Return the API's base URL without a slash at its end: https, or http to this very machine."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if "@" in parts.netloc:
+        raise InputError(["the URL holds credentials: remove them, and give client-id and client-secret"])
+    if not host or not re.fullmatch(r"[\x21-\x7e]+", text) or parts.query or parts.fragment:
+        raise InputError([f"'{one_line(text.partition('?')[0], 100)}' is not a base URL like https://autonoma.app/api"])
+    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
+        return text.rstrip("/")
+    raise InputError([f"'{one_line(text, 100)}' is not https: credentials would travel in the clear"])
+
+
+def one_id(text: str) -> str:
+    """Return one id."""
+    if why := why_no_id(text):
+        raise InputError([why])
+    return text
+
+
+def source(text: str) -> str:
+    """Return the word that names who asks."""
+    if re.fullmatch(r"[\w.:/ -]{1,64}", text, re.ASCII):
+        return text
+    raise InputError([f"'{one_line(text, 60)}' is not 1 to 64 letters, digits, spaces or any of . _ : / -"])
+
+
+def title(text: str) -> str:
+    """Return a title on one line."""
+    return one_line(text, 100).strip()
