@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from autonoma_ci import __version__
-from autonoma_ci.commands.world import World
 from autonoma_ci.errors import EXIT_BUG, AutonomaError, Cancelled, Finished, InputError
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from autonoma_ci.commands.world import World
 
 # Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
 COMMANDS = {
@@ -30,6 +31,8 @@ def run() -> NoReturn:
     """Be the process: read the command line and the environment, and end with the exit code."""
     # The job is short and nearly all of it is imports: collecting garbage meanwhile finds none.
     gc.disable()
+    from autonoma_ci.commands.world import World
+
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

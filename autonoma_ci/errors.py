@@ -12,8 +12,7 @@ An exception that is not in this tree is a bug and ends with exit code 70.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +25,7 @@ class AutonomaError(Exception):
     """What a user can cause and mend; its text is the message."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong with the input.
 
     `line` and `column` count from 1; 0 means that there is no place to point at. `file` is empty for

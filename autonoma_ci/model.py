@@ -1,13 +1,20 @@
-"""The frozen values that flow through the house; no input, no output, no decisions."""
+"""The frozen values that flow through the house; no input, no output, no decisions.
+
+They are named tuples: the module behind dataclasses takes longer to load than starting a run may take
+beside a bare script.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Kind(StrEnum):
@@ -54,8 +61,7 @@ class Conclusion(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """What the CI system says of the build; an empty text means that it does not say.
 
     `sha` is the commit under test (of a change request: its head, not the merge commit), `branch` is
@@ -72,24 +78,25 @@ class Context:
     deployment_url: str = ""
 
 
-@dataclass(frozen=True)
-class AppVersion:
+class AppVersion(NamedTuple):
     """One version of one application, for folder and tag runs."""
 
     application_id: str
     version_id: str
 
 
-@dataclass(frozen=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """One run to start. `name` is the user's own label; values of variables never show in its repr."""
 
     kind: Kind
     id: str
     name: str = ""
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = NO_VARIABLES
     application_version_id: str = ""
     application_versions: tuple[AppVersion, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"RunRequest({self.kind} {self.id}, variables {', '.join(self.variables)})"
 
     @property
     def label(self) -> str:
@@ -108,8 +115,7 @@ class Delivery(StrEnum):
     OPEN = "open"  # it may have arrived and been acted on: never sent again
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One request to start a run, and what came of it.
 
     `retry_after` is in seconds; None means that the server named no time. `status` is 0 without an
@@ -126,8 +132,15 @@ class Attempt:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Timeouts(NamedTuple):
+    """In seconds: to connect, between two pieces of an answer, and for one request in all."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 90.0
+
+
+class Outcome(NamedTuple):
     """What became of one planned run.
 
     `reason` says why it was not started (`ok` while there is nothing to say), `status` is the HTTP
@@ -147,8 +160,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the whole step comes to."""
 
     conclusion: Conclusion
@@ -156,8 +168,7 @@ class Verdict:
     exit_code: int
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """Everything that a report shows; `verdict` is None while runs are still being started.
 
     `started_at` is ISO 8601 in UTC; `results_dir` is the path as the user gave it; `problems` are what

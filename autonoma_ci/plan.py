@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.model import AppVersion, Kind, RunRequest
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 RUNS_LIMIT = 20_000
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The runs to start, in the order of every report, and what the user should know of the choice."""
 
     requests: tuple[RunRequest, ...]
@@ -120,7 +118,7 @@ def _combinations(settings: Settings, manifest: Manifest, test: Test) -> Iterato
         request = RunRequest(Kind.TEST, test.id, test.name, {**base, **chosen, **settings.variables}, version)
         # Values are never shown, so combinations are told apart by their place on each axis.
         marks = [f"{n} {p + 1}/{size}" for n, p, size in zip(axes, places, sizes, strict=True) if size > 1]
-        yield replace(request, name=f"{request.label} [{', '.join(marks)}]") if marks else request
+        yield request._replace(name=f"{request.label} [{', '.join(marks)}]") if marks else request
 
 
 def _once_each(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str]]:

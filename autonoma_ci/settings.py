@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.model import NO_VARIABLES
 from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.text import one_line
 from autonoma_ci.values import SPACE, Entry, bad_variable, shown
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 OURS = ("AUTONOMA_CI",)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user asked for; a field per option, None or empty where it was not given.
 
     `given` names the options that somebody set, `warnings` are for the log.
@@ -32,7 +31,7 @@ class Settings:
     test_ids: tuple[Entry, ...] = ()
     manifest: str = ""
     groups: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = NO_VARIABLES
     application_version_id: str = ""
     source: str = ""
     concurrency: int = 8
@@ -44,6 +43,9 @@ class Settings:
     summary_title: str = ""
     given: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Settings(given: {', '.join(sorted(self.given))})"
 
 
 class Reader:

@@ -12,9 +12,8 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -24,6 +23,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
+from autonoma_ci.model import Timeouts
 from autonoma_ci.text import LOOPBACK, one_line
 
 if TYPE_CHECKING:
@@ -37,17 +37,7 @@ IDLE_SECONDS = 1.0
 _LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
 
-@dataclass(frozen=True)
-class Timeouts:
-    """In seconds: to connect, between two pieces of an answer, and for one request in all."""
-
-    connect: float = 10.0
-    read: float = 60.0
-    total: float = 90.0
-
-
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back. `complete` is False if the body was cut short, too long or too slow."""
 
     status: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import clean, read_regular
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
 LARGEST = 25 * 1024 * 1024
 
 
-@dataclass(frozen=True)
 class Event:
     """What started the job, as far as it is known: every question has an answer, perhaps an empty one.
 
     The file is optional and untrusted: it may be missing, of any type, size and content.
     """
 
-    data: object = field(repr=False)
+    def __init__(self, data: object) -> None:
+        self.data = data
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Event:

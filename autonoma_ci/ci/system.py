@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from autonoma_ci.ci.plain import PLAIN
 
@@ -37,8 +36,7 @@ class Publisher(Protocol):
         """Write the report anew, whole, and return what could not be written, one warning each."""
 
 
-@dataclass(frozen=True)
-class System:
+class System(NamedTuple):
     """One CI system.
 
     `context` reads the build's facts from the environment and never fails. `tokens` are the names, or

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +64,7 @@ def main(argv: Sequence[str], world: World) -> int:
         console.line()
         for line in MANIFEST.splitlines():
             console.line(f"  {line}" if line else "")
-        code = run.main((), replace(world, environ=environ, folder=folder))
+        code = run.main((), world.elsewhere(environ, folder))
         console.line()
         console.line("The job summary, as a CI system that renders Markdown shows it:")
         console.line()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci import plan
 from autonoma_ci.ci import detect
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where the job runs: the CI system, what it says of the build, and the word that the API is told."""
 
     system: System
@@ -74,7 +72,7 @@ class Input:
         try:
             manifest = load_manifest(path, self._folder, self._environ, context) if path else None
             # With something wrong already, an empty plan may just follow from that: it is not told as well.
-            forgiving = replace(self.settings, allow_empty=self.settings.allow_empty or bool(self.problems))
+            forgiving = self.settings._replace(allow_empty=self.settings.allow_empty or bool(self.problems))
             self.plan = plan.make(forgiving, manifest)
         except InputError as error:
             self.problems += error.problems

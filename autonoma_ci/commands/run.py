@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import queue
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.results_dir import prepare
 from autonoma_ci.commands.input import Input, Place, find_place
 from autonoma_ci.commands.progress import Progress
 from autonoma_ci.engine.fire import Events, Fire, Threads
@@ -54,7 +52,7 @@ class Job:
         if self._input.problems:
             return self._refuse()
         outcomes = [Outcome(request) for request in self._input.plan.requests]
-        self._report = replace(self._report, outcomes=tuple(outcomes))
+        self._report = self._report._replace(outcomes=tuple(outcomes))
         if self._input.settings.dry_run:
             return self._dry_run()
         return self._start()
@@ -71,8 +69,7 @@ class Job:
             self._console.issue("warning", Problem(warning))
         for note in self._input.plan.notes:
             self._console.issue("notice", Problem(note))
-        self._report = replace(
-            self._report,
+        self._report = self._report._replace(
             title=settings.summary_title or "Autonoma tests",
             source=settings.source or self._place.source,
             results_dir=settings.results_dir,
@@ -80,6 +77,8 @@ class Job:
         if self._place.system.publisher:
             self._publishers.append(self._place.system.publisher(self._world.environ, settings.summary))
         if settings.results_dir:
+            from autonoma_ci.ci.results_dir import prepare
+
             try:
                 self._publishers.append(prepare(settings.results_dir, self._world.folder))
             except InputError as error:
@@ -90,18 +89,18 @@ class Job:
             self._errors.issue("error", problem)
         problems = tuple(map(str, self._input.problems))
         verdict = Verdict(Conclusion.ERROR, Reason.INPUT, EXIT_CODES[Reason.INPUT])
-        return self._finish(replace(self._report, problems=problems, verdict=verdict))
+        return self._finish(self._report._replace(problems=problems, verdict=verdict))
 
     def _dry_run(self) -> int:
         with self._console.group("Plan"):
             for line in self._input.plan.lines():
                 self._console.line(line)
-        return self._finish(replace(self._report, verdict=Verdict(Conclusion.SKIPPED, Reason.OK, 0)))
+        return self._finish(self._report._replace(verdict=Verdict(Conclusion.SKIPPED, Reason.OK, 0)))
 
     def _start(self) -> int:
         settings, world = self._input.settings, self._world
         events: Events = queue.SimpleQueue()
-        policy = replace(world.policy, concurrency=settings.concurrency, fail_fast=settings.fail_fast)
+        policy = world.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
         fire = Fire(self._input.plan.requests, policy, world.clock, events)
         progress = Progress(self._console, world.clock, self._publish)
         world.interrupts.events = events
@@ -111,13 +110,13 @@ class Job:
                     fire.run(self._workers(events), progress)
         except BaseException:
             # A bug: what had been started until then must not be lost with it.
-            verdict = replace(decide(fire.outcomes), exit_code=EXIT_BUG, conclusion=Conclusion.ERROR)
-            self._finish(replace(self._report, outcomes=tuple(fire.outcomes), verdict=verdict))
+            verdict = decide(fire.outcomes)._replace(exit_code=EXIT_BUG, conclusion=Conclusion.ERROR)
+            self._finish(self._report._replace(outcomes=tuple(fire.outcomes), verdict=verdict))
             raise
         for problem in issues(fire.outcomes):
             self._console.issue("error", problem, self._report.title)
         verdict = decide(fire.outcomes, fire.interrupt)
-        return self._finish(replace(self._report, outcomes=tuple(fire.outcomes), verdict=verdict))
+        return self._finish(self._report._replace(outcomes=tuple(fire.outcomes), verdict=verdict))
 
     def _workers(self, events: Events) -> Threads:
         # Loaded only now: all that needs no network is over and told by then.
@@ -132,7 +131,7 @@ class Job:
 
     def _publish(self, outcomes: Sequence[Outcome]) -> None:
         for publisher in self._publishers:
-            publisher.publish(replace(self._report, outcomes=tuple(outcomes)))
+            publisher.publish(self._report._replace(outcomes=tuple(outcomes)))
 
     def _finish(self, report: Report) -> int:
         for publisher in self._publishers:

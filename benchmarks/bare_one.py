@@ -1,0 +1,17 @@
+"""What one would write by hand for one test: import requests, post once, print the link."""
+
+import os
+
+import requests
+
+answer = requests.post(
+    os.environ["AUTONOMA_API_URL"] + "/test/abc/run",
+    json={"id": "abc", "source": "cli"},
+    headers={
+        "autonoma-client-id": os.environ["AUTONOMA_CLIENT_ID"],
+        "autonoma-client-secret": os.environ["AUTONOMA_CLIENT_SECRET"],
+    },
+    timeout=60,
+)
+answer.raise_for_status()
+print(answer.json()["url"])

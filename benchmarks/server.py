@@ -1,0 +1,40 @@
+"""A server that answers every start after the same time; for benchmarks only. Arguments: seconds to wait."""
+
+from __future__ import annotations
+
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BODY = b'{"message": "ok", "url": "https://autonoma.app/run/cmbenchmark", "run_id": "cmbenchmark"}'
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the API does."""
+
+    protocol_version = "HTTP/1.1"
+    seconds = 0.0
+
+    def do_POST(self) -> None:
+        """Answer a start."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.seconds)
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        self.wfile.write(head.encode() + BODY)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing: printing would be measured too."""
+
+
+class Server(ThreadingHTTPServer):
+    """Takes many connections at a time."""
+
+    request_queue_size = 256
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    Handler.seconds = float(sys.argv[1])
+    with Server(("127.0.0.1", 0), Handler) as server:
+        print(server.server_address[1], flush=True)
+        server.serve_forever()

@@ -1,0 +1,656 @@
+"""Environments as the CI systems' own documentation gives them, and what is to be read out of each.
+
+`{folder}` in a value or a file stands for the folder in which `files` are written for the test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+HEAD = "c0ffee" + "0123456789" * 3 + "abcd"
+MERGE = "ba5eba11" * 5
+TARGET = "7a96e7" + "9876543210" * 3 + "dcba"
+SHA256 = "5ca1ab1e" * 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One job: its environment, the files that the system put there, and the context it has."""
+
+    id: str
+    environ: Mapping[str, str]
+    expected: Context
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def settle(self, folder: Path) -> dict[str, str]:
+        """Write the files and return the environment that points to them."""
+        for name, text in self.files.items():
+            (folder / name).write_text(text.replace("{folder}", str(folder)), "utf-8")
+        return {name: value.replace("{folder}", str(folder)) for name, value in self.environ.items()}
+
+
+GITLAB = {
+    "CI": "true",
+    "GITLAB_CI": "true",
+    "CI_COMMIT_SHA": HEAD,
+    "CI_COMMIT_REF_NAME": "main",
+    "CI_COMMIT_BRANCH": "main",
+    "CI_PROJECT_PATH": "gitlab-org/charts/shop",
+    "CI_PIPELINE_URL": "https://gitlab.example.com/gitlab-org/charts/shop/-/pipelines/7",
+    "CI_JOB_URL": "https://gitlab.example.com/gitlab-org/charts/shop/-/jobs/70",
+    "CI_REPOSITORY_URL": "https://gitlab-ci-token:token@gitlab.example.com/gitlab-org/charts/shop.git",
+}
+GITLAB_URL = GITLAB["CI_PIPELINE_URL"]
+GITLAB_REPO = GITLAB["CI_PROJECT_PATH"]
+GITLAB_CHANGE = {
+    **{name: value for name, value in GITLAB.items() if name != "CI_COMMIT_BRANCH"},
+    "CI_PIPELINE_SOURCE": "merge_request_event",
+    "CI_MERGE_REQUEST_ID": "990017",
+    "CI_MERGE_REQUEST_IID": "17",
+    "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature/cart",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+    "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": "",
+    "CI_COMMIT_REF_NAME": "feature/cart",
+}
+CIRCLE = {
+    "CI": "true",
+    "CIRCLECI": "true",
+    "CIRCLE_SHA1": HEAD,
+    "CIRCLE_BRANCH": "feature/cart",
+    "CIRCLE_PROJECT_USERNAME": "acme",
+    "CIRCLE_PROJECT_REPONAME": "shop",
+    "CIRCLE_REPOSITORY_URL": "git@github.com:acme/shop.git",
+    "CIRCLE_BUILD_URL": "https://circleci.com/gh/acme/shop/812",
+    "CIRCLE_WORKFLOW_ID": "0f4ae9a4-6c0b-4b6d-9f6c-b1d8a1f0a111",
+}
+CIRCLE_URL = "https://app.circleci.com/pipelines/workflows/0f4ae9a4-6c0b-4b6d-9f6c-b1d8a1f0a111"
+AZURE = {
+    "TF_BUILD": "True",
+    "BUILD_REASON": "IndividualCI",
+    "BUILD_SOURCEVERSION": HEAD,
+    "BUILD_SOURCEBRANCH": "refs/heads/feature/cart",
+    "BUILD_SOURCEBRANCHNAME": "cart",
+    "BUILD_REPOSITORY_NAME": "shop",
+    "BUILD_BUILDID": "4711",
+    "SYSTEM_COLLECTIONURI": "https://dev.azure.com/acme/",
+    "SYSTEM_TEAMPROJECT": "Web Shop",
+}
+AZURE_URL = "https://dev.azure.com/acme/Web%20Shop/_build/results?buildId=4711"
+AZURE_CHANGE = {
+    **AZURE,
+    "BUILD_REASON": "PullRequest",
+    "BUILD_SOURCEVERSION": MERGE,
+    "BUILD_SOURCEBRANCH": "refs/pull/23/merge",
+    "BUILD_SOURCEBRANCHNAME": "merge",
+    "SYSTEM_PULLREQUEST_PULLREQUESTID": "23",
+    "SYSTEM_PULLREQUEST_SOURCEBRANCH": "refs/heads/feature/cart",
+    "SYSTEM_PULLREQUEST_TARGETBRANCH": "refs/heads/main",
+    "SYSTEM_PULLREQUEST_SOURCECOMMITID": HEAD,
+}
+BITBUCKET = {
+    "CI": "true",
+    "BITBUCKET_BUILD_NUMBER": "55",
+    "BITBUCKET_COMMIT": HEAD,
+    "BITBUCKET_BRANCH": "feature/cart",
+    "BITBUCKET_REPO_FULL_NAME": "acme/shop",
+}
+BITBUCKET_URL = "https://bitbucket.org/acme/shop/pipelines/results/55"
+BUILDKITE = {
+    "CI": "true",
+    "BUILDKITE": "true",
+    "BUILDKITE_COMMIT": HEAD,
+    "BUILDKITE_BRANCH": "feature/cart",
+    "BUILDKITE_PULL_REQUEST": "false",
+    "BUILDKITE_REPO": "git@github.com:acme/shop.git",
+    "BUILDKITE_BUILD_URL": "https://buildkite.com/acme/shop/builds/1514",
+}
+BUILDKITE_URL = BUILDKITE["BUILDKITE_BUILD_URL"]
+TRAVIS = {
+    "CI": "true",
+    "TRAVIS": "true",
+    "CONTINUOUS_INTEGRATION": "true",
+    "TRAVIS_COMMIT": HEAD,
+    "TRAVIS_BRANCH": "main",
+    "TRAVIS_PULL_REQUEST": "false",
+    "TRAVIS_PULL_REQUEST_BRANCH": "",
+    "TRAVIS_PULL_REQUEST_SHA": "",
+    "TRAVIS_REPO_SLUG": "acme/shop",
+    "TRAVIS_BUILD_WEB_URL": "https://app.travis-ci.com/github/acme/shop/builds/31",
+}
+TRAVIS_URL = TRAVIS["TRAVIS_BUILD_WEB_URL"]
+TRAVIS_CHANGE = {
+    **TRAVIS,
+    "TRAVIS_COMMIT": MERGE,
+    "TRAVIS_PULL_REQUEST": "12",
+    "TRAVIS_PULL_REQUEST_BRANCH": "feature/cart",
+    "TRAVIS_PULL_REQUEST_SHA": HEAD,
+}
+APPVEYOR = {
+    "CI": "True",
+    "APPVEYOR": "True",
+    "APPVEYOR_URL": "https://ci.appveyor.com",
+    "APPVEYOR_ACCOUNT_NAME": "acme",
+    "APPVEYOR_PROJECT_SLUG": "shop-x1",
+    "APPVEYOR_BUILD_ID": "3009",
+    "APPVEYOR_REPO_NAME": "acme/shop",
+    "APPVEYOR_REPO_BRANCH": "main",
+    "APPVEYOR_REPO_COMMIT": HEAD,
+}
+APPVEYOR_URL = "https://ci.appveyor.com/project/acme/shop-x1/builds/3009"
+WOODPECKER = {
+    "CI": "woodpecker",
+    "CI_SYSTEM_NAME": "woodpecker",
+    "CI_REPO": "acme/shop",
+    "CI_COMMIT_SHA": HEAD,
+    "CI_COMMIT_BRANCH": "main",
+    "CI_COMMIT_SOURCE_BRANCH": "",
+    "CI_COMMIT_PULL_REQUEST": "",
+    "CI_PIPELINE_URL": "https://ci.example.com/repos/7/pipeline/8",
+    "CI_PIPELINE_DEPLOY_TARGET": "production",
+}
+WOODPECKER_URL = WOODPECKER["CI_PIPELINE_URL"]
+WOODPECKER_CHANGE = {**WOODPECKER, "CI_COMMIT_SOURCE_BRANCH": "feature/cart", "CI_COMMIT_PULL_REQUEST": "5"}
+HARNESS = {
+    "DRONE": "true",
+    "HARNESS_BUILD_ID": "88",
+    "DRONE_COMMIT_SHA": HEAD,
+    "DRONE_COMMIT_BRANCH": "main",
+    "DRONE_REPO": "shop",
+    "DRONE_REMOTE_URL": "https://github.com/acme/shop.git",
+    "CI_BUILD_LINK": "https://app.harness.io/ng/account/a/ci/pipelines/p/executions/e",
+}
+HARNESS_URL = HARNESS["CI_BUILD_LINK"]
+DRONE = {
+    "CI": "true",
+    "DRONE": "true",
+    "DRONE_COMMIT_SHA": HEAD,
+    "DRONE_BRANCH": "main",
+    "DRONE_REPO": "acme/shop",
+    "DRONE_BUILD_LINK": "https://drone.example.com/acme/shop/42",
+}
+DRONE_URL = DRONE["DRONE_BUILD_LINK"]
+SEMAPHORE = {
+    "CI": "true",
+    "SEMAPHORE": "true",
+    "SEMAPHORE_GIT_SHA": HEAD,
+    "SEMAPHORE_GIT_BRANCH": "main",
+    "SEMAPHORE_GIT_WORKING_BRANCH": "main",
+    "SEMAPHORE_GIT_REPO_SLUG": "acme/shop",
+    "SEMAPHORE_ORGANIZATION_URL": "https://acme.semaphoreci.com",
+    "SEMAPHORE_WORKFLOW_ID": "b3f1",
+}
+SEMAPHORE_URL = "https://acme.semaphoreci.com/workflows/b3f1"
+BITRISE = {
+    "CI": "true",
+    "BITRISE_IO": "true",
+    "BITRISE_GIT_COMMIT": HEAD,
+    "BITRISE_GIT_BRANCH": "main",
+    "BITRISE_PULL_REQUEST": "",
+    "BITRISEIO_GIT_REPOSITORY_OWNER": "acme",
+    "BITRISEIO_GIT_REPOSITORY_SLUG": "shop",
+    "BITRISE_BUILD_URL": "https://app.bitrise.io/build/9f",
+}
+BITRISE_URL = BITRISE["BITRISE_BUILD_URL"]
+CODEFRESH = {
+    "CI": "true",
+    "CF_BUILD_ID": "6f1a",
+    "CF_REVISION": HEAD,
+    "CF_BRANCH": "feature/cart",
+    "CF_REPO_OWNER": "acme",
+    "CF_REPO_NAME": "shop",
+    "CF_BUILD_URL": "https://g.codefresh.io/build/6f1a",
+}
+CODEFRESH_URL = CODEFRESH["CF_BUILD_URL"]
+CODEBUILD = {
+    "CI": "true",
+    "CODEBUILD_CI": "true",
+    "CODEBUILD_BUILD_ARN": "arn:aws:codebuild:eu-west-1:123456789012:build/shop:b1e6661e",
+    "CODEBUILD_BUILD_ID": "shop:b1e6661e",
+    "CODEBUILD_RESOLVED_SOURCE_VERSION": HEAD,
+    "CODEBUILD_SOURCE_VERSION": "refs/heads/main^{commit}",
+    "CODEBUILD_SOURCE_REPO_URL": "https://github.com/acme/shop.git",
+    "CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/main",
+    "CODEBUILD_WEBHOOK_TRIGGER": "branch/main",
+    "CODEBUILD_BUILD_URL": "https://eu-west-1.console.aws.amazon.com/codebuild/home?region=eu-west-1#/builds/shop:b1e6661e",
+}
+CODEBUILD_URL = CODEBUILD["CODEBUILD_BUILD_URL"]
+TEAMCITY = {
+    "TEAMCITY_VERSION": "2024.12 (build 174331)",
+    "BUILD_NUMBER": "19",
+    "BUILD_VCS_NUMBER": HEAD,
+    "BUILD_URL": "https://teamcity.example.com/build/19",
+    "TEAMCITY_BUILD_PROPERTIES_FILE": "{folder}/build.properties",
+}
+TEAMCITY_URL = TEAMCITY["BUILD_URL"]
+TEAMCITY_BUILD = "#TeamCity build properties\nteamcity.configuration.properties.file={folder}/config.properties\n"
+JENKINS = {
+    "CI": "true",
+    "JENKINS_HOME": "/var/jenkins_home",
+    "JENKINS_URL": "https://jenkins.example.com/",
+    "BUILD_TAG": "jenkins-shop-31",
+    "BUILD_NUMBER": "31",
+    "BUILD_ID": "31",
+    "BUILD_URL": "https://jenkins.example.com/job/shop/31/",
+    "GIT_COMMIT": HEAD,
+    "GIT_BRANCH": "origin/main",
+    "GIT_URL": "https://bot:secret@git.example.com/acme/shop.git",
+}
+JENKINS_URL = JENKINS["BUILD_URL"]
+CLOUD_BUILD = {
+    "LOCATION": "europe-west1",
+    "PROJECT_NUMBER": "42",
+    "PROJECT_ID": "acme-ci",
+    "BUILD_ID": "9c7d",
+    "COMMIT_SHA": HEAD,
+    "BRANCH_NAME": "main",
+    "REPO_FULL_NAME": "acme/shop",
+}
+CLOUD_BUILD_URL = "https://console.cloud.google.com/cloud-build/builds;region=europe-west1/9c7d?project=acme-ci"
+
+
+def _seen(ci: str, build_url: str = "", **facts: str) -> Context:
+    """Return the usual context: the head of the main branch of acme/shop."""
+    usual = {"sha": HEAD, "branch": "main", "repository": "acme/shop"}
+    return Context(ci=ci, build_url=build_url, **{**usual, **facts})
+
+
+_FEATURE = {"branch": "feature/cart"}
+
+ROWS = (
+    Case("gitlab-branch", GITLAB, _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO)),
+    Case(
+        "gitlab-merge-request",
+        GITLAB_CHANGE,
+        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO, change="17", **_FEATURE),
+    ),
+    Case(
+        "gitlab-merged-results-pipeline-has-a-merge-commit",
+        {
+            **GITLAB_CHANGE,
+            "CI_COMMIT_SHA": MERGE,
+            "CI_COMMIT_REF_NAME": "refs/merge-requests/17/merge",
+            "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": HEAD,
+        },
+        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO, change="17", **_FEATURE),
+    ),
+    Case(
+        "gitlab-external-pull-request",
+        {
+            **GITLAB,
+            "CI_EXTERNAL_PULL_REQUEST_IID": "3",
+            "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME": "feature/cart",
+            "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA": HEAD,
+        },
+        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO, change="3", **_FEATURE),
+    ),
+    Case(
+        "gitlab-tag-with-a-review-app",
+        {
+            **GITLAB,
+            "CI_COMMIT_REF_NAME": "v1.10",
+            "CI_COMMIT_TAG": "v1.10",
+            "CI_ENVIRONMENT_URL": "https://user:pass@review.example.com/shop",
+        },
+        _seen(
+            "gitlab-ci",
+            GITLAB_URL,
+            repository=GITLAB_REPO,
+            branch="v1.10",
+            deployment_url="https://review.example.com/shop",
+        ),
+    ),
+    Case(
+        "gitlab-repository-with-sha256-hashes",
+        {**GITLAB, "CI_COMMIT_SHA": SHA256},
+        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO, sha=SHA256),
+    ),
+    Case(
+        "gitlab-environment-url-that-no-browser-may-follow",
+        {**GITLAB, "CI_ENVIRONMENT_URL": "javascript:alert(1)"},
+        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
+    ),
+    Case("circleci-branch", CIRCLE, _seen("circleci", CIRCLE_URL, **_FEATURE)),
+    Case(
+        "circleci-pull-request",
+        {**CIRCLE, "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9"},
+        _seen("circleci", CIRCLE_URL, change="9", **_FEATURE),
+    ),
+    Case(
+        "circleci-pull-request-of-a-fork-has-no-branch-name",
+        {
+            **CIRCLE,
+            "CIRCLE_BRANCH": "pull/9",
+            "CIRCLE_PR_NUMBER": "9",
+            "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9",
+        },
+        _seen("circleci", CIRCLE_URL, change="9", branch=""),
+    ),
+    Case(
+        "circleci-server-of-ones-own-without-the-deprecated-names",
+        {
+            "CIRCLECI": "true",
+            "CIRCLE_SHA1": HEAD,
+            "CIRCLE_TAG": "v2",
+            "CIRCLE_REPOSITORY_URL": "git@gitlab.example.com:acme/shop.git",
+            "CIRCLE_WORKFLOW_ID": "0f4a",
+            "CIRCLE_BUILD_URL": "https://circle.example.com/gh/acme/shop/4",
+        },
+        _seen("circleci", "https://circle.example.com/gh/acme/shop/4", branch="v2"),
+    ),
+    Case(
+        "azure-branch-of-azure-repos",
+        AZURE,
+        _seen("azure-pipelines", AZURE_URL, repository="Web Shop/shop", **_FEATURE),
+    ),
+    Case(
+        "azure-pull-request-builds-a-merge-commit",
+        AZURE_CHANGE,
+        _seen("azure-pipelines", AZURE_URL, repository="Web Shop/shop", change="23", **_FEATURE),
+    ),
+    Case(
+        "azure-pull-request-of-github-has-two-numbers",
+        {
+            **AZURE_CHANGE,
+            "BUILD_REPOSITORY_NAME": "acme/shop",
+            "SYSTEM_PULLREQUEST_PULLREQUESTID": "998877665",
+            "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER": "23",
+            "SYSTEM_PULLREQUEST_SOURCEBRANCH": "feature/cart",
+        },
+        _seen("azure-pipelines", AZURE_URL, change="23", **_FEATURE),
+    ),
+    Case(
+        "azure-pull-request-whose-head-is-not-told",
+        {
+            **AZURE,
+            "BUILD_REASON": "PullRequest",
+            "BUILD_SOURCEVERSION": MERGE,
+            "BUILD_SOURCEBRANCH": "refs/pull/23/merge",
+        },
+        _seen("azure-pipelines", AZURE_URL, repository="Web Shop/shop", sha="", branch=""),
+    ),
+    Case(
+        "azure-server-with-the-older-name-of-the-collection",
+        {
+            **{name: value for name, value in AZURE.items() if name != "SYSTEM_COLLECTIONURI"},
+            "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI": "http://tfs.example.com:8080/tfs/Main/",
+        },
+        _seen(
+            "azure-pipelines",
+            "http://tfs.example.com:8080/tfs/Main/Web%20Shop/_build/results?buildId=4711",
+            repository="Web Shop/shop",
+            **_FEATURE,
+        ),
+    ),
+    Case("bitbucket-branch", BITBUCKET, _seen("bitbucket-pipelines", BITBUCKET_URL, **_FEATURE)),
+    Case(
+        "bitbucket-pull-request-with-a-short-commit-hash",
+        {**BITBUCKET, "BITBUCKET_COMMIT": HEAD[:12], "BITBUCKET_PR_ID": "6"},
+        _seen("bitbucket-pipelines", BITBUCKET_URL, sha="", change="6", **_FEATURE),
+    ),
+    Case(
+        "bitbucket-tag",
+        {**{n: v for n, v in BITBUCKET.items() if n != "BITBUCKET_BRANCH"}, "BITBUCKET_TAG": "v3"},
+        _seen("bitbucket-pipelines", BITBUCKET_URL, branch="v3"),
+    ),
+    Case("buildkite-branch", BUILDKITE, _seen("buildkite", BUILDKITE_URL, **_FEATURE)),
+    Case(
+        "buildkite-pull-request",
+        {**BUILDKITE, "BUILDKITE_PULL_REQUEST": "123"},
+        _seen("buildkite", BUILDKITE_URL, change="123", **_FEATURE),
+    ),
+    Case(
+        "buildkite-build-by-hand-of-head",
+        {**BUILDKITE, "BUILDKITE_COMMIT": "HEAD", "BUILDKITE_BRANCH": "HEAD"},
+        _seen("buildkite", BUILDKITE_URL, sha="", branch=""),
+    ),
+    Case("travis-push", TRAVIS, _seen("travis-ci", TRAVIS_URL)),
+    Case(
+        "travis-pull-request-names-the-target-branch",
+        TRAVIS_CHANGE,
+        _seen("travis-ci", TRAVIS_URL, change="12", **_FEATURE),
+    ),
+    Case("appveyor-push", APPVEYOR, _seen("appveyor", APPVEYOR_URL)),
+    Case(
+        "appveyor-pull-request-on-linux-names-the-target-branch",
+        {
+            **APPVEYOR,
+            "CI": "true",
+            "APPVEYOR": "true",
+            "APPVEYOR_REPO_COMMIT": MERGE,
+            "APPVEYOR_PULL_REQUEST_NUMBER": "44",
+            "APPVEYOR_PULL_REQUEST_HEAD_COMMIT": HEAD,
+            "APPVEYOR_PULL_REQUEST_HEAD_REPO_BRANCH": "feature/cart",
+        },
+        _seen("appveyor", APPVEYOR_URL, change="44", **_FEATURE),
+    ),
+    Case("woodpecker-push", WOODPECKER, _seen("woodpecker", WOODPECKER_URL)),
+    Case(
+        "woodpecker-pull-request-names-the-target-branch",
+        WOODPECKER_CHANGE,
+        _seen("woodpecker", WOODPECKER_URL, change="5", **_FEATURE),
+    ),
+    Case(
+        "woodpecker-plugin-has-drone-variables-too",
+        {**WOODPECKER_CHANGE, "DRONE_COMMIT_SHA": MERGE, "DRONE_BRANCH": "main", "DRONE_REPO": "other/name"},
+        _seen("woodpecker", WOODPECKER_URL, change="5", **_FEATURE),
+    ),
+    Case(
+        "woodpecker-before-1.0",
+        {
+            **{n: v for n, v in WOODPECKER.items() if n not in {"CI_PIPELINE_URL", "CI"}},
+            "CI": "true",
+            "CI_BUILD_LINK": "https://ci.example.com/acme/shop/build/8",
+        },
+        _seen("woodpecker", "https://ci.example.com/acme/shop/build/8"),
+    ),
+    Case("harness-push-says-it-is-drone", HARNESS, _seen("harness", HARNESS_URL)),
+    Case(
+        "harness-pull-request-of-bitbucket-has-a-short-commit-hash",
+        {
+            **HARNESS,
+            "DRONE_COMMIT_SHA": HEAD[:12],
+            "DRONE_PULL_REQUEST": "61",
+            "DRONE_SOURCE_BRANCH": "feature/cart",
+            "DRONE_TARGET_BRANCH": "main",
+        },
+        _seen("harness", HARNESS_URL, sha="", change="61", **_FEATURE),
+    ),
+    Case("drone-push", DRONE, _seen("drone", DRONE_URL)),
+    Case(
+        "drone-pull-request-names-the-target-branch",
+        {**DRONE, "DRONE_PULL_REQUEST": "14", "DRONE_SOURCE_BRANCH": "feature/cart"},
+        _seen("drone", DRONE_URL, change="14", **_FEATURE),
+    ),
+    Case("semaphore-push", SEMAPHORE, _seen("semaphore", SEMAPHORE_URL)),
+    Case(
+        "semaphore-pull-request-names-the-target-branch",
+        {
+            **SEMAPHORE,
+            "SEMAPHORE_GIT_SHA": MERGE,
+            "SEMAPHORE_GIT_PR_SHA": HEAD,
+            "SEMAPHORE_GIT_PR_NUMBER": "2",
+            "SEMAPHORE_GIT_PR_BRANCH": "feature/cart",
+            "SEMAPHORE_GIT_WORKING_BRANCH": "feature/cart",
+        },
+        _seen("semaphore", SEMAPHORE_URL, change="2", **_FEATURE),
+    ),
+    Case("bitrise-push", BITRISE, _seen("bitrise", BITRISE_URL)),
+    Case(
+        "bitrise-pull-request-clones-a-merge-commit",
+        {
+            **BITRISE,
+            "BITRISE_GIT_BRANCH": "feature/cart",
+            "BITRISEIO_GIT_BRANCH_DEST": "main",
+            "BITRISE_PULL_REQUEST": "7",
+            "GIT_CLONE_COMMIT_HASH": MERGE,
+        },
+        _seen("bitrise", BITRISE_URL, change="7", **_FEATURE),
+    ),
+    Case(
+        "bitrise-build-by-hand-knows-its-commit-from-the-clone",
+        {**BITRISE, "BITRISE_GIT_COMMIT": "", "GIT_CLONE_COMMIT_HASH": HEAD},
+        _seen("bitrise", BITRISE_URL),
+    ),
+    Case("codefresh-push", CODEFRESH, _seen("codefresh", CODEFRESH_URL, **_FEATURE)),
+    Case(
+        "codefresh-pull-request",
+        {**CODEFRESH, "CF_PULL_REQUEST_NUMBER": "3", "CF_PULL_REQUEST_TARGET": "main"},
+        _seen("codefresh", CODEFRESH_URL, change="3", **_FEATURE),
+    ),
+    Case("codebuild-push", CODEBUILD, _seen("aws-codebuild", CODEBUILD_URL)),
+    Case(
+        "codebuild-pull-request",
+        {
+            **CODEBUILD,
+            "CODEBUILD_SOURCE_VERSION": "pr/27",
+            "CODEBUILD_WEBHOOK_TRIGGER": "pr/27",
+            "CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/feature/cart",
+            "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
+            "CODEBUILD_PUBLIC_BUILD_URL": "https://eu-west-1.codebuild.aws.amazon.com/project/x",
+        },
+        _seen("aws-codebuild", "https://eu-west-1.codebuild.aws.amazon.com/project/x", change="27", **_FEATURE),
+    ),
+    Case(
+        "codebuild-of-a-bucket-has-no-repository",
+        {
+            "CODEBUILD_BUILD_ID": "shop:b1e6661e",
+            "CODEBUILD_SOURCE_REPO_URL": "bucket/source.zip",
+            "CODEBUILD_RESOLVED_SOURCE_VERSION": "fa4KzY5Gx1rJYtYcd5kDzHmUlLw5mc3n",
+        },
+        Context(ci="aws-codebuild"),
+    ),
+    Case(
+        "teamcity-main-branch",
+        TEAMCITY,
+        _seen("teamcity", TEAMCITY_URL),
+        {
+            "build.properties": TEAMCITY_BUILD,
+            "config.properties": "teamcity.build.branch=<default>\nvcsroot.branch=refs/heads/main\n"
+            "vcsroot.url=https\\://bot\\:pass@github.com/acme/shop.git\n",
+        },
+    ),
+    Case(
+        "teamcity-pull-request",
+        TEAMCITY,
+        _seen("teamcity", TEAMCITY_URL, change="8", **_FEATURE),
+        {
+            "build.properties": TEAMCITY_BUILD,
+            "config.properties": "teamcity.build.branch=pull/8\nteamcity.pullRequest.number=8\n"
+            "teamcity.pullRequest.source.branch : feature/\\\n    cart\n"
+            "vcsroot.branch=refs/heads/main\nvcsroot.url git@github.com\\:acme/shop.git\n",
+        },
+    ),
+    Case(
+        "teamcity-pull-request-of-a-fork-without-the-build-feature",
+        TEAMCITY,
+        _seen("teamcity", TEAMCITY_URL, change="8", branch="", repository=""),
+        {
+            "build.properties": TEAMCITY_BUILD,
+            "config.properties": "teamcity.build.branch=pull/8\nvcsroot.branch=refs/heads/main\n",
+        },
+    ),
+    Case(
+        "teamcity-with-one-named-root-and-no-files",
+        {"TEAMCITY_VERSION": "2023.05", "BUILD_VCS_NUMBER_Shop_Main": HEAD, "TEAMCITY_BUILD_PROPERTIES_FILE": "/none"},
+        Context(ci="teamcity", sha=HEAD),
+    ),
+    Case(
+        "teamcity-with-two-roots-has-no-commit",
+        {"TEAMCITY_VERSION": "2023.05", "BUILD_VCS_NUMBER_A": HEAD, "BUILD_VCS_NUMBER_B": MERGE},
+        Context(ci="teamcity"),
+    ),
+    Case("jenkins-branch-with-a-password-in-the-clone-url", JENKINS, _seen("jenkins", JENKINS_URL)),
+    Case(
+        "jenkins-multibranch-pull-request",
+        {
+            **JENKINS,
+            "BRANCH_NAME": "PR-24",
+            "GIT_BRANCH": "PR-24",
+            "CHANGE_ID": "24",
+            "CHANGE_BRANCH": "feature/cart",
+            "CHANGE_TARGET": "main",
+            "RUN_DISPLAY_URL": "https://jenkins.example.com/blue/shop/24",
+        },
+        _seen("jenkins", "https://jenkins.example.com/blue/shop/24", change="24", **_FEATURE),
+    ),
+    Case(
+        "jenkins-pull-request-builder-plugin",
+        {
+            **JENKINS,
+            "GIT_COMMIT": MERGE,
+            "GIT_BRANCH": "detached",
+            "ghprbActualCommit": HEAD,
+            "ghprbPullId": "24",
+            "ghprbSourceBranch": "feature/cart",
+        },
+        _seen("jenkins", JENKINS_URL, change="24", **_FEATURE),
+    ),
+    Case(
+        "jenkins-gitlab-plugin",
+        {
+            **JENKINS,
+            "GIT_COMMIT": MERGE,
+            "gitlabMergeRequestLastCommit": HEAD,
+            "gitlabMergeRequestIid": "4",
+            "gitlabSourceBranch": "feature/cart",
+        },
+        _seen("jenkins", JENKINS_URL, change="4", **_FEATURE),
+    ),
+    Case(
+        "jenkins-without-a-root-url",
+        {
+            "JENKINS_HOME": "/var/jenkins_home",
+            "BUILD_TAG": "jenkins-shop-31",
+            "GIT_COMMIT": HEAD,
+            "GIT_BRANCH": "PR-24",
+        },
+        Context(ci="jenkins", sha=HEAD),
+    ),
+    Case("cloud-build-push", CLOUD_BUILD, _seen("google-cloud-build", CLOUD_BUILD_URL)),
+    Case(
+        "cloud-build-pull-request",
+        {**CLOUD_BUILD, "_HEAD_BRANCH": "feature/cart", "_BASE_BRANCH": "main", "_PR_NUMBER": "11"},
+        _seen("google-cloud-build", CLOUD_BUILD_URL, change="11", **_FEATURE),
+    ),
+    Case("cloud-build-without-substitutions", {"BUILDER_OUTPUT": "/builder/outputs"}, Context(ci="google-cloud-build")),
+    Case("unknown-system", {"CI": "true", "GIT_COMMIT": HEAD}, Context(ci="generic")),
+    Case("unknown-system-with-a-name", {"CI": "vercel", "VERCEL": "1"}, Context(ci="generic")),
+    Case("unknown-system-that-numbers-its-builds", {"BUILD_NUMBER": "5"}, Context(ci="generic")),
+    Case("unknown-system-of-long-ago", {"CONTINUOUS_INTEGRATION": "true", "CI": ""}, Context(ci="generic")),
+    Case("not-ci-by-convention", {"CI": "false", "BUILD_NUMBER": "5"}, Context(ci="none")),
+    Case("ones-own-machine", {"HOME": "/home/me", "BUILD_ID": "x", "PROJECT_ID": "acme"}, Context(ci="none")),
+    # Nested and misleading ones.
+    Case(
+        "ci-false-turns-off-no-system-that-is-known",
+        {**GITLAB, "CI": "false"},
+        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
+    ),
+    Case(
+        "gitlab-runner-on-a-leaking-jenkins-agent",
+        {**JENKINS, **GITLAB},
+        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
+    ),
+    Case("buildkite-agent-on-codebuild", {**CODEBUILD, **BUILDKITE}, _seen("buildkite", BUILDKITE_URL, **_FEATURE)),
+    Case(
+        "teamcity-and-jenkins-share-names", {**JENKINS, **TEAMCITY}, Context("teamcity", HEAD, build_url=TEAMCITY_URL)
+    ),
+    Case("codebuild-started-by-jenkins", {**JENKINS, **CODEBUILD}, _seen("aws-codebuild", CODEBUILD_URL)),
+    Case("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, Context(ci="generic")),
+    Case("circleci-switched-off-inside-jenkins", {**JENKINS, "CIRCLECI": "false"}, _seen("jenkins", JENKINS_URL)),
+    Case("cloudflare-pages-is-not-codefresh", {"CI": "true", "CF_PAGES": "1"}, Context(ci="generic")),
+    Case("override-wins", {**JENKINS, "AUTONOMA_CI": "Drone"}, Context(ci="drone")),
+    Case("override-to-none", {**JENKINS, "AUTONOMA_CI": "none"}, Context(ci="none")),
+    Case("override-to-generic", {**GITLAB, "AUTONOMA_CI": " generic "}, Context(ci="generic")),
+    Case(
+        "zero-commit-of-a-deleted-branch",
+        {**DRONE, "DRONE_COMMIT_SHA": "0" * 40},
+        _seen("drone", DRONE_URL, sha=""),
+    ),
+)

@@ -1,0 +1,213 @@
+"""Jobs of GitHub Actions and of those who speak its language: one for each event, and the misleading ones."""
+
+from __future__ import annotations
+
+import json
+
+from autonoma_ci.model import Context
+from tests.ci.environments import CODEBUILD, HEAD, JENKINS, MERGE, TARGET, Case
+
+REPO = "acme/shop"
+PAGE = "https://github.com/acme/shop/actions/runs/1658821493/attempts/2"
+PREVIEW = "https://shop-git-cart.preview.example.com"
+GITHUB = {
+    "CI": "true",
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_EVENT_NAME": "push",
+    "GITHUB_EVENT_PATH": "{folder}/event.json",
+    "GITHUB_SHA": HEAD,
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_REF_NAME": "main",
+    "GITHUB_HEAD_REF": "",
+    "GITHUB_REPOSITORY": REPO,
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_RUN_ID": "1658821493",
+    "GITHUB_RUN_NUMBER": "3",
+    "GITHUB_RUN_ATTEMPT": "2",
+}
+PULL_REQUEST = {
+    "GITHUB_EVENT_NAME": "pull_request",
+    "GITHUB_SHA": MERGE,
+    "GITHUB_REF": "refs/pull/7/merge",
+    "GITHUB_REF_NAME": "7/merge",
+    "GITHUB_HEAD_REF": "feature/cart",
+    "GITHUB_BASE_REF": "main",
+}
+ON_DEFAULT_BRANCH = {"GITHUB_SHA": TARGET}
+GITEA = {
+    "GITEA_ACTIONS": "true",
+    "GITHUB_SERVER_URL": "https://git.example.com/gitea/",
+    "GITHUB_RUN_ID": "272",
+    "GITHUB_RUN_NUMBER": "43",
+}
+PULL_EVENT = {
+    "action": "synchronize",
+    "number": 7,
+    "pull_request": {
+        "number": 7,
+        "merge_commit_sha": MERGE,
+        "head": {"sha": HEAD, "ref": "feature/cart", "repo": {"full_name": REPO}},
+        "base": {"sha": TARGET, "ref": "main", "repo": {"full_name": REPO}},
+    },
+}
+DELETED_FORK = {"number": 7, "head": {"sha": HEAD, "ref": "feature/cart", "repo": None}, "base": {"ref": "main"}}
+QUEUE = f"gh-readonly-queue/main/pr-7-{TARGET}"
+
+
+def _seen(ci: str = "github-actions", build_url: str = PAGE, **facts: str) -> Context:
+    usual = {"sha": HEAD, "branch": "main", "repository": REPO}
+    return Context(ci=ci, build_url=build_url, **{**usual, **facts})
+
+
+def _case(name: str, environ: dict[str, str], event: object, expected: Context) -> Case:
+    files = {} if event is None else {"event.json": event if isinstance(event, str) else json.dumps(event)}
+    return Case(name, {**GITHUB, **environ}, expected, files)
+
+
+def _event(name: str, payload: object, expected: Context, **environ: str) -> Case:
+    return _case(f"github-{name}", {**ON_DEFAULT_BRANCH, "GITHUB_EVENT_NAME": name, **environ}, payload, expected)
+
+
+_CHANGE = _seen(change="7", branch="feature/cart")
+_UNKNOWN_HEAD = _seen(change="7", branch="feature/cart", sha="")
+
+ROWS = (
+    _case("github-push", {}, {"after": HEAD, "ref": "refs/heads/main"}, _seen()),
+    _case("github-push-of-a-tag", {"GITHUB_REF": "refs/tags/v1.10"}, {}, _seen(branch="v1.10")),
+    _case("github-branch-called-origin", {"GITHUB_REF": "refs/heads/origin/x"}, {}, _seen(branch="origin/x")),
+    _case("github-pull-request-builds-a-merge-commit", PULL_REQUEST, PULL_EVENT, _CHANGE),
+    _case("github-pull-request-of-a-deleted-fork", PULL_REQUEST, {"pull_request": DELETED_FORK}, _CHANGE),
+    _case("github-pull-request-without-an-event-file", PULL_REQUEST, None, _UNKNOWN_HEAD),
+    _case("github-pull-request-with-a-broken-event-file", PULL_REQUEST, '{"pull_request": {', _UNKNOWN_HEAD),
+    _case("github-pull-request-with-a-list-for-an-event", PULL_REQUEST, [1, 2], _UNKNOWN_HEAD),
+    _case("github-pull-request-nested-too-deep", PULL_REQUEST, "[" * 200_000, _UNKNOWN_HEAD),
+    _case("github-pull-request-with-a-null-head", PULL_REQUEST, {"pull_request": {"head": None}}, _UNKNOWN_HEAD),
+    _case(
+        "github-closed-pull-request-is-on-the-target-branch",
+        {**PULL_REQUEST, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"},
+        PULL_EVENT,
+        _CHANGE,
+    ),
+    _event("pull_request_target", PULL_EVENT, _CHANGE, GITHUB_HEAD_REF="feature/cart"),
+    _event("pull_request_review", PULL_EVENT, _CHANGE, GITHUB_REF="refs/pull/7/merge", GITHUB_SHA=MERGE),
+    _event("pull_request_review_comment", PULL_EVENT, _CHANGE, GITHUB_REF="refs/pull/7/merge", GITHUB_SHA=MERGE),
+    _event(
+        "merge_group",
+        {"merge_group": {"head_sha": HEAD, "head_ref": f"refs/heads/{QUEUE}"}},
+        _seen(change="7", branch=QUEUE),
+        GITHUB_SHA=HEAD,
+        GITHUB_REF=f"refs/heads/{QUEUE}",
+    ),
+    _event(
+        "deployment_status",
+        {
+            "deployment": {"sha": HEAD, "ref": HEAD},
+            "deployment_status": {
+                "state": "success",
+                "environment_url": PREVIEW,
+                "target_url": "https://log.example.com",
+            },
+            "workflow_run": None,
+        },
+        _seen(branch="", deployment_url=PREVIEW),
+        GITHUB_SHA=HEAD,
+        GITHUB_REF="",
+        GITHUB_REF_NAME="",
+    ),
+    _event(
+        "deployment",
+        {"deployment": {"sha": HEAD, "ref": "feature/cart"}},
+        _seen(branch="feature/cart"),
+        GITHUB_REF="",
+        GITHUB_REF_NAME="",
+    ),
+    _event(
+        "workflow_run",
+        {"workflow_run": {"head_sha": HEAD, "head_branch": "feature/cart", "pull_requests": [{"number": 7}]}},
+        _CHANGE,
+    ),
+    _event("workflow_run", None, _seen(sha="", branch="")),
+    _event(
+        "check_suite",
+        {"check_suite": {"head_sha": HEAD, "head_branch": "feature/cart", "pull_requests": []}},
+        _seen(branch="feature/cart"),
+    ),
+    _event(
+        "check_run",
+        {"check_run": {"head_sha": HEAD, "check_suite": {"head_branch": "feature/cart"}, "pull_requests": [{}, {}]}},
+        _seen(branch="feature/cart"),
+    ),
+    _event("status", {"sha": HEAD, "branches": [{"name": "feature/cart"}]}, _seen(branch="feature/cart")),
+    _event(
+        "issue_comment",
+        {"issue": {"number": 7, "pull_request": {"url": "https://api.github.com/x"}}},
+        _seen(change="7", sha="", branch=""),
+    ),
+    _event("issue_comment", {"issue": {"number": 8}}, _seen(sha=TARGET)),
+    _event("schedule", {"schedule": "0 3 * * *"}, _seen(sha=TARGET)),
+    _event("repository_dispatch", {"action": "test"}, _seen(sha=TARGET)),
+    _event(
+        "workflow_dispatch",
+        {"inputs": {}},
+        _seen(branch="feature/cart"),
+        GITHUB_SHA=HEAD,
+        GITHUB_REF="refs/heads/feature/cart",
+    ),
+    _case(
+        "github-enterprise-server-first-attempt-unknown",
+        {"GITHUB_SERVER_URL": "https://ghe.example.com:8443", "GITHUB_RUN_ATTEMPT": ""},
+        {},
+        _seen(build_url="https://ghe.example.com:8443/acme/shop/actions/runs/1658821493"),
+    ),
+    _case("github-act-has-no-page", {"ACT": "true", "GITHUB_RUN_ID": "1"}, {}, _seen(build_url="")),
+    _case("github-runner-on-codebuild", {**CODEBUILD, **GITHUB}, {}, _seen()),
+    _case("github-runner-on-a-leaking-jenkins-agent", {**JENKINS, **GITHUB}, {}, _seen()),
+    _case("github-with-ci-false-for-a-bundler", {"CI": "false"}, {}, _seen()),
+    _case(
+        "github-hostile-branch-name",
+        {"GITHUB_REF": "refs/heads/a\r\n::error::b", "GITHUB_REF_NAME": "a\r\n::error::b"},
+        {},
+        _seen(branch=""),
+    ),
+    _case("github-hostile-preview", {}, {"deployment_status": {"environment_url": "javascript:x"}}, _seen()),
+    _case(
+        "gitea-push-looks-like-github",
+        GITEA,
+        {},
+        _seen("gitea-actions", "https://git.example.com/gitea/acme/shop/actions/runs/272"),
+    ),
+    _case(
+        "gitea-pull-request",
+        {**GITEA, **PULL_REQUEST, "GITHUB_REF": "refs/pull/7/head"},
+        PULL_EVENT,
+        _seen(
+            "gitea-actions",
+            "https://git.example.com/gitea/acme/shop/actions/runs/272",
+            change="7",
+            branch="feature/cart",
+        ),
+    ),
+    _case(
+        "forgejo-push-looks-like-gitea-and-github",
+        {**GITEA, "FORGEJO_ACTIONS": "true"},
+        {},
+        _seen("forgejo-actions", "https://git.example.com/gitea/acme/shop/actions/runs/43"),
+    ),
+    _case(
+        "forgejo-pull-request",
+        {**GITEA, **PULL_REQUEST, "FORGEJO_ACTIONS": "true"},
+        PULL_EVENT,
+        _seen(
+            "forgejo-actions",
+            "https://git.example.com/gitea/acme/shop/actions/runs/43",
+            change="7",
+            branch="feature/cart",
+        ),
+    ),
+    _case(
+        "forgejo-with-a-runner-before-7-is-taken-for-gitea",
+        {**GITEA, "FORGEJO_TOKEN": "x"},
+        {},
+        _seen("gitea-actions", "https://git.example.com/gitea/acme/shop/actions/runs/272"),
+    ),
+)

@@ -1,0 +1,148 @@
+"""Which CI system an environment belongs to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import autonoma_ci.ci
+from autonoma_ci.ci import detect
+from autonoma_ci.ci.detect import ROWS, Row, all_tokens, load, source
+from autonoma_ci.errors import InputError
+from autonoma_ci.model import Context
+from tests.ci import environments, github_environments
+
+ORDER = (
+    *("forgejo-actions", "gitea-actions", "github-actions", "gitlab-ci", "circleci", "azure-pipelines"),
+    *("bitbucket-pipelines", "buildkite", "travis-ci", "appveyor", "woodpecker", "harness", "drone"),
+    *("semaphore", "bitrise", "codefresh", "aws-codebuild", "teamcity", "jenkins", "google-cloud-build"),
+    *("generic", "none"),
+)
+CASES = (*environments.ROWS, *github_environments.ROWS)
+MODULES = [row.module for row in ROWS]
+LISTING = """
+import sys
+from autonoma_ci.ci.detect import detect, load
+load(detect(dict([pair.split("=") for pair in sys.argv[1:]])))
+print(*(name.rpartition(".")[2] for name in sys.modules if name.startswith("autonoma_ci.ci.")))
+"""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_each_environment_is_recognised(case: environments.Case) -> None:
+    """The first row of the table that recognises an environment is the system that made it."""
+    assert detect.detect(case.environ).name == case.expected.ci
+
+
+def test_the_order_is_the_documented_one() -> None:
+    """Look-alikes come before what they look like, and runners before the hosts that they run on."""
+    assert tuple(row.name for row in ROWS) == ORDER
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_row_has_a_module_with_a_system(row: Row) -> None:
+    """Each row's module answers even an empty environment, with the row's own name."""
+    assert load(row).context({}) == Context(ci=row.name)
+
+
+def test_every_module_has_a_row() -> None:
+    """A system is one file and one row: there is no file that detection can't reach, and none is shared."""
+    files = Path(str(autonoma_ci.ci.__file__)).parent.glob("*.py")
+    systems = [path.stem for path in files if "\nSYSTEM = " in path.read_text("utf-8")]
+    assert sorted(systems) == sorted(MODULES)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_every_system_can_be_named(name: str) -> None:
+    """`AUTONOMA_CI` decides, whatever else the environment says."""
+    assert detect.detect({"AUTONOMA_CI": name, "GITHUB_ACTIONS": "true", "FORGEJO_ACTIONS": "true"}).name == name
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("github", "github-actions"),
+        ("gitlab", "gitlab-ci"),
+        ("azure", "azure-pipelines"),
+        ("aws", "aws-codebuild"),
+        ("jenkinns", "jenkins"),
+    ],
+)
+def test_a_name_that_is_nearly_right_gets_a_hint(named: str, meant: str) -> None:
+    """An unknown name is an error that says which was meant, and which there are."""
+    with pytest.raises(InputError, match=f"Did you mean {meant}\\?.*forgejo-actions, .*, none"):
+        detect.detect({"AUTONOMA_CI": named})
+
+
+@pytest.mark.parametrize("named", ["x" * 100_000, "\x1b[31m\n::error::\ud800", "…", "\0"])
+def test_a_hostile_name_makes_a_short_and_printable_error(named: str) -> None:
+    """Whatever `AUTONOMA_CI` holds, the message is one line of printable text."""
+    with pytest.raises(InputError) as error:
+        detect.detect({"AUTONOMA_CI": named})
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 500
+
+
+def test_an_empty_override_is_none() -> None:
+    """A variable that is set to nothing is not set."""
+    assert detect.detect({"AUTONOMA_CI": " ", "GITLAB_CI": "true"}).name == "gitlab-ci"
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "FALSE", "no", "off", "\x00true"])
+def test_a_flag_that_is_off_recognises_nothing(value: str) -> None:
+    """Systems are recognised by flags that say yes, not by flags that are there."""
+    flags = ("GITHUB_ACTIONS", "GITEA_ACTIONS", "GITLAB_CI", "CIRCLECI", "TF_BUILD", "BUILDKITE", "TRAVIS", "DRONE")
+    assert detect.detect(dict.fromkeys(flags, value)).name == "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("github-actions", "github-actions"), ("generic", "generic"), ("none", "cli")]
+)
+def test_the_source_is_the_name_and_cli_outside_ci(name: str, told: str) -> None:
+    """The API is told the system's name; a run from somebody's own machine is from the command line."""
+    assert source(next(row for row in ROWS if row.name == name)) == told
+
+
+def test_the_tokens_of_all_systems_are_known() -> None:
+    """A manifest can name no system's credentials, on whichever system it is read; each pattern is there once."""
+    tokens = all_tokens()
+    expected = {
+        "GITHUB_TOKEN",
+        "INPUT_*",
+        "CI_JOB_TOKEN",
+        "CI_REPOSITORY_URL",
+        "SYSTEM_ACCESSTOKEN",
+        "AWS_SESSION_TOKEN",
+    }
+    assert expected <= set(tokens)
+    assert len(tokens) == len(set(tokens))
+
+
+@pytest.mark.parametrize(
+    ("setting", "module"),
+    [("GITLAB_CI=true", "gitlab"), ("JENKINS_URL=https://j", "jenkins"), ("HOME=/", "none"), ("CI=true", "generic")],
+)
+def test_a_job_imports_its_own_system_only(setting: str, module: str) -> None:
+    """Detection imports one system's file and what it needs: a job starts fast, however many systems there are."""
+    run = subprocess.run([sys.executable, "-c", LISTING, setting], check=True, capture_output=True, text=True)
+    assert set(run.stdout.split()) & set(MODULES) == {module}
+
+
+def test_a_new_system_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file beside the others and a row in the table are all that a new system needs."""
+    text = (
+        "from autonoma_ci.ci.system import System\n"
+        "from autonoma_ci.model import Context\n"
+        "SYSTEM = System(context=lambda environ: Context(ci='new-ci'), tokens=('NEW_CI_TOKEN',))\n"
+    )
+    (tmp_path / "newcomer.py").write_text(text, "utf-8")
+    monkeypatch.setattr(autonoma_ci.ci, "__path__", [*autonoma_ci.ci.__path__, str(tmp_path)])
+    monkeypatch.setattr(detect, "ROWS", (Row("new-ci", "newcomer", lambda environ: "NEW_CI" in environ), *ROWS))
+    monkeypatch.delitem(sys.modules, "autonoma_ci.ci.newcomer", raising=False)
+    found = detect.detect({"NEW_CI": "1"})
+    assert detect.load(found).context({}).ci == detect.source(found) == "new-ci"
+    assert detect.detect({"AUTONOMA_CI": "new-ci"}) == found
+    assert "NEW_CI_TOKEN" in detect.all_tokens()

@@ -1,0 +1,61 @@
+"""A fake clock, and a client that knows no more than how to call the sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import requests
+
+if TYPE_CHECKING:
+    from autonoma_ci.sandbox import Sandbox
+
+CREDENTIALS = {"autonoma-client-id": "some-client-id", "autonoma-client-secret": "some-client-secret"}
+
+
+@dataclass
+class Clock:
+    """A clock that a test moves."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Caller:
+    """Calls one sandbox over one kept connection."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.url = sandbox.url
+        self.origin = sandbox.url.removesuffix("/api")
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers.update(CREDENTIALS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.session.close()
+
+    def start(self, subject: str, kind: str = "test", **fields: object) -> requests.Response:
+        """Ask for a run; `fields` go into the body."""
+        body = {"id": subject, **fields} if kind == "test" else fields
+        return self.session.post(f"{self.url}/{kind}/{subject}/run", json=body, timeout=10)
+
+    def run(self, subject: str, **fields: object) -> str:
+        """Start a test that can be started, and return the run's id."""
+        run_id = self.start(subject, "test", **fields).json()["run_id"]
+        assert isinstance(run_id, str)
+        return run_id
+
+    def get(self, path: str, **query: object) -> requests.Response:
+        """Ask the API for `path`."""
+        return self.session.get(self.url + path, params={k: str(v) for k, v in query.items()}, timeout=10)
+
+    def status(self, run_id: str) -> str:
+        """Return the word for how a test's run stands."""
+        word = self.get(f"/run/{run_id}/status").json()["status"]
+        assert isinstance(word, str)
+        return word

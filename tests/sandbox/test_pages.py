@@ -1,0 +1,97 @@
+"""What a browser gets: the page behind a run's link, and images."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from autonoma_ci.sandbox.account import Run
+from autonoma_ci.sandbox.pages import run_page
+
+if TYPE_CHECKING:
+    from tests.sandbox.caller import Caller, Clock
+
+HOSTILE = "<script>alert('x')</script>\"&"
+ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&quot;&amp;"
+
+
+def test_the_link_of_a_run_leads_to_a_page_without_credentials(caller: Caller, clock: Clock) -> None:
+    answer = caller.start("cm8d9gt6v000c9fe5glmyi33u", runtime_metadata={"LOCALE": "en"}).json()
+    caller.session.headers.clear()
+    assert answer["url"] == f"{caller.origin}/run/{answer['run_id']}"
+    first = caller.session.get(answer["url"], timeout=10)
+    clock.now += 3
+    last = caller.session.get(answer["url"], timeout=10)
+    assert first.headers["Content-Type"] == "text/html; charset=utf-8"
+    for text in (answer["run_id"], "cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card", "LOCALE", "pending"):
+        assert text in first.text
+    assert "passed" in last.text
+
+
+def test_the_page_reloads_itself_until_the_run_has_ended(caller: Caller, clock: Clock) -> None:
+    url = caller.start("abc", kind="tag").json()["url"]
+    seen = []
+    for _ in range(4):
+        seen.append('http-equiv="refresh"' in caller.session.get(url, timeout=10).text)
+        clock.now += 1
+    assert seen == [True, True, True, False]
+
+
+def test_a_hostile_source_and_variable_are_escaped(caller: Caller) -> None:
+    url = caller.start("abc", source=HOSTILE, runtime_metadata={HOSTILE: "x", "\ud800": "x"}).json()["url"]
+    page = caller.session.get(url, timeout=10)
+    assert "<script" not in page.text
+    assert page.text.count(ESCAPED) == 2
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_hostile_ids_are_escaped_everywhere_on_the_page() -> None:
+    run = Run(HOSTILE, HOSTILE, HOSTILE, "passed", 0.0, HOSTILE, "", (HOSTILE,))
+    page = run_page(run, HOSTILE).content.decode()
+    assert "<script" not in page.lower()
+    assert page.count(ESCAPED) == 8  # title, heading, status, run, kind, subject, source, variables
+
+
+def test_an_address_that_leads_nowhere_is_404_and_escaped(caller: Caller) -> None:
+    for path in (
+        "/",
+        "/run/nothing",
+        "/run/folder/nothing",
+        "/media/nothing/1-passed.png",
+        "/%3Cscript%3E",
+        "/run/%3Cscript%3E",
+    ):
+        answer = caller.session.get(caller.origin + path, timeout=10)
+        assert answer.status_code == 404
+        assert "<script" not in answer.text
+
+
+def test_every_step_has_an_image_that_is_a_whole_png(caller: Caller, clock: Clock) -> None:
+    run_id = caller.run("sandbox-fails")
+    clock.now += 3
+    steps = caller.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
+    caller.session.headers.clear()
+    answers = [caller.session.get(step["image"], timeout=10) for step in steps]
+    assert {answer.headers["Content-Type"] for answer in answers} == {"image/png"}
+    pixels = [png_pixels(answer.content) for answer in answers]
+    assert pixels[0] == pixels[1] == pixels[2] != pixels[3]
+
+
+def png_pixels(content: bytes) -> bytes:
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    chunks: dict[bytes, bytes] = {}
+    at = 8
+    while at < len(content):
+        (length,) = struct.unpack_from(">I", content, at)
+        kind, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
+        assert struct.unpack_from(">I", content, at + 8 + length)[0] == zlib.crc32(kind + data)
+        chunks[kind] = data
+        at += 12 + length
+    assert list(chunks) == [b"IHDR", b"IDAT", b"IEND"]
+    width, height, depth, colours = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+    pixels = zlib.decompress(chunks[b"IDAT"])
+    assert (depth, colours) == (8, 2)
+    assert len(pixels) == height * (1 + 3 * width)
+    return pixels

@@ -1,0 +1,152 @@
+"""What the sandbox refuses: credentials, ids that ask for it, paths and bodies."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+
+from autonoma_ci.sandbox import SCRIPTED, Sandbox
+from tests.sandbox.caller import CREDENTIALS, Caller
+
+UNAUTHORIZED = {"error": "Unauthorized", "message": "Invalid authentication credentials"}
+
+
+def ask(sandbox: Sandbox, headers: dict[str, str], path: str = "/folder") -> requests.Response:
+    return requests.get(sandbox.url + path, headers=headers, timeout=10)
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_credential_that_is_missing_or_empty_is_401(sandbox: Sandbox, name: str, value: str | None) -> None:
+    headers = {k: v for k, v in {**CREDENTIALS, name: value}.items() if v is not None}
+    answer = ask(sandbox, headers)
+    assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
+
+
+def test_without_credentials_nobody_learns_which_paths_there_are(sandbox: Sandbox) -> None:
+    assert ask(sandbox, {}, "/no/such/path").status_code == 401
+
+
+def test_configured_credentials_are_the_only_ones_taken() -> None:
+    with Sandbox(client_id="me", client_secret="mine") as sandbox:
+        pairs = [("me", "mine"), ("me", "yours"), ("you", "mine"), ("you", "yours")]
+        statuses = [
+            ask(sandbox, {"autonoma-client-id": name, "autonoma-client-secret": secret}).status_code
+            for name, secret in pairs
+        ]
+    assert statuses == [200, 401, 401, 401]
+
+
+@pytest.mark.parametrize("kind", ["test", "folder", "tag"])
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_an_id_can_ask_for_a_status_every_time(caller: Caller, sandbox: Sandbox, kind: str, status: int) -> None:
+    subject = f"sandbox-{status}"
+    assert [caller.start(subject, kind=kind).status_code for _ in range(3)] == [status] * 3
+    assert sandbox.starts(subject) == 3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_id_can_ask_to_be_put_off_once(caller: Caller, status: int) -> None:
+    answers = [caller.start(f"sandbox-{status}{end}") for end in ("", "", "", "-other", "-other")]
+    assert [answer.status_code for answer in answers] == [status, 200, 200, status, 200]
+    assert [answer.headers.get("Retry-After") for answer in answers] == ["1", None, None, "1", None]
+
+
+def test_an_id_can_ask_to_be_put_off_for_ever(caller: Caller) -> None:
+    answers = [caller.start("sandbox-429-always") for _ in range(3)]
+    assert [(a.status_code, a.headers["Retry-After"]) for a in answers] == [(429, "1")] * 3
+
+
+def test_a_fault_of_the_server_names_no_time_to_come_back(caller: Caller) -> None:
+    assert "Retry-After" not in caller.start("sandbox-500").headers
+
+
+def test_scripted_ids_answer_so_in_status_requests_too(caller: Caller) -> None:
+    for status in (401, 403, 404, 429, 500, 503):
+        assert caller.get(f"/run/sandbox-{status}/status").status_code == status
+        assert caller.get(f"/run/sandbox-{status}").status_code == status
+        assert caller.get(f"/run/tag/sandbox-{status}/status").status_code == status
+
+
+def test_a_slow_answer_takes_three_seconds_times_the_pace_and_the_run_starts_before_it() -> None:
+    with Sandbox(pace=0.1) as sandbox, Caller(sandbox) as caller:
+        began = time.monotonic()
+        answer = caller.start("sandbox-slow")
+        assert time.monotonic() - began >= 0.3
+        # Its three tenths of a second of life are over as well.
+        assert caller.status(answer.json()["run_id"]) == "passed"
+
+
+def test_a_client_that_gives_up_on_a_slow_answer_has_been_counted() -> None:
+    with Sandbox(pace=10) as sandbox:
+        with pytest.raises(requests.ReadTimeout):
+            requests.post(f"{sandbox.url}/test/sandbox-slow/run", headers=CREDENTIALS, timeout=0.2)
+        assert sandbox.starts("sandbox-slow") == 1
+
+
+def test_every_scripted_id_is_described_in_words() -> None:
+    assert len(SCRIPTED) == 11
+    assert all(name.startswith("sandbox-") and words for name, words in SCRIPTED.items())
+
+
+def test_an_id_that_only_begins_alike_is_an_ordinary_one(caller: Caller) -> None:
+    assert caller.start("sandbox-4040").status_code == 200
+    assert caller.start("my-sandbox-404").status_code == 200
+
+
+@pytest.mark.parametrize("subject", ["a.b", "a%20b", "%0Ax", "%E2%82%AC", "x" * 129, "", ".."])
+def test_an_id_that_is_none_is_not_found(sandbox: Sandbox, subject: str) -> None:
+    # Prepared by hand: requests would tidy the address up.
+    with requests.Session() as session:
+        prepared = session.prepare_request(requests.Request("POST", f"{sandbox.url}/x", headers=CREDENTIALS))
+        prepared.url = f"{sandbox.url}/test/{subject}/run"
+        answer = session.send(prepared, timeout=10)
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "Not found"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/test", "/tests/a/run", "/test/a/run/", "/run", "/run/folder/a/b/status"])
+def test_a_path_that_the_api_does_not_have_is_404(caller: Caller, path: str) -> None:
+    assert caller.get(path).status_code == 404
+
+
+def test_another_method_is_405_and_names_the_right_one(caller: Caller) -> None:
+    answer = caller.get("/test/abc/run")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert caller.session.delete(f"{caller.url}/folder", timeout=10).headers["Allow"] == "GET"
+
+
+def test_a_run_that_was_never_started_is_not_found_in_the_contracts_words(caller: Caller) -> None:
+    answer = caller.get("/run/cm0000/status")
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"error": "Not found", "message": "Resource with id `cm0000` not found"},
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"\xff\xfe", b'{"id": NaN}', b"[" * 100_000, b'{"id": "abc"} x', b"1" * 5000, b"\xef\xbb\xbf{}"],
+    ids=["cut", "not UTF-8", "NaN", "deep", "more", "long number", "byte order mark"],
+)
+def test_a_body_that_is_not_json_is_400(caller: Caller, sandbox: Sandbox, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = caller.session.post(f"{caller.url}/test/abc/run", data=body, headers=headers, timeout=10)
+    assert answer.status_code == 400
+    assert sandbox.received[-1].body is None
+
+
+def test_a_body_of_another_type_is_415(caller: Caller) -> None:
+    answer = caller.session.post(
+        f"{caller.url}/test/abc/run", data='{"id": "abc"}', headers={"Content-Type": "text/plain"}, timeout=10
+    )
+    assert answer.status_code == 415
+
+
+def test_a_refusal_says_which_field_but_never_quotes_a_value(caller: Caller) -> None:
+    answer = caller.start("abc", runtime_metadata={"PASSWORD": ["hunter2"]})
+    assert answer.status_code == 422
+    assert "'PASSWORD'" in answer.text
+    assert "hunter2" not in answer.text

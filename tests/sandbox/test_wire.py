@@ -1,0 +1,168 @@
+"""HTTP as it is on the wire: loopback, kept connections, many at once, hostile lengths."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from autonoma_ci.sandbox import Sandbox
+from tests.sandbox.caller import CREDENTIALS, Caller
+
+HEAD = "POST /api/test/abc/run HTTP/1.1\r\nHost: x\r\nautonoma-client-id: a\r\nautonoma-client-secret: b\r\n"
+
+
+def connect(sandbox: Sandbox) -> socket.socket:
+    parts = urlsplit(sandbox.url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=10)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "192.0.2.1", "example.com", "::", "localhost"])
+def test_a_host_that_is_not_a_loopback_address_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="loopback"):
+        Sandbox(host=host)
+
+
+def test_it_listens_on_loopback_and_nowhere_else() -> None:
+    with Sandbox() as sandbox, connect(sandbox) as connection:
+        assert connection.getpeername()[0] == "127.0.0.1"
+        # All of 127.0.0.0/8 is this machine: another address of it shows that not every address is taken.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", urlsplit(sandbox.url).port), timeout=10)
+
+
+def test_a_connection_serves_many_requests(sandbox: Sandbox) -> None:
+    request = f"{HEAD}Content-Length: 0\r\n\r\n".encode()
+    with connect(sandbox) as connection:
+        for _ in range(5):
+            connection.sendall(request)
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"connection: close" not in answer.lower()
+    assert sandbox.starts("abc") == 5
+
+
+def test_a_body_that_was_refused_is_not_taken_for_the_next_request(caller: Caller) -> None:
+    for _ in range(3):
+        assert caller.start("sandbox-500", source="x" * 100_000).status_code == 500
+        assert caller.get("/folder", limit=0).status_code == 422
+
+
+def test_64_requests_at_once_are_all_answered(sandbox: Sandbox) -> None:
+    ready = threading.Barrier(64)
+
+    def start(number: int) -> str:
+        with Caller(sandbox) as caller:
+            ready.wait(10)
+            return caller.run(f"test-{number}")
+
+    with ThreadPoolExecutor(64) as pool:
+        runs = set(pool.map(start, range(64)))
+    assert len(runs) == 64
+    assert {sandbox.starts(f"test-{number}") for number in range(64)} == {1}
+
+
+def test_answers_do_not_wait_for_acknowledgements(sandbox: Sandbox, caller: Caller) -> None:
+    caller.get("/folder")
+    assert sandbox._server
+    (connection,) = sandbox._server._open
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 5_000_000])
+def test_a_body_of_more_than_a_mebibyte_is_413_and_the_client_gets_to_know(sandbox: Sandbox, size: int) -> None:
+    answer = requests.post(f"{sandbox.url}/test/abc/run", data=b"x" * size, headers=CREDENTIALS, timeout=10)
+    assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
+    assert sandbox.starts("abc") == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Transfer-Encoding: chunked", 411),
+        ("Content-Length: -1", 400),
+        ("Content-Length: 1e3", 400),
+        ("Content-Length: ²", 400),
+    ],
+)
+def test_a_length_that_can_not_be_trusted_ends_the_connection(sandbox: Sandbox, header: str, status: int) -> None:
+    with connect(sandbox) as connection:
+        connection.sendall(f"{HEAD}{header}\r\n\r\n".encode())
+        assert read_all(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_starts_nothing(
+    sandbox: Sandbox, caller: Caller, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with connect(sandbox) as connection:
+        connection.sendall(f'{HEAD}Content-Length: 100\r\n\r\n{{"id":'.encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection) == b""
+    assert caller.get("/folder").status_code == 200
+    assert sandbox.starts("abc") == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_closing_ends_open_connections_and_slow_answers() -> None:
+    sandbox = Sandbox(pace=20)
+    sandbox.start()
+    with connect(sandbox) as idle, connect(sandbox) as waiting:
+        waiting.sendall(f"{HEAD}Content-Length: 0\r\n\r\n".replace("abc", "sandbox-slow").encode())
+        while not sandbox.starts("sandbox-slow"):
+            time.sleep(0.01)
+        began = time.monotonic()
+        sandbox.close()
+        assert read_all(idle) == b""
+        waiting.settimeout(5)
+        read_all(waiting)
+        assert time.monotonic() - began < 3
+
+
+def test_a_connection_that_comes_while_closing_is_ended(sandbox: Sandbox) -> None:
+    server = sandbox._server
+    assert server
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        server.ending.set()
+        server.entered(ours)
+        server.left(ours)
+        assert theirs.recv(1) == b""
+
+
+def test_a_bug_shows(capfd: pytest.CaptureFixture[str]) -> None:
+    def log(line: str) -> None:
+        raise RuntimeError("a bug in the log")
+
+    with Sandbox(log=log) as sandbox, Caller(sandbox) as caller, pytest.raises(requests.ConnectionError):
+        caller.get("/folder")
+    assert "a bug in the log" in capfd.readouterr().err
+
+
+def test_it_can_be_started_and_closed_without_a_with_block() -> None:
+    sandbox = Sandbox()
+    with pytest.raises(RuntimeError):
+        _ = sandbox.url
+    sandbox.start()
+    with pytest.raises(RuntimeError):
+        sandbox.start()
+    url = sandbox.url
+    assert requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=10).status_code == 200
+    sandbox.close()
+    sandbox.close()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=10)
+    assert len(sandbox.received) == 1
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    with Sandbox() as first, pytest.raises(OSError, match="in use"):
+        Sandbox(port=urlsplit(first.url).port or 0).start()
