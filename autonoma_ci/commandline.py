@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from autonoma_ci.errors import Finished, InputError
@@ -13,6 +14,9 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# A random secret may start with a hyphen, but is not made of small letters alone.
+_FLAG = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that prints to a given stream and raises our errors."""
@@ -22,8 +26,8 @@ class Parser(argparse.ArgumentParser):
         self._out = out
 
     def error(self, message: str) -> NoReturn:
-        """Raise the problem instead of ending the process."""
-        raise InputError([f"{message} (see {self.prog} --help)"])
+        """Raise the problem instead of ending the process; what argparse quotes may be a secret."""
+        raise InputError([f"{message.partition(chr(39))[0].rstrip()} (see {self.prog} --help)"])
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
         """Return to the caller, who decides how the process ends."""
@@ -43,12 +47,12 @@ class Parser(argparse.ArgumentParser):
         problems = []
         for argument in unknown:
             name = argument.partition("=")[0]
-            if name.startswith("-"):
+            if _FLAG.fullmatch(name):
                 near = closest(name, flags)
                 hint = f": did you mean {near}?" if near else f" (see {self.prog} --help)"
                 problems.append(f"unknown option {one_line(name, 40)}{hint}")
         if unknown and not problems:
-            problems.append(f"an argument too many (see {self.prog} --help)")
+            problems.append(f"an unknown option or an argument too many (see {self.prog} --help)")
         return found, problems
 
 

@@ -7,11 +7,11 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from autonoma_ci.engine.fire import Interrupt
+from autonoma_ci.engine.workers import Interrupt
 from autonoma_ci.errors import Cancelled
 
 if TYPE_CHECKING:
-    from autonoma_ci.engine.fire import Events
+    from autonoma_ci.engine.workers import Events
 
 # `timeout`, npm and terminals deliver one wish to stop twice, moments apart.
 _SAME = 1.0

@@ -172,7 +172,8 @@ class Report(NamedTuple):
     """Everything that a report shows; `verdict` is None while runs are still being started.
 
     `started_at` is ISO 8601 in UTC; `results_dir` is the path as the user gave it; `problems` are what
-    was wrong with the input, in which case there are no outcomes.
+    was wrong with the input, in which case there are no outcomes; `site` is the web address to look at
+    for a run without a link.
     """
 
     title: str
@@ -183,3 +184,4 @@ class Report(NamedTuple):
     results_dir: str = ""
     started_at: str = ""
     problems: tuple[str, ...] = ()
+    site: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import chain, islice, product
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import InputError
@@ -49,11 +49,11 @@ def make(settings: Settings, manifest: Manifest | None) -> Plan:
     """Return the plan; raise InputError if a group is unknown or there is nothing to run."""
     groups = set(settings.groups)
     problems = _unknown_groups(settings.groups, manifest)
-    requests = list(_from_ids(settings, manifest))
-    if manifest:
-        requests += _from_manifest(settings, manifest, groups)
+    runs = chain(_from_ids(settings, manifest), _from_manifest(settings, manifest, groups) if manifest else ())
+    # Cut off before they fill the memory: a short manifest can ask for millions.
+    requests = list(islice(runs, RUNS_LIMIT + 1))
     if len(requests) > RUNS_LIMIT:
-        problems.append(f"the plan has {len(requests):,} runs, more than {RUNS_LIMIT:,}: split it over several steps")
+        problems.append(f"the plan has more than {RUNS_LIMIT:,} runs: split it over several steps")
     if not requests and not problems and not settings.allow_empty:
         problems.append(_why_empty(settings, manifest))
     if problems:
@@ -93,17 +93,15 @@ def _from_ids(settings: Settings, manifest: Manifest | None) -> Iterator[RunRequ
         yield RunRequest(Kind.TEST, entry.id, entry.label, variables, version)
 
 
-def _from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> list[RunRequest]:
+def _from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
     versions = tuple(AppVersion(v.application_id, v.version_id) for v in manifest.application_versions)
-    requests: list[RunRequest] = []
     for test in manifest.tests:
         if not groups or groups.intersection(test.groups):
-            requests += _combinations(settings, manifest, test)
+            yield from _combinations(settings, manifest, test)
     for kind, entries in ((Kind.FOLDER, manifest.folders), (Kind.TAG, manifest.tags)):
         for entry in entries:
             if not groups or groups.intersection(entry.groups):
-                requests.append(RunRequest(kind, entry.id, entry.name, application_versions=versions))
-    return requests
+                yield RunRequest(kind, entry.id, entry.name, application_versions=versions)
 
 
 def _combinations(settings: Settings, manifest: Manifest, test: Test) -> Iterator[RunRequest]:

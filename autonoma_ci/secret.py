@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 # A shorter value occurs in ordinary words, so it is replaced only where it stands alone.
 _SHORT = 4
+# What is left as it is in a path, by JavaScript's encodeURIComponent, and by its encodeURI.
+_LEFT = ("", "/", "!'()*", ";,/?:@&=+$!'()*#")
 
 
 @final
@@ -58,15 +60,16 @@ class Redactor:
 
     def __init__(self, values: Iterable[str | Secret]) -> None:
         raw = {v.reveal() if isinstance(v, Secret) else v for v in values}
-        forms = {form.lower() for value in raw if value.strip() for form in _forms(value)}
+        forms = {form for value in raw if value.strip() for form in _forms(value)}
         # Longest first: a value that contains another must go as a whole.
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret value replaced."""
         for form in self._forms:
-            # The plain search is quick and nearly always says no; only a hit is worth a pattern.
-            if form in text.lower():
+            # The plain search is quick and nearly always says no; only a hit is worth a pattern. What
+            # lower() makes of a letter outside ASCII can depend on the letters around it.
+            if not form.isascii() or form.lower() in text.lower():
                 text = re.sub(_pattern(form), HIDDEN, text, flags=re.IGNORECASE)
         return text
 
@@ -85,8 +88,8 @@ def _forms(value: str) -> set[str]:
     forms = set(plain)
     for text in plain:
         data = text.encode("utf-8", "surrogatepass")
+        forms |= {quote(data, safe=left) for left in _LEFT}
         forms |= {
-            quote(data, safe=""),
             quote_plus(data),
             json.dumps(text)[1:-1],
             json.dumps(text, ensure_ascii=False)[1:-1],

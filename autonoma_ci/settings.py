@@ -97,8 +97,9 @@ def read(
     variables = dict(found.get("variables", {}))
     for text in extra_variables:
         name, equals, value = text.partition("=")
-        why = bad_variable(name, value) if equals else "--var takes NAME=value"
-        if why:
+        if not equals:
+            reader.problems.append(Problem("--var takes NAME=value, and one was given without '='"))
+        elif why := bad_variable(name, value):
             reader.problems.append(Problem(f"--var {shown(name)}: {why}"))
         variables[name] = value
     if extra_variables:

@@ -20,7 +20,11 @@ _INVISIBLE = re.compile(
 _ANYWHERE = re.compile(r"##(?=\w*\[)")
 # GitHub's commands, Buildkite's group headings and Travis' folds open a line, after any white space.
 _OPENING = re.compile(r"^(?=\s*(?:::|-{3}|\+{3}|~{3}|\^{3}|travis_))")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()+\-.!|~:$^=\"'/])")
+_MARKUP = re.compile(r"[\\`*_{}\[\]|~$]")
+# What GitHub makes links and pictures of without any markup: https://…, www.…, :smile:
+_AUTOLINK = re.compile(r":(?=\S)|(?<=www)\.", re.IGNORECASE)
+# A heading, a rule or a list, where the text opens a line.
+_LEADING = re.compile(r"^(\s*\d*)([-+=#.)])")
 _MENTION = re.compile(r"([@#])(?=\w)")
 _LINK = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
 _GAP = "\u200b"
@@ -60,7 +64,8 @@ def command_property(text: str, limit: int = 500) -> str:
 
 def markdown(text: str, limit: int = 500) -> str:
     """Return the text as the content of a table cell or a line of GitHub Markdown: no markup, no mention."""
-    escaped = _MARKDOWN.sub(r"\\\1", one_line(text, limit))
+    escaped = _MARKUP.sub(r"\\\g<0>", one_line(text, limit))
+    escaped = _LEADING.sub(r"\1\\\2", _AUTOLINK.sub(r"\\\g<0>", escaped))
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MENTION.sub(rf"\1{_GAP}", escaped)
 

@@ -63,16 +63,23 @@ def why_no_id(text: str) -> str:
         return "an id is missing: remove the entry or give its id"
     if "://" in text:
         return f"'{shown}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
-    bad = sorted({c if c.isprintable() and c != " " else repr(c)[1:-1] for c in text if not ID.fullmatch(c)})
+    bad = sorted({_named(c) for c in text if not ID.fullmatch(c)})
     if bad:
         return f"'{shown}' is not an id: it holds {' '.join(bad[:5])}; ids are letters, digits, - and _"
     return f"'{shown}' is not an id: it is longer than 128 characters"
 
 
+def _named(character: str) -> str:
+    if character == " ":
+        return "a space"
+    return character if character.isprintable() else repr(character)[1:-1]
+
+
 def ids(text: str) -> tuple[Entry, ...]:
     """Return a list of ids: separated by commas or lines, `#` comments, entries `label=id`, duplicates kept."""
     entries, problems = [], []
-    for line_number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: it also splits at control characters, which have no place in an id.
+    for line_number, line in enumerate(re.split(r"\r\n?|\n", text), 1):
         for part in re.sub(r"(?:^|\s)#.*", "", line).split(","):
             if not part.strip(SPACE):
                 continue
@@ -96,7 +103,7 @@ def variables(text: str) -> dict[str, str]:
     """Return variables from `NAME=value` lines or from a YAML or JSON mapping; no error repeats a value."""
     lines = [line for line in text.splitlines() if line.strip(SPACE) and not line.lstrip(SPACE).startswith("#")]
     if lines and (lines[0].lstrip(SPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(SPACE))):
-        from autonoma_ci.manifest.tree import mapping_of_text
+        from autonoma_ci.manifest.inline import mapping_of_text
 
         found, problems = mapping_of_text(text)
     else:
@@ -150,10 +157,12 @@ def api_url(text: str) -> str:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         host, parts = "", urlsplit("")
-    if "@" in parts.netloc:
+    if "@" in parts.netloc or (not host and "@" in text):
         raise InputError(["the URL holds credentials: remove them, and give client-id and client-secret"])
     if not host or not re.fullmatch(r"[\x21-\x7e]+", text) or parts.query or parts.fragment:
-        raise InputError([f"'{one_line(text.partition('?')[0], 100)}' is not a base URL like https://autonoma.app/api"])
+        raise InputError(
+            [f"'{one_line(re.split('[?#]', text)[0], 100)}' is not a base URL like https://autonoma.app/api"]
+        )
     if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
         return text.rstrip("/")
     raise InputError([f"'{one_line(text, 100)}' is not https: credentials would travel in the clear"])

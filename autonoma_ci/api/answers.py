@@ -33,16 +33,16 @@ _REFUSED = "The API refused the request; the run was not started."
 _RUN_ID = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("folder_run_id", "folderRunID")}
 
 
-def read(answer: Answer, request: RunRequest, redact: Redactor) -> Attempt:
-    """Return what the answer means for the run."""
+def read(answer: Answer, request: RunRequest, redact: Redactor, api_host: str = "") -> Attempt:
+    """Return what the answer means for the run; `api_host` is known to all, so a link may always name it."""
     fields = _fields(answer)
-    said = " ".join(text for name in ("error", "message") if (text := _text(fields, name)))
+    said = ": ".join(text for name in ("error", "message") if (text := _text(fields, name)))
     message = one_line(redact(said), 500)
     status = answer.status
     if 200 <= status < 300:
-        return _started(answer, request, fields, message, redact)
+        return _started(answer, request, fields, message, redact, api_host)
     if 300 <= status < 400:
-        return _redirected(answer, redact)
+        return _redirected(answer, request, redact)
     told = f"HTTP {status}" + (f": {message}" if message else "")
     hint = _HINTS.get(status, _REFUSED).format(kind=request.kind)
     wait = retry_after(answer.headers)
@@ -72,10 +72,11 @@ def _text(fields: Mapping[str, object], name: str) -> str:
 
 
 def _started(
-    answer: Answer, request: RunRequest, fields: Mapping[str, object], message: str, redact: Redactor
+    answer: Answer, request: RunRequest, fields: Mapping[str, object], message: str, redact: Redactor, api_host: str
 ) -> Attempt:
     url = _text(fields, "url")
-    shown = link(url) if not redact.holds(url.partition("://")[2].partition("/")[2]) else ""
+    host, _, path = url.partition("://")[2].partition("/")
+    shown = link(url) if not redact.holds(path if host == api_host else url) else ""
     run_id = next((text for name in _RUN_ID[request.kind] if (text := _text(fields, name))), "")
     if not run_id and shown:
         run_id = shown.rstrip("/").rpartition("/")[2]
@@ -87,9 +88,11 @@ def _started(
     return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=answer.status)
 
 
-def _redirected(answer: Answer, redact: Redactor) -> Attempt:
+def _redirected(answer: Answer, request: RunRequest, redact: Redactor) -> Attempt:
     # The target may hold anything; its query may hold what was sent. The part before it says where to.
-    target = one_line(redact(answer.headers.get("Location", "").partition("?")[0]), 200)
+    location = answer.headers.get("Location", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    base = location.partition("?")[0].removesuffix(f"/{request.kind}/{request.id}/run")
+    target = one_line(redact(base), 200)
     message = f"HTTP {answer.status}: the API redirects" + (f" to {target}" if target else "")
     hint = (
         "Redirects are not followed, since they would take the credentials along. If you trust it, set api-url to it."

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from autonoma_ci.api import answers
-from autonoma_ci.api.transport import LostError, NotSentError, Transport
+from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest
 from autonoma_ci.secret import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from autonoma_ci.api.transport import Transport
     from autonoma_ci.secret import Secret
 
 
@@ -33,7 +35,7 @@ class Client:
             return Attempt(delivery, Reason.API, message=redact(str(error)), hint=answers.UNREACHABLE)
         except LostError as error:
             return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=redact(str(error)), hint=answers.MAY_HAVE_STARTED)
-        return answers.read(answer, request, redact)
+        return answers.read(answer, request, redact, urlsplit(self._transport.base_url).netloc)
 
     def body(self, request: RunRequest) -> dict[str, object]:
         """Return the body that asks for this run; values of `runtime_metadata` are text, as the contract wants."""

@@ -1,33 +1,25 @@
-"""One request, one answer, within a bounded time; the only importer of requests.
-
-The one thing that matters for a request that must not be repeated is whether it may have arrived. The
-connection classes below note when a connection is being made: a failure then means that nothing of the
-request was sent (`NotSentError`); any later failure leaves that open (`LostError`).
-"""
+"""One request, one answer, within a bounded time; the only importer of requests."""
 
 from __future__ import annotations
 
 import json
-import socket
-import ssl
 import threading
-from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
+from autonoma_ci.api.connection import POOLS, hang_up, line
+from autonoma_ci.api.failures import lost, not_sent, unsendable
 from autonoma_ci.model import Timeouts
-from autonoma_ci.text import LOOPBACK, one_line
+from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.secret import Secret
 
@@ -45,57 +37,9 @@ class Answer(NamedTuple):
     body: bytes
     complete: bool
 
-
-class NotSentError(Exception):
-    """No connection was made, so nothing arrived; `passing` says whether trying again may help."""
-
-    def __init__(self, text: str, *, passing: bool) -> None:
-        self.passing = passing
-        super().__init__(text)
-
-
-class LostError(Exception):
-    """A connection was made and no usable answer came: the request may have arrived."""
-
-
-class _Line(threading.local):
-    """The thread's own connection, and whether it is still being made."""
-
-    connecting = False
-    connection: HTTPConnection | None = None
-
-
-_line = _Line()
-
-
-class _Plain(HTTPConnection):
-    def connect(self) -> None:
-        _line.connection, _line.connecting = self, True
-        super().connect()
-        _line.connecting = False
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _line.connection = self
-        super().request(*args, **kwargs)
-
-
-class _Secure(HTTPSConnection):
-    def connect(self) -> None:
-        _line.connection, _line.connecting = self, True
-        super().connect()
-        _line.connecting = False
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _line.connection = self
-        super().request(*args, **kwargs)
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
+    def __repr__(self) -> str:
+        # Headers and body may repeat what was sent.
+        return f"Answer(HTTP {self.status}, {len(self.body)} bytes)"
 
 
 class _Adapter(HTTPAdapter):
@@ -110,7 +54,7 @@ class _Adapter(HTTPAdapter):
 
     @staticmethod
     def _watch(manager: Any) -> Any:
-        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
 
@@ -172,9 +116,7 @@ class Transport:
 
     def _send(self, method: str, path: str, body: bytes) -> Answer:
         session, limits = self._session(), self.timeouts
-        _line.connecting, _line.connection = False, None
-        line = _line.__dict__
-        guard = threading.Timer(limits.total, _hang_up, [line])
+        guard = threading.Timer(limits.total, hang_up, [line.clear()])
         guard.daemon = True
         guard.start()
         try:
@@ -190,9 +132,11 @@ class Transport:
                 content, complete = _body(response)
                 return Answer(response.status_code, response.headers, content, complete)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            if _line.connecting or isinstance(error, requests.ConnectTimeout):
-                raise _not_sent(error, self.base_url) from None
-            raise LostError(_how_lost(error)) from None
+            if line.connecting or isinstance(error, requests.ConnectTimeout):
+                raise not_sent(error, urlsplit(self.base_url).netloc) from None
+            if line.connection is None and _is_about_settings(error):
+                raise unsendable() from None
+            raise lost(error) from None
         finally:
             guard.cancel()
             self._local.used = self._monotonic()
@@ -200,14 +144,6 @@ class Transport:
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
-
-
-def _hang_up(line: dict[str, Any]) -> None:
-    """End a request that takes too long as a whole; a timeout of requests is only for each wait."""
-    connection: HTTPConnection | None = line.get("connection")
-    with suppress(OSError, AttributeError):
-        if connection and connection.sock:
-            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _body(response: requests.Response) -> tuple[bytes, bool]:
@@ -223,40 +159,8 @@ def _body(response: requests.Response) -> tuple[bytes, bool]:
     return b"".join(chunks), True
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk down to what really happened: requests and urllib3 wrap it several times over."""
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        cause = todo.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            todo += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
-
-
-def _not_sent(error: Exception, base_url: str) -> NotSentError:
-    host = one_line(urlsplit(base_url).netloc, 200)
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why = one_line(cause.verify_message, 200)
-            return NotSentError(f"the certificate of {host} can't be trusted ({why})", passing=False)
-        if isinstance(cause, ssl.SSLError):
-            return NotSentError(f"no secure connection to {host} could be made", passing=False)
-        if isinstance(cause, socket.gaierror):
-            return NotSentError(f"the name {host} could not be resolved", passing=True)
-        if isinstance(cause, ConnectionRefusedError):
-            return NotSentError(f"{host} refused the connection", passing=True)
-        if isinstance(cause, OSError) and "Tunnel connection failed" in str(cause):
-            why = one_line(str(cause).partition(": ")[2], 80)
-            return NotSentError(f"the proxy did not connect to {host} ({why})", passing=False)
-    if isinstance(error, requests.ConnectTimeout):
-        return NotSentError(f"{host} did not answer the connection in time", passing=True)
-    return NotSentError(f"no connection to {host} could be made", passing=True)
-
-
-def _how_lost(error: Exception) -> str:
-    for cause in _causes(error):
-        if isinstance(cause, (TimeoutError, requests.Timeout)):
-            return "no answer came in time"
-    return "the connection ended before an answer came"
+def _is_about_settings(error: Exception) -> bool:
+    """Say whether requests gave up over what it was told (a proxy's scheme, a file that is not there)."""
+    if isinstance(error, requests.RequestException):
+        return isinstance(error, ValueError)
+    return isinstance(error, OSError)

@@ -35,16 +35,18 @@ class Console:
 
     def line(self, text: str = "") -> None:
         """Print one line of text."""
-        self._write([self._redact(log_line(text))])
+        self._write([log_line(self._redact(text))])
 
     def issue(self, level: str, problem: Problem, title: str = "") -> None:
         """Print a problem; `level` is error, warning or notice."""
-        self._write([self._redact(self._dialect.issue(level, problem, title))])
+        # Before it is escaped: an escaped secret would not be recognised, and a command has words of its own.
+        clean = problem._replace(text=self._redact(problem.text), file=self._redact(problem.file))
+        self._write([self._dialect.issue(level, clean, self._redact(title))])
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Print what is printed meanwhile as a group of the log."""
-        self._write(map(self._redact, self._dialect.group(title)))
+        self._write(self._dialect.group(self._redact(title)))
         try:
             yield
         finally:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+# What a folder says that takes no new file: other users' folders, and files that are mounted by themselves.
+_NO_NEW_FILES = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -18,24 +19,27 @@ def write_whole(path: Path, data: bytes) -> None:
     Where the folder takes no new file (a file that is mounted by itself), the file is rewritten in place.
     Raises OSError.
     """
-    mode = 0o644
-    with suppress(OSError):
-        mode = stat.S_IMODE(path.lstat().st_mode) if not path.is_symlink() else mode
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    except OSError:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno not in _NO_NEW_FILES:
+            raise
         _rewrite(path, data)
         return
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
-            _give_to_owner_of(path.parent, stream.fileno())
+            _take_over(path, stream.fileno())
+    except OSError:
+        # On a full disk, rewriting in place would destroy what is there and fail as well.
+        _remove(temporary)
+        raise
+    try:
         temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, IsADirectoryError) or not path.is_file() or path.is_symlink():
+    except OSError:
+        _remove(temporary)
+        if not path.is_file() or path.is_symlink():
             raise
         _rewrite(path, data)
 
@@ -44,9 +48,27 @@ def _rewrite(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "wb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("not a regular file")
+            raise _not_regular()
         stream.write(data)
         stream.truncate()
+
+
+def _not_regular() -> OSError:
+    return OSError(errno.EINVAL, "not a regular file")
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _take_over(path: Path, descriptor: int) -> None:
+    """Give the new file the mode of the one that it replaces, and the folder's owner."""
+    with suppress(OSError):
+        before = path.lstat().st_mode
+        if stat.S_ISREG(before):
+            os.fchmod(descriptor, stat.S_IMODE(before))
+    _give_to_owner_of(path.parent, descriptor)
 
 
 def make_folder(path: Path) -> None:
@@ -60,18 +82,25 @@ def make_folder(path: Path) -> None:
 
 
 def _give_to_owner_of(folder: Path, thing: Path | int) -> None:
-    """As root in a container, leave nothing that the runner's own user could not clean up."""
+    """As root in a container, leave nothing that the runner's own user could not clean up.
+
+    Some file systems and user namespaces know no other owners; the file matters more than whose it is.
+    """
     if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(thing, owner.st_uid, owner.st_gid)
+        with suppress(OSError):
+            owner = folder.stat()
+            os.chown(thing, owner.st_uid, owner.st_gid)
 
 
 class Tail:
-    """Our part at the end of a file that others may have written to before; it is written anew each time."""
+    """Our part at the end of a file that others may have written to before; it is written anew each time.
+
+    The path is the runner's own, so links in it are followed. Raises OSError if it is no regular file.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.resolve()
-        before = self._path.read_bytes() if self._path.exists() else b""
+        self._path = Path(os.path.realpath(path))
+        before = _read(self._path)
         self._before = before + b"\n" if before and not before.endswith(b"\n") else before
 
     @property
@@ -81,4 +110,17 @@ class Tail:
 
     def write(self, text: str) -> None:
         """Replace our part; raises OSError."""
-        write_whole(self._path, self._before + text.encode())
+        # A name from the environment may hold bytes that are no text.
+        write_whole(self._path, self._before + text.encode(errors="replace"))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # Never wait on a pipe that stands where a file should.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _not_regular()
+        return stream.read()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import queue
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.commands.input import Input, Place, find_place
 from autonoma_ci.commands.progress import Progress
-from autonoma_ci.engine.fire import Events, Fire, Threads
+from autonoma_ci.engine.fire import Fire
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
-from autonoma_ci.errors import EXIT_BUG, InputError, Problem
+from autonoma_ci.engine.workers import Events, Threads
+from autonoma_ci.errors import EXIT_BUG, Cancelled, InputError, Problem
 from autonoma_ci.model import Conclusion, Outcome, Reason, Report, Verdict
 from autonoma_ci.report.console import issues
-from autonoma_ci.report.words import headline
+from autonoma_ci.report.words import headline, plural
+from autonoma_ci.secret import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,18 +24,25 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.system import Publisher
     from autonoma_ci.commands.world import World
 
+_TITLE = "Autonoma tests"
+
 
 def main(argv: Sequence[str], world: World) -> int:
     """Run the command and return its exit code; raise InputError if the command line or AUTONOMA_CI is wrong."""
     flags: dict[str, str] = {}
     variables: list[str] = []
     unknown: list[str] = []
+    unreadable: Sequence[Problem] = ()
     if argv:
         # A container job has no arguments, and starts faster without what reads them.
         from autonoma_ci.commandline import flags_of_run
 
-        flags, variables, unknown = flags_of_run(argv, world.out)
-    return Job(world, find_place(world.environ)).run(flags, variables, unknown)
+        try:
+            flags, variables, unknown = flags_of_run(argv, world.out)
+        except InputError as error:
+            unreadable = error.problems
+    job = Job(world, find_place(world.environ))
+    return job.refuse(unreadable) if unreadable else job.run(flags, variables, unknown)
 
 
 class Job:
@@ -44,24 +54,33 @@ class Job:
         self._errors = Console(world.err, place.system.dialect)
         self._input = Input(world.environ, world.folder)
         self._publishers: list[Publisher] = []
-        self._report = Report("", place.context, place.source, (), started_at=world.clock.now())
+        self._redact = Redactor(())
+        self._report = Report(_TITLE, place.context, place.source, (), started_at=world.clock.now())
 
     def run(self, flags: dict[str, str], variables: list[str], unknown: list[str]) -> int:
         """Do the whole and return the exit code."""
-        self._read(flags, variables, unknown)
-        if self._input.problems:
-            return self._refuse()
-        outcomes = [Outcome(request) for request in self._input.plan.requests]
-        self._report = self._report._replace(outcomes=tuple(outcomes))
-        if self._input.settings.dry_run:
-            return self._dry_run()
-        return self._start()
+        try:
+            self._read(flags, variables, unknown)
+            if self._input.problems:
+                return self._refuse()
+            return self._dry_run() if self._input.settings.dry_run else self._start()
+        except Cancelled as error:
+            # Only before anything is sent: from then on, a signal is an event.
+            return self._finish(self._report._replace(outcomes=(), verdict=decide((), error.signal)))
+
+    def refuse(self, problems: Sequence[Problem]) -> int:
+        """Report a command line that can't be read; what it says of the other options is not known then."""
+        self._input.problems += problems
+        if self._place.system.publisher:
+            self._publishers.append(self._place.system.publisher(self._world.environ, True))  # noqa: FBT003
+        return self._refuse()
 
     def _read(self, flags: dict[str, str], variables: list[str], unknown: list[str]) -> None:
+        self._input.problems += [Problem(text) for text in unknown]
         self._input.read(flags, variables, self._place.context)
         settings = self._input.settings
-        self._input.problems += [Problem(text) for text in unknown]
         secrets = [secret for secret in (settings.client_id, settings.client_secret) if secret]
+        self._redact = Redactor(secrets)
         self._console.mask(secrets)
         for console in (self._console, self._errors):
             console.hide(secrets)
@@ -70,9 +89,10 @@ class Job:
         for note in self._input.plan.notes:
             self._console.issue("notice", Problem(note))
         self._report = self._report._replace(
-            title=settings.summary_title or "Autonoma tests",
+            title=settings.summary_title or _TITLE,
             source=settings.source or self._place.source,
             results_dir=settings.results_dir,
+            site="{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
         )
         if self._place.system.publisher:
             self._publishers.append(self._place.system.publisher(self._world.environ, settings.summary))
@@ -87,15 +107,16 @@ class Job:
     def _refuse(self) -> int:
         for problem in self._input.problems:
             self._errors.issue("error", problem)
-        problems = tuple(map(str, self._input.problems))
+        problems = tuple(self._redact(str(problem)) for problem in self._input.problems)
         verdict = Verdict(Conclusion.ERROR, Reason.INPUT, EXIT_CODES[Reason.INPUT])
         return self._finish(self._report._replace(problems=problems, verdict=verdict))
 
     def _dry_run(self) -> int:
+        outcomes = tuple(Outcome(request) for request in self._input.plan.requests)
         with self._console.group("Plan"):
             for line in self._input.plan.lines():
                 self._console.line(line)
-        return self._finish(self._report._replace(verdict=Verdict(Conclusion.SKIPPED, Reason.OK, 0)))
+        return self._finish(self._report._replace(outcomes=outcomes, verdict=Verdict(Conclusion.SKIPPED, Reason.OK, 0)))
 
     def _start(self) -> int:
         settings, world = self._input.settings, self._world
@@ -106,14 +127,14 @@ class Job:
         world.interrupts.events = events
         try:
             if fire.outcomes:
-                with self._console.group(f"Starting {len(fire.outcomes)} run(s) as {self._report.source}"):
+                with self._console.group(f"Starting {plural(len(fire.outcomes), 'run')} as {self._report.source}"):
                     fire.run(self._workers(events), progress)
         except BaseException:
             # A bug: what had been started until then must not be lost with it.
             verdict = decide(fire.outcomes)._replace(exit_code=EXIT_BUG, conclusion=Conclusion.ERROR)
             self._finish(self._report._replace(outcomes=tuple(fire.outcomes), verdict=verdict))
             raise
-        for problem in issues(fire.outcomes):
+        for problem in issues(fire.outcomes, self._report.site):
             self._console.issue("error", problem, self._report.title)
         verdict = decide(fire.outcomes, fire.interrupt)
         return self._finish(self._report._replace(outcomes=tuple(fire.outcomes), verdict=verdict))

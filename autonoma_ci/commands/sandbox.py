@@ -25,7 +25,10 @@ def main(argv: Sequence[str], world: World) -> int:
     found, unknown = parser.read(argv)
     if unknown:
         raise InputError(unknown)
-    port = number(0, 65535, found.port)
+    try:
+        port = number(0, 65535, found.port)
+    except InputError as error:
+        raise InputError([f"--port: {error}"]) from None
     console = Console(world.out, PLAIN)
     sandbox = Sandbox(port=port, log=console.line)
     try:

@@ -8,20 +8,19 @@ is ever interrupted half-way.
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
+from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done, Interrupt
 from autonoma_ci.model import Attempt, Delivery, Outcome, Reason, RunRequest, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.engine.workers import Events, Watcher, Workers
 
-MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again."
 _TICK = 0.5
 
 
@@ -42,69 +41,6 @@ class Policy(NamedTuple):
     longest_pause: float = 10.0
     grace: float = 1.0
     overdue: float = 120.0
-
-
-class Done(NamedTuple):
-    """A request came back."""
-
-    position: int
-    attempt: Attempt
-
-
-class Interrupt(NamedTuple):
-    """The job was told to stop, by this signal."""
-
-    signal: int
-
-
-Events: TypeAlias = "queue.SimpleQueue[Done | Interrupt]"
-
-
-class Watcher(Protocol):
-    """Is told of every change while it happens, and at least twice a second that time passes."""
-
-    def changed(self, outcome: Outcome) -> None:
-        """Take note of a run that reached its state."""
-
-    def tick(self, outcomes: Sequence[Outcome]) -> None:
-        """Write down what there is, if it is time to."""
-
-
-class Workers(Protocol):
-    """Sends requests; each comes back as a Done event."""
-
-    def send(self, index: int, request: RunRequest) -> None:
-        """Send a request in the background."""
-
-
-class Threads:
-    """One daemon thread per request under way; idle ones are used again with their open connections."""
-
-    def __init__(self, start: Callable[[RunRequest], Attempt], events: Events) -> None:
-        self._start = start
-        self._events = events
-        self._tasks: queue.SimpleQueue[tuple[int, RunRequest]] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
-
-    def send(self, index: int, request: RunRequest) -> None:
-        """Give the request to an idle thread, or to a new one if there is none."""
-        self._tasks.put((index, request))
-        if not self._idle.acquire(blocking=False):
-            threading.Thread(target=self._work, daemon=True).start()
-
-    def _work(self) -> None:
-        while True:
-            index, request = self._tasks.get()
-            try:
-                attempt = self._start(request)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the run must not be lost
-                name = type(error).__name__
-                attempt = Attempt(
-                    Delivery.OPEN, Reason.UNKNOWN, message=f"unexpected {name} while sending", hint=MAY_HAVE_STARTED
-                )
-            # Idle first: whoever sees the event may send the next request at once.
-            self._idle.release()
-            self._events.put(Done(index, attempt))
 
 
 class Fire:
@@ -169,10 +105,16 @@ class Fire:
         if delivery not in {Delivery.NOT_SENT, Delivery.BUSY}:
             self._progress = now
         self._end(index, attempt, watcher)
+        if self.interrupt is not None:
+            return  # what has not been sent is accounted for at the end of winding up
         if attempt.reason is Reason.UNAUTHORIZED:
             self._drop(watcher, Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
         elif self._policy.fail_fast and delivery is not Delivery.STARTED:
             self._drop(watcher, attempt.reason, "not sent: fail-fast is set and an earlier run could not be started")
+        elif delivery is Delivery.BUSY:
+            self._drop(watcher, attempt.reason, "not sent: the API asks to wait for longer than this step does")
+        elif delivery is Delivery.UNSENDABLE:
+            self._drop(watcher, attempt.reason, "not sent: no connection to the API can be made")
         elif now - self._progress >= self._policy.patience:
             self._drop(watcher, attempt.reason, "not sent: the API took no request for too long")
 

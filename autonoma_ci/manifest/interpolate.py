@@ -22,7 +22,7 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.manifest.tree import Document, Path, Tree
+    from autonoma_ci.manifest.document import Document, Path, Tree
 
 FACTS = tuple(name for name in Context._fields if name != "ci")
 # `$` at the end or before anything else is a mistake as often as it is meant: it must be doubled.
@@ -69,7 +69,7 @@ class Interpolation:
             body = _BODY.fullmatch(match["body"] or "")
             value, why = self._value(body, shown=_UNSHOWN.isdisjoint(path)) if body else (None, "")
             if value is None:
-                shown = one_line(match[0], 60)
+                shown = one_line(match[0], 60) if _UNSHOWN.isdisjoint(path) else match[0][:2]
                 document.problem(path, why or f"'{shown}' is not ${{NAME}}: write $$ for a dollar sign")
                 return "x"  # an id that passes, so that one mistake is told once
             return value

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.manifest import tree
+from autonoma_ci.manifest.document import Document, Path, Tree, not_text
 from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, ApplicationVersion, Defaults, Manifest, Test
 from autonoma_ci.paths import leads_out
 from autonoma_ci.settings import closest
@@ -69,17 +70,17 @@ def _read(path: str, folder: str, file: str) -> str:
         raise wrong("is not UTF-8 text: save it as UTF-8") from None
 
 
-def _check(document: tree.Document, written: dict[tree.Path, str]) -> Manifest | None:
+def _check(document: Document, written: dict[Path, str]) -> Manifest | None:
     try:
         return Manifest.model_validate(document.tree)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False, include_context=True):
-            path: tree.Path = tuple(detail["loc"])
+            path: Path = tuple(detail["loc"])
             document.problem(path, _explain(document, path, detail, written.get(path)))
         return None
 
 
-def _at(root: tree.Tree, path: tree.Path) -> tree.Tree:
+def _at(root: Tree, path: Path) -> Tree:
     for step in path:
         if isinstance(root, dict):
             root = root.get(str(step))
@@ -88,7 +89,7 @@ def _at(root: tree.Tree, path: tree.Path) -> tree.Tree:
     return root
 
 
-def _explain(document: tree.Document, path: tree.Path, detail: Any, written: str | None) -> str:
+def _explain(document: Document, path: Path, detail: Any, written: str | None) -> str:
     """Say what is wrong in the field's words; pydantic's own message may repeat a value."""
     key, kind, value = str(path[-1]) if path else "", detail["type"], _at(document.tree, path)
     if kind == "extra_forbidden":
@@ -104,13 +105,13 @@ def _explain(document: tree.Document, path: tree.Path, detail: Any, written: str
         return why_no_id(value) if isinstance(value, str) else "this is not an id"
     where = f"'{one_line(key, 60)}'" if path and isinstance(path[-1], str) else "this entry"
     if kind in {"string_type", "string_too_short", "string_too_long"}:
-        return f"{where} {tree.not_text(value)}" if not isinstance(value, str) else f"{where} is empty or too long"
+        return f"{where} {not_text(value)}" if not isinstance(value, str) else f"{where} is empty or too long"
     if kind in {"list_type", "too_short"}:
         return f"{where} must be a list with at least one entry"
     return f"{where} must be a mapping"
 
 
-def _check_variables(document: tree.Document, manifest: Manifest) -> None:
+def _check_variables(document: Document, manifest: Manifest) -> None:
     _names(document, ("defaults", "variables"), manifest.defaults.variables)
     for index, test in enumerate(manifest.tests):
         _names(document, ("tests", index, "variables"), test.variables)
@@ -132,7 +133,7 @@ def combinations(test: Test) -> int:
     return count
 
 
-def _names(document: tree.Document, path: tree.Path, variables: dict[str, str]) -> None:
+def _names(document: Document, path: Path, variables: dict[str, str]) -> None:
     for name, value in variables.items():
         if why := bad_variable(name, value):
             document.problem((*path, name), f"{shown(name)}: {why}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from autonoma_ci.manifest.tree import Tree  # noqa: TC001 - pydantic reads the annotation
+from autonoma_ci.manifest.document import Tree  # noqa: TC001 - pydantic reads the annotation
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMBINATIONS_LIMIT = 1000

@@ -7,45 +7,26 @@ stays text, what is not part of the subset is a problem with its place, and ever
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from autonoma_ci.errors import Problem
+from autonoma_ci.manifest.document import Document
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from autonoma_ci.manifest.document import Path, Tree
+
 SIZE_LIMIT = 4 * 1024 * 1024
 DEPTH_LIMIT = 20
 NODE_LIMIT = 100_000
 
-Tree: TypeAlias = "str | list[Tree] | dict[str, Tree] | None"
-Path: TypeAlias = tuple[str | int, ...]
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass
-class Document:
-    """What a file says: its tree, the place of each part (line and column from 1), and what is wrong."""
-
-    file: str
-    tree: Tree = None
-    places: dict[Path, tuple[int, int]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-    def place(self, path: Path) -> tuple[int, int]:
-        """Return line and column of a part, or of the nearest part around it."""
-        while path and path not in self.places:
-            path = path[:-1]
-        return self.places.get(path, (0, 0))
-
-    def problem(self, path: Path, text: str) -> None:
-        """Keep a problem of the part at this path."""
-        self.problems.append(Problem(text, self.file, *self.place(path)))
 
 
 class _TooMuchError(Exception):
@@ -127,7 +108,7 @@ class _Builder:
         if tag is not None:
             self._tell(
                 event,
-                f"the tag {one_line(tag, 60)} is not allowed: remove it; every value is text as written",
+                "a tag (a word after `!`) is not allowed: put the value in quotes; every value is text as written",
             )
         if anchor:
             self.anchors[anchor] = None
@@ -147,7 +128,9 @@ class _Builder:
     def _alias(self, event: yaml.AliasEvent, depth: int) -> tuple[Tree, int]:
         target = self.anchors.get(event.anchor or "")
         if target is None:
-            self._stop(event, f"*{one_line(event.anchor or '', 60)} names no anchor that is complete before it")
+            self._stop(
+                event, "an alias (a word after `*`) names no anchor that is complete before it: quote what is text"
+            )
             raise _TooMuchError
         self._count(event, target.nodes, depth + target.height - 1)
         return target.value, target.height
@@ -206,26 +189,3 @@ class _Builder:
             self._count(event, len(source), 1)
             for key, item in source.items():
                 merged.setdefault(key, item)
-
-
-def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
-    """Return the variables that an option gives as a YAML or JSON mapping, and what is wrong with it."""
-    document = parse(text, "")
-    problems = [Problem(f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
-    found: dict[str, str] = {}
-    if not isinstance(document.tree, dict):
-        return {}, problems or [Problem("it is neither NAME=value lines nor a mapping")]
-    for key, value in document.tree.items():
-        if isinstance(value, str):
-            found[key] = value
-        else:
-            line, _ = document.place((key,))
-            problems.append(Problem(f"line {line}: '{one_line(key, 60)}' {not_text(value)}"))
-    return found, problems
-
-
-def not_text(value: Tree) -> str:
-    """Say what stands where text should be."""
-    if value is None:
-        return 'has no value: write "" for an empty one'
-    return f"is a {'list' if isinstance(value, list) else 'mapping'}: give text"

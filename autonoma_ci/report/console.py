@@ -25,8 +25,11 @@ def run_line(outcome: Outcome) -> str:
     return f"{STATE_WORDS[outcome.state]}: {name}" + (f": {told}" if told else "")
 
 
-def issues(outcomes: Sequence[Outcome]) -> list[Problem]:
-    """Return what went wrong, worst first; what went wrong in the same way for many runs is said once."""
+def issues(outcomes: Sequence[Outcome], site: str = "") -> list[Problem]:
+    """Return what went wrong, worst first; what went wrong in the same way for many runs is said once.
+
+    `site` is the web address to look at for runs that may have started.
+    """
     alike: dict[tuple[str, str, str], list[Outcome]] = {}
     for outcome in worst_first(outcomes):
         if outcome.state in {State.NOT_STARTED, State.UNKNOWN}:
@@ -36,7 +39,8 @@ def issues(outcomes: Sequence[Outcome]) -> list[Problem]:
         names = ", ".join(outcome.request.label for outcome in group[:3])
         more = f" and {len(group) - 3} more" if len(group) > 3 else ""
         text = f"{STATE_WORDS[State(state)]}: {names}{more}: {message}."
-        problems.append(Problem(f"{text} {hint}".strip()))
+        look = f" Look here: {site}" if site and state == State.UNKNOWN else ""
+        problems.append(Problem(f"{text} {hint}".strip() + look))
     kept = problems[:ISSUES_LIMIT]
     if len(problems) > ISSUES_LIMIT:
         kept.append(Problem(f"and {len(problems) - ISSUES_LIMIT} more kinds of failure; the log has them all."))

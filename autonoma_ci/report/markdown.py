@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # GitHub drops a step's summary above 1 MiB; the margin is for what else the step has written.
 SIZE_LIMIT = 1000 * 1024
+# Room for the line that counts what did not fit.
+_REST = 100
 _SIGNS = {
     State.PLANNED: "⏳",
     State.STARTING: "⏳",
@@ -30,7 +32,7 @@ _CONCLUSIONS = {
 
 
 def summary(report: Report, limit: int = SIZE_LIMIT) -> str:
-    """Return the summary, at most `limit` bytes of UTF-8; rows that don't fit are counted."""
+    """Return the summary, at most `limit` bytes of UTF-8; what doesn't fit is counted, and may be all of it."""
     conclusion = report.verdict.conclusion if report.verdict else None
     head = [
         f"### {markdown(report.title)}: {_CONCLUSIONS[conclusion]}",
@@ -38,21 +40,25 @@ def summary(report: Report, limit: int = SIZE_LIMIT) -> str:
         markdown(headline(report)) + _about(report),
         "",
     ]
-    head += [f"- {markdown(problem)}" for problem in report.problems[:100]]
     if report.outcomes:
         head += ["| What | State | Link |", "| --- | --- | --- |"]
+        lines = (_row(outcome, report.site) for outcome in worst_first(report.outcomes))
+        count, rest = len(report.outcomes), "| … and {} | | |"
+    else:
+        lines = (f"- {markdown(problem)}" for problem in report.problems)
+        count, rest = len(report.problems), "- … and {}"
     used = sum(len(line.encode()) + 1 for line in head)
-    rows: list[str] = []
-    outcomes = worst_first(report.outcomes)
-    for outcome in outcomes:
-        row = _row(outcome)
-        used += len(row.encode()) + 1
-        if used > limit - 200:
+    if used > limit - _REST:
+        return ""
+    kept: list[str] = []
+    for line in lines:
+        used += len(line.encode()) + 1
+        if used > limit - _REST:
             break
-        rows.append(row)
-    more = len(outcomes) - len(rows)
-    tail = [f"| … and {plural(more, 'more run')} | | |"] if more else []
-    return "\n".join([*head, *rows, *tail, ""])
+        kept.append(line)
+    more = plural(count - len(kept), "more run" if report.outcomes else "more problem")
+    tail = [rest.format(more)] if len(kept) < count else []
+    return "\n".join([*head, *kept, *tail, ""])
 
 
 def _about(report: Report) -> str:
@@ -67,12 +73,17 @@ def _about(report: Report) -> str:
     return f" ({', '.join(facts)})" if facts else ""
 
 
-def _row(outcome: Outcome) -> str:
+def _row(outcome: Outcome, site: str) -> str:
     request = outcome.request
     what = markdown(request.label) + (f"<br>{request.kind} {markdown(request.id)}" if request.name else "")
     state = f"{_SIGNS[outcome.state]} {STATE_WORDS[outcome.state]}"
     if outcome.state in {State.NOT_STARTED, State.UNKNOWN}:
         details = [markdown(text) for text in (outcome.message, outcome.hint) if text]
         state = "<br>".join([state, *details])
-    link = markdown_link(outcome.run_id or "open the run", outcome.url) if outcome.url else markdown(outcome.run_id)
+    if outcome.url:
+        link = markdown_link(outcome.run_id or "open the run", outcome.url)
+    elif outcome.state is State.UNKNOWN:
+        link = markdown_link("look here", site)
+    else:
+        link = markdown(outcome.run_id)
     return f"| {what} | {state} | {link} |"

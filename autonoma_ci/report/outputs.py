@@ -43,8 +43,9 @@ OUTPUTS = (
 )
 # A runner takes 1 MiB of outputs for a whole job and counts two bytes a character.
 ARRAY_LIMIT = 120_000
-# GitLab allows no space in a value and 5 KB in all, so the long ones stay in results.json.
-_DOTENV_VALUE = re.compile(r"[\x21-\x7e]{0,2000}")
+# GitLab allows no space in a value and 5 KB in all, so the long ones stay in results.json. Shells read the
+# file as commands, so what means something to them stays out too.
+_DOTENV_VALUE = re.compile(r"""[A-Za-z0-9._:/?@#%+,=\[\]"-]{0,2000}""")
 
 
 def outputs(report: Report) -> dict[str, str]:

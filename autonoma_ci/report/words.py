@@ -44,6 +44,8 @@ def headline(report: Report) -> str:
     """Return the whole in one sentence."""
     if report.problems:
         return f"{plural(len(report.problems), 'problem')} with the input. Nothing was sent."
+    if not report.outcomes and report.verdict and report.verdict.conclusion is Conclusion.CANCELLED:
+        return "Cancelled before anything was started."
     if not report.outcomes:
         return "Nothing was selected, so nothing was started."
     if report.verdict and report.verdict.conclusion is Conclusion.SKIPPED:

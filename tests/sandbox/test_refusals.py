@@ -74,7 +74,7 @@ def test_a_slow_answer_takes_three_seconds_times_the_pace_and_the_run_starts_bef
     with Sandbox(pace=0.1) as sandbox, Caller(sandbox) as caller:
         began = time.monotonic()
         answer = caller.start("sandbox-slow")
-        assert time.monotonic() - began >= 0.3
+        assert 0.3 <= time.monotonic() - began < 2.5
         # Its three tenths of a second of life are over as well.
         assert caller.status(answer.json()["run_id"]) == "passed"
 

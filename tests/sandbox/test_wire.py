@@ -85,6 +85,13 @@ def test_a_body_of_more_than_a_mebibyte_is_413_and_the_client_gets_to_know(sandb
     assert sandbox.starts("abc") == 1
 
 
+def test_a_client_may_send_its_huge_body_to_the_end_before_it_reads(sandbox: Sandbox) -> None:
+    with connect(sandbox) as connection:
+        connection.sendall(f"{HEAD}Content-Length: 5000000\r\n\r\n".encode())
+        connection.sendall(b"x" * 5_000_000)
+        assert read_all(connection).startswith(b"HTTP/1.1 413 ")
+
+
 @pytest.mark.parametrize(
     ("header", "status"),
     [

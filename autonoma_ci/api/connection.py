@@ -1,0 +1,71 @@
+"""Connections that note when they are made, since that decides whether a request may have arrived.
+
+A failure while a connection is being made means that nothing of the request was sent; after any later
+failure that is open.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class Line(threading.local):
+    """The thread's own connection in its present request, and whether it is still being made."""
+
+    connecting = False
+    connection: HTTPConnection | None = None
+
+    def clear(self) -> dict[str, Any]:
+        """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
+        self.connecting, self.connection = False, None
+        return self.__dict__
+
+
+line = Line()
+
+
+class _Plain(HTTPConnection):
+    def connect(self) -> None:
+        line.connection, line.connecting = self, True
+        super().connect()
+        line.connecting = False
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        line.connection = self
+        super().request(*args, **kwargs)
+
+
+class _Secure(HTTPSConnection):
+    def connect(self) -> None:
+        line.connection, line.connecting = self, True
+        super().connect()
+        line.connecting = False
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        line.connection = self
+        super().request(*args, **kwargs)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+POOLS = {"http": _PlainPool, "https": _SecurePool}
+
+
+def hang_up(of_thread: dict[str, Any]) -> None:
+    """End a thread's request that takes too long as a whole; the libraries' timeouts are for each wait alone."""
+    connection: HTTPConnection | None = of_thread.get("connection")
+    with suppress(OSError, AttributeError):
+        if connection and connection.sock:
+            connection.sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,71 @@
+"""Why no answer came, in words a user can act on: found in the chain of causes that libraries wrap it in."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from urllib3.exceptions import ConnectTimeoutError, TimeoutError  # noqa: A004 - urllib3's own
+
+from autonoma_ci.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class NotSentError(Exception):
+    """No connection was made, so nothing arrived; `passing` says whether trying again may help."""
+
+    def __init__(self, text: str, *, passing: bool) -> None:
+        self.passing = passing
+        super().__init__(text)
+
+
+class LostError(Exception):
+    """A connection was made and no usable answer came: the request may have arrived."""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        cause = todo.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            todo += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+
+
+def not_sent(error: Exception, host: str) -> NotSentError:
+    """Return why no connection to the host could be made."""
+    host = one_line(host, 200)
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = one_line(cause.verify_message, 200)
+            return NotSentError(f"the certificate of {host} can't be trusted ({why})", passing=False)
+        if isinstance(cause, ssl.SSLError):
+            return NotSentError(f"no secure connection to {host} could be made", passing=False)
+        if isinstance(cause, socket.gaierror):
+            return NotSentError(f"the name {host} could not be resolved", passing=True)
+        if isinstance(cause, ConnectionRefusedError):
+            return NotSentError(f"{host} refused the connection", passing=True)
+        if isinstance(cause, OSError) and "Tunnel connection failed" in str(cause):
+            why = one_line(str(cause).partition(": ")[2], 80)
+            return NotSentError(f"the proxy did not connect to {host} ({why})", passing=False)
+        if isinstance(cause, ConnectTimeoutError):
+            return NotSentError(f"{host} did not answer the connection in time", passing=True)
+    return NotSentError(f"no connection to {host} could be made", passing=True)
+
+
+def unsendable() -> NotSentError:
+    """Return why a request was given up before any connection was tried."""
+    text = "no request could be made: check api-url, the proxy settings and REQUESTS_CA_BUNDLE"
+    return NotSentError(text, passing=False)
+
+
+def lost(error: Exception) -> LostError:
+    """Return how the answer was lost."""
+    if any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in _causes(error)):
+        return LostError("no answer came in time")
+    return LostError("the connection ended before an answer came")

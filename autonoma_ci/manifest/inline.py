@@ -1,0 +1,43 @@
+"""Variables that an option gives as a YAML or JSON mapping."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from autonoma_ci.errors import Problem
+from autonoma_ci.manifest.document import not_text
+from autonoma_ci.manifest.tree import parse
+from autonoma_ci.text import one_line
+
+# An escaped backslash is read first, so that what follows it is not taken for an escape.
+_HALVES = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+
+
+def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
+    """Return the variables that an option gives as a YAML or JSON mapping, and what is wrong with it."""
+    document = parse(_whole(text), "")
+    problems = [Problem(f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
+    found: dict[str, str] = {}
+    if not isinstance(document.tree, dict):
+        return {}, problems or [Problem("it is neither NAME=value lines nor a mapping")]
+    for key, value in document.tree.items():
+        if isinstance(value, str):
+            found[key] = value
+        else:
+            line, _ = document.place((key,))
+            problems.append(Problem(f"line {line}: '{one_line(key, 60)}' {not_text(value)}"))
+    return found, problems
+
+
+def _whole(text: str) -> str:
+    """Return JSON with the two halves of a character put together: JSON's escapes have halves, YAML's do not."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return _HALVES.sub(lambda found: found[1] or f"\\U{_code_point(found[2], found[3]):08X}", text)
+
+
+def _code_point(high: str, low: str) -> int:
+    return 0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00

@@ -1,0 +1,118 @@
+"""entrypoint.py as a process of its own, beside a stand-in for the package: what it starts, and what ends it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ENTRYPOINT = Path(__file__).parents[2] / "entrypoint.py"
+# It says what it was started with; `slow` makes it one that takes its time to import.
+_CLI = """
+import os, sys, time
+if os.environ.get("SLOW"):
+    print("importing", flush=True)
+    time.sleep(30)
+def run():
+    print("autonoma-ci", *sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def entrypoint(tmp_path: Path) -> list[str]:
+    # Without -I the folder of the script is on the import path: the stand-in is found there.
+    package = tmp_path / "autonoma_ci"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "cli.py").write_text(_CLI)
+    return [sys.executable, shutil.copy(str(_ENTRYPOINT), str(tmp_path))]
+
+
+def _run(command: list[str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*command, *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=20)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["run", "--test-ids", "a b"],
+        ["--dry-run"],
+        ["./sh", "-c", "echo taken"],
+        ["tools/cat"],
+        ["/bin/echo", "taken"],
+        ["dash", "-c", "echo taken"],
+        ["run", "sh", "-c", "echo taken"],
+        [""],
+    ],
+)
+def test_everything_but_a_shell_or_cat_runs_autonoma_ci_with_its_arguments(
+    entrypoint: list[str], arguments: list[str]
+) -> None:
+    assert _run(entrypoint, *arguments).stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "/bin/sh", "/bin/bash"])
+def test_a_shell_is_handed_over_to_with_its_arguments_its_input_and_its_exit_code(
+    entrypoint: list[str], shell: str
+) -> None:
+    result = _run(entrypoint, shell, "-c", 'read line; echo "$line: $1"; exit 7', "name", "one two", stdin="said\n")
+    assert (result.stdout, result.stderr, result.returncode) == ("said: one two\n", "", 7)
+
+
+@pytest.mark.parametrize("cat", ["cat", "/bin/cat"])
+def test_cat_gives_back_its_input_and_stays_until_it_ends(entrypoint: list[str], cat: str) -> None:
+    assert _run(entrypoint, cat, stdin="held open\n").stdout == "held open\n"
+
+
+def test_a_pipe_in_the_shell_ends_as_it_does_without_us(entrypoint: list[str]) -> None:
+    """Python ignores SIGPIPE; a shell that inherited that would report an error of `yes` instead of signal 13."""
+    result = _run(entrypoint, "bash", "-c", 'yes | head -n 1; echo "${PIPESTATUS[0]}"')
+    assert (result.stdout, result.stderr) == ("y\n141\n", "")
+
+
+@pytest.mark.parametrize(("mode", "code"), [(None, 127), (0o644, 126)])
+def test_a_shell_that_is_not_there_or_not_executable_ends_as_a_shell_would_end(
+    entrypoint: list[str], tmp_path: Path, mode: int | None, code: int
+) -> None:
+    shell = tmp_path / "sh"
+    if mode:
+        shell.touch()
+        shell.chmod(mode)
+    result = _run(entrypoint, str(shell))
+    assert result.returncode == code
+    assert result.stderr.startswith(f"autonoma-ci: {shell} can't be started: ")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_during_the_imports_ends_it_at_once_without_a_traceback(
+    entrypoint: list[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    monkeypatch.setenv("SLOW", "1")
+    with subprocess.Popen(entrypoint, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=5)
+    assert (process.returncode, errors) == (code, "")
+
+
+def test_as_the_first_process_of_a_container_it_answers_sigterm(
+    entrypoint: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel drops a signal that PID 1 has no handler for, and one with none would sleep on."""
+    unshare = ["unshare", "--pid", "--fork", "--kill-child"]
+    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a PID namespace can't be made here")
+    monkeypatch.setenv("SLOW", "1")
+    with subprocess.Popen([*unshare, *entrypoint], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "importing\n"
+        # unshare waits for its child, which is the one to be told.
+        child = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+        subprocess.run(["kill", "-TERM", child], check=True)
+        assert process.wait(timeout=5) == 143

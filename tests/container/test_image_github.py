@@ -1,0 +1,110 @@
+"""The image as GitHub runs a container action: as root, in a workspace of somebody else's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from tests.container.image import Image, Job
+
+pytestmark = pytest.mark.image
+_SCRIPT = Path(__file__).parent / "with-sandbox.sh"
+_RUN_URL = re.compile(r"http://127\.0\.0\.1:\d+/run/\w+")
+
+
+def _outputs(file: Path) -> dict[str, str]:
+    found = re.findall(r"(?m)^([\w-]+)<<(.+)\n((?s:.*?))\n\2$", file.read_text())
+    return {name: value for name, _, value in found}
+
+
+def test_inputs_become_runs_outputs_and_a_summary(
+    image: Image, job: Job, sandbox: Sandbox, account: dict[str, str]
+) -> None:
+    options = job.as_github(**account, test_ids="Checkout=sandbox-one\nsandbox-two", variables="NAME=a=b", manifest="")
+    result = image.run(options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (sandbox.starts("sandbox-one"), sandbox.starts("sandbox-two")) == (1, 1)
+    assert {request.source for request in sandbox.received} == {"github-actions"}
+    outputs = _outputs(job.output)
+    assert (outputs["conclusion"], outputs["reason"], outputs["started"]) == ("started", "ok", "2")
+    assert _RUN_URL.fullmatch(outputs["run-url"])
+    assert outputs["run-url"] in job.summary.read_text()
+    assert "Checkout" in job.summary.read_text()
+
+
+def test_an_id_that_is_not_there_fails_the_step_and_says_so(image: Image, job: Job, account: dict[str, str]) -> None:
+    result = image.run(job.as_github(**account, test_ids="sandbox-404"))
+    assert result.returncode == 4, result.stdout + result.stderr
+    assert _outputs(job.output)["reason"] == "not-found"
+
+
+def test_files_take_the_owner_of_the_workspace(image: Image, job: Job, account: dict[str, str]) -> None:
+    """A self-hosted runner, which is not root, could not clean up what root left behind."""
+    result = image.run(job.as_github(**account, test_ids="sandbox-one", results_dir="out/autonoma"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    made = sorted(job.workspace.rglob("*"))
+    assert {"out", "autonoma", "results.json", "summary.md", "outputs.env"} <= {path.name for path in made}
+    owner = job.workspace.stat()
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(owner.st_uid, owner.st_gid)}
+
+
+def test_bad_input_ends_as_such_and_nothing_is_sent(
+    image: Image, job: Job, sandbox: Sandbox, account: dict[str, str]
+) -> None:
+    assert image.run(job.as_github(**account, test_ids="../escape")).returncode == 2
+    assert (_outputs(job.output)["conclusion"], _outputs(job.output)["reason"]) == ("error", "input")
+    assert image.run(job.as_github(**account), "no-such-command").returncode == 2
+    assert sandbox.received == []
+
+
+def test_the_script_of_our_own_workflow_starts_the_action_beside_a_sandbox(image: Image, job: Job) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    shutil.copy(str(_SCRIPT), str(job.workspace))
+    arguments = ["bash", _SCRIPT.name, port]
+    options = job.as_github(
+        api_url=f"http://127.0.0.1:{port}/api",
+        args=" ".join(arguments),  # GitHub passes it on, and sets it as an input too
+        client_id="sandbox-id",
+        client_secret="sandbox-secret",
+        test_ids="sandbox-one",
+    )
+    result = image.run(options, *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert _outputs(job.output)["conclusion"] == "started"
+
+
+def test_sigterm_leaves_outputs_and_summary_of_what_was_started_within_two_seconds(image: Image, job: Job) -> None:
+    with Sandbox(pace=10) as sandbox:  # `slow` answers after 30 seconds
+        inputs = {"api_url": sandbox.url, "client_id": "sandbox-id", "client_secret": "sandbox-secret"}
+        name = f"autonoma-ci-{job.folder.name}"
+        options = job.as_github(**inputs, test_ids="sandbox-one\nsandbox-slow")
+        command = image.command(["--name", name, "-e", f"CONTAINER_NAME={name}", *options])
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            _wait_for_a_start(sandbox)
+            time.sleep(0.5)  # the answer is on its way, and the slow one waits
+            image.terminate(name)
+            time.sleep(2)
+            outputs, summary = _outputs(job.output), job.summary.read_text()
+            log, _ = process.communicate(timeout=20)
+    assert process.returncode == 143, log
+    assert outputs["conclusion"] == "cancelled", log
+    assert outputs["run-url"] in summary
+    assert sandbox.starts("sandbox-slow") <= 1
+
+
+def _wait_for_a_start(sandbox: Sandbox) -> None:
+    deadline = time.monotonic() + 30
+    while not sandbox.starts("sandbox-one"):
+        assert time.monotonic() < deadline, "no run was started"
+        time.sleep(0.05)

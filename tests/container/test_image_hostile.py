@@ -1,0 +1,59 @@
+"""The image in a checkout that holds modules named like ours and Python's: none of them is ever imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.container.image import Image, Job
+
+pytestmark = pytest.mark.image
+_HOSTILE = [
+    "autonoma_ci/__init__.py",
+    "autonoma_ci/cli.py",
+    "json.py",
+    "os.py",
+    "pydantic.py",
+    "requests.py",
+    "signal.py",
+    "sitecustomize.py",
+    "typing.py",
+    "usercustomize.py",
+    "yaml/__init__.py",
+]
+_VARIABLES = {
+    "PYTHONPATH": ".",
+    "PYTHONHOME": ".",
+    "PYTHONSTARTUP": "json.py",
+    "PYTHONUSERBASE": ".",
+    "PYTHONINSPECT": "1",
+}
+_WAYS = [(), ("run",), ("sh", "-c", "autonoma-ci run"), ("bash", "-c", "cd / && cd - && exec autonoma-ci")]
+
+
+@pytest.fixture
+def marker(job: Job) -> Path:
+    for name in _HOSTILE:
+        file = job.workspace / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text('open("/github/workspace/taken", "a").write(__name__)\n')
+    return job.workspace / "taken"
+
+
+@pytest.mark.parametrize("way", _WAYS, ids=" ".join)
+def test_nothing_of_the_checkout_is_run(image: Image, job: Job, marker: Path, way: tuple[str, ...]) -> None:
+    variables = [part for name, value in _VARIABLES.items() for part in ("-e", f"{name}={value}")]
+    result = image.run([*job.as_github(), *variables], *way)
+    assert not marker.exists(), marker.read_text()
+    assert result.returncode == 2, result.stdout + result.stderr  # no credentials: it has come as far as the options
+
+
+def test_the_same_checkout_takes_over_a_python_that_is_started_carelessly(image: Image, job: Job, marker: Path) -> None:
+    """Without this, the test above could pass for files that do nothing."""
+    image.run(job.as_github(), "sh", "-c", "PYTHONPATH=. /opt/autonoma-ci/bin/python -c 'import json'")
+    assert "sitecustomize" in marker.read_text()
+    assert "json" in marker.read_text()

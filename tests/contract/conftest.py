@@ -1,0 +1,29 @@
+"""One sandbox, and one kept connection to it, for all of a module's requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from autonoma_ci.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CREDENTIALS = {"autonoma-client-id": "some-client-id", "autonoma-client-secret": "some-client-secret"}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0.001) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as one:
+        one.trust_env = False
+        one.headers.update(CREDENTIALS)
+        yield one

@@ -1,0 +1,139 @@
+"""Every answer that the sandbox can give is one that the contract describes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from autonoma_ci.sandbox import SCRIPTED, Sandbox
+from autonoma_ci.sandbox.contract import KINDS
+from tests.contract.openapi import ContractError, check_prepared, check_response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JSON = {"Content-Type": "application/json"}
+VERSIONS = [{"application_id": "a1", "application_version_ids": ["v1", "v2"]}]
+
+
+def start_bodies(kind: str, subject: str) -> list[Mapping[str, object] | None]:
+    named = {"id": subject} if kind == "test" else {}
+    full: dict[str, list[Mapping[str, object]]] = {
+        "test": [
+            {"source": "gitlab-ci", "application_version_id": "v1", "runtime_metadata": {"A": "1", "": ""}},
+            {"run_on_latest": True},
+        ],
+        "tag": [{"source": "jenkins", "application_versions": VERSIONS}, {"run_on_latest": True}],
+        "folder": [{"source": "cli", "recursive": True, "application_versions": VERSIONS}, {"run_on_latest": True}],
+    }
+    return [None, named, *({**named, **body} for body in full[kind])]
+
+
+@pytest.mark.parametrize("subject", ["g41k688vndxzt7kh4kq5m12s", *SCRIPTED, "sandbox-fails-2"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_answer_to_a_start_is_described(
+    sandbox: Sandbox, session: requests.Session, kind: str, subject: str
+) -> None:
+    for body in start_bodies(kind, subject):
+        answer = session.post(f"{sandbox.url}/{kind}/{subject}/run", json=body, timeout=10)
+        check_prepared(answer.request)
+        check_response(answer)
+        assert answer.status_code != 422
+
+
+@pytest.mark.parametrize("subject", ["never-started", *SCRIPTED])
+@pytest.mark.parametrize("path", ["/run/{}/status", "/run/folder/{}/status", "/run/tag/{}/status", "/run/{}"])
+def test_every_answer_about_an_id_is_described(
+    sandbox: Sandbox, session: requests.Session, path: str, subject: str
+) -> None:
+    answer = session.get(sandbox.url + path.format(subject), timeout=10)
+    check_prepared(answer.request)
+    check_response(answer)
+    assert answer.status_code != 200
+
+
+@pytest.mark.parametrize("age", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("subject", ["cm8d9gt6v000c9fe5glmyi33u", "abc", "sandbox-fails", "sandbox-stays"])
+@pytest.mark.parametrize("query", ["", "?steps=true&media=true", "?steps=false&media=false"])
+def test_what_is_told_of_a_run_is_described_at_every_age(
+    session: requests.Session, subject: str, age: float, query: str
+) -> None:
+    now = 0.0
+    with Sandbox(clock=lambda: now) as sandbox:
+        run_id = session.post(f"{sandbox.url}/test/{subject}/run", json={"id": subject}, timeout=10).json()["run_id"]
+        now = age
+        for path in (f"/run/{run_id}/status", f"/run/{run_id}{query}"):
+            answer = session.get(sandbox.url + path, timeout=10)
+            check_prepared(answer.request)
+            check_response(answer)
+            assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["folder", "tag"])
+def test_the_status_of_a_folder_or_tag_run_is_described(sandbox: Sandbox, session: requests.Session, kind: str) -> None:
+    run_id = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=10).json()[f"{kind}_run_id"]
+    answer = session.get(f"{sandbox.url}/run/{kind}/{run_id}/status", timeout=10)
+    check_prepared(answer.request)
+    check_response(answer)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "?limit=1", "?limit=100&offset=0", "?limit=1&offset=2", "?offset=1000"])
+def test_every_page_of_folders_is_described(sandbox: Sandbox, session: requests.Session, query: str) -> None:
+    answer = session.get(f"{sandbox.url}/folder{query}", timeout=10)
+    check_prepared(answer.request)
+    check_response(answer)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/folder?limit=0",
+        "/folder?limit=101",
+        "/folder?limit=x",
+        "/folder?offset=-1",
+        "/run/{}?steps=yes",
+        "/run/{}?media=1",
+    ],
+)
+def test_a_query_that_the_contract_refuses_is_refused_in_a_described_way(
+    sandbox: Sandbox, session: requests.Session, path: str
+) -> None:
+    run_id = session.post(f"{sandbox.url}/test/abc/run", timeout=10).json()["run_id"]
+    answer = session.get(sandbox.url + path.format(run_id), timeout=10)
+    with pytest.raises(ContractError):
+        check_prepared(answer.request)
+    check_response(answer)
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body", "status"),
+    [
+        ("/test/abc/run", {"autonoma-client-id": ""}, b"", 401),
+        ("/test/abc/run", {"autonoma-client-secret": ""}, b"", 401),
+        ("/test/a.b/run", {}, b"", 404),
+        ("/tag/abc/run", {}, b"{", 400),
+        ("/folder/abc/run", {}, b"[]", 422),
+        ("/test/abc/run", {"Content-Type": "text/plain"}, b'{"id": "abc"}', 415),
+        ("/test/abc/run", {}, b" " * 1_048_577, 413),
+    ],
+)
+def test_what_is_no_request_of_the_contract_is_refused_in_a_described_way(
+    sandbox: Sandbox, session: requests.Session, path: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    answer = session.post(sandbox.url + path, data=body, headers={**JSON, **headers}, timeout=10)
+    check_response(answer)
+    assert answer.status_code == status
+    if status != 413:  # a schema has no words for a body's length
+        with pytest.raises(ContractError):
+            check_prepared(answer.request)
+
+
+def test_a_body_of_unknown_length_is_refused_in_a_described_way(sandbox: Sandbox, session: requests.Session) -> None:
+    answer = session.post(f"{sandbox.url}/test/abc/run", data=iter([b"{}"]), headers=JSON, timeout=10)
+    check_response(answer)
+    assert answer.status_code == 411

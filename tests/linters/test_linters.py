@@ -1,0 +1,108 @@
+"""The linters that npm carries find what is wrong: a driver that can't fail would let everything pass."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.linters
+_HERE = Path(__file__).parent
+_WORKFLOW = """\
+on: push
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    steps:
+      - run: echo
+"""
+_ACTION = """\
+name: An action
+description: It does something.
+inputs:
+  test-ids:
+    description: Which tests.
+runs:
+  using: docker
+  image: Dockerfile
+"""
+
+
+def _lint(driver: str, *files: Path) -> tuple[int, str]:
+    command = ["node", str(_HERE / f"{driver}.mjs"), *map(str, files)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return result.returncode, result.stdout
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    return tmp_path / "ci.yml"
+
+
+@pytest.fixture
+def action(tmp_path: Path) -> Path:
+    return tmp_path / "action.yml"
+
+
+@pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
+def test_a_sound_workflow_passes(driver: str, workflow: Path) -> None:
+    workflow.write_text(_WORKFLOW)
+    assert _lint(driver, workflow) == (0, f"{driver}: 1 checked, 0 found\n")
+
+
+@pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
+@pytest.mark.parametrize(
+    ("sound", "broken", "line"),
+    [
+        ("- run: echo", "- rum: echo", 6),
+        ("- run: echo", "- run: echo ${{ nothing.here }}", 6),
+        ("    steps:", "    needs: [two]\n    steps:", None),  # each has its own idea of where that is
+        ("on: push", "on: poosh", 1),
+        ("runs-on: ubuntu-latest", 'runs-on: "unclosed', None),
+    ],
+)
+def test_a_broken_workflow_fails_at_its_line(
+    driver: str, workflow: Path, sound: str, broken: str, line: int | None
+) -> None:
+    workflow.write_text(_WORKFLOW.replace(sound, broken))
+    code, text = _lint(driver, workflow)
+    assert code == 1
+    assert f"{workflow}:{line or ''}" in text
+
+
+def test_a_sound_action_passes(action: Path) -> None:
+    action.write_text(_ACTION)
+    assert _lint("workflow-parser", action) == (0, "workflow-parser: 1 checked, 0 found\n")
+
+
+@pytest.mark.parametrize(
+    ("sound", "broken"),
+    [
+        ("  image: Dockerfile", "  imag: Dockerfile"),
+        ("using: docker", "using: dokcer"),
+        ("description: It does something.\n", ""),
+        ("    description: Which tests.", "    default: ${{ secrets.TOKEN }}"),
+    ],
+)
+def test_a_broken_action_fails(action: Path, sound: str, broken: str) -> None:
+    action.write_text(_ACTION.replace(sound, broken))
+    code, text = _lint("workflow-parser", action)
+    assert code == 1, text
+    assert f"{action}:" in text
+
+
+@pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
+def test_one_broken_file_among_sound_ones_fails_the_whole(driver: str, workflow: Path, tmp_path: Path) -> None:
+    workflow.write_text(_WORKFLOW)
+    other = tmp_path / "other.yml"
+    other.write_text(_WORKFLOW.replace("jobs:", "job:"))
+    code, text = _lint(driver, other, workflow)
+    assert code == 1
+    assert f"{other}:" in text
+    assert f"{workflow}:" not in text
+
+
+@pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
+def test_nothing_to_check_is_no_success(driver: str) -> None:
+    assert _lint(driver)[0] == 2
