@@ -12,7 +12,7 @@ LINTERS := tests/linters
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test image test-image lint lint-python lint-image lint-workflows lock bench clean
+.PHONY: demo test image test-image lint lint-python lint-image lint-workflows lock bench tables clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -75,3 +75,6 @@ clean:
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/bench.py
+
+tables: $(VENV)/.test
+	$(BIN)/python -m tests.support.tables

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from autonoma_ci.secret import Secret
 
-# Variables of ours that are no options: the override of the detection, and the outputs of an earlier step.
-OURS = ("AUTONOMA_CI",)
+# Variables of ours that are no options: the override of the detection, and what looks like an option
+# among the outputs that an earlier step may have left in the environment.
+OURS = frozenset({"AUTONOMA_CI", "AUTONOMA_RUN_URL", "AUTONOMA_RESULTS"})
 
 
 class Settings(NamedTuple):
@@ -110,8 +111,8 @@ def read(
 
 
 def _near_misses(environ: Mapping[str, str]) -> list[str]:
-    known = {option.variable for option in OPTIONS} | set(OURS)
-    unknown = sorted(name for name in environ if name.startswith("AUTONOMA_") and name not in known)
+    known = {option.variable for option in OPTIONS}
+    unknown = sorted(name for name in environ if name.startswith("AUTONOMA_") and name not in known | OURS)
     return [
         f"{one_line(name, 100)} is not an option and was ignored. Did you mean {near}?"
         for name in unknown

@@ -41,15 +41,8 @@ class _Plain(HTTPConnection):
         super().request(*args, **kwargs)
 
 
-class _Secure(HTTPSConnection):
-    def connect(self) -> None:
-        line.connection, line.connecting = self, True
-        super().connect()
-        line.connecting = False
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        line.connection = self
-        super().request(*args, **kwargs)
+class _Secure(_Plain, HTTPSConnection):
+    """The same for https: in the methods above, `super` is HTTPSConnection then, which connects with a handshake."""
 
 
 class _PlainPool(HTTPConnectionPool):

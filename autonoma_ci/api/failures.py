@@ -6,7 +6,12 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from urllib3.exceptions import ConnectTimeoutError, TimeoutError  # noqa: A004 - urllib3's own
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NewConnectionError,
+    ProxyError,
+    TimeoutError,  # noqa: A004 - urllib3's own
+)
 
 from autonoma_ci.text import one_line
 
@@ -39,23 +44,27 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def not_sent(error: Exception, host: str) -> NotSentError:
     """Return why no connection to the host could be made."""
+    causes = list(_causes(error))
+    # Only until the proxy has let us through does urllib3 blame the proxy.
+    peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else one_line(host, 200)
     host = one_line(host, 200)
-    for cause in _causes(error):
+    for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = one_line(cause.verify_message, 200)
             return NotSentError(f"the certificate of {host} can't be trusted ({why})", passing=False)
         if isinstance(cause, ssl.SSLError):
             return NotSentError(f"no secure connection to {host} could be made", passing=False)
         if isinstance(cause, socket.gaierror):
-            return NotSentError(f"the name {host} could not be resolved", passing=True)
+            return NotSentError(f"the name of {peer} could not be resolved", passing=True)
         if isinstance(cause, ConnectionRefusedError):
-            return NotSentError(f"{host} refused the connection", passing=True)
+            return NotSentError(f"{peer} refused the connection", passing=True)
         if isinstance(cause, OSError) and "Tunnel connection failed" in str(cause):
             why = one_line(str(cause).partition(": ")[2], 80)
             return NotSentError(f"the proxy did not connect to {host} ({why})", passing=False)
-        if isinstance(cause, ConnectTimeoutError):
-            return NotSentError(f"{host} did not answer the connection in time", passing=True)
-    return NotSentError(f"no connection to {host} could be made", passing=True)
+        # urllib3 derives the one that says no from the one that says nothing.
+        if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
+            return NotSentError(f"{peer} did not answer the connection in time", passing=True)
+    return NotSentError(f"no connection to {peer} could be made", passing=True)
 
 
 def unsendable() -> NotSentError:

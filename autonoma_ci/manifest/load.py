@@ -76,7 +76,7 @@ def _check(document: Document, written: dict[Path, str]) -> Manifest | None:
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False, include_context=True):
             path: Path = tuple(detail["loc"])
-            document.problem(path, _explain(document, path, detail, written.get(path)))
+            document.problem(path, _explain(document, path, detail, written.get(path) or written.get(path[:-1])))
         return None
 
 

@@ -50,6 +50,8 @@ def parse(text: str, file: str) -> Document:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         what = one_line(error.problem or error.context or "it can't be read", 200)
+        if "flow" in (error.context or ""):
+            what += "; inside { } and [ ], put ${...} and other punctuation in quotes"
         document.problems.append(Problem(f"not valid YAML: {what}", file, *place))
         document.tree = None
     except (yaml.YAMLError, ValueError):

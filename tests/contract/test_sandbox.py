@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
 from autonoma_ci.sandbox import SCRIPTED, Sandbox
 from autonoma_ci.sandbox.contract import KINDS
@@ -13,6 +12,8 @@ from tests.contract.openapi import ContractError, check_prepared, check_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import requests
 
 JSON = {"Content-Type": "application/json"}
 VERSIONS = [{"application_id": "a1", "application_version_ids": ["v1", "v2"]}]

@@ -1,0 +1,247 @@
+"""Bad input gets a clear error and exit code 2, and nothing is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import Ended, invoke
+from tests.support.job import read_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ALIAS_BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(c)}: &{chr(c)} [{', '.join([f'*{chr(c - 1)}'] * 10)}]\n" for c in range(ord("b"), ord("k"))
+)
+MANY_MISTAKES = """\
+tets: [a]
+tests:
+  - id: a/b
+  - name: x
+  - id: c
+    variables: { A: null, B: [x], C: "${NOPE}" }
+"""
+DEEP = "tests: " + "[" * 500 + "]" * 500
+
+
+class Case(NamedTuple):
+    """One bad input, beside others that are right, and what the error must say: what it is, and how to mend it."""
+
+    name: str
+    inputs: dict[str, str]
+    says: tuple[str, ...]
+    manifest: bytes = b""
+    without: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+
+IDS = ("INPUT_TEST-IDS",)
+MANIFEST = {"INPUT_MANIFEST": "given.yml"}
+
+
+def bad_id(text: str, shown: str) -> Case:
+    return Case(f"id {text!a}", {"INPUT_TEST-IDS": text}, (shown, "is not an id", "letters, digits, - and _"))
+
+
+def bad_manifest(name: str, manifest: bytes, *says: str) -> Case:
+    return Case(f"manifest {name}", MANIFEST, ("given.yml", *says), manifest, IDS)
+
+
+CASES = (
+    Case("no ids and no manifest", {}, ("nothing to run", "Give test-ids or a manifest"), without=IDS),
+    Case("an empty list of ids", {"INPUT_TEST-IDS": "# none, \n , "}, ("nothing is selected", "allow-empty")),
+    Case("a manifest without entries", MANIFEST, ("nothing is selected", "allow-empty"), b"tests: []", IDS),
+    bad_id("a/b", "'a/b'"),
+    bad_id("..", "'..'"),
+    bad_id("../../admin", "'../../admin'"),
+    bad_id("a?x=/1", "'/1'"),
+    bad_id("a b", "'a b'"),
+    bad_id("a\x07b", "it holds \\x07"),
+    bad_id("a\x1cb", "it holds \\x1c"),
+    bad_id("é", "'é'"),
+    bad_id("%2e%2e", "'%2e%2e'"),
+    Case("a variable's line", {"INPUT_VARIABLES": "A=1\nsentinel"}, ("line 2", "NAME=value"), never=("sentinel",)),
+    Case("a variable's type", {"INPUT_VARIABLES": "A: [sentinel]"}, ("line 1", "give text"), never=("sentinel",)),
+    Case("a missing manifest", {"INPUT_MANIFEST": "no.yml"}, ("no.yml: there is no such file", "check the path")),
+    Case("a folder as manifest", {"INPUT_MANIFEST": "."}, ("Is a directory", "readable YAML file")),
+    bad_manifest("that is empty", b" ", "the manifest is empty", "`tests:`"),
+    bad_manifest("of comments", b"# tests:\n", "the manifest is empty", "`tests:`"),
+    bad_manifest("that is binary", b"\x7fELF\x00\xff\xfe", "is not UTF-8 text", "save it as UTF-8"),
+    bad_manifest("with NUL", b"tests:\x00 [a]", "holds a character that YAML does not allow"),
+    bad_manifest("in UTF-16", "tests: [a]".encode("utf-16"), "is not UTF-8 text", "save it as UTF-8"),
+    bad_manifest("too large", b"# " + b"x" * 4 * 1024 * 1024, "larger than 4 MiB", "split it"),
+    bad_manifest("too deep", DEEP.encode(), "nested more than 20 levels", "flatten it"),
+    bad_manifest("that is a bomb", ALIAS_BOMB.encode(), "more than 100,000 entries", "split the file"),
+    bad_manifest("key given twice", b"tests: [a]\ntests: [b]", "'tests' is given twice, first on line 1", "remove one"),
+    bad_manifest("unknown key", b"tets: [a]", "unknown key 'tets'", "did you mean 'tests'?"),
+    bad_manifest("that is a list", b"- a", "is not a mapping", "`tests:`"),
+    Case("a group", MANIFEST | {"INPUT_GROUPS": "smok"}, ("'smok'", "did you mean 'smoke'?"),
+         b"tests: [{id: a, groups: [smoke]}]"),
+    Case("a number", {"INPUT_CONCURRENCY": "65"}, ("INPUT_CONCURRENCY: '65'", "from 1 to 64")),
+    Case("a yes or no", {"INPUT_DRY-RUN": "ja"}, ("INPUT_DRY-RUN: 'ja'", "neither true nor false")),
+    Case("http", {"INPUT_API-URL": "http://example.com/api"}, ("INPUT_API-URL", "not https", "in the clear")),
+    Case("credentials in the URL", {"INPUT_API-URL": "https://me:sentinel@example.com"},
+         ("holds credentials", "remove them"), never=("sentinel",)),
+    Case("no client id", {}, ("client-id is missing", "AUTONOMA_CLIENT_ID"), without=("INPUT_CLIENT-ID",)),
+    Case("an empty secret", {"INPUT_CLIENT-SECRET": ""}, ("client-secret is missing", "arrives empty")),
+    Case("a blank secret", {"INPUT_CLIENT-SECRET": " \n"}, ("client-secret is missing", "AUTONOMA_CLIENT_SECRET")),
+    Case("a line break in the secret", {"INPUT_CLIENT-SECRET": "sentinel\nlines"},
+         ("INPUT_CLIENT-SECRET", "a line break", "copy it again"), never=("sentinel", "lines")),
+    Case("a letter outside ASCII in the id", {"INPUT_CLIENT-ID": "sentinél"},
+         ("INPUT_CLIENT-ID", "not ASCII", "copy it again"), never=("sentin",)),
+    Case("an application version", {"INPUT_APPLICATION-VERSION-ID": "v1.10"}, ("INPUT_APPLICATION", "it holds .")),
+    Case("a source", {"INPUT_SOURCE": "a\tb"}, ("INPUT_SOURCE", "1 to 64 letters")),
+    Case("a results-dir", {"INPUT_RESULTS-DIR": "given.yml"}, ("results-dir can't be made", "a folder"), b"tests: [a]"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+def on_github(folder: Path, sandbox: Sandbox) -> dict[str, str]:
+    """Return the inputs of a job that would start a run."""
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "INPUT_CLIENT-ID": "an-id",
+        "INPUT_CLIENT-SECRET": "a-secret-of-ours",
+        "INPUT_API-URL": sandbox.url,
+        "INPUT_TEST-IDS": "abc",
+    }
+
+
+def assert_refused(job: Ended, folder: Path, sandbox: Sandbox) -> str:
+    """Fail unless the job was refused and nothing was sent; return its errors as a person reads them."""
+    assert job.code == 2, job.printed
+    assert sandbox.received == []
+    outputs = read_outputs((folder / "output").read_text("utf-8"))
+    assert (outputs["conclusion"], outputs["reason"], outputs["total"]) == ("error", "input", "0")
+    assert "Traceback" not in job.printed
+    errors = [line for line in job.err.splitlines() if line.startswith("::error")]
+    assert errors
+    assert errors == job.err.splitlines()
+    said = "\n".join(errors)
+    for code, character in (("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        said = said.replace(code, character)
+    return said
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bad_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) -> None:
+    """Each mistake says what it is and how to mend it, in the log, the summary and the outputs; nothing is sent."""
+    environ = {k: v for k, v in (on_github(tmp_path, sandbox) | case.inputs).items() if k not in case.without}
+    if case.manifest:
+        (tmp_path / "given.yml").write_bytes(case.manifest)
+    job = invoke(tmp_path, environ=environ)
+    said = assert_refused(job, tmp_path, sandbox)
+    for text in case.says:
+        assert text in said
+    assert len(job.err.splitlines()) == 1, "one mistake is told once"
+    summary = (tmp_path / "summary").read_text("utf-8")
+    assert "Nothing was sent" in summary
+    written = summary + (tmp_path / "output").read_text("utf-8") + job.printed
+    for text in (*case.never, "a-secret-of-ours"):
+        assert text not in written.replace(f"::add-mask::{text}", "")
+
+
+def test_the_input_beside_the_mistakes_is_right(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Without a mistake the same job starts its run: what the other tests see is due to their mistakes."""
+    assert invoke(tmp_path, environ=on_github(tmp_path, sandbox)).code == 0
+    assert sandbox.starts("abc") == 1
+
+
+def test_all_mistakes_of_all_inputs_are_told_together(tmp_path: Path, sandbox: Sandbox) -> None:
+    """One run of the job is enough to learn of every mistake."""
+    (tmp_path / "given.yml").write_text(MANY_MISTAKES)
+    environ = on_github(tmp_path, sandbox) | {
+        "INPUT_CLIENT-ID": "",
+        "INPUT_CLIENT-SECRET": "two\nlines",
+        "INPUT_TEST-IDS": "x y\n../z",
+        "INPUT_MANIFEST": "given.yml",
+        "INPUT_CONCURRENCY": "0",
+        "INPUT_VARIABLES": "A=1\nA=2\nB",
+        "INPUT_API-URL": "http://example.com",
+        "INPUT_RESULTS-DIR": "given.yml",
+    }
+    job = invoke(tmp_path, "--sumary", "false", "--var", "oops", environ=environ)
+    said = assert_refused(job, tmp_path, sandbox)
+    for text in (
+        *("client-id is missing", "a line break", "'x y'", "'../z'", "INPUT_CONCURRENCY", "INPUT_API-URL"),
+        *(
+            "line 2: 'A' is given twice",
+            "line 3 is not NAME=value",
+            "did you mean --summary?",
+            "--var takes NAME=value",
+        ),
+        *("did you mean 'tests'?", "'a/b' is not an id", "'id' is missing", "'A' has no value", "'B' is a list"),
+        *("${NOPE} is not set", "results-dir can't be made"),
+    ):
+        assert text in said, text
+    assert "nothing is selected" not in said
+    summary = (tmp_path / "summary").read_text("utf-8")
+    assert summary.count("\n- ") == len(job.err.splitlines())
+
+
+def test_a_problem_of_the_manifest_is_an_annotation_on_its_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    """GitHub shows the mistake where it was made."""
+    (tmp_path / "given.yml").write_text("tests:\n  - abc\n  - id: a/b\n")
+    job = invoke(tmp_path, environ=on_github(tmp_path, sandbox) | MANIFEST)
+    assert job.err.startswith("::error file=given.yml,line=3,col=5::'a/b' is not an id")
+
+
+@pytest.mark.parametrize(
+    ("argv", "what"),
+    [
+        (("--test-id", "x"), "unknown option --test-id: did you mean --test-ids?"),
+        (("--client_id=sentinel",), "unknown option --client_id: did you mean --client-id?"),
+        (("--verbose",), "unknown option --verbose (see autonoma-ci run --help)"),
+        (("--passwort", "sentinel"), "unknown option --passwort"),
+        (("run", "sentinel"), "an argument too many"),
+        (("--concurrency",), "argument --concurrency: expected one argument"),
+        (("--var",), "argument --var: expected one argument"),
+        (("--concurrency", "--dry-run"), "argument --concurrency: expected one argument"),
+        (("--var", "sentinel"), "--var takes NAME=value"),
+    ],
+)
+def test_a_bad_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """A mistake on the command line is told like any other, and what may be a secret is not repeated."""
+    job = invoke(tmp_path, *argv, environ=on_github(tmp_path, sandbox))
+    said = assert_refused(job, tmp_path, sandbox)
+    assert what in said
+    assert "sentinel" not in job.printed + (tmp_path / "summary").read_text("utf-8")
+
+
+def test_elsewhere_errors_are_plain_lines_on_standard_error(tmp_path: Path) -> None:
+    """Outside of GitHub a mistake is a line of text, and the record has it too."""
+    job = invoke(tmp_path, environ={"AUTONOMA_CONCURRENCY": "x", "AUTONOMA_RESULTS_DIR": "out"})
+    assert job.code == 2
+    assert job.errors[0] == "AUTONOMA_CONCURRENCY: 'x' is not a whole number from 1 to 64"
+    assert [error.partition(" is missing")[0] for error in job.errors[1:]] == ["client-id", "client-secret"]
+    assert job.out == ""
+    record = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (record["conclusion"], record["reason"], record["exit_code"]) == ("error", "input", 2)
+
+
+def test_an_unknown_ci_system_is_refused(tmp_path: Path) -> None:
+    """AUTONOMA_CI names a system of the table or none."""
+    job = invoke(tmp_path, environ={"AUTONOMA_CI": "jenkin"})
+    assert job.code == 2
+    assert "Did you mean jenkins?" in job.err
+
+
+@pytest.mark.parametrize("ids", ["a", "# none"])
+def test_empty_may_be_meant(ids: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """With allow-empty, nothing selected is no mistake: the step passes, and sends what there is."""
+    environ = on_github(tmp_path, sandbox) | {"INPUT_ALLOW-EMPTY": "true", "INPUT_TEST-IDS": ids}
+    assert invoke(tmp_path, environ=environ).code == 0
+    assert len(sandbox.received) == (ids == "a")
+    assert read_outputs((tmp_path / "output").read_text())["conclusion"] == ("started" if ids == "a" else "skipped")

@@ -1,0 +1,226 @@
+"""Starting a plan, on a clock that is turned by hand: what is sent when, and what is never sent again."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.engine.fire import Fire, Policy
+from autonoma_ci.engine.workers import Done, Interrupt
+from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest, State
+from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+STARTED = Attempt(Delivery.STARTED, run_id="r", url="https://autonoma.app/run/r", status=200)
+NOT_FOUND = Attempt(Delivery.REFUSED, Reason.NOT_FOUND, status=404)
+UNAUTHORIZED = Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, status=401)
+OPEN = Attempt(Delivery.OPEN, Reason.UNKNOWN, status=500)
+NOT_SENT = Attempt(Delivery.NOT_SENT, Reason.API)
+UNSENDABLE = Attempt(Delivery.UNSENDABLE, Reason.API)
+BUSY = Attempt(Delivery.BUSY, Reason.API, status=429)
+
+
+def busy(seconds: float) -> Attempt:
+    return BUSY._replace(retry_after=seconds)
+
+
+class Job:
+    """A plan of so many runs, each with a script of answers that take one second unless said otherwise."""
+
+    def __init__(self, *scripts: Sequence[Attempt], seconds: float = 1.0, policy: Policy | None = None) -> None:
+        self.clock = FakeClock()
+        timed = {number: [(seconds, attempt) for attempt in script] for number, script in enumerate(scripts)}
+        self.workers = ScriptedWorkers(self.clock, timed)
+        self.watched = Watched()
+        requests = [RunRequest(Kind.TEST, f"t{number}") for number in range(len(scripts))]
+        self.fire = Fire(requests, policy or Policy(), self.clock, queue.SimpleQueue())
+
+    def run(self) -> Job:
+        self.fire.run(self.workers, self.watched)
+        return self
+
+    @property
+    def states(self) -> list[State]:
+        return [outcome.state for outcome in self.fire.outcomes]
+
+    @property
+    def reasons(self) -> list[Reason]:
+        return [outcome.reason for outcome in self.fire.outcomes]
+
+    def times(self, number: int) -> list[float]:
+        return [at - 1000.0 for at in self.workers.times(number)]
+
+
+def test_every_run_is_sent_once_and_reported_in_plan_order() -> None:
+    job = Job(*[[STARTED]] * 20).run()
+    assert [sent.run for sent in job.workers.sent] == list(range(20))
+    assert job.states == [State.STARTED] * 20
+    assert [outcome.request.id for outcome in job.fire.outcomes] == [f"t{n}" for n in range(20)]
+    assert sorted(job.watched.ended) == sorted(f"t{n}" for n in range(20))
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 64])
+def test_no_more_are_under_way_than_the_concurrency_allows(concurrency: int) -> None:
+    job = Job(*[[STARTED]] * 70, policy=Policy(concurrency=concurrency)).run()
+    assert job.workers.at_once == concurrency
+
+
+def test_an_open_outcome_is_never_sent_again_and_stops_no_other() -> None:
+    job = Job([OPEN], [STARTED]).run()
+    assert job.states == [State.UNKNOWN, State.STARTED]
+    assert len(job.workers.sent) == 2
+
+
+def test_refused_credentials_stop_further_starts_and_an_unknown_id_does_not() -> None:
+    job = Job([NOT_FOUND], [UNAUTHORIZED], [STARTED], [STARTED], policy=Policy(concurrency=1)).run()
+    assert job.states == [State.NOT_STARTED] * 4
+    assert job.reasons == [Reason.NOT_FOUND, *[Reason.UNAUTHORIZED] * 3]
+    assert len(job.workers.sent) == 2
+
+
+def test_what_was_under_way_when_credentials_were_refused_still_counts() -> None:
+    job = Job([UNAUTHORIZED], [STARTED], [STARTED], policy=Policy(concurrency=2)).run()
+    assert job.states == [State.NOT_STARTED, State.STARTED, State.NOT_STARTED]
+
+
+def test_fail_fast_stops_after_the_first_failure() -> None:
+    job = Job([STARTED], [OPEN], [STARTED], policy=Policy(concurrency=1, fail_fast=True)).run()
+    assert job.states == [State.STARTED, State.UNKNOWN, State.NOT_STARTED]
+
+
+def test_no_connection_is_tried_again_with_growing_pauses_up_to_a_cap_and_a_number() -> None:
+    job = Job([NOT_SENT], seconds=0.0, policy=Policy(attempts=8, first_pause=1.0, longest_pause=5.0)).run()
+    times = job.times(0)
+    assert [after - before for before, after in itertools.pairwise(times)] == [1, 2, 4, 5, 5, 5, 5]
+    assert job.states == [State.NOT_STARTED]
+    assert job.reasons == [Reason.API]
+    assert job.fire.outcomes[0].attempts == 8
+
+
+def test_a_connection_that_comes_back_starts_the_run() -> None:
+    job = Job([NOT_SENT, NOT_SENT, STARTED]).run()
+    assert job.states == [State.STARTED]
+    assert job.fire.outcomes[0].attempts == 3
+
+
+def test_retry_after_is_never_undercut() -> None:
+    job = Job([busy(7.0), STARTED], seconds=0.0).run()
+    assert job.times(0)[1] >= 7.0
+    assert job.states == [State.STARTED]
+
+
+def test_a_limit_holds_everybody_back() -> None:
+    """While the server wants a pause, no other run is sent either."""
+    job = Job([busy(30.0), STARTED], *[[STARTED]] * 5, seconds=0.0, policy=Policy(concurrency=1)).run()
+    assert all(at >= 30.0 for number in range(1, 6) for at in job.times(number))
+    assert set(job.states) == {State.STARTED}
+
+
+def test_a_pause_longer_than_the_patience_ends_the_job_without_a_useless_wait() -> None:
+    job = Job([busy(3600.0)], [STARTED], policy=Policy(concurrency=1)).run()
+    assert job.states == [State.NOT_STARTED] * 2
+    assert job.clock.time - 1000.0 < 5
+    assert len(job.workers.sent) == 1
+
+
+def test_a_limiter_that_never_gives_way_ends_the_job_within_the_patience() -> None:
+    job = Job(*[[busy(5.0)]] * 10).run()
+    assert set(job.states) == {State.NOT_STARTED}
+    assert job.clock.time - 1000.0 <= Policy().patience + 2
+
+
+def test_a_limiter_that_lets_some_through_is_waited_for_however_long_it_takes() -> None:
+    """Patience is about nothing going forward, not about the length of the plan."""
+    job = Job(*[[busy(20.0), STARTED]] * 30, policy=Policy(concurrency=1)).run()
+    assert set(job.states) == {State.STARTED}
+    assert job.clock.time - 1000.0 > Policy().patience
+
+
+def test_a_certificate_that_is_not_trusted_ends_the_job_at_once() -> None:
+    job = Job([UNSENDABLE], [STARTED], policy=Policy(concurrency=1)).run()
+    assert job.states == [State.NOT_STARTED] * 2
+    assert len(job.workers.sent) == 1
+
+
+def test_a_request_that_never_comes_back_is_given_up_as_open() -> None:
+    job = Job([STARTED], [STARTED], seconds=100_000.0, policy=Policy(concurrency=1, overdue=50.0))
+    job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
+    assert job.run().states == [State.UNKNOWN, State.STARTED]
+
+
+def test_an_answer_that_comes_after_it_was_given_up_keeps_its_link() -> None:
+    job = Job([STARTED], [STARTED], policy=Policy(concurrency=1, overdue=50.0))
+    job.workers._scripts = {0: [(60.0, STARTED)], 1: [(30.0, STARTED)]}
+    assert job.run().states == [State.STARTED, State.STARTED]
+
+
+def test_a_signal_stops_starting_and_accounts_for_every_run() -> None:
+    job = Job(*[[STARTED]] * 4, seconds=10.0, policy=Policy(concurrency=2, grace=1.0))
+    job.clock.later(15.0, Interrupt(15))
+    job.run()
+    assert job.fire.interrupt == 15
+    assert job.states == [State.STARTED, State.STARTED, State.UNKNOWN, State.UNKNOWN]
+    assert job.clock.time - 1000.0 == pytest.approx(16.0)
+
+
+def test_an_answer_within_the_grace_after_a_signal_keeps_its_link() -> None:
+    job = Job([STARTED], [STARTED], seconds=10.0, policy=Policy(concurrency=1, grace=1.0))
+    job.clock.later(9.5, Interrupt(2))
+    job.run()
+    assert job.states == [State.STARTED, State.NOT_STARTED]
+    assert job.reasons == [Reason.OK, Reason.CANCELLED]
+
+
+def test_what_waits_for_another_try_is_not_sent_after_a_signal() -> None:
+    job = Job([busy(30.0), STARTED])
+    job.clock.later(5.0, Interrupt(15))
+    assert job.run().states == [State.NOT_STARTED]
+    assert len(job.workers.sent) == 1
+
+
+deliveries = st.sampled_from([STARTED, NOT_FOUND, UNAUTHORIZED, OPEN, NOT_SENT, UNSENDABLE, BUSY, busy(0), busy(45)])
+scripts = st.lists(st.lists(deliveries, min_size=1, max_size=6), min_size=1, max_size=12)
+
+
+@settings(deadline=None)
+@given(scripts, st.integers(1, 5), st.booleans(), st.none() | st.floats(0, 200), st.floats(0.0, 20.0))
+def test_whatever_happens_a_run_is_sent_again_only_if_it_did_not_arrive(
+    script: list[list[Attempt]], concurrency: int, fail_fast: bool, signal_at: float | None, seconds: float
+) -> None:
+    """Every run ends in a final state, the job ends in time, and nothing that may have arrived is repeated."""
+    job = Job(*script, seconds=seconds, policy=Policy(concurrency=concurrency, fail_fast=fail_fast))
+    if signal_at is not None:
+        job.clock.later(signal_at, Interrupt(15))
+    job.run()
+    assert set(job.states) <= {State.STARTED, State.NOT_STARTED, State.UNKNOWN}
+    assert len(job.watched.ended) == len(set(job.watched.ended)) == len(script)
+    for number, answers in enumerate(script):
+        sent = len(job.workers.times(number))
+        repeated = [answers[min(i, len(answers) - 1)] for i in range(sent - 1)]
+        assert all(attempt.delivery in {Delivery.NOT_SENT, Delivery.BUSY} for attempt in repeated)
+        assert job.fire.outcomes[number].attempts == sent
+    assert job.workers.at_once <= concurrency
+    if signal_at is None:
+        assert_each_state_is_what_was_answered(job, dict(enumerate(script)))
+
+
+def assert_each_state_is_what_was_answered(job: Job, script: Mapping[int, list[Attempt]]) -> None:
+    for number, answers in script.items():
+        sent = len(job.workers.times(number))
+        if sent:
+            last = answers[min(sent - 1, len(answers) - 1)].delivery
+            assert (job.states[number] is State.STARTED) == (last is Delivery.STARTED)
+            assert (job.states[number] is State.UNKNOWN) == (last is Delivery.OPEN)
+        else:
+            assert job.states[number] is State.NOT_STARTED
+
+
+def test_events_name_the_run_by_its_place_in_the_plan() -> None:
+    assert Done(3, STARTED).position == 3

@@ -1,0 +1,61 @@
+"""What outcomes come to, as a truth table, and the one thing that must hold for all of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.engine.verdict import EXIT_CODES, decide
+from autonoma_ci.model import Conclusion, Kind, Outcome, Reason, RunRequest, State, Verdict
+
+REQUEST = RunRequest(Kind.TEST, "a")
+STARTED = Outcome(REQUEST, State.STARTED)
+UNAUTHORIZED = Outcome(REQUEST, State.NOT_STARTED, Reason.UNAUTHORIZED)
+NOT_FOUND = Outcome(REQUEST, State.NOT_STARTED, Reason.NOT_FOUND)
+API = Outcome(REQUEST, State.NOT_STARTED, Reason.API)
+UNKNOWN = Outcome(REQUEST, State.UNKNOWN, Reason.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "conclusion", "reason", "code"),
+    [
+        ([], "skipped", "ok", 0),
+        ([STARTED], "started", "ok", 0),
+        ([STARTED, STARTED], "started", "ok", 0),
+        ([STARTED, API], "error", "api", 5),
+        ([API, UNKNOWN], "error", "unknown", 7),
+        ([API, UNKNOWN, NOT_FOUND], "error", "not-found", 4),
+        ([API, UNKNOWN, NOT_FOUND, UNAUTHORIZED], "error", "unauthorized", 3),
+        ([Outcome(REQUEST, State.STARTING)], "error", "unknown", 7),
+        ([Outcome(REQUEST, State.PLANNED)], "error", "unknown", 7),
+        ([Outcome(REQUEST, State.NOT_STARTED)], "error", "unknown", 7),
+        ([Outcome(REQUEST, State.NOT_STARTED, Reason.CANCELLED)], "error", "api", 5),
+    ],
+)
+def test_outcomes_come_to(outcomes: list[Outcome], conclusion: str, reason: str, code: int) -> None:
+    """The first of unauthorized, not-found, unknown and api wins."""
+    assert decide(outcomes) == Verdict(Conclusion(conclusion), Reason(reason), code)
+    assert decide(outcomes[::-1]) == decide(outcomes)
+
+
+@pytest.mark.parametrize(("signal", "code"), [(2, 130), (15, 143)])
+def test_a_cancelled_job_ends_with_the_signals_code(signal: int, code: int) -> None:
+    assert decide([STARTED], signal) == Verdict(Conclusion.CANCELLED, Reason.CANCELLED, code)
+
+
+any_outcome = st.builds(Outcome, st.just(REQUEST), st.sampled_from(State), st.sampled_from(Reason))
+
+
+@given(st.lists(any_outcome), any_outcome)
+def test_adding_a_run_that_did_not_start_never_turns_red_into_green(outcomes: list[Outcome], more: Outcome) -> None:
+    before, after = decide(outcomes), decide([*outcomes, more])
+    if more.state is not State.STARTED:
+        assert after.exit_code != 0
+    if before.exit_code != 0:
+        assert after.exit_code != 0
+    assert (after.exit_code == 0) == all(o.state is State.STARTED for o in [*outcomes, more])
+
+
+def test_every_exit_code_means_one_thing() -> None:
+    assert len(set(EXIT_CODES.values())) == len(EXIT_CODES)

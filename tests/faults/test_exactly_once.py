@@ -1,0 +1,233 @@
+"""Each run is started exactly once, whatever goes wrong, and none is lost from any report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fault_server import Act, FaultServer
+from tests.support.faults import (
+    after,
+    answer,
+    bad_chunk,
+    close,
+    dripped,
+    half_body,
+    hang,
+    head,
+    reset,
+    said,
+    started,
+    then_close,
+)
+from tests.support.job import BRISK, assert_accounted_for, run_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPEN = ("unknown", "unknown", 7)
+NOT_STARTED = ("not-started", "api", 5)
+STARTED = ("started", "ok", 0)
+NOW = formatdate(usegmt=True)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the server does with one run's requests, what must come of it, and how many POSTs there may be."""
+
+    name: str
+    acts: tuple[Act, ...]
+    ends: tuple[str, str, int]
+    posts: int = 1
+
+
+def again(name: str, status: int, *headers: str) -> Fault:
+    return Fault(name, (answer(status, "{}", *headers), started), STARTED, posts=2)
+
+
+def final(name: str, act: Act, ends: tuple[str, str, int] = OPEN) -> Fault:
+    # Were it sent again, it would be started, and the count would be 2.
+    return Fault(name, (act, started), ends)
+
+
+FAULTS = [
+    final("close after reading", close),
+    final("reset after reading", reset),
+    final("close after a while", after(0.1, close)),
+    final("half a status line", said("HTTP/1.1 20")),
+    final("half the headers", said("HTTP/1.1 200 OK\r\nContent-Type: appli")),
+    final("headers without a body", said(head(200, "Content-Length: 100"))),
+    final("half a body", half_body()),
+    final("a bad chunk", bad_chunk()),
+    final("headers that drip", dripped(head(200, f"X-Filler: {'x' * 1000}"))),
+    final("a body that drips", dripped(head(200, "Content-Length: 1000") + "{" * 1000, 0.005)),
+    final("no answer", hang),
+    final("another protocol", said("SSH-2.0-OpenSSH_9.6\r\n")),
+    final("two lengths", said(head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
+    final("200 headers", said(head(200, *(f"X-{number}: x" for number in range(200))) + "{}")),
+    final("switching protocols", said("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
+    final("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
+    *(final(str(status), answer(status, "{}")) for status in (500, 501, 502, 504, 507, 520, 599)),
+    final("500 with Retry-After", answer(500, "{}", "Retry-After: 0")),
+    final("502 with Retry-After", answer(502, "{}", "Retry-After: 0")),
+    final("503 without Retry-After", answer(503, "{}")),
+    final("503, Retry-After is garbage", answer(503, "{}", "Retry-After: soon")),
+    final("503, Retry-After is empty", answer(503, "{}", "Retry-After:")),
+    final("503, Retry-After is huge", answer(503, "{}", "Retry-After: 99999"), NOT_STARTED),
+    final("429, Retry-After is huge", answer(429, "{}", "Retry-After: 99999"), NOT_STARTED),
+    *(final(str(status), answer(status, "{}"), NOT_STARTED) for status in (400, 405, 408, 409, 413, 418, 422, 451)),
+    final("404", answer(404, "{}"), ("not-started", "not-found", 4)),
+    final("401", answer(401, "{}"), ("not-started", "unauthorized", 3)),
+    final("403", answer(403, "{}"), ("not-started", "unauthorized", 3)),
+    again("503 with Retry-After", 503, "Retry-After: 0"),
+    again("503, Retry-After is a date", 503, f"Date: {NOW}", f"Retry-After: {NOW}"),
+    again("429 without Retry-After", 429),
+    again("429 with Retry-After", 429, "Retry-After: 1"),
+    again("429, Retry-After is a date", 429, f"Date: {NOW}", f"Retry-After: {NOW}"),
+    again("429, Retry-After is garbage", 429, "Retry-After: soon"),
+    again("429, Retry-After is negative", 429, "Retry-After: -5"),
+    Fault("429, then lost", (answer(429, "{}", "Retry-After: 0"), close, started), OPEN, posts=2),
+    Fault("429, then 503, then started", (answer(429), answer(503, "", "Retry-After: 0"), started), STARTED, posts=3),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_request_that_may_have_arrived_is_sent_once(fault: Fault, tmp_path: Path) -> None:
+    """The faulty run's POSTs are as many as it may have, and its neighbours are started as if nothing were."""
+    ids = ["before", "faulty", "behind"]
+    with FaultServer(started, {"faulty": fault.acts}) as server:
+        job = run_job(tmp_path, server.url, ids)
+    assert_accounted_for(job, ids)
+    state, reason, code = fault.ends
+    assert (job.states["faulty"], job.outputs["reason"], job.code) == (state, reason, code)
+    assert server.posts == {"before": 1, "faulty": fault.posts, "behind": 1}
+    assert {job.states["before"], job.states["behind"]} == {"started"}
+    run = next(run for run in job.record["runs"] if run["id"] == "faulty")
+    assert run["attempts"] == fault.posts
+    if state == "unknown":
+        assert "may have started" in job.log
+        assert "look for it" in run["hint"]
+
+
+def test_a_reused_connection_that_ends_is_no_reason_to_send_again(tmp_path: Path) -> None:
+    """The server takes a second request on a kept connection and closes: that run is open, with one POST."""
+    with FaultServer(started, {"second": [close, started]}) as server:
+        job = run_job(tmp_path, server.url, ["first", "second", "third"], "--concurrency", "1")
+    first, second, _ = server.received
+    assert first.connection == second.connection
+    assert server.posts == {"first": 1, "second": 1, "third": 1}
+    assert list(job.states.values()) == ["started", "unknown", "started"]
+    assert job.code == 7
+
+
+def test_a_connection_that_is_closed_while_idle_costs_no_run_and_starts_none_twice(tmp_path: Path) -> None:
+    """The server closes each connection after one answer, though it promised to keep it."""
+    ids = [f"t{number}" for number in range(20)]
+    with FaultServer(then_close(started)) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
+    assert_accounted_for(job, ids)
+    for subject, state in job.states.items():
+        # A connection may end in the very moment of its reuse: that run is open, and had no second POST.
+        assert (server.posts[subject], state) in {(1, "started"), (0, "unknown")}
+
+
+@pytest.mark.parametrize("greeting", [close, after(0.05, close), after(0.05, reset)], ids=["close", "later", "reset"])
+def test_a_connection_that_ends_before_anything_was_read_is_not_made_again(greeting: Act, tmp_path: Path) -> None:
+    """Nobody can tell it from a server that read and acted, so each run has one connection and stays open."""
+    ids = ["a", "b", "c"]
+    with FaultServer(started, greeting=greeting) as server:
+        job = run_job(tmp_path, server.url, ids)
+    assert_accounted_for(job, ids)
+    assert set(job.states.values()) == {"unknown"}
+    assert (job.code, server.connections) == (7, 3)
+
+
+def test_a_connection_that_is_reset_at_once_is_open_once_it_was_made(tmp_path: Path) -> None:
+    """A reset may come before the connection is made, which is tried again, or after it, which is not."""
+    ids = ["a", "b", "c"]
+    with FaultServer(started, greeting=reset) as server:
+        job = run_job(tmp_path, server.url, ids)
+    assert_accounted_for(job, ids)
+    runs = job.record["runs"]
+    assert server.connections == sum(run["attempts"] for run in runs)
+    for run in runs:
+        assert run["state"] == "unknown" or run["attempts"] == BRISK.attempts
+
+
+def test_a_refused_connection_is_tried_again_and_known_not_to_have_started(tmp_path: Path) -> None:
+    with FaultServer(started) as server:
+        url = server.url
+    job = run_job(tmp_path, url, ["a", "b"])
+    assert_accounted_for(job, ["a", "b"])
+    assert set(job.states.values()) == {"not-started"}
+    assert (job.code, job.outputs["reason"]) == (5, "api")
+    assert {run["attempts"] for run in job.record["runs"]} == {BRISK.attempts}
+    assert "refused the connection" in job.log
+
+
+def test_a_limiter_that_never_gives_way_ends_the_job_in_time(tmp_path: Path) -> None:
+    """Runs that were always refused are known not to have started; what got through stays started."""
+    ids = ["lucky", *(f"t{number}" for number in range(6))]
+    with FaultServer(answer(429, "{}"), {"lucky": [started]}) as server:
+        job = run_job(tmp_path, server.url, ids, policy=BRISK._replace(patience=0.3))
+    assert_accounted_for(job, ids)
+    assert job.states == {"lucky": "started"} | dict.fromkeys(ids[1:], "not-started")
+    assert (job.code, job.outputs["reason"]) == (5, "api")
+    assert {run["id"]: run["attempts"] for run in job.record["runs"]} == server.posts
+
+
+def test_a_limiter_that_names_a_time_beyond_the_job_is_not_asked_again(tmp_path: Path) -> None:
+    """Retry-After is honoured for all runs: nothing further is sent before its time, so nothing at all."""
+    ids = [f"t{number}" for number in range(10)]
+    with FaultServer(answer(429, "{}", "Retry-After: 3600")) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "2")
+    assert_accounted_for(job, ids)
+    assert set(job.states.values()) == {"not-started"}
+    assert server.posts.total() <= 2
+    assert job.code == 5
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_stop_all_further_starts(status: int, tmp_path: Path) -> None:
+    ids = [f"t{number}" for number in range(10)]
+    with FaultServer(answer(status, '{"error": "Unauthorized", "message": "Invalid credentials"}')) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
+    assert_accounted_for(job, ids)
+    assert server.posts == {"t0": 1}
+    assert (job.code, job.outputs["reason"]) == (3, "unauthorized")
+    assert "Invalid credentials" in job.log
+    assert "client-secret" in job.log
+
+
+def test_an_unknown_id_stops_no_other_start(tmp_path: Path) -> None:
+    ids = ["missing", "a", "b"]
+    with FaultServer(started, {"missing": [answer(404, '{"message": "no such thing"}')]}) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
+    assert list(job.states.values()) == ["not-started", "started", "started"]
+    assert server.posts == {"missing": 1, "a": 1, "b": 1}
+    assert (job.code, job.outputs["reason"]) == (4, "not-found")
+    assert "no such thing" in job.log
+
+
+def test_fail_fast_stops_after_the_first_that_could_not_be_started(tmp_path: Path) -> None:
+    ids = ["a", "missing", "b", "c"]
+    with FaultServer(started, {"missing": [answer(404)]}) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1", "--fail-fast")
+    assert_accounted_for(job, ids)
+    assert list(job.states.values()) == ["started", "not-started", "not-started", "not-started"]
+    assert server.posts == {"a": 1, "missing": 1}
+
+
+def test_many_faults_at_once_lose_no_run(tmp_path: Path) -> None:
+    """Every fault of the table in one plan, many at a time: each run has its own end and its own count."""
+    faults = [fault for fault in FAULTS if fault.ends[1] != "unauthorized" and "huge" not in fault.name]
+    scripts = {f"t{number}": fault.acts for number, fault in enumerate(faults)}
+    with FaultServer(started, scripts) as server:
+        job = run_job(tmp_path, server.url, list(scripts), "--concurrency", "16")
+    assert_accounted_for(job, list(scripts))
+    for subject, fault in zip(scripts, faults, strict=True):
+        assert (job.states[subject], server.posts[subject]) == (fault.ends[0], fault.posts), fault.name
+    assert (job.code, job.outputs["reason"]) == (4, "not-found")

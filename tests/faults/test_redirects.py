@@ -1,0 +1,44 @@
+"""A redirect is never followed: its target gets no request, and the user is told where it leads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, huge, started
+from tests.support.job import assert_accounted_for, run_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("long_body", [False, True], ids=["short body", "50 MiB body"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_target_of_a_redirect_receives_nothing_at_all(status: int, long_body: bool, tmp_path: Path) -> None:
+    with FaultServer(started) as target:
+        location = f"Location: {target.url}/test/a/run?token=something"
+        act = huge(status, location) if long_body else answer(status, "moved", location)
+        with FaultServer(act) as server:
+            job = run_job(tmp_path, server.url, ["a", "b"])
+    assert_accounted_for(job, ["a", "b"])
+    assert target.connections == 0
+    assert server.posts == {"a": 1, "b": 1}
+    assert set(job.states.values()) == {"not-started"}
+    assert (job.code, job.outputs["reason"]) == (5, "api")
+    assert f"HTTP {status}: the API redirects to {target.url}" in job.log
+    assert "set api-url" in job.log
+    # What follows the question mark may repeat what was sent.
+    assert "token=something" not in job.everything
+
+
+@pytest.mark.parametrize(
+    "location", ["", "Location:", "Location: javascript:alert(1)", "Location: //[", "Location: \x1b[31m::error::x"]
+)
+def test_a_redirect_to_nowhere_is_an_error_like_the_others(location: str, tmp_path: Path) -> None:
+    with FaultServer(answer(302, "", *([location] if location else []))) as server:
+        job = run_job(tmp_path, server.url, ["a"])
+    assert_accounted_for(job, ["a"])
+    assert (job.states["a"], job.code) == ("not-started", 5)
+    assert "\x1b" not in job.everything

@@ -1,0 +1,84 @@
+"""A connection that can't be trusted is none: nothing is sent over it, and the job says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.certificates import Certificates
+from tests.support.fault_server import Act, FaultServer, Wire
+from tests.support.faults import close, reset, said, started
+from tests.support.job import BRISK, assert_accounted_for, run_job
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from pathlib import Path
+
+UNTRUSTED: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str]] = {
+    "expired": (Certificates.expired, "expired"),
+    "self-signed": (Certificates.self_signed, "self"),
+    "wrong host": (Certificates.of_another_host, "127.0.0.1"),
+}
+
+
+def after_hello(act: Act) -> Act:
+    """Read the client's first message, then act."""
+
+    def greet(wire: Wire) -> bool:
+        wire.hang()
+        wire.socket.recv(65536)
+        return act(wire)
+
+    return greet
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_companys_own_authority_is_trusted_if_the_user_says_so(certificates: Certificates, tmp_path: Path) -> None:
+    with FaultServer(started, tls=certificates.good()) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"])
+    assert_accounted_for(job, ["a", "b"])
+    assert (job.code, server.posts) == (0, {"a": 1, "b": 1})
+
+
+def test_without_that_the_same_server_is_not_trusted(certificates: Certificates, tmp_path: Path) -> None:
+    with FaultServer(started, tls=certificates.good()) as server:
+        job = run_job(tmp_path, server.url, ["a"])
+    assert (job.code, job.states["a"], server.posts.total()) == (5, "not-started", 0)
+    assert "certificate" in job.log
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("kind", UNTRUSTED)
+def test_an_untrusted_certificate_gets_no_request_and_no_second_try(
+    kind: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    make, told = UNTRUSTED[kind]
+    with FaultServer(started, tls=make(certificates)) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"])
+    assert_accounted_for(job, ["a", "b"])
+    assert set(job.states.values()) == {"not-started"}
+    assert (job.code, job.outputs["reason"]) == (5, "api")
+    assert server.posts.total() == 0
+    assert server.connections == 2
+    assert "can't be trusted" in job.log
+    assert told in job.log
+
+
+def test_plain_http_on_a_https_port_gets_no_request_and_no_second_try(tmp_path: Path) -> None:
+    refusal = said("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    with FaultServer(started, greeting=after_hello(refusal)) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
+    assert_accounted_for(job, ["a"])
+    assert (job.code, job.states["a"], server.connections) == (5, "not-started", 1)
+    assert "secure connection" in job.log
+
+
+@pytest.mark.parametrize("act", [reset, close], ids=["reset", "close"])
+def test_a_handshake_that_breaks_off_is_known_not_to_have_started_anything(act: Act, tmp_path: Path) -> None:
+    with FaultServer(started, greeting=after_hello(act)) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
+    assert_accounted_for(job, ["a"])
+    assert (job.code, job.states["a"]) == (5, "not-started")
+    assert 1 <= server.connections <= BRISK.attempts

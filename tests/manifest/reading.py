@@ -1,0 +1,49 @@
+"""A manifest from text, or the problems that it has."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.detect import all_tokens
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.interpolate import Interpolation
+from autonoma_ci.manifest.load import load
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.manifest.schema import Manifest, Test
+
+NAME = "m.yml"
+
+
+def read(
+    text: str | bytes,
+    environ: Mapping[str, str] | None = None,
+    context: Context | None = None,
+    *,
+    checking: bool = False,
+) -> Manifest:
+    """Return the manifest that a file with this text is."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, NAME).write_bytes(text if isinstance(text, bytes) else text.encode())
+        interpolation = Interpolation(environ or {}, context or Context(), all_tokens(), checking)
+        return load(NAME, folder, interpolation)
+
+
+def problems(text: str | bytes, environ: Mapping[str, str] | None = None, context: Context | None = None) -> list[str]:
+    """Return what is wrong with it, one line each, without the file's name."""
+    with pytest.raises(InputError) as refused:
+        read(text, environ, context)
+    return [str(problem).removeprefix(f"{NAME}:").strip() for problem in refused.value.problems]
+
+
+def one_test(text: str, environ: Mapping[str, str] | None = None) -> Test:
+    """Return the only test of a manifest."""
+    (test,) = read(text, environ).tests
+    return test

@@ -1,0 +1,265 @@
+"""What a manifest means, and what is said of one that means nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from autonoma_ci.manifest.schema import Manifest
+from tests.manifest.reading import one_test, problems, read
+
+# The published example, with what its values are.
+EXAMPLE = """\
+# yaml-language-server: $schema=autonoma.schema.json
+version: 1
+defaults:
+  application_version_id: ${APP_VERSION_ID:-cm7dbowr80042waka7thyjhkq}
+  variables:
+    ENVIRONMENT: staging
+    BASE_URL: https://pr-${NUMBER}.preview.example.com
+tests:
+  - g41k688vndxzt7kh4kq5m12s                # the short form
+  - id: cm8d9gt6v000c9fe5glmyi33u
+    name: Checkout pays by card
+    groups: [smoke, checkout]
+    variables: { NAME: CompanyName, RELEASE: 1.10 }
+    matrix: { LOCALE: [en, fr] }            # one run per combination
+folders:
+  - id: cm7t223mk00154mzy2jwk2pqy
+    name: private-listing-hub
+tags:
+  - cm9r0nog10012v301qtollv01
+application_versions:
+  - { application_id: cm9xyz12340567pqrs8tuvwxy, version_id: cm9abc34560789defg0hijklm }
+"""
+
+
+def test_the_example_means_what_it_says() -> None:
+    """The whole of the published manifest arrives, value by value."""
+    manifest = read(EXAMPLE, {"NUMBER": "7"})
+    assert manifest.defaults.application_version_id == "cm7dbowr80042waka7thyjhkq"
+    assert manifest.defaults.variables == {"ENVIRONMENT": "staging", "BASE_URL": "https://pr-7.preview.example.com"}
+    short, full = manifest.tests
+    assert (short.id, short.name, short.groups) == ("g41k688vndxzt7kh4kq5m12s", "", [])
+    assert (full.id, full.name) == ("cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card")
+    assert full.groups == ["smoke", "checkout"]
+    assert full.variables == {"NAME": "CompanyName", "RELEASE": "1.10"}
+    assert full.matrix == {"LOCALE": ["en", "fr"]}
+    assert [(folder.id, folder.name) for folder in manifest.folders] == [
+        ("cm7t223mk00154mzy2jwk2pqy", "private-listing-hub")
+    ]
+    assert [tag.id for tag in manifest.tags] == ["cm9r0nog10012v301qtollv01"]
+    (version,) = manifest.application_versions
+    assert (version.application_id, version.version_id) == ("cm9xyz12340567pqrs8tuvwxy", "cm9abc34560789defg0hijklm")
+    assert [entry.id[:4] for entry in manifest.entries] == ["g41k", "cm8d", "cm7t", "cm9r"]
+
+
+def test_values_do_not_show_in_the_repr() -> None:
+    """A manifest can be printed without the values of its variables."""
+    text = "tests: [{id: a, variables: {A: sentinel}, matrix: {B: [sentinel]}}]\ndefaults: {variables: {C: sentinel}}"
+    assert "sentinel" not in repr(read(text))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("1.10", "no", "yes", "on", "007", "1e5", "0x1F", "0o17", "012", "2024-01-01", "12:30:45", "1_000", ".inf"),
+        *("true", "nullish", "'null'", '"~"', "''", '"a\\tb"', "=", "<<", "-", "-1", "+1", ".5", "é", "a b  c", "a#b"),
+    ],
+)
+def test_scalars_are_text_as_written(written: str) -> None:
+    """No scalar is turned into a number, a date or a truth value on its way to the API."""
+    plain = {'"a\\tb"': "a\tb"}.get(written) or written.strip("'\"")
+    text = f"id: abc\n    variables:\n      A: {written}\n    matrix:\n      B:\n        - {written}\n"
+    if written == "-":
+        text = text.replace("- -", "- '-'").replace("A: -", "A: '-'")
+    test = one_test(f"tests:\n  - {text}")
+    assert test.variables == {"A": plain}
+    assert test.matrix == {"B": [plain]}
+
+
+@pytest.mark.parametrize("number", ["007", "1e5", "12345678901234567890", "1_0"])
+def test_ids_are_text_as_written(number: str) -> None:
+    """An id that looks like a number is still the id that was written."""
+    assert [test.id for test in read(f"tests: [{number}, {{id: {number}}}]").tests] == [number, number]
+
+
+def test_block_scalars_keep_their_lines() -> None:
+    """A value may have several lines."""
+    test = one_test("tests:\n- id: a\n  variables:\n    A: |\n      one\n      two\n    B: >-\n      one\n      two\n")
+    assert test.variables == {"A": "one\ntwo\n", "B": "one two"}
+
+
+@pytest.mark.parametrize("null", ["null", "Null", "NULL", "~", ""])
+def test_no_value_is_an_error(null: str) -> None:
+    """A value that is missing was forgotten, or must be written as an empty text."""
+    assert problems(f"tests:\n- id: a\n  variables:\n    A: {null}\n") == [
+        "4:5: 'A' has no value: write \"\" for an empty one"
+    ]
+
+
+@pytest.mark.parametrize("version", ["1", "'1'", '"1"'])
+def test_version_one(version: str) -> None:
+    """The version is 1 however it is quoted; unset means 1."""
+    assert read(f"version: {version}\ntests: [a]").version == read("tests: [a]").version == "1"
+
+
+def test_json_is_a_manifest_too() -> None:
+    """What is JSON is YAML."""
+    test = one_test('{"tests": [{"id": "a", "variables": {"A": 1.50, "B": true}}]}')
+    assert test.variables == {"A": "1.50", "B": "true"}
+
+
+def test_anchors_aliases_and_merge_keys() -> None:
+    """Repetition can be written once; what stands in the mapping itself wins, then the first of those merged."""
+    manifest = read(
+        """\
+defaults:
+  variables: &base { A: base, B: base }
+tests:
+  - &first
+    id: one
+    variables: { B: own, <<: *base, C: own }
+  - <<: *first
+    id: two
+  - id: three
+    variables: { <<: [{ A: inline }, *base] }
+  - id: &id four
+    name: *id
+"""
+    )
+    one, two, three, four = manifest.tests
+    assert one.variables == {"A": "base", "B": "own", "C": "own"}
+    assert (two.id, two.variables) == ("two", one.variables)
+    assert three.variables == {"A": "inline", "B": "base"}
+    assert four.name == four.id == "four"
+
+
+def test_a_quoted_merge_key_is_a_name() -> None:
+    """Who quotes `<<` means a variable of that name."""
+    assert one_test("tests: [{id: a, variables: {'<<': x}}]").variables == {"<<": "x"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tets: [a]", ["1:1: unknown key 'tets': did you mean 'tests'?"]),
+        ("tests: [a]\nfoldres: []", ["2:1: unknown key 'foldres': did you mean 'folders'?"]),
+        ("tests:\n  - id: a\n    varaibles: {}", ["3:5: unknown key 'varaibles': did you mean 'variables'?"]),
+        ("tests:\n  - id: a\n    zebra: {}", ["3:5: unknown key 'zebra': remove it"]),
+        ("tests:\n  - name: x", ["2:5: 'id' is missing: add it"]),
+        ("tests:\n  - a/b", ["2:5: 'a/b' is not an id: it holds /; ids are letters, digits, - and _"]),
+        ("tests:\n  - id: a b", ["2:5: 'a b' is not an id: it holds a space; ids are letters, digits, - and _"]),
+        ("tests:\n  - id: ''", ["2:5: an id is missing: remove the entry or give its id"]),
+        ("tests:\n  -", ["2:4: this entry must be a mapping"]),
+        ("tests:\n  - [a]", ["2:5: this entry must be a mapping"]),
+        ("tests: a", ["1:1: 'tests' must be a list with at least one entry"]),
+        ("tests:", ["1:1: 'tests' must be a list with at least one entry"]),
+        ("tests:\n- id: a\n  matrix: {A: []}", ["3:12: 'A' must be a list with at least one entry"]),
+        ("tests:\n- id: a\n  matrix: {A: x}", ["3:12: 'A' must be a list with at least one entry"]),
+        ("tests:\n- id: a\n  matrix: [A]", ["3:3: 'matrix' must be a mapping"]),
+        ("tests:\n- id: a\n  variables: A", ["3:3: 'variables' must be a mapping"]),
+        ("tests:\n- id: a\n  variables: {A: [x]}", ["3:15: 'A' is a list: give text"]),
+        ("tests:\n- id: a\n  variables: {A: {b: x}}", ["3:15: 'A' is a mapping: give text"]),
+        ("tests:\n- id: a\n  matrix: {A: [x, [y]]}", ["3:19: this entry is a list: give text"]),
+        ("tests:\n- id: a\n  groups: ['']", ["3:12: this entry is empty or too long"]),
+        ("version: 2\ntests: [a]", ["1:1: this version of autonoma-ci reads version 1: write `version: 1`"]),
+        ("version: 1.0\ntests: [a]", ["1:1: this version of autonoma-ci reads version 1: write `version: 1`"]),
+        ("tests:\n- a\ntests:\n- b", ["3:1: 'tests' is given twice, first on line 1: remove one"]),
+        ("tests: [{id: a, id: b}]", ["1:17: 'id' is given twice, first on line 1: remove one"]),
+        ("tests: [a]\n---\ntests: [b]", ["2:1: a second document starts here: keep one, and remove the line ---"]),
+        ("tests: [a]\n...\n---\n", ["3:1: a second document starts here: keep one, and remove the line ---"]),
+        ("application_versions: [{application_id: a}]\ntests: [a]", ["1:24: 'version_id' is missing: add it"]),
+        (
+            "tests:\n- id: a\n  variables: {A: x}\n  matrix: {A: [y]}",
+            ["4:12: 'A' is in both variables and matrix: keep one"],
+        ),
+        (
+            "tests:\n- id: a\n  variables: {'A=B': x}",
+            ["3:15: 'A=B': a variable's name is 1 to 128 printable characters without '='"],
+        ),
+        (
+            "defaults: {variables: {'': x}}\ntests: [a]",
+            ["1:24: '': a variable's name is 1 to 128 printable characters without '='"],
+        ),
+        ("- a", ["1:1: the manifest is not a mapping: start with `tests:` and a list of ids"]),
+        ("abc", ["1:1: the manifest is not a mapping: start with `tests:` and a list of ids"]),
+        ("", ["1:1: the manifest is empty: start with `tests:` and a list of ids"]),
+        ("# a\n", ["1:1: the manifest is empty: start with `tests:` and a list of ids"]),
+        ("---\n...\n", ["1:1: the manifest is empty: start with `tests:` and a list of ids"]),
+        ("null", ["1:1: the manifest is empty: start with `tests:` and a list of ids"]),
+        ("tests: [*a]", ["1:9: an alias (a word after `*`) names no anchor"]),
+        ("tests: &a [*a]", ["1:12: an alias (a word after `*`) names no anchor"]),
+        ("tests: !!seq [a]", ["1:8: a tag (a word after `!`) is not allowed"]),
+        (
+            "tests: [!!python/object/apply:os.system [x]]",
+            ["1:9: a tag (a word after `!`) is not allowed", "1:9: this entry must be a mapping"],
+        ),
+        ("tests: [! a]", ["1:9: a tag (a word after `!`) is not allowed"]),
+        ("!x tests: [a]", ["1:1: a tag on a key is not allowed: remove it"]),
+        ("? [a]\n: b", ["1:3: a key must be plain text"]),
+        ("tests: [a]\n<<: x", ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"]),
+        ("tests: [a", ["2:1: not valid YAML: did not find expected ',' or ']'"]),
+        ("tests: [${A}]", ["1:10: not valid YAML: did not find expected ',' or ']'; inside { } and [ ], put"]),
+        ("tests:\n\t- a", ["2:1: not valid YAML: found character that cannot start any token"]),
+    ],
+)
+def test_each_mistake_has_its_place_and_its_cure(text: str, expected: list[str]) -> None:
+    """Line and column lead to the mistake, and the text says how to mend it."""
+    found = problems(text)
+    assert len(found) == len(expected)
+    for line, start in zip(found, expected, strict=True):
+        assert line.startswith(start)
+
+
+def test_every_mistake_is_told_at_once_and_in_order() -> None:
+    """A file with mistakes of all kinds is read to its end, and told from the top."""
+    text = """\
+version: 3
+tets: [a]
+tests:
+  - id: x/y
+  - id: a
+    variables: { A: null, B: [1], C: ok, C: ok }
+  - name: nameless
+    groups: smoke
+folders:
+  - ${NOT_SET}
+  - id: ok
+    matrix: { A: [b] }
+tags: !mine [t]
+"""
+    found = problems(text)
+    assert [line.partition(": ")[0] for line in found] == [
+        *("1:1", "2:1", "4:5", "6:18", "6:27", "6:42", "7:5", "8:5", "10:5", "12:5", "13:7")
+    ]
+
+
+def test_text_that_was_interpolated_is_not_repeated() -> None:
+    """An id that the environment gives is told by the name, not by its text."""
+    assert problems("tests:\n- ${WHAT}", {"WHAT": "sentinel/secret"}) == [
+        "2:3: what '${WHAT}' gives is not an id: ids are letters, digits, - and _"
+    ]
+
+
+def test_values_are_never_repeated() -> None:
+    """Whatever is wrong with a variable or an axis, its value is not shown."""
+    text = """\
+defaults: { variables: { A: [sentinel], B: !sentinel sentinel, C: &sentinel sentinel, D: { sentinel: x } } }
+tests:
+  - id: a
+    variables: { A: "${sentinel-}", B: "${sentinel", C: "$sentinel", D: '${BAD:?}' }
+    matrix: { A: [sentinel, [sentinel]], B: sentinel, C: ["${sentinel sentinel}"] }
+"""
+    assert "sentinel" not in "\n".join(problems(text)).lower()
+
+
+def test_mistakes_show_no_control_characters() -> None:
+    """What a file says can't run a command of the CI system or move a terminal's cursor."""
+    text = 'tests: [{id: a, "\\e[31m\\n::error::x": b}, "a\\e[2Jb\\r##[error]"]'
+    for line in problems(text):
+        assert line.isprintable()
+
+
+def test_the_model_of_an_empty_manifest_is_empty() -> None:
+    """A manifest without entries is a manifest; whether that is meant is for the plan to say."""
+    assert read("version: 1") == Manifest()

@@ -1,0 +1,49 @@
+"""Reports to render: as small as a test needs them, and as large as they get."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.model import Conclusion, Context, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OK = Verdict(Conclusion.STARTED, Reason.OK, 0)
+ERROR = Verdict(Conclusion.ERROR, Reason.API, 5)
+INPUT = Verdict(Conclusion.ERROR, Reason.INPUT, 2)
+DRY = Verdict(Conclusion.SKIPPED, Reason.OK, 0)
+CANCELLED = Verdict(Conclusion.CANCELLED, Reason.CANCELLED, 143)
+CONTEXT = Context("github-actions", "0123456789abcdef0123456789abcdef01234567", "feature/a_b", "12", "owner/name")
+
+
+def started(test_id: str, name: str = "") -> Outcome:
+    """Return a run that was started."""
+    url = f"https://autonoma.app/run/run-{test_id}"
+    request = RunRequest(Kind.TEST, test_id, name)
+    return Outcome(request, State.STARTED, Reason.OK, f"run-{test_id}", url, "Test started", "", 200, 1, 0.25)
+
+
+def refused(test_id: str, message: str = "HTTP 404: Not found", hint: str = "Check the id.") -> Outcome:
+    """Return a run that the API refused."""
+    request = RunRequest(Kind.TEST, test_id)
+    return Outcome(request, State.NOT_STARTED, Reason.NOT_FOUND, message=message, hint=hint, status=404, attempts=1)
+
+
+def lost(test_id: str) -> Outcome:
+    """Return a run that may have started."""
+    request = RunRequest(Kind.TEST, test_id)
+    return Outcome(request, State.UNKNOWN, Reason.UNKNOWN, message="no answer came in time", hint="Look.", attempts=1)
+
+
+def planned(test_id: str) -> Outcome:
+    """Return a run that nothing has been done about yet."""
+    return Outcome(RunRequest(Kind.TEST, test_id))
+
+
+def report(outcomes: Sequence[Outcome] = (), verdict: Verdict | None = OK, problems: Sequence[str] = ()) -> Report:
+    """Return a report of these runs."""
+    return Report(
+        "Autonoma tests", CONTEXT, "github-actions", tuple(outcomes), verdict, "results", "2025-01-02T03:04:05Z",
+        tuple(problems),
+    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""Outputs: every name, arrays in plan order, and nothing in them that sets another output."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+
+from autonoma_ci.ci.github_files import heredocs
+from autonoma_ci.model import Conclusion, Report
+from autonoma_ci.report.outputs import ARRAY_LIMIT, OUTPUTS, dotenv, held, outputs
+from tests.report.reports import ERROR, INPUT, lost, planned, refused, report, started
+from tests.support import runner
+from tests.support.hostile import REPORTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = (
+    "conclusion", "reason", "run-id", "run-url", "run-ids", "run-urls", "results", "total", "started", "passed",
+    "failed", "not-started", "unknown", "results-dir",
+)  # fmt: skip
+
+
+def test_every_output_is_there_with_its_text() -> None:
+    made = outputs(report([refused("a"), started("b", "B"), lost("c"), started("d")], ERROR))
+    assert tuple(made) == NAMES == tuple(output.name for output in OUTPUTS)
+    results = json.loads(made.pop("results"))
+    assert made == {
+        "conclusion": "error",
+        "reason": "api",
+        "run-id": "run-b",
+        "run-url": "https://autonoma.app/run/run-b",
+        "run-ids": '["run-b","run-d"]',
+        "run-urls": '["https://autonoma.app/run/run-b","https://autonoma.app/run/run-d"]',
+        "total": "4",
+        "started": "2",
+        "passed": "0",
+        "failed": "0",
+        "not-started": "1",
+        "unknown": "1",
+        "results-dir": "results",
+    }
+    assert [run["id"] for run in results] == ["a", "b", "c", "d"]
+    assert results[1] == {
+        "name": "B",
+        "kind": "test",
+        "id": "b",
+        "state": "started",
+        "run_id": "run-b",
+        "url": "https://autonoma.app/run/run-b",
+        "message": "Test started",
+        "attempts": 1,
+        "duration_seconds": 0.25,
+    }
+
+
+@pytest.mark.parametrize("made", [report([], INPUT, ["bad"]), report([planned("a")], None)])
+def test_without_runs_the_outputs_are_there_and_empty(made: Report) -> None:
+    found = outputs(made)
+    assert tuple(found) == NAMES
+    assert found["run-id"] == found["run-url"] == ""
+    assert found["run-ids"] == found["run-urls"] == "[]"
+    assert found["conclusion"] == (made.verdict.conclusion if made.verdict else "")
+    assert found["conclusion"] in {"", Conclusion.ERROR}
+
+
+def test_arrays_that_are_too_large_keep_their_first_entries_and_stay_json() -> None:
+    made = report([started(f"id-{i}", "é" * 300) for i in range(5_000)])
+    found = outputs(made)
+    for name in ("run-ids", "run-urls", "results"):
+        assert len(found[name]) <= ARRAY_LIMIT
+        assert found[name].isascii()
+    results = json.loads(found["results"])
+    assert [run["id"] for run in results] == [f"id-{i}" for i in range(len(results))]
+    assert 0 < held(made) == len(results) < 5_000
+    ids = json.loads(found["run-ids"])
+    assert ids == [f"run-id-{i}" for i in range(len(ids))]
+    assert len(ids) == 5_000
+    assert found["total"] == "5000"
+
+
+@given(REPORTS)
+def test_outputs_come_back_from_the_runner_as_they_were(made: Report) -> None:
+    found = outputs(made)
+    assert runner.outputs(heredocs(found)) == found
+    for name in ("run-ids", "run-urls", "results"):
+        assert isinstance(json.loads(found[name]), list)
+
+
+@given(REPORTS)
+def test_outputs_env_is_lines_of_names_and_harmless_values(made: Report) -> None:
+    text = dotenv(made)
+    assert text.endswith("\n")
+    assert len(text.encode()) < 60_000
+    found = dict(line.split("=", 1) for line in text.removesuffix("\n").split("\n"))
+    expected = outputs(made)
+    for name, value in found.items():
+        assert re.fullmatch(r"AUTONOMA_[A-Z_]+", name)
+        assert value.isascii()
+        assert value.isprintable()
+        assert not set(value) & set(" $`;&|<>()\\'!*~{}")
+        assert value == expected[name.removeprefix("AUTONOMA_").lower().replace("_", "-")]
+
+
+def test_outputs_env_holds_what_later_steps_need() -> None:
+    lines = dotenv(report([started("a")])).splitlines()
+    assert "AUTONOMA_CONCLUSION=started" in lines
+    assert "AUTONOMA_RUN_URL=https://autonoma.app/run/run-a" in lines
+    assert 'AUTONOMA_RUN_IDS=["run-a"]' in lines
+    assert not [line for line in lines if line.startswith("AUTONOMA_RESULTS=")]
+
+
+@pytest.mark.skipif(not shutil.which("sh"), reason="there is no shell")
+def test_a_shell_that_reads_outputs_env_runs_nothing(tmp_path: Path) -> None:
+    outcome = started("a")._replace(url="https://autonoma.app/run/$(touch${IFS}pwned);`touch`&touch$IFS'pwned'")
+    safe = started("b")
+    (tmp_path / "outputs.env").write_text(dotenv(report([outcome, safe])))
+    done = subprocess.run(
+        ["sh", "-euc", '. ./outputs.env; echo "$AUTONOMA_CONCLUSION ${AUTONOMA_RUN_URL:-} $AUTONOMA_TOTAL"'],
+        cwd=tmp_path, capture_output=True, text=True, timeout=10, check=True,
+    )  # fmt: skip
+    assert done.stdout == "started  2\n"
+    assert done.stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs.env"]

@@ -1,0 +1,66 @@
+"""results.json: everything about the step, and no value of a variable."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+
+from autonoma_ci import __version__
+from autonoma_ci.model import AppVersion, Kind, Outcome, Report, RunRequest
+from autonoma_ci.report.record import VERSION, record
+from tests.report.reports import ERROR, refused, report, started
+from tests.support.hostile import REPORTS
+
+
+def test_the_record_holds_the_whole_step() -> None:
+    document = json.loads(record(report([started("a", "A"), refused("b")], ERROR)))
+    runs = document.pop("runs")
+    assert document == {
+        "version": VERSION,
+        "tool": {"name": "autonoma-ci", "version": __version__},
+        "title": "Autonoma tests",
+        "started_at": "2025-01-02T03:04:05Z",
+        "conclusion": "error",
+        "reason": "api",
+        "exit_code": 5,
+        "source": "github-actions",
+        "ci": {
+            "name": "github-actions",
+            "sha": "0123456789abcdef0123456789abcdef01234567",
+            "branch": "feature/a_b",
+            "change": "12",
+            "repository": "owner/name",
+            "build_url": "",
+            "deployment_url": "",
+        },
+        "totals": {"total": 2, "started": 1, "passed": 0, "failed": 0, "not_started": 1, "unknown": 0},
+    }
+    assert [(run["name"], run["state"], run["status"]) for run in runs] == [
+        ("A", "started", 200),
+        ("b", "not-started", 404),
+    ]
+
+
+def test_the_record_has_names_of_variables_and_no_values() -> None:
+    request = RunRequest(
+        Kind.FOLDER, "a", "A", {"PASSWORD": "hidden-value"}, "version", (AppVersion("application", "one"),)
+    )
+    text = record(report([Outcome(request)], None))
+    assert "hidden-value" not in text
+    run = json.loads(text)["runs"][0]
+    assert run["variables"] == ["PASSWORD"]
+    assert run["application_version_id"] == "version"
+    assert run["application_versions"] == [{"application_id": "application", "version_id": "one"}]
+    assert json.loads(text)["conclusion"] is None
+
+
+@given(REPORTS)
+def test_whatever_a_report_holds_comes_back_from_the_record(made: Report) -> None:
+    text = record(made)
+    assert text.isascii()
+    document = json.loads(text)
+    assert document["title"] == made.title
+    assert [run["message"] for run in document["runs"]] == [outcome.message for outcome in made.outcomes]
+    assert [run["url"] for run in document["runs"]] == [outcome.url for outcome in made.outcomes]
+    assert document["ci"]["branch"] == made.context.branch

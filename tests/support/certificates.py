@@ -1,0 +1,90 @@
+"""Certificates for tests, made anew by the openssl command: one authority and what it has signed."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CONFIG = """\
+[ca]
+default_ca = here
+[here]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+default_md = sha256
+policy = any
+rand_serial = yes
+unique_subject = no
+copy_extensions = none
+[any]
+commonName = supplied
+[req]
+distinguished_name = name
+prompt = no
+[name]
+CN = autonoma-ci test
+[authority]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign
+subjectKeyIdentifier = hash
+[server]
+authorityKeyIdentifier = keyid
+subjectAltName = {names}
+"""
+HERE = "IP:127.0.0.1, DNS:localhost, DNS:autonoma.test"
+_LONG = ("20200101000000Z", "21200101000000Z")
+_OVER = ("20200101000000Z", "20200102000000Z")
+
+
+class Certificates:
+    """A certificate authority in `folder`; `authority` is the file to trust."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.authority = folder / "authority.pem"
+        folder.joinpath("index.txt").touch()
+        self._issue("authority", "authority", HERE, _LONG, self_signed=True)
+
+    def good(self) -> ssl.SSLContext:
+        """Return the server side with a certificate for this machine."""
+        return self._context("good", HERE, _LONG)
+
+    def expired(self) -> ssl.SSLContext:
+        """Return the server side with a certificate whose time is over."""
+        return self._context("expired", HERE, _OVER)
+
+    def of_another_host(self) -> ssl.SSLContext:
+        """Return the server side with a certificate for somebody else."""
+        return self._context("other", "DNS:other.test", _LONG)
+
+    def self_signed(self) -> ssl.SSLContext:
+        """Return the server side with a certificate that nobody vouches for."""
+        return self._context("self", HERE, _LONG, self_signed=True)
+
+    def _context(self, name: str, names: str, days: tuple[str, str], *, self_signed: bool = False) -> ssl.SSLContext:
+        self._issue(name, "server", names, days, self_signed=self_signed)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._folder / f"{name}.pem", self._folder / f"{name}.key")
+        return context
+
+    def _issue(self, name: str, extensions: str, names: str, days: tuple[str, str], *, self_signed: bool) -> None:
+        config = self._folder / f"{name}.cnf"
+        config.write_text(_CONFIG.format(folder=self._folder, names=names))
+        request, key, certificate = (self._folder / f"{name}.{end}" for end in ("csr", "key", "pem"))
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        _openssl("req", "-new", *curve, "-config", str(config), "-keyout", str(key), "-out", str(request))
+        by = ["-selfsign", "-keyfile", str(key)]
+        if not self_signed:
+            by = ["-cert", str(self.authority), "-keyfile", str(self._folder / "authority.key")]
+        start, end = days
+        span = ["-startdate", start, "-enddate", end]
+        files = ["-in", str(request), "-out", str(certificate)]
+        _openssl("ca", "-batch", "-notext", "-config", str(config), "-extensions", extensions, *by, *span, *files)
+
+
+def _openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30)

@@ -1,0 +1,66 @@
+"""Text that somebody would write to make a CI system, a Markdown page or a later step do something."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from autonoma_ci.model import AppVersion, Conclusion, Context, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
+
+PIECES = (
+    "::error::", "::set-output name=conclusion::passed", "::stop-commands::x", "::add-mask::a", "::Group::", "::",
+    ":", "##[set-output name=conclusion]passed", "##[error]", "##[", "##", "#", "[", "]", "##vso[task.complete]",
+    "##teamcity[buildStatus text='x']", "\r", "\n", "\r\n", "\u2028", "\u2029", "\x85", "\v", "\f", "\x1c", "\t", " ",
+    "    ", "\xa0", "\u3000", "\u202e", "\u2066", "\u200b", "\u2060", "\ufeff", "\xad", "\U000e0041", "\x1b[0K", "\x1b",
+    "\x9b", "section_start:1:a\r\x1b[0K", "\x00", "\ud800", "\udcff", "\uffff", "--- ", "+++ ", "~~~ ", "^^^ +++",
+    "travis_fold:start:a", "travis_time:start:a", "%0A", "%0D", "%25", "%", "&lt;", "&#124;", "&", "|", "\\", "\\|",
+    "`", "```", "<img src=x>", "</td>", "<br>", "<!--", "@user", "@", "#1", "[a](https://x.example)", "![a](b)",
+    "https://x.example", "www.x.example", "me@x.example", "**", "__", "~~", "=", "<<", "EOF", "autonoma_", "run-id=x",
+    "conclusion<<EOF\npassed\nEOF\n", "# ", "- ", "1. ", "$(id)", "'", '"', ",", "{", "}", "word", "0", "é", "🚀",
+)  # fmt: skip
+# By default Hypothesis leaves surrogates out; the environment and JSON can both hold them.
+ANY_CHARACTER = st.characters(codec=None)
+TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(ANY_CHARACTER, max_size=4)), max_size=8).map("".join)
+URLS = st.one_of(TEXTS, TEXTS.map(lambda text: f"https://autonoma.app/run/{text}"))
+REQUESTS = st.builds(
+    RunRequest,
+    kind=st.sampled_from(Kind),
+    id=TEXTS,
+    name=TEXTS,
+    variables=st.dictionaries(TEXTS, TEXTS, max_size=2),
+    application_version_id=TEXTS,
+    application_versions=st.lists(st.builds(AppVersion, TEXTS, TEXTS), max_size=2).map(tuple),
+)
+OUTCOMES = st.builds(
+    Outcome,
+    request=REQUESTS,
+    state=st.sampled_from(State),
+    reason=st.sampled_from(Reason),
+    run_id=TEXTS,
+    url=URLS,
+    message=TEXTS,
+    hint=TEXTS,
+    status=st.integers(0, 999),
+    attempts=st.integers(0, 9),
+    seconds=st.floats(0, 1e6),
+)
+CONTEXTS = st.builds(Context, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS)
+VERDICTS = st.builds(
+    Verdict,
+    st.sampled_from([Conclusion.STARTED, Conclusion.SKIPPED, Conclusion.ERROR, Conclusion.CANCELLED]),
+    st.sampled_from(Reason),
+    st.integers(0, 143),
+)
+REPORTS = st.builds(
+    Report,
+    title=TEXTS,
+    context=CONTEXTS,
+    source=TEXTS,
+    outcomes=st.lists(OUTCOMES, max_size=3).map(tuple),
+    verdict=st.none() | VERDICTS,
+    results_dir=TEXTS,
+    started_at=TEXTS,
+    problems=st.just(()),
+)
+REFUSED = st.builds(
+    Report, TEXTS, CONTEXTS, TEXTS, st.just(()), VERDICTS, problems=st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
+)

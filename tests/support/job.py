@@ -1,0 +1,109 @@
+"""One whole job in this process, as on GitHub, and everything that it left behind."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from autonoma_ci import cli
+from autonoma_ci.commands.world import World
+from autonoma_ci.engine.fire import Policy
+from autonoma_ci.model import Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+QUICK = Timeouts(connect=1.0, read=0.4, total=0.8)
+BRISK = Policy(patience=2.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=5.0)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a job left behind; `log` is standard output, `record` is results.json."""
+
+    code: int
+    log: str
+    errors: str
+    outputs: Mapping[str, str]
+    summary: str
+    record: Any
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The state of each run by its id, from results.json."""
+        return {run["id"]: run["state"] for run in self.record["runs"]}
+
+    @property
+    def everything(self) -> str:
+        """All texts that anybody could read."""
+        return "\n".join([self.log, self.errors, self.summary, json.dumps(self.record), *self.outputs.values()])
+
+
+def environment(folder: Path, url: str, ids: Sequence[str]) -> dict[str, str]:
+    """Return what a job on GitHub is given; the files that the runner names are in `folder`."""
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "INPUT_CLIENT-ID": "client-id-of-the-test",
+        "INPUT_CLIENT-SECRET": "client-secret-of-the-test",
+        "INPUT_API-URL": url,
+        "INPUT_TEST-IDS": "\n".join(ids),
+        "INPUT_RESULTS-DIR": "results",
+    }
+
+
+def run_job(
+    folder: Path, url: str, ids: Sequence[str], *argv: str, timeouts: Timeouts = QUICK, policy: Policy = BRISK
+) -> Ended:
+    """Run a job that starts these tests."""
+    out, err = io.StringIO(), io.StringIO()
+    environ = environment(folder, url, ids)
+    code = cli.main(argv, World(environ, out, err, str(folder), timeouts=timeouts, policy=policy))
+    return left_behind(folder, code, out.getvalue(), err.getvalue())
+
+
+def left_behind(folder: Path, code: int, log: str, errors: str) -> Ended:
+    """Read what a job wrote; raises where a file is missing or not whole."""
+    outputs = read_outputs((folder / "output").read_text("utf-8"))
+    summary = (folder / "summary").read_text("utf-8")
+    record = json.loads((folder / "results" / "results.json").read_text("utf-8"))
+    return Ended(code, log, errors, outputs, summary, record)
+
+
+def read_outputs(text: str) -> dict[str, str]:
+    """Return the outputs of a file of heredocs; raises where one does not end."""
+    found: dict[str, str] = {}
+    lines = text.split("\n")
+    assert lines.pop() == "", "the file must end with a line end"
+    while lines:
+        name, mark, delimiter = lines.pop(0).partition("<<")
+        assert mark, f"{name!r} is no output"
+        end = lines.index(delimiter)
+        found[name] = "\n".join(lines[:end])
+        del lines[: end + 1]
+    return found
+
+
+def assert_accounted_for(job: Ended, ids: Sequence[str]) -> None:
+    """Fail unless every planned run has one final state, the same in all that was written."""
+    assert job.code != 70, job.errors
+    assert "Traceback" not in job.log + job.errors
+    runs = job.record["runs"]
+    results = json.loads(job.outputs["results"])
+    assert [run["id"] for run in runs] == [result["id"] for result in results] == list(ids)
+    assert [run["state"] for run in runs] == [result["state"] for result in results]
+    states = [run["state"] for run in runs]
+    assert set(states) <= {"started", "not-started", "unknown"}
+    for name in ("started", "not-started", "unknown"):
+        assert job.outputs[name] == str(states.count(name))
+    assert job.outputs["total"] == str(len(ids))
+    assert job.record["exit_code"] == job.code
+    assert job.outputs["reason"] == job.record["reason"]
+    assert job.outputs["conclusion"] == job.record["conclusion"]
+    for run in runs:
+        assert run["id"] in job.log
+        assert run["id"] in job.summary.replace("\\", "")

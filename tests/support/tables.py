@@ -1,0 +1,88 @@
+"""The documents that are made from the tables of options and outputs; `make tables` writes them anew."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+from autonoma_ci.options import OPTIONS, Option
+from autonoma_ci.report.outputs import OUTPUTS
+
+ROOT = Path(__file__).parents[2]
+_HEAD = """\
+# Made from the table of options by `make tables`. No input has a default here: it would win over AUTONOMA_
+# variables and over the manifest.
+name: Autonoma CI
+description: Start Autonoma end-to-end tests, each exactly once, and link to the runs
+author: the autonoma-ci contributors
+branding:
+  icon: play-circle
+  color: green
+inputs:
+"""
+_TAIL = """\
+runs:
+  using: docker
+  image: Dockerfile
+"""
+
+
+class Block(NamedTuple):
+    """A part of a document between two markers."""
+
+    name: str
+    text: str
+
+
+def action() -> str:
+    """Return action.yml."""
+    text = _HEAD
+    for option in OPTIONS:
+        text += f"  {option.name}:\n    description: {json.dumps(_described(option))}\n    required: false\n"
+    text += "outputs:\n"
+    for output in OUTPUTS:
+        text += f"  {output.name}:\n    description: {json.dumps(output.help)}\n"
+    return text + _TAIL
+
+
+def _described(option: Option) -> str:
+    return option.help + (f" Default: {option.default}." if option.default else "")
+
+
+def blocks() -> list[Block]:
+    """Return the README's tables."""
+    options = ["| option | default | meaning |", "| --- | --- | --- |"]
+    options += [
+        f"| `{option.name}` | {f'`{option.default}`' if option.default else ''} | {option.help} |" for option in OPTIONS
+    ]
+    outputs = ["| output | what it says |", "| --- | --- |"]
+    outputs += [f"| `{output.name}` | {output.help} |" for output in OUTPUTS]
+    return [Block("inputs", _inputs()), Block("options", "\n".join(options)), Block("outputs", "\n".join(outputs))]
+
+
+def _inputs() -> str:
+    lines = ["```yaml", "- uses: OWNER/autonoma-ci@v1", "  with:"]
+    for option in OPTIONS:
+        lines += textwrap.wrap(option.help, 100, initial_indent="    # ", subsequent_indent="    # ")
+        lines += [f"    {option.name}: {json.dumps(option.default)}", ""]
+    return "\n".join([*lines[:-1], "```"])
+
+
+def with_blocks(text: str) -> str:
+    """Return a document with its blocks made anew; raise ValueError if a marker is missing."""
+    for name, table in blocks():
+        start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+        if start not in text or end not in text:
+            raise ValueError(f"README.md has no {start} and {end}")
+        head, _, rest = text.partition(start)
+        _, _, tail = rest.partition(end)
+        text = f"{head}{start}\n{table}\n{end}{tail}"
+    return text
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(with_blocks(readme.read_text("utf-8")), "utf-8")
+    (ROOT / "action.yml").write_text(action(), "utf-8")

@@ -1,0 +1,68 @@
+"""The judges of what we print find what they are there to find."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.runner import Command, FileCommandError, cells, commands, elsewhere, lines, masks, outputs
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("::error::text", [Command("error", "text")]),
+        ("  \xa0::ERROR title=a%3Ab,line=2::50%25%0Aof", [Command("error", "50%\nof", {"title": "a:b", "line": "2"})]),
+        ("text ##[set-output name=a]b", [Command("set-output", "b")]),
+        ("text\r::stop-commands::x", [Command("stop-commands", "x")]),
+        ("a\r\n::debug::x\n::endgroup::", [Command("debug", "x"), Command("endgroup", "")]),
+        ("::unknown::x", []),
+        ("text ::error::x", []),
+        ("::error", []),
+        ("\u200b::error::x", []),
+        ("##[unknown]x", []),
+        ("##[error", []),
+    ],
+)
+def test_commands_are_found_where_the_runner_finds_them(log: str, expected: list[Command]) -> None:
+    assert commands(log) == expected
+
+
+def test_lines_end_where_dot_net_ends_them() -> None:
+    assert lines("a\nb\rc\r\nd\u2028e") == ["a", "b", "c", "d\u2028e"]
+
+
+def test_masks_cover_each_line() -> None:
+    assert masks("::add-mask::first%0Asecond\n") == {"first\nsecond", "first", "second"}
+
+
+def test_outputs_are_read_as_the_runner_reads_them() -> None:
+    assert outputs("a=b=<<c\n\nd<<E\nx\n\ny=z\nE\nf=\ne<<E\nE\n") == {"a": "b=<<c", "d": "x\n\ny=z", "f": "", "e": ""}
+
+
+@pytest.mark.parametrize("file", ["word\n", "=a\n", "<<E\nE\n", "a<<\n\n", "a<<E", "a<<E\nb\n", "a<<E\nb"])
+def test_what_the_runner_refuses_is_an_error(file: str) -> None:
+    with pytest.raises(FileCommandError):
+        outputs(file)
+
+
+@pytest.mark.parametrize(
+    ("log", "system"),
+    [
+        ("x ##VSO[task.complete]", "azure"),
+        ("x ##[group]a", "azure, for looks"),
+        ("##teamcity[x]", "teamcity"),
+        ("section_start:1:a[collapsed=true]\r\x1b[0Kx", "gitlab"),
+        ("\x1b[31m", "a terminal"),
+        ("a\r--- b", "buildkite"),
+        ("+++ b", "buildkite"),
+        ("^^^ +++", "buildkite"),
+        ("travis_fold:start:a", "travis"),
+    ],
+)
+def test_commands_of_other_systems_are_found(log: str, system: str) -> None:
+    assert system in elsewhere(log)
+
+
+def test_cells_are_counted_as_github_counts_them() -> None:
+    assert cells("| a | b\\|c | d\\\\ | |") == ["a", "b\\|c", "d\\\\", ""]
+    assert len(cells("| a | b\\\\|c |")) == 3

@@ -1,0 +1,154 @@
+"""The house is as CONTRIBUTING.md draws it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "autonoma_ci"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# Lower rooms first; rooms on one floor may import each other's modules only within the room.
+FLOORS = (
+    {"errors"},
+    {"model"},
+    {"text", "secret", "paths"},
+    {"values"},
+    {"options"},
+    {"settings"},
+    {"manifest"},
+    {"plan"},
+    {"api"},
+    {"engine"},
+    {"report"},
+    {"ci"},
+    {"interrupts", "commandline"},
+    {"commands"},
+    {"cli"},
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+# The mapping form of `variables` is YAML, and is read where YAML is read.
+EXCEPTIONS = {("values", "manifest")}
+OWNERS = {
+    "requests": {"api/transport.py"},
+    "urllib3": {"api/transport.py", "api/connection.py", "api/failures.py"},
+    "yaml": {"manifest/tree.py"},
+    "pydantic": {"manifest/schema.py", "manifest/load.py"},
+    "argparse": {"commandline.py"},
+    "time": {"engine/clock.py", "interrupts.py"},
+    "random": {"engine/clock.py"},
+    "signal": {"interrupts.py"},
+    "subprocess": set(),
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(path: Path) -> str:
+    return name_of(path).split("/")[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Return the full names of all modules that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_room_imports_only_from_rooms_below(path: Path) -> None:
+    room = room_of(path)
+    others = {name.split(".")[1] for name in imports(path) if name.startswith("autonoma_ci.")}
+    others = {other for other in others if other in FLOOR or other == "sandbox"} - {room}
+    if room == "sandbox":
+        assert not others
+    elif room != "__init__":
+        allowed = {other for other in FLOOR if FLOOR[other] <= FLOOR[room]}
+        allowed |= {upper for lower, upper in EXCEPTIONS if lower == room}
+        allowed |= {"sandbox"} if room == "commands" else set()
+        assert others <= allowed
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_has_one_owner(library: str) -> None:
+    users = {
+        name_of(path)
+        for path in MODULES
+        if room_of(path) != "sandbox" and any(name.split(".")[0] == library for name in imports(path))
+    }
+    assert users == OWNERS[library]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "owners"),
+    [
+        (r"\bos\.environ\b|\bgetenv\b", {"cli.py"}),
+        (r"\bos\._exit\b|\bsys\.exit\b", {"cli.py", "interrupts.py"}),
+        (r"\bsys\.std(?:out|err)\b|^\s*print\(", {"cli.py"}),
+    ],
+)
+def test_a_global_has_one_owner(pattern: str, owners: set[str]) -> None:
+    users = {name_of(path) for path in MODULES if re.search(pattern, path.read_text("utf-8"), re.MULTILINE)}
+    assert users == owners
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_and_functions_are_short_and_documented(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 200
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 40, node.name
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+def test_nothing_has_a_name_that_says_nothing() -> None:
+    assert not [path for path in MODULES if path.stem in {"utils", "util", "helpers", "common", "manager", "misc"}]
+
+
+@pytest.mark.parametrize(
+    ("environ", "arguments", "absent"),
+    [
+        ({}, [], {"yaml", "pydantic", "argparse", "requests", "dataclasses"}),
+        ({"AUTONOMA_TEST_IDS": "a"}, [], {"yaml", "pydantic", "argparse", "dataclasses"}),
+        ({}, ["validate", "nowhere.yml"], {"requests"}),
+    ],
+)
+def test_a_job_loads_only_what_it_needs(
+    environ: dict[str, str], arguments: list[str], absent: set[str], tmp_path: Path
+) -> None:
+    """A plain start is as quick as a bare script only because the heavy libraries stay out of it."""
+    code = (
+        "import io, sys\nfrom autonoma_ci import cli\nfrom autonoma_ci.commands.world import World\n"
+        f"cli.main({arguments!r}, World({environ!r}, io.StringIO(), io.StringIO()))\n"
+        "print(*sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "autonoma_ci.commands.world" in loaded
+    assert not loaded & absent
+
+
+def test_the_repository_names_no_place_that_only_its_authors_have() -> None:
+    """No path of a machine and no registry's host is in what is committed."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    pattern = re.compile(r"/(?:work|root|farm)/|pypi\.org|pythonhosted|registry\.npmjs|deb\.debian")
+    files = [ROOT / name for name in listed.split("\0") if name and name != "tests/test_house.py"]
+    assert files
+    assert not [
+        path.name for path in files if path.is_file() and pattern.search(path.read_text("utf-8", errors="replace"))
+    ]

@@ -1,0 +1,85 @@
+"""The table of options holds together."""
+
+from __future__ import annotations
+
+import re
+from typing import get_type_hints
+
+import pytest
+
+from autonoma_ci.errors import InputError
+from autonoma_ci.options import BY_NAME, OPTIONS, Option
+from autonoma_ci.settings import Settings
+
+# The names are a promise to everybody who has a workflow: this list grows and never shrinks.
+PROMISED = {
+    *("client-id", "client-secret", "api-url", "test-ids", "manifest", "groups", "variables", "fail-fast", "dry-run"),
+    *("application-version-id", "source", "concurrency", "allow-empty", "results-dir", "summary", "summary-title"),
+}
+DEFAULTS = {
+    "api-url": "https://autonoma.app/api",
+    "concurrency": "8",
+    "fail-fast": "false",
+    "allow-empty": "false",
+    "dry-run": "false",
+    "summary": "true",
+    "summary-title": "Autonoma tests",
+}
+each = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+
+
+def test_no_promised_option_is_missing() -> None:
+    """An option that workflows may use stays."""
+    assert set(BY_NAME) >= PROMISED
+
+
+def test_no_option_is_there_twice() -> None:
+    """Every option has one row."""
+    assert len(BY_NAME) == len(OPTIONS)
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    """What happens when nothing is said is a promise too."""
+    assert {o.name: o.default for o in OPTIONS if o.default and o.name in PROMISED} == DEFAULTS
+
+
+def test_three_spellings() -> None:
+    """An option is a flag, an input with hyphens or underscores, and a variable."""
+    option = BY_NAME["test-ids"]
+    assert option.flag == "--test-ids"
+    assert option.inputs == ("INPUT_TEST-IDS", "INPUT_TEST_IDS")
+    assert option.variable == "AUTONOMA_TEST_IDS"
+
+
+@each
+def test_an_option_has_a_field_of_its_name(option: Option) -> None:
+    """Settings has a place for what the option says."""
+    assert option.field in get_type_hints(Settings, localns={"Mapping": dict, "Secret": object})
+
+
+@each
+def test_a_default_is_a_value(option: Option) -> None:
+    """What the documents show as the default can be given, and means the same as nothing."""
+    if option.default:
+        assert option.parse(option.default) == getattr(Settings(), option.field) or option.name in {
+            "api-url",
+            "summary-title",
+        }
+
+
+@each
+def test_help_is_plain_text_that_fits_everywhere(option: Option) -> None:
+    """The help is sentences on one line: it goes into YAML, a Markdown table and a terminal."""
+    assert re.fullmatch(r"[A-Z][^\n|<>*_\[\]]+\.", option.help)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", option.name)
+
+
+@each
+def test_an_option_that_stands_alone_means_yes(option: Option) -> None:
+    """Only yes-or-no options can stand without a value."""
+    if option.takes:
+        assert re.fullmatch(r"[A-Z]+", option.takes)
+    else:
+        assert option.parse("true") is True
+        with pytest.raises(InputError):
+            option.parse("perhaps")

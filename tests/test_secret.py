@@ -1,0 +1,190 @@
+"""A secret shows nowhere, and comes back from nowhere."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import logging
+import pickle
+import traceback
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from autonoma_ci.secret import HIDDEN, Redactor, Secret
+from tests.support.hostile import ANY_CHARACTER, TEXTS
+
+VALUE = 's3cr3t/with+50%?&"quotes"\\\''
+
+
+@dataclass(frozen=True)
+class Holder:
+    secret: Secret
+
+
+class TupleHolder(NamedTuple):
+    secret: Secret
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        repr(Secret(VALUE)),
+        str(Secret(VALUE)),
+        f"{Secret(VALUE)} {Secret(VALUE)!r} {Secret(VALUE)!s} {Secret(VALUE)!a} {Secret(VALUE):>40}",
+        "{0} {0!r}".format(Secret(VALUE)),
+        "%s %r" % (Secret(VALUE), Secret(VALUE)),  # noqa: UP031 - and this one
+        repr([Secret(VALUE)]),
+        str({"a": Secret(VALUE)}),
+        repr(Holder(Secret(VALUE))),
+        repr(TupleHolder(Secret(VALUE))),
+        str(ValueError(Secret(VALUE))),
+        repr(ValueError(Secret(VALUE))),
+        repr(dir(Secret(VALUE))),
+        repr(Redactor([VALUE, Secret(VALUE)])),
+    ],
+)
+def test_a_secret_is_hidden_in_whatever_is_made_of_it(shown: str) -> None:
+    assert VALUE not in shown
+    assert "s3cr3t" not in shown
+
+
+def test_a_secret_can_not_be_written_or_copied() -> None:
+    def dump(secret: Secret) -> object:
+        return json.dumps({"secret": secret})
+
+    for use in (pickle.dumps, copy.copy, copy.deepcopy, dump, vars):
+        with pytest.raises(TypeError) as raised:
+            use(Secret(VALUE))
+        assert "s3cr3t" not in str(raised.value)
+    with pytest.raises(TypeError):
+        asdict(Holder(Secret(VALUE)))
+
+
+def test_a_secret_shows_in_no_traceback_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(secret: Secret) -> None:
+        raise RuntimeError("failed with", secret)
+
+    try:
+        fail(Secret(VALUE))
+    except RuntimeError as error:
+        text = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert "Secret(***)" in text
+    assert "s3cr3t" not in text.replace(repr(VALUE), "")
+    logging.getLogger("test").warning("with %s and %r", Secret(VALUE), Secret(VALUE))
+    assert "s3cr3t" not in caplog.text
+
+
+def test_a_secret_says_whether_it_is_empty_and_is_revealed_only_on_request() -> None:
+    assert Secret(VALUE)
+    assert not Secret("")
+    assert Secret(VALUE).reveal() == VALUE
+    assert Secret(VALUE) != Secret(VALUE)
+    assert f"{Secret(VALUE):>5}" == f"  {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        VALUE,
+        VALUE.upper(),
+        quote(VALUE),
+        quote(VALUE, safe=""),
+        quote(VALUE, safe="").lower(),
+        quote_plus(VALUE),
+        quote(VALUE, safe="!'()*"),
+        quote(VALUE, safe=";,/?:@&=+$-_.!~*'()#"),
+        json.dumps(VALUE),
+        json.dumps({"key": VALUE}),
+        base64.b64encode(VALUE.encode()).decode(),
+        base64.b64encode(VALUE.encode()).decode().rstrip("="),
+        base64.urlsafe_b64encode(VALUE.encode()).decode(),
+        f"https://api.example/?q={quote_plus(VALUE)}&x=1",
+    ],
+)
+def test_every_form_in_which_a_secret_travels_is_replaced(form: str) -> None:
+    shown = Redactor([Secret(VALUE)])(f"before {form} after")
+    assert "s3cr3t" not in shown.lower()
+    assert form.strip('"={}') not in shown
+    assert HIDDEN in shown
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
+
+
+@pytest.mark.parametrize("value", ["pässwörd €", "пароль", "密码密码", "İstanbul", "ΑΣΑΣ", "straße", "Kelvin"])
+def test_values_outside_of_ascii_are_replaced_in_all_forms(value: str) -> None:
+    redact = Redactor([value])
+    for form in (value, quote(value), json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()):
+        for text in (f"<{form}>", f"Α{form}Α", f"{form}{form}"):
+            assert form not in redact(text)
+            assert redact.holds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the value en is bad", "the value *** is bad"),
+        ("'en', (en) en.", "'***', (***) ***."),
+        ("then end when open", "then end when open"),
+        ("EN", "***"),
+        ("en1", "en1"),
+    ],
+)
+def test_a_short_value_is_replaced_only_where_it_stands_as_a_word(text: str, shown: str) -> None:
+    assert Redactor(["en"])(text) == shown
+
+
+@pytest.mark.parametrize("text", ["", "nothing of note", "HTTP 401: Unauthorized"])
+def test_text_without_a_secret_is_left_alone(text: str) -> None:
+    redact = Redactor([VALUE, "", "  ", "\n"])
+    assert redact(text) == text
+    assert not redact.holds(text)
+
+
+def test_each_line_of_a_secret_with_several_lines_is_replaced() -> None:
+    key = "-----BEGIN KEY-----\nMIIEvQIBADAN\r\n  BgkqhkiG9w0B  \n-----END KEY-----\n"
+    redact = Redactor([key])
+    assert redact(key).strip() == HIDDEN
+    for line in ("MIIEvQIBADAN", "BgkqhkiG9w0B"):
+        assert line not in redact(f"log: {line}")
+    assert "MIIE" not in redact(json.dumps(key))
+    assert "MIIE" not in redact(key.replace("\r\n", "\n"))
+
+
+def test_a_secret_within_another_does_not_leave_the_rest_of_the_longer_one() -> None:
+    assert Redactor(["abcd", "abcdefgh"])("x abcdefgh y abcd") == "x *** y ***"
+
+
+def test_a_secret_is_no_pattern() -> None:
+    redact = Redactor([".*+?[a](b)^$\\d"])
+    assert redact("any text") == "any text"
+    assert redact("x.*+?[a](b)^$\\dx") == "x***x"
+
+
+SECRETS = st.text(ANY_CHARACTER, min_size=4, max_size=12).filter(
+    lambda value: len(value.strip()) >= 4 and value not in HIDDEN * 4
+)
+
+
+@given(TEXTS, SECRETS, TEXTS)
+@example("", "İİİİ", "")
+@example("Α", "ΑΣΑΣ", "Α")
+@example("", "****a", "*")
+def test_no_text_that_holds_a_secret_holds_it_afterwards(before: str, value: str, after: str) -> None:
+    redact = Redactor([value])
+    for form in (value, quote(value.encode("utf-8", "surrogatepass")), json.dumps(value)[1:-1]):
+        text = before + form + after
+        assert redact(text) != text
+        if "*" not in value:
+            assert form not in redact(text)
+
+
+@given(st.lists(SECRETS, min_size=1, max_size=3), TEXTS)
+def test_redacting_twice_changes_nothing_more_of_a_text_without_asterisks(values: list[str], text: str) -> None:
+    redact = Redactor([value for value in values if "*" not in value])
+    assert redact(redact(text)) == redact(text)

@@ -1,0 +1,158 @@
+"""Which spelling of an option wins, and what is told about the others."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.options import OPTIONS
+from autonoma_ci.report.outputs import OUTPUTS
+from autonoma_ci.settings import Settings, closest, read
+
+# From the strongest to the weakest.
+SPELLINGS = ("flag", "INPUT_SUMMARY-TITLE", "INPUT_SUMMARY_TITLE", "AUTONOMA_SUMMARY_TITLE")
+
+
+def given_by(texts: dict[str, str]) -> Settings:
+    """Return the settings where these spellings of one option have these texts."""
+    flags = {"summary-title": texts["flag"]} if "flag" in texts else {}
+    settings, problems = read(flags, (), {name: text for name, text in texts.items() if name != "flag"})
+    assert not problems
+    return settings
+
+
+@given(st.dictionaries(st.sampled_from(SPELLINGS), st.sampled_from(["", " ", "\t\n", "one", "two", "three"])))
+def test_the_first_spelling_with_a_text_wins(texts: dict[str, str]) -> None:
+    """Flag, input with hyphens, input with underscores, variable, default; an empty text is as good as none."""
+    said = [texts[name] for name in SPELLINGS if texts.get(name, "").strip()]
+    settings = given_by(texts)
+    assert settings.summary_title == (said[0] if said else "Autonoma tests")
+    assert ("summary-title" in settings.given) == bool(said)
+
+
+def test_every_option_is_read_from_every_spelling() -> None:
+    """No option lacks a spelling: a text that is wrong for it is told by each of the four."""
+    bad = {"variables": "no equals", "summary-title": "", "manifest": "", "results-dir": "", "groups": ""}
+    for option in OPTIONS:
+        text = bad.get(option.name, "é\n/")
+        if not text:
+            continue
+        for name in (*option.inputs, option.variable):
+            _, problems = read({}, (), {name: text})
+            assert [str(problem) for problem in problems if str(problem).startswith(f"{name}: ")], name
+        _, problems = read({option.name: text}, (), {})
+        assert any(str(problem).startswith(f"{option.flag}: ") for problem in problems), option.flag
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    """Without any input the settings are those of the documents."""
+    settings, problems = read({}, (), {"PATH": "/bin"})
+    assert not problems
+    assert settings == Settings(api_url="https://autonoma.app/api", summary_title="Autonoma tests")
+
+
+def test_all_problems_are_told_together() -> None:
+    """One wrong option does not hide the others, and every problem names the spelling that was used."""
+    environ = {
+        "INPUT_CONCURRENCY": "many",
+        "AUTONOMA_CLIENT_SECRET": "sen\ntinel",
+        "INPUT_TEST-IDS": "a/b\n..",
+        "AUTONOMA_VARIABLES": "A=1\nB",
+        "AUTONOMA_API_URL": "http://example.com",
+    }
+    _, problems = read({"fail-fast": "perhaps"}, ("C", "D\x00=1"), environ)
+    told = "\n".join(map(str, problems))
+    for start in (
+        *("INPUT_CONCURRENCY: ", "AUTONOMA_CLIENT_SECRET: ", "INPUT_TEST-IDS: line 1: ", "INPUT_TEST-IDS: line 2: "),
+        *("AUTONOMA_VARIABLES: line 2", "AUTONOMA_API_URL: ", "--fail-fast: ", "--var takes", "--var 'D"),
+    ):
+        assert f"\n{start}" in f"\n{told}"
+    assert "tinel" not in told
+
+
+@pytest.mark.parametrize("around", [" {}", "{}\n", "\r\n{}\t", "\x0b{}\x0c"])
+@pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_ID", "INPUT_CLIENT-SECRET"])
+def test_white_space_around_a_credential_is_removed_with_a_warning(name: str, around: str) -> None:
+    """What a copy leaves around a credential is no part of it, and the warning does not show it."""
+    settings, problems = read({}, (), {name: around.format("sentinel")})
+    credential = settings.client_id or settings.client_secret
+    assert credential
+    assert credential.reveal() == "sentinel"
+    assert settings.warnings == (f"{name} has white space around it; it was removed.",)
+    assert not problems
+
+
+def test_white_space_around_other_options_is_removed_without_a_word() -> None:
+    """Block scalars of YAML end in a line break: that is nobody's mistake."""
+    settings, _ = read({}, (), {"INPUT_SOURCE": " nightly\n", "INPUT_CONCURRENCY": "3\n"})
+    assert (settings.source, settings.concurrency, settings.warnings) == ("nightly", 3, ())
+
+
+def test_only_ascii_space_is_removed() -> None:
+    """Removing every kind of space would make two different texts the same."""
+    settings, _ = read({}, (), {"INPUT_MANIFEST": "\u00a0a.yml\u2003"})
+    assert settings.manifest == "\u00a0a.yml\u2003"
+
+
+def test_white_space_in_variables_stays() -> None:
+    """The value of a variable is never trimmed."""
+    settings, _ = read({}, (), {"INPUT_VARIABLES": "A= x \nB=y "})
+    assert settings.variables == {"A": " x ", "B": "y "}
+
+
+def test_variables_of_the_command_line_win_one_by_one() -> None:
+    """`--var` is added to what `variables` says, and wins where both name one; the last of several counts."""
+    settings, problems = read({"variables": "A=1\nB=1"}, ("B=2", "C=x=y", "C=z", "D="), {"INPUT_VARIABLES": "Z=1"})
+    assert settings.variables == {"A": "1", "B": "2", "C": "z", "D": ""}
+    assert not problems
+
+
+def test_values_and_credentials_do_not_show_in_the_repr() -> None:
+    """Settings can be printed without showing what nobody should see."""
+    environ = {"AUTONOMA_CLIENT_SECRET": "sentinel-secret", "AUTONOMA_VARIABLES": "A=sentinel-value"}
+    settings, _ = read({}, ("B=sentinel-more",), environ)
+    assert "sentinel" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("AUTONOMA_TEST_ID", "AUTONOMA_TEST_IDS"),
+        ("AUTONOMA_CLIENTID", "AUTONOMA_CLIENT_ID"),
+        ("AUTONOMA_CLIENT_SECERT", "AUTONOMA_CLIENT_SECRET"),
+        ("AUTONOMA_APP_VERSION_ID", "AUTONOMA_APPLICATION_VERSION_ID"),
+        ("AUTONOMA_VARIABLE", "AUTONOMA_VARIABLES"),
+        ("AUTONOMA_GROUP", "AUTONOMA_GROUPS"),
+        ("AUTONOMA_MANIFESTS", "AUTONOMA_MANIFEST"),
+        ("AUTONOMA_DRYRUN", "AUTONOMA_DRY_RUN"),
+        ("AUTONOMA_RESULT_DIR", "AUTONOMA_RESULTS_DIR"),
+    ],
+)
+def test_a_near_miss_is_warned_about(name: str, meant: str) -> None:
+    """A variable that is almost an option is named with what it was probably meant to be."""
+    settings, problems = read({}, (), {name: "sentinel"})
+    (warning,) = settings.warnings
+    assert name in warning
+    assert warning.endswith(f"Did you mean {meant}?")
+    assert "sentinel" not in warning
+    assert not problems
+
+
+@pytest.mark.parametrize("name", ["AUTONOMA_CI", "AUTONOMA_BUILD_IMAGE", "AUTONOMA_", "MY_AUTONOMA_TEST_ID"])
+def test_other_variables_are_nobodys_mistake(name: str) -> None:
+    """A variable that is not like any option is left alone."""
+    assert read({}, (), {name: "x"})[0].warnings == ()
+
+
+def test_the_outputs_of_an_earlier_step_are_no_mistake() -> None:
+    """A later job sees outputs.env as variables, and is not warned about them."""
+    environ = {f"AUTONOMA_{output.name.upper().replace('-', '_')}": "x" for output in OUTPUTS}
+    assert read({}, (), environ)[0].warnings == ()
+
+
+def test_closest_finds_the_nearest_or_nothing() -> None:
+    """A guess is made only where it is likely."""
+    assert closest("tets", ["tests", "tags"]) == "tests"
+    assert closest("zebra", ["tests", "tags"]) == ""
+    assert closest("x", []) == ""

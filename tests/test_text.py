@@ -1,0 +1,176 @@
+"""Untrusted text is nothing but text, whatever it is and wherever it is written."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from autonoma_ci.text import (
+    command_data,
+    command_property,
+    cut,
+    link,
+    log_line,
+    markdown,
+    markdown_link,
+    one_line,
+)
+from tests.support.hostile import TEXTS, URLS
+from tests.support.runner import cells, commands, elsewhere, lines, plain_text
+
+
+@given(TEXTS)
+@example("\u200b::error::x")
+@example("\xa0::set-output name=a::b")
+@example("#\u200b#[error]x")
+@example("###[error]x")
+@example("##\x00[error]x")
+@example("a\r::error::x")
+@example("a\u2028::error::x")
+@example("travis_fold:start:a")
+@example("##\u2060vso[task.complete]")
+def test_no_log_line_is_a_command_in_any_system(text: str) -> None:
+    line = log_line(text)
+    assert commands(line) == []
+    assert elsewhere(line) == []
+    assert len(lines(line)) == len(line.splitlines() or [""]) == 1
+    assert line.isascii() or line.encode()
+
+
+@given(TEXTS, TEXTS)
+def test_log_lines_stay_lines_when_others_follow(first: str, second: str) -> None:
+    log = f"{log_line(first)}\n{log_line(second)}\n"
+    assert commands(log) == []
+    assert len(lines(log)) == 3
+
+
+@given(TEXTS, st.integers(1, 40))
+def test_one_line_has_at_most_as_many_characters_as_asked_for(text: str, limit: int) -> None:
+    assert len(one_line(text, limit)) <= limit
+    assert len(cut(text, limit)) <= limit
+
+
+def test_one_line_drops_what_is_not_seen_and_shows_what_was_a_control_character() -> None:
+    assert one_line("a\u200bb\u202ec\n\nd\x00e\ud800f") == "abc d\ufffde\ufffdf"
+    assert one_line("x" * 5000) == "x" * 3999 + "…"
+    assert one_line("naïve 🚀 \u0639") == "naïve 🚀 \u0639"
+
+
+@given(TEXTS)
+def test_the_data_of_a_command_is_one_command_and_comes_back_as_text(text: str) -> None:
+    found = commands(f"::error::{command_data(text)}\n")
+    assert [command.name for command in found] == ["error"]
+    # What the runner prints of it, line by line, is not for acting upon either.
+    assert commands(found[0].data) == []
+    assert elsewhere(found[0].data) == []
+
+
+@given(TEXTS, TEXTS)
+def test_a_property_of_a_command_sets_no_other_property_and_ends_no_head(title: str, text: str) -> None:
+    found = commands(f"::error title={command_property(title)},line=3::{command_data(text)}")
+    assert len(found) == 1
+    assert set(found[0].properties) == {"title", "line"}
+    assert found[0].properties["line"] == "3"
+
+
+def test_ordinary_text_passes_through_commands_unchanged() -> None:
+    text = "100% of a: b, c; d\nnext line"
+    found = commands(f"::error title={command_property('50%: a, b')}::{command_data(text)}")
+    assert found[0].data == text
+    assert found[0].properties == {"title": "50%: a, b"}
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4))
+@example(["\\|", "|\\"])
+@example(["\\\\|"])
+@example(["@user #1 @_user"])
+@example(["# heading", "1. list", "- list", "    code"])
+@example(["&#124; &lt;img&gt;"])
+def test_markdown_never_adds_a_cell_or_a_line_or_markup(texts: list[str]) -> None:
+    row = "| " + " | ".join(f"x{markdown(text)}" for text in texts) + " |"
+    assert len(row.splitlines()) == 1
+    assert len(cells(row)) == len(texts)
+    for cell in cells(row):
+        plain_text(cell)
+
+
+@given(TEXTS)
+def test_markdown_at_the_beginning_of_a_line_is_a_paragraph(text: str) -> None:
+    plain_text(markdown(text))
+
+
+def test_markdown_shows_the_text_that_it_was_given() -> None:
+    text = "a|b *c* _d_ `e` <f> [g](h) \\i & ~j~ # k"
+    assert plain_text(markdown(text)) == text
+
+
+@pytest.mark.parametrize("text", ["a|b", "`code`", "<img>", "@user", "https://x.example", "# x", "&#124;", "&copy;"])
+def test_the_judge_of_markdown_finds_markup_when_nothing_is_escaped(text: str) -> None:
+    with pytest.raises(ValueError, match=r"markup|mention"):
+        plain_text(text)
+
+
+@given(URLS)
+@example("https://autonoma.app/run/a|b")
+@example("https://autonoma.app@evil.example/")
+@example("https://autonoma.app\\@evil.example/")
+@example("javascript:alert(1)")
+@example("data:text/html,x")
+@example("http://evil.example/")
+@example("//evil.example/")
+@example("https://ev\u0131l.example/")
+@example("https://evil.example:99999/")
+@example("https://[::1/")
+def test_a_link_is_an_https_url_and_nothing_else(url: str) -> None:
+    shown = link(url)
+    assert shown in {"", url}
+    if shown:
+        assert shown.startswith(("https://", "HTTPS://")) or "127.0.0.1" in shown or "localhost" in shown.lower()
+        assert shown.isascii()
+        assert shown.isprintable()
+        assert not set(shown) & set(" |<>\"`\\^{}'"[:-1])
+        assert "@" not in shown.split("/")[2]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://autonoma.app/run/cm8d9gt6v000c9fe5glmyi33u",
+        "https://autonoma.app/run/a?step=1&media=true#end",
+        "http://127.0.0.1:8787/run/a",
+        "http://localhost:8787/run/a",
+        "http://[::1]:8787/run/a",
+    ],
+)
+def test_a_link_to_the_api_or_to_this_machine_is_kept(url: str) -> None:
+    assert link(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)", "http://evil.example/", "https://user:pass@evil.example/", "https://", "https:///x",
+        "https://a b/", "https://evil.example/|", "https://evil.example:port/", "ftp://evil.example/", "/run/a",
+        "http://127.0.0.1.evil.example/", "http://localhost.evil.example/", "https://a.example/\r\n::error::x", "",
+    ],
+)  # fmt: skip
+def test_what_is_not_a_safe_link_is_no_link(url: str) -> None:
+    assert link(url) == ""
+    assert markdown_link("open", url) == "open"
+
+
+@given(TEXTS, URLS)
+def test_a_markdown_link_is_one_cell_with_one_target(label: str, url: str) -> None:
+    row = f"| {markdown_link('x' + label, url)} | end |"
+    assert len(row.splitlines()) == 1
+    cell, end = cells(row)
+    assert end == "end"
+    if link(url):
+        text, _, target = cell.rpartition("](")
+        assert text.startswith("[")
+        plain_text(text[1:])
+        assert target.endswith(")")
+        assert not set(target[:-1]) & set("() <>|\\")
+    else:
+        plain_text(cell)

@@ -1,0 +1,322 @@
+"""What the text of one option means, and what is said of a text that means nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci import values
+from autonoma_ci.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def problems(parse: Callable[[str], object], text: str) -> list[str]:
+    """Return what a parser says is wrong with the text."""
+    with pytest.raises(InputError) as refused:
+        parse(text)
+    return [str(problem) for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a", [("a", "")]),
+        ("a,b", [("a", ""), ("b", "")]),
+        ("a\nb\r\nc\rd", [("a", ""), ("b", ""), ("c", ""), ("d", "")]),
+        (" a , b ,, \n\n ,c,", [("a", ""), ("b", ""), ("c", "")]),
+        ("# all of it\na # the first\n#b\nc", [("a", ""), ("c", "")]),
+        ("Checkout = a\nSign in=b", [("a", "Checkout"), ("b", "Sign in")]),
+        ("x=y=a", [("a", "x=y")]),
+        ("Ünïcode ✓=a", [("a", "Ünïcode ✓")]),
+        ("a,a", [("a", ""), ("a", "")]),
+        ("#", []),
+        ("A-Z_09" + "x" * 122, [("A-Z_09" + "x" * 122, "")]),
+    ],
+)
+def test_ids_are_separated_by_commas_or_lines(text: str, expected: list[tuple[str, str]]) -> None:
+    """A list of ids takes commas, lines of every kind, comments, labels and repetitions."""
+    assert [tuple(entry) for entry in values.ids(text)] == expected
+
+
+def test_a_hash_inside_a_word_is_no_comment() -> None:
+    """Only a `#` after white space starts a comment; one inside an id is told as a mistake."""
+    assert problems(values.ids, "a#b") == ["'a#b' is not an id: it holds #; ids are letters, digits, - and _"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("a/b", "..", "a?b", "a b", "a\tb", "a\x00b", "a\x0bb", "a\x1cb", "a\x85b", "a\u2028b", "a\x7fb"),
+        *("é", "a\u200bb", "a.b", "%61", "a;b", "'a'", "x=", "[a", "x" * 129),
+    ],
+)
+def test_what_is_not_an_id_is_refused(bad: str) -> None:
+    """An id is letters, digits, - and _, up to 128 of them; nothing else ever becomes part of a path."""
+    assert problems(values.ids, bad)
+    assert values.why_no_id(bad.rpartition("=")[2])
+
+
+def test_every_bad_id_is_told_with_its_line() -> None:
+    """All mistakes of a list are told at once, and where they are."""
+    assert problems(values.ids, "ok\na/b, c d\nlabel=") == [
+        "line 2: 'a/b' is not an id: it holds /; ids are letters, digits, - and _",
+        "line 2: 'c d' is not an id: it holds a space; ids are letters, digits, - and _",
+        "line 3: an id is missing: remove the entry or give its id",
+    ]
+
+
+def test_a_url_in_place_of_an_id_gets_its_own_advice() -> None:
+    """Who pastes the address of a test is told which part of it is the id."""
+    (problem,) = problems(values.ids, "https://autonoma.app/test/abc")
+    assert "give the id alone" in problem
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "yes", "on", "1", "True"])
+def test_words_for_yes(text: str) -> None:
+    """A yes-or-no option takes the words that people write for yes."""
+    assert values.switch(text) is True
+
+
+@pytest.mark.parametrize("text", ["false", "FALSE", "no", "off", "0"])
+def test_words_for_no(text: str) -> None:
+    """A yes-or-no option takes the words that people write for no."""
+    assert values.switch(text) is False
+
+
+@pytest.mark.parametrize("text", ["maybe", "2", "", "tru", "ja", "0x1", "true\nfalse"])
+def test_other_words_are_neither(text: str) -> None:
+    """Anything else is an error, rather than a no that nobody meant."""
+    assert "neither true nor false" in problems(values.switch, text)[0]
+
+
+@pytest.mark.parametrize("text", ["0", "65", "-1", "1.5", "1e1", "", "eight", "٣", "1_0", "+8", "9" * 5000, "0x8"])
+def test_numbers_have_bounds(text: str) -> None:
+    """What is not a whole number within its bounds is an error that names the bounds, and is not long."""
+    (problem,) = problems(lambda t: values.number(1, 64, t), text)
+    assert problem.endswith("is not a whole number from 1 to 64")
+    assert len(problem) < 100
+
+
+def test_numbers_at_their_bounds() -> None:
+    """Both bounds are within; leading zeros mean nothing."""
+    assert [values.number(1, 64, text) for text in ("1", "64", "008")] == [1, 64, 8]
+
+
+def test_a_credential_is_a_secret() -> None:
+    """A credential is printable ASCII, and hidden from then on."""
+    secret = values.credential("Az09~!$%^&*()\"'=+/")
+    assert secret.reveal() == "Az09~!$%^&*()\"'=+/"
+    assert "Az09" not in f"{secret} {secret!r}"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("top\nsecret", "a line break, a space or a control character"),
+        ("top\rsecret", "a line break, a space or a control character"),
+        ("top\x00secret", "a line break, a space or a control character"),
+        ("top secret", "a line break, a space or a control character"),
+        ("top\x7fsecret", "a line break, a space or a control character"),
+        ("topsécret", "a character that is not ASCII"),
+        ("\ufefftopsecret", "a character that is not ASCII"),
+        ("topsecret\u00a0", "a character that is not ASCII"),
+    ],
+)
+def test_a_bad_credential_is_never_repeated(text: str, what: str) -> None:
+    """The error says what kind of character is wrong, and nothing of the text."""
+    (problem,) = problems(values.credential, text)
+    assert what in problem
+    assert "top" not in problem
+    assert "cret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A=1", {"A": "1"}),
+        ("A=1\nB=2\r\nC=", {"A": "1", "B": "2", "C": ""}),
+        ("A=b=c", {"A": "b=c"}),
+        ("A= spaced \t", {"A": " spaced \t"}),
+        ("  A =x", {"A": "x"}),
+        ("\n# a comment\n  # another\nA=#no comment", {"A": "#no comment"}),
+        ("URL=https://x.example:8080/?q=1", {"URL": "https://x.example:8080/?q=1"}),
+        ("A=key: value", {"A": "key: value"}),
+        ("A=\u2028x\x0b", {"A": "\u2028x\x0b"}),
+        ("with space=1", {"with space": "1"}),
+    ],
+)
+def test_variables_as_lines(text: str, expected: dict[str, str]) -> None:
+    """The value is everything after the first `=`, exactly as written."""
+    assert values.variables(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A: 1.10\nB: no\nC: 007", {"A": "1.10", "B": "no", "C": "007"}),
+        ("# first\nA: x=y", {"A": "x=y"}),
+        ('{"A": "1", "B": 2.50, "C": true}', {"A": "1", "B": "2.50", "C": "true"}),
+        ('{\n\t"A": "a\\/b",\n\t"B": ""\n}', {"A": "a/b", "B": ""}),
+        ("{A: 1, B: 'x: y'}", {"A": "1", "B": "x: y"}),
+        ("A: |\n  two\n  lines\n", {"A": "two\nlines\n"}),
+        ('"A": "x"', {"A": "x"}),
+        ("A:\n  folded\n  text", {"A": "folded text"}),
+        ("{}", {}),
+    ],
+)
+def test_variables_as_a_mapping(text: str, expected: dict[str, str]) -> None:
+    """A YAML or JSON mapping says the same, and its scalars stay text as written."""
+    assert values.variables(text) == expected
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), st.text(), max_size=5), st.booleans())
+def test_variables_in_json_come_back_unchanged(mapping: dict[str, str], ascii_only: bool) -> None:
+    """Whatever text a JSON writer escapes, in halves or not, is the text that the API gets."""
+    text = json.dumps(mapping, ensure_ascii=ascii_only)
+    bare = any(c in text for c in "\x7f\ufffe\uffff") or any("\x80" <= c <= "\x9f" and c != "\x85" for c in text)
+    if bare:  # YAML takes these escaped only
+        return
+    if not ascii_only and any(c in text for c in "\x85\u2028\u2029"):
+        return  # line breaks to YAML, which folds them
+    assert values.variables(text) == mapping
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), st.text(), max_size=5))
+def test_variables_in_lines_come_back_unchanged(mapping: dict[str, str]) -> None:
+    """Any text without a line break can stand after `NAME=`."""
+    mapping = {name: value.replace("\n", "").replace("\r", "") for name, value in mapping.items()}
+    assert values.variables("\n".join(f"{name}={value}" for name, value in mapping.items())) == mapping
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A=1\nsentinel\nB=2", ["line 2 is not NAME=value"]),
+        ("=sentinel", ["line 1 is not NAME=value"]),
+        ("A=sentinel\nA=sentinel", ["line 2: 'A' is given twice"]),
+        ("x\ny\nA=1\nA=2", ["line 1 is not NAME=value", "line 2 is not NAME=value", "line 4: 'A' is given twice"]),
+        ("A: [sentinel]", ["line 1: 'A' is a list: give text"]),
+        ("A: {b: sentinel}", ["line 1: 'A' is a mapping: give text"]),
+        ("B: x\nA: null", ["line 2: 'A' has no value: write \"\" for an empty one"]),
+        ("A: sentinel\nA: sentinel", ["line 2: 'A' is given twice, first on line 1: remove one"]),
+        ("A: x\n---\nB: sentinel", ["line 2: a second document starts here: keep one, and remove the line ---"]),
+        (f"{'N' * 129}=sentinel", [f"'{'N' * 59}…': a variable's name is 1 to 128 printable characters without '='"]),
+        ("A\x07=sentinel", ["'A\ufffd': a variable's name is 1 to 128 printable characters without '='"]),
+        ("A=" + "sentinel" * 10_000, ["'A': the value is longer than 64 KiB"]),
+        ("A=sentinel\udcff", ["'A': the value is not valid UTF-8"]),
+    ],
+)
+def test_bad_variables_are_told_without_their_values(text: str, expected: list[str]) -> None:
+    """Each mistake has its line or its name, all are told at once, and no value is repeated."""
+    assert problems(values.variables, text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["A: !!str sentinel", "A: *sentinel", 'A: "sentinel', "{A: sentinel", "A: x\n\tsentinel"]
+)
+def test_a_broken_mapping_is_told_without_its_text(text: str) -> None:
+    """What the YAML parser has to say does not repeat what stands in the mapping."""
+    assert "sentinel" not in "".join(problems(values.variables, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://autonoma.app/api",
+        "https://autonoma.app:8443",
+        "http://localhost:8787/api",
+        "http://127.0.0.1",
+        "http://127.8.9.1:1/x",
+        "http://[::1]:80/api",
+        "HTTPS://autonoma.app/api",
+    ],
+)
+def test_urls_of_the_api(text: str) -> None:
+    """Https to any host and http to this machine are taken; the slash at the end makes no difference."""
+    assert values.api_url(text) == text
+    assert values.api_url(text + "/") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("http://autonoma.app/api", "is not https"),
+        ("http://localhost.evil.example", "is not https"),
+        ("http://127.0.0.1.evil.example", "is not https"),
+        ("http://128.0.0.1", "is not https"),
+        ("http://0.0.0.0", "is not https"),
+        ("ftp://autonoma.app", "is not https"),
+        ("javascript://autonoma.app/%0aalert(1)", "is not https"),
+        ("autonoma.app/api", "is not a base URL"),
+        ("//autonoma.app/api", "is not https"),
+        ("https://", "is not a base URL"),
+        ("https:///api", "is not a base URL"),
+        ("https://autonoma.app/api?x=1", "is not a base URL"),
+        ("https://autonoma.app/api#x", "is not a base URL"),
+        ("https://autonoma.app/a b", "is not a base URL"),
+        ("https://autonoma.app\n.evil.example", "is not a base URL"),
+        ("https://autonoma.app:99999", "is not a base URL"),
+        ("https://[::1", "is not a base URL"),
+        ("https://äutonoma.app", "is not a base URL"),
+    ],
+)
+def test_other_urls_are_refused(text: str, what: str) -> None:
+    """Credentials go over https, or stay on this machine."""
+    assert what in problems(values.api_url, text)[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user:sentinel@autonoma.app/api",
+        "https://sentinel@autonoma.app",
+        "https://:sentinel@",
+        "https://autonoma.app:sentinel@evil.example/",
+        "https://autonoma.app/api?token=sentinel",
+        "https://autonoma.app/api#sentinel",
+    ],
+)
+def test_credentials_in_a_url_are_not_repeated(text: str) -> None:
+    """A URL with credentials in it is refused without showing them."""
+    assert "sentinel" not in problems(values.api_url, text)[0]
+
+
+@pytest.mark.parametrize("text", ["nightly", "my pipeline", "github.com/org/repo:ci_1-a", "x" * 64])
+def test_sources(text: str) -> None:
+    """A source is a short plain word or path."""
+    assert values.source(text) == text
+
+
+@pytest.mark.parametrize("text", ["x" * 65, "ä", "a\nb", "<b>", "a;b", ""])
+def test_bad_sources(text: str) -> None:
+    """What would need escaping somewhere is not a source."""
+    assert problems(values.source, text)
+
+
+def test_words_are_told_once_each() -> None:
+    """A list of names takes commas and lines, keeps the order, and forgets repetitions."""
+    assert values.words(" smoke, checkout\nsmoke,,\n sign in ") == ("smoke", "checkout", "sign in")
+
+
+def test_titles_are_one_short_line() -> None:
+    """A title can't break out of its line, and can't be longer than a heading should be."""
+    assert values.title(" A\ntitle ") == "A title"
+    assert len(values.title("x" * 1000)) == 100
+
+
+@given(st.text())
+def test_any_text_is_a_value_or_a_problem(text: str) -> None:
+    """No parser of an option fails in any other way than by telling a problem."""
+    from autonoma_ci.options import OPTIONS
+
+    for option in OPTIONS:
+        try:
+            option.parse(text)
+        except InputError as error:
+            assert error.problems  # noqa: PT017 - either is right
