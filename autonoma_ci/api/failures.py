@@ -58,7 +58,7 @@ def not_sent(error: Exception, host: str) -> NotSentError:
             return NotSentError(f"the name of {peer} could not be resolved", passing=True)
         if isinstance(cause, ConnectionRefusedError):
             return NotSentError(f"{peer} refused the connection", passing=True)
-        if isinstance(cause, OSError) and "Tunnel connection failed" in str(cause):
+        if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed: "):
             why = one_line(str(cause).partition(": ")[2], 80)
             return NotSentError(f"the proxy did not connect to {host} ({why})", passing=False)
         # urllib3 derives the one that says no from the one that says nothing.

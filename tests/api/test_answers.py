@@ -1,0 +1,136 @@
+"""What each answer means for the run, and what the user is told."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.api.answers import read, retry_after
+from autonoma_ci.api.transport import Answer
+from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest
+from autonoma_ci.secret import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TEST = RunRequest(Kind.TEST, "abc")
+NO_SECRETS = Redactor(())
+
+
+def attempt(
+    status: int, body: object = None, kind: Kind = Kind.TEST, headers: Mapping[str, str] | None = None
+) -> Attempt:
+    data = body if isinstance(body, bytes) else json.dumps(body if body is not None else {}).encode()
+    return read(Answer(status, headers or {}, data, complete=True), RunRequest(kind, "abc"), NO_SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "delivery", "reason"),
+    [
+        (301, {}, Delivery.REFUSED, Reason.API),
+        (308, {}, Delivery.REFUSED, Reason.API),
+        (400, {}, Delivery.REFUSED, Reason.API),
+        (401, {}, Delivery.REFUSED, Reason.UNAUTHORIZED),
+        (403, {}, Delivery.REFUSED, Reason.UNAUTHORIZED),
+        (404, {}, Delivery.REFUSED, Reason.NOT_FOUND),
+        (422, {}, Delivery.REFUSED, Reason.API),
+        (429, {}, Delivery.BUSY, Reason.API),
+        (429, {"Retry-After": "7"}, Delivery.BUSY, Reason.API),
+        (500, {}, Delivery.OPEN, Reason.UNKNOWN),
+        (500, {"Retry-After": "7"}, Delivery.OPEN, Reason.UNKNOWN),
+        (502, {}, Delivery.OPEN, Reason.UNKNOWN),
+        (503, {}, Delivery.OPEN, Reason.UNKNOWN),
+        (503, {"Retry-After": "7"}, Delivery.BUSY, Reason.API),
+        (503, {"Retry-After": "soon"}, Delivery.OPEN, Reason.UNKNOWN),
+        (504, {}, Delivery.OPEN, Reason.UNKNOWN),
+        (200, {}, Delivery.OPEN, Reason.UNKNOWN),
+    ],
+)
+def test_a_status_decides_whether_the_run_started(
+    status: int, headers: dict[str, str], delivery: Delivery, reason: Reason
+) -> None:
+    found = attempt(status, {"error": "No", "message": "not now"}, headers=headers)
+    assert (found.delivery, found.reason, found.status) == (delivery, reason, status)
+    assert found.hint
+    assert f"HTTP {status}" in found.message
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_refusal_says_what_the_server_said_and_what_to_check(status: int) -> None:
+    found = attempt(status, {"error": "Not found", "message": "Resource `x` not found"})
+    assert found.message == f"HTTP {status}: Not found: Resource `x` not found"
+    assert "heck" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(Kind.TEST, "run_id"), (Kind.TAG, "tag_run_id"), (Kind.FOLDER, "folder_run_id"), (Kind.FOLDER, "folderRunID")],
+)
+def test_each_kind_names_its_run_in_its_own_way(kind: Kind, field: str) -> None:
+    found = attempt(200, {field: "r1", "url": "https://autonoma.app/run/r1"}, kind)
+    assert (found.delivery, found.run_id, found.url) == (Delivery.STARTED, "r1", "https://autonoma.app/run/r1")
+
+
+def test_the_run_id_is_taken_from_the_link_if_that_is_all_there_is() -> None:
+    assert attempt(201, {"url": "https://autonoma.app/run/r9"}).run_id == "r9"
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "http://evil.example/run/r", "https://a@evil.example/", 7, None]
+)
+def test_a_link_that_is_none_is_left_out_and_the_run_counts(url: object) -> None:
+    found = attempt(200, {"run_id": "r1", "url": url})
+    assert (found.delivery, found.run_id, found.url) == (Delivery.STARTED, "r1", "")
+
+
+def test_a_redirect_names_the_base_to_set() -> None:
+    found = attempt(308, headers={"Location": "https://api.example.com/v2/test/abc/run?token=x"})
+    assert found.message == "HTTP 308: the API redirects to https://api.example.com/v2"
+    assert "api-url" in found.hint
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"NaN", b"[" * 100_000, b'{"run_id": null}', b"\xff"])
+def test_a_body_that_says_nothing_leaves_a_success_open(body: bytes) -> None:
+    assert attempt(200, body).delivery is Delivery.OPEN
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("0", "", 0.0),
+        ("120", "", 120.0),
+        (" 5 ", "", 5.0),
+        ("Wed, 21 Oct 2015 07:28:10 GMT", "Wed, 21 Oct 2015 07:28:00 GMT", 10.0),
+        ("Wed, 21 Oct 2015 07:27:00 GMT", "Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2015 07:28:10 GMT", "", None),
+        ("-5", "", None),
+        ("soon", "", None),
+        ("9" * 50, "", None),
+        ("", "", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(value: str, date: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value, "Date": date}) == seconds
+
+
+@given(st.text(), st.text())
+def test_any_retry_after_is_a_time_or_none(value: str, date: str) -> None:
+    seconds = retry_after({"Retry-After": value, "Date": date})
+    assert seconds is None or seconds >= 0
+
+
+@given(
+    st.integers(100, 599),
+    st.binary(max_size=300)
+    | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda v: json.dumps(v).encode()),
+    st.booleans(),
+    st.text(max_size=100),
+)
+def test_any_answer_has_a_meaning(status: int, body: bytes, complete: bool, location: str) -> None:
+    found = read(Answer(status, {"Location": location, "Retry-After": location}, body, complete), TEST, NO_SECRETS)
+    assert "\n" not in found.message
+    assert (found.delivery is Delivery.STARTED) <= (200 <= status < 300)

@@ -1,0 +1,134 @@
+"""One request, one answer, in bounded time, with nothing taken along that was not meant."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from autonoma_ci.api.failures import NotSentError
+from autonoma_ci.api.transport import Transport
+from autonoma_ci.model import Timeouts
+from autonoma_ci.secret import Secret
+from tests.support.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
+BODY = b'{"run_id": "r"}'
+NEVER = re.compile("(?!)")
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seen: ClassVar[list[tuple[int, dict[str, str]]]]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((self.client_address[1], {name.lower(): value for name, value in self.headers.items()}))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(BODY)))
+        self.send_header("Set-Cookie", "taste=sweet; Path=/")
+        self.end_headers()
+        self.wfile.write(BODY)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[tuple[int, dict[str, str]]]]]:
+    class Seeing(Handler):
+        seen: ClassVar[list[tuple[int, dict[str, str]]]] = []
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Seeing) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", Seeing.seen
+        server.shutdown()
+
+
+class Ticks:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def test_a_connection_is_kept_while_it_is_busy_and_not_trusted_after_a_pause(
+    server: tuple[str, list[tuple[int, dict[str, str]]]],
+) -> None:
+    url, seen = server
+    clock = Ticks()
+    transport = Transport(url, SECRETS, clock)
+    for pause in (0.0, 0.9, 1.1, 0.0):
+        clock.time += pause
+        assert transport.post("/test/a/run", {}).body == BODY
+    ports = [port for port, _ in seen]
+    assert ports[0] == ports[1] != ports[2] == ports[3]
+
+
+def test_nothing_is_sent_that_was_not_asked_for(
+    server: tuple[str, list[tuple[int, dict[str, str]]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No login from a netrc file, no cookie of an earlier answer, no compression that could be a bomb."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login someone password something\n", "utf-8")
+    monkeypatch.setenv("NETRC", str(netrc))
+    url, seen = server
+    transport = Transport(url, SECRETS, time.monotonic)
+    transport.post("/test/a/run", {})
+    transport.post("/test/a/run", {})
+    for _, headers in seen:
+        assert not {"authorization", "cookie"} & set(headers)
+        assert headers["accept-encoding"] == "identity"
+        assert headers["autonoma-client-id"] == "client-id-of-the-test"
+        assert headers["autonoma-client-secret"] == "client-secret-of-the-test"
+
+
+def test_a_proxy_is_not_asked_for_this_very_machine(
+    server: tuple[str, list[tuple[int, dict[str, str]]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert Transport(server[0], SECRETS, time.monotonic).post("/test/a/run", {}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("proxy", "says", "passing"),
+    [
+        ("http://127.0.0.1:9", "the proxy refused the connection", True),
+        ("socks5://127.0.0.1:9", "check api-url, the proxy settings", False),
+    ],
+)
+def test_a_proxy_that_fails_means_that_nothing_was_sent(
+    proxy: str, says: str, passing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setenv("NO_PROXY", "")
+    transport = Transport("https://autonoma.test", SECRETS, time.monotonic, Timeouts(1, 1, 2))
+    with pytest.raises(NotSentError, match=says) as caught:
+        transport.post("/test/a/run", {})
+    assert caught.value.passing is passing
+
+
+def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = Proxy(refusal="407 Proxy Authentication Required")
+    with proxy.server:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        transport = Transport("https://autonoma.test", SECRETS, time.monotonic, Timeouts(2, 2, 4))
+        with pytest.raises(NotSentError, match=r"the proxy did not connect to autonoma\.test .407") as caught:
+            transport.post("/test/a/run", {})
+    assert [line.rpartition(" ")[0] for line in proxy.asked] == ["CONNECT autonoma.test:443"]

@@ -1,0 +1,76 @@
+"""Every request that the client can make is one that the contract describes, with a body and both headers."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import requests_mock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.api.client import Client
+from autonoma_ci.api.transport import Transport
+from autonoma_ci.model import AppVersion, Delivery, Kind, RunRequest
+from autonoma_ci.secret import Secret
+from tests.contract.openapi import check_prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BASE = "https://autonoma.app/api"
+SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
+
+ids = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
+versions = st.builds(AppVersion, ids, ids)
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+any_request = st.builds(
+    RunRequest,
+    st.sampled_from(Kind),
+    ids,
+    variables=st.dictionaries(st.text("ABC xyz_", min_size=1, max_size=9), text, max_size=4),
+    application_version_id=st.just("") | ids,
+    application_versions=st.lists(versions, max_size=4).map(tuple),
+)
+
+
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[requests_mock.Mocker]:
+    with requests_mock.Mocker() as mocker:
+        mocker.post(requests_mock.ANY, json={"run_id": "r", "tag_run_id": "r", "folder_run_id": "r"})
+        yield mocker
+
+
+@settings(deadline=None)
+@given(any_request, st.from_regex(r"[a-z-]{1,20}", fullmatch=True))
+def test_every_request_is_one_that_the_contract_takes(
+    mocked: requests_mock.Mocker, request_: RunRequest, source: str
+) -> None:
+    """Path, headers and body validate, and a body is always sent."""
+    client = Client(Transport(BASE, SECRETS, time.monotonic), source, SECRETS)
+    assert client.start(request_).delivery is Delivery.STARTED
+    prepared = mocked.request_history[-1]._request
+    check_prepared(prepared)
+    body = json.loads(prepared.body)
+    assert prepared.url == f"{BASE}/{request_.kind}/{request_.id}/run"
+    assert prepared.headers["autonoma-client-id"] == "client-id-of-the-test"
+    assert prepared.headers["autonoma-client-secret"] == "client-secret-of-the-test"
+    if request_.kind is Kind.TEST:
+        assert body["id"] == request_.id
+        assert body.get("runtime_metadata", {}) == request_.variables
+    if request_.kind is not Kind.TAG:
+        assert body["source"] == source
+
+
+def test_versions_of_one_application_are_sent_together() -> None:
+    client = Client(Transport(BASE, SECRETS, time.monotonic), "cli", SECRETS)
+    pairs = (AppVersion("a", "1"), AppVersion("b", "2"), AppVersion("a", "3"))
+    assert client.body(RunRequest(Kind.TAG, "t", application_versions=pairs)) == {
+        "application_versions": [
+            {"application_id": "a", "application_version_ids": ["1", "3"]},
+            {"application_id": "b", "application_version_ids": ["2"]},
+        ]
+    }
+    assert client.body(RunRequest(Kind.FOLDER, "f")) == {"recursive": True, "source": "cli"}

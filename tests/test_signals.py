@@ -1,0 +1,152 @@
+"""Real processes with real signals: whatever ends the job, what had been started is not lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.support.job import Ended, environment, left_behind
+from tests.support.runner import outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+# Slow ids answer after three seconds: long enough to be under way when a signal comes.
+SLOW = [f"sandbox-slow-{n}" for n in range(3)]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+class Step:
+    """A step of a job as its own process, in a process group of its own."""
+
+    def __init__(self, folder: Path, url: str, ids: list[str], concurrency: int = 8) -> None:
+        self.folder = folder
+        environ = environment(folder, url, ids) | {"INPUT_CONCURRENCY": str(concurrency), "PATH": os.environ["PATH"]}
+        self.process = subprocess.Popen(
+            COMMAND, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        until = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < until, "it never came to that"
+            assert self.process.poll() is None, "it ended too early"
+            time.sleep(0.01)
+
+    def end(self, *signals: signal.Signals, pause: float = 0.0) -> tuple[Ended, float]:
+        """Send the signals and return what the step left behind, and after how many seconds it ended."""
+        began = time.monotonic()
+        for number in signals:
+            self.process.send_signal(number)
+            time.sleep(pause)
+        out, err = self.process.communicate(timeout=30)
+        seconds = time.monotonic() - began
+        return left_behind(self.folder, self.process.returncode, out, err), seconds
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_within_two_seconds_everything_is_written(
+    number: signal.Signals, code: int, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Started runs keep their links, those under way may have started, and the rest is known not to have."""
+    step = Step(tmp_path, sandbox.url, ["quick", *SLOW, "late"], concurrency=2)
+    step.wait_for(lambda: sandbox.starts("sandbox-slow-1") == 1)
+    ended, seconds = step.end(number)
+    assert seconds < 2
+    assert ended.code == code
+    assert ended.states == {
+        "quick": "started",
+        **dict(zip(SLOW, ["unknown", "unknown", "not-started"], strict=True)),
+        "late": "not-started",
+    }
+    assert ended.outputs["conclusion"] == ended.outputs["reason"] == ended.record["conclusion"] == "cancelled"
+    assert ended.outputs["run-url"] in ended.summary
+    assert ended.outputs["run-url"].startswith("http://127.0.0.1")
+    assert "may have started" in ended.summary
+    assert "Traceback" not in ended.errors
+    assert sandbox.starts("late") == 0
+
+
+def test_two_signals_at_once_are_one_wish(sandbox: Sandbox, tmp_path: Path) -> None:
+    """`timeout`, npm and terminals deliver a signal twice; that must not cut the reports off."""
+    step = Step(tmp_path, sandbox.url, ["quick", *SLOW])
+    step.wait_for(lambda: sandbox.starts(SLOW[-1]) == 1)
+    ended, seconds = step.end(signal.SIGTERM, signal.SIGTERM, pause=0.05)
+    assert ended.code == 143
+    assert seconds < 2
+    assert ended.states["quick"] == "started"
+
+
+def test_a_signal_before_anything_was_sent_ends_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A fifo as event file would be one way to wait; a manifest that takes long to read is another."""
+    entries = "".join(f"  - id: t{n}\n    groups: [g]\n    variables: {{A: b}}\n" for n in range(12_000))
+    (tmp_path / "big.yml").write_text(f"tests:\n{entries}", "utf-8")
+    environ = environment(tmp_path, sandbox.url, []) | {"INPUT_MANIFEST": "big.yml", "PATH": os.environ["PATH"]}
+    process = subprocess.Popen(COMMAND, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(0.6)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 143
+    assert sandbox.received == []
+
+
+def test_a_step_that_is_killed_keeps_what_was_started_a_second_before(sandbox: Sandbox, tmp_path: Path) -> None:
+    """SIGKILL can't be handled: what has been flushed by then is whole, and is nearly everything."""
+    ids = [f"t{n}" for n in range(60)] + SLOW
+    step = Step(tmp_path, sandbox.url, ids)
+    step.wait_for(lambda: sandbox.starts(SLOW[-1]) == 1)
+    time.sleep(1.2)
+    step.process.kill()
+    step.process.communicate(timeout=10)
+    found = outputs((tmp_path / "output").read_text("utf-8"))
+    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert len(json.loads(found["run-urls"])) == 60
+    assert [run["state"] for run in record["runs"]] == ["started"] * 60 + ["starting"] * 3
+    assert (tmp_path / "summary").read_text("utf-8").count("](http://127.0.0.1") == 60
+
+
+def test_links_are_there_at_every_moment_of_a_long_start(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Killed at any time, the files parse, and every link in them is one that the server gave out."""
+    step = Step(tmp_path, sandbox.url, [f"t{n}" for n in range(3000)], concurrency=4)
+    step.wait_for(lambda: len(sandbox.received) > 400)
+    step.process.kill()
+    step.process.communicate(timeout=10)
+    received = len(sandbox.received)
+    found = outputs((tmp_path / "output").read_text("utf-8"))
+    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert 0 < len(json.loads(found["run-urls"])) <= received
+    assert 0 < sum(run["state"] == "started" for run in record["runs"]) <= received
+
+
+def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path) -> None:
+    """More than a second after the first one it is meant; nothing holds the process then."""
+    code = (
+        "import time, queue, signal\nfrom autonoma_ci.interrupts import Interrupts\n"
+        "interrupts = Interrupts()\ninterrupts.events = queue.SimpleQueue()\ninterrupts.install()\n"
+        "print('ready', flush=True)\n"
+        "until = time.monotonic() + 60\nwhile time.monotonic() < until: time.sleep(0.1)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(1.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=5)
+    assert process.returncode == 143
