@@ -82,7 +82,12 @@ def _about(name: str, world: World) -> int:
         lines += ["", "autonoma-ci COMMAND --help tells the options of a command."]
         world.out.write("\n".join(lines) + "\n")
         return 0
-    return _say(world, f"Error: unknown command {name[:40]!r}; known are {', '.join(COMMANDS)}.", 2)
+    from autonoma_ci.settings import closest
+
+    # What stands where a command should may be anything, a secret too, so it is not repeated.
+    near = closest(name, list(COMMANDS))
+    hint = f"did you mean {near}?" if near else f"known are {', '.join(COMMANDS)}."
+    return _say(world, f"Error: unknown command: {hint}", 2)
 
 
 def _say(world: World, text: str, code: int) -> int:

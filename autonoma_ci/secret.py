@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from typing import TYPE_CHECKING, final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,15 +64,19 @@ class Redactor:
         forms = {form for value in raw if value.strip() for form in _forms(value)}
         # Longest first: a value that contains another must go as a whole.
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._values = [
+            plain for value in raw for line in value.splitlines() if len(plain := _unwrapped(line)) > _SHORT
+        ]
 
     def __call__(self, text: str) -> str:
-        """Return `text` with every secret value replaced."""
+        """Return `text` with every secret value replaced; all of it where one is wrapped up several times over."""
         for form in self._forms:
             # The plain search is quick and nearly always says no; only a hit is worth a pattern. What
             # lower() makes of a letter outside ASCII can depend on the letters around it.
             if not form.isascii() or form.lower() in text.lower():
                 text = re.sub(_pattern(form), HIDDEN, text, flags=re.IGNORECASE)
-        return text
+        unwrapped = _unwrapped(text)
+        return HIDDEN if unwrapped != text and any(value in unwrapped for value in self._values) else text
 
     def holds(self, text: str) -> bool:
         """Say whether `text` has a secret value in it."""
@@ -95,11 +100,30 @@ def _forms(value: str) -> set[str]:
             json.dumps(text, ensure_ascii=False)[1:-1],
         }
         if len(data) >= _SHORT:
-            forms |= {
-                base64.b64encode(data).decode().rstrip("="),
-                base64.urlsafe_b64encode(data).decode().rstrip("="),
-            }
+            forms |= {encode(data).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)}
+            forms |= _inside_base64(data)
     return {form for form in forms if form}
+
+
+def _inside_base64(data: bytes) -> set[str]:
+    """Return what base64 makes of the data in the middle of other data: one form for each place in a group of three."""
+    forms = set()
+    for offset, skipped in enumerate((0, 2, 3)):
+        whole = (offset + len(data)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            form = encode(bytes(offset) + data).decode()[skipped:whole]
+            forms |= {form} if len(form) >= 2 * _SHORT else set()
+    return forms
+
+
+def _unwrapped(text: str) -> str:
+    """Undo percent, HTML and backslash escapes, up to four deep: what is escaped twice has no form of its own."""
+    for _ in range(4):
+        plain = html.unescape(unquote_plus(text)).replace("\\", "")
+        if plain == text:
+            break
+        text = plain
+    return text
 
 
 def _pattern(form: str) -> str:

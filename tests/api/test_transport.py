@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from autonoma_ci.api.client import Client
 from autonoma_ci.api.failures import NotSentError
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.model import Timeouts
+from autonoma_ci.model import Delivery, Kind, RunRequest, Timeouts
 from autonoma_ci.secret import Secret
+from tests.support.fault_server import FaultServer
+from tests.support.faults import dripped, hang, started
 from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.certificates import Certificates
+    from tests.support.fault_server import Act
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 BODY = b'{"run_id": "r"}'
@@ -132,3 +137,54 @@ def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeyp
         with pytest.raises(NotSentError, match=r"the proxy did not connect to autonoma\.test .407") as caught:
             transport.post("/test/a/run", {})
     assert [line.rpartition(" ")[0] for line in proxy.asked] == ["CONNECT autonoma.test:443"]
+    assert "proxy-password" not in str(caught.value)
+
+
+def test_a_proxy_that_connects_is_used(
+    certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials travel inside the tunnel alone."""
+    with FaultServer(started, tls=certificates.good()) as server:
+        proxy = Proxy(server.port)
+        with proxy.server:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            monkeypatch.setenv("NO_PROXY", "")
+            monkeypatch.setattr("autonoma_ci.api.transport.LOOPBACK", NEVER)
+            transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, time.monotonic, Timeouts(2, 2, 4))
+            assert transport.post("/test/a/run", {}).status == 200
+    assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
+
+
+def test_a_ca_bundle_that_is_not_there_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
+    with pytest.raises(NotSentError, match="REQUESTS_CA_BUNDLE"):
+        Transport("https://127.0.0.1:9", SECRETS, time.monotonic).post("/test/a/run", {})
+
+
+def test_a_name_that_does_not_resolve_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(NotSentError, match=r"the name of nowhere\.invalid could not be resolved"):
+        Transport("https://nowhere.invalid", SECRETS, time.monotonic).post("/test/a/run", {})
+
+
+@pytest.mark.parametrize("act", [hang, dripped("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
+def test_a_request_ends_in_its_total_time_however_the_answer_comes(act: Act) -> None:
+    """A timeout of requests is for each wait; an answer that drips would outlast it for ever."""
+    with FaultServer(act) as server:
+        transport = Transport(server.url, SECRETS, time.monotonic, Timeouts(1.0, 5.0, 0.6))
+        began = time.monotonic()
+        attempt = Client(transport, "cli", SECRETS).start(RunRequest(Kind.TEST, "a"))
+        assert time.monotonic() - began < 2
+    assert attempt.delivery is Delivery.OPEN
+
+
+def test_threads_have_connections_of_their_own(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
+    url, seen = server
+    transport = Transport(url, SECRETS, time.monotonic)
+    threads = [threading.Thread(target=transport.post, args=("/test/a/run", {})) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({port for port, _ in seen}) == 4

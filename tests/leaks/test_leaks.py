@@ -1,0 +1,193 @@
+"""Secrets and values of variables, in places where an answer or a mistake could bring them out again."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.commands.world import World
+from tests.support.job import BRISK, QUICK
+from tests.support.runner import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+CLIENT_ID = "sentinel-id-5d1f/+=&x"
+CLIENT_SECRET = "sentinel-secret-9a4c/+=&\"x'<y"
+VALUE = "sentinel value/7e?&=+\"x'<y"
+OTHER = "sentinel-of-the-job-31c6"
+SYSTEMS = {
+    "github": {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_TOKEN": OTHER},
+    "gitlab": {"GITLAB_CI": "true", "CI_JOB_TOKEN": OTHER},
+    "jenkins": {"JENKINS_URL": "https://ci.example.com/", "JENKINS_HOME": "/var/jenkins"},
+    "none": {},
+}
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with all that it was sent, in every place that an answer has."""
+
+    protocol_version = "HTTP/1.0"
+    status: ClassVar[int] = 200
+    as_json: ClassVar[bool] = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        sent = [self.headers["autonoma-client-id"], self.headers["autonoma-client-secret"], body]
+        sent += json.loads(body).get("runtime_metadata", {}).values()
+        sent += [quote(text, safe="") for text in sent] + [base64.b64encode(text.encode()).decode() for text in sent]
+        echo = " ".join([*sent, json.dumps(sent)])
+        self.send_response(self.status, echo.replace("\n", " "))
+        self.send_header("Location", f"https://example.com/{quote(echo)}?{quote(echo)}")
+        self.send_header("Retry-After", echo)
+        self.send_header("X-Echo", echo)
+        self.end_headers()
+        fields = {"message": echo, "error": echo, "url": f"https://autonoma.app/run/{quote(sent[1], safe='')}"}
+        fields |= {"run_id": "r1", "status": echo}
+        self.wfile.write((json.dumps(fields) if self.as_json else echo).encode())
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, type[Echo]]]:
+    class Handler(Echo):
+        pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", Handler
+        server.shutdown()
+
+
+def environment(folder: Path, url: str, system: str) -> dict[str, str]:
+    return SYSTEMS[system] | {
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "AUTONOMA_CLIENT_ID": CLIENT_ID,
+        "AUTONOMA_CLIENT_SECRET": CLIENT_SECRET,
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_TEST_IDS": "My test=abc",
+        "AUTONOMA_VARIABLES": f"PASSWORD={VALUE}",
+        "AUTONOMA_RESULTS_DIR": "results",
+    }
+
+
+def everything(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
+    """Run the command and return its exit code and all that it printed and wrote, without the masks."""
+    out, err = io.StringIO(), io.StringIO()
+    world = World(environ, out, err, str(folder), timeouts=QUICK, policy=BRISK._replace(patience=0.2))
+    code = cli.main(argv, world)
+    log = out.getvalue() + err.getvalue()
+    masks = {command.data for command in commands(log) if command.name == "add-mask"}
+    assert masks <= {CLIENT_ID, CLIENT_SECRET}
+    kept = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
+    written = [file.read_text("utf-8") for file in folder.rglob("*") if file.is_file() and file.suffix != ".yml"]
+    return code, "\n".join([kept, *written])
+
+
+def assert_silent(text: str, *more: str) -> None:
+    """Fail if a sentinel is in the text, in any form that it may travel in."""
+    for secret in (CLIENT_ID, CLIENT_SECRET, VALUE, OTHER, *more):
+        data = secret.encode()
+        forms = [secret, quote(data, safe=""), quote(data), json.dumps(secret)[1:-1], base64.b64encode(data).decode()]
+        for form in forms:
+            assert form not in text
+    assert "sentinel" not in text.lower()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize(
+    "status", [200, 201, 301, 302, 303, 307, 308, 400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 504]
+)
+def test_a_server_that_repeats_all_it_was_sent_brings_nothing_out(
+    status: int, as_json: bool, system: str, echo: tuple[str, type[Echo]], tmp_path: Path
+) -> None:
+    url, handler = echo
+    handler.status, handler.as_json = status, as_json
+    code, text = everything(tmp_path, environment(tmp_path, url, system))
+    assert code in {0, 3, 4, 5, 7}
+    assert (code == 0) == (status < 300 and as_json)
+    assert_silent(text)
+    assert "PASSWORD" in text
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    ("changes", "argv"),
+    [
+        ({"AUTONOMA_CLIENT_SECRET": "sentinel\nsecret"}, []),
+        ({"AUTONOMA_CLIENT_SECRET": "sentinel-sécret"}, []),
+        ({"AUTONOMA_CLIENT_ID": "sentinel\x00id"}, []),
+        ({"AUTONOMA_API_URL": "https://sentinel:sentinel@autonoma.app/api"}, []),
+        ({"AUTONOMA_API_URL": "https://autonoma.app/api?key=sentinel"}, []),
+        ({"AUTONOMA_VARIABLES": "A=b\nsentinel without an equals sign"}, []),
+        ({"AUTONOMA_VARIABLES": '{"A": ["sentinel"], "B": {"c": "sentinel"}}'}, []),
+        ({"AUTONOMA_VARIABLES": '{"A": "sentinel'}, []),
+        ({"AUTONOMA_VARIABLES": "A: !sentinel x\nB: *sentinel"}, []),
+        ({"AUTONOMA_CLIENT_SECRT": "sentinel"}, ["--dry-run"]),
+        ({}, ["--client-secrt", "sentinel-flag", "--client-secrt=sentinel-flag"]),
+        ({}, ["--client-secret"]),
+        ({}, ["--var", "sentinel"]),
+        ({}, ["--var", "=sentinel"]),
+        ({}, ["sentinel", "more"]),
+        ({}, ["--dry-run", "--var", "A=sentinel"]),
+        ({"AUTONOMA_MANIFEST": "secrets.yml"}, []),
+        ({"AUTONOMA_MANIFEST": "secrets.yml"}, ["--dry-run"]),
+    ],
+)
+def test_a_mistake_is_told_without_repeating_what_may_be_secret(
+    changes: dict[str, str], argv: list[str], system: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secrets.yml").write_text(
+        "tests:\n  - id: ${ID_FROM_OUTSIDE}\n    name: ${DB_PASSWORD}\n    variables:\n"
+        "      A: ${CI_JOB_TOKEN}${GITHUB_TOKEN}${AUTONOMA_CLIENT_SECRET}\n      B: [sentinel]\n      C: $sentinel\n",
+        "utf-8",
+    )
+    environ = environment(tmp_path, "http://127.0.0.1:9", system) | {"CI_JOB_TOKEN": OTHER, "GITHUB_TOKEN": OTHER}
+    environ |= {"ID_FROM_OUTSIDE": "sentinel/id", "DB_PASSWORD": "sentinel-database"} | changes
+    code, text = everything(tmp_path, environ, *argv)
+    assert code == (0 if "--dry-run" in argv and "AUTONOMA_MANIFEST" not in changes else 2)
+    assert_silent(text)
+
+
+def test_a_bug_is_reported_without_the_values_involved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went wrong is told by place, since the exception's own text may hold anything."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(f"{CLIENT_SECRET} {VALUE}")
+
+    monkeypatch.setattr("autonoma_ci.engine.fire.Fire.run", broken)
+    code, text = everything(tmp_path, environment(tmp_path, "http://127.0.0.1:9", "github"))
+    assert code == 70
+    assert "RuntimeError" in text
+    assert "test_leaks.py" in text
+    assert_silent(text)
+
+
+def test_no_value_shows_its_secrets(tmp_path: Path) -> None:
+    """Whatever is printed while looking for a mistake, the repr of our values is safe to paste."""
+    from autonoma_ci.commands.input import Input
+    from autonoma_ci.model import Attempt, Context, Delivery, Outcome, Report
+
+    environ = environment(tmp_path, "http://127.0.0.1:9", "none")
+    given = Input(environ, str(tmp_path))
+    given.read({}, [], Context())
+    world = World(environ, io.StringIO(), io.StringIO())
+    outcome = Outcome(given.plan.requests[0])
+    report = Report("t", Context(), "cli", (outcome,))
+    assert given.settings.variables == {"PASSWORD": VALUE}
+    assert given.plan.requests[0].variables == {"PASSWORD": VALUE}
+    assert_silent(repr([given.settings, given.plan, world, outcome, report, Attempt(Delivery.OPEN), given]))
