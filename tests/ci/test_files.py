@@ -1,0 +1,150 @@
+"""Files that nobody sees half-written, that belong to the folder's owner, and that no link leads astray."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.files import Tail, make_folder, write_whole
+from autonoma_ci.ci.results_dir import ResultsDir, prepare
+from autonoma_ci.errors import InputError
+from tests.report.reports import report, started
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    texts = {letter.encode() * 200_000 for letter in "abcd"}
+    path.write_bytes(b"a" * 200_000)
+    seen: set[bytes] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(50):
+        for text in texts:
+            write_whole(path, text)
+    done.set()
+    reader.join()
+    assert seen <= texts
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("precious", "utf-8")
+    link.symlink_to(target)
+    write_whole(link, b"ours")
+    assert target.read_text("utf-8") == "precious"
+    assert (link.read_bytes(), link.is_symlink()) == (b"ours", False)
+
+
+def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch(0o600)
+    path.chmod(0o640)
+    write_whole(path, b"x")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_as_root_files_and_folders_take_the_owner_of_their_folder(tmp_path: Path) -> None:
+    """A self-hosted runner cleans up as its own user, after a container that ran as root."""
+    os.chown(tmp_path, 1001, 1002)
+    make_folder(tmp_path / "a" / "b")
+    write_whole(tmp_path / "a" / "b" / "file", b"x")
+    for path in (tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "file"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (1001, 1002)
+
+
+def test_a_folder_in_the_way_is_an_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_whole(tmp_path / "file", b"x")
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_a_full_disk_costs_the_new_text_and_not_the_old(tmp_path: Path) -> None:
+    """The limit on a file's size stands for the disk: writing fails half-way."""
+    path = tmp_path / "file"
+    path.write_text("old", "utf-8")
+    code = (
+        "import resource, signal, sys, pathlib\nfrom autonoma_ci.ci.files import write_whole\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: write_whole(pathlib.Path(sys.argv[1]), b'x' * 5000)\nexcept OSError as error: print(error.strerror)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert ran.stdout == "File too large\n"
+    assert path.read_text("utf-8") == "old"
+    assert names_in(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(("before", "kept"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n")])
+def test_what_others_wrote_before_is_kept(before: str, kept: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(before, "utf-8")
+    tail = Tail(path)
+    tail.write("one\n")
+    tail.write("two\n")
+    assert path.read_text("utf-8") == f"{kept}two\n"
+    assert tail.used == len(kept)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="regular"):
+        Tail(tmp_path / "pipe")
+
+
+def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:
+    place = prepare("a/b", str(tmp_path))
+    assert place.publish(report([started("x")])) == []
+    assert names_in(tmp_path / "a" / "b") == ["outputs.env", "results.json", "summary.md"]
+
+
+def test_results_dir_may_be_anywhere_if_the_user_says_so(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    assert prepare(str(tmp_path / "elsewhere"), str(tmp_path / "work")).folder.is_dir()
+
+
+@pytest.mark.parametrize("path", ["link", "link/deeper", "./x/../link"])
+def test_a_link_out_of_the_checkout_is_refused(path: str, tmp_path: Path) -> None:
+    """A pull request can bring a link along; writing must not follow it."""
+    (tmp_path / "work" / "x").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="leads out of the working directory"):
+        prepare(path, str(tmp_path / "work"))
+    assert names_in(tmp_path / "outside") == []
+
+
+@pytest.mark.parametrize("path", ["file", "file/deeper", "loop", "a\0b"])
+def test_a_results_dir_that_is_none_is_refused(path: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="results-dir"):
+        prepare(path, str(tmp_path))
+
+
+def test_a_file_that_cant_be_written_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "results.json").mkdir()
+    warnings = ResultsDir(tmp_path).publish(report([started("x")]))
+    assert len(warnings) == 1
+    assert "results.json could not be written" in warnings[0]
+    assert (tmp_path / "summary.md").exists()

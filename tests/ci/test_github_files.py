@@ -1,0 +1,129 @@
+"""The runner's files and commands, judged by a port of the runner's own parsers."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.github_commands import COMMANDS
+from autonoma_ci.ci.github_files import github_files, heredocs
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.errors import Problem
+from autonoma_ci.model import Kind, Outcome, RunRequest, State
+from autonoma_ci.secret import Secret
+from tests.report.reports import report, started
+from tests.support import runner
+from tests.support.hostile import TEXTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIB = 1024 * 1024
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z-]{1,10}", fullmatch=True), TEXTS.map(lambda t: t.replace("\r", ""))))
+def test_any_text_comes_back_as_the_value_it_was(values: dict[str, str]) -> None:
+    """No text ends its own value, sets another output or fails the step."""
+    values = {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
+    assert runner.outputs(heredocs(values)) == values
+
+
+def test_each_writing_has_a_delimiter_of_its_own() -> None:
+    assert heredocs({"a": "b"}) != heredocs({"a": "b"})
+
+
+def test_outputs_and_summary_are_written_anew_each_time(tmp_path: Path) -> None:
+    output, step_summary = tmp_path / "output", tmp_path / "summary"
+    output.write_text("earlier=1\n", "utf-8")
+    files = github_files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)}, True)
+    assert files.publish(report([started("x")], verdict=None)) == []
+    assert files.publish(report([started("x"), started("y")])) == []
+    found = runner.outputs(output.read_text("utf-8"))
+    assert (found["earlier"], found["total"], found["conclusion"]) == ("1", "2", "started")
+    assert step_summary.read_text("utf-8").count("### ") == 1
+
+
+def test_without_the_runners_files_nothing_is_written_and_nothing_said() -> None:
+    assert github_files({}, True).publish(report([started("x")])) == []
+
+
+def test_a_summary_that_is_not_wanted_is_not_written(tmp_path: Path) -> None:
+    github_files({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, False).publish(report([started("x")]))
+    assert not (tmp_path / "summary").exists()
+
+
+@pytest.mark.parametrize("path", ["folder", "nowhere/file", "a\0b"])
+def test_what_cant_be_written_is_a_warning(path: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    warnings = github_files({"GITHUB_OUTPUT": str(tmp_path / path)}, True).publish(report([started("x")]))
+    assert len(warnings) == 1
+    assert "GITHUB_OUTPUT could not be written" in warnings[0]
+
+
+def test_ten_thousand_runs_fit_in_what_the_runner_takes(tmp_path: Path) -> None:
+    """The summary stays below 1 MiB with what was there before, and the outputs are valid and say what is missing."""
+    output, step_summary = tmp_path / "output", tmp_path / "summary"
+    step_summary.write_text("x" * 300_000, "utf-8")
+    name = "Ein sehr langer Name mit Ümläuten |" * 5
+    outcomes = [Outcome(RunRequest(Kind.TEST, f"t{n}", name), State.STARTED, run_id=f"r{n}") for n in range(10_000)]
+    files = github_files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)}, True)
+    warnings = files.publish(report(outcomes))
+    assert step_summary.stat().st_size < MIB
+    assert "more runs" in step_summary.read_text("utf-8")
+    assert output.stat().st_size < MIB / 2
+    assert runner.outputs(output.read_text("utf-8"))["total"] == "10000"
+    assert ["results" in warning for warning in warnings] == [True]
+
+
+def printed(console_lines: list[tuple[str, str]]) -> str:
+    out = io.StringIO()
+    console = Console(out, COMMANDS)
+    for level, text in console_lines:
+        console.issue(level, Problem(text), "title")
+    return out.getvalue()
+
+
+@given(TEXTS)
+def test_an_issue_is_one_command_whatever_its_text(text: str) -> None:
+    found = runner.commands(printed([("error", text)]))
+    assert [command.name for command in found] == ["error"]
+    assert found[0].properties == {"title": "title"}
+
+
+@given(TEXTS, st.sampled_from([COMMANDS, PLAIN]))
+def test_a_line_is_no_command_in_any_system(text: str, dialect: object) -> None:
+    out = io.StringIO()
+    Console(out, dialect).line(text)  # type: ignore[arg-type]
+    assert runner.commands(out.getvalue()) == []
+    assert runner.elsewhere(out.getvalue()) == []
+    assert out.getvalue().count("\n") == 1
+
+
+def test_credentials_are_masked_before_anything_else_and_never_printed() -> None:
+    out = io.StringIO()
+    console = Console(out, COMMANDS)
+    secrets = [Secret("a-secret-100%"), Secret("tiny")]
+    console.mask(secrets)
+    console.hide(secrets)
+    console.line("the server said a-secret-100% and tiny")
+    assert runner.masks(out.getvalue()) == {"a-secret-100%"}
+    assert out.getvalue().splitlines()[1:] == ["the server said *** and ***"]
+
+
+def test_elsewhere_no_mask_is_asked_for_since_asking_would_show_it() -> None:
+    out = io.StringIO()
+    Console(out, PLAIN).mask([Secret("a-secret")])
+    assert out.getvalue() == ""
+
+
+def test_groups_open_and_close() -> None:
+    out = io.StringIO()
+    console = Console(out, COMMANDS)
+    with console.group("Plan::x"):
+        console.line("inside")
+    assert out.getvalue().splitlines() == ["::group::Plan::x", "inside", "::endgroup::"]

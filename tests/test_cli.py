@@ -1,0 +1,228 @@
+"""The command as a user has it: each command, its help, and the ways out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+import autonoma_ci
+from autonoma_ci.cli import COMMANDS
+from autonoma_ci.manifest.schema import json_schema
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+MANIFEST = """\
+version: 1
+defaults:
+  application_version_id: ${APP_VERSION_ID:-cm7dbowr80042waka7thyjhkq}
+  variables: {ENVIRONMENT: staging, BASE_URL: "https://pr-${ci.change}.preview.example.com"}
+tests:
+  - g41k688vndxzt7kh4kq5m12s
+  - id: cm8d9gt6v000c9fe5glmyi33u
+    name: Checkout pays by card
+    groups: [smoke, checkout]
+    variables: { NAME: CompanyName, RELEASE: 1.10 }
+    matrix: { LOCALE: [en, fr] }
+folders: [{id: cm7t223mk00154mzy2jwk2pqy, name: private-listing-hub}]
+tags: [cm9r0nog10012v301qtollv01]
+application_versions:
+  - { application_id: cm9xyz12340567pqrs8tuvwxy, version_id: cm9abc34560789defg0hijklm }
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, tmp_path: Path) -> None:
+    ended = invoke(tmp_path, command, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"usage: autonoma-ci {command}")
+
+
+def test_the_help_lists_the_commands_and_version_tells_the_version(tmp_path: Path) -> None:
+    assert all(f"  {command} " in invoke(tmp_path, "--help").out for command in COMMANDS)
+    assert invoke(tmp_path, "--version").out == f"autonoma-ci {autonoma_ci.__version__}\n"
+
+
+@pytest.mark.parametrize(("word", "says"), [("validat", "did you mean validate?"), ("frobnicate", "known are run")])
+def test_an_unknown_command_is_an_error_that_helps(word: str, says: str, tmp_path: Path) -> None:
+    ended = invoke(tmp_path, word)
+    assert ended.code == 2
+    assert says in ended.err
+
+
+def test_the_default_command_is_run(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
+        assert invoke(tmp_path, "--test-ids", "a", environ=environ).code == 0
+        assert invoke(tmp_path, "run", "--test-ids", "b", environ=environ).code == 0
+        assert invoke(tmp_path, environ=environ | {"AUTONOMA_TEST_IDS": "c"}).code == 0
+        assert [sandbox.starts(test_id) for test_id in "abc"] == [1, 1, 1]
+
+
+def test_a_manifest_starts_tests_folders_and_tags(tmp_path: Path) -> None:
+    """The default manifest is found, facts of the build are filled in, and text arrives as written."""
+    (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": {"number": 7, "head": {"sha": "a" * 40}}}), "utf-8")
+    with Sandbox() as sandbox:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "GITHUB_ACTIONS": "true"}
+        environ |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
+        ended = invoke(tmp_path, environ=environ)
+        received: dict[str, Any] = {entry.path: entry.body for entry in sandbox.received}
+    assert ended.code == 0, ended.printed
+    assert "5 of 5 runs started." in ended.out
+    body = received["/api/test/cm8d9gt6v000c9fe5glmyi33u/run"]
+    assert body["source"] == "github-actions"
+    assert body["application_version_id"] == "cm7dbowr80042waka7thyjhkq"
+    assert body["runtime_metadata"] | {"LOCALE": ""} == {
+        "ENVIRONMENT": "staging", "BASE_URL": "https://pr-7.preview.example.com",
+        "NAME": "CompanyName", "RELEASE": "1.10", "LOCALE": "",
+    }  # fmt: skip
+    assert received["/api/folder/cm7t223mk00154mzy2jwk2pqy/run"]["recursive"] is True
+
+
+@pytest.mark.parametrize(("environ", "source"), [({}, "cli"), ({"GITLAB_CI": "true"}, "gitlab-ci")])
+def test_the_api_is_told_who_asks(environ: dict[str, str], source: str, tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        environ = CREDENTIALS | environ | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": "a"}
+        invoke(tmp_path, environ=environ)
+        invoke(tmp_path, "--source", "mine", environ=environ)
+        assert [entry.source for entry in sandbox.received] == [source, "mine"]
+
+
+def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        ended = invoke(tmp_path, "--dry-run", "--test-ids", "L=a,b", "--var", "KEY=hidden", "--api-url", sandbox.url)
+        assert sandbox.received == []
+    assert ended.code == 0
+    assert "test L (a): variables KEY" in ended.out
+    assert "Dry run: 2 runs planned, nothing was sent." in ended.out
+    assert "hidden" not in ended.printed
+
+
+def test_nothing_selected_passes_only_if_that_is_allowed(tmp_path: Path) -> None:
+    assert invoke(tmp_path, environ=CREDENTIALS).code == 2
+    ended = invoke(tmp_path, "--allow-empty", environ=CREDENTIALS)
+    assert (ended.code, ended.out.strip()) == (0, "Nothing was selected, so nothing was started.")
+
+
+def test_validate_needs_neither_credentials_nor_a_ci_system(tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yaml").write_text(MANIFEST, "utf-8")
+    ended = invoke(tmp_path, "validate")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "autonoma.yaml is valid: 2 tests, 1 folder, 1 tag; 5 runs in all.\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ([], "there is no autonoma.yml or autonoma.yaml here"),
+        (["nowhere.yml"], "nowhere.yml: there is no such file"),
+        (["bad.yml"], "bad.yml:1:1: unknown key 'test': did you mean 'tests'?"),
+        (["bad.yml", "more"], "an argument too many"),
+    ],
+)
+def test_validate_says_what_is_wrong(argv: list[str], says: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text("test: [a]\n", "utf-8")
+    ended = invoke(tmp_path, "validate", *argv)
+    assert ended.code == 2
+    assert says in ended.err
+
+
+def test_problems_of_a_manifest_are_annotations_on_github(tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text("tests:\n  - a/b\n", "utf-8")
+    ended = invoke(tmp_path, "validate", "bad.yml", environ={"GITHUB_ACTIONS": "true"})
+    assert ended.err.startswith("::error file=bad.yml,line=2,col=5::'a/b' is not an id")
+
+
+def test_ten_thousand_tests_in_one_file_are_checked(tmp_path: Path) -> None:
+    entries = [
+        f"  - {{id: t{n}, name: Test {n}, groups: [g{n % 9}], variables: {{USER: u{n}}}}}" for n in range(10_000)
+    ]
+    (tmp_path / "big.yml").write_text("\n".join(["tests:", *entries]), "utf-8")
+    assert "10,000 tests" in invoke(tmp_path, "validate", "big.yml").out
+
+
+def test_the_schema_is_one_and_takes_what_the_reader_takes(tmp_path: Path) -> None:
+    schema = json.loads(invoke(tmp_path, "schema").out)
+    assert schema == json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(MANIFEST), schema)
+
+
+@pytest.mark.parametrize(
+    "text", ["test: [a]", "tests: [{name: x}]", "tests: [a/b]", "tests: [{id: a, variables: {A: [1]}}]", "tests: a",
+             "version: 2", "tests: [{id: a, matrix: {A: []}}]", "tests: [{id: a, nam: b}]"]
+)  # fmt: skip
+def test_the_schema_refuses_what_the_reader_refuses(text: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text(text, "utf-8")
+    assert invoke(tmp_path, "validate", "bad.yml").code == 2
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(text), json_schema())
+
+
+def test_the_demo_needs_nothing_and_shows_links_and_summary(tmp_path: Path) -> None:
+    """It stays out of the outputs of a job around it, and leaves nothing behind."""
+    ended = invoke(tmp_path, "demo", environ={"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "output")})
+    assert (ended.code, ended.err) == (0, "")
+    assert "6 of 6 runs started." in ended.out
+    assert "http://127.0.0.1" in ended.out
+    assert "| What | State | Link |" in ended.out
+    assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in ended.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sandbox_serves_until_a_signal(tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*COMMAND, "sandbox", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+    ) as process:
+        assert process.stdout
+        url = process.stdout.readline().split()[2].rstrip(";")
+        ended = invoke(tmp_path, "--test-ids", "a,sandbox-404", environ=CREDENTIALS | {"AUTONOMA_API_URL": url})
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=10)
+    assert (process.returncode, ended.code) == (143, 4)
+    assert "sandbox-404" in out
+    assert "POST /api/test/a/run 200 source=cli" in out
+
+
+@pytest.mark.parametrize("port", ["x", "70000", "-1"])
+def test_a_port_that_is_none_is_an_error(port: str, tmp_path: Path) -> None:
+    ended = invoke(tmp_path, "sandbox", f"--port={port}")
+    assert ended.code == 2
+    assert "--port" in ended.err
+
+
+def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        ended = invoke(tmp_path, "sandbox", "--port", sandbox.url.split(":")[2].removesuffix("/api"))
+    assert ended.code == 2
+    assert "give another with --port" in ended.err
+
+
+def test_a_log_that_nobody_reads_does_not_stop_the_job(tmp_path: Path) -> None:
+    """A closed pipe costs the log, not the runs."""
+    with Sandbox() as sandbox:
+        environ = CREDENTIALS | {
+            "AUTONOMA_API_URL": sandbox.url,
+            "AUTONOMA_TEST_IDS": "a,b",
+            "PATH": os.environ["PATH"],
+        }
+        reader, writer = os.pipe()
+        os.close(reader)
+        ran = subprocess.run(COMMAND, env=environ, cwd=tmp_path, stdout=writer, stderr=writer, check=False, timeout=30)
+        os.close(writer)
+        assert ran.returncode == 0
+        assert len(sandbox.received) == 2
