@@ -22,7 +22,7 @@ _ANYWHERE = re.compile(r"##(?=\w*\[)")
 _OPENING = re.compile(r"^(?=\s*(?:::|-{3}|\+{3}|~{3}|\^{3}|travis_))")
 _MARKUP = re.compile(r"[\\`*_{}\[\]|~$]")
 # What GitHub makes links and pictures of without any markup: https://…, www.…, :smile:
-_AUTOLINK = re.compile(r":(?=\S)|(?<=www)\.", re.IGNORECASE)
+_AUTOLINK = re.compile(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
 # A heading, a rule or a list, where the text opens a line.
 _LEADING = re.compile(r"^(\s*\d*)([-+=#.)])")
 _MENTION = re.compile(r"([@#])(?=\w)")
