@@ -1,0 +1,111 @@
+"""`${...}`: the environment and the build's facts, and never a credential."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.detect import all_tokens
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.interpolate import FACTS, Interpolation
+from autonoma_ci.manifest.load import load
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTEXT = Context("github-actions", "a" * 40, "main", "7", "o/r", "https://ci.example/1", "https://pr-7.example")
+ENVIRON = {"NAME": "value", "EMPTY": "", "DB_PASSWORD": "p", "USER_TOKEN": "t"}
+
+
+def value_of(text: str, folder: Path, *, context: Context = CONTEXT, checking: bool = False) -> str:
+    """Return what a variable's value becomes."""
+    (folder / "m.yml").write_text(f"tests:\n  - id: a\n    variables:\n      V: '{text}'\n", "utf-8")
+    manifest = load("m.yml", str(folder), Interpolation(ENVIRON, context, all_tokens(), checking))
+    return manifest.tests[0].variables["V"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("${NAME}", "value"),
+        ("a${NAME}b${NAME}", "avaluebvalue"),
+        ("${EMPTY}", ""),
+        ("${EMPTY:-d}", "d"),
+        ("${NOPE:-d e:f}", "d e:f"),
+        ("${NOPE:-}", ""),
+        ("${NAME:?must be set}", "value"),
+        ("$$", "$"),
+        ("$${NAME}", "${NAME}"),
+        ("$$$${NAME}", "$${NAME}"),
+        ("${ci.sha}", "a" * 40),
+        ("${ci.change:-main}", "7"),
+        ("${DB_PASSWORD}", "p"),
+        ("no dollar", "no dollar"),
+    ],
+)
+def test_a_value_is_filled_in(text: str, expected: str, tmp_path: Path) -> None:
+    assert value_of(text, tmp_path) == expected
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_every_fact_of_a_build_has_its_word(fact: str, tmp_path: Path) -> None:
+    assert value_of(f"${{ci.{fact}}}", tmp_path) == getattr(CONTEXT, fact)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("${NOPE}", "${NOPE} is not set: set it, or write ${NOPE:-default}"),
+        ("${NOPE:?it names the build}", "${NOPE}: it names the build"),
+        ("${EMPTY:?}", "${EMPTY}: it must be set"),
+        ("${ci.brnch}", "${ci.brnch} is no fact of a build: did you mean ${ci.branch}?"),
+        ("${ci.nothing}", "known are sha, branch"),
+        ("$NAME", "write $$ for a dollar sign"),
+        ("costs 5$", "write $$ for a dollar sign"),
+        ("${NAME", "write $$ for a dollar sign"),
+        ("${}", "write $$ for a dollar sign"),
+        ("${A:-${NAME}}", "write $$ for a dollar sign"),
+        ("${NAME:=x}", "write $$ for a dollar sign"),
+    ],
+)
+def test_what_cant_be_filled_in_is_an_error_with_its_place(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        value_of(text, tmp_path)
+    assert str(caught.value).startswith("m.yml:4:7: ")
+    assert says in str(caught.value)
+
+
+def test_a_fact_that_only_a_ci_system_knows_is_an_error_in_a_run_and_none_in_a_check(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not known here"):
+        value_of("${ci.change}", tmp_path, context=Context())
+    assert value_of("${ci.change}", tmp_path, context=Context(), checking=True) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET", "INPUT_CLIENT_SECRET", "GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CI_JOB_TOKEN", "CI_REPOSITORY_URL", "SYSTEM_ACCESSTOKEN",
+        "BUILDKITE_AGENT_ACCESS_TOKEN", "CIRCLE_OIDC_TOKEN", "SEMAPHORE_OIDC_TOKEN", "AWS_SECRET_ACCESS_KEY",
+    ],
+)  # fmt: skip
+def test_credentials_of_the_job_cant_be_named_whichever_system_it_is(name: str, tmp_path: Path) -> None:
+    for text in (f"${{{name}}}", f"${{{name}:-x}}"):
+        with pytest.raises(InputError, match="holds a credential of this job"):
+            value_of(text, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["DB_PASSWORD", "USER_TOKEN", "MY_API_KEY"])
+def test_what_looks_like_a_secret_is_for_variables_alone(name: str, tmp_path: Path) -> None:
+    """A name or an id is shown in logs."""
+    (tmp_path / "m.yml").write_text(f"tests: [{{id: a, name: '${{{name}}}'}}]", "utf-8")
+    with pytest.raises(InputError, match="would be shown in logs"):
+        load("m.yml", str(tmp_path), Interpolation({name: "x"}, CONTEXT))
+
+
+def test_keys_are_left_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {'${NAME}': x}}]", "utf-8")
+    manifest = load("m.yml", str(tmp_path), Interpolation(ENVIRON, CONTEXT))
+    assert manifest.tests[0].variables == {"${NAME}": "x"}

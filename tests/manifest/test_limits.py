@@ -1,0 +1,104 @@
+"""A manifest may be anything, and in a pull request by anybody: it is read in bounded time, or refused."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.interpolate import Interpolation
+from autonoma_ci.manifest.load import load
+from autonoma_ci.manifest.schema import Manifest
+from autonoma_ci.manifest.tree import NODE_LIMIT, parse
+from autonoma_ci.model import Context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+# What YAML and a manifest are made of, so that more of it is nearly one.
+PUNCTUATION = "tests:-[]{}&*!<>|?%@`'\"#,\n \t$idnamegroups01~"
+
+
+def read(data: bytes, folder: Path) -> Manifest:
+    (folder / "m.yml").write_bytes(data)
+    return load("m.yml", str(folder), Interpolation({}, Context()))
+
+
+def bomb(levels: int, merge: bool) -> str:
+    """Return a few lines that stand for ten to the power of `levels` entries."""
+    lines = ["a0: &a0 {x: y}" if merge else "a0: &a0 [x]"]
+    for level in range(1, levels):
+        aliases = ", ".join([f"*a{level - 1}"] * 10)
+        lines.append(
+            f"a{level}: &a{level} {{<<: [{aliases}], k{level}: v}}" if merge else f"a{level}: &a{level} [{aliases}]"
+        )
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("merge", [True, False], ids=["merge keys", "aliases"])
+@pytest.mark.parametrize("levels", [6, 9, 15])
+def test_a_bomb_is_refused_before_it_goes_off(merge: bool, levels: int) -> None:
+    began = time.monotonic()
+    problems = parse(bomb(levels, merge), "m.yml").problems
+    assert [problem.text for problem in problems] == [
+        f"more than {NODE_LIMIT:,} entries once aliases are expanded: split the file"
+    ]
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[" * 1000, "nested more than 20 levels deep"),
+        ("a: &a [*a]", "names no anchor that is complete before it"),
+        ("a: &a {b: *a}", "names no anchor that is complete before it"),
+        ("a: *b", "names no anchor"),
+        ("x: [" + "a," * (NODE_LIMIT + 1) + "]", "more than 100,000 entries"),
+        ("a: 1\n---\nb: 2", "a second document starts here"),
+        ("a: " + "9" * 5000 + "\nb: 2024-99-99\nc: !!int x", "a tag"),
+    ],
+)
+def test_what_goes_beyond_a_limit_is_said(text: str, says: str) -> None:
+    assert any(says in problem.text for problem in parse(text, "m.yml").problems)
+
+
+def test_anchors_aliases_and_merge_keys_work(tmp_path: Path) -> None:
+    """A key of the mapping itself wins over a merged one, wherever it stands; the first merged one wins over others."""
+    manifest = read(
+        b"defaults:\n  variables: &base {A: 1, B: 2}\ntests:\n  - id: &id a\n"
+        b"    variables: {B: 3, <<: [*base, {A: 9, C: 4}]}\n  - *id\n",
+        tmp_path,
+    )
+    assert manifest.tests[0].variables == {"A": "1", "B": "3", "C": "4"}
+    assert manifest.tests[1].id == "a"
+
+
+@settings(deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=300) | st.text(PUNCTUATION, max_size=300).map(str.encode))
+def test_any_bytes_are_a_manifest_or_an_error_of_ours(data: bytes, tmp_path: Path) -> None:
+    said: list[str] = []
+    try:
+        manifest = read(data, tmp_path)
+    except InputError as error:
+        said = [problem.text for problem in error.problems]
+    assert all(text.isprintable() for text in said)
+    assert said or isinstance(manifest, Manifest)
+
+
+texts = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="$\ufeff\u2028\u2029\x85"), max_size=20
+)
+names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="="), min_size=1, max_size=10)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(variables=st.dictionaries(names, texts, max_size=5))
+def test_quoted_text_comes_back_as_it_was(variables: dict[str, str], tmp_path: Path) -> None:
+    data = yaml.safe_dump({"tests": [{"id": "a", "variables": variables}]}, default_style='"', allow_unicode=True)
+    assert read(data.encode(), tmp_path).tests[0].variables == variables
