@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain, islice, product
+from itertools import chain, product
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import InputError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Far beyond any suite: what is larger is a matrix that got out of hand, and every run costs.
 RUNS_LIMIT = 20_000
+# In all runs together, since each has those of the defaults as well.
+VARIABLES_LIMIT = 1_000_000
 
 
 class Plan(NamedTuple):
@@ -50,16 +52,28 @@ def make(settings: Settings, manifest: Manifest | None) -> Plan:
     groups = set(settings.groups)
     problems = _unknown_groups(settings.groups, manifest)
     runs = chain(_from_ids(settings, manifest), _from_manifest(settings, manifest, groups) if manifest else ())
-    # Cut off before they fill the memory: a short manifest can ask for millions.
-    requests = list(islice(runs, RUNS_LIMIT + 1))
-    if len(requests) > RUNS_LIMIT:
-        problems.append(f"the plan has more than {RUNS_LIMIT:,} runs: split it over several steps")
+    requests, too_much = _within_limits(runs)
+    problems += too_much
     if not requests and not problems and not settings.allow_empty:
         problems.append(_why_empty(settings, manifest))
     if problems:
         raise InputError(problems)
     kept, notes = _once_each(requests)
     return Plan(tuple(kept), tuple(notes))
+
+
+def _within_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[str]]:
+    # Cut off before they fill the memory: a short manifest can ask for millions.
+    requests: list[RunRequest] = []
+    variables = 0
+    for request in runs:
+        requests.append(request)
+        variables += len(request.variables)
+        if len(requests) > RUNS_LIMIT:
+            return requests, [f"the plan has more than {RUNS_LIMIT:,} runs: split it over several steps"]
+        if variables > VARIABLES_LIMIT:
+            return requests, [f"the runs have more than {VARIABLES_LIMIT:,} variables in all: split the plan"]
+    return requests, []
 
 
 def _unknown_groups(groups: Iterable[str], manifest: Manifest | None) -> list[str]:

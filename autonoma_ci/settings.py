@@ -122,6 +122,8 @@ def _near_misses(environ: Mapping[str, str]) -> list[str]:
 
 def closest(name: str, known: set[str] | Sequence[str]) -> str:
     """Return the known name that this one was most likely meant to be, or an empty text."""
+    if len(name) > 100:  # no slip of the finger, and slow to compare
+        return ""
     import difflib
 
     return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)), "")

@@ -58,12 +58,12 @@ def why_no_id(text: str) -> str:
     """Say why a text can't be an id, without more of it than is needed to find it; empty if it can."""
     if ID.fullmatch(text):
         return ""
-    shown = one_line(text, 60)
+    shown, head = one_line(text, 60), text[:1000]
     if not text:
         return "an id is missing: remove the entry or give its id"
-    if "://" in text:
+    if "://" in head:
         return f"'{shown}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
-    bad = sorted({_named(c) for c in text if not ID.fullmatch(c)})
+    bad = sorted({_named(c) for c in set(head) if not ID.fullmatch(c)})
     if bad:
         return f"'{shown}' is not an id: it holds {' '.join(bad[:5])}; ids are letters, digits, - and _"
     return f"'{shown}' is not an id: it is longer than 128 characters"
@@ -145,7 +145,7 @@ def bad_variable(name: str, value: str) -> str:
         return f"a variable's name is 1 to {NAME_LIMIT} printable characters without '='"
     if len(value) > VALUE_LIMIT:
         return f"the value is longer than {VALUE_LIMIT // 1024} KiB"
-    if any("\ud800" <= c <= "\udfff" for c in value):
+    if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
         return "the value is not valid UTF-8"
     return ""
 

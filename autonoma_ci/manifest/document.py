@@ -9,6 +9,12 @@ from autonoma_ci.errors import Problem
 
 Tree: TypeAlias = "str | list[Tree] | dict[str, Tree] | None"
 Path: TypeAlias = tuple[str | int, ...]
+# Nobody mends more at a time, and a hostile file could ask for millions.
+PROBLEMS_LIMIT = 1000
+
+
+class TooMuchError(Exception):
+    """A limit was passed: what follows is not read, and the document's problems say so."""
 
 
 @dataclass
@@ -27,8 +33,15 @@ class Document:
         return self.places.get(path, (0, 0))
 
     def problem(self, path: Path, text: str) -> None:
-        """Keep a problem of the part at this path."""
-        self.problems.append(Problem(text, self.file, *self.place(path)))
+        """Keep a problem of the part at this path; raise TooMuchError if that makes too many."""
+        self.tell(text, self.place(path))
+
+    def tell(self, text: str, place: tuple[int, int]) -> None:
+        """Keep a problem of this place; raise TooMuchError if that makes too many."""
+        self.problems.append(Problem(text, self.file, *place))
+        if len(self.problems) == PROBLEMS_LIMIT:
+            self.problems.append(Problem(f"there are more problems: the first {PROBLEMS_LIMIT:,} are told", self.file))
+            raise TooMuchError
 
 
 def not_text(value: Tree) -> str:

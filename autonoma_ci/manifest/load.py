@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.manifest import tree
-from autonoma_ci.manifest.document import Document, Path, Tree, not_text
+from autonoma_ci.manifest.document import Document, Path, TooMuchError, Tree, not_text
 from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, ApplicationVersion, Defaults, Manifest, Test
 from autonoma_ci.paths import leads_out
 from autonoma_ci.settings import closest
@@ -33,10 +34,12 @@ def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
     if not isinstance(document.tree, dict):
         what = "is empty" if document.tree is None else "is not a mapping"
         raise InputError([Problem(f"the manifest {what}: start with `tests:` and a list of ids", file, 1, 1)])
-    written = interpolation.apply(document)
-    manifest = _check(document, written)
-    if manifest:
-        _check_variables(document, manifest)
+    manifest = None
+    with suppress(TooMuchError):
+        written = interpolation.apply(document)
+        manifest = _check(document, written)
+        if manifest:
+            _check_variables(document, manifest)
     if document.problems or not manifest:
         document.problems.sort(key=lambda problem: (problem.line, problem.column))
         raise InputError(document.problems)
@@ -112,13 +115,14 @@ def _explain(document: Document, path: Path, detail: Any, written: str | None) -
 
 
 def _check_variables(document: Document, manifest: Manifest) -> None:
-    _names(document, ("defaults", "variables"), manifest.defaults.variables)
+    good: set[tuple[str, str]] = set()
+    _names(document, ("defaults", "variables"), manifest.defaults.variables, good)
     for index, test in enumerate(manifest.tests):
-        _names(document, ("tests", index, "variables"), test.variables)
+        _names(document, ("tests", index, "variables"), test.variables, good)
         for name, values in test.matrix.items():
             path = ("tests", index, "matrix", name)
             for value in values:
-                _names(document, path[:-1], {name: value})
+                _names(document, path[:-1], {name: value}, good)
             if name in test.variables:
                 document.problem(path, f"{shown(name)} is in both variables and matrix: keep one")
         if combinations(test) > COMBINATIONS_LIMIT:
@@ -133,7 +137,12 @@ def combinations(test: Test) -> int:
     return count
 
 
-def _names(document: Document, path: Path, variables: dict[str, str]) -> None:
+def _names(document: Document, path: Path, variables: dict[str, str], good: set[tuple[str, str]]) -> None:
+    # What many aliases stand for is looked at once.
     for name, value in variables.items():
+        if (name, value) in good:
+            continue
         if why := bad_variable(name, value):
             document.problem((*path, name), f"{shown(name)}: {why}")
+        else:
+            good.add((name, value))

@@ -19,6 +19,7 @@ _ID: dict[str, Any] = {
 }
 Text = Annotated[str, WithJsonSchema(_TEXT)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJsonSchema(_ID)]
+Name = Annotated[str, StringConstraints(max_length=500), WithJsonSchema(_TEXT)]
 Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_TEXT)]
 Variables = Annotated[dict[str, Text], Field(repr=False)]
 
@@ -31,7 +32,7 @@ class _Entry(_Model):
     """What all entries have; an entry may also be written as its id alone."""
 
     id: Id
-    name: Text = Field("", description="What reports call it; the id if unset.")
+    name: Name = Field("", description="What reports call it; the id if unset.")
     groups: list[Group] = Field(default_factory=list, description="Names that the option `groups` selects by.")
 
     @model_validator(mode="before")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from autonoma_ci.errors import Problem
-from autonoma_ci.manifest.document import Document
+from autonoma_ci.manifest.document import Document, TooMuchError
 from autonoma_ci.text import one_line
+from autonoma_ci.values import VALUE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,6 @@ NODE_LIMIT = 100_000
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _TooMuchError(Exception):
-    """A limit was passed: what follows is not read."""
 
 
 @dataclass
@@ -57,7 +54,7 @@ def parse(text: str, file: str) -> Document:
     except (yaml.YAMLError, ValueError):
         document.problems.append(Problem("not valid YAML: it holds a character that YAML does not allow", file))
         document.tree = None
-    except _TooMuchError:
+    except TooMuchError:
         document.tree = None
     return document
 
@@ -88,10 +85,10 @@ class _Builder:
 
     def _stop(self, event: yaml.Event, text: str) -> None:
         self._tell(event, text)
-        raise _TooMuchError
+        raise TooMuchError
 
     def _tell(self, event: yaml.Event, text: str) -> None:
-        self.document.problems.append(Problem(text, self.document.file, *_place(event)))
+        self.document.tell(text, _place(event))
 
     def _count(self, event: yaml.Event, nodes: int, depth: int) -> None:
         self.nodes += nodes
@@ -118,7 +115,7 @@ class _Builder:
         value: Tree
         height = 1
         if isinstance(event, yaml.ScalarEvent):
-            value = None if not event.style and event.value in _NULLS and tag is None else event.value
+            value = self._text(event)
         elif isinstance(event, yaml.SequenceStartEvent):
             value, height = self._list(path, depth)
         else:
@@ -127,13 +124,22 @@ class _Builder:
             self.anchors[anchor] = _Anchored(value, self.nodes - before + 1, height)
         return value, height
 
+    def _text(self, event: yaml.ScalarEvent) -> str | None:
+        if not event.style and event.value in _NULLS and event.tag is None:
+            return None
+        if len(event.value) > VALUE_LIMIT:
+            self._tell(event, f"a text of more than {VALUE_LIMIT // 1024} KiB: nothing here may be as long")
+            return "x"  # so that one mistake is told once
+        text: str = event.value
+        return text
+
     def _alias(self, event: yaml.AliasEvent, depth: int) -> tuple[Tree, int]:
         target = self.anchors.get(event.anchor or "")
         if target is None:
             self._stop(
                 event, "an alias (a word after `*`) names no anchor that is complete before it: quote what is text"
             )
-            raise _TooMuchError
+            raise TooMuchError
         self._count(event, target.nodes, depth + target.height - 1)
         return target.value, target.height
 

@@ -1,0 +1,75 @@
+"""A bug of ours ends with exit code 70, and with what a report needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.commands import run
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import invoke
+from tests.support.job import left_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pytest
+
+    from autonoma_ci.commands.world import World
+    from autonoma_ci.model import Outcome
+
+
+def test_the_report_of_a_bug_says_where_and_shows_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Type, versions and lines of code are enough; the text of an exception may hold anything."""
+
+    def broken(argv: Sequence[str], world: World) -> int:
+        local = "sentinel-local"
+        raise KeyError(f"sentinel-text {local} {world.environ} {argv}")
+
+    monkeypatch.setattr(run, "main", broken)
+    environ = {"AUTONOMA_CLIENT_SECRET": "sentinel-secret", "AUTONOMA_VARIABLES": "A=sentinel-value"}
+    ended = invoke(tmp_path, "--var", "B=sentinel-flag", environ=environ)
+    assert ended.code == 70
+    assert ended.out == ""
+    assert ended.err.startswith("Error: this is a bug in autonoma-ci, not in your tests.")
+    assert "KeyError" in ended.err
+    assert "test_bug.py:" in ended.err
+    assert " in broken" in ended.err
+    assert "Traceback" not in ended.err
+    assert "sentinel" not in ended.err
+    assert str(tmp_path.parent) not in ended.err
+
+
+def test_a_bug_in_the_middle_keeps_what_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that were started have their links in every report, whatever happens to us then."""
+    from autonoma_ci.commands.progress import Progress
+
+    changed = Progress.changed
+
+    def broken(self: Progress, outcome: Outcome) -> None:
+        changed(self, outcome)
+        raise RuntimeError("sentinel")
+
+    monkeypatch.setattr(Progress, "changed", broken)
+    with Sandbox() as sandbox:
+        environ = {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_OUTPUT": str(tmp_path / "output"),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+            "AUTONOMA_API_URL": sandbox.url,
+            "AUTONOMA_CLIENT_ID": "an-id",
+            "AUTONOMA_CLIENT_SECRET": "a-secret-of-ours",
+            "AUTONOMA_TEST_IDS": "a,b,c",
+            "AUTONOMA_CONCURRENCY": "1",
+            "AUTONOMA_RESULTS_DIR": "results",
+        }
+        ended = invoke(tmp_path, environ=environ)
+        assert sandbox.starts("a") == 1
+    job = left_behind(tmp_path, ended.code, ended.out, ended.err)
+    assert job.code == job.record["exit_code"] == 70
+    assert job.states["a"] == "started"
+    assert job.outputs["conclusion"] == "error"
+    assert job.outputs["run-url"].startswith("http://127.0.0.1")
+    assert job.outputs["run-url"] in job.summary
+    assert "RuntimeError" in job.errors
+    assert "sentinel" not in job.everything

@@ -1,0 +1,165 @@
+"""The limits of a manifest, at their edges, and what it costs to find that one is passed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci import plan
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.tree import DEPTH_LIMIT, NODE_LIMIT, parse
+from autonoma_ci.settings import Settings
+from tests.manifest.reading import problems, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+MEBIBYTE = 1024 * 1024
+# About one on a machine of today; what is found here otherwise takes minutes, or all memory.
+SECONDS = 4
+
+
+def cost(act: Callable[[], object]) -> float:
+    """Return how long something takes, in seconds of the processor."""
+    began = time.process_time()
+    act()
+    return time.process_time() - began
+
+
+def nested(levels: int) -> str:
+    return "a: " + "[" * (levels - 2) + "x" + "]" * (levels - 2)
+
+
+def test_twenty_levels_are_read_and_one_more_is_not() -> None:
+    assert not parse(nested(DEPTH_LIMIT), "").problems
+    assert [p.text for p in parse(nested(DEPTH_LIMIT + 1), "").problems] == [
+        "nested more than 20 levels deep: flatten it"
+    ]
+
+
+def test_an_alias_brings_its_own_levels() -> None:
+    """What is deep only once it is expanded is as deep as what is written out."""
+    half = "a: &a " + "[" * 11 + "x" + "]" * 11
+    assert not parse(f"{half}\nb: " + "[" * 7 + "*a" + "]" * 7, "").problems
+    assert "levels deep" in parse(f"{half}\nb: " + "[" * 8 + "*a" + "]" * 8, "").problems[0].text
+
+
+def test_a_hundred_thousand_entries_are_read_and_one_more_is_not() -> None:
+    """A mapping, a list and each entry count one; what an alias stands for counts again."""
+    assert not parse("a: [" + "x," * (NODE_LIMIT - 2) + "]", "").problems
+    assert parse("a: [" + "x," * (NODE_LIMIT - 1) + "]", "").problems
+    half = "a: &a [" + "x," * (NODE_LIMIT // 2 - 2) + "]\nb: "
+    assert not parse(f"{half}*a", "").problems
+    assert parse(f"{half}[*a]\nc: [x]", "").problems
+
+
+BOMBS = {
+    "aliases": "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+    + "".join(f"{n}: &{n} [{','.join([f'*{p}'] * 10)}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)),
+    "merge keys": "a: &a {k: x}\n"
+    + "".join(
+        f"{n}: &{n} {{<<: [{','.join([f'*{p}'] * 10)}], k{n}: x}}\n"
+        for p, n in zip("abcdefgh", "bcdefghi", strict=True)
+    ),
+    "wide merges": "a: &a {" + ",".join(f"k{n}: x" for n in range(1000)) + "}\nb:\n" + "- {<<: *a}\n" * 1000,
+    "brackets": "[" * 3 * MEBIBYTE,
+    "braces": "{a: " * MEBIBYTE,
+    "dashes": "- " * 2 * MEBIBYTE,
+    "question marks": "? " * 2 * MEBIBYTE,
+    "anchors": "".join(f"- &a{n} x\n" for n in range(200_000)),
+    "one long word": "tests: [" + "a" * 4_000_000 + "]",
+    "one long key": "a" * 4_000_000 + ": b",
+    "many dollars": "tests: [{id: a, variables: {A: '" + "$" * 3_000_000 + "'}}]",
+    "many openings": "tests: [{id: a, variables: {A: '" + "${" * 1_500_000 + "'}}]",
+    "quotes": "a: '" + "''" * 2_000_000 + "'",
+    "line breaks": "a: 'x" + "\n" * 4_000_000 + "'",
+    "digits": "version: " + "9" * 4_000_000,
+    "many tags": "tests: [" + "!a b," * 99_000 + "]",
+    "many bad ids": "tests: [" + "é," * 99_000 + "]",
+    "many unknown keys": "tests:\n- {" + ",".join(f"tets{n}: x" for n in range(90_000)) + "}",
+    "one long bad id for many": "tests: [&a '" + "é" * 1_500_000 + "'" + ",*a" * 90_000 + "]",
+    "one long value for many": "tests:\n- {id: a, variables: {A: &a '"
+    + "é" * 30_000
+    + "', B: [x]}}\n"
+    + "".join(f"- {{id: a, variables: {{A: *a, B{n}: x}}}}\n" for n in range(12_000)),
+    "one long default for many": "tests:\n- {id: a, variables: {A: &a '$$"
+    + "x" * 60_000
+    + "', B: [x]}}\n"
+    + "".join(f"- {{id: a, variables: {{A: *a, B{n}: x}}}}\n" for n in range(12_000)),
+    "one long name for many": "tests:\n- {id: a, name: &a '"
+    + "x" * 3_000_000
+    + "'}\n"
+    + "".join(f"- {{id: a, name: *a, variables: {{B: b{n}}}}}\n" for n in range(10_000)),
+    "many defaults": "tests: [{id: a, variables: {A: '" + "".join(f"${{A{n}:-}}" for n in range(300_000)) + "'}}]",
+    "many names": "tests: [{id: a, variables: {A: '" + "".join(f"${{A{n}}}" for n in range(300_000)) + "'}}]",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_hostile_files_cost_little(name: str) -> None:
+    """Whoever may change the manifest can't stop the machine with it."""
+    text = BOMBS[name]
+    assert cost(lambda: problems(text)) < SECONDS
+
+
+def test_hostile_files_need_little_memory() -> None:
+    """Those that multiply stay within what a small container has."""
+    names = ["aliases", "merge keys", "many dollars", "many openings", "one long value for many"]
+    code = f"from tests.manifest import test_bounds as t\nfor name in {names}:\n    t.problems(t.BOMBS[name])\n"
+    code += "import resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(ran.stdout) / 1024 < 400, "MiB"
+
+
+def test_a_matrix_of_aliases_is_not_expanded() -> None:
+    """A few hundred kilobytes could ask for millions of runs; they are counted, not made."""
+    axis = "&m { A: [" + "x," * 30 + "], B: [" + "y," * 33 + "] }"
+    tests = "".join(f"- {{ id: t{n}, matrix: *m }}\n" for n in range(1200))
+    manifest = read(f"tests:\n- {{ id: t, matrix: {axis} }}\n{tests}")
+
+    def refuse() -> None:
+        with pytest.raises(InputError, match="more than 20,000 runs: split it"):
+            plan.make(Settings(), manifest)
+
+    assert cost(refuse) < SECONDS
+
+
+def test_defaults_of_many_runs_are_counted() -> None:
+    """Each run has the defaults too: thousands of runs with thousands of variables are refused."""
+    defaults = ",".join(f"A{n}: x" for n in range(20_000))
+    manifest = read(
+        f"defaults: {{variables: {{{defaults}}}}}\ntests: [" + ",".join(f"t{n}" for n in range(20_000)) + "]"
+    )
+
+    def refuse() -> None:
+        with pytest.raises(InputError, match="more than 1,000,000 variables in all: split"):
+            plan.make(Settings(), manifest)
+
+    assert cost(refuse) < SECONDS
+
+
+def test_what_the_environment_multiplies_is_bounded() -> None:
+    """A short word that stands for a long one can't fill the memory."""
+    text = "tests:\n" + "".join(f"- {{id: a, variables: {{A: '{'${LONG}' * 100} {n}'}}}}\n" for n in range(4000))
+    assert problems(text, {"LONG": "x" * 2000}) == ["85:23: too much to fill in: use fewer ${...}, or shorter values"]
+
+
+def test_the_first_thousand_problems_are_told() -> None:
+    """Nobody reads more, and the last line says that there are more."""
+    told = problems("tests: [" + "é," * 2000 + "]")
+    assert len(told) == 1001
+    assert told[0] == "there are more problems: the first 1,000 are told"
+
+
+def test_a_matrix_of_a_thousand_is_taken_and_a_larger_one_is_told() -> None:
+    axis = "[" + "x," * 10 + "]"
+    assert len(read(f"tests:\n- id: a\n  matrix: {{A: {axis}, B: {axis}, C: {axis}}}").tests) == 1
+    assert problems(f"tests:\n- id: a\n  matrix: {{A: {axis}, B: {axis}, C: {axis}, D: [x, y]}}") == [
+        "3:3: more than 1,000 combinations: split it"
+    ]
