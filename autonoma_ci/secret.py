@@ -70,11 +70,13 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret value replaced; all of it where one is wrapped up several times over."""
+        low = text.lower()
         for form in self._forms:
             # The plain search is quick and nearly always says no; only a hit is worth a pattern. What
             # lower() makes of a letter outside ASCII can depend on the letters around it.
-            if not form.isascii() or form.lower() in text.lower():
-                text = re.sub(_pattern(form), HIDDEN, text, flags=re.IGNORECASE)
+            if not form.isascii() or form.lower() in low:
+                text, found = re.subn(_pattern(form), HIDDEN, text, flags=re.IGNORECASE)
+                low = text.lower() if found else low
         unwrapped = _unwrapped(text)
         return HIDDEN if unwrapped != text and any(value in unwrapped for value in self._values) else text
 
@@ -87,9 +89,10 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    # What an answer, a URL or an error text makes of a value; lines, because logs are cut at line ends.
+    # What an answer, a URL or an error text makes of a value; lines, because logs are cut at line ends; all
+    # on one line, because headers have no other.
     lines = {line.strip() for line in value.splitlines() if line.strip()}
-    plain = {value, value.strip(), *lines}
+    plain = {value, value.strip(), " ".join(value.split()), *lines}
     forms = set(plain)
     for text in plain:
         data = text.encode("utf-8", "surrogatepass")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.support.job import Ended, environment, left_behind
+from tests.support.job import Ended, assert_accounted_for, environment, left_behind
 from tests.support.runner import outputs
 
 if TYPE_CHECKING:
@@ -84,12 +84,14 @@ def test_within_two_seconds_everything_is_written(
 
 def test_two_signals_at_once_are_one_wish(sandbox: Sandbox, tmp_path: Path) -> None:
     """`timeout`, npm and terminals deliver a signal twice; that must not cut the reports off."""
-    step = Step(tmp_path, sandbox.url, ["quick", *SLOW])
+    ids = ["quick", *SLOW]
+    step = Step(tmp_path, sandbox.url, ids)
     step.wait_for(lambda: sandbox.starts(SLOW[-1]) == 1)
     ended, seconds = step.end(signal.SIGTERM, signal.SIGTERM, pause=0.05)
     assert ended.code == 143
     assert seconds < 2
-    assert ended.states["quick"] == "started"
+    assert_accounted_for(ended, ids)
+    assert list(ended.states.values()) == ["started", "unknown", "unknown", "unknown"]
 
 
 def test_a_signal_before_anything_was_sent_ends_at_once(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -91,8 +91,9 @@ def _started(
 def _redirected(answer: Answer, request: RunRequest, redact: Redactor) -> Attempt:
     # The target may hold anything; its query may hold what was sent. The part before it says where to.
     location = answer.headers.get("Location", "").encode("latin-1", "replace").decode("utf-8", "replace")
-    base = location.partition("?")[0].removesuffix(f"/{request.kind}/{request.id}/run")
-    target = one_line(redact(base), 200)
+    # A value may hold a question mark: what is left of it after a cut would not be recognised.
+    base = redact(location).partition("?")[0].removesuffix(f"/{request.kind}/{request.id}/run")
+    target = one_line(base, 200)
     message = f"HTTP {answer.status}: the API redirects" + (f" to {target}" if target else "")
     hint = (
         "Redirects are not followed, since they would take the credentials along. If you trust it, set api-url to it."

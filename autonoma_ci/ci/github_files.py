@@ -27,7 +27,7 @@ class GitHubFiles:
         """Write both anew; return what could not be written."""
         warnings = self._write("GITHUB_OUTPUT", lambda _: heredocs(outputs(report)))
         warnings += self._write("GITHUB_STEP_SUMMARY", lambda tail: summary(report, SIZE_LIMIT - tail.used))
-        if report.verdict and (kept := held(report)) < len(report.outcomes):
+        if self._paths["GITHUB_OUTPUT"] and report.verdict and (kept := held(report)) < len(report.outcomes):
             warnings.append(f"The output 'results' holds the first {kept} runs; a longer one would be refused.")
         return warnings
 
@@ -37,11 +37,12 @@ class GitHubFiles:
         try:
             if name not in self._tails:
                 self._tails[name] = Tail(Path(self._paths[name]))
-            self._tails[name].write(text(self._tails[name]))
+            ours = text(self._tails[name])
+            self._tails[name].write(ours)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a path"
             return [f"{name} could not be written ({reason}); the log has the links."]
-        return []
+        return [] if ours else [f"{name} is full of what others have written; the log has the links."]
 
 
 def heredocs(values: Mapping[str, str]) -> str:

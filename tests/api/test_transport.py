@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 import time
@@ -16,7 +17,7 @@ from autonoma_ci.api.transport import Transport
 from autonoma_ci.model import Delivery, Kind, RunRequest, Timeouts
 from autonoma_ci.secret import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import dripped, hang, started
+from tests.support.faults import dripped, hang, head, started
 from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.certificates import Certificates
-    from tests.support.fault_server import Act
+    from tests.support.fault_server import Act, Wire
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 BODY = b'{"run_id": "r"}'
@@ -177,6 +178,23 @@ def test_a_request_ends_in_its_total_time_however_the_answer_comes(act: Act) -> 
         attempt = Client(transport, "cli", SECRETS).start(RunRequest(Kind.TEST, "a"))
         assert time.monotonic() - began < 2
     assert attempt.delivery is Delivery.OPEN
+
+
+@pytest.mark.parametrize("status", [200, 302, 500])
+def test_a_body_is_not_read_beyond_its_limit(status: int) -> None:
+    """Nobody needs 50 MiB of answer: the connection ends instead, whatever the status."""
+    taken: list[bool] = []
+
+    def pour(wire: Wire) -> bool:
+        wire.send(head(status, "Location: https://elsewhere.test/", f"Content-Length: {50 << 20}").encode())
+        taken.extend(itertools.takewhile(bool, (wire.send(bytes(1 << 20)) for _ in range(50))))
+        return False
+
+    with FaultServer(pour) as server:
+        answer = Transport(server.url, SECRETS, time.monotonic).post("/test/a/run", {})
+    assert (answer.status, answer.body, answer.complete) == (status, b"", False)
+    # One is read; the others are what the machine's own buffers hold.
+    assert len(taken) < 25
 
 
 def test_threads_have_connections_of_their_own(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:

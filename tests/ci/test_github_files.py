@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import os
+import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,9 +21,6 @@ from autonoma_ci.secret import Secret
 from tests.report.reports import report, started
 from tests.support import runner
 from tests.support.hostile import TEXTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MIB = 1024 * 1024
 
@@ -57,12 +56,50 @@ def test_a_summary_that_is_not_wanted_is_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / "summary").exists()
 
 
-@pytest.mark.parametrize("path", ["folder", "nowhere/file", "a\0b"])
+@pytest.mark.parametrize("path", ["folder", "nowhere/file", "a\0b", "pipe", "loop", "/dev/null"])
 def test_what_cant_be_written_is_a_warning(path: str, tmp_path: Path) -> None:
+    """Nothing waits for a pipe's other end, and as root nothing takes the place of a device."""
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
     warnings = github_files({"GITHUB_OUTPUT": str(tmp_path / path)}, True).publish(report([started("x")]))
     assert len(warnings) == 1
     assert "GITHUB_OUTPUT could not be written" in warnings[0]
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+def test_one_file_that_cant_be_written_does_not_cost_the_other(tmp_path: Path) -> None:
+    paths = {"GITHUB_OUTPUT": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    assert len(github_files(paths, True).publish(report([started("x")]))) == 1
+    assert "1 of 1 run started" in (tmp_path / "summary").read_text("utf-8")
+
+
+def test_a_link_of_the_runner_is_followed(tmp_path: Path) -> None:
+    """The path comes from the runner, not from the checkout, and the runner reads where its link leads."""
+    (tmp_path / "link").symlink_to("real")
+    assert github_files({"GITHUB_OUTPUT": str(tmp_path / "link")}, True).publish(report([started("x")])) == []
+    assert (tmp_path / "link").is_symlink()
+    assert runner.outputs((tmp_path / "real").read_text("utf-8"))["total"] == "1"
+
+
+@pytest.mark.parametrize("size", [1_000_000, 1_023_900, 1_040_000, 2_000_000])
+def test_a_summary_that_others_have_filled_is_left_as_it_is(size: int, tmp_path: Path) -> None:
+    """GitHub drops the whole summary of a step above 1 MiB: what was there before must not go with ours."""
+    step_summary = tmp_path / "summary"
+    step_summary.write_text("x" * (size - 1) + "\n", "utf-8")
+    made = report([started(f"t{n}") for n in range(1_000)])
+    warnings = github_files({"GITHUB_STEP_SUMMARY": str(step_summary)}, True).publish(made)
+    assert ["full" in warning for warning in warnings] == ([True] if size > 1_023_000 else [])
+    assert step_summary.stat().st_size <= max(MIB, size)
+    assert step_summary.read_text("utf-8").startswith("x" * (size - 1) + "\n")
+
+
+def test_a_path_that_is_no_text_costs_no_output(tmp_path: Path) -> None:
+    """Names of folders are bytes, and need not be UTF-8."""
+    made = report([started("x")])._replace(results_dir="caf\udce9", title="\ud800")
+    paths = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    assert github_files(paths, True).publish(made) == []
+    assert runner.outputs((tmp_path / "GITHUB_OUTPUT").read_text("utf-8"))["results-dir"] == "caf?"
 
 
 def test_ten_thousand_runs_fit_in_what_the_runner_takes(tmp_path: Path) -> None:

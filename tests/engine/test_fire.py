@@ -104,6 +104,23 @@ def test_no_connection_is_tried_again_with_growing_pauses_up_to_a_cap_and_a_numb
     assert job.fire.outcomes[0].attempts == 8
 
 
+def test_every_pause_is_jittered() -> None:
+    """What failed together must not come back together."""
+    job = Job([NOT_SENT, BUSY, STARTED], seconds=0.0, policy=Policy(first_pause=1.0))
+    job.clock.share = 0.5
+    assert job.run().times(0) == [0.0, 0.5, 1.5]
+
+
+def test_an_api_that_can_not_be_reached_ends_a_long_plan_within_the_patience() -> None:
+    """A thousand runs do not each wait for the network to come back."""
+    policy = Policy(concurrency=2)
+    job = Job(*[[NOT_SENT]] * 1000, policy=policy).run()
+    assert set(job.states) == {State.NOT_STARTED}
+    assert set(job.reasons) == {Reason.API}
+    assert job.clock.time - 1000.0 <= policy.patience + 2
+    assert job.fire.outcomes[-1].attempts == 0
+
+
 def test_a_connection_that_comes_back_starts_the_run() -> None:
     job = Job([NOT_SENT, NOT_SENT, STARTED]).run()
     assert job.states == [State.STARTED]
@@ -176,6 +193,13 @@ def test_an_answer_within_the_grace_after_a_signal_keeps_its_link() -> None:
     job.run()
     assert job.states == [State.STARTED, State.NOT_STARTED]
     assert job.reasons == [Reason.OK, Reason.CANCELLED]
+
+
+def test_a_refusal_within_the_grace_after_a_signal_keeps_what_the_server_said() -> None:
+    job = Job([busy(0.0), STARTED], seconds=10.0)
+    job.clock.later(9.5, Interrupt(15))
+    assert job.run().states == [State.NOT_STARTED]
+    assert job.fire.outcomes[0].status == 429
 
 
 def test_what_waits_for_another_try_is_not_sent_after_a_signal() -> None:

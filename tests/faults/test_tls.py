@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci.model import Timeouts
 from tests.support.certificates import Certificates
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import close, reset, said, started
@@ -82,3 +84,21 @@ def test_a_handshake_that_breaks_off_is_known_not_to_have_started_anything(act: 
     assert_accounted_for(job, ["a"])
     assert (job.code, job.states["a"]) == (5, "not-started")
     assert 1 <= server.connections <= BRISK.attempts
+
+
+def dripping(wire: Wire) -> bool:
+    """Promise a long record and never get to its end."""
+    wire.drip(b"\x16\x03\x03\x40\x00" + bytes(1000), 0.05)
+    return False
+
+
+@pytest.mark.parametrize("greeting", [lambda wire: wire.pause(30), after_hello(dripping)], ids=["silence", "drip"])
+def test_a_handshake_without_an_end_is_given_up_in_time(greeting: Act, tmp_path: Path) -> None:
+    """A timeout for each byte would wait for ever; nothing was sent, so it is tried as often as may be."""
+    began = time.monotonic()
+    with FaultServer(started, greeting=greeting) as server:
+        url = server.url.replace("http:", "https:")
+        job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.2, read=0.3, total=0.5))
+    assert_accounted_for(job, ["a"])
+    assert (job.code, job.states["a"], server.connections) == (5, "not-started", BRISK.attempts)
+    assert time.monotonic() - began < 4

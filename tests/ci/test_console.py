@@ -1,0 +1,98 @@
+"""The log: no secret in any line, and no stream that ends the job."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.github_commands import COMMANDS
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.errors import Problem
+from autonoma_ci.secret import Secret
+from tests.support import runner
+from tests.support.hostile import TEXTS
+
+if TYPE_CHECKING:
+    from autonoma_ci.ci.system import Dialect
+
+# What credentials may hold: printable ASCII without spaces.
+SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)
+
+
+@given(TEXTS, SECRETS, TEXTS, st.sampled_from([COMMANDS, PLAIN]))
+def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
+    before: str, value: str, after: str, dialect: Dialect
+) -> None:
+    out = io.StringIO()
+    console = Console(out, dialect)
+    console.hide([Secret(value)])
+    text = before + value + after
+    console.line(text)
+    console.issue("error", Problem(text, text, 1, 2), text)
+    with console.group(text):
+        pass
+    found = runner.commands(out.getvalue())
+    assert len(found) == (3 if dialect is COMMANDS else 0)
+    shown = [out.getvalue(), *(command.data for command in found), *(str(command.properties) for command in found)]
+    if value not in before + after and not set(value) <= set("error group file line col title started"):
+        assert all(value not in line.replace("\u200b", "") for line in shown)
+
+
+@pytest.mark.parametrize("secret", ["file=a,b:c", "50%25,x:y", "::error::x", "##[error]x", "error"])
+def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> None:
+    out = io.StringIO()
+    console = Console(out, COMMANDS)
+    console.hide([Secret(secret)])
+    console.issue("error", Problem(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
+    assert runner.commands(out.getvalue()) == [
+        runner.Command(
+            "error", "the value <***> is bad", {"file": "a.yml", "line": "3", "col": "5", "title": "title ***"}
+        )
+    ]
+
+
+def test_a_place_in_a_file_becomes_the_place_of_the_annotation() -> None:
+    assert COMMANDS.issue("warning", Problem("text", "a, b.yml", 3, 5), "t: u") == (
+        "::warning file=a%2C b.yml,line=3,col=5,title=t%3A u::text"
+    )
+    assert COMMANDS.issue("notice", Problem("text", "a.yml")) == "::notice file=a.yml::a.yml: text"
+    assert COMMANDS.issue("error", Problem("text")) == "::error::text"
+    assert PLAIN.issue("error", Problem("text", "a.yml", 3, 5), "title") == "Error: title: a.yml:3:5: text"
+
+
+def test_a_group_is_closed_when_what_is_in_it_fails() -> None:
+    out = io.StringIO()
+    console = Console(out, COMMANDS)
+    with pytest.raises(RuntimeError, match="inside"), console.group("Plan"):
+        raise RuntimeError("inside")
+    assert out.getvalue() == "::group::Plan\n::endgroup::\n"
+
+
+class Broken(io.StringIO):
+    """A log that nobody reads any more."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_log_that_is_gone_does_not_end_the_job() -> None:
+    closed = io.StringIO()
+    closed.close()
+    for stream in (Broken(), closed):
+        console = Console(stream, COMMANDS)
+        console.line("text")
+        console.issue("error", Problem("text"))
+        with console.group("title"):
+            console.mask([Secret("long-enough")])
+
+
+@given(SECRETS)
+def test_a_mask_hides_the_value_that_it_names_and_nothing_else(value: str) -> None:
+    out = io.StringIO()
+    Console(out, COMMANDS).mask([Secret(value)])
+    assert runner.commands(out.getvalue()) == [runner.Command("add-mask", value)]

@@ -1,0 +1,96 @@
+"""A server that repeats one text in every place that an answer has, and a job that calls it."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+
+from autonoma_ci import cli
+from autonoma_ci.commands.world import World
+from tests.support.job import BRISK, QUICK
+from tests.support.runner import masks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to answer: the fields of the JSON, and headers."""
+
+    status: int = 200
+    fields: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+
+
+class EchoServer(ThreadingHTTPServer):
+    """Answers each POST with what `answer` makes of its headers and its parsed body."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Callable[[Mapping[str, str], Any], Answer]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer = answer
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/api"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: EchoServer
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = self.server.answer(dict(self.headers.items()), json.loads(body))
+        self.send_response(answer.status)
+        for name, value in (answer.headers or {}).items():
+            # A server writes what it likes; most write UTF-8.
+            self.send_header(name, value.encode().decode("latin-1"))
+        self.end_headers()
+        self.wfile.write(json.dumps(answer.fields or {}).encode())
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a job left behind: exit code, both streams without the masks, and every file that it wrote."""
+
+    code: int
+    log: str
+    files: Mapping[str, str]
+
+    @property
+    def everything(self) -> str:
+        return "\n".join([self.log, *self.files.values()])
+
+
+def run(folder: Path, environ: Mapping[str, str], *argv: str) -> Left:
+    """Run the command in this process."""
+    before = {path for path in folder.rglob("*") if path.is_file()}
+    out, err = io.StringIO(), io.StringIO()
+    world = World(environ, out, err, str(folder), timeouts=QUICK, policy=BRISK._replace(patience=0.2))
+    code = cli.main(argv, world)
+    log = out.getvalue() + err.getvalue()
+    allowed = {environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")}
+    assert masks(log) <= allowed, "nothing but the credentials is masked, since a mask shows what it hides"
+    log = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
+    written = (path for path in folder.rglob("*") if path.is_file() and path not in before)
+    return Left(code, log, {path.name: path.read_text("utf-8") for path in written})

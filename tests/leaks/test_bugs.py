@@ -1,0 +1,92 @@
+"""A bug of ours, whose exception holds a secret, in every room of the house: exit 70, the place, and no text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from autonoma_ci.ci import detect
+from tests.leaks.echo_server import Answer, EchoServer, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SYSTEMS = {
+    "github": {"GITHUB_ACTIONS": "true"},
+    "gitlab": {"GITLAB_CI": "true"},
+    "jenkins": {"JENKINS_URL": "x"},
+    "": {},
+}
+
+
+def _broken(*args: object, **kwargs: object) -> NoReturn:
+    raise RuntimeError("sentinel-secret", {"PASSWORD": "sentinel-value"}) from ValueError("sentinel-cause")
+
+
+def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
+    return SYSTEMS[system] | {
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "AUTONOMA_CLIENT_ID": "sentinel-client",
+        "AUTONOMA_CLIENT_SECRET": "sentinel-secret",
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_TEST_IDS": "one",
+        "AUTONOMA_VARIABLES": "PASSWORD=sentinel-value",
+        "AUTONOMA_RESULTS_DIR": "results",
+    }
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "autonoma_ci.commands.run.find_place",
+        "autonoma_ci.commands.input.read",
+        "autonoma_ci.plan.make",
+        "autonoma_ci.engine.fire.Fire.run",
+        "autonoma_ci.api.transport.Transport.__init__",
+        "autonoma_ci.commands.run.decide",
+        "autonoma_ci.commands.run.headline",
+        "autonoma_ci.ci.results_dir.record",
+    ],
+)
+def test_a_bug_anywhere_shows_no_value(
+    place: str, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(place, _broken)
+    with EchoServer(lambda *_: Answer(200, {"run_id": "r1"})) as server:
+        left = run(tmp_path, _environment(tmp_path, server.url, system))
+    assert left.code == 70
+    assert "RuntimeError" in left.log
+    assert "test_bugs.py" in left.log
+    assert "sentinel" not in left.everything
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("place", ["autonoma_ci.api.client.Client.body", "autonoma_ci.api.answers.read"])
+def test_a_bug_in_a_thread_leaves_the_run_open_and_shows_no_value(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(place, _broken)
+    with EchoServer(lambda *_: Answer(200, {"run_id": "r1"})) as server:
+        left = run(tmp_path, _environment(tmp_path, server.url, "github"))
+    assert left.code == 7
+    assert "unexpected RuntimeError" in left.log
+    assert "sentinel" not in left.everything
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_no_command_lets_a_manifest_name_a_credential_of_any_system(command: str, system: str, tmp_path: Path) -> None:
+    names = {name.replace("*", "X") for name in detect.all_tokens()}
+    names |= {"AUTONOMA_CLIENT_SECRET", "INPUT_CLIENT_SECRET", "AUTONOMA_CLIENT_ID"}
+    text = "tests:\n" + "".join(f"  - {{id: a, variables: {{V: '${{{name}}}'}}}}\n" for name in sorted(names))
+    (tmp_path / "autonoma.yml").write_text(text + "  - {id: '${ID}', name: '${DB_PASSWORD}'}\n", "utf-8")
+    environ = _environment(tmp_path, "http://127.0.0.1:9", system) | dict.fromkeys(names, "sentinel-of-the-job")
+    del environ["AUTONOMA_TEST_IDS"]
+    left = run(tmp_path, environ | {"ID": "sentinel/id", "DB_PASSWORD": "sentinel-database"}, command)
+    assert left.code == 2
+    assert "sentinel" not in left.everything
+    assert left.log.count("holds a credential of this job") == len(names)

@@ -1,0 +1,102 @@
+"""What a debugger, a log or an exception shows of our values is safe to paste."""
+
+from __future__ import annotations
+
+import io
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from autonoma_ci import plan, settings
+from autonoma_ci.api.client import Client
+from autonoma_ci.api.failures import NotSentError
+from autonoma_ci.api.transport import Transport
+from autonoma_ci.commands.world import World
+from autonoma_ci.engine.clock import Clock
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest import tree
+from autonoma_ci.manifest.interpolate import Interpolation
+from autonoma_ci.manifest.load import load
+from autonoma_ci.model import Context, Kind, Outcome, Report, RunRequest
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.secret import Secret
+from tests.leaks.echo_server import Answer, EchoServer
+from tests.support.job import QUICK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = "sentinel-secret"
+ENVIRON = {"DATABASE": "sentinel-database", "AUTONOMA_CLIENT_SECRET": SECRET, "AUTONOMA_CLIENT_ID": "sentinel-id"}
+MANIFEST = """\
+defaults: {variables: {A: sentinel-a}}
+tests:
+  - {id: one, variables: {B: "${DATABASE}"}, matrix: {C: [sentinel-c, sentinel-d]}}
+"""
+REQUEST = RunRequest(Kind.TEST, "one", "", {"A": "sentinel-a"})
+
+
+def _shown(value: object) -> str:
+    return f"{value!r} {value!s} {value}"
+
+
+def test_a_manifest_and_what_it_becomes_show_no_value(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(MANIFEST, "utf-8")
+    interpolation = Interpolation(ENVIRON, Context(), ())
+    manifest = load("a.yml", str(tmp_path), interpolation)
+    found, problems = settings.read({}, ["E=sentinel-e"], ENVIRON | {"AUTONOMA_VARIABLES": "F=sentinel-f"})
+    made = plan.make(found, manifest)
+    assert problems == []
+    assert [request.variables["C"] for request in made.requests] == ["sentinel-c", "sentinel-d"]
+    assert made.requests[0].variables["B"] == "sentinel-database"
+    outcomes = tuple(map(Outcome, made.requests))
+    shown = [manifest, interpolation, found, made, made.lines(), outcomes, Report("", Context(), "", outcomes)]
+    shown += [tree.parse(MANIFEST, "a.yml"), World(ENVIRON, io.StringIO(), io.StringIO())]
+    assert "sentinel" not in " ".join(map(_shown, shown))
+
+
+def test_a_manifest_that_is_refused_shows_no_value_in_the_exception(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(
+        MANIFEST + "  - {id: two, variables: {B: [sentinel], C: $sentinel}, x: '${DATABASE}'}\n", "utf-8"
+    )
+    with pytest.raises(InputError) as raised:
+        load("a.yml", str(tmp_path), Interpolation(ENVIRON, Context(), ()))
+    assert len(raised.value.problems) >= 3
+    assert "sentinel" not in _shown(raised.value) + _shown(raised.value.problems)
+    assert "sentinel" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
+    secrets = [Secret("sentinel-id"), Secret(SECRET)]
+    echo = Answer(404, {"message": f"{SECRET} sentinel-a", "error": "sentinel-id"}, {"X-Echo": SECRET})
+    with EchoServer(lambda *_: echo) as server:
+        transport = Transport(server.url, secrets, Clock().monotonic, QUICK)
+        client = Client(transport, "cli", secrets)
+        answer = transport.post("/test/one/run", client.body(REQUEST))
+        attempt = client.start(REQUEST)
+        assert SECRET.encode() in answer.body
+        assert answer.headers["X-Echo"] == SECRET
+        assert "sentinel" not in " ".join(map(_shown, [answer, attempt, transport, client, REQUEST]))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://name.invalid", "http://127.0.0.1:9/sentinel"])
+def test_an_exception_of_the_network_shows_nothing_of_what_was_sent(url: str) -> None:
+    secrets = [Secret("sentinel-id"), Secret(SECRET)]
+    transport, body = Transport(url, secrets, Clock().monotonic, QUICK), {"a": "sentinel-a"}
+    with pytest.raises(NotSentError) as raised:
+        transport.post("/test/one/run", body)
+    assert "sentinel" not in _shown(raised.value) + "".join(traceback.format_exception(raised.value))
+
+
+def test_what_the_sandbox_received_shows_neither_credentials_nor_values() -> None:
+    log: list[str] = []
+    with Sandbox(log=log.append) as sandbox:
+        secrets = [Secret("sentinel-id"), Secret(SECRET)]
+        Client(Transport(sandbox.url, secrets, Clock().monotonic, QUICK), "cli", secrets).start(REQUEST)
+        assert sandbox.received[0].headers["autonoma-client-secret"] == SECRET
+        page = requests.get(sandbox.url.removesuffix("/api") + "/received", timeout=5)
+        assert page.ok
+        assert "sentinel" not in " ".join([*log, *map(_shown, sandbox.received), _shown(sandbox), page.text])
+    assert "variables=A" in log[0]

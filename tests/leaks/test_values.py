@@ -1,0 +1,156 @@
+"""Values of every make, brought back by the server in every place: none of them comes out."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from tests.leaks.echo_server import Answer, EchoServer, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+CLIENT_ID = "idZQ7w-_Kx4p9"
+CLIENT_SECRET = "-secZQ8%3A,:]##[x]9fL2"
+VALUES = {
+    "plain": "plainZQ1value",
+    "spaced": "pass ZQ2 word & more\ttab",
+    "signed": "ZQ3+/=?&%25:,;|<b>`'\"\\end",
+    "foreign": "pässwörd-ZQ4-€-пароль-🚀",
+    "changing case": "İZQ5ΑΣ-ǅ-ß",
+    "lines": "-----BEGIN ZQ6-----\nMIIEvQZQ6IBADAN+/==\r\n  ZQ6indented  \n-----END ZQ6-----\n",
+    "short": "Zq7",
+    "url": "https://user:ZQ9pass@pr-1.preview.example.com/path?token=ZQ9",
+}
+FORMS: dict[str, Callable[[str], str]] = {
+    "raw": lambda text: text,
+    "percent": lambda text: quote(text, safe=""),
+    "form": quote_plus,
+    "path": quote,
+    "json": lambda text: json.dumps(text)[1:-1],
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "urlsafe base64": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "login": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
+    "html": html.escape,
+    "percent twice": lambda text: quote(quote(text)),
+}
+GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "output", "GITHUB_STEP_SUMMARY": "summary"}
+MANIFEST = """\
+tests:
+  - {id: one, name: First, variables: VARIABLES}
+folders:
+  - two
+tags:
+  - three
+"""
+
+
+def _environment(folder: Path, url: str) -> dict[str, str]:
+    files = {name: str(folder / value) for name, value in GITHUB.items() if name != "GITHUB_ACTIONS"}
+    return {
+        "GITHUB_ACTIONS": "true",
+        **files,
+        "AUTONOMA_CLIENT_ID": CLIENT_ID,
+        "AUTONOMA_CLIENT_SECRET": CLIENT_SECRET,
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_RESULTS_DIR": "results",
+    }
+
+
+def _job(folder: Path, answer: Callable[[Mapping[str, str], Any], Answer]) -> tuple[int, str]:
+    variables = {f"V{number}": value.replace("$", "$$") for number, value in enumerate(VALUES.values())}
+    (folder / "autonoma.yml").write_text(
+        MANIFEST.replace("VARIABLES", json.dumps(variables, ensure_ascii=False)), "utf-8"
+    )
+    with EchoServer(answer) as server:
+        left = run(folder, _environment(folder, server.url))
+    assert set(left.files) >= {"output", "summary", "results.json", "outputs.env", "summary.md"}
+    return left.code, left.everything
+
+
+def _assert_silent(text: str) -> None:
+    low = text.lower()
+    for value in (CLIENT_ID, CLIENT_SECRET, *VALUES.values()):
+        for part in {value, *map(str.strip, value.splitlines())}:
+            if len(part) > 3:
+                for name, form in FORMS.items():
+                    assert form(part).lower() not in low, f"{part} as {name}"
+    for number in range(1, 10):
+        assert f"zq{number}" not in low
+
+
+def _sent(headers: Mapping[str, str], body: Any, name: str) -> str:
+    """Return what a request held, of the kind that is asked for; the folder's has no variables."""
+    values: dict[str, str] = {
+        "client id": headers["autonoma-client-id"],
+        "client secret": headers["autonoma-client-secret"],
+        **dict(zip(VALUES, body.get("runtime_metadata", {}).values(), strict=False)),
+    }
+    return values.get(name, "")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("status", [200, 307, 404, 422, 500])
+def test_no_value_comes_out_of_an_answers_text(status: int, form: str, tmp_path: Path) -> None:
+    def answer(headers: Mapping[str, str], body: Any) -> Answer:
+        sent = [_sent(headers, body, name) for name in ("client id", "client secret", *VALUES)]
+        # The very short ones can't be told from other text where they are wrapped up.
+        text = " ".join(FORMS[form](value) if len(value) > 3 else value for value in sent)
+        line = " ".join(text.split())
+        return Answer(
+            status,
+            {"error": text, "message": text, "url": "https://autonoma.app/run/r1", "run_id": "r1"},
+            {"Location": f"https://user:{line}@example.com/{line}#{line}", "Retry-After": line, "X-Echo": line},
+        )
+
+    code, text = _job(tmp_path, answer)
+    assert code in {0, 4, 5, 7}
+    assert "V0" in text
+    _assert_silent(text)
+
+
+@pytest.mark.parametrize("name", ["client id", "client secret", *VALUES])
+@pytest.mark.parametrize(
+    "url",
+    ["https://{}.example.com/run/r1", "https://autonoma.app/run/{}", "https://autonoma.app/run/r1?key={}#{}", "{}"],
+)
+def test_no_value_comes_out_of_a_link(url: str, name: str, tmp_path: Path) -> None:
+    """A link that would show a value is left out; the run's id is told all the same."""
+
+    def answer(headers: Mapping[str, str], body: Any) -> Answer:
+        value = _sent(headers, body, name)
+        raw = url.replace("{}", value if "example.com" in url else quote(value))
+        return Answer(200, {"message": "ok", "url": raw, "run_id": "told", "tag_run_id": "told", "folderRunID": "told"})
+
+    code, text = _job(tmp_path, answer)
+    assert code == 0
+    assert "told" in text
+    _assert_silent(text)
+
+
+@pytest.mark.parametrize("name", ["client id", "plain"])
+def test_no_value_comes_out_as_the_id_of_a_run(name: str, tmp_path: Path) -> None:
+    def answer(headers: Mapping[str, str], body: Any) -> Answer:
+        value = _sent(headers, body, name)
+        return Answer(201, {"run_id": value, "tag_run_id": f"x-{value}", "folder_run_id": value.upper()})
+
+    code, text = _job(tmp_path, answer)
+    assert code == 7
+    _assert_silent(text)
+
+
+def test_a_link_to_the_apis_own_host_is_kept_though_a_value_names_that_host(tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_text("tests:\n- {id: one, variables: {HOST: '127.0.0.1'}}", "utf-8")
+
+    def answer(headers: Mapping[str, str], body: Any) -> Answer:
+        return Answer(200, {"run_id": "r1", "url": f"http://{headers['Host']}/run/r1"})
+
+    with EchoServer(answer) as server:
+        left = run(tmp_path, _environment(tmp_path, server.url))
+    assert f"{server.url.removesuffix('/api')}/run/r1" in left.files["outputs.env"]
