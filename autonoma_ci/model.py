@@ -1,8 +1,4 @@
-"""The frozen values that flow through the house; no input, no output, no decisions.
-
-They are named tuples: the module behind dataclasses takes longer to load than starting a run may take
-beside a bare script.
-"""
+"""The frozen values that flow through the house: named tuples, since loading dataclasses takes too long."""
 
 from __future__ import annotations
 
@@ -12,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
 
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
@@ -31,8 +26,12 @@ class State(StrEnum):
     PLANNED = "planned"
     STARTING = "starting"
     STARTED = "started"
+    PASSED = "passed"
+    FAILED = "failed"
+    STOPPED = "stopped"  # ended on the server, neither passed nor failed
+    TIMED_OUT = "timed-out"  # still running at the deadline
     NOT_STARTED = "not-started"
-    UNKNOWN = "unknown"
+    UNKNOWN = "unknown"  # it may have started; or, with a run id, how it ended is not known
 
 
 class Reason(StrEnum):
@@ -62,11 +61,11 @@ class Conclusion(StrEnum):
 
 
 class Context(NamedTuple):
-    """What the CI system says of the build; an empty text means that it does not say.
+    """What the CI system says of the build; an empty text: it does not say.
 
     `sha` is the commit under test (of a change request: its head, not the merge commit), `branch` is
-    without `refs/heads/`, `change` is the number of the pull or merge request, `repository` is
-    `owner/name`, and the two URLs hold no credentials.
+    without `refs/heads/`, `change` is the number of the pull or merge request, `repository` is `owner/name`,
+    the URLs hold no credentials. `build` is the same in every attempt at a build, which `attempt` counts.
     """
 
     ci: str = "none"
@@ -76,6 +75,8 @@ class Context(NamedTuple):
     repository: str = ""
     build_url: str = ""
     deployment_url: str = ""
+    build: str = ""
+    attempt: str = ""
 
 
 class AppVersion(NamedTuple):
@@ -94,6 +95,7 @@ class RunRequest(NamedTuple):
     variables: Mapping[str, str] = NO_VARIABLES
     application_version_id: str = ""
     application_versions: tuple[AppVersion, ...] = ()
+    run_on_latest: bool = False
 
     def __repr__(self) -> str:
         return f"RunRequest({self.kind} {self.id}, variables {', '.join(self.variables)})"
@@ -104,48 +106,34 @@ class RunRequest(NamedTuple):
         return self.name or self.id
 
 
-class Delivery(StrEnum):
-    """What is known of one request to start a run; it alone decides whether to send again."""
+class Step(NamedTuple):
+    """The step at which a run failed; `number` counts from 1, and the texts are from outside."""
 
-    STARTED = "started"
-    REFUSED = "refused"  # the server said no: final
-    BUSY = "busy"  # the server said not now (429, or 503 with Retry-After): may be sent again
-    NOT_SENT = "not-sent"  # no connection was made: may be sent again
-    UNSENDABLE = "unsendable"  # no connection was made, and trying again would not change that
-    OPEN = "open"  # it may have arrived and been acted on: never sent again
+    number: int
+    instruction: str = ""
+    output: str = ""
+    url: str = ""
 
 
-class Attempt(NamedTuple):
-    """One request to start a run, and what came of it.
+class Earlier(NamedTuple):
+    """A run that failed and was started again; the fields are as in Outcome."""
 
-    `retry_after` is in seconds; None means that the server named no time. `status` is 0 without an
-    answer. The texts come from outside: redacted, one line each, but not yet escaped for any sink.
-    """
-
-    delivery: Delivery
-    reason: Reason = Reason.OK
     run_id: str = ""
     url: str = ""
     message: str = ""
-    hint: str = ""
-    status: int = 0
-    retry_after: float | None = None
-
-
-class Timeouts(NamedTuple):
-    """In seconds: to connect, between two pieces of an answer, and for one request in all."""
-
-    connect: float = 10.0
-    read: float = 60.0
-    total: float = 90.0
+    step: Step | None = None
+    began: float = 0.0
+    seconds: float = 0.0
 
 
 class Outcome(NamedTuple):
-    """What became of one planned run.
+    """What became of one planned run; texts are from outside: free of secrets, unsafe for any sink.
 
-    `reason` says why it was not started (`ok` while there is nothing to say), `status` is the HTTP
-    status of the last answer or 0, `attempts` counts the requests that were tried, `seconds` the time
-    from the first of them to the end. Texts are from outside: free of secrets, unsafe for any sink.
+    `reason` says why it was not started, or why its end is not known; `status` is the HTTP status of the
+    last answer or 0, `tries` counts the requests to start it. `began` is when it was first asked for, in
+    seconds after the step's start (negative if an earlier step did), `seconds` the time from then until
+    it was started, or ended if it was waited for. `earlier` are the runs that failed before it was
+    started again; `carried`: it passed in an earlier attempt at the same build, and was not started now.
     """
 
     request: RunRequest
@@ -156,8 +144,28 @@ class Outcome(NamedTuple):
     message: str = ""
     hint: str = ""
     status: int = 0
-    attempts: int = 0
+    tries: int = 0
     seconds: float = 0.0
+    began: float = 0.0
+    title: str = ""
+    step: Step | None = None
+    earlier: tuple[Earlier, ...] = ()
+    carried: bool = False
+
+    @property
+    def label(self) -> str:
+        """What reports call the run: the user's name for it, or else its title, or else its id."""
+        return self.request.name or self.title or self.request.id
+
+    @property
+    def attempts(self) -> int:
+        """How many runs were started, or tried to be."""
+        return len(self.earlier) + (1 if self.tries or self.run_id else 0)
+
+    @property
+    def flaky(self) -> bool:
+        """Whether it passed only after it had failed."""
+        return self.state is State.PASSED and bool(self.earlier)
 
 
 class Verdict(NamedTuple):
@@ -169,11 +177,12 @@ class Verdict(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Everything that a report shows; `verdict` is None while runs are still being started.
+    """Everything that a report shows; `verdict` is None while the step goes on.
 
     `started_at` is ISO 8601 in UTC; `results_dir` is the path as the user gave it; `problems` are what
     was wrong with the input, in which case there are no outcomes; `site` is the web address to look at
-    for a run without a link.
+    for a run without a link. `waited`: the runs are waited for; `later` is the command that does so for
+    those still open; `notes` tell of the choice of runs; `seconds` is how long the step took so far.
     """
 
     title: str
@@ -185,3 +194,7 @@ class Report(NamedTuple):
     started_at: str = ""
     problems: tuple[str, ...] = ()
     site: str = ""
+    waited: bool = False
+    later: str = ""
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0

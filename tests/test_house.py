@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {"errors"},
     {"model"},
+    {"exchange"},
     {"text", "secret", "paths"},
     {"values"},
     {"options"},

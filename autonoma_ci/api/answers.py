@@ -6,7 +6,8 @@ import json
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Kind, Reason, RunRequest
 from autonoma_ci.text import link, one_line
 from autonoma_ci.values import ID
 

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.api import answers
 from autonoma_ci.api.failures import LostError, NotSentError
-from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Kind, Reason, RunRequest
 from autonoma_ci.secret import Redactor
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import POOLS, hang_up, line
 from autonoma_ci.api.failures import lost, not_sent, unsendable
-from autonoma_ci.model import Timeouts
+from autonoma_ci.exchange import Timeouts
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.engine.fire import Policy
+from autonoma_ci.exchange import Timeouts
 from autonoma_ci.interrupts import Interrupts
-from autonoma_ci.model import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

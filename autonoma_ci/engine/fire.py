@@ -13,7 +13,8 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done, Interrupt
-from autonoma_ci.model import Attempt, Delivery, Outcome, Reason, RunRequest, State
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Outcome, Reason, RunRequest, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,7 @@ class Fire:
             outcome = self.outcomes[index]
             self._sent[index] = now
             self._first.setdefault(index, now)
-            self.outcomes[index] = outcome._replace(state=State.STARTING, attempts=outcome.attempts + 1)
+            self.outcomes[index] = outcome._replace(state=State.STARTING, tries=outcome.tries + 1)
             workers.send(index, outcome.request)
 
     def _pause(self) -> float:
@@ -120,7 +121,7 @@ class Fire:
 
     def _again(self, index: int, attempt: Attempt, now: float) -> bool:
         """Plan another try if one is allowed and could be in time; say whether there will be one."""
-        tries, policy = self.outcomes[index].attempts, self._policy
+        tries, policy = self.outcomes[index].tries, self._policy
         if self.interrupt is not None or (attempt.delivery is Delivery.NOT_SENT and tries >= policy.attempts):
             return False
         pause = self._clock.jitter(min(policy.longest_pause, policy.first_pause * 2 ** (tries - 1)))

@@ -6,7 +6,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from autonoma_ci.model import Attempt, Delivery, Reason
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

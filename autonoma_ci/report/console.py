@@ -36,7 +36,7 @@ def issues(outcomes: Sequence[Outcome], site: str = "") -> list[Problem]:
             alike.setdefault((outcome.state, outcome.message, outcome.hint), []).append(outcome)
     problems = []
     for (state, message, hint), group in alike.items():
-        names = ", ".join(outcome.request.label for outcome in group[:3])
+        names = ", ".join(outcome.label for outcome in group[:3])
         more = f" and {len(group) - 3} more" if len(group) > 3 else ""
         text = f"{STATE_WORDS[State(state)]}: {names}{more}: {message}."
         look = f" Look here: {site}" if site and state == State.UNKNOWN else ""

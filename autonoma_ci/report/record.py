@@ -9,19 +9,25 @@ from autonoma_ci import __version__
 from autonoma_ci.report.words import counts
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.model import Outcome, Report, Step
 
 VERSION = 1
 
 
 def record(report: Report) -> str:
-    """Return results.json: no secret and no variable's value is in it; `duration_seconds` is until the start."""
+    """Return results.json: no secret and no variable's value is in it; times are in seconds.
+
+    A run's `began_seconds` counts from the step's `started_at`, its `duration_seconds` from there until it
+    was started, or ended if it was waited for. `report.saved` has the JSON Schema.
+    """
     context, verdict = report.context, report.verdict
     document = {
         "version": VERSION,
         "tool": {"name": "autonoma-ci", "version": __version__},
         "title": report.title,
         "started_at": report.started_at,
+        "duration_seconds": round(report.seconds, 3),
+        "waited": report.waited,
         "conclusion": verdict.conclusion if verdict else None,
         "reason": verdict.reason if verdict else None,
         "exit_code": verdict.exit_code if verdict else None,
@@ -34,6 +40,8 @@ def record(report: Report) -> str:
             "repository": context.repository,
             "build_url": context.build_url,
             "deployment_url": context.deployment_url,
+            "build": context.build,
+            "attempt": context.attempt,
         },
         "totals": {name.replace("-", "_"): count for name, count in counts(report.outcomes).items()},
         "runs": [_run(outcome) for outcome in report.outcomes],
@@ -45,21 +53,43 @@ def _run(outcome: Outcome) -> dict[str, object]:
     request = outcome.request
     return {
         **result(outcome),
+        "label": request.name,
+        "title": outcome.title,
         "reason": outcome.reason,
         "status": outcome.status,
         "hint": outcome.hint,
+        "began_seconds": round(outcome.began, 3),
+        "flaky": outcome.flaky,
+        "carried": outcome.carried,
+        "step": _step(outcome.step),
+        "earlier": [
+            {
+                "run_id": run.run_id,
+                "url": run.url,
+                "message": run.message,
+                "began_seconds": round(run.began, 3),
+                "duration_seconds": round(run.seconds, 3),
+                "step": _step(run.step),
+            }
+            for run in outcome.earlier
+        ],
         "variables": list(request.variables),
         "application_version_id": request.application_version_id or None,
         "application_versions": [
             {"application_id": v.application_id, "version_id": v.version_id} for v in request.application_versions
         ],
+        "run_on_latest": request.run_on_latest,
     }
+
+
+def _step(step: Step | None) -> dict[str, object] | None:
+    return step._asdict() if step else None
 
 
 def result(outcome: Outcome) -> dict[str, object]:
     """Return one run as the `results` output has it."""
     return {
-        "name": outcome.request.label,
+        "name": outcome.label,
         "kind": outcome.request.kind,
         "id": outcome.request.id,
         "state": outcome.state,

@@ -11,15 +11,50 @@ if TYPE_CHECKING:
 
     from autonoma_ci.model import Outcome, Report
 
-# What needs a look first comes first; within one rank the plan's order holds.
-RANK = {State.NOT_STARTED: 0, State.UNKNOWN: 1, State.STARTING: 2, State.PLANNED: 3, State.STARTED: 4}
+# What needs a look first comes first; within one rank the plan's order holds, and a flaky pass leads the passes.
+RANK = {
+    State.FAILED: 0,
+    State.STOPPED: 1,
+    State.NOT_STARTED: 2,
+    State.UNKNOWN: 3,
+    State.TIMED_OUT: 4,
+    State.STARTING: 5,
+    State.PLANNED: 6,
+    State.STARTED: 7,
+    State.PASSED: 9,
+}
 STATE_WORDS = {
     State.PLANNED: "waiting",
     State.STARTING: "starting",
     State.STARTED: "started",
+    State.PASSED: "passed",
+    State.FAILED: "failed",
+    State.STOPPED: "stopped",
+    State.TIMED_OUT: "still running",
     State.NOT_STARTED: "not started",
     State.UNKNOWN: "may have started",
 }
+ENDED = frozenset({State.PASSED, State.FAILED, State.STOPPED})
+
+
+def state_words(outcome: Outcome) -> str:
+    """Return how the run stands, in words."""
+    if outcome.state is State.UNKNOWN and has_run(outcome):
+        return "end unknown"
+    if outcome.carried:
+        return "passed before"
+    return "passed, flaky" if outcome.flaky else STATE_WORDS[outcome.state]
+
+
+def has_run(outcome: Outcome) -> bool:
+    """Say whether the API named a run for it."""
+    return bool(outcome.run_id or outcome.url)
+
+
+def was_started(outcome: Outcome) -> bool:
+    """Say whether the run is known to have been started."""
+    known = outcome.state in ENDED | {State.STARTED, State.TIMED_OUT}
+    return known or (outcome.state is State.UNKNOWN and has_run(outcome))
 
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
@@ -27,9 +62,9 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
     states = [outcome.state for outcome in outcomes]
     return {
         "total": len(states),
-        "started": states.count(State.STARTED),
-        "passed": 0,
-        "failed": 0,
+        "started": sum(map(was_started, outcomes)),
+        "passed": states.count(State.PASSED),
+        "failed": states.count(State.FAILED) + states.count(State.STOPPED),
         "not-started": states.count(State.NOT_STARTED),
         "unknown": states.count(State.UNKNOWN) + states.count(State.STARTING),
     }
@@ -37,7 +72,7 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 def worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return the outcomes with what needs a look before what does not."""
-    return sorted(outcomes, key=lambda outcome: RANK[outcome.state])
+    return sorted(outcomes, key=lambda outcome: RANK[outcome.state] - outcome.flaky)
 
 
 def headline(report: Report) -> str:
@@ -47,21 +82,54 @@ def headline(report: Report) -> str:
     if not report.outcomes and report.verdict and report.verdict.conclusion is Conclusion.CANCELLED:
         return "Cancelled before anything was started."
     if not report.outcomes:
-        return "Nothing was selected, so nothing was started."
+        return " ".join(["Nothing was selected, so nothing was started.", *report.notes])
     if report.verdict and report.verdict.conclusion is Conclusion.SKIPPED:
         return f"Dry run: {plural(len(report.outcomes), 'run')} planned, nothing was sent."
-    count = counts(report.outcomes)
-    parts = [f"{count['started']} of {plural(count['total'], 'run')} started"]
-    if count["not-started"]:
-        parts.append(f"{count['not-started']} not started")
-    if count["unknown"]:
-        parts.append(f"{count['unknown']} may have started")
-    waiting = count["total"] - count["started"] - count["not-started"] - count["unknown"]
-    if waiting:
-        parts.append(f"{waiting} waiting")
+    parts = _ends(report.outcomes) if report.waited else _starts(report.outcomes)
     return ", ".join(parts) + "."
+
+
+def _starts(outcomes: Sequence[Outcome]) -> list[str]:
+    count = counts(outcomes)
+    waiting = count["total"] - count["started"] - count["not-started"] - count["unknown"]
+    others = {"not started": count["not-started"], "may have started": count["unknown"], "waiting": waiting}
+    parts = [f"{count['started']} of {plural(count['total'], 'run')} started"]
+    return parts + [f"{number} {words}" for words, number in others.items() if number]
+
+
+def _ends(outcomes: Sequence[Outcome]) -> list[str]:
+    states = [outcome.state for outcome in outcomes]
+    flaky = sum(outcome.flaky for outcome in outcomes)
+    carried = sum(outcome.carried for outcome in outcomes)
+    marks = [f"{flaky} flaky"] if flaky else []
+    marks += [f"{carried} in an earlier attempt"] if carried else []
+    unknown = sum(outcome.state is State.UNKNOWN and has_run(outcome) for outcome in outcomes)
+    others = {
+        "failed": states.count(State.FAILED),
+        "stopped": states.count(State.STOPPED),
+        "not started": states.count(State.NOT_STARTED),
+        "may have started": states.count(State.UNKNOWN) + states.count(State.STARTING) - unknown,
+        "with an unknown end": unknown,
+        "still running": states.count(State.TIMED_OUT) + states.count(State.STARTED),
+        "waiting": states.count(State.PLANNED),
+    }
+    first = f"{states.count(State.PASSED)} of {plural(len(states), 'run')} passed"
+    first += f" ({', '.join(marks)})" if marks else ""
+    return [first] + [f"{number} {words}" for words, number in others.items() if number]
 
 
 def plural(number: int, noun: str) -> str:
     """Return `1 run`, `2 runs`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """Return `0.4 s`, `42 s`, `3 min 20 s` or `2 h 5 min`."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from autonoma_ci.api.answers import read, retry_after
 from autonoma_ci.api.transport import Answer
-from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Kind, Reason, RunRequest
 from autonoma_ci.secret import Redactor
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import pytest
 from autonoma_ci.api.client import Client
 from autonoma_ci.api.failures import NotSentError
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.model import Delivery, Kind, RunRequest, Timeouts
+from autonoma_ci.exchange import Delivery, Timeouts
+from autonoma_ci.model import Kind, RunRequest
 from autonoma_ci.secret import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import dripped, hang, head, started

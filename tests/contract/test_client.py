@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from autonoma_ci.api.client import Client
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.model import AppVersion, Delivery, Kind, RunRequest
+from autonoma_ci.exchange import Delivery
+from autonoma_ci.model import AppVersion, Kind, RunRequest
 from autonoma_ci.secret import Secret
 from tests.contract.openapi import check_prepared
 

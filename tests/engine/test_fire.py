@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from autonoma_ci.engine.fire import Fire, Policy
 from autonoma_ci.engine.workers import Done, Interrupt
-from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest, State
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Kind, Reason, RunRequest, State
 from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def test_no_connection_is_tried_again_with_growing_pauses_up_to_a_cap_and_a_numb
     assert [after - before for before, after in itertools.pairwise(times)] == [1, 2, 4, 5, 5, 5, 5]
     assert job.states == [State.NOT_STARTED]
     assert job.reasons == [Reason.API]
-    assert job.fire.outcomes[0].attempts == 8
+    assert job.fire.outcomes[0].tries == 8
 
 
 def test_every_pause_is_jittered() -> None:
@@ -118,13 +119,13 @@ def test_an_api_that_can_not_be_reached_ends_a_long_plan_within_the_patience() -
     assert set(job.states) == {State.NOT_STARTED}
     assert set(job.reasons) == {Reason.API}
     assert job.clock.time - 1000.0 <= policy.patience + 2
-    assert job.fire.outcomes[-1].attempts == 0
+    assert job.fire.outcomes[-1].tries == 0
 
 
 def test_a_connection_that_comes_back_starts_the_run() -> None:
     job = Job([NOT_SENT, NOT_SENT, STARTED]).run()
     assert job.states == [State.STARTED]
-    assert job.fire.outcomes[0].attempts == 3
+    assert job.fire.outcomes[0].tries == 3
 
 
 def test_retry_after_is_never_undercut() -> None:
@@ -229,7 +230,7 @@ def test_whatever_happens_a_run_is_sent_again_only_if_it_did_not_arrive(
         sent = len(job.workers.times(number))
         repeated = [answers[min(i, len(answers) - 1)] for i in range(sent - 1)]
         assert all(attempt.delivery in {Delivery.NOT_SENT, Delivery.BUSY} for attempt in repeated)
-        assert job.fire.outcomes[number].attempts == sent
+        assert job.fire.outcomes[number].tries == sent
     assert job.workers.at_once <= concurrency
     if signal_at is None:
         assert_each_state_is_what_was_answered(job, dict(enumerate(script)))

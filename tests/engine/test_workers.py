@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from autonoma_ci.engine.workers import Done, Threads
-from autonoma_ci.model import Attempt, Delivery, Kind, Reason, RunRequest
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Kind, Reason, RunRequest
 
 if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Events

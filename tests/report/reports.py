@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.model import Conclusion, Context, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
+from autonoma_ci.model import (
+    Conclusion,
+    Context,
+    Earlier,
+    Kind,
+    Outcome,
+    Reason,
+    Report,
+    RunRequest,
+    State,
+    Step,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +24,9 @@ if TYPE_CHECKING:
 OK = Verdict(Conclusion.STARTED, Reason.OK, 0)
 ERROR = Verdict(Conclusion.ERROR, Reason.API, 5)
 INPUT = Verdict(Conclusion.ERROR, Reason.INPUT, 2)
+PASSED = Verdict(Conclusion.PASSED, Reason.OK, 0)
+FAILED = Verdict(Conclusion.FAILED, Reason.FAILED, 1)
+TIMED_OUT = Verdict(Conclusion.TIMED_OUT, Reason.TIMEOUT, 6)
 DRY = Verdict(Conclusion.SKIPPED, Reason.OK, 0)
 CANCELLED = Verdict(Conclusion.CANCELLED, Reason.CANCELLED, 143)
 CONTEXT = Context("github-actions", "0123456789abcdef0123456789abcdef01234567", "feature/a_b", "12", "owner/name")
@@ -27,13 +42,43 @@ def started(test_id: str, name: str = "") -> Outcome:
 def refused(test_id: str, message: str = "HTTP 404: Not found", hint: str = "Check the id.") -> Outcome:
     """Return a run that the API refused."""
     request = RunRequest(Kind.TEST, test_id)
-    return Outcome(request, State.NOT_STARTED, Reason.NOT_FOUND, message=message, hint=hint, status=404, attempts=1)
+    return Outcome(request, State.NOT_STARTED, Reason.NOT_FOUND, message=message, hint=hint, status=404, tries=1)
 
 
 def lost(test_id: str) -> Outcome:
     """Return a run that may have started."""
     request = RunRequest(Kind.TEST, test_id)
-    return Outcome(request, State.UNKNOWN, Reason.UNKNOWN, message="no answer came in time", hint="Look.", attempts=1)
+    return Outcome(request, State.UNKNOWN, Reason.UNKNOWN, message="no answer came in time", hint="Look.", tries=1)
+
+
+STEP = Step(4, "Check the result", "Expected a confirmation, but the page shows an error", "https://shop.test/done")
+
+
+def passed(test_id: str, name: str = "", seconds: float = 42.0) -> Outcome:
+    """Return a run that was waited for and passed."""
+    return started(test_id, name)._replace(state=State.PASSED, seconds=seconds)
+
+
+def failed(test_id: str, name: str = "", seconds: float = 65.0) -> Outcome:
+    """Return a run that failed at a step that is known, with its title."""
+    run = started(test_id, name)
+    return run._replace(
+        state=State.FAILED, reason=Reason.FAILED, message="", title="Checkout pays by card", step=STEP, seconds=seconds
+    )
+
+
+def flaky(test_id: str, name: str = "") -> Outcome:
+    """Return a run that failed once and passed when it was started again."""
+    url = f"https://autonoma.app/run/first-of-{test_id}"
+    first = Earlier(f"first-of-{test_id}", url, step=STEP, began=0.0, seconds=30.0)
+    return passed(test_id, name)._replace(earlier=(first,), began=31.0, title="Checkout pays by card")
+
+
+def timed_out(test_id: str) -> Outcome:
+    """Return a run that was still running at the deadline."""
+    return started(test_id)._replace(
+        state=State.TIMED_OUT, reason=Reason.TIMEOUT, message="still running after 30 min", seconds=1800.0
+    )
 
 
 def planned(test_id: str) -> Outcome:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.engine.workers import Interrupt
-    from autonoma_ci.model import Attempt, Outcome, RunRequest
+    from autonoma_ci.exchange import Attempt
+    from autonoma_ci.model import Outcome, RunRequest
 
 # A loop that asks for events this often without an end in sight has none.
 _TOO_OFTEN = 200_000

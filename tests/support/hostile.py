@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from autonoma_ci.model import AppVersion, Conclusion, Context, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
+from autonoma_ci.model import (
+    AppVersion,
+    Conclusion,
+    Context,
+    Earlier,
+    Kind,
+    Outcome,
+    Reason,
+    Report,
+    RunRequest,
+    State,
+    Step,
+    Verdict,
+)
 
 PIECES = (
     "::error::", "::set-output name=conclusion::passed", "::stop-commands::x", "::add-mask::a", "::Group::", "::",
@@ -30,6 +43,7 @@ REQUESTS = st.builds(
     application_version_id=TEXTS,
     application_versions=st.lists(st.builds(AppVersion, TEXTS, TEXTS), max_size=2).map(tuple),
 )
+STEPS = st.none() | st.builds(Step, st.integers(1, 10_000), TEXTS, TEXTS, TEXTS)
 OUTCOMES = st.builds(
     Outcome,
     request=REQUESTS,
@@ -40,13 +54,20 @@ OUTCOMES = st.builds(
     message=TEXTS,
     hint=TEXTS,
     status=st.integers(0, 999),
-    attempts=st.integers(0, 9),
+    tries=st.integers(0, 9),
     seconds=st.floats(0, 1e6),
+    began=st.floats(-1e6, 1e6),
+    title=TEXTS,
+    step=STEPS,
+    earlier=st.lists(
+        st.builds(Earlier, TEXTS, URLS, TEXTS, STEPS, st.floats(0, 1e6), st.floats(0, 1e6)), max_size=2
+    ).map(tuple),
+    carried=st.booleans(),
 )
-CONTEXTS = st.builds(Context, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS)
+CONTEXTS = st.builds(Context, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS, TEXTS, TEXTS)
 VERDICTS = st.builds(
     Verdict,
-    st.sampled_from([Conclusion.STARTED, Conclusion.SKIPPED, Conclusion.ERROR, Conclusion.CANCELLED]),
+    st.sampled_from(Conclusion),
     st.sampled_from(Reason),
     st.integers(0, 143),
 )
@@ -60,6 +81,10 @@ REPORTS = st.builds(
     results_dir=TEXTS,
     started_at=TEXTS,
     problems=st.just(()),
+    waited=st.booleans(),
+    later=TEXTS,
+    notes=st.lists(TEXTS, max_size=2).map(tuple),
+    seconds=st.floats(0, 1e6),
 )
 REFUSED = st.builds(
     Report, TEXTS, CONTEXTS, TEXTS, st.just(()), VERDICTS, problems=st.lists(TEXTS, min_size=1, max_size=3).map(tuple)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autonoma_ci import cli
 from autonoma_ci.commands.world import World
 from autonoma_ci.engine.fire import Policy
-from autonoma_ci.model import Timeouts
+from autonoma_ci.exchange import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

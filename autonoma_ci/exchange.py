@@ -1,0 +1,87 @@
+"""What one exchange with the API came to: frozen values, one for each kind of request."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from autonoma_ci.model import Reason
+
+if TYPE_CHECKING:
+    from autonoma_ci.model import Step
+
+
+class Delivery(StrEnum):
+    """What is known of one request to start a run; it alone decides whether to send again."""
+
+    STARTED = "started"
+    REFUSED = "refused"  # the server said no: final
+    BUSY = "busy"  # the server said not now (429, or 503 with Retry-After): may be sent again
+    NOT_SENT = "not-sent"  # no connection was made: may be sent again
+    UNSENDABLE = "unsendable"  # no connection was made, and trying again would not change that
+    OPEN = "open"  # it may have arrived and been acted on: never sent again
+
+
+class Attempt(NamedTuple):
+    """One request to start a run, and what came of it.
+
+    `retry_after` is in seconds; None means that the server named no time. `status` is 0 without an
+    answer. The texts come from outside: redacted, one line each, but not yet escaped for any sink.
+    """
+
+    delivery: Delivery
+    reason: Reason = Reason.OK
+    run_id: str = ""
+    url: str = ""
+    message: str = ""
+    hint: str = ""
+    status: int = 0
+    retry_after: float | None = None
+
+
+class Timeouts(NamedTuple):
+    """In seconds: to connect, between two pieces of an answer, and for one request in all."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 90.0
+
+
+class Said(StrEnum):
+    """What one question for a run's status came to."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    STOPPED = "stopped"  # cancelled, stopped or skipped on the server
+    GOING_ON = "going-on"
+    STRANGE = "strange"  # an answer, and a word that is not known, or none
+    MISSING = "missing"  # the server does not know the run, or not yet
+    UNAUTHORIZED = "unauthorized"
+    BUSY = "busy"  # not now (429, 503): ask less
+    TROUBLE = "trouble"  # no usable answer
+
+
+class Status(NamedTuple):
+    """What the server said when it was asked how a run stands.
+
+    `word` is its own word, `message` what went wrong; both are redacted, one line, and not yet escaped.
+    `retry_after` is in seconds; None means that the server named no time.
+    """
+
+    said: Said
+    word: str = ""
+    message: str = ""
+    status: int = 0
+    retry_after: float | None = None
+
+
+class Details(NamedTuple):
+    """What the server tells of a run that failed; `problem` says why it tells nothing.
+
+    `seconds` is how long the run took by the server's own clock, or None if it does not say.
+    """
+
+    title: str = ""
+    step: Step | None = None
+    seconds: float | None = None
+    problem: str = ""
