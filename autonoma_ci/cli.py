@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 # Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
 COMMANDS = {
     "run": "start the runs (what happens without a command)",
+    "wait": "take up the runs of an earlier step, and wait for them",
     "validate": "check a manifest",
-    "schema": "print the manifest's JSON Schema",
+    "schema": "print the JSON Schema of the manifest or of results.json",
     "sandbox": "serve a local stand-in for the API",
     "demo": "show it all, without an account and without a network",
 }

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from autonoma_ci.errors import Finished, InputError
-from autonoma_ci.options import OPTIONS
+from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
 
@@ -56,16 +56,15 @@ class Parser(argparse.ArgumentParser):
         return found, problems
 
 
-def parser_of_run(out: TextIO) -> Parser:
-    """Return the parser of the run command: a flag for each option."""
-    parser = Parser("run", "Start the runs, say where they are, and let the exit code tell the truth.", out)
-    for option in OPTIONS:
+def parser_of(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> Parser:
+    """Return the parser of a command: a flag for each of its options."""
+    parser = Parser(command, help_text, out)
+    for option in options:
         text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
         if option.takes:
             parser.add_argument(option.flag, metavar=option.takes, help=text)
         else:
             parser.add_argument(option.flag, metavar="true|false", nargs="?", const="true", help=text)
-    parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
     parser.epilog = (
         "Each option can also be given in the environment, as AUTONOMA_ and its name in capitals with underscores "
         "(AUTONOMA_TEST_IDS), or as an input of the GitHub Action. The command line wins."
@@ -75,7 +74,10 @@ def parser_of_run(out: TextIO) -> Parser:
 
 def flags_of_run(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
     """Return the options that flags give, the `--var` texts, and what is wrong with the command line."""
-    found, problems = parser_of_run(out).read(argv)
+    help_text = "Start the runs, say where they are, and let the exit code tell the truth."
+    parser = parser_of("run", help_text, OPTIONS, out)
+    parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
+    found, problems = parser.read(argv)
     texts = vars(found)
     variables: list[str] = texts.pop("var")
     return {o.name: text for o in OPTIONS if (text := texts[o.field]) is not None}, variables, problems

@@ -76,7 +76,7 @@ class Status(NamedTuple):
 
 
 class Details(NamedTuple):
-    """What the server tells of a run that failed; `problem` says why it tells nothing.
+    """What the server tells of a run that ended; `problem` says why it tells nothing.
 
     `seconds` is how long the run took by the server's own clock, or None if it does not say.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci import values
+from autonoma_ci import addresses, spans, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,13 +62,18 @@ OPTIONS = (
         "Autonoma client secret. Keep it in the CI system's secrets; prefer the environment to the command line.",
     ),
     Option(
-        "api-url", DEFAULT_API_URL, "URL", values.api_url,
+        "api-url", DEFAULT_API_URL, "URL", addresses.api_url,
         "Base URL of the API; https, or http to a loopback host.",
     ),
     Option(
         "test-ids", "", "LIST", values.ids,
         "Ids of tests to run, separated by commas or lines; `#` starts a comment, an entry may be `label=id`.",
     ),
+    Option(
+        "folder-ids", "", "LIST", values.ids,
+        "Ids of folders to run, with all tests in them and below them; written like `test-ids`.",
+    ),
+    Option("tag-ids", "", "LIST", values.ids, "Ids of tags to run; written like `test-ids`."),
     Option(
         "manifest", "", "PATH", values.word,
         "YAML file that lists what to run. Without it and without ids: `autonoma.yml` or `autonoma.yaml` "
@@ -81,20 +86,49 @@ OPTIONS = (
         "They win over the manifest's; on the command line also `--var NAME=value`, repeatable.", exact=True,
     ),
     Option("application-version-id", "", "ID", values.one_id, "Application version to run the tests against."),
+    Option(
+        "application-versions", "", "LIST", values.application_versions,
+        "What folders and tags run against: a YAML or JSON list of `application-id` and `version-id`.",
+    ),
+    Option(
+        "run-on-latest", "false", "", values.switch,
+        "Run folders and tags against the latest version of each application.",
+    ),
     Option("source", "", "TEXT", values.source, "What the API is told as the source. Default: the CI system's name."),
     Option("concurrency", "8", "N", partial(values.number, 1, 64), "How many runs are started at a time, 1 to 64."),
+    Option(
+        "wait", "false", "", values.switch, "Wait until every run has ended, and pass only if all of them passed."
+    ),
+    Option("timeout", "30m", "TIME", spans.duration, "How long to wait at most: `90s`, `30m`, `2h`."),
+    Option(
+        "poll-interval", "auto", "TIME", spans.interval,
+        "How often each run is asked for: a duration, or `auto`, which begins quickly and is never above 10 seconds.",
+    ),
+    Option(
+        "retries", "0", "N", partial(values.number, 0, 10),
+        "With wait: start a run that failed again, up to N times; a pass after a failure is reported as flaky.",
+    ),
     Option("fail-fast", "false", "", values.switch, "Stop starting runs after the first that could not be started."),
     Option("allow-empty", "false", "", values.switch, "Pass when nothing is selected; otherwise that is an error."),
     Option("dry-run", "false", "", values.switch, "Print the plan and send nothing."),
     Option(
+        "shard", "", "PART", spans.shard,
+        "Start only this part of the plan, such as `2/5`; `auto` takes it from the CI system's parallel jobs.",
+    ),
+    Option(
         "results-dir", "", "PATH", values.word,
-        "Folder for `results.json`, `outputs.env` and `summary.md`. Unset: none is written.",
+        "Folder for `results.json`, `junit.xml`, `outputs.env` and `summary.md`. Unset: none is written.",
     ),
     Option("summary", "true", "", values.switch, "Write the job summary where the CI system has one."),
     Option(
         "summary-title", "Autonoma tests", "TEXT", values.title,
         "Title of the summary; tells two steps of one job apart.",
     ),
+    Option(
+        "wait-for-url", "", "URL", addresses.page_url,
+        "Before anything is started, wait until this URL answers below 400. No credentials are sent to it.",
+    ),
+    Option("wait-for-url-timeout", "5m", "TIME", spans.duration, "How long to wait for it at most."),
 )  # fmt: skip
 
 BY_NAME = {option.name: option for option in OPTIONS}

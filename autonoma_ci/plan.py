@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autonoma_ci.errors import InputError
 from autonoma_ci.model import AppVersion, Kind, RunRequest
 from autonoma_ci.settings import closest
+from autonoma_ci.spans import AUTO
 from autonoma_ci.text import one_line
 from autonoma_ci.values import shown
 
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
 
     from autonoma_ci.manifest.schema import Manifest, Test
     from autonoma_ci.settings import Settings
+    from autonoma_ci.spans import Shard
 
 # Far beyond any suite: what is larger is a matrix that got out of hand, and every run costs.
 RUNS_LIMIT = 20_000
 # In all runs together, since each has those of the defaults as well.
 VARIABLES_LIMIT = 1_000_000
+_NO_PARALLEL = (
+    "shard: auto needs a CI system that tells its parallel jobs apart, and this one does not: give a part such as 1/3, "
+    "on GitHub `shard: ${{ matrix.shard }}` with the values 1/3, 2/3 and 3/3"
+)
 
 
 class Plan(NamedTuple):
@@ -42,13 +48,19 @@ def describe(request: RunRequest) -> str:
         details.append(f"variables {', '.join(request.variables)}")
     if request.application_version_id:
         details.append(f"application version {request.application_version_id}")
+    if request.run_on_latest:
+        details.append("on the latest versions")
     if request.application_versions:
         details.append(f"{len(request.application_versions)} application version(s)")
     return f"{request.kind} {name}" + (f": {'; '.join(details)}" if details else "")
 
 
-def make(settings: Settings, manifest: Manifest | None) -> Plan:
-    """Return the plan; raise InputError if a group is unknown or there is nothing to run."""
+def make(settings: Settings, manifest: Manifest | None, parallel: Shard | None = None) -> Plan:
+    """Return the plan; raise InputError if a group is unknown or there is nothing to run.
+
+    `parallel` is what the CI system says of this job, for `shard: auto`: which of how many parallel
+    jobs it is, 1/1 if it is no such job, None if the system does not tell.
+    """
     groups = set(settings.groups)
     problems = _unknown_groups(settings.groups, manifest)
     runs = chain(_from_ids(settings, manifest), _from_manifest(settings, manifest, groups) if manifest else ())
@@ -56,10 +68,25 @@ def make(settings: Settings, manifest: Manifest | None) -> Plan:
     problems += too_much
     if not requests and not problems and not settings.allow_empty:
         problems.append(_why_empty(settings, manifest))
+    shard = parallel if settings.shard == AUTO else settings.shard
+    if settings.shard == AUTO and not parallel:
+        problems.append(_NO_PARALLEL)
     if problems:
         raise InputError(problems)
     kept, notes = _once_each(requests)
+    notes += _without_effect(settings, kept)
+    if shard:
+        kept, note = shard.share(kept)
+        notes.append(note)
     return Plan(tuple(kept), tuple(notes))
+
+
+def _without_effect(settings: Settings, requests: list[RunRequest]) -> list[str]:
+    if any(request.kind is not Kind.TEST for request in requests):
+        return []
+    useless = {"application-versions": settings.application_versions, "run-on-latest": settings.run_on_latest}
+    names = [name for name, value in useless.items() if value]
+    return [f"{name} has no effect: it is for folders and tags, and there are none." for name in names]
 
 
 def _within_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[str]]:
@@ -92,11 +119,11 @@ def _listed(names: set[str]) -> str:
 
 
 def _why_empty(settings: Settings, manifest: Manifest | None) -> str:
-    if manifest or settings.test_ids or "test-ids" in settings.given:
+    if manifest or {"test-ids", "folder-ids", "tag-ids"} & settings.given:
         what = "nothing is selected: the ids and the manifest's entries come to none"
     else:
-        what = "nothing to run: there are no test-ids, and there is no autonoma.yml in the working directory"
-    return f"{what}. Give test-ids or a manifest, or set allow-empty to true if that is meant"
+        what = "nothing to run: there are no ids, and there is no autonoma.yml in the working directory"
+    return f"{what}. Give test-ids, folder-ids, tag-ids or a manifest, or set allow-empty to true if that is meant"
 
 
 def _from_ids(settings: Settings, manifest: Manifest | None) -> Iterator[RunRequest]:
@@ -105,17 +132,34 @@ def _from_ids(settings: Settings, manifest: Manifest | None) -> Iterator[RunRequ
     version = settings.application_version_id or (defaults.application_version_id if defaults else "")
     for entry in settings.test_ids:
         yield RunRequest(Kind.TEST, entry.id, entry.label, variables, version)
+    versions, latest = _versions(settings, manifest)
+    for kind, entries in ((Kind.FOLDER, settings.folder_ids), (Kind.TAG, settings.tag_ids)):
+        for entry in entries:
+            yield _whole(kind, entry.id, entry.label, versions, latest=latest)
+
+
+def _versions(settings: Settings, manifest: Manifest | None) -> tuple[tuple[AppVersion, ...], bool]:
+    """Return what folders and tags are run against: the options say both, or else the manifest does."""
+    if not manifest or settings.run_on_latest or "application-versions" in settings.given:
+        return settings.application_versions, settings.run_on_latest
+    versions = tuple(AppVersion(v.application_id, v.version_id) for v in manifest.application_versions)
+    # An option that says false takes nothing else away: the manifest's versions hold.
+    return versions, manifest.run_on_latest == "true" and "run-on-latest" not in settings.given
+
+
+def _whole(kind: Kind, text_id: str, name: str, versions: tuple[AppVersion, ...], *, latest: bool) -> RunRequest:
+    return RunRequest(kind, text_id, name, application_versions=versions, run_on_latest=latest)
 
 
 def _from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
-    versions = tuple(AppVersion(v.application_id, v.version_id) for v in manifest.application_versions)
+    versions, latest = _versions(settings, manifest)
     for test in manifest.tests:
         if not groups or groups.intersection(test.groups):
             yield from _combinations(settings, manifest, test)
     for kind, entries in ((Kind.FOLDER, manifest.folders), (Kind.TAG, manifest.tags)):
         for entry in entries:
             if not groups or groups.intersection(entry.groups):
-                yield RunRequest(kind, entry.id, entry.name, application_versions=versions)
+                yield _whole(kind, entry.id, entry.name, versions, latest=latest)
 
 
 def _combinations(settings: Settings, manifest: Manifest, test: Test) -> Iterator[RunRequest]:
@@ -135,16 +179,19 @@ def _combinations(settings: Settings, manifest: Manifest, test: Test) -> Iterato
 
 def _once_each(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str]]:
     seen: dict[object, RunRequest] = {}
-    again: dict[str, int] = {}
+    again: dict[tuple[Kind, str], int] = {}
     for request in requests:
-        key = (request.kind, request.id, tuple(sorted(request.variables.items())), request.application_version_id)
+        key = (
+            *(request.kind, request.id, tuple(sorted(request.variables.items())), request.application_version_id),
+            *(request.application_versions, request.run_on_latest),
+        )
         if key in seen:
-            label = f"{request.kind} {request.id}"
-            again[label] = again.get(label, 1) + 1
+            again[request[:2]] = again.get(request[:2], 1) + 1
         else:
             seen[key] = request
     notes = [
-        f"{label} is listed {count} times with the same variables; it is started once."
-        for label, count in again.items()
+        f"{kind} {text_id} is listed {count} times{' with the same variables' if kind is Kind.TEST else ''}; "
+        "it is started once."
+        for (kind, text_id), count in again.items()
     ]
     return list(seen.values()), notes

@@ -13,11 +13,17 @@ from autonoma_ci.values import SPACE, Entry, bad_variable, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from autonoma_ci.model import AppVersion
     from autonoma_ci.secret import Secret
+    from autonoma_ci.spans import Shard
 
+_PREFIX = "AUTONOMA_"
 # Variables of ours that are no options: the override of the detection, and what looks like an option
 # among the outputs that an earlier step may have left in the environment.
-OURS = frozenset({"AUTONOMA_CI", "AUTONOMA_RUN_URL", "AUTONOMA_RESULTS"})
+OURS = frozenset(
+    f"{_PREFIX}{name}" for name in ("CI", "RUN_ID", "RUN_IDS", "RUN_URL", "RUN_URLS", "RESULTS", "STARTED", "TOTAL")
+)
+_OF_WAIT = frozenset({"timeout", "poll-interval", "retries"})
 
 
 class Settings(NamedTuple):
@@ -30,18 +36,29 @@ class Settings(NamedTuple):
     client_secret: Secret | None = None
     api_url: str = ""
     test_ids: tuple[Entry, ...] = ()
+    folder_ids: tuple[Entry, ...] = ()
+    tag_ids: tuple[Entry, ...] = ()
     manifest: str = ""
     groups: tuple[str, ...] = ()
     variables: Mapping[str, str] = NO_VARIABLES
     application_version_id: str = ""
+    application_versions: tuple[AppVersion, ...] = ()
+    run_on_latest: bool = False
     source: str = ""
     concurrency: int = 8
+    wait: bool = False
+    timeout: float = 1800.0
+    poll_interval: float | None = None
+    retries: int = 0
     fail_fast: bool = False
     allow_empty: bool = False
     dry_run: bool = False
+    shard: Shard | None = None
     results_dir: str = ""
     summary: bool = True
     summary_title: str = ""
+    wait_for_url: str = ""
+    wait_for_url_timeout: float = 300.0
     given: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
@@ -106,24 +123,36 @@ def read(
     if extra_variables:
         found["variables"] = variables
     reader.warnings += list(_near_misses(environ))
-    settings = Settings(**found, given=frozenset(reader.given), warnings=tuple(reader.warnings))
-    return settings, reader.problems
+    settings = Settings(**found, given=frozenset(reader.given))
+    if settings.application_versions and settings.run_on_latest:
+        reader.problems.append(Problem("application-versions and run-on-latest exclude each other: give one of them"))
+    return settings._replace(warnings=(*reader.warnings, *_without_effect(settings))), reader.problems
+
+
+def _without_effect(settings: Settings) -> list[str]:
+    useless = sorted(_OF_WAIT & settings.given) if not settings.wait else []
+    warnings = [f"{name} has no effect without wait." for name in useless]
+    if "wait-for-url-timeout" in settings.given and not settings.wait_for_url:
+        warnings.append("wait-for-url-timeout has no effect without wait-for-url.")
+    return warnings
 
 
 def _near_misses(environ: Mapping[str, str]) -> list[str]:
     known = {option.variable for option in OPTIONS}
-    unknown = sorted(name for name in environ if name.startswith("AUTONOMA_") and name not in known | OURS)
+    unknown = sorted(name for name in environ if name.startswith(_PREFIX) and name not in known | OURS)
+    # What all have in common would make any two of them look alike.
+    ends = {name.removeprefix(_PREFIX) for name in known}
     return [
-        f"{one_line(name, 100)} is not an option and was ignored. Did you mean {near}?"
+        f"{one_line(name, 100)} is not an option and was ignored. Did you mean {_PREFIX}{near}?"
         for name in unknown
-        if (near := closest(name, known))
+        if (near := closest(name.removeprefix(_PREFIX), ends, 0.75))
     ]
 
 
-def closest(name: str, known: set[str] | Sequence[str]) -> str:
+def closest(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:
     """Return the known name that this one was most likely meant to be, or an empty text."""
     if len(name) > 100:  # no slip of the finger, and slow to compare
         return ""
     import difflib
 
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)), "")
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=least)), "")

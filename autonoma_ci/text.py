@@ -70,6 +70,12 @@ def markdown(text: str, limit: int = 500) -> str:
     return _MENTION.sub(rf"\1{_GAP}", escaped)
 
 
+def markdown_code(text: str, limit: int = 500) -> str:
+    """Return the text as a code span of GitHub Markdown, outside of tables."""
+    plain = one_line(text, limit).replace("`", "'").strip()
+    return f"`{plain}`" if plain else ""
+
+
 def markdown_link(label: str, url: str) -> str:
     """Return a Markdown link, or the label alone if the URL is not one to follow."""
     target = link(url).replace("(", "%28").replace(")", "%29")
@@ -90,3 +96,15 @@ def link(url: str) -> str:
     if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
         return url
     return ""
+
+
+def duration(seconds: float) -> str:
+    """Return `0.4 s`, `42 s`, `3 min 20 s` or `2 h 5 min`."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 // 60 else "")

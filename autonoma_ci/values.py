@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.secret import Secret
-from autonoma_ci.text import LOOPBACK, one_line
+from autonoma_ci.text import one_line
+
+if TYPE_CHECKING:
+    from autonoma_ci.model import AppVersion
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 NAME_LIMIT = 128
@@ -150,22 +152,14 @@ def bad_variable(name: str, value: str) -> str:
     return ""
 
 
-def api_url(text: str) -> str:
-    """Return the API's base URL without a slash at its end: https, or http to this very machine."""
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if "@" in parts.netloc or (not host and "@" in text):
-        raise InputError(["the URL holds credentials: remove them, and give client-id and client-secret"])
-    if not host or not re.fullmatch(r"[\x21-\x7e]+", text) or parts.query or parts.fragment:
-        raise InputError(
-            [f"'{one_line(re.split('[?#]', text)[0], 100)}' is not a base URL like https://autonoma.app/api"]
-        )
-    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
-        return text.rstrip("/")
-    raise InputError([f"'{one_line(text, 100)}' is not https: credentials would travel in the clear"])
+def application_versions(text: str) -> tuple[AppVersion, ...]:
+    """Return versions of applications from a YAML or JSON list of `application-id` and `version-id`."""
+    from autonoma_ci.manifest.inline import versions_of_text
+
+    found, problems = versions_of_text(text)
+    if problems:
+        raise InputError(problems)
+    return found
 
 
 def one_id(text: str) -> str:

@@ -19,7 +19,7 @@ FLOORS = (
     {"model"},
     {"exchange"},
     {"text", "secret", "paths"},
-    {"values"},
+    {"values", "spans", "addresses"},
     {"options"},
     {"settings"},
     {"manifest"},
@@ -36,10 +36,12 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # The mapping form of `variables` is YAML, and is read where YAML is read.
 EXCEPTIONS = {("values", "manifest")}
 OWNERS = {
-    "requests": {"api/transport.py"},
-    "urllib3": {"api/transport.py", "api/connection.py", "api/failures.py"},
+    "requests": {"api/transport.py", "api/readiness.py"},
+    "urllib3": {"api/transport.py", "api/connection.py", "api/failures.py", "api/readiness.py"},
     "yaml": {"manifest/tree.py"},
-    "pydantic": {"manifest/schema.py", "manifest/load.py"},
+    "pydantic": {"manifest/schema.py", "manifest/load.py", "report/saved.py"},
+    "rich": {"commands/live.py"},
+    "junitparser": {"report/junit.py"},
     "argparse": {"commandline.py"},
     "time": {"engine/clock.py", "interrupts.py"},
     "random": {"engine/clock.py"},
@@ -124,9 +126,9 @@ def test_nothing_has_a_name_that_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("environ", "arguments", "absent"),
     [
-        ({}, [], {"yaml", "pydantic", "argparse", "requests", "dataclasses"}),
-        ({"AUTONOMA_TEST_IDS": "a"}, [], {"yaml", "pydantic", "argparse", "dataclasses"}),
-        ({}, ["validate", "nowhere.yml"], {"requests"}),
+        ({}, [], {"yaml", "pydantic", "argparse", "requests", "dataclasses", "junitparser", "xml"}),
+        ({"AUTONOMA_TEST_IDS": "a"}, [], {"yaml", "pydantic", "argparse", "dataclasses", "junitparser", "xml"}),
+        ({}, ["validate", "nowhere.yml"], {"requests", "junitparser", "xml"}),
     ],
 )
 def test_a_job_loads_only_what_it_needs(

@@ -11,6 +11,7 @@ from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.schema import Manifest
 from autonoma_ci.model import AppVersion, Kind, RunRequest
 from autonoma_ci.settings import Settings
+from autonoma_ci.spans import AUTO, Shard
 from autonoma_ci.values import Entry
 
 SMOKE = Manifest.model_validate(
@@ -44,6 +45,64 @@ def test_ids_come_first_then_tests_folders_and_tags_in_the_manifests_order() -> 
     assert [request.kind for request in made.requests[-2:]] == [Kind.FOLDER, Kind.TAG]
     assert made.requests[-1].application_versions == (AppVersion("a", "b"),)
     assert made.requests[0].label == "Label"
+
+
+def test_ids_of_folders_and_tags_come_after_those_of_tests_and_before_the_manifest() -> None:
+    settings = Settings(tag_ids=(Entry("g9", "Tag"),), folder_ids=(Entry("f9"),), test_ids=(Entry("x"),))
+    requests = plan.make(settings, SMOKE).requests
+    assert [(r.kind, r.id, r.name) for r in requests[:3]] == [
+        (Kind.TEST, "x", ""),
+        (Kind.FOLDER, "f9", ""),
+        (Kind.TAG, "g9", "Tag"),
+    ]
+    assert ids(requests[3:]) == ["t1", "t2", *["t3"] * 6, "f1", "g1"]
+    for request in requests:
+        whole = request.kind is not Kind.TEST
+        assert request.application_versions == ((AppVersion("a", "b"),) if whole else ())
+        assert not request.run_on_latest
+        assert not whole or (request.variables, request.application_version_id) == ({}, "")
+
+
+OTHER = (AppVersion("c", "d"),)
+LATEST = Manifest(folders=SMOKE.folders, run_on_latest="true")
+both = {"application-versions", "run-on-latest"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "manifest", "versions", "latest"),
+    [
+        (Settings(), SMOKE, (AppVersion("a", "b"),), False),
+        (Settings(), LATEST, (), True),
+        (Settings(application_versions=OTHER, given=frozenset(both)), SMOKE, OTHER, False),
+        (Settings(application_versions=OTHER, given=frozenset(both)), LATEST, OTHER, False),
+        (Settings(application_versions=OTHER, given=frozenset(both)), None, OTHER, False),
+        (Settings(run_on_latest=True, given=frozenset({"run-on-latest"})), SMOKE, (), True),
+        (Settings(run_on_latest=True, given=frozenset({"run-on-latest"})), None, (), True),
+        (Settings(given=frozenset({"run-on-latest"})), LATEST, (), False),
+        (Settings(given=frozenset({"run-on-latest"})), SMOKE, (AppVersion("a", "b"),), False),
+        (Settings(given=frozenset({"application-versions"})), SMOKE, (), False),
+        (Settings(given=frozenset({"application-versions"})), LATEST, (), False),
+    ],
+)
+def test_an_option_replaces_what_the_manifest_runs_against(
+    settings: Settings, manifest: Manifest | None, versions: tuple[AppVersion, ...], latest: bool
+) -> None:
+    """Versions and latest are one pair: never one of the option and the other of the manifest."""
+    made = plan.make(settings._replace(folder_ids=(Entry("f9"),)), manifest)
+    runs = [request for request in made.requests if request.kind is not Kind.TEST]
+    assert {(run.application_versions, run.run_on_latest) for run in runs} == {(versions, latest)}
+    assert made.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [(Settings(application_versions=OTHER), "application-versions"), (Settings(run_on_latest=True), "run-on-latest")],
+)
+def test_what_holds_for_folders_and_tags_says_when_there_are_none(settings: Settings, name: str) -> None:
+    settings = settings._replace(test_ids=(Entry("x"),), given=frozenset({"test-ids", name}))
+    (note,) = plan.make(settings, None).notes
+    assert note == f"{name} has no effect: it is for folders and tags, and there are none."
+    assert plan.make(settings._replace(tag_ids=(Entry("g"),)), None).notes == ()
 
 
 def test_the_step_wins_over_the_test_and_the_test_over_the_defaults() -> None:
@@ -101,6 +160,16 @@ def test_a_run_that_is_listed_twice_is_started_once_and_said() -> None:
     assert made.notes == ("test x is listed 3 times with the same variables; it is started once.",)
 
 
+def test_a_folder_and_a_tag_that_are_listed_twice_are_started_once_and_a_test_of_the_same_id_is_another() -> None:
+    settings = Settings(test_ids=(Entry("f1"),), folder_ids=(Entry("f1"),), tag_ids=(Entry("g1"), Entry("g1")))
+    made = plan.make(settings, Manifest(folders=SMOKE.folders, tags=SMOKE.tags))
+    assert [(r.kind, r.id) for r in made.requests] == [(Kind.TEST, "f1"), (Kind.FOLDER, "f1"), (Kind.TAG, "g1")]
+    assert made.notes == (
+        "folder f1 is listed 2 times; it is started once.",
+        "tag g1 is listed 3 times; it is started once.",
+    )
+
+
 def test_one_test_with_other_variables_is_another_run() -> None:
     entries = [{"id": "t", "variables": {"A": "1"}}, {"id": "t", "variables": {"A": "2"}}]
     assert len(plan.make(Settings(), Manifest.model_validate({"tests": entries})).requests) == 2
@@ -113,6 +182,15 @@ def test_nothing_to_run_is_an_error_unless_it_is_allowed(manifest: Manifest | No
     assert plan.make(Settings(allow_empty=True), manifest).requests == ()
 
 
+@pytest.mark.parametrize("name", ["test-ids", "folder-ids", "tag-ids"])
+def test_ids_that_come_to_none_are_told_apart_from_no_ids(name: str) -> None:
+    with pytest.raises(InputError, match="nothing is selected") as refused:
+        plan.make(Settings(given=frozenset({name})), None)
+    assert name in str(refused.value)
+    with pytest.raises(InputError, match="nothing to run: there are no ids"):
+        plan.make(Settings(), None)
+
+
 def test_a_matrix_that_got_out_of_hand_is_an_error_and_not_a_bill() -> None:
     axes = {name: [str(n) for n in range(100)] for name in "ABC"}
     with pytest.raises(InputError, match="more than 20,000 runs"):
@@ -123,6 +201,7 @@ def test_a_plan_in_words_has_names_of_variables_and_never_values() -> None:
     lines = plan.make(Settings(), SMOKE).lines()
     assert lines[1] == "test Two (t2): variables ENV, URL; application version v2"
     assert lines[-1] == "tag g1: 1 application version(s)"
+    assert plan.make(Settings(), LATEST).lines() == ["folder Folder (f1): on the latest versions"]
     assert not any("staging" in line or "prod" in line for line in lines)
 
 
@@ -149,3 +228,47 @@ def test_a_plan_has_each_run_once_and_the_groups_together_are_the_whole(
     assert len(set(keys)) == len(keys)
     assert all(variables.items() <= r.variables.items() for r in whole)
     assert plan.make(Settings(variables=variables, groups=("all",)), manifest).requests == whole
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=2), min_size=1, max_size=30))
+@pytest.mark.parametrize("total", range(1, 13))
+def test_the_shards_of_a_plan_are_the_plan(total: int, chosen: list[str]) -> None:
+    """Doubles are removed first, so no two shards start the same run."""
+    settings = Settings(test_ids=tuple(map(Entry, chosen)))
+    whole = plan.make(settings, SMOKE).requests
+    shards = [plan.make(settings._replace(shard=Shard(n, total)), SMOKE).requests for n in range(1, total + 1)]
+    found = [request for shard in shards for request in shard]
+    assert len(found) == len(whole)
+    assert sorted(found, key=whole.index) == list(whole)
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+    for shard in shards:
+        assert list(shard) == sorted(shard, key=whole.index)
+
+
+def test_auto_is_the_place_that_the_system_tells() -> None:
+    settings = Settings(test_ids=(Entry("x"), Entry("y"), Entry("z")), shard=AUTO)
+    made = plan.make(settings, None, Shard(2, 2))
+    assert (ids(made.requests), made.notes) == (["y"], ("Shard 2/2: 1 of the plan's 3 runs.",))
+    alone = plan.make(settings, None, Shard(1, 1))
+    assert ids(alone.requests) == ["x", "y", "z"]
+    assert alone.notes == ("Shard 1/1 is the whole plan: this job is not one of several.",)
+
+
+def test_a_share_of_ones_own_wins_over_the_system_and_none_means_all() -> None:
+    settings = Settings(test_ids=(Entry("x"), Entry("y")))
+    assert ids(plan.make(settings._replace(shard=Shard(1, 2)), None, Shard(2, 2)).requests) == ["x"]
+    whole = plan.make(settings, None, Shard(2, 2))
+    assert (ids(whole.requests), whole.notes) == (["x", "y"], ())
+
+
+def test_auto_where_the_system_does_not_tell_is_an_error_that_says_what_to_give() -> None:
+    """Starting all in every job would be as many times the price."""
+    with pytest.raises(InputError, match=r"give a part such as 1/3, on GitHub `shard: \$\{\{ matrix.shard \}\}`"):
+        plan.make(Settings(test_ids=(Entry("x"),), shard=AUTO), None)
+
+
+def test_an_empty_shard_is_no_error_and_says_so() -> None:
+    made = plan.make(Settings(test_ids=(Entry("x"), Entry("y"), Entry("z")), shard=Shard(5, 5)), None)
+    assert (made.requests, made.notes) == ((), ("Shard 5/5 has no runs: the whole plan has only 3.",))
+    with pytest.raises(InputError, match="allow-empty"):
+        plan.make(Settings(shard=Shard(1, 5)), None)

@@ -7,7 +7,7 @@ import io
 import pytest
 import yaml
 
-from autonoma_ci.commandline import parser_of_run
+from autonoma_ci.commandline import parser_of
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.report.outputs import OUTPUTS, outputs
 from autonoma_ci.settings import Settings
@@ -51,7 +51,7 @@ def test_the_action_is_a_container_without_an_entry_point_of_its_own() -> None:
 
 
 def test_the_help_of_the_command_line_has_every_option() -> None:
-    text = " ".join(parser_of_run(io.StringIO()).format_help().split())
+    text = " ".join(parser_of("run", "Start.", OPTIONS, io.StringIO()).format_help().split())
     for option in OPTIONS:
         assert f"{option.flag} " in text
         assert f"Default: {option.default}." in text or not option.default

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci import values
+from autonoma_ci import addresses, values
 from autonoma_ci.errors import InputError
 
 if TYPE_CHECKING:
@@ -239,8 +239,8 @@ def test_a_broken_mapping_is_told_without_its_text(text: str) -> None:
 )
 def test_urls_of_the_api(text: str) -> None:
     """Https to any host and http to this machine are taken; the slash at the end makes no difference."""
-    assert values.api_url(text) == text
-    assert values.api_url(text + "/") == text
+    assert addresses.api_url(text) == text
+    assert addresses.api_url(text + "/") == text
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_urls_of_the_api(text: str) -> None:
 )
 def test_other_urls_are_refused(text: str, what: str) -> None:
     """Credentials go over https, or stay on this machine."""
-    assert what in problems(values.api_url, text)[0]
+    assert what in problems(addresses.api_url, text)[0]
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_other_urls_are_refused(text: str, what: str) -> None:
 )
 def test_credentials_in_a_url_are_not_repeated(text: str) -> None:
     """A URL with credentials in it is refused without showing them."""
-    assert "sentinel" not in problems(values.api_url, text)[0]
+    assert "sentinel" not in problems(addresses.api_url, text)[0]
 
 
 @pytest.mark.parametrize("text", ["nightly", "my pipeline", "github.com/org/repo:ci_1-a", "x" * 64])

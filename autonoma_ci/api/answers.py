@@ -12,7 +12,7 @@ from autonoma_ci.text import link, one_line
 from autonoma_ci.values import ID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from autonoma_ci.api.transport import Answer
     from autonoma_ci.secret import Redactor
@@ -36,9 +36,8 @@ _RUN_ID = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("fol
 
 def read(answer: Answer, request: RunRequest, redact: Redactor, api_host: str = "") -> Attempt:
     """Return what the answer means for the run; `api_host` is known to all, so a link may always name it."""
-    fields = _fields(answer)
-    said = ": ".join(text for name in ("error", "message") if (text := _text(fields, name)))
-    message = one_line(redact(said), 500)
+    fields = fields_of(answer)
+    message = said(fields, redact)
     status = answer.status
     if 200 <= status < 300:
         return _started(answer, request, fields, message, redact, api_host)
@@ -57,7 +56,13 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, api_host: str = 
     return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
 
 
-def _fields(answer: Answer) -> Mapping[str, object]:
+def said(fields: Mapping[str, object], redact: Callable[[str], str]) -> str:
+    """Return what the API says of an error, redacted, on one line."""
+    return one_line(redact(": ".join(text for name in ("error", "message") if (text := text_of(fields, name)))), 500)
+
+
+def fields_of(answer: Answer) -> Mapping[str, object]:
+    """Return the fields of an answer that is a whole JSON object; none of any other."""
     if not answer.complete:
         return {}
     try:
@@ -67,7 +72,8 @@ def _fields(answer: Answer) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _text(fields: Mapping[str, object], name: str) -> str:
+def text_of(fields: Mapping[str, object], name: str) -> str:
+    """Return a field that is text; an empty one if it is missing or anything else."""
     value = fields.get(name)
     return value if isinstance(value, str) else ""
 
@@ -75,10 +81,10 @@ def _text(fields: Mapping[str, object], name: str) -> str:
 def _started(
     answer: Answer, request: RunRequest, fields: Mapping[str, object], message: str, redact: Redactor, api_host: str
 ) -> Attempt:
-    url = _text(fields, "url")
+    url = text_of(fields, "url")
     host, _, path = url.partition("://")[2].partition("/")
     shown = link(url) if not redact.holds(path if host == api_host else url) else ""
-    run_id = next((text for name in _RUN_ID[request.kind] if (text := _text(fields, name))), "")
+    run_id = next((text for name in _RUN_ID[request.kind] if (text := text_of(fields, name))), "")
     if not run_id and shown:
         run_id = shown.rstrip("/").rpartition("/")[2]
     run_id = run_id if ID.fullmatch(run_id) and not redact.holds(run_id) else ""

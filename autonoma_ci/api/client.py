@@ -1,4 +1,4 @@
-"""The API's endpoints: what is sent to start a run. The contract is the vendor's published OpenAPI description."""
+"""The API's endpoints: what is sent, and where. The contract is the vendor's published OpenAPI description."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.api import answers
 from autonoma_ci.api.failures import LostError, NotSentError
-from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.api.status import details as read_details
+from autonoma_ci.api.status import status as read_status
+from autonoma_ci.api.transport import DETAILS_LIMIT
+from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
 from autonoma_ci.model import Kind, Reason, RunRequest
 from autonoma_ci.secret import Redactor
 
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """Starts runs; `source` is who asks, `secrets` are removed from whatever comes back."""
+    """Starts runs and asks how they stand; never raises for what a server or a network does.
+
+    `source` is who asks; `secrets`, and the values of a run's variables, are removed from whatever comes back.
+    """
 
     def __init__(self, transport: Transport, source: str, secrets: Sequence[Secret]) -> None:
         self._transport = transport
@@ -27,8 +33,8 @@ class Client:
         self._secrets = tuple(secrets)
 
     def start(self, request: RunRequest) -> Attempt:
-        """Ask once for a run to start, and say what came of it; never raises for what a server or network does."""
-        redact = Redactor([*self._secrets, *request.variables.values()])
+        """Ask once for a run to start, and say what came of it."""
+        redact = self._redactor(request)
         try:
             answer = self._transport.post(f"/{request.kind}/{request.id}/run", self.body(request))
         except NotSentError as error:
@@ -37,6 +43,31 @@ class Client:
         except LostError as error:
             return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=redact(str(error)), hint=answers.MAY_HAVE_STARTED)
         return answers.read(answer, request, redact, urlsplit(self._transport.base_url).netloc)
+
+    def status(self, request: RunRequest, run_id: str) -> Status:
+        """Ask once how a run stands."""
+        path = f"/run/{run_id}/status" if request.kind is Kind.TEST else f"/run/{request.kind}/{run_id}/status"
+        try:
+            answer = self._transport.get(path)
+        except (NotSentError, LostError) as error:
+            return Status(Said.TROUBLE, message=self._redactor(request)(str(error)))
+
+        def redact(text: str) -> str:
+            # Made only where there is text to redact: hardly any answer has one.
+            return self._redactor(request)(text)
+
+        return read_status(answer, redact)
+
+    def details(self, request: RunRequest, run_id: str) -> Details:
+        """Ask once why the run of a test failed."""
+        try:
+            answer = self._transport.get(f"/run/{run_id}?steps=true", DETAILS_LIMIT)
+        except (NotSentError, LostError) as error:
+            return Details(problem=self._redactor(request)(str(error)))
+        return read_details(answer, self._redactor(request))
+
+    def _redactor(self, request: RunRequest) -> Redactor:
+        return Redactor([*self._secrets, *request.variables.values()])
 
     def body(self, request: RunRequest) -> dict[str, object]:
         """Return the body that asks for this run; values of `runtime_metadata` are text, as the contract wants."""
@@ -48,7 +79,9 @@ class Client:
                 body["runtime_metadata"] = dict(request.variables)
             return body
         body = {"recursive": True, "source": self._source} if request.kind is Kind.FOLDER else {}
-        if request.application_versions:
+        if request.run_on_latest:
+            body["run_on_latest"] = True
+        elif request.application_versions:
             grouped: dict[str, list[str]] = {}
             for version in request.application_versions:
                 grouped.setdefault(version.application_id, []).append(version.version_id)

@@ -16,14 +16,15 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class Line(threading.local):
-    """The thread's own connection in its present request, and whether it is still being made."""
+    """The thread's own connection in its present request: whether it is being made, and was made for it."""
 
     connecting = False
+    made = False
     connection: HTTPConnection | None = None
 
     def clear(self) -> dict[str, Any]:
         """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
-        self.connecting, self.connection = False, None
+        self.connecting, self.made, self.connection = False, False, None
         return self.__dict__
 
 
@@ -32,7 +33,7 @@ line = Line()
 
 class _Plain(HTTPConnection):
     def connect(self) -> None:
-        line.connection, line.connecting = self, True
+        line.connection, line.connecting, line.made = self, True, True
         super().connect()
         line.connecting = False
 

@@ -28,7 +28,11 @@ class NotSentError(Exception):
 
 
 class LostError(Exception):
-    """A connection was made and no usable answer came: the request may have arrived."""
+    """A connection was made and no usable answer came: the request may have arrived. `late`: it took too long."""
+
+    def __init__(self, text: str, *, late: bool = False) -> None:
+        self.late = late
+        super().__init__(text)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -76,5 +80,5 @@ def unsendable() -> NotSentError:
 def lost(error: Exception) -> LostError:
     """Return how the answer was lost."""
     if any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in _causes(error)):
-        return LostError("no answer came in time")
+        return LostError("no answer came in time", late=True)
     return LostError("the connection ended before an answer came")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from http.cookiejar import DefaultCookiePolicy
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import POOLS, hang_up, line
-from autonoma_ci.api.failures import lost, not_sent, unsendable
+from autonoma_ci.api.failures import LostError, lost, not_sent, unsendable
 from autonoma_ci.exchange import Timeouts
 from autonoma_ci.text import LOOPBACK
 
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from autonoma_ci.secret import Secret
 
 BODY_LIMIT = 1024 * 1024
+# Details hold the page's own HTML for each step.
+DETAILS_LIMIT = 16 * BODY_LIMIT
 # A pooled connection that was idle for longer may be closed by the server just as it is used again.
 IDLE_SECONDS = 1.0
-_LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
+# A question may be asked again: better than to wait for as long as the start of a run may take.
+_QUESTION = Timeouts(read=20.0, total=30.0)
+LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
 
 class Answer(NamedTuple):
@@ -42,7 +47,7 @@ class Answer(NamedTuple):
         return f"Answer(HTTP {self.status}, {len(self.body)} bytes)"
 
 
-class _Adapter(HTTPAdapter):
+class Adapter(HTTPAdapter):
     """Never sends anything twice, and makes connections that note when they are made."""
 
     def __init__(self) -> None:
@@ -50,6 +55,7 @@ class _Adapter(HTTPAdapter):
         self._watch(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the manager of connections through a proxy, which note when they are made too."""
         return self._watch(super().proxy_manager_for(*args, **kwargs))
 
     @staticmethod
@@ -58,13 +64,23 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-class _Session(requests.Session):
+class Session(requests.Session):
+    """Keeps no cookies, sends no login of a netrc file, and looks at no redirect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mount("https://", Adapter())
+        self.mount("http://", Adapter())
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # Stands where requests would look up a netrc file, whose login would replace nothing but add to ours.
+        self.auth = _as_it_is
+
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Look at no redirect: requests would read all of its body to prepare the next request."""
+        """Return none: requests would read all of a redirect's body to prepare the next request."""
 
 
 class Transport:
-    """Sends requests, each at most once, from any number of threads; `credentials` are client id and secret."""
+    """Sends requests, a POST at most once, from any number of threads; `credentials` are client id and secret."""
 
     def __init__(
         self,
@@ -75,32 +91,40 @@ class Transport:
     ) -> None:
         self.base_url = base_url
         self.timeouts = timeouts or Timeouts()
+        self._question = self.timeouts._replace(
+            read=min(self.timeouts.read, _QUESTION.read), total=min(self.timeouts.total, _QUESTION.total)
+        )
         self._monotonic = monotonic
         self._credentials = tuple(credentials)
         self._local = threading.local()
         # A proxy that the environment names is for the world outside, never for this very machine.
-        self._proxies = {"no_proxy": _LOCAL} if LOOPBACK.fullmatch(urlsplit(base_url).hostname or "") else {}
+        self._proxies = {"no_proxy": LOCAL} if LOOPBACK.fullmatch(urlsplit(base_url).hostname or "") else {}
 
     def post(self, path: str, payload: Mapping[str, object]) -> Answer:
         """Send one POST; raise NotSentError or LostError where no answer came."""
-        return self._send("POST", path, json.dumps(payload).encode())
+        return self._send("POST", path, json.dumps(payload).encode(), self.timeouts, BODY_LIMIT)
 
-    def _session(self) -> requests.Session:
+    def get(self, path: str, limit: int = BODY_LIMIT) -> Answer:
+        """Send one GET, raising as `post` does; a body above `limit` bytes is not complete."""
+        try:
+            return self._send("GET", path, b"", self._question, limit)
+        except LostError as error:
+            if line.made or error.late:
+                raise
+        # A kept connection had been closed meanwhile. A GET may be sent again (RFC 9110 §9.2.2).
+        return self._send("GET", path, b"", self._question, limit)
+
+    def _session(self, idle: float) -> requests.Session:
         now = self._monotonic()
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = self._new_session()
-        elif now - self._local.used > IDLE_SECONDS:
+        elif now - self._local.used > idle:
             session.close()
         return session
 
     def _new_session(self) -> requests.Session:
-        session = _Session()
-        session.mount("https://", _Adapter())
-        session.mount("http://", _Adapter())
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Stands where requests would look up a netrc file, whose login would replace nothing but add to ours.
-        session.auth = _as_it_is
+        session = Session()
         client_id, client_secret = self._credentials
         session.headers.update(
             {
@@ -114,8 +138,8 @@ class Transport:
         )
         return session
 
-    def _send(self, method: str, path: str, body: bytes) -> Answer:
-        session, limits = self._session(), self.timeouts
+    def _send(self, method: str, path: str, body: bytes, limits: Timeouts, size: int) -> Answer:
+        session = self._session(IDLE_SECONDS if method == "POST" else inf)
         guard = threading.Timer(limits.total, hang_up, [line.clear()])
         guard.daemon = True
         guard.start()
@@ -129,7 +153,7 @@ class Transport:
                 stream=True,
                 proxies=self._proxies,
             ) as response:
-                content, complete = _body(response)
+                content, complete = _body(response, size)
                 return Answer(response.status_code, response.headers, content, complete)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             if line.connecting or isinstance(error, requests.ConnectTimeout):
@@ -146,12 +170,12 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _body(response: requests.Response) -> tuple[bytes, bool]:
+def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
     chunks, size = [], 0
     try:
         for chunk in response.iter_content(16 * 1024):
             size += len(chunk)
-            if size > BODY_LIMIT:
+            if size > limit:
                 return b"", False
             chunks.append(chunk)
     except (requests.RequestException, OSError, ValueError):

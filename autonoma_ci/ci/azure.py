@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autonoma_ci.ci.environment import branch, change, commit, first, reader, repository, web_url
+from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.model import Context
 
@@ -48,4 +49,5 @@ SYSTEM = System(
         "VSS_NUGET_ACCESSTOKEN",
         "VSS_NUGET_EXTERNAL_FEED_ENDPOINTS",
     ),
+    parallel=parallel("SYSTEM_JOBPOSITIONINPHASE", "SYSTEM_TOTALJOBSINPHASE", first=1),
 )

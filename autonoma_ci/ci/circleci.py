@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.model import Context
 
@@ -34,4 +35,8 @@ def _workflow_page(get: Callable[[str], str]) -> str:
     return f"https://app.circleci.com/pipelines/workflows/{workflow}" if workflow and cloud else ""
 
 
-SYSTEM = System(context=context, tokens=("CIRCLE_TOKEN", "CIRCLE_OIDC_TOKEN*", "CIRCLE_INTERNAL_*"))
+SYSTEM = System(
+    context=context,
+    tokens=("CIRCLE_TOKEN", "CIRCLE_OIDC_TOKEN*", "CIRCLE_INTERNAL_*"),
+    parallel=parallel("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", first=0),
+)

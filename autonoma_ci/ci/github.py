@@ -47,6 +47,8 @@ def github_context(environ: Mapping[str, str], ci: str, build_url: str) -> Conte
         repository=repository(get("GITHUB_REPOSITORY")),
         build_url=web_url(build_url),
         deployment_url=web_url(event.text("deployment_status", "environment_url")),
+        build=get("GITHUB_RUN_ID"),
+        attempt=change(get("GITHUB_RUN_ATTEMPT")),
     )
 
 

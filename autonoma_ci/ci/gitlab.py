@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.model import Context
 
@@ -52,4 +53,5 @@ SYSTEM = System(
         "GITLAB_PRIVATE_TOKEN",
         "*_ID_TOKEN",
     ),
+    parallel=parallel("CI_NODE_INDEX", "CI_NODE_TOTAL", first=1),
 )

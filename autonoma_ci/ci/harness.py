@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.model import Context
 
@@ -30,4 +31,5 @@ def context(environ: Mapping[str, str]) -> Context:
 SYSTEM = System(
     context=context,
     tokens=("HARNESS_*TOKEN*", "HARNESS_API_KEY", "DELEGATE_SERVICE_TOKEN", "DRONE_NETRC_*", "CI_NETRC_*"),
+    parallel=parallel("HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL", first=0),
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ResultsDir:
-    """Writes results.json, outputs.env and summary.md."""
+    """Writes results.json, outputs.env and summary.md, and at the end of the step junit.xml."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -25,10 +25,15 @@ class ResultsDir:
     def publish(self, report: Report) -> list[str]:
         """Write all files anew; return what could not be written."""
         texts = {"results.json": record(report), "outputs.env": dotenv(report), "summary.md": summary(report)}
+        files = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
+        if report.verdict:
+            from autonoma_ci.report.junit import junit
+
+            files["junit.xml"] = junit(report)
         warnings = []
-        for name, text in texts.items():
+        for name, data in files.items():
             try:
-                write_whole(self.folder / name, text.encode())
+                write_whole(self.folder / name, data)
             except OSError as error:
                 warnings.append(f"{name} could not be written to results-dir ({error.strerror or error}).")
         return warnings

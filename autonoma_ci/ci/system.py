@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.errors import Problem
     from autonoma_ci.model import Context, Report
+    from autonoma_ci.spans import Shard
 
 
 class Dialect(Protocol):
@@ -43,9 +44,11 @@ class System(NamedTuple):
     shell patterns of names, of variables in which the system keeps credentials of its own: a manifest
     can't name them. `publisher` takes the environment and whether a summary is wanted, and
     makes the native outputs and summary; None where files and a readable log are all there is.
+    `parallel` tells which of how many parallel jobs this one is; None where the system does not say.
     """
 
     context: Callable[[Mapping[str, str]], Context]
     tokens: tuple[str, ...] = ()
     dialect: Dialect = PLAIN
     publisher: Callable[[Mapping[str, str], bool], Publisher] | None = None
+    parallel: Callable[[Mapping[str, str]], Shard] | None = None

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, clean, commit, read_regular, reader, repository, web_url
+from autonoma_ci.ci.parallel import place
 from autonoma_ci.ci.properties import parse
 from autonoma_ci.ci.system import System
 from autonoma_ci.model import Context
@@ -17,8 +18,11 @@ from autonoma_ci.model import Context
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autonoma_ci.spans import Shard
+
 _LARGEST = 4 * 1024 * 1024
 _CONFIGURATION = "teamcity.configuration.properties.file"
+_BATCHES = "teamcity.build.parallelTests"
 _PULL = re.compile(r"(?:refs/)?(?:pull|pull-requests|merge-requests)/([0-9]+)(?:/.*)?")
 
 
@@ -53,4 +57,14 @@ def _only_root(environ: Mapping[str, str]) -> str:
     return revisions.pop() if len(revisions) == 1 else ""
 
 
-SYSTEM = System(context=context, tokens=("TEAMCITY_*TOKEN*", "TEAMCITY_*PASSWORD*", "TEAMCITY_AUTH_*"))
+def parallel(environ: Mapping[str, str]) -> Shard:
+    """Return which batch of TeamCity's parallel tests this build is."""
+    get = reader(_parameters(environ))
+    return place(get(f"{_BATCHES}.currentBatch"), get(f"{_BATCHES}.totalBatches"), first=1)
+
+
+SYSTEM = System(
+    context=context,
+    tokens=("TEAMCITY_*TOKEN*", "TEAMCITY_*PASSWORD*", "TEAMCITY_AUTH_*"),
+    parallel=parallel,
+)

@@ -59,31 +59,33 @@ class Input:
         self.plan = plan.Plan(())
         self.problems: list[Problem] = []
 
-    def read(self, flags: Mapping[str, str], variables: Sequence[str], context: Context) -> None:
+    def read(self, flags: Mapping[str, str], variables: Sequence[str], place: Place) -> None:
         """Read everything; nothing is raised."""
         self.settings, problems = read(flags, variables, self._environ)
         self.problems += problems
         if not self.settings.dry_run:
-            self._need_credentials()
+            self.problems += missing_credentials(self.settings)
         path = self.settings.manifest
-        if not {"manifest", "test-ids"} & self.settings.given:
+        if not {"manifest", "test-ids", "folder-ids", "tag-ids"} & self.settings.given:
             path = default_manifest(self._folder)
         manifest = None
         try:
-            manifest = load_manifest(path, self._folder, self._environ, context) if path else None
+            manifest = load_manifest(path, self._folder, self._environ, place.context) if path else None
             # With something wrong already, an empty plan may just follow from that: it is not told as well.
             forgiving = self.settings._replace(allow_empty=self.settings.allow_empty or bool(self.problems))
-            self.plan = plan.make(forgiving, manifest)
+            parallel = place.system.parallel
+            self.plan = plan.make(forgiving, manifest, parallel(self._environ) if parallel else None)
         except InputError as error:
             self.problems += error.problems
 
-    def _need_credentials(self) -> None:
-        for name in ("client-id", "client-secret"):
-            if name not in self.settings.given:
-                variable = f"AUTONOMA_{name.upper().replace('-', '_')}"
-                self.problems.append(
-                    Problem(
-                        f"{name} is missing: a secret that is not set arrives empty. Create it in the CI system's "
-                        f"secrets and pass it as the input {name}, or set {variable}"
-                    )
-                )
+
+def missing_credentials(settings: Settings) -> list[Problem]:
+    """Return what to do about the credentials that are not there."""
+    return [
+        Problem(
+            f"{name} is missing: a secret that is not set arrives empty. Create it in the CI system's secrets and "
+            f"pass it as the input {name}, or set AUTONOMA_{name.upper().replace('-', '_')}"
+        )
+        for name in ("client-id", "client-secret")
+        if name not in settings.given
+    ]

@@ -1,10 +1,11 @@
-"""While runs are being started: a line for each, and outputs and summary that are never much behind."""
+"""While runs go on: a line for each change, a sign of life, and reports that are never much behind."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.report.console import run_line
+from autonoma_ci.errors import Problem
+from autonoma_ci.report.console import heartbeat, run_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,27 +16,38 @@ if TYPE_CHECKING:
 
 # A step that is killed keeps what had been written; half a second behind leaves room for the writing.
 _EVERY = 0.5
+# Several systems end a job that prints nothing for ten minutes, and people wonder much sooner.
+_HEARTBEAT = 30.0
 
 
 class Progress:
-    """Watches runs being started; `publish` writes all reports anew."""
+    """Watches runs; `publish` writes all reports anew."""
 
     def __init__(self, console: Console, clock: Clock, publish: Callable[[Sequence[Outcome]], None]) -> None:
         self._console, self._clock, self._publish = console, clock, publish
+        self._began = self._spoke = clock.monotonic()
         self._stale = False
         self._next = 0.0
 
     def changed(self, outcome: Outcome) -> None:
         """Print the run's line."""
         self._console.line(run_line(outcome))
+        self._spoke = self._clock.monotonic()
         self._stale = True
 
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self._console.issue("warning", Problem(text))
+
     def tick(self, outcomes: Sequence[Outcome]) -> None:
-        """Write the reports if something has changed and the last time is long enough ago."""
-        began = self._clock.monotonic()
-        if self._stale and began >= self._next:
+        """Write the reports if something has changed, and say that the step is alive, each if it is time to."""
+        now = self._clock.monotonic()
+        if now - self._spoke >= _HEARTBEAT:
+            self._spoke = now
+            self._console.line(heartbeat(outcomes, now - self._began))
+        if self._stale and now >= self._next:
             self._stale = False
             self._publish(outcomes)
-            now = self._clock.monotonic()
+            written = self._clock.monotonic()
             # A large plan takes longer to write; starting runs stays the main thing.
-            self._next = now + max(_EVERY, 4 * (now - began))
+            self._next = written + max(_EVERY, 4 * (written - now))

@@ -1,4 +1,4 @@
-"""`autonoma-ci schema`: print the manifest's JSON Schema."""
+"""`autonoma-ci schema [manifest|results]`: print the JSON Schema of the manifest, or of results.json."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str], world: World) -> int:
     """Print the schema and return 0."""
-    _, unknown = Parser("schema", "Print the JSON Schema of the manifest, for editors.", world.out).read(argv)
+    parser = Parser("schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", world.out)
+    parser.add_argument("of", nargs="?", default="manifest", help="manifest or results. Default: manifest.")
+    found, unknown = parser.read(argv)
     if unknown:
         raise InputError(unknown)
-    from autonoma_ci.manifest.schema import json_schema
-
+    if found.of == "manifest":
+        from autonoma_ci.manifest.schema import json_schema
+    elif found.of == "results":
+        from autonoma_ci.report.saved import json_schema
+    else:
+        raise InputError(["there is a schema of the manifest and of the results, and of nothing else"])
     world.out.write(json.dumps(json_schema(), indent=2) + "\n")
     return 0

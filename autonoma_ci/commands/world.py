@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.watch import Waiting
 from autonoma_ci.exchange import Timeouts
 from autonoma_ci.interrupts import Interrupts
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class World:
     """Environment, streams, folder, time and signals: arguments, so that nothing below reads a global."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what tests put in place of the real world
         self,
         environ: Mapping[str, str],
         out: TextIO,
@@ -27,16 +28,19 @@ class World:
         clock: Clock | None = None,
         timeouts: Timeouts | None = None,
         policy: Policy | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         self.environ, self.out, self.err, self.folder = environ, out, err, folder
         self.takes_signals = takes_signals
         self.clock = clock or Clock()
         self.timeouts = timeouts or Timeouts()
         self.policy = policy or Policy()
+        self.waiting = waiting or Waiting()
         self.interrupts = Interrupts()
 
     def elsewhere(self, environ: Mapping[str, str], folder: str) -> World:
         """Return the same world with another environment and working directory."""
-        world = World(environ, self.out, self.err, folder, clock=self.clock, timeouts=self.timeouts, policy=self.policy)
+        world = World(environ, self.out, self.err, folder, clock=self.clock, timeouts=self.timeouts)
+        world.policy, world.waiting = self.policy, self.waiting
         world.interrupts = self.interrupts
         return world

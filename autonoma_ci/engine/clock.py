@@ -22,9 +22,17 @@ class Clock:
         """Return the time of day in UTC, as ISO 8601 has it."""
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass; a signal that raises ends it."""
+        time.sleep(seconds)
+
     def jitter(self, seconds: float) -> float:
         """Return between half of it and all of it: what failed together does not come back together."""
         return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - chance, not secrecy
+
+    def sway(self, seconds: float) -> float:
+        """Return a tenth less to a tenth more: what is asked for again and again does not fall into step."""
+        return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - chance, not secrecy
 
     def receive(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
         """Return the next event, or None when so much time has passed without one."""

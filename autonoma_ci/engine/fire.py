@@ -1,28 +1,28 @@
 """Starting every run of a plan exactly once, many at a time.
 
-One thread, the caller's, decides; the others each send one request and report what came of it. A request
-is sent again only after `Delivery.NOT_SENT` or `Delivery.BUSY`: every other failure leaves open whether
-the run has started, and a run started twice costs twice. A signal is an event like any other, so nothing
-is ever interrupted half-way.
+A request is sent again only after `Delivery.NOT_SENT` or `Delivery.BUSY`: every other failure leaves
+open whether the run has started, and a run started twice costs twice.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done, Interrupt
+from autonoma_ci.engine.workers import MAY_HAVE_STARTED
 from autonoma_ci.exchange import Attempt, Delivery
-from autonoma_ci.model import Outcome, Reason, RunRequest, State
+from autonoma_ci.model import Reason, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
+    from autonoma_ci.engine.board import Board
     from autonoma_ci.engine.clock import Clock
-    from autonoma_ci.engine.workers import Events, Watcher, Workers
+    from autonoma_ci.engine.workers import Done, Workers
 
-_TICK = 0.5
+_STATES = {Delivery.STARTED: State.STARTED, Delivery.OPEN: State.UNKNOWN}
 
 
 class Policy(NamedTuple):
@@ -45,84 +45,112 @@ class Policy(NamedTuple):
 
 
 class Fire:
-    """One plan being started; `outcomes` is at all times what is known of each run, in plan order."""
+    """Starts the planned runs of a board; `settled` is told the place of each that reached its state."""
 
-    def __init__(self, requests: Sequence[RunRequest], policy: Policy, clock: Clock, events: Events) -> None:
-        self.outcomes = [Outcome(request) for request in requests]
-        self.interrupt: int | None = None
-        self._policy, self._clock, self._events = policy, clock, events
-        self._ready = deque(range(len(self.outcomes)))
+    def __init__(self, board: Board, policy: Policy, clock: Clock, settled: Callable[[int], None]) -> None:
+        self._board, self._policy, self._clock, self._settled = board, policy, clock, settled
+        self._ready = deque(place for place, run in enumerate(board.outcomes) if run.state is State.PLANNED)
         self._later: list[tuple[float, int]] = []
         self._sent: dict[int, float] = {}
         self._first: dict[int, float] = {}
         self._gate = 0.0
-        self._progress = 0.0
+        self._progress = clock.monotonic()
+        self._ending = False
 
-    def run(self, workers: Workers, watcher: Watcher) -> None:
-        """Start all runs; return when each has an outcome or the job was told to stop."""
-        self._progress = self._clock.monotonic()
-        while (self._ready or self._later or self._sent) and self.interrupt is None:
-            self._dispatch(workers)
-            self._take(self._clock.receive(self._events, self._pause()), watcher)
-            self._give_up_overdue(watcher)
-            watcher.tick(self.outcomes)
-        if self.interrupt is not None:
-            self._wind_up(watcher)
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to send or to wait for."""
+        return bool(self._ready or self._later or self._sent)
 
-    def _dispatch(self, workers: Workers) -> None:
+    @property
+    def under_way(self) -> bool:
+        """Whether there is an answer to wait for."""
+        return bool(self._sent)
+
+    def add(self, position: int) -> None:
+        """Start this run of the board as well."""
+        if not self.busy:
+            self._progress = self._clock.monotonic()
+        self._first.pop(position, None)
+        self._ready.append(position)
+
+    def dispatch(self, workers: Workers) -> None:
+        """Send what may be sent now."""
         now = self._clock.monotonic()
         while self._later and self._later[0][0] <= now:
             # What was sent before goes first, so that no run starves behind a long plan.
             self._ready.appendleft(heappop(self._later)[1])
         while self._ready and len(self._sent) < self._policy.concurrency and now >= self._gate:
-            index = self._ready.popleft()
-            outcome = self.outcomes[index]
-            self._sent[index] = now
-            self._first.setdefault(index, now)
-            self.outcomes[index] = outcome._replace(state=State.STARTING, tries=outcome.tries + 1)
-            workers.send(index, outcome.request)
+            position = self._ready.popleft()
+            self._sent[position] = now
+            self._first.setdefault(position, now)
+            tries = self._board.outcomes[position].tries + 1
+            run = self._board.change(position, state=State.STARTING, tries=tries, began=self._since(position))
+            workers.start(position, run.request)
 
-    def _pause(self) -> float:
-        now = self._clock.monotonic()
-        times = [now + _TICK]
-        if len(self._sent) < self._policy.concurrency:
-            times += [self._gate] if self._ready else []
-            times += [self._later[0][0]] if self._later else []
-        return max(0.0, min(times) - now)
+    def due(self) -> float:
+        """Return the clock's time at which there will be something to send, if nothing comes back before."""
+        if len(self._sent) >= self._policy.concurrency:
+            return inf
+        return min(self._gate if self._ready else inf, self._later[0][0] if self._later else inf)
 
-    def _take(self, event: Done | Interrupt | None, watcher: Watcher) -> None:
-        if isinstance(event, Interrupt):
-            self.interrupt = event.signal
-        elif isinstance(event, Done) and self._sent.pop(event.position, None) is not None:
-            self._settle(event.position, event.attempt, watcher)
-        elif isinstance(event, Done) and event.attempt.delivery is Delivery.STARTED:
+    def take(self, event: Done) -> None:
+        """Draw the conclusions of an answer."""
+        if self._sent.pop(event.position, None) is not None:
+            self._settle(event.position, event.attempt)
+        elif event.attempt.delivery is Delivery.STARTED:
             # It had been given up, and comes after all: its link is worth more than consistency.
-            self._end(event.position, event.attempt, watcher)
+            self._end(event.position, event.attempt)
 
-    def _settle(self, index: int, attempt: Attempt, watcher: Watcher) -> None:
+    def give_up_overdue(self) -> None:
+        """End the requests that should have come back long ago."""
+        limit = self._clock.monotonic() - self._policy.overdue
+        for position in [position for position, since in self._sent.items() if since < limit]:
+            del self._sent[position]
+            self._end(position, Attempt(Delivery.OPEN, Reason.UNKNOWN, "", "", "no answer came in time"))
+
+    def drop(self, reason: Reason, message: str) -> None:
+        """End all that is not under way without sending it."""
+        waiting = sorted([*self._ready, *(position for _, position in self._later)])
+        self._ready.clear()
+        self._later.clear()
+        for position in waiting:
+            self._end(position, Attempt(Delivery.REFUSED, reason, message=message))
+
+    def stop(self) -> None:
+        """From now on, send nothing again."""
+        self._ending = True
+
+    def abandon(self, message: str) -> None:
+        """End what is under way without its answer."""
+        for position in list(self._sent):
+            self._end(position, Attempt(Delivery.OPEN, Reason.UNKNOWN, message=message))
+        self._sent.clear()
+
+    def _settle(self, position: int, attempt: Attempt) -> None:
         now, delivery = self._clock.monotonic(), attempt.delivery
-        if delivery in {Delivery.NOT_SENT, Delivery.BUSY} and self._again(index, attempt, now):
+        if delivery in {Delivery.NOT_SENT, Delivery.BUSY} and self._again(position, attempt, now):
             return
         if delivery not in {Delivery.NOT_SENT, Delivery.BUSY}:
             self._progress = now
-        self._end(index, attempt, watcher)
-        if self.interrupt is not None:
-            return  # what has not been sent is accounted for at the end of winding up
+        self._end(position, attempt)
+        if self._ending:
+            return  # what has not been sent is accounted for by whoever ends it all
         if attempt.reason is Reason.UNAUTHORIZED:
-            self._drop(watcher, Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
+            self.drop(Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
         elif self._policy.fail_fast and delivery is not Delivery.STARTED:
-            self._drop(watcher, attempt.reason, "not sent: fail-fast is set and an earlier run could not be started")
+            self.drop(attempt.reason, "not sent: fail-fast is set and an earlier run could not be started")
         elif delivery is Delivery.BUSY:
-            self._drop(watcher, attempt.reason, "not sent: the API asks to wait for longer than this step does")
+            self.drop(attempt.reason, "not sent: the API asks to wait for longer than this step does")
         elif delivery is Delivery.UNSENDABLE:
-            self._drop(watcher, attempt.reason, "not sent: no connection to the API can be made")
+            self.drop(attempt.reason, "not sent: no connection to the API can be made")
         elif now - self._progress >= self._policy.patience:
-            self._drop(watcher, attempt.reason, "not sent: the API took no request for too long")
+            self.drop(attempt.reason, "not sent: the API took no request for too long")
 
-    def _again(self, index: int, attempt: Attempt, now: float) -> bool:
+    def _again(self, position: int, attempt: Attempt, now: float) -> bool:
         """Plan another try if one is allowed and could be in time; say whether there will be one."""
-        tries, policy = self.outcomes[index].tries, self._policy
-        if self.interrupt is not None or (attempt.delivery is Delivery.NOT_SENT and tries >= policy.attempts):
+        tries, policy = self._board.outcomes[position].tries, self._policy
+        if self._ending or (attempt.delivery is Delivery.NOT_SENT and tries >= policy.attempts):
             return False
         pause = self._clock.jitter(min(policy.longest_pause, policy.first_pause * 2 ** (tries - 1)))
         if attempt.retry_after is not None:
@@ -130,48 +158,26 @@ class Fire:
             pause = attempt.retry_after + self._clock.jitter(policy.first_pause)
         if now + pause > self._progress + policy.patience:
             return False
-        heappush(self._later, (now + pause, index))
+        heappush(self._later, (now + pause, position))
         if attempt.delivery is Delivery.BUSY:
             self._gate = max(self._gate, now + pause)
         return True
 
-    def _end(self, index: int, attempt: Attempt, watcher: Watcher) -> None:
-        state = {Delivery.STARTED: State.STARTED, Delivery.OPEN: State.UNKNOWN}.get(attempt.delivery, State.NOT_STARTED)
+    def _end(self, position: int, attempt: Attempt) -> None:
         now = self._clock.monotonic()
-        self.outcomes[index] = self.outcomes[index]._replace(
-            state=state,
+        is_open = attempt.delivery is Delivery.OPEN
+        self._board.change(
+            position,
+            state=_STATES.get(attempt.delivery, State.NOT_STARTED),
             reason=attempt.reason,
             run_id=attempt.run_id,
             url=attempt.url,
             message=attempt.message,
-            hint=attempt.hint,
+            hint=attempt.hint or (MAY_HAVE_STARTED if is_open else ""),
             status=attempt.status,
-            seconds=now - self._first.get(index, now),
+            seconds=now - self._first.get(position, now),
         )
-        watcher.changed(self.outcomes[index])
+        self._settled(position)
 
-    def _drop(self, watcher: Watcher, reason: Reason, message: str) -> None:
-        """End all that is not under way without sending it."""
-        waiting = sorted([*self._ready, *(index for _, index in self._later)])
-        self._ready.clear()
-        self._later.clear()
-        for index in waiting:
-            self._end(index, Attempt(Delivery.REFUSED, reason, message=message), watcher)
-
-    def _give_up_overdue(self, watcher: Watcher) -> None:
-        limit = self._clock.monotonic() - self._policy.overdue
-        for index in [index for index, since in self._sent.items() if since < limit]:
-            del self._sent[index]
-            lost = Attempt(Delivery.OPEN, Reason.UNKNOWN, message="no answer came in time", hint=MAY_HAVE_STARTED)
-            self._end(index, lost, watcher)
-
-    def _wind_up(self, watcher: Watcher) -> None:
-        """After a signal: send nothing more, wait briefly for answers under way, and account for every run."""
-        until = self._clock.monotonic() + self._policy.grace
-        while self._sent and self._clock.monotonic() < until:
-            self._take(self._clock.receive(self._events, until - self._clock.monotonic()), watcher)
-        for index in list(self._sent):
-            message = "cancelled while the request was under way"
-            self._end(index, Attempt(Delivery.OPEN, Reason.UNKNOWN, message=message, hint=MAY_HAVE_STARTED), watcher)
-        self._sent.clear()
-        self._drop(watcher, Reason.CANCELLED, "not sent: the job was cancelled")
+    def _since(self, position: int) -> float:
+        return self._first[position] - self._board.origin

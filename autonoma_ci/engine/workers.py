@@ -6,7 +6,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
 from autonoma_ci.model import Reason
 
 if TYPE_CHECKING:
@@ -18,10 +18,26 @@ MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before sta
 
 
 class Done(NamedTuple):
-    """A request came back."""
+    """A request to start a run came back."""
 
     position: int
     attempt: Attempt
+
+
+class Polled(NamedTuple):
+    """The question how a run stands came back."""
+
+    position: int
+    run_id: str
+    status: Status
+
+
+class Explained(NamedTuple):
+    """The question why a run failed came back."""
+
+    position: int
+    run_id: str
+    details: Details
 
 
 class Interrupt(NamedTuple):
@@ -30,51 +46,98 @@ class Interrupt(NamedTuple):
     signal: int
 
 
-Events: TypeAlias = "queue.SimpleQueue[Done | Interrupt]"
+Event: TypeAlias = "Done | Polled | Explained | Interrupt"
+Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
 class Watcher(Protocol):
     """Is told of every change while it happens, and at least twice a second that time passes."""
 
     def changed(self, outcome: Outcome) -> None:
-        """Take note of a run that reached its state."""
+        """Take note of a run that was started, or ended, or could not be started."""
+
+    def warn(self, text: str) -> None:
+        """Take note of something odd that does not end anything."""
 
     def tick(self, outcomes: Sequence[Outcome]) -> None:
         """Write down what there is, if it is time to."""
 
 
 class Workers(Protocol):
-    """Sends requests; each comes back as a Done event."""
+    """Sends requests in the background; each comes back as an event that names the run's place in the plan."""
 
-    def send(self, index: int, request: RunRequest) -> None:
-        """Send a request in the background."""
+    def start(self, position: int, request: RunRequest) -> None:
+        """Ask for a run to start; a Done comes back."""
+
+    def poll(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Ask how a run stands; a Polled comes back."""
+
+    def explain(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Ask why a run failed; an Explained comes back."""
+
+
+class Api(Protocol):
+    """What the threads call; never raises for what a server or a network does."""
+
+    def start(self, request: RunRequest) -> Attempt:
+        """Ask once for a run to start."""
+
+    def status(self, request: RunRequest, run_id: str) -> Status:
+        """Ask once how a run stands."""
+
+    def details(self, request: RunRequest, run_id: str) -> Details:
+        """Ask once why a run failed."""
 
 
 class Threads:
     """One daemon thread per request under way; idle ones are used again with their open connections."""
 
-    def __init__(self, start: Callable[[RunRequest], Attempt], events: Events) -> None:
-        self._start = start
+    def __init__(self, api: Api, events: Events) -> None:
+        self._api = api
         self._events = events
-        self._tasks: queue.SimpleQueue[tuple[int, RunRequest]] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Callable[[], Event]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
 
-    def send(self, index: int, request: RunRequest) -> None:
-        """Give the request to an idle thread, or to a new one if there is none."""
-        self._tasks.put((index, request))
+    def start(self, position: int, request: RunRequest) -> None:
+        """Ask for a run to start."""
+        self._give(lambda: Done(position, self._started(request)))
+
+    def poll(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Ask how a run stands."""
+        self._give(lambda: Polled(position, run_id, self._status(request, run_id)))
+
+    def explain(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Ask why a run failed."""
+        self._give(lambda: Explained(position, run_id, self._details(request, run_id)))
+
+    # Whatever goes wrong in a thread, the run must not be lost: it comes back as what is known of it.
+    def _started(self, request: RunRequest) -> Attempt:
+        try:
+            return self._api.start(request)
+        except Exception as error:  # noqa: BLE001
+            told = f"unexpected {type(error).__name__} while sending"
+            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED)
+
+    def _status(self, request: RunRequest, run_id: str) -> Status:
+        try:
+            return self._api.status(request, run_id)
+        except Exception as error:  # noqa: BLE001
+            return Status(Said.TROUBLE, message=f"unexpected {type(error).__name__} while asking")
+
+    def _details(self, request: RunRequest, run_id: str) -> Details:
+        try:
+            return self._api.details(request, run_id)
+        except Exception as error:  # noqa: BLE001
+            return Details(problem=f"unexpected {type(error).__name__} while asking")
+
+    def _give(self, task: Callable[[], Event]) -> None:
+        self._tasks.put(task)
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
         while True:
-            index, request = self._tasks.get()
-            try:
-                attempt = self._start(request)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the run must not be lost
-                name = type(error).__name__
-                attempt = Attempt(
-                    Delivery.OPEN, Reason.UNKNOWN, message=f"unexpected {name} while sending", hint=MAY_HAVE_STARTED
-                )
+            event = self._tasks.get()()
             # Idle first: whoever sees the event may send the next request at once.
             self._idle.release()
-            self._events.put(Done(index, attempt))
+            self._events.put(event)

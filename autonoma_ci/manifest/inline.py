@@ -1,4 +1,4 @@
-"""Variables that an option gives as a YAML or JSON mapping."""
+"""What options give as YAML or JSON: a mapping of variables, a list of application versions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import re
 from autonoma_ci.errors import Problem
 from autonoma_ci.manifest.document import not_text
 from autonoma_ci.manifest.tree import parse
+from autonoma_ci.model import AppVersion
 from autonoma_ci.text import one_line
+from autonoma_ci.values import why_no_id
 
+_VERSION = ["application-id", "version-id"]
 # An escaped backslash is read first, so that what follows it is not taken for an escape.
 _HALVES = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
@@ -28,6 +31,27 @@ def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
             line, _ = document.place((key,))
             problems.append(Problem(f"line {line}: '{one_line(key, 60)}' {not_text(value)}"))
     return found, problems
+
+
+def versions_of_text(text: str) -> tuple[tuple[AppVersion, ...], list[Problem]]:
+    """Return the application versions that an option gives as a YAML or JSON list, and what is wrong with it."""
+    document = parse(_whole(text), "")
+    problems = [Problem(f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
+    if not isinstance(document.tree, list):
+        return (), problems or [Problem("it is not a list of application-id and version-id")]
+    found = []
+    for number, entry in enumerate(document.tree):
+        line, _ = document.place((number,))
+        # Pairs, since one key in both spellings is one too many; what is no text is no id.
+        pairs = entry.items() if isinstance(entry, dict) else ()
+        fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
+        if [name for name, _ in fields] != _VERSION:
+            problems.append(Problem(f"line {line}: an entry has application-id and version-id, and nothing else"))
+        ids = [value for name, value in fields if name in _VERSION]
+        problems += [Problem(f"line {line}: {why}") for text_id in ids if (why := why_no_id(text_id))]
+        if not problems:
+            found.append(AppVersion(*ids))
+    return tuple(found), problems
 
 
 def _whole(text: str) -> str:

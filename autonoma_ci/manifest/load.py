@@ -22,6 +22,11 @@ from autonoma_ci.values import bad_variable, shown, why_no_id
 if TYPE_CHECKING:
     from autonoma_ci.manifest.interpolate import Interpolation
 
+# What is said of the keys that take one of a few words.
+_WORDS = {
+    "version": "this version of autonoma-ci reads version 1: write `version: 1`",
+    "run_on_latest": "'run_on_latest' is neither true nor false",
+}
 _KEYS = [name for model in (Manifest, Defaults, Test, ApplicationVersion) for name in model.model_fields]
 
 
@@ -40,6 +45,10 @@ def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
         manifest = _check(document, written)
         if manifest:
             _check_variables(document, manifest)
+            if manifest.application_versions and manifest.run_on_latest == "true":
+                document.problem(
+                    ("run_on_latest",), "'run_on_latest' and application_versions exclude each other: keep one"
+                )
     if document.problems or not manifest:
         document.problems.sort(key=lambda problem: (problem.line, problem.column))
         raise InputError(document.problems)
@@ -101,7 +110,7 @@ def _explain(document: Document, path: Path, detail: Any, written: str | None) -
     if kind == "missing":
         return f"'{key}' is missing: add it"
     if kind == "literal_error":
-        return "this version of autonoma-ci reads version 1: write `version: 1`"
+        return _WORDS[key]
     if kind == "string_pattern_mismatch":
         if written is not None:
             return f"what '{one_line(written, 60)}' gives is not an id: ids are letters, digits, - and _"

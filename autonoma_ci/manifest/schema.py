@@ -20,7 +20,15 @@ _ID: dict[str, Any] = {
 Text = Annotated[str, WithJsonSchema(_TEXT)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJsonSchema(_ID)]
 Name = Annotated[str, StringConstraints(max_length=500), WithJsonSchema(_TEXT)]
+Switch = Annotated[Literal["true", "false"], WithJsonSchema({"enum": [True, False, "true", "false"]})]
 Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_TEXT)]
+# For editors; the reader tells it in words, at its place.
+_NOT_BOTH: dict[str, Any] = {
+    "not": {
+        "required": ["application_versions", "run_on_latest"],
+        "properties": {"application_versions": {"minItems": 1}, "run_on_latest": {"enum": [True, "true"]}},
+    }
+}
 Variables = Annotated[dict[str, Text], Field(repr=False)]
 
 
@@ -81,6 +89,8 @@ class ApplicationVersion(_Model):
 class Manifest(_Model):
     """What autonoma-ci runs."""
 
+    model_config = ConfigDict(json_schema_extra=_NOT_BOTH)
+
     version: Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})] = "1"
     defaults: Defaults = Field(default_factory=Defaults)
     tests: list[Test] = Field(default_factory=list)
@@ -88,6 +98,9 @@ class Manifest(_Model):
     tags: list[Tag] = Field(default_factory=list)
     application_versions: list[ApplicationVersion] = Field(
         default_factory=list, description="What folders and tags are run against."
+    )
+    run_on_latest: Switch = Field(
+        "false", description="Run folders and tags against the latest version of each application."
     )
 
     @property

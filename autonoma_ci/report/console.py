@@ -1,4 +1,4 @@
-"""The log: one line per run, then the whole in one sentence, then what to do."""
+"""The log: a line for each change of a run, then the whole in one sentence, then what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import Problem
 from autonoma_ci.model import State
-from autonoma_ci.report.words import STATE_WORDS, worst_first
+from autonoma_ci.report.words import ENDED, has_run, plural, state_words, told_step, worst_first
+from autonoma_ci.text import cut, duration, link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,14 +16,40 @@ if TYPE_CHECKING:
 
 # Runners keep ten annotations of each kind per step; the last place is for the count of the others.
 ISSUES_LIMIT = 9
+_BAD = frozenset({State.FAILED, State.STOPPED, State.NOT_STARTED, State.UNKNOWN, State.TIMED_OUT})
 
 
 def run_line(outcome: Outcome) -> str:
     """Return what the log says of one run; not yet escaped."""
     request = outcome.request
-    name = f"{request.name} ({request.kind} {request.id})" if request.name else f"{request.kind} {request.id}"
-    told = outcome.url or outcome.run_id if outcome.state is State.STARTED else outcome.message
-    return f"{STATE_WORDS[outcome.state]}: {name}" + (f": {told}" if told else "")
+    name = outcome.label if outcome.label == request.id else f"{outcome.label} ({request.kind} {request.id})"
+    if outcome.label == request.id:
+        name = f"{request.kind} {request.id}"
+    took = f" in {duration(outcome.seconds)}" if outcome.state in ENDED and not outcome.carried else ""
+    again = f" (attempt {outcome.attempts})" if outcome.earlier else ""
+    told = [text for text in (told_step(outcome.step), _message(outcome), outcome.url or outcome.run_id) if text]
+    return ": ".join([f"{state_words(outcome)}: {name}{again}{took}", *told])
+
+
+def _message(outcome: Outcome) -> str:
+    # What the API says of a run that started or passed is that it started.
+    return "" if outcome.state in {State.STARTED, State.PASSED} else outcome.message
+
+
+def heartbeat(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """Return the line that says that the step is alive, and what it waits for."""
+    states = [outcome.state for outcome in outcomes]
+    counted = {
+        "running": states.count(State.STARTED),
+        "being started": states.count(State.STARTING),
+        "waiting": states.count(State.PLANNED),
+        "passed": states.count(State.PASSED),
+        "failed": states.count(State.FAILED) + states.count(State.STOPPED),
+        "not started": states.count(State.NOT_STARTED),
+        "unknown": states.count(State.UNKNOWN),
+    }
+    told = ", ".join(f"{number} {words}" for words, number in counted.items() if number)
+    return f"{duration(seconds)}: {told or 'nothing is left to wait for'}."
 
 
 def issues(outcomes: Sequence[Outcome], site: str = "") -> list[Problem]:
@@ -32,16 +59,30 @@ def issues(outcomes: Sequence[Outcome], site: str = "") -> list[Problem]:
     """
     alike: dict[tuple[str, str, str], list[Outcome]] = {}
     for outcome in worst_first(outcomes):
-        if outcome.state in {State.NOT_STARTED, State.UNKNOWN}:
-            alike.setdefault((outcome.state, outcome.message, outcome.hint), []).append(outcome)
-    problems = []
-    for (state, message, hint), group in alike.items():
-        names = ", ".join(outcome.label for outcome in group[:3])
-        more = f" and {len(group) - 3} more" if len(group) > 3 else ""
-        text = f"{STATE_WORDS[State(state)]}: {names}{more}: {message}."
-        look = f" Look here: {site}" if site and state == State.UNKNOWN else ""
-        problems.append(Problem(f"{text} {hint}".strip() + look))
+        if outcome.state in _BAD:
+            what = ": ".join(text for text in (told_step(outcome.step), outcome.message) if text)
+            alike.setdefault((state_words(outcome), what, outcome.hint), []).append(outcome)
+    problems = [_issue(words, what, hint, group, site) for (words, what, hint), group in alike.items()]
     kept = problems[:ISSUES_LIMIT]
     if len(problems) > ISSUES_LIMIT:
         kept.append(Problem(f"and {len(problems) - ISSUES_LIMIT} more kinds of failure; the log has them all."))
     return kept
+
+
+def _issue(words: str, what: str, hint: str, group: Sequence[Outcome], site: str) -> Problem:
+    names = ", ".join(cut(outcome.label, 100) for outcome in group[:3])
+    more = f" and {len(group) - 3} more" if len(group) > 3 else ""
+    text = f"{words}: {names}{more}" + (f": {what.rstrip('.')}." if what else ".")
+    page = site if group[0].state is State.UNKNOWN and not has_run(group[0]) else link(group[0].url)
+    look = f"Look here: {page}" if page else ""
+    return Problem(" ".join(part for part in (text, hint, look) if part))
+
+
+def flaky_notes(outcomes: Sequence[Outcome]) -> list[Problem]:
+    """Return one warning about the runs that passed only after they had failed, if there are any."""
+    flaky = [outcome for outcome in outcomes if outcome.flaky]
+    if not flaky:
+        return []
+    names = ", ".join(cut(outcome.label, 100) for outcome in flaky[:5])
+    more = f" and {len(flaky) - 5} more" if len(flaky) > 5 else ""
+    return [Problem(f"{plural(len(flaky), 'run')} passed only after a failure (flaky): {names}{more}.")]

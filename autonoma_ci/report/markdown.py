@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.model import Conclusion, State
-from autonoma_ci.report.words import STATE_WORDS, headline, plural, worst_first
-from autonoma_ci.text import markdown, markdown_link
+from autonoma_ci.report.timeline import timeline
+from autonoma_ci.report.words import ENDED, headline, plural, state_words, still_open, worst_first
+from autonoma_ci.text import duration, markdown, markdown_code, markdown_link
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Outcome, Report
+    from collections.abc import Iterable
+
+    from autonoma_ci.model import Earlier, Outcome, Report, Step
 
 # GitHub drops a step's summary above 1 MiB; the margin is for what else the step has written.
 SIZE_LIMIT = 1000 * 1024
@@ -19,46 +22,67 @@ _SIGNS = {
     State.PLANNED: "⏳",
     State.STARTING: "⏳",
     State.STARTED: "🚀",
+    State.PASSED: "✅",
+    State.FAILED: "❌",
+    State.STOPPED: "🛑",
+    State.TIMED_OUT: "⏰",
     State.NOT_STARTED: "❌",
     State.UNKNOWN: "❔",
 }
 _CONCLUSIONS = {
-    None: "⏳ Starting",
     Conclusion.STARTED: "🚀 Started",
+    Conclusion.PASSED: "✅ Passed",
+    Conclusion.FAILED: "❌ Failed",
+    Conclusion.TIMED_OUT: "⏰ Timed out",
     Conclusion.SKIPPED: "⏭️ Skipped",
     Conclusion.ERROR: "❌ Error",
     Conclusion.CANCELLED: "🛑 Cancelled",
 }
+_QUIET = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.PASSED})
 
 
 def summary(report: Report, limit: int = SIZE_LIMIT) -> str:
     """Return the summary, at most `limit` bytes of UTF-8; what doesn't fit is counted, and may be all of it."""
-    conclusion = report.verdict.conclusion if report.verdict else None
-    head = [
-        f"### {markdown(report.title)}: {_CONCLUSIONS[conclusion]}",
-        "",
-        markdown(headline(report)) + _about(report),
-        "",
-    ]
+    head = _head(report)
     if report.outcomes:
-        head += ["| What | State | Link |", "| --- | --- | --- |"]
-        lines = (_row(outcome, report.site) for outcome in worst_first(report.outcomes))
-        count, rest = len(report.outcomes), "| … and {} | | |"
+        head += _columns(report)
+        lines = (_row(outcome, report) for outcome in worst_first(report.outcomes))
+        count, noun = len(report.outcomes), "more run"
+        rest = "| … and {} |" + " |" * (3 if report.waited else 2)
     else:
         lines = (f"- {markdown(problem)}" for problem in report.problems)
-        count, rest = len(report.problems), "- … and {}"
-    used = sum(len(line.encode()) + 1 for line in head)
-    if used > limit - _REST:
+        count, noun, rest = len(report.problems), "more problem", "- … and {}"
+    left = limit - _REST - _size(head)
+    if left < 0:
         return ""
     kept: list[str] = []
     for line in lines:
-        used += len(line.encode()) + 1
-        if used > limit - _REST:
+        left -= _size([line])
+        if left < 0:
             break
         kept.append(line)
-    more = plural(count - len(kept), "more run" if report.outcomes else "more problem")
-    tail = [rest.format(more)] if len(kept) < count else []
-    return "\n".join([*head, *kept, *tail, ""])
+    tail = [rest.format(plural(count - len(kept), noun))] if len(kept) < count else []
+    chart = timeline(report)
+    chart_lines = ["", chart] if chart and _size(["", chart]) <= left else []
+    return "\n".join([*head, *kept, *tail, *chart_lines, ""])
+
+
+def _size(lines: Iterable[str]) -> int:
+    return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)
+
+
+def _head(report: Report) -> list[str]:
+    conclusion = _CONCLUSIONS[report.verdict.conclusion] if report.verdict else "⏳ Running"
+    if not report.verdict and not report.waited:
+        conclusion = "⏳ Starting"
+    head = [f"### {markdown(report.title)}: {conclusion}", "", markdown(headline(report)) + _about(report), ""]
+    for note in report.notes if report.outcomes else ():
+        head += [markdown(note), ""]
+    if report.verdict and still_open(report):
+        if report.waited:
+            head += ["The API has no way to cancel runs: what was left running goes on in Autonoma.", ""]
+        head += [f"To wait for the runs later: {markdown_code(report.later)}", ""]
+    return head
 
 
 def _about(report: Report) -> str:
@@ -70,20 +94,49 @@ def _about(report: Report) -> str:
         facts.append(f"branch {markdown(context.branch)}")
     if context.sha:
         facts.append(f"commit {markdown(context.sha[:12])}")
+    if report.waited and report.verdict:
+        facts.append(f"took {duration(report.seconds)}")
     return f" ({', '.join(facts)})" if facts else ""
 
 
-def _row(outcome: Outcome, site: str) -> str:
+def _columns(report: Report) -> list[str]:
+    if report.waited:
+        return ["| What | State | Time | Link |", "| --- | --- | --- | --- |"]
+    return ["| What | State | Link |", "| --- | --- | --- |"]
+
+
+def _row(outcome: Outcome, report: Report) -> str:
     request = outcome.request
-    what = markdown(request.label) + (f"<br>{request.kind} {markdown(request.id)}" if request.name else "")
-    state = f"{_SIGNS[outcome.state]} {STATE_WORDS[outcome.state]}"
-    if outcome.state in {State.NOT_STARTED, State.UNKNOWN}:
-        details = [markdown(text) for text in (outcome.message, outcome.hint) if text]
-        state = "<br>".join([state, *details])
+    named = outcome.label != request.id
+    what = markdown(outcome.label) + (f"<br>{request.kind} {markdown(request.id)}" if named else "")
+    state = f"{_SIGNS[outcome.state]} {state_words(outcome)}"
+    if outcome.flaky:
+        state = f"⚠️ {state_words(outcome)}"
+    details = [_step(outcome.step)] if outcome.step else []
+    if outcome.state not in _QUIET:
+        details += [markdown(text) for text in (outcome.message, outcome.hint) if text]
+    details += [_earlier(place, run) for place, run in enumerate(outcome.earlier, 1)]
+    cells = [what, "<br>".join([state, *details])]
+    if report.waited:
+        cells.append(duration(outcome.seconds) if outcome.state in ENDED and not outcome.carried else "")
+    return f"| {' | '.join([*cells, _link(outcome, report.site)])} |"
+
+
+def _step(step: Step) -> str:
+    told = f"step {step.number}" + (f", {markdown(step.instruction, 300)}" if step.instruction else "")
+    output = f"<br>{markdown(step.output, 1000)}" if step.output else ""
+    page = f"<br>on {markdown_link(step.url.partition('?')[0], step.url)}" if step.url else ""
+    return told + output + page
+
+
+def _earlier(place: int, run: Earlier) -> str:
+    link = markdown_link(run.run_id or "the run", run.url)
+    return f"attempt {place} failed: {link}" + (f"<br>{_step(run.step)}" if run.step else "")
+
+
+def _link(outcome: Outcome, site: str) -> str:
     if outcome.url:
-        link = markdown_link(outcome.run_id or "open the run", outcome.url)
-    elif outcome.state is State.UNKNOWN:
-        link = markdown_link("look here", site)
-    else:
-        link = markdown(outcome.run_id)
-    return f"| {what} | {state} | {link} |"
+        return markdown_link(outcome.run_id or "open the run", outcome.url)
+    if outcome.state is State.UNKNOWN:
+        return markdown_link("look here", site)
+    return markdown(outcome.run_id)

@@ -46,7 +46,12 @@ def record(report: Report) -> str:
         "totals": {name.replace("-", "_"): count for name, count in counts(report.outcomes).items()},
         "runs": [_run(outcome) for outcome in report.outcomes],
     }
-    return json.dumps(document, indent=2) + "\n"
+    text = json.dumps(document, indent=2)
+    if "\\ud" in text:
+        # Half a surrogate pair, as in a folder's name that is no UTF-8: strict readers refuse the whole file for it.
+        whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+        text = json.dumps(json.loads(whole), indent=2)
+    return text + "\n"
 
 
 def _run(outcome: Outcome) -> dict[str, object]:
@@ -58,6 +63,7 @@ def _run(outcome: Outcome) -> dict[str, object]:
         "reason": outcome.reason,
         "status": outcome.status,
         "hint": outcome.hint,
+        "tries": outcome.tries,
         "began_seconds": round(outcome.began, 3),
         "flaky": outcome.flaky,
         "carried": outcome.carried,

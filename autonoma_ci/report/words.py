@@ -9,7 +9,7 @@ from autonoma_ci.model import Conclusion, State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.model import Outcome, Report, Step
 
 # What needs a look first comes first; within one rank the plan's order holds, and a flaky pass leads the passes.
 RANK = {
@@ -75,6 +75,13 @@ def worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return sorted(outcomes, key=lambda outcome: RANK[outcome.state] - outcome.flaky)
 
 
+def still_open(report: Report) -> bool:
+    """Say whether there are runs that a later step can wait for."""
+    return bool(report.later) and any(
+        run.run_id and run.state in {State.STARTED, State.TIMED_OUT, State.UNKNOWN} for run in report.outcomes
+    )
+
+
 def headline(report: Report) -> str:
     """Return the whole in one sentence."""
     if report.problems:
@@ -118,18 +125,14 @@ def _ends(outcomes: Sequence[Outcome]) -> list[str]:
     return [first] + [f"{number} {words}" for words, number in others.items() if number]
 
 
+def told_step(step: Step | None) -> str:
+    """Return at which step a run failed, and what was seen there; empty if that is not known."""
+    if not step:
+        return ""
+    instruction = f" ({step.instruction})" if step.instruction else ""
+    return f"step {step.number}{instruction}" + (f": {step.output}" if step.output else "")
+
+
 def plural(number: int, noun: str) -> str:
     """Return `1 run`, `2 runs`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def duration(seconds: float) -> str:
-    """Return `0.4 s`, `42 s`, `3 min 20 s` or `2 h 5 min`."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

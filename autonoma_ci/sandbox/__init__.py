@@ -15,6 +15,8 @@ wherever a path takes an id, so `GET /run/sandbox-500/status` answers 500:
     sandbox-fails                    the run ends as failed, at a step that says why
     sandbox-flaky                    the id's first run fails, the next ones pass
     sandbox-stays                    the run never ends
+    sandbox-stopped                  the run is cancelled on the server
+    sandbox-takes-30                 the run takes 30 seconds times the pace; any other number does as well
 
 The paths are those of the contract below `/api`. Outside it, and without credentials, are a page for
 each run (the link that an answer gives), its images, and `/received`: what was asked so far, with the

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PENDING = "pending"
-# Seconds after the start, at pace 1: short, because people watch it in the demo.
-STARTS_AFTER = 1.0
-ENDS_AFTER = 3.0
+# The part of a run's time in which it is pending.
+_PENDING_PART = 1 / 3
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -30,6 +29,7 @@ class Run:
     kind: str
     subject: str
     ends: str
+    lasts: float
     born: float
     source: str
     application_version_id: str
@@ -39,7 +39,7 @@ class Run:
 class Account:
     """All runs since the sandbox was started; safe to use from many threads.
 
-    `pace` stretches every time span: 0 ends a run at once, 1 after three seconds of `clock`.
+    `pace` stretches every time span: 0 ends a run at once, 1 mostly after three seconds of `clock`.
     """
 
     def __init__(self, pace: float, clock: Callable[[], float]) -> None:
@@ -64,6 +64,7 @@ class Account:
             kind=kind,
             subject=subject,
             ends=script.ends,
+            lasts=script.lasts * self.pace,
             born=self._clock(),
             source=source_of(body) or "api",
             application_version_id=version,
@@ -81,9 +82,9 @@ class Account:
     def status(self, run: Run) -> str:
         """Return the run's state by its age: pending, running, or the one in which it stays."""
         age = self._clock() - run.born
-        if age < STARTS_AFTER * self.pace:
+        if age < run.lasts * _PENDING_PART:
             return PENDING
-        return RUNNING if age < ENDS_AFTER * self.pace else run.ends
+        return RUNNING if age < run.lasts else run.ends
 
     def created_at(self, run: Run) -> str:
         """Return when the run was started, in ISO 8601."""
@@ -93,7 +94,7 @@ class Account:
         """Return when the run ended, in ISO 8601, or None while it goes on."""
         if self.status(run) in {PENDING, RUNNING}:
             return None
-        return self._moment(run.born + ENDS_AFTER * self.pace)
+        return self._moment(run.born + run.lasts)
 
     def _moment(self, time: float) -> str:
         return (self._epoch + timedelta(seconds=time)).isoformat(timespec="milliseconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ class Script:
     """What an id asks for.
 
     `does` says it in words, `status` is the answer, `retry_after` its header in seconds (0 for none),
-    `delay` the wait before the answer in seconds at pace 1, and `ends` the state in which the run
-    stays. With `once` it holds for the first request of its kind for an id and for no later one.
+    `delay` the wait before the answer and `lasts` how long the run takes, both in seconds at pace 1, and
+    `ends` the state in which the run stays. With `once` it holds for the first request of its kind for
+    an id and for no later one.
     """
 
     does: str
@@ -25,6 +27,7 @@ class Script:
     retry_after: int = 0
     delay: float = 0.0
     ends: str = PASSED
+    lasts: float = 3.0
     once: bool = False
 
 
@@ -42,7 +45,10 @@ _SCRIPTS: Mapping[str, Script] = {
     "sandbox-fails": Script("the run fails", ends=FAILED),
     "sandbox-flaky": Script("the first run fails, the next ones pass", ends=FAILED, once=True),
     "sandbox-stays": Script("the run never ends", ends=RUNNING),
+    "sandbox-stopped": Script("the run is cancelled on the server", ends="cancelled"),
+    "sandbox-takes-30": Script("the run takes 30 seconds, or any other number"),
 }
+_TAKES = re.compile(r"sandbox-takes-([0-9]{1,5})(?:-.*)?")
 
 SCRIPTED: Mapping[str, str] = {name: script.does for name, script in _SCRIPTS.items()}
 """Every scripted id and what it does, for people to read."""
@@ -50,6 +56,8 @@ SCRIPTED: Mapping[str, str] = {name: script.does for name, script in _SCRIPTS.it
 
 def script_of(subject: str, visits: int) -> Script:
     """Return what the id `subject` asks for; `visits` counts the requests for it, this one included."""
+    if takes := _TAKES.fullmatch(subject):
+        return Script("", lasts=float(takes[1]))
     # Longest first: sandbox-429-always is no sandbox-429.
     for name in sorted(_SCRIPTS, key=len, reverse=True):
         if subject == name or subject.startswith(f"{name}-"):

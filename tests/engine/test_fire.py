@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.engine.fire import Fire, Policy
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.fire import Policy
 from autonoma_ci.engine.workers import Done, Interrupt
 from autonoma_ci.exchange import Attempt, Delivery
-from autonoma_ci.model import Kind, Reason, RunRequest, State
+from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
 from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:
@@ -40,20 +42,21 @@ class Job:
         timed = {number: [(seconds, attempt) for attempt in script] for number, script in enumerate(scripts)}
         self.workers = ScriptedWorkers(self.clock, timed)
         self.watched = Watched()
-        requests = [RunRequest(Kind.TEST, f"t{number}") for number in range(len(scripts))]
-        self.fire = Fire(requests, policy or Policy(), self.clock, queue.SimpleQueue())
+        outcomes = [Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(len(scripts))]
+        self.board = Board(outcomes, self.clock.time)
+        self.engine = Engine(self.board, policy or Policy(), self.clock, queue.SimpleQueue(), self.watched)
 
     def run(self) -> Job:
-        self.fire.run(self.workers, self.watched)
+        self.engine.run(self.workers)
         return self
 
     @property
     def states(self) -> list[State]:
-        return [outcome.state for outcome in self.fire.outcomes]
+        return [outcome.state for outcome in self.board.outcomes]
 
     @property
     def reasons(self) -> list[Reason]:
-        return [outcome.reason for outcome in self.fire.outcomes]
+        return [outcome.reason for outcome in self.board.outcomes]
 
     def times(self, number: int) -> list[float]:
         return [at - 1000.0 for at in self.workers.times(number)]
@@ -63,7 +66,7 @@ def test_every_run_is_sent_once_and_reported_in_plan_order() -> None:
     job = Job(*[[STARTED]] * 20).run()
     assert [sent.run for sent in job.workers.sent] == list(range(20))
     assert job.states == [State.STARTED] * 20
-    assert [outcome.request.id for outcome in job.fire.outcomes] == [f"t{n}" for n in range(20)]
+    assert [outcome.request.id for outcome in job.board.outcomes] == [f"t{n}" for n in range(20)]
     assert sorted(job.watched.ended) == sorted(f"t{n}" for n in range(20))
 
 
@@ -102,7 +105,7 @@ def test_no_connection_is_tried_again_with_growing_pauses_up_to_a_cap_and_a_numb
     assert [after - before for before, after in itertools.pairwise(times)] == [1, 2, 4, 5, 5, 5, 5]
     assert job.states == [State.NOT_STARTED]
     assert job.reasons == [Reason.API]
-    assert job.fire.outcomes[0].tries == 8
+    assert job.board.outcomes[0].tries == 8
 
 
 def test_every_pause_is_jittered() -> None:
@@ -119,13 +122,13 @@ def test_an_api_that_can_not_be_reached_ends_a_long_plan_within_the_patience() -
     assert set(job.states) == {State.NOT_STARTED}
     assert set(job.reasons) == {Reason.API}
     assert job.clock.time - 1000.0 <= policy.patience + 2
-    assert job.fire.outcomes[-1].tries == 0
+    assert job.board.outcomes[-1].tries == 0
 
 
 def test_a_connection_that_comes_back_starts_the_run() -> None:
     job = Job([NOT_SENT, NOT_SENT, STARTED]).run()
     assert job.states == [State.STARTED]
-    assert job.fire.outcomes[0].tries == 3
+    assert job.board.outcomes[0].tries == 3
 
 
 def test_retry_after_is_never_undercut() -> None:
@@ -183,7 +186,7 @@ def test_a_signal_stops_starting_and_accounts_for_every_run() -> None:
     job = Job(*[[STARTED]] * 4, seconds=10.0, policy=Policy(concurrency=2, grace=1.0))
     job.clock.later(15.0, Interrupt(15))
     job.run()
-    assert job.fire.interrupt == 15
+    assert job.engine.interrupt == 15
     assert job.states == [State.STARTED, State.STARTED, State.UNKNOWN, State.UNKNOWN]
     assert job.clock.time - 1000.0 == pytest.approx(16.0)
 
@@ -200,7 +203,7 @@ def test_a_refusal_within_the_grace_after_a_signal_keeps_what_the_server_said() 
     job = Job([busy(0.0), STARTED], seconds=10.0)
     job.clock.later(9.5, Interrupt(15))
     assert job.run().states == [State.NOT_STARTED]
-    assert job.fire.outcomes[0].status == 429
+    assert job.board.outcomes[0].status == 429
 
 
 def test_what_waits_for_another_try_is_not_sent_after_a_signal() -> None:
@@ -230,7 +233,7 @@ def test_whatever_happens_a_run_is_sent_again_only_if_it_did_not_arrive(
         sent = len(job.workers.times(number))
         repeated = [answers[min(i, len(answers) - 1)] for i in range(sent - 1)]
         assert all(attempt.delivery in {Delivery.NOT_SENT, Delivery.BUSY} for attempt in repeated)
-        assert job.fire.outcomes[number].tries == sent
+        assert job.board.outcomes[number].tries == sent
     assert job.workers.at_once <= concurrency
     if signal_at is None:
         assert_each_state_is_what_was_answered(job, dict(enumerate(script)))

@@ -50,11 +50,63 @@ any_outcome = st.builds(Outcome, st.just(REQUEST), st.sampled_from(State), st.sa
 @given(st.lists(any_outcome), any_outcome)
 def test_adding_a_run_that_did_not_start_never_turns_red_into_green(outcomes: list[Outcome], more: Outcome) -> None:
     before, after = decide(outcomes), decide([*outcomes, more])
-    if more.state is not State.STARTED:
+    green = {State.STARTED, State.PASSED}
+    if more.state not in green:
         assert after.exit_code != 0
     if before.exit_code != 0:
         assert after.exit_code != 0
-    assert (after.exit_code == 0) == all(o.state is State.STARTED for o in [*outcomes, more])
+    assert (after.exit_code == 0) == all(o.state in green for o in [*outcomes, more])
+
+
+@given(st.lists(any_outcome), any_outcome)
+def test_adding_a_run_that_did_not_pass_never_turns_red_into_green(outcomes: list[Outcome], more: Outcome) -> None:
+    before, after = decide(outcomes, waited=True), decide([*outcomes, more], waited=True)
+    if more.state is not State.PASSED or before.exit_code != 0:
+        assert after.exit_code != 0
+    assert (after.exit_code == 0) == all(o.state is State.PASSED for o in [*outcomes, more])
+    assert (after.conclusion is Conclusion.PASSED) == (after.exit_code == 0)
+
+
+def run(state: State, reason: Reason = Reason.OK) -> Outcome:
+    return Outcome(REQUEST, state, reason, run_id="r")
+
+
+PASSED, FAILED, STOPPED = run(State.PASSED), run(State.FAILED, Reason.FAILED), run(State.STOPPED, Reason.FAILED)
+GONE, REFUSED = run(State.UNKNOWN, Reason.NOT_FOUND), run(State.UNKNOWN, Reason.UNAUTHORIZED)
+TIMED_OUT, OPEN = run(State.TIMED_OUT, Reason.TIMEOUT), run(State.UNKNOWN, Reason.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "conclusion", "reason", "code"),
+    [
+        ([], "skipped", "ok", 0),
+        ([PASSED, PASSED], "passed", "ok", 0),
+        ([PASSED, FAILED], "failed", "failed", 1),
+        ([PASSED, STOPPED], "failed", "failed", 1),
+        ([PASSED, TIMED_OUT], "timed-out", "timeout", 6),
+        ([PASSED, STARTED], "timed-out", "timeout", 6),
+        ([FAILED, TIMED_OUT], "failed", "failed", 1),
+        ([FAILED, TIMED_OUT, API], "error", "api", 5),
+        ([FAILED, TIMED_OUT, API, OPEN], "error", "unknown", 7),
+        ([FAILED, OPEN, GONE], "error", "not-found", 4),
+        (
+            [FAILED, run(State.UNKNOWN, Reason.NOT_FOUND), run(State.UNKNOWN, Reason.UNAUTHORIZED)],
+            "error",
+            "unauthorized",
+            3,
+        ),
+        ([PASSED, Outcome(REQUEST)], "error", "unknown", 7),
+        ([PASSED, PASSED._replace(carried=True)], "passed", "ok", 0),
+        ([PASSED._replace(carried=True)], "skipped", "ok", 0),
+        ([FAILED._replace(carried=True)], "failed", "failed", 1),
+    ],
+)
+def test_outcomes_that_were_waited_for_come_to(
+    outcomes: list[Outcome], conclusion: str, reason: str, code: int
+) -> None:
+    """Passed needs every run to have passed, and one of them in this step."""
+    assert decide(outcomes, waited=True) == Verdict(Conclusion(conclusion), Reason(reason), code)
+    assert decide(outcomes[::-1], waited=True) == decide(outcomes, waited=True)
 
 
 def test_every_exit_code_means_one_thing() -> None:

@@ -106,7 +106,7 @@ def test_a_request_that_may_have_arrived_is_sent_once(fault: Fault, tmp_path: Pa
     assert server.posts == {"before": 1, "faulty": fault.posts, "behind": 1}
     assert {job.states["before"], job.states["behind"]} == {"started"}
     run = next(run for run in job.record["runs"] if run["id"] == "faulty")
-    assert run["attempts"] == fault.posts
+    assert run["tries"] == fault.posts
     if state == "unknown":
         assert "may have started" in job.log
         assert "look for it" in run["hint"]
@@ -152,9 +152,9 @@ def test_a_connection_that_is_reset_at_once_is_open_once_it_was_made(tmp_path: P
         job = run_job(tmp_path, server.url, ids)
     assert_accounted_for(job, ids)
     runs = job.record["runs"]
-    assert server.connections == sum(run["attempts"] for run in runs)
+    assert server.connections == sum(run["tries"] for run in runs)
     for run in runs:
-        assert run["state"] == "unknown" or run["attempts"] == BRISK.attempts
+        assert run["state"] == "unknown" or run["tries"] == BRISK.attempts
 
 
 def test_a_refused_connection_is_tried_again_and_known_not_to_have_started(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_refused_connection_is_tried_again_and_known_not_to_have_started(tmp_p
     assert_accounted_for(job, ["a", "b"])
     assert set(job.states.values()) == {"not-started"}
     assert (job.code, job.outputs["reason"]) == (5, "api")
-    assert {run["attempts"] for run in job.record["runs"]} == {BRISK.attempts}
+    assert {run["tries"] for run in job.record["runs"]} == {BRISK.attempts}
     assert "refused the connection" in job.log
 
 
@@ -176,7 +176,7 @@ def test_a_limiter_that_never_gives_way_ends_the_job_in_time(tmp_path: Path) -> 
     assert_accounted_for(job, ids)
     assert job.states == {"lucky": "started"} | dict.fromkeys(ids[1:], "not-started")
     assert (job.code, job.outputs["reason"]) == (5, "api")
-    assert {run["id"]: run["attempts"] for run in job.record["runs"]} == server.posts
+    assert {run["id"]: run["tries"] for run in job.record["runs"]} == server.posts
 
 
 def test_a_limiter_that_names_a_time_beyond_the_job_is_not_asked_again(tmp_path: Path) -> None:

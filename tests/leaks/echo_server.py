@@ -29,7 +29,7 @@ class Answer:
 
 
 class EchoServer(ThreadingHTTPServer):
-    """Answers each POST with what `answer` makes of its headers and its parsed body."""
+    """Answers each request with what `answer` makes of its headers and its parsed body."""
 
     daemon_threads = True
 
@@ -56,14 +56,16 @@ class _Handler(BaseHTTPRequestHandler):
     server: EchoServer
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = self.server.answer(dict(self.headers.items()), json.loads(body))
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        answer = self.server.answer(dict(self.headers.items()), json.loads(body or "{}"))
         self.send_response(answer.status)
         for name, value in (answer.headers or {}).items():
             # A server writes what it likes; most write UTF-8.
             self.send_header(name, value.encode().decode("latin-1"))
         self.end_headers()
         self.wfile.write(json.dumps(answer.fields or {}).encode())
+
+    do_GET = do_POST
 
     def log_message(self, *args: object) -> None:
         pass

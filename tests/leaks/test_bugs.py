@@ -34,6 +34,7 @@ def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
         "AUTONOMA_TEST_IDS": "one",
         "AUTONOMA_VARIABLES": "PASSWORD=sentinel-value",
         "AUTONOMA_RESULTS_DIR": "results",
+        "AUTONOMA_WAIT": "true",
     }
 
 
@@ -44,10 +45,12 @@ def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
         "autonoma_ci.commands.run.find_place",
         "autonoma_ci.commands.input.read",
         "autonoma_ci.plan.make",
-        "autonoma_ci.engine.fire.Fire.run",
+        "autonoma_ci.engine.engine.Engine.run",
+        "autonoma_ci.engine.fire.Fire.take",
+        "autonoma_ci.engine.wait.Wait.take",
         "autonoma_ci.api.transport.Transport.__init__",
-        "autonoma_ci.commands.run.decide",
-        "autonoma_ci.commands.run.headline",
+        "autonoma_ci.commands.step.decide",
+        "autonoma_ci.commands.step.headline",
         "autonoma_ci.ci.results_dir.record",
     ],
 )
@@ -55,7 +58,7 @@ def test_a_bug_anywhere_shows_no_value(
     place: str, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(place, _broken)
-    with EchoServer(lambda *_: Answer(200, {"run_id": "r1"})) as server:
+    with EchoServer(lambda *_: Answer(200, {"run_id": "r1", "status": "passed"})) as server:
         left = run(tmp_path, _environment(tmp_path, server.url, system))
     assert left.code == 70
     assert "RuntimeError" in left.log
@@ -69,7 +72,7 @@ def test_a_bug_in_a_thread_leaves_the_run_open_and_shows_no_value(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(place, _broken)
-    with EchoServer(lambda *_: Answer(200, {"run_id": "r1"})) as server:
+    with EchoServer(lambda *_: Answer(200, {"run_id": "r1", "status": "passed"})) as server:
         left = run(tmp_path, _environment(tmp_path, server.url, "github"))
     assert left.code == 7
     assert "unexpected RuntimeError" in left.log

@@ -169,7 +169,7 @@ def test_a_bug_is_reported_without_the_values_involved(tmp_path: Path, monkeypat
     def broken(*_: object) -> None:
         raise RuntimeError(f"{CLIENT_SECRET} {VALUE}")
 
-    monkeypatch.setattr("autonoma_ci.engine.fire.Fire.run", broken)
+    monkeypatch.setattr("autonoma_ci.engine.engine.Engine.run", broken)
     code, text = everything(tmp_path, environment(tmp_path, "http://127.0.0.1:9", "github"))
     assert code == 70
     assert "RuntimeError" in text
@@ -179,13 +179,13 @@ def test_a_bug_is_reported_without_the_values_involved(tmp_path: Path, monkeypat
 
 def test_no_value_shows_its_secrets(tmp_path: Path) -> None:
     """Whatever is printed while looking for a mistake, the repr of our values is safe to paste."""
-    from autonoma_ci.commands.input import Input
+    from autonoma_ci.commands.input import Input, find_place
     from autonoma_ci.exchange import Attempt, Delivery
     from autonoma_ci.model import Context, Outcome, Report
 
     environ = environment(tmp_path, "http://127.0.0.1:9", "none")
     given = Input(environ, str(tmp_path))
-    given.read({}, [], Context())
+    given.read({}, [], find_place({}))
     world = World(environ, io.StringIO(), io.StringIO())
     outcome = Outcome(given.plan.requests[0])
     report = Report("t", Context(), "cli", (outcome,))

@@ -103,6 +103,18 @@ def test_version_one(version: str) -> None:
     assert read(f"version: {version}\ntests: [a]").version == read("tests: [a]").version == "1"
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("true", "true"), ("'true'", "true"), ("false", "false"), ("${LATEST}", "true"), ("${NO:-false}", "false")],
+)
+def test_run_on_latest_is_true_or_false(written: str, value: str) -> None:
+    """It stays text like every scalar; unset means false, and false goes with application versions."""
+    assert read(f"tags: [a]\nrun_on_latest: {written}", {"LATEST": "true"}).run_on_latest == value
+    assert read("tags: [a]").run_on_latest == "false"
+    versions = "application_versions: [{application_id: a, version_id: b}]\nrun_on_latest: false"
+    assert len(read(versions).application_versions) == 1
+
+
 def test_json_is_a_manifest_too() -> None:
     """What is JSON is YAML."""
     test = one_test('{"tests": [{"id": "a", "variables": {"A": 1.50, "B": true}}]}')
@@ -169,6 +181,18 @@ def test_a_quoted_merge_key_is_a_name() -> None:
         ("tests: [a]\n---\ntests: [b]", ["2:1: a second document starts here: keep one, and remove the line ---"]),
         ("tests: [a]\n...\n---\n", ["3:1: a second document starts here: keep one, and remove the line ---"]),
         ("application_versions: [{application_id: a}]\ntests: [a]", ["1:24: 'version_id' is missing: add it"]),
+        ("tags: [a]\nrun_on_latest: yes", ["2:1: 'run_on_latest' is neither true nor false"]),
+        ("tags: [a]\nrun_on_latest:", ["2:1: 'run_on_latest' is neither true nor false"]),
+        ("tags: [a]\nrun_on_latest: [true]", ["2:1: 'run_on_latest' is neither true nor false"]),
+        ("tags: [a]\nrun_on_lates: true", ["2:1: unknown key 'run_on_lates': did you mean 'run_on_latest'?"]),
+        (
+            "tags: [a/b]\nrun_on_latest: 1\nversion: 2",
+            ["1:8: 'a/b' is not an id", "2:1: 'run_on_latest' is neither", "3:1: this version of autonoma-ci reads"],
+        ),
+        (
+            "application_versions: [{application_id: a, version_id: b}]\ntags: [a]\nrun_on_latest: true",
+            ["3:1: 'run_on_latest' and application_versions exclude each other: keep one"],
+        ),
         (
             "tests:\n- id: a\n  variables: {A: x}\n  matrix: {A: [y]}",
             ["4:12: 'A' is in both variables and matrix: keep one"],

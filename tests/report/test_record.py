@@ -21,6 +21,8 @@ def test_the_record_holds_the_whole_step() -> None:
         "tool": {"name": "autonoma-ci", "version": __version__},
         "title": "Autonoma tests",
         "started_at": "2025-01-02T03:04:05Z",
+        "duration_seconds": 0.0,
+        "waited": False,
         "conclusion": "error",
         "reason": "api",
         "exit_code": 5,
@@ -33,6 +35,8 @@ def test_the_record_holds_the_whole_step() -> None:
             "repository": "owner/name",
             "build_url": "",
             "deployment_url": "",
+            "build": "",
+            "attempt": "",
         },
         "totals": {"total": 2, "started": 1, "passed": 0, "failed": 0, "not_started": 1, "unknown": 0},
     }
@@ -60,7 +64,12 @@ def test_whatever_a_report_holds_comes_back_from_the_record(made: Report) -> Non
     text = record(made)
     assert text.isascii()
     document = json.loads(text)
-    assert document["title"] == made.title
-    assert [run["message"] for run in document["runs"]] == [outcome.message for outcome in made.outcomes]
-    assert [run["url"] for run in document["runs"]] == [outcome.url for outcome in made.outcomes]
-    assert document["ci"]["branch"] == made.context.branch
+    assert document["title"] == whole(made.title)
+    assert [run["message"] for run in document["runs"]] == [whole(outcome.message) for outcome in made.outcomes]
+    assert [run["url"] for run in document["runs"]] == [whole(outcome.url) for outcome in made.outcomes]
+    assert document["ci"]["branch"] == whole(made.context.branch)
+
+
+def whole(text: str) -> str:
+    """Return the text with a question mark for each half of a surrogate pair: no strict reader takes those."""
+    return text.encode("utf-8", "replace").decode()

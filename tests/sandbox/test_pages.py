@@ -48,7 +48,7 @@ def test_a_hostile_source_and_variable_are_escaped(caller: Caller) -> None:
 
 
 def test_hostile_ids_are_escaped_everywhere_on_the_page() -> None:
-    run = Run(HOSTILE, HOSTILE, HOSTILE, "passed", 0.0, HOSTILE, "", (HOSTILE,))
+    run = Run(HOSTILE, HOSTILE, HOSTILE, "passed", 3.0, 0.0, HOSTILE, "", (HOSTILE,))
     page = run_page(run, HOSTILE).content.decode()
     assert "<script" not in page.lower()
     assert page.count(ESCAPED) == 8  # title, heading, status, run, kind, subject, source, variables

@@ -87,7 +87,7 @@ def test_a_client_that_gives_up_on_a_slow_answer_has_been_counted() -> None:
 
 
 def test_every_scripted_id_is_described_in_words() -> None:
-    assert len(SCRIPTED) == 11
+    assert len(SCRIPTED) == 13
     assert all(name.startswith("sandbox-") and words for name, words in SCRIPTED.items())
 
 

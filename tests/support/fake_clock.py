@@ -7,14 +7,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci.engine.clock import Clock
-from autonoma_ci.engine.workers import Done
+from autonoma_ci.engine.workers import Done, Explained, Polled
+from autonoma_ci.exchange import Delivery, Details
 
 if TYPE_CHECKING:
     import queue
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.engine.workers import Interrupt
-    from autonoma_ci.exchange import Attempt
+    from autonoma_ci.engine.workers import Event
+    from autonoma_ci.exchange import Attempt, Status
     from autonoma_ci.model import Outcome, RunRequest
 
 # A loop that asks for events this often without an end in sight has none.
@@ -27,8 +28,9 @@ class FakeClock(Clock):
     def __init__(self, share: float = 1.0) -> None:
         self.time = 1000.0
         self.share = share
+        self.swing = 1.0
         self.jittered: list[float] = []
-        self._agenda: list[tuple[float, int, Done | Interrupt]] = []
+        self._agenda: list[tuple[float, int, Event]] = []
         self._number = count()
         self._asked = 0
 
@@ -42,14 +44,19 @@ class FakeClock(Clock):
         self.jittered.append(seconds)
         return seconds * self.share
 
-    def later(self, seconds: float, event: Done | Interrupt) -> None:
+    def sway(self, seconds: float) -> float:
+        return seconds * self.swing
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def later(self, seconds: float, event: Event) -> None:
         """Let an event happen in so many seconds."""
         heapq.heappush(self._agenda, (self.time + seconds, next(self._number), event))
 
-    @property
-    def awaited(self) -> int:
-        """How many requests are under way."""
-        return sum(isinstance(event, Done) for _, _, event in self._agenda)
+    def count(self, kind: type) -> int:
+        """Return how many requests of one kind are under way."""
+        return sum(isinstance(event, kind) for _, _, event in self._agenda)
 
     def receive(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
         self._asked += 1
@@ -70,23 +77,71 @@ class Sent(NamedTuple):
     run: int
 
 
-class ScriptedWorkers:
-    """Answers each run's requests from its script, each after so many seconds; the last one stays."""
+class Run(NamedTuple):
+    """One run on the server: what it says at an age in seconds, after how long, and why it failed."""
 
-    def __init__(self, clock: FakeClock, scripts: Mapping[int, Sequence[tuple[float, Attempt]]]) -> None:
+    says: Callable[[float], Status]
+    delay: float = 0.05
+    details: Details = Details(problem="HTTP 500")
+
+
+class ScriptedWorkers:
+    """Answers each run's requests from its script, each after so many seconds; the last one stays.
+
+    `runs` are what the started runs of each place are, in turn; `polls` and `explained` note what was asked.
+    """
+
+    def __init__(
+        self,
+        clock: FakeClock,
+        scripts: Mapping[int, Sequence[tuple[float, Attempt]]],
+        runs: Mapping[int, Sequence[Run]] | None = None,
+    ) -> None:
         self._clock = clock
         self._scripts = scripts
+        self._runs = runs or {}
+        self._born: dict[tuple[int, str], tuple[float, Run]] = {}
+        self._polling = 0
         self.sent: list[Sent] = []
+        self.polls: list[Sent] = []
+        self.explained: list[Sent] = []
         self.at_once = 0
+        self.polls_at_once = 0
 
-    def send(self, index: int, request: RunRequest) -> None:
+    def _run(self, position: int, run_id: str) -> tuple[float, Run]:
+        """Return when the run was born and what it is; each start of a place makes its next run."""
+        if (position, run_id) not in self._born:
+            runs = self._runs[position]
+            number = sum(place == position for place, _ in self._born)
+            self._born[position, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
+        return self._born[position, run_id]
+
+    def poll(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Take note, and let the answer come in its time: it says how things were half-way."""
+        self.polls.append(Sent(self._clock.time, position))
+        born, run = self._run(position, run_id)
+        status = run.says(self._clock.time + run.delay / 2 - born)
+        self._clock.later(run.delay, Polled(position, run_id, status))
+        self.polls_at_once = max(self.polls_at_once, self._clock.count(Polled))
+
+    def explain(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Take note, and tell what the run has to tell."""
+        self.explained.append(Sent(self._clock.time, position))
+        run = self._run(position, run_id)[1]
+        self._clock.later(run.delay, Explained(position, run_id, run.details))
+
+    def start(self, index: int, request: RunRequest) -> None:
         """Take note, and let the answer come in its time."""
         attempts = sum(sent.run == index for sent in self.sent)
         self.sent.append(Sent(self._clock.time, index))
         script = self._scripts[index]
         seconds, attempt = script[min(attempts, len(script) - 1)]
+        if attempt.delivery is Delivery.STARTED and self._runs:
+            number = sum(place == index for place, _ in self._born) + 1
+            attempt = attempt._replace(run_id=f"run-{index}-{number}")
+            self._run(index, attempt.run_id)
         self._clock.later(seconds, Done(index, attempt))
-        self.at_once = max(self.at_once, self._clock.awaited)
+        self.at_once = max(self.at_once, self._clock.count(Done))
 
     def times(self, index: int) -> list[float]:
         """Return when the run's requests were sent."""
@@ -98,11 +153,18 @@ class Watched:
 
     def __init__(self) -> None:
         self.ended: list[str] = []
+        self.seen: list[Outcome] = []
+        self.warnings: list[str] = []
         self.ticks = 0
 
     def changed(self, outcome: Outcome) -> None:
         """Note which run reached its state."""
         self.ended.append(outcome.request.id)
+        self.seen.append(outcome)
+
+    def warn(self, text: str) -> None:
+        """Keep the warning."""
+        self.warnings.append(text)
 
     def tick(self, outcomes: Sequence[Outcome]) -> None:
         """Count."""

@@ -1,0 +1,98 @@
+"""Waiting until a page answers, before anything is started; it gets no credentials and no second thought."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from autonoma_ci import __version__
+from autonoma_ci.api.connection import hang_up, line
+from autonoma_ci.api.failures import lost, not_sent
+from autonoma_ci.api.transport import LOCAL, Session
+from autonoma_ci.text import LOOPBACK, duration, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_REDIRECTS = 10
+# For one try; a page that takes longer to answer is not up.
+_TRY = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
+_TELL_EVERY = 30.0
+
+
+def wait_for_url(
+    url: str,
+    seconds: float,
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], None],
+    tell: Callable[[str], None],
+) -> str:
+    """Return an empty text once the page answers below 400, or why it did not within so many seconds.
+
+    Redirects are followed, since nothing secret is sent. `tell` gets a line at first and now and then.
+    """
+    began = told = monotonic()
+    pause, shown = _FIRST_PAUSE, _shown(url)
+    while True:
+        left = began + seconds - monotonic()
+        why = _visit(url, min(_TRY, max(left, 1.0)))
+        now = monotonic()
+        if not why:
+            return ""
+        if now + pause >= began + seconds:
+            return f"{shown} did not come up within {duration(seconds)}: {why}"
+        if pause == _FIRST_PAUSE or now - told >= _TELL_EVERY:
+            told = now
+            tell(f"Waiting for {shown}, up to {duration(began + seconds - now)} more: {why}")
+        sleep(pause)
+        pause = min(_LONGEST_PAUSE, 1.5 * pause)
+
+
+def _visit(url: str, seconds: float) -> str:
+    """Return an empty text if the page answers below 400, or else what happened."""
+    with Session() as session:
+        session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
+        guard = threading.Timer(seconds, hang_up, [line.clear()])
+        guard.daemon = True
+        guard.start()
+        try:
+            return _follow(session, url, seconds)
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            host = urlsplit(url).netloc
+            return str(not_sent(error, host) if line.connecting or not line.made else lost(error))
+        finally:
+            guard.cancel()
+
+
+def _follow(session: Session, url: str, seconds: float) -> str:
+    for _ in range(_REDIRECTS + 1):
+        local = LOOPBACK.fullmatch(urlsplit(url).hostname or "")
+        with session.get(
+            url,
+            timeout=seconds,
+            allow_redirects=False,
+            stream=True,  # the body is of no interest, and may be endless
+            proxies={"no_proxy": LOCAL} if local else {},
+        ) as response:
+            status, target = response.status_code, response.headers.get("Location", "")
+        if status < 300 or (status < 400 and not target):
+            return ""
+        if status >= 400:
+            return f"HTTP {status}"
+        following = urljoin(url, target)
+        scheme = urlsplit(following).scheme
+        if scheme not in {"http", "https"} or (scheme == "http" and url.startswith("https:")):
+            return f"HTTP {status}, which leads to {_shown(following)}: not https any more"
+        url = following
+    return f"it redirects more than {_REDIRECTS} times"
+
+
+def _shown(url: str) -> str:
+    # What comes after the path may hold a token.
+    parts = urlsplit(url)
+    return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}", 200)

@@ -1,0 +1,90 @@
+"""What an answer to the question how a run stands, or why it failed, means."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from autonoma_ci.api.answers import fields_of, retry_after, said, text_of
+from autonoma_ci.exchange import Details, Said, Status
+from autonoma_ci.model import Step
+from autonoma_ci.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autonoma_ci.api.transport import Answer
+
+# The API names pending, running, passed and failed; the others are what its relatives say. Passed has no relatives.
+_FAILED = frozenset({"failed", "failure", "error", "errored"})
+_STOPPED = frozenset({"cancelled", "canceled", "stopped", "skipped", "aborted", "terminated"})
+_GOING_ON = frozenset(
+    {"pending", "queued", "scheduled", "waiting", "created", "initializing", "starting", "started", "running"}
+    | {"in_progress", "processing", "retrying"}
+)
+_WORDS = {
+    "passed": Said.PASSED,
+    **dict.fromkeys(_FAILED, Said.FAILED),
+    **dict.fromkeys(_STOPPED, Said.STOPPED),
+    **dict.fromkeys(_GOING_ON, Said.GOING_ON),
+}
+
+
+def status(answer: Answer, redact: Callable[[str], str]) -> Status:
+    """Return what the answer to a question for a run's status means; `redact` is called for texts from outside."""
+    code, fields = answer.status, fields_of(answer)
+    if code == 200 and fields:
+        return _word(fields.get("status"), redact)
+    message = f"HTTP {code}" + (f": {text}" if (text := said(fields, redact)) else "")
+    wait = retry_after(answer.headers)
+    if code in {401, 403}:
+        return Status(Said.UNAUTHORIZED, message=message, status=code)
+    if code == 404:
+        return Status(Said.MISSING, message=message, status=code)
+    if code in {429, 503}:
+        return Status(Said.BUSY, message=message, status=code, retry_after=wait)
+    if code == 200:
+        message = "HTTP 200, but the answer is " + ("not in the form that is known" if answer.complete else "cut short")
+    return Status(Said.TROUBLE, message=message, status=code)
+
+
+def _word(value: object, redact: Callable[[str], str]) -> Status:
+    if not isinstance(value, str):
+        return Status(Said.STRANGE, message="the API names no status", status=200)
+    word = value.strip().lower().replace("-", "_").replace(" ", "_")
+    if known := _WORDS.get(word):
+        return Status(known, word, status=200)
+    shown = one_line(redact(value), 60)
+    return Status(Said.STRANGE, shown, f"the API says '{shown}', which is no status that is known", 200)
+
+
+def details(answer: Answer, redact: Callable[[str], str]) -> Details:
+    """Return what the API tells of a run that failed; every field may be missing."""
+    fields = fields_of(answer)
+    if answer.status != 200 or not fields:
+        return Details(problem=f"HTTP {answer.status}" if answer.status != 200 else "not in the form that is known")
+    return Details(
+        title=one_line(redact(text_of(fields, "name")), 200).strip(),
+        step=_failing(fields.get("steps"), redact),
+        seconds=_seconds(text_of(fields, "created_at"), text_of(fields, "ended_at")),
+    )
+
+
+def _failing(steps: object, redact: Callable[[str], str]) -> Step | None:
+    """Return the last step that failed: the one that ended the run."""
+    if not isinstance(steps, list):
+        return None
+    for number in range(len(steps), 0, -1):
+        step = steps[number - 1]
+        if isinstance(step, dict) and text_of(step, "status").strip().lower() in _FAILED:
+            instruction, output, url = (redact(text_of(step, name)) for name in ("instruction", "output", "url"))
+            return Step(number, one_line(instruction, 500).strip(), one_line(output, 2000).strip(), one_line(url, 2000))
+    return None
+
+
+def _seconds(begun: str, ended: str) -> float | None:
+    try:
+        seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
+    except (ValueError, TypeError):  # no times, or one with a time zone and one without
+        return None
+    return seconds if seconds >= 0 else None

@@ -1,0 +1,140 @@
+"""One step of a job: its log, its reports and its exit code, whichever command it is."""
+
+from __future__ import annotations
+
+import queue
+import shlex
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.commands.progress import Progress
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.verdict import EXIT_CODES, decide
+from autonoma_ci.engine.workers import Events, Threads
+from autonoma_ci.errors import EXIT_BUG, InputError, Problem
+from autonoma_ci.model import Conclusion, Outcome, Reason, Report, Verdict
+from autonoma_ci.report.console import flaky_notes, issues
+from autonoma_ci.report.words import headline, still_open
+from autonoma_ci.secret import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.ci.system import Publisher
+    from autonoma_ci.commands.input import Place
+    from autonoma_ci.commands.world import World
+    from autonoma_ci.settings import Settings
+
+TITLE = "Autonoma tests"
+
+
+class Step:
+    """The log and the reports of one step, and the runs that it brings to their end."""
+
+    def __init__(self, world: World, place: Place) -> None:
+        self.world, self.place = world, place
+        self.console = Console(world.out, place.system.dialect)
+        self.redact = Redactor(())
+        self.began = world.clock.monotonic()
+        self.report = Report(TITLE, place.context, place.source, (), started_at=world.clock.now())
+        self._errors = Console(world.err, place.system.dialect)
+        self._publishers: list[Publisher] = []
+
+    def prepare(self, settings: Settings) -> list[Problem]:
+        """Set up log and reports as the settings say, and return what can't be."""
+        secrets = [secret for secret in (settings.client_id, settings.client_secret) if secret]
+        self.redact = Redactor(secrets)
+        self.console.mask(secrets)
+        for console in (self.console, self._errors):
+            console.hide(secrets)
+        for warning in settings.warnings:
+            self.console.issue("warning", Problem(warning))
+        self.report = self.report._replace(
+            title=settings.summary_title or TITLE,
+            source=settings.source or self.place.source,
+            results_dir=settings.results_dir,
+            site="{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
+        )
+        self.publish_natively(summary=settings.summary)
+        if not settings.results_dir:
+            return []
+        from autonoma_ci.ci.results_dir import prepare
+
+        try:
+            self._publishers.append(prepare(settings.results_dir, self.world.folder))
+        except InputError as error:
+            return list(error.problems)
+        record = shlex.quote(f"{settings.results_dir.rstrip('/')}/results.json")
+        self.report = self.report._replace(later=f"autonoma-ci wait {record}")
+        return []
+
+    def publish_natively(self, *, summary: bool) -> None:
+        """Write outputs and, if it is wanted, the summary in the CI system's own form."""
+        if self.place.system.publisher:
+            self._publishers.append(self.place.system.publisher(self.world.environ, summary))
+
+    def refuse(self, problems: Sequence[Problem]) -> int:
+        """Report what is wrong with the input, and return the exit code."""
+        for problem in problems:
+            self._errors.issue("error", problem)
+        told = tuple(self.redact(str(problem)) for problem in problems)
+        verdict = Verdict(Conclusion.ERROR, Reason.INPUT, EXIT_CODES[Reason.INPUT])
+        return self.finish(self.report._replace(problems=told, verdict=verdict))
+
+    def bring_to_end(self, outcomes: Sequence[Outcome], settings: Settings, title: str) -> int:
+        """Start what is planned, wait for it if that is wanted, report it all, and return the exit code."""
+        world, clock = self.world, self.world.clock
+        waiting = None
+        if settings.wait:
+            waiting = world.waiting._replace(
+                timeout=settings.timeout, interval=settings.poll_interval, retries=settings.retries
+            )
+        events: Events = queue.SimpleQueue()
+        policy = world.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
+        board = Board(outcomes, self.began)
+        engine = Engine(board, policy, clock, events, Progress(self.console, clock, self._publish), waiting)
+        world.interrupts.events = events
+        try:
+            if outcomes:
+                with self.console.group(title):
+                    engine.run(self._workers(settings, events))
+        except BaseException:
+            # A bug: what had been started until then must not be lost with it.
+            verdict = decide(board.outcomes)._replace(exit_code=EXIT_BUG, conclusion=Conclusion.ERROR)
+            self.finish(self._now(board.outcomes)._replace(verdict=verdict))
+            raise
+        for problem in issues(board.outcomes, self.report.site):
+            self.console.issue("error", problem, self.report.title)
+        for problem in flaky_notes(board.outcomes):
+            self.console.issue("warning", problem, self.report.title)
+        verdict = decide(board.outcomes, engine.interrupt, waited=settings.wait)
+        return self.finish(self._now(board.outcomes)._replace(verdict=verdict))
+
+    def finish(self, report: Report) -> int:
+        """Write all reports for the last time, say the whole in one sentence, and return the exit code."""
+        for publisher in self._publishers:
+            for warning in publisher.publish(report):
+                self.console.issue("warning", Problem(warning))
+        if not report.problems:
+            self.console.line(headline(report))
+        if still_open(report):
+            self.console.line(f"To wait for the runs later: {report.later}")
+        return report.verdict.exit_code if report.verdict else EXIT_BUG
+
+    def _workers(self, settings: Settings, events: Events) -> Threads:
+        # Loaded only now: all that needs no network is over and told by then.
+        from autonoma_ci.api.client import Client
+        from autonoma_ci.api.transport import Transport
+
+        credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
+        transport = Transport(settings.api_url, credentials, self.world.clock.monotonic, self.world.timeouts)
+        return Threads(Client(transport, self.report.source, credentials), events)
+
+    def _publish(self, outcomes: Sequence[Outcome]) -> None:
+        for publisher in self._publishers:
+            publisher.publish(self._now(outcomes))
+
+    def _now(self, outcomes: Sequence[Outcome]) -> Report:
+        return self.report._replace(outcomes=tuple(outcomes), seconds=self.world.clock.monotonic() - self.began)

@@ -1,0 +1,141 @@
+"""From a plan to the end of its runs: one thread decides, others send, and a signal is an event like any other.
+
+Runs are waited for from the moment they have started, while others are still being started; a run that
+failed is started again, if the user wants that, by the same rules as the first time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.engine.explain import Explain
+from autonoma_ci.engine.fire import Fire, Policy
+from autonoma_ci.engine.wait import Wait
+from autonoma_ci.engine.workers import Done, Explained, Interrupt, Polled
+from autonoma_ci.model import Kind, Reason, State
+
+if TYPE_CHECKING:
+    from autonoma_ci.engine.board import Board
+    from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.engine.watch import Waiting
+    from autonoma_ci.engine.workers import Event, Events, Watcher, Workers
+    from autonoma_ci.model import Outcome
+
+_TICK = 0.5
+
+
+class Engine:
+    """Brings the runs of a board to their end.
+
+    Planned runs are started; with `waiting`, those that have started are waited for. All others stay as
+    they are. `interrupt` is the signal that ended it, if one did.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        policy: Policy,
+        clock: Clock,
+        events: Events,
+        watcher: Watcher,
+        waiting: Waiting | None = None,
+    ) -> None:
+        self._policy, self._clock, self._events, self._watcher = policy, clock, events, watcher
+        self._waiting = waiting
+        self._board = board
+        self._fire = Fire(board, policy, clock, self._settled)
+        self._explain = Explain(board, clock, watcher.changed)
+        self._wait = Wait(board, waiting, clock, self._ended, watcher.warn) if waiting else None
+        self.interrupt: int | None = None
+
+    def run(self, workers: Workers) -> None:
+        """Return when each run has its end, or as much of it as there was time for."""
+        self._take_up()
+        while self.interrupt is None and self._busy():
+            self._fire.dispatch(workers)
+            if self._wait:
+                self._waited(self._wait, workers)
+            self._explain.dispatch(workers)
+            self._take(self._clock.receive(self._events, self._pause()))
+            self._fire.give_up_overdue()
+            self._watcher.tick(self._board.outcomes)
+        if self.interrupt is not None:
+            self._wind_up()
+
+    def _take_up(self) -> None:
+        for position, run in enumerate(self._board.outcomes):
+            if self._wait and run.state is State.STARTED:
+                self._wait.add(position)
+
+    def _busy(self) -> bool:
+        return self._fire.busy or self._explain.busy or bool(self._wait and self._wait.busy)
+
+    def _waited(self, wait: Wait, workers: Workers) -> None:
+        if not self._fire.busy:
+            wait.begin()
+        wait.dispatch(workers)
+        wait.give_up_overdue()
+        if self._clock.monotonic() >= wait.deadline:
+            self._fire.stop()
+            self._fire.drop(Reason.TIMEOUT, "the time to wait was over")
+        if wait.over:
+            self._fire.abandon("no answer came before the time to wait was over")
+            wait.close()
+            self._explain.give_up()
+
+    def _pause(self) -> float:
+        now = self._clock.monotonic()
+        due = min(now + _TICK, self._fire.due(), self._explain.due(), self._wait.due() if self._wait else now + _TICK)
+        return max(0.0, due - now)
+
+    def _take(self, event: Event | None) -> None:
+        match event:
+            case Interrupt():
+                self.interrupt = event.signal
+            case Done():
+                self._fire.take(event)
+            case Polled() if self._wait:
+                self._wait.take(event)
+            case Explained():
+                self._explain.take(event)
+
+    def _settled(self, position: int) -> None:
+        """Go on from a start that came to its end: started, or not, or nobody knows."""
+        run = self._board.outcomes[position]
+        if run.earlier and run.state is State.NOT_STARTED:
+            run = self._board.take_back(position)
+        self._watcher.changed(run)
+        if run.state is State.STARTED and self._wait:
+            self._wait.add(position)
+
+    def _ended(self, position: int) -> None:
+        """Go on from a run that ended, or of which no more can be known."""
+        run = self._board.outcomes[position]
+        if run.reason is Reason.UNAUTHORIZED:
+            self._fire.drop(Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
+        if run.state is State.FAILED and self._may_start_again(run):
+            self._board.start_again(position)
+            run = run._replace(message=f"it is started again (attempt {run.attempts + 1})")
+            self._fire.add(position)
+        # A title for those that passed too: a test that had one name today and another tomorrow has no history.
+        untitled = run.state is State.PASSED and not run.request.name and not run.title
+        if run.request.kind is Kind.TEST and (run.state is State.FAILED or untitled):
+            self._explain.add(position, run)
+        else:
+            self._watcher.changed(run)
+
+    def _may_start_again(self, run: Outcome) -> bool:
+        wait, waiting = self._wait, self._waiting
+        if not wait or not waiting or self.interrupt is not None or self._clock.monotonic() >= wait.deadline:
+            return False
+        return len(run.earlier) < waiting.retries
+
+    def _wind_up(self) -> None:
+        """After a signal: send nothing more, wait briefly for answers under way, and account for every run."""
+        self._fire.stop()
+        until = self._clock.monotonic() + self._policy.grace
+        while self._fire.under_way and self._clock.monotonic() < until:
+            self._take(self._clock.receive(self._events, until - self._clock.monotonic()))
+        self._fire.abandon("cancelled while the request was under way")
+        self._fire.drop(Reason.CANCELLED, "not sent: the job was cancelled")
+        self._explain.give_up()

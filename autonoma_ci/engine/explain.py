@@ -1,0 +1,90 @@
+"""Asking for titles, and why runs failed: it makes reports better and changes no verdict, so it is bounded."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autonoma_ci.engine.board import Board
+    from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.engine.workers import Explained, Workers
+    from autonoma_ci.model import Outcome
+
+_AT_ONCE = 8
+_TRIES = 3
+_PAUSE = 1.0
+# From the first question to the last word on a run, in seconds.
+_LIMIT = 20.0
+
+
+class _Question:
+    __slots__ = ("ended", "since", "tries")
+
+    def __init__(self, ended: Outcome, since: float) -> None:
+        self.ended, self.since, self.tries = ended, since, 0
+
+
+class Explain:
+    """Asks for the details of runs that ended; `told` gets each, as it ended, with what could be had."""
+
+    def __init__(self, board: Board, clock: Clock, told: Callable[[Outcome], None]) -> None:
+        self._board, self._clock, self._told = board, clock, told
+        self._open: dict[tuple[int, str], _Question] = {}
+        self._waiting: list[tuple[float, int, str]] = []
+        self._under_way = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to ask or to wait for."""
+        return bool(self._open)
+
+    def add(self, position: int, ended: Outcome) -> None:
+        """Ask for this run."""
+        now = self._clock.monotonic()
+        self._open[position, ended.run_id] = _Question(ended, now)
+        heappush(self._waiting, (now, position, ended.run_id))
+
+    def dispatch(self, workers: Workers) -> None:
+        """Ask what may be asked now, and give up what has taken too long."""
+        now = self._clock.monotonic()
+        while self._waiting and self._waiting[0][0] <= now and self._under_way < _AT_ONCE:
+            _, position, run_id = heappop(self._waiting)
+            if question := self._open.get((position, run_id)):
+                question.tries += 1
+                self._under_way += 1
+                workers.explain(position, question.ended.request, run_id)
+        for key in [key for key, question in self._open.items() if now - question.since >= _LIMIT]:
+            self._told(self._open.pop(key).ended)
+
+    def due(self) -> float:
+        """Return the clock's time at which there will be something to do, if nothing comes back before."""
+        limit = min((question.since for question in self._open.values()), default=inf) + _LIMIT
+        return min(limit, self._waiting[0][0] if self._waiting and self._under_way < _AT_ONCE else inf)
+
+    def take(self, event: Explained) -> None:
+        """Note what came back; what could not be had is asked for again, but not for ever."""
+        self._under_way -= 1
+        key = event.position, event.run_id
+        question = self._open.get(key)
+        if not question:
+            return
+        if event.details.problem and question.tries < _TRIES:
+            heappush(self._waiting, (self._clock.monotonic() + self._clock.jitter(_PAUSE), *key))
+            return
+        del self._open[key]
+        if not event.details.problem:
+            self._board.explain(*key, event.details)
+        now = self._board.outcomes[event.position]
+        ended = question.ended
+        seconds = ended.seconds if event.details.seconds is None else event.details.seconds
+        self._told(ended._replace(title=now.title, step=event.details.step, seconds=seconds))
+
+    def give_up(self) -> None:
+        """Tell of all runs with what is known."""
+        for question in self._open.values():
+            self._told(question.ended)
+        self._open.clear()

@@ -1,0 +1,200 @@
+"""Waiting for runs to end: all are asked for under one deadline, and passed is only what the server calls so.
+
+No single question that goes wrong ends anything. What does: 2 minutes in which all questions for a run
+went wrong, refused credentials, or a run that the server does not know. The last question is asked at
+the deadline, not before.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from math import inf
+from typing import TYPE_CHECKING
+
+from autonoma_ci.engine.pace import Pace
+from autonoma_ci.engine.watch import Waiting, Watch
+from autonoma_ci.exchange import Said, Status
+from autonoma_ci.model import Reason, State
+from autonoma_ci.text import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autonoma_ci.engine.board import Board
+    from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.engine.workers import Polled, Workers
+
+_ENDS = {Said.PASSED: State.PASSED, Said.FAILED: State.FAILED, Said.STOPPED: State.STOPPED}
+_HINT = "The run goes on: look at its page, or ask again later with autonoma-ci wait."
+
+
+class Wait:
+    """Asks for the started runs of a board until each has ended; `ended` is told the place of each.
+
+    `warn` gets a text once for each word of the server that is not known.
+    """
+
+    def __init__(
+        self, board: Board, waiting: Waiting, clock: Clock, ended: Callable[[int], None], warn: Callable[[str], None]
+    ) -> None:
+        self._board, self._waiting, self._clock = board, waiting, clock
+        self._ended, self._warn = ended, warn
+        self._pace = Pace(waiting.interval, clock)
+        self._open: dict[int, Watch] = {}
+        self._agenda: list[tuple[float, int]] = []
+        self._under_way = 0
+        self._words: set[str] = set()
+        self._closing = False
+        self.deadline = inf
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is still waited for."""
+        return bool(self._open)
+
+    @property
+    def over(self) -> bool:
+        """Whether the deadline has passed, and the time for late answers too."""
+        return self._clock.monotonic() >= self.deadline + self._waiting.closing
+
+    def begin(self) -> None:
+        """Let the time to wait begin; does nothing the second time."""
+        if self.deadline == inf:
+            self.deadline = self._clock.monotonic() + self._waiting.timeout
+
+    def add(self, position: int) -> None:
+        """Wait for this run of the board too; it may have been started long ago."""
+        now, run = self._clock.monotonic(), self._board.outcomes[position]
+        born = min(now, self._board.origin + run.began)
+        watch = self._open[position] = Watch(born, now)
+        if not run.run_id:
+            self._end(
+                position, State.UNKNOWN, Reason.UNKNOWN, "the API named no id for it, so its end can't be asked for"
+            )
+            return
+        self._plan(position, watch, now - born)
+
+    def dispatch(self, workers: Workers) -> None:
+        """Ask what may be asked now; at the deadline, ask for all that is left once more."""
+        now = self._clock.monotonic()
+        if now >= self.deadline and not self._closing:
+            self._ask_all_again(now)
+        while self._agenda and self._under_way < self._waiting.concurrency:
+            at, position = self._agenda[0]
+            if min(at, self.deadline) > now or min(self._pace.gate, self.deadline) > now:
+                break
+            heappop(self._agenda)
+            watch = self._open.get(position)
+            if watch and watch.asked is None:
+                watch.asked = watch.sent = now
+                self._under_way += 1
+                run = self._board.outcomes[position]
+                workers.poll(position, run.request, run.run_id)
+
+    def due(self) -> float:
+        """Return the clock's time at which there will be something to ask, if nothing comes back before."""
+        if not self._agenda or self._under_way >= self._waiting.concurrency:
+            return inf if self._closing else self.deadline
+        return min(max(self._agenda[0][0], self._pace.gate), self.deadline)
+
+    def take(self, event: Polled) -> None:
+        """Draw the conclusions of an answer."""
+        watch = self._open.get(event.position)
+        if watch is None or self._board.outcomes[event.position].run_id != event.run_id:
+            return
+        if watch.overtaken and event.status.said not in _ENDS:
+            watch.overtaken = False
+        elif watch.overtaken or watch.asked is not None:
+            self._came_back(watch)
+            self._judge(event.position, watch, event.status)
+
+    def give_up_overdue(self) -> None:
+        """Count the questions that should have come back long ago as gone wrong."""
+        limit = self._clock.monotonic() - self._waiting.overdue
+        for position, watch in list(self._open.items()):
+            if watch.asked is not None and watch.asked < limit:
+                self._came_back(watch)
+                self._judge(position, watch, Status(Said.TROUBLE, message="no answer came in time"))
+
+    def _came_back(self, watch: Watch) -> None:
+        self._under_way -= watch.asked is not None
+        watch.asked = None
+
+    def _ask_all_again(self, now: float) -> None:
+        # An answer to a question before the deadline may say less than one to a question at it.
+        self._closing = True
+        for position, watch in self._open.items():
+            if watch.asked is not None:
+                self._came_back(watch)
+                watch.overtaken = True
+                heappush(self._agenda, (now, position))
+
+    def close(self) -> None:
+        """End all that is still waited for with what is known of it."""
+        for position, watch in list(self._open.items()):
+            self._conclude(position, watch)
+
+    def _judge(self, position: int, watch: Watch, status: Status) -> None:
+        now, said = self._clock.monotonic(), status.said
+        if said in _ENDS:
+            self._pace.speed_up()
+            why = "" if said is not Said.STOPPED else f"it was ended on the server: {status.word}"
+            reason = Reason.OK if said is Said.PASSED else Reason.FAILED
+            self._end(position, _ENDS[said], reason, why, now - watch.born)
+        elif said is Said.UNAUTHORIZED:
+            self._refused(status)
+        elif said in {Said.GOING_ON, Said.STRANGE}:
+            self._pace.speed_up()
+            watch.answered(status, now)
+            if said is Said.STRANGE and status.message not in self._words:
+                self._words.add(status.message)
+                self._warn(f"{self._board.outcomes[position].label}: {status.message}; it is asked for again.")
+            self._next(position, watch)
+        elif said is Said.MISSING and now - watch.known >= self._waiting.missing:
+            self._end(position, State.UNKNOWN, Reason.NOT_FOUND, f"the API does not know the run: {status.message}")
+        else:
+            if said is Said.BUSY:
+                self._pace.slow_down(watch.sent, status.retry_after)
+            watch.went_wrong(status)
+            self._next(position, watch)
+
+    def _next(self, position: int, watch: Watch) -> None:
+        now = self._clock.monotonic()
+        if watch.failing is not None and now - watch.failing >= self._waiting.patience:
+            why = f"how it stands could not be had for {duration(now - watch.failing)}: {watch.trouble}"
+            self._end(position, State.UNKNOWN, Reason.UNKNOWN, why, now - watch.born)
+        elif watch.sent >= self.deadline:
+            self._conclude(position, watch)
+        else:
+            self._plan(position, watch, now - watch.born)
+
+    def _plan(self, position: int, watch: Watch, age: float) -> None:
+        # A run that was started long ago, by another step, is asked for at once.
+        first = watch.sent == -inf and age > self._waiting.missing
+        pause = 0.0 if first else self._pace.pause(age, len(self._open))
+        heappush(self._agenda, (self._clock.monotonic() + pause, position))
+
+    def _conclude(self, position: int, watch: Watch) -> None:
+        """End a run whose time is over."""
+        seconds = self._clock.monotonic() - watch.born
+        if watch.last is None:
+            why = f"how it stands could not be had: {watch.trouble or 'no answer came in time'}"
+            self._end(position, State.UNKNOWN, Reason.UNKNOWN, why, seconds)
+        elif watch.last.said is Said.STRANGE:
+            self._end(position, State.UNKNOWN, Reason.UNKNOWN, watch.last.message, seconds)
+        else:
+            why = f"still running after {duration(seconds)}"
+            why += f"; the last question went wrong: {watch.trouble}" if watch.trouble else ""
+            self._end(position, State.TIMED_OUT, Reason.TIMEOUT, why, seconds)
+
+    def _refused(self, status: Status) -> None:
+        for position in list(self._open):
+            self._end(position, State.UNKNOWN, Reason.UNAUTHORIZED, f"how it stands may not be asked: {status.message}")
+
+    def _end(self, position: int, state: State, reason: Reason, message: str, seconds: float | None = None) -> None:
+        self._came_back(self._open.pop(position))
+        run = self._board.outcomes[position]
+        hint = _HINT if state in {State.TIMED_OUT, State.UNKNOWN} else ""
+        seconds = run.seconds if seconds is None else seconds
+        self._board.change(position, state=state, reason=reason, message=message, hint=hint, seconds=seconds)
+        self._ended(position)

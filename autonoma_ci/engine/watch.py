@@ -1,0 +1,60 @@
+"""What waiting keeps of one run, and how waiting goes about it."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from autonoma_ci.exchange import Said
+
+if TYPE_CHECKING:
+    from autonoma_ci.exchange import Status
+
+
+class Waiting(NamedTuple):
+    """How waiting goes about it; all times in seconds.
+
+    `interval` is the pause between two questions for a run, or None for one that follows its age;
+    `patience` how long the questions for a run may go wrong; `missing` how long a run may be unknown to
+    the server; `closing` how long answers are waited for after the deadline; `overdue` when a question
+    that the transport should have ended long ago is given up.
+    """
+
+    timeout: float = 1800.0
+    interval: float | None = None
+    retries: int = 0
+    concurrency: int = 16
+    patience: float = 120.0
+    missing: float = 30.0
+    closing: float = 10.0
+    overdue: float = 45.0
+
+
+class Watch:
+    """One run that is waited for; the times are the clock's.
+
+    `born` is when it was asked for, `known` when it was last known to exist, `asked` when the question
+    under way was asked, `sent` when the last one was; `failing` is since when every question went wrong,
+    and `trouble` how. `last` is the last usable answer; `overtaken`: the answer that comes next belongs to
+    a question after which another has been asked.
+    """
+
+    __slots__ = ("asked", "born", "failing", "known", "last", "overtaken", "sent", "trouble")
+
+    def __init__(self, born: float, now: float) -> None:
+        self.born, self.known, self.sent = born, now, -inf
+        self.asked: float | None = None
+        self.failing: float | None = None
+        self.last: Status | None = None
+        self.trouble = ""
+        self.overtaken = False
+
+    def answered(self, status: Status, now: float) -> None:
+        """Note a usable answer."""
+        self.last, self.known, self.failing, self.trouble = status, now, None, ""
+
+    def went_wrong(self, status: Status) -> None:
+        """Note a question without a usable answer; that the run is not there yet is no failure of the server."""
+        self.trouble = status.message
+        if status.said is not Said.MISSING and self.failing is None:
+            self.failing = self.sent

@@ -1,0 +1,192 @@
+"""What an answer to a question about a run means: passed is only what the server calls so."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests_mock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.api.client import Client
+from autonoma_ci.api.status import details, status
+from autonoma_ci.api.transport import Answer, Transport
+from autonoma_ci.exchange import Details, Said
+from autonoma_ci.model import Kind, RunRequest, Step
+from autonoma_ci.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
+REQUEST = RunRequest(Kind.TEST, "a", variables={"NAME": "value-of-the-variable"})
+
+
+def same(text: str) -> str:
+    return text
+
+
+def answer(body: object, code: int = 200, headers: Mapping[str, str] | None = None, *, complete: bool = True) -> Answer:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(code, headers or {}, raw, complete)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("passed", Said.PASSED),
+        (" PASSED\n", Said.PASSED),
+        ("failed", Said.FAILED),
+        ("error", Said.FAILED),
+        ("pending", Said.GOING_ON),
+        ("running", Said.GOING_ON),
+        ("in-progress", Said.GOING_ON),
+        ("In Progress", Said.GOING_ON),
+        ("cancelled", Said.STOPPED),
+        ("canceled", Said.STOPPED),
+        ("skipped", Said.STOPPED),
+        ("stopped", Said.STOPPED),
+        ("success", Said.STRANGE),
+        ("not passed", Said.STRANGE),
+        ("", Said.STRANGE),
+        (None, Said.STRANGE),
+        (1, Said.STRANGE),
+        (True, Said.STRANGE),
+        (["passed"], Said.STRANGE),
+    ],
+)
+def test_a_word_means(word: object, said: Said) -> None:
+    assert status(answer({"status": word}), same).said is said
+
+
+@given(st.text())
+def test_no_word_but_one_is_a_pass(word: str) -> None:
+    known = word.strip().lower().replace("-", "_").replace(" ", "_") == "passed"
+    assert (status(answer({"status": word}), same).said is Said.PASSED) == known
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (401, Said.UNAUTHORIZED),
+        (403, Said.UNAUTHORIZED),
+        (404, Said.MISSING),
+        (429, Said.BUSY),
+        (503, Said.BUSY),
+        (500, Said.TROUBLE),
+        (502, Said.TROUBLE),
+        (400, Said.TROUBLE),
+        (302, Said.TROUBLE),
+        (204, Said.TROUBLE),
+    ],
+)
+def test_a_status_code_means(code: int, said: Said) -> None:
+    """Whatever a body says, only a 200 tells how a run stands."""
+    found = status(answer({"status": "passed", "message": "Because."}, code), same)
+    assert found.said is said
+    assert found.message == f"HTTP {code}: Because."
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>passed</html>", b"null", b"[]", b'"passed"', b'{"status": "passed"', b"{}"]
+)
+def test_what_is_no_answer_is_no_pass(body: bytes) -> None:
+    assert status(answer(body), same).said is Said.TROUBLE
+
+
+def test_an_answer_cut_short_is_no_pass() -> None:
+    assert status(answer({"status": "passed"}, complete=False), same).said is Said.TROUBLE
+
+
+def test_retry_after_is_told() -> None:
+    assert status(answer({}, 429, {"Retry-After": "7"}), same).retry_after == 7.0
+    assert status(answer({}, 503), same).retry_after is None
+
+
+STEPS: list[dict[str, Any]] = [
+    {"instruction": "Open", "output": "ok", "status": "passed", "url": "https://shop.test/"},
+    {"instruction": "Click", "output": "Not there", "status": "failed", "url": "https://shop.test/a"},
+    {"instruction": "Check\nit", "output": "Expected a confirmation", "status": "FAILED", "url": None},
+    {"instruction": "Leave", "output": None, "status": "skipped"},
+]
+
+
+def test_the_step_that_failed_is_the_last_that_says_so() -> None:
+    times = {"created_at": "2025-01-07T09:30:00.500Z", "ended_at": "2025-01-07T09:31:00.000Z"}
+    body = {"name": "Checkout", "steps": STEPS, **times}
+    assert details(answer(body), same) == Details("Checkout", Step(3, "Check it", "Expected a confirmation", ""), 59.5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "failed"},
+        {"status": "failed", "name": None, "steps": None, "created_at": None, "ended_at": None},
+        {"status": "failed", "name": 7, "steps": "x", "created_at": "yesterday", "ended_at": "2025-01-07T09:31:00Z"},
+        {"status": "failed", "steps": [None, 1, {"status": None}, {"status": "passed"}]},
+        {"status": "failed", "created_at": "2025-01-07T09:31:00", "ended_at": "2025-01-07T09:31:00Z"},
+        {"status": "failed", "created_at": "2025-01-07T09:31:00Z", "ended_at": "2025-01-07T09:30:00Z"},
+    ],
+)
+def test_every_field_may_be_missing_or_something_else(body: object) -> None:
+    assert details(answer(body), same) == Details()
+
+
+def test_details_that_can_not_be_had_say_why() -> None:
+    assert details(answer({}, 500), same).problem == "HTTP 500"
+    assert details(answer(b"<html>"), same).problem == "not in the form that is known"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["status", "steps", "name", "url", "created_at", "ended_at", "output"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["status", "steps", "name", "created_at", "ended_at"]), json_values))
+def test_no_answer_breaks_anything(body: dict[str, object]) -> None:
+    found = answer(json.dumps(body).encode())
+    assert isinstance(status(found, same).said, Said)
+    assert isinstance(details(found, same), Details)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [(Kind.TEST, "/run/r1/status"), (Kind.FOLDER, "/run/folder/r1/status"), (Kind.TAG, "/run/tag/r1/status")],
+)
+def test_each_kind_of_run_has_its_endpoint(kind: Kind, path: str) -> None:
+    with requests_mock.Mocker() as mock:
+        mock.get(f"https://api.test{path}", json={"status": "passed"})
+        client = Client(Transport("https://api.test", SECRETS, lambda: 0.0), "github-actions", SECRETS)
+        assert client.status(RunRequest(kind, "a"), "r1").said is Said.PASSED
+
+
+def test_details_are_asked_for_with_their_steps_and_without_media() -> None:
+    with requests_mock.Mocker() as mock:
+        mock.get("https://api.test/run/r1?steps=true", json={"name": "Checkout"})
+        client = Client(Transport("https://api.test", SECRETS, lambda: 0.0), "github-actions", SECRETS)
+        assert client.details(REQUEST, "r1").title == "Checkout"
+        assert mock.last_request.query == "steps=true"
+
+
+def test_neither_a_secret_nor_a_value_comes_back_out_of_an_answer() -> None:
+    said = "client-secret-of-the-test, value-of-the-variable"
+    step = {"instruction": said, "output": said, "status": "failed", "url": f"https://shop.test/{said}"}
+    with requests_mock.Mocker() as mock:
+        mock.get("https://api.test/run/r1/status", json={"status": said})
+        mock.get("https://api.test/run/r1?steps=true", json={"name": said, "steps": [step]})
+        client = Client(Transport("https://api.test", SECRETS, lambda: 0.0), "github-actions", SECRETS)
+        shown = repr(client.status(REQUEST, "r1")) + repr(client.details(REQUEST, "r1"))
+        mock.get("https://api.test/run/r1/status", json={"message": said}, status_code=500)
+        shown += repr(client.status(REQUEST, "r1"))
+    assert "***" in shown
+    assert "client-secret-of-the-test" not in shown
+    assert "value-of-the-variable" not in shown

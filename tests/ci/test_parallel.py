@@ -1,0 +1,82 @@
+"""Which of several parallel jobs a job is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.ci.detect import ROWS, load
+from autonoma_ci.ci.parallel import ALONE, place
+from autonoma_ci.spans import Shard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The name of the index, the index of the first job, and the name of the total, as documented.
+DOCUMENTED = {
+    "gitlab-ci": ("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"),
+    "circleci": ("CIRCLE_NODE_INDEX", 0, "CIRCLE_NODE_TOTAL"),
+    "buildkite": ("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"),
+    "bitbucket-pipelines": ("BITBUCKET_PARALLEL_STEP", 0, "BITBUCKET_PARALLEL_STEP_COUNT"),
+    "azure-pipelines": ("SYSTEM_JOBPOSITIONINPHASE", 1, "SYSTEM_TOTALJOBSINPHASE"),
+    "semaphore": ("SEMAPHORE_JOB_INDEX", 1, "SEMAPHORE_JOB_COUNT"),
+    "harness": ("HARNESS_NODE_INDEX", 0, "HARNESS_NODE_TOTAL"),
+}
+SYSTEMS = {row.name: load(row) for row in ROWS}
+each = pytest.mark.parametrize("name", DOCUMENTED)
+GARBAGE = ("", " ", "0x1", "-1", "1.5", "two", "\u0663", "9" * 5000, "1\n2", "None", "\ud800")
+
+
+def place_of(name: str, environ: dict[str, str]) -> Shard:
+    """Return what a system that tells says of this job."""
+    read = SYSTEMS[name].parallel
+    assert read
+    return read(environ)
+
+
+def test_the_systems_that_tell_are_the_documented_ones() -> None:
+    assert {name for name, system in SYSTEMS.items() if system.parallel} == {*DOCUMENTED, "teamcity"}
+
+
+@each
+def test_the_first_and_the_last_job_count_from_one(name: str) -> None:
+    index, first, total = DOCUMENTED[name]
+    assert place_of(name, {index: str(first), total: "3"}) == Shard(1, 3)
+    assert place_of(name, {index: str(first + 2), total: "3"}) == Shard(3, 3)
+
+
+@each
+def test_a_job_that_is_not_parallel_is_the_only_one(name: str) -> None:
+    index, first, total = DOCUMENTED[name]
+    for environ in ({}, {index: str(first)}, {total: "3"}, {index: str(first), total: "1"}):
+        assert place_of(name, environ) == ALONE
+
+
+@each
+def test_a_place_that_can_not_be_is_none(name: str) -> None:
+    index, first, total = DOCUMENTED[name]
+    for text in (*GARBAGE, str(first + 3), str(first - 1)):
+        assert place_of(name, {index: text, total: "3"}) == ALONE
+    for text in (*GARBAGE, "0"):
+        assert place_of(name, {index: "1", total: text}) == ALONE
+
+
+@given(st.text(max_size=8), st.text(max_size=8), st.sampled_from([0, 1]))
+def test_any_two_texts_are_a_place(index: str, total: str, first: int) -> None:
+    found = place(index, total, first)
+    assert 1 <= found.number <= found.total
+
+
+def test_the_batches_of_teamcity_are_in_its_file_of_parameters(tmp_path: Path) -> None:
+    parameters, system = tmp_path / "parameters.properties", tmp_path / "system.properties"
+    environ = {"TEAMCITY_BUILD_PROPERTIES_FILE": str(system)}
+    assert place_of("teamcity", environ) == ALONE
+    system.write_text(f"teamcity.configuration.properties.file={parameters}\n", "utf-8")
+    prefix = "teamcity.build.parallelTests"
+    parameters.write_text(f"{prefix}.currentBatch=2\n{prefix}.totalBatches=4\n", "utf-8")
+    assert place_of("teamcity", environ) == Shard(2, 4)
+    parameters.write_text(f"{prefix}.currentBatch=5\n{prefix}.totalBatches=4\n", "utf-8")
+    assert place_of("teamcity", environ) == ALONE

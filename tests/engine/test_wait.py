@@ -1,0 +1,463 @@
+"""Waiting for runs, on a clock that is turned by hand: when they are asked for, and what becomes of them."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.verdict import decide
+from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.workers import Interrupt
+from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
+from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State, Step
+from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+STARTED = Attempt(Delivery.STARTED, url="https://autonoma.app/run/r", status=200)
+RUNNING, PASSED, FAILED = Status(Said.GOING_ON, "running"), Status(Said.PASSED), Status(Said.FAILED)
+STOPPED = Status(Said.STOPPED, "cancelled")
+STRANGE = Status(Said.STRANGE, "zzz", "the API says 'zzz', which is no status that is known")
+MISSING = Status(Said.MISSING, message="HTTP 404", status=404)
+UNAUTHORIZED = Status(Said.UNAUTHORIZED, message="HTTP 401", status=401)
+BUSY = Status(Said.BUSY, message="HTTP 429", status=429)
+TROUBLE = Status(Said.TROUBLE, message="HTTP 500", status=500)
+STEP = Step(4, "Check the result", "Expected a confirmation", "https://shop.test/done")
+
+
+def then(*parts: tuple[float, Status], last: Status) -> Callable[[float], Status]:
+    """Return what a run says: each status until an age in seconds, and at last for ever."""
+    return lambda age: next((status for until, status in parts if age < until), last)
+
+
+def takes(seconds: float, end: Status = PASSED, delay: float = 0.05) -> Run:
+    """Return a run of so many seconds."""
+    return Run(then((seconds, RUNNING), last=end), delay)
+
+
+class Job:
+    """A plan whose runs are on a server that is played; each place has the runs that it starts in turn."""
+
+    def __init__(
+        self,
+        *runs: Run | Sequence[Run],
+        waiting: Waiting | None = None,
+        policy: Policy | None = None,
+        starts: Mapping[int, Sequence[tuple[float, Attempt]]] | None = None,
+        kind: Kind = Kind.TEST,
+    ) -> None:
+        self.clock = FakeClock()
+        turns = {place: [run] if isinstance(run, Run) else run for place, run in enumerate(runs)}
+        scripts = {place: [(0.1, STARTED)] for place in turns} | dict(starts or {})
+        self.workers = ScriptedWorkers(self.clock, scripts, turns)
+        self.watched = Watched()
+        self.waiting = waiting or Waiting()
+        self.board = Board([Outcome(RunRequest(kind, f"t{place}")) for place in turns], self.clock.time)
+        self.engine = Engine(
+            self.board, policy or Policy(concurrency=64), self.clock, queue.SimpleQueue(), self.watched, self.waiting
+        )
+
+    def run(self) -> Job:
+        self.engine.run(self.workers)
+        return self
+
+    @property
+    def seconds(self) -> float:
+        return self.clock.time - 1000.0
+
+    @property
+    def states(self) -> list[State]:
+        return [outcome.state for outcome in self.board.outcomes]
+
+    @property
+    def first(self) -> Outcome:
+        return self.board.outcomes[0]
+
+    def polls(self, place: int = 0) -> list[float]:
+        return [sent.at - 1000.0 for sent in self.workers.polls if sent.run == place]
+
+    @property
+    def code(self) -> int:
+        return decide(self.board.outcomes, self.engine.interrupt, waited=True).exit_code
+
+
+def test_passed_is_what_the_server_calls_passed() -> None:
+    job = Job(takes(20), takes(3)).run()
+    assert job.states == [State.PASSED] * 2
+    assert job.code == 0
+    assert 20 <= job.first.seconds <= 23
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "code"), [(FAILED, State.FAILED, 1), (STOPPED, State.STOPPED, 1), (PASSED, State.PASSED, 0)]
+)
+def test_each_end_has_its_state_and_exit_code(end: Status, state: State, code: int) -> None:
+    job = Job(takes(20, end)).run()
+    assert (job.states, job.code) == ([state], code)
+    assert ("cancelled" in job.first.message) == (state is State.STOPPED)
+
+
+def test_what_the_server_says_first_is_final() -> None:
+    """Passed, then running again: nobody asks a second time."""
+    job = Job(Run(then((10, RUNNING), (15, PASSED), last=RUNNING))).run()
+    assert job.states == [State.PASSED]
+
+
+def test_a_run_is_waited_for_while_others_are_still_being_started() -> None:
+    slow = {1: [(60.0, STARTED)]}
+    job = Job(takes(5), takes(65), starts=slow).run()
+    assert [outcome.request.id for outcome in job.watched.seen if outcome.state is State.PASSED] == ["t0", "t1"]
+    assert job.polls(0)[-1] < 10
+
+
+@pytest.mark.parametrize("length", [1, 5, 30, 90, 300, 1500])
+def test_the_pauses_follow_the_age_of_the_run(length: float) -> None:
+    """A verdict is late by a second and a fiftieth of the length on the mean, and no pause is above 10 s."""
+    late = []
+    for share in range(60):
+        exact = length * (0.9 + share / 300)
+        job = Job(takes(exact)).run()
+        late.append(job.first.seconds - exact)
+        pauses = [after - before for before, after in itertools.pairwise(job.polls())]
+        assert all(pause <= 10.2 for pause in pauses)
+        assert all(after >= before - 1e-6 for before, after in itertools.pairwise(pauses))
+    assert sum(late) / len(late) <= 1.0 + 0.02 * length
+
+
+def test_a_run_of_five_minutes_takes_at_most_twice_the_requests_of_a_fixed_ten_seconds() -> None:
+    assert len(Job(takes(300)).run().polls()) <= 60
+
+
+def test_a_fixed_interval_is_kept() -> None:
+    job = Job(takes(100), waiting=Waiting(interval=20.0)).run()
+    assert job.polls() == pytest.approx([20 + 20.05 * n for n in range(5)], abs=0.3)
+
+
+def test_pauses_sway_so_that_runs_do_not_fall_into_step() -> None:
+    job = Job(takes(3))
+    job.clock.swing = 0.9
+    assert job.run().polls()[0] == pytest.approx(0.1 + 0.9 * 1.8, abs=0.02)
+
+
+def test_with_many_runs_each_is_asked_for_less_often_but_never_less_than_every_ten_seconds() -> None:
+    job = Job(*[takes(60, delay=0.02)] * 900, waiting=Waiting(concurrency=32)).run()
+    assert job.states == [State.PASSED] * 900
+    assert job.workers.polls_at_once <= 32
+    pauses = [after - before for before, after in itertools.pairwise(job.polls())]
+    assert pauses[0] > 5
+    assert max(pauses) <= 11
+
+
+def test_the_last_question_is_asked_at_the_deadline_and_not_before() -> None:
+    job = Job(takes(599.9), waiting=Waiting(timeout=600.0)).run()
+    assert job.states == [State.PASSED]
+    assert job.polls()[-1] == pytest.approx(600.1)
+
+
+def test_still_running_at_the_deadline_is_a_timeout_and_nothing_is_asked_after_it() -> None:
+    job = Job(takes(10_000), takes(5), waiting=Waiting(timeout=60.0)).run()
+    assert job.states == [State.TIMED_OUT, State.PASSED]
+    assert (job.first.reason, job.code) == (Reason.TIMEOUT, 6)
+    assert max(sent.at for sent in job.workers.polls) <= 1060.1
+    assert job.seconds <= 61
+    assert "still running" in job.first.message
+    assert "autonoma-ci wait" in job.first.hint
+
+
+def test_the_time_to_wait_begins_when_all_have_been_started() -> None:
+    job = Job(takes(10_000), takes(10_000), waiting=Waiting(timeout=60.0), starts={1: [(50.0, STARTED)]}).run()
+    assert job.polls(0)[-1] == pytest.approx(110.0)
+
+
+def test_an_answer_that_hangs_does_not_hold_up_the_end() -> None:
+    job = Job(Run(lambda _: PASSED, 10_000), waiting=Waiting(timeout=60.0)).run()
+    assert job.states == [State.UNKNOWN]
+    assert job.seconds <= 71
+    assert job.code == 7
+
+
+def test_a_question_that_never_comes_back_is_asked_again() -> None:
+    delays = iter([1e6])
+    job = Job(takes(100))
+    run = job.workers._runs[0][0]
+    job.workers._runs = {0: [run]}
+    poll = job.workers.poll
+
+    def once_lost(position: int, request: RunRequest, run_id: str) -> None:
+        if next(delays, None) is None:
+            poll(position, request, run_id)
+
+    job.workers.poll = once_lost  # type: ignore[method-assign]
+    assert job.run().states == [State.PASSED]
+
+
+@pytest.mark.parametrize("trouble", [TROUBLE, BUSY, STRANGE])
+def test_single_failures_are_ridden_out(trouble: Status) -> None:
+    job = Job(Run(then((20, RUNNING), (110, trouble), (130, RUNNING), (220, trouble), last=PASSED))).run()
+    assert job.states == [State.PASSED]
+
+
+@pytest.mark.parametrize("trouble", [TROUBLE, BUSY])
+def test_two_minutes_of_failures_end_it_as_unknown(trouble: Status) -> None:
+    job = Job(Run(then((30, RUNNING), last=trouble))).run()
+    assert job.states == [State.UNKNOWN]
+    assert (job.first.reason, job.code) == (Reason.UNKNOWN, 7)
+    assert 145 <= job.seconds <= 300
+    assert "HTTP" in job.first.message
+
+
+def test_one_run_that_can_not_be_asked_for_spoils_no_other() -> None:
+    job = Job(Run(lambda _: TROUBLE), takes(400)).run()
+    assert job.states == [State.UNKNOWN, State.PASSED]
+
+
+def test_refused_credentials_end_all_waiting_at_once() -> None:
+    job = Job(Run(then((30, RUNNING), last=UNAUTHORIZED)), takes(1000)).run()
+    assert job.states == [State.UNKNOWN] * 2
+    assert {outcome.reason for outcome in job.board.outcomes} == {Reason.UNAUTHORIZED}
+    assert job.code == 3
+    assert job.seconds < 40
+
+
+def test_a_run_may_be_missing_for_a_moment_after_its_start() -> None:
+    assert Job(Run(then((25, MISSING), (60, RUNNING), last=PASSED))).run().states == [State.PASSED]
+
+
+def test_a_run_that_stays_missing_is_not_found() -> None:
+    job = Job(Run(lambda _: MISSING), takes(60)).run()
+    assert job.states == [State.UNKNOWN, State.PASSED]
+    assert (job.first.reason, job.code) == (Reason.NOT_FOUND, 4)
+    assert job.polls()[-1] < 45
+
+
+def test_a_word_that_is_not_known_is_warned_of_once_and_ends_as_unknown() -> None:
+    job = Job(Run(lambda _: STRANGE), Run(lambda _: STRANGE), waiting=Waiting(timeout=60.0)).run()
+    assert job.states == [State.UNKNOWN] * 2
+    assert job.code == 7
+    assert len(job.watched.warnings) == 1
+    assert "zzz" in job.watched.warnings[0]
+    assert job.polls()[-1] == pytest.approx(60.1)
+
+
+def test_retry_after_holds_for_every_run() -> None:
+    asked: list[float] = []
+    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=40.0)
+    job = Job(Run(then((3, limited), last=PASSED)), *[Run(then((3, RUNNING), last=PASSED))] * 5)
+    asked += [sent.at - 1000 for sent in job.run().workers.polls]
+    refused = job.polls()[0]
+    assert all(at <= refused + 0.1 or at >= refused + 40 for at in asked)
+    assert set(job.states) == {State.PASSED}
+
+
+def test_a_server_that_is_busy_is_asked_less_and_less_often() -> None:
+    often = Job(*[takes(60)] * 10).run()
+    seldom = Job(*[Run(then((60, BUSY), last=PASSED))] * 10).run()
+    assert len(seldom.workers.polls) < len(often.workers.polls) / 2
+    assert set(seldom.states) == {State.PASSED}
+
+
+def test_a_pause_beyond_the_deadline_ends_there_with_one_last_question() -> None:
+    limited = Status(Said.BUSY, message="HTTP 503", status=503, retry_after=3600.0)
+    job = Job(Run(then((5, RUNNING), (20, limited), last=PASSED)), waiting=Waiting(timeout=60.0)).run()
+    assert job.states == [State.PASSED]
+    assert job.polls()[-1] == pytest.approx(60.1)
+
+
+def test_a_run_without_an_id_has_an_unknown_end() -> None:
+    board = Board([Outcome(RunRequest(Kind.TEST, "t"), State.STARTED, url="https://autonoma.app/x")], 1000.0)
+    clock, watched = FakeClock(), Watched()
+    Engine(board, Policy(), clock, queue.SimpleQueue(), watched, Waiting()).run(ScriptedWorkers(clock, {}))
+    assert board.outcomes[0].state is State.UNKNOWN
+
+
+def test_a_run_that_was_started_long_ago_is_asked_for_at_once() -> None:
+    clock, watched = FakeClock(), Watched()
+    run = Outcome(RunRequest(Kind.TEST, "t"), State.STARTED, run_id="run-0-1", began=-500.0)
+    board = Board([run], clock.time)
+    workers = ScriptedWorkers(clock, {}, {0: [takes(0)]})
+    Engine(board, Policy(), clock, queue.SimpleQueue(), watched, Waiting()).run(workers)
+    assert [sent.at for sent in workers.polls] == [1000.0]
+    assert workers.sent == []
+    assert board.outcomes[0].state is State.PASSED
+
+
+# Retries
+
+
+def test_a_run_that_failed_is_started_again_and_a_pass_is_flaky() -> None:
+    job = Job([takes(10, FAILED), takes(10)], waiting=Waiting(retries=1)).run()
+    assert (job.states, job.first.flaky, job.first.attempts, job.code) == ([State.PASSED], True, 2, 0)
+    assert job.first.run_id == "run-0-2"
+    assert [run.run_id for run in job.first.earlier] == ["run-0-1"]
+    assert 10 <= job.first.earlier[0].seconds <= 13
+    assert len(job.workers.sent) == 2
+
+
+def test_a_run_is_started_again_no_more_often_than_was_said() -> None:
+    job = Job([takes(5, FAILED)] * 9, takes(5), waiting=Waiting(retries=3)).run()
+    assert job.states == [State.FAILED, State.PASSED]
+    assert (len(job.workers.times(0)), len(job.workers.times(1))) == (4, 1)
+    assert (job.first.attempts, job.code) == (4, 1)
+
+
+@pytest.mark.parametrize("end", [STOPPED, STRANGE, MISSING, UNAUTHORIZED, TROUBLE])
+def test_only_a_failed_run_is_started_again(end: Status) -> None:
+    job = Job([takes(5, end), takes(5)], waiting=Waiting(retries=3, timeout=300)).run()
+    assert len(job.workers.sent) == 1
+    assert job.code != 0
+
+
+def test_the_second_start_follows_the_same_rules_as_the_first() -> None:
+    """What may have started is not sent again: the run is open, and its failure is not forgotten."""
+    lost = Attempt(Delivery.OPEN, Reason.UNKNOWN, message="no answer came in time")
+    job = Job([takes(5, FAILED)], waiting=Waiting(retries=5), starts={0: [(0.1, STARTED), (0.1, lost)]}).run()
+    assert job.states == [State.UNKNOWN]
+    assert len(job.workers.sent) == 2
+    assert [run.run_id for run in job.first.earlier] == ["run-0-1"]
+    assert job.code == 7
+
+
+def test_a_run_that_can_not_be_started_again_has_failed() -> None:
+    gone = Attempt(Delivery.REFUSED, Reason.NOT_FOUND, message="HTTP 404", status=404)
+    job = Job([takes(5, FAILED)], waiting=Waiting(retries=5), starts={0: [(0.1, STARTED), (0.1, gone)]}).run()
+    assert (job.states, job.first.reason, job.code) == ([State.FAILED], Reason.FAILED, 1)
+    assert (job.first.run_id, job.first.earlier) == ("run-0-1", ())
+    assert "HTTP 404" in job.first.message
+
+
+def test_nothing_is_started_again_after_the_deadline() -> None:
+    job = Job([takes(59.9, FAILED)], waiting=Waiting(retries=5, timeout=60.0)).run()
+    assert job.states == [State.FAILED]
+    assert len(job.workers.sent) == 1
+
+
+def test_a_second_start_that_waits_for_its_turn_is_not_sent_after_the_deadline() -> None:
+    busy = Attempt(Delivery.BUSY, Reason.API, message="HTTP 429", status=429, retry_after=100.0)
+    job = Job([takes(30, FAILED)], waiting=Waiting(retries=1, timeout=60.0), starts={0: [(0.1, STARTED), (0.1, busy)]})
+    assert job.run().states == [State.FAILED]
+    assert len(job.workers.sent) == 2
+    assert job.seconds < 75
+
+
+# Details
+
+
+def test_a_failure_is_told_with_its_step_and_title() -> None:
+    failed = takes(10, FAILED)._replace(details=Details("Checkout", STEP, 9.5))
+    job = Job(failed, takes(5)).run()
+    assert (job.first.title, job.first.step, job.first.seconds) == ("Checkout", STEP, 9.5)
+    assert [sent.run for sent in job.workers.explained] == [0]
+    told = next(outcome for outcome in job.watched.seen if outcome.state is State.FAILED)
+    assert told.step == STEP
+
+
+def test_the_step_of_a_run_that_was_started_again_is_kept() -> None:
+    failed = takes(10, FAILED)._replace(details=Details("Checkout", STEP))
+    job = Job([failed, takes(10)], waiting=Waiting(retries=1)).run()
+    assert job.first.flaky
+    assert (job.first.title, job.first.earlier[0].step, job.first.step) == ("Checkout", STEP, None)
+
+
+@pytest.mark.parametrize("delay", [0.05, 7.0, 1e6])
+def test_details_that_can_not_be_had_change_nothing_and_hold_up_nothing(delay: float) -> None:
+    job = Job(takes(10, FAILED))
+    explain = job.workers.explain
+
+    def slow(position: int, request: RunRequest, run_id: str) -> None:
+        run = job.workers._runs[0][0]
+        job.workers._born[position, run_id] = (1000.0, run._replace(delay=delay))
+        explain(position, request, run_id)
+
+    job.workers.explain = slow  # type: ignore[method-assign]
+    assert job.run().states == [State.FAILED]
+    assert len(job.workers.explained) <= 3
+    assert job.seconds <= 45
+    assert [outcome.state for outcome in job.watched.seen].count(State.FAILED) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.FOLDER, Kind.TAG])
+def test_only_runs_of_tests_have_details(kind: Kind) -> None:
+    job = Job(takes(10, FAILED), kind=kind).run()
+    assert job.workers.explained == []
+    assert job.states == [State.FAILED]
+    assert job.watched.seen[-1].state is State.FAILED
+
+
+# Signals
+
+
+def test_a_signal_stops_asking_and_says_what_was_left_running() -> None:
+    job = Job(takes(10), takes(1000))
+    job.clock.later(100.0, Interrupt(15))
+    assert job.run().states == [State.PASSED, State.STARTED]
+    assert job.code == 143
+    assert job.seconds <= 101
+    assert max(sent.at for sent in job.workers.polls) <= 1100
+
+
+def test_after_a_signal_nothing_is_started_again() -> None:
+    job = Job([takes(100, FAILED)], takes(1000), waiting=Waiting(retries=3), starts={0: [(0.1, STARTED)]})
+    job.clock.later(99.99, Interrupt(2))
+    assert len(job.run().workers.sent) == 2
+
+
+# Whatever happens
+
+statuses = st.sampled_from([RUNNING, PASSED, FAILED, STOPPED, STRANGE, MISSING, UNAUTHORIZED, BUSY, TROUBLE])
+NOT_FOUND = Attempt(Delivery.REFUSED, Reason.NOT_FOUND)
+NOT_SENT = Attempt(Delivery.NOT_SENT, Reason.API)
+LIMITED = Attempt(Delivery.BUSY, Reason.API, retry_after=20.0)
+LOST = Attempt(Delivery.OPEN, Reason.UNKNOWN)
+deliveries = st.sampled_from([STARTED, STARTED, STARTED, LOST, NOT_FOUND, LIMITED, NOT_SENT])
+lives = st.builds(
+    lambda parts, last, delay: Run(then(*sorted(parts, key=lambda part: part[0]), last=last), delay),
+    st.lists(st.tuples(st.floats(0, 400), statuses), max_size=4),
+    statuses,
+    st.floats(0.01, 60),
+)
+plans = st.lists(
+    st.tuples(st.lists(lives, min_size=1, max_size=3), st.lists(deliveries, min_size=1, max_size=3)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(plans, st.integers(0, 2), st.sampled_from([10.0, 120.0, 600.0]), st.none() | st.floats(0, 700))
+def test_whatever_happens_no_started_run_is_lost_and_nothing_is_late(
+    plan: list[tuple[list[Run], list[Attempt]]], retries: int, timeout: float, signal_at: float | None
+) -> None:
+    """Green means that the server said passed for every run; every run that was started keeps its id."""
+    starts = {place: [(0.2, attempt) for attempt in attempts] for place, (_, attempts) in enumerate(plan)}
+    job = Job(*[runs for runs, _ in plan], waiting=Waiting(timeout=timeout, retries=retries), starts=starts)
+    if signal_at is not None:
+        job.clock.later(signal_at, Interrupt(15))
+    job.run()
+    known = {run_id for run in job.board.outcomes for run_id in (run.run_id, *(old.run_id for old in run.earlier))}
+    assert {run_id for _, run_id in job.workers._born} <= known
+    final = {State.PASSED, State.FAILED, State.STOPPED, State.TIMED_OUT, State.NOT_STARTED, State.UNKNOWN}
+    assert set(job.states) <= final | ({State.STARTED} if job.engine.interrupt else set())
+    if job.code == 0:
+        assert all(
+            any(run.says(age) is PASSED for age in (0, *(sent.at for sent in job.workers.polls)))
+            for runs, _ in plan
+            for run in runs[-1:]
+        ) or set(job.states) == {State.PASSED}
+    deadline = job.engine._wait.deadline if job.engine._wait else 0
+    assert all(sent.at <= deadline + 1e-6 for sent in job.workers.polls)
+    assert job.clock.time <= min(deadline, 1000.0 + 150 + timeout) + job.waiting.closing + 1
+    for place, (_, attempts) in enumerate(plan):
+        opened = sum(attempt.delivery is Delivery.OPEN for attempt in attempts)
+        sent = len(job.workers.times(place))
+        starts_made = sum(born == place for born, _ in job.workers._born)
+        assert starts_made <= retries + 1
+        assert sent <= len(attempts) + retries + 8 or not opened

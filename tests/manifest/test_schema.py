@@ -1,0 +1,33 @@
+"""The JSON Schema, for editors: it sees numbers and booleans where the reader sees text."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+import yaml
+
+from autonoma_ci.manifest.schema import json_schema
+from tests.manifest.reading import problems, read
+
+VERSIONS = "application_versions: [{application_id: a, version_id: b}]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("run_on_latest: true", "run_on_latest: false", "run_on_latest: 'true'", f"{VERSIONS}\nrun_on_latest: false"),
+        *(VERSIONS, "application_versions: []\nrun_on_latest: true"),
+    ],
+)
+def test_both_take_what_folders_and_tags_run_against(text: str) -> None:
+    read(f"tags: [a]\n{text}")
+    jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), json_schema())
+
+
+@pytest.mark.parametrize(
+    "text", ["run_on_latest: maybe", "run_on_latest: 1", "run_on_latest: [true]", f"{VERSIONS}\nrun_on_latest: true"]
+)
+def test_both_refuse_what_can_not_be_meant(text: str) -> None:
+    assert len(problems(f"tags: [a]\n{text}")) == 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), json_schema())

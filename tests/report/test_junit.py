@@ -1,0 +1,320 @@
+"""junit.xml: what CI systems show of the runs, and that they can read it."""
+
+from __future__ import annotations
+
+from math import inf, nan
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from junitparser import junitparser
+from lxml import etree
+
+from autonoma_ci.model import Kind, Outcome, Reason, Report, RunRequest, State
+from autonoma_ci.report.junit import junit
+from tests.report.reports import (
+    CANCELLED,
+    DRY,
+    ERROR,
+    FAILED,
+    INPUT,
+    PASSED,
+    STEP,
+    failed,
+    flaky,
+    lost,
+    passed,
+    planned,
+    refused,
+    report,
+    started,
+    timed_out,
+)
+from tests.support.hostile import ANY_CHARACTER, REFUSED, REPORTS, TEXTS
+
+if TYPE_CHECKING:
+    from types import ModuleType
+    from xml.etree.ElementTree import Element
+
+SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).with_name("junit.xsd")))
+RESULTS = ("failure", "error", "skipped")
+
+
+def suite_of(made: Report) -> Element:
+    """Return the suite as the standard library reads it, after the schema has been kept."""
+    written = junit(made)
+    SCHEMA.assertValid(etree.fromstring(written))
+    (suite,) = ET.fromstring(written)
+    return suite
+
+
+def case_of(outcome: Outcome, made: Report | None = None) -> Element:
+    (case,) = suite_of((made or report())._replace(outcomes=(outcome,)))
+    return case
+
+
+def result_of(case: Element) -> tuple[str, str, str]:
+    """Return the element, type and message of the result; empty texts: plain, which is shown green."""
+    results = [child for child in case if child.tag in RESULTS]
+    assert len(results) <= 1
+    return next(((made.tag, made.get("type", ""), made.get("message", "")) for made in results), ("", "", ""))
+
+
+def text_of(case: Element, tag: str) -> str:
+    return case.findtext(tag) or ""
+
+
+def properties_of(case: Element) -> dict[str, str]:
+    return {made.get("name", ""): made.get("value", "") for made in case.iter("property")}
+
+
+def test_a_report_has_one_suite_with_one_case_per_run() -> None:
+    suite = suite_of(
+        report([passed("a", "A"), failed("b"), timed_out("c"), planned("d")], FAILED)._replace(seconds=70.0)
+    )
+    assert suite.attrib == {
+        "name": "Autonoma tests",
+        "timestamp": "2025-01-02T03:04:05Z",
+        "tests": "4",
+        "failures": "1",
+        "errors": "1",
+        "skipped": "1",
+        "time": "70.0",
+    }
+    assert [case.attrib for case in suite] == [
+        {"name": name, "classname": "autonoma.test", "file": f"autonoma/test/{test_id}", "time": time}
+        for name, test_id, time in [
+            ("A", "a", "42.0"),
+            ("Checkout pays by card", "b", "65.0"),
+            ("c", "c", "1800.0"),
+            ("d", "d", "0.0"),
+        ]
+    ]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_kind_of_run_has_a_class(kind: Kind) -> None:
+    case = case_of(Outcome(RunRequest(kind, "a")))
+    assert case.get("classname") == f"autonoma.{kind}"
+    assert case.get("file") == f"autonoma/{kind}/a"
+
+
+STOPPED = started("a")._replace(state=State.STOPPED, message="cancelled on the server")
+ENDLESS = started("a")._replace(state=State.UNKNOWN, message="the API says `paused`")
+UNSENT = refused("a", "not sent: the job was cancelled")._replace(reason=Reason.CANCELLED)
+STARTING = planned("a")._replace(state=State.STARTING)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (passed("a"), ("", "", "")),
+        (flaky("a"), ("", "", "")),
+        (failed("a"), ("failure", "failed", "failed at step 4: Check the result")),
+        (failed("a")._replace(step=None), ("failure", "failed", "failed")),
+        (failed("a")._replace(step=None, message="HTTP 500"), ("failure", "failed", "failed: HTTP 500")),
+        (STOPPED, ("error", "stopped", "stopped: cancelled on the server")),
+        (timed_out("a"), ("error", "timeout", "still running after 30 min")),
+        (refused("a"), ("error", "not-found", "not started: HTTP 404: Not found")),
+        (refused("a")._replace(reason=Reason.OK), ("error", "not-started", "not started: HTTP 404: Not found")),
+        (UNSENT, ("skipped", "cancelled", "not started: not sent: the job was cancelled")),
+        (lost("a"), ("error", "unknown", "may have started: no answer came in time")),
+        (ENDLESS, ("error", "unknown", "end unknown: the API says `paused`")),
+        (STARTING, ("error", "unknown", "starting")),
+        (planned("a"), ("skipped", "planned", "not sent")),
+        (started("a"), ("skipped", "started", "started, not waited for")),
+    ],
+)
+def test_each_state_is_shown_as_what_it_is(outcome: Outcome, expected: tuple[str, str, str]) -> None:
+    case = case_of(outcome)
+    assert result_of(case) == expected
+    if expected[0]:
+        # GitLab shows the text alone.
+        assert text_of(case, expected[0]).splitlines()[0] == expected[2]
+
+
+def test_a_run_that_was_left_running_is_not_green() -> None:
+    case = case_of(started("a"), report(verdict=CANCELLED)._replace(waited=True, later="autonoma-ci wait results.json"))
+    assert result_of(case) == ("skipped", "started", "left running: how it ends is not known")
+    assert "To wait for it: autonoma-ci wait results.json" in text_of(case, "skipped")
+
+
+def test_a_dry_run_is_skipped() -> None:
+    assert suite_of(report([planned("a"), planned("b")], DRY)).get("skipped") == "2"
+
+
+def test_a_failure_says_where_it_failed_and_where_to_look() -> None:
+    text = text_of(case_of(failed("a")), "failure").splitlines()
+    assert text == [
+        f"failed at step 4: {STEP.instruction}",
+        STEP.output,
+        f"Page: {STEP.url}",
+        "Run: https://autonoma.app/run/run-a",
+    ]
+
+
+def test_a_run_that_did_not_start_says_how_to_mend_it() -> None:
+    assert text_of(case_of(refused("a", hint="Check the id.")), "error").splitlines()[-1] == "Check the id."
+
+
+def test_a_run_that_may_have_started_says_where_to_look() -> None:
+    made = report()._replace(site="https://autonoma.app")
+    assert "Look here: https://autonoma.app" in text_of(case_of(lost("a"), made), "error")
+
+
+def test_the_link_of_the_run_is_in_the_output_and_the_properties() -> None:
+    case = case_of(passed("a"))
+    assert text_of(case, "system-out") == "https://autonoma.app/run/run-a"
+    assert properties_of(case) == {
+        "run_id": "run-a",
+        "url": "https://autonoma.app/run/run-a",
+        "kind": "test",
+        "id": "a",
+        "attempts": "1",
+    }
+
+
+def test_a_flaky_pass_is_green_and_tells_of_each_failure() -> None:
+    case = case_of(flaky("a"))
+    properties = properties_of(case)
+    assert properties["flaky"] == "true"
+    assert properties["attempts"] == "2"
+    assert properties["run_url_1"] == "https://autonoma.app/run/first-of-a"
+    assert text_of(case, "system-out").splitlines() == [
+        "https://autonoma.app/run/run-a",
+        f"Attempt 1 failed at step 4: {STEP.instruction}",
+        STEP.output,
+        f"Page: {STEP.url}",
+        "Run: https://autonoma.app/run/first-of-a",
+    ]
+
+
+def test_a_pass_of_an_earlier_attempt_at_the_build_says_so() -> None:
+    case = case_of(passed("a")._replace(carried=True))
+    assert result_of(case) == ("", "", "")
+    assert properties_of(case)["carried"] == "true"
+    assert "earlier attempt" in text_of(case, "system-out")
+
+
+def test_runs_with_the_same_label_have_names_of_their_own() -> None:
+    """GitLab drops every test case whose class and name came before."""
+    folder = Outcome(RunRequest(Kind.FOLDER, "a", "Cart"))
+    same = [passed("a", "Cart"), passed("b", "Cart "), passed("a", "Cart"), passed("c", "Cart (a)"), folder]
+    names = [(case.get("classname"), case.get("name")) for case in suite_of(report(same))]
+    assert names == [
+        ("autonoma.test", "Cart (a)"),
+        ("autonoma.test", "Cart (b)"),
+        ("autonoma.test", "Cart (a) #2"),
+        ("autonoma.test", "Cart (a) #3"),
+        ("autonoma.folder", "Cart"),
+    ]
+    assert [case.get("name") for case in suite_of(report([passed("a"), passed("a")]))] == ["a", "a #2"]
+
+
+def test_wrong_input_is_one_error() -> None:
+    suite = suite_of(report((), INPUT, ["autonoma.yml:1:2: bad", "client-id: missing"]))
+    (case,) = suite
+    assert case.get("name") == "input"
+    assert result_of(case) == ("error", "input", "2 problems with the input. Nothing was sent.")
+    assert text_of(case, "error").splitlines()[1:] == ["autonoma.yml:1:2: bad", "client-id: missing"]
+
+
+def test_no_runs_make_an_empty_suite() -> None:
+    suite = suite_of(report((), PASSED))
+    assert suite.get("tests") == "0"
+    assert not list(suite)
+
+
+def test_values_of_variables_are_not_in_it() -> None:
+    request = RunRequest(Kind.TEST, "a", "A", {"PASSWORD": "hidden-value"}, "version")
+    outcomes = [Outcome(request, state, message="m") for state in State]
+    assert b"hidden-value" not in junit(report(outcomes, ERROR))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "time"), [(-1.0, "0.0"), (nan, "0.0"), (inf, "2592000.0"), (1e-9, "0.0"), (0.25, "0.25")]
+)
+def test_times_are_plain_numbers_that_a_date_can_take(seconds: float, time: str) -> None:
+    made = report([passed("a", seconds=seconds)])._replace(seconds=seconds)
+    suite = suite_of(made)
+    assert [suite.get("time"), suite[0].get("time")] == [time, time]
+
+
+@pytest.mark.parametrize("began", ["", "yesterday", "2025-01-02 03:04:05", "2025-01-02T03:04:05Z\n"])
+def test_a_start_that_is_no_date_is_left_out(began: str) -> None:
+    assert "timestamp" not in suite_of(report([passed("a")])._replace(started_at=began)).attrib
+
+
+def test_long_texts_are_cut() -> None:
+    step = STEP._replace(instruction="i" * 20_000, output="o\n" * 20_000, url="https://shop.test/" + "u" * 20_000)
+    written = junit(
+        report([failed("a", "n" * 20_000)._replace(step=step, message="m" * 20_000, hint="h" * 20_000)] * 2)
+    )
+    SCHEMA.assertValid(etree.fromstring(written))
+    assert len(written) < 50_000
+    assert written.count(b"Run: https://autonoma.app/run/run-a") == 2
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "https://user@autonoma.app/run/a", "http://autonoma.app/run/a"])
+def test_what_is_no_link_to_follow_is_not_shown_as_one(url: str) -> None:
+    run = flaky("a")._replace(url=url)
+    assert url.encode() not in junit(report([run._replace(earlier=(run.earlier[0]._replace(url=url),))]))
+
+
+@pytest.mark.parametrize("gap", ["", "\u200b", "\u202e"])
+def test_no_text_orders_a_file_to_be_published(gap: str) -> None:
+    """GitLab and Jenkins attach the file that `[[ATTACHMENT|path]]` names in the output of a test."""
+    order = f"[{gap}[ATTACHMENT|/etc/passwd]]"
+    step = STEP._replace(instruction=order, output=order)
+    run = flaky("a", order)
+    hostile = run._replace(run_id=order, url="", earlier=(run.earlier[0]._replace(step=step),))
+    assert b"[[" not in junit(report([hostile, failed("b")._replace(step=step)], problems=[order]))
+
+
+@given(REPORTS)
+def test_whatever_a_report_holds_it_is_read_by_every_parser(made: Report) -> None:
+    written = junit(made)
+    SCHEMA.assertValid(etree.fromstring(written, etree.XMLParser(resolve_entities=False, recover=False)))
+    (suite,) = ET.fromstring(written)
+    cases = list(suite)
+    assert len(cases) == len(made.outcomes)
+    found = {tag: sum(case.find(tag) is not None for case in cases) for tag in RESULTS}
+    assert int(suite.get("tests", "")) == len(cases)
+    counted = {"failure": "failures", "error": "errors", "skipped": "skipped"}
+    assert found == {tag: int(suite.get(name, "")) for tag, name in counted.items()}
+    assert len({(case.get("classname"), case.get("name")) for case in cases}) == len(cases)
+
+
+@given(REPORTS)
+def test_only_a_run_that_passed_is_green(made: Report) -> None:
+    for outcome, case in zip(made.outcomes, suite_of(made), strict=True):
+        assert (result_of(case)[0] == "") is (outcome.state is State.PASSED)
+        if outcome.state in {State.FAILED, State.STOPPED, State.TIMED_OUT, State.UNKNOWN, State.STARTING}:
+            assert result_of(case)[0] in {"failure", "error"}
+
+
+@given(REFUSED)
+def test_any_problem_with_the_input_is_one_error(made: Report) -> None:
+    (case,) = suite_of(made)
+    assert result_of(case)[:2] == ("error", "input")
+
+
+@given(st.lists(st.sampled_from(["a", "a (x)", "a (x) #2", "a #2", ""]), max_size=8), st.sampled_from(["x", "a", ""]))
+def test_names_are_never_the_same(labels: list[str], test_id: str) -> None:
+    suite_of(report([planned(test_id)._replace(title=label) for label in labels]))
+
+
+@given(st.text(ANY_CHARACTER), TEXTS)
+def test_the_library_that_writes_it_makes_no_difference(one: str, other: str) -> None:
+    """Lxml is taken where it is installed, as for these tests, and is stricter than what is taken elsewhere."""
+    made = report([failed(one, other)._replace(message=one + other), flaky(other, one)], problems=[one])
+
+    def canonical(library: ModuleType) -> str:
+        with patch.object(junitparser, "etree", library):
+            return ET.canonicalize(junit(made).decode())
+
+    assert canonical(ET) == canonical(etree)

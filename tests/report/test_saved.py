@@ -1,0 +1,124 @@
+"""The record read back: what a step wrote, a later one finds, and whatever else is in a file is refused."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State
+from autonoma_ci.report.record import record
+from autonoma_ci.report.saved import json_schema, parse
+from tests.report.reports import CONTEXT, OK, failed, flaky, passed, planned, refused, report, started, timed_out
+from tests.support.hostile import STEPS, TEXTS, VERDICTS
+
+IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
+LINKS = st.just("") | IDS.map(lambda run_id: f"https://autonoma.app/run/{run_id}")
+NUMBERS = st.floats(0, 1e6).map(lambda number: round(number, 3))
+VERSIONS = st.lists(st.builds(AppVersion, IDS, IDS), max_size=2).map(tuple)
+NAMES = st.dictionaries(TEXTS, st.just(""), max_size=2)
+REQUESTS = st.builds(RunRequest, st.sampled_from(Kind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans())
+EARLIER = st.lists(st.builds(Earlier, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS), max_size=2).map(tuple)
+OUTCOMES = st.builds(
+    Outcome, REQUESTS, st.sampled_from(State), st.sampled_from(Reason), IDS, LINKS, TEXTS, TEXTS, st.integers(0, 999),
+    st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, EARLIER, st.booleans(),
+)  # fmt: skip
+# What a step writes: ids are checked, links are links, and the time of day is the clock's.
+REPORTS = st.builds(
+    Report, TEXTS, st.just(CONTEXT), TEXTS, st.lists(OUTCOMES, max_size=3).map(tuple), st.none() | VERDICTS,
+    started_at=st.just("2025-01-07T09:30:00Z"), waited=st.booleans(), seconds=NUMBERS,
+)  # fmt: skip
+CHECKER = Draft202012Validator(json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def same(text: str) -> str:
+    return text
+
+
+def whole(value: object) -> object:
+    """Return the value with a question mark for each half of a surrogate pair, as the record has it."""
+    return json.loads(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+
+
+@given(REPORTS)
+def test_what_a_step_wrote_a_later_one_reads(made: Report) -> None:
+    text = record(made)
+    CHECKER.validate(json.loads(text))
+    saved = parse(text.encode())
+    assert [whole(run.outcome(0.0, same)) for run in saved.runs] == [whole(outcome) for outcome in made.outcomes]
+    assert saved.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
+
+
+def test_every_kind_of_run_validates_against_the_published_schema() -> None:
+    runs = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), refused("f"), planned("g")]
+    CHECKER.validate(json.loads(record(report(runs, OK))))
+    CHECKER.validate(json.loads(record(report([], None))))
+
+
+def test_the_schema_is_one_and_describes_every_field() -> None:
+    Draft202012Validator.check_schema(json_schema())
+    described = json_schema()["$defs"]["SavedRun"]["properties"]
+    assert set(json.loads(record(report([started("a")])))["runs"][0]) == set(described)
+    assert set(json.loads(record(report()))) == set(json_schema()["properties"])
+
+
+def test_times_are_moved_to_the_step_that_reads_them() -> None:
+    saved = parse(record(report([flaky("a")])).encode())
+    run = saved.runs[0].outcome(-100.0, same)
+    assert (run.began, run.earlier[0].began) == (-69.0, -100.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"version": 2}, "version"),
+        ({"runs": None}, "runs"),
+        ({"runs": [{}]}, "runs.0"),
+        ({"started_at": "yesterday"}, "started_at"),
+        ({"conclusion": "green"}, "conclusion"),
+    ],
+)
+def test_what_is_no_record_is_refused_with_its_place(change: dict[str, object], told: str) -> None:
+    document = json.loads(record(report([started("a")]))) | change
+    with pytest.raises(ValueError, match=told):
+        parse(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("run_id", "../../admin"),
+        ("run_id", "a/b"),
+        ("id", ""),
+        ("id", "a b"),
+        ("kind", "x"),
+        ("duration_seconds", 1e300),
+    ],
+)
+def test_a_record_can_not_lead_a_request_astray(field: str, value: object) -> None:
+    document = json.loads(record(report([started("a")])))
+    document["runs"][0][field] = value
+    with pytest.raises(ValueError, match=field):
+        parse(json.dumps(document).encode())
+
+
+def test_a_link_that_is_none_is_left_out() -> None:
+    document = json.loads(record(report([started("a")])))
+    document["runs"][0]["url"] = "javascript:alert(1)"
+    assert parse(json.dumps(document).encode()).runs[0].outcome(0.0, same).url == ""
+
+
+@given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
+def test_any_bytes_are_a_record_or_a_problem_in_words(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse(data)
+
+
+def test_a_later_version_may_know_more() -> None:
+    document = json.loads(record(report([started("a")]))) | {"more": 1}
+    document["runs"][0]["more"] = 1
+    assert len(parse(json.dumps(document).encode()).runs) == 1

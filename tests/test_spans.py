@@ -1,0 +1,117 @@
+"""Durations and shares of a plan: what is taken, and what is said of the rest."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci import spans
+from autonoma_ci.errors import InputError
+from autonoma_ci.model import Kind, RunRequest
+from autonoma_ci.spans import AUTO, LONGEST, SHARDS_LIMIT, Shard
+
+runs = st.lists(st.builds(RunRequest, st.just(Kind.TEST), st.text("ab", max_size=3)), max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(("90s", 90.0), ("30m", 1800.0), ("2h", 7200.0), ("1h30m", 5400.0), ("1h30m5s", 5405.0), ("1h 5s", 3605.0)),
+        *(("90", 90.0), ("1", 1.0), ("1s", 1.0), ("24h", LONGEST), ("86400", LONGEST), ("0h1s", 1.0), ("5M", 300.0)),
+    ],
+)
+def test_a_duration_is_seconds(text: str, seconds: float) -> None:
+    """The interval of polls is written like any other duration."""
+    assert spans.duration(text) == spans.interval(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0h0m0s", "86401", "24h1s", "25h", "999999h"])
+def test_a_duration_is_bounded(text: str) -> None:
+    with pytest.raises(InputError, match=f"^'{text}' is not between 1s and 24h$"):
+        spans.duration(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["s", "-1", "+5", "1.5h", "1e3", "30 minutes", "5m1h", "1h30", "1d", "PT5M", "\u0663s", "9" * 5000, "::x"]
+)
+def test_what_is_no_duration_is_told(text: str) -> None:
+    """One line says it, however long the text is."""
+    with pytest.raises(InputError, match="is not a duration like 90s, 30m, 2h or 1h30m") as refused:
+        spans.duration(text)
+    assert len(str(refused.value)) < 120
+
+
+@given(st.integers(0, 24), st.integers(0, 1440), st.integers(0, 86400))
+def test_hours_minutes_and_seconds_add_up(hours: int, minutes: int, seconds: int) -> None:
+    total = hours * 3600 + minutes * 60 + seconds
+    text = f"{hours}h{minutes}m{seconds}s"
+    if 1 <= total <= LONGEST:
+        assert spans.duration(text) == total
+    else:
+        with pytest.raises(InputError):
+            spans.duration(text)
+
+
+@pytest.mark.parametrize("text", ["auto", "Auto", "AUTO"])
+def test_auto_is_no_interval_and_no_share_of_ones_own(text: str) -> None:
+    assert spans.interval(text) is None
+    assert spans.shard(text) == AUTO
+
+
+@pytest.mark.parametrize(
+    ("text", "shard"),
+    [("2/5", Shard(2, 5)), ("1/1", Shard(1, 1)), ("5 / 5", Shard(5, 5)), ("1000/1000", Shard(1000, SHARDS_LIMIT))],
+)
+def test_a_share_is_a_number_of_a_total(text: str, shard: Shard) -> None:
+    assert spans.shard(text) == shard
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        *(("2", "nor auto"), ("2/5/6", "nor auto"), ("a/b", "nor auto"), ("-1/5", "nor auto"), ("2\\5", "nor auto")),
+        *(("1/99999", "nor auto"), ("\u0661/\u0662", "nor auto"), ("/", "nor auto"), ("x" * 5000, "nor auto")),
+        *(("0/5", "counted from 1"), ("6/5", "1/1 to 1000/1000"), ("1/1001", "1/1 to 1000/1000")),
+    ],
+)
+def test_what_is_no_share_is_told(text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says) as refused:
+        spans.shard(text)
+    assert len(str(refused.value)) < 120
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[0-9 ]{0,3}[hms/]?[0-9]{0,3}[hms]?", fullmatch=True))
+def test_any_text_is_a_value_or_an_input_problem(text: str) -> None:
+    for parse in (spans.duration, spans.interval, spans.shard):
+        with suppress(InputError):
+            parse(text)
+
+
+@given(runs)
+@pytest.mark.parametrize("total", range(1, 13))
+def test_the_shares_are_the_plan_and_none_overlap(total: int, requests: list[RunRequest]) -> None:
+    """Each run is in one share, shares differ by one run at most, and keep the plan's order."""
+    places = [request._replace(name=str(place)) for place, request in enumerate(requests)]
+    shares = [Shard(number, total).share(places)[0] for number in range(1, total + 1)]
+    assert sorted((run for share in shares for run in share), key=lambda run: int(run.name)) == places
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    for share in shares:
+        assert [int(run.name) for run in share] == sorted(int(run.name) for run in share)
+
+
+@pytest.mark.parametrize(
+    ("shard", "size", "says"),
+    [
+        (Shard(2, 5), 20, "Shard 2/5: 4 of the plan's 20 runs."),
+        (Shard(2, 2), 1, "Shard 2/2 has no runs: the whole plan has only 1."),
+        (Shard(1, 2), 1, "Shard 1/2: 1 of the plan's 1 run."),
+        (Shard(5, 5), 3, "Shard 5/5 has no runs: the whole plan has only 3."),
+        (Shard(1, 2), 0, "Shard 1/2: 0 of the plan's 0 runs."),
+        (Shard(1, 1), 3, "Shard 1/1 is the whole plan: this job is not one of several."),
+    ],
+)
+def test_a_share_is_told_in_a_sentence(shard: Shard, size: int, says: str) -> None:
+    assert shard.share([RunRequest(Kind.TEST, "a")] * size)[1] == says
