@@ -41,7 +41,7 @@ def test_a_page_is_http_or_https_on_any_host(text: str) -> None:
     ],
 )
 def test_what_is_no_page_is_told(text: str) -> None:
-    with pytest.raises(InputError, match="is not a URL like https://pr-12.preview.example.com") as refused:
+    with pytest.raises(InputError, match=r"is not a URL like https://pr-12\.preview\.example\.com") as refused:
         page_url(text)
     assert str(refused.value).isprintable()
 

@@ -14,10 +14,18 @@ from autonoma_ci.settings import Settings
 PROMISED = {
     *("client-id", "client-secret", "api-url", "test-ids", "manifest", "groups", "variables", "fail-fast", "dry-run"),
     *("application-version-id", "source", "concurrency", "allow-empty", "results-dir", "summary", "summary-title"),
+    *("folder-ids", "tag-ids", "application-versions", "run-on-latest", "wait", "timeout", "poll-interval", "retries"),
+    *("shard", "wait-for-url", "wait-for-url-timeout"),
 }
 DEFAULTS = {
     "api-url": "https://autonoma.app/api",
     "concurrency": "8",
+    "run-on-latest": "false",
+    "wait": "false",
+    "timeout": "30m",
+    "poll-interval": "auto",
+    "retries": "0",
+    "wait-for-url-timeout": "5m",
     "fail-fast": "false",
     "allow-empty": "false",
     "dry-run": "false",

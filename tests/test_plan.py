@@ -165,8 +165,8 @@ def test_a_folder_and_a_tag_that_are_listed_twice_are_started_once_and_a_test_of
     made = plan.make(settings, Manifest(folders=SMOKE.folders, tags=SMOKE.tags))
     assert [(r.kind, r.id) for r in made.requests] == [(Kind.TEST, "f1"), (Kind.FOLDER, "f1"), (Kind.TAG, "g1")]
     assert made.notes == (
-        "folder f1 is listed 2 times; it is started once.",
         "tag g1 is listed 3 times; it is started once.",
+        "folder f1 is listed 2 times; it is started once.",
     )
 
 

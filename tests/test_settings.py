@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autonoma_ci.model import AppVersion
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.report.outputs import OUTPUTS
 from autonoma_ci.settings import Settings, closest, read
+from autonoma_ci.values import Entry
 
 # From the strongest to the weakest.
 SPELLINGS = ("flag", "INPUT_SUMMARY-TITLE", "INPUT_SUMMARY_TITLE", "AUTONOMA_SUMMARY_TITLE")
@@ -127,6 +129,9 @@ def test_values_and_credentials_do_not_show_in_the_repr() -> None:
         ("AUTONOMA_MANIFESTS", "AUTONOMA_MANIFEST"),
         ("AUTONOMA_DRYRUN", "AUTONOMA_DRY_RUN"),
         ("AUTONOMA_RESULT_DIR", "AUTONOMA_RESULTS_DIR"),
+        ("AUTONOMA_FOLDER_ID", "AUTONOMA_FOLDER_IDS"),
+        ("AUTONOMA_RETRYS", "AUTONOMA_RETRIES"),
+        ("AUTONOMA_SHARDS", "AUTONOMA_SHARD"),
     ],
 )
 def test_a_near_miss_is_warned_about(name: str, meant: str) -> None:
@@ -156,3 +161,60 @@ def test_closest_finds_the_nearest_or_nothing() -> None:
     assert closest("tets", ["tests", "tags"]) == "tests"
     assert closest("zebra", ["tests", "tags"]) == ""
     assert closest("x", []) == ""
+
+
+def test_the_options_of_waiting_are_read() -> None:
+    """Durations are seconds, a share is a number of a total."""
+    environ = {
+        "AUTONOMA_WAIT": "true",
+        "AUTONOMA_TIMEOUT": "1h30m",
+        "AUTONOMA_POLL_INTERVAL": " 5s\n",
+        "AUTONOMA_RETRIES": "10",
+        "AUTONOMA_SHARD": "2/5",
+        "AUTONOMA_WAIT_FOR_URL": "http://localhost:3000",
+        "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "90",
+    }
+    settings, problems = read({"folder-ids": "a,b=c", "tag-ids": "d"}, (), environ)
+    assert not problems
+    assert (settings.wait, settings.timeout, settings.poll_interval, settings.retries) == (True, 5400, 5, 10)
+    assert (settings.shard, settings.wait_for_url, settings.wait_for_url_timeout) == (
+        (2, 5),
+        "http://localhost:3000",
+        90,
+    )
+    assert (settings.folder_ids, settings.tag_ids) == ((Entry("a"), Entry("c", "b")), (Entry("d"),))
+    assert settings.warnings == ()
+
+
+@pytest.mark.parametrize("number", ["-1", "11", "two", "1.0"])
+def test_retries_are_bounded(number: str) -> None:
+    """A run that never passes is not started for ever."""
+    _, (problem,) = read({"retries": number}, (), {})
+    assert str(problem) == f"--retries: '{number}' is not a whole number from 0 to 10"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "other"),
+    [
+        ("retries", "2", "wait"),
+        ("timeout", "5m", "wait"),
+        ("poll-interval", "5s", "wait"),
+        ("wait-for-url-timeout", "5m", "wait-for-url"),
+    ],
+)
+def test_an_option_that_needs_another_says_so(name: str, text: str, other: str) -> None:
+    """Who sets it expects something of it, and is told why nothing comes."""
+    settings, problems = read({name: text}, (), {})
+    assert not problems
+    assert settings.warnings == (f"{name} has no effect without {other}.",)
+    with_it, _ = read({name: text, other: "true" if other == "wait" else "http://a"}, (), {})
+    assert with_it.warnings == ()
+
+
+def test_versions_and_latest_exclude_each_other() -> None:
+    """What can't both be meant is an error; false is not meant against anything."""
+    versions = "[{application-id: a, version-id: b}]"
+    _, problems = read({"run-on-latest": "true"}, (), {"INPUT_APPLICATION-VERSIONS": versions})
+    assert list(map(str, problems)) == ["application-versions and run-on-latest exclude each other: give one of them"]
+    settings, problems = read({"run-on-latest": "false", "application-versions": versions}, (), {})
+    assert (settings.application_versions, problems) == ((AppVersion("a", "b"),), [])

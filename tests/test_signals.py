@@ -17,7 +17,7 @@ from tests.support.job import Ended, assert_accounted_for, environment, left_beh
 from tests.support.runner import outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
@@ -34,11 +34,20 @@ def sandbox() -> Iterator[Sandbox]:
 class Step:
     """A step of a job as its own process, in a process group of its own."""
 
-    def __init__(self, folder: Path, url: str, ids: list[str], concurrency: int = 8) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        ids: list[str],
+        concurrency: int = 8,
+        *argv: str,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         environ = environment(folder, url, ids) | {"INPUT_CONCURRENCY": str(concurrency), "PATH": os.environ["PATH"]}
+        environ |= dict(more or {})
         self.process = subprocess.Popen(
-            COMMAND, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*COMMAND, *argv], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
@@ -152,3 +161,55 @@ def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=5)
     assert process.returncode == 143
+
+
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s", "INPUT_POLL-INTERVAL": "1s"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_while_waiting_a_signal_says_within_two_seconds_what_is_left_running(
+    number: signal.Signals, code: int, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    step = Step(tmp_path, sandbox.url, ["quick", "sandbox-stays"], more=WAIT)
+    step.wait_for(lambda: "passed" in _states(tmp_path))
+    ended, seconds = step.end(number)
+    assert (seconds < 2, ended.code) == (True, code)
+    assert ended.states == {"quick": "passed", "sandbox-stays": "started"}
+    assert ended.outputs["conclusion"] == ended.record["conclusion"] == "cancelled"
+    for text in (ended.log, ended.summary):
+        assert "autonoma-ci wait results/results.json" in text
+    assert "no way to cancel" in ended.summary
+    assert (tmp_path / "results" / "junit.xml").exists()
+    assert sandbox.starts("sandbox-stays") == 1
+
+
+def _states(folder: Path) -> list[str]:
+    """Return the states that the record on disk has at this moment; it must be whole at any."""
+    path = folder / "results" / "results.json"
+    return [run["state"] for run in json.loads(path.read_text("utf-8"))["runs"]] if path.exists() else []
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.2, 2.0, 2.6, 3.3, 4.0])
+def test_a_step_killed_at_any_moment_is_taken_up_and_no_run_is_started_twice(
+    seconds: float, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """While starting, waiting or reporting: the record is whole, and `wait` brings its runs to an end."""
+    ids = [f"t{n}" for n in range(20)] + ["sandbox-fails", "sandbox-flaky", "sandbox-slow"]
+    step = Step(tmp_path, sandbox.url, ids, 4, more={**WAIT, "INPUT_RETRIES": "1"})
+    step.wait_for(lambda: bool(_states(tmp_path)))
+    time.sleep(seconds)
+    step.process.kill()
+    step.process.communicate(timeout=10)
+    started_by_then = {name: sandbox.starts(name) for name in ids}
+    assert len(_states(tmp_path)) == len(ids)
+    later = Step(tmp_path, sandbox.url, [], 8, "wait", "results/results.json", more=WAIT)
+    out, err = later.process.communicate(timeout=30)
+    ended = left_behind(tmp_path, later.process.returncode, out, err)
+    assert {name: sandbox.starts(name) for name in ids} == started_by_then
+    assert max(started_by_then.values()) <= 2
+    assert {name for name, count in started_by_then.items() if count > 1} <= {"sandbox-fails", "sandbox-flaky"}
+    assert set(ended.states.values()) <= {"passed", "failed", "unknown"}
+    assert ended.code in {1, 7}
+    passed = {name for name, state in ended.states.items() if state == "passed"}
+    # Half a second of starting may be missing from the record, and nothing that was in it.
+    assert all(started_by_then[name] for name in passed)

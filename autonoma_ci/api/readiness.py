@@ -61,12 +61,14 @@ def _visit(url: str, seconds: float) -> str:
         guard.daemon = True
         guard.start()
         try:
-            return _follow(session, url, seconds)
+            found = _follow(session, url, seconds)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             host = urlsplit(url).netloc
-            return str(not_sent(error, host) if line.connecting or not line.made else lost(error))
-        finally:
-            guard.cancel()
+            found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
+        # What came of a request that was ended from here is no answer, even if it reads like one.
+        late = guard.finished.is_set()
+        guard.cancel()
+        return "no answer came in time" if late else found
 
 
 def _follow(session: Session, url: str, seconds: float) -> str:

@@ -44,11 +44,12 @@ class System(NamedTuple):
     shell patterns of names, of variables in which the system keeps credentials of its own: a manifest
     can't name them. `publisher` takes the environment and whether a summary is wanted, and
     makes the native outputs and summary; None where files and a readable log are all there is.
-    `parallel` tells which of how many parallel jobs this one is; None where the system does not say.
+    `parallel` tells which of how many parallel jobs this one is, or None if that makes no sense; it is
+    None itself where the system does not say.
     """
 
     context: Callable[[Mapping[str, str]], Context]
     tokens: tuple[str, ...] = ()
     dialect: Dialect = PLAIN
     publisher: Callable[[Mapping[str, str], bool], Publisher] | None = None
-    parallel: Callable[[Mapping[str, str]], Shard] | None = None
+    parallel: Callable[[Mapping[str, str]], Shard | None] | None = None

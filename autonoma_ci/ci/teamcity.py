@@ -57,7 +57,7 @@ def _only_root(environ: Mapping[str, str]) -> str:
     return revisions.pop() if len(revisions) == 1 else ""
 
 
-def parallel(environ: Mapping[str, str]) -> Shard:
+def parallel(environ: Mapping[str, str]) -> Shard | None:
     """Return which batch of TeamCity's parallel tests this build is."""
     get = reader(_parameters(environ))
     return place(get(f"{_BATCHES}.currentBatch"), get(f"{_BATCHES}.totalBatches"), first=1)

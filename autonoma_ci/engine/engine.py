@@ -113,15 +113,18 @@ class Engine:
         run = self._board.outcomes[position]
         if run.reason is Reason.UNAUTHORIZED:
             self._fire.drop(Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
-        if run.state is State.FAILED and self._may_start_again(run):
-            self._board.start_again(position)
-            run = run._replace(message=f"it is started again (attempt {run.attempts + 1})")
-            self._fire.add(position)
+        again = run.state is State.FAILED and self._may_start_again(run)
         # A title for those that passed too: a test that had one name today and another tomorrow has no history.
         untitled = run.state is State.PASSED and not run.request.name and not run.title
-        if run.request.kind is Kind.TEST and (run.state is State.FAILED or untitled):
-            self._explain.add(position, run)
-        else:
+        explained = run.request.kind is Kind.TEST and (run.state is State.FAILED or untitled)
+        if again:
+            # Told at once, so that the log does not tell of the second attempt first.
+            self._watcher.changed(run._replace(message=f"it is started again (attempt {run.attempts + 1})"))
+            self._board.start_again(position)
+            self._fire.add(position)
+        if explained:
+            self._explain.add(position, run, told=again)
+        elif not again:
             self._watcher.changed(run)
 
     def _may_start_again(self, run: Outcome) -> bool:

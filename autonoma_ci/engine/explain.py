@@ -22,10 +22,10 @@ _LIMIT = 20.0
 
 
 class _Question:
-    __slots__ = ("ended", "since", "tries")
+    __slots__ = ("ended", "since", "told", "tries")
 
-    def __init__(self, ended: Outcome, since: float) -> None:
-        self.ended, self.since, self.tries = ended, since, 0
+    def __init__(self, ended: Outcome, since: float, *, told: bool) -> None:
+        self.ended, self.since, self.told, self.tries = ended, since, told, 0
 
 
 class Explain:
@@ -42,10 +42,10 @@ class Explain:
         """Whether there is anything to ask or to wait for."""
         return bool(self._open)
 
-    def add(self, position: int, ended: Outcome) -> None:
-        """Ask for this run."""
+    def add(self, position: int, ended: Outcome, *, told: bool) -> None:
+        """Ask for this run; `told` says that it need not be told of any more."""
         now = self._clock.monotonic()
-        self._open[position, ended.run_id] = _Question(ended, now)
+        self._open[position, ended.run_id] = _Question(ended, now, told=told)
         heappush(self._waiting, (now, position, ended.run_id))
 
     def dispatch(self, workers: Workers) -> None:
@@ -58,7 +58,7 @@ class Explain:
                 self._under_way += 1
                 workers.explain(position, question.ended.request, run_id)
         for key in [key for key, question in self._open.items() if now - question.since >= _LIMIT]:
-            self._told(self._open.pop(key).ended)
+            self._tell(self._open.pop(key))
 
     def due(self) -> float:
         """Return the clock's time at which there will be something to do, if nothing comes back before."""
@@ -78,13 +78,17 @@ class Explain:
         del self._open[key]
         if not event.details.problem:
             self._board.explain(*key, event.details)
-        now = self._board.outcomes[event.position]
-        ended = question.ended
-        seconds = ended.seconds if event.details.seconds is None else event.details.seconds
-        self._told(ended._replace(title=now.title, step=event.details.step, seconds=seconds))
+        ended, details = question.ended, event.details
+        seconds = ended.seconds if details.seconds is None else details.seconds
+        question.ended = ended._replace(title=details.title or ended.title, step=details.step, seconds=seconds)
+        self._tell(question)
 
     def give_up(self) -> None:
         """Tell of all runs with what is known."""
         for question in self._open.values():
-            self._told(question.ended)
+            self._tell(question)
         self._open.clear()
+
+    def _tell(self, question: _Question) -> None:
+        if not question.told:
+            self._told(question.ended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import threading
 import time
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.failures import NotSentError
-from autonoma_ci.api.transport import Transport
+from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.transport import DETAILS_LIMIT, Transport
 from autonoma_ci.exchange import Delivery, Timeouts
 from autonoma_ci.model import Kind, RunRequest
 from autonoma_ci.secret import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import dripped, hang, head, started
+from tests.support.faults import answer, close, dripped, hang, head, started, then_close
 from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -207,3 +208,69 @@ def test_threads_have_connections_of_their_own(server: tuple[str, list[tuple[int
     for thread in threads:
         thread.join()
     assert len({port for port, _ in seen}) == 4
+
+
+def ok(wire: Wire) -> bool:
+    return answer(200, BODY)(wire)
+
+
+def test_questions_keep_their_connection_however_long_they_pause() -> None:
+    now = [0.0]
+    with FaultServer(ok) as server:
+        transport = Transport(server.url, SECRETS, lambda: now[0])
+        for _ in range(3):
+            assert transport.get("/run/a/status").status == 200
+            now[0] += 60
+        assert server.connections == 1
+
+
+def test_a_question_on_a_kept_connection_that_was_closed_is_asked_again() -> None:
+    """Servers close idle connections, and that is no answer to a question."""
+    with FaultServer(then_close(ok)) as server:
+        transport = Transport(server.url, SECRETS, time.monotonic)
+        assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
+        assert server.connections == 3
+
+
+def test_a_question_on_a_new_connection_that_is_closed_is_not_asked_again() -> None:
+    with FaultServer(close) as server:
+        with pytest.raises(LostError):
+            Transport(server.url, SECRETS, time.monotonic).get("/run/a/status")
+        assert server.connections == 1
+
+
+def test_a_question_without_an_answer_in_time_is_not_asked_again() -> None:
+    asked: list[str] = []
+
+    def first_well(wire: Wire) -> bool:
+        asked.append(wire.request.path)
+        return ok(wire) if len(asked) == 1 else hang(wire)
+
+    with FaultServer(first_well) as server:
+        transport = Transport(server.url, SECRETS, time.monotonic, Timeouts(1.0, 0.3, 0.6))
+        transport.get("/run/a/status")
+        with pytest.raises(LostError, match="in time"):
+            transport.get("/run/a/status")
+        assert len(asked) == 2
+
+
+def test_a_question_has_the_credentials_and_no_body_and_follows_no_redirect() -> None:
+    seen: list[Wire] = []
+
+    def redirect(wire: Wire) -> bool:
+        seen.append(wire)
+        return answer(302, "", "Location: https://elsewhere.test/")(wire)
+
+    with FaultServer(redirect) as server:
+        assert Transport(server.url, SECRETS, time.monotonic).get("/run/a/status").status == 302
+    request = seen[0].request
+    assert (request.method, request.path, request.body) == ("GET", "/api/run/a/status", b"")
+    assert request.headers["autonoma-client-secret"] == "client-secret-of-the-test"
+
+
+def test_details_may_be_longer_than_other_answers() -> None:
+    large = json.dumps({"name": "x" * (2 << 20)})
+    with FaultServer(answer(200, large)) as server:
+        transport = Transport(server.url, SECRETS, time.monotonic)
+        assert not transport.get("/run/a").complete
+        assert transport.get("/run/a", DETAILS_LIMIT).complete

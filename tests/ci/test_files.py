@@ -115,7 +115,7 @@ def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_wait(tmp_path: Path) -
 def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:
     place = prepare("a/b", str(tmp_path))
     assert place.publish(report([started("x")])) == []
-    assert names_in(tmp_path / "a" / "b") == ["outputs.env", "results.json", "summary.md"]
+    assert names_in(tmp_path / "a" / "b") == ["junit.xml", "outputs.env", "results.json", "summary.md"]
 
 
 def test_results_dir_may_be_anywhere_if_the_user_says_so(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def bad_manifest(name: str, manifest: bytes, *says: str) -> Case:
 
 
 CASES = (
-    Case("no ids and no manifest", {}, ("nothing to run", "Give test-ids, folder-ids, tag-ids or a manifest"), without=IDS),
+    Case("no ids and no manifest", {}, ("nothing to run", "Give test-ids, folder-ids"), without=IDS),
     Case("an empty list of ids", {"INPUT_TEST-IDS": "# none, \n , "}, ("nothing is selected", "allow-empty")),
     Case("a manifest without entries", MANIFEST, ("nothing is selected", "allow-empty"), b"tests: []", IDS),
     bad_id("a/b", "'a/b'"),

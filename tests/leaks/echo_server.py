@@ -55,7 +55,7 @@ class EchoServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: EchoServer
 
-    def do_POST(self) -> None:
+    def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         answer = self.server.answer(dict(self.headers.items()), json.loads(body or "{}"))
         self.send_response(answer.status)
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(answer.fields or {}).encode())
 
-    do_GET = do_POST
+    do_GET = do_POST = _serve  # noqa: N815 - the base class's names
 
     def log_message(self, *args: object) -> None:
         pass

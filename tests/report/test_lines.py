@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from autonoma_ci.ci.github_commands import COMMANDS
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.report.console import ISSUES_LIMIT, issues, run_line
+from autonoma_ci.report.console import ISSUES_LIMIT, flaky_notes, heartbeat, issues, run_line
 from autonoma_ci.text import log_line
-from tests.report.reports import lost, planned, refused, started
+from tests.report.reports import failed, flaky, lost, passed, planned, refused, started, timed_out
 from tests.support.hostile import OUTCOMES, TEXTS
 from tests.support.runner import commands, elsewhere, lines
 
@@ -29,6 +29,20 @@ if TYPE_CHECKING:
         (refused("a"), "not started: test a: HTTP 404: Not found"),
         (lost("a"), "may have started: test a: no answer came in time"),
         (planned("a"), "waiting: test a"),
+        (passed("a", "Sign in"), "passed: Sign in (test a) in 42 s: https://autonoma.app/run/run-a"),
+        (
+            failed("a"),
+            (
+                "failed: Checkout pays by card (test a) in 1 min 5 s: step 4 (Check the result): Expected a "
+                "confirmation, but the page shows an error: https://autonoma.app/run/run-a"
+            ),
+        ),
+        (
+            flaky("a", "Sign in"),
+            "passed, flaky: Sign in (test a) (attempt 2) in 42 s: https://autonoma.app/run/run-a",
+        ),
+        (timed_out("a"), "still running: test a: still running after 30 min: https://autonoma.app/run/run-a"),
+        (passed("a")._replace(carried=True), "passed before: test a: https://autonoma.app/run/run-a"),
     ],
 )
 def test_a_run_is_one_line_with_its_link_or_its_reason(outcome: Outcome, line: str) -> None:
@@ -50,6 +64,32 @@ def test_no_more_kinds_of_failure_are_told_than_a_runner_keeps() -> None:
     found = issues([refused(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
     assert len(found) == ISSUES_LIMIT + 1 == 10
     assert found[-1].text.startswith("and 21 more")
+
+
+def test_a_failure_is_an_issue_with_its_step_and_link_and_comes_first() -> None:
+    found = issues([timed_out("t"), refused("r"), failed("f"), passed("p"), lost("l")], "https://autonoma.app")
+    assert [problem.text for problem in found] == [
+        (
+            "failed: Checkout pays by card: step 4 (Check the result): Expected a confirmation, but the page shows an "
+            "error. Look here: https://autonoma.app/run/run-f"
+        ),
+        "not started: r: HTTP 404: Not found. Check the id.",
+        "may have started: l: no answer came in time. Look. Look here: https://autonoma.app",
+        "still running: t: still running after 30 min. Look here: https://autonoma.app/run/run-t",
+    ]
+
+
+def test_a_sign_of_life_counts_what_there_is() -> None:
+    runs = [started("a"), started("b"), passed("c"), failed("d"), planned("e"), refused("f"), lost("g")]
+    assert heartbeat(runs, 150.0) == "2 min 30 s: 2 running, 1 waiting, 1 passed, 1 failed, 1 not started, 1 unknown."
+    assert heartbeat([], 1.0) == "1.0 s: nothing is left to wait for."
+
+
+def test_flaky_runs_are_warned_about_once() -> None:
+    assert flaky_notes([passed("a"), failed("b")]) == []
+    (problem,) = flaky_notes([flaky(f"t{n}", f"Test {n}") for n in range(7)])
+    names = "Test 0, Test 1, Test 2, Test 3, Test 4 and 2 more"
+    assert problem.text == f"7 runs passed only after a failure (flaky): {names}."
 
 
 def test_nothing_is_an_issue_when_all_runs_have_started() -> None:

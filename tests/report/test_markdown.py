@@ -9,9 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autonoma_ci.model import Conclusion, Reason, Verdict
 from autonoma_ci.report.markdown import SIZE_LIMIT, summary
 from autonoma_ci.text import link
-from tests.report.reports import CANCELLED, DRY, ERROR, INPUT, lost, planned, refused, report, started
+from tests.report.reports import (
+    CANCELLED,
+    DRY,
+    ERROR,
+    FAILED,
+    INPUT,
+    PASSED,
+    failed,
+    flaky,
+    lost,
+    passed,
+    planned,
+    refused,
+    report,
+    started,
+    timed_out,
+)
 from tests.support.hostile import REFUSED, REPORTS
 from tests.support.runner import cells, plain_text
 
@@ -113,27 +130,42 @@ def test_a_thousand_problems_fit_and_the_rest_is_counted() -> None:
     assert re.fullmatch(r"- … and 9\d\d more problems", text.splitlines()[-1])
 
 
-def _check_line(text: str) -> None:
+_LINK = re.compile(r"\[((?:\\.|[^\\\[\]])*)\]\(([^()<> |]*)\)")
+
+
+def _check_cell(text: str) -> None:
+    """Fail if there is anything in a cell but text, and links to where one may go."""
     for part in text.split("<br>"):
-        plain_text(part)
+        for label, target in _LINK.findall(part):
+            plain_text(label)
+            assert link(target)
+        plain_text(_LINK.sub("", part))
 
 
 @given(REPORTS)
 def test_nothing_in_a_report_forges_a_row_a_cell_or_markup(made: Report) -> None:
     text = summary(made)
     assert text.encode().endswith(b"\n")
+    text, _, chart = text.partition("\n\n```mermaid\n")
     lines = text.splitlines()
-    assert len(lines) == (6 + len(made.outcomes) if made.outcomes else 4)
-    _check_line(lines[0].removeprefix("### "))
+    plain_text(lines[0].removeprefix("### "))
     assert lines[1] == lines[3] == ""
-    _check_line(lines[2])
-    for row in lines[6:]:
-        what, state, told = cells(row)
-        _check_line(what)
-        _check_line(state)
-        target = re.fullmatch(r"\[(.*)\]\(([^()<> |]*)\)", told)
-        _check_line(target[1] if target else told)
-        assert not target or link(target[2])
+    _check_cell(lines[2])
+    rows = [number for number, line in enumerate(lines) if line.startswith("|")]
+    for line in lines[4 : rows[0] if rows else None]:
+        sentence, _, command = line.partition(": `")
+        plain_text(sentence)
+        assert command.count("`") in {0, 1}
+    assert len(rows) == (2 + len(made.outcomes) if made.outcomes else 0)
+    assert rows == list(range(len(lines) - len(rows), len(lines)))
+    for number in rows[2:]:
+        found = cells(lines[number])
+        assert len(found) == (4 if made.waited else 3)
+        if made.waited:
+            assert re.fullmatch(r"[\d.]* ?[a-z]*(?: \d+ [a-z]+)?", found.pop(2))
+        for cell in found:
+            _check_cell(cell)
+    assert not chart or chart.splitlines().index("```") == len(chart.splitlines()) - 1
 
 
 @given(REFUSED)
@@ -142,4 +174,73 @@ def test_no_problem_forges_a_line_or_markup(made: Report) -> None:
     assert len(lines) == 4 + len(made.problems)
     for line in lines[4:]:
         assert line.startswith("- ")
-        _check_line(line.removeprefix("- "))
+        plain_text(line.removeprefix("- "))
+
+
+def _rows(made: Report) -> list[list[str]]:
+    return [cells(line) for line in summary(made).splitlines() if line.startswith("| ")][2:]
+
+
+def test_with_wait_failures_come_first_with_their_step_and_link() -> None:
+    runs = [passed("a"), flaky("b"), failed("c", "Checkout"), timed_out("d"), passed("e")]
+    made = report(runs, FAILED)._replace(waited=True, seconds=70.0)
+    lines = summary(made).splitlines()
+    assert lines[0] == "### Autonoma tests: ❌ Failed"
+    assert plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
+    assert "took 1 min 10 s" in lines[2]
+    rows = _rows(made)
+    assert [row[0].split("<br>")[0] for row in rows] == ["Checkout", "d", "Checkout pays by card", "a", "e"]
+    state = rows[0][1].split("<br>")
+    assert state[0] == "❌ failed"
+    assert plain_text(state[1]) == "step 4, Check the result"
+    assert plain_text(state[2]) == "Expected a confirmation, but the page shows an error"
+    assert "](https://shop.test/done)" in state[3]
+    assert rows[0][2] == "1 min 5 s"
+    assert rows[0][3].endswith("](https://autonoma.app/run/run-c)")
+
+
+def test_a_flaky_run_is_marked_and_links_to_the_run_that_failed() -> None:
+    row = _rows(report([flaky("b")], PASSED)._replace(waited=True))[0]
+    assert row[1].startswith("⚠️ passed, flaky<br>attempt 1 failed: [")
+    assert "(https://autonoma.app/run/first-of-b)" in row[1]
+    assert "Expected a confirmation" in row[1]
+
+
+def test_the_title_replaces_a_bare_id() -> None:
+    assert _rows(report([failed("c")], FAILED)._replace(waited=True))[0][0] == "Checkout pays by card<br>test c"
+
+
+@pytest.mark.parametrize("verdict", list(Conclusion))
+def test_every_conclusion_has_a_word(verdict: Conclusion) -> None:
+    made = report([passed("a")], Verdict(verdict, Reason.OK, 0))
+    assert plain_text(summary(made).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
+
+
+def test_what_is_left_running_says_how_to_take_it_up_and_that_nothing_was_cancelled() -> None:
+    later = "autonoma-ci wait results/results.json"
+    made = report([started("a"), passed("b")], CANCELLED)._replace(waited=True, later=later)
+    text = summary(made)
+    assert "no way to cancel" in text
+    assert "`autonoma-ci wait results/results.json`" in text
+    assert "no way to cancel" not in summary(made._replace(outcomes=(passed("b"),)))
+
+
+def test_without_wait_the_command_that_waits_later_is_told_once_the_step_is_over() -> None:
+    made = report([started("a")])._replace(later="autonoma-ci wait 'my results/results.json'")
+    assert "`autonoma-ci wait 'my results/results.json'`" in summary(made)
+    assert "autonoma-ci wait" not in summary(made._replace(verdict=None))
+    assert "no way to cancel" not in summary(made)
+
+
+def test_notes_are_told() -> None:
+    made = report([started("a")])._replace(notes=("Shard 2/5: 1 of the plan's 5 runs.",))
+    assert "Shard 2/5" in summary(made)
+
+
+def test_a_chart_that_has_no_room_is_left_out() -> None:
+    made = report([passed(f"t{n}") for n in range(30)], PASSED)._replace(waited=True)
+    whole = summary(made)
+    assert "```mermaid" in whole
+    limit = len(whole.encode()) - 50
+    assert "```mermaid" not in summary(made, limit)
+    assert summary(made, limit).count("\n| t") == 30

@@ -60,7 +60,7 @@ OUTCOMES = st.builds(
     title=TEXTS,
     step=STEPS,
     earlier=st.lists(
-        st.builds(Earlier, TEXTS, URLS, TEXTS, STEPS, st.floats(0, 1e6), st.floats(0, 1e6)), max_size=2
+        st.builds(Earlier, TEXTS, URLS, TEXTS, STEPS, st.floats(0, 1e6), st.floats(0, 1e6)), max_size=1
     ).map(tuple),
     carried=st.booleans(),
 )
@@ -76,7 +76,7 @@ REPORTS = st.builds(
     title=TEXTS,
     context=CONTEXTS,
     source=TEXTS,
-    outcomes=st.lists(OUTCOMES, max_size=3).map(tuple),
+    outcomes=st.lists(OUTCOMES, max_size=2).map(tuple),
     verdict=st.none() | VERDICTS,
     results_dir=TEXTS,
     started_at=TEXTS,

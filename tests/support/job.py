@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autonoma_ci import cli
 from autonoma_ci.commands.world import World
 from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.watch import Waiting
 from autonoma_ci.exchange import Timeouts
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUICK = Timeouts(connect=1.0, read=0.4, total=0.8)
+BRIEF = Waiting(patience=2.0, missing=1.5, closing=1.0, overdue=5.0)
 BRISK = Policy(patience=2.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=5.0)
 
 
@@ -57,12 +59,19 @@ def environment(folder: Path, url: str, ids: Sequence[str]) -> dict[str, str]:
 
 
 def run_job(
-    folder: Path, url: str, ids: Sequence[str], *argv: str, timeouts: Timeouts = QUICK, policy: Policy = BRISK
+    folder: Path,
+    url: str,
+    ids: Sequence[str],
+    *argv: str,
+    timeouts: Timeouts = QUICK,
+    policy: Policy = BRISK,
+    more: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run a job that starts these tests."""
+    """Run a job that starts these tests; `more` is what else its environment holds."""
     out, err = io.StringIO(), io.StringIO()
-    environ = environment(folder, url, ids)
-    code = cli.main(argv, World(environ, out, err, str(folder), timeouts=timeouts, policy=policy))
+    environ = environment(folder, url, ids) | dict(more or {})
+    world = World(environ, out, err, str(folder), timeouts=timeouts, policy=policy, waiting=BRIEF)
+    code = cli.main(argv, world)
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 
 

@@ -1,0 +1,185 @@
+"""Waiting for a page on real sockets: it comes up or the time is over, and it learns nothing about us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.api import readiness
+from autonoma_ci.api.readiness import wait_for_url
+from tests.support.fault_server import Act, FaultServer, Wire
+from tests.support.faults import after, answer, close, dripped, hang, huge, reset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Waited:
+    """One wait, with quick pauses, and all that it said."""
+
+    def __init__(self, url: str, seconds: float = 1.5) -> None:
+        self.told: list[str] = []
+        began = time.monotonic()
+        self.why = wait_for_url(url, seconds, time.monotonic, lambda pause: time.sleep(pause / 20), self.told.append)
+        self.seconds = time.monotonic() - began
+
+
+def turns(*acts: Act) -> Act:
+    """Return what deals with one request after the other; the last stays."""
+    left = list(acts)
+
+    def act(wire: Wire) -> bool:
+        return (left.pop(0) if len(left) > 1 else left[0])(wire)
+
+    return act
+
+
+def moved(to: str, status: int = 302) -> Act:
+    return answer(status, "", f"Location: {to}")
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 304, 399])
+def test_a_page_that_answers_below_400_is_up(status: int) -> None:
+    with FaultServer(answer(status)) as server:
+        waited = Waited(f"{server.url}/a/b/c")
+    assert (waited.why, waited.told) == ("", [])
+
+
+@pytest.mark.parametrize("down", [answer(404), answer(503), close, reset], ids=["404", "503", "close", "reset"])
+def test_a_page_that_comes_up_at_the_third_try_is_waited_for(down: Act) -> None:
+    with FaultServer(turns(down, down, answer(200))) as server:
+        waited = Waited(f"{server.url}/a/b/c", 60)
+    assert waited.why == ""
+    assert len(waited.told) == 1
+    assert waited.told[0].startswith(f"Waiting for {server.url}/a/b/c, up to ")
+
+
+@pytest.mark.parametrize(
+    ("down", "why"),
+    [
+        (answer(404), "HTTP 404"),
+        (answer(500), "HTTP 500"),
+        (hang, "no answer came in time"),
+        (dripped("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 500), "no answer came in time"),
+        (close, "ended before an answer came"),
+    ],
+)
+def test_a_page_that_stays_down_ends_the_wait_in_time_with_its_last_answer(down: Act, why: str) -> None:
+    with FaultServer(down) as server:
+        waited = Waited(f"{server.url}/a/b/c")
+    assert "did not come up within 1.5 s: " in waited.why
+    assert why in waited.why
+    assert waited.seconds < 4
+
+
+def test_nobody_at_the_door_is_waited_for_too() -> None:
+    with FaultServer(answer(200)) as server:
+        url = server.url
+    waited = Waited(f"{url}/", 1.0)
+    assert "refused the connection" in waited.why
+
+
+def test_redirects_are_followed_to_other_hosts() -> None:
+    with FaultServer(answer(200)) as other, FaultServer(moved(f"{other.url}/x/y/z")) as server:
+        assert Waited(f"{server.url}/a/b/c").why == ""
+        assert other.connections == 1
+
+
+def test_a_relative_redirect_is_followed() -> None:
+    with FaultServer(turns(moved("/x/y/z"), answer(200))) as server:
+        assert Waited(f"{server.url}/a/b/c").why == ""
+
+
+def test_a_redirect_in_circles_is_not_up() -> None:
+    with FaultServer(moved("/a/b/c")) as server:
+        assert "redirects more than 10 times" in Waited(f"{server.url}/a/b/c", 1.0).why
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
+def test_a_redirect_leads_to_the_web_only(target: str) -> None:
+    with FaultServer(moved(target)) as server:
+        assert "not https any more" in Waited(f"{server.url}/a/b/c", 1.0).why
+
+
+def test_the_page_gets_no_credentials_and_no_cookies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password hidden\n", "utf-8")
+    monkeypatch.setenv("NETRC", str(netrc))
+    seen: list[dict[str, str]] = []
+
+    def note(wire: Wire) -> bool:
+        seen.append(dict(wire.request.headers))
+        return answer(404, "", "Set-Cookie: a=b; Path=/")(wire)
+
+    with FaultServer(note) as server:
+        Waited(f"{server.url}/a/b/c", 5.0)
+    assert len(seen) > 2
+    for headers in seen:
+        assert not {"authorization", "cookie"} & set(headers)
+        assert not any(name.startswith("autonoma") for name in headers)
+
+
+def test_the_body_is_not_read() -> None:
+    with FaultServer(huge(megabytes=1024)) as server:
+        waited = Waited(f"{server.url}/a/b/c")
+    assert waited.why == ""
+    assert waited.seconds < 2
+
+
+def test_what_may_be_secret_in_the_url_is_not_told() -> None:
+    with FaultServer(answer(503)) as server:
+        waited = Waited(f"{server.url}/a/b/c?token=hidden#hidden", 1.0)
+    assert "hidden" not in waited.why + "".join(waited.told)
+    assert f"{server.url}/a/b/c " in waited.why
+
+
+def test_a_slow_page_is_up_when_it_answers() -> None:
+    with FaultServer(after(0.5, answer(200))) as server:
+        assert Waited(f"{server.url}/a/b/c").why == ""
+
+
+def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    told: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(readiness, "_visit", lambda url, seconds: "HTTP 503")
+    why = wait_for_url("https://shop.test/", 300, lambda: now, sleep, told.append)
+    assert why == "https://shop.test did not come up within 5 min: HTTP 503"
+    assert 9 <= len(told) <= 11
+    assert 290 < now <= 300
+
+
+def test_a_signal_ends_the_wait_at_once() -> None:
+    """Nothing was started: there is nothing to wind up."""
+    with FaultServer(hang) as server:
+        environ = {
+            "PATH": os.environ["PATH"],
+            "AUTONOMA_CLIENT_ID": "id",
+            "AUTONOMA_CLIENT_SECRET": "secret",
+            "AUTONOMA_API_URL": server.url,
+            "AUTONOMA_TEST_IDS": "a",
+            "AUTONOMA_WAIT_FOR_URL": f"{server.url}/a/b/c",
+        }
+        command = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        until = time.monotonic() + 10
+        while not server.connections and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        log, _ = process.communicate(timeout=10)
+        assert time.monotonic() - began < 2
+    assert process.returncode == 143
+    assert "Traceback" not in log
+    assert "Cancelled before anything was started" in log

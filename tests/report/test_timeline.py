@@ -1,0 +1,95 @@
+"""The chart of the runs: every run is a bar, and no name is anything but a name."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+
+from autonoma_ci.report.timeline import timeline
+from tests.report.reports import PASSED, failed, flaky, passed, refused, report, started, timed_out
+from tests.support.hostile import PIECES, TEXTS
+
+if TYPE_CHECKING:
+    from autonoma_ci.model import Outcome, Report
+
+_DRIVER = Path(__file__).parents[1] / "linters" / "mermaid.mjs"
+_WORDS = (
+    "gantt", "section", "section A", "title", "title x", "dateFormat", "axisFormat %H", "click a call b()", "end",
+    "todayMarker", "excludes weekends", "includes", "tickInterval 1day", "weekday monday", "accTitle: a", "vert",
+    "accDescr { a }", "a :crit, 1, 2", "a:b", "a;b", "a%%b", "%%{init: {}}%%", "after b0", "topAxis", "done", "---",
+    "inclusiveEndDates", "1. a", "12:30", "a, b", "(a)", "[a]", "{a}", "<b>", "ü", "日本", "", " ", "weekend friday",
+    "milestone", "href",
+)  # fmt: skip
+
+
+def waited(*runs: Outcome) -> Report:
+    return report(runs, PASSED)._replace(waited=True)
+
+
+def bars(chart: str) -> list[str]:
+    return chart.splitlines()[5:-1]
+
+
+def test_every_run_is_a_bar_with_its_place_in_time() -> None:
+    runs = passed("a", "Sign in")._replace(began=10.0, seconds=5.0), failed("b")._replace(began=8.0, seconds=2.5)
+    assert bars(timeline(waited(*runs))) == [
+        "  Sign in :done, b0, 2000, 7000",
+        "  Checkout pays by card :crit, b1, 0, 2500",
+    ]
+
+
+def test_attempts_are_bars_of_their_own() -> None:
+    chart = bars(timeline(waited(flaky("a"), timed_out("b"))))
+    assert [line.partition(" :")[2].partition(",")[0] for line in chart] == ["crit", "done", "active"]
+    assert "(attempt 1)" in chart[0]
+    assert "(attempt 2)" in chart[1]
+
+
+@pytest.mark.parametrize(("runs", "drawn"), [(0, False), (1, False), (2, True), (50, True), (51, False)])
+def test_there_is_a_chart_of_two_to_fifty_runs(runs: int, drawn: bool) -> None:
+    assert bool(timeline(waited(*[passed(f"t{n}") for n in range(runs)]))) is drawn
+
+
+def test_what_has_not_run_is_not_drawn() -> None:
+    assert timeline(waited(passed("a"), refused("b"))) == ""
+    assert timeline(waited(passed("a"), passed("b")._replace(carried=True))) == ""
+    assert timeline(report([started("a"), started("b")])) == ""
+
+
+@given(TEXTS)
+def test_no_name_breaks_out_of_its_bar(name: str) -> None:
+    chart = timeline(waited(passed("a", name), passed("b")))
+    lines = chart.splitlines()
+    assert len(lines) == 8
+    assert lines[5].count(":") == 1
+    assert lines[5].count(",") == 3
+    assert "`" not in lines[5]
+    assert "%%" not in lines[5]
+
+
+@pytest.mark.linters
+def test_mermaid_itself_reads_every_chart() -> None:
+    """Each diagram has the tasks that were drawn, with the names that were meant, whatever the runs are called."""
+    chance = random.Random(7)
+    names = [*PIECES, *_WORDS, *(" ".join(chance.sample([*PIECES, *_WORDS], 3)) for _ in range(300))]
+    charts = [timeline(waited(passed("a", name), failed("b", name), flaky("c"))) for name in names]
+    diagrams = ["\n".join(chart.splitlines()[1:-1]) for chart in charts]
+    ran = subprocess.run(
+        ["node", str(_DRIVER)], input=json.dumps(diagrams), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert [len(tasks) for tasks in json.loads(ran.stdout)] == [4] * len(diagrams)
+
+
+@pytest.mark.linters
+def test_the_check_of_charts_can_fail() -> None:
+    broken = json.dumps(["gantt\n  dateFormat x\n  a : b :: ,,, ; %%"])
+    command = ["node", str(_DRIVER)]
+    ran = subprocess.run(command, input=broken, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 1
