@@ -21,10 +21,12 @@ _HEARTBEAT = 30.0
 
 
 class Progress:
-    """Watches runs; `publish` writes all reports anew."""
+    """Watches runs; `publish` writes all reports anew, and `quiet` leaves out the sign of life."""
 
-    def __init__(self, console: Console, clock: Clock, publish: Callable[[Sequence[Outcome]], None]) -> None:
-        self._console, self._clock, self._publish = console, clock, publish
+    def __init__(
+        self, console: Console, clock: Clock, publish: Callable[[Sequence[Outcome]], None], *, quiet: bool = False
+    ) -> None:
+        self._console, self._clock, self._publish, self._quiet = console, clock, publish, quiet
         self._began = self._spoke = clock.monotonic()
         self._stale = False
         self._next = 0.0
@@ -42,7 +44,7 @@ class Progress:
     def tick(self, outcomes: Sequence[Outcome]) -> None:
         """Write the reports if something has changed, and say that the step is alive, each if it is time to."""
         now = self._clock.monotonic()
-        if now - self._spoke >= _HEARTBEAT:
+        if not self._quiet and now - self._spoke >= _HEARTBEAT:
             self._spoke = now
             self._console.line(heartbeat(outcomes, now - self._began))
         if self._stale and now >= self._next:

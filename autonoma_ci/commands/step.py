@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import shlex
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,11 +21,12 @@ from autonoma_ci.report.words import headline, still_open
 from autonoma_ci.secret import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from autonoma_ci.ci.system import Publisher
     from autonoma_ci.commands.input import Place
     from autonoma_ci.commands.world import World
+    from autonoma_ci.engine.workers import Watcher
     from autonoma_ci.settings import Settings
 
 TITLE = "Autonoma tests"
@@ -94,12 +96,14 @@ class Step:
         events: Events = queue.SimpleQueue()
         policy = world.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
         board = Board(outcomes, self.began)
-        engine = Engine(board, policy, clock, events, Progress(self.console, clock, self._publish), waiting)
         world.interrupts.events = events
+        interrupt = None
         try:
             if outcomes:
-                with self.console.group(title):
+                with self.console.group(title), self._watcher(settings) as watcher:
+                    engine = Engine(board, policy, clock, events, watcher, waiting)
                     engine.run(self._workers(settings, events))
+                    interrupt = engine.interrupt
         except BaseException:
             # A bug: what had been started until then must not be lost with it.
             verdict = decide(board.outcomes)._replace(exit_code=EXIT_BUG, conclusion=Conclusion.ERROR)
@@ -109,7 +113,7 @@ class Step:
             self.console.issue("error", problem, self.report.title)
         for problem in flaky_notes(board.outcomes):
             self.console.issue("warning", problem, self.report.title)
-        verdict = decide(board.outcomes, engine.interrupt, waited=settings.wait)
+        verdict = decide(board.outcomes, interrupt, waited=settings.wait)
         return self.finish(self._now(board.outcomes)._replace(verdict=verdict))
 
     def finish(self, report: Report) -> int:
@@ -122,6 +126,21 @@ class Step:
         if still_open(report):
             self.console.line(f"To wait for the runs later: {report.later}")
         return report.verdict.exit_code if report.verdict else EXIT_BUG
+
+    @contextmanager
+    def _watcher(self, settings: Settings) -> Iterator[Watcher]:
+        """Yield what shows the runs while they go on: lines in a log, a live table at a terminal."""
+        clock, out = self.world.clock, self.world.out
+        if settings.wait and self.place.context.ci == "none" and out.isatty():
+            from autonoma_ci.commands.live import Live, above, screen
+
+            if drawn := screen(out, self.world.environ):
+                console = above(drawn)
+                console.hide(secret for secret in (settings.client_id, settings.client_secret) if secret)
+                with Live(drawn, Progress(console, clock, self._publish, quiet=True), clock) as live:
+                    yield live
+                return
+        yield Progress(self.console, clock, self._publish)
 
     def _workers(self, settings: Settings, events: Events) -> Threads:
         # Loaded only now: all that needs no network is over and told by then.

@@ -1,0 +1,99 @@
+"""At a terminal of its own, a step that waits draws how its runs stand; everywhere else it draws nothing."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+WITHOUT_RICH = [sys.executable, "-c", "import sys; sys.modules['rich'] = None\nfrom autonoma_ci.cli import run; run()"]
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38|4[0-7])(?:;\d+)*m")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0.5) as sandbox:
+        yield sandbox
+
+
+def at_a_terminal(folder: Path, url: str, command: list[str], **more: str) -> tuple[int, str]:
+    """Run a step whose standard output is a terminal, and return its exit code and all that it drew."""
+    ours, theirs = pty.openpty()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "TERM": "xterm-256color",
+        "COLUMNS": "120",
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_CLIENT_ID": "client-id-of-the-test",
+        "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test",
+        "AUTONOMA_TEST_IDS": "Sign in=a, sandbox-fails",
+        "AUTONOMA_WAIT": "true",
+        **more,
+    }
+    process = subprocess.Popen(command, env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        drawn += part
+    os.close(ours)
+    return process.wait(30), drawn.decode("utf-8", "replace")
+
+
+def test_a_terminal_shows_a_table_with_a_bar_and_keeps_each_line(sandbox: Sandbox, tmp_path: Path) -> None:
+    code, drawn = at_a_terminal(tmp_path, sandbox.url, COMMAND)
+    assert code == 1
+    assert "━" in drawn
+    assert "of 2 ended" in drawn
+    assert "passed: Sign in (test a)" in drawn
+    assert "Expected a confirmation" in drawn
+    assert "client-secret-of-the-test" not in drawn
+    # The table is gone at the end, and what is left are the lines.
+    assert "1 of 2 runs passed, 1 failed." in drawn.splitlines()[-1]
+
+
+def test_no_color_is_honoured(sandbox: Sandbox, tmp_path: Path) -> None:
+    _, coloured = at_a_terminal(tmp_path, sandbox.url, COMMAND)
+    _, plain = at_a_terminal(tmp_path, sandbox.url, COMMAND, NO_COLOR="1")
+    assert COLOUR.search(coloured)
+    assert not COLOUR.search(plain)
+    assert "━" in plain
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [(COMMAND, {"TERM": "dumb"}), (COMMAND, {"GITHUB_ACTIONS": "true"}), (COMMAND, {"CI": "true"}), (WITHOUT_RICH, {})],
+    ids=["a dumb terminal", "a CI system", "CI", "without rich"],
+)
+def test_elsewhere_there_are_lines_alone(
+    command: list[str], more: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    code, drawn = at_a_terminal(tmp_path, sandbox.url, command, **more)
+    assert code == 1
+    assert "\x1b" not in drawn
+    assert "passed: Sign in (test a)" in drawn
+
+
+def test_hostile_names_draw_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    name = "\x1b[2J[bold red]x[/]\x1b]0;title\x07"
+    _, drawn = at_a_terminal(tmp_path, sandbox.url, COMMAND, AUTONOMA_TEST_IDS=f"{name}=a")
+    assert "\x1b[2J" not in drawn
+    assert "\x1b]0;" not in drawn
+    assert "[bold red]x[/]" in drawn
