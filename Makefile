@@ -74,7 +74,7 @@ clean:
 	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 bench: $(VENV)/.test
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python -m benchmarks.bench
 
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables

@@ -17,6 +17,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks import waiting
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -80,9 +82,26 @@ def manifest() -> list[Figure]:
     ]
 
 
+def waits() -> list[Figure]:
+    """Measure how late verdicts are, what they cost in requests, and a thousand runs at once."""
+    figures = []
+    for delay in waiting.delays():
+        detail = f"mean of {waiting.RUNS} runs; {delay.requests:.0f} questions each"
+        figures.append(Figure(f"verdict of a run of {delay.length} s: delay", delay.seconds, delay.bound, "s", detail))
+    ratio = delay.requests / (delay.length / waiting.FIXED)
+    figures.append(Figure(f"questions for a run of {delay.length} s", ratio, 2.0, "x", "against one every 10 s"))
+    all_at_once = waiting.thousand()
+    detail = f"{all_at_once.processor:.1f} s of processor time in {all_at_once.seconds:.0f} s"
+    return [
+        *figures,
+        Figure("1,000 runs waited for at once: memory", all_at_once.megabytes, 120.0, "MiB", detail),
+        Figure("1,000 runs waited for at once: lost", all_at_once.lost, 0.0, "", "runs of 30 s"),
+    ]
+
+
 def main() -> int:
     """Print the table and return the exit code."""
-    figures = manifest()
+    figures = [*manifest(), *waits()]
     with server(0.0) as url:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": url, "AUTONOMA_TEST_IDS": "abc"}
         figures.append(compare("one test, against a bare script", "bare_one.py", environ, 15, 1.15))

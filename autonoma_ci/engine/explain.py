@@ -6,6 +6,8 @@ from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
 
+from autonoma_ci.model import State
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,7 +59,7 @@ class Explain:
                 question.tries += 1
                 self._under_way += 1
                 workers.explain(position, question.ended.request, run_id)
-        for key in [key for key, question in self._open.items() if now - question.since >= _LIMIT]:
+        for key in [key for key, question in self._open.items() if now >= question.since + _LIMIT]:
             self._tell(self._open.pop(key))
 
     def due(self) -> float:
@@ -72,7 +74,8 @@ class Explain:
         question = self._open.get(key)
         if not question:
             return
-        if event.details.problem and question.tries < _TRIES:
+        # Why a run failed is worth another question, what one that passed is called is not.
+        if event.details.problem and question.ended.state is State.FAILED and question.tries < _TRIES:
             heappush(self._waiting, (self._clock.monotonic() + self._clock.jitter(_PAUSE), *key))
             return
         del self._open[key]

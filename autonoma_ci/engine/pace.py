@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # A verdict may be late by a second and a fiftieth of the run's length on the mean; half of a pause is what
 # a verdict is late on the mean, so a pause of nine tenths of twice that leaves room for the network.
-_FIRST, _PER_SECOND = 1.8, 0.036
+_FIRST, _PER_SECOND = 1.7, 0.035
 LONGEST = 10.0
 # All runs together are asked for at most this often a second, until that makes the longest pause.
 _RATE = 150

@@ -38,7 +38,7 @@ OUTPUTS = (
     Output("passed", "Number of runs that passed."),
     Output("failed", "Number of runs that ended and did not pass."),
     Output("not-started", "Number of runs that are known not to have started."),
-    Output("unknown", "Number of runs that may have started: the request was sent, and no usable answer came."),
+    Output("unknown", "Number of runs that may have started, or of which it is not known how they ended."),
     Output("results-dir", "The folder with the files, if results-dir was given."),
 )
 # A runner takes 1 MiB of outputs for a whole job and counts two bytes a character.

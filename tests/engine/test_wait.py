@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import queue
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -137,6 +139,18 @@ def test_a_run_of_five_minutes_takes_at_most_twice_the_requests_of_a_fixed_ten_s
     assert len(Job(takes(300)).run().polls()) <= 60
 
 
+def test_the_table_of_requests_says_what_is_asked() -> None:
+    """Questions for the status of one run, by its length in seconds, with no sway."""
+    text = (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([\d,]+) s \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    assert len(rows) == 7
+    for length, questions, fixed in rows:
+        seconds = int(length.replace(",", ""))
+        assert len(Job(takes(seconds), waiting=Waiting(timeout=7200.0)).run().polls()) == int(questions)
+        every_ten = Job(takes(seconds), waiting=Waiting(timeout=7200.0, interval=10.0)).run().polls()
+        assert len(every_ten) == int(fixed)
+
+
 def test_a_fixed_interval_is_kept() -> None:
     job = Job(takes(100), waiting=Waiting(interval=20.0)).run()
     assert job.polls() == pytest.approx([20 + 20.05 * n for n in range(5)], abs=0.3)
@@ -145,7 +159,7 @@ def test_a_fixed_interval_is_kept() -> None:
 def test_pauses_sway_so_that_runs_do_not_fall_into_step() -> None:
     job = Job(takes(3))
     job.clock.swing = 0.9
-    assert job.run().polls()[0] == pytest.approx(0.1 + 0.9 * 1.8, abs=0.02)
+    assert job.run().polls()[0] == pytest.approx(0.1 + 0.9 * 1.7, abs=0.02)
 
 
 def test_with_many_runs_each_is_asked_for_less_often_but_never_less_than_every_ten_seconds() -> None:
@@ -355,9 +369,21 @@ def test_a_failure_is_told_with_its_step_and_title() -> None:
     failed = takes(10, FAILED)._replace(details=Details("Checkout", STEP, 9.5))
     job = Job(failed, takes(5)).run()
     assert (job.first.title, job.first.step, job.first.seconds) == ("Checkout", STEP, 9.5)
-    assert [sent.run for sent in job.workers.explained] == [0]
+    assert [sent.run for sent in job.workers.explained].count(0) == 1
     told = next(outcome for outcome in job.watched.seen if outcome.state is State.FAILED)
     assert told.step == STEP
+
+
+def test_a_run_that_passed_gets_its_title_with_one_question_unless_it_has_a_name() -> None:
+    """A test that had one name today and another tomorrow would have no history."""
+    run = takes(10)._replace(details=Details("Checkout"))
+    job = Job(run, takes(10)).run()
+    assert [outcome.label for outcome in job.board.outcomes] == ["Checkout", "t1"]
+    assert sorted(sent.run for sent in job.workers.explained) == [0, 1]
+    named = Job(run)
+    named.board.change(0, request=named.first.request._replace(name="Mine"))
+    assert named.run().workers.explained == []
+    assert named.first.label == "Mine"
 
 
 def test_the_step_of_a_run_that_was_started_again_is_kept() -> None:
