@@ -176,9 +176,11 @@ def test_the_demo_needs_nothing_and_shows_links_and_summary(tmp_path: Path) -> N
     """It stays out of the outputs of a job around it, and leaves nothing behind."""
     ended = invoke(tmp_path, "demo", environ={"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "output")})
     assert (ended.code, ended.err) == (0, "")
-    assert "6 of 6 runs started." in ended.out
+    assert "6 of 7 runs passed (1 flaky), 1 failed." in ended.out
+    assert ended.out.count("Expected a confirmation") >= 4
+    assert "The red is on purpose" in ended.out
     assert "http://127.0.0.1" in ended.out
-    assert "| What | State | Link |" in ended.out
+    assert "| What | State | Time | Link |" in ended.out
     assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in ended.out
     assert list(tmp_path.iterdir()) == []
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-WAIT = {"INPUT_WAIT": "true", "INPUT_POLL-INTERVAL": "1s", "INPUT_TIMEOUT": "4s"}
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s"}
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_the_shards_of_one_plan_start_each_run_once(sandbox: Sandbox, tmp_path: 
 def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None = None) -> Ended:
     """Run `wait` as another job on GitHub would."""
     out, err = io.StringIO(), io.StringIO()
-    environ = {**environment(folder, url, []), "INPUT_POLL-INTERVAL": "1s", "INPUT_TIMEOUT": "5s", **(more or {})}
+    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "2s", **(more or {})}
     code = cli.main(["wait", *argv], World(environ, out, err, str(folder), waiting=BRIEF))
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 

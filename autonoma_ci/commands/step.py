@@ -90,9 +90,9 @@ class Step:
         world, clock = self.world, self.world.clock
         waiting = None
         if settings.wait:
-            waiting = world.waiting._replace(
-                timeout=settings.timeout, interval=settings.poll_interval, retries=settings.retries
-            )
+            waiting = world.waiting._replace(timeout=settings.timeout, retries=settings.retries)
+            if settings.poll_interval is not None:
+                waiting = waiting._replace(interval=settings.poll_interval)
         events: Events = queue.SimpleQueue()
         policy = world.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
         board = Board(outcomes, self.began)

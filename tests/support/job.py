@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUICK = Timeouts(connect=1.0, read=0.4, total=0.8)
-BRIEF = Waiting(patience=2.0, missing=1.5, closing=1.0, overdue=5.0)
+BRIEF = Waiting(interval=0.1, patience=1.0, missing=0.3, closing=0.5, overdue=5.0)
 BRISK = Policy(patience=2.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=5.0)
 
 
