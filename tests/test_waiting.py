@@ -10,6 +10,7 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.commands.world import World
+from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import answer, close, hang, started
@@ -150,6 +151,7 @@ def test_a_step_without_wait_tells_the_command_that_waits_later_and_it_does(sand
     assert "Expected a confirmation" in later.summary
     assert [sandbox.starts(name) for name in ("a", "sandbox-fails")] == [1, 1]
     assert later.record["source"] == "github-actions"
+    assert "no effect" not in later.log
 
 
 def test_what_had_ended_is_not_asked_for_again(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -205,6 +207,23 @@ def test_without_credentials_a_record_is_not_lost(sandbox: Sandbox, tmp_path: Pa
     environ = environment(tmp_path, sandbox.url, []) | {"INPUT_CLIENT-SECRET": ""}
     assert cli.main(["wait", "results/results.json"], World(environ, out, err, str(tmp_path))) == 2
     assert "client-secret is missing" in err.getvalue()
+    assert (tmp_path / "results" / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("system", [{}, {"GITHUB_ACTIONS": ""}])
+def test_a_signal_before_anything_was_asked_does_not_cost_the_record(
+    system: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_job(tmp_path, sandbox.url, ["a"])
+    before = (tmp_path / "results" / "results.json").read_bytes()
+
+    def cancelled(*_: object) -> None:
+        raise Cancelled(15)
+
+    monkeypatch.setattr("autonoma_ci.commands.wait.outcomes_of", cancelled)
+    environ = environment(tmp_path, sandbox.url, []) | system
+    world = World(environ, io.StringIO(), io.StringIO(), str(tmp_path))
+    assert cli.main(["wait", "results/results.json"], world) == 143
     assert (tmp_path / "results" / "results.json").read_bytes() == before
 
 

@@ -28,7 +28,8 @@ class Progress:
     ) -> None:
         self._console, self._clock, self._publish, self._quiet = console, clock, publish, quiet
         self._began = self._spoke = clock.monotonic()
-        self._stale = False
+        # Before anything has come back, the record names what may have been sent by then.
+        self._stale = True
         self._next = 0.0
 
     def changed(self, outcome: Outcome) -> None:

@@ -42,7 +42,8 @@ class Step:
         self.began = world.clock.monotonic()
         self.report = Report(TITLE, place.context, place.source, (), started_at=world.clock.now())
         self._errors = Console(world.err, place.system.dialect)
-        self._publishers: list[Publisher] = []
+        self._natives: list[Publisher] = []
+        self._files: list[Publisher] = []
 
     def prepare(self, settings: Settings) -> list[Problem]:
         """Set up log and reports as the settings say, and return what can't be."""
@@ -65,7 +66,7 @@ class Step:
         from autonoma_ci.ci.results_dir import prepare
 
         try:
-            self._publishers.append(prepare(settings.results_dir, self.world.folder))
+            self._files.append(prepare(settings.results_dir, self.world.folder))
         except InputError as error:
             return list(error.problems)
         record = shlex.quote(f"{settings.results_dir.rstrip('/')}/results.json")
@@ -75,7 +76,7 @@ class Step:
     def publish_natively(self, *, summary: bool) -> None:
         """Write outputs and, if it is wanted, the summary in the CI system's own form."""
         if self.place.system.publisher:
-            self._publishers.append(self.place.system.publisher(self.world.environ, summary))
+            self._natives.append(self.place.system.publisher(self.world.environ, summary))
 
     def refuse(self, problems: Sequence[Problem]) -> int:
         """Report what is wrong with the input, and return the exit code."""
@@ -116,9 +117,12 @@ class Step:
         verdict = decide(board.outcomes, interrupt, waited=settings.wait)
         return self.finish(self._now(board.outcomes)._replace(verdict=verdict))
 
-    def finish(self, report: Report) -> int:
-        """Write all reports for the last time, say the whole in one sentence, and return the exit code."""
-        for publisher in self._publishers:
+    def finish(self, report: Report, *, files: bool = True) -> int:
+        """Write all reports for the last time, say the whole in one sentence, and return the exit code.
+
+        Without `files`, those in results-dir stay as they are.
+        """
+        for publisher in [*self._natives, *(self._files if files else ())]:
             for warning in publisher.publish(report):
                 self.console.issue("warning", Problem(warning))
         if not report.problems:
@@ -152,7 +156,7 @@ class Step:
         return Threads(Client(transport, self.report.source, credentials), events)
 
     def _publish(self, outcomes: Sequence[Outcome]) -> None:
-        for publisher in self._publishers:
+        for publisher in [*self._natives, *self._files]:
             publisher.publish(self._now(outcomes))
 
     def _now(self, outcomes: Sequence[Outcome]) -> Report:

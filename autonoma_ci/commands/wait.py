@@ -45,15 +45,16 @@ def main(argv: Sequence[str], world: World) -> int:
     try:
         return _wait(found.record, flags, world, step)
     except Cancelled as error:
-        return step.finish(step.report._replace(outcomes=(), verdict=decide((), error.signal)))
+        # Only before anything was asked: the record stays as it is, or its runs would be lost.
+        return step.finish(step.report._replace(outcomes=(), verdict=decide((), error.signal)), files=False)
 
 
 def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
-    settings, problems = read(flags, (), _environment(world.environ))
+    settings, problems = read({**flags, "wait": "true"}, (), _environment(world.environ))
     problems += missing_credentials(settings)
     # The files beside the record are written anew, unless they are wanted elsewhere.
     folder = settings.results_dir or str(Path(path).parent)
-    settings = settings._replace(wait=True, retries=0, results_dir=folder)
+    settings = settings._replace(results_dir=folder)
     saved: Saved | None = None
     try:
         saved = read_record(str(Path(world.folder, path)), step.redact)

@@ -31,7 +31,7 @@ def test_a_quiet_step_says_every_half_minute_that_it_is_alive() -> None:
         "1 min 30 s: 1 running, 1 passed.",
         "2 min: 1 running, 1 passed.",
     ]
-    assert written == []
+    assert len(written) == 1
 
 
 def test_a_change_is_a_sign_of_life_too_and_is_written_once() -> None:
