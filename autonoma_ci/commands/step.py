@@ -127,7 +127,7 @@ class Step:
                 self.console.issue("warning", Problem(warning))
         if not report.problems:
             self.console.line(headline(report))
-        if still_open(report):
+        if report.later and still_open(report):
             self.console.line(f"To wait for the runs later: {report.later}")
         return report.verdict.exit_code if report.verdict else EXIT_BUG
 

@@ -53,16 +53,18 @@ def heartbeat(outcomes: Sequence[Outcome], seconds: float) -> str:
 
 
 def issues(outcomes: Sequence[Outcome], site: str = "") -> list[Problem]:
-    """Return what went wrong, worst first; what went wrong in the same way for many runs is said once.
+    """Return what went wrong, worst first: each failure, and what went wrong in the same way for many runs once.
 
     `site` is the web address to look at for runs that may have started.
     """
-    alike: dict[tuple[str, str, str], list[Outcome]] = {}
+    alike: dict[tuple[str, str, str, str], list[Outcome]] = {}
     for outcome in worst_first(outcomes):
         if outcome.state in _BAD:
             what = ": ".join(text for text in (told_step(outcome.step), outcome.message) if text)
-            alike.setdefault((state_words(outcome), what, outcome.hint), []).append(outcome)
-    problems = [_issue(words, what, hint, group, site) for (words, what, hint), group in alike.items()]
+            # Two tests that failed alike are two failures, each with a link of its own.
+            page = outcome.url if outcome.state is State.FAILED else ""
+            alike.setdefault((state_words(outcome), what, outcome.hint, page), []).append(outcome)
+    problems = [_issue(words, what, hint, group, site) for (words, what, hint, _), group in alike.items()]
     kept = problems[:ISSUES_LIMIT]
     if len(problems) > ISSUES_LIMIT:
         kept.append(Problem(f"and {len(problems) - ISSUES_LIMIT} more kinds of failure; the log has them all."))

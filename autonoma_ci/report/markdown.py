@@ -78,9 +78,9 @@ def _head(report: Report) -> list[str]:
     head = [f"### {markdown(report.title)}: {conclusion}", "", markdown(headline(report)) + _about(report), ""]
     for note in report.notes if report.outcomes else ():
         head += [markdown(note), ""]
-    if report.verdict and still_open(report):
-        if report.waited:
-            head += ["The API has no way to cancel runs: what was left running goes on in Autonoma.", ""]
+    if report.verdict and still_open(report) and report.waited:
+        head += ["The API has no way to cancel runs: what was left running goes on in Autonoma.", ""]
+    if report.verdict and still_open(report) and report.later:
         head += [f"To wait for the runs later: {markdown_code(report.later)}", ""]
     return head
 

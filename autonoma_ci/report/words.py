@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.model import Conclusion, State
+from autonoma_ci.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ def state_words(outcome: Outcome) -> str:
     if outcome.state is State.UNKNOWN and has_run(outcome):
         return "end unknown"
     if outcome.carried:
-        return "passed before"
+        return "passed in an earlier attempt"
     return "passed, flaky" if outcome.flaky else STATE_WORDS[outcome.state]
 
 
@@ -76,10 +77,8 @@ def worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def still_open(report: Report) -> bool:
-    """Say whether there are runs that a later step can wait for."""
-    return bool(report.later) and any(
-        run.run_id and run.state in {State.STARTED, State.TIMED_OUT, State.UNKNOWN} for run in report.outcomes
-    )
+    """Say whether there are runs whose end a later step could wait for."""
+    return any(run.run_id and run.state in {State.STARTED, State.TIMED_OUT, State.UNKNOWN} for run in report.outcomes)
 
 
 def headline(report: Report) -> str:
@@ -129,8 +128,8 @@ def told_step(step: Step | None) -> str:
     """Return at which step a run failed, and what was seen there; empty if that is not known."""
     if not step:
         return ""
-    instruction = f" ({step.instruction})" if step.instruction else ""
-    return f"step {step.number}{instruction}" + (f": {step.output}" if step.output else "")
+    instruction = f" ({cut(step.instruction, 200)})" if step.instruction else ""
+    return f"step {step.number}{instruction}" + (f": {cut(step.output, 500)}" if step.output else "")
 
 
 def plural(number: int, noun: str) -> str:

@@ -22,7 +22,7 @@ for file in pathlib.Path(sysconfig.get_path("purelib")).rglob("*.py"):
 """
 _STANDARD = """
 import sys, pathlib, importlib
-import autonoma_ci.cli, json, requests, yaml, pydantic
+import autonoma_ci.cli, json, junitparser, requests, yaml, pydantic
 for module in list(sys.modules.values()):
     file = getattr(module, "__cached__", None)
     if file and not pathlib.Path(file).exists():

@@ -42,6 +42,16 @@ def test_inputs_become_runs_outputs_and_a_summary(
     assert "Checkout" in job.summary.read_text()
 
 
+def test_a_wait_tells_how_runs_ended_and_where_one_failed(image: Image, job: Job, account: dict[str, str]) -> None:
+    options = job.as_github(**account, test_ids="sandbox-one\nsandbox-fails", wait="true", results_dir="out")
+    result = image.run(options)
+    assert result.returncode == 1, result.stdout + result.stderr
+    outputs = _outputs(job.output)
+    assert (outputs["conclusion"], outputs["passed"], outputs["failed"]) == ("failed", "1", "1")
+    assert "Expected a confirmation" in job.summary.read_text()
+    assert "<failure" in (job.workspace / "out" / "junit.xml").read_text()
+
+
 def test_an_id_that_is_not_there_fails_the_step_and_says_so(image: Image, job: Job, account: dict[str, str]) -> None:
     result = image.run(job.as_github(**account, test_ids="sandbox-404"))
     assert result.returncode == 4, result.stdout + result.stderr
@@ -53,7 +63,7 @@ def test_files_take_the_owner_of_the_workspace(image: Image, job: Job, account: 
     result = image.run(job.as_github(**account, test_ids="sandbox-one", results_dir="out/autonoma"))
     assert result.returncode == 0, result.stdout + result.stderr
     made = sorted(job.workspace.rglob("*"))
-    assert {"out", "autonoma", "results.json", "summary.md", "outputs.env"} <= {path.name for path in made}
+    assert {"out", "autonoma", "results.json", "junit.xml", "summary.md", "outputs.env"} <= {path.name for path in made}
     owner = job.workspace.stat()
     assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(owner.st_uid, owner.st_gid)}
 

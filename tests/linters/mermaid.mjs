@@ -1,13 +1,7 @@
 // Reads a JSON array of Mermaid gantt charts on standard input and prints the tasks that Mermaid finds in each, as JSON.
 // A chart that Mermaid can't read is named on standard error, with an exit code of 1.
 import { text } from "node:stream/consumers";
-import { JSDOM } from "jsdom";
-
-// Mermaid cleans text with a library that wants a page around it.
-const { window } = new JSDOM("");
-globalThis.window = window;
-globalThis.document = window.document;
-const { default: mermaid } = await import("mermaid");
+import mermaid from "mermaid";
 
 mermaid.initialize({ securityLevel: "strict" });
 const found = [];

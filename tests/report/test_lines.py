@@ -42,7 +42,7 @@ if TYPE_CHECKING:
             "passed, flaky: Sign in (test a) (attempt 2) in 42 s: https://autonoma.app/run/run-a",
         ),
         (timed_out("a"), "still running: test a: still running after 30 min: https://autonoma.app/run/run-a"),
-        (passed("a")._replace(carried=True), "passed before: test a: https://autonoma.app/run/run-a"),
+        (passed("a")._replace(carried=True), "passed in an earlier attempt: test a: https://autonoma.app/run/run-a"),
     ],
 )
 def test_a_run_is_one_line_with_its_link_or_its_reason(outcome: Outcome, line: str) -> None:
@@ -77,6 +77,11 @@ def test_a_failure_is_an_issue_with_its_step_and_link_and_comes_first() -> None:
         "may have started: l: no answer came in time. Look. Look here: https://autonoma.app",
         "still running: t: still running after 30 min. Look here: https://autonoma.app/run/run-t",
     ]
+
+
+def test_two_tests_that_failed_alike_are_two_issues_with_their_links() -> None:
+    found = issues([failed("a"), failed("b")])
+    assert [problem.text.rpartition("/")[2] for problem in found] == ["run-a", "run-b"]
 
 
 def test_a_sign_of_life_counts_what_there_is() -> None:

@@ -223,6 +223,7 @@ def test_what_is_left_running_says_how_to_take_it_up_and_that_nothing_was_cancel
     assert "no way to cancel" in text
     assert "`autonoma-ci wait results/results.json`" in text
     assert "no way to cancel" not in summary(made._replace(outcomes=(passed("b"),)))
+    assert "no way to cancel" in summary(made._replace(later=""))
 
 
 def test_without_wait_the_command_that_waits_later_is_told_once_the_step_is_over() -> None:
