@@ -127,8 +127,9 @@ class Step:
                 self.console.issue("warning", Problem(warning))
         if not report.problems:
             self.console.line(headline(report))
-        if report.later and still_open(report):
-            self.console.line(f"To wait for the runs later: {report.later}")
+        if still_open(report):
+            how = report.later or "give results-dir, and a later step can do so with autonoma-ci wait"
+            self.console.line(f"To wait for the runs later: {how}")
         return report.verdict.exit_code if report.verdict else EXIT_BUG
 
     @contextmanager

@@ -1,8 +1,7 @@
 """Waiting for runs to end: all are asked for under one deadline, and passed is only what the server calls so.
 
-No single question that goes wrong ends anything. What does: 2 minutes in which all questions for a run
-went wrong, refused credentials, or a run that the server does not know. The last question is asked at
-the deadline, not before.
+No single question that goes wrong ends anything, but 2 minutes of them do, and refused credentials, and a
+run that the server does not know. The last question is asked at the deadline, not before.
 """
 
 from __future__ import annotations
@@ -44,7 +43,8 @@ class Wait:
         self._agenda: list[tuple[float, int]] = []
         self._under_way = 0
         self._words: set[str] = set()
-        self._closing = False
+        # When all were asked for the last time: on a machine that was suspended, long after the deadline.
+        self._closed = inf
         self.deadline = inf
 
     @property
@@ -55,7 +55,7 @@ class Wait:
     @property
     def over(self) -> bool:
         """Whether the deadline has passed, and the time for late answers too."""
-        return self._clock.monotonic() >= self.deadline + self._waiting.closing
+        return self._clock.monotonic() >= self._closed + self._waiting.closing
 
     def begin(self) -> None:
         """Let the time to wait begin; does nothing the second time."""
@@ -77,7 +77,7 @@ class Wait:
     def dispatch(self, workers: Workers) -> None:
         """Ask what may be asked now; at the deadline, ask for all that is left once more."""
         now = self._clock.monotonic()
-        if now >= self.deadline and not self._closing:
+        if now >= self.deadline and self._closed == inf:
             self._ask_all_again(now)
         while self._agenda and self._under_way < self._waiting.concurrency:
             at, position = self._agenda[0]
@@ -87,14 +87,15 @@ class Wait:
             watch = self._open.get(position)
             if watch and watch.asked is None:
                 watch.asked = watch.sent = now
+                watch.number += 1
                 self._under_way += 1
                 run = self._board.outcomes[position]
-                workers.poll(position, run.request, run.run_id)
+                workers.poll(position, run.request, run.run_id, watch.number)
 
     def due(self) -> float:
         """Return the clock's time at which there will be something to ask, if nothing comes back before."""
         if not self._agenda or self._under_way >= self._waiting.concurrency:
-            return inf if self._closing else self.deadline
+            return self.deadline if self._closed == inf else inf
         return min(max(self._agenda[0][0], self._pace.gate), self.deadline)
 
     def take(self, event: Polled) -> None:
@@ -102,9 +103,9 @@ class Wait:
         watch = self._open.get(event.position)
         if watch is None or self._board.outcomes[event.position].run_id != event.run_id:
             return
-        if watch.overtaken and event.status.said not in _ENDS:
-            watch.overtaken = False
-        elif watch.overtaken or watch.asked is not None:
+        # What comes after it was given up, or asked again, counts only if it says how the run ended.
+        awaited = watch.asked is not None and event.number == watch.number
+        if awaited or event.status.said in _ENDS:
             self._came_back(watch)
             self._judge(event.position, watch, event.status)
 
@@ -122,11 +123,10 @@ class Wait:
 
     def _ask_all_again(self, now: float) -> None:
         # An answer to a question before the deadline may say less than one to a question at it.
-        self._closing = True
+        self._closed = now
         for position, watch in self._open.items():
             if watch.asked is not None:
                 self._came_back(watch)
-                watch.overtaken = True
                 heappush(self._agenda, (now, position))
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class Wait:
         else:
             if said is Said.BUSY:
                 self._pace.slow_down(watch.sent, status.retry_after)
-            watch.went_wrong(status)
+            watch.went_wrong(status, now)
             self._next(position, watch)
 
     def _next(self, position: int, watch: Watch) -> None:
@@ -195,6 +195,6 @@ class Wait:
         self._came_back(self._open.pop(position))
         run = self._board.outcomes[position]
         hint = _HINT if state in {State.TIMED_OUT, State.UNKNOWN} else ""
-        seconds = run.seconds if seconds is None else seconds
-        self._board.change(position, state=state, reason=reason, message=message, hint=hint, seconds=seconds)
+        took = run.seconds if seconds is None else seconds
+        self._board.change(position, state=state, reason=reason, message=message, hint=hint, seconds=took)
         self._ended(position)

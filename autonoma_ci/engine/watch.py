@@ -35,11 +35,10 @@ class Watch:
 
     `born` is when it was asked for, `known` when it was last known to exist, `asked` when the question
     under way was asked, `sent` when the last one was; `failing` is since when every question went wrong,
-    and `trouble` how. `last` is the last usable answer; `overtaken`: the answer that comes next belongs to
-    a question after which another has been asked.
+    and `trouble` how. `last` is the last usable answer, and `number` that of the last question.
     """
 
-    __slots__ = ("asked", "born", "failing", "known", "last", "overtaken", "sent", "trouble")
+    __slots__ = ("asked", "born", "failing", "known", "last", "number", "sent", "trouble")
 
     def __init__(self, born: float, now: float) -> None:
         self.born, self.known, self.sent = born, now, -inf
@@ -47,14 +46,14 @@ class Watch:
         self.failing: float | None = None
         self.last: Status | None = None
         self.trouble = ""
-        self.overtaken = False
+        self.number = 0
 
     def answered(self, status: Status, now: float) -> None:
         """Note a usable answer."""
         self.last, self.known, self.failing, self.trouble = status, now, None, ""
 
-    def went_wrong(self, status: Status) -> None:
+    def went_wrong(self, status: Status, now: float) -> None:
         """Note a question without a usable answer; that the run is not there yet is no failure of the server."""
         self.trouble = status.message
         if status.said is not Said.MISSING and self.failing is None:
-            self.failing = self.sent
+            self.failing = now

@@ -25,11 +25,12 @@ class Done(NamedTuple):
 
 
 class Polled(NamedTuple):
-    """The question how a run stands came back."""
+    """The question how a run stands came back; `number` counts the questions for the run."""
 
     position: int
     run_id: str
     status: Status
+    number: int
 
 
 class Explained(NamedTuple):
@@ -69,8 +70,8 @@ class Workers(Protocol):
     def start(self, position: int, request: RunRequest) -> None:
         """Ask for a run to start; a Done comes back."""
 
-    def poll(self, position: int, request: RunRequest, run_id: str) -> None:
-        """Ask how a run stands; a Polled comes back."""
+    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
+        """Ask how a run stands; a Polled with this number comes back."""
 
     def explain(self, position: int, request: RunRequest, run_id: str) -> None:
         """Ask why a run failed; an Explained comes back."""
@@ -102,9 +103,9 @@ class Threads:
         """Ask for a run to start."""
         self._give(lambda: Done(position, self._started(request)))
 
-    def poll(self, position: int, request: RunRequest, run_id: str) -> None:
+    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
         """Ask how a run stands."""
-        self._give(lambda: Polled(position, run_id, self._status(request, run_id)))
+        self._give(lambda: Polled(position, run_id, self._status(request, run_id), number))
 
     def explain(self, position: int, request: RunRequest, run_id: str) -> None:
         """Ask why a run failed."""

@@ -206,9 +206,9 @@ def test_a_question_that_never_comes_back_is_asked_again() -> None:
     job.workers._runs = {0: [run]}
     poll = job.workers.poll
 
-    def once_lost(position: int, request: RunRequest, run_id: str) -> None:
+    def once_lost(position: int, request: RunRequest, run_id: str, number: int) -> None:
         if next(delays, None) is None:
-            poll(position, request, run_id)
+            poll(position, request, run_id, number)
 
     job.workers.poll = once_lost  # type: ignore[method-assign]
     assert job.run().states == [State.PASSED]
@@ -302,6 +302,21 @@ def test_a_run_that_was_started_long_ago_is_asked_for_at_once() -> None:
     assert [sent.at for sent in workers.polls] == [1000.0]
     assert workers.sent == []
     assert board.outcomes[0].state is State.PASSED
+
+
+def test_a_clock_that_jumps_costs_no_run() -> None:
+    """A machine that was suspended wakes up behind the deadline: everything is asked for once more, then it ends."""
+    job = Job(takes(100), takes(10_000), waiting=Waiting(timeout=600.0))
+    says = job.workers._runs[0][0].says
+
+    def suspended(age: float) -> Status:
+        if 40 < age < 60:
+            job.clock.time += 5000
+        return says(age)
+
+    job.workers._runs = {0: [Run(suspended)], 1: job.workers._runs[1]}
+    assert job.run().states == [State.PASSED, State.TIMED_OUT]
+    assert all(len(job.polls(place)) > 3 for place in (0, 1))
 
 
 # Retries

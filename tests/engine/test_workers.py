@@ -49,8 +49,8 @@ def test_a_request_that_fails_in_a_way_nobody_thought_of_comes_back_as_open() ->
 def test_a_question_that_fails_in_a_way_nobody_thought_of_comes_back_as_one_that_went_wrong() -> None:
     events: Events = queue.SimpleQueue()
     threads = Threads(Calls(lambda _: Attempt(Delivery.STARTED)), events)
-    threads.poll(7, REQUEST, "r")
-    assert events.get(timeout=5) == Polled(7, "r", Status(Said.TROUBLE, message="unexpected KeyError while asking"))
+    threads.poll(7, REQUEST, "r", 3)
+    assert events.get(timeout=5) == Polled(7, "r", Status(Said.TROUBLE, message="unexpected KeyError while asking"), 3)
     threads.explain(7, REQUEST, "r")
     assert events.get(timeout=5) == Explained(7, "r", Details(problem="unexpected KeyError while asking"))
 

@@ -116,12 +116,12 @@ class ScriptedWorkers:
             self._born[position, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
         return self._born[position, run_id]
 
-    def poll(self, position: int, request: RunRequest, run_id: str) -> None:
+    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
         """Take note, and let the answer come in its time: it says how things were half-way."""
         self.polls.append(Sent(self._clock.time, position))
         born, run = self._run(position, run_id)
         status = run.says(self._clock.time + run.delay / 2 - born)
-        self._clock.later(run.delay, Polled(position, run_id, status))
+        self._clock.later(run.delay, Polled(position, run_id, status, number))
         self.polls_at_once = max(self.polls_at_once, self._clock.count(Polled))
 
     def explain(self, position: int, request: RunRequest, run_id: str) -> None:

@@ -15,7 +15,7 @@ _HEAD = """\
 # Made from the table of options by `make tables`. No input has a default here: it would win over AUTONOMA_
 # variables and over the manifest.
 name: Autonoma CI
-description: Start Autonoma end-to-end tests, each exactly once, and link to the runs
+description: Start Autonoma end-to-end tests, each exactly once, wait for them, and link to the runs
 author: the autonoma-ci contributors
 branding:
   icon: play-circle

@@ -1,0 +1,54 @@
+"""A server that repeats what it knows in every answer about a run: none of it shows in anything that is written."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.leaks.echo_server import Answer, EchoServer, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SENTINELS = ("sentinel-client", "sentinel-secret", "sentinel-value")
+SYSTEMS = {"github": {"GITHUB_ACTIONS": "true"}, "gitlab": {"GITLAB_CI": "true"}, "": {}}
+FORMS = (str, json.dumps, lambda text: text.upper(), lambda text: text.replace("-", "%2D"))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["raw", "JSON", "capitals", "URL"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_answer_about_a_run_shows_what_was_sent(system: str, form: Any, tmp_path: Path) -> None:
+    said = form(" ".join(SENTINELS))
+    step = {"status": "failed", "instruction": said, "output": said, "url": f"https://shop.test/{said}"}
+    ended: dict[str, Any] = {"status": "failed", "name": said, "steps": [step]}
+    answers = [Answer(200, {"status": said}), Answer(500, {"message": said}), Answer(404, {"error": said})]
+
+    def answer(_: Mapping[str, str], body: Any) -> Answer:
+        if body:
+            return Answer(200, {"run_id": "r1", "message": said})
+        return answers.pop(0) if answers else Answer(200, ended)
+
+    with EchoServer(answer) as server:
+        environ = SYSTEMS[system] | {
+            "GITHUB_OUTPUT": str(tmp_path / "output"),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+            "AUTONOMA_CLIENT_ID": "sentinel-client",
+            "AUTONOMA_CLIENT_SECRET": "sentinel-secret",
+            "AUTONOMA_API_URL": server.url,
+            "AUTONOMA_TEST_IDS": "one",
+            "AUTONOMA_VARIABLES": "PASSWORD=sentinel-value",
+            "AUTONOMA_RESULTS_DIR": "results",
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_RETRIES": "1",
+            "AUTONOMA_TIMEOUT": "20s",
+        }
+        left = run(tmp_path, environ)
+    assert left.code == 1
+    assert "junit.xml" in left.files
+    assert "***" in left.everything
+    for sentinel in SENTINELS:
+        for shown in (sentinel, sentinel.upper(), sentinel.replace("-", "%2D")):
+            assert shown not in left.everything
