@@ -1,8 +1,4 @@
-"""Waiting for runs to end: all are asked for under one deadline, and passed is only what the server calls so.
-
-No single question that goes wrong ends anything, but 2 minutes of them do, and refused credentials, and a
-run that the server does not know. The last question is asked at the deadline, not before.
-"""
+"""Waiting for runs to end, all under one deadline; passed is only what the server calls so."""
 
 from __future__ import annotations
 
@@ -30,7 +26,8 @@ _HINT = "The run goes on: look at its page, or ask again later with autonoma-ci 
 class Wait:
     """Asks for the started runs of a board until each has ended; `ended` is told the place of each.
 
-    `warn` gets a text once for each word of the server that is not known.
+    No single question that goes wrong ends anything, but 2 minutes of them do, and refused credentials,
+    and a run that the server does not know. `warn` gets a text for each word that is not known.
     """
 
     def __init__(
@@ -43,6 +40,7 @@ class Wait:
         self._agenda: list[tuple[float, int]] = []
         self._under_way = 0
         self._words: set[str] = set()
+        self._looked = 0.0
         # When all were asked for the last time: on a machine that was suspended, long after the deadline.
         self._closed = inf
         self.deadline = inf
@@ -68,9 +66,7 @@ class Wait:
         born = min(now, self._board.origin + run.began)
         watch = self._open[position] = Watch(born, now)
         if not run.run_id:
-            self._end(
-                position, State.UNKNOWN, Reason.UNKNOWN, "the API named no id for it, so its end can't be asked for"
-            )
+            self._end(position, State.UNKNOWN, Reason.UNKNOWN, "the API named no id to ask for")
             return
         self._plan(position, watch, now - born)
 
@@ -110,8 +106,11 @@ class Wait:
             self._judge(event.position, watch, event.status)
 
     def give_up_overdue(self) -> None:
-        """Count the questions that should have come back long ago as gone wrong."""
-        limit = self._clock.monotonic() - self._waiting.overdue
+        """Count the questions that should have come back long ago as gone wrong; looks once a second."""
+        now = self._clock.monotonic()
+        if now < self._looked + 1.0:
+            return
+        self._looked, limit = now, now - self._waiting.overdue
         for position, watch in list(self._open.items()):
             if watch.asked is not None and watch.asked < limit:
                 self._came_back(watch)
