@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -57,7 +57,8 @@ def _visit(url: str, seconds: float) -> str:
     """Return an empty text if the page answers below 400, or else what happened."""
     with Session() as session:
         session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
-        guard = threading.Timer(seconds, hang_up, [line.clear()])
+        late = threading.Event()
+        guard = threading.Timer(seconds, _give_up, [late, line.clear()])
         guard.daemon = True
         guard.start()
         try:
@@ -65,10 +66,14 @@ def _visit(url: str, seconds: float) -> str:
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             host = urlsplit(url).netloc
             found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
-        # What came of a request that was ended from here is no answer, even if it reads like one.
-        late = guard.finished.is_set()
         guard.cancel()
-        return "no answer came in time" if late else found
+        return "no answer came in time" if late.is_set() else found
+
+
+def _give_up(late: threading.Event, of_thread: dict[str, Any]) -> None:
+    # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.
+    late.set()
+    hang_up(of_thread)
 
 
 def _follow(session: Session, url: str, seconds: float) -> str:
