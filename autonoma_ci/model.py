@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autonoma_ci.context import Context
+
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -58,25 +60,6 @@ class Conclusion(StrEnum):
     ERROR = "error"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
-
-
-class Context(NamedTuple):
-    """What the CI system says of the build; an empty text: it does not say.
-
-    `sha` is the commit under test (of a change request: its head, not the merge commit), `branch` is
-    without `refs/heads/`, `change` is the number of the pull or merge request, `repository` is `owner/name`,
-    the URLs hold no credentials. `build` is the same in every attempt at a build, which `attempt` counts.
-    """
-
-    ci: str = "none"
-    sha: str = ""
-    branch: str = ""
-    change: str = ""
-    repository: str = ""
-    build_url: str = ""
-    deployment_url: str = ""
-    build: str = ""
-    attempt: str = ""
 
 
 class AppVersion(NamedTuple):
@@ -182,7 +165,8 @@ class Report(NamedTuple):
     `started_at` is ISO 8601 in UTC; `results_dir` is the path as the user gave it; `problems` are what
     was wrong with the input, in which case there are no outcomes; `site` is the web address to look at
     for a run without a link. `waited`: the runs are waited for; `later` is the command that does so for
-    those still open; `notes` tell of the choice of runs; `seconds` is how long the step took so far.
+    those still open; `notes` tell of the choice of runs; `seconds` is how long the step took so far;
+    `skipped` says why there was nothing to be done at all.
     """
 
     title: str
@@ -198,3 +182,4 @@ class Report(NamedTuple):
     later: str = ""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    skipped: str = ""

@@ -110,6 +110,11 @@ OPTIONS = (
     ),
     Option("fail-fast", "false", "", values.switch, "Stop starting runs after the first that could not be started."),
     Option("allow-empty", "false", "", values.switch, "Pass when nothing is selected; otherwise that is an error."),
+    Option(
+        "on-missing-credentials", "fail", "WORD", partial(values.choice, ("fail", "skip")),
+        "What to do without client id and secret: `fail`, or `skip` with a notice, which is green; for changes from "
+        "forks and by Dependabot, which get no secrets.",
+    ),
     Option("dry-run", "false", "", values.switch, "Print the plan and send nothing."),
     Option(
         "shard", "", "PART", spans.shard,
@@ -123,6 +128,19 @@ OPTIONS = (
     Option(
         "summary-title", "Autonoma tests", "TEXT", values.title,
         "Title of the summary; tells two steps of one job apart.",
+    ),
+    Option(
+        "comment", "false", "", values.switch,
+        "Keep one comment on the pull or merge request, updated in place, per workflow and `summary-title`; on GitHub "
+        "and GitLab.",
+    ),
+    Option(
+        "github-token", "", "TEXT", values.credential,
+        "Token for the comment on GitHub; the job needs the permission `pull-requests: write`.",
+    ),
+    Option(
+        "gitlab-token", "", "TEXT", values.credential,
+        "Token for the comment on GitLab: a project access token with the scope `api`, kept in a masked variable.",
     ),
     Option(
         "wait-for-url", "", "URL", addresses.page_url,

@@ -8,7 +8,7 @@ from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.model import NO_VARIABLES
 from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.text import one_line
-from autonoma_ci.values import SPACE, Entry, bad_variable, shown
+from autonoma_ci.values import SPACE, Entry, bad_variable, credential, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,15 +52,25 @@ class Settings(NamedTuple):
     retries: int = 0
     fail_fast: bool = False
     allow_empty: bool = False
+    on_missing_credentials: str = "fail"
     dry_run: bool = False
     shard: Shard | None = None
     results_dir: str = ""
     summary: bool = True
     summary_title: str = ""
+    comment: bool = False
+    github_token: Secret | None = None
+    gitlab_token: Secret | None = None
     wait_for_url: str = ""
     wait_for_url_timeout: float = 300.0
     given: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """All credentials: what must never be shown."""
+        found = (self.client_id, self.client_secret, self.github_token, self.gitlab_token)
+        return [secret for secret in found if secret]
 
     def __repr__(self) -> str:
         return f"Settings(given: {', '.join(sorted(self.given))})"
@@ -91,7 +101,7 @@ class Reader:
         if spelling:
             self.given.add(option.name)
             if not option.exact:
-                if option.name.startswith("client-") and text != text.strip(SPACE):
+                if option.parse is credential and text != text.strip(SPACE):
                     self.warnings.append(f"{spelling} has white space around it; it was removed.")
                 text = text.strip(SPACE)
         elif not option.default:

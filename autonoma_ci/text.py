@@ -23,9 +23,10 @@ _OPENING = re.compile(r"^(?=\s*(?:::|-{3}|\+{3}|~{3}|\^{3}|travis_))")
 _MARKUP = re.compile(r"[\\`*_{}\[\]|~$]")
 # What GitHub makes links and pictures of without any markup: https://…, www.…, :smile:
 _AUTOLINK = re.compile(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
-# A heading, a rule or a list, where the text opens a line.
-_LEADING = re.compile(r"^(\s*\d*)([-+=#.)])")
-_MENTION = re.compile(r"([@#])(?=\w)")
+# A heading, a rule or a list, where the text opens a line; on GitLab a slash opens an order like /close.
+_LEADING = re.compile(r"^(\s*\d*)([-+=#.)/])")
+# People, issues; on GitLab also merge requests and milestones.
+_MENTION = re.compile(r"([@#!%])(?=\w)")
 _LINK = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
 _GAP = "\u200b"
 LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
@@ -60,6 +61,19 @@ def command_data(text: str, limit: int = 4000) -> str:
 def command_property(text: str, limit: int = 500) -> str:
     """Return the text as the value of a property of a GitHub workflow command."""
     return command_data(one_line(text, limit), limit).replace(":", "%3A").replace(",", "%2C")
+
+
+def azure(text: str, limit: int = 4000) -> str:
+    """Return the text as the message, or the value of a property, of an Azure Pipelines logging command."""
+    lines = cut("\n".join(log_line(line) for line in text.splitlines()), limit)
+    for character, escape in (("%", "%AZP25"), ("\r", "%0D"), ("\n", "%0A"), (";", "%3B"), ("]", "%5D")):
+        lines = lines.replace(character, escape)
+    return lines
+
+
+def teamcity(text: str, limit: int = 4000) -> str:
+    """Return the text as a value in a TeamCity service message, within the quotes."""
+    return re.sub(r"[|'\[\]]", r"|\g<0>", cut(log_line(text, limit), limit))
 
 
 def markdown(text: str, limit: int = 500) -> str:

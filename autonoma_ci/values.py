@@ -41,6 +41,13 @@ def switch(text: str) -> bool:
     raise InputError([f"'{one_line(text, 40)}' is neither true nor false"])
 
 
+def choice(words: tuple[str, ...], text: str) -> str:
+    """Return one of these words."""
+    if text.lower() in words:
+        return text.lower()
+    raise InputError([f"'{one_line(text, 40)}' is none of {', '.join(words)}"])
+
+
 def number(low: int, high: int, text: str) -> int:
     """Return a whole number within these bounds."""
     if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:

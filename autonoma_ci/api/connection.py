@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Line(threading.local):
@@ -55,6 +58,25 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 POOLS = {"http": _PlainPool, "https": _SecurePool}
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[threading.Event]:
+    """End this thread's next request after so long; yield what is set once that has happened."""
+    late = threading.Event()
+
+    def end(of_thread: dict[str, Any]) -> None:
+        # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.
+        late.set()
+        hang_up(of_thread)
+
+    guard = threading.Timer(seconds, end, [line.clear()])
+    guard.daemon = True
+    guard.start()
+    try:
+        yield late
+    finally:
+        guard.cancel()
 
 
 def hang_up(of_thread: dict[str, Any]) -> None:

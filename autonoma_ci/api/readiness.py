@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import hang_up, line
+from autonoma_ci.api.connection import limited, line
 from autonoma_ci.api.failures import lost, not_sent
 from autonoma_ci.api.transport import LOCAL, Session
 from autonoma_ci.text import LOOPBACK, duration, one_line
@@ -55,25 +54,14 @@ def wait_for_url(
 
 def _visit(url: str, seconds: float) -> str:
     """Return an empty text if the page answers below 400, or else what happened."""
-    with Session() as session:
+    with Session() as session, limited(seconds) as late:
         session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
-        late = threading.Event()
-        guard = threading.Timer(seconds, _give_up, [late, line.clear()])
-        guard.daemon = True
-        guard.start()
         try:
             found = _follow(session, url, seconds)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             host = urlsplit(url).netloc
             found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
-        guard.cancel()
         return "no answer came in time" if late.is_set() else found
-
-
-def _give_up(late: threading.Event, of_thread: dict[str, Any]) -> None:
-    # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.
-    late.set()
-    hang_up(of_thread)
 
 
 def _follow(session: Session, url: str, seconds: float) -> str:

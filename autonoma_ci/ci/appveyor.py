@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from autonoma_ci.ci.system import Publisher, Target
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -25,6 +27,7 @@ def context(environ: Mapping[str, str]) -> Context:
         change=number,
         repository=repository(get("APPVEYOR_REPO_NAME")),
         build_url=web_url(_build_page(get)),
+        withheld=fork(get("APPVEYOR_REPO_NAME"), get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME")),
     )
 
 
@@ -35,4 +38,11 @@ def _build_page(get: Callable[[str], str]) -> str:
     return f"{server}/project/{account}/{project}/builds/{build}" if complete else ""
 
 
-SYSTEM = System(context=context, tokens=("APPVEYOR_*TOKEN*", "APPVEYOR_*PASSWORD*"))
+def publishers(target: Target) -> Sequence[Publisher]:
+    """Return what speaks to the build's agent; it is loaded for such a job only."""
+    from autonoma_ci.ci.appveyor_agent import agent
+
+    return agent(target)
+
+
+SYSTEM = System(context=context, tokens=("APPVEYOR_*TOKEN*", "APPVEYOR_*PASSWORD*"), publishers=publishers)

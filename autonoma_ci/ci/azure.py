@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from autonoma_ci.ci.environment import branch, change, commit, first, reader, repository, web_url
+from autonoma_ci.ci.azure_commands import COMMANDS, build
+from autonoma_ci.ci.environment import branch, change, commit, first, reader, repository, truthy, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ def context(environ: Mapping[str, str]) -> Context:
         # Azure's own repositories have a bare name; the project is what owns them.
         repository=repository(name, f"{project}/{name}" if name else ""),
         build_url=web_url(_results_page(environ, get)),
+        withheld="fork" if truthy(environ, "SYSTEM_PULLREQUEST_ISFORK") else "",
     )
 
 
@@ -49,5 +51,7 @@ SYSTEM = System(
         "VSS_NUGET_ACCESSTOKEN",
         "VSS_NUGET_EXTERNAL_FEED_ENDPOINTS",
     ),
+    dialect=COMMANDS,
+    publishers=build,
     parallel=parallel("SYSTEM_JOBPOSITIONINPHASE", "SYSTEM_TOTALJOBSINPHASE", first=1),
 )

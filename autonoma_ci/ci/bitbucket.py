@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.variable_file import variable_file
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from autonoma_ci.ci.system import Publisher, Target
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -27,8 +30,19 @@ def context(environ: Mapping[str, str]) -> Context:
     )
 
 
+_variables = variable_file("BITBUCKET_PIPELINES_VARIABLES_PATH")
+
+
+def publishers(target: Target) -> Sequence[Publisher]:
+    """Return what writes variables and report; what speaks to a server is loaded for such a job only."""
+    from autonoma_ci.ci.bitbucket_insights import insights
+
+    return (*_variables(target), *insights(target, context(target.environ)))
+
+
 SYSTEM = System(
     context=context,
     tokens=("BITBUCKET_STEP_OIDC_TOKEN", "BITBUCKET_ACCESS_TOKEN", "BITBUCKET_TOKEN", "BITBUCKET_APP_PASSWORD"),
+    publishers=publishers,
     parallel=parallel("BITBUCKET_PARALLEL_STEP", "BITBUCKET_PARALLEL_STEP_COUNT", first=0),
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.program_variables import program_variables
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,4 +32,5 @@ def context(environ: Mapping[str, str]) -> Context:
 SYSTEM = System(
     context=context,
     tokens=("BITRISE_*TOKEN*", "BITRISEIO_*TOKEN*", "GIT_HTTP_PASSWORD", "SSH_RSA_PRIVATE_KEY"),
+    publishers=program_variables("envman", lambda name, text: ["add", "--key", name, "--value", text]),
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.buildkite_agent import GROUPS, agent
+from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,11 +24,14 @@ def context(environ: Mapping[str, str]) -> Context:
         change=change(get("BUILDKITE_PULL_REQUEST")),
         repository=repository(get("BUILDKITE_REPO")),
         build_url=web_url(get("BUILDKITE_BUILD_URL")),
+        withheld=fork(repository(get("BUILDKITE_REPO")), repository(get("BUILDKITE_PULL_REQUEST_REPO"))),
     )
 
 
 SYSTEM = System(
     context=context,
     tokens=("BUILDKITE_*TOKEN*", "BUILDKITE_*PASSWORD*", "BUILDKITE_S3_*KEY*"),
+    dialect=GROUPS,
+    publishers=agent,
     parallel=parallel("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", first=0),
 )

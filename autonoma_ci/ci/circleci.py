@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.variable_file import exports, variable_file
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ def context(environ: Mapping[str, str]) -> Context:
         change=change(get("CIRCLE_PR_NUMBER"), get("CIRCLE_PULL_REQUEST").rpartition("/")[2]),
         repository=repository(f"{owner}/{name}", get("CIRCLE_REPOSITORY_URL")),
         build_url=web_url(_workflow_page(get), get("CIRCLE_BUILD_URL")),
+        withheld="fork" if change(get("CIRCLE_PR_NUMBER")) else "",
     )
 
 
@@ -39,4 +41,6 @@ SYSTEM = System(
     context=context,
     tokens=("CIRCLE_TOKEN", "CIRCLE_OIDC_TOKEN*", "CIRCLE_INTERNAL_*"),
     parallel=parallel("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", first=0),
+    # Later steps of the job, if they run in bash, read this file before they begin.
+    publishers=variable_file("BASH_ENV", exports),
 )

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.variable_file import variable_file
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,4 +37,5 @@ def _console_page(get: Callable[[str], str]) -> str:
     return f"https://console.cloud.google.com/cloud-build/builds;region={region}/{build}?project={project}"
 
 
-SYSTEM = System(context=context)
+# What a step writes there is shown with the build; the first 50 KB are kept.
+SYSTEM = System(context=context, publishers=variable_file("BUILDER_OUTPUT", within="output"))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.variable_file import variable_file
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,4 +26,8 @@ def context(environ: Mapping[str, str]) -> Context:
     )
 
 
-SYSTEM = System(context=context, tokens=("CF_API_KEY", "CODEFRESH_API_KEY", "CF_OIDC_TOKEN", "CF_*_TOKEN"))
+SYSTEM = System(
+    context=context,
+    tokens=("CF_API_KEY", "CODEFRESH_API_KEY", "CF_OIDC_TOKEN", "CF_*_TOKEN"),
+    publishers=variable_file("CF_VOLUME_PATH", within="env_vars_to_export"),
+)

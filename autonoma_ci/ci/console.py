@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
+from autonoma_ci.ci.system import Section
+from autonoma_ci.engine.clock import Clock
 from autonoma_ci.secret import Redactor
 from autonoma_ci.text import log_line
 
@@ -19,40 +22,43 @@ if TYPE_CHECKING:
 class Console:
     """Prints to one stream; what can't be printed is left out, since the job matters more than its log."""
 
-    def __init__(self, stream: TextIO, dialect: Dialect) -> None:
+    def __init__(self, stream: TextIO, dialect: Dialect, clock: Clock | None = None) -> None:
         self._stream = stream
         self._dialect = dialect
+        self._clock = clock or Clock()
         self._redact = Redactor(())
 
-    def hide(self, secrets: Iterable[Secret]) -> None:
+    def hide(self, values: Iterable[Secret]) -> None:
         """Leave these values out of all lines from now on."""
-        self._redact = Redactor(secrets)
+        self._redact = Redactor(values)
 
-    def mask(self, secrets: Iterable[Secret]) -> None:
+    def mask(self, values: Iterable[Secret]) -> None:
         """Ask the CI system to leave these values out of whatever any step of the job prints."""
-        for secret in secrets:
-            self._write(self._dialect.mask(secret.reveal()))
+        for secret in values:
+            self.say(self._dialect.mask(secret.reveal()))
 
     def line(self, text: str = "") -> None:
         """Print one line of text."""
-        self._write([log_line(self._redact(text))])
+        self.say([log_line(self._redact(text))])
 
     def issue(self, level: str, problem: Problem, title: str = "") -> None:
         """Print a problem; `level` is error, warning or notice."""
         # Before it is escaped: an escaped secret would not be recognised, and a command has words of its own.
         clean = problem._replace(text=self._redact(problem.text), file=self._redact(problem.file))
-        self._write([self._dialect.issue(level, clean, self._redact(title))])
+        self.say([self._dialect.issue(level, clean, self._redact(title))])
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Print what is printed meanwhile as a group of the log."""
-        self._write(self._dialect.group(self._redact(title)))
+        section = Section(self._redact(title), f"autonoma_{secrets.token_hex(4)}", self._clock.unix())
+        self.say(self._dialect.group(section))
         try:
             yield
         finally:
-            self._write(self._dialect.end_group())
+            self.say(self._dialect.end_group(section._replace(ended=self._clock.unix())))
 
-    def _write(self, lines: Iterable[str]) -> None:
+    def say(self, lines: Iterable[str]) -> None:
+        """Print lines as they are: whole commands in the system's own grammar."""
         with suppress(OSError, ValueError):
             for line in lines:
                 self._stream.write(f"{line}\n")

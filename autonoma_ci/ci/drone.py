@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

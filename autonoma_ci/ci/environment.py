@@ -67,6 +67,11 @@ def change(*candidates: str) -> str:
     return next((c for c in candidates if _NUMBER.fullmatch(c)), "")
 
 
+def fork(ours: str, theirs: str) -> str:
+    """Return `fork` if both are known and differ, as `withheld` has it: the change comes from another repository."""
+    return "fork" if ours and theirs and ours.lower() != theirs.lower() else ""
+
+
 def repository(*candidates: str) -> str:
     """Return `owner/name` of the first candidate that is one, or a clone URL (https, ssh or scp form) of one."""
     paths = (_CLONE_URL.sub("", clean(c), count=1).rstrip("/").removesuffix(".git") for c in candidates)

@@ -12,7 +12,7 @@ from autonoma_ci.ci.system import System
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.model import Context
+    from autonoma_ci.context import Context
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -24,5 +24,5 @@ SYSTEM = System(
     context=context,
     tokens=(*TOKENS, "FORGEJO_TOKEN", "GITEA_TOKEN", "FORGEJO_RUNNER_REGISTRATION_TOKEN"),
     dialect=COMMANDS,
-    publisher=github_files,
+    publishers=github_files,
 )

@@ -16,7 +16,7 @@ from autonoma_ci.ci.system import System
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.model import Context
+    from autonoma_ci.context import Context
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -28,5 +28,5 @@ SYSTEM = System(
     context=context,
     tokens=(*TOKENS, "GITEA_TOKEN", "GITEA_RUNNER_REGISTRATION_TOKEN"),
     dialect=COMMANDS,
-    publisher=github_files,
+    publishers=github_files,
 )

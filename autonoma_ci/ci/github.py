@@ -9,15 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, truthy, web_url
+from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, truthy, web_url
 from autonoma_ci.ci.github_commands import COMMANDS
 from autonoma_ci.ci.github_event import Event
 from autonoma_ci.ci.github_files import github_files
-from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.system import Comments, System
+from autonoma_ci.context import PRIVILEGED, Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from autonoma_ci.ci.discussion import Discussion
+    from autonoma_ci.secret import Secret
 
 # Inputs may hold any secret of the workflow; the rest are the runner's own and the usual names of its token.
 TOKENS = (
@@ -49,6 +52,8 @@ def github_context(environ: Mapping[str, str], ci: str, build_url: str) -> Conte
         deployment_url=web_url(event.text("deployment_status", "environment_url")),
         build=get("GITHUB_RUN_ID"),
         attempt=change(get("GITHUB_RUN_ATTEMPT")),
+        event=name,
+        withheld=_withheld(name, event, get),
     )
 
 
@@ -97,6 +102,19 @@ def _change(name: str, event: Event, ref: str) -> str:
     return change(queue[1]) if queue else ""
 
 
+def _withheld(name: str, event: Event, get: Callable[[str], str]) -> str:
+    """Say whose changes get no secrets; events that run in the name of the target repository have them all."""
+    if name in PRIVILEGED:
+        return ""
+    ours, theirs = (event.text("pull_request", side, "repo", "full_name") for side in ("base", "head"))
+    # A fork that was deleted since leaves nothing where its repository was.
+    gone = event.has("pull_request", "head") and not event.has("pull_request", "head", "repo")
+    if gone or fork(ours, theirs):
+        return "fork"
+    author = event.text("pull_request", "user", "login") or get("GITHUB_ACTOR")
+    return "dependabot" if author == "dependabot[bot]" else ""
+
+
 def context(environ: Mapping[str, str]) -> Context:
     """Read the context of a job of GitHub Actions, or of act, which plays one on a local machine."""
     page, attempt = run_page(environ, "GITHUB_RUN_ID"), change(reader(environ)("GITHUB_RUN_ATTEMPT"))
@@ -106,4 +124,17 @@ def context(environ: Mapping[str, str]) -> Context:
     return github_context(environ, "github-actions", url)
 
 
-SYSTEM = System(context=context, tokens=TOKENS, dialect=COMMANDS, publisher=github_files)
+def _comments(environ: Mapping[str, str], context: Context, token: Secret) -> Discussion | None:
+    # Loaded only where there is a comment to write.
+    from autonoma_ci.ci.github_comments import pull_request
+
+    return pull_request(environ, context, token)
+
+
+SYSTEM = System(
+    context=context,
+    tokens=TOKENS,
+    dialect=COMMANDS,
+    publishers=github_files,
+    comments=Comments("github-token", _comments),
+)

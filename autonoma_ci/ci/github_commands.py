@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autonoma_ci.ci.system import MASK_LIMIT
 from autonoma_ci.text import command_data, command_property
 
 if TYPE_CHECKING:
+    from autonoma_ci.ci.system import Section
     from autonoma_ci.errors import Problem
-
-# A mask this short would turn ordinary words of every later log line into asterisks.
-MASK_LIMIT = 6
 
 
 class Commands:
@@ -21,11 +20,11 @@ class Commands:
         escaped = value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         return (f"::add-mask::{escaped}",) if len(value) >= MASK_LIMIT else ()
 
-    def group(self, title: str) -> tuple[str, ...]:
+    def group(self, section: Section) -> tuple[str, ...]:
         """Return the command that opens a group."""
-        return (f"::group::{command_data(title, 200)}",)
+        return (f"::group::{command_data(section.title, 200)}",)
 
-    def end_group(self) -> tuple[str, ...]:
+    def end_group(self, section: Section) -> tuple[str, ...]:  # noqa: ARG002 - groups are not nested
         """Return the command that closes it."""
         return ("::endgroup::",)
 

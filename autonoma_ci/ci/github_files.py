@@ -13,6 +13,7 @@ from autonoma_ci.report.outputs import held, outputs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from autonoma_ci.ci.system import Target
     from autonoma_ci.model import Report
 
 
@@ -56,7 +57,7 @@ def heredocs(values: Mapping[str, str]) -> str:
     return "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in values.items())
 
 
-def github_files(environ: Mapping[str, str], summary_wanted: bool) -> GitHubFiles:  # noqa: FBT001 - as System has it
-    """Return the publisher for the files that this environment names."""
-    step_summary = environ.get("GITHUB_STEP_SUMMARY", "") if summary_wanted else ""
-    return GitHubFiles(environ.get("GITHUB_OUTPUT", ""), step_summary)
+def github_files(target: Target) -> tuple[GitHubFiles]:
+    """Return the publisher for the files that the environment names."""
+    step_summary = target.environ.get("GITHUB_STEP_SUMMARY", "") if target.summary else ""
+    return (GitHubFiles(target.environ.get("GITHUB_OUTPUT", ""), step_summary),)

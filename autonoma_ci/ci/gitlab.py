@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
+from autonoma_ci.ci.gitlab_log import SECTIONS, job_links
 from autonoma_ci.ci.parallel import parallel
-from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.system import Comments, System
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from autonoma_ci.ci.discussion import Discussion
+    from autonoma_ci.secret import Secret
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -32,7 +36,15 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(get("CI_PROJECT_PATH")),
         build_url=web_url(get("CI_PIPELINE_URL"), get("CI_JOB_URL")),
         deployment_url=web_url(get("CI_ENVIRONMENT_URL")),
+        withheld=fork(get("CI_MERGE_REQUEST_PROJECT_ID"), get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")),
     )
+
+
+def _comments(environ: Mapping[str, str], context: Context, token: Secret) -> Discussion | None:
+    # Loaded only where there is a comment to write.
+    from autonoma_ci.ci.gitlab_notes import merge_request
+
+    return merge_request(environ, context, token)
 
 
 SYSTEM = System(
@@ -53,5 +65,8 @@ SYSTEM = System(
         "GITLAB_PRIVATE_TOKEN",
         "*_ID_TOKEN",
     ),
+    dialect=SECTIONS,
+    files=job_links,
+    comments=Comments("gitlab-token", _comments),
     parallel=parallel("CI_NODE_INDEX", "CI_NODE_TOTAL", first=1),
 )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.variable_file import variable_file
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,4 +33,5 @@ SYSTEM = System(
     context=context,
     tokens=("HARNESS_*TOKEN*", "HARNESS_API_KEY", "DELEGATE_SERVICE_TOKEN", "DRONE_NETRC_*", "CI_NETRC_*"),
     parallel=parallel("HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL", first=0),
+    publishers=variable_file("DRONE_OUTPUT"),
 )

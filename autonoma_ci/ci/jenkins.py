@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,7 @@ def context(environ: Mapping[str, str]) -> Context:
         change=change(get("CHANGE_ID"), get("ghprbPullId"), get("gitlabMergeRequestIid")),
         repository=repository(get("GIT_URL"), get("GIT_URL_1")),
         build_url=web_url(get("RUN_DISPLAY_URL"), get("BUILD_URL")),
+        withheld="fork" if get("CHANGE_FORK") else "",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

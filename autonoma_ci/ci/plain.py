@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
+    from autonoma_ci.ci.system import Section
     from autonoma_ci.errors import Problem
 
 
@@ -17,11 +18,11 @@ class Plain:
         """Return nothing: there is no mask to ask for."""
         return ()
 
-    def group(self, title: str) -> tuple[str, ...]:
+    def group(self, section: Section) -> tuple[str, ...]:
         """Return the title as a heading."""
-        return ("", log_line(title))
+        return ("", log_line(section.title))
 
-    def end_group(self) -> tuple[str, ...]:
+    def end_group(self, section: Section) -> tuple[str, ...]:  # noqa: ARG002 - as Dialect has it
         """Return nothing: the next heading ends the group."""
         return ()
 

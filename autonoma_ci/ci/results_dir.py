@@ -9,28 +9,38 @@ from autonoma_ci.ci.files import make_folder, write_whole
 from autonoma_ci.errors import InputError
 from autonoma_ci.paths import leads_out
 from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import dotenv
+from autonoma_ci.report.outputs import dotenv, left_out
 from autonoma_ci.report.record import record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from autonoma_ci.model import Report
 
 
-class ResultsDir:
-    """Writes results.json, outputs.env and summary.md, and at the end of the step junit.xml."""
+def _nothing(_: Report) -> Mapping[str, str]:
+    return {}
 
-    def __init__(self, folder: Path) -> None:
+
+class ResultsDir:
+    """Writes results.json, outputs.env, summary.md and the CI system's own files, and at the end junit.xml."""
+
+    def __init__(self, folder: Path, more: Callable[[Report], Mapping[str, str]] = _nothing) -> None:
         self.folder = folder
+        self._more = more
 
     def publish(self, report: Report) -> list[str]:
         """Write all files anew; return what could not be written."""
         texts = {"results.json": record(report), "outputs.env": dotenv(report), "summary.md": summary(report)}
+        texts |= self._more(report)
         files = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
         if report.verdict:
             from autonoma_ci.report.junit import junit
 
             files["junit.xml"] = junit(report)
         warnings = []
+        if names := left_out(report):
+            warnings.append(f"outputs.env has no room for {' and '.join(names)}; results.json has all runs.")
         for name, data in files.items():
             try:
                 write_whole(self.folder / name, data)
@@ -39,8 +49,11 @@ class ResultsDir:
         return warnings
 
 
-def prepare(path: str, working_directory: str) -> ResultsDir:
-    """Make the folder; raise InputError if that can't be done, or if a link leads out of the working directory."""
+def prepare(path: str, working_directory: str, more: Callable[[Report], Mapping[str, str]] = _nothing) -> ResultsDir:
+    """Make the folder; `more` returns files of the CI system's own.
+
+    Raises InputError if that can't be done, or if a link leads out of the working directory.
+    """
     folder = Path(working_directory, path)
     if leads_out(path, working_directory):
         raise InputError(
@@ -51,4 +64,4 @@ def prepare(path: str, working_directory: str) -> ResultsDir:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise InputError([f"results-dir can't be made ({reason}): give a folder that can be written to"]) from None
-    return ResultsDir(folder)
+    return ResultsDir(folder, more)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
+from autonoma_ci.ci.program_variables import program_variables
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +27,13 @@ def context(environ: Mapping[str, str]) -> Context:
         change=number,
         repository=repository(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_URL")),
         build_url=web_url(f"{server}/workflows/{workflow}" if server and workflow else ""),
+        withheld=fork(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_PR_SLUG")),
     )
 
 
 SYSTEM = System(
     context=context,
     tokens=("SEMAPHORE_OIDC_TOKEN", "SEMAPHORE_ARTIFACT_TOKEN", "SEMAPHORE_API_TOKEN", "SEMAPHORE_CACHE_USERNAME"),
+    publishers=program_variables("sem-context", lambda name, text: ["put", f"{name}={text}", "--force"]),
     parallel=parallel("SEMAPHORE_JOB_INDEX", "SEMAPHORE_JOB_COUNT", first=1),
 )

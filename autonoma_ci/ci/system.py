@@ -7,11 +7,27 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from autonoma_ci.ci.plain import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from autonoma_ci.ci.comment import Thread
+    from autonoma_ci.context import Context
     from autonoma_ci.errors import Problem
-    from autonoma_ci.model import Context, Report
+    from autonoma_ci.model import Report
+    from autonoma_ci.secret import Secret
     from autonoma_ci.spans import Shard
+
+# A mask this short would turn ordinary words of every later log line into asterisks.
+MASK_LIMIT = 6
+
+
+class Section(NamedTuple):
+    """A group of log lines; `key` is unlike that of any other, the times are in seconds since 1970."""
+
+    title: str
+    key: str
+    began: int
+    ended: int = 0
 
 
 class Dialect(Protocol):
@@ -20,14 +36,26 @@ class Dialect(Protocol):
     def mask(self, value: str) -> Sequence[str]:
         """Return the lines that ask the system to hide `value` from now on; none if it has no such thing."""
 
-    def group(self, title: str) -> Sequence[str]:
+    def group(self, section: Section) -> Sequence[str]:
         """Return the lines that open a log group."""
 
-    def end_group(self) -> Sequence[str]:
+    def end_group(self, section: Section) -> Sequence[str]:
         """Return the lines that close it."""
 
     def issue(self, level: str, problem: Problem, title: str = "") -> str:
         """Return one line that reports a problem; `level` is error, warning or notice."""
+
+
+class Target(NamedTuple):
+    """What a publisher writes to: the job's variables, its working directory, and its log.
+
+    `summary` says whether one is wanted; `say` prints lines as they are, so they must be whole commands.
+    """
+
+    environ: Mapping[str, str]
+    summary: bool
+    folder: Path
+    say: Callable[[Iterable[str]], None]
 
 
 class Publisher(Protocol):
@@ -37,13 +65,21 @@ class Publisher(Protocol):
         """Write the report anew, whole, and return what could not be written, one warning each."""
 
 
+class Comments(NamedTuple):
+    """Where comments go: the option that has the token, and the comments of the change, None if there is no change."""
+
+    option: str
+    find: Callable[[Mapping[str, str], Context, Secret], Thread | None]
+
+
 class System(NamedTuple):
     """One CI system.
 
     `context` reads the build's facts from the environment and never fails. `tokens` are the names, or
     shell patterns of names, of variables in which the system keeps credentials of its own: a manifest
-    can't name them. `publisher` takes the environment and whether a summary is wanted, and
-    makes the native outputs and summary; None where files and a readable log are all there is.
+    can't name them. `publishers` make the native outputs and summary, `files` adds files of the
+    system's own to results-dir, and `comments` finds where to comment on a change with a token; each is
+    left out where the system has no such thing.
     `parallel` tells which of how many parallel jobs this one is, or None if that makes no sense; it is
     None itself where the system does not say.
     """
@@ -51,5 +87,7 @@ class System(NamedTuple):
     context: Callable[[Mapping[str, str]], Context]
     tokens: tuple[str, ...] = ()
     dialect: Dialect = PLAIN
-    publisher: Callable[[Mapping[str, str], bool], Publisher] | None = None
+    publishers: Callable[[Target], Sequence[Publisher]] = lambda _: ()
+    files: Callable[[Report], Mapping[str, str]] = lambda _: {}
+    comments: Comments | None = None
     parallel: Callable[[Mapping[str, str]], Shard | None] | None = None

@@ -13,7 +13,8 @@ from autonoma_ci.ci.environment import branch, change, clean, commit, read_regul
 from autonoma_ci.ci.parallel import place
 from autonoma_ci.ci.properties import parse
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.teamcity_messages import MESSAGES, build
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,5 +67,7 @@ def parallel(environ: Mapping[str, str]) -> Shard | None:
 SYSTEM = System(
     context=context,
     tokens=("TEAMCITY_*TOKEN*", "TEAMCITY_*PASSWORD*", "TEAMCITY_AUTH_*"),
+    dialect=MESSAGES,
+    publishers=build,
     parallel=parallel,
 )

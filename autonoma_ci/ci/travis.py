@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
 from autonoma_ci.ci.system import System
-from autonoma_ci.model import Context
+from autonoma_ci.ci.travis_folds import FOLDS
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,9 @@ def context(environ: Mapping[str, str]) -> Context:
         change=number,
         repository=repository(get("TRAVIS_REPO_SLUG")),
         build_url=web_url(get("TRAVIS_BUILD_WEB_URL")),
+        withheld=fork(get("TRAVIS_REPO_SLUG"), get("TRAVIS_PULL_REQUEST_SLUG")),
     )
 
 
 # Encrypted files get their key and vector in variables that are named after a part of a hash.
-SYSTEM = System(context=context, tokens=("TRAVIS_*TOKEN*", "encrypted_*_key", "encrypted_*_iv"))
+SYSTEM = System(context=context, tokens=("TRAVIS_*TOKEN*", "encrypted_*_key", "encrypted_*_iv"), dialect=FOLDS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci import plan
 from autonoma_ci.ci import detect
+from autonoma_ci.context import PRIVILEGED
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.settings import Settings, read
 
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.ci.system import System
+    from autonoma_ci.context import Context
     from autonoma_ci.manifest.schema import Manifest
-    from autonoma_ci.model import Context
 
+_WITHHELD = {
+    "fork": "this change comes from a fork, and such a job gets no secrets",
+    "dependabot": "this change is Dependabot's, and such a job gets only the secrets that Dependabot has",
+    "": "a secret that is not set arrives empty",
+}
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
 
@@ -51,40 +57,61 @@ def load_manifest(
 
 
 class Input:
-    """Collects settings, manifest and plan; `problems` are what is wrong with all of them."""
+    """Collects settings, manifest and plan; `problems` are what is wrong with all of them.
+
+    `warnings` are for the log; `skipped` says why there is nothing to be done, if that is so.
+    """
 
     def __init__(self, environ: Mapping[str, str], folder: str) -> None:
         self._environ, self._folder = environ, folder
         self.settings = Settings()
         self.plan = plan.Plan(())
         self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+        self.skipped = ""
 
     def read(self, flags: Mapping[str, str], variables: Sequence[str], place: Place) -> None:
         """Read everything; nothing is raised."""
         self.settings, problems = read(flags, variables, self._environ)
         self.problems += problems
-        if not self.settings.dry_run:
-            self.problems += missing_credentials(self.settings)
-        path = self.settings.manifest
-        if not {"manifest", "test-ids", "folder-ids", "tag-ids"} & self.settings.given:
-            path = default_manifest(self._folder)
+        missing = [] if self.settings.dry_run else missing_credentials(self.settings, place.context)
+        if missing and self.settings.on_missing_credentials == "skip":
+            self.skipped = f"the credentials are missing: {_WITHHELD[place.context.withheld]}"
+        else:
+            self.problems += missing
+        path = self.settings.manifest or self._default_manifest(place.context)
         manifest = None
         try:
             manifest = load_manifest(path, self._folder, self._environ, place.context) if path else None
-            # With something wrong already, an empty plan may just follow from that: it is not told as well.
-            forgiving = self.settings._replace(allow_empty=self.settings.allow_empty or bool(self.problems))
+            # With something wrong or missing already, an empty plan may just follow from that: it is not told as well.
+            excused = self.settings.allow_empty or bool(self.problems or self.skipped)
+            forgiving = self.settings._replace(allow_empty=excused)
             parallel = place.system.parallel
             self.plan = plan.make(forgiving, manifest, parallel(self._environ) if parallel else None)
         except InputError as error:
             self.problems += error.problems
 
+    def _default_manifest(self, context: Context) -> str:
+        if {"manifest", "test-ids", "folder-ids", "tag-ids"} & self.settings.given:
+            return ""
+        found = default_manifest(self._folder)
+        if found and context.event in PRIVILEGED:
+            self.warnings.append(
+                f"{found} is not read: a job of the event {context.event} has all secrets, and its checkout may be "
+                f"anybody's. If it is not, say manifest: {found}"
+            )
+            return ""
+        return found
 
-def missing_credentials(settings: Settings) -> list[Problem]:
+
+def missing_credentials(settings: Settings, context: Context) -> list[Problem]:
     """Return what to do about the credentials that are not there."""
+    why = _WITHHELD[context.withheld]
+    hint = "; with on-missing-credentials: skip such a job is skipped" if context.withheld else ""
     return [
         Problem(
-            f"{name} is missing: a secret that is not set arrives empty. Create it in the CI system's secrets and "
-            f"pass it as the input {name}, or set AUTONOMA_{name.upper().replace('-', '_')}"
+            f"{name} is missing: {why}. Create it in the CI system's secrets and pass it as the input {name}, or set "
+            f"AUTONOMA_{name.upper().replace('-', '_')}{hint}"
         )
         for name in ("client-id", "client-secret")
         if name not in settings.given

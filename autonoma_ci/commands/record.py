@@ -13,7 +13,8 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.model import Context, Outcome, RunRequest
+    from autonoma_ci.context import Context
+    from autonoma_ci.model import Outcome, RunRequest
     from autonoma_ci.report.saved import Saved
     from autonoma_ci.secret import Redactor
 

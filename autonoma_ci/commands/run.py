@@ -52,6 +52,8 @@ class Job:
             self._read(flags, variables, unknown)
             if self._input.problems:
                 return self._step.refuse(self._input.problems)
+            if self._input.skipped:
+                return self._skip(self._input.skipped)
             if self._input.settings.dry_run:
                 return self._dry_run()
             return self._not_up() or self._start()
@@ -68,10 +70,18 @@ class Job:
         self._input.problems += [Problem(text) for text in unknown]
         self._input.read(flags, variables, self._step.place)
         self._input.problems += self._step.prepare(self._input.settings)
+        for warning in self._input.warnings:
+            self._step.console.issue("warning", Problem(warning))
         notes = self._input.plan.notes
         for note in notes:
             self._step.console.issue("notice", Problem(note))
         self._step.report = self._step.report._replace(notes=notes, waited=self._input.settings.wait)
+
+    def _skip(self, why: str) -> int:
+        skipped = f"Skipped, nothing was started: {why}."
+        self._step.console.issue("notice", Problem(skipped), self._step.report.title)
+        verdict = Verdict(Conclusion.SKIPPED, Reason.OK, 0)
+        return self._step.finish(self._step.report._replace(skipped=skipped, notes=(), verdict=verdict))
 
     def _dry_run(self) -> int:
         outcomes = tuple(Outcome(request) for request in self._input.plan.requests)

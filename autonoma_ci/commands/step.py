@@ -5,10 +5,13 @@ from __future__ import annotations
 import queue
 import shlex
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.system import Target
+from autonoma_ci.commands.comment import comment
 from autonoma_ci.commands.progress import Progress
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import Engine
@@ -19,6 +22,7 @@ from autonoma_ci.model import Conclusion, Outcome, Reason, Report, Verdict
 from autonoma_ci.report.console import flaky_notes, issues
 from autonoma_ci.report.words import headline, still_open
 from autonoma_ci.secret import Redactor
+from autonoma_ci.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.input import Place
     from autonoma_ci.commands.world import World
     from autonoma_ci.engine.workers import Watcher
-    from autonoma_ci.settings import Settings
 
 TITLE = "Autonoma tests"
 
@@ -37,21 +40,22 @@ class Step:
 
     def __init__(self, world: World, place: Place) -> None:
         self.world, self.place = world, place
-        self.console = Console(world.out, place.system.dialect)
+        self.console = Console(world.out, place.system.dialect, world.clock)
         self.redact = Redactor(())
         self.began = world.clock.monotonic()
         self.report = Report(TITLE, place.context, place.source, (), started_at=world.clock.now())
+        self._settings = Settings()
         self._errors = Console(world.err, place.system.dialect)
         self._natives: list[Publisher] = []
         self._files: list[Publisher] = []
 
     def prepare(self, settings: Settings) -> list[Problem]:
         """Set up log and reports as the settings say, and return what can't be."""
-        secrets = [secret for secret in (settings.client_id, settings.client_secret) if secret]
-        self.redact = Redactor(secrets)
-        self.console.mask(secrets)
+        self._settings = settings
+        self.redact = Redactor(settings.secrets)
+        self.console.mask(settings.secrets)
         for console in (self.console, self._errors):
-            console.hide(secrets)
+            console.hide(settings.secrets)
         for warning in settings.warnings:
             self.console.issue("warning", Problem(warning))
         self.report = self.report._replace(
@@ -66,7 +70,7 @@ class Step:
         from autonoma_ci.ci.results_dir import prepare
 
         try:
-            self._files.append(prepare(settings.results_dir, self.world.folder))
+            self._files.append(prepare(settings.results_dir, self.world.folder, self.place.system.files))
         except InputError as error:
             return list(error.problems)
         record = shlex.quote(f"{settings.results_dir.rstrip('/')}/results.json")
@@ -75,8 +79,8 @@ class Step:
 
     def publish_natively(self, *, summary: bool) -> None:
         """Write outputs and, if it is wanted, the summary in the CI system's own form."""
-        if self.place.system.publisher:
-            self._natives.append(self.place.system.publisher(self.world.environ, summary))
+        target = Target(self.world.environ, summary, Path(self.world.folder), self.console.say)
+        self._natives.extend(self.place.system.publishers(target))
 
     def refuse(self, problems: Sequence[Problem]) -> int:
         """Report what is wrong with the input, and return the exit code."""
@@ -130,6 +134,10 @@ class Step:
         if still_open(report):
             how = report.later or "give results-dir, and a later step can do so with autonoma-ci wait"
             self.console.line(f"To wait for the runs later: {how}")
+        # Last, as it may take a while: by now everything else has been said.
+        level, text = comment(self._settings, self.place, self.world.environ, report)
+        if text:
+            self.console.issue(level, Problem(text))
         return report.verdict.exit_code if report.verdict else EXIT_BUG
 
     @contextmanager
@@ -141,7 +149,7 @@ class Step:
 
             if drawn := screen(out, self.world.environ):
                 console = above(drawn)
-                console.hide(secret for secret in (settings.client_id, settings.client_secret) if secret)
+                console.hide(settings.secrets)
                 with Live(drawn, Progress(console, clock, self._publish, quiet=True), clock) as live:
                     yield live
                 return

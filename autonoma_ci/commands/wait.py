@@ -51,7 +51,7 @@ def main(argv: Sequence[str], world: World) -> int:
 
 def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     settings, problems = read({**flags, "wait": "true"}, (), _environment(world.environ))
-    problems += missing_credentials(settings)
+    problems += missing_credentials(settings, step.place.context)
     # The files beside the record are written anew, unless they are wanted elsewhere.
     folder = settings.results_dir or str(Path(path).parent)
     settings = settings._replace(results_dir=folder)

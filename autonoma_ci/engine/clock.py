@@ -22,6 +22,10 @@ class Clock:
         """Return the time of day in UTC, as ISO 8601 has it."""
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def unix(self) -> int:
+        """Return the seconds since 1970."""
+        return int(time.time())
+
     def sleep(self, seconds: float) -> None:
         """Let time pass; a signal that raises ends it."""
         time.sleep(seconds)

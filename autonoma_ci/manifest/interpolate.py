@@ -15,11 +15,12 @@ from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from autonoma_ci.context import Context
 from autonoma_ci.manifest.document import TooMuchError
-from autonoma_ci.model import Context
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
+from autonoma_ci.values import credential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ FACTS = tuple(name for name in Context._fields if name not in {"ci", "build", "a
 # `$` at the end or before anything else is a mistake as often as it is meant: it must be doubled.
 _PART = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<body>[^{}]*)\}|(?P<bare>))")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*|ci\.[a-z_]+)(?::(?P<mode>[-?])(?P<word>.*))?", re.DOTALL)
-_OURS = tuple(name for o in OPTIONS if o.name.startswith("client-") for name in (*o.inputs, o.variable))
+_OURS = tuple(name for o in OPTIONS if o.parse is credential for name in (*o.inputs, o.variable))
 _SECRETIVE = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|PRIVATE_?KEY|API_?KEY|CREDENTIAL", re.IGNORECASE)
 # Values of these keys go to the API and nowhere else; all others are shown in logs and summaries.
 _UNSHOWN = frozenset({"variables", "matrix"})

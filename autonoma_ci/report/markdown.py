@@ -41,8 +41,11 @@ _CONCLUSIONS = {
 _QUIET = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.PASSED})
 
 
-def summary(report: Report, limit: int = SIZE_LIMIT) -> str:
-    """Return the summary, at most `limit` bytes of UTF-8; what doesn't fit is counted, and may be all of it."""
+def summary(report: Report, limit: int = SIZE_LIMIT, *, chart: bool = True) -> str:
+    """Return the summary, at most `limit` bytes of UTF-8; what doesn't fit is counted, and may be all of it.
+
+    Without `chart` there is no timeline: not everything that shows Markdown draws one.
+    """
     head = _head(report)
     if report.outcomes:
         head += _columns(report)
@@ -62,8 +65,8 @@ def summary(report: Report, limit: int = SIZE_LIMIT) -> str:
             break
         kept.append(line)
     tail = [rest.format(plural(count - len(kept), noun))] if len(kept) < count else []
-    chart = timeline(report)
-    chart_lines = ["", chart] if chart and _size(["", chart]) <= left else []
+    drawn = timeline(report) if chart else ""
+    chart_lines = ["", drawn] if drawn and _size(["", drawn]) <= left else []
     return "\n".join([*head, *kept, *tail, *chart_lines, ""])
 
 

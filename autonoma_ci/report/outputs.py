@@ -43,9 +43,16 @@ OUTPUTS = (
 )
 # A runner takes 1 MiB of outputs for a whole job and counts two bytes a character.
 ARRAY_LIMIT = 120_000
-# GitLab allows no space in a value and 5 KB in all, so the long ones stay in results.json. Shells read the
-# file as commands, so what means something to them stays out too.
-_DOTENV_VALUE = re.compile(r"""[A-Za-z0-9._:/?@#%+,=\[\]"-]{0,2000}""")
+# What is most useful comes first, since there may not be room for all. `results` is too long for a variable, and
+# `results-dir` has the name of an option: a later step would take it for its own.
+_VARIABLES = (
+    *("conclusion", "reason", "run-url", "run-id", "total", "started", "passed", "failed", "not-started", "unknown"),
+    *("run-ids", "run-urls"),
+)
+# GitLab takes 5 KB and no space in a value. Shells read the file as commands, so what means something to them
+# stays out too.
+DOTENV_LIMIT = 5 * 1024
+_DOTENV_VALUE = re.compile(r"""[A-Za-z0-9._:/?@#%+,=\[\]"-]*""")
 
 
 def outputs(report: Report) -> dict[str, str]:
@@ -83,11 +90,30 @@ def held(report: Report) -> int:
     return _array([result(outcome) for outcome in report.outcomes])[1]
 
 
+def variables(report: Report) -> dict[str, str]:
+    """Return the outputs under the names that they have as variables, the most useful first."""
+    texts = outputs(report)
+    return {f"AUTONOMA_{name.upper().replace('-', '_')}": texts[name] for name in _VARIABLES}
+
+
 def dotenv(report: Report) -> str:
-    """Return outputs.env: `AUTONOMA_NAME=value` lines that GitLab, shells and dotenv readers take alike."""
-    lines = []
-    for name, text in outputs(report).items():
-        # `results` holds spaces, and a value with one breaks the whole file where it is read strictly.
-        if name != "results" and _DOTENV_VALUE.fullmatch(text):
-            lines.append(f"AUTONOMA_{name.upper().replace('-', '_')}={text}")
-    return "\n".join(lines) + "\n"
+    """Return outputs.env: `AUTONOMA_NAME=value` lines that GitLab, shells and dotenv readers take alike.
+
+    It has at most 5 KB; `left_out` tells what did not fit.
+    """
+    return "".join(f"{name}={text}\n" for name, text in _fitting(report).items())
+
+
+def left_out(report: Report) -> list[str]:
+    """Return the names of the variables for which outputs.env has no room, or no form."""
+    kept = _fitting(report)
+    return [name for name in variables(report) if name not in kept]
+
+
+def _fitting(report: Report) -> dict[str, str]:
+    kept, size = {}, 0
+    for name, text in variables(report).items():
+        longer = size + len(name) + len(text) + 2
+        if longer <= DOTENV_LIMIT and _DOTENV_VALUE.fullmatch(text):
+            kept[name], size = text, longer
+    return kept

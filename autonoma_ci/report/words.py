@@ -85,6 +85,8 @@ def headline(report: Report) -> str:
     """Return the whole in one sentence."""
     if report.problems:
         return f"{plural(len(report.problems), 'problem')} with the input. Nothing was sent."
+    if report.skipped:
+        return report.skipped
     if not report.outcomes and report.verdict and report.verdict.conclusion is Conclusion.CANCELLED:
         return "Cancelled before anything was started."
     if not report.outcomes:

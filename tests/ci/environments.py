@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -330,7 +330,7 @@ ROWS = (
             "CIRCLE_PR_NUMBER": "9",
             "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9",
         },
-        _seen("circleci", CIRCLE_URL, change="9", branch=""),
+        _seen("circleci", CIRCLE_URL, change="9", branch="", withheld="fork"),
     ),
     Case(
         "circleci-server-of-ones-own-without-the-deprecated-names",

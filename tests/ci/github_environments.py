@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from autonoma_ci.model import Context
+from autonoma_ci.context import Context
 from tests.ci.environments import CODEBUILD, HEAD, JENKINS, MERGE, TARGET, Case
 
 REPO = "acme/shop"
@@ -69,6 +69,7 @@ def _event(name: str, payload: object, expected: Context, **environ: str) -> Cas
 
 
 _CHANGE = _seen(change="7", branch="feature/cart")
+_FROM_FORK = _CHANGE._replace(withheld="fork")
 _UNKNOWN_HEAD = _seen(change="7", branch="feature/cart", sha="")
 
 ROWS = (
@@ -76,7 +77,7 @@ ROWS = (
     _case("github-push-of-a-tag", {"GITHUB_REF": "refs/tags/v1.10"}, {}, _seen(branch="v1.10")),
     _case("github-branch-called-origin", {"GITHUB_REF": "refs/heads/origin/x"}, {}, _seen(branch="origin/x")),
     _case("github-pull-request-builds-a-merge-commit", PULL_REQUEST, PULL_EVENT, _CHANGE),
-    _case("github-pull-request-of-a-deleted-fork", PULL_REQUEST, {"pull_request": DELETED_FORK}, _CHANGE),
+    _case("github-pull-request-of-a-deleted-fork", PULL_REQUEST, {"pull_request": DELETED_FORK}, _FROM_FORK),
     _case("github-pull-request-without-an-event-file", PULL_REQUEST, None, _UNKNOWN_HEAD),
     _case("github-pull-request-with-a-broken-event-file", PULL_REQUEST, '{"pull_request": {', _UNKNOWN_HEAD),
     _case("github-pull-request-with-a-list-for-an-event", PULL_REQUEST, [1, 2], _UNKNOWN_HEAD),

@@ -20,7 +20,7 @@ from tests.ci import environments, github_environments
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autonoma_ci.model import Context
+    from autonoma_ci.context import Context
 
 CASES = (*environments.ROWS, *github_environments.ROWS)
 # Every variable that any documented environment has, so that the random ones are read by someone.
@@ -37,9 +37,10 @@ def test_each_environment_is_read_as_documented(case: environments.Case, tmp_pat
     """Commit, branch, change, repository and links are those of the table."""
     environ = case.settle(tmp_path)
     found = load(detect(environ)).context(environ)
-    # Which build, and which attempt at it, is the same for all events.
-    assert found._replace(build="", attempt="") == case.expected
+    # Which build, and which attempt at it, is the same for all events, and the event is as it is named.
+    assert found._replace(build="", attempt="", event="") == case.expected
     if found.ci == "github-actions":
+        assert found.event == environ.get("GITHUB_EVENT_NAME", "")
         assert (found.build, found.attempt) == (environ.get("GITHUB_RUN_ID", ""), environ.get("GITHUB_RUN_ATTEMPT", ""))
 
 

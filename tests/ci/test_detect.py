@@ -11,8 +11,8 @@ import pytest
 import autonoma_ci.ci
 from autonoma_ci.ci import detect
 from autonoma_ci.ci.detect import ROWS, Row, all_tokens, load, source
+from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
-from autonoma_ci.model import Context
 from tests.ci import environments, github_environments
 
 ORDER = (
@@ -135,7 +135,7 @@ def test_a_new_system_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytes
     """A file beside the others and a row in the table are all that a new system needs."""
     text = (
         "from autonoma_ci.ci.system import System\n"
-        "from autonoma_ci.model import Context\n"
+        "from autonoma_ci.context import Context\n"
         "SYSTEM = System(context=lambda environ: Context(ci='new-ci'), tokens=('NEW_CI_TOKEN',))\n"
     )
     (tmp_path / "newcomer.py").write_text(text, "utf-8")

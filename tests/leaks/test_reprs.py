@@ -14,12 +14,13 @@ from autonoma_ci.api.client import Client
 from autonoma_ci.api.failures import NotSentError
 from autonoma_ci.api.transport import Transport
 from autonoma_ci.commands.world import World
+from autonoma_ci.context import Context
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest import tree
 from autonoma_ci.manifest.interpolate import Interpolation
 from autonoma_ci.manifest.load import load
-from autonoma_ci.model import Context, Kind, Outcome, Report, RunRequest
+from autonoma_ci.model import Kind, Outcome, Report, RunRequest
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.secret import Secret
 from tests.leaks.echo_server import Answer, EchoServer

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.detect import all_tokens
+from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.interpolate import FACTS, Interpolation
 from autonoma_ci.manifest.load import load
-from autonoma_ci.model import Context
 
 if TYPE_CHECKING:
     from pathlib import Path

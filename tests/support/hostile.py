@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from autonoma_ci.context import Context
 from autonoma_ci.model import (
     AppVersion,
     Conclusion,
-    Context,
     Earlier,
     Kind,
     Outcome,

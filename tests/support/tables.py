@@ -12,8 +12,8 @@ from autonoma_ci.report.outputs import OUTPUTS
 
 ROOT = Path(__file__).parents[2]
 _HEAD = """\
-# Made from the table of options by `make tables`. No input has a default here: it would win over AUTONOMA_
-# variables and over the manifest.
+# Made from the table of options by `make tables`. No option has a default here, as it would win over AUTONOMA_
+# variables and over the manifest; the token is the job's own.
 name: Autonoma CI
 description: Start Autonoma end-to-end tests, each exactly once, wait for them, and link to the runs
 author: the autonoma-ci contributors
@@ -29,6 +29,9 @@ runs:
 """
 
 
+DEFAULTS = {"github-token": "${{ github.token }}"}
+
+
 class Block(NamedTuple):
     """A part of a document between two markers."""
 
@@ -41,6 +44,7 @@ def action() -> str:
     text = _HEAD
     for option in OPTIONS:
         text += f"  {option.name}:\n    description: {json.dumps(_described(option))}\n    required: false\n"
+        text += f"    default: {DEFAULTS[option.name]}\n" if option.name in DEFAULTS else ""
     text += "outputs:\n"
     for output in OUTPUTS:
         text += f"  {output.name}:\n    description: {json.dumps(output.help)}\n"
@@ -66,7 +70,7 @@ def _inputs() -> str:
     lines = ["```yaml", "- uses: OWNER/autonoma-ci@v1", "  with:"]
     for option in OPTIONS:
         lines += textwrap.wrap(option.help, 100, initial_indent="    # ", subsequent_indent="    # ")
-        lines += [f"    {option.name}: {json.dumps(option.default)}", ""]
+        lines += [f"    {option.name}: {DEFAULTS.get(option.name) or json.dumps(option.default)}", ""]
     return "\n".join([*lines[:-1], "```"])
 
 

@@ -1,0 +1,102 @@
+"""A Code Insights report on the commit, which Bitbucket shows with the pull request.
+
+Source: Atlassian's documentation, "Code Insights" and "Reports" of the REST interface. A step of a pipeline needs
+no credentials for it: a proxy on its own machine adds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from autonoma_ci.ci.environment import reader
+from autonoma_ci.ci.web import Web, WebError
+from autonoma_ci.engine.clock import Clock
+from autonoma_ci.model import Conclusion, State
+from autonoma_ci.report.words import counts, headline, plural, state_words, told_step, worst_first
+from autonoma_ci.text import cut, link, one_line
+
+if TYPE_CHECKING:
+    from autonoma_ci.ci.system import Target
+    from autonoma_ci.context import Context
+    from autonoma_ci.model import Outcome, Report
+
+# The proxy takes plain http alone, and speaks https with the server itself.
+API, PROXY = "http://api.bitbucket.org/2.0", "http://localhost:29418"
+# Of one request; a report may have ten times as many.
+ANNOTATIONS = 100
+_TITLE, _SUMMARY, _DETAILS = 100, 450, 2000
+_AMISS = frozenset({State.FAILED, State.STOPPED, State.NOT_STARTED, State.UNKNOWN, State.TIMED_OUT})
+_RESULTS = {Conclusion.PASSED: "PASSED", Conclusion.FAILED: "FAILED", Conclusion.ERROR: "FAILED"}
+
+
+class Insights:
+    """Writes the report and an annotation for each run that needs a look, once the step ends."""
+
+    def __init__(self, web: Web, path: str) -> None:
+        self._web, self._path = web, path
+
+    def publish(self, report: Report) -> list[str]:
+        """Write both; return what could not be written."""
+        if not report.verdict or report.verdict.conclusion is Conclusion.SKIPPED:
+            return []
+        title = hashlib.sha256(report.title.encode("utf-8", "replace")).hexdigest()[:12]
+        path = f"{self._path}/reports/autonoma-ci-{title}"
+        runs = [run for run in worst_first(report.outcomes) if run.state in _AMISS]
+        try:
+            # What an earlier attempt had annotated would stay: the report begins anew.
+            self._web.ask("DELETE", path)
+            self._web.ask("PUT", path, _report(report))
+            if runs:
+                notes = [_annotation(number, run) for number, run in enumerate(runs[:ANNOTATIONS])]
+                self._web.ask("POST", f"{path}/annotations", notes)
+        except WebError as error:
+            return [f"The Code Insights report could not be written: {error}."]
+        if len(runs) > ANNOTATIONS:
+            return [f"The Code Insights report shows the first {plural(ANNOTATIONS, 'run')} of {len(runs)}."]
+        return []
+
+
+def _report(report: Report) -> dict[str, Any]:
+    data = [
+        {"title": name.replace("-", " ").capitalize(), "type": "NUMBER", "value": count}
+        for name, count in counts(report.outcomes).items()
+    ]
+    if report.waited:
+        data.append({"title": "Took", "type": "DURATION", "value": round(report.seconds * 1000)})
+    fields = {
+        "title": cut(one_line(report.title), _TITLE),
+        "details": cut("\n".join([headline(report), *report.problems]), _DETAILS),
+        "report_type": "TEST",
+        "reporter": "autonoma-ci",
+        "data": data,
+    }
+    # Of runs that nobody waits for there is no result, and a pending one would be pending for ever.
+    if report.verdict and (result := _RESULTS.get(report.verdict.conclusion)):
+        fields["result"] = result
+    if first := next((url for run in report.outcomes if (url := link(run.url))), ""):
+        fields["link"] = first
+    return fields
+
+
+def _annotation(number: int, run: Outcome) -> dict[str, str]:
+    told = ": ".join(filter(None, [run.message, told_step(run.step)]))
+    fields = {
+        "external_id": f"run-{number}",
+        "annotation_type": "BUG",
+        "summary": cut(f"{one_line(run.label)}: {state_words(run)}", _SUMMARY),
+        "details": cut(one_line(f"{told} {run.hint}".strip()), _DETAILS),
+        "result": "FAILED",
+        "severity": "HIGH",
+    }
+    return {name: text for name, text in {**fields, "link": link(run.url)}.items() if text}
+
+
+def insights(target: Target, context: Context, proxy: str = PROXY) -> tuple[Insights, ...]:
+    """Return the publisher of the report, if the commit is known."""
+    workspace, slug = map(reader(target.environ), ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG"))
+    if not (target.summary and workspace and slug and context.sha):
+        return ()
+    path = f"/repositories/{quote(workspace, safe='')}/{quote(slug, safe='')}/commit/{context.sha}"
+    return (Insights(Web(API, {"Accept": "application/json"}, Clock(), proxy), path),)

@@ -1,0 +1,59 @@
+"""A CI system's own program on the agent, where that is how later steps get to know anything.
+
+It is looked for in absolute folders of PATH outside of the checkout, and gets none of our inputs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autonoma_ci.ci.system import Target
+
+# All of them talk to an agent on the same machine, or to the CI system's own server.
+_SECONDS = 10.0
+_OURS = ("AUTONOMA_", "INPUT_")
+
+
+class Program:
+    """A program that was found, and the variables that it is given."""
+
+    def __init__(self, path: str, environ: Mapping[str, str]) -> None:
+        self._path, self._environ = path, environ
+
+    def run(self, arguments: Sequence[str], text: str = "") -> str:
+        """Run it with `text` as its input; return why it failed, or an empty text."""
+        import subprocess
+
+        name = os.path.basename(self._path)  # noqa: PTH119 - a text, not a file
+        try:
+            ended = subprocess.run(  # noqa: S603 - an absolute path, and no shell
+                [self._path, *arguments],
+                input=text.encode("utf-8", "replace"),
+                env=dict(self._environ),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except (OSError, ValueError) as error:
+            return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})"
+        except subprocess.TimeoutExpired:
+            return f"{name} did not end within {_SECONDS:.0f} s"
+        return f"{name} failed with exit code {ended.returncode}" if ended.returncode else ""
+
+
+def find(name: str, target: Target) -> Program | None:
+    """Return the program of that name, or None where there is none to be trusted."""
+    checkout = Path(os.path.realpath(target.folder))
+    for folder in target.environ.get("PATH", "").split(os.pathsep):
+        path = Path(folder, name)
+        trusted = path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(checkout)
+        if trusted and path.is_file() and os.access(path, os.X_OK):
+            kept = {key: value for key, value in target.environ.items() if not key.startswith(_OURS)}
+            return Program(str(path), kept)
+    return None

@@ -1,0 +1,45 @@
+"""Variables for later steps, handed one by one to a CI system's own program."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.program import find
+from autonoma_ci.report.outputs import variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from autonoma_ci.ci.program import Program
+    from autonoma_ci.ci.system import Target
+    from autonoma_ci.model import Report
+
+# Each call may be a question to a server, so only what is most useful is told; files have the rest.
+_MOST_USEFUL = 4
+
+
+class ProgramVariables:
+    """Calls the program once for each variable, once the step ends."""
+
+    def __init__(self, program: Program, arguments: Callable[[str, str], Sequence[str]]) -> None:
+        self._program, self._arguments = program, arguments
+
+    def publish(self, report: Report) -> list[str]:
+        """Set the variables; return what could not be set."""
+        for name, text in islice(variables(report).items(), _MOST_USEFUL if report.verdict else 0):
+            if why := self._program.run(self._arguments(name, text)):
+                return [f"The variables for later steps could not be set: {why}."]
+        return []
+
+
+def program_variables(
+    name: str, arguments: Callable[[str, str], Sequence[str]]
+) -> Callable[[Target], tuple[ProgramVariables, ...]]:
+    """Return what finds the program; `arguments` makes its command line of a variable and its text."""
+
+    def publishers(target: Target) -> tuple[ProgramVariables, ...]:
+        program = find(name, target)
+        return (ProgramVariables(program, arguments),) if program else ()
+
+    return publishers

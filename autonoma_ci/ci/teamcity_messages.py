@@ -1,0 +1,77 @@
+"""TeamCity's service messages. Source: JetBrains's documentation, "Service messages"."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.plain import Plain
+from autonoma_ci.report.outputs import variables
+from autonoma_ci.report.words import headline
+from autonoma_ci.text import teamcity
+
+if TYPE_CHECKING:
+    from autonoma_ci.ci.system import Section, Target
+    from autonoma_ci.errors import Problem
+    from autonoma_ci.model import Report
+
+_STATUS = {"error": "ERROR", "warning": "WARNING", "notice": "NORMAL"}
+
+
+class Messages(Plain):
+    """Lines of the form `##teamcity[name key='value']`."""
+
+    def group(self, section: Section) -> tuple[str, ...]:
+        """Return the message that opens a block."""
+        return (message("blockOpened", name=section.title),)
+
+    def end_group(self, section: Section) -> tuple[str, ...]:
+        """Return the message that closes it."""
+        return (message("blockClosed", name=section.title),)
+
+    def issue(self, level: str, problem: Problem, title: str = "") -> str:
+        """Return a line of the build log with the status of its level."""
+        return message("message", text=f"{title}: {problem}" if title else str(problem), status=_STATUS[level])
+
+
+def message(name: str, /, **values: str) -> str:
+    """Return one service message."""
+    return f"##teamcity[{name} {' '.join(f'{key}={_quoted(value)}' for key, value in values.items())}]"
+
+
+def _quoted(value: str) -> str:
+    return f"'{teamcity(value, 3900)}'"
+
+
+class Build:
+    """Sets parameters, status and problem of the build, and hands over the tests, once the step ends."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def publish(self, report: Report) -> list[str]:
+        """Print the messages."""
+        if not report.verdict:
+            return []
+        lines = [message("setParameter", name=f"env.{name}", value=text) for name, text in variables(report).items()]
+        whole = f"{report.title}: {headline(report)}"
+        if report.results_dir:
+            path = Path(self._target.folder, report.results_dir, "junit.xml").absolute()
+            lines.append(message("importData", type="junit", path=str(path)))
+        # The placeholder keeps what the build says by itself, such as its count of tests.
+        lines.append(message("buildStatus", text=f"{{build.status.text}}; {whole}"))
+        if report.verdict.exit_code:
+            # A problem of the same identity is the same problem in the next build.
+            identity = hashlib.sha256(report.title.encode("utf-8", "replace")).hexdigest()[:16]
+            lines.append(message("buildProblem", description=whole, identity=f"autonoma-{identity}"))
+        self._target.say(lines)
+        return []
+
+
+MESSAGES = Messages()
+
+
+def build(target: Target) -> tuple[Build]:
+    """Return the publisher of parameters, status and problem."""
+    return (Build(target),)

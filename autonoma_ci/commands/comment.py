@@ -1,0 +1,40 @@
+"""The comment on the change request, where one is wanted and the CI system has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.model import Conclusion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.commands.input import Place
+    from autonoma_ci.model import Report
+    from autonoma_ci.settings import Settings
+
+# What the comment tells of an earlier step still holds.
+_QUIET = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
+
+
+def comment(settings: Settings, place: Place, environ: Mapping[str, str], report: Report) -> tuple[str, str]:
+    """Write the comment; return warning or notice and what to say, two empty texts if there is nothing to."""
+    nothing = "", ""
+    if not settings.comment or not report.verdict or report.verdict.conclusion in _QUIET:
+        return nothing
+    comments = place.system.comments
+    if not comments:
+        return "warning", f"comment has no effect on {place.context.ci}: it is for GitHub and GitLab."
+    if not place.context.change:
+        return "notice", "No comment is written: this build is of no pull or merge request."
+    token = getattr(settings, comments.option.replace("-", "_"))
+    if not token:
+        return "warning", f"The comment could not be written: {comments.option} is empty."
+    discussion = comments.find(environ, place.context, token)
+    if not discussion:
+        return "warning", "The comment could not be written: the job's variables do not say where."
+    # Loaded only now: most steps have no comment.
+    from autonoma_ci.ci.comment import publish
+
+    why = publish(discussion, report)
+    return ("warning", why) if why else nothing

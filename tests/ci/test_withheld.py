@@ -1,0 +1,97 @@
+"""Whose changes get no secrets, as each CI system says it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci.ci.detect import detect, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORKS = (
+    {"GITLAB_CI": "true", "CI_MERGE_REQUEST_PROJECT_ID": "1", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "2"},
+    {"TF_BUILD": "True", "SYSTEM_PULLREQUEST_ISFORK": "True"},
+    {
+        "BUILDKITE": "true",
+        "BUILDKITE_REPO": "git@github.com:acme/shop.git",
+        "BUILDKITE_PULL_REQUEST_REPO": "https://github.com/mallory/shop.git",
+    },
+    {"CIRCLECI": "true", "CIRCLE_PR_NUMBER": "9"},
+    {"TRAVIS": "true", "TRAVIS_REPO_SLUG": "acme/shop", "TRAVIS_PULL_REQUEST_SLUG": "mallory/shop"},
+    {"APPVEYOR": "True", "APPVEYOR_REPO_NAME": "acme/shop", "APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME": "mallory/shop"},
+    {"SEMAPHORE": "true", "SEMAPHORE_GIT_REPO_SLUG": "acme/shop", "SEMAPHORE_GIT_PR_SLUG": "mallory/shop"},
+    {"JENKINS_URL": "https://j", "CHANGE_FORK": "mallory"},
+)
+OWN = (
+    {"GITLAB_CI": "true", "CI_MERGE_REQUEST_PROJECT_ID": "1", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1"},
+    {"TF_BUILD": "True", "SYSTEM_PULLREQUEST_ISFORK": "False"},
+    {
+        "BUILDKITE": "true",
+        "BUILDKITE_REPO": "git@github.com:acme/shop.git",
+        "BUILDKITE_PULL_REQUEST_REPO": "https://github.com/Acme/shop",
+    },
+    {"CIRCLECI": "true", "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9"},
+    {"TRAVIS": "true", "TRAVIS_REPO_SLUG": "acme/shop", "TRAVIS_PULL_REQUEST_SLUG": ""},
+    {"SEMAPHORE": "true", "SEMAPHORE_GIT_REPO_SLUG": "acme/shop", "SEMAPHORE_GIT_PR_SLUG": "acme/shop"},
+    {"JENKINS_URL": "https://j"},
+)
+SHOP, FORK = {"full_name": "acme/shop"}, {"full_name": "mallory/shop"}
+
+
+def withheld(environ: dict[str, str]) -> str:
+    return load(detect(environ)).context(environ).withheld
+
+
+def on_github(folder: Path, name: str, pull_request: object, actor: str = "ada") -> dict[str, str]:
+    (folder / "event.json").write_text(json.dumps({"pull_request": pull_request} if pull_request else {}), "utf-8")
+    path = str(folder / "event.json")
+    return {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": path, "GITHUB_ACTOR": actor}
+
+
+def pull(head: Any, author: str = "ada") -> dict[str, object]:
+    return {"head": {"repo": head}, "base": {"repo": SHOP}, "user": {"login": author}}
+
+
+@pytest.mark.parametrize("environ", FORKS, ids=lambda environ: next(iter(environ)))
+def test_a_change_from_a_fork_is_told_by_the_systems_own_variables(environ: dict[str, str]) -> None:
+    assert withheld(environ) == "fork"
+
+
+@pytest.mark.parametrize("environ", OWN, ids=lambda environ: next(iter(environ)))
+def test_a_change_in_the_same_repository_has_its_secrets(environ: dict[str, str]) -> None:
+    assert withheld(environ) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "pull_request", "actor", "expected"),
+    [
+        ("pull_request", pull(SHOP), "ada", ""),
+        ("pull_request", pull(FORK), "ada", "fork"),
+        ("pull_request", pull(None), "ada", "fork"),  # it was deleted since
+        ("pull_request_review", pull(FORK), "ada", "fork"),
+        ("pull_request_target", pull(FORK), "ada", ""),
+        ("pull_request", pull(SHOP, "dependabot[bot]"), "dependabot[bot]", "dependabot"),
+        # Who runs it again does not matter: the secrets are still those of Dependabot.
+        ("pull_request", pull(SHOP, "dependabot[bot]"), "ada", "dependabot"),
+        ("push", None, "dependabot[bot]", "dependabot"),
+        ("push", None, "ada", ""),
+        ("issue_comment", None, "dependabot[bot]", ""),
+        ("pull_request", {"head": None, "base": {"repo": SHOP}}, "ada", ""),
+        ("pull_request", {"base": {"repo": SHOP}}, "ada", ""),
+        ("pull_request", "nonsense", "ada", ""),
+    ],
+)
+def test_github_says_it_in_the_event(
+    name: str, pull_request: object, actor: str, expected: str, tmp_path: Path
+) -> None:
+    assert withheld(on_github(tmp_path, name, pull_request, actor)) == expected
+
+
+def test_without_an_event_nothing_is_known(tmp_path: Path) -> None:
+    environ = on_github(tmp_path, "pull_request", None)
+    (tmp_path / "event.json").unlink()
+    assert withheld(environ) == ""

@@ -1,0 +1,18 @@
+"""What publishers write to, with a log that can be read afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.system import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def target(
+    environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, said: list[str] | None = None
+) -> Target:
+    """Return a target in `folder`; the lines of its log are added to `said`."""
+    return Target(environ, summary, folder or Path(), (said if said is not None else []).extend)
