@@ -93,10 +93,10 @@ def _annotation(number: int, run: Outcome) -> dict[str, str]:
     return {name: text for name, text in {**fields, "link": link(run.url)}.items() if text}
 
 
-def insights(target: Target, context: Context, proxy: str = PROXY) -> tuple[Insights, ...]:
+def insights(target: Target, context: Context) -> tuple[Insights, ...]:
     """Return the publisher of the report, if the commit is known."""
     workspace, slug = map(reader(target.environ), ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG"))
     if not (target.summary and workspace and slug and context.sha):
         return ()
     path = f"/repositories/{quote(workspace, safe='')}/{quote(slug, safe='')}/commit/{context.sha}"
-    return (Insights(Web(API, {"Accept": "application/json"}, Clock(), proxy), path),)
+    return (Insights(Web(API, {"Accept": "application/json"}, Clock(), PROXY), path),)

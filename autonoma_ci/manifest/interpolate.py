@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.document import Document, Path, Tree
 
 # All that a manifest may depend on: another attempt at the same build must come to the same plan.
-FACTS = tuple(name for name in Context._fields if name not in {"ci", "build", "attempt"})
+FACTS = ("sha", "branch", "change", "repository", "build_url", "deployment_url")
 # `$` at the end or before anything else is a mistake as often as it is meant: it must be doubled.
 _PART = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<body>[^{}]*)\}|(?P<bare>))")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*|ci\.[a-z_]+)(?::(?P<mode>[-?])(?P<word>.*))?", re.DOTALL)

@@ -1,0 +1,84 @@
+"""What each CI system takes for an order in a log, written down from its documentation and sources.
+
+GitHub's grammar is in `runner`. Everything here is for judging what we print.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order as the system carries it out: its name, its properties, and what comes after them."""
+
+    name: str
+    values: dict[str, str] = field(default_factory=dict)
+    data: str = ""
+
+
+_AZURE = re.compile(r"##vso\[([^\]]*)\](.*)", re.IGNORECASE)
+_AZURE_LOOKS = re.compile(r"##\[(\w+)\](.*)")
+_TEAMCITY = re.compile(r"^\s*##teamcity\[(.*)\]\s*$")
+_TEAMCITY_VALUE = re.compile(r"\s+([\w-]+)='((?:\|.|[^|'])*)'")
+_GITLAB = re.compile(r"\x1b\[0Ksection_(start|end):(\d+):([\w.-]+)((?:\[[^\]]*\])?)\r\x1b\[0K(.*)")
+_BUILDKITE = re.compile(r"^\s*(---|\+\+\+|~~~|\^\^\^ \+\+\+)(.*)")
+_TRAVIS = re.compile(r"travis_(fold:start|fold:end|time:\w+):([\w.]+)\r?(?:\x1b\[0K)?(.*)")
+
+
+def azure(log: str) -> list[Order]:
+    """Return the logging commands; they are found anywhere in a line, the ones for looks too."""
+    found = []
+    for line in re.split(r"\r\n|\r|\n", log):
+        if command := _AZURE.search(line):
+            name, _, properties = command[1].partition(" ")
+            pairs = (pair.partition("=") for pair in properties.split(";") if pair)
+            found.append(Order(name, {key: _azure(value) for key, _, value in pairs}, _azure(command[2])))
+        elif looks := _AZURE_LOOKS.search(line):
+            found.append(Order(looks[1], data=looks[2]))
+    return found
+
+
+def _azure(text: str) -> str:
+    for escape, character in (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%AZP25", "%")):
+        text = text.replace(escape, character)
+    return text
+
+
+def teamcity(log: str) -> list[Order]:
+    """Return the service messages; raise ValueError for one that TeamCity would complain about."""
+    found = []
+    for line in re.split(r"[\r\n]", log):
+        if not line.lstrip().startswith("##teamcity["):
+            continue
+        message = _TEAMCITY.match(line)
+        if not message:
+            raise ValueError(f"a message that does not end: {line!r}")
+        name, rest = re.match(r"(\w+)(.*)", message[1]).groups()  # type: ignore[union-attr]
+        values = {}
+        while rest.strip():
+            pair = _TEAMCITY_VALUE.match(rest)
+            if not pair:
+                raise ValueError(f"a message that can't be read: {line!r}")
+            values[pair[1]] = re.sub(r"\|(.)", lambda m: {"n": "\n", "r": "\r"}.get(m[1], m[1]), pair[2])
+            if re.search(r"(?<!\|)(?:\|\|)*[\[\]]", pair[2]):
+                raise ValueError(f"a bracket without its escape: {line!r}")
+            rest = rest[pair.end() :]
+        found.append(Order(name, values))
+    return found
+
+
+def gitlab(log: str) -> list[Order]:
+    """Return the ends of sections."""
+    return [Order(f"section_{m[1]}", {"key": m[3], "at": m[2]}, m[5]) for m in _GITLAB.finditer(log)]
+
+
+def buildkite(log: str) -> list[Order]:
+    """Return the headings."""
+    return [Order(m[1], data=m[2].strip()) for line in re.split(r"[\r\n]", log) if (m := _BUILDKITE.match(line))]
+
+
+def travis(log: str) -> list[Order]:
+    """Return the ends of folds."""
+    return [Order(m[1], {"key": m[2]}, m[3]) for line in log.split("\n") if (m := _TRAVIS.match(line.lstrip()))]
