@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.report.outputs import OUTPUTS
+from tests.support.gitlab_component import component
 
 ROOT = Path(__file__).parents[2]
 _HEAD = """\
@@ -90,3 +91,4 @@ if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(with_blocks(readme.read_text("utf-8")), "utf-8")
     (ROOT / "action.yml").write_text(action(), "utf-8")
+    (ROOT / "templates" / "autonoma.yml").write_text(component(), "utf-8")

@@ -1,0 +1,147 @@
+"""The GitLab component: it has the options of the table, and a real runner of pipelines runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from autonoma_ci.options import BY_NAME, OPTIONS
+from autonoma_ci.sandbox import Sandbox
+from tests.support.gitlab_component import SECRET, component
+from tests.support.tables import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUNNER = ROOT / "tests" / "linters" / "node_modules" / ".bin" / "gitlab-ci-local"
+FILE = ROOT / "templates" / "autonoma.yml"
+SPEC, JOBS = yaml.safe_load_all(FILE.read_text("utf-8"))
+INPUTS: dict[str, Any] = SPEC["spec"]["inputs"]
+[JOB] = JOBS.values()
+IDS = """\
+Sign in = sandbox-one # a comment
+Pay     = sandbox-two
+"""
+LATER = """
+later:
+  stage: deploy
+  needs: [autonoma]
+  script:
+    - printf '%s\\n' "$AUTONOMA_CONCLUSION" "$AUTONOMA_RUN_URL" "$AUTONOMA_PASSED" > later.txt
+"""
+
+
+def test_it_is_made_from_the_table() -> None:
+    assert FILE.read_text("utf-8") == component()
+
+
+def test_every_option_is_an_input_but_the_secret_ones() -> None:
+    assert set(INPUTS) == {option.name for option in OPTIONS} - SECRET | {"job-name", "stage", "image"}
+    assert {"client-id", "client-secret", "github-token", "gitlab-token"} == SECRET
+
+
+def test_each_input_has_the_help_and_the_type_of_its_option() -> None:
+    for name in set(INPUTS) & set(BY_NAME):
+        option, declared = BY_NAME[name], INPUTS[name]
+        assert option.help in declared["description"]
+        assert declared["type"] == ("boolean" if not option.takes and name != "run-on-latest" else "string")
+        if declared["type"] == "boolean":
+            assert declared["default"] is (option.default == "true")
+        elif name not in {"results-dir", "on-missing-credentials"}:
+            # Else it would count as given: over the manifest's, and with a warning where it has no effect.
+            assert declared["default"] == ""
+
+
+def test_each_input_reaches_its_option() -> None:
+    names = {BY_NAME[name].variable: f"$[[ inputs.{name} ]]" for name in INPUTS if name in BY_NAME}
+    assert JOB["variables"] == names
+
+
+def test_the_reports_are_the_files_that_are_written() -> None:
+    reports = {kind: path.rpartition("/")[2] for kind, path in JOB["artifacts"]["reports"].items()}
+    assert reports == {"dotenv": "outputs.env", "junit": "junit.xml", "annotations": "gitlab-annotations.json"}
+
+
+class Project:
+    """A repository whose pipeline includes the component, and the runs of that pipeline."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
+        (folder / "templates").mkdir()
+        (folder / "templates" / "autonoma.yml").write_text(component(), "utf-8")
+
+    def run(self, include: dict[str, Any], **inputs: object) -> subprocess.CompletedProcess[str]:
+        """Run the pipeline on shells of this machine."""
+        entry = {**include, "inputs": {"api-url": self.url, **inputs}}
+        text = yaml.safe_dump({"include": [entry]}, sort_keys=False) + LATER
+        (self.folder / ".gitlab-ci.yml").write_text(text, "utf-8")
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+        for command in (
+            [*git, "init", "--quiet", "--initial-branch=main"],
+            [*git, "remote", "add", "origin", "https://gitlab.example.com/acme/shop.git"],
+            [*git, "add", "--all"],
+            [*git, "commit", "--quiet", "--message", "x"],
+        ):
+            subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
+        variables = {
+            "GITLAB_CI": "true",  # which it sets to false, to be told from GitLab
+            "AUTONOMA_CLIENT_ID": "sandbox-client",
+            "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
+        }
+        arguments = [f"--variable={name}={value}" for name, value in variables.items()]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            [str(RUNNER), "--force-shell-executor", *arguments],
+            cwd=self.folder,
+            env={"PATH": path, "HOME": str(self.folder)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0) as running:
+        yield running
+
+
+@pytest.fixture
+def project(tmp_path: Path, sandbox: Sandbox) -> Project:
+    return Project(tmp_path, sandbox.url)
+
+
+@pytest.mark.linters
+@pytest.mark.parametrize(
+    "include",
+    [{"local": "templates/autonoma.yml"}, {"component": "gitlab.example.com/acme/shop/autonoma@$CI_COMMIT_SHA"}],
+    ids=["local", "component"],
+)
+def test_a_pipeline_runs_it_and_a_later_job_reads_its_variables(
+    include: dict[str, str], project: Project, sandbox: Sandbox
+) -> None:
+    ran = project.run(include, wait=True, **{"test-ids": IDS})
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert [request.source for request in sandbox.received if request.method == "POST"] == ["gitlab-ci"] * 2
+    assert "Pay (test sandbox-two)" in ran.stdout.replace("***", "sandbox")
+    conclusion, url, count = (project.folder / "later.txt").read_text("utf-8").split()
+    assert (conclusion, count) == ("passed", "2")
+    assert url.startswith(sandbox.url.removesuffix("/api"))
+    files = {path.name for path in (project.folder / "autonoma-results").iterdir()}
+    assert {"outputs.env", "junit.xml", "gitlab-annotations.json", "results.json"} <= files
+
+
+@pytest.mark.linters
+def test_a_test_that_fails_fails_the_pipeline_and_leaves_its_reports(project: Project) -> None:
+    ran = project.run({"local": "templates/autonoma.yml"}, wait=True, **{"test-ids": "sandbox-fails"})
+    assert ran.returncode != 0
+    assert "0 of 1 run passed, 1 failed." in ran.stdout
+    assert not (project.folder / "later.txt").exists()
+    assert "<failure" in (project.folder / "autonoma-results" / "junit.xml").read_text("utf-8")

@@ -1,0 +1,91 @@
+"""The GitLab CI/CD component, made from the table of options; `make tables` writes it anew."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from autonoma_ci import values
+from autonoma_ci.options import OPTIONS
+
+if TYPE_CHECKING:
+    from autonoma_ci.options import Option
+
+IMAGE = "ghcr.io/OWNER/autonoma-ci:1"
+# Inputs are part of the pipeline's definition, which many may read.
+SECRET = frozenset(option.name for option in OPTIONS if option.parse is values.credential)
+GIVEN = tuple(option for option in OPTIONS if option.name not in SECRET)
+# A manifest may say it as well, and an input that says false would win over that.
+_MAYBE = frozenset({"run-on-latest"})
+_HEAD = """\
+# A CI/CD component: starts Autonoma tests, waits for them if asked to, and reports them in GitLab's own form.
+#
+#   include:
+#     - component: $CI_SERVER_FQDN/OWNER/autonoma-ci/autonoma@1
+#       inputs: { manifest: autonoma.yml, wait: true }
+#
+# The credentials are no inputs: set AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET as masked CI/CD variables, and
+# AUTONOMA_GITLAB_TOKEN for `comment`. Made from the table of options by `make tables`.
+spec:
+  inputs:
+"""
+_JOB = """\
+---
+"$[[ inputs.job-name ]]":
+  stage: $[[ inputs.stage ]]
+  image: $[[ inputs.image ]]
+  variables:
+"""
+_TAIL = """\
+  script:
+    - autonoma-ci run
+  artifacts:
+    when: always
+    paths:
+      - $[[ inputs.results-dir ]]/
+    reports:
+      dotenv: $[[ inputs.results-dir ]]/outputs.env
+      junit: $[[ inputs.results-dir ]]/junit.xml
+      annotations: $[[ inputs.results-dir ]]/gitlab-annotations.json
+"""
+
+
+def component() -> str:
+    """Return templates/autonoma.yml."""
+    text = _HEAD
+    text += _input("job-name", "Name of the job.", ["default: autonoma"])
+    text += _input("stage", "Stage of the job.", ["default: test"])
+    text += _input("image", "Image of autonoma-ci; from a registry that your runners reach.", [f"default: {IMAGE}"])
+    for option in GIVEN:
+        text += _input(option.name, _described(option), _type(option))
+    text += _JOB
+    for option in GIVEN:
+        text += f'    {option.variable}: "$[[ inputs.{option.name} ]]"\n'
+    return text + _TAIL
+
+
+def _input(name: str, description: str, lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in [f"    {name}:", *(f"      {each}" for each in _with(description, lines))])
+
+
+def _with(description: str, lines: list[str]) -> list[str]:
+    return [f"description: {json.dumps(description)}", *lines]
+
+
+def _described(option: Option) -> str:
+    return option.help + (f" Default: {option.default}." if option.default and option.takes else "")
+
+
+def _type(option: Option) -> list[str]:
+    """Return type and default: empty where the default is our own, so that it counts as not given."""
+    if option.name == "results-dir":
+        return ["type: string", "default: autonoma-results"]
+    if option.name in _MAYBE:
+        return ["type: string", 'options: ["", "true", "false"]', 'default: ""']
+    if not option.takes:
+        return ["type: boolean", f"default: {option.default}"]
+    if option.takes == "N":
+        return ["type: string", "regex: ^[0-9]*$", 'default: ""']
+    if option.takes == "WORD":
+        return ["type: string", "options: [fail, skip]", f"default: {option.default}"]
+    return ["type: string", 'default: ""']

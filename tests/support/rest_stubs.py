@@ -1,0 +1,241 @@
+"""Stand-ins for what GitHub and GitLab do with comments on a change, on loopback.
+
+Each checks every request as the published REST descriptions have it: path, query, headers, body and paging. What is
+wrong with one is in `complaints`, and the request gets the status that the real service would give.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TOKEN = "token-of-the-test"
+
+
+@dataclass
+class Comment:
+    """A comment as the service keeps it; `system` ones are GitLab's own notes."""
+
+    id: int
+    body: str
+    author: Any
+    system: bool = False
+
+
+@dataclass
+class Fault:
+    """What the next requests of a method get instead of an answer."""
+
+    method: str
+    status: int
+    times: int = 1
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class CodeHost(ThreadingHTTPServer):
+    """What both have in common; `before` is called with each request's method before it is answered."""
+
+    daemon_threads = True
+    base: str
+    all: str
+    one: str
+    update: str
+    largest: int
+    default_page: int
+    newest_first = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.comments: list[Comment] = []
+        self.requests: list[tuple[str, str, int]] = []
+        self.complaints: list[str] = []
+        self.faults: list[Fault] = []
+        self.before: Callable[[str], None] = lambda _: None
+        self.lock = threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}{self.base}"
+
+    def add(self, body: str, author: Any, *, system: bool = False) -> Comment:
+        """Put a comment there, as somebody else might have."""
+        with self.lock:
+            made = Comment(len(self.comments) + 1001, body, author, system)
+            self.comments.append(made)
+            return made
+
+    def methods(self, *, without_get: bool = True) -> list[str]:
+        """Return the methods of the requests, in the order in which they came."""
+        return [method for method, _, _ in self.requests if method != "GET" or not without_get]
+
+    def owner(self) -> Any:
+        """Return who writes with the token, as a comment has it."""
+        raise NotImplementedError
+
+    def user(self) -> tuple[int, Any]:
+        """Return the answer to the question whose token it is."""
+        raise NotImplementedError
+
+    def shown(self, comment: Comment) -> dict[str, Any]:
+        """Return a comment as an answer has it."""
+        raise NotImplementedError
+
+    def wrong_headers(self, headers: dict[str, str]) -> list[str]:
+        """Return what is wrong with the headers."""
+        raise NotImplementedError
+
+    def authorized(self, headers: dict[str, str]) -> bool:
+        """Say whether the token is there and right."""
+        raise NotImplementedError
+
+
+class GitHub(CodeHost):
+    """An Enterprise Server. `login` is whose token it is; None: that of a job, which may not ask."""
+
+    base, update = "/api/v3", "PATCH"
+    all, one = "/repos/acme/shop/issues/7/comments", "/repos/acme/shop/issues/comments/"
+    largest, default_page = 65_536, 30
+
+    def __init__(self, login: str | None = None) -> None:
+        super().__init__()
+        self.login = login
+
+    def owner(self) -> Any:
+        if self.login:
+            return {"login": self.login, "type": "User"}
+        return {"login": "github-actions[bot]", "type": "Bot"}
+
+    def user(self) -> tuple[int, Any]:
+        return (200, self.owner()) if self.login else (403, {"message": "Resource not accessible by integration"})
+
+    def shown(self, comment: Comment) -> dict[str, Any]:
+        return {"id": comment.id, "body": comment.body, "user": comment.author, "created_at": "2026-11-24T07:00:00Z"}
+
+    def wrong_headers(self, headers: dict[str, str]) -> list[str]:
+        wanted = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"}
+        return [f"{name} is {headers.get(name)!r}" for name, value in wanted.items() if headers.get(name) != value]
+
+    def authorized(self, headers: dict[str, str]) -> bool:
+        return headers.get("authorization") == f"Bearer {TOKEN}"
+
+
+class GitLab(CodeHost):
+    """A server of one's own, with the token of a project's bot."""
+
+    base, update = "/api/v4", "PUT"
+    all, one = "/projects/42/merge_requests/17/notes", "/projects/42/merge_requests/17/notes/"
+    largest, default_page = 1_000_000, 20
+    newest_first = True
+
+    def owner(self) -> Any:
+        return {"id": 7, "username": "project_42_bot"}
+
+    def user(self) -> tuple[int, Any]:
+        return 200, self.owner()
+
+    def shown(self, comment: Comment) -> dict[str, Any]:
+        return {"id": comment.id, "body": comment.body, "author": comment.author, "system": comment.system}
+
+    def wrong_headers(self, headers: dict[str, str]) -> list[str]:
+        return ["an Authorization header beside the token"] if "authorization" in headers else []
+
+    def authorized(self, headers: dict[str, str]) -> bool:
+        return headers.get("private-token") == TOKEN
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: CodeHost
+    protocol_version = "HTTP/1.1"
+
+    def _serve(self) -> None:
+        host, method = self.server, self.command
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        host.before(method)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        wrong = host.wrong_headers(headers)
+        wrong += [f"a header {name}" for name in headers if name.startswith("autonoma") or name == "cookie"]
+        wrong += [] if headers.get("user-agent", "").startswith("autonoma-ci/") else ["no User-Agent of ours"]
+        wrong += ["a body that is not JSON"] if body and headers.get("content-type") != "application/json" else []
+        with host.lock:
+            data: Any
+            fault = next((f for f in host.faults if f.method == method and f.times), None)
+            if fault:
+                fault.times -= 1
+                status, data, more = fault.status, {"message": "scripted"}, fault.headers
+            elif not host.authorized(headers):
+                status, data, more = 401, {"message": "Bad credentials"}, {}
+            else:
+                status, data, more = self._answer(method, json.loads(body) if body else None)
+            host.complaints += [f"{method} {self.path}: {text}" for text in wrong]
+            host.requests.append((method, self.path, status))
+        text = b"" if data is None else json.dumps(data).encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(text)), **more}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
+
+    def _answer(self, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
+        host, parts = self.server, urlsplit(self.path)
+        path = parts.path.removeprefix(host.base)
+        if method == "GET" and path == "/user":
+            return *host.user(), {}
+        if path == host.all and method == "GET":
+            return self._page({key: values[-1] for key, values in parse_qs(parts.query).items()})
+        if path == host.all and method == "POST":
+            if why := self._bad(body):
+                return 422, {"message": why}, {}
+            made = Comment(len(host.comments) + 1001, body["body"], host.owner())
+            host.comments.append(made)
+            return 201, host.shown(made), {}
+        found = next((c for c in host.comments if path == f"{host.one}{c.id}"), None)
+        if not found or method not in {host.update, "DELETE"}:
+            if path != host.all and not path.startswith(host.one):
+                host.complaints.append(f"{method} {self.path} is no endpoint")
+            return 404, {"message": "Not Found"}, {}
+        if method == "DELETE":
+            host.comments.remove(found)
+            return 204, None, {}
+        if why := self._bad(body):
+            return 422, {"message": why}, {}
+        found.body = body["body"]
+        return 200, host.shown(found), {}
+
+    def _bad(self, body: Any) -> str:
+        if set(body or {}) != {"body"} or not isinstance(body["body"], str) or not body["body"]:
+            return "body is missing"
+        return "body is too long" if len(body["body"]) > self.server.largest else ""
+
+    def _page(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
+        host = self.server
+        size = min(int(query.get("per_page", host.default_page)), 100)
+        number, known = int(query.get("page", 1)), list(host.comments)
+        if host.newest_first and query.get("sort", "desc") == "desc":
+            known.reverse()
+        shown = [host.shown(comment) for comment in known[(number - 1) * size : number * size]]
+        if number * size >= len(known):
+            return 200, shown, {}
+        following = urlencode({**query, "page": str(number + 1)})
+        return 200, shown, {"Link": f'<{host.url}{host.all}?{following}>; rel="next", <{host.url}/x>; rel="last"'}
+
+    def log_message(self, *_: object) -> None:
+        pass
