@@ -101,7 +101,7 @@ def test_an_error_page_of_a_gateway_is_no_message(tmp_path: Path) -> None:
 
 def assert_nothing_is_forged(log: str, outputs: object) -> None:
     """Fail if the log has a command that is not ours, or if the outputs have other names."""
-    ours = ("::add-mask::", "::group::", "::endgroup::", "::error title=Autonoma tests::", "::warning::", "::notice::")
+    ours = ("::add-mask::", "::group::", "::endgroup::", "::error title=Autonoma tests::", "::warning title=Autonoma tests::", "::warning::", "::notice::")
     for line in log.splitlines():
         assert not line.lstrip().startswith("::") or line.startswith(ours)
         assert "##[" not in line
