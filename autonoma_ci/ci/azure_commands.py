@@ -11,7 +11,7 @@ from autonoma_ci.ci.files import write_whole
 from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.system import MASK_LIMIT
 from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import variables
+from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables
 from autonoma_ci.text import azure, log_line
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Build:
         if not report.verdict:
             return []
         lines = [
-            f"##vso[task.setvariable variable={name};isOutput=true]{azure(text, 30_000)}"
+            f"##vso[task.setvariable variable={name};isOutput=true]{azure(text, VARIABLE_LIMIT)}"
             for name, text in variables(report).items()
         ]
         path, warnings = self._summary(report)

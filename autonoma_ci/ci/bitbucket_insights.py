@@ -45,8 +45,7 @@ class Insights:
         path = f"{self._path}/reports/autonoma-ci-{title}"
         runs = [run for run in worst_first(report.outcomes) if run.state in _AMISS]
         try:
-            # What an earlier attempt had annotated would stay: the report begins anew.
-            self._web.ask("DELETE", path)
+            self._clear(path)
             self._web.ask("PUT", path, _report(report))
             if runs:
                 notes = [_annotation(number, run) for number, run in enumerate(runs[:ANNOTATIONS])]
@@ -56,6 +55,14 @@ class Insights:
         if len(runs) > ANNOTATIONS:
             return [f"The Code Insights report shows the first {plural(ANNOTATIONS, 'run')} of {len(runs)}."]
         return []
+
+    def _clear(self, path: str) -> None:
+        """Begin anew: what an earlier attempt had annotated would stay."""
+        try:
+            self._web.ask("DELETE", path)
+        except WebError as error:
+            if error.status != 404:
+                raise
 
 
 def _report(report: Report) -> dict[str, Any]:

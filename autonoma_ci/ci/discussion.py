@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.web import Web
 
 
+# Ten thousand comments; a host that always has another page would never be done with.
+_PAGES = 100
+
+
 class Form(NamedTuple):
     """How an interface has it.
 
@@ -39,7 +43,9 @@ class Discussion:
     def mine(self) -> list[Comment]:
         """Return all comments of the token's owner, the oldest first."""
         owner, found, page = self._owner(), [], f"{self._form.all}?{self._form.query}"
-        while page:
+        for _ in range(_PAGES):
+            if not page:
+                break
             reply = self._web.ask("GET", page)
             if not isinstance(reply.data, list):
                 raise self._strange()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.plain import Plain
-from autonoma_ci.report.outputs import variables
+from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables
 from autonoma_ci.report.words import headline
 from autonoma_ci.text import teamcity
 
@@ -35,13 +35,10 @@ class Messages(Plain):
         return message("message", text=f"{title}: {problem}" if title else str(problem), status=_STATUS[level])
 
 
-def message(name: str, /, **values: str) -> str:
-    """Return one service message."""
-    return f"##teamcity[{name} {' '.join(f'{key}={_quoted(value)}' for key, value in values.items())}]"
-
-
-def _quoted(value: str) -> str:
-    return f"'{teamcity(value, 3900)}'"
+def message(name: str, /, limit: int = 3900, **values: str) -> str:
+    """Return one service message, with values of at most `limit` characters; TeamCity keeps 4,000 of a description."""
+    pairs = [f"{key}='{teamcity(value, limit)}'" for key, value in values.items()]
+    return f"##teamcity[{name} {' '.join(pairs)}]"
 
 
 class Build:
@@ -54,7 +51,10 @@ class Build:
         """Print the messages."""
         if not report.verdict:
             return []
-        lines = [message("setParameter", name=f"env.{name}", value=text) for name, text in variables(report).items()]
+        lines = [
+            message("setParameter", VARIABLE_LIMIT, name=f"env.{name}", value=text)
+            for name, text in variables(report).items()
+        ]
         whole = f"{report.title}: {headline(report)}"
         if report.results_dir:
             path = Path(self._target.folder, report.results_dir, "junit.xml").absolute()

@@ -126,7 +126,8 @@ class Step:
 
         Without `files`, those in results-dir stay as they are.
         """
-        for publisher in [*self._natives, *(self._files if files else ())]:
+        # Files first: they are quick, and what the CI system is told of them must be there.
+        for publisher in [*(self._files if files else ()), *self._natives]:
             for warning in publisher.publish(report):
                 self.console.issue("warning", Problem(warning))
         if not report.problems:

@@ -49,6 +49,8 @@ _VARIABLES = (
     *("conclusion", "reason", "run-url", "run-id", "total", "started", "passed", "failed", "not-started", "unknown"),
     *("run-ids", "run-urls"),
 )
+# Windows takes 32 KiB for one variable. On Linux, one of 128 KiB keeps every later program from starting.
+VARIABLE_LIMIT = 30_000
 # GitLab takes 5 KB and no space in a value. Shells read the file as commands, so what means something to them
 # stays out too.
 DOTENV_LIMIT = 5 * 1024
@@ -91,9 +93,16 @@ def held(report: Report) -> int:
 
 
 def variables(report: Report) -> dict[str, str]:
-    """Return the outputs under the names that they have as variables, the most useful first."""
+    """Return the outputs under the names that they have as variables, the most useful first.
+
+    What is too long for a variable is left out: half of an array would be none.
+    """
     texts = outputs(report)
-    return {f"AUTONOMA_{name.upper().replace('-', '_')}": texts[name] for name in _VARIABLES}
+    return {_variable(name): texts[name] for name in _VARIABLES if len(texts[name]) <= VARIABLE_LIMIT}
+
+
+def _variable(name: str) -> str:
+    return f"AUTONOMA_{name.upper().replace('-', '_')}"
 
 
 def dotenv(report: Report) -> str:
@@ -107,7 +116,7 @@ def dotenv(report: Report) -> str:
 def left_out(report: Report) -> list[str]:
     """Return the names of the variables for which outputs.env has no room, or no form."""
     kept = _fitting(report)
-    return [name for name in variables(report) if name not in kept]
+    return [name for name in map(_variable, _VARIABLES) if name not in kept]
 
 
 def _fitting(report: Report) -> dict[str, str]:

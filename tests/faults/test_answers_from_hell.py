@@ -46,6 +46,7 @@ NAMES_NO_RUN: dict[str, Act] = {
     "no content": said("HTTP/1.1 204 No Content\r\n\r\n"),
     "a hostile reason phrase": said(f"HTTP/1.1 200 ::error::x\x1b[31m\r\nX: {'y' * 60_000}\r\n\r\n"),
 }
+TITLED = tuple(f"::{level} title=Autonoma tests::" for level in ("error", "warning"))
 
 
 @pytest.mark.parametrize("name", NAMES_NO_RUN)
@@ -101,7 +102,7 @@ def test_an_error_page_of_a_gateway_is_no_message(tmp_path: Path) -> None:
 
 def assert_nothing_is_forged(log: str, outputs: object) -> None:
     """Fail if the log has a command that is not ours, or if the outputs have other names."""
-    ours = ("::add-mask::", "::group::", "::endgroup::", "::error title=Autonoma tests::", "::warning title=Autonoma tests::", "::warning::", "::notice::")
+    ours = ("::add-mask::", "::group::", "::endgroup::", *TITLED, "::warning::", "::notice::")
     for line in log.splitlines():
         assert not line.lstrip().startswith("::") or line.startswith(ours)
         assert "##[" not in line

@@ -10,6 +10,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -50,6 +51,8 @@ class CodeHost(ThreadingHTTPServer):
     largest: int
     default_page: int
     newest_first = False
+    refusal = 422
+    query = frozenset({"per_page", "page", "since"})
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -59,6 +62,7 @@ class CodeHost(ThreadingHTTPServer):
         self.faults: list[Fault] = []
         self.before: Callable[[str], None] = lambda _: None
         self.lock = threading.Lock()
+        self._ids = count(1001)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -77,9 +81,13 @@ class CodeHost(ThreadingHTTPServer):
     def add(self, body: str, author: Any, *, system: bool = False) -> Comment:
         """Put a comment there, as somebody else might have."""
         with self.lock:
-            made = Comment(len(self.comments) + 1001, body, author, system)
-            self.comments.append(made)
-            return made
+            return self.keep(body, author, system=system)
+
+    def keep(self, body: str, author: Any, *, system: bool = False) -> Comment:
+        """Add a comment under an id that none has ever had."""
+        made = Comment(next(self._ids), body, author, system)
+        self.comments.append(made)
+        return made
 
     def methods(self, *, without_get: bool = True) -> list[str]:
         """Return the methods of the requests, in the order in which they came."""
@@ -143,6 +151,8 @@ class GitLab(CodeHost):
     all, one = "/projects/42/merge_requests/17/notes", "/projects/42/merge_requests/17/notes/"
     largest, default_page = 1_000_000, 20
     newest_first = True
+    refusal = 400
+    query = frozenset({"per_page", "page", "sort", "order_by"})
 
     def owner(self) -> Any:
         return {"id": 7, "username": "project_42_bot"}
@@ -203,39 +213,50 @@ class _Handler(BaseHTTPRequestHandler):
             return self._page({key: values[-1] for key, values in parse_qs(parts.query).items()})
         if path == host.all and method == "POST":
             if why := self._bad(body):
-                return 422, {"message": why}, {}
-            made = Comment(len(host.comments) + 1001, body["body"], host.owner())
-            host.comments.append(made)
-            return 201, host.shown(made), {}
+                return host.refusal, {"message": why}, {}
+            return 201, host.shown(host.keep(body["body"], host.owner())), {}
         found = next((c for c in host.comments if path == f"{host.one}{c.id}"), None)
         if not found or method not in {host.update, "DELETE"}:
             if path != host.all and not path.startswith(host.one):
                 host.complaints.append(f"{method} {self.path} is no endpoint")
             return 404, {"message": "Not Found"}, {}
+        return self._change(found, method, body)
+
+    def _change(self, found: Comment, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
+        host = self.server
+        if found.author != host.owner():
+            return 403, {"message": "Forbidden"}, {}
         if method == "DELETE":
             host.comments.remove(found)
             return 204, None, {}
         if why := self._bad(body):
-            return 422, {"message": why}, {}
+            return host.refusal, {"message": why}, {}
         found.body = body["body"]
         return 200, host.shown(found), {}
 
     def _bad(self, body: Any) -> str:
-        if set(body or {}) != {"body"} or not isinstance(body["body"], str) or not body["body"]:
+        if set(body or {}) != {"body"} or not isinstance(body["body"], str) or not body["body"].strip():
             return "body is missing"
         return "body is too long" if len(body["body"]) > self.server.largest else ""
 
     def _page(self, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
         host = self.server
-        size = min(int(query.get("per_page", host.default_page)), 100)
-        number, known = int(query.get("page", 1)), list(host.comments)
+        size, number = int(query.get("per_page", host.default_page)), int(query.get("page", 1))
+        if not set(query) <= host.query or not 1 <= size <= 100 or number < 1:
+            host.complaints.append(f"GET {self.path}: a query that is not described")
+            return host.refusal, {"message": "bad query"}, {}
+        known = list(host.comments)
         if host.newest_first and query.get("sort", "desc") == "desc":
             known.reverse()
         shown = [host.shown(comment) for comment in known[(number - 1) * size : number * size]]
-        if number * size >= len(known):
-            return 200, shown, {}
-        following = urlencode({**query, "page": str(number + 1)})
-        return 200, shown, {"Link": f'<{host.url}{host.all}?{following}>; rel="next", <{host.url}/x>; rel="last"'}
+        last = -(-len(known) // size)
+        places = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
+        links = [
+            f'<{host.url}{host.all}?{urlencode({**query, "page": str(page)})}>; rel="{name}"'
+            for name, page in places.items()
+            if 1 <= page <= last and (name in {"prev", "next"} or page != number)
+        ]
+        return 200, shown, {"Link": ", ".join(links)} if links else {}
 
     def log_message(self, *_: object) -> None:
         pass

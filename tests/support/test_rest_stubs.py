@@ -1,0 +1,100 @@
+"""The stand-ins refuse what GitHub and GitLab refuse, and complain of what nobody has described."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from tests.support.rest_stubs import TOKEN, CodeHost, GitHub, GitLab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEADERS: dict[type[CodeHost], dict[str, str]] = {
+    GitHub: {
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+        "Authorization": f"Bearer {TOKEN}",
+        "User-Agent": "autonoma-ci/1",
+    },
+    GitLab: {"PRIVATE-TOKEN": TOKEN, "User-Agent": "autonoma-ci/1"},
+}
+
+
+@pytest.fixture(params=[GitHub, GitLab], ids=["github", "gitlab"])
+def host(request: pytest.FixtureRequest) -> Iterator[CodeHost]:
+    with request.param() as running:
+        yield running
+
+
+def ask(host: CodeHost, method: str, path: str, body: Any = None, **headers: str | None) -> requests.Response:
+    sent = {**HEADERS[type(host)], **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return requests.request(method, host.url + path, json=body, headers=sent, timeout=5)
+
+
+def test_what_is_described_is_answered_without_a_complaint(host: CodeHost) -> None:
+    assert ask(host, "POST", host.all, {"body": "one"}).status_code == 201
+    [made] = ask(host, "GET", f"{host.all}?per_page=100").json()
+    assert ask(host, host.update, f"{host.one}{made['id']}", {"body": "two"}).json()["body"] == "two"
+    assert ask(host, "DELETE", f"{host.one}{made['id']}").status_code == 204
+    assert ask(host, "DELETE", f"{host.one}{made['id']}").status_code == 404
+    assert host.complaints == []
+
+
+def test_an_id_is_never_given_twice(host: CodeHost) -> None:
+    made = [ask(host, "POST", host.all, {"body": "x"}).json()["id"] for _ in range(2)]
+    ask(host, "DELETE", f"{host.one}{made[0]}")
+    assert ask(host, "POST", host.all, {"body": "x"}).json()["id"] not in made
+
+
+def test_pages_lead_to_the_next_and_back(host: CodeHost) -> None:
+    for number in range(5):
+        host.add(str(number), host.owner())
+    first = ask(host, "GET", f"{host.all}?per_page=2&page=1")
+    assert set(first.links) == {"next", "last"}
+    second = requests.get(first.links["next"]["url"], headers=HEADERS[type(host)], timeout=5)
+    assert set(second.links) == {"prev", "next", "last", "first"}
+    assert len(second.json()) == 2
+
+
+@pytest.mark.parametrize("query", ["per_page=0", "per_page=500", "nonsense=1"])
+def test_a_query_that_nobody_described_is_complained_of(host: CodeHost, query: str) -> None:
+    assert ask(host, "GET", f"{host.all}?{query}").status_code == host.refusal
+    assert len(host.complaints) == 1
+
+
+@pytest.mark.parametrize("body", [{"body": ""}, {"body": " "}, {"text": "x"}, {"body": "x", "more": 1}])
+def test_a_body_of_another_form_is_refused(host: CodeHost, body: dict[str, Any]) -> None:
+    assert ask(host, "POST", host.all, body).status_code == host.refusal
+
+
+def test_a_body_that_is_too_long_is_refused(host: CodeHost) -> None:
+    assert ask(host, "POST", host.all, {"body": "x" * (host.largest + 1)}).status_code == host.refusal
+
+
+def test_another_token_is_refused(host: CodeHost) -> None:
+    assert ask(host, "GET", host.all, Authorization="Bearer x", PRIVATE_TOKEN="x").status_code == 401
+
+
+def test_a_comment_of_somebody_else_is_not_ours_to_change(host: CodeHost) -> None:
+    made = host.add("x", {"id": 1, "login": "ada"})
+    assert ask(host, host.update, f"{host.one}{made.id}", {"body": "y"}).status_code == 403
+
+
+def test_our_credentials_and_a_foreign_path_are_complained_of(host: CodeHost) -> None:
+    ask(host, "GET", host.all, autonoma_client_id="x")
+    assert ask(host, "GET", "/elsewhere").status_code == 404
+    assert len(host.complaints) == 2
+
+
+def test_a_request_that_does_not_say_who_asks_is_complained_of(host: CodeHost) -> None:
+    ask(host, "GET", host.all, User_Agent="curl/8")
+    assert host.complaints == [f"GET {host.base}{host.all}: no User-Agent of ours"]
+
+
+def test_github_wants_its_version_named() -> None:
+    with GitHub() as host:
+        ask(host, "GET", host.all, X_GitHub_Api_Version=None)
+        assert len(host.complaints) == 1
