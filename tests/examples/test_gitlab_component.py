@@ -60,7 +60,13 @@ def test_each_input_has_the_help_and_the_type_of_its_option() -> None:
 
 def test_each_input_reaches_its_option() -> None:
     names = {BY_NAME[name].variable: f"$[[ inputs.{name} ]]" for name in INPUTS if name in BY_NAME}
-    assert JOB["variables"] == names
+    assert {name: value.rstrip() for name, value in JOB["variables"].items()} == names
+
+
+def test_no_variable_of_the_job_is_a_boolean() -> None:
+    """A value that is nothing but an input keeps the input's type."""
+    of_booleans = {BY_NAME[name].variable for name in INPUTS if INPUTS[name].get("type") == "boolean"}
+    assert {name for name, value in JOB["variables"].items() if value.endswith("]] ")} == of_booleans
 
 
 def test_the_reports_are_the_files_that_are_written() -> None:

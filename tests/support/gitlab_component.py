@@ -31,6 +31,7 @@ spec:
 """
 _JOB = """\
 ---
+# The space behind some inputs makes text of them: a variable that is a boolean is refused by older servers.
 "$[[ inputs.job-name ]]":
   stage: $[[ inputs.stage ]]
   image: $[[ inputs.image ]]
@@ -60,8 +61,13 @@ def component() -> str:
         text += _input(option.name, _described(option), _type(option))
     text += _JOB
     for option in GIVEN:
-        text += f'    {option.variable}: "$[[ inputs.{option.name} ]]"\n'
+        text += f'    {option.variable}: "$[[ inputs.{option.name} ]]{_as_text(option)}"\n'
     return text + _TAIL
+
+
+def _as_text(option: Option) -> str:
+    """Return what keeps a boolean input from being a boolean variable, which older servers refuse: a space, trimmed."""
+    return " " if "type: boolean" in _type(option) else ""
 
 
 def _input(name: str, description: str, lines: list[str]) -> str:
