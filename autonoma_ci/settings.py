@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci.errors import InputError, Problem
@@ -23,6 +24,8 @@ _PREFIX = "AUTONOMA_"
 OURS = frozenset(
     f"{_PREFIX}{name}" for name in ("CI", "RUN_ID", "RUN_IDS", "RUN_URL", "RUN_URLS", "RESULTS", "STARTED", "TOTAL")
 )
+# What Azure Pipelines hands over for a variable that is not set, such as a secret in a pull request from a fork.
+_NOT_FILLED_IN = re.compile(r"\$\([\w.-]+\)")
 _OF_WAIT = frozenset({"timeout", "poll-interval", "retries"})
 
 
@@ -91,7 +94,7 @@ class Reader:
         texts = [(option.flag, self.flags.get(option.name, ""))]
         texts += [(name, self.environ.get(name, "")) for name in (*option.inputs, option.variable)]
         for spelling, text in texts:
-            if text.strip(SPACE):
+            if text.strip(SPACE) and not _NOT_FILLED_IN.fullmatch(text.strip(SPACE)):
                 return spelling, text
         return "", ""
 

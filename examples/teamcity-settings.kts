@@ -33,7 +33,7 @@ project {
             script {
                 name = "Show the link"
                 executionMode = BuildStep.ExecutionMode.ALWAYS
-                scriptContent = "echo \"First run %env.AUTONOMA_RUN_URL%\""
+                scriptContent = "echo \"First run \$AUTONOMA_RUN_URL\"" // a %parameter% would become part of the script
             }
         }
         triggers { vcs { branchFilter = "+:pull/*" } }

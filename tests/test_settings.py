@@ -91,6 +91,14 @@ def test_white_space_around_other_options_is_removed_without_a_word() -> None:
     assert (settings.source, settings.concurrency, settings.warnings) == ("nightly", 3, ())
 
 
+def test_a_variable_that_azure_did_not_fill_in_is_as_good_as_none() -> None:
+    """It leaves the name of a variable that is not set, such as a secret withheld from a fork, as it is."""
+    environ = {"AUTONOMA_CLIENT_ID": "$(AUTONOMA_CLIENT_ID)", "AUTONOMA_SUMMARY_TITLE": "$(a) and more"}
+    settings, problems = read({}, (), environ)
+    assert (settings.client_id, settings.summary_title, problems) == (None, "$(a) and more", [])
+    assert "client-id" not in settings.given
+
+
 def test_only_ascii_space_is_removed() -> None:
     """Removing every kind of space would make two different texts the same."""
     settings, _ = read({}, (), {"INPUT_MANIFEST": "\u00a0a.yml\u2003"})

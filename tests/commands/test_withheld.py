@@ -112,3 +112,18 @@ def test_in_an_ordinary_pull_request_the_manifest_is_found(tmp_path: Path) -> No
     code, log = job(tmp_path, "pull_request", **{"INPUT_DRY-RUN": "true"})
     assert code == 0
     assert "sandbox-one" in log
+
+
+def test_a_fork_on_azure_is_skipped_too(tmp_path: Path) -> None:
+    """There a secret that is withheld does not arrive empty, but as its own name."""
+    environ = {
+        "TF_BUILD": "True",
+        "SYSTEM_PULLREQUEST_ISFORK": "True",
+        "AUTONOMA_CLIENT_ID": "$(AUTONOMA_CLIENT_ID)",
+        "AUTONOMA_CLIENT_SECRET": "$(AUTONOMA_CLIENT_SECRET)",
+        "AUTONOMA_TEST_IDS": "a",
+        "AUTONOMA_ON_MISSING_CREDENTIALS": "skip",
+    }
+    out = io.StringIO()
+    assert cli.main([], World(environ, out, out, str(tmp_path))) == 0
+    assert "this change comes from a fork" in out.getvalue()

@@ -15,7 +15,8 @@ import yaml
 
 from autonoma_ci import cli
 from autonoma_ci.ci.detect import ROWS
-from autonoma_ci.commandline import flags_of_run
+from autonoma_ci.commandline import flags_of_run, parser_of
+from autonoma_ci.commands.wait import OF_WAIT
 from autonoma_ci.commands.world import World
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.report.outputs import OUTPUTS
@@ -68,8 +69,11 @@ NAMES = {option.variable for option in OPTIONS} | {"AUTONOMA_CI", "AUTONOMA_NAME
 NAMES |= {f"AUTONOMA_{output.name.upper().replace('-', '_')}" for output in OUTPUTS}
 INPUTS = {option.name for option in OPTIONS} | {"args"}
 _SHELL = frozenset({"script", "run", "command", "commands", "content", "finally", "sh", "after_script", "install"})
-_COMMAND = re.compile(
-    r"(?:^|[\s'\"/])autonoma-ci[ \t]+((?:run|wait|validate|schema|sandbox|demo)?(?:[ \t]+[^\n`'\"#|&;]+)?)"
+_COMMAND = re.compile(r"(?:^|[\s'\"/])autonoma-ci['\"]?[ \t]+([^\n`'\"|&;>]+)", re.MULTILINE)
+_COMMENT = re.compile(r"(?:^|[ \t])(?:#|//) .*$", re.MULTILINE)
+_FENCED = re.compile(r"^ *```\w+\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_CREDENTIAL = re.compile(
+    r"(?:AUTONOMA_CLIENT_\w+|AUTONOMA_GIT\w+_TOKEN|(?<!-)client-(?:id|secret))(?:\"?\s*[:=]|\",)\s*(.+)"
 )
 
 by_name = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
@@ -94,6 +98,12 @@ def settings(path: Path) -> dict[str, str]:
         found |= {key: text} if key.startswith("AUTONOMA_") else {}
         found |= dict(re.findall(r"\b(AUTONOMA_\w+)=([\w.-]+)", text))
     return {name: value for name, value in found.items() if "_CLIENT_" not in name and "_TOKEN" not in name}
+
+
+def literal(text: str) -> list[str]:
+    """Return the lines that give a credential anything but a reference to a secret."""
+    found = ((line, _CREDENTIAL.search(line)) for line in text.splitlines())
+    return [line for line, match in found if match and not match[1].startswith(("$", "<+", "autonoma:", '"%'))]
 
 
 def test_every_system_has_an_example() -> None:
@@ -121,13 +131,48 @@ def test_every_name_of_ours_is_one(path: Path) -> None:
     assert set(re.findall(r"\bAUTONOMA_[A-Z_]+[A-Z]", path.read_text("utf-8"))) <= NAMES
 
 
+def commands(path: Path) -> list[list[str]]:
+    """Return the words of each command line of ours in a file's code; a document's prose is none."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".md":
+        text = "\n".join(_FENCED.findall(text))
+    return [words.split() for words in _COMMAND.findall(_COMMENT.sub("", text))]
+
+
+def refused(name: str, *flags: str) -> list[str]:
+    """Return what our own command line parser has against a command."""
+    if name.startswith("-"):
+        return refused("run", name, *flags)
+    if name == "run":
+        return flags_of_run(flags, io.StringIO())[2]
+    if name == "wait":
+        parser = parser_of("wait", "", OF_WAIT, io.StringIO())
+        parser.add_argument("record")
+        return parser.read(flags)[1]
+    return [] if name in cli.COMMANDS else [f"unknown command {name}"]
+
+
 @pytest.mark.parametrize("path", [*FILES, ROOT / "README.md"], ids=lambda path: path.name)
 def test_every_command_is_one_and_takes_its_flags(path: Path) -> None:
-    for words in _COMMAND.findall(path.read_text("utf-8")):
-        name, *flags = words.split() or ["run"]
-        if name == "run" and not any("…" in flag for flag in flags):
-            assert flags_of_run(flags, io.StringIO())[2] == []
-        assert name in cli.COMMANDS or name.startswith("-"), words
+    found = commands(path)
+    assert found or "autonoma-ci@" in path.read_text("utf-8") or path.name in {"autonoma.yml", "cloudbuild.yaml"}
+    assert [refused(*words) for words in found] == [[]] * len(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "autonoma-ci rnu",
+        "autonoma-ci runs",
+        "autonoma-ci --wiat",
+        "autonoma-ci run --wiat",
+        '"$HOME/bin/autonoma-ci" x',
+    ],
+)
+def test_a_wrong_command_would_be_found(line: str, tmp_path: Path) -> None:
+    (tmp_path / "x.yml").write_text(f"- {line}\n", "utf-8")
+    [words] = commands(tmp_path / "x.yml")
+    assert refused(*words)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -136,6 +181,7 @@ def test_every_input_of_the_action_is_one(path: Path) -> None:
     steps = [step for job in jobs for step in job["steps"] if "autonoma-ci" in step.get("uses", "")]
     assert steps
     assert all(set(step["with"]) <= INPUTS for step in steps)
+    assert all(refused(*step["with"].get("args", "run").split()) == [] for step in steps)
     assert all(step["with"]["client-secret"] == "${{ secrets.AUTONOMA_CLIENT_SECRET }}" for step in steps)
 
 
@@ -169,9 +215,20 @@ def test_every_script_is_one_that_bash_can_read(path: Path) -> None:
 
 @by_name
 def test_no_example_holds_a_credential(path: Path) -> None:
-    for line in path.read_text("utf-8").splitlines():
-        if found := re.search(r"AUTONOMA_(?:CLIENT_\w+|GIT\w+_TOKEN)\s*[:=]\s*(.+)", line):
-            assert found[1].startswith(("$", "<+", "autonoma:")), line
+    assert literal(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "AUTONOMA_CLIENT_SECRET: abcd",
+        "export AUTONOMA_CLIENT_ID=abcd",
+        "client-secret: abcd",
+        'param("env.AUTONOMA_CLIENT_SECRET", "abcd")',
+    ],
+)
+def test_a_credential_would_be_found(line: str) -> None:
+    assert literal(line) == [line]
 
 
 @pytest.mark.linters
