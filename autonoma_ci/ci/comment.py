@@ -52,7 +52,7 @@ class Thread(Protocol):
 def publish(thread: Thread, report: Report) -> str:
     """Write the comment, or bring it up to date; return why that could not be done, or an empty text."""
     key = hashlib.sha256(f"{thread.scope}\n{report.title}".encode("utf-8", "replace")).hexdigest()[:16]
-    mark = re.compile(rf"<!-- autonoma-ci {key} build ([0-9]*) -->")
+    mark = re.compile(rf"<!-- autonoma-ci {key} build ([0-9]{{0,18}}) -->")
     body = f"<!-- autonoma-ci {key} build {thread.build} -->\n{_text(report, thread.limit - _FRAME)}"
     try:
         _put(thread, mark, body)

@@ -53,7 +53,8 @@ def find(name: str, target: Target) -> Program | None:
     for folder in target.environ.get("PATH", "").split(os.pathsep):
         path = Path(folder, name)
         trusted = path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(checkout)
-        if trusted and path.is_file() and os.access(path, os.X_OK):
+        # Unlike Path's own, this one passes over a folder that may not be looked into.
+        if trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             kept = {key: value for key, value in target.environ.items() if not key.startswith(_OURS)}
             return Program(str(path), kept)
     return None

@@ -72,7 +72,10 @@ class Web:
 
     def _url(self, path: str) -> str:
         url = path if "://" in path else self._base + path
-        here, there = urlsplit(self._base), urlsplit(url)
+        try:
+            here, there = urlsplit(self._base), urlsplit(url)
+        except ValueError:
+            raise WebError("the address of the next page is none") from None
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             raise WebError("the next page is on another host, which gets no token")
         return url

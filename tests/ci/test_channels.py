@@ -324,6 +324,21 @@ def test_a_program_of_the_checkout_is_never_run(path: str, tmp_path: Path, sandb
     assert not (workspace / "bin" / "calls").exists()
 
 
+def test_a_folder_of_the_path_that_may_not_be_looked_into_is_passed_over(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root nothing is closed, so that the refusal is put in."""
+    real = os.stat
+
+    def stat(path: Any, *args: Any, **more: Any) -> os.stat_result:
+        if "closed" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert step(tmp_path, sandbox, {"BUILDKITE": "true", "PATH": "/closed/bin:/usr/bin"})[0] == 0
+
+
 # --- interfaces on the build's own machine
 
 

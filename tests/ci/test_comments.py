@@ -239,6 +239,22 @@ def test_a_next_page_on_another_host_is_not_read(service: Service) -> None:
 
 
 @both
+def test_a_next_page_that_is_no_address_is_a_warning(service: Service) -> None:
+    page = answer(200, "[]", 'Link: <http://[>; rel="next"')
+    user = answer(200, json.dumps({"id": 7, "login": "x"}))
+    with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
+        assert "the next page is none" in comment.publish(thread_of(service, f"{host.url}/api"), of())
+
+
+@both
+def test_a_mark_with_a_number_beyond_all_builds_is_none(service: Service, host: CodeHost) -> None:
+    comment.publish(thread_of(service, host.url), of(FAILED))
+    host.comments[0].body = host.comments[0].body.replace("build 500", f"build {'9' * 5000}")
+    assert comment.publish(thread_of(service, host.url), of(PASSED)) == ""
+    assert len(host.comments) == 2
+
+
+@both
 @pytest.mark.parametrize("act", [answer(200, "nonsense"), answer(200, '{"a": 1}'), answer(200, "[[1]]"), answer(500)])
 def test_an_answer_of_any_form_is_a_warning(service: Service, act: Callable[..., bool]) -> None:
     with FaultServer(act) as host:
