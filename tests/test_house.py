@@ -19,7 +19,7 @@ FLOORS = (
     {"context"},
     {"model"},
     {"exchange"},
-    {"text", "secret", "paths"},
+    {"text", "secret", "paths", "files"},
     {"values", "spans", "addresses"},
     {"options"},
     {"settings"},

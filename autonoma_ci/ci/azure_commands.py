@@ -7,9 +7,9 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.files import write_whole
 from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.system import MASK_LIMIT
+from autonoma_ci.files import write_whole
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables
 from autonoma_ci.text import azure, log_line

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.files import Tail
+from autonoma_ci.files import Tail
 from autonoma_ci.report.markdown import SIZE_LIMIT, summary
 from autonoma_ci.report.outputs import held, outputs
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.files import make_folder, write_whole
 from autonoma_ci.errors import InputError
+from autonoma_ci.files import make_folder, write_whole
 from autonoma_ci.paths import leads_out
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.report.outputs import dotenv, left_out

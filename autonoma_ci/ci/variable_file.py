@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.files import Tail
+from autonoma_ci.files import Tail
 from autonoma_ci.report.outputs import dotenv, variables
 
 if TYPE_CHECKING:
