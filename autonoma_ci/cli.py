@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "start the runs (what happens without a command)",
     "wait": "take up the runs of an earlier step, and wait for them",
+    "report": "make a report from the record of a step",
     "validate": "check a manifest",
     "schema": "print the JSON Schema of the manifest or of results.json",
     "sandbox": "serve a local stand-in for the API",

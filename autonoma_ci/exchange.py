@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.model import Reason
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Step
+    from collections.abc import Mapping
+
+    from autonoma_ci.steps import Step
+
+NO_MEDIA: Mapping[int, Media] = MappingProxyType({})
 
 
 class Delivery(StrEnum):
@@ -75,13 +80,45 @@ class Status(NamedTuple):
     retry_after: float | None = None
 
 
+class Media(NamedTuple):
+    """Where a screenshot or the video of a run is to be had for an hour; whoever has the address may have it."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return "Media(...)"
+
+
 class Details(NamedTuple):
     """What the server tells of a run that ended; `problem` says why it tells nothing.
 
-    `seconds` is how long the run took by the server's own clock, or None if it does not say.
+    `step` is where it failed, `seconds` how long the run took by the server's own clock, or None if it
+    does not say. `media` are the screenshots by the number of their step, and the video as number 0.
     """
 
     title: str = ""
     step: Step | None = None
     seconds: float | None = None
     problem: str = ""
+    steps: tuple[Step, ...] = ()
+    media: Mapping[int, Media] = NO_MEDIA
+
+
+class Item(NamedTuple):
+    """One file to fetch: the step's number or 0 for the video; `spare` if other files matter more."""
+
+    run_id: str
+    number: int
+    media: Media
+    spare: bool = False
+
+
+class Kept(NamedTuple):
+    """What came of fetching a file: its path in results-dir, or what went wrong.
+
+    `again`: with a new address it may succeed.
+    """
+
+    path: str = ""
+    problem: str = ""
+    again: bool = False

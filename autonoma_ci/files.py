@@ -68,7 +68,7 @@ def _take_over(path: Path, descriptor: int) -> None:
         before = path.lstat().st_mode
         if stat.S_ISREG(before):
             os.fchmod(descriptor, stat.S_IMODE(before))
-    _give_to_owner_of(path.parent, descriptor)
+    give_to_owner_of(path.parent, descriptor)
 
 
 def make_folder(path: Path) -> None:
@@ -78,10 +78,10 @@ def make_folder(path: Path) -> None:
     if path != path.parent:
         make_folder(path.parent)
     path.mkdir(exist_ok=True)
-    _give_to_owner_of(path.parent, path)
+    give_to_owner_of(path.parent, path)
 
 
-def _give_to_owner_of(folder: Path, thing: Path | int) -> None:
+def give_to_owner_of(folder: Path, thing: Path | int) -> None:
     """As root in a container, leave nothing that the runner's own user could not clean up.
 
     Some file systems and user namespaces know no other owners; the file matters more than whose it is.

@@ -6,10 +6,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from autonoma_ci.steps import NO_EVIDENCE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autonoma_ci.context import Context
+    from autonoma_ci.steps import Evidence, Step
 
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
@@ -89,15 +92,6 @@ class RunRequest(NamedTuple):
         return self.name or self.id
 
 
-class Step(NamedTuple):
-    """The step at which a run failed; `number` counts from 1, and the texts are from outside."""
-
-    number: int
-    instruction: str = ""
-    output: str = ""
-    url: str = ""
-
-
 class Earlier(NamedTuple):
     """A run that failed and was started again; the fields are as in Outcome."""
 
@@ -107,6 +101,7 @@ class Earlier(NamedTuple):
     step: Step | None = None
     began: float = 0.0
     seconds: float = 0.0
+    evidence: Evidence = NO_EVIDENCE
 
 
 class Outcome(NamedTuple):
@@ -134,6 +129,7 @@ class Outcome(NamedTuple):
     step: Step | None = None
     earlier: tuple[Earlier, ...] = ()
     carried: bool = False
+    evidence: Evidence = NO_EVIDENCE
 
     @property
     def label(self) -> str:
@@ -166,7 +162,8 @@ class Report(NamedTuple):
     was wrong with the input, in which case there are no outcomes; `site` is the web address to look at
     for a run without a link. `waited`: the runs are waited for; `later` is the command that does so for
     those still open; `notes` tell of the choice of runs; `seconds` is how long the step took so far;
-    `skipped` says why there was nothing to be done at all.
+    `skipped` says why there was nothing to be done at all; `attachments` is where the CI system finds the
+    results-dir, if it shows files that junit.xml names.
     """
 
     title: str
@@ -183,3 +180,4 @@ class Report(NamedTuple):
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     skipped: str = ""
+    attachments: str = ""

@@ -122,7 +122,18 @@ OPTIONS = (
     ),
     Option(
         "results-dir", "", "PATH", values.word,
-        "Folder for `results.json`, `junit.xml`, `outputs.env` and `summary.md`. Unset: none is written.",
+        "Folder for `report.html`, `junit.xml`, `results.json`, `outputs.env` and `summary.md`. Unset: none is "
+        "written.",
+    ),
+    Option(
+        "evidence", "none", "WORD", partial(values.choice, ("none", "failed", "all")),
+        "With wait: download screenshots and video of the runs that `failed`, or of `all`, into results-dir before "
+        "their links expire.",
+    ),
+    Option("evidence-file-limit", "30MB", "SIZE", spans.size, "Leave out what is larger than this: `500KB`, `30MB`."),
+    Option(
+        "evidence-limit", "90MB", "SIZE", spans.size,
+        "How large all of it may be; what shows a failure comes first.",
     ),
     Option("summary", "true", "", values.switch, "Write the job summary where the CI system has one."),
     Option(

@@ -26,7 +26,8 @@ OURS = frozenset(
 )
 # What Azure Pipelines hands over for a variable that is not set, such as a secret in a pull request from a fork.
 _NOT_FILLED_IN = re.compile(r"\$\([\w.-]+\)")
-_OF_WAIT = frozenset({"timeout", "poll-interval", "retries"})
+_OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
+_OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
 
 
 class Settings(NamedTuple):
@@ -59,6 +60,9 @@ class Settings(NamedTuple):
     dry_run: bool = False
     shard: Shard | None = None
     results_dir: str = ""
+    evidence: str = "none"
+    evidence_file_limit: int = 30_000_000
+    evidence_limit: int = 90_000_000
     summary: bool = True
     summary_title: str = ""
     comment: bool = False
@@ -143,10 +147,12 @@ def read(
 
 
 def _without_effect(settings: Settings) -> list[str]:
-    useless = sorted(_OF_WAIT & settings.given) if not settings.wait else []
-    warnings = [f"{name} has no effect without wait." for name in useless]
+    asked = settings.given - ({"evidence"} if settings.evidence == "none" else set())
+    warnings = [f"{name} has no effect without wait." for name in sorted(_OF_WAIT & asked) if not settings.wait]
     if "wait-for-url-timeout" in settings.given and not settings.wait_for_url:
         warnings.append("wait-for-url-timeout has no effect without wait-for-url.")
+    if settings.evidence == "none":
+        warnings += [f"{name} has no effect without evidence." for name in sorted(_OF_EVIDENCE & asked)]
     return warnings
 
 

@@ -1,4 +1,4 @@
-"""Spans of time, and shares of a plan, as options give them."""
+"""Spans of time, sizes of files, and shares of a plan, as options give them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from autonoma_ci.model import RunRequest
 
 LONGEST = 24 * 3600.0
+LARGEST = 100 * 1000**3
 SHARDS_LIMIT = 1000
 _SPAN = re.compile(r"(?:([0-9]{1,6})h)? ?(?:([0-9]{1,6})m)? ?(?:([0-9]{1,6})s)?|([0-9]{1,6})")
 
@@ -54,6 +55,17 @@ def duration(text: str) -> float:
 def interval(text: str) -> float | None:
     """Return a duration in seconds, or None for `auto`."""
     return None if text.lower() == "auto" else duration(text)
+
+
+def size(text: str) -> int:
+    """Return bytes from `500KB`, `30MB` or `1GB`; 1 KB to 100 GB, and a thousand bytes are one KB."""
+    found = re.fullmatch(r"([0-9]{1,9}) ?([kmg])b", text.lower())
+    if not found:
+        raise InputError([f"'{one_line(text, 40)}' is not a size like 500KB, 30MB or 1GB"])
+    number = int(found[1]) * {"k": 1000, "m": 1000**2, "g": 1000**3}[found[2]]
+    if not 1000 <= number <= LARGEST:
+        raise InputError([f"'{one_line(text, 40)}' is not between 1KB and 100GB"])
+    return number
 
 
 def shard(text: str) -> Shard:

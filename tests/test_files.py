@@ -115,7 +115,18 @@ def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_wait(tmp_path: Path) -
 def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:
     place = prepare("a/b", str(tmp_path))
     assert place.publish(report([started("x")])) == []
-    assert names_in(tmp_path / "a" / "b") == ["junit.xml", "outputs.env", "results.json", "summary.md"]
+    files = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
+    assert names_in(tmp_path / "a" / "b") == files
+    assert names_in(tmp_path / "a" / "b" / "evidence") == ["report.css"]
+
+
+def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
+    warnings = prepare("results", str(tmp_path)).publish(report([started("x")]))
+    assert warnings == ["evidence/report.css could not be written to results-dir (a symbolic link leads elsewhere)."]
+    assert names_in(tmp_path / "outside") == []
 
 
 def test_results_dir_may_be_anywhere_if_the_user_says_so(tmp_path: Path) -> None:

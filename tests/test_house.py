@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Lower rooms first; rooms on one floor may import each other's modules only within the room.
 FLOORS = (
     {"errors"},
-    {"context"},
+    {"context", "steps"},
     {"model"},
     {"exchange"},
     {"text", "secret", "paths", "files"},
@@ -27,7 +27,7 @@ FLOORS = (
     {"plan"},
     {"api"},
     {"engine"},
-    {"report"},
+    {"report", "evidence"},
     {"ci"},
     {"interrupts", "commandline"},
     {"commands"},
@@ -37,10 +37,11 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # The mapping form of `variables` is YAML, and is read where YAML is read.
 EXCEPTIONS = {("values", "manifest")}
 OWNERS = {
-    "requests": {"api/transport.py", "api/readiness.py", "ci/web.py"},
-    "urllib3": {"api/transport.py", "api/connection.py", "api/failures.py", "api/readiness.py", "ci/web.py"},
+    "requests": {"api/transport.py", "api/readiness.py", "api/media.py", "ci/web.py"},
+    "urllib3": {f"api/{name}.py" for name in ("transport", "connection", "failures", "readiness", "media")}
+    | {"ci/web.py"},
     "yaml": {"manifest/tree.py"},
-    "pydantic": {"manifest/schema.py", "manifest/load.py", "report/saved.py"},
+    "pydantic": {"manifest/schema.py", "manifest/load.py", "report/saved.py", "report/saved_runs.py"},
     "rich": {"commands/live.py"},
     "junitparser": {"report/junit.py"},
     "argparse": {"commandline.py"},

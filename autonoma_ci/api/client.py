@@ -58,10 +58,10 @@ class Client:
 
         return read_status(answer, redact)
 
-    def details(self, request: RunRequest, run_id: str) -> Details:
-        """Ask once why the run of a test failed."""
+    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
+        """Ask once what the run of a test did; with `media`, for where its screenshots and video are too."""
         try:
-            answer = self._transport.get(f"/run/{run_id}?steps=true", DETAILS_LIMIT)
+            answer = self._transport.get(f"/run/{run_id}?steps=true{'&media=true' if media else ''}", DETAILS_LIMIT)
         except (NotSentError, LostError) as error:
             return Details(problem=self._redactor(request)(str(error)))
         return read_details(answer, self._redactor(request))

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from autonoma_ci.api.answers import fields_of, retry_after, said, text_of
-from autonoma_ci.exchange import Details, Said, Status
-from autonoma_ci.model import Step
+from autonoma_ci.exchange import Details, Media, Said, Status
+from autonoma_ci.steps import STEPS_LIMIT, Step
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
@@ -59,27 +59,51 @@ def _word(value: object, redact: Callable[[str], str]) -> Status:
 
 
 def details(answer: Answer, redact: Callable[[str], str]) -> Details:
-    """Return what the API tells of a run that failed; every field may be missing."""
+    """Return what the API tells of a run that ended; every field may be missing."""
     fields = fields_of(answer)
     if answer.status != 200 or not fields:
         return Details(problem=f"HTTP {answer.status}" if answer.status != 200 else "not in the form that is known")
+    listed = fields.get("steps")
+    steps = listed if isinstance(listed, list) else []
     return Details(
         title=one_line(redact(text_of(fields, "name")), 200).strip(),
-        step=_failing(fields.get("steps"), redact),
+        step=_failing(steps, redact),
         seconds=_seconds(text_of(fields, "created_at"), text_of(fields, "ended_at")),
+        steps=tuple(_step(number, step, redact, 300, 500) for number, step in _kept(steps)),
+        media=_media(steps, fields.get("video_url")),
     )
 
 
-def _failing(steps: object, redact: Callable[[str], str]) -> Step | None:
+def _kept(steps: list[object]) -> list[tuple[int, dict[str, object]]]:
+    """Return the steps with their numbers; of very many the first and the last."""
+    known = [(number, step) for number, step in enumerate(steps, 1) if isinstance(step, dict)]
+    half = STEPS_LIMIT // 2
+    return known if len(known) <= STEPS_LIMIT else known[:half] + known[-half:]
+
+
+def _failing(steps: list[object], redact: Callable[[str], str]) -> Step | None:
     """Return the last step that failed: the one that ended the run."""
-    if not isinstance(steps, list):
-        return None
     for number in range(len(steps), 0, -1):
         step = steps[number - 1]
         if isinstance(step, dict) and text_of(step, "status").strip().lower() in _FAILED:
-            instruction, output, url = (redact(text_of(step, name)) for name in ("instruction", "output", "url"))
-            return Step(number, one_line(instruction, 500).strip(), one_line(output, 2000).strip(), one_line(url, 2000))
+            return _step(number, step, redact, 500, 2000)
     return None
+
+
+def _step(number: int, step: dict[str, object], redact: Callable[[str], str], longest: int, output: int) -> Step:
+    told, seen, url, word = (redact(text_of(step, name)) for name in ("instruction", "output", "url", "status"))
+    return Step(
+        number,
+        one_line(told, longest).strip(),
+        one_line(seen, output).strip(),
+        one_line(url, 2000),
+        one_line(word, 40).strip().lower(),
+    )
+
+
+def _media(steps: list[object], video: object) -> dict[int, Media]:
+    found = {number: step.get("image") for number, step in _kept(steps)} | {0: video}
+    return {number: Media(url) for number, url in found.items() if isinstance(url, str) and url}
 
 
 def _seconds(begun: str, ended: str) -> float | None:

@@ -12,6 +12,7 @@ from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from autonoma_ci.ci.discussion import Discussion
     from autonoma_ci.secret import Secret
@@ -47,6 +48,12 @@ def _comments(environ: Mapping[str, str], context: Context, token: Secret) -> Di
     return merge_request(environ, context, token)
 
 
+def _attachments(environ: Mapping[str, str], folder: Path) -> str:
+    project = environ.get("CI_PROJECT_DIR", "")
+    inside = project and folder.absolute().is_relative_to(project)
+    return folder.absolute().relative_to(project).as_posix() if inside else ""
+
+
 SYSTEM = System(
     context=context,
     tokens=(
@@ -67,6 +74,7 @@ SYSTEM = System(
     ),
     dialect=SECTIONS,
     files=job_links,
+    attachments=_attachments,
     comments=Comments("gitlab-token", _comments),
     parallel=parallel("CI_NODE_INDEX", "CI_NODE_TOTAL", first=1),
 )

@@ -46,6 +46,8 @@ def context(environ: Mapping[str, str]) -> Context:
 
 SYSTEM = System(
     context=context,
+    # The JUnit Attachments plugin takes absolute paths, and publishes what lies in the workspace.
+    attachments=lambda _, folder: str(folder.absolute()),
     # The cookies let a process speak for the build, or hide from its clean-up.
     tokens=("JENKINS_*TOKEN*", "JENKINS_*SECRET*", "JENKINS_*COOKIE", "HUDSON_*COOKIE", "GIT_PASSWORD"),
 )

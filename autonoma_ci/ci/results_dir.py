@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,10 @@ def _nothing(_: Report) -> Mapping[str, str]:
 
 
 class ResultsDir:
-    """Writes results.json, outputs.env, summary.md and the CI system's own files, and at the end junit.xml."""
+    """Writes results.json, outputs.env, summary.md and the CI system's own files.
+
+    At the end come junit.xml and report.html, with its style.
+    """
 
     def __init__(self, folder: Path, more: Callable[[Report], Mapping[str, str]] = _nothing) -> None:
         self.folder = folder
@@ -35,18 +39,27 @@ class ResultsDir:
         texts |= self._more(report)
         files = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
         if report.verdict:
+            from autonoma_ci.report.html import STYLESHEET, html, stylesheet
             from autonoma_ci.report.junit import junit
 
-            files["junit.xml"] = junit(report)
+            files |= {"junit.xml": junit(report), "report.html": html(report).encode()}
+            files[STYLESHEET] = stylesheet().encode()
         warnings = []
         if names := left_out(report):
             warnings.append(f"outputs.env has no room for {' and '.join(names)}; results.json has all runs.")
         for name, data in files.items():
             try:
-                write_whole(self.folder / name, data)
+                self._write(name, data)
             except OSError as error:
                 warnings.append(f"{name} could not be written to results-dir ({error.strerror or error}).")
         return warnings
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self.folder / name
+        if leads_out(name, str(self.folder)) and path.parent != self.folder:
+            raise OSError(errno.ELOOP, "a symbolic link leads elsewhere")
+        make_folder(path.parent)
+        write_whole(path, data)
 
 
 def prepare(path: str, working_directory: str, more: Callable[[Report], Mapping[str, str]] = _nothing) -> ResultsDir:

@@ -79,7 +79,8 @@ class System(NamedTuple):
     shell patterns of names, of variables in which the system keeps credentials of its own: a manifest
     can't name them. `publishers` make the native outputs and summary, `files` adds files of the
     system's own to results-dir, and `comments` finds where to comment on a change with a token; each is
-    left out where the system has no such thing.
+    left out where the system has no such thing. `attachments` says how the system finds a folder whose
+    files junit.xml names, or nothing if it shows none.
     `parallel` tells which of how many parallel jobs this one is, or None if that makes no sense; it is
     None itself where the system does not say.
     """
@@ -90,4 +91,5 @@ class System(NamedTuple):
     publishers: Callable[[Target], Sequence[Publisher]] = lambda _: ()
     files: Callable[[Report], Mapping[str, str]] = lambda _: {}
     comments: Comments | None = None
+    attachments: Callable[[Mapping[str, str], Path], str] = lambda *_: ""
     parallel: Callable[[Mapping[str, str]], Shard | None] | None = None

@@ -12,6 +12,7 @@ from autonoma_ci.commandline import Parser
 from autonoma_ci.commands import run
 from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.errors import EXIT_BUG, InputError
+from autonoma_ci.files import make_folder, write_whole
 from autonoma_ci.model import Reason
 from autonoma_ci.sandbox import Sandbox
 
@@ -48,12 +49,16 @@ tags:
 
 def main(argv: Sequence[str], world: World) -> int:
     """Show a whole run and return 0 if it went as it is meant to: with one test that fails."""
-    _, unknown = Parser("demo", "Run a sample manifest against a local stand-in for the API.", world.out).read(argv)
+    parser = Parser("demo", "Run a sample manifest against a local stand-in for the API.", world.out)
+    parser.add_argument(
+        "--output", metavar="PATH", default="", help="Folder for the demo's files. Default: a new temporary one."
+    )
+    found, unknown = parser.read(argv)
     if unknown:
         raise InputError(unknown)
     console = Console(world.out, PLAIN)
-    with tempfile.TemporaryDirectory(prefix="autonoma-demo-") as folder, Sandbox() as sandbox:
-        Path(folder, "autonoma.yml").write_text(MANIFEST, encoding="utf-8")
+    folder = _folder(found.output, world.folder)
+    with Sandbox() as sandbox:
         # The demo's own environment: what it does stays out of the outputs and summary of a job around it.
         environ = {
             "AUTONOMA_CI": "none",
@@ -64,6 +69,7 @@ def main(argv: Sequence[str], world: World) -> int:
             "AUTONOMA_SUMMARY_TITLE": "Demo",
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_RETRIES": "1",
+            "AUTONOMA_EVIDENCE": "all",
         }
         console.line("The manifest, autonoma.yml:")
         console.line()
@@ -80,5 +86,21 @@ def main(argv: Sequence[str], world: World) -> int:
         console.line(f"The demo did not go as it should: exit code {code}.")
         return code or EXIT_BUG
     console.line(f"The red is on purpose: one test fails, so that this step would have ended with exit code {code}.")
-    console.line("That was the demo: nothing left this machine. Next: autonoma-ci --help")
+    console.line(
+        "That was the demo: nothing left this machine. Next: autonoma-ci init, with your account's credentials."
+    )
+    console.line("The report, with screenshots and videos, to open in a browser (the runs themselves ended with the demo):")
+    console.line(f"  {Path(folder, 'results', 'report.html')}")
     return 0
+
+
+def _folder(path: str, folder: str) -> str:
+    """Return the folder of the demo, with its manifest in it; it stays, so that its report can be looked at."""
+    try:
+        place = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
+        make_folder(place)
+        write_whole(place / "autonoma.yml", MANIFEST.encode())
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not a path"
+        raise InputError([f"the demo has no folder for its files ({why}): give another --output"]) from None
+    return str(place)

@@ -15,6 +15,7 @@ from autonoma_ci.commands.comment import comment
 from autonoma_ci.commands.progress import Progress
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.keep import Keeping
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import Events, Threads
 from autonoma_ci.errors import EXIT_BUG, InputError, Problem
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.input import Place
     from autonoma_ci.commands.world import World
     from autonoma_ci.engine.workers import Watcher
+    from autonoma_ci.evidence import Store
 
 TITLE = "Autonoma tests"
 
@@ -66,13 +68,17 @@ class Step:
         )
         self.publish_natively(summary=settings.summary)
         if not settings.results_dir:
-            return []
+            return (
+                [Problem("evidence has no place to go to: give results-dir too")] if settings.evidence != "none" else []
+            )
         from autonoma_ci.ci.results_dir import prepare
 
         try:
             self._files.append(prepare(settings.results_dir, self.world.folder, self.place.system.files))
         except InputError as error:
             return list(error.problems)
+        folder = Path(self.world.folder, settings.results_dir)
+        self.report = self.report._replace(attachments=self.place.system.attachments(self.world.environ, folder))
         record = shlex.quote(f"{settings.results_dir.rstrip('/')}/results.json")
         self.report = self.report._replace(later=f"autonoma-ci wait {record}")
         return []
@@ -99,6 +105,8 @@ class Step:
             if settings.poll_interval is not None:
                 waiting = waiting._replace(interval=settings.poll_interval)
         events: Events = queue.SimpleQueue()
+        store = self._store(settings)
+        keeping = Keeping(settings.evidence) if store else None
         policy = world.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
         board = Board(outcomes, self.began)
         world.interrupts.events = events
@@ -106,14 +114,17 @@ class Step:
         try:
             if outcomes:
                 with self.console.group(title), self._watcher(settings) as watcher:
-                    engine = Engine(board, policy, clock, events, watcher, waiting)
-                    engine.run(self._workers(settings, events))
+                    engine = Engine(board, policy, clock, events, watcher, waiting, keeping)
+                    engine.run(self._workers(settings, events, store))
                     interrupt = engine.interrupt
         except BaseException:
             # A bug: what had been started until then must not be lost with it.
             verdict = decide(board.outcomes)._replace(exit_code=EXIT_BUG, conclusion=Conclusion.ERROR)
             self.finish(self._now(board.outcomes)._replace(verdict=verdict))
             raise
+        finally:
+            if store:
+                store.close()
         for problem in issues(board.outcomes, self.report.site):
             self.console.issue("error", problem, self.report.title)
         for problem in notes(board.outcomes, self.redact.holds):
@@ -156,14 +167,25 @@ class Step:
                 return
         yield Progress(self.console, clock, self._publish)
 
-    def _workers(self, settings: Settings, events: Events) -> Threads:
+    def _store(self, settings: Settings) -> Store | None:
+        """Return what keeps screenshots and videos, if that is wanted."""
+        if not settings.wait or settings.evidence == "none":
+            return None
+        from autonoma_ci.evidence import Store
+
+        folder = Path(self.world.folder, settings.results_dir)
+        local = urlsplit(settings.api_url).scheme == "http"
+        return Store(folder, settings.evidence_file_limit, settings.evidence_limit, local=local)
+
+    def _workers(self, settings: Settings, events: Events, store: Store | None) -> Threads:
         # Loaded only now: all that needs no network is over and told by then.
         from autonoma_ci.api.client import Client
         from autonoma_ci.api.transport import Transport
 
         credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
         transport = Transport(settings.api_url, credentials, self.world.clock.monotonic, self.world.timeouts)
-        return Threads(Client(transport, self.report.source, credentials), events)
+        client = Client(transport, self.report.source, credentials)
+        return Threads(client, events, store.fetch if store else None)
 
     def _publish(self, outcomes: Sequence[Outcome]) -> None:
         for publisher in [*self._natives, *self._files]:

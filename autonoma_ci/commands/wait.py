@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # What else a job's environment holds was for the step that started the runs.
 _TAKEN = frozenset(
     {"client-id", "client-secret", "api-url", "timeout", "poll-interval", "results-dir", "summary", "summary-title"}
-    | {"comment", "github-token", "gitlab-token"}
+    | {"evidence", "evidence-file-limit", "evidence-limit", "comment", "github-token", "gitlab-token"}
 )
 OF_WAIT = tuple(option for option in OPTIONS if option.name in _TAKEN)
 _KILLED = "the step was killed before it could say whether this run had started"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autonoma_ci.model import Earlier, Outcome, Reason, State
+from autonoma_ci.steps import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from autonoma_ci.exchange import Details
 
@@ -27,7 +28,7 @@ class Board:
     def start_again(self, position: int) -> None:
         """Put the run that failed with the earlier ones, and a new one in its place."""
         was = self.outcomes[position]
-        failed = Earlier(was.run_id, was.url, was.message, was.step, was.began, was.seconds)
+        failed = Earlier(was.run_id, was.url, was.message, was.step, was.began, was.seconds, was.evidence)
         self.outcomes[position] = Outcome(was.request, title=was.title, earlier=(*was.earlier, failed))
 
     def take_back(self, position: int) -> Outcome:
@@ -45,15 +46,30 @@ class Board:
             began=last.began,
             seconds=last.seconds,
             earlier=tuple(earlier),
+            evidence=last.evidence,
         )
 
     def explain(self, position: int, run_id: str, details: Details) -> None:
         """Note what the API tells of a run that ended; if it failed, it may have been started again since."""
         was = self.outcomes[position]
         title = details.title or was.title
+        if was.run_id == run_id and details.seconds is not None:
+            self.change(position, seconds=details.seconds)
+        self._change_run(position, run_id, step=details.step, evidence=Evidence(details.steps))
+        self.change(position, title=title)
+
+    def keep(self, position: int, run_id: str, change: Callable[[Evidence], Evidence]) -> None:
+        """Note what is new of the evidence of a run, which may have been started again since."""
+        was = self.outcomes[position]
+        runs: list[Outcome | Earlier] = [was, *was.earlier]
+        found = [run.evidence for run in runs if run.run_id == run_id]
+        if found:
+            self._change_run(position, run_id, evidence=change(found[0]))
+
+    def _change_run(self, position: int, run_id: str, **changes: Any) -> None:
+        was = self.outcomes[position]
         if was.run_id == run_id:
-            seconds = was.seconds if details.seconds is None else details.seconds
-            self.change(position, title=title, step=details.step, seconds=seconds)
+            self.change(position, **changes)
             return
-        earlier = tuple(run._replace(step=details.step) if run.run_id == run_id else run for run in was.earlier)
-        self.change(position, title=title, earlier=earlier)
+        earlier = (run._replace(**changes) if run.run_id == run_id else run for run in was.earlier)
+        self.change(position, earlier=tuple(earlier))

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.engine.explain import Explain
 from autonoma_ci.engine.fire import Fire, Policy
+from autonoma_ci.engine.keep import Keep
 from autonoma_ci.engine.wait import Wait
-from autonoma_ci.engine.workers import Done, Explained, Interrupt, Polled
+from autonoma_ci.engine.workers import Done, Explained, Fetched, Interrupt, Polled, Refreshed
 from autonoma_ci.model import Kind, Reason, State
 
 if TYPE_CHECKING:
     from autonoma_ci.engine.board import Board
     from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.engine.keep import Keeping
     from autonoma_ci.engine.watch import Waiting
     from autonoma_ci.engine.workers import Event, Events, Watcher, Workers
     from autonoma_ci.model import Outcome
@@ -28,7 +30,8 @@ class Engine:
     """Brings the runs of a board to their end.
 
     Planned runs are started; with `waiting`, those that have started are waited for. All others stay as
-    they are. `interrupt` is the signal that ended it, if one did.
+    they are. `keeping` says of which runs screenshots and videos are kept. `interrupt` is the signal that
+    ended it, if one did.
     """
 
     def __init__(
@@ -39,12 +42,14 @@ class Engine:
         events: Events,
         watcher: Watcher,
         waiting: Waiting | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self._policy, self._clock, self._events, self._watcher = policy, clock, events, watcher
         self._waiting = waiting
         self._board = board
         self._fire = Fire(board, policy, clock, self._settled)
-        self._explain = Explain(board, clock, watcher.changed)
+        self._keep = Keep(board, clock, keeping) if keeping else None
+        self._explain = Explain(board, clock, watcher.changed, self._keep)
         self._wait = Wait(board, waiting, clock, self._ended, watcher.warn) if waiting else None
         self.interrupt: int | None = None
 
@@ -56,6 +61,8 @@ class Engine:
             if self._wait:
                 self._waited(self._wait, workers)
             self._explain.dispatch(workers)
+            if self._keep:
+                self._kept(self._keep, workers)
             self._take(self._clock.receive(self._events, self._pause()))
             self._fire.give_up_overdue()
             self._watcher.tick(self._board.outcomes)
@@ -68,7 +75,17 @@ class Engine:
                 self._wait.add(position)
 
     def _busy(self) -> bool:
+        return self._unended() or bool(self._keep and self._keep.busy)
+
+    def _unended(self) -> bool:
         return self._fire.busy or self._explain.busy or bool(self._wait and self._wait.busy)
+
+    def _kept(self, keep: Keep, workers: Workers) -> None:
+        keep.dispatch(workers)
+        if not self._unended():
+            keep.close()
+        if self._clock.monotonic() >= keep.due():
+            keep.give_up("they took too long")
 
     def _waited(self, wait: Wait, workers: Workers) -> None:
         if not self._fire.busy:
@@ -85,8 +102,8 @@ class Engine:
 
     def _pause(self) -> float:
         now = self._clock.monotonic()
-        due = min(now + _TICK, self._fire.due(), self._explain.due(), self._wait.due() if self._wait else now + _TICK)
-        return max(0.0, due - now)
+        rooms = (self._fire, self._explain, self._wait, self._keep)
+        return max(0.0, min(now + _TICK, *(room.due() for room in rooms if room)) - now)
 
     def _take(self, event: Event | None) -> None:
         match event:
@@ -98,6 +115,10 @@ class Engine:
                 self._wait.take(event)
             case Explained():
                 self._explain.take(event)
+            case Fetched() if self._keep:
+                self._keep.take(event)
+            case Refreshed() if self._keep:
+                self._keep.renew(event)
 
     def _settled(self, position: int) -> None:
         """Go on from a start that came to its end: started, or not, or nobody knows."""
@@ -116,7 +137,8 @@ class Engine:
         again = run.state is State.FAILED and self._may_start_again(run)
         # A title for those that passed too: a test that had one name today and another tomorrow has no history.
         untitled = run.state is State.PASSED and not run.request.name and not run.title
-        explained = run.request.kind is Kind.TEST and (run.state is State.FAILED or untitled)
+        wanted = run.state is State.FAILED or untitled or (self._keep and self._keep.wants(run))
+        explained = run.request.kind is Kind.TEST and wanted
         if again:
             # Told at once, so that the log does not tell of the second attempt first.
             self._watcher.changed(run._replace(message=f"it is started again (attempt {run.attempts + 1})"))
@@ -142,3 +164,5 @@ class Engine:
         self._fire.abandon("cancelled while the request was under way")
         self._fire.drop(Reason.CANCELLED, "not sent: the job was cancelled")
         self._explain.give_up()
+        if self._keep:
+            self._keep.give_up("the job was cancelled")

@@ -1,4 +1,4 @@
-"""Asking for titles, and why runs failed: it makes reports better and changes no verdict, so it is bounded."""
+"""Asking for titles, and what runs did: it makes reports better and changes no verdict, so it is bounded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
 
+from autonoma_ci.exchange import Details
 from autonoma_ci.model import State
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.board import Board
     from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.engine.keep import Keep
     from autonoma_ci.engine.workers import Explained, Workers
     from autonoma_ci.model import Outcome
 
@@ -31,10 +33,13 @@ class _Question:
 
 
 class Explain:
-    """Asks for the details of runs that ended; `told` gets each, as it ended, with what could be had."""
+    """Asks for the details of runs that ended; `told` gets each, as it ended, with what could be had.
 
-    def __init__(self, board: Board, clock: Clock, told: Callable[[Outcome], None]) -> None:
-        self._board, self._clock, self._told = board, clock, told
+    `keep` sees to the screenshots and videos of those that it wants.
+    """
+
+    def __init__(self, board: Board, clock: Clock, told: Callable[[Outcome], None], keep: Keep | None = None) -> None:
+        self._board, self._clock, self._told, self._keep = board, clock, told, keep
         self._open: dict[tuple[int, str], _Question] = {}
         self._waiting: list[tuple[float, int, str]] = []
         self._under_way = 0
@@ -58,9 +63,9 @@ class Explain:
             if question := self._open.get((position, run_id)):
                 question.tries += 1
                 self._under_way += 1
-                workers.explain(position, question.ended.request, run_id)
+                workers.explain(position, question.ended.request, run_id, media=self._kept(question.ended))
         for key in [key for key, question in self._open.items() if now >= question.since + _LIMIT]:
-            self._tell(self._open.pop(key))
+            self._end(key, Details(problem="no answer came in time"))
 
     def due(self) -> float:
         """Return the clock's time at which there will be something to do, if nothing comes back before."""
@@ -74,24 +79,29 @@ class Explain:
         question = self._open.get(key)
         if not question:
             return
-        # Why a run failed is worth another question, what one that passed is called is not.
-        if event.details.problem and question.ended.state is State.FAILED and question.tries < _TRIES:
+        # What a run did is worth another question, what one that passed is called is not.
+        asked_again = question.ended.state is State.FAILED or self._kept(question.ended)
+        if event.details.problem and asked_again and question.tries < _TRIES:
             heappush(self._waiting, (self._clock.monotonic() + self._clock.jitter(_PAUSE), *key))
             return
-        del self._open[key]
-        if not event.details.problem:
-            self._board.explain(*key, event.details)
-        ended, details = question.ended, event.details
-        seconds = ended.seconds if details.seconds is None else details.seconds
-        question.ended = ended._replace(title=details.title or ended.title, step=details.step, seconds=seconds)
-        self._tell(question)
+        self._end(key, event.details)
 
     def give_up(self) -> None:
         """Tell of all runs with what is known."""
-        for question in self._open.values():
-            self._tell(question)
-        self._open.clear()
+        for key in list(self._open):
+            self._end(key, Details(problem="the time was over"))
 
-    def _tell(self, question: _Question) -> None:
+    def _kept(self, ended: Outcome) -> bool:
+        return bool(self._keep and self._keep.wants(ended))
+
+    def _end(self, key: tuple[int, str], details: Details) -> None:
+        question = self._open.pop(key)
+        ended = question.ended
+        if not details.problem:
+            self._board.explain(*key, details)
+            seconds = ended.seconds if details.seconds is None else details.seconds
+            ended = ended._replace(title=details.title or ended.title, step=details.step, seconds=seconds)
+        if self._keep and self._keep.wants(ended):
+            self._keep.add(key[0], ended, details)
         if not question.told:
-            self._told(question.ended)
+            self._told(ended)

@@ -6,12 +6,13 @@ import queue
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
+from autonoma_ci.exchange import Attempt, Delivery, Details, Kept, Said, Status
 from autonoma_ci.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from autonoma_ci.exchange import Item
     from autonoma_ci.model import Outcome, RunRequest
 
 MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again."
@@ -41,13 +42,29 @@ class Explained(NamedTuple):
     details: Details
 
 
+class Refreshed(NamedTuple):
+    """The question for new addresses of a run's screenshots and video came back."""
+
+    position: int
+    run_id: str
+    details: Details
+
+
+class Fetched(NamedTuple):
+    """A screenshot or video was fetched, or could not be."""
+
+    position: int
+    item: Item
+    kept: Kept
+
+
 class Interrupt(NamedTuple):
     """The job was told to stop, by this signal."""
 
     signal: int
 
 
-Event: TypeAlias = "Done | Polled | Explained | Interrupt"
+Event: TypeAlias = "Done | Polled | Explained | Refreshed | Fetched | Interrupt"
 Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
@@ -73,8 +90,14 @@ class Workers(Protocol):
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
         """Ask how a run stands; a Polled with this number comes back."""
 
-    def explain(self, position: int, request: RunRequest, run_id: str) -> None:
-        """Ask why a run failed; an Explained comes back."""
+    def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+        """Ask what a run did, and with `media` where that is to be seen; an Explained comes back."""
+
+    def refresh(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Ask for new addresses of a run's screenshots and video; a Refreshed comes back."""
+
+    def fetch(self, position: int, item: Item) -> None:
+        """Fetch a screenshot or video; a Fetched comes back."""
 
 
 class Api(Protocol):
@@ -86,15 +109,16 @@ class Api(Protocol):
     def status(self, request: RunRequest, run_id: str) -> Status:
         """Ask once how a run stands."""
 
-    def details(self, request: RunRequest, run_id: str) -> Details:
-        """Ask once why a run failed."""
+    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
+        """Ask once what a run did, and with `media` where that is to be seen."""
 
 
 class Threads:
     """One daemon thread per request under way; idle ones are used again with their open connections."""
 
-    def __init__(self, api: Api, events: Events) -> None:
+    def __init__(self, api: Api, events: Events, keep: Callable[[Item], Kept] | None = None) -> None:
         self._api = api
+        self._keep = keep
         self._events = events
         self._tasks: queue.SimpleQueue[Callable[[], Event]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
@@ -107,9 +131,17 @@ class Threads:
         """Ask how a run stands."""
         self._give(lambda: Polled(position, run_id, self._status(request, run_id), number))
 
-    def explain(self, position: int, request: RunRequest, run_id: str) -> None:
-        """Ask why a run failed."""
-        self._give(lambda: Explained(position, run_id, self._details(request, run_id)))
+    def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+        """Ask what a run did."""
+        self._give(lambda: Explained(position, run_id, self._details(request, run_id, media)))
+
+    def refresh(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Ask for new addresses of a run's screenshots and video."""
+        self._give(lambda: Refreshed(position, run_id, self._details(request, run_id, media=True)))
+
+    def fetch(self, position: int, item: Item) -> None:
+        """Fetch a screenshot or video."""
+        self._give(lambda: Fetched(position, item, self._kept(item)))
 
     # Whatever goes wrong in a thread, the run must not be lost: it comes back as what is known of it.
     def _started(self, request: RunRequest) -> Attempt:
@@ -125,11 +157,17 @@ class Threads:
         except Exception as error:  # noqa: BLE001
             return Status(Said.TROUBLE, message=f"unexpected {type(error).__name__} while asking")
 
-    def _details(self, request: RunRequest, run_id: str) -> Details:
+    def _details(self, request: RunRequest, run_id: str, media: bool) -> Details:  # noqa: FBT001
         try:
-            return self._api.details(request, run_id)
+            return self._api.details(request, run_id, media=media)
         except Exception as error:  # noqa: BLE001
             return Details(problem=f"unexpected {type(error).__name__} while asking")
+
+    def _kept(self, item: Item) -> Kept:
+        try:
+            return self._keep(item) if self._keep else Kept(problem="there is no place for it")
+        except Exception as error:  # noqa: BLE001
+            return Kept(problem=f"unexpected {type(error).__name__} while fetching")
 
     def _give(self, task: Callable[[], Event]) -> None:
         self._tasks.put(task)

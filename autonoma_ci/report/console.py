@@ -81,7 +81,7 @@ def _issue(words: str, what: str, hint: str, group: Sequence[Outcome], site: str
 
 
 def notes(outcomes: Sequence[Outcome], holds_secret: Callable[[str], bool]) -> list[Problem]:
-    """Return what to know of runs that went well, one warning for each kind of it.
+    """Return what to know beside failures, one warning for each kind of it.
 
     `holds_secret` says whether a text has a value that the CI system masks: GitHub hands no output with one to
     later jobs.
@@ -95,8 +95,14 @@ def notes(outcomes: Sequence[Outcome], holds_secret: Callable[[str], bool]) -> l
         "and GitHub may leave out the outputs with links; the output run-ids is whole": [
             run.label for run in outcomes if run.url and holds_secret(run.url)
         ],
+        "whose evidence is not whole": [told for run in outcomes for told in _missing(run)],
     }
     return [Problem(f"{plural(len(names), 'run')} {what}: {_listed(names)}.") for what, names in found.items() if names]
+
+
+def _missing(run: Outcome) -> list[str]:
+    told = [part.evidence.missing for part in run.earlier] + [run.evidence.missing]
+    return [f"{run.label}: {why}" for why in told if why]
 
 
 def _listed(names: Sequence[str]) -> str:

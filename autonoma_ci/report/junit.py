@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.model import Reason, State
+from autonoma_ci.report.attachments import attachments
 from autonoma_ci.report.words import has_run, headline, state_words
 from autonoma_ci.text import cut, link, one_line
 
@@ -74,7 +75,7 @@ def _elements(report: Report) -> list[TestCase]:
         if result := _result(outcome, report):
             element.result = results[result.element](_attribute(result.message), result.type)
             element.result[0].text = _text(_account(outcome, result, report))
-        if output := _text(_output(outcome)):
+        if output := "\n".join(filter(None, [_text(_output(outcome)), *attachments(outcome, report.attachments)])):
             element.system_out = output
         elements.append(element)
     if report.problems:

@@ -12,7 +12,8 @@ from autonoma_ci.text import duration, markdown, markdown_code, markdown_link
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autonoma_ci.model import Earlier, Outcome, Report, Step
+    from autonoma_ci.model import Earlier, Outcome, Report
+    from autonoma_ci.steps import Step
 
 # GitHub drops a step's summary above 1 MiB; the margin is for what else the step has written.
 SIZE_LIMIT = 1000 * 1024

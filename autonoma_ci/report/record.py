@@ -9,7 +9,8 @@ from autonoma_ci import __version__
 from autonoma_ci.report.words import counts
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Outcome, Report, Step
+    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.steps import Evidence, Step
 
 VERSION = 1
 
@@ -68,6 +69,7 @@ def _run(outcome: Outcome) -> dict[str, object]:
         "flaky": outcome.flaky,
         "carried": outcome.carried,
         "step": _step(outcome.step),
+        "evidence": _evidence(outcome.evidence),
         "earlier": [
             {
                 "run_id": run.run_id,
@@ -76,6 +78,7 @@ def _run(outcome: Outcome) -> dict[str, object]:
                 "began_seconds": round(run.began, 3),
                 "duration_seconds": round(run.seconds, 3),
                 "step": _step(run.step),
+                "evidence": _evidence(run.evidence),
             }
             for run in outcome.earlier
         ],
@@ -90,6 +93,10 @@ def _run(outcome: Outcome) -> dict[str, object]:
 
 def _step(step: Step | None) -> dict[str, object] | None:
     return step._asdict() if step else None
+
+
+def _evidence(evidence: Evidence) -> dict[str, object]:
+    return {"steps": [_step(step) for step in evidence.steps], "video": evidence.video, "missing": evidence.missing}
 
 
 def result(outcome: Outcome) -> dict[str, object]:

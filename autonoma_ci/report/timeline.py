@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from autonoma_ci.model import State
-from autonoma_ci.report.words import has_run
+from autonoma_ci.report.bars import Bar, bars
 from autonoma_ci.text import cut, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.model import Report
 
 FEWEST = 2
 MOST = 50
@@ -37,22 +37,13 @@ _TAGS = {
 }
 
 
-class _Bar(NamedTuple):
-    name: str
-    state: State
-    began: float
-    seconds: float
-
-
 def timeline(report: Report) -> str:
     """Return a fenced Mermaid chart of the runs that have a duration, or nothing if those are too few or too many."""
-    runs = [_run(number, outcome, report.seconds) for number, outcome in enumerate(report.outcomes, 1)]
-    runs = sorted((bars for bars in runs if bars), key=lambda bars: bars[0].began)
+    runs = bars(report)
     if not report.waited or not FEWEST <= len(runs) <= MOST:
         return ""
-    every = [bar for bars in runs for bar in bars]
-    zero = min(bar.began for bar in every)
-    span = max(bar.began + bar.seconds for bar in every) - zero
+    every = [bar for found in runs for bar in found]
+    span = max(bar.began + bar.seconds for bar in every)
     lines = [
         "```mermaid",
         "gantt",
@@ -61,41 +52,30 @@ def timeline(report: Report) -> str:
         # Left alone, the axis of a few seconds has several ticks with the same label.
         *(["    tickInterval 1second"] if span < 10 else []),
         "    todayMarker off",
-        *(_line(name, bar, zero) for name, bar in _distinct(every)),
+        *(_line(name, bar) for name, bar in _distinct(every)),
         "```",
     ]
     text = "\n".join(lines)
     return text if len(text) <= _SIZE_LIMIT else ""
 
 
-def _run(number: int, outcome: Outcome, now: float) -> list[_Bar]:
-    """Return the bars of a run, earlier attempts first; none if it did not run in this step for any time."""
-    going_on = outcome.state is State.STARTED
-    seconds = max(outcome.seconds, now - outcome.began) if going_on else outcome.seconds
-    name = _name(outcome.label) or f"run {number}"
-    bars = [
-        _Bar(f"{name} (attempt {attempt})", State.FAILED, run.began, run.seconds)
-        for attempt, run in enumerate(outcome.earlier, 1)
-    ]
-    if has_run(outcome) and seconds > 0 and outcome.state not in {State.PLANNED, State.STARTING, State.NOT_STARTED}:
-        bars.append(_Bar(name, outcome.state, outcome.began, seconds))
-    return [] if outcome.carried else bars
+def _name(bar: Bar) -> str:
+    text = bar.label[:1000]
+    kept = (c if c in _SAFE or (not c.isascii() and c.isprintable() and c not in _MARKS) else " " for c in text)
+    name = cut(" ".join(one_line("".join(kept)).split()), _NAME_LIMIT) or f"run {bar.number}"
+    return f"{name} (attempt {bar.attempt})" if bar.attempt else name
 
 
-def _name(text: str) -> str:
-    kept = (c if c in _SAFE or (not c.isascii() and c.isprintable() and c not in _MARKS) else " " for c in text[:1000])
-    return cut(" ".join(one_line("".join(kept)).split()), _NAME_LIMIT)
-
-
-def _distinct(bars: list[_Bar]) -> Iterator[tuple[str, _Bar]]:
+def _distinct(every: list[Bar]) -> Iterator[tuple[str, Bar]]:
     """Give bars of the same name a number each."""
     seen: dict[str, int] = {}
-    for bar in bars:
-        count = seen[bar.name] = seen.get(bar.name, 0) + 1
-        yield f"{bar.name} {count}" if count > 1 else bar.name, bar
+    for bar in every:
+        name = _name(bar)
+        count = seen[name] = seen.get(name, 0) + 1
+        yield f"{name} {count}" if count > 1 else name, bar
 
 
-def _line(name: str, bar: _Bar, zero: float) -> str:
-    began = (_ZERO + timedelta(seconds=bar.began - zero)).isoformat(" ", "milliseconds")
+def _line(name: str, bar: Bar) -> str:
+    began = (_ZERO + timedelta(seconds=bar.began)).isoformat(" ", "milliseconds")
     length = max(1, round(bar.seconds * 1000))
     return f"    {_SIGNS.get(bar.state, '❔')} {name} :{_TAGS.get(bar.state, '')}{began}, {length}ms"

@@ -10,7 +10,8 @@ from autonoma_ci.text import cut
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.model import Outcome, Report, Step
+    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.steps import Step
 
 # What needs a look first comes first; within one rank the plan's order holds, and a flaky pass leads the passes.
 RANK = {

@@ -19,7 +19,7 @@ wherever a path takes an id, so `GET /run/sandbox-500/status` answers 500:
     sandbox-takes-30                 the run takes 30 seconds times the pace; any other number does as well
 
 The paths are those of the contract below `/api`. Outside it, and without credentials, are a page for
-each run (the link that an answer gives), its images, and `/received`: what was asked so far, with the
+each run (the link that an answer gives), its images and video, and `/received`: what was asked so far, with the
 names of the variables, without their values and without credentials.
 """
 

@@ -79,20 +79,21 @@ def title_of(test: str) -> str:
     return _TITLES.get(test) or _OTHER_TITLES[zlib.crc32(test.encode()) % len(_OTHER_TITLES)]
 
 
-def details(run: Run, account: Account) -> dict[str, object]:
-    """Return what the API tells of a test's run, without its steps."""
+def details(run: Run, account: Account, media: str = "") -> dict[str, object]:
+    """Return what the API tells of a test's run, without its steps; with an address for `media`, once it has ended."""
+    ended = account.ended_at(run)
     return {
         "id": run.id,
         "name": title_of(run.subject),
         "test_id": run.subject,
         "status": account.status(run),
         "created_at": account.created_at(run),
-        "ended_at": account.ended_at(run),
+        "ended_at": ended,
         "folder_run_id": None,
         "job_run_id": None,
         "job_id": None,
         "folder": _folder_of(run.subject),
-        "video_url": None,
+        "video_url": f"{media}/video.webm" if media and ended else None,
         "metadata": {
             "source": run.source,
             "version": "1",

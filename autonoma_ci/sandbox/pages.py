@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from html import escape
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from autonoma_ci.sandbox.account import PENDING
 from autonoma_ci.sandbox.answers import Answer
 from autonoma_ci.sandbox.content import title_of
+from autonoma_ci.sandbox.pictures import picture
 from autonoma_ci.sandbox.script import FAILED, RUNNING
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ _STYLE = """
 body { font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }
 dt { font-weight: 600 } dd { margin: 0 0 .8rem; overflow-wrap: anywhere }
 """
-_WIDTH, _HEIGHT = 64, 40
-_GREEN, _RED = b"\x2e\x7d\x32", b"\xc6\x28\x28"
 
 
 def run_page(run: Run, status: str) -> Answer:
@@ -50,17 +48,13 @@ def missing_page(what: str) -> Answer:
 
 
 def image(name: str) -> Answer:
-    """Return a small picture: red if its name tells of a failure, or else green."""
-    pixel = _RED if FAILED in name else _GREEN
-    rows = (b"\0" + pixel * _WIDTH) * _HEIGHT  # the zero: this row is not filtered
-    header = struct.pack(">IIBBBBB", _WIDTH, _HEIGHT, 8, 2, 0, 0, 0)  # eight bits, red green blue
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    content = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
-    return Answer(200, content, "image/png", _HEADERS)
+    """Return a screenshot; its name says at which step, and whether that failed."""
+    return Answer(200, picture(int(name[0]), FAILED in name), "image/png", _HEADERS)
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def video() -> Answer:
+    """Return the video that all runs share."""
+    return Answer(200, files("autonoma_ci.sandbox").joinpath("run.webm").read_bytes(), "video/webm", _HEADERS)
 
 
 def _page(status: int, title: str, main: str, head: str = "") -> Answer:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote
 from autonoma_ci.sandbox.answers import JSON, Answer, Request, answer, not_found, refused, unauthorized
 from autonoma_ci.sandbox.content import details, folders, steps
 from autonoma_ci.sandbox.contract import KINDS, is_id, refusal
-from autonoma_ci.sandbox.pages import image, missing_page, run_page
+from autonoma_ci.sandbox.pages import image, missing_page, run_page, video
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autonoma_ci.sandbox.script import Script
 
 BASE = "/api"
-_IMAGE = re.compile(r"[1-9]-(passed|failed)\.png")
+_IMAGE = re.compile(r"[1-4]-(passed|failed)\.png")
 _STARTED = {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}
 _PAGE_SIZE, _LARGEST_PAGE = 20, 100
 
@@ -51,6 +51,8 @@ class Site:
                 return answer([received.summary() for received in self._journal.all()])
             case ["media", run_id, name] if self._account.find("test", run_id) and _IMAGE.fullmatch(name):
                 return image(name)
+            case ["media", run_id, "video.webm"] if self._account.find("test", run_id):
+                return video()
             case ["run", run_id]:
                 return self._page("test", run_id)
             case ["run", ("folder" | "tag") as kind, run_id]:
@@ -122,9 +124,10 @@ class Site:
         flags = {name: given.get(name, ["false"])[-1] for name in ("steps", "media")}
         if not {"true", "false"}.issuperset(flags.values()):
             return refused(422, "`steps` and `media` are true or false")
-        told = details(run, self._account)
+        media = f"{origin}/media/{run.id}" if flags["media"] == "true" else ""
+        told = details(run, self._account, media)
         if flags["steps"] == "true":
-            told["steps"] = steps(run, status, f"{origin}/media/{run.id}" if flags["media"] == "true" else "")
+            told["steps"] = steps(run, status, media)
         return answer(told)
 
 

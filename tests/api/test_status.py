@@ -14,8 +14,9 @@ from autonoma_ci.api.client import Client
 from autonoma_ci.api.status import details, status
 from autonoma_ci.api.transport import Answer, Transport
 from autonoma_ci.exchange import Details, Said
-from autonoma_ci.model import Kind, RunRequest, Step
+from autonoma_ci.model import Kind, RunRequest
 from autonoma_ci.secret import Secret
+from autonoma_ci.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +117,36 @@ STEPS: list[dict[str, Any]] = [
 def test_the_step_that_failed_is_the_last_that_says_so() -> None:
     times = {"created_at": "2025-01-07T09:30:00.500Z", "ended_at": "2025-01-07T09:31:00.000Z"}
     body = {"name": "Checkout", "steps": STEPS, **times}
-    assert details(answer(body), same) == Details("Checkout", Step(3, "Check it", "Expected a confirmation", ""), 59.5)
+    found = details(answer(body), same)
+    step = Step(3, "Check it", "Expected a confirmation", "", "failed")
+    assert (found.title, found.step, found.seconds) == ("Checkout", step, 59.5)
+
+
+def test_all_steps_are_told_in_their_order() -> None:
+    found = details(answer({"steps": STEPS}), same).steps
+    assert [(step.number, step.instruction, step.status) for step in found] == [
+        (1, "Open", "passed"), (2, "Click", "failed"), (3, "Check it", "failed"), (4, "Leave", "skipped"),
+    ]  # fmt: skip
+
+
+def test_of_very_many_steps_the_first_and_the_last_are_told() -> None:
+    many = [{"instruction": str(number), "image": f"https://media.test/{number}"} for number in range(1, 10_001)]
+    found = details(answer({"steps": many}), same)
+    assert [step.number for step in found.steps] == [*range(1, 101), *range(9901, 10_001)]
+    assert set(found.media) == {step.number for step in found.steps}
+
+
+@pytest.mark.parametrize("address", [None, 7, "", [], {"url": "x"}])
+def test_where_screenshots_and_video_are_is_told_if_it_is_text(address: object) -> None:
+    body = {"steps": [{"image": "https://media.test/1"}, {"image": address}], "video_url": address}
+    assert {number: media.url for number, media in details(answer(body), same).media.items()} == {
+        1: "https://media.test/1"
+    }
+
+
+def test_addresses_of_media_are_in_no_repr() -> None:
+    body = {"steps": [{"image": "https://media.test/1?signature=secret"}], "video_url": "https://media.test/v?secret"}
+    assert "secret" not in repr(details(answer(body), same))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +155,7 @@ def test_the_step_that_failed_is_the_last_that_says_so() -> None:
         {"status": "failed"},
         {"status": "failed", "name": None, "steps": None, "created_at": None, "ended_at": None},
         {"status": "failed", "name": 7, "steps": "x", "created_at": "yesterday", "ended_at": "2025-01-07T09:31:00Z"},
-        {"status": "failed", "steps": [None, 1, {"status": None}, {"status": "passed"}]},
+        {"status": "failed", "steps": [None, 1, "x", []]},
         {"status": "failed", "created_at": "2025-01-07T09:31:00", "ended_at": "2025-01-07T09:31:00Z"},
         {"status": "failed", "created_at": "2025-01-07T09:31:00Z", "ended_at": "2025-01-07T09:30:00Z"},
     ],

@@ -19,11 +19,14 @@ from autonoma_ci.engine.verdict import decide
 from autonoma_ci.engine.watch import Waiting
 from autonoma_ci.engine.workers import Interrupt
 from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
-from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State, Step
+from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.steps import Step
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from autonoma_ci.engine.keep import Keeping
 
 STARTED = Attempt(Delivery.STARTED, url="https://autonoma.app/run/r", status=200)
 RUNNING, PASSED, FAILED = Status(Said.GOING_ON, "running"), Status(Said.PASSED), Status(Said.FAILED)
@@ -56,6 +59,7 @@ class Job:
         policy: Policy | None = None,
         starts: Mapping[int, Sequence[tuple[float, Attempt]]] | None = None,
         kind: Kind = Kind.TEST,
+        keeping: Keeping | None = None,
     ) -> None:
         self.clock = FakeClock()
         turns = {place: [run] if isinstance(run, Run) else run for place, run in enumerate(runs)}
@@ -65,7 +69,13 @@ class Job:
         self.waiting = waiting or Waiting()
         self.board = Board([Outcome(RunRequest(kind, f"t{place}")) for place in turns], self.clock.time)
         self.engine = Engine(
-            self.board, policy or Policy(concurrency=64), self.clock, queue.SimpleQueue(), self.watched, self.waiting
+            self.board,
+            policy or Policy(concurrency=64),
+            self.clock,
+            queue.SimpleQueue(),
+            self.watched,
+            self.waiting,
+            keeping,
         )
 
     def run(self) -> Job:
@@ -413,7 +423,7 @@ def test_details_that_can_not_be_had_change_nothing_and_hold_up_nothing(delay: f
     job = Job(takes(10, FAILED))
     explain = job.workers.explain
 
-    def slow(position: int, request: RunRequest, run_id: str) -> None:
+    def slow(position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         run = job.workers._runs[0][0]
         job.workers._born[position, run_id] = (1000.0, run._replace(delay=delay))
         explain(position, request, run_id)

@@ -27,7 +27,7 @@ class Calls:
     def status(self, request: RunRequest, run_id: str) -> Status:
         raise KeyError("a value that must not be shown")
 
-    def details(self, request: RunRequest, run_id: str) -> Details:
+    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
         raise KeyError("a value that must not be shown")
 
 

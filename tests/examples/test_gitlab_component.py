@@ -53,7 +53,10 @@ def test_each_input_has_the_help_and_the_type_of_its_option() -> None:
         assert declared["type"] == ("boolean" if not option.takes and name != "run-on-latest" else "string")
         if declared["type"] == "boolean":
             assert declared["default"] is (option.default == "true")
-        elif name not in {"results-dir", "on-missing-credentials"}:
+        elif option.takes == "WORD":
+            assert option.parse(declared["default"]) == option.default
+            assert [option.parse(word) for word in declared["options"]] == declared["options"]
+        elif name != "results-dir":
             # Else it would count as given: over the manifest's, and with a warning where it has no effect.
             assert declared["default"] == ""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.context import Context
-from autonoma_ci.model import Conclusion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State, Step, Verdict
+from autonoma_ci.model import Conclusion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
+from autonoma_ci.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

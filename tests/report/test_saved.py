@@ -14,7 +14,7 @@ from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, Report
 from autonoma_ci.report.record import record
 from autonoma_ci.report.saved import json_schema, parse
 from tests.report.reports import CONTEXT, OK, failed, flaky, passed, planned, refused, report, started, timed_out
-from tests.support.hostile import STEPS, TEXTS, VERDICTS
+from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
 
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
 LINKS = st.just("") | IDS.map(lambda run_id: f"https://autonoma.app/run/{run_id}")
@@ -22,10 +22,10 @@ NUMBERS = st.floats(0, 1e6).map(lambda number: round(number, 3))
 VERSIONS = st.lists(st.builds(AppVersion, IDS, IDS), max_size=2).map(tuple)
 NAMES = st.dictionaries(TEXTS, st.just(""), max_size=2)
 REQUESTS = st.builds(RunRequest, st.sampled_from(Kind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans())
-EARLIER = st.lists(st.builds(Earlier, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS), max_size=2).map(tuple)
+EARLIER = st.lists(st.builds(Earlier, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS, EVIDENCE), max_size=2).map(tuple)
 OUTCOMES = st.builds(
     Outcome, REQUESTS, st.sampled_from(State), st.sampled_from(Reason), IDS, LINKS, TEXTS, TEXTS, st.integers(0, 999),
-    st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, EARLIER, st.booleans(),
+    st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, EARLIER, st.booleans(), EVIDENCE,
 )  # fmt: skip
 # What a step writes: ids are checked, links are links, and the time of day is the clock's.
 REPORTS = st.builds(

@@ -75,8 +75,30 @@ def test_every_step_has_an_image_that_is_a_whole_png(caller: Caller, clock: Cloc
     caller.session.headers.clear()
     answers = [caller.session.get(step["image"], timeout=10) for step in steps]
     assert {answer.headers["Content-Type"] for answer in answers} == {"image/png"}
-    pixels = [png_pixels(answer.content) for answer in answers]
-    assert pixels[0] == pixels[1] == pixels[2] != pixels[3]
+    shown = {zlib.crc32(png_pixels(answer.content)) for answer in answers}
+    assert len(shown) == 4, "each step shows something else"
+
+
+def test_what_passed_and_what_failed_look_different(caller: Caller, clock: Clock) -> None:
+    runs = [caller.run("sandbox-fails"), caller.run("any")]
+    clock.now += 3
+    last = [caller.get(f"/run/{run}", steps="true", media="true").json()["steps"][-1]["image"] for run in runs]
+    caller.session.headers.clear()
+    failed, passed = (zlib.crc32(caller.session.get(url, timeout=10).content) for url in last)
+    assert failed != passed
+
+
+def test_a_run_that_has_ended_has_a_video(caller: Caller, clock: Clock) -> None:
+    run_id = caller.run("any")
+    details = caller.get(f"/run/{run_id}", media="true").json()
+    assert details["video_url"] is None
+    clock.now += 3
+    assert caller.get(f"/run/{run_id}").json()["video_url"] is None, "it is for those who ask for media"
+    url = caller.get(f"/run/{run_id}", media="true").json()["video_url"]
+    caller.session.headers.clear()
+    answer = caller.session.get(url, timeout=10)
+    assert answer.headers["Content-Type"] == "video/webm"
+    assert answer.content.startswith(b"\x1a\x45\xdf\xa3")
 
 
 def png_pixels(content: bytes) -> bytes:

@@ -7,15 +7,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci.engine.clock import Clock
-from autonoma_ci.engine.workers import Done, Explained, Polled
-from autonoma_ci.exchange import Delivery, Details
+from autonoma_ci.engine.workers import Done, Explained, Fetched, Polled, Refreshed
+from autonoma_ci.exchange import Delivery, Details, Kept
 
 if TYPE_CHECKING:
     import queue
     from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.engine.workers import Event
-    from autonoma_ci.exchange import Attempt, Status
+    from autonoma_ci.exchange import Attempt, Item, Status
     from autonoma_ci.model import Outcome, RunRequest
 
 # A loop that asks for events this often without an end in sight has none.
@@ -77,12 +77,20 @@ class Sent(NamedTuple):
     run: int
 
 
+def _kept(item: Item, _: int) -> Kept:
+    return Kept(f"evidence/{item.run_id}/{item.number}")
+
+
 class Run(NamedTuple):
-    """One run on the server: what it says at an age in seconds, after how long, and why it failed."""
+    """One run on the server: what it says at an age in seconds, after how long, and why it failed.
+
+    `keeps` is what comes of fetching one of its files, the first time, the second time and so on.
+    """
 
     says: Callable[[float], Status]
     delay: float = 0.05
     details: Details = Details(problem="HTTP 500")
+    keeps: Callable[[Item, int], Kept] = _kept
 
 
 class ScriptedWorkers:
@@ -105,6 +113,9 @@ class ScriptedWorkers:
         self.sent: list[Sent] = []
         self.polls: list[Sent] = []
         self.explained: list[Sent] = []
+        self.refreshed: list[Sent] = []
+        self.fetched: list[Item] = []
+        self.fetches_at_once = 0
         self.at_once = 0
         self.polls_at_once = 0
 
@@ -124,11 +135,26 @@ class ScriptedWorkers:
         self._clock.later(run.delay, Polled(position, run_id, status, number))
         self.polls_at_once = max(self.polls_at_once, self._clock.count(Polled))
 
-    def explain(self, position: int, request: RunRequest, run_id: str) -> None:
+    def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         """Take note, and tell what the run has to tell."""
         self.explained.append(Sent(self._clock.time, position))
         run = self._run(position, run_id)[1]
-        self._clock.later(run.delay, Explained(position, run_id, run.details))
+        details = run.details if media else run.details._replace(media={})
+        self._clock.later(run.delay, Explained(position, run_id, details))
+
+    def refresh(self, position: int, request: RunRequest, run_id: str) -> None:
+        """Take note, and give the run's addresses once more."""
+        self.refreshed.append(Sent(self._clock.time, position))
+        run = self._run(position, run_id)[1]
+        self._clock.later(run.delay, Refreshed(position, run_id, run.details))
+
+    def fetch(self, position: int, item: Item) -> None:
+        """Take note, and let the file come in its time, as the run says."""
+        self.fetched.append(item)
+        run = self._run(position, item.run_id)[1]
+        times = self.fetched.count(item)
+        self._clock.later(run.delay, Fetched(position, item, run.keeps(item, times)))
+        self.fetches_at_once = max(self.fetches_at_once, self._clock.count(Fetched))
 
     def start(self, index: int, request: RunRequest) -> None:
         """Take note, and let the answer come in its time."""

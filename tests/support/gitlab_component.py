@@ -93,5 +93,6 @@ def _type(option: Option) -> list[str]:
     if option.takes == "N":
         return ["type: string", "regex: ^[0-9]*$", 'default: ""']
     if option.takes == "WORD":
-        return ["type: string", "options: [fail, skip]", f"default: {option.default}"]
+        words = getattr(option.parse, "args")[0]  # noqa: B009 - a partial of values.choice
+        return ["type: string", f"options: [{', '.join(words)}]", f"default: {option.default}"]
     return ["type: string", 'default: ""']

@@ -15,9 +15,9 @@ from autonoma_ci.model import (
     Report,
     RunRequest,
     State,
-    Step,
     Verdict,
 )
+from autonoma_ci.steps import Evidence, Step
 
 PIECES = (
     "::error::", "::set-output name=conclusion::passed", "::stop-commands::x", "::add-mask::a", "::Group::", "::",
@@ -43,7 +43,11 @@ REQUESTS = st.builds(
     application_version_id=TEXTS,
     application_versions=st.lists(st.builds(AppVersion, TEXTS, TEXTS), max_size=2).map(tuple),
 )
-STEPS = st.none() | st.builds(Step, st.integers(1, 10_000), TEXTS, TEXTS, TEXTS)
+IMAGES = st.sampled_from(["", "evidence/r-1/step-004.png"])
+STEP = st.builds(Step, st.integers(1, 10_000), TEXTS, TEXTS, TEXTS, TEXTS, IMAGES)
+STEPS = st.none() | STEP
+VIDEOS = st.sampled_from(["", "evidence/r-1/video.webm"])
+EVIDENCE = st.builds(Evidence, st.lists(STEP, max_size=2).map(tuple), VIDEOS, TEXTS)
 OUTCOMES = st.builds(
     Outcome,
     request=REQUESTS,
@@ -60,9 +64,10 @@ OUTCOMES = st.builds(
     title=TEXTS,
     step=STEPS,
     earlier=st.lists(
-        st.builds(Earlier, TEXTS, URLS, TEXTS, STEPS, st.floats(0, 1e6), st.floats(0, 1e6)), max_size=1
+        st.builds(Earlier, TEXTS, URLS, TEXTS, STEPS, st.floats(0, 1e6), st.floats(0, 1e6), EVIDENCE), max_size=1
     ).map(tuple),
     carried=st.booleans(),
+    evidence=EVIDENCE,
 )
 CONTEXTS = st.builds(Context, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS, TEXTS, TEXTS)
 VERDICTS = st.builds(

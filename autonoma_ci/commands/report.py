@@ -1,0 +1,133 @@
+"""`autonoma-ci report RESULTS.json`: make a report from a record, and from the evidence beside it; sends nothing."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.environment import read_regular
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.commandline import Parser
+from autonoma_ci.commands.record import outcomes_of, read_record
+from autonoma_ci.context import Context
+from autonoma_ci.errors import InputError
+from autonoma_ci.files import make_folder, write_whole
+from autonoma_ci.model import Report, Verdict
+from autonoma_ci.paths import leads_out
+from autonoma_ci.secret import Redactor
+from autonoma_ci.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.commands.world import World
+    from autonoma_ci.report.saved import Saved
+
+# The names that these files have in results-dir.
+FORMATS = {"html": "report.html", "junit": "junit.xml", "markdown": "summary.md"}
+_KINDS = {"jpg": "image/jpeg", "webm": "video/webm", "mp4": "video/mp4"}
+# Above this, a browser takes too long over a page that has it within; such a file stays beside it.
+_WITHIN = 20_000_000
+
+
+def main(argv: Sequence[str], world: World) -> int:
+    """Write the report and say where; raise InputError if the record can't be read or the report not be written."""
+    parser = Parser("report", "Make a report from the record that a step left in its results-dir.", world.out)
+    parser.add_argument("record", metavar="RESULTS.json", help="The record; screenshots are looked for beside it.")
+    parser.add_argument("--format", choices=FORMATS, default="html", help="Default: html.")
+    parser.add_argument(
+        "--output", metavar="PATH", default="",
+        help="Where to write it; - prints it. Default: report.html, junit.xml or summary.md beside the record.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--single-file", action="store_true", help="Put screenshots, videos and style into report.html itself."
+    )
+    found, unknown = parser.read(argv)
+    if unknown:
+        raise InputError(unknown)
+    folder = Path(world.folder, found.record).parent
+    report = report_of(read_record(str(Path(world.folder, found.record)), Redactor(())))
+    printed = found.output == "-"
+    target = Path(world.folder, found.output) if found.output and not printed else folder / FORMATS[found.format]
+    text = _rendered(report, found.format, _Beside(folder, target.parent, single=found.single_file or printed))
+    if printed:
+        world.out.write(text.decode("utf-8", "replace"))
+        return 0
+    style = found.format == "html" and not found.single_file
+    _write(target, text, world.folder, style=style)
+    Console(world.out, PLAIN).line(f"Wrote {found.output or os.path.relpath(target, world.folder)}")
+    return 0
+
+
+def report_of(saved: Saved) -> Report:
+    """Return the report of a record, as the step that left it would have had it."""
+    started_at = saved.started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    known = saved.conclusion is not None and saved.reason is not None and saved.exit_code is not None
+    verdict = Verdict(saved.conclusion, saved.reason, saved.exit_code) if known else None  # type: ignore[arg-type]
+    build = saved.ci
+    return Report(
+        title=saved.title,
+        context=Context(
+            ci=build.name, sha=build.sha, branch=build.branch, change=build.change, repository=build.repository,
+            build_url=build.build_url, deployment_url=build.deployment_url, build=build.build, attempt=build.attempt,
+        ),
+        source=saved.source,
+        outcomes=tuple(outcomes_of(saved, saved.started_at.isoformat(), Redactor(()))),
+        verdict=verdict,
+        started_at=started_at,
+        waited=saved.waited,
+        seconds=saved.duration_seconds,
+    )  # fmt: skip
+
+
+class _Beside:
+    """Where a page in `place` finds the files of `folder`: those that are there."""
+
+    def __init__(self, folder: Path, place: Path, *, single: bool) -> None:
+        self._folder, self._place, self.single = folder, place, single
+
+    def __call__(self, path: str) -> str:
+        file = self._folder / path
+        # A record may come from anywhere; what it names must not show other files of this machine.
+        if leads_out(path, str(self._folder)) or not file.is_file():
+            return ""
+        if self.single and (data := read_regular(str(file), _WITHIN)):
+            kind = file.suffix.removeprefix(".")
+            return f"data:{_KINDS.get(kind, f'image/{kind}')};base64,{base64.b64encode(data).decode()}"
+        return quote(Path(os.path.relpath(file, self._place)).as_posix())
+
+
+def _rendered(report: Report, name: str, beside: _Beside) -> bytes:
+    # Each is loaded only where it is wanted.
+    if name == "junit":
+        from autonoma_ci.report.junit import junit
+
+        return junit(report)
+    if name == "markdown":
+        from autonoma_ci.report.markdown import summary
+
+        return summary(report).encode("utf-8", "replace")
+    from autonoma_ci.report.html import Page, html, stylesheet
+
+    return html(report, Page(beside, stylesheet() if beside.single else "")).encode()
+
+
+def _write(target: Path, text: bytes, folder: str, *, style: bool) -> None:
+    from autonoma_ci.report.html import STYLESHEET, stylesheet
+
+    files = {target: text} | ({target.parent / STYLESHEET: stylesheet().encode()} if style else {})
+    for path, data in files.items():
+        if leads_out(str(path), folder):
+            raise InputError([f"{one_line(path.name)} leads elsewhere through a symbolic link: give another --output"])
+        try:
+            make_folder(path.parent)
+            write_whole(path, data)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "not a path"
+            raise InputError(
+                [f"{one_line(str(path), 200)} could not be written ({why}): give another --output"]
+            ) from None

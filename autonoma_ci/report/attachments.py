@@ -1,0 +1,23 @@
+"""Orders in junit.xml to show a run's files beside its test case, for GitLab and for Jenkins' plugin."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autonoma_ci.model import Outcome
+
+# Nothing that could end the order, or begin another.
+_FOLDER = re.compile(r"[\w@%+=:,./\\ -]{1,1000}")
+
+
+def attachments(outcome: Outcome, folder: str) -> Iterator[str]:
+    """Yield the orders to show the run's files, each on a line of its own; GitLab takes the first alone."""
+    evidence = outcome.evidence
+    failing = [step.image for step in evidence.steps if outcome.step and step.number == outcome.step.number]
+    if _FOLDER.fullmatch(folder):
+        for path in dict.fromkeys([*filter(None, failing), *evidence.files]):
+            yield f"[[ATTACHMENT|{folder}/{path}]]"

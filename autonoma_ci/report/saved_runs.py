@@ -1,0 +1,151 @@
+"""The runs of a record, as they are read back: whatever is not as we write it is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.steps import STEPS_LIMIT, Evidence, Step
+from autonoma_ci.text import link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ID = r"[A-Za-z0-9_-]{1,128}"
+# Python's $ also matches before a line break at the end, and JSON Schema knows no other end.
+Id = Annotated[str, StringConstraints(pattern=rf"^{_ID}\z"), WithJsonSchema({"type": "string", "pattern": f"^{_ID}$"})]
+RunId = Annotated[
+    str,
+    StringConstraints(pattern=rf"^({_ID})?\z"),
+    WithJsonSchema({"type": "string", "pattern": f"^({_ID})?$", "description": "Empty where it is not known."}),
+]
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+# Only what we write there ourselves: nothing that leads elsewhere, and nothing that a browser runs.
+_FILE = rf"evidence/{_ID}/(step-[0-9]{{3,9}}\.(png|jpg|gif|webp|avif)|video\.(webm|mp4))"
+File = Annotated[
+    str,
+    StringConstraints(pattern=rf"^({_FILE})?\z"),
+    WithJsonSchema({"type": "string", "pattern": f"^({_FILE})?$", "description": "A path in results-dir, or empty."}),
+]
+
+
+class Model(BaseModel):
+    """What every part of the record has in common."""
+
+    # A later version may know more; what it adds is none of this one's business.
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class SavedStep(Model):
+    """One step of a run."""
+
+    number: int = Field(ge=1)
+    instruction: Text
+    output: Text
+    url: Text
+    status: Text = Field(default="", description="The API's own word.")
+    image: File = ""
+
+    def step(self, redact: Callable[[str], str]) -> Step:
+        """Return it as the rest of the house has it."""
+        instruction, output, url, status = map(redact, (self.instruction, self.output, self.url, self.status))
+        return Step(self.number, instruction, output, url, status, self.image)
+
+
+class SavedEvidence(Model):
+    """What was kept of a run."""
+
+    steps: list[SavedStep] = Field(max_length=STEPS_LIMIT, description="Of very many, the first and the last.")
+    video: File
+    missing: Text = Field(description="What could not be kept, and why.")
+
+    def evidence(self, redact: Callable[[str], str]) -> Evidence:
+        """Return it as the rest of the house has it."""
+        return Evidence(tuple(step.step(redact) for step in self.steps), self.video, redact(self.missing))
+
+
+_NOTHING = SavedEvidence(steps=[], video="", missing="")
+
+
+class SavedEarlier(Model):
+    """A run that failed and was started again."""
+
+    run_id: RunId
+    url: Text
+    message: Text
+    began_seconds: float = Field(ge=-1e9, le=1e9, description="From the step's start.")
+    duration_seconds: Seconds
+    step: SavedStep | None
+    evidence: SavedEvidence = _NOTHING
+
+    def earlier(self, shift: float, redact: Callable[[str], str]) -> Earlier:
+        """Return it as the rest of the house has it."""
+        began, url = self.began_seconds + shift, link(redact(self.url))
+        step = self.step.step(redact) if self.step else None
+        evidence = self.evidence.evidence(redact)
+        return Earlier(self.run_id, url, redact(self.message), step, began, self.duration_seconds, evidence)
+
+
+class SavedVersion(Model):
+    """A version of an application."""
+
+    application_id: Id
+    version_id: Id
+
+
+class SavedRun(Model):
+    """One planned run, and what became of it; values of variables are never kept."""
+
+    name: Text
+    label: Text = Field(description="The user's own name for it; empty if there is none.")
+    title: Text = Field(description="The test's title in Autonoma, once it is known.")
+    kind: Kind
+    id: Id
+    state: State
+    reason: Reason
+    run_id: RunId
+    url: Text
+    message: Text
+    hint: Text
+    status: int = Field(ge=0, le=999, description="HTTP status of the last answer; 0 without one.")
+    attempts: int = Field(ge=0, description="How many runs were started, or tried to be.")
+    tries: int = Field(ge=0, description="How many requests were sent to start the last of them.")
+    flaky: bool = Field(description="It passed only after it had failed.")
+    carried: bool = Field(description="It passed in an earlier attempt at the same build and was not started again.")
+    began_seconds: float = Field(ge=-1e9, le=1e9, description="When it was first asked for, from the step's start.")
+    duration_seconds: Seconds = Field(description="Until it was started, or ended if it was waited for.")
+    step: SavedStep | None = Field(description="Where it failed.")
+    evidence: SavedEvidence = _NOTHING
+    earlier: list[SavedEarlier]
+    variables: list[Text] = Field(description="Names alone.")
+    application_version_id: Id | None
+    application_versions: list[SavedVersion]
+    run_on_latest: bool
+
+    def outcome(self, shift: float, redact: Callable[[str], str]) -> Outcome:
+        """Return it as the rest of the house has it; `shift` is added to the times at which runs began."""
+        versions = tuple(AppVersion(v.application_id, v.version_id) for v in self.application_versions)
+        return Outcome(
+            request=RunRequest(
+                self.kind, self.id, redact(self.label), dict.fromkeys(self.variables, ""),
+                self.application_version_id or "", versions, self.run_on_latest,
+            ),
+            state=self.state,
+            reason=self.reason,
+            run_id=self.run_id,
+            url=link(redact(self.url)),
+            message=redact(self.message),
+            hint=redact(self.hint),
+            status=self.status,
+            tries=self.tries,
+            seconds=self.duration_seconds,
+            began=self.began_seconds + shift,
+            title=redact(self.title),
+            step=self.step.step(redact) if self.step else None,
+            earlier=tuple(run.earlier(shift, redact) for run in self.earlier),
+            carried=self.carried,
+            evidence=self.evidence.evidence(redact),
+        )  # fmt: skip

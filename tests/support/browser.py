@@ -1,0 +1,28 @@
+"""A real Chromium, as Debian, Ubuntu's runners or the variable CHROMIUM have it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Playwright
+
+_NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
+
+
+@contextmanager
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Yield a browser without a window; fails if there is none on this machine."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    assert path, "there is no Chromium here: install it, or name it in the variable CHROMIUM"
+    # Containers and CI runners give it no sandbox of its own; it is shown nothing but our own pages.
+    browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    try:
+        yield browser
+    finally:
+        browser.close()

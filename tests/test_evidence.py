@@ -1,0 +1,355 @@
+"""Screenshots and videos over real sockets: what comes of a media host as it should be, and of each that is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from autonoma_ci.evidence import Store
+from autonoma_ci.exchange import Item, Media
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS, invoke
+from tests.support.fault_server import FaultServer, Wire
+from tests.support.faults import answer, close, hang, reset, said, started
+from tests.support.job import Ended, run_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.exchange import Kept
+    from tests.support.fault_server import Act
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100
+JPEG = b"\xff\xd8\xff\xe0" + b"pixels" * 100
+WEBP = b"RIFF\x00\x00\x00\x00WEBP" + b"pixels" * 100
+WEBM = b"\x1a\x45\xdf\xa3" + b"frames" * 100
+MP4 = b"\x00\x00\x00\x18ftypmp42" + b"frames" * 100
+HTML = b"<html><script>alert(1)</script></html>"
+
+
+def picture(content: bytes = PNG, kind: str = "image/png", *headers: str) -> Act:
+    lines = ["HTTP/1.1 200 OK", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *headers]
+    return said("\r\n".join([*lines, "Connection: close", "", ""]).encode() + content)
+
+
+def in_turn(*acts: Act) -> Act:
+    left = iter(acts)
+    return lambda wire: next(left)(wire)  # noqa: PLW0108 - the next one each time
+
+
+def moved(to: str, status: int = 302) -> Act:
+    return answer(status, b"", f"Location: {to}")
+
+
+def endless(wire: Wire) -> bool:
+    """Say nothing of the length, and never end."""
+    wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nConnection: close\r\n\r\n" + PNG)
+    while wire.send(b"x" * 65536):
+        pass
+    return False
+
+
+def dripping(wire: Wire) -> bool:
+    wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 600\r\n\r\n")
+    wire.drip(PNG, 0.05)
+    return False
+
+
+def head(length: int, body: bytes = PNG) -> Act:
+    return said(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+
+
+def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 5.0) -> Kept:
+    """Fetch one file from a server that does this, and return what came of it."""
+    with FaultServer(act) as server:
+        store = Store(folder, 100_000, 1_000_000, local=True, seconds=seconds)
+        return store.fetch(Item("run-1", number, Media(f"http://127.0.0.1:{server.port}/some/../name.exe?x=1")))
+
+
+def left_in(folder: Path) -> list[str]:
+    """Return the files there, without the style of the page that shows them."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if not name.endswith("report.css"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said_kind", "number", "name"),
+    [
+        (PNG, "image/png", 7, "step-007.png"),
+        (JPEG, "image/jpeg; charset=x", 1, "step-001.jpg"),
+        (WEBP, "image/webp", 1234, "step-1234.webp"),
+        (JPEG, "image/png", 1, "step-001.jpg"),
+        (PNG, "application/octet-stream", 1, "step-001.png"),
+        (WEBM, "video/webm", 0, "video.webm"),
+        (MP4, "binary/octet-stream", 0, "video.mp4"),
+    ],
+)
+def test_a_file_gets_a_name_of_ours_by_its_step_and_its_first_bytes(
+    content: bytes, said_kind: str, number: int, name: str, tmp_path: Path
+) -> None:
+    kept = fetch(tmp_path, picture(content, said_kind), number)
+    assert (kept.path, kept.problem) == (f"evidence/run-1/{name}", "")
+    assert (tmp_path / kept.path).read_bytes() == content
+    assert left_in(tmp_path) == [kept.path]
+
+
+@pytest.mark.parametrize(
+    ("act", "why", "again"),
+    [
+        (answer(404), "HTTP 404", True),
+        (answer(403), "HTTP 403", True),
+        (answer(500), "HTTP 500", True),
+        (close, "ended before an answer came", True),
+        (reset, "ended before an answer came", True),
+        (hang, "too long", True),
+        (dripping, "too long", True),
+        (head(5000), "ended before an answer came", True),
+        (head(2**30), "larger than it may be (1,073.7 MB)", False),
+        (endless, "larger than it may be", False),
+        (picture(b"y" * 200_000), "larger than it may be", False),
+        (picture(HTML, "image/jpeg"), "it is no picture", True),
+        (picture(HTML, "text/html"), "it is no picture", True),
+        (picture(PNG, "text/html"), "it is no picture", True),
+        (picture(b"<svg onload='alert(1)'/>", "image/svg+xml"), "it is no picture", True),
+        (picture(WEBM, "video/webm"), "it is no picture", True),
+        (picture(b"", "image/png"), "it is no picture", True),
+        (answer(204), "HTTP 204", True),
+        (picture(PNG, "image/png", "Content-Encoding: gzip"), "an encoding", False),
+        (moved("http://media.test/1.png"), "not https (http://media.test)", False),
+        (moved("file:///etc/passwd"), "its address is none", False),
+        (moved("ftp://media.test/1.png"), "not https (ftp://media.test)", False),
+        (moved("//user:pw@127.0.0.1/x"), "its address is none", False),
+        (moved("/again"), "redirects more than 5 times", False),
+        (said(b"rubbish\r\n\r\n"), "ended before an answer came", True),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_told_and_leaves_nothing(
+    act: Act, why: str, again: bool, tmp_path: Path
+) -> None:
+    kept = fetch(tmp_path, act, seconds=0.6)
+    assert why in kept.problem
+    assert (kept.path, kept.again) == ("", again)
+    assert left_in(tmp_path) == []
+
+
+def test_a_length_that_is_too_short_ends_the_file_there(tmp_path: Path) -> None:
+    kept = fetch(tmp_path, head(100))
+    assert (tmp_path / kept.path).read_bytes() == PNG[:100]
+
+
+def test_redirects_are_followed_to_the_file(tmp_path: Path) -> None:
+    assert fetch(tmp_path, in_turn(moved("/b", 301), moved("/c", 307), picture())).path
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/x", "http://media.test/x", "ftp://media.test/x", "file:///etc/passwd", "//media.test/x",
+        "https://", "https://user@media.test/x", "https://media.test/\nx", "https://media.test/é", "", "https://[::1",
+        "data:image/png;base64,AAAA", "javascript:alert(1)", "https://media.test:99999/",
+        "https://media.test/" + "x" * 20_000,
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_https_is_never_asked(url: str, tmp_path: Path) -> None:
+    """Not even on this very machine, unless the API itself is there."""
+    kept = Store(tmp_path, 1000, 1000, local=False).fetch(Item("r", 1, Media(url)))
+    assert "address is n" in kept.problem
+    assert not kept.again
+
+
+def test_all_files_together_have_a_limit_and_passes_get_half_of_it(tmp_path: Path) -> None:
+    with FaultServer(picture(PNG)) as server:
+        media = Media(f"http://127.0.0.1:{server.port}/")
+        store = Store(tmp_path, 10_000, 4 * len(PNG), local=True)
+        kept = [store.fetch(Item("r", number, media, spare=True)) for number in range(1, 4)]
+        assert [bool(one.path) for one in kept] == [True, True, False]
+        assert "no room left within evidence-limit" in kept[2].problem
+        assert [bool(store.fetch(Item("r", number, media)).path) for number in range(4, 7)] == [True, True, False]
+
+
+def test_what_could_not_be_kept_takes_no_room(tmp_path: Path) -> None:
+    with FaultServer(in_turn(picture(HTML + bytes(1000)), picture())) as server:
+        store = Store(tmp_path, 10_000, 1200, local=True)
+        media = Media(f"http://127.0.0.1:{server.port}/")
+        assert store.fetch(Item("r", 1, media)).problem
+        assert store.fetch(Item("r", 1, media)).path
+
+
+def test_links_in_the_checkout_lead_nothing_astray(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "results"
+    (outside / "run-1").mkdir(parents=True)
+    folder.mkdir()
+    (folder / "evidence").symlink_to(outside)
+    assert "symbolic link" in fetch(folder, picture()).problem
+    (folder / "evidence").unlink()
+    (folder / "evidence" / "run-1").mkdir(parents=True)
+    (outside / "file").write_text("mine", "utf-8")
+    (folder / "evidence" / "run-1" / "step-001.png").symlink_to(outside / "file")
+    assert fetch(folder, picture()).path
+    assert left_in(outside) == ["file"]
+    assert (outside / "file").read_text("utf-8") == "mine"
+
+
+def test_a_store_that_is_closed_leaves_nothing_half_written(tmp_path: Path) -> None:
+    with FaultServer(dripping) as server:
+        store = Store(tmp_path, 10_000, 10_000, local=True, seconds=5)
+        item = Item("r", 1, Media(f"http://127.0.0.1:{server.port}/"))
+        thread = threading.Thread(target=store.fetch, args=(item,), daemon=True)
+        thread.start()
+        while not left_in(tmp_path):
+            assert thread.is_alive()
+        store.close()
+        assert left_in(tmp_path) == []
+        assert store.fetch(item).problem == "the step has ended"
+
+
+# --- whole steps
+
+
+class Service:
+    """An API whose runs of tests end by their names, and a media host on a port of its own."""
+
+    def __init__(self, media: Act) -> None:
+        self.host = FaultServer(media)
+        self.api = FaultServer(self._answer)
+
+    def __enter__(self) -> Self:
+        self.host.__enter__()
+        self.api.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.api.__exit__(*exc)
+        self.host.__exit__(*exc)
+
+    def _answer(self, wire: Wire) -> bool:
+        path = wire.request.path
+        if wire.request.method == "POST":
+            return started(wire)
+        word = "failed" if "fails" in path else "passed"
+        if path.endswith("/status"):
+            return answer(200, json.dumps({"status": word}))(wire)
+        address = f"http://127.0.0.1:{self.host.port}/{path.split('/')[-1].partition('?')[0]}"
+        steps = [{"instruction": "Open", "status": word, "image": f"{address}/1.exe?signature=of-the-address"}]
+        shown = {"steps": steps, "video_url": f"{address}/v"} if "media=true" in path else {"steps": []}
+        return answer(200, json.dumps({"name": "A title", "status": word} | shown))(wire)
+
+
+def wait(folder: Path, service: Service, ids: list[str], **more: str) -> Ended:
+    given = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "5s", "INPUT_EVIDENCE": "failed"}
+    return run_job(folder, service.api.url, ids, more=given | {f"INPUT_{k}": v for k, v in more.items()})
+
+
+def media(wire: Wire) -> bool:
+    return (picture(WEBM, "video/webm") if wire.request.path.endswith("/v") else picture())(wire)
+
+
+def test_a_failed_run_leaves_its_screenshots_and_its_video(tmp_path: Path) -> None:
+    with Service(media) as service:
+        job = wait(tmp_path, service, ["fails", "fine"])
+    assert job.code == 1
+    kept = left_in(tmp_path / "results" / "evidence")
+    assert kept == ["run-of-fails/step-001.png", "run-of-fails/video.webm"]
+    assert "of-the-address" not in job.everything + (tmp_path / "results" / "report.html").read_text("utf-8")
+    run = job.record["runs"][0]
+    assert run["evidence"]["steps"][0]["image"] == "evidence/run-of-fails/step-001.png"
+    assert run["evidence"]["video"] == "evidence/run-of-fails/video.webm"
+
+
+def test_of_all_runs_if_that_is_wanted(tmp_path: Path) -> None:
+    with Service(media) as service:
+        job = wait(tmp_path, service, ["fine"], EVIDENCE="all")
+    assert job.code == 0
+    assert len(left_in(tmp_path / "results" / "evidence")) == 2
+
+
+def test_the_media_host_gets_no_credentials(tmp_path: Path) -> None:
+    with Service(media) as service:
+        wait(tmp_path, service, ["fails"])
+        received = service.host.received
+    assert len(received) == 2
+    for request in received:
+        everything = repr(sorted(request.headers.items())) + request.path
+        assert "of-the-test" not in everything
+        assert set(request.headers) <= {"host", "user-agent", "accept", "accept-encoding", "connection"}
+
+
+def test_expired_links_are_asked_for_anew_once(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def expired(wire: Wire) -> bool:
+        first = wire.request.path not in seen
+        seen.append(wire.request.path)
+        return answer(403)(wire) if first else media(wire)
+
+    with Service(expired) as service:
+        job = wait(tmp_path, service, ["fails"])
+        assert sum("media=true" in request.path for request in service.api.received) == 2
+    assert len(left_in(tmp_path / "results" / "evidence")) == 2
+    assert "not whole" not in job.log
+
+
+@pytest.mark.parametrize("ids", [["fine"], ["fails"]])
+def test_a_media_host_that_is_down_changes_no_verdict_and_is_told(ids: list[str], tmp_path: Path) -> None:
+    with Service(answer(500)) as service:
+        job = wait(tmp_path, service, ids, EVIDENCE="all")
+    assert job.code == (1 if ids == ["fails"] else 0)
+    assert "::warning" in job.log
+    assert "1 run whose evidence is not whole: A title: 2 of its files: HTTP 500" in job.log
+    assert job.record["runs"][0]["evidence"]["missing"] == "2 of its files: HTTP 500"
+
+
+def test_evidence_needs_a_place(tmp_path: Path) -> None:
+    with Service(media) as service:
+        ended = invoke(tmp_path, "run", "--test-ids", "a", "--wait", "--evidence", "all", environ=CREDENTIALS)
+        assert service.api.received == []
+    assert ended.code == 2
+    assert ended.errors == ["evidence has no place to go to: give results-dir too"]
+
+
+JOB = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+from autonoma_ci.cli import run
+run()
+"""
+
+
+def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:
+    """The limit on a file's size stands for the disk; after the first file, the others are not even asked for."""
+    with Sandbox(pace=0) as sandbox:
+        environ = {
+            "AUTONOMA_CLIENT_ID": "some-client-id",
+            "AUTONOMA_CLIENT_SECRET": "some-client-secret",
+            "AUTONOMA_API_URL": sandbox.url,
+            "AUTONOMA_TEST_IDS": "sandbox-one",
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_RESULTS_DIR": "results",
+            "AUTONOMA_EVIDENCE": "all",
+            "PATH": os.environ["PATH"],
+        }
+        ran = subprocess.run(
+            [sys.executable, "-B", "-c", JOB], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "it could not be written (File too large)" in ran.stdout
+    assert "1 of 1 run passed." in ran.stdout
+    assert left_in(tmp_path / "results" / "evidence") == []
+
+
+def test_a_record_of_a_killed_step_is_waited_for_with_evidence(tmp_path: Path) -> None:
+    with Service(media) as service:
+        first = run_job(tmp_path, service.api.url, ["fails"])
+        assert first.code == 0
+        environ = {"INPUT_EVIDENCE": "failed", "INPUT_TEST-IDS": "", "INPUT_RESULTS-DIR": ""}
+        job = run_job(tmp_path, service.api.url, [], "wait", "results/results.json", more=environ)
+    assert job.code == 1
+    assert len(left_in(tmp_path / "results" / "evidence")) == 2
