@@ -12,13 +12,13 @@ LINTERS := tests/linters
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test image test-image lint lint-python lint-image lint-workflows lock bench tables clean
+.PHONY: demo test image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench tables clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not image and not linters"
+	$(BIN)/python -m pytest -m "not image and not linters and not browser"
 
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,9 @@ image:
 
 test-image: image $(VENV)/.test
 	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest -m image
+
+test-browser: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
+	$(BIN)/python -m pytest -m browser
 
 lint: lint-python lint-image lint-workflows
 

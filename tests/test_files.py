@@ -117,7 +117,7 @@ def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None
     assert place.publish(report([started("x")])) == []
     files = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
     assert names_in(tmp_path / "a" / "b") == files
-    assert names_in(tmp_path / "a" / "b" / "evidence") == ["report.css"]
+    assert names_in(tmp_path / "a" / "b" / "evidence") == ["report.css", "report.svg"]
 
 
 def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> None:
@@ -125,7 +125,8 @@ def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> 
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
     warnings = prepare("results", str(tmp_path)).publish(report([started("x")]))
-    assert warnings == ["evidence/report.css could not be written to results-dir (a symbolic link leads elsewhere)."]
+    why = "could not be written to results-dir (a symbolic link leads elsewhere)."
+    assert warnings == [f"evidence/report.css {why}", f"evidence/report.svg {why}"]
     assert names_in(tmp_path / "outside") == []
 
 

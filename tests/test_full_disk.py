@@ -45,7 +45,7 @@ def test_a_full_disk_changes_nothing_but_the_files(tmp_path: Path) -> None:
     assert ran.stdout.count("/run/") == 2
     assert "2 of 2 runs started." in ran.stdout
     warnings = [line for line in ran.stdout.splitlines() if line.startswith("::warning")]
-    assert len(warnings) == 8
+    assert len(warnings) == 9
     assert all("File too large" in warning for warning in warnings)
     for name in ("output", "summary"):
         assert (tmp_path / name).read_text("utf-8") == "before=1\n"

@@ -39,11 +39,11 @@ class ResultsDir:
         texts |= self._more(report)
         files = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
         if report.verdict:
-            from autonoma_ci.report.html import STYLESHEET, html, stylesheet
+            from autonoma_ci.report.html import beside_of, html
             from autonoma_ci.report.junit import junit
 
             files |= {"junit.xml": junit(report), "report.html": html(report).encode()}
-            files[STYLESHEET] = stylesheet().encode()
+            files |= {name: text.encode() for name, text in beside_of(report).items()}
         warnings = []
         if names := left_out(report):
             warnings.append(f"outputs.env has no room for {' and '.join(names)}; results.json has all runs.")

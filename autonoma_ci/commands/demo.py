@@ -89,7 +89,9 @@ def main(argv: Sequence[str], world: World) -> int:
     console.line(
         "That was the demo: nothing left this machine. Next: autonoma-ci init, with your account's credentials."
     )
-    console.line("The report, with screenshots and videos, to open in a browser (the runs themselves ended with the demo):")
+    console.line(
+        "The report, with screenshots and videos, to open in a browser (the runs themselves ended with the demo):"
+    )
     console.line(f"  {Path(folder, 'results', 'report.html')}")
     return 0
 

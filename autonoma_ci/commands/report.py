@@ -53,12 +53,13 @@ def main(argv: Sequence[str], world: World) -> int:
     report = report_of(read_record(str(Path(world.folder, found.record)), Redactor(())))
     printed = found.output == "-"
     target = Path(world.folder, found.output) if found.output and not printed else folder / FORMATS[found.format]
-    text = _rendered(report, found.format, _Beside(folder, target.parent, single=found.single_file or printed))
+    beside = _Beside(folder, target.parent)
+    files = _rendered(report, found.format, beside, single=found.single_file or printed)
     if printed:
-        world.out.write(text.decode("utf-8", "replace"))
+        world.out.write(files[""].decode("utf-8", "replace"))
         return 0
-    style = found.format == "html" and not found.single_file
-    _write(target, text, world.folder, style=style)
+    for name, data in files.items():
+        _write(target.parent / name if name else target, data, world.folder)
     Console(world.out, PLAIN).line(f"Wrote {found.output or os.path.relpath(target, world.folder)}")
     return 0
 
@@ -87,47 +88,49 @@ def report_of(saved: Saved) -> Report:
 class _Beside:
     """Where a page in `place` finds the files of `folder`: those that are there."""
 
-    def __init__(self, folder: Path, place: Path, *, single: bool) -> None:
-        self._folder, self._place, self.single = folder, place, single
+    def __init__(self, folder: Path, place: Path) -> None:
+        self._folder, self._place = folder, place
 
-    def __call__(self, path: str) -> str:
-        file = self._folder / path
+    def address(self, path: str) -> str:
+        """Return the file's address from the page, or nothing if it is not there."""
+        return quote(Path(os.path.relpath(self._folder / path, self._place)).as_posix()) if self._is_there(path) else ""
+
+    def content(self, path: str) -> str:
+        """Return the file itself as an address, if it is not too large for that."""
+        data = read_regular(str(self._folder / path), _WITHIN) if self._is_there(path) else b""
+        kind = path.rpartition(".")[2]
+        return f"data:{_KINDS.get(kind, f'image/{kind}')};base64,{base64.b64encode(data).decode()}" if data else ""
+
+    def _is_there(self, path: str) -> bool:
         # A record may come from anywhere; what it names must not show other files of this machine.
-        if leads_out(path, str(self._folder)) or not file.is_file():
-            return ""
-        if self.single and (data := read_regular(str(file), _WITHIN)):
-            kind = file.suffix.removeprefix(".")
-            return f"data:{_KINDS.get(kind, f'image/{kind}')};base64,{base64.b64encode(data).decode()}"
-        return quote(Path(os.path.relpath(file, self._place)).as_posix())
+        return not leads_out(path, str(self._folder)) and (self._folder / path).is_file()
 
 
-def _rendered(report: Report, name: str, beside: _Beside) -> bytes:
+def _rendered(report: Report, name: str, beside: _Beside, *, single: bool) -> dict[str, bytes]:
+    """Return the report under no name, and by their names the files that it needs beside it."""
     # Each is loaded only where it is wanted.
     if name == "junit":
         from autonoma_ci.report.junit import junit
 
-        return junit(report)
+        return {"": junit(report)}
     if name == "markdown":
         from autonoma_ci.report.markdown import summary
 
-        return summary(report).encode("utf-8", "replace")
-    from autonoma_ci.report.html import Page, html, stylesheet
+        return {"": summary(report).encode("utf-8", "replace")}
+    from autonoma_ci.report.html import Page, beside_of, html, stylesheet
 
-    return html(report, Page(beside, stylesheet() if beside.single else "")).encode()
+    if single:
+        return {"": html(report, Page(beside.content, stylesheet())).encode()}
+    files = {"": html(report, Page(beside.address))} | beside_of(report)
+    return {name: text.encode() for name, text in files.items()}
 
 
-def _write(target: Path, text: bytes, folder: str, *, style: bool) -> None:
-    from autonoma_ci.report.html import STYLESHEET, stylesheet
-
-    files = {target: text} | ({target.parent / STYLESHEET: stylesheet().encode()} if style else {})
-    for path, data in files.items():
-        if leads_out(str(path), folder):
-            raise InputError([f"{one_line(path.name)} leads elsewhere through a symbolic link: give another --output"])
-        try:
-            make_folder(path.parent)
-            write_whole(path, data)
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "not a path"
-            raise InputError(
-                [f"{one_line(str(path), 200)} could not be written ({why}): give another --output"]
-            ) from None
+def _write(path: Path, data: bytes, folder: str) -> None:
+    if leads_out(str(path), folder):
+        raise InputError([f"{one_line(path.name)} leads elsewhere through a symbolic link: give another --output"])
+    try:
+        make_folder(path.parent)
+        write_whole(path, data)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not a path"
+        raise InputError([f"{one_line(str(path), 200)} could not be written ({why}): give another --output"]) from None

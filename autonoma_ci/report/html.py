@@ -7,24 +7,23 @@ beside the screenshots. Without it, the page is plain, and whole.
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from autonoma_ci import __version__
-from autonoma_ci.model import Conclusion, State
-from autonoma_ci.report.picture import picture
-from autonoma_ci.report.words import ENDED, counts, has_run, headline, plural, state_words, still_open, worst_first
+from autonoma_ci.model import Conclusion
+from autonoma_ci.report.html_runs import SIGNS, look_of, run_view
+from autonoma_ci.report.picture import GREEN, GREY, RED, picture
+from autonoma_ci.report.words import counts, headline, still_open, worst_first
 from autonoma_ci.text import duration, link, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from autonoma_ci.model import Earlier, Outcome, Report
-    from autonoma_ci.steps import Evidence, Step
+    from autonoma_ci.model import Report
 
 STYLESHEET = "evidence/report.css"
-# Red, amber, green, or neither, and a sign for those who see no colours.
-_LOOKS = {State.PASSED: "good", State.STARTED: "open", State.PLANNED: "open", State.STARTING: "open"}
-_SIGNS = {"good": "✓", "flaky": "≈", "bad": "✗", "open": "…"}
+ICON = "evidence/report.svg"
 _VERDICTS = {
     Conclusion.STARTED: ("open", "Started"),
     Conclusion.PASSED: ("good", "Passed"),
@@ -47,38 +46,65 @@ class Page(NamedTuple):
     style: str = ""
 
 
+def beside_of(report: Report) -> dict[str, str]:
+    """Return the files that the page needs beside it, by their paths from there."""
+    return {STYLESHEET: stylesheet(), ICON: _icon(report)}
+
+
 def html(report: Report, page: Page | None = None) -> str:
     """Return the page; no value of a variable is in it, and every text is shown as text."""
+    # Loaded only where there is a page to make.
     from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_plain, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(_resource("report.html"))
     page = page or Page()
-    look, verdict = _VERDICTS[report.verdict.conclusion] if report.verdict else ("open", "Running")
-    runs = [_run(place, run, report, page.file) for place, run in enumerate(worst_first(report.outcomes), 1)]
-    text = template.render(
-        report=report,
-        version=__version__,
-        verdict={"look": look, "sign": _SIGNS[look], "word": verdict, "text": headline(report)},
-        facts=list(_facts(report)),
-        counts=_counts(report),
-        runs=runs,
-        filters=[(look, told, n) for look, told in _FILTERS.items() if (n := sum(run["look"] == look for run in runs))],
-        picture=picture(report),
-        later=report.later if report.verdict and still_open(report) else "",
-        stylesheet=STYLESHEET,
-        # Ours, so it is no text to be escaped.
-        style=Markup(page.style),  # noqa: S704
-    )
-    return text.encode("utf-8", "replace").decode()
+
+    def file(path: str) -> str:
+        # An address of ours, and with the file in it longer than any text may be.
+        return escape(page.file(path))
+
+    runs = [run_view(place, run, report, file) for place, run in enumerate(worst_first(report.outcomes), 1)]
+    # The style is ours too, so it is no text to be escaped.
+    style = Markup(page.style)  # noqa: S704
+    shown = environment.from_string(_resource("report.html")).render(_view(report), runs=runs, style=style)
+    return shown.encode("utf-8", "replace").decode()
+
+
+def _view(report: Report) -> dict[str, object]:
+    look, verdict = _verdict(report)
+    looks = [look_of(run) for run in report.outcomes]
+    return {
+        "report": report,
+        "version": __version__,
+        "verdict": {"look": look, "sign": SIGNS[look], "word": verdict, "text": headline(report)},
+        "facts": list(_facts(report)),
+        "counts": _counts(report),
+        "filters": [(look, told, count) for look, told in _FILTERS.items() if (count := looks.count(look))],
+        "picture": picture(report),
+        "later": report.later if report.verdict and still_open(report) else "",
+        "stylesheet": STYLESHEET,
+        "icon": ICON,
+        "drawn_icon": f"data:image/svg+xml,{quote(_icon(report))}",
+    }
 
 
 def stylesheet() -> str:
     """Return the style of the page."""
     return _resource("report.css")
+
+
+def _verdict(report: Report) -> tuple[str, str]:
+    return _VERDICTS[report.verdict.conclusion] if report.verdict else ("open", "Running")
+
+
+def _icon(report: Report) -> str:
+    """Return the picture for the browser's tab, which tells passed from failed."""
+    colour = {"good": GREEN, "bad": RED}.get(_verdict(report)[0], GREY)
+    circle = f'<circle cx="8" cy="8" r="7" fill="{colour}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{circle}</svg>'
 
 
 def _resource(name: str) -> str:
@@ -110,85 +136,3 @@ def _counts(report: Report) -> dict[str, int]:
         # All that ended had started: that is no news.
         del found["started"]
     return {name: number for name, number in found.items() if number or name == "total"}
-
-
-def _run(place: int, run: Outcome, report: Report, file: Callable[[str], str]) -> dict[str, Any]:
-    request = run.request
-    look = "flaky" if run.flaky else _LOOKS.get(run.state, "bad")
-    quiet = run.state in {State.PASSED, State.STARTED, State.PLANNED, State.STARTING}
-    page = link(run.url) or (link(report.site) if run.state is State.UNKNOWN and not has_run(run) else "")
-    versions = [request.application_version_id, *(version.version_id for version in request.application_versions)]
-    facts = {
-        "Test" if request.kind == "test" else request.kind.capitalize(): request.id if run.label != request.id else "",
-        "Run": run.run_id,
-        "Attempts": str(run.attempts) if run.earlier else "",
-        "Variables": ", ".join(request.variables),
-        "Version": ", ".join(filter(None, versions)) or ("latest" if request.run_on_latest else ""),
-    }
-    attempts = [_attempt(number, before, file) for number, before in enumerate(run.earlier, 1)]
-    shown = _shown(run, file)
-    notes = [] if quiet else [text for text in (run.message, run.hint) if text]
-    return {
-        "anchor": f"run-{place}",
-        "label": run.label,
-        "look": look,
-        "sign": _SIGNS[look],
-        "state": state_words(run),
-        "took": duration(run.seconds) if run.state in ENDED and not run.carried else "",
-        "began": duration(run.began) if run.state in ENDED and run.began > 0 and report.waited else "",
-        "link": page,
-        "linked": "Open the run" if link(run.url) else "Look here",
-        "facts": {name: text for name, text in facts.items() if text},
-        "notes": notes,
-        "attempts": attempts,
-        "open": look == "bad",
-        "more": bool(notes or attempts or shown["steps"] or shown["video"] or shown["missing"]),
-        **shown,
-    }
-
-
-def _attempt(number: int, run: Earlier, file: Callable[[str], str]) -> dict[str, Any]:
-    return {
-        "number": number,
-        "took": duration(run.seconds) if run.seconds else "",
-        "message": run.message,
-        "link": link(run.url),
-        **_shown(run, file),
-    }
-
-
-def _shown(run: Outcome | Earlier, file: Callable[[str], str]) -> dict[str, Any]:
-    """Return what is to be seen of a run: its steps, or at least the one at which it failed."""
-    evidence: Evidence = run.evidence
-    failing = run.step.number if run.step else 0
-    steps = evidence.steps or ((run.step,) if run.step else ())
-    return {
-        "steps": list(_steps(steps, failing, run.step, file)),
-        "counted": plural(steps[-1].number, "step") if evidence.steps else "The step that failed",
-        "video": file(evidence.video) if evidence.video else "",
-        "missing": evidence.missing,
-    }
-
-
-def _steps(
-    steps: tuple[Step, ...], failing: int, whole: Step | None, file: Callable[[str], str]
-) -> Iterator[dict[str, Any]]:
-    before = 0
-    for step in steps:
-        failed = step.number == failing
-        # Of the one that failed there is more to read.
-        told = whole if failed and whole else step
-        look = "bad" if failed else "good" if step.status == "passed" else "open"
-        yield {
-            "left_out": step.number - before - 1 if before else 0,
-            "number": step.number,
-            "look": look,
-            "sign": _SIGNS[look],
-            "status": step.status or ("failed" if failed else ""),
-            "instruction": told.instruction,
-            "output": told.output,
-            "page": step.url,
-            "link": link(step.url),
-            "image": file(step.image) if step.image else "",
-        }
-        before = step.number

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 NAMED = 40
 MOST = 1000
 # Each has enough contrast on white and on black, so that one picture serves light, dark and paper.
-_GREEN, _RED, _AMBER, _GREY = "#2e8b57", "#d64545", "#b7791f", "#767676"
+GREEN, RED, AMBER, GREY = "#2e8b57", "#d64545", "#b7791f", "#767676"
 _SIGNS = {State.PASSED: "✓", State.FAILED: "✗", State.STOPPED: "✗"}
-_COLOURS = {State.PASSED: _GREEN, State.FAILED: _RED, State.STOPPED: _RED}
+_COLOURS = {State.PASSED: GREEN, State.FAILED: RED, State.STOPPED: RED}
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600, 24 * 3600)
 _TICKS = 4
 
@@ -74,9 +74,9 @@ def _mark(bar: Bar, span: float, top: int, height: int, *, named: bool) -> Mark:
     told = ", ".join([*words, duration(bar.seconds)])
     left = min(100.0, 100 * bar.began / span)
     width = max(0.3, min(100.0 - left, 100 * bar.seconds / span))
-    colour = _AMBER if bar.flaky else _COLOURS.get(bar.state, _GREY)
+    colour = AMBER if bar.flaky else _COLOURS.get(bar.state, GREY)
     sign = "≈" if bar.flaky else _SIGNS.get(bar.state, "…")
-    label = cut(bar.label, 30 if named else 80)
+    label = cut(bar.label, 40 if named else 80)
     return Mark(round(min(left, 99.7), 3), round(width, 3), top, height, colour, sign, label, told)
 
 

@@ -1,0 +1,128 @@
+"""Whatever the API, the manifest and the build say, the page shows it as text and stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.api.status import details
+from autonoma_ci.api.transport import Answer
+from autonoma_ci.context import Context
+from autonoma_ci.model import Conclusion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
+from autonoma_ci.report.html import beside_of, html
+from autonoma_ci.steps import Evidence, Step
+from tests.browser.conftest import strict_server
+from tests.browser.test_report import rows, violations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.browser.conftest import Opened
+
+HOSTILE = {
+    "script": "<script>alert('script')</script>",
+    "handler": "\"><img src=x onerror=alert('handler')>",
+    "attribute": "' onmouseover=alert(1) autofocus onfocus=alert(2) x='",
+    "address": "javascript:alert('address')",
+    "data": "data:text/html,<script>alert('data')</script>",
+    "style": "</style><style>body{display:none}</style><link rel=stylesheet href=https://evil.test/x.css>",
+    "end": "</title></svg></table></details><h1>All passed</h1>",
+    "template": "{{ 7 * 7 }}{% raw %}${7*7}",
+    "bidi": "abc\u202edessap\u2066\u200f\u061c",
+    "rtl": "נכשל بدون زر",
+    "word": "w" * 5000,
+    "entity": "&lt;script&gt; &amp; &#60;b&#62;",
+    "controls": "a\x00b\x1b[31mc\r\nd\ud800e",
+    "comment": "<!-- --> <![CDATA[ ]]>",
+}
+
+
+def hostile(text: str) -> Report:
+    """Return a report with this text in every field that comes from outside."""
+    step = Step(2, text, text, text, text)
+    evidence = Evidence((Step(1, text, text, text, text), step), "", text)
+    request = RunRequest(Kind.TEST, "id-1", text, {text: "a value"})
+    failed = Outcome(
+        request, State.FAILED, Reason.FAILED, text, text, text, text, 200, 1, 5.0, 0.0, text, step,
+        (Earlier(text, text, text, step, 0.0, 3.0, evidence),), evidence=evidence,
+    )  # fmt: skip
+    runs = [failed, *(failed._replace(state=state, earlier=()) for state in State)]
+    context = Context(text, text, text, text, text, text, text, text, text)
+    verdict = Verdict(Conclusion.FAILED, Reason.FAILED, 1)
+    return Report(
+        text, context, text, tuple(runs), verdict, text, "2025-01-07T09:30:00Z", site=text, waited=True, later=text,
+        notes=(text,), seconds=9.0,
+    )  # fmt: skip
+
+
+def written(report: Report, folder: Path) -> Path:
+    (folder / "evidence").mkdir()
+    for name, content in beside_of(report).items():
+        (folder / name).write_text(content, "utf-8")
+    (folder / "report.html").write_text(html(report), "utf-8")
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_is_shown_as_text(text: str, opened: Callable[..., Opened], tmp_path: Path) -> None:
+    report = opened(written(hostile(text), tmp_path), 320)
+    page = report.page
+    page.wait_for_timeout(50)
+    assert report.said == []
+    assert all(url.startswith(tmp_path.as_uri()) for url in report.asked)
+    assert page.locator("script, img, iframe, object, style, link:not([href^='evidence/'])").count() == 0
+    assert page.locator("h1").count() == 1
+    assert len(rows(page)) == 1 + len(State)
+    addresses = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
+    assert all(address.startswith("#") for address in addresses)
+    shown = page.locator("article h3 bdi").first.inner_text()
+    assert (
+        shown.replace(" ", "")[:20] == "".join(c for c in text if c.isprintable() and c != " ")[:20] or "\x00" in text
+    )
+    assert report.fits(), "nothing has to be scrolled sideways"
+    page.set_viewport_size({"width": 1100, "height": 900})
+    assert report.fits()
+
+
+@pytest.mark.parametrize("text", [HOSTILE["handler"], HOSTILE["word"], HOSTILE["rtl"]])
+def test_hostile_text_is_accessible_too(text: str, opened: Callable[..., Opened], tmp_path: Path) -> None:
+    assert violations(opened(written(hostile(text), tmp_path), 320).page) == []
+
+
+def test_hostile_text_says_nothing_under_jenkins_policy(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    written(hostile("".join(HOSTILE.values())), tmp_path)
+    with strict_server(tmp_path) as origin:
+        report = opened(f"{origin}/report.html")
+        assert report.said == []
+        assert all(url.startswith(f"{origin}/") for url in report.asked)
+
+
+def test_a_run_of_10_000_steps_fits(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    steps = ",".join(f'{{"instruction": "Step {n}", "status": "passed"}}' for n in range(1, 10_000))
+    body = f'{{"name": "Long", "steps": [{steps}, {{"instruction": "The end", "status": "failed", "output": "No"}}]}}'
+    found = details(Answer(200, {}, body.encode(), complete=True), str)
+    request = RunRequest(Kind.TEST, "id-1")
+    run = Outcome(request, State.FAILED, Reason.FAILED, "r1", step=found.step, evidence=Evidence(found.steps))
+    report = opened(written(hostile("x")._replace(outcomes=(run,)), tmp_path), 320)
+    assert report.page.locator("summary").first.inner_text().startswith("10,000 steps")
+    assert report.page.locator(".gap").inner_text() == "9,800 more steps are not shown."
+    assert "The end" in report.page.locator(".step.bad").inner_text()
+    assert report.fits()
+
+
+def test_a_thousand_runs_fit(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    runs = tuple(
+        Outcome(
+            RunRequest(Kind.TEST, f"id-{n}", f"Test number {n}"), State.PASSED if n % 10 else State.FAILED,
+            run_id=f"r-{n}", url=f"https://autonoma.app/run/r-{n}", seconds=5.0 + n % 60, began=n / 10,
+        )
+        for n in range(1, 1201)
+    )  # fmt: skip
+    report = opened(written(hostile("x")._replace(outcomes=runs), tmp_path), 320)
+    assert len(rows(report.page)) == 1200
+    assert rows(report.page)[:121] == ["failed"] * 120 + ["passed"]
+    assert report.page.locator("svg rect").count() == 1000
+    assert "200 more are not drawn." in report.page.inner_text("main")
+    assert report.fits()

@@ -1,0 +1,220 @@
+"""report.html as text: what is on it, what can't be on it, and its picture. Its looks are for tests/browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lxml.html
+import pytest
+from hypothesis import given
+
+from autonoma_ci.model import State
+from autonoma_ci.report.html import Page, beside_of, html
+from autonoma_ci.report.picture import MOST, NAMED, picture
+from autonoma_ci.steps import Evidence, Step
+from tests.report.reports import (
+    CANCELLED,
+    FAILED,
+    INPUT,
+    PASSED,
+    failed,
+    flaky,
+    lost,
+    passed,
+    planned,
+    refused,
+    report,
+    started,
+    timed_out,
+)
+from tests.support.hostile import REPORTS
+
+if TYPE_CHECKING:
+    from autonoma_ci.model import Report
+
+KINDS = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), refused("f"), planned("g"), lost("h")]
+
+
+def page_of(made: Report, page: Page | None = None) -> lxml.html.HtmlElement:
+    return lxml.html.document_fromstring(html(made, page).encode(), parser=lxml.html.HTMLParser(encoding="utf-8"))
+
+
+def states(made: Report) -> list[str]:
+    found = page_of(made).xpath("//tbody/tr/td[1]")
+    return [" ".join(one.text_content().split()[1:]) for one in found]
+
+
+@given(REPORTS)
+def test_whatever_a_report_holds_the_page_has_no_script_and_leads_nowhere_else(made: Report) -> None:
+    page = page_of(made)
+    assert page.xpath("count(//script | //iframe | //object | //base | //form | //style)") == 0
+    assert not [name for one in page.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
+    for address in page.xpath("//@href | //@src"):
+        assert address.startswith(("https://", "http://127.0.0.1", "http://localhost", "#run", "evidence/")), address
+    assert len(page.xpath("//h1")) == 1
+    assert len(page.xpath("//tbody/tr")) == len(made.outcomes)
+
+
+@given(REPORTS)
+def test_no_value_of_a_variable_is_on_the_page(made: Report) -> None:
+    marked = made._replace(
+        outcomes=tuple(
+            run._replace(request=run.request._replace(variables=dict.fromkeys(run.request.variables, "v4lue-0f-it")))
+            for run in made.outcomes
+        )
+    )
+    assert "v4lue-0f-it" not in html(marked)
+
+
+def test_failures_come_first_and_each_run_says_how_it_stands() -> None:
+    assert states(report(KINDS, FAILED)) == [
+        "failed", "not started", "may have started", "still running", "waiting", "started", "passed, flaky", "passed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (report([passed("a")], PASSED)._replace(waited=True), "✓ Passed 1 of 1 run passed."),
+        (report([failed("a")], FAILED)._replace(waited=True), "✗ Failed 0 of 1 run passed, 1 failed."),
+        (report([started("a")]), "… Started 1 of 1 run started."),
+        (report([started("a")], None)._replace(waited=True), "… Running 0 of 1 run passed, 1 still running."),
+        (report([], CANCELLED), "✗ Cancelled Cancelled before anything was started."),
+        (report([], INPUT, ["client-id is missing"]), "✗ Error 1 problem with the input. Nothing was sent."),
+    ],
+)
+def test_the_head_says_how_it_ended(made: Report, told: str) -> None:
+    assert " ".join(page_of(made).xpath("//h1")[0].text_content().split()) == told
+
+
+def test_problems_with_the_input_are_listed() -> None:
+    page = page_of(report([], INPUT, ["autonoma.yml:3:5: unknown key 'test'"]))
+    assert [one.text_content().strip() for one in page.xpath("//ul[@class='problems']/li")] == [
+        "autonoma.yml:3:5: unknown key 'test'"
+    ]
+
+
+def test_commit_branch_change_and_build_are_told() -> None:
+    made = report([passed("a")], PASSED)
+    made = made._replace(context=made.context._replace(build_url="https://ci.test/build/7"))
+    page = page_of(made)
+    facts = {one.xpath("string(dt)"): one.xpath("string(dd)") for one in page.xpath("//header//dl/div")}
+    assert facts["Commit"] == "0123456789ab"
+    assert facts["Branch"] == "feature/a_b"
+    assert facts["Change"] == "12"
+    assert page.xpath("//header//dl//a/@href") == ["https://ci.test/build/7"]
+
+
+def test_the_failing_step_is_told_even_without_evidence() -> None:
+    page = page_of(report([failed("a")], FAILED))
+    step = page.xpath("//li[contains(@class, 'step bad')]")[0]
+    assert "Check the result" in step.text_content()
+    assert "Expected a confirmation" in step.text_content()
+    assert step.get("value") == "4"
+
+
+def test_steps_have_their_screenshots_and_a_run_its_video() -> None:
+    steps = (Step(1, "Open", "", "", "passed", "evidence/r/step-001.png"), Step(2, "Pay", "No", "", "failed"))
+    run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), step=steps[1])
+    page = page_of(report([run], FAILED))
+    assert page.xpath("//img/@src") == page.xpath("//a[@class='shot']/@href") == ["evidence/r/step-001.png"]
+    assert page.xpath("//img/@alt")[0].startswith("Screenshot of step 1")
+    assert page.xpath("//a[starts-with(text(), 'Video')]/@href") == ["evidence/r/video.webm"]
+    assert page.xpath("//article//details/@open")
+
+
+def test_a_file_that_is_not_there_is_not_shown() -> None:
+    steps = (Step(1, "Open", "", "", "passed", "evidence/r/step-001.png"),)
+    run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"))
+    page = page_of(report([run], FAILED), Page(lambda _: ""))
+    assert page.xpath("//img | //a[@class='shot']") == []
+
+
+def test_what_could_not_be_kept_is_told() -> None:
+    run = failed("a")._replace(evidence=Evidence((), "", "2 of its files: HTTP 404"))
+    assert "Not kept: 2 of its files: HTTP 404" in page_of(report([run], FAILED)).text_content()
+
+
+def test_attempts_are_told_each_with_its_link() -> None:
+    page = page_of(report([flaky("a")], PASSED))
+    attempt = page.xpath("//section[@class='attempt']")[0]
+    assert "Attempt 1" in attempt.text_content()
+    assert attempt.xpath(".//a/@href")[0] == "https://autonoma.app/run/first-of-a"
+
+
+def test_a_run_that_may_have_started_says_where_to_look() -> None:
+    page = page_of(report([lost("a")], FAILED)._replace(site="https://autonoma.app"))
+    assert page.xpath("//article//a[starts-with(text(), 'Look here')]/@href") == ["https://autonoma.app"]
+
+
+def test_how_to_wait_later_is_told_if_there_is_something_to_wait_for() -> None:
+    made = report([timed_out("a")], FAILED)._replace(later="autonoma-ci wait results/results.json")
+    assert "autonoma-ci wait results/results.json" in page_of(made).text_content()
+    made = report([passed("a")], FAILED)._replace(later="autonoma-ci wait results/results.json")
+    assert "autonoma-ci wait" not in page_of(made).text_content()
+
+
+def test_filters_are_there_for_what_there_is() -> None:
+    assert page_of(report(KINDS, FAILED)).xpath("//fieldset//input/@id") == [
+        "show-all", "show-bad", "show-flaky", "show-open", "show-good",
+    ]  # fmt: skip
+    assert page_of(report([passed("a"), passed("b")], PASSED)).xpath("//fieldset") == []
+
+
+def test_the_icon_tells_passed_from_failed() -> None:
+    icons = {beside_of(report([], verdict))["evidence/report.svg"] for verdict in (PASSED, FAILED, None)}
+    assert len(icons) == 3
+
+
+# --- the picture
+
+
+def drawn(*runs: object) -> list[tuple[float, float, str, str]]:
+    found = picture(report(runs, FAILED)._replace(waited=True, seconds=100.0))  # type: ignore[arg-type]
+    assert found
+    return [(mark.left, mark.width, mark.sign, mark.label) for mark in found.marks]
+
+
+def test_the_picture_has_a_bar_for_each_run_and_attempt_at_its_time() -> None:
+    first = passed("a", "First", 50.0)
+    second = passed("b", "Second", 50.0)._replace(began=50.0)
+    assert drawn(first, second) == [(0.0, 50.0, "✓", "First"), (50.0, 50.0, "✓", "Second")]
+    again = drawn(flaky("c"))
+    assert [mark[2] for mark in again] == ["✗", "≈"]
+
+
+def test_bars_stay_within_the_picture() -> None:
+    runs = [passed(f"t{n}", seconds=n / 7)._replace(began=n * 1.3) for n in range(60)]
+    for left, width, *_ in drawn(*runs):
+        assert 0 <= left <= 100
+        assert width > 0
+        assert left + width <= 100.01
+
+
+def test_without_runs_that_took_time_there_is_no_picture() -> None:
+    assert picture(report([planned("a"), refused("b")], FAILED)._replace(waited=True)) is None
+    assert picture(report([started("a")])) is None
+    assert picture(report([passed("a")._replace(carried=True)], PASSED)._replace(waited=True)) is None
+
+
+def test_names_are_drawn_while_there_is_room_and_bars_up_to_a_limit() -> None:
+    few = picture(report([passed(f"t{n}") for n in range(NAMED)], PASSED)._replace(waited=True))
+    many = picture(report([passed(f"t{n}") for n in range(MOST + 5)], PASSED)._replace(waited=True))
+    assert few
+    assert many
+    assert (few.named, few.more) == (True, 0)
+    assert (many.named, many.more, len(many.marks)) == (False, 5, MOST)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.4, 3.0, 59.0, 61.0, 1800.0, 86_000.0, 900_000.0])
+def test_the_axis_has_a_few_whole_times(seconds: float) -> None:
+    found = picture(report([passed("a", seconds=seconds)], PASSED)._replace(waited=True))
+    assert found
+    assert 1 <= len(found.ticks) <= 6
+    assert found.ticks[0] == (0.0, "0")
+    assert all(0 <= left < 97 for left, _ in found.ticks)
+
+
+def test_every_state_has_a_look() -> None:
+    for state in State:
+        assert states(report([started("a")._replace(state=state)], FAILED))
