@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from autonoma_ci import __version__
-from autonoma_ci.errors import EXIT_BUG, AutonomaError, Cancelled, Finished, InputError
+from autonoma_ci.errors import EXIT_BUG, ApiError, AutonomaError, Cancelled, Finished, InputError
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "start the runs (what happens without a command)",
     "wait": "take up the runs of an earlier step, and wait for them",
+    "list": "show the account's folders and tests with their ids",
+    "init": "write a manifest with what you choose of them",
     "report": "make a report from the record of a step",
     "validate": "check a manifest",
     "schema": "print the JSON Schema of the manifest or of results.json",
@@ -38,7 +40,7 @@ def run() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    code = main(sys.argv[1:], World(os.environ, sys.stdout, sys.stderr, takes_signals=True))
+    code = main(sys.argv[1:], World(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True))
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -67,6 +69,8 @@ def main(argv: Sequence[str], world: World) -> int:
         return _say(world, f"Cancelled by signal {error.signal} before anything was started.", 128 + error.signal)
     except InputError as error:
         return _say(world, "\n".join(f"Error: {problem}" for problem in error.problems), 2)
+    except ApiError as error:
+        return _say(world, f"Error: {error}", error.exit_code)
     except AutonomaError as error:
         return _say(world, f"Error: {error}", EXIT_BUG)
     except Exception as error:  # noqa: BLE001 - the one boundary

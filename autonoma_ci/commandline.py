@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
 
 from autonoma_ci.errors import Finished, InputError
 from autonoma_ci.options import OPTIONS, Option
@@ -14,6 +14,8 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# What a command line gave, a field for each flag.
+Found: TypeAlias = argparse.Namespace
 # A random secret may start with a hyphen, but is not made of small letters alone.
 _FLAG = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
 
@@ -37,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         """Print the help to our stream."""
         self._out.write(self.format_help())
 
-    def read(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    def read(self, argv: Sequence[str]) -> tuple[Found, list[str]]:
         """Return what is known, and a problem for each argument that is not.
 
         What follows an unknown flag may be a secret, so only the flag's own name is repeated.

@@ -2,6 +2,7 @@
 
     AutonomaError
     ├── InputError        2    a bad option, manifest or plan; nothing was sent
+    ├── ApiError          3 or 5    a command that is no step could not get what it asked the API for
     ├── Finished          0    help was asked for and given
     └── Cancelled         130 or 143    SIGINT or SIGTERM
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EXIT_INPUT = 2
+EXIT_UNAUTHORIZED = 3
+EXIT_API = 5
 EXIT_BUG = 70
 
 
@@ -49,6 +52,14 @@ class InputError(AutonomaError):
     def __init__(self, problems: Iterable[Problem | str]) -> None:
         self.problems = tuple(Problem(p) if isinstance(p, str) else p for p in problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class ApiError(AutonomaError):
+    """The API refused the credentials, or gave no usable answer: the exit code says which."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(text)
 
 
 class Finished(AutonomaError):  # noqa: N818 - asking for help is no error

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -18,9 +19,6 @@ from autonoma_ci.cli import COMMANDS
 from autonoma_ci.manifest.schema import json_schema
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
 MANIFEST = """\
@@ -173,8 +171,9 @@ def test_the_schema_refuses_what_the_reader_refuses(text: str, tmp_path: Path) -
 
 
 def test_the_demo_needs_nothing_and_shows_links_and_summary(tmp_path: Path) -> None:
-    """It stays out of the outputs of a job around it, and leaves nothing behind."""
-    ended = invoke(tmp_path, "demo", environ={"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "output")})
+    """It stays out of the outputs of a job around it, and ends with a report to open."""
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "output")}
+    ended = invoke(tmp_path, "demo", "--output", "demo", environ=environ)
     assert (ended.code, ended.err) == (0, "")
     assert "6 of 7 runs passed (1 flaky), 1 failed." in ended.out
     assert ended.out.count("Expected a confirmation") >= 4
@@ -182,7 +181,18 @@ def test_the_demo_needs_nothing_and_shows_links_and_summary(tmp_path: Path) -> N
     assert "http://127.0.0.1" in ended.out
     assert "| What | State | Time | Link |" in ended.out
     assert "    - id: cm8d9gt6v000c9fe5glmyi33u" in ended.out
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+    report = Path(ended.out.splitlines()[-1].strip())
+    assert report == tmp_path / "demo" / "results" / "report.html"
+    assert "6 of 7 runs passed" in report.read_text("utf-8")
+    assert len(list((report.parent / "evidence").glob("*/video.webm"))) == 7
+
+
+def test_the_demo_leaves_the_users_manifest_alone(tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_text("version: 1", "utf-8")
+    ended = invoke(tmp_path, "demo", "--output", ".")
+    assert ended.code == 2
+    assert (tmp_path / "autonoma.yml").read_text("utf-8") == "version: 1"
 
 
 def test_the_sandbox_serves_until_a_signal(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_library_has_one_owner(library: str) -> None:
     [
         (r"\bos\.environ\b|\bgetenv\b", {"cli.py"}),
         (r"\bos\._exit\b|\bsys\.exit\b", {"cli.py", "interrupts.py"}),
-        (r"\bsys\.std(?:out|err)\b|^\s*print\(", {"cli.py"}),
+        (r"\bsys\.std(?:in|out|err)\b|^\s*print\(", {"cli.py"}),
     ],
 )
 def test_a_global_has_one_owner(pattern: str, owners: set[str]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.commandline import Parser
 from autonoma_ci.commands import run
@@ -47,6 +49,24 @@ tags:
 """
 
 
+# The demo's own environment: what it does stays out of the outputs and summary of a job around it.
+_ENVIRON = {
+    "AUTONOMA_CI": "none",
+    "AUTONOMA_CLIENT_ID": "demo-client",
+    "AUTONOMA_CLIENT_SECRET": "demo-secret",
+    "AUTONOMA_RESULTS_DIR": "results",
+    "AUTONOMA_SUMMARY_TITLE": "Demo",
+    "AUTONOMA_WAIT": "true",
+    "AUTONOMA_RETRIES": "1",
+    "AUTONOMA_EVIDENCE": "all",
+}
+_END = (
+    "The red is on purpose: one test fails, so that this step would have ended with exit code 1.",
+    "That was the demo: nothing left this machine. With an account, go on with: autonoma-ci init",
+    "The report to open in a browser, with screenshots and videos; its links to the runs ended with the demo:",
+)
+
+
 def main(argv: Sequence[str], world: World) -> int:
     """Show a whole run and return 0 if it went as it is meant to: with one test that fails."""
     parser = Parser("demo", "Run a sample manifest against a local stand-in for the API.", world.out)
@@ -58,40 +78,23 @@ def main(argv: Sequence[str], world: World) -> int:
         raise InputError(unknown)
     console = Console(world.out, PLAIN)
     folder = _folder(found.output, world.folder)
+    console.line("The manifest, autonoma.yml:")
+    console.line()
+    for line in MANIFEST.splitlines():
+        console.line(f"  {line}" if line else "")
     with Sandbox() as sandbox:
-        # The demo's own environment: what it does stays out of the outputs and summary of a job around it.
-        environ = {
-            "AUTONOMA_CI": "none",
-            "AUTONOMA_API_URL": sandbox.url,
-            "AUTONOMA_CLIENT_ID": "demo-client",
-            "AUTONOMA_CLIENT_SECRET": "demo-secret",
-            "AUTONOMA_RESULTS_DIR": "results",
-            "AUTONOMA_SUMMARY_TITLE": "Demo",
-            "AUTONOMA_WAIT": "true",
-            "AUTONOMA_RETRIES": "1",
-            "AUTONOMA_EVIDENCE": "all",
-        }
-        console.line("The manifest, autonoma.yml:")
-        console.line()
-        for line in MANIFEST.splitlines():
-            console.line(f"  {line}" if line else "")
-        code = run.main((), world.elsewhere(environ, folder))
-        console.line()
-        console.line("The job summary, as a CI system that renders Markdown shows it:")
-        console.line()
-        for line in Path(folder, "results", "summary.md").read_text(encoding="utf-8").splitlines():
-            console.line(line)
+        code = run.main((), world.elsewhere({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
+    console.line()
+    console.line("The job summary, as a CI system that renders Markdown shows it:")
+    console.line()
+    for line in Path(folder, "results", "summary.md").read_text(encoding="utf-8").splitlines():
+        console.line(line)
     console.line()
     if code != EXIT_CODES[Reason.FAILED]:
         console.line(f"The demo did not go as it should: exit code {code}.")
         return code or EXIT_BUG
-    console.line(f"The red is on purpose: one test fails, so that this step would have ended with exit code {code}.")
-    console.line(
-        "That was the demo: nothing left this machine. Next: autonoma-ci init, with your account's credentials."
-    )
-    console.line(
-        "The report, with screenshots and videos, to open in a browser (the runs themselves ended with the demo):"
-    )
+    for line in _END:
+        console.line(line)
     console.line(f"  {Path(folder, 'results', 'report.html')}")
     return 0
 
@@ -101,7 +104,10 @@ def _folder(path: str, folder: str) -> str:
     try:
         place = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
         make_folder(place)
-        write_whole(place / "autonoma.yml", MANIFEST.encode())
+        manifest = place / "autonoma.yml"
+        if os.path.lexists(manifest) and read_regular(str(manifest), 100_000) != MANIFEST.encode():
+            raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
+        write_whole(manifest, MANIFEST.encode())
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not a path"
         raise InputError([f"the demo has no folder for its files ({why}): give another --output"]) from None

@@ -24,6 +24,7 @@ class World:
         err: TextIO,
         folder: str = ".",
         *,
+        stdin: TextIO | None = None,
         takes_signals: bool = False,
         clock: Clock | None = None,
         timeouts: Timeouts | None = None,
@@ -31,6 +32,7 @@ class World:
         waiting: Waiting | None = None,
     ) -> None:
         self.environ, self.out, self.err, self.folder = environ, out, err, folder
+        self.stdin = stdin
         self.takes_signals = takes_signals
         self.clock = clock or Clock()
         self.timeouts = timeouts or Timeouts()

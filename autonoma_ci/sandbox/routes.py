@@ -14,7 +14,7 @@ from autonoma_ci.sandbox.contract import KINDS, is_id, refusal
 from autonoma_ci.sandbox.pages import image, missing_page, run_page, video
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from autonoma_ci.sandbox.account import Account
     from autonoma_ci.sandbox.journal import Journal
@@ -36,8 +36,16 @@ class _Operation(NamedTuple):
 class Site:
     """Everything that the sandbox answers; an empty credential takes any that is not empty."""
 
-    def __init__(self, account: Account, journal: Journal, client_id: str, client_secret: str) -> None:
+    def __init__(
+        self,
+        account: Account,
+        journal: Journal,
+        client_id: str,
+        client_secret: str,
+        listed: Sequence[Mapping[str, object]] | None = None,
+    ) -> None:
         self._account = account
+        self._folders = folders() if listed is None else listed
         self._journal = journal
         self._credentials = {"autonoma-client-id": client_id, "autonoma-client-secret": client_secret}
 
@@ -74,7 +82,7 @@ class Site:
         if request.fault:
             return request.fault
         if operation.name == "folders":
-            return _folders(query)
+            return self._listed(query)
         if not is_id(operation.subject):
             return not_found(unquote(operation.subject))
         if fault := _fault_of_start(operation, request):
@@ -87,6 +95,15 @@ class Site:
             not known or hmac.compare_digest(known.encode(), given[name].encode())
             for name, known in self._credentials.items()
         )
+
+    def _listed(self, query: str) -> Answer:
+        given = parse_qs(query, keep_blank_values=True)
+        limit, offset = (
+            _number(given.get(name, [standard])[-1]) for name, standard in (("limit", str(_PAGE_SIZE)), ("offset", "0"))
+        )
+        if limit is None or offset is None or not 1 <= limit <= _LARGEST_PAGE:
+            return refused(422, f"`limit` is a number from 1 to {_LARGEST_PAGE}, `offset` one from 0")
+        return answer(list(self._folders[offset : offset + limit]))
 
     def _scripted(self, operation: _Operation, request: Request, query: str, origin: str) -> Answer:
         script = self._account.visit(f"{operation.name} {operation.kind}", operation.subject)
@@ -154,16 +171,6 @@ def _fault_of_start(operation: _Operation, request: Request) -> Answer | None:
         return refused(415, f"The body must be {JSON}")
     why = refusal(operation.kind, operation.subject, request.body)
     return refused(422, why) if why else None
-
-
-def _folders(query: str) -> Answer:
-    given = parse_qs(query, keep_blank_values=True)
-    limit, offset = (
-        _number(given.get(name, [standard])[-1]) for name, standard in (("limit", str(_PAGE_SIZE)), ("offset", "0"))
-    )
-    if limit is None or offset is None or not 1 <= limit <= _LARGEST_PAGE:
-        return refused(422, f"`limit` is a number from 1 to {_LARGEST_PAGE}, `offset` one from 0")
-    return answer(folders(limit, offset))
 
 
 def _number(text: str) -> int | None:

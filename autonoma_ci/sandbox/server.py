@@ -15,7 +15,7 @@ from autonoma_ci.sandbox.routes import BASE, Site
 from autonoma_ci.sandbox.wire import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
 # Seconds that `close` waits at most for the listening thread.
@@ -26,7 +26,8 @@ class Sandbox:
     """The stand-in, from `start` to `close` or inside a `with` block.
 
     `port` 0 takes a free one, `pace` stretches every time span (0: runs end at once), empty
-    credentials take any, `log` gets one line for each request. Raises ValueError for a host that is
+    credentials take any, `log` gets one line for each request, and `folders` are what `GET /folder` lists
+    instead of the sandbox's own. Raises ValueError for a host that is
     not an IPv4 loopback address or a pace below 0, OSError when the port is taken.
     """
 
@@ -39,6 +40,7 @@ class Sandbox:
         log: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         host: str = "127.0.0.1",
+        folders: Sequence[Mapping[str, object]] | None = None,
     ) -> None:
         if not _is_loopback(host):
             raise ValueError(f"the sandbox listens on a loopback address such as 127.0.0.1 only, not on {host!r}")
@@ -46,7 +48,7 @@ class Sandbox:
             raise ValueError(f"the pace must be a number from 0, not {pace}")
         self._address = (host, port)
         self._journal = Journal(log)
-        self._site = Site(Account(pace, clock), self._journal, client_id, client_secret)
+        self._site = Site(Account(pace, clock), self._journal, client_id, client_secret, folders)
         self._server: Server | None = None
 
     def start(self) -> None:

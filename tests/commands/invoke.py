@@ -33,8 +33,16 @@ class Ended(NamedTuple):
         return [line.removeprefix("Error: ") for line in self.err.splitlines() if line.startswith("Error: ")]
 
 
-def invoke(folder: Path, *argv: str, environ: Mapping[str, str] | None = None) -> Ended:
-    """Run the command in `folder`, with this environment and no other."""
-    out, err = io.StringIO(), io.StringIO()
-    code = cli.main(argv, World(environ or {}, out, err, str(folder)))
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def invoke(folder: Path, *argv: str, environ: Mapping[str, str] | None = None, typed: str | None = None) -> Ended:
+    """Run the command in `folder`, with this environment and no other; with what is `typed`, at a terminal."""
+    out, err = io.StringIO() if typed is None else Terminal(), io.StringIO()
+    stdin = None if typed is None else Terminal(typed)
+    code = cli.main(argv, World(environ or {}, out, err, str(folder), stdin=stdin))
     return Ended(code, out.getvalue(), err.getvalue())

@@ -1,0 +1,121 @@
+"""The account's folders with their tests, from all pages that the API has of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from autonoma_ci.api.answers import fields_of, retry_after, said
+from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.transport import DETAILS_LIMIT
+from autonoma_ci.errors import EXIT_API, EXIT_UNAUTHORIZED, ApiError
+from autonoma_ci.text import one_line
+from autonoma_ci.values import ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autonoma_ci.api.transport import Answer, Transport
+
+_PAGE = 100
+# Nobody has as many folders; a server that makes up new ones for ever is left.
+_PAGES = 1000
+_TRIES = 4
+_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_DENIED = "Check client-id and client-secret: both must be set, from the same account, and not revoked."
+_LATER = "Check api-url and the network, or try again later."
+
+
+class Listed(NamedTuple):
+    """A test of the account: its id, and its name or the id once more."""
+
+    id: str
+    name: str
+
+
+class Folder(NamedTuple):
+    """A folder of the account with its tests, in the API's order."""
+
+    id: str
+    name: str
+    tests: tuple[Listed, ...]
+
+
+class Account(NamedTuple):
+    """What the account holds; `left_out` counts what came without an id that can be used."""
+
+    folders: tuple[Folder, ...]
+    left_out: int
+
+
+def folders(transport: Transport, redact: Callable[[str], str], sleep: Callable[[float], None]) -> Account:
+    """Return all folders; names are redacted and on one line. Raises ApiError if they can't be had."""
+    found: dict[str, Folder] = {}
+    left_out = offset = 0
+    for _ in range(_PAGES):
+        page = _page(transport, offset, redact, sleep)
+        read = [_folder(entry, redact) for entry in page]
+        new = {folder.id: folder for folder, _ in read if folder and folder.id not in found}
+        left_out += sum(missing for _, missing in read)
+        # A server may give fewer than it was asked for, and one that ignores the offset says the same again.
+        if not page or not new:
+            break
+        found |= new
+        offset += len(page)
+    return Account(tuple(found.values()), left_out)
+
+
+def _page(
+    transport: Transport, offset: int, redact: Callable[[str], str], sleep: Callable[[float], None]
+) -> list[object]:
+    host = one_line(urlsplit(transport.base_url).netloc, 200)
+    for left in range(_TRIES - 1, -1, -1):
+        pause: float | None = None
+        try:
+            answer = transport.get(f"/folder?limit={_PAGE}&offset={offset}", DETAILS_LIMIT)
+        except (NotSentError, LostError) as error:
+            why = redact(str(error))
+        else:
+            if answer.status == 200:
+                return _listed(answer, host)
+            why = ": ".join(filter(None, [f"HTTP {answer.status}", said(fields_of(answer), redact)]))
+            pause = retry_after(answer.headers)
+            if answer.status in {401, 403}:
+                raise ApiError(f"{host} does not list its folders: {why}. {_DENIED}", EXIT_UNAUTHORIZED)
+            if answer.status < 500 and answer.status != 429:
+                break
+        if left:
+            sleep(min(_LONGEST_PAUSE, _PAUSE if pause is None else pause))
+    raise ApiError(f"{host} does not list its folders: {why}. {_LATER}", EXIT_API)
+
+
+def _listed(answer: Answer, host: str) -> list[object]:
+    try:
+        found = json.loads(answer.body) if answer.complete else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        what = "not in the form that is known" if answer.complete else "cut short or too long"
+        raise ApiError(f"{host} does not list its folders: the answer is {what}. {_LATER}", EXIT_API)
+    return found
+
+
+def _folder(entry: object, redact: Callable[[str], str]) -> tuple[Folder | None, int]:
+    """Return the folder, if it is one, and how many of it and its tests have no id."""
+    one = _entry(entry, redact)
+    if one is None or not isinstance(entry, dict):
+        return None, 1
+    listed = entry.get("tests")
+    tests = [_entry(test, redact) for test in listed] if isinstance(listed, list) else []
+    known = {test.id: test for test in tests if test}
+    return Folder(one.id, one.name, tuple(known.values())), tests.count(None)
+
+
+def _entry(entry: object, redact: Callable[[str], str]) -> Listed | None:
+    if not isinstance(entry, dict):
+        return None
+    identity, name = entry.get("id"), entry.get("name")
+    if not isinstance(identity, str) or not ID.fullmatch(identity):
+        return None
+    return Listed(identity, one_line(redact(name), 500).strip() or identity if isinstance(name, str) else identity)

@@ -1,0 +1,44 @@
+"""What `list` and `init` share: the account behind the credentials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.commands.input import find_place, missing_credentials
+from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.options import OPTIONS
+from autonoma_ci.secret import Redactor
+from autonoma_ci.settings import read
+
+if TYPE_CHECKING:
+    from autonoma_ci.api.folders import Account
+    from autonoma_ci.commandline import Found
+    from autonoma_ci.commands.world import World
+
+OF_ACCOUNT = tuple(option for option in OPTIONS if option.name in {"client-id", "client-secret", "api-url"})
+
+
+def account_of(found: Found, world: World) -> Account:
+    """Ask for all folders with the flags' and the environment's credentials.
+
+    Raises InputError if those are missing, ApiError if the API does not answer as it should.
+    """
+    flags = {option.name: text for option in OF_ACCOUNT if (text := getattr(found, option.field)) is not None}
+    ours = {name for option in OF_ACCOUNT for name in (*option.inputs, option.variable)}
+    settings, problems = read(flags, (), {name: text for name, text in world.environ.items() if name in ours})
+    problems += missing_credentials(settings, find_place(world.environ).context)
+    if problems:
+        raise InputError(problems)
+    # Loaded only now: all that can be wrong before anything is sent has been told by then.
+    from autonoma_ci.api.folders import folders
+    from autonoma_ci.api.transport import Transport
+
+    credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
+    transport = Transport(settings.api_url, credentials, world.clock.monotonic, world.timeouts)
+    account = folders(transport, Redactor(credentials), world.clock.sleep)
+    if account.left_out:
+        text = f"Folders and tests without an id that can be used were left out: {account.left_out:,}."
+        Console(world.err, PLAIN).issue("warning", Problem(text))
+    return account

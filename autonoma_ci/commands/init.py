@@ -1,0 +1,111 @@
+"""`autonoma-ci init`: write a manifest with the account's folders or tests; starts nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.commandline import parser_of
+from autonoma_ci.commands.account import OF_ACCOUNT, account_of
+from autonoma_ci.commands.choice import Choice, ask, choose
+from autonoma_ci.commands.input import DEFAULT_MANIFESTS
+from autonoma_ci.commands.skeleton import skeleton
+from autonoma_ci.errors import InputError
+from autonoma_ci.files import write_whole
+from autonoma_ci.paths import leads_out
+from autonoma_ci.report.words import plural
+from autonoma_ci.text import one_line
+from autonoma_ci.values import ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.commandline import Found, Parser
+    from autonoma_ci.commands.world import World
+
+
+def main(argv: Sequence[str], world: World) -> int:
+    """Write the file and say the next command; raise InputError or ApiError."""
+    found, unknown = _parser(world).read(argv)
+    if unknown:
+        raise InputError(unknown)
+    target = Path(world.folder, found.output)
+    _check(target, found, world.folder)
+    asks = not (found.all or found.folder_ids or found.test_ids)
+    terminal = world.stdin and world.stdin.isatty() and world.out.isatty()
+    if asks and not terminal:
+        raise InputError(["say what to write: --all, --folder-ids or --test-ids; on a terminal you can choose"])
+    account = account_of(found, world)
+    if not any(folder.tests for folder in account.folders):
+        raise InputError(["the account has no tests: create one in Autonoma first; nothing was written"])
+    if asks and world.stdin:
+        choice = ask(account, world.stdin, world.out)
+    else:
+        wanted = _ids("--folder-ids", found.folder_ids), _ids("--test-ids", found.test_ids)
+        choice = choose(account, *wanted, everything=found.all)
+    choice = choice.one_by_one() if found.each else choice
+    # Once more: somebody may have taken their time to choose.
+    _check(target, found, world.folder)
+    try:
+        write_whole(target, skeleton(choice).encode())
+    except (OSError, ValueError) as error:
+        raise InputError([f"{_shown(found.output)} could not be written ({_why(error)})"]) from None
+    _tell(found.output, choice, Console(world.out, PLAIN))
+    return 0
+
+
+def _parser(world: World) -> Parser:
+    parser = parser_of("init", "Write a manifest with folders or tests of the account.", OF_ACCOUNT, world.out)
+    parser.add_argument("--all", action="store_true", help="Every folder that has tests.")
+    parser.add_argument("--folder-ids", metavar="LIST", default="", help="These folders.")
+    parser.add_argument("--test-ids", metavar="LIST", default="", help="These tests.")
+    parser.add_argument(
+        "--each", action="store_true",
+        help="List the folders' tests one by one: each has its own result, retries and evidence then.",
+    )  # fmt: skip
+    parser.add_argument("--output", metavar="PATH", default=DEFAULT_MANIFESTS[0], help="Default: autonoma.yml.")
+    parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
+    return parser
+
+
+def _check(target: Path, found: Found, folder: str) -> None:
+    """Raise InputError if the file may not be written."""
+    shown = _shown(found.output)
+    if leads_out(found.output, folder):
+        raise InputError([f"{shown} leads out of the working directory through a symbolic link: give another --output"])
+    try:
+        # A link that leads nowhere counts: something is there.
+        if os.path.lexists(target) and not found.force:
+            raise InputError([f"{shown} is there already: give another --output, or replace it with --force"])
+        if not target.parent.is_dir():
+            raise InputError([f"the folder of {shown} is not there: create it, or give another --output"])
+    except (OSError, ValueError) as error:
+        raise InputError([f"{shown} can't be written ({_why(error)}): give another --output"]) from None
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "not a path"
+
+
+def _shown(path: str) -> str:
+    return one_line(path, 200)
+
+
+def _ids(flag: str, text: str) -> list[str]:
+    try:
+        return list(dict.fromkeys(entry.id for entry in ids(text)))
+    except InputError as error:
+        raise InputError([f"{flag}: {problem}" for problem in error.problems]) from None
+
+
+def _tell(path: str, choice: Choice, console: Console) -> None:
+    counted = [plural(len(choice.folders), "folder")] if choice.folders else []
+    counted += [plural(len(choice.tests), "test")] if choice.tests else []
+    named = "" if path in DEFAULT_MANIFESTS else f" --manifest {path}"
+    console.line(f"Wrote {path}: {' and '.join(counted)}.")
+    console.line("Next, see what would be started, then start it:")
+    console.line(f"  autonoma-ci run{named} --dry-run")
+    console.line(f"  autonoma-ci run{named} --wait")

@@ -1,0 +1,51 @@
+"""`autonoma-ci list`: the account's folders and tests with their ids."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.commandline import parser_of
+from autonoma_ci.commands.account import OF_ACCOUNT, account_of
+from autonoma_ci.errors import InputError
+from autonoma_ci.report.words import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from autonoma_ci.api.folders import Folder
+    from autonoma_ci.commands.world import World
+
+
+def main(argv: Sequence[str], world: World) -> int:
+    """Print the table, or JSON; raise InputError or ApiError."""
+    parser = parser_of("list", "Show the account's folders and tests with their ids.", OF_ACCOUNT, world.out)
+    parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
+    found, unknown = parser.read(argv)
+    if unknown:
+        raise InputError(unknown)
+    folders = account_of(found, world).folders
+    console = Console(world.out, PLAIN)
+    if found.json:
+        listed = [{**folder._asdict(), "tests": [test._asdict() for test in folder.tests]} for folder in folders]
+        # CI systems find orders like ##[group] anywhere in a line; JSON has another way to write the sign.
+        console.say([json.dumps(listed, indent=2).replace("##", "#\\u0023")])
+        return 0
+    for line in _table(folders):
+        console.line(line)
+    return 0
+
+
+def _table(folders: Sequence[Folder]) -> Iterator[str]:
+    ids = [folder.id for folder in folders] + [test.id for folder in folders for test in folder.tests]
+    width = max(map(len, ids), default=2)
+    if folders:
+        yield f"{'KIND':<8}{'ID':<{width}}  NAME"
+    for folder in folders:
+        yield f"{'folder':<8}{folder.id:<{width}}  {folder.name}{'' if folder.tests else ' (empty)'}"
+        for test in folder.tests:
+            yield f"{'  test':<8}{test.id:<{width}}    {test.name}"
+    tests = sum(len(folder.tests) for folder in folders)
+    yield f"{plural(len(folders), 'folder')}, {plural(tests, 'test')}."

@@ -1,0 +1,205 @@
+"""`autonoma-ci init`: a manifest of what was chosen, which our own reader takes, and never over another file."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+
+from autonoma_ci.api.folders import Folder, Listed
+from autonoma_ci.commands.choice import Choice
+from autonoma_ci.commands.input import load_manifest
+from autonoma_ci.commands.skeleton import skeleton
+from autonoma_ci.context import Context
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.text import one_line
+from tests.commands.accounts import call, folder, large
+from tests.commands.invoke import invoke
+from tests.support.hostile import TEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SMALL = [
+    folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays by card")),
+    folder("f2", "Empty"),
+    folder("f3", "Account: sign-in", ("t3", "Costs $5 ${NAME}")),
+]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(folders=SMALL) as running:
+        yield running
+
+
+def planned(where: Path, *argv: str) -> str:
+    """Return what a dry run of the manifest says in the end."""
+    assert invoke(where, "validate", *argv[1:2]).code == 0
+    ended = invoke(where, "run", "--dry-run", *argv)
+    assert ended.code == 0, ended.printed
+    return ended.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "wrote", "runs"),
+    [
+        (["--all"], "54 folders", 54),
+        (["--all", "--each"], "1,000 tests", 1000),
+        (["--folder-ids", "folder-1,folder-2"], "2 folders", 2),
+        (["--folder-ids", "folder-1,folder-2", "--each"], "36 tests", 36),
+        (["--test-ids", "test-0-1\ntest-1-1"], "2 tests", 2),
+        (["--folder-ids", "folder-1", "--test-ids", "test-0-1"], "1 folder and 1 test", 2),
+    ],
+)
+def test_a_large_account_becomes_a_manifest_that_runs(flags: list[str], wrote: str, runs: int, tmp_path: Path) -> None:
+    with Sandbox(folders=large()) as sandbox:
+        ended = call(tmp_path, sandbox, "init", *flags)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        f"Wrote autonoma.yml: {wrote}.",
+        "Next, see what would be started, then start it:",
+        "  autonoma-ci run --dry-run",
+        "  autonoma-ci run --wait",
+    ]
+    assert f"{runs:,} run" in planned(tmp_path)
+
+
+def test_the_file_says_what_it_is_and_what_else_there_is(sandbox: Sandbox, tmp_path: Path) -> None:
+    call(tmp_path, sandbox, "init", "--folder-ids", "f1", "--test-ids", "t3")
+    text = (tmp_path / "autonoma.yml").read_text("utf-8")
+    assert text.startswith("# What autonoma-ci starts.")
+    assert "  - id: f1 # 2 tests\n    name: Checkout\n" in text
+    assert '  - id: t3\n    name: "Costs $$5 $${NAME}"\n    # groups: [smoke]' in text
+    assert "# application_versions:" in text
+
+
+@given(TEXTS, TEXTS)
+def test_every_name_reads_back_as_it_is(name: str, title: str) -> None:
+    names = [one_line(text, 500).strip() for text in (name, title)]
+    choice = Choice((Folder("f1", names[0], ()),), (Listed("t1", names[1]), Listed("t2", names[1])))
+    with tempfile.TemporaryDirectory() as where:
+        (Path(where) / "autonoma.yml").write_text(skeleton(choice), "utf-8")
+        read = load_manifest("autonoma.yml", where, {}, Context("none"))
+    assert [entry.name for entry in (*read.folders, *read.tests)] == [names[0], names[1], names[1]]
+
+
+def test_never_over_a_file_without_force(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_text("mine", "utf-8")
+    ended = call(tmp_path, sandbox, "init", "--all")
+    assert ended.code == 2
+    assert ended.errors == ["autonoma.yml is there already: give another --output, or replace it with --force"]
+    assert (tmp_path / "autonoma.yml").read_text("utf-8") == "mine"
+    assert sandbox.received == [], "nothing was asked either"
+    assert call(tmp_path, sandbox, "init", "--all", "--force").code == 0
+    assert "mine" not in (tmp_path / "autonoma.yml").read_text("utf-8")
+
+
+def test_a_link_that_leads_nowhere_is_a_file_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").symlink_to(tmp_path / "nowhere")
+    assert call(tmp_path, sandbox, "init", "--all").code == 2
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_link_out_of_the_checkout_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
+    ended = call(tmp_path / "in", sandbox, "init", "--all", "--output", "link/autonoma.yml", "--force")
+    assert ended.code == 2
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_another_place_is_named_in_the_next_command(sandbox: Sandbox, tmp_path: Path) -> None:
+    ended = call(tmp_path, sandbox, "init", "--all", "--output", "ci.yml")
+    assert "  autonoma-ci run --manifest ci.yml --wait" in ended.out
+    assert "2 runs" in planned(tmp_path, "--manifest", "ci.yml")
+    ended = call(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
+    assert ended.errors == ["the folder of no/such/ci.yml is not there: create it, or give another --output"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ([], "say what to write: --all, --folder-ids or --test-ids; on a terminal you can choose"),
+        (["--test-ids", "t9"], "the account has no test with the id t9: autonoma-ci list shows them all"),
+        (["--folder-ids", "f1x"], "the account has no folder with the id f1x: did you mean f1?"),
+        (["--folder-ids", "t1"], "t1 is the id of a test, not of a folder: give it by --test-ids"),
+        (["--test-ids", "f1"], "f1 is the id of a folder, not of a test: give it by --folder-ids"),
+        (["--folder-ids", "f2"], "what was chosen has no tests; nothing was written"),
+        (["--test-ids", "a b"], "--test-ids: 'a b'"),
+        (["--evrything"], "unknown option --evrything"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_is_written(
+    flags: list[str], told: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    ended = call(tmp_path, sandbox, "init", *flags)
+    assert ended.code == 2
+    assert ended.errors[0].startswith(told)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("account", [[], [folder("f", "Empty")]])
+def test_an_account_without_tests_has_nothing_to_choose_from(account: list[dict[str, object]], tmp_path: Path) -> None:
+    with Sandbox(folders=account) as sandbox:
+        ended = call(tmp_path, sandbox, "init", "--all")
+    assert ended.errors == ["the account has no tests: create one in Autonoma first; nothing was written"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_credentials_that_are_refused_have_their_exit_code(tmp_path: Path) -> None:
+    with Sandbox(client_id="another") as sandbox:
+        ended = call(tmp_path, sandbox, "init", "--all")
+    assert ended.code == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrote"),
+    [
+        ("all\nfolders\n", "2 folders"),
+        ("1\nf\n", "1 folder"),
+        ("1-2\ntests\nall\n", "3 tests"),
+        ("2, 1\nt\n1 3\n", "2 tests"),
+        ("0\n9\nx\n\n2-1\n1\nmaybe\n\nfolders\n", "1 folder"),
+    ],
+)
+def test_at_a_terminal_one_chooses(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    ended = call(tmp_path, sandbox, "init", typed=typed)
+    assert ended.code == 0, ended.printed
+    assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in ended.out
+    assert "Empty" not in ended.out
+    assert f"Wrote autonoma.yml: {wrote}." in ended.out
+    assert planned(tmp_path)
+
+
+@pytest.mark.parametrize("typed", ["", "1\n", "x\n", "1\nt\n"])
+def test_who_leaves_without_an_answer_gets_no_file(typed: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    ended = call(tmp_path, sandbox, "init", typed=typed)
+    assert ended.code == 2
+    assert ended.errors == ["nothing was chosen, so nothing was written"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_at_a_terminal_flags_still_answer(sandbox: Sandbox, tmp_path: Path) -> None:
+    assert "Which" not in call(tmp_path, sandbox, "init", "--all", typed="").out
+
+
+def test_the_variables_of_a_job_choose_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    environ = {
+        "AUTONOMA_CLIENT_ID": "some-id",
+        "AUTONOMA_CLIENT_SECRET": "some-secret",
+        "AUTONOMA_API_URL": sandbox.url,
+        "AUTONOMA_TEST_IDS": "t1",
+    }
+    assert invoke(tmp_path, "init", environ=environ).code == 2
+
+
+def test_help_names_the_flags(tmp_path: Path) -> None:
+    told = invoke(tmp_path, "init", "--help").out
+    for flag in ("--all", "--folder-ids", "--test-ids", "--each", "--output", "--force"):
+        assert flag in told

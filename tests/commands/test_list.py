@@ -1,0 +1,186 @@
+"""`autonoma-ci list`: all folders and tests of an account, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.accounts import call, folder, large
+from tests.commands.invoke import CREDENTIALS, invoke
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, close
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.fault_server import Act, Wire
+
+
+def listed(where: Path, server: FaultServer, *argv: str) -> tuple[int, str, str]:
+    ended = invoke(where, "list", *argv, environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
+    assert "of-the-test" not in ended.printed
+    return ended.code, ended.out, ended.err
+
+
+def pages(*bodies: object) -> Act:
+    """Answer with one body after the other, and at last with an empty page."""
+    left = [json.dumps(body) for body in bodies]
+
+    def act(wire: Wire) -> bool:
+        return answer(200, left.pop(0) if left else "[]")(wire)
+
+    return act
+
+
+def test_a_large_account_is_listed_whole(tmp_path: Path) -> None:
+    with Sandbox(folders=large()) as sandbox:
+        ended = call(tmp_path, sandbox, "list")
+    lines = ended.out.splitlines()
+    assert (ended.code, ended.err) == (0, "")
+    assert lines[-1] == "60 folders, 1,000 tests."
+    assert sum(line.startswith("folder ") for line in lines) == 60
+    assert sum(line.endswith("(empty)") for line in lines) == 6
+    ids = [line.split()[1] for line in lines[1:-1]]
+    assert len(set(ids)) == len(ids) == 1060
+
+
+def test_a_table_has_columns_and_tests_below_their_folder(tmp_path: Path) -> None:
+    account = [folder("f1", "Checkout", ("t1", "Pays by card")), folder("f22", "Empty")]
+    with Sandbox(folders=account) as sandbox:
+        assert call(tmp_path, sandbox, "list").out.splitlines() == [
+            "KIND    ID   NAME",
+            "folder  f1   Checkout",
+            "  test  t1     Pays by card",
+            "folder  f22  Empty (empty)",
+            "2 folders, 1 test.",
+        ]
+
+
+def test_machines_get_json(tmp_path: Path) -> None:
+    with Sandbox(folders=large()) as sandbox:
+        ended = call(tmp_path, sandbox, "list", "--json")
+    assert json.loads(ended.out) == large()
+
+
+def test_an_account_without_anything_is_no_error(tmp_path: Path) -> None:
+    with Sandbox(folders=[]) as sandbox:
+        assert call(tmp_path, sandbox, "list").out == "0 folders, 0 tests.\n"
+        assert json.loads(call(tmp_path, sandbox, "list", "--json").out) == []
+
+
+def test_more_folders_than_a_page_takes_are_asked_for_page_by_page(tmp_path: Path) -> None:
+    with Sandbox(folders=[folder(f"f{n}", "x") for n in range(250)]) as sandbox:
+        assert len(json.loads(call(tmp_path, sandbox, "list", "--json").out)) == 250
+        asked = [received.path for received in sandbox.received]
+    assert asked == [f"/api/folder?limit=100&offset={offset}" for offset in (0, 100, 200, 250)]
+
+
+def test_a_server_that_gives_fewer_than_it_was_asked_for_is_asked_until_the_end(tmp_path: Path) -> None:
+    with FaultServer(pages([folder("a", "A")], [folder("b", "B")], [folder("c", "C")])) as server:
+        assert [one["id"] for one in json.loads(listed(tmp_path, server, "--json")[1])] == ["a", "b", "c"]
+
+
+def test_a_server_that_ignores_the_offset_is_asked_twice(tmp_path: Path) -> None:
+    with FaultServer(answer(200, json.dumps([folder("a", "A")]))) as server:
+        assert len(json.loads(listed(tmp_path, server, "--json")[1])) == 1
+        assert len(server.received) == 2
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None, 7, "x", [], {}, {"id": None}, {"id": 7, "name": "x"}, {"id": "../../admin", "name": "x"}, {"id": ""},
+        {"id": "a", "tests": [None]}, {"id": "a", "tests": [{"id": "a b"}]}, {"id": "a", "tests": [{"name": "x"}]},
+    ],
+)  # fmt: skip
+def test_what_has_no_id_is_left_out_and_counted(entry: object, tmp_path: Path) -> None:
+    with FaultServer(pages([folder("ok", "Fine", ("t", "T")), entry])) as server:
+        code, out, err = listed(tmp_path, server)
+    assert code == 0
+    assert "ok" in out
+    assert "Folders and tests without an id that can be used were left out: 1." in err
+
+
+@pytest.mark.parametrize("name", [None, 7, "", "   ", []])
+def test_what_has_no_name_is_called_by_its_id(name: object, tmp_path: Path) -> None:
+    with FaultServer(pages([{"id": "f1", "name": name, "tests": None}])) as server:
+        assert json.loads(listed(tmp_path, server, "--json")[1]) == [{"id": "f1", "name": "f1", "tests": []}]
+
+
+HOSTILE = "::error::x\n##[error]y\r##vso[task.complete]\x1b[31m\u202ez ##teamcity[a]"
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_names_are_no_orders_to_a_ci_system(flags: tuple[str, ...], tmp_path: Path) -> None:
+    with FaultServer(pages([folder("f", HOSTILE, ("t", HOSTILE))])) as server:
+        out = listed(tmp_path, server, *flags)[1]
+    assert out.isascii() or not flags
+    for line in out.splitlines():
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line
+        assert "##vso" not in line
+        assert "##team" not in line
+        assert "\x1b" not in line
+        assert "\u202e" not in line
+
+
+def test_a_credential_in_a_name_is_not_shown(tmp_path: Path) -> None:
+    with FaultServer(pages([folder("f", f"My {CREDENTIALS['AUTONOMA_CLIENT_SECRET']}")])) as server:
+        assert "My ***" in listed(tmp_path, server)[1]
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "told"),
+    [
+        (answer(401, '{"error": "Unauthorized", "message": "Invalid"}'), 3, "HTTP 401: Unauthorized: Invalid. Check"),
+        (answer(403), 3, "HTTP 403. Check client-id"),
+        (answer(404), 5, "HTTP 404. Check api-url"),
+        (answer(302, "", "Location: https://evil.test/"), 5, "HTTP 302"),
+        (answer(200, "<html>"), 5, "not in the form that is known"),
+        (answer(200, '{"folders": []}'), 5, "not in the form that is known"),
+    ],
+)
+def test_what_goes_wrong_is_told_with_its_exit_code(act: Act, code: int, told: str, tmp_path: Path) -> None:
+    with FaultServer(act) as server:
+        ended = listed(tmp_path, server)
+        assert len(server.received) == 1
+    assert ended[:2] == (code, "")
+    assert "does not list its folders" in ended[2]
+    assert told in ended[2]
+
+
+def once(first: Act) -> Act:
+    acts = [first]
+    rest = pages([folder("a", "A")])
+
+    def act(wire: Wire) -> bool:
+        return (acts.pop() if acts else rest)(wire)
+
+    return act
+
+
+@pytest.mark.parametrize(
+    "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close]
+)
+def test_what_passes_is_asked_for_again(act: Act, tmp_path: Path) -> None:
+    with FaultServer(once(act)) as server:
+        assert listed(tmp_path, server)[0] == 0
+
+
+def test_missing_credentials_are_told_before_anything_is_sent(tmp_path: Path) -> None:
+    ended = invoke(tmp_path, "list")
+    assert ended.code == 2
+    assert [line.split(":")[0] for line in ended.errors] == ["client-id is missing", "client-secret is missing"]
+
+
+def test_other_options_of_the_job_are_none_of_its_business(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TIMEOUT": "nonsense"}
+        assert invoke(tmp_path, "list", environ=environ).code == 0
+
+
+def test_help_names_the_flags(tmp_path: Path) -> None:
+    assert "--json" in invoke(tmp_path, "list", "--help").out
