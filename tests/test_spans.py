@@ -85,7 +85,7 @@ def test_what_is_no_share_is_told(text: str, says: str) -> None:
 
 @given(st.text(max_size=12) | st.from_regex(r"[0-9 ]{0,3}[hms/]?[0-9]{0,3}[hms]?", fullmatch=True))
 def test_any_text_is_a_value_or_an_input_problem(text: str) -> None:
-    for parse in (spans.duration, spans.interval, spans.shard):
+    for parse in (spans.duration, spans.interval, spans.shard, spans.size):
         with suppress(InputError):
             parse(text)
 
@@ -115,3 +115,23 @@ def test_the_shares_are_the_plan_and_none_overlap(total: int, requests: list[Run
 )
 def test_a_share_is_told_in_a_sentence(shard: Shard, size: int, says: str) -> None:
     assert shard.share([RunRequest(Kind.TEST, "a")] * size)[1] == says
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1KB", 1000), ("500 kb", 500_000), ("30MB", 30_000_000), ("1GB", 10**9), ("100gb", 10**11), ("0001MB", 10**6)],
+)
+def test_a_size_is_bytes(text: str, size: int) -> None:
+    assert spans.size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "30", "MB", "1.5MB", "-1MB", "30 MiB", "1TB", "1MB\n", "１MB", "9" * 10 + "KB"])
+def test_what_is_no_size_is_told(text: str) -> None:
+    with pytest.raises(InputError, match="is not a size like 500KB, 30MB or 1GB"):
+        spans.size(text)
+
+
+@pytest.mark.parametrize("text", ["0KB", "101GB", "999999999GB"])
+def test_a_size_is_bounded(text: str) -> None:
+    with pytest.raises(InputError, match="is not between 1KB and 100GB"):
+        spans.size(text)

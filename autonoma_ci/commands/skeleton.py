@@ -25,7 +25,7 @@ version: 1
 #   variables: # values for saved variables, in these runs alone
 #     BASE_URL: https://pr-${ci.change:-main}.preview.example.com
 """
-_VERSIONS = """
+_VERSIONS = """\
 # What the folders run against, if your account asks for it; or instead: run_on_latest: true
 # application_versions:
 #   - { application_id: ID, version_id: ID }
@@ -34,7 +34,7 @@ _VERSIONS = """
 
 def skeleton(choice: Choice) -> str:
     """Return the manifest; each name in it reads back as it is."""
-    return "\n".join([_HEAD, *_entries(choice)]) + (_VERSIONS if choice.folders else "")
+    return "\n".join([_HEAD, *_entries(choice), _VERSIONS if choice.folders else ""])
 
 
 def _entries(choice: Choice) -> Iterator[str]:

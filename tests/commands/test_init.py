@@ -75,6 +75,7 @@ def test_the_file_says_what_it_is_and_what_else_there_is(sandbox: Sandbox, tmp_p
     assert "  - id: f1 # 2 tests\n    name: Checkout\n" in text
     assert '  - id: t3\n    name: "Costs $$5 $${NAME}"\n    # groups: [smoke]' in text
     assert "# application_versions:" in text
+    assert text.endswith("\n")
 
 
 @given(TEXTS, TEXTS)

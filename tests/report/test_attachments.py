@@ -1,0 +1,65 @@
+"""Files of a run in junit.xml: GitLab and Jenkins publish them, each by its own kind of path; others get none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from lxml import etree
+
+from autonoma_ci.ci import gitlab, jenkins
+from autonoma_ci.ci.detect import ROWS, load
+from autonoma_ci.report.junit import junit
+from autonoma_ci.steps import Evidence, Step
+from tests.report.reports import FAILED, failed, passed, report
+
+if TYPE_CHECKING:
+    from autonoma_ci.model import Outcome
+
+STEPS = tuple(Step(number, "Do it", image=f"evidence/r/step-{number:03d}.png") for number in (1, 2))
+RUN = failed("a")._replace(evidence=Evidence(STEPS, "evidence/r/video.webm"), step=STEPS[1])
+
+
+def lines(folder: str, run: Outcome = RUN) -> list[str]:
+    text = junit(report([run], FAILED)._replace(attachments=folder))
+    return (etree.fromstring(text).findtext(".//system-out") or "").splitlines()
+
+
+def test_the_failing_step_comes_first_each_on_a_line_of_its_own() -> None:
+    assert [line for line in lines("out") if "ATTACHMENT" in line] == [
+        "[[ATTACHMENT|out/evidence/r/step-002.png]]",
+        "[[ATTACHMENT|out/evidence/r/step-001.png]]",
+        "[[ATTACHMENT|out/evidence/r/video.webm]]",
+    ]
+
+
+@pytest.mark.parametrize("folder", ["", "a]]b", "a\nb", "a|b", "x" * 2000])
+def test_a_folder_that_could_end_the_order_gets_none(folder: str) -> None:
+    assert not [line for line in lines(folder) if "ATTACHMENT" in line]
+
+
+def test_without_evidence_there_is_nothing_to_attach() -> None:
+    assert not [line for line in lines("out", passed("b")) if "ATTACHMENT" in line]
+
+
+def test_what_a_step_saw_can_not_order_files(tmp_path: Path) -> None:
+    saw = failed("a")._replace(step=Step(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
+    assert "[[ATTACHMENT" not in "\n".join(lines("out", saw))
+
+
+def test_jenkins_takes_absolute_paths(tmp_path: Path) -> None:
+    assert jenkins.SYSTEM.attachments({}, tmp_path / "results") == str(tmp_path / "results")
+
+
+def test_gitlab_takes_paths_in_the_project(tmp_path: Path) -> None:
+    environ = {"CI_PROJECT_DIR": str(tmp_path)}
+    assert gitlab.SYSTEM.attachments(environ, tmp_path / "a" / "b") == "a/b"
+    assert gitlab.SYSTEM.attachments(environ, Path("/elsewhere")) == ""
+    assert gitlab.SYSTEM.attachments({}, tmp_path) == ""
+
+
+def test_no_other_system_gets_any() -> None:
+    others = [row for row in ROWS if row.module not in {"gitlab", "jenkins"}]
+    assert len(others) > 15
+    assert {load(row).attachments({"CI_PROJECT_DIR": "/a"}, Path("/a/b")) for row in others} == {""}
