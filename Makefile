@@ -79,5 +79,8 @@ clean:
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks.bench
 
+screenshots: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
+	$(BIN)/python -m tests.support.screenshots
+
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables

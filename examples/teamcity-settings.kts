@@ -21,6 +21,7 @@ project {
             param("env.AUTONOMA_GROUPS", "smoke")
             param("env.AUTONOMA_WAIT", "true")
             param("env.AUTONOMA_RESULTS_DIR", "autonoma-results")
+            param("env.AUTONOMA_EVIDENCE", "failed")
             param("env.AUTONOMA_RUN_URL", "")
         }
         vcs { root(DslContext.settingsRoot) }

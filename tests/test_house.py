@@ -42,6 +42,7 @@ OWNERS = {
     | {"ci/web.py"},
     "yaml": {"manifest/tree.py"},
     "pydantic": {"manifest/schema.py", "manifest/load.py", "report/saved.py", "report/saved_runs.py"},
+    "jinja2": {"report/html.py"},
     "rich": {"commands/live.py"},
     "junitparser": {"report/junit.py"},
     "argparse": {"commandline.py"},
@@ -128,9 +129,13 @@ def test_nothing_has_a_name_that_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("environ", "arguments", "absent"),
     [
-        ({}, [], {"yaml", "pydantic", "argparse", "requests", "dataclasses", "junitparser", "xml"}),
-        ({"AUTONOMA_TEST_IDS": "a"}, [], {"yaml", "pydantic", "argparse", "dataclasses", "junitparser", "xml"}),
-        ({}, ["validate", "nowhere.yml"], {"requests", "junitparser", "xml"}),
+        ({}, [], {"yaml", "pydantic", "argparse", "requests", "dataclasses", "junitparser", "xml", "jinja2"}),
+        (
+            {"AUTONOMA_TEST_IDS": "a"},
+            [],
+            {"yaml", "pydantic", "argparse", "dataclasses", "junitparser", "xml", "jinja2"},
+        ),
+        ({}, ["validate", "nowhere.yml"], {"requests", "junitparser", "xml", "jinja2"}),
     ],
 )
 def test_a_job_loads_only_what_it_needs(

@@ -6,6 +6,7 @@ beside the screenshots. Without it, the page is plain, and whole.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -19,6 +20,8 @@ from autonoma_ci.text import duration, link, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from jinja2 import Template
 
     from autonoma_ci.model import Report
 
@@ -53,13 +56,8 @@ def beside_of(report: Report) -> dict[str, str]:
 
 def html(report: Report, page: Page | None = None) -> str:
     """Return the page; no value of a variable is in it, and every text is shown as text."""
-    # Loaded only where there is a page to make.
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup, escape
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_plain, trim_blocks=True, lstrip_blocks=True
-    )
     page = page or Page()
 
     def file(path: str) -> str:
@@ -69,8 +67,19 @@ def html(report: Report, page: Page | None = None) -> str:
     runs = [run_view(place, run, report, file) for place, run in enumerate(worst_first(report.outcomes), 1)]
     # The style is ours too, so it is no text to be escaped.
     style = Markup(page.style)  # noqa: S704
-    shown = environment.from_string(_resource("report.html")).render(_view(report), runs=runs, style=style)
+    shown = _template().render(_view(report), runs=runs, style=style)
     return shown.encode("utf-8", "replace").decode()
+
+
+@cache
+def _template() -> Template:
+    # Loaded only where there is a page to make.
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=_plain, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_resource("report.html"))
 
 
 def _view(report: Report) -> dict[str, object]:

@@ -188,10 +188,10 @@ def test_every_input_of_the_action_is_one(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", [path for path in PIPELINES if "github" not in path.parts and settings(path)], ids=lambda path: path.name
 )
-def test_the_settings_of_an_example_make_a_plan(path: Path) -> None:
+def test_the_settings_of_an_example_make_a_plan(path: Path, tmp_path: Path) -> None:
     out = io.StringIO()
     known = {name: value for name, value in settings(path).items() if name in {o.variable for o in OPTIONS}}
-    world = World({**known, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_DRY_RUN": "true"}, out, out, str(EXAMPLES))
+    world = World({**known, "AUTONOMA_RESULTS_DIR": str(tmp_path), "AUTONOMA_DRY_RUN": "true"}, out, out, str(EXAMPLES))
     assert cli.main([], world) == 0, out.getvalue()
     assert "Checkout pays by card" in out.getvalue()
     assert "did you mean" not in out.getvalue().lower()
