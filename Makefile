@@ -51,6 +51,8 @@ lint-python: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 autonoma_ci
+	$(BIN)/mypy --platform darwin autonoma_ci
 
 lint-image: $(VENV)/.test
 	$(BIN)/hadolint Dockerfile

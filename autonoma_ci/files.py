@@ -9,6 +9,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+# Windows has none of these flags: there, links need a privilege to make, and no named pipe stands among files.
+_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+# Never to wait on a pipe or a device that stands where a file should.
+AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 # What a folder says that takes no new file: other users' folders, and files that are mounted by themselves.
 _NO_NEW_FILES = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -21,7 +25,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o644)
     except OSError as error:
         if error.errno not in _NO_NEW_FILES:
             raise
@@ -45,7 +49,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def _rewrite(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_WRONLY | _OPEN | AT_ONCE)
     with os.fdopen(descriptor, "wb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise _not_regular()
@@ -66,7 +70,7 @@ def _take_over(path: Path, descriptor: int) -> None:
     """Give the new file the mode of the one that it replaces, and the folder's owner."""
     with suppress(OSError):
         before = path.lstat().st_mode
-        if stat.S_ISREG(before):
+        if stat.S_ISREG(before) and hasattr(os, "fchmod"):
             os.fchmod(descriptor, stat.S_IMODE(before))
     give_to_owner_of(path.parent, descriptor)
 
@@ -86,10 +90,11 @@ def give_to_owner_of(folder: Path, thing: Path | int) -> None:
 
     Some file systems and user namespaces know no other owners; the file matters more than whose it is.
     """
-    if os.geteuid() == 0:
+    chown = getattr(os, "chown", None)
+    if chown and hasattr(os, "geteuid") and os.geteuid() == 0:
         with suppress(OSError):
             owner = folder.stat()
-            os.chown(thing, owner.st_uid, owner.st_gid)
+            chown(thing, owner.st_uid, owner.st_gid)
 
 
 class Tail:
@@ -116,8 +121,7 @@ class Tail:
 
 def _read(path: Path) -> bytes:
     try:
-        # Never wait on a pipe that stands where a file should.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | AT_ONCE)
     except FileNotFoundError:
         return b""
     with os.fdopen(descriptor, "rb") as stream:

@@ -50,8 +50,9 @@ class Program:
 def find(name: str, target: Target) -> Program | None:
     """Return the program of that name, or None where there is none to be trusted."""
     checkout = Path(os.path.realpath(target.folder))
+    file = f"{name}.exe" if os.name == "nt" else name
     for folder in target.environ.get("PATH", "").split(os.pathsep):
-        path = Path(folder, name)
+        path = Path(folder, file)
         trusted = path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(checkout)
         # Unlike Path's own, this one passes over a folder that may not be looked into.
         if trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113

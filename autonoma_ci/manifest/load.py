@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.files import AT_ONCE
 from autonoma_ci.manifest import tree
 from autonoma_ci.manifest.document import Document, Path, TooMuchError, Tree, not_text
 from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, ApplicationVersion, Defaults, Manifest, Test
@@ -63,8 +64,7 @@ def _read(path: str, folder: str, file: str) -> str:
     if leads_out(path, folder):
         raise wrong("leads out of the working directory through a symbolic link: give the file's own path")
     try:
-        # Never wait on a pipe or a device that stands where a file should.
-        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(place, os.O_RDONLY | AT_ONCE)
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise wrong("is not a regular file: give the path of a YAML file")
