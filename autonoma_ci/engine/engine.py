@@ -75,16 +75,17 @@ class Engine:
                 self._wait.add(position)
 
     def _busy(self) -> bool:
-        return self._unended() or bool(self._keep and self._keep.busy)
+        return self._going_on() or self._explain.busy or bool(self._keep and self._keep.busy)
 
-    def _unended(self) -> bool:
-        return self._fire.busy or self._explain.busy or bool(self._wait and self._wait.busy)
+    def _going_on(self) -> bool:
+        return self._fire.busy or bool(self._wait and self._wait.busy)
 
     def _kept(self, keep: Keep, workers: Workers) -> None:
         keep.dispatch(workers)
-        if not self._unended():
+        if not self._going_on():
             keep.close()
         if self._clock.monotonic() >= keep.due():
+            self._explain.give_up()
             keep.give_up("they took too long")
 
     def _waited(self, wait: Wait, workers: Workers) -> None:

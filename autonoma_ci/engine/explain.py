@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 8
 _TRIES = 3
 _PAUSE = 1.0
-# From the first question to the last word on a run, in seconds.
+# Until the last word on a run, in seconds; where evidence is wanted, counted from the first question, since that is
+# worth its turn.
 _LIMIT = 20.0
 
 
@@ -52,7 +53,7 @@ class Explain:
     def add(self, position: int, ended: Outcome, *, told: bool) -> None:
         """Ask for this run; `told` says that it need not be told of any more."""
         now = self._clock.monotonic()
-        self._open[position, ended.run_id] = _Question(ended, now, told=told)
+        self._open[position, ended.run_id] = _Question(ended, inf if self._kept(ended) else now, told=told)
         heappush(self._waiting, (now, position, ended.run_id))
 
     def dispatch(self, workers: Workers) -> None:
@@ -61,6 +62,7 @@ class Explain:
         while self._waiting and self._waiting[0][0] <= now and self._under_way < _AT_ONCE:
             _, position, run_id = heappop(self._waiting)
             if question := self._open.get((position, run_id)):
+                question.since = now if question.since == inf else question.since
                 question.tries += 1
                 self._under_way += 1
                 workers.explain(position, question.ended.request, run_id, media=self._kept(question.ended))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Keeping(NamedTuple):
     """What is kept, of `failed` runs or of `all`; `at_once` files are fetched at a time.
 
-    `closing` is for how many seconds files are waited for once all else is done.
+    `closing` is for how many seconds details and files are waited for once all runs have ended.
     """
 
     of: str = "failed"
@@ -122,7 +122,7 @@ class Keep:
         self._settle(event.position, event.run_id)
 
     def close(self) -> None:
-        """Take note that nothing else is left to do: from now on, time is limited."""
+        """Take note that all runs have ended: from now on, time is limited."""
         if self._closes == inf:
             self._closes = self._clock.monotonic() + self._keeping.closing
 

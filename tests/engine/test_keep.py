@@ -181,3 +181,18 @@ def test_the_deadline_of_the_wait_leaves_time_for_what_ended_before() -> None:
     job = Job(shown(10), takes(1e9), waiting=Waiting(timeout=20), keeping=Keeping()).run()
     assert job.states == [State.FAILED, State.TIMED_OUT]
     assert len(job.first.evidence.files) == 4
+
+
+def test_many_runs_that_end_at_once_all_have_their_turn() -> None:
+    """Eight are asked for at a time, and each question takes two seconds here: the last waits for a minute."""
+    job = Job(*[shown(10, delay=2.0) for _ in range(300)], keeping=Keeping(at_once=64)).run()
+    assert all(len(outcome.evidence.files) == 4 for outcome in job.board.outcomes)
+
+
+def test_details_that_never_come_hold_up_the_step_for_a_limited_time() -> None:
+    job = Job(*[shown() for _ in range(300)], keeping=Keeping(closing=60))
+    job.workers.explain = lambda *_, **__: None  # type: ignore[method-assign]
+    job.run()
+    assert job.seconds <= 90
+    assert all("could not be had" in outcome.evidence.missing for outcome in job.board.outcomes)
+    assert job.states == [State.FAILED] * 300
