@@ -37,7 +37,7 @@ def run() -> NoReturn:
     gc.disable()
     from autonoma_ci.commands.world import World
 
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     code = main(sys.argv[1:], World(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True))

@@ -10,7 +10,8 @@ from autonoma_ci.api.answers import fields_of, retry_after, said
 from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.transport import DETAILS_LIMIT
 from autonoma_ci.errors import EXIT_API, EXIT_UNAUTHORIZED, ApiError
-from autonoma_ci.text import one_line
+from autonoma_ci.secret import HIDDEN
+from autonoma_ci.text import cut, one_line
 from autonoma_ci.values import ID
 
 if TYPE_CHECKING:
@@ -53,14 +54,18 @@ def folders(transport: Transport, redact: Callable[[str], str], sleep: Callable[
     """Return all folders; names are redacted and on one line. Raises ApiError if they can't be had."""
     found: dict[str, Folder] = {}
     left_out = offset = 0
+    before: list[object] = []
     for _ in range(_PAGES):
         page = _page(transport, offset, redact, sleep)
         read = [_folder(entry, redact) for entry in page]
-        new = {folder.id: folder for folder, _ in read if folder and folder.id not in found}
-        left_out += sum(missing for _, missing in read)
-        # A server may give fewer than it was asked for, and one that ignores the offset says the same again.
-        if not page or not new:
+        known = {folder.id: folder for folder, _ in read if folder}
+        new = {place: folder for place, folder in known.items() if place not in found}
+        # A server may give fewer than it was asked for, and one that ignores the offset says the same again;
+        # a page on which nothing can be used says nothing of the next one.
+        if not page or page == before or (known and not new):
             break
+        left_out += sum(missing for _, missing in read)
+        before = page
         found |= new
         offset += len(page)
     return Account(tuple(found.values()), left_out)
@@ -77,13 +82,13 @@ def _page(
         except (NotSentError, LostError) as error:
             why = redact(str(error))
         else:
-            if answer.status == 200:
+            if answer.status == 200 and (answer.complete or not left):
                 return _listed(answer, host)
             why = ": ".join(filter(None, [f"HTTP {answer.status}", said(fields_of(answer), redact)]))
             pause = retry_after(answer.headers)
             if answer.status in {401, 403}:
                 raise ApiError(f"{host} does not list its folders: {why}. {_DENIED}", EXIT_UNAUTHORIZED)
-            if answer.status < 500 and answer.status != 429:
+            if 300 <= answer.status < 500 and answer.status != 429:
                 break
         if left:
             sleep(min(_LONGEST_PAUSE, _PAUSE if pause is None else pause))
@@ -116,6 +121,8 @@ def _entry(entry: object, redact: Callable[[str], str]) -> Listed | None:
     if not isinstance(entry, dict):
         return None
     identity, name = entry.get("id"), entry.get("name")
-    if not isinstance(identity, str) or not ID.fullmatch(identity):
+    if not isinstance(identity, str) or not ID.fullmatch(identity) or redact(identity) == HIDDEN:
         return None
-    return Listed(identity, one_line(redact(name), 500).strip() or identity if isinstance(name, str) else identity)
+    # Twice: what parts a credential may be a character that does not show, and is gone after the first time.
+    shown = redact(one_line(redact(name), 500)) if isinstance(name, str) else ""
+    return Listed(identity, cut(shown, 500).strip() or identity)

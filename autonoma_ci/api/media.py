@@ -10,9 +10,9 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import limited, line
-from autonoma_ci.api.failures import lost, not_sent
+from autonoma_ci.api.failures import LostError, lost, not_sent
 from autonoma_ci.api.transport import LOCAL, Session
-from autonoma_ci.text import LOOPBACK, one_line
+from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,11 +51,10 @@ def download(
         except TooLargeError:
             raise MediaError("larger than it may be") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            if late.is_set():
-                raise MediaError("it took too long", again=True) from None
-            host = one_line(urlsplit(url).hostname or "", 200)
-            why = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
-            raise MediaError(f"{host}: {why}", again=True) from None
+            # Not even the host's name is told: the API may have put anything there.
+            why = not_sent(error, "its host") if line.connecting or not line.made else lost(error)
+            slow = late.is_set() or (isinstance(why, LostError) and why.late)
+            raise MediaError("it took too long" if slow else str(why), again=True) from None
 
 
 def _follow(
@@ -87,7 +86,7 @@ def _check(url: str, *, local: bool) -> bool:
         raise MediaError("its address is none")
     own = bool(LOOPBACK.fullmatch(host))
     if parts.scheme != "https" and not (parts.scheme == "http" and own and local):
-        raise MediaError(f"its address is not https ({one_line(parts.scheme, 20)}://{one_line(host, 200)})")
+        raise MediaError("its address is not https")
     return own
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.commandline import parser_of
 from autonoma_ci.commands.input import find_place, missing_credentials
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.options import OPTIONS
@@ -13,11 +14,23 @@ from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import read
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from autonoma_ci.api.folders import Account
-    from autonoma_ci.commandline import Found
+    from autonoma_ci.commandline import Found, Parser
     from autonoma_ci.commands.world import World
 
 OF_ACCOUNT = tuple(option for option in OPTIONS if option.name in {"client-id", "client-secret", "api-url"})
+
+
+def account_parser(command: str, help_text: str, out: TextIO) -> Parser:
+    """Return the parser of a command that asks for the account; of its flags only those can be variables too."""
+    parser = parser_of(command, help_text, OF_ACCOUNT, out)
+    parser.epilog = (
+        "The credentials and the API's URL can also be given in the environment, as AUTONOMA_CLIENT_ID, "
+        "AUTONOMA_CLIENT_SECRET and AUTONOMA_API_URL. The command line wins."
+    )
+    return parser
 
 
 def account_of(found: Found, world: World) -> Account:
@@ -37,8 +50,12 @@ def account_of(found: Found, world: World) -> Account:
 
     credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
     transport = Transport(settings.api_url, credentials, world.clock.monotonic, world.timeouts)
+    errors = Console(world.err, PLAIN)
+    errors.hide(credentials)
+    for warning in settings.warnings:
+        errors.issue("warning", Problem(warning))
     account = folders(transport, Redactor(credentials), world.clock.sleep)
     if account.left_out:
         text = f"Folders and tests without an id that can be used were left out: {account.left_out:,}."
-        Console(world.err, PLAIN).issue("warning", Problem(text))
+        errors.issue("warning", Problem(text))
     return account

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commandline import parser_of
-from autonoma_ci.commands.account import OF_ACCOUNT, account_of
+from autonoma_ci.commands.account import account_of, account_parser
 from autonoma_ci.commands.choice import Choice, ask, choose
-from autonoma_ci.commands.input import DEFAULT_MANIFESTS
+from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest
 from autonoma_ci.commands.skeleton import skeleton
-from autonoma_ci.errors import InputError
+from autonoma_ci.errors import Cancelled, InputError
 from autonoma_ci.files import write_whole
 from autonoma_ci.paths import leads_out
+from autonoma_ci.plan import RUNS_LIMIT
 from autonoma_ci.report.words import plural
 from autonoma_ci.text import one_line
 from autonoma_ci.values import ids
@@ -38,6 +39,22 @@ def main(argv: Sequence[str], world: World) -> int:
     terminal = world.stdin and world.stdin.isatty() and world.out.isatty()
     if asks and not terminal:
         raise InputError(["say what to write: --all, --folder-ids or --test-ids; on a terminal you can choose"])
+    try:
+        choice = _choice(found, world, asks=asks)
+    except Cancelled as error:
+        Console(world.err, PLAIN).line("Nothing was written.")
+        return 128 + error.signal
+    # Once more: somebody may have taken their time to choose.
+    _check(target, found, world.folder)
+    try:
+        _write(target, skeleton(choice).encode(), force=found.force)
+    except (OSError, ValueError) as error:
+        raise InputError([f"{_shown(found.output)} could not be written ({_why(error)})"]) from None
+    _tell(found.output, choice, world)
+    return 0
+
+
+def _choice(found: Found, world: World, *, asks: bool) -> Choice:
     account = account_of(found, world)
     if not any(folder.tests for folder in account.folders):
         raise InputError(["the account has no tests: create one in Autonoma first; nothing was written"])
@@ -47,18 +64,26 @@ def main(argv: Sequence[str], world: World) -> int:
         wanted = _ids("--folder-ids", found.folder_ids), _ids("--test-ids", found.test_ids)
         choice = choose(account, *wanted, everything=found.all)
     choice = choice.one_by_one() if found.each else choice
-    # Once more: somebody may have taken their time to choose.
-    _check(target, found, world.folder)
+    if len(choice.folders) + len(choice.tests) > RUNS_LIMIT:
+        raise InputError([f"that is more than {RUNS_LIMIT:,} runs: choose fewer, or folders without --each"])
+    return choice
+
+
+def _write(target: Path, data: bytes, *, force: bool) -> None:
+    if force:
+        write_whole(target, data)
+        return
+    # Takes the name first: what somebody else has put there meanwhile stays.
+    target.touch(0o644, exist_ok=False)
     try:
-        write_whole(target, skeleton(choice).encode())
-    except (OSError, ValueError) as error:
-        raise InputError([f"{_shown(found.output)} could not be written ({_why(error)})"]) from None
-    _tell(found.output, choice, Console(world.out, PLAIN))
-    return 0
+        write_whole(target, data)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _parser(world: World) -> Parser:
-    parser = parser_of("init", "Write a manifest with folders or tests of the account.", OF_ACCOUNT, world.out)
+    parser = account_parser("init", "Write a manifest with folders or tests of the account.", world.out)
     parser.add_argument("--all", action="store_true", help="Every folder that has tests.")
     parser.add_argument("--folder-ids", metavar="LIST", default="", help="These folders.")
     parser.add_argument("--test-ids", metavar="LIST", default="", help="These tests.")
@@ -101,10 +126,13 @@ def _ids(flag: str, text: str) -> list[str]:
         raise InputError([f"{flag}: {problem}" for problem in error.problems]) from None
 
 
-def _tell(path: str, choice: Choice, console: Console) -> None:
+def _tell(path: str, choice: Choice, world: World) -> None:
+    console = Console(world.out, PLAIN)
     counted = [plural(len(choice.folders), "folder")] if choice.folders else []
     counted += [plural(len(choice.tests), "test")] if choice.tests else []
-    named = "" if path in DEFAULT_MANIFESTS else f" --manifest {path}"
+    # With both default names there, a run without the option reads the other one.
+    found = default_manifest(world.folder) == os.path.normpath(path)
+    named = "" if found else f" --manifest {shlex.quote(path)}"
     console.line(f"Wrote {path}: {' and '.join(counted)}.")
     console.line("Next, see what would be started, then start it:")
     console.line(f"  autonoma-ci run{named} --dry-run")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commandline import parser_of
-from autonoma_ci.commands.account import OF_ACCOUNT, account_of
+from autonoma_ci.commands.account import account_of, account_parser
 from autonoma_ci.errors import InputError
 from autonoma_ci.report.words import plural
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str], world: World) -> int:
     """Print the table, or JSON; raise InputError or ApiError."""
-    parser = parser_of("list", "Show the account's folders and tests with their ids.", OF_ACCOUNT, world.out)
+    parser = account_parser("list", "Show the account's folders and tests with their ids.", world.out)
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
     found, unknown = parser.read(argv)
     if unknown:

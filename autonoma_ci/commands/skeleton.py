@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.choice import Choice
 
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _/()-]*[A-Za-z0-9_)])?")
+# A YAML reader takes these for something other than text, ours the first of them.
+_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _HEAD = """\
 # What autonoma-ci starts. Made by autonoma-ci init; yours to change.
 # For completion in an editor: autonoma-ci schema > autonoma.schema.json
@@ -41,12 +43,12 @@ def _entries(choice: Choice) -> Iterator[str]:
     if choice.folders:
         yield "folders: # each is one run, with all tests in it and below it"
     for folder in choice.folders:
-        yield f"  - id: {folder.id} # {plural(len(folder.tests), 'test')}"
+        yield f"  - id: {_text(folder.id)} # {plural(len(folder.tests), 'test')}"
         yield f"    name: {_text(folder.name)}"
     if choice.tests:
         yield "tests:"
     for number, test in enumerate(choice.tests):
-        yield f"  - id: {test.id}"
+        yield f"  - id: {_text(test.id)}"
         yield f"    name: {_text(test.name)}"
         if number == 0:
             yield "    # groups: [smoke] # then: autonoma-ci run --groups smoke"
@@ -55,4 +57,5 @@ def _entries(choice: Choice) -> Iterator[str]:
 def _text(name: str) -> str:
     # In a manifest, a dollar sign begins what is filled in, unless there are two.
     doubled = one_line(name, 500).strip().replace("$", "$$")
-    return doubled if _PLAIN.fullmatch(doubled) else json.dumps(doubled, ensure_ascii=False)
+    plain = _PLAIN.fullmatch(doubled) and doubled.lower() not in _WORDS
+    return doubled if plain else json.dumps(doubled, ensure_ascii=False)

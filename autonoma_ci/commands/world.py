@@ -42,7 +42,7 @@ class World:
 
     def elsewhere(self, environ: Mapping[str, str], folder: str) -> World:
         """Return the same world with another environment and working directory."""
-        world = World(environ, self.out, self.err, folder, clock=self.clock, timeouts=self.timeouts)
+        world = World(environ, self.out, self.err, folder, stdin=self.stdin, clock=self.clock, timeouts=self.timeouts)
         world.policy, world.waiting = self.policy, self.waiting
         world.interrupts = self.interrupts
         return world

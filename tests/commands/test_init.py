@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
+import pty
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +19,7 @@ from autonoma_ci.api.folders import Folder, Listed
 from autonoma_ci.commands.choice import Choice
 from autonoma_ci.commands.input import load_manifest
 from autonoma_ci.commands.skeleton import skeleton
+from autonoma_ci.commands.world import World
 from autonoma_ci.context import Context
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.text import one_line
@@ -88,6 +95,77 @@ def test_every_name_reads_back_as_it_is(name: str, title: str) -> None:
     assert [entry.name for entry in (*read.folders, *read.tests)] == [names[0], names[1], names[1]]
 
 
+WORDS = ["null", "Null", "true", "no", "y", "123", "1e5", "0x1F", "-", "---", "_"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_what_yaml_has_another_meaning_for_reads_back_as_text(word: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(skeleton(Choice((Folder(word, word, ()),), (Listed(word, word),))), "utf-8")
+    read = load_manifest("a.yml", str(tmp_path), {}, Context("none"))
+    assert {text for entry in read.entries for text in (entry.id, entry.name)} == {word}
+
+
+def test_what_appears_just_before_the_file_is_written_stays(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(choice: Choice) -> str:
+        (tmp_path / "autonoma.yml").write_text("theirs", "utf-8")
+        return skeleton(choice)
+
+    monkeypatch.setattr("autonoma_ci.commands.init.skeleton", late)
+    assert call(tmp_path, sandbox, "init", "--all").code == 2
+    assert (tmp_path / "autonoma.yml").read_text("utf-8") == "theirs"
+
+
+def test_a_name_that_could_not_be_filled_is_given_back(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("autonoma_ci.commands.init.write_whole", full)
+    assert "No space left" in call(tmp_path, sandbox, "init", "--all").err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_than_a_plan_may_have_is_not_written(tmp_path: Path) -> None:
+    account = [folder(f"f{n}", "x", *((f"t{n}-{place}", "x") for place in range(2001))) for n in range(10)]
+    with Sandbox(folders=account) as sandbox:
+        assert "more than 20,000 runs" in call(tmp_path, sandbox, "init", "--all", "--each").err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (b"\xff\xfe\n\x04", 2)])
+def test_a_real_terminal_ends_without_a_file_or_a_traceback(
+    sent: signal.Signals | bytes, code: int, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
+    environ |= {"PYTHONIOENCODING": "utf-8:strict", "AUTONOMA_API_URL": sandbox.url}
+    environ |= {"AUTONOMA_CLIENT_ID": "some-id", "AUTONOMA_CLIENT_SECRET": "some-secret"}
+    command = [sys.executable, "-c", "from autonoma_ci.cli import run; run()", "init"]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=environ)
+    os.close(theirs)
+    shown = b""
+    while b"Which folders?" not in shown:
+        shown += os.read(ours, 65536)
+    if isinstance(sent, bytes):
+        os.write(ours, sent)
+    else:
+        process.send_signal(sent)
+    assert process.wait(15) == code
+    shown += os.read(ours, 65536)
+    os.close(ours)
+    assert b"othing was written" in shown or b"nothing was chosen" in shown
+    assert b"bug" not in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_world_elsewhere_has_the_same_terminal() -> None:
+    stdin = io.StringIO()
+    assert World({}, io.StringIO(), io.StringIO(), stdin=stdin).elsewhere({}, ".").stdin is stdin
+
+
 def test_never_over_a_file_without_force(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "autonoma.yml").write_text("mine", "utf-8")
     ended = call(tmp_path, sandbox, "init", "--all")
@@ -118,8 +196,18 @@ def test_another_place_is_named_in_the_next_command(sandbox: Sandbox, tmp_path: 
     ended = call(tmp_path, sandbox, "init", "--all", "--output", "ci.yml")
     assert "  autonoma-ci run --manifest ci.yml --wait" in ended.out
     assert "2 runs" in planned(tmp_path, "--manifest", "ci.yml")
+    assert (
+        "run --manifest 'my tests.yml' --wait"
+        in call(tmp_path, sandbox, "init", "--all", "--output", "my tests.yml").out
+    )
     ended = call(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
     assert ended.errors == ["the folder of no/such/ci.yml is not there: create it, or give another --output"]
+
+
+def test_beside_the_other_default_name_the_file_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_text("tests: [x]", "utf-8")
+    ended = call(tmp_path, sandbox, "init", "--all", "--output", "autonoma.yaml")
+    assert "  autonoma-ci run --manifest autonoma.yaml --wait" in ended.out
 
 
 @pytest.mark.parametrize(
@@ -204,3 +292,4 @@ def test_help_names_the_flags(tmp_path: Path) -> None:
     told = invoke(tmp_path, "init", "--help").out
     for flag in ("--all", "--folder-ids", "--test-ids", "--each", "--output", "--force"):
         assert flag in told
+    assert "AUTONOMA_TEST_IDS" not in told

@@ -11,7 +11,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.commands.accounts import call, folder, large
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close
+from tests.support.faults import answer, close, half_body
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +104,13 @@ def test_what_has_no_id_is_left_out_and_counted(entry: object, tmp_path: Path) -
     assert "Folders and tests without an id that can be used were left out: 1." in err
 
 
+def test_a_page_without_any_id_does_not_end_the_list(tmp_path: Path) -> None:
+    with FaultServer(pages([folder("a", "A")], [{"id": None}], [folder("b", "B")])) as server:
+        _, out, err = listed(tmp_path, server, "--json")
+    assert [one["id"] for one in json.loads(out)] == ["a", "b"]
+    assert "left out: 1." in err
+
+
 @pytest.mark.parametrize("name", [None, 7, "", "   ", []])
 def test_what_has_no_name_is_called_by_its_id(name: object, tmp_path: Path) -> None:
     with FaultServer(pages([{"id": "f1", "name": name, "tests": None}])) as server:
@@ -130,6 +137,16 @@ def test_names_are_no_orders_to_a_ci_system(flags: tuple[str, ...], tmp_path: Pa
 def test_a_credential_in_a_name_is_not_shown(tmp_path: Path) -> None:
     with FaultServer(pages([folder("f", f"My {CREDENTIALS['AUTONOMA_CLIENT_SECRET']}")])) as server:
         assert "My ***" in listed(tmp_path, server)[1]
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_credential_as_an_id_or_parted_by_what_does_not_show_is_not_shown(
+    flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
+    with FaultServer(pages([folder(secret, "x"), folder("f", f"{secret[:6]}\u200b{secret[6:]}")])) as server:
+        code, out, err = listed(tmp_path, server, *flags)
+    assert (code, "***" in out, "left out: 1." in err) == (0, True, True)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +180,7 @@ def once(first: Act) -> Act:
 
 
 @pytest.mark.parametrize(
-    "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close]
+    "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, half_body()]
 )
 def test_what_passes_is_asked_for_again(act: Act, tmp_path: Path) -> None:
     with FaultServer(once(act)) as server:
@@ -180,6 +197,12 @@ def test_other_options_of_the_job_are_none_of_its_business(tmp_path: Path) -> No
     with Sandbox() as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TIMEOUT": "nonsense"}
         assert invoke(tmp_path, "list", environ=environ).code == 0
+
+
+def test_white_space_around_a_credential_is_told(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_CLIENT_ID": " padded "}
+        assert "white space" in invoke(tmp_path, "list", environ=environ).err
 
 
 def test_help_names_the_flags(tmp_path: Path) -> None:

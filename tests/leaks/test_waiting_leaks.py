@@ -23,7 +23,10 @@ FORMS = (str, json.dumps, lambda text: text.upper(), lambda text: text.replace("
 def test_no_answer_about_a_run_shows_what_was_sent(system: str, form: Any, tmp_path: Path) -> None:
     said = form(" ".join(SENTINELS))
     step = {"status": "failed", "instruction": said, "output": said, "url": f"https://shop.test/{said}"}
-    ended: dict[str, Any] = {"status": "failed", "name": said, "steps": [step]}
+    # Two addresses where nobody answers, and one that is none.
+    images = [f"http://127.0.0.1:1/{said}", f"http://{SENTINELS[1]}/x", said]
+    steps = [step | {"image": image} for image in images]
+    ended: dict[str, Any] = {"status": "failed", "name": said, "steps": steps, "video_url": said}
     answers = [Answer(200, {"status": said}), Answer(500, {"message": said}), Answer(404, {"error": said})]
 
     def answer(_: Mapping[str, str], body: Any) -> Answer:
@@ -43,11 +46,13 @@ def test_no_answer_about_a_run_shows_what_was_sent(system: str, form: Any, tmp_p
             "AUTONOMA_RESULTS_DIR": "results",
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_RETRIES": "1",
+            "AUTONOMA_EVIDENCE": "all",
             "AUTONOMA_TIMEOUT": "20s",
         }
         left = run(tmp_path, environ)
     assert left.code == 1
-    assert "junit.xml" in left.files
+    assert {"junit.xml", "report.html"} <= set(left.files)
+    assert "of its files" in left.everything
     assert "***" in left.everything
     for sentinel in SENTINELS:
         for shown in (sentinel, sentinel.upper(), sentinel.replace("-", "%2D")):
