@@ -68,6 +68,8 @@ def folders(transport: Transport, redact: Callable[[str], str], sleep: Callable[
         before = page
         found |= new
         offset += len(page)
+    else:
+        raise ApiError(f"the API's list of folders has no end: {offset:,} of them came. {_LATER}", EXIT_API)
     return Account(tuple(found.values()), left_out)
 
 

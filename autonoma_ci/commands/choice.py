@@ -12,7 +12,7 @@ from autonoma_ci.report.words import plural
 from autonoma_ci.settings import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from autonoma_ci.api.folders import Account, Folder, Listed
 
@@ -31,10 +31,10 @@ class Choice(NamedTuple):
         return Choice((), tuple({test.id: test for test in every}.values()))
 
 
-def choose(account: Account, folder_ids: Sequence[str], test_ids: Sequence[str], *, everything: bool) -> Choice:
-    """Return what has these ids, or every folder with tests; raise InputError for ids that the account does not have.
+def choose(account: Account, folder_ids: Mapping[str, str], test_ids: Mapping[str, str], *, everything: bool) -> Choice:
+    """Return what has these ids, or every folder with tests; a label beside an id is its name from then on.
 
-    A folder without tests may be chosen by its id.
+    A folder without tests may be chosen by its id. Raises InputError for ids that the account does not have.
     """
     folders = {folder.id: folder for folder in account.folders}
     tests = {test.id: test for folder in account.folders for test in folder.tests}
@@ -42,9 +42,10 @@ def choose(account: Account, folder_ids: Sequence[str], test_ids: Sequence[str],
     problems += [_unknown("test", text, list(tests), text in folders) for text in test_ids if text not in tests]
     if problems:
         raise InputError(problems)
-    wanted = [folder for folder in account.folders if folder.tests] if everything else []
-    wanted += [folders[text] for text in folder_ids if folders[text] not in wanted]
-    choice = Choice(tuple(wanted), tuple(tests[text] for text in test_ids))
+    wanted = {folder.id: folder for folder in account.folders if folder.tests} if everything else {}
+    wanted |= {text: folders[text]._replace(name=label or folders[text].name) for text, label in folder_ids.items()}
+    named = (tests[text]._replace(name=label or tests[text].name) for text, label in test_ids.items())
+    choice = Choice(tuple(wanted.values()), tuple(named))
     if not choice.one_by_one().tests:
         raise InputError(["what was chosen has no tests; nothing was written"])
     return choice

@@ -119,9 +119,10 @@ def _shown(path: str) -> str:
     return one_line(path, 200)
 
 
-def _ids(flag: str, text: str) -> list[str]:
+def _ids(flag: str, text: str) -> dict[str, str]:
+    """Return the labels by their ids."""
     try:
-        return list(dict.fromkeys(entry.id for entry in ids(text)))
+        return {entry.id: entry.label for entry in ids(text)}
     except InputError as error:
         raise InputError([f"{flag}: {problem}" for problem in error.problems]) from None
 

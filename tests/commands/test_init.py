@@ -232,6 +232,13 @@ def test_what_is_wrong_is_told_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_label_beside_an_id_is_its_name(sandbox: Sandbox, tmp_path: Path) -> None:
+    call(tmp_path, sandbox, "init", "--folder-ids", "Payments=f1", "--test-ids", "Sign in=t3")
+    text = (tmp_path / "autonoma.yml").read_text("utf-8")
+    assert "  - id: f1 # 2 tests\n    name: Payments\n" in text
+    assert "  - id: t3\n    name: Sign in\n" in text
+
+
 @pytest.mark.parametrize("account", [[], [folder("f", "Empty")]])
 def test_an_account_without_tests_has_nothing_to_choose_from(account: list[dict[str, object]], tmp_path: Path) -> None:
     with Sandbox(folders=account) as sandbox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING
 
@@ -207,3 +208,16 @@ def test_white_space_around_a_credential_is_told(tmp_path: Path) -> None:
 
 def test_help_names_the_flags(tmp_path: Path) -> None:
     assert "--json" in invoke(tmp_path, "list", "--help").out
+
+
+def test_a_list_without_an_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autonoma_ci.api.folders._PAGES", 5)
+    count = itertools.count()
+
+    def act(wire: Wire) -> bool:
+        return answer(200, json.dumps([folder(f"f{next(count)}", "More")]))(wire)
+
+    with FaultServer(act) as server:
+        code, out, err = listed(tmp_path, server)
+    assert (code, out) == (5, "")
+    assert "has no end: 5 of them came" in err
