@@ -50,7 +50,7 @@ class Store:
 
     def fetch(self, item: Item) -> Kept:
         """Download one file into its place; what goes wrong is told and never raised."""
-        name = f"step-{item.number:03d}" if item.number else "video"
+        name = f"step-{item.number:0{item.digits}d}" if item.number else "video"
         try:
             return Kept(self._fetch(item, name))
         except MediaError as error:

@@ -105,12 +105,16 @@ class Details(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One file to fetch: the step's number or 0 for the video; `spare` if other files matter more."""
+    """One file to fetch: the step's number or 0 for the video; `spare` if other files matter more.
+
+    `digits` is how many the number has in the file's name, so that names are in the order of the steps.
+    """
 
     run_id: str
     number: int
     media: Media
     spare: bool = False
+    digits: int = 3
 
 
 class Kept(NamedTuple):

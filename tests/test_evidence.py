@@ -143,6 +143,14 @@ def test_a_length_that_is_too_short_ends_the_file_there(tmp_path: Path) -> None:
     assert (tmp_path / kept.path).read_bytes() == PNG[:100]
 
 
+def test_names_are_in_the_order_of_the_steps(tmp_path: Path) -> None:
+    with FaultServer(picture()) as server:
+        store, media = Store(tmp_path, 10_000, 10_000, local=True), Media(f"http://127.0.0.1:{server.port}/")
+        names = [store.fetch(Item("r", number, media, digits=4)).path for number in (1, 20, 999, 1000)]
+    assert names == sorted(names)
+    assert names[0] == "evidence/r/step-0001.png"
+
+
 def test_redirects_are_followed_to_the_file(tmp_path: Path) -> None:
     assert fetch(tmp_path, in_turn(moved("/b", 301), moved("/c", 307), picture())).path
 

@@ -76,9 +76,10 @@ class Keep:
         failing = details.step.number if details.step else -1
         first = {failing: 0, 0: 2}
         spare = ended.state is State.PASSED
+        digits = max(3, len(str(max(details.media, default=0))))
         for number, media in sorted(details.media.items()):
             run.left += 1
-            self._plan(3 if spare else first.get(number, 1), position, Item(ended.run_id, number, media, spare))
+            self._plan(3 if spare else first.get(number, 1), position, Item(ended.run_id, number, media, spare, digits))
         self._settle(position, ended.run_id)
 
     def dispatch(self, workers: Workers) -> None:

@@ -196,3 +196,10 @@ def test_details_that_never_come_hold_up_the_step_for_a_limited_time() -> None:
     assert job.seconds <= 90
     assert all("could not be had" in outcome.evidence.missing for outcome in job.board.outcomes)
     assert job.states == [State.FAILED] * 300
+
+
+@pytest.mark.parametrize(("last", "digits"), [(3, 3), (999, 3), (1000, 4), (12_345, 5)])
+def test_names_of_files_are_in_the_order_of_the_steps(last: int, digits: int) -> None:
+    found = FOUND._replace(media={number: Media("https://media.test/") for number in (1, last)})
+    job = Job(takes(10, FAILED)._replace(details=found), keeping=Keeping()).run()
+    assert {item.digits for item in job.workers.fetched} == {digits}
