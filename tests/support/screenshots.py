@@ -42,12 +42,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, chromium(playwright) as browser:
         _run(Path(folder))
         _summary(browser, Path(folder, "results", "summary.md").read_text("utf-8"))
-        for name, scheme, height in (("report", "light", 1900), ("report-dark", "dark", 1900)):
-            page = browser.new_page(
-                viewport={"width": 1000, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
-            )
-            page.goto(Path(folder, "results", "report.html").as_uri())
-            page.screenshot(path=IMAGES / f"{name}.png")
+        page = browser.new_page(viewport={"width": 1000, "height": 1900}, color_scheme="light")
+        page.goto(Path(folder, "results", "report.html").as_uri())
+        page.screenshot(path=IMAGES / "report.png")
 
 
 def _run(folder: Path) -> None:
