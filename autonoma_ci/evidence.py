@@ -104,6 +104,9 @@ class Store:
 
     def _take(self, count: int, *, spare: bool) -> None:
         with self._lock:
+            # Windows lets nobody remove a draft that is open: who writes it stops, and removes it.
+            if count > 0 and self._closed:
+                raise MediaError(self._closed)
             if count > 0 and self._used + count > (self._limit // 2 if spare else self._limit):
                 raise MediaError("there is no room left within evidence-limit")
             self._used += count

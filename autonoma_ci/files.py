@@ -9,10 +9,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-# Windows has none of these flags: there, links need a privilege to make, and no named pipe stands among files.
-_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+# Windows has neither flag: there, links are looked for by name, and no named pipe stands among files.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # Never to wait on a pipe or a device that stands where a file should.
-AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 # What a folder says that takes no new file: other users' folders, and files that are mounted by themselves.
 _NO_NEW_FILES = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -25,9 +25,9 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o644)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o644)
     except OSError as error:
-        if error.errno not in _NO_NEW_FILES:
+        if error.errno not in _NO_NEW_FILES or path.is_symlink():
             raise
         _rewrite(path, data)
         return
@@ -49,7 +49,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def _rewrite(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | _OPEN | AT_ONCE)
+    descriptor = os.open(path, os.O_WRONLY | _NO_LINK | AT_ONCE)
     with os.fdopen(descriptor, "wb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise _not_regular()
@@ -70,7 +70,8 @@ def _take_over(path: Path, descriptor: int) -> None:
     """Give the new file the mode of the one that it replaces, and the folder's owner."""
     with suppress(OSError):
         before = path.lstat().st_mode
-        if stat.S_ISREG(before) and hasattr(os, "fchmod"):
+        # On Windows a mode says "read-only" and no more, and a draft that is can't be put away.
+        if stat.S_ISREG(before) and os.name != "nt" and hasattr(os, "fchmod"):
             os.fchmod(descriptor, stat.S_IMODE(before))
     give_to_owner_of(path.parent, descriptor)
 

@@ -13,12 +13,14 @@ from autonoma_ci.errors import Cancelled
 if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Events
 
+# SIGBREAK is how Windows stops what runs in the background, and all that is about to lose its console.
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 # `timeout`, npm and terminals deliver one wish to stop twice, moments apart.
 _SAME = 1.0
 
 
 class Interrupts:
-    """Handles SIGINT and SIGTERM.
+    """Handles SIGINT and SIGTERM, and SIGBREAK on Windows.
 
     While nothing has been sent, a signal raises Cancelled. From the moment that `events` is set it is an
     event instead, so that the outputs are never cut off half-way and every run is accounted for.
@@ -29,9 +31,10 @@ class Interrupts:
         self._first: float | None = None
 
     def install(self) -> None:
-        """Take over both signals; as process 1 of a container they would otherwise be ignored."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.handle)
+        """Take over the signals; as process 1 of a container they would otherwise be ignored."""
+        for name in _SIGNALS:
+            if number := getattr(signal, name, None):
+                signal.signal(number, self.handle)
 
     def handle(self, number: int, _frame: Any) -> None:
         """Do what the signal asks for."""

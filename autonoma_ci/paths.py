@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 
@@ -14,3 +15,12 @@ def leads_out(path: str, folder: str) -> bool:
     place = Path(os.path.normpath(Path(folder, path).absolute()))
     # Path.resolve raises RuntimeError for a loop of links; realpath leaves that to whoever opens the file.
     return place.is_relative_to(inside) and not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(inside))
+
+
+def as_argument(path: str, system: str = os.name) -> str:
+    """Return a path as one pastes it behind a command, into any shell of this system (`os.name`)."""
+    if system != "nt":
+        return shlex.quote(path)
+    # Slashes do there too, and no path has double quotes in it, which cmd, PowerShell and bash all understand.
+    path = path.replace("\\", "/")
+    return path if shlex.quote(path) == path else f'"{path}"'

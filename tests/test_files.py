@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci import files
 from autonoma_ci.ci.results_dir import ResultsDir, prepare
 from autonoma_ci.errors import InputError
 from autonoma_ci.files import Tail, make_folder, write_whole
 from tests.report.reports import report, started
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -53,6 +56,41 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path: Path) -
     write_whole(link, b"ours")
     assert target.read_text("utf-8") == "precious"
     assert (link.read_bytes(), link.is_symlink()) == (b"ours", False)
+
+
+def test_a_file_that_somebody_has_open_on_windows_is_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses to put another one in its place."""
+
+    def refuse(source: object, target: object) -> None:
+        raise PermissionError(errno.EACCES, "Access is denied")
+
+    (tmp_path / "file").write_text("much that was there before", "utf-8")
+    monkeypatch.setattr(os, "replace", refuse)
+    write_whole(tmp_path / "file", b"a\nb\n")
+    assert (tmp_path / "file").read_bytes() == b"a\nb\n"
+    with pytest.raises(PermissionError):
+        write_whole(tmp_path / "new", b"x")
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_no_link_is_followed_where_the_folder_takes_no_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also not on Windows, which has no flag to say so."""
+
+    def closed(path: Path, flags: int, mode: int = 0o777, open_it: Callable[..., int] = os.open) -> int:
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        return open_it(path, flags, mode)
+
+    (tmp_path / "target").write_text("precious", "utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    monkeypatch.setattr(files, "_NO_LINK", 0)
+    monkeypatch.setattr(os, "open", closed)
+    with pytest.raises(PermissionError):
+        write_whole(tmp_path / "link", b"ours")
+    write_whole(tmp_path / "target", b"ours")
+    assert (tmp_path / "target").read_bytes() == b"ours"
 
 
 def test_a_file_keeps_its_mode(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,63 +13,129 @@ from typing import TYPE_CHECKING
 import pytest
 
 import autonoma_ci
+from autonoma_ci.paths import as_argument
 from autonoma_ci.sandbox import Sandbox
+from tests.support.runner import outputs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # What CPython's documentation says is for Unix alone, of what a tool like this might use. The parts of the standard
-# library that look for these themselves are loaded before.
+# library that look for these themselves are loaded before. Nothing there opens a text file without saying how it is
+# written either: on Windows that would not be UTF-8.
 _WITHOUT = """
 import argparse, asyncio, http.server, importlib.resources, logging, multiprocessing, pathlib, shutil, signal, ssl
-import os, socket, subprocess, tempfile, threading, urllib.request
+import os, select, selectors, socket, subprocess, sys, tempfile, threading, time, urllib.request
 import jinja2, junitparser, pydantic.main, requests, yaml
-for name in ("geteuid", "getuid", "getgid", "chown", "lchown", "fchown", "fchmod", "O_NOFOLLOW", "O_NONBLOCK",
-             "O_CLOEXEC", "O_DIRECTORY", "fork", "setsid", "killpg", "uname", "mkfifo", "getpgid", "sysconf"):
-    if hasattr(os, name):
-        delattr(os, name)
-for name in ("SIGKILL", "SIGHUP", "SIGALRM", "SIGPIPE", "SIGUSR1", "setitimer", "alarm", "pthread_sigmask"):
-    if hasattr(signal, name):
-        delattr(signal, name)
+
+LACKS = {
+    os: "O_CLOEXEC O_DIRECTORY O_DSYNC O_NDELAY O_NOCTTY O_NOFOLLOW O_NONBLOCK O_SYNC chown chroot confstr fchdir "
+    "fchmod fchown fork forkpty getegid geteuid getgid getgroups getloadavg getpgid getpgrp getpriority getsid getuid "
+    "getxattr initgroups killpg lchown lockf major mkfifo mknod nice openpty pathconf pread pwrite "
+    "sched_getaffinity sendfile set_blocking setsid setuid statvfs sync sysconf ttyname uname wait",
+    signal: "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1 SIGUSR2 SIGWINCH alarm "
+    "pause pthread_kill pthread_sigmask setitimer siginterrupt sigpending sigtimedwait sigwait",
+    select: "epoll kqueue poll",
+    socket: "AF_UNIX MSG_DONTWAIT SO_REUSEPORT sethostname",
+    time: "clock_gettime pthread_getcpuclockid tzset",
+}
+for module, names in LACKS.items():
+    for name in names.split():
+        if hasattr(module, name):
+            delattr(module, name)
+for name in ("fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"):
+    sys.modules[name] = None
 """
 _RUN = "from autonoma_ci.cli import run\nrun()\n"
+# Windows refuses to put a file in the place of one that somebody has open.
+_HELD = """
+def replace(source, target, put=os.replace):
+    if os.path.exists(target):
+        raise PermissionError(13, "Access is denied")
+    put(source, target)
+os.replace = replace
+"""
+_GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "output", "GITHUB_STEP_SUMMARY": "step-summary"}
 
 
 def ran(folder: Path, code: str, *argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command, env = [sys.executable, "-c", _WITHOUT + code, *argv], {"PATH": os.environ["PATH"], **environ}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+    flags = ["-X", "warn_default_encoding", "-W", "error::EncodingWarning"]
+    # As on Windows, where the streams have the old code page of the system.
+    env = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0", **environ}
+    command = [sys.executable, *flags, "-c", _WITHOUT + code, *argv]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
-def test_every_module_loads() -> None:
+def test_every_module_loads(tmp_path: Path) -> None:
     names = [module.name for module in pkgutil.walk_packages(autonoma_ci.__path__, "autonoma_ci.")]
     assert len(names) > 100
-    code = (
-        f"import importlib\nfor name in {[n for n in names if not n.endswith('live')]!r}: importlib.import_module(name)"
+    ended = ran(tmp_path, f"import importlib\nfor name in {names!r}: importlib.import_module(name)")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("ci", [_GITHUB, {}], ids=["github", "none"])
+@pytest.mark.parametrize("held", ["", _HELD], ids=["free", "held"])
+def test_a_whole_job_runs_and_a_later_step_takes_its_runs_up(ci: dict[str, str], held: str, tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_bytes(
+        "version: 1\r\ntests:\r\n- {id: sandbox-one, name: Zoë → ✓}\r\n- sandbox-fails\r\n".encode()
     )
-    ended = subprocess.run([sys.executable, "-c", _WITHOUT + code], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-
-
-@pytest.mark.parametrize("ci", ["github", "none"])
-def test_a_whole_job_runs(ci: str, tmp_path: Path) -> None:
-    (tmp_path / "autonoma.yml").write_text("version: 1\ntests: [sandbox-one, sandbox-fails]\n", "utf-8")
-    names = {"GITHUB_OUTPUT": str(tmp_path / "output"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
     with Sandbox(pace=0.1) as sandbox:
-        ended = ran(
-            tmp_path, _RUN, "run", "--wait", "--evidence", "all", "--results-dir", "results",
-            AUTONOMA_API_URL=sandbox.url, AUTONOMA_CLIENT_ID="some-client", AUTONOMA_CLIENT_SECRET="some-secret",
-            **({"GITHUB_ACTIONS": "true", **names} if ci == "github" else {}),
-        )  # fmt: skip
-    assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
-    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+        environ = ci | {
+            "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_CLIENT_ID": "some-client",
+            "AUTONOMA_CLIENT_SECRET": "some-secret", "AUTONOMA_RESULTS_DIR": "results",
+        }  # fmt: skip
+        first = ran(tmp_path, held + _RUN, "run", **environ)
+        waited = ran(tmp_path, held + _RUN, "wait", "results/results.json", "--evidence", "all", **environ)
+    assert (first.returncode, waited.returncode) == (0, 1), first.stderr + waited.stderr
+    assert "Zoë → ✓" in waited.stdout
+    results = tmp_path / "results"
+    record = json.loads((results / "results.json").read_text("utf-8"))
     assert [run["state"] for run in record["runs"]] == ["passed", "failed"]
-    assert len(list((tmp_path / "results" / "evidence").glob("*/*.png"))) == 8
-    assert (tmp_path / "results" / "report.html").is_file()
-    if ci == "github":
-        assert "conclusion<<" in (tmp_path / "output").read_text("utf-8")
+    assert len(list(results.glob("evidence/*/*.png"))) == 8
+    assert not [path for path in results.rglob("*") if path.name.startswith(".")]
+    assert b"\r" not in (results / "outputs.env").read_bytes()
+    assert "Zoë → ✓" in (results / "report.html").read_text("utf-8")
+    if ci:
+        assert outputs((tmp_path / "output").read_text("utf-8"))["conclusion"] == "failed"
+        assert "Zoë → ✓" in (tmp_path / "step-summary").read_text("utf-8")
 
 
-def test_what_is_taken_away_would_be_missed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", ["os.geteuid", "os.O_NONBLOCK", "signal.SIGKILL", "import fcntl", "open('x', 'w')"])
+def test_what_is_taken_away_would_be_missed(lost: str, tmp_path: Path) -> None:
     """A check that can't fail proves nothing."""
-    assert ran(tmp_path, "import os\nos.geteuid()").returncode == 1
+    assert ran(tmp_path, lost).returncode == 1
+
+
+def test_what_windows_sends_instead_of_sigterm_ends_a_job_with_all_its_files(tmp_path: Path) -> None:
+    """The signal with that name is another one's number here."""
+    stays = f"signal.SIGBREAK = {int(signal.SIGUSR1)}\n"
+    with Sandbox(pace=0.1) as sandbox:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _WITHOUT + stays + _RUN, "run", "--wait", "--test-ids", "sandbox-stays"],
+            cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+            env={
+                "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_CLIENT_ID": "some-client", "AUTONOMA_RESULTS_DIR": "results",
+                "AUTONOMA_CLIENT_SECRET": "some-secret", "PYTHONUNBUFFERED": "1",
+            },
+        )  # fmt: skip
+        assert process.stdout
+        while "sandbox-stays" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGUSR1)
+        process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGUSR1
+    assert json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))["conclusion"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("path", "posix", "windows"),
+    [
+        ("results/results.json", "results/results.json", "results/results.json"),
+        ("my results/r.json", "'my results/r.json'", '"my results/r.json"'),
+        ("out\\r.json", "'out\\r.json'", "out/r.json"),
+        ("D:\\a b\\r.json", "'D:\\a b\\r.json'", '"D:/a b/r.json"'),
+    ],
+)
+def test_a_path_can_be_pasted_behind_a_command(path: str, posix: str, windows: str) -> None:
+    """Neither cmd nor PowerShell reads what a Unix shell does."""
+    assert (as_argument(path, "posix"), as_argument(path, "nt")) == (posix, windows)

@@ -8,6 +8,8 @@ import stat
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from autonoma_ci.files import AT_ONCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -102,8 +104,7 @@ def _web_url(text: str) -> str:
 def read_regular(path: str, limit: int) -> bytes:
     """Return what a regular file of at most `limit` bytes holds; b"" for anything else, without ever blocking."""
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait for somebody to write into it.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        handle = os.open(path, os.O_RDONLY | AT_ONCE)
     except (OSError, ValueError):
         return b""
     try:

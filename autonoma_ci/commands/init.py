@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest
 from autonoma_ci.commands.skeleton import skeleton
 from autonoma_ci.errors import Cancelled, InputError
 from autonoma_ci.files import write_whole
-from autonoma_ci.paths import leads_out
+from autonoma_ci.paths import as_argument, leads_out
 from autonoma_ci.plan import RUNS_LIMIT
 from autonoma_ci.report.words import plural
 from autonoma_ci.text import one_line
@@ -133,7 +132,7 @@ def _tell(path: str, choice: Choice, world: World) -> None:
     counted += [plural(len(choice.tests), "test")] if choice.tests else []
     # With both default names there, a run without the option reads the other one.
     found = default_manifest(world.folder) == os.path.normpath(path)
-    named = "" if found else f" --manifest {shlex.quote(path)}"
+    named = "" if found else f" --manifest {as_argument(path)}"
     console.line(f"Wrote {path}: {' and '.join(counted)}.")
     console.line("Next, see what would be started, then start it:")
     console.line(f"  autonoma-ci run{named} --dry-run")

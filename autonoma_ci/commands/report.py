@@ -60,7 +60,7 @@ def main(argv: Sequence[str], world: World) -> int:
         return 0
     for name, data in files.items():
         _write(target.parent / name if name else target, data, world.folder)
-    Console(world.out, PLAIN).line(f"Wrote {found.output or os.path.relpath(target, world.folder)}")
+    Console(world.out, PLAIN).line(f"Wrote {found.output or _from(world.folder, target)}")
     return 0
 
 
@@ -93,7 +93,8 @@ class _Beside:
 
     def address(self, path: str) -> str:
         """Return the file's address from the page, or nothing if it is not there."""
-        return quote(Path(os.path.relpath(self._folder / path, self._place)).as_posix()) if self._is_there(path) else ""
+        file = _from(self._place, self._folder / path) if self._is_there(path) else Path()
+        return file.as_uri() if file.is_absolute() else quote(file.as_posix()) if file.name else ""
 
     def content(self, path: str) -> str:
         """Return the file itself as an address, if it is not too large for that."""
@@ -123,6 +124,14 @@ def _rendered(report: Report, name: str, beside: _Beside, *, single: bool) -> di
         return {"": html(report, Page(beside.content, stylesheet())).encode()}
     files = {"": html(report, Page(beside.address))} | beside_of(report)
     return {name: text.encode() for name, text in files.items()}
+
+
+def _from(folder: str | Path, path: Path) -> Path:
+    """Return the path as seen from the folder; on Windows, another drive can't be."""
+    try:
+        return Path(os.path.relpath(path, folder))
+    except ValueError:
+        return path.absolute()
 
 
 def _write(path: Path, data: bytes, folder: str) -> None:

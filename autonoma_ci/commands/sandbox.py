@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
@@ -37,11 +36,11 @@ def main(argv: Sequence[str], world: World) -> int:
         raise InputError([f"port {port} can't be used ({error.strerror}): give another with --port"]) from None
     console.line(f"Sandbox at {sandbox.url}; it listens on this machine only. Try it from another terminal:")
     console.line(
-        f"  AUTONOMA_API_URL={sandbox.url} AUTONOMA_CLIENT_ID=sandbox AUTONOMA_CLIENT_SECRET=sandbox "
-        "autonoma-ci run --test-ids my-first-test"
+        f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox --client-secret sandbox "
+        "--test-ids my-first-test"
     )
     console.line("Ids that ask for something else than a run that passes:")
     for test_id, what in SCRIPTED.items():
         console.line(f"  {test_id:<20} {what}")
-    threading.Event().wait()  # a signal ends it
-    return 0
+    while True:  # a signal ends it; on Windows none would end the wait for an event
+        world.clock.sleep(3600)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import shlex
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import Events, Threads
 from autonoma_ci.errors import EXIT_BUG, InputError, Problem
 from autonoma_ci.model import Conclusion, Outcome, Reason, Report, Verdict
+from autonoma_ci.paths import as_argument
 from autonoma_ci.report.console import issues, notes
 from autonoma_ci.report.words import headline, still_open
 from autonoma_ci.secret import Redactor
@@ -79,7 +79,7 @@ class Step:
             return list(error.problems)
         folder = Path(self.world.folder, settings.results_dir)
         self.report = self.report._replace(attachments=self.place.system.attachments(self.world.environ, folder))
-        record = shlex.quote(f"{settings.results_dir.rstrip('/')}/results.json")
+        record = as_argument(f"{settings.results_dir.rstrip('/')}/results.json")
         self.report = self.report._replace(later=f"autonoma-ci wait {record}")
         return []
 

@@ -78,7 +78,8 @@ class Interpolation:
 
     @cached_property
     def _credentials(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(translate, (*_OURS, *self.tokens))))
+        # On Windows, a name in any case finds the variable.
+        return re.compile("|".join(map(translate, (*_OURS, *self.tokens))), re.IGNORECASE)
 
     def _fact(self, name: str) -> tuple[str | None, str]:
         if name not in FACTS:

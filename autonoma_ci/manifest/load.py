@@ -33,7 +33,8 @@ _KEYS = [name for model in (Manifest, Defaults, Test, ApplicationVersion) for na
 
 def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
     """Return the manifest at `path`, relative to `folder`; raise InputError with every problem in it."""
-    file = one_line(path, 200)
+    # An annotation on the line needs slashes, also on Windows.
+    file = one_line(FilePath(path).as_posix(), 200)
     document = tree.parse(_read(path, folder, file), file)
     if document.problems and document.tree is None:
         raise InputError(document.problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -44,7 +45,9 @@ class Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind without looking up the host's name, which takes seconds where no name server answers."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Windows this would let two servers share a port; there, one that was just left is free without it.
+        if os.name != "nt":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.socket.getsockname()
 

@@ -87,6 +87,7 @@ def test_a_fact_that_only_a_ci_system_knows_is_an_error_in_a_run_and_none_in_a_c
     "name",
     [
         "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET", "INPUT_CLIENT_SECRET", "GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN",
+        "github_token", "Autonoma_Client_Secret",  # the same variables on Windows
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CI_JOB_TOKEN", "CI_REPOSITORY_URL", "SYSTEM_ACCESSTOKEN",
         "BUILDKITE_AGENT_ACCESS_TOKEN", "CIRCLE_OIDC_TOKEN", "SEMAPHORE_OIDC_TOKEN", "AWS_SECRET_ACCESS_KEY",
     ],
