@@ -157,7 +157,7 @@ class Keep:
         self._note(position, run_id, run)
 
     def _note(self, position: int, run_id: str, run: _Run) -> None:
-        told = [f"{count} of its files: {why}" if why else "" for why, count in run.problems.items()]
+        told = [f"{count} of its files: {why}" for why, count in run.problems.items()]
         if told:
             self._board.keep(position, run_id, partial(_missing, "; ".join(told)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autonoma_ci.model import State
-from autonoma_ci.report.words import ENDED, has_run, plural, state_words
+from autonoma_ci.report.words import ENDED, QUIET, has_run, plural, state_words
 from autonoma_ci.text import duration, link
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ def run_view(place: int, run: Outcome, report: Report, file: Callable[[str], str
     """Return what the page shows of a run, which is the `place`-th on it; `file` as in `html.Page`."""
     request = run.request
     look = look_of(run)
-    quiet = run.state in {State.PASSED, State.STARTED, State.PLANNED, State.STARTING}
     page = link(run.url) or (link(report.site) if run.state is State.UNKNOWN and not has_run(run) else "")
     versions = [request.application_version_id, *(version.version_id for version in request.application_versions)]
     facts = {
@@ -40,7 +39,7 @@ def run_view(place: int, run: Outcome, report: Report, file: Callable[[str], str
     }
     attempts = [_attempt(number, before, file) for number, before in enumerate(run.earlier, 1)]
     shown = _shown(run, file)
-    notes = [] if quiet else [text for text in (run.message, run.hint) if text]
+    notes = [] if run.state in QUIET else [text for text in (run.message, run.hint) if text]
     return {
         "anchor": f"run-{place}",
         "label": run.label,

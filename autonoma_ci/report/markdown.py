@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.model import Conclusion, State
 from autonoma_ci.report.timeline import timeline
-from autonoma_ci.report.words import ENDED, headline, plural, state_words, still_open, worst_first
+from autonoma_ci.report.words import ENDED, QUIET, headline, plural, state_words, still_open, worst_first
 from autonoma_ci.text import duration, markdown, markdown_code, markdown_link
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _CONCLUSIONS = {
     Conclusion.ERROR: "❌ Error",
     Conclusion.CANCELLED: "🛑 Cancelled",
 }
-_QUIET = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.PASSED})
 
 
 def summary(report: Report, limit: int = SIZE_LIMIT, *, chart: bool = True) -> str:
@@ -117,7 +116,7 @@ def _row(outcome: Outcome, report: Report) -> str:
     if outcome.flaky:
         state = f"⚠️ {state_words(outcome)}"
     details = [_step(outcome.step)] if outcome.step else []
-    if outcome.state not in _QUIET:
+    if outcome.state not in QUIET:
         details += [markdown(text) for text in (outcome.message, outcome.hint) if text]
     details += [_earlier(place, run) for place, run in enumerate(outcome.earlier, 1)]
     cells = [what, "<br>".join([state, *details])]

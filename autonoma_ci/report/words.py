@@ -37,6 +37,8 @@ STATE_WORDS = {
     State.UNKNOWN: "may have started",
 }
 ENDED = frozenset({State.PASSED, State.FAILED, State.STOPPED})
+# What the API said of such a run is that it started: its message and hint are no news.
+QUIET = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.PASSED})
 
 
 def state_words(outcome: Outcome) -> str:
