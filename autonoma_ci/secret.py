@@ -104,7 +104,7 @@ def _forms(value: str) -> set[str]:
         }
         if len(data) >= _SHORT:
             forms |= {encode(data).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)}
-            forms |= _inside_base64(data)
+            forms |= {data.hex(), *_inside_base64(data)}
     return {form for form in forms if form}
 
 

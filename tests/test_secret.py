@@ -104,6 +104,8 @@ def test_a_secret_says_whether_it_is_empty_and_is_revealed_only_on_request() -> 
         base64.b64encode(VALUE.encode()).decode(),
         base64.b64encode(VALUE.encode()).decode().rstrip("="),
         base64.urlsafe_b64encode(VALUE.encode()).decode(),
+        VALUE.encode().hex(),
+        VALUE.encode().hex().upper(),
         f"https://api.example/?q={quote_plus(VALUE)}&x=1",
     ],
 )
