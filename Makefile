@@ -12,13 +12,16 @@ LINTERS := tests/linters
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench tables clean
+.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench tables clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not image and not linters and not browser"
+	$(BIN)/python -m pytest -m "not image and not linters and not browser and not trust"
+
+test-trust: $(VENV)/.test
+	$(BIN)/python -m pytest -m trust
 
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)

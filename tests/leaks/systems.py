@@ -1,0 +1,89 @@
+"""Every CI system with all that it gives a job to write to: files, programs, and addresses of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci import detect
+from tests.ci import environments
+from tests.leaks.sentinels import OF_THE_JOB, TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SHA = environments.HEAD
+_EVENT = {"pull_request": {"number": 7, "head": {"sha": SHA}}}
+_LIKE_GITHUB = {
+    "GITHUB_EVENT_NAME": "pull_request",
+    "GITHUB_EVENT_PATH": "{ci}/event.json",
+    "GITHUB_REPOSITORY": "acme/shop",
+    "GITHUB_REF": "refs/pull/7/merge",
+    "GITHUB_SHA": SHA,
+    "GITHUB_RUN_ID": "500",
+    "GITHUB_SERVER_URL": "https://git.example.com",
+    "GITHUB_API_URL": "{others}/api/v3",
+    "GITHUB_OUTPUT": "{ci}/output",
+    "GITHUB_STEP_SUMMARY": "{ci}/summary",
+}
+_GITLAB = {
+    **environments.GITLAB_CHANGE,
+    "CI_REPOSITORY_URL": f"https://gitlab-ci-token:{OF_THE_JOB}@gitlab.example.com/gitlab-org/charts/shop.git",
+    "CI_API_V4_URL": "{others}/api/v4",
+    "CI_MERGE_REQUEST_PROJECT_ID": "42",
+    "CI_PROJECT_ID": "42",
+    "CI_PIPELINE_ID": "500",
+    "CI_PROJECT_DIR": "{workspace}",
+}
+_BITBUCKET = {
+    **environments.BITBUCKET,
+    "BITBUCKET_WORKSPACE": "acme",
+    "BITBUCKET_REPO_SLUG": "shop",
+    "BITBUCKET_PIPELINES_VARIABLES_PATH": "{ci}/variables",
+}
+ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
+    "forgejo-actions": {**_LIKE_GITHUB, "FORGEJO_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
+    "gitea-actions": {**_LIKE_GITHUB, "GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
+    "github-actions": {**_LIKE_GITHUB, "GITHUB_ACTIONS": "true"},
+    "gitlab-ci": _GITLAB,
+    "circleci": {**environments.CIRCLE, "BASH_ENV": "{ci}/bash.env"},
+    "azure-pipelines": {**environments.AZURE_CHANGE, "AGENT_TEMPDIRECTORY": "{ci}"},
+    "bitbucket-pipelines": _BITBUCKET,
+    "buildkite": environments.BUILDKITE,
+    "travis-ci": environments.TRAVIS_CHANGE,
+    "appveyor": {**environments.APPVEYOR, "APPVEYOR_API_URL": "{others}/"},
+    "woodpecker": environments.WOODPECKER_CHANGE,
+    "harness": {**environments.HARNESS, "DRONE_OUTPUT": "{ci}/variables"},
+    "drone": environments.DRONE,
+    "semaphore": environments.SEMAPHORE,
+    "bitrise": environments.BITRISE,
+    "codefresh": {**environments.CODEFRESH, "CF_VOLUME_PATH": "{ci}"},
+    "aws-codebuild": environments.CODEBUILD,
+    "teamcity": environments.TEAMCITY,
+    "jenkins": environments.JENKINS,
+    "google-cloud-build": {**environments.CLOUD_BUILD, "BUILDER_OUTPUT": "{ci}"},
+    "generic": {"CI": "true"},
+    "none": {},
+}
+PROGRAMS = ("buildkite-agent", "envman", "sem-context")
+
+
+def settle(name: str, folder: Path, others: str) -> dict[str, str]:
+    """Write what the system puts into `folder` and return its job's environment; `others` is its own server."""
+    for place in ("ci", "workspace", "bin"):
+        (folder / place).mkdir(exist_ok=True)
+    (folder / "ci" / "event.json").write_text(json.dumps(_EVENT), "utf-8")
+    for program in PROGRAMS:
+        script = folder / "bin" / program
+        calls = folder / "bin" / f"{program}.calls"
+        script.write_text(f'#!/bin/sh\n{{ echo "$*"; cat; env; }} >> {calls} < /dev/stdin\n', "utf-8")
+        script.chmod(0o755)
+    system = detect.load(next(row for row in detect.ROWS if row.name == name))
+    tokens = {token.replace("*", "X"): OF_THE_JOB for token in system.tokens}
+    places = {"{others}": others, "{ci}": str(folder / "ci"), "{workspace}": str(folder / "workspace")}
+    environ = dict(ENVIRONMENTS[name])
+    for place, path in places.items():
+        environ = {key: value.replace(place, path) for key, value in environ.items()}
+    tokens |= {f"AUTONOMA_{option}_TOKEN": TOKEN for option in ("GITHUB", "GITLAB")}
+    return {**tokens, **environ, "PATH": f"{folder / 'bin'}:/usr/bin:/bin"}

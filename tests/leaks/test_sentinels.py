@@ -1,0 +1,113 @@
+"""Every command, in every CI system, under every fault, against a server that repeats all it knows: no secret shows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.ci import detect
+from tests.leaks import sentinels
+from tests.leaks.systems import ENVIRONMENTS
+from tests.leaks.whole_job import FAULTS, job, planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+# What somebody gives in the wrong place.
+WRONG = sentinels.CLIENT_SECRET
+
+
+def test_no_system_is_left_out() -> None:
+    assert list(ENVIRONMENTS) == [row.name for row in detect.ROWS]
+
+
+@pytest.mark.parametrize("name", sentinels.SECRETS)
+def test_the_search_finds_a_secret_in_every_form(name: str) -> None:
+    """Without this, all others could pass for not looking."""
+    secret = sentinels.SECRETS[name]
+    for form in sentinels.ECHOES:
+        assert sentinels.found({"": f"before {sentinels.echo(form, [secret])} after"}), form
+    if len(secret) > 6:
+        assert sentinels.found({"": secret[::-1]})
+        assert sentinels.found({"": "…" + (secret[30:38] if "BEGIN" in secret else secret[-8:])})
+
+
+# Credentials that are refused end the whole step; all other faults have their say in one.
+DENIED = [name for name in FAULTS if name.startswith("401")]
+GROUPS = [*([name] for name in DENIED), [name for name in FAULTS if name not in DENIED]]
+# Those with a language of their own.
+EVERYDAY = {"github-actions", "gitlab-ci", "azure-pipelines", "buildkite", "teamcity"}
+CROSS = [
+    pytest.param(
+        system, group, marks=() if group == DENIED[:1] and system in EVERYDAY else pytest.mark.trust,
+        id=f"{system}, {group[0] if len(group) == 1 else 'all others'}",
+    )
+    for system in ENVIRONMENTS
+    for group in GROUPS
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("system", "given"), CROSS)
+def test_no_fault_brings_a_secret_out(system: str, given: list[str], tmp_path: Path) -> None:
+    traces = job(tmp_path, system, given, "run")
+    assert traces.code == (3 if len(given) == 1 else 4)
+    runs = json.loads(traces.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
+    assert [run["id"] for run in runs] == ["good-0", *planned(given), "start-folder-0", "is-wait-tag-0"]
+    traces.assert_silent()
+
+
+# The second has whatever is wrong with a manifest beside what is secret.
+MANIFESTS = {
+    "autonoma.yml": "tests: [{id: start-0, name: '${WORDS}', variables: {A: 'Zq5pass w0rd & more', B: '${WORDS}'}}]",
+    "bad.yml": "tests: [{id: 'Zq5/${WORDS}', nmae: Zq5pass w0rd, variables: {B: [Zq5pass w0rd], 'a=': Zq5pass}}]",
+}
+# Each command with all that can be asked of it, or asked wrongly.
+COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "run": (
+        ("--manifest", "autonoma.yml", "--dry-run"),
+        ("--manifest", "bad.yml"),
+        ("--clent-secret", WRONG),
+        (WRONG,),
+    ),
+    "wait": (("results/results.json",), ("bad.yml",), ("results/results.json", "--clent-secret", WRONG)),
+    "list": ((), ("--json",), (f"--clent-secret={WRONG}",)),
+    "init": (
+        ("--all", "--force"),
+        ("--all", "--each", "--output", "made.yml"),
+        ("--test-ids", "t-1", "--output", "x.yml"),
+    ),
+    "report": (("results/results.json", "--single-file"), ("bad.yml",), ("results/results.json", "--format", WRONG)),
+    "validate": ((), ("bad.yml",), ("autonoma.yml", WRONG)),
+    "schema": (("manifest",), ("results",), (WRONG,)),
+    "sandbox": (("--port", WRONG), (WRONG,)),
+    "demo": (("--output", "demo"), (WRONG,)),
+}
+
+
+def test_no_command_is_left_out() -> None:
+    assert list(COMMANDS) == list(cli.COMMANDS)
+
+
+def calls() -> Iterator[object]:
+    """Yield every call of every command, under every fault that can make a difference to it."""
+    for command, lines in COMMANDS.items():
+        for number, line in enumerate(lines):
+            asks = command in {"wait", "list", "init"} and WRONG not in " ".join(line)
+            for fault in FAULTS if asks else ["a list"]:
+                daily = fault == "a list" and command not in {"demo", "wait"}
+                marks = () if daily else pytest.mark.trust
+                yield pytest.param(command, line, fault, marks=marks, id=f"{command} {number}, {fault}")
+
+
+@pytest.mark.parametrize(("command", "line", "fault"), [*calls()])
+def test_no_command_shows_a_secret(command: str, line: tuple[str, ...], fault: str, tmp_path: Path) -> None:
+    if "results/results.json" in line:
+        job(tmp_path, "github-actions", ["404 with JSON"], "run", "--wait", "false")
+    traces = job(tmp_path, "github-actions", [fault], command, *line, files=MANIFESTS)
+    assert traces.code != 70
+    assert traces.texts["stdout"] + traces.texts["stderr"]
+    traces.assert_silent()

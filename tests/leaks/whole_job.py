@@ -1,0 +1,242 @@
+"""One command in one CI system, against a server that goes wrong and repeats all it knows; and all that came of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tempfile
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.ci import bitbucket_insights, web
+from autonoma_ci.ci.detect import detect, load
+from autonoma_ci.commands.world import World
+from autonoma_ci.engine.clock import Clock
+from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.exchange import Timeouts
+from tests.leaks import sentinels
+from tests.leaks.systems import ENVIRONMENTS, settle
+from tests.support import faults
+from tests.support.fault_server import FaultServer
+from tests.support.job import BRISK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tests.support.fault_server import Act, Received, Wire
+
+# What is done with a request, given all that the server has been told so far.
+Fault: TypeAlias = "Callable[[str], Act]"
+_TIMES = Timeouts(connect=0.5, read=0.2, total=0.3)
+_POLICY = BRISK._replace(patience=0.2, attempts=2)
+_WAITING = Waiting(interval=0.02, patience=0.1, missing=0.1, closing=0.4, overdue=2.0)
+# A run of which nobody knows how it stands is given up by then; one that goes on has to end.
+_OFTEN = 8
+_FORMS = list(sentinels.ECHOES)
+_PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
+def _said(status: int, text: str, *headers: str) -> Act:
+    return faults.answer(status, json.dumps({"error": text, "message": text, "url": text, "run_id": text}), *headers)
+
+
+def _as_text(status: int) -> Fault:
+    return lambda echo: faults.answer(status, echo)
+
+
+def _as_json(status: int) -> Fault:
+    return lambda echo: _said(status, echo, f"Retry-After: {_line(echo)}", f"Location: https://x:{_line(echo)}@[::1/")
+
+
+def _folder(echo: str) -> dict[str, object]:
+    return {"id": "f-1", "name": echo, "tests": [{"id": "t-1", "name": echo}, {"id": echo, "name": echo}]}
+
+
+def _line(text: str) -> str:
+    # What a header can hold: one line, in the one encoding that all take.
+    return " ".join(text.split()).encode("ascii", "replace").decode()
+
+
+FAULTS: Mapping[str, Fault] = {
+    **{f"{status} with JSON": _as_json(status) for status in (200, 307, 401, 404, 422, 429, 500)},
+    **{f"{status} with text": _as_text(status) for status in (200, 401, 503)},
+    "a list": lambda echo: faults.answer(200, json.dumps([_folder(echo)])),
+    "a reason phrase": lambda echo: faults.said(f"HTTP/1.1 500 {_line(echo)}\r\nContent-Length: 0\r\n\r\n"),
+    "a header without end": lambda echo: faults.said(f"HTTP/1.1 200 OK\r\nX-Echo: {_line(echo)}" * 40),
+    "no HTTP": faults.said,
+    "half a body": lambda echo: faults.said(faults.head(500, "Content-Length: 999999") + echo),
+    "a bad chunk": lambda echo: faults.said(faults.head(200, "Transfer-Encoding: chunked") + f"zz{echo}\r\n{echo}"),
+    "a chunk's extension": lambda echo: faults.said(
+        faults.head(200, "Transfer-Encoding: chunked") + f"2;{_line(echo)}\r\n{{}}\r\n0\r\nX: {_line(echo)}\r\n\r\n"
+    ),
+    "an encoding that is none": lambda echo: faults.answer(200, echo, "Content-Encoding: gzip"),
+    "a length that is none": lambda echo: faults.said(faults.head(200, f"Content-Length: {_line(echo)}") + echo),
+    "a body that drips": lambda echo: faults.dripped(faults.head(500, "Content-Length: 9999") + echo),
+    "a close": lambda _: faults.close,
+    "a reset": lambda _: faults.reset,
+    "silence": lambda _: faults.hang,
+}
+
+
+class _Account:
+    """Ids such as `is-wait-3` have the fault of that number in that phase; all others go well, or fail well.
+
+    Each answer has another form of echo than the one before; `turn` says which comes first.
+    """
+
+    def __init__(self, given: Sequence[str], others: str, turn: int) -> None:
+        self._faults = [FAULTS[name] for name in given]
+        self._others, self._turn = others, turn
+        self._told: dict[str, list[str]] = {}
+        self._asked: Counter[str] = Counter()
+
+    def act(self, wire: Wire) -> bool:
+        request = wire.request
+        self._turn += 1
+        echo = sentinels.echo(_FORMS[self._turn % len(_FORMS)], self._told_of(request))
+        path = request.path.partition("?")[0]
+        number = re.search(r"-(\d+)(?:/|$)", path)
+        fault = self._faults[int(number[1]) % len(self._faults) if number else 0]
+        self._asked[path] += 1
+        if request.method == "GET" and path.endswith("/folder"):
+            wrong = "offset=0" in request.path
+        elif request.method == "POST":
+            wrong = "/start-" in path
+        elif path.endswith("/status"):
+            wrong = "-wait-" in path and self._asked[path] <= _OFTEN
+        else:
+            wrong = "-explain-" in path
+        return (fault(echo) if wrong else self._right(request, echo))(wire)
+
+    def _right(self, request: Received, echo: str) -> Act:
+        if request.method == "POST":
+            return faults.started
+        if "/folder?" in request.path:
+            return faults.answer(200, "[]")
+        if request.path.endswith("/status"):
+            return faults.answer(200, json.dumps({"status": "failed"}))
+        return self._details(echo)
+
+    def _details(self, echo: str) -> Act:
+        step = {"status": "failed", "instruction": echo, "output": echo, "url": f"https://shop.example.com/{echo}"}
+        images = [f"{self._others}/step.png", f"{self._others}/nothing", echo]
+        steps = [step | {"image": image} for image in images]
+        return faults.answer(200, json.dumps({"status": "failed", "name": echo, "steps": steps, "video_url": echo}))
+
+    def _told_of(self, request: Received) -> list[str]:
+        """Return the credentials, and what was sent when the run was started that the request is about."""
+        headers = [request.headers.get(f"autonoma-client-{name}", "") for name in ("id", "secret")]
+        subject = next((part for part in re.split("[/?]", request.path) if re.search(r"-\d+$", part)), "")
+        subject = subject.removeprefix("run-of-")
+        if request.body:
+            self._told[subject] = list(json.loads(request.body).get("runtime_metadata", {}).values())
+        return [*headers, *self._told.get(subject, [])]
+
+
+def _other(wire: Wire) -> bool:
+    """Be any other host: a code host without comments, a store of pictures, a proxy of a CI system."""
+    path = wire.request.path
+    if path.endswith(".png"):
+        return faults.answer(200, _PICTURE, "Content-Type: image/png")(wire)
+    if path.endswith("/user"):
+        return faults.answer(200, json.dumps({"id": 1, "login": "us"}))(wire)
+    return faults.answer(200, "[]" if wire.request.method == "GET" else json.dumps({"id": 1, "body": "x"}))(wire)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a job left behind: `texts` is each text that somebody may come to see, by where it is."""
+
+    code: int
+    texts: Mapping[str, str]
+    folder: Path
+
+    def assert_silent(self) -> None:
+        """Fail if a secret is anywhere."""
+        own = {name for name in self.texts if name.startswith(("bin/", "others "))}
+        leaks = sentinels.found({name: text for name, text in self.texts.items() if name not in own})
+        # The CI system's own programs and interfaces have its credentials from the job.
+        leaks += sentinels.found({name: self.texts[name] for name in own}, "job token", "token")
+        assert not leaks, "\n".join(leaks[:5])
+
+
+def job(folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapping[str, str] | None = None) -> Traces:
+    """Run a command in this process, in a job of `system`, with each of these faults in each phase of a run."""
+    # The forms go round, so that each fault meets each form in one of the systems.
+    turn = list(ENVIRONMENTS).index(system) + list(FAULTS).index(given[0])
+    out, err = io.StringIO(), io.StringIO()
+    with ExitStack() as stack:
+        others = stack.enter_context(FaultServer(_other))
+        url = f"http://127.0.0.1:{others.port}"
+        server = stack.enter_context(FaultServer(_Account(given, url, turn).act))
+        environ = settle(system, folder, url) | {
+            "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
+            "HOME": str(folder),
+            "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
+            "AUTONOMA_VARIABLES": json.dumps(sentinels.VALUES),
+            "AUTONOMA_API_URL": server.url,
+            "AUTONOMA_TEST_IDS": ", ".join(["Label=good-0", *planned(given)]),
+            "AUTONOMA_FOLDER_IDS": "start-folder-0",
+            "AUTONOMA_TAG_IDS": "is-wait-tag-0",
+            "AUTONOMA_CONCURRENCY": "16",
+            "AUTONOMA_RESULTS_DIR": "results",
+            "AUTONOMA_EVIDENCE": "all",
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_RETRIES": "1",
+            "AUTONOMA_COMMENT": "true",
+            "AUTONOMA_WAIT_FOR_URL": f"{url}/ready",
+        }
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(bitbucket_insights, "PROXY", url)
+        patch.setattr(web, "_PAUSE", 0.01)
+        patch.setattr(tempfile, "tempdir", str(folder / "ci"))
+        for name, text in (files or {}).items():
+            (folder / "workspace" / name).write_text(text, "utf-8")
+        before = _files(folder)
+        world = World(
+            environ, out, err, str(folder / "workspace"),
+            clock=_Brief(), timeouts=_TIMES, policy=_POLICY, waiting=_WAITING,
+        )  # fmt: skip
+        code = cli.main(argv, world)
+        log = _without_masks(system, environ, out.getvalue())
+        texts = {"stdout": log, "stderr": err.getvalue()}
+        texts |= {name: text for name, text in _files(folder).items() if before.get(name) != text}
+        for number, request in enumerate(others.received):
+            shown = [request.method, request.path, *map(str, request.headers.items()), request.body.decode()]
+            texts[f"others {number}"] = "\n".join(shown)
+    return Traces(code, texts, folder)
+
+
+def planned(given: Sequence[str]) -> list[str]:
+    """Return the ids of tests, one for each fault in each phase."""
+    return [f"{phase}-{number}" for number in range(len(given)) for phase in ("start", "is-wait", "is-explain")]
+
+
+class _Brief(Clock):
+    """The real clock, of somebody who never waits for long."""
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(min(seconds, 0.01))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Return every file, and every name of one, as text."""
+    return {
+        str(path.relative_to(folder)): f"{path.name} {path.read_bytes().decode('utf-8', 'replace')}"
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def _without_masks(system: str, environ: Mapping[str, str], log: str) -> str:
+    dialect = load(detect(environ)).dialect
+    secrets = (sentinels.CLIENT_ID, sentinels.CLIENT_SECRET, sentinels.TOKEN)
+    masks = {line for secret in secrets for line in dialect.mask(secret)}
+    return "\n".join(line for line in log.splitlines() if line not in masks)
