@@ -1,0 +1,82 @@
+"""A process that crashes: neither a core dump, nor a traceback, nor the list of processes has a secret."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.leaks import sentinels
+from tests.support.fault_server import FaultServer
+from tests.support.faults import hang
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OURS = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+CARELESS = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+# All that Python can be told to tell of itself.
+TALKATIVE = {"PYTHONFAULTHANDLER": "1", "PYTHONDEVMODE": "1", "PYTHONTRACEMALLOC": "5", "PYTHONINSPECT": "1"}
+PATTERN = Path("/proc/sys/kernel/core_pattern")
+
+
+def crash(folder: Path, command: Sequence[str], url: str, number: int) -> tuple[str, str]:
+    """Start a step that may dump whatever it likes, end it by a signal, and return its limits and what it said."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
+        "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
+        "AUTONOMA_VARIABLES": f"WORDS={sentinels.VALUES['WORDS']}",
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_TEST_IDS": "a",
+        "AUTONOMA_RESULTS_DIR": "results",
+        **TALKATIVE,
+    }
+    bash = shutil.which("bash")
+    assert bash
+    with subprocess.Popen(
+        [bash, "-c", 'ulimit -c unlimited; exec "$@"', "bash", *command],
+        cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        said = process.stdout.readline()
+        limits = Path(f"/proc/{process.pid}/limits").read_text("ascii")
+        said += Path(f"/proc/{process.pid}/cmdline").read_text("utf-8")
+        process.send_signal(number)
+        said += process.communicate(timeout=20)[0]
+    assert process.returncode == -number
+    return limits, said
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(not PATTERN.exists(), reason="only Linux tells the limits of a process")
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
+def test_a_crash_leaves_no_memory_behind_and_tells_no_value(number: signal.Signals, tmp_path: Path) -> None:
+    with FaultServer(hang) as server:
+        limits, said = crash(tmp_path, OURS, server.url, number)
+    assert "Fatal Python error" in said
+    assert not sentinels.found({"what it said": said, **files(tmp_path)})
+    assert not [name for name in files(tmp_path) if "core" in name]
+    # Where a program takes the dumps, the kernel leaves it alone for this limit only.
+    assert re.search(r"^Max core file size +1 +1 ", limits, re.MULTILINE)
+
+
+@pytest.mark.skipif(not PATTERN.exists() or "/" in PATTERN.read_text(), reason="dumps go elsewhere")
+def test_a_careless_process_would_leave_them(tmp_path: Path) -> None:
+    """Without this, the test above could pass where nothing ever dumps."""
+    limits, _ = crash(tmp_path, CARELESS, "", signal.SIGABRT)
+    assert "unlimited" in next(line for line in limits.splitlines() if line.startswith("Max core"))
+    dumps = [path for path in tmp_path.iterdir() if path.name.startswith("core")]
+    if not dumps:
+        pytest.skip("this system dumps nothing")
+    assert sentinels.CLIENT_SECRET.encode() in dumps[0].read_bytes()
