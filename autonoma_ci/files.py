@@ -13,6 +13,8 @@ from pathlib import Path
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # Never to wait on a pipe or a device that stands where a file should.
 AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+# What others may have written where we add our part: GitHub itself takes no summary of more than 1 MiB.
+_LARGEST = 16 * 1024 * 1024
 # What a folder says that takes no new file: other users' folders, and files that are mounted by themselves.
 _NO_NEW_FILES = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -101,7 +103,8 @@ def give_to_owner_of(folder: Path, thing: Path | int) -> None:
 class Tail:
     """Our part at the end of a file that others may have written to before; it is written anew each time.
 
-    The path is the runner's own, so links in it are followed. Raises OSError if it is no regular file.
+    The path is the runner's own, so links in it are followed. Raises OSError if it is no regular file, or
+    one of more than 16 MiB.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,4 +131,7 @@ def _read(path: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise _not_regular()
-        return stream.read()
+        data = stream.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise OSError(errno.EFBIG, "larger than 16 MiB")
+    return data

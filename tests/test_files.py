@@ -150,6 +150,16 @@ def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_wait(tmp_path: Path) -
         Tail(tmp_path / "pipe")
 
 
+def test_a_file_without_end_is_an_error_and_fills_no_memory(tmp_path: Path) -> None:
+    """An earlier step may have left a tebibyte of nothing where later steps look for variables."""
+    (tmp_path / "file").touch()
+    os.truncate(tmp_path / "file", 1 << 40)
+    with pytest.raises(OSError, match="larger than 16 MiB"):
+        Tail(tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"\n" * 16 * 1024 * 1024)
+    assert Tail(tmp_path / "file").used == 16 * 1024 * 1024
+
+
 def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:
     place = prepare("a/b", str(tmp_path))
     assert place.publish(report([started("x")])) == []
