@@ -37,11 +37,22 @@ _HEAD = 16
 class Store:
     """Fetches files from any number of threads; `limit` bytes in all, and `file_limit` for each.
 
-    What is spare takes at most half of it. `local` as for `api.media.download`; `seconds` is for each file.
+    What is spare takes at most half of it. `local` as for `api.media.download`; `seconds` is for each file. No link
+    leads a file out of `folder`, nor out of `root`.
     """
 
-    def __init__(self, folder: Path, file_limit: int, limit: int, *, local: bool, seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        file_limit: int,
+        limit: int,
+        *,
+        local: bool,
+        seconds: float = 120.0,
+        root: Path | None = None,
+    ) -> None:
         self._folder, self._file_limit, self._limit = folder, file_limit, limit
+        self._root = root or folder
         self._local, self._seconds = local, seconds
         self._used = 0
         self._lock = threading.Lock()
@@ -72,7 +83,8 @@ class Store:
 
     def _fetch(self, item: Item, name: str) -> str:
         folder = self._folder / FOLDER / item.run_id
-        if leads_out(f"{FOLDER}/{item.run_id}", str(self._folder)):
+        # Each time anew: a link may have come since.
+        if any(leads_out(str(folder.absolute()), str(place)) for place in (self._folder, self._root)):
             raise MediaError("a symbolic link in results-dir leads elsewhere")
         make_folder(folder)
         draft = folder / f".{name}.{secrets.token_hex(8)}"

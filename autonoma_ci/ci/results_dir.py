@@ -26,11 +26,13 @@ def _nothing(_: Report) -> Mapping[str, str]:
 class ResultsDir:
     """Writes results.json, outputs.env, summary.md and the CI system's own files.
 
-    At the end come junit.xml and report.html, with its style.
+    At the end come junit.xml and report.html, with its style. No link leads what is written out of `root`.
     """
 
-    def __init__(self, folder: Path, more: Callable[[Report], Mapping[str, str]] = _nothing) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, more: Callable[[Report], Mapping[str, str]] = _nothing, root: Path | None = None
+    ) -> None:
+        self.folder, self._root = folder, root or folder
         self._more = more
 
     def publish(self, report: Report) -> list[str]:
@@ -56,7 +58,9 @@ class ResultsDir:
 
     def _write(self, name: str, data: bytes) -> None:
         path = self.folder / name
-        if leads_out(name, str(self.folder)) and path.parent != self.folder:
+        # Each time anew: a link may have come since.
+        astray = path.parent != self.folder and leads_out(name, str(self.folder))
+        if astray or leads_out(str(path.parent.absolute()), str(self._root)):
             raise OSError(errno.ELOOP, "a symbolic link leads elsewhere")
         make_folder(path.parent)
         write_whole(path, data)
@@ -77,4 +81,4 @@ def prepare(path: str, working_directory: str, more: Callable[[Report], Mapping[
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise InputError([f"results-dir can't be made ({reason}): give a folder that can be written to"]) from None
-    return ResultsDir(folder, more)
+    return ResultsDir(folder, more, Path(working_directory))

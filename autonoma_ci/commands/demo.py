@@ -16,6 +16,7 @@ from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.errors import EXIT_BUG, InputError
 from autonoma_ci.files import make_folder, write_whole
 from autonoma_ci.model import Reason
+from autonoma_ci.paths import leads_out
 from autonoma_ci.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -84,15 +85,15 @@ def main(argv: Sequence[str], world: World) -> int:
         console.line(f"  {line}" if line else "")
     with Sandbox() as sandbox:
         code = run.main((), world.elsewhere({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
+    if code != EXIT_CODES[Reason.FAILED]:
+        console.line(f"The demo did not go as it should: exit code {code}.")
+        return code or EXIT_BUG
     console.line()
     console.line("The job summary, as a CI system that renders Markdown shows it:")
     console.line()
     for line in Path(folder, "results", "summary.md").read_text(encoding="utf-8").splitlines():
         console.line(line)
     console.line()
-    if code != EXIT_CODES[Reason.FAILED]:
-        console.line(f"The demo did not go as it should: exit code {code}.")
-        return code or EXIT_BUG
     for line in _END:
         console.line(line)
     console.line(f"  {Path(folder, 'results', 'report.html')}")
@@ -101,6 +102,8 @@ def main(argv: Sequence[str], world: World) -> int:
 
 def _folder(path: str, folder: str) -> str:
     """Return the folder of the demo, with its manifest in it; it stays, so that its report can be looked at."""
+    if leads_out(path, folder):
+        raise InputError(["the demo's folder leads out of the working directory through a link: give another --output"])
     try:
         place = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
         make_folder(place)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.errors import InputError
 from autonoma_ci.model import State
+from autonoma_ci.paths import leads_out
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
 SIZE_LIMIT = 100 * 1024 * 1024
 
 
-def read_record(path: str, redact: Redactor) -> Saved:
-    """Return the record at this path; raise InputError if there is none that can be read."""
+def read_record(path: str, folder: str, redact: Redactor) -> Saved:
+    """Return the record at `path`, relative to `folder`; raise InputError if there is none that can be read."""
     shown = one_line(path, 200)
-    data = read_regular(path, SIZE_LIMIT)
+    if leads_out(path, folder):
+        raise InputError([f"{shown} leads out of the working directory through a symbolic link: give its own path"])
+    data = read_regular(str(Path(folder, path)), SIZE_LIMIT)
     if not data:
         raise InputError([f"{shown} can't be read: give the results.json that an earlier step left in its results-dir"])
     from autonoma_ci.report.saved import parse

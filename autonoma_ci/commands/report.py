@@ -50,7 +50,7 @@ def main(argv: Sequence[str], world: World) -> int:
     if unknown:
         raise InputError(unknown)
     folder = Path(world.folder, found.record).parent
-    report = report_of(read_record(str(Path(world.folder, found.record)), Redactor(())))
+    report = report_of(read_record(found.record, world.folder, Redactor(())))
     printed = found.output == "-"
     target = Path(world.folder, found.output) if found.output and not printed else folder / FORMATS[found.format]
     beside = _Beside(folder, target.parent)

@@ -122,11 +122,11 @@ class Job:
             return outcomes
         from autonoma_ci.commands.record import passed_before, read_record
 
-        path = Path(self._world.folder, folder, "results.json")
-        if not path.is_file():
+        path = str(Path(folder, "results.json"))
+        if not Path(self._world.folder, path).is_file():
             return outcomes
         try:
-            saved = read_record(str(path), step.redact)
+            saved = read_record(path, self._world.folder, step.redact)
         except InputError as error:
             step.console.issue("warning", Problem(f"The earlier attempt's record is not used: {error}"))
             return outcomes

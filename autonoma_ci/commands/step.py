@@ -175,7 +175,8 @@ class Step:
 
         folder = Path(self.world.folder, settings.results_dir)
         local = urlsplit(settings.api_url).scheme == "http"
-        return Store(folder, settings.evidence_file_limit, settings.evidence_limit, local=local)
+        limits = settings.evidence_file_limit, settings.evidence_limit
+        return Store(folder, *limits, local=local, root=Path(self.world.folder))
 
     def _workers(self, settings: Settings, events: Events, store: Store | None) -> Threads:
         # Loaded only now: all that needs no network is over and told by then.

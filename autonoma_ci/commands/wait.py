@@ -58,7 +58,7 @@ def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     settings = settings._replace(results_dir=folder)
     saved: Saved | None = None
     try:
-        saved = read_record(str(Path(world.folder, path)), step.redact)
+        saved = read_record(path, world.folder, step.redact)
     except InputError as error:
         problems += error.problems
     if problems or saved is None:

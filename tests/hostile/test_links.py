@@ -1,0 +1,186 @@
+"""Links in the checkout that lead out of it: what is written stays inside, and nothing outside is read."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.ci.results_dir import ResultsDir
+from autonoma_ci.commands.world import World
+from autonoma_ci.evidence import Store
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS, Ended
+from tests.support.job import BRIEF, BRISK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from autonoma_ci.exchange import Item, Kept
+    from autonoma_ci.model import Report
+
+# Each file whose name in results-dir is known beforehand.
+OURS = (
+    "results.json",
+    "outputs.env",
+    "summary.md",
+    "junit.xml",
+    "report.html",
+    "gitlab-annotations.json",
+    "evidence/report.css",
+    "evidence/report.svg",
+)
+PRECIOUS = "precious"
+
+
+class Checkout:
+    """A checkout, what lies beside it, and a job in it."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.folder, self.outside = folder / "checkout", folder / "outside"
+        self.results = self.folder / "results"
+        self.folder.mkdir()
+        self.outside.mkdir()
+        self._sandbox = sandbox
+
+    def run(self, *argv: str, **more: str) -> Ended:
+        """Run a command whose step would wait for a run, with all its evidence."""
+        environ = {
+            **CREDENTIALS,
+            "GITLAB_CI": "true",
+            "AUTONOMA_API_URL": self._sandbox.url,
+            "AUTONOMA_TEST_IDS": "sandbox-fails",
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_RESULTS_DIR": "results",
+            "AUTONOMA_EVIDENCE": "all",
+        }
+        out, err = io.StringIO(), io.StringIO()
+        world = World({**environ, **more}, out, err, str(self.folder), waiting=BRIEF, policy=BRISK)
+        return Ended(cli.main(argv, world), out.getvalue(), err.getvalue())
+
+    def put(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:
+        """Have something outside, and what leads to it, for each of these names."""
+        for number, name in enumerate(names):
+            target = self.outside / f"file-{number}"
+            target.write_text(PRECIOUS, "utf-8")
+            link = self.results / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            place(link, target)
+
+    def assert_untouched(self) -> None:
+        """Fail if anything outside is not as it was."""
+        assert {path.read_text("utf-8") for path in self.outside.iterdir()} <= {PRECIOUS}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    with Sandbox(pace=0) as sandbox:
+        yield Checkout(tmp_path, sandbox)
+
+
+def dangling(link: Path, target: Path) -> None:
+    target.unlink()
+    link.symlink_to(target)
+
+
+def hard(link: Path, target: Path) -> None:
+    link.hardlink_to(target)
+
+
+def soft(link: Path, target: Path) -> None:
+    link.symlink_to(target)
+
+
+@pytest.mark.parametrize("place", [soft, hard, dangling], ids=["a link", "a hard link", "a link to nowhere"])
+def test_no_file_of_ours_is_written_through_a_link(place: Callable[[Path, Path], None], checkout: Checkout) -> None:
+    """What is in the way is replaced, or told; the file that it led to is as it was."""
+    checkout.put(place)
+    ended = checkout.run("run")
+    assert ended.code == 1
+    for name in OURS:
+        path = checkout.results / name
+        told = f"{name} could not be written to results-dir (a symbolic link leads elsewhere)" in ended.printed
+        assert path.is_symlink() == told
+        assert told or path.read_bytes() != PRECIOUS.encode()
+        assert not told or "/" in name
+    checkout.assert_untouched()
+    names = {path.name for path in checkout.results.iterdir()}
+    assert names == {name.partition("/")[0] for name in OURS}, "no draft is left behind"
+
+
+@pytest.mark.parametrize("name", [".", "deeper/results", "evidence"])
+def test_no_folder_of_ours_is_a_link_that_leads_out(name: str, checkout: Checkout) -> None:
+    link = checkout.folder / "results" / name if name == "evidence" else checkout.folder / "results"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(checkout.outside)
+    ended = checkout.run("run", AUTONOMA_RESULTS_DIR="results/deeper" if "/" in name else "results")
+    assert ended.code == (1 if name == "evidence" else 2)
+    assert "symbolic link" in ended.printed
+    assert list(checkout.outside.iterdir()) == []
+
+
+def swap(checkout: Checkout) -> None:
+    """Put a link in the place of results-dir, as something that runs meanwhile could."""
+    shutil.rmtree(checkout.results)
+    checkout.results.symlink_to(checkout.outside)
+
+
+def test_a_link_that_comes_while_we_run_is_not_followed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = ResultsDir.publish
+
+    def meddled(self: ResultsDir, report: Report) -> list[str]:
+        if report.verdict:
+            swap(checkout)
+        return publish(self, report)
+
+    monkeypatch.setattr(ResultsDir, "publish", meddled)
+    ended = checkout.run("run")
+    assert ended.code == 1, "the verdict is that of the tests"
+    assert "results.json could not be written to results-dir (a symbolic link leads elsewhere)" in ended.printed
+    assert list(checkout.outside.iterdir()) == []
+
+
+def test_a_link_that_comes_before_the_evidence_is_not_followed(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = Store.fetch
+
+    def meddled(self: Store, item: Item) -> Kept:
+        if not checkout.results.is_symlink():
+            swap(checkout)
+        return fetch(self, item)
+
+    monkeypatch.setattr(Store, "fetch", meddled)
+    ended = checkout.run("run")
+    assert ended.code == 1
+    assert "a symbolic link in results-dir leads elsewhere" in ended.printed
+    assert list(checkout.outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["results", "results/results.json"])
+@pytest.mark.parametrize("argv", [("wait",), ("report", "--output", "-"), ("report", "--format", "junit")])
+def test_no_record_is_read_through_a_link_that_leads_out(argv: tuple[str, ...], name: str, checkout: Checkout) -> None:
+    checkout.run("run", AUTONOMA_RESULTS_DIR=str(checkout.outside), AUTONOMA_EVIDENCE="none")
+    (checkout.folder / name).parent.mkdir(exist_ok=True)
+    target = checkout.outside if name == "results" else checkout.outside / "results.json"
+    (checkout.folder / name).symlink_to(target)
+    before = target.stat().st_mtime_ns
+    ended = checkout.run(*argv, "results/results.json", AUTONOMA_RESULTS_DIR="")
+    assert ended.code == 2
+    assert "leads out of the working directory through a symbolic link" in ended.err
+    assert ended.out == ""
+    assert target.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["demo", "demo/results"])
+def test_the_demo_is_not_led_out_either(name: str, checkout: Checkout) -> None:
+    (checkout.folder / name).parent.mkdir(exist_ok=True)
+    (checkout.folder / name).symlink_to(checkout.outside)
+    ended = checkout.run("demo", "--output", "demo")
+    assert ended.code == 2
+    assert "symbolic link" in ended.err or "through a link" in ended.err
+    assert list(checkout.outside.iterdir()) == []
