@@ -1,0 +1,103 @@
+"""What stands where a file should: nothing is waited for, nothing fills the memory, and the verdict stays."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def listening(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+
+
+def enormous(path: Path) -> None:
+    """Make a file of a tebibyte of zeros, which takes no room on the disk."""
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+THINGS: dict[str, Callable[[Path], None]] = {
+    "a pipe": os.mkfifo,
+    "a device": endless,
+    "a socket": listening,
+    "a folder": os.mkdir,
+    "a file without end": enormous,
+}
+# Where a path comes from, what is said of it, and the exit code: the runs go on without what is only told.
+PLACES = {
+    "manifest": ({"AUTONOMA_MANIFEST": "thing"}, "thing", 2),
+    "event": ({"GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": "thing", "AUTONOMA_TEST_IDS": "a"}, "", 0),
+    "outputs": ({"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "thing", "AUTONOMA_TEST_IDS": "a"}, "GITHUB_OUTPUT", 0),
+    "variables": ({"CIRCLECI": "true", "BASH_ENV": "thing", "AUTONOMA_TEST_IDS": "a"}, "The variables for", 0),
+    "parameters": (
+        {"TEAMCITY_VERSION": "1", "TEAMCITY_BUILD_PROPERTIES_FILE": "thing", "AUTONOMA_TEST_IDS": "a"}, "", 0
+    ),
+    "results-dir": ({"AUTONOMA_RESULTS_DIR": "thing", "AUTONOMA_TEST_IDS": "a"}, "results-dir", 2),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0) as running:
+        yield running
+
+
+def small() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("place", PLACES)
+def test_no_thing_holds_the_job_up(place: str, thing: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """In a process of its own, with a gibibyte of memory and ten seconds."""
+    THINGS[thing](tmp_path / "thing")
+    environ, says, code = PLACES[place]
+    if (place, thing) == ("results-dir", "a folder"):
+        says, code = "", 0
+    given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **environ}
+    ended = subprocess.run(
+        COMMAND, env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=10, preexec_fn=small,
+    )  # fmt: skip
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert says in ended.stdout + ended.stderr
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("command", ["wait", "report", "run"])
+@pytest.mark.parametrize("thing", THINGS)
+def test_no_thing_is_taken_for_a_record(thing: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A step of a later attempt looks for one by itself, and goes on without."""
+    (tmp_path / "results").mkdir()
+    THINGS[thing](tmp_path / "results" / "results.json")
+    attempt = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "5", "GITHUB_RUN_ATTEMPT": "2"}
+    more = {"AUTONOMA_TEST_IDS": "a", "AUTONOMA_RESULTS_DIR": "results", **attempt} if command == "run" else {}
+    given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **more}
+    argv = [command] if command == "run" else [command, "results/results.json"]
+    ended = subprocess.run(
+        [*COMMAND, *argv], env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False, timeout=10, preexec_fn=small,
+    )  # fmt: skip
+    assert ended.returncode == (0 if command == "run" else 2), ended.stdout + ended.stderr
+    assert command == "run" or "results/results.json" in ended.stderr
