@@ -33,7 +33,7 @@ class Secret:
         self.__value = value
 
     def reveal(self) -> str:
-        """Return the value itself; for the transport, the masks and `Redactor` alone."""
+        """Return the value itself; for the transport, the masks, its length and `Redactor` alone."""
         return self.__value
 
     def __repr__(self) -> str:

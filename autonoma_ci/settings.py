@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci.errors import InputError, Problem
-from autonoma_ci.model import NO_VARIABLES
+from autonoma_ci.model import NO_VARIABLES, Conclusion, Kind, Reason, State
 from autonoma_ci.options import OPTIONS, Option
+from autonoma_ci.secret import Redactor
 from autonoma_ci.text import one_line
 from autonoma_ci.values import SPACE, Entry, bad_variable, credential, shown
 
@@ -26,6 +27,9 @@ OURS = frozenset(
 )
 # What Azure Pipelines hands over for a variable that is not set, such as a secret in a pull request from a fork.
 _NOT_FILLED_IN = re.compile(r"\$\([\w.-]+\)")
+# Words that no log of ours can do without, and a length at which any text has a value by accident.
+_EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
+_SHORT = 6
 _OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
 _OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
 
@@ -143,7 +147,20 @@ def read(
     settings = Settings(**found, given=frozenset(reader.given))
     if settings.application_versions and settings.run_on_latest:
         reader.problems.append(Problem("application-versions and run-on-latest exclude each other: give one of them"))
-    return settings._replace(warnings=(*reader.warnings, *_without_effect(settings))), reader.problems
+    return settings._replace(
+        warnings=(*reader.warnings, *_everyday(settings), *_without_effect(settings))
+    ), reader.problems
+
+
+def _everyday(settings: Settings) -> list[str]:
+    """Say once that a credential is no secret that could be told from other text."""
+    names = ("client-id", "client-secret", "github-token", "gitlab-token")
+    given = {name: secret for name in names if (secret := getattr(settings, name.replace("-", "_")))}
+    common = [
+        name for name, secret in given.items() if len(secret.reveal()) < _SHORT or Redactor([secret]).holds(_EVERYDAY)
+    ]
+    why = "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
+    return [f"{' and '.join(common)}: the value is {why} Was the right one copied?"] if common else []
 
 
 def _without_effect(settings: Settings) -> list[str]:

@@ -83,7 +83,9 @@ def _started(
 ) -> Attempt:
     url = text_of(fields, "url")
     host, _, path = url.partition("://")[2].partition("/")
-    shown = link(url) if not redact.holds(path if host == api_host else url) else ""
+    # What every link has tells nothing.
+    own = path.removeprefix("run/") if host == api_host else url
+    shown = link(url) if not redact.holds(own) else ""
     run_id = next((text for name in _RUN_ID[request.kind] if (text := text_of(fields, name))), "")
     if not run_id and shown:
         run_id = shown.rstrip("/").rpartition("/")[2]

@@ -55,6 +55,11 @@ class SavedStep(Model):
         return Step(self.number, instruction, output, url, status, self.image)
 
 
+def _link(url: str, redact: Callable[[str], str]) -> str:
+    """Return a link that shows nothing, or none: with stars in it, it would lead elsewhere."""
+    return link(url) if redact(url) == url else ""
+
+
 class SavedEvidence(Model):
     """What was kept of a run."""
 
@@ -83,7 +88,7 @@ class SavedEarlier(Model):
 
     def earlier(self, shift: float, redact: Callable[[str], str]) -> Earlier:
         """Return it as the rest of the house has it."""
-        began, url = self.began_seconds + shift, link(redact(self.url))
+        began, url = self.began_seconds + shift, _link(self.url, redact)
         step = self.step.step(redact) if self.step else None
         evidence = self.evidence.evidence(redact)
         return Earlier(self.run_id, url, redact(self.message), step, began, self.duration_seconds, evidence)
@@ -136,7 +141,7 @@ class SavedRun(Model):
             state=self.state,
             reason=self.reason,
             run_id=self.run_id,
-            url=link(redact(self.url)),
+            url=_link(self.url, redact),
             message=redact(self.message),
             hint=redact(self.hint),
             status=self.status,

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State
 from autonoma_ci.report.record import record
 from autonoma_ci.report.saved import json_schema, parse
+from autonoma_ci.secret import Redactor
 from tests.report.reports import CONTEXT, OK, failed, flaky, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
 
@@ -51,6 +52,14 @@ def test_what_a_step_wrote_a_later_one_reads(made: Report) -> None:
     saved = parse(text.encode())
     assert [whole(run.outcome(0.0, same)) for run in saved.runs] == [whole(outcome) for outcome in made.outcomes]
     assert saved.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
+
+
+def test_a_link_with_a_secret_in_it_is_left_out_and_never_leads_elsewhere() -> None:
+    made = started("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
+    [run] = parse(record(report([made])).encode()).runs
+    assert run.outcome(0.0, Redactor(["of-a"])).url == ""
+    assert run.outcome(0.0, Redactor(["of-b"])).url == made.url
+    assert run.outcome(0.0, Redactor(["of-a"])).run_id == "run-of-a"
 
 
 def test_every_kind_of_run_validates_against_the_published_schema() -> None:
