@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, final
 from urllib.parse import quote, quote_plus, unquote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 HIDDEN = "***"
 # A shorter value occurs in ordinary words, so it is replaced only where it stands alone.
@@ -27,14 +27,15 @@ class Secret:
     exception text, dump or comparison shows it.
     """
 
-    __slots__ = ("__value",)
+    __slots__ = ("__read",)
 
     def __init__(self, value: str) -> None:
-        self.__value = value
+        # Not the value itself: whoever lists an object's fields shows them.
+        self.__read: Callable[[], str] = lambda: value
 
     def reveal(self) -> str:
         """Return the value itself; for the transport, the masks, its length and `Redactor` alone."""
-        return self.__value
+        return self.__read()
 
     def __repr__(self) -> str:
         return f"Secret({HIDDEN})"
@@ -46,7 +47,7 @@ class Secret:
         return format(HIDDEN, spec)
 
     def __bool__(self) -> bool:
-        return bool(self.__value)
+        return bool(self.__read())
 
     def __reduce__(self) -> str:
         raise TypeError("a Secret is never written anywhere")

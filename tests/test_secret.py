@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import copy
+import inspect
 import json
 import logging
 import pickle
+import pprint
+import reprlib
 import traceback
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -18,6 +21,9 @@ from hypothesis import strategies as st
 
 from autonoma_ci.secret import HIDDEN, Redactor, Secret
 from tests.support.hostile import ANY_CHARACTER, TEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VALUE = 's3cr3t/with+50%?&"quotes"\\\''
 
@@ -64,6 +70,23 @@ def test_a_secret_can_not_be_written_or_copied() -> None:
         assert "s3cr3t" not in str(raised.value)
     with pytest.raises(TypeError):
         asdict(Holder(Secret(VALUE)))
+
+
+@pytest.mark.parametrize(
+    "look", [inspect.getmembers, dir, pprint.pformat, lambda secret: secret.__getstate__(), reprlib.repr], ids=repr
+)
+def test_whoever_looks_into_a_secret_sees_nothing(look: Callable[[Secret], object]) -> None:
+    """A debugger, a crash reporter or a printer of objects goes by these."""
+    if look.__name__ != "<lambda>" or hasattr(object, "__getstate__"):
+        assert "s3cr3t" not in repr(look(Secret(VALUE)))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_no_protocol_writes_a_secret(protocol: int) -> None:
+    for holder in (Secret(VALUE), Holder(Secret(VALUE)), TupleHolder(Secret(VALUE)), [Secret(VALUE)]):
+        with pytest.raises(TypeError, match="never written anywhere"):
+            pickle.dumps(holder, protocol)
+    assert "s3cr3t" not in repr(TupleHolder(Secret(VALUE))._asdict())
 
 
 def test_a_secret_shows_in_no_traceback_and_no_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -156,14 +156,19 @@ class Transport:
                 content, complete = _body(response, size)
                 return Answer(response.status_code, response.headers, content, complete)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            if line.connecting or isinstance(error, requests.ConnectTimeout):
-                raise not_sent(error, urlsplit(self.base_url).netloc) from None
-            if line.connection is None and _is_about_settings(error):
-                raise unsendable() from None
-            raise lost(error) from None
+            failure = self._failure(error)
         finally:
             guard.cancel()
             self._local.used = self._monotonic()
+        # Raised only here, so that the library's own error, whose text may hold a header, is not its context.
+        raise failure
+
+    def _failure(self, error: Exception) -> Exception:
+        if line.connecting or isinstance(error, requests.ConnectTimeout):
+            return not_sent(error, urlsplit(self.base_url).netloc)
+        if line.connection is None and _is_about_settings(error):
+            return unsendable()
+        return lost(error)
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -91,6 +91,27 @@ def test_an_exception_of_the_network_shows_nothing_of_what_was_sent(url: str) ->
     assert "sentinel" not in _shown(raised.value) + "".join(traceback.format_exception(raised.value))
 
 
+def chain(error: BaseException | None) -> list[BaseException]:
+    """Return an exception and all those that it came of, told or not."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+@pytest.mark.parametrize("secret", ["sentinel-secret", "sentinel\nsecret", "sentinel-secret-ü", "sentinel-\N{SNOWMAN}"])
+def test_no_exception_comes_of_one_that_quotes_a_header(secret: str) -> None:
+    """Requests quotes a header that it refuses; whoever reports exceptions reports those behind them too."""
+    with EchoServer(lambda *_: Answer(200, {"x": "y" * 10})) as server:
+        url = server.url
+    transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], Clock().monotonic, QUICK)
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever comes
+        transport.post("/test/one/run", {"a": "sentinel-a"})
+    shown = [f"{_shown(error)} {error.args!r} {vars(error)!r}" for error in chain(raised.value)]
+    assert "sentinel" not in " ".join(shown)
+
+
 def test_what_the_sandbox_received_shows_neither_credentials_nor_values() -> None:
     log: list[str] = []
     with Sandbox(log=log.append) as sandbox:
