@@ -60,7 +60,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.skipif(not PATTERN.exists(), reason="only Linux tells the limits of a process")
-@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
+@pytest.mark.parametrize("number", [signal.SIGABRT, pytest.param(signal.SIGSEGV, marks=pytest.mark.trust)])
 def test_a_crash_leaves_no_memory_behind_and_tells_no_value(number: signal.Signals, tmp_path: Path) -> None:
     with FaultServer(hang) as server:
         limits, said = crash(tmp_path, OURS, server.url, number)
