@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What somebody gives in the wrong place.
-WRONG = sentinels.CLIENT_SECRET
+WRONG = sentinels.VALUES["WORDS"]
 
 
 def test_no_system_is_left_out() -> None:
@@ -104,7 +104,7 @@ COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "report": (("results/results.json", "--single-file"), ("bad.yml",), ("results/results.json", "--format", WRONG)),
     "validate": ((), ("bad.yml",), ("autonoma.yml", WRONG)),
     "schema": (("manifest",), ("results",), (WRONG,)),
-    "sandbox": (("--port", WRONG), (WRONG,)),
+    "sandbox": (("--port", "none"), (WRONG,), (f"--prot={WRONG}",)),
     "demo": (("--output", "demo"), (WRONG,)),
 }
 
