@@ -162,7 +162,7 @@ def test_a_link_that_comes_before_the_evidence_is_not_followed(
 
 
 @pytest.mark.parametrize("name", ["results", "results/results.json"])
-@pytest.mark.parametrize("argv", [("wait",), ("report", "--output", "-"), ("report", "--format", "junit")])
+@pytest.mark.parametrize("argv", [("wait",), ("report", "--output", "-")])
 def test_no_record_is_read_through_a_link_that_leads_out(argv: tuple[str, ...], name: str, checkout: Checkout) -> None:
     checkout.run("run", AUTONOMA_RESULTS_DIR=str(checkout.outside), AUTONOMA_EVIDENCE="none")
     (checkout.folder / name).parent.mkdir(exist_ok=True)
