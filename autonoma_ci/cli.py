@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from autonoma_ci import __version__
-from autonoma_ci.errors import EXIT_BUG, ApiError, AutonomaError, Cancelled, Finished, InputError
+from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, AutonomaError, Cancelled, Finished, InputError
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def main(argv: Sequence[str], world: World) -> int:
     except Cancelled as error:
         return _say(world, f"Cancelled by signal {error.signal} before anything was started.", 128 + error.signal)
     except InputError as error:
-        return _say(world, "\n".join(f"Error: {problem}" for problem in error.problems), 2)
+        return _say(world, "\n".join(f"Error: {problem}" for problem in error.problems), EXIT_INPUT)
     except ApiError as error:
         return _say(world, f"Error: {error}", error.exit_code)
     except AutonomaError as error:
@@ -103,7 +103,7 @@ def _about(name: str, world: World) -> int:
     # What stands where a command should may be anything, a secret too, so it is not repeated.
     near = closest(name, list(COMMANDS))
     hint = f"did you mean {near}?" if near else f"known are {', '.join(COMMANDS)}."
-    return _say(world, f"Error: unknown command: {hint}", 2)
+    return _say(world, f"Error: unknown command: {hint}", EXIT_INPUT)
 
 
 def _say(world: World, text: str, code: int) -> int:

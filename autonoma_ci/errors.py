@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# What a job that has no verdict ends with; `engine.verdict` has those of runs.
 EXIT_INPUT = 2
 EXIT_UNAUTHORIZED = 3
 EXIT_API = 5

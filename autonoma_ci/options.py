@@ -159,5 +159,3 @@ OPTIONS = (
     ),
     Option("wait-for-url-timeout", "5m", "TIME", spans.duration, "How long to wait for it at most."),
 )  # fmt: skip
-
-BY_NAME = {option.name: option for option in OPTIONS}

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from autonoma_ci.errors import InputError
-from autonoma_ci.options import BY_NAME, OPTIONS, Option
+from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.settings import Settings
 
 # The names are a promise to everybody who has a workflow: this list grows and never shrinks.
@@ -32,6 +32,7 @@ DEFAULTS = {
     "summary": "true",
     "summary-title": "Autonoma tests",
 }
+BY_NAME = {option.name: option for option in OPTIONS}
 each = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 
 

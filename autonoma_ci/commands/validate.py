@@ -8,7 +8,7 @@ from autonoma_ci import plan
 from autonoma_ci.ci.console import Console
 from autonoma_ci.commandline import Parser
 from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest, find_place, load_manifest
-from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.errors import EXIT_INPUT, InputError, Problem
 from autonoma_ci.report.words import plural
 from autonoma_ci.settings import Settings
 from autonoma_ci.text import one_line
@@ -38,7 +38,7 @@ def main(argv: Sequence[str], world: World) -> int:
         errors = Console(world.err, place.system.dialect)
         for problem in error.problems:
             errors.issue("error", Problem(problem.text, problem.file or one_line(path), problem.line, problem.column))
-        return 2
+        return EXIT_INPUT
     kinds = (plural(len(entries), noun) for noun, entries in _kinds(manifest))
     Console(world.out, place.system.dialect).line(
         f"{path} is valid: {', '.join(kinds)}; {plural(len(requests), 'run')} in all."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from autonoma_ci.options import BY_NAME, OPTIONS
+from autonoma_ci.options import OPTIONS
 from autonoma_ci.sandbox import Sandbox
 from tests.support.gitlab_component import SECRET, component
 from tests.support.tables import ROOT
@@ -24,6 +24,7 @@ FILE = ROOT / "templates" / "autonoma.yml"
 SPEC, JOBS = yaml.safe_load_all(FILE.read_text("utf-8"))
 INPUTS: dict[str, Any] = SPEC["spec"]["inputs"]
 [JOB] = JOBS.values()
+BY_NAME = {option.name: option for option in OPTIONS}
 IDS = """\
 Sign in = sandbox-one # a comment
 Pay     = sandbox-two
