@@ -100,7 +100,8 @@ def test_no_text_in_a_report_is_a_command_of_the_shell(made: Report) -> None:
     path = Path(os.environ.get("TMPDIR", "/tmp"), f"autonoma-{os.getpid()}.sh")
     path.write_text(exports(made), "utf-8", errors="replace")
     try:
-        expected = {k: v.encode("utf-8", "replace").decode() for k, v in variables(made).items()}
+        # No variable of any shell holds a zero byte.
+        expected = {k: v.encode("utf-8", "replace").decode().replace("\0", "") for k, v in variables(made).items()}
         assert sourced(path) == expected
     finally:
         path.unlink()
