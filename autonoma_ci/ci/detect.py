@@ -3,7 +3,8 @@
 What a short-lived runner sets for each step comes before what an agent of a long-lived host may have
 inherited: a job of GitHub Actions may run on CodeBuild, and a Jenkins agent leaks its variables into
 everything that it starts. Look-alikes come before what they look like. To add a system, add a file
-that has a `SYSTEM`, and a row. Detection imports the one file that it found, so that a job starts fast.
+that has a `SYSTEM`, and a row, whose name `AUTONOMA_CI` takes too. Detection imports the one file that it
+found, so that a job starts fast.
 """
 
 from __future__ import annotations

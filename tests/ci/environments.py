@@ -1,4 +1,4 @@
-"""Environments as the CI systems' own documentation gives them, and what is to be read out of each.
+"""The table of CI systems: environments as their own documentation gives them, and what is to be read out of each.
 
 `{folder}` in a value or a file stands for the folder in which `files` are written for the test.
 """
@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.context import Context
+from tests.support import grammars
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from tests.support.grammars import Order
 
 HEAD = "c0ffee" + "0123456789" * 3 + "abcd"
 MERGE = "ba5eba11" * 5
@@ -20,14 +23,36 @@ TARGET = "7a96e7" + "9876543210" * 3 + "dcba"
 SHA256 = "5ca1ab1e" * 8
 
 
+class Parallel(NamedTuple):
+    """The variables with the index of a parallel job and the number of all; `first` is the index of the first."""
+
+    job: str
+    first: int
+    jobs: str
+
+
+class Log(NamedTuple):
+    """How a system reads a log, and the names of the orders that make a group, an issue and a mask."""
+
+    read: Callable[[str], list[Order]]
+    group: tuple[str, ...] = ()
+    issue: tuple[str, ...] = ()
+    mask: str = ""
+
+
 @dataclass(frozen=True)
 class Case:
-    """One job: its environment, the files that the system put there, and the context it has."""
+    """One job: its environment, the files that the system put there, and the context it has.
+
+    `parallel` and `log` are of the whole system, and stand with one of its jobs, if it has such things.
+    """
 
     id: str
     environ: Mapping[str, str]
     expected: Context
     files: Mapping[str, str] = field(default_factory=dict)
+    parallel: Parallel | None = None
+    log: Log | None = None
 
     def settle(self, folder: Path) -> dict[str, str]:
         """Write the files and return the environment that points to them."""
@@ -125,13 +150,6 @@ TRAVIS = {
     "TRAVIS_BUILD_WEB_URL": "https://app.travis-ci.com/github/acme/shop/builds/31",
 }
 TRAVIS_URL = TRAVIS["TRAVIS_BUILD_WEB_URL"]
-TRAVIS_CHANGE = {
-    **TRAVIS,
-    "TRAVIS_COMMIT": MERGE,
-    "TRAVIS_PULL_REQUEST": "12",
-    "TRAVIS_PULL_REQUEST_BRANCH": "feature/cart",
-    "TRAVIS_PULL_REQUEST_SHA": HEAD,
-}
 APPVEYOR = {
     "CI": "True",
     "APPVEYOR": "True",
@@ -156,7 +174,7 @@ WOODPECKER = {
     "CI_PIPELINE_DEPLOY_TARGET": "production",
 }
 WOODPECKER_URL = WOODPECKER["CI_PIPELINE_URL"]
-WOODPECKER_CHANGE = {**WOODPECKER, "CI_COMMIT_SOURCE_BRANCH": "feature/cart", "CI_COMMIT_PULL_REQUEST": "5"}
+WOODPECKER_CHANGE = {"CI_COMMIT_SOURCE_BRANCH": "feature/cart", "CI_COMMIT_PULL_REQUEST": "5"}
 HARNESS = {
     "DRONE": "true",
     "HARNESS_BUILD_ID": "88",
@@ -263,8 +281,31 @@ def _seen(ci: str, build_url: str = "", **facts: str) -> Context:
 
 _FEATURE = {"branch": "feature/cart"}
 
+
+def both(
+    environ: Mapping[str, str],
+    expected: Context,
+    change: str,
+    of_change: Mapping[str, str],
+    parallel: Parallel | None = None,
+    log: Log | None = None,
+) -> tuple[Case, Case]:
+    """Return a push to the main branch, and the same job for a change request of this number from feature/cart."""
+    changed = expected._replace(change=change, **_FEATURE)
+    return (
+        Case(f"{expected.ci}-push", environ, expected, parallel=parallel, log=log),
+        Case(f"{expected.ci}-change-request", {**environ, **of_change}, changed),
+    )
+
+
 ROWS = (
-    Case("gitlab-branch", GITLAB, _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO)),
+    Case(
+        "gitlab-branch",
+        GITLAB,
+        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
+        parallel=Parallel("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"),
+        log=Log(grammars.gitlab, ("section_start", "section_end")),
+    ),
     Case(
         "gitlab-merge-request",
         GITLAB_CHANGE,
@@ -316,7 +357,12 @@ ROWS = (
         {**GITLAB, "CI_ENVIRONMENT_URL": "javascript:alert(1)"},
         _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
     ),
-    Case("circleci-branch", CIRCLE, _seen("circleci", CIRCLE_URL, **_FEATURE)),
+    Case(
+        "circleci-branch",
+        CIRCLE,
+        _seen("circleci", CIRCLE_URL, **_FEATURE),
+        parallel=Parallel("CIRCLE_NODE_INDEX", 0, "CIRCLE_NODE_TOTAL"),
+    ),
     Case(
         "circleci-pull-request",
         {**CIRCLE, "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9"},
@@ -348,6 +394,8 @@ ROWS = (
         "azure-branch-of-azure-repos",
         AZURE,
         _seen("azure-pipelines", AZURE_URL, repository="Web Shop/shop", **_FEATURE),
+        parallel=Parallel("SYSTEM_JOBPOSITIONINPHASE", 1, "SYSTEM_TOTALJOBSINPHASE"),
+        log=Log(grammars.azure, ("group", "endgroup"), ("task.logissue",), "task.setsecret"),
     ),
     Case(
         "azure-pull-request-builds-a-merge-commit",
@@ -388,7 +436,12 @@ ROWS = (
             **_FEATURE,
         ),
     ),
-    Case("bitbucket-branch", BITBUCKET, _seen("bitbucket-pipelines", BITBUCKET_URL, **_FEATURE)),
+    Case(
+        "bitbucket-branch",
+        BITBUCKET,
+        _seen("bitbucket-pipelines", BITBUCKET_URL, **_FEATURE),
+        parallel=Parallel("BITBUCKET_PARALLEL_STEP", 0, "BITBUCKET_PARALLEL_STEP_COUNT"),
+    ),
     Case(
         "bitbucket-pull-request-with-a-short-commit-hash",
         {**BITBUCKET, "BITBUCKET_COMMIT": HEAD[:12], "BITBUCKET_PR_ID": "6"},
@@ -399,7 +452,13 @@ ROWS = (
         {**{n: v for n, v in BITBUCKET.items() if n != "BITBUCKET_BRANCH"}, "BITBUCKET_TAG": "v3"},
         _seen("bitbucket-pipelines", BITBUCKET_URL, branch="v3"),
     ),
-    Case("buildkite-branch", BUILDKITE, _seen("buildkite", BUILDKITE_URL, **_FEATURE)),
+    Case(
+        "buildkite-branch",
+        BUILDKITE,
+        _seen("buildkite", BUILDKITE_URL, **_FEATURE),
+        parallel=Parallel("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"),
+        log=Log(grammars.buildkite, ("+++",)),
+    ),
     Case(
         "buildkite-pull-request",
         {**BUILDKITE, "BUILDKITE_PULL_REQUEST": "123"},
@@ -410,17 +469,25 @@ ROWS = (
         {**BUILDKITE, "BUILDKITE_COMMIT": "HEAD", "BUILDKITE_BRANCH": "HEAD"},
         _seen("buildkite", BUILDKITE_URL, sha="", branch=""),
     ),
-    Case("travis-push", TRAVIS, _seen("travis-ci", TRAVIS_URL)),
-    Case(
-        "travis-pull-request-names-the-target-branch",
-        TRAVIS_CHANGE,
-        _seen("travis-ci", TRAVIS_URL, change="12", **_FEATURE),
-    ),
-    Case("appveyor-push", APPVEYOR, _seen("appveyor", APPVEYOR_URL)),
-    Case(
-        "appveyor-pull-request-on-linux-names-the-target-branch",
+    # Here as in most of the following, the usual variables name the target branch or a merge commit.
+    *both(
+        TRAVIS,
+        _seen("travis-ci", TRAVIS_URL),
+        "12",
         {
-            **APPVEYOR,
+            "TRAVIS_COMMIT": MERGE,
+            "TRAVIS_PULL_REQUEST": "12",
+            "TRAVIS_PULL_REQUEST_BRANCH": "feature/cart",
+            "TRAVIS_PULL_REQUEST_SHA": HEAD,
+        },
+        log=Log(grammars.travis, ("fold:start", "fold:end")),
+    ),
+    # On Linux the flag is in small letters.
+    *both(
+        APPVEYOR,
+        _seen("appveyor", APPVEYOR_URL),
+        "44",
+        {
             "CI": "true",
             "APPVEYOR": "true",
             "APPVEYOR_REPO_COMMIT": MERGE,
@@ -428,17 +495,17 @@ ROWS = (
             "APPVEYOR_PULL_REQUEST_HEAD_COMMIT": HEAD,
             "APPVEYOR_PULL_REQUEST_HEAD_REPO_BRANCH": "feature/cart",
         },
-        _seen("appveyor", APPVEYOR_URL, change="44", **_FEATURE),
     ),
-    Case("woodpecker-push", WOODPECKER, _seen("woodpecker", WOODPECKER_URL)),
-    Case(
-        "woodpecker-pull-request-names-the-target-branch",
-        WOODPECKER_CHANGE,
-        _seen("woodpecker", WOODPECKER_URL, change="5", **_FEATURE),
-    ),
+    *both(WOODPECKER, _seen("woodpecker", WOODPECKER_URL), "5", WOODPECKER_CHANGE),
     Case(
         "woodpecker-plugin-has-drone-variables-too",
-        {**WOODPECKER_CHANGE, "DRONE_COMMIT_SHA": MERGE, "DRONE_BRANCH": "main", "DRONE_REPO": "other/name"},
+        {
+            **WOODPECKER,
+            **WOODPECKER_CHANGE,
+            "DRONE_COMMIT_SHA": MERGE,
+            "DRONE_BRANCH": "main",
+            "DRONE_REPO": "other/name",
+        },
         _seen("woodpecker", WOODPECKER_URL, change="5", **_FEATURE),
     ),
     Case(
@@ -450,7 +517,12 @@ ROWS = (
         },
         _seen("woodpecker", "https://ci.example.com/acme/shop/build/8"),
     ),
-    Case("harness-push-says-it-is-drone", HARNESS, _seen("harness", HARNESS_URL)),
+    Case(
+        "harness-push-says-it-is-drone",
+        HARNESS,
+        _seen("harness", HARNESS_URL),
+        parallel=Parallel("HARNESS_NODE_INDEX", 0, "HARNESS_NODE_TOTAL"),
+    ),
     Case(
         "harness-pull-request-of-bitbucket-has-a-short-commit-hash",
         {
@@ -462,36 +534,35 @@ ROWS = (
         },
         _seen("harness", HARNESS_URL, sha="", change="61", **_FEATURE),
     ),
-    Case("drone-push", DRONE, _seen("drone", DRONE_URL)),
-    Case(
-        "drone-pull-request-names-the-target-branch",
-        {**DRONE, "DRONE_PULL_REQUEST": "14", "DRONE_SOURCE_BRANCH": "feature/cart"},
-        _seen("drone", DRONE_URL, change="14", **_FEATURE),
+    *both(
+        DRONE,
+        _seen("drone", DRONE_URL),
+        "14",
+        {"DRONE_PULL_REQUEST": "14", "DRONE_SOURCE_BRANCH": "feature/cart"},
     ),
-    Case("semaphore-push", SEMAPHORE, _seen("semaphore", SEMAPHORE_URL)),
-    Case(
-        "semaphore-pull-request-names-the-target-branch",
+    *both(
+        SEMAPHORE,
+        _seen("semaphore", SEMAPHORE_URL),
+        "2",
         {
-            **SEMAPHORE,
             "SEMAPHORE_GIT_SHA": MERGE,
             "SEMAPHORE_GIT_PR_SHA": HEAD,
             "SEMAPHORE_GIT_PR_NUMBER": "2",
             "SEMAPHORE_GIT_PR_BRANCH": "feature/cart",
             "SEMAPHORE_GIT_WORKING_BRANCH": "feature/cart",
         },
-        _seen("semaphore", SEMAPHORE_URL, change="2", **_FEATURE),
+        parallel=Parallel("SEMAPHORE_JOB_INDEX", 1, "SEMAPHORE_JOB_COUNT"),
     ),
-    Case("bitrise-push", BITRISE, _seen("bitrise", BITRISE_URL)),
-    Case(
-        "bitrise-pull-request-clones-a-merge-commit",
+    *both(
+        BITRISE,
+        _seen("bitrise", BITRISE_URL),
+        "7",
         {
-            **BITRISE,
             "BITRISE_GIT_BRANCH": "feature/cart",
             "BITRISEIO_GIT_BRANCH_DEST": "main",
             "BITRISE_PULL_REQUEST": "7",
             "GIT_CLONE_COMMIT_HASH": MERGE,
         },
-        _seen("bitrise", BITRISE_URL, change="7", **_FEATURE),
     ),
     Case(
         "bitrise-build-by-hand-knows-its-commit-from-the-clone",
@@ -535,6 +606,7 @@ ROWS = (
             "config.properties": "teamcity.build.branch=<default>\nvcsroot.branch=refs/heads/main\n"
             "vcsroot.url=https\\://bot\\:pass@github.com/acme/shop.git\n",
         },
+        log=Log(grammars.teamcity, ("blockOpened", "blockClosed"), ("message",)),
     ),
     Case(
         "teamcity-pull-request",
@@ -613,11 +685,11 @@ ROWS = (
         },
         Context(ci="jenkins", sha=HEAD),
     ),
-    Case("cloud-build-push", CLOUD_BUILD, _seen("google-cloud-build", CLOUD_BUILD_URL)),
-    Case(
-        "cloud-build-pull-request",
-        {**CLOUD_BUILD, "_HEAD_BRANCH": "feature/cart", "_BASE_BRANCH": "main", "_PR_NUMBER": "11"},
-        _seen("google-cloud-build", CLOUD_BUILD_URL, change="11", **_FEATURE),
+    *both(
+        CLOUD_BUILD,
+        _seen("google-cloud-build", CLOUD_BUILD_URL),
+        "11",
+        {"_HEAD_BRANCH": "feature/cart", "_BASE_BRANCH": "main", "_PR_NUMBER": "11"},
     ),
     Case("cloud-build-without-substitutions", {"BUILDER_OUTPUT": "/builder/outputs"}, Context(ci="google-cloud-build")),
     Case("unknown-system", {"CI": "true", "GIT_COMMIT": HEAD}, Context(ci="generic")),

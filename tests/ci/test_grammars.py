@@ -10,42 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.ci.azure_commands import COMMANDS as AZURE
-from autonoma_ci.ci.buildkite_agent import GROUPS
 from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.gitlab_log import SECTIONS
+from autonoma_ci.ci.detect import ROWS, load
+from autonoma_ci.ci.github_commands import COMMANDS
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.ci.teamcity_messages import MESSAGES
-from autonoma_ci.ci.travis_folds import FOLDS
 from autonoma_ci.errors import Problem
 from autonoma_ci.secret import Secret
 from autonoma_ci.text import log_line
+from tests.ci import environments
+from tests.ci.environments import Log
 from tests.support import grammars, runner
 from tests.support.grammars import Order
 from tests.support.hostile import TEXTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from autonoma_ci.ci.system import Dialect
 
 
 class Case(NamedTuple):
-    """One system: how it is spoken to, how it reads a log, and the orders of a group and of an issue."""
+    """One system: how it is spoken to, and how it reads a log."""
 
     name: str
     dialect: Dialect
-    read: Callable[[str], list[Order]]
-    group: tuple[str, ...]
-    issue: tuple[str, ...]
+    log: Log
 
 
+SYSTEMS = {row.name: load(row) for row in ROWS}
 CASES = (
-    Case("azure", AZURE, grammars.azure, ("group", "endgroup"), ("task.logissue",)),
-    Case("teamcity", MESSAGES, grammars.teamcity, ("blockOpened", "blockClosed"), ("message",)),
-    Case("gitlab", SECTIONS, grammars.gitlab, ("section_start", "section_end"), ()),
-    Case("buildkite", GROUPS, grammars.buildkite, ("+++",), ()),
-    Case("travis", FOLDS, grammars.travis, ("fold:start", "fold:end"), ()),
-    Case("plain", PLAIN, lambda _: [], (), ()),
+    *(Case(case.expected.ci, SYSTEMS[case.expected.ci].dialect, case.log) for case in environments.ROWS if case.log),
+    Case("plain", PLAIN, Log(lambda _: [])),
 )
 every_system = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 LEVELS = st.sampled_from(["error", "warning"])
@@ -58,9 +52,15 @@ def names(orders: list[Order]) -> tuple[str, ...]:
 
 def others(case: Case, log: str) -> list[str]:
     """Return which of the other systems would find an order in this log."""
-    found = [other.name for other in CASES if other is not case and other.read(log)]
+    found = [other.name for other in CASES if other is not case and other.log.read(log)]
     # Both of Microsoft's systems know `##[group]`, and a job is never in both.
-    return found + (["github"] if case.name != "azure" and runner.commands(log) else [])
+    return found + (["github"] if case.name != "azure-pipelines" and runner.commands(log) else [])
+
+
+def test_every_system_that_takes_orders_has_its_grammar_in_the_table() -> None:
+    """GitHub's is in `runner`, and whoever speaks its language has its dialect."""
+    takes = {name for name, system in SYSTEMS.items() if system.dialect is not PLAIN}
+    assert takes == {name for name in takes if SYSTEMS[name].dialect is COMMANDS} | {case.name for case in CASES[:-1]}
 
 
 @every_system
@@ -70,7 +70,7 @@ def test_a_group_is_what_it_says_and_its_text_is_no_order(case: Case, title: str
     console = Console(out, case.dialect)
     with console.group(title):
         console.line(text)
-    assert names(case.read(out.getvalue())) == case.group
+    assert names(case.log.read(out.getvalue())) == case.log.group
     assert not others(case, out.getvalue())
 
 
@@ -79,7 +79,7 @@ def test_a_group_is_what_it_says_and_its_text_is_no_order(case: Case, title: str
 def test_an_issue_is_one_order_and_no_more(case: Case, level: str, problem: Problem, title: str) -> None:
     out = io.StringIO()
     Console(out, case.dialect).issue(level, problem, title)
-    assert names(case.read(out.getvalue())) == case.issue
+    assert names(case.log.read(out.getvalue())) == case.log.issue
     assert out.getvalue().count("\n") == 1
     assert not others(case, out.getvalue())
 
@@ -91,7 +91,7 @@ def test_the_two_ends_of_a_group_belong_together_and_to_no_other(case: Case) -> 
     for _ in range(2):
         with console.group("Starting 2 runs"):
             console.line("one")
-    orders = case.read(out.getvalue())
+    orders = case.log.read(out.getvalue())
     keys = [order.values.get("key") for order in orders if "key" in order.values]
     assert keys[0::2] == keys[1::2]
     assert len(set(keys)) == len(keys) // 2
@@ -125,15 +125,12 @@ def test_a_notice_is_no_issue_of_a_build_on_azure() -> None:
     assert AZURE.issue("notice", Problem("all is well")) == "Notice: all is well"
 
 
-@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6))
-def test_azure_hides_the_very_value(value: str) -> None:
+@every_system
+@given(value=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6))
+def test_a_mask_hides_the_very_value_and_where_there_is_none_nothing_is_printed(case: Case, value: str) -> None:
     out = io.StringIO()
-    Console(out, AZURE).mask([Secret(value)])
-    assert grammars.azure(out.getvalue()) == [Order("task.setsecret", data=value)]
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case.name != "azure"], ids=lambda case: case.name)
-def test_where_there_is_no_mask_a_secret_is_not_printed_to_hide_it(case: Case) -> None:
-    out = io.StringIO()
-    Console(out, case.dialect).mask([Secret("a-secret-value")])
-    assert out.getvalue() == ""
+    Console(out, case.dialect).mask([Secret(value)])
+    if case.log.mask:
+        assert case.log.read(out.getvalue()) == [Order(case.log.mask, data=value)]
+    else:
+        assert out.getvalue() == ""

@@ -11,20 +11,12 @@ from hypothesis import strategies as st
 from autonoma_ci.ci.detect import ROWS, load
 from autonoma_ci.ci.parallel import ALONE, place
 from autonoma_ci.spans import Shard
+from tests.ci import environments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The name of the index, the index of the first job, and the name of the total, as documented.
-DOCUMENTED = {
-    "gitlab-ci": ("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"),
-    "circleci": ("CIRCLE_NODE_INDEX", 0, "CIRCLE_NODE_TOTAL"),
-    "buildkite": ("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"),
-    "bitbucket-pipelines": ("BITBUCKET_PARALLEL_STEP", 0, "BITBUCKET_PARALLEL_STEP_COUNT"),
-    "azure-pipelines": ("SYSTEM_JOBPOSITIONINPHASE", 1, "SYSTEM_TOTALJOBSINPHASE"),
-    "semaphore": ("SEMAPHORE_JOB_INDEX", 1, "SEMAPHORE_JOB_COUNT"),
-    "harness": ("HARNESS_NODE_INDEX", 0, "HARNESS_NODE_TOTAL"),
-}
+DOCUMENTED = {case.expected.ci: case.parallel for case in environments.ROWS if case.parallel}
 SYSTEMS = {row.name: load(row) for row in ROWS}
 each = pytest.mark.parametrize("name", DOCUMENTED)
 GARBAGE = ("", " ", "0x1", "-1", "1.5", "two", "\u0663", "9" * 5000, "1\n2", "None", "\ud800")

@@ -74,9 +74,14 @@ def gitlab(log: str) -> list[Order]:
     return [Order(f"section_{m[1]}", {"key": m[3], "at": m[2]}, m[5]) for m in _GITLAB.finditer(log)]
 
 
+def by_line(pattern: re.Pattern[str], log: str) -> list[Order]:
+    """Return an order for each line that the pattern matches; its two groups are the name and what comes after it."""
+    return [Order(m[1], data=m[2].strip()) for line in re.split(r"[\r\n]", log) if (m := pattern.match(line))]
+
+
 def buildkite(log: str) -> list[Order]:
     """Return the headings."""
-    return [Order(m[1], data=m[2].strip()) for line in re.split(r"[\r\n]", log) if (m := _BUILDKITE.match(line))]
+    return by_line(_BUILDKITE, log)
 
 
 def travis(log: str) -> list[Order]:
