@@ -23,7 +23,7 @@ _AZURE_LOOKS = re.compile(r"##\[(\w+)\](.*)")
 _TEAMCITY = re.compile(r"^\s*##teamcity\[(.*)\]\s*$")
 _TEAMCITY_VALUE = re.compile(r"\s+([\w-]+)='((?:\|.|[^|'])*)'")
 _GITLAB = re.compile(r"\x1b\[0Ksection_(start|end):(\d+):([\w.-]+)((?:\[[^\]]*\])?)\r\x1b\[0K(.*)")
-_BUILDKITE = re.compile(r"^\s*(---|\+\+\+|~~~|\^\^\^ \+\+\+)(.*)")
+_BUILDKITE = r"^\s*(---|\+\+\+|~~~|\^\^\^ \+\+\+)(.*)"
 _TRAVIS = re.compile(r"travis_(fold:start|fold:end|time:\w+):([\w.]+)\r?(?:\x1b\[0K)?(.*)")
 
 
@@ -74,9 +74,9 @@ def gitlab(log: str) -> list[Order]:
     return [Order(f"section_{m[1]}", {"key": m[3], "at": m[2]}, m[5]) for m in _GITLAB.finditer(log)]
 
 
-def by_line(pattern: re.Pattern[str], log: str) -> list[Order]:
+def by_line(pattern: str, log: str) -> list[Order]:
     """Return an order for each line that the pattern matches; its two groups are the name and what comes after it."""
-    return [Order(m[1], data=m[2].strip()) for line in re.split(r"[\r\n]", log) if (m := pattern.match(line))]
+    return [Order(m[1], data=m[2].strip()) for line in re.split(r"[\r\n]", log) if (m := re.match(pattern, line))]
 
 
 def buildkite(log: str) -> list[Order]:
