@@ -12,7 +12,10 @@ _PLAIN = re.compile(r"[\x21-\x7e]+")
 
 
 def api_url(text: str) -> str:
-    """Return the API's base URL without a slash at its end: https, or http to this very machine."""
+    """Return the API's base URL without a slash at its end: https, or http to this very machine.
+
+    Raises InputError for any other; credentials in it are not repeated.
+    """
     parts = _split(text, "remove them, and give client-id and client-secret")
     host = parts.hostname or ""
     if not host or not _PLAIN.fullmatch(text) or parts.query or parts.fragment:
@@ -23,7 +26,10 @@ def api_url(text: str) -> str:
 
 
 def page_url(text: str) -> str:
-    """Return the URL of a page, http or https; what may be secret in it is not repeated."""
+    """Return the URL of a page, http or https; raise InputError for any other.
+
+    What may be secret in it is not repeated.
+    """
     parts = _split(text, "they would be shown in many places, and none are sent")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not _PLAIN.fullmatch(text):
         raise InputError([f"'{_before_query(text)}' is not a URL like https://pr-12.preview.example.com"])

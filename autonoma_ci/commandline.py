@@ -28,11 +28,11 @@ class Parser(argparse.ArgumentParser):
         self._out = out
 
     def error(self, message: str) -> NoReturn:
-        """Raise the problem instead of ending the process; what argparse quotes may be a secret."""
+        """Raise InputError instead of ending the process; what argparse quotes may be a secret."""
         raise InputError([f"{message.partition(chr(39))[0].rstrip()} (see {self.prog} --help)"])
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
-        """Return to the caller, who decides how the process ends."""
+        """Raise Finished: the caller decides how the process ends."""
         raise Finished
 
     def print_help(self, file: object = None) -> None:  # noqa: ARG002

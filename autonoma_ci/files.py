@@ -79,7 +79,7 @@ def _take_over(path: Path, descriptor: int) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it; raises OSError."""
+    """Make a folder and those above it; raise OSError if that can't be done."""
     if path.is_dir():
         return
     if path != path.parent:
@@ -118,7 +118,7 @@ class Tail:
         return len(self._before)
 
     def write(self, text: str) -> None:
-        """Replace our part; raises OSError."""
+        """Replace our part; raise OSError if that can't be done."""
         # A name from the environment may hold bytes that are no text.
         write_whole(self._path, self._before + text.encode(errors="replace"))
 

@@ -93,7 +93,7 @@ class RunRequest(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """A run that failed and was started again; the fields are as in Outcome."""
+    """A run that failed and was started again; the fields are as in Outcome, times in seconds."""
 
     run_id: str = ""
     url: str = ""

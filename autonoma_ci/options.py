@@ -55,6 +55,7 @@ class Option(NamedTuple):
         return f"AUTONOMA_{self.field.upper()}"
 
 
+# In the order of the documents.
 OPTIONS = (
     Option("client-id", "", "TEXT", values.credential, "Autonoma client id. Keep it in the CI system's secrets."),
     Option(

@@ -37,7 +37,7 @@ _OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
 class Settings(NamedTuple):
     """What the user asked for; a field per option, None or empty where it was not given.
 
-    `given` names the options that somebody set, `warnings` are for the log.
+    Times are in seconds, sizes in bytes. `given` names the options that somebody set, `warnings` are for the log.
     """
 
     client_id: Secret | None = None
@@ -186,7 +186,10 @@ def _near_misses(environ: Mapping[str, str]) -> list[str]:
 
 
 def closest(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:
-    """Return the known name that this one was most likely meant to be, or an empty text."""
+    """Return the known name that this one was most likely meant to be, or an empty text.
+
+    `least` is how much of the two must be alike, as a part of 1.
+    """
     if len(name) > 100:  # no slip of the finger, and slow to compare
         return ""
     import difflib

@@ -11,6 +11,7 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     from autonoma_ci.model import RunRequest
 
+# In seconds, in bytes, and in jobs.
 LONGEST = 24 * 3600.0
 LARGEST = 100 * 1000**3
 SHARDS_LIMIT = 1000
@@ -41,7 +42,10 @@ AUTO = Shard(0, 0)
 
 
 def duration(text: str) -> float:
-    """Return seconds from `90s`, `30m`, `2h`, `1h30m` or a bare number of seconds; 1 second to 24 hours."""
+    """Return seconds from `90s`, `30m`, `2h`, `1h30m` or a bare number of seconds.
+
+    Raises InputError for anything else, and for less than 1 second or more than 24 hours.
+    """
     found = _SPAN.fullmatch(text.lower())
     if not found or not any(found.groups()):
         raise InputError([f"'{one_line(text, 40)}' is not a duration like 90s, 30m, 2h or 1h30m"])
@@ -53,12 +57,15 @@ def duration(text: str) -> float:
 
 
 def interval(text: str) -> float | None:
-    """Return a duration in seconds, or None for `auto`."""
+    """Return a duration in seconds, or None for `auto`; raise InputError as `duration` does."""
     return None if text.lower() == "auto" else duration(text)
 
 
 def size(text: str) -> int:
-    """Return bytes from `500KB`, `30MB` or `1GB`; 1 KB to 100 GB, and a thousand bytes are one KB."""
+    """Return bytes from `500KB`, `30MB` or `1GB`; a thousand bytes are one KB.
+
+    Raises InputError for anything else, and for less than 1 KB or more than 100 GB.
+    """
     found = re.fullmatch(r"([0-9]{1,9}) ?([kmg])b", text.lower())
     if not found:
         raise InputError([f"'{one_line(text, 40)}' is not a size like 500KB, 30MB or 1GB"])
@@ -69,7 +76,7 @@ def size(text: str) -> int:
 
 
 def shard(text: str) -> Shard:
-    """Return a share like `2/5`, or AUTO for `auto`."""
+    """Return a share like `2/5`, or AUTO for `auto`; raise InputError for anything else."""
     if text.lower() == "auto":
         return AUTO
     found = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9]{1,4})", text)

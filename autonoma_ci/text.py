@@ -2,7 +2,7 @@
 
 The API, the manifest, the environment and the event file may say anything. Runners take some log lines
 for commands, terminals take escape sequences for actions, Markdown takes characters for structure. Each
-function here returns text that its sink takes for nothing but text.
+function here returns text that its sink takes for nothing but text. A `limit` is in characters.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from autonoma_ci.model import AppVersion
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# In characters.
 NAME_LIMIT = 128
 VALUE_LIMIT = 64 * 1024
 # Only these are trimmed: a trim of all Unicode space has turned one name into another before.
@@ -33,7 +34,7 @@ def word(text: str) -> str:
 
 
 def switch(text: str) -> bool:
-    """Return what a yes-or-no option says."""
+    """Return what a yes-or-no option says; raise InputError if it is neither."""
     if text.lower() in {"true", "yes", "on", "1"}:
         return True
     if text.lower() in {"false", "no", "off", "0"}:
@@ -42,21 +43,24 @@ def switch(text: str) -> bool:
 
 
 def choice(words: tuple[str, ...], text: str) -> str:
-    """Return one of these words."""
+    """Return one of these words; raise InputError for any other."""
     if text.lower() in words:
         return text.lower()
     raise InputError([f"'{one_line(text, 40)}' is none of {', '.join(words)}"])
 
 
 def number(low: int, high: int, text: str) -> int:
-    """Return a whole number within these bounds."""
+    """Return a whole number within these bounds; raise InputError for anything else."""
     if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
         return int(text)
     raise InputError([f"'{one_line(text, 40)}' is not a whole number from {low} to {high}"])
 
 
 def credential(text: str) -> Secret:
-    """Return a credential; it goes into a header, so it is printable ASCII. The text is never repeated."""
+    """Return a credential, which goes into a header; raise InputError if it is not printable ASCII without spaces.
+
+    The text is never repeated.
+    """
     if all(" " < c < "\x7f" for c in text):
         return Secret(text)
     problem = "a line break, a space or a control character" if text.isascii() else "a character that is not ASCII"
@@ -85,7 +89,10 @@ def _named(character: str) -> str:
 
 
 def ids(text: str) -> tuple[Entry, ...]:
-    """Return a list of ids: separated by commas or lines, `#` comments, entries `label=id`, duplicates kept."""
+    """Return a list of ids: separated by commas or lines, `#` comments, entries `label=id`, duplicates kept.
+
+    Raises InputError with every entry that is none.
+    """
     entries, problems = [], []
     # Not splitlines: it also splits at control characters, which have no place in an id.
     for line_number, line in enumerate(re.split(r"\r\n?|\n", text), 1):
@@ -109,7 +116,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def variables(text: str) -> dict[str, str]:
-    """Return variables from `NAME=value` lines or from a YAML or JSON mapping; no error repeats a value."""
+    """Return variables from `NAME=value` lines or a YAML or JSON mapping; raise InputError, which repeats no value."""
     lines = [line for line in text.splitlines() if line.strip(SPACE) and not line.lstrip(SPACE).startswith("#")]
     if lines and (lines[0].lstrip(SPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(SPACE))):
         from autonoma_ci.manifest.inline import mapping_of_text
@@ -160,7 +167,7 @@ def bad_variable(name: str, value: str) -> str:
 
 
 def application_versions(text: str) -> tuple[AppVersion, ...]:
-    """Return versions of applications from a YAML or JSON list of `application-id` and `version-id`."""
+    """Return a YAML or JSON list of `application-id` and `version-id`; raise InputError for anything else."""
     from autonoma_ci.manifest.inline import versions_of_text
 
     found, problems = versions_of_text(text)
@@ -170,14 +177,14 @@ def application_versions(text: str) -> tuple[AppVersion, ...]:
 
 
 def one_id(text: str) -> str:
-    """Return one id."""
+    """Return one id; raise InputError if it is none."""
     if why := why_no_id(text):
         raise InputError([why])
     return text
 
 
 def source(text: str) -> str:
-    """Return the word that names who asks."""
+    """Return the words that name who asks; raise InputError if they are too long or hold other characters."""
     if re.fullmatch(r"[\w.:/ -]{1,64}", text, re.ASCII):
         return text
     raise InputError([f"'{one_line(text, 60)}' is not 1 to 64 letters, digits, spaces or any of . _ : / -"])

@@ -105,7 +105,7 @@ CHANGED = ("autonoma_ci/ci/quarry.py", "autonoma_ci/ci/detect.py", "tests/ci/env
 # What reads the table, and what looks after the house.
 TESTS = (
     *("tests/ci/test_detect.py", "tests/ci/test_context.py", "tests/ci/test_parallel.py", "tests/ci/test_grammars.py"),
-    *("tests/test_house.py", "tests/test_upkeep.py", "tests/test_docs.py"),
+    *("tests/test_house.py", "tests/test_upkeep.py", "tests/test_docstrings.py", "tests/test_docs.py"),
     *("tests/test_tables.py", "tests/report/test_attachments.py", "tests/examples/test_examples.py"),
 )
 

@@ -57,6 +57,7 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
+# What an adapter makes its pools of, by scheme.
 POOLS = {"http": _PlainPool, "https": _SecurePool}
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.secret import Secret
 
+# In bytes: nothing that the API says is as long, except for details.
 BODY_LIMIT = 1024 * 1024
 # Details hold the page's own HTML for each step.
 DETAILS_LIMIT = 16 * BODY_LIMIT
@@ -105,7 +106,10 @@ class Transport:
         return self._send("POST", path, json.dumps(payload).encode(), self.timeouts, BODY_LIMIT)
 
     def get(self, path: str, limit: int = BODY_LIMIT) -> Answer:
-        """Send one GET, raising as `post` does; a body above `limit` bytes is not complete."""
+        """Send one GET; raise NotSentError or LostError where no answer came.
+
+        A body above `limit` bytes is not complete.
+        """
         try:
             return self._send("GET", path, b"", self._question, limit)
         except LostError as error:

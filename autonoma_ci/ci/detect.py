@@ -67,6 +67,7 @@ def _generic(environ: Mapping[str, str]) -> bool:
     return truthy(environ, "CONTINUOUS_INTEGRATION") or bool(first(environ, "BUILD_NUMBER"))
 
 
+# In the order in which they are asked; why, is said at the top.
 ROWS: tuple[Row, ...] = (
     Row("forgejo-actions", "forgejo", _flag("FORGEJO_ACTIONS")),
     Row("gitea-actions", "gitea", _flag("GITEA_ACTIONS")),

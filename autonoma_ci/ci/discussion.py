@@ -34,7 +34,10 @@ class Form(NamedTuple):
 
 
 class Discussion:
-    """The comments on one change, as `comment.Thread` has them."""
+    """The comments on one change, as `comment.Thread` has them; each method raises WebError if it fails.
+
+    `limit` is how many bytes a comment may have.
+    """
 
     def __init__(self, web: Web, form: Form, scope: str, build: str, limit: int, advice: str) -> None:
         self._web, self._form = web, form

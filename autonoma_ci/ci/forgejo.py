@@ -1,4 +1,7 @@
-"""Forgejo Actions: GitHub's variables, with a run page that is addressed by the run's number."""
+"""Forgejo Actions: GitHub's variables, with a run page that is addressed by the run's number.
+
+Source: Forgejo's documentation, "Forgejo Actions", and what its runner sets.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gitea Actions: GitHub's variables with a run page of its own.
+"""Gitea Actions: GitHub's variables with a run page of its own. Source: Gitea's documentation, "Gitea Actions".
 
 Gitea's run page is addressed by the run's id since 1.26 (its pull request 36842). Before that it was
 the run's number; there the id leads to no page, whereas on a newer server the number may lead to another run.

@@ -49,7 +49,8 @@ class GitHubFiles:
 def heredocs(values: Mapping[str, str]) -> str:
     """Return outputs as the runner reads them: any text is taken for a value, whatever is in it.
 
-    The delimiter is random, so that no text can end its own value and set another output.
+    The delimiter is random, so that no text can end its own value and set another output. Raises ValueError
+    if a value holds it all the same.
     """
     delimiter = f"autonoma_{secrets.token_hex(16)}"
     if any(delimiter in value for value in values.values()):

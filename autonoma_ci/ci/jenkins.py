@@ -1,4 +1,7 @@
-"""Jenkins, with the variables of its Git, multibranch, pull request builder and GitLab plugins."""
+"""Jenkins, with the variables of its Git, multibranch, pull request builder and GitLab plugins.
+
+Source: Jenkins' handbook, "Using environment variables", and the documentation of these plugins.
+"""
 
 from __future__ import annotations
 

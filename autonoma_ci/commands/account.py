@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from autonoma_ci.commandline import Found, Parser
     from autonoma_ci.commands.world import World
 
+# The other options are of runs.
 OF_ACCOUNT = tuple(option for option in OPTIONS if option.name in {"client-id", "client-secret", "api-url"})
 
 

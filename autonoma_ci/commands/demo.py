@@ -69,7 +69,10 @@ _END = (
 
 
 def main(argv: Sequence[str], world: World) -> int:
-    """Show a whole run and return 0 if it went as it is meant to: with one test that fails."""
+    """Show a whole run and return 0 if it went as it is meant to: with one test that fails.
+
+    Raises InputError if the command line is wrong or its folder can't be made.
+    """
     parser = Parser("demo", "Run a sample manifest against a local stand-in for the API.", world.out)
     parser.add_argument(
         "--output", metavar="PATH", default="", help="Folder for the demo's files. Default: a new temporary one."

@@ -23,6 +23,7 @@ _WITHHELD = {
     "dependabot": "this change is Dependabot's, and such a job gets only the secrets that Dependabot has",
     "": "a secret that is not set arrives empty",
 }
+# Looked for in the working directory, in this order.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
 

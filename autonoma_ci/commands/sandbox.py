@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str], world: World) -> int:
-    """Serve on loopback, print what is received, and end by Cancelled."""
+    """Serve on loopback and print what is received, until a signal raises Cancelled.
+
+    Raises InputError if the command line is wrong or the port is taken.
+    """
     parser = Parser("sandbox", "Serve a local stand-in for the Autonoma API; any credentials do.", world.out)
     parser.add_argument("--port", default="8787", metavar="N", help="Port on 127.0.0.1; 0 for any. Default: 8787.")
     found, unknown = parser.read(argv)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str], world: World) -> int:
-    """Return 0 if the manifest is valid, 2 with every problem if it is not."""
+    """Return 0 if the manifest is valid, 2 with every problem if it is not; raise InputError if there is none."""
     parser = Parser(
         "validate", "Check a manifest. Facts of the build that only a CI system knows may be missing.", world.out
     )

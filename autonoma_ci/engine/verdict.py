@@ -9,6 +9,7 @@ from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# A job that a signal ended has 128 and the signal's number.
 EXIT_CODES = {
     Reason.OK: 0,
     Reason.FAILED: 1,

@@ -31,7 +31,7 @@ class Waiting(NamedTuple):
 
 
 class Watch:
-    """One run that is waited for; the times are the clock's.
+    """One run that is waited for; the times are the clock's, in seconds.
 
     `born` is when it was asked for, `known` when it was last known to exist, `asked` when the question
     under way was asked, `sent` when the last one was; `failing` is since when every question went wrong,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSc
 from autonoma_ci.manifest.document import Tree  # noqa: TC001 - pydantic reads the annotation
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# Runs that one test's matrix may ask for.
 COMBINATIONS_LIMIT = 1000
 # The reader keeps scalars as text; an editor that checks the file sees numbers and booleans.
 _TEXT: dict[str, Any] = {"type": ["string", "number", "boolean"]}

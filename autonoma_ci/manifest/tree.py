@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.manifest.document import Path, Tree
 
+# Bytes of a file, levels, and nodes once every alias is expanded: far beyond any manifest.
 SIZE_LIMIT = 4 * 1024 * 1024
 DEPTH_LIMIT = 20
 NODE_LIMIT = 100_000

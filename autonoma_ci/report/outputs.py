@@ -22,6 +22,7 @@ class Output(NamedTuple):
     help: str
 
 
+# In the order of the documents, in which they are written too.
 OUTPUTS = (
     Output("conclusion", "started, passed, failed, timed-out, error, skipped or cancelled."),
     Output("reason", "ok, failed, input, unauthorized, not-found, api, timeout, unknown or cancelled."),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Outcome, Report
     from autonoma_ci.steps import Evidence, Step
 
+# Of the format; whoever reads a record refuses any other.
 VERSION = 1
 
 

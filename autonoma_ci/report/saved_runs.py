@@ -87,7 +87,7 @@ class SavedEarlier(Model):
     evidence: SavedEvidence = _NOTHING
 
     def earlier(self, shift: float, redact: Callable[[str], str]) -> Earlier:
-        """Return it as the rest of the house has it."""
+        """Return it as the rest of the house has it; `shift` seconds are added to the time at which it began."""
         began, url = self.began_seconds + shift, _link(self.url, redact)
         step = self.step.step(redact) if self.step else None
         evidence = self.evidence.evidence(redact)
@@ -131,7 +131,7 @@ class SavedRun(Model):
     run_on_latest: bool
 
     def outcome(self, shift: float, redact: Callable[[str], str]) -> Outcome:
-        """Return it as the rest of the house has it; `shift` is added to the times at which runs began."""
+        """Return it as the rest of the house has it; `shift` seconds are added to the times at which runs began."""
         versions = tuple(AppVersion(v.application_id, v.version_id) for v in self.application_versions)
         return Outcome(
             request=RunRequest(

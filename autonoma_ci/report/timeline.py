@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.model import Report
 
+# A single run has nothing to be compared with, and a chart of more than this has no room for names.
 FEWEST = 2
 MOST = 50
 # Mermaid draws nothing above 50,000 characters.

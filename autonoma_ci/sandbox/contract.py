@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# The first segment of a path that starts a run.
 KINDS = ("test", "folder", "tag")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SHOWN = 80
@@ -20,7 +21,7 @@ def is_id(text: str) -> bool:
 
 
 def parse(raw: bytes) -> object:
-    """Return the JSON value that `raw` spells; raises ValueError with a reason for people to read."""
+    """Return the JSON value that `raw` spells; raise ValueError with a reason for people to read."""
     try:
         return json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except RecursionError:

@@ -50,8 +50,8 @@ _SCRIPTS: Mapping[str, Script] = {
 }
 _TAKES = re.compile(r"sandbox-takes-([0-9]{1,5})(?:-.*)?")
 
+# Every scripted id and what it does, for people to read.
 SCRIPTED: Mapping[str, str] = {name: script.does for name, script in _SCRIPTS.items()}
-"""Every scripted id and what it does, for people to read."""
 
 
 def script_of(subject: str, visits: int) -> Script:

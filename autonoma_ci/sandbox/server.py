@@ -52,7 +52,7 @@ class Sandbox:
         self._server: Server | None = None
 
     def start(self) -> None:
-        """Listen, and answer from a thread of its own until `close`."""
+        """Listen, and answer from a thread of its own until `close`; raise RuntimeError the second time."""
         if self._server:
             raise RuntimeError("the sandbox has been started already")
         self._server = Server(self._address, self._site, self._journal)
@@ -75,7 +75,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The API's base URL; raises RuntimeError unless the sandbox is listening."""
+        """The API's base URL; raise RuntimeError unless the sandbox is listening."""
         if not self._server:
             raise RuntimeError("the sandbox has not been started")
         return self._server.origin + BASE

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.sandbox.routes import Site
 
+# In bytes.
 LARGEST_BODY = 1024 * 1024
 _DROPPED_BODY = 16 * LARGEST_BODY
 _BLOCK = 64 * 1024
