@@ -57,6 +57,13 @@ class Parser(argparse.ArgumentParser):
             problems.append(f"an unknown option or an argument too many (see {self.prog} --help)")
         return found, problems
 
+    def known(self, argv: Sequence[str]) -> Found:
+        """Return what the arguments say; raise InputError if there are some that are not known."""
+        found, problems = self.read(argv)
+        if problems:
+            raise InputError(problems)
+        return found
+
 
 def parser_of(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> Parser:
     """Return the parser of a command: a flag for each of its options."""
@@ -74,12 +81,15 @@ def parser_of(command: str, help_text: str, options: Sequence[Option], out: Text
     return parser
 
 
+def given(found: Found, options: Sequence[Option]) -> dict[str, str]:
+    """Return the texts of the options that flags gave, by the options' names."""
+    return {option.name: text for option in options if (text := getattr(found, option.field)) is not None}
+
+
 def flags_of_run(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
     """Return the options that flags give, the `--var` texts, and what is wrong with the command line."""
     help_text = "Start the runs, say where they are, and let the exit code tell the truth."
     parser = parser_of("run", help_text, OPTIONS, out)
     parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
     found, problems = parser.read(argv)
-    texts = vars(found)
-    variables: list[str] = texts.pop("var")
-    return {o.name: text for o in OPTIONS if (text := texts[o.field]) is not None}, variables, problems
+    return given(found, OPTIONS), found.var, problems

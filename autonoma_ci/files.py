@@ -100,6 +100,11 @@ def give_to_owner_of(folder: Path, thing: Path | int) -> None:
             chown(thing, owner.st_uid, owner.st_gid)
 
 
+def reason_of(error: OSError | ValueError) -> str:
+    """Return in a few words why a path could not be used; Python itself refuses some, with a ValueError."""
+    return getattr(error, "strerror", None) or "not a path"
+
+
 class Tail:
     """Our part at the end of a file that others may have written to before; it is written anew each time.
 

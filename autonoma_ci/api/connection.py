@@ -10,12 +10,17 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from autonoma_ci.text import LOOPBACK
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
 
 class Line(threading.local):
@@ -59,6 +64,11 @@ class _SecurePool(HTTPSConnectionPool):
 
 # What an adapter makes its pools of, by scheme.
 POOLS = {"http": _PlainPool, "https": _SecurePool}
+
+
+def proxies_for(url: str) -> dict[str, str]:
+    """Return requests' `proxies`: one that the environment names is for the world outside, never for this machine."""
+    return {"no_proxy": _LOCAL} if LOOPBACK.fullmatch(urlsplit(url).hostname or "") else {}
 
 
 @contextmanager

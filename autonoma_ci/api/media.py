@@ -9,9 +9,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import limited, line
+from autonoma_ci.api.connection import limited, line, proxies_for
 from autonoma_ci.api.failures import LostError, lost, not_sent
-from autonoma_ci.api.transport import LOCAL, Session
+from autonoma_ci.api.transport import Session
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _follow(
 ) -> str:
     limit, local, timeout = limits
     for _ in range(_REDIRECTS + 1):
-        own = _check(url, local=local)
-        proxies = {"no_proxy": LOCAL} if own else {}
+        _check(url, local=local)
+        proxies = proxies_for(url)
         with session.get(url, timeout=timeout, allow_redirects=False, stream=True, proxies=proxies) as response:
             target = response.headers.get("Location", "")
             if 300 <= response.status_code < 400 and target:
@@ -75,8 +75,8 @@ def _follow(
     raise MediaError(f"it redirects more than {_REDIRECTS} times")
 
 
-def _check(url: str, *, local: bool) -> bool:
-    """Return whether this address is of this very machine; raise MediaError if it is not one to follow."""
+def _check(url: str, *, local: bool) -> None:
+    """Raise MediaError if this address is not one to follow."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -84,10 +84,8 @@ def _check(url: str, *, local: bool) -> bool:
         host = ""
     if not host or len(url) > _LONGEST or not url.isascii() or not url.isprintable() or "@" in parts.netloc:
         raise MediaError("its address is none")
-    own = bool(LOOPBACK.fullmatch(host))
-    if parts.scheme != "https" and not (parts.scheme == "http" and own and local):
+    if parts.scheme != "https" and not (parts.scheme == "http" and local and LOOPBACK.fullmatch(host)):
         raise MediaError("its address is not https")
-    return own
 
 
 def _take(response: requests.Response, take: Callable[[bytes], None], limit: int) -> str:

@@ -9,10 +9,10 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import limited, line
+from autonoma_ci.api.connection import limited, line, proxies_for
 from autonoma_ci.api.failures import lost, not_sent
-from autonoma_ci.api.transport import LOCAL, Session
-from autonoma_ci.text import LOOPBACK, duration, one_line
+from autonoma_ci.api.transport import Session
+from autonoma_ci.text import duration, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,13 +66,12 @@ def _visit(url: str, seconds: float) -> str:
 
 def _follow(session: Session, url: str, seconds: float) -> str:
     for _ in range(_REDIRECTS + 1):
-        local = LOOPBACK.fullmatch(urlsplit(url).hostname or "")
         with session.get(
             url,
             timeout=seconds,
             allow_redirects=False,
             stream=True,  # the body is of no interest, and may be endless
-            proxies={"no_proxy": LOCAL} if local else {},
+            proxies=proxies_for(url),
         ) as response:
             status, target = response.status_code, response.headers.get("Location", "")
         if status < 300 or (status < 400 and not target):

@@ -14,10 +14,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import POOLS, hang_up, line
+from autonoma_ci.api.connection import POOLS, hang_up, line, proxies_for
 from autonoma_ci.api.failures import LostError, lost, not_sent, unsendable
 from autonoma_ci.exchange import Timeouts
-from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,6 @@ DETAILS_LIMIT = 16 * BODY_LIMIT
 IDLE_SECONDS = 1.0
 # A question may be asked again: better than to wait for as long as the start of a run may take.
 _QUESTION = Timeouts(read=20.0, total=30.0)
-LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
 
 class Answer(NamedTuple):
@@ -98,8 +96,7 @@ class Transport:
         self._monotonic = monotonic
         self._credentials = tuple(credentials)
         self._local = threading.local()
-        # A proxy that the environment names is for the world outside, never for this very machine.
-        self._proxies = {"no_proxy": LOCAL} if LOOPBACK.fullmatch(urlsplit(base_url).hostname or "") else {}
+        self._proxies = proxies_for(base_url)
 
     def post(self, path: str, payload: Mapping[str, object]) -> Answer:
         """Send one POST; raise NotSentError or LostError where no answer came."""

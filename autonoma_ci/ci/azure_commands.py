@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.system import MASK_LIMIT
-from autonoma_ci.files import write_whole
+from autonoma_ci.files import reason_of, write_whole
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables
 from autonoma_ci.text import azure, log_line
@@ -80,7 +80,7 @@ class Build:
         try:
             write_whole(path, summary(report, chart=False).encode("utf-8", "replace"))
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "not a path"
+            reason = reason_of(error)
             return "", [f"The summary could not be written ({reason}); the log has the links."]
         return str(path), []
 

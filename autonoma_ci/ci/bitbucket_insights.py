@@ -13,8 +13,8 @@ from urllib.parse import quote
 from autonoma_ci.ci.environment import reader
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.engine.clock import Clock
-from autonoma_ci.model import Conclusion, State
-from autonoma_ci.report.words import counts, headline, plural, state_words, told_step, worst_first
+from autonoma_ci.model import Conclusion
+from autonoma_ci.report.words import AMISS, counts, headline, plural, state_words, told_step, worst_first
 from autonoma_ci.text import cut, link, one_line
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ API, PROXY = "http://api.bitbucket.org/2.0", "http://localhost:29418"
 # Of one request; a report may have ten times as many.
 ANNOTATIONS = 100
 _TITLE, _SUMMARY, _DETAILS = 100, 450, 2000
-_AMISS = frozenset({State.FAILED, State.STOPPED, State.NOT_STARTED, State.UNKNOWN, State.TIMED_OUT})
 _RESULTS = {Conclusion.PASSED: "PASSED", Conclusion.FAILED: "FAILED", Conclusion.ERROR: "FAILED"}
 
 
@@ -43,7 +42,7 @@ class Insights:
             return []
         title = hashlib.sha256(report.title.encode("utf-8", "replace")).hexdigest()[:12]
         path = f"{self._path}/reports/autonoma-ci-{title}"
-        runs = [run for run in worst_first(report.outcomes) if run.state in _AMISS]
+        runs = [run for run in worst_first(report.outcomes) if run.state in AMISS]
         try:
             self._clear(path)
             self._web.ask("PUT", path, _report(report))

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.files import Tail
+from autonoma_ci.files import Tail, reason_of
 from autonoma_ci.report.markdown import SIZE_LIMIT, summary
 from autonoma_ci.report.outputs import held, outputs
 
@@ -41,7 +41,7 @@ class GitHubFiles:
             ours = text(self._tails[name])
             self._tails[name].write(ours)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "not a path"
+            reason = reason_of(error)
             return [f"{name} could not be written ({reason}); the log has the links."]
         return [] if ours else [f"{name} is full of what others have written; the log has the links."]
 

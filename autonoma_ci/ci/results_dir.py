@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import InputError
-from autonoma_ci.files import make_folder, write_whole
+from autonoma_ci.files import make_folder, reason_of, write_whole
 from autonoma_ci.paths import leads_out
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.report.outputs import dotenv, left_out
@@ -79,6 +79,6 @@ def prepare(path: str, working_directory: str, more: Callable[[Report], Mapping[
     try:
         make_folder(folder)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
+        reason = reason_of(error)
         raise InputError([f"results-dir can't be made ({reason}): give a folder that can be written to"]) from None
     return ResultsDir(folder, more, Path(working_directory))

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.files import Tail
+from autonoma_ci.files import Tail, reason_of
 from autonoma_ci.report.outputs import dotenv, variables
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class VariableFile:
             self._tail = self._tail or Tail(self._path)
             self._tail.write(self._text(report))
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "not a path"
+            reason = reason_of(error)
             return [f"The variables for later steps could not be written ({reason}); the log has the links."]
         return []
 

@@ -10,10 +10,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import limited, line
+from autonoma_ci.api.connection import limited, line, proxies_for
 from autonoma_ci.api.failures import lost, not_sent
-from autonoma_ci.api.transport import LOCAL, Session
-from autonoma_ci.text import LOOPBACK
+from autonoma_ci.api.transport import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +50,7 @@ class Web:
         self._base, self._clock = base.rstrip("/"), clock
         self._session = Session()
         self._session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", **headers})
-        local = LOOPBACK.fullmatch(urlsplit(base).hostname or "")
-        self._proxies = {"http": proxy} if proxy else ({"no_proxy": LOCAL} if local else {})
+        self._proxies = {"http": proxy} if proxy else proxies_for(base)
 
     def ask(self, method: str, path: str, body: object = None) -> Reply:
         """Return the answer if it is a success, or else raise WebError.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commandline import parser_of
+from autonoma_ci.commandline import given, parser_of
 from autonoma_ci.commands.input import find_place, missing_credentials
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.options import OPTIONS
@@ -39,9 +39,10 @@ def account_of(found: Found, world: World) -> Account:
 
     Raises InputError if those are missing, ApiError if the API does not answer as it should.
     """
-    flags = {option.name: text for option in OF_ACCOUNT if (text := getattr(found, option.field)) is not None}
     ours = {name for option in OF_ACCOUNT for name in (*option.inputs, option.variable)}
-    settings, problems = read(flags, (), {name: text for name, text in world.environ.items() if name in ours})
+    settings, problems = read(
+        given(found, OF_ACCOUNT), (), {name: text for name, text in world.environ.items() if name in ours}
+    )
     problems += missing_credentials(settings, find_place(world.environ).context)
     if problems:
         raise InputError(problems)

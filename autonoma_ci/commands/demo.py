@@ -14,7 +14,7 @@ from autonoma_ci.commandline import Parser
 from autonoma_ci.commands import run
 from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.errors import EXIT_BUG, InputError
-from autonoma_ci.files import make_folder, write_whole
+from autonoma_ci.files import make_folder, reason_of, write_whole
 from autonoma_ci.model import Reason
 from autonoma_ci.paths import leads_out
 from autonoma_ci.sandbox import Sandbox
@@ -77,9 +77,7 @@ def main(argv: Sequence[str], world: World) -> int:
     parser.add_argument(
         "--output", metavar="PATH", default="", help="Folder for the demo's files. Default: a new temporary one."
     )
-    found, unknown = parser.read(argv)
-    if unknown:
-        raise InputError(unknown)
+    found = parser.known(argv)
     console = Console(world.out, PLAIN)
     folder = _folder(found.output, world.folder)
     console.line("The manifest, autonoma.yml:")
@@ -115,6 +113,6 @@ def _folder(path: str, folder: str) -> str:
             raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
         write_whole(manifest, MANIFEST.encode())
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "not a path"
+        why = reason_of(error)
         raise InputError([f"the demo has no folder for its files ({why}): give another --output"]) from None
     return str(place)

@@ -13,7 +13,7 @@ from autonoma_ci.commands.choice import Choice, ask, choose
 from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest
 from autonoma_ci.commands.skeleton import skeleton
 from autonoma_ci.errors import Cancelled, InputError
-from autonoma_ci.files import write_whole
+from autonoma_ci.files import reason_of, write_whole
 from autonoma_ci.paths import as_argument, leads_out
 from autonoma_ci.plan import RUNS_LIMIT
 from autonoma_ci.report.words import plural
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str], world: World) -> int:
     """Write the file and say the next command; raise InputError or ApiError."""
-    found, unknown = _parser(world).read(argv)
-    if unknown:
-        raise InputError(unknown)
+    found = _parser(world).known(argv)
     target = Path(world.folder, found.output)
     _check(target, found, world.folder)
     asks = not (found.all or found.folder_ids or found.test_ids)
@@ -48,7 +46,7 @@ def main(argv: Sequence[str], world: World) -> int:
     try:
         _write(target, skeleton(choice).encode(), force=found.force)
     except (OSError, ValueError) as error:
-        raise InputError([f"{_shown(found.output)} could not be written ({_why(error)})"]) from None
+        raise InputError([f"{_shown(found.output)} could not be written ({reason_of(error)})"]) from None
     _tell(found.output, choice, world)
     return 0
 
@@ -107,11 +105,7 @@ def _check(target: Path, found: Found, folder: str) -> None:
         if not target.parent.is_dir():
             raise InputError([f"the folder of {shown} is not there: create it, or give another --output"])
     except (OSError, ValueError) as error:
-        raise InputError([f"{shown} can't be written ({_why(error)}): give another --output"]) from None
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or "not a path"
+        raise InputError([f"{shown} can't be written ({reason_of(error)}): give another --output"]) from None
 
 
 def _shown(path: str) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.commands.account import account_of, account_parser
-from autonoma_ci.errors import InputError
 from autonoma_ci.report.words import plural
 
 if TYPE_CHECKING:
@@ -22,9 +21,7 @@ def main(argv: Sequence[str], world: World) -> int:
     """Print the table, or JSON; raise InputError or ApiError."""
     parser = account_parser("list", "Show the account's folders and tests with their ids.", world.out)
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
-    found, unknown = parser.read(argv)
-    if unknown:
-        raise InputError(unknown)
+    found = parser.known(argv)
     folders = account_of(found, world).folders
     console = Console(world.out, PLAIN)
     if found.json:

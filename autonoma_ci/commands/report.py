@@ -15,7 +15,7 @@ from autonoma_ci.commandline import Parser
 from autonoma_ci.commands.record import outcomes_of, read_record
 from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
-from autonoma_ci.files import make_folder, write_whole
+from autonoma_ci.files import make_folder, reason_of, write_whole
 from autonoma_ci.model import Report, Verdict
 from autonoma_ci.paths import leads_out
 from autonoma_ci.secret import Redactor
@@ -46,9 +46,7 @@ def main(argv: Sequence[str], world: World) -> int:
     parser.add_argument(
         "--single-file", action="store_true", help="Put screenshots, videos and style into report.html itself."
     )
-    found, unknown = parser.read(argv)
-    if unknown:
-        raise InputError(unknown)
+    found = parser.known(argv)
     folder = Path(world.folder, found.record).parent
     report = report_of(read_record(found.record, world.folder, Redactor(())))
     printed = found.output == "-"
@@ -141,5 +139,5 @@ def _write(path: Path, data: bytes, folder: str) -> None:
         make_folder(path.parent)
         write_whole(path, data)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "not a path"
+        why = reason_of(error)
         raise InputError([f"{one_line(str(path), 200)} could not be written ({why}): give another --output"]) from None

@@ -24,9 +24,7 @@ def main(argv: Sequence[str], world: World) -> int:
     """
     parser = Parser("sandbox", "Serve a local stand-in for the Autonoma API; any credentials do.", world.out)
     parser.add_argument("--port", default="8787", metavar="N", help="Port on 127.0.0.1; 0 for any. Default: 8787.")
-    found, unknown = parser.read(argv)
-    if unknown:
-        raise InputError(unknown)
+    found = parser.known(argv)
     try:
         port = number(0, 65535, found.port)
     except InputError as error:

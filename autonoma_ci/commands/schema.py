@@ -18,9 +18,7 @@ def main(argv: Sequence[str], world: World) -> int:
     """Print the schema and return 0; raise InputError if the command line names no schema."""
     parser = Parser("schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", world.out)
     parser.add_argument("of", nargs="?", default="manifest", help="manifest or results. Default: manifest.")
-    found, unknown = parser.read(argv)
-    if unknown:
-        raise InputError(unknown)
+    found = parser.known(argv)
     if found.of == "manifest":
         from autonoma_ci.manifest.schema import json_schema
     elif found.of == "results":

@@ -26,10 +26,10 @@ def main(argv: Sequence[str], world: World) -> int:
         "validate", "Check a manifest. Facts of the build that only a CI system knows may be missing.", world.out
     )
     parser.add_argument("manifest", nargs="?", default="", help=f"Default: {' or '.join(DEFAULT_MANIFESTS)}.")
-    found, unknown = parser.read(argv)
+    found = parser.known(argv)
     path = found.manifest or default_manifest(world.folder)
-    if unknown or not path:
-        raise InputError(unknown or [f"there is no {' or '.join(DEFAULT_MANIFESTS)} here: give the manifest's path"])
+    if not path:
+        raise InputError([f"there is no {' or '.join(DEFAULT_MANIFESTS)} here: give the manifest's path"])
     place = find_place(world.environ)
     try:
         manifest = load_manifest(path, world.folder, world.environ, place.context, checking=True)

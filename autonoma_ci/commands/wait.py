@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.commandline import parser_of
+from autonoma_ci.commandline import given, parser_of
 from autonoma_ci.commands.input import find_place, missing_credentials
 from autonoma_ci.commands.record import outcomes_of, read_record
 from autonoma_ci.commands.step import Step
@@ -38,13 +38,10 @@ def main(argv: Sequence[str], world: World) -> int:
         "wait", "Wait for the runs that an earlier step started; nothing is started.", OF_WAIT, world.out
     )
     parser.add_argument("record", metavar="RESULTS.json", help="The record that the step left in its results-dir.")
-    found, unknown = parser.read(argv)
-    if unknown:
-        raise InputError(unknown)
-    flags = {option.name: text for option in OF_WAIT if (text := getattr(found, option.field)) is not None}
+    found = parser.known(argv)
     step = Step(world, find_place(world.environ))
     try:
-        return _wait(found.record, flags, world, step)
+        return _wait(found.record, given(found, OF_WAIT), world, step)
     except Cancelled as error:
         # Only before anything was asked: the record stays as it is, or its runs would be lost.
         return step.finish(step.report._replace(outcomes=(), verdict=decide((), error.signal)), files=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import Problem
 from autonoma_ci.model import State
-from autonoma_ci.report.words import ENDED, has_run, plural, state_words, told_step, worst_first
+from autonoma_ci.report.words import AMISS, ENDED, has_run, plural, state_words, told_step, worst_first
 from autonoma_ci.text import cut, duration, link
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 # Runners keep ten annotations of each kind per step; the last place is for the count of the others.
 ISSUES_LIMIT = 9
-_BAD = frozenset({State.FAILED, State.STOPPED, State.NOT_STARTED, State.UNKNOWN, State.TIMED_OUT})
 
 
 def run_line(outcome: Outcome) -> str:
@@ -59,7 +58,7 @@ def issues(outcomes: Sequence[Outcome], site: str = "") -> list[Problem]:
     """
     alike: dict[tuple[str, str, str, str], list[Outcome]] = {}
     for outcome in worst_first(outcomes):
-        if outcome.state in _BAD:
+        if outcome.state in AMISS:
             what = ": ".join(text for text in (told_step(outcome.step), outcome.message) if text)
             # Two tests that failed alike are two failures, each with a link of its own.
             page = outcome.url if outcome.state is State.FAILED else ""

@@ -36,6 +36,7 @@ STATE_WORDS = {
     State.NOT_STARTED: "not started",
     State.UNKNOWN: "may have started",
 }
+AMISS = frozenset({State.FAILED, State.STOPPED, State.NOT_STARTED, State.UNKNOWN, State.TIMED_OUT})
 ENDED = frozenset({State.PASSED, State.FAILED, State.STOPPED})
 # What the API said of such a run is that it started: its message and hint are no news.
 QUIET = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.PASSED})

@@ -152,7 +152,7 @@ def test_a_proxy_that_connects_is_used(
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
-            monkeypatch.setattr("autonoma_ci.api.transport.LOOPBACK", NEVER)
+            monkeypatch.setattr("autonoma_ci.api.connection.LOOPBACK", NEVER)
             transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, time.monotonic, Timeouts(2, 2, 4))
             assert transport.post("/test/a/run", {}).status == 200
     assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
