@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.addresses import api_url
 from autonoma_ci.ci.web import Web, WebError
-from autonoma_ci.engine.clock import Clock
 from autonoma_ci.errors import InputError
 from autonoma_ci.report.outputs import variables
 from autonoma_ci.report.words import headline, state_words, worst_first
@@ -49,6 +48,6 @@ def _message(report: Report, *, bad: bool) -> dict[str, str]:
 def agent(target: Target) -> tuple[Agent, ...]:
     """Return the publisher, if the agent says where it is."""
     try:
-        return (Agent(Web(api_url(target.environ.get("APPVEYOR_API_URL", "")), {}, Clock()), target),)
+        return (Agent(Web(api_url(target.environ.get("APPVEYOR_API_URL", "")), {}, target.clock), target),)
     except InputError:
         return ()

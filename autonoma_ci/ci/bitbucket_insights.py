@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from autonoma_ci.ci.environment import reader
 from autonoma_ci.ci.web import Web, WebError
-from autonoma_ci.engine.clock import Clock
 from autonoma_ci.model import Conclusion
 from autonoma_ci.report.words import AMISS, counts, headline, plural, state_words, told_step, worst_first
 from autonoma_ci.text import cut, link, one_line
@@ -105,4 +104,4 @@ def insights(target: Target, context: Context) -> tuple[Insights, ...]:
     if not (target.summary and workspace and slug and context.sha):
         return ()
     path = f"/repositories/{quote(workspace, safe='')}/{quote(slug, safe='')}/commit/{context.sha}"
-    return (Insights(Web(API, {"Accept": "application/json"}, Clock(), PROXY), path),)
+    return (Insights(Web(API, {"Accept": "application/json"}, target.clock, PROXY), path),)

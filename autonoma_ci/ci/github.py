@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from autonoma_ci.ci.discussion import Discussion
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.secret import Secret
 
 # Inputs may hold any secret of the workflow; the rest are the runner's own and the usual names of its token.
@@ -124,11 +125,11 @@ def context(environ: Mapping[str, str]) -> Context:
     return github_context(environ, "github-actions", url)
 
 
-def _comments(environ: Mapping[str, str], context: Context, token: Secret) -> Discussion | None:
+def _comments(environ: Mapping[str, str], context: Context, token: Secret, clock: Clock) -> Discussion | None:
     # Loaded only where there is a comment to write.
     from autonoma_ci.ci.github_comments import pull_request
 
-    return pull_request(environ, context, token)
+    return pull_request(environ, context, token, clock)
 
 
 SYSTEM = System(

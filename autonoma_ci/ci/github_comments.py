@@ -9,13 +9,13 @@ from autonoma_ci.addresses import api_url
 from autonoma_ci.ci.discussion import Discussion, Form
 from autonoma_ci.ci.environment import reader
 from autonoma_ci.ci.web import Web
-from autonoma_ci.engine.clock import Clock
 from autonoma_ci.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autonoma_ci.context import Context
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.secret import Secret
 
 # GitHub takes 65,536 characters.
@@ -25,7 +25,7 @@ _ADVICE = (
 )
 
 
-def pull_request(environ: Mapping[str, str], context: Context, token: Secret) -> Discussion | None:
+def pull_request(environ: Mapping[str, str], context: Context, token: Secret, clock: Clock) -> Discussion | None:
     """Return the comments of the build's pull request, or None if it is of none."""
     get = reader(environ)
     try:
@@ -46,4 +46,4 @@ def pull_request(environ: Mapping[str, str], context: Context, token: Secret) ->
     # The workflow's file; its name is a second choice, since two workflows may share one.
     scope = get("GITHUB_WORKFLOW_REF").partition("@")[0] or get("GITHUB_WORKFLOW")
     build = context.build if context.build.isdecimal() else ""
-    return Discussion(Web(base, headers, Clock()), form, scope, build, LIMIT, _ADVICE)
+    return Discussion(Web(base, headers, clock), form, scope, build, LIMIT, _ADVICE)

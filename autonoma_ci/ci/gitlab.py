@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autonoma_ci.ci.discussion import Discussion
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.secret import Secret
 
 
@@ -41,11 +42,11 @@ def context(environ: Mapping[str, str]) -> Context:
     )
 
 
-def _comments(environ: Mapping[str, str], context: Context, token: Secret) -> Discussion | None:
+def _comments(environ: Mapping[str, str], context: Context, token: Secret, clock: Clock) -> Discussion | None:
     # Loaded only where there is a comment to write.
     from autonoma_ci.ci.gitlab_notes import merge_request
 
-    return merge_request(environ, context, token)
+    return merge_request(environ, context, token, clock)
 
 
 def _attachments(environ: Mapping[str, str], folder: Path) -> str:

@@ -8,13 +8,13 @@ from autonoma_ci.addresses import api_url
 from autonoma_ci.ci.discussion import Discussion, Form
 from autonoma_ci.ci.environment import change, first, reader
 from autonoma_ci.ci.web import Web
-from autonoma_ci.engine.clock import Clock
 from autonoma_ci.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autonoma_ci.context import Context
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.secret import Secret
 
 # GitLab takes a million characters.
@@ -25,7 +25,7 @@ _ADVICE = (
 )
 
 
-def merge_request(environ: Mapping[str, str], context: Context, token: Secret) -> Discussion | None:
+def merge_request(environ: Mapping[str, str], context: Context, token: Secret, clock: Clock) -> Discussion | None:
     """Return the notes of the job's merge request, or None if it is of none."""
     get = reader(environ)
     # The merge request of a fork belongs to the project that it wants to get into.
@@ -40,4 +40,4 @@ def merge_request(environ: Mapping[str, str], context: Context, token: Secret) -
     query = "per_page=100&sort=asc&order_by=created_at"
     form = Form("GitLab", notes, f"{notes}/{{}}", query, "PUT", "author", "id", False)  # noqa: FBT003 - none are
     scope, build = get("CI_CONFIG_PATH"), change(get("CI_PIPELINE_ID"))
-    return Discussion(Web(base, {"PRIVATE-TOKEN": token.reveal()}, Clock()), form, scope, build, LIMIT, _ADVICE)
+    return Discussion(Web(base, {"PRIVATE-TOKEN": token.reveal()}, clock), form, scope, build, LIMIT, _ADVICE)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.comment import Thread
     from autonoma_ci.context import Context
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.errors import Problem
     from autonoma_ci.model import Report
     from autonoma_ci.secret import Secret
@@ -47,7 +48,7 @@ class Dialect(Protocol):
 
 
 class Target(NamedTuple):
-    """What a publisher writes to: the job's variables, its working directory, and its log.
+    """What a publisher writes to: the job's variables, its working directory, its log, and time.
 
     `summary` says whether one is wanted; `say` prints lines as they are, so they must be whole commands.
     """
@@ -56,6 +57,7 @@ class Target(NamedTuple):
     summary: bool
     folder: Path
     say: Callable[[Iterable[str]], None]
+    clock: Clock
 
 
 class Publisher(Protocol):
@@ -69,7 +71,7 @@ class Comments(NamedTuple):
     """Where comments go: the option that has the token, and the comments of the change, None if there is no change."""
 
     option: str
-    find: Callable[[Mapping[str, str], Context, Secret], Thread | None]
+    find: Callable[[Mapping[str, str], Context, Secret, Clock], Thread | None]
 
 
 class System(NamedTuple):

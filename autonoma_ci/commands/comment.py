@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from autonoma_ci.model import Conclusion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autonoma_ci.commands.input import Place
+    from autonoma_ci.commands.world import World
     from autonoma_ci.model import Report
     from autonoma_ci.settings import Settings
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 _QUIET = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
 
 
-def comment(settings: Settings, place: Place, environ: Mapping[str, str], report: Report) -> tuple[str, str]:
+def comment(settings: Settings, place: Place, world: World, report: Report) -> tuple[str, str]:
     """Write the comment; return warning or notice and what to say, two empty texts if there is nothing to."""
     nothing = "", ""
     if not settings.comment or not report.verdict or report.verdict.conclusion in _QUIET:
@@ -30,7 +29,7 @@ def comment(settings: Settings, place: Place, environ: Mapping[str, str], report
     token = getattr(settings, comments.option.replace("-", "_"))
     if not token:
         return "warning", f"The comment could not be written: {comments.option} is empty."
-    discussion = comments.find(environ, place.context, token)
+    discussion = comments.find(world.environ, place.context, token, world.clock)
     if not discussion:
         return "warning", "The comment could not be written: the job's variables do not say where."
     # Loaded only now: most steps have no comment.

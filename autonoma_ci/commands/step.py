@@ -85,7 +85,7 @@ class Step:
 
     def publish_natively(self, *, summary: bool) -> None:
         """Write outputs and, if it is wanted, the summary in the CI system's own form."""
-        target = Target(self.world.environ, summary, Path(self.world.folder), self.console.say)
+        target = Target(self.world.environ, summary, Path(self.world.folder), self.console.say, self.world.clock)
         self._natives.extend(self.place.system.publishers(target))
 
     def refuse(self, problems: Sequence[Problem]) -> int:
@@ -147,7 +147,7 @@ class Step:
             how = report.later or "give results-dir, and a later step can do so with autonoma-ci wait"
             self.console.line(f"To wait for the runs later: {how}")
         # Last, as it may take a while: by now everything else has been said.
-        level, text = comment(self._settings, self.place, self.world.environ, report)
+        level, text = comment(self._settings, self.place, self.world, report)
         if text:
             self.console.issue(level, Problem(text))
         return report.verdict.exit_code if report.verdict else EXIT_BUG

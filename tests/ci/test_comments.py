@@ -14,6 +14,7 @@ from autonoma_ci import cli
 from autonoma_ci.ci import comment, web
 from autonoma_ci.ci.detect import detect, load
 from autonoma_ci.commands.world import World
+from autonoma_ci.engine.clock import Clock
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.secret import Secret
 from tests.report.reports import CANCELLED, DRY, FAILED, PASSED, failed, passed, report
@@ -94,7 +95,7 @@ def thread_of(service: Service, url: str, token: str = TOKEN, **more: str) -> Th
     environ = {**service.environ, service.address: url, **more}
     system = load(detect(environ))
     assert system.comments
-    found = system.comments.find(environ, system.context(environ), Secret(token))
+    found = system.comments.find(environ, system.context(environ), Secret(token), Clock())
     assert found
     return found
 
@@ -381,5 +382,6 @@ def test_a_step_that_proved_nothing_leaves_the_comment_as_it_is(
     environ = {**service.environ, service.address: host.url}
     token = Secret(TOKEN)
     settings = Settings(comment=True, github_token=token, gitlab_token=token)
-    assert write(settings, find_place(environ), environ, of(verdict)) == ("", "")
+    world = World(environ, io.StringIO(), io.StringIO())
+    assert write(settings, find_place(environ), world, of(verdict)) == ("", "")
     assert host.requests == []

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.system import Target
+from autonoma_ci.engine.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,4 +16,4 @@ def target(
     environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, said: list[str] | None = None
 ) -> Target:
     """Return a target in `folder`; the lines of its log are added to `said`."""
-    return Target(environ, summary, folder or Path(), (said if said is not None else []).extend)
+    return Target(environ, summary, folder or Path(), (said if said is not None else []).extend, Clock())
