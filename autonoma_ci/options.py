@@ -1,8 +1,8 @@
 """The table of options: one row each, for the command line, GitHub's inputs and the environment alike.
 
-action.yml's inputs, the help of the command line and the README's tables are made from these rows
-(`make tables`), and a test holds them together. To add an option, add a row
-here and a field of the same name to `settings.Settings`.
+action.yml's inputs, the GitLab component, the help of the command line and the README's tables are made from these
+rows (`make tables`), and a test holds them together. To add an option, add a row here and a field of the same name to
+`settings.Settings`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ PROMISED = {
     *("client-id", "client-secret", "api-url", "test-ids", "manifest", "groups", "variables", "fail-fast", "dry-run"),
     *("application-version-id", "source", "concurrency", "allow-empty", "results-dir", "summary", "summary-title"),
     *("folder-ids", "tag-ids", "application-versions", "run-on-latest", "wait", "timeout", "poll-interval", "retries"),
-    *("shard", "wait-for-url", "wait-for-url-timeout"),
+    *("shard", "wait-for-url", "wait-for-url-timeout", "on-missing-credentials", "comment", "github-token"),
+    *("gitlab-token", "evidence", "evidence-file-limit", "evidence-limit"),
 }
 DEFAULTS = {
     "api-url": "https://autonoma.app/api",
@@ -31,6 +32,11 @@ DEFAULTS = {
     "dry-run": "false",
     "summary": "true",
     "summary-title": "Autonoma tests",
+    "on-missing-credentials": "fail",
+    "comment": "false",
+    "evidence": "none",
+    "evidence-file-limit": "30MB",
+    "evidence-limit": "90MB",
 }
 BY_NAME = {option.name: option for option in OPTIONS}
 each = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)

@@ -1,4 +1,4 @@
-"""What an answer to the question how a run stands, or why it failed, means."""
+"""What an answer to the question how a run stands, or what it did, means."""
 
 from __future__ import annotations
 

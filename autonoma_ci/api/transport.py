@@ -1,4 +1,4 @@
-"""One request, one answer, within a bounded time; the only importer of requests."""
+"""One request, one answer, within a bounded time, and the session by which all requests of ours go."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def choose(account: Account, folder_ids: Mapping[str, str], test_ids: Mapping[st
     named = (tests[text]._replace(name=label or tests[text].name) for text, label in test_ids.items())
     choice = Choice(tuple(wanted.values()), tuple(named))
     if not choice.one_by_one().tests:
-        raise InputError(["what was chosen has no tests; nothing was written"])
+        raise InputError(["what was chosen has no tests, so nothing was written: choose a folder that has some"])
     return choice
 
 

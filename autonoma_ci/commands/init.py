@@ -46,7 +46,9 @@ def main(argv: Sequence[str], world: World) -> int:
     try:
         _write(target, skeleton(choice).encode(), force=found.force)
     except (OSError, ValueError) as error:
-        raise InputError([f"{_shown(found.output)} could not be written ({reason_of(error)})"]) from None
+        raise InputError(
+            [f"{_shown(found.output)} could not be written ({reason_of(error)}): give another --output"]
+        ) from None
     _tell(found.output, choice, world)
     return 0
 

@@ -37,7 +37,9 @@ def read_record(path: str, folder: str, redact: Redactor) -> Saved:
     try:
         return parse(data)
     except ValueError as error:
-        raise InputError([f"{shown} is no record of autonoma-ci: {redact(str(error))}"]) from None
+        raise InputError(
+            [f"{shown} is no record of autonoma-ci: {redact(str(error))}; give a results.json as a step left it"]
+        ) from None
 
 
 def outcomes_of(saved: Saved, started_at: str, redact: Redactor) -> list[Outcome]:

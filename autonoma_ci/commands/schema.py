@@ -24,6 +24,6 @@ def main(argv: Sequence[str], world: World) -> int:
     elif found.of == "results":
         from autonoma_ci.report.saved import json_schema
     else:
-        raise InputError(["there is a schema of the manifest and of the results, and of nothing else"])
+        raise InputError(["there is no schema of that: give manifest or results"])
     world.out.write(json.dumps(json_schema(), indent=2) + "\n")
     return 0

@@ -35,7 +35,7 @@ class Polled(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """The question why a run failed came back."""
+    """The question what a run did came back."""
 
     position: int
     run_id: str

@@ -218,7 +218,7 @@ def test_beside_the_other_default_name_the_file_is_named(sandbox: Sandbox, tmp_p
         (["--folder-ids", "f1x"], "the account has no folder with the id f1x: did you mean f1?"),
         (["--folder-ids", "t1"], "t1 is the id of a test, not of a folder: give it by --test-ids"),
         (["--test-ids", "f1"], "f1 is the id of a folder, not of a test: give it by --folder-ids"),
-        (["--folder-ids", "f2"], "what was chosen has no tests; nothing was written"),
+        (["--folder-ids", "f2"], "what was chosen has no tests, so nothing was written: choose a folder that has some"),
         (["--test-ids", "a b"], "--test-ids: 'a b'"),
         (["--evrything"], "unknown option --evrything"),
     ],
