@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.inline import mapping_of_text
 from autonoma_ci.model import AppVersion
 from autonoma_ci.values import application_versions
 
@@ -68,9 +67,3 @@ def test_every_problem_is_told_at_once_with_its_line(text: str, problems: list[s
 def test_any_text_is_versions_or_an_input_problem(text: str) -> None:
     with suppress(InputError):
         assert all(isinstance(version, AppVersion) for version in application_versions(text))
-
-
-def test_every_problem_of_a_mapping_is_told_beside_what_can_be_read() -> None:
-    found, problems = mapping_of_text("A: 1\nB: [x]\nC:\nA: 2")
-    assert found["A"] == "2"
-    assert [str(problem).partition(":")[0] for problem in problems] == ["line 4", "line 2", "line 3"]
