@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from autonoma_ci import __version__
-from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, AutonomaError, Cancelled, Finished, InputError
+from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
@@ -81,8 +81,6 @@ def main(argv: Sequence[str], world: World) -> int:
         return _say(world, "\n".join(f"Error: {problem}" for problem in error.problems), EXIT_INPUT)
     except ApiError as error:
         return _say(world, f"Error: {error}", error.exit_code)
-    except AutonomaError as error:
-        return _say(world, f"Error: {error}", EXIT_BUG)
     except Exception as error:  # noqa: BLE001 - the one boundary
         return _bug(world, error)
     return code

@@ -159,6 +159,13 @@ def test_the_schema_is_one_and_takes_what_the_reader_takes(tmp_path: Path) -> No
     jsonschema.validate(yaml.safe_load(MANIFEST), schema)
 
 
+def test_the_schema_of_the_record_is_asked_for_by_its_name(tmp_path: Path) -> None:
+    assert "runs" in json.loads(invoke(tmp_path, "schema", "results").out)["required"]
+    refused = invoke(tmp_path, "schema", "reports")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "Error: there is no schema of that: give manifest or results\n"
+
+
 @pytest.mark.parametrize(
     "text", ["test: [a]", "tests: [{name: x}]", "tests: [a/b]", "tests: [{id: a, variables: {A: [1]}}]", "tests: a",
              "version: 2", "tests: [{id: a, matrix: {A: []}}]", "tests: [{id: a, nam: b}]"]

@@ -312,6 +312,27 @@ def test_a_program_that_fails_is_a_warning_and_is_not_asked_again(tmp_path: Path
     assert len(calls.read_text("utf-8").splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("#!/nowhere/bash\n", "can't be started (No such file or directory)"),
+        ("#!/bin/sh\nexec sleep 9\n", "did not end within 0 s"),
+    ],
+    ids=["not-a-program", "never-ends"],
+)
+def test_a_program_that_cant_be_started_or_does_not_end_is_a_warning(
+    text: str, why: str, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autonoma_ci.ci.program._SECONDS", 0.2)
+    calls = program(tmp_path / "bin", "envman")
+    (calls.parent / "envman").write_text(text, "utf-8")
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    code, log = step(workspace, sandbox, {"BITRISE_IO": "true", "PATH": f"{calls.parent}:/usr/bin:/bin"})
+    assert code == 0
+    assert f"Warning: The variables for later steps could not be set: envman {why}." in log
+
+
 @pytest.mark.parametrize("path", ["{0}", ".", "", "bin", "../work", "{0}/bin/../bin", "{1}/link"])
 def test_a_program_of_the_checkout_is_never_run(path: str, tmp_path: Path, sandbox: Sandbox) -> None:
     workspace = tmp_path / "work"
