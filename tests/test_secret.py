@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import copy
+import html
 import inspect
 import json
 import logging
+import math
 import pickle
 import pprint
 import reprlib
 import traceback
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 from hypothesis import example, given
@@ -68,6 +70,8 @@ def test_a_secret_can_not_be_written_or_copied() -> None:
         with pytest.raises(TypeError) as raised:
             use(Secret(VALUE))
         assert "s3cr3t" not in str(raised.value)
+    with pytest.raises(TypeError, match=r"^a Secret is never written anywhere$"):
+        pickle.dumps(Secret(VALUE))
     with pytest.raises(TypeError):
         asdict(Holder(Secret(VALUE)))
 
@@ -109,6 +113,7 @@ def test_a_secret_says_whether_it_is_empty_and_is_revealed_only_on_request() -> 
     assert Secret(VALUE).reveal() == VALUE
     assert Secret(VALUE) != Secret(VALUE)
     assert f"{Secret(VALUE):>5}" == f"  {HIDDEN}"
+    assert repr(Redactor([VALUE])) == "Redactor(...)"
 
 
 @pytest.mark.parametrize(
@@ -183,6 +188,82 @@ def test_each_line_of_a_secret_with_several_lines_is_replaced() -> None:
 
 def test_a_secret_within_another_does_not_leave_the_rest_of_the_longer_one() -> None:
     assert Redactor(["abcd", "abcdefgh"])("x abcdefgh y abcd") == "x *** y ***"
+
+
+def test_what_is_left_of_one_secret_may_not_make_another() -> None:
+    """A replacement changes the text, and the next search is in what it made of it."""
+    assert Redactor(["longsecret", "k***"])("klongsecret") == "***"
+
+
+def test_a_secret_of_several_lines_is_one_word_where_it_is_put_on_one_line() -> None:
+    assert Redactor(["abcd\n  efgh\n"])("header: abcd efgh!") == "header: ***!"
+
+
+def test_a_secret_with_bytes_that_are_no_utf8_is_replaced() -> None:
+    """The environment may hold any bytes; Python reads those it can't decode as halves of characters."""
+    value = b"p\xe4ssword".decode("utf-8", "surrogateescape")
+    assert Redactor([value])(f"<{value}>") == "<***>"
+
+
+@pytest.mark.parametrize("value", [VALUE, 'p"ä€', "tab\there", '\\"'])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_secret_in_json_is_replaced_from_its_first_character_to_its_last(value: str, ascii_only: bool) -> None:
+    shown = Redactor([value])(json.dumps({"key": value}, ensure_ascii=ascii_only))
+    assert shown == '{"key": "***"}'
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("value", ["s3cr3t-", "p@ssw0rd", "~~~???>>>ÿ"])
+@pytest.mark.parametrize("before", ["", "u", "me", "me:", "user:"])
+@pytest.mark.parametrize("after", ["", "!", "\n...and more"])
+def test_a_secret_in_the_middle_of_base64_is_replaced(
+    encode: Callable[[bytes], bytes], value: str, before: str, after: str
+) -> None:
+    """All characters that hold nothing but bits of it, wherever it begins in a group of three bytes."""
+    text = encode(f"{before}{value}{after}".encode()).decode()
+    first = math.ceil(len(before) * 8 / 6)
+    end = (len(before) + len(value.encode())) * 8 // 6
+    shown = Redactor([value])(text)
+    assert shown.startswith(text[:first] + HIDDEN)
+    assert shown.removeprefix(text[:first] + HIDDEN) in {text[end:], text[end + 1 :]}
+
+
+def test_a_short_secret_is_replaced_in_base64_only_where_it_stands_alone() -> None:
+    """Within other data, fewer than eight characters are its own: they might be anything."""
+    assert Redactor(["abcdef"])(base64.b64encode(b"abcdef!").decode()) == "***IQ=="
+    redact = Redactor(["abcd"])
+    assert redact("key YWJjZA end") == "key *** end"
+    assert redact("key YWJjZA== end") == "key ***== end"
+    assert redact(base64.b64encode(b"abcdxyz").decode()) == base64.b64encode(b"abcdxyz").decode()
+
+
+@pytest.mark.parametrize("value", ["s3cr3t/with+50%", 'quo"ted', "five5"])
+@pytest.mark.parametrize(
+    "wrap", [lambda text: quote(text, safe=""), json.dumps, lambda text: "".join(f"\\{c}" for c in text)]
+)
+def test_a_text_in_which_a_secret_is_wrapped_up_several_times_is_replaced_as_a_whole(
+    value: str, wrap: Callable[[str], str]
+) -> None:
+    text = wrap(wrap(f"before {value} after"))
+    assert HIDDEN in Redactor(["another one", value])(text)
+    assert value not in html.unescape(unquote(Redactor([value])(text))).replace("\\", "")
+
+
+def test_a_text_is_unwrapped_four_times() -> None:
+    text = "a&b=c"
+    for _ in range(4):
+        text = quote(text, safe="")
+        assert HIDDEN in Redactor(["a&b=c"])(text)
+    assert Redactor(["a&b=c"])(quote(text)) == quote(text)
+
+
+def test_a_secret_of_four_characters_is_not_looked_for_in_what_is_wrapped_up() -> None:
+    assert Redactor(["abcd"])("\\a\\b\\c\\d") == "\\a\\b\\c\\d"
+    assert Redactor(["abcde"])("\\a\\b\\c\\d\\e") == HIDDEN
+
+
+def test_a_text_that_is_wrapped_up_without_a_secret_in_it_is_left_alone() -> None:
+    assert Redactor([VALUE])("50%25 &amp; \\n") == "50%25 &amp; \\n"
 
 
 def test_a_secret_is_no_pattern() -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autonoma_ci.text import (
+    azure,
     command_data,
     command_property,
     cut,
     link,
     log_line,
     markdown,
+    markdown_code,
     markdown_link,
     one_line,
+    teamcity,
 )
 from tests.support.hostile import TEXTS, URLS
 from tests.support.runner import cells, commands, elsewhere, lines, plain_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @given(TEXTS)
@@ -55,6 +63,55 @@ def test_one_line_drops_what_is_not_seen_and_shows_what_was_a_control_character(
     assert one_line("a\u200bb\u202ec\n\nd\x00e\ud800f") == "abc d\ufffde\ufffdf"
     assert one_line("x" * 5000) == "x" * 3999 + "…"
     assert one_line("naïve 🚀 \u0639") == "naïve 🚀 \u0639"
+
+
+@pytest.mark.parametrize(
+    ("write", "limit"),
+    [
+        *((one_line, 4000), (log_line, 4000), (command_data, 4000), (azure, 4000), (teamcity, 4000)),
+        *((command_property, 500), (markdown, 500), (markdown_code, 500)),
+    ],
+)
+def test_text_is_cut_to_the_limit_of_its_place_or_to_the_one_asked_for(write: Callable[..., str], limit: int) -> None:
+    for most, text in ((limit, write("x" * limit)), (1000, write("x" * 1000, 1000))):
+        assert text.strip("`") == "x" * most
+    for most, text in ((limit, write("x" * (limit + 1))), (1000, write("x" * 1001, 1000))):
+        assert text.strip("`") == "x" * (most - 1) + "…"
+
+
+@pytest.mark.parametrize("write", [one_line, log_line, teamcity, markdown, markdown_code])
+def test_a_limit_may_be_larger_than_the_usual_one(write: Callable[..., str]) -> None:
+    assert write("x" * 4500, 5000).strip("`") == "x" * 4500
+
+
+@pytest.mark.parametrize("write", [one_line, log_line, command_property, teamcity, markdown, markdown_code])
+def test_what_is_far_beyond_the_limit_is_not_looked_at(write: Callable[..., str]) -> None:
+    """A text of gigabytes costs no more than a long line."""
+    assert write("\n" * 40 + "x", 10).strip(" `") == "…"
+    assert write("\n" * 39 + "x", 10).strip(" `") == "x"
+
+
+@pytest.mark.parametrize("write", [command_data, command_property, azure])
+def test_the_limit_counts_what_is_put_in_to_break_commands(write: Callable[..., str]) -> None:
+    assert write("##[x", 4) == "#\u200b#…"
+
+
+@pytest.mark.parametrize(
+    ("write", "text", "written"),
+    [
+        (azure, "100%; a]\nb", "100%AZP25%3B a%5D%0Ab"),
+        (teamcity, "it's [a|b]\nc", "it|'s |[a||b|] c"),
+        (markdown, "- a & b", "\\- a &amp; b"),
+        (markdown, "1. see https://a.example & www.b.example", "1\\. see https\\://a.example &amp; www\\.b.example"),
+        (markdown, "<b>@me #1", "&lt;b&gt;@\u200bme #\u200b1"),
+        (markdown_code, " a `b`\n", "`a 'b'`"),
+        (markdown_code, "\u200b \n", ""),
+    ],
+)
+def test_what_is_special_in_a_place_is_escaped_and_nothing_else(
+    write: Callable[[str], str], text: str, written: str
+) -> None:
+    assert write(text) == written
 
 
 @given(TEXTS)
@@ -153,6 +210,7 @@ def test_a_link_to_the_api_or_to_this_machine_is_kept(url: str) -> None:
         "javascript:alert(1)", "http://evil.example/", "https://user:pass@evil.example/", "https://", "https:///x",
         "https://a b/", "https://evil.example/|", "https://evil.example:port/", "ftp://evil.example/", "/run/a",
         "http://127.0.0.1.evil.example/", "http://localhost.evil.example/", "https://a.example/\r\n::error::x", "",
+        "https://a$b.example/",
     ],
 )  # fmt: skip
 def test_what_is_not_a_safe_link_is_no_link(url: str) -> None:
@@ -174,3 +232,7 @@ def test_a_markdown_link_is_one_cell_with_one_target(label: str, url: str) -> No
         assert not set(target[:-1]) & set("() <>|\\")
     else:
         plain_text(cell)
+
+
+def test_the_target_of_a_markdown_link_holds_no_parentheses() -> None:
+    assert markdown_link("a", "https://a.example/(b)") == "[a](https://a.example/%28b%29)"
