@@ -12,8 +12,10 @@ import pytest
 
 from autonoma_ci import plan
 from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.document import PROBLEMS_LIMIT, Document, TooMuchError
 from autonoma_ci.manifest.tree import DEPTH_LIMIT, NODE_LIMIT, parse
 from autonoma_ci.settings import Settings
+from autonoma_ci.values import VALUE_LIMIT
 from tests.manifest.reading import problems, read
 
 if TYPE_CHECKING:
@@ -50,6 +52,40 @@ def test_an_alias_brings_its_own_levels() -> None:
     assert "levels deep" in parse(f"{half}\nb: " + "[" * 8 + "*a" + "]" * 8, "").problems[0].text
 
 
+@pytest.mark.parametrize(("written", "levels"), [("x", 1), ("[]", 1), ("{}", 1), ("[x]", 2), ("{k: x}", 2)])
+def test_an_alias_may_go_as_deep_as_what_it_stands_for(written: str, levels: int) -> None:
+    def told(around: int) -> list[str]:
+        return [p.text for p in parse(f"a: &a {written}\nb: " + "[" * around + "*a" + "]" * around, "").problems]
+
+    assert told(DEPTH_LIMIT - levels - 1) == []
+    assert told(DEPTH_LIMIT - levels) == ["nested more than 20 levels deep: flatten it"]
+
+
+def test_what_is_merged_counts_once_more() -> None:
+    """The place is that of the merge which is one too many."""
+    many = "a: &a {" + ",".join(f"k{n}: x" for n in range(900)) + "}\nb:\n" + "- {<<: *a}\n" * 55
+    assert [(p.line, p.column) for p in parse(many, "").problems] == [(57, 4)]
+    assert not parse(many.removesuffix("- {<<: *a}\n"), "").problems
+
+
+def test_a_text_is_at_most_64_kib_long() -> None:
+    longest = "x" * VALUE_LIMIT
+    assert parse(f"a: {longest}", "").tree == {"a": longest}
+    assert [(p.text, p.line, p.column) for p in parse(f"b: c\na: {longest}x", "").problems] == [
+        ("a text of more than 64 KiB: nothing here may be as long", 2, 4)
+    ]
+
+
+def test_that_there_are_more_problems_is_told_of_the_file() -> None:
+    document = Document("m.yml")
+    for _ in range(PROBLEMS_LIMIT - 1):
+        document.problem((), "wrong")
+    with pytest.raises(TooMuchError):
+        document.problem((), "wrong")
+    assert {problem.file for problem in document.problems} == {"m.yml"}
+    assert Document("m.yml").place(("a", 1)) == (0, 0)
+
+
 def test_a_hundred_thousand_entries_are_read_and_one_more_is_not() -> None:
     """A mapping, a list and each entry count one; what an alias stands for counts again."""
     assert not parse("a: [" + "x," * (NODE_LIMIT - 2) + "]", "").problems
@@ -57,6 +93,8 @@ def test_a_hundred_thousand_entries_are_read_and_one_more_is_not() -> None:
     half = "a: &a [" + "x," * (NODE_LIMIT // 2 - 2) + "]\nb: "
     assert not parse(f"{half}*a", "").problems
     assert parse(f"{half}[*a]\nc: [x]", "").problems
+    assert not parse(f"{half}*a\nc: x", "").problems
+    assert parse(f"{half}*a\nc: x\nd: x", "").problems
 
 
 BOMBS = {

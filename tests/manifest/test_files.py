@@ -53,6 +53,21 @@ def test_a_text_that_is_no_path(path: str, tmp_path: Path) -> None:
     assert "can't be read" in refused(path, tmp_path)
 
 
+def test_a_text_with_a_nul_is_not_a_path(tmp_path: Path) -> None:
+    assert refused("a\0b", tmp_path).endswith(": can't be read (not a path): give the path of a readable YAML file")
+
+
+def test_a_file_larger_than_any_memory_is_refused_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "m.yml").open("wb") as stream:
+        stream.truncate(1 << 43)
+    assert refused("m.yml", tmp_path) == "m.yml: is larger than 4 MiB: split it"
+
+
+def test_a_path_is_told_up_to_a_length(tmp_path: Path) -> None:
+    for path, shown in (("n" * 200, "n" * 200), ("n" * 201, "n" * 199 + "…")):
+        assert refused(path, tmp_path).startswith(f"{shown}: there is no such file")
+
+
 def test_a_pipe_or_a_device_is_never_waited_for(tmp_path: Path) -> None:
     """A named pipe in a checkout must not hang the job, and an endless device must not fill its memory."""
     os.mkfifo(tmp_path / "pipe.yml")
@@ -81,7 +96,9 @@ def test_a_link_within_the_checkout_is_followed_and_one_out_of_it_is_not(tmp_pat
     (checkout / "loop.yml").symlink_to("loop.yml")
     (checkout / "gone.yml").symlink_to("nowhere.yml")
     assert read("in.yml", checkout).tests[0].id == "inside"
-    assert "leads out of the working directory through a symbolic link" in refused("out.yml", checkout)
+    assert refused("out.yml", checkout) == (
+        "out.yml: leads out of the working directory through a symbolic link: give the file's own path"
+    )
     assert "can't be read (Too many levels of symbolic links)" in refused("loop.yml", checkout)
     assert "there is no such file" in refused("gone.yml", checkout)
     assert read("../outside.yml", checkout).tests[0].id == "outside"
@@ -107,6 +124,11 @@ def test_a_link_within_the_checkout_is_followed_and_one_out_of_it_is_not(tmp_pat
 def test_what_is_no_text_is_said(data: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / "m.yml").write_bytes(data)
     assert says in refused("m.yml", tmp_path)
+
+
+def test_a_file_in_another_encoding_is_told_in_these_words(tmp_path: Path) -> None:
+    (tmp_path / "m.yml").write_bytes(b"\xff")
+    assert refused("m.yml", tmp_path) == "m.yml: is not UTF-8 text: save it as UTF-8"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

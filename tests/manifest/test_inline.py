@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.inline import mapping_of_text, versions_of_text
 from autonoma_ci.model import AppVersion
 from autonoma_ci.values import application_versions
 
@@ -67,3 +68,43 @@ def test_every_problem_is_told_at_once_with_its_line(text: str, problems: list[s
 def test_any_text_is_versions_or_an_input_problem(text: str) -> None:
     with suppress(InputError):
         assert all(isinstance(version, AppVersion) for version in application_versions(text))
+
+
+def test_a_mapping_is_text_by_name() -> None:
+    assert mapping_of_text("A: 1.10\nB: ''") == ({"A": "1.10", "B": ""}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("- a", ["it is neither NAME=value lines nor a mapping"]),
+        ("A: b\nA: c", ["line 2: 'A' is given twice, first on line 1: remove one"]),
+        ("B: x\nA: [b]", ["line 2: 'A' is a list: give text"]),
+        ("A: {b: c}", ["line 1: 'A' is a mapping: give text"]),
+        ("A:\nB:", [f"line {n}: '{k}' has no value: write \"\" for an empty one" for n, k in ((1, "A"), (2, "B"))]),
+        (f"{'N' * 60}: []", [f"line 1: '{'N' * 60}' is a list: give text"]),
+        (f"{'N' * 61}: []", [f"line 1: '{'N' * 59}…' is a list: give text"]),
+        ("A: \x01", ["not valid YAML: it holds a character that YAML does not allow"]),
+        ("A: [b", ["line 2: not valid YAML: did not find expected ',' or ']'"]),
+    ],
+)
+def test_what_is_wrong_with_a_mapping_is_told_with_its_line(text: str, problems: list[str]) -> None:
+    assert [str(problem).partition(";")[0] for problem in mapping_of_text(text)[1]] == problems
+
+
+def test_a_problem_of_a_list_that_has_no_line_is_told_without_one() -> None:
+    told = versions_of_text("- \x01")[1]
+    assert [str(problem) for problem in told] == ["not valid YAML: it holds a character that YAML does not allow"]
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("\\ud83d\\ude80", "\U0001f680"),
+        ("\\uD800\\uDC00\\uDBFF\\uDFFF", "\U00010000\U0010ffff"),
+        ("\\\\ud83d\\\\ude80", "\\ud83d\\ude80"),
+        ("\\\\\\ud83d\\ude81", "\\\U0001f681"),
+    ],
+)
+def test_a_character_that_json_writes_in_two_halves_is_one(written: str, text: str) -> None:
+    assert mapping_of_text(f'{{"A": "{written}"}}') == ({"A": text}, [])

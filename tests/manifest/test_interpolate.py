@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from autonoma_ci.ci.detect import all_tokens
 from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolate import FACTS, Interpolation
+from autonoma_ci.manifest.document import TooMuchError
+from autonoma_ci.manifest.interpolate import FACTS, LENGTH_LIMIT, PARTS_LIMIT, Interpolation
 from autonoma_ci.manifest.load import load
+from autonoma_ci.manifest.tree import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +78,62 @@ def test_what_cant_be_filled_in_is_an_error_with_its_place(text: str, says: str,
         value_of(text, tmp_path)
     assert str(caught.value).startswith("m.yml:4:7: ")
     assert says in str(caught.value)
+
+
+def test_a_reason_and_a_fact_are_told_up_to_a_length(tmp_path: Path) -> None:
+    for length, shown in ((200, "w" * 200), (201, "w" * 199 + "…")):
+        with pytest.raises(InputError) as caught:
+            value_of(f"${{NOPE:?{'w' * length}}}", tmp_path)
+        assert [problem.text for problem in caught.value.problems] == [f"${{NOPE}}: {shown}"]
+    for length, shown in ((40, "f" * 40), (41, "f" * 39 + "…")):
+        with pytest.raises(InputError) as caught:
+            value_of(f"${{ci.{'f' * length}}}", tmp_path)
+        assert caught.value.problems[0].text.startswith(f"${{ci.{shown}}} is no fact")
+
+
+def test_what_is_no_name_is_repeated_where_it_would_be_shown_and_nowhere_else() -> None:
+    """Between the braces of a variable's value may stand a part of a secret."""
+
+    def told(key: str, text: str) -> list[str]:
+        document = parse(f"{key}: '{text}'", "m.yml")
+        Interpolation({}, CONTEXT).apply(document)
+        return [problem.text for problem in document.problems]
+
+    cure = "is not ${NAME}: write $$ for a dollar sign"
+    assert told("name", "${a b}") == [f"'${{a b}}' {cure}"]
+    assert told("name", "${" + "-" * 57 + "}") == [f"'${{{'-' * 57}}}' {cure}"]
+    assert told("name", "${" + "-" * 58 + "}") == [f"'${{{'-' * 57}…' {cure}"]
+    assert told("variables", "${s-x}") == [f"'${{' {cure}"]
+
+
+def test_so_many_places_are_filled_in_and_no_more() -> None:
+    def fill(places: int) -> list[str]:
+        whole, rest = divmod(places, 30_000)
+        document = parse("".join(f"a{n}: '{n}{'$$' * 30_000}'\n" for n in range(whole)) + f"b: '{'$$' * rest}'", "")
+        with suppress(TooMuchError):
+            Interpolation({}, CONTEXT).apply(document)
+        return [f"{p.line}:{p.column} {p.text}" for p in document.problems]
+
+    assert fill(PARTS_LIMIT) == []
+    assert fill(PARTS_LIMIT + 1) == ["4:1 too much to fill in: use fewer ${...}, or shorter values"]
+
+
+def test_so_much_is_filled_in_and_no_more() -> None:
+    def fill(length: int) -> list[str]:
+        document = parse("a: ${HALF}\nb: [x, '${HALF}${REST}']", "")
+        environ = {"HALF": "x" * (LENGTH_LIMIT // 2), "REST": "x" * (length - LENGTH_LIMIT)}
+        with suppress(TooMuchError):
+            Interpolation(environ, CONTEXT).apply(document)
+        return [f"{p.line}:{p.column} {p.text}" for p in document.problems]
+
+    assert fill(LENGTH_LIMIT) == []
+    assert fill(LENGTH_LIMIT + 1) == ["2:8 too much to fill in: use fewer ${...}, or shorter values"]
+
+
+def test_what_many_aliases_stand_for_is_filled_in_once() -> None:
+    document = parse(f"a: &a '{'$$' * 30_000}'\nb: [{'*a, ' * 10}]", "")
+    Interpolation({}, CONTEXT).apply(document)
+    assert document.tree == {"a": "$" * 30_000, "b": ["$" * 30_000] * 10}
 
 
 def test_a_fact_that_only_a_ci_system_knows_is_an_error_in_a_run_and_none_in_a_check(tmp_path: Path) -> None:

@@ -265,6 +265,50 @@ def test_text_that_was_interpolated_is_not_repeated() -> None:
     ]
 
 
+def test_an_id_that_was_filled_in_is_told_as_it_is_written_up_to_a_length() -> None:
+    for more, shown in (("x" * 53, "${WHAT}" + "x" * 53), ("x" * 54, "${WHAT}" + "x" * 52 + "…")):
+        assert problems(f"tests:\n- id: ${{WHAT}}{more}", {"WHAT": "/"}) == [
+            f"2:3: what '{shown}' gives is not an id: ids are letters, digits, - and _"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"tests:\n- id: a\n  name: {'n' * 501}", "3:3: 'name' is empty or too long"),
+        (f"tests:\n- id: a\n  groups: [{'g' * 101}]", "3:12: this entry is empty or too long"),
+        (f"tests:\n- id: a\n  matrix: {{{'N' * 60}: x}}", f"3:12: '{'N' * 60}' must be a list with at least one entry"),
+        (
+            f"tests:\n- id: a\n  matrix: {{{'N' * 61}: x}}",
+            f"3:12: '{'N' * 59}…' must be a list with at least one entry",
+        ),
+        (
+            "tests:\n- id: a\n  matrix: {'A=B': [x]}",
+            "3:12: 'A=B': a variable's name is 1 to 128 printable characters without '='",
+        ),
+        (
+            "defaults: {variables: {A: x}}\ntests:\n- id: a\n  variables: {A: x, 'B=C': x}",
+            "4:21: 'B=C': a variable's name is 1 to 128 printable characters without '='",
+        ),
+        (f"{'k' * 60}: a\n{'k' * 60}: a", f"2:1: '{'k' * 60}' is given twice, first on line 1: remove one"),
+        (f"{'k' * 61}: a\n{'k' * 61}: a", f"2:1: '{'k' * 59}…' is given twice, first on line 1: remove one"),
+    ],
+)
+def test_a_mistake_in_a_long_text_or_a_late_place_is_told(text: str, expected: str) -> None:
+    assert expected in problems(text)
+
+
+def test_every_source_of_a_merge_that_is_no_mapping_is_told() -> None:
+    told = problems("tests: [a]\n<<: [x, y]")
+    assert told == ["2:1: << merges mappings: give it an alias of a mapping, or a list of them"] * 2
+
+
+def test_a_key_may_be_an_alias_of_a_text() -> None:
+    """Also the key that merges."""
+    test = one_test("tests: [{id: a, name: &name X, variables: {*name : x, Y: &merge '<<', *merge : {Z: z}}}]")
+    assert test.variables == {"X": "x", "Y": "<<", "Z": "z"}
+
+
 def test_values_are_never_repeated() -> None:
     """Whatever is wrong with a variable or an axis, its value is not shown."""
     text = """\

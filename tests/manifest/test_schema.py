@@ -24,6 +24,20 @@ def test_both_take_what_folders_and_tags_run_against(text: str) -> None:
     jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), json_schema())
 
 
+def test_the_schema_names_its_dialect_and_each_kind_of_entry() -> None:
+    schema = json_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert [schema["$defs"][name]["title"] for name in ("Test", "Folder", "Tag")] == ["Test", "Folder", "Tag"]
+
+
+def test_an_entry_is_an_id_or_a_mapping_with_one() -> None:
+    for entry in ("a", "{id: a}"):
+        jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), json_schema())
+    for entry in ("{name: a}", "[a]", "'a/b'"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), json_schema())
+
+
 @pytest.mark.parametrize(
     "text", ["run_on_latest: maybe", "run_on_latest: 1", "run_on_latest: [true]", f"{VERSIONS}\nrun_on_latest: true"]
 )
