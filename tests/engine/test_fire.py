@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.fire import Fire, Policy
 from autonoma_ci.engine.workers import Done, Interrupt
 from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
@@ -151,6 +151,71 @@ def test_a_pause_longer_than_the_patience_ends_the_job_without_a_useless_wait() 
     assert len(job.workers.sent) == 1
 
 
+def test_a_pause_that_ends_just_within_the_patience_is_waited_for() -> None:
+    def run(pause: float) -> Job:
+        job = Job([busy(pause), STARTED], seconds=0.0, policy=Policy(patience=60.0))
+        job.clock.share = 0.0
+        return job.run()
+
+    assert run(60.0).times(0) == [0.0, 60.0]
+    assert run(60.1).times(0) == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("first", "fail_fast", "message"),
+    [
+        (UNAUTHORIZED, False, "not sent: the API refused the credentials"),
+        (OPEN, True, "not sent: fail-fast is set and an earlier run could not be started"),
+        (busy(3600.0), False, "not sent: the API asks to wait for longer than this step does"),
+        (UNSENDABLE, False, "not sent: no connection to the API can be made"),
+    ],
+)
+def test_what_is_not_sent_says_why(first: Attempt, fail_fast: bool, message: str) -> None:
+    job = Job([first], [STARTED], policy=Policy(concurrency=1, fail_fast=fail_fast)).run()
+    last = job.board.outcomes[1]
+    assert (last.state, last.reason, last.message) == (State.NOT_STARTED, first.reason, message)
+    assert (last.hint, last.tries, last.seconds) == ("", 0, 0.0)
+
+
+def test_what_is_not_sent_because_nothing_goes_forward_says_so() -> None:
+    job = Job(*[[NOT_SENT]] * 100, policy=Policy(concurrency=2)).run()
+    assert job.board.outcomes[-1].message == "not sent: the API took no request for too long"
+
+
+def test_a_run_that_is_started_again_has_its_own_time_and_patience() -> None:
+    """Long after the first start, a moment without a connection does not end the second."""
+    clock, settled = FakeClock(), list[int]()
+    board = Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time)
+    workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (1.0, NOT_SENT), (1.0, STARTED)]})
+    fire = Fire(board, Policy(), clock, settled.append)
+
+    def until_settled() -> None:
+        before = len(settled)
+        while len(settled) == before:
+            fire.dispatch(workers)
+            if event := clock.receive(queue.SimpleQueue(), fire.due() - clock.time if not fire.under_way else 60.0):
+                fire.take(event)
+
+    until_settled()
+    clock.time += 1000.0
+    board.start_again(0)
+    fire.add(0)
+    until_settled()
+    run = board.outcomes[0]
+    assert (run.state, run.tries, run.began, run.seconds) == (State.STARTED, 2, 1001.0, 2.5)
+
+
+def test_a_run_that_another_step_started_may_be_started_again_here() -> None:
+    clock, settled = FakeClock(), list[int]()
+    board = Board([Outcome(RunRequest(Kind.TEST, "t"), State.FAILED, run_id="r")], clock.time)
+    fire = Fire(board, Policy(), clock, settled.append)
+    assert not fire.busy
+    board.start_again(0)
+    fire.add(0)
+    fire.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
+    assert board.outcomes[0].state is State.STARTING
+
+
 def test_a_limiter_that_never_gives_way_ends_the_job_within_the_patience() -> None:
     job = Job(*[[busy(5.0)]] * 10).run()
     assert set(job.states) == {State.NOT_STARTED}
@@ -188,6 +253,9 @@ def test_a_signal_stops_starting_and_accounts_for_every_run() -> None:
     job.run()
     assert job.engine.interrupt == 15
     assert job.states == [State.STARTED, State.STARTED, State.UNKNOWN, State.UNKNOWN]
+    assert {(run.reason, run.message) for run in job.board.outcomes[2:]} == {
+        (Reason.UNKNOWN, "cancelled while the request was under way")
+    }
     assert job.clock.time - 1000.0 == pytest.approx(16.0)
 
 

@@ -1,0 +1,236 @@
+"""One answer at a time: what each says of a run, to the word and to the second."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.wait import Wait
+from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.workers import Polled
+from autonoma_ci.exchange import Said, Status
+from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from tests.support.fake_clock import FakeClock
+
+RUNNING, PASSED, FAILED = Status(Said.GOING_ON, "running"), Status(Said.PASSED), Status(Said.FAILED)
+STOPPED = Status(Said.STOPPED, "cancelled")
+STRANGE = Status(Said.STRANGE, "zzz", "the API says 'zzz'")
+MISSING = Status(Said.MISSING, message="HTTP 404")
+UNAUTHORIZED = Status(Said.UNAUTHORIZED, message="HTTP 401")
+TROUBLE = Status(Said.TROUBLE, message="HTTP 500")
+GOES_ON = "The run goes on: look at its page, or ask again later with autonoma-ci wait."
+
+
+class Question(NamedTuple):
+    """One question for a run that was sent."""
+
+    position: int
+    request: RunRequest
+    run_id: str
+    number: int
+
+
+class Asking:
+    """Runs that have just been started, and the questions for them; `answer` says what comes of the last one."""
+
+    def __init__(self, *began: float, waiting: Waiting | None = None) -> None:
+        self.clock = FakeClock()
+        runs = [
+            Outcome(RunRequest(Kind.TEST, f"t{place}"), State.STARTED, run_id=f"r{place}", began=at, seconds=0.25)
+            for place, at in enumerate(began or (0.0,))
+        ]
+        self.board = Board(runs, self.clock.time)
+        self.ended: list[int] = []
+        self.warnings: list[str] = []
+        self.questions: list[Question] = []
+        self.wait = Wait(self.board, waiting or Waiting(), self.clock, self.ended.append, self.warnings.append)
+        for place in range(len(runs)):
+            self.wait.add(place)
+        self.wait.begin()
+
+    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
+        self.questions.append(Question(position, request, run_id, number))
+
+    def ask(self, at: float) -> int:
+        """Ask what may be asked at this time, in seconds from the start; return how many questions there were."""
+        self.clock.time = 1000.0 + at
+        self.wait.dispatch(self)  # type: ignore[arg-type]
+        return len(self.questions)
+
+    def answer(self, at: float, status: Status, place: int = 0) -> None:
+        """Let the answer to the last question for a run come at this time."""
+        self.clock.time = 1000.0 + at
+        number = max(question.number for question in self.questions if question.position == place)
+        self.wait.take(Polled(place, f"r{place}", status, number))
+
+    def told(self, place: int = 0) -> tuple[State, Reason, str, str, float]:
+        """Return the run's state, reason, message, hint and seconds."""
+        run = self.board.outcomes[place]
+        return run.state, run.reason, run.message, run.hint, run.seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (PASSED, (State.PASSED, Reason.OK, "", "", 20.0)),
+        (FAILED, (State.FAILED, Reason.FAILED, "", "", 20.0)),
+        (STOPPED, (State.STOPPED, Reason.FAILED, "it was ended on the server: cancelled", "", 20.0)),
+        (
+            UNAUTHORIZED,
+            (State.UNKNOWN, Reason.UNAUTHORIZED, "how it stands may not be asked: HTTP 401", GOES_ON, 0.25),
+        ),
+    ],
+)
+def test_an_answer_that_ends_a_run_is_told_in_full(status: Status, told: tuple[State, Reason, str, str, float]) -> None:
+    asking = Asking()
+    asking.ask(19.0)
+    asking.answer(20.0, status)
+    assert asking.told() == told
+    assert asking.ended == [0]
+    assert not asking.wait.busy
+
+
+def test_the_seconds_of_a_run_are_counted_from_its_start() -> None:
+    asking = Asking(-100.0)
+    asking.ask(0.0)
+    asking.answer(5.0, PASSED)
+    assert asking.told()[-1] == 105.0
+
+
+def test_a_run_without_an_id_can_not_be_asked_for() -> None:
+    asking = Asking()
+    asking.board.outcomes.append(Outcome(RunRequest(Kind.TEST, "t1"), State.STARTED, seconds=0.5))
+    asking.wait.add(1)
+    assert asking.told(1) == (State.UNKNOWN, Reason.UNKNOWN, "the API named no id to ask for", GOES_ON, 0.5)
+
+
+def test_a_run_is_missing_for_thirty_seconds_and_then_not_found() -> None:
+    asking = Asking()
+    asking.ask(10.0)
+    asking.answer(29.9, MISSING)
+    assert asking.told()[0] is State.STARTED
+    asking.ask(29.95 + 10)
+    asking.answer(30.0, MISSING)
+    assert asking.told() == (
+        *(State.UNKNOWN, Reason.NOT_FOUND, "the API does not know the run: HTTP 404", GOES_ON, 0.25),
+    )
+
+
+def test_two_minutes_of_trouble_end_it_and_less_does_not() -> None:
+    asking = Asking()
+    asking.ask(10.0)
+    asking.answer(10.0, TROUBLE)
+    asking.ask(100.0)
+    asking.answer(129.9, TROUBLE)
+    assert asking.told()[0] is State.STARTED
+    asking.ask(129.9 + 20)
+    asking.answer(130.0, TROUBLE)
+    why = "how it stands could not be had for 2 min: HTTP 500"
+    assert asking.told() == (State.UNKNOWN, Reason.UNKNOWN, why, GOES_ON, 130.0)
+
+
+def at_the_deadline(*statuses: Status) -> Asking:
+    """Return a run whose time to wait, a minute, ends after these answers, the last of them at the deadline."""
+    asking = Asking(waiting=Waiting(timeout=60.0))
+    *earlier, last = statuses
+    for number, status in enumerate(earlier):
+        asking.ask(15.0 * (number + 1))
+        asking.answer(15.0 * (number + 1), status)
+    asking.ask(60.0)
+    asking.answer(60.0, last)
+    return asking
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        ([RUNNING], (State.TIMED_OUT, Reason.TIMEOUT, "still running after 1 min")),
+        (
+            [RUNNING, TROUBLE],
+            (State.TIMED_OUT, Reason.TIMEOUT, "still running after 1 min; the last question went wrong: HTTP 500"),
+        ),
+        ([TROUBLE, RUNNING], (State.TIMED_OUT, Reason.TIMEOUT, "still running after 1 min")),
+        ([TROUBLE], (State.UNKNOWN, Reason.UNKNOWN, "how it stands could not be had: HTTP 500")),
+        ([RUNNING, STRANGE], (State.UNKNOWN, Reason.UNKNOWN, "the API says 'zzz'")),
+    ],
+)
+def test_what_is_known_at_the_deadline_is_told(statuses: list[Status], told: tuple[State, Reason, str]) -> None:
+    assert at_the_deadline(*statuses).told() == (*told, GOES_ON, 60.0)
+
+
+def test_a_run_whose_only_answer_hangs_is_told_when_time_is_over() -> None:
+    asking = Asking(waiting=Waiting(timeout=60.0))
+    asking.ask(60.0)
+    asking.clock.time += 10
+    assert asking.wait.over
+    asking.wait.close()
+    why = "how it stands could not be had: no answer came in time"
+    assert asking.told() == (State.UNKNOWN, Reason.UNKNOWN, why, GOES_ON, 70.0)
+
+
+def test_a_question_that_does_not_come_back_is_trouble() -> None:
+    """It counts as such from a moment after the limit on, and that is looked at once a second."""
+    asking = Asking(waiting=Waiting(timeout=120.0))
+    assert asking.ask(5.0) == 1
+    for seconds in (45.0, 45.9):
+        asking.clock.time = 1005.0 + seconds
+        asking.wait.give_up_overdue()
+    assert asking.ask(5 + 45.9 + 40) == 1
+    asking = Asking(waiting=Waiting(timeout=120.0))
+    asking.ask(5.0)
+    for seconds in (45.0, 46.0):
+        asking.clock.time = 1005.0 + seconds
+        asking.wait.give_up_overdue()
+    assert asking.ask(5 + 46.0 + 20) == 2
+    asking.ask(120.0)
+    asking.answer(120.0, MISSING._replace(said=Said.TROUBLE, message=""))
+    assert asking.told()[2] == "how it stands could not be had: no answer came in time"
+
+
+def test_a_question_that_did_not_come_back_is_what_went_wrong_last() -> None:
+    asking = Asking(waiting=Waiting(timeout=60.0))
+    asking.ask(1.8)
+    asking.answer(1.9, RUNNING)
+    asking.ask(10.0)
+    asking.clock.time = 1000.0 + 56.0
+    asking.wait.give_up_overdue()
+    asking.clock.time = 1000.0 + 80.0
+    asking.wait.close()
+    why = "still running after 1 min 20 s; the last question went wrong: no answer came in time"
+    assert asking.told()[2] == why
+
+
+def test_no_more_questions_are_under_way_than_the_concurrency_allows() -> None:
+    asking = Asking(0.0, 0.0, 0.0, waiting=Waiting(concurrency=2))
+    assert asking.ask(10.0) == 2
+    asking.answer(11.0, RUNNING)
+    assert asking.ask(11.0) == 3
+    assert [question[:3] for question in asking.questions] == [
+        (place, RunRequest(Kind.TEST, f"t{place}"), f"r{place}") for place in range(3)
+    ]
+
+
+def test_an_answer_about_another_run_or_after_the_end_changes_nothing() -> None:
+    """A place has another run after it was started again, and a question may be answered twice."""
+    asking = Asking(0.0, 0.0)
+    asking.ask(10.0)
+    asking.wait.take(Polled(0, "r-of-before", FAILED, 1))
+    assert asking.told()[0] is State.STARTED
+    asking.answer(11.0, PASSED)
+    asking.wait.take(Polled(0, "r0", FAILED, 1))
+    assert asking.told()[0] is State.PASSED
+    assert asking.ended == [0]
+
+
+def test_a_run_is_asked_for_at_once_if_it_is_older_than_runs_may_be_missing() -> None:
+    assert Asking(-30.0).ask(0.0) == 0
+    assert Asking(-30.1).ask(0.0) == 1
+
+
+def test_an_unknown_word_is_warned_of_with_the_run() -> None:
+    asking = Asking()
+    asking.ask(5.0)
+    asking.answer(5.0, STRANGE)
+    assert asking.warnings == ["t0: the API says 'zzz'; it is asked for again."]
