@@ -12,7 +12,7 @@ LINTERS := tests/linters
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench tables clean
+.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation tables clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -75,10 +75,11 @@ lock: $(VENV)/.venv
 	$(BIN)/python -m pip install --quiet uv
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --extra test --extra lint pyproject.toml -o tests/requirements.lock
+	$(LOCK) -c tests/requirements.lock tests/mutation/requirements.in -o tests/mutation/requirements.lock
 	npm install --prefix $(LINTERS) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:
-	rm -rf $(VENV) $(LINTERS)/node_modules build dist .coverage .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .coverage .hypothesis .mypy_cache .ruff_cache
 	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 bench: $(VENV)/.test
@@ -86,6 +87,16 @@ bench: $(VENV)/.test
 
 screenshots: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
 	$(BIN)/python -m tests.support.screenshots
+
+$(VENV)/.mutation: $(VENV)/.test tests/mutation/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/mutation/requirements.lock
+	touch $@
+
+# CI=true lets every run try the same examples; the limit, in KiB, is for mutants that collect things without an end.
+mutation: $(VENV)/.mutation
+	rm -rf mutants && mkdir mutants
+	ulimit -v 6000000; CI=true $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
+	$(BIN)/python -m tests.mutation.judge
 
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables

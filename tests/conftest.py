@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.support.certificates import Certificates
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# make mutation: the same examples for every mutant, and no search for a smaller one once a mutant is found out.
+settings.register_profile(
+    "mutation", max_examples=50, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate)
+)
 
 
 @pytest.fixture(scope="session")
