@@ -13,6 +13,7 @@ from autonoma_ci.text import (
     command_data,
     command_property,
     cut,
+    duration,
     link,
     log_line,
     markdown,
@@ -77,6 +78,13 @@ def test_text_is_cut_to_the_limit_of_its_place_or_to_the_one_asked_for(write: Ca
         assert text.strip("`") == "x" * most
     for most, text in ((limit, write("x" * (limit + 1))), (1000, write("x" * 1001, 1000))):
         assert text.strip("`") == "x" * (most - 1) + "…"
+
+
+@pytest.mark.parametrize("write", [command_data, azure])
+def test_many_lines_are_cut_to_the_limit_as_one_text(write: Callable[[str], str]) -> None:
+    """Also where each of them is short."""
+    text = "\n".join(["x" * 99] * 50)
+    assert write(text).replace("%0A", "\n") == text[:3999] + "…"
 
 
 @pytest.mark.parametrize("write", [one_line, log_line, teamcity, markdown, markdown_code])
@@ -236,3 +244,15 @@ def test_a_markdown_link_is_one_cell_with_one_target(label: str, url: str) -> No
 
 def test_the_target_of_a_markdown_link_holds_no_parentheses() -> None:
     assert markdown_link("a", "https://a.example/(b)") == "[a](https://a.example/%28b%29)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((-1, "0.0 s"), (0, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (10, "10 s"), (59.4, "59 s"), (60, "1 min")),
+        *((80.2, "1 min 20 s"), (3599.4, "59 min 59 s"), (3600, "1 h"), (3630, "1 h"), (3660, "1 h 1 min")),
+        *((7199, "1 h 59 min"), (7200, "2 h"), (360_000, "100 h")),
+    ],
+)
+def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
