@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.fire import Fire, Policy
-from autonoma_ci.engine.workers import Done, Interrupt
+from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done, Interrupt
 from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
 from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
@@ -239,6 +239,22 @@ def test_a_request_that_never_comes_back_is_given_up_as_open() -> None:
     job = Job([STARTED], [STARTED], seconds=100_000.0, policy=Policy(concurrency=1, overdue=50.0))
     job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
     assert job.run().states == [State.UNKNOWN, State.STARTED]
+
+
+def test_a_request_is_given_up_once_it_is_overdue_and_says_that_the_run_may_have_started() -> None:
+    clock = FakeClock()
+    board = Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time)
+    fire = Fire(board, Policy(overdue=50.0), clock, lambda _: None)
+    fire.dispatch(ScriptedWorkers(clock, {0: [(60.0, STARTED)]}))
+    under_way = []
+    for seconds in (50.0, 0.1):
+        clock.time += seconds
+        fire.give_up_overdue()
+        under_way.append(fire.under_way)
+    run = board.outcomes[0]
+    assert under_way == [True, False]
+    assert (run.state, run.reason, run.message) == (State.UNKNOWN, Reason.UNKNOWN, "no answer came in time")
+    assert (run.run_id, run.url, run.hint) == ("", "", MAY_HAVE_STARTED)
 
 
 def test_an_answer_that_comes_after_it_was_given_up_keeps_its_link() -> None:
