@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import queue
 from typing import TYPE_CHECKING
 
@@ -175,6 +176,40 @@ def test_what_is_not_sent_says_why(first: Attempt, fail_fast: bool, message: str
     last = job.board.outcomes[1]
     assert (last.state, last.reason, last.message) == (State.NOT_STARTED, first.reason, message)
     assert (last.hint, last.tries, last.seconds) == ("", 0, 0.0)
+
+
+def test_what_the_api_says_of_a_start_is_kept() -> None:
+    refused = NOT_FOUND._replace(message="HTTP 404", hint="is it the right id?")
+    first, second, third = Job([STARTED], [OPEN], [refused]).run().board.outcomes
+    assert (first.run_id, first.url, first.status, first.hint) == ("r", "https://autonoma.app/run/r", 200, "")
+    assert (second.reason, second.status, second.hint) == (Reason.UNKNOWN, 500, MAY_HAVE_STARTED)
+    assert (third.message, third.hint, third.seconds) == ("HTTP 404", "is it the right id?", 1.0)
+
+
+def test_the_request_of_the_plan_is_what_is_sent() -> None:
+    job = Job([STARTED], [STARTED])
+    sent, start = list[RunRequest](), job.workers.start
+
+    def note(index: int, request: RunRequest) -> None:
+        sent.append(request)
+        start(index, request)
+
+    job.workers.start = note  # type: ignore[method-assign]
+    job.run()
+    assert sent == [RunRequest(Kind.TEST, "t0"), RunRequest(Kind.TEST, "t1")]
+
+
+def test_something_is_to_be_sent_until_all_is_sent() -> None:
+    clock = FakeClock()
+    fire = Fire(Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time), Policy(), clock, lambda _: None)
+    assert fire.due() <= clock.time
+    fire.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
+    assert fire.due() == math.inf
+
+
+def test_the_rest_is_given_up_when_the_patience_is_just_over() -> None:
+    job = Job([NOT_SENT], [STARTED], seconds=5.0, policy=Policy(concurrency=1, attempts=1, patience=5.0)).run()
+    assert job.states == [State.NOT_STARTED] * 2
 
 
 def test_what_is_not_sent_because_nothing_goes_forward_says_so() -> None:

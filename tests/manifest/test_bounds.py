@@ -84,6 +84,7 @@ def test_that_there_are_more_problems_is_told_of_the_file() -> None:
         document.problem((), "wrong")
     assert {problem.file for problem in document.problems} == {"m.yml"}
     assert Document("m.yml").place(("a", 1)) == (0, 0)
+    assert [problem.file for text in ("\0", "[") for problem in parse(text, "m.yml").problems] == ["m.yml"] * 2
 
 
 def test_a_hundred_thousand_entries_are_read_and_one_more_is_not() -> None:
