@@ -228,6 +228,13 @@ def test_a_secret_in_the_middle_of_base64_is_replaced(
     assert shown.removeprefix(text[:first] + HIDDEN) in {text[end:], text[end + 1 :]}
 
 
+def test_a_text_that_is_nearly_a_secret_in_base64_is_left_alone() -> None:
+    """The last character alone is another one."""
+    redact = Redactor(["abcdeW"])
+    assert redact("YWJjZGVX") == HIDDEN
+    assert redact("YWJjZGVW") == "YWJjZGVW"
+
+
 def test_a_short_secret_is_replaced_in_base64_only_where_it_stands_alone() -> None:
     """Within other data, fewer than eight characters are its own: they might be anything."""
     assert Redactor(["abcdef"])(base64.b64encode(b"abcdef!").decode()) == "***IQ=="
