@@ -52,7 +52,7 @@ class _Entry(_Model):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
         full = handler.resolve_ref_schema(handler(core))
-        return {"title": full.get("title", ""), "anyOf": [_ID, full]}
+        return {"title": full["title"], "anyOf": [_ID, full]}
 
 
 class Test(_Entry):
