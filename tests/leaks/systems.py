@@ -28,7 +28,6 @@ _LIKE_GITHUB = {
     "GITHUB_STEP_SUMMARY": "{ci}/summary",
 }
 _GITLAB = {
-    **environments.GITLAB_CHANGE,
     "CI_REPOSITORY_URL": f"https://gitlab-ci-token:{OF_THE_JOB}@gitlab.example.com/gitlab-org/charts/shop.git",
     "CI_API_V4_URL": "{others}/api/v4",
     "CI_MERGE_REQUEST_PROJECT_ID": "42",
@@ -37,35 +36,34 @@ _GITLAB = {
     "CI_PROJECT_DIR": "{workspace}",
 }
 _BITBUCKET = {
-    **environments.BITBUCKET,
     "BITBUCKET_WORKSPACE": "acme",
     "BITBUCKET_REPO_SLUG": "shop",
     "BITBUCKET_PIPELINES_VARIABLES_PATH": "{ci}/variables",
 }
-ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
+# Where a job of the system finds what it writes to, besides what the table of CI systems says of it.
+_PLACES: Mapping[str, Mapping[str, str]] = {
     "forgejo-actions": {**_LIKE_GITHUB, "FORGEJO_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
     "gitea-actions": {**_LIKE_GITHUB, "GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
     "github-actions": {**_LIKE_GITHUB, "GITHUB_ACTIONS": "true"},
     "gitlab-ci": _GITLAB,
-    "circleci": {**environments.CIRCLE, "BASH_ENV": "{ci}/bash.env"},
-    "azure-pipelines": {**environments.AZURE_CHANGE, "AGENT_TEMPDIRECTORY": "{ci}"},
+    "circleci": {"BASH_ENV": "{ci}/bash.env"},
+    "azure-pipelines": {"AGENT_TEMPDIRECTORY": "{ci}"},
     "bitbucket-pipelines": _BITBUCKET,
-    "buildkite": environments.BUILDKITE,
-    "travis-ci": environments.TRAVIS_CHANGE,
-    "appveyor": {**environments.APPVEYOR, "APPVEYOR_API_URL": "{others}/"},
-    "woodpecker": environments.WOODPECKER_CHANGE,
-    "harness": {**environments.HARNESS, "DRONE_OUTPUT": "{ci}/variables"},
-    "drone": environments.DRONE,
-    "semaphore": environments.SEMAPHORE,
-    "bitrise": environments.BITRISE,
-    "codefresh": {**environments.CODEFRESH, "CF_VOLUME_PATH": "{ci}"},
-    "aws-codebuild": environments.CODEBUILD,
-    "teamcity": environments.TEAMCITY,
-    "jenkins": environments.JENKINS,
-    "google-cloud-build": {**environments.CLOUD_BUILD, "BUILDER_OUTPUT": "{ci}"},
-    "generic": {"CI": "true"},
-    "none": {},
+    "appveyor": {"APPVEYOR_API_URL": "{others}/"},
+    "harness": {"DRONE_OUTPUT": "{ci}/variables"},
+    "codefresh": {"CF_VOLUME_PATH": "{ci}"},
+    "google-cloud-build": {"BUILDER_OUTPUT": "{ci}"},
 }
+
+
+def _job(name: str) -> Mapping[str, str]:
+    """Return the environment of a job of the system: of a change request, if the table has one."""
+    cases = [case for case in environments.ROWS if case.expected.ci == name]
+    cases.sort(key=lambda case: not case.expected.change or bool(case.files))
+    return {**(cases[0].environ if cases else {}), **_PLACES.get(name, {})}
+
+
+ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {row.name: _job(row.name) for row in detect.ROWS}
 PROGRAMS = ("buildkite-agent", "envman", "sem-context")
 
 
