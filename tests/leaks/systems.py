@@ -38,6 +38,7 @@ _GITLAB = {
 _BITBUCKET = {
     "BITBUCKET_WORKSPACE": "acme",
     "BITBUCKET_REPO_SLUG": "shop",
+    "BITBUCKET_COMMIT": SHA,
     "BITBUCKET_PIPELINES_VARIABLES_PATH": "{ci}/variables",
 }
 # Where a job of the system finds what it writes to, besides what the table of CI systems says of it.
