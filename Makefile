@@ -12,7 +12,7 @@ LINTERS := tests/linters
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation tables clean
+.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz tables clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -76,10 +76,11 @@ lock: $(VENV)/.venv
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --extra test --extra lint pyproject.toml -o tests/requirements.lock
 	$(LOCK) -c tests/requirements.lock tests/mutation/requirements.in -o tests/mutation/requirements.lock
+	$(LOCK) -c tests/requirements.lock tests/fuzz/requirements.in -o tests/fuzz/requirements.lock
 	npm install --prefix $(LINTERS) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:
-	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .coverage .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .fuzz .coverage .hypothesis .mypy_cache .ruff_cache
 	find autonoma_ci tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 bench: $(VENV)/.test
@@ -97,6 +98,15 @@ mutation: $(VENV)/.mutation
 	rm -rf mutants && mkdir mutants
 	ulimit -v 6000000; CI=true $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
 	$(BIN)/python -m tests.mutation.judge
+
+$(VENV)/.fuzz: $(VENV)/.test tests/fuzz/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/fuzz/requirements.lock
+	touch $@
+
+# So many seconds for each harness.
+FUZZ_SECONDS ?= 10
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_SECONDS)
 
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables

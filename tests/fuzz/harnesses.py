@@ -1,0 +1,278 @@
+"""One function of bytes for each door by which bytes from outside come in, or go out again.
+
+Whatever the bytes are, it returns, or else something of ours is broken: an exception that is not in our tree of
+errors, a value that is none, or a file in which a text has become more than text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import lxml.html
+from lxml import etree
+from markdown_it import MarkdownIt
+
+from autonoma_ci.api.client import Client
+from autonoma_ci.api.folders import folders
+from autonoma_ci.ci import github
+from autonoma_ci.ci.detect import all_tokens
+from autonoma_ci.context import Context
+from autonoma_ci.errors import AutonomaError, InputError
+from autonoma_ci.exchange import Delivery, Said
+from autonoma_ci.manifest.interpolate import Interpolation
+from autonoma_ci.manifest.load import load
+from autonoma_ci.model import Kind, RunRequest, State
+from autonoma_ci.plan import describe, make
+from autonoma_ci.report.html import html
+from autonoma_ci.report.junit import junit
+from autonoma_ci.report.markdown import summary
+from autonoma_ci.report.outputs import DOTENV_LIMIT, dotenv
+from autonoma_ci.secret import Redactor
+from autonoma_ci.settings import Settings
+from autonoma_ci.text import link
+from autonoma_ci.values import ID, bad_variable, ids, variables
+from tests.fuzz.material import PARTS, SECRETS, VALUE, Scripted, answer_of, report_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from autonoma_ci.model import Report
+
+# In seconds of this process, so that a busy machine is no finding.
+LIMIT = 1.0
+# Nothing that a line of a log or of a table is made of may end it.
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def check(name: str, data: bytes) -> None:
+    """Feed bytes to a harness: raise for what it finds, and AssertionError if it takes a second or more."""
+    begun = time.process_time()
+    refused = _refused(name, data)
+    assert not any(_BREAKS.search(line) for line in refused or ()), "a problem has several lines"
+    assert refused is None or all(refused), "nothing is said of what is wrong"
+    took = time.process_time() - begun
+    assert took < LIMIT, f"it took {took:.1f} s"
+
+
+def _refused(name: str, data: bytes) -> list[str] | None:
+    """Feed the harness; return the lines of the error that it ends with, or None if it ends with none."""
+    try:
+        HARNESSES[name](data)
+    except InputError as error:
+        return [str(problem) for problem in error.problems] or [""]
+    except AutonomaError as error:
+        return [str(error)]
+    return None
+
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="autonoma-ci-fuzz-"))
+
+
+def _manifest(data: bytes) -> None:
+    place = _folder() / "autonoma.yml"
+    place.write_bytes(data)
+    environ = {"NAME": "text: [", "EMPTY": "", "API_TOKEN": VALUE}
+    facts = Context("github-actions", "0" * 40, "feature/a", "12", "owner/name")
+    found = load(place.name, str(place.parent), Interpolation(environ, facts, all_tokens()))
+    plan = make(Settings(), found)
+    for request in plan.requests:
+        assert ID.fullmatch(request.id)
+        assert not any(bad_variable(name, value) for name, value in request.variables.items())
+        assert not _BREAKS.search(describe(request))
+
+
+def _variables(data: bytes) -> None:
+    for name, value in variables(text_of(data)).items():
+        assert not bad_variable(name, value)
+
+
+def _ids(data: bytes) -> None:
+    assert all(ID.fullmatch(entry.id) for entry in ids(text_of(data)))
+
+
+def _client(data: bytes) -> Client:
+    return Client(Scripted(answer_of(data)), "fuzz", SECRETS)
+
+
+def _requests() -> Iterator[RunRequest]:
+    yield from (RunRequest(kind, "an-id", variables={"NAME": VALUE}) for kind in Kind)
+
+
+def _no_secret_in(value: object) -> None:
+    shown = repr(value)
+    assert not any(text in shown for text in (VALUE, *(secret.reveal() for secret in SECRETS))), "a secret shows"
+
+
+def _start(data: bytes) -> None:
+    for request in _requests():
+        attempt = _client(data).start(request)
+        _no_secret_in(attempt)
+        assert (attempt.delivery is Delivery.STARTED) <= (200 <= attempt.status < 300)
+        assert (attempt.delivery is Delivery.STARTED) <= bool(attempt.run_id or attempt.url)
+        assert not attempt.run_id or ID.fullmatch(attempt.run_id)
+        assert attempt.url == link(attempt.url)
+        assert not _BREAKS.search(attempt.message + attempt.hint)
+        assert attempt.retry_after is None or attempt.retry_after >= 0
+
+
+def _status(data: bytes) -> None:
+    answer = answer_of(data)
+    for request in _requests():
+        status = _client(data).status(request, "a-run")
+        _no_secret_in(status)
+        if status.said is Said.PASSED:
+            assert answer.status == 200
+            assert json.loads(answer.body)["status"].strip().lower() == "passed"
+        assert not _BREAKS.search(status.word + status.message)
+        assert status.retry_after is None or status.retry_after >= 0
+
+
+def _details(data: bytes) -> None:
+    details = _client(data).details(next(_requests()), "a-run", media=True)
+    _no_secret_in(details)
+    texts = [details.title, details.problem]
+    for step in (*details.steps, *filter(None, [details.step])):
+        texts += [step.instruction, step.output, step.url, step.status]
+    assert not _BREAKS.search("".join(texts))
+    assert details.seconds is None or details.seconds >= 0
+
+
+def _folders(data: bytes) -> None:
+    found = folders(Scripted(answer_of(data)), Redactor(SECRETS), lambda seconds: None)
+    for folder in found.folders:
+        _no_secret_in(folder)
+        for place, name in [(folder.id, folder.name), *((test.id, test.name) for test in folder.tests)]:
+            assert ID.fullmatch(place)
+            assert name
+            assert not _BREAKS.search(name)
+
+
+def _event(data: bytes) -> None:
+    name, _, event = data.partition(b"\n")
+    place = _folder() / "event.json"
+    place.write_bytes(event)
+    found = github.context(
+        {
+            "GITHUB_EVENT_NAME": text_of(name),
+            "GITHUB_EVENT_PATH": str(place),
+            "GITHUB_SHA": "1" * 40,
+            "GITHUB_REF": "refs/pull/7/merge",
+            "GITHUB_REPOSITORY": "owner/name",
+        }
+    )
+    assert not _BREAKS.search("".join(found))
+    assert re.fullmatch(r"(?:[0-9a-f]{40,64})?", found.sha)
+    assert re.fullmatch(r"[0-9]*", found.change)
+    assert not found.deployment_url or found.deployment_url.startswith(("https://", "http://"))
+
+
+def _addresses(report: Report) -> set[str]:
+    """Return every address of the report that may be followed."""
+    found = [report.site, report.context.build_url, report.context.deployment_url]
+    for run in report.outcomes:
+        steps = [*run.evidence.steps, *filter(None, [run.step])]
+        found += [run.url, *(earlier.url for earlier in run.earlier)]
+        for earlier in run.earlier:
+            steps += [*earlier.evidence.steps, *filter(None, [earlier.step])]
+        found += [step.url for step in steps]
+    return {link(url) for url in found} - {""}
+
+
+def _junit(data: bytes) -> None:
+    report = report_of(data)
+    written = junit(report)
+    assert VALUE.encode() not in written
+    etree.fromstring(written, etree.XMLParser(resolve_entities=False, recover=False))
+    (suite,) = ET.fromstring(written)
+    assert len(suite) == max(len(report.outcomes), bool(report.problems))
+    for case, run in zip(suite, report.outcomes, strict=False):
+        green = not {child.tag for child in case} & {"failure", "error", "skipped"}
+        assert green is (run.state is State.PASSED)
+        orders = "".join(case.itertext()).count("[[ATTACHMENT|")
+        assert orders <= len(run.evidence.files) + sum(len(earlier.evidence.files) for earlier in run.earlier) + 1
+
+
+# What GitHub and GitLab make of it: tags are read as such, tables too.
+_MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+def _markdown(data: bytes) -> None:
+    report = report_of(data)
+    text = summary(report)
+    assert VALUE not in text
+    text.encode()
+    tokens = [inner for token in _MARKDOWN.parse(text) for inner in (token, *(token.children or ()))]
+    kinds = [token.type for token in tokens]
+    assert kinds.count("heading_open") == 1
+    assert kinds.count("table_open") == bool(report.outcomes)
+    assert kinds.count("tr_open") == (1 + len(report.outcomes) if report.outcomes else 0)
+    assert kinds.count("fence") <= 1
+    assert kinds.count("list_item_open") == (0 if report.outcomes else len(report.problems))
+    none = {"html_block", "image", "em_open", "strong_open", "s_open", "blockquote_open", "code_block", "hr"}
+    assert not none & {*kinds}
+    assert {token.content for token in tokens if token.type == "html_inline"} <= {"<br>"}
+    allowed = {url.replace("(", "%28").replace(")", "%29") for url in _addresses(report)}
+    normal = {_MARKDOWN.normalizeLink(url) for url in allowed}
+    assert {str(token.attrs["href"]) for token in tokens if token.type == "link_open"} <= normal
+    assert len([token for token in tokens if token.type == "code_inline"]) <= 1
+
+
+# As good as the other in an address, or as bad, and no markup.
+_TAME = bytes.maketrans(b"<>\"&'", b"|||!!")
+
+
+def _html(data: bytes) -> None:
+    report = report_of(data)
+    page = html(report)
+    assert VALUE not in page
+    found = _page(page)
+    assert not [name for one in found.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
+    ours = ("#", "evidence/", "data:image/svg+xml,")
+    targets = {str(address) for address in found.xpath("//@href | //@src")}
+    assert {target for target in targets if not target.startswith(ours)} <= _addresses(report)
+    choices, parts, texts = data.partition(PARTS)
+    tame = _page(html(report_of(choices + parts + texts.translate(_TAME))))
+    assert _skeleton(found) == _skeleton(tame), "a text has become an element"
+
+
+def _page(text: str) -> lxml.html.HtmlElement:
+    return lxml.html.document_fromstring(text.encode(), parser=lxml.html.HTMLParser(encoding="utf-8"))
+
+
+def _skeleton(page: lxml.html.HtmlElement) -> list[tuple[str, list[str]]]:
+    return [(str(one.tag), sorted(one.attrib)) for one in page.iter()]
+
+
+def _dotenv(data: bytes) -> None:
+    written = dotenv(report_of(data))
+    assert len(written) <= DOTENV_LIMIT
+    lines = written.split("\n")
+    assert lines.pop() == ""
+    assert all(re.fullmatch(r"AUTONOMA_[A-Z_]+=[\w.:/?@#%+,=\[\]\"-]*", line, re.ASCII) for line in lines)
+    names = [line.partition("=")[0] for line in lines]
+    assert len({*names}) == len(names)
+
+
+HARNESSES: dict[str, Callable[[bytes], None]] = {
+    "manifest": _manifest,
+    "variables": _variables,
+    "ids": _ids,
+    "start-answer": _start,
+    "status-answer": _status,
+    "details-answer": _details,
+    "folders-answer": _folders,
+    "event": _event,
+    "junit": _junit,
+    "markdown": _markdown,
+    "html": _html,
+    "dotenv": _dotenv,
+}

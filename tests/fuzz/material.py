@@ -1,0 +1,140 @@
+"""What the harnesses make of bytes: answers, texts, and reports whose every text is from outside."""
+
+from __future__ import annotations
+
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from requests.structures import CaseInsensitiveDict
+
+from autonoma_ci.api.failures import LostError
+from autonoma_ci.api.transport import Answer, Transport
+from autonoma_ci.context import Context
+from autonoma_ci.model import Conclusion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
+from autonoma_ci.secret import Secret
+from autonoma_ci.steps import Evidence, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+T = TypeVar("T")
+
+# Never part of UTF-8, so that it parts texts and is in none.
+PARTS = b"\xff"
+SECRETS = (Secret("id-5e11ed"), Secret("secret-7ab1e5"))
+VALUE = "value-0f-variable"
+
+
+def text_of(data: bytes) -> str:
+    """Return the text as the environment has it: what is not UTF-8 is lone surrogates."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def answer_of(data: bytes) -> Answer:
+    """Return an answer from a line with the status, a line for each header, an empty line and the body.
+
+    A minus before the status is an answer that was cut short.
+    """
+    head, _, body = data.partition(b"\n\n")
+    status, *lines = head.decode("latin-1").split("\n")
+    headers = CaseInsensitiveDict(
+        {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
+    )
+    number = status.removeprefix("-")
+    known = number.isascii() and number.isdigit() and len(number) == 3
+    return Answer(int(number) if known else 200, headers, body, complete=not status.startswith("-"))
+
+
+class Scripted(Transport):
+    """Gives the same answer to everything; to a second GET none comes."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("https://api.example/api", SECRETS, lambda: 0.0)
+        self._answers = chain([answer], repeat(None))
+
+    def post(self, path: str, payload: Mapping[str, object]) -> Answer:
+        return self._next()
+
+    def get(self, path: str, limit: int = 0) -> Answer:
+        return self._next()
+
+    def _next(self) -> Answer:
+        answer = next(self._answers)
+        if answer is None:
+            raise LostError("no answer came")
+        return answer
+
+
+class _Draw(NamedTuple):
+    choices: list[int]
+    texts: list[str]
+
+    def one(self, of: Sequence[T]) -> T:
+        return of[(self.choices.pop() if self.choices else 0) % len(of)]
+
+    def number(self) -> int:
+        return self.choices.pop() if self.choices else 0
+
+    def text(self) -> str:
+        return self.texts.pop() if self.texts else ""
+
+
+def report_of(data: bytes) -> Report:
+    """Return a report: the bytes before the first 0xFF choose what it is of, the parts after it are its texts."""
+    choices, *texts = data.split(PARTS)
+    draw = _Draw([*choices[:200]][::-1], [text_of(text) for text in texts[:200]][::-1])
+    outcomes = tuple(_outcome(draw) for _ in range(draw.number() % 4))
+    verdict = Verdict(draw.one(list(Conclusion)), draw.one(list(Reason)), draw.number())
+    links = (draw.text(), draw.text())
+    context = Context("github-actions", draw.text(), draw.text(), draw.text(), draw.text(), *links, draw.text())
+    return Report(
+        draw.text(),
+        context,
+        draw.text(),
+        outcomes,
+        draw.one([verdict, None]),
+        results_dir=draw.text(),
+        started_at=draw.text(),
+        problems=() if outcomes else tuple(draw.text() for _ in range(draw.number() % 3)),
+        site=draw.text(),
+        waited=draw.one([True, False]),
+        later=draw.text(),
+        notes=tuple(draw.text() for _ in range(draw.number() % 3)),
+        seconds=float(draw.number()),
+        attachments=draw.text(),
+    )
+
+
+def _outcome(draw: _Draw) -> Outcome:
+    request = RunRequest(draw.one(list(Kind)), draw.text(), draw.text(), {draw.text(): VALUE})
+    return Outcome(
+        request,
+        draw.one(list(State)),
+        draw.one(list(Reason)),
+        run_id=draw.text(),
+        url=draw.text(),
+        message=draw.text(),
+        hint=draw.text(),
+        seconds=float(draw.number()),
+        began=float(draw.number()),
+        title=draw.text(),
+        step=_step(draw) if draw.number() % 2 else None,
+        earlier=tuple(_earlier(draw) for _ in range(draw.number() % 2)),
+        evidence=_evidence(draw),
+    )
+
+
+def _step(draw: _Draw) -> Step:
+    return Step(draw.number(), draw.text(), draw.text(), draw.text(), draw.text(), _file(draw))
+
+
+def _file(draw: _Draw) -> str:
+    return draw.one(["", "evidence/r-1/step-004.png", "evidence/r-1/video.webm"])
+
+
+def _evidence(draw: _Draw) -> Evidence:
+    return Evidence(tuple(_step(draw) for _ in range(draw.number() % 2)), _file(draw), draw.text())
+
+
+def _earlier(draw: _Draw) -> Earlier:
+    return Earlier(draw.text(), draw.text(), draw.text(), _step(draw), 0.0, float(draw.number()), _evidence(draw))
