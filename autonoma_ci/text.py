@@ -78,7 +78,8 @@ def teamcity(text: str, limit: int = 4000) -> str:
 
 def markdown(text: str, limit: int = 500) -> str:
     """Return the text as the content of a table cell or a line of GitHub Markdown: no markup, no mention."""
-    escaped = _MARKUP.sub(r"\\\g<0>", one_line(text, limit))
+    # Four spaces before a line's first word would make a block of code of it.
+    escaped = _MARKUP.sub(r"\\\g<0>", one_line(text, limit).lstrip(" "))
     escaped = _LEADING.sub(r"\1\\\2", _AUTOLINK.sub(r"\\\g<0>", escaped))
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MENTION.sub(rf"\1{_GAP}", escaped)

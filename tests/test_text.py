@@ -165,6 +165,10 @@ def test_markdown_at_the_beginning_of_a_line_is_a_paragraph(text: str) -> None:
     plain_text(markdown(text))
 
 
+def test_markdown_at_the_beginning_of_a_line_is_no_block_of_code() -> None:
+    assert markdown("\t   four\tspaces ") == "four spaces "
+
+
 def test_markdown_shows_the_text_that_it_was_given() -> None:
     text = "a|b *c* _d_ `e` <f> [g](h) \\i & ~j~ # k"
     assert plain_text(markdown(text)) == text
