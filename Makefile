@@ -107,6 +107,7 @@ $(VENV)/.fuzz: $(VENV)/.test tests/fuzz/requirements.lock
 FUZZ_SECONDS ?= 10
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_SECONDS)
+	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -k machine tests/fuzz
 
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables
