@@ -112,15 +112,18 @@ def _say(world: World, text: str, code: int) -> int:
 
 def _bug(world: World, error: Exception) -> int:
     """Report what can be pasted into an issue: where it happened, but no value that was involved."""
-    import platform
-    import traceback
-
+    # Nothing is loaded for it: what went wrong may be that nothing can be loaded any more.
     lines = [
         "Error: this is a bug in autonoma-ci, not in your tests. Please report it with these lines:",
-        f"  autonoma-ci {__version__}, Python {platform.python_version()}, {platform.system()}",
+        f"  autonoma-ci {__version__}, Python {sys.version.partition(' ')[0]}, {sys.platform}",
         f"  {type(error).__module__}.{type(error).__qualname__}",
     ]
-    for frame in traceback.extract_tb(error.__traceback__)[-12:]:
-        name = "/".join(frame.filename.replace("\\", "/").split("/")[-3:])
-        lines.append(f"  {name}:{frame.lineno} in {frame.name}")
+    frames = []
+    trace = error.__traceback__
+    while trace:
+        code = trace.tb_frame.f_code
+        name = "/".join(code.co_filename.replace("\\", "/").split("/")[-3:])
+        frames.append(f"  {name}:{trace.tb_lineno} in {code.co_name}")
+        trace = trace.tb_next
+    lines += frames[-12:]
     return _say(world, "\n".join(lines), EXIT_BUG)

@@ -37,21 +37,23 @@ class ResultsDir:
 
     def publish(self, report: Report) -> list[str]:
         """Write all files anew; return what could not be written."""
-        texts = {"results.json": record(report), "outputs.env": dotenv(report), "summary.md": summary(report)}
-        texts |= self._more(report)
-        files = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
-        if report.verdict:
-            from autonoma_ci.report.html import beside_of, html
-            from autonoma_ci.report.junit import junit
-
-            files |= {"junit.xml": junit(report), "report.html": html(report).encode()}
-            files |= {name: text.encode() for name, text in beside_of(report).items()}
         warnings = []
         if names := left_out(report):
             warnings.append(f"outputs.env has no room for {' and '.join(names)}; results.json has all runs.")
+        texts = {"results.json": record(report), "outputs.env": dotenv(report), "summary.md": summary(report)}
+        texts |= self._more(report)
+        warnings += self._write_all(texts)
+        try:
+            last = _at_the_end(report)
+        except OSError as error:
+            return [*warnings, f"junit.xml and report.html could not be made ({reason_of(error)})."]
+        return [*warnings, *self._write_all(last)]
+
+    def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
+        warnings = []
         for name, data in files.items():
             try:
-                self._write(name, data)
+                self._write(name, data.encode("utf-8", "replace") if isinstance(data, str) else data)
             except OSError as error:
                 warnings.append(f"{name} could not be written to results-dir ({error.strerror or error}).")
         return warnings
@@ -64,6 +66,16 @@ class ResultsDir:
             raise OSError(errno.ELOOP, "a symbolic link leads elsewhere")
         make_folder(path.parent)
         write_whole(path, data)
+
+
+def _at_the_end(report: Report) -> Mapping[str, str | bytes]:
+    """Return the files that are made of a step that has ended; raises OSError if what makes them can't be loaded."""
+    if not report.verdict:
+        return {}
+    from autonoma_ci.report.html import beside_of, html
+    from autonoma_ci.report.junit import junit
+
+    return {"junit.xml": junit(report), "report.html": html(report), **beside_of(report)}
 
 
 def prepare(path: str, working_directory: str, more: Callable[[Report], Mapping[str, str]] = _nothing) -> ResultsDir:

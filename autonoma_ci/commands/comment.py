@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autonoma_ci.files import reason_of
 from autonoma_ci.model import Conclusion
 
 if TYPE_CHECKING:
+    from autonoma_ci.ci.comment import Thread
     from autonoma_ci.commands.input import Place
     from autonoma_ci.commands.world import World
     from autonoma_ci.model import Report
@@ -29,11 +31,18 @@ def comment(settings: Settings, place: Place, world: World, report: Report) -> t
     token = getattr(settings, comments.option.replace("-", "_"))
     if not token:
         return "warning", f"The comment could not be written: {comments.option} is empty."
-    discussion = comments.find(world.environ, place.context, token, world.clock)
+    try:
+        why = _written(comments.find(world.environ, place.context, token, world.clock), report)
+    except OSError as error:
+        # What it takes is loaded only now, as most steps have no comment: with no file left to open, that fails too.
+        why = f"The comment could not be written: {reason_of(error)}."
+    return ("warning", why) if why else nothing
+
+
+def _written(discussion: Thread | None, report: Report) -> str:
+    """Write it, and return why not, or an empty text."""
     if not discussion:
-        return "warning", "The comment could not be written: the job's variables do not say where."
-    # Loaded only now: most steps have no comment.
+        return "The comment could not be written: the job's variables do not say where."
     from autonoma_ci.ci.comment import publish
 
-    why = publish(discussion, report)
-    return ("warning", why) if why else nothing
+    return publish(discussion, report)

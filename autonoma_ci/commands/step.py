@@ -12,6 +12,7 @@ from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.system import Target
 from autonoma_ci.commands.comment import comment
 from autonoma_ci.commands.progress import Progress
+from autonoma_ci.commands.publish import publish
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.keep import Keeping
@@ -138,9 +139,9 @@ class Step:
         Without `files`, those in results-dir stay as they are.
         """
         # Files first: they are quick, and what the CI system is told of them must be there.
-        for publisher in [*(self._files if files else ()), *self._natives]:
-            for warning in publisher.publish(report):
-                self.console.issue("warning", Problem(warning))
+        published = publish([*(self._files if files else ()), *self._natives], report)
+        for warning in published.warnings:
+            self.console.issue("warning", Problem(warning))
         if not report.problems:
             self.console.line(headline(report))
         if still_open(report):
@@ -150,6 +151,8 @@ class Step:
         level, text = comment(self._settings, self.place, self.world, report)
         if text:
             self.console.issue(level, Problem(text))
+        if published.bug:
+            raise published.bug
         return report.verdict.exit_code if report.verdict else EXIT_BUG
 
     @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.commands import run
+from autonoma_ci.report import html
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import invoke
 from tests.support.job import left_behind
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
     import pytest
 
     from autonoma_ci.commands.world import World
-    from autonoma_ci.model import Outcome
+    from autonoma_ci.model import Outcome, Report
+
+
+def _environment(folder: Path, url: str) -> dict[str, str]:
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_CLIENT_ID": "an-id",
+        "AUTONOMA_CLIENT_SECRET": "a-secret-of-ours",
+        "AUTONOMA_TEST_IDS": "a,b,c",
+        "AUTONOMA_RESULTS_DIR": "results",
+    }
 
 
 def test_the_report_of_a_bug_says_where_and_shows_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,17 +66,7 @@ def test_a_bug_in_the_middle_keeps_what_was_started(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(Progress, "changed", broken)
     with Sandbox() as sandbox:
-        environ = {
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_OUTPUT": str(tmp_path / "output"),
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
-            "AUTONOMA_API_URL": sandbox.url,
-            "AUTONOMA_CLIENT_ID": "an-id",
-            "AUTONOMA_CLIENT_SECRET": "a-secret-of-ours",
-            "AUTONOMA_TEST_IDS": "a,b,c",
-            "AUTONOMA_CONCURRENCY": "1",
-            "AUTONOMA_RESULTS_DIR": "results",
-        }
+        environ = _environment(tmp_path, sandbox.url) | {"AUTONOMA_CONCURRENCY": "1"}
         ended = invoke(tmp_path, environ=environ)
         assert sandbox.starts("a") == 1
     job = left_behind(tmp_path, ended.code, ended.out, ended.err)
@@ -73,3 +77,23 @@ def test_a_bug_in_the_middle_keeps_what_was_started(tmp_path: Path, monkeypatch:
     assert job.outputs["run-url"] in job.summary
     assert "RuntimeError" in job.errors
     assert "sentinel" not in job.everything
+
+
+def test_a_bug_in_one_report_keeps_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is made before outputs and summary are written for the last time."""
+
+    def broken(report: Report) -> str:
+        raise RuntimeError("sentinel")
+
+    monkeypatch.setattr(html, "html", broken)
+    with Sandbox() as sandbox:
+        environ = _environment(tmp_path, sandbox.url)
+        ended = invoke(tmp_path, environ=environ)
+    job = left_behind(tmp_path, ended.code, ended.out, ended.err)
+    assert job.code == 70
+    assert "RuntimeError" in job.errors
+    assert "sentinel" not in job.everything
+    assert set(job.states.values()) == {"started"}
+    assert (job.outputs["conclusion"], job.outputs["started"]) == ("started", "3")
+    assert all(name in job.summary for name in "abc")
+    assert "3 of 3 runs started." in job.log

@@ -1,0 +1,45 @@
+"""Reports are written one by one, and what goes wrong with one costs no other."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from autonoma_ci.commands.publish import publish
+from tests.report.reports import report
+
+if TYPE_CHECKING:
+    from autonoma_ci.model import Report
+
+
+class _Publisher:
+    """Notes that it was asked, and warns or goes wrong."""
+
+    def __init__(self, wrong: Exception | None = None, *warnings: str) -> None:
+        self.asked, self._wrong, self._warnings = 0, wrong, warnings
+
+    def publish(self, report: Report) -> tuple[str, ...]:
+        self.asked += 1
+        if self._wrong:
+            raise self._wrong
+        return self._warnings
+
+
+def test_warnings_of_all_are_returned_in_order() -> None:
+    published = publish([_Publisher(None, "a", "b"), _Publisher(), _Publisher(None, "c")], report())
+    assert published == (["a", "b", "c"], None)
+
+
+def test_what_the_system_refuses_is_a_warning_that_says_why() -> None:
+    refused = OSError(errno.EMFILE, "Too many open files", "/some/where")
+    published = publish([_Publisher(refused), _Publisher(None, "c")], report())
+    assert published == (["A report could not be written (Too many open files).", "c"], None)
+
+
+def test_the_first_bug_is_returned_once_all_others_have_written() -> None:
+    bugs = RuntimeError("first"), ValueError("second")
+    publishers = [_Publisher(bugs[0]), _Publisher(None, "a"), _Publisher(bugs[1]), _Publisher()]
+    published = publish(publishers, report())
+    assert published.bug is bugs[0]
+    assert published.warnings == ["a"]
+    assert [publisher.asked for publisher in publishers] == [1, 1, 1, 1]
