@@ -12,7 +12,7 @@ LINTERS := tests/linters
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz tables clean
+.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -108,6 +108,10 @@ FUZZ_SECONDS ?= 10
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_SECONDS)
 	FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -k machine tests/fuzz
+
+# Plays every failure, and writes the README's table of what came of it.
+faults: $(VENV)/.test
+	$(BIN)/python -m tests.faults.matrix
 
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables

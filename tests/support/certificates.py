@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 subjectAltName = {names}
 """
-HERE = "IP:127.0.0.1, DNS:localhost, DNS:autonoma.test"
+HERE = "IP:127.0.0.1, DNS:localhost, DNS:autonoma.test, DNS:*.autonoma.test"
 _LONG = ("20200101000000Z", "21200101000000Z")
 _OVER = ("20200101000000Z", "20200102000000Z")
 
@@ -45,6 +46,8 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
+        self._made: dict[str, ssl.SSLContext] = {}
         self.authority = folder / "authority.pem"
         folder.joinpath("index.txt").touch()
         self._issue("authority", "authority", HERE, _LONG, self_signed=True)
@@ -66,10 +69,13 @@ class Certificates:
         return self._context("self", HERE, _LONG, self_signed=True)
 
     def _context(self, name: str, names: str, days: tuple[str, str], *, self_signed: bool = False) -> ssl.SSLContext:
-        self._issue(name, "server", names, days, self_signed=self_signed)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._folder / f"{name}.pem", self._folder / f"{name}.key")
-        return context
+        # Tests that run several jobs at once want the same one from several threads.
+        with self._lock:
+            if name not in self._made:
+                self._issue(name, "server", names, days, self_signed=self_signed)
+                context = self._made[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(self._folder / f"{name}.pem", self._folder / f"{name}.key")
+            return self._made[name]
 
     def _issue(self, name: str, extensions: str, names: str, days: tuple[str, str], *, self_signed: bool) -> None:
         config = self._folder / f"{name}.cnf"

@@ -72,6 +72,15 @@ class Wire:
         with suppress(OSError):
             self.socket.recv(1)
 
+    def secure(self, tls: ssl.SSLContext) -> bool:
+        """Go on in TLS; say whether the other side agrees."""
+        try:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+            self.socket.do_handshake()
+        except OSError:
+            return False
+        return True
+
     def reset(self) -> None:
         """Make the end of this connection a reset."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -116,6 +125,7 @@ class FaultServer:
         scripts: Mapping[str, Sequence[Act]] | None = None,
         greeting: Act | None = None,
         tls: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
         self._default, self._greeting, self._tls = default, greeting, tls
         self._scripts = {subject: list(acts) for subject, acts in (scripts or {}).items()}
@@ -123,7 +133,8 @@ class FaultServer:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family, backlog=128)
         self.port = int(self._listener.getsockname()[1])
         self.connections = 0
         self.received: list[Received] = []
@@ -134,10 +145,7 @@ class FaultServer:
 
     def __exit__(self, *exc: object) -> None:
         self._stopping.set()
-        # Closing alone would not wake the thread that accepts.
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.refuse()
         with self._lock:
             for sock in self._open:
                 with suppress(OSError):
@@ -145,6 +153,13 @@ class FaultServer:
             threads = list(self._threads)
         for thread in threads:
             thread.join(_LONGEST)
+
+    def refuse(self) -> None:
+        """Take no connection any more."""
+        # Closing alone would not wake the thread that accepts.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     @property
     def url(self) -> str:
@@ -189,7 +204,10 @@ class FaultServer:
         with sock:
             with self._lock:
                 self._open.add(sock)
-            self._converse(Wire(sock, self._stopping), number)
+            wire = Wire(sock, self._stopping)
+            self._converse(wire, number)
+            # A greeting may have made it a secure one.
+            wire.socket.close()
             with self._lock:
                 self._open.discard(sock)
 

@@ -77,14 +77,19 @@ def _inputs() -> str:
 
 def with_blocks(text: str) -> str:
     """Return a document with its blocks made anew; raise ValueError if a marker is missing."""
-    for name, table in blocks():
-        start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
-        if start not in text or end not in text:
-            raise ValueError(f"README.md has no {start} and {end}")
-        head, _, rest = text.partition(start)
-        _, _, tail = rest.partition(end)
-        text = f"{head}{start}\n{table}\n{end}{tail}"
+    for block in blocks():
+        text = with_block(text, *block)
     return text
+
+
+def with_block(text: str, name: str, table: str) -> str:
+    """Return a document with one block made anew; raise ValueError if a marker is missing."""
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    if start not in text or end not in text:
+        raise ValueError(f"README.md has no {start} and {end}")
+    head, _, rest = text.partition(start)
+    _, _, tail = rest.partition(end)
+    return f"{head}{start}\n{table}\n{end}{tail}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""What the API does wrong, though every answer comes whole."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.faults.kind import Kind, Phase
+from tests.faults.network import exchange
+from tests.support.faults import answer
+
+if TYPE_CHECKING:
+    from tests.faults.kind import Deed
+    from tests.faults.scene import Scene
+    from tests.support.fault_server import Act, Wire
+
+_API = "API"
+_LOGIN = answer(200, "<html><title>Log in</title></html>", "Content-Type: text/html")
+_HOSTILE = "::error::x\r\n::set-output name=conclusion::passed\n##[error]y\x1b[31m\u202e<script>alert(1)</script>"
+_SAID = json.dumps(dict.fromkeys(("error", "message", "run_id", "url", "status"), _HOSTILE))
+_ELSEWHERE = "Location: https://example.com/"
+
+
+def _answered(name: str, status: int, start: int, wait: int = 7, body: str = "{}", *headers: str) -> Kind:
+    return exchange(name, answer(status, body, *headers), start, wait, group=_API, declines=start in {3, 4, 5})
+
+
+def _refused(name: str, status: int) -> Kind:
+    """Return a kind that is believed at once, wherever it ends a run."""
+    codes = dict.fromkeys((Phase.START, Phase.BRIEFLY, Phase.WAIT), 3)
+    return Kind(_API, name, codes, exchange=lambda scene, right: answer(status, "{}"), declines=True)
+
+
+def _at_first(status: int) -> Deed:
+    """Refuse what comes first, and then take it."""
+
+    def deed(scene: Scene, right: Act) -> Act:
+        def act(wire: Wire) -> bool:
+            first = sum(request.path == wire.request.path for request in scene.received) == 1
+            return (answer(status, "{}", "Retry-After: 0") if first else right)(wire)
+
+        return act
+
+    return deed
+
+
+KINDS = [
+    _refused("401", 401),
+    _refused("403", 403),
+    _answered("404", 404, 4, 4),
+    _answered("422", 422, 5),
+    _answered("429 for ever", 429, 5, 7, "{}", "Retry-After: 3600"),
+    Kind(_API, "429 once", exchange=_at_first(429), posts=2),
+    Kind(_API, "503 with Retry-After, once", exchange=_at_first(503), posts=2),
+    _answered("503 without Retry-After", 503, 7),
+    _answered("500", 500, 7),
+    _answered("502", 502, 7, 7, "<html>"),
+    _answered("504", 504, 7),
+    _answered("a redirect", 307, 5, 7, "", _ELSEWHERE),
+    exchange("a login page", _LOGIN, group=_API),
+    _answered("an empty answer", 200, 7, 7, ""),
+    _answered("an answer of another type", 200, 7, 7, "[1, null]"),
+    _answered("fields of other types", 200, 7, 7, '{"run_id": 5, "url": ["x"], "status": {}, "id": "x"}'),
+    _answered("nothing but hostile text", 200, 7, 7, _SAID),
+    _answered("an answer nested 100,000 deep", 200, 7, 7, "[" * 100_000),
+]  # fmt: skip

@@ -1,0 +1,83 @@
+"""What a kind of failure is: where it is felt, what it does, and what must come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.faults.scene import Scene
+    from tests.support.fault_server import Act
+
+    # Deals with one request, given what would be right.
+    Deed: TypeAlias = "Callable[[Scene, Act], Act]"
+    Greeting: TypeAlias = "Callable[[Scene], Act]"
+
+
+class Phase(StrEnum):
+    """What the job is doing when something goes wrong; the values are the table's headings."""
+
+    START = "start"
+    BRIEFLY = "wait, for a moment"
+    WAIT = "wait"
+    DETAILS = "details"
+    EVIDENCE = "evidence"
+    COMMENT = "comment"
+    REPORT = "report"
+    THROUGHOUT = "throughout"
+
+
+# Where requests are sent, and where files are written.
+HTTP = (Phase.START, Phase.BRIEFLY, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT)
+ALONG = (Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT, Phase.REPORT)
+# The exit code if all goes as it should: one of the three tests fails.
+AS_USUAL = 1
+
+
+def nothing(*_: object) -> None:
+    """Leave everything as it is."""
+
+
+def unchanged(_: Scene) -> dict[str, str]:
+    """Leave the environment as it is."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of failure; `codes` are the exit codes that are not as usual.
+
+    `exchange` deals with one request, `greeting` with a connection, `tunnel` with what goes through the proxy; `arm`
+    and `relent` begin and end what is none of these. `before` says that it is there when the phase's first connection
+    is made. `prepare` changes files, and returns what it changes of the environment.
+    """
+
+    group: str
+    name: str
+    codes: Mapping[Phase, int] = field(default_factory=dict)
+    phases: tuple[Phase, ...] = HTTP
+    exchange: Deed | None = None
+    greeting: Greeting | None = None
+    tunnel: Greeting | None = None
+    arm: Callable[[Scene], None] = nothing
+    relent: Callable[[Scene], None] = nothing
+    before: bool = False
+    prepare: Callable[[Scene], Mapping[str, str]] = unchanged
+    # Servers that have a name and a certificate, perhaps of an authority that the job does not know; and a proxy.
+    named: bool = False
+    stranger: bool = False
+    proxied: bool = False
+    # Servers that keep no connection, so that each request needs a new one; and where they listen.
+    closing: bool = False
+    address: str = "127.0.0.1"
+    # How often a whole start of the one test may arrive: more than once only where the server said that it did not act.
+    posts: int = 1
+    # Whether the server says of a start that arrived that nothing came of it.
+    declines: bool = False
+    # Whether something is wrong with the input, so that nothing may be sent at all.
+    refused: bool = False
+    # What can't hold the news of the runs any more: log, outputs, summary, record. Whatever is there must be whole.
+    lost: tuple[str, ...] = ()
