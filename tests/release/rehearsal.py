@@ -1,0 +1,189 @@
+"""Runs the jobs of release.yml here: their shell is real and so is git, GitHub and the registry are stood in for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.release.workflow import EXPRESSION, JOBS, steps, waited_for
+from tests.support.tables import ROOT, action
+
+if TYPE_CHECKING:
+    import re
+
+PROGRAMS = ("docker", "gh", "cosign")
+# What a person starts, in the order in which the runner would take them.
+ORDER = ("check", "images", "index", "smoke", "sbom", "attest", "tag", "action", "pypi", "publish", "name")
+_NOTHING: dict[str, Any] = {
+    "manifests": [],
+    "tags": {},
+    "releases": {},
+    "signed": [],
+    "passed": [],
+    "broken": [],
+    "pypi": [],
+}
+
+
+class StepError(Exception):
+    """A step ended with another exit code than 0; the text is its output."""
+
+
+class Rehearsal:
+    """A repository with its registry and its releases, and the runs of the workflow."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.origin, self.main = folder / "origin.git", folder / "main"
+        self._state, self._programs = folder / "state.json", folder / "programs"
+        self.reference = "refs/heads/main"
+        self._outputs: dict[tuple[str, str], dict[str, str]] = {}
+        self._state.write_text(json.dumps(_NOTHING))
+        self._programs.mkdir()
+        for program in PROGRAMS:
+            stub = self._programs / program
+            stub.write_text(
+                f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("programs.py")}" {program} "$@"\n'
+            )
+            stub.chmod(0o755)
+        self.git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.origin))
+        self.git(folder, "clone", "--quiet", str(self.origin), str(self.main))
+        shutil.copytree(ROOT / "release", self.main / "release")
+        (self.main / "action.yml").write_text(action(), "utf-8")
+        (self.main / "autonoma_ci").mkdir()
+
+    def git(self, folder: Path, *arguments: str) -> str:
+        command = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, version: str) -> str:
+        """Put a version on main whose CI passes, and return the commit."""
+        (self.main / "autonoma_ci" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+        self.git(self.main, "add", ".")
+        self.git(self.main, "commit", "--quiet", "-m", version)
+        self.git(self.main, "push", "--quiet", "origin", "HEAD:main")
+        commit = self.git(self.main, "rev-parse", "HEAD")
+        self.change(passed=[*self.state["passed"], commit])
+        return commit
+
+    @property
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._state.read_text())
+        return found
+
+    def change(self, **changes: Any) -> None:
+        self._state.write_text(json.dumps({**self.state, **changes}))
+
+    def started(self) -> Rehearsal:
+        """Begin a run of the workflow: it knows nothing of the outputs and artifacts of others."""
+        self._outputs = {}
+        shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
+        packages = self.folder / "artifacts" / "packages"
+        packages.mkdir(parents=True)
+        (packages / "autonoma_ci.whl").write_text("a wheel")
+        (self.folder / "artifacts" / "installed").mkdir()
+        return self
+
+    def run(self, *jobs: str) -> None:
+        """Run jobs, each on every row of its matrix; raise StepError where one of their steps fails."""
+        for job in jobs or ORDER:
+            assert waited_for(job) <= {*ORDER, "packages"}
+            matrix = JOBS[job].get("strategy", {}).get("matrix", {})
+            for row in matrix.get("include") or [
+                {"runner": runner} for runner in matrix.get("runner", ["ubuntu-latest"])
+            ]:
+                self._job(job, row)
+
+    def _job(self, job: str, row: dict[str, str]) -> None:
+        shutil.rmtree(self.folder / "work", ignore_errors=True)
+        (self.folder / "work" / "temp").mkdir(parents=True)
+        workspace = self.folder / "work" / "workspace"
+        workspace.mkdir()
+        for step in steps(job):
+            if "if" in step and self._resolved(job, row, "${{ steps.major.outputs.major }}") == "":
+                continue
+            given = {key: self._resolved(job, row, str(value)) for key, value in step.get("with", {}).items()}
+            name = step.get("uses", "").partition("@")[0]
+            outputs = self._used(name, given, workspace) if name else self._shell(job, row, step, workspace)
+            if "id" in step:
+                # Each row of a matrix adds its own outputs to those of the job.
+                self._outputs.setdefault((job, step["id"]), {}).update(outputs)
+
+    def _resolved(self, job: str, row: dict[str, str], text: str) -> str:
+        def value(found: re.Match[str]) -> str:
+            match found[1].split("."):
+                case ["needs", other, "outputs", name]:
+                    return self._resolved(other, row, JOBS[other]["outputs"][name])
+                case ["steps", step, "outputs", name]:
+                    return self._outputs.get((job, step), {}).get(name, "")
+                case ["matrix", name]:
+                    return row[name]
+                case ["github", "token"]:
+                    return "a-token"
+            raise AssertionError(found[0])
+
+        return EXPRESSION.sub(value, text)
+
+    def _used(self, name: str, given: dict[str, str], workspace: Path) -> dict[str, str]:
+        artifacts = self.folder / "artifacts"
+        match name:
+            case "actions/checkout":
+                depth = [] if given.get("fetch-depth") == "0" else ["--depth", "1", "--no-tags"]
+                branch = given.get("ref", "main").removeprefix("refs/tags/")
+                self.git(
+                    self.folder, "clone", "--quiet", *depth, "--branch", branch, f"file://{self.origin}", str(workspace)
+                )
+            case "actions/download-artifact":
+                shutil.copytree(artifacts / given["name"], workspace / given["path"], dirs_exist_ok=True)
+            case "actions/upload-artifact":
+                shutil.copytree(
+                    workspace / given["path"], artifacts / given["name"], dirs_exist_ok="overwrite" in given
+                )
+            case "anchore/sbom-action":
+                (workspace / given["output-file"]).parent.mkdir(exist_ok=True)
+                (workspace / given["output-file"]).write_text(given.get("image") or given["path"])
+            case "actions/attest":
+                bundle = (
+                    self.folder
+                    / "work"
+                    / "temp"
+                    / f"bundle-{len(given)}-{given.get('sbom-path', '').replace('/', '-')}"
+                )
+                bundle.write_text(json.dumps(given))
+                return {"bundle-path": str(bundle)}
+            case "pypa/gh-action-pypi-publish":
+                self.change(
+                    pypi=[*self.state["pypi"], *(path.name for path in (workspace / given["packages-dir"]).iterdir())]
+                )
+            case "./":
+                return {"total": "1"}
+        return {}
+
+    def _shell(self, job: str, row: dict[str, str], step: dict[str, Any], workspace: Path) -> dict[str, str]:
+        written = self.folder / "work" / "output"
+        written.write_text("")
+        environ = {
+            "PATH": f"{self._programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "REHEARSAL": str(self._state),
+            "GITHUB_ACTOR": "octocat",
+            "GITHUB_OUTPUT": str(written),
+            "GITHUB_REF": self.reference,
+            "GITHUB_REPOSITORY": "OWNER/autonoma-ci",
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_SHA": self.git(self.main, "rev-parse", "HEAD"),
+            "RUNNER_TEMP": str(self.folder / "work" / "temp"),
+            **{name: self._resolved(job, row, text) for name, text in step.get("env", {}).items()},
+        }
+        # How the runner starts the shell of a step that names none.
+        command = ["bash", "--noprofile", "--norc", "-e", "-c", step["run"]]
+        place = workspace / step.get("working-directory", "")
+        ended = subprocess.run(command, cwd=place, env=environ, capture_output=True, text=True, check=False, timeout=60)
+        if ended.returncode:
+            raise StepError(f"{job}: {step['name']}\n{ended.stdout}{ended.stderr}")
+        return dict(line.split("=", 1) for line in written.read_text().splitlines())

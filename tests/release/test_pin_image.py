@@ -1,0 +1,157 @@
+"""Pinning the action by a release's SHA pins its image too; the main branch goes on building its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from release.major_tag import moving
+from release.pin_image import ReleaseError, pinned, release
+from tests.support.tables import ROOT, action
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGE = f"ghcr.io/owner/autonoma-ci@sha256:{'a1' * 32}"
+NEXT = f"ghcr.io/owner/autonoma-ci@sha256:{'b2' * 32}"
+
+
+def git(repository: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(repository), "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def with_version(repository: Path, version: str) -> str:
+    """Commit a version on the main branch, and return the commit."""
+    (repository / "autonoma_ci").mkdir(exist_ok=True)
+    (repository / "autonoma_ci" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    git(repository, "add", ".")
+    git(repository, "commit", "-m", version)
+    return git(repository, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Make a repository whose main branch has this project's action.yml, and a version of its own."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    git(folder, "init", "--initial-branch=main")
+    (folder / "action.yml").write_text(action(), "utf-8")
+    with_version(folder, "1.2.3")
+    return folder
+
+
+def runs(repository: Path, reference: str) -> Any:
+    """Return what the action of this commit or tag runs."""
+    return yaml.safe_load(git(repository, "show", f"{reference}:action.yml"))["runs"]
+
+
+def test_the_tagged_action_names_the_image_by_digest_and_main_its_dockerfile(repository: Path) -> None:
+    main = git(repository, "rev-parse", "main")
+    commit = release(repository, IMAGE, "v1.2.3")
+    assert runs(repository, commit) == runs(repository, "v1.2.3") == {"using": "docker", "image": f"docker://{IMAGE}"}
+    assert runs(repository, "main") == {"using": "docker", "image": "Dockerfile"}
+    assert git(repository, "rev-parse", "main") == main == git(repository, "rev-parse", f"{commit}^")
+
+
+def test_nothing_but_the_image_differs_from_what_was_released(repository: Path) -> None:
+    commit = release(repository, IMAGE, "v1.2.3")
+    changes = git(repository, "diff", "--unified=0", "main", commit).splitlines()
+    changed = [line for line in changes if line[0] in "+-" and line[:3] not in {"+++", "---"}]
+    assert changed == ["-  image: Dockerfile", f"+  image: docker://{IMAGE}"]
+
+
+def test_a_pin_by_sha_keeps_its_image_when_the_major_tag_moves_on(repository: Path) -> None:
+    commit = release(repository, IMAGE, "v1.2.3")
+    git(repository, "tag", "v1", commit)
+    git(repository, "reset", "--hard", "main")
+    with_version(repository, "1.3.0")
+    newer = release(repository, NEXT, "v1.3.0")
+    git(repository, "tag", "--force", "v1", newer)
+    assert runs(repository, "v1")["image"] == f"docker://{NEXT}"
+    assert runs(repository, commit)["image"] == runs(repository, "v1.2.3")["image"] == f"docker://{IMAGE}"
+
+
+def test_a_release_that_is_taken_up_again_makes_the_same_commit(repository: Path, tmp_path: Path) -> None:
+    git(repository, "clone", "--no-local", str(repository), str(tmp_path / "again"))
+    assert release(repository, IMAGE, "v1.2.3") == release(tmp_path / "again", IMAGE, "v1.2.3")
+
+
+def test_a_version_is_never_released_twice(repository: Path) -> None:
+    commit = release(repository, IMAGE, "v1.2.3")
+    git(repository, "reset", "--hard", "main")
+    with pytest.raises(ReleaseError, match=f"v1.2.3 is there already, at {commit}"):
+        release(repository, NEXT, "v1.2.3")
+    assert git(repository, "rev-parse", "v1.2.3") == commit
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "Dockerfile",
+        "ghcr.io/owner/autonoma-ci:1.2.3",
+        f"ghcr.io/owner/autonoma-ci@sha256:{'a1' * 31}",
+        f"ghcr.io/owner/autonoma-ci@sha256:{'A1' * 32}",
+        f"ghcr.io/owner/autonoma-ci@sha256:{'a1' * 32}\n",
+        f"ghcr.io/Owner/autonoma-ci@sha256:{'a1' * 32}",
+        f"docker.io/owner/autonoma-ci@sha256:{'a1' * 32}",
+        f"ghcr.io.example.com/owner/autonoma-ci@sha256:{'a1' * 32}",
+        f"ghcr.io/../autonoma-ci@sha256:{'a1' * 32}",
+        f"docker://ghcr.io/owner/autonoma-ci@sha256:{'a1' * 32}",
+    ],
+)
+def test_anything_but_a_digest_on_ghcr_is_refused(repository: Path, image: str) -> None:
+    with pytest.raises(ReleaseError, match="is not an image of"):
+        release(repository, image, "v1.2.3")
+    assert git(repository, "tag", "--list") == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["runs:\n  using: docker\n", action() + "  image: Dockerfile\n", pinned(action(), IMAGE)]
+)
+def test_an_action_without_its_one_dockerfile_is_refused(text: str) -> None:
+    with pytest.raises(ReleaseError, match="one line"):
+        pinned(text, IMAGE)
+
+
+@pytest.mark.parametrize("tag", ["v1.2.4", "1.2.3", "v1.2", "v1", "v1.2.3-rc1", "v01.2.3"])
+def test_a_tag_that_is_not_the_version_s_is_refused(repository: Path, tag: str) -> None:
+    with pytest.raises(ReleaseError, match=r"not the tag of the version '1\.2\.3'"):
+        release(repository, IMAGE, tag)
+
+
+def test_a_checkout_with_changes_is_refused(repository: Path) -> None:
+    (repository / "autonoma_ci" / "__init__.py").write_text('__version__ = "1.2.3"\nprint()\n')
+    with pytest.raises(ReleaseError, match="has changes"):
+        release(repository, IMAGE, "v1.2.3")
+
+
+def test_the_workflow_is_given_the_commit_or_an_error(repository: Path) -> None:
+    command = [sys.executable, str(ROOT / "release" / "pin_image.py")]
+    refused = subprocess.run([*command, IMAGE, "v9"], cwd=repository, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("release: 'v9' is not the tag")
+    done = subprocess.run([*command, IMAGE, "v1.2.3"], cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == git(repository, "rev-parse", "v1.2.3")
+
+
+@pytest.mark.parametrize(
+    ("tags", "major"),
+    [
+        ([], "v1"),
+        (["v1.2.2", "v1.2.3", "v1", "v0.9.0", "v2.0.0", "latest"], "v1"),
+        (["v1.2.10"], ""),
+        (["v1.10.0"], ""),
+    ],
+)
+def test_the_major_tag_follows_its_newest_version_alone(tags: list[str], major: str) -> None:
+    assert moving("v1.2.3", tags) == major
+
+
+def test_the_major_tag_of_something_else_is_not_guessed() -> None:
+    with pytest.raises(ValueError, match="not of the form"):
+        moving("v1", [])

@@ -1,0 +1,122 @@
+"""What must be true of release.yml, whatever else is changed in it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.release.workflow import EXPRESSION, JOBS, TRIGGERS, WORKFLOW, Origin, origins, step, steps, waited_for
+
+IMAGE = [Origin("check", "version", "image"), Origin("index", "join", "digest")]
+# What a job may write, and the environment that it waits for. Nothing is written without one.
+WRITERS = {
+    "images": ("candidates", {"packages"}),
+    "index": ("candidates", {"packages"}),
+    "attest": ("release", {"attestations", "id-token", "packages"}),
+    "tag": ("release", {"contents"}),
+    "pypi": ("pypi", {"id-token"}),
+    "publish": ("release", {"contents"}),
+    "name": ("release", {"packages"}),
+}
+
+
+def test_it_is_started_by_hand_alone_and_never_cut_short() -> None:
+    assert TRIGGERS == {"workflow_dispatch": None}
+    assert WORKFLOW["concurrency"] == {"group": "release", "cancel-in-progress": False}
+
+
+def test_nothing_is_written_outside_of_a_protected_environment_and_each_job_writes_one_kind_of_thing() -> None:
+    assert WORKFLOW["permissions"] == {}
+    found = {}
+    for name, job in JOBS.items():
+        if writes := {scope for scope, access in job["permissions"].items() if access == "write"}:
+            found[name] = (job.get("environment"), writes)
+    assert found == WRITERS
+
+
+def test_a_job_that_writes_runs_no_code_of_the_packages_that_it_depends_on() -> None:
+    """What is installed from elsewhere, scanned or started runs in jobs that can only read."""
+    text = json.dumps({name: JOBS[name] for name in WRITERS})
+    assert [word for word in ("pip install", "make ", "docker run", "npm", "anchore/") if word in text] == []
+
+
+def test_nothing_comes_out_of_a_cache_that_another_workflow_could_fill() -> None:
+    assert "cache" not in json.dumps(WORKFLOW)
+
+
+def test_what_is_pinned_is_the_digest_of_what_was_pushed() -> None:
+    pin, push, join = step("tag", "pin"), step("images", "push"), step("index", "join")
+    assert 'release/pin_image.py "$IMAGE" "$TAG"' in pin["run"]
+    assert origins("tag", pin["env"]["IMAGE"]) == IMAGE
+    assert EXPRESSION.sub("", pin["env"]["IMAGE"]) == "@"
+    # The index consists of the two images that the steps before have pushed, named by their digests.
+    assert origins("index", join["env"]["AMD64"]) == [Origin("images", "push", "amd64")]
+    assert origins("index", join["env"]["ARM64"]) == [Origin("images", "push", "arm64")]
+    assert '"$IMAGE@$AMD64" "$IMAGE@$ARM64"' in join["run"]
+    architectures = [each["architecture"] for each in JOBS["images"]["strategy"]["matrix"]["include"]]
+    assert architectures == list(JOBS["images"]["outputs"]) == ["amd64", "arm64"]
+    assert 'echo "$ARCHITECTURE=$digest"' in push["run"]
+    assert "push-by-digest=true" in push["run"]
+
+
+@pytest.mark.parametrize(
+    ("job", "name", "key"),
+    [
+        ("smoke", "Run what was pushed", "IMAGE"),
+        ("sbom", "List what the image consists of", "image"),
+        ("attest", "Sign the image, and its part for each architecture", "IMAGE"),
+        ("action", "Compare it with what was pushed", "IMAGE"),
+    ],
+)
+def test_what_is_tried_listed_signed_and_run_is_that_digest_too(job: str, name: str, key: str) -> None:
+    found = step(job, name)
+    assert origins(job, (found.get("env") or found["with"])[key]) == IMAGE
+
+
+@pytest.mark.parametrize("name", ["image-provenance", "image-sbom"])
+def test_what_is_attested_is_that_digest_too(name: str) -> None:
+    given = step("attest", name)["with"]
+    assert [*origins("attest", given["subject-name"]), *origins("attest", given["subject-digest"])] == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("job", "earlier"),
+    [
+        ("attest", {"smoke", "sbom", "packages"}),
+        ("tag", {"smoke", "sbom", "packages"}),
+        ("action", {"tag", "attest"}),
+        ("pypi", {"action"}),
+        ("publish", {"pypi", "attest"}),
+        ("name", {"publish"}),
+    ],
+)
+def test_nothing_is_published_before_what_it_rests_on(job: str, earlier: set[str]) -> None:
+    assert earlier <= waited_for(job)
+    assert waited_for(job) >= {"check"}
+    assert "if" not in JOBS[job]
+
+
+def test_the_tagged_action_is_run_by_the_runner_itself() -> None:
+    names = [each.get("uses") or each["name"] for each in steps("action")]
+    assert names.index("Compare it with what was pushed") < names.index("./")
+    [checkout] = [each for each in steps("action") if each.get("uses", "").startswith("actions/checkout@")]
+    assert checkout["with"]["ref"] == "refs/tags/${{ needs.check.outputs.tag }}"
+
+
+def test_the_packages_on_pypi_are_those_that_are_attested_and_released() -> None:
+    kept = step("packages", "Keep the packages")["with"]["name"]
+    assert {step(job, "Fetch the packages")["with"]["name"] for job in ("attest", "pypi", "publish")} == {kept}
+
+
+def test_no_tag_but_that_of_the_major_version_is_ever_moved() -> None:
+    forced = [
+        (job, each["name"])
+        for job in JOBS
+        for each in steps(job)
+        if {"--force", "-f"} & set(each.get("run", "").split())
+    ]
+    assert forced == [("publish", "Move the major tag")]
+    move = step("publish", "Move the major tag")
+    assert move["if"] == "${{ steps.major.outputs.major != '' }}"
+    assert origins("publish", move["env"]["COMMIT"]) == [Origin("tag", "pin", "commit")]
