@@ -10,7 +10,7 @@ import pytest
 from autonoma_ci.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def anchors(page: Path) -> set[str]:
@@ -42,3 +42,19 @@ def test_the_pictures_have_words_for_those_who_do_not_see_them() -> None:
     pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
     assert len(pictures) == 2
     assert all(len(words) > 30 for words, _ in pictures)
+
+
+def test_the_threat_model_is_short_enough_to_be_read() -> None:
+    """It says what is worth protecting, from whom, what is promised and what is not, in at most 60 lines."""
+    model = (ROOT / "SECURITY.md").read_text("utf-8").partition("## Threat model")[2]
+    assert len(f"## Threat model{model}".splitlines()) <= 60
+    parts = re.findall(r"^### (.*)$", model, re.MULTILINE)
+    assert parts == ["What is worth protecting", "Who may want it", "What is promised", "What is not promised"]
+
+
+def test_every_promise_of_the_threat_model_says_what_shows_it() -> None:
+    promised = (ROOT / "SECURITY.md").read_text("utf-8").partition("### What is promised")[2].partition("###")[0]
+    rows = re.findall(r"^\| (?!promise|---)(.+) \| (.+) \|$", promised, re.MULTILINE)
+    assert len(rows) == 9
+    assert all((ROOT / path).exists() for _, shown in rows for path in re.findall(r"`(.+?)`", shown))
+    assert all("`" in shown for _, shown in rows)

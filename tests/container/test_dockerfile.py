@@ -41,6 +41,14 @@ def test_dependencies_are_wheels_by_hash_and_nothing_else() -> None:
     assert {"--require-hashes", "--only-binary=:all:", "--no-deps", "--no-cache-dir"} <= set(install.split())
 
 
+def test_the_last_stage_copies_one_tree_and_runs_nothing() -> None:
+    """What is run leaves times behind, on folders too, and no two builds would be the same."""
+    words = [word for word, _ in _instructions()]
+    last = words[len(words) - words[::-1].index("FROM") :]
+    assert set(last) <= {"ARG", "LABEL", "COPY", "ENTRYPOINT"}
+    assert last.count("COPY") == 1
+
+
 def test_the_labels_are_those_of_the_specification() -> None:
     [labels] = _all("LABEL")
     names = re.findall(r"org\.opencontainers\.image\.(\w+)=", labels)

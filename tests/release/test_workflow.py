@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from tests.release.workflow import EXPRESSION, JOBS, TRIGGERS, WORKFLOW, Origin, origins, step, steps, waited_for
+from tests.release.workflow import EXPRESSION, JOBS, TRIGGERS, WORKFLOW, Origin, origins, read, step, steps, waited_for
+from tests.support.tables import ROOT
 
 IMAGE = [Origin("check", "version", "image"), Origin("index", "join", "digest")]
 # What a job may write, and the environment that it waits for. Nothing is written without one.
@@ -120,3 +122,30 @@ def test_no_tag_but_that_of_the_major_version_is_ever_moved() -> None:
     move = step("publish", "Move the major tag")
     assert move["if"] == "${{ steps.major.outputs.major != '' }}"
     assert origins("publish", move["env"]["COMMIT"]) == [Origin("tag", "pin", "commit")]
+
+
+def test_what_builds_the_images_is_named_by_digest() -> None:
+    """The workflow reads it from a file that Dependabot keeps up to date."""
+    text = (ROOT / "release" / "Dockerfile.buildkit").read_text("utf-8")
+    found = [line for line in text.splitlines() if line.startswith("FROM ")]
+    assert len(found) == 1
+    assert re.fullmatch(r"FROM moby/buildkit:v[0-9.]+@sha256:[0-9a-f]{64}", found[0])
+    assert "sed -n 's/^FROM //p' release/Dockerfile.buildkit" in step("images", "push")["run"]
+
+
+def test_ci_looks_up_the_locks_and_fails_on_a_serious_weakness_of_the_image_that_has_a_cure() -> None:
+    found = read("ci.yml")["jobs"]["audit"]["steps"]
+    assert [each["run"] for each in found if "run" in each] == ["make audit", "make image"]
+    assert found[-1]["with"].items() >= {"fail-build": True, "severity-cutoff": "high", "only-fixed": True}.items()
+
+
+def test_the_scorecard_s_server_takes_the_results_of_its_workflow() -> None:
+    """It wants to know that nothing else can have touched them: https://github.com/ossf/scorecard-action."""
+    workflow = read("scorecard.yml")
+    [job] = workflow["jobs"].values()
+    assert not {"env", "defaults"} & {*workflow, *job}
+    assert not {"container", "services"} & set(job)
+    assert workflow["permissions"] == {}
+    used = [each["uses"].partition("@")[0] for each in job["steps"]]
+    assert used == ["actions/checkout", "ossf/scorecard-action", "github/codeql-action/upload-sarif"]
+    assert job["steps"][1]["with"]["publish_results"] is True

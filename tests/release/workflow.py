@@ -9,7 +9,14 @@ import yaml
 
 from tests.support.tables import ROOT
 
-WORKFLOW: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8"))
+
+def read(name: str) -> dict[Any, Any]:
+    """Return a workflow of this project."""
+    found: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text("utf-8"))
+    return found
+
+
+WORKFLOW = read("release.yml")
 TRIGGERS = WORKFLOW[True]  # YAML 1.1 reads `on` as a truth value
 JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 EXPRESSION = re.compile(r"\$\{\{ (.+?) \}\}")
