@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Act, Wire
 
 _API = "API"
+_UNKNOWN = {Phase.START: 7, Phase.WAIT: 7}
 _LOGIN = answer(200, "<html><title>Log in</title></html>", "Content-Type: text/html")
 _HOSTILE = "::error::x\r\n::set-output name=conclusion::passed\n##[error]y\x1b[31m\u202e<script>alert(1)</script>"
 _SAID = json.dumps(dict.fromkeys(("error", "message", "run_id", "url", "status"), _HOSTILE))
@@ -36,12 +37,24 @@ def _at_first(status: int) -> Deed:
 
     def deed(scene: Scene, right: Act) -> Act:
         def act(wire: Wire) -> bool:
-            first = sum(request.path == wire.request.path for request in scene.received) == 1
+            first = scene.received(wire.request) == 1
             return (answer(status, "{}", "Retry-After: 0") if first else right)(wire)
 
         return act
 
     return deed
+
+
+def _repeats(status: int) -> Deed:
+    """Say again all that was sent, in every field."""
+
+    def act(wire: Wire) -> bool:
+        request = wire.request
+        said = f"{request.method} {request.path} {dict(request.headers)} {request.body.decode()}"
+        fields = ("error", "message", "run_id", "url", "status", "name")
+        return answer(status, json.dumps(dict.fromkeys(fields, said)))(wire)
+
+    return lambda scene, right: act
 
 
 KINDS = [
@@ -62,5 +75,7 @@ KINDS = [
     _answered("an answer of another type", 200, 7, 7, "[1, null]"),
     _answered("fields of other types", 200, 7, 7, '{"run_id": 5, "url": ["x"], "status": {}, "id": "x"}'),
     _answered("nothing but hostile text", 200, 7, 7, _SAID),
+    Kind(_API, "200 that repeats all that it was sent", _UNKNOWN, exchange=_repeats(200)),
+    Kind(_API, "500 that repeats all that it was sent", _UNKNOWN, exchange=_repeats(500)),
     _answered("an answer nested 100,000 deep", 200, 7, 7, "[" * 100_000),
 ]  # fmt: skip

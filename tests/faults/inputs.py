@@ -1,4 +1,4 @@
-"""What users get wrong: all of it is told before anything is sent."""
+"""What users get wrong: all of it is told before the API is asked for anything."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tests.faults.kind import Kind, Phase
+from tests.leaks.sentinels import CLIENT_SECRET, VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,25 +22,26 @@ _BOMB = "version: 1\na: &a [x]\n" + "".join(
 )
 
 
-def _given(name: str, changes: Mapping[str, str], *, code: int = 2, lost: tuple[str, ...] = ()) -> Kind:
-    """Return a kind of inputs; what is empty is not given."""
-    return Kind(
-        _INPUT,
-        name,
-        {Phase.THROUGHOUT: code},
-        (Phase.THROUGHOUT,),
-        prepare=lambda scene: changes,
-        refused=True,
-        lost=lost,
-    )
+def _given(name: str, says: str, changes: Mapping[str, str], *, code: int = 2) -> Kind:
+    """Return a kind of inputs; what is empty is not given, `{api}` in a value is the port of the API."""
+
+    def prepare(scene: Scene) -> dict[str, str]:
+        return {key: text.format(api=scene.api.port) for key, text in changes.items()}
+
+    return _refused(name, says, prepare, code)
 
 
-def _manifest(name: str, make: Callable[[Path], object]) -> Kind:
+def _refused(name: str, says: str, prepare: Callable[[Scene], Mapping[str, str]], code: int = 2) -> Kind:
+    codes = {Phase.THROUGHOUT: code}
+    return Kind(_INPUT, name, codes, (Phase.THROUGHOUT,), prepare=prepare, refused=True, says=says)
+
+
+def _manifest(name: str, says: str, make: Callable[[Path], object]) -> Kind:
     def prepare(scene: Scene) -> dict[str, str]:
         make(scene.work / "autonoma.yml")
         return {"INPUT_MANIFEST": "autonoma.yml", "INPUT_TEST-IDS": ""}
 
-    return Kind(_INPUT, f"manifest: {name}", {Phase.THROUGHOUT: 2}, (Phase.THROUGHOUT,), prepare=prepare, refused=True)
+    return _refused(f"manifest: {name}", says, prepare)
 
 
 def _text(text: str) -> Callable[[Path], object]:
@@ -57,28 +59,26 @@ def _results_dir_leads_out(scene: Scene) -> dict[str, str]:
 
 
 KINDS = [
-    _given("no client secret", {"INPUT_CLIENT-SECRET": ""}),
-    _given("a credential of two lines", {"INPUT_CLIENT-SECRET": "sentinel-of-the-client-secret\nx"}),
-    _given("a credential that is no ASCII", {"INPUT_CLIENT-SECRET": "sentinel-of-the-client-secret-ü"}),
-    _given("no credentials, and `on-missing-credentials: skip`", code=0, changes={
+    _given("no client secret", "client-secret is missing", {"INPUT_CLIENT-SECRET": ""}),
+    _given("a credential of two lines", "holds a line break", {"INPUT_CLIENT-SECRET": f"{CLIENT_SECRET}\nx"}),
+    _given("a credential that is no ASCII", "is not ASCII", {"INPUT_CLIENT-SECRET": f"{CLIENT_SECRET}ü"}),
+    _given("no credentials, and `on-missing-credentials: skip`", "Skipped, nothing was started", code=0, changes={
         "INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": "", "INPUT_ON-MISSING-CREDENTIALS": "skip"}),
-    _given("plain HTTP to another host", {"INPUT_API-URL": "http://192.0.2.1/api"}),
-    _given("an id that is a path", {"INPUT_TEST-IDS": "before, ../../admin"}),
-    _given("nothing is selected", {"INPUT_TEST-IDS": ""}),
-    _given("a variable without a value", {"INPUT_VARIABLES": "sentinel-of-a-variable"}),
-    _given("a shard that is not there", {"INPUT_SHARD": "4/3"}),
-    _given("a timeout that is no time", {"INPUT_TIMEOUT": "soon"}),
-    _manifest("missing", lambda path: None),
-    _manifest("not YAML", _text("tests: [")),
-    _manifest("unknown and repeated keys", _text("version: 1\ntest: [a]\ntests: [b]\ntests: [c]\n")),
-    _manifest("not UTF-8", lambda path: path.write_bytes(b"version: 1\ntests: [\xff]\n")),
-    _manifest("names a credential", _text("tests: [{id: a, variables: {X: '${AUTONOMA_CLIENT_SECRET}'}}]\n")),
-    _manifest("aliases of aliases of aliases", _text(_BOMB)),
-    _manifest("a pipe that nobody fills", os.mkfifo),
-    _manifest("without an end", lambda path: path.symlink_to("/dev/zero")),
-    _manifest("a link that leads out", lambda path: path.symlink_to("/etc/hostname")),
-    Kind(_INPUT, "results-dir is a file", {Phase.THROUGHOUT: 2}, (Phase.THROUGHOUT,), prepare=_results_dir_is_a_file,
-         refused=True),
-    Kind(_INPUT, "results-dir is a link that leads out", {Phase.THROUGHOUT: 2}, (Phase.THROUGHOUT,),
-         prepare=_results_dir_leads_out, refused=True),
+    _given("plain HTTP to another host", "is not https", {"INPUT_API-URL": "http://api.autonoma.test:{api}/api"}),
+    _given("an id that is a path", "is not an id", {"INPUT_TEST-IDS": "a, ../../admin"}),
+    _given("nothing is selected", "nothing to run", {"INPUT_TEST-IDS": ""}),
+    _given("a variable without a value", "is not NAME=value", {"INPUT_VARIABLES": VALUES["FOREIGN"]}),
+    _given("a shard that is not there", "is no share of a plan", {"INPUT_SHARD": "4/3"}),
+    _given("a timeout that is no time", "is not a duration", {"INPUT_TIMEOUT": "soon"}),
+    _manifest("missing", "there is no such file", lambda path: None),
+    _manifest("not YAML", "not valid YAML", _text("tests: [")),
+    _manifest("unknown and repeated keys", "did you mean", _text("version: 1\ntest: [a]\ntests: [b]\ntests: [c]\n")),
+    _manifest("not UTF-8", "UTF-8", lambda path: path.write_bytes(b"version: 1\ntests: [\xff]\n")),
+    _manifest("names a credential", "credential", _text("tests: [{id: a, name: '${AUTONOMA_CLIENT_SECRET}'}]\n")),
+    _manifest("aliases of aliases of aliases", "aliases", _text(_BOMB)),
+    _manifest("a pipe that nobody fills", "autonoma.yml", os.mkfifo),
+    _manifest("without an end", "autonoma.yml", lambda path: path.symlink_to("/dev/zero")),
+    _manifest("a link that leads out", "autonoma.yml", lambda path: path.symlink_to("/etc/hostname")),
+    _refused("results-dir is a file", "results-dir can't be made", _results_dir_is_a_file),
+    _refused("results-dir is a link that leads out", "results-dir leads out", _results_dir_leads_out),
 ]  # fmt: skip

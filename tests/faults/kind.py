@@ -25,16 +25,20 @@ class Phase(StrEnum):
     WAIT = "wait"
     DETAILS = "details"
     EVIDENCE = "evidence"
-    COMMENT = "comment"
     REPORT = "report"
+    COMMENT = "comment"
     THROUGHOUT = "throughout"
 
 
-# Where requests are sent, and where files are written.
+# Where requests are sent, and where files are written: the comment comes when all of them are.
 HTTP = (Phase.START, Phase.BRIEFLY, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT)
-ALONG = (Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT, Phase.REPORT)
+WRITING = (Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.REPORT)
+ALONG = (*WRITING, Phase.COMMENT)
 # The exit code if all goes as it should: one of the three tests fails.
 AS_USUAL = 1
+# Seconds that a job may take on a machine that is busy with others. It has 10 s to wait in all, but patience of 4 s for
+# starts, of 2 s for runs and of 1.5 s for each request.
+_LONGEST = 20.0
 
 
 def nothing(*_: object) -> None:
@@ -66,6 +70,8 @@ class Kind:
     relent: Callable[[Scene], None] = nothing
     before: bool = False
     prepare: Callable[[Scene], Mapping[str, str]] = unchanged
+    # What the log says because of it.
+    says: str = ""
     # Servers that have a name and a certificate, perhaps of an authority that the job does not know; and a proxy.
     named: bool = False
     stranger: bool = False
@@ -77,7 +83,12 @@ class Kind:
     posts: int = 1
     # Whether the server says of a start that arrived that nothing came of it.
     declines: bool = False
-    # Whether something is wrong with the input, so that nothing may be sent at all.
+    # Whether it takes the answers to all starts, and not to that of the one test alone.
+    takes_all: bool = False
+    # Whether something is wrong with the input, so that the API may not be asked for anything.
     refused: bool = False
+    # Whether it ends the process, which then tells no more than it had told a second before.
+    kills: bool = False
     # What can't hold the news of the runs any more: log, outputs, summary, record. Whatever is there must be whole.
     lost: tuple[str, ...] = ()
+    longest: float = _LONGEST

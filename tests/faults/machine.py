@@ -6,18 +6,17 @@ import os
 import resource
 import shutil
 import signal
+import time
 from typing import TYPE_CHECKING
 
-from tests.faults.kind import ALONG, Kind, Phase
+from tests.faults.kind import ALONG, WRITING, Kind, Phase
 from tests.support.faults import close
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tests.faults.kind import Deed
     from tests.faults.scene import Scene
-    from tests.support.fault_server import Act, Wire
 
 _DISK, _CI = "disk", "CI"
 # Files that hold the news of the runs.
@@ -28,9 +27,8 @@ def _limited(what: int, number: int) -> Callable[[Scene], None]:
     """Return what sets a limit of the process while it runs."""
 
     def arm(scene: Scene) -> None:
-        assert scene.process
-        hard = resource.prlimit(scene.process.pid, what)[1]
-        resource.prlimit(scene.process.pid, what, (number, hard))
+        hard = resource.prlimit(scene.pid, what)[1]
+        resource.prlimit(scene.pid, what, (number, hard))
 
     return arm
 
@@ -66,17 +64,17 @@ def _a_folder_for_the_record(scene: Scene) -> None:
     record.mkdir(exist_ok=True)
 
 
-def _disk(name: str, arm: Callable[[Scene], None], *lost: str) -> Kind:
-    return Kind(_DISK, name, {}, ALONG, arm=arm, lost=lost)
+def _disk(name: str, arm: Callable[[Scene], None], says: str = "", *lost: str) -> Kind:
+    return Kind(_DISK, name, {}, WRITING, arm=arm, says=says, lost=lost)
 
 
-def _variables(name: str, group: str, changes: Mapping[str, str], *lost: str, code: int = 1) -> Kind:
-    """Return a kind of wrong environment; `{folder}` in a value is the scene's."""
+def _variables(name: str, group: str, changes: Mapping[str, str], says: str = "", *lost: str) -> Kind:
+    """Return a kind of wrong environment; `{folder}` in a value is the scene's, `{forge}` the port of GitHub."""
 
     def prepare(scene: Scene) -> dict[str, str]:
-        return {key: text.format(folder=scene.folder) for key, text in changes.items()}
+        return {key: text.format(folder=scene.folder, forge=scene.forge.port) for key, text in changes.items()}
 
-    return Kind(group, name, {Phase.THROUGHOUT: code}, (Phase.THROUGHOUT,), prepare=prepare, lost=lost)
+    return Kind(group, name, {}, (Phase.THROUGHOUT,), prepare=prepare, says=says, lost=lost)
 
 
 def _event(name: str, make: Callable[[Path], object]) -> Kind:
@@ -86,67 +84,71 @@ def _event(name: str, make: Callable[[Path], object]) -> Kind:
         make(path)
         return {}
 
+    # Its number is in the ref too, so that the comment finds its place all the same.
     return Kind(_CI, f"event file: {name}", {}, (Phase.THROUGHOUT,), prepare=prepare)
 
 
-def _signalled(*numbers: signal.Signals) -> Deed:
-    def deed(scene: Scene, right: Act) -> Act:
-        if scene.phase is Phase.REPORT:
-            return right
+def _signals(*numbers: signal.Signals, pause: float = 0.2) -> Callable[[Scene], None]:
+    def arm(scene: Scene) -> None:
+        for number in numbers:
+            os.kill(scene.pid, number)
+            time.sleep(pause)
 
-        def act(wire: Wire) -> bool:
-            assert scene.process
-            for number in numbers:
-                scene.process.send_signal(number)
-                wire.pause(0.2)
-            return right(wire)
-
-        return act
-
-    return deed
+    return arm
 
 
-def _cancelled(name: str, code: int, *numbers: signal.Signals) -> Kind:
+def _cancelled(name: str, code: int, *numbers: signal.Signals, pause: float = 0.2) -> Kind:
     # What was found out is the verdict, whatever happens while it is told.
     codes = dict.fromkeys((Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE), code)
+    return Kind(_CI, name, codes, ALONG, arm=_signals(*numbers, pause=pause))
 
-    def prepare(scene: Scene) -> dict[str, str]:
-        return {"JOB_SIGNAL": str(int(numbers[0]))} if scene.phase is Phase.REPORT else {}
 
-    return Kind(_CI, name, codes, ALONG, exchange=_signalled(*numbers), prepare=prepare)
+def _killed(scene: Scene) -> None:
+    # A second is what it may be behind with what it has written.
+    time.sleep(1.5)
+    os.kill(scene.pid, signal.SIGKILL)
 
 
 def _leaves(scene: Scene) -> None:
     scene.deaf.set()
+    time.sleep(0.2)
 
 
 KINDS = [
-    _disk("full", _limited(resource.RLIMIT_FSIZE, 0), *_FILES),
+    _disk("full", _limited(resource.RLIMIT_FSIZE, 0), "File too large", *_FILES),
     # Sockets count too: a run whose answer is still to come can't be asked for any more.
-    Kind(_DISK, "no more open files", {Phase.START: 7, Phase.WAIT: 7}, ALONG, arm=_limited(resource.RLIMIT_NOFILE, 0),
-         exchange=lambda scene, right: close if scene.phase is Phase.WAIT else right, closing=True, lost=_FILES),
-    _disk("results-dir is taken away", _gone, "record"),
-    _disk("results-dir becomes a file", _a_file, "record"),
-    _disk("results-dir becomes a link that leads out", _leads_out, "record"),
-    _disk("the record becomes a link that leads out", _record_leads_out, "record"),
-    _disk("the record becomes a folder", _a_folder_for_the_record, "record"),
-    _variables("outputs on a full disk", _DISK, {"GITHUB_OUTPUT": "/dev/full"}, "outputs"),
-    _variables("summary on a full disk", _DISK, {"GITHUB_STEP_SUMMARY": "/dev/full"}, "summary"),
-    _variables("no folder for the outputs", _DISK, {"GITHUB_OUTPUT": "{folder}/nowhere/output"}, "outputs"),
-    _variables("a folder for the summary", _DISK, {"GITHUB_STEP_SUMMARY": "{folder}/home"}, "summary"),
+    Kind(_DISK, "no more open files", {Phase.START: 7, Phase.WAIT: 7}, WRITING, arm=_limited(resource.RLIMIT_NOFILE, 0),
+         exchange=lambda scene, right: close if scene.phase is Phase.WAIT else right, closing=True, lost=_FILES,
+         says="Too many open files"),
+    _disk("results-dir is taken away", _gone),
+    _disk("results-dir becomes a file", _a_file, "could not be written to results-dir (File exists)", "record"),
+    _disk("results-dir becomes a link that leads out", _leads_out, "a symbolic link leads elsewhere", "record"),
+    _disk("the record becomes a link that leads out", _record_leads_out),
+    _disk("the record becomes a folder", _a_folder_for_the_record, "results.json could not be written", "record"),
+    _variables("outputs on a full disk", _DISK, {"GITHUB_OUTPUT": "/dev/full"}, "OUTPUT could not be", "outputs"),
+    _variables("summary on a full disk", _DISK, {"GITHUB_STEP_SUMMARY": "/dev/full"},
+               "GITHUB_STEP_SUMMARY could not be written", "summary"),
+    _variables("no folder for the outputs", _DISK, {"GITHUB_OUTPUT": "{folder}/nowhere/output"},
+               "GITHUB_OUTPUT could not be written", "outputs"),
+    _variables("a folder for the summary", _DISK, {"GITHUB_STEP_SUMMARY": "{folder}/home"},
+               "GITHUB_STEP_SUMMARY could not be written", "summary"),
     _cancelled("SIGINT", 130, signal.SIGINT),
     _cancelled("SIGTERM", 143, signal.SIGTERM),
     _cancelled("SIGINT, then SIGTERM", 130, signal.SIGINT, signal.SIGTERM),
-    Kind(_CI, "the reader of the log leaves", {}, ALONG, arm=_leaves, lost=("log",)),
+    _cancelled("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause=0.0),
+    Kind(_CI, "SIGKILL", dict.fromkeys(ALONG, -9), ALONG, arm=_killed, kills=True,
+         prepare=lambda scene: {"JOB_SECONDS": "10"}),
+    Kind(_CI, "the reader of the log leaves", {}, WRITING, arm=_leaves, lost=("log",)),
     _event("missing", lambda path: None),
     _event("not JSON", lambda path: path.write_text("{")),
     _event("nested 100,000 deep", lambda path: path.write_text("[" * 100_000)),
     _event("a pipe that nobody fills", os.mkfifo),
     _event("without an end", lambda path: path.symlink_to("/dev/zero")),
-    _variables("no file for outputs", _CI, {"GITHUB_OUTPUT": ""}, "outputs"),
-    _variables("no file for the summary", _CI, {"GITHUB_STEP_SUMMARY": ""}, "summary"),
-    _variables("no token for the comment", _CI, {"INPUT_GITHUB-TOKEN": ""}),
-    _variables("GitHub's interface under plain HTTP elsewhere", _CI, {"GITHUB_API_URL": "http://192.0.2.1"}),
+    _variables("no file for outputs", _CI, {"GITHUB_OUTPUT": ""}, "", "outputs"),
+    _variables("no file for the summary", _CI, {"GITHUB_STEP_SUMMARY": ""}, "", "summary"),
+    _variables("no token for the comment", _CI, {"INPUT_GITHUB-TOKEN": ""}, "github-token is empty"),
+    _variables("GitHub's interface under plain HTTP elsewhere", _CI,
+               {"GITHUB_API_URL": "http://github.autonoma.test:{forge}"}, "The comment could not be written"),
     _variables("a C locale, no home, no time zone that is known", _CI,
                {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "HOME": "", "TZ": "Nowhere/At_All"}),
     _variables("hostile names of branch and repository", _CI,

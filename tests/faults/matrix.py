@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.faults import api, inputs, machine, network
+from tests.faults.job import run
 from tests.faults.kind import AS_USUAL, Kind, Phase
-from tests.faults.proofs import assert_accounted_for, assert_nothing_sent, assert_silent, assert_told_apart
-from tests.faults.scene import LONGEST, Scene
+from tests.faults.proofs import assert_sound
+from tests.faults.scene import Scene
 from tests.support.certificates import Certificates
 from tests.support.tables import with_block
 
@@ -32,21 +33,13 @@ class Played(NamedTuple):
 def play(folder: Path, kind: Kind, phase: Phase, certificates: Certificates) -> Played:
     """Run one job with one failure in one phase."""
     with Scene(folder, kind, phase, certificates) as scene:
-        code, log, seconds = scene.run()
+        ended = run(scene)
         try:
-            assert "Traceback" not in log
-            assert code == kind.codes.get(phase, AS_USUAL), f"exit code {code}"
-            assert seconds < LONGEST, f"it took {seconds:.0f} s"
-            assert_silent(scene, log)
-            assert_told_apart(scene)
-            assert not list(scene.outside.iterdir()), "something was written outside"
-            if kind.refused:
-                assert_nothing_sent(scene, code)
-            else:
-                assert_accounted_for(scene, code, log)
+            assert ended.code == kind.codes.get(phase, AS_USUAL), f"exit code {ended.code}"
+            assert_sound(scene, ended)
         except (AssertionError, OSError, ValueError, KeyError) as error:
-            return Played(code, f"{phase}: {type(error).__name__} {error}\n{log[-3000:]}")
-    return Played(code, "")
+            return Played(ended.code, f"{phase}: {type(error).__name__} {error}\n{ended.log[-3000:]}")
+    return Played(ended.code, "")
 
 
 def play_all(folder: Path, kind: Kind, certificates: Certificates) -> dict[Phase, Played]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
+import socket
+import zlib
 from typing import TYPE_CHECKING
 
 from tests.faults.kind import HTTP, Kind, Phase
@@ -82,6 +83,13 @@ def _about_to_come(wire: Wire) -> bool:
     return False
 
 
+def _bomb(wire: Wire) -> bool:
+    """Send 300 KB that unpack to 300 MB, without ever having had those."""
+    packer = zlib.compressobj(wbits=31)
+    data = b"".join(packer.compress(b" " * 1_000_000) for _ in range(300)) + packer.flush()
+    return answer(200, data, "Content-Encoding: gzip")(wire)
+
+
 def _reset_in_body(wire: Wire) -> bool:
     wire.send(head(200, "Content-Length: 1000").encode() + b'{"run_id": ')
     wire.pause(0.05)
@@ -93,14 +101,32 @@ def _record_that_drips(wire: Wire) -> bool:
     return False
 
 
-def _unknown_name(scene: Scene) -> None:
-    name = {Phase.EVIDENCE: "media", Phase.COMMENT: "github"}.get(scene.phase, "api")
-    (scene.folder / "faults" / f"{name}.autonoma.test").touch()
+def _unknown(number: int) -> Callable[[Scene], None]:
+    """Return what lets name resolution fail for the server that goes wrong."""
+
+    def arm(scene: Scene) -> None:
+        name = {Phase.EVIDENCE: "media", Phase.COMMENT: "github"}.get(scene.phase, "api")
+        (scene.faults / f"{name}.autonoma.test").write_text(str(number))
+
+    return arm
 
 
 def _known_again(scene: Scene) -> None:
-    for path in (scene.folder / "faults").iterdir():
-        path.unlink()
+    (scene.faults / "api.autonoma.test").unlink()
+
+
+def _name(name: str, number: int) -> Kind:
+    return Kind(
+        NETWORK,
+        name,
+        _UNREACHABLE,
+        arm=_unknown(number),
+        relent=_known_again,
+        before=True,
+        named=True,
+        closing=True,
+        says="could not be resolved",
+    )
 
 
 def _dies(scene: Scene, right: Act) -> Act:
@@ -116,10 +142,10 @@ _UNREACHABLE = {Phase.START: 5, Phase.WAIT: 7}
 _LASTING = tuple(phase for phase in HTTP if phase is not Phase.BRIEFLY)
 
 KINDS = [
-    Kind(NETWORK, "no name resolution", _UNREACHABLE, arm=_unknown_name, relent=_known_again, before=True,
-         named=True, closing=True),
+    _name("a name that is not known", socket.EAI_NONAME),
+    _name("name resolution that fails for now", socket.EAI_AGAIN),
     Kind(NETWORK, "connection refused", _UNREACHABLE, _LASTING, arm=lambda scene: scene.victim.refuse(), before=True,
-         closing=True),
+         closing=True, says="refused the connection"),
     Kind(NETWORK, "IPv6 alone", {}, (Phase.THROUGHOUT,), named=True, address="::1"),
     Kind(NETWORK, "IPv6 that leads nowhere, IPv4 beside it", {}, (Phase.THROUGHOUT,), named=True,
          address="::1 127.0.0.1"),
@@ -133,7 +159,7 @@ KINDS = [
     _handshake("certificate of another host", _certificate(lambda by: by.of_another_host())),
     _handshake("certificate signed by itself", _certificate(lambda by: by.self_signed())),
     Kind(NETWORK, "certificate of an authority that is not trusted", {Phase.THROUGHOUT: 5}, (Phase.THROUGHOUT,),
-         named=True, stranger=True),
+         named=True, stranger=True, says="can't be trusted"),
     Kind(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.THROUGHOUT,), named=True),
     exchange("closed after the request", close),
     exchange("reset after the request", reset),
@@ -150,7 +176,7 @@ KINDS = [
     exchange("a bad chunk", bad_chunk()),
     exchange("chunks without an end", _endless_chunks),
     exchange("a body without an end", _endless),
-    exchange("a gzip bomb", answer(200, gzip.compress(b" " * 50_000_000), "Content-Encoding: gzip")),
+    exchange("a gzip bomb", _bomb),
     exchange("compressed nonsense", answer(200, "not gzip", "Content-Encoding: gzip")),
     exchange("two lengths", said(head(200, "Content-Length: 5", "Content-Length: 6") + "{}")),
     exchange("not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n")),
@@ -160,5 +186,5 @@ KINDS = [
     _tunnel("answers what is not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n")),
     _tunnel("breaks off in the handshake", said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
     Kind(_PROXY, "dies after the request", {Phase.START: 7, Phase.WAIT: 7}, _LASTING, exchange=_dies, named=True,
-         proxied=True, closing=True),
+         proxied=True, closing=True, takes_all=True),
 ]  # fmt: skip

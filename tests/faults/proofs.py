@@ -2,106 +2,171 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from tests.faults.scene import IDS, SECRETS, SENTINELS, VICTIM
+from tests.faults.kind import Phase
+from tests.faults.scene import IDS, SIGNATURE, VICTIM
+from tests.leaks import sentinels
 from tests.support.job import read_outputs
+from tests.support.proxy import PASSWORD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.faults.job import Ended
     from tests.faults.scene import Scene
 
-_STATES = {"started", "not-started", "unknown", "passed", "failed", "timed-out"}
+_STATES = {"starting", "started", "not-started", "unknown", "passed", "failed", "timed-out"}
+# MiB of a job that keeps a picture and makes all reports: about 55. What a server sends without an end is not kept.
+_LARGEST = 150.0
+
+
+def assert_sound(scene: Scene, ended: Ended) -> None:
+    """Fail unless the job met what goes wrong, and ended as it should, in time, silent, and with every run told."""
+    kind = scene.kind
+    assert "Traceback" not in ended.log
+    assert ended.seconds < kind.longest, f"it took {ended.seconds:.0f} s"
+    assert ended.megabytes < _LARGEST, f"it took {ended.megabytes:.0f} MiB"
+    assert_met(scene, ended.log)
+    assert_silent(scene, ended.log)
+    assert_told_apart(scene)
+    assert not list(scene.outside.iterdir()), "something was written outside"
+    if kind.refused:
+        assert_nothing_asked(scene, ended.code)
+        return
+    assert_started_once(scene)
+    if kind.kills:
+        assert_nothing_broken(scene)
+    else:
+        assert_accounted_for(scene, ended)
+
+
+def assert_met(scene: Scene, log: str) -> None:
+    """Fail unless what goes wrong in this phase was met in it."""
+    kind = scene.kind
+    if (kind.exchange or kind.greeting or kind.tunnel) and not kind.says:
+        assert scene.met, "the job did not meet what goes wrong"
+    elif scene.phase is not Phase.THROUGHOUT:
+        assert scene.armed, "it never came to what goes wrong"
+    # What is over after a moment is not told.
+    assert kind.says in log or scene.phase is Phase.BRIEFLY, f"the log does not say {kind.says!r}"
+    if "log" in kind.lost:
+        assert "of 3 runs passed" not in log
 
 
 def assert_silent(scene: Scene, log: str) -> None:
     """Fail if anything secret is in the log or in a file, in any form."""
-    shown = [line for line in log.split("\n") if not line.startswith("::add-mask::")]
-    files = [path for name in ("work", "output", "summary") for path in _files(scene.folder / name)]
-    everything = b"\n".join([*(line.encode() for line in shown), *(path.read_bytes() for path in files)])
-    for secret in SENTINELS:
-        for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()):
-            assert form.encode() not in everything, secret
-
-
-def _files(path: Path) -> list[Path]:
-    return [found for found in (path, *path.rglob("*")) if found.is_file() and not found.is_symlink()]
+    shown = "\n".join(line for line in log.split("\n") if not line.startswith("::add-mask::"))
+    texts = {"log": shown}
+    for path in scene.folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and scene.faults not in path.parents:
+            texts[str(path.relative_to(scene.folder))] = path.read_bytes().decode("utf-8", "replace")
+    assert not sentinels.found(texts)
+    for place, text in texts.items():
+        assert SIGNATURE not in text, place
+        assert PASSWORD not in text, place
 
 
 def assert_told_apart(scene: Scene) -> None:
     """Fail if a server got what another one is given."""
     for request in scene.api.received:
-        assert SECRETS["INPUT_GITHUB-TOKEN"] not in str(request.headers)
+        assert sentinels.TOKEN not in str(request.headers)
     for request in [*scene.media.received, *scene.forge.received]:
         assert not {"autonoma-client-id", "autonoma-client-secret"} & set(request.headers)
-        assert SECRETS["INPUT_CLIENT-SECRET"] not in str(request)
+        assert not sentinels.found({"request": f"{request.path} {request.headers}"}, "token")
     for request in scene.media.received:
         assert "authorization" not in request.headers
 
 
-def assert_nothing_sent(scene: Scene, code: int) -> None:
+def assert_nothing_asked(scene: Scene, code: int) -> None:
     """Fail if the API was asked for anything, or if the outputs say that it was."""
-    assert not [*scene.api.received, *scene.media.received]
+    assert scene.api.connections == scene.media.connections == 0
     outputs = read_outputs((scene.folder / "output").read_text("utf-8"))
     told = {0: ("skipped", "ok"), 2: ("error", "input")}[code]
     assert (outputs["conclusion"], outputs["reason"]) == told
 
 
-def assert_accounted_for(scene: Scene, code: int, log: str) -> None:
-    """Fail unless every run is in all that can hold it, with one state, and none was started twice."""
-    texts = _texts(scene, log)
-    states = _states(texts, code)
+def assert_started_once(scene: Scene) -> None:
+    """Fail if a start that may have been taken was sent again, or a comment."""
     for name in IDS:
         posts = scene.api.posts[name]
         assert posts <= (scene.kind.posts if name == VICTIM else 1), f"{posts} POSTs for {name}"
+    # Of what was sent over a connection that ended before it was read, nobody but the sender knows.
+    if scene.phase is Phase.START and scene.kind.codes.get(Phase.START) == 7 and scene.kind.greeting:
+        assert scene.api.connections == len(IDS)
+    assert sum(request.method == "POST" for request in scene.forge.received) <= scene.kind.posts
+
+
+def assert_nothing_broken(scene: Scene) -> None:
+    """Fail unless all files are whole, and tell of every run that had started a second before."""
+    files = _files(scene)
+    states = _states(files)
+    # What a run has been for less than a second when the report is about to be made may be told by it alone.
+    told = scene.phase is not Phase.REPORT
+    for name in scene.handed_out:
+        assert states[name] != "not-started", f"{name} has started"
+        # The one that is being started is answered when nobody is there any more.
+        if told and not (scene.phase is Phase.START and name == VICTIM):
+            assert all(f"/run/run-of-{name}" in text for text in files.values()), f"the link of {name} is lost"
+
+
+def assert_accounted_for(scene: Scene, ended: Ended) -> None:
+    """Fail unless every run is in all that can hold it, with one state, and with its link if one was handed out."""
+    texts = _files(scene) if "log" in scene.kind.lost else {"log": ended.log, **_files(scene)}
+    states = _states(texts)
+    starting = scene.phase is Phase.START
+    for name in IDS:
         assert all(name in text for text in texts.values()), f"{name} is not everywhere"
-        if posts and states and not (name == VICTIM and scene.kind.declines):
+        declined = starting and name == VICTIM and scene.kind.declines
+        if scene.api.posts[name] and states and not declined:
             assert states[name] != "not-started", f"{name} may have started"
     for name in scene.handed_out:
         link = f"https://autonoma.app/run/run-of-{name}"
         told = [what for what, text in texts.items() if link in text]
-        assert told in ([], list(texts)), f"the link of {name} is in {told} alone"
-        # An answer that got lost has no link; a proxy that dies takes all answers with it.
-        assert told or states.get(name, "unknown") == "unknown", f"the link of {name} is nowhere"
-        assert told or name == VICTIM or scene.kind.proxied, f"the link of {name} is nowhere"
-    comments = [request for request in scene.forge.received if request.method == "POST"]
-    assert len(comments) <= scene.kind.posts
+        # An answer that got lost has no link.
+        lost = starting and (name == VICTIM or scene.kind.takes_all) and states.get(name, "unknown") == "unknown"
+        assert told == list(texts) or (lost and not told), f"the link of {name} is in {told} alone"
+    assert "starting" not in states.values()
+    for code in _codes(texts):
+        assert code == ended.code
 
 
-def _texts(scene: Scene, log: str) -> dict[str, str]:
+def _files(scene: Scene) -> dict[str, str]:
     """Return what tells of the runs; what could not be written any more must be whole, if it is there."""
     paths = {"outputs": "output", "summary": "summary", "record": "work/results/results.json"}
-    texts = {"log": log}
+    texts = {}
     for what, name in paths.items():
         path = scene.folder / name
-        if what not in scene.kind.lost or path.is_file():
-            text = path.read_text("utf-8")
-            if what != "summary":
-                _parsed(what, text)
-            texts[what] = text.replace("\\", "") if what == "summary" else text
+        if what not in scene.kind.lost or (path.is_file() and path.stat().st_size):
+            texts[what] = _whole(what, path)
     return {what: text for what, text in texts.items() if what not in scene.kind.lost}
 
 
-def _parsed(what: str, text: str) -> object:
-    return read_outputs(text) if what == "outputs" and text else json.loads(text) if what == "record" else {}
+def _whole(what: str, path: Path) -> str:
+    text = path.read_text("utf-8")
+    if what == "outputs":
+        read_outputs(text)
+    if what == "record":
+        json.loads(text)
+    return text.replace("\\", "") if what == "summary" else text
 
 
-def _states(texts: dict[str, str], code: int) -> dict[str, str]:
+def _codes(texts: dict[str, str]) -> list[int]:
+    return [json.loads(texts["record"])["exit_code"]] if "record" in texts else []
+
+
+def _states(texts: dict[str, str]) -> dict[str, str]:
     """Return the states of the runs, the same in the record and in the outputs, where there are any."""
     found = []
     if "record" in texts:
-        record = json.loads(texts["record"])
-        assert record["exit_code"] == code
-        found.append({run["id"]: run["state"] for run in record["runs"]})
+        found.append({run["id"]: run["state"] for run in json.loads(texts["record"])["runs"]})
     if "outputs" in texts:
-        results = json.loads(read_outputs(texts["outputs"])["results"])
-        found.append({result["id"]: result["state"] for result in results})
+        outputs = read_outputs(texts["outputs"])
+        found.append({result["id"]: result["state"] for result in json.loads(outputs["results"])})
+        assert outputs["total"] == str(len(IDS))
     for states in found:
         assert list(states) == list(IDS)
-        assert set(states.values()) <= _STATES
-        assert states == found[0]
+        assert set(states.values()) <= _STATES, states
+        assert states == found[0], found
     return found[0] if found else {}

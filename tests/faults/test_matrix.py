@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.kind import Kind, Phase
+from tests.faults.kind import ALONG, HTTP, WRITING, Kind, Phase
 from tests.faults.matrix import KINDS, README, head, play_all, row
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ def test_failures_of_each_group_are_met_in_each_phase() -> None:
     phases = {
         group: {p for kind in KINDS if kind.group == group for p in kind.phases} for group in {k.group for k in KINDS}
     }
-    requests = {Phase.START, Phase.BRIEFLY, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.COMMENT}
     for group in ("network", "proxy", "API"):
-        assert phases[group] >= requests
-    for group in ("disk", "CI"):
-        assert phases[group] == (requests - {Phase.BRIEFLY}) | {Phase.REPORT, Phase.THROUGHOUT}
+        assert phases[group] >= set(HTTP)
+    assert phases["disk"] == {Phase.THROUGHOUT, *WRITING}
+    assert phases["CI"] == {Phase.THROUGHOUT, *ALONG}
     assert phases["input"] == {Phase.THROUGHOUT}

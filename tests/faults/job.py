@@ -1,0 +1,120 @@
+"""The job of a scene as a process of its own, and what it left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from tests.faults.kind import Phase
+from tests.faults.scene import IDS
+from tests.leaks import sentinels
+
+if TYPE_CHECKING:
+    from tests.faults.scene import Scene
+
+_PROCESS = Path(__file__).with_name("job_process.py")
+
+
+class Ended(NamedTuple):
+    """How the process ended: its exit code, all that was read of its log, its seconds and its MiB at the most."""
+
+    code: int
+    log: str
+    seconds: float
+    megabytes: float
+
+
+def run(scene: Scene) -> Ended:
+    """Run the job to its end, or until it has taken longer than its kind may."""
+    if scene.phase is Phase.REPORT:
+        (scene.faults / "report-waits").touch()
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-B", str(_PROCESS)],
+        cwd=scene.work,
+        env=_environment(scene),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout
+    os.set_blocking(process.stdout.fileno(), False)
+    scene.pid, log = process.pid, bytearray()
+    megabytes = 0.0
+    while process.poll() is None:
+        log += _read(process.stdout)
+        megabytes = _largest(scene.pid) or megabytes
+        if (scene.faults / "report").exists() and (scene.faults / "report-waits").exists():
+            scene.arm()
+            (scene.faults / "report-waits").unlink()
+        if scene.deaf.wait(0.02):
+            process.stdout.close()
+        if time.monotonic() > began + scene.kind.longest:
+            process.kill()
+    seconds = time.monotonic() - began
+    log += _read(process.stdout)
+    process.stdout.close()
+    return Ended(process.returncode, log.decode("utf-8", "backslashreplace"), seconds, megabytes)
+
+
+def _largest(pid: int) -> float:
+    """Return how many MiB a process has had in memory at the most; what wait() tells counts its parent's in."""
+    with suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
+
+
+def _read(stream: IO[bytes]) -> bytes:
+    with suppress(ValueError):  # it is closed once its reader has left
+        return stream.read() or b""
+    return b""
+
+
+def _environment(scene: Scene) -> dict[str, str]:
+    """Return what GitHub gives a job of a pull request, and what the kind of failure changes of it."""
+    event = scene.folder / "event.json"
+    head = {"sha": "c0ffee" * 6 + "abcd", "repo": {"full_name": "acme/shop"}}
+    event.write_text(json.dumps({"pull_request": {"number": 7, "head": head}}))
+    given = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(scene.folder / "home"),
+        "JOB_FAULTS": str(scene.faults),
+        "JOB_ADDRESSES": scene.kind.address,
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_EVENT_NAME": "pull_request",
+        "GITHUB_REF": "refs/pull/7/merge",
+        "GITHUB_EVENT_PATH": str(event),
+        "GITHUB_API_URL": scene.url_of(scene.forge, "github"),
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_RUN_ID": "500",
+        "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@refs/pull/7/merge",
+        "GITHUB_OUTPUT": str(scene.folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(scene.folder / "summary"),
+        "INPUT_API-URL": f"{scene.url_of(scene.api, 'api')}/api",
+        "INPUT_CLIENT-ID": sentinels.CLIENT_ID,
+        "INPUT_CLIENT-SECRET": sentinels.CLIENT_SECRET,
+        "INPUT_GITHUB-TOKEN": sentinels.TOKEN,
+        "INPUT_TEST-IDS": "\n".join(IDS),
+        "INPUT_VARIABLES": json.dumps(sentinels.VALUES),
+        "INPUT_RESULTS-DIR": "results",
+        "INPUT_WAIT": "true",
+        "INPUT_TIMEOUT": "10s",
+        "INPUT_EVIDENCE": "failed",
+        "INPUT_COMMENT": "true",
+    }
+    if scene.kind.named and not scene.kind.stranger:
+        given["REQUESTS_CA_BUNDLE"] = str(scene.certificates.authority)
+    if scene.proxy:
+        given["HTTPS_PROXY"] = scene.proxy.url
+    changed = {**given, **scene.kind.prepare(scene)}
+    # What is made empty is taken away.
+    return {name: text for name, text in changed.items() if text}
