@@ -1,0 +1,102 @@
+"""What a command costs, and commands measured in turn."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from benchmarks.row import Row
+
+HERE = Path(__file__).parent
+OURS = (str(Path(sys.executable).with_name("autonoma-ci")),)
+CREDENTIALS = {"AUTONOMA_CLIENT_ID": "benchmark-id", "AUTONOMA_CLIENT_SECRET": "benchmark-secret"}
+
+
+class Cost(NamedTuple):
+    """What one run of a command took, in seconds and MiB, and what it printed.
+
+    `processor` is the time of all its processes, `megabytes` the peak of its largest one, which is never less than
+    that of the process that started it: whoever measures must stay small.
+    """
+
+    seconds: float
+    processor: float
+    megabytes: float
+    printed: str
+
+
+def bare(script: str) -> tuple[str, ...]:
+    """Return the command of one of the scripts beside this file."""
+    return (sys.executable, str(HERE / script))
+
+
+def cost_of(command: Sequence[str], environ: Mapping[str, str], folder: Path | None = None) -> Cost:
+    """Run a command; raise RuntimeError unless it succeeds."""
+    with tempfile.TemporaryFile() as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, env={"PATH": os.environ["PATH"], **environ}, stdout=output, stderr=output, cwd=folder
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        printed = output.read().decode("utf-8", "replace")
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)[:200]} ended with {process.returncode}:\n{printed[-2000:]}")
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed)
+
+
+def in_turn(commands: Sequence[Sequence[str]], environ: Mapping[str, str], rounds: int) -> list[list[Cost]]:
+    """Return the costs of each command, run in turn, every other round the other way round, after one of warm-up."""
+    costs: list[list[Cost]] = [[] for _ in commands]
+    for number in range(rounds + 1):
+        order = list(enumerate(commands))
+        for place, command in reversed(order) if number % 2 else order:
+            cost = cost_of(command, environ)
+            if number:
+                costs[place].append(cost)
+    return costs
+
+
+def paired(
+    row: Row,
+    ours: Sequence[Cost],
+    theirs: Sequence[Cost],
+    figure: Callable[[Cost], float] = lambda cost: cost.seconds,
+) -> Row:
+    """Return the row with the medians of both figures, and with that of the pairs' ratios."""
+    pairs = [(figure(mine), figure(other)) for mine, other in zip(ours, theirs, strict=True)]
+    return row._replace(
+        ours=median(mine for mine, _ in pairs),
+        theirs=median(other for _, other in pairs),
+        ratio=median(mine / other for mine, other in pairs),
+    )
+
+
+@contextmanager
+def served(command: Sequence[str]) -> Iterator[str]:
+    """Run a server that prints its address first, and yield that."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+@contextmanager
+def server(seconds: float) -> Iterator[dict[str, str]]:
+    """Run the server that takes so many seconds for a start, and yield the variables of those who call it."""
+    with served([*bare("server.py"), str(seconds)]) as port:
+        yield {**CREDENTIALS, "AUTONOMA_API_URL": f"http://127.0.0.1:{port}"}

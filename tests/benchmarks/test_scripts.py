@@ -1,0 +1,60 @@
+"""What stands beside ours does the same work: each test is started once, with the credentials, and waited for."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from benchmarks.costs import CREDENTIALS, bare, cost_of
+from benchmarks.delays import theirs
+from benchmarks.starting import CURL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+IDS = ["sandbox-takes-3", "sandbox-takes-5", "abc"]
+
+
+def started(command: Sequence[str], **environ: str) -> tuple[list[int], str]:
+    """Return how often each test was started, and what was printed."""
+    with Sandbox(pace=0.01, client_id="benchmark-id", client_secret="benchmark-secret") as sandbox:
+        variables = {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": ",".join(IDS), "AUTONOMA_CONCURRENCY": "2"}
+        cost = cost_of(command, CREDENTIALS | variables | environ)
+        return [sandbox.starts(subject) for subject in IDS], cost.printed
+
+
+def test_the_script_for_one_starts_it_once() -> None:
+    starts, printed = started(bare("bare_one.py"))
+    assert starts == [0, 0, 1]
+    assert "/run/" in printed
+
+
+def test_the_pool_starts_each_test_once() -> None:
+    starts, printed = started(bare("bare_pool.py"))
+    assert starts == [1, 1, 1]
+    assert printed.count("/run/") == 3
+
+
+def test_the_loop_with_curl_starts_each_test_once_and_prints_its_run() -> None:
+    if not all(map(shutil.which, ("bash", "curl", "jq"))):
+        pytest.skip("needs bash, curl and jq")
+    starts, printed = started(CURL)
+    assert starts == [1, 1, 1]
+    assert [len(line.split()) for line in printed.splitlines()] == [2, 2, 2]
+    assert printed.count("/run/cm") == 3
+
+
+def test_the_poll_waits_for_each_run_and_says_what_that_took() -> None:
+    starts, printed = started(bare("bare_wait.py"), QUICK="100")
+    assert starts == [1, 1, 1]
+    late = theirs(printed, dict.fromkeys(IDS, 0.0))
+    assert [each.questions for each in late.values()] == [1, 1, 1]
+    assert all(each.seconds >= 10 for each in late.values())
+
+
+def test_a_command_that_fails_is_no_figure() -> None:
+    with pytest.raises(RuntimeError, match="401"):
+        started(bare("bare_pool.py"), AUTONOMA_CLIENT_SECRET="wrong")
