@@ -69,18 +69,29 @@ def in_turn(commands: Sequence[Sequence[str]], environ: Mapping[str, str], round
     return costs
 
 
+def seconds(cost: Cost) -> float:
+    """Return the time that passed."""
+    return cost.seconds
+
+
+def processor(cost: Cost) -> float:
+    """Return the processor time: where nothing is waited for, a ratio of it hardly wanders on a busy machine."""
+    return cost.processor
+
+
 def paired(
     row: Row,
     ours: Sequence[Cost],
     theirs: Sequence[Cost],
-    figure: Callable[[Cost], float] = lambda cost: cost.seconds,
+    figure: Callable[[Cost], float] = seconds,
+    ratio_of: Callable[[Cost], float] | None = None,
 ) -> Row:
-    """Return the row with the medians of both figures, and with that of the pairs' ratios."""
-    pairs = [(figure(mine), figure(other)) for mine, other in zip(ours, theirs, strict=True)]
+    """Return the row with the medians of both figures, and with that of the pairs' ratios of it, or of another."""
+    compared = ratio_of or figure
     return row._replace(
-        ours=median(mine for mine, _ in pairs),
-        theirs=median(other for _, other in pairs),
-        ratio=median(mine / other for mine, other in pairs),
+        ours=median(map(figure, ours)),
+        theirs=median(map(figure, theirs)),
+        ratio=median(compared(mine) / compared(other) for mine, other in zip(ours, theirs, strict=True)),
     )
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from benchmarks.costs import CREDENTIALS, bare, cost_of
+from benchmarks.costs import CREDENTIALS, Cost, bare, cost_of, paired, processor
 from benchmarks.delays import theirs
+from benchmarks.row import Row
 from benchmarks.starting import CURL
 
 if TYPE_CHECKING:
@@ -58,3 +59,12 @@ def test_the_poll_waits_for_each_run_and_says_what_that_took() -> None:
 def test_a_command_that_fails_is_no_figure() -> None:
     with pytest.raises(RuntimeError, match="401"):
         started(bare("bare_pool.py"), AUTONOMA_CLIENT_SECRET="wrong")
+
+
+def test_the_ratio_is_the_middle_one_of_the_pairs_and_may_be_of_another_figure_than_the_row_s() -> None:
+    ours = [Cost(seconds, 2.0, 0.0, "") for seconds in (1.0, 9.0, 3.0)]
+    theirs = [Cost(seconds, 8.0, 0.0, "") for seconds in (2.0, 9.0, 1.0)]
+    row = paired(Row("row"), ours, theirs)
+    assert (row.ours, row.theirs, row.ratio) == (3.0, 2.0, 1.0)
+    row = paired(Row("row"), ours, theirs, ratio_of=processor)
+    assert (row.ours, row.theirs, row.ratio) == (3.0, 2.0, 0.25)
