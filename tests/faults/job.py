@@ -36,7 +36,7 @@ def run(scene: Scene) -> Ended:
     if scene.phase is Phase.REPORT:
         (scene.faults / "report-waits").touch()
     began = time.monotonic()
-    process = subprocess.Popen(
+    scene.process = process = subprocess.Popen(
         [sys.executable, "-B", str(_PROCESS)],
         cwd=scene.work,
         env=_environment(scene),
@@ -46,11 +46,11 @@ def run(scene: Scene) -> Ended:
     )
     assert process.stdout
     os.set_blocking(process.stdout.fileno(), False)
-    scene.pid, log = process.pid, bytearray()
+    log = bytearray()
     megabytes = 0.0
     while process.poll() is None:
         log += _read(process.stdout)
-        megabytes = _largest(scene.pid) or megabytes
+        megabytes = _largest(process.pid) or megabytes
         if (scene.faults / "report").exists() and (scene.faults / "report-waits").exists():
             scene.arm()
             (scene.faults / "report-waits").unlink()

@@ -27,8 +27,8 @@ def _limited(what: int, number: int) -> Callable[[Scene], None]:
     """Return what sets a limit of the process while it runs."""
 
     def arm(scene: Scene) -> None:
-        hard = resource.prlimit(scene.pid, what)[1]
-        resource.prlimit(scene.pid, what, (number, hard))
+        pid = scene.process.pid
+        resource.prlimit(pid, what, (number, resource.prlimit(pid, what)[1]))
 
     return arm
 
@@ -91,7 +91,7 @@ def _event(name: str, make: Callable[[Path], object]) -> Kind:
 def _signals(*numbers: signal.Signals, pause: float = 0.2) -> Callable[[Scene], None]:
     def arm(scene: Scene) -> None:
         for number in numbers:
-            os.kill(scene.pid, number)
+            scene.process.send_signal(number)
             time.sleep(pause)
 
     return arm
@@ -106,7 +106,7 @@ def _cancelled(name: str, code: int, *numbers: signal.Signals, pause: float = 0.
 def _killed(scene: Scene) -> None:
     # A second is what it may be behind with what it has written.
     time.sleep(1.5)
-    os.kill(scene.pid, signal.SIGKILL)
+    scene.process.kill()
 
 
 def _leaves(scene: Scene) -> None:

@@ -16,6 +16,7 @@ from tests.support.faults import answer
 from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from tests.faults.kind import Kind
@@ -36,8 +37,8 @@ class Scene:
     def __init__(self, folder: Path, kind: Kind, phase: Phase, certificates: Certificates) -> None:
         self.folder, self.kind, self.phase, self.certificates = folder, kind, phase, certificates
         self.work, self.outside, self.faults = (folder / name for name in ("work", "outside", "faults"))
-        # The process of the job, 0 where there is none; and whether the reader of its log is to leave.
-        self.pid = 0
+        # The job, once it runs; and whether the reader of its log is to leave.
+        self.process: subprocess.Popen[bytes]
         self.deaf = threading.Event()
         self.handed_out: list[str] = []
         # How often the job met what goes wrong.
