@@ -245,3 +245,27 @@ def test_a_log_that_nobody_reads_does_not_stop_the_job(tmp_path: Path) -> None:
         os.close(writer)
         assert ran.returncode == 0
         assert len(sandbox.received) == 2
+
+
+LITTER = """
+import weakref
+from autonoma_ci import cli
+
+class Circle:
+    def __init__(self):
+        self.own = self
+
+def main(argv, world):
+    first = weakref.ref(Circle())
+    for _ in range(100_000):
+        Circle()
+    return 0 if first() is None else 1
+
+cli.main = main
+cli.run()
+"""
+
+
+def test_a_long_job_gives_back_what_its_requests_leave_behind() -> None:
+    """Exceptions, answers and timers that name each other are freed only by the collector of garbage."""
+    assert subprocess.run([sys.executable, "-c", LITTER], check=False, timeout=30).returncode == 0
