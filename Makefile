@@ -12,7 +12,7 @@ LINTERS := tests/linters
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline
+.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline soak
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -120,6 +120,11 @@ fuzz: $(VENV)/.fuzz
 # Plays every failure, and writes the README's table of what came of it.
 faults: $(VENV)/.test
 	$(BIN)/python -m tests.faults.matrix
+
+# So many seconds of real load, with as many runs for each minute as 10,000 are in five. SOAK_SEED does a run again.
+SOAK_SECONDS ?= 300
+soak: $(VENV)/.test
+	$(BIN)/python -m tests.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
 
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables

@@ -1,0 +1,82 @@
+"""The layer does to each exchange what its table says, and the client takes it for what the ledger notes."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.api.client import Client
+from autonoma_ci.api.transport import Transport
+from autonoma_ci.exchange import Delivery, Said, Timeouts
+from autonoma_ci.model import Kind, RunRequest
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.secret import Secret
+from tests.soak.layer import Layer
+from tests.soak.ledger import Told
+from tests.soak.trouble import GETS, POSTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DELIVERIES = {
+    Told.STARTED: {Delivery.STARTED},
+    Told.AGAIN: {Delivery.BUSY},
+    Told.NO: {Delivery.REFUSED},
+    Told.NOTHING: {Delivery.OPEN},
+}
+TEST = RunRequest(Kind.TEST, "sandbox-takes-0")
+SECRETS = (Secret("id-of-the-soak"), Secret("secret-of-the-soak"))
+
+
+@contextmanager
+def through(what: str, name: str) -> Iterator[tuple[Client, Layer, Sandbox]]:
+    """Let this happen to each exchange of a kind, and to no other."""
+    with (
+        Sandbox() as sandbox,
+        Layer(
+            int(sandbox.url.rpartition(":")[2].partition("/")[0]),
+            seed=1,
+            rate=1000.0,
+            longest=0.3,
+            choose=lambda exchange, troubles, random: name if exchange == what else "",
+            outages=False,
+        ) as layer,
+    ):
+        transport = Transport(layer.url, SECRETS, time.monotonic, Timeouts(connect=2.0, read=2.0, total=5.0))
+        yield Client(transport, "soak", SECRETS), layer, sandbox
+
+
+@pytest.mark.parametrize("name", POSTS)
+def test_a_start_is_known_to_have_started_exactly_if_the_answer_went_through(name: str) -> None:
+    with through("start", name) as (client, layer, sandbox):
+        attempt = client.start(TEST)
+        (post,) = layer.ledger.posts[TEST.id]
+        assert sandbox.starts(TEST.id) == bool(post.run_id) == POSTS[name].passes
+        assert attempt.delivery in DELIVERIES[POSTS[name].told]
+        assert attempt.run_id == (post.run_id if attempt.delivery is Delivery.STARTED else "")
+        assert layer.ledger.harms == {f"start: {name}": 1}
+
+
+@pytest.mark.parametrize("name", GETS)
+def test_an_end_is_told_exactly_if_the_answer_went_through(name: str) -> None:
+    with through("question", name) as (client, layer, _):
+        run_id = client.start(TEST).run_id
+        told = client.status(TEST, run_id).said is Said.PASSED
+        assert told == (layer.ledger.ends == {run_id: "passed"}) == (GETS[name].told is Told.STARTED)
+
+
+def test_without_harm_everything_goes_through_and_while_nobody_listens_nothing_is_sent() -> None:
+    with through("", "") as (client, layer, sandbox):
+        started = client.start(TEST)
+        assert started.delivery is Delivery.STARTED
+        assert client.details(TEST, started.run_id).title
+        layer.deafen()
+        # The connection that there is goes on, until it is not used for a POST any more.
+        time.sleep(1.1)
+        assert client.start(TEST).delivery is Delivery.NOT_SENT
+        layer.listen()
+        assert client.start(TEST).delivery is Delivery.STARTED
+        assert sandbox.starts(TEST.id) == 2

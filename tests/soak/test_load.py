@@ -1,0 +1,81 @@
+"""A few seconds of real load, and that each file, output and line that says something else is found out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.soak.judge import states
+from tests.soak.ledger import Ledger
+from tests.soak.load import Load, complaints, grown, load, window
+from tests.support.job import Ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUNS = 30
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Load:
+    return load(tmp_path_factory.mktemp("load"), seed=1, runs=RUNS, seconds=2.0)
+
+
+def with_job(load: Load, **changes: object) -> Load:
+    return load._replace(job=load.job.__class__(**{**vars(load.job), **changes}))
+
+
+def test_no_run_is_lost_or_started_twice(loaded: Load) -> None:
+    assert complaints(loaded) == []
+    assert states(loaded.found).total() == RUNS
+    assert loaded.ledger.harms.total()
+    assert max(loaded.memory) > 20
+
+
+@pytest.mark.parametrize(
+    ("tamper", "says"),
+    [
+        (lambda load: load._replace(found=load.found[1:]), "30 runs were planned"),
+        (lambda load: load._replace(found=load.found[::-1]), "others or 30 are reported"),
+        (lambda load: with_job(load, code=0), "the exit code is 0"),
+        (lambda load: with_job(load, errors="Traceback"), "standard error says: Traceback"),
+        (lambda load: with_job(load, outputs=dict(load.job.outputs, passed="7")), "the output passed is 7"),
+        (lambda load: with_job(load, outputs=dict(load.job.outputs, results="[]")), "the output results says"),
+        (lambda load: with_job(load, log=load.job.log.replace(load.found[0].subject, "")), "the log does not tell"),
+        (lambda load: with_job(load, summary=""), "the summary does not say"),
+        (
+            lambda load: load._replace(found=[run._replace(state="timed-out") for run in load.found]),
+            "how it ended is not known",
+        ),
+    ],
+)
+def test_what_says_something_else_is_found_out(tamper: Callable[[Load], Load], says: str, loaded: Load) -> None:
+    assert any(says in text for text in complaints(tamper(loaded)))
+
+
+def remembered(memory: list[float]) -> Load:
+    """Return a load of a thousand runs, the last of which was started first after 19.5 seconds."""
+    runs = [{"began_seconds": 50.0, "earlier": [{"began_seconds": 19.5}]}, {"began_seconds": 3.2, "earlier": []}]
+    job = Ended(0, "", "", {}, "", {"runs": runs, "duration_seconds": len(memory) - 2.5})
+    return Load([""] * 1000, job, [], Ledger(), memory, 0.0, 0, 0.0)
+
+
+STARTING = [80.0 + second / 4 for second in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("memory", "says"),
+    [
+        ([*STARTING, *[85.0, 90.0] * 10, 150.0, 150.0, 150.0], []),
+        ([*STARTING, *[82.0] * 25, *[110.0] * 25], ["memory grew from 82 to 110 MiB"]),
+        ([*STARTING, *[92.0] * 20, 1.0, 1.0], ["each run made memory grow by 11.0 KiB until all had been started"]),
+        ([90.0] * 24, ["1 s are too short a time to see whether memory grows"]),
+    ],
+)
+def test_memory_that_grows_is_told(memory: list[float], says: list[str]) -> None:
+    assert grown(remembered(memory)) == says
+
+
+def test_memory_counts_from_the_last_first_start_until_the_last_reports() -> None:
+    assert window(remembered([float(second) for second in range(30)])) == [20.0, 21.0, 22.0, 23.0, 24.0, 25.0, 26.0]

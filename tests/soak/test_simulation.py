@@ -1,0 +1,105 @@
+"""A minute of the simulated soak, and that it notices what it is for; `make soak` runs half an hour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci.api.client import Client
+from autonoma_ci.engine import explain
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.wait import Wait
+from autonoma_ci.exchange import Attempt, Delivery, Said, Status
+from autonoma_ci.model import State
+from tests.soak.harms import QUESTIONS, STARTS
+from tests.soak.simulation import HARMED, Simulation, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUNS = 300
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_run_is_lost_or_started_twice(seed: int) -> None:
+    found = simulate(seed, RUNS)
+    assert found.judged.complaints == []
+    assert found.states.total() == RUNS
+
+
+def test_one_exchange_in_ten_goes_wrong_in_every_way() -> None:
+    ledger = simulate(1, 2000).simulation.ledger
+    assert ledger.harms.total() / ledger.exchanges.total() == pytest.approx(HARMED, rel=0.1)
+    named = {f"start: {name}" for name in STARTS} | {f"question: {name}" for name in QUESTIONS}
+    assert named <= set(ledger.harms)
+
+
+def test_the_same_seed_does_the_same() -> None:
+    one, other, third = (simulate(seed, 100) for seed in (7, 7, 8))
+    assert one.simulation.ledger.posts == other.simulation.ledger.posts
+    assert (one.states, one.seconds) == (other.states, other.seconds)
+    assert one.seconds != third.seconds
+
+
+def changed(attempt: Attempt) -> Attempt:
+    return attempt._replace(delivery=Delivery.BUSY) if attempt.delivery is Delivery.OPEN else attempt
+
+
+def called_off(attempt: Attempt) -> Attempt:
+    return attempt._replace(delivery=Delivery.REFUSED) if attempt.delivery is Delivery.OPEN else attempt
+
+
+def mixed_up(attempt: Attempt) -> Attempt:
+    return attempt._replace(run_id=attempt.run_id and "run-0")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(changed, "was sent again"), (called_off, "may have arrived"), (mixed_up, "was started, and is lost")],
+)
+def test_a_client_that_says_something_else_of_a_start_is_found_out(
+    wrong: Callable[[Attempt], Attempt], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Client.start
+    monkeypatch.setattr(Client, "start", lambda self, request: wrong(start(self, request)))
+    assert any(said in text for text in simulate(1, RUNS).judged.complaints)
+
+
+def test_a_run_that_passes_without_having_passed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Client.status
+
+    def hopeful(self: Client, *arguments: Any) -> Status:
+        found = status(self, *arguments)
+        return found._replace(said=Said.PASSED) if found.said is Said.STRANGE else found
+
+    monkeypatch.setattr(Client, "status", hopeful)
+    assert any("called passed" in text for text in simulate(1, RUNS).judged.complaints)
+
+
+def test_a_failed_run_that_is_forgotten_once_it_is_started_again_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = Board.start_again
+
+    def forgetful(self: Board, position: int) -> None:
+        again(self, position)
+        self.change(position, earlier=())
+
+    monkeypatch.setattr(Board, "start_again", forgetful)
+    assert any("is lost" in text for text in simulate(1, RUNS).judged.complaints)
+
+
+def test_a_planned_run_that_is_not_reported_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = Wait._end
+
+    def careless(self: Wait, position: int, state: State, *arguments: Any) -> None:
+        ended(self, position, State.STARTED if state is State.STOPPED else state, *arguments)
+
+    monkeypatch.setattr(Wait, "_end", careless)
+    assert any("ends as started" in text for text in simulate(1, RUNS).judged.complaints)
+
+
+def test_a_deadline_that_is_not_kept_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain, "_LIMIT", 600.0)
+    monkeypatch.setattr(explain.Explain, "give_up", lambda self: None)
+    monkeypatch.setattr(Simulation, "explain", lambda self, *arguments, **media: None)
+    assert any("after the deadline" in text for text in simulate(1, RUNS).judged.complaints)
