@@ -53,33 +53,51 @@ class Secret:
         raise TypeError("a Secret is never written anywhere")
 
 
+class _Shy(str):
+    """A text that a traceback which shows local variables does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
 class Redactor:
-    """Replaces secret values, raw and in the forms they travel in, by `***`.
+    """Replaces secret values, raw and in the forms they travel in, by `***`; it hides them as a Secret does.
 
     It is applied to every text from outside at the place where it comes in, so that nothing later on
     holds a secret. A value of fewer than four characters is replaced where it stands as a word.
     """
 
+    __slots__ = ("__read",)
+
     def __init__(self, values: Iterable[str | Secret]) -> None:
         raw = {v.reveal() if isinstance(v, Secret) else v for v in values}
-        forms = {form for value in raw if value.strip() for form in _forms(value)}
+        found = {form for value in raw if value.strip() for form in _forms(value)}
         # Longest first: a value that contains another must go as a whole.
-        self._forms = sorted(forms, key=lambda form: (-len(form), form))
-        self._values = [
-            plain for value in raw for line in value.splitlines() if len(plain := _unwrapped(line)) > _SHORT
-        ]
+        forms = [_Shy(form) for form in sorted(found, key=lambda form: (-len(form), form))]
+        plain = {_Shy(_unwrapped(line)) for value in raw for line in value.splitlines()}
+        long = [value for value in plain if len(value) > _SHORT]
+        self.__read: Callable[[], tuple[list[_Shy], list[_Shy]]] = lambda: (forms, long)
+
+    @property
+    def longest(self) -> int:
+        """How many characters the longest form of a value has; 0 if there is none."""
+        return max((len(form) for form in self.__read()[0]), default=0)
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret value replaced; all of it where one is wrapped up several times over."""
-        low = text.lower()
-        for form in self._forms:
+        forms, values = self.__read()
+        # Raises for bytes, before a pattern, which the library's own frames would show, is held against them.
+        low = str.lower(text)
+        for form in forms:
             # The plain search is quick and nearly always says no; only a hit is worth a pattern. What
             # lower() makes of a letter outside ASCII can depend on the letters around it.
             if not form.isascii() or form.lower() in low:
                 text, found = re.subn(_pattern(form), HIDDEN, text, flags=re.IGNORECASE)
                 low = text.lower() if found else low
         unwrapped = _unwrapped(text)
-        return HIDDEN if unwrapped != text and any(value in unwrapped for value in self._values) else text
+        return HIDDEN if unwrapped != text and any(value in unwrapped for value in values) else text
 
     def holds(self, text: str) -> bool:
         """Say whether `text` has a secret value in it."""
@@ -87,6 +105,9 @@ class Redactor:
 
     def __repr__(self) -> str:
         return "Redactor(...)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Redactor is never written anywhere")
 
 
 def _forms(value: str) -> set[str]:

@@ -67,11 +67,14 @@ def test_a_secret_can_not_be_written_or_copied() -> None:
         return json.dumps({"secret": secret})
 
     for use in (pickle.dumps, copy.copy, copy.deepcopy, dump, vars):
-        with pytest.raises(TypeError) as raised:
-            use(Secret(VALUE))
-        assert "s3cr3t" not in str(raised.value)
+        for holder in (Secret(VALUE), Redactor([Secret(VALUE)])):
+            with pytest.raises(TypeError) as raised:
+                use(holder)  # type: ignore[arg-type] # a redactor is no secret, and is as silent
+            assert "s3cr3t" not in str(raised.value)
     with pytest.raises(TypeError, match=r"^a Secret is never written anywhere$"):
         pickle.dumps(Secret(VALUE))
+    with pytest.raises(TypeError, match=r"^a Redactor is never written anywhere$"):
+        pickle.dumps(Redactor([Secret(VALUE)]))
     with pytest.raises(TypeError):
         asdict(Holder(Secret(VALUE)))
 
@@ -79,18 +82,40 @@ def test_a_secret_can_not_be_written_or_copied() -> None:
 @pytest.mark.parametrize(
     "look", [inspect.getmembers, dir, pprint.pformat, lambda secret: secret.__getstate__(), reprlib.repr], ids=repr
 )
-def test_whoever_looks_into_a_secret_sees_nothing(look: Callable[[Secret], object]) -> None:
+def test_whoever_looks_into_a_secret_sees_nothing(look: Callable[[object], object]) -> None:
     """A debugger, a crash reporter or a printer of objects goes by these."""
     if look.__name__ != "<lambda>" or hasattr(object, "__getstate__"):
         assert "s3cr3t" not in repr(look(Secret(VALUE)))
+        assert "s3cr3t" not in repr(look(Redactor([Secret(VALUE)])))
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_no_protocol_writes_a_secret(protocol: int) -> None:
-    for holder in (Secret(VALUE), Holder(Secret(VALUE)), TupleHolder(Secret(VALUE)), [Secret(VALUE)]):
+    redactor = Redactor([Secret(VALUE)])
+    for holder in (Secret(VALUE), Holder(Secret(VALUE)), TupleHolder(Secret(VALUE)), [Secret(VALUE)], redactor):
         with pytest.raises(TypeError, match="never written anywhere"):
             pickle.dumps(holder, protocol)
     assert "s3cr3t" not in repr(TupleHolder(Secret(VALUE))._asdict())
+
+
+def told(error: BaseException) -> str:
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+
+def test_a_redactor_shows_its_values_in_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks off its work, and wherever."""
+    redact = Redactor([VALUE, "s3cr3t-ä"])
+    with pytest.raises(TypeError) as raised:
+        redact(b"no text")  # type: ignore[arg-type]
+    shown = told(raised.value)
+    for broken in ("_pattern", "_unwrapped"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"autonoma_ci.secret.{broken}", math.sqrt)
+            with pytest.raises(TypeError) as raised:
+                redact("any text")
+        shown += told(raised.value)
+    assert "forms = [***" in shown
+    assert "s3cr3t" not in shown
 
 
 def test_a_secret_shows_in_no_traceback_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -100,9 +125,9 @@ def test_a_secret_shows_in_no_traceback_and_no_log(caplog: pytest.LogCaptureFixt
     try:
         fail(Secret(VALUE))
     except RuntimeError as error:
-        text = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+        text = told(error)
     assert "Secret(***)" in text
-    assert "s3cr3t" not in text.replace(repr(VALUE), "")
+    assert "s3cr3t" not in text
     logging.getLogger("test").warning("with %s and %r", Secret(VALUE), Secret(VALUE))
     assert "s3cr3t" not in caplog.text
 
@@ -114,6 +139,12 @@ def test_a_secret_says_whether_it_is_empty_and_is_revealed_only_on_request() -> 
     assert Secret(VALUE) != Secret(VALUE)
     assert f"{Secret(VALUE):>5}" == f"  {HIDDEN}"
     assert repr(Redactor([VALUE])) == "Redactor(...)"
+
+
+def test_a_redactor_knows_how_long_what_it_looks_for_may_be() -> None:
+    assert Redactor([]).longest == 0
+    assert Redactor(["four", "Zq5%"]).longest == len("5a713525")
+    assert Redactor(["é" * 9]).longest == len("%C3%A9" * 9)
 
 
 @pytest.mark.parametrize(
