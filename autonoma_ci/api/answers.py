@@ -6,13 +6,14 @@ import json
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Kind, Reason, RunRequest
 from autonoma_ci.text import link, one_line
 from autonoma_ci.values import ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from autonoma_ci.api.transport import Answer
     from autonoma_ci.secret import Redactor
@@ -30,6 +31,8 @@ _HINTS = {
     503: "The API says that it is not serving at the moment: try again later.",
 }
 _REFUSED = "The API refused the request; the run was not started."
+# Nobody's answer has as many; to make millions of them takes seconds.
+_VALUES = 1_000_000
 # Where each kind's answer may name its run; the last spelling of a folder's is an older one.
 _RUN_ID = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("folder_run_id", "folderRunID")}
 
@@ -37,7 +40,7 @@ _RUN_ID = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("fol
 def read(answer: Answer, request: RunRequest, redact: Redactor, api_host: str = "") -> Attempt:
     """Return what the answer means for the run; `api_host` is known to all, so a link may always name it."""
     fields = fields_of(answer)
-    message = said(fields, redact)
+    message = said(fields, Texts(lambda: redact))
     status = answer.status
     if 200 <= status < 300:
         return _started(answer, request, fields, message, redact, api_host)
@@ -56,19 +59,24 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, api_host: str = 
     return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
 
 
-def said(fields: Mapping[str, object], redact: Callable[[str], str]) -> str:
+def said(fields: Mapping[str, object], texts: Texts) -> str:
     """Return what the API says of an error, redacted, on one line."""
-    return one_line(redact(": ".join(text for name in ("error", "message") if (text := text_of(fields, name)))), 500)
+    return texts.line(": ".join(text for name in ("error", "message") if (text := text_of(fields, name))), 500)
+
+
+def value_of(answer: Answer) -> object:
+    """Return the value of a body that is JSON; None if it is none, or is not all there, or has too many values."""
+    if not answer.complete or answer.body.count(b",") > _VALUES:
+        return None
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def fields_of(answer: Answer) -> Mapping[str, object]:
     """Return the fields of an answer that is a whole JSON object; none of any other."""
-    if not answer.complete:
-        return {}
-    try:
-        found = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
+    found = value_of(answer)
     return found if isinstance(found, dict) else {}
 
 
@@ -85,7 +93,7 @@ def _started(
     host, _, path = url.partition("://")[2].partition("/")
     # What every link has tells nothing.
     own = path.removeprefix("run/") if host == api_host else url
-    shown = link(url) if not redact.holds(own) else ""
+    shown = url if link(url) and not redact.holds(own) else ""
     run_id = next((text for name in _RUN_ID[request.kind] if (text := text_of(fields, name))), "")
     if not run_id and shown:
         run_id = shown.rstrip("/").rpartition("/")[2]

@@ -51,12 +51,8 @@ class Client:
             answer = self._transport.get(path)
         except (NotSentError, LostError) as error:
             return Status(Said.TROUBLE, message=self._redactor(request)(str(error)))
-
-        def redact(text: str) -> str:
-            # Made only where there is text to redact: hardly any answer has one.
-            return self._redactor(request)(text)
-
-        return read_status(answer, redact)
+        # Made only where there is text to redact: hardly any answer has one.
+        return read_status(answer, lambda: self._redactor(request))
 
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
         """Ask once what the run of a test did; with `media`, for where its screenshots and video are too."""
@@ -64,7 +60,7 @@ class Client:
             answer = self._transport.get(f"/run/{run_id}?steps=true{'&media=true' if media else ''}", DETAILS_LIMIT)
         except (NotSentError, LostError) as error:
             return Details(problem=self._redactor(request)(str(error)))
-        return read_details(answer, self._redactor(request))
+        return read_details(answer, lambda: self._redactor(request))
 
     def _redactor(self, request: RunRequest) -> Redactor:
         return Redactor([*self._secrets, *request.variables.values()])

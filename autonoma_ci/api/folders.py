@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from autonoma_ci.api.answers import fields_of, retry_after, said
+from autonoma_ci.api.answers import fields_of, retry_after, said, value_of
 from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import DETAILS_LIMIT
 from autonoma_ci.errors import EXIT_API, EXIT_UNAUTHORIZED, ApiError
 from autonoma_ci.secret import HIDDEN
-from autonoma_ci.text import cut, one_line
+from autonoma_ci.text import one_line
 from autonoma_ci.values import ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autonoma_ci.api.transport import Answer, Transport
+    from autonoma_ci.secret import Redactor
 
 _PAGE = 100
 # Nobody has as many folders; a server that makes up new ones for ever is left.
@@ -50,14 +51,17 @@ class Account(NamedTuple):
     left_out: int
 
 
-def folders(transport: Transport, redact: Callable[[str], str], sleep: Callable[[float], None]) -> Account:
+def folders(transport: Transport, redact: Redactor, sleep: Callable[[float], None]) -> Account:
     """Return all folders; names are redacted and on one line. Raises ApiError if they can't be had."""
     found: dict[str, Folder] = {}
     left_out = offset = 0
     before: list[object] = []
     for _ in range(_PAGES):
         page = _page(transport, offset, redact, sleep)
-        read = [_folder(entry, redact) for entry in page]
+        texts = Texts(lambda: redact)
+        read = [_folder(entry, texts) for entry in page]
+        if texts.spent:
+            raise ApiError(f"the API's list of folders is longer than any account's. {_LATER}", EXIT_API)
         known = {folder.id: folder for folder, _ in read if folder}
         new = {place: folder for place, folder in known.items() if place not in found}
         # A server may give fewer than it was asked for, and one that ignores the offset says the same again;
@@ -73,9 +77,7 @@ def folders(transport: Transport, redact: Callable[[str], str], sleep: Callable[
     return Account(tuple(found.values()), left_out)
 
 
-def _page(
-    transport: Transport, offset: int, redact: Callable[[str], str], sleep: Callable[[float], None]
-) -> list[object]:
+def _page(transport: Transport, offset: int, redact: Redactor, sleep: Callable[[float], None]) -> list[object]:
     host = one_line(urlsplit(transport.base_url).netloc, 200)
     for left in range(_TRIES - 1, -1, -1):
         pause: float | None = None
@@ -86,7 +88,7 @@ def _page(
         else:
             if answer.status == 200 and (answer.complete or not left):
                 return _listed(answer, host)
-            why = ": ".join(filter(None, [f"HTTP {answer.status}", said(fields_of(answer), redact)]))
+            why = ": ".join(filter(None, [f"HTTP {answer.status}", said(fields_of(answer), Texts(lambda: redact))]))
             pause = retry_after(answer.headers)
             if answer.status in {401, 403}:
                 raise ApiError(f"{host} does not list its folders: {why}. {_DENIED}", EXIT_UNAUTHORIZED)
@@ -98,33 +100,32 @@ def _page(
 
 
 def _listed(answer: Answer, host: str) -> list[object]:
-    try:
-        found = json.loads(answer.body) if answer.complete else None
-    except (ValueError, RecursionError):
-        found = None
+    found = value_of(answer)
     if not isinstance(found, list):
         what = "not in the form that is known" if answer.complete else "cut short or too long"
         raise ApiError(f"{host} does not list its folders: the answer is {what}. {_LATER}", EXIT_API)
     return found
 
 
-def _folder(entry: object, redact: Callable[[str], str]) -> tuple[Folder | None, int]:
+def _folder(entry: object, texts: Texts) -> tuple[Folder | None, int]:
     """Return the folder, if it is one, and how many of it and its tests have no id."""
-    one = _entry(entry, redact)
+    one = _entry(entry, texts)
     if one is None or not isinstance(entry, dict):
         return None, 1
     listed = entry.get("tests")
-    tests = [_entry(test, redact) for test in listed] if isinstance(listed, list) else []
+    tests = [_entry(test, texts) for test in listed] if isinstance(listed, list) else []
     known = {test.id: test for test in tests if test}
     return Folder(one.id, one.name, tuple(known.values())), tests.count(None)
 
 
-def _entry(entry: object, redact: Callable[[str], str]) -> Listed | None:
-    if not isinstance(entry, dict):
+def _entry(entry: object, texts: Texts) -> Listed | None:
+    if not isinstance(entry, dict) or texts.spent:
         return None
     identity, name = entry.get("id"), entry.get("name")
-    if not isinstance(identity, str) or not ID.fullmatch(identity) or redact(identity) == HIDDEN:
+    if not isinstance(identity, str) or not ID.fullmatch(identity) or texts.line(identity, 200) == HIDDEN:
         return None
-    # Twice: what parts a credential may be a character that does not show, and is gone after the first time.
-    shown = redact(one_line(redact(name), 500)) if isinstance(name, str) else ""
-    return Listed(identity, cut(shown, 500).strip() or identity)
+    shown = texts.line(name, 500) if isinstance(name, str) else ""
+    if shown != name:
+        # What parts a credential may be a character that does not show, and is gone now.
+        shown = texts.line(shown, 500)
+    return Listed(identity, shown.strip() or identity)

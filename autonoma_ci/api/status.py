@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from autonoma_ci.api.answers import fields_of, retry_after, said, text_of
+from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Details, Media, Said, Status
 from autonoma_ci.steps import STEPS_LIMIT, Step
-from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autonoma_ci.api.transport import Answer
+    from autonoma_ci.secret import Redactor
 
 # The API names pending, running, passed and failed; the others are what its relatives say. Passed has no relatives.
 _FAILED = frozenset({"failed", "failure", "error", "errored"})
@@ -30,12 +31,12 @@ _WORDS = {
 }
 
 
-def status(answer: Answer, redact: Callable[[str], str]) -> Status:
-    """Return what the answer to a question for a run's status means; `redact` is called for texts from outside."""
-    code, fields = answer.status, fields_of(answer)
+def status(answer: Answer, redactor: Callable[[], Redactor]) -> Status:
+    """Return what the answer to a question for a run's status means; `redactor` is for its texts, if it has any."""
+    code, fields, texts = answer.status, fields_of(answer), Texts(redactor)
     if code == 200 and fields:
-        return _word(fields.get("status"), redact)
-    message = f"HTTP {code}" + (f": {text}" if (text := said(fields, redact)) else "")
+        return _word(fields.get("status"), texts)
+    message = f"HTTP {code}" + (f": {text}" if (text := said(fields, texts)) else "")
     wait = retry_after(answer.headers)
     if code in {401, 403}:
         return Status(Said.UNAUTHORIZED, message=message, status=code)
@@ -48,61 +49,61 @@ def status(answer: Answer, redact: Callable[[str], str]) -> Status:
     return Status(Said.TROUBLE, message=message, status=code)
 
 
-def _word(value: object, redact: Callable[[str], str]) -> Status:
+def _word(value: object, texts: Texts) -> Status:
     if not isinstance(value, str):
         return Status(Said.STRANGE, message="the API names no status", status=200)
     word = value.strip().lower().replace("-", "_").replace(" ", "_")
     if known := _WORDS.get(word):
         return Status(known, word, status=200)
-    shown = one_line(redact(value), 60)
+    shown = texts.line(value, 60)
     return Status(Said.STRANGE, shown, f"the API says '{shown}', which is no status that is known", 200)
 
 
-def details(answer: Answer, redact: Callable[[str], str]) -> Details:
+def details(answer: Answer, redactor: Callable[[], Redactor]) -> Details:
     """Return what the API tells of a run that ended; every field may be missing."""
     fields = fields_of(answer)
     if answer.status != 200 or not fields:
         return Details(problem=f"HTTP {answer.status}" if answer.status != 200 else "not in the form that is known")
     listed = fields.get("steps")
     steps = listed if isinstance(listed, list) else []
+    kept, texts = _kept(steps), Texts(redactor)
+    # In the order in which they matter: of very much text the last is left out.
     return Details(
-        title=one_line(redact(text_of(fields, "name")), 200).strip(),
-        step=_failing(steps, redact),
+        title=texts.line(text_of(fields, "name"), 200).strip(),
+        step=_failing(steps, texts),
         seconds=_seconds(text_of(fields, "created_at"), text_of(fields, "ended_at")),
-        steps=tuple(_step(number, step, redact, 300, 500) for number, step in _kept(steps)),
-        media=_media(steps, fields.get("video_url")),
+        steps=tuple(_step(number, step, texts, 300, 500) for number, step in kept),
+        media=_media(kept, fields.get("video_url")),
     )
 
 
 def _kept(steps: list[object]) -> list[tuple[int, dict[str, object]]]:
     """Return the steps with their numbers; of very many the first and the last."""
-    known = [(number, step) for number, step in enumerate(steps, 1) if isinstance(step, dict)]
+    known = [number for number, step in enumerate(steps, 1) if isinstance(step, dict)]
     half = STEPS_LIMIT // 2
-    return known if len(known) <= STEPS_LIMIT else known[:half] + known[-half:]
+    kept = known if len(known) <= STEPS_LIMIT else known[:half] + known[-half:]
+    return [(number, step) for number in kept if isinstance(step := steps[number - 1], dict)]
 
 
-def _failing(steps: list[object], redact: Callable[[str], str]) -> Step | None:
+def _failing(steps: list[object], texts: Texts) -> Step | None:
     """Return the last step that failed: the one that ended the run."""
     for number in range(len(steps), 0, -1):
         step = steps[number - 1]
         if isinstance(step, dict) and text_of(step, "status").strip().lower() in _FAILED:
-            return _step(number, step, redact, 500, 2000)
+            return _step(number, step, texts, 500, 2000)
     return None
 
 
-def _step(number: int, step: dict[str, object], redact: Callable[[str], str], longest: int, output: int) -> Step:
-    told, seen, url, word = (redact(text_of(step, name)) for name in ("instruction", "output", "url", "status"))
-    return Step(
-        number,
-        one_line(told, longest).strip(),
-        one_line(seen, output).strip(),
-        one_line(url, 2000),
-        one_line(word, 40).strip().lower(),
-    )
+def _step(number: int, step: dict[str, object], texts: Texts, longest: int, output: int) -> Step:
+    def line(name: str, limit: int) -> str:
+        return texts.line(text_of(step, name), limit)
+
+    told, seen = line("instruction", longest).strip(), line("output", output).strip()
+    return Step(number, told, seen, line("url", 2000), line("status", 40).strip().lower())
 
 
-def _media(steps: list[object], video: object) -> dict[int, Media]:
-    found = {number: step.get("image") for number, step in _kept(steps)} | {0: video}
+def _media(kept: list[tuple[int, dict[str, object]]], video: object) -> dict[int, Media]:
+    found = {number: step.get("image") for number, step in kept} | {0: video}
     return {number: Media(url) for number, url in found.items() if isinstance(url, str) and url}
 
 

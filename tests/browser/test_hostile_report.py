@@ -11,6 +11,7 @@ from autonoma_ci.api.transport import Answer
 from autonoma_ci.context import Context
 from autonoma_ci.model import Conclusion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
 from autonoma_ci.report.html import beside_of, html
+from autonoma_ci.secret import Redactor
 from autonoma_ci.steps import Evidence, Step
 from tests.browser.conftest import strict_server
 from tests.browser.test_report import rows, violations
@@ -102,7 +103,7 @@ def test_hostile_text_says_nothing_under_jenkins_policy(opened: Callable[..., Op
 def test_a_run_of_10_000_steps_fits(opened: Callable[..., Opened], tmp_path: Path) -> None:
     steps = ",".join(f'{{"instruction": "Step {n}", "status": "passed"}}' for n in range(1, 10_000))
     body = f'{{"name": "Long", "steps": [{steps}, {{"instruction": "The end", "status": "failed", "output": "No"}}]}}'
-    found = details(Answer(200, {}, body.encode(), complete=True), str)
+    found = details(Answer(200, {}, body.encode(), complete=True), lambda: Redactor(()))
     request = RunRequest(Kind.TEST, "id-1")
     run = Outcome(request, State.FAILED, Reason.FAILED, "r1", step=found.step, evidence=Evidence(found.steps))
     report = opened(written(hostile("x")._replace(outcomes=(run,)), tmp_path), 320)

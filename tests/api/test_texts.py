@@ -1,0 +1,151 @@
+"""What an answer says is cut, redacted and cut again: soon, however long it is, and never through a secret."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from autonoma_ci.api.client import Client
+from autonoma_ci.api.folders import folders
+from autonoma_ci.api.texts import Texts
+from autonoma_ci.api.transport import BODY_LIMIT, DETAILS_LIMIT, Answer
+from autonoma_ci.errors import ApiError
+from autonoma_ci.model import Kind, RunRequest
+from autonoma_ci.secret import Redactor
+from tests.fuzz.material import SECRETS, Scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REQUEST = RunRequest(Kind.TEST, "an-id", variables={f"NAME{n}": f"a value of variable {n}" for n in range(20)})
+# About one on a machine of today, all that is left of more than ten.
+SECONDS = 4
+WRAPPED = "%41&amp;\\"
+
+
+def cost(act: Callable[[], object]) -> float:
+    """Return how long something takes, in seconds of the processor."""
+    began = time.process_time()
+    act()
+    return time.process_time() - began
+
+
+def start(answer: Answer) -> object:
+    return Client(Scripted(answer), "test", SECRETS).start(REQUEST)
+
+
+def status(answer: Answer) -> object:
+    return Client(Scripted(answer), "test", SECRETS).status(REQUEST, "a-run")
+
+
+def details(answer: Answer) -> object:
+    return Client(Scripted(answer), "test", SECRETS).details(REQUEST, "a-run", media=True)
+
+
+def account(answer: Answer) -> object:
+    try:
+        return folders(Scripted(answer), Redactor(SECRETS), lambda seconds: None)
+    except ApiError as error:
+        return error
+
+
+def full(limit: int, before: str, piece: str, after: str, between: str = "") -> bytes:
+    """Return as many of the pieces as an answer may have, with what is before and after them."""
+    number = (limit - len(before) - len(after) + len(between)) // (len(piece) + len(between))
+    made = (before + between.join([piece] * number) + after).encode()
+    assert limit - len(piece) - len(between) <= len(made) <= limit
+    return made
+
+
+ESCAPES = json.dumps(WRAPPED)[1:-1]
+STEP = json.dumps(dict.fromkeys(("instruction", "output", "url", "status"), WRAPPED * 2100))
+TEST = json.dumps({"id": "a", "name": f"\u200b{WRAPPED}"})
+BOMBS = {
+    **{
+        f"a start's {field}": (start, code, full(BODY_LIMIT, f'{{"{field}": "', ESCAPES, '"}'))
+        for field, code in {"run_id": 200, "url": 200, "message": 200, "error": 500}.items()
+    },
+    "a start's values": (start, 200, full(BODY_LIMIT, "[", "[]", "]", ",")),
+    "a status": (status, 200, full(BODY_LIMIT, '{"status": "', ESCAPES, '"}')),
+    "a status' message": (status, 500, full(BODY_LIMIT, '{"message": "', ESCAPES, '"}')),
+    "a name": (details, 200, full(DETAILS_LIMIT, '{"name": "', ESCAPES, '"}')),
+    "an output": (
+        details, 200, full(DETAILS_LIMIT, '{"steps": [{"status": "failed", "output": "', ESCAPES, '"}]}')
+    ),
+    "long steps": (details, 200, full(DETAILS_LIMIT, '{"steps": [', STEP, "]}", ",")),
+    "empty steps": (details, 200, full(DETAILS_LIMIT, '{"steps": [', "{}", "]}", ",")),
+    "steps that are none": (details, 200, full(DETAILS_LIMIT, '{"steps": [', "[]", "]}", ",")),
+    "a million steps": (details, 200, b'{"steps": [' + b"{}," * 999_999 + b"{}]}"),
+    "a folder's name": (account, 200, full(DETAILS_LIMIT, '[{"id": "a", "name": "', ESCAPES, '"}]')),
+    "folders that are none": (account, 200, full(DETAILS_LIMIT, "[", "[]", "]", ",")),
+    "tests": (account, 200, full(DETAILS_LIMIT, '[{"id": "a", "name": "a", "tests": [', TEST, "]}]", ",")),
+    "half a million tests": (
+        account, 200, b'[{"id": "a", "name": "a", "tests": [' + b",".join([TEST.encode()] * 499_000) + b"]}]"
+    ),
+    "no list of folders": (account, 500, full(DETAILS_LIMIT, '{"message": "', ESCAPES, '"}')),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_an_answer_as_long_as_any_is_understood_soon(name: str) -> None:
+    ask, code, body = BOMBS[name]
+    assert cost(lambda: ask(Answer(code, {}, body, complete=True))) < SECONDS
+
+
+def test_an_answer_of_very_much_text_is_told_in_part() -> None:
+    told = Texts(lambda: Redactor(["a secret"]))
+    texts = [told.line("x" * 30_000, 7000) for _ in range(200)]
+    assert texts[0] == "x" * 6999 + "…"
+    assert texts[-1] == "…"
+    assert told.spent
+
+
+def test_a_list_of_folders_with_very_much_text_is_an_error() -> None:
+    assert "longer than any account's" in str(account(Answer(200, {}, BOMBS["tests"][2], complete=True)))
+
+
+def test_a_text_is_redacted_only_if_there_is_one() -> None:
+    def none() -> Redactor:
+        raise AssertionError
+
+    assert Texts(none).line("", 100) == ""
+
+
+@pytest.mark.parametrize("length", [9, 10, 11, 40, 41, 100])
+def test_a_text_that_is_longer_than_its_limit_ends_in_an_ellipsis(length: int) -> None:
+    assert Texts(lambda: Redactor(())).line("x" * length, 10) == ("x" * length if length <= 10 else "x" * 9 + "…")
+
+
+ENCODINGS: list[Callable[[str], str]] = [
+    str,
+    quote,
+    lambda text: text.encode().hex(),
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: quote(quote(text, safe=""), safe=""),
+    lambda text: "".join(f"&#x{ord(letter):x};" for letter in text),
+    lambda text: "".join(f"\\{letter}" for letter in text),
+]
+# Small letters and signs, so that what is left of one can be told from the capitals and the marks around it.
+SECRET = st.text("abcdef/ %&é", min_size=6, max_size=30).filter(lambda value: len(value.strip()) > 5)
+
+
+@given(st.lists(SECRET, min_size=1, max_size=3), st.sampled_from(ENCODINGS), st.lists(st.sampled_from("XSS")))
+@example(["abcdef" * 5], str, ["S"])
+@example(["abcdef" * 5], quote, ["X", "S"])
+@example(["abcdef", "abcdefabcdef"], str, [])
+def test_no_part_of_a_secret_shows_wherever_the_text_is_cut(
+    values: list[str], encode: Callable[[str], str], pieces: list[str]
+) -> None:
+    """Whether it is whole, or the cut goes through it, and however much shorter the text before became."""
+    redactor, secret, limit = Redactor(values), encode(values[0]), 200
+    # Secrets up to where the text is cut the first time, at each place of the last.
+    tail = "".join(secret if piece == "S" else "X" for piece in [*pieces, "S"])
+    tail *= (4 * limit + 10 * redactor.longest) // len(tail) + 2
+    for gap in range(len(secret)):
+        assert set(Texts(lambda: redactor).line("X" * gap + tail, limit)) <= {"X", "*", "…"}
