@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ _RATE = 150
 _SLOWEST = 8.0
 # However busy the server says that it is, unless it says for how long.
 _LONGEST_SLOWED = 20.0
+# Whatever it says of how long: to wait for an hour is to ask whether it still says so once in a while.
+_LONGEST_SILENCE = 60.0
 
 
 class Pace:
@@ -25,6 +28,7 @@ class Pace:
         self._fixed, self._clock = fixed, clock
         self._factor = 1.0
         self._slowed = 0.0
+        self._refusing = inf
         self.gate = 0.0
 
     def pause(self, age: float, runs: int) -> float:
@@ -35,16 +39,24 @@ class Pace:
         swayed = min(self._clock.sway(pause), max(LONGEST, pause))
         return min(swayed * self._factor, max(_LONGEST_SLOWED, pause))
 
-    def slow_down(self, sent: float, retry_after: float | None) -> None:
-        """Ask less often for every run, and not at all for a while; `sent` is when the refused question was asked."""
+    def slow_down(self, sent: float, retry_after: float | None, patience: float) -> bool:
+        """Ask less often for every run, and not at all for a while; `sent` is when the refused question was asked.
+
+        Returns whether the server has refused questions for `patience` seconds, at least twice, and answered none.
+        """
         now = self._clock.monotonic()
         if sent >= self._slowed:
             # Questions that were under way together are refused together: that counts once.
             self._factor = min(_SLOWEST, 2 * self._factor)
             self._slowed = now
-        pause = self._clock.sway(self._factor) if retry_after is None else retry_after + self._clock.jitter(1.0)
+        self._refusing = min(self._refusing, now)
+        pause = self._clock.sway(self._factor)
+        if retry_after is not None:
+            pause = min(_LONGEST_SILENCE, retry_after) + self._clock.jitter(1.0)
         self.gate = max(self.gate, now + pause)
+        return now - self._refusing >= max(patience, 2 * (self._fixed or 0.0))
 
     def speed_up(self) -> None:
         """Go back to the usual pace little by little: the server answers."""
         self._factor = max(1.0, 0.95 * self._factor)
+        self._refusing = inf

@@ -141,7 +141,7 @@ class Wait:
             reason = Reason.OK if said is Said.PASSED else Reason.FAILED
             self._end(position, _ENDS[said], reason, why, now - watch.born)
         elif said is Said.UNAUTHORIZED:
-            self._refused(status)
+            self._end_all(Reason.UNAUTHORIZED, f"how it stands may not be asked: {status.message}")
         elif said in {Said.GOING_ON, Said.STRANGE}:
             self._pace.speed_up()
             watch.answered(status, now)
@@ -151,9 +151,9 @@ class Wait:
             self._next(position, watch)
         elif said is Said.MISSING and now - watch.known >= self._waiting.missing:
             self._end(position, State.UNKNOWN, Reason.NOT_FOUND, f"the API does not know the run: {status.message}")
+        elif said is Said.BUSY and self._pace.slow_down(watch.sent, status.retry_after, self._waiting.patience):
+            self._end_all(Reason.UNKNOWN, f"how it stands could not be had: {status.message}")
         else:
-            if said is Said.BUSY:
-                self._pace.slow_down(watch.sent, status.retry_after)
             watch.went_wrong(status, now)
             self._next(position, watch)
 
@@ -186,9 +186,10 @@ class Wait:
             why += f"; the last question went wrong: {watch.trouble}" if watch.trouble else ""
             self._end(position, State.TIMED_OUT, Reason.TIMEOUT, why, seconds)
 
-    def _refused(self, status: Status) -> None:
-        for position in list(self._open):
-            self._end(position, State.UNKNOWN, Reason.UNAUTHORIZED, f"how it stands may not be asked: {status.message}")
+    def _end_all(self, reason: Reason, why: str) -> None:
+        now = self._clock.monotonic()
+        for position, watch in list(self._open.items()):
+            self._end(position, State.UNKNOWN, reason, why, now - watch.born if reason is Reason.UNKNOWN else None)
 
     def _end(self, position: int, state: State, reason: Reason, message: str, seconds: float | None = None) -> None:
         self._came_back(self._open.pop(position))

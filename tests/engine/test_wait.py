@@ -282,6 +282,37 @@ def test_retry_after_holds_for_every_run() -> None:
     assert set(job.states) == {State.PASSED}
 
 
+@pytest.mark.parametrize("runs", [1, 16, 300])
+def test_an_hour_of_retry_after_is_not_waited_out(runs: int) -> None:
+    """The server is asked again each minute, and after two in which it refused all questions every run is given up."""
+    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=3600.0)
+    job = Job(*[Run(then((30, RUNNING), last=limited))] * runs).run()
+    assert set(job.states) == {State.UNKNOWN}
+    assert {run.reason for run in job.board.outcomes} == {Reason.UNKNOWN}
+    assert all("could not be had" in run.message and "HTTP 429" in run.message for run in job.board.outcomes)
+    assert all(145 < run.seconds < 165 for run in job.board.outcomes)
+    assert 150 < job.seconds < 165
+    refused = [at for at in job.polls() if at > 30.2]
+    assert all(60 <= later - at <= 62 for at, later in itertools.pairwise(refused))
+    assert len(refused) <= 3
+
+
+def test_a_moment_of_refusals_is_ridden_out_whatever_retry_after_says() -> None:
+    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=3600.0)
+    job = Job(Run(then((5, RUNNING), (6, limited), last=PASSED)), waiting=Waiting(timeout=1800.0)).run()
+    assert job.states == [State.PASSED]
+    assert job.seconds < 75
+
+
+def test_a_server_that_answers_now_and_then_is_not_given_up() -> None:
+    """So many runs that most of them are not asked for in two minutes: one answer a minute is enough."""
+    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=50.0)
+    job = Job(Run(lambda age: limited if age % 60 < 30 else RUNNING if age < 590 else PASSED), takes(20)).run()
+    assert job.states == [State.PASSED] * 2
+    spoilt = Job(takes(400), *[Run(then((395, limited), last=PASSED))] * 40).run()
+    assert spoilt.states[0] is State.PASSED
+
+
 def test_a_server_that_is_busy_is_asked_less_and_less_often() -> None:
     often = Job(*[takes(60)] * 10).run()
     seldom = Job(*[Run(then((60, BUSY), last=PASSED))] * 10).run()
