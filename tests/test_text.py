@@ -169,6 +169,11 @@ def test_markdown_at_the_beginning_of_a_line_is_no_block_of_code() -> None:
     assert markdown("\t   four\tspaces ") == "four spaces "
 
 
+@pytest.mark.parametrize("text", ["XX marks the spot", "\u3000two columns wide", "\u00a0bound to what follows"])
+def test_markdown_keeps_what_begins_a_line_and_is_no_common_space(text: str) -> None:
+    assert markdown(text) == text
+
+
 def test_markdown_shows_the_text_that_it_was_given() -> None:
     text = "a|b *c* _d_ `e` <f> [g](h) \\i & ~j~ # k"
     assert plain_text(markdown(text)) == text

@@ -1,6 +1,7 @@
 """Say what a run of mutmut comes to, module by module, and fail where a mutant lives that is not accounted for.
 
-Run by `make mutation`, after mutmut. A mutant counts as killed if a test failed or hung because of it.
+Run by `make mutation`, after mutmut. A mutant counts as killed if a test failed or hung because of it; those that hung
+are told once more in a column of their own. A module of the six that has no mutants at all fails too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 LEAST = 90.0
 KILLED = {"killed", "timeout"}
+# What the promises rest on; a module of a package counts for the package.
+REQUIRED = ("text", "secret", "manifest", "engine.fire", "engine.wait", "engine.verdict")
 
 
 class Change(NamedTuple):
@@ -52,20 +55,22 @@ def judge(
     """Return the table, and what is wrong; `show` gives the diff of a mutant."""
     total: Counter[str] = Counter()
     killed: Counter[str] = Counter()
+    hung: Counter[str] = Counter()
     living: dict[Change, str] = {}
     for mutant, status in statuses.items():
         module = mutant.partition("__mutmut_")[0].rpartition(".")[0]
-        total[module] += 1
-        if status in KILLED:
-            killed[module] += 1
-        else:
+        for name in (module, "all"):
+            total[name] += 1
+            killed[name] += status in KILLED
+            hung[name] += status == "timeout"
+        if status not in KILLED:
             living[change_of(mutant, show(mutant))] = f"{mutant} ({status})"
-    table = [f"{'module':36} {'mutants':>7} {'killed':>7} {'survived':>8} {'share':>8}"]
-    wrong = [] if total else ["there are no mutants at all"]
-    for module, number in [*total.items(), ("all", total.total())]:
-        dead = killed.total() if module == "all" else killed[module]
+    table = [f"{'module':36} {'mutants':>7} {'killed':>7} {'timeout':>7} {'survived':>8} {'share':>8}"]
+    wrong = [f"autonoma_ci.{name} has no mutants" for name in REQUIRED if not _has(total, f"autonoma_ci.{name}")]
+    for module in [*sorted(total.keys() - {"all"}), "all"]:
+        number, dead = total[module], killed[module]
         share = 100 * dead / max(number, 1)
-        table.append(f"{module:36} {number:7} {dead:7} {number - dead:8} {share:6.1f} %")
+        table.append(f"{module:36} {number:7} {dead:7} {hung[module]:7} {number - dead:8} {share:6.1f} %")
         if share < LEAST:
             wrong.append(f"{module}: {share:.1f} % of the mutants are killed, fewer than {LEAST:.0f} %")
     listed = list(listed)
@@ -80,6 +85,10 @@ def judge(
         if change not in living
     ]
     return table, wrong
+
+
+def _has(modules: Iterable[str], name: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for module in modules)
 
 
 def mutmut(*arguments: str) -> str:
