@@ -76,7 +76,10 @@ def settle(name: str, folder: Path, others: str) -> dict[str, str]:
     for program in PROGRAMS:
         script = folder / "bin" / program
         calls = folder / "bin" / f"{program}.calls"
-        script.write_text(f'#!/bin/sh\n{{ echo "$*"; cat; env; }} >> {calls} < /dev/stdin\n', "utf-8")
+        arguments = folder / "bin" / f"{program}.arguments"
+        script.write_text(
+            f'#!/bin/sh\necho "$*" >> {arguments}\n{{ echo "$*"; cat; env; }} >> {calls} < /dev/stdin\n', "utf-8"
+        )
         script.chmod(0o755)
     system = detect.load(next(row for row in detect.ROWS if row.name == name))
     tokens = {token.replace("*", "X"): OF_THE_JOB for token in system.tokens}

@@ -1,4 +1,4 @@
-"""A process that crashes: neither a core dump, nor a traceback, nor the list of processes has a secret."""
+"""What others on the machine may come to see of a process: its dumps and tracebacks, and its command line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.leaks import sentinels
+from tests.leaks.systems import settle
 from tests.support.fault_server import FaultServer
-from tests.support.faults import hang
+from tests.support.faults import hang, started
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,6 @@ def crash(folder: Path, command: Sequence[str], url: str, number: int) -> tuple[
         assert process.stdout
         said = process.stdout.readline()
         limits = Path(f"/proc/{process.pid}/limits").read_text("ascii")
-        said += Path(f"/proc/{process.pid}/cmdline").read_text("utf-8")
         process.send_signal(number)
         said += process.communicate(timeout=20)[0]
     assert process.returncode == -number
@@ -80,3 +80,46 @@ def test_a_careless_process_would_leave_them(tmp_path: Path) -> None:
     if not dumps:
         pytest.skip("this system dumps nothing")
     assert sentinels.CLIENT_SECRET.encode() in dumps[0].read_bytes()
+
+
+# What the kernel tells everybody of the program itself and of the process that started it.
+WATCHING = """#!/bin/sh
+cat > /dev/null
+for process in $$ $PPID; do tr "\\0" "\\n" < /proc/$process/cmdline >> {0}; done
+"""
+
+
+def listed(folder: Path, system: str, program: str, *flags: str) -> str:
+    """Run a step to its end, and return the command lines of it and of the CI system's program that it starts."""
+    with FaultServer(started) as server:
+        environ = settle(system, folder, server.url) | {
+            "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
+            "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
+            "AUTONOMA_VARIABLES": f"WORDS={sentinels.VALUES['WORDS']}",
+            "AUTONOMA_API_URL": server.url,
+            "AUTONOMA_TEST_IDS": "a",
+        }
+        seen = folder / "seen"
+        (folder / "bin" / program).write_text(WATCHING.format(seen), "utf-8")
+        subprocess.run([*OURS, *flags], cwd=folder / "workspace", env=environ, check=True, capture_output=True)
+    return seen.read_text("utf-8")
+
+
+@pytest.mark.skipif(not PATTERN.exists(), reason="only Linux shows the command lines of all processes as files")
+@pytest.mark.parametrize(
+    ("system", "program"), [("buildkite", "buildkite-agent"), ("semaphore", "sem-context"), ("bitrise", "envman")]
+)
+def test_the_list_of_processes_has_no_secret_that_the_environment_gave(
+    system: str, program: str, tmp_path: Path
+) -> None:
+    seen = listed(tmp_path, system, program)
+    assert OURS[-1] in seen
+    assert re.search(rf"/{program}\n(?:\S+\n)*AUTONOMA_", seen)
+    assert not sentinels.found({"the list of processes": seen})
+
+
+@pytest.mark.skipif(not PATTERN.exists(), reason="only Linux shows the command lines of all processes as files")
+def test_the_list_of_processes_has_a_secret_that_is_a_flag(tmp_path: Path) -> None:
+    """As README says; and without this, the test above could pass where nothing is ever seen."""
+    seen = listed(tmp_path, "buildkite", "buildkite-agent", f"--client-secret={sentinels.CLIENT_SECRET}")
+    assert sentinels.found({"the list of processes": seen})

@@ -160,7 +160,8 @@ class Traces:
 
     def assert_silent(self) -> None:
         """Fail if a secret is anywhere."""
-        own = {name for name in self.texts if name.startswith(("bin/", "others "))}
+        # Everybody on the machine can see a program's arguments.
+        own = {name for name in self.texts if name.startswith(("bin/", "others ")) and not name.endswith(".arguments")}
         leaks = sentinels.found({name: text for name, text in self.texts.items() if name not in own})
         # The CI system's own programs and interfaces have its credentials from the job.
         leaks += sentinels.found({name: self.texts[name] for name in own}, "job token", "token")
