@@ -1,4 +1,9 @@
-"""Every command, in every CI system, under every fault, against a server that repeats all it knows: no secret shows."""
+"""No secret shows, whatever goes wrong, against a server that repeats all it knows.
+
+`run` and `wait`, which write to a CI system's own channels, are crossed with every CI system and every fault; all
+other commands write to the log and the checkout alone, and are crossed in one CI system with every fault that they can
+meet.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +58,17 @@ CHANNELS = {
     "circleci": ("ci/bash.env",),
     "azure-pipelines": ("ci/Autonoma-tests-", "##vso[task.setvariable"),
     "bitbucket-pipelines": ("ci/variables", "/annotations"),
-    "buildkite": ("bin/buildkite-agent.calls", "meta-data set"),
+    "buildkite": ("bin/buildkite-agent.calls", "bin/buildkite-agent.arguments", "meta-data set"),
     "appveyor": ("/api/build/messages",),
     "harness": ("ci/variables",),
-    "semaphore": ("bin/sem-context.calls",),
-    "bitrise": ("bin/envman.calls",),
+    "semaphore": (
+        "bin/sem-context.calls",
+        "bin/sem-context.arguments",
+    ),
+    "bitrise": (
+        "bin/envman.calls",
+        "bin/envman.arguments",
+    ),
     "codefresh": ("ci/env_vars_to_export",),
     "teamcity": ("##teamcity[setParameter",),
     "google-cloud-build": ("ci/output",),
@@ -72,6 +83,22 @@ def test_no_fault_brings_a_secret_out(system: str, given: list[str], tmp_path: P
     everything = "\n".join([*traces.texts, *traces.texts.values()])
     assert not [channel for channel in CHANNELS.get(system, ()) if channel not in everything]
     assert [run["id"] for run in runs] == ["good-0", *planned(given), "start-folder-0", "is-wait-tag-0"]
+    traces.assert_silent()
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize(("system", "given"), CROSS)
+def test_no_fault_while_waiting_again_brings_a_secret_out(system: str, given: list[str], tmp_path: Path) -> None:
+    # What goes wrong at a start has its turn above.
+    ids = [run for run in planned(given) if not run.startswith("start-")]
+    job(tmp_path, system, given, "run", "--wait", "false", "--test-ids", ",".join(ids)).assert_silent()
+    traces = job(tmp_path, system, given, "wait", "results/results.json")
+    assert traces.code == (3 if len(given) == 1 else 4)
+    everything = "\n".join([*traces.texts, *traces.texts.values()])
+    assert not [channel for channel in CHANNELS.get(system, ()) if channel not in everything]
+    runs = json.loads(traces.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
+    assert [run["id"] for run in runs if run["kind"] == "test"] == ids
+    assert "unknown" in {run["state"] for run in runs}
     traces.assert_silent()
 
 
