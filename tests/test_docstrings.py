@@ -5,7 +5,8 @@ method have a docstring whose first paragraph is one line and a whole sentence; 
 above them or behind. Who raises an error, in its own lines or by those that it calls in its module, says "raise" or
 "raises" and names it, or else its class does. A parameter or a field that is a fraction, or whose name is a limit or
 a size, has its unit in its name, or in the docstring of its function, its class or its module. The module of a CI
-system names its source.
+system names its source, and so does each that reads or writes what others have made: the API, the formats of reports,
+and the channels of CI systems.
 """
 
 from __future__ import annotations
@@ -137,3 +138,39 @@ def test_every_time_and_size_has_its_unit(path: Path) -> None:
 @pytest.mark.parametrize("row", ROWS[:-2], ids=lambda row: row.name)
 def test_every_ci_system_names_its_source(row: Row) -> None:
     assert "Source: " in (import_module(f"autonoma_ci.ci.{row.module}").__doc__ or "")
+
+
+# What is ours alone: how a text is cut.
+_OURS = {"api/__init__", "api/texts"}
+# By what the names of modules end in that speak to a CI system, or read what it says.
+_CHANNELS = ("agent", "commands", "comments", "event", "file", "files", "folds", "insights", "log", "messages", "notes")
+_FORMATS = {
+    "report/junit",
+    "report/outputs",
+    "report/timeline",
+    "ci/discussion",
+    "ci/program_variables",
+    "ci/properties",
+}
+
+
+def made_by_others(name: str) -> bool:
+    room, _, module = name.removesuffix(".py").partition("/")
+    of_channel = room == "ci" and "_" in module and module.rpartition("_")[2] in _CHANNELS
+    return (room == "api" or of_channel or f"{room}/{module}" in _FORMATS) and f"{room}/{module}" not in _OURS
+
+
+SPEAKING = [path for path in MODULES if made_by_others(name_of(path))]
+
+
+def test_those_that_speak_with_others_are_found() -> None:
+    names = {name_of(path).removesuffix(".py") for path in SPEAKING}
+    assert names >= _FORMATS | {"api/answers", "ci/github_event", "ci/variable_file", "ci/teamcity_messages"}
+    assert {name.rpartition("_")[2] for name in names if name.startswith("ci/")} >= {*_CHANNELS}
+
+
+@pytest.mark.parametrize("path", SPEAKING, ids=name_of)
+def test_whoever_speaks_with_others_names_the_source(path: Path) -> None:
+    _, found, source = (ast.get_docstring(tree_of(path)) or "").partition("Source: ")
+    assert found
+    assert len(source.split()) >= 3

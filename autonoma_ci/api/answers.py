@@ -1,4 +1,7 @@
-"""What an answer to a start means: whether the run started, and what to tell the user if it did not."""
+"""What an answer to a start means: whether the run started, and what to tell the user if it did not.
+
+Source: the vendor's published OpenAPI description, its public API pages, and for the older spelling its own CI scripts.
+"""
 
 from __future__ import annotations
 

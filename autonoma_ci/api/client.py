@@ -1,4 +1,7 @@
-"""The API's endpoints: what is sent, and where. The contract is the vendor's published OpenAPI description."""
+"""The API's endpoints: what is sent, and where.
+
+Source: the vendor's published OpenAPI description, which is the contract, and its public API pages.
+"""
 
 from __future__ import annotations
 

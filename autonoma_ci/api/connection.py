@@ -2,6 +2,8 @@
 
 A failure while a connection is being made means that nothing of the request was sent; after any later
 failure that is open.
+
+Source: http.client and urllib3, as they make connections and raise errors.
 """
 
 from __future__ import annotations

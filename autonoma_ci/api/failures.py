@@ -1,4 +1,7 @@
-"""Why no answer came, in words a user can act on: found in the chain of causes that libraries wrap it in."""
+"""Why no answer came, in words a user can act on: found in the chain of causes that libraries wrap it in.
+
+Source: the errors of requests, urllib3, ssl and the operating system, as they are raised.
+"""
 
 from __future__ import annotations
 

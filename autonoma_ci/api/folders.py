@@ -1,4 +1,7 @@
-"""The account's folders with their tests, from all pages that the API has of them."""
+"""The account's folders with their tests, from all pages that the API has of them.
+
+Source: the vendor's public API pages, on the list of folders; RFC 9110 for Retry-After.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Screenshots and videos from where the API says they are: another host, which gets no credentials."""
+"""Screenshots and videos from where the API says they are: another host, which gets no credentials.
+
+Source: the vendor's public API pages, which give an address an hour; RFC 9110 for redirects and lengths.
+"""
 
 from __future__ import annotations
 

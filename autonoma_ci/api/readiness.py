@@ -1,4 +1,7 @@
-"""Waiting until a page answers, before anything is started; it gets no credentials and no second thought."""
+"""Waiting until a page answers, before anything is started; it gets no credentials and no second thought.
+
+Source: RFC 9110, for what is a success, a redirect and an error.
+"""
 
 from __future__ import annotations
 

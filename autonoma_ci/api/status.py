@@ -1,4 +1,7 @@
-"""What an answer to the question how a run stands, or what it did, means."""
+"""What an answer to the question how a run stands, or what it did, means.
+
+Source: the vendor's public API pages, on how a run stands and on its details.
+"""
 
 from __future__ import annotations
 

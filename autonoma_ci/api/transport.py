@@ -1,4 +1,7 @@
-"""One request, one answer, within a bounded time, and the session by which all requests of ours go."""
+"""One request, one answer, within a bounded time, and the session by which all requests of ours go.
+
+Source: the vendor's published OpenAPI description, for the headers; RFC 9110, for what may be sent again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Buildkite's log groups, and what its agent's program can do. Source: Buildkite's documentation."""
+"""Buildkite's log groups, and what its agent's program can do.
+
+Source: Buildkite's documentation, "Managing log output", "buildkite-agent annotate" and "buildkite-agent meta-data".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The comments on one change request, by a REST interface such as GitHub and GitLab have."""
+"""The comments on one change request, by a REST interface such as GitHub and GitLab have.
+
+Source: GitHub's REST documentation, "Issue comments", and GitLab's, "Notes API".
+"""
 
 from __future__ import annotations
 

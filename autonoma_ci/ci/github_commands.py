@@ -1,4 +1,7 @@
-"""GitHub's workflow commands, as the runner parses them; Gitea's and Forgejo's runners do too."""
+"""GitHub's workflow commands, which Gitea's and Forgejo's runners read too.
+
+Source: GitHub's documentation, "Workflow commands", and its runner's parser.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The file in which GitHub Actions, and those who speak its language, describe what started the job."""
+"""The file in which GitHub Actions, and those who speak its language, describe what started the job.
+
+Source: GitHub's documentation, "Webhook events and payloads".
+"""
 
 from __future__ import annotations
 

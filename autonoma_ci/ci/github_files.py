@@ -1,4 +1,7 @@
-"""GitHub's file commands: step outputs and the job summary. Facts are from the runner's FileCommandManager."""
+"""GitHub's file commands: step outputs and the job summary.
+
+Source: GitHub's documentation, "Workflow commands", and its runner's FileCommandManager.
+"""
 
 from __future__ import annotations
 

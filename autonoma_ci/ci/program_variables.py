@@ -1,4 +1,7 @@
-"""Variables for later steps, handed one by one to a CI system's own program."""
+"""Variables for later steps, handed one by one to a CI system's own program.
+
+Source: the documentation of each system that has such a program; its module says which.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Java's `.properties` files, as far as TeamCity writes them."""
+"""Java's `.properties` files, as far as TeamCity writes them.
+
+Source: Java's documentation of `Properties.load`.
+"""
 
 from __future__ import annotations
 

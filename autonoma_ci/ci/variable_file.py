@@ -1,4 +1,7 @@
-"""Variables for later steps, in a file that the CI system reads after the step."""
+"""Variables for later steps, in a file that the CI system reads after the step.
+
+Source: the documentation of each system that names such a file; its module says which.
+"""
 
 from __future__ import annotations
 

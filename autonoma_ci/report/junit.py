@@ -2,6 +2,8 @@
 
 GitLab shows the text of a result, Azure the `message`, Jenkins and CircleCI both, so each says the whole.
 No run is a plain test case, which all show green, unless it is known to have passed.
+
+Source: what these four document of the format, and how each one's reader shows a result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The step's outputs: small texts for later steps, the same names in every CI system."""
+"""The step's outputs: small texts for later steps, the same names in every CI system.
+
+Source: GitHub's documentation of outputs, GitLab's of dotenv reports, Microsoft's and Linux's of the environment.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""When each run began and how long it took, as a Mermaid chart that GitHub and GitLab draw."""
+"""When each run began and how long it took, as a Mermaid chart that GitHub and GitLab draw.
+
+Source: Mermaid's documentation, "Gantt diagrams", and its limit of text.
+"""
 
 from __future__ import annotations
 
