@@ -85,9 +85,6 @@ BOMBS = {
     "a folder's name": (account, 200, full(DETAILS_LIMIT, '[{"id": "a", "name": "', ESCAPES, '"}]')),
     "folders that are none": (account, 200, full(DETAILS_LIMIT, "[", "[]", "]", ",")),
     "tests": (account, 200, full(DETAILS_LIMIT, '[{"id": "a", "name": "a", "tests": [', TEST, "]}]", ",")),
-    "half a million tests": (
-        account, 200, b'[{"id": "a", "name": "a", "tests": [' + b",".join([TEST.encode()] * 499_000) + b"]}]"
-    ),
     "no list of folders": (account, 500, full(DETAILS_LIMIT, '{"message": "', ESCAPES, '"}')),
 }  # fmt: skip
 
@@ -131,8 +128,9 @@ ENCODINGS: list[Callable[[str], str]] = [
     lambda text: "".join(f"&#x{ord(letter):x};" for letter in text),
     lambda text: "".join(f"\\{letter}" for letter in text),
 ]
-# Small letters and signs, so that what is left of one can be told from the capitals and the marks around it.
-SECRET = st.text("abcdef/ %&é", min_size=6, max_size=30).filter(lambda value: len(value.strip()) > 5)
+# No digits, capitals and percent signs: those may be left of what wrapped a value up, and say nothing of it.
+LETTERS = "abcdef/ &é"
+SECRET = st.text(LETTERS, min_size=6, max_size=30).filter(lambda value: len(value.strip()) > 5)
 
 
 @given(st.lists(SECRET, min_size=1, max_size=3), st.sampled_from(ENCODINGS), st.lists(st.sampled_from("XSS")))
@@ -148,4 +146,4 @@ def test_no_part_of_a_secret_shows_wherever_the_text_is_cut(
     tail = "".join(secret if piece == "S" else "X" for piece in [*pieces, "S"])
     tail *= (4 * limit + 10 * redactor.longest) // len(tail) + 2
     for gap in range(len(secret)):
-        assert set(Texts(lambda: redactor).line("X" * gap + tail, limit)) <= {"X", "*", "…"}
+        assert not {*LETTERS} & {*Texts(lambda: redactor).line("X" * gap + tail, limit)}
