@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,6 @@ from tests.support.runner import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
 # Slow ids answer after three seconds: long enough to be under way when a signal comes.
@@ -109,11 +110,22 @@ def test_a_signal_before_anything_was_sent_ends_at_once(sandbox: Sandbox, tmp_pa
     (tmp_path / "big.yml").write_text(f"tests:\n{entries}", "utf-8")
     environ = environment(tmp_path, sandbox.url, []) | {"INPUT_MANIFEST": "big.yml", "PATH": os.environ["PATH"]}
     process = subprocess.Popen(COMMAND, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(0.6)
+    # From then on there is the manifest to read, which takes half a second on any machine.
+    until = time.monotonic() + 20
+    while not _catches(process.pid, signal.SIGTERM):
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 143
     assert sandbox.received == []
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    caught = int(re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)[1], 16)  # type: ignore[index]
+    return bool(caught >> (number - 1) & 1)
 
 
 def test_a_step_that_is_killed_keeps_what_was_started_a_second_before(sandbox: Sandbox, tmp_path: Path) -> None:
