@@ -1,4 +1,4 @@
-"""Stands in for docker, gh and cosign in a rehearsal: what they would change lies in the file REHEARSAL, as JSON.
+"""Stands in for docker, gh, cosign and ssh in a rehearsal: what they would change lies in the file REHEARSAL, as JSON.
 
 The file has the registry's images (`manifests`, `tags`), the releases, and what was signed. A program that is named in
 `broken` fails, once.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _STATE = Path(os.environ["REHEARSAL"])
+HOST_KEYS = ["ssh-ed25519 AAAAhost1", "ecdsa-sha2-nistp256 AAAAhost2"]
 
 
 def docker(state: dict[str, Any], *arguments: str) -> str:
@@ -44,8 +45,8 @@ def docker(state: dict[str, Any], *arguments: str) -> str:
 
 def gh(state: dict[str, Any], *arguments: str) -> str:
     match arguments:
-        case ["auth", "setup-git"]:
-            return ""
+        case ["api", "meta", "--jq", query]:
+            return _queried({"ssh_keys": HOST_KEYS}, query)
         case ["api", path, "--jq", query]:
             [prefix] = re.findall(r"/matching-refs/(.+)", path)
             command = ["git", "ls-remote", "--refs", "origin", f"refs/{prefix}*"]
@@ -72,6 +73,24 @@ def cosign(state: dict[str, Any], *arguments: str) -> str:
     return ""
 
 
+def ssh(state: dict[str, Any], *arguments: str) -> str:
+    """Let git push to the repository, if it comes with the key and knows whom it talks to."""
+    key = Path(arguments[arguments.index("-i") + 1])
+    [hosts] = [each.partition("=")[2] for each in arguments if each.startswith("UserKnownHostsFile=")]
+    [host, command] = arguments[-2:]
+    state["pushed"].append(
+        {
+            "key": key.read_text(),
+            "mode": oct(key.stat().st_mode & 0o777),
+            "hosts": Path(hosts).read_text().splitlines(),
+            "strict": "StrictHostKeyChecking=yes" in arguments,
+            "to": [host, command],
+        }
+    )
+    _STATE.write_text(json.dumps(state))
+    os.execvp("git", ["git", "receive-pack", state["origin"]])
+
+
 def _digest(*parts: str) -> str:
     return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
 
@@ -95,7 +114,7 @@ def main() -> None:
         state["broken"].remove(asked)
         _STATE.write_text(json.dumps(state))
         raise SystemExit(f"{asked}: broken")
-    answer = {"docker": docker, "gh": gh, "cosign": cosign}[program](state, *arguments)
+    answer = {"docker": docker, "gh": gh, "cosign": cosign, "ssh": ssh}[program](state, *arguments)
     _STATE.write_text(json.dumps(state))
     if answer:
         sys.stdout.write(answer + "\n")

@@ -16,7 +16,8 @@ from tests.support.tables import ROOT, action
 if TYPE_CHECKING:
     import re
 
-PROGRAMS = ("docker", "gh", "cosign")
+PROGRAMS = ("docker", "gh", "cosign", "ssh")
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n"
 # What a person starts, in the order in which the runner would take them.
 ORDER = ("check", "images", "index", "smoke", "sbom", "attest", "tag", "action", "pypi", "publish", "name")
 _NOTHING: dict[str, Any] = {
@@ -27,6 +28,7 @@ _NOTHING: dict[str, Any] = {
     "passed": [],
     "broken": [],
     "pypi": [],
+    "pushed": [],
 }
 
 
@@ -43,7 +45,7 @@ class Rehearsal:
         self._state, self._programs = folder / "state.json", folder / "programs"
         self.reference = "refs/heads/main"
         self._outputs: dict[tuple[str, str], dict[str, str]] = {}
-        self._state.write_text(json.dumps(_NOTHING))
+        self._state.write_text(json.dumps({**_NOTHING, "origin": str(self.origin)}))
         self._programs.mkdir()
         for program in PROGRAMS:
             stub = self._programs / program
@@ -125,6 +127,9 @@ class Rehearsal:
                     return row[name]
                 case ["github", "token"]:
                     return "a-token"
+                # A secret of an environment is there for the jobs that wait for it.
+                case ["secrets", "RELEASE_KEY"] if JOBS[job].get("environment") == "release":
+                    return KEY
             raise AssertionError(found[0])
 
         return EXPRESSION.sub(value, text)

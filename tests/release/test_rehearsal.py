@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.release.rehearsal import Rehearsal, StepError
+from tests.release.rehearsal import KEY, ORDER, Rehearsal, StepError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,30 @@ def test_a_release_gives_one_image_to_all_that_people_use(rehearsal: Rehearsal) 
         ],
     }
     assert state["pypi"] == ["autonoma_ci.whl"]
+
+
+def test_tags_are_pushed_with_the_key_to_who_is_known_to_be_github(rehearsal: Rehearsal) -> None:
+    rehearsal.commit("1.2.3")
+    rehearsal.started().run()
+    push = {
+        "key": f"{KEY}\n",
+        "mode": "0o600",
+        "hosts": ["github.com ssh-ed25519 AAAAhost1", "github.com ecdsa-sha2-nistp256 AAAAhost2"],
+        "strict": True,
+        "to": ["git@github.com", "git-receive-pack 'OWNER/autonoma-ci.git'"],
+    }
+    assert rehearsal.state["pushed"] == [push, push]
+
+
+def test_the_key_is_gone_once_the_tag_is_pushed(rehearsal: Rehearsal) -> None:
+    rehearsal.commit("1.2.3")
+    rehearsal.started().run(*ORDER[: ORDER.index("tag") + 1])
+    left = [
+        path
+        for path in (rehearsal.folder / "work").rglob("*")
+        if path.is_file() and "b3Bl" in path.read_text("utf-8", "replace")
+    ]
+    assert left == []
 
 
 def test_nothing_has_a_name_before_a_person_has_agreed(rehearsal: Rehearsal) -> None:

@@ -11,12 +11,11 @@ from tests.release.workflow import EXPRESSION, JOBS, TRIGGERS, WORKFLOW, Origin,
 from tests.support.tables import ROOT
 
 IMAGE = [Origin("check", "version", "image"), Origin("index", "join", "digest")]
-# What a job may write, and the environment that it waits for. Nothing is written without one.
+# What the token of a job may write, and the environment that the job waits for.
 WRITERS = {
     "images": ("candidates", {"packages"}),
     "index": ("candidates", {"packages"}),
     "attest": ("release", {"attestations", "id-token", "packages"}),
-    "tag": ("release", {"contents"}),
     "pypi": ("pypi", {"id-token"}),
     "publish": ("release", {"contents"}),
     "name": ("release", {"packages"}),
@@ -28,7 +27,8 @@ def test_it_is_started_by_hand_alone_and_never_cut_short() -> None:
     assert WORKFLOW["concurrency"] == {"group": "release", "cancel-in-progress": False}
 
 
-def test_nothing_is_written_outside_of_a_protected_environment_and_each_job_writes_one_kind_of_thing() -> None:
+def test_each_job_may_write_one_kind_of_thing_and_names_the_environment_that_it_waits_for() -> None:
+    """The workflow's token does not depend on the environment: SECURITY.md says what that means for the registry."""
     assert WORKFLOW["permissions"] == {}
     found = {}
     for name, job in JOBS.items():
@@ -37,9 +37,32 @@ def test_nothing_is_written_outside_of_a_protected_environment_and_each_job_writ
     assert found == WRITERS
 
 
+def test_tags_are_pushed_with_the_key_of_the_environment_that_waits_for_a_person_and_with_nothing_else() -> None:
+    """A token may not push what differs from every branch in its workflows, and no environment holds it back."""
+    with_key = {job for job in JOBS for each in steps(job) if "secrets." in json.dumps(each)}
+    pushes = {
+        (job, each["run"].partition(" ")[0]) for job in JOBS for each in steps(job) if "push.sh" in each.get("run", "")
+    }
+    assert with_key == {job for job, _ in pushes} == {"tag", "publish"}
+    assert {program for _, program in pushes} == {"release/push.sh"}
+    assert {JOBS[job]["environment"] for job in with_key} == {"release"}
+    text = json.dumps(WORKFLOW)
+    assert set(re.findall(r"secrets\.\w+", text)) == {"secrets.RELEASE_KEY"}
+    assert "git push" not in text
+    assert "setup-git" not in text
+
+
+def test_what_must_be_set_up_tells_of_the_key_and_of_who_may_change_tags() -> None:
+    text = (ROOT / "docs" / "releasing.md").read_text("utf-8").partition("## What must be set up once")[2]
+    rows = dict(re.findall(r"^\| (.+) \| (.+) \|$", text, re.MULTILINE))
+    assert "`RELEASE_KEY`" in rows["Settings, Environments: `release`"]
+    rule = rows["Settings, Rules: a ruleset for tags `v*`"]
+    assert all(word in rule for word in ("creation", "update", "deletion", "deploy keys"))
+
+
 def test_a_job_that_writes_runs_no_code_of_the_packages_that_it_depends_on() -> None:
     """What is installed from elsewhere, scanned or started runs in jobs that can only read."""
-    text = json.dumps({name: JOBS[name] for name in WRITERS})
+    text = json.dumps({name: JOBS[name] for name in (*WRITERS, "tag")})
     assert [word for word in ("pip install", "make ", "docker run", "npm", "anchore/") if word in text] == []
 
 
