@@ -147,6 +147,17 @@ def test_no_tag_but_that_of_the_major_version_is_ever_moved() -> None:
     assert origins("publish", move["env"]["COMMIT"]) == [Origin("tag", "pin", "commit")]
 
 
+def test_whoever_checks_a_release_is_told_to_ask_for_the_workflow_that_signs_it_on_main() -> None:
+    """Any workflow of the repository can sign as itself, so the repository alone says too little."""
+    readme = (ROOT / "README.md").read_text("utf-8").replace("\\\n", "")
+    signer = "https://github.com/OWNER/autonoma-ci/.github/workflows/release.yml@refs/heads/main"
+    assert f"signer={signer}\n" in readme
+    asked = re.findall(r"^(?:gh attestation|cosign) verify .+$", readme, re.MULTILINE)
+    assert len(asked) == 4
+    assert all(re.search(r'--cert(?:ificate)?-identity "\$signer"', command) for command in asked)
+    assert [name for name, job in JOBS.items() if "id-token" in job["permissions"]] == ["attest", "pypi"]
+
+
 def test_what_builds_the_images_is_named_by_digest() -> None:
     """The workflow reads it from a file that Dependabot keeps up to date."""
     text = (ROOT / "release" / "Dockerfile.buildkit").read_text("utf-8")
