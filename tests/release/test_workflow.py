@@ -134,6 +134,13 @@ def test_the_packages_on_pypi_are_those_that_are_attested_and_released() -> None
     assert {step(job, "Fetch the packages")["with"]["name"] for job in ("attest", "pypi", "publish")} == {kept}
 
 
+def test_a_job_that_is_run_again_replaces_what_it_had_kept() -> None:
+    """Otherwise the action fails on the artifact of the first attempt."""
+    kept = [each["with"] for job in JOBS for each in steps(job) if "upload-artifact" in each.get("uses", "")]
+    assert len(kept) >= 4
+    assert [each["name"] for each in kept if each.get("overwrite") is not True] == []
+
+
 def test_no_tag_but_that_of_the_major_version_is_ever_moved() -> None:
     forced = [
         (job, each["name"])
