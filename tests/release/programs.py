@@ -24,19 +24,22 @@ def docker(state: dict[str, Any], *arguments: str) -> str:
         case ["login", *_] | ["buildx", "create", *_]:
             return ""
         case ["buildx", "build", *options]:
-            digest = _digest(options[options.index("--platform") + 1], os.environ["SOURCE_DATE_EPOCH"])
-            state["manifests"].append(digest)
+            platform = options[options.index("--platform") + 1]
+            digest = _digest(platform, os.environ["SOURCE_DATE_EPOCH"])
+            state["manifests"][digest] = {"architecture": platform.removeprefix("linux/")}
             metadata = Path(options[options.index("--metadata-file") + 1])
             metadata.write_text(json.dumps({"containerimage.digest": digest}))
             return ""
         case ["buildx", "imagetools", "create", "--tag", tag, *rest]:
-            parts = [_known(state, each) for each in rest if "@" in each]
-            digest = parts[0] if len(parts) == 1 else _digest(*parts)
-            state["manifests"].append(digest)
-            state["tags"][tag] = digest
+            state["tags"][tag] = _joined(state, [_known(state, each) for each in rest if "@" in each])
             return ""
         case ["buildx", "imagetools", "inspect", tag, "--format", "{{json .Manifest}}"]:
-            return json.dumps({"digest": state["tags"][tag]})
+            if tag not in state["tags"]:
+                raise SystemExit(f"ERROR: {tag}: not found")
+            digest = state["tags"][tag]
+            parts = state["manifests"][digest]["parts"]
+            found = [{"digest": each, "platform": state["manifests"][each]} for each in parts] + state["planted"]
+            return json.dumps({"digest": digest, "manifests": found})
         case ["run", "--rm", image, *rest]:
             _known(state, image)
             return f"autonoma-ci {os.environ['VERSION']}" if rest == ["--version"] else ""
@@ -47,6 +50,8 @@ def gh(state: dict[str, Any], *arguments: str) -> str:
     match arguments:
         case ["api", "meta", "--jq", query]:
             return _queried({"ssh_keys": HOST_KEYS}, query)
+        case ["api", path, "--jq", query] if "/releases/tags/" in path:
+            return _queried(state["releases"][path.rpartition("/")[2]], query)
         case ["api", path, "--jq", query]:
             [prefix] = re.findall(r"/matching-refs/(.+)", path)
             command = ["git", "ls-remote", "--refs", "origin", f"refs/{prefix}*"]
@@ -62,8 +67,8 @@ def gh(state: dict[str, Any], *arguments: str) -> str:
         case ["release", "upload", tag, "--clobber", "--", *files] if state["releases"][tag]["isDraft"]:
             state["releases"][tag]["assets"] = files
             return ""
-        case ["release", "edit", tag, "--draft=false"]:
-            state["releases"][tag]["isDraft"] = False
+        case ["release", "edit", tag, "--draft=false", latest]:
+            state["releases"][tag].update(isDraft=False, immutable=state["immutable"], latest=latest == "--latest=true")
             return ""
     raise SystemExit(f"gh: {arguments}")
 
@@ -93,6 +98,15 @@ def ssh(state: dict[str, Any], *arguments: str) -> str:
 
 def _digest(*parts: str) -> str:
     return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
+
+
+def _joined(state: dict[str, Any], parts: list[str]) -> str:
+    """Return the digest of an index of these images, or of the one index that there is."""
+    if len(parts) == 1:
+        return parts[0]
+    digest = _digest(*parts)
+    state["manifests"][digest] = {"parts": parts}
+    return digest
 
 
 def _known(state: dict[str, Any], image: str) -> str:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.release.workflow import EXPRESSION, JOBS, steps, waited_for
+from tests.release.workflow import EXPRESSION, JOBS, WORKFLOW, steps, waited_for
 from tests.support.tables import ROOT, action
 
 if TYPE_CHECKING:
@@ -21,9 +21,11 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY--
 # What a person starts, in the order in which the runner would take them.
 ORDER = ("check", "images", "index", "smoke", "sbom", "attest", "tag", "action", "pypi", "publish", "name")
 _NOTHING: dict[str, Any] = {
-    "manifests": [],
+    "manifests": {},
+    "planted": [],
     "tags": {},
     "releases": {},
+    "immutable": True,
     "signed": [],
     "passed": [],
     "broken": [],
@@ -185,8 +187,9 @@ class Rehearsal:
             "RUNNER_TEMP": str(self.folder / "work" / "temp"),
             **{name: self._resolved(job, row, text) for name, text in step.get("env", {}).items()},
         }
-        # How the runner starts the shell of a step that names none.
-        command = ["bash", "--noprofile", "--norc", "-e", "-c", step["run"]]
+        # How the runner starts this shell; one that no step names, it starts without pipefail.
+        assert WORKFLOW["defaults"] == {"run": {"shell": "bash"}}
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
         place = workspace / step.get("working-directory", "")
         ended = subprocess.run(command, cwd=place, env=environ, capture_output=True, text=True, check=False, timeout=60)
         if ended.returncode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -42,6 +42,8 @@ def test_a_release_gives_one_image_to_all_that_people_use(rehearsal: Rehearsal) 
     assert rehearsal.git(rehearsal.origin, "rev-parse", "v1^", "main").split() == [main, main]
     assert state["releases"]["v1.2.3"] == {
         "isDraft": False,
+        "immutable": True,
+        "latest": True,
         "assets": [
             "SHA256SUMS",
             "autonoma_ci.whl",
@@ -181,3 +183,61 @@ def test_a_fix_of_an_older_version_moves_nothing_that_a_newer_one_has(rehearsal:
     assert f"{IMAGE}:1.2.4" in rehearsal.state["tags"]
     assert rehearsal.state["tags"][f"{IMAGE}:1"] == newest != rehearsal.state["tags"][f"{IMAGE}:1.2.4"]
     assert image_of(rehearsal, "v1") == f"docker://{IMAGE}@{newest}"
+    assert {tag: each["latest"] for tag, each in rehearsal.state["releases"].items()} == {
+        "v1.3.0": True,
+        "v1.2.4": False,
+    }
+
+
+def test_the_newest_of_an_older_major_version_is_not_the_latest_release(rehearsal: Rehearsal) -> None:
+    rehearsal.commit("2.0.0")
+    rehearsal.started().run()
+    rehearsal.commit("1.10.0")
+    rehearsal.started().run()
+    assert rehearsal.state["releases"]["v1.10.0"]["latest"] is False
+    assert f"{IMAGE}:1" in rehearsal.state["tags"]
+
+
+def test_a_release_that_can_be_changed_fails_and_says_what_to_switch_on(rehearsal: Rehearsal) -> None:
+    rehearsal.commit("1.2.3")
+    rehearsal.change(immutable=False)
+    with pytest.raises(StepError, match=r"v1\.2\.3 can be changed: switch on immutable releases"):
+        rehearsal.started().run()
+    assert "v1" not in rehearsal.git(rehearsal.origin, "tag", "--list").split()
+    # As that says: turned back into a draft, and published again.
+    rehearsal.change(immutable=True, releases={"v1.2.3": {**rehearsal.state["releases"]["v1.2.3"], "isDraft": True}})
+    rehearsal.run("publish", "name")
+    assert rehearsal.state["releases"]["v1.2.3"]["immutable"] is True
+
+
+def test_the_name_of_a_version_is_not_given_to_another_image(rehearsal: Rehearsal) -> None:
+    rehearsal.commit("1.2.3")
+    rehearsal.started().run(*ORDER[:-1])
+    [candidate] = rehearsal.state["tags"]
+    other: dict[str, Any] = {"sha256:other": {"parts": []}}
+    rehearsal.change(
+        manifests={**rehearsal.state["manifests"], **other},
+        tags={**rehearsal.state["tags"], f"{IMAGE}:1.2.3": "sha256:other"},
+    )
+    with pytest.raises(StepError, match=r":1\.2\.3 is there already, with sha256:other"):
+        rehearsal.run("name")
+    assert rehearsal.state["tags"].keys() == {candidate, f"{IMAGE}:1.2.3"}
+    assert rehearsal.state["tags"][f"{IMAGE}:1.2.3"] == "sha256:other"
+
+
+def test_a_registry_that_does_not_say_whether_a_version_is_there_is_not_believed(rehearsal: Rehearsal) -> None:
+    rehearsal.commit("1.2.3")
+    rehearsal.started().run(*ORDER[:-1])
+    rehearsal.change(broken=["docker buildx imagetools"])
+    with pytest.raises(StepError, match="broken"):
+        rehearsal.run("name")
+    assert f"{IMAGE}:1.2.3" not in rehearsal.state["tags"]
+
+
+def test_an_index_of_other_images_than_those_that_were_pushed_is_refused(rehearsal: Rehearsal) -> None:
+    rehearsal.commit("1.2.3")
+    rehearsal.started().run("check", "images")
+    # What the registry answers with has somebody's image too.
+    rehearsal.change(planted=[{"digest": "sha256:other", "platform": {"architecture": "arm64"}}])
+    with pytest.raises(StepError, match="index: Join the images"):
+        rehearsal.run("index")
