@@ -1,4 +1,4 @@
-"""Stands in for docker, gh, cosign and ssh in a rehearsal: what they would change lies in the file REHEARSAL, as JSON.
+"""Stands in for the programs of a rehearsal: what they would change lies in the file REHEARSAL, as JSON.
 
 The file has the registry's images (`manifests`, `tags`), the releases, and what was signed. A program that is named in
 `broken` fails, once.
@@ -96,6 +96,23 @@ def ssh(state: dict[str, Any], *arguments: str) -> str:
     os.execvp("git", ["git", "receive-pack", state["origin"]])
 
 
+def make(_: dict[str, Any], *arguments: str) -> str:
+    assert arguments == ("dist",)
+    Path("dist").mkdir()
+    Path("dist", "autonoma_ci.tar.gz").write_text("sources")
+    Path("dist", "autonoma_ci.whl").write_text("a wheel")
+    return ""
+
+
+def python(_: dict[str, Any], *arguments: str) -> str:
+    assert arguments[:3] == ("-m", "pip", "install")
+    program = Path(arguments[arguments.index("--target") + 1], "bin", "autonoma-ci")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return ""
+
+
 def _digest(*parts: str) -> str:
     return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
 
@@ -121,6 +138,9 @@ def _queried(answer: Any, query: str) -> str:
     return subprocess.run(command, input=json.dumps(answer), check=True, capture_output=True, text=True).stdout.strip()
 
 
+PROGRAMS = {"docker": docker, "gh": gh, "cosign": cosign, "ssh": ssh, "make": make, "python": python}
+
+
 def main() -> None:
     program, *arguments = sys.argv[1:]
     state = json.loads(_STATE.read_text())
@@ -128,7 +148,7 @@ def main() -> None:
         state["broken"].remove(asked)
         _STATE.write_text(json.dumps(state))
         raise SystemExit(f"{asked}: broken")
-    answer = {"docker": docker, "gh": gh, "cosign": cosign, "ssh": ssh}[program](state, *arguments)
+    answer = PROGRAMS[program](state, *arguments)
     _STATE.write_text(json.dumps(state))
     if answer:
         sys.stdout.write(answer + "\n")

@@ -16,10 +16,24 @@ from tests.support.tables import ROOT, action
 if TYPE_CHECKING:
     import re
 
-PROGRAMS = ("docker", "gh", "cosign", "ssh")
+PROGRAMS = ("docker", "gh", "cosign", "ssh", "make", "python")
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n"
 # What a person starts, in the order in which the runner would take them.
-ORDER = ("check", "images", "index", "smoke", "sbom", "attest", "tag", "action", "pypi", "publish", "name")
+ORDER = (
+    "check",
+    "packages",
+    "installed",
+    "images",
+    "index",
+    "smoke",
+    "sbom",
+    "attest",
+    "tag",
+    "action",
+    "pypi",
+    "publish",
+    "name",
+)
 _NOTHING: dict[str, Any] = {
     "manifests": {},
     "planted": [],
@@ -87,16 +101,12 @@ class Rehearsal:
         """Begin a run of the workflow: it knows nothing of the outputs and artifacts of others."""
         self._outputs = {}
         shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
-        packages = self.folder / "artifacts" / "packages"
-        packages.mkdir(parents=True)
-        (packages / "autonoma_ci.whl").write_text("a wheel")
-        (self.folder / "artifacts" / "installed").mkdir()
         return self
 
     def run(self, *jobs: str) -> None:
         """Run jobs, each on every row of its matrix; raise StepError where one of their steps fails."""
         for job in jobs or ORDER:
-            assert waited_for(job) <= {*ORDER, "packages"}
+            assert waited_for(job) <= set(ORDER)
             matrix = JOBS[job].get("strategy", {}).get("matrix", {})
             for row in matrix.get("include") or [
                 {"runner": runner} for runner in matrix.get("runner", ["ubuntu-latest"])
@@ -121,14 +131,16 @@ class Rehearsal:
     def _resolved(self, job: str, row: dict[str, str], text: str) -> str:
         def value(found: re.Match[str]) -> str:
             match found[1].split("."):
+                case ["needs", other, "outputs[matrix", name]:
+                    return self._resolved(other, row, JOBS[other]["outputs"][row[name.removesuffix("]")]])
                 case ["needs", other, "outputs", name]:
                     return self._resolved(other, row, JOBS[other]["outputs"][name])
                 case ["steps", step, "outputs", name]:
                     return self._outputs.get((job, step), {}).get(name, "")
                 case ["matrix", name]:
                     return row[name]
-                case ["github", "token"]:
-                    return "a-token"
+                case ["github", name]:
+                    return f"the-{name}"
                 # A secret of an environment is there for the jobs that wait for it.
                 case ["secrets", "RELEASE_KEY"] if JOBS[job].get("environment") == "release":
                     return KEY
@@ -146,7 +158,9 @@ class Rehearsal:
                     self.folder, "clone", "--quiet", *depth, "--branch", branch, f"file://{self.origin}", str(workspace)
                 )
             case "actions/download-artifact":
-                shutil.copytree(artifacts / given["name"], workspace / given["path"], dirs_exist_ok=True)
+                assert given.keys() == {"name", "path"} or given["merge-multiple"] == "True"
+                for artifact in artifacts.glob(given.get("name") or given["pattern"]):
+                    shutil.copytree(artifact, workspace / given["path"], dirs_exist_ok=True)
             case "actions/upload-artifact":
                 shutil.copytree(
                     workspace / given["path"], artifacts / given["name"], dirs_exist_ok="overwrite" in given

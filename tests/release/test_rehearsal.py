@@ -46,16 +46,19 @@ def test_a_release_gives_one_image_to_all_that_people_use(rehearsal: Rehearsal) 
         "latest": True,
         "assets": [
             "SHA256SUMS",
+            "autonoma_ci.tar.gz",
             "autonoma_ci.whl",
+            "image-amd64.sbom.sigstore.json",
+            "image-amd64.spdx.json",
+            "image-arm64.sbom.sigstore.json",
+            "image-arm64.spdx.json",
             "image.provenance.sigstore.json",
-            "image.sbom.sigstore.json",
-            "image.spdx.json",
             "packages.provenance.sigstore.json",
             "packages.sbom.sigstore.json",
             "packages.spdx.json",
         ],
     }
-    assert state["pypi"] == ["autonoma_ci.whl"]
+    assert sorted(state["pypi"]) == ["autonoma_ci.tar.gz", "autonoma_ci.whl"]
 
 
 def test_tags_are_pushed_with_the_key_to_who_is_known_to_be_github(rehearsal: Rehearsal) -> None:
@@ -84,7 +87,7 @@ def test_the_key_is_gone_once_the_tag_is_pushed(rehearsal: Rehearsal) -> None:
 
 def test_nothing_has_a_name_before_a_person_has_agreed(rehearsal: Rehearsal) -> None:
     main = rehearsal.commit("1.2.3")
-    rehearsal.started().run("check", "images", "index", "smoke", "sbom")
+    rehearsal.started().run(*ORDER[: ORDER.index("attest")])
     assert list(rehearsal.state["tags"]) == [f"{IMAGE}:candidate-{main}"]
     assert rehearsal.git(rehearsal.origin, "tag", "--list") == ""
     assert rehearsal.state["releases"] == {}
@@ -115,7 +118,7 @@ def test_a_release_that_failed_is_taken_up_where_it_failed(
     digest = rehearsal.state["tags"][f"{IMAGE}:1.2.3"]
     assert image_of(rehearsal, "v1.2.3") == f"docker://{IMAGE}@{digest}"
     assert rehearsal.state["releases"]["v1.2.3"]["isDraft"] is False
-    assert len(rehearsal.state["releases"]["v1.2.3"]["assets"]) == 8
+    assert len(rehearsal.state["releases"]["v1.2.3"]["assets"]) == 11
 
 
 def test_all_jobs_after_the_check_can_be_run_again_and_change_nothing(rehearsal: Rehearsal) -> None:
@@ -232,6 +235,17 @@ def test_a_registry_that_does_not_say_whether_a_version_is_there_is_not_believed
     with pytest.raises(StepError, match="broken"):
         rehearsal.run("name")
     assert f"{IMAGE}:1.2.3" not in rehearsal.state["tags"]
+
+
+@pytest.mark.parametrize("job", ["installed", "attest", "pypi", "publish"])
+def test_packages_that_another_job_has_put_in_the_place_of_those_that_were_built_go_nowhere(
+    rehearsal: Rehearsal, job: str
+) -> None:
+    rehearsal.commit("1.2.3")
+    rehearsal.started().run(*ORDER[: ORDER.index(job)])
+    (rehearsal.folder / "artifacts" / "packages" / "autonoma_ci.whl").write_text("another wheel")
+    with pytest.raises(StepError, match=f"{job}: Compare them with what was built"):
+        rehearsal.run(job)
 
 
 def test_an_index_of_other_images_than_those_that_were_pushed_is_refused(rehearsal: Rehearsal) -> None:

@@ -60,10 +60,19 @@ def test_what_must_be_set_up_tells_of_the_key_and_of_who_may_change_tags() -> No
     assert all(word in rule for word in ("creation", "update", "deletion", "deploy keys"))
 
 
-def test_a_job_that_writes_runs_no_code_of_the_packages_that_it_depends_on() -> None:
-    """What is installed from elsewhere, scanned or started runs in jobs that can only read."""
+def test_a_job_that_writes_neither_installs_nor_scans_nor_starts_what_comes_from_elsewhere() -> None:
+    """But for the Dockerfile's build in `images`, which BuildKit keeps apart from the job and its token."""
     text = json.dumps({name: JOBS[name] for name in (*WRITERS, "tag")})
     assert [word for word in ("pip install", "make ", "docker run", "npm", "anchore/") if word in text] == []
+
+
+def test_what_builds_the_packages_runs_nothing_that_they_depend_on() -> None:
+    assert [each["run"].partition("\n")[0] for each in steps("packages") if "run" in each] == [
+        "make dist",
+        'echo "sha256=$(sha256sum -- * | sha256sum)" >>"$GITHUB_OUTPUT"',
+    ]
+    names = [each["name"] for each in steps("installed")]
+    assert names[-2:] == ["Keep the list", "Try what was installed"]
 
 
 def test_nothing_comes_out_of_a_cache_that_another_workflow_could_fill() -> None:
@@ -89,7 +98,6 @@ def test_what_is_pinned_is_the_digest_of_what_was_pushed() -> None:
     ("job", "name", "key"),
     [
         ("smoke", "Run what was pushed", "IMAGE"),
-        ("sbom", "List what the image consists of", "image"),
         ("attest", "Sign the image, and its part for each architecture", "IMAGE"),
         ("action", "Compare it with what was pushed", "IMAGE"),
     ],
@@ -99,17 +107,31 @@ def test_what_is_tried_listed_signed_and_run_is_that_digest_too(job: str, name: 
     assert origins(job, (found.get("env") or found["with"])[key]) == IMAGE
 
 
-@pytest.mark.parametrize("name", ["image-provenance", "image-sbom"])
-def test_what_is_attested_is_that_digest_too(name: str) -> None:
-    given = step("attest", name)["with"]
+def test_what_is_attested_to_come_from_here_is_that_digest_too() -> None:
+    given = step("attest", "image-provenance")["with"]
     assert [*origins("attest", given["subject-name"]), *origins("attest", given["subject-digest"])] == IMAGE
+
+
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_what_the_image_of_an_architecture_consists_of_is_listed_there_and_attested_of_its_digest(
+    architecture: str,
+) -> None:
+    listed = step("sbom", "List what the image consists of")["with"]
+    assert listed["image"] == "${{ needs.check.outputs.image }}@${{ needs.images.outputs[matrix.architecture] }}"
+    assert listed["output-file"] == "sboms/image-${{ matrix.architecture }}.spdx.json"
+    assert (listed["registry-username"], listed["registry-password"]) == ("${{ github.actor }}", "${{ github.token }}")
+    assert JOBS["sbom"]["strategy"] == JOBS["images"]["strategy"]
+    given = step("attest", f"{architecture}-sbom")["with"]
+    assert origins("attest", given["subject-name"]) == IMAGE[:1]
+    assert origins("attest", given["subject-digest"]) == [Origin("images", "push", architecture)]
+    assert given["sbom-path"] == f"sboms/image-{architecture}.spdx.json"
 
 
 @pytest.mark.parametrize(
     ("job", "earlier"),
     [
-        ("attest", {"smoke", "sbom", "packages"}),
-        ("tag", {"smoke", "sbom", "packages"}),
+        ("attest", {"smoke", "sbom", "installed", "packages"}),
+        ("tag", {"smoke", "sbom", "installed", "packages"}),
         ("action", {"tag", "attest"}),
         ("pypi", {"action"}),
         ("publish", {"pypi", "attest"}),
@@ -131,7 +153,12 @@ def test_the_tagged_action_is_run_by_the_runner_itself() -> None:
 
 def test_the_packages_on_pypi_are_those_that_are_attested_and_released() -> None:
     kept = step("packages", "Keep the packages")["with"]["name"]
-    assert {step(job, "Fetch the packages")["with"]["name"] for job in ("attest", "pypi", "publish")} == {kept}
+    for job in ("installed", "attest", "pypi", "publish"):
+        fetch, compare = step(job, "Fetch the packages"), step(job, "Compare them with what was built")
+        assert steps(job).index(compare) == steps(job).index(fetch) + 1
+        assert fetch["with"]["name"] == kept
+        assert compare["working-directory"] == fetch["with"]["path"]
+        assert origins(job, compare["env"]["SHA256"]) == [Origin("packages", "sum", "sha256")]
 
 
 def test_a_job_that_is_run_again_replaces_what_it_had_kept() -> None:
