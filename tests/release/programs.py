@@ -36,7 +36,7 @@ def docker(state: dict[str, Any], *arguments: str) -> str:
         case ["buildx", "imagetools", "inspect", tag, "--format", "{{json .Manifest}}"]:
             if tag not in state["tags"]:
                 raise SystemExit(f"ERROR: {tag}: not found")
-            digest = state["tags"][tag]
+            digest = state["drifted"].get(tag, state["tags"][tag])
             parts = state["manifests"][digest]["parts"]
             found = [{"digest": each, "platform": state["manifests"][each]} for each in parts] + state["planted"]
             return json.dumps({"digest": digest, "manifests": found})
@@ -144,6 +144,8 @@ PROGRAMS = {"docker": docker, "gh": gh, "cosign": cosign, "ssh": ssh, "make": ma
 def main() -> None:
     program, *arguments = sys.argv[1:]
     state = json.loads(_STATE.read_text())
+    call = {"where": os.environ["REHEARSED"], "program": program, "arguments": arguments}
+    state["called"].append({**call, "epoch": os.environ.get("SOURCE_DATE_EPOCH")})
     if (asked := f"{program} {' '.join(arguments[:2])}") in state["broken"]:
         state["broken"].remove(asked)
         _STATE.write_text(json.dumps(state))

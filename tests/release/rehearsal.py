@@ -45,6 +45,10 @@ _NOTHING: dict[str, Any] = {
     "broken": [],
     "pypi": [],
     "pushed": [],
+    "drifted": {},
+    "total": "1",
+    "used": [],
+    "called": [],
 }
 
 
@@ -97,6 +101,22 @@ class Rehearsal:
     def change(self, **changes: Any) -> None:
         self._state.write_text(json.dumps({**self.state, **changes}))
 
+    def called(self, job: str, program: str) -> list[dict[str, Any]]:
+        """Return how often, where and with what the shell of a job has started a program."""
+        return [
+            each
+            for each in self.state["called"]
+            if each["where"].startswith(f"{job} on ") and each["program"] == program
+        ]
+
+    def used(self, job: str, name: str) -> list[dict[str, str]]:
+        """Return what each step of a job with this action has given it."""
+        return [each["with"] for each in self.state["used"] if (each["job"], each["action"]) == (job, name)]
+
+    def answer(self, job: str, step: str, **outputs: str) -> None:
+        """Put other outputs in place of those that a step has written."""
+        self._outputs[job, step].update(outputs)
+
     def started(self) -> Rehearsal:
         """Begin a run of the workflow: it knows nothing of the outputs and artifacts of others."""
         self._outputs = {}
@@ -123,6 +143,8 @@ class Rehearsal:
                 continue
             given = {key: self._resolved(job, row, str(value)) for key, value in step.get("with", {}).items()}
             name = step.get("uses", "").partition("@")[0]
+            if name:
+                self.change(used=[*self.state["used"], {"job": job, "action": name, "with": given}])
             outputs = self._used(name, given, workspace) if name else self._shell(job, row, step, workspace)
             if "id" in step:
                 # Each row of a matrix adds its own outputs to those of the job.
@@ -131,14 +153,12 @@ class Rehearsal:
     def _resolved(self, job: str, row: dict[str, str], text: str) -> str:
         def value(found: re.Match[str]) -> str:
             match found[1].split("."):
-                case ["needs", other, "outputs[matrix", name]:
-                    return self._resolved(other, row, JOBS[other]["outputs"][row[name.removesuffix("]")]])
                 case ["needs", other, "outputs", name]:
                     return self._resolved(other, row, JOBS[other]["outputs"][name])
                 case ["steps", step, "outputs", name]:
                     return self._outputs.get((job, step), {}).get(name, "")
                 case ["matrix", name]:
-                    return row[name]
+                    return self._resolved(job, row, row[name])
                 case ["github", name]:
                     return f"the-{name}"
                 # A secret of an environment is there for the jobs that wait for it.
@@ -182,7 +202,7 @@ class Rehearsal:
                     pypi=[*self.state["pypi"], *(path.name for path in (workspace / given["packages-dir"]).iterdir())]
                 )
             case "./":
-                return {"total": "1"}
+                return {"total": self.state["total"]}
         return {}
 
     def _shell(self, job: str, row: dict[str, str], step: dict[str, Any], workspace: Path) -> dict[str, str]:
@@ -192,6 +212,7 @@ class Rehearsal:
             "PATH": f"{self._programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "REHEARSAL": str(self._state),
+            "REHEARSED": f"{job} on {row['runner']}",
             "GITHUB_ACTOR": "octocat",
             "GITHUB_OUTPUT": str(written),
             "GITHUB_REF": self.reference,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -117,10 +118,11 @@ def test_what_the_image_of_an_architecture_consists_of_is_listed_there_and_attes
     architecture: str,
 ) -> None:
     listed = step("sbom", "List what the image consists of")["with"]
-    assert listed["image"] == "${{ needs.check.outputs.image }}@${{ needs.images.outputs[matrix.architecture] }}"
+    assert listed["image"] == "${{ needs.check.outputs.image }}@${{ matrix.digest }}"
     assert listed["output-file"] == "sboms/image-${{ matrix.architecture }}.spdx.json"
     assert (listed["registry-username"], listed["registry-password"]) == ("${{ github.actor }}", "${{ github.token }}")
-    assert JOBS["sbom"]["strategy"] == JOBS["images"]["strategy"]
+    rows = [each["strategy"]["matrix"]["include"] for each in (JOBS["images"], JOBS["sbom"])]
+    assert [{**row, "digest": f"${{{{ needs.images.outputs.{row['architecture']} }}}}"} for row in rows[0]] == rows[1]
     given = step("attest", f"{architecture}-sbom")["with"]
     assert origins("attest", given["subject-name"]) == IMAGE[:1]
     assert origins("attest", given["subject-digest"]) == [Origin("images", "push", architecture)]
@@ -204,7 +206,17 @@ def test_what_builds_the_images_is_named_by_digest() -> None:
 def test_ci_looks_up_the_locks_and_fails_on_a_serious_weakness_of_the_image_that_has_a_cure() -> None:
     found = read("ci.yml")["jobs"]["audit"]["steps"]
     assert [each["run"] for each in found if "run" in each] == ["make audit", "make image"]
-    assert found[-1]["with"].items() >= {"fail-build": True, "severity-cutoff": "high", "only-fixed": True}.items()
+    strict = {"image": "autonoma-ci:test", "fail-build": True, "severity-cutoff": "high", "only-fixed": True}
+    assert found[-1]["with"].items() >= strict.items()
+    # That is the image which the step before has built.
+    assert "IMAGE ?= autonoma-ci:test\n" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_every_lock_is_looked_up() -> None:
+    told = subprocess.check_output(["make", "-n", "audit"], cwd=ROOT, text=True)
+    kept = subprocess.check_output(["git", "ls-files", "*.lock"], cwd=ROOT, text=True).split()
+    assert len(kept) >= 6
+    assert sorted(re.findall(r"--requirement (\S+)", told)) == sorted(kept)
 
 
 def test_the_scorecard_s_server_takes_the_results_of_its_workflow() -> None:

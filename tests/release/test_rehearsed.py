@@ -1,0 +1,148 @@
+"""What a release asks of Docker, Cosign, GitHub and PyPI, word by word where a word decides what people can trust."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.release.rehearsal import ORDER, Rehearsal, StepError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# They need jq, as GitHub's runners have it.
+pytestmark = pytest.mark.linters
+IMAGE = "ghcr.io/owner/autonoma-ci"
+RUNNERS = {"amd64": "ubuntu-latest", "arm64": "ubuntu-24.04-arm"}
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    """Release 1.2.3; what is asked of this release changes nothing in it."""
+    rehearsal = Rehearsal(tmp_path_factory.mktemp("release"))
+    rehearsal.commit("1.2.3")
+    rehearsal.started().run()
+    return rehearsal
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Rehearsal:
+    """Release 1.2.3 as far as its tag."""
+    rehearsal = Rehearsal(tmp_path)
+    rehearsal.commit("1.2.3")
+    rehearsal.started().run(*ORDER[: ORDER.index("action")])
+    return rehearsal
+
+
+def digest_of(released: Rehearsal) -> str:
+    return str(released.state["tags"][f"{IMAGE}:1.2.3"])
+
+
+def option(call: dict[str, Any], name: str) -> str:
+    return str(call["arguments"][call["arguments"].index(name) + 1])
+
+
+def builds(released: Rehearsal) -> list[dict[str, Any]]:
+    return [call for call in released.called("images", "docker") if call["arguments"][:2] == ["buildx", "build"]]
+
+
+def test_ci_must_have_passed_on_a_push_to_main(released: Rehearsal) -> None:
+    [asked] = [call for call in released.called("check", "gh") if call["arguments"][0] == "run"]
+    expected = {"--workflow": "ci.yml", "--branch": "main", "--event": "push", "--status": "success"}
+    assert {name: option(asked, name) for name in expected} == expected
+
+
+def test_each_image_is_built_on_its_own_architecture(released: Rehearsal) -> None:
+    found = {option(call, "--platform"): call["where"] for call in builds(released)}
+    assert found == {f"linux/{name}": f"images on {runner}" for name, runner in RUNNERS.items()}
+
+
+def test_images_are_built_by_the_pinned_builder_with_the_time_of_the_commit(released: Rehearsal) -> None:
+    created = [call["arguments"] for call in released.called("images", "docker") if "create" in call["arguments"]]
+    assert {arguments[arguments.index("--name") + 1] for arguments in created} == {"release"}
+    assert all("image=moby/buildkit:" in arguments[-1] for arguments in created)
+    assert {option(call, "--builder") for call in builds(released)} == {"release"}
+    time = released.git(released.main, "log", "-1", "--format=%ct")
+    assert {call["epoch"] for call in builds(released)} == {time}
+    outputs = [option(call, "--output").split(",") for call in builds(released)]
+    wanted = {"push=true", "push-by-digest=true", "rewrite-timestamp=true", "oci-mediatypes=true"}
+    assert all(wanted <= set(output) for output in outputs)
+    assert all(
+        {"SOURCE_DATE_EPOCH", "--provenance=false", "--sbom=false"} <= set(call["arguments"])
+        for call in builds(released)
+    )
+
+
+def test_the_image_is_tried_on_both_architectures(released: Rehearsal) -> None:
+    runs = [(call["where"], *call["arguments"][2:]) for call in released.called("smoke", "docker")]
+    image = f"{IMAGE}@{digest_of(released)}"
+    for runner in RUNNERS.values():
+        assert [run for run in runs if run[0] == f"smoke on {runner}" and run[1] == image] == [
+            (f"smoke on {runner}", image, "--version"),
+            (f"smoke on {runner}", image, "run", "--dry-run", "--test-ids", "sandbox-one"),
+            (f"smoke on {runner}", image, "demo"),
+        ]
+
+
+def test_attestations_lie_beside_the_images_and_each_is_of_what_it_says(released: Rehearsal) -> None:
+    parts = released.state["manifests"][digest_of(released)]["parts"]
+    of_images = [given for given in released.used("attest", "actions/attest") if "subject-digest" in given]
+    assert [(given["subject-digest"], given.get("sbom-path")) for given in of_images] == [
+        (digest_of(released), None),
+        *((part, f"sboms/image-{name}.spdx.json") for part, name in zip(parts, RUNNERS, strict=True)),
+    ]
+    assert {(given["subject-name"], given["push-to-registry"]) for given in of_images} == {(IMAGE, "True")}
+    of_packages = [given for given in released.used("attest", "actions/attest") if "subject-digest" not in given]
+    assert of_packages == [
+        {"subject-path": "packages/*"},
+        {"subject-path": "packages/*", "sbom-path": "sboms/packages.spdx.json"},
+    ]
+
+
+def test_the_bill_of_an_architecture_is_that_of_its_image(released: Rehearsal) -> None:
+    parts = released.state["manifests"][digest_of(released)]["parts"]
+    listed = [(given["image"], given["output-file"]) for given in released.used("sbom", "anchore/sbom-action")]
+    assert listed == [
+        (f"{IMAGE}@{part}", f"sboms/image-{name}.spdx.json") for part, name in zip(parts, RUNNERS, strict=True)
+    ]
+
+
+def test_the_image_is_signed_with_its_parts(released: Rehearsal) -> None:
+    [signed] = released.called("attest", "cosign")
+    assert signed["arguments"] == ["sign", "--yes", "--recursive", f"{IMAGE}@{digest_of(released)}"]
+
+
+def test_pypi_is_given_attestations_and_may_have_the_files_already(released: Rehearsal) -> None:
+    [given] = released.used("pypi", "pypa/gh-action-pypi-publish")
+    # Attestations are made unless `attestations` says otherwise.
+    assert given == {"packages-dir": "dist", "skip-existing": "True"}
+
+
+def test_an_action_that_names_another_image_stops_the_release(tagged: Rehearsal) -> None:
+    tagged.answer("index", "join", digest="sha256:other")
+    with pytest.raises(StepError, match="action: Compare it with what was pushed"):
+        tagged.run("action")
+
+
+def test_a_tag_that_names_another_commit_stops_the_release(tagged: Rehearsal) -> None:
+    tagged.answer("tag", "pin", commit=tagged.git(tagged.main, "rev-parse", "HEAD"))
+    with pytest.raises(StepError, match="action: Compare it with what was pushed"):
+        tagged.run("action")
+
+
+def test_an_action_that_plans_nothing_stops_the_release(tagged: Rehearsal) -> None:
+    tagged.change(total="0")
+    with pytest.raises(StepError, match="action: Look at the outputs"):
+        tagged.run("action")
+
+
+def test_a_name_that_the_registry_gives_to_another_image_fails(tagged: Rehearsal) -> None:
+    tagged.run("action", "pypi", "publish")
+    [part, *_] = tagged.state["manifests"]
+    tagged.change(
+        manifests={**tagged.state["manifests"], "sha256:other": {"parts": [part]}},
+        drifted={f"{IMAGE}:1": "sha256:other"},
+    )
+    with pytest.raises(StepError, match="name: Give it the version"):
+        tagged.run("name")
