@@ -25,7 +25,7 @@ def docker(state: dict[str, Any], *arguments: str) -> str:
             return ""
         case ["buildx", "build", *options]:
             platform = options[options.index("--platform") + 1]
-            digest = _digest(platform, os.environ["SOURCE_DATE_EPOCH"])
+            digest = _digest(platform, os.environ["GITHUB_SHA"])
             state["manifests"][digest] = {"architecture": platform.removeprefix("linux/")}
             metadata = Path(options[options.index("--metadata-file") + 1])
             metadata.write_text(json.dumps({"containerimage.digest": digest}))

@@ -34,6 +34,8 @@ ORDER = (
     "publish",
     "name",
 )
+# When every commit was made: long ago, so that it is not taken for the time of the build.
+TIME = "1700000000"
 _NOTHING: dict[str, Any] = {
     "manifests": {},
     "planted": [],
@@ -81,7 +83,8 @@ class Rehearsal:
 
     def git(self, folder: Path, *arguments: str) -> str:
         command = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        env = {**os.environ, "GIT_COMMITTER_DATE": f"{TIME} +0000"}
+        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self, version: str) -> str:
         """Put a version on main whose CI passes, and return the commit."""
