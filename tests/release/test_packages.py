@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,13 @@ PROGRAM = {
 }
 
 
+def recipe() -> list[str]:
+    """Return what `make dist` gives to Python, where the time of the commit stands in the environment."""
+    told = subprocess.check_output(["make", "-n", "dist"], cwd=ROOT, text=True)
+    [line] = re.findall(r'^SOURCE_DATE_EPOCH="\$\(git log -1 --format=%ct\)" \S+/python (.+)$', told, re.MULTILINE)
+    return shlex.split(line)
+
+
 def built(folder: Path, *, umask: int, changed: int, **environ: str) -> dict[str, bytes]:
     """Build both packages from a checkout of this umask and time, and return them by name."""
     folder.mkdir()
@@ -46,7 +54,7 @@ def built(folder: Path, *, umask: int, changed: int, **environ: str) -> dict[str
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
         os.utime(path, (changed, changed))
     env = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": "1700000000", **environ}
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist"]
+    command = [sys.executable, *recipe()]
     subprocess.run(command, cwd=folder, env=env, umask=umask, check=True, capture_output=True, timeout=120)
     return {path.name: path.read_bytes() for path in (folder / "dist").iterdir()}
 

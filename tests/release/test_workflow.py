@@ -205,6 +205,28 @@ def test_what_builds_the_images_is_named_by_digest() -> None:
     assert "sed -n 's/^FROM //p' release/Dockerfile.buildkit" in step("images", "push")["run"]
 
 
+def test_a_release_can_be_built_again_with_the_options_that_made_it() -> None:
+    text = (ROOT / "docs" / "releasing.md").read_text("utf-8").partition("## Building a release again")[2]
+    told, run = text.replace("\\\n", ""), step("images", "push")["run"].replace("\\\n", "")
+    created = re.compile(r"docker buildx create --name release --driver docker-container")
+    assert created.search(told)
+    assert created.search(run)
+    ways = []
+    for commands in (told, run):
+        [line] = re.findall(r"docker buildx build .+", commands)
+        [output] = re.findall(r'--output "(.+?)"', line)
+        # Where it goes to, and what its label says, changes no layer.
+        ways.append(
+            set(re.findall(r"--(?:builder|provenance|sbom)[ =]\S+|--build-arg SOURCE_DATE_EPOCH", line))
+            | {each for each in output.split(",") if each.startswith(("oci-mediatypes=", "rewrite-timestamp="))}
+        )
+    assert ways[0] == ways[1]
+    assert len(ways[0]) == 6
+    assert "sed -n 's/^FROM //p' release/Dockerfile.buildkit" in told
+    assert "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) docker buildx build" in told
+    assert f"({step('packages', 'Set up Python')['with']['python-version']}, from" in told
+
+
 def test_ci_looks_up_the_locks_and_fails_on_a_serious_weakness_of_the_image_that_has_a_cure() -> None:
     found = read("ci.yml")["jobs"]["audit"]["steps"]
     assert [each["run"] for each in found if "run" in each] == ["make audit", "make image"]
