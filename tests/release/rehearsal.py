@@ -72,7 +72,7 @@ class Rehearsal:
         for program in PROGRAMS:
             stub = self._programs / program
             stub.write_text(
-                f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("programs.py")}" {program} "$@"\n'
+                f'#!/bin/sh\nexec "{sys.executable}" -I -S "{Path(__file__).with_name("programs.py")}" {program} "$@"\n'
             )
             stub.chmod(0o755)
         self.git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.origin))
