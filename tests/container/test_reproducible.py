@@ -66,7 +66,7 @@ def test_a_changed_file_makes_another_layer_on_the_same_base(image: Image, tmp_p
     assert last != once[-1]
 
 
-def test_all_that_is_ours_is_in_one_layer_and_has_one_time(image: Image) -> None:
+def test_all_that_is_ours_has_one_time(image: Image) -> None:
     """A time of the build would make each layer another one."""
     times = image.run([], "sh", "-c", "find /opt /usr/local/bin/autonoma-ci -printf '%T@\\n' | sort -u").stdout
     assert times == "0.0000000000\n"
