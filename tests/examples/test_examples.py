@@ -69,7 +69,8 @@ NAMES = {option.variable for option in OPTIONS} | {"AUTONOMA_CI", "AUTONOMA_NAME
 NAMES |= {f"AUTONOMA_{output.name.upper().replace('-', '_')}" for output in OUTPUTS}
 INPUTS = {option.name for option in OPTIONS} | {"args"}
 _SHELL = frozenset({"script", "run", "command", "commands", "content", "finally", "sh", "after_script", "install"})
-_COMMAND = re.compile(r"(?:^|[\s'\"/])autonoma-ci['\"]?[ \t]+([^\n`'\"|&;>]+)", re.MULTILINE)
+# The name of the repository is no command.
+_COMMAND = re.compile(r"(?:^|[\s'\"/])(?<!OWNER/)autonoma-ci['\"]?[ \t]+([^\n`'\"|&;>]+)", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|[ \t])(?:#|//) .*$", re.MULTILINE)
 _FENCED = re.compile(r"^ *```\w+\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _CREDENTIAL = re.compile(
