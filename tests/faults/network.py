@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from tests.faults.kind import HTTP, Kind, Phase
-from tests.support.faults import answer, bad_chunk, close, dripped, half_body, hang, head, reset, said
+from tests.support.faults import after, answer, bad_chunk, close, dripped, half_body, hang, head, reset, said
 
 if TYPE_CHECKING:
     import ssl
@@ -150,7 +150,8 @@ KINDS = [
     Kind(NETWORK, "IPv6 that leads nowhere, IPv4 beside it", {}, (Phase.THROUGHOUT,), named=True,
          address="::1 127.0.0.1"),
     _connection("accepted and closed", lambda scene: close),
-    _connection("accepted and reset", lambda scene: reset),
+    # Not at once: a connection that is reset while it is being made is none, and then nothing was sent.
+    _connection("accepted and reset", lambda scene: after(0.1, reset)),
     _handshake("handshake without an answer", lambda scene: _silent),
     _handshake("handshake that drips", _after_hello(_record_that_drips)),
     _handshake("handshake that is reset", _after_hello(reset)),

@@ -94,7 +94,7 @@ def assert_started_once(scene: Scene) -> None:
         assert posts <= (scene.kind.posts if name == VICTIM else 1), f"{posts} POSTs for {name}"
     # Of what was sent over a connection that ended before it was read, nobody but the sender knows.
     if scene.phase is Phase.START and scene.kind.codes.get(Phase.START) == 7 and scene.kind.greeting:
-        assert scene.api.connections == len(IDS)
+        assert scene.api.connections == len(IDS), f"{scene.api.connections} connections for {len(IDS)} starts"
     assert sum(request.method == "POST" for request in scene.forge.received) <= scene.kind.posts
 
 

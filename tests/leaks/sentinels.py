@@ -22,7 +22,8 @@ VALUES = {
     "WORDS": "Zq5pass w0rd & more\ttab+50%",
     "LINES": "-----BEGIN Zq6-----\nZq6IEvQIBADANBg+/==\r\n  Zq6kqhkiG9w0B  \n-----END Zq6-----\n",
     "FOREIGN": "Zq7pässwörd-€-пароль-🚀",
-    "SHORT": "Zq8",
+    # With a character that no id has by chance.
+    "SHORT": "Zq~",
 }
 SECRETS = {
     "client id": CLIENT_ID,
