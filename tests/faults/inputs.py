@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tests.faults.kind import Kind, Phase
+from tests.faults.kind import Kind, Phase, given
 from tests.leaks.sentinels import CLIENT_SECRET, VALUES
 
 if TYPE_CHECKING:
@@ -23,12 +23,8 @@ _BOMB = "version: 1\na: &a [x]\n" + "".join(
 
 
 def _given(name: str, says: str, changes: Mapping[str, str], *, code: int = 2) -> Kind:
-    """Return a kind of inputs; what is empty is not given, `{api}` in a value is the port of the API."""
-
-    def prepare(scene: Scene) -> dict[str, str]:
-        return {key: text.format(api=scene.api.port) for key, text in changes.items()}
-
-    return _refused(name, says, prepare, code)
+    """Return a kind of inputs; what is empty is not given."""
+    return _refused(name, says, given(changes), code)
 
 
 def _refused(name: str, says: str, prepare: Callable[[Scene], Mapping[str, str]], code: int = 2) -> Kind:

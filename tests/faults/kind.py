@@ -50,6 +50,16 @@ def unchanged(_: Scene) -> dict[str, str]:
     return {}
 
 
+def given(changes: Mapping[str, str]) -> Callable[[Scene], dict[str, str]]:
+    """Return what changes these variables; `{folder}`, `{api}` and `{forge}` in a value are the scene's, and ports."""
+
+    def prepare(scene: Scene) -> dict[str, str]:
+        known = {"folder": scene.folder, "api": scene.api.port, "forge": scene.forge.port}
+        return {name: text.format(**known) for name, text in changes.items()}
+
+    return prepare
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of failure; `codes` are the exit codes that are not as usual.

@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.faults.kind import ALONG, WRITING, Kind, Phase
+from tests.faults.kind import ALONG, WRITING, Kind, Phase, given
 from tests.support.faults import close
 
 if TYPE_CHECKING:
@@ -69,12 +69,8 @@ def _disk(name: str, arm: Callable[[Scene], None], says: str = "", *lost: str) -
 
 
 def _variables(name: str, group: str, changes: Mapping[str, str], says: str = "", *lost: str) -> Kind:
-    """Return a kind of wrong environment; `{folder}` in a value is the scene's, `{forge}` the port of GitHub."""
-
-    def prepare(scene: Scene) -> dict[str, str]:
-        return {key: text.format(folder=scene.folder, forge=scene.forge.port) for key, text in changes.items()}
-
-    return Kind(group, name, {}, (Phase.THROUGHOUT,), prepare=prepare, says=says, lost=lost)
+    """Return a kind of wrong environment."""
+    return Kind(group, name, {}, (Phase.THROUGHOUT,), prepare=given(changes), says=says, lost=lost)
 
 
 def _event(name: str, make: Callable[[Path], object]) -> Kind:

@@ -81,6 +81,10 @@ class Scene:
         """Whether it has come to what goes wrong."""
         return self._armed.is_set()
 
+    @property
+    def _wrong(self) -> bool:
+        return self.armed and not self._over.is_set()
+
     def arm(self) -> None:
         """Let everything go wrong from now on, or for a moment."""
         with self._lock:
@@ -113,7 +117,7 @@ class Scene:
         server: FaultServer
 
         def greet(wire: Wire) -> bool:
-            if self.kind.greeting and server is self.victim and self._armed.is_set() and not self._over.is_set():
+            if self.kind.greeting and server is self.victim and self._wrong:
                 self.met += 1
                 return self.kind.greeting(self)(wire)
             return wire.secure(self._tls) if self._tls else True
@@ -123,8 +127,7 @@ class Scene:
 
     def _tunnel(self, port: int) -> Act | None:
         """Return what goes wrong in a tunnel to this port."""
-        wrong = self._armed.is_set() and not self._over.is_set() and port == self.victim.port
-        if not self.kind.tunnel or not wrong:
+        if not self.kind.tunnel or port != self.victim.port or not self._wrong:
             return None
         self.met += 1
         return self.kind.tunnel(self)
