@@ -115,14 +115,10 @@ def test_a_global_has_one_owner(pattern: str, owners: set[str]) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_modules_and_functions_are_short_and_documented(path: Path) -> None:
-    text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= 200
-    tree = ast.parse(text)
+def test_modules_and_classes_are_documented(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
     assert ast.get_docstring(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 40, node.name
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), node.name
 
