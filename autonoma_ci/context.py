@@ -9,23 +9,33 @@ PRIVILEGED = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
 
 
 class Context(NamedTuple):
-    """What the CI system says of the build; an empty text: it does not say.
+    """Facts that the CI system states about a job.
 
-    `sha` is the commit under test (of a change request: its head, not the merge commit), `branch` is
-    without `refs/heads/`, `change` is the number of the pull or merge request, `repository` is `owner/name`,
-    the URLs hold no credentials. `build` is the same in every attempt at a build, which `attempt` counts.
-    `event` is what GitHub calls the cause of the job; `withheld` says for whose changes the job gets no
-    secrets: `fork` or `dependabot`.
+    An empty text means that the fact is unknown.
     """
 
     ci: str = "none"
+    # The commit under test. For a change request this is its head, not the merge commit.
     sha: str = ""
+    # A branch or tag, without `refs/heads/` or `refs/tags/`.
     branch: str = ""
+    # The number of the pull or merge request.
     change: str = ""
+    # The path of the repository, such as `owner/name`.
     repository: str = ""
+    # The URLs contain no credentials.
     build_url: str = ""
     deployment_url: str = ""
+    # The build (pipeline, workflow run), unique within the CI project. All jobs of the build share it,
+    # and all attempts at these jobs.
     build: str = ""
+    # Decimal digits. A job that runs again within its build has a higher number. Only the order has a
+    # meaning: some systems count from 1, others have the number of the job's run here.
     attempt: str = ""
+    # The event that started the job, as GitHub names it.
     event: str = ""
+    # Whose changes get no secrets: `fork` or `dependabot`.
     withheld: str = ""
+    # The job's name within the build: the same in all attempts, and in all builds of a pipeline. The
+    # module of a system says where two jobs can share a name, such as the jobs of a matrix on GitHub.
+    job: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, first, fork, reader, repository, web_url
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
 
@@ -28,6 +28,10 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(get("APPVEYOR_REPO_NAME")),
         build_url=web_url(_build_page(get)),
         withheld=fork(get("APPVEYOR_REPO_NAME"), get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME")),
+        # Jobs that run again keep the build. APPVEYOR_RE_RUN_INCOMPLETE is a flag: nothing counts the attempts.
+        build=get("APPVEYOR_BUILD_ID"),
+        # The only job of a build may have no name. The number is the job's place in the build, from 1.
+        job=first(environ, "APPVEYOR_JOB_NAME", "APPVEYOR_JOB_NUMBER"),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autonoma_ci.ci.azure_commands import COMMANDS, build
-from autonoma_ci.ci.environment import branch, change, commit, first, reader, repository, truthy, web_url
+from autonoma_ci.ci.environment import branch, change, commit, first, job_path, reader, repository, truthy, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
@@ -30,7 +30,22 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(name, f"{project}/{name}" if name else ""),
         build_url=web_url(_results_page(environ, get)),
         withheld="fork" if truthy(environ, "SYSTEM_PULLREQUEST_ISFORK") else "",
+        # A classic release has the id of the build that it deploys, in all of its stages.
+        build=change(get("BUILD_BUILDID")) if get("SYSTEM_HOSTTYPE").lower() in {"", "build"} else "",
+        attempt=_attempt(get),
+        # The names of the job's keys in the YAML file. Jobs of a matrix differ in the last, and so do slices.
+        job=job_path(get("SYSTEM_STAGENAME"), get("SYSTEM_PHASENAME"), get("SYSTEM_JOBNAME")),
     )
+
+
+def _attempt(get: Callable[[str], str]) -> str:
+    """Return a number that grows with each attempt at the stage or job.
+
+    Both are counted from 1, and a job of a stage that runs again may begin at 1 again. So the stage counts
+    thousands. Azure DevOps Server 2019 has no stages.
+    """
+    stage, job = change(get("SYSTEM_STAGEATTEMPT")) or "0", change(get("SYSTEM_JOBATTEMPT"))
+    return str(1000 * int(stage) + int(job)) if job else ""
 
 
 def _results_page(environ: Mapping[str, str], get: Callable[[str], str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, first, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.ci.variable_file import variable_file
@@ -27,6 +27,12 @@ def context(environ: Mapping[str, str]) -> Context:
         change=change(get("BITBUCKET_PR_ID")),
         repository=name,
         build_url=web_url(f"https://bitbucket.org/{name}/pipelines/results/{number}" if name and number else ""),
+        # To run failed steps again keeps the pipeline and counts the step's runs from 1
+        # (github.com/cypress-io/cypress/issues/9309).
+        build=first(environ, "BITBUCKET_PIPELINE_UUID", "BITBUCKET_BUILD_NUMBER"),
+        attempt=change(get("BITBUCKET_STEP_RUN_NUMBER")),
+        # No variable holds the step's name. BITBUCKET_STEP_UUID is another one in each build, and
+        # BITBUCKET_PARALLEL_STEP is unique within its group of steps only. So `job` stays empty.
     )
 
 

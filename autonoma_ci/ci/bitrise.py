@@ -1,16 +1,19 @@
-"""Bitrise. Source: Bitrise's documentation, "Available environment variables"."""
+"""Bitrise. Source: Bitrise's documentation, "Available environment variables" and "Test sharding"."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, first, numbered_job, reader, repository, web_url
+from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.program_variables import program_variables
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PLACE = parallel("BITRISE_IO_PARALLEL_INDEX", "BITRISE_IO_PARALLEL_TOTAL", first=0)
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -26,6 +29,10 @@ def context(environ: Mapping[str, str]) -> Context:
         change=number,
         repository=repository(f"{owner}/{name}", get("GIT_REPOSITORY_URL")),
         build_url=web_url(get("BITRISE_BUILD_URL"), get("BITRISEIO_PIPELINE_BUILD_URL")),
+        # The workflows of a pipeline are builds with a slug each. The first one is the id of the pipeline's run.
+        # No variable counts attempts.
+        build=first(environ, "BITRISEIO_PIPELINE_ID", "BITRISE_BUILD_SLUG"),
+        job=numbered_job(get("BITRISE_TRIGGERED_WORKFLOW_ID"), _PLACE(environ)),
     )
 
 

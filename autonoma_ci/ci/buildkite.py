@@ -5,13 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.buildkite_agent import GROUPS, agent
-from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
+from autonoma_ci.ci.environment import (
+    branch,
+    change,
+    commit,
+    count,
+    first,
+    fork,
+    numbered_job,
+    reader,
+    repository,
+    web_url,
+)
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PLACE = parallel("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", first=0)
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -25,7 +38,17 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(get("BUILDKITE_REPO")),
         build_url=web_url(get("BUILDKITE_BUILD_URL")),
         withheld=fork(repository(get("BUILDKITE_REPO")), repository(get("BUILDKITE_PULL_REQUEST_REPO"))),
+        build=get("BUILDKITE_BUILD_ID"),
+        # Buildkite counts retries: 0 is the first attempt.
+        attempt=count(get("BUILDKITE_RETRY_COUNT"), add=1),
+        job=numbered_job(_step(environ), _PLACE(environ)),
     )
+
+
+def _step(environ: Mapping[str, str]) -> str:
+    # A step without a key has no other identity than an id, which is the same in all attempts but another
+    # one in each build. Labels come last, because two steps may share one. Jobs of a matrix share key and id.
+    return first(environ, "BUILDKITE_STEP_KEY", "BUILDKITE_STEP_ID", "BUILDKITE_LABEL")
 
 
 SYSTEM = System(
@@ -33,5 +56,5 @@ SYSTEM = System(
     tokens=("BUILDKITE_*TOKEN*", "BUILDKITE_*PASSWORD*", "BUILDKITE_S3_*KEY*"),
     dialect=GROUPS,
     publishers=agent,
-    parallel=parallel("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", first=0),
+    parallel=_PLACE,
 )

@@ -1,10 +1,13 @@
-"""CircleCI. Source: CircleCI's documentation, "Project values and variables"."""
+"""CircleCI. Source: CircleCI's documentation, "Project values and variables".
+
+That the workspace's id outlasts a rerun is from github.com/percy/python-percy-client/pull/45.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, first, numbered_job, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.ci.variable_file import exports, variable_file
@@ -12,6 +15,8 @@ from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+_PLACE = parallel("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", first=0)
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -27,6 +32,12 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(f"{owner}/{name}", get("CIRCLE_REPOSITORY_URL")),
         build_url=web_url(_workflow_page(get), get("CIRCLE_BUILD_URL")),
         withheld="fork" if change(get("CIRCLE_PR_NUMBER")) else "",
+        # A rerun of failed jobs is a workflow with an id of its own, in the workspace of the first one.
+        # The pipeline's id would be the same too, but two of its workflows may have a job of one name.
+        build=first(environ, "CIRCLE_WORKFLOW_WORKSPACE_ID", "CIRCLE_WORKFLOW_ID"),
+        # CircleCI counts no attempts. It numbers all jobs of a project, so that a rerun has a higher number.
+        attempt=change(get("CIRCLE_BUILD_NUM")),
+        job=numbered_job(get("CIRCLE_JOB"), _PLACE(environ)),
     )
 
 
@@ -40,7 +51,7 @@ def _workflow_page(get: Callable[[str], str]) -> str:
 SYSTEM = System(
     context=context,
     tokens=("CIRCLE_TOKEN", "CIRCLE_OIDC_TOKEN*", "CIRCLE_INTERNAL_*"),
-    parallel=parallel("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", first=0),
+    parallel=_PLACE,
     # Later steps of the job, if they run in bash, read this file before they begin.
     publishers=variable_file("BASH_ENV", exports),
 )

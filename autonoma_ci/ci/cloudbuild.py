@@ -27,6 +27,8 @@ def context(environ: Mapping[str, str]) -> Context:
         change=change(get("_PR_NUMBER")),
         repository=repository(get("REPO_FULL_NAME")),
         build_url=web_url(_console_page(get)),
+        # A retry is a build of its own, so there are no attempts. No substitution names the step.
+        build=get("BUILD_ID"),
     )
 
 

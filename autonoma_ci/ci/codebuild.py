@@ -29,6 +29,11 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(url if "://" in url and ".amazonaws.com/" not in url else ""),
         # The first is set for public builds alone.
         build_url=web_url(get("CODEBUILD_PUBLIC_BUILD_URL"), get("CODEBUILD_BUILD_URL")),
+        # Each job of a batch is a build of its own, and no variable holds the batch's id. A retry is a build
+        # of its own too, so there are no attempts.
+        build=get("CODEBUILD_BUILD_ID"),
+        # The job's identifier in the batch's buildspec. A build outside of a batch is its only job.
+        job=get("CODEBUILD_BATCH_BUILD_IDENTIFIER"),
     )
 
 

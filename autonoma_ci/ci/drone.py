@@ -1,10 +1,10 @@
-"""Drone. Source: Drone's documentation, "Reference"."""
+"""Drone. Source: Drone's documentation, "Reference" and "drone build restart"."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, job_path, reader, repository, web_url
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
 
@@ -24,6 +24,9 @@ def context(environ: Mapping[str, str]) -> Context:
         change=number,
         repository=repository(get("DRONE_REPO")),
         build_url=web_url(get("DRONE_BUILD_LINK")),
+        # Unique within the repository. A restart is a build with a number of its own, so there are no attempts.
+        build=change(get("DRONE_BUILD_NUMBER")),
+        job=job_path(get("DRONE_STAGE_NAME"), get("DRONE_STEP_NAME")),
     )
 
 

@@ -13,6 +13,8 @@ from autonoma_ci.files import AT_ONCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from autonoma_ci.spans import Shard
+
 # Longer than any name or link that a CI system makes. What is longer is dropped: half a URL is a wrong URL.
 LONGEST = 2000
 _YES = frozenset({"true", "1", "yes", "on"})
@@ -21,6 +23,7 @@ _REF = re.compile(r"refs/(?:heads|tags)/")
 # What checkouts of a pull request and detached heads leave where a branch is expected.
 _NOT_A_BRANCH = re.compile(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_COUNT = re.compile(r"[0-9]{1,18}")
 _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")
 _REPOSITORY = re.compile(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
 _CLONE_URL = re.compile(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@[^:/]+:/?)")
@@ -67,6 +70,47 @@ def branch(*candidates: str) -> str:
 def change(*candidates: str) -> str:
     """Return the first candidate that is the number of a pull or merge request: digits, and not `false` or 0."""
     return next((c for c in candidates if _NUMBER.fullmatch(c)), "")
+
+
+def count(text: str, add: int = 0) -> str:
+    """Return a count in decimal digits plus `add`, or an empty text.
+
+    Unlike `change`, this accepts zero.
+    """
+    return str(int(text) + add) if _COUNT.fullmatch(text) else ""
+
+
+def job_path(*names: str) -> str:
+    """Join the names of a job and of the stages around it with `/`.
+
+    Stages without a name are left out. A `/` inside of a name is escaped as in a URL, so that job `b/c` of
+    stage `a` differs from job `c` of stage `a/b`.
+
+    Args:
+        names: the outermost stage first, the job last.
+
+    Returns:
+        The path, or an empty text if the job itself has no name.
+    """
+    escaped = (name.replace("%", "%25").replace("/", "%2F") for name in names if name)
+    return clean("/".join(escaped)) if names[-1] else ""
+
+
+def numbered_job(name: str, place: Shard | None) -> str:
+    """Add the place among its parallel copies to a job's name.
+
+    The copies share a name in most systems. `test 2/4` is how GitLab writes it.
+
+    Args:
+        name: the job's name, or an empty text.
+        place: the job's place, or None if its variables are invalid.
+
+    Returns:
+        The name, or an empty text if the job or its place is unknown.
+    """
+    if not (name and place):
+        return ""
+    return name if place.total == 1 else clean(f"{name} {place.number}/{place.total}")
 
 
 def fork(ours: str, theirs: str) -> str:

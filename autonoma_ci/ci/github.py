@@ -1,7 +1,8 @@
 """GitHub Actions, and what Gitea and Forgejo share with it.
 
 The commit under test depends on the event: `GITHUB_SHA` is a merge commit, or the tip of the default
-branch, for many of them. Source: GitHub's documentation, "Events that trigger workflows".
+branch, for many of them. Source: GitHub's documentation, "Events that trigger workflows" and "Variables
+reference".
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ def github_context(environ: Mapping[str, str], ci: str, build_url: str) -> Conte
         attempt=change(get("GITHUB_RUN_ATTEMPT")),
         event=name,
         withheld=_withheld(name, event, get),
+        # The job's key in the workflow file. The jobs of a matrix share it, and so do the calls of one
+        # reusable workflow: no variable tells them apart (github.com/actions/toolkit/issues/74).
+        job=get("GITHUB_JOB"),
     )
 
 

@@ -39,6 +39,12 @@ def context(environ: Mapping[str, str]) -> Context:
         build_url=web_url(get("CI_PIPELINE_URL"), get("CI_JOB_URL")),
         deployment_url=web_url(get("CI_ENVIRONMENT_URL")),
         withheld=fork(get("CI_MERGE_REQUEST_PROJECT_ID"), get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")),
+        # Unique in the whole instance, unlike CI_PIPELINE_IID.
+        build=change(get("CI_PIPELINE_ID")),
+        # GitLab counts no attempts. A retried job gets an id of its own, higher than all earlier ones.
+        attempt=change(get("CI_JOB_ID")),
+        # With `parallel`, GitLab adds the place to the name: `e2e 1/3`, `e2e: [linux]`.
+        job=get("CI_JOB_NAME"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, job_path, numbered_job, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
 from autonoma_ci.ci.variable_file import variable_file
@@ -12,6 +12,8 @@ from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PLACE = parallel("HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL", first=0)
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -26,12 +28,16 @@ def context(environ: Mapping[str, str]) -> Context:
         change=number,
         repository=repository(get("DRONE_REPO"), get("CI_REPO"), get("DRONE_REMOTE_URL"), get("CI_REMOTE_URL")),
         build_url=web_url(get("CI_BUILD_LINK"), get("DRONE_BUILD_LINK")),
+        # HARNESS_BUILD_ID is unique within one pipeline of the project only. No variable counts attempts.
+        build=get("HARNESS_EXECUTION_ID"),
+        # A stage has its identifier in a variable, but a step has only its name there.
+        job=numbered_job(job_path(get("HARNESS_STAGE_ID"), get("DRONE_STEP_NAME")), _PLACE(environ)),
     )
 
 
 SYSTEM = System(
     context=context,
     tokens=("HARNESS_*TOKEN*", "HARNESS_API_KEY", "DELEGATE_SERVICE_TOKEN", "DRONE_NETRC_*", "CI_NETRC_*"),
-    parallel=parallel("HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL", first=0),
+    parallel=_PLACE,
     publishers=variable_file("DRONE_OUTPUT"),
 )

@@ -1,6 +1,7 @@
 """Jenkins, with the variables of its Git, multibranch, pull request builder and GitLab plugins.
 
 Source: Jenkins' handbook, "Using environment variables", and the documentation of these plugins.
+STAGE_NAME is from the Pipeline: Stage Step plugin.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, clean, commit, reader, repository, web_url
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
 
@@ -36,6 +37,7 @@ def context(environ: Mapping[str, str]) -> Context:
         "BRANCH_NAME",
     )
     names = (_REMOTE.sub("", get(name), count=1) if name == "GIT_BRANCH" else get(name) for name in heads)
+    job, number = get("JOB_NAME"), change(get("BUILD_NUMBER"))
     return Context(
         ci="jenkins",
         sha=commit(get("ghprbActualCommit"), get("gitlabMergeRequestLastCommit"), get("GIT_COMMIT")),
@@ -44,6 +46,12 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(get("GIT_URL"), get("GIT_URL_1")),
         build_url=web_url(get("RUN_DISPLAY_URL"), get("BUILD_URL")),
         withheld="fork" if get("CHANGE_FORK") else "",
+        # What Jenkins calls a job is the pipeline here. BUILD_TAG is no substitute: it has a dash for each
+        # slash in the name. A replay, and a restart from a stage, is a build with a number of its own, so
+        # there are no attempts.
+        build=clean(f"{job}#{number}") if job and number else "",
+        # The innermost stage. The stages inside of a `matrix` have the same name in all of its cells.
+        job=get("STAGE_NAME"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, fork, job_path, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.program_variables import program_variables
 from autonoma_ci.ci.system import System
@@ -28,6 +28,10 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_URL")),
         build_url=web_url(f"{server}/workflows/{workflow}" if server and workflow else ""),
         withheld=fork(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_PR_SLUG")),
+        # All pipelines of a workflow share it. SEMAPHORE_JOB_RERUN is a flag: nothing counts the attempts.
+        build=workflow,
+        # Names of jobs are unique within a block. Semaphore adds `1/3` or a matrix's values to them itself.
+        job=job_path(get("SEMAPHORE_PIPELINE_NAME"), get("SEMAPHORE_BLOCK_NAME"), get("SEMAPHORE_JOB_NAME")),
     )
 
 

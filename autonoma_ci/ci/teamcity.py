@@ -29,7 +29,8 @@ _PULL = re.compile(r"(?:refs/)?(?:pull|pull-requests|merge-requests)/([0-9]+)(?:
 
 def context(environ: Mapping[str, str]) -> Context:
     """Read the context of a build out of its variables and its files of parameters."""
-    get, parameter = reader(environ), reader(_parameters(environ))
+    properties = _properties(environ)
+    get, parameter = reader(environ), reader(_parameters(properties))
     built = parameter("teamcity.build.branch")
     pull = _PULL.fullmatch(built)
     number = change(parameter("teamcity.pullRequest.number"), pull[1] if pull else "")
@@ -42,13 +43,21 @@ def context(environ: Mapping[str, str]) -> Context:
         change=number,
         repository=repository(parameter("vcsroot.url")),
         build_url=web_url(get("BUILD_URL")),
+        # BUILD_NUMBER is free text, and unique in no more than one build configuration.
+        build=reader(properties)("teamcity.build.id"),
+        # Each build configuration of a build chain has builds of its own, and so has each rerun. So there are
+        # no attempts.
+        job=get("TEAMCITY_BUILDCONF_NAME"),
     )
 
 
-def _parameters(environ: Mapping[str, str]) -> dict[str, str]:
+def _properties(environ: Mapping[str, str]) -> dict[str, str]:
     path = environ.get("TEAMCITY_BUILD_PROPERTIES_FILE", "")
-    system = parse(read_regular(path, _LARGEST)) if path else {}
-    path = system.get(_CONFIGURATION, "")
+    return parse(read_regular(path, _LARGEST)) if path else {}
+
+
+def _parameters(properties: Mapping[str, str]) -> dict[str, str]:
+    path = properties.get(_CONFIGURATION, "")
     return parse(read_regular(path, _LARGEST)) if path else {}
 
 
@@ -60,7 +69,7 @@ def _only_root(environ: Mapping[str, str]) -> str:
 
 def parallel(environ: Mapping[str, str]) -> Shard | None:
     """Return which batch of TeamCity's parallel tests this build is."""
-    get = reader(_parameters(environ))
+    get = reader(_parameters(_properties(environ)))
     return place(get(f"{_BATCHES}.currentBatch"), get(f"{_BATCHES}.totalBatches"), first=1)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, fork, job_path, reader, repository, web_url
 from autonoma_ci.ci.system import System
 from autonoma_ci.ci.travis_folds import FOLDS
 from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -25,7 +25,17 @@ def context(environ: Mapping[str, str]) -> Context:
         repository=repository(get("TRAVIS_REPO_SLUG")),
         build_url=web_url(get("TRAVIS_BUILD_WEB_URL")),
         withheld=fork(get("TRAVIS_REPO_SLUG"), get("TRAVIS_PULL_REQUEST_SLUG")),
+        # A restarted job keeps the build's id. TRAVIS_JOB_RESTARTED is a flag: nothing counts the attempts.
+        build=get("TRAVIS_BUILD_ID"),
+        job=_job(get),
     )
+
+
+def _job(get: Callable[[str], str]) -> str:
+    # A job without a name has a number such as 4.1: the build's, and its own place in the build. The place
+    # is the same in the next build, unless the jobs in the YAML file change.
+    name = get("TRAVIS_JOB_NAME") or change(get("TRAVIS_JOB_NUMBER").rpartition(".")[2])
+    return job_path(get("TRAVIS_BUILD_STAGE_NAME"), name)
 
 
 # Encrypted files get their key and vector in variables that are named after a part of a hash.

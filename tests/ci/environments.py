@@ -70,6 +70,11 @@ GITLAB = {
     "CI_PROJECT_PATH": "gitlab-org/charts/shop",
     "CI_PIPELINE_URL": "https://gitlab.example.com/gitlab-org/charts/shop/-/pipelines/7",
     "CI_JOB_URL": "https://gitlab.example.com/gitlab-org/charts/shop/-/jobs/70",
+    "CI_PIPELINE_ID": "7",
+    "CI_PIPELINE_IID": "2",
+    "CI_JOB_ID": "70",
+    "CI_JOB_NAME": "e2e 1/3",
+    "CI_JOB_STAGE": "test",
     "CI_REPOSITORY_URL": "https://gitlab-ci-token:token@gitlab.example.com/gitlab-org/charts/shop.git",
 }
 GITLAB_URL = GITLAB["CI_PIPELINE_URL"]
@@ -94,6 +99,13 @@ CIRCLE = {
     "CIRCLE_REPOSITORY_URL": "git@github.com:acme/shop.git",
     "CIRCLE_BUILD_URL": "https://circleci.com/gh/acme/shop/812",
     "CIRCLE_WORKFLOW_ID": "0f4ae9a4-6c0b-4b6d-9f6c-b1d8a1f0a111",
+    "CIRCLE_WORKFLOW_WORKSPACE_ID": "2a1d2c1e-7d0a-4a52-8d57-6e2f0c9b7222",
+    "CIRCLE_PIPELINE_ID": "5034460f-c7c4-4c43-9457-de07e2029e7b",
+    "CIRCLE_WORKFLOW_JOB_ID": "8e2a1c34-0d53-4f0b-9a57-2f0f1f3c9333",
+    "CIRCLE_BUILD_NUM": "812",
+    "CIRCLE_JOB": "e2e",
+    "CIRCLE_NODE_INDEX": "0",
+    "CIRCLE_NODE_TOTAL": "1",
 }
 CIRCLE_URL = "https://app.circleci.com/pipelines/workflows/0f4ae9a4-6c0b-4b6d-9f6c-b1d8a1f0a111"
 AZURE = {
@@ -106,6 +118,13 @@ AZURE = {
     "BUILD_BUILDID": "4711",
     "SYSTEM_COLLECTIONURI": "https://dev.azure.com/acme/",
     "SYSTEM_TEAMPROJECT": "Web Shop",
+    "SYSTEM_HOSTTYPE": "build",
+    "SYSTEM_STAGENAME": "Verify",
+    "SYSTEM_PHASENAME": "E2E",
+    "SYSTEM_JOBNAME": "linux",
+    "SYSTEM_STAGEATTEMPT": "1",
+    "SYSTEM_PHASEATTEMPT": "1",
+    "SYSTEM_JOBATTEMPT": "1",
 }
 AZURE_URL = "https://dev.azure.com/acme/Web%20Shop/_build/results?buildId=4711"
 AZURE_CHANGE = {
@@ -125,6 +144,9 @@ BITBUCKET = {
     "BITBUCKET_COMMIT": HEAD,
     "BITBUCKET_BRANCH": "feature/cart",
     "BITBUCKET_REPO_FULL_NAME": "acme/shop",
+    "BITBUCKET_PIPELINE_UUID": "{a4c0cc6f-52a8-4d5c-9d8e-0a6cfa8c1444}",
+    "BITBUCKET_STEP_UUID": "{fd0cc9f4-3f5a-4f6d-8a43-65ea6f1f8555}",
+    "BITBUCKET_STEP_RUN_NUMBER": "1",
 }
 BITBUCKET_URL = "https://bitbucket.org/acme/shop/pipelines/results/55"
 BUILDKITE = {
@@ -135,6 +157,13 @@ BUILDKITE = {
     "BUILDKITE_PULL_REQUEST": "false",
     "BUILDKITE_REPO": "git@github.com:acme/shop.git",
     "BUILDKITE_BUILD_URL": "https://buildkite.com/acme/shop/builds/1514",
+    "BUILDKITE_BUILD_ID": "4735ba57-80d0-46e2-8fa0-b28223a86586",
+    "BUILDKITE_BUILD_NUMBER": "1514",
+    "BUILDKITE_JOB_ID": "e44f9784-e20e-4b93-a21d-f41fd5869db9",
+    "BUILDKITE_LABEL": ":hammer: Specs",
+    "BUILDKITE_STEP_ID": "080b7d73-986d-4a39-a510-b34f9faf4710",
+    "BUILDKITE_STEP_KEY": "e2e",
+    "BUILDKITE_RETRY_COUNT": "0",
 }
 BUILDKITE_URL = BUILDKITE["BUILDKITE_BUILD_URL"]
 TRAVIS = {
@@ -148,6 +177,13 @@ TRAVIS = {
     "TRAVIS_PULL_REQUEST_SHA": "",
     "TRAVIS_REPO_SLUG": "acme/shop",
     "TRAVIS_BUILD_WEB_URL": "https://app.travis-ci.com/github/acme/shop/builds/31",
+    "TRAVIS_BUILD_ID": "31",
+    "TRAVIS_BUILD_NUMBER": "4",
+    "TRAVIS_BUILD_STAGE_NAME": "Verify",
+    "TRAVIS_JOB_ID": "310",
+    "TRAVIS_JOB_NAME": "e2e",
+    "TRAVIS_JOB_NUMBER": "4.1",
+    "TRAVIS_JOB_RESTARTED": "false",
 }
 TRAVIS_URL = TRAVIS["TRAVIS_BUILD_WEB_URL"]
 APPVEYOR = {
@@ -160,6 +196,10 @@ APPVEYOR = {
     "APPVEYOR_REPO_NAME": "acme/shop",
     "APPVEYOR_REPO_BRANCH": "main",
     "APPVEYOR_REPO_COMMIT": HEAD,
+    "APPVEYOR_BUILD_NUMBER": "9",
+    "APPVEYOR_JOB_ID": "3nkrkwnfqxhmh8wi",
+    "APPVEYOR_JOB_NAME": "Image: Ubuntu",
+    "APPVEYOR_JOB_NUMBER": "1",
 }
 APPVEYOR_URL = "https://ci.appveyor.com/project/acme/shop-x1/builds/3009"
 WOODPECKER = {
@@ -171,6 +211,12 @@ WOODPECKER = {
     "CI_COMMIT_SOURCE_BRANCH": "",
     "CI_COMMIT_PULL_REQUEST": "",
     "CI_PIPELINE_URL": "https://ci.example.com/repos/7/pipeline/8",
+    "CI_PIPELINE_NUMBER": "8",
+    "CI_PIPELINE_PARENT": "0",
+    "CI_WORKFLOW_NAME": "verify",
+    "CI_WORKFLOW_NUMBER": "1",
+    "CI_STEP_NAME": "e2e",
+    "CI_STEP_NUMBER": "3",
     "CI_PIPELINE_DEPLOY_TARGET": "production",
 }
 WOODPECKER_URL = WOODPECKER["CI_PIPELINE_URL"]
@@ -183,6 +229,12 @@ HARNESS = {
     "DRONE_REPO": "shop",
     "DRONE_REMOTE_URL": "https://github.com/acme/shop.git",
     "CI_BUILD_LINK": "https://app.harness.io/ng/account/a/ci/pipelines/p/executions/e",
+    "HARNESS_EXECUTION_ID": "TqYcBmR0Qm2k0b1v8b2f8A",
+    "HARNESS_PIPELINE_ID": "shop",
+    "HARNESS_STAGE_ID": "verify",
+    "DRONE_BUILD_NUMBER": "88",
+    "DRONE_STAGE_NAME": "Verify the shop",
+    "DRONE_STEP_NAME": "e2e",
 }
 HARNESS_URL = HARNESS["CI_BUILD_LINK"]
 DRONE = {
@@ -192,6 +244,11 @@ DRONE = {
     "DRONE_BRANCH": "main",
     "DRONE_REPO": "acme/shop",
     "DRONE_BUILD_LINK": "https://drone.example.com/acme/shop/42",
+    "DRONE_BUILD_NUMBER": "42",
+    "DRONE_STAGE_NAME": "verify",
+    "DRONE_STAGE_NUMBER": "1",
+    "DRONE_STEP_NAME": "e2e",
+    "DRONE_STEP_NUMBER": "3",
 }
 DRONE_URL = DRONE["DRONE_BUILD_LINK"]
 SEMAPHORE = {
@@ -203,6 +260,11 @@ SEMAPHORE = {
     "SEMAPHORE_GIT_REPO_SLUG": "acme/shop",
     "SEMAPHORE_ORGANIZATION_URL": "https://acme.semaphoreci.com",
     "SEMAPHORE_WORKFLOW_ID": "b3f1",
+    "SEMAPHORE_PIPELINE_ID": "ea3e",
+    "SEMAPHORE_PIPELINE_NAME": "shop",
+    "SEMAPHORE_BLOCK_NAME": "Verify",
+    "SEMAPHORE_JOB_ID": "a26d",
+    "SEMAPHORE_JOB_NAME": "e2e - 1/3",
 }
 SEMAPHORE_URL = "https://acme.semaphoreci.com/workflows/b3f1"
 BITRISE = {
@@ -214,6 +276,11 @@ BITRISE = {
     "BITRISEIO_GIT_REPOSITORY_OWNER": "acme",
     "BITRISEIO_GIT_REPOSITORY_SLUG": "shop",
     "BITRISE_BUILD_URL": "https://app.bitrise.io/build/9f",
+    "BITRISE_BUILD_SLUG": "9f",
+    "BITRISE_BUILD_NUMBER": "6",
+    "BITRISE_TRIGGERED_WORKFLOW_ID": "e2e",
+    "BITRISEIO_PIPELINE_ID": "6f5d34b8-6a0b-4c85-8a52-52ef2c5c7666",
+    "BITRISEIO_PIPELINE_TITLE": "verify",
 }
 BITRISE_URL = BITRISE["BITRISE_BUILD_URL"]
 CODEFRESH = {
@@ -224,6 +291,9 @@ CODEFRESH = {
     "CF_REPO_OWNER": "acme",
     "CF_REPO_NAME": "shop",
     "CF_BUILD_URL": "https://g.codefresh.io/build/6f1a",
+    "CF_STEP_NAME": "e2e",
+    "CF_CURRENT_ATTEMPT": "1",
+    "CF_MAX_ATTEMPTS": "3",
 }
 CODEFRESH_URL = CODEFRESH["CF_BUILD_URL"]
 CODEBUILD = {
@@ -231,6 +301,8 @@ CODEBUILD = {
     "CODEBUILD_CI": "true",
     "CODEBUILD_BUILD_ARN": "arn:aws:codebuild:eu-west-1:123456789012:build/shop:b1e6661e",
     "CODEBUILD_BUILD_ID": "shop:b1e6661e",
+    "CODEBUILD_BUILD_NUMBER": "25",
+    "CODEBUILD_BATCH_BUILD_IDENTIFIER": "e2e",
     "CODEBUILD_RESOLVED_SOURCE_VERSION": HEAD,
     "CODEBUILD_SOURCE_VERSION": "refs/heads/main^{commit}",
     "CODEBUILD_SOURCE_REPO_URL": "https://github.com/acme/shop.git",
@@ -245,17 +317,24 @@ TEAMCITY = {
     "BUILD_VCS_NUMBER": HEAD,
     "BUILD_URL": "https://teamcity.example.com/build/19",
     "TEAMCITY_BUILD_PROPERTIES_FILE": "{folder}/build.properties",
+    "TEAMCITY_PROJECT_NAME": "Shop",
+    "TEAMCITY_BUILDCONF_NAME": "E2E",
 }
 TEAMCITY_URL = TEAMCITY["BUILD_URL"]
-TEAMCITY_BUILD = "#TeamCity build properties\nteamcity.configuration.properties.file={folder}/config.properties\n"
+TEAMCITY_BUILD = (
+    "#TeamCity build properties\nteamcity.build.id=4711\n"
+    "teamcity.configuration.properties.file={folder}/config.properties\n"
+)
 JENKINS = {
     "CI": "true",
     "JENKINS_HOME": "/var/jenkins_home",
     "JENKINS_URL": "https://jenkins.example.com/",
-    "BUILD_TAG": "jenkins-shop-31",
+    "JOB_NAME": "acme/shop",
+    "STAGE_NAME": "E2E",
+    "BUILD_TAG": "jenkins-acme-shop-31",
     "BUILD_NUMBER": "31",
     "BUILD_ID": "31",
-    "BUILD_URL": "https://jenkins.example.com/job/shop/31/",
+    "BUILD_URL": "https://jenkins.example.com/job/acme/job/shop/31/",
     "GIT_COMMIT": HEAD,
     "GIT_BRANCH": "origin/main",
     "GIT_URL": "https://bot:secret@git.example.com/acme/shop.git",
@@ -273,10 +352,40 @@ CLOUD_BUILD = {
 CLOUD_BUILD_URL = "https://console.cloud.google.com/cloud-build/builds;region=europe-west1/9c7d?project=acme-ci"
 
 
+class Identity(NamedTuple):
+    """The expected build, attempt and job of a system's documented environment."""
+
+    build: str = ""
+    attempt: str = ""
+    job: str = ""
+
+
+IDENTITIES = {
+    "gitlab-ci": Identity("7", "70", "e2e 1/3"),
+    "circleci": Identity("2a1d2c1e-7d0a-4a52-8d57-6e2f0c9b7222", "812", "e2e"),
+    "azure-pipelines": Identity("4711", "1001", "Verify/E2E/linux"),
+    "bitbucket-pipelines": Identity("{a4c0cc6f-52a8-4d5c-9d8e-0a6cfa8c1444}", "1"),
+    "buildkite": Identity("4735ba57-80d0-46e2-8fa0-b28223a86586", "1", "e2e"),
+    "travis-ci": Identity("31", "", "Verify/e2e"),
+    "appveyor": Identity("3009", "", "Image: Ubuntu"),
+    "woodpecker": Identity("8", "1", "verify/e2e"),
+    "harness": Identity("TqYcBmR0Qm2k0b1v8b2f8A", "", "verify/e2e"),
+    "drone": Identity("42", "", "verify/e2e"),
+    "semaphore": Identity("b3f1", "", "shop/Verify/e2e - 1%2F3"),
+    "bitrise": Identity("6f5d34b8-6a0b-4c85-8a52-52ef2c5c7666", "", "e2e"),
+    "codefresh": Identity("6f1a", "1", "e2e"),
+    "aws-codebuild": Identity("shop:b1e6661e", "", "e2e"),
+    "teamcity": Identity("4711", "", "E2E"),
+    "jenkins": Identity("acme/shop#31", "", "E2E"),
+    "google-cloud-build": Identity("9c7d"),
+}
+
+
 def _seen(ci: str, build_url: str = "", **facts: str) -> Context:
     """Return the usual context: the head of the main branch of acme/shop."""
     usual = {"sha": HEAD, "branch": "main", "repository": "acme/shop"}
-    return Context(ci=ci, build_url=build_url, **{**usual, **facts})
+    identity = IDENTITIES.get(ci, Identity())._asdict()
+    return Context(ci=ci, build_url=build_url, **{**usual, **identity, **facts})
 
 
 _FEATURE = {"branch": "feature/cart"}
@@ -388,7 +497,7 @@ ROWS = (
             "CIRCLE_WORKFLOW_ID": "0f4a",
             "CIRCLE_BUILD_URL": "https://circle.example.com/gh/acme/shop/4",
         },
-        _seen("circleci", "https://circle.example.com/gh/acme/shop/4", branch="v2"),
+        _seen("circleci", "https://circle.example.com/gh/acme/shop/4", branch="v2", build="0f4a", attempt="", job=""),
     ),
     Case(
         "azure-branch-of-azure-repos",
@@ -511,11 +620,12 @@ ROWS = (
     Case(
         "woodpecker-before-1.0",
         {
-            **{n: v for n, v in WOODPECKER.items() if n not in {"CI_PIPELINE_URL", "CI"}},
+            **{n: v for n, v in WOODPECKER.items() if not n.startswith(("CI_PIPELINE_", "CI_WORKFLOW_", "CI_STEP_"))},
             "CI": "true",
+            "CI_BUILD_NUMBER": "8",
             "CI_BUILD_LINK": "https://ci.example.com/acme/shop/build/8",
         },
-        _seen("woodpecker", "https://ci.example.com/acme/shop/build/8"),
+        _seen("woodpecker", "https://ci.example.com/acme/shop/build/8", job=""),
     ),
     Case(
         "harness-push-says-it-is-drone",
@@ -595,7 +705,7 @@ ROWS = (
             "CODEBUILD_SOURCE_REPO_URL": "bucket/source.zip",
             "CODEBUILD_RESOLVED_SOURCE_VERSION": "fa4KzY5Gx1rJYtYcd5kDzHmUlLw5mc3n",
         },
-        Context(ci="aws-codebuild"),
+        Context(ci="aws-codebuild", build="shop:b1e6661e"),
     ),
     Case(
         "teamcity-main-branch",
@@ -711,7 +821,9 @@ ROWS = (
     ),
     Case("buildkite-agent-on-codebuild", {**CODEBUILD, **BUILDKITE}, _seen("buildkite", BUILDKITE_URL, **_FEATURE)),
     Case(
-        "teamcity-and-jenkins-share-names", {**JENKINS, **TEAMCITY}, Context("teamcity", HEAD, build_url=TEAMCITY_URL)
+        "teamcity-and-jenkins-share-names",
+        {**JENKINS, **TEAMCITY},
+        Context("teamcity", HEAD, build_url=TEAMCITY_URL, job="E2E"),
     ),
     Case("codebuild-started-by-jenkins", {**JENKINS, **CODEBUILD}, _seen("aws-codebuild", CODEBUILD_URL)),
     Case("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, Context(ci="generic")),

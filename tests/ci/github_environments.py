@@ -24,6 +24,8 @@ GITHUB = {
     "GITHUB_RUN_ID": "1658821493",
     "GITHUB_RUN_NUMBER": "3",
     "GITHUB_RUN_ATTEMPT": "2",
+    "GITHUB_WORKFLOW": "Verify",
+    "GITHUB_JOB": "e2e",
 }
 PULL_REQUEST = {
     "GITHUB_EVENT_NAME": "pull_request",
@@ -55,7 +57,9 @@ QUEUE = f"gh-readonly-queue/main/pr-7-{TARGET}"
 
 
 def _seen(ci: str = "github-actions", build_url: str = PAGE, **facts: str) -> Context:
-    usual = {"sha": HEAD, "branch": "main", "repository": REPO}
+    # Gitea and Forgejo have the same run in their environments.
+    build = "1658821493" if ci == "github-actions" else "272"
+    usual = {"sha": HEAD, "branch": "main", "repository": REPO, "build": build, "attempt": "2", "job": "e2e"}
     return Context(ci=ci, build_url=build_url, **{**usual, **facts})
 
 
@@ -158,9 +162,9 @@ ROWS = (
         "github-enterprise-server-first-attempt-unknown",
         {"GITHUB_SERVER_URL": "https://ghe.example.com:8443", "GITHUB_RUN_ATTEMPT": ""},
         {},
-        _seen(build_url="https://ghe.example.com:8443/acme/shop/actions/runs/1658821493"),
+        _seen(build_url="https://ghe.example.com:8443/acme/shop/actions/runs/1658821493", attempt=""),
     ),
-    _case("github-act-has-no-page", {"ACT": "true", "GITHUB_RUN_ID": "1"}, {}, _seen(build_url="")),
+    _case("github-act-has-no-page", {"ACT": "true", "GITHUB_RUN_ID": "1"}, {}, _seen(build_url="", build="1")),
     _case("github-runner-on-codebuild", {**CODEBUILD, **GITHUB}, {}, _seen()),
     _case("github-runner-on-a-leaking-jenkins-agent", {**JENKINS, **GITHUB}, {}, _seen()),
     _case("github-with-ci-false-for-a-bundler", {"CI": "false"}, {}, _seen()),

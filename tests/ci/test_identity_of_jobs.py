@@ -1,0 +1,370 @@
+"""Two jobs, two attempts at a job and two builds are told apart in every CI system."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.detect import detect, load
+from autonoma_ci.ci.environment import count, job_path, numbered_job
+from autonoma_ci.spans import Shard
+from tests.ci import environments, github_environments
+from tests.ci.github_environments import GITEA, GITHUB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from autonoma_ci.context import Context
+
+
+@dataclass(frozen=True)
+class System:
+    """A job's environment, and what the system changes in it for another job, attempt or build.
+
+    `shares_build` is false where each job is a build of its own. `job` is empty where no variable names
+    the job, `retry` is empty where no variable counts attempts.
+    """
+
+    environ: Mapping[str, str]
+    build: Mapping[str, str]
+    job: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    retry: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    shares_build: bool = True
+
+
+_GITHUB_JOB = {"GITHUB_JOB": "lint"}
+_GITHUB_RETRY = {"GITHUB_RUN_ATTEMPT": "10"}
+SYSTEMS = {
+    "github-actions": System(
+        GITHUB,
+        build={"GITHUB_RUN_ID": "1658821494", "GITHUB_RUN_NUMBER": "4", "GITHUB_RUN_ATTEMPT": "1"},
+        job=_GITHUB_JOB,
+        retry=_GITHUB_RETRY,
+    ),
+    "gitea-actions": System(
+        {**GITHUB, **GITEA},
+        build={"GITHUB_RUN_ID": "273", "GITHUB_RUN_NUMBER": "44"},
+        job=_GITHUB_JOB,
+        retry=_GITHUB_RETRY,
+    ),
+    "forgejo-actions": System(
+        {**GITHUB, **GITEA, "FORGEJO_ACTIONS": "true"},
+        build={"GITHUB_RUN_ID": "273", "GITHUB_RUN_NUMBER": "44"},
+        job=_GITHUB_JOB,
+        retry=_GITHUB_RETRY,
+    ),
+    "gitlab-ci": System(
+        environments.GITLAB,
+        build={"CI_PIPELINE_ID": "8", "CI_PIPELINE_IID": "3", "CI_JOB_ID": "80"},
+        job={"CI_JOB_NAME": "e2e 2/3", "CI_JOB_ID": "71"},
+        retry={"CI_JOB_ID": "100"},
+    ),
+    "circleci": System(
+        environments.CIRCLE,
+        build={
+            "CIRCLE_WORKFLOW_ID": "1e",
+            "CIRCLE_WORKFLOW_WORKSPACE_ID": "1e",
+            "CIRCLE_PIPELINE_ID": "1f",
+            "CIRCLE_BUILD_NUM": "840",
+        },
+        job={"CIRCLE_JOB": "lint", "CIRCLE_BUILD_NUM": "813", "CIRCLE_WORKFLOW_JOB_ID": "2a"},
+        retry={"CIRCLE_WORKFLOW_ID": "1c", "CIRCLE_BUILD_NUM": "1000", "CIRCLE_WORKFLOW_JOB_ID": "2b"},
+    ),
+    "azure-pipelines": System(
+        environments.AZURE,
+        build={"BUILD_BUILDID": "4712"},
+        job={"SYSTEM_JOBNAME": "mac"},
+        retry={"SYSTEM_JOBATTEMPT": "10"},
+    ),
+    "bitbucket-pipelines": System(
+        environments.BITBUCKET,
+        build={"BITBUCKET_BUILD_NUMBER": "56", "BITBUCKET_PIPELINE_UUID": "{b}", "BITBUCKET_STEP_UUID": "{s}"},
+        retry={"BITBUCKET_STEP_RUN_NUMBER": "2"},
+    ),
+    "buildkite": System(
+        environments.BUILDKITE,
+        build={
+            "BUILDKITE_BUILD_ID": "5f",
+            "BUILDKITE_BUILD_NUMBER": "1515",
+            "BUILDKITE_STEP_ID": "6f",
+            "BUILDKITE_JOB_ID": "7f",
+        },
+        job={"BUILDKITE_STEP_KEY": "lint", "BUILDKITE_STEP_ID": "6e", "BUILDKITE_JOB_ID": "7e"},
+        retry={"BUILDKITE_RETRY_COUNT": "9", "BUILDKITE_JOB_ID": "7d"},
+    ),
+    "travis-ci": System(
+        environments.TRAVIS,
+        build={"TRAVIS_BUILD_ID": "32", "TRAVIS_BUILD_NUMBER": "5", "TRAVIS_JOB_NUMBER": "5.1", "TRAVIS_JOB_ID": "320"},
+        job={"TRAVIS_JOB_NAME": "lint", "TRAVIS_JOB_NUMBER": "4.2", "TRAVIS_JOB_ID": "311"},
+    ),
+    "appveyor": System(
+        environments.APPVEYOR,
+        build={"APPVEYOR_BUILD_ID": "3010", "APPVEYOR_BUILD_NUMBER": "10", "APPVEYOR_JOB_ID": "x"},
+        job={"APPVEYOR_JOB_NAME": "Image: macOS", "APPVEYOR_JOB_NUMBER": "2", "APPVEYOR_JOB_ID": "y"},
+    ),
+    # A restart is another build: test_woodpecker_restart_is_a_later_build.
+    "woodpecker": System(
+        environments.WOODPECKER,
+        build={"CI_PIPELINE_NUMBER": "9"},
+        job={"CI_STEP_NAME": "lint", "CI_STEP_NUMBER": "4"},
+    ),
+    "harness": System(
+        environments.HARNESS,
+        build={"HARNESS_EXECUTION_ID": "Uu", "HARNESS_BUILD_ID": "89", "DRONE_BUILD_NUMBER": "89"},
+        job={"DRONE_STEP_NAME": "lint"},
+    ),
+    "drone": System(
+        environments.DRONE,
+        build={"DRONE_BUILD_NUMBER": "43"},
+        job={"DRONE_STAGE_NAME": "other", "DRONE_STAGE_NUMBER": "2"},
+    ),
+    "semaphore": System(
+        environments.SEMAPHORE,
+        build={"SEMAPHORE_WORKFLOW_ID": "b3f2", "SEMAPHORE_PIPELINE_ID": "ea3f", "SEMAPHORE_JOB_ID": "a26e"},
+        job={"SEMAPHORE_JOB_NAME": "e2e - 2/3", "SEMAPHORE_JOB_ID": "a26f"},
+    ),
+    "bitrise": System(
+        environments.BITRISE,
+        build={"BITRISEIO_PIPELINE_ID": "7", "BITRISE_BUILD_SLUG": "a0", "BITRISE_BUILD_NUMBER": "7"},
+        job={"BITRISE_TRIGGERED_WORKFLOW_ID": "lint", "BITRISE_BUILD_SLUG": "a1"},
+    ),
+    "codefresh": System(
+        environments.CODEFRESH,
+        build={"CF_BUILD_ID": "6f1b"},
+        job={"CF_STEP_NAME": "lint"},
+        retry={"CF_CURRENT_ATTEMPT": "2"},
+    ),
+    "aws-codebuild": System(
+        environments.CODEBUILD,
+        build={"CODEBUILD_BUILD_ID": "shop:c2", "CODEBUILD_BUILD_NUMBER": "26"},
+        job={"CODEBUILD_BUILD_ID": "shop:c3", "CODEBUILD_BATCH_BUILD_IDENTIFIER": "lint"},
+        shares_build=False,
+    ),
+    "teamcity": System(
+        environments.TEAMCITY,
+        build={"TEAMCITY_BUILD_PROPERTIES_FILE": "{folder}/next.properties", "BUILD_NUMBER": "20"},
+        job={"TEAMCITY_BUILD_PROPERTIES_FILE": "{folder}/next.properties", "TEAMCITY_BUILDCONF_NAME": "Lint"},
+        shares_build=False,
+    ),
+    "jenkins": System(
+        environments.JENKINS,
+        build={"BUILD_NUMBER": "32", "BUILD_ID": "32", "BUILD_TAG": "jenkins-acme-shop-32"},
+        job={"STAGE_NAME": "Lint"},
+    ),
+    "google-cloud-build": System(environments.CLOUD_BUILD, build={"BUILD_ID": "9c7e"}),
+}
+FILES = {"build.properties": environments.TEAMCITY_BUILD, "next.properties": "teamcity.build.id=4712\n"}
+CASES = (*environments.ROWS, *github_environments.ROWS)
+NAMED = {name: system for name, system in SYSTEMS.items() if system.job}
+COUNTED = {name: system for name, system in SYSTEMS.items() if system.retry}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with TeamCity's files of two builds."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    return tmp_path
+
+
+def context_of(system: str, folder: Path, changes: Mapping[str, str] | None = None) -> Context:
+    """Read the context of a system's documented job with some variables changed."""
+    environ = {**SYSTEMS[system].environ, **(changes or {})}
+    environ = {name: value.replace("{folder}", str(folder)) for name, value in environ.items()}
+    assert detect(environ).name == system
+    return load(detect(environ)).context(environ)
+
+
+def test_identity_table_covers_every_build() -> None:
+    """A system without a job name, without attempts or with one job for each build is a known exception."""
+    assert SYSTEMS.keys() == {case.expected.ci for case in CASES if case.expected.build}
+    assert SYSTEMS.keys() - NAMED.keys() == {"bitbucket-pipelines", "google-cloud-build"}
+    assert {name for name, system in NAMED.items() if not system.shares_build} == {"aws-codebuild", "teamcity"}
+    without_attempts = {"travis-ci", "appveyor", "harness", "drone", "semaphore", "bitrise", "aws-codebuild"}
+    assert SYSTEMS.keys() - COUNTED.keys() == {
+        *without_attempts,
+        "teamcity",
+        "jenkins",
+        "google-cloud-build",
+        "woodpecker",
+    }
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_identity_two_jobs_share_a_build(name: str, folder: Path) -> None:
+    """Two jobs have different names, and one build if the system has builds of several jobs."""
+    first, second = context_of(name, folder), context_of(name, folder, SYSTEMS[name].job)
+    assert first.job
+    assert second.job
+    assert first.job != second.job
+    assert first.build
+    assert second.build
+    assert (first.build == second.build) is SYSTEMS[name].shares_build
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_identity_retry_has_a_higher_attempt(name: str, folder: Path) -> None:
+    """A retried job has the same build and job, and its attempt is higher as a number."""
+    before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].retry)
+    assert before.build
+    assert (before.build, before.job) == (after.build, after.job)
+    assert before.attempt.isdecimal()
+    assert after.attempt.isdecimal()
+    assert int(before.attempt) < int(after.attempt)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_identity_next_build_differs(name: str, folder: Path) -> None:
+    """The next build has another identity, and its job has the same name."""
+    before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].build)
+    assert before.build
+    assert after.build
+    assert before.build != after.build
+    assert before.job == after.job
+    assert bool(before.job) is (name in NAMED)
+
+
+@pytest.mark.parametrize("name", SYSTEMS.keys() - COUNTED.keys() - {"woodpecker"})
+def test_identity_without_a_count_has_no_attempt(name: str, folder: Path) -> None:
+    """A flag that a job runs again is no number: a second retry would not be higher."""
+    flags = ("TRAVIS_JOB_RESTARTED", "APPVEYOR_RE_BUILD", "APPVEYOR_RE_RUN_INCOMPLETE", "SEMAPHORE_JOB_RERUN")
+    assert context_of(name, folder, dict.fromkeys(flags, "true")).attempt == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "total"),
+    [
+        ("circleci", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL"),
+        ("buildkite", "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT"),
+        ("harness", "HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL"),
+        ("bitrise", "BITRISE_IO_PARALLEL_INDEX", "BITRISE_IO_PARALLEL_TOTAL"),
+    ],
+)
+def test_identity_parallel_copies_differ(name: str, index: str, total: str, folder: Path) -> None:
+    """Copies of one job have the copy's place in their names, and no name if the place is invalid."""
+    alone = context_of(name, folder).job
+    copies = [context_of(name, folder, {index: str(place), total: "2"}).job for place in (0, 1)]
+    assert copies == [f"{alone} 1/2", f"{alone} 2/2"]
+    assert context_of(name, folder, {index: "2", total: "2"}).job == ""
+
+
+def test_azure_stage_attempt_outranks_job_attempt(folder: Path) -> None:
+    """A stage that runs again has a higher attempt, although its jobs begin at 1 again."""
+    stage, job = "SYSTEM_STAGEATTEMPT", "SYSTEM_JOBATTEMPT"
+    order = [("1", "1"), ("1", "2"), ("2", "1"), ("2", "3"), ("10", "1")]
+    attempts = [context_of("azure-pipelines", folder, {stage: s, job: j}).attempt for s, j in order]
+    assert attempts == ["1001", "1002", "2001", "2003", "10001"]
+    assert context_of("azure-pipelines", folder, {stage: ""}).attempt == "1"
+    assert context_of("azure-pipelines", folder, {job: ""}).attempt == ""
+
+
+def test_azure_release_is_not_the_build_it_deploys(folder: Path) -> None:
+    """A classic release has the deployed build's id in each of its stages, so that the id names no release."""
+    for kind in ("release", "deployment", "gates"):
+        assert context_of("azure-pipelines", folder, {"SYSTEM_HOSTTYPE": kind}).build == ""
+    assert context_of("azure-pipelines", folder, {"SYSTEM_HOSTTYPE": ""}).build == "4711"
+    assert context_of("azure-pipelines", folder, {"SYSTEM_HOSTTYPE": "Build"}).build == "4711"
+
+
+def test_woodpecker_restart_is_a_later_build(folder: Path) -> None:
+    """A restarted pipeline has a number of its own and counts its restarts."""
+    first = context_of("woodpecker", folder)
+    restart = {"CI_PIPELINE_NUMBER": "9", "CI_PIPELINE_PARENT": "8", "CI_PIPELINE_RERUNS": "1"}
+    second = context_of("woodpecker", folder, restart)
+    assert (first.build, first.attempt) == ("8", "1")
+    assert (second.build, second.attempt, second.job) == ("9", "2", first.job)
+    assert context_of("woodpecker", folder, {"CI_PIPELINE_RERUNS": "often"}).attempt == ""
+    assert context_of("woodpecker", folder, {"CI_PIPELINE_NUMBER": ""}).attempt == ""
+
+
+def test_circleci_without_a_workspace_uses_the_workflow(folder: Path) -> None:
+    """Without the workspace's id, a rerun is another build."""
+    changes = {"CIRCLE_WORKFLOW_WORKSPACE_ID": ""}
+    assert context_of("circleci", folder, changes).build == environments.CIRCLE["CIRCLE_WORKFLOW_ID"]
+
+
+def test_bitbucket_without_a_uuid_uses_the_number(folder: Path) -> None:
+    """The build's number is unique within the repository."""
+    assert context_of("bitbucket-pipelines", folder, {"BITBUCKET_PIPELINE_UUID": ""}).build == "55"
+
+
+def test_bitrise_workflow_alone_is_its_build(folder: Path) -> None:
+    """A workflow outside of a pipeline is identified by its own slug."""
+    assert context_of("bitrise", folder, {"BITRISEIO_PIPELINE_ID": ""}).build == "9f"
+
+
+def test_buildkite_step_without_a_key_has_its_id(folder: Path) -> None:
+    """The step's id comes before the label, which two steps may share."""
+    changes = {"BUILDKITE_STEP_KEY": ""}
+    assert context_of("buildkite", folder, changes).job == environments.BUILDKITE["BUILDKITE_STEP_ID"]
+    changes = {"BUILDKITE_STEP_KEY": "", "BUILDKITE_STEP_ID": ""}
+    assert context_of("buildkite", folder, changes).job == ":hammer: Specs"
+
+
+def test_travis_job_without_a_name_has_its_place(folder: Path) -> None:
+    """The place is the same in the next build, whose number is another one."""
+    names = [
+        context_of("travis-ci", folder, {"TRAVIS_JOB_NAME": "", "TRAVIS_JOB_NUMBER": number}).job
+        for number in ("4.1", "4.2", "5.1", "broken")
+    ]
+    assert names == ["Verify/1", "Verify/2", "Verify/1", ""]
+    assert context_of("travis-ci", folder, {"TRAVIS_BUILD_STAGE_NAME": ""}).job == "e2e"
+
+
+def test_appveyor_job_without_a_name_has_its_number(folder: Path) -> None:
+    """A build of one job has no name for it."""
+    assert context_of("appveyor", folder, {"APPVEYOR_JOB_NAME": ""}).job == "1"
+
+
+def test_jenkins_builds_of_two_jobs_never_meet(folder: Path) -> None:
+    """Build 31 of another job is another build, also where BUILD_TAG is the same text."""
+    builds = {context_of("jenkins", folder, {"JOB_NAME": name}).build for name in ("acme/shop", "acme-shop", "")}
+    assert builds == {"acme/shop#31", "acme-shop#31", ""}
+
+
+def test_codefresh_attempt_zero_is_a_number(folder: Path) -> None:
+    """A count that begins at 0 is as good as one that begins at 1, and a step without retries has none."""
+    attempts = [context_of("codefresh", folder, {"CF_CURRENT_ATTEMPT": text}).attempt for text in ("0", "1", "")]
+    assert attempts == ["0", "1", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "add", "found"),
+    [
+        ("0", 0, "0"),
+        ("007", 0, "7"),
+        ("9", 1, "10"),
+        ("9" * 18, 1, "1" + "0" * 18),
+        ("9" * 19, 0, ""),
+        ("", 1, ""),
+        ("-1", 1, ""),
+        ("1.0", 0, ""),
+        ("\u0663", 0, ""),
+        ("1\n", 0, ""),
+    ],
+)
+def test_count_reads_ascii_digits_alone(text: str, add: int, found: str) -> None:
+    """A count is a bounded number of ASCII digits, so that reading it always ends at once."""
+    assert count(text, add) == found
+
+
+def test_job_path_keeps_two_jobs_apart() -> None:
+    """No two lists of names have the same path, and a path without a job is none."""
+    lists = [("a", "b"), ("a/b", "c"), ("a", "b/c"), ("a", "b", "c"), ("a%2Fb", "c"), ("c",)]
+    assert [job_path(*names) for names in lists] == ["a/b", "a%2Fb/c", "a/b%2Fc", "a/b/c", "a%252Fb/c", "c"]
+    assert job_path("", "b") == "b"
+    assert job_path("a", "") == ""
+    assert job_path("x" * 1999, "b") == ""
+
+
+def test_numbered_job_names_its_place() -> None:
+    """A job that runs once keeps its name, and an invalid place makes the job unknown."""
+    assert numbered_job("e2e", Shard(1, 1)) == "e2e"
+    assert numbered_job("e2e", Shard(2, 4)) == "e2e 2/4"
+    assert numbered_job("e2e", None) == ""
+    assert numbered_job("", Shard(2, 4)) == ""
+    assert numbered_job("x" * 2000, Shard(2, 4)) == ""
