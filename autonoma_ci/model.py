@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from autonoma_ci.identity import Part, RunKey
 from autonoma_ci.steps import NO_EVIDENCE
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from autonoma_ci.context import Context
     from autonoma_ci.steps import Evidence, Step
 
+WHOLE = Part()
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -73,7 +75,10 @@ class AppVersion(NamedTuple):
 
 
 class RunRequest(NamedTuple):
-    """One run to start. `name` is the user's own label; values of variables never show in its repr."""
+    """One run to start. `name` is the user's own label; values of variables never show in its repr.
+
+    `place`, `occurrence` and `environment` are as in `RunKey`.
+    """
 
     kind: Kind
     id: str
@@ -82,9 +87,17 @@ class RunRequest(NamedTuple):
     application_version_id: str = ""
     application_versions: tuple[AppVersion, ...] = ()
     run_on_latest: bool = False
+    place: str = ""
+    occurrence: int = 1
+    environment: str = ""
 
     def __repr__(self) -> str:
         return f"RunRequest({self.kind} {self.id}, variables {', '.join(self.variables)})"
+
+    @property
+    def key(self) -> RunKey:
+        """Which run of the plan this is."""
+        return RunKey(self.kind, self.id, self.place, self.occurrence, self.environment)
 
     @property
     def label(self) -> str:
@@ -112,6 +125,7 @@ class Outcome(NamedTuple):
     seconds after the step's start (negative if an earlier step did), `seconds` the time from then until
     it was started, or ended if it was waited for. `earlier` are the runs that failed before it was
     started again; `carried`: it passed in an earlier attempt at the same build, and was not started now.
+    `request_mac` is the signature of what is sent to start it, empty where nothing is signed.
     """
 
     request: RunRequest
@@ -130,6 +144,7 @@ class Outcome(NamedTuple):
     earlier: tuple[Earlier, ...] = ()
     carried: bool = False
     evidence: Evidence = NO_EVIDENCE
+    request_mac: str = ""
 
     @property
     def label(self) -> str:
@@ -163,7 +178,8 @@ class Report(NamedTuple):
     for a run without a link. `waited`: the runs are waited for; `later` is the command that does so for
     those still open; `notes` tell of the choice of runs; `seconds` is how long the step took so far;
     `skipped` says why there was nothing to be done at all; `attachments` is where the CI system finds the
-    results-dir, if it shows files that junit.xml names.
+    results-dir, if it shows files that junit.xml names. `part` is the part of the build that this step is;
+    `step_id` is a random id that no other step has, but for one that goes on with this step's record.
     """
 
     title: str
@@ -181,3 +197,10 @@ class Report(NamedTuple):
     seconds: float = 0.0
     skipped: str = ""
     attachments: str = ""
+    part: Part = WHOLE
+    step_id: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title, with the part of the build where it has several."""
+        return f"{self.title} ({self.part.shown})" if self.part.shown else self.title

@@ -122,6 +122,11 @@ OPTIONS = (
         "Start only this part of the plan, such as `2/5`; `auto` takes it from the CI system's parallel jobs.",
     ),
     Option(
+        "part", "", "TEXT", values.part,
+        "Name of this part of the build, for parallel jobs that nothing else tells apart. On GitHub the default is the "
+        "values of the matrix. Each part has its own comment, report and data of the build.",
+    ),
+    Option(
         "results-dir", "", "PATH", values.word,
         "Folder for `report.html`, `junit.xml`, `results.json`, `outputs.env` and `summary.md`. Unset: none is "
         "written.",
@@ -153,6 +158,11 @@ OPTIONS = (
     Option(
         "gitlab-token", "", "TEXT", values.credential,
         "Token for the comment on GitLab: a project access token with the scope `api`, kept in a masked variable.",
+    ),
+    Option(
+        "publish", "now", "WORD", partial(values.choice, ("now", "merge")),
+        "What to do about comment, Code Insights and data of the build: write them `now`, or leave them to the step "
+        "that runs the command `merge`.",
     ),
     Option(
         "wait-for-url", "", "URL", addresses.page_url,

@@ -74,6 +74,7 @@ def make(settings: Settings, manifest: Manifest | None, parallel: Shard | None =
     if problems:
         raise InputError(problems)
     kept, notes = _once_each(requests)
+    kept = _numbered(kept)
     notes += _without_effect(settings, kept)
     if shard:
         kept, note = shard.share(kept)
@@ -174,7 +175,19 @@ def _combinations(settings: Settings, manifest: Manifest, test: Test) -> Iterato
         request = RunRequest(Kind.TEST, test.id, test.name, {**base, **chosen, **settings.variables}, version)
         # Values are never shown, so combinations are told apart by their place on each axis.
         marks = [f"{n} {p + 1}/{size}" for n, p, size in zip(axes, places, sizes, strict=True) if size > 1]
-        yield request._replace(name=f"{request.label} [{', '.join(marks)}]") if marks else request
+        place = ",".join(f"{n}={p + 1}" for n, p in zip(axes, places, strict=True))
+        name = f"{request.label} [{', '.join(marks)}]" if marks else request.name
+        yield request._replace(name=name, place=place)
+
+
+def _numbered(requests: list[RunRequest]) -> list[RunRequest]:
+    """Return the requests with their occurrence: entries with the same key differ in their variables alone."""
+    seen: dict[object, int] = {}
+    numbered = []
+    for request in requests:
+        seen[request.key] = occurrence = seen.get(request.key, 0) + 1
+        numbered.append(request._replace(occurrence=occurrence) if occurrence > 1 else request)
+    return numbered
 
 
 def _once_each(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str]]:

@@ -37,6 +37,13 @@ class Secret:
         """Return the value itself; for the transport, the masks, its length and `Redactor` alone."""
         return self.__read()
 
+    def derive_key(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for one purpose, from which the value can't be computed."""
+        # Loaded only where there is something to sign.
+        import hmac
+
+        return hmac.digest(self.__read().encode("utf-8", "surrogatepass"), purpose.encode(), "sha256")
+
     def __repr__(self) -> str:
         return f"Secret({HIDDEN})"
 
@@ -108,6 +115,9 @@ class Redactor:
 
     def __reduce__(self) -> str:
         raise TypeError("a Redactor is never written anywhere")
+
+
+NOTHING_SECRET = Redactor(())
 
 
 def _forms(value: str) -> set[str]:

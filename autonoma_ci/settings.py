@@ -63,6 +63,7 @@ class Settings(NamedTuple):
     on_missing_credentials: str = "fail"
     dry_run: bool = False
     shard: Shard | None = None
+    part: str = ""
     results_dir: str = ""
     evidence: str = "none"
     evidence_file_limit: int = 30_000_000
@@ -72,6 +73,7 @@ class Settings(NamedTuple):
     comment: bool = False
     github_token: Secret | None = None
     gitlab_token: Secret | None = None
+    publish: str = "now"
     wait_for_url: str = ""
     wait_for_url_timeout: float = 300.0
     given: frozenset[str] = frozenset()

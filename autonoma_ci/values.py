@@ -16,6 +16,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # In characters.
 NAME_LIMIT = 128
 VALUE_LIMIT = 64 * 1024
+PART_LIMIT = 4000
 # Only these are trimmed: a trim of all Unicode space has turned one name into another before.
 SPACE = " \t\r\n\v\f"
 _MAPPING = re.compile(r"[^=:]+:(?:\s|$)")
@@ -193,3 +194,10 @@ def source(text: str) -> str:
 def title(text: str) -> str:
     """Return a title on one line."""
     return one_line(text, 100).strip()
+
+
+def part(text: str) -> str:
+    """Return the name of a part of the build, such as the values of a matrix as JSON; raise InputError if too long."""
+    if len(text) > PART_LIMIT:
+        raise InputError([f"a part's name has at most {PART_LIMIT:,} characters"])
+    return text

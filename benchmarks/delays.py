@@ -96,7 +96,7 @@ def ours(sandbox: Sandbox, clock: Clock, lengths: dict[str, float]) -> dict[str,
     """Let the engine start and wait for all runs, and return what each took."""
     board = Board([Outcome(RunRequest(Kind.TEST, subject, subject)) for subject in lengths], clock.monotonic())
     events: Events = queue.SimpleQueue()
-    client = Client(Transport(sandbox.url, SECRETS, time.monotonic), "benchmark", SECRETS)
+    client = Client(Transport(sandbox.url, SECRETS), "benchmark", SECRETS)
     ended = Ended(clock)
     # One start at a time: a run is born when its turn has come, and not while it queues in this very process.
     Engine(board, Policy(concurrency=1), clock, events, ended, Waiting()).run(Threads(client, events))

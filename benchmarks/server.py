@@ -6,8 +6,6 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-BODY = b'{"message": "ok", "url": "https://autonoma.app/run/cmbenchmark", "run_id": "cmbenchmark"}'
-
 
 class Handler(BaseHTTPRequestHandler):
     """Answers as the API does."""
@@ -19,8 +17,11 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a start."""
         self.rfile.read(int(self.headers["Content-Length"]))
         time.sleep(self.seconds)
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
-        self.wfile.write(head.encode() + BODY)
+        # Two runs never have the same id.
+        run = f"run-of-{self.path.split('/')[-2]}"
+        body = f'{{"message": "ok", "url": "https://autonoma.app/run/{run}", "run_id": "{run}"}}'
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.wfile.write(f"{head}{body}".encode())
 
     def log_message(self, *args: object) -> None:
         """Say nothing: printing would be measured too."""

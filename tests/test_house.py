@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 # Lower rooms first; rooms on one floor may import each other's modules only within the room.
 FLOORS = (
     {"errors"},
-    {"context", "steps"},
+    {"context", "identity", "steps"},
     {"model"},
     {"exchange"},
     {"text", "secret", "paths", "files"},
     {"values", "spans", "addresses"},
     {"options"},
+    {"signing"},
     {"settings"},
     {"manifest"},
     {"plan"},

@@ -35,7 +35,10 @@ def test_the_action_has_every_option_as_an_input_without_a_default() -> None:
     """A default in action.yml would always be given, and so win over the environment and the manifest."""
     assert list(ACTION["inputs"]) == [option.name for option in OPTIONS]
     defaults = {name: declared["default"] for name, declared in ACTION["inputs"].items() if "default" in declared}
-    assert defaults == {"github-token": "${{ github.token }}"}
+    assert defaults == {
+        "github-token": "${{ github.token }}",
+        "part": "${{ strategy.job-total > 1 && toJSON(matrix) || '' }}",
+    }
     assert all(set(declared) <= {"description", "required", "default"} for declared in ACTION["inputs"].values())
     for option in OPTIONS:
         assert option.help in ACTION["inputs"][option.name]["description"]

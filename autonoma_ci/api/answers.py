@@ -6,9 +6,11 @@ Source: the vendor's published OpenAPI description, its public API pages, and fo
 from __future__ import annotations
 
 import json
+import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from autonoma_ci.api.start_proof import SEND_AGAIN, proves_not_started
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Kind, Reason, RunRequest
@@ -31,40 +33,55 @@ _HINTS = {
     404: "Check the id: it must belong to the account of these credentials, and to a {kind} that still exists.",
     422: "The API refused the request's content: check the application version and the variables' names.",
     429: "The API limits how fast runs may be started: try again later, or set a lower concurrency.",
-    503: "The API says that it is not serving at the moment: try again later.",
 }
+_NOT_FOLLOWED = (
+    "Redirects are not followed, since they would take the credentials along. If you trust the target, set api-url to "
+    "it."
+)
 _REFUSED = "The API refused the request; the run was not started."
+_REASONS = {401: Reason.UNAUTHORIZED, 403: Reason.UNAUTHORIZED, 404: Reason.NOT_FOUND}
+_ERROR_FIELDS = ("error", "message")
 # Nobody's answer has as many; to make millions of them takes seconds.
 _VALUES = 1_000_000
 # Where each kind's answer may name its run; the last spelling of a folder's is an older one.
 _RUN_ID = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("folder_run_id", "folderRunID")}
 
 
-def read(answer: Answer, request: RunRequest, redact: Redactor, api_host: str = "") -> Attempt:
-    """Return what the answer means for the run; `api_host` is known to all, so a link may always name it."""
-    fields = fields_of(answer)
+def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Redactor, api_host: str = "") -> Attempt:
+    """Return what the response to a start means for the run.
+
+    Args:
+        answer: The response.
+        request: The run that was to be started.
+        redact: Removes credentials and the values of the run's variables. It is applied to free text.
+        credentials: Finds credentials. An id or a link is withheld only for one of these: a variable's value, such as
+            `run` or `https`, occurs in them by chance.
+        api_host: The host of the API. It is no secret, so a link may name it whatever the credentials are.
+    """
+    fields, status = fields_of(answer), answer.status
     message = said(fields, Texts(lambda: redact))
-    status = answer.status
+    url = shown_link(text_of(fields, "url"), redact, credentials, api_host)
+    run_id = next((text for name in _RUN_ID[request.kind] if (text := text_of(fields, name))), "")
     if 200 <= status < 300:
-        return _started(answer, request, fields, message, redact, api_host)
-    if 300 <= status < 400:
-        return _redirected(answer, request, redact)
+        return _started(answer, run_id, url, message, credentials)
     told = f"HTTP {status}" + (f": {message}" if message else "")
+    if 300 <= status < 400:
+        told = f"HTTP {status}: the API redirects{_target(answer, request, redact)}"
+        hint = f"{MAY_HAVE_STARTED} {_NOT_FOLLOWED}"
+        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=hint, status=status)
+    if not proves_not_started(status, (text_of(fields, name) for name in _ERROR_FIELDS)):
+        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
     hint = _HINTS.get(status, _REFUSED).format(kind=request.kind)
-    wait = retry_after(answer.headers)
-    if status == 429 or (status == 503 and wait is not None):
+    if status == SEND_AGAIN:
+        wait = retry_after(answer.headers)
         return Attempt(Delivery.BUSY, Reason.API, message=told, hint=hint, status=status, retry_after=wait)
-    if status in {401, 403}:
-        return Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, message=told, hint=hint, status=status)
-    if 400 <= status < 500:
-        reason = Reason.NOT_FOUND if status == 404 else Reason.API
-        return Attempt(Delivery.REFUSED, reason, message=told, hint=hint, status=status)
-    return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
+    reason = _REASONS.get(status, Reason.API)
+    return Attempt(Delivery.REFUSED, reason, message=told, hint=hint, status=status)
 
 
 def said(fields: Mapping[str, object], texts: Texts) -> str:
     """Return what the API says of an error, redacted, on one line."""
-    return texts.line(": ".join(text for name in ("error", "message") if (text := text_of(fields, name))), 500)
+    return texts.line(": ".join(text for name in _ERROR_FIELDS if (text := text_of(fields, name))), 500)
 
 
 def value_of(answer: Answer) -> object:
@@ -89,40 +106,50 @@ def text_of(fields: Mapping[str, object], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _started(
-    answer: Answer, request: RunRequest, fields: Mapping[str, object], message: str, redact: Redactor, api_host: str
-) -> Attempt:
-    url = text_of(fields, "url")
+def shown_link(url: str, redact: Redactor, credentials: Redactor, api_host: str = "") -> str:
+    """Return a link of the API as it may be shown; an empty text if it is no link, or holds a credential.
+
+    A query or a fragment that holds a value is left out: what names the page is the path.
+    """
     host, _, path = url.partition("://")[2].partition("/")
     # What every link has tells nothing.
     own = path.removeprefix("run/") if host == api_host else url
-    shown = url if link(url) and not redact.holds(own) else ""
-    run_id = next((text for name in _RUN_ID[request.kind] if (text := text_of(fields, name))), "")
-    if not run_id and shown:
-        run_id = shown.rstrip("/").rpartition("/")[2]
-    masked = redact.holds(run_id)
-    run_id = run_id if ID.fullmatch(run_id) and not masked else ""
-    if run_id or shown:
-        return Attempt(Delivery.STARTED, Reason.OK, run_id, shown, message, status=answer.status)
-    if masked:
-        told = f"HTTP {answer.status}, but the run's id holds a value of a variable or a credential, so it is not shown"
-        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=answer.status)
-    what = "cut short or too long" if not answer.complete else "not in the form that is known"
-    told = f"HTTP {answer.status}, but the answer is {what} and names no run"
+    if not link(url) or credentials.holds(own):
+        return ""
+    page = page_of(url)
+    return page if redact.holds(url[len(page) :]) else url
+
+
+def _started(answer: Answer, run_id: str, url: str, message: str, credentials: Redactor) -> Attempt:
+    if not run_id and url:
+        run_id = page_of(url).rstrip("/").rpartition("/")[2]
+    shown_id = _usable(run_id, credentials)
+    if shown_id or url:
+        return Attempt(Delivery.STARTED, Reason.OK, shown_id, url, message, status=answer.status)
+    if credentials.holds(run_id):
+        told = f"HTTP {answer.status}, but the run's id holds a credential, so it is not shown"
+    else:
+        what = "cut short or too long" if not answer.complete else "not in the form that is known"
+        told = f"HTTP {answer.status}, but the answer is {what} and names no run"
     return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=answer.status)
 
 
-def _redirected(answer: Answer, request: RunRequest, redact: Redactor) -> Attempt:
+def _usable(run_id: str, credentials: Redactor) -> str:
+    return run_id if ID.fullmatch(run_id) and not credentials.holds(run_id) else ""
+
+
+def page_of(url: str) -> str:
+    """Return the URL without query and fragment."""
+    return re.split(r"[?#]", url)[0]
+
+
+def _target(answer: Answer, request: RunRequest, redact: Redactor) -> str:
     # The target may hold anything; its query may hold what was sent. The part before it says where to.
     location = answer.headers.get("Location", "").encode("latin-1", "replace").decode("utf-8", "replace")
     # A value may hold a question mark: what is left of it after a cut would not be recognised.
     base = redact(location).partition("?")[0].removesuffix(f"/{request.kind}/{request.id}/run")
     target = one_line(base, 200)
-    message = f"HTTP {answer.status}: the API redirects" + (f" to {target}" if target else "")
-    hint = (
-        "Redirects are not followed, since they would take the credentials along. If you trust it, set api-url to it."
-    )
-    return Attempt(Delivery.REFUSED, Reason.API, message=message, hint=hint, status=answer.status)
+    return f" to {target}" if target else ""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

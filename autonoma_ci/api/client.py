@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.api import answers
 from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.status import details as read_details
 from autonoma_ci.api.status import status as read_status
 from autonoma_ci.api.transport import DETAILS_LIMIT
@@ -34,28 +35,31 @@ class Client:
         self._transport = transport
         self._source = source
         self._secrets = tuple(secrets)
+        self._credentials = Redactor(self._secrets)
+        # What every link has: it is no secret.
+        self._host = urlsplit(transport.base_url).netloc
 
     def start(self, request: RunRequest) -> Attempt:
         """Ask once for a run to start, and say what came of it."""
         redact = self._redactor(request)
         try:
-            answer = self._transport.post(f"/{request.kind}/{request.id}/run", self.body(request))
+            answer = self._transport.post(f"/{request.kind}/{request.id}/run", start_body(request, self._source))
         except NotSentError as error:
             delivery = Delivery.NOT_SENT if error.passing else Delivery.UNSENDABLE
             return Attempt(delivery, Reason.API, message=redact(str(error)), hint=answers.UNREACHABLE)
         except LostError as error:
             return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=redact(str(error)), hint=answers.MAY_HAVE_STARTED)
-        return answers.read(answer, request, redact, urlsplit(self._transport.base_url).netloc)
+        return answers.read(answer, request, redact, self._credentials, self._host)
 
     def status(self, request: RunRequest, run_id: str) -> Status:
-        """Ask once how a run stands."""
+        """Get the status of a run."""
         path = f"/run/{run_id}/status" if request.kind is Kind.TEST else f"/run/{request.kind}/{run_id}/status"
         try:
             answer = self._transport.get(path)
         except (NotSentError, LostError) as error:
             return Status(Said.TROUBLE, message=self._redactor(request)(str(error)))
-        # Made only where there is text to redact: hardly any answer has one.
-        return read_status(answer, lambda: self._redactor(request))
+        # The redactor is made only where there is text to redact: hardly any answer has one.
+        return read_status(answer, lambda: self._redactor(request), self._credentials, self._host)
 
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
         """Ask once what the run of a test did; with `media`, for where its screenshots and video are too."""
@@ -63,29 +67,7 @@ class Client:
             answer = self._transport.get(f"/run/{run_id}?steps=true{'&media=true' if media else ''}", DETAILS_LIMIT)
         except (NotSentError, LostError) as error:
             return Details(problem=self._redactor(request)(str(error)))
-        return read_details(answer, lambda: self._redactor(request))
+        return read_details(answer, lambda: self._redactor(request), run_id, request.id)
 
     def _redactor(self, request: RunRequest) -> Redactor:
         return Redactor([*self._secrets, *request.variables.values()])
-
-    def body(self, request: RunRequest) -> dict[str, object]:
-        """Return the body that asks for this run; values of `runtime_metadata` are text, as the contract wants."""
-        if request.kind is Kind.TEST:
-            body: dict[str, object] = {"id": request.id, "source": self._source}
-            if request.application_version_id:
-                body["application_version_id"] = request.application_version_id
-            if request.variables:
-                body["runtime_metadata"] = dict(request.variables)
-            return body
-        body = {"recursive": True, "source": self._source} if request.kind is Kind.FOLDER else {}
-        if request.run_on_latest:
-            body["run_on_latest"] = True
-        elif request.application_versions:
-            grouped: dict[str, list[str]] = {}
-            for version in request.application_versions:
-                grouped.setdefault(version.application_id, []).append(version.version_id)
-            body["application_versions"] = [
-                {"application_id": application, "application_version_ids": versions}
-                for application, versions in grouped.items()
-            ]
-        return body

@@ -1,27 +1,35 @@
-"""Connections that note when they are made, since that decides whether a request may have arrived.
+"""Connections that record when they are made, since that decides whether a request may have arrived.
 
-A failure while a connection is being made means that nothing of the request was sent; after any later
-failure that is open.
+A failure while a connection is being made means that nothing of the request was sent. After any later failure
+the request may have arrived.
 
-Source: http.client and urllib3, as they make connections and raise errors.
+Source: http.client and urllib3, as they make connections and raise errors, and RFC 9110 §15.2 (interim responses).
 """
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
 
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
+# Interim responses before one final response, and header lines of one of them. Real servers send one or two.
+_MAX_INTERIM_RESPONSES = 20
+_MAX_HEADER_LINES = 100
+_MAX_LINE_BYTES = 65_536
 _LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
 
@@ -41,11 +49,45 @@ class Line(threading.local):
 line = Line()
 
 
+class _FinalResponse(http.client.HTTPResponse):
+    """A response whose interim responses (1xx) were skipped, as RFC 9110 §15.2 demands.
+
+    http.client skips 100 alone. It returns a 102 or 103 as final, and the next request gets the final response.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MAX_INTERIM_RESPONSES):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200:
+                return version, status, reason
+            if status == http.client.SWITCHING_PROTOCOLS:
+                # No request of ours asks for an upgrade, so what follows is not HTTP.
+                raise http.client.HTTPException("unexpected switch of protocols")
+            self._skip_headers()
+        raise http.client.HTTPException("too many interim responses")
+
+    def _skip_headers(self) -> None:
+        for _ in range(_MAX_HEADER_LINES):
+            text = self.fp.readline(_MAX_LINE_BYTES + 1)
+            if text in {b"\r\n", b"\n", b""}:
+                return
+            if len(text) > _MAX_LINE_BYTES:
+                raise http.client.LineTooLong("header line")
+        raise http.client.HTTPException("too many headers in an interim response")
+
+
 class _Plain(HTTPConnection):
+    """A connection that records when it is made."""
+
+    response_class = _FinalResponse
+
     def connect(self) -> None:
-        line.connection, line.connecting, line.made = self, True, True
+        self._record_connecting()
         super().connect()
         line.connecting = False
+
+    def _record_connecting(self) -> None:
+        line.connection, line.connecting, line.made = self, True, True
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         line.connection = self
@@ -53,7 +95,29 @@ class _Plain(HTTPConnection):
 
 
 class _Secure(_Plain, HTTPSConnection):
-    """The same for https: in the methods above, `super` is HTTPSConnection then, which connects with a handshake."""
+    """The same for https: in the methods above, `super` is HTTPSConnection, which connects with a handshake."""
+
+    def connect(self) -> None:
+        self._record_connecting()
+        # With a proxy that speaks TLS, urllib3 needs the file for both handshakes.
+        if self.ssl_context is None and not (self.proxy and self.proxy.scheme == "https"):
+            self.ssl_context = _tls_context(self.ca_certs, self.ca_cert_dir)
+            self.ca_certs = self.ca_cert_dir = None
+        super().connect()
+
+
+@cache
+def _tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContext:
+    """Return the context for all connections that trust these authorities.
+
+    To read the usual file of authorities takes about 30 ms. Without this, each connection reads it again.
+    """
+    context = create_urllib3_context()
+    if ca_certs or ca_cert_dir:
+        context.load_verify_locations(ca_certs, ca_cert_dir)
+    else:
+        context.load_default_certs()
+    return context
 
 
 class _PlainPool(HTTPConnectionPool):

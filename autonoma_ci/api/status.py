@@ -8,10 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.answers import fields_of, retry_after, said, text_of
+from autonoma_ci.api.answers import fields_of, page_of, retry_after, said, shown_link, text_of
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Details, Media, Said, Status
+from autonoma_ci.secret import NOTHING_SECRET
 from autonoma_ci.steps import STEPS_LIMIT, Step
+from autonoma_ci.values import ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +36,25 @@ _WORDS = {
 }
 
 
-def status(answer: Answer, redactor: Callable[[], Redactor]) -> Status:
-    """Return what the answer to a question for a run's status means; `redactor` is for its texts, if it has any."""
+def status(
+    answer: Answer, redactor: Callable[[], Redactor], credentials: Redactor = NOTHING_SECRET, api_host: str = ""
+) -> Status:
+    """Return what the response to a request for a run's status means.
+
+    Args:
+        answer: The response.
+        redactor: Makes what removes secrets from its texts, if it has any.
+        credentials: Finds credentials, for which the run's link is withheld.
+        api_host: The host of the API, which is no secret.
+    """
     code, fields, texts = answer.status, fields_of(answer), Texts(redactor)
     if code == 200 and fields:
-        return _word(fields.get("status"), texts)
+        found, url = _word(fields.get("status"), texts), text_of(fields, "url")
+        named = page_of(url).rstrip("/").rpartition("/")[2]
+        found = found._replace(run_id=named if ID.fullmatch(named) else "")
+        # Only a run that passed before needs its link: of the others it is known since the start.
+        wanted = url and found.said is Said.PASSED
+        return found._replace(url=shown_link(url, redactor(), credentials, api_host)) if wanted else found
     message = f"HTTP {code}" + (f": {text}" if (text := said(fields, texts)) else "")
     wait = retry_after(answer.headers)
     if code in {401, 403}:
@@ -55,18 +71,30 @@ def status(answer: Answer, redactor: Callable[[], Redactor]) -> Status:
 def _word(value: object, texts: Texts) -> Status:
     if not isinstance(value, str):
         return Status(Said.STRANGE, message="the API names no status", status=200)
-    word = value.strip().lower().replace("-", "_").replace(" ", "_")
+    word = _normalized(value)
     if known := _WORDS.get(word):
         return Status(known, word, status=200)
     shown = texts.line(value, 60)
     return Status(Said.STRANGE, shown, f"the API says '{shown}', which is no status that is known", 200)
 
 
-def details(answer: Answer, redactor: Callable[[], Redactor]) -> Details:
-    """Return what the API tells of a run that ended; every field may be missing."""
+def _normalized(word: str) -> str:
+    return word.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def details(answer: Answer, redactor: Callable[[], Redactor], run_id: str = "", test_id: str = "") -> Details:
+    """Return what the API tells of a run of a test that ended; every field may be missing.
+
+    Details that name another run or test are not used. `contradiction` says so.
+    """
     fields = fields_of(answer)
     if answer.status != 200 or not fields:
         return Details(problem=f"HTTP {answer.status}" if answer.status != 200 else "not in the form that is known")
+    for name, wanted, what in (("id", run_id, "run"), ("test_id", test_id, "test")):
+        named = text_of(fields, name)
+        if named and wanted and named != wanted:
+            why = f"the details are of another {what}"
+            return Details(problem=why, contradiction=why)
     listed = fields.get("steps")
     steps = listed if isinstance(listed, list) else []
     kept, texts = _kept(steps), Texts(redactor)
@@ -77,6 +105,7 @@ def details(answer: Answer, redactor: Callable[[], Redactor]) -> Details:
         seconds=_seconds(text_of(fields, "created_at"), text_of(fields, "ended_at")),
         steps=tuple(_step(number, step, texts, 300, 500) for number, step in kept),
         media=_media(kept, fields.get("video_url")),
+        said=_WORDS.get(_normalized(text_of(fields, "status"))),
     )
 
 

@@ -39,7 +39,7 @@ class Agent:
 def _message(report: Report, *, bad: bool) -> dict[str, str]:
     runs = [f"{one_line(run.label)}: {state_words(run)} {run.url}".rstrip() for run in worst_first(report.outcomes)]
     return {
-        "message": one_line(f"{report.title}: {headline(report)}", 500),
+        "message": one_line(f"{report.heading}: {headline(report)}", 500),
         "category": "error" if bad else "information",
         "details": "\n".join([*report.problems, *runs[:50]]),
     }

@@ -75,7 +75,7 @@ class Build:
         if not folder or not self._target.summary:
             return "", []
         # The file's name is the heading that the page gives it, and a second one of that name would replace it.
-        name = re.sub(r"[^A-Za-z0-9]+", "-", report.title).strip("-")[:_TITLE]
+        name = re.sub(r"[^A-Za-z0-9]+", "-", report.heading).strip("-")[:_TITLE]
         path = Path(folder).absolute() / f"{name}-{secrets.token_hex(3)}.md"
         try:
             write_whole(path, summary(report, chart=False).encode("utf-8", "replace"))

@@ -6,11 +6,11 @@ no credentials for it: a proxy on its own machine adds them.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autonoma_ci.ci.environment import reader
+from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.model import Conclusion
 from autonoma_ci.report.words import AMISS, counts, headline, plural, state_words, told_step, worst_first
@@ -26,33 +26,60 @@ API, PROXY = "http://api.bitbucket.org/2.0", "http://localhost:29418"
 # Of one request; a report may have ten times as many.
 ANNOTATIONS = 100
 _TITLE, _SUMMARY, _DETAILS = 100, 450, 2000
+# The report has at most ten entries of data. This one tells later steps which step wrote it.
+_WRITTEN_BY = "Written by"
+_SHARED = (
+    "Another step of this build has a Code Insights report of the same name, which was left as it is. Give each step a "
+    "summary-title of its own."
+)
 _RESULTS = {Conclusion.PASSED: "PASSED", Conclusion.FAILED: "FAILED", Conclusion.ERROR: "FAILED"}
 
 
 class Insights:
-    """Writes the report and an annotation for each run that needs a look, once the step ends."""
+    """Writes the report and an annotation for each run that needs a look, once the step ends.
 
-    def __init__(self, web: Web, path: str) -> None:
-        self._web, self._path = web, path
+    `build` is the number of the pipeline.
+    """
+
+    def __init__(self, web: Web, path: str, build: str) -> None:
+        self._web, self._path, self._build = web, path, build
 
     def publish(self, report: Report) -> list[str]:
-        """Write both; return what could not be written."""
+        """Write both; return what the log should warn of."""
         if not report.verdict or report.verdict.conclusion is Conclusion.SKIPPED:
             return []
-        title = hashlib.sha256(report.title.encode("utf-8", "replace")).hexdigest()[:12]
-        path = f"{self._path}/reports/autonoma-ci-{title}"
+        mark = mark_of(report, self._build)
+        path = f"{self._path}/reports/autonoma-ci-{report.part.digest[:12]}"
         runs = [run for run in worst_first(report.outcomes) if run.state in AMISS]
+        warnings = []
         try:
+            claim = self._claim(path, mark)
+            if claim is Claim.LEAVE:
+                return []
+            if claim is Claim.OTHER:
+                path = f"{path}-{mark.step}"
+                warnings.append(_SHARED)
             self._clear(path)
-            self._web.ask("PUT", path, _report(report))
+            self._web.ask("PUT", path, _report(report, mark))
             if runs:
                 notes = [_annotation(number, run) for number, run in enumerate(runs[:ANNOTATIONS])]
                 self._web.ask("POST", f"{path}/annotations", notes)
         except WebError as error:
             return [f"The Code Insights report could not be written: {error}."]
         if len(runs) > ANNOTATIONS:
-            return [f"The Code Insights report shows the first {plural(ANNOTATIONS, 'run')} of {len(runs)}."]
-        return []
+            warnings.append(f"The Code Insights report shows the first {plural(ANNOTATIONS, 'run')} of {len(runs)}.")
+        return warnings
+
+    def _claim(self, path: str, mark: Mark) -> Claim:
+        """Say what may be done about the report that is there."""
+        try:
+            found = self._web.ask("GET", path).data
+        except WebError as error:
+            if error.status == 404:
+                return Claim.REPLACE
+            raise
+        written_by = _mark_in(found)
+        return mark.claim(written_by) if written_by else Claim.REPLACE
 
     def _clear(self, path: str) -> None:
         """Begin anew: what an earlier attempt had annotated would stay."""
@@ -63,15 +90,23 @@ class Insights:
                 raise
 
 
-def _report(report: Report) -> dict[str, Any]:
+def _mark_in(found: object) -> Mark | None:
+    data = found.get("data") if isinstance(found, dict) else None
+    entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
+    values = [entry.get("value") for entry in entries if entry.get("title") == _WRITTEN_BY]
+    return next((mark for value in values if isinstance(value, str) and (mark := parse_mark(value))), None)
+
+
+def _report(report: Report, mark: Mark) -> dict[str, Any]:
     data = [
         {"title": name.replace("-", " ").capitalize(), "type": "NUMBER", "value": count}
         for name, count in counts(report.outcomes).items()
     ]
     if report.waited:
         data.append({"title": "Took", "type": "DURATION", "value": round(report.seconds * 1000)})
+    data.append({"title": _WRITTEN_BY, "type": "TEXT", "value": str(mark)})
     fields = {
-        "title": cut(one_line(report.title), _TITLE),
+        "title": cut(one_line(report.heading), _TITLE),
         "details": cut("\n".join([headline(report), *report.problems]), _DETAILS),
         "report_type": "TEST",
         "reporter": "autonoma-ci",
@@ -100,8 +135,9 @@ def _annotation(number: int, run: Outcome) -> dict[str, str]:
 
 def insights(target: Target, context: Context) -> tuple[Insights, ...]:
     """Return the publisher of the report, if the commit is known."""
-    workspace, slug = map(reader(target.environ), ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG"))
-    if not (target.summary and workspace and slug and context.sha):
+    names = ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG", "BITBUCKET_BUILD_NUMBER")
+    workspace, slug, build = map(reader(target.environ), names)
+    if not (target.summary and target.shared and workspace and slug and context.sha):
         return ()
     path = f"/repositories/{quote(workspace, safe='')}/{quote(slug, safe='')}/commit/{context.sha}"
-    return (Insights(Web(API, {"Accept": "application/json"}, target.clock, PROXY), path),)
+    return (Insights(Web(API, {"Accept": "application/json"}, target.clock, PROXY), path, build),)

@@ -5,17 +5,18 @@ Source: Buildkite's documentation, "Managing log output", "buildkite-agent annot
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
+from autonoma_ci.ci.build_data import publish_build_data
+from autonoma_ci.ci.mark import Claim, mark_of, parse_mark
 from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.program import find
 from autonoma_ci.model import Conclusion
 from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import variables
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
+    from autonoma_ci.ci.mark import Mark
     from autonoma_ci.ci.program import Program
     from autonoma_ci.ci.system import Section, Target
     from autonoma_ci.model import Report
@@ -27,6 +28,10 @@ _STYLES = {
     Conclusion.TIMED_OUT: "warning",
     Conclusion.CANCELLED: "warning",
 }
+_SHARED = (
+    "Another step of this build has an annotation of the same name, which was left as it is. Give each step a "
+    "summary-title of its own."
+)
 
 
 class Groups(Plain):
@@ -44,25 +49,48 @@ class Agent:
         self._program, self._target = program, target
 
     def publish(self, report: Report) -> list[str]:
-        """Do both; return what could not be done."""
+        """Do both; return what the log should warn of."""
         if not report.verdict:
             return []
+        warnings: list[str] = []
         if self._target.summary:
+            context, warnings = self._context(report)
             style = _STYLES.get(report.verdict.conclusion, "info")
-            arguments = ["annotate", "--style", style, "--context", self._context(report)]
+            arguments = ["annotate", "--style", style, "--context", context]
             if why := self._program.run(arguments, summary(report, chart=False)):
-                return [f"The build could not be annotated: {why}."]
-        for name, text in variables(report).items():
-            # An empty value is refused. A text of our own making may not look like a flag: it comes as input.
-            if text and (why := self._program.run(["meta-data", "set", name], text)):
-                return [f"The build's meta-data could not be set: {why}."]
-        return []
+                return [*warnings, f"The build could not be annotated: {why}."]
+        if self._target.shared:
+            warnings += publish_build_data(report, report.context.build, self._get, self._put)
+        return warnings
 
-    def _context(self, report: Report) -> str:
-        """Return a name that stays when the job is tried again, and differs between steps and parallel jobs."""
-        environ = self._target.environ
-        parts = (report.title, environ.get("BUILDKITE_STEP_ID", ""), environ.get("BUILDKITE_PARALLEL_JOB", ""))
-        return f"autonoma-ci-{hashlib.sha256('|'.join(parts).encode('utf-8', 'replace')).hexdigest()[:16]}"
+    def _context(self, report: Report) -> tuple[str, list[str]]:
+        """Return the annotation's name, which stays when the job is tried again, and what the log should warn of.
+
+        Each part of the build has its own. Two steps of one job that have the same part are told apart by a mark in
+        the build's meta-data, since annotations can't be read.
+        """
+        mark = mark_of(report, report.context.build)
+        name = f"autonoma-ci-{report.part.digest}"
+        if not self._is_others(name, mark):
+            self._put(name, str(mark))
+            # Jobs that end at the same moment have all found nothing there. The last one to set its mark has the name.
+            if not self._is_others(name, mark):
+                return name, []
+        return f"{name}-{mark.step}", [_SHARED]
+
+    def _is_others(self, name: str, mark: Mark) -> bool:
+        """Say whether another step of this build and attempt has the annotation of this name."""
+        found = parse_mark(self._get(name))
+        return found is not None and mark.claim(found) is Claim.OTHER
+
+    def _get(self, name: str) -> str:
+        # Without a default, the agent waits for a while and then fails.
+        return self._program.read(["meta-data", "get", name, "--default", "none"])
+
+    def _put(self, name: str, text: str) -> str:
+        # A text of our own making may not look like a flag: it comes as input.
+        why = self._program.run(["meta-data", "set", name], text)
+        return f"The build's meta-data could not be set: {why}." if why else ""
 
 
 GROUPS = Groups()

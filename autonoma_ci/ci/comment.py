@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark
 from autonoma_ci.ci.web import WebError
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.text import markdown_link
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 # Room for the mark and the link to the build.
 _FRAME = 3000
+_OPENING = re.compile(r"<!-- autonoma-ci ([0-9a-f]{16}) ([^\n]{0,300}?) -->")
+_SHARED = (
+    "Another step of this build has a comment of the same name, which was left as it is. Give each step a "
+    "summary-title of its own."
+)
 
 
 class Comment(NamedTuple):
@@ -50,16 +56,16 @@ class Thread(Protocol):
 
 
 def publish(thread: Thread, report: Report) -> str:
-    """Write the comment, or bring it up to date; return why that could not be done, or an empty text."""
-    key = hashlib.sha256(f"{thread.scope}\n{report.title}".encode("utf-8", "replace")).hexdigest()[:16]
-    mark = re.compile(rf"<!-- autonoma-ci {key} build ([0-9]{{0,18}}) -->")
-    body = f"<!-- autonoma-ci {key} build {thread.build} -->\n{_text(report, thread.limit - _FRAME)}"
+    """Write the comment, or bring it up to date; return what the log should warn of, or an empty text."""
+    key = hashlib.sha256(f"{thread.scope}\n{report.part.digest}".encode("utf-8", "replace")).hexdigest()[:16]
+    mark = mark_of(report, thread.build)
+    body = f"<!-- autonoma-ci {key} {mark} -->\n{_text(report, thread.limit - _FRAME)}"
     try:
-        _put(thread, mark, body)
+        shared = _put(thread, key, mark, body)
     except WebError as error:
         advice = f" {thread.advice}" if error.status in {401, 403, 404} else ""
         return f"The comment could not be written: {error}.{advice}"
-    return ""
+    return _SHARED if shared else ""
 
 
 def _text(report: Report, limit: int) -> str:
@@ -67,29 +73,41 @@ def _text(report: Report, limit: int) -> str:
     return "\n".join(filter(None, [summary(report, limit), link]))
 
 
-def _put(thread: Thread, mark: re.Pattern[str], body: str) -> None:
-    found = _marked(thread, mark)
-    if found:
-        _update(thread, mark, found, body)
-        return
+def _put(thread: Thread, key: str, mark: Mark, body: str) -> bool:
+    """Write the comment; return whether another step of this build has one that looks the same."""
+    found = _marked(thread, key, mark)
+    if found[Claim.REPLACE]:
+        thread.update(found[Claim.REPLACE][0], body)
+        if not _is_there(thread, mark):
+            # Another step has found the same comment at the same moment.
+            thread.create(body)
+            return True
+        return bool(found[Claim.OTHER])
+    if found[Claim.LEAVE]:
+        return False
     made = thread.create(body)
-    found = _marked(thread, mark)
-    if found and found[0].id != made.id:
-        # Another job has made one at the same moment: the older one stays.
+    found = _marked(thread, key, mark)
+    earlier = [comment for comment in (*found[Claim.REPLACE], *found[Claim.LEAVE]) if comment.id < made.id]
+    if earlier:
+        # Another build has made one at the same moment: the older one stays.
         thread.delete(made)
-        _update(thread, mark, found, body)
+        if earlier[0] in found[Claim.REPLACE]:
+            thread.update(earlier[0], body)
+    return bool(found[Claim.OTHER])
 
 
-def _marked(thread: Thread, mark: re.Pattern[str]) -> list[Comment]:
-    return sorted(comment for comment in thread.mine() if mark.match(comment.body))
+def _marked(thread: Thread, key: str, mark: Mark) -> dict[Claim, list[Comment]]:
+    """Return the comments with this key, the oldest first, by what may be done about them."""
+    found: dict[Claim, list[Comment]] = {claim: [] for claim in Claim}
+    for comment in sorted(thread.mine()):
+        opening = _OPENING.match(comment.body)
+        theirs = parse_mark(opening[2]) if opening and opening[1] == key else None
+        if theirs:
+            own = theirs.step == mark.step
+            found[mark.claim(theirs)].insert(0 if own else len(found[mark.claim(theirs)]), comment)
+    return found
 
 
-def _update(thread: Thread, mark: re.Pattern[str], found: list[Comment], body: str) -> None:
-    """Bring the oldest up to date, unless a later build has done so."""
-    if _build(mark, found[0].body) <= _build(mark, body):
-        thread.update(found[0], body)
-
-
-def _build(mark: re.Pattern[str], body: str) -> int:
-    number = mark.match(body)
-    return int(number[1] or 0) if number else 0
+def _is_there(thread: Thread, mark: Mark) -> bool:
+    openings = (_OPENING.match(comment.body) for comment in thread.mine())
+    return any(opening and opening[2] == str(mark) for opening in openings)

@@ -39,7 +39,7 @@ def job_links(report: Report) -> dict[str, str]:
     if len(runs) > LINKS:
         rest = f"and {plural(len(runs) - LINKS, 'more run')}, from here on: {STATE_WORDS[runs[LINKS].state]}"
         links.append({"external_link": {"label": rest, "url": runs[LINKS].url}})
-    title = cut(one_line(report.title), _SECTION) or "Autonoma tests"
+    title = cut(one_line(report.heading), _SECTION) or "Autonoma tests"
     return {"gitlab-annotations.json": json.dumps({title: links} if links else {}, indent=2) + "\n"}
 
 

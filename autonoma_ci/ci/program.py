@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # All of them talk to an agent on the same machine, or to the CI system's own server.
 _SECONDS = 10.0
+# In bytes: longer than anything that this package has stored there.
+_LONGEST = 10_000
 _OURS = ("AUTONOMA_", "INPUT_")
 
 
@@ -27,6 +29,15 @@ class Program:
 
     def run(self, arguments: Sequence[str], text: str = "") -> str:
         """Run it with `text` as its input; return why it failed, or an empty text."""
+        why, _ = self._run(arguments, text, wanted=False)
+        return why
+
+    def read(self, arguments: Sequence[str]) -> str:
+        """Run it and return what it printed, or an empty text if it failed or printed too much."""
+        why, printed = self._run(arguments, "", wanted=True)
+        return "" if why or len(printed) > _LONGEST else printed.decode("utf-8", "replace").strip()
+
+    def _run(self, arguments: Sequence[str], text: str, *, wanted: bool) -> tuple[str, bytes]:
         import subprocess
 
         name = os.path.basename(self._path)  # noqa: PTH119 - a text, not a file
@@ -35,16 +46,17 @@ class Program:
                 [self._path, *arguments],
                 input=text.encode("utf-8", "replace"),
                 env=dict(self._environ),
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if wanted else subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 timeout=_SECONDS,
                 check=False,
             )
         except (OSError, ValueError) as error:
-            return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})"
+            return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
         except subprocess.TimeoutExpired:
-            return f"{name} did not end within {_SECONDS:.0f} s"
-        return f"{name} failed with exit code {ended.returncode}" if ended.returncode else ""
+            return f"{name} did not end within {_SECONDS:.0f} s", b""
+        why = f"{name} failed with exit code {ended.returncode}" if ended.returncode else ""
+        return why, ended.stdout or b""
 
 
 def find(name: str, target: Target) -> Program | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from autonoma_ci.ci.build_data import publish_build_data
+from autonoma_ci.ci.environment import clean
 from autonoma_ci.ci.program import find
 from autonoma_ci.report.outputs import variables
 
@@ -44,5 +46,35 @@ def program_variables(
     def publishers(target: Target) -> tuple[ProgramVariables, ...]:
         program = find(name, target)
         return (ProgramVariables(program, arguments),) if program else ()
+
+    return publishers
+
+
+class SharedVariables:
+    """Sets variables that all jobs of the build share, by a program with `get` and `put`, once the step ends."""
+
+    def __init__(self, program: Program, build: str) -> None:
+        self._program, self._build = program, build
+
+    def publish(self, report: Report) -> list[str]:
+        """Set the variables; return what the log should warn of."""
+        if not report.verdict:
+            return []
+        return publish_build_data(report, self._build, self._get, self._put, _MOST_USEFUL)
+
+    def _get(self, name: str) -> str:
+        return self._program.read(["get", name])
+
+    def _put(self, name: str, text: str) -> str:
+        why = self._program.run(["put", f"{name}={text}", "--force"])
+        return f"The variables for later steps could not be set: {why}." if why else ""
+
+
+def shared_variables(name: str, build: str) -> Callable[[Target], tuple[SharedVariables, ...]]:
+    """Return what finds the program; `build` names the variable with an id that is new whenever the step runs again."""
+
+    def publishers(target: Target) -> tuple[SharedVariables, ...]:
+        program = find(name, target) if target.shared else None
+        return (SharedVariables(program, clean(target.environ.get(build, ""))),) if program else ()
 
     return publishers

@@ -16,7 +16,11 @@ from autonoma_ci.report.record import record
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from autonoma_ci.ci.shared_record import SharedRecord
     from autonoma_ci.model import Report
+    from autonoma_ci.report.record import RecordSigner
+
+RECORD = "results.json"
 
 
 def _nothing(_: Report) -> Mapping[str, str]:
@@ -27,31 +31,56 @@ class ResultsDir:
     """Writes results.json, outputs.env, summary.md and the CI system's own files.
 
     At the end come junit.xml and report.html, with its style. No link leads what is written out of `root`.
+    `signer` signs the record. `shared` keeps the records of other steps that write to the same folder.
     """
 
     def __init__(
-        self, folder: Path, more: Callable[[Report], Mapping[str, str]] = _nothing, root: Path | None = None
+        self,
+        folder: Path,
+        more: Callable[[Report], Mapping[str, str]] = _nothing,
+        root: Path | None = None,
+        signer: RecordSigner | None = None,
+        shared: SharedRecord | None = None,
     ) -> None:
         self.folder, self._root = folder, root or folder
-        self._more = more
+        self._more, self._signer, self._shared = more, signer, shared
+
+    def begin(self, report: Report) -> list[str]:
+        """Replace the files of an earlier step by the record of this one, which has no runs yet.
+
+        If this step is killed before it can write the others, nobody may take those of an earlier step for its own.
+        Returns what the log should say of the record that was there.
+        """
+        stale = ("outputs.env", "summary.md", "junit.xml", "report.html", *self._more(report))
+        for name in stale:
+            try:
+                self._check_links(self.folder / name)
+                (self.folder / name).unlink()
+            except OSError:
+                continue
+        self._write_all({RECORD: record(report, self._signer)})
+        return self._shared.take_warnings() if self._shared else []
 
     def publish(self, report: Report) -> list[str]:
         """Write all files anew; return what could not be written."""
         warnings = []
         if names := left_out(report):
             warnings.append(f"outputs.env has no room for {' and '.join(names)}; results.json has all runs.")
-        texts = {"results.json": record(report), "outputs.env": dotenv(report), "summary.md": summary(report)}
+        texts = {RECORD: record(report, self._signer), "outputs.env": dotenv(report), "summary.md": summary(report)}
         texts |= self._more(report)
         warnings += self._write_all(texts)
         try:
             last = _at_the_end(report)
         except OSError as error:
             return [*warnings, f"junit.xml and report.html could not be made ({reason_of(error)})."]
-        return [*warnings, *self._write_all(last)]
+        warnings += self._write_all(last)
+        return [*warnings, *self._shared.take_warnings()] if self._shared and report.verdict else warnings
 
     def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
         warnings = []
         for name, data in files.items():
+            if name == RECORD and self._shared:
+                self._shared.keep_others()
             try:
                 self._write(name, data.encode("utf-8", "replace") if isinstance(data, str) else data)
             except OSError as error:
@@ -60,12 +89,18 @@ class ResultsDir:
 
     def _write(self, name: str, data: bytes) -> None:
         path = self.folder / name
-        # Each time anew: a link may have come since.
+        self._check_links(path)
+        make_folder(path.parent)
+        write_whole(path, data)
+        if name == RECORD and self._shared:
+            self._shared.note_own()
+
+    def _check_links(self, path: Path) -> None:
+        """Raise OSError if a symbolic link leads the path elsewhere; checked each time, as a link may have come."""
+        name = str(path.relative_to(self.folder))
         astray = path.parent != self.folder and leads_out(name, str(self.folder))
         if astray or leads_out(str(path.parent.absolute()), str(self._root)):
             raise OSError(errno.ELOOP, "a symbolic link leads elsewhere")
-        make_folder(path.parent)
-        write_whole(path, data)
 
 
 def _at_the_end(report: Report) -> Mapping[str, str | bytes]:
@@ -78,8 +113,14 @@ def _at_the_end(report: Report) -> Mapping[str, str | bytes]:
     return {"junit.xml": junit(report), "report.html": html(report), **beside_of(report)}
 
 
-def prepare(path: str, working_directory: str, more: Callable[[Report], Mapping[str, str]] = _nothing) -> ResultsDir:
-    """Make the folder; `more` returns files of the CI system's own.
+def prepare(
+    path: str,
+    working_directory: str,
+    more: Callable[[Report], Mapping[str, str]] = _nothing,
+    signer: RecordSigner | None = None,
+    shared: Callable[[Path], SharedRecord] | None = None,
+) -> ResultsDir:
+    """Make the folder; `more` returns files of the CI system's own, `shared` watches the record at a path.
 
     Raises InputError if that can't be done, or if a link leads out of the working directory.
     """
@@ -93,4 +134,5 @@ def prepare(path: str, working_directory: str, more: Callable[[Report], Mapping[
     except (OSError, ValueError) as error:
         reason = reason_of(error)
         raise InputError([f"results-dir can't be made ({reason}): give a folder that can be written to"]) from None
-    return ResultsDir(folder, more, Path(working_directory))
+    watched = shared(folder / RECORD) if shared else None
+    return ResultsDir(folder, more, Path(working_directory), signer, watched)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, fork, job_path, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
-from autonoma_ci.ci.program_variables import program_variables
+from autonoma_ci.ci.program_variables import shared_variables
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
 
@@ -38,6 +38,7 @@ def context(environ: Mapping[str, str]) -> Context:
 SYSTEM = System(
     context=context,
     tokens=("SEMAPHORE_OIDC_TOKEN", "SEMAPHORE_ARTIFACT_TOKEN", "SEMAPHORE_API_TOKEN", "SEMAPHORE_CACHE_USERNAME"),
-    publishers=program_variables("sem-context", lambda name, text: ["put", f"{name}={text}", "--force"]),
+    # All jobs of a workflow share what sem-context keeps. A pipeline that runs again has another id.
+    publishers=shared_variables("sem-context", build="SEMAPHORE_PIPELINE_ID"),
     parallel=parallel("SEMAPHORE_JOB_INDEX", "SEMAPHORE_JOB_COUNT", first=1),
 )

@@ -50,7 +50,8 @@ class Dialect(Protocol):
 class Target(NamedTuple):
     """What a publisher writes to: the job's variables, its working directory, its log, and time.
 
-    `summary` says whether one is wanted; `say` prints lines as they are, so they must be whole commands.
+    `summary` says whether one is wanted; `say` prints lines as they are, so they must be whole commands. `shared`
+    says whether to write what all jobs of the build share, such as data of the build and reports of the commit.
     """
 
     environ: Mapping[str, str]
@@ -58,6 +59,7 @@ class Target(NamedTuple):
     folder: Path
     say: Callable[[Iterable[str]], None]
     clock: Clock
+    shared: bool = True
 
 
 class Publisher(Protocol):

@@ -55,7 +55,7 @@ class Build:
             message("setParameter", VARIABLE_LIMIT, name=f"env.{name}", value=text)
             for name, text in variables(report).items()
         ]
-        whole = f"{report.title}: {headline(report)}"
+        whole = f"{report.heading}: {headline(report)}"
         if report.results_dir:
             path = Path(self._target.folder, report.results_dir, "junit.xml").absolute()
             lines.append(message("importData", type="junit", path=str(path)))
@@ -63,7 +63,7 @@ class Build:
         lines.append(message("buildStatus", text=f"{{build.status.text}}; {whole}"))
         if report.verdict.exit_code:
             # A problem of the same identity is the same problem in the next build.
-            identity = hashlib.sha256(report.title.encode("utf-8", "replace")).hexdigest()[:16]
+            identity = hashlib.sha256(report.heading.encode("utf-8", "replace")).hexdigest()[:16]
             lines.append(message("buildProblem", description=whole, identity=f"autonoma-{identity}"))
         self._target.say(lines)
         return []

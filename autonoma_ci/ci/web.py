@@ -48,8 +48,7 @@ class Web:
 
     def __init__(self, base: str, headers: Mapping[str, str], clock: Clock, proxy: str = "") -> None:
         self._base, self._clock = base.rstrip("/"), clock
-        self._session = Session()
-        self._session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", **headers})
+        self._headers = {"User-Agent": f"autonoma-ci/{__version__}", **headers}
         self._proxies = {"http": proxy} if proxy else proxies_for(base)
 
     def ask(self, method: str, path: str, body: object = None) -> Reply:
@@ -80,13 +79,15 @@ class Web:
 
     def _once(self, method: str, url: str, body: object) -> Reply:
         data = None if body is None else json.dumps(body).encode()
-        with limited(_SECONDS) as late:
+        kind = {"Content-Type": "application/json"} if data else {}
+        # A session for each request, and so a connection: a late response is never read as that to the next request.
+        with limited(_SECONDS) as late, Session() as session:
             try:
-                with self._session.request(
+                with session.request(
                     method,
                     url,
                     data=data,
-                    headers={"Content-Type": "application/json"} if data else {},
+                    headers={**self._headers, **kind},
                     timeout=_SECONDS,
                     allow_redirects=False,  # a redirect would take the token to another host
                     stream=True,

@@ -51,7 +51,7 @@ def account_of(found: Found, world: World) -> Account:
     from autonoma_ci.api.transport import Transport
 
     credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
-    transport = Transport(settings.api_url, credentials, world.clock.monotonic, world.timeouts)
+    transport = Transport(settings.api_url, credentials, world.timeouts)
     errors = Console(world.err, PLAIN)
     errors.hide(credentials)
     for warning in settings.warnings:

@@ -21,7 +21,7 @@ _QUIET = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
 def comment(settings: Settings, place: Place, world: World, report: Report) -> tuple[str, str]:
     """Write the comment; return warning or notice and what to say, two empty texts if there is nothing to."""
     nothing = "", ""
-    if not settings.comment or not report.verdict or report.verdict.conclusion in _QUIET:
+    if not settings.comment or settings.publish != "now" or not report.verdict or report.verdict.conclusion in _QUIET:
         return nothing
     comments = place.system.comments
     if not comments:

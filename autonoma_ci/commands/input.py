@@ -9,7 +9,9 @@ from autonoma_ci import plan
 from autonoma_ci.ci import detect
 from autonoma_ci.context import PRIVILEGED
 from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.identity import Part
 from autonoma_ci.settings import Settings, read
+from autonoma_ci.spans import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +59,15 @@ def load_manifest(
     return load(path, folder, Interpolation(environ, context, detect.all_tokens(), checking))
 
 
+def part_of(settings: Settings, place: Place, environ: Mapping[str, str], title: str) -> Part:
+    """Return which part of the build this step is, by its options and by what the CI system says of the job."""
+    parallel = place.system.parallel(environ) if place.system.parallel else None
+    shard = parallel if settings.shard == AUTO else settings.shard
+    share = str(shard) if shard and shard.total > 1 else ""
+    several = str(parallel) if parallel and parallel.total > 1 else ""
+    return Part(place.context.job, settings.part or (several if several != share else ""), share, title)
+
+
 class Input:
     """Collects settings, manifest and plan; `problems` are what is wrong with all of them.
 
@@ -71,8 +82,8 @@ class Input:
         self.warnings: list[str] = []
         self.skipped = ""
 
-    def read(self, flags: Mapping[str, str], variables: Sequence[str], place: Place) -> None:
-        """Read everything; nothing is raised."""
+    def read_settings(self, flags: Mapping[str, str], variables: Sequence[str], place: Place) -> None:
+        """Read the options; nothing is raised."""
         self.settings, problems = read(flags, variables, self._environ)
         self.problems += problems
         missing = [] if self.settings.dry_run else missing_credentials(self.settings, place.context)
@@ -80,6 +91,9 @@ class Input:
             self.skipped = f"the credentials are missing: {_WITHHELD[place.context.withheld]}"
         else:
             self.problems += missing
+
+    def read_plan(self, place: Place) -> None:
+        """Read the manifest and make the plan, which takes seconds where it is large; nothing is raised."""
         path = self.settings.manifest or self._default_manifest(place.context)
         manifest = None
         try:

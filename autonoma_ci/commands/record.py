@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.ci.environment import read_regular
+from autonoma_ci.ci.shared_record import SIZE_LIMIT
 from autonoma_ci.errors import InputError
 from autonoma_ci.model import State
 from autonoma_ci.paths import leads_out
@@ -16,15 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autonoma_ci.context import Context
-    from autonoma_ci.model import Outcome, RunRequest
+    from autonoma_ci.model import Outcome
     from autonoma_ci.report.saved import Saved
+    from autonoma_ci.report.saved_runs import SavedRun
     from autonoma_ci.secret import Redactor
+    from autonoma_ci.signing import Signer
 
-# A plan as large as there may be, with long texts for each run.
-SIZE_LIMIT = 100 * 1024 * 1024
+# Each job of a batch has a build id of its own there, in a container of its own: nothing old is left in it.
+_JOBS_ARE_BUILDS = frozenset({"aws-codebuild"})
+_OPEN = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.TIMED_OUT, State.UNKNOWN})
 
 
-def read_record(path: str, folder: str, redact: Redactor) -> Saved:
+class LoadedRecord(NamedTuple):
+    """A record and its bytes, which its signature covers."""
+
+    saved: Saved
+    data: bytes
+
+
+def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
     """Return the record at `path`, relative to `folder`; raise InputError if there is none that can be read."""
     shown = one_line(path, 200)
     if leads_out(path, folder):
@@ -35,7 +46,7 @@ def read_record(path: str, folder: str, redact: Redactor) -> Saved:
     from autonoma_ci.report.saved import parse
 
     try:
-        return parse(data)
+        return LoadedRecord(parse(data), data)
     except ValueError as error:
         raise InputError(
             [f"{shown} is no record of autonoma-ci: {redact(str(error))}; give a results.json as a step left it"]
@@ -50,31 +61,54 @@ def outcomes_of(saved: Saved, started_at: str, redact: Redactor) -> list[Outcome
     return [run.outcome((then - now).total_seconds(), redact) for run in saved.runs]
 
 
-def passed_before(
-    outcomes: Sequence[Outcome], saved: Saved, context: Context, started_at: str, redact: Redactor
-) -> list[Outcome]:
-    """Return the outcomes with those in their places that passed in an earlier attempt at the same build.
+def why_stale(saved: Saved, context: Context) -> str:
+    """Return why the record is not of the step that is to be waited for, or an empty text.
 
-    Where all of them did, none is put in place: a step that runs nothing proves nothing.
+    A step that is killed at once leaves the record of an earlier step behind. At a terminal any record will do.
     """
-    build, before, now = saved.ci.build, saved.ci.attempt, context.attempt
-    if not build or build != context.build or saved.ci.sha != context.sha:
-        return list(outcomes)
-    if not (before.isascii() and before.isdigit() and now.isdigit() and int(before) < int(now)):
-        return list(outcomes)
-    passed: dict[object, list[Outcome]] = {}
-    for run in outcomes_of(saved, started_at, redact):
+    if context.ci == "none":
+        return ""
+    was = saved.ci
+    if context.build and was.build != context.build and context.ci not in _JOBS_ARE_BUILDS:
+        return "it is of another build"
+    if was.sha and context.sha and was.sha != context.sha:
+        return "it is of another commit"
+    # A job that only waits may take up what an earlier attempt started. A job that starts its runs itself has started
+    # new ones, or else it was killed before it could.
+    is_own = bool(saved.job) and saved.job == context.job
+    ended = not any(run.state in _OPEN for run in saved.runs)
+    if is_own and ended and _is_earlier(was.attempt, context.attempt):
+        return "it is of an earlier attempt at this job"
+    return ""
+
+
+def passed_before(
+    outcomes: Sequence[Outcome], record: LoadedRecord, context: Context, signer: Signer
+) -> dict[int, str]:
+    """Return the places of the runs that passed in an earlier attempt at the same build, with their runs' ids.
+
+    Nothing of the record is believed but runs whose signatures say that they passed, in this part of this build of
+    this commit, for exactly what would be sent now. Where all runs passed, none is returned: a step that runs nothing
+    proves nothing.
+    """
+    saved = record.saved
+    if not context.build or not _is_earlier(saved.ci.attempt, context.attempt):
+        return {}
+    if not signer.verifies_record(record.data):
+        return {}
+    passed: dict[str, list[SavedRun]] = {}
+    for run in saved.runs:
         if run.state is State.PASSED:
-            passed.setdefault(_key(run.request), []).append(run)
-    kept = []
-    for outcome in outcomes:
-        same = passed.get(_key(outcome.request))
-        kept.append(same.pop(0)._replace(request=outcome.request, carried=True) if same else outcome)
-    return list(outcomes) if all(run.carried for run in kept) else kept
+            passed.setdefault(run.key, []).append(run)
+    found: dict[int, str] = {}
+    for place, outcome in enumerate(outcomes):
+        for run in passed.get(str(outcome.request.key), ()):
+            if signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac):
+                found[place] = run.run_id
+    return found if len(found) < len(outcomes) else {}
 
 
-def _key(request: RunRequest) -> object:
-    # Values of variables are in no record; at the same build of the same commit they are taken for the same.
-    names = tuple(sorted(request.variables))
-    versions = request.application_version_id, request.application_versions, request.run_on_latest
-    return request.kind, request.id, request.name, names, versions
+def _is_earlier(attempt: str, than: str) -> bool:
+    numbers = attempt, than
+    counted = all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers)
+    return counted and int(attempt) < int(than)

@@ -16,6 +16,7 @@ from autonoma_ci.commands.record import outcomes_of, read_record
 from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
 from autonoma_ci.files import make_folder, reason_of, write_whole
+from autonoma_ci.identity import Part
 from autonoma_ci.model import Report, Verdict
 from autonoma_ci.paths import leads_out
 from autonoma_ci.secret import Redactor
@@ -48,7 +49,7 @@ def main(argv: Sequence[str], world: World) -> int:
     )
     found = parser.known(argv)
     folder = Path(world.folder, found.record).parent
-    report = report_of(read_record(found.record, world.folder, Redactor(())))
+    report = report_of(read_record(found.record, world.folder, Redactor(())).saved)
     printed = found.output == "-"
     target = Path(world.folder, found.output) if found.output and not printed else folder / FORMATS[found.format]
     beside = _Beside(folder, target.parent)
@@ -80,6 +81,8 @@ def report_of(saved: Saved) -> Report:
         started_at=started_at,
         waited=saved.waited,
         seconds=saved.duration_seconds,
+        part=Part(saved.job, saved.part, saved.shard, saved.title),
+        step_id=saved.step_id,
     )  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
 from autonoma_ci.report.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from autonoma_ci.commands.record import LoadedRecord
     from autonoma_ci.commands.world import World
 
 _NOT_UP = "Check wait-for-url and the deployment that it belongs to; wait-for-url-timeout is how long it may take."
@@ -45,6 +46,7 @@ class Job:
         self._world = world
         self._step = Step(world, place)
         self._input = Input(world.environ, world.folder)
+        self._previous: LoadedRecord | None = None
 
     def run(self, flags: dict[str, str], variables: list[str], unknown: list[str]) -> int:
         """Do the whole and return the exit code."""
@@ -68,8 +70,13 @@ class Job:
 
     def _read(self, flags: dict[str, str], variables: list[str], unknown: list[str]) -> None:
         self._input.problems += [Problem(text) for text in unknown]
-        self._input.read(flags, variables, self._step.place)
-        self._input.problems += self._step.prepare(self._input.settings)
+        self._input.read_settings(flags, variables, self._step.place)
+        unprepared = self._step.prepare(self._input.settings)
+        self._previous = self._read_previous()
+        # Before the manifest is read: the shorter an older record is still there, the better.
+        self._step.begin_files()
+        self._input.read_plan(self._step.place)
+        self._input.problems += unprepared
         for warning in self._input.warnings:
             self._step.console.issue("warning", Problem(warning))
         notes = self._input.plan.notes
@@ -79,7 +86,7 @@ class Job:
 
     def _skip(self, why: str) -> int:
         skipped = f"Skipped, nothing was started: {why}."
-        self._step.console.issue("notice", Problem(skipped), self._step.report.title)
+        self._step.console.issue("notice", Problem(skipped), self._step.report.heading)
         verdict = Verdict(Conclusion.SKIPPED, Reason.OK, 0)
         return self._step.finish(self._step.report._replace(skipped=skipped, notes=(), verdict=verdict))
 
@@ -108,30 +115,39 @@ class Job:
         return step.bring_to_end(outcomes, settings, "Nothing is started")
 
     def _start(self) -> int:
-        settings = self._input.settings
-        outcomes = self._not_passed_before([Outcome(request) for request in self._input.plan.requests])
-        planned = sum(outcome.state is State.PLANNED for outcome in outcomes)
-        title = f"Starting {plural(planned, 'run')} as {self._step.report.source}"
-        return self._step.bring_to_end(outcomes, settings, title)
+        settings, step = self._input.settings, self._step
+        outcomes = step.sign_requests([Outcome(request) for request in self._input.plan.requests])
+        passed = self._passed_before(outcomes)
+        title = f"Starting {plural(len(outcomes) - len(passed), 'run')} as {step.report.source}"
+        return step.bring_to_end(outcomes, settings, title, passed)
 
-    def _not_passed_before(self, outcomes: list[Outcome]) -> list[Outcome]:
-        """Leave out what passed in an earlier attempt at this build, if its record is in results-dir."""
-        step, folder = self._step, self._input.settings.results_dir
-        context = step.place.context
-        if not folder or not context.build or context.attempt in {"", "1"}:
-            return outcomes
-        from autonoma_ci.commands.record import passed_before, read_record
-
+    def _read_previous(self) -> LoadedRecord | None:
+        """Return the record of an earlier attempt at this build, if it is in results-dir."""
+        folder, context = self._input.settings.results_dir, self._step.place.context
+        if not folder or not context.build or not context.attempt or not self._input.settings.wait:
+            return None
         path = str(Path(folder, "results.json"))
         if not Path(self._world.folder, path).is_file():
-            return outcomes
+            return None
+        from autonoma_ci.commands.record import read_record
+
         try:
-            saved = read_record(path, self._world.folder, step.redact)
+            return read_record(path, self._world.folder, self._step.redact)
         except InputError as error:
-            step.console.issue("warning", Problem(f"The earlier attempt's record is not used: {error}"))
-            return outcomes
-        found = passed_before(outcomes, saved, context, step.report.started_at, step.redact)
-        if count := sum(outcome.carried for outcome in found):
-            note = f"{plural(count, 'run')} passed in an earlier attempt at this build and will not be started again."
+            warning = f"The earlier attempt's record is not used: {error}"
+            self._step.console.issue("warning", Problem(warning))
+            return None
+
+    def _passed_before(self, outcomes: Sequence[Outcome]) -> Mapping[int, str]:
+        """Return the places of the runs that need not be started again, with their runs' ids."""
+        step = self._step
+        if not self._previous or not step.signer:
+            return {}
+        from autonoma_ci.commands.record import passed_before
+
+        found = passed_before(outcomes, self._previous, step.place.context, step.signer)
+        if found:
+            note = f"{plural(len(found), 'run')} passed in an earlier attempt at this build. "
+            note += "What the API still calls passed is not started again."
             step.console.issue("notice", Problem(note))
         return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
+import secrets
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,15 +13,16 @@ from urllib.parse import urlsplit
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.system import Target
 from autonoma_ci.commands.comment import comment
+from autonoma_ci.commands.input import part_of
 from autonoma_ci.commands.progress import Progress
 from autonoma_ci.commands.publish import publish
 from autonoma_ci.engine.board import Board
-from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.engine import NOTHING_PASSED, Engine
 from autonoma_ci.engine.keep import Keeping
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import Events, Threads
 from autonoma_ci.errors import EXIT_BUG, InputError, Problem
-from autonoma_ci.model import Conclusion, Outcome, Reason, Report, Verdict
+from autonoma_ci.model import Conclusion, Outcome, Reason, Report, State, Verdict
 from autonoma_ci.paths import as_argument
 from autonoma_ci.report.console import issues, notes
 from autonoma_ci.report.words import headline, still_open
@@ -27,13 +30,16 @@ from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from autonoma_ci.ci.results_dir import ResultsDir
     from autonoma_ci.ci.system import Publisher
     from autonoma_ci.commands.input import Place
     from autonoma_ci.commands.world import World
     from autonoma_ci.engine.workers import Watcher
     from autonoma_ci.evidence import Store
+    from autonoma_ci.report.saved import Saved
+    from autonoma_ci.signing import Signer
 
 TITLE = "Autonoma tests"
 
@@ -46,14 +52,21 @@ class Step:
         self.console = Console(world.out, place.system.dialect, world.clock)
         self.redact = Redactor(())
         self.began = world.clock.monotonic()
-        self.report = Report(TITLE, place.context, place.source, (), started_at=world.clock.now())
+        self.report = Report(
+            TITLE, place.context, place.source, (), started_at=world.clock.now(), step_id=secrets.token_hex(8)
+        )
+        self.signer: Signer | None = None
         self._settings = Settings()
         self._errors = Console(world.err, place.system.dialect)
         self._natives: list[Publisher] = []
-        self._files: list[Publisher] = []
+        self._files: list[ResultsDir] = []
 
-    def prepare(self, settings: Settings) -> list[Problem]:
-        """Set up log and reports as the settings say, and return what can't be."""
+    def prepare(self, settings: Settings, saved: Saved | None = None) -> list[Problem]:
+        """Set up log and reports as the settings say, and return what can't be.
+
+        With `saved`, this step goes on with the record of another: it is the same part of the build, and replaces
+        what that step has published.
+        """
         self._settings = settings
         self.redact = Redactor(settings.secrets)
         self.console.mask(settings.secrets)
@@ -61,9 +74,15 @@ class Step:
             console.hide(settings.secrets)
         for warning in settings.warnings:
             self.console.issue("warning", Problem(warning))
+        title = settings.summary_title or (saved.title if saved else "") or TITLE
+        part = part_of(settings, self.place, self.world.environ, title)
+        if saved:
+            part = part._replace(job=saved.job, part=settings.part or saved.part, shard=saved.shard)
+            self.report = self.report._replace(step_id=saved.step_id, source=saved.source)
         self.report = self.report._replace(
-            title=settings.summary_title or TITLE,
-            source=settings.source or self.place.source,
+            title=title,
+            part=part,
+            source=settings.source or self.report.source,
             results_dir=settings.results_dir,
             site="{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
         )
@@ -73,20 +92,57 @@ class Step:
                 [Problem("evidence has no place to go to: give results-dir too")] if settings.evidence != "none" else []
             )
         from autonoma_ci.ci.results_dir import prepare
+        from autonoma_ci.ci.shared_record import SharedRecord
 
+        self.signer = self._new_signer(settings)
+        shared = partial(
+            SharedRecord,
+            step_id=self.report.step_id,
+            context=self.place.context,
+            started_at=self.report.started_at,
+        )
         try:
-            self._files.append(prepare(settings.results_dir, self.world.folder, self.place.system.files))
+            files = prepare(settings.results_dir, self.world.folder, self.place.system.files, self.signer, shared)
         except InputError as error:
             return list(error.problems)
+        self._files.append(files)
         folder = Path(self.world.folder, settings.results_dir)
         self.report = self.report._replace(attachments=self.place.system.attachments(self.world.environ, folder))
         record = as_argument(f"{settings.results_dir.rstrip('/')}/results.json")
         self.report = self.report._replace(later=f"autonoma-ci wait {record}")
         return []
 
+    def begin_files(self) -> None:
+        """Replace the files of an earlier step in results-dir, before anything is sent."""
+        for files in self._files:
+            for warning in files.begin(self.report):
+                self.console.issue("warning", Problem(warning))
+
+    def sign_requests(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Return the outcomes with signatures of what is to be sent for them, if this step signs its record."""
+        if not self.signer:
+            return list(outcomes)
+        from autonoma_ci.api.start_body import start_body
+
+        source = self.report.source
+        return [
+            run._replace(request_mac=self.signer.sign_request(run.request, start_body(run.request, source)))
+            for run in outcomes
+        ]
+
+    def _new_signer(self, settings: Settings) -> Signer | None:
+        if not settings.client_secret:
+            return None
+        # Loaded only where there is a record to sign.
+        from autonoma_ci.signing import Signer
+
+        context, part = self.place.context, self.report.part
+        return Signer(settings.client_secret, settings.api_url, context, part, settings.client_id)
+
     def publish_natively(self, *, summary: bool) -> None:
         """Write outputs and, if it is wanted, the summary in the CI system's own form."""
-        target = Target(self.world.environ, summary, Path(self.world.folder), self.console.say, self.world.clock)
+        folder, shared = Path(self.world.folder), self._settings.publish == "now"
+        target = Target(self.world.environ, summary, folder, self.console.say, self.world.clock, shared)
         self._natives.extend(self.place.system.publishers(target))
 
     def refuse(self, problems: Sequence[Problem]) -> int:
@@ -97,8 +153,17 @@ class Step:
         verdict = Verdict(Conclusion.ERROR, Reason.INPUT, EXIT_CODES[Reason.INPUT])
         return self.finish(self.report._replace(problems=told, verdict=verdict))
 
-    def bring_to_end(self, outcomes: Sequence[Outcome], settings: Settings, title: str) -> int:
-        """Start what is planned, wait for it if that is wanted, report it all, and return the exit code."""
+    def bring_to_end(
+        self,
+        outcomes: Sequence[Outcome],
+        settings: Settings,
+        title: str,
+        passed_before: Mapping[int, str] = NOTHING_PASSED,
+    ) -> int:
+        """Start what is planned, wait for it if that is wanted, report it all, and return the exit code.
+
+        `passed_before` is as in `Engine`.
+        """
         world, clock = self.world, self.world.clock
         waiting = None
         if settings.wait:
@@ -114,8 +179,11 @@ class Step:
         interrupt = None
         try:
             if outcomes:
+                # Before the first request: a step that is killed from now on may have started any of the runs.
+                for files in self._files:
+                    files.publish(self._meanwhile(outcomes))
                 with self.console.group(title), self._watcher(settings) as watcher:
-                    engine = Engine(board, policy, clock, events, watcher, waiting, keeping)
+                    engine = Engine(board, policy, clock, events, watcher, waiting, keeping, passed_before)
                     engine.run(self._workers(settings, events, store))
                     interrupt = engine.interrupt
         except BaseException:
@@ -127,9 +195,9 @@ class Step:
             if store:
                 store.close()
         for problem in issues(board.outcomes, self.report.site):
-            self.console.issue("error", problem, self.report.title)
+            self.console.issue("error", problem, self.report.heading)
         for problem in notes(board.outcomes, self.redact.holds):
-            self.console.issue("warning", problem, self.report.title)
+            self.console.issue("warning", problem, self.report.heading)
         verdict = decide(board.outcomes, interrupt, waited=settings.wait)
         return self.finish(self._now(board.outcomes)._replace(verdict=verdict))
 
@@ -187,13 +255,18 @@ class Step:
         from autonoma_ci.api.transport import Transport
 
         credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
-        transport = Transport(settings.api_url, credentials, self.world.clock.monotonic, self.world.timeouts)
+        transport = Transport(settings.api_url, credentials, self.world.timeouts)
         client = Client(transport, self.report.source, credentials)
         return Threads(client, events, store.fetch if store else None)
 
     def _publish(self, outcomes: Sequence[Outcome]) -> None:
         for publisher in [*self._natives, *self._files]:
-            publisher.publish(self._now(outcomes))
+            publisher.publish(self._meanwhile(outcomes))
+
+    def _meanwhile(self, outcomes: Sequence[Outcome]) -> Report:
+        """Return the report while requests are sent: what is planned may be on its way by the time it is read."""
+        shown = (run._replace(state=State.STARTING) if run.state is State.PLANNED else run for run in outcomes)
+        return self._now(tuple(shown))
 
     def _now(self, outcomes: Sequence[Outcome]) -> Report:
         return self.report._replace(outcomes=tuple(outcomes), seconds=self.world.clock.monotonic() - self.began)

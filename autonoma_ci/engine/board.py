@@ -10,7 +10,9 @@ from autonoma_ci.steps import Evidence
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from autonoma_ci.exchange import Details
+    from autonoma_ci.exchange import Details, Status
+
+_CONTRADICTED = "Look at the run's page: the API gives two answers about it."
 
 
 class Board:
@@ -19,6 +21,19 @@ class Board:
     def __init__(self, outcomes: Iterable[Outcome], origin: float) -> None:
         self.outcomes = list(outcomes)
         self.origin = origin
+        self._claimed: set[tuple[str, str]] = set()
+
+    def claim(self, kind: str, run: str) -> bool:
+        """Register the id of a run, or its link where it has no id; return False if another run has it already."""
+        if (kind, run) in self._claimed:
+            return False
+        self._claimed.add((kind, run))
+        return True
+
+    def is_of_another(self, kind: str, run_id: str, status: Status) -> bool:
+        """Say whether a response about this run names another run that is known here."""
+        named = status.run_id
+        return bool(named) and named != run_id and (kind, named) in self._claimed
 
     def change(self, position: int, **changes: Any) -> Outcome:
         """Note what is new of a run, and return all that is known of it now."""
@@ -29,7 +44,8 @@ class Board:
         """Put the run that failed with the earlier ones, and a new one in its place."""
         was = self.outcomes[position]
         failed = Earlier(was.run_id, was.url, was.message, was.step, was.began, was.seconds, was.evidence)
-        self.outcomes[position] = Outcome(was.request, title=was.title, earlier=(*was.earlier, failed))
+        earlier = (*was.earlier, failed)
+        self.outcomes[position] = Outcome(was.request, title=was.title, earlier=earlier, request_mac=was.request_mac)
 
     def take_back(self, position: int) -> Outcome:
         """Put the last run that failed in the place of one that could not be started after it."""
@@ -57,6 +73,17 @@ class Board:
             self.change(position, seconds=details.seconds)
         self._change_run(position, run_id, step=details.step, evidence=Evidence(details.steps))
         self.change(position, title=title)
+
+    def contradict(self, position: int, ended: Outcome, why: str) -> Outcome:
+        """Record that the API contradicts itself about a run that ended, and return the run as it is now.
+
+        A pass is no pass then. The run may have been started again since.
+        """
+        changes: dict[str, Any] = {"message": why}
+        if ended.state is State.PASSED:
+            changes |= {"state": State.UNKNOWN, "reason": Reason.UNKNOWN, "hint": _CONTRADICTED}
+        self._change_run(position, ended.run_id, **changes)
+        return ended._replace(**changes)
 
     def keep(self, position: int, run_id: str, change: Callable[[Evidence], Evidence]) -> None:
         """Note what is new of the evidence of a run, which may have been started again since."""

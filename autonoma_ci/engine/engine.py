@@ -6,8 +6,10 @@ failed is started again, if the user wants that, by the same rules as the first 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from autonoma_ci.engine.carry import Carry
 from autonoma_ci.engine.explain import Explain
 from autonoma_ci.engine.fire import Fire, Policy
 from autonoma_ci.engine.keep import Keep
@@ -16,6 +18,8 @@ from autonoma_ci.engine.workers import Done, Explained, Fetched, Interrupt, Poll
 from autonoma_ci.model import Kind, Reason, State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autonoma_ci.engine.board import Board
     from autonoma_ci.engine.clock import Clock
     from autonoma_ci.engine.keep import Keeping
@@ -24,14 +28,17 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Outcome
 
 _TICK = 0.5
+NOTHING_PASSED: Mapping[int, str] = MappingProxyType({})
+_SHARED_ID = "the record gives two runs the same id"
 
 
 class Engine:
     """Brings the runs of a board to their end.
 
     Planned runs are started; with `waiting`, those that have started are waited for. All others stay as
-    they are. `keeping` says of which runs screenshots and videos are kept. `interrupt` is the signal that
-    ended it, if one did.
+    they are. `keeping` says of which runs screenshots and videos are kept. `passed_before` has the places of planned
+    runs that passed in an earlier attempt, each with the run's id: it is confirmed before anything is started for it.
+    `interrupt` is the signal that ended it, if one did.
     """
 
     def __init__(
@@ -43,11 +50,13 @@ class Engine:
         watcher: Watcher,
         waiting: Waiting | None = None,
         keeping: Keeping | None = None,
+        passed_before: Mapping[int, str] = NOTHING_PASSED,
     ) -> None:
         self._policy, self._clock, self._events, self._watcher = policy, clock, events, watcher
         self._waiting = waiting
         self._board = board
-        self._fire = Fire(board, policy, clock, self._settled)
+        self._fire = Fire(board, policy, clock, self._settled, watcher.warn, later=passed_before)
+        self._carry = Carry(board, clock, passed_before, self._ended, self._fire.add)
         self._keep = Keep(board, clock, keeping) if keeping else None
         self._explain = Explain(board, clock, watcher.changed, self._keep)
         self._wait = Wait(board, waiting, clock, self._ended, watcher.warn) if waiting else None
@@ -57,6 +66,7 @@ class Engine:
         """Return when each run has its end, or as much of it as there was time for."""
         self._take_up()
         while self.interrupt is None and self._busy():
+            self._carry.dispatch(workers)
             self._fire.dispatch(workers)
             if self._wait:
                 self._waited(self._wait, workers)
@@ -71,14 +81,22 @@ class Engine:
 
     def _take_up(self) -> None:
         for position, run in enumerate(self._board.outcomes):
-            if self._wait and run.state is State.STARTED:
+            kind, named = run.request.kind, run.run_id or run.url
+            for attempt in run.earlier:
+                self._board.claim(kind, attempt.run_id or attempt.url)
+            shared = bool(named) and not self._board.claim(kind, named)
+            if shared and run.state in {State.STARTED, State.PASSED}:
+                self._board.change(position, state=State.UNKNOWN, reason=Reason.UNKNOWN, message=_SHARED_ID)
+                self._watcher.warn(f"{run.request.label}: {_SHARED_ID}, {named}. How this run ended is not known.")
+                self._watcher.changed(self._board.outcomes[position])
+            elif self._wait and run.state is State.STARTED:
                 self._wait.add(position)
 
     def _busy(self) -> bool:
         return self._going_on() or self._explain.busy or bool(self._keep and self._keep.busy)
 
     def _going_on(self) -> bool:
-        return self._fire.busy or bool(self._wait and self._wait.busy)
+        return self._carry.busy or self._fire.busy or bool(self._wait and self._wait.busy)
 
     def _kept(self, keep: Keep, workers: Workers) -> None:
         keep.dispatch(workers)
@@ -89,7 +107,7 @@ class Engine:
             keep.give_up("they took too long")
 
     def _waited(self, wait: Wait, workers: Workers) -> None:
-        if not self._fire.busy:
+        if not self._fire.busy and not self._carry.busy:
             wait.begin()
         wait.dispatch(workers)
         wait.give_up_overdue()
@@ -103,7 +121,7 @@ class Engine:
 
     def _pause(self) -> float:
         now = self._clock.monotonic()
-        rooms = (self._fire, self._explain, self._wait, self._keep)
+        rooms = (self._carry, self._fire, self._explain, self._wait, self._keep)
         return max(0.0, min(now + _TICK, *(room.due() for room in rooms if room)) - now)
 
     def _take(self, event: Event | None) -> None:
@@ -112,6 +130,8 @@ class Engine:
                 self.interrupt = event.signal
             case Done():
                 self._fire.take(event)
+            case Polled() if self._carry.awaits(event):
+                self._carry.take(event)
             case Polled() if self._wait:
                 self._wait.take(event)
             case Explained():
@@ -162,6 +182,7 @@ class Engine:
         until = self._clock.monotonic() + self._policy.grace
         while self._fire.under_way and self._clock.monotonic() < until:
             self._take(self._clock.receive(self._events, until - self._clock.monotonic()))
+        self._carry.give_up()
         self._fire.abandon("cancelled while the request was under way")
         self._fire.drop(Reason.CANCELLED, "not sent: the job was cancelled")
         self._explain.give_up()

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
 
-from autonoma_ci.exchange import Details
+from autonoma_ci.exchange import Details, Said
 from autonoma_ci.model import State
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 _TRIES = 3
+# Details may lag behind the status, for seconds.
+_TRIES_OF_LAGGING = 10
 _PAUSE = 1.0
 # Until the last word on a run, in seconds; where evidence is wanted, counted from the first question, since that is
 # worth its turn.
@@ -27,10 +29,16 @@ _LIMIT = 20.0
 
 
 class _Question:
-    __slots__ = ("ended", "since", "told", "tries")
+    __slots__ = ("doubt", "ended", "since", "told", "tries")
 
     def __init__(self, ended: Outcome, since: float, *, told: bool) -> None:
         self.ended, self.since, self.told, self.tries = ended, since, told, 0
+        # The last contradiction that no later details have cleared up: a request that fails clears up nothing.
+        self.doubt = ""
+
+    def note(self, details: Details) -> None:
+        if details.contradiction or not details.problem:
+            self.doubt = details.contradiction
 
 
 class Explain:
@@ -81,9 +89,8 @@ class Explain:
         question = self._open.get(key)
         if not question:
             return
-        # What a run did is worth another question, what one that passed is called is not.
-        asked_again = question.ended.state is State.FAILED or self._kept(question.ended)
-        if event.details.problem and asked_again and question.tries < _TRIES:
+        question.note(event.details)
+        if _is_worth_another_try(question, event.details, kept=self._kept(question.ended)):
             heappush(self._waiting, (self._clock.monotonic() + self._clock.jitter(_PAUSE), *key))
             return
         self._end(key, event.details)
@@ -103,7 +110,29 @@ class Explain:
             self._board.explain(*key, details)
             seconds = ended.seconds if details.seconds is None else details.seconds
             ended = ended._replace(title=details.title or ended.title, step=details.step, seconds=seconds)
+        if why := _contradiction(ended, details._replace(contradiction=question.doubt)):
+            ended = self._board.contradict(key[0], ended, why)
         if self._keep and self._keep.wants(ended):
             self._keep.add(key[0], ended, details)
         if not question.told:
             self._told(ended)
+
+
+def _is_worth_another_try(question: _Question, details: Details, *, kept: bool) -> bool:
+    ended = question.ended
+    if ended.state is State.PASSED and details.said is Said.GOING_ON:
+        return question.tries < _TRIES_OF_LAGGING
+    if not details.problem or question.tries >= _TRIES:
+        return False
+    # What a run did is worth another request, what one that passed is called is not.
+    return ended.state is State.FAILED or kept or bool(question.doubt)
+
+
+def _contradiction(ended: Outcome, details: Details) -> str:
+    """Return how the details contradict the status by which the run ended, or an empty text."""
+    if details.contradiction:
+        return f"the API contradicts itself: the status is {ended.state}, but {details.contradiction}"
+    if details.said is None or (details.said is Said.PASSED) == (ended.state is State.PASSED):
+        return ""
+    word = "running" if details.said is Said.GOING_ON else details.said
+    return f"the API contradicts itself: the status is {ended.state}, but the details say {word}"

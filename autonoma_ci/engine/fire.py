@@ -1,7 +1,8 @@
 """Starting every run of a plan exactly once, many at a time.
 
 A request is sent again only after `Delivery.NOT_SENT` or `Delivery.BUSY`: every other failure leaves
-open whether the run has started, and a run started twice costs twice.
+open whether the run has started, and a run started twice costs twice. Two runs never have the same id: the
+second start that gets it is told another run's response, so whether it started a run is not known.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Reason, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from autonoma_ci.engine.board import Board
     from autonoma_ci.engine.clock import Clock
     from autonoma_ci.engine.workers import Done, Workers
 
+_SAME_RUN = "the API named the run that failed, so whether another one was started is not known"
 _STATES = {Delivery.STARTED: State.STARTED, Delivery.OPEN: State.UNKNOWN}
 
 
@@ -45,11 +47,24 @@ class Policy(NamedTuple):
 
 
 class Fire:
-    """Starts the planned runs of a board; `settled` is told the place of each that reached its state."""
+    """Starts the planned runs of a board; `settled` is told the place of each that reached its state.
 
-    def __init__(self, board: Board, policy: Policy, clock: Clock, settled: Callable[[int], None]) -> None:
+    `later` are the places of planned runs that are not to be started yet, `warn` gets a text for each odd response.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        policy: Policy,
+        clock: Clock,
+        settled: Callable[[int], None],
+        warn: Callable[[str], None],
+        later: Container[int] = (),
+    ) -> None:
         self._board, self._policy, self._clock, self._settled = board, policy, clock, settled
-        self._ready = deque(place for place, run in enumerate(board.outcomes) if run.state is State.PLANNED)
+        self._warn = warn
+        planned = (place for place, run in enumerate(board.outcomes) if run.state is State.PLANNED)
+        self._ready = deque(place for place in planned if place not in later)
         self._later: list[tuple[float, int]] = []
         self._sent: dict[int, float] = {}
         self._first: dict[int, float] = {}
@@ -96,11 +111,27 @@ class Fire:
 
     def take(self, event: Done) -> None:
         """Draw the conclusions of an answer."""
+        attempt = self._with_distinct_run(event.position, event.attempt)
         if self._sent.pop(event.position, None) is not None:
-            self._settle(event.position, event.attempt)
-        elif event.attempt.delivery is Delivery.STARTED:
+            self._settle(event.position, attempt)
+        elif attempt.delivery is Delivery.STARTED:
             # It had been given up, and comes after all: its link is worth more than consistency.
-            self._end(event.position, event.attempt)
+            self._end(event.position, attempt)
+
+    def _with_distinct_run(self, position: int, attempt: Attempt) -> Attempt:
+        """Return the attempt, as unknown if it names a run that is known as another one."""
+        run = self._board.outcomes[position]
+        request = run.request
+        if attempt.delivery is not Delivery.STARTED:
+            return attempt
+        if self._board.claim(request.kind, attempt.run_id or attempt.url):
+            return attempt
+        if attempt.run_id and attempt.run_id in {earlier.run_id for earlier in run.earlier}:
+            # The failure stands: no run came after it that could have passed.
+            return Attempt(Delivery.REFUSED, Reason.API, message=_SAME_RUN, status=attempt.status)
+        what = f"the API named run {attempt.run_id or attempt.url}, which is another one"
+        self._warn(f"{request.label}: {what}. Whether this run was started is not known.")
+        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=what, hint=MAY_HAVE_STARTED, status=attempt.status)
 
     def give_up_overdue(self) -> None:
         """End the requests that should have come back long ago."""

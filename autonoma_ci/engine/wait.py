@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Polled, Workers
 
 _ENDS = {Said.PASSED: State.PASSED, Said.FAILED: State.FAILED, Said.STOPPED: State.STOPPED}
+_OF_ANOTHER = "the response is about another run"
 _HINT = "The run goes on: look at its page, or ask again later with autonoma-ci wait."
 
 
@@ -96,9 +97,11 @@ class Wait:
 
     def take(self, event: Polled) -> None:
         """Draw the conclusions of an answer."""
-        watch = self._open.get(event.position)
-        if watch is None or self._board.outcomes[event.position].run_id != event.run_id:
+        watch, run = self._open.get(event.position), self._board.outcomes[event.position]
+        if watch is None or run.run_id != event.run_id:
             return
+        if self._board.is_of_another(run.request.kind, event.run_id, event.status):
+            event = event._replace(status=Status(Said.TROUBLE, message=_OF_ANOTHER))
         # What comes after it was given up, or asked again, counts only if it says how the run ended.
         awaited = watch.asked is not None and event.number == watch.number
         if awaited or event.status.said in _ENDS:

@@ -88,7 +88,7 @@ class Workers(Protocol):
         """Ask for a run to start; a Done comes back."""
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
-        """Ask how a run stands; a Polled with this number comes back."""
+        """Get the status of a run; a Polled with this number comes back."""
 
     def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         """Ask what a run did, and with `media` where that is to be seen; an Explained comes back."""
@@ -107,14 +107,14 @@ class Api(Protocol):
         """Ask once for a run to start."""
 
     def status(self, request: RunRequest, run_id: str) -> Status:
-        """Ask once how a run stands."""
+        """Get the status of a run."""
 
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
         """Ask once what a run did, and with `media` where that is to be seen."""
 
 
 class Threads:
-    """One daemon thread per request under way; idle ones are used again with their open connections."""
+    """One daemon thread per request under way; idle ones are used again."""
 
     def __init__(self, api: Api, events: Events, keep: Callable[[Item], Kept] | None = None) -> None:
         self._api = api
@@ -128,7 +128,7 @@ class Threads:
         self._give(lambda: Done(position, self._started(request)))
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
-        """Ask how a run stands."""
+        """Get the status of a run."""
         self._give(lambda: Polled(position, run_id, self._status(request, run_id), number))
 
     def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:

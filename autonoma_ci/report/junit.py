@@ -46,7 +46,7 @@ def junit(report: Report) -> bytes:
     """Return junit.xml in UTF-8; no value of a variable is in it, and times are in seconds."""
     from junitparser.xunit2 import JUnitXml, TestSuite
 
-    suite = TestSuite(_attribute(report.title) or "Autonoma tests")
+    suite = TestSuite(_attribute(report.heading) or "Autonoma tests")
     if _MOMENT.fullmatch(report.started_at):
         suite.timestamp = report.started_at
     suite.add_testcases(_elements(report))

@@ -78,7 +78,7 @@ def _head(report: Report) -> list[str]:
     conclusion = _CONCLUSIONS[report.verdict.conclusion] if report.verdict else "⏳ Running"
     if not report.verdict and not report.waited:
         conclusion = "⏳ Starting"
-    head = [f"### {markdown(report.title)}: {conclusion}", "", markdown(headline(report)) + _about(report), ""]
+    head = [f"### {markdown(report.heading)}: {conclusion}", "", markdown(headline(report)) + _about(report), ""]
     for note in report.notes if report.outcomes else ():
         head += [markdown(note), ""]
     if report.verdict and still_open(report) and report.waited:

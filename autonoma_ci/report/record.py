@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from autonoma_ci import __version__
 from autonoma_ci.report.words import counts
@@ -16,17 +16,32 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-def record(report: Report) -> str:
+class RecordSigner(Protocol):
+    """Signs what a record says, so that a later attempt at the build can believe it."""
+
+    def sign_run(self, run: Outcome) -> str:
+        """Return the signature of a run with its state; empty if there is nothing to sign."""
+
+    def sign_record(self, record: str) -> str:
+        """Return the record, whose last member is an empty `mac`, with its signature there."""
+
+
+def record(report: Report, signer: RecordSigner | None = None) -> str:
     """Return results.json: no secret and no variable's value is in it; times are in seconds.
 
     A run's `began_seconds` counts from the step's `started_at`, its `duration_seconds` from there until it
-    was started, or ended if it was waited for. `report.saved` has the JSON Schema.
+    was started, or ended if it was waited for. `report.saved` has the JSON Schema. Without a signer, each `mac` is
+    empty.
     """
     context, verdict = report.context, report.verdict
     document = {
         "version": VERSION,
         "tool": {"name": "autonoma-ci", "version": __version__},
         "title": report.title,
+        "job": report.part.job,
+        "part": report.part.part,
+        "shard": report.part.shard,
+        "step_id": report.step_id,
         "started_at": report.started_at,
         "duration_seconds": round(report.seconds, 3),
         "waited": report.waited,
@@ -46,20 +61,24 @@ def record(report: Report) -> str:
             "attempt": context.attempt,
         },
         "totals": {name.replace("-", "_"): count for name, count in counts(report.outcomes).items()},
-        "runs": [_run(outcome) for outcome in report.outcomes],
+        "runs": [_run(outcome, signer) for outcome in report.outcomes],
+        "mac": "",
     }
     text = json.dumps(document, indent=2)
     if "\\ud" in text:
         # Half a surrogate pair, as in a folder's name that is no UTF-8: strict readers refuse the whole file for it.
         whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
         text = json.dumps(json.loads(whole), indent=2)
-    return text + "\n"
+    return signer.sign_record(f"{text}\n") if signer else f"{text}\n"
 
 
-def _run(outcome: Outcome) -> dict[str, object]:
+def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
     request = outcome.request
     return {
         **result(outcome),
+        "key": str(request.key),
+        "request_mac": outcome.request_mac,
+        "mac": signer.sign_run(outcome) if signer else "",
         "label": request.name,
         "title": outcome.title,
         "reason": outcome.reason,

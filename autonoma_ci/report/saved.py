@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from autonoma_ci.model import Conclusion, Reason  # noqa: TC001 - pydantic reads the annotations
-from autonoma_ci.report.saved_runs import Model, SavedRun, Seconds, Text
+from autonoma_ci.report.saved_runs import Mac, Model, SavedRun, Seconds, Text
 from autonoma_ci.text import one_line
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +37,10 @@ class Saved(Model):
     version: Literal[1]
     tool: dict[str, Text]
     title: Text
+    job: Text = Field(default="", description="The job that started the runs.")
+    part: Text = Field(default="", description="What tells parallel jobs of one name apart; empty if there are none.")
+    shard: Text = Field(default="", description="The share of the plan, such as 2/5; empty for all of it.")
+    step_id: Text = Field(default="", description="A random id of the step that started the runs.")
     started_at: datetime
     duration_seconds: Seconds
     waited: bool
@@ -47,6 +51,7 @@ class Saved(Model):
     ci: SavedBuild
     totals: dict[str, int]
     runs: list[SavedRun] = Field(max_length=20_000)
+    mac: Mac = Field(default="", description="Signature of all bytes, by a key of the client secret, or empty.")
 
 
 def parse(data: bytes) -> Saved:

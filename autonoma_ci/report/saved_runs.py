@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from autonoma_ci.identity import RunKey, parse_run_key
 from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, RunRequest, State
 from autonoma_ci.steps import STEPS_LIMIT, Evidence, Step
 from autonoma_ci.text import link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def _run_key(text: str) -> str:
+    """Return the text; raise ValueError if it is neither empty nor a run key."""
+    if text:
+        parse_run_key(text)
+    return text
+
 
 _ID = r"[A-Za-z0-9_-]{1,128}"
 # Python's $ also matches before a line break at the end, and JSON Schema knows no other end.
@@ -20,6 +29,17 @@ RunId = Annotated[
     str,
     StringConstraints(pattern=rf"^({_ID})?\z"),
     WithJsonSchema({"type": "string", "pattern": f"^({_ID})?$", "description": "Empty where it is not known."}),
+]
+Mac = Annotated[
+    str,
+    StringConstraints(pattern=r"^([0-9a-f]{64})?\z"),
+    WithJsonSchema({"type": "string", "pattern": "^([0-9a-f]{64})?$"}),
+]
+# A matrix may have very many axes, and each name takes up to 1,500 characters here. A record that we write ourselves
+# must be one that we read.
+_KEY_LIMIT = 1_000_000
+Key = Annotated[
+    str, StringConstraints(max_length=_KEY_LIMIT), AfterValidator(_run_key), WithJsonSchema({"type": "string"})
 ]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
@@ -109,6 +129,9 @@ class SavedRun(Model):
     title: Text = Field(description="The test's title in Autonoma, once it is known.")
     kind: Kind
     id: Id
+    key: Key = Field(default="", description="Kind, id, place in the matrix, occurrence and environment.")
+    request_mac: Mac = Field(default="", description="Signature of what was sent to start it, or empty.")
+    mac: Mac = Field(default="", description="Signature of this run with its state, or empty.")
     state: State
     reason: Reason
     run_id: RunId
@@ -133,10 +156,12 @@ class SavedRun(Model):
     def outcome(self, shift: float, redact: Callable[[str], str]) -> Outcome:
         """Return it as the rest of the house has it; `shift` seconds are added to the times at which runs began."""
         versions = tuple(AppVersion(v.application_id, v.version_id) for v in self.application_versions)
+        key = parse_run_key(self.key) if self.key else RunKey(self.kind, self.id)
         return Outcome(
             request=RunRequest(
                 self.kind, self.id, redact(self.label), dict.fromkeys(self.variables, ""),
                 self.application_version_id or "", versions, self.run_on_latest,
+                key.place, key.occurrence, key.environment,
             ),
             state=self.state,
             reason=self.reason,
@@ -153,4 +178,5 @@ class SavedRun(Model):
             earlier=tuple(run.earlier(shift, redact) for run in self.earlier),
             carried=self.carried,
             evidence=self.evidence.evidence(redact),
+            request_mac=self.request_mac,
         )  # fmt: skip

@@ -26,14 +26,15 @@ def attempt(
     status: int, body: object = None, kind: Kind = Kind.TEST, headers: Mapping[str, str] | None = None
 ) -> Attempt:
     data = body if isinstance(body, bytes) else json.dumps(body if body is not None else {}).encode()
-    return read(Answer(status, headers or {}, data, complete=True), RunRequest(kind, "abc"), NO_SECRETS)
+    answer = Answer(status, headers or {}, data, complete=True)
+    return read(answer, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "delivery", "reason"),
     [
-        (301, {}, Delivery.REFUSED, Reason.API),
-        (308, {}, Delivery.REFUSED, Reason.API),
+        (301, {}, Delivery.OPEN, Reason.UNKNOWN),
+        (308, {}, Delivery.OPEN, Reason.UNKNOWN),
         (400, {}, Delivery.REFUSED, Reason.API),
         (401, {}, Delivery.REFUSED, Reason.UNAUTHORIZED),
         (403, {}, Delivery.REFUSED, Reason.UNAUTHORIZED),
@@ -45,7 +46,7 @@ def attempt(
         (500, {"Retry-After": "7"}, Delivery.OPEN, Reason.UNKNOWN),
         (502, {}, Delivery.OPEN, Reason.UNKNOWN),
         (503, {}, Delivery.OPEN, Reason.UNKNOWN),
-        (503, {"Retry-After": "7"}, Delivery.BUSY, Reason.API),
+        (503, {"Retry-After": "7"}, Delivery.OPEN, Reason.UNKNOWN),
         (503, {"Retry-After": "soon"}, Delivery.OPEN, Reason.UNKNOWN),
         (504, {}, Delivery.OPEN, Reason.UNKNOWN),
         (200, {}, Delivery.OPEN, Reason.UNKNOWN),
@@ -132,6 +133,7 @@ def test_any_retry_after_is_a_time_or_none(value: str, date: str) -> None:
     st.text(max_size=100),
 )
 def test_any_answer_has_a_meaning(status: int, body: bytes, complete: bool, location: str) -> None:
-    found = read(Answer(status, {"Location": location, "Retry-After": location}, body, complete), TEST, NO_SECRETS)
+    answer = Answer(status, {"Location": location, "Retry-After": location}, body, complete)
+    found = read(answer, TEST, NO_SECRETS, NO_SECRETS)
     assert "\n" not in found.message
     assert (found.delivery is Delivery.STARTED) <= (200 <= status < 300)

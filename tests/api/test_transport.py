@@ -64,27 +64,12 @@ def server() -> Iterator[tuple[str, list[tuple[int, dict[str, str]]]]]:
         server.shutdown()
 
 
-class Ticks:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-def test_a_connection_is_kept_while_it_is_busy_and_not_trusted_after_a_pause(
-    server: tuple[str, list[tuple[int, dict[str, str]]]],
-) -> None:
+def test_each_start_has_a_connection_of_its_own(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
     url, seen = server
-    clock = Ticks()
-    transport = Transport(url, SECRETS, clock)
-    for pause in (0.0, 0.9, 1.1, 0.0):
-        clock.time += pause
+    transport = Transport(url, SECRETS)
+    for _ in range(3):
         assert transport.post("/test/a/run", {}).body == BODY
-    ports = [port for port, _ in seen]
-    assert ports[0] == ports[1] != ports[2] == ports[3]
+    assert len({port for port, _ in seen}) == 3
 
 
 def test_nothing_is_sent_that_was_not_asked_for(
@@ -95,7 +80,7 @@ def test_nothing_is_sent_that_was_not_asked_for(
     netrc.write_text("default login someone password something\n", "utf-8")
     monkeypatch.setenv("NETRC", str(netrc))
     url, seen = server
-    transport = Transport(url, SECRETS, time.monotonic)
+    transport = Transport(url, SECRETS)
     transport.post("/test/a/run", {})
     transport.post("/test/a/run", {})
     for _, headers in seen:
@@ -110,7 +95,7 @@ def test_a_proxy_is_not_asked_for_this_very_machine(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    assert Transport(server[0], SECRETS, time.monotonic).post("/test/a/run", {}).status == 200
+    assert Transport(server[0], SECRETS).post("/test/a/run", {}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -125,7 +110,7 @@ def test_a_proxy_that_fails_means_that_nothing_was_sent(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
-    transport = Transport("https://autonoma.test", SECRETS, time.monotonic, Timeouts(1, 1, 2))
+    transport = Transport("https://autonoma.test", SECRETS, Timeouts(1, 1, 2))
     with pytest.raises(NotSentError, match=says) as caught:
         transport.post("/test/a/run", {})
     assert caught.value.passing is passing
@@ -136,7 +121,7 @@ def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeyp
     with proxy.server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "")
-        transport = Transport("https://autonoma.test", SECRETS, time.monotonic, Timeouts(2, 2, 4))
+        transport = Transport("https://autonoma.test", SECRETS, Timeouts(2, 2, 4))
         with pytest.raises(NotSentError, match=r"the proxy did not connect to autonoma\.test .407") as caught:
             transport.post("/test/a/run", {})
     assert [line.rpartition(" ")[0] for line in proxy.asked] == ["CONNECT autonoma.test:443"]
@@ -153,7 +138,7 @@ def test_a_proxy_that_connects_is_used(
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
             monkeypatch.setattr("autonoma_ci.api.connection.LOOPBACK", NEVER)
-            transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, time.monotonic, Timeouts(2, 2, 4))
+            transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, Timeouts(2, 2, 4))
             assert transport.post("/test/a/run", {}).status == 200
     assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
 
@@ -161,21 +146,21 @@ def test_a_proxy_that_connects_is_used(
 def test_a_ca_bundle_that_is_not_there_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
     with pytest.raises(NotSentError, match="REQUESTS_CA_BUNDLE"):
-        Transport("https://127.0.0.1:9", SECRETS, time.monotonic).post("/test/a/run", {})
+        Transport("https://127.0.0.1:9", SECRETS).post("/test/a/run", {})
 
 
 def test_a_name_that_does_not_resolve_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(NotSentError, match=r"the name of nowhere\.invalid could not be resolved"):
-        Transport("https://nowhere.invalid", SECRETS, time.monotonic).post("/test/a/run", {})
+        Transport("https://nowhere.invalid", SECRETS).post("/test/a/run", {})
 
 
 @pytest.mark.parametrize("act", [hang, dripped("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
 def test_a_request_ends_in_its_total_time_however_the_answer_comes(act: Act) -> None:
     """A timeout of requests is for each wait; an answer that drips would outlast it for ever."""
     with FaultServer(act) as server:
-        transport = Transport(server.url, SECRETS, time.monotonic, Timeouts(1.0, 5.0, 0.6))
+        transport = Transport(server.url, SECRETS, Timeouts(1.0, 5.0, 0.6))
         began = time.monotonic()
         attempt = Client(transport, "cli", SECRETS).start(RunRequest(Kind.TEST, "a"))
         assert time.monotonic() - began < 2
@@ -193,7 +178,7 @@ def test_a_body_is_not_read_beyond_its_limit(status: int) -> None:
         return False
 
     with FaultServer(pour) as server:
-        answer = Transport(server.url, SECRETS, time.monotonic).post("/test/a/run", {})
+        answer = Transport(server.url, SECRETS).post("/test/a/run", {})
     assert (answer.status, answer.body, answer.complete) == (status, b"", False)
     # One is read; the others are what the machine's own buffers hold.
     assert len(taken) < 25
@@ -201,7 +186,7 @@ def test_a_body_is_not_read_beyond_its_limit(status: int) -> None:
 
 def test_threads_have_connections_of_their_own(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
     url, seen = server
-    transport = Transport(url, SECRETS, time.monotonic)
+    transport = Transport(url, SECRETS)
     threads = [threading.Thread(target=transport.post, args=("/test/a/run", {})) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -214,20 +199,17 @@ def ok(wire: Wire) -> bool:
     return answer(200, BODY)(wire)
 
 
-def test_questions_keep_their_connection_however_long_they_pause() -> None:
-    now = [0.0]
+def test_each_get_has_a_connection_of_its_own() -> None:
     with FaultServer(ok) as server:
-        transport = Transport(server.url, SECRETS, lambda: now[0])
-        for _ in range(3):
-            assert transport.get("/run/a/status").status == 200
-            now[0] += 60
-        assert server.connections == 1
+        transport = Transport(server.url, SECRETS)
+        assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
+        assert server.connections == 3
+        assert {request.headers["connection"] for request in server.received} == {"close"}
 
 
-def test_a_question_on_a_kept_connection_that_was_closed_is_asked_again() -> None:
-    """Servers close idle connections, and that is no answer to a question."""
+def test_get_from_a_server_that_closes_is_read() -> None:
     with FaultServer(then_close(ok)) as server:
-        transport = Transport(server.url, SECRETS, time.monotonic)
+        transport = Transport(server.url, SECRETS)
         assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
         assert server.connections == 3
 
@@ -235,7 +217,7 @@ def test_a_question_on_a_kept_connection_that_was_closed_is_asked_again() -> Non
 def test_a_question_on_a_new_connection_that_is_closed_is_not_asked_again() -> None:
     with FaultServer(close) as server:
         with pytest.raises(LostError):
-            Transport(server.url, SECRETS, time.monotonic).get("/run/a/status")
+            Transport(server.url, SECRETS).get("/run/a/status")
         assert server.connections == 1
 
 
@@ -247,7 +229,7 @@ def test_a_question_without_an_answer_in_time_is_not_asked_again() -> None:
         return ok(wire) if len(asked) == 1 else hang(wire)
 
     with FaultServer(first_well) as server:
-        transport = Transport(server.url, SECRETS, time.monotonic, Timeouts(1.0, 0.3, 0.6))
+        transport = Transport(server.url, SECRETS, Timeouts(1.0, 0.3, 0.6))
         transport.get("/run/a/status")
         with pytest.raises(LostError, match="in time"):
             transport.get("/run/a/status")
@@ -262,7 +244,7 @@ def test_a_question_has_the_credentials_and_no_body_and_follows_no_redirect() ->
         return answer(302, "", "Location: https://elsewhere.test/")(wire)
 
     with FaultServer(redirect) as server:
-        assert Transport(server.url, SECRETS, time.monotonic).get("/run/a/status").status == 302
+        assert Transport(server.url, SECRETS).get("/run/a/status").status == 302
     request = seen[0].request
     assert (request.method, request.path, request.body) == ("GET", "/api/run/a/status", b"")
     assert request.headers["autonoma-client-secret"] == "client-secret-of-the-test"
@@ -271,6 +253,6 @@ def test_a_question_has_the_credentials_and_no_body_and_follows_no_redirect() ->
 def test_details_may_be_longer_than_other_answers() -> None:
     large = json.dumps({"name": "x" * (2 << 20)})
     with FaultServer(answer(200, large)) as server:
-        transport = Transport(server.url, SECRETS, time.monotonic)
+        transport = Transport(server.url, SECRETS)
         assert not transport.get("/run/a").complete
         assert transport.get("/run/a", DETAILS_LIMIT).complete

@@ -6,6 +6,8 @@ import io
 import json
 import re
 import threading
+from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -15,6 +17,7 @@ from autonoma_ci.ci import comment, web
 from autonoma_ci.ci.detect import detect, load
 from autonoma_ci.commands.world import World
 from autonoma_ci.engine.clock import Clock
+from autonoma_ci.identity import Part
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.secret import Secret
 from tests.report.reports import CANCELLED, DRY, FAILED, PASSED, failed, passed, report
@@ -24,11 +27,11 @@ from tests.support.job import BRIEF, BRISK
 from tests.support.rest_stubs import TOKEN, CodeHost, Fault, GitHub, GitLab
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from autonoma_ci.ci.comment import Thread
-    from autonoma_ci.model import Report, Verdict
+    from autonoma_ci.model import Outcome, Report, Verdict
 
 
 class Service(NamedTuple):
@@ -76,6 +79,7 @@ SERVICES = (
         {"id": 8, "username": "mallory"},
     ),
 )
+ATTEMPTS = count(1)
 both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
 
@@ -100,16 +104,21 @@ def thread_of(service: Service, url: str, token: str = TOKEN, **more: str) -> Th
     return found
 
 
-def of(verdict: Verdict = PASSED, title: str = "Autonoma tests") -> Report:
-    runs = [passed("a"), failed("b")] if verdict is FAILED else [passed("a")]
-    return report(runs, verdict)._replace(title=title, waited=True)
+def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[Outcome] = ()) -> Report:
+    """Return the report of a step of the next attempt at the build."""
+    runs = runs or ([passed("a"), failed("b")] if verdict is FAILED else [passed("a")])
+    made, attempt = report(runs, verdict), next(ATTEMPTS)
+    context = made.context._replace(attempt=str(attempt))
+    part = Part("tests", title=title)
+    return made._replace(title=title, part=part, step_id=f"{attempt:08x}", context=context, waited=True)
 
 
 @both
 def test_the_first_step_writes_a_comment_and_the_next_brings_it_up_to_date(service: Service, host: CodeHost) -> None:
     assert comment.publish(thread_of(service, host.url), of(FAILED)) == ""
     [made] = host.comments
-    assert re.match(r"<!-- autonoma-ci [0-9a-f]{16} build 500 -->\n### Autonoma tests: ❌ Failed\n", made.body)
+    mark = r"build 500 attempt [0-9]+ part [0-9a-f]{16} step [0-9a-f]{8}"
+    assert re.match(rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} -->\n### Autonoma tests: ❌ Failed\n", made.body)
     assert comment.publish(thread_of(service, host.url), of(PASSED)) == ""
     assert host.comments == [made]
     assert "✅ Passed" in made.body
@@ -174,16 +183,17 @@ def test_two_steps_at_the_same_moment_leave_one_comment(service: Service, host: 
             gate.wait(5)
 
     host.before = before
+    reports = [of(PASSED), of(FAILED)]
     steps = [
-        threading.Thread(target=comment.publish, args=(thread_of(service, host.url), of(verdict)))
-        for verdict in (PASSED, FAILED)
+        threading.Thread(target=comment.publish, args=(thread_of(service, host.url), made)) for made in reports
     ]
     for each in steps:
         each.start()
     for each in steps:
         each.join(10)
-    assert len(host.comments) == 1
-    assert sorted(host.methods()) == sorted(["POST", "POST", "DELETE", host.update])
+    [left] = host.comments
+    assert "Failed" in left.body, "the later attempt's report stays"
+    assert Counter(host.methods()) - Counter([host.update]) == Counter(["POST", "POST", "DELETE"])
 
 
 @both
@@ -274,7 +284,7 @@ def test_a_host_that_says_nothing_is_waited_for_in_vain_but_not_for_long(
 @both
 def test_a_report_that_is_too_long_is_cut_at_a_row_and_says_so(service: Service, host: CodeHost) -> None:
     runs = [*(passed(f"p{number}", "n" * 400) for number in range(4000)), failed("bad")]
-    assert comment.publish(thread_of(service, host.url), report(runs, FAILED)._replace(waited=True)) == ""
+    assert comment.publish(thread_of(service, host.url), of(FAILED, runs=runs)) == ""
     body = host.comments[0].body
     assert len(body) <= host.largest
     assert "Checkout pays by card" in body

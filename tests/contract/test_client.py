@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.api.client import Client
+from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.transport import Transport
 from autonoma_ci.exchange import Delivery
 from autonoma_ci.model import AppVersion, Kind, RunRequest
@@ -50,7 +50,7 @@ def test_every_request_is_one_that_the_contract_takes(
     mocked: requests_mock.Mocker, request_: RunRequest, source: str
 ) -> None:
     """Path, headers and body validate, and a body is always sent."""
-    client = Client(Transport(BASE, SECRETS, time.monotonic), source, SECRETS)
+    client = Client(Transport(BASE, SECRETS), source, SECRETS)
     assert client.start(request_).delivery is Delivery.STARTED
     prepared = mocked.request_history[-1]._request
     check_prepared(prepared)
@@ -66,12 +66,11 @@ def test_every_request_is_one_that_the_contract_takes(
 
 
 def test_versions_of_one_application_are_sent_together() -> None:
-    client = Client(Transport(BASE, SECRETS, time.monotonic), "cli", SECRETS)
     pairs = (AppVersion("a", "1"), AppVersion("b", "2"), AppVersion("a", "3"))
-    assert client.body(RunRequest(Kind.TAG, "t", application_versions=pairs)) == {
+    assert start_body(RunRequest(Kind.TAG, "t", application_versions=pairs), "cli") == {
         "application_versions": [
             {"application_id": "a", "application_version_ids": ["1", "3"]},
             {"application_id": "b", "application_version_ids": ["2"]},
         ]
     }
-    assert client.body(RunRequest(Kind.FOLDER, "f")) == {"recursive": True, "source": "cli"}
+    assert start_body(RunRequest(Kind.FOLDER, "f"), "cli") == {"recursive": True, "source": "cli"}

@@ -181,7 +181,7 @@ def test_what_is_not_sent_says_why(first: Attempt, fail_fast: bool, message: str
 def test_what_the_api_says_of_a_start_is_kept() -> None:
     refused = NOT_FOUND._replace(message="HTTP 404", hint="is it the right id?")
     first, second, third = Job([STARTED], [OPEN], [refused]).run().board.outcomes
-    assert (first.run_id, first.url, first.status, first.hint) == ("r", "https://autonoma.app/run/r", 200, "")
+    assert (first.run_id, first.url, first.status, first.hint) == ("r0", "https://autonoma.app/run/r", 200, "")
     assert (second.reason, second.status, second.hint) == (Reason.UNKNOWN, 500, MAY_HAVE_STARTED)
     assert (third.message, third.hint, third.seconds) == ("HTTP 404", "is it the right id?", 1.0)
 
@@ -201,7 +201,9 @@ def test_the_request_of_the_plan_is_what_is_sent() -> None:
 
 def test_something_is_to_be_sent_until_all_is_sent() -> None:
     clock = FakeClock()
-    fire = Fire(Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time), Policy(), clock, lambda _: None)
+    fire = Fire(
+        Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time), Policy(), clock, lambda _: None, lambda _: None
+    )
     assert fire.due() <= clock.time
     fire.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
     assert fire.due() == math.inf
@@ -222,7 +224,7 @@ def test_a_run_that_is_started_again_has_its_own_time_and_patience() -> None:
     clock, settled = FakeClock(), list[int]()
     board = Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (1.0, NOT_SENT), (1.0, STARTED)]})
-    fire = Fire(board, Policy(), clock, settled.append)
+    fire = Fire(board, Policy(), clock, settled.append, lambda _: None)
 
     def until_settled() -> None:
         before = len(settled)
@@ -243,7 +245,7 @@ def test_a_run_that_is_started_again_has_its_own_time_and_patience() -> None:
 def test_a_run_that_another_step_started_may_be_started_again_here() -> None:
     clock, settled = FakeClock(), list[int]()
     board = Board([Outcome(RunRequest(Kind.TEST, "t"), State.FAILED, run_id="r")], clock.time)
-    fire = Fire(board, Policy(), clock, settled.append)
+    fire = Fire(board, Policy(), clock, settled.append, lambda _: None)
     assert not fire.busy
     board.start_again(0)
     fire.add(0)
@@ -279,7 +281,7 @@ def test_a_request_that_never_comes_back_is_given_up_as_open() -> None:
 def test_a_request_is_given_up_once_it_is_overdue_and_says_that_the_run_may_have_started() -> None:
     clock = FakeClock()
     board = Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time)
-    fire = Fire(board, Policy(overdue=50.0), clock, lambda _: None)
+    fire = Fire(board, Policy(overdue=50.0), clock, lambda _: None, lambda _: None)
     fire.dispatch(ScriptedWorkers(clock, {0: [(60.0, STARTED)]}))
     under_way = []
     for seconds in (50.0, 0.1):

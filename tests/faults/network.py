@@ -83,6 +83,22 @@ def _about_to_come(wire: Wire) -> bool:
     return False
 
 
+def _interim(scene: Scene, right: Act) -> Act:
+    def act(wire: Wire) -> bool:
+        wire.send(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+        return right(wire)
+
+    return act
+
+
+def _twice(scene: Scene, right: Act) -> Act:
+    def act(wire: Wire) -> bool:
+        kept = right(wire)
+        return kept and not wire.pause(0.01) and right(wire)
+
+    return act
+
+
 def _bomb(wire: Wire) -> bool:
     """Send 300 KB that unpack to 300 MB, without ever having had those."""
     packer = zlib.compressobj(wbits=31)
@@ -171,6 +187,9 @@ KINDS = [
     exchange("a header of 200 KB", said(head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
     exchange("500 headers", said(head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
     exchange("100 Continue without an end", _about_to_come),
+    exchange("101 Switching Protocols", said("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
+    Kind(NETWORK, "102 and 103 before the answer", exchange=_interim),
+    Kind(NETWORK, "a second answer a moment later", exchange=_twice),
     exchange("half a body", half_body()),
     exchange("a body that drips", dripped(head(200, "Content-Length: 1000") + "{" * 1000, 0.02)),
     exchange("reset in the body", _reset_in_body),

@@ -49,7 +49,7 @@ class Scripted(Transport):
     """Gives the same answer to everything; to a second GET none comes."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__("https://api.example/api", SECRETS, lambda: 0.0)
+        super().__init__("https://api.example/api", SECRETS)
         self._answers = chain([answer], repeat(None))
 
     def post(self, path: str, payload: Mapping[str, object]) -> Answer:

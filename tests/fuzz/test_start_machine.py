@@ -18,15 +18,15 @@ from tests.fuzz.stepping import Came, Stepping, answer
 
 # A request that was refused, or never left, did not start a run; after anything else it may have.
 REFUSED: list[Came] = [
-    *(answer(status, b'{"error": "No"}') for status in (308, 400, 401, 403, 404, 422, 429)),
+    *(answer(status, b'{"error": "No"}') for status in (400, 401, 402, 403, 404, 405, 410, 422, 429)),
     answer(429, headers={"Retry-After": "7"}),
     answer(429, headers={"Retry-After": "9999"}),
-    answer(503, headers={"Retry-After": "1"}),
     NotSentError("refused", passing=True),
     NotSentError("no such host", passing=False),
 ]
 OPEN: list[Came] = [
-    *(answer(status, b"oh no") for status in (200, 204, 500, 502, 503, 504)),
+    *(answer(status, b"oh no") for status in (200, 204, 303, 308, 408, 409, 425, 499, 500, 502, 503, 504)),
+    answer(503, headers={"Retry-After": "1"}),
     Answer(200, {}, b'{"run_id": "cut', complete=False),
     LostError("reset"),
     LostError("too late", late=True),

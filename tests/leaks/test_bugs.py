@@ -67,7 +67,7 @@ def test_a_bug_anywhere_shows_no_value(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("place", ["autonoma_ci.api.client.Client.body", "autonoma_ci.api.answers.read"])
+@pytest.mark.parametrize("place", ["autonoma_ci.api.client.start_body", "autonoma_ci.api.answers.read"])
 def test_a_bug_in_a_thread_leaves_the_run_open_and_shows_no_value(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

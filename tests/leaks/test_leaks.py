@@ -186,7 +186,8 @@ def test_no_value_shows_its_secrets(tmp_path: Path) -> None:
 
     environ = environment(tmp_path, "http://127.0.0.1:9", "none")
     given = Input(environ, str(tmp_path))
-    given.read({}, [], find_place({}))
+    given.read_settings({}, [], find_place({}))
+    given.read_plan(find_place({}))
     world = World(environ, io.StringIO(), io.StringIO())
     outcome = Outcome(given.plan.requests[0])
     report = Report("t", Context(), "cli", (outcome,))

@@ -51,5 +51,5 @@ def test_an_id_that_cant_be_shown_says_why_the_run_is_unknown(tmp_path: Path) ->
     with FaultServer(answer(200, started("", "client-secret-of-the-test"))) as server:
         job = run_job(tmp_path, server.url, ["a"])
     assert job.code == 7
-    assert "the run's id holds a value of a variable or a credential" in job.record["runs"][0]["message"]
+    assert "the run's id holds a credential" in job.record["runs"][0]["message"]
     assert "client-secret-of-the-test" not in job.everything.replace("::add-mask::client-secret-of-the-test", "")

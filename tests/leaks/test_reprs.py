@@ -12,10 +12,10 @@ import requests
 from autonoma_ci import plan, settings
 from autonoma_ci.api.client import Client
 from autonoma_ci.api.failures import NotSentError
+from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.transport import Transport
 from autonoma_ci.commands.world import World
 from autonoma_ci.context import Context
-from autonoma_ci.engine.clock import Clock
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest import tree
 from autonoma_ci.manifest.interpolate import Interpolation
@@ -73,9 +73,9 @@ def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
     echo = Answer(404, {"message": f"{SECRET} sentinel-a", "error": "sentinel-id"}, {"X-Echo": SECRET})
     with EchoServer(lambda *_: echo) as server:
-        transport = Transport(server.url, secrets, Clock().monotonic, QUICK)
+        transport = Transport(server.url, secrets, QUICK)
         client = Client(transport, "cli", secrets)
-        answer = transport.post("/test/one/run", client.body(REQUEST))
+        answer = transport.post("/test/one/run", start_body(REQUEST, "cli"))
         attempt = client.start(REQUEST)
         assert SECRET.encode() in answer.body
         assert answer.headers["X-Echo"] == SECRET
@@ -85,7 +85,7 @@ def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://name.invalid", "http://127.0.0.1:9/sentinel"])
 def test_an_exception_of_the_network_shows_nothing_of_what_was_sent(url: str) -> None:
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
-    transport, body = Transport(url, secrets, Clock().monotonic, QUICK), {"a": "sentinel-a"}
+    transport, body = Transport(url, secrets, QUICK), {"a": "sentinel-a"}
     with pytest.raises(NotSentError) as raised:
         transport.post("/test/one/run", body)
     assert "sentinel" not in _shown(raised.value) + "".join(traceback.format_exception(raised.value))
@@ -105,7 +105,7 @@ def test_no_exception_comes_of_one_that_quotes_a_header(secret: str) -> None:
     """Requests quotes a header that it refuses; whoever reports exceptions reports those behind them too."""
     with EchoServer(lambda *_: Answer(200, {"x": "y" * 10})) as server:
         url = server.url
-    transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], Clock().monotonic, QUICK)
+    transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], QUICK)
     with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever comes
         transport.post("/test/one/run", {"a": "sentinel-a"})
     shown = [f"{_shown(error)} {error.args!r} {vars(error)!r}" for error in chain(raised.value)]
@@ -116,7 +116,7 @@ def test_what_the_sandbox_received_shows_neither_credentials_nor_values() -> Non
     log: list[str] = []
     with Sandbox(log=log.append) as sandbox:
         secrets = [Secret("sentinel-id"), Secret(SECRET)]
-        Client(Transport(sandbox.url, secrets, Clock().monotonic, QUICK), "cli", secrets).start(REQUEST)
+        Client(Transport(sandbox.url, secrets, QUICK), "cli", secrets).start(REQUEST)
         assert sandbox.received[0].headers["autonoma-client-secret"] == SECRET
         page = requests.get(sandbox.url.removesuffix("/api") + "/received", timeout=5)
         assert page.ok

@@ -7,6 +7,7 @@ import json
 from hypothesis import given
 
 from autonoma_ci import __version__
+from autonoma_ci.identity import Part
 from autonoma_ci.model import AppVersion, Kind, Outcome, Report, RunRequest
 from autonoma_ci.report.record import VERSION, record
 from tests.report.reports import ERROR, refused, report, started
@@ -14,12 +15,18 @@ from tests.support.hostile import REPORTS
 
 
 def test_the_record_holds_the_whole_step() -> None:
-    document = json.loads(record(report([started("a", "A"), refused("b")], ERROR)))
+    made = report([started("a", "A"), refused("b")], ERROR)
+    part = Part("tests", "ubuntu", "2/5", "Autonoma tests")
+    document = json.loads(record(made._replace(part=part, step_id="0123456789abcdef")))
     runs = document.pop("runs")
     assert document == {
         "version": VERSION,
         "tool": {"name": "autonoma-ci", "version": __version__},
         "title": "Autonoma tests",
+        "job": "tests",
+        "part": "ubuntu",
+        "shard": "2/5",
+        "step_id": "0123456789abcdef",
         "started_at": "2025-01-02T03:04:05Z",
         "duration_seconds": 0.0,
         "waited": False,
@@ -39,6 +46,7 @@ def test_the_record_holds_the_whole_step() -> None:
             "attempt": "",
         },
         "totals": {"total": 2, "started": 1, "passed": 0, "failed": 0, "not_started": 1, "unknown": 0},
+        "mac": "",
     }
     assert [(run["name"], run["state"], run["status"]) for run in runs] == [
         ("A", "started", 200),

@@ -54,8 +54,10 @@ STARTS = {
     "connection refused": Harm(REFUSED, Told.AGAIN),
     "429": Harm(answer(429), Told.AGAIN),
     "429, Retry-After": Harm(answer(429, headers={"Retry-After": "2"}), Told.AGAIN),
-    "503, Retry-After": Harm(answer(503, headers={"Retry-After": "1"}), Told.AGAIN),
-    "302": Harm(answer(302, headers={"Location": "https://elsewhere.example/"}), Told.NO),
+    # Varnish says this while the server is at work on the request.
+    "503, Retry-After": Harm(answer(503, headers={"Retry-After": "1"}), arrives=True),
+    "302": Harm(answer(302, headers={"Location": "https://elsewhere.example/"})),
+    "303 after the act": Harm(answer(303, headers={"Location": "https://elsewhere.example/"}), arrives=True),
     "400": Harm(answer(400), Told.NO),
     "404": Harm(answer(404), Told.NO),
     "500": Harm(answer(500), arrives=True),

@@ -51,7 +51,7 @@ class _Given(Transport):
     """Gives what is put into it."""
 
     def __init__(self, came: Came) -> None:
-        super().__init__("https://api.example/api", SECRETS, lambda: 0.0)
+        super().__init__("https://api.example/api", SECRETS)
         self.came = came
 
     def post(self, path: str, payload: Mapping[str, object]) -> Answer:

@@ -45,7 +45,7 @@ def through(what: str, name: str) -> Iterator[tuple[Client, Layer, Sandbox]]:
             outages=False,
         ) as layer,
     ):
-        transport = Transport(layer.url, SECRETS, time.monotonic, Timeouts(connect=2.0, read=2.0, total=5.0))
+        transport = Transport(layer.url, SECRETS, Timeouts(connect=2.0, read=2.0, total=5.0))
         yield Client(transport, "soak", SECRETS), layer, sandbox
 
 

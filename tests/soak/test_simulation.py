@@ -29,7 +29,7 @@ def test_no_run_is_lost_or_started_twice(seed: int) -> None:
 
 
 def test_one_exchange_in_ten_goes_wrong_in_every_way() -> None:
-    ledger = simulate(1, 2000).simulation.ledger
+    ledger = simulate(2, 2000).simulation.ledger
     assert ledger.harms.total() / ledger.exchanges.total() == pytest.approx(HARMED, rel=0.1)
     named = {f"start: {name}" for name in STARTS} | {f"question: {name}" for name in QUESTIONS}
     assert named <= set(ledger.harms)

@@ -114,20 +114,25 @@ _WHOLE = {
 _NOT_NOW = {
     "429": Trouble(_says(429), Told.AGAIN, weight=0.3),
     "429, Retry-After": Trouble(_says(429, "Retry-After: 1"), Told.AGAIN, weight=0.3),
-    "503, Retry-After": Trouble(_says(503, "Retry-After: 0"), Told.AGAIN, weight=0.3),
+}
+_NOT_SERVING = {
+    "503": Trouble(_says(503)),
+    # Varnish says this while the server is at work on the request.
+    "503, Retry-After": Trouble(_says(503, "Retry-After: 0"), passes=True),
 }
 POSTS = {
     **_LOST,
     **_WHOLE,
     **_NOT_NOW,
-    "503": Trouble(_says(503)),
-    "302": Trouble(_plain(faults.answer(302, "", "Location: http://127.0.0.2/")), Told.NO),
+    **_NOT_SERVING,
+    "302": Trouble(_plain(faults.answer(302, "", "Location: http://127.0.0.2/"))),
+    "303 after the act": Trouble(_plain(faults.answer(303, "", "Location: http://127.0.0.2/")), passes=True),
     "400": Trouble(_says(400), Told.NO),
 }
 GETS = {
     **_LOST,
     **_WHOLE,
-    **{name: trouble._replace(weight=0.1) for name, trouble in _NOT_NOW.items()},
+    **{name: trouble._replace(weight=0.1) for name, trouble in (_NOT_NOW | _NOT_SERVING).items()},
     "404 at first": Trouble(_says(404)),
     "unknown word": Trouble(_plain(faults.answer(200, '{"status": "evaporating"}'))),
 }

@@ -166,6 +166,9 @@ class ScriptedWorkers:
             number = sum(place == index for place, _ in self._born) + 1
             attempt = attempt._replace(run_id=f"run-{index}-{number}")
             self._run(index, attempt.run_id)
+        elif attempt.delivery is Delivery.STARTED and attempt.run_id == "r":
+            # The ids of two runs are never the same.
+            attempt = attempt._replace(run_id=f"r{index}" + f"-{attempts}" * (attempts > 0))
         self._clock.later(seconds, Done(index, attempt))
         self.at_once = max(self.at_once, self._clock.count(Done))
 

@@ -13,8 +13,8 @@ from tests.support.gitlab_component import component
 
 ROOT = Path(__file__).parents[2]
 _HEAD = """\
-# Made from the table of options by `make tables`. No option has a default here, as it would win over AUTONOMA_
-# variables and over the manifest; the token is the job's own.
+# Made from the table of options by `make tables`. Options have no default here, as it would win over AUTONOMA_
+# variables and over the manifest. The exceptions are the job's token and the values of its matrix.
 name: Autonoma CI
 description: Start Autonoma end-to-end tests, each exactly once, wait for them, and link to the runs
 author: the autonoma-ci contributors
@@ -30,7 +30,12 @@ runs:
 """
 
 
-DEFAULTS = {"github-token": "${{ github.token }}"}
+# Only GitHub knows these values, and only in action.yml. The legs of a matrix have the same environment: `part` tells
+# them apart. Its default is empty outside of a matrix.
+DEFAULTS = {
+    "github-token": "${{ github.token }}",
+    "part": "${{ strategy.job-total > 1 && toJSON(matrix) || '' }}",
+}
 
 
 class Block(NamedTuple):

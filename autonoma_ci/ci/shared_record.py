@@ -1,0 +1,107 @@
+"""Keep the records of other steps that write to the same results-dir.
+
+Two steps of a build that share the folder have one results.json. The last writer wins, and the runs that the other
+step left open could not be waited for any more. So such a record is kept beside, as results.1.json and so on.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.environment import read_regular
+from autonoma_ci.files import write_whole
+from autonoma_ci.model import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.context import Context
+    from autonoma_ci.report.saved import Saved
+
+# A plan as large as there may be, with long texts for each run.
+SIZE_LIMIT = 100 * 1024 * 1024
+_MOST_KEPT = 99
+# Where the system does not name the build, records that are older than this are of another one.
+_SAME_BUILD = timedelta(days=1)
+_OPEN = frozenset({State.STARTED, State.TIMED_OUT, State.UNKNOWN})
+_ADVICE = "Give each step a results-dir of its own."
+
+
+class SharedRecord:
+    """Watches one results.json for the step with this id, in this build."""
+
+    def __init__(self, path: Path, step_id: str, context: Context, started_at: str) -> None:
+        self._path, self._step_id, self._context = path, step_id, context
+        self._started_at = datetime.fromisoformat(started_at)
+        # What the file was when this step wrote it: a check of this is quick, to read it is not.
+        self._own: tuple[int, ...] = ()
+        self._names: dict[str, str] = {}
+        self._warned: dict[str, bool] = {}
+
+    def take_warnings(self) -> list[str]:
+        """Return the warnings that were not returned before."""
+        new = [text for text, taken in self._warned.items() if not taken]
+        self._warned = dict.fromkeys(self._warned, True)
+        return new
+
+    def note_own(self) -> None:
+        """Remember the file as the one that this step wrote."""
+        self._own = self._stamp()
+
+    def keep_others(self) -> None:
+        """Keep the record that is there beside, if another step of this build wrote it and left runs open."""
+        stamp = self._stamp()
+        if not stamp or stamp == self._own:
+            return
+        from autonoma_ci.report.saved import parse
+
+        data = read_regular(str(self._path), SIZE_LIMIT)
+        try:
+            saved = parse(data)
+        except ValueError:
+            return
+        if saved.step_id == self._step_id or not self._is_of_this_build(saved):
+            return
+        if _has_open_runs(saved):
+            self._keep(saved, data)
+        elif saved.ci.build and saved.ci.attempt == self._context.attempt:
+            self._warn(f"results-dir has the files of another step of this build, which are replaced. {_ADVICE}")
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            found = os.lstat(self._path)
+        except (OSError, ValueError):
+            return ()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _is_of_this_build(self, saved: Saved) -> bool:
+        if saved.ci.build or self._context.build:
+            return saved.ci.build == self._context.build
+        then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=UTC)
+        return abs(self._started_at - then) < _SAME_BUILD
+
+    def _keep(self, saved: Saved, data: bytes) -> None:
+        name = self._names.get(saved.step_id) or self._free_name()
+        self._names[saved.step_id] = name
+        path = self._path.with_name(name)
+        try:
+            write_whole(path, data)
+        except OSError as error:
+            why = error.strerror or "not written"
+            self._warn(f"The record of another step in results-dir could not be kept as {name} ({why}). {_ADVICE}")
+            return
+        self._warn(f"Another step left runs open in this results-dir: its record is kept as {name}. {_ADVICE}")
+
+    def _free_name(self) -> str:
+        names = (f"results.{number}.json" for number in range(1, _MOST_KEPT + 1))
+        free = (name for name in names if not os.path.lexists(self._path.with_name(name)))
+        return next(free, f"results.{_MOST_KEPT}.json")
+
+    def _warn(self, text: str) -> None:
+        self._warned.setdefault(text, False)
+
+
+def _has_open_runs(saved: Saved) -> bool:
+    return any((run.run_id and run.state in _OPEN) or run.state is State.STARTING for run in saved.runs)

@@ -1,0 +1,80 @@
+"""Each status either proves that a start did nothing, or it does not; only one lets it be sent again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from autonoma_ci.api.answers import read
+from autonoma_ci.api.start_proof import NOT_STARTED
+from autonoma_ci.api.transport import Answer
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Kind, Reason, RunRequest
+from autonoma_ci.secret import Redactor
+
+# Written out, so that a change of the table is a change of this test.
+PROOFS = (400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 421, 422, 428, 429, 431, 451)
+OTHERS = [status for status in range(200, 600) if status not in PROOFS]
+SENTENCE = "Device Farm Project ARN is not configured"
+
+
+def attempt(status: int, body: object) -> Attempt:
+    nothing = Redactor(())
+    answer = Answer(status, {"Retry-After": "5"}, json.dumps(body).encode(), complete=True)
+    return read(answer, RunRequest(Kind.TEST, "abc"), nothing, nothing)
+
+
+def test_table_lists_the_proofs() -> None:
+    assert tuple(sorted(NOT_STARTED)) == PROOFS
+    assert all(NOT_STARTED.values()), "each row states its source"
+
+
+@pytest.mark.parametrize("status", PROOFS)
+def test_status_of_table_proves_not_started(status: int) -> None:
+    found = attempt(status, {"error": "No"})
+    assert found.delivery is (Delivery.BUSY if status == 429 else Delivery.REFUSED)
+    assert found.reason is not Reason.UNKNOWN
+
+
+@pytest.mark.parametrize("status", OTHERS)
+def test_other_status_proves_nothing(status: int) -> None:
+    """Not even with Retry-After, which Varnish sends with 503 while the server is at work on the request."""
+    found = attempt(status, {"error": "No", "message": "Try again later"})
+    assert (found.delivery, found.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+    assert "may have started" in found.hint
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": SENTENCE},
+        {"error": SENTENCE},
+        {"error": "Internal server error", "message": f" {SENTENCE.upper()}. "},
+    ],
+)
+def test_known_message_of_500_proves_not_started(body: object) -> None:
+    found = attempt(500, body)
+    assert (found.delivery, found.reason) == (Delivery.REFUSED, Reason.API)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, {"message": f"Run started. {SENTENCE}"}),
+        (500, {"details": SENTENCE}),
+        (500, [SENTENCE]),
+        (502, {"message": SENTENCE}),
+        (503, {"message": SENTENCE}),
+    ],
+)
+def test_known_message_elsewhere_proves_nothing(status: int, body: object) -> None:
+    assert attempt(status, body).delivery is Delivery.OPEN
+
+
+@pytest.mark.parametrize("status", [303, 400, 404, 429, 500, 503])
+def test_body_of_a_refusal_names_no_run(status: int) -> None:
+    """Nothing of such a response is believed but its status."""
+    found = attempt(status, {"error": "No", "run_id": "r1", "url": "https://autonoma.app/run/r1"})
+    assert (found.run_id, found.url) == ("", "")
+    assert (found.delivery is Delivery.OPEN) == (status in {303, 500, 503})
