@@ -14,16 +14,19 @@ WEEK_AGO = $(shell $(PYTHON) -c 'import datetime as d; print(f"{d.datetime.now(d
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer $(WEEK_AGO) \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline soak lint-actions
+.PHONY: demo test test-trust test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline soak lint-actions
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not image and not linters and not browser and not trust"
+	$(BIN)/python -m pytest -m "not image and not linters and not browser and not trust and not gateways"
 
 test-trust: $(VENV)/.test
 	$(BIN)/python -m pytest -m trust
+
+test-gateways: $(VENV)/.test
+	$(BIN)/python -m pytest -m gateways
 
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)

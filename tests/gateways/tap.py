@@ -1,0 +1,83 @@
+"""Count the requests and responses between the job and a gateway."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from tests.support.fault_server import FaultServer
+
+if TYPE_CHECKING:
+    from tests.support.fault_server import Wire
+
+_START = re.compile(rb"POST /api/test/([\w-]+)/run HTTP/1\.1\r\n")
+_POLL = re.compile(rb"GET /api/run/([\w-]+)/status HTTP/1\.1\r\n")
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
+
+
+class Tap:
+    """Forward TCP connections to `port` inside a `with` block and record both directions."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._lock = threading.Lock()
+        self._requests: list[bytearray] = []
+        self._responses: list[bytearray] = []
+        self._server = FaultServer(lambda _: False, greeting=self._forward)
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.__exit__(*exc)
+
+    @property
+    def url(self) -> str:
+        """The API's base URL."""
+        return self._server.url
+
+    @property
+    def starts(self) -> Counter[str]:
+        """The number of POSTs that the job sent, per test id."""
+        return self._count(self._requests, _START)
+
+    @property
+    def polls(self) -> Counter[str]:
+        """The number of status requests that the job sent, per run id."""
+        return self._count(self._requests, _POLL)
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """The number of responses that the job received, per HTTP status."""
+        return self._count(self._responses, _STATUS)
+
+    def _count(self, streams: list[bytearray], pattern: re.Pattern[bytes]) -> Counter[str]:
+        # Whole streams are searched, because one recv() may end in the middle of a line.
+        with self._lock:
+            return Counter(found.decode() for stream in streams for found in pattern.findall(stream))
+
+    def _forward(self, wire: Wire) -> bool:
+        requests, responses = bytearray(), bytearray()
+        with self._lock:
+            self._requests.append(requests)
+            self._responses.append(responses)
+        with socket.create_connection(("127.0.0.1", self._port), timeout=15.0) as gateway:
+            back = threading.Thread(target=self._copy, args=(gateway, wire.socket, responses), daemon=True)
+            back.start()
+            self._copy(wire.socket, gateway, requests)
+            back.join()
+        return False
+
+    def _copy(self, source: socket.socket, target: socket.socket, record: bytearray) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                with self._lock:
+                    record += data
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
