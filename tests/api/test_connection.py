@@ -1,0 +1,410 @@
+"""Test that each response belongs to its request, and what TLS verifies.
+
+Sources: RFC 9110 §15.2 (interim responses), RFC 9112 §6.3 (length of a body) and §9.6 (`Connection: close`).
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci.api.client import Client
+from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.transport import Transport
+from autonoma_ci.exchange import Delivery, Said, Timeouts
+from autonoma_ci.model import Kind, Reason, RunRequest
+from autonoma_ci.secret import Secret
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, close, head, reset, started, then_close
+from tests.support.job import run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.certificates import Certificates
+    from tests.support.fault_server import Act, Wire
+
+SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
+# In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
+PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+A, B = RunRequest(Kind.TEST, "a"), RunRequest(Kind.TEST, "b")
+BODY = b'{"status": "running"}'
+STATUS = "/run/run-of-a/status"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent-Length: 5\r\n\r\n"
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n"
+
+
+def transport_to(server: FaultServer) -> Transport:
+    return Transport(server.url, SECRETS, timeouts=PATIENT)
+
+
+def client_of(server: FaultServer) -> Client:
+    return Client(transport_to(server), "cli", SECRETS)
+
+
+def raw(data: bytes) -> Act:
+    """Send these bytes and keep the connection."""
+    return lambda wire: wire.send(data)
+
+
+def whole(*headers: str, status: int = 200, body: bytes = BODY) -> bytes:
+    """Return a response with these headers, whatever its body is."""
+    return head(status, *headers).encode() + body
+
+
+def says(word: str) -> bytes:
+    """Return a response about a run's status with an unambiguous length."""
+    body = json.dumps({"status": word}).encode()
+    return whole(f"Content-Length: {len(body)}", body=body)
+
+
+LENGTH = f"Content-Length: {len(BODY)}"
+PLAIN = whole(LENGTH)
+CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+CHUNKED = whole("Transfer-Encoding: chunked", body=CHUNKS)
+
+
+# Interim responses
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [CONTINUE, PROCESSING, HINTS, CONTINUE + PROCESSING + HINTS, 5 * HINTS],
+    ids=["100", "102", "103", "mixed", "five"],
+)
+def test_interim_responses_are_skipped(interim: bytes) -> None:
+    """The final response is returned, whatever comes before it."""
+    with FaultServer(raw(interim + PLAIN)) as server:
+        found = transport_to(server).get(STATUS)
+        assert (found.status, found.body, found.complete) == (200, BODY, True)
+        found = transport_to(server).post("/test/a/run", {})
+        assert (found.status, found.body, found.complete) == (200, BODY, True)
+
+
+def test_final_response_after_an_interim_is_not_the_next_one() -> None:
+    """A final response that comes late belongs to its own request."""
+
+    def later(wire: Wire) -> bool:
+        wire.send(PROCESSING)
+        wire.pause(0.05)
+        return started(wire)
+
+    with FaultServer(later) as server:
+        client = client_of(server)
+        attempts = [client.start(RunRequest(Kind.TEST, name)) for name in ("a", "b", "c")]
+    assert [attempt.run_id for attempt in attempts] == ["run-of-a", "run-of-b", "run-of-c"]
+
+
+@pytest.mark.parametrize(
+    "interims",
+    [
+        1000 * CONTINUE,
+        1000 * HINTS,
+        b"HTTP/1.1 102 Processing\r\n" + 1000 * b"X-Filler: x\r\n" + b"\r\n",
+        b"HTTP/1.1 102 Processing\r\nX-Filler: " + 70_000 * b"x" + b"\r\n\r\n",
+    ],
+    ids=["continues", "hints", "headers", "a long header"],
+)
+def test_interim_responses_are_bounded(interims: bytes) -> None:
+    """Endless interim responses end the request without a result."""
+    with FaultServer(raw(interims + PLAIN)) as server:
+        with pytest.raises(LostError) as caught:
+            transport_to(server).get(STATUS)
+        assert not caught.value.late
+        attempt = client_of(server).start(A)
+        assert server.posts == {"a": 1}
+    assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+
+
+def test_start_after_a_switch_of_protocols_is_unknown() -> None:
+    """No request asks for an upgrade, so 101 proves nothing."""
+    ok = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
+    with FaultServer(raw(SWITCHING + ok)) as server:
+        attempt = client_of(server).start(A)
+        assert server.posts == {"a": 1}
+    assert (attempt.delivery, attempt.run_id, attempt.status) == (Delivery.OPEN, "", 0)
+
+
+def test_poll_after_a_switch_of_protocols_is_trouble() -> None:
+    """A response 101 says nothing about a run."""
+    with FaultServer(raw(SWITCHING)) as server:
+        client = client_of(server)
+        assert [client.status(A, "run-of-a").said for _ in range(3)] == [Said.TROUBLE] * 3
+        assert server.connections == 3
+
+
+# Every request has a connection of its own
+
+RUN_OF_B = b'{"run_id": "run-of-b", "url": "https://autonoma.app/run/run-of-b"}'
+OLD = PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0")
+RESPONSES = {
+    "plain": PLAIN,
+    "chunks": CHUNKED,
+    "no body": whole("Content-Length: 0", body=b""),
+    "keep-alive": whole(LENGTH, "Connection: keep-alive", "Keep-Alive: timeout=60"),
+    "100 before it": CONTINUE + PLAIN,
+    "103 before it": HINTS + PLAIN,
+    "one byte behind it": PLAIN + b"\n",
+    "a response behind it": PLAIN + says("passed"),
+    "half a response behind it": PLAIN + says("passed")[:-9],
+    "a response behind the chunks": CHUNKED + says("passed"),
+    "two equal lengths": whole(LENGTH, LENGTH),
+    "chunks and a length": whole(LENGTH, "Transfer-Encoding: chunked", body=CHUNKS),
+    "a length and chunks": whole("Transfer-Encoding: chunked", f"Content-Length: {len(CHUNKS)}", body=CHUNKS),
+    "204 with a body": whole(LENGTH, status=204),
+    "204 without a body": whole(status=204, body=b""),
+    "205 with a body": whole(LENGTH, status=205),
+    "304 with a body": whole(LENGTH, status=304),
+    "Connection: close": whole(LENGTH, "Connection: close"),
+    "HTTP/1.0": OLD,
+    "HTTP/1.0 with keep-alive": OLD.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n", 1),
+}
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_requests_share_no_connection(name: str) -> None:
+    """A server that keeps its connections gets a new one for each request."""
+    with FaultServer(raw(RESPONSES[name])) as server:
+        transport = transport_to(server)
+        for _ in range(2):
+            transport.get(STATUS)
+            transport.post("/test/a/run", {})
+        assert [request.connection for request in server.received] == [1, 2, 3, 4]
+        assert {request.headers["connection"] for request in server.received} == {"close"}
+
+
+def test_response_with_different_lengths_is_not_believed() -> None:
+    """A response with two different lengths is not read at all."""
+    data = whole(LENGTH, f"Content-Length: {len(BODY) - 1}")
+    with FaultServer(raw(data)) as server:
+        client = client_of(server)
+        assert [client.status(A, "run-of-a").said for _ in range(2)] == [Said.TROUBLE] * 2
+        assert client.start(A).delivery is Delivery.OPEN
+        assert server.connections == 3
+
+
+def test_response_without_a_length_ends_with_its_connection() -> None:
+    """A body without a length is read until the server closes."""
+    with FaultServer(then_close(raw(whole()))) as server:
+        assert client_of(server).status(A, "run-of-a").said is Said.GOING_ON
+
+
+def test_client_closes_its_connections() -> None:
+    """A connection does not outlive its request."""
+    closed: list[bytes] = []
+
+    def until_closed(wire: Wire) -> bool:
+        started(wire)
+        closed.append(wire.socket.recv(1))
+        return False
+
+    with FaultServer(until_closed) as server:
+        client = client_of(server)
+        assert [client.start(run).run_id for run in (A, B)] == ["run-of-a", "run-of-b"]
+        assert client.details(A, "run-of-a").problem == ""
+    assert closed == [b""] * 3
+
+
+@pytest.mark.parametrize("act", [close, reset], ids=["close", "reset"])
+def test_request_without_a_response_is_sent_once(act: Act) -> None:
+    """A new connection can't have been closed while it was idle."""
+    with FaultServer(act) as server:
+        client = client_of(server)
+        assert client.status(A, "run-of-a").said is Said.TROUBLE
+        assert client.start(A).delivery is Delivery.OPEN
+        assert client.details(A, "run-of-a").problem
+        assert [request.method for request in server.received] == ["GET", "POST", "GET"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.002, 0.005])
+def test_starts_are_known_where_connections_are_closed(seconds: float, tmp_path: Path) -> None:
+    """A server that closes right after each response costs no start."""
+
+    def closes(wire: Wire) -> bool:
+        started(wire)
+        wire.pause(seconds)
+        return False
+
+    ids = [f"t{number}" for number in range(200)]
+    with FaultServer(closes) as server:
+        job = run_job(tmp_path, server.url, ids, timeouts=PATIENT)
+        assert server.posts == dict.fromkeys(ids, 1)
+    assert (job.code, set(job.states.values())) == (0, {"started"})
+    assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
+
+
+def test_starts_are_known_where_the_server_says_close(tmp_path: Path) -> None:
+    """`Connection: close` and a close costs no start either."""
+
+    def closes(wire: Wire) -> bool:
+        body = json.dumps({"run_id": f"run-of-{wire.request.subject}"})
+        answer(200, body, "Connection: close")(wire)
+        return False
+
+    ids = [f"t{number}" for number in range(50)]
+    with FaultServer(closes) as server:
+        job = run_job(tmp_path, server.url, ids, timeouts=PATIENT)
+        assert server.posts == dict.fromkeys(ids, 1)
+    assert (job.code, set(job.states.values())) == (0, {"started"})
+
+
+def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
+    """Starts, polls and details of a whole job have a connection each."""
+    words = ["running", "running", "failed"]
+
+    def act(wire: Wire) -> bool:
+        if wire.request.method == "POST":
+            return started(wire)
+        if "steps=" in wire.request.path:
+            return answer(200, '{"name": "A title"}')(wire)
+        if "run-of-b" in wire.request.path:
+            return wire.send(says("running"))
+        return wire.send(says(words.pop(0) if len(words) > 1 else words[0]))
+
+    more = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s", "INPUT_CONCURRENCY": "1"}
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], more=more, timeouts=PATIENT)
+        connections = [request.connection for request in server.received]
+    assert job.states == {"a": "failed", "b": "timed-out"}
+    assert len(connections) > 6
+    assert len(set(connections)) == len(connections)
+
+
+# Which response is believed
+
+
+def late_response(late: bytes, truth: str) -> Act:
+    """Respond to polls, before the first response about run b with a late one."""
+    left = [late]
+
+    def act(wire: Wire) -> bool:
+        if "run-of-a" in wire.request.path:
+            wire.send(says("running"))
+            # The next request on this connection, if there is one, is here then.
+            wire.pause(0.05)
+            return wire.send(left.pop())
+        return wire.send(says(truth))
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("late", "truth"),
+    [
+        (says("passed"), "failed"),
+        (says("failed"), "passed"),
+        (says("stopped"), "running"),
+        (whole("Content-Length: 2", status=401, body=b"{}"), "running"),
+        (whole("Content-Length: 2", status=404, body=b"{}"), "running"),
+    ],
+    ids=["passed", "failed", "stopped", "401", "404"],
+)
+def test_late_response_of_another_poll_is_not_believed(late: bytes, truth: str) -> None:
+    """A second response to a poll is not the response to the next one."""
+    with FaultServer(late_response(late, truth)) as server:
+        client = client_of(server)
+        assert client.status(A, "run-of-a").said is Said.GOING_ON
+        assert client.status(B, "run-of-b").word == truth
+
+
+@pytest.mark.parametrize("word", ["running", "passed", "failed"])
+def test_status_takes_one_request(word: str) -> None:
+    """The one response about a run is believed, whatever it says."""
+    with FaultServer(raw(says(word))) as server:
+        assert client_of(server).status(A, "run-of-a").word == word
+        assert len(server.received) == 1
+
+
+def test_starts_in_threads_get_their_own_runs(tmp_path: Path) -> None:
+    """Interim and late responses mix up no starts of a whole job."""
+
+    def twice(wire: Wire) -> bool:
+        wire.send(HINTS)
+        started(wire)
+        wire.pause(0.002)
+        return started(wire)
+
+    ids = [f"t{number}" for number in range(50)]
+    with FaultServer(twice) as server:
+        job = run_job(tmp_path, server.url, ids, timeouts=PATIENT)
+        assert server.posts == dict.fromkeys(ids, 1)
+    assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
+
+
+# TLS
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Record each time that a file of authorities is read."""
+    found: list[tuple[Any, ...]] = []
+    load: Callable[..., None] = ssl.SSLContext.load_verify_locations
+
+    def record(context: ssl.SSLContext, *args: Any, **kwargs: Any) -> None:
+        found.append(args)
+        load(context, *args, **kwargs)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", record)
+    return found
+
+
+def test_authorities_are_read_once(certificates: Certificates, trusted: Path, loads: list[tuple[Any, ...]]) -> None:
+    """Many connections read the file of authorities once."""
+    with FaultServer(started, tls=certificates.good()) as server:
+        for _ in range(2):
+            client = client_of(server)
+            for number in range(5):
+                attempt = client.start(RunRequest(Kind.TEST, f"t{number}"))
+                assert attempt.run_id == f"run-of-t{number}"
+        assert server.connections == 10
+    assert len(loads) <= 1
+
+
+@pytest.mark.parametrize("wrong", ["expired", "of_another_host", "self_signed"])
+def test_wrong_certificate_is_refused_after_a_good_one(wrong: str, certificates: Certificates, trusted: Path) -> None:
+    """Each connection verifies the certificate of its server."""
+    with FaultServer(started, tls=certificates.good()) as good:
+        assert client_of(good).start(A).delivery is Delivery.STARTED
+    with FaultServer(started, tls=getattr(certificates, wrong)()) as server:
+        for _ in range(2):
+            with pytest.raises(NotSentError, match="can't be trusted"):
+                transport_to(server).post("/test/a/run", {})
+            assert client_of(server).status(A, "run-of-a").said is Said.TROUBLE
+        assert server.received == []
+
+
+def test_authority_is_trusted_only_while_it_is_named(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQUESTS_CA_BUNDLE counts at each new connection."""
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    with FaultServer(started, tls=certificates.good()) as server:
+        for bundle in (str(certificates.authority), "", str(certificates.authority)):
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+            expected = Delivery.STARTED if bundle else Delivery.UNSENDABLE
+            assert client_of(server).start(A).delivery is expected
+        assert server.posts == {"a": 2}
+
+
+@pytest.mark.parametrize("name", ["plain", "one byte behind it", "103 before it", "204 with a body"])
+def test_requests_share_no_tls_connection(name: str, certificates: Certificates, trusted: Path) -> None:
+    """The rule for connections holds in TLS too."""
+    with FaultServer(raw(RESPONSES[name]), tls=certificates.good()) as server:
+        transport = transport_to(server)
+        for _ in range(3):
+            transport.get(STATUS)
+        assert [request.connection for request in server.received] == [1, 2, 3]
+
+
+def test_late_response_over_tls_is_not_believed(certificates: Certificates, trusted: Path) -> None:
+    """A second response to a poll is not the response to the next one in TLS."""
+    with FaultServer(late_response(says("passed"), "failed"), tls=certificates.good()) as server:
+        client = client_of(server)
+        assert client.status(A, "run-of-a").said is Said.GOING_ON
+        assert client.status(B, "run-of-b").said is Said.FAILED
