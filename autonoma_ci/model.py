@@ -179,7 +179,8 @@ class Report(NamedTuple):
     those still open; `notes` tell of the choice of runs; `seconds` is how long the step took so far;
     `skipped` says why there was nothing to be done at all; `attachments` is where the CI system finds the
     results-dir, if it shows files that junit.xml names. `part` is the part of the build that this step is;
-    `step_id` is a random id that no other step has, but for one that goes on with this step's record.
+    `step_id` is a random id that no other step has, but for one that goes on with this step's record. `attempt` is
+    then the attempt at the job in which the runs were started, otherwise empty.
     """
 
     title: str
@@ -199,6 +200,7 @@ class Report(NamedTuple):
     attachments: str = ""
     part: Part = WHOLE
     step_id: str = ""
+    attempt: str = ""
 
     @property
     def heading(self) -> str:

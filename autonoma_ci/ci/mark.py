@@ -55,7 +55,8 @@ class Mark(NamedTuple):
 def mark_of(report: Report, build: str) -> Mark:
     """Return the mark of the step that makes the report, in a build with this id."""
     build = build if re.fullmatch(rf"{_FIELD}{{0,60}}", build) else ""
-    attempt = report.context.attempt if re.fullmatch(r"[0-9]{0,18}", report.context.attempt) else ""
+    attempt = report.attempt or report.context.attempt
+    attempt = attempt if re.fullmatch(r"[0-9]{0,18}", attempt) else ""
     # A record names the step that `wait` goes on with, and anybody may have written it.
     step = re.sub(r"[^A-Za-z0-9]", "", report.step_id)[:_STEP_DIGITS]
     return Mark(build, attempt, report.part.digest, step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import read_regular
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 # A plan as large as there may be, with long texts for each run.
 SIZE_LIMIT = 100 * 1024 * 1024
-_MOST_KEPT = 99
 # Where the system does not name the build, records that are older than this are of another one.
 _SAME_BUILD = timedelta(days=1)
 _OPEN = frozenset({State.STARTED, State.TIMED_OUT, State.UNKNOWN})
@@ -55,14 +55,9 @@ class SharedRecord:
         stamp = self._stamp()
         if not stamp or stamp == self._own:
             return
-        from autonoma_ci.report.saved import parse
-
         data = read_regular(str(self._path), SIZE_LIMIT)
-        try:
-            saved = parse(data)
-        except ValueError:
-            return
-        if saved.step_id == self._step_id or not self._is_of_this_build(saved):
+        saved = _parsed(data)
+        if not saved or saved.step_id == self._step_id or not self._is_of_this_build(saved):
             return
         if _has_open_runs(saved):
             self._keep(saved, data)
@@ -92,15 +87,34 @@ class SharedRecord:
             why = error.strerror or "not written"
             self._warn(f"The record of another step in results-dir could not be kept as {name} ({why}). {_ADVICE}")
             return
-        self._warn(f"Another step left runs open in this results-dir: its record is kept as {name}. {_ADVICE}")
+        if saved.ci.attempt != self._context.attempt:
+            self._warn(f"An earlier attempt left runs open: its record is kept as {name}.")
+        else:
+            self._warn(f"Another step left runs open in this results-dir: its record is kept as {name}. {_ADVICE}")
 
     def _free_name(self) -> str:
-        names = (f"results.{number}.json" for number in range(1, _MOST_KEPT + 1))
-        free = (name for name in names if not os.path.lexists(self._path.with_name(name)))
-        return next(free, f"results.{_MOST_KEPT}.json")
+        """Return a name that has no file, or the record of another build."""
+        names = (f"results.{number}.json" for number in count(1))
+        return next(name for name in names if self._is_free(self._path.with_name(name)))
+
+    def _is_free(self, path: Path) -> bool:
+        if not os.path.lexists(path):
+            return True
+        found = _parsed(read_regular(str(path), SIZE_LIMIT))
+        return bool(found and not self._is_of_this_build(found))
 
     def _warn(self, text: str) -> None:
         self._warned.setdefault(text, False)
+
+
+def _parsed(data: bytes) -> Saved | None:
+    # Loaded only where there is a record.
+    from autonoma_ci.report.saved import parse
+
+    try:
+        return parse(data)
+    except ValueError:
+        return None
 
 
 def _has_open_runs(saved: Saved) -> bool:

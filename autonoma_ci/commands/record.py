@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # Each job of a batch has a build id of its own there, in a container of its own: nothing old is left in it.
 _JOBS_ARE_BUILDS = frozenset({"aws-codebuild"})
-_OPEN = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.TIMED_OUT, State.UNKNOWN})
 
 
 class LoadedRecord(NamedTuple):
@@ -76,8 +75,7 @@ def why_stale(saved: Saved, context: Context) -> str:
     # A job that only waits may take up what an earlier attempt started. A job that starts its runs itself has started
     # new ones, or else it was killed before it could.
     is_own = bool(saved.job) and saved.job == context.job
-    ended = not any(run.state in _OPEN for run in saved.runs)
-    if is_own and ended and _is_earlier(was.attempt, context.attempt):
+    if is_own and _is_earlier(was.attempt, context.attempt):
         return "it is of an earlier attempt at this job"
     return ""
 

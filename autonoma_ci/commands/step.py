@@ -78,7 +78,7 @@ class Step:
         part = part_of(settings, self.place, self.world.environ, title)
         if saved:
             part = part._replace(job=saved.job, part=settings.part or saved.part, shard=saved.shard)
-            self.report = self.report._replace(step_id=saved.step_id, source=saved.source)
+            self.report = self.report._replace(step_id=saved.step_id, source=saved.source, attempt=saved.ci.attempt)
         self.report = self.report._replace(
             title=title,
             part=part,

@@ -1,0 +1,641 @@
+"""The records between two steps: what `wait` believes, and what steps that share a results-dir keep of each other."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from autonoma_ci import cli
+from autonoma_ci.ci import results_dir
+from autonoma_ci.ci.shared_record import SharedRecord
+from autonoma_ci.commands.world import World
+from autonoma_ci.context import Context
+from autonoma_ci.engine.verdict import decide
+from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.errors import Cancelled
+from autonoma_ci.model import Conclusion, Kind, Outcome, Reason, Report, RunRequest, State
+from autonoma_ci.report.html import html
+from autonoma_ci.report.junit import junit
+from autonoma_ci.report.markdown import summary
+from autonoma_ci.report.outputs import outputs
+from autonoma_ci.sandbox import Sandbox
+from tests.report.reports import report, started
+from tests.support import faults
+from tests.support.fault_server import FaultServer, Wire
+from tests.support.job import environment, read_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+# A job of GitHub Actions, in one attempt at one build.
+BUILD = {"GITHUB_RUN_ID": "17", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "e2e", "GITHUB_SHA": "c" * 40}
+RE_RUN = {"GITHUB_RUN_ATTEMPT": "2"}
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s"}
+# Each way in which a second step leaves a record of its own.
+SECOND_STEPS = {
+    "starts runs": ({}, 0),
+    "waits for runs": (WAIT, 0),
+    "dry run": ({"INPUT_DRY-RUN": "true"}, 0),
+    "invalid input": ({"INPUT_TIMEOUT": "soon"}, 2),
+    "skipped": ({"INPUT_CLIENT-SECRET": "", "INPUT_ON-MISSING-CREDENTIALS": "skip"}, 0),
+}
+
+
+class Left(NamedTuple):
+    """What a command left behind: `printed` is its log, `record` the results.json in its results-dir."""
+
+    code: int
+    printed: str
+    outputs: Mapping[str, str]
+    summary: str
+    record: Any
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The state of each run by its id."""
+        return {run["id"]: run["state"] for run in self.record["runs"]}
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """How many of the runs there are, and how many of them passed, as the record has it."""
+        return {name: self.record["totals"][name] for name in ("total", "passed")}
+
+
+def command(folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: Mapping[str, str] | None = None) -> Left:
+    """Run a command as a step of a job on GitHub, with new files for outputs and summary."""
+    for name in ("output", "summary"):
+        (folder / name).unlink(missing_ok=True)
+    out = io.StringIO()
+    environ = environment(folder, url, ids) | BUILD | dict(more or {})
+    world = World(environ, out, out, str(folder), waiting=Waiting(interval=0.05))
+    code = cli.main(argv, world)
+    record = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
+    return Left(
+        code,
+        out.getvalue(),
+        read_outputs((folder / "output").read_text("utf-8")),
+        (folder / "summary").read_text("utf-8"),
+        json.loads(record.read_text("utf-8")) if record.exists() else None,
+    )
+
+
+def wait(folder: Path, url: str, record: str = "results/results.json", **more: str) -> Left:
+    """Run `wait` on a record; `more` are variables of the environment."""
+    return command(folder, url, "wait", record, more=WAIT | more)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Return the content of each file below the folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def edit(path: Path, change: Callable[[Any], object]) -> None:
+    """Change a record, as somebody without the client secret could."""
+    record = json.loads(path.read_text("utf-8"))
+    change(record)
+    path.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0.05) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of the record."""
+    return tmp_path / "results" / "results.json"
+
+
+class Api:
+    """An API that starts each run, and answers requests for a run's status with the word that it has for the test."""
+
+    def __init__(self, **words: str) -> None:
+        self._words = words
+        self.polled: list[str] = []
+
+    def __call__(self, wire: Wire) -> bool:
+        """Answer one request."""
+        request = wire.request
+        if request.method == "POST":
+            return faults.started(wire)
+        if "steps=" in request.path:
+            return faults.answer(200, '{"name": "A title"}')(wire)
+        test = request.subject.removeprefix("run-of-")
+        self.polled.append(test)
+        return faults.answer(200, json.dumps({"status": self._words[test]}))(wire)
+
+
+# What `wait` reports
+
+
+def test_wait_says_how_runs_ended(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Log, summary, outputs and record say how the runs ended, and nothing says that they were started."""
+    first = command(tmp_path, sandbox.url, ids=["a", "b"])
+    assert (first.code, first.record["waited"]) == (0, False)
+    assert "2 of 2 runs started." in first.printed
+    later = wait(tmp_path, sandbox.url)
+    assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (0, "passed", "2")
+    assert later.record["waited"] is True
+    assert (later.record["conclusion"], later.totals) == ("passed", {"total": 2, "passed": 2})
+    for text in (later.printed, later.summary):
+        assert "2 of 2 runs passed." in text
+        assert "started." not in text
+    assert "| What | State | Time | Link |" in later.summary
+    assert "```mermaid\ngantt" in later.summary
+    assert ", took " in later.summary
+    assert all(run["duration_seconds"] > 0 for run in later.record["runs"])
+
+
+def test_wait_says_what_is_still_running(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The summary says that runs can't be cancelled, and which command waits for them."""
+    command(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
+    later = wait(tmp_path, sandbox.url, INPUT_TIMEOUT="2s")
+    assert (later.code, later.states) == (6, {"a": "passed", "sandbox-stays": "timed-out"})
+    for text in (later.printed, later.summary):
+        assert "1 of 2 runs passed, 1 still running." in text
+        assert "autonoma-ci wait results/results.json" in text
+    assert "The API has no way to cancel runs" in later.summary
+
+
+# A record without runs
+
+
+def _cancelled(number: int) -> Callable[..., str]:
+    def wait_for_url(*_: object) -> str:
+        raise Cancelled(number)
+
+    return wait_for_url
+
+
+@pytest.mark.parametrize(
+    ("more", "signal", "code", "conclusion"),
+    [
+        ({"INPUT_TIMEOUT": "soon"}, 0, 2, "error"),
+        ({"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}, 2, 130, "cancelled"),
+        ({"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}, 15, 143, "cancelled"),
+        ({"INPUT_TEST-IDS": "", "INPUT_ALLOW-EMPTY": "true"}, 0, 0, "skipped"),
+        ({"INPUT_SHARD": "3/3"}, 0, 0, "skipped"),
+        ({"INPUT_CLIENT-SECRET": "", "INPUT_ON-MISSING-CREDENTIALS": "skip"}, 0, 0, "skipped"),
+    ],
+    ids=["invalid input", "SIGINT", "SIGTERM", "nothing selected", "empty shard", "no credentials"],
+)
+def test_wait_without_runs_ends_as_the_step_did(
+    more: dict[str, str],
+    signal: int,
+    code: int,
+    conclusion: str,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The exit code is that of the step that left no runs, and its files stay as they are."""
+    monkeypatch.setattr("autonoma_ci.api.readiness.wait_for_url", _cancelled(signal))
+    first = command(tmp_path, sandbox.url, ids=["a", "b"], more=more)
+    assert (first.code, first.record["conclusion"], first.record["runs"]) == (code, conclusion, [])
+    before = files_in(tmp_path / "results")
+    # The same job's environment; the input that was invalid is a valid one now.
+    later = wait(tmp_path, sandbox.url, **{**more, "INPUT_TIMEOUT": "5s"})
+    assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (code, conclusion, "0")
+    assert "has left none" in later.printed
+    assert "has left none" in later.summary
+    for text in (later.printed, later.summary):
+        assert "runs passed" not in text
+        assert "✅" not in text
+    assert files_in(tmp_path / "results") == before
+    assert sandbox.received == []
+
+
+def test_wait_on_a_killed_step_without_runs_exits_7(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A step that was killed before it had a plan leaves a record without runs and without a verdict."""
+    command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+    edit(path, lambda record: record.update(conclusion=None, reason=None, exit_code=None))
+    later = wait(tmp_path, sandbox.url)
+    assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (7, "error", "unknown")
+    assert "it was killed" in later.summary
+
+
+def _conclude(conclusion: str | None, code: int | None, record: Any) -> None:
+    record.update(conclusion=conclusion, exit_code=code)
+
+
+def _expected(conclusion: str | None, code: int | None) -> tuple[int, str]:
+    """Return exit code and conclusion of `wait` on a record without runs that has these."""
+    code = -1 if code is None else code
+    if conclusion == "skipped" and code == 0:
+        return 0, "skipped"
+    if conclusion == "cancelled" and code in {130, 143}:
+        return code, "cancelled"
+    # Codes that an error without runs can have; whatever is not true of any step is unknown.
+    if conclusion in {"skipped", "error", "cancelled"} and code in range(1, 8):
+        return code, "error"
+    return 7, "error"
+
+
+def test_wait_believes_no_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Whatever verdict a record without runs claims, only one that was skipped gives exit code 0."""
+    command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+    for conclusion in [*Conclusion, None]:
+        for code in (0, 1, 2, 5, 7, 70, 128, 130, 143, 256, -1, None):
+            edit(path, partial(_conclude, conclusion, code))
+            later = wait(tmp_path, sandbox.url)
+            assert (later.code, later.outputs["conclusion"]) == _expected(conclusion, code), (conclusion, code)
+            assert "✅" not in later.summary
+    assert sandbox.received == []
+
+
+# A record with runs that passed
+
+
+def test_wait_does_not_poll_a_run_with_a_signed_pass(tmp_path: Path) -> None:
+    """A pass with a valid signature is this job's own, so nothing is sent for it."""
+    api = Api(a="passed", b="passed")
+    with FaultServer(api) as server:
+        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
+        sent = len(server.received)
+        later = wait(tmp_path, server.url)
+        assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
+        assert len(server.received) == sent
+
+
+def _forge(entry: dict[str, Any], mac: str) -> None:
+    entry.update(state="passed", reason="ok", message="", hint="", step=None, mac=mac)
+
+
+def _mac(entry: dict[str, Any]) -> str:
+    return str(entry.get("mac", ""))
+
+
+FORGERIES: dict[str, Callable[[Any], object]] = {
+    "no signature": lambda record: _forge(record["runs"][1], ""),
+    "its own signature": lambda record: _forge(record["runs"][1], _mac(record["runs"][1])),
+    "another run's signature": lambda record: _forge(record["runs"][1], _mac(record["runs"][0])),
+    "an invented signature": lambda record: _forge(record["runs"][1], "0" * 64),
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+def test_wait_polls_a_run_with_a_forged_pass(forge: Callable[[Any], object], tmp_path: Path, path: Path) -> None:
+    """The API is asked about a pass without a valid signature, and its answer counts."""
+    api = Api(a="passed", b="failed")
+    with FaultServer(api) as server:
+        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
+        edit(path, forge)
+        api.polled.clear()
+        later = wait(tmp_path, server.url)
+        assert (later.code, later.outputs["conclusion"]) == (1, "failed")
+        assert later.states == {"a": "passed", "b": "failed"}
+        assert set(api.polled) == {"b"}
+        assert server.posts == {"a": 1, "b": 1}
+
+
+def test_wait_polls_a_pass_of_other_credentials(tmp_path: Path) -> None:
+    """A signature made with another client secret is worth nothing."""
+    api = Api(a="passed")
+    with FaultServer(api) as server:
+        other = {**WAIT, "INPUT_CLIENT-SECRET": "client-secret-of-somebody-else"}
+        assert command(tmp_path, server.url, ids=["a"], more=other).code == 0
+        api.polled.clear()
+        assert wait(tmp_path, server.url).code == 0
+        assert api.polled == ["a"]
+
+
+def test_wait_counts_no_forged_pass_without_an_id(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Without a run id the API can't be asked, so the run is unknown."""
+    command(tmp_path, sandbox.url, ids=["a", "sandbox-404"], more=WAIT)
+
+    def forge(record: Any) -> None:
+        _forge(record["runs"][1], _mac(record["runs"][0]))
+        record.update(conclusion="passed", reason="ok", exit_code=0)
+
+    edit(path, forge)
+    later = wait(tmp_path, sandbox.url)
+    assert (later.code, later.outputs["reason"]) == (7, "unknown")
+    assert later.states == {"a": "passed", "sandbox-404": "unknown"}
+    assert "has no id to ask the API about" in later.summary
+
+
+def test_wait_counts_a_signed_pass_once(tmp_path: Path, path: Path) -> None:
+    """The signed entry of one test in the place of another is a second run with the same id, and no pass."""
+    api = Api(a="passed", b="failed")
+    with FaultServer(api) as server:
+        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        edit(path, lambda record: record["runs"].__setitem__(1, record["runs"][0]))
+        later = wait(tmp_path, server.url)
+        assert (later.code, later.outputs["reason"]) == (7, "unknown")
+        assert [run["state"] for run in later.record["runs"]] == ["passed", "unknown"]
+
+
+# A record of another step
+
+
+@pytest.mark.parametrize(
+    ("waits", "more", "why"),
+    [
+        (True, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
+        (False, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
+        (True, {"GITHUB_SHA": "d" * 40}, "it is of another commit"),
+        (False, {"GITHUB_SHA": "d" * 40}, "it is of another commit"),
+        (True, RE_RUN, "it is of an earlier attempt at this job"),
+        (False, RE_RUN, "it is of an earlier attempt at this job"),
+    ],
+    ids=["build", "build, open runs", "commit", "commit, open runs", "attempt", "attempt, open runs"],
+)
+def test_wait_refuses_the_record_of_another_step(
+    waits: bool, more: dict[str, str], why: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A stale record ends with exit code 2 and a reason. Nothing is sent, and all files stay as they are."""
+    ids = ["a", "b"]
+    assert command(tmp_path, sandbox.url, ids=ids, more=WAIT if waits else {}).code == 0
+    before, sent = files_in(tmp_path / "results"), len(sandbox.received)
+    later = wait(tmp_path, sandbox.url, **more)
+    assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (2, "error", "input")
+    assert f"results/results.json is not the record of this step: {why}" in later.printed
+    assert why in later.summary
+    assert (files_in(tmp_path / "results"), len(sandbox.received)) == (before, sent)
+
+
+def test_wait_takes_another_jobs_earlier_attempt(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A job that only waits runs again by itself, so the record of the starting job has a lower attempt."""
+    command(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
+    for number in ("2", "3"):
+        later = wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
+        assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
+    assert [sandbox.starts(name) for name in "ab"] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [dict.fromkeys(["GITHUB_ACTIONS", *BUILD], ""), {"AUTONOMA_CI": "none", "GITHUB_RUN_ID": "18"}],
+    ids=["no CI system", "AUTONOMA_CI=none"],
+)
+def test_wait_at_a_terminal_takes_any_record(
+    place: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
+) -> None:
+    """A user who waits for runs of a job at a terminal chooses the record."""
+    command(tmp_path, sandbox.url, ids=["a", "b"])
+    environ = environment(tmp_path, sandbox.url, []) | BUILD | place
+    world = World(environ, io.StringIO(), io.StringIO(), str(tmp_path), waiting=Waiting(interval=0.05))
+    assert cli.main(["wait", "results/results.json"], world) == 0
+    record = json.loads(path.read_text("utf-8"))
+    assert [run["state"] for run in record["runs"]] == ["passed", "passed"]
+
+
+# Steps that share a results-dir
+
+
+@pytest.mark.parametrize(("more", "code"), SECOND_STEPS.values(), ids=SECOND_STEPS)
+def test_second_step_keeps_open_runs_of_the_first(
+    more: dict[str, str], code: int, sandbox: Sandbox, tmp_path: Path, path: Path
+) -> None:
+    """The record of the first step is kept byte for byte, the log names it, and `wait` can wait for its runs."""
+    assert command(tmp_path, sandbox.url, ids=["a", "b"]).code == 0
+    first = path.read_bytes()
+    second = command(tmp_path, sandbox.url, ids=["c"], more=more)
+    assert second.code == code
+    kept = path.with_name("results.1.json")
+    assert kept.read_bytes() == first
+    assert "its record is kept as results.1.json" in second.printed
+    assert "Give each step a results-dir of its own." in second.printed
+    posts = [sandbox.starts(name) for name in "abc"]
+    later = wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
+    assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
+    assert [sandbox.starts(name) for name in "abc"] == posts
+    assert kept.read_bytes() == first
+
+
+def test_each_further_step_keeps_the_one_before(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """With three steps, the records of the first and the second are kept under names of their own."""
+    left = []
+    for test in "abc":
+        assert command(tmp_path, sandbox.url, ids=[test]).code == 0
+        left.append(path.read_bytes())
+    names = ["results.1.json", "results.2.json", "results.json"]
+    assert sorted(found.name for found in path.parent.glob("results*.json")) == names
+    assert [path.with_name(name).read_bytes() for name in names] == left
+
+
+def test_wait_in_the_same_folder_keeps_the_last_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Without another results-dir, `wait` on a kept record writes results.json, and keeps the one that is there."""
+    for test in "ab":
+        command(tmp_path, sandbox.url, ids=[test])
+    last = path.read_bytes()
+    later = wait(tmp_path, sandbox.url, "results/results.1.json")
+    assert (later.code, later.states) == (0, {"a": "passed"})
+    assert path.with_name("results.2.json").read_bytes() == last
+
+
+def test_wait_keeps_no_copy_of_its_own_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """`wait` goes on with the record of the step, so it does not keep it beside."""
+    command(tmp_path, sandbox.url, ids=["a"])
+    later = wait(tmp_path, sandbox.url)
+    assert later.code == 0
+    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in later.printed
+
+
+def test_second_step_warns_when_nothing_is_open(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The files of a step of the same build that has ended are replaced, and the log says so."""
+    command(tmp_path, sandbox.url, ids=["a"], more=WAIT)
+    second = command(tmp_path, sandbox.url, ids=["b"], more=WAIT)
+    assert (second.code, second.states) == (0, {"b": "passed"})
+    assert second.printed.count("results-dir has the files of another step of this build, which are replaced.") == 1
+    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_record_of_an_older_build_is_replaced(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Nothing of another build is kept, and its files are gone."""
+    older = {"GITHUB_RUN_ID": "16", **(WAIT if waits else {})}
+    command(tmp_path, sandbox.url, ids=["a"], more=older)
+    second = command(tmp_path, sandbox.url, ids=["b"])
+    assert (second.code, second.states) == (0, {"b": "started"})
+    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in second.printed
+
+
+def test_a_re_run_does_not_warn(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The record of an earlier attempt in a restored results-dir is no other step's."""
+    command(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
+    again = command(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
+    assert (again.code, again.states) == (0, {"a": "passed", "sandbox-flaky": "passed"})
+    assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
+    assert "::warning" not in again.printed
+
+
+def test_a_re_run_keeps_open_runs_and_names_the_attempt(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """To give each step a folder of its own would be wrong advice here."""
+    command(tmp_path, sandbox.url, ids=["a"])
+    open_runs = path.read_bytes()
+    again = command(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
+    assert path.with_name("results.1.json").read_bytes() == open_runs
+    assert "An earlier attempt left runs open: its record is kept as results.1.json." in again.printed
+    assert "results-dir of its own" not in again.printed
+
+
+def test_kept_records_of_older_builds_are_replaced(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A results-dir that stays does not fill up, and no record of this build is replaced."""
+    for build in ("15", "16", "17"):
+        for _ in range(3):
+            command(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
+    kept = [path.with_name(name) for name in ("results.1.json", "results.2.json")]
+    assert sorted(found.name for found in path.parent.glob("results*.json")) == sorted(
+        [path.name, *(found.name for found in kept)]
+    )
+    assert {json.loads(found.read_text("utf-8"))["ci"]["build"] for found in kept} == {"17"}
+
+
+class Writer:
+    """A step that publishes to a shared results-dir while its runs are started one after the other."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        context = Context("github-actions", build="17", attempt="1")
+        at = "2025-01-02T03:04:05Z"
+        shared = partial(SharedRecord, step_id=name, context=context, started_at=at)
+        self._files = results_dir.prepare("results", str(folder), shared=shared)
+        self._report = report([], None)._replace(context=context, step_id=name, started_at=at)
+        self._name = name
+        self.open: set[str] = set()
+        self.warnings = self._files.begin(self._report)
+
+    def publish(self) -> None:
+        """Start one more run, and publish the report that has it."""
+        run = started(f"{self._name}-{len(self.open)}")
+        self.open.add(run.run_id)
+        self._report = self._report._replace(outcomes=(*self._report.outcomes, run))
+        assert self._files.publish(self._report) == []
+
+
+# Names of different lengths: no two records of different steps have the same size.
+@given(st.lists(st.sampled_from(["a", "bb", "ccc"]), max_size=20))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_steps_that_alternate_lose_no_open_runs(tmp_path_factory: pytest.TempPathFactory, turns: list[str]) -> None:
+    """Whoever publishes last, the open runs of each step are in a record. Copies do not become more with time."""
+    folder = tmp_path_factory.mktemp("shared")
+    writers = {name: Writer(folder, name) for name in ("a", "bb", "ccc")}
+    for name in turns:
+        writers[name].publish()
+    records = [json.loads(found.read_text("utf-8")) for found in (folder / "results").glob("results*.json")]
+    found = [{run["run_id"] for run in record["runs"]} for record in records]
+    for writer in writers.values():
+        assert not writer.open or writer.open in found
+    steps = [record["step_id"] for record in records]
+    # Each step keeps at most one copy for each other step.
+    assert len(steps) <= 1 + len(writers) * (len(writers) - 1)
+
+
+# Before anything is sent
+
+
+def test_run_writes_its_record_before_the_first_post(tmp_path: Path, path: Path) -> None:
+    """When the server reads the first POST, the record of this build has each run as starting."""
+    seen: list[bytes] = []
+    lock = threading.Lock()
+
+    def read_record_first(wire: Wire) -> bool:
+        with lock:
+            if wire.request.method == "POST":
+                with suppress(FileNotFoundError):
+                    seen.append(path.read_bytes())
+            return api(wire)
+
+    api = Api(a="passed", b="passed", c="passed")
+    ids = ["a", "b", "c"]
+    with FaultServer(read_record_first) as server:
+        older = {**WAIT, "GITHUB_RUN_ID": "16"}
+        for more in (older, WAIT):
+            seen.clear()
+            assert command(tmp_path, server.url, ids=ids, more=more).code == 0
+            assert seen, "there was no record when the first POST arrived"
+            first = json.loads(seen[0])
+            assert first["ci"]["build"] == {**BUILD, **more}["GITHUB_RUN_ID"]
+            assert [(run["id"], run["state"]) for run in first["runs"]] == [(test, "starting") for test in ids]
+            assert (first["conclusion"], first["exit_code"]) == (None, None)
+
+
+def test_run_replaces_older_files_before_it_waits_for_a_url(
+    sandbox: Sandbox, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that is killed before it has sent anything leaves nothing of an earlier step that was green."""
+    command(tmp_path, sandbox.url, ids=["a"], more=WAIT)
+    assert path.with_name("junit.xml").exists()
+    seen: dict[str, bytes] = {}
+
+    def wait_for_url(*_: object) -> str:
+        seen.update((name, data) for name, data in files_in(path.parent).items() if not name.startswith("evidence"))
+        return ""
+
+    monkeypatch.setattr("autonoma_ci.api.readiness.wait_for_url", wait_for_url)
+    assert command(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
+    assert set(seen) == {"results.json"}
+    record = json.loads(seen["results.json"])
+    assert (record["runs"], record["conclusion"], record["exit_code"]) == ([], None, None)
+
+
+# No report is greener than the runs
+
+any_run = st.builds(
+    Outcome,
+    st.builds(RunRequest, st.sampled_from(Kind), st.sampled_from(["a", "b"])),
+    st.sampled_from(State),
+    st.sampled_from(Reason),
+    run_id=st.sampled_from(["", "run-1", "run-2"]),
+    carried=st.booleans(),
+)
+# Random states are hardly ever all the same, so such lists come by themselves.
+of_one_state = st.sampled_from(State).flatmap(
+    lambda state: st.lists(any_run.map(lambda run: run._replace(state=state)), min_size=1, max_size=4)
+)
+any_runs = st.one_of(st.lists(any_run, max_size=4), of_one_state)
+
+
+def _greens(shown: Report) -> dict[str, bool]:
+    """Return which reports say that the runs passed."""
+    page, text = html(shown), summary(shown)
+    icon = re.search('class="verdict ([a-z]+)"', page)
+    cases = etree.fromstring(junit(shown)).findall(".//testcase")
+    return {
+        "outputs": outputs(shown)["conclusion"] == "passed",
+        "summary": text.startswith("### Autonoma tests: ✅ Passed"),
+        "page": bool(icon and icon[1] == "good") or page.count("<title>Passed") > 0,
+        "junit": bool(cases) and all(case.find(f"./{bad}") is None for case in cases for bad in _NOT_GREEN),
+    }
+
+
+_NOT_GREEN = ("failure", "error", "skipped")
+
+
+@given(any_runs, st.booleans(), st.sampled_from([None, None, None, 2, 15]))
+@settings(deadline=None)
+def test_no_report_is_greener_than_its_runs(runs: list[Outcome], waited: bool, interrupt: int | None) -> None:
+    """Green needs at least one run that passed and none that did not, or the report says skipped."""
+    verdict = decide(runs, interrupt, waited=waited)
+    greens = _greens(report(runs, verdict)._replace(waited=waited))
+    passed = bool(runs) and all(run.state is State.PASSED for run in runs)
+    assert verdict.conclusion is not Conclusion.PASSED or (passed and waited)
+    assert not any(greens.values()) or passed
+    # A step that does not wait can't know that a run passed.
+    said = {name for name, green in greens.items() if green and name != "junit"}
+    assert not said or verdict.conclusion is Conclusion.PASSED
+    assert (verdict.exit_code == 0) == (
+        verdict.conclusion in {Conclusion.PASSED, Conclusion.STARTED, Conclusion.SKIPPED}
+    )
+
+
+@given(any_runs.filter(bool))
+def test_skipped_means_that_nothing_was_started_now(runs: list[Outcome]) -> None:
+    """With runs, only passes of an earlier attempt are skipped."""
+    skipped = decide(runs, waited=True).conclusion is Conclusion.SKIPPED
+    assert skipped == all(run.carried and run.state is State.PASSED for run in runs)
