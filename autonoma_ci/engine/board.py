@@ -81,7 +81,8 @@ class Board:
         """
         changes: dict[str, Any] = {"message": why}
         if ended.state is State.PASSED:
-            changes |= {"state": State.UNKNOWN, "reason": Reason.UNKNOWN, "hint": _CONTRADICTED}
+            unknown = {"state": State.UNKNOWN, "reason": Reason.UNKNOWN, "hint": _CONTRADICTED, "doubted": True}
+            changes.update(unknown)
         self._change_run(position, ended.run_id, **changes)
         return ended._replace(**changes)
 

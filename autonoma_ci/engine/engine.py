@@ -158,7 +158,7 @@ class Engine:
         again = run.state is State.FAILED and self._may_start_again(run)
         # A title for those that passed too: a test that had one name today and another tomorrow has no history.
         untitled = run.state is State.PASSED and not run.request.name and not run.title
-        wanted = run.state is State.FAILED or untitled or (self._keep and self._keep.wants(run))
+        wanted = run.state is State.FAILED or untitled or run.doubted or (self._keep and self._keep.wants(run))
         explained = run.request.kind is Kind.TEST and wanted
         if again:
             # Told at once, so that the log does not tell of the second attempt first.

@@ -27,6 +27,8 @@ _PAUSE = 1.0
 # worth its turn.
 _LIMIT = 20.0
 
+_DOUBTED = "the API contradicted itself before, and the run's details could not be had again"
+
 
 class _Question:
     __slots__ = ("doubt", "ended", "since", "told", "tries")
@@ -34,11 +36,12 @@ class _Question:
     def __init__(self, ended: Outcome, since: float, *, told: bool) -> None:
         self.ended, self.since, self.told, self.tries = ended, since, told, 0
         # The last contradiction that no later details have cleared up: a request that fails clears up nothing.
-        self.doubt = ""
+        self.doubt = _DOUBTED if ended.doubted else ""
 
     def note(self, details: Details) -> None:
+        """Remember what these details make doubtful. Details that could not be had clear nothing up."""
         if details.contradiction or not details.problem:
-            self.doubt = details.contradiction
+            self.doubt = _contradiction(self.ended, details)
 
 
 class Explain:
@@ -110,8 +113,10 @@ class Explain:
             self._board.explain(*key, details)
             seconds = ended.seconds if details.seconds is None else details.seconds
             ended = ended._replace(title=details.title or ended.title, step=details.step, seconds=seconds)
-        if why := _contradiction(ended, details._replace(contradiction=question.doubt)):
-            ended = self._board.contradict(key[0], ended, why)
+        if question.doubt:
+            ended = self._board.contradict(key[0], ended, question.doubt)
+        elif ended.doubted:
+            self._board.change(key[0], doubted=False)
         if self._keep and self._keep.wants(ended):
             self._keep.add(key[0], ended, details)
         if not question.told:

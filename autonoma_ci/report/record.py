@@ -88,6 +88,7 @@ def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
         "began_seconds": round(outcome.began, 3),
         "flaky": outcome.flaky,
         "carried": outcome.carried,
+        "doubted": outcome.doubted,
         "step": _step(outcome.step),
         "evidence": _evidence(outcome.evidence),
         "earlier": [

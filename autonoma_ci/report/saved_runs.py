@@ -143,6 +143,7 @@ class SavedRun(Model):
     tries: int = Field(ge=0, description="How many requests were sent to start the last of them.")
     flaky: bool = Field(description="It passed only after it had failed.")
     carried: bool = Field(description="It passed in an earlier attempt at the same build and was not started again.")
+    doubted: bool = Field(default=False, description="Its status and its details contradicted each other.")
     began_seconds: float = Field(ge=-1e9, le=1e9, description="When it was first asked for, from the step's start.")
     duration_seconds: Seconds = Field(description="Until it was started, or ended if it was waited for.")
     step: SavedStep | None = Field(description="Where it failed.")
@@ -179,4 +180,5 @@ class SavedRun(Model):
             carried=self.carried,
             evidence=self.evidence.evidence(redact),
             request_mac=self.request_mac,
+            doubted=self.doubted,
         )  # fmt: skip

@@ -366,3 +366,25 @@ def test_contradicted_pass_makes_the_job_fail(tmp_path: Path) -> None:
     )
     job = run(tmp_path, api, ["a", "b"], {})
     assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
+
+
+@pytest.mark.parametrize("name", ["", "Login="])
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [(details(status="failed"), 7), (500, 7), (details(id="r1", test_id="other"), 7), (details(id="r1"), 0)],
+    ids=["failed", "no details", "other test", "fits"],
+)
+def test_contradicted_pass_stays_doubted_for_wait(
+    then: int | dict[str, object], code: int, name: str, tmp_path: Path
+) -> None:
+    """`wait` takes such a run up again, and its status alone is no proof, whether it has a name or not."""
+    api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [details(status="failed")]})
+    with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
+        patch.setattr("autonoma_ci.engine.explain._PAUSE", 0.05)
+        assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=PATIENT).code == 7
+        record = tmp_path / "results" / "results.json"
+        saved = json.loads(record.read_text("utf-8"))
+        saved["runs"][0]["label"] = name.rstrip("=")
+        record.write_text(json.dumps(saved), "utf-8")
+        api.details["r1"][:] = [then]
+        assert take_up(tmp_path, server.url).code == code
