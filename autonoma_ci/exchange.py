@@ -21,7 +21,7 @@ class Delivery(StrEnum):
 
     STARTED = "started"
     REFUSED = "refused"  # the server said no: final
-    BUSY = "busy"  # the server said not now (429, or 503 with Retry-After): may be sent again
+    BUSY = "busy"  # the server said not now (429): may be sent again
     NOT_SENT = "not-sent"  # no connection was made: may be sent again
     UNSENDABLE = "unsendable"  # no connection was made, and trying again would not change that
     OPEN = "open"  # it may have arrived and been acted on: never sent again

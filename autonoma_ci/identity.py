@@ -19,7 +19,7 @@ _SHOWN_LIMIT = 80
 
 
 class RunKey(NamedTuple):
-    """Which run of a plan this is; the same in every attempt, and in every build with the same manifest.
+    """Which run of a plan this is; the same in every attempt, and in every build with the same plan.
 
     `place` is the combination of a matrix by the positions of its values, such as `LOCALE=2,OS=1`; values are
     not in it, since they may be secret. `occurrence` counts entries that have all other fields in common, from 1.
@@ -62,11 +62,16 @@ class Part(NamedTuple):
     @property
     def shown(self) -> str:
         """What a heading says of the part; empty for a step that is the whole."""
-        names = ", ".join(name for name in _names(self.part) if name != self.shard)
+        names = _names(self.part)
+        shown = ", ".join(name for name in names if name != self.shard)
         shard = f"shard {self.shard}"[:_SHOWN_LIMIT] if self.shard else ""
         # A long part is cut before its shard, or two shards of it would have one heading.
         room = max(0, _SHOWN_LIMIT - len(f", {shard}" if shard else ""))
-        return ", ".join(filter(None, [names[:room], shard]))
+        if (self.part and not names) or len(shown) > room:
+            # Two parts that differ in what is not shown must not have one heading.
+            mark = f"#{self.digest[:4]}"
+            shown = f"{shown[: max(0, room - len(mark) - 1)]} {mark}".lstrip()
+        return ", ".join(filter(None, [shown, shard]))
 
     @property
     def digest(self) -> str:

@@ -148,8 +148,8 @@ OPTIONS = (
     ),
     Option(
         "comment", "false", "", values.switch,
-        "Keep one comment on the pull or merge request, updated in place, per workflow and `summary-title`; on GitHub "
-        "and GitLab.",
+        "Keep one comment on the pull or merge request, updated in place, per workflow, job, part and "
+        "`summary-title`; on GitHub and GitLab.",
     ),
     Option(
         "github-token", "", "TEXT", values.credential,

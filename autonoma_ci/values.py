@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # In characters.
 NAME_LIMIT = 128
 VALUE_LIMIT = 64 * 1024
-PART_LIMIT = 4000
+PART_LIMIT, PART_SHOWN = 4000, 40
 # Only these are trimmed: a trim of all Unicode space has turned one name into another before.
 SPACE = " \t\r\n\v\f"
 _MAPPING = re.compile(r"[^=:]+:(?:\s|$)")
@@ -197,7 +198,7 @@ def title(text: str) -> str:
 
 
 def part(text: str) -> str:
-    """Return the name of a part of the build, such as the values of a matrix as JSON; raise InputError if too long."""
-    if len(text) > PART_LIMIT:
-        raise InputError([f"a part's name has at most {PART_LIMIT:,} characters"])
-    return text
+    """Return the name of a part of the build, such as the values of a matrix as JSON; a long one is shortened."""
+    if len(text) <= PART_LIMIT:
+        return text
+    return f"{text[:PART_SHOWN]}… {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"

@@ -36,7 +36,7 @@ def test_the_first_spelling_with_a_text_wins(texts: dict[str, str]) -> None:
 def test_every_option_is_read_from_every_spelling() -> None:
     """No option lacks a spelling: a text that is wrong for it is told by each of the four."""
     bad = {"variables": "no equals", "summary-title": "", "manifest": "", "results-dir": "", "groups": ""}
-    bad["part"] = "x" * 5000
+    bad["part"] = ""
     for option in OPTIONS:
         text = bad.get(option.name, "é\n/")
         if not text:

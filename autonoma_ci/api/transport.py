@@ -1,4 +1,4 @@
-"""Send one request and read its response within a bounded time, through the session that all requests use.
+"""Send one request and read its response within a bounded time, through the session class of all requests.
 
 Each request has a connection of its own. A server or a gateway can send a response twice, or too late, or with bytes
 behind it. On a kept connection the next request would read that as its own response: a run would get another run's id

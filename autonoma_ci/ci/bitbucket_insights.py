@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autonoma_ci.ci.environment import reader
-from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark
+from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark, shared_warning
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.model import Conclusion
 from autonoma_ci.report.words import AMISS, counts, headline, plural, state_words, told_step, worst_first
@@ -28,10 +28,6 @@ ANNOTATIONS = 100
 _TITLE, _SUMMARY, _DETAILS = 100, 450, 2000
 # The report has at most ten entries of data. This one tells later steps which step wrote it.
 _WRITTEN_BY = "Written by"
-_SHARED = (
-    "Another step of this build has a Code Insights report of the same name, which was left as it is. Give each step a "
-    "summary-title of its own."
-)
 _RESULTS = {Conclusion.PASSED: "PASSED", Conclusion.FAILED: "FAILED", Conclusion.ERROR: "FAILED"}
 
 
@@ -58,7 +54,7 @@ class Insights:
                 return []
             if claim is Claim.OTHER:
                 path = f"{path}-{mark.step}"
-                warnings.append(_SHARED)
+                warnings.append(shared_warning("a Code Insights report"))
             self._clear(path)
             self._web.ask("PUT", path, _report(report, mark))
             if runs:

@@ -10,7 +10,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark
+from autonoma_ci.ci.mark import Claim, claim_of, mark_of
 from autonoma_ci.report.outputs import variables
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _SUFFIX_LIMIT = 60
 def publish_build_data(
     report: Report,
     build: str,
-    get: Callable[[str], str],
+    get: Callable[[str], str | None],
     put: Callable[[str, str], str],
     limit: int | None = None,
 ) -> list[str]:
@@ -34,7 +34,7 @@ def publish_build_data(
     Args:
         report: The report of a step that has ended.
         build: The id of the build, or of another thing that is new whenever the step runs again.
-        get: Returns the text of a name, empty if there is none.
+        get: Returns the text of a name, empty if there is none, or None if that is not known.
         put: Sets the text of a name, and returns why it could not, or an empty text.
         limit: How many variables are set, the most useful first; all of them if None.
 
@@ -44,15 +44,15 @@ def publish_build_data(
     # The first is what users read. The others are for steps that have no part, or the same one.
     suffixes = [part, f"{part}{title}", f"{part}_{mark.step.upper()}"]
     for suffix in suffixes:
-        claim = _claim(mark, get(_MARK + suffix))
+        claim = claim_of(mark, get(_MARK + suffix))
         if claim is Claim.LEAVE:
             return []
         if claim is Claim.OTHER:
             continue
         if why := put(_MARK + suffix, str(mark).replace(" ", ":")):
             return [why]
-        # Steps that end at the same moment have all found nothing there. The last one to set its mark has the names.
-        if _claim(mark, get(_MARK + suffix)) is not Claim.OTHER:
+        # Another step may have found nothing there at the same moment. The check again makes that rare.
+        if claim_of(mark, get(_MARK + suffix)) is not Claim.OTHER:
             break
     warnings = []
     if suffix != part:
@@ -65,13 +65,6 @@ def publish_build_data(
         if text and (why := put(name + suffix, text)):
             return [*warnings, why]
     return warnings
-
-
-def _claim(mark: Mark, text: str) -> Claim:
-    """Say what the step of this mark may do about variables whose mark has this text."""
-    # Values must not have white space in them everywhere.
-    found = parse_mark(text.replace(":", " "))
-    return mark.claim(found) if found else Claim.REPLACE
 
 
 def _slug(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.build_data import publish_build_data
-from autonoma_ci.ci.mark import Claim, mark_of, parse_mark
+from autonoma_ci.ci.mark import Claim, claim_of, mark_of, shared_warning
 from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.program import find
 from autonoma_ci.model import Conclusion
@@ -28,10 +28,6 @@ _STYLES = {
     Conclusion.TIMED_OUT: "warning",
     Conclusion.CANCELLED: "warning",
 }
-_SHARED = (
-    "Another step of this build has an annotation of the same name, which was left as it is. Give each step a "
-    "summary-title of its own."
-)
 
 
 class Groups(Plain):
@@ -71,20 +67,22 @@ class Agent:
         """
         mark = mark_of(report, report.context.build)
         name = f"autonoma-ci-{report.part.digest}"
+        if not self._target.shared:
+            # The annotation is this part's summary, and nothing may be written into the meta-data.
+            return name, []
         if not self._is_others(name, mark):
             self._put(name, str(mark))
-            # Jobs that end at the same moment have all found nothing there. The last one to set its mark has the name.
+            # Another job may have found nothing there at the same moment. The check again makes that rare.
             if not self._is_others(name, mark):
                 return name, []
-        return f"{name}-{mark.step}", [_SHARED]
+        return f"{name}-{mark.step}", [shared_warning("an annotation")]
 
     def _is_others(self, name: str, mark: Mark) -> bool:
         """Say whether another step of this build and attempt has the annotation of this name."""
-        found = parse_mark(self._get(name))
-        return found is not None and mark.claim(found) is Claim.OTHER
+        return claim_of(mark, self._get(name)) is Claim.OTHER
 
-    def _get(self, name: str) -> str:
-        # Without a default, the agent waits for a while and then fails.
+    def _get(self, name: str) -> str | None:
+        # Without a default, the agent fails for a name that is not set.
         return self._program.read(["meta-data", "get", name, "--default", "none"])
 
     def _put(self, name: str, text: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark
+from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark, shared_warning
 from autonoma_ci.ci.web import WebError
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.text import markdown_link
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 # Room for the mark and the link to the build.
 _FRAME = 3000
 _OPENING = re.compile(r"<!-- autonoma-ci ([0-9a-f]{16}) ([^\n]{0,300}?) -->")
-_SHARED = (
-    "Another step of this build has a comment of the same name, which was left as it is. Give each step a "
-    "summary-title of its own."
-)
 
 
 class Comment(NamedTuple):
@@ -65,7 +61,7 @@ def publish(thread: Thread, report: Report) -> str:
     except WebError as error:
         advice = f" {thread.advice}" if error.status in {401, 403, 404} else ""
         return f"The comment could not be written: {error}.{advice}"
-    return _SHARED if shared else ""
+    return shared_warning("a comment") if shared else ""
 
 
 def _text(report: Report, limit: int) -> str:

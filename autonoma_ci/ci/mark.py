@@ -68,5 +68,25 @@ def parse_mark(text: str) -> Mark | None:
     return Mark(*found.groups()) if found else None
 
 
+def claim_of(mark: Mark, text: str | None) -> Claim:
+    """Say what the step of this mark may do about something whose mark has this text.
+
+    None is a text that could not be read: then it is taken for that of another step.
+    """
+    if text is None:
+        return Claim.OTHER
+    # Where white space is not allowed, colons stand for it.
+    found = parse_mark(text.replace(":", " "))
+    return mark.claim(found) if found else Claim.REPLACE
+
+
+def shared_warning(what: str) -> str:
+    """Return what the log warns of if another step of this build wrote such a thing under the same name."""
+    return (
+        f"Another step of this build has {what} of the same name, which was left as it is. Give each step a "
+        "summary-title of its own."
+    )
+
+
 def _number(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else -1

@@ -32,10 +32,10 @@ class Program:
         why, _ = self._run(arguments, text, wanted=False)
         return why
 
-    def read(self, arguments: Sequence[str]) -> str:
-        """Run it and return what it printed, or an empty text if it failed or printed too much."""
+    def read(self, arguments: Sequence[str]) -> str | None:
+        """Run it and return what it printed, or None if it failed or printed too much."""
         why, printed = self._run(arguments, "", wanted=True)
-        return "" if why or len(printed) > _LONGEST else printed.decode("utf-8", "replace").strip()
+        return None if why or len(printed) > _LONGEST else printed.decode("utf-8", "replace").strip()
 
     def _run(self, arguments: Sequence[str], text: str, *, wanted: bool) -> tuple[str, bytes]:
         import subprocess

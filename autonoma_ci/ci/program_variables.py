@@ -63,7 +63,8 @@ class SharedVariables:
         return publish_build_data(report, self._build, self._get, self._put, _MOST_USEFUL)
 
     def _get(self, name: str) -> str:
-        return self._program.read(["get", name])
+        # The program fails for a name that is not set, so a failure says no more than that.
+        return self._program.read(["get", name]) or ""
 
     def _put(self, name: str, text: str) -> str:
         why = self._program.run(["put", f"{name}={text}", "--force"])

@@ -49,7 +49,7 @@ class ResultsDir:
         """Replace the files of an earlier step by the record of this one, which has no runs yet.
 
         If this step is killed before it can write the others, nobody may take those of an earlier step for its own.
-        Returns what the log should say of the record that was there.
+        Returns what the log should warn of.
         """
         stale = ("outputs.env", "summary.md", "junit.xml", "report.html", *self._more(report))
         for name in stale:
@@ -58,8 +58,8 @@ class ResultsDir:
                 (self.folder / name).unlink()
             except OSError:
                 continue
-        self._write_all({RECORD: record(report, self._signer)})
-        return self._shared.take_warnings() if self._shared else []
+        warnings = self._write_all({RECORD: record(report, self._signer)})
+        return [*warnings, *(self._shared.take_warnings() if self._shared else ())]
 
     def publish(self, report: Report) -> list[str]:
         """Write all files anew; return what could not be written."""
@@ -79,8 +79,6 @@ class ResultsDir:
     def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
         warnings = []
         for name, data in files.items():
-            if name == RECORD and self._shared:
-                self._shared.keep_others()
             try:
                 self._write(name, data.encode("utf-8", "replace") if isinstance(data, str) else data)
             except OSError as error:
@@ -91,6 +89,8 @@ class ResultsDir:
         path = self.folder / name
         self._check_links(path)
         make_folder(path.parent)
+        if name == RECORD and self._shared:
+            self._shared.keep_others()
         write_whole(path, data)
         if name == RECORD and self._shared:
             self._shared.note_own()

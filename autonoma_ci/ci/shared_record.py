@@ -53,7 +53,7 @@ class SharedRecord:
     def keep_others(self) -> None:
         """Keep the record that is there beside, if another step of this build wrote it and left runs open."""
         stamp = self._stamp()
-        if not stamp or stamp == self._own:
+        if not stamp or stamp == self._own or self._path.is_symlink():
             return
         data = read_regular(str(self._path), SIZE_LIMIT)
         saved = _parsed(data)
@@ -74,8 +74,7 @@ class SharedRecord:
     def _is_of_this_build(self, saved: Saved) -> bool:
         if saved.ci.build or self._context.build:
             return saved.ci.build == self._context.build
-        then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=UTC)
-        return abs(self._started_at - then) < _SAME_BUILD
+        return not is_too_old(saved, self._started_at)
 
     def _keep(self, saved: Saved, data: bytes) -> None:
         name = self._names.get(saved.step_id) or self._free_name()
@@ -100,11 +99,19 @@ class SharedRecord:
     def _is_free(self, path: Path) -> bool:
         if not os.path.lexists(path):
             return True
+        if path.is_symlink():
+            return False
         found = _parsed(read_regular(str(path), SIZE_LIMIT))
         return bool(found and not self._is_of_this_build(found))
 
     def _warn(self, text: str) -> None:
         self._warned.setdefault(text, False)
+
+
+def is_too_old(saved: Saved, now: datetime) -> bool:
+    """Say whether a record that names no build is too old to be of the same one as a step that starts now."""
+    then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=UTC)
+    return abs(now - then) >= _SAME_BUILD
 
 
 def _parsed(data: bytes) -> Saved | None:

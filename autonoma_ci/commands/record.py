@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.ci.environment import read_regular
-from autonoma_ci.ci.shared_record import SIZE_LIMIT
+from autonoma_ci.ci.shared_record import SIZE_LIMIT, is_too_old
 from autonoma_ci.errors import InputError
 from autonoma_ci.model import State
 from autonoma_ci.paths import leads_out
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from autonoma_ci.secret import Redactor
     from autonoma_ci.signing import Signer
 
-# Each job of a batch has a build id of its own there, in a container of its own: nothing old is left in it.
+# Each job of a batch has a build id of its own there, and no other fact that they share is known.
 _JOBS_ARE_BUILDS = frozenset({"aws-codebuild"})
+_OPEN = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.TIMED_OUT, State.UNKNOWN})
 
 
 class LoadedRecord(NamedTuple):
@@ -60,21 +61,27 @@ def outcomes_of(saved: Saved, started_at: str, redact: Redactor) -> list[Outcome
     return [run.outcome((then - now).total_seconds(), redact) for run in saved.runs]
 
 
-def why_stale(saved: Saved, context: Context) -> str:
+def why_stale(saved: Saved, context: Context, started_at: str) -> str:
     """Return why the record is not of the step that is to be waited for, or an empty text.
 
     A step that is killed at once leaves the record of an earlier step behind. At a terminal any record will do.
+    `started_at` is when this step has started, in ISO 8601.
     """
     if context.ci == "none":
         return ""
     was = saved.ci
     if context.build and was.build != context.build and context.ci not in _JOBS_ARE_BUILDS:
         return "it is of another build"
-    if was.sha and context.sha and was.sha != context.sha:
+    if not context.build and is_too_old(saved, datetime.fromisoformat(started_at)):
+        return "it is older than a day"
+    if not context.build and was.sha and context.sha and was.sha != context.sha:
         return "it is of another commit"
     # A job that only waits may take up what an earlier attempt started. A job that starts its runs itself has started
     # new ones, or else it was killed before it could.
-    is_own = bool(saved.job) and saved.job == context.job
+    is_own = saved.job == context.job
+    if not saved.job and not context.job:
+        # No job has a name there, so only a record with open runs is known to be of use.
+        is_own = not any(run.state in _OPEN for run in saved.runs)
     if is_own and _is_earlier(was.attempt, context.attempt):
         return "it is of an earlier attempt at this job"
     return ""

@@ -124,7 +124,7 @@ class Job:
     def _read_previous(self) -> LoadedRecord | None:
         """Return the record of an earlier attempt at this build, if it is in results-dir."""
         folder, context = self._input.settings.results_dir, self._step.place.context
-        if not folder or not context.build or not context.attempt or not self._input.settings.wait:
+        if not folder or not context.build or not context.attempt:
             return None
         path = str(Path(folder, "results.json"))
         if not Path(self._world.folder, path).is_file():
@@ -146,6 +146,11 @@ class Job:
         from autonoma_ci.commands.record import passed_before
 
         found = passed_before(outcomes, self._previous, step.place.context, step.signer)
+        if not step.signer.verifies_record(self._previous.data) and self._previous.saved.mac:
+            unsigned = (
+                "The earlier attempt's record is not used: it was changed, or written with another client secret."
+            )
+            step.console.issue("notice", Problem(unsigned))
         if found:
             note = f"{plural(len(found), 'run')} passed in an earlier attempt at this build. "
             note += "What the API still calls passed is not started again."

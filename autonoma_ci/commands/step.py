@@ -22,6 +22,7 @@ from autonoma_ci.engine.keep import Keeping
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import Events, Threads
 from autonoma_ci.errors import EXIT_BUG, InputError, Problem
+from autonoma_ci.identity import Part
 from autonoma_ci.model import Conclusion, Outcome, Reason, Report, State, Verdict
 from autonoma_ci.paths import as_argument
 from autonoma_ci.report.console import issues, notes
@@ -30,7 +31,7 @@ from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from autonoma_ci.ci.results_dir import ResultsDir
     from autonoma_ci.ci.system import Publisher
@@ -56,6 +57,7 @@ class Step:
             TITLE, place.context, place.source, (), started_at=world.clock.now(), step_id=secrets.token_hex(8)
         )
         self.signer: Signer | None = None
+        self._warned: set[str] = set()
         self._settings = Settings()
         self._errors = Console(world.err, place.system.dialect)
         self._natives: list[Publisher] = []
@@ -79,6 +81,8 @@ class Step:
         if saved:
             part = part._replace(job=saved.job, part=settings.part or saved.part, shard=saved.shard)
             self.report = self.report._replace(step_id=saved.step_id, source=saved.source, attempt=saved.ci.attempt)
+        # A matrix may hold a token, and the part is shown.
+        part = Part(*map(self.redact, part))
         self.report = self.report._replace(
             title=title,
             part=part,
@@ -115,7 +119,12 @@ class Step:
     def begin_files(self) -> None:
         """Replace the files of an earlier step in results-dir, before anything is sent."""
         for files in self._files:
-            for warning in files.begin(self.report):
+            self._warn_once(files.begin(self.report))
+
+    def _warn_once(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
                 self.console.issue("warning", Problem(warning))
 
     def sign_requests(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -208,8 +217,7 @@ class Step:
         """
         # Files first: they are quick, and what the CI system is told of them must be there.
         published = publish([*(self._files if files else ()), *self._natives], report)
-        for warning in published.warnings:
-            self.console.issue("warning", Problem(warning))
+        self._warn_once(published.warnings)
         if not report.problems:
             self.console.line(headline(report))
         if still_open(report):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autonoma_ci.ci.results_dir import RECORD
 from autonoma_ci.commandline import given, parser_of
 from autonoma_ci.commands.input import find_place, missing_credentials
 from autonoma_ci.commands.record import outcomes_of, read_record, why_stale
@@ -42,6 +43,10 @@ _START_ANEW = (
     "If the step that starts the runs was killed, run it again. To take up runs of another build all the same, set "
     "AUTONOMA_CI to none"
 )
+_CHANGED = (
+    "was changed after it was written, or was written with another client secret. Runs may be missing in it, and those "
+    "that it calls passed are polled again."
+)
 _UNPROVEN = "the record says that it passed, but has no id to ask the API about"
 
 
@@ -62,13 +67,15 @@ def main(argv: Sequence[str], world: World) -> int:
 
 def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     settings, problems = read({**flags, "wait": "true"}, (), _environment(world.environ))
-    # The files beside the record are written anew, unless they are wanted elsewhere.
-    folder = settings.results_dir or str(Path(path).parent)
+    # The files beside the record are written anew, unless they are wanted elsewhere. Beside a record that was kept for
+    # another step are the files of the step that replaced it, so those of this one get a folder of their own.
+    beside = Path(path).parent if Path(path).name == RECORD else Path(path).with_suffix("")
+    folder = settings.results_dir or str(beside)
     settings = settings._replace(results_dir=folder)
     record: LoadedRecord | None = None
     try:
         record = read_record(path, world.folder, step.redact)
-        if why := why_stale(record.saved, step.place.context):
+        if why := why_stale(record.saved, step.place.context, step.report.started_at):
             problems.append(Problem(f"{one_line(path, 200)} is not the record of this step: {why}. {_START_ANEW}"))
     except InputError as error:
         problems += error.problems
@@ -83,7 +90,9 @@ def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     if problems := step.prepare(settings, saved):
         return step.refuse(problems)
     step.report = step.report._replace(waited=True)
-    if not saved.runs:
+    if saved.mac and step.signer and not step.signer.verifies_record(record.data):
+        step.console.issue("warning", Problem(f"{one_line(path, 200)} {_CHANGED}"))
+    if not saved.runs or _is_dry_run(saved):
         return _end_as(saved, step)
     outcomes = outcomes_of(saved, step.report.started_at, step.redact)
     outcomes = [
@@ -92,6 +101,11 @@ def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     ]
     count = sum(run.state is State.STARTED for run in outcomes)
     return step.bring_to_end(outcomes, settings, f"Waiting for {plural(count, 'run')}")
+
+
+def _is_dry_run(saved: Saved) -> bool:
+    skipped = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
+    return skipped and all(run.state is State.PLANNED for run in saved.runs)
 
 
 def _end_as(saved: Saved, step: Step) -> int:
@@ -118,6 +132,7 @@ def _is_signed(run: Outcome, kept: SavedRun, step: Step) -> bool:
 
 
 def _taken_up(run: Outcome, saved: Saved, *, signed: bool) -> Outcome:
+    run = run._replace(carried=False)
     if not signed:
         # Not ours, or not of this build: what it says of itself is not signed again.
         run = run._replace(request_mac="")

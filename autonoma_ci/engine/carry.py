@@ -25,8 +25,8 @@ class Carry:
     """Polls the runs that passed earlier, once each, while they are planned on the board.
 
     A run that passed keeps its place, so nothing is started for it. All others are handed to `refuted`, which starts
-    them: the response of a poll that failed proves nothing. Each id belongs to one run, so a start that is answered
-    with one of these ids is no new run.
+    them: the response of a poll that failed proves nothing. `unauthorized` is called if the API refuses the
+    credentials. Each id belongs to one run, so a start that is answered with one of these ids is no new run.
     """
 
     def __init__(
@@ -36,10 +36,11 @@ class Carry:
         candidates: Mapping[int, str],
         confirmed: Callable[[int], None],
         refuted: Callable[[int], None],
+        unauthorized: Callable[[], None],
     ) -> None:
         self._board, self._clock = board, clock
         self._candidates: dict[int, str] = {}
-        self._confirmed, self._refuted = confirmed, refuted
+        self._confirmed, self._refuted, self._unauthorized = confirmed, refuted, unauthorized
         for position, run_id in candidates.items():
             if board.claim(board.outcomes[position].request.kind, run_id):
                 self._candidates[position] = run_id
@@ -74,7 +75,10 @@ class Carry:
     def take(self, event: Polled) -> None:
         """Keep the run if it passed, or else hand it over to be started."""
         position, status = event.position, event.status
-        if status.said is not Said.PASSED:
+        kind = self._board.outcomes[position].request.kind
+        if status.said is Said.UNAUTHORIZED:
+            self._unauthorized()
+        if status.said is not Said.PASSED or self._board.is_of_another(kind, event.run_id, status):
             self._refute(position)
             return
         self._forget(position)

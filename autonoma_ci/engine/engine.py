@@ -56,7 +56,7 @@ class Engine:
         self._waiting = waiting
         self._board = board
         self._fire = Fire(board, policy, clock, self._settled, watcher.warn, later=passed_before)
-        self._carry = Carry(board, clock, passed_before, self._ended, self._fire.add)
+        self._carry = Carry(board, clock, passed_before, self._ended, self._fire.add, self._fire.refuse_all)
         self._keep = Keep(board, clock, keeping) if keeping else None
         self._explain = Explain(board, clock, watcher.changed, self._keep)
         self._wait = Wait(board, waiting, clock, self._ended, watcher.warn) if waiting else None
@@ -65,6 +65,9 @@ class Engine:
     def run(self, workers: Workers) -> None:
         """Return when each run has its end, or as much of it as there was time for."""
         self._take_up()
+        # A signal that came before the first request keeps all of them from being sent.
+        if not self._events.empty():
+            self._take(self._clock.receive(self._events, 0.0))
         while self.interrupt is None and self._busy():
             self._carry.dispatch(workers)
             self._fire.dispatch(workers)
@@ -154,7 +157,7 @@ class Engine:
         """Go on from a run that ended, or of which no more can be known."""
         run = self._board.outcomes[position]
         if run.reason is Reason.UNAUTHORIZED:
-            self._fire.drop(Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
+            self._fire.refuse_all()
         again = run.state is State.FAILED and self._may_start_again(run)
         # A title for those that passed too: a test that had one name today and another tomorrow has no history.
         untitled = run.state is State.PASSED and not run.request.name and not run.title

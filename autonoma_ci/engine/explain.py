@@ -1,4 +1,4 @@
-"""Asking for titles, and what runs did: it makes reports better and changes no verdict, so it is bounded."""
+"""Ask for titles and for what runs did, within bounds; a pass that the details contradict is no pass."""
 
 from __future__ import annotations
 

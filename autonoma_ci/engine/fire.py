@@ -71,6 +71,8 @@ class Fire:
         self._gate = 0.0
         self._progress = clock.monotonic()
         self._ending = False
+        # What ends all runs that would still be started, once there is such a thing.
+        self._final: Attempt | None = None
 
     @property
     def busy(self) -> bool:
@@ -83,7 +85,10 @@ class Fire:
         return bool(self._sent)
 
     def add(self, position: int) -> None:
-        """Start this run of the board as well."""
+        """Start this run of the board as well, unless nothing further may be started."""
+        if self._final:
+            self._end(position, self._final)
+            return
         if not self.busy:
             self._progress = self._clock.monotonic()
         self._first.pop(position, None)
@@ -148,6 +153,14 @@ class Fire:
         for position in waiting:
             self._end(position, Attempt(Delivery.REFUSED, reason, message=message))
 
+    def refuse_all(self) -> None:
+        """End all that is not sent yet, now and later: the API refused the credentials."""
+        self._drop_for_good(Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
+
+    def _drop_for_good(self, reason: Reason, message: str) -> None:
+        self._final = Attempt(Delivery.REFUSED, reason, message=message)
+        self.drop(reason, message)
+
     def stop(self) -> None:
         """From now on, send nothing again."""
         self._ending = True
@@ -168,9 +181,9 @@ class Fire:
         if self._ending:
             return  # what has not been sent is accounted for by whoever ends it all
         if attempt.reason is Reason.UNAUTHORIZED:
-            self.drop(Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
+            self.refuse_all()
         elif self._policy.fail_fast and delivery is not Delivery.STARTED:
-            self.drop(attempt.reason, "not sent: fail-fast is set and an earlier run could not be started")
+            self._drop_for_good(attempt.reason, "not sent: fail-fast is set and an earlier run could not be started")
         elif delivery is Delivery.BUSY:
             self.drop(attempt.reason, "not sent: the API asks to wait for longer than this step does")
         elif delivery is Delivery.UNSENDABLE:

@@ -184,9 +184,7 @@ def test_two_steps_at_the_same_moment_leave_one_comment(service: Service, host: 
 
     host.before = before
     reports = [of(PASSED), of(FAILED)]
-    steps = [
-        threading.Thread(target=comment.publish, args=(thread_of(service, host.url), made)) for made in reports
-    ]
+    steps = [threading.Thread(target=comment.publish, args=(thread_of(service, host.url), made)) for made in reports]
     for each in steps:
         each.start()
     for each in steps:

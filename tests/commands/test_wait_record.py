@@ -346,8 +346,8 @@ def test_wait_counts_a_signed_pass_once(tmp_path: Path, path: Path) -> None:
     [
         (True, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
         (False, {"GITHUB_RUN_ID": "18"}, "it is of another build"),
-        (True, {"GITHUB_SHA": "d" * 40}, "it is of another commit"),
-        (False, {"GITHUB_SHA": "d" * 40}, "it is of another commit"),
+        (True, {"GITHUB_RUN_ID": "", "GITHUB_SHA": "d" * 40}, "it is of another commit"),
+        (False, {"GITHUB_RUN_ID": "", "GITHUB_SHA": "d" * 40}, "it is of another commit"),
         (True, RE_RUN, "it is of an earlier attempt at this job"),
         (False, RE_RUN, "it is of an earlier attempt at this job"),
     ],
@@ -391,6 +391,62 @@ def test_wait_at_a_terminal_takes_any_record(
     assert cli.main(["wait", "results/results.json"], world) == 0
     record = json.loads(path.read_text("utf-8"))
     assert [run["state"] for run in record["runs"]] == ["passed", "passed"]
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["ended", "open runs"])
+def test_wait_without_a_build_id_refuses_an_old_record(
+    waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path
+) -> None:
+    """Where the CI system names no build, the time is all that tells last week's record from this one's."""
+    unknown = dict.fromkeys(BUILD, "")
+    command(tmp_path, sandbox.url, ids=["a"], more={**unknown, **(WAIT if waits else {})})
+    edit(path, lambda record: record.update(started_at="2020-01-02T03:04:05Z"))
+    later = wait(tmp_path, sandbox.url, **unknown)
+    assert later.code == 2
+    assert "it is older than a day" in later.printed
+
+
+@pytest.mark.parametrize(("waits", "code"), [(True, 2), (False, 0)], ids=["ended", "open runs"])
+def test_wait_without_a_job_name_refuses_an_ended_attempt(
+    waits: bool, code: int, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Where no job has a name, an earlier attempt counts only if something of it is still to be waited for."""
+    command(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if waits else {})})
+    assert wait(tmp_path, sandbox.url, **{"GITHUB_JOB": "", **RE_RUN}).code == code
+
+
+def test_wait_warns_of_a_changed_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    command(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
+    edit(path, lambda record: record["runs"].pop())
+    later = wait(tmp_path, sandbox.url)
+    assert "was changed after it was written" in later.printed
+
+
+def test_wait_on_a_kept_record_leaves_the_other_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The green runs of one step must not replace the red record of another one."""
+    command(tmp_path, sandbox.url, ids=["a"])
+    command(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
+    red = files_in(path.parent)
+    later = command(tmp_path, sandbox.url, "wait", "results/results.1.json", more=WAIT | {"INPUT_RESULTS-DIR": ""})
+    assert later.code == 0
+    kept = files_in(path.parent)
+    assert {name: kept[name] for name in red} == red
+    assert json.loads((path.parent / "results.1" / "results.json").read_text("utf-8"))["conclusion"] == "passed"
+
+
+def test_wait_after_a_dry_run_is_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
+    command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_DRY-RUN": "true"})
+    later = wait(tmp_path, sandbox.url)
+    assert (later.code, later.outputs["conclusion"]) == (0, "skipped")
+
+
+def test_second_step_reads_no_record_through_a_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A link in the checkout must not copy a file from elsewhere into results-dir."""
+    command(tmp_path, sandbox.url, ids=["a"])
+    elsewhere = path.rename(tmp_path / "elsewhere.json")
+    path.symlink_to(elsewhere)
+    command(tmp_path, sandbox.url, ids=["a"])
+    assert not path.with_name("results.1.json").exists()
 
 
 # Steps that share a results-dir

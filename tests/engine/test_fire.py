@@ -22,6 +22,8 @@ from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from autonoma_ci.engine.workers import Events
+
 STARTED = Attempt(Delivery.STARTED, run_id="r", url="https://autonoma.app/run/r", status=200)
 NOT_FOUND = Attempt(Delivery.REFUSED, Reason.NOT_FOUND, status=404)
 UNAUTHORIZED = Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, status=401)
@@ -373,3 +375,47 @@ def assert_each_state_is_what_was_answered(job: Job, script: Mapping[int, list[A
 
 def test_events_name_the_run_by_its_place_in_the_plan() -> None:
     assert Done(3, STARTED).position == 3
+
+
+def test_run_that_is_added_after_a_refusal_is_not_sent() -> None:
+    """Once the API has refused the credentials, nothing is started any more, a retry or a late run neither."""
+    clock, settled = FakeClock(), list[int]()
+    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(2)], clock.time)
+    workers = ScriptedWorkers(clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]})
+    fire = Fire(board, Policy(), clock, settled.append, lambda _: None, later=[1])
+    fire.dispatch(workers)
+    fire.take(clock.receive(queue.SimpleQueue(), 5.0))
+    fire.add(1)
+    fire.dispatch(workers)
+    assert [sent.run for sent in workers.sent] == [0]
+    assert [run.state for run in board.outcomes] == [State.NOT_STARTED] * 2
+    assert {run.reason for run in board.outcomes} == {Reason.UNAUTHORIZED}
+    assert settled == [0, 1]
+
+
+def test_run_that_is_added_after_fail_fast_is_not_sent() -> None:
+    clock = FakeClock()
+    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(2)], clock.time)
+    workers = ScriptedWorkers(clock, {0: [(1.0, NOT_FOUND)], 1: [(1.0, STARTED)]})
+    fire = Fire(board, Policy(fail_fast=True), clock, lambda _: None, lambda _: None, later=[1])
+    fire.dispatch(workers)
+    fire.take(clock.receive(queue.SimpleQueue(), 5.0))
+    fire.add(1)
+    fire.dispatch(workers)
+    assert [sent.run for sent in workers.sent] == [0]
+    assert board.outcomes[1].state is State.NOT_STARTED
+
+
+def test_signal_before_the_first_request_starts_nothing() -> None:
+    """A signal that comes while the record is written is an event that waits in the queue."""
+    clock = FakeClock()
+    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(3)], clock.time)
+    workers = ScriptedWorkers(clock, {number: [(1.0, STARTED)] for number in range(3)})
+    events: Events = queue.SimpleQueue()
+    events.put(Interrupt(15))
+    clock.later(0.0, Interrupt(15))
+    engine = Engine(board, Policy(), clock, events, Watched())
+    engine.run(workers)
+    assert engine.interrupt == 15
+    assert workers.sent == []
+    assert {run.state for run in board.outcomes} == {State.NOT_STARTED}

@@ -1,0 +1,1159 @@
+"""Several steps of one build write to the same place, and a green one never replaces a red one.
+
+The places are comments on GitHub and GitLab, Code Insights on Bitbucket, annotations and meta-data on Buildkite, and
+the context on Semaphore. Each part of the build has its own there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci import cli
+from autonoma_ci.ci import bitbucket_insights, comment, web
+from autonoma_ci.ci.build_data import publish_build_data
+from autonoma_ci.ci.buildkite_agent import Agent
+from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark, shared_warning
+from autonoma_ci.commands.world import World
+from autonoma_ci.context import Context
+from autonoma_ci.exchange import Timeouts
+from autonoma_ci.identity import Part
+from autonoma_ci.sandbox import Sandbox
+from tests.report.reports import FAILED, PASSED, failed, passed, report
+from tests.support.hostile import TEXTS
+from tests.support.job import BRIEF, BRISK
+from tests.support.rest_stubs import TOKEN, CodeHost, GitHub, GitLab
+from tests.support.targets import target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from autonoma_ci.model import Report
+
+SHA = "c0ffee" + "0123456789" * 3 + "abcd"
+PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+RED, GREEN, BOTH = "sandbox-fails", "sandbox-one", "sandbox-fails, sandbox-one"
+PLAIN = "Autonoma tests"
+ADVICE = "summary-title"
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_PAUSE", 0.01)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0) as running:
+        yield running
+
+
+# Bitbucket's reports of a commit, as its REST interface keeps them
+
+
+class Bitbucket(ThreadingHTTPServer):
+    """Keeps reports and their annotations by path, behind the proxy that a pipeline has.
+
+    What its documentation does not allow is in `complaints`, and is refused.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Reports)
+        self.reports: dict[str, dict[str, Any]] = {}
+        self.annotations: dict[str, list[dict[str, Any]]] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.complaints: list[str] = []
+        self.lock = threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Reports(BaseHTTPRequestHandler):
+    server: Bitbucket
+    protocol_version = "HTTP/1.1"
+
+    def _serve(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length)) if length else None
+        url = urlsplit(self.path)
+        with self.server.lock:
+            self.server.requests.append((self.command, url.path))
+            status, data = self._answer(url.netloc, url.path, body)
+        text = b"" if data is None else json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self, host: str, path: str, body: Any) -> tuple[int, Any]:
+        server = self.server
+        found = re.fullmatch(
+            rf"/2\.0/repositories/acme/shop/commit/{SHA}/reports/([A-Za-z0-9-]{{1,50}})(/annotations)?", path
+        )
+        if host != "api.bitbucket.org" or not found:
+            return self._refuse(404, f"{self.command} {self.path} is no endpoint")
+        name, notes = found[1], found[2]
+        if self.command == "PUT" and not notes:
+            why = _wrong(body)
+            server.reports |= {} if why else {name: {**body, "external_id": name, "type": "report"}}
+            return self._refuse(400, why) if why else (200, server.reports[name])
+        if name not in server.reports:
+            return 404, {"type": "error"}
+        if self.command == "POST" and notes:
+            server.annotations.setdefault(name, []).extend(body)
+            return (200, body) if 1 <= len(body) <= 100 else self._refuse(400, "not 1 to 100 annotations")
+        if self.command == "DELETE" and not notes:
+            server.annotations.pop(name, None)
+            del server.reports[name]
+            return 204, None
+        if self.command == "GET":
+            return 200, {"values": server.annotations.get(name, [])} if notes else server.reports[name]
+        return self._refuse(405, f"{self.command} {self.path}")
+
+    def _refuse(self, status: int, why: str) -> tuple[int, Any]:
+        self.server.complaints.append(why)
+        return status, {"type": "error", "error": {"message": why}}
+
+
+def _wrong(body: Any) -> str:
+    """Return what is wrong with a report, or an empty text."""
+    if not {"title", "details", "report_type"} <= set(body) or len(body["data"]) > 10:
+        return "a field is missing, or there are more than ten entries"
+    types = {"NUMBER": (int, float), "DURATION": (int, float), "TEXT": (str,)}
+    bad = [entry for entry in body["data"] if not isinstance(entry["value"], types[entry["type"]])]
+    return f"a value of another type: {bad}" if bad else ""
+
+
+# Programs of an agent, which keep what they are given in files
+
+_BUILDKITE = """\
+#!/bin/bash
+store={store}
+printf '%s\\n' "$*" >> "$store/calls"
+case "$1 $2" in
+  "meta-data get")
+    if [ -f "$store/meta/$3" ]; then cat "$store/meta/$3"
+    elif [ "$4" = --default ]; then printf %s "$5"; else exit 100; fi ;;
+  "meta-data set")
+    cat > "$store/meta/$3"; [ -s "$store/meta/$3" ] || exit 1 ;;
+  "annotate --style")
+    [ "$4" = --context ] || exit 1
+    cat > "$store/annotations/$5"; printf %s "$3" > "$store/styles/$5" ;;
+  *)
+    exit 1 ;;
+esac
+"""
+_SEMAPHORE = """\
+#!/bin/bash
+store={store}
+printf '%s\\n' "$*" >> "$store/calls"
+name=${{2%%=*}}
+case "$1" in
+  get)
+    [ -f "$store/meta/$name" ] || exit 1
+    cat "$store/meta/$name" ;;
+  put)
+    [ "$3" = --force ] || exit 1
+    printf %s "${{2#*=}}" > "$store/meta/$name" ;;
+  *)
+    exit 1 ;;
+esac
+"""
+
+
+class Program:
+    """A program of the agent, in a folder of PATH that is not the checkout."""
+
+    def __init__(self, folder: Path, name: str, script: str) -> None:
+        self.store = folder / "store"
+        for place in ("meta", "annotations", "styles"):
+            (self.store / place).mkdir(parents=True)
+        (folder / "bin").mkdir()
+        (folder / "bin" / name).write_text(script.format(store=self.store), "utf-8")
+        (folder / "bin" / name).chmod(0o755)
+        self.path = f"{folder / 'bin'}:/usr/bin:/bin"
+
+    def files(self, place: str) -> dict[str, str]:
+        return {path.name: path.read_text("utf-8") for path in sorted((self.store / place).iterdir())}
+
+    @property
+    def data(self) -> dict[str, str]:
+        """The variables that users read, without the marks that tell steps apart."""
+        return {
+            name: text
+            for name, text in self.files("meta").items()
+            if name.startswith("AUTONOMA_") and not name.startswith("AUTONOMA_WRITTEN_BY")
+        }
+
+
+# A place that several steps share
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How a CI system names a build, an attempt, a job and a place among parallel jobs; nothing where it does not."""
+
+    environ: Mapping[str, str]
+    build: str
+    attempt: str
+    job: str = ""
+    index: str = ""
+    total: str = ""
+    first: int = 1
+
+    def of(
+        self, build: int = 500, attempt: int = 1, job: str = "e2e", place: tuple[int, int] = (1, 1)
+    ) -> dict[str, str]:
+        found = {**self.environ, self.build: str(build), self.attempt: str(attempt), self.job: job}
+        found |= {self.index: str(place[0] - 1 + self.first), self.total: str(place[1])} if place[1] > 1 else {}
+        return {name: value for name, value in found.items() if name}
+
+
+FACTS = {
+    "github": Facts(
+        {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_REPOSITORY": "acme/shop",
+            "GITHUB_EVENT_NAME": "pull_request",
+            "GITHUB_REF": "refs/pull/7/merge",
+            "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@refs/pull/7/merge",
+            "GITHUB_SERVER_URL": "https://git.example.com",
+        },
+        build="GITHUB_RUN_ID",
+        attempt="GITHUB_RUN_ATTEMPT",
+        job="GITHUB_JOB",
+    ),
+    "gitlab": Facts(
+        {
+            "GITLAB_CI": "true",
+            "CI_MERGE_REQUEST_IID": "17",
+            "CI_MERGE_REQUEST_PROJECT_ID": "42",
+            "CI_PROJECT_ID": "42",
+            "CI_PIPELINE_URL": "https://git.example.com/acme/shop/-/pipelines/500",
+        },
+        build="CI_PIPELINE_ID",
+        attempt="CI_JOB_ID",
+        job="CI_JOB_NAME",
+        index="CI_NODE_INDEX",
+        total="CI_NODE_TOTAL",
+    ),
+    "bitbucket": Facts(
+        {
+            "BITBUCKET_COMMIT": SHA,
+            "BITBUCKET_WORKSPACE": "acme",
+            "BITBUCKET_REPO_SLUG": "shop",
+            "BITBUCKET_PIPELINE_UUID": "{the-pipeline}",
+        },
+        build="BITBUCKET_BUILD_NUMBER",
+        attempt="BITBUCKET_STEP_RUN_NUMBER",
+        index="BITBUCKET_PARALLEL_STEP",
+        total="BITBUCKET_PARALLEL_STEP_COUNT",
+        first=0,
+    ),
+    "buildkite": Facts(
+        {"BUILDKITE": "true"},
+        build="BUILDKITE_BUILD_ID",
+        attempt="BUILDKITE_RETRY_COUNT",
+        job="BUILDKITE_STEP_KEY",
+        index="BUILDKITE_PARALLEL_JOB",
+        total="BUILDKITE_PARALLEL_JOB_COUNT",
+        first=0,
+    ),
+    "semaphore": Facts(
+        {"SEMAPHORE": "true", "SEMAPHORE_WORKFLOW_ID": "w-1", "SEMAPHORE_BLOCK_NAME": "tests"},
+        build="SEMAPHORE_PIPELINE_ID",
+        attempt="",
+        job="SEMAPHORE_JOB_NAME",
+        index="SEMAPHORE_JOB_INDEX",
+        total="SEMAPHORE_JOB_COUNT",
+    ),
+}
+_HEADING = re.compile(r"### (.*): (?:\S+ )?(Passed|Failed|Started|Error)")
+
+
+@dataclass
+class Place:
+    """A shared place, and a way to run steps that write to it; `texts` returns what is there by its name."""
+
+    facts: Facts
+    sandbox: Sandbox
+    folder: Path
+    texts: Callable[[], dict[str, str]]
+    environ: dict[str, str] = field(default_factory=dict)
+    steps: int = 0
+
+    def step(self, ids: str = GREEN, more: Mapping[str, str] | None = None, **facts: Any) -> Step:
+        """Run a step in a folder of its own."""
+        self.steps += 1
+        folder = self.folder / f"step-{self.steps}"
+        folder.mkdir()
+        return self.run(folder, [], {"AUTONOMA_TEST_IDS": ids, **(more or {})}, **facts)
+
+    def wait(self, step: Step, more: Mapping[str, str] | None = None, **facts: Any) -> Step:
+        """Run `wait` on what a step left."""
+        return self.run(step.folder, ["wait", "results/results.json"], more or {}, **facts)
+
+    def run(self, folder: Path, argv: list[str], more: Mapping[str, str], **facts: Any) -> Step:
+        out = io.StringIO()
+        ours = {
+            "AUTONOMA_CLIENT_ID": "sandbox-id",
+            "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
+            "AUTONOMA_API_URL": self.sandbox.url,
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_TIMEOUT": "60s",
+            "AUTONOMA_RESULTS_DIR": "results",
+            "AUTONOMA_COMMENT": "true",
+            "AUTONOMA_GITHUB_TOKEN": TOKEN,
+            "AUTONOMA_GITLAB_TOKEN": TOKEN,
+            "GITHUB_OUTPUT": str(folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        }
+        environ = {**ours, **self.environ, **self.facts.of(**facts), **more}
+        world = World(environ, out, out, str(folder), waiting=BRIEF, policy=BRISK, timeouts=PATIENT)
+        code = cli.main(argv, world)
+        assert "Traceback" not in out.getvalue()
+        return Step(folder, code, out.getvalue())
+
+    def shown(self) -> list[tuple[str, str]]:
+        """Return the heading and the conclusion of each thing that is there."""
+        found = [_HEADING.search(text.replace("\\", "").replace("\u200b", "")) for text in self.texts().values()]
+        return sorted((match[1], match[2]) for match in found if match)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that has ended."""
+
+    folder: Path
+    code: int
+    log: str
+
+    @property
+    def warnings(self) -> list[str]:
+        """The lines of the log that tell of another step with the same name."""
+        return [line for line in self.log.splitlines() if "of the same name" in line]
+
+    @property
+    def renamed(self) -> list[str]:
+        """The lines of the log that tell of variables that another step has set."""
+        return [line for line in self.log.splitlines() if "those of this step end in" in line]
+
+
+def _bodies(host: CodeHost) -> dict[str, str]:
+    return {str(made.id): made.body for made in host.comments}
+
+
+def _as_text(host: Bitbucket) -> dict[str, str]:
+    words = {"PASSED": "Passed", "FAILED": "Failed"}
+    return {
+        name: f"### {made['title']}: {words.get(made.get('result', ''), 'Started')}\n{json.dumps(made)}"
+        for name, made in host.reports.items()
+    }
+
+
+@pytest.fixture
+def place(
+    request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """Yield the shared place that the test names."""
+    name: str = request.param
+    made = Place(FACTS[name], sandbox, tmp_path / "work", dict)
+    made.folder.mkdir()
+    with ExitStack() as stack:
+        complaints: list[str] = []
+        if name in {"github", "gitlab"}:
+            host = stack.enter_context(GitHub() if name == "github" else GitLab())
+            made.environ = {"GITHUB_API_URL" if name == "github" else "CI_API_V4_URL": host.url}
+            made.texts, complaints = lambda: _bodies(host), host.complaints
+        elif name == "bitbucket":
+            proxy = stack.enter_context(Bitbucket())
+            monkeypatch.setattr(bitbucket_insights, "PROXY", proxy.url)
+            made.texts, complaints = lambda: _as_text(proxy), proxy.complaints
+        else:
+            program = Program(tmp_path, "buildkite-agent", _BUILDKITE)
+            made.environ = {"PATH": program.path}
+            made.texts = lambda: program.files("annotations")
+        yield made
+        assert complaints == []
+
+
+def places(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("place", names, indirect=True)
+
+
+everywhere = places("github", "gitlab", "bitbucket", "buildkite")
+
+
+# Two parts
+
+
+@everywhere
+def test_step_without_parts_has_a_plain_heading(place: Place) -> None:
+    """A build with one step looks as if there were no parts."""
+    step = place.step(BOTH)
+    assert step.code == 1
+    assert place.shown() == [(PLAIN, "Failed")]
+    assert step.warnings == []
+
+
+@everywhere
+def test_green_shard_leaves_the_red_one(place: Place) -> None:
+    """The last shard to end does not replace what an earlier one said."""
+    for number, code in ((1, 1), (2, 0)):
+        assert place.step(BOTH, {"AUTONOMA_SHARD": f"{number}/2"}).code == code
+    assert place.shown() == [(f"{PLAIN} (shard 1/2)", "Failed"), (f"{PLAIN} (shard 2/2)", "Passed")]
+
+
+@everywhere
+def test_green_part_leaves_the_red_one(place: Place) -> None:
+    """Jobs of a matrix are told apart by the option `part`."""
+    for ids, system in ((RED, "linux"), (GREEN, "mac")):
+        step = place.step(ids, {"AUTONOMA_PART": json.dumps({"os": system, "node": 22})})
+        assert step.warnings == []
+    assert place.shown() == [(f"{PLAIN} (linux, 22)", "Failed"), (f"{PLAIN} (mac, 22)", "Passed")]
+
+
+@places("gitlab", "bitbucket", "buildkite")
+def test_green_parallel_job_leaves_the_red_one(place: Place) -> None:
+    """The variables of parallel jobs are enough, without any option."""
+    for ids, number in ((RED, 1), (GREEN, 2)):
+        assert place.step(ids, place=(number, 3)).warnings == []
+    assert place.shown() == [(f"{PLAIN} (1/3)", "Failed"), (f"{PLAIN} (2/3)", "Passed")]
+
+
+@places("gitlab", "bitbucket", "buildkite")
+def test_shard_from_parallel_jobs_is_named_once(place: Place) -> None:
+    """With `shard: auto` the share is the place among parallel jobs."""
+    for number in (1, 2):
+        place.step(BOTH, {"AUTONOMA_SHARD": "auto"}, place=(number, 2))
+    assert place.shown() == [(f"{PLAIN} (shard 1/2)", "Failed"), (f"{PLAIN} (shard 2/2)", "Passed")]
+
+
+@places("github", "gitlab", "buildkite")
+def test_green_job_leaves_the_red_one(place: Place) -> None:
+    """Two jobs of one workflow have the same title and one text each."""
+    for ids, job in ((RED, "desktop"), (GREEN, "mobile")):
+        assert place.step(ids, job=job).warnings == []
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+
+
+@everywhere
+def test_green_title_leaves_the_red_one(place: Place) -> None:
+    """Two steps of one job are told apart by `summary-title`."""
+    for ids, title in ((RED, "Smoke"), (GREEN, "Nightly")):
+        assert place.step(ids, {"AUTONOMA_SUMMARY_TITLE": title}).warnings == []
+    assert place.shown() == [("Nightly", "Passed"), ("Smoke", "Failed")]
+
+
+@places("github", "gitlab", "buildkite")
+def test_part_with_markup_is_text_in_its_heading(place: Place) -> None:
+    """Values of a matrix are shown, and are no markup."""
+    place.step(RED, {"AUTONOMA_PART": '{"a": "<b>*x*</b> -->", "b": "\\n# y"}'})
+    [text] = place.texts().values()
+    assert "<b>" not in text.split("\n", 2)[1 if text.startswith("<!--") else 0]
+    assert len(place.shown()) == 1
+    place.step(GREEN, {"AUTONOMA_PART": '{"a": "<b>*x*</b> -->", "b": "\\n# y"}'}, attempt=2)
+    assert [conclusion for _, conclusion in place.shown()] == ["Passed"]
+
+
+# Steps that can't be told apart
+
+
+@everywhere
+def test_step_of_the_same_name_leaves_the_first_untouched(place: Place) -> None:
+    """A second text is made, and a warning says how to tell the steps apart."""
+    first = place.step(RED)
+    assert first.warnings == []
+    before = place.texts()
+    second = place.step(GREEN)
+    after = place.texts()
+    assert {name: after[name] for name in before} == before
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+    [warning] = second.warnings
+    assert ADVICE in warning
+    assert second.code == 0
+
+
+@everywhere
+def test_third_step_of_the_same_name_has_its_own_text(place: Place) -> None:
+    """However many there are, none replaces another one."""
+    for ids in (RED, GREEN, RED, GREEN):
+        place.step(ids)
+    assert place.shown() == [(PLAIN, "Failed")] * 2 + [(PLAIN, "Passed")] * 2
+
+
+@everywhere
+def test_steps_of_the_same_name_are_each_waited_for(place: Place) -> None:
+    """`wait` brings up to date what the step wrote whose record it has."""
+    steps = [place.step(ids, {"AUTONOMA_WAIT": "false"}) for ids in (RED, GREEN)]
+    assert place.shown() == [(PLAIN, "Started")] * 2
+    for step, code in zip(reversed(steps), (0, 1), strict=True):
+        assert place.wait(step).code == code
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+
+
+# Attempts and builds
+
+
+@everywhere
+def test_next_attempt_replaces_what_its_part_had_written(place: Place) -> None:
+    """The job that failed is run again, and its text becomes green, beside that of the other part."""
+    for number in (1, 2):
+        place.step(BOTH, {"AUTONOMA_SHARD": f"{number}/2"})
+    names = set(place.texts())
+    step = place.step("sandbox-two, sandbox-one", {"AUTONOMA_SHARD": "1/2"}, attempt=2)
+    assert step.warnings == []
+    assert place.shown() == [(f"{PLAIN} (shard 1/2)", "Passed"), (f"{PLAIN} (shard 2/2)", "Passed")]
+    assert set(place.texts()) == names
+
+
+@everywhere
+def test_next_attempt_that_fails_replaces_a_pass(place: Place) -> None:
+    """The last attempt counts, in both directions."""
+    place.step(GREEN, attempt=9)
+    place.step(RED, attempt=10)
+    assert place.shown() == [(PLAIN, "Failed")]
+
+
+@everywhere
+def test_next_attempt_leaves_the_other_part(place: Place) -> None:
+    """A part that is not run again stays as it is."""
+    place.step(RED, {"AUTONOMA_PART": "linux"})
+    place.step(GREEN, {"AUTONOMA_PART": "mac"})
+    before = place.texts()
+    place.step(GREEN, {"AUTONOMA_PART": "mac"}, attempt=2)
+    assert place.shown() == [(f"{PLAIN} (linux)", "Failed"), (f"{PLAIN} (mac)", "Passed")]
+    assert len([name for name, text in place.texts().items() if before[name] == text]) >= 1
+
+
+@places("github", "gitlab", "bitbucket")
+def test_older_build_that_ends_later_replaces_nothing(place: Place) -> None:
+    """The newer build is of the newer commit, or of the same one."""
+    place.step(RED, build=501, attempt=7)
+    before = place.texts()
+    step = place.step(GREEN, build=500, attempt=8)
+    assert place.texts() == before
+    assert step.code == 0
+    assert step.warnings == []
+
+
+@places("github", "gitlab", "bitbucket")
+def test_older_attempt_that_ends_later_replaces_nothing(place: Place) -> None:
+    """A job that was cancelled and run again may end after its successor."""
+    place.step(RED, attempt=10)
+    before = place.texts()
+    place.step(GREEN, attempt=9)
+    assert place.texts() == before
+
+
+@places("github", "gitlab", "bitbucket")
+def test_newer_build_replaces_each_part(place: Place) -> None:
+    """There is one text for each part, whatever the number of builds."""
+    for build in (99, 100):
+        for ids, part in ((RED if build == 99 else GREEN, "linux"), (GREEN, "mac")):
+            place.step(ids, {"AUTONOMA_PART": part}, build=build, attempt=build)
+    assert place.shown() == [(f"{PLAIN} (linux)", "Passed"), (f"{PLAIN} (mac)", "Passed")]
+
+
+@places("github", "gitlab", "bitbucket")
+def test_newer_build_with_steps_of_the_same_name_keeps_both(place: Place) -> None:
+    """Two such steps find the two texts of the build before, and each takes one."""
+    for build in (500, 501):
+        for ids in (RED, GREEN):
+            place.step(ids, build=build)
+    assert (PLAIN, "Failed") in place.shown()
+    assert (PLAIN, "Passed") in place.shown()
+    marks = [re.search(r"build (\d+) attempt", text) for text in place.texts().values()]
+    assert [match[1] for match in marks if match].count("501") == 2
+
+
+# A later step that waits
+
+
+@everywhere
+@pytest.mark.parametrize("other_job", [False, True], ids=["the same job", "another job"])
+def test_wait_brings_the_text_of_its_record_up_to_date(other_job: bool, place: Place) -> None:
+    """There is one text, which tells how the runs ended."""
+    started = place.step(BOTH, {"AUTONOMA_WAIT": "false"})
+    assert place.shown() == [(PLAIN, "Started")]
+    facts: dict[str, Any] = {"job": "verify", "attempt": 7} if other_job else {}
+    later = place.wait(started, **facts)
+    assert later.code == 1
+    assert place.shown() == [(PLAIN, "Failed")]
+    assert later.warnings == []
+
+
+@everywhere
+def test_wait_for_a_part_leaves_the_other_parts(place: Place) -> None:
+    """The record says which part it is of, so the later job need not."""
+    started = place.step(RED, {"AUTONOMA_WAIT": "false", "AUTONOMA_PART": "linux"})
+    place.step(GREEN, {"AUTONOMA_PART": "mac"})
+    place.wait(started, job="verify")
+    assert place.shown() == [(f"{PLAIN} (linux)", "Failed"), (f"{PLAIN} (mac)", "Passed")]
+
+
+@places("github", "gitlab")
+def test_wait_in_another_job_leaves_the_step_of_that_job(place: Place) -> None:
+    """What `wait` writes belongs to the step that started the runs, not to the job that waits."""
+    place.step(RED, job="verify")
+    started = place.step(GREEN, {"AUTONOMA_WAIT": "false"}, job="start")
+    place.wait(started, job="verify")
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+
+
+@everywhere
+def test_wait_in_a_later_attempt_leaves_the_other_step(place: Place) -> None:
+    """A step belongs to the attempt that started its runs, even if only the job that waits is run again."""
+    place.step(RED)
+    started = place.step(GREEN, {"AUTONOMA_WAIT": "false"})
+    before = place.texts()
+    place.wait(started, job="verify", attempt=2)
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+    assert len([name for name, text in place.texts().items() if before[name] == text]) == 1
+
+
+@places("github", "gitlab", "bitbucket")
+def test_wait_for_an_older_attempt_replaces_nothing(place: Place) -> None:
+    """The job that starts the runs was run again, and the first attempt's record is waited for after that."""
+    first = place.step(GREEN, {"AUTONOMA_WAIT": "false"})
+    place.step(RED, attempt=2)
+    before = place.texts()
+    place.wait(first, job="verify", attempt=3)
+    assert place.texts() == before
+
+
+# Left to the command `merge`
+
+
+@places("github", "gitlab", "bitbucket")
+def test_step_that_leaves_it_to_merge_writes_nothing_shared(place: Place) -> None:
+    """Log, summary, outputs and files are written all the same."""
+    step = place.step(BOTH, {"AUTONOMA_PUBLISH": "merge"})
+    assert place.texts() == {}
+    assert step.code == 1
+    assert "1 of 2 runs passed, 1 failed." in step.log
+    names = {path.name for path in (step.folder / "results").iterdir()}
+    assert names >= {"results.json", "summary.md", "outputs.env", "junit.xml", "report.html"}
+    if place.facts is FACTS["github"]:
+        assert "conclusion" in (step.folder / "output").read_text("utf-8")
+        assert "Failed" in (step.folder / "summary").read_text("utf-8")
+    later = place.wait(step, {"AUTONOMA_PUBLISH": "merge"})
+    assert later.code == 1
+    assert place.texts() == {}
+
+
+@places("github", "gitlab", "bitbucket")
+def test_step_that_leaves_it_to_merge_asks_for_nothing_shared(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even a request is sent to the CI system's interface."""
+
+    def ask(*_: object) -> None:
+        raise AssertionError("a request was sent")
+
+    monkeypatch.setattr(web.Web, "ask", ask)
+    assert place.step(GREEN, {"AUTONOMA_PUBLISH": "merge"}).code == 0
+
+
+# Steps that end at the same moment
+
+
+# One that fails, and one that passes.
+STEPS = ((True, "a" * 16), (False, "b" * 16))
+
+
+def together(host: CodeHost, method: str, reports: list[Report]) -> None:
+    """Publish the reports at once: each has looked at what is there before any of them sends its first `method`."""
+    gate, sent = threading.Barrier(len(reports)), count()
+
+    def before(name: str) -> None:
+        if name == method and next(sent) < len(reports):
+            gate.wait(10)
+
+    host.before = before
+    threads = [threading.Thread(target=comment.publish, args=(thread_of(host), made)) for made in reports]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+
+def made(red: bool, step_id: str, part: Part, build: str = "500") -> Report:
+    runs = [failed("a")] if red else [passed("a")]
+    context = Context("github-actions", build=build, attempt="1", change="7", repository="acme/shop")
+    return report(runs, FAILED if red else PASSED)._replace(
+        context=context, part=part, title=part.title, step_id=step_id, waited=True
+    )
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_two_steps_of_the_same_name_at_once_have_a_comment_each(service: str) -> None:
+    """Both have found nothing by the time that either writes."""
+    with GitHub() if service == "github" else GitLab() as host:
+        together(host, "POST", [made(red, step, Part(title=PLAIN)) for red, step in STEPS])
+        found = [match[2] for body in _bodies(host).values() if (match := _HEADING.search(body))]
+        assert sorted(found) == ["Failed", "Passed"]
+        assert host.complaints == []
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_two_parts_at_once_have_a_comment_each(service: str) -> None:
+    """Each part looks for its own."""
+    with GitHub() if service == "github" else GitLab() as host:
+        together(host, "POST", [made(red, step, Part(part=step)) for red, step in STEPS])
+        assert len(host.comments) == 2
+        assert sorted(host.methods()) == ["POST", "POST"]
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_two_steps_at_once_that_find_one_old_comment_both_show(service: str) -> None:
+    """Both replace the comment of the build before, and the one whose text is gone writes another."""
+    with GitHub() if service == "github" else GitLab() as host:
+        comment.publish(thread_of(host, "499"), made(False, "c" * 16, Part(title=PLAIN), "499"))
+        together(host, host.update, [made(red, step, Part(title=PLAIN)) for red, step in STEPS])
+        found = [match[2] for body in _bodies(host).values() if (match := _HEADING.search(body))]
+        assert sorted(found) == ["Failed", "Passed"]
+
+
+def thread_of(host: CodeHost, build: str = "500") -> comment.Thread:
+    from autonoma_ci.ci.detect import detect, load
+    from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.secret import Secret
+
+    name = "github" if isinstance(host, GitHub) else "gitlab"
+    environ = {**FACTS[name].of(build=int(build)), "GITHUB_API_URL": host.url, "CI_API_V4_URL": host.url}
+    system = load(detect(environ))
+    assert system.comments
+    found = system.comments.find(environ, system.context(environ), Secret(TOKEN), Clock())
+    assert found
+    return found
+
+
+# Data of the build
+
+
+@dataclass
+class Data:
+    """A build's data, and a way to run steps that set it."""
+
+    program: Program
+    place: Place
+
+    def __getitem__(self, name: str) -> str:
+        return self.program.data[name]
+
+    def conclusions(self) -> dict[str, str]:
+        """Return the conclusions by what comes after the name."""
+        name = "AUTONOMA_CONCLUSION"
+        return {key.removeprefix(name): text for key, text in self.program.data.items() if key.startswith(name)}
+
+
+@pytest.fixture
+def data(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Data:
+    name: str = request.param
+    tool, script = ("buildkite-agent", _BUILDKITE) if name == "buildkite" else ("sem-context", _SEMAPHORE)
+    program = Program(tmp_path, tool, script)
+    made = Place(FACTS[name], sandbox, tmp_path / "work", dict, {"PATH": program.path})
+    made.folder.mkdir()
+    return Data(program, made)
+
+
+both = pytest.mark.parametrize("data", ["buildkite", "semaphore"], indirect=True)
+
+
+@both
+def test_data_of_a_step_without_parts_has_plain_names(data: Data) -> None:
+    """A build with one step has the names of the documents."""
+    step = data.place.step(RED)
+    assert data.conclusions() == {"": "failed"}
+    assert data["AUTONOMA_RUN_URL"].startswith("http://127.0.0.1")
+    assert data["AUTONOMA_REASON"] == "failed"
+    assert step.renamed == []
+
+
+@both
+@pytest.mark.parametrize(
+    ("more", "facts", "suffixes"),
+    [
+        ([{"AUTONOMA_SHARD": "1/2"}, {"AUTONOMA_SHARD": "2/2"}], [{}, {}], ["_SHARD_1_2", "_SHARD_2_2"]),
+        ([{"AUTONOMA_PART": '{"os": "linux"}'}, {"AUTONOMA_PART": '{"os": "mac"}'}], [{}, {}], ["_LINUX", "_MAC"]),
+        ([{}, {}], [{"place": (1, 3)}, {"place": (2, 3)}], ["_1_3", "_2_3"]),
+    ],
+    ids=["shard", "part", "parallel"],
+)
+def test_data_of_a_red_part_stays(
+    more: list[dict[str, str]], facts: list[dict[str, Any]], suffixes: list[str], data: Data
+) -> None:
+    """Each part has names of its own, and the plain names are nobody's."""
+    for ids, options, told in zip((RED, GREEN), more, facts, strict=True):
+        assert data.place.step(BOTH if "AUTONOMA_SHARD" in options else ids, options, **told).renamed == []
+    assert data.conclusions() == dict(zip(suffixes, ("failed", "passed"), strict=True))
+    names = set(data.program.data)
+    assert {f"AUTONOMA_{name}{suffix}" for name in ("REASON", "RUN_URL", "RUN_ID") for suffix in suffixes} <= names
+    assert not {"AUTONOMA_CONCLUSION", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"} & names
+
+
+@both
+def test_data_of_a_red_job_stays(data: Data) -> None:
+    """Two jobs without parts have the same names, so the second one takes others and says so."""
+    data.place.step(RED, job="desktop")
+    before = data.program.data
+    second = data.place.step(GREEN, job="mobile")
+    assert data.conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed"}
+    assert {name: data[name] for name in before} == before
+    [warning] = second.renamed
+    assert "_AUTONOMA_TESTS" in warning
+    assert ADVICE in warning
+
+
+@both
+def test_data_of_steps_of_the_same_name_stays(data: Data) -> None:
+    """The first has the plain names, and no later one has names that another one has."""
+    warnings = [data.place.step(ids).renamed for ids in (RED, GREEN, RED, GREEN)]
+    found = data.conclusions()
+    assert found[""] == "failed"
+    assert sorted(found.values()) == ["failed", "failed", "passed", "passed"]
+    assert warnings[0] == []
+    assert all(warnings[1:])
+
+
+@both
+def test_data_of_the_next_attempt_replaces_its_own(data: Data) -> None:
+    """A job that is run again has the names that it had before."""
+    for ids, part in ((RED, "linux"), (RED, "mac")):
+        data.place.step(ids, {"AUTONOMA_PART": part})
+    more: dict[str, Any] = {"build": 501} if data.place.facts is FACTS["semaphore"] else {"attempt": 2}
+    assert data.place.step(GREEN, {"AUTONOMA_PART": "linux"}, **more).renamed == []
+    assert data.conclusions() == {"_LINUX": "passed", "_MAC": "failed"}
+
+
+@both
+def test_data_of_a_job_that_is_run_again_keeps_its_name(data: Data) -> None:
+    """The second of two jobs finds its own names again, not those of the first."""
+    for ids, job in ((RED, "desktop"), (RED, "mobile")):
+        data.place.step(ids, job=job)
+    more: dict[str, Any] = {"build": 501} if data.place.facts is FACTS["semaphore"] else {"attempt": 2}
+    data.place.step(GREEN, job="mobile", **more)
+    assert data.conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed"}
+
+
+@both
+@pytest.mark.parametrize("job", ["e2e", "verify"])
+def test_data_of_a_step_is_brought_up_to_date_by_wait(job: str, data: Data) -> None:
+    """`wait` sets the names of the step that started the runs."""
+    started = data.place.step(RED, {"AUTONOMA_WAIT": "false"})
+    assert data.conclusions() == {"": "started"}
+    assert data.place.wait(started, job=job).renamed == []
+    assert data.conclusions() == {"": "failed"}
+
+
+@both
+def test_data_of_another_step_is_left_by_wait_in_a_later_attempt(data: Data) -> None:
+    """A step belongs to the attempt that started its runs."""
+    data.place.step(RED)
+    started = data.place.step(GREEN, {"AUTONOMA_WAIT": "false"})
+    data.place.wait(started, job="verify", attempt=2)
+    assert data.conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed"}
+
+
+@both
+def test_data_is_left_to_merge(data: Data) -> None:
+    """No variable of the build is set."""
+    step = data.place.step(RED, {"AUTONOMA_PUBLISH": "merge"})
+    assert step.code == 1
+    assert data.program.data == {}
+    assert (step.folder / "results" / "summary.md").is_file()
+
+
+@pytest.mark.parametrize("data", ["buildkite"], indirect=True)
+def test_annotation_is_written_though_the_data_is_left_to_merge(data: Data) -> None:
+    """The annotation is Buildkite's summary, and each part has its own."""
+    for ids, part in ((RED, "linux"), (GREEN, "mac")):
+        data.place.step(ids, {"AUTONOMA_PUBLISH": "merge", "AUTONOMA_PART": part})
+    assert sorted(data.program.files("styles").values()) == ["error", "success"]
+    assert data.program.data == {}
+
+
+def test_build_data_that_is_full_of_marks_is_none_of_ours() -> None:
+    """What others have set under our name is no mark, and is replaced."""
+    store = {"AUTONOMA_WRITTEN_BY": "build::attempt::<script>"}
+
+    def put(name: str, text: str) -> str:
+        store[name] = text
+        return ""
+
+    one = made(True, "a" * 16, Part(title=PLAIN))
+    assert publish_build_data(one, "500", lambda name: store.get(name, ""), put) == []
+    assert store["AUTONOMA_CONCLUSION"] == "failed"
+    assert parse_mark(store["AUTONOMA_WRITTEN_BY"].replace(":", " ")) == mark_of(one, "500")
+
+
+def test_build_data_of_an_older_build_replaces_nothing() -> None:
+    """Where a store outlives a build, the newest one counts."""
+    store: dict[str, str] = {}
+
+    def put(name: str, text: str) -> str:
+        store[name] = text
+        return ""
+
+    def get(name: str) -> str:
+        return store.get(name, "")
+
+    part = Part(title=PLAIN)
+    publish_build_data(made(True, "a" * 16, part, "501"), "501", get, put)
+    before = dict(store)
+    assert publish_build_data(made(False, "b" * 16, part, "500"), "500", get, put) == []
+    assert store == before
+
+
+# Data that two steps set at the same moment
+
+
+class Shared:
+    """Data of a build that two steps set at once: each has looked before any sets its mark, and before any looks again.
+
+    It stands in for the agent's program too, and keeps the annotations.
+    """
+
+    _marks = frozenset({"AUTONOMA_WRITTEN_BY", f"autonoma-ci-{Part(title=PLAIN).digest}"})
+
+    def __init__(self) -> None:
+        self.store: dict[str, str] = {}
+        self.annotations: dict[str, str] = {}
+        self._looked, self._set = threading.Barrier(2), threading.Barrier(2)
+        self._seen: set[tuple[int, str]] = set()
+
+    def get(self, name: str) -> str:
+        text = self.store.get(name, "")
+        self._meet(self._looked, "get", name)
+        return text
+
+    def put(self, name: str, text: str) -> str:
+        self.store[name] = text
+        self._meet(self._set, "put", name)
+        return ""
+
+    def _meet(self, gate: threading.Barrier, what: str, name: str) -> None:
+        """Wait for the other step, the first time that this one does the same to a mark."""
+        key = threading.get_ident(), f"{what} {name}"
+        if name in self._marks and key not in self._seen:
+            self._seen.add(key)
+            gate.wait(10)
+
+    def run(self, arguments: list[str], text: str = "") -> str:
+        if arguments[0] == "annotate":
+            self.annotations[arguments[4]] = text
+            return ""
+        return self.put(arguments[2], text)
+
+    def read(self, arguments: list[str]) -> str:
+        return self.get(arguments[2])
+
+
+def at_once(publish: Callable[[Report], object]) -> None:
+    """Let the two steps publish their reports."""
+    reports = [made(red, step, Part(title=PLAIN)) for red, step in STEPS]
+    threads = [threading.Thread(target=publish, args=(report,)) for report in reports]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_data_that_two_steps_set_at_once_is_there_twice(round_: int) -> None:
+    """Neither has found a mark, and the one whose mark was replaced takes other names."""
+    shared = Shared()
+    at_once(lambda report: publish_build_data(report, "500", shared.get, shared.put))
+    found = {name: text for name, text in shared.store.items() if name.startswith("AUTONOMA_CONCLUSION")}
+    assert sorted(found.values()) == ["failed", "passed"]
+    assert set(found) == {"AUTONOMA_CONCLUSION", "AUTONOMA_CONCLUSION_AUTONOMA_TESTS"}
+    plain = parse_mark(shared.store["AUTONOMA_WRITTEN_BY"].replace(":", " "))
+    assert plain
+    red = plain.step == "a" * 8
+    assert shared.store["AUTONOMA_CONCLUSION"] == ("failed" if red else "passed")
+    assert shared.store["AUTONOMA_FAILED"] == ("1" if red else "0")
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_annotations_that_two_steps_write_at_once_are_two(round_: int, tmp_path: Path) -> None:
+    """Jobs of a matrix share the key of their step, and may end at the same moment."""
+    shared = Shared()
+    agent = Agent(cast("Any", shared), target({}, tmp_path))
+    at_once(agent.publish)
+    found = [match[2] for text in shared.annotations.values() if (match := _HEADING.search(text))]
+    assert sorted(found) == ["Failed", "Passed"]
+
+
+# The mark
+
+
+P, Q = "0123456789abcdef", "fedcba9876543210"
+MINE = Mark("500", "2", P, "aaaaaaaa")
+
+
+@pytest.mark.parametrize(
+    ("mine", "found", "claim"),
+    [
+        (MINE, MINE, Claim.REPLACE),
+        (MINE, Mark("500", "2", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE, Mark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, Mark("500", "3", P, "bbbbbbbb"), Claim.LEAVE),
+        (MINE, Mark("500", "10", P, "bbbbbbbb"), Claim.LEAVE),
+        (MINE, Mark("500", "", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, Mark("499", "9", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, Mark("99", "9", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, Mark("501", "1", P, "bbbbbbbb"), Claim.LEAVE),
+        (MINE, Mark("5000", "1", P, "bbbbbbbb"), Claim.LEAVE),
+        (MINE, Mark("", "2", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, Mark("an-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, Mark("500", "2", Q, "bbbbbbbb"), Claim.OTHER),
+        (MINE, Mark("500", "1", Q, "bbbbbbbb"), Claim.OTHER),
+        (MINE, Mark("499", "1", Q, "bbbbbbbb"), Claim.OTHER),
+        (MINE, Mark("501", "1", Q, "bbbbbbbb"), Claim.OTHER),
+        # The step goes on in another job, which may be a later attempt or have another number.
+        (MINE, Mark("500", "7", P, "aaaaaaaa"), Claim.REPLACE),
+        (MINE, Mark("500", "1", Q, "aaaaaaaa"), Claim.REPLACE),
+        # Ids that are no numbers have no order.
+        (MINE._replace(build="an-id"), Mark("other-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE._replace(build="an-id"), Mark("an-id", "2", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE._replace(build="an-id"), Mark("an-id", "3", P, "bbbbbbbb"), Claim.LEAVE),
+        (MINE._replace(build="an-id"), Mark("501", "1", P, "bbbbbbbb"), Claim.REPLACE),
+        # A step without an id is never taken for another one without an id.
+        (MINE._replace(step=""), Mark("500", "2", P, ""), Claim.OTHER),
+        (MINE._replace(step=""), Mark("500", "1", P, ""), Claim.REPLACE),
+        # Nothing is known of the build.
+        (Mark("", "", P, "aaaaaaaa"), Mark("", "", P, "bbbbbbbb"), Claim.OTHER),
+        (Mark("", "", P, "aaaaaaaa"), Mark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
+    ],
+)
+def test_mark_decides_what_may_be_replaced(mine: Mark, found: Mark, claim: Claim) -> None:
+    """Only what this step, an earlier attempt or an earlier build wrote is replaced."""
+    assert mine.claim(found) is claim
+
+
+any_speed = settings(deadline=None)
+LETTERS = "abcXYZ0123456789_.-"
+ATTEMPTS = st.one_of(st.just(""), st.integers(0, 12).map(str), st.integers(0, 10**18 - 1).map(str))
+BUILDS = st.one_of(ATTEMPTS, st.text(LETTERS, max_size=60))
+MARKS = st.builds(Mark, BUILDS, ATTEMPTS, st.text(LETTERS, max_size=16), st.text(LETTERS, max_size=32))
+
+
+@any_speed
+@given(MARKS)
+def test_mark_as_text_comes_back(mark: Mark) -> None:
+    """The text of a mark is read as the same mark, with spaces or without."""
+    assert parse_mark(str(mark)) == mark
+    assert parse_mark(str(mark).replace(" ", ":").replace(":", " ")) == mark
+
+
+@any_speed
+@given(MARKS, MARKS)
+def test_marks_of_one_attempt_never_replace_each_other(one: Mark, other: Mark) -> None:
+    """Whatever else they hold, two steps that can't be told apart leave each other's text."""
+    other = other._replace(build=one.build, attempt=one.attempt, part=one.part)
+    expected = Claim.REPLACE if one.step and one.step == other.step else Claim.OTHER
+    assert one.claim(other) is expected
+    assert other.claim(one) is expected
+
+
+@any_speed
+@given(MARKS, MARKS)
+def test_two_attempts_never_replace_each_other_both_ways(one: Mark, other: Mark) -> None:
+    """Of two attempts one is the later, so the earlier one does not win as well."""
+    other = other._replace(build=one.build, part=one.part)
+    claims = {one.claim(other), other.claim(one)}
+    same = bool(one.step) and one.step == other.step
+    assert same or claims != {Claim.REPLACE} or not (one.attempt and other.attempt)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "build 500",
+        "build 500 attempt 1 part p",
+        "build 500 attempt 1 part p step s -->",
+        " build 500 attempt 1 part p step s",
+        "build 500 attempt 1 part p step s\n",
+        "build 500 attempt one part p step s",
+        "build 500 attempt -1 part p step s",
+        "build 500 attempt １ part p step s",
+        "build 5 00 attempt 1 part p step s",
+        "build <b> attempt 1 part p step s",
+        "build é attempt 1 part p step s",
+        f"build {'9' * 61} attempt 1 part p step s",
+        f"build 500 attempt {'9' * 19} part p step s",
+        f"build 500 attempt 1 part {'p' * 17} step s",
+        f"build 500 attempt 1 part p step {'s' * 33}",
+        "x" * 100_000,
+        "build " * 20_000,
+    ],
+)
+def test_text_in_another_form_is_no_mark(text: str) -> None:
+    """A mark that somebody wrote has our form, or is none."""
+    assert parse_mark(text) is None
+
+
+@pytest.mark.parametrize("build", ["5 00", "<b>", "5\n00", "-->", "é", "9" * 61, "500 attempt 9", "../..", "\ud800"])
+def test_mark_of_a_build_with_a_strange_id_has_none(build: str) -> None:
+    """An id that could end the mark is left out."""
+    mark = mark_of(made(True, "a" * 16, Part(title=PLAIN)), build)
+    assert parse_mark(str(mark)) == mark
+    assert mark.build in {"", build}
+    assert not re.search(r"[^A-Za-z0-9_. -]", str(mark))
+
+
+@any_speed
+@given(TEXTS, TEXTS, TEXTS)
+def test_mark_of_any_report_can_be_read(step_id: str, attempt: str, build: str) -> None:
+    """The id of a step may come from a record, and so from anybody."""
+    one = made(True, step_id, Part(title=PLAIN))
+    mark = mark_of(one._replace(context=one.context._replace(attempt=attempt)), build)
+    assert parse_mark(str(mark)) == mark
+
+
+@pytest.mark.parametrize("step_id", ["--><b>@x", "../../..", "\n# x", "é" * 8, "a b c d ", "\ud800" * 8])
+def test_comment_with_a_strange_step_id_has_no_markup(step_id: str) -> None:
+    """A record that `wait` takes up may be anybody's."""
+    with GitHub() as host:
+        for red in (False, True):
+            assert comment.publish(thread_of(host), made(red, step_id, Part(title=PLAIN))) in {
+                "",
+                shared_warning("a comment"),
+            }
+        for made_one in host.comments:
+            first, heading, *_ = made_one.body.splitlines()
+            assert re.fullmatch(r"<!-- autonoma-ci [0-9a-f]{16} [A-Za-z0-9_. -]+ -->", first)
+            assert heading.startswith("### Autonoma tests")
+        assert host.complaints == []

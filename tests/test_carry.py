@@ -1,0 +1,829 @@
+"""A pass of an earlier attempt counts only if nothing has changed, and only if the API says so now.
+
+Nothing of a restored record is believed without its signatures. Every doubt starts the run again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from autonoma_ci.api.start_body import start_body
+from autonoma_ci.commands.record import LoadedRecord, passed_before
+from autonoma_ci.context import Context
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.exchange import Attempt, Delivery, Said, Status, Timeouts
+from autonoma_ci.identity import Part
+from autonoma_ci.model import AppVersion, Kind, Outcome, Report, RunRequest, State
+from autonoma_ci.report.record import record
+from autonoma_ci.report.saved import parse
+from autonoma_ci.secret import Secret
+from autonoma_ci.signing import Signer
+from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer, close, hang
+from tests.support.job import Ended, environment, left_behind, run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tests.support.fault_server import Act, Wire
+
+# What a record says, entry by entry
+
+SIGNING = Secret("s3cr3t-of-the-client")
+API_URL = "https://autonoma.app/api"
+FIRST = Context("github-actions", "c" * 40, build="17", attempt="1", job="e2e")
+SECOND = FIRST._replace(attempt="2")
+PART = Part("e2e", "linux", "1/2", "Autonoma tests")
+REQUESTS = (
+    RunRequest(Kind.TEST, "a", "", {"LOCALE": "en", "BASE_URL": "https://x.example"}, "v1", place="LOCALE=1"),
+    RunRequest(Kind.TEST, "a", "", {"LOCALE": "fr", "BASE_URL": "https://x.example"}, "v1", place="LOCALE=2"),
+    RunRequest(Kind.FOLDER, "f", "", application_versions=(AppVersion("app", "v1"),)),
+    RunRequest(Kind.TEST, "b", "Label", {"BASE_URL": "https://x.example"}, "v1", environment="staging"),
+)
+STATES = (State.PASSED, State.PASSED, State.PASSED, State.FAILED)
+ALL_PASSED = {0: "run-0", 1: "run-1", 2: "run-2"}
+
+
+def signer_of(secret: Secret = SIGNING, api_url: str = API_URL, context: Context = SECOND, part: Part = PART) -> Signer:
+    return Signer(secret, api_url, context, part)
+
+
+SIGNER = signer_of()
+
+
+def planned(
+    requests: Sequence[RunRequest] = REQUESTS, signer: Signer = SIGNER, source: str = "github"
+) -> list[Outcome]:
+    """Return what a step is about to start, signed as `Step.sign_requests` does it."""
+    return [
+        Outcome(request, request_mac=signer.sign_request(request, start_body(request, source))) for request in requests
+    ]
+
+
+def written(
+    requests: Sequence[RunRequest] = REQUESTS,
+    states: Sequence[State] = STATES,
+    context: Context = FIRST,
+    signer: Signer | None = SIGNER,
+) -> bytes:
+    """Return the record that an attempt left, with a run for each request."""
+    outcomes = tuple(
+        run._replace(state=state, run_id=f"run-{number}", url=f"https://autonoma.app/run/run-{number}")
+        for number, (run, state) in enumerate(zip(planned(requests), states, strict=True))
+    )
+    made = Report(
+        "Autonoma tests", context, "github", outcomes, started_at="2026-01-02T03:04:05Z", waited=True, part=PART,
+        step_id="0123456789abcdef",
+    )  # fmt: skip
+    return record(made, signer).encode()
+
+
+RECORD = written()
+
+
+def carried(
+    data: bytes = RECORD,
+    requests: Sequence[RunRequest] = REQUESTS,
+    context: Context = SECOND,
+    signer: Signer = SIGNER,
+    source: str = "github",
+) -> dict[int, str]:
+    """Return what is carried over from a record; one that can't be read is not used."""
+    try:
+        found = LoadedRecord(parse(data), data)
+    except ValueError:
+        return {}
+    return passed_before(planned(requests, signer, source), found, context, signer)
+
+
+def edited(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
+    """Return the record with a change; with `sign`, the whole is signed again, but its runs are not."""
+    document = json.loads(RECORD)
+    change(document)
+    if sign:
+        document["mac"] = ""
+        return SIGNER.sign_record(json.dumps(document, indent=2) + "\n").encode()
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def with_request(position: int, /, **changes: Any) -> tuple[RunRequest, ...]:
+    requests = list(REQUESTS)
+    requests[position] = requests[position]._replace(**changes)
+    return tuple(requests)
+
+
+def test_runs_that_passed_are_carried_if_nothing_changed() -> None:
+    """A record of the attempt before names the runs that are to be confirmed."""
+    assert carried() == ALL_PASSED
+
+
+@pytest.mark.parametrize(
+    "signer",
+    [
+        signer_of(Secret("another-secret")),
+        Signer(SIGNING, API_URL, SECOND, PART, Secret("client-id")),
+        signer_of(api_url="https://other.autonoma.app/api"),
+        signer_of(context=SECOND._replace(build="18")),
+        signer_of(context=SECOND._replace(sha="d" * 40)),
+        signer_of(context=SECOND._replace(sha="")),
+        signer_of(part=PART._replace(job="lint")),
+        signer_of(part=PART._replace(part="mac")),
+        signer_of(part=PART._replace(part="")),
+        signer_of(part=PART._replace(shard="2/2")),
+        signer_of(part=PART._replace(title="Nightly")),
+    ],
+    ids=["secret", "client id", "api-url", "build", "commit", "no commit", "job", "part", "no part", "shard", "title"],
+)
+def test_nothing_is_carried_into_another_part_build_or_account(signer: Signer) -> None:
+    """One fact that differs is enough."""
+    assert carried(signer=signer) == {}
+
+
+def test_nothing_is_carried_with_another_source() -> None:
+    """The source is sent with tests and folders."""
+    assert carried(source="cli") == {}
+
+
+@pytest.mark.parametrize(
+    ("requests", "left"),
+    [
+        (with_request(0, environment="production"), {1, 2}),
+        (with_request(0, place="LOCALE=3"), {1, 2}),
+        (with_request(0, place=""), {1, 2}),
+        (with_request(0, place="OS=1"), {1, 2}),
+        (with_request(0, occurrence=2), {1, 2}),
+        (with_request(0, id="c"), {1, 2}),
+        (with_request(0, kind=Kind.TAG), {1, 2}),
+        (with_request(0, variables={"LOCALE": "de", "BASE_URL": "https://x.example"}), {1, 2}),
+        (with_request(0, variables={"LANGUAGE": "en", "BASE_URL": "https://x.example"}), {1, 2}),
+        (with_request(0, variables={"LOCALE": "en"}), {1, 2}),
+        (with_request(0, application_version_id="v2"), {1, 2}),
+        (with_request(0, application_version_id=""), {1, 2}),
+        (with_request(2, application_versions=(AppVersion("app", "v2"),)), {0, 1}),
+        (with_request(2, application_versions=(AppVersion("other", "v1"),)), {0, 1}),
+        (with_request(2, application_versions=()), {0, 1}),
+        (with_request(2, run_on_latest=True), {0, 1}),
+        # The values of the matrix change places, and each place is another run then.
+        ((REQUESTS[0]._replace(place="LOCALE=2"), REQUESTS[1]._replace(place="LOCALE=1"), *REQUESTS[2:]), {2}),
+        ((REQUESTS[3], REQUESTS[2], REQUESTS[1], REQUESTS[0]), {1, 2, 3}),
+        ((*REQUESTS, REQUESTS[0]._replace(occurrence=2)), {0, 1, 2}),
+        (with_request(0, name="Another label"), {0, 1, 2}),
+    ],
+    ids=[
+        "environment", "matrix place", "no matrix place", "matrix axis", "occurrence", "id", "kind",
+        "a variable's value", "a variable's name", "a variable less", "version", "no version", "a folder's version",
+        "a folder's application", "no folder's version", "run-on-latest", "places swapped", "another order",
+        "one run more", "label",
+    ],
+)  # fmt: skip
+def test_run_is_not_carried_if_its_own_request_changed(requests: Sequence[RunRequest], left: set[int]) -> None:
+    """The other runs of the plan are carried all the same."""
+    assert set(carried(requests=requests)) == left
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.PASSED])
+def test_run_that_ended_otherwise_is_not_carried(state: State) -> None:
+    """Only a pass is a pass."""
+    assert carried(written(states=(state, *STATES[1:]))) == {1: "run-1", 2: "run-2"}
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now", "counts"),
+    [
+        ("1", "2", True), ("9", "10", True), ("1", "3", True), ("2", "2", False), ("3", "2", False),
+        ("", "2", False), ("1", "", False), ("", "", False), ("0", "1", True), ("x", "2", False), ("-1", "2", False),
+        ("1", "9" * 25, False), ("１", "2", False),
+    ],
+)  # fmt: skip
+def test_only_an_earlier_attempt_counts(was: str, is_now: str, counts: bool) -> None:
+    """A step that comes second in the same attempt is another step, whose runs are its own."""
+    data = written(context=FIRST._replace(attempt=was))
+    assert carried(data, context=FIRST._replace(attempt=is_now)) == (ALL_PASSED if counts else {})
+
+
+def test_nothing_is_carried_without_a_build() -> None:
+    """Where the system names no build, an attempt at it can't be told from another build."""
+    signer = signer_of(context=SECOND._replace(build=""))
+    assert carried(written(signer=signer), context=SECOND._replace(build=""), signer=signer) == {}
+
+
+def test_nothing_is_carried_if_all_passed() -> None:
+    """A step that runs nothing proves nothing."""
+    assert carried(written(states=[State.PASSED] * 4)) == {}
+    assert carried(requests=REQUESTS[:3]) == {}
+
+
+def test_nothing_is_carried_from_a_record_without_signatures() -> None:
+    """That is what a step without credentials leaves, and what anybody could write."""
+    assert carried(written(signer=None)) == {}
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "a failure that passed": lambda document: document["runs"][3].update(state="passed"),
+    "another run id": lambda document: document["runs"][0].update(run_id="run-of-somebody"),
+    "the id of another pass": lambda document: document["runs"][0].update(run_id="run-1"),
+    "the key of another run": lambda document: document["runs"][0].update(key=document["runs"][3]["key"]),
+    "the signature of another run": lambda document: document["runs"][3].update(
+        state="passed", mac=document["runs"][0]["mac"]
+    ),
+    "another pass in the place of a failure": lambda document: document["runs"][3].update(
+        {name: document["runs"][0][name] for name in ("state", "run_id", "mac", "request_mac")}
+    ),
+    "another attempt": lambda document: document["ci"].update(attempt="0"),
+    "another commit": lambda document: document["ci"].update(sha="d" * 40),
+    "a link": lambda document: document["runs"][0].update(url="https://evil.example/run/run-0"),
+    "a title": lambda document: document.update(title="Nightly"),
+    "one run less": lambda document: document["runs"].pop(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_nothing_is_carried_from_a_record_that_was_edited(change: Callable[[dict[str, Any]], None]) -> None:
+    """The signature of the whole record fails with any edit."""
+    assert carried(edited(change, sign=False)) == {}
+
+
+@pytest.mark.parametrize("name", list(CHANGES)[:6])
+def test_each_entry_stands_on_its_own_signature(name: str) -> None:
+    """Even in a record whose own signature holds, an entry that was changed is none of ours."""
+    found = carried(edited(CHANGES[name], sign=True))
+    assert 3 not in found
+    assert set(found.items()) <= set(ALL_PASSED.items())
+    assert len(found) == (3 if "failure" in name or "signature" in name else 2)
+
+
+@pytest.mark.parametrize("bits", [0x01, 0x10, 0xFF])
+def test_nothing_is_carried_if_any_byte_changed(bits: int) -> None:
+    """Each byte of the record counts, at each place."""
+    for place in range(len(RECORD)):
+        data = RECORD[:place] + bytes([RECORD[place] ^ bits]) + RECORD[place + 1 :]
+        assert carried(data) == {}, place
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.integers(0, len(RECORD)), st.integers(0, 8), st.binary(max_size=8))
+def test_nothing_is_carried_if_anything_was_replaced(place: int, length: int, piece: bytes) -> None:
+    """Bytes may be changed, put in or left out: the record counts only as it was."""
+    data = RECORD[:place] + piece + RECORD[place + length :]
+    assert carried(data) == (ALL_PASSED if data == RECORD else {})
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(0, len(RECORD) - 1), st.sampled_from('0123456789abcdefx"}{,: '))
+def test_nothing_is_carried_if_a_letter_changed(place: int, letter: str) -> None:
+    """Such a change often leaves a record that can be read."""
+    data = RECORD[:place] + letter.encode() + RECORD[place + 1 :]
+    assert carried(data) == (ALL_PASSED if data == RECORD else {})
+
+
+# Whole jobs
+
+IDS = ["a", "b", "c"]
+EVERYTHING = {"a", "b", "c", "f"}
+PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+# For a server that says nothing; long enough for one that answers.
+BRISK_TIMES = Timeouts(connect=10.0, read=2.0, total=4.0)
+BUILD = {
+    "GITHUB_RUN_ID": "17",
+    "GITHUB_JOB": "e2e",
+    "GITHUB_SHA": "c" * 40,
+    "GITHUB_EVENT_NAME": "push",
+    "INPUT_WAIT": "true",
+    "INPUT_TIMEOUT": "60s",
+    "INPUT_FOLDER-IDS": "f",
+    "INPUT_VARIABLES": "BASE_URL=https://staging.example.com",
+    "INPUT_APPLICATION-VERSION-ID": "v1",
+}
+
+
+def attempt(number: int) -> dict[str, str]:
+    return {**BUILD, "GITHUB_RUN_ATTEMPT": str(number)}
+
+
+def says(word: object, **more: str) -> Act:
+    return answer(200, json.dumps({"status": word, **more}))
+
+
+@dataclass
+class Account:
+    """An API. The first run of b fails and all others pass, unless `now` says otherwise of a run's status.
+
+    `starts` has what is done with a POST for an id, `ids` the run id that it gets. `details` are those of a run.
+    A status names a link that no start names.
+    """
+
+    now: dict[str, Act] = field(default_factory=dict)
+    starts: dict[str, Act] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    details: dict[str, dict[str, object]] = field(default_factory=dict)
+    numbers: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def reset(self) -> None:
+        for told in (self.now, self.starts, self.ids, self.details):
+            told.clear()
+
+    def act(self, wire: Wire) -> bool:
+        path = wire.request.path.partition("?")[0]
+        if wire.request.method == "POST":
+            subject = wire.request.subject
+            with self.lock:
+                self.numbers[subject] += 1
+                run = self.ids.get(subject, f"run-{self.numbers[subject]}-{subject}")
+            names = dict.fromkeys(("run_id", "folder_run_id", "tag_run_id"), run)
+            started = answer(200, json.dumps({"url": f"https://autonoma.app/run/{run}", **names}))
+            return self.starts.get(subject, started)(wire)
+        if path.endswith("/status"):
+            run = path.rsplit("/", 2)[-2]
+            word = "failed" if run == "run-1-b" else "passed"
+            return self.now.get(run, says(word, url=f"https://autonoma.app/now/{run}"))(wire)
+        return answer(200, json.dumps(self.details.get(path.rsplit("/", 1)[-1], {"name": "A title"})))(wire)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the first attempt left; `results` is its folder, `url` that of the API."""
+
+    account: Account
+    server: FaultServer
+    results: Path
+    ended: Ended
+
+
+@dataclass(frozen=True)
+class Again:
+    """What a later attempt came to; `posted` has the ids that were sent to be started, `asked` all paths."""
+
+    ended: Ended
+    posted: set[str]
+    asked: list[str]
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Earlier]:
+    """Yield the first attempt: a, c and the folder passed, b failed."""
+    folder, account = tmp_path_factory.mktemp("first"), Account()
+    with FaultServer(account.act) as server:
+        ended = run_job(folder, server.url, IDS, more=attempt(1), timeouts=PATIENT)
+        assert ended.code == 1
+        assert ended.states == {"a": "passed", "b": "failed", "c": "passed", "f": "passed"}
+        yield Earlier(account, server, folder / "results", ended)
+
+
+@pytest.fixture
+def account(earlier: Earlier) -> Iterator[Account]:
+    """Yield the API of the first attempt, for one test to change what it says."""
+    yield earlier.account
+    earlier.account.reset()
+
+
+def again(
+    earlier: Earlier,
+    folder: Path,
+    more: Mapping[str, str] | None = None,
+    *,
+    change: Callable[[bytes], bytes] = bytes,
+    timeouts: Timeouts = PATIENT,
+    ids: Sequence[str] = IDS,
+) -> Again:
+    """Run the second attempt, with the results-dir of the first one restored."""
+    if not (folder / "results").exists():
+        shutil.copytree(earlier.results, folder / "results")
+    path = folder / "results" / "results.json"
+    path.write_bytes(change(path.read_bytes()))
+    before = len(earlier.server.received)
+    given = attempt(2) | dict(more or {})
+    url = given.pop("INPUT_API-URL", earlier.server.url)
+    ended = run_job(folder, url, ids, more=given, timeouts=timeouts)
+    assert "Traceback" not in ended.log + ended.errors
+    received = earlier.server.received[before:]
+    posted = {request.subject for request in received if request.method == "POST"}
+    assert sum(request.method == "POST" for request in received) == len(posted), "nothing is started twice"
+    return Again(ended, posted, [f"{request.method} {request.path}" for request in received])
+
+
+def test_pass_is_carried_into_the_next_attempt_and_said(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """Only what had not passed is started again, and log, summary, record and JUnit say so."""
+    second = again(earlier, tmp_path)
+    ended = second.ended
+    assert second.posted == {"b"}
+    assert (ended.code, ended.outputs["conclusion"], ended.outputs["reason"]) == (0, "passed", "ok")
+    assert (ended.outputs["total"], ended.outputs["passed"]) == ("4", "4")
+    runs = {run["id"]: run for run in ended.record["runs"]}
+    assert {name: run["carried"] for name, run in runs.items()} == {"a": True, "b": False, "c": True, "f": True}
+    assert [runs[name]["run_id"] for name in IDS] == ["run-1-a", "run-2-b", "run-1-c"]
+    assert "3 runs passed in an earlier attempt at this build" in ended.log
+    for name in ("test a", "test c", "folder f"):
+        assert any("passed in an earlier attempt" in line and name in line for line in ended.log.splitlines())
+    assert "4 of 4 runs passed (3 in an earlier attempt)" in ended.summary.replace("\\", "")
+    assert ended.summary.count("✅ passed in an earlier attempt") == 3
+    cases = etree.parse(tmp_path / "results" / "junit.xml").findall(".//testcase")
+    told = [etree.tostring(case, encoding="unicode") for case in cases]
+    assert ["It passed in an earlier attempt at this build" in text for text in told] == [True, False, True, True]
+    assert [case.find(".//property[@name='carried']") is not None for case in cases] == [True, False, True, True]
+
+
+def test_carried_run_has_the_link_that_the_api_names_now(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The record's link may be anybody's."""
+    ended = again(earlier, tmp_path).ended
+    links = [f"https://autonoma.app/now/run-1-{name}" for name in "acf"]
+    assert [run["url"] for run in ended.record["runs"] if run["carried"]] == links
+    assert [url for url in json.loads(ended.outputs["run-urls"]) if "/now/" in url] == links
+    for text in (ended.log, ended.summary, (tmp_path / "results" / "junit.xml").read_text("utf-8")):
+        assert all(link in text.replace("\\", "") for link in links)
+        assert "https://autonoma.app/run/run-1-" not in text.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "javascript:alert(1)", "http://evil.example/run", "https://x.example/client-secret-of-the-test"]
+)
+def test_carried_run_without_a_usable_link_has_none(
+    url: str, earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """No link of the API means no link, and the id is told."""
+    account.now["run-1-a"] = says("passed", url=url)
+    second = again(earlier, tmp_path)
+    assert second.posted == {"b"}
+    assert second.ended.code == 0
+    run = second.ended.record["runs"][0]
+    assert (run["carried"], run["run_id"], run["url"]) == (True, "run-1-a", "")
+
+
+def test_carried_run_has_a_link_without_a_variables_value(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A query that holds a value is left out, as in the response to a start."""
+    account.now["run-1-a"] = says("passed", url="https://autonoma.app/now/run-1-a?base=https://staging.example.com")
+    second = again(earlier, tmp_path)
+    assert second.ended.record["runs"][0]["url"] == "https://autonoma.app/now/run-1-a"
+
+
+def test_pass_is_confirmed_once_before_anything_counts(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The API is asked about each run that is carried, by the path of its kind."""
+    asked = again(earlier, tmp_path).asked
+    for path in ("/api/run/run-1-a/status", "/api/run/run-1-c/status", "/api/run/folder/run-1-f/status"):
+        assert asked.count(f"GET {path}") == 1
+    assert not [path for path in asked if "run-1-b" in path]
+
+
+def test_pass_is_carried_through_three_attempts(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A run that was carried is signed again, so that the third attempt can carry it too."""
+    account.now["run-2-b"] = says("failed")
+    account.numbers["b"] = 1
+    assert again(earlier, tmp_path).ended.code == 1
+    third = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
+    assert third.posted == {"b"}
+    assert third.ended.code == 0
+    assert [run["carried"] for run in third.ended.record["runs"]] == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("more", "started"),
+    [
+        ({"INPUT_SUMMARY-TITLE": "Nightly"}, EVERYTHING),
+        ({"INPUT_PART": '{"os": "linux"}'}, EVERYTHING),
+        ({"GITHUB_JOB": "lint"}, EVERYTHING),
+        ({"INPUT_SHARD": "2/2"}, {"b", "f"}),
+        ({"GITHUB_SHA": "d" * 40}, EVERYTHING),
+        ({"GITHUB_SHA": ""}, EVERYTHING),
+        ({"GITHUB_RUN_ID": "18"}, EVERYTHING),
+        ({"GITHUB_RUN_ID": ""}, EVERYTHING),
+        ({"GITHUB_RUN_ATTEMPT": "1"}, EVERYTHING),
+        ({"GITHUB_RUN_ATTEMPT": ""}, EVERYTHING),
+        ({"INPUT_SOURCE": "nightly"}, EVERYTHING),
+        ({"INPUT_CLIENT-SECRET": "another-secret-of-the-test"}, EVERYTHING),
+        ({"INPUT_CLIENT-ID": "another-id-of-the-test"}, EVERYTHING),
+        ({"INPUT_WAIT": "false"}, {"b"}),
+        ({"INPUT_VARIABLES": "BASE_URL=https://production.example.com"}, {"a", "b", "c"}),
+        ({"INPUT_VARIABLES": "BASE_URI=https://staging.example.com"}, {"a", "b", "c"}),
+        ({"INPUT_VARIABLES": "BASE_URL=https://staging.example.com\nMORE=1"}, {"a", "b", "c"}),
+        ({"INPUT_VARIABLES": ""}, {"a", "b", "c"}),
+        ({"INPUT_APPLICATION-VERSION-ID": "v2"}, {"a", "b", "c"}),
+        ({"INPUT_RUN-ON-LATEST": "true"}, {"b", "f"}),
+        ({"INPUT_APPLICATION-VERSIONS": '[{"application-id": "app", "version-id": "v1"}]'}, {"b", "f"}),
+    ],
+    ids=[
+        "summary-title", "part", "job", "shard", "commit", "no commit", "build", "no build", "the same attempt",
+        "no attempt", "source", "client-secret", "client-id", "wait: false", "a variable's value",
+        "a variable's name", "a variable more", "no variable", "application-version-id", "run-on-latest",
+        "application-versions",
+    ],
+)  # fmt: skip
+def test_job_with_one_change_starts_again_what_it_concerns(
+    more: dict[str, str], started: set[str], earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """A pass under other circumstances is no pass now."""
+    second = again(earlier, tmp_path, more)
+    assert second.posted == started
+    assert second.ended.code == 0
+    carried = {run["id"] for run in second.ended.record["runs"] if run["carried"]}
+    assert carried == set(second.ended.states) - started
+
+
+def test_job_with_another_api_url_starts_everything(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """Even an API that knows the same runs is another one."""
+    with FaultServer(account.act) as other:
+        second = again(earlier, tmp_path, {"INPUT_API-URL": other.url})
+        assert set(other.posts) == EVERYTHING
+    assert second.posted == set()
+    assert [run["carried"] for run in second.ended.record["runs"]] == [False] * 4
+
+
+@pytest.mark.parametrize("twelfth", range(12))
+def test_job_with_one_byte_changed_starts_everything(
+    twelfth: int, earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """Whether the record can still be read or not, nothing of it is believed."""
+
+    def change(data: bytes) -> bytes:
+        place = len(data) * twelfth // 12 + twelfth
+        return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+    second = again(earlier, tmp_path, change=change)
+    assert second.posted == EVERYTHING
+    assert second.ended.code == 0
+    assert not any(run["carried"] for run in second.ended.record["runs"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(b'"state": "failed"', b'"state": "passed"'),
+        lambda data: data.replace(b'"run-1-a"', b'"run-1-c"'),
+        lambda data: data.replace(b'"attempt": "1"', b'"attempt": "0"'),
+        lambda data: data + b"\n",
+        lambda data: json.dumps(json.loads(data)).encode(),
+        lambda data: b"{}",
+        lambda data: b"",
+        lambda data: data[:-1],
+    ],
+    ids=["a state", "a run id", "an attempt", "a line", "another form", "no record", "empty", "cut"],
+)
+def test_job_with_an_edited_record_starts_everything(
+    change: Callable[[bytes], bytes], earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """What somebody wrote into the cache makes nothing green."""
+    second = again(earlier, tmp_path, change=change)
+    assert second.posted == EVERYTHING
+    assert second.ended.code == 0
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        says("failed"), says("running"), says("pending"), says("cancelled"), says("passed?"), says(None), says(True),
+        says(["passed"]), answer(200, '"passed"'), answer(200, "<html>passed</html>"), answer(200), answer(204),
+        answer(404), answer(429), answer(500, '{"status": "passed"}'), answer(503),
+        answer(302, '{"status": "passed"}', "Location: /api/run/run-1-c/status"), close, hang,
+    ],
+    ids=[
+        "failed", "running", "pending", "cancelled", "an unknown word", "null", "true", "a list", "a text", "a page",
+        "empty", "204", "404", "429", "500", "503", "a redirect", "a close", "nothing",
+    ],
+)  # fmt: skip
+def test_run_that_the_api_does_not_call_passed_is_started_again(
+    act: Act, earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """Every answer but `passed` leads to a new run, and the others are carried."""
+    account.now["run-1-a"] = act
+    second = again(earlier, tmp_path, timeouts=BRISK_TIMES if act is hang else PATIENT)
+    assert second.posted == {"a", "b"}
+    assert second.ended.code == 0
+    assert [run["carried"] for run in second.ended.record["runs"]] == [False, False, True, True]
+    assert second.ended.record["runs"][0]["run_id"] != "run-1-a"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_nothing_is_started_once_the_credentials_are_refused(
+    status: int, earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """A refusal of one poll ends the step: neither that run nor another one is started."""
+    account.now["run-1-a"] = answer(status)
+    second = again(earlier, tmp_path, timeouts=PATIENT, more={"INPUT_CONCURRENCY": "1"})
+    assert "a" not in second.posted
+    assert second.ended.code == 3
+    assert second.ended.record["runs"][0]["state"] == "not-started"
+
+
+def test_run_that_is_started_again_and_fails_is_red(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The earlier pass of a run that was started again does not count any more."""
+    account.now["run-1-a"] = says("failed")
+    account.ids["a"] = "a-new-run"
+    account.now["a-new-run"] = says("failed")
+    second = again(earlier, tmp_path)
+    assert (second.ended.code, second.ended.outputs["conclusion"]) == (1, "failed")
+    assert second.ended.states["a"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "details", [{"status": "failed"}, {"test_id": "somebody-elses"}, {"id": "another-run"}], ids=lambda d: str(*d)
+)
+def test_carried_run_whose_details_contradict_is_no_pass(
+    details: dict[str, object], earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """The API must not say two things about one run."""
+    account.details["run-1-a"] = details
+    second = again(earlier, tmp_path)
+    assert second.ended.states["a"] == "unknown"
+    assert second.ended.code == 7
+
+
+def test_same_step_twice_in_one_attempt_starts_everything(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The record of the same attempt is that of another step of the job."""
+    for _ in range(2):
+        second = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "1"})
+        assert second.posted == EVERYTHING
+
+
+def test_build_that_had_passed_starts_everything_again(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The job was run again for another reason, and a step that runs nothing proves nothing."""
+    assert again(earlier, tmp_path).posted == {"b"}
+    third = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
+    assert third.posted == EVERYTHING
+    assert third.ended.outputs["conclusion"] == "passed"
+
+
+@pytest.mark.parametrize("part", [False, True], ids=["without part", "with part"])
+def test_leg_of_another_environment_starts_its_own_tests(
+    part: bool, earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """Two legs of a matrix share the restored results-dir: a pass on staging is none on production."""
+
+    def leg(name: str) -> dict[str, str]:
+        return {
+            "INPUT_VARIABLES": f"ENVIRONMENT={name}",
+            "INPUT_FOLDER-IDS": "",
+            "INPUT_PART": json.dumps({"environment": name}) if part else "",
+        }
+
+    account.ids["b"] = "run-1-b"
+    staging = again(earlier, tmp_path, leg("staging") | {"GITHUB_RUN_ATTEMPT": "1"})
+    assert staging.ended.states == {"a": "passed", "b": "failed", "c": "passed"}
+    account.ids.clear()
+    production = again(earlier, tmp_path, leg("production"))
+    assert production.posted == {"a", "b", "c"}
+    assert not any(run["carried"] for run in production.ended.record["runs"])
+
+
+def test_leg_of_the_same_environment_carries_its_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """The staging leg itself starts only what had not passed."""
+    leg = {"INPUT_VARIABLES": "ENVIRONMENT=staging", "INPUT_FOLDER-IDS": "", "INPUT_PART": '{"environment": "staging"}'}
+    account.ids["b"] = "run-1-b"
+    again(earlier, tmp_path, leg | {"GITHUB_RUN_ATTEMPT": "1"})
+    account.ids.clear()
+    assert again(earlier, tmp_path, leg).posted == {"b"}
+
+
+# Ids that two runs share
+
+
+def test_new_run_with_the_id_of_a_carried_one_is_no_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """A start that names a run of the earlier attempt has started none that is known."""
+    account.ids["b"] = "run-1-a"
+    second = again(earlier, tmp_path)
+    assert second.ended.states["b"] == "unknown"
+    assert second.ended.code == 7
+    assert second.ended.states["a"] == "passed"
+
+
+def test_new_run_that_names_a_carried_one_first_is_no_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """It does not matter which response comes first: the earlier run belongs to its own test."""
+    account.ids["b"] = "run-1-a"
+
+    def late(wire: Wire) -> bool:
+        # Until the start of b has come, and as long again as its response may take.
+        while earlier.server.posts["b"] == before and not wire.pause(0.01):
+            pass
+        return not wire.pause(0.3) and says("passed")(wire)
+
+    before = earlier.server.posts["b"]
+    account.now["run-1-a"] = late
+    second = again(earlier, tmp_path)
+    assert second.ended.states["b"] == "unknown"
+    assert second.ended.code == 7
+
+
+def test_two_passes_of_one_id_are_not_both_carried(earlier: Earlier, account: Account, tmp_path: Path) -> None:
+    """Even a record that we signed must not give one run to two tests."""
+
+    def shared(data: bytes) -> bytes:
+        # The second start in one job gets no id that the first one has, so such a record is written here.
+        saved = json.loads(data)
+        context = Context("github-actions", "c" * 40, build="17", job="e2e")
+        client_id, secret = map(Secret, ("client-id-of-the-test", "client-secret-of-the-test"))
+        signer = Signer(secret, earlier.server.url, context, Part("e2e", title="Autonoma tests"), client_id)
+        run = saved["runs"][2]
+        request = RunRequest(Kind.TEST, run["id"])
+        run["run_id"] = "run-1-a"
+        run["mac"] = signer.sign_run(Outcome(request, State.PASSED, run_id="run-1-a", request_mac=run["request_mac"]))
+        saved["mac"] = ""
+        return signer.sign_record(json.dumps(saved, indent=2) + "\n").encode()
+
+    second = again(earlier, tmp_path, change=shared)
+    assert len(second.posted & {"a", "c"}) == 1
+    ids = [run["run_id"] for run in second.ended.record["runs"]]
+    assert len(set(ids)) == len(ids)
+
+
+# A signal while passes are confirmed
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_during_the_confirmation_starts_nothing(
+    number: signal.Signals, code: int, earlier: Earlier, account: Account, tmp_path: Path
+) -> None:
+    """The job ends within two seconds, and what was to be confirmed is known not to have started."""
+    for name in ("run-1-a", "run-1-c", "run-1-f"):
+        account.now[name] = hang
+    shutil.copytree(earlier.results, tmp_path / "results")
+    environ = environment(tmp_path, earlier.server.url, IDS) | attempt(2) | {"PATH": os.environ["PATH"]}
+    before = len(earlier.server.received)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from autonoma_ci.cli import run; run()"],
+        cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def asked() -> set[str]:
+        return {f"{request.method} {request.path}" for request in earlier.server.received[before:]}
+
+    wanted = {f"GET /api/run/run-1-{name}/status" for name in "ac"} | {"GET /api/run/folder/run-1-f/status"}
+    until = time.monotonic() + 20
+    while not (wanted <= asked() and any("run-2-b" in path or "b/run" in path for path in asked())):
+        assert time.monotonic() < until, "it never came to that"
+        assert process.poll() is None, "it ended too early"
+        time.sleep(0.01)
+    began = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 2
+    ended = left_behind(tmp_path, process.returncode, out, err)
+    assert ended.code == code
+    assert ended.outputs["conclusion"] == "cancelled"
+    assert {name: ended.states[name] for name in "acf"} == dict.fromkeys("acf", "not-started")
+    assert ended.states["b"] in {"started", "passed", "unknown"}
+    assert not [path for path in asked() if path.startswith("POST") and "/b/" not in path]
+    assert "Traceback" not in err
+
+
+# The clock
+
+
+class Silent(ScriptedWorkers):
+    """Workers whose requests to confirm a pass never come back; `confirming` has their places."""
+
+    confirming: list[int]
+
+    def poll(self, position: int, request: RunRequest, run_id: str, number: int, **more: Any) -> None:
+        if run_id.startswith("earlier"):
+            self.confirming.append(position)
+            return
+        super().poll(position, request, run_id, number, **more)
+
+
+def test_confirmation_that_never_comes_back_is_given_up() -> None:
+    """A thread that hangs holds nothing up for longer than 45 seconds."""
+    clock = FakeClock()
+    started = {0: [(0.1, Attempt(Delivery.STARTED, run_id="r", status=200))]}
+    workers = Silent(clock, started, {0: [Run(lambda _: Status(Said.PASSED))]})
+    workers.confirming = []
+    board = Board([Outcome(RunRequest(Kind.TEST, "a"))], clock.time)
+    engine = Engine(board, Policy(), clock, queue.SimpleQueue(), Watched(), Waiting(), passed_before={0: "earlier-a"})
+    begun = clock.time
+    engine.run(workers)
+    assert workers.confirming == [0]
+    [sent] = workers.times(0)
+    assert 45 <= sent - begun < 46
+    [run] = board.outcomes
+    assert (run.state, run.carried) == (State.PASSED, False)
+
+
+def test_confirmations_are_few_at_a_time() -> None:
+    """Of many runs, eight are asked about at once."""
+    clock = FakeClock()
+    workers = Silent(clock, {}, {})
+    workers.confirming = []
+    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(30)], clock.time)
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    places = {number: f"earlier-{number}" for number in range(30)}
+    engine = Engine(board, Policy(), clock, events, Watched(), Waiting(), passed_before=places)
+    engine._carry.dispatch(workers)
+    assert workers.confirming == list(range(8))

@@ -1,0 +1,470 @@
+"""The identity of a run and of a part of a build: equal for the same thing, and never for two."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci import plan
+from autonoma_ci.ci import bitbucket_insights, comment
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.github_commands import COMMANDS
+from autonoma_ci.ci.mark import mark_of
+from autonoma_ci.commands.input import find_place, part_of
+from autonoma_ci.errors import Problem
+from autonoma_ci.exchange import Timeouts
+from autonoma_ci.identity import Part, RunKey, parse_run_key
+from autonoma_ci.manifest.schema import Manifest
+from autonoma_ci.model import Kind, RunRequest
+from autonoma_ci.report.markdown import summary
+from autonoma_ci.report.saved import parse
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.settings import Settings
+from autonoma_ci.spans import AUTO, Shard
+from autonoma_ci.values import PART_LIMIT, Entry
+from autonoma_ci.values import part as read_part
+from tests.report.reports import FAILED, failed, passed, report
+from tests.support import runner
+from tests.support.hostile import ANY_CHARACTER, TEXTS
+from tests.support.job import run_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+any_speed = settings(deadline=None)
+ANY_TEXT = st.one_of(TEXTS, st.text(ANY_CHARACTER, max_size=6), st.sampled_from(["", "/", "%", "%2F", "a/b", "=,"]))
+KEYS = st.builds(RunKey, ANY_TEXT, ANY_TEXT, ANY_TEXT, st.integers(1, 10**6), ANY_TEXT)
+PARTS = st.builds(Part, ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT)
+
+
+# The key of a run
+
+
+@any_speed
+@given(KEYS)
+def test_run_key_as_text_comes_back(key: RunKey) -> None:
+    """The text of a key is ASCII, and is read as the same key, whatever its fields hold."""
+    text = str(key)
+    assert text.isascii()
+    assert text.isprintable()
+    assert parse_run_key(text) == key
+
+
+@any_speed
+@given(KEYS, KEYS)
+def test_run_keys_that_differ_have_different_texts(one: RunKey, other: RunKey) -> None:
+    """Two keys have the same text only if all of their fields are the same."""
+    assert (str(one) == str(other)) == (one == other)
+
+
+@any_speed
+@given(KEYS, st.integers(0, 4), ANY_TEXT)
+def test_run_key_with_one_other_field_has_another_text(key: RunKey, field: int, text: str) -> None:
+    """Each field counts, and no field can take the place of another one."""
+    values: list[object] = list(key)
+    values[field] = key.occurrence + 1 if field == 3 else text
+    other = RunKey._make(values)
+    assume(other != key)
+    assert str(other) != str(key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "test",
+        "test/a//1",
+        "test/a//1//",
+        "test/a///",
+        "test/a//one/",
+        "test/a//01/",
+        "test/a//+1/",
+        "test/a//１/",
+        "test/a// 1/",
+        "test/a//1_0/",
+        "test/%61//1/",
+        "test/a%2f//1/",
+        "test/a b//1/",
+        "test/%FF//1/",
+        "test/%//1/",
+        "test/a//1/\n",
+        f"test/a//{'9' * 5000}/",
+    ],
+)
+def test_run_key_in_another_form_is_refused(text: str) -> None:
+    """A key has one text, so a text that is not made by `str` is refused."""
+    with pytest.raises(ValueError, match=r".+"):
+        parse_run_key(text)
+
+
+# The keys of a plan
+
+
+def keys_of(settings: Settings, manifest: Manifest | None = None) -> list[RunKey]:
+    return [request.key for request in plan.make(settings, manifest).requests]
+
+
+def manifest_of(*tests: object, **more: object) -> Manifest:
+    return Manifest.model_validate({"tests": list(tests), **more})
+
+
+def test_plan_of_a_matrix_has_a_place_for_each_combination() -> None:
+    """A place counts the values on each axis from 1, and holds no value."""
+    entry = {"id": "t", "matrix": {"LOCALE": ["en-secret", "fr-secret"], "OS": ["a-secret"], "ROLE": ["x", "y"]}}
+    keys = keys_of(Settings(), manifest_of(entry))
+    assert [key.place for key in keys] == [
+        "LOCALE=1,OS=1,ROLE=1",
+        "LOCALE=1,OS=1,ROLE=2",
+        "LOCALE=2,OS=1,ROLE=1",
+        "LOCALE=2,OS=1,ROLE=2",
+    ]
+    assert [key.occurrence for key in keys] == [1, 1, 1, 1]
+    assert "secret" not in "".join(map(str, keys))
+
+
+def test_plan_with_an_axis_that_the_step_sets_has_no_place_on_it() -> None:
+    """A variable that the step sets is no axis any more."""
+    entry = {"id": "t", "matrix": {"LOCALE": ["en", "fr"], "OS": ["a", "b"]}}
+    keys = keys_of(Settings(variables={"LOCALE": "de"}), manifest_of(entry))
+    assert [key.place for key in keys] == ["OS=1", "OS=2"]
+
+
+def test_plan_counts_entries_that_differ_in_variables_alone() -> None:
+    """The second entry of one test is its second occurrence, and an exact copy is none."""
+    tests = [
+        {"id": "t", "variables": {"A": "1"}},
+        {"id": "u"},
+        {"id": "t", "variables": {"A": "1"}},
+        {"id": "t", "name": "Another label", "variables": {"A": "2"}},
+        {"id": "t", "application_version_id": "v2"},
+    ]
+    keys = keys_of(Settings(), manifest_of(*tests))
+    assert [(key.id, key.occurrence) for key in keys] == [("t", 1), ("u", 1), ("t", 2), ("t", 3)]
+
+
+def test_plan_counts_each_place_of_a_matrix_by_itself() -> None:
+    """Two entries with the same matrix have the same places, and differ in their occurrence."""
+    matrix = {"LOCALE": ["en", "fr"]}
+    tests = [{"id": "t", "matrix": matrix}, {"id": "t", "variables": {"A": "1"}, "matrix": matrix}]
+    keys = keys_of(Settings(), manifest_of(*tests))
+    assert [(key.place, key.occurrence) for key in keys] == [
+        ("LOCALE=1", 1),
+        ("LOCALE=2", 1),
+        ("LOCALE=1", 2),
+        ("LOCALE=2", 2),
+    ]
+
+
+def test_plan_counts_tests_folders_and_tags_apart() -> None:
+    """A test, a folder and a tag with one id are three runs, each the first of its kind."""
+    settings = Settings(test_ids=(Entry("x"),), folder_ids=(Entry("x"),), tag_ids=(Entry("x"),))
+    assert keys_of(settings) == [RunKey(kind, "x") for kind in (Kind.TEST, Kind.FOLDER, Kind.TAG)]
+
+
+ENTRIES = st.fixed_dictionaries(
+    {"id": st.sampled_from(["a", "b"])},
+    optional={
+        "variables": st.dictionaries(st.sampled_from(["X", "Y"]), st.sampled_from(["1", "2", "3"]), max_size=2),
+        "matrix": st.dictionaries(
+            st.sampled_from(["L", "M"]),
+            st.lists(st.sampled_from("pqr"), min_size=1, max_size=2, unique=True),
+            max_size=2,
+        ),
+        "application_version_id": st.sampled_from(["v1", "v2"]),
+    },
+)
+
+
+@any_speed
+@given(st.lists(ENTRIES, min_size=1, max_size=6))
+def test_plan_has_no_key_twice(tests: list[object]) -> None:
+    """Whatever a manifest lists, no two runs of a plan have the same key."""
+    keys = keys_of(Settings(), manifest_of(*tests))
+    assert len(set(map(str, keys))) == len(keys)
+
+
+@any_speed
+@given(st.lists(ENTRIES, min_size=1, max_size=6), st.integers(2, 5))
+def test_plan_gives_a_run_the_same_key_in_every_shard(tests: list[object], total: int) -> None:
+    """Keys are made before the shard is taken, so the shards together have the keys of the whole plan."""
+    manifest = manifest_of(*tests)
+    whole = plan.make(Settings(), manifest).requests
+    for number in range(1, total + 1):
+        settings = Settings(shard=Shard(number, total), allow_empty=True)
+        shard = plan.make(settings, manifest).requests
+        assert [(r.key, r.variables) for r in shard] == [(r.key, r.variables) for r in whole[number - 1 :: total]]
+
+
+def test_second_occurrence_alone_in_its_shard_keeps_its_number() -> None:
+    """A shard that has the second of two entries does not call it the first."""
+    tests = [{"id": "t", "variables": {"A": "1"}}, {"id": "t", "variables": {"A": "2"}}]
+    assert keys_of(Settings(shard=Shard(2, 2)), manifest_of(*tests)) == [RunKey("test", "t", occurrence=2)]
+
+
+def test_key_of_a_matrix_with_many_axes_is_read_back(tmp_path: Path) -> None:
+    """A record with very long keys is still one that `wait` can read."""
+    axes = {f"{'N' * 120}-{number}": ["v"] for number in range(200)}
+    (tmp_path / "many.yml").write_text(json.dumps({"tests": [{"id": "t", "matrix": axes}]}), "utf-8")
+    with Sandbox(pace=0) as sandbox:
+        run_job(tmp_path, sandbox.url, [], more={"INPUT_MANIFEST": "many.yml"}, timeouts=PATIENT)
+    [run] = parse((tmp_path / "results" / "results.json").read_bytes()).runs
+    assert parse_run_key(run.key).place.count("=1") == 200
+
+
+def test_key_of_a_request_has_all_of_its_fields() -> None:
+    """The environment is a part of the key, so staging and production are two runs."""
+    request = RunRequest(Kind.TEST, "t", "Name", {"A": "1"}, "v", place="L=1", occurrence=2, environment="staging")
+    assert request.key == RunKey("test", "t", "L=1", 2, "staging")
+    assert str(request.key) == "test/t/L=1/2/staging"
+    assert str(request._replace(environment="production").key) == "test/t/L=1/2/production"
+
+
+# The part of a build
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        (Part(), ""),
+        (Part("job", "", "", "Title"), ""),
+        (Part(part="linux"), "linux"),
+        (Part(shard="2/5"), "shard 2/5"),
+        (Part(part="linux", shard="2/5"), "linux, shard 2/5"),
+        (Part(part="2/5", shard="2/5"), "shard 2/5"),
+        (Part(part='{"os": "linux", "node": 22}'), "linux, 22"),
+        (Part(part='{"os": "linux", "node": 22}', shard="1/2"), "linux, 22, shard 1/2"),
+        (Part(part='{"os": "linux",\n  "shard": "1/2"}', shard="1/2"), "linux, shard 1/2"),
+        (Part(part='{"headless": true, "beta": false}'), "true, false"),
+        (Part(part='{"ratio": 1.5, "zero": 0, "minus": -3}'), "1.5, 0, -3"),
+        (Part(part='{"include": {"a": "hidden"}, "list": ["hidden"], "none": null, "os": "mac"}'), "mac"),
+        (Part(part='{"empty": "", "os": "mac"}'), "mac"),
+        (Part(part="[1, 2]"), "[1, 2]"),
+        (Part(part="17"), "17"),
+        (Part(part="true"), "true"),
+        (Part(part='{"os": "linux"'), '{"os": "linux"'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_part_is_shown_by_its_scalar_values(part: Part, shown: str) -> None:
+    """A matrix is shown by its texts, numbers and booleans, any other text as it is."""
+    assert part.shown == shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('{"only": {"nested": 1}}', '{"only": {"nested": 2}}'),
+        ('{"os": ["linux"]}', '{"os": ["mac"]}'),
+        (json.dumps({"a": "x" * 90, "b": 1}), json.dumps({"a": "x" * 90, "b": 2})),
+    ],
+    ids=["nested", "list", "long"],
+)
+def test_parts_that_differ_in_what_is_not_shown_have_two_headings(one: str, other: str) -> None:
+    """A red and a green comment must not look alike."""
+    shown = {Part(part=one).shown, Part(part=other).shown}
+    assert len(shown) == 2
+    assert all(re.search(r"#[0-9a-f]{4}$", text) and len(text) <= 80 for text in shown)
+
+
+@pytest.mark.parametrize("part", ["x" * 4000, '{"os": "' + "x" * 3900 + '"}', "y" * 79, "z" * 200])
+def test_long_part_is_cut_and_its_shard_is_not(part: str) -> None:
+    """Two shards of one long part have two headings."""
+    shown = Part(part=part, shard="2/5").shown
+    assert len(shown) <= 80
+    assert shown.endswith(", shard 2/5")
+
+
+@any_speed
+@given(PARTS)
+def test_part_is_shown_briefly_whatever_it_holds(part: Part) -> None:
+    """No text breaks what shows the part."""
+    assert len(part.shown) <= 80
+
+
+@any_speed
+@given(PARTS, PARTS)
+def test_parts_that_differ_have_different_digests(one: Part, other: Part) -> None:
+    """Reports that several parts share are told apart by the digest."""
+    assert (one.digest == other.digest) == (one == other)
+    assert len(one.digest) == 16
+    assert int(one.digest, 16) >= 0
+
+
+@any_speed
+@given(PARTS, st.integers(0, 3), ANY_TEXT)
+def test_part_with_one_other_field_has_another_digest(part: Part, field: int, text: str) -> None:
+    """Job, part, shard and title all count."""
+    fields = list(part)
+    fields[field] = text
+    other = Part._make(fields)
+    assume(other != part)
+    assert other.digest != part.digest
+
+
+def test_part_as_an_option_has_a_limit() -> None:
+    """A part of 4,000 characters is taken as it is. A longer one is shortened, and stays different from others."""
+    text = '{"os":\n"linux"}'
+    assert read_part(text) == text
+    assert read_part("x" * PART_LIMIT) == "x" * PART_LIMIT
+    long, other = read_part("x" * (PART_LIMIT + 1)), read_part("x" * (PART_LIMIT + 2))
+    assert len(long) < 100
+    assert long.startswith("xxxx")
+    assert long != other
+
+
+GITLAB = {"GITLAB_CI": "true", "CI_JOB_NAME": "e2e"}
+FIRST_OF_THREE = {**GITLAB, "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "part"),
+    [
+        (Settings(), {}, Part()),
+        (Settings(), GITLAB, Part("e2e")),
+        (Settings(part="linux"), GITLAB, Part("e2e", "linux")),
+        (Settings(shard=Shard(2, 5)), GITLAB, Part("e2e", "", "2/5")),
+        (Settings(shard=Shard(1, 1)), GITLAB, Part("e2e")),
+        (Settings(shard=AUTO), GITLAB, Part("e2e")),
+        (Settings(), FIRST_OF_THREE, Part("e2e", "1/3")),
+        (Settings(shard=AUTO), FIRST_OF_THREE, Part("e2e", "", "1/3")),
+        (Settings(shard=Shard(2, 5)), FIRST_OF_THREE, Part("e2e", "1/3", "2/5")),
+        (Settings(part="linux"), FIRST_OF_THREE, Part("e2e", "linux")),
+        (Settings(part="linux", shard=AUTO), FIRST_OF_THREE, Part("e2e", "linux", "1/3")),
+    ],
+)
+def test_part_of_a_step_comes_from_options_and_system(settings: Settings, environ: dict[str, str], part: Part) -> None:
+    """The place among parallel jobs is the part, unless an option says it, or it is the shard already."""
+    assert part_of(settings, find_place(environ), environ, "Title") == part._replace(title="Title")
+
+
+# A part's text in everything that shows it
+
+DEEP = 100_000
+HOSTILE = {
+    "line breaks": "a\r\n::error::b\n##[error]c\u2028::set-output name=conclusion::passed\n\n# d",
+    "markup": "<img src=x onerror=alert(1)> | `x` [a](https://x.example) ![b](c) **@all** #1 --> <!-- -->",
+    "a matrix of commands": '{"a": "\\n::set-output name=conclusion::passed", "b": "--><script>", "c": "x | y"}',
+    "controls": "\x1b[31mred\x9b\u202eevil\u200b\x00",
+    "half of a pair": '{"a": "\\ud800"}',
+    "no number": '{"a": 1e999, "b": NaN, "c": -Infinity}',
+    "very long": "x" * 4000,
+    "a long number": f'{{"a": {"9" * 3900}}}',
+    "deep lists": "[" * DEEP,
+    "deep objects": '{"a":' * DEEP + "1" + "}" * DEEP,
+}
+hostile_parts = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+
+
+def step_names(log: str) -> set[str]:
+    return {command.name for command in runner.commands(log)}
+
+
+@hostile_parts
+def test_hostile_part_in_a_log_is_text(text: str) -> None:
+    """A heading with the part is the title of one annotation, and no command of its own."""
+    out = io.StringIO()
+    heading = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2")).heading
+    console = Console(out, COMMANDS)
+    console.issue("error", Problem("what went wrong"), heading)
+    console.line(heading)
+    [found] = runner.commands(out.getvalue())
+    assert (found.name, found.data) == ("error", "what went wrong")
+    assert set(found.properties) == {"title"}
+    assert found.properties["title"].startswith("Autonoma tests (")
+    assert runner.elsewhere(out.getvalue()) == []
+    assert len(runner.lines(out.getvalue())) == 3
+
+
+@hostile_parts
+def test_hostile_part_in_a_summary_is_text(text: str) -> None:
+    """The heading is one line without any markup, and the table below it is whole."""
+    made = report([failed("a"), passed("b")], FAILED)._replace(part=Part(part=text, shard="1/2"), waited=True)
+    lines = summary(made).splitlines()
+    shown = runner.plain_text(lines[0].removeprefix("### "))
+    assert shown.startswith("Autonoma tests (")
+    assert shown.endswith("): ❌ Failed")
+    assert lines[1] == ""
+    assert runner.cells(lines[4]) == ["What", "State", "Time", "Link"]
+    assert sum(line.startswith("#") for line in lines) == 1
+
+
+class Kept:
+    """A thread of comments in memory."""
+
+    scope, build, limit, advice = "workflow", "500", 65_000, ""
+
+    def __init__(self) -> None:
+        self.bodies: dict[int, str] = {}
+
+    def mine(self) -> list[comment.Comment]:
+        return [comment.Comment(number, body) for number, body in self.bodies.items()]
+
+    def create(self, body: str) -> comment.Comment:
+        number = len(self.bodies) + 1
+        self.bodies[number] = body
+        return comment.Comment(number, body)
+
+    def update(self, comment: comment.Comment, body: str) -> None:
+        self.bodies[comment.id] = body
+
+    def delete(self, comment: comment.Comment) -> None:
+        del self.bodies[comment.id]
+
+
+@hostile_parts
+def test_hostile_part_in_a_comment_is_text(text: str) -> None:
+    """The hidden mark stays hidden and whole, so that the next attempt finds the comment again."""
+    thread = Kept()
+    made = report([failed("a")], FAILED)._replace(part=Part(part=text), waited=True, step_id="0123456789abcdef")
+    assert comment.publish(thread, made) == ""
+    [body] = thread.bodies.values()
+    mark, heading, *_ = body.splitlines()
+    assert mark.startswith("<!-- autonoma-ci ")
+    assert mark.endswith(f" {mark_of(made, '500')} -->")
+    assert runner.plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
+    assert body.count("<!--") == 1
+    assert comment.publish(thread, made) == ""
+    assert len(thread.bodies) == 1
+
+
+@hostile_parts
+def test_hostile_part_in_code_insights_is_text(text: str) -> None:
+    """Bitbucket refuses a title that is too long, so it is cut to one short line."""
+    made = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waited=True)
+    body = bitbucket_insights._report(made, mark_of(made, "12"))
+    assert body["title"].startswith("Autonoma tests (")
+    assert len(body["title"]) <= 100
+    assert body["title"].isprintable()
+    json.dumps(body).encode()
+    assert {entry["type"] for entry in body["data"]} <= {"NUMBER", "DURATION", "TEXT"}
+
+
+@pytest.mark.parametrize("name", [name for name, text in HOSTILE.items() if len(text) <= PART_LIMIT])
+def test_hostile_part_in_a_whole_job_is_text(name: str, tmp_path: Path) -> None:
+    """A job on GitHub with such a part ends as any other, and prints no command that it did not mean."""
+    text = HOSTILE[name].replace("\x00", "")  # no variable of an environment holds one
+    with Sandbox(pace=0) as sandbox:
+        more = {"INPUT_PART": text, "INPUT_WAIT": "true"}
+        job = run_job(tmp_path, sandbox.url, ["a", "sandbox-fails"], more=more, timeouts=PATIENT)
+    assert job.code == 1
+    assert job.outputs["conclusion"] == "failed"
+    assert step_names(job.log) == {"add-mask", "group", "endgroup", "error"}
+    assert job.record["part"] == text.encode("utf-8", "replace").decode()
+    assert "Traceback" not in job.log + job.errors
+    assert runner.plain_text(job.summary.splitlines()[0].removeprefix("### ")).endswith("❌ Failed")
+
+
+def test_part_of_a_large_matrix_ends_no_step(tmp_path: Path) -> None:
+    """The default on GitHub is the whole matrix, which the user may not shorten."""
+    part = json.dumps({f"axis{number}": "x" * 50 for number in range(100)})
+    with Sandbox(pace=0) as sandbox:
+        job = run_job(tmp_path, sandbox.url, ["a"], more={"INPUT_PART": part})
+    assert job.code == 0
+    assert len(job.record["part"]) < 100

@@ -1,0 +1,411 @@
+"""Signatures: they cover all that a result depends on, and nothing shows the key."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import pprint
+import re
+import reprlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci.api.start_body import start_body
+from autonoma_ci.context import Context
+from autonoma_ci.identity import Part
+from autonoma_ci.model import AppVersion, Kind, Outcome, Report, RunRequest, State
+from autonoma_ci.report.record import record
+from autonoma_ci.report.saved import parse
+from autonoma_ci.secret import Secret
+from autonoma_ci.signing import Signer
+from tests.report.reports import PASSED, failed, passed, report
+from tests.support.hostile import ANY_CHARACTER, REPORTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECRET = "s3cr3t-of-the-client"
+API_URL = "https://autonoma.app/api"
+CONTEXT = Context("github-actions", "c" * 40, build="17", attempt="1", job="e2e")
+PART = Part("e2e", "linux", "1/2", "Autonoma tests")
+REQUEST = RunRequest(
+    Kind.TEST, "t", "Label", {"BASE_URL": "https://staging.example.com", "LOCALE": "en"}, "version-1", place="L=1"
+)
+HEX = re.compile(r"[0-9a-f]{64}")
+any_speed = settings(deadline=None)
+
+
+def signer_of(secret: str = SECRET, api_url: str = API_URL, context: Context = CONTEXT, part: Part = PART) -> Signer:
+    return Signer(Secret(secret), api_url, context, part)
+
+
+SIGNER = signer_of()
+
+
+def signature_of(request: RunRequest, source: str = "github", signer: Signer = SIGNER) -> str:
+    """Return the signature of what is sent to start this run."""
+    return signer.sign_request(request, start_body(request, source))
+
+
+RUN = Outcome(REQUEST, State.PASSED, run_id="run-1", request_mac=signature_of(REQUEST))
+
+
+# What is sent
+
+
+FOLDER = RunRequest(Kind.FOLDER, "f", "", application_versions=(AppVersion("a", "1"), AppVersion("b", "2")))
+
+
+@pytest.mark.parametrize(
+    ("request_", "changed"),
+    [
+        (REQUEST, {"id": "u"}),
+        (REQUEST, {"variables": {**REQUEST.variables, "LOCALE": "fr"}}),
+        (REQUEST, {"variables": {"BASE_URL": REQUEST.variables["BASE_URL"], "LANGUAGE": "en"}}),
+        (REQUEST, {"variables": {**REQUEST.variables, "MORE": ""}}),
+        (REQUEST, {"variables": {"LOCALE": "en"}}),
+        (REQUEST, {"variables": {}}),
+        (REQUEST, {"variables": {"BASE_URL": "en", "LOCALE": REQUEST.variables["BASE_URL"]}}),
+        (REQUEST, {"application_version_id": "version-2"}),
+        (REQUEST, {"application_version_id": ""}),
+        (FOLDER, {"kind": Kind.TAG}),
+        (FOLDER, {"application_versions": (AppVersion("a", "1"), AppVersion("b", "3"))}),
+        (FOLDER, {"application_versions": (AppVersion("a", "1"), AppVersion("c", "2"))}),
+        (FOLDER, {"application_versions": (AppVersion("a", "1"),)}),
+        (FOLDER, {"application_versions": ()}),
+        (FOLDER, {"run_on_latest": True}),
+    ],
+)
+def test_request_signature_depends_on_all_that_is_sent(request_: RunRequest, changed: dict[str, Any]) -> None:
+    """Each part of the request that the API gets is covered."""
+    assert signature_of(request_._replace(**changed)) != signature_of(request_)
+
+
+@pytest.mark.parametrize("changed", [{"kind": Kind.TAG}, {"id": "u"}], ids=["kind", "id"])
+def test_request_signature_depends_on_what_is_run(changed: dict[str, Any]) -> None:
+    """Kind and id are in the path of the request, so they are covered whatever its body says."""
+    assert SIGNER.sign_request(FOLDER._replace(**changed), {}) != SIGNER.sign_request(FOLDER, {})
+
+
+def test_request_signature_depends_on_the_source() -> None:
+    """The word that names who starts the run is sent, so it is covered."""
+    assert signature_of(REQUEST, "cli") != signature_of(REQUEST, "github")
+
+
+def test_request_signature_does_not_depend_on_labels_or_order() -> None:
+    """A label is not sent, and the order of variables means nothing."""
+    reordered = REQUEST._replace(name="Another label", variables=dict(reversed(list(REQUEST.variables.items()))))
+    assert signature_of(reordered) == signature_of(REQUEST)
+
+
+def test_request_signature_shows_nothing_of_what_is_sent() -> None:
+    """It is 64 hexadecimal digits, and depends on a key that nobody has."""
+    found = signature_of(REQUEST)
+    assert HEX.fullmatch(found)
+    assert signature_of(REQUEST, signer=signer_of("another-secret")) != found
+
+
+# A run and its state
+
+
+CHANGES: dict[str, tuple[Signer, Outcome]] = {
+    "secret": (signer_of(SECRET + "x"), RUN),
+    "client id": (Signer(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")), RUN),
+    "api-url": (signer_of(api_url="https://other.autonoma.app/api"), RUN),
+    "build": (signer_of(context=CONTEXT._replace(build="18")), RUN),
+    "commit": (signer_of(context=CONTEXT._replace(sha="d" * 40)), RUN),
+    "no commit": (signer_of(context=CONTEXT._replace(sha="")), RUN),
+    "job": (signer_of(part=PART._replace(job="lint")), RUN),
+    "part": (signer_of(part=PART._replace(part="mac")), RUN),
+    "shard": (signer_of(part=PART._replace(shard="2/2")), RUN),
+    "title": (signer_of(part=PART._replace(title="Nightly")), RUN),
+    "part and shard swapped": (signer_of(part=PART._replace(part="1/2", shard="linux")), RUN),
+    "kind": (SIGNER, RUN._replace(request=REQUEST._replace(kind=Kind.TAG))),
+    "id": (SIGNER, RUN._replace(request=REQUEST._replace(id="u"))),
+    "place": (SIGNER, RUN._replace(request=REQUEST._replace(place="L=2"))),
+    "occurrence": (SIGNER, RUN._replace(request=REQUEST._replace(occurrence=2))),
+    "environment": (SIGNER, RUN._replace(request=REQUEST._replace(environment="production"))),
+    "request": (SIGNER, RUN._replace(request_mac=signature_of(REQUEST, "cli"))),
+    "run id": (SIGNER, RUN._replace(run_id="run-2")),
+    "state": (SIGNER, RUN._replace(state=State.FAILED)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_run_signature_depends_on(name: str) -> None:
+    """A signature is valid for one run, in one state, of one part of one build, by one account."""
+    signer, run = CHANGES[name]
+    assert signer.sign_run(run) != SIGNER.sign_run(RUN)
+    assert not signer.verifies_run(run, SIGNER.sign_run(RUN))
+
+
+def test_run_signature_is_valid_for_the_same_facts() -> None:
+    """Another object with the same secret and facts verifies it, in any attempt."""
+    mac = SIGNER.sign_run(RUN)
+    assert HEX.fullmatch(mac)
+    assert signer_of(context=CONTEXT._replace(attempt="2", branch="x", build_url="https://x.example")).verifies_run(
+        RUN, mac
+    )
+    shown = RUN._replace(url="https://autonoma.app/run/x", title="Title", seconds=5.0, carried=True)
+    assert SIGNER.verifies_run(shown, mac)
+
+
+@pytest.mark.parametrize("state", State)
+def test_run_signature_of_each_state_is_another(state: State) -> None:
+    """No state has the signature of a pass but the pass."""
+    mac = SIGNER.sign_run(RUN._replace(state=state))
+    assert SIGNER.verifies_run(RUN, mac) == (state is State.PASSED)
+
+
+@pytest.mark.parametrize("missing", ["run_id", "request_mac"])
+def test_run_without_an_id_or_a_request_is_not_signed(missing: str) -> None:
+    """Such a run can't be confirmed, and an empty signature verifies nothing."""
+    without: dict[str, Any] = {missing: ""}
+    run = RUN._replace(**without)
+    assert SIGNER.sign_run(run) == ""
+    assert not SIGNER.verifies_run(run, "")
+    assert not SIGNER.verifies_run(run, SIGNER.sign_run(RUN))
+
+
+@pytest.mark.parametrize("mac", ["", "0" * 64, "x", SIGNER.sign_run(RUN)[:-1], SIGNER.sign_run(RUN).upper()])
+def test_run_signature_that_is_not_the_one_is_refused(mac: str) -> None:
+    """Only the whole signature counts."""
+    assert not SIGNER.verifies_run(RUN, mac)
+
+
+FACTS = st.text(st.one_of(ANY_CHARACTER, st.sampled_from('",[]/\\')), max_size=5)
+GIVEN = st.lists(FACTS, min_size=8, max_size=8)
+
+
+def signed(facts: list[str]) -> str:
+    """Return the signature of a run with these texts as its facts."""
+    api_url, build, sha, job, part, shard, title, run_id = facts
+    signer = signer_of(api_url=api_url, context=Context(build=build, sha=sha), part=Part(job, part, shard, title))
+    return signer.sign_run(RUN._replace(run_id=f"r{run_id}"))
+
+
+@any_speed
+@given(GIVEN, st.integers(0, 6))
+def test_run_signature_of_shifted_facts_differs(facts: list[str], place: int) -> None:
+    """No text can end one fact and begin the next one."""
+    joined = facts[place] + facts[place + 1]
+    shifted = [*facts[:place], joined, "", *facts[place + 2 :]]
+    assume(shifted != facts)
+    assert signed(shifted) != signed(facts)
+
+
+@any_speed
+@given(GIVEN, st.integers(0, 7), st.integers(0, 7))
+def test_run_signature_of_swapped_facts_differs(facts: list[str], one: int, other: int) -> None:
+    """Each fact has its place."""
+    swapped = list(facts)
+    swapped[one], swapped[other] = facts[other], facts[one]
+    assume(swapped != facts)
+    assert signed(swapped) != signed(facts)
+
+
+# The whole record
+
+
+REPORT = report([passed("a"), failed("b")], PASSED)._replace(
+    outcomes=(
+        passed("a")._replace(request_mac=signature_of(REQUEST)),
+        failed("b")._replace(request_mac=signature_of(REQUEST)),
+    ),
+    context=CONTEXT,
+    part=PART,
+    step_id="0123456789abcdef",
+)
+SIGNED = record(REPORT, SIGNER).encode()
+
+
+def test_record_that_was_signed_is_verified_with_its_runs() -> None:
+    """The record and each of its runs have signatures that hold."""
+    assert SIGNER.verifies_record(SIGNED)
+    saved = parse(SIGNED)
+    for run, outcome in zip(saved.runs, REPORT.outcomes, strict=True):
+        assert SIGNER.verifies_run(outcome, run.mac)
+    assert json.loads(SIGNED)["mac"] == saved.mac
+    assert HEX.fullmatch(saved.mac)
+
+
+@pytest.mark.parametrize("bits", [0x01, 0x20, 0x80, 0xFF])
+def test_record_with_any_byte_changed_is_refused(bits: int) -> None:
+    """Each byte counts, those of the signature too."""
+    for place in range(len(SIGNED)):
+        data = SIGNED[:place] + bytes([SIGNED[place] ^ bits]) + SIGNED[place + 1 :]
+        assert not SIGNER.verifies_record(data), place
+
+
+def test_record_with_any_byte_removed_is_refused() -> None:
+    """Nothing can be left out, white space included."""
+    for place in range(len(SIGNED)):
+        assert not SIGNER.verifies_record(SIGNED[:place] + SIGNED[place + 1 :]), place
+
+
+@pytest.mark.parametrize("byte", [b" ", b"\n", b"0", b"a", b'"', b"\0"])
+def test_record_with_a_byte_inserted_anywhere_is_refused(byte: bytes) -> None:
+    """Nothing can be put in, before and behind it included."""
+    for place in range(len(SIGNED) + 1):
+        assert not SIGNER.verifies_record(SIGNED[:place] + byte + SIGNED[place:]), place
+
+
+@any_speed
+@given(st.integers(0, len(SIGNED)), st.integers(0, 40), st.binary(max_size=40))
+def test_record_with_any_piece_replaced_is_refused(place: int, length: int, piece: bytes) -> None:
+    """Whatever takes the place of a piece, the record does not count."""
+    data = SIGNED[:place] + piece + SIGNED[place + length :]
+    assert SIGNER.verifies_record(data) == (data == SIGNED)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: b"",
+        lambda data: data + data,
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.replace(b"\n", b"\r\n"),
+        lambda data: json.dumps(json.loads(data)).encode(),
+        lambda data: json.dumps(json.loads(data), indent=2).encode() + b"\n\n",
+        lambda data: re.sub(rb'"mac": "[0-9a-f]{64}"\n}\n\Z', b'"mac": ""\n}\n', data),
+        lambda data: re.sub(rb',\n  "mac": "[0-9a-f]{64}"\n}\n\Z', b"\n}\n", data),
+        lambda data: re.sub(rb'"mac": "[0-9a-f]{64}"\n}\n\Z', b'"mac": "' + b"0" * 64 + b'"\n}\n', data),
+        lambda data: data.replace(b"\n}\n", b',\n  "mac": "' + b"0" * 64 + b'"\n}\n'),
+    ],
+    ids=[
+        "empty", "twice", "byte order mark", "other line ends", "compact", "more line ends", "no signature",
+        "no member", "zeros", "a second member",
+    ],
+)  # fmt: skip
+def test_record_in_another_form_is_refused(change: Callable[[bytes], bytes]) -> None:
+    """The bytes count, so not even the same content in another form is verified."""
+    assert not SIGNER.verifies_record(change(SIGNED))
+
+
+def test_record_signed_with_another_secret_is_refused() -> None:
+    """Another account has another key."""
+    assert not signer_of("another-secret").verifies_record(SIGNED)
+    assert not SIGNER.verifies_record(record(REPORT, signer_of("another-secret")).encode())
+    assert not Signer(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_record(SIGNED)
+
+
+def test_record_without_a_signer_has_empty_signatures() -> None:
+    """A step without credentials signs nothing, and nothing is verified."""
+    text = record(REPORT)
+    assert json.loads(text)["mac"] == ""
+    assert {run["mac"] for run in json.loads(text)["runs"]} == {""}
+    assert not SIGNER.verifies_record(text.encode())
+
+
+def test_signature_of_a_run_is_none_of_a_record() -> None:
+    """What is signed as one thing does not count as another."""
+    unsigned = record(REPORT)
+    for mac in (SIGNER.sign_run(RUN), signature_of(REQUEST)):
+        data = unsigned.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
+        assert not SIGNER.verifies_record(data)
+
+
+def test_text_that_is_no_record_is_not_signed() -> None:
+    """Only a text that ends as a record does has a place for the signature."""
+    for text in ("", "{}", '{"mac": ""}', '{\n  "mac": ""\n}'):
+        assert SIGNER.sign_record(text) == text
+
+
+@settings(deadline=None, max_examples=50)
+@given(REPORTS)
+def test_record_of_any_report_is_signed_and_readable(made: Report) -> None:
+    """Whatever texts a report holds, its record is JSON and its signature holds."""
+    text = record(made, SIGNER)
+    assert SIGNER.verifies_record(text.encode())
+    assert without_signatures(text) == without_signatures(record(made))
+
+
+def without_signatures(text: str) -> Any:
+    document = json.loads(text)
+    for part in (document, *document["runs"]):
+        del part["mac"]
+    return document
+
+
+# The key
+
+
+@any_speed
+@given(st.text(ANY_CHARACTER, min_size=1, max_size=40), st.text(max_size=20))
+def test_derived_key_does_not_show_the_secret(value: str, purpose: str) -> None:
+    """It has 32 bytes whatever the secret is, and is the same for the same secret and purpose."""
+    key = Secret(value).derive_key(purpose)
+    assert len(key) == 32
+    assert key == Secret(value).derive_key(purpose)
+    raw = value.encode("utf-8", "surrogatepass")
+    assert len(raw) < 4 or raw not in key
+    assert Secret(value + "x").derive_key(purpose) != key
+    assert Secret(value).derive_key(purpose + "x") != key
+
+
+def test_deriving_a_key_leaves_the_secret_hidden() -> None:
+    """The secret keeps neither the key nor itself where a dump would show it."""
+    secret = Secret(SECRET)
+    key = secret.derive_key("a purpose")
+    for shown in (repr(secret), str(secret), f"{secret}", repr(dir(secret)), pprint.pformat(secret)):
+        assert SECRET not in shown
+        assert key.hex() not in shown
+        assert repr(key) not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+# Bytes that occur in no other text.
+KEY = bytes(range(0x60, 0x80))
+# The texts in which a dump could show the secret or the key.
+FORMS = (SECRET, SECRET[2:14], SECRET.encode().hex(), KEY.hex(), repr(KEY), repr(KEY)[2:-1], KEY.decode())
+
+
+@pytest.fixture
+def known_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all signers use a key that can be looked for."""
+    monkeypatch.setattr(Secret, "derive_key", lambda *_: KEY)
+
+
+@pytest.mark.usefixtures("known_key")
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        str,
+        "{}".format,
+        pprint.pformat,
+        reprlib.repr,
+        lambda signer: repr(vars(signer)),
+        lambda signer: repr([getattr(signer, name) for name in dir(signer)]),
+        lambda signer: repr(signer.__reduce_ex__(2)),
+        lambda signer: json.dumps(vars(signer), default=repr),
+        lambda signer: repr(copy.copy(signer)),
+    ],
+    ids=["repr", "str", "format", "pprint", "reprlib", "vars", "dir", "reduce", "json", "copy"],
+)
+def test_signer_shows_neither_secret_nor_key(show: Callable[[Signer], str]) -> None:
+    """What a debugger or a log shows of a signer is safe to paste."""
+    shown = show(signer_of())
+    assert [text for text in FORMS if text in shown] == []
+
+
+@pytest.mark.usefixtures("known_key")
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_signer_is_never_written(protocol: int) -> None:
+    """A signer can't be pickled, and the error says nothing of its key."""
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as raised:
+        pickle.dumps(signer_of(), protocol)
+    assert [text for text in FORMS if text in str(raised.value)] == []
+
+
+@pytest.mark.usefixtures("known_key")
+def test_signatures_and_records_show_neither_secret_nor_key() -> None:
+    """What is written to results-dir holds signatures alone."""
+    signer = signer_of()
+    text = record(REPORT, signer) + signer.sign_run(RUN) + signature_of(REQUEST, signer=signer)
+    assert [form for form in FORMS if form in text] == []
