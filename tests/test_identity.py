@@ -266,7 +266,7 @@ def test_part_is_shown_by_its_scalar_values(part: Part, shown: str) -> None:
     ],
     ids=["nested", "list", "long"],
 )
-def test_parts_that_differ_in_what_is_not_shown_have_two_headings(one: str, other: str) -> None:
+def test_parts_alike_in_what_is_shown_have_two_headings(one: str, other: str) -> None:
     """A red and a green comment must not look alike."""
     shown = {Part(part=one).shown, Part(part=other).shown}
     assert len(shown) == 2
