@@ -5,7 +5,6 @@ Source: the errors of requests, urllib3, ssl and the operating system, as they a
 
 from __future__ import annotations
 
-import http.client
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -83,11 +82,6 @@ def unsendable() -> NotSentError:
 
 def lost(error: Exception) -> LostError:
     """Return how the answer was lost."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in causes):
+    if any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in _causes(error)):
         return LostError("no answer came in time", late=True)
-    # A connection that ended is an OSError too, and what was cut short has its own class.
-    invalid = [cause for cause in causes if isinstance(cause, http.client.HTTPException)]
-    if invalid and not any(isinstance(cause, OSError | http.client.IncompleteRead) for cause in invalid):
-        return LostError("the response is not valid HTTP")
     return LostError("the connection ended before an answer came")
