@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from autonoma_ci.engine.watch import MIN_FAILED_POLLS
+
 if TYPE_CHECKING:
     from autonoma_ci.engine.clock import Clock
 
@@ -29,6 +31,7 @@ class Pace:
         self._factor = 1.0
         self._slowed = 0.0
         self._refusing = inf
+        self._refusals = 0
         self.gate = 0.0
 
     def pause(self, age: float, runs: int) -> float:
@@ -42,21 +45,23 @@ class Pace:
     def slow_down(self, sent: float, retry_after: float | None, patience: float) -> bool:
         """Ask less often for every run, and not at all for a while; `sent` is when the refused question was asked.
 
-        Returns whether the server has refused questions for `patience` seconds, at least twice, and answered none.
+        Returns whether the server has refused polls for `patience` seconds, three times in turn, and answered none.
         """
         now = self._clock.monotonic()
         if sent >= self._slowed:
             # Questions that were under way together are refused together: that counts once.
             self._factor = min(_SLOWEST, 2 * self._factor)
             self._slowed = now
+            self._refusals += 1
         self._refusing = min(self._refusing, now)
         pause = self._clock.sway(self._factor)
         if retry_after is not None:
             pause = min(_LONGEST_SILENCE, retry_after) + self._clock.jitter(1.0)
         self.gate = max(self.gate, now + pause)
-        return now - self._refusing >= max(patience, 2 * (self._fixed or 0.0))
+        enough = self._refusals >= MIN_FAILED_POLLS
+        return enough and now - self._refusing >= max(patience, 2 * (self._fixed or 0.0))
 
     def speed_up(self) -> None:
         """Go back to the usual pace little by little: the server answers."""
         self._factor = max(1.0, 0.95 * self._factor)
-        self._refusing = inf
+        self._refusing, self._refusals = inf, 0

@@ -27,8 +27,8 @@ _HINT = "The run goes on: look at its page, or ask again later with autonoma-ci 
 class Wait:
     """Asks for the started runs of a board until each has ended; `ended` is told the place of each.
 
-    No single question that goes wrong ends anything, but 2 minutes of them do, and refused credentials,
-    and a run that the server does not know. `warn` gets a text for each word that is not known.
+    One failed poll ends nothing. Three of them in at least 2 minutes do, and refused credentials, and a run
+    that the server does not know. `warn` gets a text for each word that is not known.
     """
 
     def __init__(
@@ -152,17 +152,22 @@ class Wait:
                 self._words.add(status.message)
                 self._warn(f"{self._board.outcomes[position].label}: {status.message}; it is asked for again.")
             self._next(position, watch)
-        elif said is Said.MISSING and now - watch.known >= self._waiting.missing:
-            self._end(position, State.UNKNOWN, Reason.NOT_FOUND, f"the API does not know the run: {status.message}")
-        elif said is Said.BUSY and self._pace.slow_down(watch.sent, status.retry_after, self._waiting.patience):
-            self._end_all(Reason.UNKNOWN, f"how it stands could not be had: {status.message}")
         else:
+            refuses_all = said is Said.BUSY and self._pace.slow_down(
+                watch.sent, status.retry_after, self._waiting.patience
+            )
             watch.went_wrong(status, now)
-            self._next(position, watch)
+            if said is Said.MISSING and watch.is_missing(now, self._waiting):
+                why = f"the API does not know the run: {status.message}"
+                self._end(position, State.UNKNOWN, Reason.NOT_FOUND, why)
+            elif refuses_all and not watch.is_lost(now, self._waiting):
+                self._end_all(Reason.UNKNOWN, f"how it stands could not be had: {status.message}")
+            else:
+                self._next(position, watch)
 
     def _next(self, position: int, watch: Watch) -> None:
         now = self._clock.monotonic()
-        if watch.failing is not None and now - watch.failing >= self._waiting.patience:
+        if watch.failing is not None and watch.is_lost(now, self._waiting):
             why = f"how it stands could not be had for {duration(now - watch.failing)}: {watch.trouble}"
             self._end(position, State.UNKNOWN, Reason.UNKNOWN, why, now - watch.born)
         elif watch.sent >= self.deadline:

@@ -10,6 +10,9 @@ from autonoma_ci.exchange import Said
 if TYPE_CHECKING:
     from autonoma_ci.exchange import Status
 
+# With 10,000 open runs, each is polled once in two minutes. One lost response must not end a run then.
+MIN_FAILED_POLLS = 3
+
 
 class Waiting(NamedTuple):
     """How waiting goes about it; all times in seconds.
@@ -17,7 +20,8 @@ class Waiting(NamedTuple):
     `interval` is the pause between two questions for a run, or None for one that follows its age;
     `patience` how long the questions for a run may go wrong; `missing` how long a run may be unknown to
     the server; `closing` how long answers are waited for after the deadline; `overdue` when a question
-    that the transport should have ended long ago is given up.
+    that the transport should have ended long ago is given up. Neither `patience` nor `missing` ends a run
+    before MIN_FAILED_POLLS.
     """
 
     timeout: float = 1800.0
@@ -35,10 +39,11 @@ class Watch:
 
     `born` is when it was asked for, `known` when it was last known to exist, `asked` when the question
     under way was asked, `sent` when the last one was; `failing` is since when every question went wrong,
-    and `trouble` how. `last` is the last usable answer, and `number` that of the last question.
+    `trouble` how, and `failed_polls` the number of polls since the last usable answer. `last` is the last
+    usable answer, and `number` that of the last question.
     """
 
-    __slots__ = ("asked", "born", "failing", "known", "last", "number", "sent", "trouble")
+    __slots__ = ("asked", "born", "failed_polls", "failing", "known", "last", "number", "sent", "trouble")
 
     def __init__(self, born: float, now: float) -> None:
         self.born, self.known, self.sent = born, now, -inf
@@ -47,13 +52,24 @@ class Watch:
         self.last: Status | None = None
         self.trouble = ""
         self.number = 0
+        self.failed_polls = 0
 
     def answered(self, status: Status, now: float) -> None:
         """Note a usable answer."""
-        self.last, self.known, self.failing, self.trouble = status, now, None, ""
+        self.last, self.known, self.failing, self.trouble, self.failed_polls = status, now, None, "", 0
 
     def went_wrong(self, status: Status, now: float) -> None:
         """Note a question without a usable answer; that the run is not there yet is no failure of the server."""
         self.trouble = status.message
+        self.failed_polls += 1
         if status.said is not Said.MISSING and self.failing is None:
             self.failing = now
+
+    def is_missing(self, now: float, waiting: Waiting) -> bool:
+        """Return whether the server has had the time and the polls to know the run."""
+        return self.failed_polls >= MIN_FAILED_POLLS and now - self.known >= waiting.missing
+
+    def is_lost(self, now: float, waiting: Waiting) -> bool:
+        """Return whether the status was unavailable for too long, and for enough polls."""
+        enough = self.failed_polls >= MIN_FAILED_POLLS
+        return enough and self.failing is not None and now - self.failing >= waiting.patience

@@ -19,6 +19,7 @@ STOPPED = Status(Said.STOPPED, "cancelled")
 STRANGE = Status(Said.STRANGE, "zzz", "the API says 'zzz'")
 MISSING = Status(Said.MISSING, message="HTTP 404")
 UNAUTHORIZED = Status(Said.UNAUTHORIZED, message="HTTP 401")
+BUSY = Status(Said.BUSY, message="HTTP 429")
 TROUBLE = Status(Said.TROUBLE, message="HTTP 500")
 GOES_ON = "The run goes on: look at its page, or ask again later with autonoma-ci wait."
 
@@ -106,29 +107,44 @@ def test_a_run_without_an_id_can_not_be_asked_for() -> None:
     assert asking.told(1) == (State.UNKNOWN, Reason.UNKNOWN, "the API named no id to ask for", GOES_ON, 0.5)
 
 
-def test_a_run_is_missing_for_thirty_seconds_and_then_not_found() -> None:
+def poll_at(asking: Asking, *polls: tuple[float, Status]) -> None:
+    """Poll the run at each of these seconds, and answer at once."""
+    for at, status in polls:
+        asking.ask(at)
+        asking.answer(at, status)
+
+
+def test_run_is_not_found_after_thirty_seconds_of_404() -> None:
     asking = Asking()
-    asking.ask(10.0)
-    asking.answer(29.9, MISSING)
+    poll_at(asking, (10.0, MISSING), (20.0, MISSING), (29.9, MISSING))
     assert asking.told()[0] is State.STARTED
-    asking.ask(29.95 + 10)
-    asking.answer(30.0, MISSING)
+    poll_at(asking, (40.0, MISSING))
     assert asking.told() == (
         *(State.UNKNOWN, Reason.NOT_FOUND, "the API does not know the run: HTTP 404", GOES_ON, 0.25),
     )
 
 
-def test_two_minutes_of_trouble_end_it_and_less_does_not() -> None:
+def test_status_unavailable_for_two_minutes_ends_the_wait() -> None:
     asking = Asking()
-    asking.ask(10.0)
-    asking.answer(10.0, TROUBLE)
-    asking.ask(100.0)
-    asking.answer(129.9, TROUBLE)
+    poll_at(asking, (10.0, TROUBLE), (60.0, TROUBLE), (129.9, TROUBLE))
     assert asking.told()[0] is State.STARTED
-    asking.ask(129.9 + 20)
-    asking.answer(130.0, TROUBLE)
-    why = "how it stands could not be had for 2 min: HTTP 500"
-    assert asking.told() == (State.UNKNOWN, Reason.UNKNOWN, why, GOES_ON, 130.0)
+    poll_at(asking, (150.0, TROUBLE))
+    why = "how it stands could not be had for 2 min 20 s: HTTP 500"
+    assert asking.told() == (State.UNKNOWN, Reason.UNKNOWN, why, GOES_ON, 150.0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"), [(TROUBLE, Reason.UNKNOWN), (MISSING, Reason.NOT_FOUND), (BUSY, Reason.UNKNOWN)]
+)
+def test_two_failed_polls_do_not_end_the_wait(failure: Status, reason: Reason) -> None:
+    """With 10,000 open runs, a run is polled every two minutes: two lost responses say nothing about the run."""
+    asking = Asking()
+    poll_at(asking, (200.0, failure), (400.0, failure))
+    assert asking.told()[0] is State.STARTED
+    poll_at(asking, (600.0, RUNNING), (800.0, failure), (1000.0, failure))
+    assert asking.told()[0] is State.STARTED
+    poll_at(asking, (1200.0, failure))
+    assert asking.told()[:2] == (State.UNKNOWN, reason)
 
 
 def at_the_deadline(*statuses: Status) -> Asking:

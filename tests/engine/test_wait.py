@@ -297,6 +297,15 @@ def test_an_hour_of_retry_after_is_not_waited_out(runs: int) -> None:
     assert len(refused) <= 3
 
 
+@pytest.mark.parametrize("retry_after", [None, 3600.0])
+def test_run_that_is_always_refused_ends_alone(retry_after: float | None) -> None:
+    """The other run starts later, and its two polls until then got no usable response."""
+    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=retry_after)
+    refused, late = Run(then(last=limited)), Run(then((300, TROUBLE), last=PASSED))
+    job = Job(refused, late, starts={1: [(150.0, STARTED)]}, waiting=Waiting(interval=100.0)).run()
+    assert job.states == [State.UNKNOWN, State.PASSED]
+
+
 def test_a_moment_of_refusals_is_ridden_out_whatever_retry_after_says() -> None:
     limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=3600.0)
     job = Job(Run(then((5, RUNNING), (6, limited), last=PASSED)), waiting=Waiting(timeout=1800.0)).run()

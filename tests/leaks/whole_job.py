@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # What is done with a request, given all that the server has been told so far.
 Fault: TypeAlias = "Callable[[str], Act]"
-_TIMES = Timeouts(connect=0.5, read=0.2, total=0.3)
+_TIMES = Timeouts(connect=2.0, read=0.5, total=0.6)
 _POLICY = BRISK._replace(patience=0.2, attempts=2)
 _WAITING = Waiting(interval=0.02, patience=0.1, missing=0.1, closing=0.4, overdue=2.0)
 # A run of which nobody knows how it stands is given up by then; one that goes on has to end.
@@ -225,6 +225,10 @@ class _Brief(Clock):
 
     def sleep(self, seconds: float) -> None:
         super().sleep(min(seconds, 0.01))
+
+    def sway(self, seconds: float) -> float:
+        # After a 429, the pauses before the next poll are seconds otherwise.
+        return super().sway(min(seconds, 0.05))
 
 
 def _files(folder: Path) -> dict[str, str]:
