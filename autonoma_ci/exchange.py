@@ -70,8 +70,7 @@ class Status(NamedTuple):
     """What the server said when it was asked how a run stands.
 
     `word` is its own word, `message` what went wrong; both are redacted, one line, and not yet escaped.
-    `retry_after` is in seconds; None means that the server named no time. `url` is the run's link, and `run_id`
-    the last part of its path, if that may be an id.
+    `retry_after` is in seconds; None means that the server named no time. `url` is the run's link.
     """
 
     said: Said
@@ -80,7 +79,6 @@ class Status(NamedTuple):
     status: int = 0
     retry_after: float | None = None
     url: str = ""
-    run_id: str = ""
 
 
 class Media(NamedTuple):
@@ -97,8 +95,8 @@ class Details(NamedTuple):
 
     `step` is where it failed, `seconds` how long the run took by the server's own clock, or None if it
     does not say. `media` are the screenshots by the number of their step, and the video as number 0.
-    `said` is the run's status by these details, None if they have none that is known. `contradiction` says
-    what does not fit the run that was asked for, such as the id of another test.
+    `said` is the run's status by these details, None if they name none, and `unknown_word` the word itself if it
+    is not known. `contradiction` says what does not fit the run that was asked for, such as the id of another test.
     """
 
     title: str = ""
@@ -108,6 +106,7 @@ class Details(NamedTuple):
     steps: tuple[Step, ...] = ()
     media: Mapping[int, Media] = NO_MEDIA
     said: Said | None = None
+    unknown_word: str = ""
     contradiction: str = ""
 
 

@@ -10,10 +10,11 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from autonoma_ci.api.run_ids import START_FIELDS, find_linked_run, find_page_run, read_id
 from autonoma_ci.api.start_proof import SEND_AGAIN, proves_not_started
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Attempt, Delivery
-from autonoma_ci.model import Kind, Reason, RunRequest
+from autonoma_ci.model import Reason, RunRequest
 from autonoma_ci.text import link, one_line
 from autonoma_ci.values import ID
 
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autonoma_ci.api.transport import Answer
+    from autonoma_ci.model import Kind
     from autonoma_ci.secret import Redactor
 
-MAY_HAVE_STARTED = (
-    "The run may have started: look for it in Autonoma before starting it again. It was not sent a second time."
-)
+MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again. It is not sent again."
 UNREACHABLE = "The run was not started. Check api-url, the network, and the proxy if there is one."
 _HINTS = {
     401: "Check client-id and client-secret: both must be set, from the same account, and not revoked.",
@@ -38,13 +38,12 @@ _NOT_FOLLOWED = (
     "Redirects are not followed, since they would take the credentials along. If you trust the target, set api-url to "
     "it."
 )
+_SURPLUS = "further bytes came behind the answer"
 _REFUSED = "The API refused the request; the run was not started."
 _REASONS = {401: Reason.UNAUTHORIZED, 403: Reason.UNAUTHORIZED, 404: Reason.NOT_FOUND}
 _ERROR_FIELDS = ("error", "message")
 # Nobody's answer has as many; to make millions of them takes seconds.
 _VALUES = 1_000_000
-# Where each kind's answer may name its run; the last spelling of a folder's is an older one.
-_RUN_ID = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("folder_run_id", "folderRunID")}
 
 
 def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Redactor, api_host: str = "") -> Attempt:
@@ -60,16 +59,20 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
     """
     fields, status = fields_of(answer), answer.status
     message = said(fields, Texts(lambda: redact))
-    url = shown_link(text_of(fields, "url"), redact, credentials, api_host)
-    run_id = next((text for name in _RUN_ID[request.kind] if (text := text_of(fields, name))), "")
     if 200 <= status < 300:
-        return _started(answer, run_id, url, message, credentials)
+        url = shown_link(text_of(fields, "url"), redact, credentials, api_host)
+        return _started(answer, fields, request.kind, url, message, credentials)
     told = f"HTTP {status}" + (f": {message}" if message else "")
     if 300 <= status < 400:
         told = f"HTTP {status}: the API redirects{_target(answer, request, redact)}"
         hint = f"{MAY_HAVE_STARTED} {_NOT_FOLLOWED}"
         return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=hint, status=status)
-    if not proves_not_started(status, (text_of(fields, name) for name in _ERROR_FIELDS)):
+    proved = proves_not_started(status, (text_of(fields, name) for name in _ERROR_FIELDS))
+    if answer.surplus:
+        # One of the two responses belongs to another request, and which one is not known.
+        told = f"{told}; {_SURPLUS}"
+        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
+    if not proved:
         return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
     hint = _HINTS.get(status, _REFUSED).format(kind=request.kind)
     if status == SEND_AGAIN:
@@ -85,13 +88,24 @@ def said(fields: Mapping[str, object], texts: Texts) -> str:
 
 
 def value_of(answer: Answer) -> object:
-    """Return the value of a body that is JSON; None if it is none, or is not all there, or has too many values."""
+    """Return the value of a body that is JSON; None if it is none, or is not all there, or has too many values.
+
+    An object that gives one key two values is no JSON here: which of them counts is not known.
+    """
     if not answer.complete or answer.body.count(b",") > _VALUES:
         return None
     try:
-        return json.loads(answer.body)
+        return json.loads(answer.body, object_pairs_hook=_make_object)
     except (ValueError, RecursionError):
         return None
+
+
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object; raise ValueError if it gives one key two values."""
+    found = dict(pairs)
+    if len(found) < len(pairs) and any(found[name] != value for name, value in pairs):
+        raise ValueError("a key has two values")
+    return found
 
 
 def fields_of(answer: Answer) -> Mapping[str, object]:
@@ -112,30 +126,39 @@ def shown_link(url: str, redact: Redactor, credentials: Redactor, api_host: str 
     A query or a fragment that holds a value is left out: what names the page is the path.
     """
     host, _, path = url.partition("://")[2].partition("/")
-    # What every link has tells nothing.
+    # What every link of the API begins with is no secret, unless a credential goes on behind it.
     own = path.removeprefix("run/") if host == api_host else url
-    if not link(url) or credentials.holds(own):
+    beginning = url.removesuffix(own)
+    if not link(url) or credentials(url) != credentials(beginning) + own:
         return ""
     page = page_of(url)
     return page if redact.holds(url[len(page) :]) else url
 
 
-def _started(answer: Answer, run_id: str, url: str, message: str, credentials: Redactor) -> Attempt:
-    if not run_id and url:
-        run_id = page_of(url).rstrip("/").rpartition("/")[2]
-    shown_id = _usable(run_id, credentials)
-    if shown_id or url:
-        return Attempt(Delivery.STARTED, Reason.OK, shown_id, url, message, status=answer.status)
-    if credentials.holds(run_id):
-        told = f"HTTP {answer.status}, but the run's id holds a credential, so it is not shown"
+def _started(
+    answer: Answer, fields: Mapping[str, object], kind: Kind, url: str, message: str, credentials: Redactor
+) -> Attempt:
+    """Return what a 2xx means: the run started only if the response names it, and names one run alone."""
+    named = {read_id(fields[name]) for name in START_FIELDS[kind] if fields.get(name) not in (None, "")}
+    linked = find_linked_run(url, kind) if named else find_page_run(url, kind)
+    ids = named | {linked} if linked else named
+    run_id = next(iter(ids), "")
+    if answer.has_second_response:
+        why = _SURPLUS
+    elif not answer.complete:
+        why = "the answer is cut short or too long and names no run"
+    elif not ids:
+        why = "the answer is not in the form that is known and names no run"
+    elif any(credentials.holds(name) for name in ids):
+        why = "the run's id holds a credential, so it is not shown"
+    elif not all(ID.fullmatch(name) for name in ids):
+        why = "the run's id is invalid"
+    elif len(ids) > 1:
+        why = "the answer names two runs"
     else:
-        what = "cut short or too long" if not answer.complete else "not in the form that is known"
-        told = f"HTTP {answer.status}, but the answer is {what} and names no run"
+        return Attempt(Delivery.STARTED, Reason.OK, run_id, url, message, status=answer.status)
+    told = f"HTTP {answer.status}, but {why}"
     return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=answer.status)
-
-
-def _usable(run_id: str, credentials: Redactor) -> str:
-    return run_id if ID.fullmatch(run_id) and not credentials.holds(run_id) else ""
 
 
 def page_of(url: str) -> str:

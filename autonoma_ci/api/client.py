@@ -59,7 +59,7 @@ class Client:
         except (NotSentError, LostError) as error:
             return Status(Said.TROUBLE, message=self._redactor(request)(str(error)))
         # The redactor is made only where there is text to redact: hardly any answer has one.
-        return read_status(answer, lambda: self._redactor(request), self._credentials, self._host)
+        return read_status(answer, lambda: self._redactor(request), self._credentials, self._host, request.kind, run_id)
 
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
         """Ask once what the run of a test did; with `media`, for where its screenshots and video are too."""

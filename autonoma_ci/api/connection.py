@@ -9,6 +9,8 @@ Source: http.client and urllib3, as they make connections and raise errors, and 
 from __future__ import annotations
 
 import http.client
+import io
+import re
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -20,60 +22,113 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
+from autonoma_ci.api.failures import InvalidResponseError
+from autonoma_ci.api.start_proof import NOT_STARTED
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-# Interim responses before one final response, and header lines of one of them. Real servers send one or two.
-_MAX_INTERIM_RESPONSES = 20
-_MAX_HEADER_LINES = 100
+# Of the lines of all responses before one final response. Real servers send one or two responses.
+_MAX_INTERIM_BYTES = 1024 * 1024
 _MAX_LINE_BYTES = 65_536
+# How long what is behind a response is waited for, in seconds: a second response may come in a packet of its own. A
+# status that proves that nothing was started may have been sent before the request was read, and then the real response
+# comes once that was done. A server that closes, as it must after `Connection: close` (RFC 9112 §9.6), costs no wait.
+_SURPLUS_SECONDS = 0.01
+_SURPLUS_OF_REFUSAL_SECONDS = 0.25
+_EMPTY_LINES = frozenset({b"\r\n", b"\n"})
 _LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
 
 class Line(threading.local):
-    """The thread's own connection in its present request: whether it is being made, and was made for it."""
+    """The thread's own connection in its present request: whether it is being made, and was made for it.
+
+    `surplus` is what was there behind the response when its body was read, without CR and LF.
+    """
 
     connecting = False
     made = False
     connection: HTTPConnection | None = None
+    surplus = b""
 
     def clear(self) -> dict[str, Any]:
         """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
-        self.connecting, self.made, self.connection = False, False, None
+        self.connecting, self.made, self.connection, self.surplus = False, False, None, b""
         return self.__dict__
 
 
 line = Line()
 
 
+class _Reader(io.BufferedReader):
+    """Reads a response, and notes its last line and how long its lines are in all, in bytes."""
+
+    last_line = b""
+    length = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.last_line = super().readline(size)
+        self.length += len(self.last_line)
+        return self.last_line
+
+
 class _FinalResponse(http.client.HTTPResponse):
     """A response whose interim responses (1xx) were skipped, as RFC 9110 §15.2 demands.
 
-    http.client skips 100 alone. It returns a 102 or 103 as final, and the next request gets the final response.
+    http.client skips 100 alone. It returns a 102 or 103 as final, and the next request gets the final response. A
+    header section that is cut short is an error (RFC 9112 §8). http.client takes what came for the whole.
     """
 
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self._sock, self._is_post = sock, method == "POST"
+        self.fp: _Reader = _Reader(self.fp.detach())
+
+    def begin(self) -> None:
+        super().begin()
+        if self.fp.last_line not in _EMPTY_LINES:
+            raise InvalidResponseError("the connection ended within the headers of the answer")
+
     def _read_status(self) -> tuple[str, int, str]:
-        for _ in range(_MAX_INTERIM_RESPONSES):
+        while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
+            text = str(self.fp.last_line, "iso-8859-1")
+            if not text.endswith("\n") or not re.fullmatch("[0-9]{3}", text.split(None, 2)[1]):
+                raise InvalidResponseError("the status line of the answer is cut short or invalid")
             if not 100 <= status < 200:
                 return version, status, reason
             if status == http.client.SWITCHING_PROTOCOLS:
                 # No request of ours asks for an upgrade, so what follows is not HTTP.
-                raise http.client.HTTPException("unexpected switch of protocols")
-            self._skip_headers()
-        raise http.client.HTTPException("too many interim responses")
+                raise InvalidResponseError("unexpected switch of protocols")
+            while self.fp.readline(_MAX_LINE_BYTES) not in {*_EMPTY_LINES, b""}:
+                self._check_length()
+            self._check_length()
 
-    def _skip_headers(self) -> None:
-        for _ in range(_MAX_HEADER_LINES):
-            text = self.fp.readline(_MAX_LINE_BYTES + 1)
-            if text in {b"\r\n", b"\n", b""}:
-                return
-            if len(text) > _MAX_LINE_BYTES:
-                raise http.client.LineTooLong("header line")
-        raise http.client.HTTPException("too many headers in an interim response")
+    def _check_length(self) -> None:
+        if self.fp.length > _MAX_INTERIM_BYTES:
+            raise InvalidResponseError("more than 1 MiB of interim responses (1xx) came before the answer")
+
+    def _close_conn(self) -> None:
+        # The response to CONNECT has no headers here, and its connection goes on.
+        if self.headers is not None:
+            self._read_surplus()
+        super()._close_conn()  # type: ignore[misc]
+
+    def _read_surplus(self) -> None:
+        refused = self._is_post and self.status in NOT_STARTED
+        timeout = self._sock.gettimeout()
+        # An OSError, which a timeout is, says that nothing came.
+        with suppress(OSError):
+            self._sock.settimeout(_SURPLUS_OF_REFUSAL_SECONDS if refused else _SURPLUS_SECONDS)
+            while not line.surplus and (data := self.fp.read1(_MAX_LINE_BYTES)):
+                line.surplus = data.lstrip(b"\r\n")
+        # Where connections are kept, the next request needs it.
+        with suppress(OSError):
+            self._sock.settimeout(timeout)
 
 
 class _Plain(HTTPConnection):

@@ -5,6 +5,7 @@ Source: the errors of requests, urllib3, ssl and the operating system, as they a
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -36,6 +37,10 @@ class LostError(Exception):
     def __init__(self, text: str, *, late: bool = False) -> None:
         self.late = late
         super().__init__(text)
+
+
+class InvalidResponseError(http.client.HTTPException):
+    """A response that proves nothing, since it is cut short or not in the form of HTTP. Its text is for the user."""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -80,8 +85,12 @@ def unsendable() -> NotSentError:
     return NotSentError(text, passing=False)
 
 
-def lost(error: Exception) -> LostError:
-    """Return how the answer was lost."""
-    if any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in _causes(error)):
+def lost(error: Exception, *, late: bool = False) -> LostError:
+    """Return how the answer was lost. `late`: we ended the request ourselves, as it took too long."""
+    causes = list(_causes(error))
+    if late or any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in causes):
         return LostError("no answer came in time", late=True)
+    for cause in causes:
+        if isinstance(cause, InvalidResponseError):
+            return LostError(str(cause))
     return LostError("the connection ended before an answer came")

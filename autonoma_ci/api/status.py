@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.answers import fields_of, page_of, retry_after, said, shown_link, text_of
+from autonoma_ci.api.answers import fields_of, retry_after, said, shown_link, text_of
+from autonoma_ci.api.run_ids import find_linked_run, names_other_run, read_id
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Details, Media, Said, Status
+from autonoma_ci.model import Kind
 from autonoma_ci.secret import NOTHING_SECRET
 from autonoma_ci.steps import STEPS_LIMIT, Step
-from autonoma_ci.values import ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,12 @@ _WORDS = {
 
 
 def status(
-    answer: Answer, redactor: Callable[[], Redactor], credentials: Redactor = NOTHING_SECRET, api_host: str = ""
+    answer: Answer,
+    redactor: Callable[[], Redactor],
+    credentials: Redactor = NOTHING_SECRET,
+    api_host: str = "",
+    kind: Kind = Kind.TEST,
+    run_id: str = "",
 ) -> Status:
     """Return what the response to a request for a run's status means.
 
@@ -46,12 +52,19 @@ def status(
         redactor: Makes what removes secrets from its texts, if it has any.
         credentials: Finds credentials, for which the run's link is withheld.
         api_host: The host of the API, which is no secret.
+        kind: What the run runs.
+        run_id: The run that was asked for. A response that names another one is not used.
     """
     code, fields, texts = answer.status, fields_of(answer), Texts(redactor)
+    if answer.surplus:
+        return Status(Said.TROUBLE, message=f"HTTP {code}, but further bytes came behind the answer", status=code)
     if code == 200 and fields:
         found, url = _word(fields.get("status"), texts), text_of(fields, "url")
-        named = page_of(url).rstrip("/").rpartition("/")[2]
-        found = found._replace(run_id=named if ID.fullmatch(named) else "")
+        linked = find_linked_run(url, kind)
+        # A link that is not shown says nothing. That check is slow, so the ids are compared first.
+        other_link = linked not in {"", run_id} and shown_link(url, credentials, credentials, api_host)
+        if run_id and (other_link or names_other_run(fields, kind, run_id)):
+            return Status(Said.TROUBLE, message="the response is about another run", status=code)
         # Only a run that passed before needs its link: of the others it is known since the start.
         wanted = url and found.said is Said.PASSED
         return found._replace(url=shown_link(url, redactor(), credentials, api_host)) if wanted else found
@@ -88,16 +101,18 @@ def details(answer: Answer, redactor: Callable[[], Redactor], run_id: str = "", 
     Details that name another run or test are not used. `contradiction` says so.
     """
     fields = fields_of(answer)
-    if answer.status != 200 or not fields:
+    if answer.status != 200 or not fields or answer.surplus:
         return Details(problem=f"HTTP {answer.status}" if answer.status != 200 else "not in the form that is known")
-    for name, wanted, what in (("id", run_id, "run"), ("test_id", test_id, "test")):
-        named = text_of(fields, name)
-        if named and wanted and named != wanted:
+    test = fields.get("test")
+    tests = [fields.get("test_id"), test.get("id") if isinstance(test, dict) else None]
+    for values, wanted, what in (([fields.get("id")], run_id, "run"), (tests, test_id, "test")):
+        if wanted and {read_id(value) for value in values} - {"", wanted}:
             why = f"the details are of another {what}"
             return Details(problem=why, contradiction=why)
-    listed = fields.get("steps")
+    listed, word = fields.get("steps"), fields.get("status")
     steps = listed if isinstance(listed, list) else []
     kept, texts = _kept(steps), Texts(redactor)
+    told = _word(word, texts) if isinstance(word, str) else None
     # In the order in which they matter: of very much text the last is left out.
     return Details(
         title=texts.line(text_of(fields, "name"), 200).strip(),
@@ -105,7 +120,8 @@ def details(answer: Answer, redactor: Callable[[], Redactor], run_id: str = "", 
         seconds=_seconds(text_of(fields, "created_at"), text_of(fields, "ended_at")),
         steps=tuple(_step(number, step, texts, 300, 500) for number, step in kept),
         media=_media(kept, fields.get("video_url")),
-        said=_WORDS.get(_normalized(text_of(fields, "status"))),
+        said=told.said if told else None,
+        unknown_word=told.word if told and told.said is Said.STRANGE else "",
     )
 
 

@@ -12,7 +12,6 @@ Source: the vendor's published OpenAPI description for the headers, RFC 9110 for
 from __future__ import annotations
 
 import json
-import threading
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,8 +21,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import POOLS, hang_up, line, proxies_for
+from autonoma_ci.api.connection import POOLS, limited, line, proxies_for
 from autonoma_ci.api.failures import lost, not_sent, unsendable
+from autonoma_ci.api.start_proof import NOT_STARTED
 from autonoma_ci.exchange import Timeouts
 
 if TYPE_CHECKING:
@@ -40,12 +40,22 @@ _QUESTION = Timeouts(read=20.0, total=30.0)
 
 
 class Answer(NamedTuple):
-    """A response. `complete` is False if the body was cut short, too long or too slow."""
+    """A response. `complete` is False if the body was cut short, too long or too slow.
+
+    `surplus` is what came behind it on the connection, without CR and LF. With it, the response may be that of
+    another request.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     complete: bool
+    surplus: bytes = b""
+
+    @property
+    def has_second_response(self) -> bool:
+        """Whether the surplus begins like a response, as far as it came."""
+        return bool(self.surplus) and b"HTTP/".startswith(self.surplus[:5])
 
     def __repr__(self) -> str:
         # Headers and body may repeat what was sent.
@@ -129,37 +139,36 @@ class Transport:
         return session
 
     def _send(self, method: str, path: str, body: bytes, limits: Timeouts, size: int) -> Answer:
-        guard = threading.Timer(limits.total, hang_up, [line.clear()])
-        guard.daemon = True
-        guard.start()
-        try:
-            with (
-                self._new_session() as session,
-                session.request(
-                    method,
-                    self.base_url + path,
-                    data=body,
-                    timeout=(limits.connect, limits.read),
-                    allow_redirects=False,  # a redirect would take the credentials to another host
-                    stream=True,
-                    proxies=self._proxies,
-                ) as response,
-            ):
-                content, complete = _body(response, size)
-                return Answer(response.status_code, response.headers, content, complete)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            failure = self._failure(error)
-        finally:
-            guard.cancel()
+        with limited(limits.total) as late:
+            try:
+                with (
+                    self._new_session() as session,
+                    session.request(
+                        method,
+                        self.base_url + path,
+                        data=body,
+                        timeout=(limits.connect, limits.read),
+                        allow_redirects=False,  # a redirect would take the credentials to another host
+                        stream=True,
+                        proxies=self._proxies,
+                    ) as response,
+                ):
+                    content, complete = _body(response, size)
+                    if complete and late.is_set() and response.status_code in NOT_STARTED:
+                        # What follows behind it can't be known any more.
+                        raise TimeoutError
+                    return Answer(response.status_code, response.headers, content, complete, line.surplus)
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                failure = self._failure(error, late=late.is_set())
         # Raised only here, so that the library's own error, whose text may hold a header, is not its context.
         raise failure
 
-    def _failure(self, error: Exception) -> Exception:
+    def _failure(self, error: Exception, *, late: bool) -> Exception:
         if line.connecting or isinstance(error, requests.ConnectTimeout):
             return not_sent(error, urlsplit(self.base_url).netloc)
         if line.connection is None and _is_about_settings(error):
             return unsendable()
-        return lost(error)
+        return lost(error, late=late)
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

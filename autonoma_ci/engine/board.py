@@ -4,36 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autonoma_ci.api.run_ids import find_linked_run
 from autonoma_ci.model import Earlier, Outcome, Reason, State
 from autonoma_ci.steps import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from autonoma_ci.exchange import Details, Status
+    from autonoma_ci.exchange import Details
+    from autonoma_ci.model import Kind
 
 _CONTRADICTED = "Look at the run's page: the API gives two answers about it."
 
 
 class Board:
-    """The outcomes in plan order; `origin` is the clock's time from which their `began` counts."""
+    """The outcomes in plan order; `origin` is the clock's time from which their `began` counts.
 
-    def __init__(self, outcomes: Iterable[Outcome], origin: float) -> None:
+    `earlier_ids` are the ids of runs that an earlier attempt at this build started. No new run has one of them.
+    """
+
+    def __init__(
+        self, outcomes: Iterable[Outcome], origin: float, earlier_ids: frozenset[tuple[Kind, str]] = frozenset()
+    ) -> None:
         self.outcomes = list(outcomes)
         self.origin = origin
-        self._claimed: set[tuple[str, str]] = set()
+        self._earlier_ids = earlier_ids
+        self._claimed: set[tuple[Kind, str]] = set()
 
-    def claim(self, kind: str, run: str) -> bool:
-        """Register the id of a run, or its link where it has no id; return False if another run has it already."""
-        if (kind, run) in self._claimed:
+    def claim(self, kind: Kind, run_id: str, url: str = "") -> bool:
+        """Register a run by its id and the id in its link; return False if another run has one of them already.
+
+        A run without either is registered by its link.
+        """
+        ids = {run_id, find_linked_run(url, kind)} - {""} or {url}
+        names = {(kind, name) for name in ids}
+        if names & self._claimed:
             return False
-        self._claimed.add((kind, run))
+        self._claimed |= names
         return True
 
-    def is_of_another(self, kind: str, run_id: str, status: Status) -> bool:
-        """Say whether a response about this run names another run that is known here."""
-        named = status.run_id
-        return bool(named) and named != run_id and (kind, named) in self._claimed
+    def claim_start(self, kind: Kind, run_id: str, url: str) -> bool:
+        """Register a run that was just started; return False if it is not a new one."""
+        return (kind, run_id) not in self._earlier_ids and self.claim(kind, run_id, url)
 
     def change(self, position: int, **changes: Any) -> Outcome:
         """Note what is new of a run, and return all that is known of it now."""

@@ -86,8 +86,8 @@ class Engine:
         for position, run in enumerate(self._board.outcomes):
             kind, named = run.request.kind, run.run_id or run.url
             for attempt in run.earlier:
-                self._board.claim(kind, attempt.run_id or attempt.url)
-            shared = bool(named) and not self._board.claim(kind, named)
+                self._board.claim(kind, attempt.run_id, attempt.url)
+            shared = bool(named) and not self._board.claim(kind, run.run_id, run.url)
             if shared and run.state in {State.STARTED, State.PASSED}:
                 self._board.change(position, state=State.UNKNOWN, reason=Reason.UNKNOWN, message=_SHARED_ID)
                 self._watcher.warn(f"{run.request.label}: {_SHARED_ID}, {named}. How this run ended is not known.")
@@ -159,9 +159,8 @@ class Engine:
         if run.reason is Reason.UNAUTHORIZED:
             self._fire.refuse_all()
         again = run.state is State.FAILED and self._may_start_again(run)
-        # A title for those that passed too: a test that had one name today and another tomorrow has no history.
-        untitled = run.state is State.PASSED and not run.request.name and not run.title
-        wanted = run.state is State.FAILED or untitled or run.doubted or (self._keep and self._keep.wants(run))
+        # A pass is checked against its details. They have its title too, without which a test has no history.
+        wanted = run.state in {State.PASSED, State.FAILED} or (self._keep and self._keep.wants(run))
         explained = run.request.kind is Kind.TEST and wanted
         if again:
             # Told at once, so that the log does not tell of the second attempt first.

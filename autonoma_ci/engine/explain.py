@@ -23,8 +23,8 @@ _TRIES = 3
 # Details may lag behind the status, for seconds.
 _TRIES_OF_LAGGING = 10
 _PAUSE = 1.0
-# Until the last word on a run, in seconds; where evidence is wanted, counted from the first question, since that is
-# worth its turn.
+# In seconds. Without any details for so long, the questions that wait are given up. Where evidence is wanted, the time
+# counts from the first question, since that is worth its turn.
 _LIMIT = 20.0
 
 _DOUBTED = "the API contradicted itself before, and the run's details could not be had again"
@@ -55,6 +55,8 @@ class Explain:
         self._open: dict[tuple[int, str], _Question] = {}
         self._waiting: list[tuple[float, int, str]] = []
         self._under_way = 0
+        # When details of any run came last.
+        self._answered = 0.0
 
     @property
     def busy(self) -> bool:
@@ -77,17 +79,19 @@ class Explain:
                 question.tries += 1
                 self._under_way += 1
                 workers.explain(position, question.ended.request, run_id, media=self._kept(question.ended))
-        for key in [key for key, question in self._open.items() if now >= question.since + _LIMIT]:
+        for key in [key for key, question in self._open.items() if now >= self._limit(question)]:
             self._end(key, Details(problem="no answer came in time"))
 
     def due(self) -> float:
         """Return the clock's time at which there will be something to do, if nothing comes back before."""
-        limit = min((question.since for question in self._open.values()), default=inf) + _LIMIT
+        limit = min((self._limit(question) for question in self._open.values()), default=inf)
         return min(limit, self._waiting[0][0] if self._waiting and self._under_way < _AT_ONCE else inf)
 
     def take(self, event: Explained) -> None:
         """Note what came back; what could not be had is asked for again, but not for ever."""
         self._under_way -= 1
+        if not event.details.problem:
+            self._answered = self._clock.monotonic()
         key = event.position, event.run_id
         question = self._open.get(key)
         if not question:
@@ -102,6 +106,9 @@ class Explain:
         """Tell of all runs with what is known."""
         for key in list(self._open):
             self._end(key, Details(problem="the time was over"))
+
+    def _limit(self, question: _Question) -> float:
+        return max(question.since, self._answered) + _LIMIT
 
     def _kept(self, ended: Outcome) -> bool:
         return bool(self._keep and self._keep.wants(ended))
@@ -125,7 +132,7 @@ class Explain:
 
 def _is_worth_another_try(question: _Question, details: Details, *, kept: bool) -> bool:
     ended = question.ended
-    if ended.state is State.PASSED and details.said is Said.GOING_ON:
+    if ended.state is State.PASSED and details.said in {Said.GOING_ON, Said.STRANGE}:
         return question.tries < _TRIES_OF_LAGGING
     if not details.problem or question.tries >= _TRIES:
         return False
@@ -139,5 +146,6 @@ def _contradiction(ended: Outcome, details: Details) -> str:
         return f"the API contradicts itself: the status is {ended.state}, but {details.contradiction}"
     if details.said is None or (details.said is Said.PASSED) == (ended.state is State.PASSED):
         return ""
-    word = "running" if details.said is Said.GOING_ON else details.said
+    words = {Said.GOING_ON: "running", Said.STRANGE: f"'{details.unknown_word}'"}
+    word = words.get(details.said, details.said)
     return f"the API contradicts itself: the status is {ended.state}, but the details say {word}"

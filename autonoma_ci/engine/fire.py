@@ -129,7 +129,7 @@ class Fire:
         request = run.request
         if attempt.delivery is not Delivery.STARTED:
             return attempt
-        if self._board.claim(request.kind, attempt.run_id or attempt.url):
+        if self._board.claim_start(request.kind, attempt.run_id, attempt.url):
             return attempt
         if attempt.run_id and attempt.run_id in {earlier.run_id for earlier in run.earlier}:
             # The failure stands: no run came after it that could have passed.
@@ -194,7 +194,7 @@ class Fire:
     def _again(self, position: int, attempt: Attempt, now: float) -> bool:
         """Plan another try if one is allowed and could be in time; say whether there will be one."""
         tries, policy = self._board.outcomes[position].tries, self._policy
-        if self._ending or (attempt.delivery is Delivery.NOT_SENT and tries >= policy.attempts):
+        if self._ending or self._final or (attempt.delivery is Delivery.NOT_SENT and tries >= policy.attempts):
             return False
         pause = self._clock.jitter(min(policy.longest_pause, policy.first_pause * 2 ** (tries - 1)))
         if attempt.retry_after is not None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Polled, Workers
 
 _ENDS = {Said.PASSED: State.PASSED, Said.FAILED: State.FAILED, Said.STOPPED: State.STOPPED}
-_OF_ANOTHER = "the response is about another run"
 _HINT = "The run goes on: look at its page, or ask again later with autonoma-ci wait."
 
 
@@ -100,8 +99,6 @@ class Wait:
         watch, run = self._open.get(event.position), self._board.outcomes[event.position]
         if watch is None or run.run_id != event.run_id:
             return
-        if self._board.is_of_another(run.request.kind, event.run_id, event.status):
-            event = event._replace(status=Status(Said.TROUBLE, message=_OF_ANOTHER))
         # What comes after it was given up, or asked again, counts only if it says how the run ended.
         awaited = watch.asked is not None and event.number == watch.number
         if awaited or event.status.said in _ENDS:
@@ -157,17 +154,17 @@ class Wait:
                 watch.sent, status.retry_after, self._waiting.patience
             )
             watch.went_wrong(status, now)
-            if said is Said.MISSING and watch.is_missing(now, self._waiting):
+            if said is Said.MISSING and watch.is_missing(now, self._waiting, self.deadline):
                 why = f"the API does not know the run: {status.message}"
                 self._end(position, State.UNKNOWN, Reason.NOT_FOUND, why)
-            elif refuses_all and not watch.is_lost(now, self._waiting):
+            elif refuses_all and not watch.is_lost(now, self._waiting, self.deadline):
                 self._end_all(Reason.UNKNOWN, f"how it stands could not be had: {status.message}")
             else:
                 self._next(position, watch)
 
     def _next(self, position: int, watch: Watch) -> None:
         now = self._clock.monotonic()
-        if watch.failing is not None and watch.is_lost(now, self._waiting):
+        if watch.failing is not None and watch.is_lost(now, self._waiting, self.deadline):
             why = f"how it stands could not be had for {duration(now - watch.failing)}: {watch.trouble}"
             self._end(position, State.UNKNOWN, Reason.UNKNOWN, why, now - watch.born)
         elif watch.sent >= self.deadline:

@@ -21,7 +21,7 @@ class Waiting(NamedTuple):
     `patience` how long the questions for a run may go wrong; `missing` how long a run may be unknown to
     the server; `closing` how long answers are waited for after the deadline; `overdue` when a question
     that the transport should have ended long ago is given up. Neither `patience` nor `missing` ends a run
-    before MIN_FAILED_POLLS.
+    before MIN_FAILED_POLLS, except at the deadline.
     """
 
     timeout: float = 1800.0
@@ -65,11 +65,15 @@ class Watch:
         if status.said is not Said.MISSING and self.failing is None:
             self.failing = now
 
-    def is_missing(self, now: float, waiting: Waiting) -> bool:
+    def is_missing(self, now: float, waiting: Waiting, deadline: float) -> bool:
         """Return whether the server has had the time and the polls to know the run."""
-        return self.failed_polls >= MIN_FAILED_POLLS and now - self.known >= waiting.missing
+        return self._is_polled_enough(deadline) and now - self.known >= waiting.missing
 
-    def is_lost(self, now: float, waiting: Waiting) -> bool:
+    def is_lost(self, now: float, waiting: Waiting, deadline: float) -> bool:
         """Return whether the status was unavailable for too long, and for enough polls."""
-        enough = self.failed_polls >= MIN_FAILED_POLLS
-        return enough and self.failing is not None and now - self.failing >= waiting.patience
+        too_long = self.failing is not None and now - self.failing >= waiting.patience
+        return too_long and self._is_polled_enough(deadline)
+
+    def _is_polled_enough(self, deadline: float) -> bool:
+        # The poll at the deadline is the last one.
+        return self.failed_polls >= MIN_FAILED_POLLS or self.sent >= deadline

@@ -1,12 +1,15 @@
 """Test that each response belongs to its request, and what TLS verifies.
 
-Sources: RFC 9110 §15.2 (interim responses), RFC 9112 §6.3 (length of a body) and §9.6 (`Connection: close`).
+Sources: RFC 9110 §15.2 (interim responses), RFC 9112 §6.3 (length of a body), §8 (responses that are cut short) and
+§9.6 (`Connection: close`).
 """
 
 from __future__ import annotations
 
 import json
+import select
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +21,7 @@ from autonoma_ci.exchange import Delivery, Said, Timeouts
 from autonoma_ci.model import Kind, Reason, RunRequest
 from autonoma_ci.secret import Secret
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer, close, head, reset, started, then_close
+from tests.support.faults import answer, close, dripped, head, reset, said, started, then_close
 from tests.support.job import run_job
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ def says(word: str) -> bytes:
     return whole(f"Content-Length: {len(body)}", body=body)
 
 
+RUN_OF_B = b'{"run_id": "run-of-b", "url": "https://autonoma.app/run/run-of-b"}'
 LENGTH = f"Content-Length: {len(BODY)}"
 PLAIN = whole(LENGTH)
 CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
@@ -111,10 +115,26 @@ def test_final_response_after_an_interim_is_not_the_next_one() -> None:
     ],
     ids=["continues", "hints", "headers", "a long header"],
 )
-def test_interim_responses_are_bounded(interims: bytes) -> None:
-    """Endless interim responses end the request without a result."""
+def test_many_interim_responses_are_skipped(interims: bytes) -> None:
+    """A gateway may send one every few seconds until the API has come to its end."""
     with FaultServer(raw(interims + PLAIN)) as server:
-        with pytest.raises(LostError) as caught:
+        assert client_of(server).status(A, "run-of-a").said is Said.GOING_ON
+
+
+@pytest.mark.parametrize(
+    "interims",
+    [
+        50_000 * CONTINUE,
+        15_000 * HINTS,
+        b"HTTP/1.1 102 Processing\r\n" + 100_000 * b"X-Filler: x\r\n" + b"\r\n",
+        b"HTTP/1.1 102 Processing\r\nX-Filler: " + (1 << 20) * b"x" + b"\r\n\r\n",
+    ],
+    ids=["continues", "hints", "headers", "a long header"],
+)
+def test_interim_responses_are_bounded(interims: bytes) -> None:
+    """More than 1 MiB of interim responses end the request without a result, and the error says so."""
+    with FaultServer(raw(interims + PLAIN)) as server:
+        with pytest.raises(LostError, match="more than 1 MiB of interim responses") as caught:
             transport_to(server).get(STATUS)
         assert not caught.value.late
         attempt = client_of(server).start(A)
@@ -139,9 +159,139 @@ def test_poll_after_a_switch_of_protocols_is_trouble() -> None:
         assert server.connections == 3
 
 
+# What is behind a response
+
+REFUSALS = {status: whole("Content-Length: 2", status=status, body=b"{}") for status in (400, 401, 404, 429)}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.parametrize("surplus", [PLAIN, PLAIN[:3], HINTS, b"x", b"\r\n\r\nx"])
+def test_refusal_with_bytes_behind_it_proves_nothing(status: int, surplus: bytes) -> None:
+    """One of the two responses is that of another request, and which one is not known."""
+    with FaultServer(raw(REFUSALS[status] + surplus)) as server:
+        attempt = client_of(server).start(A)
+    assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+    assert attempt.message == f"HTTP {status}; further bytes came behind the answer"
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\n\n"])
+def test_refusal_with_line_ends_behind_it_is_a_proof(end: bytes) -> None:
+    """Some servers send an empty line behind a body."""
+    with FaultServer(then_close(raw(REFUSALS[429] + end))) as server:
+        assert client_of(server).start(A).delivery is Delivery.BUSY
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_refusal_before_the_request_proves_nothing(
+    tls: bool, status: int, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response that lies on a new connection is not that of the start, which the server acts on."""
+    monkeypatch.setattr("autonoma_ci.api.connection._SURPLUS_OF_REFUSAL_SECONDS", 10.0)
+
+    def greet(wire: Wire) -> bool:
+        return (not tls or wire.secure(certificates.good())) and wire.send(REFUSALS[status])
+
+    # With a greeting, the server leaves TLS to it.
+    with FaultServer(started, greeting=greet, tls=certificates.good() if tls else None) as server:
+        attempt = client_of(server).start(A)
+        assert server.posts == {"a": 1}
+    assert (attempt.delivery, attempt.run_id) == (Delivery.OPEN, "")
+
+
+def test_start_refused_before_it_was_sent_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 429 on each new connection does not make a job start its test again and again."""
+    monkeypatch.setattr("autonoma_ci.api.connection._SURPLUS_OF_REFUSAL_SECONDS", 10.0)
+    with FaultServer(started, greeting=raw(REFUSALS[429])) as server:
+        job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
+        assert server.posts == {"a": 1}
+    assert (job.code, job.states) == (7, {"a": "unknown"})
+
+
+def test_refusal_whose_connection_stays_open_is_a_proof() -> None:
+    """A server that keeps its connection costs a moment and nothing else."""
+    with FaultServer(raw(REFUSALS[404])) as server:
+        assert client_of(server).start(A).delivery is Delivery.REFUSED
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_start_with_a_second_response_is_unknown(tls: bool, certificates: Certificates, trusted: Path) -> None:
+    """The run of the first response may be that of another start."""
+    other = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
+    own = RUN_OF_B.replace(b"run-of-b", b"run-of-a")
+    both = other + whole(f"Content-Length: {len(own)}", body=own)
+    with FaultServer(raw(both), tls=certificates.good() if tls else None) as server:
+        attempt = client_of(server).start(A)
+    assert (attempt.delivery, attempt.run_id, attempt.url) == (Delivery.OPEN, "", "")
+    assert attempt.message == "HTTP 200, but further bytes came behind the answer"
+
+
+def test_start_with_other_bytes_behind_it_is_started() -> None:
+    """A body that is longer than it says is no second response."""
+    with FaultServer(raw(whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B + b" }garbage"))) as server:
+        assert client_of(server).start(B).run_id == "run-of-b"
+
+
+@pytest.mark.parametrize("surplus", [says("failed"), says("failed")[:20], b"garbage"])
+def test_poll_with_bytes_behind_it_is_trouble(surplus: bytes) -> None:
+    """A verdict that may be another run's is not believed, and neither are its details."""
+    with FaultServer(raw(says("passed") + surplus)) as server:
+        client = client_of(server)
+        assert client.status(A, "run-of-a").said is Said.TROUBLE
+        assert client.details(A, "run-of-a").problem
+
+
+def test_poll_with_line_ends_behind_it_is_read() -> None:
+    """Only CR and LF may be there."""
+    with FaultServer(raw(says("passed") + b"\r\n\n")) as server:
+        assert client_of(server).status(A, "run-of-a").said is Said.PASSED
+
+
+CUT = {
+    "in the status": b"HTTP/1.1 429",
+    "in the reason": b"HTTP/1.1 429 Too Many",
+    "before the headers": b"HTTP/1.1 429 Too Many\r\n",
+    "in a header": b"HTTP/1.1 429 Too Many\r\nConte",
+    "before the empty line": b"HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\n",
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+@pytest.mark.parametrize("status", [200, 400, 404, 429])
+def test_response_with_cut_headers_proves_nothing(status: int, name: str) -> None:
+    """What is missing may be anything (RFC 9112 §8)."""
+    with FaultServer(said(CUT[name].replace(b"429", str(status).encode()))) as server:
+        client = client_of(server)
+        attempt = client.start(A)
+        assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+        assert "of the answer" in attempt.message
+        assert client.status(A, "run-of-a").said is Said.TROUBLE
+
+
+@pytest.mark.parametrize("status", ["0429", "+429", "4_29", "42", " 429x"])
+def test_status_without_three_digits_proves_nothing(status: str) -> None:
+    """Python reads more as a number than HTTP has (RFC 9110 §15)."""
+    with FaultServer(said(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n")) as server:
+        assert client_of(server).start(A).delivery is Delivery.OPEN
+
+
+def test_status_without_a_reason_is_read() -> None:
+    """The reason is optional (RFC 9112 §4)."""
+    with FaultServer(said(PLAIN.replace(b"200 Said", b"200"))) as server:
+        assert client_of(server).status(A, "run-of-a").said is Said.GOING_ON
+
+
+def test_headers_that_drip_until_our_limit_are_late() -> None:
+    """The error says that the time was over, not what the part that came may mean."""
+    act = dripped(head(200, f"X-Filler: {'x' * 10_000}"))
+    with FaultServer(act) as server:
+        transport = Transport(server.url, SECRETS, timeouts=Timeouts(connect=10.0, read=10.0, total=0.5))
+        with pytest.raises(LostError, match="no answer came in time"):
+            transport.post("/test/a/run", {})
+
+
 # Every request has a connection of its own
 
-RUN_OF_B = b'{"run_id": "run-of-b", "url": "https://autonoma.app/run/run-of-b"}'
 OLD = PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0")
 RESPONSES = {
     "plain": PLAIN,
@@ -279,6 +429,12 @@ def test_whole_job_shares_no_connection(tmp_path: Path) -> None:
 # Which response is believed
 
 
+def until_next(wire: Wire) -> None:
+    """Wait until the client has sent its next request on this connection, or has closed it."""
+    with suppress(OSError, ValueError):
+        select.select([wire.socket], [], [], 10.0)
+
+
 def late_response(late: bytes, truth: str) -> Act:
     """Respond to polls, before the first response about run b with a late one."""
     left = [late]
@@ -286,8 +442,7 @@ def late_response(late: bytes, truth: str) -> Act:
     def act(wire: Wire) -> bool:
         if "run-of-a" in wire.request.path:
             wire.send(says("running"))
-            # The next request on this connection, if there is one, is here then.
-            wire.pause(0.05)
+            until_next(wire)
             return wire.send(left.pop())
         return wire.send(says(truth))
 
@@ -327,7 +482,7 @@ def test_starts_in_threads_get_their_own_runs(tmp_path: Path) -> None:
     def twice(wire: Wire) -> bool:
         wire.send(HINTS)
         started(wire)
-        wire.pause(0.002)
+        until_next(wire)
         return started(wire)
 
     ids = [f"t{number}" for number in range(50)]

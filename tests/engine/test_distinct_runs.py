@@ -16,7 +16,7 @@ from autonoma_ci import cli
 from autonoma_ci.commands.world import World
 from autonoma_ci.exchange import Timeouts
 from tests.support.fault_server import FaultServer
-from tests.support.faults import answer
+from tests.support.faults import answer, close
 from tests.support.job import BRIEF, Ended, environment, left_behind, run_job
 
 if TYPE_CHECKING:
@@ -105,7 +105,66 @@ def test_status_that_names_another_run_is_not_believed(tmp_path: Path) -> None:
     assert "failed" not in {job.states["a"], job.states["c"]}
 
 
+@pytest.mark.parametrize("name", ["nobody", "b"])
+def test_status_of_a_run_that_nobody_started_is_no_pass(name: str, tmp_path: Path) -> None:
+    """The link names another run, whether this job knows it or not."""
+
+    def act(wire: Wire) -> bool:
+        path, subject = wire.request.path, wire.request.subject
+        if wire.request.method == "POST":
+            return answer(200, json.dumps({"run_id": f"run-of-{subject}"}))(wire)
+        named = f"run-of-{name}" if "run-of-a" in path else "run-of-b"
+        return answer(200, json.dumps({"status": "passed", "url": f"https://autonoma.app/run/{named}/steps"}))(wire)
+
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], more={**WAIT, "INPUT_TIMEOUT": "3s"}, timeouts=PATIENT)
+    assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
+    assert "the response is about another run" in job.log
+
+
 # Ids
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"run_id": "r ", "url": "https://autonoma.app/run/r"},
+        {"run_id": "r\u200b", "url": "https://autonoma.app/run/r"},
+        {"run_id": "s", "url": "https://autonoma.app/run/r"},
+        {"run_id": ["r"], "url": "https://autonoma.app/run/r"},
+        {"url": "https://autonoma.app/run/r?tab=1"},
+        {"url": "https://sso.example.com/login"},
+    ],
+    ids=["a space", "an invisible character", "another id", "a list", "a link alone", "a login page"],
+)
+def test_start_that_hides_the_run_of_another_is_unknown(second: dict[str, object], tmp_path: Path) -> None:
+    """A second test never gets the run of the first one under another spelling."""
+
+    def act(wire: Wire) -> bool:
+        first = {"run_id": "r", "url": "https://autonoma.app/run/r"}
+        return answer(200, json.dumps(first if wire.request.subject == "a" else second))(wire)
+
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
+        assert server.posts == {"a": 1, "b": 1}
+    assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
+
+
+def test_folder_start_with_the_answer_of_a_test_is_unknown(tmp_path: Path) -> None:
+    """A response that names the run of a test names no folder run."""
+    with FaultServer(answer(200, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')) as server:
+        job = run_job(tmp_path, server.url, ["a"], more={"INPUT_FOLDER-IDS": "f"}, timeouts=PATIENT)
+    assert (job.code, job.states) == (7, {"a": "started", "f": "unknown"})
+
+
+def test_start_that_was_lost_after_a_429_says_so(tmp_path: Path) -> None:
+    """It was sent twice, so the hint says only that it is not sent again."""
+    with FaultServer(close, {"a": [answer(429, "{}", "Retry-After: 0"), close]}) as server:
+        job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
+        assert server.posts == {"a": 2}
+    assert job.states == {"a": "unknown"}
+    assert "It is not sent again." in job.log
+    assert "second time" not in job.everything
 
 
 def test_one_id_for_two_tests_leaves_the_second_unknown(tmp_path: Path) -> None:
@@ -260,9 +319,9 @@ def details(**fields: object) -> dict[str, object]:
     return {"id": "r", "test_id": "a", "name": OWN, "status": "passed", **fields}
 
 
-def contradicted(folder: Path, word: str, *found: int | dict[str, object]) -> Ended:
+def contradicted(folder: Path, word: str, *found: int | dict[str, object], label: str = "") -> Ended:
     """Run a job with one test that has this status and these details."""
-    return run(folder, Api({"test/a": ["r"]}, {"r": [word]}, {"r": list(found)}), ["a"], {})
+    return run(folder, Api({"test/a": ["r"]}, {"r": [word]}, {"r": list(found)}), [f"{label}a"], {})
 
 
 CONTRADICTIONS = {
@@ -272,14 +331,18 @@ CONTRADICTIONS = {
     "error": (details(status="Error"), "the details say failed"),
     "stopped": (details(status="cancelled"), "the details say stopped"),
     "running for ever": (details(status="running"), "the details say running"),
+    "an unknown word": (details(status="archived"), "the details say 'archived'"),
+    "a number": (details(test_id=7), "the details are of another test"),
+    "another test inside": (details(test_id=None, test={"id": "b"}), "the details are of another test"),
 }
 
 
+@pytest.mark.parametrize("label", ["", "Checkout = "], ids=["without a label", "with a label"])
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_pass_that_details_contradict_is_unknown(name: str, tmp_path: Path) -> None:
+def test_pass_that_details_contradict_is_unknown(name: str, label: str, tmp_path: Path) -> None:
     """A pass that the details deny is no pass, and all reports say why."""
     found, why = CONTRADICTIONS[name]
-    job = contradicted(tmp_path, "passed", found)
+    job = contradicted(tmp_path, "passed", found, label=label)
     assert (job.code, job.states) == (7, {"a": "unknown"})
     assert (job.outputs["conclusion"], job.outputs["reason"]) == ("error", "unknown")
     assert job.outputs["passed"] == "0"
@@ -348,8 +411,8 @@ def test_contradiction_is_cleared_up_after_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "found",
-    [details(), details(id=None, test_id=None, status=None), {"name": OWN}, details(status="archived"), {}, 500],
-    ids=["all fields", "null", "none", "an unknown word", "empty", "an error"],
+    [details(), details(id=None, test_id=None, status=None), {"name": OWN}, details(status=5), {}, 500],
+    ids=["all fields", "null", "none", "a number", "empty", "an error"],
 )
 def test_pass_without_a_contradiction_is_a_pass(found: int | dict[str, object], tmp_path: Path) -> None:
     """Details that are missing, or that lack a field, deny nothing."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.workers import Events
 
-STARTED = Attempt(Delivery.STARTED, run_id="r", url="https://autonoma.app/run/r", status=200)
+# A link that names no run, since each start gets an id of its own.
+STARTED = Attempt(Delivery.STARTED, run_id="r", url="https://autonoma.app/page", status=200)
 NOT_FOUND = Attempt(Delivery.REFUSED, Reason.NOT_FOUND, status=404)
 UNAUTHORIZED = Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, status=401)
 OPEN = Attempt(Delivery.OPEN, Reason.UNKNOWN, status=500)
@@ -183,7 +184,7 @@ def test_what_is_not_sent_says_why(first: Attempt, fail_fast: bool, message: str
 def test_what_the_api_says_of_a_start_is_kept() -> None:
     refused = NOT_FOUND._replace(message="HTTP 404", hint="is it the right id?")
     first, second, third = Job([STARTED], [OPEN], [refused]).run().board.outcomes
-    assert (first.run_id, first.url, first.status, first.hint) == ("r0", "https://autonoma.app/run/r", 200, "")
+    assert (first.run_id, first.url, first.status, first.hint) == ("r0", "https://autonoma.app/page", 200, "")
     assert (second.reason, second.status, second.hint) == (Reason.UNKNOWN, 500, MAY_HAVE_STARTED)
     assert (third.message, third.hint, third.seconds) == ("HTTP 404", "is it the right id?", 1.0)
 
@@ -404,6 +405,69 @@ def test_run_that_is_added_after_fail_fast_is_not_sent() -> None:
     fire.dispatch(workers)
     assert [sent.run for sent in workers.sent] == [0]
     assert board.outcomes[1].state is State.NOT_STARTED
+
+
+@pytest.mark.parametrize("answer", [BUSY, busy(0.0), NOT_SENT])
+@pytest.mark.parametrize(("refusal", "fail_fast"), [(UNAUTHORIZED, False), (NOT_FOUND, True), (OPEN, True)])
+def test_start_under_way_at_a_refusal_is_not_sent_again(refusal: Attempt, fail_fast: bool, answer: Attempt) -> None:
+    """Once nothing more may be started, no start is tried a second time."""
+    job = Job([refusal], [answer, STARTED], policy=Policy(concurrency=2, fail_fast=fail_fast))
+    job.workers._scripts = {0: [(1.0, refusal)], 1: [(2.0, answer), (1.0, STARTED)]}
+    job.run()
+    assert [sent.run for sent in job.workers.sent] == [0, 1]
+    assert job.states[1] is State.NOT_STARTED
+
+
+def earlier_ids_of(job: Job, *ids: tuple[Kind, str]) -> Job:
+    """Let the job know the ids of runs that an earlier attempt started."""
+    job.board._earlier_ids = frozenset(ids)
+    return job.run()
+
+
+def test_start_with_the_id_of_an_earlier_attempt_is_unknown() -> None:
+    """Such a response is old: whether it stands for a new run is not known."""
+    job = earlier_ids_of(Job([STARTED], [STARTED], [STARTED]), (Kind.TEST, "r1"))
+    assert job.states == [State.STARTED, State.UNKNOWN, State.STARTED]
+    found = job.board.outcomes[1]
+    assert (found.reason, found.run_id, found.url, found.hint) == (Reason.UNKNOWN, "", "", MAY_HAVE_STARTED)
+    assert job.watched.warnings == [
+        "t1: the API named run r1, which is another one. Whether this run was started is not known."
+    ]
+    assert len(job.workers.sent) == 3
+
+
+def test_start_with_the_earlier_id_of_another_kind_is_started() -> None:
+    """Tests, folders and tags have ids of their own."""
+    job = earlier_ids_of(Job([STARTED]), (Kind.FOLDER, "r0"), (Kind.TAG, "r0"))
+    assert job.states == [State.STARTED]
+
+
+def test_board_without_earlier_ids_knows_none() -> None:
+    """The ids are given with the board, and a run that is carried is not a start."""
+    board = Board([], 0.0, earlier_ids=frozenset({(Kind.TEST, "r")}))
+    assert not board.claim_start(Kind.TEST, "r", "")
+    assert board.claim(Kind.TEST, "r")
+    assert Board([], 0.0).claim_start(Kind.TEST, "r", "")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "distinct"),
+    [
+        (("x", ""), ("x", ""), False),
+        (("x", "https://autonoma.app/run/x"), ("y", "https://autonoma.app/run/x"), False),
+        (("x", "https://autonoma.app/run/y"), ("y", ""), False),
+        (("x", "https://autonoma.app/run/z"), ("y", "https://autonoma.app/run/z/steps"), False),
+        (("", "https://autonoma.app/page"), ("", "https://autonoma.app/page"), False),
+        (("x", "https://autonoma.app/page"), ("y", "https://autonoma.app/page"), True),
+        (("x", "https://autonoma.app/run/x"), ("y", "https://autonoma.app/run/y"), True),
+    ],
+)
+def test_claim_covers_the_id_and_the_link(first: tuple[str, str], second: tuple[str, str], distinct: bool) -> None:
+    """Two runs share neither an id nor the id in a link."""
+    board = Board([], 0.0)
+    assert board.claim(Kind.TEST, *first)
+    assert board.claim(Kind.TEST, *second) is distinct
+    assert board.claim(Kind.FOLDER, *second)
 
 
 def test_signal_before_the_first_request_starts_nothing() -> None:

@@ -147,6 +147,16 @@ def test_two_failed_polls_do_not_end_the_wait(failure: Status, reason: Reason) -
     assert asking.told()[:2] == (State.UNKNOWN, reason)
 
 
+@pytest.mark.parametrize(
+    ("failure", "reason"), [(TROUBLE, Reason.UNKNOWN), (MISSING, Reason.NOT_FOUND), (BUSY, Reason.UNKNOWN)]
+)
+def test_last_failed_poll_at_the_deadline_ends_the_wait(failure: Status, reason: Reason) -> None:
+    """No poll follows, so the time alone decides."""
+    asking = Asking(waiting=Waiting(timeout=400.0))
+    poll_at(asking, (10.0, RUNNING), (200.0, failure), (400.0, failure))
+    assert asking.told()[:2] == (State.UNKNOWN, reason)
+
+
 def at_the_deadline(*statuses: Status) -> Asking:
     """Return a run whose time to wait, a minute, ends after these answers, the last of them at the deadline."""
     asking = Asking(waiting=Waiting(timeout=60.0))

@@ -79,7 +79,7 @@ KINDS = [
     exchange("a login page", _LOGIN, group=_API),
     _answered("an empty answer", 200, 7, 7, ""),
     _answered("an answer of another type", 200, 7, 7, "[1, null]"),
-    _answered("fields of other types", 200, 7, 7, '{"run_id": 5, "url": ["x"], "status": {}, "id": "x"}'),
+    _answered("fields of other types", 200, 7, 7, '{"run_id": [5], "url": ["x"], "status": {}, "id": "x"}'),
     _answered("nothing but hostile text", 200, 7, 7, _SAID),
     Kind(_API, "200 that repeats all that it was sent", _UNKNOWN, exchange=_repeats(200)),
     Kind(_API, "500 that repeats all that it was sent", _UNKNOWN, exchange=_repeats(500)),

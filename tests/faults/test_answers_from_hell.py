@@ -30,7 +30,7 @@ NAMES_NO_RUN: dict[str, Act] = {
     "a number": answer(200, "1"),
     "null": answer(200, "null"),
     "null fields": answer(200, '{"run_id": null, "url": null, "message": null}'),
-    "fields of other types": answer(200, '{"run_id": 5, "url": ["x"], "message": {"a": 1}}'),
+    "fields of other types": answer(200, '{"run_id": [5], "url": ["x"], "message": {"a": 1}}'),
     "NaN": answer(200, '{"run_id": NaN, "url": Infinity, "message": -Infinity}'),
     "a number of 5000 digits": answer(200, '{"run_id": ' + "9" * 5000 + "}"),
     "deep nesting": answer(200, "[" * 100_000),
@@ -39,6 +39,9 @@ NAMES_NO_RUN: dict[str, Act] = {
     "a javascript link": answer(200, '{"url": "javascript:alert(1)//run/abc"}'),
     "plain http to elsewhere": answer(200, '{"url": "http://autonoma.app/run/abc"}'),
     "a hostile run id": answer(200, json.dumps({"run_id": HOSTILE})),
+    "a hostile run id and a link": answer(200, json.dumps({"run_id": HOSTILE, "url": RUN})),
+    "another run's link": answer(200, json.dumps({"run_id": "abd", "url": RUN})),
+    "a link to another page": answer(200, '{"message": "Log in", "url": "https://sso.example.com/login"}'),
     "hostile everywhere": answer(200, json.dumps(dict.fromkeys(("run_id", "url", "message", "error"), HOSTILE))),
     "a run id too long": answer(200, json.dumps({"run_id": "x" * 129})),
     "50 MiB": huge(),
@@ -66,7 +69,7 @@ STARTED: dict[str, tuple[str, str, str]] = {
     "only the link": (json.dumps({"url": RUN}), "abc", RUN),
     "hostile message": (json.dumps({"run_id": "abc", "url": RUN, "message": HOSTILE}), "abc", RUN),
     "hostile link": (json.dumps({"run_id": "abc", "url": "javascript:alert(1)"}), "abc", ""),
-    "hostile id": (json.dumps({"run_id": HOSTILE, "url": RUN}), "", RUN),
+    "a number as id": ('{"run_id": 5}', "5", ""),
     "unknown fields": (json.dumps({"run_id": "abc", "url": RUN, "more": {"a": [1, None]}}), "abc", RUN),
 }
 

@@ -15,8 +15,10 @@ import pytest
 from lxml import etree
 
 from autonoma_ci import cli
+from autonoma_ci.api.answers import shown_link
 from autonoma_ci.commands.world import World
 from autonoma_ci.exchange import Timeouts
+from autonoma_ci.secret import Redactor
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer
 from tests.support.job import BRIEF, Ended, environment, left_behind, run_job
@@ -206,6 +208,25 @@ def test_link_with_a_credential_in_another_form_is_withheld(form: Callable[[str]
     ended = job(tmp_path, api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False)
     assert json.loads(ended.outputs["run-urls"])[0] == ""
     assert text not in hidden(ended, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("run/abcdef123", False),
+        ("autonoma.app/run/abcdef123", False),
+        ("app/run/abc", False),
+        ("abcdef123", False),
+        ("https://autonoma.app", True),
+        ("autonoma", True),
+        ("run/", True),
+    ],
+)
+def test_link_is_withheld_if_a_credential_reaches_into_its_id(secret: str, shown: bool) -> None:
+    """What each link of the API begins with tells nothing. A credential that goes on behind it is withheld."""
+    url = "https://autonoma.app/run/abcdef123"
+    found = shown_link(url, Redactor([]), Redactor([secret]), "autonoma.app")
+    assert found == (url if shown else "")
 
 
 def test_credential_that_is_a_variable_too_is_withheld(tmp_path: Path) -> None:

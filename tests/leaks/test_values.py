@@ -125,7 +125,7 @@ def test_no_value_comes_out_of_an_answers_text(status: int, form: str, tmp_path:
         ),
         *(
             (url, name)
-            for url in ("https://autonoma.app/run/r1?key={}#{}", "{}")
+            for url in ("https://autonoma.app/run/told?key={}#{}", "{}")
             for name in ("client id", "client secret", *VALUES)
         ),
     ],

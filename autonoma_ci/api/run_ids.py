@@ -1,0 +1,67 @@
+"""Find the id of a run in the fields and the link of a response.
+
+The link of a test's run is `/run/<id>`, that of a folder run `/run/folder/<id>`, that of a tag run `/run/tag/<id>`. A
+link of another shape names no run.
+
+Source: the vendor's published OpenAPI description, its public API pages, and for `folderRunID` its own CI scripts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from autonoma_ci.model import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The fields in which the response to a start may name the run.
+START_FIELDS = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("folder_run_id", "folderRunID")}
+# The fields in which a status response may name the run that it is about.
+_STATUS_FIELDS = {
+    Kind.TEST: ("run_id", "runID", "id"),
+    Kind.TAG: ("tag_run_id", "run_id", "runID"),
+    Kind.FOLDER: ("folder_run_id", "folderRunID", "run_id", "runID"),
+}
+# The id, and what follows it. `group` because the vendor's CI scripts know groups of runs, with ids of their own.
+_PATHS = {
+    Kind.TEST: re.compile(r"/run/(?!(?:folder|tag|group)/[^/])([^/]+)(.*)"),
+    Kind.TAG: re.compile(r"/run/tag/([^/]+)(.*)"),
+    Kind.FOLDER: re.compile(r"/run/folder/([^/]+)(.*)"),
+}
+
+
+def read_id(value: object) -> str:
+    """Return an id as text; an empty text if it is neither text nor a whole number."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number or isinstance(value, str) else ""
+
+
+def find_linked_run(url: str, kind: Kind) -> str:
+    """Return the id of the run that a link names, or an empty text."""
+    found = _PATHS[kind].search(_path_of(url))
+    return unquote(found[1]) if found else ""
+
+
+def find_page_run(url: str, kind: Kind) -> str:
+    """Return the id of the run whose page a link is, or an empty text.
+
+    Nothing but a slash may follow the id. The link of a tag run may be that of a folder run.
+    """
+    for known in (kind, Kind.FOLDER) if kind is Kind.TAG else (kind,):
+        found = _PATHS[known].search(_path_of(url))
+        if found and not found[2].strip("/"):
+            return unquote(found[1])
+    return ""
+
+
+def names_other_run(fields: Mapping[str, object], kind: Kind, run_id: str) -> bool:
+    """Return whether a field of a status response names another run than this one."""
+    named = {read_id(fields.get(name)) for name in _STATUS_FIELDS[kind]}
+    return bool(named - {"", run_id})
+
+
+def _path_of(url: str) -> str:
+    return "/" + re.split("[?#]", url)[0].partition("://")[2].partition("/")[2]

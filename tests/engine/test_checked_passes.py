@@ -1,0 +1,95 @@
+"""Test that each pass is checked against its details, on a clock that is turned by hand."""
+
+from __future__ import annotations
+
+import queue
+
+import pytest
+
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.exchange import Details, Said
+from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from tests.engine.test_wait import FAILED, PASSED, STARTED, Job, takes
+from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
+
+NAMED = RunRequest(Kind.TEST, "a", "Checkout")
+FITS = Details("A title", said=Said.PASSED)
+CONTRADICTIONS = {
+    "failed": Details("A title", said=Said.FAILED),
+    "another test": Details(problem="another test", contradiction="the details are of another test"),
+    "an unknown word": Details("A title", said=Said.STRANGE, unknown_word="archived"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_named_pass_with_other_details_is_unknown(name: str) -> None:
+    """A test that has a name of its own is checked like any other."""
+    job = Job(takes(10)._replace(details=CONTRADICTIONS[name]))
+    job.board.change(0, request=NAMED)
+    job.run()
+    assert (job.first.state, job.first.reason, job.code) == (State.UNKNOWN, Reason.UNKNOWN, 7)
+    assert "the API contradicts itself" in job.first.message
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_retry_with_other_details_is_unknown(name: str) -> None:
+    """The title is known from the first run then, and the second one is checked all the same."""
+    failed = takes(5, FAILED)._replace(details=Details("A title", said=Said.FAILED))
+    job = Job([failed, takes(5)._replace(details=CONTRADICTIONS[name])], waiting=Waiting(retries=1)).run()
+    assert (job.first.state, job.first.run_id, job.code) == (State.UNKNOWN, "run-0-2", 7)
+
+
+def test_details_that_lag_with_an_unknown_word_are_read_again() -> None:
+    """A word that is not known may be one of those before the end."""
+    job = Job(takes(10)._replace(details=CONTRADICTIONS["an unknown word"])).run()
+    assert len(job.workers.explained) == 10
+    assert "the details say 'archived'" in job.first.message
+
+
+def carried(details: Details, *, waiting: bool) -> tuple[Outcome, ScriptedWorkers]:
+    """Return what becomes of a named run that passed in an earlier attempt, and the requests."""
+    clock = FakeClock()
+    workers = ScriptedWorkers(clock, {0: [(0.1, STARTED)]}, {0: [Run(lambda _: PASSED, details=details)]})
+    board = Board([Outcome(NAMED)], clock.time)
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
+    wait = Waiting() if waiting else None
+    engine = Engine(board, Policy(), clock, events, Watched(), wait, passed_before={0: "earlier"})  # type: ignore[arg-type]
+    engine.run(workers)
+    return board.outcomes[0], workers
+
+
+@pytest.mark.parametrize("waiting", [True, False], ids=["wait", "no wait"])
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_carried_pass_with_other_details_is_unknown(name: str, waiting: bool) -> None:
+    """A pass of an earlier attempt is checked too, whether the step waits for its own runs or not."""
+    run, workers = carried(CONTRADICTIONS[name], waiting=waiting)
+    assert (run.state, run.reason, run.run_id) == (State.UNKNOWN, Reason.UNKNOWN, "earlier")
+    assert workers.sent == []
+
+
+@pytest.mark.parametrize("details", [FITS, Details("A title"), Details(problem="HTTP 500")])
+def test_carried_pass_without_a_contradiction_counts(details: Details) -> None:
+    """Details that can't be had deny nothing."""
+    run, workers = carried(details, waiting=True)
+    assert (run.state, run.carried) == (State.PASSED, True)
+    assert len(workers.explained) == 1
+
+
+def test_all_passes_are_checked_however_many_end_at_once() -> None:
+    """400 details that take a second each need 50 seconds, and the last of them may be the one that differs."""
+    runs = [takes(30, delay=1.0)._replace(details=FITS)] * 399
+    job = Job(*runs, takes(30, delay=1.0)._replace(details=CONTRADICTIONS["failed"])).run()
+    assert {sent.run for sent in job.workers.explained} == set(range(400))
+    assert job.states == [State.PASSED] * 399 + [State.UNKNOWN]
+
+
+def test_details_that_never_come_hold_up_no_pass() -> None:
+    """After 20 seconds without any details, the passes count as they are."""
+    runs = [takes(30, delay=0.05)] * 50
+    job = Job(*runs)
+    job.workers.explain = lambda *args, **more: None  # type: ignore[method-assign]
+    assert job.run().states == [State.PASSED] * 50
+    assert job.seconds <= 30 + 4 + 21
