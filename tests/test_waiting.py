@@ -154,11 +154,14 @@ def test_a_step_without_wait_tells_the_command_that_waits_later_and_it_does(sand
     assert "no effect" not in later.log
 
 
-def test_what_had_ended_is_not_asked_for_again(sandbox: Sandbox, tmp_path: Path) -> None:
-    run_job(tmp_path, sandbox.url, ["a", "sandbox-404"], more=WAIT)
+def test_what_had_passed_is_confirmed_and_nothing_else_asked(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The API has to call the run passed now. What was not started is not asked for."""
+    build = {"GITHUB_RUN_ID": "17"}
+    run_job(tmp_path, sandbox.url, ["a", "sandbox-404"], more=WAIT | build)
     asked = len(sandbox.received)
-    later = take_up(tmp_path, sandbox.url, "results/results.json")
-    assert len(sandbox.received) == asked
+    later = take_up(tmp_path, sandbox.url, "results/results.json", more=build)
+    assert len(sandbox.received) > asked
+    assert [sandbox.starts(name) for name in ("a", "sandbox-404")] == [1, 1]
     assert (later.code, later.states) == (4, {"a": "passed", "sandbox-404": "not-started"})
 
 

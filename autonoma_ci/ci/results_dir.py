@@ -44,6 +44,8 @@ class ResultsDir:
     ) -> None:
         self.folder, self._root = folder, root or folder
         self._more, self._signer, self._shared = more, signer, shared
+        # Whether the record in the folder is the one that was to be written last.
+        self.recorded = False
 
     def begin(self, report: Report) -> list[str]:
         """Replace the files of an earlier step by the record of this one, which has no runs yet.
@@ -79,8 +81,10 @@ class ResultsDir:
     def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
         warnings = []
         for name, data in files.items():
+            self.recorded = self.recorded and name != RECORD
             try:
                 self._write(name, data.encode("utf-8", "replace") if isinstance(data, str) else data)
+                self.recorded = self.recorded or name == RECORD
             except OSError as error:
                 warnings.append(f"{name} could not be written to results-dir ({error.strerror or error}).")
         return warnings
@@ -89,10 +93,13 @@ class ResultsDir:
         path = self.folder / name
         self._check_links(path)
         make_folder(path.parent)
-        if name == RECORD and self._shared:
+        if name != RECORD or not self._shared:
+            write_whole(path, data)
+            return
+        # Another step must not write between the look at what is there and its replacement.
+        with self._shared.locked():
             self._shared.keep_others()
-        write_whole(path, data)
-        if name == RECORD and self._shared:
+            write_whole(path, data)
             self._shared.note_own()
 
     def _check_links(self, path: Path) -> None:

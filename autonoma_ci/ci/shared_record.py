@@ -2,39 +2,56 @@
 
 Two steps of a build that share the folder have one results.json. The last writer wins, and the runs that the other
 step left open could not be waited for any more. So such a record is kept beside, as results.1.json and so on.
+A lock of the folder keeps two steps from replacing the record at the same time.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import read_regular
-from autonoma_ci.files import write_whole
-from autonoma_ci.model import State
+from autonoma_ci.files import AT_ONCE, write_whole
+from autonoma_ci.model import Conclusion, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from autonoma_ci.context import Context
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.report.saved import Saved
 
 # A plan as large as there may be, with long texts for each run.
 SIZE_LIMIT = 100 * 1024 * 1024
 # Where the system does not name the build, records that are older than this are of another one.
 _SAME_BUILD = timedelta(days=1)
-_OPEN = frozenset({State.STARTED, State.TIMED_OUT, State.UNKNOWN})
+# Each job of a batch has a build id of its own there, and no other fact that they share is known.
+_JOBS_ARE_BUILDS = frozenset({"aws-codebuild"})
+# act runs workflows on a local machine. Each of its runs has this id (github.com/nektos/act).
+_ACT_RUN = ("github-actions", "1")
+# An UNKNOWN run without an id may have been started, so its record is all that names it.
+_OPEN = frozenset({State.STARTING, State.STARTED, State.TIMED_OUT, State.UNKNOWN})
 _ADVICE = "Give each step a results-dir of its own."
+# In seconds. To write the largest record takes less than one.
+MAX_LOCK_SECONDS = 10.0
+_LOCK_PAUSE = 0.02
+# What the two kinds of locks say of one that another process has.
+_LOCKED = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
 
 class SharedRecord:
     """Watches one results.json for the step with this id, in this build."""
 
-    def __init__(self, path: Path, step_id: str, context: Context, started_at: str) -> None:
+    def __init__(self, path: Path, step_id: str, context: Context, started_at: str, clock: Clock) -> None:
         self._path, self._step_id, self._context = path, step_id, context
         self._started_at = datetime.fromisoformat(started_at)
+        self._clock, self._lock_seconds = clock, MAX_LOCK_SECONDS
         # What the file was when this step wrote it: a check of this is quick, to read it is not.
         self._own: tuple[int, ...] = ()
         self._names: dict[str, str] = {}
@@ -45,6 +62,33 @@ class SharedRecord:
         new = [text for text, taken in self._warned.items() if not taken]
         self._warned = dict.fromkeys(self._warned, True)
         return new
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the folder for other steps; continue without a lock if it is unavailable for 10 s."""
+        descriptor = self._lock()
+        try:
+            yield
+        finally:
+            if descriptor is not None:
+                # This releases the lock, and so does the end of the process.
+                os.close(descriptor)
+
+    def _lock(self) -> int | None:
+        try:
+            descriptor = _open_lock(self._path.parent)
+        except OSError:
+            return None
+        until = self._clock.monotonic() + self._lock_seconds
+        # Any other error is that of a file system, or of a system, without locks.
+        with suppress(OSError, ImportError):
+            while not _try_lock(descriptor):
+                if self._clock.monotonic() >= until:
+                    # A stopped process keeps its lock for ever, so only the first write waits for it.
+                    self._lock_seconds = 0.0
+                    break
+                self._clock.sleep(_LOCK_PAUSE)
+        return descriptor
 
     def note_own(self) -> None:
         """Remember the file as the one that this step wrote."""
@@ -59,9 +103,9 @@ class SharedRecord:
         saved = _parsed(data)
         if not saved or saved.step_id == self._step_id or not self._is_of_this_build(saved):
             return
-        if _has_open_runs(saved):
+        if has_open_runs(saved):
             self._keep(saved, data)
-        elif saved.ci.build and saved.ci.attempt == self._context.attempt:
+        elif names_this_build(saved, self._context) and saved.ci.attempt == self._context.attempt:
             self._warn(f"results-dir has the files of another step of this build, which are replaced. {_ADVICE}")
 
     def _stamp(self) -> tuple[int, ...]:
@@ -72,9 +116,7 @@ class SharedRecord:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _is_of_this_build(self, saved: Saved) -> bool:
-        if saved.ci.build or self._context.build:
-            return saved.ci.build == self._context.build
-        return not is_too_old(saved, self._started_at)
+        return not why_of_another_build(saved, self._context, self._started_at)
 
     def _keep(self, saved: Saved, data: bytes) -> None:
         name = self._names.get(saved.step_id) or self._free_name()
@@ -108,10 +150,88 @@ class SharedRecord:
         self._warned.setdefault(text, False)
 
 
-def is_too_old(saved: Saved, now: datetime) -> bool:
-    """Say whether a record that names no build is too old to be of the same one as a step that starts now."""
+def why_of_another_build(saved: Saved, context: Context, started_at: datetime) -> str:
+    """Return why a record is not of the build in `context`, or an empty text.
+
+    Where no build id is known, the commit and the age decide: a record of the last day is taken for one of this build.
+
+    Args:
+        saved: The record.
+        context: The build of this step.
+        started_at: When this step started.
+    """
+    was = saved.ci
+    if was.name != context.ci:
+        return "it is of another CI system"
+    if _differ(was.repository, context.repository):
+        return "it is of another repository"
+    if _differ(was.sha, context.sha):
+        return "it is of another commit"
+    if names_this_build(saved, context):
+        return ""
+    if _has_build_id(context) and context.ci not in _JOBS_ARE_BUILDS:
+        return "it is of another build"
+    return "it is older than a day" if _is_too_old(saved, started_at) else ""
+
+
+def names_this_build(saved: Saved, context: Context) -> bool:
+    """Return whether the record has the build id that is in `context`."""
+    return _has_build_id(context) and saved.ci.build == context.build
+
+
+def has_open_runs(saved: Saved) -> bool:
+    """Return whether the record has runs whose end it does not tell; those of a dry run were never to be started."""
+    planned = State.PLANNED if saved.conclusion is not Conclusion.SKIPPED else None
+    return any(run.state in _OPEN or run.state is planned for run in saved.runs)
+
+
+def _differ(one: str, other: str) -> bool:
+    return bool(one and other) and one != other
+
+
+def _has_build_id(context: Context) -> bool:
+    return bool(context.build) and (context.ci, context.build) != _ACT_RUN
+
+
+def _is_too_old(saved: Saved, now: datetime) -> bool:
     then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=UTC)
     return abs(now - then) >= _SAME_BUILD
+
+
+if sys.platform == "win32":
+
+    def _open_lock(folder: Path) -> int:
+        # A folder has no descriptor there, so a file stands for it.
+        path = folder / "results.lock"
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "a symbolic link")
+        return os.open(path, os.O_RDWR | os.O_CREAT)
+
+    def _take_lock(descriptor: int) -> None:
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+
+    def _open_lock(folder: Path) -> int:
+        return os.open(folder, os.O_RDONLY | AT_ONCE)
+
+    def _take_lock(descriptor: int) -> None:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Return whether the lock was free and is ours now; raise OSError or ImportError if there are no locks."""
+    try:
+        _take_lock(descriptor)
+    except OSError as error:
+        if error.errno in _LOCKED:
+            return False
+        raise
+    return True
 
 
 def _parsed(data: bytes) -> Saved | None:
@@ -122,7 +242,3 @@ def _parsed(data: bytes) -> Saved | None:
         return parse(data)
     except ValueError:
         return None
-
-
-def _has_open_runs(saved: Saved) -> bool:
-    return any((run.run_id and run.state in _OPEN) or run.state is State.STARTING for run in saved.runs)

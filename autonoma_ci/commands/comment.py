@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.input import Place
     from autonoma_ci.commands.world import World
     from autonoma_ci.model import Report
+    from autonoma_ci.secret import Secret
     from autonoma_ci.settings import Settings
 
 # What the comment tells of an earlier step still holds.
@@ -32,17 +33,18 @@ def comment(settings: Settings, place: Place, world: World, report: Report) -> t
     if not token:
         return "warning", f"The comment could not be written: {comments.option} is empty."
     try:
-        why = _written(comments.find(world.environ, place.context, token, world.clock), report)
+        discussion = comments.find(world.environ, place.context, token, world.clock)
+        why = _written(discussion, report, settings.client_secret)
     except OSError as error:
         # What it takes is loaded only now, as most steps have no comment: with no file left to open, that fails too.
         why = f"The comment could not be written: {reason_of(error)}."
     return ("warning", why) if why else nothing
 
 
-def _written(discussion: Thread | None, report: Report) -> str:
+def _written(discussion: Thread | None, report: Report, secret: Secret | None) -> str:
     """Write it, and return why not, or an empty text."""
     if not discussion:
         return "The comment could not be written: the job's variables do not say where."
     from autonoma_ci.ci.comment import publish
 
-    return publish(discussion, report)
+    return publish(discussion, report, secret)

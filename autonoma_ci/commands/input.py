@@ -9,7 +9,8 @@ from autonoma_ci import plan
 from autonoma_ci.ci import detect
 from autonoma_ci.context import PRIVILEGED
 from autonoma_ci.errors import InputError, Problem
-from autonoma_ci.identity import Part
+from autonoma_ci.identity import Part, redact_part
+from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import Settings, read
 from autonoma_ci.spans import AUTO
 
@@ -25,6 +26,7 @@ _WITHHELD = {
     "dependabot": "this change is Dependabot's, and such a job gets only the secrets that Dependabot has",
     "": "a secret that is not set arrives empty",
 }
+_PART_PURPOSE = "autonoma-ci part 1"
 # Looked for in the working directory, in this order.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
@@ -66,6 +68,12 @@ def part_of(settings: Settings, place: Place, environ: Mapping[str, str], title:
     share = str(shard) if shard and shard.total > 1 else ""
     several = str(parallel) if parallel and parallel.total > 1 else ""
     return Part(place.context.job, settings.part or (several if several != share else ""), share, title)
+
+
+def shown_part(part: Part, settings: Settings) -> Part:
+    """Return the part as it may be shown: a matrix may hold a credential."""
+    secret = settings.client_secret
+    return redact_part(part, Redactor(settings.secrets), secret.derive_key(_PART_PURPOSE) if secret else b"")
 
 
 class Input:

@@ -21,12 +21,22 @@ _HEARTBEAT = 30.0
 
 
 class Progress:
-    """Watches runs; `publish` writes all reports anew, and `quiet` leaves out the sign of life."""
+    """Watches runs; `publish` writes all reports anew, and `quiet` leaves out the sign of life.
+
+    `shown` returns a run as the reports have it.
+    """
 
     def __init__(
-        self, console: Console, clock: Clock, publish: Callable[[Sequence[Outcome]], None], *, quiet: bool = False
+        self,
+        console: Console,
+        clock: Clock,
+        publish: Callable[[Sequence[Outcome]], None],
+        shown: Callable[[Outcome], Outcome] = lambda run: run,
+        *,
+        quiet: bool = False,
     ) -> None:
         self._console, self._clock, self._publish, self._quiet = console, clock, publish, quiet
+        self._shown = shown
         self._began = self._spoke = clock.monotonic()
         # Before anything has come back, the record names what may have been sent by then.
         self._stale = True
@@ -34,7 +44,7 @@ class Progress:
 
     def changed(self, outcome: Outcome) -> None:
         """Print the run's line."""
-        self._console.line(run_line(outcome))
+        self._console.line(run_line(self._shown(outcome)))
         self._spoke = self._clock.monotonic()
         self._stale = True
 

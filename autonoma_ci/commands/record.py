@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from autonoma_ci.ci.environment import read_regular
-from autonoma_ci.ci.shared_record import SIZE_LIMIT, is_too_old
+from autonoma_ci.ci.shared_record import SIZE_LIMIT, has_open_runs, names_this_build, why_of_another_build
 from autonoma_ci.errors import InputError
-from autonoma_ci.model import State
+from autonoma_ci.model import Conclusion, Kind, State
 from autonoma_ci.paths import leads_out
 from autonoma_ci.text import one_line
 
@@ -19,13 +20,12 @@ if TYPE_CHECKING:
     from autonoma_ci.context import Context
     from autonoma_ci.model import Outcome
     from autonoma_ci.report.saved import Saved
-    from autonoma_ci.report.saved_runs import SavedRun
+    from autonoma_ci.report.saved_runs import Checks
     from autonoma_ci.secret import Redactor
     from autonoma_ci.signing import Signer
 
-# Each job of a batch has a build id of its own there, and no other fact that they share is known.
-_JOBS_ARE_BUILDS = frozenset({"aws-codebuild"})
-_OPEN = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.TIMED_OUT, State.UNKNOWN})
+_OTHER_CREDENTIALS = "it is not signed, or was changed, or was written with other credentials"
+_OTHER_PLAN = "its runs are not those that this step is to start"
 
 
 class LoadedRecord(NamedTuple):
@@ -53,12 +53,24 @@ def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
         ) from None
 
 
-def outcomes_of(saved: Saved, started_at: str, redact: Redactor) -> list[Outcome]:
+def outcomes_of(saved: Saved, started_at: str, checks: Checks) -> list[Outcome]:
     """Return the record's runs; their times count from this step's start, which is `started_at` in ISO 8601."""
     now = datetime.fromisoformat(started_at)
     then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=now.tzinfo)
-    # What somebody wrote into the record may hold what this step must not show.
-    return [run.outcome((then - now).total_seconds(), redact) for run in saved.runs]
+    return [run.outcome((then - now).total_seconds(), checks) for run in saved.runs]
+
+
+def checks_of_answers(redact: Redactor, api_url: str) -> Checks:
+    """Return the checks of the API's answers: somebody else may have written the record."""
+    from autonoma_ci.api.answers import shown_link
+    from autonoma_ci.report.saved_runs import Checks
+
+    host = urlsplit(api_url).netloc
+    return Checks(
+        redact,
+        lambda url: shown_link(url, redact, redact, host),
+        lambda run_id: "" if redact.holds(run_id) else run_id,
+    )
 
 
 def why_stale(saved: Saved, context: Context, started_at: str) -> str:
@@ -69,22 +81,47 @@ def why_stale(saved: Saved, context: Context, started_at: str) -> str:
     """
     if context.ci == "none":
         return ""
-    was = saved.ci
-    if context.build and was.build != context.build and context.ci not in _JOBS_ARE_BUILDS:
-        return "it is of another build"
-    if not context.build and is_too_old(saved, datetime.fromisoformat(started_at)):
-        return "it is older than a day"
-    if not context.build and was.sha and context.sha and was.sha != context.sha:
-        return "it is of another commit"
+    if why := why_of_another_build(saved, context, datetime.fromisoformat(started_at)):
+        return why
+    if not names_this_build(saved, context) and has_runs(saved) and not has_open_runs(saved):
+        return "nothing in it is left to wait for, and no build id shows that it is of this build"
     # A job that only waits may take up what an earlier attempt started. A job that starts its runs itself has started
     # new ones, or else it was killed before it could.
     is_own = saved.job == context.job
     if not saved.job and not context.job:
         # No job has a name there, so only a record with open runs is known to be of use.
-        is_own = not any(run.state in _OPEN for run in saved.runs)
-    if is_own and _is_earlier(was.attempt, context.attempt):
+        is_own = not has_open_runs(saved)
+    if is_own and _is_earlier(saved.ci.attempt, context.attempt):
         return "it is of an earlier attempt at this job"
     return ""
+
+
+def has_runs(saved: Saved) -> bool:
+    """Return whether the step was to start any runs; a dry run was not."""
+    skipped = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
+    return any(not skipped or run.state is not State.PLANNED for run in saved.runs)
+
+
+def is_of_earlier_attempt(saved: Saved, context: Context) -> bool:
+    """Return whether the record is of an earlier attempt at the build in `context`."""
+    return names_this_build(saved, context) and _is_earlier(saved.ci.attempt, context.attempt)
+
+
+def run_ids_of(saved: Saved) -> frozenset[tuple[Kind, str]]:
+    """Return the ids of all runs in the record, those that failed and were started again included."""
+    ids = ((run.kind, [run.run_id, *(failed.run_id for failed in run.earlier)]) for run in saved.runs)
+    return frozenset((kind, run_id) for kind, of_run in ids for run_id in of_run if run_id)
+
+
+def why_nothing_is_carried(outcomes: Sequence[Outcome], record: LoadedRecord, signer: Signer) -> str:
+    """Return why the record of an earlier attempt is of no use to this step, or an empty text.
+
+    A step with other runs is another step of the job, or has another input: what passed there may be out of date here.
+    """
+    if not signer.verifies_record(record.data):
+        return _OTHER_CREDENTIALS
+    was = [(run.key, run.request_mac) for run in record.saved.runs]
+    return "" if was == [(str(run.request.key), run.request_mac) for run in outcomes] else _OTHER_PLAN
 
 
 def passed_before(
@@ -93,23 +130,17 @@ def passed_before(
     """Return the places of the runs that passed in an earlier attempt at the same build, with their runs' ids.
 
     Nothing of the record is believed but runs whose signatures say that they passed, in this part of this build of
-    this commit, for exactly what would be sent now. Where all runs passed, none is returned: a step that runs nothing
-    proves nothing.
+    this commit, in a step with the same runs. Where all runs passed, none is returned: a step that runs nothing proves
+    nothing.
     """
     saved = record.saved
-    if not context.build or not _is_earlier(saved.ci.attempt, context.attempt):
+    if not is_of_earlier_attempt(saved, context) or why_nothing_is_carried(outcomes, record, signer):
         return {}
-    if not signer.verifies_record(record.data):
-        return {}
-    passed: dict[str, list[SavedRun]] = {}
-    for run in saved.runs:
-        if run.state is State.PASSED:
-            passed.setdefault(run.key, []).append(run)
-    found: dict[int, str] = {}
-    for place, outcome in enumerate(outcomes):
-        for run in passed.get(str(outcome.request.key), ()):
-            if signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac):
-                found[place] = run.run_id
+    found = {
+        place: run.run_id
+        for place, (outcome, run) in enumerate(zip(outcomes, saved.runs, strict=True))
+        if not run.doubted and signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac)
+    }
     return found if len(found) < len(outcomes) else {}
 
 

@@ -14,18 +14,21 @@ from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.commandline import Parser
 from autonoma_ci.commands.record import outcomes_of, read_record
 from autonoma_ci.context import Context
+from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.errors import InputError
 from autonoma_ci.files import make_folder, reason_of, write_whole
 from autonoma_ci.identity import Part
-from autonoma_ci.model import Report, Verdict
+from autonoma_ci.model import Conclusion, Reason, Report, Verdict
 from autonoma_ci.paths import leads_out
+from autonoma_ci.report.saved_runs import Checks
 from autonoma_ci.secret import Redactor
-from autonoma_ci.text import one_line
+from autonoma_ci.text import link, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autonoma_ci.commands.world import World
+    from autonoma_ci.model import Outcome
     from autonoma_ci.report.saved import Saved
 
 # The names that these files have in results-dir.
@@ -66,8 +69,8 @@ def main(argv: Sequence[str], world: World) -> int:
 def report_of(saved: Saved) -> Report:
     """Return the report of a record, as the step that left it would have had it."""
     started_at = saved.started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    known = saved.conclusion is not None and saved.reason is not None and saved.exit_code is not None
-    verdict = Verdict(saved.conclusion, saved.reason, saved.exit_code) if known else None  # type: ignore[arg-type]
+    checks = Checks(Redactor(()), link, str)
+    outcomes = tuple(outcomes_of(saved, saved.started_at.isoformat(), checks))
     build = saved.ci
     return Report(
         title=saved.title,
@@ -76,14 +79,25 @@ def report_of(saved: Saved) -> Report:
             build_url=build.build_url, deployment_url=build.deployment_url, build=build.build, attempt=build.attempt,
         ),
         source=saved.source,
-        outcomes=tuple(outcomes_of(saved, saved.started_at.isoformat(), Redactor(()))),
-        verdict=verdict,
+        outcomes=outcomes,
+        verdict=_verdict(saved, outcomes),
         started_at=started_at,
         waited=saved.waited,
         seconds=saved.duration_seconds,
         part=Part(saved.job, saved.part, saved.shard, saved.title),
         step_id=saved.step_id,
     )  # fmt: skip
+
+
+def _verdict(saved: Saved, outcomes: Sequence[Outcome]) -> Verdict | None:
+    """Return the verdict of the record. A pass that its runs do not show is an error."""
+    if saved.conclusion is None or saved.reason is None or saved.exit_code is None:
+        return None
+    by_runs = decide(outcomes, waited=saved.waited)
+    agrees = by_runs.conclusion is Conclusion.PASSED and not any(run.doubted for run in outcomes)
+    if saved.conclusion is Conclusion.PASSED and not agrees:
+        return Verdict(Conclusion.ERROR, Reason.UNKNOWN, EXIT_CODES[Reason.UNKNOWN])
+    return Verdict(saved.conclusion, saved.reason, saved.exit_code)
 
 
 class _Beside:

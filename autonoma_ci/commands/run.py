@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.commands.input import Input, Place, find_place
-from autonoma_ci.commands.step import Step
+from autonoma_ci.commands.step import NO_EARLIER_RUNS, EarlierRuns, Step
 from autonoma_ci.engine.verdict import decide
 from autonoma_ci.errors import Cancelled, InputError, Problem
 from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
 from autonoma_ci.report.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from autonoma_ci.commands.record import LoadedRecord
     from autonoma_ci.commands.world import World
@@ -117,9 +117,9 @@ class Job:
     def _start(self) -> int:
         settings, step = self._input.settings, self._step
         outcomes = step.sign_requests([Outcome(request) for request in self._input.plan.requests])
-        passed = self._passed_before(outcomes)
-        title = f"Starting {plural(len(outcomes) - len(passed), 'run')} as {step.report.source}"
-        return step.bring_to_end(outcomes, settings, title, passed)
+        earlier = self._earlier(outcomes)
+        title = f"Starting {plural(len(outcomes) - len(earlier.passed), 'run')} as {step.report.source}"
+        return step.bring_to_end(outcomes, settings, title, earlier)
 
     def _read_previous(self) -> LoadedRecord | None:
         """Return the record of an earlier attempt at this build, if it is in results-dir."""
@@ -138,21 +138,22 @@ class Job:
             self._step.console.issue("warning", Problem(warning))
             return None
 
-    def _passed_before(self, outcomes: Sequence[Outcome]) -> Mapping[int, str]:
-        """Return the places of the runs that need not be started again, with their runs' ids."""
-        step = self._step
-        if not self._previous or not step.signer:
-            return {}
-        from autonoma_ci.commands.record import passed_before
+    def _earlier(self, outcomes: Sequence[Outcome]) -> EarlierRuns:
+        """Return what the record of an earlier attempt proves; the runs that passed need not be started again."""
+        step, previous = self._step, self._previous
+        if not previous or not step.signer:
+            return NO_EARLIER_RUNS
+        from autonoma_ci.commands import record
 
-        found = passed_before(outcomes, self._previous, step.place.context, step.signer)
-        if not step.signer.verifies_record(self._previous.data) and self._previous.saved.mac:
-            unsigned = (
-                "The earlier attempt's record is not used: it was changed, or written with another client secret."
-            )
-            step.console.issue("notice", Problem(unsigned))
-        if found:
-            note = f"{plural(len(found), 'run')} passed in an earlier attempt at this build. "
+        context = step.place.context
+        if not record.is_of_earlier_attempt(previous.saved, context):
+            return NO_EARLIER_RUNS
+        if previous.saved.runs and (why := record.why_nothing_is_carried(outcomes, previous, step.signer)):
+            step.console.issue("notice", Problem(f"The earlier attempt's record is not used: {why}."))
+        passed = record.passed_before(outcomes, previous, context, step.signer)
+        if passed:
+            note = f"{plural(len(passed), 'run')} passed in an earlier attempt at this build. "
             note += "What the API still calls passed is not started again."
             step.console.issue("notice", Problem(note))
-        return found
+        signed = step.signer.verifies_record(previous.data)
+        return EarlierRuns(passed, record.run_ids_of(previous.saved) if signed else frozenset())

@@ -7,13 +7,14 @@ import secrets
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.system import Target
 from autonoma_ci.commands.comment import comment
-from autonoma_ci.commands.input import part_of
+from autonoma_ci.commands.input import part_of, shown_part
 from autonoma_ci.commands.progress import Progress
 from autonoma_ci.commands.publish import publish
 from autonoma_ci.engine.board import Board
@@ -22,7 +23,6 @@ from autonoma_ci.engine.keep import Keeping
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import Events, Threads
 from autonoma_ci.errors import EXIT_BUG, InputError, Problem
-from autonoma_ci.identity import Part
 from autonoma_ci.model import Conclusion, Outcome, Reason, Report, State, Verdict
 from autonoma_ci.paths import as_argument
 from autonoma_ci.report.console import issues, notes
@@ -39,10 +39,29 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.world import World
     from autonoma_ci.engine.workers import Watcher
     from autonoma_ci.evidence import Store
+    from autonoma_ci.model import Kind
     from autonoma_ci.report.saved import Saved
     from autonoma_ci.signing import Signer
+    from autonoma_ci.steps import Evidence
 
 TITLE = "Autonoma tests"
+NO_PASSES: Mapping[str, Outcome] = MappingProxyType({})
+
+
+class EarlierRuns(NamedTuple):
+    """What is known of the runs from the record of an earlier attempt, or of the step that started them."""
+
+    # The places of runs that passed, with their runs' ids, as in `Engine`.
+    passed: Mapping[int, str] = NOTHING_PASSED
+    # The runs of an earlier attempt, as in `Board`.
+    run_ids: frozenset[tuple[Kind, str]] = frozenset()
+    # The passes of the record by their run ids. The API has to confirm them.
+    passes: Mapping[str, Outcome] = NO_PASSES
+    # The signal that ended the step which started the runs.
+    signal: int | None = None
+
+
+NO_EARLIER_RUNS = EarlierRuns()
 
 
 class Step:
@@ -62,6 +81,7 @@ class Step:
         self._errors = Console(world.err, place.system.dialect)
         self._natives: list[Publisher] = []
         self._files: list[ResultsDir] = []
+        self._passes = NO_PASSES
 
     def prepare(self, settings: Settings, saved: Saved | None = None) -> list[Problem]:
         """Set up log and reports as the settings say, and return what can't be.
@@ -81,8 +101,7 @@ class Step:
         if saved:
             part = part._replace(job=saved.job, part=settings.part or saved.part, shard=saved.shard)
             self.report = self.report._replace(step_id=saved.step_id, source=saved.source, attempt=saved.ci.attempt)
-        # A matrix may hold a token, and the part is shown.
-        part = Part(*map(self.redact, part))
+        part = shown_part(part, settings)
         self.report = self.report._replace(
             title=title,
             part=part,
@@ -104,6 +123,7 @@ class Step:
             step_id=self.report.step_id,
             context=self.place.context,
             started_at=self.report.started_at,
+            clock=self.world.clock,
         )
         try:
             files = prepare(settings.results_dir, self.world.folder, self.place.system.files, self.signer, shared)
@@ -167,13 +187,11 @@ class Step:
         outcomes: Sequence[Outcome],
         settings: Settings,
         title: str,
-        passed_before: Mapping[int, str] = NOTHING_PASSED,
+        earlier: EarlierRuns = NO_EARLIER_RUNS,
     ) -> int:
-        """Start what is planned, wait for it if that is wanted, report it all, and return the exit code.
-
-        `passed_before` is as in `Engine`.
-        """
+        """Start what is planned, wait for it if that is wanted, report it all, and return the exit code."""
         world, clock = self.world, self.world.clock
+        self._passes = earlier.passes
         waiting = None
         if settings.wait:
             waiting = world.waiting._replace(timeout=settings.timeout, retries=settings.retries)
@@ -183,16 +201,15 @@ class Step:
         store = self._store(settings)
         keeping = Keeping(settings.evidence) if store else None
         policy = world.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
-        board = Board(outcomes, self.began)
+        board = Board(outcomes, self.began, earlier.run_ids)
         world.interrupts.events = events
         interrupt = None
         try:
             if outcomes:
                 # Before the first request: a step that is killed from now on may have started any of the runs.
-                for files in self._files:
-                    files.publish(self._meanwhile(outcomes))
+                self._record_first(outcomes)
                 with self.console.group(title), self._watcher(settings) as watcher:
-                    engine = Engine(board, policy, clock, events, watcher, waiting, keeping, passed_before)
+                    engine = Engine(board, policy, clock, events, watcher, waiting, keeping, earlier.passed)
                     engine.run(self._workers(settings, events, store))
                     interrupt = engine.interrupt
         except BaseException:
@@ -208,7 +225,17 @@ class Step:
         for problem in notes(board.outcomes, self.redact.holds):
             self.console.issue("warning", problem, self.report.heading)
         verdict = decide(board.outcomes, interrupt, waited=settings.wait)
+        if earlier.signal is not None and _is_cancelled(verdict, board.outcomes):
+            verdict = decide((), earlier.signal)
         return self.finish(self._now(board.outcomes)._replace(verdict=verdict))
+
+    def _record_first(self, outcomes: Sequence[Outcome]) -> None:
+        for files in self._files:
+            warnings = files.publish(self._meanwhile(outcomes))
+            if not files.recorded:
+                self._warn_once(warnings)
+                # There is nothing that a later step could wait for the runs with.
+                self.report = self.report._replace(later="")
 
     def finish(self, report: Report, *, files: bool = True) -> int:
         """Write all reports for the last time, say the whole in one sentence, and return the exit code.
@@ -220,7 +247,7 @@ class Step:
         self._warn_once(published.warnings)
         if not report.problems:
             self.console.line(headline(report))
-        if still_open(report):
+        if still_open(report) and all(written.recorded for written in self._files):
             how = report.later or "give results-dir, and a later step can do so with autonoma-ci wait"
             self.console.line(f"To wait for the runs later: {how}")
         # Last, as it may take a while: by now everything else has been said.
@@ -241,10 +268,10 @@ class Step:
             if drawn := screen(out, self.world.environ):
                 console = above(drawn)
                 console.hide(settings.secrets)
-                with Live(drawn, Progress(console, clock, self._publish, quiet=True), clock) as live:
+                with Live(drawn, Progress(console, clock, self._publish, self._with_record, quiet=True), clock) as live:
                     yield live
                 return
-        yield Progress(self.console, clock, self._publish)
+        yield Progress(self.console, clock, self._publish, self._with_record)
 
     def _store(self, settings: Settings) -> Store | None:
         """Return what keeps screenshots and videos, if that is wanted."""
@@ -277,4 +304,22 @@ class Step:
         return self._now(tuple(shown))
 
     def _now(self, outcomes: Sequence[Outcome]) -> Report:
-        return self.report._replace(outcomes=tuple(outcomes), seconds=self.world.clock.monotonic() - self.began)
+        runs = tuple(self._with_record(run) for run in outcomes)
+        return self.report._replace(outcomes=runs, seconds=self.world.clock.monotonic() - self.began)
+
+    def _with_record(self, run: Outcome) -> Outcome:
+        """Return a pass that the API confirmed with what the record knows of it: how long the run took, and files."""
+        was = self._passes.get(run.run_id) if run.state is State.PASSED else None
+        if not was:
+            return run
+        evidence = was.evidence if _has_files(was.evidence) and not _has_files(run.evidence) else run.evidence
+        return run._replace(seconds=min(run.seconds, was.seconds), carried=was.carried, evidence=evidence)
+
+
+def _has_files(evidence: Evidence) -> bool:
+    return bool(evidence.video or any(step.image for step in evidence.steps))
+
+
+def _is_cancelled(verdict: Verdict, outcomes: Iterable[Outcome]) -> bool:
+    """Return whether nothing but a cancelled step keeps the verdict from being ok."""
+    return verdict.reason is Reason.API and not any(run.reason is Reason.API for run in outcomes)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.results_dir import RECORD
 from autonoma_ci.commandline import given, parser_of
-from autonoma_ci.commands.input import find_place, missing_credentials
-from autonoma_ci.commands.record import outcomes_of, read_record, why_stale
-from autonoma_ci.commands.step import Step
+from autonoma_ci.commands.input import find_place, missing_credentials, part_of, shown_part
+from autonoma_ci.commands.record import checks_of_answers, has_runs, outcomes_of, read_record, why_stale
+from autonoma_ci.commands.step import EarlierRuns, Step
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import MAY_HAVE_STARTED
 from autonoma_ci.errors import Cancelled, InputError, Problem
@@ -22,10 +23,12 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from autonoma_ci.commands.input import Place
     from autonoma_ci.commands.record import LoadedRecord
     from autonoma_ci.commands.world import World
     from autonoma_ci.report.saved import Saved
     from autonoma_ci.report.saved_runs import SavedRun
+    from autonoma_ci.settings import Settings
 
 # What else a job's environment holds was for the step that started the runs.
 _TAKEN = frozenset(
@@ -34,19 +37,27 @@ _TAKEN = frozenset(
     | {"part", "publish"}
 )
 OF_WAIT = tuple(option for option in OPTIONS if option.name in _TAKEN)
-_KILLED = "the step was killed before it could say whether this run had started"
+# The share of the plan has no effect here, but it tells this step's part from others.
+_READ = _TAKEN | {"shard"}
+_ENDED_EARLY = "the step was killed, or failed, before it could say whether this run had started"
 _NO_RUNS = "The step that was to start the runs has left none"
 # The conclusions of a step that has no runs; its exit code is then that of its reason, or of a signal.
 _WITHOUT_RUNS = frozenset({Conclusion.SKIPPED, Conclusion.ERROR, Conclusion.CANCELLED})
 _SIGNALLED = range(129, 192)
+# The place of a parallel job, such as 2/5.
+_PLACES = re.compile(r"(?<!\S)[0-9]{1,5}/[0-9]{1,5}(?!\S)")
+# States of which only the API knows the end.
+_TO_POLL = frozenset({State.STARTED, State.TIMED_OUT, State.UNKNOWN, State.PASSED})
 _START_ANEW = (
     "If the step that starts the runs was killed, run it again. To take up runs of another build all the same, set "
     "AUTONOMA_CI to none"
 )
-_CHANGED = (
-    "was changed after it was written, or was written with another client secret. Runs may be missing in it, and those "
-    "that it calls passed are polled again."
+_OLD_FILES = "The other files in its folder, such as junit.xml and report.html, are of the same earlier step."
+_UNSIGNED = (
+    "is not signed, or was changed after it was written, or was written with other credentials. Runs may be missing in "
+    "it."
 )
+_WITHHELD = "the run's id holds a credential, so it is not shown"
 _UNPROVEN = "the record says that it passed, but has no id to ask the API about"
 
 
@@ -69,14 +80,16 @@ def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     settings, problems = read({**flags, "wait": "true"}, (), _environment(world.environ))
     # The files beside the record are written anew, unless they are wanted elsewhere. Beside a record that was kept for
     # another step are the files of the step that replaced it, so those of this one get a folder of their own.
-    beside = Path(path).parent if Path(path).name == RECORD else Path(path).with_suffix("")
+    beside = Path(path).parent if Path(path).name == RECORD else _folder_for(Path(path))
     folder = settings.results_dir or str(beside)
     settings = settings._replace(results_dir=folder)
     record: LoadedRecord | None = None
     try:
         record = read_record(path, world.folder, step.redact)
-        if why := why_stale(record.saved, step.place.context, step.report.started_at):
-            problems.append(Problem(f"{one_line(path, 200)} is not the record of this step: {why}. {_START_ANEW}"))
+        why = why_stale(record.saved, step.place.context, step.report.started_at)
+        if why or (why := _why_of_another_part(record.saved, settings, step.place, world.environ)):
+            refused = f"{one_line(path, 200)} is not the record of this step: {why}. {_OLD_FILES} {_START_ANEW}"
+            problems.append(Problem(refused))
     except InputError as error:
         problems += error.problems
     if record is None or record.saved.runs:
@@ -90,22 +103,49 @@ def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     if problems := step.prepare(settings, saved):
         return step.refuse(problems)
     step.report = step.report._replace(waited=True)
-    if saved.mac and step.signer and not step.signer.verifies_record(record.data):
-        step.console.issue("warning", Problem(f"{one_line(path, 200)} {_CHANGED}"))
-    if not saved.runs or _is_dry_run(saved):
+    if not has_runs(saved):
         return _end_as(saved, step)
-    outcomes = outcomes_of(saved, step.report.started_at, step.redact)
+    if step.signer and not step.signer.verifies_record(record.data):
+        step.console.issue("warning", Problem(f"{one_line(path, 200)} {_UNSIGNED}"))
+    recorded = outcomes_of(saved, step.report.started_at, checks_of_answers(step.redact, settings.api_url))
     outcomes = [
-        _taken_up(run, saved, signed=_is_signed(run, kept, step))
-        for run, kept in zip(outcomes, saved.runs, strict=True)
+        _taken_up(run, kept, signed=_is_signed(run, kept, step)) for run, kept in zip(recorded, saved.runs, strict=True)
     ]
-    count = sum(run.state is State.STARTED for run in outcomes)
-    return step.bring_to_end(outcomes, settings, f"Waiting for {plural(count, 'run')}")
+    passes = {run.run_id: run for run in recorded if run.run_id and run.state is State.PASSED}
+    code = saved.exit_code or 0
+    signal = code - 128 if saved.conclusion is Conclusion.CANCELLED and code in _SIGNALLED else None
+    passed = sum(bool(run.run_id) and run.state is State.PASSED for run in recorded)
+    title = _title(sum(run.state is State.STARTED for run in outcomes) - passed, passed)
+    return step.bring_to_end(outcomes, settings, title, EarlierRuns(passes=passes, signal=signal))
 
 
-def _is_dry_run(saved: Saved) -> bool:
-    skipped = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
-    return skipped and all(run.state is State.PLANNED for run in saved.runs)
+def _title(started: int, passed: int) -> str:
+    confirmed = f"confirming {plural(passed, 'passed run')}" if passed else ""
+    waited = f"waiting for {plural(started, 'run')}" if started else ""
+    text = " and ".join(filter(None, [waited, confirmed])) or "nothing is left to wait for"
+    return f"{text[0].upper()}{text[1:]}"
+
+
+def _folder_for(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-results")
+
+
+def _why_of_another_part(saved: Saved, settings: Settings, place: Place, environ: Mapping[str, str]) -> str:
+    """Return why the record is not of this part of the job, or an empty text.
+
+    A job of another name may wait for any part. An option that is not set here says nothing of the part.
+    """
+    ours = part_of(settings, place, environ, saved.title)
+    part = shown_part(ours._replace(shard=saved.shard), settings).part if settings.part else saved.part
+    shard = ours.shard if settings.shard else saved.shard
+    is_other = saved.job == ours.job and (part, shard) != (saved.part, saved.shard)
+    parallel = place.system.parallel(environ) if place.system.parallel else None
+    if parallel and parallel.total > 1:
+        # A parallel job has its place in its name, or in the record's part or shard.
+        found = _PLACES.findall(f"{saved.job} {saved.part} {saved.shard}")
+        of_copies = {text for text in found if text.endswith(f"/{parallel.total}")}
+        is_other = is_other or (bool(of_copies) and str(parallel) not in of_copies)
+    return "it is of another part of this job" if is_other else ""
 
 
 def _end_as(saved: Saved, step: Step) -> int:
@@ -123,31 +163,36 @@ def _end_as(saved: Saved, step: Step) -> int:
     told = f"{_NO_RUNS}: {how}."
     level = "notice" if verdict.conclusion is Conclusion.SKIPPED else "error"
     step.console.issue(level, Problem(told), step.report.heading)
-    # The files in results-dir say more than this step could.
-    return step.finish(step.report._replace(skipped=told, verdict=verdict), files=False)
+    # The files of a step that ended say more than this step could. One that was killed left none.
+    killed = saved.conclusion is None
+    return step.finish(step.report._replace(skipped=told, verdict=verdict), files=killed)
 
 
 def _is_signed(run: Outcome, kept: SavedRun, step: Step) -> bool:
     return bool(step.signer and step.signer.verifies_run(run, kept.mac))
 
 
-def _taken_up(run: Outcome, saved: Saved, *, signed: bool) -> Outcome:
+def _taken_up(run: Outcome, kept: SavedRun, *, signed: bool) -> Outcome:
+    """Return a run of the record as it is known to be before the API is polled: a pass counts only if it still says so.
+
+    A run that failed, was stopped or was not started stays as it is.
+    """
     run = run._replace(carried=False)
     if not signed:
         # Not ours, or not of this build: what it says of itself is not signed again.
         run = run._replace(request_mac="")
-    open_states = {State.STARTED, State.TIMED_OUT, State.UNKNOWN} | (set() if signed else {State.PASSED})
-    if run.run_id and run.state in open_states:
+    unknown = run._replace(state=State.UNKNOWN, reason=Reason.UNKNOWN, hint="")
+    if run.run_id and run.state in _TO_POLL:
         return run._replace(state=State.STARTED, reason=Reason.OK, message="", hint="")
-    if run.state is State.PASSED and not signed:
-        return run._replace(state=State.UNKNOWN, reason=Reason.UNKNOWN, message=_UNPROVEN, hint="")
-    if run.state is State.STARTING or (run.state is State.PLANNED and saved.conclusion is None):
-        return run._replace(state=State.UNKNOWN, reason=Reason.UNKNOWN, message=_KILLED, hint=MAY_HAVE_STARTED)
-    if run.state is State.PLANNED:
-        return run._replace(state=State.NOT_STARTED, reason=Reason.API, message="it was never sent: that was a dry run")
+    if kept.run_id and run.state in _TO_POLL:
+        return unknown._replace(message=_WITHHELD)
+    if run.state is State.PASSED:
+        return unknown._replace(message=_UNPROVEN)
+    if run.state in {State.STARTING, State.PLANNED}:
+        return unknown._replace(message=_ENDED_EARLY, hint=MAY_HAVE_STARTED)
     return run
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    others = {name for o in OPTIONS if o.name not in _TAKEN for name in (*o.inputs, o.variable)}
+    others = {name for o in OPTIONS if o.name not in _READ for name in (*o.inputs, o.variable)}
     return {name: value for name, value in environ.items() if name not in others}

@@ -87,7 +87,7 @@ def notes(outcomes: Sequence[Outcome], holds_secret: Callable[[str], bool]) -> l
     """
     found = {
         "passed only after a failure (flaky)": [run.label for run in outcomes if run.flaky],
-        "without a link, as what the API gave holds a value that is masked, or is no https URL; the ids are whole": [
+        "without a link, as the API gave none that is an https URL without a credential's value; the ids are whole": [
             f"{run.label} is {run.run_id}" for run in outcomes if run.run_id and not run.url
         ],
         "whose link has a credential's value in it, such as the host's name: the log may show stars for it "

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Of the format; whoever reads a record refuses any other.
 VERSION = 1
+# The largest time in a record, in seconds. A wrong clock can make a larger one, and `report.saved` refuses it.
+MAX_SECONDS = 1e9
 
 
 class RecordSigner(Protocol):
@@ -43,7 +45,7 @@ def record(report: Report, signer: RecordSigner | None = None) -> str:
         "shard": report.part.shard,
         "step_id": report.step_id,
         "started_at": report.started_at,
-        "duration_seconds": round(report.seconds, 3),
+        "duration_seconds": _seconds(report.seconds),
         "waited": report.waited,
         "conclusion": verdict.conclusion if verdict else None,
         "reason": verdict.reason if verdict else None,
@@ -85,7 +87,7 @@ def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
         "status": outcome.status,
         "hint": outcome.hint,
         "tries": outcome.tries,
-        "began_seconds": round(outcome.began, 3),
+        "began_seconds": _moment(outcome.began),
         "flaky": outcome.flaky,
         "carried": outcome.carried,
         "doubted": outcome.doubted,
@@ -96,8 +98,8 @@ def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
                 "run_id": run.run_id,
                 "url": run.url,
                 "message": run.message,
-                "began_seconds": round(run.began, 3),
-                "duration_seconds": round(run.seconds, 3),
+                "began_seconds": _moment(run.began),
+                "duration_seconds": _seconds(run.seconds),
                 "step": _step(run.step),
                 "evidence": _evidence(run.evidence),
             }
@@ -110,6 +112,14 @@ def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
         ],
         "run_on_latest": request.run_on_latest,
     }
+
+
+def _moment(seconds: float) -> float:
+    return round(min(max(-MAX_SECONDS, seconds), MAX_SECONDS), 3)
+
+
+def _seconds(seconds: float) -> float:
+    return max(0.0, _moment(seconds))
 
 
 def _step(step: Step | None) -> dict[str, object] | None:
@@ -131,5 +141,5 @@ def result(outcome: Outcome) -> dict[str, object]:
         "url": outcome.url,
         "message": outcome.message,
         "attempts": outcome.attempts,
-        "duration_seconds": round(outcome.seconds, 3),
+        "duration_seconds": _seconds(outcome.seconds),
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from autonoma_ci.identity import RunKey, parse_run_key
 from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, RunRequest, State
-from autonoma_ci.steps import STEPS_LIMIT, Evidence, Step
-from autonoma_ci.text import link
+from autonoma_ci.steps import NO_EVIDENCE, STEPS_LIMIT, Evidence, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +51,14 @@ File = Annotated[
 ]
 
 
+class Checks(NamedTuple):
+    """Functions that return what may be shown of a record's texts, links and run ids."""
+
+    redact: Callable[[str], str]
+    link: Callable[[str], str]
+    run_id: Callable[[str], str]
+
+
 class Model(BaseModel):
     """What every part of the record has in common."""
 
@@ -73,11 +80,6 @@ class SavedStep(Model):
         """Return it as the rest of the house has it."""
         instruction, output, url, status = map(redact, (self.instruction, self.output, self.url, self.status))
         return Step(self.number, instruction, output, url, status, self.image)
-
-
-def _link(url: str, redact: Callable[[str], str]) -> str:
-    """Return a link that shows nothing, or none: with stars in it, it would lead elsewhere."""
-    return link(url) if redact(url) == url else ""
 
 
 class SavedEvidence(Model):
@@ -106,12 +108,13 @@ class SavedEarlier(Model):
     step: SavedStep | None
     evidence: SavedEvidence = _NOTHING
 
-    def earlier(self, shift: float, redact: Callable[[str], str]) -> Earlier:
+    def earlier(self, shift: float, checks: Checks) -> Earlier:
         """Return it as the rest of the house has it; `shift` seconds are added to the time at which it began."""
-        began, url = self.began_seconds + shift, _link(self.url, redact)
-        step = self.step.step(redact) if self.step else None
-        evidence = self.evidence.evidence(redact)
-        return Earlier(self.run_id, url, redact(self.message), step, began, self.duration_seconds, evidence)
+        run_id, url = checks.run_id(self.run_id), checks.link(self.url)
+        began, message = self.began_seconds + shift, checks.redact(self.message)
+        step = self.step.step(checks.redact) if self.step else None
+        evidence = _evidence(self, run_id, checks)
+        return Earlier(run_id, url, message, step, began, self.duration_seconds, evidence)
 
 
 class SavedVersion(Model):
@@ -154,8 +157,9 @@ class SavedRun(Model):
     application_versions: list[SavedVersion]
     run_on_latest: bool
 
-    def outcome(self, shift: float, redact: Callable[[str], str]) -> Outcome:
+    def outcome(self, shift: float, checks: Checks) -> Outcome:
         """Return it as the rest of the house has it; `shift` seconds are added to the times at which runs began."""
+        redact, run_id = checks.redact, checks.run_id(self.run_id)
         versions = tuple(AppVersion(v.application_id, v.version_id) for v in self.application_versions)
         key = parse_run_key(self.key) if self.key else RunKey(self.kind, self.id)
         return Outcome(
@@ -166,8 +170,8 @@ class SavedRun(Model):
             ),
             state=self.state,
             reason=self.reason,
-            run_id=self.run_id,
-            url=_link(self.url, redact),
+            run_id=run_id,
+            url=checks.link(self.url),
             message=redact(self.message),
             hint=redact(self.hint),
             status=self.status,
@@ -176,9 +180,14 @@ class SavedRun(Model):
             began=self.began_seconds + shift,
             title=redact(self.title),
             step=self.step.step(redact) if self.step else None,
-            earlier=tuple(run.earlier(shift, redact) for run in self.earlier),
+            earlier=tuple(run.earlier(shift, checks) for run in self.earlier),
             carried=self.carried,
-            evidence=self.evidence.evidence(redact),
+            evidence=_evidence(self, run_id, checks),
             request_mac=self.request_mac,
             doubted=self.doubted,
         )  # fmt: skip
+
+
+def _evidence(run: SavedRun | SavedEarlier, run_id: str, checks: Checks) -> Evidence:
+    # The paths of the files name the run, so they go with an id that is withheld.
+    return run.evidence.evidence(checks.redact) if run_id == run.run_id else NO_EVIDENCE

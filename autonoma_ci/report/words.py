@@ -57,7 +57,9 @@ def has_run(outcome: Outcome) -> bool:
 
 
 def was_started(outcome: Outcome) -> bool:
-    """Say whether the run is known to have been started."""
+    """Return whether the run is known to have been started, in this attempt."""
+    if outcome.carried:
+        return False
     known = outcome.state in ENDED | {State.STARTED, State.TIMED_OUT}
     return known or (outcome.state is State.UNKNOWN and has_run(outcome))
 
@@ -103,8 +105,13 @@ def headline(report: Report) -> str:
 
 def _starts(outcomes: Sequence[Outcome]) -> list[str]:
     count = counts(outcomes)
-    waiting = count["total"] - count["started"] - count["not-started"] - count["unknown"]
-    others = {"not started": count["not-started"], "may have started": count["unknown"], "waiting": waiting}
+    carried = sum(outcome.carried and outcome.state is State.PASSED for outcome in outcomes)
+    others = {
+        "passed in an earlier attempt": carried,
+        "not started": count["not-started"],
+        "may have started": count["unknown"],
+    }
+    others["waiting"] = count["total"] - count["started"] - sum(others.values())
     parts = [f"{count['started']} of {plural(count['total'], 'run')} started"]
     return parts + [f"{number} {words}" for words, number in others.items() if number]
 
@@ -112,7 +119,7 @@ def _starts(outcomes: Sequence[Outcome]) -> list[str]:
 def _ends(outcomes: Sequence[Outcome]) -> list[str]:
     states = [outcome.state for outcome in outcomes]
     flaky = sum(outcome.flaky for outcome in outcomes)
-    carried = sum(outcome.carried for outcome in outcomes)
+    carried = sum(outcome.carried and outcome.state is State.PASSED for outcome in outcomes)
     marks = [f"{flaky} flaky"] if flaky else []
     marks += [f"{carried} in an earlier attempt"] if carried else []
     unknown = sum(outcome.state is State.UNKNOWN and has_run(outcome) for outcome in outcomes)

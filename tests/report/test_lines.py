@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from autonoma_ci.ci.github_commands import COMMANDS
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.report.console import ISSUES_LIMIT, heartbeat, issues, notes, run_line
+from autonoma_ci.report.words import counts, headline
 from autonoma_ci.text import log_line
-from tests.report.reports import failed, flaky, lost, passed, planned, refused, started, timed_out
+from tests.report.reports import failed, flaky, lost, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import OUTCOMES, TEXTS
 from tests.support.runner import commands, elsewhere, lines
 
@@ -131,6 +132,22 @@ def test_a_run_without_a_link_is_told_with_its_id() -> None:
     (problem,) = notes([passed("a")._replace(url=""), passed("b")], _none)
     assert problem.text.startswith("1 run without a link")
     assert problem.text.endswith("the ids are whole: a is run-a.")
+
+
+def test_notes_say_nothing_untrue_of_a_missing_link() -> None:
+    """A run that passed in an earlier attempt has the link of its last status, which may have none."""
+    (problem,) = notes([passed("a")._replace(url="", carried=True)], _none)
+    assert "as the API gave none that is an https URL without a credential's value" in problem.text
+
+
+def test_headline_counts_what_this_step_started() -> None:
+    """A pass of an earlier attempt was not started now."""
+    runs = [started("a"), passed("b")._replace(carried=True), planned("c")]
+    assert counts(runs) == {"total": 3, "started": 1, "passed": 1, "failed": 0, "not-started": 0, "unknown": 0}
+    assert headline(report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 waiting."
+    assert headline(report(runs, None)._replace(waited=True)) == (
+        "1 of 3 runs passed (1 in an earlier attempt), 1 still running, 1 waiting."
+    )
 
 
 def test_a_link_that_the_system_would_mask_is_told() -> None:

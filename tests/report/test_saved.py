@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from autonoma_ci.commands.record import checks_of_answers
 from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State
 from autonoma_ci.report.record import record
 from autonoma_ci.report.saved import json_schema, parse
+from autonoma_ci.report.saved_runs import Checks
 from autonoma_ci.secret import Redactor
+from autonoma_ci.text import link
 from tests.report.reports import CONTEXT, OK, failed, flaky, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
 
@@ -40,6 +43,9 @@ def same(text: str) -> str:
     return text
 
 
+SHOW_ALL = Checks(same, link, same)
+
+
 def whole(value: object) -> object:
     """Return the value with a question mark for each half of a surrogate pair, as the record has it."""
     return json.loads(json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace"))
@@ -50,16 +56,28 @@ def test_what_a_step_wrote_a_later_one_reads(made: Report) -> None:
     text = record(made)
     CHECKER.validate(json.loads(text))
     saved = parse(text.encode())
-    assert [whole(run.outcome(0.0, same)) for run in saved.runs] == [whole(outcome) for outcome in made.outcomes]
+    assert [whole(run.outcome(0.0, SHOW_ALL)) for run in saved.runs] == [whole(outcome) for outcome in made.outcomes]
     assert saved.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
 
 
-def test_a_link_with_a_secret_in_it_is_left_out_and_never_leads_elsewhere() -> None:
+def _checked(secret: str) -> Outcome:
+    """Return a run with these checks of its link and its id."""
     made = started("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
     [run] = parse(record(report([made])).encode()).runs
-    assert run.outcome(0.0, Redactor(["of-a"])).url == ""
-    assert run.outcome(0.0, Redactor(["of-b"])).url == made.url
-    assert run.outcome(0.0, Redactor(["of-a"])).run_id == "run-of-a"
+    return run.outcome(0.0, checks_of_answers(Redactor([secret]), "https://autonoma.app/api"))
+
+
+@pytest.mark.parametrize("secret", ["of-b", "autonoma.app", "https"])
+def test_saved_run_without_a_credential_is_shown(secret: str) -> None:
+    """What each link has is no secret."""
+    run = _checked(secret)
+    assert (run.run_id, run.url) == ("run-of-a", "https://autonoma.app/run/run-of-a")
+
+
+def test_saved_run_with_a_credential_is_withheld() -> None:
+    """A record is checked like a response: id and link are left out, and no stars lead elsewhere."""
+    run = _checked("of-a")
+    assert (run.run_id, run.url) == ("", "")
 
 
 def test_every_kind_of_run_validates_against_the_published_schema() -> None:
@@ -77,7 +95,7 @@ def test_the_schema_is_one_and_describes_every_field() -> None:
 
 def test_times_are_moved_to_the_step_that_reads_them() -> None:
     saved = parse(record(report([flaky("a")])).encode())
-    run = saved.runs[0].outcome(-100.0, same)
+    run = saved.runs[0].outcome(-100.0, SHOW_ALL)
     assert (run.began, run.earlier[0].began) == (-69.0, -100.0)
 
 
@@ -118,7 +136,7 @@ def test_a_record_can_not_lead_a_request_astray(field: str, value: object) -> No
 def test_a_link_that_is_none_is_left_out() -> None:
     document = json.loads(record(report([started("a")])))
     document["runs"][0]["url"] = "javascript:alert(1)"
-    assert parse(json.dumps(document).encode()).runs[0].outcome(0.0, same).url == ""
+    assert parse(json.dumps(document).encode()).runs[0].outcome(0.0, SHOW_ALL).url == ""
 
 
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))

@@ -1,0 +1,126 @@
+"""Two steps that write to one results-dir at the same time: a lock keeps each from replacing the other's record."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci import shared_record
+from autonoma_ci.ci.shared_record import SharedRecord
+from autonoma_ci.context import Context
+from tests.commands.test_wait_record import Writer
+from tests.support.fake_clock import FakeClock
+from tests.support.house import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A step that has looked at the record, and writes its own once a line arrives.
+SLOW_STEP = """
+import sys
+from pathlib import Path
+from autonoma_ci.ci import results_dir
+from tests.commands.test_wait_record import Writer
+
+writer = Writer(Path(sys.argv[1]), "first")
+writer.publish()
+write_whole = results_dir.write_whole
+
+def write_late(path, data):
+    if path.name == "results.json":
+        print("looked", flush=True)
+        sys.stdin.readline()
+    write_whole(path, data)
+
+results_dir.write_whole = write_late
+writer.publish()
+"""
+
+
+def test_two_processes_lose_no_open_runs(tmp_path: Path) -> None:
+    """The second step writes between the look and the write of the first, or has to wait for it."""
+    first = subprocess.Popen(
+        [sys.executable, "-c", SLOW_STEP, str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdin
+    assert first.stdout
+    assert first.stdout.readline() == "looked\n"
+    published = threading.Thread(target=lambda: Writer(tmp_path, "second").publish())
+    published.start()
+    # With a lock, it waits. Without one, it is over by then.
+    published.join(1.0)
+    first.stdin.write("\n")
+    first.stdin.close()
+    published.join()
+    assert first.wait() == 0
+    first.stdout.close()
+    records = [json.loads(path.read_bytes()) for path in (tmp_path / "results").glob("results*.json")]
+    found = {run["run_id"] for record in records for run in record["runs"]}
+    assert found == {"run-first-0", "run-first-1", "run-second-0"}
+
+
+def shared(folder: Path, clock: FakeClock) -> SharedRecord:
+    context = Context("github-actions", build="17")
+    return SharedRecord(folder / "results.json", "step", context, "2025-01-02T03:04:05Z", clock)
+
+
+def test_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path) -> None:
+    """After 10 seconds, the step goes on without it."""
+    clock = FakeClock()
+    began = clock.monotonic()
+    step = shared(tmp_path, clock)
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    try:
+        for _ in range(2):
+            with step.locked():
+                waited = clock.monotonic() - began
+            assert shared_record.MAX_LOCK_SECONDS <= waited < shared_record.MAX_LOCK_SECONDS + 0.1
+    finally:
+        os.close(other)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
+def test_file_system_without_locks_does_not_stop_a_step(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a step writes without a lock, and at once."""
+    clock = FakeClock()
+    began = clock.monotonic()
+
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with shared(tmp_path, clock).locked():
+        pass
+    assert clock.monotonic() == began
+
+
+def test_folder_that_is_gone_does_not_stop_a_step(tmp_path: Path) -> None:
+    """What can't be written has a warning of its own."""
+    with shared(tmp_path / "gone", FakeClock()).locked():
+        pass
+
+
+def test_lock_is_released(tmp_path: Path) -> None:
+    """The next write of the same step does not wait for the last one."""
+    clock = FakeClock()
+    began = clock.monotonic()
+    step = shared(tmp_path, clock)
+    for _ in range(3):
+        with step.locked():
+            pass
+    assert clock.monotonic() == began

@@ -1,0 +1,548 @@
+"""What `wait` believes of a record: nothing of another build or part, and no pass that the API does not confirm."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.commands.world import World
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.workers import Interrupt
+from autonoma_ci.report.saved import parse
+from tests.commands.test_wait_record import BUILD, RE_RUN, WAIT, Api, command, edit, files_in, wait
+from tests.support import faults
+from tests.support.fault_server import FaultServer, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+SHA = "c" * 40
+OTHER_SHA = "d" * 40
+# What tells one job of each system from another one.
+CODEBUILD = {
+    "CODEBUILD_BUILD_ID": "project:1",
+    "CODEBUILD_BUILD_ARN": "arn",
+    "CODEBUILD_RESOLVED_SOURCE_VERSION": SHA,
+    "CODEBUILD_SOURCE_REPO_URL": "https://github.com/owner/name.git",
+}
+DRONE = {
+    "DRONE": "true",
+    "DRONE_BUILD_NUMBER": "17",
+    "DRONE_REPO": "owner/name",
+    "DRONE_COMMIT_SHA": SHA,
+    "DRONE_STAGE_NAME": "e2e",
+    "DRONE_STEP_NAME": "start",
+}
+GITHUB = {"GITHUB_ACTIONS": "true", **BUILD}
+ACT = {**GITHUB, "ACT": "true", "GITHUB_RUN_ID": "1"}
+BUILDKITE = {
+    "BUILDKITE": "true",
+    "BUILDKITE_BUILD_ID": "build-1",
+    "BUILDKITE_COMMIT": SHA,
+    "BUILDKITE_RETRY_COUNT": "0",
+    "BUILDKITE_STEP_KEY": "e2e",
+    "BUILDKITE_LABEL": "e2e",
+    "BUILDKITE_PARALLEL_JOB_COUNT": "2",
+}
+GENERIC = {"CI": "true"}
+
+
+class Job:
+    """One job's folder and API, in any CI system."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self._url = folder, url
+
+    def __call__(self, place: Mapping[str, str], *argv: str, **more: str) -> tuple[int, str]:
+        """Run a command, and return its exit code and its log."""
+        environ = {
+            "AUTONOMA_CLIENT_ID": "client-id-of-the-test",
+            "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test",
+            "AUTONOMA_API_URL": self._url,
+            "AUTONOMA_RESULTS_DIR": "results",
+            **place,
+            **more,
+        }
+        out = io.StringIO()
+        code = cli.main(argv, World(environ, out, out, str(self.folder), waiting=Waiting(interval=0.05)))
+        return code, out.getvalue()
+
+    def start(self, place: Mapping[str, str], *argv: str, **more: str) -> int:
+        """Start a run of the test a."""
+        return self(place, "run", *argv, AUTONOMA_TEST_IDS="a", **more)[0]
+
+    def wait(self, place: Mapping[str, str], **more: str) -> tuple[int, str]:
+        """Wait for the runs of the record."""
+        return self(place, "wait", "results/results.json", **more)
+
+    def change(self, **changes: object) -> None:
+        """Change fields of the record."""
+        edit(self.folder / "results" / "results.json", lambda document: document.update(changes))
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api(a="passed", b="failed", c="passed")
+
+
+@pytest.fixture
+def job(tmp_path: Path, api: Api) -> Any:
+    with FaultServer(api) as server:
+        yield Job(tmp_path, server.url)
+
+
+def hours_ago(number: int) -> str:
+    return (datetime.now(UTC) - timedelta(hours=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# A pass counts only if the API confirms it
+
+
+def test_wait_confirms_a_signed_pass(tmp_path: Path) -> None:
+    """A pass of the record is polled again, and the log says that it is confirmed."""
+    api = Api(a="passed", b="passed")
+    with FaultServer(api) as server:
+        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
+        api.polled.clear()
+        later = wait(tmp_path, server.url)
+        assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
+        assert sorted(api.polled) == ["a", "b"]
+        assert server.posts == {"a": 1, "b": 1}
+    assert "Confirming 2 passed runs" in later.printed
+    assert "2 of 2 runs passed." in later.printed
+    for untrue in ("Waiting for", "started"):
+        assert untrue not in later.printed
+
+
+@pytest.mark.parametrize("word", ["failed", "stopped", "pending?"])
+def test_wait_drops_a_pass_that_the_api_denies(word: str, tmp_path: Path) -> None:
+    """What the API says now counts, whatever the signature of the record says."""
+    words = {"a": "passed", "b": "passed"}
+
+    def act(wire: Wire) -> bool:
+        return Api(**words)(wire)
+
+    with FaultServer(act) as server:
+        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
+        words["a"] = word
+        later = wait(tmp_path, server.url, INPUT_TIMEOUT="1s")
+    assert later.code in {1, 7}
+    assert later.states["a"] in {"failed", "stopped", "unknown"}
+    assert later.states["b"] == "passed"
+
+
+def test_wait_keeps_a_signed_failure(tmp_path: Path) -> None:
+    """A run that failed is not polled again, and the log counts the confirmed run alone."""
+    api = Api(a="passed", b="failed")
+    with FaultServer(api) as server:
+        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
+        api.polled.clear()
+        later = wait(tmp_path, server.url)
+    assert (later.code, later.states, api.polled) == (1, {"a": "passed", "b": "failed"}, ["a"])
+    assert "Confirming 1 passed run" in later.printed
+
+
+def test_wait_names_open_and_confirmed_runs(tmp_path: Path, api: Api) -> None:
+    """Both are in the title of the log's group."""
+    with FaultServer(api) as server:
+        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        path = tmp_path / "results" / "results.json"
+        edit(path, lambda record: record["runs"][1].update(state="started", step=None))
+        later = wait(tmp_path, server.url)
+    assert "Waiting for 1 run and confirming 1 passed run" in later.printed
+
+
+def test_wait_keeps_the_duration_of_a_confirmed_pass(tmp_path: Path, api: Api) -> None:
+    """The time until a later step confirmed it is no duration of the run."""
+    with FaultServer(api) as server:
+        first = command(tmp_path, server.url, ids=["a"], more=WAIT)
+        path = tmp_path / "results" / "results.json"
+        edit(path, lambda record: record.update(started_at=hours_ago(2)))
+        later = wait(tmp_path, server.url)
+    [before], [after] = first.record["runs"], later.record["runs"]
+    assert after["duration_seconds"] == before["duration_seconds"]
+    assert after["began_seconds"] < -7000
+    assert re.search(r"passed: A title \(test a\) in [0-9.]+ s: ", later.printed)
+
+
+def test_wait_counts_a_carried_pass_as_carried(tmp_path: Path) -> None:
+    """After a re-run without `wait`, the pass of the first attempt is confirmed, and is not called started."""
+    words = {"a": "passed", "b": "failed"}
+
+    def act(wire: Wire) -> bool:
+        if wire.request.method == "POST" and wire.request.subject == "b":
+            run = f"run-{len(server.received)}-of-b"
+            return faults.answer(200, json.dumps({"run_id": run, "url": f"https://autonoma.app/run/{run}"}))(wire)
+        if "-of-b" in wire.request.path and wire.request.path.endswith("/status"):
+            return faults.answer(200, json.dumps({"status": words["b"]}))(wire)
+        return Api(**words)(wire)
+
+    with FaultServer(act) as server:
+        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        again = command(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
+        words["b"] = "passed"
+        later = wait(tmp_path, server.url, **RE_RUN)
+    assert "1 of 2 runs started, 1 passed in an earlier attempt." in again.printed
+    assert (again.outputs["started"], again.outputs["passed"], again.outputs["total"]) == ("1", "1", "2")
+    assert (later.code, later.outputs["conclusion"]) == (0, "passed")
+    assert "2 of 2 runs passed (1 in an earlier attempt)." in later.printed
+    assert [run["carried"] for run in later.record["runs"]] == [True, False]
+
+
+# The record of another build
+
+
+@pytest.mark.parametrize(
+    ("place", "more", "why"),
+    [
+        (DRONE, {"DRONE_REPO": "owner/other"}, "it is of another repository"),
+        (DRONE, {"DRONE_COMMIT_SHA": OTHER_SHA}, "it is of another commit"),
+        (DRONE, {"DRONE_BUILD_NUMBER": "18"}, "it is of another build"),
+        (DRONE, {**dict.fromkeys(DRONE, ""), **GITHUB}, "it is of another CI system"),
+        (CODEBUILD, {"CODEBUILD_RESOLVED_SOURCE_VERSION": OTHER_SHA}, "it is of another commit"),
+        (ACT, {"GITHUB_SHA": OTHER_SHA}, "it is of another commit"),
+    ],
+    ids=["repository", "commit", "build", "CI system", "CodeBuild commit", "act commit"],
+)
+@pytest.mark.parametrize("waits", [True, False], ids=["ended", "open runs"])
+def test_wait_refuses_a_record_of_another_build(
+    waits: bool, place: Mapping[str, str], more: Mapping[str, str], why: str, job: Job
+) -> None:
+    """Systems count their builds by repository, or not at all."""
+    assert job.start(place, AUTONOMA_WAIT=str(waits).lower()) == 0
+    before = files_in(job.folder)
+    code, log = job.wait(place, **more)
+    assert code == 2
+    assert f"is not the record of this step: {why}. The other files in its folder" in log
+    assert files_in(job.folder) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "more"),
+    [(CODEBUILD, {"CODEBUILD_BUILD_ID": "project:2"}), (GENERIC, {}), (ACT, {})],
+    ids=["CodeBuild", "unknown system", "act"],
+)
+class TestWithoutABuildId:
+    """Systems whose jobs have no build id in common: `more` is what differs in the next job."""
+
+    def test_wait_takes_open_runs(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+        """The job that started them has ended, so they are what `wait` is for."""
+        assert job.start(place) == 0
+        assert job.wait(place, **more)[0] == 0
+
+    def test_wait_refuses_an_ended_record(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+        """It may be of yesterday's build."""
+        assert job.start(place, AUTONOMA_WAIT="true") == 0
+        job.change(started_at=hours_ago(20))
+        code, log = job.wait(place, **more)
+        assert code == 2
+        assert "nothing in it is left to wait for" in log
+
+    def test_wait_refuses_an_old_record(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+        """Open runs of last week are of another build."""
+        assert job.start(place) == 0
+        job.change(started_at="2020-01-02T03:04:05Z")
+        code, log = job.wait(place, **more)
+        assert code == 2
+        assert "it is older than a day" in log
+
+    def test_wait_after_a_skipped_step_is_skipped(
+        self, place: Mapping[str, str], more: Mapping[str, str], job: Job
+    ) -> None:
+        """A change from a fork has no credentials in any job."""
+        skips = {"AUTONOMA_CLIENT_SECRET": "", "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
+        assert job.start(place, **skips) == 0
+        assert job.wait({**place, **skips}, **more)[0] == 0
+
+    def test_step_keeps_open_runs_of_another_job(
+        self, place: Mapping[str, str], more: Mapping[str, str], job: Job
+    ) -> None:
+        """Both jobs may be of one build, and they share the folder."""
+        assert job.start(place) == 0
+        log = job({**place, **more}, "run", AUTONOMA_TEST_IDS="b")[1]
+        assert "its record is kept as results.1.json" in log
+
+
+def test_wait_in_the_same_codebuild_build_takes_any_record(job: Job) -> None:
+    """Where the ids of the builds are equal, the record is of this build whether it has open runs or not."""
+    assert job.start(CODEBUILD, AUTONOMA_WAIT="true") == 0
+    assert job.wait(CODEBUILD)[0] == 0
+
+
+def test_step_of_another_repository_keeps_no_record(job: Job) -> None:
+    """Its open runs are of another build, although the numbers are equal."""
+    assert job.start(DRONE) == 0
+    assert job.start({**DRONE, "DRONE_REPO": "owner/other"}) == 0
+    assert not (job.folder / "results" / "results.1.json").exists()
+
+
+# The record of another part
+
+
+@pytest.mark.parametrize(
+    ("place", "starts", "waits"),
+    [
+        (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"INPUT_PART": '{"os":"mac"}'}),
+        (GITHUB, {}, {"INPUT_PART": '{"os":"mac"}'}),
+        (GITHUB, {"INPUT_SHARD": "1/2"}, {"INPUT_SHARD": "2/2"}),
+        (GITHUB, {"INPUT_SHARD": "1/2"}, {"INPUT_SHARD": "1/3"}),
+        (BUILDKITE, {"BUILDKITE_PARALLEL_JOB": "0"}, {"BUILDKITE_PARALLEL_JOB": "1"}),
+        (
+            {**BUILDKITE, "AUTONOMA_SHARD": "auto"},
+            {"BUILDKITE_PARALLEL_JOB": "0"},
+            {"BUILDKITE_PARALLEL_JOB": "1"},
+        ),
+    ],
+    ids=["part", "no part", "shard", "another total", "parallel job", "parallel job with shard"],
+)
+def test_wait_refuses_another_part_of_the_job(
+    place: Mapping[str, str], starts: dict[str, str], waits: dict[str, str], job: Job
+) -> None:
+    """The step of this part was killed at once, and the record of another part of the same job is still there."""
+    assert job(place, "run", AUTONOMA_TEST_IDS="a\nb", **starts)[0] == 0
+    code, log = job.wait(place, **waits)
+    assert code == 2
+    assert "it is of another part of this job" in log
+
+
+@pytest.mark.parametrize(
+    ("place", "starts", "waits"),
+    [
+        (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"INPUT_PART": '{"os":"linux"}'}),
+        (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {}),
+        (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"GITHUB_JOB": "verdict"}),
+        (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"GITHUB_JOB": "verdict", "INPUT_PART": '{"os":"mac"}'}),
+        (GITHUB, {"INPUT_SHARD": "1/2"}, {}),
+        (GITHUB, {"INPUT_SHARD": "1/2"}, {"INPUT_SHARD": "1/2"}),
+        (GITHUB, {"INPUT_PART": "client-secret-of-the-test"}, {"INPUT_PART": "client-secret-of-the-test"}),
+        (BUILDKITE, {"BUILDKITE_PARALLEL_JOB": "1"}, {"BUILDKITE_PARALLEL_JOB": "1"}),
+        (
+            {**BUILDKITE, "AUTONOMA_SHARD": "auto"},
+            {"BUILDKITE_PARALLEL_JOB": "1"},
+            {"BUILDKITE_PARALLEL_JOB": "1", "AUTONOMA_SHARD": ""},
+        ),
+        (
+            BUILDKITE,
+            {"BUILDKITE_PARALLEL_JOB": "1"},
+            {"BUILDKITE_STEP_KEY": "verdict", "BUILDKITE_PARALLEL_JOB_COUNT": ""},
+        ),
+    ],
+    ids=[
+        "the same part", "part unset", "another job", "another job's part", "shard unset", "the same shard",
+        "a credential", "parallel job", "parallel job, shard unset", "a job that waits for all",
+    ],
+)  # fmt: skip
+def test_wait_takes_its_own_part(
+    place: Mapping[str, str], starts: dict[str, str], waits: dict[str, str], job: Job
+) -> None:
+    """What the step that waits does not say tells no parts apart, and a job of another name may wait for any part."""
+    assert job(place, "run", AUTONOMA_TEST_IDS="a\nc", **starts)[0] == 0
+    assert job.wait(place, **waits)[0] == 0
+
+
+# A record of a step that was cancelled
+
+
+def _interrupt(engine_run: Callable[..., None], engine: Engine, workers: Any) -> None:
+    engine._events.put(Interrupt(15))
+    engine_run(engine, workers)
+
+
+def test_wait_after_a_cancelled_start_is_cancelled(tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was started, so `wait` ends as the step did."""
+    with FaultServer(api) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(Engine, "run", lambda self, workers, run=Engine.run: _interrupt(run, self, workers))
+            first = command(tmp_path, server.url, ids=["a", "b"])
+        assert (first.code, first.states) == (143, {"a": "not-started", "b": "not-started"})
+        later = wait(tmp_path, server.url)
+        assert server.received == []
+    assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (143, "cancelled", "cancelled")
+    assert later.record["conclusion"] == "cancelled"
+
+
+def _cancel(record: Any) -> None:
+    record.update(conclusion="cancelled", reason="cancelled", exit_code=130)
+    message = "not sent: the job was cancelled"
+    record["runs"][1].update(state="not-started", reason="cancelled", run_id="", url="", message=message)
+
+
+@pytest.mark.parametrize(("word", "code", "reason"), [("passed", 130, "cancelled"), ("failed", 1, "failed")])
+def test_wait_after_a_partly_cancelled_start(word: str, code: int, reason: str, tmp_path: Path) -> None:
+    """The run that was started is waited for. A pass of it alone is no pass, and the reason is the signal."""
+    with FaultServer(Api(a=word)) as server:
+        command(tmp_path, server.url, ids=["a", "b"])
+        edit(tmp_path / "results" / "results.json", _cancel)
+        later = wait(tmp_path, server.url)
+    assert (later.code, later.outputs["reason"]) == (code, reason)
+    assert later.states == {"a": word, "b": "not-started"}
+
+
+def test_wait_after_a_bug_takes_planned_runs_for_unknown(tmp_path: Path, api: Api) -> None:
+    """Such a step had sent some of its requests, and does not say which."""
+    with FaultServer(api) as server:
+        command(tmp_path, server.url, ids=["a", "b"])
+        path = tmp_path / "results" / "results.json"
+        edit(path, lambda record: record.update(conclusion="error", reason="unknown", exit_code=70))
+        edit(path, lambda record: record["runs"][1].update(state="planned", run_id="", url=""))
+        later = wait(tmp_path, server.url)
+    assert (later.code, later.states) == (7, {"a": "passed", "b": "unknown"})
+
+
+# Records that others wrote
+
+
+@pytest.mark.parametrize("mac", [None, ""], ids=["no field", "empty"])
+def test_wait_warns_of_a_record_without_a_signature(mac: str | None, tmp_path: Path, api: Api) -> None:
+    """To cut the signature off is a change too."""
+
+    def cut(record: Any) -> None:
+        del record["runs"][1], record["mac"]
+        record.update({} if mac is None else {"mac": mac})
+
+    with FaultServer(api) as server:
+        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        edit(tmp_path / "results" / "results.json", cut)
+        later = wait(tmp_path, server.url)
+    assert "is not signed, or was changed after it was written" in later.printed
+
+
+def test_wait_withholds_an_id_that_is_a_credential(tmp_path: Path, api: Api) -> None:
+    """The run is unknown, and neither its id nor its link is in what is written."""
+    with FaultServer(api) as server:
+        command(tmp_path, server.url, ids=["a"])
+        later = wait(tmp_path, server.url, **{"INPUT_CLIENT-SECRET": "run-of-a"})
+    assert (later.code, later.states) == (7, {"a": "unknown"})
+    [run] = later.record["runs"]
+    assert (run["run_id"], run["url"]) == ("", "")
+    assert "the run's id holds a credential" in later.printed
+
+
+def test_wait_writes_a_record_that_it_can_read(tmp_path: Path) -> None:
+    """A clock that was wrong puts the start far away."""
+    with FaultServer(Api(a="running")) as server:
+        command(tmp_path, server.url, ids=["a"])
+        edit(tmp_path / "results" / "results.json", lambda record: record.update(started_at="1970-01-01T00:01:00Z"))
+        for _ in range(2):
+            assert wait(tmp_path, server.url, INPUT_TIMEOUT="1s").code == 6
+
+
+def test_wait_on_a_name_without_suffix_makes_a_folder_beside(tmp_path: Path, api: Api) -> None:
+    """The record itself can't be the folder."""
+    with FaultServer(api) as server:
+        command(tmp_path, server.url, ids=["a"])
+        (tmp_path / "results" / "results.json").rename(tmp_path / "record")
+        later = command(tmp_path, server.url, "wait", "record", more=WAIT | {"INPUT_RESULTS-DIR": ""})
+    assert later.code == 0
+    record = parse((tmp_path / "record-results" / "results.json").read_bytes())
+    assert record.conclusion == "passed"
+
+
+def test_second_step_keeps_a_run_that_may_have_started(tmp_path: Path) -> None:
+    """A run without an id may have been started, and its record is all that says so."""
+
+    def act(wire: Wire) -> bool:
+        return faults.reset(wire) if "gone" in wire.request.path else faults.started(wire)
+
+    with FaultServer(act) as server:
+        assert command(tmp_path, server.url, ids=["gone"]).code == 7
+        second = command(tmp_path, server.url, ids=["b"])
+    assert "its record is kept as results.1.json" in second.printed
+
+
+def test_wait_on_a_killed_step_writes_the_files_it_names(tmp_path: Path, api: Api) -> None:
+    """TeamCity is told of junit.xml, which a step that was killed has not written."""
+    with FaultServer(api) as server:
+        command(tmp_path, server.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+        for name in ("junit.xml", "report.html"):
+            (tmp_path / "results" / name).unlink()
+        edit(
+            tmp_path / "results" / "results.json",
+            lambda record: record.update(conclusion=None, reason=None, exit_code=None),
+        )
+        assert wait(tmp_path, server.url).code == 7
+        assert (tmp_path / "results" / "junit.xml").exists()
+        assert wait(tmp_path, server.url).code == 7
+
+
+# A record that can't be written
+
+
+def test_run_warns_of_an_unwritable_record_before_it_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full once the step has begun. The log says so before the first POST, and names no later `wait`."""
+    printed: list[str] = []
+    out = io.StringIO()
+    write_whole = partial(_write_once, [])
+    monkeypatch.setattr("autonoma_ci.ci.results_dir.write_whole", write_whole)
+
+    def act(wire: Wire) -> bool:
+        printed.append(out.getvalue())
+        return faults.started(wire)
+
+    with FaultServer(act) as server:
+        environ = {
+            "AUTONOMA_CLIENT_ID": "client-id-of-the-test",
+            "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test",
+            "AUTONOMA_API_URL": server.url,
+            "AUTONOMA_RESULTS_DIR": "results",
+            "AUTONOMA_TEST_IDS": "a",
+            **GENERIC,
+        }
+        assert cli.main(["run"], World(environ, out, out, str(tmp_path))) == 0
+    assert "results.json could not be written to results-dir (No space left on device)." in printed[0]
+    assert "To wait for the runs later" not in out.getvalue()
+
+
+def _write_once(written: list[Path], path: Path, data: bytes) -> None:
+    if written:
+        raise OSError(28, "No space left on device")
+    written.append(path)
+    path.write_bytes(data)
+
+
+# Reports from a record
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"conclusion": "passed", "reason": "ok", "exit_code": 0},
+        {"conclusion": "passed", "reason": "ok", "exit_code": 0, "runs": []},
+        {"conclusion": "passed", "reason": "ok", "exit_code": 0, "waited": False},
+    ],
+    ids=["a failure", "no runs", "not waited for"],
+)
+def test_report_shows_no_pass_that_its_runs_deny(change: dict[str, object], tmp_path: Path, api: Api) -> None:
+    """A verdict that the runs do not show is an error."""
+    with FaultServer(api) as server:
+        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+    edit(tmp_path / "results" / "results.json", lambda record: record.update(change))
+    out = io.StringIO()
+    world = World({}, out, out, str(tmp_path))
+    for name in ("markdown", "html"):
+        assert cli.main(["report", "results/results.json", "--format", name, "--output", "-"], world) == 0
+    assert "Passed" not in out.getvalue()
+    assert "❌ Error" in out.getvalue()
+    assert 'class="verdict good"' not in out.getvalue()
+
+
+# A re-run after `wait`
+
+
+def test_run_carries_a_pass_that_wait_recorded(tmp_path: Path) -> None:
+    """`wait` signs the record again, so a re-run of the job starts only what had not passed."""
+    with FaultServer(Api(a="passed", b="failed")) as server:
+        command(tmp_path, server.url, ids=["a", "b"])
+        assert wait(tmp_path, server.url).code == 1
+        again = command(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
+        assert server.posts == {"a": 1, "b": 2}
+    assert [run["carried"] for run in again.record["runs"]] == [True, False]
