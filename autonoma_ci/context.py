@@ -30,7 +30,8 @@ class Context(NamedTuple):
     # and all attempts at these jobs.
     build: str = ""
     # Decimal digits. A job that runs again within its build has a higher number. Only the order has a
-    # meaning: some systems count from 1, others have the number of the job's run here.
+    # meaning: some systems count from 1, others have the number of the job's run here. Some count the
+    # attempts at each job, so the numbers of two jobs say nothing of their order.
     attempt: str = ""
     # The event that started the job, as GitHub names it.
     event: str = ""

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # Of a heading: what a matrix says of itself may be long, and the titles of reports are not.
 _SHOWN_LIMIT = 80
+# Of a digest in a heading: 256 parts have 256 headings, but for once in 130,000 builds (256² / 2 / 16⁸).
+_HEADING_DIGITS = 8
+# What is left of a part with secret values: see `redact_part`.
+_REDACTED = re.compile(r"(.*) #[0-9a-f]{16}", re.DOTALL)
 
 
 class RunKey(NamedTuple):
@@ -62,14 +67,14 @@ class Part(NamedTuple):
     @property
     def shown(self) -> str:
         """What a heading says of the part; empty for a step that is the whole."""
-        names = _names(self.part)
+        names, whole = _names(self.part)
         shown = ", ".join(name for name in names if name != self.shard)
-        shard = f"shard {self.shard}"[:_SHOWN_LIMIT] if self.shard else ""
+        mark = f"#{self.digest[:_HEADING_DIGITS]}"
+        shard = f"shard {self.shard}"[: _SHOWN_LIMIT - len(f"{mark}, ")] if self.shard else ""
         # A long part is cut before its shard, or two shards of it would have one heading.
         room = max(0, _SHOWN_LIMIT - len(f", {shard}" if shard else ""))
-        if (self.part and not names) or len(shown) > room:
+        if not whole or (self.part and not names) or len(shown) > room:
             # Two parts that differ in what is not shown must not have one heading.
-            mark = f"#{self.digest[:4]}"
             shown = f"{shown[: max(0, room - len(mark) - 1)]} {mark}".lstrip()
         return ", ".join(filter(None, [shown, shard]))
 
@@ -79,15 +84,39 @@ class Part(NamedTuple):
         return hashlib.sha256(json.dumps(self).encode()).hexdigest()[:16]
 
 
-def _names(part: str) -> list[str]:
-    """Return the scalar values of a JSON object, such as a matrix; any other text is a name itself."""
+def redact_part(part: Part, redact: Callable[[str], str], key: bytes) -> Part:
+    """Return the part without secret values, and with a keyed hash of what they were.
+
+    The legs of a matrix over a secret value stay different parts. The hash shows nothing of the value without the key.
+
+    Args:
+        part: The part as the options and the CI system have it.
+        redact: Returns a text without the secret values in it.
+        key: A key that is derived from the client secret, at most 64 bytes. Without one there is no hash.
+
+    """
+    shown = Part(*map(redact, part))
+    if shown == part or not key:
+        return shown
+    whole = hashlib.blake2b(json.dumps(part).encode(), digest_size=8, key=key).hexdigest()
+    return shown._replace(part=f"{shown.part} #{whole}")
+
+
+def _names(part: str) -> tuple[list[str], bool]:
+    """Return the scalar values of a JSON object, such as a matrix, and whether it has no lists and objects.
+
+    Any other text is a name itself.
+    """
+    redacted = _REDACTED.fullmatch(part)
+    text = redacted[1] if redacted else part
     try:
-        found = json.loads(part)
+        found = json.loads(text)
     except (ValueError, RecursionError):
-        return [part] if part else []
+        found = None
     if not isinstance(found, dict):
-        return [part]
-    return list(_scalars(found.values()))
+        return [text] if text else [], not redacted
+    nested = any(isinstance(value, dict | list) for value in found.values())
+    return list(_scalars(found.values())), not (redacted or nested)
 
 
 def _scalars(values: Iterable[object]) -> Iterable[str]:

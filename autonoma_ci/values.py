@@ -18,6 +18,8 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 NAME_LIMIT = 128
 VALUE_LIMIT = 64 * 1024
 PART_LIMIT, PART_SHOWN = 4000, 40
+# Characters of a title, and of what is left of a longer one before its hash.
+TITLE_LIMIT, TITLE_SHOWN = 100, 80
 # Only these are trimmed: a trim of all Unicode space has turned one name into another before.
 SPACE = " \t\r\n\v\f"
 _MAPPING = re.compile(r"[^=:]+:(?:\s|$)")
@@ -193,8 +195,11 @@ def source(text: str) -> str:
 
 
 def title(text: str) -> str:
-    """Return a title on one line."""
-    return one_line(text, 100).strip()
+    """Return a title on one line; a long one is shortened, with a hash that keeps two such titles apart."""
+    whole = one_line(text, len(text) + 1).strip()
+    if len(whole) <= TITLE_LIMIT:
+        return whole
+    return f"{whole[:TITLE_SHOWN]}… {hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def part(text: str) -> str:

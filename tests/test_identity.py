@@ -19,12 +19,13 @@ from autonoma_ci.ci.mark import mark_of
 from autonoma_ci.commands.input import find_place, part_of
 from autonoma_ci.errors import Problem
 from autonoma_ci.exchange import Timeouts
-from autonoma_ci.identity import Part, RunKey, parse_run_key
+from autonoma_ci.identity import Part, RunKey, parse_run_key, redact_part
 from autonoma_ci.manifest.schema import Manifest
 from autonoma_ci.model import Kind, RunRequest
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.report.saved import parse
 from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.secret import Redactor, Secret
 from autonoma_ci.settings import Settings
 from autonoma_ci.spans import AUTO, Shard
 from autonoma_ci.values import PART_LIMIT, Entry
@@ -243,7 +244,7 @@ def test_key_of_a_request_has_all_of_its_fields() -> None:
         (Part(part='{"os": "linux",\n  "shard": "1/2"}', shard="1/2"), "linux, shard 1/2"),
         (Part(part='{"headless": true, "beta": false}'), "true, false"),
         (Part(part='{"ratio": 1.5, "zero": 0, "minus": -3}'), "1.5, 0, -3"),
-        (Part(part='{"include": {"a": "hidden"}, "list": ["hidden"], "none": null, "os": "mac"}'), "mac"),
+        (Part(part='{"none": null, "os": "mac"}'), "mac"),
         (Part(part='{"empty": "", "os": "mac"}'), "mac"),
         (Part(part="[1, 2]"), "[1, 2]"),
         (Part(part="17"), "17"),
@@ -262,15 +263,69 @@ def test_part_is_shown_by_its_scalar_values(part: Part, shown: str) -> None:
     [
         ('{"only": {"nested": 1}}', '{"only": {"nested": 2}}'),
         ('{"os": ["linux"]}', '{"os": ["mac"]}'),
+        ('{"os": "mac", "include": {"a": "hidden"}}', '{"os": "mac", "include": {"a": "secret"}}'),
+        ('{"os": "mac", "list": ["hidden"]}', '{"os": "mac", "list": ["secret"]}'),
         (json.dumps({"a": "x" * 90, "b": 1}), json.dumps({"a": "x" * 90, "b": 2})),
     ],
-    ids=["nested", "list", "long"],
+    ids=["nested", "list", "object beside a text", "list beside a text", "long"],
 )
 def test_parts_alike_in_what_is_shown_have_two_headings(one: str, other: str) -> None:
     """A red and a green comment must not look alike."""
     shown = {Part(part=one).shown, Part(part=other).shown}
     assert len(shown) == 2
-    assert all(re.search(r"#[0-9a-f]{4}$", text) and len(text) <= 80 for text in shown)
+    assert all(re.search(r"#[0-9a-f]{8}$", text) and len(text) <= 80 for text in shown)
+    assert "hidden" not in "".join(shown)
+
+
+def test_parts_of_a_large_nested_matrix_have_a_heading_each() -> None:
+    """GitHub allows 256 legs, which may differ in nothing that a heading shows."""
+    shown = {Part("e2e", json.dumps({"os": "linux", "config": {"n": number}})).shown for number in range(256)}
+    assert len(shown) == 256
+
+
+# A part with secret values
+
+KEY = b"a key that is derived from the client secret"
+
+
+def redacted(part: str, *secrets: str, key: bytes = KEY) -> Part:
+    return redact_part(Part("e2e", part, title="Title"), Redactor(secrets), key)
+
+
+def test_redacted_part_without_secrets_is_itself() -> None:
+    """Most parts hold no secret, and are shown as they are."""
+    assert redacted('{"os": "linux"}', "sesame-open") == Part("e2e", '{"os": "linux"}', title="Title")
+
+
+def test_redacted_parts_of_two_secrets_stay_two() -> None:
+    """The legs of a matrix over a secret value differ in digest and heading, and show no secret."""
+    secrets = ("account-one", "account-two")
+    one, other = (redacted(json.dumps({"os": "linux", "id": secret}), *secrets) for secret in secrets)
+    assert one.digest != other.digest
+    assert one.shown != other.shown
+    for part in (one, other):
+        assert re.fullmatch(r'\{"os": "linux", "id": "\*\*\*"\} #[0-9a-f]{16}', part.part)
+        assert re.fullmatch(r"linux, \*\*\* #[0-9a-f]{8}", part.shown)
+        assert redact_part(part, Redactor(secrets), KEY) == part
+
+
+def test_redacted_part_depends_on_the_key() -> None:
+    """Without the key, nobody can find out the value by trying values."""
+    part = '{"id": "account-one"}'
+    assert redacted(part, "account-one") == redacted(part, "account-one")
+    assert redacted(part, "account-one", key=b"another") != redacted(part, "account-one")
+    assert redacted(part, "account-one", key=b"").part == '{"id": "***"}'
+
+
+def test_redacted_title_makes_another_part() -> None:
+    """Each field counts, not only the part's name."""
+    parts = [
+        redact_part(Part(title=title), Redactor(["account-one", "account-two"]), KEY)
+        for title in ("account-one", "account-two")
+    ]
+    assert len({part.digest for part in parts}) == 2
+    assert [part.title for part in parts] == ["***", "***"]
+    assert all(re.fullmatch(r"#[0-9a-f]{8}", part.shown) for part in parts)
 
 
 @pytest.mark.parametrize("part", ["x" * 4000, '{"os": "' + "x" * 3900 + '"}', "y" * 79, "z" * 200])
@@ -423,14 +478,14 @@ def test_hostile_part_in_a_comment_is_text(text: str) -> None:
     """The hidden mark stays hidden and whole, so that the next attempt finds the comment again."""
     thread = Kept()
     made = report([failed("a")], FAILED)._replace(part=Part(part=text), waited=True, step_id="0123456789abcdef")
-    assert comment.publish(thread, made) == ""
+    assert comment.publish(thread, made, Secret("secret-of-the-client")) == ""
     [body] = thread.bodies.values()
     mark, heading, *_ = body.splitlines()
     assert mark.startswith("<!-- autonoma-ci ")
-    assert mark.endswith(f" {mark_of(made, '500')} -->")
+    assert re.search(rf" {mark_of(made, '500')} mac [0-9a-f]{{32}} -->$", mark)
     assert runner.plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
     assert body.count("<!--") == 1
-    assert comment.publish(thread, made) == ""
+    assert comment.publish(thread, made, Secret("secret-of-the-client")) == ""
     assert len(thread.bodies) == 1
 
 

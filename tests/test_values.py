@@ -307,7 +307,15 @@ def test_words_are_told_once_each() -> None:
 def test_titles_are_one_short_line() -> None:
     """A title can't break out of its line, and can't be longer than a heading should be."""
     assert values.title(" A\ntitle ") == "A title"
-    assert len(values.title("x" * 1000)) == 100
+    assert len(values.title("x" * 1000)) <= 100
+    assert values.title("x" * 100) == "x" * 100
+
+
+def test_titles_that_differ_behind_the_cut_stay_two() -> None:
+    """A title is a part of what tells two steps apart."""
+    one, other = (values.title("x" * 200 + end) for end in "ab")
+    assert one != other
+    assert one.startswith("x" * 80)
 
 
 @given(st.text())

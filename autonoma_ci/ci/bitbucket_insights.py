@@ -6,17 +6,22 @@ no credentials for it: a proxy on its own machine adds them.
 
 from __future__ import annotations
 
+import re
+import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autonoma_ci.ci.environment import reader
-from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark, shared_warning
+from autonoma_ci.ci.mark import Claim, choose, mark_of, parse_mark, shared_warning
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.model import Conclusion
 from autonoma_ci.report.words import AMISS, counts, headline, plural, state_words, told_step, worst_first
 from autonoma_ci.text import cut, link, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.ci.mark import Mark
     from autonoma_ci.ci.system import Target
     from autonoma_ci.context import Context
     from autonoma_ci.model import Outcome, Report
@@ -25,6 +30,10 @@ if TYPE_CHECKING:
 API, PROXY = "http://api.bitbucket.org/2.0", "http://localhost:29418"
 # Of one request; a report may have ten times as many.
 ANNOTATIONS = 100
+# Of a report's random id, in hexadecimal digits.
+_ID_DIGITS = 8
+# A thousand reports, at ten a page; a host that always has another page would never be done with.
+_PAGES = 100
 _TITLE, _SUMMARY, _DETAILS = 100, 450, 2000
 # The report has at most ten entries of data. This one tells later steps which step wrote it.
 _WRITTEN_BY = "Written by"
@@ -38,44 +47,72 @@ class Insights:
     """
 
     def __init__(self, web: Web, path: str, build: str) -> None:
-        self._web, self._path, self._build = web, path, build
+        self._web, self._path, self._build = web, f"{path}/reports", build
 
     def publish(self, report: Report) -> list[str]:
         """Write both; return what the log should warn of."""
         if not report.verdict or report.verdict.conclusion is Conclusion.SKIPPED:
             return []
         mark = mark_of(report, self._build)
-        path = f"{self._path}/reports/autonoma-ci-{report.part.digest[:12]}"
         runs = [run for run in worst_first(report.outcomes) if run.state in AMISS]
-        warnings = []
         try:
-            claim = self._claim(path, mark)
-            if claim is Claim.LEAVE:
-                return []
-            if claim is Claim.OTHER:
-                path = f"{path}-{mark.step}"
-                warnings.append(shared_warning("a Code Insights report"))
-            self._clear(path)
-            self._web.ask("PUT", path, _report(report, mark))
-            if runs:
-                notes = [_annotation(number, run) for number, run in enumerate(runs[:ANNOTATIONS])]
-                self._web.ask("POST", f"{path}/annotations", notes)
+            shared = self._put(report, mark, runs)
         except WebError as error:
             return [f"The Code Insights report could not be written: {error}."]
+        warnings = [shared_warning("a Code Insights report")] if shared else []
         if len(runs) > ANNOTATIONS:
             warnings.append(f"The Code Insights report shows the first {plural(ANNOTATIONS, 'run')} of {len(runs)}.")
         return warnings
 
-    def _claim(self, path: str, mark: Mark) -> Claim:
-        """Say what may be done about the report that is there."""
+    def _put(self, report: Report, mark: Mark, runs: Sequence[Outcome]) -> bool:
+        """Write both; return whether another step of this build has a report of the same name."""
+        prefix = f"autonoma-ci-{report.part.digest[:12]}"
+        # An id that no report ever had, so that two new ones never replace each other.
+        own = f"{self._path}/{prefix}-{secrets.token_hex(_ID_DIGITS // 2)}"
+        choice = choose(mark, self._marked(prefix))
+        if choice.outdated:
+            return False
+        path, body, shared = choice.replaced or own, _report(report, mark), choice.shared
+        if choice.replaced:
+            self._clear(path)
+        self._web.ask("PUT", path, body)
+        if path != own and self._is_taken(path, mark):
+            # Another step has replaced the same report at the same moment.
+            path, shared = own, True
+            self._web.ask("PUT", path, body)
+        if runs:
+            notes = [_annotation(number, run) for number, run in enumerate(runs[:ANNOTATIONS])]
+            self._web.ask("POST", f"{path}/annotations", notes)
+        return shared
+
+    def _marked(self, prefix: str) -> list[tuple[str, Mark]]:
+        """Return the paths of the reports of this name with their marks, the oldest first."""
+        found: list[dict[str, Any]] = []
+        for page in range(1, _PAGES + 1):
+            data = self._web.ask("GET", f"{self._path}?page={page}").data
+            values = data.get("values") if isinstance(data, dict) else None
+            if not isinstance(values, list):
+                # What can't be read is not replaced.
+                break
+            found += [each for each in values if isinstance(each, dict)]
+            # The link itself has https, and the proxy takes http alone.
+            if not data.get("next"):
+                break
+        found.sort(key=lambda each: str(each.get("created_on")))
+        named = [(each["external_id"], _mark_in(each)) for each in found if isinstance(each.get("external_id"), str)]
+        pattern = re.compile(rf"{prefix}-[0-9a-f]{{{_ID_DIGITS}}}")
+        return [(f"{self._path}/{name}", mark) for name, mark in named if mark and pattern.fullmatch(name)]
+
+    def _is_taken(self, path: str, mark: Mark) -> bool:
+        """Say whether the report that is there is that of another step, which is of no later build."""
         try:
-            found = self._web.ask("GET", path).data
+            theirs = _mark_in(self._web.ask("GET", path).data)
         except WebError as error:
             if error.status == 404:
-                return Claim.REPLACE
+                # The other step has removed this report, and has not yet written its own.
+                return True
             raise
-        written_by = _mark_in(found)
-        return mark.claim(written_by) if written_by else Claim.REPLACE
+        return theirs is not None and not theirs.is_of(mark) and mark.claim(theirs) is not Claim.LEAVE
 
     def _clear(self, path: str) -> None:
         """Begin anew: what an earlier attempt had annotated would stay."""
@@ -102,7 +139,7 @@ def _report(report: Report, mark: Mark) -> dict[str, Any]:
         data.append({"title": "Took", "type": "DURATION", "value": round(report.seconds * 1000)})
     data.append({"title": _WRITTEN_BY, "type": "TEXT", "value": str(mark)})
     fields = {
-        "title": cut(one_line(report.heading), _TITLE),
+        "title": _title(report),
         "details": cut("\n".join([headline(report), *report.problems]), _DETAILS),
         "report_type": "TEST",
         "reporter": "autonoma-ci",
@@ -114,6 +151,12 @@ def _report(report: Report, mark: Mark) -> dict[str, Any]:
     if first := next((url for run in report.outcomes if (url := link(run.url))), ""):
         fields["link"] = first
     return fields
+
+
+def _title(report: Report) -> str:
+    """Return the heading; a long title is cut before the part of the build, which tells two reports apart."""
+    part = one_line(f" ({report.part.shown})", _TITLE) if report.part.shown else ""
+    return f"{cut(one_line(report.title), max(1, _TITLE - len(part)))}{part}"
 
 
 def _annotation(number: int, run: Outcome) -> dict[str, str]:

@@ -12,6 +12,7 @@ from autonoma_ci.ci.environment import (
     count,
     first,
     fork,
+    job_path,
     numbered_job,
     reader,
     repository,
@@ -46,9 +47,10 @@ def context(environ: Mapping[str, str]) -> Context:
 
 
 def _step(environ: Mapping[str, str]) -> str:
-    # A step without a key has no other identity than an id, which is the same in all attempts but another
-    # one in each build. Labels come last, because two steps may share one. Jobs of a matrix share key and id.
-    return first(environ, "BUILDKITE_STEP_KEY", "BUILDKITE_STEP_ID", "BUILDKITE_LABEL")
+    # A step without a key has no other identity than an id, which is the same in all attempts but another one in each
+    # build. Jobs of a matrix share key and id. Their labels differ if they have the values in them.
+    step, label = first(environ, "BUILDKITE_STEP_KEY", "BUILDKITE_STEP_ID"), first(environ, "BUILDKITE_LABEL")
+    return job_path(step, label) if label else step
 
 
 SYSTEM = System(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.build_data import publish_build_data
-from autonoma_ci.ci.mark import Claim, claim_of, mark_of, shared_warning
+from autonoma_ci.ci.build_data import UNSET, NameClaims, publish_build_data
+from autonoma_ci.ci.mark import Claim, mark_of, shared_warning
 from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.program import find
 from autonoma_ci.model import Conclusion
@@ -16,7 +16,6 @@ from autonoma_ci.report.markdown import summary
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
-    from autonoma_ci.ci.mark import Mark
     from autonoma_ci.ci.program import Program
     from autonoma_ci.ci.system import Section, Target
     from autonoma_ci.model import Report
@@ -50,40 +49,42 @@ class Agent:
             return []
         warnings: list[str] = []
         if self._target.summary:
-            context, warnings = self._context(report)
-            style = _STYLES.get(report.verdict.conclusion, "info")
-            arguments = ["annotate", "--style", style, "--context", context]
-            if why := self._program.run(arguments, summary(report, chart=False)):
+            warnings, why = self._annotate(report)
+            if why:
                 return [*warnings, f"The build could not be annotated: {why}."]
         if self._target.shared:
             warnings += publish_build_data(report, report.context.build, self._get, self._put)
         return warnings
 
-    def _context(self, report: Report) -> tuple[str, list[str]]:
-        """Return the annotation's name, which stays when the job is tried again, and what the log should warn of.
+    def _annotate(self, report: Report) -> tuple[list[str], str]:
+        """Write the annotation; return what the log should warn of, and why it could not be written, if that is so.
 
-        Each part of the build has its own. Two steps of one job that have the same part are told apart by a mark in
-        the build's meta-data, since annotations can't be read.
+        Each part of the build has its own, whose name stays when the job is tried again. Two steps of one job that
+        have the same part are told apart by a mark in the build's meta-data, since annotations can't be read. A step
+        that can't write its mark has an annotation under a name of its own.
         """
         mark = mark_of(report, report.context.build)
         name = f"autonoma-ci-{report.part.digest}"
-        if not self._target.shared:
-            # The annotation is this part's summary, and nothing may be written into the meta-data.
-            return name, []
-        if not self._is_others(name, mark):
-            self._put(name, str(mark))
-            # Another job may have found nothing there at the same moment. The check again makes that rare.
-            if not self._is_others(name, mark):
-                return name, []
-        return f"{name}-{mark.step}", [shared_warning("an annotation")]
+        warnings: list[str] = []
+        if self._target.shared:
+            names = NameClaims(mark, self._get, self._put)
+            if names.take(name) is not Claim.OTHER:
+                why = self._write(name, report)
+                # Meanwhile another step may have taken the name.
+                if why or names.look(name) is not Claim.OTHER:
+                    return [], why
+            if not names.failure:
+                warnings = [shared_warning("an annotation")]
+        return warnings, self._write(f"{name}-{mark.step}", report)
 
-    def _is_others(self, name: str, mark: Mark) -> bool:
-        """Say whether another step of this build and attempt has the annotation of this name."""
-        return claim_of(mark, self._get(name)) is Claim.OTHER
+    def _write(self, name: str, report: Report) -> str:
+        """Write the annotation of this name; return why it could not be written, or an empty text."""
+        style = _STYLES.get(report.verdict.conclusion, "info") if report.verdict else "info"
+        return self._program.run(["annotate", "--style", style, "--context", name], summary(report, chart=False))
 
     def _get(self, name: str) -> str | None:
         # Without a default, the agent fails for a name that is not set.
-        return self._program.read(["meta-data", "get", name, "--default", "none"])
+        return self._program.read(["meta-data", "get", name, "--default", UNSET])
 
     def _put(self, name: str, text: str) -> str:
         # A text of our own making may not look like a flag: it comes as input.

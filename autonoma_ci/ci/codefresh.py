@@ -1,16 +1,32 @@
-"""Codefresh. Source: Codefresh's documentation, "Variables in pipelines" and "Retrying a step"."""
+"""Codefresh. Source: Codefresh's documentation, "Variables in pipelines" and "Retrying a step".
+
+Variables that a step writes into a file are exported to all later steps of the build.
+"""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, commit, count, reader, repository, web_url
+from autonoma_ci.ci.build_data import UNSET, publish_build_data
+from autonoma_ci.ci.environment import branch, change, commit, count, read_regular, reader, repository, web_url
 from autonoma_ci.ci.system import System
-from autonoma_ci.ci.variable_file import variable_file
 from autonoma_ci.context import Context
+from autonoma_ci.files import Tail, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from autonoma_ci.ci.system import Target
+    from autonoma_ci.model import Report
+
+# In the folder that all steps of a build share. Codefresh reads it after each step.
+_EXPORTS = "env_vars_to_export"
+# In bytes.
+_LARGEST = 4 * 1024 * 1024
+# A value of one line and without white space: others are not in the documentation.
+_VALUE = re.compile(r"""[A-Za-z0-9._:/?@#%+,=\[\]"-]*""")
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -30,8 +46,44 @@ def context(environ: Mapping[str, str]) -> Context:
     )
 
 
+class SharedVariables:
+    """Sets variables that all steps of the build share, once the step ends.
+
+    A later step has them in its environment. A step that runs at the same time finds them in the file.
+    """
+
+    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+        self._path, self._environ = path, environ
+        self._texts: dict[str, str] = {}
+        self._tail: Tail | None = None
+
+    def publish(self, report: Report) -> list[str]:
+        """Set the variables; return what the log should warn of."""
+        return publish_build_data(report, report.context.build, self._get, self._put) if report.verdict else []
+
+    def _get(self, name: str) -> str:
+        lines = read_regular(str(self._path), _LARGEST).decode("utf-8", "replace").splitlines()
+        found = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
+        return found[-1] if found else reader(self._environ)(name)
+
+    def _put(self, name: str, text: str) -> str:
+        self._texts[name] = text if _VALUE.fullmatch(text) else UNSET
+        try:
+            self._tail = self._tail or Tail(self._path)
+            self._tail.write("".join(f"{key}={value}\n" for key, value in self._texts.items()))
+        except (OSError, ValueError) as error:
+            return f"The variables for later steps could not be written ({reason_of(error)}); the log has the links."
+        return ""
+
+
+def variables(target: Target) -> tuple[SharedVariables, ...]:
+    """Return the publisher of the variables, where the folder of the build is known."""
+    folder = target.environ.get("CF_VOLUME_PATH", "")
+    return (SharedVariables(Path(folder, _EXPORTS), target.environ),) if folder and target.shared else ()
+
+
 SYSTEM = System(
     context=context,
     tokens=("CF_API_KEY", "CODEFRESH_API_KEY", "CF_OIDC_TOKEN", "CF_*_TOKEN"),
-    publishers=variable_file("CF_VOLUME_PATH", within="env_vars_to_export"),
+    publishers=variables,
 )

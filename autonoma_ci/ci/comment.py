@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
+from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark, shared_warning
+from autonoma_ci.ci.mark import Claim, choose, mark_of, mark_signer, parse_mark, shared_warning
 from autonoma_ci.ci.web import WebError
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.text import markdown_link
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autonoma_ci.ci.mark import Mark
     from autonoma_ci.model import Report
+    from autonoma_ci.secret import Secret
 
 # Room for the mark and the link to the build.
 _FRAME = 3000
-_OPENING = re.compile(r"<!-- autonoma-ci ([0-9a-f]{16}) ([^\n]{0,300}?) -->")
+_OPENING = re.compile(r"<!-- autonoma-ci (?P<key>[0-9a-f]{16}) (?P<mark>[^\n]{0,300}?) mac (?P<mac>[0-9a-f]{32}) -->")
 
 
 class Comment(NamedTuple):
@@ -51,13 +56,18 @@ class Thread(Protocol):
         """Remove a comment."""
 
 
-def publish(thread: Thread, report: Report) -> str:
-    """Write the comment, or bring it up to date; return what the log should warn of, or an empty text."""
+def publish(thread: Thread, report: Report, secret: Secret | None) -> str:
+    """Write the comment, or bring it up to date; return what the log should warn of, or an empty text.
+
+    The mark is signed with a key from `secret`, the client secret. A comment whose mark has another signature is not
+    ours, whoever wrote it: a job's token may not ask for its owner's name.
+    """
+    if not secret:
+        return "The comment could not be written: client-secret is empty, which signs it."
     key = hashlib.sha256(f"{thread.scope}\n{report.part.digest}".encode("utf-8", "replace")).hexdigest()[:16]
-    mark = mark_of(report, thread.build)
-    body = f"<!-- autonoma-ci {key} {mark} -->\n{_text(report, thread.limit - _FRAME)}"
+    own = _Marked(thread, key, mark_of(report, thread.build), mark_signer(secret, [key, report.context.change]))
     try:
-        shared = _put(thread, key, mark, body)
+        shared = _put(own, _text(report, thread.limit - _FRAME))
     except WebError as error:
         advice = f" {thread.advice}" if error.status in {401, 403, 404} else ""
         return f"The comment could not be written: {error}.{advice}"
@@ -69,41 +79,54 @@ def _text(report: Report, limit: int) -> str:
     return "\n".join(filter(None, [summary(report, limit), link]))
 
 
-def _put(thread: Thread, key: str, mark: Mark, body: str) -> bool:
+class _Marked:
+    """The comments with one key and a valid signature, and the mark of this step."""
+
+    def __init__(self, thread: Thread, key: str, mark: Mark, sign: Callable[[Mark], str]) -> None:
+        self.thread, self.mark = thread, mark
+        self._key, self._sign = key, sign
+
+    def body(self, text: str) -> str:
+        """Return the text below the opening with the mark of this step."""
+        return f"<!-- autonoma-ci {self._key} {self.mark} mac {self._sign(self.mark)} -->\n{text}"
+
+    def found(self) -> list[tuple[Comment, Mark]]:
+        """Return the comments with their marks, the oldest first."""
+        marked = [(comment, self._mark_in(comment.body)) for comment in sorted(self.thread.mine())]
+        return [(comment, mark) for comment, mark in marked if mark]
+
+    def _mark_in(self, body: str) -> Mark | None:
+        opening = _OPENING.match(body)
+        mark = parse_mark(opening["mark"]) if opening and opening["key"] == self._key else None
+        return mark if opening and mark and compare_digest(opening["mac"], self._sign(mark)) else None
+
+
+def _put(own: _Marked, text: str) -> bool:
     """Write the comment; return whether another step of this build has one that looks the same."""
-    found = _marked(thread, key, mark)
-    if found[Claim.REPLACE]:
-        thread.update(found[Claim.REPLACE][0], body)
-        if not _is_there(thread, mark):
-            # Another step has found the same comment at the same moment.
-            thread.create(body)
-            return True
-        return bool(found[Claim.OTHER])
-    if found[Claim.LEAVE]:
+    thread, body = own.thread, own.body(text)
+    choice = choose(own.mark, own.found())
+    if choice.replaced:
+        return _replace(own, choice.replaced, body) or choice.shared
+    if choice.outdated:
         return False
     made = thread.create(body)
-    found = _marked(thread, key, mark)
-    earlier = [comment for comment in (*found[Claim.REPLACE], *found[Claim.LEAVE]) if comment.id < made.id]
-    if earlier:
+    found = [(comment, mark) for comment, mark in own.found() if comment.id != made.id]
+    builds = [(comment, mark) for comment, mark in found if mark.build != own.mark.build and comment.id < made.id]
+    if builds:
         # Another build has made one at the same moment: the older one stays.
         thread.delete(made)
-        if earlier[0] in found[Claim.REPLACE]:
-            thread.update(earlier[0], body)
-    return bool(found[Claim.OTHER])
+        comment, mark = builds[0]
+        if own.mark.claim(mark) is Claim.REPLACE:
+            return _replace(own, comment, body) or choice.shared
+        return choice.shared
+    return choose(own.mark, found).shared
 
 
-def _marked(thread: Thread, key: str, mark: Mark) -> dict[Claim, list[Comment]]:
-    """Return the comments with this key, the oldest first, by what may be done about them."""
-    found: dict[Claim, list[Comment]] = {claim: [] for claim in Claim}
-    for comment in sorted(thread.mine()):
-        opening = _OPENING.match(comment.body)
-        theirs = parse_mark(opening[2]) if opening and opening[1] == key else None
-        if theirs:
-            own = theirs.step == mark.step
-            found[mark.claim(theirs)].insert(0 if own else len(found[mark.claim(theirs)]), comment)
-    return found
-
-
-def _is_there(thread: Thread, mark: Mark) -> bool:
-    openings = (_OPENING.match(comment.body) for comment in thread.mine())
-    return any(opening and opening[2] == str(mark) for opening in openings)
+def _replace(own: _Marked, comment: Comment, body: str) -> bool:
+    """Replace the text of a comment; return whether another step of this build has replaced it at the same moment."""
+    own.thread.update(comment, body)
+    found = own.found()
+    if any(mark == own.mark for _, mark in found) or choose(own.mark, found).outdated:
+        return False
+    own.thread.create(body)
+    return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.build_data import publish_build_data
+from autonoma_ci.ci.build_data import UNSET, publish_build_data
 from autonoma_ci.ci.environment import clean
 from autonoma_ci.ci.program import find
 from autonoma_ci.report.outputs import variables
@@ -51,7 +51,11 @@ def program_variables(
 
 
 class SharedVariables:
-    """Sets variables that all jobs of the build share, by a program with `get` and `put`, once the step ends."""
+    """Sets variables that all jobs of the build share, by a program with `get` and `put`, once the step ends.
+
+    Source: github.com/semaphoreci/toolbox, sem-context: `get` ends with 1 for a name that is not set, unless it has
+    `--fallback`, and with 2 if the server can't be reached. `put` refuses an empty value.
+    """
 
     def __init__(self, program: Program, build: str) -> None:
         self._program, self._build = program, build
@@ -62,9 +66,10 @@ class SharedVariables:
             return []
         return publish_build_data(report, self._build, self._get, self._put, _MOST_USEFUL)
 
-    def _get(self, name: str) -> str:
-        # The program fails for a name that is not set, so a failure says no more than that.
-        return self._program.read(["get", name]) or ""
+    def _get(self, name: str) -> str | None:
+        # Without a fallback, the program fails for a name that is not set. With one, a failure says that nothing is
+        # known of the name: the server can't be reached.
+        return self._program.read(["get", name, "--fallback", UNSET])
 
     def _put(self, name: str, text: str) -> str:
         why = self._program.run(["put", f"{name}={text}", "--force"])

@@ -365,7 +365,7 @@ IDENTITIES = {
     "circleci": Identity("2a1d2c1e-7d0a-4a52-8d57-6e2f0c9b7222", "812", "e2e"),
     "azure-pipelines": Identity("4711", "1001", "Verify/E2E/linux"),
     "bitbucket-pipelines": Identity("{a4c0cc6f-52a8-4d5c-9d8e-0a6cfa8c1444}", "1"),
-    "buildkite": Identity("4735ba57-80d0-46e2-8fa0-b28223a86586", "1", "e2e"),
+    "buildkite": Identity("4735ba57-80d0-46e2-8fa0-b28223a86586", "1", "e2e/:hammer: Specs"),
     "travis-ci": Identity("31", "", "Verify/e2e"),
     "appveyor": Identity("3009", "", "Image: Ubuntu"),
     "woodpecker": Identity("8", "1", "verify/e2e"),

@@ -115,10 +115,9 @@ def test_no_text_in_a_report_is_a_command_of_the_shell(made: Report) -> None:
     [
         ({"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/v"}, "v"),
         ({"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": "{}/v"}, "v"),
-        ({"CF_BUILD_ID": "1", "CF_VOLUME_PATH": "{}"}, "env_vars_to_export"),
         ({"BUILDER_OUTPUT": "{}"}, "output"),
     ],
-    ids=["bitbucket", "harness", "codefresh", "cloudbuild"],
+    ids=["bitbucket", "harness", "cloudbuild"],
 )
 def test_a_file_of_variables_gets_ours_at_its_end(
     environ: dict[str, str], name: str, tmp_path: Path, sandbox: Sandbox
@@ -365,11 +364,11 @@ def test_a_folder_of_the_path_that_may_not_be_looked_into_is_passed_over(
 
 
 class Recorder(HTTPServer):
-    """Keeps what it is asked, as (method, path, body); `status` is what it answers."""
+    """Keeps what it is asked, as (method, path, body); `status` and `body` are what it answers."""
 
-    def __init__(self, status: int = 200) -> None:
+    def __init__(self, status: int = 200, body: bytes = b"{}") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.status = status
+        self.status, self.body = status, body
         self.asked: list[tuple[str, str, Any]] = []
         self.thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
 
@@ -395,9 +394,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.command, self.path, json.loads(body) if body else None))
         assert not any(name.lower().startswith("autonoma") for name in self.headers)
         self.send_response(self.server.status)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(self.server.body)
 
     do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - http.server's names
 
@@ -429,21 +428,37 @@ BITBUCKET = {
 def test_on_bitbucket_the_commit_gets_a_report_through_the_pipelines_proxy(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Recorder() as proxy:
+    with Recorder(body=b'{"values": []}') as proxy:
         monkeypatch.setattr(bitbucket_insights, "PROXY", proxy.url)
         assert step(tmp_path, sandbox, BITBUCKET, "sandbox-one, Pay=sandbox-fails")[0] == 1
     methods = [method for method, _, _ in proxy.asked]
-    assert methods == ["GET", "DELETE", "PUT", "POST"]
-    path, body = proxy.asked[2][1:]
+    assert methods == ["GET", "PUT", "POST"]
+    path, body = proxy.asked[1][1:]
     # A proxy is asked for whole addresses; plain http is what this one takes.
     assert path.startswith(f"http://api.bitbucket.org/2.0/repositories/acme/shop/commit/{SHA}/reports/autonoma-ci-")
     assert (body["report_type"], body["result"]) == ("TEST", "FAILED")
     assert {"title": "Failed", "type": "NUMBER", "value": 1} in body["data"]
     assert len(body["data"]) <= 10
-    [annotation] = proxy.asked[3][2]
+    [annotation] = proxy.asked[2][2]
     assert annotation["summary"] == "Pay: failed"
     assert annotation["annotation_type"] == "BUG"
     assert "step" in annotation["details"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"values": {}}', b'{"values": [1, {}]}'])
+def test_on_bitbucket_a_list_in_another_form_replaces_no_report(
+    body: bytes, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report gets an id of its own, so that nothing is lost."""
+    paths = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        with Recorder(body=body) as proxy:
+            monkeypatch.setattr(bitbucket_insights, "PROXY", proxy.url)
+            assert step(tmp_path / str(number), sandbox, BITBUCKET)[0] == 0
+        assert [method for method, _, _ in proxy.asked] == ["GET", "PUT"]
+        paths.append(proxy.asked[1][1])
+    assert len(set(paths)) == 2
 
 
 def test_on_bitbucket_without_the_proxy_there_is_a_warning(

@@ -104,6 +104,14 @@ def thread_of(service: Service, url: str, token: str = TOKEN, **more: str) -> Th
     return found
 
 
+CLIENT_SECRET = Secret("secret-of-the-client")
+
+
+def publish(thread: Thread, made: Report, secret: Secret | None = CLIENT_SECRET) -> str:
+    """Publish a report with the secret that all steps share."""
+    return comment.publish(thread, made, secret)
+
+
 def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[Outcome] = ()) -> Report:
     """Return the report of a step of the next attempt at the build."""
     runs = runs or ([passed("a"), failed("b")] if verdict is FAILED else [passed("a")])
@@ -115,11 +123,13 @@ def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[
 
 @both
 def test_the_first_step_writes_a_comment_and_the_next_brings_it_up_to_date(service: Service, host: CodeHost) -> None:
-    assert comment.publish(thread_of(service, host.url), of(FAILED)) == ""
+    assert publish(thread_of(service, host.url), of(FAILED)) == ""
     [made] = host.comments
     mark = r"build 500 attempt [0-9]+ part [0-9a-f]{16} step [0-9a-f]{8}"
-    assert re.match(rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} -->\n### Autonoma tests: ❌ Failed\n", made.body)
-    assert comment.publish(thread_of(service, host.url), of(PASSED)) == ""
+    assert re.match(
+        rf"<!-- autonoma-ci [0-9a-f]{{16}} {mark} mac [0-9a-f]{{32}} -->\n### Autonoma tests: ❌ Failed\n", made.body
+    )
+    assert publish(thread_of(service, host.url), of(PASSED)) == ""
     assert host.comments == [made]
     assert "✅ Passed" in made.body
     assert host.methods() == ["POST", host.update]
@@ -127,7 +137,7 @@ def test_the_first_step_writes_a_comment_and_the_next_brings_it_up_to_date(servi
 
 @both
 def test_what_needs_a_look_first_comes_first(service: Service, host: CodeHost) -> None:
-    comment.publish(thread_of(service, host.url), of(FAILED))
+    publish(thread_of(service, host.url), of(FAILED))
     body = host.comments[0].body
     assert body.index("❌ failed") < body.index("✅ passed")
 
@@ -136,9 +146,9 @@ def test_what_needs_a_look_first_comes_first(service: Service, host: CodeHost) -
 def test_each_workflow_and_title_has_a_comment_of_its_own(service: Service, host: CodeHost) -> None:
     other = {"GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/x.yml@main", "CI_CONFIG_PATH": "x.yml"}
     for _ in range(2):
-        comment.publish(thread_of(service, host.url), of(title="Smoke"))
-        comment.publish(thread_of(service, host.url), of(title="Nightly"))
-        comment.publish(thread_of(service, host.url, **other), of(title="Smoke"))
+        publish(thread_of(service, host.url), of(title="Smoke"))
+        publish(thread_of(service, host.url), of(title="Nightly"))
+        publish(thread_of(service, host.url, **other), of(title="Smoke"))
     assert len(host.comments) == 3
 
 
@@ -146,35 +156,35 @@ def test_each_workflow_and_title_has_a_comment_of_its_own(service: Service, host
 def test_it_is_found_behind_two_hundred_others(service: Service, host: CodeHost) -> None:
     for number in range(150):
         host.add(f"comment {number}", service.somebody)
-    comment.publish(thread_of(service, host.url), of())
+    publish(thread_of(service, host.url), of())
     for number in range(50):
         host.add(f"comment {number}", service.somebody)
-    comment.publish(thread_of(service, host.url), of(FAILED))
+    publish(thread_of(service, host.url), of(FAILED))
     assert len(host.comments) == 201
     assert host.methods() == ["POST", host.update]
 
 
 @both
 def test_a_mark_that_somebody_else_has_copied_is_not_ours(service: Service, host: CodeHost) -> None:
-    comment.publish(thread_of(service, host.url), of(FAILED))
+    publish(thread_of(service, host.url), of(FAILED))
     copied = host.comments.pop()
     fake = host.add(copied.body.replace("Failed", "Passed"), service.somebody)
-    comment.publish(thread_of(service, host.url), of(FAILED))
+    publish(thread_of(service, host.url), of(FAILED))
     assert fake.body == copied.body.replace("Failed", "Passed")
     assert [made.author for made in host.comments] == [service.somebody, host.owner()]
 
 
 @both
 def test_an_earlier_build_that_ends_later_changes_nothing(service: Service, host: CodeHost) -> None:
-    comment.publish(thread_of(service, host.url), of(PASSED))
+    publish(thread_of(service, host.url), of(PASSED))
     earlier = {"GITHUB_RUN_ID": "499", "CI_PIPELINE_ID": "499"}
-    assert comment.publish(thread_of(service, host.url, **earlier), of(FAILED)) == ""
+    assert publish(thread_of(service, host.url, **earlier), of(FAILED)) == ""
     assert "Passed" in host.comments[0].body
     assert host.methods() == ["POST"]
 
 
 @both
-def test_two_steps_at_the_same_moment_leave_one_comment(service: Service, host: CodeHost) -> None:
+def test_two_builds_at_the_same_moment_leave_one_comment(service: Service, host: CodeHost) -> None:
     gate = threading.Barrier(2)
 
     def before(method: str) -> None:
@@ -183,22 +193,118 @@ def test_two_steps_at_the_same_moment_leave_one_comment(service: Service, host: 
             gate.wait(5)
 
     host.before = before
+    builds = ({"GITHUB_RUN_ID": build, "CI_PIPELINE_ID": build} for build in ("500", "501"))
+    threads = [thread_of(service, host.url, **build) for build in builds]
     reports = [of(PASSED), of(FAILED)]
-    steps = [threading.Thread(target=comment.publish, args=(thread_of(service, host.url), made)) for made in reports]
+    steps = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
     for each in steps:
         each.start()
     for each in steps:
         each.join(10)
     [left] = host.comments
-    assert "Failed" in left.body, "the later attempt's report stays"
+    assert "Failed" in left.body, "the later build's report stays"
     assert Counter(host.methods()) - Counter([host.update]) == Counter(["POST", "POST", "DELETE"])
+
+
+@both
+def test_two_attempts_at_the_same_moment_both_show(service: Service, host: CodeHost) -> None:
+    """They may be attempts at two jobs, and neither has found the other's comment."""
+    gate = threading.Barrier(2)
+
+    def before(method: str) -> None:
+        if method == "POST":
+            gate.wait(5)
+
+    host.before = before
+    steps = [
+        threading.Thread(target=publish, args=(thread_of(service, host.url), made)) for made in (of(PASSED), of(FAILED))
+    ]
+    for each in steps:
+        each.start()
+    for each in steps:
+        each.join(10)
+    assert sorted("Failed" in made.body for made in host.comments) == [False, True]
+    assert host.methods() == ["POST", "POST"]
+
+
+# --- marks that others have made
+
+BOT = {"login": "weather[bot]", "type": "Bot"}
+
+
+def opening_of(host: CodeHost) -> str:
+    return host.comments[0].body.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"build 500", "build 1"),
+        (r"build 500", f"build {'9' * 18}"),
+        (r"attempt \d+", "attempt 0"),
+        (r"attempt \d+", f"attempt {'9' * 18}"),
+        (r"step \w+", "step bbbbbbbb"),
+        (r"mac \w", "mac "),
+        (r" mac \w{32}", ""),
+        (r"mac \w{32}", f"mac {'0' * 32}"),
+    ],
+)
+def test_comment_with_a_forged_mark_is_not_touched(pattern: str, text: str) -> None:
+    """A job's token may not ask for its owner, so each bot's comment may be ours. The signature decides."""
+    with GitHub() as host:
+        thread = thread_of(SERVICES[0], host.url)
+        assert publish(thread, of(FAILED)) == ""
+        forged = re.sub(pattern, text, opening_of(host))
+        host.comments.clear()
+        theirs = host.add(f"{forged}\nthe weather is fine", BOT)
+        assert publish(thread, of(FAILED)) == ""
+        assert theirs.body == f"{forged}\nthe weather is fine"
+        [ours] = [made for made in host.comments if made is not theirs]
+        assert "Failed" in ours.body
+        assert host.methods() == ["POST", "POST"]
+
+
+def test_comment_with_a_mark_of_another_change_is_not_touched() -> None:
+    """A mark can be copied from a change on which anybody may comment."""
+    with GitHub() as host:
+        thread, made = thread_of(SERVICES[0], host.url), of(FAILED)
+        publish(thread, made._replace(context=made.context._replace(change="11")))
+        copied = host.comments.pop()
+        theirs = host.add(copied.body, BOT)
+        assert publish(thread, of(FAILED)) == ""
+        assert theirs.body == copied.body
+        assert len(host.comments) == 2
+
+
+def test_comment_of_another_client_secret_is_not_touched() -> None:
+    """Two accounts may test one change, and neither is the other's part."""
+    with GitHub() as host:
+        thread = thread_of(SERVICES[0], host.url)
+        assert publish(thread, of(FAILED), Secret("secret-of-another-client")) == ""
+        assert publish(thread, of(PASSED)) == ""
+        assert ["Failed" in made.body for made in host.comments] == [True, False]
+
+
+def test_comment_without_a_client_secret_is_not_written() -> None:
+    """An unsigned comment could never be found again."""
+    with GitHub() as host:
+        why = publish(thread_of(SERVICES[0], host.url), of(FAILED), None)
+        assert why == "The comment could not be written: client-secret is empty, which signs it."
+        assert host.requests == []
+
+
+def test_opening_of_a_comment_is_short() -> None:
+    """It is the first line of every notification by mail."""
+    with GitHub() as host:
+        publish(thread_of(SERVICES[0], host.url), of(FAILED))
+        assert len(opening_of(host)) < 160
 
 
 @both
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_token_that_may_not_is_told_what_it_lacks(service: Service, host: CodeHost, status: int) -> None:
     host.faults.append(Fault("POST", status))
-    why = comment.publish(thread_of(service, host.url), of())
+    why = publish(thread_of(service, host.url), of())
     assert why.startswith(f"The comment could not be written: HTTP {status}. ")
     assert ("pull-requests: write" if service.name == "github" else "scope `api`") in why
     assert host.comments == []
@@ -206,7 +312,7 @@ def test_a_token_that_may_not_is_told_what_it_lacks(service: Service, host: Code
 
 @both
 def test_a_wrong_token_is_a_warning(service: Service, host: CodeHost) -> None:
-    why = comment.publish(thread_of(service, host.url, "another-token"), of())
+    why = publish(thread_of(service, host.url, "another-token"), of())
     assert "HTTP 401" in why
     assert "another-token" not in why
 
@@ -214,16 +320,16 @@ def test_a_wrong_token_is_a_warning(service: Service, host: CodeHost) -> None:
 @both
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 def test_what_may_be_asked_again_is(service: Service, host: CodeHost, method: str) -> None:
-    comment.publish(thread_of(service, host.url), of(PASSED))
+    publish(thread_of(service, host.url), of(PASSED))
     host.faults.append(Fault(host.update if method == "PATCH" else "GET", 502, times=2))
-    assert comment.publish(thread_of(service, host.url), of(FAILED)) == ""
+    assert publish(thread_of(service, host.url), of(FAILED)) == ""
     assert "Failed" in host.comments[0].body
 
 
 @both
 def test_a_comment_is_never_asked_for_twice(service: Service, host: CodeHost) -> None:
     host.faults.append(Fault("POST", 502))
-    assert comment.publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 502."
+    assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 502."
     assert host.methods() == ["POST"]
 
 
@@ -231,7 +337,7 @@ def test_a_comment_is_never_asked_for_twice(service: Service, host: CodeHost) ->
 def test_a_redirect_takes_no_token_elsewhere(service: Service, host: CodeHost) -> None:
     with FaultServer(answer(200, "[]")) as other:
         host.faults.append(Fault("POST", 307, headers={"Location": f"{other.url}/x"}))
-        assert "HTTP 307" in comment.publish(thread_of(service, host.url), of())
+        assert "HTTP 307" in publish(thread_of(service, host.url), of())
         assert other.connections == 0
 
 
@@ -242,7 +348,7 @@ def test_a_next_page_on_another_host_is_not_read(service: Service) -> None:
         user = answer(200, json.dumps({"id": 7, "login": "x"}))
 
         with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
-            why = comment.publish(thread_of(service, f"{host.url}/api"), of())
+            why = publish(thread_of(service, f"{host.url}/api"), of())
         assert "another host, which gets no token" in why
         assert other.connections == 0
 
@@ -252,14 +358,14 @@ def test_a_next_page_that_is_no_address_is_a_warning(service: Service) -> None:
     page = answer(200, "[]", 'Link: <http://[>; rel="next"')
     user = answer(200, json.dumps({"id": 7, "login": "x"}))
     with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
-        assert "the next page is none" in comment.publish(thread_of(service, f"{host.url}/api"), of())
+        assert "the next page is none" in publish(thread_of(service, f"{host.url}/api"), of())
 
 
 @both
 def test_a_mark_with_a_number_beyond_all_builds_is_none(service: Service, host: CodeHost) -> None:
-    comment.publish(thread_of(service, host.url), of(FAILED))
+    publish(thread_of(service, host.url), of(FAILED))
     host.comments[0].body = host.comments[0].body.replace("build 500", f"build {'9' * 5000}")
-    assert comment.publish(thread_of(service, host.url), of(PASSED)) == ""
+    assert publish(thread_of(service, host.url), of(PASSED)) == ""
     assert len(host.comments) == 2
 
 
@@ -267,7 +373,7 @@ def test_a_mark_with_a_number_beyond_all_builds_is_none(service: Service, host: 
 @pytest.mark.parametrize("act", [answer(200, "nonsense"), answer(200, '{"a": 1}'), answer(200, "[[1]]"), answer(500)])
 def test_an_answer_of_any_form_is_a_warning(service: Service, act: Callable[..., bool]) -> None:
     with FaultServer(act) as host:
-        assert comment.publish(thread_of(service, f"{host.url}/api"), of()).startswith("The comment could not be")
+        assert publish(thread_of(service, f"{host.url}/api"), of()).startswith("The comment could not be")
 
 
 @both
@@ -276,13 +382,13 @@ def test_a_host_that_says_nothing_is_waited_for_in_vain_but_not_for_long(
 ) -> None:
     monkeypatch.setattr(web, "_SECONDS", 0.2)
     with FaultServer(hang) as host:
-        assert "no answer came in time" in comment.publish(thread_of(service, f"{host.url}/api"), of())
+        assert "no answer came in time" in publish(thread_of(service, f"{host.url}/api"), of())
 
 
 @both
 def test_a_report_that_is_too_long_is_cut_at_a_row_and_says_so(service: Service, host: CodeHost) -> None:
     runs = [*(passed(f"p{number}", "n" * 400) for number in range(4000)), failed("bad")]
-    assert comment.publish(thread_of(service, host.url), of(FAILED, runs=runs)) == ""
+    assert publish(thread_of(service, host.url), of(FAILED, runs=runs)) == ""
     body = host.comments[0].body
     assert len(body) <= host.largest
     assert "Checkout pays by card" in body
@@ -293,7 +399,7 @@ def test_a_persons_own_token_finds_that_persons_comment_only() -> None:
     with GitHub("ada") as host:
         host.add("<!-- autonoma-ci 0000000000000000 build 1 -->", {"login": "github-actions[bot]", "type": "Bot"})
         for _ in range(2):
-            assert comment.publish(thread_of(SERVICES[0], host.url), of()) == ""
+            assert publish(thread_of(SERVICES[0], host.url), of()) == ""
         assert len(host.comments) == 2
         assert host.methods() == ["POST", "PATCH"]
         assert host.complaints == []

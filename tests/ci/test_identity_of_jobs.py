@@ -298,11 +298,19 @@ def test_bitrise_workflow_alone_is_its_build(folder: Path) -> None:
 
 
 def test_buildkite_step_without_a_key_has_its_id(folder: Path) -> None:
-    """The step's id comes before the label, which two steps may share."""
+    """The step's id tells apart what the label, which two steps may share, does not."""
+    step = environments.BUILDKITE["BUILDKITE_STEP_ID"]
     changes = {"BUILDKITE_STEP_KEY": ""}
-    assert context_of("buildkite", folder, changes).job == environments.BUILDKITE["BUILDKITE_STEP_ID"]
+    assert context_of("buildkite", folder, changes).job == f"{step}/:hammer: Specs"
+    assert context_of("buildkite", folder, {**changes, "BUILDKITE_LABEL": ""}).job == step
     changes = {"BUILDKITE_STEP_KEY": "", "BUILDKITE_STEP_ID": ""}
     assert context_of("buildkite", folder, changes).job == ":hammer: Specs"
+
+
+def test_buildkite_jobs_of_a_matrix_differ_in_their_labels(folder: Path) -> None:
+    """They share key and id, and a label can have the values of the matrix in it."""
+    jobs = [context_of("buildkite", folder, {"BUILDKITE_LABEL": f"E2E {os}"}).job for os in ("linux", "mac")]
+    assert jobs == ["e2e/E2E linux", "e2e/E2E mac"]
 
 
 def test_travis_job_without_a_name_has_its_place(folder: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -25,12 +25,13 @@ from autonoma_ci import cli
 from autonoma_ci.ci import bitbucket_insights, comment, web
 from autonoma_ci.ci.build_data import publish_build_data
 from autonoma_ci.ci.buildkite_agent import Agent
-from autonoma_ci.ci.mark import Claim, Mark, mark_of, parse_mark, shared_warning
+from autonoma_ci.ci.mark import Choice, Claim, Mark, choose, mark_of, parse_mark, shared_warning
 from autonoma_ci.commands.world import World
 from autonoma_ci.context import Context
 from autonoma_ci.exchange import Timeouts
 from autonoma_ci.identity import Part
 from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.secret import Secret
 from tests.report.reports import FAILED, PASSED, failed, passed, report
 from tests.support.hostile import TEXTS
 from tests.support.job import BRIEF, BRISK
@@ -62,6 +63,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 # Bitbucket's reports of a commit, as its REST interface keeps them
+
+
+_REPORTS_OF_COMMIT = f"/2.0/repositories/acme/shop/commit/{SHA}/reports"
 
 
 class Bitbucket(ThreadingHTTPServer):
@@ -105,7 +109,7 @@ class _Reports(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         with self.server.lock:
             self.server.requests.append((self.command, url.path))
-            status, data = self._answer(url.netloc, url.path, body)
+            status, data = self._answer(url.netloc, url.path, body, parse_qs(url.query))
         text = b"" if data is None else json.dumps(data).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
@@ -117,17 +121,21 @@ class _Reports(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def _answer(self, host: str, path: str, body: Any) -> tuple[int, Any]:
+    def _answer(self, host: str, path: str, body: Any, query: dict[str, list[str]]) -> tuple[int, Any]:
         server = self.server
-        found = re.fullmatch(
-            rf"/2\.0/repositories/acme/shop/commit/{SHA}/reports/([A-Za-z0-9-]{{1,50}})(/annotations)?", path
-        )
+        if host == "api.bitbucket.org" and path == _REPORTS_OF_COMMIT and self.command == "GET":
+            page = int(query["page"][0])
+            left = list(server.reports.values())[(page - 1) * 10 :]
+            following = {"next": f"https://{host}{path}?page={page + 1}"} if len(left) > 10 else {}
+            return 200, {"values": left[:10], "page": page, **following}
+        found = re.fullmatch(rf"{re.escape(_REPORTS_OF_COMMIT)}/([A-Za-z0-9-]{{1,50}})(/annotations)?", path)
         if host != "api.bitbucket.org" or not found:
             return self._refuse(404, f"{self.command} {self.path} is no endpoint")
         name, notes = found[1], found[2]
         if self.command == "PUT" and not notes:
             why = _wrong(body)
-            server.reports |= {} if why else {name: {**body, "external_id": name, "type": "report"}}
+            facts = {"external_id": name, "type": "report", "created_on": f"{len(server.requests):06}"}
+            server.reports |= {} if why else {name: {**body, **facts}}
             return self._refuse(400, why) if why else (200, server.reports[name])
         if name not in server.reports:
             return 404, {"type": "error"}
@@ -182,10 +190,11 @@ printf '%s\\n' "$*" >> "$store/calls"
 name=${{2%%=*}}
 case "$1" in
   get)
-    [ -f "$store/meta/$name" ] || exit 1
-    cat "$store/meta/$name" ;;
+    if [ -f "$store/meta/$name" ]; then cat "$store/meta/$name"
+    elif [ "$3" = --fallback ]; then printf %s "$4"; else exit 1; fi ;;
   put)
     [ "$3" = --force ] || exit 1
+    [ "${{2#*=}}" ] || exit 3
     printf %s "${{2#*=}}" > "$store/meta/$name" ;;
   *)
     exit 1 ;;
@@ -445,6 +454,22 @@ def test_green_part_leaves_the_red_one(place: Place) -> None:
     assert place.shown() == [(f"{PLAIN} (linux, 22)", "Failed"), (f"{PLAIN} (mac, 22)", "Passed")]
 
 
+@everywhere
+def test_green_part_of_a_secret_value_leaves_the_red_one(place: Place) -> None:
+    """The legs of a matrix over a secret value have one text each, and it shows no secret."""
+
+    def leg(ids: str, client: str, **facts: Any) -> Step:
+        part = json.dumps({"client-id": client})
+        return place.step(ids, {"AUTONOMA_PART": part, "AUTONOMA_CLIENT_ID": client}, **facts)
+
+    for ids, client in ((RED, "account-one"), (GREEN, "account-two")):
+        assert leg(ids, client).warnings == []
+    assert leg(GREEN, "account-two", attempt=2).warnings == []
+    assert [conclusion for _, conclusion in place.shown()] == ["Failed", "Passed"]
+    assert len({heading for heading, _ in place.shown()}) == 2
+    assert "account-" not in "".join(place.texts().values())
+
+
 @places("gitlab", "bitbucket", "buildkite")
 def test_green_parallel_job_leaves_the_red_one(place: Place) -> None:
     """The variables of parallel jobs are enough, without any option."""
@@ -569,13 +594,61 @@ def test_older_build_that_ends_later_replaces_nothing(place: Place) -> None:
     assert step.warnings == []
 
 
-@places("github", "gitlab", "bitbucket")
-def test_older_attempt_that_ends_later_replaces_nothing(place: Place) -> None:
-    """A job that was cancelled and run again may end after its successor."""
-    place.step(RED, attempt=10)
+@everywhere
+def test_lower_attempt_has_its_own_text(place: Place) -> None:
+    """Some systems count the attempts at each job, so a lower number is not always an older result."""
+    place.step(GREEN, attempt=10)
     before = place.texts()
-    place.step(GREEN, attempt=9)
-    assert place.texts() == before
+    lower = place.step(RED, attempt=9)
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+    assert {name: text for name, text in place.texts().items() if name in before} == before
+    assert ADVICE in lower.warnings[0]
+
+
+@everywhere
+def test_first_attempt_after_a_retry_of_another_shows(place: Place) -> None:
+    """A step is run again until it passes, and the next step of the pipeline fails at its first attempt."""
+    place.step(RED, attempt=1)
+    place.step(GREEN, attempt=2)
+    red = place.step(RED, attempt=1)
+    assert red.code == 1
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+    assert ADVICE in red.warnings[0]
+
+
+@everywhere
+@pytest.mark.parametrize("first", [RED, GREEN])
+def test_retry_of_one_of_two_steps_leaves_both_texts(first: str, place: Place) -> None:
+    """Which of the two texts its earlier attempt wrote is unknown, so the retry has a third one."""
+    for ids in (first, GREEN if first is RED else RED):
+        place.step(ids, attempt=1)
+    before = place.texts()
+    retry = place.step(GREEN, attempt=2)
+    assert {name: text for name, text in place.texts().items() if name in before} == before
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed"), (PLAIN, "Passed")]
+    assert ADVICE in retry.warnings[0]
+
+
+@everywhere
+def test_retry_of_two_steps_is_waited_for(place: Place) -> None:
+    """The text that the retry wrote is brought up to date, and no other one."""
+    for ids in (RED, GREEN):
+        place.step(ids, attempt=1)
+    retry = place.step(GREEN, {"AUTONOMA_WAIT": "false"}, attempt=2)
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed"), (PLAIN, "Started")]
+    place.wait(retry, attempt=2)
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed"), (PLAIN, "Passed")]
+
+
+@places("github", "gitlab", "bitbucket")
+def test_retry_beside_a_text_of_an_older_build_takes_that(place: Place) -> None:
+    """The older build had two steps of the name, so the text of this build may be that of the other step."""
+    for ids in (GREEN, GREEN):
+        place.step(ids, build=499)
+    place.step(RED, build=500, attempt=11)
+    retry = place.step(GREEN, build=500, attempt=12)
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+    assert ADVICE in retry.warnings[0]
 
 
 @places("github", "gitlab", "bitbucket")
@@ -651,7 +724,8 @@ def test_wait_for_an_older_attempt_replaces_nothing(place: Place) -> None:
     place.step(RED, attempt=2)
     before = place.texts()
     place.wait(first, job="verify", attempt=3)
-    assert place.texts() == before
+    assert {name: text for name, text in place.texts().items() if name in before} == before
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
 
 
 # Left to the command `merge`
@@ -701,7 +775,7 @@ def together(host: CodeHost, method: str, reports: list[Report]) -> None:
             gate.wait(10)
 
     host.before = before
-    threads = [threading.Thread(target=comment.publish, args=(thread_of(host), made)) for made in reports]
+    threads = [threading.Thread(target=publish, args=(thread_of(host), made)) for made in reports]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -739,16 +813,23 @@ def test_two_parts_at_once_have_a_comment_each(service: str) -> None:
 def test_two_steps_at_once_that_find_one_old_comment_both_show(service: str) -> None:
     """Both replace the comment of the build before, and the one whose text is gone writes another."""
     with GitHub() if service == "github" else GitLab() as host:
-        comment.publish(thread_of(host, "499"), made(False, "c" * 16, Part(title=PLAIN), "499"))
+        publish(thread_of(host, "499"), made(False, "c" * 16, Part(title=PLAIN), "499"))
         together(host, host.update, [made(red, step, Part(title=PLAIN)) for red, step in STEPS])
         found = [match[2] for body in _bodies(host).values() if (match := _HEADING.search(body))]
         assert sorted(found) == ["Failed", "Passed"]
 
 
+CLIENT_SECRET = Secret("secret-of-the-client")
+
+
+def publish(thread: comment.Thread, made: Report, secret: Secret = CLIENT_SECRET) -> str:
+    """Publish a report with the secret that all steps share."""
+    return comment.publish(thread, made, secret)
+
+
 def thread_of(host: CodeHost, build: str = "500") -> comment.Thread:
     from autonoma_ci.ci.detect import detect, load
     from autonoma_ci.engine.clock import Clock
-    from autonoma_ci.secret import Secret
 
     name = "github" if isinstance(host, GitHub) else "gitlab"
     environ = {**FACTS[name].of(build=int(build)), "GITHUB_API_URL": host.url, "CI_API_V4_URL": host.url}
@@ -757,6 +838,107 @@ def thread_of(host: CodeHost, build: str = "500") -> comment.Thread:
     found = system.comments.find(environ, system.context(environ), Secret(TOKEN), Clock())
     assert found
     return found
+
+
+def insights_of(
+    proxy: Bitbucket, after: Callable[[str, str], None] = lambda *_: None, build: str = "500"
+) -> bitbucket_insights.Insights:
+    """Return a publisher that calls `after` with method and path once a request is answered."""
+    from autonoma_ci.engine.clock import Clock
+
+    interface = web.Web(bitbucket_insights.API, {"Accept": "application/json"}, Clock(), proxy.url)
+    ask = interface.ask
+
+    def asked(method: str, path: str, body: object = None) -> web.Reply:
+        try:
+            return ask(method, path, body)
+        finally:
+            after(method, path)
+
+    interface.ask = asked  # type: ignore[method-assign]
+    return bitbucket_insights.Insights(interface, f"/repositories/acme/shop/commit/{SHA}", build)
+
+
+def test_two_new_reports_at_once_are_two() -> None:
+    """Both steps have found nothing by the time that either writes."""
+    with Bitbucket() as proxy:
+        looked = threading.Barrier(2)
+
+        def publish_one(made: Report) -> None:
+            met: list[str] = []
+
+            def after(method: str, _: str) -> None:
+                if method == "GET" and not met:
+                    met.append(method)
+                    looked.wait(10)
+
+            insights_of(proxy, after).publish(made)
+
+        at_once(publish_one)
+        assert sorted(report["result"] for report in proxy.reports.values()) == ["FAILED", "PASSED"]
+        assert {name: len(notes) for name, notes in proxy.annotations.items()} == {
+            name: 1 for name, report in proxy.reports.items() if report["result"] == "FAILED"
+        }
+        assert proxy.complaints == []
+
+
+@pytest.mark.parametrize("red_first", [True, False])
+def test_two_steps_that_replace_one_report_both_show(red_first: bool) -> None:
+    """Both have found the report of the build before. The one whose report is gone writes another."""
+    with Bitbucket() as proxy:
+        insights_of(proxy, build="499").publish(made(False, "c" * 16, Part(title=PLAIN), "499"))
+        [name] = proxy.reports
+        second_looked, first_wrote, second_wrote = threading.Event(), threading.Event(), threading.Event()
+        said: dict[str, list[str]] = {}
+
+        def first(method: str, path: str) -> None:
+            if method == "GET" and "page=" in path:
+                second_looked.wait(10)
+            if method == "PUT" and path.endswith(name):
+                first_wrote.set()
+                second_wrote.wait(10)
+
+        def second(method: str, path: str) -> None:
+            if method == "GET" and "page=" in path:
+                second_looked.set()
+                first_wrote.wait(10)
+            if method == "PUT":
+                second_wrote.set()
+
+        def publish_one(red: bool, step: str) -> None:
+            after = first if red is red_first else second
+            said[after.__name__] = insights_of(proxy, after).publish(made(red, step, Part(title=PLAIN)))
+
+        threads = [threading.Thread(target=publish_one, args=pair) for pair in STEPS]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert sorted(report["result"] for report in proxy.reports.values()) == ["FAILED", "PASSED"]
+        assert said == {"first": [shared_warning("a Code Insights report")], "second": []}
+        assert [len(notes) for notes in proxy.annotations.values()] == [1]
+
+
+def test_report_is_found_behind_many_others() -> None:
+    """A page of the list has ten reports."""
+    with Bitbucket() as proxy:
+        for number in range(25):
+            proxy.reports[f"lint-{number}"] = {"external_id": f"lint-{number}", "created_on": "000000"}
+        for red, build in ((True, "499"), (False, "500")):
+            said = insights_of(proxy, build=build).publish(made(red, build, Part(title=PLAIN), build))
+            assert said == []
+        assert len(proxy.reports) == 26
+        assert [report["result"] for report in proxy.reports.values() if "result" in report] == ["PASSED"]
+
+
+def test_report_with_a_long_title_shows_its_part() -> None:
+    """Bitbucket takes 100 characters, and two parts of one title have two headings."""
+    titles = {
+        bitbucket_insights._report(made(True, "a" * 16, Part(part=part, title="t" * 100)), MINE)["title"]
+        for part in ("linux", "mac")
+    }
+    assert {title[-9:] for title in titles} == {"… (linux)", "tt… (mac)"}
+    assert {len(title) for title in titles} == {100}
 
 
 # Data of the build
@@ -886,6 +1068,70 @@ def test_data_of_another_step_is_left_by_wait_in_a_later_attempt(data: Data) -> 
     assert data.conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed"}
 
 
+@pytest.mark.parametrize("data", ["buildkite"], indirect=True)
+def test_data_of_a_lower_attempt_has_its_own_names(data: Data) -> None:
+    """One job of a matrix is retried and passes, and another one fails at its first attempt after that."""
+    data.place.step(RED, attempt=0)
+    data.place.step(GREEN, attempt=1)
+    red = data.place.step(RED, attempt=0)
+    assert data.conclusions() == {"": "passed", "_AUTONOMA_TESTS": "failed"}
+    assert ADVICE in red.renamed[0]
+
+
+@pytest.mark.parametrize("data", ["buildkite"], indirect=True)
+@pytest.mark.parametrize("steps", [2, 3])
+def test_data_of_one_of_several_steps_is_not_replaced(steps: int, data: Data) -> None:
+    """Which names its earlier attempt had is unknown, so the retry has others."""
+    for _ in range(steps):
+        data.place.step(RED, attempt=0)
+    before = data.program.data
+    retry = data.place.step(GREEN, attempt=1)
+    assert {name: data[name] for name in before} == before
+    assert sorted(data.conclusions().values()) == ["failed"] * steps + ["passed"]
+    assert ADVICE in retry.renamed[0]
+
+
+@both
+def test_data_has_no_value_of_an_earlier_attempt(data: Data) -> None:
+    """A step with bad input has no run, so the link of the earlier run is no longer there."""
+    data.place.step(RED)
+    assert data["AUTONOMA_RUN_URL"].startswith("http://127.0.0.1")
+    more: dict[str, Any] = {"build": 501} if data.place.facts is FACTS["semaphore"] else {"attempt": 2}
+    step = data.place.step(GREEN, {"AUTONOMA_TIMEOUT": "nonsense"}, **more)
+    assert step.code == 2
+    assert data.conclusions() == {"": "error"}
+    assert (data["AUTONOMA_RUN_URL"], data["AUTONOMA_RUN_ID"]) == ("none", "none")
+
+
+@both
+def test_data_without_a_run_has_no_empty_names(data: Data) -> None:
+    """An empty value is refused by both systems, and is not needed where there was none."""
+    step = data.place.step(GREEN, {"AUTONOMA_TIMEOUT": "nonsense"})
+    assert data.conclusions() == {"": "error"}
+    assert "AUTONOMA_RUN_URL" not in data.program.data
+    assert "could not be set" not in step.log
+
+
+def fail_once(data: Data, command: str, code: int) -> None:
+    """Let the program fail the next time that it runs a command, as if the server could not be reached."""
+    [tool] = (data.program.store.parent / "bin").iterdir()
+    script = tool.read_text("utf-8")
+    failing = f'[ -f "{data.program.store}/once" ] || {{ touch "{data.program.store}/once"; exit {code}; }}\n'
+    assert command in script
+    tool.write_text(script.replace(command, f"{command}\n{failing}", 1), "utf-8")
+
+
+@both
+def test_data_that_cannot_be_read_is_not_replaced(data: Data) -> None:
+    """A failed look does not say that nothing is there."""
+    data.place.step(RED, {"AUTONOMA_SUMMARY": "false"})
+    command, code = ("  get)", 2) if data.place.facts is FACTS["semaphore"] else ('  "meta-data get")', 1)
+    fail_once(data, command, code)
+    green = data.place.step(GREEN, {"AUTONOMA_SUMMARY": "false"})
+    assert data.conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed"}
+    assert ADVICE in green.renamed[0]
+
+
 @both
 def test_data_is_left_to_merge(data: Data) -> None:
     """No variable of the build is set."""
@@ -902,6 +1148,89 @@ def test_annotation_is_written_though_the_data_is_left_to_merge(data: Data) -> N
         data.place.step(ids, {"AUTONOMA_PUBLISH": "merge", "AUTONOMA_PART": part})
     assert sorted(data.program.files("styles").values()) == ["error", "success"]
     assert data.program.data == {}
+
+
+@places("buildkite")
+def test_annotation_of_a_step_for_merge_replaces_none(place: Place) -> None:
+    """Such a step writes no mark, so its annotation has a name that no other step has."""
+    for ids in (RED, GREEN):
+        assert place.step(ids, {"AUTONOMA_PUBLISH": "merge"}).warnings == []
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+
+
+@places("buildkite")
+def test_annotation_for_merge_is_brought_up_to_date_by_wait(place: Place) -> None:
+    """`wait` goes on with the step, and so with its annotation."""
+    started = place.step(RED, {"AUTONOMA_PUBLISH": "merge", "AUTONOMA_WAIT": "false"})
+    place.wait(started, {"AUTONOMA_PUBLISH": "merge"})
+    assert place.shown() == [(PLAIN, "Failed")]
+
+
+@pytest.mark.parametrize("data", ["buildkite"], indirect=True)
+def test_annotation_without_a_mark_replaces_none(data: Data) -> None:
+    """Where the mark can't be written, the next step could not know whose annotation it is."""
+    [tool] = (data.program.store.parent / "bin").iterdir()
+    script = tool.read_text("utf-8")
+    tool.write_text(script.replace('"meta-data set")', '"meta-data set")\n    exit 1'), "utf-8")
+    logs = [data.place.step(ids).log for ids in (RED, GREEN)]
+    assert sorted(data.program.files("styles").values()) == ["error", "success"]
+    assert all("The build's meta-data could not be set" in log for log in logs)
+
+
+@dataclass
+class Codefresh:
+    """A build on Codefresh: its steps share a folder, and a file in it becomes the environment of later steps."""
+
+    place: Place
+    file: Path
+
+    def variables(self) -> dict[str, str]:
+        lines = self.file.read_text("utf-8").splitlines()
+        return {name: text for name, _, text in (line.partition("=") for line in lines)}
+
+    def step(self, ids: str, name: str, more: Mapping[str, str] | None = None, *, parallel: bool = False) -> Step:
+        exported = self.variables() if self.file.exists() and not parallel else {}
+        return self.place.step(ids, {"CF_STEP_NAME": name, **exported, **(more or {})})
+
+    def conclusions(self) -> dict[str, str]:
+        name = "AUTONOMA_CONCLUSION"
+        return {key.removeprefix(name): text for key, text in self.variables().items() if key.startswith(name)}
+
+
+@pytest.fixture
+def codefresh(sandbox: Sandbox, tmp_path: Path) -> Codefresh:
+    facts = Facts({"CF_BUILD_ID": "6f1a", "CF_VOLUME_PATH": str(tmp_path)}, build="", attempt="CF_CURRENT_ATTEMPT")
+    made = Place(facts, sandbox, tmp_path / "work", dict)
+    made.folder.mkdir()
+    return Codefresh(made, tmp_path / "env_vars_to_export")
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_codefresh_variables_of_a_red_step_stay(parallel: bool, codefresh: Codefresh) -> None:
+    """All steps of a build share the file, one after the other or at the same time."""
+    codefresh.file.write_text("EARLIER=1", "utf-8")
+    codefresh.step(RED, "smoke")
+    before = codefresh.variables()
+    assert (before["EARLIER"], before["AUTONOMA_CONCLUSION"]) == ("1", "failed")
+    green = codefresh.step(GREEN, "full", parallel=parallel)
+    assert codefresh.conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed"}
+    assert {name: text for name, text in codefresh.variables().items() if name in before} == before
+    assert ADVICE in green.renamed[0]
+    assert all(line.isprintable() and " " not in line for line in codefresh.file.read_text("utf-8").splitlines())
+
+
+def test_codefresh_variables_are_replaced_by_wait(codefresh: Codefresh) -> None:
+    """The step that waits goes on with the step that started the runs."""
+    started = codefresh.step(RED, "smoke", {"AUTONOMA_WAIT": "false"})
+    assert codefresh.conclusions() == {"": "started"}
+    codefresh.place.wait(started, {"CF_STEP_NAME": "verify", **codefresh.variables()})
+    assert codefresh.conclusions() == {"": "failed"}
+
+
+def test_codefresh_variables_are_left_to_merge(codefresh: Codefresh) -> None:
+    """As for every place that the steps of a build share."""
+    codefresh.step(RED, "smoke", {"AUTONOMA_PUBLISH": "merge"})
+    assert not codefresh.file.exists()
 
 
 def test_build_data_that_is_full_of_marks_is_none_of_ours() -> None:
@@ -1015,6 +1344,62 @@ def test_annotations_that_two_steps_write_at_once_are_two(round_: int, tmp_path:
     assert sorted(found) == ["Failed", "Passed"]
 
 
+def test_data_that_another_step_takes_is_there_twice() -> None:
+    """The other step writes its mark while this one writes its values, and its own values after that."""
+    store: dict[str, str] = {}
+    red, green = (made(red, step, Part(title=PLAIN)) for red, step in STEPS)
+
+    def put(name: str, text: str) -> str:
+        store[name] = text
+        if name == "AUTONOMA_CONCLUSION":
+            store["AUTONOMA_WRITTEN_BY"] = str(mark_of(green, "500"))
+        return ""
+
+    [warning] = publish_build_data(red, "500", lambda name: store.get(name, ""), put)
+    assert store["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "failed"
+    assert ADVICE in warning
+
+
+def test_annotation_that_another_step_takes_is_there_twice(tmp_path: Path) -> None:
+    """The other step has found nothing there, and writes its mark and its annotation a moment later."""
+    store: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    red, green = (made(red, step, Part(title=PLAIN)) for red, step in STEPS)
+    name = f"autonoma-ci-{red.part.digest}"
+
+    class Slow:
+        def run(self, arguments: list[str], text: str = "") -> str:
+            if arguments[0] == "annotate":
+                annotations[arguments[4]] = text
+                store[name] = str(mark_of(green, "500"))
+            else:
+                store[arguments[2]] = text
+            return ""
+
+        def read(self, arguments: list[str]) -> str:
+            return store.get(arguments[2], arguments[4])
+
+    warnings = Agent(cast("Any", Slow()), target({}, tmp_path)).publish(red)
+    assert sorted(annotations) == [name, f"{name}-aaaaaaaa"]
+    assert shared_warning("an annotation") in warnings
+
+
+def test_data_of_two_long_parts_has_two_names() -> None:
+    """Names are cut, and what differs behind the cut counts as well."""
+    store: dict[str, str] = {}
+
+    def put(name: str, text: str) -> str:
+        store[name] = text
+        return ""
+
+    for (red, step), part in zip(STEPS, ("x" * 70 + "linux", "x" * 70 + "mac"), strict=True):
+        one = made(red, step, Part(part=part, title=PLAIN))
+        assert publish_build_data(one, "500", lambda name: store.get(name, ""), put) == []
+    names = [name for name in store if name.startswith("AUTONOMA_CONCLUSION")]
+    assert len(names) == 2
+    assert all(len(name) <= len("AUTONOMA_CONCLUSION_") + 60 for name in names)
+
+
 # The mark
 
 
@@ -1027,10 +1412,10 @@ MINE = Mark("500", "2", P, "aaaaaaaa")
     [
         (MINE, MINE, Claim.REPLACE),
         (MINE, Mark("500", "2", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, Mark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, Mark("500", "3", P, "bbbbbbbb"), Claim.LEAVE),
-        (MINE, Mark("500", "10", P, "bbbbbbbb"), Claim.LEAVE),
-        (MINE, Mark("500", "", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, Mark("500", "1", P, "bbbbbbbb"), Claim.EARLIER),
+        (MINE, Mark("500", "3", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE, Mark("500", "10", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE, Mark("500", "", P, "bbbbbbbb"), Claim.EARLIER),
         (MINE, Mark("499", "9", P, "bbbbbbbb"), Claim.REPLACE),
         (MINE, Mark("99", "9", P, "bbbbbbbb"), Claim.REPLACE),
         (MINE, Mark("501", "1", P, "bbbbbbbb"), Claim.LEAVE),
@@ -1047,11 +1432,11 @@ MINE = Mark("500", "2", P, "aaaaaaaa")
         # Ids that are no numbers have no order.
         (MINE._replace(build="an-id"), Mark("other-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
         (MINE._replace(build="an-id"), Mark("an-id", "2", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE._replace(build="an-id"), Mark("an-id", "3", P, "bbbbbbbb"), Claim.LEAVE),
+        (MINE._replace(build="an-id"), Mark("an-id", "3", P, "bbbbbbbb"), Claim.OTHER),
         (MINE._replace(build="an-id"), Mark("501", "1", P, "bbbbbbbb"), Claim.REPLACE),
         # A step without an id is never taken for another one without an id.
         (MINE._replace(step=""), Mark("500", "2", P, ""), Claim.OTHER),
-        (MINE._replace(step=""), Mark("500", "1", P, ""), Claim.REPLACE),
+        (MINE._replace(step=""), Mark("500", "1", P, ""), Claim.EARLIER),
         # Nothing is known of the build.
         (Mark("", "", P, "aaaaaaaa"), Mark("", "", P, "bbbbbbbb"), Claim.OTHER),
         (Mark("", "", P, "aaaaaaaa"), Mark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
@@ -1090,11 +1475,43 @@ def test_marks_of_one_attempt_never_replace_each_other(one: Mark, other: Mark) -
 @any_speed
 @given(MARKS, MARKS)
 def test_two_attempts_never_replace_each_other_both_ways(one: Mark, other: Mark) -> None:
-    """Of two attempts one is the later, so the earlier one does not win as well."""
+    """Of two attempts at most one replaces the other's text, and nothing of one build is left out."""
     other = other._replace(build=one.build, part=one.part)
-    claims = {one.claim(other), other.claim(one)}
-    same = bool(one.step) and one.step == other.step
-    assert same or claims != {Claim.REPLACE} or not (one.attempt and other.attempt)
+    claims = [one.claim(other), other.claim(one)]
+    if not one.is_of(other):
+        assert sorted(claims) in ([Claim.EARLIER, Claim.OTHER], [Claim.OTHER, Claim.OTHER])
+
+
+EARLIER, SAME, OLDER, NEWER = (
+    MINE._replace(attempt="1", step="bbbbbbbb"),
+    MINE._replace(step="cccccccc"),
+    MINE._replace(build="499", step="dddddddd"),
+    MINE._replace(build="501", step="eeeeeeee"),
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "choice"),
+    [
+        ([], Choice(None, False, False)),
+        ([MINE], Choice(0, False, False)),
+        ([SAME, MINE], Choice(1, False, True)),
+        ([EARLIER, EARLIER, MINE], Choice(2, False, False)),
+        ([EARLIER], Choice(0, False, False)),
+        ([SAME, EARLIER], Choice(1, False, True)),
+        ([EARLIER, EARLIER], Choice(None, False, True)),
+        ([OLDER], Choice(0, False, False)),
+        ([OLDER, OLDER], Choice(0, False, False)),
+        ([EARLIER, OLDER], Choice(1, False, True)),
+        ([NEWER], Choice(None, True, False)),
+        ([NEWER, OLDER], Choice(1, False, False)),
+        ([SAME], Choice(None, False, True)),
+        ([MINE._replace(part=Q, step="ffffffff")], Choice(None, False, True)),
+    ],
+)
+def test_choice_replaces_one_candidate_at_most(found: list[Mark], choice: Choice[int]) -> None:
+    """What may be another step's result of this build stays, and is said."""
+    assert choose(MINE, list(enumerate(found))) == choice
 
 
 @pytest.mark.parametrize(
@@ -1148,12 +1565,12 @@ def test_comment_with_a_strange_step_id_has_no_markup(step_id: str) -> None:
     """A record that `wait` takes up may be anybody's."""
     with GitHub() as host:
         for red in (False, True):
-            assert comment.publish(thread_of(host), made(red, step_id, Part(title=PLAIN))) in {
+            assert publish(thread_of(host), made(red, step_id, Part(title=PLAIN))) in {
                 "",
                 shared_warning("a comment"),
             }
         for made_one in host.comments:
             first, heading, *_ = made_one.body.splitlines()
-            assert re.fullmatch(r"<!-- autonoma-ci [0-9a-f]{16} [A-Za-z0-9_. -]+ -->", first)
+            assert re.fullmatch(r"<!-- autonoma-ci [0-9a-f]{16} [A-Za-z0-9_. -]+ mac [0-9a-f]{32} -->", first)
             assert heading.startswith("### Autonoma tests")
         assert host.complaints == []
