@@ -3,7 +3,8 @@
 The link of a test's run is `/run/<id>`, that of a folder run `/run/folder/<id>`, that of a tag run `/run/tag/<id>`. A
 link of another shape names no run.
 
-Source: the vendor's published OpenAPI description, its public API pages, and for `folderRunID` its own CI scripts.
+Source: the vendor's published OpenAPI description, its public API pages, and for `runID` and `folderRunID` its own CI
+scripts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # The fields in which the response to a start may name the run.
-START_FIELDS = {Kind.TEST: ("run_id",), Kind.TAG: ("tag_run_id",), Kind.FOLDER: ("folder_run_id", "folderRunID")}
+START_FIELDS = {
+    Kind.TEST: ("run_id", "runID"),
+    Kind.TAG: ("tag_run_id",),
+    Kind.FOLDER: ("folder_run_id", "folderRunID"),
+}
 # The fields in which a status response may name the run that it is about.
 _STATUS_FIELDS = {
     Kind.TEST: ("run_id", "runID", "id"),
@@ -27,7 +32,7 @@ _STATUS_FIELDS = {
 }
 # The id, and what follows it. `group` because the vendor's CI scripts know groups of runs, with ids of their own.
 _PATHS = {
-    Kind.TEST: re.compile(r"/run/(?!(?:folder|tag|group)/[^/])([^/]+)(.*)"),
+    Kind.TEST: re.compile(r"/run/(?!(?:folder|tag|group|test)/[^/])([^/]+)(.*)"),
     Kind.TAG: re.compile(r"/run/tag/([^/]+)(.*)"),
     Kind.FOLDER: re.compile(r"/run/folder/([^/]+)(.*)"),
 }

@@ -40,7 +40,7 @@ class NameClaims:
         self.failure = ""
         self._mark, self._get, self._put = mark, get, put
         # Here a step says that it has found its name taken. A retry can't know then whose name that is.
-        self._several = f"autonoma-ci-{mark.part}-several"
+        self._several = f"AUTONOMA_SEVERAL_{mark.part.upper()}"
 
     def take(self, name: str) -> Claim:
         """Write the mark under a name, unless it is another step's, and look at it again.

@@ -33,6 +33,8 @@ SIZE_LIMIT = 100 * 1024 * 1024
 _SAME_BUILD = timedelta(days=1)
 # Each job of a batch has a build id of its own there, and no other fact that they share is known.
 _JOBS_ARE_BUILDS = frozenset({"aws-codebuild"})
+# A stage may check out another repository there, which its variables then name. The build id has the job's name.
+_BUILDS_CHECK_OUT_SEVERAL = frozenset({"jenkins"})
 # act runs workflows on a local machine. Each of its runs has this id (github.com/nektos/act).
 _ACT_RUN = ("github-actions", "1")
 # An UNKNOWN run without an id may have been started, so its record is all that names it.
@@ -153,7 +155,8 @@ class SharedRecord:
 def why_of_another_build(saved: Saved, context: Context, started_at: datetime) -> str:
     """Return why a record is not of the build in `context`, or an empty text.
 
-    Where no build id is known, the commit and the age decide: a record of the last day is taken for one of this build.
+    The build id decides, with repository and commit: some systems count the builds of each repository. Where no build
+    id is known, the commit and the age decide: a record of the last day is taken for one of this build.
 
     Args:
         saved: The record.
@@ -163,11 +166,14 @@ def why_of_another_build(saved: Saved, context: Context, started_at: datetime) -
     was = saved.ci
     if was.name != context.ci:
         return "it is of another CI system"
+    is_named = names_this_build(saved, context)
+    if is_named and context.ci in _BUILDS_CHECK_OUT_SEVERAL:
+        return ""
     if _differ(was.repository, context.repository):
         return "it is of another repository"
     if _differ(was.sha, context.sha):
         return "it is of another commit"
-    if names_this_build(saved, context):
+    if is_named:
         return ""
     if _has_build_id(context) and context.ci not in _JOBS_ARE_BUILDS:
         return "it is of another build"

@@ -148,7 +148,9 @@ class Job:
         context = step.place.context
         if not record.is_of_earlier_attempt(previous.saved, context):
             return NO_EARLIER_RUNS
-        if previous.saved.runs and (why := record.why_nothing_is_carried(outcomes, previous, step.signer)):
+        # Where each job has a number of its own, the record may be that of another job, whose runs are others.
+        is_own = previous.saved.job == context.job and previous.saved.runs
+        if is_own and (why := record.why_nothing_is_carried(outcomes, previous, step.signer)):
             step.console.issue("notice", Problem(f"The earlier attempt's record is not used: {why}."))
         passed = record.passed_before(outcomes, previous, context, step.signer)
         if passed:

@@ -48,10 +48,12 @@ _SIGNALLED = range(129, 192)
 _PLACES = re.compile(r"(?<!\S)[0-9]{1,5}/[0-9]{1,5}(?!\S)")
 # States of which only the API knows the end.
 _TO_POLL = frozenset({State.STARTED, State.TIMED_OUT, State.UNKNOWN, State.PASSED})
+_OF_ANOTHER_PART = "it is of another part of this job"
 _START_ANEW = (
     "If the step that starts the runs was killed, run it again. To take up runs of another build all the same, set "
     "AUTONOMA_CI to none"
 )
+_NAME_THE_PART = "Name the record of this part, or set part and shard as in the step that started the runs"
 _OLD_FILES = "The other files in its folder, such as junit.xml and report.html, are of the same earlier step."
 _UNSIGNED = (
     "is not signed, or was changed after it was written, or was written with other credentials. Runs may be missing in "
@@ -86,9 +88,11 @@ def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     record: LoadedRecord | None = None
     try:
         record = read_record(path, world.folder, step.redact)
-        why = why_stale(record.saved, step.place.context, step.report.started_at)
-        if why or (why := _why_of_another_part(record.saved, settings, step.place, world.environ)):
-            refused = f"{one_line(path, 200)} is not the record of this step: {why}. {_OLD_FILES} {_START_ANEW}"
+        why, advice = why_stale(record.saved, step.place.context, step.report.started_at), _START_ANEW
+        if not why and _is_of_another_part(record.saved, settings, step.place, world.environ):
+            why, advice = _OF_ANOTHER_PART, _NAME_THE_PART
+        if why:
+            refused = f"{one_line(path, 200)} is not the record of this step: {why}. {_OLD_FILES} {advice}"
             problems.append(Problem(refused))
     except InputError as error:
         problems += error.problems
@@ -130,22 +134,25 @@ def _folder_for(path: Path) -> Path:
     return path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-results")
 
 
-def _why_of_another_part(saved: Saved, settings: Settings, place: Place, environ: Mapping[str, str]) -> str:
-    """Return why the record is not of this part of the job, or an empty text.
+def _is_of_another_part(saved: Saved, settings: Settings, place: Place, environ: Mapping[str, str]) -> bool:
+    """Return whether the record is of another part of this job.
 
     A job of another name may wait for any part. An option that is not set here says nothing of the part.
     """
+    if place.context.ci == "none":
+        return False
     ours = part_of(settings, place, environ, saved.title)
     part = shown_part(ours._replace(shard=saved.shard), settings).part if settings.part else saved.part
-    shard = ours.shard if settings.shard else saved.shard
-    is_other = saved.job == ours.job and (part, shard) != (saved.part, saved.shard)
+    # Some systems name no job, and then this may be another one. `shard: auto` says nothing in a job that is alone.
+    shard = ours.shard or saved.shard
+    is_other = bool(ours.job) and saved.job == ours.job and (part, shard) != (saved.part, saved.shard)
     parallel = place.system.parallel(environ) if place.system.parallel else None
     if parallel and parallel.total > 1:
         # A parallel job has its place in its name, or in the record's part or shard.
         found = _PLACES.findall(f"{saved.job} {saved.part} {saved.shard}")
         of_copies = {text for text in found if text.endswith(f"/{parallel.total}")}
         is_other = is_other or (bool(of_copies) and str(parallel) not in of_copies)
-    return "it is of another part of this job" if is_other else ""
+    return is_other
 
 
 def _end_as(saved: Saved, step: Step) -> int:

@@ -133,7 +133,7 @@ class Explain:
 def _is_worth_another_try(question: _Question, details: Details, *, kept: bool) -> bool:
     ended = question.ended
     if ended.state is State.PASSED and details.said in {Said.GOING_ON, Said.STRANGE}:
-        return question.tries < _TRIES_OF_LAGGING
+        return question.tries < (_TRIES_OF_LAGGING if details.said is Said.GOING_ON else _TRIES)
     if not details.problem or question.tries >= _TRIES:
         return False
     # What a run did is worth another request, what one that passed is called is not.

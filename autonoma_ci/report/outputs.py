@@ -38,7 +38,7 @@ OUTPUTS = (
         "JSON array with name, kind, id, state, run_id, url, message, attempts and duration_seconds of each run.",
     ),
     Output("total", "Number of runs in the plan."),
-    Output("started", "Number of runs that this step started."),
+    Output("started", "Number of runs that were started, without those of an earlier attempt."),
     Output("passed", "Number of runs that passed."),
     Output("failed", "Number of runs that ended and did not pass."),
     Output("not-started", "Number of runs that are known not to have started."),

@@ -53,6 +53,23 @@ BUILDKITE = {
     "BUILDKITE_LABEL": "e2e",
     "BUILDKITE_PARALLEL_JOB_COUNT": "2",
 }
+BITBUCKET = {
+    "BITBUCKET_BUILD_NUMBER": "17",
+    "BITBUCKET_COMMIT": SHA,
+    "BITBUCKET_REPO_FULL_NAME": "owner/name",
+    "BITBUCKET_STEP_UUID": "{step}",
+    "BITBUCKET_STEP_RUN_NUMBER": "1",
+}
+JENKINS = {
+    "JENKINS_URL": "https://jenkins.example.com/",
+    "BUILD_TAG": "jenkins-shop-5",
+    "BUILD_NUMBER": "5",
+    "JOB_NAME": "shop",
+    "STAGE_NAME": "Tests",
+    "GIT_COMMIT": SHA,
+    "GIT_URL": "https://github.com/owner/name.git",
+}
+OTHER_CHECKOUT = {"GIT_COMMIT": OTHER_SHA, "GIT_URL": "https://github.com/owner/tools.git"}
 GENERIC = {"CI": "true"}
 
 
@@ -278,6 +295,30 @@ def test_wait_in_the_same_codebuild_build_takes_any_record(job: Job) -> None:
     assert job.wait(CODEBUILD)[0] == 0
 
 
+def test_stage_with_another_checkout_is_of_the_same_build(job: Job) -> None:
+    """On Jenkins, a stage may check out another repository, which the variables then name."""
+    assert job.start(JENKINS) == 0
+    log = job({**JENKINS, **OTHER_CHECKOUT}, "run", AUTONOMA_TEST_IDS="c")[1]
+    assert "its record is kept as results.1.json" in log
+    assert job({**JENKINS, **OTHER_CHECKOUT, "STAGE_NAME": "Wait"}, "wait", "results/results.1.json")[0] == 0
+
+
+def test_step_of_another_job_says_nothing_of_the_record(job: Job) -> None:
+    """GitLab counts jobs, so each job before this one looks like an earlier attempt."""
+    gitlab = {
+        "GITLAB_CI": "true",
+        "CI_PIPELINE_ID": "7",
+        "CI_COMMIT_SHA": SHA,
+        "CI_JOB_ID": "1",
+        "CI_JOB_NAME": "smoke",
+    }
+    assert job.start(gitlab, AUTONOMA_WAIT="true") == 0
+    code, log = job({**gitlab, "CI_JOB_ID": "2", "CI_JOB_NAME": "full"}, "run", AUTONOMA_TEST_IDS="c")
+    assert (code, "record is not used" in log) == (0, False)
+    log = job({**gitlab, "CI_JOB_ID": "3", "CI_JOB_NAME": "full"}, "run", AUTONOMA_TEST_IDS="a")[1]
+    assert "record is not used" in log
+
+
 def test_step_of_another_repository_keeps_no_record(job: Job) -> None:
     """Its open runs are of another build, although the numbers are equal."""
     assert job.start(DRONE) == 0
@@ -335,10 +376,21 @@ def test_wait_refuses_another_part_of_the_job(
             {"BUILDKITE_PARALLEL_JOB": "1"},
             {"BUILDKITE_STEP_KEY": "verdict", "BUILDKITE_PARALLEL_JOB_COUNT": ""},
         ),
+        (
+            {**BITBUCKET, "AUTONOMA_SHARD": "auto"},
+            {"BITBUCKET_PARALLEL_STEP": "0", "BITBUCKET_PARALLEL_STEP_COUNT": "2"},
+            {},
+        ),
+        (
+            BUILDKITE,
+            {"BUILDKITE_PARALLEL_JOB": "0"},
+            {"BUILDKITE_PARALLEL_JOB": "1", "AUTONOMA_CI": "none"},
+        ),
     ],
     ids=[
         "the same part", "part unset", "another job", "another job's part", "shard unset", "the same shard",
         "a credential", "parallel job", "parallel job, shard unset", "a job that waits for all",
+        "a step without a name", "a terminal",
     ],
 )  # fmt: skip
 def test_wait_takes_its_own_part(
