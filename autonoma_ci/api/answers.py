@@ -68,11 +68,9 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
         hint = f"{MAY_HAVE_STARTED} {_NOT_FOLLOWED}"
         return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=hint, status=status)
     proved = proves_not_started(status, (text_of(fields, name) for name in _ERROR_FIELDS))
-    if answer.surplus:
-        # One of the two responses belongs to another request, and which one is not known.
-        told = f"{told}; {_SURPLUS}"
-        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
-    if not proved:
+    # One of two responses belongs to another request, and which one is not known.
+    told += f"; {_SURPLUS}" if answer.surplus else ""
+    if answer.surplus or not proved:
         return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
     hint = _HINTS.get(status, _REFUSED).format(kind=request.kind)
     if status == SEND_AGAIN:
@@ -143,9 +141,7 @@ def _started(
     linked = find_linked_run(url, kind) if named else find_page_run(url, kind)
     ids = named | {linked} if linked else named
     run_id = next(iter(ids), "")
-    if answer.has_second_response:
-        why = _SURPLUS
-    elif not answer.complete:
+    if not answer.complete:
         why = "the answer is cut short or too long and names no run"
     elif not ids:
         why = "the answer is not in the form that is known and names no run"

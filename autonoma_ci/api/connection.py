@@ -33,11 +33,10 @@ if TYPE_CHECKING:
 # Of the lines of all responses before one final response. Real servers send one or two responses.
 _MAX_INTERIM_BYTES = 1024 * 1024
 _MAX_LINE_BYTES = 65_536
-# How long what is behind a response is waited for, in seconds: a second response may come in a packet of its own. A
-# status that proves that nothing was started may have been sent before the request was read, and then the real response
-# comes once that was done. A server that closes, as it must after `Connection: close` (RFC 9112 §9.6), costs no wait.
-_SURPLUS_SECONDS = 0.01
-_SURPLUS_OF_REFUSAL_SECONDS = 0.25
+# How long bytes behind a refusal are waited for, in seconds. A refusal may have been sent before the request was read,
+# and then the real response comes once that was done. A server that closes, as it must after `Connection: close` (RFC
+# 9112 §9.6), costs no wait.
+_SURPLUS_SECONDS = 0.25
 _EMPTY_LINES = frozenset({b"\r\n", b"\n"})
 _LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
@@ -45,7 +44,7 @@ _LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 class Line(threading.local):
     """The thread's own connection in its present request: whether it is being made, and was made for it.
 
-    `surplus` is what was there behind the response when its body was read, without CR and LF.
+    `surplus` is what came behind the refusal of a start, without CR and LF.
     """
 
     connecting = False
@@ -114,16 +113,15 @@ class _FinalResponse(http.client.HTTPResponse):
 
     def _close_conn(self) -> None:
         # The response to CONNECT has no headers here, and its connection goes on.
-        if self.headers is not None:
+        if self._is_post and self.status in NOT_STARTED and self.headers is not None:
             self._read_surplus()
         super()._close_conn()  # type: ignore[misc]
 
     def _read_surplus(self) -> None:
-        refused = self._is_post and self.status in NOT_STARTED
         timeout = self._sock.gettimeout()
         # An OSError, which a timeout is, says that nothing came.
         with suppress(OSError):
-            self._sock.settimeout(_SURPLUS_OF_REFUSAL_SECONDS if refused else _SURPLUS_SECONDS)
+            self._sock.settimeout(_SURPLUS_SECONDS)
             while not line.surplus and (data := self.fp.read1(_MAX_LINE_BYTES)):
                 line.surplus = data.lstrip(b"\r\n")
         # Where connections are kept, the next request needs it.

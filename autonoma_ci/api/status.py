@@ -56,8 +56,6 @@ def status(
         run_id: The run that was asked for. A response that names another one is not used.
     """
     code, fields, texts = answer.status, fields_of(answer), Texts(redactor)
-    if answer.surplus:
-        return Status(Said.TROUBLE, message=f"HTTP {code}, but further bytes came behind the answer", status=code)
     if code == 200 and fields:
         found, url = _word(fields.get("status"), texts), text_of(fields, "url")
         linked = find_linked_run(url, kind)
@@ -101,7 +99,7 @@ def details(answer: Answer, redactor: Callable[[], Redactor], run_id: str = "", 
     Details that name another run or test are not used. `contradiction` says so.
     """
     fields = fields_of(answer)
-    if answer.status != 200 or not fields or answer.surplus:
+    if answer.status != 200 or not fields:
         return Details(problem=f"HTTP {answer.status}" if answer.status != 200 else "not in the form that is known")
     test = fields.get("test")
     tests = [fields.get("test_id"), test.get("id") if isinstance(test, dict) else None]

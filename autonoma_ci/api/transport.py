@@ -42,8 +42,8 @@ _QUESTION = Timeouts(read=20.0, total=30.0)
 class Answer(NamedTuple):
     """A response. `complete` is False if the body was cut short, too long or too slow.
 
-    `surplus` is what came behind it on the connection, without CR and LF. With it, the response may be that of
-    another request.
+    `surplus` is what came behind the refusal of a start, without CR and LF. With it, the refusal may be that of another
+    request.
     """
 
     status: int
@@ -51,11 +51,6 @@ class Answer(NamedTuple):
     body: bytes
     complete: bool
     surplus: bytes = b""
-
-    @property
-    def has_second_response(self) -> bool:
-        """Whether the surplus begins like a response, as far as it came."""
-        return bool(self.surplus) and b"HTTP/".startswith(self.surplus[:5])
 
     def __repr__(self) -> str:
         # Headers and body may repeat what was sent.

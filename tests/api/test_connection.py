@@ -187,7 +187,7 @@ def test_refusal_before_the_request_proves_nothing(
     tls: bool, status: int, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A response that lies on a new connection is not that of the start, which the server acts on."""
-    monkeypatch.setattr("autonoma_ci.api.connection._SURPLUS_OF_REFUSAL_SECONDS", 10.0)
+    monkeypatch.setattr("autonoma_ci.api.connection._SURPLUS_SECONDS", 10.0)
 
     def greet(wire: Wire) -> bool:
         return (not tls or wire.secure(certificates.good())) and wire.send(REFUSALS[status])
@@ -201,7 +201,7 @@ def test_refusal_before_the_request_proves_nothing(
 
 def test_start_refused_before_it_was_sent_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 429 on each new connection does not make a job start its test again and again."""
-    monkeypatch.setattr("autonoma_ci.api.connection._SURPLUS_OF_REFUSAL_SECONDS", 10.0)
+    monkeypatch.setattr("autonoma_ci.api.connection._SURPLUS_SECONDS", 10.0)
     with FaultServer(started, greeting=raw(REFUSALS[429])) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
         assert server.posts == {"a": 1}
@@ -214,36 +214,12 @@ def test_refusal_whose_connection_stays_open_is_a_proof() -> None:
         assert client_of(server).start(A).delivery is Delivery.REFUSED
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-def test_start_with_a_second_response_is_unknown(tls: bool, certificates: Certificates, trusted: Path) -> None:
-    """The run of the first response may be that of another start."""
-    other = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
-    own = RUN_OF_B.replace(b"run-of-b", b"run-of-a")
-    both = other + whole(f"Content-Length: {len(own)}", body=own)
-    with FaultServer(raw(both), tls=certificates.good() if tls else None) as server:
-        attempt = client_of(server).start(A)
-    assert (attempt.delivery, attempt.run_id, attempt.url) == (Delivery.OPEN, "", "")
-    assert attempt.message == "HTTP 200, but further bytes came behind the answer"
-
-
-def test_start_with_other_bytes_behind_it_is_started() -> None:
-    """A body that is longer than it says is no second response."""
-    with FaultServer(raw(whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B + b" }garbage"))) as server:
+@pytest.mark.parametrize("surplus", [PLAIN, PLAIN[:3], says("failed"), b" }garbage", b"\r\n\n"])
+def test_first_response_on_a_connection_is_believed(surplus: bytes) -> None:
+    """Each request has a connection of its own, so what comes behind its response is not read."""
+    with FaultServer(raw(whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B) + surplus)) as server:
         assert client_of(server).start(B).run_id == "run-of-b"
-
-
-@pytest.mark.parametrize("surplus", [says("failed"), says("failed")[:20], b"garbage"])
-def test_poll_with_bytes_behind_it_is_trouble(surplus: bytes) -> None:
-    """A verdict that may be another run's is not believed, and neither are its details."""
     with FaultServer(raw(says("passed") + surplus)) as server:
-        client = client_of(server)
-        assert client.status(A, "run-of-a").said is Said.TROUBLE
-        assert client.details(A, "run-of-a").problem
-
-
-def test_poll_with_line_ends_behind_it_is_read() -> None:
-    """Only CR and LF may be there."""
-    with FaultServer(raw(says("passed") + b"\r\n\n")) as server:
         assert client_of(server).status(A, "run-of-a").said is Said.PASSED
 
 

@@ -474,7 +474,7 @@ def played(job: JobScript, timeouts: Timeouts = BRISK, wait: str = "1s") -> tupl
         pytest.MonkeyPatch.context() as patch,
         FaultServer(api.act, greeting=api.greet) as server,
     ):
-        patch.setattr(connection, "_SURPLUS_OF_REFUSAL_SECONDS", UNTIL_LATE)
+        patch.setattr(connection, "_SURPLUS_SECONDS", UNTIL_LATE)
         patch.setattr("autonoma_ci.engine.explain._PAUSE", 0.05)
         return run_job(Path(folder), server.url, job.tests, more=more, timeouts=timeouts), api
 
@@ -569,7 +569,7 @@ KINDS = {
     "a greeting before a start": (Script(STARTS, (Reply(wait=NEXT),), ("nothing",)), 2),
     "a greeting before a poll": (Script(POLLS, (Reply(wait=NEXT),), ("nothing",)), 2),
     "a surplus line, and a response later": (Script(STARTS, (Reply(surplus=(("line", None), *LATE)),)), 3),
-    "half a response, and one more later": (Script(STARTS, (Reply(surplus=(("head", None), *LATE)),)), 2),
+    "half a response, and one more later": (Script(STARTS, (Reply(surplus=(("head", None), *LATE)),)), 3),
     "two equal lengths": (Script(POLLS, (Reply(framing="equal lengths", surplus=LATE),)), 3),
     "a length and chunks": (Script(POLLS, (Reply(framing="length and chunked", surplus=LATE),)), 3),
     "chunks and more": (Script(POLLS, (Reply(framing="chunked", surplus=LATE),)), 3),
