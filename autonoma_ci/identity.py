@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Of a heading: what a matrix says of itself may be long, and the titles of reports are not.
 _SHOWN_LIMIT = 80
-# Of a digest in a heading: 256 parts have 256 headings, but for once in 130,000 builds (256² / 2 / 16⁸).
+# Of a digest in a heading. Two of 256 parts have the same heading in one of 130,000 builds (256² / 2 / 16⁸).
 _HEADING_DIGITS = 8
 # What is left of a part with secret values: see `redact_part`.
 _REDACTED = re.compile(r"(.*) #[0-9a-f]{16}", re.DOTALL)

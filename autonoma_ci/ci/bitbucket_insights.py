@@ -50,7 +50,7 @@ class Insights:
         self._web, self._path, self._build = web, f"{path}/reports", build
 
     def publish(self, report: Report) -> list[str]:
-        """Write both; return what the log should warn of."""
+        """Write the report and its annotations; return what the log should warn of."""
         if not report.verdict or report.verdict.conclusion is Conclusion.SKIPPED:
             return []
         mark = mark_of(report, self._build)
@@ -65,7 +65,7 @@ class Insights:
         return warnings
 
     def _put(self, report: Report, mark: Mark, runs: Sequence[Outcome]) -> bool:
-        """Write both; return whether another step of this build has a report of the same name."""
+        """Write report and annotations; return whether another step of this build has a report of the same name."""
         prefix = f"autonoma-ci-{report.part.digest[:12]}"
         # An id that no report ever had, so that two new ones never replace each other.
         own = f"{self._path}/{prefix}-{secrets.token_hex(_ID_DIGITS // 2)}"

@@ -58,7 +58,10 @@ class NameClaims:
         return Claim.OTHER if self.failure else self.look(name)
 
     def look(self, name: str) -> Claim:
-        """Return what this step may do about a name: REPLACE, LEAVE or OTHER."""
+        """Return what this step may do about a name: REPLACE, LEAVE or OTHER.
+
+        If another step of the same part has the name, that is noted in the build's data for a later attempt.
+        """
         text = self._get(name)
         claim = claim_of(self._mark, text)
         found = mark_in(text or "")

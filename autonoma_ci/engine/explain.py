@@ -23,8 +23,8 @@ _TRIES = 3
 # Details may lag behind the status, for seconds.
 _TRIES_OF_LAGGING = 10
 _PAUSE = 1.0
-# In seconds. Without any details for so long, the questions that wait are given up. Where evidence is wanted, the time
-# counts from the first question, since that is worth its turn.
+# In seconds. If no details of any run came for this time, the requests that wait for their turn are given up. A request
+# whose evidence is to be kept has this time from its first try.
 _LIMIT = 20.0
 
 _DOUBTED = "the API contradicted itself before, and the run's details could not be had again"
