@@ -95,8 +95,8 @@ class Details(NamedTuple):
 
     `step` is where it failed, `seconds` how long the run took by the server's own clock, or None if it
     does not say. `media` are the screenshots by the number of their step, and the video as number 0.
-    `said` is the run's status by these details, None if they name none, and `unknown_word` the word itself if it
-    is not known. `contradiction` says what does not fit the run that was asked for, such as the id of another test.
+    `said` is the run's status by these details, None if they have none that is known. `contradiction` says
+    what does not fit the run that was asked for, such as the id of another test.
     """
 
     title: str = ""
@@ -106,7 +106,6 @@ class Details(NamedTuple):
     steps: tuple[Step, ...] = ()
     media: Mapping[int, Media] = NO_MEDIA
     said: Said | None = None
-    unknown_word: str = ""
     contradiction: str = ""
 
 

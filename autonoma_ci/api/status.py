@@ -110,7 +110,6 @@ def details(answer: Answer, redactor: Callable[[], Redactor], run_id: str = "", 
     listed, word = fields.get("steps"), fields.get("status")
     steps = listed if isinstance(listed, list) else []
     kept, texts = _kept(steps), Texts(redactor)
-    told = _word(word, texts) if isinstance(word, str) else None
     # In the order in which they matter: of very much text the last is left out.
     return Details(
         title=texts.line(text_of(fields, "name"), 200).strip(),
@@ -118,8 +117,8 @@ def details(answer: Answer, redactor: Callable[[], Redactor], run_id: str = "", 
         seconds=_seconds(text_of(fields, "created_at"), text_of(fields, "ended_at")),
         steps=tuple(_step(number, step, texts, 300, 500) for number, step in kept),
         media=_media(kept, fields.get("video_url")),
-        said=told.said if told else None,
-        unknown_word=told.word if told and told.said is Said.STRANGE else "",
+        # The status decides what a run is. A word that is not known does not contradict it.
+        said=_WORDS.get(_normalized(word)) if isinstance(word, str) else None,
     )
 
 

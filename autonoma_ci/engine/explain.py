@@ -132,8 +132,8 @@ class Explain:
 
 def _is_worth_another_try(question: _Question, details: Details, *, kept: bool) -> bool:
     ended = question.ended
-    if ended.state is State.PASSED and details.said in {Said.GOING_ON, Said.STRANGE}:
-        return question.tries < (_TRIES_OF_LAGGING if details.said is Said.GOING_ON else _TRIES)
+    if ended.state is State.PASSED and details.said is Said.GOING_ON:
+        return question.tries < _TRIES_OF_LAGGING
     if not details.problem or question.tries >= _TRIES:
         return False
     # What a run did is worth another request, what one that passed is called is not.
@@ -146,6 +146,5 @@ def _contradiction(ended: Outcome, details: Details) -> str:
         return f"the API contradicts itself: the status is {ended.state}, but {details.contradiction}"
     if details.said is None or (details.said is Said.PASSED) == (ended.state is State.PASSED):
         return ""
-    words = {Said.GOING_ON: "running", Said.STRANGE: f"'{details.unknown_word}'"}
-    word = words.get(details.said, details.said)
+    word = "running" if details.said is Said.GOING_ON else details.said
     return f"the API contradicts itself: the status is {ended.state}, but the details say {word}"

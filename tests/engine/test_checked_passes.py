@@ -20,7 +20,6 @@ FITS = Details("A title", said=Said.PASSED)
 CONTRADICTIONS = {
     "failed": Details("A title", said=Said.FAILED),
     "another test": Details(problem="another test", contradiction="the details are of another test"),
-    "an unknown word": Details("A title", said=Said.STRANGE, unknown_word="archived"),
 }
 
 
@@ -40,13 +39,6 @@ def test_retry_with_other_details_is_unknown(name: str) -> None:
     failed = takes(5, FAILED)._replace(details=Details("A title", said=Said.FAILED))
     job = Job([failed, takes(5)._replace(details=CONTRADICTIONS[name])], waiting=Waiting(retries=1)).run()
     assert (job.first.state, job.first.run_id, job.code) == (State.UNKNOWN, "run-0-2", 7)
-
-
-def test_details_that_lag_with_an_unknown_word_are_read_again() -> None:
-    """A word that is not known may be one of those before the end."""
-    job = Job(takes(10)._replace(details=CONTRADICTIONS["an unknown word"])).run()
-    assert len(job.workers.explained) == 3
-    assert "the details say 'archived'" in job.first.message
 
 
 def carried(details: Details, *, waiting: bool) -> tuple[Outcome, ScriptedWorkers]:
