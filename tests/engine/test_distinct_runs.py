@@ -419,7 +419,7 @@ def test_contradiction_is_cleared_up_after_an_error(tmp_path: Path) -> None:
         {},
         500,
     ],
-    ids=["all fields", "null", "none", "a number", "empty", "an error"],
+    ids=["all fields", "null", "none", "a number", "an unknown word", "empty", "an error"],
 )
 def test_pass_without_a_contradiction_is_a_pass(found: int | dict[str, object], tmp_path: Path) -> None:
     """Details that are missing, or that lack a field, deny nothing."""
