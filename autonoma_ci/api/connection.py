@@ -118,15 +118,11 @@ class _FinalResponse(http.client.HTTPResponse):
         super()._close_conn()  # type: ignore[misc]
 
     def _read_surplus(self) -> None:
-        timeout = self._sock.gettimeout()
-        # An OSError, which a timeout is, says that nothing came.
+        # A timeout is an OSError. It says that nothing came.
         with suppress(OSError):
             self._sock.settimeout(_SURPLUS_SECONDS)
             while not line.surplus and (data := self.fp.read1(_MAX_LINE_BYTES)):
                 line.surplus = data.lstrip(b"\r\n")
-        # Where connections are kept, the next request needs it.
-        with suppress(OSError):
-            self._sock.settimeout(timeout)
 
 
 class _Plain(HTTPConnection):
