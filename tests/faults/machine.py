@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
 import signal
 import time
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.faults.kind import ALONG, WRITING, Kind, Phase, given
@@ -42,26 +45,34 @@ def _gone(scene: Scene) -> None:
     shutil.rmtree(_results(scene), ignore_errors=True)
 
 
+def _put(scene: Scene, path: Path, make: Callable[[], object]) -> None:
+    """Move what is at a path aside and make something else there, until the job has not been faster."""
+    for number in itertools.count():
+        with suppress(FileNotFoundError):
+            path.rename(scene.folder / f"aside-{number}")
+        with suppress(FileExistsError):
+            make()
+            return
+
+
 def _a_file(scene: Scene) -> None:
-    _results(scene).rename(scene.folder / "away")
-    _results(scene).touch()
+    path = _results(scene)
+    _put(scene, path, partial(path.touch, exist_ok=False))
 
 
 def _leads_out(scene: Scene) -> None:
-    _results(scene).rename(scene.folder / "away")
-    _results(scene).symlink_to(scene.outside)
+    path = _results(scene)
+    _put(scene, path, partial(path.symlink_to, scene.outside))
 
 
 def _record_leads_out(scene: Scene) -> None:
     record = _results(scene) / "results.json"
-    record.unlink(missing_ok=True)
-    record.symlink_to(scene.outside / "results.json")
+    _put(scene, record, partial(record.symlink_to, scene.outside / "results.json"))
 
 
 def _a_folder_for_the_record(scene: Scene) -> None:
     record = _results(scene) / "results.json"
-    record.unlink(missing_ok=True)
-    record.mkdir(exist_ok=True)
+    _put(scene, record, record.mkdir)
 
 
 def _disk(name: str, arm: Callable[[Scene], None], says: str = "", *lost: str) -> Kind:
