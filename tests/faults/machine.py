@@ -123,8 +123,9 @@ def _leaves(scene: Scene) -> None:
 
 KINDS = [
     _disk("full", _limited(resource.RLIMIT_FSIZE, 0), "File too large", *_FILES),
-    # Sockets count too: a run whose answer is still to come can't be asked for any more.
-    Kind(_DISK, "no more open files", {Phase.START: 7, Phase.WAIT: 7}, WRITING, arm=_limited(resource.RLIMIT_NOFILE, 0),
+    # Sockets count too: a run whose answer is still to come can't be asked for any more. The limit is not 0: poll(2)
+    # takes no more files than that, so that open connections could not be waited for either.
+    Kind(_DISK, "no more open files", {Phase.START: 7, Phase.WAIT: 7}, WRITING, arm=_limited(resource.RLIMIT_NOFILE, 3),
          exchange=lambda scene, right: close if scene.phase is Phase.WAIT else right, closing=True, lost=_FILES,
          says="Too many open files"),
     _disk("results-dir is taken away", _gone),
