@@ -38,6 +38,7 @@ _NOT_FOLLOWED = (
     "Redirects are not followed, since they would take the credentials along. If you trust the target, set api-url to "
     "it."
 )
+_INCOMPLETE = "the answer is cut short or too long"
 _SURPLUS = "further bytes came behind the answer"
 _REFUSED = "The API refused the request; the run was not started."
 _REASONS = {401: Reason.UNAUTHORIZED, 403: Reason.UNAUTHORIZED, 404: Reason.NOT_FOUND}
@@ -57,9 +58,11 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
             `run` or `https`, occurs in them by chance.
         api_host: The host of the API. It is no secret, so a link may name it whatever the credentials are.
     """
-    fields, status = fields_of(answer), answer.status
+    status = answer.status
+    is_success = 200 <= status < 300
+    fields = fields_of(answer, lenient=is_success)
     message = said(fields, Texts(lambda: redact))
-    if 200 <= status < 300:
+    if is_success:
         url = shown_link(text_of(fields, "url"), redact, credentials, api_host)
         return _started(answer, fields, request.kind, url, message, credentials)
     told = f"HTTP {status}" + (f": {message}" if message else "")
@@ -70,7 +73,10 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
     proved = proves_not_started(status, (text_of(fields, name) for name in _ERROR_FIELDS))
     # One of two responses belongs to another request, and which one is not known.
     told += f"; {_SURPLUS}" if answer.surplus else ""
-    if answer.surplus or not proved:
+    # What the rest of an incomplete refusal would have said is not known: enough not to send the start again.
+    incomplete = status == SEND_AGAIN and not answer.complete
+    told += f"; {_INCOMPLETE}" if incomplete else ""
+    if answer.surplus or incomplete or not proved:
         return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
     hint = _HINTS.get(status, _REFUSED).format(kind=request.kind)
     if status == SEND_AGAIN:
@@ -85,15 +91,21 @@ def said(fields: Mapping[str, object], texts: Texts) -> str:
     return texts.line(": ".join(text for name in _ERROR_FIELDS if (text := text_of(fields, name))), 500)
 
 
-def value_of(answer: Answer) -> object:
+def value_of(answer: Answer, *, lenient: bool = False) -> object:
     """Return the value of a body that is JSON; None if it is none, or is not all there, or has too many values.
 
     An object that gives one key two values is no JSON here: which of them counts is not known.
+
+    Args:
+        answer: The response.
+        lenient: Read texts with control characters, or with bytes that are not UTF-8. A poll is repeated instead. A
+            start is not, and its run would be lost.
     """
     if not answer.complete or answer.body.count(b",") > _VALUES:
         return None
     try:
-        return json.loads(answer.body, object_pairs_hook=_make_object)
+        body = answer.body.decode(json.detect_encoding(answer.body), "replace") if lenient else answer.body
+        return json.loads(body, object_pairs_hook=_make_object, strict=not lenient)
     except (ValueError, RecursionError):
         return None
 
@@ -106,9 +118,9 @@ def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def fields_of(answer: Answer) -> Mapping[str, object]:
+def fields_of(answer: Answer, *, lenient: bool = False) -> Mapping[str, object]:
     """Return the fields of an answer that is a whole JSON object; none of any other."""
-    found = value_of(answer)
+    found = value_of(answer, lenient=lenient)
     return found if isinstance(found, dict) else {}
 
 
@@ -142,7 +154,7 @@ def _started(
     ids = named | {linked} if linked else named
     run_id = next(iter(ids), "")
     if not answer.complete:
-        why = "the answer is cut short or too long and names no run"
+        why = f"{_INCOMPLETE} and names no run"
     elif not ids:
         why = "the answer is not in the form that is known and names no run"
     elif any(credentials.holds(name) for name in ids):

@@ -22,8 +22,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
-from autonoma_ci.api.failures import InvalidResponseError
-from autonoma_ci.api.start_proof import NOT_STARTED
+from autonoma_ci.api.failures import InvalidResponseError, not_guarded
+from autonoma_ci.api.start_proof import MAY_PROVE
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class _FinalResponse(http.client.HTTPResponse):
 
     def _close_conn(self) -> None:
         # The response to CONNECT has no headers here, and its connection goes on.
-        if self._is_post and self.status in NOT_STARTED and self.headers is not None:
+        if self._is_post and self.status in MAY_PROVE and self.headers is not None:
             self._read_surplus()
         super()._close_conn()  # type: ignore[misc]
 
@@ -188,7 +188,10 @@ def proxies_for(url: str) -> dict[str, str]:
 
 @contextmanager
 def limited(seconds: float) -> Iterator[threading.Event]:
-    """End this thread's next request after so long; yield what is set once that has happened."""
+    """End this thread's next request after so long; yield what is set once that has happened.
+
+    Raises NotSentError if there is no thread for that.
+    """
     late = threading.Event()
 
     def end(of_thread: dict[str, Any]) -> None:
@@ -198,7 +201,10 @@ def limited(seconds: float) -> Iterator[threading.Event]:
 
     guard = threading.Timer(seconds, end, [line.clear()])
     guard.daemon = True
-    guard.start()
+    try:
+        guard.start()
+    except RuntimeError:
+        raise not_guarded() from None
     try:
         yield late
     finally:

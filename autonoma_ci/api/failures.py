@@ -79,6 +79,11 @@ def not_sent(error: Exception, host: str) -> NotSentError:
     return NotSentError(f"no connection to {peer} could be made", passing=True)
 
 
+def not_guarded() -> NotSentError:
+    """Return why no request was sent: nothing could have ended it in time."""
+    return NotSentError("no thread could be made: the number of processes or the memory is limited", passing=True)
+
+
 def unsendable() -> NotSentError:
     """Return why a request was given up before any connection was tried."""
     text = "no request could be made: check api-url, the proxy settings and REQUESTS_CA_BUNDLE"

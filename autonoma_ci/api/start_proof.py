@@ -41,6 +41,8 @@ NOT_STARTED = {
 SEND_AGAIN = 429
 # A status that proves nothing, with a message that does: the API checks its configuration before it starts a run.
 _KNOWN_MESSAGES = {500: frozenset({"device farm project arn is not configured"})}
+# Each status with which a response may be a proof. It is one only if nothing else came that may be the real response.
+MAY_PROVE = NOT_STARTED.keys() | _KNOWN_MESSAGES.keys()
 
 
 def proves_not_started(status: int, messages: Iterable[str]) -> bool:

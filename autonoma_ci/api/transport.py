@@ -12,6 +12,7 @@ Source: the vendor's published OpenAPI description for the headers, RFC 9110 for
 from __future__ import annotations
 
 import json
+import re
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import POOLS, limited, line, proxies_for
 from autonoma_ci.api.failures import lost, not_sent, unsendable
-from autonoma_ci.api.start_proof import NOT_STARTED
+from autonoma_ci.api.start_proof import MAY_PROVE
 from autonoma_ci.exchange import Timeouts
 
 if TYPE_CHECKING:
@@ -37,13 +38,14 @@ BODY_LIMIT = 1024 * 1024
 DETAILS_LIMIT = 16 * BODY_LIMIT
 # A question may be asked again: better than to wait for as long as the start of a run may take.
 _QUESTION = Timeouts(read=20.0, total=30.0)
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
 
 
 class Answer(NamedTuple):
     """A response. `complete` is False if the body was cut short, too long or too slow.
 
-    `surplus` is what came behind the refusal of a start, without CR and LF. With it, the refusal may be that of another
-    request.
+    `surplus` is what came behind the refusal of a start, without CR and LF, or a response within its body. With it, the
+    refusal may be that of another request.
     """
 
     status: int
@@ -149,10 +151,13 @@ class Transport:
                     ) as response,
                 ):
                     content, complete = _body(response, size)
-                    if complete and late.is_set() and response.status_code in NOT_STARTED:
-                        # What follows behind it can't be known any more.
-                        raise TimeoutError
-                    return Answer(response.status_code, response.headers, content, complete, line.surplus)
+                    surplus = line.surplus
+                    if method == "POST" and response.status_code in MAY_PROVE:
+                        if late.is_set():
+                            # What follows behind it can't be known any more.
+                            raise TimeoutError
+                        surplus = surplus or _response_within(response, content)
+                    return Answer(response.status_code, response.headers, content, complete, surplus)
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 failure = self._failure(error, late=late.is_set())
         # Raised only here, so that the library's own error, whose text may hold a header, is not its context.
@@ -171,7 +176,8 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
-    chunks, size = [], 0
+    chunks: list[bytes] = []
+    size = 0
     try:
         for chunk in response.iter_content(16 * 1024):
             size += len(chunk)
@@ -181,6 +187,13 @@ def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
     except (requests.RequestException, OSError, ValueError):
         return b"".join(chunks), False
     return b"".join(chunks), True
+
+
+def _response_within(response: requests.Response, content: bytes) -> bytes:
+    """Return a further response that was read as part of a body without a length, which ends with the connection."""
+    has_length = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
+    found = None if has_length else _STATUS_LINE.search(content)
+    return content[found.start() :] if found else b""
 
 
 def _is_about_settings(error: Exception) -> bool:

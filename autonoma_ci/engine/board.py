@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autonoma_ci.api.run_ids import find_linked_run
-from autonoma_ci.model import Earlier, Outcome, Reason, State
+from autonoma_ci.model import Earlier, Kind, Outcome, Reason, State
 from autonoma_ci.steps import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from autonoma_ci.exchange import Details
-    from autonoma_ci.model import Kind
 
 _CONTRADICTED = "Look at the run's page: the API gives two answers about it."
 
@@ -36,8 +35,10 @@ class Board:
 
         A run without either is registered by its link.
         """
-        ids = {run_id, find_linked_run(url, kind)} - {""} or {url}
-        names = {(kind, name) for name in ids}
+        names = {(kind, name) for name in (run_id, find_linked_run(url, kind)) if name}
+        # The page of a tag run may be that of the run of a folder.
+        folder = find_linked_run(url, Kind.FOLDER)
+        names = (names | {(Kind.FOLDER, folder)} if folder else names) or {(kind, url)}
         if names & self._claimed:
             return False
         self._claimed |= names
@@ -45,7 +46,8 @@ class Board:
 
     def claim_start(self, kind: Kind, run_id: str, url: str) -> bool:
         """Register a run that was just started; return False if it is not a new one."""
-        return (kind, run_id) not in self._earlier_ids and self.claim(kind, run_id, url)
+        folder = (Kind.FOLDER, find_linked_run(url, Kind.FOLDER))
+        return not {(kind, run_id), folder} & self._earlier_ids and self.claim(kind, run_id, url)
 
     def change(self, position: int, **changes: Any) -> Outcome:
         """Note what is new of a run, and return all that is known of it now."""

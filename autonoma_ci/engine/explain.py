@@ -136,8 +136,8 @@ def _is_worth_another_try(question: _Question, details: Details, *, kept: bool) 
         return question.tries < _TRIES_OF_LAGGING
     if not details.problem or question.tries >= _TRIES:
         return False
-    # What a run did is worth another request, what one that passed is called is not.
-    return ended.state is State.FAILED or kept or bool(question.doubt)
+    # Of one that passed, they may say that it did not.
+    return ended.state in {State.FAILED, State.PASSED} or kept or bool(question.doubt)
 
 
 def _contradiction(ended: Outcome, details: Details) -> str:

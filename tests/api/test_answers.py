@@ -77,6 +77,27 @@ def test_each_kind_names_its_run_in_its_own_way(kind: Kind, field: str) -> None:
     assert (found.delivery, found.run_id, found.url) == (Delivery.STARTED, "r1", "https://autonoma.app/run/r1")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"message": "Começou", "run_id": "r1"}'.encode("latin-1"),
+        b'{"message": "cut within \xe2\x82", "run_id": "r1"}',
+        b'{"message": "a\tb\nc", "run_id": "r1"}',
+    ],
+    ids=["another charset", "a part of a character", "control characters"],
+)
+def test_start_with_a_text_out_of_order_is_known(body: bytes) -> None:
+    """A start is not sent again, so its run would be lost."""
+    found = read(Answer(200, {}, body, complete=True), RunRequest(Kind.TEST, "abc"), NO_SECRETS, NO_SECRETS)
+    assert (found.delivery, found.run_id) == (Delivery.STARTED, "r1")
+
+
+def test_start_with_an_id_out_of_order_is_unknown() -> None:
+    body = b'{"message": "x", "run_id": "r\xff"}'
+    found = read(Answer(200, {}, body, complete=True), RunRequest(Kind.TEST, "abc"), NO_SECRETS, NO_SECRETS)
+    assert (found.delivery, found.run_id) == (Delivery.OPEN, "")
+
+
 def test_the_run_id_is_taken_from_the_link_if_that_is_all_there_is() -> None:
     assert attempt(201, {"url": "https://autonoma.app/run/r9"}).run_id == "r9"
 

@@ -174,6 +174,55 @@ def test_refusal_with_bytes_behind_it_proves_nothing(status: int, surplus: bytes
     assert attempt.message == f"HTTP {status}; further bytes came behind the answer"
 
 
+SENTENCE = b'{"message": "Device Farm Project ARN is not configured"}'
+WAS_STARTED = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
+
+
+@pytest.mark.parametrize("status", [429, 401, 500])
+@pytest.mark.parametrize("text", [b"", SENTENCE])
+def test_refusal_whose_body_holds_a_response_proves_nothing(text: bytes, status: int) -> None:
+    """Without a length, the body goes on to the end of the connection: the real response is a part of it."""
+    with FaultServer(said(whole(status=status, body=text) + WAS_STARTED)) as server:
+        attempt = client_of(server).start(A)
+        assert server.posts == {"a": 1}
+    assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"slow down", b"slow down" + WAS_STARTED, bytes(2 << 20)],
+    ids=["cut short", "a response within", "too long"],
+)
+def test_429_that_is_not_whole_is_not_sent_again(body: bytes) -> None:
+    """What the rest would have said is not known."""
+    with FaultServer(said(whole(f"Content-Length: {len(body) + 5}", status=429, body=body))) as server:
+        assert client_of(server).start(A).delivery is Delivery.OPEN
+
+
+def test_start_refused_with_a_response_in_the_body_is_sent_once(tmp_path: Path) -> None:
+    """A server that acts on the start and says both has one run, not two."""
+    with FaultServer(said(whole(status=429, body=b"slow down") + WAS_STARTED)) as server:
+        job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
+        assert server.posts == {"a": 1}
+    assert (job.code, job.states) == (7, {"a": "unknown"})
+
+
+def test_refusal_that_speaks_of_http_is_a_proof() -> None:
+    """A page of an error with a length of its own may name the protocol."""
+    page = b"<pre>\nHTTP/1.1 401 Unauthorized\r\n</pre>"
+    with FaultServer(said(whole(f"Content-Length: {len(page)}", status=401, body=page))) as server:
+        assert client_of(server).start(A).delivery is Delivery.REFUSED
+
+
+@pytest.mark.parametrize("surplus", [WAS_STARTED, b"x"])
+def test_known_message_with_bytes_behind_it_proves_nothing(surplus: bytes) -> None:
+    """A 500 with the sentence that is known is a refusal like the others."""
+    response = whole(f"Content-Length: {len(SENTENCE)}", status=500, body=SENTENCE)
+    for data, delivery in ((response + surplus, Delivery.OPEN), (response, Delivery.REFUSED)):
+        with FaultServer(raw(data)) as server:
+            assert client_of(server).start(A).delivery is delivery
+
+
 @pytest.mark.parametrize("end", [b"", b"\r\n", b"\n\n"])
 def test_refusal_with_line_ends_behind_it_is_a_proof(end: bytes) -> None:
     """Some servers send an empty line behind a body."""

@@ -14,7 +14,9 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.commands.world import World
+from autonoma_ci.engine.board import Board
 from autonoma_ci.exchange import Timeouts
+from autonoma_ci.model import Kind
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close
 from tests.support.job import BRIEF, Ended, environment, left_behind, run_job
@@ -252,6 +254,22 @@ def test_kinds_may_share_an_id(tmp_path: Path) -> None:
     assert [found["run_id"] for found in job.record["runs"]] == ["r"] * 3
 
 
+PAGE = "https://autonoma.app/run/folder/r"
+
+
+@pytest.mark.parametrize("kinds", [(Kind.FOLDER, Kind.TAG), (Kind.TAG, Kind.FOLDER), (Kind.TAG, Kind.TAG)])
+def test_tag_run_on_the_page_of_a_folder_run_is_that_run(kinds: tuple[Kind, Kind]) -> None:
+    """The page of a tag run may be that of a folder run, and one run is never the result of two starts."""
+    board = Board((), 0.0)
+    assert [board.claim_start(kind, "r", PAGE) for kind in kinds] == [True, False]
+
+
+def test_tag_run_is_not_the_folder_run_of_an_earlier_attempt() -> None:
+    board = Board((), 0.0, frozenset({(Kind.FOLDER, "r")}))
+    assert not board.claim_start(Kind.TAG, "r", PAGE)
+    assert board.claim_start(Kind.TAG, "r", "https://autonoma.app/run/tag/r")
+
+
 # Records
 
 
@@ -406,6 +424,16 @@ def test_contradiction_is_cleared_up_after_an_error(tmp_path: Path) -> None:
     """An error between wrong and right details changes nothing."""
     job = contradicted(tmp_path, "passed", CONTRADICTIONS["another test"][0], 500, details())
     assert (job.code, job.states) == (0, {"a": "passed"})
+
+
+@pytest.mark.parametrize("first", [500, 429, 404])
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_contradiction_after_an_error_counts(name: str, first: int, tmp_path: Path) -> None:
+    """One failed request for the details does not make a pass of what they deny."""
+    found, why = CONTRADICTIONS[name]
+    job = contradicted(tmp_path, "passed", first, *[found] * 20)
+    assert (job.code, job.states) == (7, {"a": "unknown"})
+    assert why in why_of(job)
 
 
 @pytest.mark.parametrize(

@@ -443,8 +443,8 @@ def test_a_failure_is_told_with_its_step_and_title() -> None:
 def test_each_run_that_passed_is_asked_about_once() -> None:
     """Its details prove the pass, and have the title of a run without a name."""
     run = takes(10)._replace(details=Details("Checkout"))
-    job = Job(run, takes(10)).run()
-    assert [outcome.label for outcome in job.board.outcomes] == ["Checkout", "t1"]
+    job = Job(run, takes(10)._replace(details=Details("Search"))).run()
+    assert [outcome.label for outcome in job.board.outcomes] == ["Checkout", "Search"]
     assert sorted(sent.run for sent in job.workers.explained) == [0, 1]
     named = Job(run)
     named.board.change(0, request=named.first.request._replace(name="Mine"))
