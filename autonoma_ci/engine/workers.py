@@ -114,7 +114,11 @@ class Api(Protocol):
 
 
 class Threads:
-    """One daemon thread per request under way; idle ones are used again."""
+    """One daemon thread per request under way; idle ones are used again.
+
+    Where no further thread can be made, since the number of processes or the memory is limited, a request waits for a
+    thread that is there. If there is none, it is sent at once, in the thread that asks for it.
+    """
 
     def __init__(self, api: Api, events: Events, keep: Callable[[Item], Kept] | None = None) -> None:
         self._api = api
@@ -122,6 +126,7 @@ class Threads:
         self._events = events
         self._tasks: queue.SimpleQueue[Callable[[], Event]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
+        self._has_threads = False
 
     def start(self, position: int, request: RunRequest) -> None:
         """Ask for a run to start."""
@@ -170,9 +175,19 @@ class Threads:
             return Kept(problem=f"unexpected {type(error).__name__} while fetching")
 
     def _give(self, task: Callable[[], Event]) -> None:
+        if not (self._idle.acquire(blocking=False) or self._add_thread()):
+            self._events.put(task())
+            return
         self._tasks.put(task)
-        if not self._idle.acquire(blocking=False):
+
+    def _add_thread(self) -> bool:
+        """Make a thread, if one can be made; return whether there is any."""
+        try:
             threading.Thread(target=self._work, daemon=True).start()
+        except RuntimeError:
+            return self._has_threads
+        self._has_threads = True
+        return True
 
     def _work(self) -> None:
         while True:
