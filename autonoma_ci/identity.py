@@ -102,6 +102,11 @@ def redact_part(part: Part, redact: Callable[[str], str], key: bytes) -> Part:
     return shown._replace(part=f"{shown.part} #{whole}")
 
 
+def is_matrix(part: str) -> bool:
+    """Return whether a part is the values of a matrix: what action.yml gives by default, and nobody chose."""
+    return _matrix_in(part) is not None
+
+
 def _names(part: str) -> tuple[list[str], bool]:
     """Return the scalar values of a JSON object, such as a matrix, and whether it has no lists and objects.
 
@@ -109,14 +114,20 @@ def _names(part: str) -> tuple[list[str], bool]:
     """
     redacted = _REDACTED.fullmatch(part)
     text = redacted[1] if redacted else part
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+    matrix = _matrix_in(part)
+    if matrix is None:
         return [text] if text else [], not redacted
-    nested = any(isinstance(value, dict | list) for value in found.values())
-    return list(_scalars(found.values())), not (redacted or nested)
+    nested = any(isinstance(value, dict | list) for value in matrix.values())
+    return list(_scalars(matrix.values())), not (redacted or nested)
+
+
+def _matrix_in(part: str) -> dict[str, object] | None:
+    redacted = _REDACTED.fullmatch(part)
+    try:
+        found = json.loads(redacted[1] if redacted else part)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _scalars(values: Iterable[object]) -> Iterable[str]:

@@ -6,6 +6,7 @@ no credentials for it: a proxy on its own machine adds them.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -43,11 +44,12 @@ _RESULTS = {Conclusion.PASSED: "PASSED", Conclusion.FAILED: "FAILED", Conclusion
 class Insights:
     """Writes the report and an annotation for each run that needs a look, once the step ends.
 
-    `build` is the number of the pipeline.
+    `build` is the number of the pipeline. `origin` is what it was started for: a push to a branch starts two pipelines
+    of one commit if the branch has a pull request, and each has a report of its own.
     """
 
-    def __init__(self, web: Web, path: str, build: str) -> None:
-        self._web, self._path, self._build = web, f"{path}/reports", build
+    def __init__(self, web: Web, path: str, build: str, origin: str) -> None:
+        self._web, self._path, self._build, self._origin = web, f"{path}/reports", build, origin
 
     def publish(self, report: Report) -> list[str]:
         """Write the report and its annotations; return what the log should warn of."""
@@ -66,7 +68,8 @@ class Insights:
 
     def _put(self, report: Report, mark: Mark, runs: Sequence[Outcome]) -> bool:
         """Write report and annotations; return whether another step of this build has a report of the same name."""
-        prefix = f"autonoma-ci-{report.part.digest[:12]}"
+        key = hashlib.sha256(f"{report.part.digest}\n{self._origin}".encode("utf-8", "replace")).hexdigest()
+        prefix = f"autonoma-ci-{key[:12]}"
         # An id that no report ever had, so that two new ones never replace each other.
         own = f"{self._path}/{prefix}-{secrets.token_hex(_ID_DIGITS // 2)}"
         choice = choose(mark, self._marked(prefix))
@@ -175,8 +178,11 @@ def _annotation(number: int, run: Outcome) -> dict[str, str]:
 def insights(target: Target, context: Context) -> tuple[Insights, ...]:
     """Return the publisher of the report, if the commit is known."""
     names = ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG", "BITBUCKET_BUILD_NUMBER")
-    workspace, slug, build = map(reader(target.environ), names)
+    get = reader(target.environ)
+    workspace, slug, build = map(get, names)
     if not (target.summary and target.shared and workspace and slug and context.sha):
         return ()
     path = f"/repositories/{quote(workspace, safe='')}/{quote(slug, safe='')}/commit/{context.sha}"
-    return (Insights(Web(API, {"Accept": "application/json"}, target.clock, PROXY), path, build),)
+    origins = {name: get(name) for name in ("BITBUCKET_PR_ID", "BITBUCKET_TAG", "BITBUCKET_BRANCH")}
+    origin = next((f"{name} {value}" for name, value in origins.items() if value), "")
+    return (Insights(Web(API, {"Accept": "application/json"}, target.clock, PROXY), path, build, origin),)

@@ -111,7 +111,8 @@ def _put(own: _Marked, text: str) -> bool:
         return False
     made = thread.create(body)
     found = [(comment, mark) for comment, mark in own.found() if comment.id != made.id]
-    builds = [(comment, mark) for comment, mark in found if mark.build != own.mark.build and comment.id < made.id]
+    others = [(comment, mark) for comment, mark in found if mark.build != own.mark.build and comment.id < made.id]
+    builds = [(comment, mark) for comment, mark in others if own.mark.claim(mark) is not Claim.OTHER]
     if builds:
         # Another build has made one at the same moment: the older one stays.
         thread.delete(made)

@@ -37,7 +37,11 @@ class Claim(StrEnum):
 
 
 class Mark(NamedTuple):
-    """Which step wrote something: `part` is the digest of its part of the build, `step` a random id."""
+    """Which step wrote something: `part` is the digest of its part of the build, `step` a random id.
+
+    `build` is the build's id. A dot and a name follow it where builds with that name run side by side, such as the
+    child pipelines of a commit: none of them is the later one.
+    """
 
     build: str
     attempt: str
@@ -58,8 +62,11 @@ class Mark(NamedTuple):
         if found.part != self.part:
             return Claim.OTHER
         if found.build != self.build:
+            (theirs, _, sibling_of), (ours, _, siblings) = found.build.partition("."), self.build.partition(".")
+            if siblings and siblings == sibling_of:
+                return Claim.OTHER
             # Ids that are no numbers have no order: what is there is then taken for the earlier one.
-            return Claim.LEAVE if _number(found.build) > _number(self.build) >= 0 else Claim.REPLACE
+            return Claim.LEAVE if _number(theirs) > _number(ours) >= 0 else Claim.REPLACE
         # Some systems count the attempts at each job. Two steps of the same name may be two jobs, so a higher attempt
         # is not always a later one.
         return Claim.EARLIER if _number(found.attempt) < _number(self.attempt) else Claim.OTHER

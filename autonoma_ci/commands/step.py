@@ -99,7 +99,7 @@ class Step:
         title = settings.summary_title or (saved.title if saved else "") or TITLE
         part = part_of(settings, self.place, self.world.environ, title)
         if saved:
-            part = part._replace(job=saved.job, part=settings.part or saved.part, shard=saved.shard)
+            part = part._replace(job=saved.job, part=saved.part, shard=saved.shard)
             self.report = self.report._replace(step_id=saved.step_id, source=saved.source, attempt=saved.ci.attempt)
         part = shown_part(part, settings)
         self.report = self.report._replace(

@@ -14,6 +14,7 @@ from autonoma_ci.commands.step import EarlierRuns, Step
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import MAY_HAVE_STARTED
 from autonoma_ci.errors import Cancelled, InputError, Problem
+from autonoma_ci.identity import is_matrix
 from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.report.words import plural
@@ -142,7 +143,10 @@ def _is_of_another_part(saved: Saved, settings: Settings, place: Place, environ:
     if place.context.ci == "none":
         return False
     ours = part_of(settings, place, environ, saved.title)
-    part = shown_part(ours._replace(shard=saved.shard), settings).part if settings.part else saved.part
+    # The matrix of this job says nothing of a part that the starting step was given by name.
+    named = bool(saved.part) and not is_matrix(saved.part)
+    is_chosen = bool(settings.part) and not (named and is_matrix(settings.part))
+    part = shown_part(ours._replace(shard=saved.shard), settings).part if is_chosen else saved.part
     # Some systems name no job, and then this may be another one. `shard: auto` says nothing in a job that is alone.
     shard = ours.shard or saved.shard
     is_other = bool(ours.job) and saved.job == ours.job and (part, shard) != (saved.part, saved.shard)

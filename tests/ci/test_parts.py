@@ -672,6 +672,55 @@ def test_newer_build_with_steps_of_the_same_name_keeps_both(place: Place) -> Non
     assert [match[1] for match in marks if match].count("501") == 2
 
 
+# Builds of one commit that run side by side
+
+
+CHILD = {"CI_PIPELINE_SOURCE": "parent_pipeline", "CI_COMMIT_SHA": SHA}
+ORDERS = pytest.mark.parametrize(
+    ("first", "second"), [((501, RED), (502, GREEN)), ((501, GREEN), (502, RED)), ((502, GREEN), (501, RED))]
+)
+
+
+@ORDERS
+@places("gitlab")
+def test_child_pipelines_of_one_commit_have_a_note_each(
+    first: tuple[int, str], second: tuple[int, str], place: Place
+) -> None:
+    """Each child has a pipeline id of its own, and none of them is an earlier build."""
+    steps = [place.step(ids, CHILD, build=build) for build, ids in (first, second)]
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+    assert [len(step.warnings) for step in steps] == [0, 1]
+    assert ADVICE in steps[1].warnings[0]
+
+
+@places("gitlab")
+def test_child_pipelines_of_the_next_commit_replace_the_notes(place: Place) -> None:
+    """A note of an earlier commit is out of date, and so is that of an earlier attempt at a job."""
+    for build, ids in ((501, RED), (502, GREEN)):
+        place.step(ids, CHILD, build=build)
+    later = {**CHILD, "CI_COMMIT_SHA": SHA[::-1]}
+    for build, ids in ((503, RED), (504, RED)):
+        place.step(ids, later, build=build)
+    assert place.shown() == [(PLAIN, "Failed")] * 2
+    place.step(GREEN, later, build=504, attempt=2)
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+
+
+@ORDERS
+@places("bitbucket")
+def test_pipelines_of_one_push_have_a_report_each(
+    first: tuple[int, str], second: tuple[int, str], place: Place
+) -> None:
+    """A push to a branch with a pull request starts a pipeline for each of the two."""
+    request = {"BITBUCKET_BRANCH": "main", "BITBUCKET_PR_ID": "42"}
+    for more, (build, ids) in zip(({"BITBUCKET_BRANCH": "main"}, request), (first, second), strict=True):
+        assert place.step(ids, more, build=build).warnings == []
+    assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+    place.step(GREEN, request, build=600)
+    place.step(GREEN, {"BITBUCKET_BRANCH": "main"}, build=601)
+    assert place.shown() == [(PLAIN, "Passed")] * 2
+
+
 # A later step that waits
 
 
@@ -704,6 +753,14 @@ def test_wait_in_another_job_leaves_the_step_of_that_job(place: Place) -> None:
     started = place.step(GREEN, {"AUTONOMA_WAIT": "false"}, job="start")
     place.wait(started, job="verify")
     assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
+
+
+@everywhere
+def test_wait_in_a_matrix_brings_the_text_of_its_record_up_to_date(place: Place) -> None:
+    """What is written belongs to the part of the step that started the runs, not to the values of this matrix."""
+    started = place.step(RED, {"AUTONOMA_WAIT": "false"}, job="start")
+    place.wait(started, {"AUTONOMA_PART": '{"name":"shop"}'}, job="verify")
+    assert place.shown() == [(PLAIN, "Failed")]
 
 
 @everywhere
@@ -856,7 +913,9 @@ def insights_of(
             after(method, path)
 
     interface.ask = asked  # type: ignore[method-assign]
-    return bitbucket_insights.Insights(interface, f"/repositories/acme/shop/commit/{SHA}", build)
+    return bitbucket_insights.Insights(
+        interface, f"/repositories/acme/shop/commit/{SHA}", build, "BITBUCKET_BRANCH main"
+    )
 
 
 def test_two_new_reports_at_once_are_two() -> None:

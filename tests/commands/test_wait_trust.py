@@ -334,6 +334,8 @@ def test_step_of_another_repository_keeps_no_record(job: Job) -> None:
     [
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"INPUT_PART": '{"os":"mac"}'}),
         (GITHUB, {}, {"INPUT_PART": '{"os":"mac"}'}),
+        (GITHUB, {"INPUT_PART": "linux"}, {"INPUT_PART": "mac"}),
+        (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"INPUT_PART": "mac"}),
         (GITHUB, {"INPUT_SHARD": "1/2"}, {"INPUT_SHARD": "2/2"}),
         (GITHUB, {"INPUT_SHARD": "1/2"}, {"INPUT_SHARD": "1/3"}),
         (BUILDKITE, {"BUILDKITE_PARALLEL_JOB": "0"}, {"BUILDKITE_PARALLEL_JOB": "1"}),
@@ -343,7 +345,7 @@ def test_step_of_another_repository_keeps_no_record(job: Job) -> None:
             {"BUILDKITE_PARALLEL_JOB": "1"},
         ),
     ],
-    ids=["part", "no part", "shard", "another total", "parallel job", "parallel job with shard"],
+    ids=["part", "no part", "name", "no matrix", "shard", "another total", "parallel job", "parallel job with shard"],
 )
 def test_wait_refuses_another_part_of_the_job(
     place: Mapping[str, str], starts: dict[str, str], waits: dict[str, str], job: Job
@@ -362,6 +364,8 @@ def test_wait_refuses_another_part_of_the_job(
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {}),
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"GITHUB_JOB": "verdict"}),
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"GITHUB_JOB": "verdict", "INPUT_PART": '{"os":"mac"}'}),
+        # action.yml gives each leg of a matrix its values, also where the starting step has named its part.
+        (GITHUB, {"INPUT_PART": "linux"}, {"INPUT_PART": '{"os":"linux"}'}),
         (GITHUB, {"INPUT_SHARD": "1/2"}, {}),
         (GITHUB, {"INPUT_SHARD": "1/2"}, {"INPUT_SHARD": "1/2"}),
         (GITHUB, {"INPUT_PART": "client-secret-of-the-test"}, {"INPUT_PART": "client-secret-of-the-test"}),
@@ -388,7 +392,8 @@ def test_wait_refuses_another_part_of_the_job(
         ),
     ],
     ids=[
-        "the same part", "part unset", "another job", "another job's part", "shard unset", "the same shard",
+        "the same part", "part unset", "another job", "another job's part", "a matrix beside a name", "shard unset",
+        "the same shard",
         "a credential", "parallel job", "parallel job, shard unset", "a job that waits for all",
         "a step without a name", "a terminal",
     ],
