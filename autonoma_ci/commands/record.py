@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from autonoma_ci.signing import Signer
 
 _OTHER_CREDENTIALS = "it is not signed, or was changed, or was written with other credentials"
+_UNKNOWN_COMMIT = "the commit of this build is not known, so nothing shows that it is still the same"
 _OTHER_PLAN = "its runs are not those that this step is to start"
 
 
@@ -113,13 +114,15 @@ def run_ids_of(saved: Saved) -> frozenset[tuple[Kind, str]]:
     return frozenset((kind, run_id) for kind, of_run in ids for run_id in of_run if run_id)
 
 
-def why_nothing_is_carried(outcomes: Sequence[Outcome], record: LoadedRecord, signer: Signer) -> str:
+def why_nothing_is_carried(outcomes: Sequence[Outcome], record: LoadedRecord, context: Context, signer: Signer) -> str:
     """Return why the record of an earlier attempt is of no use to this step, or an empty text.
 
     A step with other runs is another step of the job, or has another input: what passed there may be out of date here.
     """
     if not signer.verifies_record(record.data):
         return _OTHER_CREDENTIALS
+    if not context.sha:
+        return _UNKNOWN_COMMIT
     was = [(run.key, run.request_mac) for run in record.saved.runs]
     return "" if was == [(str(run.request.key), run.request_mac) for run in outcomes] else _OTHER_PLAN
 
@@ -130,16 +133,17 @@ def passed_before(
     """Return the places of the runs that passed in an earlier attempt at the same build, with their runs' ids.
 
     Nothing of the record is believed but runs whose signatures say that they passed, in this part of this build of
-    this commit, in a step with the same runs. Where all runs passed, none is returned: a step that runs nothing proves
-    nothing.
+    this commit, in a step with the same runs. A flaky run is not returned: its pass alone would be a clean one. Where
+    all runs passed, none is returned: a step that runs nothing proves nothing.
     """
     saved = record.saved
-    if not is_of_earlier_attempt(saved, context) or why_nothing_is_carried(outcomes, record, signer):
+    if not is_of_earlier_attempt(saved, context) or why_nothing_is_carried(outcomes, record, context, signer):
         return {}
     found = {
         place: run.run_id
         for place, (outcome, run) in enumerate(zip(outcomes, saved.runs, strict=True))
-        if not run.doubted and signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac)
+        if not (run.doubted or run.earlier)
+        and signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac)
     }
     return found if len(found) < len(outcomes) else {}
 

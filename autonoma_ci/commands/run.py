@@ -64,8 +64,13 @@ class Job:
             return self._step.finish(self._step.report._replace(outcomes=(), verdict=decide((), error.signal)))
 
     def refuse(self, problems: Sequence[Problem]) -> int:
-        """Report a command line that can't be read; what it says of the other options is not known then."""
-        self._step.publish_natively(summary=True)
+        """Report a command line that can't be read; what it says of the other options is not known then.
+
+        What the environment says of them is: the files of an earlier build must not stay in results-dir.
+        """
+        self._input.read_settings({}, (), self._step.place)
+        self._step.prepare(self._input.settings)
+        self._step.begin_files()
         return self._step.refuse(problems)
 
     def _read(self, flags: dict[str, str], variables: list[str], unknown: list[str]) -> None:
@@ -150,7 +155,7 @@ class Job:
             return NO_EARLIER_RUNS
         # Where each job has a number of its own, the record may be that of another job, whose runs are others.
         is_own = previous.saved.job == context.job and previous.saved.runs
-        if is_own and (why := record.why_nothing_is_carried(outcomes, previous, step.signer)):
+        if is_own and (why := record.why_nothing_is_carried(outcomes, previous, context, step.signer)):
             step.console.issue("notice", Problem(f"The earlier attempt's record is not used: {why}."))
         passed = record.passed_before(outcomes, previous, context, step.signer)
         if passed:

@@ -220,6 +220,20 @@ def test_a_bad_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_pat
     assert "sentinel" not in job.printed + (tmp_path / "summary").read_text("utf-8")
 
 
+@pytest.mark.parametrize("argv", [("--timeout",), ("--wait", "--var"), ("--comment=true", "--concurrency")])
+def test_bad_command_line_leaves_no_file_of_a_green_build(
+    argv: tuple[str, ...], tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """The folder that the environment names may hold what an earlier build left."""
+    environ = on_github(tmp_path, sandbox) | {"INPUT_RESULTS-DIR": "out", "GITHUB_RUN_ID": "5"}
+    assert invoke(tmp_path, environ=environ).code == 0
+    assert invoke(tmp_path, *argv, environ={**environ, "GITHUB_RUN_ID": "6"}).code == 2
+    record = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (record["conclusion"], record["runs"], record["exit_code"]) == ("error", [], 2)
+    assert "AUTONOMA_CONCLUSION=error" in (tmp_path / "out" / "outputs.env").read_text()
+    assert "<error" in (tmp_path / "out" / "junit.xml").read_text()
+
+
 def test_elsewhere_errors_are_plain_lines_on_standard_error(tmp_path: Path) -> None:
     """Outside of GitHub a mistake is a line of text, and the record has it too."""
     job = invoke(tmp_path, environ={"AUTONOMA_CONCURRENCY": "x", "AUTONOMA_RESULTS_DIR": "out"})
