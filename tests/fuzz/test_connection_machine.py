@@ -397,6 +397,13 @@ SINGLE = (
     *(Reply(framing=framing) for framing in FRAMINGS),
     *(Reply(framing=framing, surplus=(("response", NEXT),)) for framing in ("chunked", "equal lengths", "1.0 kept")),
     Reply(framing="no length", end="close"),
+    # The response behind a refusal without a length is read as a part of its body.
+    *(
+        Reply(status=status, framing="no length", surplus=((what, pause),), end="close")
+        for status in (400, 429)
+        for what in ("response", "head")
+        for pause in (None, 0.003)
+    ),
     *(Reply(status=status) for status in (201, 204, 304, 400, 429, 500, 503)),
     *(Reply(status=status, end="close") for status in (400, 429)),
     *(Reply(status=status, surplus=(("response", pause),)) for status in (400, 429) for pause in (None, 0.003, NEXT)),
