@@ -260,6 +260,11 @@ def test_nothing_is_carried_if_all_passed() -> None:
     assert carried(written(states=[State.PASSED] * 4)) == {}
 
 
+def test_nothing_is_carried_if_all_passed_and_one_was_flaky() -> None:
+    """A step that starts the flaky run alone would prove no more."""
+    assert carried(written(states=[State.PASSED] * 4, flaky=0)) == {}
+
+
 def test_doubted_pass_is_not_carried() -> None:
     """Its status and its details contradicted each other, and nothing has cleared that up."""
     data = edited(lambda document: document["runs"][0].update(doubted=True), sign=True)

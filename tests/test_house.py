@@ -49,7 +49,7 @@ OWNERS = {
     "rich": {"commands/live.py"},
     "junitparser": {"report/junit.py"},
     "argparse": {"commandline.py"},
-    "time": {"engine/clock.py", "interrupts.py"},
+    "time": {"engine/clock.py", "interrupts.py", "api/connection.py"},
     "random": {"engine/clock.py"},
     "signal": {"interrupts.py"},
     "subprocess": {"ci/program.py"},

@@ -13,8 +13,10 @@ import io
 import re
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -28,7 +30,7 @@ from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Of the lines of all responses before one final response. Real servers send one or two responses.
 _MAX_INTERIM_BYTES = 1024 * 1024
@@ -186,29 +188,83 @@ def proxies_for(url: str) -> dict[str, str]:
     return {"no_proxy": _LOCAL} if LOOPBACK.fullmatch(urlsplit(url).hostname or "") else {}
 
 
+class Deadlines:
+    """Ends requests that take too long, in one thread for all of them: the number of threads may be limited."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._ends: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._thread: threading.Thread | None = None
+        # The time until which the thread sleeps.
+        self._next = inf
+
+    def start(self) -> None:
+        """Make the thread, if it is not there; raise RuntimeError if that can't be done."""
+        with self._changed:
+            if not self._thread:
+                thread = threading.Thread(target=self._watch, daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def add(self, seconds: float, end: Callable[[], None]) -> object:
+        """Call `end` after so long, unless the returned key is removed before; raise RuntimeError without a thread."""
+        key, when = object(), time.monotonic() + seconds
+        self.start()
+        with self._changed:
+            self._ends[key] = when, end
+            if when < self._next:
+                self._changed.notify()
+        return key
+
+    def remove(self, key: object) -> None:
+        """Remove a deadline. What it ends is not called any more once this returns."""
+        with self._changed:
+            self._ends.pop(key, None)
+
+    def _watch(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for key in [key for key, (when, _) in self._ends.items() if when <= now]:
+                    self._ends.pop(key)[1]()
+                self._next = min((when for when, _ in self._ends.values()), default=inf)
+                self._changed.wait(None if self._next == inf else self._next - now)
+
+
+deadlines = Deadlines()
+
+
 @contextmanager
 def limited(seconds: float) -> Iterator[threading.Event]:
-    """End this thread's next request after so long; yield what is set once that has happened.
+    """End this thread's next request after so long.
 
-    Raises NotSentError if there is no thread for that.
+    Args:
+        seconds: How long the request may take.
+
+    Yields:
+        An event that is set once the request was ended.
+
+    Raises:
+        NotSentError: No thread can be made that would end the request.
+
     """
     late = threading.Event()
 
-    def end(of_thread: dict[str, Any]) -> None:
+    of_thread = line.clear()
+
+    def end() -> None:
         # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.
         late.set()
         hang_up(of_thread)
 
-    guard = threading.Timer(seconds, end, [line.clear()])
-    guard.daemon = True
     try:
-        guard.start()
+        key = deadlines.add(seconds, end)
     except RuntimeError:
         raise not_guarded() from None
     try:
         yield late
     finally:
-        guard.cancel()
+        deadlines.remove(key)
 
 
 def hang_up(of_thread: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import limited, line, proxies_for
-from autonoma_ci.api.failures import lost, not_sent
+from autonoma_ci.api.failures import NotSentError, lost, not_sent
 from autonoma_ci.api.transport import Session
 from autonoma_ci.text import duration, one_line
 
@@ -57,14 +57,17 @@ def wait_for_url(
 
 def _visit(url: str, seconds: float) -> str:
     """Return an empty text if the page answers below 400, or else what happened."""
-    with Session() as session, limited(seconds) as late:
-        session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
-        try:
-            found = _follow(session, url, seconds)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            host = urlsplit(url).netloc
-            found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
-        return "no answer came in time" if late.is_set() else found
+    try:
+        with Session() as session, limited(seconds) as late:
+            session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
+            try:
+                found = _follow(session, url, seconds)
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                host = urlsplit(url).netloc
+                found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
+            return "no answer came in time" if late.is_set() else found
+    except NotSentError as error:
+        return str(error)
 
 
 def _follow(session: Session, url: str, seconds: float) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import POOLS, limited, line, proxies_for
+from autonoma_ci.api.connection import POOLS, deadlines, limited, line, proxies_for
 from autonoma_ci.api.failures import lost, not_sent, unsendable
 from autonoma_ci.api.start_proof import MAY_PROVE
 from autonoma_ci.exchange import Timeouts
@@ -44,15 +45,15 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
 class Answer(NamedTuple):
     """A response. `complete` is False if the body was cut short, too long or too slow.
 
-    `surplus` is what came behind the refusal of a start, without CR and LF, or a response within its body. With it, the
-    refusal may be that of another request.
+    `surplus` says whether more than CR and LF came behind the refusal of a start, or another response may be within its
+    body. Then the refusal may be that of another request.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     complete: bool
-    surplus: bytes = b""
+    surplus: bool = False
 
     def __repr__(self) -> str:
         # Headers and body may repeat what was sent.
@@ -107,6 +108,9 @@ class Transport:
         )
         self._credentials = tuple(credentials)
         self._proxies = proxies_for(base_url)
+        # Before there are threads that send: where their number is limited, they would leave none for this one.
+        with suppress(RuntimeError):
+            deadlines.start()
 
     def post(self, path: str, payload: Mapping[str, object]) -> Answer:
         """Send one POST; raise NotSentError or LostError if there is no response."""
@@ -151,12 +155,12 @@ class Transport:
                     ) as response,
                 ):
                     content, complete = _body(response, size)
-                    surplus = line.surplus
+                    surplus = bool(line.surplus)
                     if method == "POST" and response.status_code in MAY_PROVE:
                         if late.is_set():
                             # What follows behind it can't be known any more.
                             raise TimeoutError
-                        surplus = surplus or _response_within(response, content)
+                        surplus = surplus or _may_hold_response(response, content, complete=complete)
                     return Answer(response.status_code, response.headers, content, complete, surplus)
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 failure = self._failure(error, late=late.is_set())
@@ -189,11 +193,13 @@ def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
     return b"".join(chunks), True
 
 
-def _response_within(response: requests.Response, content: bytes) -> bytes:
-    """Return a further response that was read as part of a body without a length, which ends with the connection."""
-    has_length = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-    found = None if has_length else _STATUS_LINE.search(content)
-    return content[found.start() :] if found else b""
+def _may_hold_response(response: requests.Response, content: bytes, *, complete: bool) -> bool:
+    """Return whether a body without a usable length, which ends with the connection, may have another response."""
+    lengths = response.raw.headers.getlist("Content-Length")
+    # A length in another form is none for http.client.
+    if response.raw.chunked or (lengths and all(length.isascii() and length.isdigit() for length in lengths)):
+        return False
+    return not complete or bool(_STATUS_LINE.search(content))
 
 
 def _is_about_settings(error: Exception) -> bool:

@@ -41,6 +41,6 @@ def merge_request(environ: Mapping[str, str], context: Context, token: Secret, c
     form = Form("GitLab", notes, f"{notes}/{{}}", query, "PUT", "author", "id", False)  # noqa: FBT003 - none are
     scope, build = get("CI_CONFIG_PATH"), change(get("CI_PIPELINE_ID"))
     if build and get("CI_PIPELINE_SOURCE") == "parent_pipeline":
-        # Child pipelines of one commit have ids of their own, and nothing else that tells which parent they have.
-        build = f"{build}.{context.sha[:12]}"
+        # Child pipelines have ids of their own, and an older GitLab does not name their parent.
+        build = f"{build}.{change(get('CI_UPSTREAM_PIPELINE_ID')) or context.sha[:12]}"
     return Discussion(Web(base, {"PRIVATE-TOKEN": token.reveal()}, clock), form, scope, build, LIMIT, _ADVICE)

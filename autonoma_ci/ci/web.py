@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import limited, line, proxies_for
-from autonoma_ci.api.failures import lost, not_sent
+from autonoma_ci.api.failures import NotSentError, lost, not_sent
 from autonoma_ci.api.transport import Session
 
 if TYPE_CHECKING:
@@ -80,25 +80,28 @@ class Web:
     def _once(self, method: str, url: str, body: object) -> Reply:
         data = None if body is None else json.dumps(body).encode()
         kind = {"Content-Type": "application/json"} if data else {}
-        # A session for each request, and so a connection: a late response is never read as that to the next request.
-        with limited(_SECONDS) as late, Session() as session:
-            try:
-                with session.request(
-                    method,
-                    url,
-                    data=data,
-                    headers={**self._headers, **kind},
-                    timeout=_SECONDS,
-                    allow_redirects=False,  # a redirect would take the token to another host
-                    stream=True,
-                    proxies=self._proxies,
-                ) as response:
-                    text = _text(response)
-            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-                if late.is_set():
-                    raise WebError("no answer came in time") from None
-                host = urlsplit(url).netloc
-                raise WebError(str(not_sent(error, host) if line.connecting else lost(error))) from None
+        try:
+            # A session for each request, and so a connection: a late response is never read as the next one.
+            with limited(_SECONDS) as late, Session() as session:
+                try:
+                    with session.request(
+                        method,
+                        url,
+                        data=data,
+                        headers={**self._headers, **kind},
+                        timeout=_SECONDS,
+                        allow_redirects=False,  # a redirect would take the token to another host
+                        stream=True,
+                        proxies=self._proxies,
+                    ) as response:
+                        text = _text(response)
+                except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                    if late.is_set():
+                        raise WebError("no answer came in time") from None
+                    host = urlsplit(url).netloc
+                    raise WebError(str(not_sent(error, host) if line.connecting else lost(error))) from None
+        except NotSentError as error:
+            raise WebError(str(error)) from None
         if not 200 <= response.status_code < 300:
             raise WebError(f"HTTP {response.status_code}", response.status_code)
         following = response.links.get("next", {}).get("url", "")

@@ -134,18 +134,20 @@ def passed_before(
 
     Nothing of the record is believed but runs whose signatures say that they passed, in this part of this build of
     this commit, in a step with the same runs. A flaky run is not returned: its pass alone would be a clean one. Where
-    all runs passed, none is returned: a step that runs nothing proves nothing.
+    all runs passed, flaky ones included, none is returned: a step that runs nothing proves nothing.
     """
     saved = record.saved
     if not is_of_earlier_attempt(saved, context) or why_nothing_is_carried(outcomes, record, context, signer):
         return {}
-    found = {
-        place: run.run_id
-        for place, (outcome, run) in enumerate(zip(outcomes, saved.runs, strict=True))
-        if not (run.doubted or run.earlier)
-        and signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac)
+    pairs = list(zip(outcomes, saved.runs, strict=True))
+    passed = {
+        place: run
+        for place, (outcome, run) in enumerate(pairs)
+        if not run.doubted and signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac)
     }
-    return found if len(found) < len(outcomes) else {}
+    if len(passed) == len(pairs):
+        return {}
+    return {place: run.run_id for place, run in passed.items() if not run.earlier}
 
 
 def _is_earlier(attempt: str, than: str) -> bool:

@@ -136,7 +136,7 @@ def _is_worth_another_try(question: _Question, details: Details, *, kept: bool) 
         return question.tries < _TRIES_OF_LAGGING
     if not details.problem or question.tries >= _TRIES:
         return False
-    # Of one that passed, they may say that it did not.
+    # The details may contradict a pass.
     return ended.state in {State.FAILED, State.PASSED} or kept or bool(question.doubt)
 
 

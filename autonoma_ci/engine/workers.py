@@ -124,7 +124,8 @@ class Threads:
         self._api = api
         self._keep = keep
         self._events = events
-        self._tasks: queue.SimpleQueue[Callable[[], Event]] = queue.SimpleQueue()
+        # Each task, and whether it is one that no thread was ready for.
+        self._tasks: queue.SimpleQueue[tuple[Callable[[], Event], bool]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._has_threads = False
 
@@ -175,23 +176,28 @@ class Threads:
             return Kept(problem=f"unexpected {type(error).__name__} while fetching")
 
     def _give(self, task: Callable[[], Event]) -> None:
-        if not (self._idle.acquire(blocking=False) or self._add_thread()):
+        if self._idle.acquire(blocking=False) or self._add_thread():
+            self._tasks.put((task, False))
+        elif self._has_threads:
+            self._tasks.put((task, True))
+        else:
             self._events.put(task())
-            return
-        self._tasks.put(task)
 
     def _add_thread(self) -> bool:
-        """Make a thread, if one can be made; return whether there is any."""
+        """Make a thread; return whether that could be done."""
         try:
             threading.Thread(target=self._work, daemon=True).start()
         except RuntimeError:
-            return self._has_threads
+            return False
         self._has_threads = True
         return True
 
     def _work(self) -> None:
         while True:
-            event = self._tasks.get()()
-            # Idle first: whoever sees the event may send the next request at once.
-            self._idle.release()
+            task, waited = self._tasks.get()
+            event = task()
+            # Idle first: whoever sees the event may send the next request at once. A task that has waited took the
+            # place of one for which this thread was idle already.
+            if not waited:
+                self._idle.release()
             self._events.put(event)

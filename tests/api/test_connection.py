@@ -180,9 +180,22 @@ WAS_STARTED = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
 
 @pytest.mark.parametrize("status", [429, 401, 500])
 @pytest.mark.parametrize("text", [b"", SENTENCE])
-def test_refusal_whose_body_holds_a_response_proves_nothing(text: bytes, status: int) -> None:
-    """Without a length, the body goes on to the end of the connection: the real response is a part of it."""
-    with FaultServer(said(whole(status=status, body=text) + WAS_STARTED)) as server:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ("Content-Length: x",),
+        ("Content-Length: -1",),
+        ("Content-Length:",),
+        ("Content-Length: 9, 9",),
+        ("Transfer-Encoding: identity",),
+        ("Transfer-Encoding: gzip",),
+    ],
+    ids=str,
+)
+def test_refusal_whose_body_holds_a_response_proves_nothing(headers: tuple[str, ...], text: bytes, status: int) -> None:
+    """Without a length that can be used, the body goes on to the end of the connection, with the real response."""
+    with FaultServer(said(whole(*headers, status=status, body=text) + WAS_STARTED)) as server:
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
     assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)

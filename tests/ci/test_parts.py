@@ -706,6 +706,14 @@ def test_child_pipelines_of_the_next_commit_replace_the_notes(place: Place) -> N
     assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
 
 
+@places("gitlab")
+def test_child_of_a_later_parent_replaces_the_note_of_the_earlier_one(place: Place) -> None:
+    """GitLab names the parent pipeline, and children of two parents are builds one after the other."""
+    for build, parent, ids in ((501, 500, RED), (502, 500, RED), (511, 510, GREEN), (512, 510, GREEN)):
+        place.step(ids, {**CHILD, "CI_UPSTREAM_PIPELINE_ID": str(parent)}, build=build)
+    assert place.shown() == [(PLAIN, "Passed"), (PLAIN, "Passed")]
+
+
 @ORDERS
 @places("bitbucket")
 def test_pipelines_of_one_push_have_a_report_each(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api import connection
+from autonoma_ci.api import connection, transport
+from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.engine import workers
+from autonoma_ci.engine.clock import Clock
 from autonoma_ci.engine.workers import Done, Explained, Polled, Threads
 from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status, Timeouts
 from autonoma_ci.model import Kind, Reason, RunRequest
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Events
 
 REQUEST = RunRequest(Kind.TEST, "a")
+# In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
+PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
 
 
 class Calls:
@@ -94,43 +98,101 @@ def test_requests_under_way_do_not_wait_for_each_other() -> None:
     assert {event.attempt.delivery for event in found if isinstance(event, Done)} == {Delivery.STARTED}
 
 
-def limit_threads(monkeypatch: pytest.MonkeyPatch, place: object, name: str, most: int) -> None:
-    """Let a module make so many threads of a class, and no more: the system's error is a RuntimeError."""
-    made: list[object] = []
-    start = threading.Thread.start
+class Limit:
+    """A number of threads of the client that may be there at once; the threads of the tests' servers don't count."""
 
-    class Limited(getattr(threading, name)):  # type: ignore[misc]
-        def start(self) -> None:
-            made.append(self)
-            if len(made) > most:
-                raise RuntimeError("can't start new thread")
-            start(self)
+    def __init__(self, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.most, self.made = most, 0
+        limit = self
 
-    class Module:
-        def __getattr__(self, wanted: str) -> object:
-            return Limited if wanted == name else getattr(threading, wanted)
+        class Limited(threading.Thread):
+            def start(self) -> None:
+                if limit.made >= limit.most:
+                    raise RuntimeError("can't start new thread")
+                limit.made += 1
+                super().start()
 
-    monkeypatch.setattr(place, "threading", Module())
+        class Module:
+            def __getattr__(self, name: str) -> object:
+                return Limited if name == "Thread" else getattr(threading, name)
+
+        for place in (workers, connection):
+            monkeypatch.setattr(place, "threading", Module())
+        # The thread for the deadlines of an earlier test must not help.
+        monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
+        monkeypatch.setattr(transport, "deadlines", connection.deadlines)
 
 
-@pytest.mark.parametrize("most", [0, 1, 3])
-def test_job_with_too_few_threads_starts_each_run_once(
-    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The number of processes or the memory of a container may be limited: requests then wait for each other."""
-    limit_threads(monkeypatch, workers, "Thread", most)
+@pytest.mark.parametrize("most", [2, 3, 5])
+def test_job_with_few_threads_starts_each_run_once(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes or the memory of a container may be limited: then requests wait for each other."""
+    Limit(most, monkeypatch)
     ids = [f"t{number}" for number in range(12)]
     with FaultServer(started) as server:
-        job = run_job(tmp_path, server.url, ids, timeouts=Timeouts(connect=10.0, read=10.0, total=20.0))
+        job = run_job(tmp_path, server.url, ids, timeouts=PATIENT)
         assert server.posts == dict.fromkeys(ids, 1)
     assert (job.code, set(job.states.values())) == (0, {"started"})
 
 
+def test_job_with_one_thread_sends_where_it_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one thread is for the deadlines, and without it nothing is sent."""
+    Limit(1, monkeypatch)
+    with FaultServer(started) as server:
+        job = run_job(tmp_path, server.url, ["a", "b"], timeouts=PATIENT)
+        assert server.posts == {"a": 1, "b": 1}
+    assert job.code == 0
+
+
 def test_start_that_nothing_could_end_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without a limit of time could hold up the job for ever."""
-    limit_threads(monkeypatch, connection, "Timer", 0)
+    Limit(0, monkeypatch)
     with FaultServer(started) as server:
-        job = run_job(tmp_path, server.url, ["a"])
+        job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
         assert server.posts == {}
     assert (job.code, job.states) == (5, {"a": "not-started"})
     assert "no thread could be made" in job.everything
+
+
+def test_url_that_nothing_could_end_a_request_to_is_not_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`wait-for-url` says so, and so does a comment."""
+    Limit(0, monkeypatch)
+    more = {"INPUT_WAIT-FOR-URL": "http://127.0.0.1:1/", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
+    job = run_job(tmp_path, "http://127.0.0.1:1", ["a"], more=more)
+    assert (job.code, job.states) == (5, {"a": "not-started"})
+    assert "no thread could be made" in job.everything
+    with pytest.raises(WebError, match="no thread could be made"):
+        Web("http://127.0.0.1:1", {}, Clock()).ask("POST", "/", {})
+
+
+def test_short_lack_of_threads_leaves_requests_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once threads can be made again, each request has one of its own."""
+    limit = Limit(1, monkeypatch)
+    events: Events = queue.SimpleQueue()
+    together = threading.Barrier(4)
+
+    def start(request: RunRequest) -> Attempt:
+        if request.id == "together":
+            together.wait(20)
+        return Attempt(Delivery.STARTED)
+
+    threads = Threads(Calls(start), events)
+    for position in range(8):
+        threads.start(position, REQUEST)
+    assert {events.get(timeout=20).position for _ in range(8)} == set(range(8))  # type: ignore[union-attr]
+    limit.most = 100
+    for position in range(4):
+        threads.start(position, REQUEST._replace(id="together"))
+    found = [events.get(timeout=30) for _ in range(4)]
+    assert [event.attempt.delivery for event in found if isinstance(event, Done)] == [Delivery.STARTED] * 4
+
+
+def test_deadline_ends_its_own_request_alone() -> None:
+    """They end in the order of their times, and one that was removed ends nothing."""
+    deadlines, ended = connection.Deadlines(), queue.SimpleQueue[str]()
+    deadlines.add(60.0, lambda: ended.put("late"))
+    removed = deadlines.add(0.1, lambda: ended.put("removed"))
+    deadlines.remove(removed)
+    deadlines.add(0.4, lambda: ended.put("second"))
+    deadlines.add(0.2, lambda: ended.put("first"))
+    assert [ended.get(timeout=20), ended.get(timeout=20)] == ["first", "second"]
+    assert ended.empty()
