@@ -12,6 +12,9 @@ from tests.support.certificates import Certificates
 if TYPE_CHECKING:
     from pathlib import Path
 
+# No example fails for the time that it took: a busy machine may need any.
+settings.register_profile("any-speed", deadline=None)
+settings.load_profile("any-speed")
 # make mutation: the same examples for every mutant, and no search for a smaller one once a mutant is found out.
 settings.register_profile(
     "mutation", max_examples=50, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate)

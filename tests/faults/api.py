@@ -37,7 +37,7 @@ def _at_first(status: int) -> Deed:
 
     def deed(scene: Scene, right: Act) -> Act:
         def act(wire: Wire) -> bool:
-            first = scene.received(wire.request) == 1
+            first = scene.dealt(wire.request) == 1
             return (answer(status, "{}", "Retry-After: 0") if first else right)(wire)
 
         return act

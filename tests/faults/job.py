@@ -35,11 +35,12 @@ def run(scene: Scene) -> Ended:
     """Run the job to its end, or until it has taken longer than its kind may."""
     if scene.phase is Phase.REPORT:
         (scene.faults / "report-waits").touch()
-    began = time.monotonic()
+    environ = _environment(scene)
+    scene.began = began = time.monotonic()
     scene.process = process = subprocess.Popen(
         [sys.executable, "-B", str(_PROCESS)],
         cwd=scene.work,
-        env=_environment(scene),
+        env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -51,11 +52,15 @@ def run(scene: Scene) -> Ended:
     while process.poll() is None:
         log += _read(process.stdout)
         megabytes = _largest(process.pid) or megabytes
-        if (scene.faults / "report").exists() and (scene.faults / "report-waits").exists():
+        about_to_report = (scene.faults / "report").exists() and (scene.faults / "report-waits").exists()
+        if about_to_report:
             scene.arm()
-            (scene.faults / "report-waits").unlink()
-        if scene.deaf.wait(0.02):
+        if scene.deaf.is_set():
             process.stdout.close()
+            scene.left.set()
+        if about_to_report:
+            (scene.faults / "report-waits").unlink()
+        time.sleep(0.02)
         if time.monotonic() > began + scene.kind.longest:
             process.kill()
     seconds = time.monotonic() - began

@@ -58,6 +58,6 @@ world.World = partial(  # type: ignore[misc, assignment]
     world.World,
     timeouts=Timeouts(connect=_SECONDS, read=_SECONDS / 1.5, total=_SECONDS),
     policy=Policy(patience=4.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=5.0),
-    waiting=Waiting(interval=0.1, patience=2.0, missing=1.5, closing=1.0, overdue=5.0),
+    waiting=Waiting(interval=0.1, patience=2.0, missing=1.5, closing=4.0, overdue=5.0),
 )
 cli.run()

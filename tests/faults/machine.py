@@ -31,7 +31,8 @@ def _limited(what: int, number: int) -> Callable[[Scene], None]:
 
     def arm(scene: Scene) -> None:
         pid = scene.process.pid
-        resource.prlimit(pid, what, (number, resource.prlimit(pid, what)[1]))
+        with suppress(ProcessLookupError):  # it may have ended by then, which shows in its exit code
+            resource.prlimit(pid, what, (number, resource.prlimit(pid, what)[1]))
 
     return arm
 
@@ -111,14 +112,19 @@ def _cancelled(name: str, code: int, *numbers: signal.Signals, pause: float = 0.
 
 
 def _killed(scene: Scene) -> None:
-    # A second is what it may be behind with what it has written.
-    time.sleep(1.5)
+    # A second is what it may be behind with what it has written, and more on a machine that is slow just now: the
+    # pause between two writes is four times as long as a write takes. It must end before the job gives its wait up.
+    scene.behind = min(3.3, max(1.0, 2 * scene.loading))
+    time.sleep(1.5 * scene.behind)
+    scene.killed = time.monotonic()
     scene.process.kill()
 
 
 def _leaves(scene: Scene) -> None:
     scene.deaf.set()
-    time.sleep(0.2)
+    # While the report is about to be made, the reader itself is here, and leaves before it goes on.
+    if scene.phase is not Phase.REPORT:
+        scene.left.wait(10)
 
 
 KINDS = [

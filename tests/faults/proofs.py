@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.faults.scene import Scene
 
 _STATES = {"starting", "started", "not-started", "unknown", "passed", "failed", "timed-out"}
+# Seconds that the job's own clock counts until the record is written for the last time.
+_LATEST = 30.0
 # MiB of a job that keeps a picture and makes all reports: about 55. What a server sends without an end is not kept.
 _LARGEST = 150.0
 
@@ -99,15 +101,15 @@ def assert_started_once(scene: Scene) -> None:
 
 
 def assert_nothing_broken(scene: Scene) -> None:
-    """Fail unless all files are whole, and tell of every run that had started a second before."""
+    """Fail unless all files are whole, and tell of every run that had started some time before."""
     files = _files(scene)
     states = _states(files)
-    # What a run has been for less than a second when the report is about to be made may be told by it alone.
+    # What a run has been for a short time when the report is about to be made may be told by it alone.
     told = scene.phase is not Phase.REPORT
-    for name in scene.handed_out:
+    for name, at in dict(scene.handed_out).items():
         assert states[name] != "not-started", f"{name} has started"
         # The one that is being started is answered when nobody is there any more.
-        if told and not (scene.phase is Phase.START and name == VICTIM):
+        if told and at <= scene.killed - scene.behind:
             assert all(f"/run/run-of-{name}" in text for text in files.values()), f"the link of {name} is lost"
 
 
@@ -121,13 +123,16 @@ def assert_accounted_for(scene: Scene, ended: Ended) -> None:
         declined = starting and name == VICTIM and scene.kind.declines
         if scene.api.posts[name] and states and not declined:
             assert states[name] != "not-started", f"{name} may have started"
-    for name in scene.handed_out:
+    for name in list(scene.handed_out):
         link = f"https://autonoma.app/run/run-of-{name}"
         told = [what for what, text in texts.items() if link in text]
         # An answer that got lost has no link.
         lost = starting and (name == VICTIM or scene.kind.takes_all) and states.get(name, "unknown") == "unknown"
         assert told == list(texts) or (lost and not told), f"the link of {name} is in {told} alone"
     assert "starting" not in states.values()
+    if "record" in texts:
+        seconds = json.loads(texts["record"])["duration_seconds"]
+        assert seconds < _LATEST, f"it took {seconds:.0f} s until the record was whole"
     for code in _codes(texts):
         assert code == ended.code
 

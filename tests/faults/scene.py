@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from tests.faults.kind import Phase
@@ -37,12 +39,17 @@ class Scene:
     def __init__(self, folder: Path, kind: Kind, phase: Phase, certificates: Certificates) -> None:
         self.folder, self.kind, self.phase, self.certificates = folder, kind, phase, certificates
         self.work, self.outside, self.faults = (folder / name for name in ("work", "outside", "faults"))
-        # The job, once it runs; and whether the reader of its log is to leave.
+        # The job, once it runs; and whether the reader of its log is to leave, and has left.
         self.process: subprocess.Popen[bytes]
-        self.deaf = threading.Event()
-        self.handed_out: list[str] = []
-        # How often the job met what goes wrong.
+        self.deaf, self.left = threading.Event(), threading.Event()
+        # When the job was started, and when each run was handed out to it.
+        self.began = 0.0
+        self.handed_out: dict[str, float] = {}
+        # When it was killed, and how many seconds its files may be behind by then.
+        self.killed = self.behind = 0.0
+        # How often the job met what goes wrong, and with which request.
         self.met = 0
+        self._dealt: Counter[tuple[str, str]] = Counter()
         self._armed, self._over = threading.Event(), threading.Event()
         self._told: set[str] = set()
         self._lock = threading.Lock()
@@ -59,7 +66,8 @@ class Scene:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for server in self._servers:
+        # The proxy first: it may be about to connect to one of the others.
+        for server in reversed(self._servers):
             server.__exit__(*exc)
 
     @property
@@ -77,6 +85,11 @@ class Scene:
         return f"{host}:{server.port}"
 
     @property
+    def loading(self) -> float:
+        """How many seconds the job took from its start to its first request."""
+        return self.api.received[0].at - self.began
+
+    @property
     def armed(self) -> bool:
         """Whether it has come to what goes wrong."""
         return self._armed.is_set()
@@ -92,6 +105,18 @@ class Scene:
                 return
             self._armed.set()
         self.kind.arm(self)
+        if not (self.kind.exchange or self.kind.greeting or self.kind.tunnel):
+            self._begin_moment()
+
+    def _meet(self) -> None:
+        """Count that the job met what goes wrong; a moment begins when it first does."""
+        with self._lock:
+            self.met += 1
+            first = self.met == 1
+        if first:
+            self._begin_moment()
+
+    def _begin_moment(self) -> None:
         if self.phase is Phase.BRIEFLY:
             threading.Timer(_MOMENT, self._relent).start()
 
@@ -109,7 +134,9 @@ class Scene:
         if self.phase in phases and not self._over.is_set():
             self.arm()
             if self.kind.exchange:
-                self.met += 1
+                with self._lock:
+                    self._dealt[wire.request.method, wire.request.path] += 1
+                self._meet()
                 return self.kind.exchange(self, right)(wire)
         return right(wire)
 
@@ -118,7 +145,7 @@ class Scene:
 
         def greet(wire: Wire) -> bool:
             if self.kind.greeting and server is self.victim and self._wrong:
-                self.met += 1
+                self._meet()
                 return self.kind.greeting(self)(wire)
             return wire.secure(self._tls) if self._tls else True
 
@@ -129,7 +156,7 @@ class Scene:
         """Return what goes wrong in a tunnel to this port."""
         if not self.kind.tunnel or port != self.victim.port or not self._wrong:
             return None
-        self.met += 1
+        self._meet()
         return self.kind.tunnel(self)
 
     def _answer(self, status: int, body: object) -> Act:
@@ -159,7 +186,7 @@ class Scene:
 
         def started(of: Wire) -> bool:
             with self._lock:
-                self.handed_out.append(name)
+                self.handed_out[name] = time.monotonic()
                 all_started = set(self.handed_out) == set(IDS)
             if all_started:
                 self._eve_of(Phase.BRIEFLY, Phase.WAIT)
@@ -196,7 +223,7 @@ class Scene:
             return self._answer(200, {"login": "ours"} if wire.request.path.endswith("/user") else [])(wire)
         return self._faulty(wire, self._answer(201, {"id": 1, "body": "x", "user": {"login": "ours"}}), Phase.COMMENT)
 
-    def received(self, request: Received) -> int:
-        """Return how often this very request has reached one of the servers."""
-        everything = [*self.api.received, *self.media.received, *self.forge.received]
-        return sum((each.method, each.path) == (request.method, request.path) for each in everything)
+    def dealt(self, request: Received) -> int:
+        """Return how often this very request has met what goes wrong; an earlier one may have been answered well."""
+        with self._lock:
+            return self._dealt[request.method, request.path]

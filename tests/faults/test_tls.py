@@ -29,8 +29,7 @@ def after_hello(act: Act) -> Act:
     """Read the client's first message, then act."""
 
     def greet(wire: Wire) -> bool:
-        wire.hang()
-        wire.socket.recv(65536)
+        wire.receive()
         return act(wire)
 
     return greet
@@ -101,4 +100,5 @@ def test_a_handshake_without_an_end_is_given_up_in_time(greeting: Act, tmp_path:
         job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.2, read=0.3, total=0.5))
     assert_accounted_for(job, ["a"])
     assert (job.code, job.states["a"], server.connections) == (5, "not-started", BRISK.attempts)
-    assert time.monotonic() - began < 4
+    # The silence would last for 30 s, and the record for 50 s.
+    assert time.monotonic() - began < 15

@@ -88,7 +88,7 @@ def run(folder: Path, environ: Mapping[str, str], *argv: str) -> Left:
     """Run the command in this process."""
     before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
-    world = World(environ, out, err, str(folder), timeouts=QUICK, policy=BRISK._replace(patience=0.2), waiting=BRIEF)
+    world = World(environ, out, err, str(folder), timeouts=QUICK, policy=BRISK._replace(patience=1.0), waiting=BRIEF)
     code = cli.main(argv, world)
     log = out.getvalue() + err.getvalue()
     allowed = {environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")}

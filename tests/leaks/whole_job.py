@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 # What is done with a request, given all that the server has been told so far.
 Fault: TypeAlias = "Callable[[str], Act]"
-_TIMES = Timeouts(connect=2.0, read=0.5, total=0.6)
-_POLICY = BRISK._replace(patience=0.2, attempts=2)
+_TIMES = Timeouts(connect=5.0, read=1.5, total=2.0)
+_POLICY = BRISK._replace(patience=1.0, attempts=2)
 _WAITING = Waiting(interval=0.02, patience=0.1, missing=0.1, closing=0.4, overdue=2.0)
 # A run of which nobody knows how it stands is given up by then; one that goes on has to end.
 _OFTEN = 8

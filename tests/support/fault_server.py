@@ -6,7 +6,9 @@ anything is read is `greeting`. A POST counts once its line, its headers and its
 
 from __future__ import annotations
 
+import errno
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -16,11 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping, Sequence
 
 # No test needs a connection for longer; a thread that is still here then would only keep pytest waiting.
 _LONGEST = 15.0
+# What a socket says, beside ConnectionError, once the other side has left or the server was stopped.
+_ENDED = {errno.ENOTCONN, errno.EBADF}
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Wire:
         """Read one request into `request`; say whether a whole one came."""
         data = self._rest
         while b"\r\n\r\n" not in data:
-            data += (more := self._receive())
+            data += (more := self.receive())
             if not more:
                 return False
         head, _, body = data.partition(b"\r\n\r\n")
@@ -97,7 +100,7 @@ class Wire:
         headers = {name.lower(): value.strip() for name, _, value in (text.partition(":") for text in lines)}
         length = int(headers.get("content-length", "0"))
         while len(body) < length:
-            body += (more := self._receive())
+            body += (more := self.receive())
             if not more:
                 return False
         self._rest = body[length:]
@@ -105,11 +108,19 @@ class Wire:
         self.request = Received(method, path, headers, body[:length], connection, time.monotonic())
         return True
 
-    def _receive(self) -> bytes:
+    def receive(self) -> bytes:
+        """Return what comes next, or nothing once the other side has left."""
         try:
             return self.socket.recv(65536)
         except OSError:
             return b""
+
+    def await_data(self) -> bool:
+        """Wait until the other side has sent something, and leave it unread; say whether it has."""
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
 
 # Deals with the request that was read; says whether the connection is kept.
@@ -205,7 +216,12 @@ class FaultServer:
             with self._lock:
                 self._open.add(sock)
             wire = Wire(sock, self._stopping)
-            self._converse(wire, number)
+            try:
+                self._converse(wire, number)
+            except OSError as error:
+                # The other side may leave at any moment; everything else is a bug of the test.
+                if not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)) and error.errno not in _ENDED:
+                    raise
             # A greeting may have made it a secure one.
             wire.socket.close()
             with self._lock:

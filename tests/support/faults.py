@@ -32,6 +32,11 @@ def after(seconds: float, act: Act) -> Act:
     return lambda wire: not wire.pause(seconds) and act(wire)
 
 
+def once_sent(act: Act) -> Act:
+    """Do something once the other side has sent something, which is not read."""
+    return lambda wire: wire.await_data() and act(wire)
+
+
 def then_close(act: Act) -> Act:
     """Do something and close a connection that was promised to be kept."""
 

@@ -44,10 +44,9 @@ class Proxy:
     def _greet(self, wire: Wire) -> bool:
         head = b""
         while b"\r\n\r\n" not in head:
-            more = wire.socket.recv(65536)
+            head += (more := wire.receive())
             if not more:
                 return False
-            head += more
         self.asked.append(head.decode("latin-1").partition("\r\n")[0])
         port = int(self.asked[-1].split()[1].rpartition(":")[2])
         if act := self._meddle and self._meddle(port):
@@ -56,7 +55,11 @@ class Proxy:
             wire.send(f"HTTP/1.1 {self._refusal}\r\nContent-Length: 0\r\n\r\n".encode())
             return False
         wire.send(b"HTTP/1.1 200 Connected\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", self._port or port), timeout=10) as target:
+        # There may be nobody any more who takes the connection.
+        with (
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", self._port or port), timeout=10) as target,
+        ):
             self._targets.add(target)
             back = threading.Thread(target=_pump, args=(target, wire.socket), daemon=True)
             back.start()

@@ -1,0 +1,61 @@
+"""The server that goes wrong shows the bugs of a test, and not that the other side has left."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fault_server import FaultServer
+from tests.support.faults import once_sent, said
+
+if TYPE_CHECKING:
+    from tests.support.fault_server import Wire
+
+LEFT = [ConnectionResetError(), BrokenPipeError(), TimeoutError(), ssl.SSLEOFError(), OSError(errno.ENOTCONN, "")]
+BUGS = [AssertionError(), ValueError(), FileNotFoundError(errno.ENOENT, ""), OSError(errno.ENOSPC, "")]
+
+
+def shown(error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
+    """Return the kinds of exceptions that reach the top of a thread when a greeting raises this one."""
+    seen: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_type))
+
+    def greet(wire: Wire) -> bool:
+        raise error
+
+    with FaultServer(lambda wire: False, greeting=greet) as server, client(server) as sock:
+        assert sock.recv(1) == b""
+    return seen
+
+
+def client(server: FaultServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+@pytest.mark.parametrize("error", LEFT, ids=repr)
+def test_that_the_other_side_has_left_is_no_failure(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(error, monkeypatch) == []
+
+
+@pytest.mark.parametrize("error", BUGS, ids=repr)
+def test_a_bug_of_a_test_is_a_failure(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(error, monkeypatch) == [type(error)]
+
+
+def test_an_act_that_waits_for_data_leaves_it_unread() -> None:
+    left: list[bytes] = []
+
+    def note(wire: Wire) -> bool:
+        left.append(wire.receive())
+        return said("x")(wire)
+
+    with FaultServer(lambda wire: False, greeting=once_sent(note)) as server, client(server) as sock:
+        assert left == []
+        sock.sendall(b"sent")
+        assert sock.recv(1) == b"x"
+    assert left == [b"sent"]
