@@ -226,7 +226,10 @@ class Deadlines:
             while True:
                 now = time.monotonic()
                 for key in [key for key, (when, _) in self._ends.items() if when <= now]:
-                    self._ends.pop(key)[1]()
+                    end = self._ends.pop(key)[1]
+                    # Whatever goes wrong here, the other requests must end too.
+                    with suppress(Exception):
+                        end()
                 self._next = min((when for when, _ in self._ends.values()), default=inf)
                 self._changed.wait(None if self._next == inf else self._next - now)
 

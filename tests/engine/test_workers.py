@@ -187,12 +187,13 @@ def test_short_lack_of_threads_leaves_requests_side_by_side(monkeypatch: pytest.
 
 
 def test_deadline_ends_its_own_request_alone() -> None:
-    """They end in the order of their times, and one that was removed ends nothing."""
+    """They end in the order of their times. One that was removed ends nothing, and one that fails ends no other."""
     deadlines, ended = connection.Deadlines(), queue.SimpleQueue[str]()
     deadlines.add(60.0, lambda: ended.put("late"))
     removed = deadlines.add(0.1, lambda: ended.put("removed"))
     deadlines.remove(removed)
     deadlines.add(0.4, lambda: ended.put("second"))
+    deadlines.add(0.3, lambda: ended.put(str(1 / 0)))
     deadlines.add(0.2, lambda: ended.put("first"))
     assert [ended.get(timeout=20), ended.get(timeout=20)] == ["first", "second"]
     assert ended.empty()
