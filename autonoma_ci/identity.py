@@ -103,8 +103,12 @@ def redact_part(part: Part, redact: Callable[[str], str], key: bytes) -> Part:
 
 
 def is_matrix(part: str) -> bool:
-    """Return whether a part is the values of a matrix: what action.yml gives by default, and nobody chose."""
-    return _matrix_in(part) is not None
+    """Return whether a part is the values of a matrix.
+
+    action.yml gives them by default, so nobody chose such a part.
+    """
+    text, _ = _without_hash(part)
+    return _matrix_in(text) is not None
 
 
 def _names(part: str) -> tuple[list[str], bool]:
@@ -112,19 +116,23 @@ def _names(part: str) -> tuple[list[str], bool]:
 
     Any other text is a name itself.
     """
-    redacted = _REDACTED.fullmatch(part)
-    text = redacted[1] if redacted else part
-    matrix = _matrix_in(part)
+    text, redacted = _without_hash(part)
+    matrix = _matrix_in(text)
     if matrix is None:
         return [text] if text else [], not redacted
     nested = any(isinstance(value, dict | list) for value in matrix.values())
     return list(_scalars(matrix.values())), not (redacted or nested)
 
 
-def _matrix_in(part: str) -> dict[str, object] | None:
+def _without_hash(part: str) -> tuple[str, bool]:
+    """Return the part without the hash of `redact_part`, and whether it had one."""
     redacted = _REDACTED.fullmatch(part)
+    return (redacted[1], True) if redacted else (part, False)
+
+
+def _matrix_in(text: str) -> dict[str, object] | None:
     try:
-        found = json.loads(redacted[1] if redacted else part)
+        found = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -189,7 +189,10 @@ def proxies_for(url: str) -> dict[str, str]:
 
 
 class Deadlines:
-    """Ends requests that take too long, in one thread for all of them: the number of threads may be limited."""
+    """Ends requests that take too long.
+
+    One thread does it for all of them, since the number of threads may be limited.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -199,7 +202,10 @@ class Deadlines:
         self._next = inf
 
     def start(self) -> None:
-        """Make the thread, if it is not there; raise RuntimeError if that can't be done."""
+        """Make the thread if it is not there.
+
+        Raises RuntimeError if that can't be done.
+        """
         with self._changed:
             if not self._thread:
                 thread = threading.Thread(target=self._watch, daemon=True)
@@ -207,7 +213,10 @@ class Deadlines:
                 self._thread = thread
 
     def add(self, seconds: float, end: Callable[[], None]) -> object:
-        """Call `end` after so long, unless the returned key is removed before; raise RuntimeError without a thread."""
+        """Call `end` after so many seconds, unless the returned key is removed before.
+
+        Raises RuntimeError if no thread can be made.
+        """
         key, when = object(), time.monotonic() + seconds
         self.start()
         with self._changed:
@@ -251,9 +260,7 @@ def limited(seconds: float) -> Iterator[threading.Event]:
         NotSentError: No thread can be made that would end the request.
 
     """
-    late = threading.Event()
-
-    of_thread = line.clear()
+    late, of_thread = threading.Event(), line.clear()
 
     def end() -> None:
         # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.

@@ -64,9 +64,10 @@ class Job:
             return self._step.finish(self._step.report._replace(outcomes=(), verdict=decide((), error.signal)))
 
     def refuse(self, problems: Sequence[Problem]) -> int:
-        """Report a command line that can't be read; what it says of the other options is not known then.
+        """Report a command line that can't be read.
 
-        What the environment says of them is: the files of an earlier build must not stay in results-dir.
+        Its options are not known then. Those of the environment are: the files of an earlier build must not stay in
+        results-dir.
         """
         self._input.read_settings({}, (), self._step.place)
         self._step.prepare(self._input.settings)

@@ -35,10 +35,7 @@ class Board:
 
         A run without either is registered by its link.
         """
-        names = {(kind, name) for name in (run_id, find_linked_run(url, kind)) if name}
-        # The page of a tag run may be that of the run of a folder.
-        folder = find_linked_run(url, Kind.FOLDER)
-        names = (names | {(Kind.FOLDER, folder)} if folder else names) or {(kind, url)}
+        names = _names_of(kind, run_id, url) or {(kind, url)}
         if names & self._claimed:
             return False
         self._claimed |= names
@@ -46,8 +43,7 @@ class Board:
 
     def claim_start(self, kind: Kind, run_id: str, url: str) -> bool:
         """Register a run that was just started; return False if it is not a new one."""
-        folder = (Kind.FOLDER, find_linked_run(url, Kind.FOLDER))
-        return not {(kind, run_id), folder} & self._earlier_ids and self.claim(kind, run_id, url)
+        return not _names_of(kind, run_id, url) & self._earlier_ids and self.claim(kind, run_id, url)
 
     def change(self, position: int, **changes: Any) -> Outcome:
         """Note what is new of a run, and return all that is known of it now."""
@@ -115,3 +111,9 @@ class Board:
             return
         earlier = (run._replace(**changes) if run.run_id == run_id else run for run in was.earlier)
         self.change(position, earlier=tuple(earlier))
+
+
+def _names_of(kind: Kind, run_id: str, url: str) -> set[tuple[Kind, str]]:
+    """Return the ids that a run is known by. The page of a tag run may be that of the run of a folder."""
+    linked = ((of, find_linked_run(url, of)) for of in (kind, Kind.FOLDER))
+    return {(of, name) for of, name in ((kind, run_id), *linked) if name}
