@@ -7,10 +7,11 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from autonoma_ci import __version__
-from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError
+from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError, OutputError
+from autonoma_ci.output import Output, open_standard_streams, wait_until_written, write_product
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
@@ -31,24 +32,30 @@ COMMANDS = {
     "demo": "show it all, without an account and without a network",
 }
 
+# In seconds. How long the end of the job waits for a stalled reader of the log. A person who has paused a terminal
+# needs some seconds to notice. After a signal, a CI system kills the job soon.
+_PATIENCE, _PATIENCE_AFTER_A_SIGNAL = 10.0, 1.0
+
 
 def run() -> NoReturn:
     """Be the process: read the command line and the environment, and end with the exit code."""
+    open_standard_streams()
     # A short job is nearly all imports, and collecting garbage meanwhile finds none: it makes less than this of it, in
     # objects. One that waits goes on for hours, and each request leaves some.
     gc.set_threshold(50_000)
     _leave_no_core()
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")
+    out, err = Output(sys.stdout), Output(sys.stderr)
+    out.start(err)
+    err.start(out)
+    # Warnings of libraries must not block either.
+    sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     from autonoma_ci.commands.world import World
 
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    code = main(sys.argv[1:], World(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True))
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            continue
+    world = World(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True)
+    code = main(sys.argv[1:], world)
+    wait_until_written((out, err), lambda: _PATIENCE_AFTER_A_SIGNAL if world.interrupts.received else _PATIENCE)
     # Threads whose answer will never come must not keep the step alive.
     os._exit(code)
 
@@ -66,6 +73,16 @@ def main(argv: Sequence[str], world: World) -> int:
     try:
         if world.takes_signals:
             world.interrupts.install()
+        code = _run_command(argv, world)
+        world.interrupts.end()
+    except Cancelled as error:
+        return _say(world, f"Cancelled by signal {error.signal} before anything was started.", 128 + error.signal)
+    return code
+
+
+def _run_command(argv: Sequence[str], world: World) -> int:
+    """Run one command and return its exit code. Raises Cancelled."""
+    try:
         name = argv[0] if argv else ""
         if name in COMMANDS:
             argv = argv[1:]
@@ -76,26 +93,31 @@ def main(argv: Sequence[str], world: World) -> int:
         code: int = import_module(f"autonoma_ci.commands.{name}").main(argv, world)
     except Finished:
         return 0
-    except Cancelled as error:
-        return _say(world, f"Cancelled by signal {error.signal} before anything was started.", 128 + error.signal)
+    except Cancelled:
+        raise
     except InputError as error:
         return _say(world, "\n".join(f"Error: {problem}" for problem in error.problems), EXIT_INPUT)
+    except OutputError as error:
+        return _say(world, f"Error: {error}", EXIT_INPUT)
     except ApiError as error:
         return _say(world, f"Error: {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001 - the one boundary
-        return _bug(world, error)
+        with suppress(Exception):
+            _bug(world, error)
+        # Even if it can't be told, as where no memory is left.
+        return EXIT_BUG
     return code
 
 
 def _about(name: str, world: World) -> int:
     if name == "--version":
-        world.out.write(f"autonoma-ci {__version__}\n")
+        write_product(world.out, f"autonoma-ci {__version__}\n")
         return 0
     if name in {"-h", "--help"}:
         lines = ["usage: autonoma-ci [COMMAND] [OPTIONS]", "", "commands:"]
         lines += [f"  {command:<10} {text}" for command, text in COMMANDS.items()]
         lines += ["", "autonoma-ci COMMAND --help tells the options of a command."]
-        world.out.write("\n".join(lines) + "\n")
+        write_product(world.out, "\n".join(lines) + "\n")
         return 0
     from autonoma_ci.settings import closest
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
 
 from autonoma_ci.errors import Finished, InputError
 from autonoma_ci.options import OPTIONS, Option
+from autonoma_ci.output import write_product
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
 
@@ -36,8 +37,8 @@ class Parser(argparse.ArgumentParser):
         raise Finished
 
     def print_help(self, file: object = None) -> None:  # noqa: ARG002
-        """Print the help to our stream."""
-        self._out.write(self.format_help())
+        """Print the help to our stream; raise OutputError if that fails."""
+        write_product(self._out, self.format_help())
 
     def read(self, argv: Sequence[str]) -> tuple[Found, list[str]]:
         """Return what is known, and a problem for each argument that is not.
@@ -81,6 +82,11 @@ def parser_of(command: str, help_text: str, options: Sequence[Option], out: Text
     return parser
 
 
+def add_variables(parser: Parser) -> None:
+    """Add the flag that gives one variable, as the field `var`."""
+    parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
+
+
 def given(found: Found, options: Sequence[Option]) -> dict[str, str]:
     """Return the texts of the options that flags gave, by the options' names."""
     return {option.name: text for option in options if (text := getattr(found, option.field)) is not None}
@@ -90,6 +96,6 @@ def flags_of_run(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list
     """Return the options that flags give, the `--var` texts, and what is wrong with the command line."""
     help_text = "Start the runs, say where they are, and let the exit code tell the truth."
     parser = parser_of("run", help_text, OPTIONS, out)
-    parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
+    add_variables(parser)
     found, problems = parser.read(argv)
     return given(found, OPTIONS), found.var, problems

@@ -3,6 +3,7 @@
     AutonomaError
     ├── InputError        2    a bad option, manifest or plan; nothing was sent
     ├── ApiError          3 or 5    a command that is no step could not get what it asked the API for
+    ├── OutputError       2    standard output failed, for a command that prints its product
     ├── Finished          0    help was asked for and given
     └── Cancelled         130 or 143    SIGINT or SIGTERM
 
@@ -61,6 +62,10 @@ class ApiError(AutonomaError):
     def __init__(self, text: str, exit_code: int) -> None:
         self.exit_code = exit_code
         super().__init__(text)
+
+
+class OutputError(AutonomaError):
+    """The product of a command could not be written to standard output: exit code 2."""
 
 
 class Finished(AutonomaError):  # noqa: N818 - asking for help is no error

@@ -13,8 +13,8 @@ from pathlib import Path
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # Never to wait on a pipe or a device that stands where a file should.
 AT_ONCE = getattr(os, "O_NONBLOCK", 0)
-# What others may have written where we add our part: GitHub itself takes no summary of more than 1 MiB.
-_LARGEST = 16 * 1024 * 1024
+# Without the last flag, Windows would put a carriage return before each line break.
+_SHARED = os.O_RDWR | AT_ONCE | _NO_LINK | getattr(os, "O_BINARY", 0)
 # What a folder says that takes no new file: other users' folders, and files that are mounted by themselves.
 _NO_NEW_FILES = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -63,6 +63,41 @@ def _not_regular() -> OSError:
     return OSError(errno.EINVAL, "not a regular file")
 
 
+def open_shared(path: Path) -> int:
+    """Open a regular file for reading and writing in place, and create it if it is missing.
+
+    The path is the runner's own, so links in it are followed. Raises OSError or ValueError.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        descriptor = os.open(path, _SHARED)
+    except FileNotFoundError:
+        descriptor = _create_shared(path)
+    return _checked(descriptor)
+
+
+def open_to_append(path: Path) -> int:
+    """Open a regular file so that each write goes to its end; raise OSError or ValueError."""
+    return _checked(os.open(os.path.realpath(path), _SHARED | os.O_APPEND))
+
+
+def _create_shared(path: Path) -> int:
+    try:
+        descriptor = os.open(path, _SHARED | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        # Another process has just created it.
+        return os.open(path, _SHARED)
+    give_to_owner_of(path.parent, descriptor)
+    return descriptor
+
+
+def _checked(descriptor: int) -> int:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_regular()
+    return descriptor
+
+
 def _remove(path: Path) -> None:
     with suppress(OSError):
         path.unlink()
@@ -103,40 +138,3 @@ def give_to_owner_of(folder: Path, thing: Path | int) -> None:
 def reason_of(error: OSError | ValueError) -> str:
     """Return in a few words why a path could not be used; Python itself refuses some, with a ValueError."""
     return getattr(error, "strerror", None) or "not a path"
-
-
-class Tail:
-    """Our part at the end of a file that others may have written to before; it is written anew each time.
-
-    The path is the runner's own, so links in it are followed. Raises OSError if it is no regular file, or
-    one of more than 16 MiB.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = Path(os.path.realpath(path))
-        before = _read(self._path)
-        self._before = before + b"\n" if before and not before.endswith(b"\n") else before
-
-    @property
-    def used(self) -> int:
-        """How many bytes others have written."""
-        return len(self._before)
-
-    def write(self, text: str) -> None:
-        """Replace our part; raise OSError if that can't be done."""
-        # A name from the environment may hold bytes that are no text.
-        write_whole(self._path, self._before + text.encode(errors="replace"))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | AT_ONCE)
-    except FileNotFoundError:
-        return b""
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _not_regular()
-        data = stream.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
-        raise OSError(errno.EFBIG, "larger than 16 MiB")
-    return data

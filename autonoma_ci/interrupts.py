@@ -23,12 +23,23 @@ class Interrupts:
     """Handles SIGINT and SIGTERM, and SIGBREAK on Windows.
 
     While nothing has been sent, a signal raises Cancelled. From the moment that `events` is set it is an
-    event instead, so that the outputs are never cut off half-way and every run is accounted for.
+    event instead, so that the outputs are never cut off half-way and every run is accounted for. After `end`
+    it has no effect, because the exit code is decided.
     """
 
     def __init__(self) -> None:
         self.events: Events | None = None
         self._first: float | None = None
+        self._ended = False
+
+    @property
+    def received(self) -> bool:
+        """Whether a signal was received."""
+        return self._first is not None
+
+    def end(self) -> None:
+        """Stop raising Cancelled."""
+        self._ended = True
 
     def install(self) -> None:
         """Take over the signals; as process 1 of a container they would otherwise be ignored."""
@@ -41,8 +52,9 @@ class Interrupts:
         now = time.monotonic()
         if self._first is None:
             self._first = now
-            if self.events is None:
+            if self.events is not None:
+                self.events.put(Interrupt(number))
+            elif not self._ended:
                 raise Cancelled(number)
-            self.events.put(Interrupt(number))
         elif now - self._first > _SAME:
             os._exit(128 + number)

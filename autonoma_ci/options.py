@@ -86,6 +86,12 @@ OPTIONS = (
         "Values for saved variables, for this run alone: `NAME=value` lines, or a YAML or JSON mapping. "
         "They win over the manifest's; on the command line also `--var NAME=value`, repeatable.", exact=True,
     ),
+    Option(
+        "allow-env", "", "LIST", values.environment_names,
+        "Names or shell patterns: the only environment variables that `${NAME}` in a manifest may read, separated by "
+        "commas or lines. Unset: all but those that look like secrets. A secret is read only if its full name is "
+        "listed here.",
+    ),
     Option("application-version-id", "", "ID", values.one_id, "Application version to run the tests against."),
     Option(
         "application-versions", "", "LIST", values.application_versions,

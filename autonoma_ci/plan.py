@@ -105,12 +105,15 @@ def _within_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[s
 
 
 def _unknown_groups(groups: Iterable[str], manifest: Manifest | None) -> list[str]:
-    known = {group for entry in manifest.entries for group in entry.groups} if manifest else set()
+    entries = manifest.entries if manifest else []
+    known = {group for entry in entries for group in entry.group_values}
+    # A hint must show no value, nor that one is near.
+    named = {group for entry in entries for group in entry.groups}
     problems = []
     for group in groups:
         if group not in known:
-            near = closest(group, known)
-            hint = f"did you mean '{one_line(near, 60)}'?" if near else f"known are: {_listed(known)}"
+            near = closest(group, named)
+            hint = f"did you mean '{one_line(near, 60)}'?" if near else f"known are: {_listed(named)}"
             problems.append(f"groups: the manifest has no group {shown(group)}; {hint}")
     return problems
 
@@ -155,11 +158,11 @@ def _whole(kind: Kind, text_id: str, name: str, versions: tuple[AppVersion, ...]
 def _from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
     versions, latest = _versions(settings, manifest)
     for test in manifest.tests:
-        if not groups or groups.intersection(test.groups):
+        if not groups or groups.intersection(test.group_values):
             yield from _combinations(settings, manifest, test)
     for kind, entries in ((Kind.FOLDER, manifest.folders), (Kind.TAG, manifest.tags)):
         for entry in entries:
-            if not groups or groups.intersection(entry.groups):
+            if not groups or groups.intersection(entry.group_values):
                 yield _whole(kind, entry.id, entry.name, versions, latest=latest)
 
 

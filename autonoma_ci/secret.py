@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
-from typing import TYPE_CHECKING, final
-from urllib.parse import quote, quote_plus, unquote_plus
+from typing import TYPE_CHECKING, NamedTuple, final
+from urllib.parse import quote, quote_plus
+
+from autonoma_ci.normalize import fold, fold_apart, fold_places, reduce, reduce_places, unescape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 HIDDEN = "***"
 # A shorter value occurs in ordinary words, so it is replaced only where it stands alone.
 _SHORT = 4
+# A shorter word occurs across the space between two ordinary words: `sand` in `this and that`.
+_WORD = 8
+# Half of a shorter value occurs at the begin or the end of ordinary texts.
+_SPLIT = 12
+# More forms than these are found by an index, which is slower for few. A short form is looked for by two patterns.
+_FEW, _FEW_SHORT = 100, 10
 # What is left as it is in a path, by JavaScript's encodeURIComponent, and by its encodeURI.
 _LEFT = ("", "/", "!'()*", ";,/?:@&=+$!'()*#")
 
@@ -69,42 +76,97 @@ class _Shy(str):
         return HIDDEN
 
 
+class _Index(list[_Shy]):
+    """Forms of values, with a quick way to those that a text can hold.
+
+    A large manifest has thousands of values, which would take minutes to look for one by one in all texts of the API.
+    """
+
+    __slots__ = ("_by_key", "_sizes")
+
+    def __init__(self, forms: Iterable[str], keys: Callable[[str], Iterable[str]], few: int) -> None:
+        # The longest first.
+        super().__init__(map(_Shy, sorted(set(forms), key=lambda form: (-len(form), form))))
+        self._by_key: dict[str, list[_Shy]] = {}
+        for form in self if len(self) > few else ():
+            for key in keys(form):
+                self._by_key.setdefault(_Shy(key), []).append(form)
+        self._sizes = {len(key) for key in self._by_key}
+
+    def within(self, text: str) -> Iterable[_Shy]:
+        """Return all forms of which a key is in the text: those that it can hold, and few others."""
+        if not self._by_key:
+            return self
+        parts = {text[place : place + size] for size in self._sizes for place in range(len(text) - size + 1)}
+        return {form for part in parts if part in self._by_key for form in self._by_key[part]}
+
+
+class _Values(NamedTuple):
+    """The forms of the values that a `Redactor` looks for."""
+
+    # Folded, the longest first.
+    folded: _Index
+    # Those of `folded` that are short words.
+    words: frozenset[_Shy]
+    # With too few characters to be folded. They are compared with their white space and accents.
+    short: _Index
+    # Folded, to look for where escapes are undone. Those in the second list are short words.
+    escaped: _Index
+    escaped_words: _Index
+    # Folded. Parts of them are replaced too.
+    split: _Index
+
+
 class Redactor:
     """Replaces secret values, raw and in the forms they travel in, by `***`; it hides them as a Secret does.
 
-    It is applied to every text from outside at the place where it comes in, so that nothing later on
-    holds a secret. A value of fewer than four characters is replaced where it stands as a word.
+    It is applied to every text from outside at the place where it comes in, so that nothing later on holds a secret.
+    Texts are compared as `fold` returns them, since a later step or a reader drops white space and invisible
+    characters. A value of fewer than four characters is replaced where it stands as a word.
     """
 
     __slots__ = ("__read",)
 
     def __init__(self, values: Iterable[str | Secret]) -> None:
         raw = {v.reveal() if isinstance(v, Secret) else v for v in values}
-        found = {form for value in raw if value.strip() for form in _forms(value)}
-        # Longest first: a value that contains another must go as a whole.
-        forms = [_Shy(form) for form in sorted(found, key=lambda form: (-len(form), form))]
-        plain = {_Shy(_unwrapped(line)) for value in raw for line in value.splitlines()}
-        long = [value for value in plain if len(value) > _SHORT]
-        self.__read: Callable[[], tuple[list[_Shy], list[_Shy]]] = lambda: (forms, long)
+        known = _values_of({value for value in raw if value.strip()})
+        self.__read: Callable[[], _Values] = lambda: known
 
     @property
     def longest(self) -> int:
         """How many characters the longest form of a value has; 0 if there is none."""
-        return max((len(form) for form in self.__read()[0]), default=0)
+        known = self.__read()
+        return max((len(form) for form in (*known.folded, *known.short)), default=0)
 
     def __call__(self, text: str) -> str:
         """Return `text` with every secret value replaced; all of it where one is wrapped up several times over."""
-        forms, values = self.__read()
-        # Raises for bytes, before a pattern, which the library's own frames would show, is held against them.
-        low = str.lower(text)
-        for form in forms:
-            # The plain search is quick and nearly always says no; only a hit is worth a pattern. What
-            # lower() makes of a letter outside ASCII can depend on the letters around it.
-            if not form.isascii() or form.lower() in low:
-                text, found = re.subn(_pattern(form), HIDDEN, text, flags=re.IGNORECASE)
-                low = text.lower() if found else low
-        unwrapped = _unwrapped(text)
-        return HIDDEN if unwrapped != text and any(value in unwrapped for value in values) else text
+        known = self.__read()
+        before, shown = text, _replaced(text, known)
+        while len(shown) < len(before) and any("*" in form for form in (*known.folded, *known.short)):
+            # The stars in the place of one value may be a part of another.
+            before, shown = shown, _replaced(shown, known)
+        if _holds_escaped(shown, known):
+            return HIDDEN
+        # What was replaced may have been a part of an escaped value, whose rest is left.
+        count = shown.count(HIDDEN) - text.count(HIDDEN)
+        return HIDDEN if shown != text and _holds_escaped(text, known, count) else shown
+
+    def redact_edges(self, text: str) -> str:
+        """Return `text` without a part of a value at its begin or its end, of at least half of the value.
+
+        The rest of the value may be in a text that is shown before or after this one. Values of fewer than 12
+        characters are not looked for, since ordinary texts begin and end like them.
+        """
+        folded = fold(text)
+        values = self.__read().split.within(folded)
+        begin = max((_end_of_suffix(folded, value) for value in values), default=0)
+        end = min((_begin_of_prefix(folded, value) for value in values), default=len(folded))
+        if begin >= end:
+            return HIDDEN if folded else text
+        places = fold_places(text) if begin or end < len(folded) else []
+        first = (HIDDEN, places[begin - 1] + 1) if begin else ("", 0)
+        last = (HIDDEN, places[end]) if end < len(folded) else ("", len(text))
+        return first[0] + text[first[1] : last[1]] + last[0]
 
     def holds(self, text: str) -> bool:
         """Say whether `text` has a secret value in it."""
@@ -117,7 +179,44 @@ class Redactor:
         raise TypeError("a Redactor is never written anywhere")
 
 
-NOTHING_SECRET = Redactor(())
+def _values_of(raw: set[str]) -> _Values:
+    forms = {form for value in raw for form in _forms(value)}
+    lines = {line for value in raw for line in (value, *value.splitlines())}
+    plain = {text for line in lines for text in (line, *unescape(line))}
+    # A value with white space of its own is no word.
+    spaced = {fold(form) for form in forms if len(form.split()) > 1}
+    words = {fold(form) for form in forms if _is_word(form)}
+    return _Values(
+        _Index((form for form in map(fold, forms) if len(form) >= _SHORT), _first, _FEW),
+        frozenset(map(_Shy, words - spaced)),
+        _Index((form for form in forms if len(fold(form)) < _SHORT), _short_key, _FEW_SHORT),
+        _Index((fold(text) for text in plain if not _is_word(text) and _is_long(text)), _first, _FEW),
+        _Index((fold(text) for text in plain if _is_word(text) and _is_long(text)), _first, _FEW),
+        _Index((value for value in map(fold, lines) if len(value) >= _SPLIT), _split_keys, _FEW),
+    )
+
+
+def _is_word(form: str) -> bool:
+    return form.isalpha() and len(form) < _WORD
+
+
+def _is_long(text: str) -> bool:
+    # A shorter one occurs by chance where everything is taken for an escape.
+    return len(text) > _SHORT and len(fold(text)) >= _SHORT
+
+
+def _first(form: str) -> tuple[str, ...]:
+    return (form[:_SHORT],)
+
+
+def _short_key(form: str) -> tuple[str, ...]:
+    # A text can have more spaces between two words.
+    return _first(reduce(form).partition(" ")[0])
+
+
+def _split_keys(value: str) -> tuple[str, ...]:
+    # Half of the value is at the begin or the end of a text.
+    return *_first(value), *_first(value[-((len(value) + 1) // 2) :])
 
 
 def _forms(value: str) -> set[str]:
@@ -151,17 +250,87 @@ def _inside_base64(data: bytes) -> set[str]:
     return forms
 
 
-def _unwrapped(text: str) -> str:
-    """Undo percent, HTML and backslash escapes, up to four deep: what is escaped twice has no form of its own."""
-    for _ in range(4):
-        plain = html.unescape(unquote_plus(text)).replace("\\", "")
-        if plain == text:
-            break
-        text = plain
-    return text
+def _replaced(text: str, known: _Values) -> str:
+    parts, done = [], 0
+    for begin, end in sorted([*_long_spans(text, known), *_short_spans(text, known)]):
+        if begin >= done:
+            parts += [text[done:begin], HIDDEN]
+        done = max(done, end)
+    return "".join([*parts, text[done:]])
 
 
-def _pattern(form: str) -> str:
-    if len(form) >= _SHORT:
-        return re.escape(form)
-    return rf"(?<![^\W_]){re.escape(form)}(?![^\W_])"
+def _long_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
+    folded = fold(text)
+    places: list[int] = []
+    for form in known.folded.within(folded):
+        begin = folded.find(form)
+        while begin >= 0:
+            places = places or fold_places(text)
+            span = places[begin], places[begin + len(form) - 1] + 1
+            if form not in known.words or not _TWO_WORDS.fullmatch(text, *span):
+                yield span
+            begin = folded.find(form, begin + 1)
+
+
+def _short_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
+    spaced = reduce(text) if known.short else ""
+    places: list[int] = []
+    for form in known.short.within(spaced):
+        pattern = _pattern(reduce(form))
+        # A longer value of which that little shows is made of invisible characters, and only looked for as it is.
+        if pattern and (len(form) < _SHORT or len(reduce(form)) >= _SHORT):
+            for found in re.finditer(pattern, spaced):
+                places = places or reduce_places(text)
+                yield places[found.start()], places[found.end() - 1] + 1
+        for found in re.finditer(_pattern(form), text, re.IGNORECASE):
+            yield found.span()
+
+
+def _pattern(form: str) -> _Shy:
+    escaped = _Shy(re.escape(form).replace(r"\ ", r"\ +"))
+    if not form or len(form) >= _SHORT:
+        return escaped
+    # An accent belongs to the letter before it.
+    return _Shy(rf"(?<![^\W_])(?<![\u0300-\u036f]){escaped}(?![^\W_]|[\u0300-\u036f])")
+
+
+# Two words of a sentence.
+_TWO_WORDS = re.compile(r"[^\W_]+ [^\W_]+")
+
+
+def _end_of_suffix(folded: str, value: _Shy) -> int:
+    """Return how many characters the end of the value has with which the text begins, if they are half of it."""
+    half = (len(value) + 1) // 2
+    place = folded.rfind(value[-half:], 0, len(value) - 1)
+    while place >= 0:
+        if value.endswith(folded[: place + half]):
+            return place + half
+        place = folded.rfind(value[-half:], 0, place + half - 1)
+    return 0
+
+
+def _begin_of_prefix(folded: str, value: _Shy) -> int:
+    """Return where the begin of the value is with which the text ends, if it is half of it, else the text's length."""
+    half = (len(value) + 1) // 2
+    place = folded.find(value[:half], max(0, len(folded) - len(value) + 1))
+    while place >= 0:
+        if value.startswith(folded[place:]):
+            return place
+        place = folded.find(value[:half], place + 1)
+    return len(folded)
+
+
+def _holds_escaped(text: str, known: _Values, count: int = 0) -> bool:
+    """Return whether a value occurs more than `count` times where the escapes of the text are undone."""
+    for plain in unescape(text) - {text}:
+        folded, apart = fold(plain), fold_apart(plain) if known.escaped_words else ""
+        if any(folded.count(value) > count for value in known.escaped.within(folded)) or any(
+            apart.count(value) > count for value in known.escaped_words.within(apart)
+        ):
+            return True
+        if any(plain.count(value) > count for value in known.short if len(value) > _SHORT):
+            return True
+    return False
+
+
+NOTHING_SECRET = Redactor(())

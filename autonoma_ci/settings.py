@@ -13,7 +13,7 @@ from autonoma_ci.text import one_line
 from autonoma_ci.values import SPACE, Entry, bad_variable, credential, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from autonoma_ci.model import AppVersion
     from autonoma_ci.secret import Secret
@@ -49,6 +49,8 @@ class Settings(NamedTuple):
     manifest: str = ""
     groups: tuple[str, ...] = ()
     variables: Mapping[str, str] = NO_VARIABLES
+    # Names and shell patterns. None, if the option is not given, allows all names that do not look like secrets.
+    allow_env: tuple[str, ...] | None = None
     application_version_id: str = ""
     application_versions: tuple[AppVersion, ...] = ()
     run_on_latest: bool = False
@@ -152,6 +154,14 @@ def read(
     return settings._replace(
         warnings=(*reader.warnings, *_everyday(settings), *_without_effect(settings))
     ), reader.problems
+
+
+def read_some(
+    options: Collection[Option], flags: Mapping[str, str], environ: Mapping[str, str]
+) -> tuple[Settings, list[Problem]]:
+    """Return the settings of a command that has only these options, and what is wrong with them."""
+    ours = {name for option in options for name in (*option.inputs, option.variable)}
+    return read(flags, (), {name: text for name, text in environ.items() if name in ours})
 
 
 def _everyday(settings: Settings) -> list[str]:

@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 _BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-# Zero-width and direction-changing characters: what is read would not be what is there.
+# Zero-width, blank and direction-changing characters: what is read would not be what is there.
+# Source: Unicode's Default_Ignorable_Code_Point, without U+FE0E and U+FE0F, which emoji need.
 _INVISIBLE = re.compile(
-    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 # Azure and GitHub's older form find a command anywhere in a line, TeamCity at its start.
 _ANYWHERE = re.compile(r"##(?=\w*\[)")
@@ -25,8 +27,14 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]|~$]")
 _AUTOLINK = re.compile(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
 # A heading, a rule or a list, where the text opens a line; on GitLab a slash opens an order like /close.
 _LEADING = re.compile(r"^(\s*\d*)([-+=#.)/])")
-# People, issues; on GitLab also merge requests and milestones.
-_MENTION = re.compile(r"([@#!%])(?=\w)")
+# References that GitHub and GitLab find in the rendered text, where a backslash before them is gone: people, issues
+# (also `GH-1`, `GL-1`), on GitLab merge requests, milestones, snippets, labels, epics, `[vulnerability:1]`,
+# `*iteration:"name"` and `group/project>`.
+# Source: both documentations, "Autolinked references and URLs" and "GitLab-specific references".
+_REFERENCE = re.compile(r"""[@#!%$~&](?=[\w"*])|\bG[HL]-(?=\d)|[\[*](?=\w+:)|(?<=\w)/[\w.-]+(?=>)""", re.IGNORECASE)
+_COMMIT = re.compile(r"(?<![0-9a-z_])[0-9a-f]{7,}(?![0-9a-z_])", re.IGNORECASE)
+# One digit less than the shortest commit hash that is made a link.
+_PART_OF_COMMIT = re.compile(r"[0-9a-f]{6}(?=.)", re.IGNORECASE)
 _LINK = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
 _GAP = "\u200b"
 LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
@@ -79,10 +87,16 @@ def teamcity(text: str, limit: int = 4000) -> str:
 def markdown(text: str, limit: int = 500) -> str:
     """Return the text as the content of a table cell or a line of GitHub Markdown: no markup, no mention."""
     # Four spaces before a line's first word would make a block of code of it.
-    escaped = _MARKUP.sub(r"\\\g<0>", one_line(text, limit).lstrip(" "))
+    plain = _break_references(one_line(text, limit).lstrip(" "))
+    escaped = _MARKUP.sub(r"\\\g<0>", plain)
     escaped = _LEADING.sub(r"\1\\\2", _AUTOLINK.sub(r"\\\g<0>", escaped))
-    escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MENTION.sub(rf"\1{_GAP}", escaped)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _break_references(text: str) -> str:
+    """Return the text with a zero-width space inside each reference, which makes it plain text."""
+    text = _REFERENCE.sub(rf"\g<0>{_GAP}", text)
+    return _COMMIT.sub(lambda found: _PART_OF_COMMIT.sub(rf"\g<0>{_GAP}", found[0]), text)
 
 
 def markdown_code(text: str, limit: int = 500) -> str:

@@ -22,6 +22,7 @@ PART_LIMIT, PART_SHOWN = 4000, 40
 TITLE_LIMIT, TITLE_SHOWN = 100, 80
 # Only these are trimmed: a trim of all Unicode space has turned one name into another before.
 SPACE = " \t\r\n\v\f"
+_NAME_PATTERN = re.compile(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
 _MAPPING = re.compile(r"[^=:]+:(?:\s|$)")
 
 
@@ -98,8 +99,7 @@ def ids(text: str) -> tuple[Entry, ...]:
     Raises InputError with every entry that is none.
     """
     entries, problems = [], []
-    # Not splitlines: it also splits at control characters, which have no place in an id.
-    for line_number, line in enumerate(re.split(r"\r\n?|\n", text), 1):
+    for line_number, line in enumerate(_lines(text), 1):
         for part in re.sub(r"(?:^|\s)#.*", "", line).split(","):
             if not part.strip(SPACE):
                 continue
@@ -113,15 +113,36 @@ def ids(text: str) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
+def _lines(text: str) -> list[str]:
+    """Return the lines as editors show them: a comment ends at no other character than theirs."""
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
 def words(text: str) -> tuple[str, ...]:
     """Return a list of names: separated by commas or lines, each once."""
     parts = (part.strip(SPACE) for part in re.split(r"[,\n]", text))
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
+def environment_names(text: str) -> tuple[str, ...]:
+    """Return names of environment variables and shell patterns of names, separated by commas or lines.
+
+    Raises InputError for every entry that is neither. Of such an entry, no text behind a `=` is repeated.
+    """
+    entries = words(text)
+    problems = [
+        f"{shown(re.sub('(?s)=.*', '=…', entry))} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*"
+        for entry in entries
+        if not _NAME_PATTERN.fullmatch(entry)
+    ]
+    if problems or not entries:
+        raise InputError(problems or ["no name is listed: write BASE_URL or PREVIEW_*"])
+    return entries
+
+
 def variables(text: str) -> dict[str, str]:
     """Return variables from `NAME=value` lines or a YAML or JSON mapping; raise InputError, which repeats no value."""
-    lines = [line for line in text.splitlines() if line.strip(SPACE) and not line.lstrip(SPACE).startswith("#")]
+    lines = [line for line in _lines(text) if line.strip(SPACE) and not line.lstrip(SPACE).startswith("#")]
     if lines and (lines[0].lstrip(SPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(SPACE))):
         from autonoma_ci.manifest.inline import mapping_of_text
 
@@ -139,8 +160,7 @@ def variables(text: str) -> dict[str, str]:
 def _variable_lines(text: str) -> tuple[dict[str, str], list[Problem]]:
     found: dict[str, str] = {}
     problems = []
-    for line_number, line in enumerate(text.split("\n"), 1):
-        line = line.removesuffix("\r")  # noqa: PLW2901 - the rest of the loop is about the line as meant
+    for line_number, line in enumerate(_lines(text), 1):
         if not line.strip(SPACE) or line.lstrip(SPACE).startswith("#"):
             continue
         name, equals, value = line.partition("=")

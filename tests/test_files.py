@@ -15,7 +15,7 @@ import pytest
 from autonoma_ci import files
 from autonoma_ci.ci.results_dir import ResultsDir, prepare
 from autonoma_ci.errors import InputError
-from autonoma_ci.files import Tail, make_folder, write_whole
+from autonoma_ci.files import make_folder, write_whole
 from tests.report.reports import report, started
 
 if TYPE_CHECKING:
@@ -131,33 +131,6 @@ def test_a_full_disk_costs_the_new_text_and_not_the_old(tmp_path: Path) -> None:
     assert ran.stdout == "File too large\n"
     assert path.read_text("utf-8") == "old"
     assert names_in(tmp_path) == ["file"]
-
-
-@pytest.mark.parametrize(("before", "kept"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n")])
-def test_what_others_wrote_before_is_kept(before: str, kept: str, tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text(before, "utf-8")
-    tail = Tail(path)
-    tail.write("one\n")
-    tail.write("two\n")
-    assert path.read_text("utf-8") == f"{kept}two\n"
-    assert tail.used == len(kept)
-
-
-def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_wait(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="regular"):
-        Tail(tmp_path / "pipe")
-
-
-def test_a_file_without_end_is_an_error_and_fills_no_memory(tmp_path: Path) -> None:
-    """An earlier step may have left a tebibyte of nothing where later steps look for variables."""
-    (tmp_path / "file").touch()
-    os.truncate(tmp_path / "file", 1 << 40)
-    with pytest.raises(OSError, match="larger than 16 MiB"):
-        Tail(tmp_path / "file")
-    (tmp_path / "file").write_bytes(b"\n" * 16 * 1024 * 1024)
-    assert Tail(tmp_path / "file").used == 16 * 1024 * 1024
 
 
 def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
+from autonoma_ci import cli, files
+from autonoma_ci.commands.world import World
 from autonoma_ci.sandbox import Sandbox
+from tests.support.fault_server import FaultServer
+from tests.support.faults import started
+from tests.support.job import environment, read_outputs, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +31,7 @@ run()
 """
 
 
-def test_a_full_disk_changes_nothing_but_the_files(tmp_path: Path) -> None:
+def test_full_disk_starts_all_and_is_not_green(tmp_path: Path) -> None:
     for name in ("output", "summary"):
         (tmp_path / name).write_text("before=1\n", "utf-8")
     with Sandbox() as sandbox:
@@ -41,7 +51,9 @@ def test_a_full_disk_changes_nothing_but_the_files(tmp_path: Path) -> None:
             command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
         )
         assert (sandbox.starts("one"), sandbox.starts("two")) == (1, 1)
-    assert ran.returncode == 0, ran.stderr
+    # A record was asked for, and there is none.
+    assert ran.returncode == 7, ran.stderr
+    assert "::error title=Autonoma tests::results-dir has no record of this step, so the exit code is 7." in ran.stdout
     assert ran.stdout.count("/run/") == 2
     assert "2 of 2 runs started." in ran.stdout
     warnings = [line for line in ran.stdout.splitlines() if line.startswith("::warning")]
@@ -50,3 +62,44 @@ def test_a_full_disk_changes_nothing_but_the_files(tmp_path: Path) -> None:
     for name in ("output", "summary"):
         assert (tmp_path / name).read_text("utf-8") == "before=1\n"
     assert [path for path in (tmp_path / "results").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"AUTONOMA_DRY_RUN": "true"},
+        {"AUTONOMA_CLIENT_ID": "", "AUTONOMA_CLIENT_SECRET": "", "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"},
+        {"AUTONOMA_TEST_IDS": "", "AUTONOMA_ALLOW_EMPTY": "true"},
+    ],
+    ids=["dry run", "skipped", "empty"],
+)
+def test_step_without_runs_needs_its_record_too(more: dict[str, str], tmp_path: Path) -> None:
+    """What a later step would read of it is missing, so it is not green, and the outputs say so."""
+    out, log = tmp_path / "output", io.StringIO()
+    environ = environment(tmp_path, "https://autonoma.test", ["one"])
+    environ = {name: text for name, text in environ.items() if not name.startswith("INPUT_")}
+    credentials = {"AUTONOMA_CLIENT_ID": "some-client-id", "AUTONOMA_CLIENT_SECRET": "some-client-secret"}
+    environ |= credentials | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"} | more
+    (tmp_path / "results" / "results.json").mkdir(parents=True)
+    assert cli.main([], World(environ, log, log, str(tmp_path))) == 7
+    told = read_outputs(out.read_text("utf-8"))
+    assert (told["conclusion"], told["reason"]) == ("error", "unknown")
+    assert "results-dir has no record of this step" in log.getvalue()
+
+
+def test_record_that_fails_for_a_moment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last write is tried once more."""
+    failed: list[Path] = []
+
+    def write_whole(path: Path, data: bytes) -> None:
+        if path.name == "results.json" and b'"exit_code": 0' in data and not failed:
+            failed.append(path)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        files.write_whole(path, data)
+
+    monkeypatch.setattr("autonoma_ci.ci.results_dir.write_whole", write_whole)
+    with FaultServer(started) as server:
+        job = run_job(tmp_path, server.url, ["one"])
+    assert failed
+    assert (job.code, job.record["exit_code"], job.states) == (0, 0, {"one": "started"})
+    assert "No space left" not in job.log

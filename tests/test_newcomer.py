@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.environment import branch, change, commit, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.plain import Plain
+from autonoma_ci.ci.summary_file import summary_file
 from autonoma_ci.ci.system import System
 from autonoma_ci.ci.variable_file import variable_file
 from autonoma_ci.context import Context
-from autonoma_ci.report.markdown import summary
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class Seams(Plain):
 
 def publishers(target: Target) -> Sequence[Publisher]:
     """Return what writes the files that the job names."""
-    page = variable_file("QUARRY_PAGE", summary)(target) if target.summary else ()
-    return (*variable_file("QUARRY_VARIABLES")(target), *page)
+    return (*variable_file("QUARRY_VARIABLES")(target), *summary_file("QUARRY_PAGE")(target))
 
 
 SYSTEM = System(
@@ -195,7 +194,7 @@ def test_a_job_of_the_new_system_has_its_context_its_outputs_and_its_summary(pro
     assert "AUTONOMA_CONCLUSION=passed" in variables
     assert f"AUTONOMA_RUN_ID={record['runs'][0]['run_id']}" in variables
     page = (tmp_path / "page.md").read_text("utf-8")
-    assert page.startswith("### Autonoma tests: ✅ Passed")
+    assert "\n### Autonoma tests: ✅ Passed" in page
     assert "change 7, branch feature/cart" in page
 
 

@@ -16,7 +16,7 @@ PROMISED = {
     *("application-version-id", "source", "concurrency", "allow-empty", "results-dir", "summary", "summary-title"),
     *("folder-ids", "tag-ids", "application-versions", "run-on-latest", "wait", "timeout", "poll-interval", "retries"),
     *("shard", "wait-for-url", "wait-for-url-timeout", "on-missing-credentials", "comment", "github-token"),
-    *("gitlab-token", "evidence", "evidence-file-limit", "evidence-limit"),
+    *("gitlab-token", "evidence", "evidence-file-limit", "evidence-limit", "allow-env"),
 }
 DEFAULTS = {
     "api-url": "https://autonoma.app/api",

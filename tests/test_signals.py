@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +17,11 @@ import requests
 from autonoma_ci.engine.fire import Policy
 from autonoma_ci.sandbox import Sandbox
 from tests.support.job import Ended, assert_accounted_for, environment, left_behind
-from tests.support.runner import outputs
+from tests.support.streams import catches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
 # Slow ids answer after three seconds, or 30 in `unhurried`: long enough to be under way when a signal comes.
@@ -128,7 +127,7 @@ def test_a_signal_before_anything_was_sent_ends_at_once(sandbox: Sandbox, tmp_pa
     process = subprocess.Popen(COMMAND, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     # From then on there is the manifest to read, which takes half a second on any machine.
     until = time.monotonic() + 20
-    while not _catches(process.pid, signal.SIGTERM):
+    while not catches(process.pid, signal.SIGTERM):
         assert time.monotonic() < until, "it never came to that"
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
@@ -137,15 +136,11 @@ def test_a_signal_before_anything_was_sent_ends_at_once(sandbox: Sandbox, tmp_pa
     assert sandbox.received == []
 
 
-def _catches(pid: int, number: signal.Signals) -> bool:
-    """Whether the process has a handler for a signal."""
-    status = Path(f"/proc/{pid}/status").read_text("ascii")
-    caught = int(re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)[1], 16)  # type: ignore[index]
-    return bool(caught >> (number - 1) & 1)
-
-
 def test_a_step_that_is_killed_keeps_what_was_started_a_second_before(unhurried: Sandbox, tmp_path: Path) -> None:
-    """SIGKILL can't be handled: what has been flushed by then is whole, and is nearly everything."""
+    """SIGKILL can't be handled: what has been flushed by then is whole, and is nearly everything.
+
+    Outputs are appended once all runs are started. Before that, the record and the summary have the links.
+    """
     ids = [f"t{n}" for n in range(60)] + SLOW
     step = Step(tmp_path, unhurried.url, ids)
     step.wait_for(lambda: unhurried.starts(SLOW[-1]) == 1)
@@ -153,23 +148,27 @@ def test_a_step_that_is_killed_keeps_what_was_started_a_second_before(unhurried:
     time.sleep(min(20, max(1.2, 2 * (time.monotonic() - step.began))))
     step.process.kill()
     step.process.communicate(timeout=30)
-    found = outputs((tmp_path / "output").read_text("utf-8"))
+    assert not (tmp_path / "output").exists()
     record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
-    assert len(json.loads(found["run-urls"])) == 60
+    assert len([run["url"] for run in record["runs"] if run["url"]]) == 60
     assert [run["state"] for run in record["runs"]] == ["started"] * 60 + ["starting"] * 3
     assert (tmp_path / "summary").read_text("utf-8").count("](http://127.0.0.1") == 60
 
 
 def test_links_are_there_at_every_moment_of_a_long_start(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Killed at any time, the files parse, and every link in them is one that the server gave out."""
+    """Killed at any time, the files parse, and every link in them is one that the server gave out.
+
+    Outputs are appended once all runs are started.
+    """
     step = Step(tmp_path, sandbox.url, [f"t{n}" for n in range(3000)], concurrency=4)
     step.wait_for(lambda: len(sandbox.received) > 400)
     step.process.kill()
     step.process.communicate(timeout=10)
     received = len(sandbox.received)
-    found = outputs((tmp_path / "output").read_text("utf-8"))
+    assert not (tmp_path / "output").exists()
     record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
-    assert 0 < len(json.loads(found["run-urls"])) <= received
+    assert 0 < len([run["url"] for run in record["runs"] if run["url"]]) <= received
+    assert 0 < (tmp_path / "summary").read_text("utf-8").count("](http://127.0.0.1") <= received
     assert 0 < sum(run["state"] == "started" for run in record["runs"]) <= received
 
 

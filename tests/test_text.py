@@ -175,8 +175,32 @@ def test_markdown_keeps_what_begins_a_line_and_is_no_common_space(text: str) -> 
 
 
 def test_markdown_shows_the_text_that_it_was_given() -> None:
-    text = "a|b *c* _d_ `e` <f> [g](h) \\i & ~j~ # k"
-    assert plain_text(markdown(text)) == text
+    text = "a|b *c* _d_ `e` <f> [g](h) \\i & ~~j~~ # k"
+    assert plain_text(markdown(text)).replace("\u200b", "") == text
+
+
+REFERENCES = (
+    *("@user", "#12", "o/r#12", "o/r@abcdef1", "GH-12", "gl-3", "GL-12"),
+    *("abcdef1", "0123456", "ABCDEF12", "0123456789abcdef0123456789abcdef01234567", "abcdef1...1234567", "(abcdef1)"),
+    *("!5", "&5", "g&5", "$7", "~label", '~"two words"', "~12", "%v1.2", '%"release candidate"', "%*8.6"),
+    *("[vulnerability:3]", "[feature_flag:1]", "[work_item:g/p/4]", "[contact:a]", '*iteration:"x"', "group/project>"),
+)
+
+
+@pytest.mark.parametrize("text", REFERENCES)
+def test_references_are_plain_text_in_markdown(text: str) -> None:
+    """GitHub and GitLab look for them after backslash escapes are gone."""
+    with pytest.raises(ValueError, match=r"markup|mention"):
+        plain_text(text)
+    for whole in (text, f"see {text} now", f"fixes: {text}, {text}."):
+        assert plain_text(markdown(whole)).replace("\u200b", "") == whole
+
+
+@pytest.mark.parametrize(
+    "text", ["50% of 1234 & more", "run cm8d9gt6v000c9fe5glmyi33u", "a [LOCALE 1/2]", "3 * 4", "10$"]
+)
+def test_markdown_adds_nothing_invisible_to_ordinary_text(text: str) -> None:
+    assert "\u200b" not in markdown(text)
 
 
 @pytest.mark.parametrize("text", ["a|b", "`code`", "<img>", "@user", "https://x.example", "# x", "&#124;", "&copy;"])

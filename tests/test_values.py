@@ -28,7 +28,7 @@ def problems(parse: Callable[[str], object], text: str) -> list[str]:
     [
         ("a", [("a", "")]),
         ("a,b", [("a", ""), ("b", "")]),
-        ("a\nb\r\nc\rd", [("a", ""), ("b", ""), ("c", ""), ("d", "")]),
+        ("a\nb\r\nc", [("a", ""), ("b", ""), ("c", "")]),
         (" a , b ,, \n\n ,c,", [("a", ""), ("b", ""), ("c", "")]),
         ("# all of it\na # the first\n#b\nc", [("a", ""), ("c", "")]),
         ("Checkout = a\nSign in=b", [("a", "Checkout"), ("b", "Sign in")]),
@@ -40,7 +40,7 @@ def problems(parse: Callable[[str], object], text: str) -> list[str]:
     ],
 )
 def test_ids_are_separated_by_commas_or_lines(text: str, expected: list[tuple[str, str]]) -> None:
-    """A list of ids takes commas, lines of every kind, comments, labels and repetitions."""
+    """A list of ids takes commas, lines of editors, comments, labels and repetitions."""
     assert [tuple(entry) for entry in values.ids(text)] == expected
 
 
@@ -52,7 +52,7 @@ def test_a_hash_inside_a_word_is_no_comment() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        *("a/b", "..", "a?b", "a b", "a\tb", "a\x00b", "a\x0bb", "a\x1cb", "a\x85b", "a\u2028b", "a\x7fb"),
+        *("a/b", "..", "a?b", "a b", "a\tb", "a\rb", "a\x00b", "a\x0bb", "a\x1cb", "a\x85b", "a\u2028b", "a\x7fb"),
         *("é", "a\u200bb", "a.b", "%61", "a;b", "'a'", "x=", "[a", "x" * 129),
     ],
 )
@@ -179,11 +179,6 @@ def test_variables_as_a_mapping(text: str, expected: dict[str, str]) -> None:
 def test_variables_in_json_come_back_unchanged(mapping: dict[str, str], ascii_only: bool) -> None:
     """Whatever text a JSON writer escapes, in halves or not, is the text that the API gets."""
     text = json.dumps(mapping, ensure_ascii=ascii_only)
-    bare = any(c in text for c in "\x7f\ufffe\uffff") or any("\x80" <= c <= "\x9f" and c != "\x85" for c in text)
-    if bare:  # YAML takes these escaped only
-        return
-    if not ascii_only and any(c in text for c in "\x85\u2028\u2029"):
-        return  # line breaks to YAML, which folds them
     assert values.variables(text) == mapping
 
 

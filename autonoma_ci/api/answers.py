@@ -88,7 +88,9 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
 
 def said(fields: Mapping[str, object], texts: Texts) -> str:
     """Return what the API says of an error, redacted, on one line."""
-    return texts.line(": ".join(text for name in _ERROR_FIELDS if (text := text_of(fields, name))), 500)
+    shown = [texts.line(text_of(fields, name), 500) for name in _ERROR_FIELDS]
+    # Once more, since a value may begin in one field and end in the next.
+    return texts.line(": ".join(filter(None, shown)), 500)
 
 
 def value_of(answer: Answer, *, lenient: bool = False) -> object:
@@ -178,8 +180,8 @@ def _target(answer: Answer, request: RunRequest, redact: Redactor) -> str:
     # The target may hold anything; its query may hold what was sent. The part before it says where to.
     location = answer.headers.get("Location", "").encode("latin-1", "replace").decode("utf-8", "replace")
     # A value may hold a question mark: what is left of it after a cut would not be recognised.
-    base = redact(location).partition("?")[0].removesuffix(f"/{request.kind}/{request.id}/run")
-    target = one_line(base, 200)
+    base = Texts(lambda: redact).line(location, 4000).partition("?")[0]
+    target = one_line(base.removesuffix(f"/{request.kind}/{request.id}/run"), 200)
     return f" to {target}" if target else ""
 
 

@@ -13,6 +13,7 @@ from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.status import details as read_details
 from autonoma_ci.api.status import status as read_status
+from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import DETAILS_LIMIT
 from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
 from autonoma_ci.model import Kind, Reason, RunRequest
@@ -28,28 +29,36 @@ if TYPE_CHECKING:
 class Client:
     """Starts runs and asks how they stand; never raises for what a server or a network does.
 
-    `source` is who asks; `secrets`, and the values of a run's variables, are removed from whatever comes back.
+    Args:
+        transport: Sends the requests.
+        source: Value of the API's `source` field.
+        secrets: Credentials. They are removed from all texts, and an id or a link with one is withheld.
+        values: Values of the variables of all runs. They are removed from the texts of every run. None removes only the
+            values of a run's own request.
     """
 
-    def __init__(self, transport: Transport, source: str, secrets: Sequence[Secret]) -> None:
+    def __init__(
+        self, transport: Transport, source: str, secrets: Sequence[Secret], values: Sequence[Secret] | None = None
+    ) -> None:
         self._transport = transport
         self._source = source
         self._secrets = tuple(secrets)
-        self._credentials = Redactor(self._secrets)
+        self._credentials = Redactor(secrets)
+        self._redact = None if values is None else Redactor([*secrets, *values])
         # What every link has: it is no secret.
         self._host = urlsplit(transport.base_url).netloc
 
     def start(self, request: RunRequest) -> Attempt:
         """Ask once for a run to start, and say what came of it."""
-        redact = self._redactor(request)
         try:
             answer = self._transport.post(f"/{request.kind}/{request.id}/run", start_body(request, self._source))
         except NotSentError as error:
             delivery = Delivery.NOT_SENT if error.passing else Delivery.UNSENDABLE
-            return Attempt(delivery, Reason.API, message=redact(str(error)), hint=answers.UNREACHABLE)
+            return Attempt(delivery, Reason.API, message=self._told(error, request), hint=answers.UNREACHABLE)
         except LostError as error:
-            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=redact(str(error)), hint=answers.MAY_HAVE_STARTED)
-        return answers.read(answer, request, redact, self._credentials, self._host)
+            told = self._told(error, request)
+            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=answers.MAY_HAVE_STARTED)
+        return answers.read(answer, request, self._redactor(request), self._credentials, self._host)
 
     def status(self, request: RunRequest, run_id: str) -> Status:
         """Get the status of a run."""
@@ -57,7 +66,7 @@ class Client:
         try:
             answer = self._transport.get(path)
         except (NotSentError, LostError) as error:
-            return Status(Said.TROUBLE, message=self._redactor(request)(str(error)))
+            return Status(Said.TROUBLE, message=self._told(error, request))
         # The redactor is made only where there is text to redact: hardly any answer has one.
         return read_status(answer, lambda: self._redactor(request), self._credentials, self._host, request.kind, run_id)
 
@@ -66,8 +75,11 @@ class Client:
         try:
             answer = self._transport.get(f"/run/{run_id}?steps=true{'&media=true' if media else ''}", DETAILS_LIMIT)
         except (NotSentError, LostError) as error:
-            return Details(problem=self._redactor(request)(str(error)))
+            return Details(problem=self._told(error, request))
         return read_details(answer, lambda: self._redactor(request), run_id, request.id)
 
+    def _told(self, error: NotSentError | LostError, request: RunRequest) -> str:
+        return Texts(lambda: self._redactor(request)).line(str(error), 500)
+
     def _redactor(self, request: RunRequest) -> Redactor:
-        return Redactor([*self._secrets, *request.variables.values()])
+        return self._redact or Redactor([*self._secrets, *request.variables.values()])

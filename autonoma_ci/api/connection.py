@@ -26,6 +26,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from autonoma_ci.api.failures import InvalidResponseError, not_guarded
 from autonoma_ci.api.start_proof import MAY_PROVE
+from autonoma_ci.api.threads import start_thread
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class Deadlines:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._ends: dict[object, tuple[float, Callable[[], None]]] = {}
-        self._thread: threading.Thread | None = None
+        self._is_watched = False
         # The time until which the thread sleeps.
         self._next = inf
 
@@ -207,10 +208,9 @@ class Deadlines:
         Raises RuntimeError if that can't be done.
         """
         with self._changed:
-            if not self._thread:
-                thread = threading.Thread(target=self._watch, daemon=True)
-                thread.start()
-                self._thread = thread
+            if not self._is_watched:
+                start_thread(self._watch)
+                self._is_watched = True
 
     def add(self, seconds: float, end: Callable[[], None]) -> object:
         """Call `end` after so many seconds, unless the returned key is removed before.
@@ -269,7 +269,7 @@ def limited(seconds: float) -> Iterator[threading.Event]:
 
     try:
         key = deadlines.add(seconds, end)
-    except RuntimeError:
+    except (RuntimeError, MemoryError):
         raise not_guarded() from None
     try:
         yield late

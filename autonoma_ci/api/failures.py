@@ -1,11 +1,14 @@
 """Why no answer came, in words a user can act on: found in the chain of causes that libraries wrap it in.
 
-Source: the errors of requests, urllib3, ssl and the operating system, as they are raised.
+Source: the errors of requests, urllib3, ssl and the operating system, as they are raised, RFC 9110 §15 for what a proxy
+answers to CONNECT, and RFC 8446 §6 for the alerts of TLS.
 """
 
 from __future__ import annotations
 
+import http
 import http.client
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -21,6 +24,14 @@ from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A proxy that answers CONNECT with one of these may let the next one through. Any other answer lasts.
+_PASSING_STATUSES = frozenset({"408", "429", "500", "502", "503", "504"})
+# How ssl calls a connection that ended within the handshake.
+_ENDED_EARLY = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+# Alerts that are about the server or the moment, and what Python itself finds: the peer left before the handshake.
+# `record layer failure` is not among them: since OpenSSL 3.2 it is also what plain HTTP on the port looks like.
+_PASSING_REASONS = re.compile("ALERT_(INTERNAL_ERROR|USER_CANCELLED)$|^Closed before TLS handshake")
 
 
 class NotSentError(Exception):
@@ -62,21 +73,33 @@ def not_sent(error: Exception, host: str) -> NotSentError:
     host = one_line(host, 200)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            why = one_line(cause.verify_message, 200)
+            # OpenSSL's own words, without the name of the host.
+            why = one_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
             return NotSentError(f"the certificate of {host} can't be trusted ({why})", passing=False)
         if isinstance(cause, ssl.SSLError):
+            if isinstance(cause, _ENDED_EARLY) or _PASSING_REASONS.search(cause.reason or ""):
+                return NotSentError(f"the TLS handshake with {host} ended early", passing=True)
             return NotSentError(f"no secure connection to {host} could be made", passing=False)
         if isinstance(cause, socket.gaierror):
             return NotSentError(f"the name of {peer} could not be resolved", passing=True)
         if isinstance(cause, ConnectionRefusedError):
             return NotSentError(f"{peer} refused the connection", passing=True)
         if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed: "):
-            why = one_line(str(cause).partition(": ")[2], 80)
-            return NotSentError(f"the proxy did not connect to {host} ({why})", passing=False)
+            # Its own reason phrase may hold anything.
+            why = _status_line(str(cause).partition(": ")[2])
+            passing = why.partition(" ")[0] in _PASSING_STATUSES
+            return NotSentError(f"the proxy did not connect to {host} ({why})", passing=passing)
         # urllib3 derives the one that says no from the one that says nothing.
         if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
             return NotSentError(f"{peer} did not answer the connection in time", passing=True)
     return NotSentError(f"no connection to {peer} could be made", passing=True)
+
+
+def _status_line(text: str) -> str:
+    """Return the status code that a text begins with, and the phrase that RFC 9110 has for it."""
+    code = text.partition(" ")[0]
+    phrases = {str(status.value): f"{status.value} {status.phrase}" for status in http.HTTPStatus}
+    return phrases.get(code, f"HTTP {code}" if re.fullmatch("[0-9]{3}", code) else "no HTTP status")
 
 
 def not_guarded() -> NotSentError:

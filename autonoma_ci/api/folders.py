@@ -13,7 +13,6 @@ from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import DETAILS_LIMIT
 from autonoma_ci.errors import EXIT_API, EXIT_UNAUTHORIZED, ApiError
-from autonoma_ci.secret import HIDDEN
 from autonoma_ci.text import one_line
 from autonoma_ci.values import ID
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 _PAGE = 100
 # Nobody has as many folders; a server that makes up new ones for ever is left.
 _PAGES = 1000
+# In characters, as `texts.BUDGET`: enough for the ids and names of 20,000 tests on a page. No run waits for it.
+_BUDGET = 5_000_000
 _TRIES = 4
 _PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _DENIED = "Check client-id and client-secret: both must be set, from the same account, and not revoked."
@@ -61,7 +62,7 @@ def folders(transport: Transport, redact: Redactor, sleep: Callable[[float], Non
     before: list[object] = []
     for _ in range(_PAGES):
         page = _page(transport, offset, redact, sleep)
-        texts = Texts(lambda: redact)
+        texts = Texts(lambda: redact, _BUDGET)
         read = [_folder(entry, texts) for entry in page]
         if texts.spent:
             raise ApiError(f"the API's list of folders is longer than any account's. {_LATER}", EXIT_API)
@@ -87,7 +88,7 @@ def _page(transport: Transport, offset: int, redact: Redactor, sleep: Callable[[
         try:
             answer = transport.get(f"/folder?limit={_PAGE}&offset={offset}", DETAILS_LIMIT)
         except (NotSentError, LostError) as error:
-            why = redact(str(error))
+            why = Texts(lambda: redact).line(str(error), 500)
         else:
             if answer.status == 200 and (answer.complete or not left):
                 return _listed(answer, host)
@@ -125,10 +126,7 @@ def _entry(entry: object, texts: Texts) -> Listed | None:
     if not isinstance(entry, dict) or texts.spent:
         return None
     identity, name = entry.get("id"), entry.get("name")
-    if not isinstance(identity, str) or not ID.fullmatch(identity) or texts.line(identity, 200) == HIDDEN:
+    if not isinstance(identity, str) or not ID.fullmatch(identity) or texts.line(identity, 200) != identity:
         return None
     shown = texts.line(name, 500) if isinstance(name, str) else ""
-    if shown != name:
-        # What parts a credential may be a character that does not show, and is gone now.
-        shown = texts.line(shown, 500)
     return Listed(identity, shown.strip() or identity)

@@ -12,13 +12,18 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
+from autonoma_ci.api.answers import page_of
 from autonoma_ci.api.connection import limited, line, proxies_for
 from autonoma_ci.api.failures import NotSentError, lost, not_sent
+from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import Session
+from autonoma_ci.secret import NOTHING_SECRET
 from autonoma_ci.text import duration, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from autonoma_ci.secret import Redactor
 
 _REDIRECTS = 10
 # For one try; a page that takes longer to answer is not up.
@@ -33,16 +38,18 @@ def wait_for_url(
     monotonic: Callable[[], float],
     sleep: Callable[[float], None],
     tell: Callable[[str], None],
+    redact: Redactor = NOTHING_SECRET,
 ) -> str:
     """Return an empty text once the page answers below 400, or why it did not within so many seconds.
 
-    Redirects are followed, since nothing secret is sent. `tell` gets a line at first and now and then.
+    Redirects are followed, since nothing secret is sent. `tell` gets a line at first and now and then. `redact` removes
+    credentials and values of variables from what the page and a proxy say. The address itself is shown as it was given.
     """
     began = told = monotonic()
     pause, shown = _FIRST_PAUSE, _shown(url)
     while True:
         left = began + seconds - monotonic()
-        why = _visit(url, min(_TRY, max(left, 1.0)))
+        why = Texts(lambda: redact).line(_visit(url, min(_TRY, max(left, 1.0)), redact), 500)
         now = monotonic()
         if not why:
             return ""
@@ -55,13 +62,13 @@ def wait_for_url(
         pause = min(_LONGEST_PAUSE, 1.5 * pause)
 
 
-def _visit(url: str, seconds: float) -> str:
+def _visit(url: str, seconds: float, redact: Redactor) -> str:
     """Return an empty text if the page answers below 400, or else what happened."""
     try:
         with Session() as session, limited(seconds) as late:
             session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
             try:
-                found = _follow(session, url, seconds)
+                found = _follow(session, url, seconds, redact)
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 host = urlsplit(url).netloc
                 found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
@@ -70,7 +77,7 @@ def _visit(url: str, seconds: float) -> str:
         return str(error)
 
 
-def _follow(session: Session, url: str, seconds: float) -> str:
+def _follow(session: Session, url: str, seconds: float, redact: Redactor) -> str:
     for _ in range(_REDIRECTS + 1):
         with session.get(
             url,
@@ -79,7 +86,9 @@ def _follow(session: Session, url: str, seconds: float) -> str:
             stream=True,  # the body is of no interest, and may be endless
             proxies=proxies_for(url),
         ) as response:
-            status, target = response.status_code, response.headers.get("Location", "")
+            status, location = response.status_code, response.headers.get("Location", "")
+        # As browsers and requests read it.
+        target = location.encode("latin-1", "replace").decode("utf-8", "replace")
         if status < 300 or (status < 400 and not target):
             return ""
         if status >= 400:
@@ -87,12 +96,13 @@ def _follow(session: Session, url: str, seconds: float) -> str:
         following = urljoin(url, target)
         scheme = urlsplit(following).scheme
         if scheme not in {"http", "https"} or (scheme == "http" and url.startswith("https:")):
-            return f"HTTP {status}, which leads to {_shown(following)}: not https any more"
+            return f"HTTP {status}, which leads to {_shown(redact(following))}: not https any more"
         url = following
     return f"it redirects more than {_REDIRECTS} times"
 
 
 def _shown(url: str) -> str:
     # What comes after the path may hold a token.
-    parts = urlsplit(url)
-    return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}", 200)
+    scheme, slashes, rest = page_of(url).partition("://")
+    host, slash, path = rest.partition("/")
+    return one_line(f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}".rstrip("/"), 200)

@@ -140,11 +140,11 @@ def _failing(steps: list[object], texts: Texts) -> Step | None:
 
 
 def _step(number: int, step: dict[str, object], texts: Texts, longest: int, output: int) -> Step:
-    def line(name: str, limit: int) -> str:
-        return texts.line(text_of(step, name), limit)
-
-    told, seen = line("instruction", longest).strip(), line("output", output).strip()
-    return Step(number, told, seen, line("url", 2000), line("status", 40).strip().lower())
+    told = texts.line(text_of(step, "instruction"), longest).strip()
+    seen = texts.line(text_of(step, "output"), output).strip()
+    # Reports put a word before a step's link.
+    url = texts.line(text_of(step, "url"), 2000, apart=True)
+    return Step(number, told, seen, url, texts.line(text_of(step, "status"), 40).strip().lower())
 
 
 def _media(kept: list[tuple[int, dict[str, object]]], video: object) -> dict[int, Media]:

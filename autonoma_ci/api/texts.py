@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from autonoma_ci.normalize import without_end
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
@@ -12,10 +13,11 @@ if TYPE_CHECKING:
 
     from autonoma_ci.secret import Redactor
 
-# To go over a megabyte takes a fifth of a second, in which an answer of 16 MiB has to be understood five times over.
-_BUDGET = 3_000_000
-# What a call costs, as so many characters.
-_CALL = 40
+# In characters. To redact a megabyte of escapes takes up to half a second, and any answer is understood within one. The
+# texts of 200 steps have a tenth of this.
+BUDGET = 2_000_000
+# What a call costs, in characters.
+_CALL = 100
 # How much longer a value may be than its longest form, once it is wrapped up several times, or a part of it redacted.
 _WRAPPED = 10
 
@@ -24,12 +26,13 @@ class Texts:
     """Redacts the texts of one answer; `redactor` is asked only once there is one.
 
     A text is cut before it is redacted, and an answer with more text than anybody's is told in part: any
-    bytes are understood within a second. `spent` says whether something was left out for that.
+    bytes are understood within a second. `spent` says whether something was left out for that. `budget` is in
+    characters.
     """
 
-    def __init__(self, redactor: Callable[[], Redactor]) -> None:
+    def __init__(self, redactor: Callable[[], Redactor], budget: int = BUDGET) -> None:
         self._make = redactor
-        self._left = _BUDGET
+        self._left = budget
         self.spent = False
 
     @cached_property
@@ -40,13 +43,16 @@ class Texts:
     def _reach(self) -> int:
         return _WRAPPED * self._redact.longest
 
-    def line(self, text: str, limit: int) -> str:
-        """Return at most `limit` characters of the text, redacted, on one line; an ellipsis if there is no time."""
+    def line(self, text: str, limit: int, *, apart: bool = False) -> str:
+        """Return at most `limit` characters of the text, redacted, on one line; an ellipsis if there is no time.
+
+        With `apart`, no sink shows the text directly before or after another one, so a half of a value stays in it.
+        """
         if not text:
             return ""
         if not self.spent:
             # Four times, since characters that do not show are not kept.
-            head = text[: 4 * limit + self._reach]
+            head = text[: 4 * limit + 2 * self._reach]
             self._left -= len(head) + _CALL
             self.spent = self._left < 0
         if self.spent:
@@ -54,5 +60,7 @@ class Texts:
         shown = self._redact(head)
         if len(head) < len(text):
             # The first half of a secret that was cut in two would not be known for one.
-            shown = shown[: max(0, len(shown) - self._reach)] + "…"
+            shown = without_end(shown, self._reach) + "…"
+        if not apart:
+            shown = self._redact.redact_edges(shown)
         return one_line(shown, limit)

@@ -109,7 +109,7 @@ class Transport:
         self._credentials = tuple(credentials)
         self._proxies = proxies_for(base_url)
         # Before there are threads that send: where their number is limited, they would leave none for this one.
-        with suppress(RuntimeError):
+        with suppress(RuntimeError, MemoryError):
             deadlines.start()
 
     def post(self, path: str, payload: Mapping[str, object]) -> Answer:
@@ -162,16 +162,16 @@ class Transport:
                             raise TimeoutError
                         surplus = surplus or _may_hold_response(response, content, complete=complete)
                     return Answer(response.status_code, response.headers, content, complete, surplus)
-            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            except (requests.RequestException, HTTPError, OSError, ValueError, MemoryError) as error:
                 failure = self._failure(error, late=late.is_set())
         # Raised only here, so that the library's own error, whose text may hold a header, is not its context.
         raise failure
 
     def _failure(self, error: Exception, *, late: bool) -> Exception:
-        if line.connecting or isinstance(error, requests.ConnectTimeout):
-            return not_sent(error, urlsplit(self.base_url).netloc)
         if line.connection is None and _is_about_settings(error):
             return unsendable()
+        if line.connecting or line.connection is None or isinstance(error, requests.ConnectTimeout):
+            return not_sent(error, urlsplit(self.base_url).netloc)
         return lost(error, late=late)
 
 

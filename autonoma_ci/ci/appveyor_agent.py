@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.addresses import api_url
+from autonoma_ci.ci.system import Remote
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.errors import InputError
 from autonoma_ci.report.outputs import variables
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 
-class Agent:
+class Agent(Remote):
     """Sets variables for later commands and leaves one message with the build, once the step ends."""
 
     def __init__(self, web: Web, target: Target) -> None:

@@ -76,8 +76,8 @@ class Build:
             return "", []
         # The file's name is the heading that the page gives it, and a second one of that name would replace it.
         name = re.sub(r"[^A-Za-z0-9]+", "-", report.heading).strip("-")[:_TITLE]
-        path = Path(folder).absolute() / f"{name}-{secrets.token_hex(3)}.md"
         try:
+            path = Path(folder).absolute() / f"{name}-{secrets.token_hex(3)}.md"
             write_whole(path, summary(report, chart=False).encode("utf-8", "replace"))
         except (OSError, ValueError) as error:
             reason = reason_of(error)

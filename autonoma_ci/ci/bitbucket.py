@@ -36,7 +36,8 @@ def context(environ: Mapping[str, str]) -> Context:
     )
 
 
-_variables = variable_file("BITBUCKET_PIPELINES_VARIABLES_PATH")
+# The documentation does not say which value counts if the file has a name twice.
+_variables = variable_file("BITBUCKET_PIPELINES_VARIABLES_PATH", early=False)
 
 
 def publishers(target: Target) -> Sequence[Publisher]:

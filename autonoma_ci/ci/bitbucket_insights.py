@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from autonoma_ci.ci.environment import reader
 from autonoma_ci.ci.mark import Claim, choose, mark_of, parse_mark, shared_warning
+from autonoma_ci.ci.system import Remote
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.model import Conclusion
 from autonoma_ci.report.words import AMISS, counts, headline, plural, state_words, told_step, worst_first
@@ -33,15 +34,15 @@ API, PROXY = "http://api.bitbucket.org/2.0", "http://localhost:29418"
 ANNOTATIONS = 100
 # Of a report's random id, in hexadecimal digits.
 _ID_DIGITS = 8
-# A thousand reports, at ten a page; a host that always has another page would never be done with.
-_PAGES = 100
+# 400 reports of one commit, at ten a page. Of the 50 requests in all, 10 are left to write the report.
+_PAGES = 40
 _TITLE, _SUMMARY, _DETAILS = 100, 450, 2000
 # The report has at most ten entries of data. This one tells later steps which step wrote it.
 _WRITTEN_BY = "Written by"
 _RESULTS = {Conclusion.PASSED: "PASSED", Conclusion.FAILED: "FAILED", Conclusion.ERROR: "FAILED"}
 
 
-class Insights:
+class Insights(Remote):
     """Writes the report and an annotation for each run that needs a look, once the step ends.
 
     `build` is the number of the pipeline. `origin` is what it was started for: a push to a branch starts two pipelines

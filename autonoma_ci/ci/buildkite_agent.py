@@ -11,6 +11,7 @@ from autonoma_ci.ci.build_data import UNSET, NameClaims, publish_build_data
 from autonoma_ci.ci.mark import Claim, mark_of, shared_warning
 from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.program import find
+from autonoma_ci.ci.system import Remote
 from autonoma_ci.model import Conclusion
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.text import log_line
@@ -37,7 +38,7 @@ class Groups(Plain):
         return (f"+++ {log_line(section.title)}",)
 
 
-class Agent:
+class Agent(Remote):
     """Annotates the build and sets its meta-data through buildkite-agent, once the step ends."""
 
     def __init__(self, program: Program, target: Target) -> None:

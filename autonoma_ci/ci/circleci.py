@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.environment import branch, change, commit, first, numbered_job, reader, repository, web_url
 from autonoma_ci.ci.parallel import parallel
 from autonoma_ci.ci.system import System
-from autonoma_ci.ci.variable_file import exports, variable_file
+from autonoma_ci.ci.variable_file import EXPORTS, variable_file
 from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
@@ -53,5 +53,5 @@ SYSTEM = System(
     tokens=("CIRCLE_TOKEN", "CIRCLE_OIDC_TOKEN*", "CIRCLE_INTERNAL_*"),
     parallel=_PLACE,
     # Later steps of the job, if they run in bash, read this file before they begin.
-    publishers=variable_file("BASH_ENV", exports),
+    publishers=variable_file("BASH_ENV", EXPORTS),
 )

@@ -39,5 +39,5 @@ def _console_page(get: Callable[[str], str]) -> str:
     return f"https://console.cloud.google.com/cloud-build/builds;region={region}/{build}?project={project}"
 
 
-# What a step writes there is shown with the build; the first 50 KB are kept.
-SYSTEM = System(context=context, publishers=variable_file("BUILDER_OUTPUT", within="output"))
+# What a step writes there is shown with the build as it is, and only the first 50 KB are. So it is written once.
+SYSTEM = System(context=context, publishers=variable_file("BUILDER_OUTPUT", within="output", early=False))

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.build_data import UNSET, publish_build_data
 from autonoma_ci.ci.environment import branch, change, commit, count, read_regular, reader, repository, web_url
+from autonoma_ci.ci.shared_file import SharedFile
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
-from autonoma_ci.files import Tail, reason_of
+from autonoma_ci.files import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autonoma_ci.ci.system import Target
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.model import Report
 
 # In the folder that all steps of a build share. Codefresh reads it after each step.
@@ -52,10 +54,8 @@ class SharedVariables:
     A later step has them in its environment. A step that runs at the same time finds them in the file.
     """
 
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
-        self._path, self._environ = path, environ
-        self._texts: dict[str, str] = {}
-        self._tail: Tail | None = None
+    def __init__(self, path: Path, environ: Mapping[str, str], clock: Clock) -> None:
+        self._path, self._environ, self._file = path, environ, SharedFile(path, clock)
 
     def publish(self, report: Report) -> list[str]:
         """Set the variables; return what the log should warn of."""
@@ -67,10 +67,10 @@ class SharedVariables:
         return found[-1] if found else reader(self._environ)(name)
 
     def _put(self, name: str, text: str) -> str:
-        self._texts[name] = text if _VALUE.fullmatch(text) else UNSET
+        # The last value of a name counts.
+        line = f"{name}={text if _VALUE.fullmatch(text) else UNSET}\n"
         try:
-            self._tail = self._tail or Tail(self._path)
-            self._tail.write("".join(f"{key}={value}\n" for key, value in self._texts.items()))
+            self._file.append(line.encode())
         except (OSError, ValueError) as error:
             return f"The variables for later steps could not be written ({reason_of(error)}); the log has the links."
         return ""
@@ -79,7 +79,7 @@ class SharedVariables:
 def variables(target: Target) -> tuple[SharedVariables, ...]:
     """Return the publisher of the variables, where the folder of the build is known."""
     folder = target.environ.get("CF_VOLUME_PATH", "")
-    return (SharedVariables(Path(folder, _EXPORTS), target.environ),) if folder and target.shared else ()
+    return (SharedVariables(Path(folder, _EXPORTS), target.environ, target.clock),) if folder and target.shared else ()
 
 
 SYSTEM = System(

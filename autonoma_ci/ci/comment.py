@@ -44,7 +44,10 @@ class Thread(Protocol):
     advice: str
 
     def mine(self) -> list[Comment]:
-        """Return all comments of the token's owner, the oldest first."""
+        """Return all comments of the token's owner."""
+
+    def changed(self) -> list[Comment]:
+        """Return those that were written or changed since `mine` was called, and perhaps others."""
 
     def create(self, body: str) -> Comment:
         """Write a comment."""
@@ -85,14 +88,21 @@ class _Marked:
     def __init__(self, thread: Thread, key: str, mark: Mark, sign: Callable[[Mark], str]) -> None:
         self.thread, self.mark = thread, mark
         self._key, self._sign = key, sign
+        # By their ids, once they were read.
+        self._comments: dict[int, Comment] | None = None
 
     def body(self, text: str) -> str:
         """Return the text below the opening with the mark of this step."""
         return f"<!-- autonoma-ci {self._key} {self.mark} mac {self._sign(self.mark)} -->\n{text}"
 
     def found(self) -> list[tuple[Comment, Mark]]:
-        """Return the comments with their marks, the oldest first."""
-        marked = [(comment, self._mark_in(comment.body)) for comment in sorted(self.thread.mine())]
+        """Return the comments with their marks, the oldest first.
+
+        From the second time on, only those that were changed meanwhile are read again.
+        """
+        read = self.thread.mine() if self._comments is None else self.thread.changed()
+        self._comments = (self._comments or {}) | {comment.id: comment for comment in read}
+        marked = [(comment, self._mark_in(comment.body)) for comment in sorted(self._comments.values())]
         return [(comment, mark) for comment, mark in marked if mark]
 
     def _mark_in(self, body: str) -> Mark | None:

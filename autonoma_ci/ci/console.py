@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from autonoma_ci.ci.system import Section
 from autonoma_ci.engine.clock import Clock
+from autonoma_ci.output import write_product
+from autonoma_ci.report.words import plural
 from autonoma_ci.secret import Redactor
 from autonoma_ci.text import log_line
 
@@ -19,14 +21,24 @@ if TYPE_CHECKING:
     from autonoma_ci.secret import Secret
 
 
-class Console:
-    """Prints to one stream; what can't be printed is left out, since the job matters more than its log."""
+_LEFT_OUT = "{} {} left out, since the reader of the log did not keep up."
 
-    def __init__(self, stream: TextIO, dialect: Dialect, clock: Clock | None = None) -> None:
+
+class Console:
+    """Prints to one stream; what can't be printed is left out, since the job matters more than its log.
+
+    With `is_product`, the lines are the product of the command, and printing them raises OutputError on failure.
+    """
+
+    def __init__(
+        self, stream: TextIO, dialect: Dialect, clock: Clock | None = None, *, is_product: bool = False
+    ) -> None:
         self._stream = stream
         self._dialect = dialect
         self._clock = clock or Clock()
+        self._is_product = is_product
         self._redact = Redactor(())
+        self._left_out = 0
 
     def hide(self, values: Iterable[Secret]) -> None:
         """Leave these values out of all lines from now on."""
@@ -40,6 +52,20 @@ class Console:
     def line(self, text: str = "") -> None:
         """Print one line of text."""
         self.say([log_line(self._redact(text))])
+
+    def progress(self, text: str) -> None:
+        """Print a line, or leave it out and count it if the buffer is full."""
+        # Only the streams of the process have a buffer.
+        has_room = getattr(self._stream, "has_room", None)
+        if has_room is None or has_room():
+            self.line(text)
+        else:
+            self._left_out += 1
+
+    def note_left_out(self) -> None:
+        """Print the number of lines that were left out."""
+        if self._left_out:
+            self.say([])
 
     def issue(self, level: str, problem: Problem, title: str = "") -> None:
         """Print a problem; `level` is error, warning or notice."""
@@ -59,7 +85,13 @@ class Console:
 
     def say(self, lines: Iterable[str]) -> None:
         """Print lines as they are: whole commands in the system's own grammar."""
+        if count := self._left_out:
+            self._left_out = 0
+            lines = [_LEFT_OUT.format(plural(count, "progress line"), "was" if count == 1 else "were"), *lines]
+        text = "".join(f"{line}\n" for line in lines)
+        if self._is_product:
+            write_product(self._stream, text)
+            return
         with suppress(OSError, ValueError):
-            for line in lines:
-                self._stream.write(f"{line}\n")
+            self._stream.write(text)
             self._stream.flush()

@@ -42,7 +42,8 @@ def pull_request(environ: Mapping[str, str], context: Context, token: Secret, cl
     }
     issues = f"/repos/{quote(context.repository)}/issues"
     comments = f"{issues}/{context.change}/comments"
-    form = Form("GitHub", comments, f"{issues}/comments/{{}}", "per_page=100", "PATCH", "user", "login", True)  # noqa: FBT003 - GitHub's are
+    recent = "per_page=100&since={}"
+    form = Form("GitHub", comments, f"{issues}/comments/{{}}", "per_page=100", recent, "PATCH", "user", "login", True)  # noqa: FBT003 - GitHub's are
     # The workflow's file; its name is a second choice, since two workflows may share one.
     scope = get("GITHUB_WORKFLOW_REF").partition("@")[0] or get("GITHUB_WORKFLOW")
     build = context.build if context.build.isdecimal() else ""

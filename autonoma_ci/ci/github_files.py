@@ -1,6 +1,7 @@
 """GitHub's file commands: step outputs and the job summary.
 
-Source: GitHub's documentation, "Workflow commands", and its runner's FileCommandManager.
+Source: GitHub's documentation, "Workflow commands", and its runner's FileCommandManager: of an output that is set
+twice, the last value counts. act's reader, which Gitea and Forgejo have, takes no empty line between outputs.
 """
 
 from __future__ import annotations
@@ -9,44 +10,37 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.files import Tail, reason_of
-from autonoma_ci.report.markdown import SIZE_LIMIT, summary
+from autonoma_ci.ci.shared_file import SharedValues
+from autonoma_ci.ci.summary_file import summary_file
+from autonoma_ci.files import reason_of
 from autonoma_ci.report.outputs import held, outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.ci.system import Target
+    from autonoma_ci.ci.system import Publisher, Target
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.model import Report
 
+_summary = summary_file("GITHUB_STEP_SUMMARY")
 
-class GitHubFiles:
-    """Writes the outputs and the summary to the files that the runner named; one that it did not name is left out."""
 
-    def __init__(self, output: str, step_summary: str) -> None:
-        self._tails: dict[str, Tail] = {}
-        self._paths = {"GITHUB_OUTPUT": output, "GITHUB_STEP_SUMMARY": step_summary}
+class OutputFile:
+    """Publishes the outputs of the step to the file that the runner named."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._values = SharedValues(path, clock, heredocs)
 
     def publish(self, report: Report) -> list[str]:
-        """Write both anew; return what could not be written."""
-        warnings = self._write("GITHUB_OUTPUT", lambda _: heredocs(outputs(report)))
-        warnings += self._write("GITHUB_STEP_SUMMARY", lambda tail: summary(report, SIZE_LIMIT - tail.used))
-        if self._paths["GITHUB_OUTPUT"] and report.verdict and (kept := held(report)) < len(report.outcomes):
+        """Write the outputs if it is time to; return what could not be written."""
+        warnings = []
+        try:
+            self._values.write(report, outputs)
+        except (OSError, ValueError) as error:
+            warnings.append(f"GITHUB_OUTPUT could not be written ({reason_of(error)}); the log has the links.")
+        if report.verdict and (kept := held(report)) < len(report.outcomes):
             warnings.append(f"The output 'results' holds the first {kept} runs; a longer one would be refused.")
         return warnings
-
-    def _write(self, name: str, text: Callable[[Tail], str]) -> list[str]:
-        if not self._paths[name]:
-            return []
-        try:
-            if name not in self._tails:
-                self._tails[name] = Tail(Path(self._paths[name]))
-            ours = text(self._tails[name])
-            self._tails[name].write(ours)
-        except (OSError, ValueError) as error:
-            reason = reason_of(error)
-            return [f"{name} could not be written ({reason}); the log has the links."]
-        return [] if ours else [f"{name} is full of what others have written; the log has the links."]
 
 
 def heredocs(values: Mapping[str, str]) -> str:
@@ -61,7 +55,7 @@ def heredocs(values: Mapping[str, str]) -> str:
     return "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in values.items())
 
 
-def github_files(target: Target) -> tuple[GitHubFiles]:
-    """Return the publisher for the files that the environment names."""
-    step_summary = target.environ.get("GITHUB_STEP_SUMMARY", "") if target.summary else ""
-    return (GitHubFiles(target.environ.get("GITHUB_OUTPUT", ""), step_summary),)
+def github_files(target: Target) -> Sequence[Publisher]:
+    """Return the publishers for the files that the environment names."""
+    output = target.environ.get("GITHUB_OUTPUT", "")
+    return (*((OutputFile(Path(output), target.clock),) if output else ()), *_summary(target))

@@ -37,8 +37,8 @@ def merge_request(environ: Mapping[str, str], context: Context, token: Secret, c
     if not (context.change and project):
         return None
     notes = f"/projects/{project}/merge_requests/{context.change}/notes"
-    query = "per_page=100&sort=asc&order_by=created_at"
-    form = Form("GitLab", notes, f"{notes}/{{}}", query, "PUT", "author", "id", False)  # noqa: FBT003 - none are
+    query = "per_page=100&sort=desc&order_by=updated_at"
+    form = Form("GitLab", notes, f"{notes}/{{}}", query, query, "PUT", "author", "id", False)  # noqa: FBT003 - none are
     scope, build = get("CI_CONFIG_PATH"), change(get("CI_PIPELINE_ID"))
     if build and get("CI_PIPELINE_SOURCE") == "parent_pipeline":
         # Child pipelines have ids of their own, and an older GitLab does not name their parent.

@@ -13,19 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.ci.system import Target
+    from autonoma_ci.engine.clock import Clock
 
-# All of them talk to an agent on the same machine, or to the CI system's own server.
+# Of one call: all of them talk to an agent on the same machine, or to the CI system's own server.
 _SECONDS = 10.0
+# Of all calls of one step.
+MAX_SECONDS = 60.0
 # In bytes: longer than anything that this package has stored there.
 _LONGEST = 10_000
 _OURS = ("AUTONOMA_", "INPUT_")
 
 
 class Program:
-    """A program that was found, and the variables that it is given."""
+    """A program that was found, and the variables that it is given.
 
-    def __init__(self, path: str, environ: Mapping[str, str]) -> None:
-        self._path, self._environ = path, environ
+    From the first call on there are 60 seconds in all.
+    """
+
+    def __init__(self, path: str, environ: Mapping[str, str], clock: Clock) -> None:
+        self._path, self._environ, self._clock = path, environ, clock
+        self._until: float | None = None
 
     def run(self, arguments: Sequence[str], text: str = "") -> str:
         """Run it with `text` as its input; return why it failed, or an empty text."""
@@ -41,6 +48,11 @@ class Program:
         import subprocess
 
         name = os.path.basename(self._path)  # noqa: PTH119 - a text, not a file
+        now = self._clock.monotonic()
+        self._until = self._until or now + MAX_SECONDS
+        if now >= self._until:
+            return f"all calls of {name} took longer than {MAX_SECONDS:.0f} s", b""
+        seconds = min(_SECONDS, self._until - now)
         try:
             ended = subprocess.run(  # noqa: S603 - an absolute path, and no shell
                 [self._path, *arguments],
@@ -48,20 +60,24 @@ class Program:
                 env=dict(self._environ),
                 stdout=subprocess.PIPE if wanted else subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=_SECONDS,
+                timeout=seconds,
                 check=False,
             )
         except (OSError, ValueError) as error:
             return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
         except subprocess.TimeoutExpired:
-            return f"{name} did not end within {_SECONDS:.0f} s", b""
+            return f"{name} did not end within {seconds:.0f} s", b""
         why = f"{name} failed with exit code {ended.returncode}" if ended.returncode else ""
         return why, ended.stdout or b""
 
 
 def find(name: str, target: Target) -> Program | None:
     """Return the program of that name, or None where there is none to be trusted."""
-    checkout = Path(os.path.realpath(target.folder))
+    try:
+        checkout = Path(os.path.realpath(target.folder))
+    except FileNotFoundError:
+        # The working directory was removed, so it is unknown which programs are outside of it.
+        return None
     file = f"{name}.exe" if os.name == "nt" else name
     for folder in target.environ.get("PATH", "").split(os.pathsep):
         path = Path(folder, file)
@@ -69,5 +85,5 @@ def find(name: str, target: Target) -> Program | None:
         # Unlike Path's own, this one passes over a folder that may not be looked into.
         if trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             kept = {key: value for key, value in target.environ.items() if not key.startswith(_OURS)}
-            return Program(str(path), kept)
+            return Program(str(path), kept, target.clock)
     return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.build_data import UNSET, publish_build_data
 from autonoma_ci.ci.environment import clean
 from autonoma_ci.ci.program import find
+from autonoma_ci.ci.system import Remote
 from autonoma_ci.report.outputs import variables
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_USEFUL = 4
 
 
-class ProgramVariables:
+class ProgramVariables(Remote):
     """Calls the program once for each variable, once the step ends."""
 
     def __init__(self, program: Program, arguments: Callable[[str, str], Sequence[str]]) -> None:
@@ -50,7 +51,7 @@ def program_variables(
     return publishers
 
 
-class SharedVariables:
+class SharedVariables(Remote):
     """Sets variables that all jobs of the build share, by a program with `get` and `put`, once the step ends.
 
     Source: github.com/semaphoreci/toolbox, sem-context: `get` ends with 1 for a name that is not set, unless it has

@@ -66,6 +66,7 @@ class ResultsDir:
     def publish(self, report: Report) -> list[str]:
         """Write all files anew; return what could not be written."""
         warnings = []
+        self.recorded = False
         if names := left_out(report):
             warnings.append(f"outputs.env has no room for {' and '.join(names)}; results.json has all runs.")
         texts = {RECORD: record(report, self._signer), "outputs.env": dotenv(report), "summary.md": summary(report)}
@@ -73,8 +74,10 @@ class ResultsDir:
         warnings += self._write_all(texts)
         try:
             last = _at_the_end(report)
-        except OSError as error:
-            return [*warnings, f"junit.xml and report.html could not be made ({reason_of(error)})."]
+        except (OSError, MemoryError, SystemError) as error:
+            # Python raises a SystemError where it has no memory for a MemoryError.
+            reason = reason_of(error) if isinstance(error, OSError) else "no memory is left"
+            return [*warnings, f"junit.xml and report.html could not be made ({reason})."]
         warnings += self._write_all(last)
         return [*warnings, *self._shared.take_warnings()] if self._shared and report.verdict else warnings
 

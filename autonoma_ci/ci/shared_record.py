@@ -16,6 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import read_regular
+from autonoma_ci.ci.lock import try_lock
 from autonoma_ci.files import AT_ONCE, write_whole
 from autonoma_ci.model import Conclusion, State
 
@@ -42,9 +43,9 @@ _OPEN = frozenset({State.STARTING, State.STARTED, State.TIMED_OUT, State.UNKNOWN
 _ADVICE = "Give each step a results-dir of its own."
 # In seconds. To write the largest record takes less than one.
 MAX_LOCK_SECONDS = 10.0
+# The same once the step has written its record: signals and deadlines wait for it as well.
+MAX_LATER_LOCK_SECONDS = 1.0
 _LOCK_PAUSE = 0.02
-# What the two kinds of locks say of one that another process has.
-_LOCKED = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
 
 class SharedRecord:
@@ -67,7 +68,7 @@ class SharedRecord:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the folder for other steps; continue without a lock if it is unavailable for 10 s."""
+        """Lock the folder for other steps; continue without a lock if it is unavailable for too long."""
         descriptor = self._lock()
         try:
             yield
@@ -84,7 +85,7 @@ class SharedRecord:
         until = self._clock.monotonic() + self._lock_seconds
         # Any other error is that of a file system, or of a system, without locks.
         with suppress(OSError, ImportError):
-            while not _try_lock(descriptor):
+            while not try_lock(descriptor):
                 if self._clock.monotonic() >= until:
                     # A stopped process keeps its lock for ever, so only the first write waits for it.
                     self._lock_seconds = 0.0
@@ -95,6 +96,7 @@ class SharedRecord:
     def note_own(self) -> None:
         """Remember the file as the one that this step wrote."""
         self._own = self._stamp()
+        self._lock_seconds = min(self._lock_seconds, MAX_LATER_LOCK_SECONDS)
 
     def keep_others(self) -> None:
         """Keep the record that is there beside, if another step of this build wrote it and left runs open."""
@@ -213,31 +215,10 @@ if sys.platform == "win32":
             raise OSError(errno.ELOOP, "a symbolic link")
         return os.open(path, os.O_RDWR | os.O_CREAT)
 
-    def _take_lock(descriptor: int) -> None:
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
 else:
 
     def _open_lock(folder: Path) -> int:
         return os.open(folder, os.O_RDONLY | AT_ONCE)
-
-    def _take_lock(descriptor: int) -> None:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Return whether the lock was free and is ours now; raise OSError or ImportError if there are no locks."""
-    try:
-        _take_lock(descriptor)
-    except OSError as error:
-        if error.errno in _LOCKED:
-            return False
-        raise
-    return True
 
 
 def _parsed(data: bytes) -> Saved | None:

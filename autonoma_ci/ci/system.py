@@ -69,6 +69,10 @@ class Publisher(Protocol):
         """Write the report anew, whole, and return what could not be written, one warning each."""
 
 
+class Remote:
+    """Marks a publisher that calls a server or a program, and so may take a while."""
+
+
 class Comments(NamedTuple):
     """Where comments go: the option that has the token, and the comments of the change, None if there is no change."""
 

@@ -7,30 +7,45 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.files import Tail, reason_of
-from autonoma_ci.report.outputs import dotenv, variables
+from autonoma_ci.ci.shared_file import SharedValues
+from autonoma_ci.files import reason_of
+from autonoma_ci.report.outputs import dotenv_lines, dotenv_variables, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from autonoma_ci.ci.system import Target
     from autonoma_ci.model import Report
 
 
-class VariableFile:
-    """Keeps our lines at the end of the file, which others may have written to before."""
+class Form(NamedTuple):
+    """Which variables a file takes, and the lines that set them."""
 
-    def __init__(self, path: Path, text: Callable[[Report], str]) -> None:
-        self._path, self._text = path, text
-        self._tail: Tail | None = None
+    read: Callable[[Report], Mapping[str, str]]
+    lines: Callable[[Mapping[str, str]], str]
+
+
+def exports(values: Mapping[str, str]) -> str:
+    """Return commands of a shell that set the variables; no text can be anything but a value."""
+    return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in values.items())
+
+
+DOTENV = Form(dotenv_variables, dotenv_lines)
+EXPORTS = Form(variables, exports)
+
+
+class VariableFile:
+    """Publishes the variables to a file that others may write to as well."""
+
+    def __init__(self, values: SharedValues, read: Callable[[Report], Mapping[str, str]]) -> None:
+        self._values, self._read = values, read
 
     def publish(self, report: Report) -> list[str]:
-        """Write the variables anew; return what could not be written."""
+        """Write the variables if it is time to; return what could not be written."""
         try:
-            self._tail = self._tail or Tail(self._path)
-            self._tail.write(self._text(report))
+            self._values.write(report, self._read)
         except (OSError, ValueError) as error:
             reason = reason_of(error)
             return [f"The variables for later steps could not be written ({reason}); the log has the links."]
@@ -38,17 +53,22 @@ class VariableFile:
 
 
 def variable_file(
-    name: str, text: Callable[[Report], str] = dotenv, within: str = ""
+    name: str, form: Form = DOTENV, within: str = "", *, early: bool = True
 ) -> Callable[[Target], tuple[VariableFile, ...]]:
-    """Return what finds the file that the variable `name` names, or `within` the folder that it names."""
+    """Return a function that finds the file of a job.
+
+    Args:
+        name: The variable that names the file.
+        form: What the file holds.
+        within: The name of the file if the variable names its folder.
+        early: Whether to write also before the end of the step: only where the last value of a name counts.
+
+    """
 
     def find(target: Target) -> tuple[VariableFile, ...]:
         path = target.environ.get(name, "")
-        return (VariableFile(Path(path, within), text),) if path else ()
+        if not path:
+            return ()
+        return (VariableFile(SharedValues(Path(path, within), target.clock, form.lines, early=early), form.read),)
 
     return find
-
-
-def exports(report: Report) -> str:
-    """Return the variables as commands of a shell; no text can be anything but a value."""
-    return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables(report).items())

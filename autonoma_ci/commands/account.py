@@ -11,7 +11,7 @@ from autonoma_ci.commands.input import find_place, missing_credentials
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.secret import Redactor
-from autonoma_ci.settings import read
+from autonoma_ci.settings import read_some
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -39,10 +39,7 @@ def account_of(found: Found, world: World) -> Account:
 
     Raises InputError if those are missing, ApiError if the API does not answer as it should.
     """
-    ours = {name for option in OF_ACCOUNT for name in (*option.inputs, option.variable)}
-    settings, problems = read(
-        given(found, OF_ACCOUNT), (), {name: text for name, text in world.environ.items() if name in ours}
-    )
+    settings, problems = read_some(OF_ACCOUNT, given(found, OF_ACCOUNT), world.environ)
     problems += missing_credentials(settings, find_place(world.environ).context)
     if problems:
         raise InputError(problems)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.errors import InputError
+from autonoma_ci.output import write_product
 from autonoma_ci.report.words import plural
 from autonoma_ci.settings import closest
 
@@ -79,8 +80,7 @@ def ask(account: Account, stdin: TextIO, out: TextIO) -> Choice:
 
 
 def _read(question: str, stdin: TextIO, out: TextIO) -> str:
-    out.write(f"{question} ")
-    out.flush()
+    write_product(out, f"{question} ")
     line = stdin.readline()
     if not line:
         out.write("\n")

@@ -10,15 +10,17 @@ from autonoma_ci.ci import detect
 from autonoma_ci.context import PRIVILEGED
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.identity import Part, redact_part
+from autonoma_ci.options import OPTIONS
 from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import Settings, read
 from autonoma_ci.spans import AUTO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from autonoma_ci.ci.system import System
     from autonoma_ci.context import Context
+    from autonoma_ci.manifest.interpolate import Interpolation
     from autonoma_ci.manifest.schema import Manifest
 
 _WITHHELD = {
@@ -27,6 +29,8 @@ _WITHHELD = {
     "": "a secret that is not set arrives empty",
 }
 _PART_PURPOSE = "autonoma-ci part 1"
+# Characters of a credential that no ordinary text has by accident.
+_RECOGNIZABLE = 8
 # Looked for in the working directory, in this order.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
@@ -46,19 +50,66 @@ def find_place(environ: Mapping[str, str]) -> Place:
     return Place(system, system.context(environ), detect.source(row))
 
 
+def keep_options(environ: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """Return the environment without the options that have other names."""
+    others = {name for option in OPTIONS if option.name not in names for name in (*option.inputs, option.variable)}
+    return {name: value for name, value in environ.items() if name not in others}
+
+
 def default_manifest(folder: str) -> str:
     """Return the name of the manifest that lies in the folder, or an empty text."""
     return next((name for name in DEFAULT_MANIFESTS if Path(folder, name).exists()), "")
 
 
+def find_manifest(settings: Settings, folder: str, event: str) -> tuple[str, str]:
+    """Return the path of the manifest, and a warning if the default one must not be read; both can be empty."""
+    if settings.manifest:
+        return settings.manifest, ""
+    found = "" if {"test-ids", "folder-ids", "tag-ids"} & settings.given else default_manifest(folder)
+    if found and event in PRIVILEGED:
+        why = f"a job of the event {event} has all secrets, and its checkout may be anybody's"
+        return "", f"{found} is not read: {why}. If it is not, say manifest: {found}"
+    return found, ""
+
+
 def load_manifest(
-    path: str, folder: str, environ: Mapping[str, str], context: Context, *, checking: bool = False
+    path: str,
+    folder: str,
+    environ: Mapping[str, str],
+    context: Context,
+    settings: Settings,
+    *,
+    checking: bool = False,
 ) -> Manifest:
-    """Read a manifest; what checks it is loaded only now, since most steps need none."""
-    from autonoma_ci.manifest.interpolate import Interpolation
+    """Return the manifest at `path`, relative to `folder`.
+
+    Args:
+        path: The path of the file.
+        folder: The working directory.
+        environ: The environment, which `${NAME}` reads.
+        context: The build, which `${ci.…}` reads.
+        settings: Its `allow_env` says which names may be read. Values with its credentials never are.
+        checking: As in `Interpolation`.
+
+    Raises:
+        InputError: With every problem of the manifest.
+
+    """
+    # Loaded only now, since most steps have no manifest.
     from autonoma_ci.manifest.load import load
 
-    return load(path, folder, Interpolation(environ, context, detect.all_tokens(), checking))
+    return load(path, folder, interpolation_of(environ, context, settings, checking=checking))
+
+
+def interpolation_of(
+    environ: Mapping[str, str], context: Context, settings: Settings, *, checking: bool = False
+) -> Interpolation:
+    """Return what `${...}` in a manifest can read; the arguments are those of `load_manifest`."""
+    from autonoma_ci.manifest.interpolate import Interpolation
+
+    # A shorter one, such as `sandbox`, occurs in ordinary values.
+    credentials = Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _RECOGNIZABLE)
+    return Interpolation(environ, context, detect.all_tokens(), checking, settings.allow_env, credentials)
 
 
 def part_of(settings: Settings, place: Place, environ: Mapping[str, str], title: str) -> Part:
@@ -102,10 +153,12 @@ class Input:
 
     def read_plan(self, place: Place) -> None:
         """Read the manifest and make the plan, which takes seconds where it is large; nothing is raised."""
-        path = self.settings.manifest or self._default_manifest(place.context)
+        path, warning = find_manifest(self.settings, self._folder, place.context.event)
+        self.warnings += [warning] if warning else []
         manifest = None
         try:
-            manifest = load_manifest(path, self._folder, self._environ, place.context) if path else None
+            if path:
+                manifest = load_manifest(path, self._folder, self._environ, place.context, self.settings)
             # With something wrong or missing already, an empty plan may just follow from that: it is not told as well.
             excused = self.settings.allow_empty or bool(self.problems or self.skipped)
             forgiving = self.settings._replace(allow_empty=excused)
@@ -113,18 +166,6 @@ class Input:
             self.plan = plan.make(forgiving, manifest, parallel(self._environ) if parallel else None)
         except InputError as error:
             self.problems += error.problems
-
-    def _default_manifest(self, context: Context) -> str:
-        if {"manifest", "test-ids", "folder-ids", "tag-ids"} & self.settings.given:
-            return ""
-        found = default_manifest(self._folder)
-        if found and context.event in PRIVILEGED:
-            self.warnings.append(
-                f"{found} is not read: a job of the event {context.event} has all secrets, and its checkout may be "
-                f"anybody's. If it is not, say manifest: {found}"
-            )
-            return ""
-        return found
 
 
 def missing_credentials(settings: Settings, context: Context) -> list[Problem]:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str], world: World) -> int:
-    """Print the table, or JSON; raise InputError or ApiError."""
+    """Print the table, or JSON; raise InputError, ApiError or OutputError."""
     parser = account_parser("list", "Show the account's folders and tests with their ids.", world.out)
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
     found = parser.known(argv)
     folders = account_of(found, world).folders
-    console = Console(world.out, PLAIN)
+    console = Console(world.out, PLAIN, is_product=True)
     if found.json:
         listed = [{**folder._asdict(), "tests": [test._asdict() for test in folder.tests]} for folder in folders]
         # CI systems find orders like ##[group] anywhere in a line; JSON has another way to write the sign.

@@ -40,6 +40,12 @@ def screen(stream: TextIO, environ: Mapping[str, str]) -> Screen | None:
     return Screen(file=stream, force_terminal=True, no_color=bool(environ.get("NO_COLOR")), highlight=False)
 
 
+def _has_room(drawn: Screen) -> bool:
+    """Return whether the buffer behind the screen takes more."""
+    has_room = getattr(drawn.file, "has_room", None)
+    return has_room is None or has_room()
+
+
 class _Above(io.TextIOBase):
     """The place above the table, as a stream."""
 
@@ -53,6 +59,10 @@ class _Above(io.TextIOBase):
         self._screen.print(Text(text), end="", soft_wrap=True)
         return len(text)
 
+    def has_room(self) -> bool:
+        """Return whether the terminal's buffer takes another line."""
+        return _has_room(self._screen)
+
 
 def above(drawn: Screen) -> Console:
     """Return a log that prints above what is drawn."""
@@ -65,7 +75,7 @@ class Live:
     def __init__(self, drawn: Screen, progress: Progress, clock: Clock) -> None:
         from rich.live import Live as Drawing
 
-        self._progress, self._clock = progress, clock
+        self._screen, self._progress, self._clock = drawn, progress, clock
         self._began = clock.monotonic()
         self._drawing = Drawing(console=drawn, transient=True, auto_refresh=False)
 
@@ -77,6 +87,7 @@ class Live:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._drawing.stop()
+        self._progress.note_left_out()
 
     def changed(self, outcome: Outcome) -> None:
         """Print the run's line above the table."""
@@ -87,9 +98,10 @@ class Live:
         self._progress.warn(text)
 
     def tick(self, outcomes: Sequence[Outcome]) -> None:
-        """Draw the table anew, and see to the reports."""
+        """Draw the table anew unless the terminal does not keep up, and see to the reports."""
         self._progress.tick(outcomes)
-        self._drawing.update(self._drawn(outcomes), refresh=True)
+        if _has_room(self._screen):
+            self._drawing.update(self._drawn(outcomes), refresh=True)
 
     def _drawn(self, outcomes: Sequence[Outcome]) -> Any:
         from rich.console import Group

@@ -44,9 +44,13 @@ class Progress:
 
     def changed(self, outcome: Outcome) -> None:
         """Print the run's line."""
-        self._console.line(run_line(self._shown(outcome)))
+        self._console.progress(run_line(self._shown(outcome)))
         self._spoke = self._clock.monotonic()
         self._stale = True
+
+    def note_left_out(self) -> None:
+        """Print the number of lines that were left out."""
+        self._console.note_left_out()
 
     def warn(self, text: str) -> None:
         """Print a warning."""
@@ -57,7 +61,7 @@ class Progress:
         now = self._clock.monotonic()
         if not self._quiet and now - self._spoke >= _HEARTBEAT:
             self._spoke = now
-            self._console.line(heartbeat(outcomes, now - self._began))
+            self._console.progress(heartbeat(outcomes, now - self._began))
         if self._stale and now >= self._next:
             self._stale = False
             self._publish(outcomes)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 
+# Python raises the second where it has no memory for the first.
+NO_MEMORY = (MemoryError, SystemError)
+
+
 class Published(NamedTuple):
     """What could not be written, one warning each, and the first bug that came up meanwhile."""
 
@@ -30,6 +34,8 @@ def publish(publishers: Iterable[Publisher], report: Report) -> Published:
         except OSError as error:
             # What a publisher needs is loaded when it is needed: with no file left to open, not even that can be had.
             warnings.append(f"A report could not be written ({reason_of(error)}).")
+        except NO_MEMORY:
+            warnings.append("A report could not be written (no memory is left).")
         except Exception as error:  # noqa: BLE001 - raised by the caller, once all is written
             bug = bug or error
     return Published(warnings, bug)

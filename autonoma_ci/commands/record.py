@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.shared_record import SIZE_LIMIT, has_open_runs, names_this_build, why_of_another_build
+from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
 from autonoma_ci.model import Conclusion, Kind, State
 from autonoma_ci.paths import leads_out
@@ -17,7 +18,6 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.context import Context
     from autonoma_ci.model import Outcome
     from autonoma_ci.report.saved import Saved
     from autonoma_ci.report.saved_runs import Checks
@@ -49,8 +49,10 @@ def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
     try:
         return LoadedRecord(parse(data), data)
     except ValueError as error:
+        # Cut last: the first half of a secret would not be recognized.
+        why = one_line(redact(str(error)), 300)
         raise InputError(
-            [f"{shown} is no record of autonoma-ci: {redact(str(error))}; give a results.json as a step left it"]
+            [f"{shown} is no record of autonoma-ci: {why}; give a results.json as a step left it"]
         ) from None
 
 
@@ -61,17 +63,33 @@ def outcomes_of(saved: Saved, started_at: str, checks: Checks) -> list[Outcome]:
     return [run.outcome((then - now).total_seconds(), checks) for run in saved.runs]
 
 
-def checks_of_answers(redact: Redactor, api_url: str) -> Checks:
-    """Return the checks of the API's answers: somebody else may have written the record."""
+def checks_of_answers(redact: Redactor, credentials: Redactor, api_url: str) -> Checks:
+    """Return the checks of the API's responses: somebody else may have written the record.
+
+    Args:
+        redact: Removes credentials and values of variables from texts.
+        credentials: Removes credentials alone. A value such as `en` or `run` occurs by chance in names, ids and links.
+        api_url: Base URL of the API. Its host is no secret.
+    """
     from autonoma_ci.api.answers import shown_link
     from autonoma_ci.report.saved_runs import Checks
 
     host = urlsplit(api_url).netloc
     return Checks(
         redact,
-        lambda url: shown_link(url, redact, redact, host),
-        lambda run_id: "" if redact.holds(run_id) else run_id,
+        label=credentials,
+        link=lambda url: shown_link(url, redact, credentials, host),
+        run_id=lambda run_id: "" if credentials.holds(run_id) else run_id,
     )
+
+
+def context_of(saved: Saved) -> Context:
+    """Return the facts of the build that the record states."""
+    build = saved.ci
+    return Context(
+        ci=build.name, sha=build.sha, branch=build.branch, change=build.change, repository=build.repository,
+        build_url=build.build_url, deployment_url=build.deployment_url, build=build.build, attempt=build.attempt,
+    )  # fmt: skip
 
 
 def why_stale(saved: Saved, context: Context, started_at: str) -> str:

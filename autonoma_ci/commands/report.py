@@ -11,36 +11,47 @@ from urllib.parse import quote
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commandline import Parser
-from autonoma_ci.commands.record import outcomes_of, read_record
+from autonoma_ci.commandline import add_variables, given, parser_of
+from autonoma_ci.commands.input import find_place, keep_options
+from autonoma_ci.commands.known_values import OF_VALUES, known_values
+from autonoma_ci.commands.record import checks_of_answers, context_of, outcomes_of, read_record
 from autonoma_ci.context import Context
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
-from autonoma_ci.errors import InputError
+from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.files import make_folder, reason_of, write_whole
 from autonoma_ci.identity import Part
 from autonoma_ci.model import Conclusion, Reason, Report, Verdict
+from autonoma_ci.options import OPTIONS
+from autonoma_ci.output import write_product
 from autonoma_ci.paths import leads_out
-from autonoma_ci.report.saved_runs import Checks
 from autonoma_ci.secret import Redactor
-from autonoma_ci.text import link, one_line
+from autonoma_ci.settings import read
+from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from autonoma_ci.commandline import Found
     from autonoma_ci.commands.world import World
     from autonoma_ci.model import Outcome
     from autonoma_ci.report.saved import Saved
+    from autonoma_ci.report.saved_runs import Checks
 
 # The names that these files have in results-dir.
 FORMATS = {"html": "report.html", "junit": "junit.xml", "markdown": "summary.md"}
 _KINDS = {"jpg": "image/jpeg", "webm": "video/webm", "mp4": "video/mp4"}
+_FLAGS = tuple(option for option in OPTIONS if option.name in OF_VALUES)
+# What a step's environment can hold. Credentials are removed from the record's texts, and nothing is sent.
+_READ = OF_VALUES | {"client-id", "client-secret", "github-token", "gitlab-token", "api-url"}
 # Above this, a browser takes too long over a page that has it within; such a file stays beside it.
 _WITHIN = 20_000_000
 
 
 def main(argv: Sequence[str], world: World) -> int:
     """Write the report and say where; raise InputError if the record can't be read or the report not be written."""
-    parser = Parser("report", "Make a report from the record that a step left in its results-dir.", world.out)
+    purpose = "Make a report from the record of a step. Variables and manifest say which values to hide."
+    parser = parser_of("report", purpose, _FLAGS, world.out)
+    add_variables(parser)
     parser.add_argument("record", metavar="RESULTS.json", help="The record; screenshots are looked for beside it.")
     parser.add_argument("--format", choices=FORMATS, default="html", help="Default: html.")
     parser.add_argument(
@@ -52,13 +63,13 @@ def main(argv: Sequence[str], world: World) -> int:
     )
     found = parser.known(argv)
     folder = Path(world.folder, found.record).parent
-    report = report_of(read_record(found.record, world.folder, Redactor(())).saved)
     printed = found.output == "-"
+    report = _read(found, world, Console(world.err if printed else world.out, PLAIN))
     target = Path(world.folder, found.output) if found.output and not printed else folder / FORMATS[found.format]
     beside = _Beside(folder, target.parent)
     files = _rendered(report, found.format, beside, single=found.single_file or printed)
     if printed:
-        world.out.write(files[""].decode("utf-8", "replace"))
+        write_product(world.out, files[""].decode("utf-8", "replace"))
         return 0
     for name, data in files.items():
         _write(target.parent / name if name else target, data, world.folder)
@@ -66,27 +77,40 @@ def main(argv: Sequence[str], world: World) -> int:
     return 0
 
 
-def report_of(saved: Saved) -> Report:
+def _read(found: Found, world: World, console: Console) -> Report:
+    """Return the report of the record without values and credentials. Those that are not known have a notice."""
+    settings, problems = read(given(found, _FLAGS), found.var, keep_options(world.environ, _READ))
+    if problems:
+        raise InputError(problems)
+    credentials = Redactor(settings.secrets)
+    options = Redactor([*settings.secrets, *settings.variables.values()])
+    saved = read_record(found.record, world.folder, options).saved
+    event = find_place(world.environ).context.event
+    known = known_values(settings, saved, world.folder, world.environ, event)
+    console.hide(settings.secrets)
+    if known.notice:
+        console.issue("notice", Problem(known.notice))
+    redact = Redactor([*settings.secrets, *known.secrets])
+    return _report_of(saved, checks_of_answers(redact, credentials, settings.api_url), credentials)
+
+
+def _report_of(saved: Saved, checks: Checks, credentials: Redactor) -> Report:
     """Return the report of a record, as the step that left it would have had it."""
     started_at = saved.started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    checks = Checks(Redactor(()), link, str)
     outcomes = tuple(outcomes_of(saved, saved.started_at.isoformat(), checks))
-    build = saved.ci
+    title = credentials(saved.title)
     return Report(
-        title=saved.title,
-        context=Context(
-            ci=build.name, sha=build.sha, branch=build.branch, change=build.change, repository=build.repository,
-            build_url=build.build_url, deployment_url=build.deployment_url, build=build.build, attempt=build.attempt,
-        ),
-        source=saved.source,
+        title=title,
+        context=Context(*map(credentials, context_of(saved))),
+        source=credentials(saved.source),
         outcomes=outcomes,
         verdict=_verdict(saved, outcomes),
         started_at=started_at,
         waited=saved.waited,
         seconds=saved.duration_seconds,
-        part=Part(saved.job, saved.part, saved.shard, saved.title),
+        part=Part(*map(credentials, (saved.job, saved.part, saved.shard, title))),
         step_id=saved.step_id,
-    )  # fmt: skip
+    )
 
 
 def _verdict(saved: Saved, outcomes: Sequence[Outcome]) -> Verdict | None:
@@ -142,10 +166,10 @@ def _rendered(report: Report, name: str, beside: _Beside, *, single: bool) -> di
 
 
 def _from(folder: str | Path, path: Path) -> Path:
-    """Return the path as seen from the folder; on Windows, another drive can't be."""
+    """Return the path as seen from the folder, or the whole path from another drive or a removed working directory."""
     try:
         return Path(os.path.relpath(path, folder))
-    except ValueError:
+    except (FileNotFoundError, ValueError):
         return path.absolute()
 
 

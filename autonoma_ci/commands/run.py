@@ -11,6 +11,7 @@ from autonoma_ci.engine.verdict import decide
 from autonoma_ci.errors import Cancelled, InputError, Problem
 from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
 from autonoma_ci.report.words import plural
+from autonoma_ci.secret import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,9 @@ class Job:
         from autonoma_ci.api.readiness import wait_for_url
 
         clock, limit = self._world.clock, settings.wait_for_url_timeout
-        why = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.console.line)
+        values = {value for request in requests for value in request.variables.values()}
+        redact = Redactor([*settings.secrets, *values])
+        why = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.console.line, redact)
         if not why:
             return 0
         lost = Outcome(requests[0], State.NOT_STARTED, Reason.API, message=f"not sent: {why}", hint=_NOT_UP)

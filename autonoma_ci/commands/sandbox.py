@@ -29,8 +29,8 @@ def main(argv: Sequence[str], world: World) -> int:
         port = number(0, 65535, found.port)
     except InputError as error:
         raise InputError([f"--port: {error}"]) from None
-    console = Console(world.out, PLAIN)
-    sandbox = Sandbox(port=port, log=console.line)
+    console = Console(world.out, PLAIN, is_product=True)
+    sandbox = Sandbox(port=port, log=Console(world.out, PLAIN).progress)
     try:
         sandbox.start()
     except OSError as error:

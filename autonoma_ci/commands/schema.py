@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.commandline import Parser
 from autonoma_ci.errors import InputError
+from autonoma_ci.output import write_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str], world: World) -> int:
-    """Print the schema and return 0; raise InputError if the command line names no schema."""
+    """Print the schema and return 0.
+
+    Raises InputError if the command line names no schema, OutputError if it can't be printed.
+    """
     parser = Parser("schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", world.out)
     parser.add_argument("of", nargs="?", default="manifest", help="manifest or results. Default: manifest.")
     found = parser.known(argv)
@@ -25,5 +29,5 @@ def main(argv: Sequence[str], world: World) -> int:
         from autonoma_ci.report.saved import json_schema
     else:
         raise InputError(["there is no schema of that: give manifest or results"])
-    world.out.write(json.dumps(json_schema(), indent=2) + "\n")
+    write_product(world.out, json.dumps(json_schema(), indent=2) + "\n")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.system import Target
+from autonoma_ci.ci.system import Remote, Target
 from autonoma_ci.commands.comment import comment
 from autonoma_ci.commands.input import part_of, shown_part
 from autonoma_ci.commands.progress import Progress
-from autonoma_ci.commands.publish import publish
+from autonoma_ci.commands.publish import NO_MEMORY, publish
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import NOTHING_PASSED, Engine
 from autonoma_ci.engine.keep import Keeping
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
-from autonoma_ci.engine.workers import Events, Threads
+from autonoma_ci.engine.workers import Events, Reporting, Threads
 from autonoma_ci.errors import EXIT_BUG, InputError, Problem
 from autonoma_ci.model import Conclusion, Outcome, Reason, Report, State, Verdict
 from autonoma_ci.paths import as_argument
 from autonoma_ci.report.console import issues, notes
 from autonoma_ci.report.words import headline, still_open
-from autonoma_ci.secret import Redactor
+from autonoma_ci.secret import Redactor, Secret
 from autonoma_ci.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +45,13 @@ if TYPE_CHECKING:
     from autonoma_ci.steps import Evidence
 
 TITLE = "Autonoma tests"
+# Before the record is tried again: a disk or a limit of open files may be full for a moment only.
+_PAUSE = 0.2
+_NO_RECORD = Problem(
+    "results-dir has no record of this step, so the exit code is 7. Make room, or check the folder's permissions."
+)
+# To prepare these takes a quarter of a second, before the first request.
+MAX_SHARED_VALUES = 2000
 NO_PASSES: Mapping[str, Outcome] = MappingProxyType({})
 
 
@@ -76,6 +83,8 @@ class Step:
             TITLE, place.context, place.source, (), started_at=world.clock.now(), step_id=secrets.token_hex(8)
         )
         self.signer: Signer | None = None
+        # Values of variables that no text of the API may show. None if the requests have them.
+        self.values: Sequence[Secret] | None = None
         self._warned: set[str] = set()
         self._settings = Settings()
         self._errors = Console(world.err, place.system.dialect)
@@ -100,10 +109,11 @@ class Step:
         part = part_of(settings, self.place, self.world.environ, title)
         if saved:
             part = part._replace(job=saved.job, part=saved.part, shard=saved.shard)
-            self.report = self.report._replace(step_id=saved.step_id, source=saved.source, attempt=saved.ci.attempt)
+            source = self.redact(saved.source)
+            self.report = self.report._replace(step_id=saved.step_id, source=source, attempt=saved.ci.attempt)
         part = shown_part(part, settings)
         self.report = self.report._replace(
-            title=title,
+            title=part.title,
             part=part,
             source=settings.source or self.report.source,
             results_dir=settings.results_dir,
@@ -210,7 +220,7 @@ class Step:
                 self._record_first(outcomes)
                 with self.console.group(title), self._watcher(settings) as watcher:
                     engine = Engine(board, policy, clock, events, watcher, waiting, keeping, earlier.passed)
-                    engine.run(self._workers(settings, events, store))
+                    engine.run(self._workers(settings, events, store, self._hidden_values(outcomes)))
                     interrupt = engine.interrupt
         except BaseException:
             # A bug: what had been started until then must not be lost with it.
@@ -231,9 +241,11 @@ class Step:
 
     def _record_first(self, outcomes: Sequence[Outcome]) -> None:
         for files in self._files:
-            warnings = files.publish(self._meanwhile(outcomes))
+            published = publish([files], self._meanwhile(outcomes))
+            if published.bug:
+                raise published.bug
             if not files.recorded:
-                self._warn_once(warnings)
+                self._warn_once(published.warnings)
                 # There is nothing that a later step could wait for the runs with.
                 self.report = self.report._replace(later="")
 
@@ -242,21 +254,63 @@ class Step:
 
         Without `files`, those in results-dir stay as they are.
         """
-        # Files first: they are quick, and what the CI system is told of them must be there.
-        published = publish([*(self._files if files else ()), *self._natives], report)
+        # From now on a signal is an event: no report is cut off half-way.
+        events = self.world.interrupts.events = self.world.interrupts.events or queue.SimpleQueue()
+        bugs: list[Exception | None] = []
+        if files:
+            # First, as what the CI system is told of them must be there.
+            report, bug = self._write_files(report)
+            bugs.append(bug)
+        published = publish([each for each in self._natives if not isinstance(each, Remote)], report)
+        bugs.append(published.bug)
         self._warn_once(published.warnings)
         if not report.problems:
             self.console.line(headline(report))
-        if still_open(report) and all(written.recorded for written in self._files):
+        if still_open(report) and self._has_record:
             how = report.later or "give results-dir, and a later step can do so with autonoma-ci wait"
             self.console.line(f"To wait for the runs later: {how}")
         # Last, as it may take a while: by now everything else has been said.
-        level, text = comment(self._settings, self.place, self.world, report)
-        if text:
-            self.console.issue(level, Problem(text))
-        if published.bug:
-            raise published.bug
+        signalled = self.world.interrupts.received
+        bugs.append(self._write_slowly(report, Reporting(events, self.world.clock, signalled=signalled)))
+        for bug in filter(None, bugs):
+            raise bug
         return report.verdict.exit_code if report.verdict else EXIT_BUG
+
+    def _write_files(self, report: Report) -> tuple[Report, Exception | None]:
+        """Write results-dir; return the report with its verdict, which can't be ok without a record, and a bug."""
+        published = publish(self._files, report)
+        if not self._has_record:
+            self.world.clock.sleep(_PAUSE)
+            published = publish(self._files, report)
+        if not self._has_record and report.verdict and not report.verdict.exit_code:
+            verdict = Verdict(Conclusion.ERROR, Reason.UNKNOWN, EXIT_CODES[Reason.UNKNOWN])
+            report = report._replace(verdict=verdict)
+            published = publish(self._files, report)
+            self.console.issue("error", _NO_RECORD, report.heading)
+        self._warn_once(published.warnings)
+        return report, published.bug
+
+    @property
+    def _has_record(self) -> bool:
+        return all(files.recorded for files in self._files)
+
+    def _write_slowly(self, report: Report, reporting: Reporting) -> Exception | None:
+        """Write what takes a server or a program; return a bug in that, if one came up."""
+        bug = None
+        if remote := [each for each in self._natives if isinstance(each, Remote)]:
+            published = reporting.write(partial(publish, remote, report))
+            self._warn_once(published.warnings if published else [self._left_behind("the CI system's report")])
+            bug = published.bug if published else None
+        if self._settings.comment and self._settings.publish == "now":
+            written = reporting.write(partial(comment, self._settings, self.place, self.world, report))
+            level, text = written or ("warning", self._left_behind("the comment"))
+            if text:
+                self.console.issue(level, Problem(text))
+        return bug
+
+    def _left_behind(self, what: str) -> str:
+        why = "a signal has come" if self.world.interrupts.received else "it took too long"
+        return f"{what[0].upper()}{what[1:]} may be incomplete: {why}. It was left behind; the exit code stands."
 
     @contextmanager
     def _watcher(self, settings: Settings) -> Iterator[Watcher]:
@@ -284,19 +338,31 @@ class Step:
         limits = settings.evidence_file_limit, settings.evidence_limit
         return Store(folder, *limits, local=local, root=Path(self.world.folder))
 
-    def _workers(self, settings: Settings, events: Events, store: Store | None) -> Threads:
+    def _hidden_values(self, outcomes: Sequence[Outcome]) -> Sequence[Secret] | None:
+        """Return the values that no text of the API may show; None to remove a run's own values alone."""
+        if self.values is not None:
+            return self.values
+        values = {value for run in outcomes for value in run.request.variables.values()}
+        return [Secret(value) for value in values] if len(values) <= MAX_SHARED_VALUES else None
+
+    def _workers(
+        self, settings: Settings, events: Events, store: Store | None, values: Sequence[Secret] | None
+    ) -> Threads:
         # Loaded only now: all that needs no network is over and told by then.
         from autonoma_ci.api.client import Client
         from autonoma_ci.api.transport import Transport
 
         credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
         transport = Transport(settings.api_url, credentials, self.world.timeouts)
-        client = Client(transport, self.report.source, credentials)
+        client = Client(transport, self.report.source, settings.secrets, values)
         return Threads(client, events, store.fetch if store else None)
 
     def _publish(self, outcomes: Sequence[Outcome]) -> None:
-        for publisher in [*self._natives, *self._files]:
-            publisher.publish(self._meanwhile(outcomes))
+        # What can't be written now, for want of memory or files, may be written later, and is told at the end.
+        with suppress(*NO_MEMORY):
+            published = publish([*self._natives, *self._files], self._meanwhile(outcomes))
+            if published.bug:
+                raise published.bug
 
     def _meanwhile(self, outcomes: Sequence[Outcome]) -> Report:
         """Return the report while requests are sent: what is planned may be on its way by the time it is read."""

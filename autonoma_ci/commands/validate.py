@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci import plan
 from autonoma_ci.ci.console import Console
-from autonoma_ci.commandline import Parser
+from autonoma_ci.commandline import given, parser_of
 from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest, find_place, load_manifest
 from autonoma_ci.errors import EXIT_INPUT, InputError, Problem
+from autonoma_ci.options import OPTIONS
 from autonoma_ci.report.words import plural
-from autonoma_ci.settings import Settings
+from autonoma_ci.settings import Settings, read_some
 from autonoma_ci.text import one_line
+from autonoma_ci.values import credential
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,20 +21,28 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.world import World
     from autonoma_ci.manifest.schema import Manifest
 
+_OPTIONS = tuple(option for option in OPTIONS if option.name == "allow-env")
+_CREDENTIALS = tuple(option for option in OPTIONS if option.parse is credential)
+
 
 def main(argv: Sequence[str], world: World) -> int:
     """Return 0 if the manifest is valid, 2 with every problem if it is not; raise InputError if there is none."""
-    parser = Parser(
-        "validate", "Check a manifest. Facts of the build that only a CI system knows may be missing.", world.out
-    )
+    help_text = "Check a manifest. Facts of the build that only a CI system knows may be missing."
+    parser = parser_of("validate", help_text, _OPTIONS, world.out)
     parser.add_argument("manifest", nargs="?", default="", help=f"Default: {' or '.join(DEFAULT_MANIFESTS)}.")
     found = parser.known(argv)
     path = found.manifest or default_manifest(world.folder)
     if not path:
         raise InputError([f"there is no {' or '.join(DEFAULT_MANIFESTS)} here: give the manifest's path"])
     place = find_place(world.environ)
+    settings, problems = read_some(_OPTIONS, given(found, _OPTIONS), world.environ)
+    if problems:
+        raise InputError(problems)
+    # No credentials are needed. Where there are some, no value may hold them.
+    known, _ = read_some(_CREDENTIALS, {}, world.environ)
+    settings = known._replace(allow_env=settings.allow_env)
     try:
-        manifest = load_manifest(path, world.folder, world.environ, place.context, checking=True)
+        manifest = load_manifest(path, world.folder, world.environ, place.context, settings, checking=True)
         requests = plan.make(Settings(), manifest).requests
     except InputError as error:
         errors = Console(world.err, place.system.dialect)
@@ -40,7 +50,7 @@ def main(argv: Sequence[str], world: World) -> int:
             errors.issue("error", Problem(problem.text, problem.file or one_line(path), problem.line, problem.column))
         return EXIT_INPUT
     kinds = (plural(len(entries), noun) for noun, entries in _kinds(manifest))
-    Console(world.out, place.system.dialect).line(
+    Console(world.out, place.system.dialect, is_product=True).line(
         f"{path} is valid: {', '.join(kinds)}; {plural(len(requests), 'run')} in all."
     )
     return 0

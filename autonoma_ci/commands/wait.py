@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.results_dir import RECORD
-from autonoma_ci.commandline import given, parser_of
-from autonoma_ci.commands.input import find_place, missing_credentials, part_of, shown_part
+from autonoma_ci.commandline import add_variables, given, parser_of
+from autonoma_ci.commands.input import find_place, keep_options, missing_credentials, part_of, shown_part
+from autonoma_ci.commands.known_values import OF_VALUES, known_values
 from autonoma_ci.commands.record import checks_of_answers, has_runs, outcomes_of, read_record, why_stale
 from autonoma_ci.commands.step import EarlierRuns, Step
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
@@ -18,12 +19,14 @@ from autonoma_ci.identity import is_matrix
 from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.report.words import plural
+from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import read
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from autonoma_ci.commandline import Found
     from autonoma_ci.commands.input import Place
     from autonoma_ci.commands.record import LoadedRecord
     from autonoma_ci.commands.world import World
@@ -36,6 +39,7 @@ _TAKEN = frozenset(
     {"client-id", "client-secret", "api-url", "timeout", "poll-interval", "results-dir", "summary", "summary-title"}
     | {"evidence", "evidence-file-limit", "evidence-limit", "comment", "github-token", "gitlab-token"}
     | {"part", "publish"}
+    | OF_VALUES
 )
 OF_WAIT = tuple(option for option in OPTIONS if option.name in _TAKEN)
 # The share of the plan has no effect here, but it tells this step's part from others.
@@ -66,21 +70,22 @@ _UNPROVEN = "the record says that it passed, but has no id to ask the API about"
 
 def main(argv: Sequence[str], world: World) -> int:
     """Run the command and return its exit code; raise InputError if the command line is wrong."""
-    parser = parser_of(
-        "wait", "Wait for the runs that an earlier step started; nothing is started.", OF_WAIT, world.out
-    )
+    purpose = "Wait for the runs of an earlier step, and start none. Variables and manifest say which values to hide."
+    parser = parser_of("wait", purpose, OF_WAIT, world.out)
+    add_variables(parser)
     parser.add_argument("record", metavar="RESULTS.json", help="The record that the step left in its results-dir.")
     found = parser.known(argv)
     step = Step(world, find_place(world.environ))
     try:
-        return _wait(found.record, given(found, OF_WAIT), world, step)
+        return _wait(found, world, step)
     except Cancelled as error:
         # Only before anything was asked: the record stays as it is, or its runs would be lost.
         return step.finish(step.report._replace(outcomes=(), verdict=decide((), error.signal)), files=False)
 
 
-def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
-    settings, problems = read({**flags, "wait": "true"}, (), _environment(world.environ))
+def _wait(found: Found, world: World, step: Step) -> int:
+    path, flags = found.record, given(found, OF_WAIT)
+    settings, problems = read({**flags, "wait": "true"}, found.var, keep_options(world.environ, _READ))
     # The files beside the record are written anew, unless they are wanted elsewhere. Beside a record that was kept for
     # another step are the files of the step that replaced it, so those of this one get a folder of their own.
     beside = Path(path).parent if Path(path).name == RECORD else _folder_for(Path(path))
@@ -88,7 +93,7 @@ def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
     settings = settings._replace(results_dir=folder)
     record: LoadedRecord | None = None
     try:
-        record = read_record(path, world.folder, step.redact)
+        record = read_record(path, world.folder, Redactor([*settings.secrets, *settings.variables.values()]))
         why, advice = why_stale(record.saved, step.place.context, step.report.started_at), _START_ANEW
         if not why and _is_of_another_part(record.saved, settings, step.place, world.environ):
             why, advice = _OF_ANOTHER_PART, _NAME_THE_PART
@@ -112,7 +117,12 @@ def _wait(path: str, flags: Mapping[str, str], world: World, step: Step) -> int:
         return _end_as(saved, step)
     if step.signer and not step.signer.verifies_record(record.data):
         step.console.issue("warning", Problem(f"{one_line(path, 200)} {_UNSIGNED}"))
-    recorded = outcomes_of(saved, step.report.started_at, checks_of_answers(step.redact, settings.api_url))
+    known = known_values(settings, saved, world.folder, world.environ, step.place.context.event)
+    step.values = known.secrets
+    if known.notice:
+        step.console.issue("notice", Problem(known.notice))
+    redact = Redactor([*settings.secrets, *known.secrets])
+    recorded = outcomes_of(saved, step.report.started_at, checks_of_answers(redact, step.redact, settings.api_url))
     outcomes = [
         _taken_up(run, kept, signed=_is_signed(run, kept, step)) for run, kept in zip(recorded, saved.runs, strict=True)
     ]
@@ -202,8 +212,3 @@ def _taken_up(run: Outcome, kept: SavedRun, *, signed: bool) -> Outcome:
     if run.state in {State.STARTING, State.PLANNED}:
         return unknown._replace(message=_ENDED_EARLY, hint=MAY_HAVE_STARTED)
     return run
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    others = {name for o in OPTIONS if o.name not in _READ for name in (*o.inputs, o.variable)}
-    return {name: value for name, value in environ.items() if name not in others}

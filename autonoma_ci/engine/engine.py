@@ -6,6 +6,7 @@ failed is started again, if the user wants that, by the same rules as the first 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from autonoma_ci.engine.explain import Explain
 from autonoma_ci.engine.fire import Fire, Policy
 from autonoma_ci.engine.keep import Keep
 from autonoma_ci.engine.wait import Wait
-from autonoma_ci.engine.workers import Done, Explained, Fetched, Interrupt, Polled, Refreshed
+from autonoma_ci.engine.workers import Done, Explained, Fetched, Interrupt, Polled, Refreshed, spare_memory
 from autonoma_ci.model import Kind, Reason, State
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Outcome
 
 _TICK = 0.5
+# For the reports of a step that has used up its memory. The record of a run takes about 4 KiB while it is made.
+_SPARE_BYTES, _SPARE_BYTES_PER_RUN = 16 * 1024 * 1024, 4 * 1024
 NOTHING_PASSED: Mapping[int, str] = MappingProxyType({})
 _SHARED_ID = "the record gives two runs the same id"
 
@@ -60,10 +63,28 @@ class Engine:
         self._keep = Keep(board, clock, keeping) if keeping else None
         self._explain = Explain(board, clock, watcher.changed, self._keep)
         self._wait = Wait(board, waiting, clock, self._ended, watcher.warn) if waiting else None
+        # The event that is being dealt with.
+        self._event: Event | None = None
+        # Given up once the memory is used up, so that there is some to write the reports with.
+        self._spare = b""
         self.interrupt: int | None = None
 
     def run(self, workers: Workers) -> None:
-        """Return when each run has its end, or as much of it as there was time for."""
+        """Return when each run has its end, or as much of it as there was time for.
+
+        A bug is raised once the requests under way came back, so that no run that was started is lost.
+        """
+        self._spare = spare_memory(_SPARE_BYTES + _SPARE_BYTES_PER_RUN * len(self._board.outcomes))
+        try:
+            self._run(workers)
+        except BaseException:
+            self._spare = b""
+            self._rescue()
+            raise
+        finally:
+            self._spare = b""
+
+    def _run(self, workers: Workers) -> None:
         self._take_up()
         # A signal that came before the first request keeps all of them from being sent.
         if not self._events.empty():
@@ -128,6 +149,9 @@ class Engine:
         return max(0.0, min(now + _TICK, *(room.due() for room in rooms if room)) - now)
 
     def _take(self, event: Event | None) -> None:
+        self._event = event
+        if isinstance(event, Polled) and event.status.status:
+            self._fire.note_connection()
         match event:
             case Interrupt():
                 self.interrupt = event.signal
@@ -190,3 +214,25 @@ class Engine:
         self._explain.give_up()
         if self._keep:
             self._keep.give_up("the job was cancelled")
+
+    def _rescue(self) -> None:
+        """After a bug: send nothing more, wait for answers under way, and account for every run."""
+        self._fire.stop()
+        patience = self._policy.overdue if self.interrupt is None else self._policy.grace
+        until = self._clock.monotonic() + patience
+        event = self._event
+        while True:
+            # Whatever goes wrong here, in memory that is used up or by the same bug, costs no other run.
+            with suppress(Exception):
+                self._fire.save(event)
+            if not self._fire.under_way or self._clock.monotonic() >= until:
+                break
+            event = None
+            with suppress(Exception):
+                event = self._clock.receive(self._events, until - self._clock.monotonic())
+            if isinstance(event, Interrupt):
+                self.interrupt = event.signal
+                until = min(until, self._clock.monotonic() + self._policy.grace)
+        for position in range(len(self._board.outcomes)):
+            with suppress(Exception):
+                self._fire.save_unanswered(position)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autonoma_ci.engine.workers import MAY_HAVE_STARTED
+from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done
 from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Reason, State
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.board import Board
     from autonoma_ci.engine.clock import Clock
-    from autonoma_ci.engine.workers import Done, Workers
+    from autonoma_ci.engine.workers import Workers
 
 _SAME_RUN = "the API named the run that failed, so whether another one was started is not known"
 _STATES = {Delivery.STARTED: State.STARTED, Delivery.OPEN: State.UNKNOWN}
+_NO_CONNECTION = frozenset({Delivery.NOT_SENT, Delivery.UNSENDABLE})
 
 
 class Policy(NamedTuple):
@@ -73,6 +74,11 @@ class Fire:
         self._ending = False
         # What ends all runs that would still be started, once there is such a thing.
         self._final: Attempt | None = None
+        self._has_connected = False
+        # A request has failed for good, and no connection was ever made: nothing new is sent until all came back.
+        self._in_doubt = False
+        # The last answer taken.
+        self._settling: tuple[int, Attempt] | None = None
 
     @property
     def busy(self) -> bool:
@@ -97,11 +103,13 @@ class Fire:
     def dispatch(self, workers: Workers) -> None:
         """Send what may be sent now."""
         now = self._clock.monotonic()
-        while self._later and self._later[0][0] <= now:
+        if self._in_doubt and not self._sent and not self._later:
+            self._in_doubt = False
+            self.drop(Reason.API, "not sent: no connection to the API can be made")
+        while len(self._sent) < self._policy.concurrency and now >= max(self._gate, self._next()):
             # What was sent before goes first, so that no run starves behind a long plan.
-            self._ready.appendleft(heappop(self._later)[1])
-        while self._ready and len(self._sent) < self._policy.concurrency and now >= self._gate:
-            position = self._ready.popleft()
+            again = self._later and self._later[0][0] <= now
+            position = heappop(self._later)[1] if again else self._ready.popleft()
             self._sent[position] = now
             self._first.setdefault(position, now)
             tries = self._board.outcomes[position].tries + 1
@@ -110,32 +118,67 @@ class Fire:
 
     def due(self) -> float:
         """Return the clock's time at which there will be something to send, if nothing comes back before."""
-        if len(self._sent) >= self._policy.concurrency:
-            return inf
-        return min(self._gate if self._ready else inf, self._later[0][0] if self._later else inf)
+        return max(self._gate, self._next()) if len(self._sent) < self._policy.concurrency else inf
+
+    def _next(self) -> float:
+        """Return the clock's time at which there is something to send, if the API takes it then."""
+        if self._ready and not self._in_doubt:
+            return 0.0
+        return self._later[0][0] if self._later else inf
 
     def take(self, event: Done) -> None:
         """Draw the conclusions of an answer."""
         attempt = self._with_distinct_run(event.position, event.attempt)
+        self._settling = event.position, attempt
+        if attempt.delivery is Delivery.OPEN and event.attempt.delivery is Delivery.STARTED:
+            label = self._board.outcomes[event.position].request.label
+            self._warn(f"{label}: {attempt.message}. Whether this run was started is not known.")
+        if attempt.delivery not in _NO_CONNECTION:
+            self.note_connection()
         if self._sent.pop(event.position, None) is not None:
             self._settle(event.position, attempt)
         elif attempt.delivery is Delivery.STARTED:
             # It had been given up, and comes after all: its link is worth more than consistency.
             self._end(event.position, attempt)
 
+    def save(self, event: object) -> None:
+        """Note the answer of a request on the board and nowhere else, after a bug; also the last one taken."""
+        if isinstance(event, Done) and event.position in self._sent:
+            self._settling = event.position, self._with_distinct_run(event.position, event.attempt)
+            del self._sent[event.position]
+        if not self._settling:
+            return
+        position, attempt = self._settling
+        if self._board.outcomes[position].state is State.STARTING and position not in self._sent:
+            self._board.change(position, **self._ended_as(position, attempt))
+
+    def save_unanswered(self, position: int) -> None:
+        """Note on the board and nowhere else, after a bug, what is known of a run that was planned."""
+        if self._board.outcomes[position].state not in {State.PLANNED, State.STARTING}:
+            return
+        attempt = Attempt(Delivery.REFUSED, Reason.UNKNOWN, message="not sent: the step ended because of a bug")
+        if position in self._sent:
+            what = "the step ended because of a bug while the request was under way"
+            attempt = Attempt(Delivery.OPEN, Reason.UNKNOWN, message=what)
+        run = self._board.change(position, **self._ended_as(position, attempt))
+        if run.earlier and run.state is State.NOT_STARTED:
+            self._board.take_back(position)
+
+    def note_connection(self) -> None:
+        """Record that a connection was made: a failure to make one says nothing of the other runs any more."""
+        self._has_connected, self._in_doubt = True, False
+
     def _with_distinct_run(self, position: int, attempt: Attempt) -> Attempt:
         """Return the attempt, as unknown if it names a run that is known as another one."""
         run = self._board.outcomes[position]
-        request = run.request
         if attempt.delivery is not Delivery.STARTED:
             return attempt
-        if self._board.claim_start(request.kind, attempt.run_id, attempt.url):
+        if self._board.claim_start(run.request.kind, attempt.run_id, attempt.url):
             return attempt
         if attempt.run_id and attempt.run_id in {earlier.run_id for earlier in run.earlier}:
             # The failure stands: no run came after it that could have passed.
             return Attempt(Delivery.REFUSED, Reason.API, message=_SAME_RUN, status=attempt.status)
         what = f"the API named run {attempt.run_id or attempt.url}, which is another one"
-        self._warn(f"{request.label}: {what}. Whether this run was started is not known.")
         return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=what, hint=MAY_HAVE_STARTED, status=attempt.status)
 
     def give_up_overdue(self) -> None:
@@ -186,8 +229,8 @@ class Fire:
             self._drop_for_good(attempt.reason, "not sent: fail-fast is set and an earlier run could not be started")
         elif delivery is Delivery.BUSY:
             self.drop(attempt.reason, "not sent: the API asks to wait for longer than this step does")
-        elif delivery is Delivery.UNSENDABLE:
-            self.drop(attempt.reason, "not sent: no connection to the API can be made")
+        elif delivery is Delivery.UNSENDABLE and not self._has_connected:
+            self._in_doubt = True
         elif now - self._progress >= self._policy.patience:
             self.drop(attempt.reason, "not sent: the API took no request for too long")
 
@@ -208,20 +251,23 @@ class Fire:
         return True
 
     def _end(self, position: int, attempt: Attempt) -> None:
+        self._board.change(position, **self._ended_as(position, attempt))
+        self._settled(position)
+
+    def _ended_as(self, position: int, attempt: Attempt) -> dict[str, Any]:
+        """Return what the board has to know of a run whose start came to this end."""
         now = self._clock.monotonic()
         is_open = attempt.delivery is Delivery.OPEN
-        self._board.change(
-            position,
-            state=_STATES.get(attempt.delivery, State.NOT_STARTED),
-            reason=attempt.reason,
-            run_id=attempt.run_id,
-            url=attempt.url,
-            message=attempt.message,
-            hint=attempt.hint or (MAY_HAVE_STARTED if is_open else ""),
-            status=attempt.status,
-            seconds=now - self._first.get(position, now),
-        )
-        self._settled(position)
+        return {
+            "state": _STATES.get(attempt.delivery, State.NOT_STARTED),
+            "reason": attempt.reason,
+            "run_id": attempt.run_id,
+            "url": attempt.url,
+            "message": attempt.message,
+            "hint": attempt.hint or (MAY_HAVE_STARTED if is_open else ""),
+            "status": attempt.status,
+            "seconds": now - self._first.get(position, now),
+        }
 
     def _since(self, position: int) -> float:
         return self._first[position] - self._board.origin

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from autonoma_ci.api.threads import start_thread
 from autonoma_ci.exchange import Attempt, Delivery, Details, Kept, Said, Status
 from autonoma_ci.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from autonoma_ci.engine.clock import Clock
     from autonoma_ci.exchange import Item
     from autonoma_ci.model import Outcome, RunRequest
 
+T = TypeVar("T")
+# How long a slow report may take once a signal has come. All that a later step needs is written before.
+MAX_SECONDS_AFTER_SIGNAL = 1.5
+# How long it may take without one. Its own limit is 60 s, but the resolution of a name has none.
+MAX_REPORT_SECONDS = 65.0
+# For the responses under way once memory is used up: the largest have 1 MiB, and most a thousandth of that.
+_SPARE_BYTES = 4 * 1024 * 1024
 MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again."
 
 
@@ -64,7 +74,13 @@ class Interrupt(NamedTuple):
     signal: int
 
 
-Event: TypeAlias = "Done | Polled | Explained | Refreshed | Fetched | Interrupt"
+class Finished(NamedTuple):
+    """A slow report was written, or could not be."""
+
+    task: object
+
+
+Event: TypeAlias = "Done | Polled | Explained | Refreshed | Fetched | Interrupt | Finished"
 Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
@@ -113,6 +129,17 @@ class Api(Protocol):
         """Ask once what a run did, and with `media` where that is to be seen."""
 
 
+def spare_memory(size: int) -> bytes:
+    """Return that many bytes, or none if there are no more: to be given up once memory is used up.
+
+    The system gives no page of it until it is written to, so it costs address space alone.
+    """
+    try:
+        return bytes(size)
+    except MemoryError:
+        return b""
+
+
 class Threads:
     """One daemon thread per request under way; idle ones are used again.
 
@@ -128,6 +155,7 @@ class Threads:
         self._tasks: queue.SimpleQueue[tuple[Callable[[], Event], bool]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._has_threads = False
+        self._spare = spare_memory(_SPARE_BYTES)
 
     def start(self, position: int, request: RunRequest) -> None:
         """Ask for a run to start."""
@@ -154,6 +182,7 @@ class Threads:
         try:
             return self._api.start(request)
         except Exception as error:  # noqa: BLE001
+            self._spare = b""
             told = f"unexpected {type(error).__name__} while sending"
             return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED)
 
@@ -186,8 +215,8 @@ class Threads:
     def _add_thread(self) -> bool:
         """Make a thread; return whether that could be done."""
         try:
-            threading.Thread(target=self._work, daemon=True).start()
-        except RuntimeError:
+            start_thread(self._work)
+        except (RuntimeError, MemoryError):
             return False
         self._has_threads = True
         return True
@@ -201,3 +230,45 @@ class Threads:
             if not waited:
                 self._idle.release()
             self._events.put(event)
+
+
+class Reporting:
+    """Writes slow reports one by one, each in a thread of its own, for as long as signal and time allow.
+
+    `signalled` says that a signal has come already.
+    """
+
+    def __init__(self, events: Events, clock: Clock, *, signalled: bool) -> None:
+        self._events, self._clock = events, clock
+        self._until = clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL if signalled else inf
+
+    def write(self, task: Callable[[], T]) -> T | None:
+        """Return what the task returns, or None if it took too long and was left behind.
+
+        Raises what the task raises. Where no thread can be made, the task is done in this one.
+        """
+        results: list[T] = []
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                results.append(task())
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+                errors.append(error)
+            self._events.put(Finished(task))
+
+        try:
+            start_thread(work)
+        except (RuntimeError, MemoryError):
+            return task()
+        limit = self._clock.monotonic() + MAX_REPORT_SECONDS
+        while not results and not errors:
+            now = self._clock.monotonic()
+            if now >= min(limit, self._until):
+                return None
+            event = self._clock.receive(self._events, min(limit, self._until) - now)
+            if isinstance(event, Interrupt):
+                self._until = min(self._until, self._clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL)
+        if errors:
+            raise errors[0]
+        return results[0]

@@ -13,6 +13,8 @@ from autonoma_ci.text import one_line
 from autonoma_ci.values import why_no_id
 
 _VERSION = ["application-id", "version-id"]
+# What JSON takes in quotes as it is, and YAML takes escaped only, or as the end of a line.
+_ESCAPED_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 # An escaped backslash is read first, so that what follows it is not taken for an escape.
 _HALVES = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
@@ -55,12 +57,18 @@ def versions_of_text(text: str) -> tuple[tuple[AppVersion, ...], list[Problem]]:
 
 
 def _whole(text: str) -> str:
-    """Return JSON with the two halves of a character put together: JSON's escapes have halves, YAML's do not."""
+    """Return JSON as YAML reads it: without escapes of half a character, and with all escapes that YAML needs.
+
+    Any other text is returned as it is.
+    """
     try:
         json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return _HALVES.sub(lambda found: found[1] or f"\\U{_code_point(found[2], found[3]):08X}", text)
+    # White space between two values.
+    text = re.sub("\r(?!\n)", "\n", text)
+    text = _HALVES.sub(lambda found: found[1] or f"\\U{_code_point(found[2], found[3]):08X}", text)
+    return _ESCAPED_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04X}", text)
 
 
 def _code_point(high: str, low: str) -> int:

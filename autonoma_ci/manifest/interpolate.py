@@ -5,18 +5,23 @@ ${NAME:-default}   the default if it is not set or empty
 ${NAME:?why}       an error that says why if it is not set or empty
 ${ci.sha}          a fact of the build, the same word in every CI system
 $$                 a dollar sign
+
+Names and groups of entries show `${NAME}` in place of the value, since reports and messages show them.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 from fnmatch import translate
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.manifest.document import TooMuchError
 from autonoma_ci.options import OPTIONS
+from autonoma_ci.secret import NOTHING_SECRET, Redactor
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
 from autonoma_ci.values import credential
@@ -31,30 +36,64 @@ if TYPE_CHECKING:
 FACTS = ("sha", "branch", "change", "repository", "build_url", "deployment_url")
 # `$` at the end or before anything else is a mistake as often as it is meant: it must be doubled.
 _PART = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<body>[^{}]*)\}|(?P<bare>))")
-_BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*|ci\.[a-z_]+)(?::(?P<mode>[-?])(?P<word>.*))?", re.DOTALL)
-_OURS = tuple(name for o in OPTIONS if o.parse is credential for name in (*o.inputs, o.variable))
-_SECRETIVE = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|PRIVATE_?KEY|API_?KEY|CREDENTIAL", re.IGNORECASE)
-# Values of these keys go to the API and nowhere else; all others are shown in logs and summaries.
-_UNSHOWN = frozenset({"variables", "matrix"})
+_BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]{0,254}|ci\.[a-z_]+)(?::(?P<mode>[-?])(?P<word>.*))?", re.DOTALL)
+_CREDENTIALS = tuple(name for o in OPTIONS if o.parse is credential for name in (*o.inputs, o.variable))
+# Options: `variables` holds values, and each option has a name with one of these.
+_OPTION_NAME = re.compile("AUTONOMA_|INPUT_", re.IGNORECASE)
+# On Windows, a name in any case finds the variable.
+_CASE = re.IGNORECASE if os.name == "nt" else re.NOFLAG
+# Values of these keys go to the API and nowhere else.
+_SENT = frozenset({"variables", "matrix"})
+_ENTRIES = frozenset({"tests", "folders", "tags"})
 # Far beyond any manifest; a hostile one could make gigabytes of a few lines.
 PARTS_LIMIT = 100_000
 LENGTH_LIMIT = 16 * 1024 * 1024
 
 
+class _Use(Enum):
+    """What becomes of a text of the manifest."""
+
+    SENT = "sent to the API, never shown"
+    NAME = "shown as the name of an entry"
+    GROUP = "compared with the option groups, and shown"
+    SHOWN = "shown, such as an id"
+
+
+class Written(NamedTuple):
+    """What the interpolation of a document leaves to know.
+
+    `texts` has each text with a `$` as the manifest states it, `groups` the value of each group with a `$`, by path.
+    """
+
+    texts: dict[Path, str]
+    groups: dict[Path, str]
+
+
 @dataclass(frozen=True)
 class Interpolation:
-    """What `${...}` may name: `tokens` are names and shell patterns of names that hold credentials.
+    """What `${...}` may read.
 
-    With `checking` (the validate command), a fact that only a CI system knows is not an error.
+    Args:
+        environ: The environment.
+        context: The build.
+        tokens: Names and shell patterns of names that hold credentials of a CI system.
+        checking: A fact that only a CI system knows is not an error, as for the command `validate`.
+        allowed: The option `allow-env`: names and shell patterns. None allows all names that do not look like secrets.
+        credentials: The credentials of this step. No value may contain one.
+
     """
 
     environ: Mapping[str, str] = field(repr=False)
     context: Context
     tokens: tuple[str, ...] = ()
     checking: bool = False
+    allowed: tuple[str, ...] | None = None
+    credentials: Redactor = NOTHING_SECRET
+    # Why a name must not be read, by name and by whether its value would be shown.
+    _refusals: dict[tuple[str, bool], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def apply(self, document: Document) -> dict[Path, str]:
-        """Replace every `${...}` in the document's values; return the text as written of each that had one.
+    def apply(self, document: Document) -> Written:
+        """Replace every `${...}` in the document's values.
 
         Raises TooMuchError, with a problem in the document, where a limit is passed.
         """
@@ -67,19 +106,28 @@ class Interpolation:
         name, mode, word = body["name"], body["mode"], body["word"] or ""
         if name.startswith("ci."):
             value, why = self._fact(name.removeprefix("ci."))
-        elif why := self._forbidden(name, shown=shown):
+        elif why := self._refusal(name, shown=shown):
             return None, why
         else:
             value = self.environ.get(name)
-            why = f"${{{name}}} is not set: set it, or write ${{{name}:-default}}"
+            why = f"{_reference(name)} is not set: set it, or write ${{{name}:-default}}"
+        if mode == "-" and not value:
+            return word, ""
         if mode and not value:
-            return (word, "") if mode == "-" else (None, f"${{{name}}}: {one_line(word, 200) or 'it must be set'}")
+            return None, f"{_reference(name)}: {one_line(word, 200) or 'it must be set'}"
         return value, why
 
     @cached_property
-    def _credentials(self) -> re.Pattern[str]:
-        # On Windows, a name in any case finds the variable.
-        return re.compile("|".join(map(translate, (*_OURS, *self.tokens))), re.IGNORECASE)
+    def _forbidden(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(translate, (*_CREDENTIALS, *self.tokens))), re.IGNORECASE)
+
+    @cached_property
+    def _allowed_names(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(translate, self.allowed or ())) or "(?!)", _CASE)
+
+    @cached_property
+    def _allowed_secrets(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self.allowed or ())), _CASE)
 
     def _fact(self, name: str) -> tuple[str | None, str]:
         if name not in FACTS:
@@ -91,22 +139,45 @@ class Interpolation:
             return value or "unknown", ""
         return None, f"${{ci.{name}}} is not known here: run it in a CI system, or write ${{ci.{name}:-default}}"
 
-    def _forbidden(self, name: str, *, shown: bool) -> str:
-        if self._credentials.match(name):
-            return f"${{{name}}} holds a credential of this job: a manifest can't name it"
-        if shown and _SECRETIVE.search(name):
-            return f"${{{name}}} looks like a secret and would be shown in logs here: use it in variables only"
+    def _refusal(self, name: str, *, shown: bool) -> str:
+        # A text can name one variable thousands of times, and its value can be long.
+        if (name, shown) not in self._refusals:
+            self._refusals[name, shown] = self._why_refused(name, shown=shown)
+        return self._refusals[name, shown]
+
+    def _why_refused(self, name: str, *, shown: bool) -> str:
+        # Loaded only where a manifest reads the environment: their patterns take milliseconds.
+        from autonoma_ci.manifest.secret_names import looks_secret
+        from autonoma_ci.manifest.secret_values import kind_of_secret
+
+        reference, value = _reference(name), self.environ.get(name, "")
+        if self._forbidden.match(name) or self.credentials.holds(value):
+            return f"{reference} holds a credential of this job: a manifest can't name it"
+        if _OPTION_NAME.match(name):
+            return f"{reference} is an option of this step: a manifest can't name it; use a variable of another name"
+        cure = f"if the manifest may read it, add `allow-env: {name}` to the step"
+        kind = kind_of_secret(value)
+        secret = f"holds {kind}" if kind else "looks like a secret" if looks_secret(name) else ""
+        if secret and shown:
+            why = "and ids are shown in logs: use a variable of another name"
+            return f"{reference} {secret}, {why}; with `allow-env: {name}`, variables may read it"
+        if self.allowed is not None and self._allowed_secrets.fullmatch(name):
+            return ""
+        if secret:
+            return f"{reference} {secret}: {cure}"
+        if self.allowed is not None and not self._allowed_names.match(name):
+            return f"{reference} is not in allow-env: {cure}"
         return ""
 
 
 class _Filling:
-    """One document whose values are being filled in; `written` has the text of each as it was."""
+    """One document whose values are being filled in."""
 
     def __init__(self, interpolation: Interpolation, document: Document) -> None:
-        self.written: dict[Path, str] = {}
+        self.written = Written({}, {})
         self._interpolation, self._document = interpolation, document
         # What many aliases stand for is filled in once.
-        self._filled: dict[tuple[str, bool], str] = {}
+        self._filled: dict[tuple[str, _Use], tuple[str, str]] = {}
         self._parts = self._length = 0
 
     def walk(self, tree: Tree, path: Path) -> Tree:
@@ -117,29 +188,56 @@ class _Filling:
             return [self.walk(value, (*path, i)) for i, value in enumerate(tree)]
         if tree is None or "$" not in tree:
             return tree
-        self.written[path] = tree
-        key = tree, _UNSHOWN.isdisjoint(path)
-        if key not in self._filled:
+        self.written.texts[path] = tree
+        use = _use_of(path)
+        if (tree, use) not in self._filled:
             told = len(self._document.problems)
-            text = _PART.sub(lambda match: self._part(match, path, shown=key[1]), tree)
+            filled = self._fill(tree, path, use)
             if len(self._document.problems) > told:
-                return text
-            self._filled[key] = text
-        return self._filled[key]
+                return filled[0]
+            self._filled[tree, use] = filled
+        value, shown = self._filled[tree, use]
+        if use is _Use.GROUP:
+            self.written.groups[path] = value
+        return shown if use in {_Use.NAME, _Use.GROUP} else value
 
-    def _part(self, match: re.Match[str], path: Path, *, shown: bool) -> str:
+    def _fill(self, text: str, path: Path, use: _Use) -> tuple[str, str]:
+        """Return the text with the values, and the text with what is shown of them."""
+        values, shown, end = [], [], 0
+        for match in _PART.finditer(text):
+            value, reference = self._part(match, path, use)
+            values += [text[end : match.start()], value]
+            shown += [text[end : match.start()], reference]
+            end = match.end()
+        return "".join([*values, text[end:]]), "".join([*shown, text[end:]])
+
+    def _part(self, match: re.Match[str], path: Path, use: _Use) -> tuple[str, str]:
         value: str | None = "$"
-        why = ""
+        reference = why = ""
         if not match["dollar"]:
             body = _BODY.fullmatch(match["body"] or "")
-            value, why = self._interpolation.value(body, shown=shown) if body else (None, "")
+            value, why = self._interpolation.value(body, shown=use is _Use.SHOWN) if body else (None, "")
+            if body and not body["name"].startswith("ci."):
+                reference = _reference(body["name"])
         if value is None:
-            text = one_line(match[0], 60) if shown else match[0][:2]
+            text = match[0][:2] if use is _Use.SENT else one_line(match[0], 60)
             self._document.problem(path, why or f"'{text}' is not ${{NAME}}: write $$ for a dollar sign")
-            return "x"  # an id that passes, so that one mistake is told once
+            return "x", "x"  # an id that passes, so that one mistake is told once
         self._parts += 1
         self._length += len(value)
         if self._parts > PARTS_LIMIT or self._length > LENGTH_LIMIT:
             self._document.problem(path, "too much to fill in: use fewer ${...}, or shorter values")
             raise TooMuchError
-        return value
+        return value, reference or value
+
+
+def _use_of(path: Path) -> _Use:
+    if not _SENT.isdisjoint(path):
+        return _Use.SENT
+    key = path[2] if len(path) > 2 and path[0] in _ENTRIES else ""
+    return {"name": _Use.NAME, "groups": _Use.GROUP}.get(str(key), _Use.SHOWN)
+
+
+def _reference(name: str) -> str:
+    """Return `${NAME}` as messages and reports show it."""
+    return f"${{{name}}}"

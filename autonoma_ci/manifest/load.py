@@ -14,7 +14,7 @@ from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.files import AT_ONCE
 from autonoma_ci.manifest import tree
 from autonoma_ci.manifest.document import Document, Path, TooMuchError, Tree, not_text
-from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, ApplicationVersion, Defaults, Manifest, Test
+from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, ApplicationVersion, Defaults, Folder, Manifest, Tag, Test
 from autonoma_ci.paths import leads_out
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
@@ -35,7 +35,7 @@ def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
     """Return the manifest at `path`, relative to `folder`; raise InputError with every problem in it."""
     # An annotation on the line needs slashes, also on Windows.
     file = one_line(FilePath(path).as_posix(), 200)
-    document = tree.parse(_read(path, folder, file), file)
+    document = tree.parse(read_text(path, folder, file), file)
     if document.problems and document.tree is None:
         raise InputError(document.problems)
     if not isinstance(document.tree, dict):
@@ -44,8 +44,9 @@ def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
     manifest = None
     with suppress(TooMuchError):
         written = interpolation.apply(document)
-        manifest = _check(document, written)
+        manifest = _check(document, written.texts)
         if manifest:
+            _name_groups(manifest, written.groups)
             _check_variables(document, manifest)
             if manifest.application_versions and manifest.run_on_latest == "true":
                 document.problem(
@@ -57,7 +58,9 @@ def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
     return manifest
 
 
-def _read(path: str, folder: str, file: str) -> str:
+def read_text(path: str, folder: str, file: str) -> str:
+    """Return the text of a manifest; raise InputError, which names it as `file`, if it can't be read."""
+
     def wrong(text: str) -> InputError:
         return InputError([Problem(text, file)])
 
@@ -91,6 +94,16 @@ def _check(document: Document, written: dict[Path, str]) -> Manifest | None:
             path: Path = tuple(detail["loc"])
             document.problem(path, _explain(document, path, detail, written.get(path) or written.get(path[:-1])))
         return None
+
+
+def _name_groups(manifest: Manifest, values: dict[Path, str]) -> None:
+    """Give the entries the values of their groups, by path."""
+    entries: dict[str, list[Test] | list[Folder] | list[Tag]]
+    entries = {"tests": manifest.tests, "folders": manifest.folders, "tags": manifest.tags}
+    for kind, index in {path[:2] for path in values}:
+        entry = entries[str(kind)][int(index)]
+        shown = enumerate(entry.groups)
+        entry.name_groups([values.get((kind, index, "groups", place), group) for place, group in shown])
 
 
 def _at(root: Tree, path: Path) -> Tree:

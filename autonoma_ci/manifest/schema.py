@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, WithJsonSchema, model_validator
 
 from autonoma_ci.manifest.document import Tree  # noqa: TC001 - pydantic reads the annotation
 
@@ -43,11 +43,22 @@ class _Entry(_Model):
     id: Id
     name: Name = Field("", description="What reports call it; the id if unset.")
     groups: list[Group] = Field(default_factory=list, description="Names that the option `groups` selects by.")
+    # With the values of `${NAME}`, which are never shown. None if no group has one.
+    _group_values: list[str] | None = PrivateAttr(None)
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Tree) -> Tree:
         return {"id": value} if isinstance(value, str) else value
+
+    @property
+    def group_values(self) -> list[str]:
+        """The groups as the option `groups` has to name them; they must not be shown."""
+        return self.groups if self._group_values is None else self._group_values
+
+    def name_groups(self, values: list[str]) -> None:
+        """Set the values of the groups, which are shown as `${NAME}`."""
+        self._group_values = values
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import yaml
 
 from autonoma_ci.errors import Problem
 from autonoma_ci.manifest.document import Document, TooMuchError
+from autonoma_ci.manifest.misleading import find_misleading
 from autonoma_ci.text import one_line
 from autonoma_ci.values import VALUE_LIMIT
 
@@ -42,6 +43,10 @@ def parse(text: str, file: str) -> Document:
     """Return the document in `text`; problems are in it, and a tree of None goes with at least one of them."""
     document = Document(file)
     try:
+        for problem, place in find_misleading(text):
+            document.tell(problem, place)
+        if document.problems:
+            return document
         events = yaml.parse(text, Loader=_LOADER)
         _Builder(document, events).build()
     except yaml.MarkedYAMLError as error:

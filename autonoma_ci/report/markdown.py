@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.model import Conclusion, State
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # GitHub drops a step's summary above 1 MiB; the margin is for what else the step has written.
 SIZE_LIMIT = 1000 * 1024
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 # Room for the line that counts what did not fit.
 _REST = 100
 _SIGNS = {
@@ -96,7 +98,9 @@ def _about(report: Report) -> str:
     if context.branch:
         facts.append(f"branch {markdown(context.branch)}")
     if context.sha:
-        facts.append(f"commit {markdown(context.sha[:12])}")
+        # The build's own commit stays a reference: GitHub and GitLab make a link of it.
+        commit = context.sha[:12] if _COMMIT.fullmatch(context.sha) else markdown(context.sha[:12])
+        facts.append(f"commit {commit}")
     if report.waited and report.verdict:
         facts.append(f"took {duration(report.seconds)}")
     return f" ({', '.join(facts)})" if facts else ""

@@ -13,7 +13,7 @@ from autonoma_ci.report.record import result
 from autonoma_ci.report.words import counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from autonoma_ci.model import Report
 
@@ -114,16 +114,22 @@ def dotenv(report: Report) -> str:
 
     It has at most 5 KB; `left_out` tells what did not fit.
     """
-    return "".join(f"{name}={text}\n" for name, text in _fitting(report).items())
+    return dotenv_lines(dotenv_variables(report))
+
+
+def dotenv_lines(values: Mapping[str, str]) -> str:
+    """Return values that `dotenv_variables` takes, as lines."""
+    return "".join(f"{name}={text}\n" for name, text in values.items())
 
 
 def left_out(report: Report) -> list[str]:
     """Return the names of the variables for which outputs.env has no room, or no form."""
-    kept = _fitting(report)
+    kept = dotenv_variables(report)
     return [name for name in map(_variable, _VARIABLES) if name not in kept]
 
 
-def _fitting(report: Report) -> dict[str, str]:
+def dotenv_variables(report: Report) -> dict[str, str]:
+    """Return the variables that outputs.env has room and a form for."""
     kept, size = {}, 0
     for name, text in variables(report).items():
         longer = size + len(name) + len(text) + 2

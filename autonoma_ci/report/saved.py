@@ -12,7 +12,6 @@ from pydantic import Field, ValidationError
 
 from autonoma_ci.model import Conclusion, Reason  # noqa: TC001 - pydantic reads the annotations
 from autonoma_ci.report.saved_runs import Mac, Model, SavedRun, Seconds, Text
-from autonoma_ci.text import one_line
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -55,13 +54,13 @@ class Saved(Model):
 
 
 def parse(data: bytes) -> Saved:
-    """Return the record; raise ValueError with a text for people if it is none."""
+    """Return the record; raise ValueError with a text that may quote the record if it is none."""
     try:
         return Saved.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = one_line(".".join(str(part) for part in first["loc"]), 100)
-        raise ValueError(f"{place}: {one_line(first['msg'], 200)}" if place else one_line(first["msg"], 200)) from None
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
 
 
 def json_schema() -> dict[str, Any]:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 def _run_key(text: str) -> str:
     """Return the text; raise ValueError if it is neither empty nor a run key."""
-    if text:
-        parse_run_key(text)
-    return text
+    try:
+        return str(parse_run_key(text)) if text else ""
+    except ValueError:
+        # Python's own message quotes a part of the text.
+        raise ValueError("not a run key") from None
 
 
 _ID = r"[A-Za-z0-9_-]{1,128}"
@@ -54,7 +56,10 @@ File = Annotated[
 class Checks(NamedTuple):
     """Functions that return what may be shown of a record's texts, links and run ids."""
 
+    # For texts of the API.
     redact: Callable[[str], str]
+    # For the user's own names of runs.
+    label: Callable[[str], str]
     link: Callable[[str], str]
     run_id: Callable[[str], str]
 
@@ -164,7 +169,7 @@ class SavedRun(Model):
         key = parse_run_key(self.key) if self.key else RunKey(self.kind, self.id)
         return Outcome(
             request=RunRequest(
-                self.kind, self.id, redact(self.label), dict.fromkeys(self.variables, ""),
+                self.kind, self.id, checks.label(self.label), dict.fromkeys(self.variables, ""),
                 self.application_version_id or "", versions, self.run_on_latest,
                 key.place, key.occurrence, key.environment,
             ),

@@ -116,6 +116,53 @@ def test_a_redirect_names_the_base_to_set() -> None:
     assert "api-url" in found.hint
 
 
+SECRET = "abcd/1234:efgh"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://example.com/abcd/12\u200b34:efgh/v2?x",
+        "https://example.com/abcd%2F1234%3Aefgh%E2%80%8B/v2",
+        "https://example.com/abcd/1234%E2%80%8B:efgh/v2",
+        "https://example.com/\uff41bcd/1234:e\tfgh/v2",
+        f"https://example.com/{'x' * 165}/{SECRET}/v2",
+        f"https://example.com/{'x' * 170}/{SECRET}/v2",
+    ],
+)
+def test_a_redirect_shows_no_hidden_secret(location: str) -> None:
+    answer = Answer(308, {"Location": location.encode().decode("latin-1")}, b"", complete=True)
+    for redact in (Redactor([SECRET]), Redactor(["another", SECRET])):
+        found = read(answer, TEST, redact, redact)
+        assert "abcd" not in found.message
+        assert "efgh" not in found.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://autonoma.app/run/r1/ab%E2%80%8Bcd1234",
+        "https://autonoma.app/run/r1?x=ab%C2%ADcd1234",
+        "https://autonoma.app/run/r1#%EF%BD%81bcd1234",
+        "https://autonoma.app/run/r1/abcd%0A1234",
+        "https://autonoma.app/run/r1/%2561bcd1234",
+    ],
+)
+def test_a_link_with_a_hidden_credential_is_withheld(url: str) -> None:
+    redact = Redactor(["abcd1234"])
+    answer = Answer(200, {}, json.dumps({"run_id": "r1", "url": url}).encode(), complete=True)
+    found = read(answer, TEST, redact, redact)
+    assert (found.delivery, found.run_id, found.url) == (Delivery.STARTED, "r1", "")
+
+
+def test_an_error_in_two_fields_is_redacted_as_shown() -> None:
+    """The fields stand one behind the other, with a colon between them."""
+    redact = Redactor(["abcd: 1234", "long-value-12345"])
+    body = json.dumps({"error": "no abcd", "message": "1234 or long-value-1"}).encode()
+    found = read(Answer(422, {}, body, complete=True), TEST, redact, redact)
+    assert found.message == "HTTP 422: no *** or ***"
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"NaN", b"[" * 100_000, b'{"run_id": null}', b"\xff"])
 def test_a_body_that_says_nothing_leaves_a_success_open(body: bytes) -> None:
     assert attempt(200, body).delivery is Delivery.OPEN

@@ -13,6 +13,7 @@ import pytest
 
 from autonoma_ci.api import readiness
 from autonoma_ci.api.readiness import wait_for_url
+from autonoma_ci.secret import Redactor
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import after, answer, close, dripped, hang, huge, reset
 
@@ -28,6 +29,17 @@ class Waited:
         began = time.monotonic()
         self.why = wait_for_url(url, seconds, time.monotonic, lambda pause: time.sleep(pause / 20), self.told.append)
         self.seconds = time.monotonic() - began
+
+
+def test_a_redirect_shows_no_value() -> None:
+    """The page may repeat what a test typed into it. The address that was given is shown."""
+    with FaultServer(moved("ftp://user:pw@example.com/ab\u200bcd1234/x?y".encode().decode("latin-1"))) as server:
+        told: list[str] = []
+        why = wait_for_url(
+            f"{server.url}/abcd1234", 0.1, time.monotonic, lambda _: None, told.append, Redactor(["abcd1234"])
+        )
+    assert why.startswith(f"{server.url}/abcd1234 did not come up within 0.1 s: HTTP 302, which leads to ftp://")
+    assert why.endswith("example.com/***/x: not https any more")
 
 
 def turns(*acts: Act) -> Act:
@@ -152,7 +164,7 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(readiness, "_visit", lambda url, seconds: "HTTP 503")
+    monkeypatch.setattr(readiness, "_visit", lambda url, seconds, redact: "HTTP 503")
     why = wait_for_url("https://shop.test/", 300, lambda: now, sleep, told.append)
     assert why == "https://shop.test did not come up within 5 min: HTTP 503"
     assert 9 <= len(told) <= 11

@@ -220,3 +220,17 @@ def test_neither_a_secret_nor_a_value_comes_back_out_of_an_answer() -> None:
     assert "***" in shown
     assert "client-secret-of-the-test" not in shown
     assert "value-of-the-variable" not in shown
+
+
+def test_values_are_removed_from_each_run_and_kept_in_ids() -> None:
+    """The runs of a record have names of variables alone. A value such as `r1` occurs in ids and links by chance."""
+    request = RunRequest(Kind.TEST, "a", variables={"NAME": ""})
+    link = "https://autonoma.app/run/r1"
+    with requests_mock.Mocker() as mock:
+        mock.get("https://api.test/run/r1/status", json={"status": "passed", "url": f"{link}?word=the-value"})
+        mock.get("https://api.test/run/r1?steps=true", json={"name": "the-value in r1"})
+        values = [Secret("the-value"), Secret("r1")]
+        client = Client(Transport("https://api.test", SECRETS), "github-actions", SECRETS, values)
+        assert client.details(request, "r1").title == "*** in ***"
+        found = client.status(request, "r1")
+    assert (found.said, found.url) == (Said.PASSED, link)

@@ -66,6 +66,7 @@ def full(limit: int, before: str, piece: str, after: str, between: str = "") -> 
 ESCAPES = json.dumps(WRAPPED)[1:-1]
 STEP = json.dumps(dict.fromkeys(("instruction", "output", "url", "status"), WRAPPED * 2100))
 TEST = json.dumps({"id": "a", "name": f"\u200b{WRAPPED}"})
+RARE = json.dumps({"output": "\U000f1234\u0301\U0002f800" * 2000})
 BOMBS = {
     **{
         f"a start's {field}": (start, code, full(BODY_LIMIT, f'{{"{field}": "', ESCAPES, '"}'))
@@ -85,6 +86,12 @@ BOMBS = {
     "a folder's name": (account, 200, full(DETAILS_LIMIT, '[{"id": "a", "name": "', ESCAPES, '"}]')),
     "folders that are none": (account, 200, full(DETAILS_LIMIT, "[", "[]", "]", ",")),
     "tests": (account, 200, full(DETAILS_LIMIT, '[{"id": "a", "name": "a", "tests": [', TEST, "]}]", ",")),
+    "a value's letters": (
+        details, 200, full(DETAILS_LIMIT, '{"steps": [{"status": "failed", "output": "', "a value of \\u200b", '"}]}')
+    ),
+    "rare characters": (
+        details, 200, full(DETAILS_LIMIT, '{"steps": [', RARE, "]}", ",")
+    ),
     "no list of folders": (account, 500, full(DETAILS_LIMIT, '{"message": "', ESCAPES, '"}')),
 }  # fmt: skip
 
@@ -119,6 +126,31 @@ def test_a_text_that_is_longer_than_its_limit_ends_in_an_ellipsis(length: int) -
     assert Texts(lambda: Redactor(())).line("x" * length, 10) == ("x" * length if length <= 10 else "x" * 9 + "…")
 
 
+@pytest.mark.parametrize("gap", ["\u200b" * 3, "\t", "\r\n", "\U000e0041\xad"], ids=ascii)
+@pytest.mark.parametrize("before", range(0, 60, 7))
+def test_no_part_shows_of_a_secret_with_gaps_at_the_cut(gap: str, before: int) -> None:
+    """A few of its characters fill the end of what is read of the text."""
+    secret = "qwrtpsdfghjk"
+    text = "X" * (before * 10) + gap.join(f"{secret} " * 400)
+    shown = Texts(lambda: Redactor([secret])).line(text, 200)
+    assert not {*secret} & {*shown}
+    assert shown.endswith("…")
+
+
+def test_half_a_secret_at_an_edge_is_not_shown() -> None:
+    """Another field may have the rest, and be shown beside it. A link stands apart."""
+    texts = Texts(lambda: Redactor(["abcdefgh12345678"]))
+    assert texts.line("Type abcdefgh123\n", 200) == "Type ***"
+    assert texts.line("efgh12345678 is wrong", 200) == "*** is wrong"
+    assert texts.line("efgh12345678 is wrong", 200, apart=True) == "efgh12345678 is wrong"
+
+
+def test_a_text_is_redacted_before_its_lines_are_joined() -> None:
+    """A short word is not looked for across the space between two words, but across the end of a line."""
+    texts = Texts(lambda: Redactor(["sand"]))
+    assert texts.line("this and sa\nnd", 200) == "this and ***"
+
+
 ENCODINGS: list[Callable[[str], str]] = [
     str,
     quote,
@@ -140,10 +172,13 @@ SECRET = st.text(LETTERS, min_size=6, max_size=30).filter(lambda value: len(valu
 def test_no_part_of_a_secret_shows_wherever_the_text_is_cut(
     values: list[str], encode: Callable[[str], str], pieces: list[str]
 ) -> None:
-    """Whether it is whole, or the cut goes through it, and however much shorter the text before became."""
+    """Whether it is whole, or the cut goes through it, and however much shorter the text before became.
+
+    A space before or after a value says nothing of it.
+    """
     redactor, secret, limit = Redactor(values), encode(values[0]), 200
     # Secrets up to where the text is cut the first time, at each place of the last.
     tail = "".join(secret if piece == "S" else "X" for piece in [*pieces, "S"])
     tail *= (4 * limit + 10 * redactor.longest) // len(tail) + 2
     for gap in range(len(secret)):
-        assert not {*LETTERS} & {*Texts(lambda: redactor).line("X" * gap + tail, limit)}
+        assert not ({*LETTERS} - {" "}) & {*Texts(lambda: redactor).line("X" * gap + tail, limit)}

@@ -128,6 +128,24 @@ def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeyp
     assert "proxy-password" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("refusal", "shown"),
+    [
+        ("403 client-secret-of-the-test", "(403 Forbidden)"),
+        ("502 autonoma.test: no route", "(502 Bad Gateway)"),
+        ("599 client-secret-of-the-test", "(HTTP 599)"),
+    ],
+)
+def test_a_proxys_own_words_are_not_shown(refusal: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may hold anything, such as the host of a screenshot."""
+    proxy = Proxy(refusal=refusal)
+    with proxy.server:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(NotSentError) as caught:
+            Transport("https://autonoma.test/api", SECRETS).get("/run/r/status")
+    assert str(caught.value) == f"the proxy did not connect to autonoma.test {shown}"
+
+
 def test_a_proxy_that_connects_is_used(
     certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,3 +274,24 @@ def test_details_may_be_longer_than_other_answers() -> None:
         transport = Transport(server.url, SECRETS)
         assert not transport.get("/run/a").complete
         assert transport.get("/run/a", DETAILS_LIMIT).complete
+
+
+def no_memory(*_: object, **__: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("place", ["autonoma_ci.api.transport.Session", "urllib3.connection.HTTPConnection.connect"])
+def test_lack_of_memory_before_the_connection_passes(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was sent, so the start may be sent again once there is memory."""
+    monkeypatch.setattr(place, no_memory)
+    with FaultServer(ok) as server:
+        with pytest.raises(NotSentError) as caught:
+            Transport(server.url, SECRETS).post("/test/a/run", {})
+        assert not server.received
+    assert caught.value.passing
+
+
+def test_lack_of_memory_after_the_request_is_a_lost_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("urllib3.connection.HTTPConnection.getresponse", no_memory)
+    with FaultServer(ok) as server, pytest.raises(LostError):
+        Transport(server.url, SECRETS).post("/test/a/run", {})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.github_commands import COMMANDS
-from autonoma_ci.ci.github_files import GitHubFiles, github_files, heredocs
+from autonoma_ci.ci.github_files import github_files, heredocs
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.errors import Problem
 from autonoma_ci.model import Kind, Outcome, RunRequest, State
@@ -27,12 +27,20 @@ from tests.support.targets import target
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autonoma_ci.model import Report
+
 MIB = 1024 * 1024
 
 
-def of_github(environ: Mapping[str, str], *, summary: bool = True) -> GitHubFiles:
-    """Return the publisher of a job with these variables."""
-    return github_files(target(environ, summary=summary))[0]
+class Files:
+    """The publishers of a job with these variables."""
+
+    def __init__(self, environ: Mapping[str, str], *, summary: bool = True) -> None:
+        self._publishers = github_files(target(environ, summary=summary))
+
+    def publish(self, made: Report) -> list[str]:
+        """Publish a report; return all warnings."""
+        return [warning for publisher in self._publishers for warning in publisher.publish(made)]
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z-]{1,10}", fullmatch=True), TEXTS.map(lambda t: t.replace("\r", ""))))
@@ -49,7 +57,7 @@ def test_each_writing_has_a_delimiter_of_its_own() -> None:
 def test_outputs_and_summary_are_written_anew_each_time(tmp_path: Path) -> None:
     output, step_summary = tmp_path / "output", tmp_path / "summary"
     output.write_text("earlier=1\n", "utf-8")
-    files = of_github({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
+    files = Files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
     assert files.publish(report([started("x")], verdict=None)) == []
     assert files.publish(report([started("x"), started("y")])) == []
     found = runner.outputs(output.read_text("utf-8"))
@@ -58,11 +66,11 @@ def test_outputs_and_summary_are_written_anew_each_time(tmp_path: Path) -> None:
 
 
 def test_without_the_runners_files_nothing_is_written_and_nothing_said() -> None:
-    assert of_github({}).publish(report([started("x")])) == []
+    assert Files({}).publish(report([started("x")])) == []
 
 
 def test_a_summary_that_is_not_wanted_is_not_written(tmp_path: Path) -> None:
-    of_github({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, summary=False).publish(report([started("x")]))
+    Files({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, summary=False).publish(report([started("x")]))
     assert not (tmp_path / "summary").exists()
 
 
@@ -72,7 +80,7 @@ def test_what_cant_be_written_is_a_warning(path: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    warnings = of_github({"GITHUB_OUTPUT": str(tmp_path / path)}).publish(report([started("x")]))
+    warnings = Files({"GITHUB_OUTPUT": str(tmp_path / path)}).publish(report([started("x")]))
     assert len(warnings) == 1
     assert "GITHUB_OUTPUT could not be written" in warnings[0]
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
@@ -80,14 +88,14 @@ def test_what_cant_be_written_is_a_warning(path: str, tmp_path: Path) -> None:
 
 def test_one_file_that_cant_be_written_does_not_cost_the_other(tmp_path: Path) -> None:
     paths = {"GITHUB_OUTPUT": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
-    assert len(of_github(paths).publish(report([started("x")]))) == 1
+    assert len(Files(paths).publish(report([started("x")]))) == 1
     assert "1 of 1 run started" in (tmp_path / "summary").read_text("utf-8")
 
 
 def test_a_link_of_the_runner_is_followed(tmp_path: Path) -> None:
     """The path comes from the runner, not from the checkout, and the runner reads where its link leads."""
     (tmp_path / "link").symlink_to("real")
-    assert of_github({"GITHUB_OUTPUT": str(tmp_path / "link")}).publish(report([started("x")])) == []
+    assert Files({"GITHUB_OUTPUT": str(tmp_path / "link")}).publish(report([started("x")])) == []
     assert (tmp_path / "link").is_symlink()
     assert runner.outputs((tmp_path / "real").read_text("utf-8"))["total"] == "1"
 
@@ -98,7 +106,7 @@ def test_a_summary_that_others_have_filled_is_left_as_it_is(size: int, tmp_path:
     step_summary = tmp_path / "summary"
     step_summary.write_text("x" * (size - 1) + "\n", "utf-8")
     made = report([started(f"t{n}") for n in range(1_000)])
-    warnings = of_github({"GITHUB_STEP_SUMMARY": str(step_summary)}).publish(made)
+    warnings = Files({"GITHUB_STEP_SUMMARY": str(step_summary)}).publish(made)
     assert ["full" in warning for warning in warnings] == ([True] if size > 1_023_000 else [])
     assert step_summary.stat().st_size <= max(MIB, size)
     assert step_summary.read_text("utf-8").startswith("x" * (size - 1) + "\n")
@@ -108,7 +116,7 @@ def test_a_path_that_is_no_text_costs_no_output(tmp_path: Path) -> None:
     """Names of folders are bytes, and need not be UTF-8."""
     made = report([started("x")])._replace(results_dir="caf\udce9", title="\ud800")
     paths = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-    assert of_github(paths).publish(made) == []
+    assert Files(paths).publish(made) == []
     assert runner.outputs((tmp_path / "GITHUB_OUTPUT").read_text("utf-8"))["results-dir"] == "caf?"
 
 
@@ -118,7 +126,7 @@ def test_ten_thousand_runs_fit_in_what_the_runner_takes(tmp_path: Path) -> None:
     step_summary.write_text("x" * 300_000, "utf-8")
     name = "Ein sehr langer Name mit Ümläuten |" * 5
     outcomes = [Outcome(RunRequest(Kind.TEST, f"t{n}", name), State.STARTED, run_id=f"r{n}") for n in range(10_000)]
-    files = of_github({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
+    files = Files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
     warnings = files.publish(report(outcomes))
     assert step_summary.stat().st_size < MIB
     assert "more runs" in step_summary.read_text("utf-8")

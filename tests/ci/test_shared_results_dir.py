@@ -92,6 +92,22 @@ def test_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path) -> No
         os.close(other)
 
 
+def test_lock_is_waited_for_briefly_once_the_record_is_written(tmp_path: Path) -> None:
+    """A signal and the deadline wait for the write."""
+    clock = FakeClock()
+    step = shared(tmp_path, clock)
+    with step.locked():
+        step.note_own()
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    began = clock.monotonic()
+    try:
+        with step.locked():
+            assert 1.0 <= clock.monotonic() - began < 1.1
+    finally:
+        os.close(other)
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
 def test_file_system_without_locks_does_not_stop_a_step(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -22,6 +22,7 @@ from autonoma_ci.commands.skeleton import skeleton
 from autonoma_ci.commands.world import World
 from autonoma_ci.context import Context
 from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.settings import Settings
 from autonoma_ci.text import one_line
 from tests.commands.accounts import call, folder, large
 from tests.commands.invoke import invoke
@@ -91,7 +92,7 @@ def test_every_name_reads_back_as_it_is(name: str, title: str) -> None:
     choice = Choice((Folder("f1", names[0], ()),), (Listed("t1", names[1]), Listed("t2", names[1])))
     with tempfile.TemporaryDirectory() as where:
         (Path(where) / "autonoma.yml").write_text(skeleton(choice), "utf-8")
-        read = load_manifest("autonoma.yml", where, {}, Context("none"))
+        read = load_manifest("autonoma.yml", where, {}, Context("none"), Settings())
     assert [entry.name for entry in (*read.folders, *read.tests)] == [names[0], names[1], names[1]]
 
 
@@ -101,7 +102,7 @@ WORDS = ["null", "Null", "true", "no", "y", "123", "1e5", "0x1F", "-", "---", "_
 @pytest.mark.parametrize("word", WORDS)
 def test_what_yaml_has_another_meaning_for_reads_back_as_text(word: str, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(skeleton(Choice((Folder(word, word, ()),), (Listed(word, word),))), "utf-8")
-    read = load_manifest("a.yml", str(tmp_path), {}, Context("none"))
+    read = load_manifest("a.yml", str(tmp_path), {}, Context("none"), Settings())
     assert {text for entry in read.entries for text in (entry.id, entry.name)} == {word}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -11,7 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci.commands.live import Live, above, screen
+from autonoma_ci.commands.progress import Progress
 from autonoma_ci.sandbox import Sandbox
+from tests.report.reports import passed, started
+from tests.support.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +94,39 @@ def test_elsewhere_there_are_lines_alone(
     assert code == 1
     assert "\x1b" not in drawn
     assert "passed: Sign in (test a)" in drawn
+
+
+class Full(io.StringIO):
+    """A terminal that keeps up as long as `room` says so."""
+
+    room = True
+
+    def isatty(self) -> bool:
+        return True
+
+    def has_room(self) -> bool:
+        return self.room
+
+
+def test_a_terminal_that_does_not_keep_up_is_not_drawn_on() -> None:
+    """The lines that are left out are counted, and a warning is shown all the same."""
+    terminal, clock = Full(), FakeClock()
+    drawn = screen(terminal, {"TERM": "xterm"})
+    assert drawn
+    with Live(drawn, Progress(above(drawn), clock, lambda _: None, quiet=True), clock) as live:
+        live.tick([started("a")])
+        before = terminal.getvalue()
+        assert "0 of 1 ended" in before
+        terminal.room = False
+        live.changed(passed("a"))
+        live.changed(passed("b"))
+        live.tick([passed("a")])
+        assert terminal.getvalue() == before
+        live.warn("odd")
+        live.changed(passed("c"))
+    assert re.findall(r"passed:|\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(before) :]) == [
+        "2 progress lines were left out", "Warning: odd", "1 progress line was left out"
+    ]  # fmt: skip
 
 
 def test_hostile_names_draw_nothing(sandbox: Sandbox, tmp_path: Path) -> None:

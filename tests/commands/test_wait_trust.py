@@ -554,7 +554,7 @@ def test_run_warns_of_an_unwritable_record_before_it_sends(tmp_path: Path, monke
             "AUTONOMA_TEST_IDS": "a",
             **GENERIC,
         }
-        assert cli.main(["run"], World(environ, out, out, str(tmp_path))) == 0
+        assert cli.main(["run"], World(environ, out, out, str(tmp_path))) == 7
     assert "results.json could not be written to results-dir (No space left on device)." in printed[0]
     assert "To wait for the runs later" not in out.getvalue()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 _ENTRYPOINT = Path(__file__).parents[2] / "entrypoint.py"
+_PROGRAM = Path(__file__).parents[2] / "autonoma_ci" / "__main__.py"
 # It says what it was started with; `slow` makes it one that takes its time to import.
 _CLI = """
 import os, sys, time
@@ -29,6 +30,7 @@ def entrypoint(tmp_path: Path) -> list[str]:
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "cli.py").write_text(_CLI)
+    shutil.copy(str(_PROGRAM), str(package))
     return [sys.executable, shutil.copy(str(_ENTRYPOINT), str(tmp_path))]
 
 

@@ -483,3 +483,61 @@ def test_signal_before_the_first_request_starts_nothing() -> None:
     assert engine.interrupt == 15
     assert workers.sent == []
     assert {run.state for run in board.outcomes} == {State.NOT_STARTED}
+
+
+def test_lasting_failure_of_one_run_ends_only_that_run() -> None:
+    """A connection was made before: one run that can't be sent says nothing of the others."""
+    job = Job([STARTED], [UNSENDABLE], [STARTED], [STARTED], policy=Policy(concurrency=1)).run()
+    assert job.states == [State.STARTED, State.NOT_STARTED, State.STARTED, State.STARTED]
+
+
+@pytest.mark.parametrize("answered", [STARTED, NOT_FOUND, OPEN, BUSY], ids=lambda attempt: str(attempt.delivery))
+def test_lasting_failure_waits_for_requests_under_way(answered: Attempt) -> None:
+    """While nothing has connected, no new request is sent; any answer to the others lets the plan go on."""
+    job = Job(*[[STARTED]] * 5, policy=Policy(concurrency=2))
+    scripts = {number: [(1.0, STARTED)] for number in range(5)}
+    scripts |= {0: [(1.0, UNSENDABLE)], 1: [(5.0, answered), (1.0, STARTED)]}
+    job.workers = ScriptedWorkers(job.clock, scripts)
+    job.run()
+    assert min(job.times(number)[0] for number in (2, 3, 4)) >= 5.0
+    assert job.states[0] is State.NOT_STARTED
+    assert set(job.states[2:]) == {State.STARTED}
+
+
+def test_lasting_failure_of_all_under_way_drops_the_rest() -> None:
+    job = Job(*[[UNSENDABLE]] * 9, policy=Policy(concurrency=3)).run()
+    assert job.states == [State.NOT_STARTED] * 9
+    assert len(job.workers.sent) == 3
+    assert {run.message for run in job.board.outcomes[3:]} == {"not sent: no connection to the API can be made"}
+
+
+def test_retry_after_passing_failure_decides_for_the_rest() -> None:
+    """Before the rest is dropped, each request that failed in passing is sent again, and no new one."""
+    ends = {0: [UNSENDABLE], 1: [NOT_SENT, STARTED]}
+    job = Job(*(ends.get(number, [STARTED]) for number in range(6)), policy=Policy(concurrency=2)).run()
+    assert job.states == [State.NOT_STARTED, *[State.STARTED] * 5]
+    assert min(job.times(number)[0] for number in range(2, 6)) > job.times(1)[1]
+    lasting = Job([UNSENDABLE], [NOT_SENT, UNSENDABLE], [STARTED], policy=Policy(concurrency=2)).run()
+    assert lasting.states == [State.NOT_STARTED] * 3
+    assert [sent.run for sent in lasting.workers.sent] == [0, 1, 1]
+
+
+def test_lasting_failure_ends_no_retry_of_another_run() -> None:
+    """With `retries`, a run that failed is started again though another start could not be sent."""
+    clock, settled = FakeClock(), list[int]()
+    board = Board([Outcome(RunRequest(Kind.TEST, name)) for name in "ab"], clock.time)
+    workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (5.0, STARTED)], 1: [(1.0, STARTED), (1.0, UNSENDABLE)]})
+    fire = Fire(board, Policy(concurrency=1), clock, settled.append, lambda _: None)
+
+    def until(number: int) -> None:
+        while len(settled) < number:
+            fire.dispatch(workers)
+            if event := clock.receive(queue.SimpleQueue(), 60.0):
+                fire.take(event)
+
+    until(2)
+    for position in (1, 0):
+        board.start_again(position)
+        fire.add(position)
+    until(4)
+    assert [run.state for run in board.outcomes] == [State.STARTED, State.NOT_STARTED]

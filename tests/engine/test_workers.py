@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
 import queue
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api import connection, transport
+from autonoma_ci.api import connection, threads, transport
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.engine import workers
 from autonoma_ci.engine.clock import Clock
-from autonoma_ci.engine.workers import Done, Explained, Polled, Threads
+from autonoma_ci.engine.workers import Done, Explained, Interrupt, Polled, Reporting, Threads
 from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status, Timeouts
 from autonoma_ci.model import Kind, Reason, RunRequest
 from tests.support.fault_server import FaultServer
@@ -70,10 +71,10 @@ def test_a_question_that_fails_in_a_way_nobody_thought_of_comes_back_as_one_that
 def test_a_thread_that_is_idle_takes_the_next_request() -> None:
     """One after the other needs one thread, and with it one kept connection."""
     events: Events = queue.SimpleQueue()
-    names: list[str] = []
+    names: list[int] = []
 
     def start(_: RunRequest) -> Attempt:
-        names.append(threading.current_thread().name)
+        names.append(threading.get_ident())
         return Attempt(Delivery.STARTED)
 
     threads = Threads(Calls(start), events)
@@ -105,19 +106,15 @@ class Limit:
         self.most, self.made = most, 0
         limit = self
 
-        class Limited(threading.Thread):
-            def start(self) -> None:
+        class Module:
+            @staticmethod
+            def start_new_thread(work: Callable[[], None], arguments: tuple[()]) -> int:
                 if limit.made >= limit.most:
                     raise RuntimeError("can't start new thread")
                 limit.made += 1
-                super().start()
+                return _thread.start_new_thread(work, arguments)
 
-        class Module:
-            def __getattr__(self, name: str) -> object:
-                return Limited if name == "Thread" else getattr(threading, name)
-
-        for place in (workers, connection):
-            monkeypatch.setattr(place, "threading", Module())
+        monkeypatch.setattr(threads, "_thread", Module)
         # The thread for the deadlines of an earlier test must not help.
         monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
         monkeypatch.setattr(transport, "deadlines", connection.deadlines)
@@ -197,3 +194,47 @@ def test_deadline_ends_its_own_request_alone() -> None:
     deadlines.add(0.2, lambda: ended.put("first"))
     assert [ended.get(timeout=20), ended.get(timeout=20)] == ["first", "second"]
     assert ended.empty()
+
+
+def test_thread_that_never_begins_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no memory to begin with. `Thread.start` would wait for ever, and the work must not be done twice."""
+    late: list[Callable[[], None]] = []
+    done: list[str] = []
+
+    class Module:
+        @staticmethod
+        def start_new_thread(work: Callable[[], None], arguments: tuple[()]) -> int:
+            late.append(work)
+            return 1
+
+    monkeypatch.setattr(threads, "_thread", Module)
+    monkeypatch.setattr(threads, "_MAX_SECONDS", 0.1)
+    with pytest.raises(RuntimeError, match="does not begin"):
+        threads.start_thread(lambda: done.append("work"))
+    late[0]()
+    assert done == []
+
+
+def test_slow_report_is_written_in_this_thread_without_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    Limit(0, monkeypatch)
+    reporting = Reporting(queue.SimpleQueue(), Clock(), signalled=False)
+    here = threading.get_ident()
+    assert reporting.write(threading.get_ident) == here
+
+
+def test_slow_report_is_left_behind_after_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One signal shortens the time of all reports that follow; what a report raises is raised."""
+    monkeypatch.setattr(workers, "MAX_SECONDS_AFTER_SIGNAL", 0.2)
+    events: Events = queue.SimpleQueue()
+    never = threading.Event()
+    reporting = Reporting(events, Clock(), signalled=False)
+    with pytest.raises(ZeroDivisionError):
+        reporting.write(lambda: 1 / 0)
+    assert reporting.write(lambda: "written") == "written"
+    events.put(Done(1, Attempt(Delivery.STARTED)))
+    events.put(Interrupt(15))
+    assert reporting.write(lambda: never.wait(60)) is None
+    began = Clock().monotonic()
+    assert reporting.write(lambda: never.wait(60)) is None
+    assert Clock().monotonic() - began < 30
+    never.set()

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from tests.faults.kind import Phase
 from tests.faults.scene import IDS
 from tests.leaks import sentinels
+from tests.support.streams import closing
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
@@ -36,9 +37,12 @@ def run(scene: Scene) -> Ended:
     if scene.phase is Phase.REPORT:
         (scene.faults / "report-waits").touch()
     environ = _environment(scene)
+    command = [sys.executable, "-B", str(_PROCESS)]
+    if closed := environ.get("JOB_CLOSED"):
+        command = closing(command, *map(int, closed.split()))
     scene.began = began = time.monotonic()
     scene.process = process = subprocess.Popen(
-        [sys.executable, "-B", str(_PROCESS)],
+        command,
         cwd=scene.work,
         env=environ,
         stdin=subprocess.DEVNULL,
@@ -50,7 +54,7 @@ def run(scene: Scene) -> Ended:
     log = bytearray()
     megabytes = 0.0
     while process.poll() is None:
-        log += _read(process.stdout)
+        log += b"" if scene.stalled.is_set() else _read(process.stdout)
         megabytes = _largest(process.pid) or megabytes
         about_to_report = (scene.faults / "report").exists() and (scene.faults / "report-waits").exists()
         if about_to_report:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
+import itertools
 import os
+import resource
 import socket
 import time
 from functools import partial
@@ -49,6 +52,23 @@ def publish(self: ResultsDir, report: Report) -> list[str]:
     return _publish(self, report)
 
 
+def limit_threads(most: int) -> None:
+    """Let no more threads be made than so many, as a container with a limit of processes does."""
+    made = itertools.count(1)
+    start = _thread.start_new_thread
+
+    def start_new_thread(*given: Any) -> int:
+        if next(made) > most:
+            raise RuntimeError("can't start new thread")
+        return start(*given)
+
+    _thread.start_new_thread = start_new_thread
+
+
+if most := os.environ.get("JOB_THREADS"):
+    limit_threads(int(most))
+if most := os.environ.get("JOB_FILES"):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), int(most)))
 socket.getaddrinfo = resolve
 ResultsDir.publish = publish  # type: ignore[method-assign]
 web._SECONDS, web._PAUSE, explain._PAUSE = _SECONDS, 0.05, 0.1

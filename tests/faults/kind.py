@@ -95,6 +95,8 @@ class Kind:
     declines: bool = False
     # Whether it takes the answers to all starts, and not to that of the one test alone.
     takes_all: bool = False
+    # Whether only the first connection of the phase goes wrong, so that nothing may be missing at the end.
+    once: bool = False
     # Whether something is wrong with the input, so that the API may not be asked for anything.
     refused: bool = False
     # Whether it ends the process, which then tells no more than it had told a second before.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.kind import ALONG, WRITING, Kind, Phase, given
 from tests.support.faults import close
+from tests.support.streams import fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -127,6 +128,21 @@ def _leaves(scene: Scene) -> None:
         scene.left.wait(10)
 
 
+def _stalls(scene: Scene) -> None:
+    scene.stalled.set()
+    # Nothing more fits into the pipe, as after 64 KiB of a log that nobody reads.
+    assert scene.process.stdout
+    with suppress(FileNotFoundError):  # the job has ended, and so has the pipe
+        writer = os.open(f"/proc/self/fd/{scene.process.stdout.fileno()}", os.O_WRONLY)
+        fill(writer)
+        os.close(writer)
+
+
+def _closed(name: str, numbers: str, *lost: str) -> Kind:
+    """Return a kind of job that is started without these file descriptors."""
+    return _variables(f"{name} closed", _CI, {"JOB_CLOSED": numbers}, "", *lost)
+
+
 KINDS = [
     _disk("full", _limited(resource.RLIMIT_FSIZE, 0), "File too large", *_FILES),
     # Sockets count too: a run whose answer is still to come can't be asked for any more. The limit is not 0: poll(2)
@@ -134,6 +150,7 @@ KINDS = [
     Kind(_DISK, "no more open files", {Phase.START: 7, Phase.WAIT: 7}, WRITING, arm=_limited(resource.RLIMIT_NOFILE, 3),
          exchange=lambda scene, right: close if scene.phase is Phase.WAIT else right, closing=True, lost=_FILES,
          says="Too many open files"),
+    _variables("eight open files at most", _DISK, {"JOB_FILES": "8"}),
     _disk("results-dir is taken away", _gone),
     _disk("results-dir becomes a file", _a_file, "could not be written to results-dir (File exists)", "record"),
     _disk("results-dir becomes a link that leads out", _leads_out, "a symbolic link leads elsewhere", "record"),
@@ -150,9 +167,16 @@ KINDS = [
     _cancelled("SIGTERM", 143, signal.SIGTERM),
     _cancelled("SIGINT, then SIGTERM", 130, signal.SIGINT, signal.SIGTERM),
     _cancelled("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause=0.0),
-    Kind(_CI, "SIGKILL", dict.fromkeys(ALONG, -9), ALONG, arm=_killed, kills=True,
+    # The outputs are written once all runs are started, and at the end.
+    Kind(_CI, "SIGKILL", dict.fromkeys(ALONG, -9), ALONG, arm=_killed, kills=True, lost=("outputs",),
          prepare=lambda scene: {"JOB_SECONDS": "10"}),
     Kind(_CI, "the reader of the log leaves", {}, WRITING, arm=_leaves, lost=("log",)),
+    Kind(_CI, "the reader of the log stalls", {}, WRITING, arm=_stalls, lost=("log",)),
+    _closed("standard output is", "1", "log"),
+    _closed("standard error is", "2"),
+    _closed("all standard streams are", "0 1 2", "log"),
+    # One for the limits of time, one for standard output, and none or few that send.
+    *(_variables(f"{most} threads at most", _CI, {"JOB_THREADS": str(most)}) for most in (3, 5)),
     _event("missing", lambda path: None),
     _event("not JSON", lambda path: path.write_text("{")),
     _event("nested 100,000 deep", lambda path: path.write_text("[" * 100_000)),

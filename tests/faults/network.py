@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import zlib
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,15 @@ def _handshake(name: str, greeting: Greeting) -> Kind:
 def _tunnel(name: str, act: Act) -> Kind:
     codes = {Phase.START: 5, Phase.WAIT: 7}
     return Kind(_PROXY, name, codes, tunnel=lambda scene: act, named=True, proxied=True, closing=True, before=True)
+
+
+def _once(kind: Kind) -> Kind:
+    """Return the kind that passes after the first connection: the exit code is as usual in all phases."""
+    return replace(kind, name=f"{kind.name}, once", codes={}, once=True)
+
+
+def _refusal(status: int) -> Kind:
+    return _once(_tunnel(f"answers {status}", said(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n")))
 
 
 def _certificate(of: Callable[[Certificates], ssl.SSLContext]) -> Greeting:
@@ -186,6 +196,10 @@ KINDS = [
     _handshake("handshake without an answer", lambda scene: _silent),
     _handshake("handshake that drips", _after_hello(_record_that_drips)),
     _handshake("handshake that is reset", _after_hello(reset)),
+    _once(_handshake("handshake that is closed", _after_hello(close))),
+    _once(_handshake("handshake that is reset", _after_hello(reset))),
+    _once(_handshake("handshake that breaks off", _after_hello(said(b"\x16\x03\x03\x40")))),
+    _once(_handshake("handshake without an answer", lambda scene: _silent)),
     _handshake("HTTP on the port of HTTPS", _after_hello(said("HTTP/1.1 400 Bad Request\r\n\r\n"))),
     _handshake("certificate that has expired", _certificate(lambda by: by.expired())),
     _handshake("certificate of another host", _certificate(lambda by: by.of_another_host())),
@@ -220,6 +234,12 @@ KINDS = [
     _tunnel("does not answer", hang),
     _tunnel("answers what is not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n")),
     _tunnel("breaks off in the handshake", said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
+    *(_refusal(status) for status in (408, 429, 500, 502, 503, 504)),
+    _once(_tunnel("closes the connection", close)),
+    _once(_tunnel("does not answer", hang)),
+    _once(_tunnel("answers what is not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n"))),
+    _once(_tunnel("answers half", said("HTTP/1.1 200 Connected\r\nX-y"))),
+    _once(_tunnel("breaks off in the handshake", said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))),
     Kind(_PROXY, "dies after the request", {Phase.START: 7, Phase.WAIT: 7}, _LASTING, exchange=_dies, named=True,
          proxied=True, closing=True, takes_all=True),
 ]  # fmt: skip

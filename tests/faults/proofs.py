@@ -38,6 +38,8 @@ def assert_sound(scene: Scene, ended: Ended) -> None:
         assert_nothing_asked(scene, ended.code)
         return
     assert_started_once(scene)
+    if kind.once:
+        assert_nothing_missing(scene)
     if kind.kills:
         assert_nothing_broken(scene)
     else:
@@ -100,6 +102,17 @@ def assert_started_once(scene: Scene) -> None:
     assert sum(request.method == "POST" for request in scene.forge.received) <= scene.kind.posts
 
 
+def assert_nothing_missing(scene: Scene) -> None:
+    """Fail unless all runs have ended as usual, with their details and files, and with a comment."""
+    runs = json.loads((scene.work / "results" / "results.json").read_text("utf-8"))["runs"]
+    states = {run["id"]: run["state"] for run in runs}
+    assert states == {name: "failed" if name == VICTIM else "passed" for name in IDS}, states
+    assert all(run["title"] == f"The title of {run['id']}" for run in runs)
+    kept = {path.name for path in (scene.work / "results" / "evidence").glob("run-of-*/*") if path.is_file()}
+    assert kept == {"step-001.png", "video.webm"}, kept
+    assert [request.method for request in scene.forge.received].count("POST") == 1, "there is no comment"
+
+
 def assert_nothing_broken(scene: Scene) -> None:
     """Fail unless all files are whole, and tell of every run that had started some time before."""
     files = _files(scene)
@@ -111,6 +124,10 @@ def assert_nothing_broken(scene: Scene) -> None:
         # The one that is being started is answered when nobody is there any more.
         if told and at <= scene.killed - scene.behind:
             assert all(f"/run/run-of-{name}" in text for text in files.values()), f"the link of {name} is lost"
+    # The outputs are appended once all runs are started.
+    if told and set(IDS) == set(scene.handed_out) and max(scene.handed_out.values()) <= scene.killed - scene.behind:
+        found = read_outputs((scene.folder / "output").read_text("utf-8"))
+        assert all(f"/run/run-of-{name}" in found["run-urls"] for name in IDS), "a link is lost in the outputs"
 
 
 def assert_accounted_for(scene: Scene, ended: Ended) -> None:

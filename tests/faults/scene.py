@@ -42,6 +42,8 @@ class Scene:
         # The job, once it runs; and whether the reader of its log is to leave, and has left.
         self.process: subprocess.Popen[bytes]
         self.deaf, self.left = threading.Event(), threading.Event()
+        # Whether the reader of its log reads no more.
+        self.stalled = threading.Event()
         # When the job was started, and when each run was handed out to it.
         self.began = 0.0
         self.handed_out: dict[str, float] = {}
@@ -108,13 +110,17 @@ class Scene:
         if not (self.kind.exchange or self.kind.greeting or self.kind.tunnel):
             self._begin_moment()
 
-    def _meet(self) -> None:
-        """Count that the job met what goes wrong; a moment begins when it first does."""
+    def _meet(self) -> bool:
+        """Count that the job met what goes wrong; a moment begins when it first does.
+
+        Returns whether it goes wrong this time too.
+        """
         with self._lock:
             self.met += 1
             first = self.met == 1
         if first:
             self._begin_moment()
+        return first or not self.kind.once
 
     def _begin_moment(self) -> None:
         if self.phase is Phase.BRIEFLY:
@@ -144,8 +150,7 @@ class Scene:
         server: FaultServer
 
         def greet(wire: Wire) -> bool:
-            if self.kind.greeting and server is self.victim and self._wrong:
-                self._meet()
+            if self.kind.greeting and server is self.victim and self._wrong and self._meet():
                 return self.kind.greeting(self)(wire)
             return wire.secure(self._tls) if self._tls else True
 
@@ -154,9 +159,8 @@ class Scene:
 
     def _tunnel(self, port: int) -> Act | None:
         """Return what goes wrong in a tunnel to this port."""
-        if not self.kind.tunnel or port != self.victim.port or not self._wrong:
+        if not self.kind.tunnel or port != self.victim.port or not self._wrong or not self._meet():
             return None
-        self._meet()
         return self.kind.tunnel(self)
 
     def _answer(self, status: int, body: object) -> Act:

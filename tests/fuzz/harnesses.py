@@ -80,14 +80,20 @@ def _folder() -> Path:
 def _manifest(data: bytes) -> None:
     place = _folder() / "autonoma.yml"
     place.write_bytes(data)
-    environ = {"NAME": "text: [", "EMPTY": "", "API_TOKEN": VALUE}
+    # With characters that no id has: ids are shown.
+    environ = {"NAME": f"{VALUE}: [", "EMPTY": "", "API_TOKEN": VALUE}
     facts = Context("github-actions", "0" * 40, "feature/a", "12", "owner/name")
-    found = load(place.name, str(place.parent), Interpolation(environ, facts, all_tokens()))
-    plan = make(Settings(), found)
+    try:
+        found = load(place.name, str(place.parent), Interpolation(environ, facts, all_tokens()))
+        plan = make(Settings(), found)
+    except InputError as error:
+        assert VALUE not in str(error)  # noqa: PT017 - any input may be refused
+        raise
     for request in plan.requests:
         assert ID.fullmatch(request.id)
         assert not any(bad_variable(name, value) for name, value in request.variables.items())
         assert not _BREAKS.search(describe(request))
+        assert VALUE not in describe(request)
 
 
 def _variables(data: bytes) -> None:

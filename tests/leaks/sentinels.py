@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote_plus
 from xml.sax.saxutils import escape
@@ -57,12 +58,31 @@ ECHOES: Mapping[str, Callable[[str], str]] = {
     "base64, one later": _shifted(1),
     "base64, two later": _shifted(2),
     "base64 of URLs": lambda text: base64.urlsafe_b64encode(b"x" + text.encode()).decode(),
+    "zero width": "\u200b".join,
+    "bidi marks and tags": "\u2066\U000e0041".join,
+    "escaped zero width": "\\u200b".join,
+    "tabs": lambda text: _pieces(text, "\t"),
+    "wrapped": lambda text: _pieces(text, "\r\n    "),
+    "wide": lambda text: "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text),
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
 }
+
+
+def _pieces(text: str, between: str) -> str:
+    return between.join(text[place : place + 5] for place in range(0, len(text), 5))
 
 
 def echo(form: str, texts: Iterable[str]) -> str:
     """Return these texts in one form; what is too short to be told from others is as it is."""
     return " ".join(ECHOES[form](text) if len(text) >= _LONG else text for text in texts)
+
+
+def _seen(text: str) -> str:
+    """Return a text in NFKC, without invisible characters and white space."""
+    text = unicodedata.normalize("NFKC", text)
+    return "".join(
+        letter for letter in text if not letter.isspace() and unicodedata.category(letter) not in {"Cf", "Cc"}
+    )
 
 
 def _needles(value: str) -> set[str]:
@@ -79,6 +99,9 @@ def _needles(value: str) -> set[str]:
         found |= {escape(text), escape(text, {"'": "&apos;", '"': "&quot;"}), *(form(text) for form in ECHOES.values())}
         if len(data) >= _LONG:
             found |= {part for more in range(3) for part in _inside(data, more)}
+    # As a reader sees them who does not care how lines are wrapped.
+    for text in map(_seen, secret):
+        found |= {text[place : place + 2 * _PART] for place in range(max(1, len(text) - 2 * _PART + 1))}
     return {text.lower() for text in found if len(text) >= _PART} | {value.lower()}
 
 
@@ -108,4 +131,5 @@ def _plain(text: str) -> set[str]:
     """Return a text as it stands, and without what the writers of each format put between its characters."""
     low = text.lower()
     bare = re.sub("[\u200b\\\\]", "", low)
-    return {low, bare, html.unescape(bare), unquote_plus(bare)}
+    plain = {low, bare, html.unescape(bare), unquote_plus(bare)}
+    return plain | {_seen(text) for text in (*plain, re.sub(r"\\u200b|\\[rnt]", "", low))}

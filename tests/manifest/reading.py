@@ -13,9 +13,10 @@ from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.interpolate import Interpolation
 from autonoma_ci.manifest.load import load
+from autonoma_ci.secret import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from autonoma_ci.manifest.schema import Manifest, Test
 
@@ -27,19 +28,29 @@ def read(
     environ: Mapping[str, str] | None = None,
     context: Context | None = None,
     *,
-    checking: bool = False,
+    allowed: tuple[str, ...] | None = None,
+    credentials: Iterable[str] = (),
 ) -> Manifest:
-    """Return the manifest that a file with this text is."""
+    """Return the manifest that a file with this text is; `allowed` is the option allow-env."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, NAME).write_bytes(text if isinstance(text, bytes) else text.encode())
-        interpolation = Interpolation(environ or {}, context or Context(), all_tokens(), checking)
+        interpolation = Interpolation(
+            environ or {}, context or Context(), all_tokens(), allowed=allowed, credentials=Redactor(credentials)
+        )
         return load(NAME, folder, interpolation)
 
 
-def problems(text: str | bytes, environ: Mapping[str, str] | None = None, context: Context | None = None) -> list[str]:
+def problems(
+    text: str | bytes,
+    environ: Mapping[str, str] | None = None,
+    context: Context | None = None,
+    *,
+    allowed: tuple[str, ...] | None = None,
+    credentials: Iterable[str] = (),
+) -> list[str]:
     """Return what is wrong with it, one line each, without the file's name."""
     with pytest.raises(InputError) as refused:
-        read(text, environ, context)
+        read(text, environ, context, allowed=allowed, credentials=credentials)
     return [str(problem).removeprefix(f"{NAME}:").strip() for problem in refused.value.problems]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -190,6 +191,27 @@ def test_what_the_environment_multiplies_is_bounded() -> None:
     """A short word that stands for a long one can't fill the memory."""
     text = "tests:\n" + "".join(f"- {{id: a, variables: {{A: '{'${LONG}' * 100} {n}'}}}}\n" for n in range(4000))
     assert problems(text, {"LONG": "x" * 2000}) == ["85:23: too much to fill in: use fewer ${...}, or shorter values"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tests:\n- {id: a, groups: [" + "'${A}'," * 90_000 + "]}",
+        "tests:\n- {id: a, groups: [" + "&a '${A}'," + "*a," * 90_000 + "]}",
+        "tests:\n" + "".join(f"- {{id: a, name: '${{N{n}:-x}}'}}\n" for n in range(25_000)),
+        "tests:\n" + "".join(f"- {{id: a, name: '${{{'N_' * 25_000}{n}:-x}}'}}\n" for n in range(70)),
+        "tests:\n" + "".join(f"- {{id: a, name: '${{{'nN' * 25_000}{n}:-x}}'}}\n" for n in range(70)),
+    ],
+    ids=["groups", "aliases of a group", "names", "long names", "long names in camel case"],
+)
+def test_many_references_are_read_in_bounded_time(text: str) -> None:
+    """Each is compared with the rules for secrets, and with the option allow-env."""
+
+    def load() -> None:
+        with suppress(InputError):
+            read(text, {"A": "x"}, allowed=("N*_*N*[0-9]", "A", "*?*?*?Z"))
+
+    assert cost(load) < SECONDS
 
 
 def test_the_first_thousand_problems_are_told() -> None:

@@ -91,9 +91,9 @@ def test_any_bytes_are_a_manifest_or_an_error_of_ours(data: bytes, tmp_path: Pat
     assert said or isinstance(manifest, Manifest)
 
 
-texts = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="$\ufeff\u2028\u2029\x85"), max_size=20
-)
+# The writer escapes no bidirectional controls.
+MISLEADING = "\u2028\u2029\x85\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=f"$\ufeff{MISLEADING}"), max_size=20)
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="="), min_size=1, max_size=10)
 
 

@@ -43,7 +43,7 @@ def same(text: str) -> str:
     return text
 
 
-SHOW_ALL = Checks(same, link, same)
+SHOW_ALL = Checks(same, same, link, same)
 
 
 def whole(value: object) -> object:
@@ -64,7 +64,8 @@ def _checked(secret: str) -> Outcome:
     """Return a run with these checks of its link and its id."""
     made = started("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
     [run] = parse(record(report([made])).encode()).runs
-    return run.outcome(0.0, checks_of_answers(Redactor([secret]), "https://autonoma.app/api"))
+    redact = Redactor([secret])
+    return run.outcome(0.0, checks_of_answers(redact, redact, "https://autonoma.app/api"))
 
 
 @pytest.mark.parametrize("secret", ["of-b", "autonoma.app", "https"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +29,9 @@ class Comment:
     body: str
     author: Any
     system: bool = False
+    # When it was changed last, to the second as the services tell it, and after how many other changes.
+    updated: str = ""
+    changes: int = 0
 
 
 @dataclass
@@ -62,7 +66,7 @@ class CodeHost(ThreadingHTTPServer):
         self.faults: list[Fault] = []
         self.before: Callable[[str], None] = lambda _: None
         self.lock = threading.Lock()
-        self._ids = count(1001)
+        self._ids, self._changes = count(1001), count(1)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -86,8 +90,14 @@ class CodeHost(ThreadingHTTPServer):
     def keep(self, body: str, author: Any, *, system: bool = False) -> Comment:
         """Add a comment under an id that none has ever had."""
         made = Comment(next(self._ids), body, author, system)
+        self.note_change(made)
         self.comments.append(made)
         return made
+
+    def note_change(self, comment: Comment) -> None:
+        """Record that the comment was changed just now."""
+        comment.updated = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        comment.changes = next(self._changes)
 
     def methods(self, *, without_get: bool = True) -> list[str]:
         """Return the methods of the requests, in the order in which they came."""
@@ -232,6 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         if why := self._bad(body):
             return host.refusal, {"message": why}, {}
         found.body = body["body"]
+        host.note_change(found)
         return 200, host.shown(found), {}
 
     def _bad(self, body: Any) -> str:
@@ -245,7 +256,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not set(query) <= host.query or not 1 <= size <= 100 or number < 1:
             host.complaints.append(f"GET {self.path}: a query that is not described")
             return host.refusal, {"message": "bad query"}, {}
-        known = list(host.comments)
+        known = [comment for comment in host.comments if comment.updated >= query.get("since", "")]
+        if query.get("order_by") == "updated_at":
+            known.sort(key=lambda comment: comment.changes)
         if host.newest_first and query.get("sort", "desc") == "desc":
             known.reverse()
         shown = [host.shown(comment) for comment in known[(number - 1) * size : number * size]]

@@ -146,6 +146,12 @@ def cells(row: str) -> list[str]:
     return [part.strip() for part in parts[1:-1]]
 
 
+# GitHub's references, and GitLab's: a person, an issue, a merge request, an epic, a label, a milestone, a snippet, an
+# entity in brackets, an iteration, a project, a commit.
+_REFERENCE = re.compile(
+    r"""@[a-z0-9]|[#!&$]\d|[~%]["\w*]|\bG[HL]-\d|\[[a-z_]+:|\*iteration:|\w/[\w.-]+>|(?<!\w)[0-9a-f]{7,64}(?!\w)""",
+    re.IGNORECASE,
+)
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _ACTIVE = re.compile(r"[`*_\[\]<>|~]|^\s*(?:[#+=-]|\d+[.)])|https?:|www\.|@(?=\w)|#(?=\d)|[\r\n]")
 
@@ -164,6 +170,7 @@ def plain_text(markdown: str) -> str:
         raise ValueError(f"markup at {found.start()}: {found[0]!r} in {markdown!r}")
     text = re.sub(r"[\U000F0021-\U000F007E]", lambda m: chr(ord(m[0]) - 0xF0000), shown)
     # The page's own search for names of people and issues comes after the rendering.
-    if mention := re.search(r"@[A-Za-z0-9]|#\d", text):
+    # The build's own commit is a reference on purpose.
+    if mention := _REFERENCE.search(re.sub(r"(?<=, commit )[0-9a-f]{12}(?=[,)])", "", text)):
         raise ValueError(f"a mention: {mention[0]!r} in {markdown!r}")
     return text

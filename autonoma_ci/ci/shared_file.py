@@ -1,0 +1,204 @@
+"""Files to which other processes append while the step runs.
+
+No byte of theirs is moved, replaced or removed, whenever they write it. Source: POSIX, "write" and "open": with
+O_APPEND, the end of the file is found and the data is written in one step.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.lock import try_lock
+from autonoma_ci.files import open_shared, open_to_append
+from autonoma_ci.model import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.model import Report
+
+# In bytes. No CI system takes more, so something is wrong with a larger file.
+MAX_FILE_BYTES = 16 * 1024 * 1024
+# In seconds. A write takes a few milliseconds.
+MAX_LOCK_SECONDS = 1.0
+_LOCK_PAUSE = 0.01
+# A block is written again if another process has spoiled its first line at the same moment.
+_MAX_WRITES = 3
+_NOT_STARTED_YET = frozenset({State.PLANNED, State.STARTING})
+
+
+class SharedFile:
+    """A file that other processes append to. The path is the runner's own, so links in it are followed."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock, self._lock_seconds = path, clock, MAX_LOCK_SECONDS
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Open the file, which is created if it is missing, and lock it for other steps of this program.
+
+        Yields:
+            A descriptor to read and to write in place.
+
+        Raises:
+            OSError: The file could not be opened, or is not a regular file.
+            ValueError: The path has a zero byte.
+
+        """
+        descriptor = open_shared(self._path)
+        try:
+            self._lock(descriptor)
+            yield descriptor
+        finally:
+            # This releases the lock, and so does the end of the process.
+            os.close(descriptor)
+
+    def append(self, data: bytes) -> None:
+        """Add lines at the end of the file.
+
+        Raises:
+            OSError: The lines could not be written whole. Then nothing of them is left.
+            ValueError: The path has a zero byte.
+
+        """
+        with self.opened() as descriptor:
+            for _ in range(_MAX_WRITES):
+                begin = self.append_to(descriptor, data)
+                # Another process may have begun a line between the look at the end and the write.
+                if _begins_line(descriptor, begin):
+                    break
+
+    def append_to(self, descriptor: int, data: bytes) -> int:
+        """Add lines at the end of the open file and return where they begin; raise OSError as `append` does."""
+        size = os.fstat(descriptor).st_size
+        if size > MAX_FILE_BYTES:
+            raise OSError(errno.EFBIG, "larger than 16 MiB")
+        # Another process may be in the middle of a line, or have left one without its end.
+        lead = b"" if _begins_line(descriptor, size) else b"\n"
+        appending = open_to_append(self._path)
+        try:
+            return _append(appending, descriptor, lead + data) + len(lead)
+        finally:
+            os.close(appending)
+
+    def _lock(self, descriptor: int) -> None:
+        # On Windows, a lock keeps all other processes from writing, too.
+        if os.name == "nt":
+            return
+        until = self._clock.monotonic() + self._lock_seconds
+        # Any other error is that of a file system without locks.
+        with suppress(OSError, ImportError):
+            while not try_lock(descriptor):
+                if self._clock.monotonic() >= until:
+                    # A stopped process keeps its lock for ever, so only the first write waits for it.
+                    self._lock_seconds = 0.0
+                    break
+                self._clock.sleep(_LOCK_PAUSE)
+
+
+class SharedValues:
+    """Appends values to a shared file whose reader takes the last value of each name.
+
+    Args:
+        path: The file.
+        clock: The clock that limits the wait for a lock.
+        form: Returns the lines that set values.
+        early: Whether to write them also once all runs are started, for a step that is killed later.
+
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, form: Callable[[Mapping[str, str]], str], *, early: bool = True
+    ) -> None:
+        self._file, self._form = SharedFile(path, clock), form
+        self._may_be_early = early
+        self._values: Mapping[str, str] = {}
+
+    def write(self, report: Report, read: Callable[[Report], Mapping[str, str]]) -> None:
+        """Append the values that `read` returns of the report, if it is time to.
+
+        Raises:
+            OSError: The values could not be written.
+            ValueError: The path has a zero byte, or the values have no form.
+
+        """
+        if not report.verdict and not self._is_early(report):
+            return
+        values = read(report)
+        if values == self._values:
+            return
+        # A name that has no value any more must not keep the one that was written before.
+        withdrawn = {name: "" for name in self._values if name not in values}
+        self._file.append(self._form({**withdrawn, **values}).encode(errors="replace"))
+        self._values = values
+
+    def _is_early(self, report: Report) -> bool:
+        """Return whether all runs are started for the first time; without a wait, the step is about to end then."""
+        if not (self._may_be_early and report.waited and report.outcomes):
+            return False
+        if any(run.state in _NOT_STARTED_YET for run in report.outcomes):
+            return False
+        self._may_be_early = False
+        return True
+
+
+def read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """Return at most `size` bytes from a place in a file; raise OSError."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    parts = []
+    while size > 0 and (part := os.read(descriptor, size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def write_at(descriptor: int, offset: int, data: bytes) -> None:
+    """Replace the bytes at a place in a file; raise OSError."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def blank(descriptor: int, offset: int, size: int) -> None:
+    """Make empty lines of our own bytes in a file; raise OSError."""
+    write_at(descriptor, offset, b"\n" * size)
+
+
+def _begins_line(descriptor: int, offset: int) -> bool:
+    return offset == 0 or read_at(descriptor, offset - 1, 1) == b"\n"
+
+
+def _append(appending: int, descriptor: int, data: bytes) -> int:
+    """Append data and return where it begins; remove what a write that failed has left, and raise OSError."""
+    pieces: list[tuple[int, int]] = []
+    done = 0
+    try:
+        # More than one write is needed only where the disk is full or the file has a limit.
+        while done < len(data):
+            count = os.write(appending, data[done:])
+            end = os.lseek(appending, 0, os.SEEK_CUR)
+            pieces.append((end - count, end))
+            done += count
+    except OSError:
+        _take_back(appending, descriptor, pieces)
+        raise
+    begin = pieces[0][0]
+    if pieces[-1][1] - begin != len(data):
+        _take_back(appending, descriptor, pieces)
+        raise OSError(errno.EIO, "another process wrote in between")
+    return begin
+
+
+def _take_back(appending: int, descriptor: int, pieces: list[tuple[int, int]]) -> None:
+    """Remove what was written, or blank it if another process has written behind it."""
+    with suppress(OSError):
+        for begin, end in reversed(pieces):
+            if os.fstat(appending).st_size == end:
+                os.ftruncate(appending, begin)
+            else:
+                blank(descriptor, begin, end - begin)

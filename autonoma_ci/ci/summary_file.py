@@ -1,0 +1,203 @@
+"""A summary in a Markdown file to which other processes append while the step runs.
+
+The step owns one region of the file, between two comments that nothing shows. It is replaced in place, and has room to
+grow, so no byte of others is ever moved. Source: CommonMark, "HTML blocks", and GitHub's documentation, "Adding a job
+summary".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from autonoma_ci.ci.shared_file import MAX_FILE_BYTES, SharedFile, blank, read_at, write_at
+from autonoma_ci.files import reason_of
+from autonoma_ci.report.markdown import SIZE_LIMIT, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autonoma_ci.ci.system import Target
+    from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.model import Report
+
+# In bytes. A row has about 150 for a run that is starting, and about 1,000 for one that has failed at a step.
+_RESERVE_PER_RUN = 1024
+_MIN_RESERVE = 4096
+# In bytes. What is reserved counts for GitHub's limit, so the texts of others must not lack it.
+_MAX_RESERVE = 128 * 1024
+# In bytes, with the line break: the length of a line in the reserve.
+_LINE_BYTES = 120
+
+
+class Place(NamedTuple):
+    """Where a region is in the file, in bytes."""
+
+    offset: int
+    size: int
+
+
+class Region:
+    """The region of one step in a shared file.
+
+    Args:
+        file: The file.
+        step: The step's id, which no other step has. A step that goes on with the record of another has the same.
+
+    """
+
+    def __init__(self, file: SharedFile, step: str) -> None:
+        # The id may come from a record, and anybody may have written that.
+        self._step = re.sub(r"[^A-Za-z0-9]", "", step)[:16] or secrets.token_hex(8)
+        self._file = file
+        self._begin = re.compile(rb"<!-- autonoma-ci %b ([0-9]{8}) -->\n" % self._step.encode())
+        self._end = f"/autonoma-ci {self._step} -->\n\n".encode()
+        self._frame_bytes = len(self._framed(b"", 0))
+        self._place: Place | None = None
+        self._written = b""
+
+    def write(self, text: Callable[[int], bytes], reserve: int) -> bool:
+        """Replace the text of the region.
+
+        Args:
+            text: Returns the text in at most so many bytes, or an empty one if that is not enough.
+            reserve: How many bytes to reserve for a longer text, if the region is new.
+
+        Returns:
+            Whether there was room for a text.
+
+        Raises:
+            OSError: The file could not be read or written.
+            ValueError: The path has a zero byte.
+
+        """
+        with self._file.opened() as descriptor:
+            size = os.fstat(descriptor).st_size
+            place = self._find(descriptor)
+            # Behind the last byte, where up to two line breaks come before the region.
+            room = SIZE_LIMIT - size - self._frame_bytes - 2
+            if not place:
+                made = text(room)
+                if made:
+                    self._append(descriptor, made, min(room, len(made) + reserve))
+                return bool(made)
+            available = place.size - self._frame_bytes
+            # In place, a text costs no room, even if others have filled the file since.
+            made = text(max(available, room + place.size))
+            if len(made) > available:
+                # A new region may have room for more, but for less than the whole.
+                longer = text(room)
+                if len(longer) > available and self._move(descriptor, place, longer, min(room, len(longer) + reserve)):
+                    return True
+                made = text(available)
+            self._replace(descriptor, place, self._framed(made, available))
+            return bool(made)
+
+    def _find(self, descriptor: int) -> Place | None:
+        """Return where the region is; if another process has destroyed it, blank what is left."""
+        if self._place and self._is_region(read_at(descriptor, *self._place), Place(0, self._place.size)):
+            return self._place
+        data = read_at(descriptor, 0, MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise OSError(errno.EFBIG, "larger than 16 MiB")
+        places = [Place(found.start(), int(found[1])) for found in self._begin.finditer(data)]
+        place = next((place for place in reversed(places) if self._is_region(data, place)), None)
+        if self._place and not place:
+            _blank_remains(descriptor, self._place.offset, self._written)
+        return place
+
+    def _is_region(self, data: bytes, place: Place) -> bool:
+        end = place.offset + place.size
+        begin = self._begin.match(data, place.offset)
+        is_whole = place.size >= self._frame_bytes and end <= len(data) and data.endswith(self._end, 0, end)
+        return bool(begin and int(begin[1]) == place.size and is_whole)
+
+    def _framed(self, text: bytes, room: int) -> bytes:
+        """Return a region with room for a text of so many bytes. What the text does not need is in a comment."""
+        unused = b" " * (_LINE_BYTES - 1) + b"\n"
+        padding = (unused * (room // _LINE_BYTES + 1))[: room - len(text)]
+        rest = b"\n" + text + b"\n<!--" + padding + b"\n" + self._end
+        begin = f"<!-- autonoma-ci {self._step} %08d -->\n".encode()
+        return begin % (len(begin % 0) + len(rest)) + rest
+
+    def _append(self, descriptor: int, text: bytes, room: int) -> None:
+        framed = self._framed(text, room)
+        # The empty line ends a table or a paragraph that another process has written.
+        lead = b"\n" if os.fstat(descriptor).st_size else b""
+        begin = self._file.append_to(descriptor, lead + framed) + len(lead)
+        self._place, self._written = Place(begin, len(framed)), framed
+
+    def _move(self, descriptor: int, place: Place, text: bytes, room: int) -> bool:
+        """Append a larger region and blank this one; return whether there was room on the disk."""
+        try:
+            self._append(descriptor, text, room)
+        except OSError:
+            return False
+        blank(descriptor, place.offset, place.size)
+        return True
+
+    def _replace(self, descriptor: int, place: Place, framed: bytes) -> None:
+        before = read_at(descriptor, place.offset, place.size)
+        if before != framed:
+            try:
+                write_at(descriptor, place.offset, framed)
+            except OSError:
+                # What could be replaced can be put back. The rest is as it was.
+                with suppress(OSError):
+                    write_at(descriptor, place.offset, before)
+                raise
+        self._place, self._written = place, framed
+
+
+class SummaryFile:
+    """Publishes the summary to a file.
+
+    Args:
+        name: The variable that names the file, for messages.
+        path: The file.
+        clock: The clock that limits the wait for a lock.
+
+    """
+
+    def __init__(self, name: str, path: Path, clock: Clock) -> None:
+        self._name, self._file = name, SharedFile(path, clock)
+        self._region: Region | None = None
+
+    def publish(self, report: Report) -> list[str]:
+        """Write the summary; return what could not be written."""
+        self._region = self._region or Region(self._file, report.step_id)
+        reserve = 0 if report.verdict else min(_MAX_RESERVE, _MIN_RESERVE + _RESERVE_PER_RUN * len(report.outcomes))
+        try:
+            # A name from the environment may hold bytes that are no text.
+            complete = self._region.write(lambda limit: summary(report, limit).encode(errors="replace"), reserve)
+        except (OSError, ValueError) as error:
+            return [f"{self._name} could not be written ({reason_of(error)}); the log has the links."]
+        return [] if complete else [f"{self._name} is full of what others have written; the log has the links."]
+
+
+def summary_file(name: str) -> Callable[[Target], tuple[SummaryFile, ...]]:
+    """Return what finds the file that the variable `name` names, if a summary is wanted."""
+
+    def find(target: Target) -> tuple[SummaryFile, ...]:
+        path = target.environ.get(name, "") if target.summary else ""
+        return (SummaryFile(name, Path(path), target.clock),) if path else ()
+
+    return find
+
+
+def _blank_remains(descriptor: int, offset: int, written: bytes) -> None:
+    """Blank the lines of a region that are still where they were written, and no other byte."""
+    found = read_at(descriptor, offset, len(written))
+    begin = 0
+    for line in written.splitlines(keepends=True):
+        there = found[begin : begin + len(line)]
+        # The file may end within a line.
+        is_ours = there == line or (begin + len(there) == len(found) and line.startswith(there))
+        if is_ours:
+            blank(descriptor, offset + begin, len(there))
+        begin += len(line)

@@ -1,0 +1,181 @@
+"""Comparable forms of texts, in which nothing counts that a reader may not see."""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+import unicodedata
+from itertools import chain, compress, count, repeat
+from urllib.parse import unquote_plus
+
+
+class _Folding(dict[int, str]):
+    """The folded form of each character, computed when `str.translate` first needs it."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = self._fold(chr(code))
+        return self[code]
+
+    def _fold(self, letter: str) -> str:
+        if unicodedata.category(letter) in _MARKS:
+            return ""
+        return "".join(
+            part
+            for part in _compatible(letter)
+            if not (part.isspace() or _is_ignorable(part) or unicodedata.category(part) in _MARKS)
+        )
+
+
+class _Reduction(_Folding):
+    """The reduced form of each character, which keeps white space and accents."""
+
+    def _fold(self, letter: str) -> str:
+        if letter.isspace():
+            return " "
+        return "" if _is_ignorable(letter) else _compatible(letter)
+
+
+def _is_ignorable(letter: str) -> bool:
+    """Return whether a character is invisible or no character at all."""
+    code = ord(letter)
+    invalid = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    is_tag = 0xE0000 <= code <= 0xE0FFF
+    return unicodedata.category(letter) in {"Cf", "Cc", "Cs"} or letter in _BLANK or invalid or is_tag
+
+
+def _compatible(letter: str) -> str:
+    """Return the character in NFKD and in small letters."""
+    # By way of capitals, which are the same for I, i and ı. A small letter may have another decomposition.
+    small = unicodedata.normalize("NFKD", letter).upper().casefold()
+    return unicodedata.normalize("NFKD", small)
+
+
+# The planes without letters, but for tags and noncharacters. All of them are compared as one character, since a table
+# with an entry for each would take 200 MB.
+_RARE = re.compile(
+    "".join(
+        ["[\U000e1000-\U000efffd", *(f"{chr(p << 16)}-{chr((p << 16) + 0xFFFD)}" for p in (*range(3, 14), 15, 16)), "]"]
+    )
+)
+_PRIVATE = "\ue000"
+_MARKS = frozenset({"Mn", "Me"})
+# Characters of other categories that are not shown: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties,
+# the Braille pattern without dots, and the replacement character, into which `text.one_line` turns controls.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\ufffd") | frozenset(
+    chr(code) for codes in (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xFFF0, 0xFFF9)) for code in codes
+)
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W_]) (?=[^\W_])")
+_FOLDING, _REDUCTION = _Folding(), _Reduction()
+_ASCII_SMALL = bytes(range(128)).lower() + bytes(range(128, 256))
+_ASCII_UNSEEN = bytes([*range(0x21), 0x7F])
+_ASCII_SEEN = bytes(code not in _ASCII_UNSEEN for code in range(256))
+
+
+def fold(text: str) -> str:
+    """Return a text in small letters and NFKD, without all that may not show.
+
+    White space, accents, and invisible and control characters may not show.
+    """
+    # Raises for bytes.
+    if str.isascii(text):
+        # The same as below, in a tenth of the time.
+        return text.encode().translate(_ASCII_SMALL, _ASCII_UNSEEN).decode()
+    return _RARE.sub(_PRIVATE, text).translate(_FOLDING)
+
+
+def without_end(text: str, number: int) -> str:
+    """Return the text without its last `number` characters that `fold` keeps."""
+    size = min(number, len(text))
+    while len(fold(text[len(text) - size :])) < number:
+        if size >= len(text):
+            return ""
+        size = min(2 * size, len(text))
+    kept = len(text) - size
+    return text[: kept + fold_places(text[kept:])[-number]] if number else text
+
+
+def fold_apart(text: str) -> str:
+    """Return the folded text with "|" between two words of a sentence."""
+    return fold(_BETWEEN_WORDS.sub("|", text))
+
+
+def fold_places(text: str) -> list[int]:
+    """Return for each character of the folded text where it comes from."""
+    if text.isascii():
+        return list(compress(range(len(text)), text.encode().translate(_ASCII_SEEN)))
+    return _places(text, _FOLDING)
+
+
+def reduce(text: str) -> str:
+    """Return a text in small letters and NFKD, without invisible characters.
+
+    White space becomes spaces.
+    """
+    return _RARE.sub(_PRIVATE, text).translate(_REDUCTION)
+
+
+def reduce_places(text: str) -> list[int]:
+    """Return for each character of the reduced text where it comes from."""
+    return _places(text, _REDUCTION)
+
+
+def _places(text: str, table: _Folding) -> list[int]:
+    counts = map(len, map(table.__getitem__, map(ord, _RARE.sub(_PRIVATE, text))))
+    return list(chain.from_iterable(map(repeat, count(), counts)))
+
+
+def unescape(text: str) -> set[str]:
+    """Undo the escapes of URLs, HTML, JSON, programming languages and terminals.
+
+    Escapes within escapes are undone up to four deep. A backslash before `n` stands for a line break in some languages
+    and for the letter in others, so there may be two results.
+    """
+    if not _ESCAPED.search(text):
+        return {text}
+    for _ in range(4):
+        plain = html.unescape(unquote_plus(text))
+        if "\\" in plain or "%u" in plain:
+            # An escape within escapes has several backslashes.
+            plain = _ESCAPE.sub(_decode, _BACKSLASHES.sub(r"\\", plain)).replace("\\", "")
+        if "\x1b" in plain or "\x9b" in plain:
+            plain = _TERMINAL.sub("", plain)
+        if plain == text:
+            break
+        text = plain
+    return {text.replace(_EITHER, ""), re.sub(f"{_EITHER}.", "", text)} if _EITHER in text else {text}
+
+
+_ESCAPED = re.compile(r"[%&+\\\x1b\x9b]")
+_BACKSLASHES = re.compile(r"\\{2,}")
+_ESCAPE = re.compile(
+    r"""
+      (?P<utf16> (?: [\\%]u [0-9a-fA-F]{4} )+ )          # JSON, Java, Python, JavaScript: \u0061; its `escape`: %u0061
+    | (?P<utf8> (?: \\ (?: x[0-9a-fA-F]{2} | [0-3][0-7]{2} ) )+ )                     # C, Python: \x61, \141
+    | \\u\{ 0* (?P<code> [0-9a-fA-F]{1,6} ) \}          # JavaScript, Rust: \u{61}
+    | \\U00 (?P<number> [0-9a-fA-F]{6} )                # Python: \U00000061
+    | \\ (?P<letter> [abefnrtv0] )
+    """,
+    re.VERBOSE,
+)
+# Colours and titles (ECMA-48, "CSI" and "OSC").
+_TERMINAL = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*\x07?")
+# Stands before a letter that may be a part of an escape. No valid text has it.
+_EITHER = "\udfff"
+
+
+def _decode(found: re.Match[str]) -> str:
+    kind, text = found.lastgroup, found[0]
+    if kind == "letter":
+        return _EITHER + found["letter"]
+    if kind == "utf16":
+        return bytes.fromhex(text.replace("\\u", "").replace("%u", "")).decode("utf-16-be", "surrogatepass")
+    if kind == "utf8":
+        numbers = text.replace("\\x", "\\0x").split("\\")[1:]
+        data = bytes(int(number, 16 if "x" in number else 8) for number in numbers)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+    code = int(found["code"] or found["number"], 16)
+    return chr(code) if code <= sys.maxunicode else ""

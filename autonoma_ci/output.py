@@ -1,0 +1,257 @@
+"""Write standard output and standard error without blocking the job."""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import io
+import os
+import time
+from collections import deque
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from autonoma_ci.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TextIO
+
+# In bytes. A run's line has about 120, so this is the log of 1,000 runs that start and end (2 × 120 × 1,000). Linux
+# buffers 64 KiB more in a pipe.
+BUFFER_LIMIT = 256 * 1024
+# In bytes. A reader of 1.6 KB/s takes one write in 10 s, so it still counts as a reader that makes progress.
+_WRITE_LIMIT = 16 * 1024
+# In seconds. A line waits for earlier lines of the other stream unless that stream has stalled for this long.
+_ORDER_PATIENCE = 0.5
+# In seconds. With a full buffer, wait for a reader that has read something in this time. All these waits together
+# delay the job by at most the second number.
+_ROOM_PATIENCE, _MAX_DELAY = 0.1, 1.0
+# In seconds. Shortest and longest pause between two checks.
+_FIRST_LOOK, _LAST_LOOK = 0.0001, 0.01
+# The disk may have room again later. With any other error the reader is gone for good.
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Output(io.TextIOBase):
+    """A standard stream of this process, written by a thread of its own.
+
+    `write` neither blocks nor raises. Text that can't be written is left out. Callers check `has_room` before a
+    line that may be left out, which limits the memory. If no thread can be started, `write` writes directly.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        # None if the descriptor was closed when Python started.
+        buffer = getattr(stream, "buffer", None)
+        self._raw: Any = getattr(buffer, "raw", buffer)
+        self._is_terminal = stream is not None and stream.isatty()
+        self._failure: Exception | None = None if self._raw else OSError(errno.EBADF, "it is closed")
+        self._other: Output | None = None
+        self._lock = _thread.allocate_lock()
+        # Each piece, what `put_bytes` was then, and that of the other stream.
+        self._pieces: deque[tuple[bytes, int, int]] = deque()
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        # Totals in bytes, including those left out. The first changes under the lock, the second in the thread.
+        self.put_bytes, self.written_bytes = 0, 0
+        # When the last byte was written, or put into an empty buffer. Seconds of the monotonic clock.
+        self._moved_at = 0.0
+        # Seconds that `has_room` has waited in all.
+        self._delay = 0.0
+        # Whether the last line may lack its end.
+        self._is_cut = False
+        self._has_thread = False
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The encoding of all that is written."""
+        return "utf-8"
+
+    def isatty(self) -> bool:
+        """Return whether the stream leads to a terminal."""
+        return self._is_terminal
+
+    def fileno(self) -> int:
+        """Return the file descriptor.
+
+        Raises:
+            OSError: the stream is closed.
+        """
+        return self._raw.fileno() if self._raw else super().fileno()
+
+    def start(self, other: Output) -> None:
+        """Start the thread.
+
+        Args:
+            other: the other stream. Lines keep their order across both streams unless one of them stalls.
+        """
+        self._other = other
+        if self._failure:
+            return
+        try:
+            # Unlike that of `threading`, this one does not wait until the thread has its first turn.
+            _thread.start_new_thread(self._work, ())
+        except (RuntimeError, MemoryError):
+            return
+        self._has_thread = True
+
+    def write(self, text: str) -> int:
+        """Add a text to the buffer and return its length in characters."""
+        data = _encoded(text)
+        with self._lock:
+            if not self._has_thread:
+                self._try_to_write(data)
+            elif data and not self._failure:
+                if not self.is_behind:
+                    self._moved_at = time.monotonic()
+                # A signal may end this anywhere. In this order, the next piece sets the count right.
+                self.put_bytes += len(data)
+                self._pieces.append((data, self.put_bytes, self._other.put_bytes if self._other else 0))
+                self._wake.put(None)
+        return len(text)
+
+    def write_through(self, text: str) -> None:
+        """Write the buffer and then a text, and wait for the reader.
+
+        Raises:
+            OSError: the text could not be written.
+        """
+        _wait_while(lambda: self.is_behind)
+        if self._failure:
+            raise self._failure
+        self._write(_encoded(text))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the buffer holds anything."""
+        return self.written_bytes < self.put_bytes
+
+    def has_room(self) -> bool:
+        """Return whether the buffer takes another line.
+
+        Waits briefly for a reader that keeps reading.
+        """
+        while self._is_full and self._delay < _MAX_DELAY and not self.is_stalled(_ROOM_PATIENCE):
+            began = time.monotonic()
+            time.sleep(_LAST_LOOK)
+            self._delay += time.monotonic() - began
+        return not self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        return self.put_bytes - self.written_bytes >= BUFFER_LIMIT
+
+    def is_stalled(self, seconds: float, since: float = 0.0) -> bool:
+        """Return whether the reader has stalled.
+
+        Args:
+            seconds: how long nothing was written, in seconds.
+            since: start of the measurement at the earliest, in seconds of the monotonic clock.
+        """
+        return self.is_behind and time.monotonic() - max(self._moved_at, since) > seconds
+
+    def _work(self) -> None:
+        while True:
+            self._wake.get()
+            while self._pieces:
+                data, put_bytes, after = self._pieces.popleft()
+                # Write many lines at once, because after each write this thread waits for the interpreter's lock.
+                while len(data) < _WRITE_LIMIT and self._pieces and self._pieces[0][2] == after:
+                    more, put_bytes, _ = self._pieces.popleft()
+                    data += more
+                self._await_other(after)
+                self._try_to_write(data)
+                self.written_bytes = put_bytes
+
+    def _await_other(self, after: int) -> None:
+        if other := self._other:
+            _wait_while(lambda: other.written_bytes < after and not other.is_stalled(_ORDER_PATIENCE))
+
+    def _try_to_write(self, data: bytes) -> None:
+        if self._failure or not data:
+            return
+        try:
+            # Commands of CI systems must start a line, and the failed write may have left half a line.
+            self._write(b"\n" + data if self._is_cut else data)
+        except (OSError, ValueError, MemoryError) as error:
+            self._is_cut = True
+            if getattr(error, "errno", None) not in _PASSING:
+                self._failure = error
+
+    def _write(self, data: bytes) -> None:
+        """Write all bytes. Raises OSError."""
+        rest = memoryview(data)
+        while rest:
+            # None if the pipe is full and another process has made it non-blocking.
+            written = self._raw.write(rest[:_WRITE_LIMIT])
+            if written:
+                rest = rest[written:]
+                self._moved_at = time.monotonic()
+            else:
+                time.sleep(_LAST_LOOK)
+        self._is_cut = False
+
+
+def wait_until_written(outputs: Sequence[Output], patience: Callable[[], float]) -> None:
+    """Wait until all streams are written or have stalled.
+
+    Args:
+        outputs: the streams.
+        patience: returns after how many seconds without progress a stream counts as stalled.
+    """
+    began = time.monotonic()
+    _wait_while(lambda: any(output.is_behind and not output.is_stalled(patience(), began) for output in outputs))
+
+
+def _wait_while(holds: Callable[[], bool]) -> None:
+    pause = _FIRST_LOOK
+    while holds():
+        time.sleep(pause)
+        pause = min(2 * pause, _LAST_LOOK)
+
+
+def write_product(stream: TextIO, text: str) -> None:
+    """Write the product of a command and wait for its reader.
+
+    Raises:
+        OutputError: the text could not be written. An incomplete product must not end with exit code 0.
+    """
+    try:
+        if isinstance(stream, Output):
+            stream.write_through(text)
+        else:
+            stream.write(text)
+            stream.flush()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is closed"
+        raise OutputError(f"the output could not be written ({why}): check where standard output goes") from None
+
+
+def open_standard_streams() -> None:
+    """Open the file descriptors 0 to 2 if they are closed.
+
+    Otherwise a file of ours would get such a number, and a library's message on standard error would go into it.
+    As GNU coreutils do, open them for the opposite direction, so that using them fails as it does when closed.
+    """
+    for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            _open_as(number, flags)
+
+
+def _open_as(number: int, flags: int) -> None:
+    try:
+        opened = os.open(os.devnull, flags)
+        if opened != number:
+            # On Windows a descriptor can be neither open nor free.
+            os.close(opened)
+        else:
+            # Programs that we start need them too.
+            os.set_inheritable(opened, True)  # noqa: FBT003
+    except OSError:
+        return
+
+
+def _encoded(text: str) -> bytes:
+    return text.replace("\n", os.linesep).encode("utf-8", "backslashreplace")

@@ -1,0 +1,231 @@
+"""What goes to a server or through a program ends in time, whatever the other side does, and hears signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci import program, web
+from autonoma_ci.ci.bitbucket_insights import Insights
+from autonoma_ci.ci.program import find
+from autonoma_ci.ci.system import Target
+from autonoma_ci.ci.web import Web, WebError
+from autonoma_ci.engine.clock import Clock
+from autonoma_ci.sandbox import Sandbox
+from tests.ci.test_comments import SERVICES, Service, of, publish, thread_of
+from tests.report.reports import FAILED
+from tests.support.fault_server import FaultServer
+from tests.support.faults import after, answer, close, hang
+from tests.support.rest_stubs import TOKEN, CodeHost
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+    from tests.support.certificates import Certificates
+    from tests.support.fault_server import Wire
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+# In seconds: 2 are promised, and a machine that is busy with others needs more. Without a signal it would be 30 or 60.
+STOPPED = 9.0
+both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_PAUSE", 0.01)
+
+
+@pytest.fixture
+def host(service: Service) -> Iterator[CodeHost]:
+    with service.host() as running:
+        yield running
+    assert running.complaints == []
+
+
+def endless(wire: Wire) -> bool:
+    """Have a next page after each page."""
+    if wire.request.path.endswith("/user"):
+        return answer(200, json.dumps({"id": 7, "login": "x"}))(wire)
+    following = f'Link: <http://{wire.request.headers["host"]}{wire.request.path}x>; rel="next"'
+    return answer(200, "[]" if wire.request.method == "GET" else '{"id": 1, "body": "x"}', following)(wire)
+
+
+@both
+def test_comment_takes_50_requests_at_most(service: Service) -> None:
+    """A host that always has another page is left, and the comment is written all the same."""
+    with FaultServer(endless) as host:
+        assert publish(thread_of(service, f"{host.url}/api"), of()) == ""
+        assert 20 < len(host.received) <= 50
+        assert [request.method for request in host.received].count("POST") == 1
+
+
+@both
+def test_comment_ends_after_its_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer is quick enough, and all together are not."""
+    monkeypatch.setattr(web, "MAX_SECONDS", 1.0, raising=False)
+    with FaultServer(after(0.2, endless)) as host:
+        why = publish(thread_of(service, f"{host.url}/api"), of())
+        assert why == "The comment could not be written: it took longer than 1 s."
+        assert len(host.received) <= 6
+
+
+def test_time_of_a_comment_begins_with_its_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interface may be known long before there is anything to write."""
+    monkeypatch.setattr(web, "MAX_SECONDS", 0.2, raising=False)
+    with FaultServer(answer(200, "{}")) as server:
+        made = Web(server.url, {}, Clock())
+        time.sleep(0.4)
+        assert made.ask("GET", "/").status == 200
+        time.sleep(0.4)
+        with pytest.raises(WebError, match="took longer"):
+            made.ask("GET", "/")
+
+
+@both
+def test_comment_on_a_long_change_is_found_again(service: Service, host: CodeHost) -> None:
+    """With as many comments as GitHub takes, and as many that were changed since as GitLab has of all, if not more."""
+    others = 2_450 if service.name == "github" else 3_600
+    assert publish(thread_of(service, host.url), of()) == ""
+    for number in range(others):
+        host.add(f"comment {number}", service.somebody)
+    host.requests.clear()
+    assert publish(thread_of(service, host.url), of(FAILED)) == ""
+    assert host.methods() == [host.update]
+    assert "Failed" in host.comments[0].body
+    assert len(host.requests) <= 50
+
+
+@both
+def test_comment_that_was_replaced_meanwhile_is_seen_on_a_long_change(service: Service, host: CodeHost) -> None:
+    """Another build replaces the comment at the same moment: reading what has changed shows it."""
+    publish(thread_of(service, host.url), of())
+    for number in range(500):
+        host.add(f"comment {number}", service.somebody)
+    [ours] = [made for made in host.comments if "autonoma-ci" in made.body]
+    theirs = ours.body
+
+    def replaced(method: str) -> None:
+        if method == "GET" and ours.body != theirs and host.methods()[-1] == host.update:
+            ours.body = theirs
+            host.note_change(ours)
+
+    host.before = replaced
+    publish(thread_of(service, host.url), of(FAILED))
+    assert ["Failed" in made.body for made in host.comments if "autonoma-ci" in made.body] == [False, True]
+
+
+def test_code_insights_take_50_requests_at_most() -> None:
+    def page(wire: Wire) -> bool:
+        return answer(200, json.dumps({"values": [], "next": "https://x"}))(wire)
+
+    with FaultServer(page) as server:
+        insights = Insights(Web(f"{server.url}", {}, Clock()), "/commit/x", "500", "")
+        assert insights.publish(of(FAILED)) == []
+        assert 20 < len(server.received) <= 50
+        assert [request.method for request in server.received][-2:] == ["PUT", "POST"]
+
+
+def test_post_that_was_never_sent_is_sent_again(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, trusted: Path
+) -> None:
+    """The first handshake is closed, so no second comment can come of it."""
+    fails = iter([True])
+    tls: ssl.SSLContext = certificates.good()
+
+    def greet(wire: Wire) -> bool:
+        if next(fails, False):
+            wire.receive()
+            return close(wire)
+        return wire.secure(tls)
+
+    with FaultServer(answer(201, "{}"), greeting=greet) as server:
+        made = Web(server.url.replace("http:", "https:"), {}, Clock())
+        assert made.ask("POST", "/comments", {}).status == 201
+        assert len(server.received) == 1
+
+
+def test_calls_of_a_program_end_after_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that never answers is asked a few times, and not for each of thirty variables."""
+    monkeypatch.setattr(program, "_SECONDS", 0.2)
+    monkeypatch.setattr(program, "MAX_SECONDS", 0.5, raising=False)
+    script = tmp_path / "bin" / "agent"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\necho x >> {tmp_path}/calls\nexec sleep 9\n", "utf-8")
+    script.chmod(0o755)
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    target = Target({"PATH": f"{script.parent}:/usr/bin:/bin"}, True, checkout, lambda _: None, Clock())
+    found = find("agent", target)
+    assert found
+    whys = [found.run(["set", str(number)]) for number in range(10)]
+    assert whys[0] == "agent did not end within 0 s"
+    assert whys[-1] == "all calls of agent took longer than 0 s"
+    assert len((tmp_path / "calls").read_text("utf-8").splitlines()) <= 4
+
+
+# --- signals
+
+
+def signalled(folder: Path, environ: dict[str, str], arrived: Path | FaultServer) -> tuple[int, float, str]:
+    """Send SIGTERM once the other side was called; return exit code, seconds from then on, and the log."""
+    with Sandbox(pace=0) as sandbox:
+        ours = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            "AUTONOMA_CLIENT_ID": "sandbox-id",
+            "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
+            "AUTONOMA_API_URL": sandbox.url,
+            "AUTONOMA_TEST_IDS": "sandbox-one, sandbox-fails",
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_RESULTS_DIR": "results",
+        }
+        process = subprocess.Popen(
+            COMMAND, cwd=folder, env=ours | environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        until = time.monotonic() + 60
+        while not (arrived.exists() if isinstance(arrived, Path) else arrived.connections):
+            assert time.monotonic() < until
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        log, _ = process.communicate(timeout=90)
+        return process.returncode, time.monotonic() - began, log
+
+
+@both
+def test_signal_while_the_comment_is_written_is_heard(service: Service, tmp_path: Path) -> None:
+    """The verdict stands, since all else was written before, and the log says that the comment may be incomplete."""
+    with FaultServer(hang) as host:
+        url = f"{host.url}/v3"
+        environ = {**service.environ, service.address: url, service.token: TOKEN, "AUTONOMA_COMMENT": "true"}
+        code, seconds, log = signalled(tmp_path, environ, host)
+    assert code == 1, log
+    assert seconds < STOPPED
+    assert "The comment may be incomplete" in log
+    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert (record["exit_code"], [run["state"] for run in record["runs"]]) == (1, ["passed", "failed"])
+
+
+def test_signal_while_an_agent_is_called_is_heard(tmp_path: Path) -> None:
+    arrived, script = tmp_path / "arrived", tmp_path / "bin" / "buildkite-agent"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\ntouch {arrived}\nexec sleep 60\n", "utf-8")
+    script.chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    environ = {"BUILDKITE": "true", "BUILDKITE_BUILD_ID": "b", "PATH": f"{script.parent}:{os.environ['PATH']}"}
+    code, seconds, log = signalled(work, environ, arrived)
+    assert code == 1, log
+    assert seconds < STOPPED
+    assert "The CI system's report may be incomplete" in log
+    assert (work / "results" / "junit.xml").exists()

@@ -1,0 +1,291 @@
+"""Files of variables to which other processes append: nothing of theirs is lost, and ours is whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci import shared_file
+from autonoma_ci.ci.shared_file import SharedFile, SharedValues
+from autonoma_ci.ci.variable_file import DOTENV, EXPORTS
+from autonoma_ci.engine.clock import Clock
+from autonoma_ci.model import State
+from tests.report.reports import PASSED, passed, report, started
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.ci.variable_file import Form
+    from autonoma_ci.model import Outcome, Report
+
+FILE_LIMIT = """
+import resource, sys, pathlib
+from autonoma_ci.ci.shared_file import SharedFile
+from autonoma_ci.engine.clock import Clock
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    SharedFile(pathlib.Path(sys.argv[1]), Clock()).append(b"x" * 5000)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def shared(path: Path) -> SharedFile:
+    return SharedFile(path, Clock())
+
+
+def waiting(*runs: Outcome, ended: bool = False) -> Report:
+    """Return the report of a step that waits for these runs."""
+    return report(list(runs), PASSED if ended else None)._replace(waited=True)
+
+
+@pytest.mark.parametrize(("before", "kept"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
+def test_append_begins_with_a_line_of_its_own(before: str, kept: str, tmp_path: Path) -> None:
+    """No empty line comes between: act's runner refuses a file of outputs with one."""
+    path = tmp_path / "file"
+    path.write_text(before, "utf-8")
+    shared(path).append(b"one=1\n")
+    shared(path).append(b"two=2\n")
+    assert path.read_text("utf-8") == f"{kept}one=1\ntwo=2\n"
+
+
+def test_append_keeps_the_file_and_adds_no_other(tmp_path: Path) -> None:
+    """Also a file that is mounted by itself, in a folder that takes no new file, can be written."""
+    path = tmp_path / "file"
+    path.write_text("a=b\n", "utf-8")
+    path.chmod(0o640)
+    before = path.stat()
+    shared(path).append(b"x\n")
+    after = path.stat()
+    assert (before.st_ino, before.st_mode, before.st_uid) == (after.st_ino, after.st_mode, after.st_uid)
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_new_file_has_the_owner_of_its_folder(tmp_path: Path) -> None:
+    """A self-hosted runner cleans up as its own user, after a container that ran as root."""
+    os.chown(tmp_path, 1001, 1002)
+    shared(tmp_path / "file").append(b"x\n")
+    found = (tmp_path / "file").stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode) & 0o600) == (1001, 1002, 0o600)
+
+
+@pytest.mark.parametrize("thing", ["pipe", "read pipe", "folder", "device", "loop"])
+def test_what_is_no_file_is_an_error_and_no_wait(thing: str, tmp_path: Path) -> None:
+    path = Path(os.devnull) if thing == "device" else tmp_path / "thing"
+    reader = -1
+    if thing.endswith("pipe"):
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if thing == "read pipe" else -1
+    elif thing == "folder":
+        path.mkdir()
+    elif thing == "loop":
+        path.symlink_to("thing")
+    with pytest.raises(OSError, match=r"regular|directory|symbolic"):
+        shared(path).append(b"x\n")
+    if reader >= 0:
+        os.close(reader)
+
+
+def test_a_file_without_end_is_an_error(tmp_path: Path) -> None:
+    """An earlier step may have left a tebibyte of nothing where later steps look for variables."""
+    path = tmp_path / "file"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(OSError, match="larger than 16 MiB"):
+        shared(path).append(b"x\n")
+    assert path.stat().st_size == 1 << 40
+
+
+@pytest.mark.parametrize("before", [b"", b"a=b\n", b"a=b", b"y" * 999])
+def test_on_a_full_disk_nothing_of_a_block_is_left(before: bytes, tmp_path: Path) -> None:
+    """Half a heredoc would fail the step. The limit on a file's size stands for the disk."""
+    path = tmp_path / "file"
+    path.write_bytes(before)
+    ran = subprocess.run([sys.executable, "-c", FILE_LIMIT, str(path)], capture_output=True, text=True, check=True)
+    assert ran.stdout == "File too large\n"
+    assert path.read_bytes() == before
+
+
+def test_lines_behind_half_a_block_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process appends between our write, which was cut short, and the error of the next one."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a=b\n")
+    write = os.write
+    calls: list[bytes] = []
+
+    def cut_short(descriptor: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) == 1:
+            count = write(descriptor, data[:6])
+            with path.open("ab") as other:
+                other.write(b"\ntheirs=1\n")
+            return count
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", cut_short)
+    with pytest.raises(OSError, match="No space"):
+        shared(path).append(b"name<<delimiter\nvalue\ndelimiter\n")
+    assert path.read_bytes().split() == [b"a=b", b"theirs=1"]
+    assert path.read_bytes().endswith(b"\n\ntheirs=1\n")
+
+
+def test_a_block_that_is_torn_apart_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write = os.write
+    calls: list[bytes] = []
+
+    def in_two(descriptor: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) > 1:
+            return write(descriptor, data)
+        count = write(descriptor, data[:6])
+        with path.open("ab") as other:
+            other.write(b"\ntheirs=1\n")
+        return count
+
+    monkeypatch.setattr(os, "write", in_two)
+    with pytest.raises(OSError, match="another process"):
+        shared(path).append(b"name<<delimiter\nvalue\ndelimiter\n")
+    assert path.read_bytes().split() == [b"theirs=1"]
+
+
+def test_a_line_begun_at_the_same_moment_spoils_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a=b\n")
+    write = os.write
+    calls: list[bytes] = []
+
+    def late(descriptor: int, data: bytes) -> int:
+        if not calls:
+            with path.open("ab") as other:
+                other.write(b"theirs=1")
+        calls.append(data)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", late)
+    shared(path).append(b"ours=2\n")
+    assert path.read_bytes() == b"a=b\ntheirs=1ours=2\nours=2\n"
+
+
+def test_a_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_file, "MAX_LOCK_SECONDS", 0.05)
+    path = tmp_path / "file"
+    path.touch()
+    pauses: list[float] = []
+
+    class Counting(Clock):
+        def sleep(self, seconds: float) -> None:
+            pauses.append(seconds)
+            super().sleep(seconds)
+
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        file = SharedFile(path, Counting())
+        file.append(b"one\n")
+        assert pauses
+        pauses.clear()
+        file.append(b"two\n")
+        assert not pauses
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_where_there_are_no_locks_the_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    shared(tmp_path / "file").append(b"x\n")
+    assert (tmp_path / "file").read_bytes() == b"x\n"
+
+
+# --- when values are written
+
+
+def written(path: Path, *reports: Report, early: bool = True, form: Form = DOTENV) -> list[str]:
+    """Return the lines that set the conclusion, once all reports were published."""
+    values = SharedValues(path, Clock(), form.lines, early=early)
+    for made in reports:
+        values.write(made, form.read)
+    text = path.read_text("utf-8") if path.exists() else ""
+    return [line for line in text.splitlines() if "AUTONOMA_CONCLUSION" in line]
+
+
+STARTING = started("a")._replace(state=State.STARTING)
+PLANNED = started("b")._replace(state=State.PLANNED)
+
+
+def test_values_are_written_once_all_are_started_and_at_the_end(tmp_path: Path) -> None:
+    again = started("a")._replace(state=State.STARTING)
+    found = written(
+        tmp_path / "file",
+        waiting(),
+        waiting(STARTING, PLANNED),
+        waiting(started("a"), PLANNED),
+        waiting(started("a"), started("b")),
+        waiting(passed("a"), started("b")),
+        # One is started again.
+        waiting(again, started("b")),
+        waiting(started("c"), started("b")),
+        waiting(passed("c"), passed("b"), ended=True),
+        waiting(passed("c"), passed("b"), ended=True),
+    )
+    assert found == ["AUTONOMA_CONCLUSION=", "AUTONOMA_CONCLUSION=passed"]
+
+
+def test_values_of_a_step_without_a_wait_are_written_once(tmp_path: Path) -> None:
+    """When all its runs are started, it ends."""
+    runs = [started("a"), started("b")]
+    assert written(tmp_path / "file", report(runs, None), report(runs)) == ["AUTONOMA_CONCLUSION=started"]
+
+
+def test_values_can_be_left_to_the_end(tmp_path: Path) -> None:
+    early = waiting(started("a"))
+    assert written(tmp_path / "file", early, waiting(passed("a"), ended=True), early=False) == [
+        "AUTONOMA_CONCLUSION=passed"
+    ]
+
+
+def last_values(path: Path) -> Mapping[str, str]:
+    return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines())
+
+
+def test_a_value_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
+    """In outputs.env there is room for the links of few runs, and none for a link with a space."""
+    path = tmp_path / "file"
+    values = SharedValues(path, Clock(), DOTENV.lines)
+    values.write(waiting(started("a")), DOTENV.read)
+    assert last_values(path)["AUTONOMA_RUN_URL"] == "https://autonoma.app/run/run-a"
+    values.write(waiting(passed("a")._replace(url="https://autonoma.app/run a"), ended=True), DOTENV.read)
+    assert last_values(path)["AUTONOMA_RUN_URL"] == ""
+
+
+def test_an_export_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    values = SharedValues(path, Clock(), EXPORTS.lines)
+    values.write(waiting(started("a")), EXPORTS.read)
+    values.write(waiting(passed("a")._replace(url="https://a.example/" + "x" * 40_000), ended=True), EXPORTS.read)
+    script = '. "$1"; echo "$AUTONOMA_CONCLUSION:$AUTONOMA_RUN_ID:$AUTONOMA_RUN_URL"'
+    ran = subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True)
+    assert ran.stdout == "passed:run-a:\n"
+
+
+def test_values_that_could_not_be_written_are_written_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.mkdir()
+    values = SharedValues(path, Clock(), DOTENV.lines)
+    with pytest.raises(OSError, match="directory"):
+        values.write(waiting(started("a")), DOTENV.read)
+    path.rmdir()
+    values.write(waiting(passed("a"), ended=True), DOTENV.read)
+    assert last_values(path)["AUTONOMA_CONCLUSION"] == "passed"

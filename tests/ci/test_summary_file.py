@@ -1,0 +1,360 @@
+"""The region of one step in a summary to which other processes append."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from autonoma_ci.ci.summary_file import SummaryFile, summary_file
+from autonoma_ci.engine.clock import Clock
+from autonoma_ci.report.markdown import SIZE_LIMIT
+from tests.report.reports import FAILED, PASSED, failed, passed, report, started
+from tests.support.targets import target
+
+if TYPE_CHECKING:
+    from autonoma_ci.model import Outcome, Report
+
+STEP = "0123456789abcdef"
+MARK = re.compile(r"<!-- autonoma-ci (\w+) (\d{8}) -->")
+
+
+def of(path: Path) -> SummaryFile:
+    return SummaryFile("SUMMARY", path, Clock())
+
+
+def running(*runs: Outcome, step: str = STEP) -> Report:
+    """Return the report of a step that waits for these runs."""
+    return report(list(runs), None)._replace(waited=True, step_id=step)
+
+
+def ended(*runs: Outcome, step: str = STEP) -> Report:
+    """Return the report of a step whose runs have passed."""
+    return report(list(runs), PASSED)._replace(waited=True, step_id=step)
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def html(path: Path) -> str:
+    """Return what a reader of the file sees, as HTML without comments."""
+    shown = MarkdownIt("commonmark").enable("table").render(path.read_text("utf-8"))
+    return re.sub(r"<!--.*?-->\s*", "", shown, flags=re.DOTALL)
+
+
+def test_region_is_replaced_in_place_and_nothing_moves(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    append(path, "before\n")
+    file = of(path)
+    assert file.publish(running(started("a"))) == []
+    size, inode = path.stat().st_size, path.stat().st_ino
+    append(path, "behind\n")
+    assert file.publish(running(passed("a"), started("b"))) == []
+    assert file.publish(ended(passed("a"), passed("b"))) == []
+    text = path.read_text("utf-8")
+    assert (text[:7], text[-7:], text.count("### "), text.count("Passed")) == ("before\n", "behind\n", 1, 1)
+    assert (path.stat().st_size, path.stat().st_ino) == (size + 7, inode)
+    assert [found.name for found in tmp_path.iterdir()] == ["summary"]
+
+
+@pytest.mark.parametrize("before", ["", "text", "| a |\n| --- |\n| b |", "- item\n", "<div>\n", "# title\n", "a\n\n"])
+@pytest.mark.parametrize("behind", ["# theirs\n", "| theirs |\n| --- |\n", "theirs\n", "- theirs", "    theirs\n"])
+def test_both_texts_are_shown_as_if_they_were_alone(before: str, behind: str, tmp_path: Path) -> None:
+    """A reader sees what others wrote, our heading and table, and no marker."""
+    names = ("whole", "before", "ours", "behind")
+    whole, first, ours, last = (tmp_path / name for name in names)
+    append(whole, before)
+    for path in (whole, ours):
+        assert of(path).publish(ended(passed("a"))) == []
+    append(whole, behind)
+    append(first, before)
+    append(last, behind)
+    assert "<h3>" in html(ours)
+    assert "<table>" in html(ours)
+    assert html(whole).split() == (html(first) + html(ours) + html(last)).split()
+
+
+def test_a_text_that_outgrows_its_room_moves_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a")))
+    append(path, "theirs\n")
+    place = path.read_bytes().index(b"theirs")
+    many = [failed(f"t{number}") for number in range(100)]
+    assert file.publish(running(*many)._replace(verdict=FAILED)) == []
+    text = path.read_text("utf-8")
+    assert text.count("### ") == len(MARK.findall(text)) == 1
+    assert path.read_bytes().index(b"theirs") == place
+    assert text.index("theirs") < text.index("### ")
+    assert text.count("❌ failed") == 100
+    assert html(path).startswith("<p>theirs</p>")
+
+
+def test_a_text_that_can_not_move_is_shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk, what is there can still be replaced."""
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a")))
+    size, write = path.stat().st_size, os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if os.lseek(descriptor, 0, os.SEEK_CUR) + len(data) > size or os.fstat(descriptor).st_size > size:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr("autonoma_ci.ci.shared_file.open_to_append", _at_the_end)
+    monkeypatch.setattr(os, "write", full)
+    assert file.publish(ended(*[passed(f"t{number}") for number in range(100)])) == []
+    text = path.read_text("utf-8")
+    assert (path.stat().st_size, text.count("### "), text.count("✅ Passed")) == (size, 1, 1)
+    assert "more runs" in text
+
+
+def _at_the_end(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+    os.lseek(descriptor, 0, os.SEEK_END)
+    return descriptor
+
+
+def test_region_keeps_within_the_limit_with_what_others_write(tmp_path: Path) -> None:
+    """GitHub shows nothing of a step's summary above 1 MiB."""
+    path = tmp_path / "summary"
+    append(path, "x" * 500_000)
+    file = of(path)
+    file.publish(running(*[started(f"t{number}") for number in range(3_000)]))
+    append(path, "y" * 100_000)
+    assert file.publish(ended(*[failed(f"t{number}") for number in range(3_000)])) == []
+    assert path.stat().st_size <= SIZE_LIMIT
+    text = path.read_text("utf-8")
+    assert (text.count("x" * 500_000), text.count("y" * 100_000), text.count("### ")) == (1, 1, 1)
+    assert "✅ Passed" in text
+
+
+def test_what_is_reserved_leaves_room_for_others(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    of(path).publish(running(*[started(f"t{number}") for number in range(1_000)]))
+    assert path.stat().st_size < SIZE_LIMIT / 3
+    other = tmp_path / "other"
+    of(other).publish(ended(passed("a")))
+    assert other.stat().st_size < 500, "what has ended needs no room to grow"
+
+
+@pytest.mark.parametrize("how", ["to nothing", "in our region", "in our text", "in our first line", "by another file"])
+def test_a_region_that_was_cut_off_is_written_again(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    append(path, "before\n")
+    file = of(path)
+    file.publish(running(started("a"), started("b")))
+    data = path.read_bytes()
+    if how == "by another file":
+        (tmp_path / "new").write_text("before\n", "utf-8")
+        (tmp_path / "new").replace(path)
+    else:
+        place = {
+            "to nothing": 0, "in our region": len(data) - 30, "in our text": data.index(b"started") + 3,
+            "in our first line": data.index(b"autonoma-ci") + 3,
+        }[how]  # fmt: skip
+        os.truncate(path, place)
+    assert file.publish(running(passed("a"), started("b"))) == []
+    append(path, "# theirs\n")
+    assert file.publish(ended(passed("a"), passed("b"))) == []
+    text = path.read_text("utf-8")
+    assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
+    assert text.endswith("\n# theirs\n")
+    assert text.startswith("before\n") or how == "to nothing"
+    assert len(MARK.findall(text)) == 1
+
+
+def test_of_a_cut_region_nothing_of_others_is_blanked(tmp_path: Path) -> None:
+    """Another process truncated the file within our text, and appended before we looked again."""
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a"), started("b")))
+    place = path.read_bytes().index(b"| b |") + 2
+    os.truncate(path, place)
+    append(path, "by others\n")
+    file.publish(ended(passed("a"), passed("b")))
+    text = path.read_text("utf-8")
+    assert "by others\n" in text
+    assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
+
+
+def test_a_writer_that_does_not_append_costs_no_second_copy(tmp_path: Path) -> None:
+    """It writes over our region from the file's start, and ends before the region does."""
+    path = tmp_path / "summary"
+    with path.open("w", encoding="utf-8") as other:
+        file = of(path)
+        file.publish(running(started("a")))
+        other.write("theirs, over ours\n" * 12)
+        other.flush()
+        file.publish(running(passed("a")))
+        other.write("more of theirs\n")
+    file.publish(ended(passed("a")))
+    text = path.read_text("utf-8")
+    assert text.startswith("theirs, over ours\n" * 12 + "more of theirs\n")
+    assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
+    assert STEP in text
+    assert text.count("-->") == 2
+
+
+def test_a_region_that_was_moved_is_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a")))
+    (tmp_path / "new").write_text("# first of all\n" + path.read_text("utf-8") + "last\n", "utf-8")
+    (tmp_path / "new").replace(path)
+    file.publish(ended(passed("a")))
+    text = path.read_text("utf-8")
+    assert (text[:15], text[-5:], text.count("### "), text.count("⏳")) == ("# first of all\n", "last\n", 1, 0)
+
+
+def test_a_copy_of_our_text_is_left_to_who_made_it(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a")))
+    copy = path.read_bytes()
+    with path.open("ab") as stream:
+        stream.write(copy)
+    file.publish(ended(passed("a")))
+    assert path.read_bytes().endswith(copy)
+    assert path.read_text("utf-8").count("✅ Passed") == 1
+
+
+def test_two_steps_have_a_region_each(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    one, other = of(path), of(path)
+    one.publish(running(started("a"), step="a" * 16))
+    other.publish(running(started("b"), step="b" * 16))
+    one.publish(ended(passed("a"), step="a" * 16))
+    other.publish(ended(passed("b"), step="b" * 16))
+    text = path.read_text("utf-8")
+    assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (2, 2, 0)
+
+
+def test_a_step_that_goes_on_with_another_has_its_region(tmp_path: Path) -> None:
+    """`wait` in the step that has started the runs shows one summary, and not two."""
+    path = tmp_path / "summary"
+    of(path).publish(running(started("a"))._replace(waited=False))
+    append(path, "theirs\n")
+    of(path).publish(ended(passed("a")))
+    text = path.read_text("utf-8")
+    assert (text.count("### "), text.count("✅ Passed"), text[-7:]) == (1, 1, "theirs\n")
+
+
+@pytest.mark.parametrize("step", ["", "--><b>@x", "../../..", "\n# x", "é" * 9, "a b", "\ud800", ".*", "x" * 5_000])
+def test_a_strange_id_of_a_step_is_no_markup(step: str, tmp_path: Path) -> None:
+    """A record that `wait` reads may have been written by anybody."""
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a"), step=step))
+    file.publish(ended(passed("a"), step=step))
+    text = path.read_text("utf-8")
+    assert [len(found) <= 16 for found, _ in MARK.findall(text)] == [True]
+    assert (text.count("<!--"), text.count("-->"), text.count("### ")) == (2, 2, 1)
+    assert "<b>" not in text
+
+
+def test_forged_markers_of_any_length_take_nothing_along(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    theirs = "".join(f"<!-- autonoma-ci {STEP} {size:08d} -->\ntext\n" for size in (0, 1, 40, 99_999_999))
+    append(path, theirs)
+    file = of(path)
+    file.publish(running(started("a")))
+    file.publish(ended(passed("a")))
+    assert path.read_text("utf-8").startswith(theirs)
+    assert path.read_text("utf-8").count("✅ Passed") == 1
+
+
+FILE_LIMIT = """
+import resource, sys, pathlib
+from autonoma_ci.ci.summary_file import SummaryFile
+from autonoma_ci.engine.clock import Clock
+from tests.ci.test_summary_file import ended, running
+from tests.report.reports import passed, started
+path = pathlib.Path(sys.argv[1])
+file = SummaryFile("SUMMARY", path, Clock())
+file.publish(running(started("a")))
+limit = path.stat().st_size + int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+print(file.publish(ended(*[passed(f"t{number}") for number in range(int(sys.argv[3]))])))
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "runs", "fits"), [(0, 1, True), (10, 200, True), (-5_200, 1, False), (-100, 1, False)]
+)
+def test_a_limit_on_the_file_leaves_one_whole_summary(more: int, runs: int, fits: bool, tmp_path: Path) -> None:
+    """In place, no more room is needed. What could be replaced in part only is put back."""
+    path = tmp_path / "summary"
+    append(path, "theirs\n")
+    command = [sys.executable, "-c", FILE_LIMIT, str(path), str(more), str(runs)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    text = path.read_text("utf-8")
+    assert text.startswith("theirs\n")
+    assert (text.count("### "), len(MARK.findall(text)), text.count("-->")) == (1, 1, 2)
+    assert ran.stdout == (
+        "[]\n" if fits else "['SUMMARY could not be written (File too large); the log has the links.']\n"
+    )
+    assert text.count("✅ Passed" if fits else "⏳ Running") == 1
+
+
+def test_a_file_without_end_is_an_error_and_fills_no_memory(tmp_path: Path) -> None:
+    """An earlier step may have left a tebibyte of nothing where later steps look for variables."""
+    path = tmp_path / "summary"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    [warning] = of(path).publish(ended(passed("a")))
+    assert "larger than 16 MiB" in warning
+    path.write_bytes(b"\n" * 16 * 1024 * 1024)
+    [warning] = of(path).publish(ended(passed("a")))
+    assert "full of what others have written" in warning
+
+
+def test_a_summary_that_is_not_wanted_has_no_file(tmp_path: Path) -> None:
+    environ = {"SUMMARY": str(tmp_path / "summary")}
+    assert summary_file("SUMMARY")(target(environ, summary=False)) == ()
+    assert len(summary_file("SUMMARY")(target(environ))) == 1
+
+
+# What another process writes, and how many runs our report has, in turn.
+TEXTS = st.text(st.sampled_from("ab|-# \n<!>`é"), max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(TEXTS, st.integers(1, 60)), max_size=12), st.data())
+def test_no_byte_of_others_is_lost_in_any_order(turns: list[str | int], data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "summary")
+        files = [of(path), of(path)]
+        theirs = ""
+        for turn in [*turns, 1, 2]:
+            if isinstance(turn, str):
+                append(path, turn)
+                theirs += turn
+                continue
+            place = data.draw(st.integers(0, 1))
+            files[place].publish(running(*[failed(f"t{number}") for number in range(turn)], step="ab"[place] * 16))
+        for place, file in enumerate(files):
+            file.publish(ended(passed("z"), step="ab"[place] * 16))
+        text = path.read_bytes().decode("utf-8")
+        places = list(MARK.finditer(text))
+        assert [len(places), text.count("✅ Passed"), text.count("⏳")] == [2, 2, 0]
+        rest = text.encode()
+        for found in reversed(places):
+            begin = len(text[: found.start()].encode())
+            rest = rest[:begin] + rest[begin + int(found[2]) :]
+        left, expected = rest.decode().replace("\n", ""), theirs.replace("\n", "")
+        assert left == expected
+        assert rest.decode().count("\n") >= theirs.count("\n")

@@ -1,0 +1,428 @@
+"""A record has names of variables alone: `wait` and `report` have the values from options, manifest, environment."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.commands.world import World
+from tests.commands.invoke import CREDENTIALS, Ended, invoke
+from tests.support import faults
+from tests.support.fault_server import FaultServer, Wire
+from tests.support.house import ROOT
+from tests.support.job import BRIEF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+RECORD = "results/results.json"
+# A job of GitHub Actions.
+JOB = {
+    "AUTONOMA_CI": "github-actions",
+    "GITHUB_RUN_ID": "17",
+    "GITHUB_RUN_ATTEMPT": "1",
+    "GITHUB_JOB": "e2e",
+    "GITHUB_SHA": "c" * 40,
+}
+# The application under test shows them all.
+PASSWORD, LOGIN, THEME = "hunter2-Zq9", "jane.Zq8@example.com", "Zq7 dark & blue"
+OF_OTHERS = "Zq6-of-another-group"
+VALUES = (PASSWORD, LOGIN, THEME, OF_OTHERS)
+WHOLE = f"PASSWORD={PASSWORD}\nLOGIN={LOGIN}\nTHEME={THEME}\nOTHER={OF_OTHERS}"
+# Where each value comes from: an environment variable, the defaults, a matrix, and an entry that was not selected.
+MANIFEST = f"""\
+defaults: {{ variables: {{ LOGIN: "{LOGIN}" }} }}
+tests:
+  - id: a
+    groups: [smoke]
+    variables: {{ PASSWORD: "${{WORD_OF_JANE}}" }}
+    matrix: {{ THEME: ["{THEME}"] }}
+  - id: b
+    groups: [nightly]
+    variables: {{ OTHER: "{OF_OTHERS}" }}
+"""
+# What `run` and the later step have in common.
+SOURCES = {
+    "environment": ({"AUTONOMA_VARIABLES": WHOLE}, []),
+    "input": ({"INPUT_VARIABLES": WHOLE}, []),
+    "flag": ({}, ["--variables", WHOLE]),
+    "several flags": ({}, [word for line in WHOLE.splitlines() for word in ("--var", line)]),
+    "default manifest": ({"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"}, []),
+    "manifest": ({"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke", "AUTONOMA_MANIFEST": "other.yml"}, []),
+    "manifest flag": ({"WORD_OF_JANE": PASSWORD, "INPUT_GROUPS": "smoke"}, ["--manifest", "other.yml"]),
+}
+
+
+def talk(wire: Wire) -> bool:
+    """Start each run; put the values into all texts about it, an unknown status first."""
+    told = " / ".join(VALUES)
+    if wire.request.method == "POST":
+        return faults.started(wire)
+    if "steps=" in wire.request.path:
+        step = {
+            "instruction": f"Type {told}",
+            "output": f"Seen {told}",
+            "status": "failed",
+            "url": f"https://a.test/{told}",
+        }
+        return faults.answer(200, json.dumps({"name": f"Title {told}", "steps": [step]}))(wire)
+    word = "failed" if wire.request.connection > 2 else f"typing {told}"
+    return faults.then_close(faults.answer(200, json.dumps({"status": word})))(wire)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with FaultServer(talk) as server:
+        yield server.url
+
+
+class Step:
+    """The steps of one job at a terminal, each with this environment."""
+
+    def __init__(self, folder: Path, url: str, environ: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._environ = {"AUTONOMA_CI": "none", "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "results"}
+        self._environ |= {**CREDENTIALS, **environ}
+
+    def start(self, *argv: str, ids: str = "a", **more: str) -> None:
+        """Start the run of the test a, and wait for nothing."""
+        ended = invoke(self.folder, "run", *argv, environ={"AUTONOMA_TEST_IDS": ids, **self._environ, **more})
+        assert ended.code == 0, ended.printed
+
+    def __call__(self, *argv: str, **more: str) -> Ended:
+        """Run a command."""
+        out, err = io.StringIO(), io.StringIO()
+        code = cli.main(argv, World({**self._environ, **more}, out, err, str(self.folder), waiting=BRIEF))
+        return Ended(code, out.getvalue(), err.getvalue())
+
+    def process(self, *argv: str, **more: str) -> Ended:
+        """Run a command in a process of its own."""
+        ran = subprocess.run(
+            [*COMMAND, *argv],
+            env={"PYTHONPATH": str(ROOT), **self._environ, "AUTONOMA_POLL_INTERVAL": "1s", **more},
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            timeout=60,
+        )
+        return Ended(ran.returncode, ran.stdout, ran.stderr)
+
+    def edit(self, **changes: Any) -> None:
+        """Change fields of the record's first run."""
+        path = self.folder / RECORD
+        document = json.loads(path.read_text("utf-8"))
+        document["runs"][0].update(changes)
+        path.write_text(json.dumps(document), "utf-8")
+
+    def shown(self, ended: Ended) -> str:
+        """Return all that the steps have printed and written, as it is read."""
+        written = [path.read_text("utf-8") for path in (self.folder / "results").rglob("*") if path.is_file()]
+        return "\n".join([ended.printed, *written]).replace("\\", "").replace("&amp;", "&")
+
+
+def add_manifest(folder: Path, source: str) -> None:
+    """Write the manifest under the name that this source of the values needs."""
+    if "manifest" in source:
+        (folder / ("autonoma.yml" if source == "default manifest" else "other.yml")).write_text(MANIFEST, "utf-8")
+
+
+# `wait`
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_wait_shows_no_value(source: str, tmp_path: Path, url: str) -> None:
+    """Whatever the API says of a run, no value is in the log or in a file."""
+    environ, argv = SOURCES[source]
+    add_manifest(tmp_path, source)
+    step = Step(tmp_path, url, environ)
+    step.start(*argv, ids="" if "manifest" in source else "a")
+    ended = step("wait", RECORD, *argv, AUTONOMA_EVIDENCE="failed")
+    shown = step.shown(ended)
+    assert (ended.code, "Type ***" in shown, "not known here" in shown) == (1, True, False), ended.printed
+    assert [value for value in VALUES if value in shown] == []
+    assert {path.name for path in (tmp_path / "results").iterdir()} >= {"report.html", "junit.xml", "summary.md"}
+
+
+def test_process_that_waits_shows_no_value(tmp_path: Path, url: str) -> None:
+    """Nothing but record, manifest and environment is left of the step that started the runs."""
+    add_manifest(tmp_path, "default manifest")
+    step = Step(tmp_path, url, {"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"})
+    step.start(ids="")
+    ended = step.process("wait", RECORD)
+    shown = step.shown(ended)
+    assert (ended.code, "Type ***" in shown, ended.err) == (1, True, "")
+    assert [value for value in VALUES if value in shown] == []
+
+
+def test_wait_without_the_values_says_so(tmp_path: Path, url: str) -> None:
+    """One notice names the variables, since step texts may show their values."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    ended = step("wait", RECORD)
+    assert ended.out.count("not known here") == 1
+    assert (
+        "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here: texts of steps may show them. "
+        "Give variables and manifest as in the step that started the runs.\n" in ended.out
+    )
+
+
+def test_notice_names_five_variables_at_most(tmp_path: Path, url: str) -> None:
+    """The others are counted, and a name of a record is no command of the log."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES="A=1", **JOB)
+    step.edit(variables=["::error::A\n::error::B", *"CDEFG"])
+    ended = step("wait", RECORD, "--var", "E=2", **JOB)
+    assert "::notice::The values of ::error::A ::error::B, C, D, F and G are not known" in ended.out
+    assert not re.search(r"^\s*::error::[AB]", ended.out, re.MULTILINE)
+    step.edit(variables=[*"ABCDEFGH"])
+    assert "values of A, B, C, D, F and 2 more variables are" in step("wait", RECORD, "--var", "E=2").out
+    step.edit(variables=[*"ABCDEF"])
+    assert "values of A, B, C, D, E and 1 more variable are" in step("wait", RECORD).out
+    step.edit(variables=["A"])
+    assert "The value of A is not known" in step("wait", RECORD).out
+
+
+def test_wait_keeps_literal_values_of_an_incomplete_manifest(tmp_path: Path, url: str) -> None:
+    """An environment variable of the manifest is missing here. That is no error, and only its value is not known."""
+    add_manifest(tmp_path, "default manifest")
+    step = Step(tmp_path, url, {})
+    step.start(ids="", WORD_OF_JANE=PASSWORD, AUTONOMA_GROUPS="smoke")
+    ended = step("wait", RECORD)
+    assert (ended.code, ended.err) == (1, "")
+    assert "The value of PASSWORD is not known here" in ended.out
+    assert [value for value in VALUES if value in step.shown(ended)] == [PASSWORD]
+
+
+@pytest.mark.parametrize("content", ["tests: [", "tests: 3", "- a", "", "\0", None], ids=repr)
+def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -> None:
+    """Without a manifest that can be read, the runs have their end and the values are not known."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    if content is not None:
+        (tmp_path / "other.yml").write_text(content, "utf-8")
+    ended = step("wait", RECORD, "--manifest", "other.yml", "--var", f"PASSWORD={PASSWORD}")
+    assert (ended.code, ended.err) == (1, "")
+    assert "The values of LOGIN, THEME and OTHER are not known here" in ended.out
+    assert PASSWORD not in step.shown(ended)
+
+
+def test_values_of_another_entry_do_not_count_as_known(tmp_path: Path, url: str) -> None:
+    """A variable of the same name has another value there. Where the entry's own value is unknown, so is the run's."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES="LOGIN=1\nTHEME=2\nPASSWORD=3")
+    text = (
+        "defaults: {variables: {THEME: blue, PASSWORD: x1}}\n"
+        "tests: [{id: b, variables: {LOGIN: y}}, {id: a, variables: {PASSWORD: '${MISSING_HERE}'}}]"
+    )
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    assert "The values of LOGIN and PASSWORD are not known here" in step("wait", RECORD).out
+
+
+def test_wait_reads_no_default_manifest_in_a_privileged_job(tmp_path: Path, url: str) -> None:
+    """The checkout may be anybody's there, so a manifest is read only if it is named."""
+    step = Step(tmp_path, url, {**JOB, "GITHUB_EVENT_NAME": "pull_request_target"})
+    step.start(AUTONOMA_VARIABLES=f"LOGIN={LOGIN}")
+    (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
+    assert "The value of LOGIN is not known here" in step("wait", RECORD).out
+    ended = step("wait", RECORD, "--manifest", "autonoma.yml")
+    assert "not known here" not in ended.printed
+    assert LOGIN not in ended.out
+
+
+def test_wait_has_no_notice_without_variables(tmp_path: Path, url: str) -> None:
+    """Such a record needs no values."""
+    step = Step(tmp_path, url, {})
+    step.start()
+    assert "not known here" not in step("wait", RECORD).printed
+
+
+def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
+    """As in `run`, nothing is sent, and the record stays as it is."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    before = (tmp_path / RECORD).read_bytes()
+    ended = step("wait", RECORD, AUTONOMA_VARIABLES=f"PASSWORD {PASSWORD}")
+    assert (ended.code, "AUTONOMA_VARIABLES: line 1 is not NAME=value" in ended.err) == (2, True)
+    assert PASSWORD not in ended.printed
+    assert (tmp_path / RECORD).read_bytes() == before
+
+
+def test_wait_shows_ids_links_and_names_with_a_value(tmp_path: Path, url: str) -> None:
+    """A value such as `run` or `en` occurs there by chance, and a run without id would be lost."""
+    step = Step(tmp_path, url, {"AUTONOMA_VARIABLES": "WORD=run\nOTHER=of-a\nLOCALE=en"})
+    step.start(ids="Checkout en=a")
+    step.edit(url="https://autonoma.app/run/run-of-a?locale=en")
+    ended = step("wait", RECORD)
+    assert ended.code == 1
+    [run] = json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]
+    assert (run["run_id"], run["url"], run["label"]) == (
+        "run-of-a",
+        "https://autonoma.app/run/run-of-a",
+        "Checkout en",
+    )
+
+
+def test_wait_shows_no_value_that_the_record_shows(tmp_path: Path, url: str) -> None:
+    """An earlier step without the values may have written the record."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    step("wait", RECORD)
+    assert PASSWORD in (tmp_path / RECORD).read_text("utf-8")
+    ended = step("wait", RECORD, AUTONOMA_VARIABLES=WHOLE)
+    assert (ended.code, [value for value in VALUES if value in step.shown(ended)]) == (1, [])
+
+
+def test_wait_shows_no_credential_as_title(tmp_path: Path, url: str) -> None:
+    """Somebody else may have written the record, and its title and source stand in each file."""
+    secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
+    step = Step(tmp_path, url, {})
+    step.start()
+    path = tmp_path / RECORD
+    document = json.loads(path.read_text("utf-8")) | {"title": f"Tests {secret}", "source": secret}
+    path.write_text(json.dumps(document), "utf-8")
+    assert secret not in step.shown(step("wait", RECORD))
+
+
+# `report`
+
+
+@pytest.fixture
+def step(tmp_path: Path, url: str) -> Step:
+    """Return a job whose record has the values in all its texts, for want of the variables in its second step."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    ended = step("wait", RECORD)
+    shown = step.shown(ended)
+    assert [value for value in VALUES if value not in shown] == []
+    for name in ("report.html", "junit.xml", "summary.md"):
+        (tmp_path / "results" / name).unlink()
+    return step
+
+
+def report(step: Step, *argv: str, **environ: str) -> str:
+    """Return each report of the record, and what was printed with it."""
+    printed = []
+    for name in ("html", "junit", "markdown"):
+        for more in ([], ["--output", "-"]):
+            ended = invoke(step.folder, "report", RECORD, "--format", name, *more, *argv, environ=environ)
+            assert ended.code == 0, ended.err
+            printed.append(ended.printed)
+    files = [step.folder / "results" / name for name in ("report.html", "junit.xml", "summary.md")]
+    texts = [*printed, *(path.read_text("utf-8") for path in files)]
+    return "\n".join(texts).replace("\\", "").replace("&amp;", "&")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_report_shows_no_value(source: str, step: Step) -> None:
+    """Options, manifest and environment are read as in `wait`."""
+    add_manifest(step.folder, source)
+    environ, argv = SOURCES[source]
+    shown = report(step, *argv, **environ)
+    assert [value for value in VALUES if value in shown] == []
+    assert "Type ***" in shown
+
+
+def test_report_without_the_values_says_so(tmp_path: Path, url: str) -> None:
+    """The notice is no part of a report that is printed."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    notice = "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here"
+    ended = invoke(tmp_path, "report", RECORD, "--format", "junit")
+    assert (ended.out.startswith(notice), ended.err) == (True, "")
+    ended = invoke(tmp_path, "report", RECORD, "--format", "junit", "--output", "-")
+    assert (ended.out.startswith("<?xml"), ended.err.startswith(notice)) == (True, True)
+    ended = invoke(tmp_path, "report", RECORD, environ={"AUTONOMA_VARIABLES": WHOLE})
+    assert (ended.out, ended.err) == ("Wrote results/report.html\n", "")
+
+
+SECRETS = {
+    "AUTONOMA_CLIENT_ID": "Zq1-client-id",
+    "INPUT_CLIENT-SECRET": "Zq2-client-secret",
+    "AUTONOMA_GITHUB_TOKEN": "Zq3-github-token",
+    "INPUT_GITLAB_TOKEN": "Zq4-gitlab-token",
+}
+
+
+def test_report_shows_no_credential(tmp_path: Path, url: str) -> None:
+    """A record that others wrote can hold those of this environment, in any of its texts, ids and links."""
+    step = Step(tmp_path, url, {})
+    step.start()
+    told = " ".join(SECRETS.values())
+    step.edit(
+        state="failed", message=told, hint=told, title=told, label=told,
+        run_id="Zq1-client-id", url=f"https://a.test/{SECRETS['INPUT_CLIENT-SECRET']}",
+        step={"number": 1, "instruction": told, "output": told, "url": f"https://a.test/{told}", "status": told},
+    )  # fmt: skip
+    path = tmp_path / RECORD
+    document = json.loads(path.read_text("utf-8"))
+    document |= dict.fromkeys(("title", "job", "part", "source"), told) | {"conclusion": "failed"}
+    document["ci"] |= dict.fromkeys(("sha", "branch", "change", "repository", "build"), told)
+    path.write_text(json.dumps(document), "utf-8")
+    shown = report(step, **SECRETS)
+    assert [secret for secret in SECRETS.values() if secret in shown] == []
+    assert "***" in shown
+
+
+def test_report_uses_the_facts_of_the_record(tmp_path: Path, url: str) -> None:
+    """On another machine, `${ci.branch}` is still the branch of the step that started the runs."""
+    text = "tests: [{id: a, variables: {PASSWORD: 'hunter2-${ci.branch}'}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    build = {"AUTONOMA_CI": "github-actions", "GITHUB_REF": "refs/heads/Zq9", "GITHUB_REF_NAME": "Zq9"}
+    step = Step(tmp_path, url, {})
+    step.start(ids="", **build)
+    step.edit(state="failed", message=f"Typed {PASSWORD}")
+    shown = report(step)
+    assert (PASSWORD in shown, "Typed ***" in shown, "not known here" in shown) == (False, True, False)
+
+
+@pytest.mark.parametrize("command", ["wait", "report"])
+def test_no_error_about_a_record_quotes_a_secret(command: str, tmp_path: Path, url: str) -> None:
+    """What is wrong with a record is told by its place, and others may have chosen names in it."""
+    step = Step(tmp_path, url, {})
+    step.start(AUTONOMA_VARIABLES=WHOLE)
+    path = tmp_path / RECORD
+    document = json.loads(path.read_text("utf-8"))
+    for change in ({"tool": {PASSWORD: 1}}, {"totals": {f"{'x' * 90}{CREDENTIALS['AUTONOMA_CLIENT_SECRET']}": ""}}):
+        path.write_text(json.dumps(document | change), "utf-8")
+        ended = step(command, RECORD, AUTONOMA_VARIABLES=WHOLE)
+        assert (ended.code, "is no record of autonoma-ci" in ended.err) == (2, True)
+        assert not re.search("hunter2|client-s", ended.printed)
+    document["runs"][0]["key"] = f"test/a//{PASSWORD}/"
+    path.write_text(json.dumps(document), "utf-8")
+    assert "runs.0.key: Value error, not a run key" in step(command, RECORD).err
+
+
+@pytest.mark.parametrize("command", ["run", "wait"])
+def test_token_of_a_comment_is_removed_from_answers(command: str, tmp_path: Path, url: str) -> None:
+    """A variable can hold it too, and `wait` does not know the value then."""
+    step = Step(tmp_path, url, {"AUTONOMA_GITHUB_TOKEN": PASSWORD, "AUTONOMA_WAIT": "true", "AUTONOMA_TEST_IDS": "a"})
+    if command == "wait":
+        step.start(AUTONOMA_WAIT="false")
+    ended = step(command, *([RECORD] if command == "wait" else []))
+    assert ended.code == 1
+    assert PASSWORD not in step.shown(ended)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["few values", "very many values"])
+def test_run_shows_no_value_of_another_run(
+    shared: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one test has typed can be seen in the next one. Of very many values, each run hides its own."""
+    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SHARED_VALUES", 2 if shared else 1)
+    text = f"tests: [{{id: a, variables: {{A: '{PASSWORD}'}}}}, {{id: b, variables: {{B: '{LOGIN}'}}}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true"})
+    assert step("run").code == 1
+    texts = [json.dumps(run) for run in json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]]
+    assert [PASSWORD in texts[0], LOGIN in texts[1]] == [False, False]
+    assert [LOGIN in texts[0], PASSWORD in texts[1]] == [not shared, not shared]

@@ -1,0 +1,152 @@
+"""A bug in the thread that decides loses no run: answers under way are waited for and written."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.commands.progress import Progress
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.fire import Fire, Policy
+from autonoma_ci.engine.workers import Interrupt
+from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
+from tests.support.fault_server import FaultServer
+from tests.support.faults import after, started
+from tests.support.job import run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STARTED = Attempt(Delivery.STARTED, run_id="r", url="https://autonoma.app/page", status=200)
+IDS = [f"t{number}" for number in range(8)]
+
+
+class Broken(Watched):
+    """A watcher that fails from a certain call on."""
+
+    def __init__(self, healthy: int) -> None:
+        super().__init__()
+        self._healthy = healthy
+
+    def changed(self, outcome: Outcome) -> None:
+        super().changed(outcome)
+        if len(self.seen) > self._healthy:
+            raise KeyError("a bug")
+
+
+def engine_of(watcher: Watched, scripts: dict[int, list[tuple[float, Attempt]]]) -> tuple[Engine, Board, FakeClock]:
+    clock = FakeClock()
+    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in scripts], clock.time)
+    policy = Policy(concurrency=4, overdue=30.0, grace=1.0)
+    engine = Engine(board, policy, clock, queue.SimpleQueue(), watcher)
+    return engine, board, clock
+
+
+@pytest.mark.parametrize("healthy", [0, 1, 3])
+def test_bug_between_two_answers_loses_no_id(healthy: int) -> None:
+    """Starts under way are waited for, though the same bug comes up with each of them."""
+    scripts = {number: [(1.0 + number, STARTED)] for number in range(8)}
+    engine, board, clock = engine_of(Broken(healthy), scripts)
+    workers = ScriptedWorkers(clock, scripts)
+    with pytest.raises(KeyError, match="a bug"):
+        engine.run(workers)
+    sent = {each.run for each in workers.sent}
+    assert len(sent) == healthy + 4
+    for number, run in enumerate(board.outcomes):
+        if number in sent:
+            assert (run.state, run.run_id) == (State.STARTED, f"r{number}")
+        else:
+            assert (run.state, run.reason, run.tries) == (State.NOT_STARTED, Reason.UNKNOWN, 0)
+            assert run.message == "not sent: the step ended because of a bug"
+
+
+def test_bug_waits_for_no_answer_that_never_comes() -> None:
+    """What has no answer in time may have started, and nothing is sent again."""
+    scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)], 2: [(2.0, Attempt(Delivery.NOT_SENT, Reason.API))]}
+    engine, board, clock = engine_of(Broken(0), scripts)
+    workers = ScriptedWorkers(clock, scripts)
+    with pytest.raises(KeyError):
+        engine.run(workers)
+    assert [run.state for run in board.outcomes] == [State.STARTED, State.UNKNOWN, State.NOT_STARTED]
+    assert clock.time == 1000.0 + 1.0 + 30.0
+    assert len(workers.sent) == 3
+
+
+def test_signal_after_bug_shortens_the_wait() -> None:
+    scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)]}
+    engine, board, clock = engine_of(Broken(0), scripts)
+    clock.later(5.0, Interrupt(15))
+    with pytest.raises(KeyError):
+        engine.run(ScriptedWorkers(clock, scripts))
+    assert board.outcomes[1].state is State.UNKNOWN
+    assert clock.time == 1000.0 + 5.0 + 1.0
+
+
+@pytest.mark.parametrize("place", ["_settle", "_with_distinct_run", "_end"])
+def test_bug_within_an_answer_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer that was being dealt with is not lost either."""
+    scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
+    engine, board, clock = engine_of(Watched(), scripts)
+    real, calls = getattr(Fire, place), list[int]()
+
+    def fail(self: Fire, *given: object) -> object:
+        calls.append(1)
+        if len(calls) == 1:
+            raise MemoryError
+        return real(self, *given)
+
+    monkeypatch.setattr(Fire, place, fail)
+    with pytest.raises(MemoryError):
+        engine.run(ScriptedWorkers(clock, scripts))
+    assert [(run.state, run.run_id) for run in board.outcomes] == [(State.STARTED, f"r{n}") for n in range(3)]
+
+
+def test_bug_that_goes_on_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
+    engine, _, clock = engine_of(Broken(0), scripts)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    for name in ("save", "save_unanswered"):
+        monkeypatch.setattr(Fire, name, fail)
+    with pytest.raises(KeyError):
+        engine.run(ScriptedWorkers(clock, scripts))
+    assert clock.time <= 1000.0 + 31.0
+
+
+def _fails_at(number: int) -> Callable[[Progress, Outcome], None]:
+    lock, calls = threading.Lock(), list[int]()
+
+    def changed(self: Progress, outcome: Outcome) -> None:
+        with lock:
+            calls.append(1)
+        if len(calls) == number:
+            raise KeyError("a bug")
+
+    return changed
+
+
+def test_job_with_a_bug_writes_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run that the server has started is in the record, the outputs and the summary with its id; exit code 70."""
+    monkeypatch.setattr(Progress, "changed", _fails_at(1))
+    scripts = {name: [after(0.3 * (number > 0), started)] for number, name in enumerate(IDS)}
+    with FaultServer(started, scripts) as server:
+        job = run_job(tmp_path, server.url, IDS, "--concurrency", "8")
+        posts = server.posts
+    assert job.code == 70
+    assert "this is a bug" in job.errors
+    assert set(posts) == set(IDS)
+    for run in job.record["runs"]:
+        assert (run["state"], run["run_id"]) == ("started", f"run-of-{run['id']}")
+    results = json.loads(job.outputs["results"])
+    assert [result["run_id"] for result in results] == [f"run-of-{name}" for name in IDS]
+    assert (job.record["exit_code"], job.record["conclusion"]) == (70, "error")

@@ -1,0 +1,256 @@
+"""A network fault that passes ends no plan: what provably sent nothing is sent again."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.api.failures import NotSentError
+from autonoma_ci.api.transport import Transport
+from autonoma_ci.exchange import Timeouts
+from autonoma_ci.secret import Secret
+from tests.faults.test_tls import after_hello
+from tests.support.fault_server import FaultServer
+from tests.support.faults import close, dripped, hang, reset, said, started
+from tests.support.job import QUICK, Ended, assert_accounted_for, run_job
+from tests.support.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.certificates import Certificates
+    from tests.support.fault_server import Act, Wire
+
+IDS = [f"t{number}" for number in range(12)]
+# An alert of TLS: one record of two bytes, the level and the number (RFC 8446 §5.1 and §6).
+CLOSE_NOTIFY, HANDSHAKE_FAILURE, INTERNAL_ERROR, PROTOCOL_VERSION = (
+    bytes([0x15, 3, 3, 0, 2, level, number]) for level, number in ((1, 0), (2, 40), (2, 80), (2, 70))
+)
+HANDSHAKES = {
+    "FIN at once": close,
+    "FIN": after_hello(close),
+    "reset": after_hello(reset),
+    "half a record": after_hello(said(b"\x16\x03\x03\x40")),
+    "close_notify": after_hello(said(CLOSE_NOTIFY)),
+    "internal_error": after_hello(said(INTERNAL_ERROR)),
+    "silence": hang,
+}
+TUNNELS = {
+    **{
+        str(status): said(f"HTTP/1.1 {status} Not now\r\nContent-Length: 0\r\n\r\n")
+        for status in (408, 429, 500, 502, 503, 504)
+    },
+    "FIN": close,
+    "reset": reset,
+    "half a status line": said("HTTP/1.1 20"),
+    "half the headers": said("HTTP/1.1 200 Connected\r\nX-y"),
+    "garbage": said("SSH-2.0-OpenSSH_9.6\r\n"),
+    "silence": hang,
+    "drip": dripped("HTTP/1.1 200 Connected\r\nX: " + "x" * 500),
+    "handshake cut": said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"),
+}
+LASTING = {
+    "403": "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    "407": "HTTP/1.1 407 Who is it?\r\nContent-Length: 0\r\n\r\n",
+    "404": "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    "302": "HTTP/1.1 302 Found\r\nLocation: https://login.example.com/\r\n\r\n",
+    "501": "HTTP/1.1 501 Not Implemented\r\n\r\n",
+}
+# Long enough for a busy machine, and short enough to wait for it.
+SILENT = Timeouts(connect=1.5, read=1.5, total=2.0)
+
+
+class Times:
+    """Whether something is to go wrong: the first so many times."""
+
+    def __init__(self, most: int) -> None:
+        self._left, self._lock = most, threading.Lock()
+
+    def take(self) -> bool:
+        """Count, and say whether it is to go wrong this time."""
+        with self._lock:
+            self._left -= 1
+            return self._left >= 0
+
+
+def handshake_that_fails(act: Act, times: int, tls: ssl.SSLContext) -> Act:
+    """Return the greeting of a TLS server that treats the first connections so."""
+    fails = Times(times)
+
+    def greet(wire: Wire) -> bool:
+        return act(wire) if fails.take() else wire.secure(tls)
+
+    return greet
+
+
+def through_proxy(
+    act: Act, times: int, certificates: Certificates, folder: Path, monkeypatch: pytest.MonkeyPatch, *argv: str
+) -> tuple[Ended, FaultServer, Proxy]:
+    """Run a job through a proxy that treats the first CONNECT requests so."""
+    fails = Times(times)
+    with FaultServer(started, tls=certificates.good()) as server:
+        proxy = Proxy(server.port, meddle=lambda _: act if fails.take() else None)
+        with proxy.server:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            monkeypatch.setenv("NO_PROXY", "")
+            timeouts = SILENT if act in {hang, TUNNELS["drip"]} else QUICK
+            job = run_job(folder, f"https://api.autonoma.test:{server.port}/api", IDS, *argv, timeouts=timeouts)
+    return job, server, proxy
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("name", HANDSHAKES)
+@pytest.mark.parametrize("times", [1, 3])
+def test_handshake_that_ends_early_ends_no_plan(
+    name: str, times: int, certificates: Certificates, tmp_path: Path
+) -> None:
+    """Twelve runs are started once each, and the exit code is 0, though the first handshakes end early."""
+    act = HANDSHAKES[name]
+    greeting = handshake_that_fails(act, times, certificates.good())
+    timeouts = SILENT if act is hang else QUICK
+    with FaultServer(started, greeting=greeting) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "4", timeouts=timeouts)
+    assert_accounted_for(job, IDS)
+    assert (job.code, set(job.states.values())) == (0, {"started"})
+    assert server.posts == dict.fromkeys(IDS, 1)
+    assert server.connections == len(IDS) + times
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("name", TUNNELS)
+def test_proxy_that_fails_once_ends_no_plan(
+    name: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve runs are started once each, and the exit code is 0, though the first tunnel fails."""
+    argv = "--concurrency", "4"
+    job, server, proxy = through_proxy(TUNNELS[name], 1, certificates, tmp_path, monkeypatch, *argv)
+    assert_accounted_for(job, IDS)
+    assert (job.code, set(job.states.values())) == (0, {"started"})
+    assert server.posts == dict.fromkeys(IDS, 1)
+    assert len(proxy.asked) == len(IDS) + 1
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("name", LASTING)
+def test_proxy_that_refuses_is_asked_once_for_each_run(
+    name: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal lasts: no start is tried again, and after those under way the rest is dropped."""
+    argv = "--concurrency", "3"
+    job, server, proxy = through_proxy(said(LASTING[name]), 1000, certificates, tmp_path, monkeypatch, *argv)
+    assert_accounted_for(job, IDS)
+    assert (job.code, set(job.states.values())) == (5, {"not-started"})
+    assert len(proxy.asked) == 3
+    assert not server.posts
+    assert "no connection to the API can be made" in job.log
+
+
+@pytest.mark.usefixtures("trusted")
+def test_proxy_that_refuses_one_run_drops_no_other(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third CONNECT gets 403: that run is not started, and all others are."""
+    count = Times(2)
+    refuse = said(LASTING["403"])
+    refused: list[bool] = []
+
+    def meddle(_: int) -> Act | None:
+        if count.take() or refused:
+            return None
+        refused.append(True)
+        return refuse
+
+    with FaultServer(started, tls=certificates.good()) as server:
+        proxy = Proxy(server.port, meddle=meddle)
+        with proxy.server:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            monkeypatch.setenv("NO_PROXY", "")
+            url = f"https://api.autonoma.test:{server.port}/api"
+            job = run_job(tmp_path, url, IDS, "--concurrency", "1")
+    assert_accounted_for(job, IDS)
+    assert job.code == 5
+    assert job.states == {name: "not-started" if name == "t2" else "started" for name in IDS}
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        after_hello(said("HTTP/1.1 400 Bad Request\r\n\r\n")),
+        after_hello(said(HANDSHAKE_FAILURE)),
+        after_hello(said(PROTOCOL_VERSION)),
+        said("SSH-2.0-OpenSSH_9.6\r\n"),
+    ],
+    ids=["HTTP", "no common cipher", "no common version", "SSH"],
+)
+def test_port_without_usable_tls_is_tried_once_per_run(greeting: Act, tmp_path: Path) -> None:
+    with FaultServer(started, greeting=greeting) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "3")
+    assert_accounted_for(job, IDS)
+    assert (job.code, server.connections) == (5, 3)
+    assert "no connection to the API can be made" in job.log
+
+
+def flight_then(end: Callable[[Wire], object], folder: Path) -> Act:
+    """Complete the handshake for the client, read nothing of the request, and end."""
+
+    def greet(wire: Wire) -> bool:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "good.pem", folder / "good.key")
+        server = context.wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(wire.receive())
+        with pytest.raises(ssl.SSLWantReadError):
+            server.do_handshake()
+        wire.send(outgoing.read())
+        end(wire)
+        return False
+
+    return greet
+
+
+@pytest.mark.parametrize("end", [lambda wire: None, lambda wire: wire.receive()], ids=["at once", "later"])
+def test_fin_after_servers_part_of_handshake_is_never_sent_again(
+    end: Callable[[Wire], object], certificates: Certificates, trusted: Path, tmp_path: Path
+) -> None:
+    """With TLS 1.3 the client may have sent its request by then, so whether a run was started is not known."""
+    certificates.good()
+    with FaultServer(started, greeting=flight_then(end, trusted.parent)) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a", "b"])
+    assert_accounted_for(job, ["a", "b"])
+    assert (job.code, set(job.states.values()), server.connections) == (7, {"unknown"}, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "passing"),
+    [
+        ("UNEXPECTED_EOF_WHILE_READING", True),
+        ("TLSV1_ALERT_INTERNAL_ERROR", True),
+        ("WRONG_VERSION_NUMBER", False),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", False),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", False),
+        # Plain HTTP on the port, with OpenSSL 3.2 and later.
+        (None, False),
+    ],
+)
+def test_error_of_handshake_passes_or_lasts(text: str | None, passing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other versions of Python and OpenSSL raise, which can't be had from the one here."""
+
+    class Failing(ssl.SSLContext):
+        def wrap_socket(self, *_: object, **__: object) -> ssl.SSLSocket:
+            kind = ssl.SSLEOFError if text == "UNEXPECTED_EOF_WHILE_READING" else ssl.SSLError
+            error = kind(1, f"[SSL{f': {text}' if text else ''}] record layer failure (_ssl.c:1032)")
+            error.reason = text  # type: ignore[assignment]
+            raise error
+
+    monkeypatch.setattr("autonoma_ci.api.connection._tls_context", lambda *_: Failing(ssl.PROTOCOL_TLS_CLIENT))
+    credentials = Secret("client-id-of-the-test"), Secret("client-secret-of-the-test")
+    with FaultServer(started) as server:
+        transport = Transport(server.url.replace("http:", "https:"), credentials)
+        with pytest.raises(NotSentError) as caught:
+            transport.post("/test/a/run", {})
+    assert caught.value.passing is passing

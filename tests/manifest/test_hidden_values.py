@@ -1,0 +1,207 @@
+"""Texts that come from `${NAME}`: values, which nothing shows but ids."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from autonoma_ci import plan
+from autonoma_ci.context import Context
+from autonoma_ci.errors import InputError
+from autonoma_ci.model import Outcome
+from autonoma_ci.report.record import record
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.settings import Settings
+from autonoma_ci.text import one_line
+from tests.commands.invoke import invoke
+from tests.manifest.reading import problems, read
+from tests.report.reports import report
+from tests.support.job import run_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.manifest.schema import Manifest
+
+CONTEXT = Context("github-actions", branch="feature/cart", change="7")
+
+
+def label(name: str, environ: dict[str, str]) -> str:
+    """Return what reports call a run that has this name in the manifest."""
+    manifest = read(f"tests: [{{id: a, name: {json.dumps(name)}}}]", environ, CONTEXT)
+    return plan.make(Settings(), manifest).requests[0].label
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Pays on ${BRANCH}", "Pays on ${BRANCH}"),
+        ("${BRANCH}${BRANCH:-main} and ${UNSET:-main}", "${BRANCH}${BRANCH} and ${UNSET}"),
+        ("${BRANCH:?it is needed}", "${BRANCH}"),
+        ("Change ${ci.change} of ${ci.branch}, ${ci.sha:-no commit}", "Change 7 of feature/cart, no commit"),
+        ("${ci.branch} on ${BRANCH}", "feature/cart on ${BRANCH}"),
+        ("Costs $$5, $${BRANCH}", "Costs $5, ${BRANCH}"),
+        ("No reference", "No reference"),
+    ],
+)
+def test_name_shows_the_reference(name: str, shown: str) -> None:
+    """A name shows `${NAME}` in place of the value, without its default, and facts of the build filled in."""
+    assert label(name, {"BRANCH": "sentinel"}) == shown
+
+
+@pytest.mark.parametrize("kind", ["tests", "folders", "tags"])
+def test_names_of_every_kind_show_the_reference(kind: str) -> None:
+    """Aliases and merge keys are no way around it."""
+    text = f"x: &n {{name: '${{A}}'}}\n{kind}: [{{id: a, <<: *n}}, {{id: b, name: &v '${{A}}'}}, {{id: c, name: *v}}]"
+    assert problems(text, {"A": "sentinel"}) == ["1:1: unknown key 'x': remove it"]
+    text = f"{kind}:\n- &n {{id: a, name: &v '${{A}}'}}\n- {{<<: *n, id: b}}\n- {{id: c, name: *v}}"
+    requests = plan.make(Settings(), read(text, {"A": "sentinel"})).requests
+    assert [(run.id, run.name) for run in requests] == [("a", "${A}"), ("b", "${A}"), ("c", "${A}")]
+
+
+def test_variable_and_axis_that_are_called_name_are_sent() -> None:
+    """Only the name of an entry is shown, so only there stands the reference."""
+    text = "tests: [{id: a, variables: {name: '${A}', groups: '${A}'}, matrix: {id: ['${A}']}}]"
+    (run,) = plan.make(Settings(), read(text, {"A": "value"})).requests
+    assert run.variables == {"name": "value", "groups": "value", "id": "value"}
+
+
+GROUPS = "tests: [{id: a, groups: ['${TEAM}', smoke]}, {id: b, groups: ['x-${TEAM:-none}-${ci.change}']}, {id: c}]"
+
+
+def grouped() -> Manifest:
+    """Return a manifest whose groups come from the environment."""
+    return read(GROUPS, {"TEAM": "sentinel"}, CONTEXT)
+
+
+@pytest.mark.parametrize(("group", "ids"), [("sentinel", ["a"]), ("smoke", ["a"]), ("x-sentinel-7", ["b"])])
+def test_groups_option_selects_by_value(group: str, ids: list[str]) -> None:
+    """The reference is for readers, the value for the option."""
+    assert [run.id for run in plan.make(Settings(groups=(group,)), grouped()).requests] == ids
+
+
+@pytest.mark.parametrize("group", ["sentine", "sentinell", "Sentinel", "${TEAM}", "x-sentinel-8", "other"])
+def test_unknown_group_is_told_without_a_value(group: str) -> None:
+    """Neither the list of groups nor a hint shows a value, or that one is near."""
+    with pytest.raises(InputError) as refused:
+        plan.make(Settings(groups=(group,)), grouped())
+    assert "sentinel" not in str(refused.value).replace(f"'{group}'", "")
+    with pytest.raises(InputError, match=r"known are: \$\{TEAM\}, smoke, x-\$\{TEAM\}-7"):
+        plan.make(Settings(groups=("other",)), grouped())
+
+
+def test_group_that_is_also_stated_is_shown() -> None:
+    """What the manifest states is no value, even if a variable has it too."""
+    manifest = read("tests: [{id: a, groups: ['${TEAM}']}, {id: b, groups: [web]}]", {"TEAM": "web"})
+    assert len(plan.make(Settings(groups=("web",)), manifest).requests) == 2
+    with pytest.raises(InputError, match=r"known are: \$\{TEAM\}, web"):
+        plan.make(Settings(groups=("zzz",)), manifest)
+
+
+def test_manifest_shows_no_value_in_its_repr() -> None:
+    """A traceback or a debug log prints it."""
+    text = "tests: [{id: a, name: '${A}', groups: ['${A}'], variables: {V: '${A}'}, matrix: {M: ['${A}']}}]"
+    assert "sentinel" not in f"{read(text, {'A': 'sentinel'})!r} {read(text, {'A': 'sentinel'})}"
+
+
+# No other text has eight of these in a row.
+VALUES = st.text("QXZ\u2028\x85\t <&'\"$`{}%\\", min_size=8, max_size=30)
+REFERENCES = st.sampled_from(["${A}", "${B:-d}", "${A:?why}", "${B}-${A}", "x${A}y", "$$${B}", "${ci.branch} ${A}"])
+MISTAKES = (
+    *("nmae: ${A}", "id: ${A}", "id: x/${A}", "groups: ${A}", "variables: [ '${A}' ]", "matrix: { V: '${A}' }"),
+    *(
+        "variables: { 'V=': '${A}' }",
+        "matrix: { V: [ ] }",
+        "name: [ '${A}' ]",
+        "x: ${NOPE}",
+        "name: ${A",
+        "version: ${A}",
+    ),
+    *(
+        "groups: [ [ '${B}' ] ]",
+        "application_version_id: ${A}",
+        "id: $A",
+        "name: '${A B}'",
+        "groups: [ '${A}${B}${A}' ]",
+    ),
+)
+
+
+def written(number: int, name: str, group: str, value: str, mistake: str) -> str:
+    """Return an entry of a manifest; the mistake takes the place of one key, or is a key of its own."""
+    fields = {"id": f"t{number}", "name": json.dumps(name), "groups": json.dumps([group])}
+    fields |= {"variables": json.dumps({"V": value}), "matrix": json.dumps({"M": [name, "x", group]})}
+    key, _, text = mistake.partition(": ")
+    fields |= {key: text} if mistake else {}
+    return "- " + "\n  ".join(f"{name}: {text}" for name, text in fields.items())
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(REFERENCES, REFERENCES, REFERENCES, st.just("") | st.sampled_from(MISTAKES)), max_size=4),
+    VALUES,
+    VALUES,
+)
+@example([("${A}", "${A}", "${A}", "")], "QXZQXZQXZ", "ZXQZXQZXQ")
+@example([("${A}", "${A}", "${A}", mistake) for mistake in MISTAKES], "QXZQXZQXZ", "ZXQZXQZXQ")
+def test_no_text_shows_a_value(entries: list[tuple[str, str, str, str]], one: str, other: str) -> None:
+    """No plan line, error, label, group or text of the record has eight characters of a value."""
+    text = "\n".join(["tests:", *(written(number, *entry) for number, entry in enumerate(entries)), "- last"])
+    texts = []
+    try:
+        manifest = read(text, {"A": one, "B": other}, CONTEXT)
+        texts += [repr(manifest), *(group for entry in manifest.entries for group in entry.groups)]
+        made = plan.make(Settings(), manifest)
+        outcomes = tuple(map(Outcome, made.requests))
+        texts += [*made.lines(), *made.notes, *map(repr, made.requests), *(run.label for run in outcomes)]
+        texts += [json.dumps(record(report()._replace(outcomes=outcomes)), ensure_ascii=False)]
+        plan.make(Settings(groups=("d-dddddddd",)), manifest)
+    except InputError as error:
+        texts += [problem.text for problem in error.problems]
+    shown = "\n".join(texts)
+    parts = {value[place : place + 8] for value in (one, other) for place in range(len(value) - 7)}
+    assert not [part for part in parts if part in shown or (len(one_line(part)) == 8 and one_line(part) in shown)]
+
+
+def test_whole_job_shows_no_value(tmp_path: Path) -> None:
+    """Log, outputs, summary, record, JUnit and page show the reference in place of the value."""
+    (tmp_path / "autonoma.yml").write_text(
+        "tests:\n- {id: one, name: 'Pays on ${BRANCH}', groups: ['${TEAM}'], variables: {V: '${BRANCH}'}}\n"
+        "- {id: sandbox-fails, name: 'Fails on ${BRANCH:-x}', groups: ['${TEAM}'], matrix: {M: ['${BRANCH}', b]}}\n",
+        "utf-8",
+    )
+    with Sandbox(pace=0) as sandbox:
+        more = {"BRANCH": "sentinel-branch", "TEAM": "sentinel-team", "INPUT_GROUPS": "sentinel-team"}
+        more |= {"INPUT_MANIFEST": "autonoma.yml", "INPUT_WAIT": "true", "INPUT_POLL-INTERVAL": "1s"}
+        job = run_job(tmp_path, sandbox.url, [], more=more)
+        sent = [json.dumps(run.body) for run in sandbox.received if run.path.endswith("/one/run")]
+    assert sent
+    assert all("sentinel-branch" in body for body in sent)
+    assert job.code == 1, job.errors
+    assert "sentinel" not in job.everything
+    files = {
+        path.name: path.read_text("utf-8", "replace") for path in (tmp_path / "results").rglob("*") if path.is_file()
+    }
+    assert not [name for name, text in files.items() if "sentinel" in text]
+    assert "Pays on ${BRANCH}" in files["junit.xml"]
+    assert [run["label"] for run in job.record["runs"]] == [
+        "Pays on ${BRANCH}", "Fails on ${BRANCH} [M 1/2]", "Fails on ${BRANCH} [M 2/2]"
+    ]  # fmt: skip
+
+
+def test_dry_run_and_validate_show_no_value(tmp_path: Path) -> None:
+    """Both print what a reader of the log of a pull request sees."""
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, name: 'On ${A}', groups: ['${A}']}]", "utf-8")
+    for argv in (
+        ("validate",),
+        ("--dry-run",),
+        ("--dry-run", "--groups", "sentine"),
+        ("--dry-run", "--groups", "sentinel"),
+    ):
+        done = invoke(tmp_path, *argv, environ={"A": "sentinel"})
+        assert "sentinel" not in done.printed, argv
+    assert "test On ${A} (a)" in invoke(tmp_path, "--dry-run", environ={"A": "sentinel"}).out

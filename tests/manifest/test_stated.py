@@ -1,0 +1,92 @@
+"""The variables of a manifest for a step that starts no runs: whatever can be known of them, and no error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.context import Context
+from autonoma_ci.manifest.interpolate import Interpolation
+from autonoma_ci.manifest.stated import stated_variables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENVIRON = {"WORD": "zq-word", "LONG": "x" * 100_000, "TEST": "b"}
+
+
+def stated(folder: Path, text: str) -> list[tuple[str, str, str | None]]:
+    """Return the variables of this manifest, with their values in the clear."""
+    (folder / "m.yml").write_text(text, "utf-8")
+    found = stated_variables("m.yml", str(folder), Interpolation(ENVIRON, Context(branch="zq-branch")))
+    return [(v.entry_id, v.name, None if v.value is None else v.value.reveal()) for v in found]
+
+
+def test_variables_of_all_entries_are_stated(tmp_path: Path) -> None:
+    """Defaults, entries, each value of a matrix, and what comes from an alias or a merge."""
+    text = """\
+defaults: {variables: &a {A: 1.10, B: "${WORD}-${ci.branch}"}}
+tests:
+  - short-form
+  - {id: a, groups: [x], variables: {<<: *a, A: yes}, matrix: {C: [1, "${WORD}"]}}
+  - {id: "${TEST}", variables: {D: $$5}}
+"""
+    both = "zq-word-zq-branch"
+    assert stated(tmp_path, text) == [
+        ("", "A", "1.10"),
+        ("", "B", both),
+        ("a", "A", "yes"),
+        ("a", "B", both),
+        ("a", "C", "1"),
+        ("a", "C", "zq-word"),
+        ("b", "D", "$5"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["${MISSING}", "${MISSING:?why}", "$x", "${ci.sha}", "${AUTONOMA_CLIENT_SECRET}"])
+def test_value_that_is_not_known_here_is_none(value: str, tmp_path: Path) -> None:
+    """Its name is stated, and the values beside it are known."""
+    text = f"tests: [{{id: a, variables: {{A: '{value}', B: b}}}}, {{id: '{value}', variables: {{C: c}}}}]"
+    assert stated(tmp_path, text) == [("a", "A", None), ("a", "B", "b"), ("?", "C", "c")]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "[", "- {variables: [a]}", "variables: {A: {B: c}}", "a: b\n---\nc: d", "\0"]
+)
+def test_manifest_of_another_shape_is_no_error(text: str, tmp_path: Path) -> None:
+    """Nothing that is not a text is a value."""
+    assert [value for _, _, value in stated(tmp_path, text) if value is not None] == []
+
+
+def test_missing_manifest_states_nothing(tmp_path: Path) -> None:
+    """A file that is not there, a folder, and a link out of the working directory are no errors."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "outside.yml").write_text("variables: {A: b}", "utf-8")
+    (tmp_path / "work" / "link.yml").symlink_to(tmp_path / "outside.yml")
+    for path in ("nowhere.yml", ".", "link.yml"):
+        assert stated_variables(path, str(tmp_path / "work"), Interpolation(ENVIRON, Context())) == []
+
+
+def test_values_are_bounded(tmp_path: Path) -> None:
+    """Short texts that each name a long variable do not fill the memory."""
+    lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(2000))
+    found = stated(tmp_path, f"variables:\n{lines}")
+    assert len(found) == 2000
+    assert sum(len(value or "") for _, _, value in found) < 17 * 1024 * 1024
+
+
+def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    keys = st.sampled_from(["id", "variables", "matrix", "tests", "a"])
+    return st.lists(inner) | st.dictionaries(keys, inner)
+
+
+@given(st.recursive(st.none() | st.text(max_size=9), _nested))
+def test_any_shape_is_read(tmp_path_factory: pytest.TempPathFactory, shape: object) -> None:
+    """A variable is a text or unknown, and nothing is raised."""
+    for _, name, value in stated(tmp_path_factory.getbasetemp(), json.dumps(shape)):
+        assert isinstance(name, str)
+        assert value is None or isinstance(value, str)

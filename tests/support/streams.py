@@ -1,0 +1,114 @@
+"""Start the command with closed, full or stalled streams."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.support.house import ROOT
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Mapping, Sequence
+
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+# In bytes: as much as a pipe takes at once.
+_FILLER = b"." * 4096
+
+
+def fill(writer: int) -> None:
+    """Write to a pipe or terminal until it takes no more."""
+    os.set_blocking(writer, False)
+    # A terminal moves what was written to another buffer a moment later.
+    for _ in range(5):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, _FILLER)
+        time.sleep(0.05)
+    os.set_blocking(writer, True)
+
+
+class StalledPipe:
+    """A full pipe. Writing to it blocks until `read` empties it.
+
+    Give `writer` as the standard output or error of a process, then call `hand_over`.
+    """
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        fill(self.writer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hand_over()
+        os.close(self.reader)
+
+    def hand_over(self) -> None:
+        """Close our copy of the end that the process writes to."""
+        if self.writer >= 0:
+            os.close(self.writer)
+            self.writer = -1
+
+    def read(self) -> str:
+        """Return all that is written until the process ends or closes it."""
+        self.hand_over()
+        parts = []
+        while part := os.read(self.reader, 65536):
+            parts.append(part)
+        return b"".join(parts).lstrip(_FILLER[:1]).decode("utf-8")
+
+
+def process_environ(**more: str) -> dict[str, str]:
+    """Return the environment that a process needs to find our modules."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **more}
+
+
+def closing(command: Sequence[str], *numbers: int) -> list[str]:
+    """Return a command that starts `command` with these descriptors closed."""
+    # A shell would drop variables with a hyphen in their name, such as INPUT_CLIENT-ID.
+    code = (
+        "import os, sys\nfor number in sys.argv[1].split(): os.close(int(number))\nos.execv(sys.argv[2], sys.argv[2:])"
+    )
+    return [sys.executable, "-c", code, " ".join(map(str, numbers)), *command]
+
+
+def start(
+    folder: Path,
+    *argv: str,
+    environ: Mapping[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    closed: Sequence[int] = (),
+    command: Sequence[str] = COMMAND,
+) -> subprocess.Popen[str]:
+    """Start the command in a folder, with an empty standard input.
+
+    Args:
+        folder: the working directory.
+        *argv: the arguments.
+        environ: more variables.
+        stdout: where standard output goes, as in Popen.
+        stderr: where standard error goes, as in Popen.
+        closed: file descriptors that the process does not have.
+        command: how the program is started.
+    """
+    whole = closing([*command, *argv], *closed) if closed else [*command, *argv]
+    env = process_environ(**(environ or {}))
+    return subprocess.Popen(
+        whole, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True
+    )
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Return whether a process has a handler for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    caught = int(re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)[1], 16)  # type: ignore[index]
+    return bool(caught >> (number - 1) & 1)

@@ -1,0 +1,55 @@
+"""Thousands of values in one `Redactor`: an index finds those that a text can hold, and changes no result."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.secret import Redactor
+
+# Letters, invisible characters, escapes, and what folding changes.
+PIECES = st.text("abA1 -%&\\\u200b\u00e9\n*", min_size=1, max_size=6)
+VALUES = st.lists(st.one_of(PIECES, st.text("ab", min_size=12, max_size=20)), min_size=1, max_size=8)
+
+
+def results(values: list[str], text: str, few: int) -> tuple[str, str]:
+    """Return what is left of a text; an index is used for more than so many forms."""
+    with patch("autonoma_ci.secret._FEW", few), patch("autonoma_ci.secret._FEW_SHORT", few):
+        redact = Redactor(values)
+        return redact(text), redact.redact_edges(text)
+
+
+@given(VALUES, st.data())
+def test_index_changes_no_result(values: list[str], data: st.DataObject) -> None:
+    """Whatever the values are, and however they stand in a text."""
+    parts = data.draw(st.lists(st.one_of(st.sampled_from(values), PIECES, st.sampled_from(values).map(_half))))
+    for text in ("".join(parts), " ".join(parts), "%20".join(parts)):
+        assert results(values, text, 0) == results(values, text, 1_000_000)
+
+
+def _half(value: str) -> str:
+    return value[len(value) // 2 :]
+
+
+def test_text_is_compared_with_few_of_many_values() -> None:
+    """A text that holds none of 3,000 values costs no search for each of them."""
+    searched: list[str] = []
+
+    class Counted(str):
+        """A text that counts what is looked for in it."""
+
+        __slots__ = ()
+
+        def find(self, *args: object) -> int:
+            searched.append(str(args[0]))
+            return super().find(*args)  # type: ignore[arg-type]
+
+    values = [f"value-{number}-of-{number:x}" for number in range(3000)] + [str(number) for number in range(1000)]
+    redact = Redactor(values)
+    with patch("autonoma_ci.secret.fold", lambda text: Counted(text.lower().replace(" ", ""))):
+        assert redact("The page shows three items, and a total of 49.90 and 7777") == (
+            "The page shows three items, and a total of ***.*** and 7777"
+        )
+    assert len(searched) < 100

@@ -1,0 +1,143 @@
+"""Texts are compared by what a reader sees of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.normalize import fold, fold_apart, fold_places, reduce, reduce_places, unescape, without_end
+from autonoma_ci.text import one_line
+from tests.support.hostile import TEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SEPARATOR = "\ue001"
+# Without code points beyond the first plane that have no meaning.
+EVERY_CHARACTER = [
+    letter
+    for letter in map(chr, range(sys.maxunicode + 1))
+    if letter != SEPARATOR and (letter < "\U00010000" or unicodedata.category(letter) not in {"Co", "Cn"})
+] + [chr(code) for code in range(0xE0000, 0xE1000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("abc 123", "abc123"),
+        ("ABC-Ä", "abc-a"),
+        ("a\u200bb\xadc\u202ed\U000e0041e\ufe0ff", "abcdef"),
+        ("a\tb\r\n  c\u2028d\x00e\ufffdf", "abcdef"),
+        ("ａｂｃ１２３", "abc123"),
+        ("a\u0301e\u0308", "ae"),
+        ("straße İı", "strasseii"),
+        ("㎏…", "kg..."),
+        ("\U0001f680", "\U0001f680"),
+    ],
+)
+def test_fold_keeps_what_a_reader_sees(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+def changed(texts: Iterable[str]) -> list[str]:
+    """Return the characters whose folded form differs from that of the text in the same place."""
+    forms = [fold(SEPARATOR.join(each)).split(SEPARATOR) for each in (EVERY_CHARACTER, texts)]
+    return [c for c, one, other in zip(EVERY_CHARACTER, *forms, strict=True) if one != other]
+
+
+def test_fold_drops_all_that_one_line_drops() -> None:
+    """A value that `one_line` puts together again has been found before."""
+    shown = one_line(SEPARATOR.join(EVERY_CHARACTER), 10_000_000)
+    assert changed(shown.split(SEPARATOR)) == []
+
+
+def test_fold_is_the_same_after_a_readers_normalization() -> None:
+    """NFKC and the other case change nothing. The two exceptions are an iota below a letter, alone."""
+    assert changed(unicodedata.normalize("NFKC", letter) for letter in EVERY_CHARACTER) == ["\u037a"]
+    assert changed(map(str.upper, EVERY_CHARACTER)) == ["\u0345"]
+    assert changed(map(str.lower, EVERY_CHARACTER)) == []
+
+
+@given(TEXTS, TEXTS)
+def test_fold_of_two_texts_is_that_of_each(first: str, second: str) -> None:
+    assert fold(first + second) == fold(first) + fold(second)
+    assert reduce(first + second) == reduce(first) + reduce(second)
+
+
+@given(TEXTS)
+def test_places_lead_from_the_folded_text_to_the_text(text: str) -> None:
+    assert len(fold_places(text)) == len(fold(text))
+    assert len(reduce_places(text)) == len(reduce(text))
+    for place, letter in zip(fold_places(text), fold(text), strict=True):
+        assert letter in fold(text[place])
+    for place, letter in zip(reduce_places(text), reduce(text), strict=True):
+        assert letter in reduce(text[place])
+
+
+def test_reduce_keeps_white_space_and_accents() -> None:
+    assert reduce("A\tb\u200b É") == "a b e\u0301"
+
+
+def test_fold_apart_finds_nothing_across_two_words() -> None:
+    assert fold_apart("this and\tthat  (or) so") == "this|andthat(or)so"
+
+
+@given(TEXTS, st.integers(0, 20))
+def test_without_end_leaves_out_what_shows(text: str, number: int) -> None:
+    kept = without_end(text, number)
+    assert text.startswith(kept)
+    lost = text[len(kept) :]
+    assert len(fold(lost)) >= min(number, len(fold(text)))
+    # And no more than the character at which it begins.
+    assert len(fold(lost[1:])) < max(number, 1) or kept == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a%E2%80%8Bb+c", "a\u200bb c"),
+        ("a&#8203;b&shy;c&#x200b;d&ZeroWidthSpace;", "a\u200bb\xadc\u200bd\u200b"),
+        (r"\u0061\u200b\ud83d\ude80", "a\u200b\U0001f680"),
+        (r"\\u0061 \\\\u0062", "a b"),
+        ("%u0061", "a"),
+        (r"\x61\xe2\x80\x8b\xe9", "aâ\x80\x8bé"),
+        (r"\x61\xe2\x80\x8b", "a\u200b"),
+        (r"\141\342\200\213", "a\u200b"),
+        (r"\u{61}\u{1F680}\U00000062", "a\U0001f680b"),
+        ("a\x1b[1;31mb\x9b0mc\x1b]0;title\x07d", "abcd"),
+        (r"\u001b[31ma", "a"),
+        ("%2526%2523%2538%2532%2530%2533%253B", "\u200b"),
+        (r"\u{110000}\U00110000", ""),
+        (r"C:\-\.", "C:-."),
+    ],
+)
+def test_unescape_undoes_escapes(text: str, plain: str) -> None:
+    assert unescape(text) == {plain}
+
+
+def test_unescape_has_both_meanings_of_a_letter() -> None:
+    assert unescape(r"ab\ncd") == {"abcd", "abncd"}
+    assert unescape("nothing") == {"nothing"}
+
+
+@given(TEXTS)
+def test_unescape_takes_any_text(text: str) -> None:
+    assert unescape(text)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["\\", "\\u", "%u", "\\\\u0061", "\\u{0", "\\x6", "\\n", "\x1b[", "\x1b]", "\x9b0", "&", "&#", "%", "%4", "+"],
+)
+def test_unescape_takes_time_in_proportion(piece: str) -> None:
+    """A million characters take a second, and hours if each is looked at anew for each other."""
+    began = time.process_time()
+    unescape(piece * (1_000_000 // len(piece)))
+    unescape(f"\\u{{{'0' * 1_000_000}")
+    assert time.process_time() - began < 60

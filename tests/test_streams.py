@@ -1,0 +1,585 @@
+"""Closed, full and stalled streams, and signals, with real processes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from autonoma_ci import __main__ as program
+from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.github_commands import COMMANDS as GITHUB
+from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.output import BUFFER_LIMIT, Output, wait_until_written
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.secret import Secret
+from tests.commands.invoke import CREDENTIALS
+from tests.support.house import ROOT
+from tests.support.job import environment, left_behind
+from tests.support.streams import COMMAND, StalledPipe, catches, closing, fill, process_environ, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
+
+PROGRAM = [sys.executable, "-m", "autonoma_ci"]
+# In seconds. The README promises 2 after a signal; a machine that is busy with others takes longer, but not as long as
+# what a process that waits for the reader of its log would take.
+STOPPED = 9.0
+# In seconds, for what ends by itself.
+ENDED = 240.0
+NOT_WRITTEN = "Error: the output could not be written ("
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+def ends(process: subprocess.Popen[str], seconds: float = ENDED) -> int:
+    """Return the exit code of a process that must end in time."""
+    try:
+        return process.wait(seconds)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + ENDED
+    while not condition():
+        assert time.monotonic() < limit, "it never came to that"
+        time.sleep(0.01)
+
+
+def conclusion(folder: Path) -> str | None:
+    """Return the conclusion that the record on disk has at this moment."""
+    path = folder / "results" / "results.json"
+    found: str | None = json.loads(path.read_text("utf-8"))["conclusion"] if path.exists() else None
+    return found
+
+
+# Closed streams
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (1, 2), (0, 1, 2)], ids=str)
+def test_closed_streams_leave_files_and_exit_code(closed: tuple[int, ...], sandbox: Sandbox, tmp_path: Path) -> None:
+    """All files are whole, and no line of the log is in them."""
+    process = start(tmp_path, environ=environment(tmp_path, sandbox.url, ["a", "sandbox-404"]), closed=closed)
+    out, err = process.communicate(timeout=ENDED)
+    job = left_behind(tmp_path, process.returncode, out, err)
+    assert job.code == job.record["exit_code"] == 4
+    assert job.states == {"a": "started", "sandbox-404": "not-started"}
+    assert job.outputs["reason"] == "not-found"
+    assert "Traceback" not in out + err
+    assert ("started: test a" in out) == (1 not in closed)
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)], ids=str)
+def test_closed_streams_and_bad_input_end_with_two(closed: tuple[int, ...], tmp_path: Path) -> None:
+    process = start(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, closed=closed)
+    out, err = process.communicate(timeout=ENDED)
+    assert process.returncode == 2
+    assert "Traceback" not in out + err
+    assert ("AUTONOMA_TIMEOUT" in err) == (2 not in closed)
+
+
+NUMBERS = """
+import os, sys
+from autonoma_ci import cli
+def main(argv, world):
+    for _ in range(3):
+        os.write(int(argv[0]), b"%d " % os.open(os.devnull, os.O_RDONLY))
+    return 0
+cli.main = main
+cli.run()
+"""
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+    """A message on standard error would go into the file."""
+    reader, writer = os.pipe()
+    command = closing([sys.executable, "-c", NUMBERS, str(writer)], 0, 1, 2)
+    subprocess.run(command, env=process_environ(), cwd=tmp_path, pass_fds=[writer], timeout=ENDED, check=True)
+    os.close(writer)
+    assert min(map(int, os.read(reader, 100).split())) > 2
+    os.close(reader)
+
+
+# What is on standard output
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Make a folder with a manifest and a record."""
+    folder = tmp_path_factory.mktemp("product")
+    (folder / "autonoma.yml").write_text("tests: [a]\n", "utf-8")
+    with Sandbox() as sandbox:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
+        process = start(folder, "--test-ids", "a", "--results-dir", "results", environ=environ)
+        process.communicate(timeout=ENDED)
+        yield folder, environ
+
+
+PRODUCTS = [
+    "schema", "schema results", "--help", "--version", "run --help", "report --help", "validate", "list", "list --json",
+    "report results/results.json --output -", "sandbox --port 0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sink", ["disk", "reader", "closed"])
+@pytest.mark.parametrize("command", PRODUCTS)
+def test_a_product_that_is_lost_is_an_error(command: str, sink: str, product: tuple[Path, dict[str, str]]) -> None:
+    """The command prints one error line and ends with exit code 2."""
+    folder, environ = product
+    reader, pipe = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    stdout = {"disk": full, "reader": pipe}.get(sink, subprocess.PIPE)
+    process = start(folder, *command.split(), environ=environ, stdout=stdout, closed=(1,) if sink == "closed" else ())
+    os.close(pipe)
+    os.close(full)
+    _, err = process.communicate(timeout=ENDED)
+    assert process.returncode == 2
+    assert err.startswith(NOT_WRITTEN)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("argv", "code"), [("run", 0), ("wait results/results.json", 0), ("demo", 0), ("run --x", 2)])
+def test_a_log_on_a_full_disk_keeps_the_exit_code(argv: str, code: int, product: tuple[Path, dict[str, str]]) -> None:
+    folder, environ = product
+    with Path("/dev/full").open("w") as full:
+        process = start(folder, *argv.split(), environ=environ, stdout=full.fileno(), stderr=full.fileno())
+        assert ends(process) == code
+
+
+def test_a_product_waits_for_a_slow_reader(product: tuple[Path, dict[str, str]]) -> None:
+    folder, environ = product
+    with StalledPipe() as pipe:
+        process = start(folder, "schema", environ=environ, stdout=pipe.writer)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        assert json.loads(pipe.read())["$schema"]
+        assert ends(process) == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_wait_for_a_product(
+    number: signal.Signals, code: int, product: tuple[Path, dict[str, str]]
+) -> None:
+    """A product that was not read whole never ends with exit code 0."""
+    folder, environ = product
+    with StalledPipe() as pipe:
+        process = start(folder, "schema", environ=environ, stdout=pipe.writer)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=STOPPED)
+    assert process.returncode == code
+    assert "Traceback" not in err
+
+
+def test_a_pipe_that_does_not_block_gets_everything(tmp_path: Path) -> None:
+    """Node gives its children non-blocking pipes, which take a part or nothing."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    ids = ",".join(f"test-with-a-name-of-its-own-{number}" for number in range(3000))
+    process = start(tmp_path, "--dry-run", environ={"AUTONOMA_TEST_IDS": ids}, stdout=writer)
+    os.close(writer)
+    log = b""
+    while part := os.read(reader, 4096):
+        log += part
+        time.sleep(0.001)
+    os.close(reader)
+    assert ends(process) == 0
+    assert log.count(b"\ntest test-with-a-name-of-its-own-") == 3000
+
+
+def test_a_question_is_shown_before_the_answer(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Whoever types needs to read first, although a thread writes."""
+    ours, theirs = pty.openpty()
+    environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
+    env = process_environ(**environ)
+    process = subprocess.Popen([*COMMAND, "init"], cwd=tmp_path, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    for question, answer in ((b"or all: ", b"1\n"), (b"(folders/tests): ", b"folders\n"), (b" --wait\r\n", b"")):
+        while not shown.endswith(question):
+            shown += os.read(ours, 1024)
+        os.write(ours, answer)
+        # The terminal shows what is typed.
+        shown += os.read(ours, len(answer) + 1) if answer else b""
+    os.close(ours)
+    assert process.wait(ENDED) == 0
+    assert shown.count(b"Folders of the account:") == 1
+
+
+# A working directory that was removed
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "code"),
+    [
+        ("--test-ids a", {}, 0),
+        ("--test-ids a", {"BUILDKITE": "true"}, 0),
+        ("--test-ids a", {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": "temp"}, 0),
+        ("--test-ids a --dry-run", {}, 0),
+        ("--test-ids a --results-dir results", {}, 2),
+        ("--manifest autonoma.yml", {}, 2),
+        ("", {}, 2),
+        ("wait results.json", {}, 2),
+        ("report results.json", {}, 2),
+        ("report {record}", {}, 0),
+        ("report {record} --output page.html", {}, 2),
+        ("report {record} --output -", {}, 0),
+        ("validate", {}, 2),
+        ("validate autonoma.yml", {}, 2),
+        ("init --all", {}, 2),
+        ("demo --output demo", {}, 2),
+        ("list", {}, 0),
+        ("schema", {}, 0),
+        ("--version", {}, 0),
+    ],
+)
+def test_a_removed_working_directory_is_no_bug(
+    argv: str, environ: dict[str, str], code: int, product: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """Only options that need the folder are input errors."""
+    record = product[0] / "results" / "results.json"
+    (tmp_path / "gone").mkdir()
+    shell = ["sh", "-c", 'cd gone && rmdir ../gone && exec "$@"', "sh", *COMMAND]
+    process = start(tmp_path, *argv.format(record=record).split(), environ=product[1] | environ, command=shell)
+    _, err = process.communicate(timeout=ENDED)
+    assert process.returncode == code, err
+    assert ("Error: " in err) == (code == 2)
+
+
+# A reader that stalls
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_heard_while_the_reader_stalls(
+    number: signal.Signals, code: int, terminal: bool, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The record is whole, within the time that a signal leaves."""
+    environ = environment(tmp_path, sandbox.url, ["quick", "sandbox-stays"]) | {"INPUT_WAIT": "true"}
+    with stalled(terminal=terminal) as writer:
+        process = start(tmp_path, environ=environ, stdout=writer, stderr=writer)
+        until(lambda: sandbox.starts("sandbox-stays") == 1)
+        time.sleep(1)
+        began = time.monotonic()
+        process.send_signal(number)
+        assert ends(process, STOPPED) == code
+        assert time.monotonic() - began < STOPPED
+    job = left_behind(tmp_path, code, "", "")
+    assert (job.record["conclusion"], job.outputs["conclusion"]) == ("cancelled", "cancelled")
+    assert set(job.states) == {"quick", "sandbox-stays"}
+    assert job.states["sandbox-stays"] == "started"
+
+
+class stalled:  # noqa: N801 - a context manager
+    """A full pipe, or a terminal that is full, as after Ctrl-S."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        self._pipe = None if terminal else StalledPipe()
+        self._ends: tuple[int, ...] = pty.openpty() if terminal else ()
+
+    def __enter__(self) -> int:
+        if self._pipe:
+            return self._pipe.writer
+        fill(self._ends[-1])
+        return self._ends[-1]
+
+    def __exit__(self, *_: object) -> None:
+        if self._pipe:
+            self._pipe.__exit__()
+        for end in self._ends:
+            os.close(end)
+
+
+def test_the_timeout_holds_while_the_reader_stalls(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The verdict is written at the deadline, and the job ends 10 s later."""
+    environ = environment(tmp_path, sandbox.url, ["sandbox-stays"]) | {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s"}
+    with StalledPipe() as pipe:
+        process = start(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
+        until(lambda: conclusion(tmp_path) == "timed-out")
+        # The 10 s, and a margin for a busy machine.
+        assert ends(process, 60) == 6
+
+
+# A name makes each line long, so that the lines of all runs are more than the buffer takes.
+LABEL = "A test whose name is as long as the names of tests usually are when people write whole sentences"
+
+
+def test_3000_runs_with_a_stalled_reader_are_all_started(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Only progress lines are left out. A line states their number."""
+    count = 3000
+    ids = [f"t{number}" for number in range(count)]
+    entries = "".join(f"  - {{ id: {name}, name: {LABEL} {name} }}\n" for name in ids)
+    (tmp_path / "autonoma.yml").write_text(f"tests:\n{entries}", "utf-8")
+    environ = environment(tmp_path, sandbox.url, [])
+    with StalledPipe() as pipe:
+        process = start(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
+        until(lambda: process.poll() is not None or bool(conclusion(tmp_path)))
+        log = pipe.read()
+        assert ends(process) == 0
+    job = left_behind(tmp_path, 0, log, "")
+    assert [sandbox.starts(name) for name in ids] == [1] * count
+    assert job.states == dict.fromkeys(ids, "started")
+    lines = log.splitlines()
+    assert [lines[place].partition("::client")[0] for place in (0, 1, 2)] == [
+        "::add-mask", "::add-mask", f"::group::Starting {count:,} runs as github-actions"
+    ]  # fmt: skip
+    printed = sum(line.startswith("started: ") for line in lines)
+    left_out = [line for line in lines if "left out, since the reader of the log did not keep up" in line]
+    assert left_out == [
+        f"{count - printed:,} progress lines were left out, since the reader of the log did not keep up."
+    ]
+    assert 0 < printed * len(LABEL) < BUFFER_LIMIT
+    assert lines.index(left_out[0]) < lines.index("::endgroup::") < lines.index(f"{count} of {count:,} runs started.")
+
+
+def test_a_slow_reader_gets_the_whole_log(tmp_path: Path) -> None:
+    """As long as it takes something, it is waited for."""
+    ids = ",".join(f"test-{number}" for number in range(2000))
+    with StalledPipe() as pipe:
+        process = start(tmp_path, "--dry-run", environ={"AUTONOMA_TEST_IDS": ids}, stdout=pipe.writer)
+        pipe.hand_over()
+        time.sleep(1)
+        log = b""
+        while part := os.read(pipe.reader, 2048):
+            log += part
+            time.sleep(0.01)
+        assert ends(process) == 0
+    assert log.count(b"\ntest test-") == 2000
+    assert log.endswith(b"Dry run: 2,000 runs planned, nothing was sent.\n")
+
+
+def test_a_signal_shortens_the_wait_for_the_reader(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The verdict is decided by then, and stays."""
+    with StalledPipe() as pipe:
+        environ = environment(tmp_path, sandbox.url, ["a"])
+        process = start(tmp_path, environ=environ, stdout=pipe.writer, stderr=pipe.writer)
+        until(lambda: conclusion(tmp_path) == "started")
+        time.sleep(0.5)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert ends(process) == 0
+        assert time.monotonic() - began < STOPPED
+
+
+def test_errors_are_shown_while_the_log_stalls(tmp_path: Path) -> None:
+    """Each stream has a thread of its own."""
+    with StalledPipe() as pipe:
+        environ = {"GITHUB_ACTIONS": "true", "INPUT_CLIENT-ID": "some-client-id", "INPUT_TIMEOUT": "soon"}
+        process = start(tmp_path, environ=environ, stdout=pipe.writer)
+        assert process.stderr
+        assert select.select([process.stderr], [], [], ENDED)[0]
+        assert "TIMEOUT" in process.stderr.readline()
+        assert "::add-mask::" in pipe.read()
+        assert ends(process) == 2
+
+
+NO_THREADS = """
+import _thread, threading
+started = _thread.start_new_thread
+def start(function, *arguments):
+    if "Output" in function.__qualname__:
+        raise RuntimeError("can't start new thread")
+    return started(function, *arguments)
+_thread.start_new_thread = start
+from autonoma_ci.cli import run
+run()
+"""
+
+
+def test_without_a_thread_the_log_is_written_directly(sandbox: Sandbox, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", NO_THREADS]
+    process = start(tmp_path, environ=environment(tmp_path, sandbox.url, ["a", "b"]), command=command)
+    out, err = process.communicate(timeout=ENDED)
+    assert (process.returncode, err) == (0, "")
+    assert out.splitlines()[-2] == "2 of 2 runs started."
+
+
+# The buffer
+
+
+class Pipe:
+    """A standard stream of a process that nobody reads at first."""
+
+    def __init__(self) -> None:
+        self.pipe = StalledPipe()
+        self.stream = cast("TextIO", io.TextIOWrapper(io.BufferedWriter(io.FileIO(self.pipe.writer, "w"))))
+        self.pipe.writer = -1
+
+
+def stalled_output() -> tuple[Pipe, Output]:
+    pipe = Pipe()
+    output = Output(pipe.stream)
+    output.start(Output(None))
+    return pipe, output
+
+
+def test_only_progress_is_left_out_and_the_order_stays() -> None:
+    """A mask comes before each later line, however many were left out between."""
+    pipe, output = stalled_output()
+    console = Console(cast("TextIO", output), GITHUB)
+    for number in range(5000):
+        console.progress(f"{number} {LABEL}")
+    assert not output.has_room()
+    assert output.put_bytes < BUFFER_LIMIT + 200
+    console.mask([Secret("some-long-secret")])
+    for number in range(5000):
+        console.line(f"event {number}")
+    console.progress("late")
+    reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
+    texts: list[str] = []
+    reader.start()
+    wait_until_written([output], lambda: ENDED)
+    console.progress("again")
+    wait_until_written([output], lambda: ENDED)
+    pipe.stream.close()
+    reader.join(ENDED)
+    lines = texts[0].splitlines()
+    kept = [line for line in lines if line.endswith(LABEL)]
+    assert kept == [f"{number} {LABEL}" for number in range(len(kept))]
+    assert lines[len(kept) :] == [
+        f"{5000 - len(kept):,} progress lines were left out, since the reader of the log did not keep up.",
+        "::add-mask::some-long-secret",
+        *(f"event {number}" for number in range(5000)),
+        "1 progress line was left out, since the reader of the log did not keep up.",
+        "again",
+    ]
+
+
+def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is not a stalled reader."""
+    monkeypatch.setattr("autonoma_ci.output._ROOM_PATIENCE", ENDED)
+    monkeypatch.setattr("autonoma_ci.output._MAX_DELAY", ENDED)
+    pipe, output = stalled_output()
+    texts: list[str] = []
+    reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
+    reader.start()
+    console = Console(cast("TextIO", output), PLAIN)
+    for number in range(20_000):
+        console.progress(f"{number} {LABEL}")
+    wait_until_written([output], lambda: ENDED)
+    pipe.stream.close()
+    reader.join(ENDED)
+    assert texts[0].count("\n") == 20_000
+
+
+def test_lines_of_two_streams_keep_their_order(tmp_path: Path) -> None:
+    """With `2>&1` a mask comes before later lines of the other stream."""
+    with (tmp_path / "log").open("w") as one, (tmp_path / "log").open("a") as two:
+        os.dup2(two.fileno(), one.fileno())
+        out, err = Output(one), Output(two)
+        out.start(err)
+        err.start(out)
+        for number in range(3000):
+            (err if number % 3 else out).write(f"{number}\n")
+        wait_until_written([out, err], lambda: ENDED)
+    assert (tmp_path / "log").read_text().split() == [str(number) for number in range(3000)]
+
+
+# Signals
+
+# Stands in for all that is imported after the handlers are there.
+SLOW = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_during_the_imports_ends_the_program(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    (tmp_path / "autonoma_ci").mkdir()
+    for name in ("__init__.py", "__main__.py"):
+        (tmp_path / "autonoma_ci" / name).write_text((ROOT / "autonoma_ci" / name).read_text("utf-8"), "utf-8")
+    (tmp_path / "autonoma_ci" / "cli.py").write_text(SLOW, "utf-8")
+    with subprocess.Popen(PROGRAM, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=STOPPED)
+    assert (process.returncode, err) == (code, "")
+
+
+def test_the_installed_command_is_the_same_program() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"autonoma-ci": f"{program.__name__}:{program.main.__name__}"}
+
+
+def test_python_m_is_the_same_program(tmp_path: Path) -> None:
+    process = start(tmp_path, "--version", command=PROGRAM)
+    out, err = process.communicate(timeout=ENDED)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("autonoma-ci ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_any_moment_shows_no_traceback(number: signal.Signals, tmp_path: Path) -> None:
+    """The process ends by the signal or with its work done."""
+    for step in range(30):
+        process = start(tmp_path, "schema", command=PROGRAM)
+        # Python catches no SIGTERM by itself, and SIGINT comes before it here.
+        until(partial(catches, process.pid, signal.SIGTERM))
+        time.sleep(step / 200)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=ENDED)
+        assert process.returncode in {0, 128 + number}
+        assert "Traceback" not in err
+
+
+LAST = """
+import os, signal
+from autonoma_ci import cli
+ended = cli.main
+def main(argv, world):
+    code = ended(argv, world)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return code
+cli.main = main
+cli.run()
+"""
+
+
+def test_a_signal_in_the_last_instructions_changes_nothing(tmp_path: Path) -> None:
+    process = start(tmp_path, "--version", command=[sys.executable, "-c", LAST])
+    out, err = process.communicate(timeout=ENDED)
+    assert (process.returncode, err) == (0, "")
+    assert out
+
+
+HANDLED = """
+import os, signal, time
+from autonoma_ci import cli
+from autonoma_ci.errors import InputError
+def main(argv, world):
+    raise InputError(["odd"])
+def say(world, text, code):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.5)
+    return code
+from autonoma_ci.commands import run
+run.main, cli._say = main, say
+cli.run()
+"""
+
+
+def test_a_signal_while_an_error_is_told_shows_no_traceback(tmp_path: Path) -> None:
+    process = start(tmp_path, command=[sys.executable, "-c", HANDLED])
+    _, err = process.communicate(timeout=ENDED)
+    assert (process.returncode, err) == (143, "")
