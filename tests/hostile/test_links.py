@@ -133,7 +133,8 @@ def test_a_link_that_comes_while_we_run_is_not_followed(checkout: Checkout, monk
     publish = ResultsDir.publish
 
     def meddled(self: ResultsDir, report: Report) -> list[str]:
-        if report.verdict:
+        # The record is tried twice.
+        if report.verdict and not checkout.results.is_symlink():
             swap(checkout)
         return publish(self, report)
 
