@@ -36,6 +36,15 @@ class _Reduction(_Folding):
         return "" if _is_ignorable(letter) else _compatible(letter)
 
 
+class _Cleaning(_Folding):
+    """The form of each character after NFKC, without accents and without what is not shown."""
+
+    def _fold(self, letter: str) -> str:
+        if _is_ignorable(letter) or unicodedata.category(letter) in _MARKS:
+            return ""
+        return unicodedata.normalize("NFKC", letter)
+
+
 def _is_ignorable(letter: str) -> bool:
     """Return whether a character is invisible or no character at all."""
     code = ord(letter)
@@ -48,7 +57,16 @@ def _compatible(letter: str) -> str:
     """Return the character in NFKD and in small letters."""
     # By way of capitals, which are the same for I, i and ı. A small letter may have another decomposition.
     small = unicodedata.normalize("NFKD", letter).upper().casefold()
-    return unicodedata.normalize("NFKD", small)
+    return unicodedata.normalize("NFKD", small).translate(_TYPOGRAPHIC)
+
+
+# What typography and some keyboards put in the place of ASCII.
+_TYPOGRAPHIC = {
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2e3a\u2e3b"), "-"),
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bc\u00b4"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb"), '"'),
+    **dict.fromkeys(map(ord, "\u2044\u2215"), "/"),
+}
 
 
 # The planes without letters, but for tags and noncharacters. All of them are compared as one character, since a table
@@ -66,7 +84,7 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\ufffd
     chr(code) for codes in (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xFFF0, 0xFFF9)) for code in codes
 )
 _BETWEEN_WORDS = re.compile(r"(?<=[^\W_]) (?=[^\W_])")
-_FOLDING, _REDUCTION = _Folding(), _Reduction()
+_FOLDING, _REDUCTION, _CLEANING = _Folding(), _Reduction(), _Cleaning()
 _ASCII_SMALL = bytes(range(128)).lower() + bytes(range(128, 256))
 _ASCII_UNSEEN = bytes([*range(0x21), 0x7F])
 _ASCII_SEEN = bytes(code not in _ASCII_UNSEEN for code in range(256))
@@ -93,6 +111,11 @@ def without_end(text: str, number: int) -> str:
         size = min(2 * size, len(text))
     kept = len(text) - size
     return text[: kept + fold_places(text[kept:])[-number]] if number else text
+
+
+def clean(text: str) -> str:
+    """Return a text in NFKC, without accents and without what is not shown."""
+    return text if text.isascii() else _RARE.sub(_PRIVATE, text).translate(_CLEANING)
 
 
 def fold_apart(text: str) -> str:

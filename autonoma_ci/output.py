@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # In bytes. A run's line has about 120, so this is the log of 1,000 runs that start and end (2 × 120 × 1,000). Linux
 # buffers 64 KiB more in a pipe.
 BUFFER_LIMIT = 256 * 1024
-# In bytes. A reader of 1.6 KB/s takes one write in 10 s, so it still counts as a reader that makes progress.
-_WRITE_LIMIT = 16 * 1024
+# In bytes: one page of a pipe. A reader that takes it in 10 s, or in 1 s after a signal, still makes progress.
+_WRITE_LIMIT = 4 * 1024
 # In seconds. A line waits for earlier lines of the other stream unless that stream has stalled for this long.
 _ORDER_PATIENCE = 0.5
 # In seconds. With a full buffer, wait for a reader that has read something in this time. All these waits together

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.model import AppVersion, Kind, RunRequest
+from autonoma_ci.secret import Secret
 from autonoma_ci.settings import closest
 from autonoma_ci.spans import AUTO
 from autonoma_ci.text import one_line
@@ -30,10 +31,16 @@ _NO_PARALLEL = (
 
 
 class Plan(NamedTuple):
-    """The runs to start, in the order of every report, and what the user should know of the choice."""
+    """The runs to start, in the order of every report, and what the user should know of the choice.
+
+    `parts` are texts of the environment that the manifest has in values, names and groups: nothing may show them.
+    `facts` are values that consist of facts of the build alone: they are no secrets.
+    """
 
     requests: tuple[RunRequest, ...]
     notes: tuple[str, ...] = ()
+    parts: tuple[Secret, ...] = ()
+    facts: frozenset[str] = frozenset()
 
     def lines(self) -> list[str]:
         """Return the plan in words: a line for each run, with names of variables, never values."""
@@ -79,7 +86,9 @@ def make(settings: Settings, manifest: Manifest | None, parallel: Shard | None =
     if shard:
         kept, note = shard.share(kept)
         notes.append(note)
-    return Plan(tuple(kept), tuple(notes))
+    parts = tuple(map(Secret, sorted(manifest.parts))) if manifest else ()
+    facts = manifest.facts.difference(settings.variables.values()) if manifest else frozenset[str]()
+    return Plan(tuple(kept), tuple(notes), parts, facts)
 
 
 def _without_effect(settings: Settings, requests: list[RunRequest]) -> list[str]:

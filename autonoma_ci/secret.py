@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, final
 from urllib.parse import quote, quote_plus
 
-from autonoma_ci.normalize import fold, fold_apart, fold_places, reduce, reduce_places, unescape
+from autonoma_ci.normalize import clean, fold, fold_apart, fold_places, reduce, reduce_places, unescape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +17,16 @@ HIDDEN = "***"
 # A shorter value occurs in ordinary words, so it is replaced only where it stands alone.
 _SHORT = 4
 # A shorter word occurs across the space between two ordinary words: `sand` in `this and that`.
-_WORD = 8
+_WORD = 9
 # Half of a shorter value occurs at the begin or the end of ordinary texts.
 _SPLIT = 12
 # More forms than these are found by an index, which is slower for few. A short form is looked for by two patterns.
 _FEW, _FEW_SHORT = 100, 10
+# In characters: the least part of a value that is looked for before an ellipsis, and how far back. No text of ours that
+# is cut is longer than 200.
+_CUT, _CUT_TAIL = 6, 400
+# Ellipses that are looked at in one text.
+_MAX_CUTS = 20
 # What is left as it is in a path, by JavaScript's encodeURIComponent, and by its encodeURI.
 _LEFT = ("", "/", "!'()*", ";,/?:@&=+$!'()*#")
 
@@ -145,6 +150,8 @@ class Redactor:
         while len(shown) < len(before) and any("*" in form for form in (*known.folded, *known.short)):
             # The stars in the place of one value may be a part of another.
             before, shown = shown, _replaced(shown, known)
+        if "…" in shown:
+            shown = _without_cut_values(shown, known)
         if _holds_escaped(shown, known):
             return HIDDEN
         # What was replaced may have been a part of an escaped value, whose rest is left.
@@ -183,6 +190,9 @@ def _values_of(raw: set[str]) -> _Values:
     forms = {form for value in raw for form in _forms(value)}
     lines = {line for value in raw for line in (value, *value.splitlines())}
     plain = {text for line in lines for text in (line, *unescape(line))}
+    # Such as base64 with its `/` escaped. A short form occurs by chance.
+    long = {form for form in forms if len(fold(form)) >= 2 * _SHORT and not {"%", "\\"} & set(form)}
+    encoded = {text for form in long for text in (form, *unescape(form))}
     # A value with white space of its own is no word.
     spaced = {fold(form) for form in forms if len(form.split()) > 1}
     words = {fold(form) for form in forms if _is_word(form)}
@@ -190,7 +200,7 @@ def _values_of(raw: set[str]) -> _Values:
         _Index((form for form in map(fold, forms) if len(form) >= _SHORT), _first, _FEW),
         frozenset(map(_Shy, words - spaced)),
         _Index((form for form in forms if len(fold(form)) < _SHORT), _short_key, _FEW_SHORT),
-        _Index((fold(text) for text in plain if not _is_word(text) and _is_long(text)), _first, _FEW),
+        _Index((fold(text) for text in plain | encoded if not _is_word(text) and _is_long(text)), _first, _FEW),
         _Index((fold(text) for text in plain if _is_word(text) and _is_long(text)), _first, _FEW),
         _Index((value for value in map(fold, lines) if len(value) >= _SPLIT), _split_keys, _FEW),
     )
@@ -222,7 +232,8 @@ def _split_keys(value: str) -> tuple[str, ...]:
 def _forms(value: str) -> set[str]:
     # What an answer, a URL or an error text makes of a value; lines, because logs are cut at line ends; all
     # on one line, because headers have no other.
-    lines = {line.strip() for line in value.splitlines() if line.strip()}
+    # A short line, such as a bracket, says nothing of the value.
+    lines = {line.strip() for line in value.splitlines() if len(fold(line)) >= _SHORT}
     plain = {value, value.strip(), " ".join(value.split()), *lines}
     forms = set(plain)
     for text in plain:
@@ -257,6 +268,20 @@ def _replaced(text: str, known: _Values) -> str:
             parts += [text[done:begin], HIDDEN]
         done = max(done, end)
     return "".join([*parts, text[done:]])
+
+
+def _without_cut_values(text: str, known: _Values) -> str:
+    """Return the text without the beginning of a value before an ellipsis, which stands for its end."""
+    parts = text.split("…")
+    for number, part in enumerate(parts[:-1][:_MAX_CUTS]):
+        end = part[-_CUT_TAIL:]
+        folded = fold(end)
+        begin = min(
+            (_begin_of_prefix(folded, value, _CUT) for value in known.split.within(folded)), default=len(folded)
+        )
+        if begin < len(folded):
+            parts[number] = part[: len(part) - len(end)] + end[: fold_places(end)[begin]] + HIDDEN
+    return "…".join(parts)
 
 
 def _long_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
@@ -309,9 +334,12 @@ def _end_of_suffix(folded: str, value: _Shy) -> int:
     return 0
 
 
-def _begin_of_prefix(folded: str, value: _Shy) -> int:
-    """Return where the begin of the value is with which the text ends, if it is half of it, else the text's length."""
-    half = (len(value) + 1) // 2
+def _begin_of_prefix(folded: str, value: _Shy, least: int = 0) -> int:
+    """Return where the begin of the value is with which the text ends, else the text's length.
+
+    It must have `least` characters, or half of the value.
+    """
+    half = least or (len(value) + 1) // 2
     place = folded.find(value[:half], max(0, len(folded) - len(value) + 1))
     while place >= 0:
         if value.startswith(folded[place:]):
@@ -322,7 +350,9 @@ def _begin_of_prefix(folded: str, value: _Shy) -> int:
 
 def _holds_escaped(text: str, known: _Values, count: int = 0) -> bool:
     """Return whether a value occurs more than `count` times where the escapes of the text are undone."""
-    for plain in unescape(text) - {text}:
+    cleaned = clean(text)
+    unescaped = unescape(text) if cleaned == text else unescape(text) | unescape(cleaned)
+    for plain in unescaped - {text, cleaned}:
         folded, apart = fold(plain), fold_apart(plain) if known.escaped_words else ""
         if any(folded.count(value) > count for value in known.escaped.within(folded)) or any(
             apart.count(value) > count for value in known.escaped_words.within(apart)

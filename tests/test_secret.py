@@ -457,3 +457,69 @@ def test_no_text_that_holds_a_secret_holds_it_afterwards(before: str, value: str
 def test_redacting_twice_changes_nothing_more_of_a_text_without_asterisks(values: list[str], text: str) -> None:
     redact = Redactor([value for value in values if "*" not in value])
     assert redact(redact(text)) == redact(text)
+
+
+ESCAPES = {
+    "percent": lambda letter: f"%{ord(letter):02X}",
+    "HTML": lambda letter: f"&#{ord(letter)};",
+    "HTML, hexadecimal": lambda letter: f"&#x{ord(letter):x};",
+    "JSON": lambda letter: f"\\u{ord(letter):04x}",
+}
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+
+
+@pytest.mark.parametrize("gap", ["\u200b", "\u00ad", "\U000e0041", "\u0301", "\u034f"])
+@pytest.mark.parametrize("kind", ESCAPES)
+def test_escape_with_gaps_in_it_is_undone(kind: str, gap: str) -> None:
+    """What is not shown is dropped later, and the escape is whole then."""
+    text = gap.join("".join(map(ESCAPES[kind], "Zebra7-Quartz")))
+    assert Redactor(["Zebra7-Quartz"])(text) == HIDDEN
+
+
+@pytest.mark.parametrize("kind", ESCAPES)
+def test_escape_in_compatible_characters_is_undone(kind: str) -> None:
+    """NFKC makes an escape of them."""
+    text = "".join(map(ESCAPES[kind], "Zebra7-Quartz")).translate(FULL_WIDTH)
+    assert Redactor(["Zebra7-Quartz"])(text) == HIDDEN
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("zebra-quartz-77", "zebra\u2011quartz\u201377"),
+        ("it's-mine-77", "it\u2019s-mine-77"),
+        ('say "77" now', "say \u201c77\u201d now"),
+        ("zebra/quartz/77", "zebra\u2044quartz\u221577"),
+    ],
+)
+def test_typographic_characters_are_those_of_the_value(value: str, text: str) -> None:
+    """Word processors and pages put them in the place of ASCII."""
+    assert Redactor([value])(f"typed {text} here") == f"typed {HIDDEN} here"
+
+
+def test_escaped_base64_is_found() -> None:
+    """In a URL, base64 has escapes of its own."""
+    value = "a?b>~c~long-value>>>?"
+    text = quote(base64.b64encode(value.encode()).decode(), safe="")
+    assert "%2F" in text
+    assert Redactor([value])(f"x {text}") == HIDDEN
+
+
+@pytest.mark.parametrize("length", range(6, 14))
+def test_beginning_of_a_cut_secret_is_replaced(length: int) -> None:
+    """A text that was cut before it was redacted ends in an ellipsis."""
+    cut = "Zebra7-Quartz-1"[:length]
+    assert Redactor(["Zebra7-Quartz-1"])(f"'{cut}…' is no number") == f"'{HIDDEN}…' is no number"
+
+
+def test_ordinary_ellipsis_stays() -> None:
+    assert Redactor(["Zebra7-Quartz-1"])("a zebra… and so on…") == "a zebra… and so on…"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("homepage", "Open the home page"), ('{\n "a": 1\n}', "a { b }"), ("checkout", "Check out the cart")],
+)
+def test_ordinary_words_stay(value: str, text: str) -> None:
+    """A short word is no value if it is two words, and a bracket of a value says nothing."""
+    assert Redactor([value])(text) == text

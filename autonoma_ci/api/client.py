@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from autonoma_ci.api.transport import Transport
     from autonoma_ci.secret import Secret
 
+# A redactor of a run is made for each answer with text.
+_FEW_PARTS = 50
+
 
 class Client:
     """Starts runs and asks how they stand; never raises for what a server or a network does.
@@ -34,15 +37,23 @@ class Client:
         source: Value of the API's `source` field.
         secrets: Credentials. They are removed from all texts, and an id or a link with one is withheld.
         values: Values of the variables of all runs. They are removed from the texts of every run. None removes only the
-            values of a run's own request.
+            values of a run's own request, and `parts`.
+        parts: Texts of which values are made. If there are many, a run's texts lose those in its own values alone.
+        facts: Values that may be shown.
     """
 
     def __init__(
-        self, transport: Transport, source: str, secrets: Sequence[Secret], values: Sequence[Secret] | None = None
+        self,
+        transport: Transport,
+        source: str,
+        secrets: Sequence[Secret],
+        values: Sequence[Secret] | None = None,
+        parts: Sequence[Secret] = (),
+        facts: frozenset[str] = frozenset(),
     ) -> None:
         self._transport = transport
         self._source = source
-        self._secrets = tuple(secrets)
+        self._secrets, self._parts, self._facts = tuple(secrets), tuple(parts), facts
         self._credentials = Redactor(secrets)
         self._redact = None if values is None else Redactor([*secrets, *values])
         # What every link has: it is no secret.
@@ -82,4 +93,11 @@ class Client:
         return Texts(lambda: self._redactor(request)).line(str(error), 500)
 
     def _redactor(self, request: RunRequest) -> Redactor:
-        return self._redact or Redactor([*self._secrets, *request.variables.values()])
+        return self._redact or self._redactor_of_run(request)
+
+    def _redactor_of_run(self, request: RunRequest) -> Redactor:
+        values = [value for value in request.variables.values() if value not in self._facts]
+        parts = self._parts
+        if len(parts) > _FEW_PARTS:
+            parts = tuple(part for part in parts if any(part.reveal() in value for value in values))
+        return Redactor([*self._secrets, *parts, *values])

@@ -26,7 +26,7 @@ _PAGE = 100
 # Nobody has as many folders; a server that makes up new ones for ever is left.
 _PAGES = 1000
 # In characters, as `texts.BUDGET`: enough for the ids and names of 20,000 tests on a page. No run waits for it.
-_BUDGET = 5_000_000
+_BUDGET = 3_000_000
 _TRIES = 4
 _PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _DENIED = "Check client-id and client-secret: both must be set, from the same account, and not revoked."
@@ -113,20 +113,27 @@ def _listed(answer: Answer, host: str) -> list[object]:
 
 def _folder(entry: object, texts: Texts) -> tuple[Folder | None, int]:
     """Return the folder, if it is one, and how many of it and its tests have no id."""
-    one = _entry(entry, texts)
-    if one is None or not isinstance(entry, dict):
+    listed = entry.get("tests") if isinstance(entry, dict) else None
+    found = [entry, *listed] if isinstance(listed, list) else [entry]
+    # All at once, as there may be thousands. No id has a "|".
+    suspicious = texts.holds_secret("|".join(filter(None, map(_id_of, found))))
+    one, *tests = [_entry(each, texts, suspicious=suspicious) for each in found]
+    if one is None:
         return None, 1
-    listed = entry.get("tests")
-    tests = [_entry(test, texts) for test in listed] if isinstance(listed, list) else []
     known = {test.id: test for test in tests if test}
     return Folder(one.id, one.name, tuple(known.values())), tests.count(None)
 
 
-def _entry(entry: object, texts: Texts) -> Listed | None:
-    if not isinstance(entry, dict) or texts.spent:
+def _id_of(entry: object) -> str:
+    identity = entry.get("id") if isinstance(entry, dict) else None
+    return identity if isinstance(identity, str) and ID.fullmatch(identity) else ""
+
+
+def _entry(entry: object, texts: Texts, *, suspicious: bool) -> Listed | None:
+    """Return an entry of the list; None if it has no id that can be shown. `suspicious` ids are looked at singly."""
+    identity = "" if texts.spent else _id_of(entry)
+    if not isinstance(entry, dict) or not identity or (suspicious and texts.line(identity, 200) != identity):
         return None
-    identity, name = entry.get("id"), entry.get("name")
-    if not isinstance(identity, str) or not ID.fullmatch(identity) or texts.line(identity, 200) != identity:
-        return None
+    name = entry.get("name")
     shown = texts.line(name, 500) if isinstance(name, str) else ""
     return Listed(identity, shown.strip() or identity)

@@ -43,6 +43,12 @@ class Texts:
     def _reach(self) -> int:
         return _WRAPPED * self._redact.longest
 
+    def holds_secret(self, text: str) -> bool:
+        """Return whether a text holds a secret value; True if there is no time to look."""
+        self._left -= len(text)
+        self.spent = self.spent or self._left < 0
+        return self.spent or self._redact.holds(text)
+
     def line(self, text: str, limit: int, *, apart: bool = False) -> str:
         """Return at most `limit` characters of the text, redacted, on one line; an ellipsis if there is no time.
 
@@ -63,4 +69,6 @@ class Texts:
             shown = without_end(shown, self._reach) + "…"
         if not apart:
             shown = self._redact.redact_edges(shown)
-        return one_line(shown, limit)
+        line = one_line(shown, limit)
+        # Once more as it is shown.
+        return self._redact(line) if line != shown else line

@@ -124,10 +124,11 @@ def all_tokens() -> tuple[str, ...]:
 def _unknown(named: str) -> Row:
     from difflib import get_close_matches
 
-    shown = named if len(named) <= 40 else f"{named[:40]}…"
     names = [row.name for row in ROWS]
     # A part of a name is meant more surely than one that looks alike: azure, and not harness.
     parts = [name for name in names if named in name.split("-")]
-    close = parts or get_close_matches(shown, names, n=1)
+    close = parts or get_close_matches(named[:40], names, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
-    raise InputError([f"{OVERRIDE}: {shown!r} is not a CI system.{meant} Known are: {', '.join(names)}."])
+    # Anything else may be a secret, of which nothing is known yet.
+    shown = repr(named) if close and len(named) <= 40 else "the value"
+    raise InputError([f"{OVERRIDE}: {shown} is not a CI system.{meant} Known are: {', '.join(names)}."])

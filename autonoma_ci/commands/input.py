@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autonoma_ci.context import Context
     from autonoma_ci.manifest.interpolate import Interpolation
     from autonoma_ci.manifest.schema import Manifest
+    from autonoma_ci.model import RunRequest
 
 _WITHHELD = {
     "fork": "this change comes from a fork, and such a job gets no secrets",
@@ -31,6 +32,8 @@ _WITHHELD = {
 _PART_PURPOSE = "autonoma-ci part 1"
 # Characters of a credential that no ordinary text has by accident.
 _RECOGNIZABLE = 8
+# The same for a text of the user, in which an ordinary word matters more.
+_UNMISTAKABLE = 12
 # Looked for in the working directory, in this order.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
@@ -127,6 +130,22 @@ def shown_part(part: Part, settings: Settings) -> Part:
     return redact_part(part, Redactor(settings.secrets), secret.derive_key(_PART_PURPOSE) if secret else b"")
 
 
+def recognizable(settings: Settings) -> Redactor:
+    """Return what removes credentials from the user's own texts: only long ones, which are no ordinary words."""
+    return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _UNMISTAKABLE)
+
+
+def _without_credentials(requests: Sequence[RunRequest], redact: Redactor) -> tuple[RunRequest, ...]:
+    """Return the runs without credentials in their names; raise InputError for one in what the API gets."""
+    texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
+    # All at once, as there may be thousands.
+    if redact.holds("|".join(text for of_run in texts for text in of_run)):
+        raise InputError(["an id or the name of a variable holds a credential: check which value is in which option"])
+    if not redact.holds("|".join(request.name for request in requests)):
+        return tuple(requests)
+    return tuple(request._replace(name=redact(request.name)) for request in requests)
+
+
 class Input:
     """Collects settings, manifest and plan; `problems` are what is wrong with all of them.
 
@@ -164,6 +183,8 @@ class Input:
             forgiving = self.settings._replace(allow_empty=excused)
             parallel = place.system.parallel
             self.plan = plan.make(forgiving, manifest, parallel(self._environ) if parallel else None)
+            requests = _without_credentials(self.plan.requests, recognizable(self.settings))
+            self.plan = self.plan._replace(requests=requests)
         except InputError as error:
             self.problems += error.problems
 

@@ -60,20 +60,24 @@ def known_values(settings: Settings, saved: Saved, folder: str, environ: Mapping
     values = [Secret(value) for value in settings.variables.values()]
     if path:
         # Loaded only where there is a manifest.
-        from autonoma_ci.manifest.stated import stated_variables
+        from autonoma_ci.manifest.stated import UNKNOWN_ID, stated_variables
 
         interpolation = interpolation_of(environ, context_of(saved), settings)
-        for entry_id, name, value in stated_variables(path, folder, interpolation):
-            in_manifest[entry_id, name] = value is not None and in_manifest.get((entry_id, name), True)
-            values += [value] if value else []
+        stated = stated_variables(path, folder, interpolation)
+        values += stated.parts
+        for entry_id, name, value, is_known, is_fact in stated.variables:
+            in_manifest[entry_id, name] = is_known and in_manifest.get((entry_id, name), True)
+            values += [value] if value and not is_fact else []
+        # An entry's own variable wins over one of the defaults, and any run can be of an entry whose id is not known.
+        for (entry_id, name), is_known in list(in_manifest.items()):
+            if entry_id == UNKNOWN_ID:
+                in_manifest["", name] = is_known and in_manifest.get(("", name), True)
     unknown = (
         name
         for run in saved.runs
         if _has_texts(run)
         for name in run.variables
-        if name not in settings.variables
-        # An entry's own variable wins over one of the defaults.
-        and not in_manifest.get((run.id, name), in_manifest.get(("", name)))
+        if name not in settings.variables and not in_manifest.get((run.id, name), in_manifest.get(("", name)))
     )
     return KnownValues(tuple(values), tuple(dict.fromkeys(unknown)))
 

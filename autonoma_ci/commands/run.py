@@ -83,6 +83,7 @@ class Job:
         # Before the manifest is read: the shorter an older record is still there, the better.
         self._step.begin_files()
         self._input.read_plan(self._step.place)
+        self._step.parts, self._step.facts = self._input.plan.parts, self._input.plan.facts
         self._input.problems += unprepared
         for warning in self._input.warnings:
             self._step.console.issue("warning", Problem(warning))
@@ -115,10 +116,12 @@ class Job:
 
         clock, limit = self._world.clock, settings.wait_for_url_timeout
         values = {value for request in requests for value in request.variables.values()}
-        redact = Redactor([*settings.secrets, *values])
+        redact = Redactor([*settings.secrets, *step.parts, *(values - step.facts)])
         why = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.console.line, redact)
         if not why:
             return 0
+        # The address is the user's own, and may hold a credential.
+        why = step.redact(why)
         lost = Outcome(requests[0], State.NOT_STARTED, Reason.API, message=f"not sent: {why}", hint=_NOT_UP)
         outcomes = [lost._replace(request=request) for request in requests]
         return step.bring_to_end(outcomes, settings, "Nothing is started")

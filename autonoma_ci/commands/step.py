@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.system import Remote, Target
 from autonoma_ci.commands.comment import comment
-from autonoma_ci.commands.input import part_of, shown_part
+from autonoma_ci.commands.input import part_of, recognizable, shown_part
 from autonoma_ci.commands.progress import Progress
 from autonoma_ci.commands.publish import NO_MEMORY, publish
 from autonoma_ci.engine.board import Board
@@ -52,6 +52,8 @@ _NO_RECORD = Problem(
 )
 # To prepare these takes a quarter of a second, before the first request.
 MAX_SHARED_VALUES = 2000
+# Of the context.
+_URLS = ("build_url", "deployment_url")
 NO_PASSES: Mapping[str, Outcome] = MappingProxyType({})
 
 
@@ -85,6 +87,9 @@ class Step:
         self.signer: Signer | None = None
         # Values of variables that no text of the API may show. None if the requests have them.
         self.values: Sequence[Secret] | None = None
+        # As in `Plan`.
+        self.parts: Sequence[Secret] = ()
+        self.facts: frozenset[str] = frozenset()
         self._warned: set[str] = set()
         self._settings = Settings()
         self._errors = Console(world.err, place.system.dialect)
@@ -119,6 +124,10 @@ class Step:
             results_dir=settings.results_dir,
             site="{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
         )
+        own = recognizable(settings)
+        context = self.report.context
+        urls = {name: "" if own.holds(url) else url for name in _URLS if (url := getattr(context, name))}
+        self.report = self.report._replace(context=context._replace(branch=own(context.branch), **urls))
         self.publish_natively(summary=settings.summary)
         if not settings.results_dir:
             return (
@@ -342,8 +351,9 @@ class Step:
         """Return the values that no text of the API may show; None to remove a run's own values alone."""
         if self.values is not None:
             return self.values
-        values = {value for run in outcomes for value in run.request.variables.values()}
-        return [Secret(value) for value in values] if len(values) <= MAX_SHARED_VALUES else None
+        values = {value for run in outcomes for value in run.request.variables.values()} - self.facts
+        count = len(values) + len(self.parts)
+        return [*self.parts, *map(Secret, values)] if count <= MAX_SHARED_VALUES else None
 
     def _workers(
         self, settings: Settings, events: Events, store: Store | None, values: Sequence[Secret] | None
@@ -354,7 +364,7 @@ class Step:
 
         credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
         transport = Transport(settings.api_url, credentials, self.world.timeouts)
-        client = Client(transport, self.report.source, settings.secrets, values)
+        client = Client(transport, self.report.source, settings.secrets, values, self.parts, self.facts)
         return Threads(client, events, store.fetch if store else None)
 
     def _publish(self, outcomes: Sequence[Outcome]) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FACTS = ("sha", "branch", "change", "repository", "build_url", "deployment_url")
 # `$` at the end or before anything else is a mistake as often as it is meant: it must be doubled.
 _PART = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<body>[^{}]*)\}|(?P<bare>))")
+_ONLY_FACTS = re.compile(r"(?:\$\{ci\.[^{}]*\})+")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]{0,254}|ci\.[a-z_]+)(?::(?P<mode>[-?])(?P<word>.*))?", re.DOTALL)
 _CREDENTIALS = tuple(name for o in OPTIONS if o.parse is credential for name in (*o.inputs, o.variable))
 # Options: `variables` holds values, and each option has a name with one of these.
@@ -63,10 +64,18 @@ class Written(NamedTuple):
     """What the interpolation of a document leaves to know.
 
     `texts` has each text with a `$` as the manifest states it, `groups` the value of each group with a `$`, by path.
+    `parts` has each text of the environment that stands in a value, a name or a group. `facts` has the values that
+    consist of facts of the build alone. `is_known` says that no `${NAME}` without a value of its own was replaced.
     """
 
     texts: dict[Path, str]
     groups: dict[Path, str]
+    parts: frozenset[str] = frozenset()
+    facts: frozenset[str] = frozenset()
+    is_known: bool = True
+
+    def __repr__(self) -> str:
+        return f"Written({len(self.texts)} texts)"
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,13 @@ class Interpolation:
         """
         filling = _Filling(self, document)
         document.tree = filling.walk(document.tree, ())
-        return filling.written
+        return filling.written()
+
+    def is_set(self, name: str) -> bool:
+        """Say whether a variable, or a fact such as `ci.sha`, has a text here that is not the manifest's default."""
+        if name.startswith("ci."):
+            return bool(getattr(self.context, name.removeprefix("ci."), ""))
+        return bool(self.environ.get(name))
 
     def value(self, body: re.Match[str], *, shown: bool) -> tuple[str | None, str]:
         """Return the value, or None and why there is none."""
@@ -174,11 +189,23 @@ class _Filling:
     """One document whose values are being filled in."""
 
     def __init__(self, interpolation: Interpolation, document: Document) -> None:
-        self.written = Written({}, {})
         self._interpolation, self._document = interpolation, document
+        self._texts: dict[Path, str] = {}
+        self._groups: dict[Path, str] = {}
+        self._parts_of_values: set[str] = set()
+        # Values that consist of facts of the build alone, and all others.
+        self._facts: set[str] = set()
+        self._others: set[str] = set()
+        self._is_known = True
         # What many aliases stand for is filled in once.
         self._filled: dict[tuple[str, _Use], tuple[str, str]] = {}
         self._parts = self._length = 0
+
+    def written(self) -> Written:
+        """Return what is left to know."""
+        # The same text can also be a value of its own.
+        facts = frozenset(self._facts - self._others)
+        return Written(self._texts, self._groups, frozenset(self._parts_of_values), facts, self._is_known)
 
     def walk(self, tree: Tree, path: Path) -> Tree:
         """Return this part of the document, filled in."""
@@ -186,20 +213,31 @@ class _Filling:
             return {key: self.walk(value, (*path, key)) for key, value in tree.items()}
         if isinstance(tree, list):
             return [self.walk(value, (*path, i)) for i, value in enumerate(tree)]
-        if tree is None or "$" not in tree:
-            return tree
-        self.written.texts[path] = tree
+        if tree is None:
+            return None
         use = _use_of(path)
+        if "$" not in tree:
+            if use is _Use.SENT:
+                self._others.add(tree)
+            return tree
+        self._texts[path] = tree
         if (tree, use) not in self._filled:
             told = len(self._document.problems)
             filled = self._fill(tree, path, use)
             if len(self._document.problems) > told:
                 return filled[0]
             self._filled[tree, use] = filled
+            if use is _Use.SENT:
+                (self._facts if self._is_of_facts(tree) else self._others).add(filled[0])
         value, shown = self._filled[tree, use]
         if use is _Use.GROUP:
-            self.written.groups[path] = value
+            self._groups[path] = value
         return shown if use in {_Use.NAME, _Use.GROUP} else value
+
+    def _is_of_facts(self, text: str) -> bool:
+        bodies = [_BODY.fullmatch(match["body"] or "") for match in _PART.finditer(text)]
+        names = [body["name"] for body in bodies if body]
+        return bool(_ONLY_FACTS.fullmatch(text)) and all(map(self._interpolation.is_set, names))
 
     def _fill(self, text: str, path: Path, use: _Use) -> tuple[str, str]:
         """Return the text with the values, and the text with what is shown of them."""
@@ -214,6 +252,7 @@ class _Filling:
     def _part(self, match: re.Match[str], path: Path, use: _Use) -> tuple[str, str]:
         value: str | None = "$"
         reference = why = ""
+        body = None
         if not match["dollar"]:
             body = _BODY.fullmatch(match["body"] or "")
             value, why = self._interpolation.value(body, shown=use is _Use.SHOWN) if body else (None, "")
@@ -223,6 +262,11 @@ class _Filling:
             text = match[0][:2] if use is _Use.SENT else one_line(match[0], 60)
             self._document.problem(path, why or f"'{text}' is not ${{NAME}}: write $$ for a dollar sign")
             return "x", "x"  # an id that passes, so that one mistake is told once
+        if body and not self._interpolation.is_set(body["name"]):
+            # Another job can have it.
+            self._is_known = self._is_known and not reference
+        elif reference and use is not _Use.SHOWN:
+            self._parts_of_values.add(value)
         self._parts += 1
         self._length += len(value)
         if self._parts > PARTS_LIMIT or self._length > LENGTH_LIMIT:

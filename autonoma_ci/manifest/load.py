@@ -47,6 +47,7 @@ def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
         manifest = _check(document, written.texts)
         if manifest:
             _name_groups(manifest, written.groups)
+            manifest.name_sources(written.parts, written.facts)
             _check_variables(document, manifest)
             if manifest.application_versions and manifest.run_on_latest == "true":
                 document.problem(

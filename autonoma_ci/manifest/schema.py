@@ -114,11 +114,27 @@ class Manifest(_Model):
     run_on_latest: Switch = Field(
         "false", description="Run folders and tags against the latest version of each application."
     )
+    _parts: frozenset[str] = PrivateAttr(frozenset())
+    _facts: frozenset[str] = PrivateAttr(frozenset())
 
     @property
     def entries(self) -> list[Test | Folder | Tag]:
         """All entries, in the order in which they are started."""
         return [*self.tests, *self.folders, *self.tags]
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The texts of the environment in values, names and groups; they must not be shown."""
+        return self._parts
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """The values that consist of facts of the build alone; they are no secrets."""
+        return self._facts
+
+    def name_sources(self, parts: frozenset[str], facts: frozenset[str]) -> None:
+        """Set what is known of the sources of the values."""
+        self._parts, self._facts = parts, facts
 
 
 def json_schema() -> dict[str, Any]:

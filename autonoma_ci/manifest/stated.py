@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 # The keys whose mappings hold variables.
 _KEYS = ("variables", "matrix")
+# The keys whose texts are shown with `${NAME}` in place of values.
+_LABELS = ("name", "groups")
 # Of an entry whose id can't be known here; no id has this form.
-_UNKNOWN_ID = "?"
+UNKNOWN_ID = "?"
 
 
 class StatedVariable(NamedTuple):
@@ -30,23 +32,45 @@ class StatedVariable(NamedTuple):
     entry_id: str  # empty for a variable of all tests
     name: str
     value: Secret | None  # None if it can't be known here
+    # Not if `${NAME}` has no value here: the step that started the runs can have had another one.
+    is_known: bool
+    is_fact: bool  # consists of facts of the build alone
 
 
-def stated_variables(path: str, folder: str, interpolation: Interpolation) -> list[StatedVariable]:
+class Stated(NamedTuple):
+    """The variables of a manifest, and the texts of the environment that are parts of values, names and groups."""
+
+    variables: tuple[StatedVariable, ...] = ()
+    parts: tuple[Secret, ...] = ()
+
+
+def stated_variables(path: str, folder: str, interpolation: Interpolation) -> Stated:
     """Return the variables of a manifest; none if it can't be read.
 
     Another job may lack an environment variable that `${...}` needs, so each value is interpolated on its own.
     """
     with suppress(InputError):
         document = parse(read_text(path, folder, path), path)
-        return list(_Reader(interpolation).variables(document.tree))
-    return []
+        reader = _Reader(interpolation)
+        variables = tuple(reader.variables(document.tree))
+        return Stated(variables, tuple(map(Secret, sorted(reader.parts))))
+    return Stated()
+
+
+class _Value(NamedTuple):
+    text: Secret | None
+    is_known: bool = False
+    is_fact: bool = False
+
+
+_NO_VALUE = _Value(None)
 
 
 class _Reader:
     """Reads the variables of one manifest, which may have any shape."""
 
     def __init__(self, interpolation: Interpolation) -> None:
+        self.parts: set[str] = set()
         self._interpolation = interpolation
         self._length = 0
 
@@ -57,8 +81,11 @@ class _Reader:
                 yield from self.variables(item)
         if not isinstance(tree, dict):
             return
-        entry_id = (self._value(tree["id"]) or _UNKNOWN_ID) if "id" in tree else ""
+        entry_id = self._entry_id(tree["id"]) if "id" in tree else ""
         for key, value in tree.items():
+            if key in _LABELS:
+                for text in value if isinstance(value, list) else [value]:
+                    self._value(text)
             if key in _KEYS and isinstance(value, dict):
                 yield from self._named(entry_id, value)
             else:
@@ -68,20 +95,28 @@ class _Reader:
         for name, stated in variables.items():
             for text in stated if isinstance(stated, list) else [stated]:
                 value = self._value(text)
-                yield StatedVariable(entry_id, name, None if value is None else Secret(value))
+                yield StatedVariable(entry_id, name, *value)
 
-    def _value(self, text: Tree) -> str | None:
-        """Return the text with each `${...}` replaced, or None if that is impossible."""
-        if not isinstance(text, str) or "$" not in text:
-            return text if isinstance(text, str) else None
+    def _entry_id(self, text: Tree) -> str:
+        value = self._value(text, is_id=True)
+        return value.text.reveal() if value.text and value.is_known else UNKNOWN_ID
+
+    def _value(self, text: Tree, *, is_id: bool = False) -> _Value:
+        """Return the text with each `${...}` replaced, as far as that is possible."""
+        if not isinstance(text, str):
+            return _NO_VALUE
+        if "$" not in text:
+            return _Value(Secret(text), is_known=True)
         # Many short texts can each name a long variable.
         if self._length > LENGTH_LIMIT:
-            return None
+            return _NO_VALUE
         document = Document("", {"variables": text})
         with suppress(TooMuchError):
-            self._interpolation.apply(document)
-        match document.tree:
-            case {"variables": str(value)} if not document.problems:
-                self._length += len(value)
-                return value
-        return None
+            written = self._interpolation.apply(document)
+            # Also of a text that can't be known as a whole. Ids are shown.
+            self.parts |= frozenset() if is_id else written.parts
+            match document.tree:
+                case {"variables": str(value)} if not document.problems:
+                    self._length += len(value)
+                    return _Value(Secret(value), written.is_known, bool(written.facts))
+        return _NO_VALUE

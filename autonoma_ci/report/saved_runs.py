@@ -165,12 +165,14 @@ class SavedRun(Model):
     def outcome(self, shift: float, checks: Checks) -> Outcome:
         """Return it as the rest of the house has it; `shift` seconds are added to the times at which runs began."""
         redact, run_id = checks.redact, checks.run_id(self.run_id)
-        versions = tuple(AppVersion(v.application_id, v.version_id) for v in self.application_versions)
+        pairs = [(checks.run_id(v.application_id), checks.run_id(v.version_id)) for v in self.application_versions]
+        # An id that holds a credential is not shown.
+        versions = tuple(AppVersion(*pair) for pair in pairs if all(pair))
         key = parse_run_key(self.key) if self.key else RunKey(self.kind, self.id)
         return Outcome(
             request=RunRequest(
-                self.kind, self.id, checks.label(self.label), dict.fromkeys(self.variables, ""),
-                self.application_version_id or "", versions, self.run_on_latest,
+                self.kind, self.id, checks.label(self.label), dict.fromkeys(map(checks.label, self.variables), ""),
+                checks.run_id(self.application_version_id or ""), versions, self.run_on_latest,
                 key.place, key.occurrence, key.environment,
             ),
             state=self.state,

@@ -426,3 +426,107 @@ def test_run_shows_no_value_of_another_run(
     texts = [json.dumps(run) for run in json.loads((tmp_path / RECORD).read_text("utf-8"))["runs"]]
     assert [PASSWORD in texts[0], LOGIN in texts[1]] == [False, False]
     assert [LOGIN in texts[0], PASSWORD in texts[1]] == [not shared, not shared]
+
+
+# Parts of values
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tests: [{id: a, variables: {LOGIN: 'joe:${WORD}'}}]",
+        "tests: [{id: a, matrix: {LOGIN: ['joe:${WORD}']}}]",
+        "defaults: {variables: {LOGIN: '${WORD:-none}@example.com'}}\ntests: [a]",
+        "tests: [{id: a, name: 'Signs in as ${WORD}'}]",
+        "tests: [{id: a, groups: ['of-${WORD}']}]",
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "wait", "report"])
+def test_part_of_a_value_is_shown_nowhere(
+    command: str, text: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text of the environment is a value, also where the manifest makes a longer one of it."""
+    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SHARED_VALUES", 0 if many else 2000)
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    step = Step(tmp_path, url, {"WORD": PASSWORD})
+    if command == "run":
+        ended = step("run", AUTONOMA_WAIT="true")
+    else:
+        step.start(ids="")
+        step.edit(state="failed", reason="failed", message=f"Typed {PASSWORD}")
+        ended = step(command, RECORD)
+    assert (ended.code, "not known here" in ended.printed) == (int(command != "report"), False), ended.printed
+    written = step.shown(ended) if command != "report" else report(step, WORD=PASSWORD)
+    assert "***" in written
+    assert PASSWORD not in written
+
+
+def test_parts_of_very_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are too many parts, the texts of a run lose those in its own values."""
+    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SHARED_VALUES", 0)
+    monkeypatch.setattr("autonoma_ci.api.client._FEW_PARTS", 1)
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: 'x${ONE}', B: 'x${TWO}'}}]", "utf-8")
+    step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true", "ONE": PASSWORD, "TWO": LOGIN})
+    shown = step.shown(step("run"))
+    assert [value for value in (PASSWORD, LOGIN) if value in shown] == []
+
+
+@pytest.mark.parametrize("command", ["run", "wait", "report"])
+@pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
+def test_fact_of_the_build_is_shown(
+    command: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that is the branch alone is no secret. Its text occurs in ordinary sentences."""
+    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SHARED_VALUES", 0 if many else 2000)
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {B: '${ci.branch}', C: '${WORD}'}}]", "utf-8")
+    branch = {**JOB, "GITHUB_REF": "refs/heads/Seen", "GITHUB_REF_NAME": "Seen", "WORD": PASSWORD}
+    step = Step(tmp_path, url, branch)
+    if command != "run":
+        step.start(ids="")
+    ended = step("run", AUTONOMA_WAIT="true") if command == "run" else step("wait", RECORD)
+    shown = step.shown(ended) if command != "report" else report(step, WORD=PASSWORD)
+    assert "Seen ***" in shown
+    assert "not known here" not in shown
+
+
+@pytest.mark.parametrize("value", ["${WORD:-none}", "joe:${WORD:-none}", "${WORD:-}"])
+@pytest.mark.parametrize("here", [{}, {"WORD": ""}], ids=["unset", "empty"])
+@pytest.mark.parametrize("command", ["wait", "report"])
+def test_default_does_not_count_as_known(
+    command: str, here: dict[str, str], value: str, tmp_path: Path, url: str
+) -> None:
+    """The step that started the runs had a value. The text of the default is hidden as well."""
+    (tmp_path / "autonoma.yml").write_text(f"tests: [{{id: a, variables: {{LOGIN: '{value}'}}}}]", "utf-8")
+    step = Step(tmp_path, url, {})
+    step.start(ids="", WORD=LOGIN)
+    if command == "report":
+        step.edit(state="failed", message="Typed none")
+    ended = step(command, RECORD, **here)
+    assert "The value of LOGIN is not known here" in ended.out
+    if command == "report" and value == "${WORD:-none}":
+        assert "Typed none" not in report(step, **here)
+
+
+def test_entry_whose_id_is_not_known_may_be_any(tmp_path: Path, url: str) -> None:
+    """The value of the defaults is not the run's where such an entry has one that is not known."""
+    text = "defaults: {variables: {LOGIN: x}}\ntests: [{id: '${TEST:-b}', variables: {LOGIN: '${WORD}'}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    step = Step(tmp_path, url, {})
+    step.start(ids="", TEST="a", WORD=LOGIN)
+    assert "The value of LOGIN is not known here" in step("wait", RECORD).out
+
+
+def test_page_that_is_waited_for_shows_no_part(tmp_path: Path) -> None:
+    """What it says goes to the log, before anything is started. A fact of the build is shown."""
+    text = "tests: [{id: a, variables: {LOGIN: 'joe:${WORD}', BRANCH: '${ci.branch}'}}]"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    moved = faults.answer(302, "", f"Location: ftp://a.test/main/{PASSWORD}")
+    with FaultServer(moved) as server:
+        more = {"AUTONOMA_WAIT_FOR_URL": server.url, "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "1s"}
+        branch = {**JOB, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
+        step = Step(tmp_path, server.url, {**branch, **more, "WORD": PASSWORD})
+        ended = step("run")
+    shown = step.shown(ended)
+    assert "a.test/main/***" in shown, shown
+    assert PASSWORD not in shown

@@ -102,6 +102,41 @@ def test_group_that_is_also_stated_is_shown() -> None:
         plan.make(Settings(groups=("zzz",)), manifest)
 
 
+def test_plan_has_the_parts_of_values() -> None:
+    """Each text of the environment is one, but in ids. Facts of the build and defaults are none."""
+    text = (
+        "defaults: {variables: {X: 'a ${A:-no}', Y: '${ci.branch}${UNSET:-no}'}}\n"
+        "tests: [{id: '${I}', name: '${N}', groups: ['g${G}'], matrix: {M: ['${M}-${ci.change}', '${EMPTY}']}}]"
+    )
+    environ = {"A": "sentinel-a", "I": "sentinel-i", "N": "sentinel-n", "G": "sentinel-g", "M": "sentinel-m"}
+    made = plan.make(Settings(), read(text, {**environ, "EMPTY": ""}, CONTEXT))
+    assert [part.reveal() for part in made.parts] == ["sentinel-a", "sentinel-g", "sentinel-m", "sentinel-n"]
+    assert "sentinel-a" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("value", "facts"),
+    [
+        ("${ci.branch}", {"feature/cart"}),
+        ("${ci.branch}${ci.change:-none}", {"feature/cart7"}),
+        ("x${ci.branch}", set()),
+        ("${ci.sha:-none}", set()),
+        ("${A}", set()),
+        ("$$", set()),
+    ],
+)
+def test_value_of_facts_alone_is_no_secret(value: str, facts: set[str]) -> None:
+    """The same text as a value of its own, of a manifest or an option, is one."""
+    text = f"tests: [{{id: a, variables: {{V: '{value}'}}}}"
+    environ = {"A": "feature/cart"}
+    assert plan.make(Settings(), read(f"{text}]", environ, CONTEXT)).facts == facts
+    for other in ("feature/cart", "${A}"):
+        more = f"{text}, {{id: b, matrix: {{M: ['{other}', feature/cart7]}}}}]"
+        assert plan.make(Settings(), read(more, environ, CONTEXT)).facts == set()
+    options = Settings(variables={f"F{number}": fact for number, fact in enumerate(facts)})
+    assert plan.make(options, read(f"{text}]", environ, CONTEXT)).facts == set()
+
+
 def test_manifest_shows_no_value_in_its_repr() -> None:
     """A traceback or a debug log prints it."""
     text = "tests: [{id: a, name: '${A}', groups: ['${A}'], variables: {V: '${A}'}, matrix: {M: ['${A}']}}]"

@@ -11,19 +11,24 @@ from hypothesis import strategies as st
 
 from autonoma_ci.context import Context
 from autonoma_ci.manifest.interpolate import Interpolation
-from autonoma_ci.manifest.stated import stated_variables
+from autonoma_ci.manifest.stated import Stated, stated_variables
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ENVIRON = {"WORD": "zq-word", "LONG": "x" * 100_000, "TEST": "b"}
+ENVIRON = {"WORD": "zq-word", "EMPTY": "", "OTHER": "zq-other", "LONG": "x" * 100_000, "TEST": "b"}
 
 
 def stated(folder: Path, text: str) -> list[tuple[str, str, str | None]]:
     """Return the variables of this manifest, with their values in the clear."""
-    (folder / "m.yml").write_text(text, "utf-8")
-    found = stated_variables("m.yml", str(folder), Interpolation(ENVIRON, Context(branch="zq-branch")))
+    found = read(folder, text).variables
     return [(v.entry_id, v.name, None if v.value is None else v.value.reveal()) for v in found]
+
+
+def read(folder: Path, text: str) -> Stated:
+    """Return all that this manifest states."""
+    (folder / "m.yml").write_text(text, "utf-8")
+    return stated_variables("m.yml", str(folder), Interpolation(ENVIRON, Context(branch="zq-branch")))
 
 
 def test_variables_of_all_entries_are_stated(tmp_path: Path) -> None:
@@ -68,7 +73,44 @@ def test_missing_manifest_states_nothing(tmp_path: Path) -> None:
     (tmp_path / "outside.yml").write_text("variables: {A: b}", "utf-8")
     (tmp_path / "work" / "link.yml").symlink_to(tmp_path / "outside.yml")
     for path in ("nowhere.yml", ".", "link.yml"):
-        assert stated_variables(path, str(tmp_path / "work"), Interpolation(ENVIRON, Context())) == []
+        assert stated_variables(path, str(tmp_path / "work"), Interpolation(ENVIRON, Context())) == Stated()
+
+
+@pytest.mark.parametrize(
+    ("value", "is_known", "is_fact"),
+    [
+        ("${WORD:-none}", True, False),
+        ("${MISSING:-none}", False, False),
+        ("x-${EMPTY:-none}", False, False),
+        ("${EMPTY}", False, False),
+        ("${WORD}${MISSING:-}", False, False),
+        ("${ci.branch}", True, True),
+        ("${ci.branch:-none}${ci.branch}", True, True),
+        ("${ci.sha:-none}", True, False),
+        ("${ci.branch}-x", True, False),
+        ("${ci.branch}${WORD}", True, False),
+        ("$$", True, False),
+    ],
+)
+def test_value_without_its_variable_is_not_known(value: str, is_known: bool, is_fact: bool, tmp_path: Path) -> None:
+    """The step that started the runs can have had it. The default is a value all the same."""
+    (found,) = read(tmp_path, f"variables: {{A: '{value}'}}").variables
+    assert (found.value is not None, found.is_known, found.is_fact) == (True, is_known, is_fact)
+
+
+def test_entry_with_the_default_as_id_is_not_known(tmp_path: Path) -> None:
+    """Its id was another one where the variable was set."""
+    assert stated(tmp_path, "tests: [{id: '${MISSING:-b}', variables: {A: x}}]") == [("?", "A", "x")]
+
+
+def test_parts_of_values_names_and_groups_are_stated(tmp_path: Path) -> None:
+    """Those of ids, facts and defaults are not among them."""
+    text = """\
+tests:
+  - {id: "${TEST}", variables: {A: "joe:${WORD}:${MISSING}", B: "${ci.branch}${MISSING:-none}"}}
+  - {id: b, name: "x ${OTHER}", groups: ["${LONG}"]}
+"""
+    assert [part.reveal() for part in read(tmp_path, text).parts] == sorted([ENVIRON["LONG"], "zq-other", "zq-word"])
 
 
 def test_values_are_bounded(tmp_path: Path) -> None:

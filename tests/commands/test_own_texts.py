@@ -1,0 +1,106 @@
+"""Credentials in the user's own texts: in the wrong option, or where only the log would hide them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = "sEcr3tValue42Qx9Lm7Tr5Vb3Nz1Kp8Wd6Hf4Gs2Jc0Yb8Ua6Ei4Ro2Zt9Mw7Px5Dk3Fv1"
+# Less of it is no help to anybody.
+PART = SECRET[:12].lower()
+
+
+def environ(folder: Path, url: str, **more: str) -> dict[str, str]:
+    """Return a job of GitHub with the secret as its client secret."""
+    (folder / "github").mkdir()
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(folder / "github/output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "github/summary"),
+        "AUTONOMA_CLIENT_ID": "some-client-id",
+        "AUTONOMA_CLIENT_SECRET": SECRET,
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_TEST_IDS": "one",
+        "AUTONOMA_RESULTS_DIR": "results",
+        **more,
+    }
+
+
+def assert_hidden(folder: Path, printed: str) -> None:
+    """Assert that no file and no line but the masks hold the beginning of the secret."""
+    lines = [line for line in printed.splitlines() if not line.startswith("::add-mask::")]
+    texts = {str(path): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
+    shown = [name for name, text in {"log": "\n".join(lines), **texts}.items() if PART in text.lower()]
+    assert shown == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("WAIT", "EVIDENCE", "CONCURRENCY", "TIMEOUT", "SHARD", "EVIDENCE_LIMIT", "API_URL", "WAIT_FOR_URL", "GROUPS"),
+        *("APPLICATION_VERSION_ID", "APPLICATION_VERSIONS", "TEST_IDS", "MANIFEST", "VARIABLES", "SOURCE", "CI"),
+    ],
+)
+def test_no_error_shows_a_part_of_a_credential(name: str, tmp_path: Path) -> None:
+    """A wrong value is cut before it is quoted."""
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(
+            tmp_path, "run", environ=environ(tmp_path, sandbox.url, **{f"AUTONOMA_{name}": f"{SECRET}.{SECRET}"})
+        )
+    assert ended.code == 2
+    assert_hidden(tmp_path, ended.out + ended.err)
+
+
+@pytest.mark.parametrize("name", ["SUMMARY_TITLE", "PART"])
+def test_long_text_with_a_credential_is_hidden(name: str, tmp_path: Path) -> None:
+    """A long title or part is shortened before it is redacted."""
+    with Sandbox(pace=0) as sandbox:
+        text = f"{SECRET} {'x ' * 3000}"
+        ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **{f"AUTONOMA_{name}": text}))
+    assert ended.code == 0
+    assert_hidden(tmp_path, ended.out + ended.err)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"AUTONOMA_TEST_IDS": f"the {SECRET} = one"},
+        {"GITHUB_REF": f"refs/heads/{SECRET}"},
+        {"GITHUB_SERVER_URL": f"https://{SECRET}.example.com", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1"},
+    ],
+    ids=["label", "branch", "build"],
+)
+def test_own_text_shows_no_credential(more: dict[str, str], tmp_path: Path) -> None:
+    """Names of runs and facts of the build are shown in all reports."""
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
+    assert ended.code == 0
+    assert_hidden(tmp_path, ended.out + ended.err)
+
+
+@pytest.mark.parametrize(
+    "more", [{"AUTONOMA_TEST_IDS": SECRET}, {"AUTONOMA_VARIABLES": f"{SECRET}=x"}], ids=["id", "name"]
+)
+def test_credential_in_the_wrong_option_is_an_error(more: dict[str, str], tmp_path: Path) -> None:
+    """The API would get it in an address or a body, and reports would show it."""
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
+    assert ended.code == 2
+    assert "holds a credential" in ended.err
+    assert_hidden(tmp_path, ended.out + ended.err)
+
+
+def test_page_that_is_waited_for_shows_no_credential(tmp_path: Path) -> None:
+    """Its address is in the message of each run."""
+    more = {"AUTONOMA_WAIT_FOR_URL": f"http://127.0.0.1:9/{SECRET}/x", "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "1s"}
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
+    assert ended.code == 5
+    assert_hidden(tmp_path, ended.out + ended.err)
