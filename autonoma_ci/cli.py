@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from autonoma_ci import __version__
 from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError, OutputError
-from autonoma_ci.output import Output, open_standard_streams, wait_until_written, write_product
+from autonoma_ci.output import Output, Patience, open_standard_streams, wait_until_written, write_product
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ COMMANDS = {
     "demo": "show it all, without an account and without a network",
 }
 
-# In seconds. How long the end of the job waits for a stalled reader of the log. A person who has paused a terminal
-# needs some seconds to notice. After a signal, a CI system kills the job soon.
-_PATIENCE, _PATIENCE_AFTER_A_SIGNAL = 10.0, 1.0
+# How long the end of the job waits for the reader of the log. A person who has paused a terminal needs some seconds to
+# notice. After a signal, a CI system kills the job soon.
+_PATIENCE, _PATIENCE_AFTER_A_SIGNAL = Patience(10.0, 60.0), Patience(1.0, 3.0)
 
 
 def run() -> NoReturn:

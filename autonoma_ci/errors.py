@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# Python raises the second where it has no memory for the first.
+NO_MEMORY = (MemoryError, SystemError)
 # What a job that has no verdict ends with; `engine.verdict` has those of runs.
 EXIT_INPUT = 2
 EXIT_UNAUTHORIZED = 3

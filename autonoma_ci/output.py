@@ -8,8 +8,9 @@ import io
 import os
 import time
 from collections import deque
+from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import OutputError
 
@@ -96,8 +97,15 @@ class Output(io.TextIOBase):
         self._has_thread = True
 
     def write(self, text: str) -> int:
-        """Add a text to the buffer and return its length in characters."""
-        data = _encoded(text)
+        """Add a text to the buffer and return its length in characters.
+
+        Without a thread, the text is written directly, and waits for the reader.
+        """
+        with suppress(MemoryError):
+            self._put(_encoded(text))
+        return len(text)
+
+    def _put(self, data: bytes) -> None:
         with self._lock:
             if not self._has_thread:
                 self._try_to_write(data)
@@ -108,7 +116,6 @@ class Output(io.TextIOBase):
                 self.put_bytes += len(data)
                 self._pieces.append((data, self.put_bytes, self._other.put_bytes if self._other else 0))
                 self._wake.put(None)
-        return len(text)
 
     def write_through(self, text: str) -> None:
         """Write the buffer and then a text, and wait for the reader.
@@ -154,14 +161,21 @@ class Output(io.TextIOBase):
         while True:
             self._wake.get()
             while self._pieces:
-                data, put_bytes, after = self._pieces.popleft()
-                # Write many lines at once, because after each write this thread waits for the interpreter's lock.
-                while len(data) < _WRITE_LIMIT and self._pieces and self._pieces[0][2] == after:
-                    more, put_bytes, _ = self._pieces.popleft()
-                    data += more
-                self._await_other(after)
-                self._try_to_write(data)
-                self.written_bytes = put_bytes
+                # Without memory for a line, the thread goes on with the next one.
+                with suppress(MemoryError):
+                    self._write_next()
+
+    def _write_next(self) -> None:
+        data, put_bytes, after = self._pieces.popleft()
+        # Write many lines at once, because after each write this thread waits for the interpreter's lock.
+        while len(data) < _WRITE_LIMIT and self._pieces and self._pieces[0][2] == after:
+            more, put_bytes, _ = self._pieces.popleft()
+            data += more
+        try:
+            self._await_other(after)
+            self._try_to_write(data)
+        finally:
+            self.written_bytes = put_bytes
 
     def _await_other(self, after: int) -> None:
         if other := self._other:
@@ -192,15 +206,28 @@ class Output(io.TextIOBase):
         self._is_cut = False
 
 
-def wait_until_written(outputs: Sequence[Output], patience: Callable[[], float]) -> None:
-    """Wait until all streams are written or have stalled.
+class Patience(NamedTuple):
+    """How long to wait for readers, in seconds: without progress, and in all."""
+
+    stalled: float
+    total: float
+
+
+def wait_until_written(outputs: Sequence[Output], patience: Callable[[], Patience]) -> None:
+    """Wait until all streams are written, have stalled or have taken too long.
 
     Args:
         outputs: the streams.
-        patience: returns after how many seconds without progress a stream counts as stalled.
+        patience: returns how long to wait. It may get shorter meanwhile.
     """
     began = time.monotonic()
-    _wait_while(lambda: any(output.is_behind and not output.is_stalled(patience(), began) for output in outputs))
+
+    def is_worth_waiting() -> bool:
+        stalled, total = patience()
+        is_late = time.monotonic() - began > total
+        return not is_late and any(output.is_behind and not output.is_stalled(stalled, began) for output in outputs)
+
+    _wait_while(is_worth_waiting)
 
 
 def _wait_while(holds: Callable[[], bool]) -> None:

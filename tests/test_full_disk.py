@@ -53,7 +53,10 @@ def test_full_disk_starts_all_and_is_not_green(tmp_path: Path) -> None:
         assert (sandbox.starts("one"), sandbox.starts("two")) == (1, 1)
     # A record was asked for, and there is none.
     assert ran.returncode == 7, ran.stderr
-    assert "::error title=Autonoma tests::results-dir has no record of this step, so the exit code is 7." in ran.stdout
+    assert (
+        "::error title=Autonoma tests::the record could not be written to results-dir, so the exit code is 7."
+        in ran.stdout
+    )
     assert ran.stdout.count("/run/") == 2
     assert "2 of 2 runs started." in ran.stdout
     warnings = [line for line in ran.stdout.splitlines() if line.startswith("::warning")]
@@ -84,7 +87,7 @@ def test_step_without_runs_needs_its_record_too(more: dict[str, str], tmp_path: 
     assert cli.main([], World(environ, log, log, str(tmp_path))) == 7
     told = read_outputs(out.read_text("utf-8"))
     assert (told["conclusion"], told["reason"]) == ("error", "unknown")
-    assert "results-dir has no record of this step" in log.getvalue()
+    assert "the record could not be written to results-dir" in log.getvalue()
 
 
 def test_record_that_fails_for_a_moment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

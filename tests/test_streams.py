@@ -23,7 +23,7 @@ from autonoma_ci import __main__ as program
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.github_commands import COMMANDS as GITHUB
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.output import BUFFER_LIMIT, Output, wait_until_written
+from autonoma_ci.output import BUFFER_LIMIT, Output, Patience, wait_until_written
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.secret import Secret
 from tests.commands.invoke import CREDENTIALS
@@ -450,9 +450,9 @@ def test_only_progress_is_left_out_and_the_order_stays() -> None:
     reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
     texts: list[str] = []
     reader.start()
-    wait_until_written([output], lambda: ENDED)
+    wait_until_written([output], lambda: Patience(ENDED, ENDED))
     console.progress("again")
-    wait_until_written([output], lambda: ENDED)
+    wait_until_written([output], lambda: Patience(ENDED, ENDED))
     pipe.stream.close()
     reader.join(ENDED)
     lines = texts[0].splitlines()
@@ -478,7 +478,7 @@ def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) 
     console = Console(cast("TextIO", output), PLAIN)
     for number in range(20_000):
         console.progress(f"{number} {LABEL}")
-    wait_until_written([output], lambda: ENDED)
+    wait_until_written([output], lambda: Patience(ENDED, ENDED))
     pipe.stream.close()
     reader.join(ENDED)
     assert texts[0].count("\n") == 20_000
@@ -493,7 +493,7 @@ def test_lines_of_two_streams_keep_their_order(tmp_path: Path) -> None:
         err.start(out)
         for number in range(3000):
             (err if number % 3 else out).write(f"{number}\n")
-        wait_until_written([out, err], lambda: ENDED)
+        wait_until_written([out, err], lambda: Patience(ENDED, ENDED))
     assert (tmp_path / "log").read_text().split() == [str(number) for number in range(3000)]
 
 
@@ -583,3 +583,27 @@ def test_a_signal_while_an_error_is_told_shows_no_traceback(tmp_path: Path) -> N
     process = start(tmp_path, command=[sys.executable, "-c", HANDLED])
     _, err = process.communicate(timeout=ENDED)
     assert (process.returncode, err) == (143, "")
+
+
+def test_a_reader_that_takes_too_long_is_left() -> None:
+    """It takes something all the time, but the job has to end."""
+    with StalledPipe() as pipe, os.fdopen(os.dup(pipe.writer), "w") as stream:
+        output = Output(stream)
+        output.start(Output(None))
+        output.write("x" * 200_000)
+        began = time.monotonic()
+        wait_until_written([output], lambda: Patience(ENDED, 0.5))
+        assert time.monotonic() - began >= 0.5
+        assert output.is_behind
+        pipe.hand_over()
+
+
+def test_a_dry_run_that_is_lost_is_an_error(tmp_path: Path) -> None:
+    """The plan is what it is for."""
+    environ = {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"}
+    with Path("/dev/full").open("wb") as full:
+        process = start(tmp_path, "--dry-run", environ=environ, stdout=full.fileno())
+    _, errors = process.communicate(timeout=ENDED)
+    assert process.returncode == 2
+    assert "the output could not be written (No space left on device)" in errors
+    assert (tmp_path / "results" / "results.json").exists()

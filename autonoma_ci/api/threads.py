@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 _MAX_SECONDS = 2.0
 
 
+class ThreadStuckError(RuntimeError):
+    """A thread was made and does not begin. The next one would take as long to fail."""
+
+
 def start_thread(work: Callable[[], None]) -> None:
     """Do the work in a new thread that does not outlive the process.
 
     Raises:
-        RuntimeError: The thread can't be made or does not begin. Nothing of the work is done then.
+        RuntimeError: The thread can't be made. Nothing of the work is done then.
+        ThreadStuckError: The thread does not begin. Nothing of the work is done then.
 
     """
     turn, has_begun = threading.Lock(), threading.Event()
@@ -35,4 +40,4 @@ def start_thread(work: Callable[[], None]) -> None:
     except MemoryError:
         raise RuntimeError("no memory for a thread") from None
     if not has_begun.wait(_MAX_SECONDS) and turn.acquire(blocking=False):
-        raise RuntimeError("the thread does not begin")
+        raise ThreadStuckError("the thread does not begin")

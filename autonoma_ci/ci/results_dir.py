@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.errors import InputError
+from autonoma_ci.errors import NO_MEMORY, InputError
 from autonoma_ci.files import make_folder, reason_of, write_whole
 from autonoma_ci.paths import leads_out
 from autonoma_ci.report.markdown import summary
@@ -74,8 +74,7 @@ class ResultsDir:
         warnings += self._write_all(texts)
         try:
             last = _at_the_end(report)
-        except (OSError, MemoryError, SystemError) as error:
-            # Python raises a SystemError where it has no memory for a MemoryError.
+        except (OSError, *NO_MEMORY) as error:
             reason = reason_of(error) if isinstance(error, OSError) else "no memory is left"
             return [*warnings, f"junit.xml and report.html could not be made ({reason})."]
         warnings += self._write_all(last)

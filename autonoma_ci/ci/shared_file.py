@@ -1,7 +1,9 @@
 """Files to which other processes append while the step runs.
 
-No byte of theirs is moved, replaced or removed, whenever they write it. Source: POSIX, "write" and "open": with
-O_APPEND, the end of the file is found and the data is written in one step.
+No byte of theirs is moved, replaced or removed, whenever they write it. One case is left: on a full disk, the rest of a
+block of ours is cut off, and a line that comes between the look at the end and the cut goes with it.
+
+Source: POSIX, "write" and "open": with O_APPEND, the end of the file is found and the data is written in one step.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.lock import try_lock
+from autonoma_ci.ci.lock import lock_within
 from autonoma_ci.files import open_shared, open_to_append
 from autonoma_ci.model import State
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 16 * 1024 * 1024
 # In seconds. A write takes a few milliseconds.
 MAX_LOCK_SECONDS = 1.0
-_LOCK_PAUSE = 0.01
 # A block is written again if another process has spoiled its first line at the same moment.
 _MAX_WRITES = 3
 _NOT_STARTED_YET = frozenset({State.PLANNED, State.STARTING})
@@ -72,6 +73,8 @@ class SharedFile:
                 # Another process may have begun a line between the look at the end and the write.
                 if _begins_line(descriptor, begin):
                     break
+                # Behind the beginning of a line, the block has no meaning, and its rest would be an error.
+                blank(descriptor, begin, len(data))
 
     def append_to(self, descriptor: int, data: bytes) -> int:
         """Add lines at the end of the open file and return where they begin; raise OSError as `append` does."""
@@ -90,15 +93,9 @@ class SharedFile:
         # On Windows, a lock keeps all other processes from writing, too.
         if os.name == "nt":
             return
-        until = self._clock.monotonic() + self._lock_seconds
-        # Any other error is that of a file system without locks.
-        with suppress(OSError, ImportError):
-            while not try_lock(descriptor):
-                if self._clock.monotonic() >= until:
-                    # A stopped process keeps its lock for ever, so only the first write waits for it.
-                    self._lock_seconds = 0.0
-                    break
-                self._clock.sleep(_LOCK_PAUSE)
+        if not lock_within(self._lock_seconds, descriptor, self._clock):
+            # A stopped process keeps its lock for ever, so only the first write waits for it.
+            self._lock_seconds = 0.0
 
 
 class SharedValues:

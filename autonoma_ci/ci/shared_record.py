@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import read_regular
-from autonoma_ci.ci.lock import try_lock
+from autonoma_ci.ci.lock import lock_within
 from autonoma_ci.files import AT_ONCE, write_whole
 from autonoma_ci.model import Conclusion, State
 
@@ -45,7 +45,6 @@ _ADVICE = "Give each step a results-dir of its own."
 MAX_LOCK_SECONDS = 10.0
 # The same once the step has written its record: signals and deadlines wait for it as well.
 MAX_LATER_LOCK_SECONDS = 1.0
-_LOCK_PAUSE = 0.02
 
 
 class SharedRecord:
@@ -82,15 +81,9 @@ class SharedRecord:
             descriptor = _open_lock(self._path.parent)
         except OSError:
             return None
-        until = self._clock.monotonic() + self._lock_seconds
-        # Any other error is that of a file system, or of a system, without locks.
-        with suppress(OSError, ImportError):
-            while not try_lock(descriptor):
-                if self._clock.monotonic() >= until:
-                    # A stopped process keeps its lock for ever, so only the first write waits for it.
-                    self._lock_seconds = 0.0
-                    break
-                self._clock.sleep(_LOCK_PAUSE)
+        if not lock_within(self._lock_seconds, descriptor, self._clock):
+            # A stopped process keeps its lock for ever, so only the first write waits for it.
+            self._lock_seconds = 0.0
         return descriptor
 
     def note_own(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from autonoma_ci.errors import NO_MEMORY
 from autonoma_ci.files import reason_of
 
 if TYPE_CHECKING:
@@ -11,10 +12,6 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.system import Publisher
     from autonoma_ci.model import Report
-
-
-# Python raises the second where it has no memory for the first.
-NO_MEMORY = (MemoryError, SystemError)
 
 
 class Published(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.commands.input import Input, Place, find_place
 from autonoma_ci.commands.step import NO_EARLIER_RUNS, EarlierRuns, Step
 from autonoma_ci.engine.verdict import decide
-from autonoma_ci.errors import Cancelled, InputError, Problem
+from autonoma_ci.errors import Cancelled, InputError, OutputError, Problem
 from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
 from autonoma_ci.report.words import plural
 from autonoma_ci.secret import Redactor
@@ -100,11 +100,16 @@ class Job:
 
     def _dry_run(self) -> int:
         outcomes = tuple(Outcome(request) for request in self._input.plan.requests)
-        with self._step.console.group("Plan"):
-            for line in self._input.plan.lines():
-                self._step.console.line(line)
+        unwritten: OutputError | None = None
+        try:
+            self._step.print_product("Plan", self._input.plan.lines())
+        except OutputError as error:
+            unwritten = error
         verdict = Verdict(Conclusion.SKIPPED, Reason.OK, 0)
-        return self._step.finish(self._step.report._replace(outcomes=outcomes, verdict=verdict))
+        code = self._step.finish(self._step.report._replace(outcomes=outcomes, verdict=verdict))
+        if unwritten and not code:
+            raise unwritten
+        return code
 
     def _not_up(self) -> int:
         """Wait for the URL that is to be tested; return an exit code if it does not come up, or else 0."""

@@ -16,13 +16,13 @@ from autonoma_ci.ci.system import Remote, Target
 from autonoma_ci.commands.comment import comment
 from autonoma_ci.commands.input import part_of, recognizable, shown_part
 from autonoma_ci.commands.progress import Progress
-from autonoma_ci.commands.publish import NO_MEMORY, publish
+from autonoma_ci.commands.publish import publish
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import NOTHING_PASSED, Engine
 from autonoma_ci.engine.keep import Keeping
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import Events, Reporting, Threads
-from autonoma_ci.errors import EXIT_BUG, InputError, Problem
+from autonoma_ci.errors import EXIT_BUG, NO_MEMORY, InputError, Problem
 from autonoma_ci.model import Conclusion, Outcome, Reason, Report, State, Verdict
 from autonoma_ci.paths import as_argument
 from autonoma_ci.report.console import issues, notes
@@ -48,10 +48,11 @@ TITLE = "Autonoma tests"
 # Before the record is tried again: a disk or a limit of open files may be full for a moment only.
 _PAUSE = 0.2
 _NO_RECORD = Problem(
-    "results-dir has no record of this step, so the exit code is 7. Make room, or check the folder's permissions."
+    "the record could not be written to results-dir, so the exit code is 7. Make room, or check its permissions."
 )
-# To prepare these takes a quarter of a second, before the first request.
+# To prepare these takes a quarter of a second, before the first request. The second limit is in characters.
 MAX_SHARED_VALUES = 2000
+MAX_SHARED_CHARACTERS = 100_000
 # Of the context.
 _URLS = ("build_url", "deployment_url")
 NO_PASSES: Mapping[str, Outcome] = MappingProxyType({})
@@ -154,6 +155,19 @@ class Step:
         record = as_argument(f"{settings.results_dir.rstrip('/')}/results.json")
         self.report = self.report._replace(later=f"autonoma-ci wait {record}")
         return []
+
+    def print_product(self, title: str, lines: Iterable[str]) -> None:
+        """Print what the command is for, as a group of the log.
+
+        Raises:
+            OutputError: It could not be printed.
+
+        """
+        console = Console(self.world.out, self.place.system.dialect, self.world.clock, is_product=True)
+        console.hide(self._settings.secrets)
+        with console.group(title):
+            for line in lines:
+                console.line(line)
 
     def begin_files(self) -> None:
         """Replace the files of an earlier step in results-dir, before anything is sent."""
@@ -288,16 +302,18 @@ class Step:
     def _write_files(self, report: Report) -> tuple[Report, Exception | None]:
         """Write results-dir; return the report with its verdict, which can't be ok without a record, and a bug."""
         published = publish(self._files, report)
+        bug = published.bug
         if not self._has_record:
             self.world.clock.sleep(_PAUSE)
             published = publish(self._files, report)
+            bug = bug or published.bug
         if not self._has_record and report.verdict and not report.verdict.exit_code:
             verdict = Verdict(Conclusion.ERROR, Reason.UNKNOWN, EXIT_CODES[Reason.UNKNOWN])
             report = report._replace(verdict=verdict)
             published = publish(self._files, report)
             self.console.issue("error", _NO_RECORD, report.heading)
         self._warn_once(published.warnings)
-        return report, published.bug
+        return report, bug or published.bug
 
     @property
     def _has_record(self) -> bool:
@@ -352,8 +368,8 @@ class Step:
         if self.values is not None:
             return self.values
         values = {value for run in outcomes for value in run.request.variables.values()} - self.facts
-        count = len(values) + len(self.parts)
-        return [*self.parts, *map(Secret, values)] if count <= MAX_SHARED_VALUES else None
+        is_quick = len(values) + len(self.parts) <= MAX_SHARED_VALUES and sum(map(len, values)) <= MAX_SHARED_CHARACTERS
+        return [*self.parts, *map(Secret, values)] if is_quick else None
 
     def _workers(
         self, settings: Settings, events: Events, store: Store | None, values: Sequence[Secret] | None

@@ -7,7 +7,7 @@ import threading
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from autonoma_ci.api.threads import start_thread
+from autonoma_ci.api.threads import ThreadStuckError, start_thread
 from autonoma_ci.exchange import Attempt, Delivery, Details, Kept, Said, Status
 from autonoma_ci.model import Reason
 
@@ -74,13 +74,11 @@ class Interrupt(NamedTuple):
     signal: int
 
 
-class Finished(NamedTuple):
+class ReportWritten(NamedTuple):
     """A slow report was written, or could not be."""
 
-    task: object
 
-
-Event: TypeAlias = "Done | Polled | Explained | Refreshed | Fetched | Interrupt | Finished"
+Event: TypeAlias = "Done | Polled | Explained | Refreshed | Fetched | Interrupt | ReportWritten"
 Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
@@ -155,6 +153,7 @@ class Threads:
         self._tasks: queue.SimpleQueue[tuple[Callable[[], Event], bool]] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._has_threads = False
+        self._may_add_threads = True
         self._spare = spare_memory(_SPARE_BYTES)
 
     def start(self, position: int, request: RunRequest) -> None:
@@ -214,9 +213,13 @@ class Threads:
 
     def _add_thread(self) -> bool:
         """Make a thread; return whether that could be done."""
+        if not self._may_add_threads:
+            return False
         try:
             start_thread(self._work)
-        except (RuntimeError, MemoryError):
+        except (RuntimeError, MemoryError) as error:
+            # It took seconds, in which no event was heard.
+            self._may_add_threads = not isinstance(error, ThreadStuckError)
             return False
         self._has_threads = True
         return True
@@ -255,7 +258,7 @@ class Reporting:
                 results.append(task())
             except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
                 errors.append(error)
-            self._events.put(Finished(task))
+            self._events.put(ReportWritten())
 
         try:
             start_thread(work)

@@ -9,7 +9,7 @@ import re
 
 # Whole names that the rules below would refuse: two folders of a shell, a list of hosts, and what tests often need.
 _HARMLESS = re.compile(
-    "(?:OLD)?PWD|NO_PROXY|O?AUTH_(?:DOMAIN|ENDPOINT|HOST|UR[IL])|(?:FAKER|ORDER|RANDOM|SHUFFLE)_SEED|"
+    "(?:OLD)?PWD|NO_PROXY|(?:O?AUTH|AUTH0)_(?:DOMAIN|ENDPOINT|HOST|UR[IL])|(?:FAKER|ORDER|RANDOM|SHUFFLE)_SEED|"
     "(?:COUNTRY|LANG|LANGUAGE|LOCALE|MARKET|REGION)_[PS]K"
 )
 # A last word that says that the value only describes a secret, but not for passwords.

@@ -175,7 +175,7 @@ def test_a_line_begun_at_the_same_moment_spoils_nothing(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(os, "write", late)
     shared(path).append(b"ours=2\n")
-    assert path.read_bytes() == b"a=b\ntheirs=1ours=2\nours=2\n"
+    assert path.read_bytes() == b"a=b\ntheirs=1" + b"\n" * len("ours=2\n") + b"ours=2\n"
 
 
 def test_a_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
