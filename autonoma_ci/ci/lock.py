@@ -44,14 +44,14 @@ def lock_within(seconds: float, descriptor: int, clock: Clock) -> bool:
     """
     until = clock.monotonic() + seconds
     with suppress(OSError, ImportError):
-        while not try_lock(descriptor):
+        while not _try_lock(descriptor):
             if clock.monotonic() >= until:
                 return False
             clock.sleep(_PAUSE)
     return True
 
 
-def try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     """Lock a file without waiting and return whether the lock was free.
 
     Raises OSError or ImportError where the file system or the system has no locks.

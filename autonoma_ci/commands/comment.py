@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 _QUIET = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
 
 
+def is_wanted(settings: Settings, report: Report) -> bool:
+    """Return whether this step is to write the comment."""
+    verdict = report.verdict
+    return settings.comment and settings.publish == "now" and bool(verdict and verdict.conclusion not in _QUIET)
+
+
 def comment(settings: Settings, place: Place, world: World, report: Report) -> tuple[str, str]:
     """Write the comment; return warning or notice and what to say, two empty texts if there is nothing to."""
     nothing = "", ""
-    if not settings.comment or settings.publish != "now" or not report.verdict or report.verdict.conclusion in _QUIET:
+    if not is_wanted(settings, report):
         return nothing
     comments = place.system.comments
     if not comments:

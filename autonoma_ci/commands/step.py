@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.system import Remote, Target
-from autonoma_ci.commands.comment import comment
+from autonoma_ci.commands.comment import comment, is_wanted
 from autonoma_ci.commands.input import part_of, recognizable, shown_part
 from autonoma_ci.commands.progress import Progress
 from autonoma_ci.commands.publish import publish
@@ -326,7 +326,7 @@ class Step:
             published = reporting.write(partial(publish, remote, report))
             self._warn_once(published.warnings if published else [self._left_behind("the CI system's report")])
             bug = published.bug if published else None
-        if self._settings.comment and self._settings.publish == "now":
+        if is_wanted(self._settings, report):
             written = reporting.write(partial(comment, self._settings, self.place, self.world, report))
             level, text = written or ("warning", self._left_behind("the comment"))
             if text:
