@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import limited, line, proxies_for
-from autonoma_ci.api.failures import LostError, lost, not_sent
+from autonoma_ci.api.failures import LostError, lost, not_sent, release_frames
 from autonoma_ci.api.transport import Session
 from autonoma_ci.text import LOOPBACK
 
@@ -55,6 +55,7 @@ def download(
             raise MediaError("larger than it may be") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # Not even the host's name is told: the API may have put anything there.
+            release_frames(error)
             why = not_sent(error, "its host") if line.connecting or not line.made else lost(error)
             slow = late.is_set() or (isinstance(why, LostError) and why.late)
             raise MediaError("it took too long" if slow else str(why), again=True) from None

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.api.answers import page_of
 from autonoma_ci.api.connection import limited, line, proxies_for
-from autonoma_ci.api.failures import NotSentError, lost, not_sent
+from autonoma_ci.api.failures import NotSentError, lost, not_sent, release_frames
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import Session
 from autonoma_ci.secret import NOTHING_SECRET
@@ -70,6 +70,7 @@ def _visit(url: str, seconds: float, redact: Redactor) -> str:
             try:
                 found = _follow(session, url, seconds, redact)
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                release_frames(error)
                 host = urlsplit(url).netloc
                 found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
             return "no answer came in time" if late.is_set() else found

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import POOLS, deadlines, limited, line, proxies_for
-from autonoma_ci.api.failures import lost, not_sent, unsendable
+from autonoma_ci.api.failures import lost, not_sent, release_frames, unsendable
 from autonoma_ci.api.start_proof import MAY_PROVE
 from autonoma_ci.exchange import Timeouts
 
@@ -164,8 +164,13 @@ class Transport:
                     return Answer(response.status_code, response.headers, content, complete, surplus)
             except (requests.RequestException, HTTPError, OSError, ValueError, MemoryError) as error:
                 failure = self._failure(error, late=late.is_set())
-        # Raised only here, so that the library's own error, whose text may hold a header, is not its context.
-        raise failure
+                release_frames(error)
+        try:
+            # Raised only here, so that the library's own error, whose text may hold a header, is not its context.
+            raise failure
+        finally:
+            # Its traceback leads to this frame, and the frame to it: a cycle, which only the collector could free.
+            del failure
 
     def _failure(self, error: Exception, *, late: bool) -> Exception:
         if line.connection is None and _is_about_settings(error):

@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import limited, line, proxies_for
-from autonoma_ci.api.failures import NotSentError, lost, not_sent
+from autonoma_ci.api.failures import NotSentError, lost, not_sent, release_frames
 from autonoma_ci.api.transport import Session
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class Web:
                     ) as response:
                         text = _text(response)
                 except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                    release_frames(error)
                     if line.connecting:
                         raise not_sent(error, urlsplit(url).netloc) from None
                     why = "no answer came in time" if late.is_set() else str(lost(error))

@@ -109,4 +109,4 @@ def test_start_under_way_keeps_its_response_without_files(at: int, tmp_path: Pat
     assert set(job.posts.values()) == {1}
     for name in job.posts:
         assert f"run-of-{name}" in job.log
-    assert ("results-dir has no record" in job.log) == (at == len(IDS))
+    assert ("the record could not be written to results-dir" in job.log) == (at == len(IDS))
