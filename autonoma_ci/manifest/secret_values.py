@@ -7,7 +7,10 @@ https://docs.gitlab.com/security/tokens/#token-prefixes.
 
 from __future__ import annotations
 
+import base64
 import re
+
+from autonoma_ci.manifest.secret_names import looks_secret
 
 _PREFIXES = (
     # GitHub, GitLab
@@ -15,13 +18,16 @@ _PREFIXES = (
     # Slack, Stripe, Square, PayPal, Shopify
     r"xox[a-z](?:\.xox[a-z])?-|xapp-|xwfp-|[sr]k_(?:live|test)_|sq0(?:atp|csp)-|EAA[A-Za-z0-9][\w-]{19}|access_token\$|shp(?:at|ca|pa|ss)_|"
     # Cloud platforms
-    r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{12}|AIza[\w-]{20}|ya29\.|GOCSPX-|amzn\.mws\.|do[opr]_v1_|FlyV1 |fm2_|"
+    r"(?:AKIA|ABIA|ACCA|AROA)[A-Z0-9]{12}|(?:ASIA|AIDA)[A-Z2-7]{16}|AIza[\w-]{20}|"
+    r"ya29\.|GOCSPX-|amzn\.mws\.|do[opr]_v1_|FlyV1 |fm2_|"
     r"HRKU-|dapi[0-9a-f]{32}|dp\.(?:pt|st|ct|sa|scim|audit)\.|hv[bsr]\.|s\.[A-Za-z0-9]{24}|[A-Za-z0-9]{14}\.atlasv1\.|"
     r"pul-[0-9a-f]{40}|pscale_(?:tkn|pw|oauth)_|sbp_|sb_secret_|tskey-|CFPAT-|"
     r"1//0[\w-]{20}|(?:FwoG|AQoD|IQoJ)[A-Za-z0-9+/=_-]{40}|sl\.[A-Za-z][\w.-]{20}|pcsk_|rnd_[A-Za-z0-9]{16}|"
     # Registries and tools
     "(?:npm_|pypi-)[A-Za-z0-9]{10}|rubygems_|dckr_(?:pat|oat)_|CLOJARS_|oy2[a-z0-9]{43}|CCIP[AR]T_|sntr[yu][su]_|"
-    "gls?[ac]_|NR(?:AK|JS|II|BR|AA)-|PMAK-|phx_|figd_|ntn_|secret_|lin_(?:api|oauth)_|AT(?:ATT|CTT|BB|OA)[A-Za-z0-9]|"
+    "gls?[ac]_|NR(?:AK|JS|II|BR|AA)-|PMAK-|phx_|figd_|ntn_|lin_(?:api|oauth)_|AT(?:ATT|CTT|BB|OA)[A-Za-z0-9]|"
+    # Notion. `secret_santa` is no token.
+    r"secret_(?:[A-Za-z0-9]{16}|(?=[A-Za-z]{0,8}\d)[A-Za-z0-9]{8})|"
     # Mail, messages
     r"SG\.[\w-]{8}|xkeysib-|whsec_|SK[0-9a-f]{32}|key-[0-9a-f]{32}|[0-9]{8,10}:AA[\w-]{30}|"
     r"AAAA[\w-]{7}:APA91b|[MNO][\w-]{22,28}\.[\w-]{6}\.[\w-]{27}|pat-[a-z]{2}\d-|"
@@ -51,27 +57,85 @@ _LOGIN = (
     r"(?:^|(?<=[\s\"'=,;]))(?!\d{1,2}:[0-5]\d(?:-\d{1,2}:[0-5]\d)?@[A-Za-z]{1,50}(?:\s|$))(?![A-Z]:\\)"
     rf"{_USER}:[^\s/@]{{1,200}}@(?!sha\d)[\w(\[]"
 )
-# `joe@example.com:password`, but not the address of a repository.
+# `joe@example.com:password`, but not the address of a repository, and not a usual port.
 _MAIL_LOGIN = (
     r"(?<=[^\s@:/\"'=,;])(?<!^git)(?<![\s\"'=,;]git)@(?:localhost|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}):"
-    r"(?![\w./-]{1,200}\.git(?:\s|$))[^\s]"
+    r"(?![\w./-]{1,200}\.git(?:\s|$))(?!(?:22|80|443|465|587|993|995|2222|3000|8000|8080|8443)(?:[\s/?#]|$))[^\s]"
 )
+# `user%3Apassword%40host`, and a URL within another.
+_ESCAPED_LOGIN = (
+    r"(?i:(?:^|%2F%2F)(?:(?!%(?:2F|3F|23))[^\s/?#&=]){1,200}%3A(?:(?!%(?:2F|3F|23|40))[^\s/?#&=]){1,200}%40[\w(\[])"
+)
+# Oracle: `user/password@host:port/name`, but not `actions/checkout@v4`.
+_ORACLE_LOGIN = (
+    r"(?:^|[\s:])[\w.-]{1,100}/[^\s/@:]{1,100}@(?://)?[\w.-]{1,255}:\d{2,5}[/:]\w|"
+    r"jdbc:oracle:[a-z]{1,20}:[^\s/@]{1,100}/[^\s@]{1,100}@"
+)
+# The value is `user:password`. A password has letters and a digit. In doubt it is a tag of an image, a version, a
+# hash or the name of a branch, such as `app:pr42`, `app:a1b2c3d`, `app:1.2-slim` or `app:feature-42`.
+_LABELS = (
+    "account|acct|alg|android|app|arn|article|branch|brand|browser|build|category|channel|chrome|chromium|class|"
+    "code|color|commit|country|coupon|currency|customer|data|date|device|docker|edge|env|event|feature|file|filter|"
+    "firefox|flag|folder|git|group|hash|https?|id|image|invoice|ios|ipad|iphone|isbn|issue|item|job|key|label|lang|"
+    "language|level|linux|list|locale|mac|macos|mailto|md5|mode|model|name|node|npm|order|os|page|path|phone|pixel|"
+    "plan|platform|port|postcode|pr|product|project|promo|python|q|query|ref|region|release|repo|role|run|safari|"
+    "scope|search|section|sha\\d{0,3}|sips?|site|size|sku|sort|stage|state|status|step|store|suite|tag|task|team|"
+    "tel|tenant|test|theme|ticket|tier|title|topic|type|ubuntu|uri|url|urn|ver|version|view|viewport|webkit|windows|"
+    "xmpp|year|zip"
+)
+_TAG = (
+    r"(?i:v?\d[\w.+-]*|[0-9a-f]{7,64}|[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|"
+    "(?:alpha|beta|build|dev|esr|java|jdk|jre|main|master|node|php|pr|preview|python|rc|release|rev|sha|snapshot|staging|"
+    r"test|ver|version)\d+)"
+)
+_USER_AND_PASSWORD = (
+    rf"^\s{{0,5}}(?!(?i:(?:[\w.]{{1,60}}[._-])?(?:{_LABELS})):)[a-z][\w.+-]{{1,63}}:(?!{_TAG}\s{{0,5}}$)"
+    r"(?=\S{0,127}[A-Za-z])(?=\S{0,127}\d)[\w!#$%&*+.?^~-]{6,128}\s{0,5}$"
+)
+# Prose, such as `reset password: how`.
+_PROSE = r"(?!(?<=[a-z] )[a-z]{1,20}: [a-z]{1,6}(?:[\s?!.]|$))"
 # `name=value` and `"name": "value"`, with these words and with shorter ones.
 _NAMED = (
-    r"(?!(?<![\w.-])secret: [a-z]{1,6}(?:\s|$))"
+    rf"{_PROSE}(?!(?<![\w.-])secret: [a-z]{{1,6}}(?:\s|$))"
     rf"(?i:(?:{_WORDS})[\w.-]{{0,20}}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)[^\s\"'&;,]{{3}}"
 )
-_ASSIGNED = r"(?i:(?:password|passwd|passphrase|pwd)[\"']?\s{0,5}[=:]\s{0,5}[\"']?)[^\s\"'&;,]"
+_ASSIGNED = rf"{_PROSE}(?i:(?:password|passwd|passphrase|pwd)[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)[^\s\"'&;,]"
 _ELEMENT = (
     rf"(?i:<[\w:.-]{{0,20}}(?:{_WORDS}|pass|pwd)[\w.-]{{0,20}}(?:\s[^<>]{{0,200}})?>\s{{0,20}}(?:<!\[CDATA\[)?)[^\s<]"
 )
 # Words and a short number, such as in `key=products-list`, are no keys.
-_PLAIN = r"(?![a-z]{2,10}(?:(?:[-_][a-z]{2,10}){1,4}|[-_]\d{1,2})(?:[\s&;\"',#]|$))"
+_PLAIN = r"(?![a-z]{2,10}(?:(?:[-_][a-z]{2,10}){1,4}(?:[-_]\d{1,2})?|[-_]\d{1,2})(?:[\s&;\"',#]|$))"
+_PLAIN_WORD = r"(?![A-Z]?[a-z]{2,15}\d{0,2}(?:[\s&;\"',#]|$))"
+_COUPON = r"(?!(?:[A-Z]{8}|[A-Z]{4,12}\d{2,4})(?:[\s&;\"',#]|$))"
 _PARAMETER = (
-    r"(?i:(?:^|[?&;\s\"'])(?:(?:pwd|pass|sig|jwt|auth)[\"']?[=:]|"
-    rf"(?:key|session)[\"']?[=:](?-i:{_PLAIN})|"
-    rf"code[\"']?[=:](?-i:(?![A-Z]{{8}}(?:[\s&;\"',#]|$)))))[^\s&;\"',]{{8}}"
+    rf"(?i:(?:^|[?&;\s\"'])(?:(?:pwd|sig|jwt|auth)[\"']?[=:]|pass[\"']?[=:](?-i:{_PLAIN})|"
+    rf"(?:key|session)[\"']?[=:](?-i:{_PLAIN}{_PLAIN_WORD})|"
+    rf"code[\"']?[=:](?-i:{_COUPON})))[^\s&;\"',]{{8}}"
 )
+# The last part of a name, such as in `"db_pass": "…"`, `dbPass=…` and `?x-vercel-protection-bypass=…`. The value must
+# have a letter, and a digit or sign, which `"auth": "required"` and `pass: 98 %` do not have.
+_SHORT_NAMED = (
+    r"(?:(?<![A-Za-z])(?i:pass|auth|bypass|vercel_share)|(?<=[a-z])(?:Pass|Auth|Bypass))[\"']?\s{0,5}[=:]\s{0,5}[\"']?"
+    rf"{_PLAIN}(?!(?i:oauth|saml|oidc|http))(?=[^\s\"'&;,]{{0,200}}[A-Za-z])(?=[^\s\"'&;,]{{0,200}}[\d!#$%^*=])"
+    r"[^\s\"'&;,]{6}"
+)
+# `pw=1280` is the width of a page.
+_PW = r"(?:(?<![A-Za-z])(?i:pw)|(?<=[a-z])Pw)[\"']?\s{0,5}[=:]\s{0,5}[\"']?(?!\d{1,4}(?:[\s&;\"',]|$))[^\s\"'&;,]{4}"
+_NETRC = (
+    r"\b(?:machine\s{1,10}\S{1,255}|default)\s{1,10}login\s{1,10}\S{1,255}\s{1,10}password\s{1,10}\S|"
+    r"\blogin\s{1,10}\S{1,255}\s{1,10}password\s{1,10}(?=\S{0,200}\d)\S{4}"
+)
+_NPMRC = r"(?<![A-Za-z0-9])_(?:auth|password)\s{0,5}=\s{0,5}[^\s]{4}"
+_KUBECONFIG = (
+    r"client-key-data|(?:^|\n)current-context:|\"current-context\"|apiVersion:\s{1,5}v1\s{1,5}kind:\s{1,5}Config\b|"
+    r"\"kind\"\s{0,5}:\s{0,5}\"Config\""
+)
+# `Bearer certificates` and `Basic JavaScript` are words of a page.
+_BEARER = (
+    r"(?i:\b(?:bearer|negotiate|digest|ntlm|apikey|api-key|geniekey)\s{1,5})"
+    r"(?:[\w.~+/=-]{16}|(?=[\w.~+/-]{0,200}[\d=])[\w.~+/-]{8})"
+)
+_BASIC = r"(?i:\bbasic\s{1,5})(?:(?=[A-Za-z+/]{0,200}[\d=])[A-Za-z0-9+/]{6}|(?:[A-Za-z+/]{0,99}[a-z][A-Z]){2})"
 # The first that matches names the kind. All are linear in the length of the value.
 _KINDS = (
     ("a private key or certificate", r"-{4,5} ?BEGIN |PuTTY-User-Key-File|LS0tLS1CRUdJTi|b3BlbnNzaC1rZXktdjE"),
@@ -82,13 +146,23 @@ _KINDS = (
     ("the key of a service account", r'"private_key|"type"\s{0,5}:\s{0,5}"service_account|ewogICJ0eXBlIj|eyJhdXRocyI'),
     # A user name alone can be a token. `git` is the user of SSH.
     ("a URL with credentials", r"[/\\]{2}(?!git@)[^\s/?#\\@]{1,2000}@[^\s@]"),
-    ("a URL with credentials", r"[/\\]{2}[^\s/?#\\@:]{0,200}:(?!\d{1,5}(?:[/?#]|$))[^\s]{1,200}@[^\s@]"),
+    (
+        "a URL with credentials",
+        # An address of IPv6 has colons of its own.
+        r"[/\\]{2}(?!\[[\w:.%]{2,60}\](?::\d{1,5})?[/?#])[^\s/?#\\@:]{0,200}:(?!\d{1,5}(?:[/?#]|$))[^\s]{1,200}@[^\s@]",
+    ),
     # Addresses without a scheme, such as `user:password@tcp(host)/name`, but not `image:tag@sha256:…`.
     ("an address with a password", _LOGIN),
     ("an address with a password", _MAIL_LOGIN),
+    ("an address with a password", _ESCAPED_LOGIN),
+    ("an address with a password", _ORACLE_LOGIN),
+    ("a user name and a password", _USER_AND_PASSWORD),
+    # The forms of htpasswd.
+    ("a user name and a password", r"(?:^|\n)[\w.@+-]{1,100}:(?:\$(?:apr1|2[abxy]|5|6)\$|\{SHA\})"),
+    ("a user name and a password", _NETRC),
     ("a JSON Web Token", r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}"),
-    ("an authorization header", r"(?i:\b(?:bearer|negotiate|digest|ntlm|apikey|api-key|geniekey)\s{1,5})[\w.~+/-]{8}"),
-    ("an authorization header", r"(?i:\bbasic\s{1,5})(?=[a-z+/]{0,200}[A-Z0-9=])[A-Za-z0-9+/]{6}"),
+    ("an authorization header", _BEARER),
+    ("an authorization header", _BASIC),
     ("an authorization header", r"(?i:(?:^|authorization[\"']?[:=]\s{0,5}[\"']?)token\s{1,5})[\w.~+/=-]{8,}[\"']?\s*$"),
     ("an authorization header", r"(?i:\b(?:token|splunk|sso-key)\s{1,5})(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{8}"),
     ("a token", rf"(?<![A-Za-z0-9])(?:{_PREFIXES})"),
@@ -98,8 +172,21 @@ _KINDS = (
     ("a password, token or key", _ASSIGNED),
     ("a password, token or key", _ELEMENT),
     ("a password, token or key", _PARAMETER),
+    ("a password, token or key", _SHORT_NAMED),
+    ("a password, token or key", _PW),
+    ("a password, token or key", _NPMRC),
+    # The log-ins of Docker, and an app's token of Facebook or Laravel.
+    ("a password, token or key", r'"auths"\s{0,5}:\s{0,5}\{\s{0,20}"'),
+    ("a token", r"^\d{1,20}\|(?![a-z]+[_-])[\w-]{16}"),
+    ("the configuration of Kubernetes", _KUBECONFIG),
 )
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
+# `NAME=value` at the beginning of a line, and `"NAME": "value"`, with the names of environment variables.
+_SETTING = re.compile(
+    r"(?:^[ \t]{0,20}(?:export[ \t]{1,5})?([A-Z][A-Z0-9_]{1,100})[ \t]{0,5}=[ \t]{0,5}[\"']?|"
+    r"\"([A-Z][A-Z0-9_]{1,100})\"\s{0,5}:\s{0,5}\")[^\s\"',;]{6}",
+    re.MULTILINE,
+)
 # In characters. Linux limits a variable to 128 KiB (MAX_ARG_STRLEN), Windows to 32 KiB.
 _LONGEST = 256 * 1024
 
@@ -107,4 +194,22 @@ _LONGEST = 256 * 1024
 def kind_of_secret(value: str) -> str:
     """Return what kind of secret a value holds, in words; empty if none is recognized."""
     text = value[:_LONGEST]
-    return next((kind for kind, pattern in _PATTERNS if pattern.search(text)), "")
+    return _kind(text) or _kind(_decoded(text))
+
+
+def _kind(text: str) -> str:
+    kind = next((kind for kind, pattern in _PATTERNS if pattern.search(text)), "")
+    if not kind and any(map(looks_secret, {a or b for a, b in _SETTING.findall(text)})):
+        return "the setting of a password, token or key"
+    return kind
+
+
+def _decoded(text: str) -> str:
+    """Return the text that a value is the Base64 form of, or an empty one."""
+    letters = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
+    if len(letters) < 8 or len(letters) % 4 == 1:
+        return ""
+    try:
+        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True).decode()
+    except ValueError:
+        return ""
