@@ -18,12 +18,10 @@ class _Folding(dict[int, str]):
         return self[code]
 
     def _fold(self, letter: str) -> str:
-        if unicodedata.category(letter) in _MARKS:
-            return ""
+        # Without marks at first, since U+0345, the iota below a letter, is a letter of its own in capitals.
+        plain = "".join(filter(_is_no_mark, unicodedata.normalize("NFKD", letter)))
         return "".join(
-            part
-            for part in _compatible(letter)
-            if not (part.isspace() or _is_ignorable(part) or unicodedata.category(part) in _MARKS)
+            part for part in _compatible(plain) if _is_no_mark(part) and not (part.isspace() or _is_ignorable(part))
         )
 
 
@@ -36,13 +34,18 @@ class _Reduction(_Folding):
         return "" if _is_ignorable(letter) else _compatible(letter)
 
 
+class _LineReduction(_Reduction):
+    """The reduced form of each character, in which white space that is not shown as a space is a line break."""
+
+    def _fold(self, letter: str) -> str:
+        return "\n" if letter.isspace() and unicodedata.category(letter) != "Zs" else super()._fold(letter)
+
+
 class _Cleaning(_Folding):
     """The form of each character after NFKC, without accents and without what is not shown."""
 
     def _fold(self, letter: str) -> str:
-        if _is_ignorable(letter) or unicodedata.category(letter) in _MARKS:
-            return ""
-        return unicodedata.normalize("NFKC", letter)
+        return unicodedata.normalize("NFKC", letter) if _is_no_mark(letter) and not _is_ignorable(letter) else ""
 
 
 def _is_ignorable(letter: str) -> bool:
@@ -51,6 +54,10 @@ def _is_ignorable(letter: str) -> bool:
     invalid = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
     is_tag = 0xE0000 <= code <= 0xE0FFF
     return unicodedata.category(letter) in {"Cf", "Cc", "Cs"} or letter in _BLANK or invalid or is_tag
+
+
+def _is_no_mark(letter: str) -> bool:
+    return unicodedata.category(letter) not in {"Mn", "Me"}
 
 
 def _compatible(letter: str) -> str:
@@ -77,17 +84,31 @@ _RARE = re.compile(
     )
 )
 _PRIVATE = "\ue000"
-_MARKS = frozenset({"Mn", "Me"})
 # Characters of other categories that are not shown: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties,
 # the Braille pattern without dots, and the replacement character, into which `text.one_line` turns controls.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\ufffd") | frozenset(
     chr(code) for codes in (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xFFF0, 0xFFF9)) for code in codes
 )
 _BETWEEN_WORDS = re.compile(r"(?<=[^\W_]) (?=[^\W_])")
-_FOLDING, _REDUCTION, _CLEANING = _Folding(), _Reduction(), _Cleaning()
+_FOLDING, _REDUCTION, _LINE_REDUCTION, _CLEANING = _Folding(), _Reduction(), _LineReduction(), _Cleaning()
+# The characters of windows-1252 for the bytes that Python keeps as halves of characters. Five bytes have none.
+_SINGLE_BYTES = {0xDC00 + code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0x100)}
 _ASCII_SMALL = bytes(range(128)).lower() + bytes(range(128, 256))
 _ASCII_UNSEEN = bytes([*range(0x21), 0x7F])
 _ASCII_SEEN = bytes(code not in _ASCII_UNSEEN for code in range(256))
+
+
+def decode(data: bytes) -> str:
+    """Return the text of bytes in UTF-8. Other bytes are read as windows-1252, as browsers do.
+
+    A replacement character in their place would take letters out of a value.
+    """
+    return decode_single_bytes(data.decode("utf-8", "surrogateescape"))
+
+
+def decode_single_bytes(text: str) -> str:
+    """Return the text with windows-1252 in the place of bytes that `surrogateescape` has kept."""
+    return text.translate(_SINGLE_BYTES)
 
 
 def fold(text: str) -> str:
@@ -136,6 +157,11 @@ def reduce(text: str) -> str:
     White space becomes spaces.
     """
     return _RARE.sub(_PRIVATE, text).translate(_REDUCTION)
+
+
+def reduce_lines(text: str) -> str:
+    """Return the reduced text with a line break for each tab, line break and paragraph separator."""
+    return _RARE.sub(_PRIVATE, text).translate(_LINE_REDUCTION)
 
 
 def reduce_places(text: str) -> list[int]:

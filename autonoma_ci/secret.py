@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from typing import TYPE_CHECKING, NamedTuple, final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
-from autonoma_ci.normalize import clean, fold, fold_apart, fold_places, reduce, reduce_places, unescape
+from autonoma_ci.normalize import (
+    clean,
+    decode_single_bytes,
+    fold,
+    fold_apart,
+    fold_places,
+    reduce,
+    reduce_lines,
+    reduce_places,
+    unescape,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,13 +31,37 @@ _SHORT = 4
 _WORD = 9
 # Half of a shorter value occurs at the begin or the end of ordinary texts.
 _SPLIT = 12
+# A shorter member of a JSON value, or password of a URL, is an ordinary word or number: `true`, `admin`.
+_PART = 6
 # More forms than these are found by an index, which is slower for few. A short form is looked for by two patterns.
 _FEW, _FEW_SHORT = 100, 10
-# In characters: the least part of a value that is looked for before an ellipsis, and how far back. No text of ours that
+# In characters: the least part of a value that is looked for at an ellipsis, and how far from it. No text of ours that
 # is cut is longer than 200.
 _CUT, _CUT_TAIL = 6, 400
 # Ellipses that are looked at in one text.
 _MAX_CUTS = 20
+_ELLIPSIS = re.compile(r"(…|\.{3})")
+# What a tab or a line break makes of a text: spaces at an end of the line, and indentation.
+_GAP = r"(?: *\n[ \n]*)?"
+# What is written otherwise within quotes.
+_TO_QUOTE = re.compile(r"['\"=&<>]|[^\x00-\x7f]")
+# The password of a URL, or a user without one, which is a token (RFC 3986, 3.2.1).
+_USERINFO = re.compile(r"://([^\s/?#]*)@")
+# Escapes that nobody needs: those of ASCII's letters and digits, and of characters that are not shown.
+_NEEDLESS = re.compile(
+    r"""
+    [%&\\] (?:
+        (?: (?:25)* | u00 | x | u\{0* | \#x0* ) (?: 3[0-9] | [46][1-9a-f] | [57][0-9a] )
+      | (?: u\{? | \#x ) (?: 200[b-f] | 2060 | feff | 0*ad )
+      | \#0* (?: 4[89] | 5[0-7] | 6[5-9] | [78][0-9] | 90 | 9[7-9] | 1[01][0-9] | 12[0-2] ) \b
+      | \#0* (?: 173 | 820[3-7] | 8288 | 65279 ) \b
+      | (?: shy | zwj | zwnj | ZeroWidthSpace ) ;
+      | (?:25)* (?: e2%(?:25)*80%(?:25)*8[b-f] | c2%(?:25)*ad )
+      | (?: 0[67] | 1[0-7] ) [0-7]
+    )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 # What is left as it is in a path, by JavaScript's encodeURIComponent, and by its encodeURI.
 _LEFT = ("", "/", "!'()*", ";,/?:@&=+$!'()*#")
 
@@ -118,6 +153,8 @@ class _Values(NamedTuple):
     # Folded, to look for where escapes are undone. Those in the second list are short words.
     escaped: _Index
     escaped_words: _Index
+    # Too short for these two. They are looked for in a text with escapes that nobody needs.
+    escaped_short: _Index
     # Folded. Parts of them are replaced too.
     split: _Index
 
@@ -134,7 +171,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str | Secret]) -> None:
         raw = {v.reveal() if isinstance(v, Secret) else v for v in values}
-        known = _values_of({value for value in raw if value.strip()})
+        known = _values_of({part for value in raw for part in (value, *_parts(value)) if part.strip()})
         self.__read: Callable[[], _Values] = lambda: known
 
     @property
@@ -150,7 +187,7 @@ class Redactor:
         while len(shown) < len(before) and any("*" in form for form in (*known.folded, *known.short)):
             # The stars in the place of one value may be a part of another.
             before, shown = shown, _replaced(shown, known)
-        if "…" in shown:
+        if "…" in shown or "..." in shown:
             shown = _without_cut_values(shown, known)
         if _holds_escaped(shown, known):
             return HIDDEN
@@ -190,6 +227,7 @@ def _values_of(raw: set[str]) -> _Values:
     forms = {form for value in raw for form in _forms(value)}
     lines = {line for value in raw for line in (value, *value.splitlines())}
     plain = {text for line in lines for text in (line, *unescape(line))}
+    short = {value.strip() for value in raw if len(value.strip()) <= _SHORT}
     # Such as base64 with its `/` escaped. A short form occurs by chance.
     long = {form for form in forms if len(fold(form)) >= 2 * _SHORT and not {"%", "\\"} & set(form)}
     encoded = {text for form in long for text in (form, *unescape(form))}
@@ -202,8 +240,29 @@ def _values_of(raw: set[str]) -> _Values:
         _Index((form for form in forms if len(fold(form)) < _SHORT), _short_key, _FEW_SHORT),
         _Index((fold(text) for text in plain | encoded if not _is_word(text) and _is_long(text)), _first, _FEW),
         _Index((fold(text) for text in plain if _is_word(text) and _is_long(text)), _first, _FEW),
+        _Index((text for text in short if any(map(str.isalnum, text))), _short_key, _FEW_SHORT),
         _Index((value for value in map(fold, lines) if len(value) >= _SPLIT), _split_keys, _FEW),
     )
+
+
+def _parts(value: str) -> Iterator[str]:
+    """Yield the members of a value that is JSON, and the passwords of its URLs: a text may show one of them alone."""
+    for userinfo in _USERINFO.findall(value) if "://" in value else ():
+        user, _, password = userinfo.partition(":")
+        # A user without a password is a token, or a word such as `deploy`.
+        secret = password or ("" if user.isalpha() else user)
+        yield from (part for part in {secret, unquote(secret)} if len(part) >= _PART)
+    if value.lstrip()[:1] in {"{", "["}:
+        try:
+            # Numbers as they are written: long ones can't be converted.
+            found = [json.loads(value, parse_int=str, parse_float=str)]
+        except (ValueError, RecursionError):
+            return
+        for member in found:
+            if isinstance(member, dict | list):
+                found.extend(member.values() if isinstance(member, dict) else member)
+            elif isinstance(member, str) and len(member) >= _PART:
+                yield from (member, *_parts(member))
 
 
 def _is_word(form: str) -> bool:
@@ -225,8 +284,8 @@ def _short_key(form: str) -> tuple[str, ...]:
 
 
 def _split_keys(value: str) -> tuple[str, ...]:
-    # Half of the value is at the begin or the end of a text.
-    return *_first(value), *_first(value[-((len(value) + 1) // 2) :])
+    # Half of the value is at the begin or the end of a text, or less of it at an ellipsis.
+    return *_first(value), *_first(value[-((len(value) + 1) // 2) :]), *_first(value[-_CUT:])
 
 
 def _forms(value: str) -> set[str]:
@@ -235,7 +294,8 @@ def _forms(value: str) -> set[str]:
     # A short line, such as a bracket, says nothing of the value.
     lines = {line.strip() for line in value.splitlines() if len(fold(line)) >= _SHORT}
     plain = {value, value.strip(), " ".join(value.split()), *lines}
-    forms = set(plain)
+    # A letter with an iota below it is two letters in capitals.
+    forms = plain | {text.upper() for text in plain if not text.isascii()}
     for text in plain:
         data = text.encode("utf-8", "surrogatepass")
         forms |= {quote(data, safe=left) for left in _LEFT}
@@ -244,10 +304,39 @@ def _forms(value: str) -> set[str]:
             json.dumps(text)[1:-1],
             json.dumps(text, ensure_ascii=False)[1:-1],
         }
+        if _TO_QUOTE.search(text) and any(map(str.isalnum, text)):
+            forms |= {*_quoted_forms(text), *_misread_forms(text, data)}
         if len(data) >= _SHORT:
             forms |= {encode(data).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)}
             forms |= {data.hex(), *_inside_base64(data)}
     return {form for form in forms if form}
+
+
+def _quoted_forms(text: str) -> Iterator[str]:
+    """Yield the text within quotes of SQL, CSV, shells and PowerShell, in quoted-printable, and in HTML."""
+    if "'" in text:
+        yield from (text.replace("'", other) for other in ("''", "'\\''", "'\"'\"'"))
+    if '"' in text:
+        yield from (text.replace('"', other) for other in ('""', '`"', '"\'"\'"'))
+    if "=" in text or not text.isascii():
+        # RFC 2045, 6.7.
+        data = text.encode("utf-8", "surrogatepass")
+        yield "".join(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x3D else f"={byte:02X}" for byte in data)
+    if not _is_long(text):
+        # In a longer text, these escapes are undone.
+        yield from (html.escape(text), html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"))
+
+
+def _misread_forms(text: str, data: bytes) -> Iterator[str]:
+    """Yield what is made of a text whose bytes are read in another encoding."""
+    if text.isascii():
+        return
+    yield decode_single_bytes(text)
+    for form in (data.decode("latin-1"), data.decode("cp1252", "replace")):
+        folded = fold(form)
+        # A few letters without their accents may be an ordinary word.
+        if len(folded) >= (_WORD if folded.isascii() else _SHORT):
+            yield form
 
 
 def _inside_base64(data: bytes) -> set[str]:
@@ -271,17 +360,39 @@ def _replaced(text: str, known: _Values) -> str:
 
 
 def _without_cut_values(text: str, known: _Values) -> str:
-    """Return the text without the beginning of a value before an ellipsis, which stands for its end."""
-    parts = text.split("…")
-    for number, part in enumerate(parts[:-1][:_MAX_CUTS]):
-        end = part[-_CUT_TAIL:]
-        folded = fold(end)
-        begin = min(
-            (_begin_of_prefix(folded, value, _CUT) for value in known.split.within(folded)), default=len(folded)
-        )
-        if begin < len(folded):
-            parts[number] = part[: len(part) - len(end)] + end[: fold_places(end)[begin]] + HIDDEN
-    return "…".join(parts)
+    """Return the text without a part of a value before or behind an ellipsis, which stands for the rest of it."""
+    folded = fold(text)
+    values = [value for value in known.split.within(folded) if value[:_CUT] in folded or value[-_CUT:] in folded]
+    if not values:
+        return text
+    # Every second part is an ellipsis.
+    parts = _ELLIPSIS.split(text)
+    for number in range(1, len(parts), 2)[:_MAX_CUTS]:
+        before, ellipsis, after = parts[number - 1 : number + 2]
+        parts[number - 1] = _without_begin(before, values, words=ellipsis == "…")
+        # A sentence goes on behind a space.
+        parts[number + 1] = _without_rest(after, values) if after[:1].strip() else after
+    return "".join(parts)
+
+
+def _without_begin(text: str, values: list[_Shy], *, words: bool) -> str:
+    """Return the text without the begin of a value at its end, with `words` also one that is letters alone."""
+    end = text[-_CUT_TAIL:]
+    folded = fold(end)
+    begins = (_begin_of_prefix(folded, value, _CUT) for value in values)
+    begin = min((begin for begin in begins if words or not folded[begin:].isalpha()), default=len(folded))
+    if begin == len(folded):
+        return text
+    return text[: len(text) - len(end)] + end[: fold_places(end)[begin]] + HIDDEN
+
+
+def _without_rest(text: str, values: list[_Shy]) -> str:
+    """Return the text without the rest of a value at its begin, unless that is letters alone."""
+    begin = text[:_CUT_TAIL]
+    folded = fold(begin)
+    ends = (_end_of_suffix(folded, value, _CUT) for value in values)
+    end = max((end for end in ends if not folded[:end].isalpha()), default=0)
+    return HIDDEN + text[fold_places(begin)[end - 1] + 1 :] if end else text
 
 
 def _long_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
@@ -298,7 +409,8 @@ def _long_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
 
 
 def _short_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
-    spaced = reduce(text) if known.short else ""
+    broken = reduce_lines(text) if known.short else ""
+    spaced = broken.replace("\n", " ")
     places: list[int] = []
     for form in known.short.within(spaced):
         pattern = _pattern(reduce(form))
@@ -309,10 +421,29 @@ def _short_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
                 yield places[found.start()], places[found.end() - 1] + 1
         for found in re.finditer(_pattern(form), text, re.IGNORECASE):
             yield found.span()
+    if "\n" in broken:
+        yield from _broken_spans(text, broken, known)
 
 
-def _pattern(form: str) -> _Shy:
-    escaped = _Shy(re.escape(form).replace(r"\ ", r"\ +"))
+def _broken_spans(text: str, broken: str, known: _Values) -> Iterator[tuple[int, int]]:
+    """Yield where a short form is that has tabs or line breaks between its characters."""
+    # Only the ends of the lines count. The longest form comes first, and a character can be two after NFKD.
+    reach = 2 * len(known.short[0])
+    lines = map(str.strip, broken.split("\n"))
+    ends = [line if len(line) <= 2 * reach else f"{line[:reach]}\n{line[-reach:]}" for line in lines]
+    joined, apart = "".join(ends), "\n".join(ends)
+    for form in known.short.within(joined):
+        reduced = _Shy(reduce(form))
+        if len(reduced) > 1 and (" " in reduced or joined.count(reduced) > apart.count(reduced)):
+            places = reduce_places(text)
+            for found in re.finditer(_pattern(reduced, _GAP), broken):
+                yield places[found.start()], places[found.end() - 1] + 1
+
+
+def _pattern(form: str, gap: str = "") -> _Shy:
+    """Return a pattern of a form, with a pattern of what may be between two of its characters."""
+    space = r"[ \n]+" if gap else r"\ +"
+    escaped = _Shy(gap.join(map(re.escape, form)).replace(r"\ ", space))
     if not form or len(form) >= _SHORT:
         return escaped
     # An accent belongs to the letter before it.
@@ -323,9 +454,12 @@ def _pattern(form: str) -> _Shy:
 _TWO_WORDS = re.compile(r"[^\W_]+ [^\W_]+")
 
 
-def _end_of_suffix(folded: str, value: _Shy) -> int:
-    """Return how many characters the end of the value has with which the text begins, if they are half of it."""
-    half = (len(value) + 1) // 2
+def _end_of_suffix(folded: str, value: _Shy, least: int = 0) -> int:
+    """Return how many characters the end of the value has with which the text begins.
+
+    It must have `least` characters, or half of the value.
+    """
+    half = least or (len(value) + 1) // 2
     place = folded.rfind(value[-half:], 0, len(value) - 1)
     while place >= 0:
         if value.endswith(folded[: place + half]):
@@ -352,7 +486,9 @@ def _holds_escaped(text: str, known: _Values, count: int = 0) -> bool:
     """Return whether a value occurs more than `count` times where the escapes of the text are undone."""
     cleaned = clean(text)
     unescaped = unescape(text) if cleaned == text else unescape(text) | unescape(cleaned)
-    for plain in unescaped - {text, cleaned}:
+    changed = unescaped - {text, cleaned}
+    has_needless = bool(changed and known.escaped_short) and any(map(_NEEDLESS.search, {text, cleaned}))
+    for plain in changed:
         folded, apart = fold(plain), fold_apart(plain) if known.escaped_words else ""
         if any(folded.count(value) > count for value in known.escaped.within(folded)) or any(
             apart.count(value) > count for value in known.escaped_words.within(apart)
@@ -360,6 +496,11 @@ def _holds_escaped(text: str, known: _Values, count: int = 0) -> bool:
             return True
         if any(plain.count(value) > count for value in known.short if len(value) > _SHORT):
             return True
+        if has_needless:
+            spaced = reduce(plain)
+            patterns = (_pattern(reduce(value)) for value in known.escaped_short.within(spaced))
+            if any(len(re.findall(pattern, spaced)) > count for pattern in patterns if pattern):
+                return True
     return False
 
 

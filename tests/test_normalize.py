@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.normalize import fold, fold_apart, fold_places, reduce, reduce_places, unescape, without_end
+from autonoma_ci.normalize import (
+    decode,
+    fold,
+    fold_apart,
+    fold_places,
+    reduce,
+    reduce_lines,
+    reduce_places,
+    unescape,
+    without_end,
+)
 from autonoma_ci.text import one_line
 from tests.support.hostile import TEXTS
 
@@ -58,9 +68,11 @@ def test_fold_drops_all_that_one_line_drops() -> None:
 
 
 def test_fold_is_the_same_after_a_readers_normalization() -> None:
-    """NFKC and the other case change nothing. The two exceptions are an iota below a letter, alone."""
-    assert changed(unicodedata.normalize("NFKC", letter) for letter in EVERY_CHARACTER) == ["\u037a"]
-    assert changed(map(str.upper, EVERY_CHARACTER)) == ["\u0345"]
+    """NFKC, NFD and the other case change nothing. An iota below a letter is a letter of its own in capitals."""
+    assert changed(unicodedata.normalize("NFKC", letter) for letter in EVERY_CHARACTER) == []
+    assert changed(unicodedata.normalize("NFD", letter) for letter in EVERY_CHARACTER) == []
+    iotas = [letter for letter in EVERY_CHARACTER if "\u0345" in unicodedata.normalize("NFD", letter)]
+    assert changed(map(str.upper, EVERY_CHARACTER)) == iotas
     assert changed(map(str.lower, EVERY_CHARACTER)) == []
 
 
@@ -82,6 +94,27 @@ def test_places_lead_from_the_folded_text_to_the_text(text: str) -> None:
 
 def test_reduce_keeps_white_space_and_accents() -> None:
     assert reduce("A\tb\u200b É") == "a b e\u0301"
+
+
+def test_reduce_lines_keeps_what_is_no_space() -> None:
+    text = "A\tb\u200b\r\n \u2028\xa0\u3000\x85É"
+    assert reduce_lines(text) == "a\nb\n\n \n  \ne\u0301"
+    assert reduce_lines(text).replace("\n", " ") == reduce(text)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("pässwörd €".encode(), "pässwörd €"),
+        ("pässwörd €".encode("cp1252"), "pässwörd €"),
+        ("ä".encode() + "ä".encode("latin-1"), "ää"),
+        (b"a\xe2\x82", "aâ\u201a"),
+        (b"\x81\xff", "\x81ÿ"),
+        (b"", ""),
+    ],
+)
+def test_decode_loses_no_letter(data: bytes, text: str) -> None:
+    assert decode(data) == text
 
 
 def test_fold_apart_finds_nothing_across_two_words() -> None:

@@ -13,8 +13,9 @@ import pickle
 import pprint
 import reprlib
 import traceback
+import unicodedata
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
@@ -522,4 +523,191 @@ def test_ordinary_ellipsis_stays() -> None:
 )
 def test_ordinary_words_stay(value: str, text: str) -> None:
     """A short word is no value if it is two words, and a bracket of a value says nothing."""
+    assert Redactor([value])(text) == text
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+@pytest.mark.parametrize("value", ["pässwörd-xk7q", "пароль-xk7q", "ключ🔑7"])
+def test_utf8_that_was_read_in_another_encoding(value: str, encoding: str) -> None:
+    text = value.encode().decode(encoding, "replace")
+    assert Redactor([value])(f"no {text} here") == f"no {HIDDEN} here"
+
+
+def test_byte_of_the_environment_is_a_letter_elsewhere() -> None:
+    value = b"p\xe4ssword".decode("utf-8", "surrogateescape")
+    assert Redactor([value])("<pässword>") == "<***>"
+
+
+@pytest.mark.parametrize("value", ["密码", "密码密码", "äé"])
+def test_misread_value_hides_no_ordinary_word(value: str) -> None:
+    """Without accents and controls, a few letters are left of it."""
+    text = "a AC acac, an ace"
+    assert Redactor([value])(text) == text
+
+
+MEMBERS = {
+    "user": "joe",
+    "admin": True,
+    "role": "admin",
+    "password": "kx7qz-hunter2",
+    "pin": 4711992,
+    "more": [{"url": "https://joe:pw%2112345@pr.test"}, json.dumps({"inner": "zebra-quartz"})],
+    "key": "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----",
+}
+
+
+@pytest.mark.parametrize(
+    "part", ["kx7qz-hunter2", "4711992", "pw%2112345", "pw!12345", "zebra-quartz", "MIIEvQIBADANBgkq"]
+)
+def test_member_of_a_json_value_is_replaced(part: str) -> None:
+    assert Redactor([json.dumps(MEMBERS)])(f"type {part} here") == f"type {HIDDEN} here"
+    assert HIDDEN in Redactor([json.dumps([MEMBERS], indent=2)])(f"type {part} here")
+
+
+def test_ordinary_member_of_a_json_value_stays() -> None:
+    text = "The admin user joe has a password and a role: true"
+    assert Redactor([json.dumps(MEMBERS)])(text) == text
+
+
+@pytest.mark.parametrize("value", ["[" * 60_000, '{"a":', "[1, 2", '{"a": NaN}', f'["{"9" * 6}", {"9" * 9_000}]'])
+def test_value_that_is_nearly_json_is_taken(value: str) -> None:
+    assert Redactor([value])(f"a {value} b") == f"a {HIDDEN} b"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "shown"),
+    [
+        ("https://joe:kx7qzhunter2@pr.test/", "joe kx7qzhunter2", "joe ***"),
+        ("postgres://joe:a%2Fb%40cde@db/x", "a/b@cde, a%2Fb%40cde", "***, ***"),
+        ("a=https://x.test\nb=https://joe:p@ss:word1@pr.test", "no p@ss:word1", "no ***"),
+        ("https://ghp_12345678@git.test/x", "no ghp_12345678", "no ***"),
+        ("https://ghp_12345678:@git.test/x", "no ghp_12345678", "no ***"),
+        ("ssh://deploy@git.test/x", "deploy git.test", "deploy git.test"),
+        ("https://admin:admin@pr.test/", "admin", "admin"),
+        ("https://pr.test/a@b", "pr.test a", "pr.test a"),
+    ],
+)
+def test_password_of_a_url_is_replaced(value: str, text: str, shown: str) -> None:
+    assert Redactor([value])(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "shown"),
+    [
+        ("042", "code 04\n2 is", "code *** is"),
+        ("042", "code\n0\r\n    4\t2", "code\n***"),
+        ("K9!", "K\u2028 9!", "***"),
+        ("P4$", "P\n4$ and P4$", "*** and ***"),
+        ("กิ่1", "กิ่\n1", "***"),
+        ("a b1", "a\nb\n1", "***"),
+        ("042", "0 42 runs", "0 42 runs"),
+        ("042", "0\xa042 runs, 1\u202f042", "0\xa042 runs, 1\u202f***"),
+        ("042", "10\n42 runs, 0\n421", "10\n42 runs, 0\n421"),
+        ("en", "the\nn", "the\nn"),
+    ],
+)
+def test_short_value_is_found_across_lines(value: str, text: str, shown: str) -> None:
+    """A space alone is in ordinary texts."""
+    assert Redactor([value])(text) == shown
+    assert Redactor([value, *map(str, range(100, 200))])(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("4711", "%34%37%31%31"),
+        ("4711", "4&#55;11"),
+        ("4711", "4%E2%80%8B711"),
+        ("4711", r"4\u200b711"),
+        ("4711", "%25347%2531%2531"),
+        ("042", "pin=&#48;42"),
+        ("042", r"\u00304\x32"),
+        ("a<b", "%61&lt;b"),
+        ("en", "lang%3D%65n"),
+    ],
+)
+def test_short_value_in_needless_escapes_is_hidden(value: str, text: str) -> None:
+    """Nobody escapes a letter, a digit or an invisible character for a reason."""
+    assert Redactor([value])(f"code {text} is") == HIDDEN
+    assert Redactor([value, *map(str, range(100, 200))])(f"code {text} is") == HIDDEN
+
+
+@pytest.mark.parametrize("text", ["a&lt;b", "&quot;a&lt;b&quot;"])
+def test_short_value_in_html_is_replaced(text: str) -> None:
+    assert Redactor(["a<b"])(text) == text.replace("a&lt;b", HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("4711", "47+11 or 47%2011"),
+        ("ode", r"C:\node"),
+        ("1", "Step%201"),
+        ("en", "lang%3Den"),
+        ("042", "%3442 and 0%3421"),
+    ],
+)
+def test_ordinary_escape_hides_no_short_value(value: str, text: str) -> None:
+    assert Redactor([value])(text) == text
+
+
+@pytest.mark.parametrize("change", [str, str.upper])
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_iota_below_a_letter_is_found(
+    form: Literal["NFC", "NFD", "NFKC", "NFKD"], change: Callable[[str], str]
+) -> None:
+    """It is a letter of its own in capitals."""
+    value = "ᾳβῃκωδικῷς77"
+    assert Redactor([value])(change(unicodedata.normalize(form, value))) == HIDDEN
+    assert Redactor(["password"])("p\u0345ass\u0345word") == HIDDEN
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "shown"),
+    [
+        ("kx7'hunter2", "'kx7''hunter2'", "'***'"),
+        ("kx7'hunter2", r"'kx7'\''hunter2'", "'***'"),
+        ("kx7'hunter2", "'kx7'\"'\"'hunter2'", "'***'"),
+        ('kx7"hunter2', '"kx7""hunter2"', '"***"'),
+        ('kx7"hunter2', '"kx7`"hunter2"', '"***"'),
+        ('kx7"hunter2', '"kx7"\'"\'"hunter2"', '"***"'),
+        ("kx7qz=hunter2", "kx7qz=3Dhunter2", "***"),
+        ("pässwört-7", "p=C3=A4ssw=C3=B6rt-7", "***"),
+    ],
+)
+def test_value_within_quotes_is_replaced(value: str, text: str, shown: str) -> None:
+    """SQL, CSV, shells, PowerShell and mails each have a form of their own."""
+    assert Redactor([value])(text) == shown
+
+
+CUT = "kx7qz-hunter2-77"
+
+
+@pytest.mark.parametrize("others", [[], [f"other-value-{number}" for number in range(200)]], ids=["one", "many"])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("value kx7qz-hunter2... too long", "value ***... too long"),
+        ("value kx7qz-h....", "value ***...."),
+        ("ends with …7qz-hunter2-77", "ends with …***"),
+        ("ends with ...ter2-77, yes", "ends with ...***, yes"),
+        ("kx7qz-h…ter2-77", "***…***"),
+        ("a kx7qz... b", "a kx7qz... b"),
+        ("… ter2-77", "… ter2-77"),
+        ("…er-77", "…er-77"),
+    ],
+)
+def test_part_of_a_value_at_an_ellipsis_is_replaced(text: str, shown: str, others: list[str]) -> None:
+    assert Redactor([CUT, *others])(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("checkout-service-7", "Opening checkout..."),
+        ("autonoma-checkout", "Loading...checkout"),
+        ("autonoma-checkout-7", "Loading... checkout-7"),
+    ],
+)
+def test_word_at_three_dots_stays(value: str, text: str) -> None:
     assert Redactor([value])(text) == text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from autonoma_ci.api.start_proof import SEND_AGAIN, proves_not_started
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Reason, RunRequest
+from autonoma_ci.normalize import decode
 from autonoma_ci.text import link, one_line
 from autonoma_ci.values import ID
 
@@ -106,10 +108,15 @@ def value_of(answer: Answer, *, lenient: bool = False) -> object:
     if not answer.complete or answer.body.count(b",") > _VALUES:
         return None
     try:
-        body = answer.body.decode(json.detect_encoding(answer.body), "replace") if lenient else answer.body
+        body = _decode(answer.body) if lenient else answer.body
         return json.loads(body, object_pairs_hook=_make_object, strict=not lenient)
     except (ValueError, RecursionError):
         return None
+
+
+def _decode(body: bytes) -> str:
+    encoding = json.detect_encoding(body)
+    return decode(body.removeprefix(BOM_UTF8)) if encoding.startswith("utf-8") else body.decode(encoding, "replace")
 
 
 def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -176,9 +183,14 @@ def page_of(url: str) -> str:
     return re.split(r"[?#]", url)[0]
 
 
+def decode_header(value: str) -> str:
+    """Return the text of a header's value, of which http.client gives each byte as a character."""
+    return decode(value.encode("latin-1", "replace"))
+
+
 def _target(answer: Answer, request: RunRequest, redact: Redactor) -> str:
     # The target may hold anything; its query may hold what was sent. The part before it says where to.
-    location = answer.headers.get("Location", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    location = decode_header(answer.headers.get("Location", ""))
     # A value may hold a question mark: what is left of it after a cut would not be recognised.
     base = Texts(lambda: redact).line(location, 4000).partition("?")[0]
     target = one_line(base.removesuffix(f"/{request.kind}/{request.id}/run"), 200)

@@ -92,6 +92,24 @@ def test_start_with_a_text_out_of_order_is_known(body: bytes) -> None:
     assert (found.delivery, found.run_id) == (Delivery.STARTED, "r1")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig", "utf-16-le"])
+def test_value_in_another_encoding_is_redacted(encoding: str) -> None:
+    """Replaced letters would leave a value that is not recognized."""
+    redact = Redactor(["pässwörd-xk7q"])
+    body = '{"message": "cannot use pässwörd-xk7q", "run_id": "r1"}'.encode(encoding)
+    found = read(Answer(200, {}, body, complete=True), TEST, redact, redact)
+    assert (found.run_id, found.message) == ("r1", "cannot use ***")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_redirect_in_another_encoding_is_redacted(encoding: str) -> None:
+    """http.client gives the bytes of a header as Latin-1."""
+    location = "https://x.test/pässwörd-xk7q".encode(encoding).decode("latin-1")
+    redact = Redactor(["pässwörd-xk7q"])
+    found = read(Answer(308, {"Location": location}, b"", complete=True), TEST, redact, redact)
+    assert found.message == "HTTP 308: the API redirects to https://x.test/***"
+
+
 def test_start_with_an_id_out_of_order_is_unknown() -> None:
     body = b'{"message": "x", "run_id": "r\xff"}'
     found = read(Answer(200, {}, body, complete=True), RunRequest(Kind.TEST, "abc"), NO_SECRETS, NO_SECRETS)
