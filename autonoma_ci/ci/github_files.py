@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 _summary = summary_file("GITHUB_STEP_SUMMARY")
+_INSIDE = "another process has an open value, and the outputs may be a part of it"
 
 
 class OutputFile:
     """Publishes the outputs of the step to the file that the runner named."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._values = SharedValues(path, clock, heredocs)
+        self._values = SharedValues(path, clock, heredocs, is_in_heredoc)
 
     def publish(self, report: Report) -> list[str]:
         """Write the outputs if it is time to; return what could not be written."""
         warnings = []
         try:
-            self._values.write(report, outputs)
+            if not self._values.write(report, outputs):
+                warnings.append(f"GITHUB_OUTPUT: {_INSIDE}; the log has the links.")
         except (OSError, ValueError) as error:
             warnings.append(f"GITHUB_OUTPUT could not be written ({reason_of(error)}); the log has the links.")
         if report.verdict and (kept := held(report)) < len(report.outcomes):
@@ -53,6 +55,16 @@ def heredocs(values: Mapping[str, str]) -> str:
     if any(delimiter in value for value in values.values()):
         raise ValueError("the delimiter occurs in a value")
     return "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in values.items())
+
+
+def is_in_heredoc(data: bytes) -> bool:
+    """Return whether a file of outputs ends within a value, as the runner reads it."""
+    lines = iter(data.split(b"\n"))
+    for line in lines:
+        name, arrows, delimiter = line.partition(b"<<")
+        if arrows and b"=" not in name and not any(end == delimiter for end in lines):
+            return True
+    return False
 
 
 def github_files(target: Target) -> Sequence[Publisher]:

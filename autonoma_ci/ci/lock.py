@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # In seconds, between two looks.
 _PAUSE = 0.02
+# In seconds, for all waits of a step that a signal is to end. The runner may kill it a few seconds later.
+MAX_SECONDS_AFTER_SIGNAL = 0.5
 # The error numbers of a lock that another process has.
 _LOCKED = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
@@ -29,6 +31,38 @@ else:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class LockWaits:
+    """Locks one file or folder again and again, with one limit for all waits until it can be locked.
+
+    A stopped process keeps its lock for ever, so only the first wait may take all of the time.
+
+    Args:
+        seconds: How long to wait for other processes.
+        clock: The clock that limits the waits.
+
+    """
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self._seconds = self._left = seconds
+        self._clock = clock
+
+    def lock(self, descriptor: int) -> bool:
+        """Lock the file and return whether that could be done in time."""
+        try:
+            is_locked = lock_within(self._left, descriptor, self._clock)
+        except BaseException:
+            # A signal has ended the wait.
+            self.shorten(MAX_SECONDS_AFTER_SIGNAL)
+            raise
+        self._left = self._seconds if is_locked else 0.0
+        return is_locked
+
+    def shorten(self, seconds: float) -> None:
+        """Let later waits take no longer than this."""
+        self._seconds = min(self._seconds, seconds)
+        self._left = min(self._left, seconds)
 
 
 def lock_within(seconds: float, descriptor: int, clock: Clock) -> bool:

@@ -13,9 +13,9 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.lock import lock_within
+from autonoma_ci.ci.lock import LockWaits
 from autonoma_ci.files import open_shared, open_to_append
-from autonoma_ci.model import State
+from autonoma_ci.model import Conclusion, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 16 * 1024 * 1024
 # In seconds. A write takes a few milliseconds.
 MAX_LOCK_SECONDS = 1.0
-# A block is written again if another process has spoiled its first line at the same moment.
-_MAX_WRITES = 3
+# In seconds, for another process that is in the middle of a value of several lines.
+MAX_OPEN_SECONDS = 2.0
+# In seconds, between two looks.
+_PAUSE = 0.1
 _NOT_STARTED_YET = frozenset({State.PLANNED, State.STARTING})
 
 
@@ -37,7 +39,8 @@ class SharedFile:
     """A file that other processes append to. The path is the runner's own, so links in it are followed."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._path, self._clock, self._lock_seconds = path, clock, MAX_LOCK_SECONDS
+        self._path, self._clock = path, clock
+        self._waits = LockWaits(MAX_LOCK_SECONDS, clock)
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -53,14 +56,16 @@ class SharedFile:
         """
         descriptor = open_shared(self._path)
         try:
-            self._lock(descriptor)
+            # On Windows, a lock keeps all other processes from writing, too.
+            if os.name != "nt":
+                self._waits.lock(descriptor)
             yield descriptor
         finally:
             # This releases the lock, and so does the end of the process.
             os.close(descriptor)
 
-    def append(self, data: bytes) -> None:
-        """Add lines at the end of the file.
+    def append(self, data: bytes) -> bytes:
+        """Add lines at the end of the file and return what is before them.
 
         Raises:
             OSError: The lines could not be written whole. Then nothing of them is left.
@@ -68,34 +73,55 @@ class SharedFile:
 
         """
         with self.opened() as descriptor:
-            for _ in range(_MAX_WRITES):
-                begin = self.append_to(descriptor, data)
-                # Another process may have begun a line between the look at the end and the write.
+            # Another process may begin a line between the look at the end and the first write. The second one brings
+            # its own line break.
+            for lead in (b"", b"\n"):
+                begin = self.append_to(descriptor, data, lead)
                 if _begins_line(descriptor, begin):
-                    break
+                    return read_at(descriptor, 0, begin)
                 # Behind the beginning of a line, the block has no meaning, and its rest would be an error.
                 blank(descriptor, begin, len(data))
+            raise OSError(errno.EAGAIN, "another process wrote in between")
 
-    def append_to(self, descriptor: int, data: bytes) -> int:
+    def append_to(self, descriptor: int, data: bytes, lead: bytes = b"") -> int:
         """Add lines at the end of the open file and return where they begin; raise OSError as `append` does."""
         size = os.fstat(descriptor).st_size
         if size > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, "larger than 16 MiB")
         # Another process may be in the middle of a line, or have left one without its end.
-        lead = b"" if _begins_line(descriptor, size) else b"\n"
+        lead = lead or (b"" if _begins_line(descriptor, size) else b"\n")
         appending = open_to_append(self._path)
         try:
             return _append(appending, descriptor, lead + data) + len(lead)
         finally:
             os.close(appending)
 
-    def _lock(self, descriptor: int) -> None:
-        # On Windows, a lock keeps all other processes from writing, too.
-        if os.name == "nt":
-            return
-        if not lock_within(self._lock_seconds, descriptor, self._clock):
-            # A stopped process keeps its lock for ever, so only the first write waits for it.
-            self._lock_seconds = 0.0
+    def is_closed_within(self, seconds: float, is_open: Callable[[bytes], bool]) -> bool:
+        """Wait until the file does not end within a value, and return whether that is so in time.
+
+        Raises:
+            OSError: The file could not be read.
+            ValueError: The path has a zero byte.
+
+        """
+        until = self._clock.monotonic() + seconds
+        while is_open(self._read()):
+            if self._clock.monotonic() >= until:
+                return False
+            self._clock.sleep(_PAUSE)
+        return True
+
+    def _read(self) -> bytes:
+        descriptor = open_shared(self._path)
+        try:
+            return read_at(descriptor, 0, MAX_FILE_BYTES)
+        finally:
+            os.close(descriptor)
+
+
+def never_open(_: bytes) -> bool:
+    """Return that the file does not end within a value: for forms whose values have one line each."""
+    return False
 
 
 class SharedValues:
@@ -105,19 +131,29 @@ class SharedValues:
         path: The file.
         clock: The clock that limits the wait for a lock.
         form: Returns the lines that set values.
+        is_open: Returns whether a file with these bytes ends within a value. What comes next is a part of it then.
         early: Whether to write them also once all runs are started, for a step that is killed later.
 
     """
 
     def __init__(
-        self, path: Path, clock: Clock, form: Callable[[Mapping[str, str]], str], *, early: bool = True
+        self,
+        path: Path,
+        clock: Clock,
+        form: Callable[[Mapping[str, str]], str],
+        is_open: Callable[[bytes], bool] = never_open,
+        *,
+        early: bool = True,
     ) -> None:
-        self._file, self._form = SharedFile(path, clock), form
+        self._file, self._form, self._is_open = SharedFile(path, clock), form, is_open
         self._may_be_early = early
         self._values: Mapping[str, str] = {}
 
-    def write(self, report: Report, read: Callable[[Report], Mapping[str, str]]) -> None:
+    def write(self, report: Report, read: Callable[[Report], Mapping[str, str]]) -> bool:
         """Append the values that `read` returns of the report, if it is time to.
+
+        Returns:
+            Whether the values can be read: false if they are within a value of another process.
 
         Raises:
             OSError: The values could not be written.
@@ -125,23 +161,31 @@ class SharedValues:
 
         """
         if not report.verdict and not self._is_early(report):
-            return
+            return True
         values = read(report)
         if values == self._values:
-            return
+            return True
+        if not self._is_time(report):
+            return True
+        self._may_be_early = False
         # A name that has no value any more must not keep the one that was written before.
         withdrawn = {name: "" for name in self._values if name not in values}
-        self._file.append(self._form({**withdrawn, **values}).encode(errors="replace"))
+        before = self._file.append(self._form({**withdrawn, **values}).encode(errors="replace"))
         self._values = values
+        return not self._is_open(before)
+
+    def _is_time(self, report: Report) -> bool:
+        """Wait for the end of a value of another process; return whether to write now, whatever the file's end is."""
+        # Before the end of the step, the next report is time enough. After a signal, there may be no time.
+        may_wait = report.verdict and report.verdict.conclusion is not Conclusion.CANCELLED
+        is_closed = self._file.is_closed_within(MAX_OPEN_SECONDS if may_wait else 0.0, self._is_open)
+        return is_closed or bool(report.verdict)
 
     def _is_early(self, report: Report) -> bool:
         """Return whether all runs are started for the first time; without a wait, the step is about to end then."""
         if not (self._may_be_early and report.waited and report.outcomes):
             return False
-        if any(run.state in _NOT_STARTED_YET for run in report.outcomes):
-            return False
-        self._may_be_early = False
-        return True
+        return all(run.state not in _NOT_STARTED_YET for run in report.outcomes)
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
@@ -155,15 +199,25 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def write_at(descriptor: int, offset: int, data: bytes) -> None:
-    """Replace the bytes at a place in a file; raise OSError."""
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    while data:
-        data = data[os.write(descriptor, data) :]
+    """Replace the bytes at a place in a file; raise OSError.
+
+    If another process has just made the file shorter, empty lines fill what is between its end and the place.
+    """
+    _write_at(descriptor, offset, data)
+    if offset and read_at(descriptor, offset - 1, 1) == b"\0":
+        before = len(read_at(descriptor, 0, offset).rstrip(b"\0"))
+        _write_at(descriptor, before, b"\n" * (offset - before))
 
 
 def blank(descriptor: int, offset: int, size: int) -> None:
     """Make empty lines of our own bytes in a file; raise OSError."""
     write_at(descriptor, offset, b"\n" * size)
+
+
+def _write_at(descriptor: int, offset: int, data: bytes) -> None:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def _begins_line(descriptor: int, offset: int) -> bool:

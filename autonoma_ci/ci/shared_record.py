@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import read_regular
-from autonoma_ci.ci.lock import lock_within
+from autonoma_ci.ci.lock import LockWaits
 from autonoma_ci.files import AT_ONCE, write_whole
 from autonoma_ci.model import Conclusion, State
 
@@ -53,7 +53,7 @@ class SharedRecord:
     def __init__(self, path: Path, step_id: str, context: Context, started_at: str, clock: Clock) -> None:
         self._path, self._step_id, self._context = path, step_id, context
         self._started_at = datetime.fromisoformat(started_at)
-        self._clock, self._lock_seconds = clock, MAX_LOCK_SECONDS
+        self._waits = LockWaits(MAX_LOCK_SECONDS, clock)
         # What the file was when this step wrote it: a check of this is quick, to read it is not.
         self._own: tuple[int, ...] = ()
         self._names: dict[str, str] = {}
@@ -81,15 +81,18 @@ class SharedRecord:
             descriptor = _open_lock(self._path.parent)
         except OSError:
             return None
-        if not lock_within(self._lock_seconds, descriptor, self._clock):
-            # A stopped process keeps its lock for ever, so only the first write waits for it.
-            self._lock_seconds = 0.0
+        try:
+            if not self._waits.lock(descriptor):
+                self._warn("Another process holds the lock of results-dir. The step went on without it.")
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def note_own(self) -> None:
         """Remember the file as the one that this step wrote."""
         self._own = self._stamp()
-        self._lock_seconds = min(self._lock_seconds, MAX_LATER_LOCK_SECONDS)
+        self._waits.shorten(MAX_LATER_LOCK_SECONDS)
 
     def keep_others(self) -> None:
         """Keep the record that is there beside, if another step of this build wrote it and left runs open."""

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # In bytes. A row has about 150 for a run that is starting, and about 1,000 for one that has failed at a step.
 _RESERVE_PER_RUN = 1024
 _MIN_RESERVE = 4096
-# In bytes. What is reserved counts for GitHub's limit, so the texts of others must not lack it.
-_MAX_RESERVE = 128 * 1024
+# What is reserved counts for GitHub's limit, so it is at most this share of what is left, and others have the rest.
+_RESERVED_SHARE = 16
 # In bytes, with the line break: the length of a line in the reserve.
 _LINE_BYTES = 120
 
@@ -66,7 +66,7 @@ class Region:
 
         Args:
             text: Returns the text in at most so many bytes, or an empty one if that is not enough.
-            reserve: How many bytes to reserve for a longer text, if the region is new.
+            reserve: How many bytes to reserve for a longer text, if the region has to grow. None at the end.
 
         Returns:
             Whether there was room for a text.
@@ -81,6 +81,7 @@ class Region:
             place = self._find(descriptor)
             # Behind the last byte, where up to two line breaks come before the region.
             room = SIZE_LIMIT - size - self._frame_bytes - 2
+            reserve = min(reserve, max(0, room) // _RESERVED_SHARE)
             if not place:
                 made = text(room)
                 if made:
@@ -88,12 +89,21 @@ class Region:
                 return bool(made)
             available = place.size - self._frame_bytes
             # In place, a text costs no room, even if others have filled the file since.
-            made = text(max(available, room + place.size))
-            if len(made) > available:
-                # A new region may have room for more, but for less than the whole.
-                longer = text(room)
-                if len(longer) > available and self._move(descriptor, place, longer, min(room, len(longer) + reserve)):
+            if place.offset + place.size == size:
+                made = text(max(available, available + SIZE_LIMIT - size))
+                if len(made) > available:
+                    more = min(SIZE_LIMIT - size, len(made) - available + reserve)
+                    place = self._extend(descriptor, place, more)
+            else:
+                # A move leaves the old region empty. So each doubles it, and takes a third of what is left at most: the
+                # end of the step has the rest.
+                most = room // 3 if reserve else room
+                made = text(max(available, most))
+                wanted = max(len(made) + reserve, 2 * available) if reserve else len(made)
+                if available < len(made) <= wanted <= most and self._move(descriptor, place, made, wanted):
                     return True
+            available = place.size - self._frame_bytes
+            if len(made) > available:
                 made = text(available)
             self._replace(descriptor, place, self._framed(made, available))
             return bool(made)
@@ -108,7 +118,12 @@ class Region:
         places = [Place(found.start(), int(found[1])) for found in self._begin.finditer(data)]
         place = next((place for place in reversed(places) if self._is_region(data, place)), None)
         if self._place and not place:
-            _blank_remains(descriptor, self._place.offset, self._written)
+            # Another process may have written the whole file anew, with line breaks as Windows has them.
+            written = self._written.replace(b"\n", b"\r\n")
+            if (offset := data.find(written)) >= 0:
+                blank(descriptor, offset, len(written))
+            else:
+                _blank_remains(descriptor, self._place.offset, self._written)
         return place
 
     def _is_region(self, data: bytes, place: Place) -> bool:
@@ -131,6 +146,18 @@ class Region:
         lead = b"\n" if os.fstat(descriptor).st_size else b""
         begin = self._file.append_to(descriptor, lead + framed) + len(lead)
         self._place, self._written = Place(begin, len(framed)), framed
+
+    def _extend(self, descriptor: int, place: Place, more: int) -> Place:
+        """Return the region with so many bytes more, which are blank; or as it was, if there was no room on the disk.
+
+        The region must be at the end of the file.
+        """
+        try:
+            begin = self._file.append_to(descriptor, b"\n" * more)
+        except OSError:
+            return place
+        # Another process may have written in between.
+        return Place(place.offset, place.size + more) if begin == place.offset + place.size else place
 
     def _move(self, descriptor: int, place: Place, text: bytes, room: int) -> bool:
         """Append a larger region and blank this one; return whether there was room on the disk."""
@@ -171,13 +198,13 @@ class SummaryFile:
     def publish(self, report: Report) -> list[str]:
         """Write the summary; return what could not be written."""
         self._region = self._region or Region(self._file, report.step_id)
-        reserve = 0 if report.verdict else min(_MAX_RESERVE, _MIN_RESERVE + _RESERVE_PER_RUN * len(report.outcomes))
+        reserve = 0 if report.verdict else _MIN_RESERVE + _RESERVE_PER_RUN * len(report.outcomes)
         try:
             # A name from the environment may hold bytes that are no text.
             complete = self._region.write(lambda limit: summary(report, limit).encode(errors="replace"), reserve)
         except (OSError, ValueError) as error:
             return [f"{self._name} could not be written ({reason_of(error)}); the log has the links."]
-        return [] if complete else [f"{self._name} is full of what others have written; the log has the links."]
+        return [] if complete else [f"{self._name} is full; the log has the links."]
 
 
 def summary_file(name: str) -> Callable[[Target], tuple[SummaryFile, ...]]:

@@ -5,11 +5,12 @@ Source: the documentation of each system that names such a file; its module says
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.ci.shared_file import SharedValues
+from autonoma_ci.ci.shared_file import SharedValues, never_open
 from autonoma_ci.files import reason_of
 from autonoma_ci.report.outputs import dotenv_lines, dotenv_variables, variables
 
@@ -20,11 +21,26 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 
+# What a shell reads as one: a heredoc, an escaped character, quoted text, a comment, anything else. A backslash before
+# the last line break continues the line. Source: POSIX, "Shell Command Language", "Quoting" and "Token Recognition".
+_SHELL = re.compile(
+    rb"""
+    <<-?[ \t]*(['"]?)([A-Za-z_]\w*)\1[^\n]*\n(?:.*?\n)??\t*\2(?=\n|\Z) | <<< | <(?!<-?[ \t]*['"]?[A-Za-z_])
+    | \\(?:[^\n]|\n(?!\Z))
+    | '[^']*' | \$'(?:[^\\']++|\\.)*+' | "(?:[^\\"]++|\\.)*+"
+    | (?<![^\s;&|()])\#[^\n]* | \# | \$(?!')
+    | [^<\\'"\#$]+
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
 class Form(NamedTuple):
-    """Which variables a file takes, and the lines that set them."""
+    """Which variables a file takes, the lines that set them, and whether a file's bytes end within a value."""
 
     read: Callable[[Report], Mapping[str, str]]
     lines: Callable[[Mapping[str, str]], str]
+    is_open: Callable[[bytes], bool] = never_open
 
 
 def exports(values: Mapping[str, str]) -> str:
@@ -32,8 +48,16 @@ def exports(values: Mapping[str, str]) -> str:
     return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in values.items())
 
 
+def is_in_quotes(data: bytes) -> bool:
+    """Return whether commands of a shell end within quoted text, a heredoc or a continued line."""
+    place = 0
+    while found := _SHELL.match(data, place):
+        place = found.end()
+    return place < len(data)
+
+
 DOTENV = Form(dotenv_variables, dotenv_lines)
-EXPORTS = Form(variables, exports)
+EXPORTS = Form(variables, exports, is_in_quotes)
 
 
 class VariableFile:
@@ -45,11 +69,12 @@ class VariableFile:
     def publish(self, report: Report) -> list[str]:
         """Write the variables if it is time to; return what could not be written."""
         try:
-            self._values.write(report, self._read)
+            if self._values.write(report, self._read):
+                return []
         except (OSError, ValueError) as error:
             reason = reason_of(error)
             return [f"The variables for later steps could not be written ({reason}); the log has the links."]
-        return []
+        return ["The variables for later steps may be a part of another process's open value; the log has the links."]
 
 
 def variable_file(
@@ -69,6 +94,7 @@ def variable_file(
         path = target.environ.get(name, "")
         if not path:
             return ()
-        return (VariableFile(SharedValues(Path(path, within), target.clock, form.lines, early=early), form.read),)
+        values = SharedValues(Path(path, within), target.clock, form.lines, form.is_open, early=early)
+        return (VariableFile(values, form.read),)
 
     return find

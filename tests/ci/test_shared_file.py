@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci import shared_file
+from autonoma_ci.ci.github_files import github_files, is_in_heredoc
 from autonoma_ci.ci.shared_file import SharedFile, SharedValues
-from autonoma_ci.ci.variable_file import DOTENV, EXPORTS
+from autonoma_ci.ci.variable_file import DOTENV, EXPORTS, is_in_quotes, variable_file
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.model import State
-from tests.report.reports import PASSED, passed, report, started
+from tests.report.reports import CANCELLED, PASSED, passed, report, started
+from tests.support import runner
+from tests.support.fake_clock import FakeClock
+from tests.support.targets import target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from autonoma_ci.ci.system import Publisher
     from autonoma_ci.ci.variable_file import Form
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.model import Outcome, Report, Verdict
 
 FILE_LIMIT = """
 import resource, sys, pathlib
@@ -175,7 +180,31 @@ def test_a_line_begun_at_the_same_moment_spoils_nothing(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(os, "write", late)
     shared(path).append(b"ours=2\n")
-    assert path.read_bytes() == b"a=b\ntheirs=1" + b"\n" * len("ours=2\n") + b"ours=2\n"
+    assert path.read_bytes() == b"a=b\ntheirs=1" + b"\n" * len("ours=2\n") + b"\nours=2\n"
+
+
+def test_lines_begun_at_every_moment_spoil_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each write of ours, another process begins a line."""
+    path = tmp_path / "file"
+    write = os.write
+
+    def late(descriptor: int, data: bytes) -> int:
+        if data.strip():
+            with path.open("ab") as other:
+                other.write(b"theirs=1")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", late)
+    shared(path).append(b"ours=2\n")
+    assert path.read_bytes().split() == [b"theirs=1", b"theirs=1", b"ours=2"]
+
+
+def test_lines_that_could_not_be_written_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise, the values would count as written."""
+    monkeypatch.setattr(shared_file, "_begins_line", lambda *_: False)
+    with pytest.raises(OSError, match="another process wrote in between"):
+        shared(tmp_path / "file").append(b"ours=2\n")
+    assert not (tmp_path / "file").read_bytes().strip()
 
 
 def test_a_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +236,145 @@ def test_where_there_are_no_locks_the_file_is_written(tmp_path: Path, monkeypatc
     monkeypatch.setattr(fcntl, "flock", none)
     shared(tmp_path / "file").append(b"x\n")
     assert (tmp_path / "file").read_bytes() == b"x\n"
+
+
+# --- values of several lines
+
+
+@pytest.mark.parametrize(
+    ("data", "is_open"),
+    [
+        (b"", False),
+        (b"a=b\n", False),
+        (b"a=b<<EOF\n", False),
+        (b"a<<EOF\n", True),
+        (b"a<<EOF", True),
+        (b"a<<EOF\nb=c\n", True),
+        (b"a<<EOF\nEOF\n", False),
+        (b"a<<EOF\nEOF", False),
+        (b"a<<EOF\n EOF\nEOF \n", True),
+        (b"a<<EOF\r\nb\r\nEOF\r\n", False),
+        (b"a<<EOF\nb<<END\nEOF\n", False),
+        (b"a<<EOF\nEOF\nb<<END\nEOF\n", True),
+    ],
+)
+def test_end_of_outputs_is_within_a_value_or_not(data: bytes, is_open: bool) -> None:
+    assert is_in_heredoc(data) == is_open
+
+
+@pytest.mark.parametrize(
+    ("data", "is_open"),
+    [
+        (b"", False),
+        (b"export A=b\n", False),
+        (b"export A='b", True),
+        (b"export A='b\n", True),
+        (b"export A='b\nc'\n", False),
+        (b"export A='b'\\''c'\n", False),
+        (b"export A=\"it's", True),
+        (b'export A="it\'s"\n', False),
+        (b'export A="\\""\n', False),
+        (b'export A="\\"\n', True),
+        (b"export A=$'it\\'s'\n", False),
+        (b"export A=$'it\\'s\n", True),
+        (b"export A=b \\\n", True),
+        (b"export A=b \\\n B=c\n", False),
+        (b"# it's\nexport A=b # it's\n", False),
+        (b"export A=${#B} C=b#'\n", True),
+        (b"cat <<EOF\nit's\nEOF\n", False),
+        (b"cat <<EOF\nits\nEOF \n", True),
+        (b"cat <<EOF\nEOF\ncat << 'E'\nit's\nE\n", False),
+        (b"cat <<-'E'\nit's\n\tE", False),
+        (b'cat <<< "it\'s" < file\n', False),
+        (b"export A=\xff\0\n", False),
+    ],
+)
+def test_end_of_exports_is_within_quotes_or_not(data: bytes, is_open: bool) -> None:
+    assert is_in_quotes(data) == is_open
+
+
+class Meanwhile(FakeClock):
+    """A clock during whose second pause something happens."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._happens, self._pauses = happens, 0
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._pauses += 1
+        if self._pauses == 2:
+            self._happens()
+
+
+# How a value of another process begins and ends, and what the reader of the file finds.
+OPEN: dict[str, tuple[str, str, Callable[[Path], str]]] = {
+    "heredoc": ("report<<EOF\n", "a=b\nEOF\n", lambda path: runner.outputs(path.read_text("utf-8"))["conclusion"]),
+    "quotes": ("export NOTES='first\n", "last'\n", lambda path: sourced(path, "AUTONOMA_CONCLUSION")),
+}
+
+
+def sourced(path: Path, name: str) -> str:
+    script = f'. "$1"; echo "${name}"'
+    return subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True).stdout[:-1]
+
+
+def publisher(kind: str, path: Path, clock: Clock) -> Publisher:
+    find, name = (
+        (github_files, "GITHUB_OUTPUT") if kind == "heredoc" else (variable_file("BASH_ENV", EXPORTS), "BASH_ENV")
+    )
+    [made] = find(target({name: str(path)})._replace(clock=clock))
+    return made
+
+
+@pytest.mark.parametrize("kind", OPEN)
+def test_the_end_of_a_value_of_others_is_waited_for(kind: str, tmp_path: Path) -> None:
+    """Within it, ours would be a part of it."""
+    path = tmp_path / "file"
+    begin, end, read = OPEN[kind]
+    path.write_text(begin, "utf-8")
+
+    def go_on() -> None:
+        with path.open("a", encoding="utf-8") as other:
+            other.write(end)
+
+    clock = Meanwhile(go_on)
+    assert publisher(kind, path, clock).publish(report([passed("a")], PASSED)) == []
+    assert read(path) == "passed"
+
+
+@pytest.mark.parametrize(("verdict", "seconds"), [(PASSED, 2.0), (CANCELLED, 0.0)])
+@pytest.mark.parametrize("kind", OPEN)
+def test_a_value_without_an_end_gets_a_warning(kind: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
+    """It is waited for briefly, and not at all after a signal."""
+    path = tmp_path / "file"
+    path.write_text(OPEN[kind][0], "utf-8")
+    clock = FakeClock()
+    began = clock.monotonic()
+    [warning] = publisher(kind, path, clock).publish(report([passed("a")], verdict))
+    assert "open value" in warning
+    assert seconds <= clock.monotonic() - began < seconds + 0.2
+    assert "conclusion" in path.read_text("utf-8").lower()
+
+
+@pytest.mark.parametrize("kind", OPEN)
+def test_early_values_are_written_once_there_is_a_place(kind: str, tmp_path: Path) -> None:
+    """While runs go on, nobody waits for the end of a value of others."""
+    path = tmp_path / "file"
+    begin, end, _ = OPEN[kind]
+    path.write_text(begin, "utf-8")
+    clock = FakeClock()
+    began = clock.monotonic()
+    file = publisher(kind, path, clock)
+    assert file.publish(waiting(started("a"))) == []
+    assert path.read_text("utf-8") == begin
+    path.write_text(begin + end, "utf-8")
+    for _ in range(2):
+        assert file.publish(waiting(started("a"))) == []
+    assert path.read_text("utf-8").startswith(begin + end)
+    assert path.read_text("utf-8").count("run-a") >= 1
+    assert path.read_text("utf-8").lower().count("conclusion") == 1
+    assert clock.monotonic() == began
 
 
 # --- when values are written

@@ -6,22 +6,21 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from autonoma_ci.ci import shared_record
 from autonoma_ci.ci.shared_record import SharedRecord
 from autonoma_ci.context import Context
+from autonoma_ci.errors import Cancelled
 from tests.commands.test_wait_record import Writer
 from tests.support.fake_clock import FakeClock
 from tests.support.house import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A step that has looked at the record, and writes its own once a line arrives.
 SLOW_STEP = """
@@ -90,6 +89,49 @@ def test_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path) -> No
             assert shared_record.MAX_LOCK_SECONDS <= waited < shared_record.MAX_LOCK_SECONDS + 0.1
     finally:
         os.close(other)
+    assert step.take_warnings() == ["Another process holds the lock of results-dir. The step went on without it."]
+    assert step.take_warnings() == []
+
+
+def test_signal_ends_the_wait_for_a_lock(tmp_path: Path) -> None:
+    """What is written after it waits half a second at most, in all writes together, and no file stays open."""
+
+    class Stopped(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if began + 2.0 <= self.time < began + 2.0 + seconds:
+                raise Cancelled(signal.SIGTERM)
+
+    clock = Stopped()
+    began = clock.monotonic()
+    step = shared(tmp_path, clock)
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    try:
+        with pytest.raises(Cancelled), step.locked():
+            pass
+        assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+        for _ in range(3):
+            with step.locked():
+                assert 2.4 < clock.monotonic() - began < 2.6
+    finally:
+        os.close(other)
+
+
+def test_next_lock_is_waited_for_after_one_that_was_free(tmp_path: Path) -> None:
+    """Only a lock that is never released costs the later writes their wait."""
+    clock = FakeClock()
+    step = shared(tmp_path, clock)
+    for _ in range(2):
+        other = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        began = clock.monotonic()
+        with step.locked():
+            assert clock.monotonic() - began > shared_record.MAX_LOCK_SECONDS - 0.1
+        os.close(other)
+        with step.locked():
+            pass
 
 
 def test_lock_is_waited_for_briefly_once_the_record_is_written(tmp_path: Path) -> None:

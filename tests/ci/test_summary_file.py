@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from autonoma_ci.ci.shared_file import SharedFile
 from autonoma_ci.ci.summary_file import SummaryFile, summary_file
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.report.markdown import SIZE_LIMIT
+from autonoma_ci.steps import Step
 from tests.report.reports import FAILED, PASSED, failed, passed, report, started
 from tests.support.targets import target
 
@@ -100,6 +102,68 @@ def test_a_text_that_outgrows_its_room_moves_to_the_end(tmp_path: Path) -> None:
     assert text.index("theirs") < text.index("### ")
     assert text.count("❌ failed") == 100
     assert html(path).startswith("<p>theirs</p>")
+
+
+def long_failure(name: str) -> Outcome:
+    """Return a run whose row is as long as a row may be."""
+    step = Step(4, "Check the *result* of the <checkout> " * 8, "The page shows <b>an error</b> `x` " * 30, "")
+    return failed(name)._replace(step=step)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_runs_that_fail_in_turn_are_all_in_the_summary(beside: bool, tmp_path: Path) -> None:
+    """The text has room in the file, and what is left empty on the way must not take it."""
+    path = tmp_path / "summary"
+    file = of(path)
+    runs = [started(f"t{number}") for number in range(300)]
+    for number in range(300):
+        if number % 10 == 0:
+            assert file.publish(running(*runs)) == []
+            if beside:
+                append(path, "theirs\n")
+        runs[number] = long_failure(f"t{number}")
+    assert file.publish(running(*runs)._replace(verdict=FAILED)) == []
+    text = path.read_text("utf-8")
+    assert (text.count("❌ failed"), text.count("more run"), text.count("theirs\n")) == (300, 0, 30 * beside)
+    assert path.stat().st_size <= SIZE_LIMIT
+    alone = tmp_path / "alone"
+    of(alone).publish(running(*runs)._replace(verdict=FAILED))
+    assert beside or path.stat().st_size < alone.stat().st_size + SIZE_LIMIT / 8
+
+
+def test_many_steps_have_room_in_one_summary(tmp_path: Path) -> None:
+    """What each of them reserved and did not need stays in the file."""
+    path = tmp_path / "summary"
+    for number in range(20):
+        file, step = of(path), f"{number:016x}"
+        assert file.publish(running(*[started(f"t{place}") for place in range(128)], step=step)) == []
+        assert file.publish(ended(*[passed(f"t{place}") for place in range(128)], step=step)) == []
+    text = path.read_text("utf-8")
+    assert (text.count("### "), text.count("[run-t127]")) == (20, 20)
+    assert path.stat().st_size < SIZE_LIMIT * 0.9
+
+
+def test_a_region_grows_behind_a_line_of_that_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process appends between the look at the end and our write."""
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a")))
+    append_to = SharedFile.append_to
+    calls: list[bytes] = []
+
+    def late(self: SharedFile, descriptor: int, data: bytes) -> int:
+        if not calls:
+            append(path, "theirs\n")
+        calls.append(data)
+        return append_to(self, descriptor, data)
+
+    monkeypatch.setattr(SharedFile, "append_to", late)
+    many = [long_failure(f"t{number}") for number in range(20)]
+    assert file.publish(running(*many)) == []
+    assert calls
+    assert file.publish(running(*many)._replace(verdict=FAILED)) == []
+    text = path.read_text("utf-8")
+    assert (text.count("theirs\n"), text.count("### "), text.count("❌ failed")) == (1, 1, 20)
 
 
 def test_a_text_that_can_not_move_is_shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,6 +284,43 @@ def test_a_region_that_was_moved_is_found_again(tmp_path: Path) -> None:
     assert (text[:15], text[-5:], text.count("### "), text.count("⏳")) == ("# first of all\n", "last\n", 1, 0)
 
 
+def test_a_region_with_other_line_breaks_is_not_left_behind(tmp_path: Path) -> None:
+    """Another process has written the file anew, as Windows does."""
+    path = tmp_path / "summary"
+    append(path, "before\n")
+    file = of(path)
+    file.publish(running(started("a")))
+    append(path, "behind\n")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert file.publish(ended(passed("a"))) == []
+    data = path.read_bytes()
+    assert data.startswith(b"before\r\n")
+    assert b"behind\r\n" in data
+    text = data.decode()
+    assert (len(MARK.findall(text)), text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 1, 0)
+
+
+@pytest.mark.parametrize("left", ["", "theirs\n"])
+def test_file_cut_at_the_same_moment_has_no_hole(left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process writes the file anew between our look at it and our write, which then begins behind its end."""
+    path = tmp_path / "summary"
+    append(path, "before\n" * 20)
+    file = of(path)
+    file.publish(running(started("a")))
+    write = os.write
+
+    def late(descriptor: int, data: bytes) -> int:
+        if b"Passed" in data:
+            path.write_text(left, "utf-8")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", late)
+    assert file.publish(ended(passed("a"))) == []
+    text = path.read_text("utf-8")
+    assert text.lstrip("\n").startswith(left or "<!--")
+    assert (text.count("\0"), text.count("### "), text.count("✅ Passed")) == (0, 1, 1)
+
+
 def test_a_copy_of_our_text_is_left_to_who_made_it(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     file = of(path)
@@ -319,7 +420,7 @@ def test_a_file_without_end_is_an_error_and_fills_no_memory(tmp_path: Path) -> N
     assert "larger than 16 MiB" in warning
     path.write_bytes(b"\n" * 16 * 1024 * 1024)
     [warning] = of(path).publish(ended(passed("a")))
-    assert "full of what others have written" in warning
+    assert "SUMMARY is full;" in warning
 
 
 def test_a_summary_that_is_not_wanted_has_no_file(tmp_path: Path) -> None:
