@@ -7,9 +7,11 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from autonoma_ci import __version__
+from autonoma_ci.api.threads import keep_threads
 from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError, OutputError
 from autonoma_ci.output import Output, Patience, open_standard_streams, wait_until_written, write_product
 from autonoma_ci.text import log_line
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autonoma_ci.commands.world import World
+    from autonoma_ci.secret import Redactor
 
 # Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
 COMMANDS = {
@@ -39,6 +42,22 @@ _PATIENCE, _PATIENCE_AFTER_A_SIGNAL = Patience(10.0, 60.0), Patience(1.0, 3.0)
 
 def run() -> NoReturn:
     """Be the process: read the command line and the environment, and end with the exit code."""
+    # Python ends with 1 after an error, which is the exit code of runs that did not pass. Once memory is used up, any
+    # line may fail.
+    code = EXIT_BUG
+    try:
+        outputs, world = _open_world()
+        code = main(sys.argv[1:], world)
+        wait_until_written(outputs, lambda: _PATIENCE_AFTER_A_SIGNAL if world.interrupts.received else _PATIENCE)
+    except BaseException as error:  # noqa: BLE001 - nothing is outside of it
+        with suppress(Exception):
+            os.write(2, f"Error: autonoma-ci ended early ({type(error).__qualname__}).\n".encode())
+    # Threads whose answer will never come must not keep the step alive.
+    os._exit(code)
+
+
+def _open_world() -> tuple[tuple[Output, Output], World]:
+    """Set up the standard streams; return what writes to them, and the world with them."""
     open_standard_streams()
     # A short job is nearly all imports, and collecting garbage meanwhile finds none: it makes less than this of it, in
     # objects. One that waits goes on for hours, and each request leaves some.
@@ -46,6 +65,9 @@ def run() -> NoReturn:
     _leave_no_core()
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # Where the number of threads is limited, requests come first: one thread ends those that take too long, and without
+    # it none is sent. One sends, so that the main thread hears a signal. What writes the log can do without a thread.
+    keep_threads(1 if _is_memory_limited() else 2)
     out, err = Output(sys.stdout), Output(sys.stderr)
     out.start(err)
     err.start(out)
@@ -53,11 +75,7 @@ def run() -> NoReturn:
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     from autonoma_ci.commands.world import World
 
-    world = World(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True)
-    code = main(sys.argv[1:], world)
-    wait_until_written((out, err), lambda: _PATIENCE_AFTER_A_SIGNAL if world.interrupts.received else _PATIENCE)
-    # Threads whose answer will never come must not keep the step alive.
-    os._exit(code)
+    return (out, err), World(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True)
 
 
 def _leave_no_core() -> None:
@@ -66,6 +84,17 @@ def _leave_no_core() -> None:
     with suppress(ImportError, OSError, ValueError):
         resource = import_module("resource")
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+
+
+def _is_memory_limited() -> bool:
+    """Return whether the address space is limited.
+
+    A thread takes 72 MiB of it (8 MiB for its stack and 64 MiB for glibc's malloc), which the imports may need.
+    """
+    with suppress(ImportError, OSError, ValueError):
+        resource = import_module("resource")
+        return bool(resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY)
+    return False
 
 
 def main(argv: Sequence[str], world: World) -> int:
@@ -83,6 +112,20 @@ def main(argv: Sequence[str], world: World) -> int:
 def _run_command(argv: Sequence[str], world: World) -> int:
     """Run one command and return its exit code. Raises Cancelled."""
     try:
+        return _run_or_refuse(argv, world)
+    except Cancelled:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one boundary
+        with suppress(Exception):
+            _bug(world, error)
+        # Even if it can't be told, as where no memory is left.
+        return EXIT_BUG
+
+
+def _run_or_refuse(argv: Sequence[str], world: World) -> int:
+    """Run one command and return its exit code, or print what is wrong with its input. Raises Cancelled."""
+    arguments = argv
+    try:
         name = argv[0] if argv else ""
         if name in COMMANDS:
             argv = argv[1:]
@@ -93,20 +136,33 @@ def _run_command(argv: Sequence[str], world: World) -> int:
         code: int = import_module(f"autonoma_ci.commands.{name}").main(argv, world)
     except Finished:
         return 0
-    except Cancelled:
-        raise
-    except InputError as error:
-        return _say(world, "\n".join(f"Error: {problem}" for problem in error.problems), EXIT_INPUT)
-    except OutputError as error:
-        return _say(world, f"Error: {error}", EXIT_INPUT)
-    except ApiError as error:
-        return _say(world, f"Error: {error}", error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the one boundary
-        with suppress(Exception):
-            _bug(world, error)
-        # Even if it can't be told, as where no memory is left.
-        return EXIT_BUG
+    except (InputError, OutputError, ApiError) as error:
+        problems = error.problems if isinstance(error, InputError) else [error]
+        text = "\n".join(f"Error: {problem}" for problem in problems)
+        return _say(
+            world,
+            _credentials(arguments, world)(text),
+            error.exit_code if isinstance(error, ApiError) else EXIT_INPUT,
+        )
     return code
+
+
+def _credentials(argv: Sequence[str], world: World) -> Redactor:
+    """Return what removes the credentials of the environment and the command line from texts.
+
+    They are read anew, since an error can come before the options are read.
+    """
+    # Loaded only now, since most steps end without such an error.
+    from autonoma_ci.options import OPTIONS
+    from autonoma_ci.secret import Redactor
+    from autonoma_ci.values import SPACE, credential
+
+    options = [option for option in OPTIONS if option.parse is credential]
+    found = [world.environ.get(name, "") for option in options for name in (*option.inputs, option.variable)]
+    flags = {option.flag for option in options}
+    found += [value for flag, value in pairwise(argv) if flag in flags]
+    found += [value for flag, _, value in (text.partition("=") for text in argv) if flag in flags]
+    return Redactor(text.strip(SPACE) for text in found)
 
 
 def _about(name: str, world: World) -> int:

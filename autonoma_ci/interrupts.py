@@ -44,7 +44,10 @@ class Interrupts:
     def install(self) -> None:
         """Take over the signals; as process 1 of a container they would otherwise be ignored."""
         for name in _SIGNALS:
-            if number := getattr(signal, name, None):
+            number = getattr(signal, name, None)
+            # A shell starts `command &` in a script with SIGINT ignored, so that Ctrl-C ends only what runs in front
+            # (POSIX.1-2017, Shell Command Language, 2.11). SIGTERM is always meant for this process.
+            if number and (name != "SIGINT" or signal.getsignal(number) is not signal.SIG_IGN):
                 signal.signal(number, self.handle)
 
     def handle(self, number: int, _frame: Any) -> None:

@@ -125,8 +125,9 @@ class Outcome(NamedTuple):
     seconds after the step's start (negative if an earlier step did), `seconds` the time from then until
     it was started, or ended if it was waited for. `earlier` are the runs that failed before it was
     started again; `carried`: it passed in an earlier attempt at the same build, and was not started now.
-    `request_mac` is the signature of what is sent to start it, empty where nothing is signed. `doubted`: status and
-    details contradicted each other, so it passes only with details that fit.
+    `request_mac` is the signature of what is sent to start it, empty where nothing is signed. `variable_macs` are the
+    signatures of its variables' values, by name. `doubted`: status and details contradicted each other, so it passes
+    only with details that fit.
     """
 
     request: RunRequest
@@ -147,6 +148,7 @@ class Outcome(NamedTuple):
     evidence: Evidence = NO_EVIDENCE
     request_mac: str = ""
     doubted: bool = False
+    variable_macs: Mapping[str, str] = NO_VARIABLES
 
     @property
     def label(self) -> str:

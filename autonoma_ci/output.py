@@ -61,7 +61,8 @@ class Output(io.TextIOBase):
         self._delay = 0.0
         # Whether the last line may lack its end.
         self._is_cut = False
-        self._has_thread = False
+        # Whether the next text may start the thread, and whether it was started.
+        self._may_start, self._has_thread = False, False
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -81,20 +82,20 @@ class Output(io.TextIOBase):
         return self._raw.fileno() if self._raw else super().fileno()
 
     def start(self, other: Output) -> None:
-        """Start the thread.
+        """Start the thread with the first text: where threads are limited, standard error takes none for nothing.
 
         Args:
             other: the other stream. Lines keep their order across both streams unless one of them stalls.
         """
         self._other = other
-        if self._failure:
-            return
-        try:
+        self._may_start = not self._failure
+
+    def _start_thread(self) -> None:
+        self._may_start = False
+        with suppress(RuntimeError, MemoryError):
             # Unlike that of `threading`, this one does not wait until the thread has its first turn.
             _thread.start_new_thread(self._work, ())
-        except (RuntimeError, MemoryError):
-            return
-        self._has_thread = True
+            self._has_thread = True
 
     def write(self, text: str) -> int:
         """Add a text to the buffer and return its length in characters.
@@ -107,6 +108,8 @@ class Output(io.TextIOBase):
 
     def _put(self, data: bytes) -> None:
         with self._lock:
+            if data and self._may_start:
+                self._start_thread()
             if not self._has_thread:
                 self._try_to_write(data)
             elif data and not self._failure:

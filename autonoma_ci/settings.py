@@ -10,7 +10,7 @@ from autonoma_ci.model import NO_VARIABLES, Conclusion, Kind, Reason, State
 from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.secret import Redactor
 from autonoma_ci.text import one_line
-from autonoma_ci.values import SPACE, Entry, bad_variable, credential, shown
+from autonoma_ci.values import SPACE, Entry, bad_variable, credential, is_plain_name, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -143,7 +143,9 @@ def read(
         if not equals:
             reader.problems.append(Problem("--var takes NAME=value, and one was given without '='"))
         elif why := bad_variable(name, value):
-            reader.problems.append(Problem(f"--var {shown(name)}: {why}"))
+            # A name of another form may be a part of a secret, so it is not repeated.
+            told = f" {shown(name)}" if is_plain_name(name) else ""
+            reader.problems.append(Problem(f"--var{told}: {why}"))
         variables[name] = value
     if extra_variables:
         found["variables"] = variables

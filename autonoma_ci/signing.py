@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from autonoma_ci.secret import Secret
 
 _PURPOSE = "autonoma-ci record 1"
+_PURPOSE_OF_VARIABLES = "autonoma-ci variable 1"
+# In hexadecimal digits: 128 bits. A record can have very many of them.
+_VARIABLE_MAC_DIGITS = 32
 # The last member of a record: the signature of all bytes, made while it is still empty.
 _LAST = re.compile(rb'"mac": "([0-9a-f]{64})"\n}\n\Z')
 _EMPTY = b'"mac": ""\n}\n'
@@ -77,6 +80,29 @@ class Signer:
             return False
         unsigned = data[: found.start()] + _EMPTY
         return hmac.compare_digest(self._sign(unsigned), found[1].decode())
+
+
+class VariableSigner:
+    """Signs values of variables, so that a later step can tell whether it has the value that was sent.
+
+    Without the client secret, nobody can check a guess of a value. `report` can lack the client id, so none is needed.
+
+    Args:
+        secret: The client secret.
+
+    """
+
+    def __init__(self, secret: Secret) -> None:
+        key = secret.derive_key(_PURPOSE_OF_VARIABLES)
+        self._sign: Callable[[bytes], str] = lambda data: hmac.digest(key, data, "sha256").hex()
+
+    def sign(self, kind: str, entry_id: str, name: str, value: str) -> str:
+        """Return the short signature of one variable of a test, a folder or a tag."""
+        return self._sign(_canonical(["variable", kind, entry_id, name, value]))[:_VARIABLE_MAC_DIGITS]
+
+    def sign_all(self, request: RunRequest) -> dict[str, str]:
+        """Return the short signature of each variable of a request, by name."""
+        return {name: self.sign(request.kind, request.id, name, value) for name, value in request.variables.items()}
 
 
 def _canonical(value: object) -> bytes:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from autonoma_ci.model import AppVersion
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# Of an entry whose id can't be known here. No id has this form.
+UNKNOWN_ID = "?"
 # In characters.
 NAME_LIMIT = 128
 VALUE_LIMIT = 64 * 1024
@@ -24,6 +26,13 @@ TITLE_LIMIT, TITLE_SHOWN = 100, 80
 SPACE = " \t\r\n\v\f"
 _NAME_PATTERN = re.compile(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
 _MAPPING = re.compile(r"[^=:]+:(?:\s|$)")
+# A variable's name in the form of lines. A mapping takes any other name.
+_PLAIN_NAME = re.compile(rf"\w[\w.-]{{0,{NAME_LIMIT - 1}}}")
+# Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
+# can end with `=`, so that it looks like `NAME=`.
+_BASE64_LINE = re.compile(r"[A-Za-z0-9+/_-]{60,}")
+_BASE64_END = re.compile(r"[A-Za-z0-9+/_-]+={1,2}")
+_NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
 
 
 class Entry(NamedTuple):
@@ -160,18 +169,33 @@ def variables(text: str) -> dict[str, str]:
 def _variable_lines(text: str) -> tuple[dict[str, str], list[Problem]]:
     found: dict[str, str] = {}
     problems = []
+    before = ""
     for line_number, line in enumerate(_lines(text), 1):
         if not line.strip(SPACE) or line.lstrip(SPACE).startswith("#"):
             continue
         name, equals, value = line.partition("=")
         name = name.strip(SPACE)
-        if not equals or not name:
-            problems.append(Problem(f"line {line_number} is not NAME=value"))
+        is_continued = _continues_base64(line.strip(SPACE), before)
+        before = (value if equals else line).strip(SPACE)
+        if not equals or is_continued or not is_plain_name(name):
+            # The line can be a part of a secret, so nothing of it is repeated.
+            problems.append(Problem(f"line {line_number} {_NOT_A_VARIABLE}"))
         elif name in found:
             problems.append(Problem(f"line {line_number}: {shown(name)} is given twice"))
         else:
             found[name] = value
     return found, problems
+
+
+def _continues_base64(line: str, value: str) -> bool:
+    """Say whether a line is the end of the base64 that the value on the line before begins with."""
+    whole = len(value) % 4 == 0 and len(line) % 4 == 0 and len(line) <= len(value)
+    return whole and bool(_BASE64_LINE.fullmatch(value) and _BASE64_END.fullmatch(line))
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether a variable has a name that needs no mapping, and that errors may repeat."""
+    return bool(_PLAIN_NAME.fullmatch(name))
 
 
 def shown(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,11 @@ from tests.support.certificates import Certificates
 if TYPE_CHECKING:
     from pathlib import Path
 
+# A shell that runs the tests in the background has SIGINT ignored for them, and steps that they start leave it ignored.
+# Some tests send it. Only the main thread may change it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 # No example fails for the time that it took: a busy machine may need any.
 settings.register_profile("any-speed", deadline=None)
 settings.load_profile("any-speed")

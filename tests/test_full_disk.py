@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.support.faults import started
 from tests.support.job import environment, read_outputs, run_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # The limit on a file's size stands for the disk: the first bytes can be written, the others can't.
@@ -106,3 +108,66 @@ def test_record_that_fails_for_a_moment_changes_nothing(tmp_path: Path, monkeypa
     assert failed
     assert (job.code, job.record["exit_code"], job.states) == (0, 0, {"one": "started"})
     assert "No space left" not in job.log
+
+
+def _write_only(wanted: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no record be written but a wanted one."""
+
+    def write_whole(path: Path, data: bytes) -> None:
+        if path.name == "results.json" and not wanted(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        files.write_whole(path, data)
+
+    monkeypatch.setattr("autonoma_ci.ci.results_dir.write_whole", write_whole)
+
+
+def _is_empty(data: bytes) -> bool:
+    return not json.loads(data)["runs"]
+
+
+def _step(folder: Path, url: str, *argv: str, **more: str) -> tuple[int, str]:
+    """Run a step of a local job; return its exit code and its log."""
+    log = io.StringIO()
+    environ = {"AUTONOMA_CLIENT_ID": "some-client-id", "AUTONOMA_CLIENT_SECRET": "some-client-secret"}
+    environ |= {"AUTONOMA_API_URL": url, **more}
+    return cli.main(argv, World(environ, log, log, str(folder))), log.getvalue()
+
+
+@pytest.mark.parametrize("argv", [("--test-ids", "a"), ("--test-ids", "a", "--dry-run"), ("--test-ids", "")])
+def test_a_record_without_the_runs_is_removed(
+    argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is room for the first record, which has no runs, and for no other."""
+    _write_only(lambda data: _is_empty(data) and b'"conclusion": null' in data, monkeypatch)
+    with Sandbox() as sandbox:
+        code, log = _step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
+        assert (code, sandbox.starts("a")) == ((7, 1) if argv[1:] == ("a",) else (code, 0))
+        assert code
+        assert "No space left" in log
+        assert not (tmp_path / "results" / "results.json").exists()
+        code, log = _step(tmp_path, sandbox.url, "wait", "results/results.json")
+    assert code == 2
+    assert "killed" not in log
+
+
+def test_a_record_with_the_runs_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last record can't be written. An earlier one has the runs, and a later step waits for them."""
+    _write_only(lambda data: b'"conclusion": null' in data, monkeypatch)
+    with Sandbox() as sandbox:
+        assert _step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
+    assert not _is_empty((tmp_path / "results" / "results.json").read_bytes())
+
+
+def test_the_record_of_another_step_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came in the place of this step's own."""
+    path = tmp_path / "results" / "results.json"
+
+    def wanted(data: bytes) -> bool:
+        if not _is_empty(data):
+            path.write_text("{}", "utf-8")
+        return _is_empty(data)
+
+    _write_only(wanted, monkeypatch)
+    with Sandbox() as sandbox:
+        assert _step(tmp_path, sandbox.url, "--test-ids", "a", "--results-dir", "results")[0] == 7
+    assert path.read_text("utf-8") == "{}"

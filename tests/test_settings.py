@@ -55,6 +55,14 @@ def test_nothing_given_is_the_defaults() -> None:
     assert settings == Settings(api_url="https://autonoma.app/api", summary_title="Autonoma tests")
 
 
+@pytest.mark.parametrize("name", ["MIIEvQIBADANBgkq/hkiG9w0" * 9, "part of a secret", "a\nb"])
+def test_var_whose_name_may_be_a_secret_is_not_repeated(name: str) -> None:
+    """The second line of a secret, given by accident, ends with `=` like a name does."""
+    _, problems = read({}, (f"{name}={'x' * 70_000}",), {})
+    assert len(problems) == 1
+    assert name[:10] not in str(problems[0])
+
+
 def test_all_problems_are_told_together() -> None:
     """One wrong option does not hide the others, and every problem names the spelling that was used."""
     environ = {
@@ -68,7 +76,7 @@ def test_all_problems_are_told_together() -> None:
     told = "\n".join(map(str, problems))
     for start in (
         *("INPUT_CONCURRENCY: ", "AUTONOMA_CLIENT_SECRET: ", "INPUT_TEST-IDS: line 1: ", "INPUT_TEST-IDS: line 2: "),
-        *("AUTONOMA_VARIABLES: line 2", "AUTONOMA_API_URL: ", "--fail-fast: ", "--var takes", "--var 'D"),
+        *("AUTONOMA_VARIABLES: line 2", "AUTONOMA_API_URL: ", "--fail-fast: ", "--var takes", "--var: a variable"),
     ):
         assert f"\n{start}" in f"\n{told}"
     assert "tinel" not in told

@@ -16,8 +16,9 @@ import requests
 
 from autonoma_ci.engine.fire import Policy
 from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS
 from tests.support.job import Ended, assert_accounted_for, environment, left_behind
-from tests.support.streams import catches
+from tests.support.streams import catches, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -190,6 +191,41 @@ def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 143
+
+
+# The resolver of the C library goes on after a signal, and no handler runs before it returns.
+RESOLVING = """
+import os, signal, socket, time
+def getaddrinfo(*args, **options):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    os.write(1, b"resolving")
+    time.sleep(30)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    raise socket.gaierror(socket.EAI_AGAIN, "no name server answers")
+socket.getaddrinfo = getaddrinfo
+from autonoma_ci.cli import run
+run()
+"""
+
+
+@pytest.mark.parametrize("argv", ["run --test-ids a --wait-for-url https://shop.test", "list", "init --all"])
+def test_a_signal_is_heard_while_a_name_is_resolved(argv: str, tmp_path: Path) -> None:
+    environ = CREDENTIALS | {"AUTONOMA_API_URL": "https://api.test"}
+    process = start(tmp_path, *argv.split(), environ=environ, command=[sys.executable, "-c", RESOLVING])
+    assert process.stdout
+    shown = b""
+    while b"resolving" not in shown:
+        part = os.read(process.stdout.fileno(), 1024)
+        assert part, "it never came to that"
+        shown += part
+    # By then it sleeps.
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < STOPPED
+    assert process.returncode == 143
+    assert "Traceback" not in err
 
 
 WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s", "INPUT_POLL-INTERVAL": "1s"}

@@ -21,7 +21,7 @@ from autonoma_ci.model import AppVersion, Kind, Outcome, Report, RunRequest, Sta
 from autonoma_ci.report.record import record
 from autonoma_ci.report.saved import parse
 from autonoma_ci.secret import Secret
-from autonoma_ci.signing import Signer
+from autonoma_ci.signing import Signer, VariableSigner
 from tests.report.reports import PASSED, failed, passed, report
 from tests.support.hostile import ANY_CHARACTER, REPORTS
 
@@ -409,3 +409,46 @@ def test_signatures_and_records_show_neither_secret_nor_key() -> None:
     signer = signer_of()
     text = record(REPORT, signer) + signer.sign_run(RUN) + signature_of(REQUEST, signer=signer)
     assert [form for form in FORMS if form in text] == []
+
+
+# Values of variables
+
+
+VARIABLE: dict[str, str] = {"kind": Kind.TEST, "entry_id": "t", "name": "LOCALE", "value": "en"}
+VALUES = VariableSigner(Secret(SECRET))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"kind": Kind.TAG}, {"entry_id": "u"}, {"name": "LANGUAGE"}, {"value": "fr"}, {"value": ""}, {"value": "en "}],
+    ids=str,
+)
+def test_variable_signature_depends_on(changed: dict[str, str]) -> None:
+    """A signature is valid for one value of one name in the runs of one entry."""
+    assert VALUES.sign(**(VARIABLE | changed)) != VALUES.sign(**VARIABLE)
+
+
+def test_variable_signature_needs_the_client_secret() -> None:
+    """It is 32 hexadecimal digits. No other signature of the same secret has them."""
+    found = VALUES.sign(**VARIABLE)
+    assert re.fullmatch("[0-9a-f]{32}", found)
+    assert VariableSigner(Secret(SECRET)).sign(**VARIABLE) == found
+    assert VariableSigner(Secret(f"{SECRET}x")).sign(**VARIABLE) != found
+    assert not signature_of(REQUEST).startswith(found)
+
+
+def test_variable_signature_of_shifted_texts_differs() -> None:
+    """No text can end one part and begin the next one."""
+    assert VALUES.sign(Kind.TEST, "t", "A", 'B","C') != VALUES.sign(Kind.TEST, "t", 'A","B', "C")
+
+
+def test_variable_signatures_of_a_request_are_by_name() -> None:
+    """Each variable of a request has one."""
+    found = VALUES.sign_all(REQUEST)
+    assert list(found) == list(REQUEST.variables)
+    assert found["LOCALE"] == VALUES.sign(**VARIABLE)
+
+
+def test_variable_signer_shows_no_key() -> None:
+    """No list of its fields holds the secret."""
+    assert SECRET not in repr(vars(VALUES)) + repr(VALUES)

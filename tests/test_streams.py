@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from autonoma_ci import __main__ as program
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.github_commands import COMMANDS as GITHUB
 from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.errors import EXIT_BUG
 from autonoma_ci.output import BUFFER_LIMIT, Output, Patience, wait_until_written
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.secret import Secret
@@ -33,6 +35,7 @@ from tests.support.streams import COMMAND, StalledPipe, catches, closing, fill, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import MethodType
     from typing import TextIO
 
 PROGRAM = [sys.executable, "-m", "autonoma_ci"]
@@ -416,6 +419,31 @@ def test_without_a_thread_the_log_is_written_directly(sandbox: Sandbox, tmp_path
     assert out.splitlines()[-2] == "2 of 2 runs started."
 
 
+def test_stream_starts_its_thread_with_its_first_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where threads are limited, standard error leaves its own to those that send, unless there is an error."""
+    made: list[object] = []
+    make = _thread.start_new_thread
+
+    def start_new_thread(work: MethodType, arguments: tuple[()]) -> int:
+        made.append(work.__self__)
+        return make(work, arguments)
+
+    monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
+    with (tmp_path / "out").open("w") as one, (tmp_path / "err").open("w") as two:
+        out, err = Output(one), Output(two)
+        out.start(err)
+        err.start(out)
+        assert out.write("") == 0
+        assert made == []
+        out.write("a\n")
+        out.write("b\n")
+        assert made == [out]
+        err.write("c\n")
+        assert made == [out, err]
+        wait_until_written([out, err], lambda: Patience(ENDED, ENDED))
+    assert (tmp_path / "out").read_text() == "a\nb\n"
+
+
 # The buffer
 
 
@@ -503,12 +531,17 @@ def test_lines_of_two_streams_keep_their_order(tmp_path: Path) -> None:
 SLOW = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
 
 
+def _program(folder: Path, cli: str) -> None:
+    """Make a package that has this text as what is imported."""
+    (folder / "autonoma_ci").mkdir()
+    for name in ("__init__.py", "__main__.py"):
+        (folder / "autonoma_ci" / name).write_text((ROOT / "autonoma_ci" / name).read_text("utf-8"), "utf-8")
+    (folder / "autonoma_ci" / "cli.py").write_text(cli, "utf-8")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_during_the_imports_ends_the_program(number: signal.Signals, code: int, tmp_path: Path) -> None:
-    (tmp_path / "autonoma_ci").mkdir()
-    for name in ("__init__.py", "__main__.py"):
-        (tmp_path / "autonoma_ci" / name).write_text((ROOT / "autonoma_ci" / name).read_text("utf-8"), "utf-8")
-    (tmp_path / "autonoma_ci" / "cli.py").write_text(SLOW, "utf-8")
+    _program(tmp_path, SLOW)
     with subprocess.Popen(PROGRAM, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "importing\n"
@@ -541,6 +574,52 @@ def test_a_signal_at_any_moment_shows_no_traceback(number: signal.Signals, tmp_p
         _, err = process.communicate(timeout=ENDED)
         assert process.returncode in {0, 128 + number}
         assert "Traceback" not in err
+
+
+FAILING = """
+import sys
+from autonoma_ci import cli
+def fail(*args, **options):
+    raise MemoryError
+setattr(cli, sys.argv.pop(1), fail)
+cli.run()
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("open_standard_streams", 70), ("main", 70), ("wait_until_written", 2)])
+def test_an_error_at_any_place_never_ends_with_one(name: str, code: int, tmp_path: Path) -> None:
+    """Exit code 1 says that a run ended, and not as passed. A verdict that was decided stays."""
+    command = [sys.executable, "-c", FAILING, name]
+    process = start(tmp_path, environ={"AUTONOMA_TIMEOUT": "soon"}, command=command)
+    _, err = process.communicate(timeout=ENDED)
+    assert process.returncode == code
+    assert "Error: autonoma-ci ended early (MemoryError).\n" in err
+    assert "Traceback" not in err
+
+
+def test_an_error_during_the_imports_never_ends_with_one(tmp_path: Path) -> None:
+    _program(tmp_path, "raise MemoryError\n")
+    with subprocess.Popen(PROGRAM, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        _, err = process.communicate(timeout=ENDED)
+    assert process.returncode == EXIT_BUG
+    assert "MemoryError" in err
+
+
+# As a shell starts `command &` in a script.
+IGNORING = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+
+
+@pytest.mark.parametrize("command", [COMMAND, PROGRAM], ids=["run", "program"])
+def test_an_ignored_interrupt_stays_ignored(command: list[str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """The step goes on, and a request to terminate still ends it."""
+    argv = ["--test-ids", "sandbox-stays", "--wait", "--results-dir", "results"]
+    environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
+    process = start(tmp_path, *argv, environ=environ, command=[*IGNORING, *command])
+    until(lambda: sandbox.starts("sandbox-stays") == 1)
+    assert not catches(process.pid, signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert ends(process) == 143
 
 
 LAST = """

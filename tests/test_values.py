@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -148,7 +149,10 @@ def test_a_bad_credential_is_never_repeated(text: str, what: str) -> None:
         ("URL=https://x.example:8080/?q=1", {"URL": "https://x.example:8080/?q=1"}),
         ("A=key: value", {"A": "key: value"}),
         ("A=\u2028x\x0b", {"A": "\u2028x\x0b"}),
-        ("with space=1", {"with space": "1"}),
+        (
+            "with-hyphen=1\nwith.dot=2\n3rd=3\n\u00dcber_1=4",
+            {"with-hyphen": "1", "with.dot": "2", "3rd": "3", "\u00dcber_1": "4"},
+        ),
     ],
 )
 def test_variables_as_lines(text: str, expected: dict[str, str]) -> None:
@@ -166,6 +170,7 @@ def test_variables_as_lines(text: str, expected: dict[str, str]) -> None:
         ("{A: 1, B: 'x: y'}", {"A": "1", "B": "x: y"}),
         ("A: |\n  two\n  lines\n", {"A": "two\nlines\n"}),
         ('"A": "x"', {"A": "x"}),
+        ("with space: x", {"with space": "x"}),
         ("A:\n  folded\n  text", {"A": "folded text"}),
         ("{}", {}),
     ],
@@ -189,20 +194,27 @@ def test_variables_in_lines_come_back_unchanged(mapping: dict[str, str]) -> None
     assert values.variables("\n".join(f"{name}={value}" for name, value in mapping.items())) == mapping
 
 
+NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("A=1\nsentinel\nB=2", ["line 2 is not NAME=value"]),
-        ("=sentinel", ["line 1 is not NAME=value"]),
+        ("A=1\nsentinel\nB=2", [f"line 2 {NOT_A_VARIABLE}"]),
+        ("=sentinel", [f"line 1 {NOT_A_VARIABLE}"]),
         ("A=sentinel\nA=sentinel", ["line 2: 'A' is given twice"]),
-        ("x\ny\nA=1\nA=2", ["line 1 is not NAME=value", "line 2 is not NAME=value", "line 4: 'A' is given twice"]),
+        (
+            "x\ny\nA=1\nA=2",
+            [f"line 1 {NOT_A_VARIABLE}", f"line 2 {NOT_A_VARIABLE}", "line 4: 'A' is given twice"],
+        ),
         ("A: [sentinel]", ["line 1: 'A' is a list: give text"]),
         ("A: {b: sentinel}", ["line 1: 'A' is a mapping: give text"]),
         ("B: x\nA: null", ["line 2: 'A' has no value: write \"\" for an empty one"]),
         ("A: sentinel\nA: sentinel", ["line 2: 'A' is given twice, first on line 1: remove one"]),
         ("A: x\n---\nB: sentinel", ["line 2: a second document starts here: keep one, and remove the line ---"]),
-        (f"{'N' * 129}=sentinel", [f"'{'N' * 59}…': a variable's name is 1 to 128 printable characters without '='"]),
-        ("A\x07=sentinel", ["'A\ufffd': a variable's name is 1 to 128 printable characters without '='"]),
+        (f"{'N' * 129}=sentinel", [f"line 1 {NOT_A_VARIABLE}"]),
+        ("A\x07=sentinel", [f"line 1 {NOT_A_VARIABLE}"]),
+        (f"{'N' * 129}: sentinel", [f"'{'N' * 59}…': a variable's name is 1 to 128 printable characters without '='"]),
         ("A=" + "sentinel" * 10_000, ["'A': the value is longer than 64 KiB"]),
         ("A=sentinel\udcff", ["'A': the value is not valid UTF-8"]),
     ],
@@ -210,6 +222,38 @@ def test_variables_in_lines_come_back_unchanged(mapping: dict[str, str]) -> None
 def test_bad_variables_are_told_without_their_values(text: str, expected: list[str]) -> None:
     """Each mistake has its line or its name, all are told at once, and no value is repeated."""
     assert problems(values.variables, text) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sentinel words=x", "sentinel/x=", "sentinel+x==", "sentinel x", '"sentinel"=x', "-sentinel=x",
+        "sentinel\u200b=", "sentinel" * 17 + "=", "-----BEGIN sentinel=",
+    ],
+)  # fmt: skip
+def test_line_without_a_plain_name_is_never_repeated(line: str) -> None:
+    """It can be a part of a value of several lines, that of a secret too."""
+    assert problems(values.variables, f"A=1\n{line}\n{line}") == [f"line {place} {NOT_A_VARIABLE}" for place in (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("width", "size"), [(60, 46), (60, 113), (64, 49), (64, 80), (64, 113), (72, 55), (76, 58), (76, 113)]
+)
+def test_base64_of_several_lines_is_no_variable(width: int, size: int) -> None:
+    """Its last line can end with `=`, so that it looks like a name and an empty value."""
+    text = base64.b64encode(bytes(number * 7 % 251 for number in range(size))).decode()
+    lines = [text[place : place + width] for place in range(0, len(text), width)]
+    assert (len(lines) > 1, lines[-1][-1]) == (True, "=")
+    expected = [f"line {place} {NOT_A_VARIABLE}" for place in range(2, len(lines) + 1)]
+    for indent in ("", "  "):
+        assert problems(values.variables, "KEY=" + f"\n{indent}".join(lines)) == expected
+    assert values.variables(f"KEY: {text}") == {"KEY": text}
+
+
+def test_empty_values_behind_a_long_one_are_variables() -> None:
+    """A name in another form than the end of base64 is no part of the value on the line before."""
+    text = "\n".join([f"HASH={'0a' * 32}", "PASSWORD=", f"TOKEN={'x' * 20}", "KEY=", f"ID={'y' * 63}", "KEY2="])
+    assert list(values.variables(text)) == ["HASH", "PASSWORD", "TOKEN", "KEY", "ID", "KEY2"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from autonoma_ci.api.failures import InvalidResponseError, not_guarded
 from autonoma_ci.api.start_proof import MAY_PROVE
-from autonoma_ci.api.threads import start_thread
+from autonoma_ci.api.threads import line, start_thread
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:
@@ -42,26 +42,6 @@ _MAX_LINE_BYTES = 65_536
 _SURPLUS_SECONDS = 0.25
 _EMPTY_LINES = frozenset({b"\r\n", b"\n"})
 _LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
-
-
-class Line(threading.local):
-    """The thread's own connection in its present request: whether it is being made, and was made for it.
-
-    `surplus` is what came behind the refusal of a start, without CR and LF.
-    """
-
-    connecting = False
-    made = False
-    connection: HTTPConnection | None = None
-    surplus = b""
-
-    def clear(self) -> dict[str, Any]:
-        """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
-        self.connecting, self.made, self.connection, self.surplus = False, False, None, b""
-        return self.__dict__
-
-
-line = Line()
 
 
 class _Reader(io.BufferedReader):
@@ -142,7 +122,8 @@ class _Plain(HTTPConnection):
         line.connection, line.connecting, line.made = self, True, True
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        line.connection = self
+        # Without TLS, the connection is made only once the headers are complete.
+        line.connection, line.connecting = self, self.sock is None
         super().request(*args, **kwargs)
 
 
@@ -260,7 +241,9 @@ def limited(seconds: float) -> Iterator[threading.Event]:
         NotSentError: No thread can be made that would end the request.
 
     """
-    late, of_thread = threading.Event(), line.clear()
+    # First, since to make the event may fail for want of memory.
+    of_thread = line.clear()
+    late = threading.Event()
 
     def end() -> None:
         # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.

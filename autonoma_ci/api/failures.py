@@ -29,9 +29,20 @@ if TYPE_CHECKING:
 _PASSING_STATUSES = frozenset({"408", "429", "500", "502", "503", "504"})
 # How ssl calls a connection that ended within the handshake.
 _ENDED_EARLY = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
-# Alerts that are about the server or the moment, and what Python itself finds: the peer left before the handshake.
-# `record layer failure` is not among them: since OpenSSL 3.2 it is also what plain HTTP on the port looks like.
-_PASSING_REASONS = re.compile("ALERT_(INTERNAL_ERROR|USER_CANCELLED)$|^Closed before TLS handshake")
+# Failures of a handshake that last. Any other failure may pass: a damaged record (alerts 10, 20, 22, 50 and their like,
+# or an error found here) and a server without its configuration (80, 112) say nothing of the next handshake.
+# - Alerts 40, 70 and 71: the two sides have no parameters or no version of TLS in common (RFC 8446 §6.2), which is a
+#   matter of their configuration. `UNSUPPORTED_PROTOCOL` is the same, found by this side.
+# - What follows is no TLS, as with plain HTTP on the port. Since OpenSSL 3.2 that is `record layer failure`, and some
+#   versions of Python know no name for it. There a damaged record has the same name, and so lasts too.
+_LASTING_REASONS = re.compile(
+    "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
+    "|^(?:UNSUPPORTED_PROTOCOL|WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$"
+    "|record.layer.failure",
+    re.IGNORECASE,
+)
+# Where OpenSSL reads the file of trusted authorities. It is the same for each connection.
+_FILE_LIBRARIES = frozenset({"X509", "PEM"})
 
 
 class NotSentError(Exception):
@@ -87,9 +98,7 @@ def not_sent(error: Exception, host: str) -> NotSentError:
             why = one_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
             return NotSentError(f"the certificate of {host} can't be trusted ({why})", passing=False)
         if isinstance(cause, ssl.SSLError):
-            if isinstance(cause, _ENDED_EARLY) or _PASSING_REASONS.search(cause.reason or ""):
-                return NotSentError(f"the TLS handshake with {host} ended early", passing=True)
-            return NotSentError(f"no secure connection to {host} could be made", passing=False)
+            return _handshake_failure(cause, host)
         if isinstance(cause, socket.gaierror):
             return NotSentError(f"the name of {peer} could not be resolved", passing=True)
         if isinstance(cause, ConnectionRefusedError):
@@ -103,6 +112,17 @@ def not_sent(error: Exception, host: str) -> NotSentError:
         if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
             return NotSentError(f"{peer} did not answer the connection in time", passing=True)
     return NotSentError(f"no connection to {peer} could be made", passing=True)
+
+
+def _handshake_failure(error: ssl.SSLError, host: str) -> NotSentError:
+    """Return how the TLS handshake failed, and whether the next one may succeed."""
+    if isinstance(error, _ENDED_EARLY):
+        return NotSentError(f"the TLS handshake with {host} ended early", passing=True)
+    # An error that Python itself raises has neither attribute.
+    reason, library = getattr(error, "reason", None), getattr(error, "library", None)
+    if library in _FILE_LIBRARIES or _LASTING_REASONS.search(reason or str(error)):
+        return NotSentError(f"no secure connection to {host} could be made", passing=False)
+    return NotSentError(f"the TLS handshake with {host} failed", passing=True)
 
 
 def _status_line(text: str) -> str:

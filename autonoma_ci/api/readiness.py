@@ -12,10 +12,12 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.answers import page_of
-from autonoma_ci.api.connection import limited, line, proxies_for
+from autonoma_ci.api.answers import decode_header, page_of
+from autonoma_ci.api.background import in_background
+from autonoma_ci.api.connection import limited, proxies_for
 from autonoma_ci.api.failures import NotSentError, lost, not_sent, release_frames
 from autonoma_ci.api.texts import Texts
+from autonoma_ci.api.threads import line
 from autonoma_ci.api.transport import Session
 from autonoma_ci.secret import NOTHING_SECRET
 from autonoma_ci.text import duration, one_line
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _REDIRECTS = 10
 # For one try; a page that takes longer to answer is not up.
 _TRY = 10.0
+_LATE = "no answer came in time"
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
 _TELL_EVERY = 30.0
 
@@ -49,7 +52,7 @@ def wait_for_url(
     pause, shown = _FIRST_PAUSE, _shown(url)
     while True:
         left = began + seconds - monotonic()
-        why = Texts(lambda: redact).line(_visit(url, min(_TRY, max(left, 1.0)), redact), 500)
+        why = Texts(lambda: redact).line(_try(url, min(_TRY, max(left, 1.0)), redact), 500)
         now = monotonic()
         if not why:
             return ""
@@ -60,6 +63,14 @@ def wait_for_url(
             tell(f"Waiting for {shown}, up to {duration(began + seconds - now)} more: {why}")
         sleep(pause)
         pause = min(_LONGEST_PAUSE, 1.5 * pause)
+
+
+def _try(url: str, seconds: float, redact: Redactor) -> str:
+    """Do the same as `_visit`, but give up in time even while a name is resolved."""
+    try:
+        return in_background(lambda: _visit(url, seconds, redact), seconds)
+    except TimeoutError:
+        return _LATE
 
 
 def _visit(url: str, seconds: float, redact: Redactor) -> str:
@@ -73,7 +84,7 @@ def _visit(url: str, seconds: float, redact: Redactor) -> str:
                 release_frames(error)
                 host = urlsplit(url).netloc
                 found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
-            return "no answer came in time" if late.is_set() else found
+            return _LATE if late.is_set() else found
     except NotSentError as error:
         return str(error)
 
@@ -89,7 +100,7 @@ def _follow(session: Session, url: str, seconds: float, redact: Redactor) -> str
         ) as response:
             status, location = response.status_code, response.headers.get("Location", "")
         # As browsers and requests read it.
-        target = location.encode("latin-1", "replace").decode("utf-8", "replace")
+        target = decode_header(location)
         if status < 300 or (status < 400 and not target):
             return ""
         if status >= 400:

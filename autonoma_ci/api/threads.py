@@ -1,4 +1,4 @@
-"""New threads, where their number or the memory may be limited.
+"""Threads where their number or the memory may be limited, and the request that each of them sends.
 
 Source: github.com/python/cpython/issues/140746, why `threading.Thread.start` may wait for ever then.
 """
@@ -7,27 +7,92 @@ from __future__ import annotations
 
 import _thread
 import threading
-from typing import TYPE_CHECKING
+from collections import deque
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from http.client import HTTPConnection
+
+Tasks: TypeAlias = "SimpleQueue[Callable[[], None]]"
 
 # How long a new thread may take to begin. One that has no memory for it never does.
 _MAX_SECONDS = 2.0
+
+
+# The tasks of each thread that waits for its first or next one.
+_kept: deque[Tasks] = deque()
+
+
+class Line(threading.local):
+    """The thread's own connection in its present request: whether it is being made, and was made for it.
+
+    `surplus` is what came behind the refusal of a start, without CR and LF.
+    """
+
+    connecting = False
+    made = False
+    connection: HTTPConnection | None = None
+    surplus = b""
+
+    @property
+    def nothing_sent(self) -> bool:
+        """Whether no connection was made for the present request, so that nothing of it was sent."""
+        return self.connecting or self.connection is None
+
+    def clear(self) -> dict[str, Any]:
+        """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
+        self.connecting, self.made, self.connection, self.surplus = False, False, None, b""
+        return self.__dict__
+
+
+line = Line()
 
 
 class ThreadStuckError(RuntimeError):
     """A thread was made and does not begin. The next one would take as long to fail."""
 
 
+def keep_threads(number: int) -> None:
+    """Make so many threads for later calls of `start_thread`.
+
+    Where one can't be made, or would raise ThreadStuckError, there are fewer.
+    """
+    for _ in range(number):
+        tasks: Tasks = SimpleQueue()
+        try:
+            _make_thread(partial(_serve, tasks))
+        except (RuntimeError, MemoryError):
+            return
+        _kept.append(tasks)
+
+
+def _serve(tasks: Tasks) -> None:
+    while True:
+        tasks.get()()
+        _kept.append(tasks)
+
+
 def start_thread(work: Callable[[], None]) -> None:
-    """Do the work in a new thread that does not outlive the process.
+    """Do the work in a thread that does not outlive the process: in one that was kept, or in a new one.
 
     Raises:
         RuntimeError: The thread can't be made. Nothing of the work is done then.
         ThreadStuckError: The thread does not begin. Nothing of the work is done then.
 
     """
+    try:
+        tasks = _kept.popleft()
+    except IndexError:
+        _make_thread(work)
+    else:
+        tasks.put(work)
+
+
+def _make_thread(work: Callable[[], None]) -> None:
+    """Do the work in a new thread. Raises what `start_thread` raises."""
     turn, has_begun = threading.Lock(), threading.Event()
 
     def run() -> None:

@@ -20,12 +20,14 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidProxyURL
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import POOLS, deadlines, limited, line, proxies_for
+from autonoma_ci.api.connection import POOLS, deadlines, limited, proxies_for
 from autonoma_ci.api.failures import lost, not_sent, release_frames, unsendable
 from autonoma_ci.api.start_proof import MAY_PROVE
+from autonoma_ci.api.threads import line
 from autonoma_ci.exchange import Timeouts
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ DETAILS_LIMIT = 16 * BODY_LIMIT
 # A question may be asked again: better than to wait for as long as the start of a run may take.
 _QUESTION = Timeouts(read=20.0, total=30.0)
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
+# What Python raises where memory or threads are used up.
+_NO_MEANS = (MemoryError, RuntimeError, SystemError)
 
 
 class Answer(NamedTuple):
@@ -70,6 +74,14 @@ class Adapter(HTTPAdapter):
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Return the manager of connections through a proxy, which note when they are made too."""
         return self._watch(super().proxy_manager_for(*args, **kwargs))
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool of connections; raise InvalidProxyURL for each proxy URL that requests can't read."""
+        try:
+            return super().get_connection_with_tls_context(*args, **kwargs)
+        except TypeError:
+            # requests joins the login to a host that is missing, as in `http://user:password@`.
+            raise InvalidProxyURL from None
 
     @staticmethod
     def _watch(manager: Any) -> Any:
@@ -162,7 +174,7 @@ class Transport:
                             raise TimeoutError
                         surplus = surplus or _may_hold_response(response, content, complete=complete)
                     return Answer(response.status_code, response.headers, content, complete, surplus)
-            except (requests.RequestException, HTTPError, OSError, ValueError, MemoryError) as error:
+            except (requests.RequestException, HTTPError, OSError, ValueError, *_NO_MEANS) as error:
                 failure = self._failure(error, late=late.is_set())
                 release_frames(error)
         try:
@@ -175,7 +187,7 @@ class Transport:
     def _failure(self, error: Exception, *, late: bool) -> Exception:
         if line.connection is None and _is_about_settings(error):
             return unsendable()
-        if line.connecting or line.connection is None or isinstance(error, requests.ConnectTimeout):
+        if line.nothing_sent or isinstance(error, requests.ConnectTimeout):
             return not_sent(error, urlsplit(self.base_url).netloc)
         return lost(error, late=late)
 

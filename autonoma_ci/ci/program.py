@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.ci.system import Target
@@ -22,6 +24,7 @@ MAX_SECONDS = 60.0
 # In bytes: longer than anything that this package has stored there.
 _LONGEST = 10_000
 _OURS = ("AUTONOMA_", "INPUT_")
+_programs: WeakSet[Program] = WeakSet()
 
 
 class Program:
@@ -33,6 +36,19 @@ class Program:
     def __init__(self, path: str, environ: Mapping[str, str], clock: Clock) -> None:
         self._path, self._environ, self._clock = path, environ, clock
         self._until: float | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_stopped = False
+        _programs.add(self)
+
+    def stop(self) -> None:
+        """Kill it if it runs, and start it no more."""
+        self._is_stopped = True
+        if self._process:
+            self._process.kill()
+
+    def _was_stopped(self) -> bool:
+        # Another thread may set it at any time.
+        return self._is_stopped
 
     def run(self, arguments: Sequence[str], text: str = "") -> str:
         """Run it with `text` as its input; return why it failed, or an empty text."""
@@ -45,6 +61,7 @@ class Program:
         return None if why or len(printed) > _LONGEST else printed.decode("utf-8", "replace").strip()
 
     def _run(self, arguments: Sequence[str], text: str, *, wanted: bool) -> tuple[str, bytes]:
+        # Loaded only where there is a program.
         import subprocess
 
         name = os.path.basename(self._path)  # noqa: PTH119 - a text, not a file
@@ -53,22 +70,38 @@ class Program:
         if now >= self._until:
             return f"all calls of {name} took longer than {MAX_SECONDS:.0f} s", b""
         seconds = min(_SECONDS, self._until - now)
+        stopped = f"{name} was stopped"
+        if self._was_stopped():
+            return stopped, b""
         try:
-            ended = subprocess.run(  # noqa: S603 - an absolute path, and no shell
+            with subprocess.Popen(  # noqa: S603 - an absolute path, and no shell
                 [self._path, *arguments],
-                input=text.encode("utf-8", "replace"),
                 env=dict(self._environ),
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if wanted else subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=seconds,
-                check=False,
-            )
+            ) as process:
+                self._process = process
+                try:
+                    # `stop` may have been called before there was a process.
+                    printed, _ = process.communicate(
+                        text.encode("utf-8", "replace"), timeout=0.0 if self._was_stopped() else seconds
+                    )
+                finally:
+                    # The end of `with` waits for the program, whatever went wrong before.
+                    process.kill()
         except (OSError, ValueError) as error:
             return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
         except subprocess.TimeoutExpired:
-            return f"{name} did not end within {seconds:.0f} s", b""
-        why = f"{name} failed with exit code {ended.returncode}" if ended.returncode else ""
-        return why, ended.stdout or b""
+            return stopped if self._was_stopped() else f"{name} did not end within {seconds:.0f} s", b""
+        why = f"{name} failed with exit code {process.returncode}" if process.returncode else ""
+        return stopped if self._was_stopped() else why, printed or b""
+
+
+def stop_programs() -> None:
+    """Kill what runs of all programs that were found, as none of them may outlive the step."""
+    for program in list(_programs):
+        program.stop()
 
 
 def find(name: str, target: Target) -> Program | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.errors import NO_MEMORY, InputError
 from autonoma_ci.files import make_folder, reason_of, write_whole
 from autonoma_ci.paths import leads_out
@@ -46,6 +48,8 @@ class ResultsDir:
         self._more, self._signer, self._shared = more, signer, shared
         # Whether the record in the folder is the one that was to be written last.
         self.recorded = False
+        # The record of `begin`, which has no runs.
+        self._empty = b""
 
     def begin(self, report: Report) -> list[str]:
         """Replace the files of an earlier step by the record of this one, which has no runs yet.
@@ -60,7 +64,8 @@ class ResultsDir:
                 (self.folder / name).unlink()
             except OSError:
                 continue
-        warnings = self._write_all({RECORD: record(report, self._signer)})
+        self._empty = record(report, self._signer).encode("utf-8", "replace")
+        warnings = self._write_all({RECORD: self._empty})
         return [*warnings, *(self._shared.take_warnings() if self._shared else ())]
 
     def publish(self, report: Report) -> list[str]:
@@ -79,6 +84,20 @@ class ResultsDir:
             return [*warnings, f"junit.xml and report.html could not be made ({reason})."]
         warnings += self._write_all(last)
         return [*warnings, *self._shared.take_warnings()] if self._shared and report.verdict else warnings
+
+    def remove_empty(self) -> None:
+        """Remove the record of `begin` if it could not be replaced: a later step would read that there are no runs."""
+        if self.recorded or not self._empty:
+            return
+        path = self.folder / RECORD
+        try:
+            self._check_links(path)
+            with self._shared.locked() if self._shared else nullcontext():
+                # Another step may have replaced it. The id of the step makes each record unlike all others.
+                if read_regular(str(path), len(self._empty)) == self._empty:
+                    path.unlink()
+        except (OSError, *NO_MEMORY):
+            return
 
     def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
         warnings = []

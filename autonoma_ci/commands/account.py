@@ -44,6 +44,7 @@ def account_of(found: Found, world: World) -> Account:
     if problems:
         raise InputError(problems)
     # Loaded only now: all that can be wrong before anything is sent has been told by then.
+    from autonoma_ci.api.background import in_background
     from autonoma_ci.api.folders import folders
     from autonoma_ci.api.transport import Transport
 
@@ -53,7 +54,7 @@ def account_of(found: Found, world: World) -> Account:
     errors.hide(credentials)
     for warning in settings.warnings:
         errors.issue("warning", Problem(warning))
-    account = folders(transport, Redactor(credentials), world.clock.sleep)
+    account = in_background(lambda: folders(transport, Redactor(credentials), world.clock.sleep))
     if account.left_out:
         text = f"Folders and tests without an id that can be used were left out: {account.left_out:,}."
         errors.issue("warning", Problem(text))

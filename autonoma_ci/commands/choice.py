@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
+from autonoma_ci.api.background import in_background
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.errors import InputError
@@ -81,7 +82,8 @@ def ask(account: Account, stdin: TextIO, out: TextIO) -> Choice:
 
 def _read(question: str, stdin: TextIO, out: TextIO) -> str:
     write_product(out, f"{question} ")
-    line = stdin.readline()
+    # A signal that comes just before a call into C that waits is heard only after it.
+    line = in_background(stdin.readline)
     if not line:
         out.write("\n")
         raise InputError([_NOTHING])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commands.account import account_of, account_parser
+from autonoma_ci.commandline import given
+from autonoma_ci.commands.account import OF_ACCOUNT, account_of, account_parser
 from autonoma_ci.commands.choice import Choice, ask, choose
 from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest
 from autonoma_ci.commands.skeleton import skeleton
@@ -17,6 +18,7 @@ from autonoma_ci.files import reason_of, write_whole
 from autonoma_ci.paths import as_argument, leads_out
 from autonoma_ci.plan import RUNS_LIMIT
 from autonoma_ci.report.words import plural
+from autonoma_ci.settings import read_some
 from autonoma_ci.text import one_line
 from autonoma_ci.values import ids
 
@@ -49,7 +51,7 @@ def main(argv: Sequence[str], world: World) -> int:
         raise InputError(
             [f"{_shown(found.output)} could not be written ({reason_of(error)}): give another --output"]
         ) from None
-    _tell(found.output, choice, world)
+    _tell(found, choice, world)
     return 0
 
 
@@ -122,13 +124,15 @@ def _ids(flag: str, text: str) -> dict[str, str]:
         raise InputError([f"{flag}: {problem}" for problem in error.problems]) from None
 
 
-def _tell(path: str, choice: Choice, world: World) -> None:
-    console = Console(world.out, PLAIN)
+def _tell(found: Found, choice: Choice, world: World) -> None:
+    console, path = Console(world.out, PLAIN), found.output
+    settings, _ = read_some(OF_ACCOUNT, given(found, OF_ACCOUNT), world.environ)
+    console.hide(settings.secrets)
     counted = [plural(len(choice.folders), "folder")] if choice.folders else []
     counted += [plural(len(choice.tests), "test")] if choice.tests else []
     # With both default names there, a run without the option reads the other one.
-    found = default_manifest(world.folder) == os.path.normpath(path)
-    named = "" if found else f" --manifest {as_argument(path)}"
+    is_default = default_manifest(world.folder) == os.path.normpath(path)
+    named = "" if is_default else f" --manifest {as_argument(path)}"
     console.line(f"Wrote {path}: {' and '.join(counted)}.")
     console.line("Next, see what would be started, then start it:")
     console.line(f"  autonoma-ci run{named} --dry-run")

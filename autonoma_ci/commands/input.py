@@ -91,7 +91,8 @@ def load_manifest(
         folder: The working directory.
         environ: The environment, which `${NAME}` reads.
         context: The build, which `${ci.…}` reads.
-        settings: Its `allow_env` says which names may be read. Values with its credentials never are.
+        settings: Its `allow_env` says which names may be read. Values with its credentials never are, and no id may
+            have a value of its `variables`.
         checking: As in `Interpolation`.
 
     Raises:
@@ -108,11 +109,12 @@ def interpolation_of(
     environ: Mapping[str, str], context: Context, settings: Settings, *, checking: bool = False
 ) -> Interpolation:
     """Return what `${...}` in a manifest can read; the arguments are those of `load_manifest`."""
-    from autonoma_ci.manifest.interpolate import Interpolation
+    from autonoma_ci.manifest.interpolate import HiddenValues, Interpolation
 
     # A shorter one, such as `sandbox`, occurs in ordinary values.
     credentials = Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _RECOGNIZABLE)
-    return Interpolation(environ, context, detect.all_tokens(), checking, settings.allow_env, credentials)
+    variables = HiddenValues(settings.variables.values())
+    return Interpolation(environ, context, detect.all_tokens(), checking, settings.allow_env, credentials, variables)
 
 
 def part_of(settings: Settings, place: Place, environ: Mapping[str, str], title: str) -> Part:

@@ -1,4 +1,4 @@
-"""The values of variables in a step that starts no runs: a record has their names alone."""
+"""The values of variables in a step that starts no runs: a record has their names and signatures alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from autonoma_ci.commands.input import find_manifest, interpolation_of
 from autonoma_ci.commands.record import context_of
 from autonoma_ci.secret import Secret
+from autonoma_ci.signing import VariableSigner
 from autonoma_ci.text import one_line
+from autonoma_ci.values import UNKNOWN_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from autonoma_ci.manifest.stated import StatedVariable
     from autonoma_ci.report.saved import Saved
     from autonoma_ci.report.saved_runs import SavedRun
     from autonoma_ci.settings import Settings
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 # The options that variables come from.
 OF_VALUES = frozenset({"variables", "manifest", "allow-env"})
 _NAMES_SHOWN = 5
+# In characters of values, each value with what else is signed: about a second.
+_MAX_SIGNED = 64 * 1024 * 1024
+_OVERHEAD = 256
 
 
 class KnownValues(NamedTuple):
@@ -48,38 +54,98 @@ def known_values(settings: Settings, saved: Saved, folder: str, environ: Mapping
     """Return the values of variables from the options and the manifest. An invalid manifest is no error here.
 
     Args:
-        settings: The options of this step.
+        settings: The options of this step. With the client secret, the record's signatures say which values were sent.
         saved: The record. Its facts of the build are those of the step that started the runs.
         folder: The working directory.
         environ: The environment.
         event: The event that started this job. It can forbid the default manifest.
     """
     path, _ = find_manifest(settings, folder, event)
-    # Whether the manifest has each value of a name, by the id of its entry and the name.
-    in_manifest: dict[tuple[str, str], bool] = {}
     values = [Secret(value) for value in settings.variables.values()]
+    variables: Sequence[StatedVariable] = ()
+    missing: Sequence[tuple[str, str]] = ()
     if path:
         # Loaded only where there is a manifest.
-        from autonoma_ci.manifest.stated import UNKNOWN_ID, stated_variables
+        from autonoma_ci.manifest.stated import stated_variables
 
         interpolation = interpolation_of(environ, context_of(saved), settings)
-        stated = stated_variables(path, folder, interpolation)
-        values += stated.parts
-        for entry_id, name, value, is_known, is_fact in stated.variables:
-            in_manifest[entry_id, name] = is_known and in_manifest.get((entry_id, name), True)
-            values += [value] if value and not is_fact else []
-        # An entry's own variable wins over one of the defaults, and any run can be of an entry whose id is not known.
-        for (entry_id, name), is_known in list(in_manifest.items()):
-            if entry_id == UNKNOWN_ID:
-                in_manifest["", name] = is_known and in_manifest.get(("", name), True)
-    unknown = (
-        name
-        for run in saved.runs
-        if _has_texts(run)
-        for name in run.variables
-        if name not in settings.variables and not in_manifest.get((run.id, name), in_manifest.get(("", name)))
-    )
+        variables, parts, missing = stated_variables(path, folder, interpolation)
+        values += parts
+        values += [found.value for found in variables if found.value and not found.is_fact]
+    runs = [run for run in saved.runs if _has_texts(run)]
+    by_name, by_signature = _Names(settings, variables), _Signatures(settings, variables)
+    unknown = [name for run in runs for name in (by_signature if by_signature.decides(run) else by_name).unknown(run)]
+    ids = {UNKNOWN_ID, *(run.id for run in runs)}
+    unknown += [f"${{{name}}}" for entry_id, name in missing if entry_id in ids]
     return KnownValues(tuple(values), tuple(dict.fromkeys(unknown)))
+
+
+class _Names:
+    """Decides by names alone: a variable is known if it has a value here that is not empty.
+
+    An empty value is what a CI system gives where a secret is not available.
+    """
+
+    def __init__(self, settings: Settings, stated: Sequence[StatedVariable]) -> None:
+        self._option = settings.variables
+        # Whether the manifest has each value of a name, by the id of its entry and the name.
+        self._manifest: dict[tuple[str, str], bool] = {}
+        for found in stated:
+            self._add(found.entry_id, found.name, is_known=found.is_known and bool(found.value))
+        # An entry's own variable wins over one of the defaults, and any run can be of an entry whose id is not known.
+        for (entry_id, name), is_known in list(self._manifest.items()):
+            if entry_id == UNKNOWN_ID:
+                self._add("", name, is_known=is_known)
+
+    def _add(self, entry_id: str, name: str, *, is_known: bool) -> None:
+        self._manifest[entry_id, name] = is_known and self._manifest.get((entry_id, name), True)
+
+    def unknown(self, run: SavedRun) -> Iterator[str]:
+        """Yield the names of the run's variables that are not known."""
+        for name in run.variables:
+            in_manifest = self._manifest.get((run.id, name), self._manifest.get(("", name), False))
+            if not self._option.get(name, in_manifest):
+                yield name
+
+
+class _Signatures:
+    """Decides by the record's signatures: a variable is known if one of its values here is the one that was sent."""
+
+    def __init__(self, settings: Settings, stated: Sequence[StatedVariable]) -> None:
+        self._signer = VariableSigner(settings.client_secret) if settings.client_secret else None
+        # By the id of the entry and the name; those of the option are of all entries.
+        self._values: dict[tuple[str, str], set[str]] = {("", name): {v} for name, v in settings.variables.items()}
+        for found in stated:
+            if found.value is not None:
+                self._values.setdefault((found.entry_id, found.name), set()).add(found.value.reveal())
+        self._signed: dict[tuple[str, str, str], set[str]] = {}
+        self._left = _MAX_SIGNED
+
+    def decides(self, run: SavedRun) -> bool:
+        """Say whether the record has signatures of the run's variables, and this step has the key."""
+        return bool(self._signer and run.variable_macs)
+
+    def unknown(self, run: SavedRun) -> Iterator[str]:
+        """Yield the names of the run's variables that are not known."""
+        for name in run.variables:
+            if run.variable_macs.get(name) not in self._signatures_of(run, name):
+                yield name
+
+    def _signatures_of(self, run: SavedRun, name: str) -> set[str]:
+        """Return the signatures of all values that this run's variable can have had."""
+        key = run.kind, run.id, name
+        if key not in self._signed:
+            places = ("", name), (run.id, name), (UNKNOWN_ID, name)
+            values = set().union(*(self._values.get(place, ()) for place in places))
+            self._signed[key] = set(self._sign(run, name, values))
+        return self._signed[key]
+
+    def _sign(self, run: SavedRun, name: str, values: Iterable[str]) -> Iterator[str]:
+        for value in values:
+            self._left -= len(value) + _OVERHEAD
+            # A hostile manifest can have very many values. One that is not signed counts as not known.
+            if self._signer and self._left > 0:
+                yield self._signer.sign(run.kind, run.id, name, value)
 
 
 def _has_texts(run: SavedRun) -> bool:

@@ -64,7 +64,8 @@ def main(argv: Sequence[str], world: World) -> int:
     found = parser.known(argv)
     folder = Path(world.folder, found.record).parent
     printed = found.output == "-"
-    report = _read(found, world, Console(world.err if printed else world.out, PLAIN))
+    console = Console(world.err if printed else world.out, PLAIN)
+    report = _read(found, world, console)
     target = Path(world.folder, found.output) if found.output and not printed else folder / FORMATS[found.format]
     beside = _Beside(folder, target.parent)
     files = _rendered(report, found.format, beside, single=found.single_file or printed)
@@ -73,7 +74,7 @@ def main(argv: Sequence[str], world: World) -> int:
         return 0
     for name, data in files.items():
         _write(target.parent / name if name else target, data, world.folder)
-    Console(world.out, PLAIN).line(f"Wrote {found.output or _from(world.folder, target)}")
+    console.line(f"Wrote {found.output or _from(world.folder, target)}")
     return 0
 
 

@@ -21,9 +21,9 @@ from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import NOTHING_PASSED, Engine
 from autonoma_ci.engine.keep import Keeping
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
-from autonoma_ci.engine.workers import Events, Reporting, Threads
+from autonoma_ci.engine.workers import Events, Reporting, Threads, spare_memory
 from autonoma_ci.errors import EXIT_BUG, NO_MEMORY, InputError, Problem
-from autonoma_ci.model import Conclusion, Outcome, Reason, Report, State, Verdict
+from autonoma_ci.model import NO_VARIABLES, Conclusion, Outcome, Reason, Report, State, Verdict
 from autonoma_ci.paths import as_argument
 from autonoma_ci.report.console import issues, notes
 from autonoma_ci.report.words import headline, still_open
@@ -50,9 +50,14 @@ _PAUSE = 0.2
 _NO_RECORD = Problem(
     "the record could not be written to results-dir, so the exit code is 7. Make room, or check its permissions."
 )
+# To write the reports with, if the memory is used up before the first request. The engine has its own.
+_SPARE_BYTES = 4 * 1024 * 1024
+_NOT_SENT = "not sent: the step ended because of a bug"
 # To prepare these takes a quarter of a second, before the first request. The second limit is in characters.
 MAX_SHARED_VALUES = 2000
 MAX_SHARED_CHARACTERS = 100_000
+# In all runs. Each signature takes up to 60 bytes beside its name, and the record of a large plan is near its limit.
+MAX_SIGNED_VARIABLES = 100_000
 # Of the context.
 _URLS = ("build_url", "deployment_url")
 NO_PASSES: Mapping[str, Outcome] = MappingProxyType({})
@@ -97,6 +102,7 @@ class Step:
         self._natives: list[Publisher] = []
         self._files: list[ResultsDir] = []
         self._passes = NO_PASSES
+        self._spare = b""
 
     def prepare(self, settings: Settings, saved: Saved | None = None) -> list[Problem]:
         """Set up log and reports as the settings say, and return what can't be.
@@ -185,10 +191,16 @@ class Step:
         if not self.signer:
             return list(outcomes)
         from autonoma_ci.api.start_body import start_body
+        from autonoma_ci.signing import VariableSigner
 
-        source = self.report.source
+        source, secret = self.report.source, self._settings.client_secret
+        is_few = sum(len(run.request.variables) for run in outcomes) <= MAX_SIGNED_VARIABLES
+        values = VariableSigner(secret) if secret and is_few else None
         return [
-            run._replace(request_mac=self.signer.sign_request(run.request, start_body(run.request, source)))
+            run._replace(
+                request_mac=self.signer.sign_request(run.request, start_body(run.request, source)),
+                variable_macs=values.sign_all(run.request) if values else NO_VARIABLES,
+            )
             for run in outcomes
         ]
 
@@ -237,16 +249,24 @@ class Step:
         board = Board(outcomes, self.began, earlier.run_ids)
         world.interrupts.events = events
         interrupt = None
+        workers: Threads | None = None
         try:
             if outcomes:
+                # Before the record says that runs may be on their way: where little memory is left, this may fail.
+                self._spare = spare_memory(_SPARE_BYTES)
+                workers = self._workers(settings, events, store, self._hidden_values(outcomes))
+                self._spare = b""
                 # Before the first request: a step that is killed from now on may have started any of the runs.
                 self._record_first(outcomes)
                 with self.console.group(title), self._watcher(settings) as watcher:
                     engine = Engine(board, policy, clock, events, watcher, waiting, keeping, earlier.passed)
-                    engine.run(self._workers(settings, events, store, self._hidden_values(outcomes)))
+                    engine.run(workers)
                     interrupt = engine.interrupt
         except BaseException:
             # A bug: what had been started until then must not be lost with it.
+            self._spare = b""
+            if not workers:
+                _mark_as_not_sent(board)
             verdict = decide(board.outcomes)._replace(exit_code=EXIT_BUG, conclusion=Conclusion.ERROR)
             self.finish(self._now(board.outcomes)._replace(verdict=verdict))
             raise
@@ -268,6 +288,7 @@ class Step:
             if published.bug:
                 raise published.bug
             if not files.recorded:
+                files.remove_empty()
                 self._warn_once(published.warnings)
                 # There is nothing that a later step could wait for the runs with.
                 self.report = self.report._replace(later="")
@@ -312,6 +333,8 @@ class Step:
             report = report._replace(verdict=verdict)
             published = publish(self._files, report)
             self.console.issue("error", _NO_RECORD, report.heading)
+        for files in self._files:
+            files.remove_empty()
         self._warn_once(published.warnings)
         return report, bug or published.bug
 
@@ -324,16 +347,20 @@ class Step:
         bug = None
         if remote := [each for each in self._natives if isinstance(each, Remote)]:
             published = reporting.write(partial(publish, remote, report))
-            self._warn_once(published.warnings if published else [self._left_behind("the CI system's report")])
+            self._warn_once(published.warnings if published else [self._leave_behind("the CI system's report")])
             bug = published.bug if published else None
         if is_wanted(self._settings, report):
             written = reporting.write(partial(comment, self._settings, self.place, self.world, report))
-            level, text = written or ("warning", self._left_behind("the comment"))
+            level, text = written or ("warning", self._leave_behind("the comment"))
             if text:
                 self.console.issue(level, Problem(text))
         return bug
 
-    def _left_behind(self, what: str) -> str:
+    def _leave_behind(self, what: str) -> str:
+        """Stop the programs that were to write it; return what the log should warn of."""
+        from autonoma_ci.ci.program import stop_programs
+
+        stop_programs()
         why = "a signal has come" if self.world.interrupts.received else "it took too long"
         return f"{what[0].upper()}{what[1:]} may be incomplete: {why}. It was left behind; the exit code stands."
 
@@ -406,6 +433,12 @@ class Step:
             return run
         evidence = was.evidence if _has_files(was.evidence) and not _has_files(run.evidence) else run.evidence
         return run._replace(seconds=min(run.seconds, was.seconds), carried=was.carried, evidence=evidence)
+
+
+def _mark_as_not_sent(board: Board) -> None:
+    for position, run in enumerate(board.outcomes):
+        if run.state is State.PLANNED:
+            board.change(position, state=State.NOT_STARTED, reason=Reason.UNKNOWN, message=_NOT_SENT)
 
 
 def _has_files(evidence: Evidence) -> bool:

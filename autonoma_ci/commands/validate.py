@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.schema import Manifest
 
 _OPTIONS = tuple(option for option in OPTIONS if option.name == "allow-env")
-_CREDENTIALS = tuple(option for option in OPTIONS if option.parse is credential)
+_HIDDEN = tuple(option for option in OPTIONS if option.parse is credential or option.name == "variables")
 
 
 def main(argv: Sequence[str], world: World) -> int:
@@ -38,21 +38,22 @@ def main(argv: Sequence[str], world: World) -> int:
     settings, problems = read_some(_OPTIONS, given(found, _OPTIONS), world.environ)
     if problems:
         raise InputError(problems)
-    # No credentials are needed. Where there are some, no value may hold them.
-    known, _ = read_some(_CREDENTIALS, {}, world.environ)
+    # No credentials are needed. Where there are some, no value may hold them, and no id a value of `variables`.
+    known, _ = read_some(_HIDDEN, {}, world.environ)
     settings = known._replace(allow_env=settings.allow_env)
     try:
         manifest = load_manifest(path, world.folder, world.environ, place.context, settings, checking=True)
         requests = plan.make(Settings(), manifest).requests
     except InputError as error:
         errors = Console(world.err, place.system.dialect)
+        errors.hide(settings.secrets)
         for problem in error.problems:
             errors.issue("error", Problem(problem.text, problem.file or one_line(path), problem.line, problem.column))
         return EXIT_INPUT
     kinds = (plural(len(entries), noun) for noun, entries in _kinds(manifest))
-    Console(world.out, place.system.dialect, is_product=True).line(
-        f"{path} is valid: {', '.join(kinds)}; {plural(len(requests), 'run')} in all."
-    )
+    console = Console(world.out, place.system.dialect, is_product=True)
+    console.hide(settings.secrets)
+    console.line(f"{path} is valid: {', '.join(kinds)}; {plural(len(requests), 'run')} in all.")
     return 0
 
 

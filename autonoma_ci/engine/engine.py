@@ -90,11 +90,14 @@ class Engine:
         if not self._events.empty():
             self._take(self._clock.receive(self._events, 0.0))
         while self.interrupt is None and self._busy():
-            self._carry.dispatch(workers)
+            # With few threads, a start goes before further questions, which come back for as long as runs go on.
+            if not self._fire.is_held_up:
+                self._carry.dispatch(workers)
             self._fire.dispatch(workers)
             if self._wait:
                 self._waited(self._wait, workers)
-            self._explain.dispatch(workers)
+            if not self._fire.is_held_up:
+                self._explain.dispatch(workers)
             if self._keep:
                 self._kept(self._keep, workers)
             self._take(self._clock.receive(self._events, self._pause()))
@@ -123,7 +126,8 @@ class Engine:
         return self._carry.busy or self._fire.busy or bool(self._wait and self._wait.busy)
 
     def _kept(self, keep: Keep, workers: Workers) -> None:
-        keep.dispatch(workers)
+        if not self._fire.is_held_up:
+            keep.dispatch(workers)
         if not self._going_on():
             keep.close()
         if self._clock.monotonic() >= keep.due():
@@ -133,7 +137,8 @@ class Engine:
     def _waited(self, wait: Wait, workers: Workers) -> None:
         if not self._fire.busy and not self._carry.busy:
             wait.begin()
-        wait.dispatch(workers)
+        if not self._fire.is_held_up:
+            wait.dispatch(workers)
         wait.give_up_overdue()
         if self._clock.monotonic() >= wait.deadline:
             self._fire.stop()
@@ -145,6 +150,9 @@ class Engine:
 
     def _pause(self) -> float:
         now = self._clock.monotonic()
+        if self._fire.is_held_up:
+            # A thread that ends its request says so by an event.
+            return _TICK
         rooms = (self._carry, self._fire, self._explain, self._wait, self._keep)
         return max(0.0, min(now + _TICK, *(room.due() for room in rooms if room)) - now)
 

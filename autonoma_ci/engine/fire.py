@@ -7,7 +7,7 @@ second start that gets it is told another run's response, so whether it started 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,7 +32,7 @@ class Policy(NamedTuple):
     """How starting goes about it; all times in seconds.
 
     `patience` is how long nothing but refusals to take requests may come back before the rest is given
-    up; `attempts` bounds the tries that made no connection; `grace` is how long a cancelled job waits for
+    up; `attempts` bounds the tries in a row that made no connection; `grace` is how long a cancelled job waits for
     answers that are on their way; `overdue` when a request that the transport should have ended long ago
     is given up.
     """
@@ -69,6 +69,10 @@ class Fire:
         self._later: list[tuple[float, int]] = []
         self._sent: dict[int, float] = {}
         self._first: dict[int, float] = {}
+        # How many tries in a row made no connection, by place.
+        self._failed: Counter[int] = Counter()
+        # Whether the last dispatch ended because no thread was free.
+        self._lacks_thread = False
         self._gate = 0.0
         self._progress = clock.monotonic()
         self._ending = False
@@ -90,6 +94,11 @@ class Fire:
         """Whether there is an answer to wait for."""
         return bool(self._sent)
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether there is something to send now, and nothing under way, but all threads do something else."""
+        return self._lacks_thread and not self._sent
+
     def add(self, position: int) -> None:
         """Start this run of the board as well, unless nothing further may be started."""
         if self._final:
@@ -98,15 +107,23 @@ class Fire:
         if not self.busy:
             self._progress = self._clock.monotonic()
         self._first.pop(position, None)
+        self._failed.pop(position, None)
         self._ready.append(position)
 
     def dispatch(self, workers: Workers) -> None:
-        """Send what may be sent now."""
+        """Send what may be sent now.
+
+        A request that would wait for a thread is not sent: what is under way may have arrived, and has a limit of time.
+        """
         now = self._clock.monotonic()
+        self._lacks_thread = False
         if self._in_doubt and not self._sent and not self._later:
             self._in_doubt = False
             self.drop(Reason.API, "not sent: no connection to the API can be made")
         while len(self._sent) < self._policy.concurrency and now >= max(self._gate, self._next()):
+            if not workers.can_start():
+                self._lacks_thread = True
+                return
             # What was sent before goes first, so that no run starves behind a long plan.
             again = self._later and self._later[0][0] <= now
             position = heappop(self._later)[1] if again else self._ready.popleft()
@@ -118,7 +135,9 @@ class Fire:
 
     def due(self) -> float:
         """Return the clock's time at which there will be something to send, if nothing comes back before."""
-        return max(self._gate, self._next()) if len(self._sent) < self._policy.concurrency else inf
+        if self._lacks_thread or len(self._sent) >= self._policy.concurrency:
+            return inf
+        return max(self._gate, self._next())
 
     def _next(self) -> float:
         """Return the clock's time at which there is something to send, if the API takes it then."""
@@ -237,6 +256,11 @@ class Fire:
     def _again(self, position: int, attempt: Attempt, now: float) -> bool:
         """Plan another try if one is allowed and could be in time; say whether there will be one."""
         tries, policy = self._board.outcomes[position].tries, self._policy
+        if attempt.delivery is Delivery.NOT_SENT:
+            self._failed[position] += 1
+            tries = self._failed[position]
+        else:
+            self._failed.pop(position, None)
         if self._ending or self._final or (attempt.delivery is Delivery.NOT_SENT and tries >= policy.attempts):
             return False
         pause = self._clock.jitter(min(policy.longest_pause, policy.first_pause * 2 ** (tries - 1)))

@@ -7,7 +7,7 @@ import threading
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from autonoma_ci.api.threads import ThreadStuckError, start_thread
+from autonoma_ci.api.threads import ThreadStuckError, line, start_thread
 from autonoma_ci.exchange import Attempt, Delivery, Details, Kept, Said, Status
 from autonoma_ci.model import Reason
 
@@ -25,6 +25,8 @@ MAX_SECONDS_AFTER_SIGNAL = 1.5
 MAX_REPORT_SECONDS = 65.0
 # For the responses under way once memory is used up: the largest have 1 MiB, and most a thousandth of that.
 _SPARE_BYTES = 4 * 1024 * 1024
+# What is raised where memory, threads or files are used up. They may be there again in a moment.
+_PASSING = (MemoryError, RuntimeError, SystemError, OSError)
 MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again."
 
 
@@ -98,6 +100,9 @@ class Watcher(Protocol):
 class Workers(Protocol):
     """Sends requests in the background; each comes back as an event that names the run's place in the plan."""
 
+    def can_start(self) -> bool:
+        """Return whether a request would be sent at once, rather than wait for another one to end."""
+
     def start(self, position: int, request: RunRequest) -> None:
         """Ask for a run to start; a Done comes back."""
 
@@ -142,19 +147,24 @@ class Threads:
     """One daemon thread per request under way; idle ones are used again.
 
     Where no further thread can be made, since the number of processes or the memory is limited, a request waits for a
-    thread that is there. If there is none, it is sent at once, in the thread that asks for it.
+    thread that is there. If there is none, it is sent at once, in the thread that asks for it. Then `can_start` is
+    false until all events are taken, so that a signal or a refusal is heard before the next start.
     """
 
     def __init__(self, api: Api, events: Events, keep: Callable[[Item], Kept] | None = None) -> None:
         self._api = api
         self._keep = keep
         self._events = events
-        # Each task, and whether it is one that no thread was ready for.
-        self._tasks: queue.SimpleQueue[tuple[Callable[[], Event], bool]] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
-        self._has_threads = False
+        self._tasks: queue.SimpleQueue[Callable[[], Event]] = queue.SimpleQueue()
+        # How many threads there are, and how many tasks have not ended. The second changes under the lock.
+        self._threads, self._open = 0, 0
+        self._lock = threading.Lock()
         self._may_add_threads = True
         self._spare = spare_memory(_SPARE_BYTES)
+
+    def can_start(self) -> bool:
+        """Return whether a request would be sent at once, rather than wait for another one to end."""
+        return self._has_free_thread() or (not self._threads and self._events.empty())
 
     def start(self, position: int, request: RunRequest) -> None:
         """Ask for a run to start."""
@@ -179,11 +189,22 @@ class Threads:
     # Whatever goes wrong in a thread, the run must not be lost: it comes back as what is known of it.
     def _started(self, request: RunRequest) -> Attempt:
         try:
+            # The connection of this thread's last request says nothing of this one.
+            line.clear()
             return self._api.start(request)
         except Exception as error:  # noqa: BLE001
             self._spare = b""
-            told = f"unexpected {type(error).__name__} while sending"
-            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED)
+            return self._unexpected(error)
+
+    def _unexpected(self, error: Exception) -> Attempt:
+        if isinstance(error, MemoryError):
+            # Each further thread takes memory from the requests that are under way.
+            self._may_add_threads = False
+        what = f"unexpected {type(error).__name__}"
+        if not line.nothing_sent:
+            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=f"{what} while sending", hint=MAY_HAVE_STARTED)
+        delivery = Delivery.NOT_SENT if isinstance(error, _PASSING) else Delivery.UNSENDABLE
+        return Attempt(delivery, Reason.API, message=f"not sent: {what} before there was a connection")
 
     def _status(self, request: RunRequest, run_id: str) -> Status:
         try:
@@ -204,12 +225,18 @@ class Threads:
             return Kept(problem=f"unexpected {type(error).__name__} while fetching")
 
     def _give(self, task: Callable[[], Event]) -> None:
-        if self._idle.acquire(blocking=False) or self._add_thread():
-            self._tasks.put((task, False))
-        elif self._has_threads:
-            self._tasks.put((task, True))
+        if self._has_free_thread() or self._threads:
+            with self._lock:
+                self._open += 1
+            self._tasks.put(task)
         else:
             self._events.put(task())
+
+    def _has_free_thread(self) -> bool:
+        """Return whether a thread has nothing to do; make one if there is none."""
+        with self._lock:
+            is_free = self._open < self._threads
+        return is_free or self._add_thread()
 
     def _add_thread(self) -> bool:
         """Make a thread; return whether that could be done."""
@@ -221,17 +248,15 @@ class Threads:
             # It took seconds, in which no event was heard.
             self._may_add_threads = not isinstance(error, ThreadStuckError)
             return False
-        self._has_threads = True
+        self._threads += 1
         return True
 
     def _work(self) -> None:
         while True:
-            task, waited = self._tasks.get()
-            event = task()
-            # Idle first: whoever sees the event may send the next request at once. A task that has waited took the
-            # place of one for which this thread was idle already.
-            if not waited:
-                self._idle.release()
+            event = self._tasks.get()()
+            # Before the event: whoever sees it may send the next request at once.
+            with self._lock:
+                self._open -= 1
             self._events.put(event)
 
 

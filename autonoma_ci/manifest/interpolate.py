@@ -27,7 +27,7 @@ from autonoma_ci.text import one_line
 from autonoma_ci.values import credential
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from autonoma_ci.context import Context
     from autonoma_ci.manifest.document import Document, Path, Tree
@@ -45,6 +45,8 @@ _OPTION_NAME = re.compile("AUTONOMA_|INPUT_", re.IGNORECASE)
 _CASE = re.IGNORECASE if os.name == "nt" else re.NOFLAG
 # Values of these keys go to the API and nowhere else.
 _SENT = frozenset({"variables", "matrix"})
+# Characters of a value that no other text has by accident.
+_RECOGNIZABLE = 8
 _ENTRIES = frozenset({"tests", "folders", "tags"})
 # Far beyond any manifest; a hostile one could make gigabytes of a few lines.
 PARTS_LIMIT = 100_000
@@ -65,17 +67,34 @@ class Written(NamedTuple):
 
     `texts` has each text with a `$` as the manifest states it, `groups` the value of each group with a `$`, by path.
     `parts` has each text of the environment that stands in a value, a name or a group. `facts` has the values that
-    consist of facts of the build alone. `is_known` says that no `${NAME}` without a value of its own was replaced.
+    consist of facts of the build alone. `missing` has the environment variables of which no value of their own stands
+    there, such as one that is not set.
     """
 
     texts: dict[Path, str]
     groups: dict[Path, str]
     parts: frozenset[str] = frozenset()
     facts: frozenset[str] = frozenset()
-    is_known: bool = True
+    missing: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"Written({len(self.texts)} texts)"
+
+
+class HiddenValues:
+    """Values that nothing shown may contain.
+
+    A short value, such as `en`, occurs in other texts by chance, so it counts only where it is the whole text.
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        whole = {value for value in values if value}
+        long = Redactor(value for value in whole if len(value) >= _RECOGNIZABLE)
+        # A closure, so that no list of this object's fields shows the values.
+        self.stand_in: Callable[[str], bool] = lambda text: text in whole or long.holds(text)
+
+
+NO_HIDDEN_VALUES = HiddenValues(())
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,7 @@ class Interpolation:
         checking: A fact that only a CI system knows is not an error, as for the command `validate`.
         allowed: The option `allow-env`: names and shell patterns. None allows all names that do not look like secrets.
         credentials: The credentials of this step. No value may contain one.
+        variables: The values of the option `variables`. Nothing that is shown may contain one.
 
     """
 
@@ -98,6 +118,7 @@ class Interpolation:
     checking: bool = False
     allowed: tuple[str, ...] | None = None
     credentials: Redactor = NOTHING_SECRET
+    variables: HiddenValues = NO_HIDDEN_VALUES
     # Why a name must not be read, by name and by whether its value would be shown.
     _refusals: dict[tuple[str, bool], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -170,6 +191,9 @@ class Interpolation:
             return f"{reference} holds a credential of this job: a manifest can't name it"
         if _OPTION_NAME.match(name):
             return f"{reference} is an option of this step: a manifest can't name it; use a variable of another name"
+        if shown and self.variables.stand_in(value):
+            why = "and ids are shown in logs: use a variable with another value"
+            return f"{reference} holds a value of the option variables, {why}"
         cure = f"if the manifest may read it, add `allow-env: {name}` to the step"
         kind = kind_of_secret(value)
         secret = f"holds {kind}" if kind else "looks like a secret" if looks_secret(name) else ""
@@ -196,7 +220,7 @@ class _Filling:
         # Values that consist of facts of the build alone, and all others.
         self._facts: set[str] = set()
         self._others: set[str] = set()
-        self._is_known = True
+        self._missing: set[str] = set()
         # What many aliases stand for is filled in once.
         self._filled: dict[tuple[str, _Use], tuple[str, str]] = {}
         self._parts = self._length = 0
@@ -205,7 +229,7 @@ class _Filling:
         """Return what is left to know."""
         # The same text can also be a value of its own.
         facts = frozenset(self._facts - self._others)
-        return Written(self._texts, self._groups, frozenset(self._parts_of_values), facts, self._is_known)
+        return Written(self._texts, self._groups, frozenset(self._parts_of_values), facts, frozenset(self._missing))
 
     def walk(self, tree: Tree, path: Path) -> Tree:
         """Return this part of the document, filled in."""
@@ -258,15 +282,15 @@ class _Filling:
             value, why = self._interpolation.value(body, shown=use is _Use.SHOWN) if body else (None, "")
             if body and not body["name"].startswith("ci."):
                 reference = _reference(body["name"])
+        if reference and body and (value is None or not self._interpolation.is_set(body["name"])):
+            # Another job can have it.
+            self._missing.add(body["name"])
+        elif reference and value is not None and use is not _Use.SHOWN:
+            self._parts_of_values.add(value)
         if value is None:
             text = match[0][:2] if use is _Use.SENT else one_line(match[0], 60)
             self._document.problem(path, why or f"'{text}' is not ${{NAME}}: write $$ for a dollar sign")
             return "x", "x"  # an id that passes, so that one mistake is told once
-        if body and not self._interpolation.is_set(body["name"]):
-            # Another job can have it.
-            self._is_known = self._is_known and not reference
-        elif reference and use is not _Use.SHOWN:
-            self._parts_of_values.add(value)
         self._parts += 1
         self._length += len(value)
         if self._parts > PARTS_LIMIT or self._length > LENGTH_LIMIT:
@@ -280,6 +304,12 @@ def _use_of(path: Path) -> _Use:
         return _Use.SENT
     key = path[2] if len(path) > 2 and path[0] in _ENTRIES else ""
     return {"name": _Use.NAME, "groups": _Use.GROUP}.get(str(key), _Use.SHOWN)
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return the names of the environment variables in a text's `${...}`."""
+    bodies = [_BODY.fullmatch(match["body"] or "") for match in _PART.finditer(text)]
+    return frozenset(body["name"] for body in bodies if body and not body["name"].startswith("ci."))
 
 
 def _reference(name: str) -> str:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.document import Document, TooMuchError
-from autonoma_ci.manifest.interpolate import LENGTH_LIMIT
+from autonoma_ci.manifest.interpolate import LENGTH_LIMIT, names_in
 from autonoma_ci.manifest.load import read_text
 from autonoma_ci.manifest.tree import parse
 from autonoma_ci.secret import Secret
+from autonoma_ci.values import UNKNOWN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _KEYS = ("variables", "matrix")
 # The keys whose texts are shown with `${NAME}` in place of values.
 _LABELS = ("name", "groups")
-# Of an entry whose id can't be known here; no id has this form.
-UNKNOWN_ID = "?"
 
 
 class StatedVariable(NamedTuple):
@@ -38,10 +37,15 @@ class StatedVariable(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """The variables of a manifest, and the texts of the environment that are parts of values, names and groups."""
+    """The variables of a manifest, and the texts of the environment that are parts of values, names and groups.
+
+    `missing` has the names of environment variables in names and groups whose values are not known here, each with the
+    id of its entry.
+    """
 
     variables: tuple[StatedVariable, ...] = ()
     parts: tuple[Secret, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
 
 
 def stated_variables(path: str, folder: str, interpolation: Interpolation) -> Stated:
@@ -53,7 +57,7 @@ def stated_variables(path: str, folder: str, interpolation: Interpolation) -> St
         document = parse(read_text(path, folder, path), path)
         reader = _Reader(interpolation)
         variables = tuple(reader.variables(document.tree))
-        return Stated(variables, tuple(map(Secret, sorted(reader.parts))))
+        return Stated(variables, tuple(map(Secret, sorted(reader.parts))), tuple(reader.missing))
     return Stated()
 
 
@@ -61,6 +65,7 @@ class _Value(NamedTuple):
     text: Secret | None
     is_known: bool = False
     is_fact: bool = False
+    missing: frozenset[str] = frozenset()
 
 
 _NO_VALUE = _Value(None)
@@ -71,6 +76,8 @@ class _Reader:
 
     def __init__(self, interpolation: Interpolation) -> None:
         self.parts: set[str] = set()
+        # In the order of the manifest, each once.
+        self.missing: dict[tuple[str, str], None] = {}
         self._interpolation = interpolation
         self._length = 0
 
@@ -85,7 +92,7 @@ class _Reader:
         for key, value in tree.items():
             if key in _LABELS:
                 for text in value if isinstance(value, list) else [value]:
-                    self._value(text)
+                    self.missing |= dict.fromkeys((entry_id, name) for name in sorted(self._value(text).missing))
             if key in _KEYS and isinstance(value, dict):
                 yield from self._named(entry_id, value)
             else:
@@ -95,7 +102,7 @@ class _Reader:
         for name, stated in variables.items():
             for text in stated if isinstance(stated, list) else [stated]:
                 value = self._value(text)
-                yield StatedVariable(entry_id, name, *value)
+                yield StatedVariable(entry_id, name, value.text, is_known=value.is_known, is_fact=value.is_fact)
 
     def _entry_id(self, text: Tree) -> str:
         value = self._value(text, is_id=True)
@@ -107,16 +114,18 @@ class _Reader:
             return _NO_VALUE
         if "$" not in text:
             return _Value(Secret(text), is_known=True)
+        missing = names_in(text)
         # Many short texts can each name a long variable.
         if self._length > LENGTH_LIMIT:
-            return _NO_VALUE
+            return _Value(None, missing=missing)
         document = Document("", {"variables": text})
         with suppress(TooMuchError):
             written = self._interpolation.apply(document)
             # Also of a text that can't be known as a whole. Ids are shown.
             self.parts |= frozenset() if is_id else written.parts
+            missing = written.missing
             match document.tree:
                 case {"variables": str(value)} if not document.problems:
                     self._length += len(value)
-                    return _Value(Secret(value), written.is_known, bool(written.facts))
-        return _NO_VALUE
+                    return _Value(Secret(value), not missing, bool(written.facts), missing)
+        return _Value(None, missing=missing)

@@ -77,7 +77,8 @@ def _elements(report: Report) -> list[TestCase]:
         if result := _result(outcome, report):
             element.result = results[result.element](_attribute(result.message), result.type)
             element.result[0].text = _text(_account(outcome, result, report))
-        if output := "\n".join(filter(None, [_text(_output(outcome)), *attachments(outcome, report.attachments)])):
+        output = "\n".join(filter(None, [_text(_output(outcome)), *attachments(outcome, report.attachments)]))
+        if output.strip():
             element.system_out = output
         elements.append(element)
     if report.problems:

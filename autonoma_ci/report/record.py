@@ -106,6 +106,7 @@ def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
             for run in outcome.earlier
         ],
         "variables": list(request.variables),
+        "variable_macs": dict(outcome.variable_macs),
         "application_version_id": request.application_version_id or None,
         "application_versions": [
             {"application_id": v.application_id, "version_id": v.version_id} for v in request.application_versions

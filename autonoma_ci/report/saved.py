@@ -6,14 +6,29 @@ A record may come from an artifact or a cache, so it is as untrusted as an answe
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import from_json
 
 from autonoma_ci.model import Conclusion, Reason  # noqa: TC001 - pydantic reads the annotations
 from autonoma_ci.report.saved_runs import Mac, Model, SavedRun, Seconds, Text
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# A record of 100 MiB that a step writes has fewer. In memory, each takes up to about 100 bytes.
+_MAX_VALUES = 4_000_000
+# Far more than a step writes.
+_MAX_NAMES = 100
+
+
+def _few(value: object) -> object:
+    """Return the value; raise ValueError if it has so many names that the errors alone would fill the memory."""
+    if isinstance(value, dict) and len(value) > _MAX_NAMES:
+        raise ValueError(f"more than {_MAX_NAMES} names")
+    return value
+
+
+Few = BeforeValidator(_few)
 
 
 class SavedBuild(Model):
@@ -34,7 +49,7 @@ class Saved(Model):
     """What results.json holds."""
 
     version: Literal[1]
-    tool: dict[str, Text]
+    tool: Annotated[dict[str, Text], Few]
     title: Text
     job: Text = Field(default="", description="The job that started the runs.")
     part: Text = Field(default="", description="What tells parallel jobs of one name apart; empty if there are none.")
@@ -48,15 +63,23 @@ class Saved(Model):
     exit_code: int | None
     source: Text
     ci: SavedBuild
-    totals: dict[str, int]
-    runs: list[SavedRun] = Field(max_length=20_000)
+    totals: Annotated[dict[str, int], Few]
+    runs: list[SavedRun] = Field(max_length=20_000, fail_fast=True)
     mac: Mac = Field(default="", description="Signature of all bytes, by a key of the client secret, or empty.")
 
 
 def parse(data: bytes) -> Saved:
     """Return the record; raise ValueError with a text that may quote the record if it is none."""
+    # Counted before anything is made of it: a few bytes in the file are many in memory.
+    if sum(map(data.count, (b",", b"[", b"{"))) > _MAX_VALUES:
+        raise ValueError(f"more than {_MAX_VALUES:,} values")
     try:
-        return Saved.model_validate_json(data)
+        document = from_json(data)
+    except ValueError as error:
+        raise ValueError(f"Invalid JSON: {error}") from None
+    try:
+        # Each error refers to a part of the document. Of JSON, each would hold a copy of the part.
+        return Saved.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from autonoma_ci.identity import RunKey, parse_run_key
-from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.model import NO_VARIABLES, AppVersion, Earlier, Kind, Outcome, Reason, RunRequest, State
 from autonoma_ci.steps import NO_EVIDENCE, STEPS_LIMIT, Evidence, Step
+from autonoma_ci.values import NAME_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +33,34 @@ def _run_key(text: str) -> str:
         raise ValueError("not a run key") from None
 
 
+_VARIABLE_MAC = re.compile("[0-9a-f]{32}")
+
+
+def _variable_macs(value: object) -> dict[str, str]:
+    """Return the value; raise ValueError at the first name or signature that has another form."""
+    macs: dict[str, str] = {}
+    for name, mac in value.items() if isinstance(value, dict) else [("", value)]:
+        if not (isinstance(name, str) and 0 < len(name) <= NAME_LIMIT):
+            raise ValueError("not the name of a variable")
+        if not (isinstance(mac, str) and _VARIABLE_MAC.fullmatch(mac)):
+            raise ValueError("not the signature of a variable")
+        macs[name] = mac
+    return macs
+
+
+# A function of our own, since pydantic's error for each of very many wrong ones would fill the memory.
+VariableMacs = Annotated[
+    dict[str, str],
+    PlainValidator(_variable_macs),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"minLength": 1, "maxLength": NAME_LIMIT},
+            "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            "description": "Signatures of the values of variables by name, or empty.",
+        }
+    ),
+]
 _ID = r"[A-Za-z0-9_-]{1,128}"
 # Python's $ also matches before a line break at the end, and JSON Schema knows no other end.
 Id = Annotated[str, StringConstraints(pattern=rf"^{_ID}\z"), WithJsonSchema({"type": "string", "pattern": f"^{_ID}$"})]
@@ -90,7 +128,9 @@ class SavedStep(Model):
 class SavedEvidence(Model):
     """What was kept of a run."""
 
-    steps: list[SavedStep] = Field(max_length=STEPS_LIMIT, description="Of very many, the first and the last.")
+    steps: list[SavedStep] = Field(
+        max_length=STEPS_LIMIT, fail_fast=True, description="Of very many, the first and the last."
+    )
     video: File
     missing: Text = Field(description="What could not be kept, and why.")
 
@@ -156,10 +196,11 @@ class SavedRun(Model):
     duration_seconds: Seconds = Field(description="Until it was started, or ended if it was waited for.")
     step: SavedStep | None = Field(description="Where it failed.")
     evidence: SavedEvidence = _NOTHING
-    earlier: list[SavedEarlier]
-    variables: list[Text] = Field(description="Names alone.")
+    earlier: list[SavedEarlier] = Field(fail_fast=True)
+    variables: list[Text] = Field(fail_fast=True, description="Names alone.")
+    variable_macs: VariableMacs = {}
     application_version_id: Id | None
-    application_versions: list[SavedVersion]
+    application_versions: list[SavedVersion] = Field(fail_fast=True)
     run_on_latest: bool
 
     def outcome(self, shift: float, checks: Checks) -> Outcome:
@@ -168,6 +209,7 @@ class SavedRun(Model):
         pairs = [(checks.run_id(v.application_id), checks.run_id(v.version_id)) for v in self.application_versions]
         # An id that holds a credential is not shown.
         versions = tuple(AppVersion(*pair) for pair in pairs if all(pair))
+        macs = {checks.label(name): self.variable_macs[name] for name in self.variables if name in self.variable_macs}
         key = parse_run_key(self.key) if self.key else RunKey(self.kind, self.id)
         return Outcome(
             request=RunRequest(
@@ -192,6 +234,7 @@ class SavedRun(Model):
             evidence=_evidence(self, run_id, checks),
             request_mac=self.request_mac,
             doubted=self.doubted,
+            variable_macs=macs or NO_VARIABLES,
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,13 @@ def test_a_redirect_shows_no_value() -> None:
         )
     assert why.startswith(f"{server.url}/abcd1234 did not come up within 0.1 s: HTTP 302, which leads to ftp://")
     assert why.endswith("example.com/***/x: not https any more")
+
+
+def test_redirect_in_latin_1_shows_no_value() -> None:
+    """Replaced letters would leave a value that is not recognized."""
+    with FaultServer(moved("ftp://example.com/pässwörd-xk7q")) as server:
+        why = wait_for_url(server.url, 0.1, time.monotonic, lambda _: None, lambda _: None, Redactor(["pässwörd-xk7q"]))
+    assert "leads to ftp://example.com/***: not https" in why
 
 
 def turns(*acts: Act) -> Act:
@@ -169,6 +177,15 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     assert why == "https://shop.test did not come up within 5 min: HTTP 503"
     assert 9 <= len(told) <= 11
     assert 290 < now <= 300
+
+
+def test_a_name_that_is_not_resolved_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No socket is there yet that could be shut down at the limit."""
+    end = threading.Event()
+    monkeypatch.setattr(readiness, "_visit", lambda url, seconds, redact: "" if not end.wait(20) else "late")
+    why = wait_for_url("https://shop.test/", 0.5, time.monotonic, time.sleep, lambda _: None)
+    end.set()
+    assert why == "https://shop.test did not come up within 0.5 s: no answer came in time"
 
 
 def test_a_signal_ends_the_wait_at_once() -> None:

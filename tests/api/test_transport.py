@@ -103,6 +103,10 @@ def test_a_proxy_is_not_asked_for_this_very_machine(
     [
         ("http://127.0.0.1:9", "the proxy refused the connection", True),
         ("socks5://127.0.0.1:9", "check api-url, the proxy settings", False),
+        ("http://user:password@", "check api-url, the proxy settings", False),
+        ("user:password@", "check api-url, the proxy settings", False),
+        ("http://user@/path", "check api-url, the proxy settings", False),
+        ("http://:80", "check api-url, the proxy settings", False),
     ],
 )
 def test_a_proxy_that_fails_means_that_nothing_was_sent(

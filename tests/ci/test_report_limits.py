@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import pytest
 
 from autonoma_ci.ci import program, web
 from autonoma_ci.ci.bitbucket_insights import Insights
-from autonoma_ci.ci.program import find
+from autonoma_ci.ci.program import Program, find, stop_programs
 from autonoma_ci.ci.system import Target
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.engine.clock import Clock
@@ -157,15 +158,7 @@ def test_calls_of_a_program_end_after_their_time(tmp_path: Path, monkeypatch: py
     """An agent that never answers is asked a few times, and not for each of thirty variables."""
     monkeypatch.setattr(program, "_SECONDS", 0.2)
     monkeypatch.setattr(program, "MAX_SECONDS", 0.5, raising=False)
-    script = tmp_path / "bin" / "agent"
-    script.parent.mkdir()
-    script.write_text(f"#!/bin/sh\necho x >> {tmp_path}/calls\nexec sleep 9\n", "utf-8")
-    script.chmod(0o755)
-    checkout = tmp_path / "checkout"
-    checkout.mkdir()
-    target = Target({"PATH": f"{script.parent}:/usr/bin:/bin"}, True, checkout, lambda _: None, Clock())
-    found = find("agent", target)
-    assert found
+    found = _agent(tmp_path, f"echo x >> {tmp_path}/calls\nexec sleep 9\n")
     whys = [found.run(["set", str(number)]) for number in range(10)]
     assert whys[0] == "agent did not end within 0 s"
     assert whys[-1] == "all calls of agent took longer than 0 s"
@@ -219,7 +212,7 @@ def test_signal_while_the_comment_is_written_is_heard(service: Service, tmp_path
 def test_signal_while_an_agent_is_called_is_heard(tmp_path: Path) -> None:
     arrived, script = tmp_path / "arrived", tmp_path / "bin" / "buildkite-agent"
     script.parent.mkdir()
-    script.write_text(f"#!/bin/sh\ntouch {arrived}\nexec sleep 60\n", "utf-8")
+    script.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ > {arrived}.pid\ntouch {arrived}\nexec sleep 60\n", "utf-8")
     script.chmod(0o755)
     work = tmp_path / "work"
     work.mkdir()
@@ -229,3 +222,45 @@ def test_signal_while_an_agent_is_called_is_heard(tmp_path: Path) -> None:
     assert seconds < STOPPED
     assert "The CI system's report may be incomplete" in log
     assert (work / "results" / "junit.xml").exists()
+    # The agent does not outlive the step.
+    command = Path("/proc", Path(f"{arrived}.pid").read_text("utf-8").strip(), "cmdline")
+    until = time.monotonic() + 30
+    while _read(command):
+        assert time.monotonic() < until, "the agent goes on"
+        time.sleep(0.05)
+
+
+def _read(path: Path) -> bytes:
+    """Return what a file holds, or nothing if it is not there. The command line of a process that ended is empty."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_stopped_program_is_not_started_again(tmp_path: Path) -> None:
+    found = _agent(tmp_path, f"echo x >> {tmp_path}/calls\nexec sleep 9\n")
+    whys: list[str] = []
+    caller = threading.Thread(target=lambda: whys.extend(found.run(["set", str(number)]) for number in range(2)))
+    caller.start()
+    until = time.monotonic() + 30
+    while not (tmp_path / "calls").exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    stop_programs()
+    caller.join(30)
+    assert whys == ["agent was stopped"] * 2
+    assert (tmp_path / "calls").read_text("utf-8") == "x\n"
+
+
+def _agent(folder: Path, text: str) -> Program:
+    """Return a program that a shell runs, from outside of the checkout."""
+    script = folder / "bin" / "agent"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\n{text}", "utf-8")
+    script.chmod(0o755)
+    checkout = folder / "checkout"
+    checkout.mkdir()
+    found = find("agent", Target({"PATH": f"{script.parent}:/usr/bin:/bin"}, True, checkout, lambda _: None, Clock()))
+    assert found
+    return found

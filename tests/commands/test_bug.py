@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from autonoma_ci.commands import run
+from autonoma_ci.commands.step import Step
 from autonoma_ci.report import html
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import invoke
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
     from autonoma_ci.commands.world import World
+    from autonoma_ci.engine.workers import Threads
     from autonoma_ci.model import Outcome, Report
 
 
@@ -77,6 +80,35 @@ def test_a_bug_in_the_middle_keeps_what_was_started(tmp_path: Path, monkeypatch:
     assert job.outputs["run-url"] in job.summary
     assert "RuntimeError" in job.errors
     assert "sentinel" not in job.everything
+
+
+def test_memory_that_ends_before_requests_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The modules for requests are loaded before any record says that runs may be on their way."""
+    path = tmp_path / "results" / "results.json"
+    spares: list[int] = []
+
+    def broken(self: Step, *_: object) -> Threads:
+        spares.append(len(self._spare))
+        assert json.loads(path.read_text("utf-8"))["runs"] == []
+        raise MemoryError
+
+    def finish(self: Step, report: Report) -> int:
+        spares.append(len(self._spare))
+        return finished(self, report)
+
+    finished = Step.finish
+    monkeypatch.setattr(Step, "_workers", broken)
+    monkeypatch.setattr(Step, "finish", finish)
+    with Sandbox() as sandbox:
+        ended = invoke(tmp_path, environ=_environment(tmp_path, sandbox.url))
+        assert sandbox.received == []
+    job = left_behind(tmp_path, ended.code, ended.out, ended.err)
+    assert job.code == job.record["exit_code"] == 70
+    assert job.states == dict.fromkeys("abc", "not-started")
+    assert "may have started" not in job.everything
+    # What was held meanwhile is there for the reports.
+    assert spares[0] > 0
+    assert spares[1] == 0
 
 
 def test_a_bug_in_one_report_keeps_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,7 +180,7 @@ def test_notice_names_five_variables_at_most(tmp_path: Path, url: str) -> None:
     """The others are counted, and a name of a record is no command of the log."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES="A=1", **JOB)
-    step.edit(variables=["::error::A\n::error::B", *"CDEFG"])
+    step.edit(variables=["::error::A\n::error::B", *"CDEFG"], variable_macs={})
     ended = step("wait", RECORD, "--var", "E=2", **JOB)
     assert "::notice::The values of ::error::A ::error::B, C, D, F and G are not known" in ended.out
     assert not re.search(r"^\s*::error::[AB]", ended.out, re.MULTILINE)
@@ -225,6 +225,8 @@ def test_values_of_another_entry_do_not_count_as_known(tmp_path: Path, url: str)
         "tests: [{id: b, variables: {LOGIN: y}}, {id: a, variables: {PASSWORD: '${MISSING_HERE}'}}]"
     )
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    # Without signatures, names count.
+    step.edit(variable_macs={})
     assert "The values of LOGIN and PASSWORD are not known here" in step("wait", RECORD).out
 
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.fire import Fire, Policy
-from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done, Interrupt
-from autonoma_ci.exchange import Attempt, Delivery
+from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done, Interrupt, ReportWritten
+from autonoma_ci.exchange import Attempt, Delivery, Said, Status
 from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
-from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
+from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,24 @@ BUSY = Attempt(Delivery.BUSY, Reason.API, status=429)
 
 def busy(seconds: float) -> Attempt:
     return BUSY._replace(retry_after=seconds)
+
+
+class OneThread(ScriptedWorkers):
+    """Has one thread for starts, which something else holds at first, for so long in seconds."""
+
+    def __init__(
+        self,
+        clock: FakeClock,
+        scripts: Mapping[int, Sequence[tuple[float, Attempt]]],
+        busy: float,
+        runs: Mapping[int, Sequence[Run]] | None = None,
+    ) -> None:
+        super().__init__(clock, scripts, runs)
+        self._free_at = clock.time + busy
+        clock.later(busy, ReportWritten())
+
+    def can_start(self) -> bool:
+        return self._clock.time >= self._free_at and not self._clock.count(Done)
 
 
 class Job:
@@ -110,6 +129,68 @@ def test_no_connection_is_tried_again_with_growing_pauses_up_to_a_cap_and_a_numb
     assert job.states == [State.NOT_STARTED]
     assert job.reasons == [Reason.API]
     assert job.board.outcomes[0].tries == 8
+
+
+@pytest.mark.parametrize("answer", [BUSY, busy(0.0)])
+def test_refusals_for_now_use_up_no_tries(answer: Attempt) -> None:
+    """Only tries in a row that made no connection count, for their limit and for their pauses."""
+    script = [*[answer] * 6, NOT_SENT, NOT_SENT, answer, NOT_SENT, STARTED]
+    job = Job(script, seconds=0.0, policy=Policy(attempts=3, first_pause=1.0, longest_pause=4.0)).run()
+    assert job.states == [State.STARTED]
+    assert job.board.outcomes[0].tries == len(script)
+    times = job.times(0)
+    assert [times[7] - times[6], times[8] - times[7], times[10] - times[9]] == [1.0, 2.0, 1.0]
+
+
+def test_start_again_has_all_its_tries() -> None:
+    """What the first run of a place had used up is no matter of its second."""
+    clock = FakeClock()
+    board = Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time)
+    scripts = {0: [(1.0, NOT_SENT)] * 2}
+    fire = Fire(board, Policy(attempts=2), clock, lambda _: None, lambda _: None)
+    for _ in range(2):
+        board.outcomes[0] = Outcome(RunRequest(Kind.TEST, "t"))
+        workers = ScriptedWorkers(clock, scripts)
+        while fire.busy:
+            fire.dispatch(workers)
+            if event := clock.receive(queue.SimpleQueue(), 60.0 if fire.under_way else fire.due() - clock.time):
+                fire.take(event)
+        assert board.outcomes[0].tries == 2
+        fire.add(0)
+
+
+def test_start_without_a_thread_is_not_under_way() -> None:
+    """A start that waits for a thread is neither overdue nor under way when a signal comes."""
+    job = Job([STARTED], [STARTED], policy=Policy(overdue=50.0))
+    job.workers = OneThread(job.clock, {number: [(40.0, STARTED)] for number in range(2)}, busy=30.0)
+    assert job.run().states == [State.STARTED] * 2
+    assert [sent.at - 1000.0 for sent in job.workers.sent] == [30.0, 70.0]
+    cancelled = Job([STARTED], [STARTED])
+    cancelled.workers = OneThread(cancelled.clock, {0: [(40.0, STARTED)], 1: [(1.0, STARTED)]}, busy=0.0)
+    cancelled.clock.later(20.0, Interrupt(15))
+    assert cancelled.run().states == [State.UNKNOWN, State.NOT_STARTED]
+    assert [sent.run for sent in cancelled.workers.sent] == [0]
+
+
+def test_start_that_waits_for_a_thread_goes_before_polls() -> None:
+    """Otherwise the polls of many runs would leave no thread for a start."""
+    clock = FakeClock()
+    started = Outcome(RunRequest(Kind.TEST, "a"), State.STARTED, run_id="r-a")
+    board = Board([started, Outcome(RunRequest(Kind.TEST, "b"))], clock.time)
+    passing = [Run(lambda _: Status(Said.PASSED, "passed", status=200))]
+    workers = OneThread(clock, {1: [(1.0, STARTED)]}, busy=30.0, runs={0: passing, 1: passing})
+    Engine(board, Policy(), clock, queue.SimpleQueue(), Watched(), Waiting()).run(workers)
+    assert [sent.at - 1000.0 for sent in workers.sent] == [30.0]
+    assert min(poll.at for poll in workers.polls) >= 1030.0
+    assert {run.state for run in board.outcomes} == {State.PASSED}
+
+
+def test_refusal_is_taken_before_the_next_start() -> None:
+    """With one thread, nothing is sent after the credentials were refused."""
+    job = Job([UNAUTHORIZED], [STARTED])
+    job.workers = OneThread(job.clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]}, busy=0.0)
+    assert job.run().states == [State.NOT_STARTED] * 2
+    assert [sent.run for sent in job.workers.sent] == [0]
 
 
 def test_every_pause_is_jittered() -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import _thread
 import queue
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from autonoma_ci.api import connection, threads, transport
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.engine import workers
+from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.clock import Clock
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.fire import Policy
 from autonoma_ci.engine.workers import Done, Explained, Interrupt, Polled, Reporting, Threads
 from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status, Timeouts
-from autonoma_ci.model import Kind, Reason, RunRequest
+from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from tests.support.fake_clock import Watched
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started
 from tests.support.job import run_job
@@ -49,6 +55,7 @@ def test_a_request_that_fails_in_a_way_nobody_thought_of_comes_back_as_open() ->
     events: Events = queue.SimpleQueue()
 
     def start(_: RunRequest) -> Attempt:
+        threads.line.connection = HTTPConnection("autonoma.test")
         raise KeyError("a value that must not be shown")
 
     Threads(Calls(start), events).start(7, REQUEST)
@@ -57,6 +64,52 @@ def test_a_request_that_fails_in_a_way_nobody_thought_of_comes_back_as_open() ->
     assert (event.position, event.attempt.delivery, event.attempt.reason) == (7, Delivery.OPEN, Reason.UNKNOWN)
     assert "KeyError" in event.attempt.message
     assert "a value" not in repr(event)
+
+
+@pytest.mark.parametrize(
+    ("error", "delivery"),
+    [
+        (MemoryError(), Delivery.NOT_SENT),
+        (RuntimeError("can't start new thread"), Delivery.NOT_SENT),
+        (SystemError(), Delivery.NOT_SENT),
+        (OSError(24, "Too many open files"), Delivery.NOT_SENT),
+        (TypeError("a value that must not be shown"), Delivery.UNSENDABLE),
+    ],
+)
+def test_error_before_a_connection_means_nothing_sent(error: Exception, delivery: Delivery) -> None:
+    """It says so whatever an earlier request of the same thread had done, and shows no value."""
+    events: Events = queue.SimpleQueue()
+
+    def start(request: RunRequest) -> Attempt:
+        if request.id == "earlier":
+            threads.line.connection = HTTPConnection("autonoma.test")
+            return Attempt(Delivery.STARTED)
+        raise error
+
+    workers = Threads(Calls(start), events)
+    workers.start(1, REQUEST._replace(id="earlier"))
+    assert events.get(timeout=20) == Done(1, Attempt(Delivery.STARTED))
+    workers.start(2, REQUEST)
+    event = events.get(timeout=20)
+    assert isinstance(event, Done)
+    assert (event.position, event.attempt.delivery, event.attempt.reason) == (2, delivery, Reason.API)
+    assert type(error).__name__ in event.attempt.message
+    assert "a value" not in repr(event)
+
+
+def test_error_within_the_headers_means_nothing_sent() -> None:
+    """Without TLS, the connection is made once the headers are complete."""
+
+    class Unsent(connection._Plain):
+        def putrequest(self, *_: object, **__: object) -> None:
+            raise MemoryError
+
+    threads.line.clear()
+    with pytest.raises(MemoryError):
+        Unsent("127.0.0.1", 9).request("POST", "/")
+    assert threads.line.connection
+    assert threads.line.nothing_sent
+    threads.line.clear()
 
 
 def test_a_question_that_fails_in_a_way_nobody_thought_of_comes_back_as_one_that_went_wrong() -> None:
@@ -138,6 +191,86 @@ def test_job_with_one_thread_sends_where_it_decides(tmp_path: Path, monkeypatch:
         job = run_job(tmp_path, server.url, ["a", "b"], timeouts=PATIENT)
         assert server.posts == {"a": 1, "b": 1}
     assert job.code == 0
+
+
+def test_nothing_is_sent_before_events_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal or a refusal that waits is heard before the next start is sent in the same thread."""
+    Limit(0, monkeypatch)
+    events: Events = queue.SimpleQueue()
+    sender = Threads(Calls(lambda _: Attempt(Delivery.STARTED)), events)
+    assert sender.can_start()
+    sender.start(1, REQUEST)
+    assert not sender.can_start()
+    assert events.get(timeout=5) == Done(1, Attempt(Delivery.STARTED))
+    assert sender.can_start()
+    events.put(Interrupt(15))
+    assert not sender.can_start()
+
+
+@pytest.mark.parametrize("signalled", [False, True])
+def test_refusal_or_signal_ends_job_without_threads(signalled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each start is sent where it is decided, and yet none is sent once nothing may be sent any more."""
+    Limit(0, monkeypatch)
+    events: Events = queue.SimpleQueue()
+    sent: list[str] = []
+
+    def start(request: RunRequest) -> Attempt:
+        sent.append(request.id)
+        if not signalled:
+            return Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, status=401)
+        events.put(Interrupt(15))
+        return Attempt(Delivery.STARTED, run_id="r")
+
+    clock = Clock()
+    board = Board([Outcome(RunRequest(Kind.TEST, name)) for name in "abc"], clock.monotonic())
+    Engine(board, Policy(), clock, events, Watched()).run(Threads(Calls(start), events))
+    assert sent == ["a"]
+    assert [run.state for run in board.outcomes[1:]] == [State.NOT_STARTED] * 2
+
+
+def test_start_can_be_sent_while_a_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that would wait behind others is not to be given yet."""
+    Limit(1, monkeypatch)
+    events: Events = queue.SimpleQueue()
+    go_on = threading.Event()
+
+    def start(_: RunRequest) -> Attempt:
+        go_on.wait(20)
+        return Attempt(Delivery.STARTED)
+
+    sender = Threads(Calls(start), events)
+    assert sender.can_start()
+    sender.start(1, REQUEST)
+    sender.poll(2, REQUEST, "r", 1)
+    assert not sender.can_start()
+    go_on.set()
+    assert isinstance(events.get(timeout=20), Done)
+    assert isinstance(events.get(timeout=20), Polled)
+    assert sender.can_start()
+
+
+def test_kept_threads_are_used_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no more can be made, a kept thread does the work, and once it has ended the next."""
+    limit = Limit(2, monkeypatch)
+    monkeypatch.setattr(threads, "_kept", deque())
+    threads.keep_threads(3)
+    assert limit.made == 2
+    go_on = threading.Event()
+    named: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threads.start_thread(lambda: named.put(threading.get_ident()) if go_on.wait(20) else None)
+    threads.start_thread(lambda: named.put(threading.get_ident()))
+    first = named.get(timeout=20)
+    while not threads._kept:
+        Clock().sleep(0.01)
+    threads.start_thread(lambda: named.put(threading.get_ident()))
+    assert named.get(timeout=20) == first
+    while not threads._kept:
+        Clock().sleep(0.01)
+    threads._kept.clear()
+    with pytest.raises(RuntimeError, match="can't start"):
+        threads.start_thread(go_on.set)
+    go_on.set()
+    assert named.get(timeout=20) != first
 
 
 def test_start_that_nothing_could_end_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,7 @@ KINDS = [
     _closed("standard output is", "1", "log"),
     _closed("standard error is", "2"),
     _closed("all standard streams are", "0 1 2", "log"),
-    # One for the limits of time, one for standard output, and none or few that send.
+    # One for the limits of time and one that sends; the others write the log, or send too.
     *(_variables(f"{most} threads at most", _CI, {"JOB_THREADS": str(most)}) for most in (3, 5)),
     _event("missing", lambda path: None),
     _event("not JSON", lambda path: path.write_text("{")),

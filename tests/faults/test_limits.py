@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -13,14 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from autonoma_ci import cli
 from tests.support.fault_server import FaultServer
-from tests.support.faults import after, started
+from tests.support.faults import after, answer, hang, started
 from tests.support.job import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fault_server import Wire
+    from tests.support.fault_server import Act, Wire
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's own")
 
@@ -73,8 +76,16 @@ def run_limited(folder: Path, limit: Callable[[int], None], at: int) -> Job:
 
 def no_more_memory(pid: int) -> None:
     """Leave a process no more address space than it has."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[0])
-    resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(), resource.RLIM_INFINITY))
+    limit = 0
+    # Until the limit is set, the process may make another thread, which takes more than all that is spared.
+    while (size := address_space(pid)) > limit:
+        limit = size
+        resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+def address_space(pid: int) -> int:
+    """Return the size of a process's address space in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[0]) * resource.getpagesize()
 
 
 def six_more_files(pid: int) -> None:
@@ -110,3 +121,80 @@ def test_start_under_way_keeps_its_response_without_files(at: int, tmp_path: Pat
     for name in job.posts:
         assert f"run-of-{name}" in job.log
     assert ("the record could not be written to results-dir" in job.log) == (at == len(IDS))
+
+
+def as_user_with(most: int) -> list[str]:
+    """Return the command that runs another as a user of its own, who may have so many threads; skip where it can't.
+
+    The limit does not bind root. A user that nobody else is has no other threads that count.
+    """
+    # The process keeps the right to read the code and to write into the folder of the test.
+    rights = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
+    user = str(1_000_000 + os.getpid())
+    command = ["setpriv", "--reuid", user, *rights, "prlimit", f"--nproc={most}"]
+    if not shutil.which("setpriv") or not shutil.which("prlimit"):
+        pytest.skip("there is no setpriv or no prlimit")
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("only root may take another user's place")
+    return command
+
+
+def run_with_threads(folder: Path, most: int, act: Act, stop: Callable[[int], None] | None = None) -> Job:
+    """Run a job that may have so many threads; `stop` gets its process id once the first start was received."""
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    command = [*as_user_with(most), sys.executable, "-B", "-c", JOB]
+    has_start = threading.Event()
+
+    def noted(wire: Wire) -> bool:
+        has_start.set()
+        return act(wire)
+
+    with FaultServer(noted) as server:
+        environ |= environment(folder, server.url, IDS[:12])
+        with subprocess.Popen(
+            command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            try:
+                if stop and has_start.wait(MAX_SECONDS):
+                    stop(process.pid)
+                log, _ = process.communicate(timeout=MAX_SECONDS)
+            finally:
+                process.kill()
+        posts = dict(server.posts)
+    runs = json.loads((folder / "results" / "results.json").read_text("utf-8"))["runs"]
+    return Job(process.returncode, log, {run["id"]: run for run in runs}, posts)
+
+
+@pytest.mark.parametrize("most", [2, 3, 4, 5])
+def test_command_with_few_threads_starts_each_run(most: int, tmp_path: Path) -> None:
+    """Two are enough: the main thread, and the one that ends what takes too long."""
+    job = run_with_threads(tmp_path, most, started)
+    assert job.code == 0, job.log
+    assert job.posts == dict.fromkeys(IDS[:12], 1)
+    assert {run["state"] for run in job.record.values()} == {"started"}
+    assert "12 of 12 runs started" in job.log
+
+
+@pytest.mark.parametrize(("limit", "limited"), [(resource.RLIM_INFINITY, False), (256 * 1024 * 1024, True)])
+def test_limit_of_memory_is_known(limit: int, limited: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer threads are kept then, since each takes address space that the imports may need."""
+    limits = {resource.RLIMIT_AS: (limit, resource.RLIM_INFINITY)}
+    monkeypatch.setattr(resource, "getrlimit", limits.__getitem__)
+    assert cli._is_memory_limited() is limited
+
+
+@pytest.mark.parametrize("most", [2, 3, 4])
+def test_refusal_is_heard_with_few_threads(most: int, tmp_path: Path) -> None:
+    """No start follows the one that was refused for the credentials."""
+    job = run_with_threads(tmp_path, most, answer(401, "{}"))
+    assert (job.code, job.posts) == (3, {"t0": 1}), job.log
+    assert {run["state"] for run in job.record.values()} == {"not-started"}
+
+
+@pytest.mark.parametrize("most", [3, 4])
+def test_signal_is_heard_with_few_threads(most: int, tmp_path: Path) -> None:
+    """The job ends while a start is under way, whose answer never comes, and only that one may have started."""
+    job = run_with_threads(tmp_path, most, hang, lambda pid: os.kill(pid, signal.SIGTERM))
+    assert (job.code, job.posts) == (143, {"t0": 1}), job.log
+    assert {name for name, run in job.record.items() if run["state"] == "unknown"} == {"t0"}
+    assert "cancelled while the request was under way" in job.log

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 IDS = [f"t{number}" for number in range(12)]
 # An alert of TLS: one record of two bytes, the level and the number (RFC 8446 §5.1 and §6).
-CLOSE_NOTIFY, HANDSHAKE_FAILURE, INTERNAL_ERROR, PROTOCOL_VERSION = (
-    bytes([0x15, 3, 3, 0, 2, level, number]) for level, number in ((1, 0), (2, 40), (2, 80), (2, 70))
+CLOSE_NOTIFY, HANDSHAKE_FAILURE, INTERNAL_ERROR, PROTOCOL_VERSION, INSUFFICIENT_SECURITY = (
+    bytes([0x15, 3, 3, 0, 2, level, number]) for level, number in ((1, 0), (2, 40), (2, 80), (2, 70), (2, 71))
+)
+UNEXPECTED_MESSAGE, BAD_RECORD_MAC, RECORD_OVERFLOW, DECODE_ERROR, UNRECOGNIZED_NAME = (
+    bytes([0x15, 3, 3, 0, 2, 2, number]) for number in (10, 20, 22, 50, 112)
 )
 HANDSHAKES = {
     "FIN at once": close,
@@ -37,6 +40,11 @@ HANDSHAKES = {
     "half a record": after_hello(said(b"\x16\x03\x03\x40")),
     "close_notify": after_hello(said(CLOSE_NOTIFY)),
     "internal_error": after_hello(said(INTERNAL_ERROR)),
+    "unexpected_message": after_hello(said(UNEXPECTED_MESSAGE)),
+    "bad_record_mac": after_hello(said(BAD_RECORD_MAC)),
+    "record_overflow": after_hello(said(RECORD_OVERFLOW)),
+    "decode_error": after_hello(said(DECODE_ERROR)),
+    "unrecognized_name": after_hello(said(UNRECOGNIZED_NAME)),
     "silence": hang,
 }
 TUNNELS = {
@@ -183,9 +191,10 @@ def test_proxy_that_refuses_one_run_drops_no_other(
         after_hello(said("HTTP/1.1 400 Bad Request\r\n\r\n")),
         after_hello(said(HANDSHAKE_FAILURE)),
         after_hello(said(PROTOCOL_VERSION)),
+        after_hello(said(INSUFFICIENT_SECURITY)),
         said("SSH-2.0-OpenSSH_9.6\r\n"),
     ],
-    ids=["HTTP", "no common cipher", "no common version", "SSH"],
+    ids=["HTTP", "no common cipher", "no common version", "no strong cipher", "SSH"],
 )
 def test_port_without_usable_tls_is_tried_once_per_run(greeting: Act, tmp_path: Path) -> None:
     with FaultServer(started, greeting=greeting) as server:
@@ -195,8 +204,11 @@ def test_port_without_usable_tls_is_tried_once_per_run(greeting: Act, tmp_path: 
     assert "no connection to the API can be made" in job.log
 
 
-def flight_then(end: Callable[[Wire], object], folder: Path) -> Act:
-    """Complete the handshake for the client, read nothing of the request, and end."""
+def flight_then(end: Callable[[Wire], object], folder: Path, damage: int = 0) -> Act:
+    """Complete the handshake for the client, read nothing of the request, and end.
+
+    `damage` changes bits of a byte of the last record.
+    """
 
     def greet(wire: Wire) -> bool:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -206,11 +218,35 @@ def flight_then(end: Callable[[Wire], object], folder: Path) -> Act:
         incoming.write(wire.receive())
         with pytest.raises(ssl.SSLWantReadError):
             server.do_handshake()
-        wire.send(outgoing.read())
+        flight = bytearray(outgoing.read())
+        flight[-5] ^= damage
+        wire.send(bytes(flight))
         end(wire)
         return False
 
     return greet
+
+
+@pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO >= (3, 2), reason="OpenSSL tells it from plain HTTP only until 3.1")
+def test_damaged_handshake_ends_no_plan(certificates: Certificates, trusted: Path, tmp_path: Path) -> None:
+    """One changed byte in the first handshake says nothing of the next one."""
+    act = flight_then(lambda wire: wire.receive(), trusted.parent, damage=0xFF)
+    with FaultServer(started, greeting=handshake_that_fails(act, 1, certificates.good())) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), IDS, "--concurrency", "1")
+    assert_accounted_for(job, IDS)
+    assert (job.code, set(job.states.values())) == (0, {"started"})
+    assert server.posts == dict.fromkeys(IDS, 1)
+
+
+def test_file_without_authorities_is_read_once_per_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file would fail each time."""
+    bundle = tmp_path / "empty.pem"
+    bundle.touch()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with FaultServer(started) as server:
+        job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
+    assert (job.code, job.states, server.posts.total()) == (5, {"a": "not-started"}, 0)
+    assert job.record["runs"][0]["tries"] == 1
 
 
 @pytest.mark.parametrize("end", [lambda wire: None, lambda wire: wire.receive()], ids=["at once", "later"])
@@ -230,9 +266,16 @@ def test_fin_after_servers_part_of_handshake_is_never_sent_again(
     [
         ("UNEXPECTED_EOF_WHILE_READING", True),
         ("TLSV1_ALERT_INTERNAL_ERROR", True),
+        ("SSLV3_ALERT_BAD_RECORD_MAC", True),
+        ("TLSV1_UNRECOGNIZED_NAME", True),
+        ("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", True),
         ("WRONG_VERSION_NUMBER", False),
         ("SSLV3_ALERT_HANDSHAKE_FAILURE", False),
         ("TLSV1_ALERT_PROTOCOL_VERSION", False),
+        ("TLSV1_ALERT_INSUFFICIENT_SECURITY", False),
+        ("UNSUPPORTED_PROTOCOL", False),
+        ("HTTP_REQUEST", False),
+        ("RECORD_LAYER_FAILURE", False),
         # Plain HTTP on the port, with OpenSSL 3.2 and later.
         (None, False),
     ],

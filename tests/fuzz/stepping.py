@@ -102,6 +102,9 @@ class Stepping(FakeClock):
         self.go_on(0.0, Interrupt(15))
 
     # What follows is the workers' side.
+    def can_start(self) -> bool:
+        return True
+
     def start(self, position: int, request: RunRequest) -> None:
         self._sent(position)
         self.under_way.append(Request(position, Done, lambda client: Done(position, client.start(request))))

@@ -132,3 +132,20 @@ def test_any_shape_is_read(tmp_path_factory: pytest.TempPathFactory, shape: obje
     for _, name, value in stated(tmp_path_factory.getbasetemp(), json.dumps(shape)):
         assert isinstance(name, str)
         assert value is None or isinstance(value, str)
+
+
+def test_missing_variables_of_labels_have_their_entry(tmp_path: Path) -> None:
+    """Facts, values of their own, and variables of other keys are not among them."""
+    text = """\
+tests:
+  - {id: a, name: "${MISSING} ${WORD} ${ci.sha:-none}", groups: ["${EMPTY:-x}${OTHER}"], variables: {A: "${FURTHER}"}}
+  - {id: "${MISSING:-b}", name: "${CI_JOB_TOKEN:-none} $MISSING"}
+"""
+    assert read(tmp_path, text).missing == (("a", "MISSING"), ("a", "EMPTY"), ("?", "CI_JOB_TOKEN"))
+
+
+def test_label_behind_too_many_values_is_missing(tmp_path: Path) -> None:
+    """Where no more values are read, those of names and groups are not known."""
+    lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(200))
+    text = f"defaults:\n variables:\n{lines}tests: [{{id: a, name: 'As ${{WORD}}'}}]"
+    assert read(tmp_path, text).missing == (("a", "WORD"),)

@@ -297,6 +297,11 @@ def test_only_a_run_that_passed_is_green(made: Report) -> None:
             assert result_of(case)[0] in {"failure", "error"}
 
 
+def test_output_of_white_space_alone_is_left_out() -> None:
+    """Readers take no empty element, and the schema none of white space."""
+    assert case_of(planned("a")._replace(run_id="\t")).find("system-out") is None
+
+
 @given(REFUSED)
 def test_any_problem_with_the_input_is_one_error(made: Report) -> None:
     (case,) = suite_of(made)

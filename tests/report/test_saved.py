@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -144,6 +147,53 @@ def test_a_link_that_is_none_is_left_out() -> None:
 def test_any_bytes_are_a_record_or_a_problem_in_words(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(data)
+
+
+# The limit stands for the memory of a small machine. It covers what the interpreter and its libraries take.
+SMALL_MACHINE = """
+import resource, sys
+from autonoma_ci.report.saved import parse
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+head, item, tail, count = sys.argv[1:]
+try:
+    print("read", parse((head + (item + ",") * int(count) + tail).encode()).version)
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "item", "count", "told"),
+    [
+        (["more"], "[]", 1_900_000, "read 1"),
+        (["more"], "[]", 16_500_000, "more than 4,000,000 values"),
+        (["runs"], "{}", 1_900_000, "runs.0.name: Field required"),
+        (["runs", 0, "earlier"], "{}", 1_900_000, "runs.0.earlier.0.run_id: Field required"),
+        (["runs", 0, "evidence", "steps"], "{}", 1_900_000, "runs.0.evidence.steps.0.number: Field required"),
+        (["runs", 0, "variables"], "0", 3_900_000, "runs.0.variables.0: Input should be a valid string"),
+        (["runs", 0, "application_versions"], "0", 3_900_000, "runs.0.application_versions.0: Input should be"),
+    ],
+)
+def test_no_small_file_fills_the_memory(path: list[str | int], item: str, count: int, told: str) -> None:
+    """Also what has an error in each of its values is refused with the first one."""
+    document: Any = json.loads(record(report([started("a")])))
+    place = document
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = ["here"]
+    head, tail = json.dumps(document).split('"here"')
+    command = [sys.executable, "-c", SMALL_MACHINE, head, item, item + tail, str(count)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.stdout.startswith(told), ran.stderr[-500:]
+
+
+@pytest.mark.parametrize("name", ["tool", "totals"])
+def test_a_record_with_very_many_names_is_refused(name: str) -> None:
+    """One error stands for all of them."""
+    document = json.loads(record(report([started("a")])))
+    document[name] = {str(number): [] for number in range(101)}
+    with pytest.raises(ValueError, match=f"^{name}: Value error, more than 100 names$"):
+        parse(json.dumps(document).encode())
 
 
 def test_a_later_version_may_know_more() -> None:

@@ -124,6 +124,9 @@ class Simulation(Clock):
         return happen()
 
     # What follows is the workers' side.
+    def can_start(self) -> bool:
+        return True
+
     def start(self, position: int, request: RunRequest) -> None:
         post = self.ledger.sent(request.id)
         harm = self._harm("start", STARTS) or Harm(None, Told.STARTED, arrives=True)

@@ -156,6 +156,10 @@ class ScriptedWorkers:
         self._clock.later(run.delay, Fetched(position, item, run.keeps(item, times)))
         self.fetches_at_once = max(self.fetches_at_once, self._clock.count(Fetched))
 
+    def can_start(self) -> bool:
+        """Return True: there are as many threads as it takes."""
+        return True
+
     def start(self, index: int, request: RunRequest) -> None:
         """Take note, and let the answer come in its time."""
         attempts = sum(sent.run == index for sent in self.sent)

@@ -1,0 +1,81 @@
+"""No error of any command shows a credential of the environment or the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = "sEcr3tValue42Qx9Lm7Tr5Vb3Nz1Kp8Wd6"
+CREDENTIALS = {"AUTONOMA_CLIENT_ID": "client-id-of-the-test", "AUTONOMA_CLIENT_SECRET": SECRET}
+MISTAKES: dict[str, tuple[list[str], dict[str, str]]] = {
+    "list, URL": (["list"], {"AUTONOMA_API_URL": SECRET}),
+    "list, http": (["list"], {"AUTONOMA_API_URL": f"http://x.test/{SECRET}"}),
+    "list, host": (["list"], {"AUTONOMA_API_URL": f"https://{SECRET}.invalid"}),
+    "list, flag": (["list", "--api-url", SECRET], {}),
+    "init, URL": (["init", "--all", "--output", "x.yml"], {"AUTONOMA_API_URL": SECRET}),
+    "init, path": (["init", "--all", "--output", f"{SECRET}/x"], {}),
+    "report, record": (["report", SECRET], {}),
+    "report, allow-env": (["report", "results.json", "--allow-env", f"{SECRET}!"], {}),
+    "report, URL": (["report", "results.json"], {"AUTONOMA_API_URL": SECRET}),
+    "validate, path": (["validate", SECRET], {}),
+    "validate, allow-env": (["validate", "--allow-env", f"{SECRET}!"], {}),
+    "validate, id": (["validate", "other.yml"], {}),
+    "sandbox, port": (["sandbox", "--port", SECRET], {}),
+}
+
+
+def assert_hidden(printed: str) -> None:
+    """Assert that no line but the masks has more than the first characters of the secret."""
+    lines = [line for line in printed.splitlines() if not line.startswith("::add-mask::")]
+    assert SECRET[:12].lower() not in "\n".join(lines).lower(), printed
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_error_shows_no_credential(name: str, tmp_path: Path) -> None:
+    """A value in the wrong place is no reason to show it."""
+    argv, environ = MISTAKES[name]
+    (tmp_path / "autonoma.yml").write_text("tests: [a]", "utf-8")
+    (tmp_path / "other.yml").write_text(f"tests: ['{SECRET}!']", "utf-8")
+    ended = invoke(tmp_path, *argv, environ=CREDENTIALS | environ)
+    assert (ended.code != 0, "***" in ended.printed) == (True, True), ended.printed
+    assert_hidden(ended.printed)
+
+
+@pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_ID", "INPUT_CLIENT-SECRET", "INPUT_GITHUB_TOKEN"])
+def test_error_shows_none_of_the_credentials(name: str, tmp_path: Path) -> None:
+    """Each option that is a credential counts, in each spelling and with white space around it."""
+    ended = invoke(tmp_path, "report", SECRET, environ={name: f" {SECRET}\n"})
+    assert "***" in ended.err
+    assert_hidden(ended.printed)
+
+
+@pytest.mark.parametrize("flags", [["--client-secret", SECRET], [f"--client-secret={SECRET}"]], ids=["two", "one"])
+def test_error_shows_no_credential_of_a_flag(flags: list[str], tmp_path: Path) -> None:
+    """The command line can hold it too."""
+    ended = invoke(tmp_path, "list", *flags, "--api-url", SECRET, environ={"AUTONOMA_CLIENT_ID": "client-id"})
+    assert "***" in ended.err
+    assert_hidden(ended.printed)
+
+
+def test_last_line_shows_no_credential(tmp_path: Path) -> None:
+    """Paths are repeated where all went well, too."""
+    (tmp_path / f"{SECRET}.yml").write_text("tests: [a]", "utf-8")
+    ended = invoke(tmp_path, "validate", f"{SECRET}.yml", environ=CREDENTIALS)
+    assert (ended.code, "***" in ended.out) == (0, True)
+    assert_hidden(ended.printed)
+    with Sandbox(pace=0) as sandbox:
+        environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r", "AUTONOMA_TEST_IDS": "a"}
+        assert invoke(tmp_path, "run", environ=environ).code == 0
+        ended = invoke(tmp_path, "report", "r/results.json", "--output", f"{SECRET}.html", environ=environ)
+        assert (ended.code, "Wrote ***" in ended.out) == (0, True)
+        assert_hidden(ended.printed)
+        ended = invoke(tmp_path, "init", "--all", "--output", f"{SECRET}2.yml", environ=environ)
+        assert (ended.code, "Wrote ***" in ended.out) == (0, True), ended.printed
+        assert_hidden(ended.printed)

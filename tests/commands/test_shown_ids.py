@@ -1,0 +1,69 @@
+"""Ids are shown, so no `${NAME}` in one may have a value of the option `variables`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.commands.invoke import CREDENTIALS, Ended, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VALUE = "zebra42xq"
+MANIFESTS = {
+    "test": "tests: ['${PREVIEW}']",
+    "id": "tests: [{id: '${PREVIEW}'}]",
+    "folder": "folders: ['${PREVIEW}']",
+    "tag": "tags: [{id: '${PREVIEW:-none}'}]",
+    "version": "tests: [{id: a, application_version_id: '${PREVIEW}'}]",
+    "versions": "folders: [a]\napplication_versions: [{application_id: a, version_id: '${PREVIEW}'}]",
+    "defaults": "defaults: {application_version_id: '${PREVIEW}'}\ntests: [a]",
+}
+
+
+def run(folder: Path, text: str, code: str, *argv: str, **environ: str) -> Ended:
+    """Return a dry run with this manifest, and with this text in the environment variable PREVIEW."""
+    (folder / "autonoma.yml").write_text(text, "utf-8")
+    return invoke(folder, *(argv or ("run", "--dry-run")), environ={**CREDENTIALS, "PREVIEW": code, **environ})
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+@pytest.mark.parametrize("command", [("run", "--dry-run"), ("validate",)], ids=["run", "validate"])
+def test_id_with_a_value_of_the_option_is_refused(command: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    """The error has the position and the cure, but not the value. No entry of allow-env permits it."""
+    for allowed in ("", "PREVIEW"):
+        environ = {"AUTONOMA_VARIABLES": f"PASSWORD={VALUE}", "AUTONOMA_ALLOW_ENV": allowed}
+        ended = run(tmp_path, MANIFESTS[name], VALUE, *command, **environ)
+        assert ended.code == 2, ended.printed
+        assert "autonoma.yml:" in ended.err
+        assert (
+            "${PREVIEW} holds a value of the option variables, and ids are shown in logs: use a variable" in ended.err
+        )
+        assert VALUE not in ended.printed
+
+
+@pytest.mark.parametrize(
+    ("code", "value"), [(f"pre-{VALUE}", VALUE), ("a", "a"), ("abc", "abc"), ("42", "42")], ids=repr
+)
+def test_text_that_shows_the_value_is_refused(code: str, value: str, tmp_path: Path) -> None:
+    """A long value can be a part of it, and any value can be the whole."""
+    ended = run(tmp_path, "tests: ['${PREVIEW}']", code, "run", "--dry-run", "--var", f"PASSWORD={value}")
+    assert (ended.code, "holds a value of the option variables" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "value"), [("checkout-en", "en"), ("test-1", "1"), ("checkout", ""), ("check", "checkout-1")], ids=repr
+)
+def test_text_that_has_a_value_by_chance_is_an_id(code: str, value: str, tmp_path: Path) -> None:
+    """Short values occur in ordinary ids."""
+    ended = run(tmp_path, "tests: ['${PREVIEW}']", code, "run", "--dry-run", "--var", f"LOCALE={value}")
+    assert (ended.code, code in ended.out) == (0, True), ended.printed
+
+
+def test_value_of_the_option_may_be_a_variable(tmp_path: Path) -> None:
+    """Variables are not shown, and a name shows `${PREVIEW}`."""
+    text = "tests: [{id: a, name: 'As ${PREVIEW}', variables: {PREVIEW: '${PREVIEW}'}}]"
+    ended = run(tmp_path, text, VALUE, "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
+    assert (ended.code, VALUE in ended.printed) == (0, False), ended.printed

@@ -1,0 +1,68 @@
+"""Signatures of variables in a record: nothing but names and hexadecimal digits is read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from autonoma_ci.report.record import record
+from autonoma_ci.report.saved import json_schema, parse
+from tests.report.reports import report, started
+from tests.report.test_saved import SHOW_ALL
+
+MAC = "0123456789abcdef" * 2
+
+
+def document(macs: object) -> bytes:
+    """Return a record with a run of the variables A and B, and these signatures."""
+    found = json.loads(record(report([started("a")])))
+    found["runs"][0] |= {"variables": ["A", "B"], "variable_macs": macs}
+    return json.dumps(found).encode()
+
+
+@pytest.mark.parametrize(
+    "macs",
+    [
+        *(None, [], "x", 1, [["A", MAC]]),
+        *({"A": mac} for mac in (None, 1, "", MAC[1:], f"{MAC}0", MAC.upper(), f"{MAC}\n", f"g{MAC[1:]}", [MAC])),
+        *({name: MAC} for name in ("", "N" * 129)),
+        {"A": MAC, "B": "x"},
+    ],
+    ids=repr,
+)
+def test_variable_macs_in_another_form_are_refused(macs: object) -> None:
+    """Others can have written the record. The error quotes nothing of it."""
+    with pytest.raises(
+        ValueError, match=r"^runs\.0\.variable_macs: Value error, not the (name|signature) of a variable$"
+    ):
+        parse(document(macs))
+
+
+def test_variable_macs_come_back_unchanged() -> None:
+    """Those of names that the run does not have are left out."""
+    run = parse(document({"B": MAC, "C": MAC})).runs[0].outcome(0.0, SHOW_ALL)
+    assert run.variable_macs == {"B": MAC}
+    written = json.loads(record(report([run])))["runs"][0]
+    assert (written["variables"], written["variable_macs"]) == (["A", "B"], {"B": MAC})
+
+
+def test_name_with_a_credential_is_hidden_in_variable_macs() -> None:
+    """It is hidden as in the list of names."""
+    checks = SHOW_ALL._replace(label=lambda text: text.replace("A", "***"))
+    run = parse(document({"A": MAC})).runs[0].outcome(0.0, checks)
+    assert (list(run.request.variables), run.variable_macs) == (["***", "B"], {"***": MAC})
+
+
+def test_record_of_an_earlier_version_has_no_variable_macs() -> None:
+    """It can still be read."""
+    found = json.loads(document({}))
+    del found["runs"][0]["variable_macs"]
+    assert parse(json.dumps(found).encode()).runs[0].variable_macs == {}
+
+
+def test_schema_has_the_form_of_variable_macs() -> None:
+    """Readers of the schema learn the form of names and signatures."""
+    found = json_schema()["$defs"]["SavedRun"]["properties"]["variable_macs"]
+    assert found["additionalProperties"] == {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+    assert found["propertyNames"]["maxLength"] == 128
