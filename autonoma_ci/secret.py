@@ -33,13 +33,15 @@ _WORD = 9
 _SPLIT = 12
 # A shorter member of a JSON value, or password of a URL, is an ordinary word or number: `true`, `admin`.
 _PART = 6
+# In characters. A longer JSON value is data rather than a secret, and each of its members takes time.
+_MAX_JSON = 16 * 1024
 # More forms than these are found by an index, which is slower for few. A short form is looked for by two patterns.
 _FEW, _FEW_SHORT = 100, 10
 # In characters: the least part of a value that is looked for at an ellipsis, and how far from it. No text of ours that
 # is cut is longer than 200.
 _CUT, _CUT_TAIL = 6, 400
-# Ellipses that are looked at in one text.
-_MAX_CUTS = 20
+# A text that may hold a part of a value, and has more ellipses, is hidden as a whole: to look at each takes too long.
+_MAX_CUTS = 200
 _ELLIPSIS = re.compile(r"(…|\.{3})")
 # What a tab or a line break makes of a text: spaces at an end of the line, and indentation.
 _GAP = r"(?: *\n[ \n]*)?"
@@ -252,7 +254,7 @@ def _parts(value: str) -> Iterator[str]:
         # A user without a password is a token, or a word such as `deploy`.
         secret = password or ("" if user.isalpha() else user)
         yield from (part for part in {secret, unquote(secret)} if len(part) >= _PART)
-    if value.lstrip()[:1] in {"{", "["}:
+    if len(value) <= _MAX_JSON and value.lstrip()[:1] in {"{", "["}:
         try:
             # Numbers as they are written: long ones can't be converted.
             found = [json.loads(value, parse_int=str, parse_float=str)]
@@ -261,7 +263,7 @@ def _parts(value: str) -> Iterator[str]:
         for member in found:
             if isinstance(member, dict | list):
                 found.extend(member.values() if isinstance(member, dict) else member)
-            elif isinstance(member, str) and len(member) >= _PART:
+            elif isinstance(member, str) and len(member) >= _PART and not _is_word(member):
                 yield from (member, *_parts(member))
 
 
@@ -367,7 +369,9 @@ def _without_cut_values(text: str, known: _Values) -> str:
         return text
     # Every second part is an ellipsis.
     parts = _ELLIPSIS.split(text)
-    for number in range(1, len(parts), 2)[:_MAX_CUTS]:
+    if len(parts) > 2 * _MAX_CUTS:
+        return HIDDEN
+    for number in range(1, len(parts), 2):
         before, ellipsis, after = parts[number - 1 : number + 2]
         parts[number - 1] = _without_begin(before, values, words=ellipsis == "…")
         # A sentence goes on behind a space.

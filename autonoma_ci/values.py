@@ -29,9 +29,9 @@ _MAPPING = re.compile(r"[^=:]+:(?:\s|$)")
 # A variable's name in the form of lines. A mapping takes any other name.
 _PLAIN_NAME = re.compile(rf"\w[\w.-]{{0,{NAME_LIMIT - 1}}}")
 # Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
-# can end with `=`, so that it looks like `NAME=`.
-_BASE64_LINE = re.compile(r"[A-Za-z0-9+/_-]{60,}")
-_BASE64_END = re.compile(r"[A-Za-z0-9+/_-]+={1,2}")
+# can end with `=`, so that it looks like `NAME=`. A hash is not Base64, and a name is often in capitals or has a `_`.
+_BASE64_LINE = re.compile(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
+_BASE64_END = re.compile(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
 _NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
 
 

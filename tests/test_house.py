@@ -57,7 +57,7 @@ OWNERS = {
     "signal": {"interrupts.py"},
     "_signal": {"__main__.py"},
     "subprocess": {"ci/program.py"},
-    "threading": {"api/connection.py", "api/threads.py", "engine/workers.py", "evidence.py"},
+    "threading": {"api/connection.py", "api/line.py", "api/threads.py", "engine/workers.py", "evidence.py"},
     # `output` has a thread for each stream, so that a reader that takes nothing stops nobody else.
     "_thread": {"output.py", "api/threads.py"},
     "socket": {"api/connection.py", "api/failures.py"},

@@ -569,6 +569,11 @@ def test_ordinary_member_of_a_json_value_stays() -> None:
     assert Redactor([json.dumps(MEMBERS)])(text) == text
 
 
+def test_word_in_a_json_value_stays() -> None:
+    text = "On monday, open chrome and buy premium"
+    assert Redactor(['{"browser": "chrome", "plan": "premium"}', '["monday"]'])(text) == text
+
+
 @pytest.mark.parametrize("value", ["[" * 60_000, '{"a":', "[1, 2", '{"a": NaN}', f'["{"9" * 6}", {"9" * 9_000}]'])
 def test_value_that_is_nearly_json_is_taken(value: str) -> None:
     assert Redactor([value])(f"a {value} b") == f"a {HIDDEN} b"
@@ -699,6 +704,13 @@ CUT = "kx7qz-hunter2-77"
 )
 def test_part_of_a_value_at_an_ellipsis_is_replaced(text: str, shown: str, others: list[str]) -> None:
     assert Redactor([CUT, *others])(text) == shown
+
+
+@pytest.mark.parametrize("count", [0, 30, 150, 1000])
+def test_part_of_a_value_is_replaced_behind_many_dots(count: int) -> None:
+    shown = Redactor([CUT])("Loading... " * count + f"typed {CUT[:-2]}… into")
+    assert "hunter2" not in shown
+    assert shown.endswith(HIDDEN if count == 1000 else "***… into")
 
 
 @pytest.mark.parametrize(

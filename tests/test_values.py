@@ -256,6 +256,13 @@ def test_empty_values_behind_a_long_one_are_variables() -> None:
     assert list(values.variables(text)) == ["HASH", "PASSWORD", "TOKEN", "KEY", "ID", "KEY2"]
 
 
+@pytest.mark.parametrize("name", ["API_KEY", "API_URL", "user_id", "KEY", "ABCDEFG"])
+@pytest.mark.parametrize("value", ["0a" * 32, "A" * 63 + "z"], ids=["hash", "base64"])
+def test_empty_variable_is_no_end_of_base64(name: str, value: str) -> None:
+    """A secret that is not available is empty, and its line can be as long as the end of base64."""
+    assert values.variables(f"DIGEST={value}\n{name}=") == {"DIGEST": value, name: ""}
+
+
 @pytest.mark.parametrize(
     "text", ["A: !!str sentinel", "A: *sentinel", 'A: "sentinel', "{A: sentinel", "A: x\n\tsentinel"]
 )

@@ -25,8 +25,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
 from autonoma_ci.api.failures import InvalidResponseError, not_guarded
+from autonoma_ci.api.line import line
 from autonoma_ci.api.start_proof import MAY_PROVE
-from autonoma_ci.api.threads import line, start_thread
+from autonoma_ci.api.threads import start_thread
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:

@@ -32,12 +32,15 @@ _ENDED_EARLY = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
 # Failures of a handshake that last. Any other failure may pass: a damaged record (alerts 10, 20, 22, 50 and their like,
 # or an error found here) and a server without its configuration (80, 112) say nothing of the next handshake.
 # - Alerts 40, 70 and 71: the two sides have no parameters or no version of TLS in common (RFC 8446 §6.2), which is a
-#   matter of their configuration. `UNSUPPORTED_PROTOCOL` is the same, found by this side.
+#   matter of their configuration. The names behind them are the same, found by this side.
+# - Alerts 42 to 46, 48, 49 and 116: the other side does not accept this side, or the authority of its certificate.
 # - What follows is no TLS, as with plain HTTP on the port. Since OpenSSL 3.2 that is `record layer failure`, and some
 #   versions of Python know no name for it. There a damaged record has the same name, and so lasts too.
 _LASTING_REASONS = re.compile(
-    "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
-    "|^(?:UNSUPPORTED_PROTOCOL|WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$"
+    "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY|UNKNOWN_CA|ACCESS_DENIED)$"
+    "|ALERT_(?:\\w+_)?CERTIFICATE(?:_\\w+)?$"
+    "|^(?:UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|UNSAFE_LEGACY_RENEGOTIATION_DISABLED|\\w+_KEY_TOO_SMALL)$"
+    "|^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$"
     "|record.layer.failure",
     re.IGNORECASE,
 )
@@ -121,8 +124,13 @@ def _handshake_failure(error: ssl.SSLError, host: str) -> NotSentError:
     # An error that Python itself raises has neither attribute.
     reason, library = getattr(error, "reason", None), getattr(error, "library", None)
     if library in _FILE_LIBRARIES or _LASTING_REASONS.search(reason or str(error)):
-        return NotSentError(f"no secure connection to {host} could be made", passing=False)
-    return NotSentError(f"the TLS handshake with {host} failed", passing=True)
+        return NotSentError(f"no secure connection to {host} could be made{_why(reason)}", passing=False)
+    return NotSentError(f"the TLS handshake with {host} failed{_why(reason)}", passing=True)
+
+
+def _why(reason: str | None) -> str:
+    """Return OpenSSL's name of an error as words in brackets."""
+    return f" ({reason.replace('_', ' ').lower()})" if reason and re.fullmatch(r"\w{1,80}", reason, re.ASCII) else ""
 
 
 def _status_line(text: str) -> str:

@@ -16,8 +16,8 @@ from autonoma_ci.api.answers import decode_header, page_of
 from autonoma_ci.api.background import in_background
 from autonoma_ci.api.connection import limited, proxies_for
 from autonoma_ci.api.failures import NotSentError, lost, not_sent, release_frames
+from autonoma_ci.api.line import line
 from autonoma_ci.api.texts import Texts
-from autonoma_ci.api.threads import line
 from autonoma_ci.api.transport import Session
 from autonoma_ci.secret import NOTHING_SECRET
 from autonoma_ci.text import duration, one_line

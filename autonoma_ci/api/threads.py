@@ -1,4 +1,4 @@
-"""Threads where their number or the memory may be limited, and the request that each of them sends.
+"""New threads and kept ones, where their number or the memory may be limited.
 
 Source: github.com/python/cpython/issues/140746, why `threading.Thread.start` may wait for ever then.
 """
@@ -10,11 +10,10 @@ import threading
 from collections import deque
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from http.client import HTTPConnection
 
 Tasks: TypeAlias = "SimpleQueue[Callable[[], None]]"
 
@@ -24,31 +23,6 @@ _MAX_SECONDS = 2.0
 
 # The tasks of each thread that waits for its first or next one.
 _kept: deque[Tasks] = deque()
-
-
-class Line(threading.local):
-    """The thread's own connection in its present request: whether it is being made, and was made for it.
-
-    `surplus` is what came behind the refusal of a start, without CR and LF.
-    """
-
-    connecting = False
-    made = False
-    connection: HTTPConnection | None = None
-    surplus = b""
-
-    @property
-    def nothing_sent(self) -> bool:
-        """Whether no connection was made for the present request, so that nothing of it was sent."""
-        return self.connecting or self.connection is None
-
-    def clear(self) -> dict[str, Any]:
-        """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
-        self.connecting, self.made, self.connection, self.surplus = False, False, None, b""
-        return self.__dict__
-
-
-line = Line()
 
 
 class ThreadStuckError(RuntimeError):

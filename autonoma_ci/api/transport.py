@@ -26,8 +26,8 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import POOLS, deadlines, limited, proxies_for
 from autonoma_ci.api.failures import lost, not_sent, release_frames, unsendable
+from autonoma_ci.api.line import line
 from autonoma_ci.api.start_proof import MAY_PROVE
-from autonoma_ci.api.threads import line
 from autonoma_ci.exchange import Timeouts
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 # In seconds, between two looks.
 _PAUSE = 0.02
-# In seconds, for all waits of a step that a signal is to end. The runner may kill it a few seconds later.
-MAX_SECONDS_AFTER_SIGNAL = 0.5
+# In seconds, for later waits once Cancelled was raised within a wait for the same lock: the runner may kill the step a
+# few seconds after the signal. A signal at another moment, or one that comes as an event, shortens no wait.
+MAX_SECONDS_AFTER_CANCEL = 0.5
 # The error numbers of a lock that another process has.
 _LOCKED = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
@@ -53,8 +54,8 @@ class LockWaits:
         try:
             is_locked = lock_within(self._left, descriptor, self._clock)
         except BaseException:
-            # A signal has ended the wait.
-            self.shorten(MAX_SECONDS_AFTER_SIGNAL)
+            # Cancelled was raised within the wait.
+            self.shorten(MAX_SECONDS_AFTER_CANCEL)
             raise
         self._left = self._seconds if is_locked else 0.0
         return is_locked

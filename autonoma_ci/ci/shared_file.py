@@ -73,15 +73,13 @@ class SharedFile:
 
         """
         with self.opened() as descriptor:
-            # Another process may begin a line between the look at the end and the first write. The second one brings
-            # its own line break.
-            for lead in (b"", b"\n"):
-                begin = self.append_to(descriptor, data, lead)
-                if _begins_line(descriptor, begin):
-                    return read_at(descriptor, 0, begin)
-                # Behind the beginning of a line, the block has no meaning, and its rest would be an error.
+            begin = self.append_to(descriptor, data)
+            if not _begins_line(descriptor, begin):
+                # Another process has begun a line between the look at the end and the write. Behind that, the block
+                # has no meaning, and its rest would be an error. The second one brings its own line break.
                 blank(descriptor, begin, len(data))
-            raise OSError(errno.EAGAIN, "another process wrote in between")
+                begin = self.append_to(descriptor, data, b"\n")
+            return read_at(descriptor, 0, begin)
 
     def append_to(self, descriptor: int, data: bytes, lead: bytes = b"") -> int:
         """Add lines at the end of the open file and return where they begin; raise OSError as `append` does."""

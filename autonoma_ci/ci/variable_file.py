@@ -21,16 +21,33 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 
-# What a shell reads as one: a heredoc, an escaped character, quoted text, a comment, anything else. A backslash before
-# the last line break continues the line. Source: POSIX, "Shell Command Language", "Quoting" and "Token Recognition".
-_SHELL = re.compile(
+# A dollar sign, with a parameter's braces if no quotes and no other expansion are in them.
+_DOLLAR = rb"""(?: \$\{[^{}()'"\\`]*+\} | \$(?![({\[]) )"""
+_IN_DOUBLE_QUOTES = rb"""(?: [^\\"$`]++ | \\. | %b )*+""" % _DOLLAR
+# The line of a heredoc, if the rest of it has nothing that goes on in the next line.
+_HEREDOC = rb"""
+    <<(-)?+[ \t]*+ (?> '([^'\n]++)' | "([^"\\$`\n]++)" | \\?+([^ \t\n;&|<>()\[\]'"\\`$]++) ) (?= [ \t\n;&|>)] | \Z )
+    (?: [^\n<\\'"`\#(){}\[\]]++ | \) | '[^'\n]*+' | "[^"\\`\n({]*+" )*+ (?: \n | \Z )
+"""
+# What a shell reads as one: a heredoc, arithmetic, an escaped character, quoted text, a comment, anything else. It does
+# not match what only a whole parser understands: a command or a value within an expansion has quotes of its own.
+# Source: POSIX, "Shell Command Language", "Quoting", "Token Recognition" and "Here-Document"; for (( )) and $' ', the
+# "Bash Reference Manual".
+_CLOSED = re.compile(
     rb"""
-    <<-?[ \t]*(['"]?)([A-Za-z_]\w*)\1[^\n]*\n(?:.*?\n)??\t*\2(?=\n|\Z) | <<< | <(?!<-?[ \t]*['"]?[A-Za-z_])
+    %(heredoc)b (?:.*?\n)?? (?(1)\t*+) (?:\2|\3|\4) (?= \n | \Z ) | <<< | <(?!<)
+    | \(\( (?: [^()'"\\`$]++ | %(dollar)b )*+ \)\) | \((?!\()
     | \\(?:[^\n]|\n(?!\Z))
-    | '[^']*' | \$'(?:[^\\']++|\\.)*+' | "(?:[^\\"]++|\\.)*+"
-    | (?<![^\s;&|()])\#[^\n]* | \# | \$(?!')
-    | [^<\\'"\#$]+
-    """,
+    | '[^']*+' | \$'(?:[^\\']++|\\.)*+' | "%(quoted)b"
+    | (?<![^\s;&|()])\#[^\n]*+ | \# | (?!\$') %(dollar)b
+    | [^<(\\'"`\#$]++
+    """
+    % {b"heredoc": _HEREDOC, b"dollar": _DOLLAR, b"quoted": _IN_DOUBLE_QUOTES},
+    re.DOTALL | re.VERBOSE,
+)
+# What has no end, where the other pattern does not match. A backslash before the last line break continues the line.
+_OPEN = re.compile(
+    rb"""' | \$' | "%(quoted)b \\?\Z | \\\n?\Z | %(heredoc)b""" % {b"heredoc": _HEREDOC, b"quoted": _IN_DOUBLE_QUOTES},
     re.DOTALL | re.VERBOSE,
 )
 
@@ -49,11 +66,15 @@ def exports(values: Mapping[str, str]) -> str:
 
 
 def is_in_quotes(data: bytes) -> bool:
-    """Return whether commands of a shell end within quoted text, a heredoc or a continued line."""
+    """Return whether commands of a shell end within quoted text, a heredoc or a continued line.
+
+    What comes after an expansion with quotes of its own is unknown, and unknown is not open. Otherwise, a complete file
+    would be waited for, with a warning that is wrong.
+    """
     place = 0
-    while found := _SHELL.match(data, place):
+    while found := _CLOSED.match(data, place):
         place = found.end()
-    return place < len(data)
+    return bool(_OPEN.match(data, place))
 
 
 DOTENV = Form(dotenv_variables, dotenv_lines)

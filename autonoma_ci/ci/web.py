@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 from autonoma_ci import __version__
 from autonoma_ci.api.connection import limited, proxies_for
 from autonoma_ci.api.failures import NotSentError, lost, not_sent, release_frames
-from autonoma_ci.api.threads import line
+from autonoma_ci.api.line import line
 from autonoma_ci.api.transport import Session
 
 if TYPE_CHECKING:

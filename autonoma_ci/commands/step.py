@@ -53,7 +53,8 @@ _NO_RECORD = Problem(
 # To write the reports with, if the memory is used up before the first request. The engine has its own.
 _SPARE_BYTES = 4 * 1024 * 1024
 _NOT_SENT = "not sent: the step ended because of a bug"
-# To prepare these takes a quarter of a second, before the first request. The second limit is in characters.
+# To prepare these takes a quarter of a second before the first request, and half a second for members of JSON values.
+# The second limit is in characters.
 MAX_SHARED_VALUES = 2000
 MAX_SHARED_CHARACTERS = 100_000
 # In all runs. Each signature takes up to 60 bytes beside its name, and the record of a large plan is near its limit.
@@ -249,7 +250,7 @@ class Step:
         board = Board(outcomes, self.began, earlier.run_ids)
         world.interrupts.events = events
         interrupt = None
-        workers: Threads | None = None
+        engine: Engine | None = None
         try:
             if outcomes:
                 # Before the record says that runs may be on their way: where little memory is left, this may fail.
@@ -265,7 +266,7 @@ class Step:
         except BaseException:
             # A bug: what had been started until then must not be lost with it.
             self._spare = b""
-            if not workers:
+            if not engine:
                 _mark_as_not_sent(board)
             verdict = decide(board.outcomes)._replace(exit_code=EXIT_BUG, conclusion=Conclusion.ERROR)
             self.finish(self._now(board.outcomes)._replace(verdict=verdict))

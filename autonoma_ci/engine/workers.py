@@ -7,7 +7,8 @@ import threading
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from autonoma_ci.api.threads import ThreadStuckError, line, start_thread
+from autonoma_ci.api.line import line
+from autonoma_ci.api.threads import ThreadStuckError, start_thread
 from autonoma_ci.exchange import Attempt, Delivery, Details, Kept, Said, Status
 from autonoma_ci.model import Reason
 
@@ -101,7 +102,7 @@ class Workers(Protocol):
     """Sends requests in the background; each comes back as an event that names the run's place in the plan."""
 
     def can_start(self) -> bool:
-        """Return whether a request would be sent at once, rather than wait for another one to end."""
+        """Return whether a request would be sent at once, rather than wait for another one; make a thread for it."""
 
     def start(self, position: int, request: RunRequest) -> None:
         """Ask for a run to start; a Done comes back."""
@@ -120,7 +121,10 @@ class Workers(Protocol):
 
 
 class Api(Protocol):
-    """What the threads call; never raises for what a server or a network does."""
+    """What the threads call; never raises for what a server or a network does.
+
+    Each call notes in `line` of `api.line` whether it has made a connection. An error without one means not sent.
+    """
 
     def start(self, request: RunRequest) -> Attempt:
         """Ask once for a run to start."""
@@ -156,14 +160,14 @@ class Threads:
         self._keep = keep
         self._events = events
         self._tasks: queue.SimpleQueue[Callable[[], Event]] = queue.SimpleQueue()
-        # How many threads there are, and how many tasks have not ended. The second changes under the lock.
+        # How many threads there are, and how many tasks have not ended. Both change under the lock.
         self._threads, self._open = 0, 0
         self._lock = threading.Lock()
         self._may_add_threads = True
         self._spare = spare_memory(_SPARE_BYTES)
 
     def can_start(self) -> bool:
-        """Return whether a request would be sent at once, rather than wait for another one to end."""
+        """Return whether a request would be sent at once, rather than wait for another one; make a thread for it."""
         return self._has_free_thread() or (not self._threads and self._events.empty())
 
     def start(self, position: int, request: RunRequest) -> None:
@@ -248,16 +252,25 @@ class Threads:
             # It took seconds, in which no event was heard.
             self._may_add_threads = not isinstance(error, ThreadStuckError)
             return False
-        self._threads += 1
+        with self._lock:
+            self._threads += 1
         return True
 
     def _work(self) -> None:
-        while True:
-            event = self._tasks.get()()
-            # Before the event: whoever sees it may send the next request at once.
+        try:
+            while True:
+                task = self._tasks.get()
+                try:
+                    event = task()
+                finally:
+                    # Before the event: whoever sees it may send the next request at once.
+                    with self._lock:
+                        self._open -= 1
+                self._events.put(event)
+        finally:
+            # Memory was used up while an error was dealt with. Nothing may wait for this thread any more.
             with self._lock:
-                self._open -= 1
-            self._events.put(event)
+                self._threads -= 1
 
 
 class Reporting:

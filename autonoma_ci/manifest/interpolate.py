@@ -82,16 +82,14 @@ class Written(NamedTuple):
 
 
 class HiddenValues:
-    """Values that nothing shown may contain.
+    """Values that no id may contain.
 
-    A short value, such as `en`, occurs in other texts by chance, so it counts only where it is the whole text.
+    A short value, such as `en` or `staging`, is also the id of something by chance or on purpose, so it does not count.
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        whole = {value for value in values if value}
-        long = Redactor(value for value in whole if len(value) >= _RECOGNIZABLE)
         # A closure, so that no list of this object's fields shows the values.
-        self.stand_in: Callable[[str], bool] = lambda text: text in whole or long.holds(text)
+        self.stand_in: Callable[[str], bool] = Redactor(value for value in values if len(value) >= _RECOGNIZABLE).holds
 
 
 NO_HIDDEN_VALUES = HiddenValues(())

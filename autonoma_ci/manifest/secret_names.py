@@ -14,11 +14,10 @@ _HARMLESS = re.compile(
     "(?:[A-Z0-9]+_)?(?:LICEN[CS]E_PLATE(?:_NUMBER)?|O?AUTH2?_(?:CALLBACK|REDIRECT)_UR[IL])|"
     # The short name of a project or of an issue, such as `SHOP-12`. Publishable keys stand in public pages.
     "(?:JIRA|SONAR)_PROJECT_KEY|(?:JIRA_)?ISSUE_KEY|(?:[A-Z0-9]+_)*PUBLISHABLE_KEY|"
-    # Addresses, a user's name, a date, and words of a page.
-    "(?:BASE|GRAPHQL|MOCK|REACT_APP|REST|VITE|WEB|(?:[A-Z]+_)?PUBLIC)_(?:BASE_)?API|(?:FIRST|LAST|TEST)_LOGIN|"
+    # Words of a page.
     "(?:CATCH|SEARCH)_PHRASE|(?:PLAN|PRICE|TIER)_BASIC|(?:AUTO|CACHE|FORCE|PAGE)_REFRESH|"
     # Yes or no.
-    "(?:ALLOW|AUTO|ENABLE|FORCE|HAS|IS|SHOW|SKIP|USE|WITH)_(?:API|BASIC|BOT|BYPASS|ENCRYPTION|LOGIN|ROBOT|SSH|WALLET)"
+    "(?:ALLOW|AUTO|ENABLE|FORCE|HAS|IS|SHOW|SKIP|USE|WITH)_(?:BASIC|BYPASS|ENCRYPTION|ROBOT|SSH|[A-Z]+_(?:API|BOT))"
 )
 # A last word that says that the value only describes a secret, but not for passwords.
 _DESCRIBES = re.compile(
@@ -33,22 +32,35 @@ _PASSWORD = re.compile(
 _WORD = re.compile(
     "PWS|S?SSWD|PSW|[MT2]FA|PINS?|PUKS?|SAS|SIG|SID|SESSIONS?|NONCE|SALTS?|PEPPER|SEEDS?|SERIAL|LICEN[CS]ES?|"
     "CERTIFICATES?|CRT|PFX|P12|P8|PKCS12|PKCS8|JKS|PPK|PRIV|PRVT|JAAS|RSA|DSA|ECDSA|ED25519|SIGNING|CONN|BASE64|B64|"
-    "HOOKS?|TO?KN?S?|SECR|[PS]KS?|AES|CIPHER|IV|BIP39|CSC|HEC|RPC|TURNSTILE|CV[CNV]2?|IBANS?|SSN|PAN|"
-    # The options of a step, and command lines. Both can hold `--var NAME=value`.
-    "VARIABLES|VARS|ARGS|ARGV|OPTS|MAKEFLAGS|MFLAGS|MAKEOVERRIDES"
+    "HOOKS?|TO?KN?S?|SECR|[PS]KS?|AES|CIPHER|IV|BIP39|CSC|HEC|RPC|TURNSTILE|CV[CNV]2?|IBANS?|SSN|PAN"
 )
-# The last word of a name: what remains where `KEY`, `TOKEN`, `PASSWORD` or `COMMAND LINE` is left out.
-_LAST = re.compile(
-    "(?:^|_)(?:API|BASIC|BOT|BYPASS|CMD|CMDLINE|COMMANDS?|ENCRYPTION|LOGIN|PHRASE|REFRESH|ROBOT|SA|SP|SSH|"
-    "VAPID|WALLET)$"
+# The last word of a name: what remains where `KEY`, `TOKEN` or `PASSWORD` is left out.
+_LAST = re.compile("(?:^|_)(?:BASIC|BYPASS|ENCRYPTION|PHRASE|REFRESH|ROBOT|SA|SP|SSH|VAPID)$")
+# The same behind the name of a vendor. `ORDERS_API` is an address, `ADMIN_LOGIN` the name of a user.
+_VENDOR = re.compile(
+    "(?:^|_)(?:(?:AIRTABLE|ALCHEMY|ALGOLIA|ANTHROPIC|APNS|APPLITOOLS|ASANA|BREVO|BROWSER_?STACK|BUGSNAG|CF|CHROMATIC|"
+    "CIRCLE_?CI|CLOUD_?FLARE|CODECOV|COHERE|CONTENTFUL|CYPRESS|DATA_?DOG|DD|DEEP_?SEEK|DIGITAL_?OCEAN|ELEVEN_?LABS|"
+    "ETHERSCAN|FASTLY|FCM|FIGMA|FIREBASE|FLY|GEMINI|GHOST|GOOGLE(?:_MAPS)?|GRAFANA|GROQ|HASURA|HEROKU|HONEYBADGER|"
+    "HONEYCOMB|HUGGING_?FACE|INFURA|INTERCOM|KLAVIYO|LINEAR|MAIL_?(?:CHIMP|GUN|JET)|MAPBOX|MEILI(?:_?SEARCH)?|"
+    "MISTRAL|NETLIFY|NEW_?RELIC|NOTION|NPM|NU_?GET|ONE_?SIGNAL|OPEN_?(?:AI|ROUTER)|OPS_?GENIE|PAGER_?DUTY|PERCY|"
+    "PERPLEXITY|POSTMAN|POSTMARK|PUSHER|PY_?PI|REPLICATE|RESEND|ROLLBAR|RUBY_?GEMS|SANITY|SEND_?(?:GRID|IN_?BLUE)|"
+    "SHOPIFY|SNYK|STRIPE|SUPABASE|TWILIO|TYPESENSE|VERCEL|VONAGE"
+    ")_API|(?:DISCORD|SLACK|TELEGRAM)_BOT|(?:DOCKER(?:_?HUB)?|VPN)_LOGIN)$"
 )
-# Codes that open something, but not those of a place, a thing or an outcome.
-_CODE = re.compile("(?:^|_)CODES?$")
-_ORDINARY_CODE = re.compile(
-    "(?:^|_)(?:AIRLINE|AIRPORT|AREA|BAR|BRANCH|BRAND|BUILD|CAMPAIGN|CARRIER|CATEGORY|CITY|COLOR|COUNTRY|COUPON|COURSE|"
-    "CURRENCY|DEPARTMENT|DIAL|DIALING|DISCOUNT|ERROR|EXIT|FLIGHT|HTTP|ITEM|LANG|LANGUAGE|LOCALE|MARKET|PHONE|POST|"
-    "POSTAL|PRODUCT|PROMO|PROMOTION|REGION|RESPONSE|RESULT|RETURN|SOURCE|STATE|STATION|STATUS|STORE|TAX|VAT|VERSION|"
-    "ZIP)_CODES?$"
+# Codes that open something, other than those of a place, a thing or an outcome. Those with a word such as `PIN`, `AUTH`
+# or `ACCESS` are among the rules below.
+_CODE = re.compile(
+    "(?:^|_)(?:ACTIVATION|ALARM|CONFIRM(?:ATION)?|DISARM(?:ING)?|DOOR|EMERGENCY|ENTRANCE|ENTRY|GARAGE|GATE|"
+    "INVIT(?:ATION|E)|KEYPAD|LOCK|LOCKER|MASTER|PAIRING|REGISTRATION|RESET|SAFE|SIGN_?(?:IN|UP)|UNLOCK|VALIDATION|"
+    "VERIFY)_?CODES?(?:_|$)"
+)
+# Variables with a command line or the options of a step, both of which can hold `--var NAME=value` or a password: of
+# CI systems, sudo, the SSH server, Bash, Make, npm and Java.
+_COMMAND_LINE = re.compile(
+    "BUILDKITE_COMMAND|CI_SCRIPT|DRONE_SCRIPT|TRAVIS_CMD|(?:.*_)?AUTONOMA_?VARIABLES|(?:PLUGIN_)?VARIABLES|"
+    "SUDO_COMMAND|SSH_ORIGINAL_COMMAND|BASH_EXECUTION_STRING|(?:GNU)?MAKEFLAGS|MFLAGS|MAKEOVERRIDES|"
+    "NPM_(?:CONFIG_ARGV|LIFECYCLE_SCRIPT|PACKAGE_SCRIPTS_.*)|(?:JAVA_TOOL|(?:JDK)?_JAVA)_OPTIONS|"
+    "(?:ANT|CATALINA|GRADLE|JAVA|MAVEN|SBT)_OPTS|MAVEN_(?:CMD_LINE_)?ARGS"
 )
 # Words for a password, a key or a secret in other languages.
 _FOREIGN = re.compile(
@@ -83,8 +95,6 @@ _PHRASES = re.compile(
     "CCNUM|INITVECTOR|INFURA(?:PROJECT)?ID|CARD(?:NUM|N[OR]$)|(?:CREDIT|DEBIT|BANK)CARDS?$|ACCOUNTNUMBER|"
     "ROUTINGNUMBER|SOCIALSECURITY|PASSPORTN(?:UM|[OR]$)|(?:API|APP|AUTH|CLIENT|CONSUMER)SEC$|.ACCESS$|"
     "AZURESTORAGE(?:CONNECTION)?$|LDAPS?BIND$|"
-    # Command lines, and the whole script of a step in Drone and Woodpecker.
-    "COMMANDLINE|EXECUTIONSTRING|JAVATOOLOPTIONS|NPM(?:LIFECYCLESCRIPT|PACKAGESCRIPTS)|^(?:CI|DRONE)SCRIPT$|"
     # The key of a vendor without the word for it.
     "(?:ALGOLIA|APNS|CHROMATIC|CONTENTFUL|CYPRESS|FCM|FIREBASE|GHOST|HASURA|MEILI(?:SEARCH)?|ONESIGNAL|PERCY|PUSHER|"
     "SANITY|SHOPIFY|STRIPE|SUPABASE|TYPESENSE)(?:ADMIN|MASTER|RECORD|ROOT|SERVER|SERVICE|SERVICEROLE|WRITE)$|"
@@ -123,7 +133,9 @@ def looks_secret(name: str) -> bool:
         or any(map(_WORD.fullmatch, words))
         or any(map(_is_glued, words))
         or bool(_LAST.search(plain))
-        or (bool(_CODE.search(plain)) and not _ORDINARY_CODE.search(plain))
+        or bool(_VENDOR.search(plain))
+        or bool(_CODE.search(plain))
+        or bool(_COMMAND_LINE.fullmatch(upper))
         or bool(_PHRASES.search(joined))
         or upper.endswith("PROXY")
         or (last == "SEC" and not _SECONDS.search(joined))

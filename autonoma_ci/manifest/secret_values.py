@@ -71,26 +71,36 @@ _ORACLE_LOGIN = (
     r"(?:^|[\s:])[\w.-]{1,100}/[^\s/@:]{1,100}@(?://)?[\w.-]{1,255}:\d{2,5}[/:]\w|"
     r"jdbc:oracle:[a-z]{1,20}:[^\s/@]{1,100}/[^\s@]{1,100}@"
 )
-# The value is `user:password`. A password has letters and a digit. In doubt it is a tag of an image, a version, a
-# hash or the name of a branch, such as `app:pr42`, `app:a1b2c3d`, `app:1.2-slim` or `app:feature-42`.
+# The value is `user:password`. In doubt it is a tag of an image, a version, a hash, the name of a branch or of a user,
+# such as `app:pr42`, `app:a1b2c3d`, `app:1.2-slim`, `app:feature-42` or `user:alice42`.
 _LABELS = (
-    "account|acct|alg|android|app|arn|article|branch|brand|browser|build|category|channel|chrome|chromium|class|"
-    "code|color|commit|country|coupon|currency|customer|data|date|device|docker|edge|env|event|feature|file|filter|"
+    "account|acct|alg|android|app|arn|article|branch|brand|browser|build|category|channel|chrome|chromium|class|code|"
+    "color|commit|country|coupon|css|currency|customer|data|date|device|docker|edge|env|event|feature|file|filter|"
     "firefox|flag|folder|git|group|hash|https?|id|image|invoice|ios|ipad|iphone|isbn|issue|item|job|key|label|lang|"
     "language|level|linux|list|locale|mac|macos|mailto|md5|mode|model|name|node|npm|order|os|page|path|phone|pixel|"
     "plan|platform|port|postcode|pr|product|project|promo|python|q|query|ref|region|release|repo|role|run|safari|"
-    "scope|search|section|sha\\d{0,3}|sips?|site|size|sku|sort|stage|state|status|step|store|suite|tag|task|team|"
-    "tel|tenant|test|theme|ticket|tier|title|topic|type|ubuntu|uri|url|urn|ver|version|view|viewport|webkit|windows|"
-    "xmpp|year|zip"
+    "scope|search|section|selector|sha\\d{0,3}|sips?|site|size|sku|sort|stage|state|status|step|store|suite|tag|task|"
+    "team|tel|tenant|test|testid|theme|ticket|tier|title|topic|type|ubuntu|uri|url|urn|ver|version|view|viewport|"
+    "webkit|windows|xmpp|xpath|year|zip"
 )
 _TAG = (
     r"(?i:v?\d[\w.+-]*|[0-9a-f]{7,64}|[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)+|"
     "(?:alpha|beta|build|dev|esr|java|jdk|jre|main|master|node|php|pr|preview|python|rc|release|rev|sha|snapshot|staging|"
     r"test|ver|version)\d+)"
 )
+# What a word with a number, such as `alice42`, `eu2west`, `Berlin10` or `step2Button`, does not have. One of:
+# - three numbers between letters, or two in ten characters or more;
+# - letters of both cases, and a digit in place of a letter (`S3cret`) or a sign behind the number (`Zq5#`);
+# - a sign that neither patterns of files (`a1*`) nor addresses (`joe+1`) nor numbers (`a#1`, `1%`) have.
+_MIXED = (
+    r"(?:(?=\S{0,127}[A-Za-z]\d{1,126}[A-Za-z]{1,126}\d{1,126}[A-Za-z]{1,126}\d)|"
+    r"(?=\S{10})(?=\S{0,127}[A-Za-z]\d{1,126}[A-Za-z]{1,126}\d)|"
+    r"(?=\S{0,127}[A-Z])(?=\S{0,127}[a-z])(?=\S{0,127}[A-Za-z]\d(?:[a-z][A-Za-z]|\d{0,126}[#%&]))|"
+    r"(?=[A-Za-z0-9]\S{0,127}[!$^]))"
+)
 _USER_AND_PASSWORD = (
     rf"^\s{{0,5}}(?!(?i:(?:[\w.]{{1,60}}[._-])?(?:{_LABELS})):)[a-z][\w.+-]{{1,63}}:(?!{_TAG}\s{{0,5}}$)"
-    r"(?=\S{0,127}[A-Za-z])(?=\S{0,127}\d)[\w!#$%&*+.?^~-]{6,128}\s{0,5}$"
+    rf"(?=\S{{0,127}}[A-Za-z])(?=\S{{0,127}}\d){_MIXED}[\w!#$%&*+.?^~-]{{6,128}}\s{{0,5}}$"
 )
 # Prose, such as `reset password: how`.
 _PROSE = r"(?!(?<=[a-z] )[a-z]{1,20}: [a-z]{1,6}(?:[\s?!.]|$))"

@@ -200,11 +200,26 @@ def test_lines_begun_at_every_moment_spoil_nothing(tmp_path: Path, monkeypatch: 
 
 
 def test_lines_that_could_not_be_written_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise, the values would count as written."""
-    monkeypatch.setattr(shared_file, "_begins_line", lambda *_: False)
-    with pytest.raises(OSError, match="another process wrote in between"):
-        shared(tmp_path / "file").append(b"ours=2\n")
-    assert not (tmp_path / "file").read_bytes().strip()
+    """The first write comes behind the beginning of a line, and the disk is full at the second one."""
+    path = tmp_path / "file"
+    write = os.write
+    calls: list[bytes] = []
+
+    def late(descriptor: int, data: bytes) -> int:
+        if not data.strip():
+            return write(descriptor, data)
+        calls.append(data)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        with path.open("ab") as other:
+            other.write(b"theirs=1")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", late)
+    with pytest.raises(OSError, match="No space"):
+        shared(path).append(b"ours=2\n")
+    assert len(calls) == 2
+    assert path.read_bytes() == b"theirs=1" + b"\n" * len("ours=2\n")
 
 
 def test_a_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,10 +302,86 @@ def test_end_of_outputs_is_within_a_value_or_not(data: bytes, is_open: bool) -> 
         (b"cat <<-'E'\nit's\n\tE", False),
         (b'cat <<< "it\'s" < file\n', False),
         (b"export A=\xff\0\n", False),
+        # Any word ends a heredoc.
+        (b"cat <<END-OF-FILE\nit's\nEND-OF-FILE\n", False),
+        (b"cat <<END-OF-FILE\nEND\n", True),
+        (b"cat <<'END OF'\nit's\nEND OF\n", False),
+        (b'cat <<"!" >> "$A"\nit\'s\n!\n', False),
+        (b"cat <<\\E | cat\nit's\nE\n", False),
+        (b"cat <<E\r\nit's\r\nE\r\n", False),
+        (b"cat <<E\n\tE\nit's\nE\n", False),
+        (b"cat <<-E\n\tE\nexport A='b\n", True),
+        (b"cat <<-E\n-E\n", True),
+        (b"cat <<EE\nE\n", True),
+        (b"cat <<E", True),
+        # A number is moved by bits.
+        (b"((y=1<<n))\n", False),
+        (b"((y=1<<n))\nexport A='b\n", True),
+        (b"for ((i=1; i<${#A}; i=i<<1)); do\n", False),
+        (b"((y=(1<<n)))\n", False),
+        (b"y=$((1<<n))\n", False),
+        (b"y=$[1<<n]\n", False),
+        (b"a[1<<n]=b\n", False),
+        # An expansion may have quotes of its own.
+        (b'export V="$(echo "it\'s")"\n', False),
+        (b"export V=$(echo \"it's\" # it's\n)\n", False),
+        (b'A="${B:-"don\'t"}"\n', False),
+        (b'A=${B:-"don\'t"}\n', False),
+        (b'A="`echo "it\'s"`"\n', False),
+        (b'A=`echo "it\'s"`\n', False),
+        (b"A='$(' B='${' C='`' D='b\n", True),
+        (b"# `it's $( ${\nA='b\n", True),
+        (b'A="${B}/b:$B:${C%/*}" D=\'e\n', True),
+        (b'A="${B}$', True),
+        (b'A="b\\', True),
+        # What is only known to a whole parser does not count as open.
+        (b"cat <<A <<B\nit's\nA\nit's\nB\n", False),
+        (b"cat <<A \\\n > b\nit's\nA\n", False),
+        (b'cat <<A > "$(echo "it\'s")"\nA\n', False),
+        (b"cat <<A'B'\nit's\nAB\n", False),
     ],
 )
 def test_end_of_exports_is_within_quotes_or_not(data: bytes, is_open: bool) -> None:
     assert is_in_quotes(data) == is_open
+
+
+LONG = 300_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"'a' " * LONG,
+        b'"' + b"$a" * LONG,
+        b'"' + b"${a}" * LONG,
+        b'"' + b"${" * LONG,
+        b"${" + b"a" * LONG,
+        b"((" + b"$a" * LONG,
+        b"((" * LONG,
+        b"<<" + b"E" * LONG + b"\n" + b"E\n" * LONG,
+        b"<<-" + b" " * LONG + b"E\n" + b"\t" * LONG,
+        b"<<E " + b"'a'" * LONG + b"<",
+        b"<<E\nE\n" * LONG,
+        b"a#" * LONG,
+    ],
+)
+def test_end_of_long_exports_is_found_in_linear_time(data: bytes) -> None:
+    """With a time that grows with the square, these would take from minutes to hours."""
+    is_in_quotes(data)
+
+
+@pytest.mark.parametrize("text", ['V="$(echo "it\'s")"', "cat <<E-F >&2\nit's\nE-F", "((y=1<<n))"])
+def test_whole_exports_of_others_are_not_waited_for(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(f"{text}\n", "utf-8")
+    clock = FakeClock()
+    began = clock.monotonic()
+    file = publisher("quotes", path, clock)
+    assert file.publish(waiting(started("a"))) == []
+    assert path.read_text("utf-8").count("AUTONOMA_CONCLUSION=") == 1
+    assert file.publish(waiting(passed("a"), ended=True)) == []
+    assert clock.monotonic() == began
+    assert sourced(path, "AUTONOMA_CONCLUSION") == "passed"
 
 
 class Meanwhile(FakeClock):

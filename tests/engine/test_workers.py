@@ -12,6 +12,7 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from autonoma_ci.api import connection, threads, transport
+from autonoma_ci.api.line import line
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.engine import workers
 from autonoma_ci.engine.board import Board
@@ -55,7 +56,7 @@ def test_a_request_that_fails_in_a_way_nobody_thought_of_comes_back_as_open() ->
     events: Events = queue.SimpleQueue()
 
     def start(_: RunRequest) -> Attempt:
-        threads.line.connection = HTTPConnection("autonoma.test")
+        line.connection = HTTPConnection("autonoma.test")
         raise KeyError("a value that must not be shown")
 
     Threads(Calls(start), events).start(7, REQUEST)
@@ -82,7 +83,7 @@ def test_error_before_a_connection_means_nothing_sent(error: Exception, delivery
 
     def start(request: RunRequest) -> Attempt:
         if request.id == "earlier":
-            threads.line.connection = HTTPConnection("autonoma.test")
+            line.connection = HTTPConnection("autonoma.test")
             return Attempt(Delivery.STARTED)
         raise error
 
@@ -104,12 +105,12 @@ def test_error_within_the_headers_means_nothing_sent() -> None:
         def putrequest(self, *_: object, **__: object) -> None:
             raise MemoryError
 
-    threads.line.clear()
+    line.clear()
     with pytest.raises(MemoryError):
         Unsent("127.0.0.1", 9).request("POST", "/")
-    assert threads.line.connection
-    assert threads.line.nothing_sent
-    threads.line.clear()
+    assert line.connection
+    assert line.nothing_sent
+    line.clear()
 
 
 def test_a_question_that_fails_in_a_way_nobody_thought_of_comes_back_as_one_that_went_wrong() -> None:
@@ -191,6 +192,31 @@ def test_job_with_one_thread_sends_where_it_decides(tmp_path: Path, monkeypatch:
         job = run_job(tmp_path, server.url, ["a", "b"], timeouts=PATIENT)
         assert server.posts == {"a": 1, "b": 1}
     assert job.code == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_thread_that_ended_by_an_error_is_waited_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory can be used up while an error is dealt with. The other runs must not wait for that thread."""
+    Limit(1, monkeypatch)
+    events: Events = queue.SimpleQueue()
+    names: list[str] = []
+
+    def start(request: RunRequest) -> Attempt:
+        names.append(request.id)
+        if request.id == "a":
+            raise MemoryError
+        return Attempt(Delivery.STARTED, run_id="run-of-b", url="https://autonoma.test/run/run-of-b")
+
+    def fail(_: Threads, error: Exception) -> Attempt:
+        raise MemoryError from error
+
+    monkeypatch.setattr(Threads, "_unexpected", fail)
+    board = Board([Outcome(RunRequest(Kind.TEST, name)) for name in ("a", "b")], 0.0)
+    policy = Policy(overdue=1.0, concurrency=2)
+    Engine(board, policy, Clock(), events, Watched(), None).run(Threads(Calls(start), events))
+    assert [run.state for run in board.outcomes] == [State.UNKNOWN, State.STARTED]
+    assert names == ["a", "b"]
 
 
 def test_nothing_is_sent_before_events_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -274,6 +274,14 @@ def test_fin_after_servers_part_of_handshake_is_never_sent_again(
         ("TLSV1_ALERT_PROTOCOL_VERSION", False),
         ("TLSV1_ALERT_INSUFFICIENT_SECURITY", False),
         ("UNSUPPORTED_PROTOCOL", False),
+        ("NO_PROTOCOLS_AVAILABLE", False),
+        ("UNSAFE_LEGACY_RENEGOTIATION_DISABLED", False),
+        ("DH_KEY_TOO_SMALL", False),
+        ("TLSV1_ALERT_UNKNOWN_CA", False),
+        ("TLSV1_ALERT_ACCESS_DENIED", False),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", False),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", False),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", False),
         ("HTTP_REQUEST", False),
         ("RECORD_LAYER_FAILURE", False),
         # Plain HTTP on the port, with OpenSSL 3.2 and later.
@@ -297,3 +305,5 @@ def test_error_of_handshake_passes_or_lasts(text: str | None, passing: bool, mon
         with pytest.raises(NotSentError) as caught:
             transport.post("/test/a/run", {})
     assert caught.value.passing is passing
+    if text and text != "UNEXPECTED_EOF_WHILE_READING":
+        assert f"({text.replace('_', ' ').lower()})" in str(caught.value)
