@@ -31,7 +31,7 @@ from autonoma_ci.secret import Redactor, Secret
 from autonoma_ci.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 
     from autonoma_ci.ci.results_dir import ResultsDir
     from autonoma_ci.ci.system import Publisher
@@ -103,7 +103,7 @@ class Step:
         self._natives: list[Publisher] = []
         self._files: list[ResultsDir] = []
         self._passes = NO_PASSES
-        self._spare = b""
+        self._spare: Sized = b""
 
     def prepare(self, settings: Settings, saved: Saved | None = None) -> list[Problem]:
         """Set up log and reports as the settings say, and return what can't be.

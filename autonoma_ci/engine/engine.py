@@ -19,7 +19,7 @@ from autonoma_ci.engine.workers import Done, Explained, Fetched, Interrupt, Poll
 from autonoma_ci.model import Kind, Reason, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sized
 
     from autonoma_ci.engine.board import Board
     from autonoma_ci.engine.clock import Clock
@@ -66,7 +66,7 @@ class Engine:
         # The event that is being dealt with.
         self._event: Event | None = None
         # Given up once the memory is used up, so that there is some to write the reports with.
-        self._spare = b""
+        self._spare: Sized = b""
         self.interrupt: int | None = None
 
     def run(self, workers: Workers) -> None:

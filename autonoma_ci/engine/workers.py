@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import queue
+import sys
 import threading
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -13,7 +15,7 @@ from autonoma_ci.exchange import Attempt, Delivery, Details, Kept, Said, Status
 from autonoma_ci.model import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Sized
 
     from autonoma_ci.engine.clock import Clock
     from autonoma_ci.exchange import Item
@@ -136,14 +138,26 @@ class Api(Protocol):
         """Ask once what a run did, and with `media` where that is to be seen."""
 
 
-def spare_memory(size: int) -> bytes:
+if sys.platform == "win32":
+
+    def _private_memory(size: int) -> Sized:
+        return mmap.mmap(-1, size)
+
+else:
+
+    def _private_memory(size: int) -> Sized:
+        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def spare_memory(size: int) -> Sized:
     """Return that many bytes, or none if there are no more: to be given up once memory is used up.
 
-    The system gives no page of it until it is written to, so it costs address space alone.
+    The system gives no page of it until it is written to, so it costs address space alone. That of `bytes` can be
+    memory that was used before, which is cleared and so takes room.
     """
     try:
-        return bytes(size)
-    except MemoryError:
+        return _private_memory(size)
+    except (OSError, MemoryError):
         return b""
 
 
