@@ -124,7 +124,6 @@ def _run_command(argv: Sequence[str], world: World) -> int:
 
 def _run_or_refuse(argv: Sequence[str], world: World) -> int:
     """Run one command and return its exit code, or print what is wrong with its input. Raises Cancelled."""
-    arguments = argv
     try:
         name = argv[0] if argv else ""
         if name in COMMANDS:
@@ -141,7 +140,7 @@ def _run_or_refuse(argv: Sequence[str], world: World) -> int:
         text = "\n".join(f"Error: {problem}" for problem in problems)
         return _say(
             world,
-            _credentials(arguments, world)(text),
+            _credentials(argv, world)(text),
             error.exit_code if isinstance(error, ApiError) else EXIT_INPUT,
         )
     return code

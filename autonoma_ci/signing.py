@@ -47,8 +47,7 @@ class Signer:
         key = secret.derive_key(_PURPOSE)
         if client_id:
             key = hmac.digest(key, client_id.derive_key(_PURPOSE), "sha256")
-        # A closure, so that no list of this object's fields shows the key.
-        self._sign: Callable[[bytes], str] = lambda data: hmac.digest(key, data, "sha256").hex()
+        self._sign = _signing_with(key)
         self._facts = [api_url, context.build, context.sha, list(part)]
 
     def sign_request(self, request: RunRequest, body: Mapping[str, object]) -> str:
@@ -94,7 +93,7 @@ class VariableSigner:
 
     def __init__(self, secret: Secret) -> None:
         key = secret.derive_key(_PURPOSE_OF_VARIABLES)
-        self._sign: Callable[[bytes], str] = lambda data: hmac.digest(key, data, "sha256").hex()
+        self._sign = _signing_with(key)
 
     def sign(self, kind: str, entry_id: str, name: str, value: str) -> str:
         """Return the short signature of one variable of a test, a folder or a tag."""
@@ -103,6 +102,11 @@ class VariableSigner:
     def sign_all(self, request: RunRequest) -> dict[str, str]:
         """Return the short signature of each variable of a request, by name."""
         return {name: self.sign(request.kind, request.id, name, value) for name, value in request.variables.items()}
+
+
+def _signing_with(key: bytes) -> Callable[[bytes], str]:
+    # A closure, so that no list of a signer's fields shows the key.
+    return lambda data: hmac.digest(key, data, "sha256").hex()
 
 
 def _canonical(value: object) -> bytes:

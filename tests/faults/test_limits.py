@@ -21,7 +21,7 @@ from tests.support.faults import after, answer, hang, started
 from tests.support.job import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.support.fault_server import Act, Wire
 
@@ -56,22 +56,36 @@ def run_limited(folder: Path, limit: Callable[[int], None], at: int) -> Job:
                 limit(running[0].pid)
         return after(0.05, started)(wire)
 
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     with FaultServer(act) as server:
-        environ |= environment(folder, server.url, IDS)
-        command = [sys.executable, "-B", "-c", JOB]
         with lock:
-            process = subprocess.Popen(
-                command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+            process = start_job(folder, server, IDS)
             running.append(process)
+        return end_job(folder, server, process)
+
+
+def start_job(folder: Path, server: FaultServer, ids: list[str], prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start a job in a process of its own; `prefix` is the command that runs it."""
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    environ |= environment(folder, server.url, ids)
+    command = [*prefix, sys.executable, "-B", "-c", JOB]
+    return subprocess.Popen(
+        command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def end_job(
+    folder: Path, server: FaultServer, process: subprocess.Popen[str], meanwhile: Callable[[], None] | None = None
+) -> Job:
+    """Return how a job ended, after `meanwhile`; one that hangs is killed."""
+    with process:
         try:
+            if meanwhile:
+                meanwhile()
             log, _ = process.communicate(timeout=MAX_SECONDS)
         finally:
             process.kill()
-        posts = dict(server.posts)
     runs = json.loads((folder / "results" / "results.json").read_text("utf-8"))["runs"]
-    return Job(process.returncode, log, {run["id"]: run for run in runs}, posts)
+    return Job(process.returncode, log, {run["id"]: run for run in runs}, dict(server.posts))
 
 
 def no_more_memory(pid: int) -> None:
@@ -141,8 +155,7 @@ def as_user_with(most: int) -> list[str]:
 
 def run_with_threads(folder: Path, most: int, act: Act, stop: Callable[[int], None] | None = None) -> Job:
     """Run a job that may have so many threads; `stop` gets its process id once the first start was received."""
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    command = [*as_user_with(most), sys.executable, "-B", "-c", JOB]
+    prefix = as_user_with(most)
     has_start = threading.Event()
 
     def noted(wire: Wire) -> bool:
@@ -150,19 +163,13 @@ def run_with_threads(folder: Path, most: int, act: Act, stop: Callable[[int], No
         return act(wire)
 
     with FaultServer(noted) as server:
-        environ |= environment(folder, server.url, IDS[:12])
-        with subprocess.Popen(
-            command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            try:
-                if stop and has_start.wait(MAX_SECONDS):
-                    stop(process.pid)
-                log, _ = process.communicate(timeout=MAX_SECONDS)
-            finally:
-                process.kill()
-        posts = dict(server.posts)
-    runs = json.loads((folder / "results" / "results.json").read_text("utf-8"))["runs"]
-    return Job(process.returncode, log, {run["id"]: run for run in runs}, posts)
+        process = start_job(folder, server, IDS[:12], prefix)
+
+        def meanwhile() -> None:
+            if stop and has_start.wait(MAX_SECONDS):
+                stop(process.pid)
+
+        return end_job(folder, server, process, meanwhile)
 
 
 @pytest.mark.parametrize("most", [2, 3, 4, 5])
