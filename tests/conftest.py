@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -26,6 +27,16 @@ settings.load_profile("any-speed")
 settings.register_profile(
     "mutation", max_examples=50, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate)
 )
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of garbage collection.
+
+    More than 10,000 tests are millions of objects, which live until the end. To look at them all takes a second or
+    more, in the middle of any test.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -858,14 +858,14 @@ def test_signal_during_the_confirmation_starts_nothing(
         return {f"{request.method} {request.path}" for request in earlier.server.received[before:]}
 
     wanted = {f"GET /api/run/run-1-{name}/status" for name in "ac"} | {"GET /api/run/folder/run-1-f/status"}
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not (wanted <= asked() and any("run-2-b" in path or "b/run" in path for path in asked())):
         assert time.monotonic() < until, "it never came to that"
         assert process.poll() is None, "it ended too early"
         time.sleep(0.01)
     began = time.monotonic()
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     # The server says nothing for 15 s, so whoever waits for it is later.
     assert time.monotonic() - began < 10
     ended = left_behind(tmp_path, process.returncode, out, err)

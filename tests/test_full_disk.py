@@ -50,7 +50,7 @@ def test_full_disk_starts_all_and_is_not_green(tmp_path: Path) -> None:
         # Without -B, what Python caches of its modules would be cut off as well, for every later process.
         command = [sys.executable, "-B", "-c", JOB]
         ran = subprocess.run(
-            command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+            command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
         assert (sandbox.starts("one"), sandbox.starts("two")) == (1, 1)
     # A record was asked for, and there is none.

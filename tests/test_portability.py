@@ -122,7 +122,7 @@ def test_what_windows_sends_instead_of_sigterm_ends_a_job_with_all_its_files(tmp
         while "sandbox-stays" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGUSR1)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGUSR1
     assert json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))["conclusion"] == "cancelled"
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PROGRAM = [sys.executable, "-m", "autonoma_ci"]
 # In seconds. The README promises 2 after a signal; a machine that is busy with others takes longer, but not as long as
 # what a process that waits for the reader of its log would take.
-STOPPED = 9.0
+STOPPED = 20.0
 # In seconds, for what ends by itself.
 ENDED = 240.0
 NOT_WRITTEN = "Error: the output could not be written ("

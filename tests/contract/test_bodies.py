@@ -118,6 +118,6 @@ def test_what_the_contract_refuses_the_sandbox_answers_with_422(
 ) -> None:
     raw = json.dumps(body).encode()
     assert not contract_takes(kind, raw)
-    answer = session.post(f"{sandbox.url}/{kind}/abc/run", data=raw, headers=HEADERS, timeout=10)
+    answer = session.post(f"{sandbox.url}/{kind}/abc/run", data=raw, headers=HEADERS, timeout=60)
     check_response(answer)
     assert answer.status_code == 422

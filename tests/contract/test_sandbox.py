@@ -38,7 +38,7 @@ def test_every_answer_to_a_start_is_described(
     sandbox: Sandbox, session: requests.Session, kind: str, subject: str
 ) -> None:
     for body in start_bodies(kind, subject):
-        answer = session.post(f"{sandbox.url}/{kind}/{subject}/run", json=body, timeout=10)
+        answer = session.post(f"{sandbox.url}/{kind}/{subject}/run", json=body, timeout=60)
         check_prepared(answer.request)
         check_response(answer)
         assert answer.status_code != 422
@@ -49,7 +49,7 @@ def test_every_answer_to_a_start_is_described(
 def test_every_answer_about_an_id_is_described(
     sandbox: Sandbox, session: requests.Session, path: str, subject: str
 ) -> None:
-    answer = session.get(sandbox.url + path.format(subject), timeout=10)
+    answer = session.get(sandbox.url + path.format(subject), timeout=60)
     check_prepared(answer.request)
     check_response(answer)
     assert answer.status_code != 200
@@ -63,10 +63,10 @@ def test_what_is_told_of_a_run_is_described_at_every_age(
 ) -> None:
     now = 0.0
     with Sandbox(clock=lambda: now) as sandbox:
-        run_id = session.post(f"{sandbox.url}/test/{subject}/run", json={"id": subject}, timeout=10).json()["run_id"]
+        run_id = session.post(f"{sandbox.url}/test/{subject}/run", json={"id": subject}, timeout=60).json()["run_id"]
         now = age
         for path in (f"/run/{run_id}/status", f"/run/{run_id}{query}"):
-            answer = session.get(sandbox.url + path, timeout=10)
+            answer = session.get(sandbox.url + path, timeout=60)
             check_prepared(answer.request)
             check_response(answer)
             assert answer.status_code == 200
@@ -74,8 +74,8 @@ def test_what_is_told_of_a_run_is_described_at_every_age(
 
 @pytest.mark.parametrize("kind", ["folder", "tag"])
 def test_the_status_of_a_folder_or_tag_run_is_described(sandbox: Sandbox, session: requests.Session, kind: str) -> None:
-    run_id = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=10).json()[f"{kind}_run_id"]
-    answer = session.get(f"{sandbox.url}/run/{kind}/{run_id}/status", timeout=10)
+    run_id = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60).json()[f"{kind}_run_id"]
+    answer = session.get(f"{sandbox.url}/run/{kind}/{run_id}/status", timeout=60)
     check_prepared(answer.request)
     check_response(answer)
     assert answer.status_code == 200
@@ -83,7 +83,7 @@ def test_the_status_of_a_folder_or_tag_run_is_described(sandbox: Sandbox, sessio
 
 @pytest.mark.parametrize("query", ["", "?limit=1", "?limit=100&offset=0", "?limit=1&offset=2", "?offset=1000"])
 def test_every_page_of_folders_is_described(sandbox: Sandbox, session: requests.Session, query: str) -> None:
-    answer = session.get(f"{sandbox.url}/folder{query}", timeout=10)
+    answer = session.get(f"{sandbox.url}/folder{query}", timeout=60)
     check_prepared(answer.request)
     check_response(answer)
     assert answer.status_code == 200
@@ -103,8 +103,8 @@ def test_every_page_of_folders_is_described(sandbox: Sandbox, session: requests.
 def test_a_query_that_the_contract_refuses_is_refused_in_a_described_way(
     sandbox: Sandbox, session: requests.Session, path: str
 ) -> None:
-    run_id = session.post(f"{sandbox.url}/test/abc/run", timeout=10).json()["run_id"]
-    answer = session.get(sandbox.url + path.format(run_id), timeout=10)
+    run_id = session.post(f"{sandbox.url}/test/abc/run", timeout=60).json()["run_id"]
+    answer = session.get(sandbox.url + path.format(run_id), timeout=60)
     with pytest.raises(ContractError):
         check_prepared(answer.request)
     check_response(answer)
@@ -126,7 +126,7 @@ def test_a_query_that_the_contract_refuses_is_refused_in_a_described_way(
 def test_what_is_no_request_of_the_contract_is_refused_in_a_described_way(
     sandbox: Sandbox, session: requests.Session, path: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
-    answer = session.post(sandbox.url + path, data=body, headers={**JSON, **headers}, timeout=10)
+    answer = session.post(sandbox.url + path, data=body, headers={**JSON, **headers}, timeout=60)
     check_response(answer)
     assert answer.status_code == status
     if status != 413:  # a schema has no words for a body's length
@@ -135,6 +135,6 @@ def test_what_is_no_request_of_the_contract_is_refused_in_a_described_way(
 
 
 def test_a_body_of_unknown_length_is_refused_in_a_described_way(sandbox: Sandbox, session: requests.Session) -> None:
-    answer = session.post(f"{sandbox.url}/test/abc/run", data=iter([b"{}"]), headers=JSON, timeout=10)
+    answer = session.post(f"{sandbox.url}/test/abc/run", data=iter([b"{}"]), headers=JSON, timeout=60)
     check_response(answer)
     assert answer.status_code == 411

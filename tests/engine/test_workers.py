@@ -60,7 +60,7 @@ def test_a_request_that_fails_in_a_way_nobody_thought_of_comes_back_as_open() ->
         raise KeyError("a value that must not be shown")
 
     Threads(Calls(start), events).start(7, REQUEST)
-    event = events.get(timeout=5)
+    event = events.get(timeout=60)
     assert isinstance(event, Done)
     assert (event.position, event.attempt.delivery, event.attempt.reason) == (7, Delivery.OPEN, Reason.UNKNOWN)
     assert "KeyError" in event.attempt.message
@@ -89,9 +89,9 @@ def test_error_before_a_connection_means_nothing_sent(error: Exception, delivery
 
     workers = Threads(Calls(start), events)
     workers.start(1, REQUEST._replace(id="earlier"))
-    assert events.get(timeout=20) == Done(1, Attempt(Delivery.STARTED))
+    assert events.get(timeout=60) == Done(1, Attempt(Delivery.STARTED))
     workers.start(2, REQUEST)
-    event = events.get(timeout=20)
+    event = events.get(timeout=60)
     assert isinstance(event, Done)
     assert (event.position, event.attempt.delivery, event.attempt.reason) == (2, delivery, Reason.API)
     assert type(error).__name__ in event.attempt.message
@@ -117,9 +117,9 @@ def test_a_question_that_fails_in_a_way_nobody_thought_of_comes_back_as_one_that
     events: Events = queue.SimpleQueue()
     threads = Threads(Calls(lambda _: Attempt(Delivery.STARTED)), events)
     threads.poll(7, REQUEST, "r", 3)
-    assert events.get(timeout=5) == Polled(7, "r", Status(Said.TROUBLE, message="unexpected KeyError while asking"), 3)
+    assert events.get(timeout=60) == Polled(7, "r", Status(Said.TROUBLE, message="unexpected KeyError while asking"), 3)
     threads.explain(7, REQUEST, "r")
-    assert events.get(timeout=5) == Explained(7, "r", Details(problem="unexpected KeyError while asking"))
+    assert events.get(timeout=60) == Explained(7, "r", Details(problem="unexpected KeyError while asking"))
 
 
 def test_a_thread_that_is_idle_takes_the_next_request() -> None:
@@ -134,7 +134,7 @@ def test_a_thread_that_is_idle_takes_the_next_request() -> None:
     threads = Threads(Calls(start), events)
     for position in range(20):
         threads.start(position, REQUEST)
-        assert events.get(timeout=5) == Done(position, Attempt(Delivery.STARTED))
+        assert events.get(timeout=60) == Done(position, Attempt(Delivery.STARTED))
     assert len(set(names)) == 1
 
 
@@ -149,7 +149,7 @@ def test_requests_under_way_do_not_wait_for_each_other() -> None:
     threads = Threads(Calls(start), events)
     for position in range(8):
         threads.start(position, REQUEST)
-    found = [events.get(timeout=5) for _ in range(8)]
+    found = [events.get(timeout=60) for _ in range(8)]
     assert {event.attempt.delivery for event in found if isinstance(event, Done)} == {Delivery.STARTED}
 
 
@@ -227,7 +227,7 @@ def test_nothing_is_sent_before_events_without_threads(monkeypatch: pytest.Monke
     assert sender.can_start()
     sender.start(1, REQUEST)
     assert not sender.can_start()
-    assert events.get(timeout=5) == Done(1, Attempt(Delivery.STARTED))
+    assert events.get(timeout=60) == Done(1, Attempt(Delivery.STARTED))
     assert sender.can_start()
     events.put(Interrupt(15))
     assert not sender.can_start()
@@ -270,8 +270,8 @@ def test_start_can_be_sent_while_a_thread_is_free(monkeypatch: pytest.MonkeyPatc
     sender.poll(2, REQUEST, "r", 1)
     assert not sender.can_start()
     go_on.set()
-    assert isinstance(events.get(timeout=20), Done)
-    assert isinstance(events.get(timeout=20), Polled)
+    assert isinstance(events.get(timeout=60), Done)
+    assert isinstance(events.get(timeout=60), Polled)
     assert sender.can_start()
 
 
@@ -285,18 +285,18 @@ def test_kept_threads_are_used_first(monkeypatch: pytest.MonkeyPatch) -> None:
     named: queue.SimpleQueue[int] = queue.SimpleQueue()
     threads.start_thread(lambda: named.put(threading.get_ident()) if go_on.wait(20) else None)
     threads.start_thread(lambda: named.put(threading.get_ident()))
-    first = named.get(timeout=20)
+    first = named.get(timeout=60)
     while not threads._kept:
         Clock().sleep(0.01)
     threads.start_thread(lambda: named.put(threading.get_ident()))
-    assert named.get(timeout=20) == first
+    assert named.get(timeout=60) == first
     while not threads._kept:
         Clock().sleep(0.01)
     threads._kept.clear()
     with pytest.raises(RuntimeError, match="can't start"):
         threads.start_thread(go_on.set)
     go_on.set()
-    assert named.get(timeout=20) != first
+    assert named.get(timeout=60) != first
 
 
 def test_start_that_nothing_could_end_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,11 +334,11 @@ def test_short_lack_of_threads_leaves_requests_side_by_side(monkeypatch: pytest.
     threads = Threads(Calls(start), events)
     for position in range(8):
         threads.start(position, REQUEST)
-    assert {events.get(timeout=20).position for _ in range(8)} == set(range(8))  # type: ignore[union-attr]
+    assert {events.get(timeout=60).position for _ in range(8)} == set(range(8))  # type: ignore[union-attr]
     limit.most = 100
     for position in range(4):
         threads.start(position, REQUEST._replace(id="together"))
-    found = [events.get(timeout=30) for _ in range(4)]
+    found = [events.get(timeout=60) for _ in range(4)]
     assert [event.attempt.delivery for event in found if isinstance(event, Done)] == [Delivery.STARTED] * 4
 
 
@@ -351,7 +351,7 @@ def test_deadline_ends_its_own_request_alone() -> None:
     deadlines.add(0.4, lambda: ended.put("second"))
     deadlines.add(0.3, lambda: ended.put(str(1 / 0)))
     deadlines.add(0.2, lambda: ended.put("first"))
-    assert [ended.get(timeout=20), ended.get(timeout=20)] == ["first", "second"]
+    assert [ended.get(timeout=60), ended.get(timeout=60)] == ["first", "second"]
     assert ended.empty()
 
 

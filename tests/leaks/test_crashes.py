@@ -50,7 +50,7 @@ def crash(folder: Path, command: Sequence[str], url: str, number: int) -> tuple[
         said = process.stdout.readline()
         limits = Path(f"/proc/{process.pid}/limits").read_text("ascii")
         process.send_signal(number)
-        said += process.communicate(timeout=20)[0]
+        said += process.communicate(timeout=60)[0]
     assert process.returncode == -number
     return limits, said
 

@@ -118,7 +118,7 @@ def test_what_the_sandbox_received_shows_neither_credentials_nor_values() -> Non
         secrets = [Secret("sentinel-id"), Secret(SECRET)]
         Client(Transport(sandbox.url, secrets, QUICK), "cli", secrets).start(REQUEST)
         assert sandbox.received[0].headers["autonoma-client-secret"] == SECRET
-        page = requests.get(sandbox.url.removesuffix("/api") + "/received", timeout=5)
+        page = requests.get(sandbox.url.removesuffix("/api") + "/received", timeout=60)
         assert page.ok
         assert "sentinel" not in " ".join([*log, *map(_shown, sandbox.received), _shown(sandbox), page.text])
     assert "variables=A" in log[0]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 
 import pytest
 
 from autonoma_ci.manifest.secret_values import kind_of_secret
 from tests.manifest.reading import one_test, problems, read
+from tests.support.processor import processor_seconds
 
 TEXT = "tests: [{id: a, variables: {V: '${PLAIN}'}}]"
 # No scanner for secrets should take these for real ones, so they are put together here.
@@ -505,23 +505,19 @@ def test_value_with_a_credential_is_never_read(value: str) -> None:
 def test_long_value_is_searched_in_bounded_time(piece: str) -> None:
     """Linux allows 128 KiB for one variable. A search takes about 0.2 s."""
     value = piece * (128 * 1024 // len(piece))
-    began = time.process_time()
-    kind_of_secret(value)
-    assert time.process_time() - began < 4
+    assert processor_seconds(lambda: kind_of_secret(value), 10) < 10
 
 
 def test_long_list_of_settings_is_searched_in_bounded_time() -> None:
     """Each of many names is compared with the rules for names."""
     value = "".join(f"A{number}=xxxxxx\n" for number in range(10_000))
-    began = time.process_time()
     assert kind_of_secret(value) == ""
-    assert time.process_time() - began < 8
+    assert processor_seconds(lambda: kind_of_secret(value), 20) < 20
 
 
 def test_long_value_is_searched_once() -> None:
     """Many texts can name one variable."""
     value = "a:b," * 15_000
     text = "tests:\n" + "".join(f"- {{id: a, variables: {{V: '{n}${{PLAIN}}'}}}}\n" for n in range(200))
-    began = time.process_time()
     assert len(read(text, {"PLAIN": value}).tests) == 200
-    assert time.process_time() - began < 4
+    assert processor_seconds(lambda: read(text, {"PLAIN": value}), 10) < 10

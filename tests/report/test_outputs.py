@@ -123,7 +123,7 @@ def test_a_shell_that_reads_outputs_env_runs_nothing(tmp_path: Path) -> None:
     (tmp_path / "outputs.env").write_text(dotenv(report([outcome, safe])))
     done = subprocess.run(
         ["sh", "-euc", '. ./outputs.env; echo "$AUTONOMA_CONCLUSION ${AUTONOMA_RUN_URL:-} $AUTONOMA_TOTAL"'],
-        cwd=tmp_path, capture_output=True, text=True, timeout=10, check=True,
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout == "started  2\n"
     assert done.stderr == ""

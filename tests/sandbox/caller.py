@@ -42,7 +42,7 @@ class Caller:
     def start(self, subject: str, kind: str = "test", **fields: object) -> requests.Response:
         """Ask for a run; `fields` go into the body."""
         body = {"id": subject, **fields} if kind == "test" else fields
-        return self.session.post(f"{self.url}/{kind}/{subject}/run", json=body, timeout=10)
+        return self.session.post(f"{self.url}/{kind}/{subject}/run", json=body, timeout=60)
 
     def run(self, subject: str, **fields: object) -> str:
         """Start a test that can be started, and return the run's id."""
@@ -52,7 +52,7 @@ class Caller:
 
     def get(self, path: str, **query: object) -> requests.Response:
         """Ask the API for `path`."""
-        return self.session.get(self.url + path, params={k: str(v) for k, v in query.items()}, timeout=10)
+        return self.session.get(self.url + path, params={k: str(v) for k, v in query.items()}, timeout=60)
 
     def status(self, run_id: str) -> str:
         """Return the word for how a test's run stands."""

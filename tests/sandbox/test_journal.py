@@ -24,8 +24,8 @@ def test_no_value_and_no_credential_shows_in_log_repr_page_or_list(
     run_id = caller.run("abc", runtime_metadata={"USER": VALUE})
     caller.start("abc", runtime_metadata={"USER": [VALUE]})
     caller.start("abc", unknown=VALUE)
-    page = caller.session.get(f"{caller.origin}/run/{run_id}", timeout=10).text
-    listed = caller.session.get(f"{caller.origin}/received", timeout=10).text
+    page = caller.session.get(f"{caller.origin}/run/{run_id}", timeout=60).text
+    listed = caller.session.get(f"{caller.origin}/received", timeout=60).text
     shown = "\n".join([*log, repr(sandbox.received), page, listed])
     assert shown.count("USER") >= 4
     for hidden in (VALUE, *CREDENTIALS.values()):
@@ -50,7 +50,7 @@ def test_received_is_a_snapshot(caller: Caller, sandbox: Sandbox) -> None:
 def test_the_list_over_http_is_json_and_needs_no_credentials(caller: Caller) -> None:
     caller.start("abc", source="jenkins", runtime_metadata={"A": "1"})
     caller.session.headers.clear()
-    assert caller.session.get(f"{caller.origin}/received", timeout=10).json() == [
+    assert caller.session.get(f"{caller.origin}/received", timeout=60).json() == [
         {"method": "POST", "path": "/api/test/abc/run", "status": 200, "source": "jenkins", "variables": ["A"]}
     ]
 

@@ -20,9 +20,9 @@ def test_the_link_of_a_run_leads_to_a_page_without_credentials(caller: Caller, c
     answer = caller.start("cm8d9gt6v000c9fe5glmyi33u", runtime_metadata={"LOCALE": "en"}).json()
     caller.session.headers.clear()
     assert answer["url"] == f"{caller.origin}/run/{answer['run_id']}"
-    first = caller.session.get(answer["url"], timeout=10)
+    first = caller.session.get(answer["url"], timeout=60)
     clock.now += 3
-    last = caller.session.get(answer["url"], timeout=10)
+    last = caller.session.get(answer["url"], timeout=60)
     assert first.headers["Content-Type"] == "text/html; charset=utf-8"
     for text in (answer["run_id"], "cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card", "LOCALE", "pending"):
         assert text in first.text
@@ -33,14 +33,14 @@ def test_the_page_reloads_itself_until_the_run_has_ended(caller: Caller, clock: 
     url = caller.start("abc", kind="tag").json()["url"]
     seen = []
     for _ in range(4):
-        seen.append('http-equiv="refresh"' in caller.session.get(url, timeout=10).text)
+        seen.append('http-equiv="refresh"' in caller.session.get(url, timeout=60).text)
         clock.now += 1
     assert seen == [True, True, True, False]
 
 
 def test_a_hostile_source_and_variable_are_escaped(caller: Caller) -> None:
     url = caller.start("abc", source=HOSTILE, runtime_metadata={HOSTILE: "x", "\ud800": "x"}).json()["url"]
-    page = caller.session.get(url, timeout=10)
+    page = caller.session.get(url, timeout=60)
     assert "<script" not in page.text
     assert page.text.count(ESCAPED) == 2
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
@@ -63,7 +63,7 @@ def test_an_address_that_leads_nowhere_is_404_and_escaped(caller: Caller) -> Non
         "/%3Cscript%3E",
         "/run/%3Cscript%3E",
     ):
-        answer = caller.session.get(caller.origin + path, timeout=10)
+        answer = caller.session.get(caller.origin + path, timeout=60)
         assert answer.status_code == 404
         assert "<script" not in answer.text
 
@@ -73,7 +73,7 @@ def test_every_step_has_an_image_that_is_a_whole_png(caller: Caller, clock: Cloc
     clock.now += 3
     steps = caller.get(f"/run/{run_id}", steps="true", media="true").json()["steps"]
     caller.session.headers.clear()
-    answers = [caller.session.get(step["image"], timeout=10) for step in steps]
+    answers = [caller.session.get(step["image"], timeout=60) for step in steps]
     assert {answer.headers["Content-Type"] for answer in answers} == {"image/png"}
     shown = {zlib.crc32(png_pixels(answer.content)) for answer in answers}
     assert len(shown) == 4, "each step shows something else"
@@ -84,7 +84,7 @@ def test_what_passed_and_what_failed_look_different(caller: Caller, clock: Clock
     clock.now += 3
     last = [caller.get(f"/run/{run}", steps="true", media="true").json()["steps"][-1]["image"] for run in runs]
     caller.session.headers.clear()
-    failed, passed = (zlib.crc32(caller.session.get(url, timeout=10).content) for url in last)
+    failed, passed = (zlib.crc32(caller.session.get(url, timeout=60).content) for url in last)
     assert failed != passed
 
 
@@ -96,7 +96,7 @@ def test_a_run_that_has_ended_has_a_video(caller: Caller, clock: Clock) -> None:
     assert caller.get(f"/run/{run_id}").json()["video_url"] is None, "it is for those who ask for media"
     url = caller.get(f"/run/{run_id}", media="true").json()["video_url"]
     caller.session.headers.clear()
-    answer = caller.session.get(url, timeout=10)
+    answer = caller.session.get(url, timeout=60)
     assert answer.headers["Content-Type"] == "video/webm"
     assert answer.content.startswith(b"\x1a\x45\xdf\xa3")
 

@@ -19,7 +19,7 @@ HEAD = "POST /api/test/abc/run HTTP/1.1\r\nHost: x\r\nautonoma-client-id: a\r\na
 
 def connect(sandbox: Sandbox) -> socket.socket:
     parts = urlsplit(sandbox.url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=10)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -37,7 +37,7 @@ def test_it_listens_on_loopback_and_nowhere_else() -> None:
         assert connection.getpeername()[0] == "127.0.0.1"
         # All of 127.0.0.0/8 is this machine: another address of it shows that not every address is taken.
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.2", urlsplit(sandbox.url).port), timeout=10)
+            socket.create_connection(("127.0.0.2", urlsplit(sandbox.url).port), timeout=60)
 
 
 def test_a_connection_serves_many_requests(sandbox: Sandbox) -> None:
@@ -80,7 +80,7 @@ def test_answers_do_not_wait_for_acknowledgements(sandbox: Sandbox, caller: Call
 
 @pytest.mark.parametrize("size", [1024 * 1024 + 1, 5_000_000])
 def test_a_body_of_more_than_a_mebibyte_is_413_and_the_client_gets_to_know(sandbox: Sandbox, size: int) -> None:
-    answer = requests.post(f"{sandbox.url}/test/abc/run", data=b"x" * size, headers=CREDENTIALS, timeout=10)
+    answer = requests.post(f"{sandbox.url}/test/abc/run", data=b"x" * size, headers=CREDENTIALS, timeout=60)
     assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
     assert sandbox.starts("abc") == 1
 
@@ -129,9 +129,10 @@ def test_closing_ends_open_connections_and_slow_answers() -> None:
         began = time.monotonic()
         sandbox.close()
         assert read_all(idle) == b""
-        waiting.settimeout(5)
+        waiting.settimeout(40)
         read_all(waiting)
-        assert time.monotonic() - began < 3
+        # The slow answer takes 60 s.
+        assert time.monotonic() - began < 30
 
 
 def test_a_connection_that_comes_while_closing_is_ended(sandbox: Sandbox) -> None:
@@ -162,11 +163,11 @@ def test_it_can_be_started_and_closed_without_a_with_block() -> None:
     with pytest.raises(RuntimeError):
         sandbox.start()
     url = sandbox.url
-    assert requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=10).status_code == 200
+    assert requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=60).status_code == 200
     sandbox.close()
     sandbox.close()
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=10)
+        requests.get(f"{url}/folder", headers=CREDENTIALS, timeout=60)
     assert len(sandbox.received) == 1
 
 

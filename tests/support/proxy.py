@@ -58,7 +58,7 @@ class Proxy:
         # There may be nobody any more who takes the connection.
         with (
             suppress(OSError),
-            socket.create_connection(("127.0.0.1", self._port or port), timeout=10) as target,
+            socket.create_connection(("127.0.0.1", self._port or port), timeout=60) as target,
         ):
             self._targets.add(target)
             back = threading.Thread(target=_pump, args=(target, wire.socket), daemon=True)

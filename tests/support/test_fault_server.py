@@ -34,7 +34,7 @@ def shown(error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[type[BaseEx
 
 
 def client(server: FaultServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
 @pytest.mark.parametrize("error", LEFT, ids=repr)

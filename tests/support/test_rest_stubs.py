@@ -31,7 +31,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[CodeHost]:
 
 def ask(host: CodeHost, method: str, path: str, body: Any = None, **headers: str | None) -> requests.Response:
     sent = {**HEADERS[type(host)], **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return requests.request(method, host.url + path, json=body, headers=sent, timeout=5)
+    return requests.request(method, host.url + path, json=body, headers=sent, timeout=60)
 
 
 def test_what_is_described_is_answered_without_a_complaint(host: CodeHost) -> None:
@@ -54,7 +54,7 @@ def test_pages_lead_to_the_next_and_back(host: CodeHost) -> None:
         host.add(str(number), host.owner())
     first = ask(host, "GET", f"{host.all}?per_page=2&page=1")
     assert set(first.links) == {"next", "last"}
-    second = requests.get(first.links["next"]["url"], headers=HEADERS[type(host)], timeout=5)
+    second = requests.get(first.links["next"]["url"], headers=HEADERS[type(host)], timeout=60)
     assert set(second.links) == {"prev", "next", "last", "first"}
     assert len(second.json()) == 2
 

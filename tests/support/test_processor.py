@@ -1,0 +1,68 @@
+"""The measure of processor time leaves out what is not the call's."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.processor import TRIES, processor_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def worked(seconds: float) -> None:
+    """Use the processor for so many seconds in this thread."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def test_work_is_measured_and_waiting_is_not() -> None:
+    assert processor_seconds(lambda: worked(0.2), 0.1) >= 0.2
+    assert processor_seconds(lambda: time.sleep(0.2), 0.1) < 0.1
+
+
+def test_work_of_other_threads_does_not_count() -> None:
+    def wait_for_other() -> None:
+        other = threading.Thread(target=worked, args=(0.2,))
+        other.start()
+        other.join()
+
+    assert processor_seconds(wait_for_other, 0.1) < 0.1
+
+
+def test_the_quickest_of_three_calls_counts() -> None:
+    calls: list[float] = [0.3, 0.2, 0.3]
+    assert 0.2 <= processor_seconds(lambda: worked(calls.pop(0)), 0.1) < 0.3
+    assert calls == []
+
+
+def test_a_quick_call_is_not_repeated() -> None:
+    calls: list[int] = []
+    processor_seconds(lambda: calls.append(1), 60)
+    assert len(calls) == 1 < TRIES
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_not_collected_meanwhile(enabled: bool) -> None:
+    found: list[bool] = []
+
+    def fail() -> None:
+        found.append(gc.isenabled())
+        raise ValueError
+
+    was_enabled = gc.isenabled()
+    set_collection: Callable[[], None] = gc.enable if enabled else gc.disable
+    set_collection()
+    try:
+        with pytest.raises(ValueError, match=r"^$"):
+            processor_seconds(fail, 1)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
+    assert found == [False]
