@@ -7,7 +7,7 @@ import html
 import json
 import re
 from typing import TYPE_CHECKING, NamedTuple, final
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, quote_plus
 
 from autonoma_ci.normalize import (
     clean,
@@ -47,8 +47,18 @@ _ELLIPSIS = re.compile(r"(…|\.{3})")
 _GAP = r"(?: *\n[ \n]*)?"
 # What is written otherwise within quotes.
 _TO_QUOTE = re.compile(r"['\"=&<>]|[^\x00-\x7f]")
-# The password of a URL, or a user without one, which is a token (RFC 3986, 3.2.1).
+# The user and the password of a URL (RFC 3986, 3.2.1).
 _USERINFO = re.compile(r"://([^\s/?#]*)@")
+# A password with what a URL must encode, or in a connection string without a scheme. A port and a path are no password.
+_PASSWORD = re.compile(r"(?:://|^(?!mailto:))[^\s:/?#@]*:(?!//|\d+[/?#])(\S*)@")
+# The value of a query's or a connection string's key that is named like a secret, as in `?user=a&password=b`.
+_SETTING = re.compile(r"(?i)(?:pass|password|passwd|pwd|token|secret|key)\s*=\s*([^\s&;,'\"]+)")
+# A line break in a value that is kept in one line.
+_ESCAPED_BREAK = re.compile(r"(?<!\\)(?:\\r)?\\n")
+# A text in double quotes, and whether it is the key of a pair.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"(\s*:)?|$)', re.DOTALL)
+# How deep values within values are looked for.
+_DEPTH = 4
 # Escapes that nobody needs: those of ASCII's letters and digits, and of characters that are not shown.
 _NEEDLESS = re.compile(
     r"""
@@ -173,7 +183,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str | Secret]) -> None:
         raw = {v.reveal() if isinstance(v, Secret) else v for v in values}
-        known = _values_of({part for value in raw for part in (value, *_parts(value)) if part.strip()})
+        known = _values_of(_with_parts(raw))
         self.__read: Callable[[], _Values] = lambda: known
 
     @property
@@ -243,28 +253,62 @@ def _values_of(raw: set[str]) -> _Values:
         _Index((fold(text) for text in plain | encoded if not _is_word(text) and _is_long(text)), _first, _FEW),
         _Index((fold(text) for text in plain if _is_word(text) and _is_long(text)), _first, _FEW),
         _Index((text for text in short if any(map(str.isalnum, text))), _short_key, _FEW_SHORT),
-        _Index((value for value in map(fold, lines) if len(value) >= _SPLIT), _split_keys, _FEW),
+        _Index((value for value in map(fold, {*lines, *forms}) if len(value) >= _SPLIT), _split_keys, _FEW),
     )
 
 
-def _parts(value: str) -> Iterator[str]:
-    """Yield the members of a value that is JSON, and the passwords of its URLs: a text may show one of them alone."""
-    for userinfo in _USERINFO.findall(value) if "://" in value else ():
-        user, _, password = userinfo.partition(":")
-        # A user without a password is a token, or a word such as `deploy`.
-        secret = password or ("" if user.isalpha() else user)
-        yield from (part for part in {secret, unquote(secret)} if len(part) >= _PART)
-    if len(value) <= _MAX_JSON and value.lstrip()[:1] in {"{", "["}:
-        try:
-            # Numbers as they are written: long ones can't be converted.
-            found = [json.loads(value, parse_int=str, parse_float=str)]
-        except (ValueError, RecursionError):
-            return
-        for member in found:
-            if isinstance(member, dict | list):
-                found.extend(member.values() if isinstance(member, dict) else member)
-            elif isinstance(member, str) and len(member) >= _PART and not _is_word(member):
-                yield from (member, *_parts(member))
+def _with_parts(values: set[str]) -> set[str]:
+    """Return the values with what a text may show of one alone, or without the escapes that it has itself."""
+    found = new = {value for value in values if value.strip()}
+    for _ in range(_DEPTH):
+        parts = {part for value in new for part in (*_unescaped(value), *_passwords(value), *_members(value))}
+        new = {part for part in parts if len(part.strip()) >= _PART} - found
+        if not new:
+            break
+        found = found | new
+    return found
+
+
+def _unescaped(value: str) -> Iterator[str]:
+    """Yield a value that is escaped without its escapes, such as a key in one line with escapes for line breaks."""
+    if "\\" in value or "%" in value or "&" in value:
+        yield from (text for text in unescape(_ESCAPED_BREAK.sub("\n", value)) if not _is_word(text))
+
+
+def _passwords(value: str) -> Iterator[str]:
+    """Yield the passwords of URLs and of connection strings."""
+    if "@" in value:
+        for userinfo in _USERINFO.findall(value):
+            user, _, password = userinfo.partition(":")
+            yield password
+            # A token has no password, or a fixed word as one. Other users are words like `deploy`.
+            if not user.isalpha() and (not password or len(user) >= _SPLIT):
+                yield user
+        yield from _PASSWORD.findall(value)
+    if "=" in value:
+        yield from (text for text in _SETTING.findall(value) if not _is_word(text))
+
+
+def _members(value: str) -> Iterator[str]:
+    """Yield the texts and numbers of JSON, or the quoted texts of what is nearly JSON, such as lines of JSON."""
+    text = value.strip().removeprefix("\ufeff")
+    if len(text) > _MAX_JSON or text[:1] not in {"{", "[", '"'}:
+        return
+    try:
+        # Numbers as they are written, since long ones can't be converted. Line breaks and tabs within texts, and each
+        # value of a key that is there twice: programs accept both.
+        found = [json.loads(text, parse_int=str, parse_float=str, strict=False, object_pairs_hook=_values_of_pairs)]
+    except (ValueError, RecursionError):
+        found = [quoted for quoted, key in _QUOTED.findall(text) if not key]
+    for member in found:
+        if isinstance(member, list):
+            found.extend(member)
+        elif isinstance(member, str) and not _is_word(member):
+            yield member
+
+
+def _values_of_pairs(pairs: list[tuple[str, object]]) -> list[object]:
+    return [value for _, value in pairs]
 
 
 def _is_word(form: str) -> bool:

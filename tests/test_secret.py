@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.secret import HIDDEN, Redactor, Secret
 from tests.support.hostile import ANY_CHARACTER, TEXTS
+from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -513,6 +514,25 @@ def test_beginning_of_a_cut_secret_is_replaced(length: int) -> None:
     assert Redactor(["Zebra7-Quartz-1"])(f"'{cut}…' is no number") == f"'{HIDDEN}…' is no number"
 
 
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: quote(text, safe=""),
+        lambda text: json.dumps(text)[1:-1],
+        lambda text: base64.b64encode(text.encode()).decode(),
+        lambda text: base64.b64encode(f"joe:{text}".encode()).decode(),
+        lambda text: text.encode().hex(),
+    ],
+    ids=["URL", "JSON", "base64", "basic", "hex"],
+)
+def test_encoded_value_that_is_cut_is_replaced(encode: Callable[[str], str]) -> None:
+    """Browsers and test tools cut URLs and headers. At an edge, half of the encoded value counts."""
+    redact = Redactor(['p@ss/"word9-kx7qz-hunter2'])
+    text = encode('p@ss/"word9-kx7qz-hunter2')[:-6]
+    assert text[8:] not in redact(f"Opened x.test/?a={text}…")
+    assert text[8:] not in redact.redact_edges(f"Opened x.test/?a={text}")
+
+
 def test_ordinary_ellipsis_stays() -> None:
     assert Redactor(["Zebra7-Quartz-1"])("a zebra… and so on…") == "a zebra… and so on…"
 
@@ -564,6 +584,61 @@ def test_member_of_a_json_value_is_replaced(part: str) -> None:
     assert HIDDEN in Redactor([json.dumps([MEMBERS], indent=2)])(f"type {part} here")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"user": "joe", "pass": "kx7qz-hunter2"}',
+        '{"key": "a line\nand one more", "pass": "kx7qz-hunter2"}',
+        '{"key": "a\ttab", "pass": "kx7qz-hunter2"}',
+        '{"pass": "kx7qz-hunter2", "pass": "another-4711"}',
+        '\ufeff{"pass": "kx7qz-hunter2"}',
+        ' {"pass": "another-4711"}\n{"pass": "kx7qz-hunter2"}\n',
+        '"kx7qz-hunter2"',
+        '{"pass": "kx7qz-hunter2",}',
+        '{"pass": "kx7qz-hunter2", // a comment\n}',
+        '{"pass": "kx7qz-hunter2',
+        '["\\"", "kx7qz-hunter2", ]',
+    ],
+)
+def test_member_of_what_programs_read_as_json_is_replaced(value: str) -> None:
+    """Not all of them are as strict as the standard, and a shell or a CI system may have put in line breaks."""
+    assert Redactor([value])("type kx7qz-hunter2 here") == f"type {HIDDEN} here"
+
+
+def test_key_of_what_is_nearly_json_stays() -> None:
+    assert Redactor(['{"base_url" : "kx7qz-hunter2",}'])("the base_url of it") == "the base_url of it"
+
+
+def test_unclosed_quotes_take_time_in_proportion() -> None:
+    """Each quote would be looked at anew for each before it: 30 s, and 0.01 s if not."""
+    value = "[" + '\\"' * 8_000
+    assert processor_seconds(lambda: Redactor([value]), 5) < 5
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nQ29uZ3JhdHVsYXRpb25z\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        (PEM.replace("\n", "\\n"), "MIIEvQIBADANBgkqhkiG9w0BAQEF"),
+        (PEM.replace("\n", "\\r\\n"), "Q29uZ3JhdHVsYXRpb25z"),
+        (json.dumps({"private_key": PEM}), "MIIEvQIBADANBgkqhkiG9w0BAQEF"),
+        (json.dumps({"private_key": PEM.replace("\n", "\\n")}), "MIIEvQIBADANBgkqhkiG9w0BAQEF"),
+        ("p%40ss-word9x%2Fq", "p@ss-word9x/q"),
+        ("p%2540ss-word9x%252Fq", "p@ss-word9x/q"),
+        ("https://pr.test/?token=ab%2Fcd9x%3D%3D", "https://pr.test/?token=ab/cd9x=="),
+        ("https://pr.test/?token=ab%2Fcd9x%3D%3D", "ab%2Fcd9x%3D%3D"),
+        ("kx7&amp;hunter2-77", "kx7&hunter2-77"),
+        ("kx7\\u0026hunter2-77", "kx7&hunter2-77"),
+        ('{"pass": "kx7&amp;hunter2-77"}', "kx7&hunter2-77"),
+    ],
+)
+def test_value_is_replaced_without_its_own_escapes(value: str, part: str) -> None:
+    """A page or a program undoes them before it shows the value."""
+    assert Redactor([value])(f"It shows {part} here") == f"It shows {HIDDEN} here"
+
+
 def test_ordinary_member_of_a_json_value_stays() -> None:
     text = "The admin user joe has a password and a role: true"
     assert Redactor([json.dumps(MEMBERS)])(text) == text
@@ -590,6 +665,20 @@ def test_value_that_is_nearly_json_is_taken(value: str) -> None:
         ("ssh://deploy@git.test/x", "deploy git.test", "deploy git.test"),
         ("https://admin:admin@pr.test/", "admin", "admin"),
         ("https://pr.test/a@b", "pr.test a", "pr.test a"),
+        ("https://pr.test:3000/users/@me", "pr.test:3000/users/list", "pr.test:3000/users/list"),
+        ("https://pr.test/?x=john.smith@pr.test", "john.smith", "john.smith"),
+        ("mailto:john.smith@pr.test", "john.smith", "john.smith"),
+        ("john.smith@pr.test", "john.smith", "john.smith"),
+        ("postgres://joe:kx7q/z-hunter2@db/x", "kx7q/z-hunter2", "***"),
+        ("postgres://joe:kx7q#z-hunter2@db/x", "kx7q#z-hunter2", "***"),
+        ("a://joe:hunter71@a/x,a://joe:hunter72@b/x", "hunter71 hunter72", "*** ***"),
+        ("redis://:hunter71@db", "hunter71", "***"),
+        ("joe:hunter71@tcp(db:3306)/x", "hunter71", "***"),
+        ("https://joe:kx7q%252Fz9@pr.test", "kx7q/z9 kx7q%2Fz9", "*** ***"),
+        ("https://ghp_1234567890:x-oauth-basic@git.test", "ghp_1234567890", "***"),
+        ("jdbc:postgresql://db/x?user=joe&password=hunter71", "hunter71", "***"),
+        ("Server=db;User=joe;Password=hunter71;", "joe hunter71", "joe ***"),
+        ("https://pr.test/?key=primary", "the primary one", "the primary one"),
     ],
 )
 def test_password_of_a_url_is_replaced(value: str, text: str, shown: str) -> None:

@@ -185,7 +185,10 @@ class Input:
             forgiving = self.settings._replace(allow_empty=excused)
             parallel = place.system.parallel
             self.plan = plan.make(forgiving, manifest, parallel(self._environ) if parallel else None)
-            requests = _without_credentials(self.plan.requests, recognizable(self.settings))
+            redact = recognizable(self.settings)
+            if redact.holds(self.settings.source):
+                raise InputError(["source holds a credential: check which value is in which option"])
+            requests = _without_credentials(self.plan.requests, redact)
             self.plan = self.plan._replace(requests=requests)
         except InputError as error:
             self.problems += error.problems

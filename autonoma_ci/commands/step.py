@@ -125,14 +125,15 @@ class Step:
             source = self.redact(saved.source)
             self.report = self.report._replace(step_id=saved.step_id, source=source, attempt=saved.ci.attempt)
         part = shown_part(part, settings)
+        own = recognizable(settings)
         self.report = self.report._replace(
             title=part.title,
             part=part,
-            source=settings.source or self.report.source,
+            # A source with a credential is refused before anything is sent.
+            source=own(settings.source) or self.report.source,
             results_dir=settings.results_dir,
             site="{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
         )
-        own = recognizable(settings)
         context = self.report.context
         urls = {name: "" if own.holds(url) else url for name in _URLS if (url := getattr(context, name))}
         self.report = self.report._replace(context=context._replace(branch=own(context.branch), **urls))

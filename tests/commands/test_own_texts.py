@@ -104,3 +104,18 @@ def test_page_that_is_waited_for_shows_no_credential(tmp_path: Path) -> None:
         ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
     assert ended.code == 5
     assert_hidden(tmp_path, ended.out + ended.err)
+
+
+def test_credential_as_source_is_refused(tmp_path: Path) -> None:
+    """The API would get it as an ordinary text, and the record would show it."""
+    short = SECRET[:20]
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(
+            tmp_path,
+            "run",
+            environ=environ(tmp_path, sandbox.url, AUTONOMA_CLIENT_SECRET=short, AUTONOMA_SOURCE=short),
+        )
+        assert sandbox.received == []
+    assert ended.code == 2
+    assert "source holds a credential" in ended.out + ended.err
+    assert_hidden(tmp_path, ended.out + ended.err)
