@@ -3,6 +3,9 @@
 A failure while a connection is being made means that nothing of the request was sent. After any later failure
 the request may have arrived.
 
+All of a connection has one limit of time: the name, its addresses, the proxy and TLS. The libraries give the name none,
+each address the whole, and each wait for a proxy the whole again. Once the limit is over, nothing is sent.
+
 Source: http.client and urllib3, as they make connections and raise errors, and RFC 9110 §15.2 (interim responses).
 """
 
@@ -15,15 +18,18 @@ import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssl_ import create_urllib3_context, is_ipaddress
 
+from autonoma_ci.api.background import in_background
 from autonoma_ci.api.failures import InvalidResponseError, not_guarded
 from autonoma_ci.api.line import line
 from autonoma_ci.api.start_proof import MAY_PROVE
@@ -41,6 +47,8 @@ _MAX_LINE_BYTES = 65_536
 # and then the real response comes once that was done. A server that closes, as it must after `Connection: close` (RFC
 # 9112 §9.6), costs no wait.
 _SURPLUS_SECONDS = 0.25
+# For a connection where no limit was set. All requests set one.
+_CONNECT_SECONDS = 10.0
 _EMPTY_LINES = frozenset({b"\r\n", b"\n"})
 _LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
@@ -110,21 +118,120 @@ class _FinalResponse(http.client.HTTPResponse):
 
 
 class _Plain(HTTPConnection):
-    """A connection that records when it is made."""
+    """A connection that records when it is made, and is made in time or not at all."""
 
     response_class = _FinalResponse
+    # The monotonic time at which it must be made.
+    _until = inf
+    # The socket, which is still read from once http.client has let go of it: after `Connection: close`.
+    _made: socket.socket | None = None
 
     def connect(self) -> None:
+        """Connect; raise ConnectTimeoutError if that takes too long or the request was given up meanwhile."""
         self._record_connecting()
-        super().connect()
-        line.connecting = False
+        self._until = min(time.monotonic() + (self.timeout or _CONNECT_SECONDS), line.until)
+        # For what drips: a proxy's answer, and a handshake through a proxy with TLS. The other waits end by themselves.
+        key = deadlines.add(self._left(), self.shut_down)
+        try:
+            super().connect()
+        except (ConnectTimeoutError, NewConnectionError):
+            raise
+        except Exception as error:
+            # What our own end of it looks like is no news.
+            if time.monotonic() >= self._until:
+                raise self._late() from error
+            raise
+        finally:
+            deadlines.remove(key)
+        self._left()
+        self._made = self.sock
+        self._made.settimeout(self.timeout)
+        self._begin_to_send()
+
+    def shut_down(self) -> None:
+        """End the connection from another thread. One that is not made yet ends by its own look at the clock."""
+        sock = self.sock or self._made
+        with suppress(OSError):
+            if sock:
+                # With TLS in TLS, urllib3's own class has no such method. The socket is the one below.
+                getattr(sock, "socket", sock).shutdown(socket.SHUT_RDWR)
 
     def _record_connecting(self) -> None:
         line.connection, line.connecting, line.made = self, True, True
 
+    def _begin_to_send(self) -> None:
+        """Let the request be sent from now on; raise ConnectTimeoutError if it must not be any more."""
+        # A limit that comes after this look at the clock finds the socket and shuts it down.
+        if time.monotonic() >= line.until or (line.gate and not line.gate.enter()):
+            raise self._late()
+        line.connecting = False
+
+    def _left(self) -> float:
+        """Return how many seconds are left to connect; raise ConnectTimeoutError if there are none."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise self._late()
+        return left
+
+    def _late(self) -> ConnectTimeoutError:
+        return ConnectTimeoutError(self, "the connection was not made in time")
+
+    def _new_conn(self) -> socket.socket:
+        """Return a socket that is connected to one of the name's addresses.
+
+        Raises ConnectTimeoutError, NewConnectionError and what `_resolved` raises.
+        """
+        host, timeout = self._dns_host, self.timeout
+        addresses = self._resolved(host)
+        error: Exception = NewConnectionError(self, "the name has no address")
+        try:
+            for number, address in enumerate(addresses):
+                # An equal share of what is left, so that a dead one takes no time from those behind it.
+                self._dns_host, self.timeout = address, self._left() / (len(addresses) - number)
+                try:
+                    made = super()._new_conn()
+                except (ConnectTimeoutError, NewConnectionError) as failure:
+                    error = failure
+                else:
+                    made.settimeout(self._left())
+                    return made
+            raise error
+        finally:
+            self._dns_host, self.timeout = host, timeout
+            del error
+
+    def _resolved(self, host: str) -> list[str]:
+        """Return the addresses of a name.
+
+        Raises NameResolutionError if there are none in time, NewConnectionError if nothing could be asked, and
+        LocationParseError if it is no name.
+        """
+        if is_ipaddress(host.strip("[]")):
+            return [host]
+        task = partial(socket.getaddrinfo, host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        try:
+            # The system's resolver has no limit that could be set from here.
+            found = in_background(task, self._left())
+        except (socket.gaierror, TimeoutError) as error:
+            why = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_AGAIN, "no answer")
+            raise NameResolutionError(self.host, self, why) from why
+        except OSError as error:
+            raise NewConnectionError(self, "the name could not be asked for") from error
+        except UnicodeError:
+            raise LocationParseError(f"'{host}', label empty or too long") from None
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        # The handshake that follows has no more than is left.
+        self.sock.settimeout(self._left())
+
     def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request; raise ConnectTimeoutError if nothing may be sent any more."""
         # Without TLS, the connection is made only once the headers are complete.
-        line.connection, line.connecting = self, self.sock is None
+        line.connection, line.connecting = self, True
+        if self.sock is not None:
+            self._begin_to_send()
         super().request(*args, **kwargs)
 
 
@@ -132,6 +239,7 @@ class _Secure(_Plain, HTTPSConnection):
     """The same for https: in the methods above, `super` is HTTPSConnection, which connects with a handshake."""
 
     def connect(self) -> None:
+        """Do the same as above, with a context that all connections share."""
         self._record_connecting()
         # With a proxy that speaks TLS, urllib3 needs the file for both handshakes.
         if self.ssl_context is None and not (self.proxy and self.proxy.scheme == "https"):
@@ -244,6 +352,7 @@ def limited(seconds: float) -> Iterator[threading.Event]:
     """
     # First, since to make the event may fail for want of memory.
     of_thread = line.clear()
+    line.until = time.monotonic() + seconds
     late = threading.Event()
 
     def end() -> None:
@@ -263,7 +372,6 @@ def limited(seconds: float) -> Iterator[threading.Event]:
 
 def hang_up(of_thread: dict[str, Any]) -> None:
     """End a thread's request that takes too long as a whole; the libraries' timeouts are for each wait alone."""
-    connection: HTTPConnection | None = of_thread.get("connection")
-    with suppress(OSError, AttributeError):
-        if connection and connection.sock:
-            connection.sock.shutdown(socket.SHUT_RDWR)
+    connection: _Plain | None = of_thread.get("connection")
+    if connection:
+        connection.shut_down()

@@ -90,7 +90,7 @@ def release_frames(error: BaseException) -> None:
 
 
 def not_sent(error: Exception, host: str) -> NotSentError:
-    """Return why no connection to the host could be made."""
+    """Return why no connection to the host could be made, or to the proxy in front of it."""
     causes = list(_causes(error))
     # Only until the proxy has let us through does urllib3 blame the proxy.
     peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else one_line(host, 200)
@@ -99,9 +99,9 @@ def not_sent(error: Exception, host: str) -> NotSentError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             # OpenSSL's own words, without the name of the host.
             why = one_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
-            return NotSentError(f"the certificate of {host} can't be trusted ({why})", passing=False)
+            return NotSentError(f"the certificate of {peer} can't be trusted ({why})", passing=False)
         if isinstance(cause, ssl.SSLError):
-            return _handshake_failure(cause, host)
+            return _handshake_failure(cause, peer)
         if isinstance(cause, socket.gaierror):
             return NotSentError(f"the name of {peer} could not be resolved", passing=True)
         if isinstance(cause, ConnectionRefusedError):
@@ -117,15 +117,15 @@ def not_sent(error: Exception, host: str) -> NotSentError:
     return NotSentError(f"no connection to {peer} could be made", passing=True)
 
 
-def _handshake_failure(error: ssl.SSLError, host: str) -> NotSentError:
+def _handshake_failure(error: ssl.SSLError, peer: str) -> NotSentError:
     """Return how the TLS handshake failed, and whether the next one may succeed."""
     if isinstance(error, _ENDED_EARLY):
-        return NotSentError(f"the TLS handshake with {host} ended early", passing=True)
+        return NotSentError(f"the TLS handshake with {peer} ended early", passing=True)
     # An error that Python itself raises has neither attribute.
     reason, library = getattr(error, "reason", None), getattr(error, "library", None)
     if library in _FILE_LIBRARIES or _LASTING_REASONS.search(reason or str(error)):
-        return NotSentError(f"no secure connection to {host} could be made{_why(reason)}", passing=False)
-    return NotSentError(f"the TLS handshake with {host} failed{_why(reason)}", passing=True)
+        return NotSentError(f"no secure connection to {peer} could be made{_why(reason)}", passing=False)
+    return NotSentError(f"the TLS handshake with {peer} failed{_why(reason)}", passing=True)
 
 
 def _why(reason: str | None) -> str:

@@ -6,22 +6,47 @@ Source: Python's documentation of `threading.local`.
 from __future__ import annotations
 
 import threading
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
 
 
+class Gate:
+    """What a request passes before its first byte, unless it was withdrawn: of the two, the first one wins."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._winner = ""
+
+    def enter(self) -> bool:
+        """Return whether the request may be sent. Then it can't be withdrawn any more."""
+        return self._claim("sent")
+
+    def withdraw(self) -> bool:
+        """Return whether nothing was sent. Then nothing of the request ever will be."""
+        return self._claim("withdrawn")
+
+    def _claim(self, winner: str) -> bool:
+        with self._lock:
+            self._winner = self._winner or winner
+            return self._winner == winner
+
+
 class Line(threading.local):
     """The thread's own connection in its present request: whether it is being made, and was made for it.
 
-    `surplus` is what came behind the refusal of a start, without CR and LF.
+    `surplus` is what came behind the refusal of a start, without CR and LF. After `until`, in seconds of the monotonic
+    clock, nothing may be sent. `gate` is that of the start which the thread sends, and stays until it came back.
     """
 
     connecting = False
     made = False
     connection: HTTPConnection | None = None
     surplus = b""
+    until = inf
+    gate: Gate | None = None
 
     @property
     def nothing_sent(self) -> bool:
@@ -30,7 +55,7 @@ class Line(threading.local):
 
     def clear(self) -> dict[str, Any]:
         """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
-        self.connecting, self.made, self.connection, self.surplus = False, False, None, b""
+        self.connecting, self.made, self.connection, self.surplus, self.until = False, False, None, b"", inf
         return self.__dict__
 
 

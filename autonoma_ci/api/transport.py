@@ -167,6 +167,9 @@ class Transport:
                     ) as response,
                 ):
                     content, complete = _body(response, size)
+                    if late.is_set() and not _has_length(response):
+                        # It ended where we ended the connection.
+                        complete = False
                     surplus = bool(line.surplus)
                     if method == "POST" and response.status_code in MAY_PROVE:
                         if late.is_set():
@@ -212,11 +215,13 @@ def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
 
 def _may_hold_response(response: requests.Response, content: bytes, *, complete: bool) -> bool:
     """Return whether a body without a usable length, which ends with the connection, may have another response."""
+    return not _has_length(response) and (not complete or bool(_STATUS_LINE.search(content)))
+
+
+def _has_length(response: requests.Response) -> bool:
     lengths = response.raw.headers.getlist("Content-Length")
     # A length in another form is none for http.client.
-    if response.raw.chunked or (lengths and all(length.isascii() and length.isdigit() for length in lengths)):
-        return False
-    return not complete or bool(_STATUS_LINE.search(content))
+    return response.raw.chunked or (bool(lengths) and all(one.isascii() and one.isdigit() for one in lengths))
 
 
 def _is_about_settings(error: Exception) -> bool:

@@ -33,6 +33,7 @@ _TICK = 0.5
 _SPARE_BYTES, _SPARE_BYTES_PER_RUN = 16 * 1024 * 1024, 4 * 1024
 NOTHING_PASSED: Mapping[int, str] = MappingProxyType({})
 _SHARED_ID = "the record gives two runs the same id"
+_CANCELLED = "not sent: the job was cancelled"
 
 
 class Engine:
@@ -144,6 +145,7 @@ class Engine:
             self._fire.stop()
             self._fire.drop(Reason.TIMEOUT, "the time to wait was over")
         if wait.over:
+            self._fire.call_back(Reason.TIMEOUT, "the time to wait was over")
             self._fire.abandon("no answer came before the time to wait was over")
             wait.close()
             self._explain.give_up()
@@ -213,12 +215,13 @@ class Engine:
     def _wind_up(self) -> None:
         """After a signal: send nothing more, wait briefly for answers under way, and account for every run."""
         self._fire.stop()
+        self._fire.call_back(Reason.CANCELLED, _CANCELLED)
         until = self._clock.monotonic() + self._policy.grace
         while self._fire.under_way and self._clock.monotonic() < until:
             self._take(self._clock.receive(self._events, until - self._clock.monotonic()))
         self._carry.give_up()
         self._fire.abandon("cancelled while the request was under way")
-        self._fire.drop(Reason.CANCELLED, "not sent: the job was cancelled")
+        self._fire.drop(Reason.CANCELLED, _CANCELLED)
         self._explain.give_up()
         if self._keep:
             self._keep.give_up("the job was cancelled")

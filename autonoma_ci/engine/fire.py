@@ -28,6 +28,17 @@ _STATES = {Delivery.STARTED: State.STARTED, Delivery.OPEN: State.UNKNOWN}
 _NO_CONNECTION = frozenset({Delivery.NOT_SENT, Delivery.UNSENDABLE})
 
 
+class _Sent(NamedTuple):
+    """A request under way: since when by the clock, and what withdraws it if nothing of it was sent."""
+
+    since: float
+    withdraw: Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
+
+
 class Policy(NamedTuple):
     """How starting goes about it; all times in seconds.
 
@@ -67,7 +78,7 @@ class Fire:
         planned = (place for place, run in enumerate(board.outcomes) if run.state is State.PLANNED)
         self._ready = deque(place for place in planned if place not in later)
         self._later: list[tuple[float, int]] = []
-        self._sent: dict[int, float] = {}
+        self._sent: dict[int, _Sent] = {}
         self._first: dict[int, float] = {}
         # How many tries in a row made no connection, by place.
         self._failed: Counter[int] = Counter()
@@ -127,11 +138,11 @@ class Fire:
             # What was sent before goes first, so that no run starves behind a long plan.
             again = self._later and self._later[0][0] <= now
             position = heappop(self._later)[1] if again else self._ready.popleft()
-            self._sent[position] = now
+            self._sent[position] = _Sent(now, _never)
             self._first.setdefault(position, now)
             tries = self._board.outcomes[position].tries + 1
             run = self._board.change(position, state=State.STARTING, tries=tries, began=self._since(position))
-            workers.start(position, run.request)
+            self._sent[position] = _Sent(now, workers.start(position, run.request))
 
     def due(self) -> float:
         """Return the clock's time at which there will be something to send, if nothing comes back before."""
@@ -203,9 +214,22 @@ class Fire:
     def give_up_overdue(self) -> None:
         """End the requests that should have come back long ago."""
         limit = self._clock.monotonic() - self._policy.overdue
-        for position in [position for position, since in self._sent.items() if since < limit]:
-            del self._sent[position]
-            self._end(position, Attempt(Delivery.OPEN, Reason.UNKNOWN, "", "", "no answer came in time"))
+        overdue = [position for position, sent in self._sent.items() if sent.since < limit]
+        self._call_back(overdue, Reason.API, "not sent: no connection was made in time")
+        for position in overdue:
+            if self._sent.pop(position, None):
+                self._end(position, Attempt(Delivery.OPEN, Reason.UNKNOWN, "", "", "no answer came in time"))
+
+    def call_back(self, reason: Reason, message: str) -> None:
+        """End what is under way and has no connection yet: nothing of it is sent any more."""
+        self._call_back(list(self._sent), reason, message)
+
+    def _call_back(self, positions: list[int], reason: Reason, message: str) -> None:
+        for position in positions:
+            if self._sent[position].withdraw():
+                # For good: while its thread still connects, a second request would get the first one's answer.
+                del self._sent[position]
+                self._end(position, Attempt(Delivery.REFUSED, reason, message=message))
 
     def drop(self, reason: Reason, message: str) -> None:
         """End all that is not under way without sending it."""

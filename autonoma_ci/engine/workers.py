@@ -9,7 +9,7 @@ import threading
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from autonoma_ci.api.line import line
+from autonoma_ci.api.line import Gate, line
 from autonoma_ci.api.threads import ThreadStuckError, start_thread
 from autonoma_ci.exchange import Attempt, Delivery, Details, Kept, Said, Status
 from autonoma_ci.model import Reason
@@ -106,8 +106,11 @@ class Workers(Protocol):
     def can_start(self) -> bool:
         """Return whether a request would be sent at once, rather than wait for another one; make a thread for it."""
 
-    def start(self, position: int, request: RunRequest) -> None:
-        """Ask for a run to start; a Done comes back."""
+    def start(self, position: int, request: RunRequest) -> Callable[[], bool]:
+        """Ask for a run to start; a Done comes back.
+
+        What is returned withdraws the request: it is true if nothing was sent, and then nothing ever will be.
+        """
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
         """Get the status of a run; a Polled with this number comes back."""
@@ -125,7 +128,8 @@ class Workers(Protocol):
 class Api(Protocol):
     """What the threads call; never raises for what a server or a network does.
 
-    Each call notes in `line` of `api.line` whether it has made a connection. An error without one means not sent.
+    Each call notes in `line` of `api.line` whether it has made a connection. An error without one means not sent. A
+    start passes the gate in `line` before it sends.
     """
 
     def start(self, request: RunRequest) -> Attempt:
@@ -184,9 +188,11 @@ class Threads:
         """Return whether a request would be sent at once, rather than wait for another one; make a thread for it."""
         return self._has_free_thread() or (not self._threads and self._events.empty())
 
-    def start(self, position: int, request: RunRequest) -> None:
-        """Ask for a run to start."""
-        self._give(lambda: Done(position, self._started(request)))
+    def start(self, position: int, request: RunRequest) -> Callable[[], bool]:
+        """Ask for a run to start; return what withdraws the request if nothing was sent."""
+        gate = Gate()
+        self._give(lambda: Done(position, self._started(request, gate)))
+        return gate.withdraw
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
         """Get the status of a run."""
@@ -205,14 +211,17 @@ class Threads:
         self._give(lambda: Fetched(position, item, self._kept(item)))
 
     # Whatever goes wrong in a thread, the run must not be lost: it comes back as what is known of it.
-    def _started(self, request: RunRequest) -> Attempt:
+    def _started(self, request: RunRequest, gate: Gate) -> Attempt:
         try:
             # The connection of this thread's last request says nothing of this one.
             line.clear()
+            line.gate = gate
             return self._api.start(request)
         except Exception as error:  # noqa: BLE001
             self._spare = b""
             return self._unexpected(error)
+        finally:
+            line.gate = None
 
     def _unexpected(self, error: Exception) -> Attempt:
         if isinstance(error, MemoryError):

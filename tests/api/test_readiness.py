@@ -223,8 +223,8 @@ def test_a_signal_ends_the_wait_at_once() -> None:
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         log, _ = process.communicate(timeout=60)
-        # The server says nothing for 15 s, so whoever waits for it is later.
-        assert time.monotonic() - began < 10
+        # The server says nothing for 45 s, so whoever waits for it is later.
+        assert time.monotonic() - began < 30
     assert process.returncode == 143
     assert "Traceback" not in log
     assert "Cancelled before anything was started" in log

@@ -114,7 +114,7 @@ def test_a_proxy_that_fails_means_that_nothing_was_sent(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
-    transport = Transport("https://autonoma.test", SECRETS, Timeouts(1, 1, 2))
+    transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
     with pytest.raises(NotSentError, match=says) as caught:
         transport.post("/test/a/run", {})
     assert caught.value.passing is passing
@@ -125,7 +125,7 @@ def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeyp
     with proxy.server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "")
-        transport = Transport("https://autonoma.test", SECRETS, Timeouts(2, 2, 4))
+        transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
         with pytest.raises(NotSentError, match=r"the proxy did not connect to autonoma\.test .407") as caught:
             transport.post("/test/a/run", {})
     assert [line.rpartition(" ")[0] for line in proxy.asked] == ["CONNECT autonoma.test:443"]
@@ -160,7 +160,7 @@ def test_a_proxy_that_connects_is_used(
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
             monkeypatch.setattr("autonoma_ci.api.connection.LOOPBACK", NEVER)
-            transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, Timeouts(2, 2, 4))
+            transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, Timeouts(20, 20, 40))
             assert transport.post("/test/a/run", {}).status == 200
     assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
 
@@ -171,9 +171,7 @@ def test_a_ca_bundle_that_is_not_there_means_that_nothing_was_sent(monkeypatch: 
         Transport("https://127.0.0.1:9", SECRETS).post("/test/a/run", {})
 
 
-def test_a_name_that_does_not_resolve_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def test_a_name_that_does_not_resolve_means_that_nothing_was_sent() -> None:
     with pytest.raises(NotSentError, match=r"the name of nowhere\.invalid could not be resolved"):
         Transport("https://nowhere.invalid", SECRETS).post("/test/a/run", {})
 

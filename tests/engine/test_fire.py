@@ -21,7 +21,7 @@ from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.engine.workers import Events
 
@@ -274,9 +274,9 @@ def test_the_request_of_the_plan_is_what_is_sent() -> None:
     job = Job([STARTED], [STARTED])
     sent, start = list[RunRequest](), job.workers.start
 
-    def note(index: int, request: RunRequest) -> None:
+    def note(index: int, request: RunRequest) -> Callable[[], bool]:
         sent.append(request)
-        start(index, request)
+        return start(index, request)
 
     job.workers.start = note  # type: ignore[method-assign]
     job.run()
@@ -622,3 +622,35 @@ def test_lasting_failure_ends_no_retry_of_another_run() -> None:
         fire.add(position)
     until(4)
     assert [run.state for run in board.outcomes] == [State.STARTED, State.NOT_STARTED]
+
+
+# What has no connection yet
+
+
+def test_signal_takes_back_what_has_no_connection() -> None:
+    """It is not started. What was sent may have been, and is waited for."""
+    job = Job(*[[STARTED]] * 3, seconds=10.0, policy=Policy(concurrency=2, grace=1.0))
+    job.workers.connecting = {1}
+    job.clock.later(5.0, Interrupt(15))
+    job.run()
+    assert job.states == [State.UNKNOWN, State.NOT_STARTED, State.NOT_STARTED]
+    assert job.reasons == [Reason.UNKNOWN, Reason.CANCELLED, Reason.CANCELLED]
+    assert {run.message for run in job.board.outcomes[1:]} == {"not sent: the job was cancelled"}
+
+
+def test_overdue_start_without_a_connection_is_not_started() -> None:
+    job = Job([STARTED], [STARTED], seconds=100_000.0, policy=Policy(concurrency=1, overdue=50.0))
+    job.workers.connecting = {0}
+    job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
+    assert job.run().states == [State.NOT_STARTED, State.STARTED]
+    run = job.board.outcomes[0]
+    assert (run.reason, run.message, run.hint) == (Reason.API, "not sent: no connection was made in time", "")
+
+
+def test_start_that_was_taken_back_is_not_sent_again() -> None:
+    """Its thread comes back later, and says that nothing was sent."""
+    job = Job([NOT_SENT], [STARTED], policy=Policy(concurrency=1, overdue=50.0))
+    job.workers.connecting = {0}
+    job.workers._scripts = {0: [(60.0, NOT_SENT), (1.0, STARTED)], 1: [(30.0, STARTED)]}
+    assert job.run().states == [State.NOT_STARTED, State.STARTED]
+    assert [sent.run for sent in job.workers.sent] == [0, 1]

@@ -428,6 +428,17 @@ def test_a_second_start_that_waits_for_its_turn_is_not_sent_after_the_deadline()
     assert job.seconds < 75
 
 
+@pytest.mark.parametrize(("connecting", "state"), [({0}, State.FAILED), (set(), State.UNKNOWN)])
+def test_second_start_without_a_connection_ends_with_the_wait(connecting: set[int], state: State) -> None:
+    """Nothing of it was sent, so the failure stands. What was sent may have started."""
+    starts = {0: [(0.1, STARTED), (1000.0, STARTED)]}
+    job = Job([takes(30, FAILED)], waiting=Waiting(retries=1, timeout=60.0), starts=starts)
+    job.workers.connecting = connecting
+    assert job.run().states == [state]
+    assert ("no answer came" in job.first.message) == (not connecting)
+    assert job.seconds < 75
+
+
 # Details
 
 

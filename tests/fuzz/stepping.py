@@ -105,9 +105,10 @@ class Stepping(FakeClock):
     def can_start(self) -> bool:
         return True
 
-    def start(self, position: int, request: RunRequest) -> None:
+    def start(self, position: int, request: RunRequest) -> Callable[[], bool]:
         self._sent(position)
         self.under_way.append(Request(position, Done, lambda client: Done(position, client.start(request))))
+        return lambda: False
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
         self.under_way.append(

@@ -96,7 +96,8 @@ class Run(NamedTuple):
 class ScriptedWorkers:
     """Answers each run's requests from its script, each after so many seconds; the last one stays.
 
-    `runs` are what the started runs of each place are, in turn; `polls` and `explained` note what was asked.
+    `runs` are what the started runs of each place are, in turn; `polls` and `explained` note what was asked. Of the
+    places in `connecting`, nothing is sent yet.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class ScriptedWorkers:
         self.fetched: list[Item] = []
         self.fetches_at_once = 0
         self.at_once = 0
+        self.connecting: set[int] = set()
         self.polls_at_once = 0
 
     def _run(self, position: int, run_id: str) -> tuple[float, Run]:
@@ -160,7 +162,7 @@ class ScriptedWorkers:
         """Return True: there are as many threads as it takes."""
         return True
 
-    def start(self, index: int, request: RunRequest) -> None:
+    def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
         """Take note, and let the answer come in its time."""
         attempts = sum(sent.run == index for sent in self.sent)
         self.sent.append(Sent(self._clock.time, index))
@@ -175,6 +177,7 @@ class ScriptedWorkers:
             attempt = attempt._replace(run_id=f"r{index}" + f"-{attempts}" * (attempts > 0))
         self._clock.later(seconds, Done(index, attempt))
         self.at_once = max(self.at_once, self._clock.count(Done))
+        return lambda: index in self.connecting
 
     def times(self, index: int) -> list[float]:
         """Return when the run's requests were sent."""

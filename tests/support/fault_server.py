@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 # No test needs a connection for longer; a thread that is still here then would only keep pytest waiting.
-_LONGEST = 15.0
+_LONGEST = 45.0
 # What a socket says, beside ConnectionError, once the other side has left or the server was stopped.
 _ENDED = {errno.ENOTCONN, errno.EBADF}
 
@@ -183,7 +183,7 @@ class FaultServer:
         with self._lock:
             return Counter(request.subject for request in self.received if request.method == "POST")
 
-    def wait_for(self, posts: int, seconds: float = 10.0) -> None:
+    def wait_for(self, posts: int, seconds: float = 60.0) -> None:
         """Return once so many POSTs have arrived."""
         until = time.monotonic() + seconds
         while self.posts.total() < posts:

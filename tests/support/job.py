@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# On a machine that is busy with others, an answer that is sent at once may come a second later.
-QUICK = Timeouts(connect=5.0, read=2.0, total=3.0)
-BRIEF = Waiting(interval=0.1, patience=1.0, missing=0.3, closing=0.5, overdue=10.0)
-BRISK = Policy(patience=2.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=10.0)
+# For a server that answers: on a machine that is busy with others, what is sent at once may come seconds later.
+PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+# For a server that says nothing, or never comes to an end. Where others answer beside it, they have this time.
+QUICK = Timeouts(connect=10.0, read=3.0, total=4.0)
+BRIEF = Waiting(interval=0.1, patience=1.0, missing=0.3, closing=0.5, overdue=30.0)
+# The patience is longer than all tries of a run that makes no connection, on any machine.
+BRISK = Policy(patience=20.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=30.0)
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def run_job(
     url: str,
     ids: Sequence[str],
     *argv: str,
-    timeouts: Timeouts = QUICK,
+    timeouts: Timeouts = PATIENT,
     policy: Policy = BRISK,
     more: Mapping[str, str] | None = None,
 ) -> Ended:

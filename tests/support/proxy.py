@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.support.fault_server import FaultServer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from tests.support.fault_server import Act, Wire
@@ -20,11 +21,18 @@ PASSWORD = "proxy-password"
 class Proxy:
     """Sends every tunnel to this machine, to `port` or to the one that is asked for; `asked` are the first lines.
 
-    With `refusal` there is no tunnel; `meddle` may return, for a port that is asked for, what is done instead.
+    With `refusal` there is no tunnel; `meddle` may return, for a port that is asked for, what is done instead. With
+    `tls` it is spoken to in TLS.
     """
 
-    def __init__(self, port: int = 0, refusal: str = "", meddle: Callable[[int], Act | None] | None = None) -> None:
-        self._port, self._refusal, self._meddle = port, refusal, meddle
+    def __init__(
+        self,
+        port: int = 0,
+        refusal: str = "",
+        meddle: Callable[[int], Act | None] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._port, self._refusal, self._meddle, self._tls = port, refusal, meddle, tls
         self._targets: set[socket.socket] = set()
         self.asked: list[str] = []
         self.server = FaultServer(lambda _: False, greeting=self._greet)
@@ -32,7 +40,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """The proxy's address as HTTPS_PROXY takes it, with a login that must show nowhere."""
-        return f"http://proxy-user:{PASSWORD}@127.0.0.1:{self.server.port}"
+        return f"http{'s' * bool(self._tls)}://proxy-user:{PASSWORD}@127.0.0.1:{self.server.port}"
 
     def die(self) -> None:
         """Break every tunnel off, and take no connection any more."""
@@ -42,6 +50,8 @@ class Proxy:
                 target.shutdown(socket.SHUT_RDWR)
 
     def _greet(self, wire: Wire) -> bool:
+        if self._tls and not wire.secure(self._tls):
+            return False
         head = b""
         while b"\r\n\r\n" not in head:
             head += (more := wire.receive())
