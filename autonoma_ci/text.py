@@ -73,7 +73,7 @@ def command_property(text: str, limit: int = 500) -> str:
 
 def azure(text: str, limit: int = 4000) -> str:
     """Return the text as the message, or the value of a property, of an Azure Pipelines logging command."""
-    lines = cut("\n".join(log_line(line) for line in text.splitlines()), limit)
+    lines = cut("\n".join(log_line(line, limit) for line in text.splitlines()), limit)
     for character, escape in (("%", "%AZP25"), ("\r", "%0D"), ("\n", "%0A"), (";", "%3B"), ("]", "%5D")):
         lines = lines.replace(character, escape)
     return lines

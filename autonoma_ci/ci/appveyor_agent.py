@@ -8,7 +8,7 @@ from autonoma_ci.addresses import api_url
 from autonoma_ci.ci.system import Remote
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.errors import InputError
-from autonoma_ci.report.outputs import variables
+from autonoma_ci.report.outputs import variables, warn_of_left_out
 from autonoma_ci.report.words import headline, state_words, worst_first
 from autonoma_ci.text import one_line
 
@@ -27,14 +27,16 @@ class Agent(Remote):
         """Do both; return what could not be done."""
         if not report.verdict:
             return []
+        values = variables(report)
+        warnings = warn_of_left_out(report, values, "The build's variables")
         try:
-            for name, text in variables(report).items():
+            for name, text in values.items():
                 self._web.ask("POST", "/api/build/variables", {"name": name, "value": text})
             if self._target.summary:
                 self._web.ask("POST", "/api/build/messages", _message(report, bad=bool(report.verdict.exit_code)))
         except WebError as error:
-            return [f"The build's variables and messages could not be set: {error}."]
-        return []
+            return [*warnings, f"The build's variables and messages could not be set: {error}."]
+        return warnings
 
 
 def _message(report: Report, *, bad: bool) -> dict[str, str]:

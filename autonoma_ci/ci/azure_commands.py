@@ -11,10 +11,12 @@ from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.system import MASK_LIMIT
 from autonoma_ci.files import reason_of, write_whole
 from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables
+from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables, warn_of_left_out
 from autonoma_ci.text import azure, log_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autonoma_ci.ci.system import Section, Target
     from autonoma_ci.errors import Problem
     from autonoma_ci.model import Report
@@ -52,6 +54,12 @@ class Commands(Plain):
         return f"##vso[task.logissue type={level}{properties}]{azure(f'{title}: {text}' if title else text)}"
 
 
+def _values(report: Report) -> Mapping[str, str]:
+    # A text that would be cut is empty: half of an array would be none. Breaking up commands makes it longer.
+    values = variables(report)
+    return {name: text if azure(text, VARIABLE_LIMIT)[-1:] != "…" else "" for name, text in values.items()}
+
+
 class Build:
     """Sets the outputs and uploads the summary, once the step ends."""
 
@@ -62,13 +70,14 @@ class Build:
         """Print the commands; return what could not be written."""
         if not report.verdict:
             return []
+        values = _values(report)
         lines = [
             f"##vso[task.setvariable variable={name};isOutput=true]{azure(text, VARIABLE_LIMIT)}"
-            for name, text in variables(report).items()
+            for name, text in values.items()
         ]
         path, warnings = self._summary(report)
         self._target.say([*lines, f"##vso[task.uploadsummary]{azure(path)}"] if path else lines)
-        return warnings
+        return [*warn_of_left_out(report, values, "The output variables"), *warnings]
 
     def _summary(self, report: Report) -> tuple[str, list[str]]:
         folder = self._target.environ.get("AGENT_TEMPDIRECTORY", "")

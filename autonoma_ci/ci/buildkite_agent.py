@@ -28,6 +28,10 @@ _STYLES = {
     Conclusion.TIMED_OUT: "warning",
     Conclusion.CANCELLED: "warning",
 }
+_UNREAD = (
+    "The build's meta-data could not be read, so the annotation of this step gets a name of its own. An earlier one of "
+    "the step may stand beside it."
+)
 
 
 class Groups(Plain):
@@ -62,7 +66,7 @@ class Agent(Remote):
 
         Each part of the build has its own, whose name stays when the job is tried again. Two steps of one job that
         have the same part are told apart by a mark in the build's meta-data, since annotations can't be read. A step
-        that can't write its mark has an annotation under a name of its own.
+        that can't read the meta-data, or write its mark, has an annotation under a name of its own.
         """
         mark = mark_of(report, report.context.build)
         name = f"autonoma-ci-{report.part.digest}"
@@ -74,7 +78,9 @@ class Agent(Remote):
                 # Meanwhile another step may have taken the name.
                 if why or names.look(name) is not Claim.OTHER:
                     return [], why
-            if not names.failure:
+            if names.is_unread:
+                warnings = [_UNREAD]
+            elif not names.failure:
                 warnings = [shared_warning("an annotation")]
         return warnings, self._write(f"{name}-{mark.step}", report)
 

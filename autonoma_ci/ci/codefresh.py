@@ -15,6 +15,7 @@ from autonoma_ci.ci.shared_file import SharedFile
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
 from autonoma_ci.files import reason_of
+from autonoma_ci.report import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,11 @@ def context(environ: Mapping[str, str]) -> Context:
     )
 
 
+def _values(report: Report) -> Mapping[str, str]:
+    values = outputs.variables(report)
+    return {name: text if _VALUE.fullmatch(text) else "" for name, text in values.items()}
+
+
 class SharedVariables:
     """Sets variables that all steps of the build share, once the step ends.
 
@@ -59,7 +65,9 @@ class SharedVariables:
 
     def publish(self, report: Report) -> list[str]:
         """Set the variables; return what the log should warn of."""
-        return publish_build_data(report, report.context.build, self._get, self._put) if report.verdict else []
+        if not report.verdict:
+            return []
+        return publish_build_data(report, report.context.build, self._get, self._put, _values)
 
     def _get(self, name: str) -> str:
         lines = read_regular(str(self._path), _LARGEST).decode("utf-8", "replace").splitlines()

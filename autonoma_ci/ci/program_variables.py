@@ -12,10 +12,10 @@ from autonoma_ci.ci.build_data import UNSET, publish_build_data
 from autonoma_ci.ci.environment import clean
 from autonoma_ci.ci.program import find
 from autonoma_ci.ci.system import Remote
-from autonoma_ci.report.outputs import variables
+from autonoma_ci.report.outputs import variables, warn_of_left_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.ci.program import Program
     from autonoma_ci.ci.system import Target
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 # Each call may be a question to a server, so only what is most useful is told; files have the rest.
 _MOST_USEFUL = 4
+
+
+def _most_useful(report: Report) -> Mapping[str, str]:
+    return dict(islice(variables(report).items(), _MOST_USEFUL))
 
 
 class ProgramVariables(Remote):
@@ -33,10 +37,13 @@ class ProgramVariables(Remote):
 
     def publish(self, report: Report) -> list[str]:
         """Set the variables; return what could not be set."""
-        for name, text in islice(variables(report).items(), _MOST_USEFUL if report.verdict else 0):
+        if not report.verdict:
+            return []
+        values = _most_useful(report)
+        for name, text in values.items():
             if why := self._program.run(self._arguments(name, text)):
                 return [f"The variables for later steps could not be set: {why}."]
-        return []
+        return warn_of_left_out(report, values, "The variables for later steps")
 
 
 def program_variables(
@@ -65,7 +72,7 @@ class SharedVariables(Remote):
         """Set the variables; return what the log should warn of."""
         if not report.verdict:
             return []
-        return publish_build_data(report, self._build, self._get, self._put, _MOST_USEFUL)
+        return publish_build_data(report, self._build, self._get, self._put, _most_useful)
 
     def _get(self, name: str) -> str | None:
         # Without a fallback, the program fails for a name that is not set. With one, a failure says that nothing is

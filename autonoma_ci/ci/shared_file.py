@@ -109,12 +109,23 @@ class SharedFile:
             self._clock.sleep(_PAUSE)
         return True
 
+    def size(self) -> int:
+        """Return the size of the file in bytes; raise OSError, or ValueError if the path has a zero byte."""
+        return self._path.stat().st_size
+
     def _read(self) -> bytes:
         descriptor = open_shared(self._path)
         try:
             return read_at(descriptor, 0, MAX_FILE_BYTES)
         finally:
             os.close(descriptor)
+
+
+def wait_seconds(report: Report) -> float:
+    """Return how long to wait for the end of what another process writes."""
+    # Before the end of the step, the next report is time enough. After a signal, there may be no time.
+    may_wait = report.verdict and report.verdict.conclusion is not Conclusion.CANCELLED
+    return MAX_OPEN_SECONDS if may_wait else 0.0
 
 
 def never_open(_: bytes) -> bool:
@@ -150,6 +161,9 @@ class SharedValues:
     def write(self, report: Report, read: Callable[[Report], Mapping[str, str]]) -> bool:
         """Append the values that `read` returns of the report, if it is time to.
 
+        `read` must return each name, with an empty text if there is no other: a name that is missing keeps its value,
+        which may be that of an earlier step.
+
         Returns:
             Whether the values can be read: false if they are within a value of another process.
 
@@ -166,17 +180,13 @@ class SharedValues:
         if not self._is_time(report):
             return True
         self._may_be_early = False
-        # A name that has no value any more must not keep the one that was written before.
-        withdrawn = {name: "" for name in self._values if name not in values}
-        before = self._file.append(self._form({**withdrawn, **values}).encode(errors="replace"))
+        before = self._file.append(self._form(values).encode(errors="replace"))
         self._values = values
         return not self._is_open(before)
 
     def _is_time(self, report: Report) -> bool:
         """Wait for the end of a value of another process; return whether to write now, whatever the file's end is."""
-        # Before the end of the step, the next report is time enough. After a signal, there may be no time.
-        may_wait = report.verdict and report.verdict.conclusion is not Conclusion.CANCELLED
-        is_closed = self._file.is_closed_within(MAX_OPEN_SECONDS if may_wait else 0.0, self._is_open)
+        is_closed = self._file.is_closed_within(wait_seconds(report), self._is_open)
         return is_closed or bool(report.verdict)
 
     def _is_early(self, report: Report) -> bool:

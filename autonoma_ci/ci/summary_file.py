@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.ci.shared_file import MAX_FILE_BYTES, SharedFile, blank, read_at, write_at
+from autonoma_ci.ci.open_block import ends_in_block
+from autonoma_ci.ci.shared_file import MAX_FILE_BYTES, SharedFile, blank, read_at, wait_seconds, write_at
 from autonoma_ci.files import reason_of
 from autonoma_ci.report.markdown import SIZE_LIMIT, summary
 
@@ -31,6 +32,8 @@ _RESERVE_PER_RUN = 1024
 _MIN_RESERVE = 4096
 # What is reserved counts for GitHub's limit, so it is at most this share of what is left, and others have the rest.
 _RESERVED_SHARE = 16
+# In bytes. GitHub drops a step's summary that is larger.
+_MAX_SHOWN_BYTES = 1024 * 1024
 # In bytes, with the line break: the length of a line in the reserve.
 _LINE_BYTES = 120
 
@@ -60,6 +63,11 @@ class Region:
         self._frame_bytes = len(self._framed(b"", 0))
         self._place: Place | None = None
         self._written = b""
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the region has been written."""
+        return self._place is not None
 
     def write(self, text: Callable[[int], bytes], reserve: int) -> bool:
         """Replace the text of the region.
@@ -200,11 +208,22 @@ class SummaryFile:
         self._region = self._region or Region(self._file, report.step_id)
         reserve = 0 if report.verdict else _MIN_RESERVE + _RESERVE_PER_RUN * len(report.outcomes)
         try:
-            # A name from the environment may hold bytes that are no text.
-            complete = self._region.write(lambda limit: summary(report, limit).encode(errors="replace"), reserve)
+            is_apart = self._region.is_placed or self._file.is_closed_within(wait_seconds(report), ends_in_block)
+            if not is_apart and not report.verdict:
+                # The next report is time enough.
+                return []
+            # A chart is a code block too, whose end would be taken for that of the other one. A name from the
+            # environment may hold bytes that are no text.
+            has_room = self._region.write(
+                lambda limit: summary(report, limit, chart=is_apart).encode(errors="replace"), reserve
+            )
+            is_shown = self._file.size() <= _MAX_SHOWN_BYTES
         except (OSError, ValueError) as error:
             return [f"{self._name} could not be written ({reason_of(error)}); the log has the links."]
-        return [] if complete else [f"{self._name} is full; the log has the links."]
+        if not has_room or (report.verdict and not is_shown):
+            return [f"{self._name} is full; the log has the links."]
+        inside = f"{self._name} ends within a code block or comment of another process, and the summary is in it"
+        return [] if is_apart else [f"{inside}; the log has the links."]
 
 
 def summary_file(name: str) -> Callable[[Target], tuple[SummaryFile, ...]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.plain import Plain
-from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables
+from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables, warn_of_left_out
 from autonoma_ci.report.words import headline
 from autonoma_ci.text import teamcity
 
@@ -48,12 +48,12 @@ class Build:
         self._target = target
 
     def publish(self, report: Report) -> list[str]:
-        """Print the messages."""
+        """Print the messages; return what has no room in them."""
         if not report.verdict:
             return []
+        values = variables(report)
         lines = [
-            message("setParameter", VARIABLE_LIMIT, name=f"env.{name}", value=text)
-            for name, text in variables(report).items()
+            message("setParameter", VARIABLE_LIMIT, name=f"env.{name}", value=text) for name, text in values.items()
         ]
         whole = f"{report.heading}: {headline(report)}"
         if report.results_dir:
@@ -66,7 +66,7 @@ class Build:
             identity = hashlib.sha256(report.heading.encode("utf-8", "replace")).hexdigest()[:16]
             lines.append(message("buildProblem", description=whole, identity=f"autonoma-{identity}"))
         self._target.say(lines)
-        return []
+        return warn_of_left_out(report, values, "The parameters for later steps")
 
 
 MESSAGES = Messages()

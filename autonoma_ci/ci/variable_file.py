@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.ci.shared_file import SharedValues, never_open
 from autonoma_ci.files import reason_of
-from autonoma_ci.report.outputs import dotenv_lines, dotenv_variables, variables
+from autonoma_ci.report.outputs import dotenv_lines, dotenv_variables, variables, warn_of_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 
+# As the warnings call what is written.
+_PLACE = "The variables for later steps"
 # A dollar sign, with a parameter's braces if no quotes and no other expansion are in them.
 _DOLLAR = rb"""(?: \$\{[^{}()'"\\`]*+\} | \$(?![({\[]) )"""
 _IN_DOUBLE_QUOTES = rb"""(?: [^\\"$`]++ | \\. | %b )*+""" % _DOLLAR
@@ -90,12 +92,14 @@ class VariableFile:
     def publish(self, report: Report) -> list[str]:
         """Write the variables if it is time to; return what could not be written."""
         try:
-            if self._values.write(report, self._read):
-                return []
+            can_be_read = self._values.write(report, self._read)
         except (OSError, ValueError) as error:
             reason = reason_of(error)
-            return [f"The variables for later steps could not be written ({reason}); the log has the links."]
-        return ["The variables for later steps may be a part of another process's open value; the log has the links."]
+            return [f"{_PLACE} could not be written ({reason}); the log has the links."]
+        warnings = warn_of_left_out(report, self._read(report), _PLACE) if report.verdict else []
+        if not can_be_read:
+            warnings.append(f"{_PLACE} may be a part of another process's open value; the log has the links.")
+        return warnings
 
 
 def variable_file(

@@ -99,10 +99,15 @@ def held(report: Report) -> int:
 def variables(report: Report) -> dict[str, str]:
     """Return the outputs under the names that they have as variables, the most useful first.
 
-    What is too long for a variable is left out: half of an array would be none.
+    What is too long for a variable is empty: half of an array would be none, and a name that is missing would keep the
+    text of an earlier step.
     """
+    return {name: text if len(text) <= VARIABLE_LIMIT else "" for name, text in _whole(report).items()}
+
+
+def _whole(report: Report) -> dict[str, str]:
     texts = outputs(report)
-    return {_variable(name): texts[name] for name in _VARIABLES if len(texts[name]) <= VARIABLE_LIMIT}
+    return {_variable(name): texts[name] for name in _VARIABLES}
 
 
 def _variable(name: str) -> str:
@@ -110,9 +115,10 @@ def _variable(name: str) -> str:
 
 
 def dotenv(report: Report) -> str:
-    """Return outputs.env: `AUTONOMA_NAME=value` lines that GitLab, shells and dotenv readers take alike.
+    """Return outputs.env: `AUTONOMA_NAME=value` lines that GitLab, shells and dotenv readers take alike, save arrays.
 
-    It has at most 5 KB; `left_out` tells what did not fit.
+    A shell removes the double quotes of an array, and GitLab keeps all quotes, so that no form suits both: results.json
+    has the arrays. The text has at most 5 KB; `left_out` tells what did not fit.
     """
     return dotenv_lines(dotenv_variables(report))
 
@@ -122,17 +128,28 @@ def dotenv_lines(values: Mapping[str, str]) -> str:
     return "".join(f"{name}={text}\n" for name, text in values.items())
 
 
-def left_out(report: Report) -> list[str]:
-    """Return the names of the variables for which outputs.env has no room, or no form."""
-    kept = dotenv_variables(report)
-    return [name for name in map(_variable, _VARIABLES) if name not in kept]
+def left_out(report: Report, given: Mapping[str, str]) -> list[str]:
+    """Return the names that are empty among the given variables, though the report has a text for them."""
+    whole = _whole(report)
+    return [name for name, text in given.items() if whole[name] and not text]
+
+
+def warn_of_left_out(report: Report, given: Mapping[str, str], place: str) -> list[str]:
+    """Return what the log should warn of at the end of a step whose variables are given to a place."""
+    if not report.verdict or not (names := left_out(report, given)):
+        return []
+    where = "results.json has all runs" if report.results_dir else "set results-dir: results.json in it has all runs"
+    why = "too long, or with characters that are not taken there"
+    return [f"{place}: no room for {' and '.join(names)} ({why}), left without a value; {where}."]
 
 
 def dotenv_variables(report: Report) -> dict[str, str]:
-    """Return the variables that outputs.env has room and a form for."""
-    kept, size = {}, 0
-    for name, text in variables(report).items():
-        longer = size + len(name) + len(text) + 2
+    """Return the variables as outputs.env has them: what it has no room or no form for is empty."""
+    values = variables(report)
+    kept = dict.fromkeys(values, "")
+    size = len(dotenv_lines(kept))
+    for name, text in values.items():
+        longer = size + len(text)
         if longer <= DOTENV_LIMIT and _DOTENV_VALUE.fullmatch(text):
             kept[name], size = text, longer
     return kept

@@ -57,8 +57,14 @@ class Case:
     def settle(self, folder: Path) -> dict[str, str]:
         """Write the files and return the environment that points to them."""
         for name, text in self.files.items():
-            (folder / name).write_text(text.replace("{folder}", str(folder)), "utf-8")
+            where = as_property(folder) if name.endswith(".properties") else str(folder)
+            (folder / name).write_text(text.replace("{folder}", where), "utf-8")
         return {name: value.replace("{folder}", str(folder)) for name, value in self.environ.items()}
+
+
+def as_property(path: Path) -> str:
+    """Return a path as Java writes it into a file of properties."""
+    return "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in str(path))
 
 
 GITLAB = {

@@ -190,7 +190,7 @@ def test_two_builds_at_the_same_moment_leave_one_comment(service: Service, host:
     def before(method: str) -> None:
         # Both have found nothing by the time that either writes.
         if method == "POST":
-            gate.wait(5)
+            gate.wait(60)
 
     host.before = before
     builds = ({"GITHUB_RUN_ID": build, "CI_PIPELINE_ID": build} for build in ("500", "501"))
@@ -200,7 +200,7 @@ def test_two_builds_at_the_same_moment_leave_one_comment(service: Service, host:
     for each in steps:
         each.start()
     for each in steps:
-        each.join(10)
+        each.join(120)
     [left] = host.comments
     assert "Failed" in left.body, "the later build's report stays"
     assert Counter(host.methods()) - Counter([host.update]) == Counter(["POST", "POST", "DELETE"])
@@ -213,7 +213,7 @@ def test_two_attempts_at_the_same_moment_both_show(service: Service, host: CodeH
 
     def before(method: str) -> None:
         if method == "POST":
-            gate.wait(5)
+            gate.wait(60)
 
     host.before = before
     steps = [
@@ -222,7 +222,7 @@ def test_two_attempts_at_the_same_moment_both_show(service: Service, host: CodeH
     for each in steps:
         each.start()
     for each in steps:
-        each.join(10)
+        each.join(120)
     assert sorted("Failed" in made.body for made in host.comments) == [False, True]
     assert host.methods() == ["POST", "POST"]
 

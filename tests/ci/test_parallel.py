@@ -67,7 +67,7 @@ def test_the_batches_of_teamcity_are_in_its_file_of_parameters(tmp_path: Path) -
     parameters, system = tmp_path / "parameters.properties", tmp_path / "system.properties"
     environ = {"TEAMCITY_BUILD_PROPERTIES_FILE": str(system)}
     assert place_of("teamcity", environ) == ALONE
-    system.write_text(f"teamcity.configuration.properties.file={parameters}\n", "utf-8")
+    system.write_text(f"teamcity.configuration.properties.file={environments.as_property(parameters)}\n", "utf-8")
     prefix = "teamcity.build.parallelTests"
     parameters.write_text(f"{prefix}.currentBatch=2\n{prefix}.totalBatches=4\n", "utf-8")
     assert place_of("teamcity", environ) == Shard(2, 4)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -210,7 +211,7 @@ class Program:
         for place in ("meta", "annotations", "styles"):
             (self.store / place).mkdir(parents=True)
         (folder / "bin").mkdir()
-        (folder / "bin" / name).write_text(script.format(store=self.store), "utf-8")
+        (folder / "bin" / name).write_text(script.format(store=shlex.quote(str(self.store))), "utf-8")
         (folder / "bin" / name).chmod(0o755)
         self.path = f"{folder / 'bin'}:/usr/bin:/bin"
 
@@ -837,14 +838,14 @@ def together(host: CodeHost, method: str, reports: list[Report]) -> None:
 
     def before(name: str) -> None:
         if name == method and next(sent) < len(reports):
-            gate.wait(10)
+            gate.wait(60)
 
     host.before = before
     threads = [threading.Thread(target=publish, args=(thread_of(host), made)) for made in reports]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
 
 
 def made(red: bool, step_id: str, part: Part, build: str = "500") -> Report:
@@ -937,7 +938,7 @@ def test_two_new_reports_at_once_are_two() -> None:
             def after(method: str, _: str) -> None:
                 if method == "GET" and not met:
                     met.append(method)
-                    looked.wait(10)
+                    looked.wait(60)
 
             insights_of(proxy, after).publish(made)
 
@@ -960,15 +961,15 @@ def test_two_steps_that_replace_one_report_both_show(red_first: bool) -> None:
 
         def first(method: str, path: str) -> None:
             if method == "GET" and "page=" in path:
-                second_looked.wait(10)
+                second_looked.wait(60)
             if method == "PUT" and path.endswith(name):
                 first_wrote.set()
-                second_wrote.wait(10)
+                second_wrote.wait(60)
 
         def second(method: str, path: str) -> None:
             if method == "GET" and "page=" in path:
                 second_looked.set()
-                first_wrote.wait(10)
+                first_wrote.wait(60)
             if method == "PUT":
                 second_wrote.set()
 
@@ -980,7 +981,7 @@ def test_two_steps_that_replace_one_report_both_show(red_first: bool) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
         assert sorted(report["result"] for report in proxy.reports.values()) == ["FAILED", "PASSED"]
         assert said == {"first": [shared_warning("a Code Insights report")], "second": []}
         assert [len(notes) for notes in proxy.annotations.values()] == [1]
@@ -1196,7 +1197,7 @@ def test_data_that_cannot_be_read_is_not_replaced(data: Data) -> None:
     fail_once(data, command, code)
     green = data.place.step(GREEN, {"AUTONOMA_SUMMARY": "false"})
     assert data.conclusions() == {"": "failed", "_AUTONOMA_TESTS": "passed"}
-    assert ADVICE in green.renamed[0]
+    assert "could not be read" in green.renamed[0]
 
 
 @both
@@ -1364,7 +1365,7 @@ class Shared:
         key = threading.get_ident(), f"{what} {name}"
         if name in self._marks and key not in self._seen:
             self._seen.add(key)
-            gate.wait(10)
+            gate.wait(60)
 
     def run(self, arguments: list[str], text: str = "") -> str:
         if arguments[0] == "annotate":
@@ -1383,7 +1384,7 @@ def at_once(publish: Callable[[Report], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
 
 
 @pytest.mark.parametrize("round_", range(5))

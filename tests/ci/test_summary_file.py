@@ -21,11 +21,12 @@ from autonoma_ci.ci.summary_file import SummaryFile, summary_file
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.report.markdown import SIZE_LIMIT
 from autonoma_ci.steps import Step
-from tests.report.reports import FAILED, PASSED, failed, passed, report, started
+from tests.report.reports import CANCELLED, FAILED, PASSED, failed, passed, report, started
+from tests.support.fake_clock import FakeClock
 from tests.support.targets import target
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.model import Outcome, Report, Verdict
 
 STEP = "0123456789abcdef"
 MARK = re.compile(r"<!-- autonoma-ci (\w+) (\d{8}) -->")
@@ -409,6 +410,84 @@ def test_a_limit_on_the_file_leaves_one_whole_summary(more: int, runs: int, fits
         "[]\n" if fits else "['SUMMARY could not be written (File too large); the log has the links.']\n"
     )
     assert text.count("✅ Passed" if fits else "⏳ Running") == 1
+
+
+def test_a_file_that_others_have_filled_gets_a_warning(tmp_path: Path) -> None:
+    """GitHub drops the whole summary then, although ours had room."""
+    path = tmp_path / "summary"
+    file = of(path)
+    assert file.publish(running(started("a"))) == []
+    append(path, "x" * 1_048_000 + "\n")
+    assert file.publish(running(started("a"))) == []
+    [warning] = file.publish(ended(passed("a")))
+    assert warning == "SUMMARY is full; the log has the links."
+
+
+BLOCKS = {
+    "```\ncode\n": "```\n",
+    "text\n~~~~ yaml\n~~~\ncode\n": "~~~~\n",
+    "   ```python title\n``` x\n``\n": "```  \n",
+    "````\n```\n": "`````\n",
+    "<!-- a\nb\n": "c -->\n",
+    "<pre>\na\n\n": "</pre>\n",
+}
+
+
+@pytest.mark.parametrize(("begin", "end"), BLOCKS.items())
+def test_nothing_is_written_into_a_block_of_others(begin: str, end: str, tmp_path: Path) -> None:
+    """All of it would be shown as code, and the end of our chart would end their block."""
+    path = tmp_path / "summary"
+    append(path, begin)
+    file = of(path)
+    assert file.publish(running(started("a"))) == []
+    assert path.read_text("utf-8") == begin
+    append(path, f"more\n{end}")
+    assert file.publish(running(started("a"))) == []
+    append(path, "**theirs**\n")
+    assert file.publish(ended(passed("a"))) == []
+    shown = html(path)
+    assert "<table>" in shown
+    assert "<strong>theirs</strong>" in shown
+
+
+@pytest.mark.parametrize(("verdict", "seconds"), [(PASSED, 2.0), (CANCELLED, 0.0)])
+@pytest.mark.parametrize("begin", BLOCKS)
+def test_a_block_without_an_end_gets_a_warning(begin: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
+    """It is waited for briefly, and not at all after a signal."""
+    path = tmp_path / "summary"
+    append(path, begin)
+    clock = FakeClock()
+    now = clock.monotonic()
+    [warning] = SummaryFile("SUMMARY", path, clock).publish(report([passed("a")], verdict))
+    assert warning.startswith("SUMMARY ends within a code block or comment of another process")
+    assert seconds <= clock.monotonic() - now < seconds + 0.2
+    text = path.read_text("utf-8")
+    assert text.startswith(begin)
+    assert "https://" in text
+    assert "```mermaid" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\na\n```\n",
+        "    ```\n",
+        "``` a`b\n",
+        "a `` b ```\n",
+        "<!-- a -->\n",
+        "a <!-- b\n",
+        "<pre>a</pre>\n",
+        "<present>\n",
+        "```\r\na\r\n```\r\n",
+        "~~~ a`b\n~~~\n",
+    ],
+)
+def test_a_block_that_is_closed_or_none_is_no_reason_to_wait(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    append(path, text)
+    assert of(path).publish(running(started("a"))) == []
+    assert "autonoma-ci" in path.read_text("utf-8")
+    assert "<table>" in html(path) or text.startswith("a <!--")
 
 
 def test_a_file_without_end_is_an_error_and_fills_no_memory(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_outputs_env_is_lines_of_names_and_harmless_values(made: Report) -> None
         assert value.isascii()
         assert value.isprintable()
         assert not set(value) & set(" $`;&|<>()\\'!*~{}")
-        assert value == expected[name.removeprefix("AUTONOMA_").lower().replace("_", "-")]
+        assert value in {"", expected[name.removeprefix("AUTONOMA_").lower().replace("_", "-")]}
 
 
 def test_outputs_env_holds_what_later_steps_need() -> None:

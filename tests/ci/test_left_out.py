@@ -1,0 +1,231 @@
+"""Two steps in one job: what the second has no room for is empty, not the first one's, and one warning names it."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci import build_data
+from autonoma_ci.ci.detect import ROWS, load
+from autonoma_ci.ci.results_dir import ResultsDir
+from autonoma_ci.ci.system import Remote
+from autonoma_ci.context import Context
+from autonoma_ci.identity import Part
+from autonoma_ci.report.outputs import DOTENV_LIMIT, VARIABLE_LIMIT, dotenv, variables
+from autonoma_ci.sandbox import Sandbox
+from tests.ci.test_channels import Recorder, program, step
+from tests.report.reports import PASSED, passed, report, started
+from tests.support import grammars
+from tests.support.targets import target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from autonoma_ci.model import Report
+
+SYSTEMS = {row.name: load(row) for row in ROWS}
+ARRAYS = ("AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS")
+NAMES = set(variables(report()))
+# Of 200 runs, outputs.env has room for the ids alone, and a variable for the links too. Of 800 it has none for these.
+SMALL = report([passed("smoke")], PASSED)
+MIDDLE = report([passed(f"id-{number}") for number in range(200)], PASSED)
+LARGE = report([passed(f"id-{number}") for number in range(800)], PASSED)
+ALONE = SMALL._replace(outcomes=(passed("a")._replace(url="https://autonoma.app/" + "x" * 40_000),))
+
+
+def bash(path: Path) -> Mapping[str, str]:
+    script = 'set -eu; . "$1"; for n in ${!AUTONOMA_*}; do printf "%s=%s\\0" "$n" "${!n}"; done'
+    ran = subprocess.run(["bash", "--norc", "-c", script, "bash", path], capture_output=True, env={}, check=True)
+    return dict(pair.decode().split("=", 1) for pair in ran.stdout.split(b"\0") if pair)
+
+
+def lines(path: Path) -> Mapping[str, str]:
+    return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines())
+
+
+FILES = {
+    "circleci": ({"BASH_ENV": "{}/file"}, bash),
+    "harness": ({"DRONE_OUTPUT": "{}/file"}, lines),
+    "bitbucket-pipelines": ({"BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, lines),
+    "google-cloud-build": ({"BUILDER_OUTPUT": "{}"}, lines),
+}
+
+
+def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report, said: list[str]) -> list[str]:
+    """Publish a report as a step of its own; return its warnings."""
+    publishers = SYSTEMS[name].publishers(target(environ, folder, summary=False, said=said))
+    return [warning for each in publishers if not isinstance(each, Remote) for warning in each.publish(made)]
+
+
+def waiting(made: Report) -> Report:
+    """Return the report of the same step, before its runs have ended."""
+    runs = tuple(started(run.request.id) for run in made.outcomes)
+    return made._replace(outcomes=runs, verdict=None, waited=True)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("made", [MIDDLE, LARGE], ids=["middle", "large"])
+def test_a_file_has_nothing_of_an_earlier_step(name: str, made: Report, tmp_path: Path) -> None:
+    environ, read = FILES[name]
+    environ = {key: value.format(tmp_path) for key, value in environ.items()}
+    assert publish(name, environ, tmp_path, SMALL, []) == []
+    [path] = tmp_path.iterdir()
+    size = path.stat().st_size
+    warnings = publish(name, environ, tmp_path, made, [])
+    found = read(path)
+    whole = dict.fromkeys(NAMES, "") | dict(line.split("=", 1) for line in dotenv(made).splitlines())
+    expected = variables(made) if read is bash else whole
+    assert found == expected
+    assert set(found) == NAMES
+    if read is lines:
+        assert path.stat().st_size - size <= DOTENV_LIMIT
+    empty = " and ".join(each for each in ARRAYS if not found[each])
+    assert bool(empty) == (made is LARGE or read is lines)
+    why = "too long, or with characters that are not taken there"
+    text = f"no room for {empty} ({why}), left without a value; results.json has all runs."
+    assert warnings == ([f"The variables for later steps: {text}"] if empty else [])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_warning_for_all_writes_of_a_step(name: str, tmp_path: Path) -> None:
+    """Once all runs are started, the variables may be written for the first time."""
+    environ, _ = FILES[name]
+    environ = {key: value.format(tmp_path) for key, value in environ.items()}
+    publishers = SYSTEMS[name].publishers(target(environ, tmp_path))
+    [file] = [each for each in publishers if not isinstance(each, Remote)]
+    assert file.publish(waiting(LARGE)) == []
+    assert len(file.publish(LARGE)) == 1
+
+
+def test_a_warning_says_what_to_do_without_results_dir(tmp_path: Path) -> None:
+    environ = {"BASH_ENV": str(tmp_path / "file")}
+    [warning] = publish("circleci", environ, tmp_path, LARGE._replace(results_dir=""), [])
+    assert warning.endswith("; set results-dir: results.json in it has all runs.")
+
+
+def teamcity(log: str) -> Mapping[str, str]:
+    orders = [order for order in grammars.teamcity(log) if order.name == "setParameter"]
+    return {order.values["name"].removeprefix("env."): order.values["value"] for order in orders}
+
+
+def azure(log: str) -> Mapping[str, str]:
+    return {o.values["variable"]: o.data for o in grammars.azure(log) if o.name == "task.setvariable"}
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "warning"),
+    [
+        ("teamcity", teamcity, "The parameters for later steps: no room for AUTONOMA_RUN_URLS ("),
+        ("azure-pipelines", azure, "The output variables: no room for AUTONOMA_RUN_URLS ("),
+    ],
+)
+def test_orders_in_the_log_set_each_name(
+    name: str, read: Callable[[str], Mapping[str, str]], warning: str, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    assert publish(name, {}, tmp_path, SMALL, said) == []
+    [told] = publish(name, {}, tmp_path, LARGE, said)
+    assert told.startswith(warning)
+    found = read("\n".join(said))
+    empty = {each: "" for each in ARRAYS if each in warning}
+    assert found == {**variables(LARGE), **empty}
+    assert set(found) == NAMES
+    assert all(len(text) <= VARIABLE_LIMIT for text in found.values())
+
+
+def test_azure_has_whole_arrays_or_none(tmp_path: Path) -> None:
+    """A line of the log is cut, and half of an array is none."""
+    for count in range(1, 1500, 50):
+        said: list[str] = []
+        made = report([passed(f"id-{number}") for number in range(count)], PASSED)
+        publish("azure-pipelines", {}, tmp_path, made, said)
+        found = azure("\n".join(said))
+        assert all(found[name] in {"", variables(made)[name]} for name in ARRAYS)
+        assert found["AUTONOMA_RUN_IDS"]
+        assert found["AUTONOMA_RUN_URLS"] or count > 500
+
+
+def test_on_appveyor_each_name_is_set(tmp_path: Path) -> None:
+    with Recorder() as server:
+        warnings: list[str] = []
+        for made in (SMALL, LARGE):
+            [agent] = SYSTEMS["appveyor"].publishers(target({"APPVEYOR_API_URL": server.url}, tmp_path))
+            warnings += agent.publish(made)
+    [warning] = warnings
+    assert warning.startswith("The build's variables: no room for AUTONOMA_RUN_URLS (")
+    found = {body["name"]: body["value"] for _, path, body in server.asked if path.endswith("variables")}
+    assert found == variables(LARGE)
+
+
+def test_on_bitrise_the_same_four_names_are_set(tmp_path: Path) -> None:
+    """A name that has no room does not make way for another one."""
+    calls = program(tmp_path / "bin", "envman")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    [envman] = SYSTEMS["bitrise"].publishers(target({"PATH": f"{calls.parent}:/usr/bin:/bin"}, folder))
+    [warning] = envman.publish(ALONE)
+    assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL (")
+    assert [line.split(" --value ") for line in calls.read_text("utf-8").splitlines()] == [
+        ["add --key AUTONOMA_CONCLUSION", "passed"],
+        ["add --key AUTONOMA_REASON", "ok"],
+        ["add --key AUTONOMA_RUN_URL", ""],
+        ["add --key AUTONOMA_RUN_ID", "run-a"],
+    ]
+
+
+def test_data_of_a_build_keeps_nothing_of_an_earlier_attempt() -> None:
+    """An empty text is refused there: Semaphore's `put` takes none."""
+    store: dict[str, str] = {}
+
+    def put(name: str, text: str) -> str:
+        assert text
+        store[name] = text
+        return ""
+
+    def get(name: str) -> str:
+        return store.get(name, "")
+
+    def attempt(made: Report, number: str) -> list[str]:
+        context = Context("buildkite", build="500", attempt=number)
+        made = made._replace(context=context, attempt=number, step_id=number * 16, part=Part("job", "1/3"))
+        return build_data.publish_build_data(made, "500", get, put)
+
+    assert attempt(SMALL, "1") == []
+    [warning] = attempt(LARGE, "2")
+    assert warning.startswith("The variables AUTONOMA_…_1_3: no room for AUTONOMA_RUN_URLS (")
+    assert store["AUTONOMA_TOTAL_1_3"] == "800"
+    assert store["AUTONOMA_RUN_URLS_1_3"] == build_data.UNSET
+
+
+def test_codefresh_says_what_has_no_form_there(tmp_path: Path) -> None:
+    run = passed("a")._replace(url="https://autonoma.app/run a")
+    odd = SMALL._replace(outcomes=(run,), context=Context("codefresh", build="500"), step_id="1" * 16)
+    [warning] = publish("codefresh", {"CF_VOLUME_PATH": str(tmp_path)}, tmp_path, odd, [])
+    assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warning
+    found = lines(tmp_path / "env_vars_to_export")
+    assert found["AUTONOMA_RUN_ID"] == "run-a"
+    assert not [name for name in found if "RUN_URL" in name]
+
+
+def test_outputs_env_warns_at_the_end_alone(tmp_path: Path) -> None:
+    folder = ResultsDir(tmp_path)
+    assert folder.publish(waiting(LARGE)) == []
+    [warning] = folder.publish(LARGE)
+    assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_IDS and AUTONOMA_RUN_URLS (")
+
+
+def test_the_log_of_a_second_step_has_each_warning_once(tmp_path: Path) -> None:
+    path = tmp_path / "variables"
+    environ = {"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": str(path)}
+    with Sandbox(pace=0) as sandbox:
+        assert ": no room for " not in step(tmp_path, sandbox, environ)[1]
+        code, log = step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
+    assert code == 0
+    told = [line for line in log.splitlines() if ": no room for " in line]
+    assert [line.split(": ")[1] for line in told] == ["outputs.env", "The variables for later steps"]
+    found = lines(path)
+    assert found["AUTONOMA_TOTAL"] == "200"
+    assert found["AUTONOMA_RUN_URLS"] == ""

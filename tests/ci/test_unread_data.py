@@ -1,0 +1,116 @@
+"""Data of the build that could not be read: the log blames no other step for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from autonoma_ci.ci.build_data import publish_build_data
+from autonoma_ci.ci.buildkite_agent import Agent
+from autonoma_ci.ci.mark import mark_of
+from autonoma_ci.ci.system import Target
+from autonoma_ci.engine.clock import Clock
+from autonoma_ci.identity import Part
+from tests.report.reports import PASSED, passed, report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from autonoma_ci.ci.program import Program
+    from autonoma_ci.model import Report
+
+MADE = report([passed("a")], PASSED)._replace(part=Part(title="Autonoma tests"), step_id="a" * 16, waited=True)
+NAME = f"autonoma-ci-{MADE.part.digest}"
+OWN = f"{NAME}-{'a' * 8}"
+UNREAD = "could not be read"
+OTHERS = "Another step"
+
+
+class Server:
+    """The agent's program. The looks with these numbers, from 0, hang; `fails` are what else it can't do."""
+
+    def __init__(self, hanging: Iterable[int], fails: Iterable[str] = ()) -> None:
+        self._hanging, self._fails, self._looks = set(hanging), set(fails), 0
+        self.data: dict[str, str] = {}
+        self.annotations: list[str] = []
+
+    def get(self, name: str) -> str | None:
+        self._looks += 1
+        return None if self._looks - 1 in self._hanging else self.data.get(name, "none")
+
+    def put(self, name: str, text: str) -> str:
+        self.data[name] = text
+        return ""
+
+    def read(self, arguments: list[str]) -> str | None:
+        return self.get(arguments[2])
+
+    def run(self, arguments: list[str], text: str = "") -> str:
+        if arguments[0] in self._fails:
+            return "buildkite-agent did not end within 10 s"
+        if arguments[0] == "annotate":
+            self.annotations.append(arguments[4])
+            return ""
+        return self.put(arguments[2], text)
+
+    def leave(self, name: str, attempt: str = "1") -> None:
+        """Let another step of this build have the name."""
+        context = MADE.context._replace(attempt=attempt)
+        other: Report = MADE._replace(step_id="b" * 16, context=context)
+        self.data[name] = str(mark_of(other, MADE.context.build)).replace(" ", ":")
+
+
+def annotate(server: Server) -> list[str]:
+    """Publish to Buildkite, and return what the log warns of about the annotation."""
+    target = Target({}, summary=True, folder=Path(), say=lambda _: None, clock=Clock())
+    warnings = Agent(cast("Program", server), target).publish(MADE)
+    return [warning for warning in warnings if "annotat" in warning]
+
+
+@pytest.mark.parametrize("hanging", [[0], [1], [2], [0, 1, 2]], ids=str)
+def test_annotation_whose_name_is_not_known_blames_nobody(hanging: list[int]) -> None:
+    """Before the mark is written, after that, and after the annotation."""
+    server = Server(hanging)
+    [warning] = annotate(server)
+    assert UNREAD in warning
+    assert OTHERS not in warning
+    assert server.annotations[-1] == OWN
+
+
+def test_annotation_whose_owner_is_not_known_blames_nobody() -> None:
+    """An earlier attempt wrote it, and whether it was that of this step is what could not be read."""
+    server = Server([1])
+    server.leave(NAME, attempt="0")
+    made = MADE._replace(context=MADE.context._replace(attempt="1"))
+    target = Target({}, summary=True, folder=Path(), say=lambda _: None, clock=Clock(), shared=True)
+    warnings = Agent(cast("Program", server), target).publish(made)
+    assert UNREAD in warnings[0]
+    assert OTHERS not in "".join(warnings)
+    assert server.annotations == [OWN]
+
+
+def test_annotation_of_another_step_is_still_told_of() -> None:
+    server = Server([])
+    server.leave(NAME)
+    [warning] = annotate(server)
+    assert OTHERS in warning
+    assert UNREAD not in warning
+
+
+def test_annotation_that_can_not_be_written_is_told_of_too() -> None:
+    """The reason is the last of what is said."""
+    warnings = annotate(Server([0], ["annotate"]))
+    assert [OTHERS in warning for warning in warnings] == [False] * len(warnings)
+    assert warnings[-1] == "The build could not be annotated: buildkite-agent did not end within 10 s."
+
+
+@pytest.mark.parametrize("hanging", [[0], [0, 1], range(100)], ids=["once", "twice", "always"])
+def test_variables_whose_names_are_not_known_blame_nobody(hanging: Iterable[int]) -> None:
+    server = Server(hanging)
+    warning = publish_build_data(MADE, "500", server.get, server.put)[0]
+    assert UNREAD in warning
+    assert OTHERS not in warning
+    [suffix] = [name.removeprefix("AUTONOMA_CONCLUSION") for name in server.data if "CONCLUSION" in name]
+    assert f"those of this step end in {suffix}" in warning
