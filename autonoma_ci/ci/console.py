@@ -14,7 +14,7 @@ from autonoma_ci.secret import Redactor
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from autonoma_ci.ci.system import Dialect
     from autonoma_ci.errors import Problem
@@ -80,18 +80,31 @@ class Console:
         self.say(self._dialect.group(section))
         try:
             yield
-        finally:
-            self.say(self._dialect.end_group(section._replace(ended=self._clock.unix())))
+        except BaseException:
+            # The reader may be gone, or may have stalled: the signal that has ended the wait for it ends no second one.
+            self._print(self._ended(section))
+            raise
+        self.say(self._ended(section))
+
+    def _ended(self, section: Section) -> Sequence[str]:
+        return self._dialect.end_group(section._replace(ended=self._clock.unix()))
 
     def say(self, lines: Iterable[str]) -> None:
         """Print lines as they are: whole commands in the system's own grammar."""
         if count := self._left_out:
             self._left_out = 0
             lines = [_LEFT_OUT.format(plural(count, "progress line"), "was" if count == 1 else "were"), *lines]
-        text = "".join(f"{line}\n" for line in lines)
         if self._is_product:
-            write_product(self._stream, text)
-            return
+            write_product(self._stream, _text(lines))
+        else:
+            self._print(lines)
+
+    def _print(self, lines: Iterable[str]) -> None:
+        """Print lines without waiting for the reader."""
         with suppress(OSError, ValueError):
-            self._stream.write(text)
+            self._stream.write(_text(lines))
             self._stream.flush()
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -82,8 +82,12 @@ def ask(account: Account, stdin: TextIO, out: TextIO) -> Choice:
 
 def _read(question: str, stdin: TextIO, out: TextIO) -> str:
     write_product(out, f"{question} ")
-    # A signal that comes just before a call into C that waits is heard only after it.
-    line = in_background(stdin.readline)
+    try:
+        # A signal that comes just before a call into C that waits is heard only after it.
+        line = in_background(stdin.readline)
+    except (OSError, ValueError):
+        # The terminal is gone (EIO, termios(3)), or the stream is closed: no answer will come.
+        line = ""
     if not line:
         out.write("\n")
         raise InputError([_NOTHING])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autonoma_ci.errors import NO_MEMORY
 from autonoma_ci.files import reason_of
 from autonoma_ci.model import Conclusion
 
@@ -44,6 +45,9 @@ def comment(settings: Settings, place: Place, world: World, report: Report) -> t
     except OSError as error:
         # What it takes is loaded only now, as most steps have no comment: with no file left to open, that fails too.
         why = f"The comment could not be written: {reason_of(error)}."
+    except NO_MEMORY:
+        # All comments of a change are read, and they may be large.
+        why = "The comment could not be written: no memory is left."
     return ("warning", why) if why else nothing
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from rich.console import Console as Screen
+    from rich.console import Console as Terminal
     from rich.table import Table
 
     from autonoma_ci.commands.progress import Progress
@@ -25,8 +25,43 @@ if TYPE_CHECKING:
 
 # More rows would push the lines of runs that have ended out of sight.
 _ROWS = 12
+# In seconds: as often as rich itself draws. The main thread draws, and starts no run meanwhile.
+_EVERY = 0.25
 _STYLES = {State.PASSED: "green", State.STARTED: "cyan", State.STARTING: "cyan", State.PLANNED: "dim"}
 _OPEN = frozenset({State.PLANNED, State.STARTING, State.STARTED})
+
+
+class Screen(io.TextIOBase):
+    """A terminal, and as a stream the place above what is drawn on it.
+
+    Rich draws the whole table again with each print. So texts are held until `show`.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__()
+        self.terminal = terminal
+        self._held: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Hold the text and return its length in characters."""
+        self._held.append(text)
+        return len(text)
+
+    def show(self) -> bool:
+        """Print all texts that are held, in their order and at once; return whether there were any."""
+        from rich.text import Text
+
+        if not self._held:
+            return False
+        self.terminal.print(Text("".join(self._held)), end="", soft_wrap=True)
+        # Only now: if there was no memory for it, they are printed at the end.
+        self._held.clear()
+        return True
+
+    def has_room(self) -> bool:
+        """Return whether the terminal's buffer takes another line."""
+        has_room = getattr(self.terminal.file, "has_room", None)
+        return has_room is None or has_room()
 
 
 def screen(stream: TextIO, environ: Mapping[str, str]) -> Screen | None:
@@ -34,39 +69,16 @@ def screen(stream: TextIO, environ: Mapping[str, str]) -> Screen | None:
     if not stream.isatty() or environ.get("TERM", "dumb") == "dumb" or environ.get("CI"):
         return None
     try:
-        from rich.console import Console as Screen
+        from rich.console import Console as Terminal
     except ImportError:
         return None
-    return Screen(file=stream, force_terminal=True, no_color=bool(environ.get("NO_COLOR")), highlight=False)
-
-
-def _has_room(drawn: Screen) -> bool:
-    """Return whether the buffer behind the screen takes more."""
-    has_room = getattr(drawn.file, "has_room", None)
-    return has_room is None or has_room()
-
-
-class _Above(io.TextIOBase):
-    """The place above the table, as a stream."""
-
-    def __init__(self, drawn: Screen) -> None:
-        super().__init__()
-        self._screen = drawn
-
-    def write(self, text: str) -> int:
-        from rich.text import Text
-
-        self._screen.print(Text(text), end="", soft_wrap=True)
-        return len(text)
-
-    def has_room(self) -> bool:
-        """Return whether the terminal's buffer takes another line."""
-        return _has_room(self._screen)
+    no_color = bool(environ.get("NO_COLOR"))
+    return Screen(Terminal(file=stream, force_terminal=True, no_color=no_color, highlight=False))
 
 
 def above(drawn: Screen) -> Console:
     """Return a log that prints above what is drawn."""
-    return Console(cast("TextIO", _Above(drawn)), PLAIN)
+    return Console(cast("TextIO", drawn), PLAIN)
 
 
 class Live:
@@ -76,8 +88,12 @@ class Live:
         from rich.live import Live as Drawing
 
         self._screen, self._progress, self._clock = drawn, progress, clock
-        self._began = clock.monotonic()
-        self._drawing = Drawing(console=drawn, transient=True, auto_refresh=False)
+        self._began = self._next = clock.monotonic()
+        self._table: Any = ""
+        self._drawing = Drawing(self, console=drawn.terminal, transient=True, auto_refresh=False)
+
+    def __rich__(self) -> Any:
+        return self._table
 
     def __enter__(self) -> Self:
         self._drawing.start()
@@ -86,22 +102,33 @@ class Live:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._drawing.stop()
-        self._progress.note_left_out()
+        try:
+            self._drawing.stop()
+        finally:
+            self._progress.note_left_out()
+            self._screen.show()
 
     def changed(self, outcome: Outcome) -> None:
-        """Print the run's line above the table."""
+        """Print the run's line above the table, the next time that it is drawn."""
         self._progress.changed(outcome)
 
     def warn(self, text: str) -> None:
-        """Print a warning above the table."""
+        """Print a warning above the table, the next time that it is drawn."""
         self._progress.warn(text)
 
     def tick(self, outcomes: Sequence[Outcome]) -> None:
-        """Draw the table anew unless the terminal does not keep up, and see to the reports."""
+        """See to the reports; if it is time to and the terminal keeps up, print the lines and draw the table anew."""
         self._progress.tick(outcomes)
-        if _has_room(self._screen):
-            self._drawing.update(self._drawn(outcomes), refresh=True)
+        now = self._clock.monotonic()
+        if now < self._next or not self._screen.has_room():
+            return
+        self._table = self._drawn(outcomes)
+        # With lines, rich draws the table anew by itself.
+        if not self._screen.show():
+            self._drawing.refresh()
+        drawn = self._clock.monotonic()
+        # A large plan, or a slow machine, takes longer; starting runs stays the main thing.
+        self._next = drawn + max(_EVERY, 9 * (drawn - now))
 
     def _drawn(self, outcomes: Sequence[Outcome]) -> Any:
         from rich.console import Group
@@ -110,7 +137,7 @@ class Live:
         from rich.text import Text
 
         seconds = self._clock.monotonic() - self._began
-        running = [run for run in worst_first(outcomes) if run.state in _OPEN]
+        running = worst_first([run for run in outcomes if run.state in _OPEN])
         done = len(outcomes) - len(running)
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for run in running[:_ROWS]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.github_commands import COMMANDS
 from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.errors import Problem
+from autonoma_ci.errors import Cancelled, Problem
+from autonoma_ci.output import Output
 from autonoma_ci.secret import Secret
 from tests.support import runner
 from tests.support.hostile import TEXTS
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from autonoma_ci.ci.system import Dialect
 
 # What credentials may hold: printable ASCII without spaces.
@@ -96,3 +99,44 @@ def test_a_mask_hides_the_value_that_it_names_and_nothing_else(value: str) -> No
     out = io.StringIO()
     Console(out, COMMANDS).mask([Secret(value)])
     assert runner.commands(out.getvalue()) == [runner.Command("add-mask", value)]
+
+
+class Stalled(Output):
+    """Standard output, whose reader stalls once it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.texts: list[str] = []
+        self.is_stalled_now = False
+
+    def write(self, text: str) -> int:
+        self.texts.append(text)
+        return len(text)
+
+    def write_through(self, text: str) -> None:
+        if self.is_stalled_now:
+            pytest.fail("it waits for ever")
+        self.texts.append(text)
+
+
+def _interrupt(console: Console, out: Stalled) -> None:
+    console.line("test a")
+    out.is_stalled_now = True
+    raise Cancelled(15)
+
+
+def test_the_end_of_a_group_waits_for_no_reader_after_an_error() -> None:
+    """The signal that has ended the wait for the reader would not end another one."""
+    out = Stalled()
+    console = Console(cast("TextIO", out), COMMANDS, is_product=True)
+    with pytest.raises(Cancelled), console.group("Plan"):
+        _interrupt(console, out)
+    assert out.texts == ["::group::Plan\n", "test a\n", "::endgroup::\n"]
+
+
+def test_a_product_whose_end_of_a_group_is_lost_is_an_error() -> None:
+    """It is not whole, even if all else was written."""
+    out = Stalled()
+    console = Console(cast("TextIO", out), COMMANDS, is_product=True)
+    with pytest.raises(pytest.fail.Exception, match="for ever"), console.group("Plan"):
+        out.is_stalled_now = True

@@ -1,0 +1,55 @@
+"""A comment that takes more memory than there is costs a warning, and no exit code."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.ci import web
+from autonoma_ci.commands.world import World
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS
+from tests.support.job import BRIEF, BRISK
+from tests.support.rest_stubs import TOKEN, GitLab
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WARNING = "Warning: The comment could not be written: no memory is left."
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemError])
+@pytest.mark.parametrize("name", ["_text", "_json"])
+@pytest.mark.parametrize(("ids", "code"), [("sandbox-one", 0), ("sandbox-fails", 1)])
+def test_a_comment_without_memory_leaves_the_exit_code(
+    ids: str, code: int, name: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(web, name, fail)
+    out = io.StringIO()
+    with Sandbox(pace=0) as sandbox, GitLab() as host:
+        environ = {
+            **CREDENTIALS,
+            "GITLAB_CI": "true",
+            "CI_MERGE_REQUEST_IID": "17",
+            "CI_MERGE_REQUEST_PROJECT_ID": "42",
+            "CI_PROJECT_ID": "43",
+            "CI_PIPELINE_ID": "500",
+            "CI_API_V4_URL": host.url,
+            "AUTONOMA_API_URL": sandbox.url,
+            "AUTONOMA_GITLAB_TOKEN": TOKEN,
+            "AUTONOMA_TEST_IDS": ids,
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_COMMENT": "true",
+        }
+        world = World(environ, out, out, str(tmp_path), waiting=BRIEF, policy=BRISK)
+        ended = cli.main([], world)
+    lines = out.getvalue().splitlines()
+    assert ended == code
+    assert sum(line.endswith(WARNING) for line in lines) == 1
+    assert "this is a bug" not in out.getvalue()

@@ -1,0 +1,210 @@
+"""The lines above the live table: none is lost, and they are printed together, as each print draws the table anew."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import queue
+import re
+import signal
+import subprocess
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.commands.live import Live, above, screen
+from autonoma_ci.commands.progress import Progress
+from autonoma_ci.engine.board import Board
+from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.workers import Interrupt
+from autonoma_ci.model import Kind, Outcome, RunRequest
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS
+from tests.report.reports import passed, started
+from tests.support.fake_clock import FakeClock, ScriptedWorkers
+from tests.support.streams import COMMAND, process_environ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from autonoma_ci.engine.workers import Event
+
+# With each drawing of the table comes its bar, with this text.
+DRAWN = "ended, "
+COUNT = 500
+NAMES = [f"test-{number}" for number in range(COUNT)]
+# What a line of the log says of a run, by its id.
+_LINE = re.compile(r"(?:passed|started|not started|may have started): test ([-\w]+)")
+
+
+class Terminal(io.StringIO):
+    """A terminal in memory."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Table:
+    """A live table in a terminal in memory."""
+
+    def __init__(self) -> None:
+        self.terminal, self.clock = Terminal(), FakeClock()
+        drawn = screen(self.terminal, {"TERM": "xterm"})
+        assert drawn
+        self.live = Live(drawn, Progress(above(drawn), self.clock, lambda _: None, quiet=True), self.clock)
+
+    @property
+    def draws(self) -> int:
+        return self.terminal.getvalue().count(DRAWN)
+
+    def lines(self) -> list[str]:
+        """Return the ids of the runs that have a line, in the lines' order."""
+        return _LINE.findall(self.terminal.getvalue())
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Table:
+    # Rich looks at the terminal of the tests.
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    return Table()
+
+
+def test_lines_of_many_runs_are_printed_at_once(table: Table) -> None:
+    """The table is drawn at the first tick, with all lines at the second one, and before it is removed."""
+    runs = [passed(name) for name in NAMES]
+    with table.live as live:
+        live.tick(runs)
+        for run in runs:
+            live.changed(run)
+        live.warn("odd")
+        table.clock.sleep(1)
+        live.tick(runs)
+        assert table.lines() == NAMES
+        assert table.terminal.getvalue().count("Warning: odd") == 1
+    assert table.draws == 3
+
+
+def test_the_table_is_drawn_four_times_a_second_at_most(table: Table) -> None:
+    """With many runs, there are many events in a second, and a tick after each."""
+    runs = [started(name) for name in NAMES]
+    with table.live as live:
+        for run in runs:
+            live.changed(run)
+            live.tick(runs)
+            table.clock.sleep(1 / COUNT)
+        assert 2 <= table.draws <= 4
+    assert table.lines() == NAMES
+
+
+def test_drawing_takes_a_tenth_of_the_time_at_most(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine, the main thread must not only draw."""
+    runs = [started(name) for name in NAMES]
+    draw: Callable[..., object] = table.live._drawn
+
+    def slowly(outcomes: list[Outcome]) -> object:
+        table.clock.sleep(1)
+        return draw(outcomes)
+
+    monkeypatch.setattr(table.live, "_drawn", slowly)
+    with table.live as live:
+        began = table.clock.time
+        while table.clock.time < began + 100:
+            live.tick(runs)
+            table.clock.sleep(0.1)
+        assert 9 <= table.draws <= 11
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError(), MemoryError(), KeyboardInterrupt()], ids=repr)
+def test_lines_come_before_what_follows(error: BaseException | None, table: Table) -> None:
+    """Also those since the last drawing, whatever ends it."""
+
+    def watch() -> None:
+        with table.live as live:
+            live.tick([])
+            for name in NAMES:
+                live.changed(passed(name))
+            if error:
+                raise error
+
+    with pytest.raises(type(error)) if error else nullcontext():
+        watch()
+    shown = table.terminal.getvalue()
+    assert table.lines() == NAMES
+    # The table is gone, and the cursor is at the start of a line.
+    assert DRAWN not in shown[shown.index(f"passed: test {NAMES[0]}") :]
+    assert shown.endswith(f"run-{NAMES[-1]}\n")
+
+
+def test_lines_that_could_not_be_printed_are_not_lost(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without memory for them, they come at the end."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    def watch() -> None:
+        with table.live as live:
+            for name in NAMES:
+                live.changed(passed(name))
+            with monkeypatch.context() as patch:
+                patch.setattr("rich.text.Text.__rich_console__", fail)
+                live.tick([])
+
+    with pytest.raises(MemoryError):
+        watch()
+    assert table.lines() == NAMES
+
+
+def test_a_signal_draws_the_table_once(table: Table) -> None:
+    """The runs that are not sent have a line each, and a second signal would leave no record."""
+    clock = table.clock
+    board = Board([Outcome(RunRequest(Kind.TEST, name)) for name in NAMES], clock.monotonic())
+    interrupt = Interrupt(signal.SIGINT)
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    events.put(interrupt)
+    clock.later(0, interrupt)
+    with table.live as live:
+        live.tick(board.outcomes)
+        Engine(board, Policy(), clock, events, live).run(ScriptedWorkers(clock, {}))
+    assert table.lines() == NAMES
+    assert table.draws <= 2
+
+
+def test_after_a_signal_each_run_has_a_line(tmp_path: Path) -> None:
+    """Of a real process at a real terminal; the sentence about all runs comes after them."""
+    names = [f"t{number}" for number in range(100)]
+    ours, theirs = pty.openpty()
+    with Sandbox(pace=0.05) as sandbox:
+        environ = {
+            **CREDENTIALS,
+            "TERM": "xterm",
+            "COLUMNS": "120",
+            "AUTONOMA_API_URL": sandbox.url,
+            "AUTONOMA_TEST_IDS": ",".join([*names, "sandbox-stays"]),
+            "AUTONOMA_WAIT": "true",
+            "AUTONOMA_CONCURRENCY": "1",
+        }
+        env = process_environ(**environ)
+        process = subprocess.Popen(COMMAND, env=env, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown, is_told = b"", False
+        try:
+            while part := os.read(ours, 65536):
+                shown += part
+                if not is_told and b"started: test t0" in shown:
+                    is_told = True
+                    process.send_signal(signal.SIGTERM)
+        except OSError:
+            # How Linux says that the other side has closed the terminal.
+            pass
+        finally:
+            os.close(ours)
+            process.kill()
+    assert process.wait() == 143
+    text = shown.decode()
+    assert set(_LINE.findall(text)) == {*names, "sandbox-stays"}
+    assert text.rindex(" of 101 runs passed") > max(found.start() for found in _LINE.finditer(text))
