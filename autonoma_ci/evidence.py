@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import threading
 from contextlib import suppress
@@ -29,6 +30,9 @@ _IMAGES = {
     "avif": (4, b"ftypavi"),
 }
 _VIDEOS = {"webm": (0, b"\x1a\x45\xdf\xa3"), "mp4": (4, b"ftyp")}
+# What holds for all files: no room on the disk, in a quota (which Windows does not know) or within the limit of the
+# process, or a disk that can't be written to.
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 # What object stores say of a file whose kind nobody told them.
 _ANYTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _HEAD = 16
@@ -68,8 +72,9 @@ class Store:
             return Kept(problem=str(error), again=error.again)
         except (_UnwritableError, OSError) as error:
             why = f"it could not be written ({error.strerror or 'unknown reason'})"
-            # Of a disk that is full, the rest of the reports needs what is left.
-            self._closed = self._closed or why
+            if error.errno in _FULL:
+                # The rest of the reports needs what is left.
+                self._closed = self._closed or why
             return Kept(problem=why)
 
     def close(self) -> None:
@@ -127,9 +132,9 @@ class Store:
 class _UnwritableError(Exception):
     """The disk said no: told apart from what the network says, which has the same type."""
 
-    def __init__(self, strerror: str | None) -> None:
+    def __init__(self, error: OSError) -> None:
         super().__init__()
-        self.strerror = strerror
+        self.errno, self.strerror = error.errno, error.strerror
 
 
 class _Body:
@@ -149,7 +154,7 @@ class _Body:
         try:
             self._stream.write(piece)
         except OSError as error:
-            raise _UnwritableError(error.strerror) from None
+            raise _UnwritableError(error) from None
 
 
 def _kind(head: bytes, said: str, kinds: dict[str, tuple[int, bytes]]) -> str:

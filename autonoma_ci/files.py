@@ -37,8 +37,8 @@ def write_whole(path: Path, data: bytes) -> None:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             _take_over(path, stream.fileno())
-    except OSError:
-        # On a full disk, rewriting in place would destroy what is there and fail as well.
+    except BaseException:
+        # On a full disk, rewriting in place would destroy what is there and fail as well. A signal ends it here too.
         _remove(temporary)
         raise
     try:

@@ -65,7 +65,7 @@ def head(length: int, body: bytes = PNG) -> Act:
     return said(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
 
 
-def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 5.0) -> Kept:
+def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 60.0) -> Kept:
     """Fetch one file from a server that does this, and return what came of it."""
     with FaultServer(act) as server:
         store = Store(folder, 100_000, 1_000_000, local=True, seconds=seconds)
@@ -132,7 +132,8 @@ def test_a_file_gets_a_name_of_ours_by_its_step_and_its_first_bytes(
 def test_what_is_not_as_it_should_be_is_told_and_leaves_nothing(
     act: Act, why: str, again: bool, tmp_path: Path
 ) -> None:
-    kept = fetch(tmp_path, act, seconds=0.6)
+    # Those two never end in time.
+    kept = fetch(tmp_path, act, seconds=0.6 if act in {hang, dripping} else 60.0)
     assert why in kept.problem
     assert (kept.path, kept.again) == ("", again)
     assert left_in(tmp_path) == []
@@ -206,7 +207,7 @@ def test_links_in_the_checkout_lead_nothing_astray(tmp_path: Path) -> None:
 
 def test_a_store_that_is_closed_leaves_nothing_half_written(tmp_path: Path) -> None:
     with FaultServer(dripping) as server:
-        store = Store(tmp_path, 10_000, 10_000, local=True, seconds=5)
+        store = Store(tmp_path, 10_000, 10_000, local=True, seconds=60)
         item = Item("r", 1, Media(f"http://127.0.0.1:{server.port}/"))
         thread = threading.Thread(target=store.fetch, args=(item,), daemon=True)
         thread.start()
@@ -250,7 +251,7 @@ class Service:
 
 
 def wait(folder: Path, service: Service, ids: list[str], **more: str) -> Ended:
-    given = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "5s", "INPUT_EVIDENCE": "failed"}
+    given = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s", "INPUT_EVIDENCE": "failed"}
     return run_job(folder, service.api.url, ids, more=given | {f"INPUT_{k}": v for k, v in more.items()})
 
 
@@ -319,6 +320,18 @@ def test_evidence_needs_a_place(tmp_path: Path) -> None:
         assert service.api.received == []
     assert ended.code == 2
     assert ended.errors == ["evidence has no place to go to: give results-dir too"]
+
+
+def test_a_path_in_the_way_costs_no_other_file(tmp_path: Path) -> None:
+    """Only what holds for all files ends the fetching."""
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "run-1").write_text("not a folder", "utf-8")
+    with FaultServer(picture(PNG, "image/png")) as server:
+        store = Store(tmp_path, 100_000, 1_000_000, local=True, seconds=60)
+        media = Media(f"http://127.0.0.1:{server.port}/a.png")
+        first, second = (store.fetch(Item(run, 1, media)) for run in ("run-1", "run-2"))
+    assert "it could not be written" in first.problem
+    assert (second.problem, left_in(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
 
 
 JOB = """

@@ -133,6 +133,22 @@ def test_a_full_disk_costs_the_new_text_and_not_the_old(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_a_signal_or_no_memory_leaves_no_draft(
+    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(files, "_take_over", fail)
+    with pytest.raises(error):
+        write_whole(path, b"new")
+    assert (names_in(tmp_path), path.read_bytes()) == (["file"], b"old")
+
+
 def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:
     place = prepare("a/b", str(tmp_path))
     assert place.publish(report([started("x")])) == []

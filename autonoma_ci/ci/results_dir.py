@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import read_regular
+from autonoma_ci.ci.set_aside import is_record, of_others, set_aside
 from autonoma_ci.errors import NO_MEMORY, InputError
 from autonoma_ci.files import make_folder, reason_of, write_whole
 from autonoma_ci.paths import leads_out
 from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import dotenv, left_out
+from autonoma_ci.report.outputs import dotenv, dotenv_variables, warn_of_left_out
 from autonoma_ci.report.record import record
 
 if TYPE_CHECKING:
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     from autonoma_ci.report.record import RecordSigner
 
 RECORD = "results.json"
+
+
+def folder_of(record: Path) -> Path:
+    """Return the folder for the files that are made of a record.
+
+    Beside a record that was kept for another step are the files of the step that replaced it, so those of the other get
+    a folder of their own.
+    """
+    if record.name == RECORD:
+        return record.parent
+    return record.with_suffix("") if record.suffix else record.with_name(f"{record.name}-results")
 
 
 def _nothing(_: Report) -> Mapping[str, str]:
@@ -50,30 +62,33 @@ class ResultsDir:
         self.recorded = False
         # The record of `begin`, which has no runs.
         self._empty = b""
+        # What to warn of the files of other programs; None until they were looked for.
+        self._set_aside: list[str] | None = None
 
     def begin(self, report: Report) -> list[str]:
         """Replace the files of an earlier step by the record of this one, which has no runs yet.
 
         If this step is killed before it can write the others, nobody may take those of an earlier step for its own.
-        Returns what the log should warn of.
+        Files of other programs are renamed. Returns what the log should warn of.
         """
-        stale = ("outputs.env", "summary.md", "junit.xml", "report.html", *self._more(report))
-        for name in stale:
+        warnings = self._set_aside_others(report)
+        for name in self._names(report):
             try:
                 self._check_links(self.folder / name)
                 (self.folder / name).unlink()
             except OSError:
                 continue
         self._empty = record(report, self._signer).encode("utf-8", "replace")
-        warnings = self._write_all({RECORD: self._empty})
+        warnings += self._write_all({RECORD: self._empty})
         return [*warnings, *(self._shared.take_warnings() if self._shared else ())]
 
     def publish(self, report: Report) -> list[str]:
-        """Write all files anew; return what could not be written."""
-        warnings = []
+        """Write all files anew; return what could not be written, and which files of other programs were renamed."""
         self.recorded = False
-        if names := left_out(report):
-            warnings.append(f"outputs.env has no room for {' and '.join(names)}; results.json has all runs.")
+        told = self._set_aside_others(report)
+        # What is returned while the step goes on may not be told.
+        warnings = told if report.verdict else []
+        warnings += warn_of_left_out(report, dotenv_variables(report), "outputs.env")
         texts = {RECORD: record(report, self._signer), "outputs.env": dotenv(report), "summary.md": summary(report)}
         texts |= self._more(report)
         warnings += self._write_all(texts)
@@ -98,6 +113,32 @@ class ResultsDir:
                     path.unlink()
         except (OSError, *NO_MEMORY):
             return
+
+    def _names(self, report: Report) -> list[str]:
+        """Return the names of the files beside the record."""
+        return ["outputs.env", "summary.md", "junit.xml", "report.html", *self._more(report)]
+
+    def _set_aside_others(self, report: Report) -> list[str]:
+        """Rename what other programs have left under names of ours; return what the log should warn of.
+
+        Once is enough: from then on the files are ours, and so are all beside a record of ours.
+        """
+        if self._set_aside is None:
+            names = [] if is_record(self.folder / RECORD) else [RECORD, *self._names(report)]
+            found = of_others(self.folder, filter(self._is_within, names))
+            if found:
+                with self._shared.locked() if self._shared else nullcontext():
+                    self._set_aside = [set_aside(self.folder, found)]
+            else:
+                self._set_aside = []
+        return list(self._set_aside)
+
+    def _is_within(self, name: str) -> bool:
+        try:
+            self._check_links(self.folder / name)
+        except OSError:
+            return False
+        return True
 
     def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
         warnings = []

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.lock import LockWaits
+from autonoma_ci.ci.set_aside import of_others, set_aside
 from autonoma_ci.files import AT_ONCE, write_whole
 from autonoma_ci.model import Conclusion, State
 
@@ -95,12 +96,17 @@ class SharedRecord:
         self._waits.shorten(MAX_LATER_LOCK_SECONDS)
 
     def keep_others(self) -> None:
-        """Keep the record that is there beside, if another step of this build wrote it and left runs open."""
+        """Keep the record that is there beside, if another step of this build wrote it and left runs open.
+
+        What is there and no record of ours is renamed: another program wrote it while this step went on.
+        """
         stamp = self._stamp()
         if not stamp or stamp == self._own or self._path.is_symlink():
             return
         data = read_regular(str(self._path), SIZE_LIMIT)
         saved = _parsed(data)
+        if not saved and (found := of_others(self._path.parent, [self._path.name])):
+            self._warn(set_aside(self._path.parent, found))
         if not saved or saved.step_id == self._step_id or not self._is_of_this_build(saved):
             return
         if has_open_runs(saved):

@@ -137,8 +137,11 @@ def recognizable(settings: Settings) -> Redactor:
     return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _UNMISTAKABLE)
 
 
-def _without_credentials(requests: Sequence[RunRequest], redact: Redactor) -> tuple[RunRequest, ...]:
+def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> tuple[RunRequest, ...]:
     """Return the runs without credentials in their names; raise InputError for one in what the API gets."""
+    redact = recognizable(settings)
+    if redact.holds(settings.source):
+        raise InputError(["source holds a credential: check which value is in which option"])
     texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
     # All at once, as there may be thousands.
     if redact.holds("|".join(text for of_run in texts for text in of_run)):
@@ -185,10 +188,7 @@ class Input:
             forgiving = self.settings._replace(allow_empty=excused)
             parallel = place.system.parallel
             self.plan = plan.make(forgiving, manifest, parallel(self._environ) if parallel else None)
-            redact = recognizable(self.settings)
-            if redact.holds(self.settings.source):
-                raise InputError(["source holds a credential: check which value is in which option"])
-            requests = _without_credentials(self.plan.requests, redact)
+            requests = _without_credentials(self.plan.requests, self.settings)
             self.plan = self.plan._replace(requests=requests)
         except InputError as error:
             self.problems += error.problems

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.ci.results_dir import folder_of
+from autonoma_ci.ci.set_aside import is_record
 from autonoma_ci.commandline import add_variables, given, parser_of
 from autonoma_ci.commands.input import find_place, keep_options
 from autonoma_ci.commands.known_values import OF_VALUES, known_values
@@ -56,24 +58,28 @@ def main(argv: Sequence[str], world: World) -> int:
     parser.add_argument("--format", choices=FORMATS, default="html", help="Default: html.")
     parser.add_argument(
         "--output", metavar="PATH", default="",
-        help="Where to write it; - prints it. Default: report.html, junit.xml or summary.md beside the record.",
+        help="Where to write it; - prints it. Default: report.html, junit.xml or summary.md beside results.json; of "
+        "a record of another name, such as results.1.json, in results.1.",
     )  # fmt: skip
     parser.add_argument(
         "--single-file", action="store_true", help="Put screenshots, videos and style into report.html itself."
     )
     found = parser.known(argv)
-    folder = Path(world.folder, found.record).parent
+    record = Path(world.folder, found.record)
     printed = found.output == "-"
     console = Console(world.err if printed else world.out, PLAIN)
     report = _read(found, world, console)
-    target = Path(world.folder, found.output) if found.output and not printed else folder / FORMATS[found.format]
-    beside = _Beside(folder, target.parent)
-    files = _rendered(report, found.format, beside, single=found.single_file or printed)
+    default = folder_of(record) / FORMATS[found.format]
+    target = Path(world.folder, found.output) if found.output and not printed else default
+    files = _rendered(report, found.format, _Beside(record.parent, target), single=found.single_file or printed)
     if printed:
         write_product(world.out, files[""].decode("utf-8", "replace"))
         return 0
-    for name, data in files.items():
-        _write(target.parent / name if name else target, data, world.folder)
+    written = {target.parent / name if name else target: data for name, data in files.items()}
+    for path in written:
+        _check_no_record(path, record)
+    for path, data in written.items():
+        _write(path, data, world.folder)
     console.line(f"Wrote {found.output or _from(world.folder, target)}")
     return 0
 
@@ -126,10 +132,12 @@ def _verdict(saved: Saved, outcomes: Sequence[Outcome]) -> Verdict | None:
 
 
 class _Beside:
-    """Where a page in `place` finds the files of `folder`: those that are there."""
+    """Where a `page` finds the files of `folder`: those that are there."""
 
-    def __init__(self, folder: Path, place: Path) -> None:
-        self._folder, self._place = folder, place
+    def __init__(self, folder: Path, page: Path) -> None:
+        self._folder, self._place = folder, page.parent
+        # Several pages in a folder may have different verdicts, so each has an icon of its own.
+        self.icon = f"evidence/{page.stem}.svg"
 
     def address(self, path: str) -> str:
         """Return the file's address from the page, or nothing if it is not there."""
@@ -158,12 +166,18 @@ def _rendered(report: Report, name: str, beside: _Beside, *, single: bool) -> di
         from autonoma_ci.report.markdown import summary
 
         return {"": summary(report).encode("utf-8", "replace")}
-    from autonoma_ci.report.html import Page, beside_of, html, stylesheet
+    from autonoma_ci.report.html import ICON, Page, beside_of, html, stylesheet
 
     if single:
         return {"": html(report, Page(beside.content, stylesheet())).encode()}
-    files = {"": html(report, Page(beside.address))} | beside_of(report)
-    return {name: text.encode() for name, text in files.items()}
+    # The first one is the page's own: texts of others come later, and have no quotation marks.
+    page = html(report, Page(beside.address)).replace(f'href="{ICON}"', f'href="{_quoted(beside.icon)}"', 1)
+    others = {beside.icon if name == ICON else name: text for name, text in beside_of(report).items()}
+    return {name: text.encode() for name, text in {"": page, **others}.items()}
+
+
+def _quoted(path: str) -> str:
+    return quote(os.fsencode(path))
 
 
 def _from(folder: str | Path, path: Path) -> Path:
@@ -172,6 +186,18 @@ def _from(folder: str | Path, path: Path) -> Path:
         return Path(os.path.relpath(path, folder))
     except (FileNotFoundError, ValueError):
         return path.absolute()
+
+
+def _check_no_record(path: Path, record: Path) -> None:
+    """Raise InputError if the file to be written is the record, by whatever name, or a record of another step."""
+    shown = one_line(str(path), 200)
+    try:
+        is_same = path.samefile(record)
+    except (OSError, ValueError):
+        is_same = False
+    if is_same or is_record(path):
+        whose = "the record itself" if is_same else "the record of a step"
+        raise InputError([f"{shown} is {whose}, which the report would replace: give another --output"])
 
 
 def _write(path: Path, data: bytes, folder: str) -> None:

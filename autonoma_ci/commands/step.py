@@ -277,7 +277,7 @@ class Step:
                 store.close()
         for problem in issues(board.outcomes, self.report.site):
             self.console.issue("error", problem, self.report.heading)
-        for problem in notes(board.outcomes, self.redact.holds):
+        for problem in notes(self._now(board.outcomes).outcomes, self.redact.holds):
             self.console.issue("warning", problem, self.report.heading)
         verdict = decide(board.outcomes, interrupt, waited=settings.wait)
         if earlier.signal is not None and _is_cancelled(verdict, board.outcomes):
@@ -433,7 +433,7 @@ class Step:
         was = self._passes.get(run.run_id) if run.state is State.PASSED else None
         if not was:
             return run
-        evidence = was.evidence if _has_files(was.evidence) and not _has_files(run.evidence) else run.evidence
+        evidence = max(run.evidence, was.evidence, key=_worth)
         return run._replace(seconds=min(run.seconds, was.seconds), carried=was.carried, evidence=evidence)
 
 
@@ -443,8 +443,9 @@ def _mark_as_not_sent(board: Board) -> None:
             board.change(position, state=State.NOT_STARTED, reason=Reason.UNKNOWN, message=_NOT_SENT)
 
 
-def _has_files(evidence: Evidence) -> bool:
-    return bool(evidence.video or any(step.image for step in evidence.steps))
+def _worth(evidence: Evidence) -> tuple[bool, bool]:
+    """Return what evidence of one run is compared by: files are the best, and a reason for none is better than none."""
+    return bool(evidence.files), bool(evidence.missing)
 
 
 def _is_cancelled(verdict: Verdict, outcomes: Iterable[Outcome]) -> bool:

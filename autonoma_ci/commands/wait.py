@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.results_dir import RECORD
+from autonoma_ci.ci.results_dir import folder_of
 from autonoma_ci.commandline import add_variables, given, parser_of
+from autonoma_ci.commands.evidence_copy import copy_evidence
 from autonoma_ci.commands.input import find_place, keep_options, missing_credentials, part_of, shown_part
 from autonoma_ci.commands.known_values import OF_VALUES, known_values
 from autonoma_ci.commands.record import checks_of_answers, has_runs, outcomes_of, read_record, why_stale
@@ -86,10 +87,8 @@ def main(argv: Sequence[str], world: World) -> int:
 def _wait(found: Found, world: World, step: Step) -> int:
     path, flags = found.record, given(found, OF_WAIT)
     settings, problems = read({**flags, "wait": "true"}, found.var, keep_options(world.environ, _READ))
-    # The files beside the record are written anew, unless they are wanted elsewhere. Beside a record that was kept for
-    # another step are the files of the step that replaced it, so those of this one get a folder of their own.
-    beside = Path(path).parent if Path(path).name == RECORD else _folder_for(Path(path))
-    folder = settings.results_dir or str(beside)
+    # The files beside the record are written anew, unless they are wanted elsewhere.
+    folder = settings.results_dir or str(folder_of(Path(path)))
     settings = settings._replace(results_dir=folder)
     record: LoadedRecord | None = None
     try:
@@ -123,6 +122,7 @@ def _wait(found: Found, world: World, step: Step) -> int:
         step.console.issue("notice", Problem(known.notice))
     redact = Redactor([*settings.secrets, *known.secrets])
     recorded = outcomes_of(saved, step.report.started_at, checks_of_answers(redact, step.redact, settings.api_url))
+    recorded, settings = copy_evidence(recorded, Path(path).parent, settings, Path(world.folder))
     outcomes = [
         _taken_up(run, kept, signed=_is_signed(run, kept, step)) for run, kept in zip(recorded, saved.runs, strict=True)
     ]
@@ -139,10 +139,6 @@ def _title(started: int, passed: int) -> str:
     waited = f"waiting for {plural(started, 'run')}" if started else ""
     text = " and ".join(filter(None, [waited, confirmed])) or "nothing is left to wait for"
     return f"{text[0].upper()}{text[1:]}"
-
-
-def _folder_for(path: Path) -> Path:
-    return path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-results")
 
 
 def _is_of_another_part(saved: Saved, settings: Settings, place: Place, environ: Mapping[str, str]) -> bool:

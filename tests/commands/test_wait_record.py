@@ -566,7 +566,9 @@ class Writer:
 
 # Names of different lengths: no two records of different steps have the same size.
 @given(st.lists(st.sampled_from(["a", "bb", "ccc"]), max_size=20))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_steps_that_alternate_lose_no_open_runs(tmp_path_factory: pytest.TempPathFactory, turns: list[str]) -> None:
     """Whoever publishes last, the open runs of each step are in a record. Copies do not become more with time."""
     folder = tmp_path_factory.mktemp("shared")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -105,7 +106,7 @@ def planted(tmp_path: Path, sandbox: Sandbox) -> Planted:
     for name in PROGRAMS:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\necho {name} >> {marker}\n", "utf-8")
+        path.write_text(f"#!/bin/sh\necho {name} >> {shlex.quote(str(marker))}\n", "utf-8")
         path.chmod(0o755)
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,192 @@
+"""Files of other programs under names of ours in results-dir: they are renamed and named, and never replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.gitlab_log import job_links
+from autonoma_ci.ci.results_dir import ResultsDir
+from autonoma_ci.ci.set_aside import is_record, of_others, set_aside
+from autonoma_ci.ci.shared_record import SharedRecord
+from autonoma_ci.context import Context
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS, invoke
+from tests.report.reports import (
+    CANCELLED,
+    DRY,
+    ERROR,
+    FAILED,
+    INPUT,
+    OK,
+    PASSED,
+    TIMED_OUT,
+    failed,
+    flaky,
+    lost,
+    passed,
+    planned,
+    refused,
+    report,
+    started,
+    timed_out,
+)
+from tests.support.fake_clock import FakeClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autonoma_ci.model import Report
+
+OTHERS = {
+    "results.json": '{"suites":"playwright"}',
+    "outputs.env": "TOKEN_OF_DEPLOY=1\n",
+    "summary.md": "### pytest: ✅ Passed\n\nall of it\n",
+    "junit.xml": '<testsuite name="pytest"><testcase name="a" classname="autonoma.tests" time="1"/></testsuite>',
+    "report.html": "<!DOCTYPE html>\n<html><footer><p>pytest</p></footer></body></html>\n",
+    "gitlab-annotations.json": '{"Coverage": [{"external_link": {"label": "Report", "url": "https://a.test"}}]}',
+}
+GITLAB = {**CREDENTIALS, "GITLAB_CI": "true", "AUTONOMA_RESULTS_DIR": "reports", "CI_PIPELINE_ID": "5"}
+COMMANDS = {
+    "dry run": (["run", "--dry-run", "--test-ids", "a"], 0),
+    "refused input": (["run", "--test-ids", "a", "--timeout", "soon"], 2),
+    "refused command line": (["run", "--test-ids", "a", "--no-such-option"], 2),
+    "run": (["run", "--test-ids", "a"], 0),
+}
+REPORTS = {
+    "begun": report([], None),
+    "starting": report([planned("a"), started("b")], None),
+    "started": report([started("a", "A & B"), lost("b")], OK),
+    "waiting": report([started("a")], None)._replace(waited=True),
+    "passed": report([passed("a"), flaky("b")], PASSED)._replace(waited=True),
+    "failed": report([failed("a"), timed_out("b"), refused("c")], FAILED)._replace(waited=True),
+    "timed out": report([timed_out("a")], TIMED_OUT)._replace(waited=True),
+    "error": report([refused("a")], ERROR)._replace(title='A "title": <b>', notes=("A note.",)),
+    "input": report([], INPUT, ["client-id is missing"]),
+    "dry run": report([planned("a")], DRY),
+    "skipped": report([], DRY)._replace(skipped="Skipped, nothing was started: no client-id."),
+    "taken up": report([], ERROR)._replace(skipped="The step that was to start the runs has left none: it was killed."),
+    "nothing": report([], ERROR),
+    "cancelled": report([], CANCELLED),
+}
+
+
+def put(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in OTHERS.items():
+        (folder / name).write_text(text, "utf-8")
+
+
+def renamed(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in folder.iterdir() if ".orig" in path.name}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_files_of_others_are_renamed_with_one_warning(name: str, tmp_path: Path) -> None:
+    put(tmp_path / "reports")
+    argv, code = COMMANDS[name]
+    with Sandbox(pace=0) as sandbox:
+        ended = invoke(tmp_path, *argv, environ={**GITLAB, "AUTONOMA_API_URL": sandbox.url})
+    assert ended.code == code
+    assert renamed(tmp_path / "reports") == {f"{name}.orig": text for name, text in OTHERS.items()}
+    assert ended.printed.count("results-dir has files of another program:") == 1
+    assert all(f"{name} is now {name}.orig" in ended.printed for name in OTHERS)
+    assert "Give autonoma-ci a results-dir of its own." in ended.printed
+    assert is_record(tmp_path / "reports" / "results.json")
+
+
+def test_wait_renames_files_of_others_and_says_so(tmp_path: Path) -> None:
+    """It writes to the folder for the first time while the step goes on."""
+    environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "none"}
+    (tmp_path / "out").mkdir()
+    ResultsDir(tmp_path / "out").publish(report([failed("a")], FAILED))
+    put(tmp_path / "reports")
+    ended = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
+    ours = {f"{name}.orig": text for name, text in OTHERS.items() if not name.startswith("gitlab")}
+    assert renamed(tmp_path / "reports") == ours
+    assert ended.printed.count("results-dir has files of another program:") == 1
+
+
+def begin(folder: Path, name: str = "begun") -> list[str]:
+    """Have a step of a GitLab job begin, and end; return what was warned of."""
+    files = ResultsDir(folder, job_links)
+    return files.begin(REPORTS["begun"]) + files.publish(REPORTS[name])
+
+
+def test_no_file_is_renamed_over_another(tmp_path: Path) -> None:
+    for text in ("first", "second", "third"):
+        (tmp_path / "results.json").unlink(missing_ok=True)
+        (tmp_path / "junit.xml").write_text(text, "utf-8")
+        begin(tmp_path)
+    assert renamed(tmp_path) == {"junit.xml.orig": "first", "junit.xml.orig.1": "second", "junit.xml.orig.2": "third"}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_files_of_ours_are_known_without_a_record(name: str, tmp_path: Path) -> None:
+    """Nothing piles up where a step was killed, or where somebody removed its record."""
+    for _ in range(2):
+        assert begin(tmp_path, name) == []
+        (tmp_path / "results.json").unlink()
+    assert renamed(tmp_path) == {}
+
+
+def test_files_beside_our_record_are_replaced_as_ever(tmp_path: Path) -> None:
+    begin(tmp_path, "passed")
+    (tmp_path / "junit.xml").write_text("changed by a later step", "utf-8")
+    assert begin(tmp_path) == []
+    assert renamed(tmp_path) == {}
+
+
+@pytest.mark.parametrize("change", [b"", b'{"version": 2,\n"tool": {"name": "autonoma-ci"}}'])
+def test_a_record_of_another_version_is_ours(change: bytes, tmp_path: Path) -> None:
+    """So is one that is cut short."""
+    begin(tmp_path, "passed")
+    path = tmp_path / "results.json"
+    path.write_bytes(change or path.read_bytes()[:300])
+    assert begin(tmp_path) == []
+    assert renamed(tmp_path) == {}
+
+
+def test_links_folders_and_empty_files_are_as_ever(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    (tmp_path / "theirs").write_text("theirs", "utf-8")
+    (results / "junit.xml").symlink_to(tmp_path / "theirs")
+    (results / "report.html").mkdir()
+    (results / "summary.md").touch()
+    warnings = begin(results, "passed")
+    assert [text for text in warnings if "another program" in text] == []
+    assert renamed(results) == {}
+    assert (tmp_path / "theirs").read_text("utf-8") == "theirs"
+    assert not (results / "junit.xml").is_symlink()
+
+
+def test_a_file_that_cant_be_renamed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that is mounted by itself."""
+    (tmp_path / "junit.xml").write_text("theirs", "utf-8")
+
+    def rename(*_: object) -> None:
+        raise OSError(16, os.strerror(16))
+
+    monkeypatch.setattr("pathlib.Path.rename", rename)
+    warning = set_aside(tmp_path, of_others(tmp_path, ["junit.xml"]))
+    assert "junit.xml could not be renamed (Device or resource busy), and is replaced." in warning
+
+
+def test_a_results_json_that_comes_later_is_renamed(tmp_path: Path) -> None:
+    """Another program writes it while the step goes on."""
+
+    def shared(of: Report) -> SharedRecord:
+        context = Context("github-actions", build="17")
+        return SharedRecord(tmp_path / "results.json", of.step_id, context, of.started_at, FakeClock())
+
+    files = ResultsDir(tmp_path, shared=shared(REPORTS["begun"]))
+    assert files.begin(REPORTS["begun"]) == []
+    (tmp_path / "results.json").write_text(OTHERS["results.json"], "utf-8")
+    warnings = files.publish(REPORTS["passed"])
+    assert [text.partition(":")[0] for text in warnings] == ["results-dir has files of another program"]
+    assert renamed(tmp_path) == {"results.json.orig": OTHERS["results.json"]}
+    assert json.loads((tmp_path / "results.json").read_text("utf-8"))["conclusion"] == "passed"

@@ -1,0 +1,154 @@
+"""Screenshots and videos that a record names, in `wait`: no report names a file that is not in its folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci.report.record import record
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.steps import Evidence, Step
+from tests.commands.invoke import CREDENTIALS, Ended, invoke
+from tests.commands.test_report import IMAGE, RUN, VIDEO, left_by_a_step
+from tests.report.reports import FAILED, flaky, report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MADE = report([RUN], FAILED)._replace(waited=True, results_dir="")
+NOT_THERE = "not found beside the record"
+
+
+def wait(folder: Path, path: str, *more: str, api_url: str = "http://127.0.0.1:9/api") -> Ended:
+    """Wait for the runs of a record; those that failed are not polled."""
+    environ = {**CREDENTIALS, "AUTONOMA_CI": "none", "AUTONOMA_API_URL": api_url}
+    return invoke(folder, "wait", path, "--timeout", "20s", "--poll-interval", "1s", *more, environ=environ)
+
+
+def named_in(results: Path) -> set[str]:
+    """Return the files that the page names, and fail if the record names others, or if one is not there."""
+    page = (results / "report.html").read_text("utf-8")
+    named = set(re.findall(r'(?:src|href)="(evidence/r[^"]*/[^"]+)"', page))
+    recorded = set(re.findall(r'"(evidence/[^"]+)"', (results / "results.json").read_text("utf-8")))
+    assert named == recorded
+    assert all((results / name).is_file() for name in named)
+    return named
+
+
+def runs_in(results: Path) -> Any:
+    return json.loads((results / "results.json").read_text("utf-8"))["runs"]
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "results"),
+    [
+        ("out/results.1.json", (), "out/results.1"),
+        ("out/results.json", ("--results-dir", "other"), "other"),
+        ("out/results.json", ("--results-dir", "./x/../out"), "out"),
+    ],
+)
+def test_files_go_along_into_another_folder(path: str, more: tuple[str, ...], results: str, tmp_path: Path) -> None:
+    left_by_a_step(tmp_path / "out", MADE)
+    (tmp_path / "out" / "results.json").rename(tmp_path / path)
+    ended = wait(tmp_path, path, *more)
+    assert ended.code == 1
+    assert "evidence" not in ended.printed
+    assert named_in(tmp_path / results) == {IMAGE, VIDEO}
+    assert (tmp_path / results / IMAGE).read_bytes() == b"pixels"
+    assert runs_in(tmp_path / results)[0]["evidence"]["missing"] == ""
+
+
+def test_files_that_are_gone_are_missing_everywhere(tmp_path: Path) -> None:
+    """As where results.json alone was downloaded: the record, the page and the log agree."""
+    results = tmp_path / "out"
+    results.mkdir()
+    (results / "results.json").write_text(record(MADE), "utf-8")
+    ended = wait(tmp_path, "out/results.json")
+    assert ended.code == 1
+    assert f"1 run whose evidence is not whole: Checkout: 2 of its files: {NOT_THERE}." in ended.printed
+    assert named_in(results) == set()
+    assert runs_in(results)[0]["evidence"]["missing"] == f"2 of its files: {NOT_THERE}"
+    assert f"Not kept: <bdi>2 of its files: {NOT_THERE}</bdi>" in (results / "report.html").read_text("utf-8")
+    assert "ATTACHMENT" not in (results / "junit.xml").read_text("utf-8")
+    # What was dropped once is not counted again.
+    wait(tmp_path, "out/results.json")
+    assert runs_in(results)[0]["evidence"]["missing"] == f"2 of its files: {NOT_THERE}"
+
+
+def test_one_file_that_is_gone_leaves_the_others(tmp_path: Path) -> None:
+    (left_by_a_step(tmp_path / "out", MADE) / VIDEO).unlink()
+    ended = wait(tmp_path, "out/results.json", "--results-dir", "other")
+    assert f"Checkout: 1 of its files: {NOT_THERE}." in ended.printed
+    assert named_in(tmp_path / "other") == {IMAGE}
+
+
+def test_missing_files_of_earlier_attempts_are_told(tmp_path: Path) -> None:
+    run = flaky("c")
+    shown = Evidence((Step(1, "Open", "", "", "failed", IMAGE),), "", "1 of its files: HTTP 500")
+    first = run.earlier[0]._replace(evidence=shown, step=Step(1, "Open", image=IMAGE))
+    failed = RUN._replace(earlier=(first,), evidence=Evidence())
+    left_by_a_step(tmp_path / "out", report([failed], FAILED))
+    (tmp_path / "out" / IMAGE).unlink()
+    ended = wait(tmp_path, "out/results.json", "--results-dir", "other")
+    told = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
+    assert told in ended.printed
+    assert named_in(tmp_path / "other") == set()
+    assert runs_in(tmp_path / "other")[0]["earlier"][0]["evidence"]["missing"] == told
+
+
+@pytest.mark.parametrize("name", [IMAGE, "evidence/r", "evidence"])
+def test_no_file_is_copied_through_a_link(name: str, tmp_path: Path) -> None:
+    """Neither one that leads out, nor one that stays inside of the folder."""
+    results = left_by_a_step(tmp_path / "out", MADE)
+    moved = tmp_path / "out" / "moved"
+    (results / name).rename(moved)
+    (results / name).symlink_to(moved)
+    wait(tmp_path, "out/results.json", "--results-dir", "other")
+    assert named_in(tmp_path / "other") == ({VIDEO} if name == IMAGE else set())
+
+
+def test_no_file_is_copied_out_through_a_link(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    left_by_a_step(work / "out", MADE)
+    (tmp_path / "outside").mkdir()
+    (work / "other").mkdir()
+    (work / "other" / "evidence").symlink_to(tmp_path / "outside")
+    ended = wait(work, "out/results.json", "--results-dir", "other")
+    assert "it could not be written (a symbolic link in results-dir leads elsewhere)" in ended.printed
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert named_in(work / "other") == set()
+
+
+@pytest.mark.parametrize(
+    ("limit", "told", "left"),
+    [
+        ("--evidence-file-limit", "1 of its files: larger than evidence-file-limit", {IMAGE}),
+        ("--evidence-limit", "1 of its files: there is no room left within evidence-limit", {IMAGE}),
+    ],
+)
+def test_copies_keep_to_the_limits(limit: str, told: str, left: set[str], tmp_path: Path) -> None:
+    """Pictures come first."""
+    (left_by_a_step(tmp_path / "out", MADE) / VIDEO).write_bytes(b"frames" * 1000)
+    ended = wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
+    assert told in ended.printed
+    assert named_in(tmp_path / "other") == left
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_files_of_a_pass_go_along_or_are_missing(is_gone: bool, tmp_path: Path) -> None:
+    """The API is asked about a pass again, and its files are those of the record."""
+    with Sandbox(pace=0.05) as sandbox:
+        environ = {**CREDENTIALS, "AUTONOMA_CI": "none", "AUTONOMA_API_URL": sandbox.url}
+        options = ["--test-ids", "a", "--wait", "--poll-interval", "1s", "--evidence", "all", "--results-dir", "out"]
+        assert invoke(tmp_path, "run", *options, environ=environ).code == 0
+        files = [path for path in (tmp_path / "out" / "evidence").rglob("*") if path.parent.name != "evidence"]
+        for path in filter(lambda path: is_gone and path.is_file(), files):
+            path.unlink()
+        ended = wait(tmp_path, "out/results.json", "--results-dir", "other", api_url=sandbox.url)
+    assert ended.code == 0
+    run = runs_in(tmp_path / "other")[0]
+    assert (NOT_THERE in ended.printed) == (NOT_THERE in run["evidence"]["missing"]) == is_gone
+    assert bool(list((tmp_path / "other" / "evidence").glob("*/*"))) != is_gone
