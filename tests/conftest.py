@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.support.certificates import Certificates
 
@@ -20,13 +21,22 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.default_int_handler)
-# No example fails for the time that it took: a busy machine may need any.
-settings.register_profile("any-speed", deadline=None)
+# A hook of Git runs the tests with variables that lead each `git` of theirs to the user's own repository.
+for _name in ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES", "COMMON_DIR"):
+    os.environ.pop(f"GIT_{_name}", None)
+_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+_AUTHORITIES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+_NETWORK = [name for name in os.environ if name.upper() in _PROXIES or name in _AUTHORITIES]
+# No example fails for the time that it took: a busy machine may need any. So may the making of examples, which
+# Hypothesis measures in seconds too, and a seed in many may draw large ones.
+_SPEED = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("any-speed", deadline=None, suppress_health_check=_SPEED)
 settings.load_profile("any-speed")
 # make mutation: the same examples for every mutant, and no search for a smaller one once a mutant is found out.
 settings.register_profile(
-    "mutation", max_examples=50, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate)
-)
+    "mutation", max_examples=50, derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=_SPEED,
+)  # fmt: skip
 
 
 def pytest_collection_finish() -> None:
@@ -37,6 +47,14 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _no_network_of_the_user(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away the user's proxy and authorities, but from what may have to load something from elsewhere."""
+    if not any(map(request.node.get_closest_marker, ("image", "linters"))):
+        for name in _NETWORK:
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

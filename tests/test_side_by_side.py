@@ -20,6 +20,7 @@ from autonoma_ci.ci.github_files import github_files
 from tests.report.reports import PASSED, passed, report
 from tests.support import faults, runner
 from tests.support.fault_server import FaultServer
+from tests.support.house import ROOT
 from tests.support.targets import target
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Wire
 
 # Longer than anything takes, in seconds: a limit for a test that hangs.
-HANGS = 60.0
+HANGS = 120.0
 # The command as it is installed, with short pauses between polls.
 COMMAND = [
     sys.executable,
@@ -288,7 +289,9 @@ def test_no_line_is_lost_beside_hundreds_of_our_writes(tmp_path: Path) -> None:
         for turn in range(300):
             runs = [passed(f"t{number}") for number in range(turn % 20 + turn // 10)]
             assert file.publish(report([*runs, *many], None)._replace(waited=True)) == []
-        assert file.publish(report(many, PASSED)._replace(waited=True)) == []
+        # What the shells have written may be more than GitHub shows.
+        warnings = file.publish(report(many, PASSED)._replace(waited=True))
+        assert set(warnings) <= {"GITHUB_STEP_SUMMARY is full; the log has the links."}
     finally:
         stop.touch()
         written = [int(shell.communicate(timeout=HANGS)[0]) for shell in shells]
@@ -313,7 +316,10 @@ for turn in range(40):
         stream.write(f"theirs-{sys.argv[2]}-{turn}=1\\n")
 """
     command = [sys.executable, "-c", code, str(tmp_path / "output")]
-    jobs = [subprocess.Popen([*command, str(number)], stderr=subprocess.PIPE, text=True) for number in range(4)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    jobs = [
+        subprocess.Popen([*command, str(number)], env=env, stderr=subprocess.PIPE, text=True) for number in range(4)
+    ]
     for job in jobs:
         assert job.communicate(timeout=HANGS)[1] == ""
     found = runner.outputs((tmp_path / "output").read_text("utf-8"))

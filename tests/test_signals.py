@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+# The same with a manifest that takes a minute to read, however late a busy machine sends the signal.
+READING = """
+import time
+from autonoma_ci.commands import input
+def load(*given, real=input.load_manifest, **named):
+    loaded = real(*given, **named)
+    time.sleep(60)
+    return loaded
+input.load_manifest = load
+from autonoma_ci.cli import run
+run()
+"""
 # Slow ids answer after three seconds, or 30 in `unhurried`: long enough to be under way when a signal comes.
 SLOW = [f"sandbox-slow-{n}" for n in range(3)]
 # In seconds. A step that is told to stop has a second for what is under way, and writes its reports. On a machine that
@@ -121,18 +133,19 @@ def test_two_signals_at_once_are_one_wish(unhurried: Sandbox, tmp_path: Path) ->
 
 
 def test_a_signal_before_anything_was_sent_ends_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A fifo as event file would be one way to wait; a manifest that takes long to read is another."""
+    """The signal comes while the manifest is read."""
     entries = "".join(f"  - id: t{n}\n    groups: [g]\n    variables: {{A: b}}\n" for n in range(12_000))
     (tmp_path / "big.yml").write_text(f"tests:\n{entries}", "utf-8")
     environ = environment(tmp_path, sandbox.url, []) | {"INPUT_MANIFEST": "big.yml", "PATH": os.environ["PATH"]}
-    process = subprocess.Popen(COMMAND, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    # From then on there is the manifest to read, which takes half a second on any machine.
+    command = [sys.executable, "-c", READING]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until = time.monotonic() + 60
     while not catches(process.pid, signal.SIGTERM):
         assert time.monotonic() < until, "it never came to that"
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    # The manifest would take 60 s.
+    process.communicate(timeout=40)
     assert process.returncode == 143
     assert sandbox.received == []
 
@@ -162,7 +175,7 @@ def test_links_are_there_at_every_moment_of_a_long_start(sandbox: Sandbox, tmp_p
     Outputs are appended once all runs are started.
     """
     step = Step(tmp_path, sandbox.url, [f"t{n}" for n in range(3000)], concurrency=4)
-    step.wait_for(lambda: len(sandbox.received) > 400)
+    step.wait_for(lambda: len(sandbox.received) > 400 and _has_links(tmp_path))
     step.process.kill()
     step.process.communicate(timeout=60)
     received = len(sandbox.received)
@@ -173,20 +186,30 @@ def test_links_are_there_at_every_moment_of_a_long_start(sandbox: Sandbox, tmp_p
     assert 0 < sum(run["state"] == "started" for run in record["runs"]) <= received
 
 
+def _has_links(folder: Path) -> bool:
+    """Return whether the record has a link at this moment, and the summary too."""
+    record, summary = folder / "results" / "results.json", folder / "summary"
+    if not record.exists() or not summary.exists():
+        return False
+    runs = json.loads(record.read_text("utf-8"))["runs"]
+    return any(run["url"] for run in runs) and "](http://127.0.0.1" in summary.read_text("utf-8")
+
+
 def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path) -> None:
     """More than a second after the first one it is meant; nothing holds the process then."""
     code = (
         "import time, queue, signal\nfrom autonoma_ci.interrupts import Interrupts\n"
         "interrupts = Interrupts()\ninterrupts.events = queue.SimpleQueue()\ninterrupts.install()\n"
         "print('ready', flush=True)\n"
+        "interrupts.events.get(timeout=60)\nprint('first', flush=True)\n"
         "until = time.monotonic() + 60\nwhile time.monotonic() < until: time.sleep(0.1)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    # A busy machine may deliver the first one late, and the second is never too late.
-    time.sleep(2.5)
+    assert process.stdout.readline() == "first\n"
+    time.sleep(1.2)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)

@@ -14,13 +14,14 @@ from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import answer, close, hang, started
-from tests.support.job import BRIEF, Ended, environment, left_behind, run_job
+from tests.support.job import BRIEF, PATIENT, QUICK, Ended, environment, left_behind, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "2s"}
+# What ends by itself has as much time as a busy machine needs.
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s"}
 
 
 @pytest.fixture
@@ -79,7 +80,9 @@ def test_each_bad_case_ends_in_a_state_and_an_exit_code(
     acts: list[Act], state: str, reason: str, code: int, tmp_path: Path
 ) -> None:
     with FaultServer(polled(*acts)) as server:
-        job = run_job(tmp_path, server.url, ["a"], more=WAIT)
+        # These come to their end at the deadline, or could.
+        more = WAIT | ({"INPUT_TIMEOUT": "2s"} if reason in {"timeout", "unknown"} else {})
+        job = run_job(tmp_path, server.url, ["a"], more=more, timeouts=QUICK if hang in acts else PATIENT)
         assert server.posts == {"a": 1}
     assert (job.states["a"], job.outputs["reason"], job.code) == (state, reason, code)
     assert job.outputs["run-url"] == "https://autonoma.app/run/run-of-a"
@@ -136,7 +139,7 @@ def test_the_shards_of_one_plan_start_each_run_once(sandbox: Sandbox, tmp_path: 
 def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None = None) -> Ended:
     """Run `wait` as another job on GitHub would."""
     out, err = io.StringIO(), io.StringIO()
-    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "2s", **(more or {})}
+    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "60s", **(more or {})}
     code = cli.main(["wait", *argv], World(environ, out, err, str(folder), waiting=BRIEF))
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 

@@ -98,7 +98,9 @@ class Project:
             [*git, "add", "--all"],
             [*git, "commit", "--quiet", "--message", "x"],
         ):
-            subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
+            # The user may have hooks, or sign commits.
+            env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+            subprocess.run(command, cwd=self.folder, env=env, check=True, capture_output=True)
         variables = {
             "GITLAB_CI": "true",  # which it sets to false, to be told from GitLab
             "AUTONOMA_CLIENT_ID": "sandbox-client",

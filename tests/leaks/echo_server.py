@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autonoma_ci import cli
 from autonoma_ci.commands.world import World
-from tests.support.job import BRIEF, BRISK, QUICK
+from tests.support.job import BRIEF, BRISK, PATIENT
 from tests.support.runner import masks
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run(folder: Path, environ: Mapping[str, str], *argv: str) -> Left:
     """Run the command in this process."""
     before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
-    world = World(environ, out, err, str(folder), timeouts=QUICK, policy=BRISK._replace(patience=1.0), waiting=BRIEF)
+    world = World(environ, out, err, str(folder), timeouts=PATIENT, policy=BRISK._replace(patience=1.0), waiting=BRIEF)
     code = cli.main(argv, world)
     log = out.getvalue() + err.getvalue()
     allowed = {environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci import detect
@@ -75,8 +76,8 @@ def settle(name: str, folder: Path, others: str) -> dict[str, str]:
     (folder / "ci" / "event.json").write_text(json.dumps(_EVENT), "utf-8")
     for program in PROGRAMS:
         script = folder / "bin" / program
-        calls = folder / "bin" / f"{program}.calls"
-        arguments = folder / "bin" / f"{program}.arguments"
+        calls = shlex.quote(str(folder / "bin" / f"{program}.calls"))
+        arguments = shlex.quote(str(folder / "bin" / f"{program}.arguments"))
         script.write_text(
             f'#!/bin/sh\necho "$*" >> {arguments}\n{{ echo "$*"; cat; env; }} >> {calls} < /dev/stdin\n', "utf-8"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -100,7 +101,7 @@ def listed(folder: Path, system: str, program: str, *flags: str) -> str:
             "AUTONOMA_TEST_IDS": "a",
         }
         seen = folder / "seen"
-        (folder / "bin" / program).write_text(WATCHING.format(seen), "utf-8")
+        (folder / "bin" / program).write_text(WATCHING.format(shlex.quote(str(seen))), "utf-8")
         subprocess.run([*OURS, *flags], cwd=folder / "workspace", env=environ, check=True, capture_output=True)
     return seen.read_text("utf-8")
 

@@ -14,7 +14,7 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.commands.world import World
-from tests.support.job import BRISK, QUICK
+from tests.support.job import BRISK, PATIENT
 from tests.support.runner import commands
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def environment(folder: Path, url: str, system: str) -> dict[str, str]:
 def everything(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
     """Run the command and return its exit code and all that it printed and wrote, without the masks."""
     out, err = io.StringIO(), io.StringIO()
-    world = World(environ, out, err, str(folder), timeouts=QUICK, policy=BRISK._replace(patience=1.0))
+    world = World(environ, out, err, str(folder), timeouts=PATIENT, policy=BRISK._replace(patience=1.0))
     code = cli.main(argv, world)
     log = out.getvalue() + err.getvalue()
     masks = {command.data for command in commands(log) if command.name == "add-mask"}

@@ -24,7 +24,7 @@ from autonoma_ci.model import Kind, Outcome, Report, RunRequest
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.secret import Secret
 from tests.leaks.echo_server import Answer, EchoServer
-from tests.support.job import QUICK
+from tests.support.job import PATIENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
     echo = Answer(404, {"message": f"{SECRET} sentinel-a", "error": "sentinel-id"}, {"X-Echo": SECRET})
     with EchoServer(lambda *_: echo) as server:
-        transport = Transport(server.url, secrets, QUICK)
+        transport = Transport(server.url, secrets, PATIENT)
         client = Client(transport, "cli", secrets)
         answer = transport.post("/test/one/run", start_body(REQUEST, "cli"))
         attempt = client.start(REQUEST)
@@ -85,7 +85,7 @@ def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://name.invalid", "http://127.0.0.1:9/sentinel"])
 def test_an_exception_of_the_network_shows_nothing_of_what_was_sent(url: str) -> None:
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
-    transport, body = Transport(url, secrets, QUICK), {"a": "sentinel-a"}
+    transport, body = Transport(url, secrets, PATIENT), {"a": "sentinel-a"}
     with pytest.raises(NotSentError) as raised:
         transport.post("/test/one/run", body)
     assert "sentinel" not in _shown(raised.value) + "".join(traceback.format_exception(raised.value))
@@ -105,7 +105,7 @@ def test_no_exception_comes_of_one_that_quotes_a_header(secret: str) -> None:
     """Requests quotes a header that it refuses; whoever reports exceptions reports those behind them too."""
     with EchoServer(lambda *_: Answer(200, {"x": "y" * 10})) as server:
         url = server.url
-    transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], QUICK)
+    transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], PATIENT)
     with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever comes
         transport.post("/test/one/run", {"a": "sentinel-a"})
     shown = [f"{_shown(error)} {error.args!r} {vars(error)!r}" for error in chain(raised.value)]
@@ -116,7 +116,7 @@ def test_what_the_sandbox_received_shows_neither_credentials_nor_values() -> Non
     log: list[str] = []
     with Sandbox(log=log.append) as sandbox:
         secrets = [Secret("sentinel-id"), Secret(SECRET)]
-        Client(Transport(sandbox.url, secrets, QUICK), "cli", secrets).start(REQUEST)
+        Client(Transport(sandbox.url, secrets, PATIENT), "cli", secrets).start(REQUEST)
         assert sandbox.received[0].headers["autonoma-client-secret"] == SECRET
         page = requests.get(sandbox.url.removesuffix("/api") + "/received", timeout=60)
         assert page.ok

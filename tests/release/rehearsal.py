@@ -83,7 +83,9 @@ class Rehearsal:
 
     def git(self, folder: Path, *arguments: str) -> str:
         command = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments]
-        env = {**os.environ, "GIT_COMMITTER_DATE": f"{TIME} +0000"}
+        # The user may have hooks, or sign commits.
+        own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        env = {**os.environ, **own, "GIT_COMMITTER_DATE": f"{TIME} +0000"}
         return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self, version: str) -> str:

@@ -71,13 +71,16 @@ def test_scripted_ids_answer_so_in_status_requests_too(caller: Caller) -> None:
 
 
 def test_a_slow_answer_takes_three_seconds_times_the_pace_and_the_run_starts_before_it() -> None:
+    took = []
     with Sandbox(pace=0.02) as sandbox, Caller(sandbox) as caller:
-        began = time.monotonic()
-        answer = caller.start("sandbox-slow")
-        # Without the pace, it takes 3 s.
-        assert 0.06 <= time.monotonic() - began < 2.9
-        # The 0.06 s of its run are over as well.
-        assert caller.status(answer.json()["run_id"]) == "passed"
+        for _ in range(3):
+            began = time.monotonic()
+            answer = caller.start("sandbox-slow")
+            took.append(time.monotonic() - began)
+            # The 0.06 s of its run are over as well.
+            assert caller.status(answer.json()["run_id"]) == "passed"
+    # Without the pace, each takes 3 s. On a busy machine one may.
+    assert 0.06 <= min(took) < 2.9
 
 
 def test_a_client_that_gives_up_on_a_slow_answer_has_been_counted() -> None:

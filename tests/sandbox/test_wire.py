@@ -62,7 +62,7 @@ def test_64_requests_at_once_are_all_answered(sandbox: Sandbox) -> None:
 
     def start(number: int) -> str:
         with Caller(sandbox) as caller:
-            ready.wait(10)
+            ready.wait(60)
             return caller.run(f"test-{number}")
 
     with ThreadPoolExecutor(64) as pool:

@@ -127,7 +127,7 @@ class Simulation(Clock):
     def can_start(self) -> bool:
         return True
 
-    def start(self, position: int, request: RunRequest) -> None:
+    def start(self, position: int, request: RunRequest) -> Callable[[], bool]:
         post = self.ledger.sent(request.id)
         harm = self._harm("start", STARTS) or Harm(None, Told.STARTED, arrives=True)
         came = harm.came
@@ -144,6 +144,7 @@ class Simulation(Clock):
             return Done(position, self._client.start(request))
 
         self._later(self.random.uniform(0.4, 3.0) + harm.longer, happen)
+        return lambda: False
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
         run, seconds = self._runs[run_id], self.random.uniform(0.05, 0.4)
