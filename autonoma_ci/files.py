@@ -27,27 +27,33 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
+        is_done = _write_by_draft(temporary, path, data)
+    finally:
+        # Whatever ends it, a signal or a lack of memory too, and wherever it does: no draft stays.
+        _remove(temporary)
+    if not is_done:
+        _rewrite(path, data)
+
+
+def _write_by_draft(temporary: Path, path: Path, data: bytes) -> bool:
+    """Write a new file and put it in place of the other; return False if only a rewrite may do. Raises OSError."""
+    try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o644)
     except OSError as error:
         if error.errno not in _NO_NEW_FILES or path.is_symlink():
             raise
-        _rewrite(path, data)
-        return
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            _take_over(path, stream.fileno())
-    except BaseException:
-        # On a full disk, rewriting in place would destroy what is there and fail as well. A signal ends it here too.
-        _remove(temporary)
-        raise
+        return False
+    # On a full disk, rewriting in place would destroy what is there and fail as well.
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        _take_over(path, stream.fileno())
     try:
         temporary.replace(path)
     except OSError:
-        _remove(temporary)
         if not path.is_file() or path.is_symlink():
             raise
-        _rewrite(path, data)
+        return False
+    return True
 
 
 def _rewrite(path: Path, data: bytes) -> None:

@@ -133,19 +133,32 @@ def test_a_full_disk_costs_the_new_text_and_not_the_old(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("phase", ["open", "write", "replace"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_a_signal_or_no_memory_leaves_no_draft(
-    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: type[BaseException], phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
+    really_open = os.open
 
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(files, "_take_over", fail)
+    def open_and_fail(name: Path, flags: int, mode: int) -> int:
+        """Do as the system does with a signal that comes within a call: make the file, then raise."""
+        os.close(really_open(name, flags, mode))
+        raise error
+
+    if phase == "open":
+        monkeypatch.setattr(os, "open", open_and_fail)
+    elif phase == "write":
+        monkeypatch.setattr(files, "_take_over", fail)
+    else:
+        monkeypatch.setattr(type(path), "replace", fail)
     with pytest.raises(error):
         write_whole(path, b"new")
+    monkeypatch.undo()
     assert (names_in(tmp_path), path.read_bytes()) == (["file"], b"old")
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,6 +46,15 @@ class Place(NamedTuple):
     size: int
 
 
+class Result(Enum):
+    """What came of a write."""
+
+    DONE = "done"
+    FULL = "no room"
+    # The text belongs at the end of the file, which is within a block of another process. In place, it is cut.
+    WAITS = "waits"
+
+
 class Region:
     """The region of one step in a shared file.
 
@@ -63,21 +73,28 @@ class Region:
         self._frame_bytes = len(self._framed(b"", 0))
         self._place: Place | None = None
         self._written = b""
+        self._is_apart = True
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the region is not within a block of another process, as far as is known."""
+        return self._is_apart
 
     @property
     def is_placed(self) -> bool:
         """Whether the region has been written."""
         return self._place is not None
 
-    def write(self, text: Callable[[int], bytes], reserve: int) -> bool:
+    def write(self, text: Callable[[int], bytes], reserve: int, *, anywhere: bool = False) -> Result:
         """Replace the text of the region.
 
         Args:
             text: Returns the text in at most so many bytes, or an empty one if that is not enough.
             reserve: How many bytes to reserve for a longer text, if the region has to grow. None at the end.
+            anywhere: Whether to append the region even within a block of another process.
 
         Returns:
-            Whether there was room for a text.
+            What came of it.
 
         Raises:
             OSError: The file could not be read or written.
@@ -86,15 +103,13 @@ class Region:
         """
         with self._file.opened() as descriptor:
             size = os.fstat(descriptor).st_size
-            place = self._find(descriptor)
+            place = self._place = self._find(descriptor)
             # Behind the last byte, where up to two line breaks come before the region.
             room = SIZE_LIMIT - size - self._frame_bytes - 2
             reserve = min(reserve, max(0, room) // _RESERVED_SHARE)
             if not place:
-                made = text(room)
-                if made:
-                    self._append(descriptor, made, min(room, len(made) + reserve))
-                return bool(made)
+                return self._write_new(descriptor, text, room, reserve, anywhere=anywhere)
+            result = Result.DONE
             available = place.size - self._frame_bytes
             # In place, a text costs no room, even if others have filled the file since.
             if place.offset + place.size == size:
@@ -108,13 +123,42 @@ class Region:
                 most = room // 3 if reserve else room
                 made = text(max(available, most))
                 wanted = max(len(made) + reserve, 2 * available) if reserve else len(made)
-                if available < len(made) <= wanted <= most and self._move(descriptor, place, made, wanted):
-                    return True
+                if available < len(made) <= wanted <= most:
+                    if self._is_end_in_block(descriptor):
+                        result = Result.WAITS
+                    elif self._move(descriptor, place, made, wanted):
+                        return Result.DONE
             available = place.size - self._frame_bytes
             if len(made) > available:
                 made = text(available)
             self._replace(descriptor, place, self._framed(made, available))
-            return bool(made)
+            return result if made else Result.FULL
+
+    def _write_new(
+        self, descriptor: int, text: Callable[[int], bytes], room: int, reserve: int, *, anywhere: bool
+    ) -> Result:
+        self._is_apart = True
+        made = text(room)
+        # Without room, there is no need to look through what may be a large file.
+        if not made:
+            return Result.FULL
+        if self._is_end_in_block(descriptor):
+            if not anywhere:
+                return Result.WAITS
+            self._is_apart = False
+            made = text(room)
+        self._append(descriptor, made, min(room, len(made) + reserve))
+        return Result.DONE
+
+    def is_within_block(self, data: bytes) -> bool:
+        """Return whether a file with these bytes ends within a block of another process."""
+        if self._place and self._is_region(data, self._place):
+            # Where a region was that moves, there is nothing.
+            data = data[: self._place.offset] + data[self._place.offset + self._place.size :]
+        return ends_in_block(data)
+
+    def _is_end_in_block(self, descriptor: int) -> bool:
+        return self.is_within_block(read_at(descriptor, 0, MAX_FILE_BYTES))
 
     def _find(self, descriptor: int) -> Place | None:
         """Return where the region is; if another process has destroyed it, blank what is left."""
@@ -125,6 +169,9 @@ class Region:
             raise OSError(errno.EFBIG, "larger than 16 MiB")
         places = [Place(found.start(), int(found[1])) for found in self._begin.finditer(data)]
         place = next((place for place in reversed(places) if self._is_region(data, place)), None)
+        if place:
+            # An earlier step with the same record may have had to write within a block.
+            self._is_apart = not ends_in_block(data[: place.offset])
         if self._place and not place:
             # Another process may have written the whole file anew, with line breaks as Windows has them.
             written = self._written.replace(b"\n", b"\r\n")
@@ -168,11 +215,12 @@ class Region:
         return Place(place.offset, place.size + more) if begin == place.offset + place.size else place
 
     def _move(self, descriptor: int, place: Place, text: bytes, room: int) -> bool:
-        """Append a larger region and blank this one; return whether there was room on the disk."""
+        """Append a larger region, apart from all blocks, and blank this one; return whether the disk had room."""
         try:
             self._append(descriptor, text, room)
         except OSError:
             return False
+        self._is_apart = True
         blank(descriptor, place.offset, place.size)
         return True
 
@@ -205,25 +253,31 @@ class SummaryFile:
 
     def publish(self, report: Report) -> list[str]:
         """Write the summary; return what could not be written."""
-        self._region = self._region or Region(self._file, report.step_id)
+        region = self._region = self._region or Region(self._file, report.step_id)
         reserve = 0 if report.verdict else _MIN_RESERVE + _RESERVE_PER_RUN * len(report.outcomes)
-        try:
-            is_apart = self._region.is_placed or self._file.is_closed_within(wait_seconds(report), ends_in_block)
-            if not is_apart and not report.verdict:
-                # The next report is time enough.
-                return []
+
+        def text(limit: int) -> bytes:
             # A chart is a code block too, whose end would be taken for that of the other one. A name from the
             # environment may hold bytes that are no text.
-            has_room = self._region.write(
-                lambda limit: summary(report, limit, chart=is_apart).encode(errors="replace"), reserve
-            )
+            return summary(report, limit, chart=region.is_apart).encode(errors="replace")
+
+        try:
+            result = region.write(text, reserve)
+            # Before the verdict, the next report is time enough.
+            if result is Result.WAITS and report.verdict:
+                is_closed = self._file.is_closed_within(wait_seconds(report), region.is_within_block)
+                # What is in place can be read, though cut. Within a block it would be less.
+                if is_closed or not region.is_placed:
+                    result = region.write(text, reserve, anywhere=True)
             is_shown = self._file.size() <= _MAX_SHOWN_BYTES
         except (OSError, ValueError) as error:
             return [f"{self._name} could not be written ({reason_of(error)}); the log has the links."]
-        if not has_room or (report.verdict and not is_shown):
+        if result is Result.FULL or (report.verdict and not is_shown):
             return [f"{self._name} is full; the log has the links."]
-        inside = f"{self._name} ends within a code block or comment of another process, and the summary is in it"
-        return [] if is_apart else [f"{inside}; the log has the links."]
+        if report.verdict and not region.is_apart:
+            inside = f"{self._name} ends within a code block or comment of another process, and the summary is in it"
+            return [f"{inside}; the log has the links."]
+        return []
 
 
 def summary_file(name: str) -> Callable[[Target], tuple[SummaryFile, ...]]:

@@ -1,0 +1,134 @@
+"""Whether a summary ends within a block of another process: what a Markdown parser says, and what is done then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from autonoma_ci.ci import summary_file
+from autonoma_ci.ci.open_block import ends_in_block
+from autonoma_ci.ci.summary_file import SummaryFile
+from autonoma_ci.engine.clock import Clock
+from tests.ci.test_summary_file import BLOCKS, append, ended, html, of, running
+from tests.report.reports import CANCELLED, failed, passed, report, started
+from tests.support.fake_clock import FakeClock
+from tests.support.processor import processor_seconds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIB = 1024 * 1024
+MANY = [failed(f"t{number}") for number in range(60)]
+# What begins and ends blocks, and what nearly does. An end tag alone may begin a block of kind 7, which ends at an
+# empty line: none is here.
+FENCES = ["`", "```", "````", "~~~", "~~~~~", " ", "    ", "a"]
+PARTS = [*FENCES, "<!--", "-->", "<pre>", "a</PRE>", "<style ", "a</script>"]
+LINES = st.lists(st.sampled_from(PARTS), max_size=4).map("".join)
+
+
+@given(st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_a_parser_finds_the_same_end(lines: list[str], line_break: str) -> None:
+    text = line_break.join(lines)
+    tokens = MarkdownIt("commonmark").parse(f"{text}\n\n\n# ours\n")
+    is_apart = [token.content for token in tokens if token.type == "inline"][-1:] == ["ours"]
+    assert ends_in_block(text.encode()) is not is_apart
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * MIB, "```\n" * (MIB // 4), "`" * MIB, "x" * MIB, "<!--\n" + "--\n" * (MIB // 3), "~~~a\n~~\n" * 150_000],
+)
+def test_a_file_of_a_mib_is_read_at_once(text: str) -> None:
+    """The limit is that of a slow machine: line by line, empty lines would take longer."""
+    data = text.encode()
+    assert processor_seconds(lambda: ends_in_block(data), 5.0) < 5.0
+
+
+@pytest.mark.parametrize(("begin", "end"), BLOCKS.items())
+def test_a_text_moves_into_no_block_of_others(begin: str, end: str, tmp_path: Path) -> None:
+    """It is cut in place, and moves as soon as the block has its end."""
+    path = tmp_path / "summary"
+    file = of(path)
+    file.publish(running(started("a")))
+    append(path, f"theirs\n{begin}")
+    size = path.stat().st_size
+    assert file.publish(running(*MANY)) == []
+    text = path.read_text("utf-8")
+    assert (path.stat().st_size, text[-len(begin) :], "more runs" in text) == (size, begin, True)
+    append(path, end)
+    assert file.publish(ended(*MANY)) == []
+    text = path.read_text("utf-8")
+    assert (text.index(begin) < text.index("### "), text.count("❌ failed")) == (True, 60)
+    assert "<table>" in html(path)
+
+
+def test_at_the_end_a_text_in_place_waits_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    clock = FakeClock()
+    file = SummaryFile("SUMMARY", path, clock)
+    file.publish(running(started("a")))
+    append(path, "```\n")
+    now = clock.monotonic()
+    assert file.publish(ended(*MANY)) == []
+    assert 2.0 <= clock.monotonic() - now < 2.2
+    assert path.read_text("utf-8").endswith("```\n")
+    now = clock.monotonic()
+    assert file.publish(report(MANY, CANCELLED)._replace(waited=True)) == []
+    assert clock.monotonic() == now
+    assert html(path).count("❌ failed") > 1
+
+
+def test_a_text_that_fits_in_place_waits_for_nobody(tmp_path: Path) -> None:
+    """A step that goes on with the region of an earlier one replaces it, too."""
+    path = tmp_path / "summary"
+    of(path).publish(running(started("a")))
+    append(path, "```\n")
+    clock = FakeClock()
+    now = clock.monotonic()
+    file = SummaryFile("SUMMARY", path, clock)
+    assert file.publish(running(passed("a"))) == []
+    assert "✅ passed" in path.read_text("utf-8")
+    assert file.publish(ended(*[passed("a"), passed("b")])) == []
+    assert clock.monotonic() == now
+    assert "```mermaid" in path.read_text("utf-8")
+
+
+def test_a_region_within_a_block_never_has_a_chart(tmp_path: Path) -> None:
+    """The end of the chart would end the block: not in a second report, nor in that of a later step."""
+    path = tmp_path / "summary"
+    append(path, "```\n")
+    runs = [passed("a"), passed("b")]
+    first, later = (SummaryFile("SUMMARY", path, FakeClock()) for _ in range(2))
+    for file in (first, first, later):
+        [warning] = file.publish(ended(*runs))
+        assert warning.startswith("SUMMARY ends within a code block")
+        assert "```mermaid" not in path.read_text("utf-8")
+
+
+def test_a_region_that_was_lost_waits_for_the_block(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    file = SummaryFile("SUMMARY", path, FakeClock())
+    file.publish(running(started("a")))
+    path.write_text("```\ncode\n", "utf-8")
+    assert file.publish(running(started("a"))) == []
+    assert path.read_text("utf-8") == "```\ncode\n"
+    [warning] = file.publish(ended(passed("a")))
+    assert "within a code block" in warning
+    assert "✅ Passed" in path.read_text("utf-8")
+
+
+def test_a_full_file_is_not_searched_for_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "summary"
+    append(path, "\n" * 2 * MIB)
+
+    def never(_: bytes) -> bool:
+        raise AssertionError
+
+    monkeypatch.setattr(summary_file, "ends_in_block", never)
+    assert SummaryFile("SUMMARY", path, Clock()).publish(ended(passed("a"))) == [
+        "SUMMARY is full; the log has the links."
+    ]
