@@ -214,8 +214,8 @@ def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
 
 
 def _may_hold_response(response: requests.Response, content: bytes, *, complete: bool) -> bool:
-    """Return whether a body without a usable length, which ends with the connection, may have another response."""
-    return not _has_length(response) and (not complete or bool(_STATUS_LINE.search(content)))
+    """Return whether a body may have another response: if it is not whole, or if only the connection's end ends it."""
+    return not complete or (not _has_length(response) and bool(_STATUS_LINE.search(content)))
 
 
 def _has_length(response: requests.Response) -> bool:
