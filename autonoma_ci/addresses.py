@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.text import LOOPBACK, one_line
 
+# The vendor's newer product has another API, at this host and below /v1 (docs of that product). Its planner reads
+# AUTONOMA_API_URL too.
+_OTHER_HOST = "api.autonoma.app"
+_OTHER_PRODUCT = (
+    "this is the API of Autonoma's other product: use https://autonoma.app/api. The host api.autonoma.app and paths "
+    "that end in /v1 belong to Autonoma's planner, which takes bearer keys. The planner reads AUTONOMA_API_URL too: if "
+    "it needs that variable, give the URL here by --api-url or the input api-url"
+)
+# A path that is encoded more often stays as it is.
+_MAX_DECODINGS = 5
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 
 
 def api_url(text: str) -> str:
     """Return the API's base URL without a slash at its end: https, or http to this very machine.
 
-    Raises InputError for any other; credentials in it are not repeated.
+    Raises InputError for any other, and for that of the vendor's other product. Credentials in it are not repeated.
     """
     parts = _split(text, "remove them, and give client-id and client-secret")
     host = parts.hostname or ""
     if not host or not _PLAIN.fullmatch(text) or parts.query or parts.fragment:
         raise InputError([f"'{_before_query(text)}' is not a base URL like https://autonoma.app/api"])
+    if unquote(host).lower().rstrip(".") == _OTHER_HOST or _last_segment(parts.path) == "v1":
+        # The URL is not repeated: its path may hold a key of that product.
+        raise InputError([_OTHER_PRODUCT])
     if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
         return text.rstrip("/")
     raise InputError([f"'{one_line(text, 100)}' is not https: credentials would travel in the clear"])
@@ -45,6 +58,24 @@ def _split(text: str, why_no_credentials: str) -> SplitResult:
     if "@" in parts.netloc or (not host and "@" in text):
         raise InputError([f"the URL holds credentials: {why_no_credentials}"])
     return parts
+
+
+def _last_segment(path: str) -> str:
+    """Return the last segment of a path as a server may read it: decoded, without dot segments, in lower case."""
+    for _ in range(_MAX_DECODINGS):
+        decoded = unquote(path)
+        if decoded == path:
+            break
+        path = decoded
+    found: list[str] = []
+    for segment in re.split(r"[/\\]", path):
+        # What follows a semicolon are parameters of the segment (RFC 3986 §3.3).
+        name = segment.partition(";")[0].strip()
+        if name == "..":
+            del found[-1:]
+        elif name not in {"", "."}:
+            found.append(name)
+    return found[-1].lower() if found else ""
 
 
 def _before_query(text: str) -> str:

@@ -14,7 +14,7 @@ class Context(NamedTuple):
     An empty text means that the fact is unknown.
     """
 
-    ci: str = "none"
+    ci: str = "cli"
     # The commit under test. For a change request this is its head, not the merge commit.
     sha: str = ""
     # A branch or tag, without `refs/heads/` or `refs/tags/`.

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     UNAUTHORIZED = "unauthorized"
     NOT_FOUND = "not-found"
     API = "api"
+    QUOTA = "quota"  # the account's quota is used up: nothing further is started
     TIMEOUT = "timeout"
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"

@@ -1,11 +1,19 @@
-"""The page that is to be tested: which URLs are taken, and what is said of the rest."""
+"""The URLs of the API and of the page that is to be tested: which are taken, and what is said of the rest."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from autonoma_ci.addresses import page_url
+from autonoma_ci.addresses import api_url, page_url
 from autonoma_ci.errors import InputError
+from tests.commands.invoke import CREDENTIALS, invoke
+from tests.support.fault_server import FaultServer
+from tests.support.faults import answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -60,3 +68,70 @@ def test_a_query_may_hold_a_secret_and_is_not_repeated() -> None:
     with pytest.raises(InputError) as refused:
         page_url("ftp://example.com/x?token=sentinel#sentinel")
     assert "sentinel" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://api.autonoma.app",
+        "https://API.Autonoma.APP/api",
+        "https://api.autonoma.app./api/",
+        "https://api.autonoma.app:443",
+        "https://api.autonoma.app:8443/anything",
+        "https://api%2eautonoma%2Eapp/api",
+        "https://autonoma.app/v1",
+        "https://autonoma.app/api/v1/",
+        "https://autonoma.app/v1//",
+        "https://autonoma.app/V1",
+        "https://autonoma.app/%76%31",
+        "https://autonoma.app/%2576%2531",
+        "https://autonoma.app/api%2Fv1%2f",
+        "https://autonoma.app/v1/.",
+        "https://autonoma.app/api/../v1/x/..",
+        "https://autonoma.app/v1/%2e/",
+        "https://autonoma.app/v1/%20",
+        "https://autonoma.app/v1;x=1",
+        "https://gateway.example.com/autonoma/v1",
+        "http://127.0.0.1:8787/v1",
+    ],
+)
+def test_api_of_the_other_product_is_refused(text: str) -> None:
+    """The message says which product that is, and where the API of the tests is."""
+    with pytest.raises(InputError) as error:
+        api_url(text)
+    (problem,) = error.value.problems
+    assert str(problem)[:80].startswith("this is the API of Autonoma's other product: use https://autonoma.app/api")
+    assert "planner" in str(problem)
+    assert "AUTONOMA_API_URL" in str(problem)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://autonoma.app/api",
+        "https://autonoma.app/v1/..",
+        "https://autonoma.app/v1/autonoma",
+        "https://autonoma.app/v10",
+        "https://autonoma.app/dev1",
+        "https://my-api.autonoma.app/api",
+        "https://api.autonoma.app.example.com/api",
+        "http://localhost:8787/api",
+    ],
+)
+def test_similar_api_url_is_taken(text: str) -> None:
+    assert api_url(text) == text
+
+
+@pytest.mark.parametrize("command", [("run", "--test-ids", "a"), ("list",), ("init", "--all")])
+@pytest.mark.parametrize("as_flag", [True, False])
+def test_other_product_gets_no_request(command: tuple[str, ...], as_flag: bool, tmp_path: Path) -> None:
+    """Nothing is sent, so no credential either."""
+    with FaultServer(answer(200, "{}")) as server:
+        url = f"{server.url}/v1"
+        environ = {**CREDENTIALS, "AUTONOMA_API_URL": f"{server.url}/api" if as_flag else url}
+        flags = ("--api-url", url) if as_flag else ()
+        ended = invoke(tmp_path, *command, *flags, environ=environ)
+        assert server.received == []
+    assert ended.code == 2
+    named = "--api-url" if as_flag else "AUTONOMA_API_URL"
+    assert any(error.startswith(f"{named}: this is the API of Autonoma's other product") for error in ended.errors)

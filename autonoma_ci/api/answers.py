@@ -15,7 +15,7 @@ from autonoma_ci.api.run_ids import START_FIELDS, find_linked_run, find_page_run
 from autonoma_ci.api.start_proof import SEND_AGAIN, proves_not_started
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Attempt, Delivery
-from autonoma_ci.model import Reason, RunRequest
+from autonoma_ci.model import Kind, Reason, RunRequest
 from autonoma_ci.normalize import decode
 from autonoma_ci.text import link, one_line
 from autonoma_ci.values import ID
@@ -24,18 +24,35 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autonoma_ci.api.transport import Answer
-    from autonoma_ci.model import Kind
     from autonoma_ci.secret import Redactor
 
 MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again. It is not sent again."
-UNREACHABLE = "The run was not started. Check api-url, the network, and the proxy if there is one."
+NOT_STARTED = "The run was not started."
+UNREACHABLE = f"{NOT_STARTED} Check api-url, the network, and the proxy if there is one."
 _HINTS = {
     401: "Check client-id and client-secret: both must be set, from the same account, and not revoked.",
     403: "The credentials are known but may not do this: check that they belong to the account that owns the id.",
-    404: "Check the id: it must belong to the account of these credentials, and to a {kind} that still exists.",
+    404: "Check the id: it must belong to the account of these credentials, and to a {kind} that still exists.{tag}",
     422: "The API refused the request's content: check the application version and the variables' names.",
     429: "The API limits how fast runs may be started: try again later, or set a lower concurrency.",
+    # The only 500 that proves that nothing was started has this cause.
+    500: f"{NOT_STARTED} The account has no device farm: contact the administrator of the Autonoma account.",
 }
+# A tag has no GET in the contract, so whether an id is a tag's is not known.
+_MAY_BE_TAG = " If it is the id of a tag, put it into tag-ids, in a manifest under tags."
+QUOTA_USED_UP = "the account's quota is used up"
+ADD_QUOTA = "Add quota in Autonoma, or wait until it is renewed, then run the job again. The credentials are fine."
+WEB_PAGE = "this host serves a web page, not the API"
+CHECK_URL = "Check api-url: it must be the address of the API, such as https://autonoma.app/api."
+# The words with which a 403 says that the account's budget is used up (the API's contract).
+_OF_QUOTA = re.compile(r"(?<![a-z])(?:quotas?|credits?|limits?|plans?|billing)(?![a-z])", re.IGNORECASE)
+_QUOTA_STATUSES = frozenset({402, 403})
+_HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|script)\b", re.IGNORECASE)
+# What may come before the first tag: its beginning and its end.
+_BEFORE_HTML = ((b"<!--", b"-->"), (b"<?xml", b"?>"))
+# In bytes: where the first tag of a page is looked for.
+_HEAD = 4096
 _NOT_FOLLOWED = (
     "Redirects are not followed, since they would take the credentials along. If you trust the target, set api-url to "
     "it."
@@ -45,6 +62,8 @@ _SURPLUS = "further bytes came behind the answer"
 _REFUSED = "The API refused the request; the run was not started."
 _REASONS = {401: Reason.UNAUTHORIZED, 403: Reason.UNAUTHORIZED, 404: Reason.NOT_FOUND}
 _ERROR_FIELDS = ("error", "message")
+# In characters of a message: where a word of quota is looked for.
+_SEARCHED = 10_000
 # Nobody's answer has as many; to make millions of them takes seconds.
 _VALUES = 1_000_000
 
@@ -80,12 +99,48 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
     told += f"; {_INCOMPLETE}" if incomplete else ""
     if answer.surplus or incomplete or not proved:
         return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
-    hint = _HINTS.get(status, _REFUSED).format(kind=request.kind)
+    if names_quota(answer, request.id):
+        told = f"{QUOTA_USED_UP} ({told})"
+        return Attempt(Delivery.REFUSED, Reason.QUOTA, message=told, hint=ADD_QUOTA, status=status)
+    tag = "" if request.kind is Kind.TAG else _MAY_BE_TAG
+    hint = _HINTS.get(status, _REFUSED).format(kind=request.kind, tag=tag)
     if status == SEND_AGAIN:
         wait = retry_after(answer.headers)
         return Attempt(Delivery.BUSY, Reason.API, message=told, hint=hint, status=status, retry_after=wait)
     reason = _REASONS.get(status, Reason.API)
     return Attempt(Delivery.REFUSED, reason, message=told, hint=hint, status=status)
+
+
+def names_quota(answer: Answer, subject: str = "") -> bool:
+    """Return whether a refusal says that the account's quota is used up.
+
+    Status 402 says so itself. A 403 says so only in the texts of its JSON.
+
+    Args:
+        answer: The response.
+        subject: The id that was asked for. A message may repeat it, and its words do not count.
+    """
+    if answer.status not in _QUOTA_STATUSES:
+        return False
+    fields = fields_of(answer)
+    texts = [text_of(fields, name)[:_SEARCHED] for name in _ERROR_FIELDS]
+    if subject:
+        texts = [text.replace(subject, "") for text in texts]
+    return answer.status == 402 or any(_OF_QUOTA.search(text) for text in texts)
+
+
+def is_web_page(answer: Answer) -> bool:
+    """Return whether a response is HTML, by its type or its beginning."""
+    # A gateway may add a second type, which the header's value then has behind a comma.
+    types = {text.strip() for text in re.split("[,;]", answer.headers.get("Content-Type", "").lower())}
+    return _begins_like_html(answer.body[:_HEAD]) or (bool(types & _HTML_TYPES) and value_of(answer) is None)
+
+
+def _begins_like_html(head: bytes) -> bool:
+    head = head.removeprefix(BOM_UTF8).lstrip()
+    while end := next((end for begin, end in _BEFORE_HTML if head.startswith(begin)), b""):
+        head = head.partition(end)[2].lstrip()
+    return bool(_HTML.match(head))
 
 
 def said(fields: Mapping[str, object], texts: Texts) -> str:
@@ -162,7 +217,10 @@ def _started(
     linked = find_linked_run(url, kind) if named else find_page_run(url, kind)
     ids = named | {linked} if linked else named
     run_id = next(iter(ids), "")
-    if not answer.complete:
+    hint = MAY_HAVE_STARTED
+    if not ids and is_web_page(answer):
+        why, hint = WEB_PAGE, f"{CHECK_URL} {MAY_HAVE_STARTED}"
+    elif not answer.complete:
         why = f"{_INCOMPLETE} and names no run"
     elif not ids:
         why = "the answer is not in the form that is known and names no run"
@@ -175,7 +233,7 @@ def _started(
     else:
         return Attempt(Delivery.STARTED, Reason.OK, run_id, url, message, status=answer.status)
     told = f"HTTP {answer.status}, but {why}"
-    return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=answer.status)
+    return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=hint, status=answer.status)
 
 
 def page_of(url: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.api import answers
+from autonoma_ci.api.account_names import read_name
 from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.status import details as read_details
@@ -65,7 +66,8 @@ class Client:
             answer = self._transport.post(f"/{request.kind}/{request.id}/run", start_body(request, self._source))
         except NotSentError as error:
             delivery = Delivery.NOT_SENT if error.passing else Delivery.UNSENDABLE
-            return Attempt(delivery, Reason.API, message=self._told(error, request), hint=answers.UNREACHABLE)
+            hint = f"{answers.NOT_STARTED} {self._line(error.hint, request)}" if error.hint else answers.UNREACHABLE
+            return Attempt(delivery, Reason.API, message=self._told(error, request), hint=hint)
         except LostError as error:
             told = self._told(error, request)
             return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=answers.MAY_HAVE_STARTED)
@@ -89,8 +91,19 @@ class Client:
             return Details(problem=self._told(error, request))
         return read_details(answer, lambda: self._redactor(request), run_id, request.id)
 
+    def name_of(self, kind: Kind, request: RunRequest) -> str | None:
+        """Return the account's name for the request's id as one of this kind; None if it has no such id."""
+        try:
+            answer = self._transport.get(f"/{kind}/{request.id}", DETAILS_LIMIT)
+        except (NotSentError, LostError):
+            return None
+        return read_name(answer, request.id, lambda: self._redactor(request))
+
     def _told(self, error: NotSentError | LostError, request: RunRequest) -> str:
-        return Texts(lambda: self._redactor(request)).line(str(error), 500)
+        return self._line(str(error), request)
+
+    def _line(self, text: str, request: RunRequest) -> str:
+        return Texts(lambda: self._redactor(request)).line(text, 500)
 
     def _redactor(self, request: RunRequest) -> Redactor:
         return self._redact or self._redactor_of_run(request)

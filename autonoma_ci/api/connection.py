@@ -30,7 +30,7 @@ from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import create_urllib3_context, is_ipaddress
 
 from autonoma_ci.api.background import in_background
-from autonoma_ci.api.failures import InvalidResponseError, not_guarded
+from autonoma_ci.api.failures import AuthoritiesError, InvalidResponseError, not_guarded
 from autonoma_ci.api.line import line
 from autonoma_ci.api.start_proof import MAY_PROVE
 from autonoma_ci.api.threads import start_thread
@@ -241,10 +241,12 @@ class _Secure(_Plain, HTTPSConnection):
     def connect(self) -> None:
         """Do the same as above, with a context that all connections share."""
         self._record_connecting()
-        # With a proxy that speaks TLS, urllib3 needs the file for both handshakes.
-        if self.ssl_context is None and not (self.proxy and self.proxy.scheme == "https"):
-            self.ssl_context = _tls_context(self.ca_certs, self.ca_cert_dir)
-            self.ca_certs = self.ca_cert_dir = None
+        if self.ssl_context is None:
+            context = _tls_context(self.ca_certs, self.ca_cert_dir)
+            # With a proxy that speaks TLS, urllib3 needs the file for both handshakes.
+            if not (self.proxy and self.proxy.scheme == "https"):
+                self.ssl_context = context
+                self.ca_certs = self.ca_cert_dir = None
         super().connect()
 
 
@@ -252,13 +254,18 @@ class _Secure(_Plain, HTTPSConnection):
 def _tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContext:
     """Return the context for all connections that trust these authorities.
 
-    To read the usual file of authorities takes about 30 ms. Without this, each connection reads it again.
+    To read the usual file of authorities takes about 30 ms. Without this, each connection reads it again. Raises
+    AuthoritiesError if the file is unusable.
     """
     context = create_urllib3_context()
-    if ca_certs or ca_cert_dir:
-        context.load_verify_locations(ca_certs, ca_cert_dir)
-    else:
-        context.load_default_certs()
+    try:
+        if ca_certs or ca_cert_dir:
+            context.load_verify_locations(ca_certs, ca_cert_dir)
+        else:
+            context.load_default_certs()
+    except OSError as error:
+        # OpenSSL's own errors are of this class too.
+        raise AuthoritiesError(error.errno, "the trusted authorities are unusable") from error
     return context
 
 

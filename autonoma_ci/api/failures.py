@@ -1,7 +1,7 @@
 """Why no answer came, in words a user can act on: found in the chain of causes that libraries wrap it in.
 
 Source: the errors of requests, urllib3, ssl and the operating system, as they are raised, RFC 9110 §15 for what a proxy
-answers to CONNECT, and RFC 8446 §6 for the alerts of TLS.
+answers to CONNECT, RFC 8446 §6 for the alerts of TLS, and OpenSSL's documentation, "X509_STORE_CTX_get_error".
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004 - urllib3's own
 )
 
+from autonoma_ci.api.authorities import find_fault, named_authorities
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
@@ -44,15 +45,30 @@ _LASTING_REASONS = re.compile(
     "|record.layer.failure",
     re.IGNORECASE,
 )
+# Something else than TLS is on the port, such as plain HTTP.
+_NOT_TLS = re.compile("^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure", re.IGNORECASE)
+_REFUSES_CLIENT = re.compile("ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$")
 # Where OpenSSL reads the file of trusted authorities. It is the same for each connection.
 _FILE_LIBRARIES = frozenset({"X509", "PEM"})
+# OpenSSL's codes for a certificate whose authority is unknown: self-signed (18), self-signed in the chain (19), no
+# issuer (20) and no chain at all (21).
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+# Not valid yet (9), expired (10).
+_WRONG_TIME = frozenset({9, 10})
+# Another host (62), another address (64).
+_WRONG_NAME = frozenset({62, 64})
+_CHECK_PROXY = "Check host and port in HTTPS_PROXY."
+_MAY_NEED_PROXY = "If only a proxy has access, set HTTPS_PROXY."
 
 
 class NotSentError(Exception):
-    """No connection was made, so nothing arrived; `passing` says whether trying again may help."""
+    """No connection was made, so nothing arrived.
 
-    def __init__(self, text: str, *, passing: bool) -> None:
-        self.passing = passing
+    `passing` says whether trying again may help. `hint` is the likely cause and what to do, in whole sentences.
+    """
+
+    def __init__(self, text: str, *, passing: bool, hint: str = "") -> None:
+        self.passing, self.hint = passing, hint
         super().__init__(text)
 
 
@@ -62,6 +78,10 @@ class LostError(Exception):
     def __init__(self, text: str, *, late: bool = False) -> None:
         self.late = late
         super().__init__(text)
+
+
+class AuthoritiesError(OSError):
+    """The file or folder of trusted authorities is unusable."""
 
 
 class InvalidResponseError(http.client.HTTPException):
@@ -95,37 +115,102 @@ def not_sent(error: Exception, host: str) -> NotSentError:
     # Only until the proxy has let us through does urllib3 blame the proxy.
     peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else one_line(host, 200)
     host = one_line(host, 200)
+    of_proxy = peer == "the proxy"
     for cause in causes:
+        if isinstance(cause, AuthoritiesError):
+            return _unusable_authorities()
         if isinstance(cause, ssl.SSLCertVerificationError):
             # OpenSSL's own words, without the name of the host.
             why = one_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
-            return NotSentError(f"the certificate of {peer} can't be trusted ({why})", passing=False)
+            text = f"the certificate of {peer} can't be trusted ({why})"
+            return NotSentError(text, passing=False, hint=_hint_of_certificate(cause.verify_code))
         if isinstance(cause, ssl.SSLError):
-            return _handshake_failure(cause, peer)
+            return _handshake_failure(cause, peer, of_proxy=of_proxy)
         if isinstance(cause, socket.gaierror):
-            return NotSentError(f"the name of {peer} could not be resolved", passing=True)
+            hint = f"Check the spelling of the host, and the DNS of this machine. {_MAY_NEED_PROXY}"
+            hint = "Check the host in HTTPS_PROXY." if of_proxy else hint
+            return NotSentError(f"the name of {peer} could not be resolved", passing=True, hint=hint)
         if isinstance(cause, ConnectionRefusedError):
-            return NotSentError(f"{peer} refused the connection", passing=True)
+            hint = f"Nothing listens on that port, or a firewall refuses. Check host and port. {_MAY_NEED_PROXY}"
+            return NotSentError(f"{peer} refused the connection", passing=True, hint=_CHECK_PROXY if of_proxy else hint)
         if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed: "):
             # Its own reason phrase may hold anything.
             why = _status_line(str(cause).partition(": ")[2])
-            passing = why.partition(" ")[0] in _PASSING_STATUSES
-            return NotSentError(f"the proxy did not connect to {host} ({why})", passing=passing)
+            code = why.partition(" ")[0]
+            text = f"the proxy did not connect to {host} ({why})"
+            return NotSentError(text, passing=code in _PASSING_STATUSES, hint=_hint_of_tunnel(code))
         # urllib3 derives the one that says no from the one that says nothing.
         if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
-            return NotSentError(f"{peer} did not answer the connection in time", passing=True)
-    return NotSentError(f"no connection to {peer} could be made", passing=True)
+            hint = f"A firewall may drop the packets: check the network. {_MAY_NEED_PROXY}"
+            hint = f"{_CHECK_PROXY} A firewall may drop the packets." if of_proxy else hint
+            return NotSentError(f"{peer} did not answer the connection in time", passing=True, hint=hint)
+    hint = _CHECK_PROXY if of_proxy else f"Check the network. {_MAY_NEED_PROXY}"
+    return NotSentError(f"no connection to {peer} could be made", passing=True, hint=hint)
 
 
-def _handshake_failure(error: ssl.SSLError, peer: str) -> NotSentError:
+def _unusable_authorities() -> NotSentError:
+    """Return what is wrong with the file of trusted authorities."""
+    fault = find_fault()
+    if fault:
+        return NotSentError(fault.text, passing=False, hint=fault.hint)
+    hint = "It comes with the package certifi: reinstall that package."
+    return NotSentError("the file of trusted authorities could not be read", passing=False, hint=hint)
+
+
+def _hint_of_certificate(code: int) -> str:
+    """Return why a certificate with this code of OpenSSL is not trusted, and what to do."""
+    if code in _WRONG_TIME:
+        return "Have the certificate renewed, and check the clock of this machine."
+    if code in _WRONG_NAME:
+        return "The certificate is of another host. Check the host's name, and whether a proxy answers in its place."
+    if code not in _UNKNOWN_AUTHORITY:
+        return ""
+    if fault := find_fault():
+        return f"{fault.text}. {fault.hint}"
+    name, path = named_authorities()
+    if name:
+        shown = one_line(path, 200)
+        return f"{name} replaces the public authorities, and {shown} lacks the one of this certificate. Add it there."
+    cause = "A proxy may re-sign the connection, or the authority is your own"
+    return f"{cause}. Name a PEM file with its certificate and the public ones in REQUESTS_CA_BUNDLE."
+
+
+def _hint_of_tunnel(code: str) -> str:
+    """Return what to do about a proxy that answered CONNECT with this status code."""
+    if code == "407":
+        return "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, from a secret."
+    if code in _PASSING_STATUSES:
+        return "The proxy has no route to the host, or is busy. Try again later, or look at the proxy's log."
+    if re.fullmatch("[1-5][0-9]{2}", code):
+        return "The proxy forbids this host. Have it allowed, or name the host in NO_PROXY."
+    return "HTTPS_PROXY may name something that is not an HTTP proxy. Check host and port."
+
+
+def _handshake_failure(error: ssl.SSLError, peer: str, *, of_proxy: bool) -> NotSentError:
     """Return how the TLS handshake failed, and whether the next one may succeed."""
     if isinstance(error, _ENDED_EARLY):
-        return NotSentError(f"the TLS handshake with {peer} ended early", passing=True)
+        hint = f"A firewall or a proxy may have ended it. {_CHECK_PROXY if of_proxy else _MAY_NEED_PROXY}"
+        return NotSentError(f"the TLS handshake with {peer} ended early", passing=True, hint=hint)
     # An error that Python itself raises has neither attribute.
     reason, library = getattr(error, "reason", None), getattr(error, "library", None)
-    if library in _FILE_LIBRARIES or _LASTING_REASONS.search(reason or str(error)):
-        return NotSentError(f"no secure connection to {peer} could be made{_why(reason)}", passing=False)
-    return NotSentError(f"the TLS handshake with {peer} failed{_why(reason)}", passing=True)
+    if library in _FILE_LIBRARIES:
+        return _unusable_authorities()
+    if _LASTING_REASONS.search(reason or str(error)):
+        text = f"no secure connection to {peer} could be made{_why(reason)}"
+        return NotSentError(text, passing=False, hint=_hint_of_handshake(reason or str(error), of_proxy=of_proxy))
+    hint = "The connection may be damaged on its way. Try again later."
+    return NotSentError(f"the TLS handshake with {peer} failed{_why(reason)}", passing=True, hint=hint)
+
+
+def _hint_of_handshake(reason: str, *, of_proxy: bool) -> str:
+    """Return why a handshake that fails for this reason fails each time, and what to do."""
+    if _NOT_TLS.search(reason):
+        if of_proxy:
+            return "The proxy may speak plain HTTP. Write http:// instead of https:// in HTTPS_PROXY."
+        return "The port may speak plain HTTP. Check the port, and HTTPS_PROXY."
+    if _REFUSES_CLIENT.search(reason):
+        return "The other side refuses this client. It may want a client certificate, which autonoma-ci can't send."
+    return "The other side must offer TLS 1.2 or later, with a cipher of today."
 
 
 def _why(reason: str | None) -> str:
@@ -142,13 +227,20 @@ def _status_line(text: str) -> str:
 
 def not_guarded() -> NotSentError:
     """Return why no request was sent: nothing could have ended it in time."""
-    return NotSentError("no thread could be made: the number of processes or the memory is limited", passing=True)
+    text = "no thread could be made: the number of processes or the memory is limited"
+    return NotSentError(text, passing=True, hint="Raise the limit: ulimit -u, or the container's limits.")
 
 
-def unsendable() -> NotSentError:
+def unsendable(error: Exception) -> NotSentError:
     """Return why a request was given up before any connection was tried."""
-    text = "no request could be made: check api-url, the proxy settings and REQUESTS_CA_BUNDLE"
-    return NotSentError(text, passing=False)
+    # requests' own words for a path at which there is nothing.
+    if "TLS CA certificate bundle" in str(error):
+        return _unusable_authorities()
+    hint = "A proxy is a URL such as http://proxy.example.com:3128."
+    if "SOCKS" in str(error):
+        hint = "SOCKS is not supported: name an HTTP proxy."
+    text = "no request could be made: check api-url, the proxy settings (HTTPS_PROXY, ALL_PROXY)"
+    return NotSentError(text, passing=False, hint=hint)
 
 
 def lost(error: Exception, *, late: bool = False) -> LostError:

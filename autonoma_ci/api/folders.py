@@ -8,7 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from autonoma_ci.api.answers import fields_of, retry_after, said, value_of
+from autonoma_ci.api.answers import (
+    ADD_QUOTA,
+    CHECK_URL,
+    QUOTA_USED_UP,
+    WEB_PAGE,
+    fields_of,
+    is_web_page,
+    names_quota,
+    retry_after,
+    said,
+    value_of,
+)
 from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import DETAILS_LIMIT
@@ -85,26 +96,41 @@ def _page(transport: Transport, offset: int, redact: Redactor, sleep: Callable[[
     host = one_line(urlsplit(transport.base_url).netloc, 200)
     for left in range(_TRIES - 1, -1, -1):
         pause: float | None = None
+        what_to_do = _LATER
         try:
             answer = transport.get(f"/folder?limit={_PAGE}&offset={offset}", DETAILS_LIMIT)
         except (NotSentError, LostError) as error:
-            why = Texts(lambda: redact).line(str(error), 500)
+            why, what_to_do = _unanswered(error, redact)
+            if isinstance(error, NotSentError) and not error.passing:
+                break
         else:
-            if answer.status == 200 and (answer.complete or not left):
+            if answer.status == 200 and (answer.complete or is_web_page(answer) or not left):
                 return _listed(answer, host)
             why = ": ".join(filter(None, [f"HTTP {answer.status}", said(fields_of(answer), Texts(lambda: redact))]))
             pause = retry_after(answer.headers)
+            if names_quota(answer):
+                why = f"{QUOTA_USED_UP} ({why})"
+                raise ApiError(f"{host} does not list its folders: {why}. {ADD_QUOTA}", EXIT_API)
             if answer.status in {401, 403}:
                 raise ApiError(f"{host} does not list its folders: {why}. {_DENIED}", EXIT_UNAUTHORIZED)
             if 300 <= answer.status < 500 and answer.status != 429:
                 break
         if left:
             sleep(min(_LONGEST_PAUSE, _PAUSE if pause is None else pause))
-    raise ApiError(f"{host} does not list its folders: {why}. {_LATER}", EXIT_API)
+    raise ApiError(f"{host} does not list its folders: {why}. {what_to_do}", EXIT_API)
+
+
+def _unanswered(error: NotSentError | LostError, redact: Redactor) -> tuple[str, str]:
+    """Return why no answer came, and what to do."""
+    texts = Texts(lambda: redact)
+    hint = error.hint if isinstance(error, NotSentError) else ""
+    return texts.line(str(error), 500), texts.line(hint, 500) or _LATER
 
 
 def _listed(answer: Answer, host: str) -> list[object]:
     found = value_of(answer)
+    if is_web_page(answer):
+        raise ApiError(f"{host} does not list its folders: {WEB_PAGE}. {CHECK_URL}", EXIT_API)
     if not isinstance(found, list):
         what = "not in the form that is known" if answer.complete else "cut short or too long"
         raise ApiError(f"{host} does not list its folders: the answer is {what}. {_LATER}", EXIT_API)

@@ -15,10 +15,9 @@ from autonoma_ci import __version__
 from autonoma_ci.api.answers import decode_header, page_of
 from autonoma_ci.api.background import in_background
 from autonoma_ci.api.connection import limited, proxies_for
-from autonoma_ci.api.failures import NotSentError, lost, not_sent, release_frames
-from autonoma_ci.api.line import line
+from autonoma_ci.api.failures import NotSentError, release_frames
 from autonoma_ci.api.texts import Texts
-from autonoma_ci.api.transport import Session
+from autonoma_ci.api.transport import Session, failure_of
 from autonoma_ci.secret import NOTHING_SECRET
 from autonoma_ci.text import duration, one_line
 
@@ -83,7 +82,7 @@ def _visit(url: str, seconds: float, redact: Redactor) -> str:
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 release_frames(error)
                 host = urlsplit(url).netloc
-                found = str(not_sent(error, host) if line.connecting or not line.made else lost(error))
+                found = str(failure_of(error, host))
             return _LATE if late.is_set() else found
     except NotSentError as error:
         return str(error)

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 # The fields in which the response to a start may name the run.
 START_FIELDS = {
     Kind.TEST: ("run_id", "runID"),
-    Kind.TAG: ("tag_run_id",),
+    # A later revision of the contract runs tags like folders.
+    Kind.TAG: ("tag_run_id", "folderRunID"),
     Kind.FOLDER: ("folder_run_id", "folderRunID"),
 }
 # The fields in which a status response may name the run that it is about.
 _STATUS_FIELDS = {
     Kind.TEST: ("run_id", "runID", "id"),
-    Kind.TAG: ("tag_run_id", "run_id", "runID"),
+    Kind.TAG: ("tag_run_id", "folderRunID", "run_id", "runID"),
     Kind.FOLDER: ("folder_run_id", "folderRunID", "run_id", "runID"),
 }
 # The id, and what follows it. `group` because the vendor's CI scripts know groups of runs, with ids of their own.

@@ -8,7 +8,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.answers import fields_of, retry_after, said, shown_link, text_of
+from autonoma_ci.api.answers import (
+    CHECK_URL,
+    QUOTA_USED_UP,
+    WEB_PAGE,
+    fields_of,
+    is_web_page,
+    names_quota,
+    retry_after,
+    said,
+    shown_link,
+    text_of,
+)
 from autonoma_ci.api.run_ids import find_linked_run, names_other_run, read_id
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Details, Media, Said, Status
@@ -68,13 +79,18 @@ def status(
         return found._replace(url=shown_link(url, redactor(), credentials, api_host)) if wanted else found
     message = f"HTTP {code}" + (f": {text}" if (text := said(fields, texts)) else "")
     wait = retry_after(answer.headers)
+    if names_quota(answer):
+        # The run goes on, and the credentials are fine: the next poll may succeed.
+        return Status(Said.TROUBLE, message=f"{QUOTA_USED_UP} ({message})", status=code)
     if code in {401, 403}:
         return Status(Said.UNAUTHORIZED, message=message, status=code)
     if code == 404:
         return Status(Said.MISSING, message=message, status=code)
     if code in {429, 503}:
         return Status(Said.BUSY, message=message, status=code, retry_after=wait)
-    if code == 200:
+    if 200 <= code < 300 and is_web_page(answer):
+        message = f"HTTP {code}, but {WEB_PAGE}. {CHECK_URL.removesuffix('.')}"
+    elif code == 200:
         message = "HTTP 200, but the answer is " + ("not in the form that is known" if answer.complete else "cut short")
     return Status(Said.TROUBLE, message=message, status=code)
 

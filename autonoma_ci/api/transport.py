@@ -24,6 +24,7 @@ from requests.exceptions import InvalidProxyURL
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
+from autonoma_ci.api.authorities import existing_file
 from autonoma_ci.api.connection import POOLS, deadlines, limited, proxies_for
 from autonoma_ci.api.failures import lost, not_sent, release_frames, unsendable
 from autonoma_ci.api.line import line
@@ -33,6 +34,7 @@ from autonoma_ci.exchange import Timeouts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from autonoma_ci.api.failures import LostError, NotSentError
     from autonoma_ci.secret import Secret
 
 # In bytes: nothing that the API says is as long, except for details.
@@ -99,6 +101,13 @@ class Session(requests.Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Stands where requests would look up a netrc file, whose login would replace nothing but add to ours.
         self.auth = _as_it_is
+
+    def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
+        """Return requests' settings, with SSL_CERT_FILE where REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are not set."""
+        settings = super().merge_environment_settings(*args, **kwargs)
+        if settings["verify"] is True:
+            settings["verify"] = existing_file() or True
+        return settings
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return none: requests would read all of a redirect's body to prepare the next request."""
@@ -178,7 +187,7 @@ class Transport:
                         surplus = surplus or _may_hold_response(response, content, complete=complete)
                     return Answer(response.status_code, response.headers, content, complete, surplus)
             except (requests.RequestException, HTTPError, OSError, ValueError, *_NO_MEANS) as error:
-                failure = self._failure(error, late=late.is_set())
+                failure = failure_of(error, urlsplit(self.base_url).netloc, late=late.is_set())
                 release_frames(error)
         try:
             # Raised only here, so that the library's own error, whose text may hold a header, is not its context.
@@ -187,12 +196,14 @@ class Transport:
             # Its traceback leads to this frame, and the frame to it: a cycle, which only the collector could free.
             del failure
 
-    def _failure(self, error: Exception, *, late: bool) -> Exception:
-        if line.connection is None and _is_about_settings(error):
-            return unsendable()
-        if line.nothing_sent or isinstance(error, requests.ConnectTimeout):
-            return not_sent(error, urlsplit(self.base_url).netloc)
-        return lost(error, late=late)
+
+def failure_of(error: Exception, host: str, *, late: bool = False) -> NotSentError | LostError:
+    """Return why this thread's request to the host has no response. `late`: we ended the request ourselves."""
+    if line.connection is None and _is_about_settings(error):
+        return unsendable(error)
+    if line.nothing_sent or isinstance(error, requests.ConnectTimeout):
+        return not_sent(error, host)
+    return lost(error, late=late)
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -22,7 +22,7 @@ def context(environ: Mapping[str, str]) -> Context:
     is_change = number or get("BUILD_REASON") == "PullRequest"
     project, name = get("SYSTEM_TEAMPROJECT"), get("BUILD_REPOSITORY_NAME")
     return Context(
-        ci="azure-pipelines",
+        ci="azure",
         sha=commit(get("SYSTEM_PULLREQUEST_SOURCECOMMITID" if is_change else "BUILD_SOURCEVERSION")),
         branch=branch(get("SYSTEM_PULLREQUEST_SOURCEBRANCH" if is_change else "BUILD_SOURCEBRANCH")),
         change=number,

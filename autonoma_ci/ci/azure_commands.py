@@ -50,8 +50,9 @@ class Commands(Plain):
             return super().issue(level, problem, title)
         places = {"sourcepath": problem.file, "linenumber": problem.line, "columnnumber": problem.column}
         properties = "".join(f";{name}={azure(str(value))}" for name, value in places.items() if value)
-        text = str(problem) if problem.file and not problem.line else problem.text
-        return f"##vso[task.logissue type={level}{properties}]{azure(f'{title}: {text}' if title else text)}"
+        # The log shows the text alone, so the place stands in it too.
+        text = f"{title}: {problem}" if title else str(problem)
+        return f"##vso[task.logissue type={level}{properties}]{azure(text)}"
 
 
 def _values(report: Report) -> Mapping[str, str]:

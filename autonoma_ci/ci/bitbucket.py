@@ -21,7 +21,7 @@ def context(environ: Mapping[str, str]) -> Context:
     get = reader(environ)
     name, number = repository(get("BITBUCKET_REPO_FULL_NAME")), change(get("BITBUCKET_BUILD_NUMBER"))
     return Context(
-        ci="bitbucket-pipelines",
+        ci="bitbucket",
         sha=commit(get("BITBUCKET_COMMIT")),
         branch=branch(get("BITBUCKET_BRANCH"), get("BITBUCKET_TAG")),
         change=change(get("BITBUCKET_PR_ID")),

@@ -21,7 +21,7 @@ def context(environ: Mapping[str, str]) -> Context:
     """Read the context of a build step."""
     get = reader(environ)
     return Context(
-        ci="google-cloud-build",
+        ci="cloudbuild",
         sha=commit(get("COMMIT_SHA"), get("REVISION_ID")),
         branch=branch(get("_HEAD_BRANCH"), get("BRANCH_NAME"), get("REF_NAME"), get("TAG_NAME")),
         change=change(get("_PR_NUMBER")),

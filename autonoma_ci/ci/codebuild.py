@@ -22,7 +22,7 @@ def context(environ: Mapping[str, str]) -> Context:
     asked = [_kind(get(name)) for name in ("CODEBUILD_WEBHOOK_TRIGGER", "CODEBUILD_SOURCE_VERSION")]
     url = get("CODEBUILD_SOURCE_REPO_URL")
     return Context(
-        ci="aws-codebuild",
+        ci="codebuild",
         sha=commit(get("CODEBUILD_RESOLVED_SOURCE_VERSION")),
         branch=branch(get("CODEBUILD_WEBHOOK_HEAD_REF"), *(name for kind, name in asked if kind != "pr")),
         change=change(*(name for kind, name in asked if kind == "pr")),

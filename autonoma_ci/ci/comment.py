@@ -34,17 +34,15 @@ class Comment(NamedTuple):
 class Thread(Protocol):
     """The comments on one change; each method raises WebError if it fails.
 
-    `scope` tells workflows apart, `build` is the build's number, `limit` is how many bytes a comment may
-    have, and `advice` says what a token that is refused may lack.
+    `scope` tells workflows apart, `build` is the build's number, and `limit` is how many bytes a comment may have.
     """
 
     scope: str
     build: str
     limit: int
-    advice: str
 
-    def mine(self) -> list[Comment]:
-        """Return all comments of the token's owner."""
+    def mine(self) -> list[Comment] | None:
+        """Return all comments of the token's owner, None while the owner is unknown: `create` may tell it."""
 
     def changed(self) -> list[Comment]:
         """Return those that were written or changed since `mine` was called, and perhaps others."""
@@ -58,12 +56,16 @@ class Thread(Protocol):
     def delete(self, comment: Comment) -> None:
         """Remove a comment."""
 
+    def advise(self, error: WebError) -> str:
+        """Return what to do about a failure, empty if its text says enough."""
+
 
 def publish(thread: Thread, report: Report, secret: Secret | None) -> str:
     """Write the comment, or bring it up to date; return what the log should warn of, or an empty text.
 
     The mark is signed with a key from `secret`, the client secret. A comment whose mark has another signature is not
-    ours, whoever wrote it: a job's token may not ask for its owner's name.
+    ours, whoever wrote it: all workflows with a job's token share one author. A comment of another author is not ours
+    either, as a mark can be copied.
     """
     if not secret:
         return "The comment could not be written: client-secret is empty, which signs it."
@@ -72,8 +74,7 @@ def publish(thread: Thread, report: Report, secret: Secret | None) -> str:
     try:
         shared = _put(own, _text(report, thread.limit - _FRAME))
     except WebError as error:
-        advice = f" {thread.advice}" if error.status in {401, 403, 404} else ""
-        return f"The comment could not be written: {error}.{advice}"
+        return " ".join(filter(None, [f"The comment could not be written: {error}.", thread.advise(error)]))
     return shared_warning("a comment") if shared else ""
 
 
@@ -95,12 +96,14 @@ class _Marked:
         """Return the text below the opening with the mark of this step."""
         return f"<!-- autonoma-ci {self._key} {self.mark} mac {self._sign(self.mark)} -->\n{text}"
 
-    def found(self) -> list[tuple[Comment, Mark]]:
-        """Return the comments with their marks, the oldest first.
+    def found(self) -> list[tuple[Comment, Mark]] | None:
+        """Return the comments with their marks, the oldest first, None while the token's owner is unknown.
 
         From the second time on, only those that were changed meanwhile are read again.
         """
         read = self.thread.mine() if self._comments is None else self.thread.changed()
+        if read is None:
+            return None
         self._comments = (self._comments or {}) | {comment.id: comment for comment in read}
         marked = [(comment, self._mark_in(comment.body)) for comment in sorted(self._comments.values())]
         return [(comment, mark) for comment, mark in marked if mark]
@@ -114,13 +117,16 @@ class _Marked:
 def _put(own: _Marked, text: str) -> bool:
     """Write the comment; return whether another step of this build has one that looks the same."""
     thread, body = own.thread, own.body(text)
-    choice = choose(own.mark, own.found())
+    before = own.found()
+    if before is None:
+        return _put_first(own, body)
+    choice = choose(own.mark, before)
     if choice.replaced:
         return _replace(own, choice.replaced, body) or choice.shared
     if choice.outdated:
         return False
     made = thread.create(body)
-    found = [(comment, mark) for comment, mark in own.found() if comment.id != made.id]
+    found = [(comment, mark) for comment, mark in own.found() or () if comment.id != made.id]
     others = [(comment, mark) for comment, mark in found if mark.build != own.mark.build and comment.id < made.id]
     builds = [(comment, mark) for comment, mark in others if own.mark.claim(mark) is not Claim.OTHER]
     if builds:
@@ -133,10 +139,25 @@ def _put(own: _Marked, text: str) -> bool:
     return choose(own.mark, found).shared
 
 
+def _put_first(own: _Marked, body: str) -> bool:
+    """Write the comment before any is read, as the response to it is all that tells the token's owner.
+
+    If the owner has a comment that is to be replaced, the new one is removed again.
+    """
+    made = own.thread.create(body)
+    # Of two builds at the same moment, only the later comment gives way.
+    earlier = [(comment, mark) for comment, mark in own.found() or () if comment.id < made.id]
+    choice = choose(own.mark, earlier)
+    if not choice.replaced and not choice.outdated:
+        return choice.shared
+    own.thread.delete(made)
+    return bool(choice.replaced and (_replace(own, choice.replaced, body) or choice.shared))
+
+
 def _replace(own: _Marked, comment: Comment, body: str) -> bool:
     """Replace the text of a comment; return whether another step of this build has replaced it at the same moment."""
     own.thread.update(comment, body)
-    found = own.found()
+    found = own.found() or []
     if any(mark == own.mark for _, mark in found) or choose(own.mark, found).outdated:
         return False
     own.thread.create(body)

@@ -71,7 +71,8 @@ class Console:
         """Print a problem; `level` is error, warning or notice."""
         # Before it is escaped: an escaped secret would not be recognised, and a command has words of its own.
         clean = problem._replace(text=self._redact(problem.text), file=self._redact(problem.file))
-        self.say([self._dialect.issue(level, clean, self._redact(title))])
+        excerpt = [log_line(self._redact(line)) for line in problem.excerpt]
+        self.say([self._dialect.issue(level, clean, self._redact(title)), *excerpt])
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ found, so that a job starts fast.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,10 +23,17 @@ if TYPE_CHECKING:
 
 OVERRIDE = "AUTONOMA_CI"
 _NO = frozenset({"0", "false", "no", "off"})
+# What people write for a system whose name has none of these words.
+_OTHER_WORDS = {"aws": "codebuild", "google": "cloudbuild", "gcp": "cloudbuild", "none": "cli", "generic": "ci"}
+# The words of the systems' own long names, such as azure-pipelines.
+_WORDS_OF_NAMES = frozenset({"actions", "aws", "build", "cd", "cloud", "code", "google", "pipeline", "pipelines"})
 
 
 class Row(NamedTuple):
-    """How one CI system is called and recognised, and which module of this package knows it."""
+    """How one CI system is called and recognised, and which module of this package knows it.
+
+    The name is also the default of the API's field `source`, which takes at most 10 characters.
+    """
 
     name: str
     module: str
@@ -69,15 +77,15 @@ def _generic(environ: Mapping[str, str]) -> bool:
 
 # In the order in which they are asked; why, is said at the top.
 ROWS: tuple[Row, ...] = (
-    Row("forgejo-actions", "forgejo", _flag("FORGEJO_ACTIONS")),
-    Row("gitea-actions", "gitea", _flag("GITEA_ACTIONS")),
-    Row("github-actions", "github", _flag("GITHUB_ACTIONS")),
-    Row("gitlab-ci", "gitlab", _flag("GITLAB_CI")),
+    Row("forgejo", "forgejo", _flag("FORGEJO_ACTIONS")),
+    Row("gitea", "gitea", _flag("GITEA_ACTIONS")),
+    Row("github", "github", _flag("GITHUB_ACTIONS")),
+    Row("gitlab", "gitlab", _flag("GITLAB_CI")),
     Row("circleci", "circleci", _flag("CIRCLECI")),
-    Row("azure-pipelines", "azure", _flag("TF_BUILD")),
-    Row("bitbucket-pipelines", "bitbucket", _any("BITBUCKET_BUILD_NUMBER")),
+    Row("azure", "azure", _flag("TF_BUILD")),
+    Row("bitbucket", "bitbucket", _any("BITBUCKET_BUILD_NUMBER")),
     Row("buildkite", "buildkite", _flag("BUILDKITE")),
-    Row("travis-ci", "travis", _travis),
+    Row("travis", "travis", _travis),
     Row("appveyor", "appveyor", _flag("APPVEYOR")),
     Row("woodpecker", "woodpecker", _woodpecker),
     Row("harness", "harness", _any("HARNESS_BUILD_ID")),
@@ -85,12 +93,12 @@ ROWS: tuple[Row, ...] = (
     Row("semaphore", "semaphore", _flag("SEMAPHORE")),
     Row("bitrise", "bitrise", _flag("BITRISE_IO")),
     Row("codefresh", "codefresh", _any("CF_BUILD_ID")),
-    Row("aws-codebuild", "codebuild", _any("CODEBUILD_BUILD_ARN", "CODEBUILD_BUILD_ID")),
+    Row("codebuild", "codebuild", _any("CODEBUILD_BUILD_ARN", "CODEBUILD_BUILD_ID")),
     Row("teamcity", "teamcity", _any("TEAMCITY_VERSION")),
     Row("jenkins", "jenkins", _jenkins),
-    Row("google-cloud-build", "cloudbuild", _cloud_build),
-    Row("generic", "generic", _generic),
-    Row("none", "none", lambda environ: True),  # noqa: ARG005 - outside of CI, whatever is set
+    Row("cloudbuild", "cloudbuild", _cloud_build),
+    Row("ci", "generic", _generic),
+    Row("cli", "none", lambda environ: True),  # noqa: ARG005 - outside of CI, whatever is set
 )
 
 
@@ -111,11 +119,6 @@ def load(row: Row) -> System:
     return system
 
 
-def source(row: Row) -> str:
-    """Return what the API is told as the source: the system's name; `cli` outside CI; `generic` in an unknown CI."""
-    return "cli" if row.name == "none" else row.name
-
-
 def all_tokens() -> tuple[str, ...]:
     """Return the names and patterns of the credentials of every system; for manifests, as it imports them all."""
     return tuple(dict.fromkeys(token for row in ROWS for token in load(row).tokens))
@@ -125,10 +128,14 @@ def _unknown(named: str) -> Row:
     from difflib import get_close_matches
 
     names = [row.name for row in ROWS]
-    # A part of a name is meant more surely than one that looks alike: azure, and not harness.
-    parts = [name for name in names if named in name.split("-")]
+    # A name inside a longer one is meant more surely than one that looks alike: azure in azure-pipelines.
+    words = re.split("[^a-z0-9]+", named[:40])
+    parts = [name for name in names if name in words or (len(name) > 3 and name in "".join(words))]
+    if named in _OTHER_WORDS:
+        parts = [_OTHER_WORDS[named]]
     close = parts or get_close_matches(named[:40], names, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     # Anything else may be a secret, of which nothing is known yet.
-    shown = repr(named) if close and len(named) <= 40 else "the value"
+    is_known = named in _OTHER_WORDS or not parts or set(words) <= {*names, *_WORDS_OF_NAMES}
+    shown = repr(named) if close and is_known and len(named) <= 40 else "the value"
     raise InputError([f"{OVERRIDE}: {shown} is not a CI system.{meant} Known are: {', '.join(names)}."])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def context(environ: Mapping[str, str]) -> Context:
     """Read the context of a job of Forgejo Actions."""
-    return github_context(environ, "forgejo-actions", run_page(environ, "GITHUB_RUN_NUMBER"))
+    return github_context(environ, "forgejo", run_page(environ, "GITHUB_RUN_NUMBER"))
 
 
 SYSTEM = System(

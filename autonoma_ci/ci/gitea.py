@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def context(environ: Mapping[str, str]) -> Context:
     """Read the context of a job of Gitea Actions."""
-    return github_context(environ, "gitea-actions", run_page(environ, "GITHUB_RUN_ID"))
+    return github_context(environ, "gitea", run_page(environ, "GITHUB_RUN_ID"))
 
 
 SYSTEM = System(

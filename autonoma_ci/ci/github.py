@@ -126,7 +126,7 @@ def context(environ: Mapping[str, str]) -> Context:
     if truthy(environ, "ACT"):
         page = ""  # act names github.com and run 1, which is somebody else's run
     url = f"{page}/attempts/{attempt}" if page and attempt else page
-    return github_context(environ, "github-actions", url)
+    return github_context(environ, "github", url)
 
 
 def _comments(environ: Mapping[str, str], context: Context, token: Secret, clock: Clock) -> Discussion | None:

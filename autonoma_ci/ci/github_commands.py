@@ -35,8 +35,8 @@ class Commands:
         """Return an annotation, at the problem's place in the file if it has one; 4096 characters are kept."""
         places = {"file": problem.file, "line": problem.line, "col": problem.column, "title": title}
         properties = ",".join(f"{name}={command_property(str(value))}" for name, value in places.items() if value)
-        text = str(problem) if problem.file and not problem.line else problem.text
-        return f"::{level}{' ' if properties else ''}{properties}::{command_data(text)}"
+        # The log shows the text alone, so the place stands in it too.
+        return f"::{level}{' ' if properties else ''}{properties}::{command_data(str(problem))}"
 
 
 COMMANDS = Commands()

@@ -23,7 +23,7 @@ def context(environ: Mapping[str, str]) -> Context:
     """Read the context of a job: of a merged results pipeline the source branch's tip, not the merge."""
     get = reader(environ)
     return Context(
-        ci="gitlab-ci",
+        ci="gitlab",
         sha=commit(
             get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"),
             get("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA"),

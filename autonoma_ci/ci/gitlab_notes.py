@@ -1,18 +1,21 @@
-"""Comments on a merge request of GitLab, which calls them notes. Source: GitLab's documentation, "Notes API"."""
+"""Comments on a merge request of GitLab, which calls them notes.
+
+Source: GitLab's documentation, "Notes API", "REST API" (status codes) and "Lock discussions".
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.addresses import api_url
-from autonoma_ci.ci.discussion import Discussion, Form
+from autonoma_ci.ci.discussion import Discussion, Form, base_url
 from autonoma_ci.ci.environment import change, first, reader
 from autonoma_ci.ci.web import Web
-from autonoma_ci.errors import InputError
+from autonoma_ci.text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autonoma_ci.ci.web import WebError
     from autonoma_ci.context import Context
     from autonoma_ci.engine.clock import Clock
     from autonoma_ci.secret import Secret
@@ -23,24 +26,41 @@ _ADVICE = (
     "gitlab-token must be a personal, group or project access token with the scope `api` and the role Reporter or "
     "above; CI_JOB_TOKEN can't write notes."
 )
+# GitLab says no more than "403 Forbidden" about each of these.
+_FORBIDDEN = f"{_ADVICE} In a locked discussion, only members of the project may write."
+_LATER = "Run the step again later, and let fewer jobs comment at the same time."
 
 
 def merge_request(environ: Mapping[str, str], context: Context, token: Secret, clock: Clock) -> Discussion | None:
-    """Return the notes of the job's merge request, or None if it is of none."""
+    """Return the notes of the job's merge request, or None if it is of none.
+
+    Raises InputError if the server is on plain HTTP.
+    """
     get = reader(environ)
     # The merge request of a fork belongs to the project that it wants to get into.
     project = change(first(environ, "CI_MERGE_REQUEST_PROJECT_ID", "CI_PROJECT_ID"))
-    try:
-        base = api_url(get("CI_API_V4_URL"))
-    except InputError:
-        return None
-    if not (context.change and project):
+    base = base_url(get, "CI_API_V4_URL")
+    if not (base and context.change and project):
         return None
     notes = f"/projects/{project}/merge_requests/{context.change}/notes"
     query = "per_page=100&sort=desc&order_by=updated_at"
-    form = Form("GitLab", notes, f"{notes}/{{}}", query, query, "PUT", "author", "id", False)  # noqa: FBT003 - none are
+    form = Form("GitLab", notes, f"{notes}/{{}}", query, query, "PUT", "author")
     scope, build = get("CI_CONFIG_PATH"), change(get("CI_PIPELINE_ID"))
     if build and get("CI_PIPELINE_SOURCE") == "parent_pipeline":
         # Child pipelines have ids of their own, and an older GitLab does not name their parent.
         build = f"{build}.{change(get('CI_UPSTREAM_PIPELINE_ID')) or context.sha[:12]}"
-    return Discussion(Web(base, {"PRIVATE-TOKEN": token.reveal()}, clock), form, scope, build, LIMIT, _ADVICE)
+    web = Web(base, {"PRIVATE-TOKEN": token.reveal()}, clock, secrets=[token])
+    return Discussion(web, form, scope, build, LIMIT, _advise)
+
+
+def _advise(error: WebError) -> str:
+    """Return what to do about GitLab's refusal."""
+    said = error.said.lower()
+    if "insufficient_scope" in said or error.status in {401, 404}:
+        return _ADVICE
+    if error.is_rate_limit:
+        again = f"GitLab takes requests again in {duration(error.wait)}. " if error.wait else ""
+        return f"{again}{_LATER}"
+    if "archived" in said:
+        return "Unarchive the project, or turn comment off."
+    return _FORBIDDEN if error.status == 403 else ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def context(environ: Mapping[str, str]) -> Context:  # noqa: ARG001 - there is nothing to read
     """Return an empty context."""
-    return Context(ci="none")
+    return Context(ci="cli")
 
 
 SYSTEM = System(context=context)

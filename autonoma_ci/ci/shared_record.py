@@ -34,11 +34,11 @@ SIZE_LIMIT = 100 * 1024 * 1024
 # Where the system does not name the build, records that are older than this are of another one.
 _SAME_BUILD = timedelta(days=1)
 # Each job of a batch has a build id of its own there, and no other fact that they share is known.
-_JOBS_ARE_BUILDS = frozenset({"aws-codebuild"})
+_JOBS_ARE_BUILDS = frozenset({"codebuild"})
 # A stage may check out another repository there, which its variables then name. The build id has the job's name.
 _BUILDS_CHECK_OUT_SEVERAL = frozenset({"jenkins"})
 # act runs workflows on a local machine. Each of its runs has this id (github.com/nektos/act).
-_ACT_RUN = ("github-actions", "1")
+_ACT_RUN = ("github", "1")
 # An UNKNOWN run without an id may have been started, so its record is all that names it.
 _OPEN = frozenset({State.STARTING, State.STARTED, State.TIMED_OUT, State.UNKNOWN})
 _ADVICE = "Give each step a results-dir of its own."

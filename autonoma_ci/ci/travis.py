@@ -18,7 +18,7 @@ def context(environ: Mapping[str, str]) -> Context:
     get = reader(environ)
     number = change(get("TRAVIS_PULL_REQUEST"))
     return Context(
-        ci="travis-ci",
+        ci="travis",
         sha=commit(get("TRAVIS_PULL_REQUEST_SHA" if number else "TRAVIS_COMMIT")),
         branch=branch(get("TRAVIS_PULL_REQUEST_BRANCH" if number else "TRAVIS_BRANCH")),
         change=number,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.errors import NO_MEMORY
+from autonoma_ci.errors import NO_MEMORY, InputError
 from autonoma_ci.files import reason_of
 from autonoma_ci.model import Conclusion
 
@@ -33,15 +33,18 @@ def comment(settings: Settings, place: Place, world: World, report: Report) -> t
         return nothing
     comments = place.system.comments
     if not comments:
-        return "warning", f"comment has no effect on {place.context.ci}: it is for GitHub and GitLab."
+        named = settings.named("comment")
+        return "warning", f"{named} has no effect on {place.context.ci}: it is for GitHub and GitLab."
     if not place.context.change:
         return "notice", "No comment is written: this build is of no pull or merge request."
     token = getattr(settings, comments.option.replace("-", "_"))
     if not token:
-        return "warning", f"The comment could not be written: {comments.option} is empty."
+        return "warning", f"The comment could not be written: {settings.named(comments.option)} is empty."
     try:
         discussion = comments.find(world.environ, place.context, token, world.clock)
         why = _written(discussion, report, settings.client_secret)
+    except InputError as error:
+        why = f"The comment could not be written: {error}."
     except OSError as error:
         # What it takes is loaded only now, as most steps have no comment: with no file left to open, that fails too.
         why = f"The comment could not be written: {reason_of(error)}."

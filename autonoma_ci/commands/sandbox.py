@@ -9,7 +9,9 @@ from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.commandline import Parser
 from autonoma_ci.errors import InputError
 from autonoma_ci.sandbox import SCRIPTED, Sandbox
-from autonoma_ci.values import number
+from autonoma_ci.sandbox.content import known_ids
+from autonoma_ci.sandbox.contract import DEFAULT_REVISION, REVISIONS
+from autonoma_ci.values import choice, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,18 +26,27 @@ def main(argv: Sequence[str], world: World) -> int:
     """
     parser = Parser("sandbox", "Serve a local stand-in for the Autonoma API; any credentials do.", world.out)
     parser.add_argument("--port", default="8787", metavar="N", help="Port on 127.0.0.1; 0 for any. Default: 8787.")
+    parser.add_argument(
+        "--contract", default=DEFAULT_REVISION, metavar="REVISION",
+        help=f"Revision of the API: {' or '.join(REVISIONS)}. Default: {DEFAULT_REVISION}.",
+    )  # fmt: skip
     found = parser.known(argv)
     try:
         port = number(0, 65535, found.port)
     except InputError as error:
         raise InputError([f"--port: {error}"]) from None
+    try:
+        contract = choice(tuple(REVISIONS), found.contract)
+    except InputError as error:
+        raise InputError([f"--contract: {error}"]) from None
     console = Console(world.out, PLAIN, is_product=True)
-    sandbox = Sandbox(port=port, log=Console(world.out, PLAIN).progress)
+    sandbox = Sandbox(port=port, contract=contract, log=Console(world.out, PLAIN).progress)
     try:
         sandbox.start()
     except OSError as error:
         raise InputError([f"port {port} can't be used ({error.strerror}): give another with --port"]) from None
-    console.line(f"Sandbox at {sandbox.url}; it listens on this machine only. Try it from another terminal:")
+    console.line(f"Sandbox at {sandbox.url}, contract {contract}; it listens on this machine only.")
+    console.line("Try it from another terminal:")
     console.line(
         f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox --client-secret sandbox "
         "--test-ids my-first-test"
@@ -43,5 +54,8 @@ def main(argv: Sequence[str], world: World) -> int:
     console.line("Ids that ask for something else than a run that passes:")
     for test_id, what in SCRIPTED.items():
         console.line(f"  {test_id:<20} {what}")
+    console.line("Ids of the sandbox's account, which another kind does not take:")
+    for known_id, kind in known_ids().items():
+        console.line(f"  {known_id:<26} {kind}")
     while True:  # a signal ends it; on Windows none would end the wait for an event
         world.clock.sleep(3600)

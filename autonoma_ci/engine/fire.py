@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 _SAME_RUN = "the API named the run that failed, so whether another one was started is not known"
 _STATES = {Delivery.STARTED: State.STARTED, Delivery.OPEN: State.UNKNOWN}
+# The refusals that every further start would get too.
+_WHY_REFUSED = {
+    Reason.UNAUTHORIZED: "not sent: the API refused the credentials",
+    Reason.QUOTA: "not sent: the account's quota is used up",
+}
 _NO_CONNECTION = frozenset({Delivery.NOT_SENT, Delivery.UNSENDABLE})
 
 
@@ -239,9 +244,9 @@ class Fire:
         for position in waiting:
             self._end(position, Attempt(Delivery.REFUSED, reason, message=message))
 
-    def refuse_all(self) -> None:
-        """End all that is not sent yet, now and later: the API refused the credentials."""
-        self._drop_for_good(Reason.UNAUTHORIZED, "not sent: the API refused the credentials")
+    def refuse_all(self, reason: Reason = Reason.UNAUTHORIZED) -> None:
+        """End all that is not sent yet, now and later: the API would refuse it for this reason too."""
+        self._drop_for_good(reason, _WHY_REFUSED[reason])
 
     def _drop_for_good(self, reason: Reason, message: str) -> None:
         self._final = Attempt(Delivery.REFUSED, reason, message=message)
@@ -266,8 +271,8 @@ class Fire:
         self._end(position, attempt)
         if self._ending:
             return  # what has not been sent is accounted for by whoever ends it all
-        if attempt.reason is Reason.UNAUTHORIZED:
-            self.refuse_all()
+        if attempt.reason in _WHY_REFUSED:
+            self.refuse_all(attempt.reason)
         elif self._policy.fail_fast and delivery is not Delivery.STARTED:
             self._drop_for_good(attempt.reason, "not sent: fail-fast is set and an earlier run could not be started")
         elif delivery is Delivery.BUSY:

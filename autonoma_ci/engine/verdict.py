@@ -17,11 +17,15 @@ EXIT_CODES = {
     Reason.UNAUTHORIZED: 3,
     Reason.NOT_FOUND: 4,
     Reason.API: 5,
+    Reason.QUOTA: 5,
     Reason.TIMEOUT: 6,
     Reason.UNKNOWN: 7,
 }
 # With several at once, the one that says most about what to do comes first.
-_FIRST = (Reason.UNAUTHORIZED, Reason.NOT_FOUND, Reason.UNKNOWN, Reason.API, Reason.FAILED, Reason.TIMEOUT)
+_FIRST = (
+    *(Reason.UNAUTHORIZED, Reason.NOT_FOUND, Reason.UNKNOWN, Reason.QUOTA, Reason.API, Reason.FAILED),
+    Reason.TIMEOUT,
+)
 _CONCLUSIONS = {Reason.FAILED: Conclusion.FAILED, Reason.TIMEOUT: Conclusion.TIMED_OUT}
 _ENDS = {State.PASSED: Reason.OK, State.FAILED: Reason.FAILED, State.STOPPED: Reason.FAILED}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.clock import Clock
     from autonoma_ci.exchange import Item
-    from autonoma_ci.model import Outcome, RunRequest
+    from autonoma_ci.model import Kind, Outcome, RunRequest
 
 T = TypeVar("T")
 # How long a slow report may take once a signal has come. All that a later step needs is written before.
@@ -79,11 +79,15 @@ class Interrupt(NamedTuple):
     signal: int
 
 
+class LookedUp(NamedTuple):
+    """A thread that looked up ids has ended."""
+
+
 class ReportWritten(NamedTuple):
     """A slow report was written, or could not be."""
 
 
-Event: TypeAlias = "Done | Polled | Explained | Refreshed | Fetched | Interrupt | ReportWritten"
+Event: TypeAlias = "Done | Polled | Explained | Refreshed | Fetched | Interrupt | LookedUp | ReportWritten"
 Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
@@ -141,6 +145,9 @@ class Api(Protocol):
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
         """Ask once what a run did, and with `media` where that is to be seen."""
 
+    def name_of(self, kind: Kind, request: RunRequest) -> str | None:
+        """Return the account's name for the request's id as one of this kind; None if it has no such id."""
+
 
 if sys.platform == "win32":
 
@@ -174,7 +181,7 @@ class Threads:
     """
 
     def __init__(self, api: Api, events: Events, keep: Callable[[Item], Kept] | None = None) -> None:
-        self._api = api
+        self.api = api
         self._keep = keep
         self._events = events
         self._tasks: queue.SimpleQueue[Callable[[], Event]] = queue.SimpleQueue()
@@ -216,7 +223,7 @@ class Threads:
             # The connection of this thread's last request says nothing of this one.
             line.clear()
             line.gate = gate
-            return self._api.start(request)
+            return self.api.start(request)
         except Exception as error:  # noqa: BLE001
             self._spare = b""
             return self._unexpected(error)
@@ -235,13 +242,13 @@ class Threads:
 
     def _status(self, request: RunRequest, run_id: str) -> Status:
         try:
-            return self._api.status(request, run_id)
+            return self.api.status(request, run_id)
         except Exception as error:  # noqa: BLE001
             return Status(Said.TROUBLE, message=f"unexpected {type(error).__name__} while asking")
 
     def _details(self, request: RunRequest, run_id: str, media: bool) -> Details:  # noqa: FBT001
         try:
-            return self._api.details(request, run_id, media=media)
+            return self.api.details(request, run_id, media=media)
         except Exception as error:  # noqa: BLE001
             return Details(problem=f"unexpected {type(error).__name__} while asking")
 

@@ -40,9 +40,9 @@ class Answer:
     delay: float = 0.0
 
 
-def answer(value: object) -> Answer:
-    """Return `value` as JSON with status 200."""
-    return Answer(200, json.dumps(value).encode())
+def answer(value: object, status: int = 200) -> Answer:
+    """Return `value` as JSON."""
+    return Answer(status, json.dumps(value).encode())
 
 
 def refused(status: int, why: str, *headers: tuple[str, str]) -> Answer:

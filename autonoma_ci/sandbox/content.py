@@ -41,6 +41,8 @@ _FOLDERS: Sequence[tuple[str, str, str | None, Mapping[str, str]]] = (
         {"sandbox-fails": "The newsletter can be left", "sandbox-flaky": "The profile keeps a new photo"},
     ),
 )
+# Tag: id.
+TAGS = ("cm9r0nog10012v301qtollv01",)
 _TITLES = {test: title for *_, tests in _FOLDERS for test, title in tests.items()}
 _OTHER_TITLES = (
     "Signing in works",
@@ -72,6 +74,18 @@ def folders() -> list[dict[str, object]]:
         }
         for folder, name, crontab, tests in _FOLDERS
     ]
+
+
+def test_details(test: Mapping[str, object], folder: Mapping[str, object]) -> dict[str, object]:
+    """Return what the API tells of a test of a folder, without its steps."""
+    named = {"id": folder["id"], "name": folder["name"]}
+    return {**test, "created_at": _MADE_AT, "folder": named, "application_version": None, "steps": []}
+
+
+def known_ids() -> dict[str, str]:
+    """Return the first folder, test and tag of the account, with their kinds."""
+    folder, _, _, tests = _FOLDERS[0]
+    return {folder: "folder", next(iter(tests)): "test", TAGS[0]: "tag"}
 
 
 def title_of(test: str) -> str:

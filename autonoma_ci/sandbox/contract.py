@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 # The first segment of a path that starts a run.
 KINDS = ("test", "folder", "tag")
+
+
+class Revision(NamedTuple):
+    """What differs between the revisions of the contract.
+
+    `started` is the status of a start, `run_fields` has the field of the run's id by kind, `group_field` that of a
+    group of runs (empty for none), `source_limit` the largest length of `source` (0 for any), `quota_status` the status
+    where the account's quota is used up.
+    """
+
+    started: int
+    run_fields: Mapping[str, str]
+    group_field: str
+    source_limit: int
+    quota_status: int
+
+
+# By the month in which the revision was seen.
+REVISIONS: Mapping[str, Revision] = {
+    "2025-06": Revision(200, {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}, "", 0, 402),
+    "2026-01": Revision(201, {"test": "runID", "folder": "folderRunID", "tag": "folderRunID"}, "runGroupID", 10, 403),
+}
+DEFAULT_REVISION = "2025-06"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SHOWN = 80
 

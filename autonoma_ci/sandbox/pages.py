@@ -47,6 +47,11 @@ def missing_page(what: str) -> Answer:
     return _page(404, "Not found", f"<p>The local sandbox has nothing at {escape(what)}.</p>")
 
 
+def other_host_page() -> Answer:
+    """Return what a host without this API answers to any path."""
+    return _page(200, "Welcome", "<p>The local sandbox was asked for a web page in place of the API.</p>")
+
+
 def image(name: str) -> Answer:
     """Return a screenshot; its name says at which step, and whether that failed."""
     return Answer(200, picture(int(name[0]), FAILED in name), "image/png", _HEADERS)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 from autonoma_ci.sandbox.answers import JSON, Answer, Request, answer, not_found, refused, unauthorized
-from autonoma_ci.sandbox.content import details, folders, steps
-from autonoma_ci.sandbox.contract import KINDS, is_id, refusal
-from autonoma_ci.sandbox.pages import image, missing_page, run_page, video
+from autonoma_ci.sandbox.content import TAGS, details, folders, steps, test_details
+from autonoma_ci.sandbox.contract import DEFAULT_REVISION, KINDS, REVISIONS, is_id, refusal, source_of
+from autonoma_ci.sandbox.pages import image, missing_page, other_host_page, run_page, video
+from autonoma_ci.sandbox.script import DEVICE_FARM, QUOTA, WEB_PAGE, is_scripted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 BASE = "/api"
 _IMAGE = re.compile(r"[1-4]-(passed|failed)\.png")
-_STARTED = {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}
 _PAGE_SIZE, _LARGEST_PAGE = 20, 100
 
 
@@ -43,10 +43,16 @@ class Site:
         client_id: str,
         client_secret: str,
         listed: Sequence[Mapping[str, object]] | None = None,
+        contract: str = DEFAULT_REVISION,
     ) -> None:
         self._account = account
+        self._revision = REVISIONS[contract]
         self._folders = folders() if listed is None else listed
         self._journal = journal
+        self._kinds = {str(folder["id"]): "folder" for folder in self._folders}
+        self._tests = {str(test["id"]): (test, folder) for folder in self._folders for test in _tests_of(folder)}
+        self._kinds |= dict.fromkeys(self._tests, "test")
+        self._kinds |= dict.fromkeys(TAGS if listed is None else (), "tag")
         self._credentials = {"autonoma-client-id": client_id, "autonoma-client-secret": client_secret}
 
     def answer(self, request: Request, origin: str) -> Answer:
@@ -85,7 +91,7 @@ class Site:
             return self._listed(query)
         if not is_id(operation.subject):
             return not_found(unquote(operation.subject))
-        if fault := _fault_of_start(operation, request):
+        if fault := self._fault_of_start(operation, request):
             return fault
         return self._scripted(operation, request, query, origin)
 
@@ -115,20 +121,63 @@ class Site:
             again = (("Retry-After", str(script.retry_after)),) if script.retry_after else ()
             return refused(script.status, "The sandbox was asked for this", *again)
         if operation.name == "start":
+            if special := self._special(script.start):
+                return special
+            if self._is_other_kind(operation):
+                return not_found(operation.subject)
             given = self._start(operation, request, script, origin)
+        elif operation.name == "entry":
+            given = self._entry(operation)
         else:
             given = self._told(operation, query, origin)
         return replace(given, delay=script.delay * self._account.pace)
 
     def _start(self, operation: _Operation, request: Request, script: Script, origin: str) -> Answer:
         run = self._account.start(operation.kind, operation.subject, request.body, script)
-        return answer(
-            {
-                "message": f"The {operation.kind} was started",
-                "url": _link(origin, operation.kind, run.id),
-                _STARTED[operation.kind]: run.id,
-            }
-        )
+        started = {
+            "message": f"The {operation.kind} was started",
+            "url": _link(origin, operation.kind, run.id),
+            self._revision.run_fields[operation.kind]: run.id,
+        }
+        if operation.kind == "test" and self._revision.group_field:
+            started[self._revision.group_field] = f"group-{run.id}"
+        return answer(started, self._revision.started)
+
+    def _special(self, name: str) -> Answer | None:
+        """Return the answer of this name to a start; None for the usual one."""
+        if name == QUOTA:
+            return refused(self._revision.quota_status, "Insufficient quota")
+        if name == DEVICE_FARM:
+            return refused(500, "Device Farm Project ARN is not configured")
+        return other_host_page() if name == WEB_PAGE else None
+
+    def _is_other_kind(self, operation: _Operation) -> bool:
+        """Return whether the account has this id, and as something else."""
+        known = self._kinds.get(operation.subject, operation.kind)
+        return known != operation.kind and not is_scripted(operation.subject)
+
+    def _entry(self, operation: _Operation) -> Answer:
+        """Return the folder or test of this id."""
+        subject = operation.subject
+        if operation.kind == "test" and subject in self._tests:
+            return answer(test_details(*self._tests[subject]))
+        if operation.kind == "folder":
+            folder = next((folder for folder in self._folders if folder["id"] == subject), None)
+            return answer(folder) if folder else not_found(subject)
+        return not_found(subject)
+
+    def _fault_of_start(self, operation: _Operation, request: Request) -> Answer | None:
+        # The contract lets a request go without a body; one with a body has to be right.
+        if operation.name != "start" or not request.has_body:
+            return None
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            return refused(415, f"The body must be {JSON}")
+        if why := refusal(operation.kind, operation.subject, request.body):
+            return refused(422, why)
+        limit = self._revision.source_limit
+        if limit and len(source_of(request.body)) > limit:
+            return refused(400, f"`source` has at most {limit} characters")
+        return None
 
     def _told(self, operation: _Operation, query: str, origin: str) -> Answer:
         run = self._account.find(operation.kind, operation.subject)
@@ -160,17 +209,14 @@ def _operation(segments: list[str]) -> _Operation | None:
             return _Operation("GET", "details", "test", run_id)
         case ["folder"]:
             return _Operation("GET", "folders")
+        case [("folder" | "test") as kind, subject]:
+            return _Operation("GET", "entry", kind, subject)
     return None
 
 
-def _fault_of_start(operation: _Operation, request: Request) -> Answer | None:
-    # The contract lets a request go without a body; one with a body has to be right.
-    if operation.name != "start" or not request.has_body:
-        return None
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        return refused(415, f"The body must be {JSON}")
-    why = refusal(operation.kind, operation.subject, request.body)
-    return refused(422, why) if why else None
+def _tests_of(folder: Mapping[str, object]) -> list[Mapping[str, object]]:
+    tests = folder.get("tests")
+    return [test for test in tests if isinstance(test, dict) and "id" in test] if isinstance(tests, list) else []
 
 
 def _number(text: str) -> int | None:

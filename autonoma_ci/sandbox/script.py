@@ -19,7 +19,7 @@ class Script:
     `does` says it in words, `status` is the answer, `retry_after` its header in seconds (0 for none),
     `delay` the wait before the answer and `lasts` how long the run takes, both in seconds at pace 1, and
     `ends` the state in which the run stays. With `once` it holds for the first request of its kind for
-    an id and for no later one.
+    an id and for no later one. `start` names a special answer to a start; no other request gets it.
     """
 
     does: str
@@ -29,8 +29,10 @@ class Script:
     ends: str = PASSED
     lasts: float = 3.0
     once: bool = False
+    start: str = ""
 
 
+QUOTA, DEVICE_FARM, WEB_PAGE = "quota", "device-farm", "web-page"
 PLAIN = Script("the run passes")
 
 _SCRIPTS: Mapping[str, Script] = {
@@ -41,6 +43,9 @@ _SCRIPTS: Mapping[str, Script] = {
     "sandbox-429-always": Script("answers 429 with Retry-After: 1 every time", status=429, retry_after=1),
     "sandbox-500": Script("answers 500", status=500),
     "sandbox-503": Script("answers 503 with Retry-After: 1 once, then starts", status=503, retry_after=1, once=True),
+    "sandbox-quota": Script("the account's quota is used up: 402, or 403 with --contract 2026-01", start=QUOTA),
+    "sandbox-device-farm": Script("answers 500: the account has no device farm", start=DEVICE_FARM),
+    "sandbox-web-page": Script("answers 200 with a web page, as another host would", start=WEB_PAGE),
     "sandbox-slow": Script("answers after three seconds times the pace", delay=3.0),
     "sandbox-fails": Script("the run fails", ends=FAILED),
     "sandbox-flaky": Script("the first run fails, the next ones pass", ends=FAILED, once=True),
@@ -52,6 +57,11 @@ _TAKES = re.compile(r"sandbox-takes-([0-9]{1,5})(?:-.*)?")
 
 # Every scripted id and what it does, for people to read.
 SCRIPTED: Mapping[str, str] = {name: script.does for name, script in _SCRIPTS.items()}
+
+
+def is_scripted(subject: str) -> bool:
+    """Return whether the id asks for something else than a run that passes."""
+    return script_of(subject, 1) is not PLAIN
 
 
 def script_of(subject: str, visits: int) -> Script:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from autonoma_ci.sandbox.account import Account
-from autonoma_ci.sandbox.contract import KINDS
+from autonoma_ci.sandbox.contract import DEFAULT_REVISION, KINDS, REVISIONS
 from autonoma_ci.sandbox.journal import Journal, Received
 from autonoma_ci.sandbox.routes import BASE, Site
 from autonoma_ci.sandbox.wire import Server
@@ -27,11 +27,13 @@ class Sandbox:
 
     `port` 0 takes a free one, `pace` stretches every time span (0: runs end at once), empty
     credentials take any, `log` gets one line for each request, and `folders` are what `GET /folder` lists
-    instead of the sandbox's own. Raises ValueError for a host that is
-    not an IPv4 loopback address or a pace below 0, OSError when the port is taken.
+    instead of the sandbox's own. `contract` is the revision of the API that it speaks.
+
+    Raises ValueError for a host that is not an IPv4 loopback address, a pace below 0 or an unknown contract, OSError
+    when the port is taken.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each of them is one fact of the account or the server
         self,
         port: int = 0,
         pace: float = 1.0,
@@ -41,14 +43,18 @@ class Sandbox:
         clock: Callable[[], float] = time.monotonic,
         host: str = "127.0.0.1",
         folders: Sequence[Mapping[str, object]] | None = None,
+        *,
+        contract: str = DEFAULT_REVISION,
     ) -> None:
         if not _is_loopback(host):
             raise ValueError(f"the sandbox listens on a loopback address such as 127.0.0.1 only, not on {host!r}")
         if not (math.isfinite(pace) and pace >= 0):
             raise ValueError(f"the pace must be a number from 0, not {pace}")
+        if contract not in REVISIONS:
+            raise ValueError(f"the contract must be one of {', '.join(REVISIONS)}, not {contract!r}")
         self._address = (host, port)
         self._journal = Journal(log)
-        self._site = Site(Account(pace, clock), self._journal, client_id, client_secret, folders)
+        self._site = Site(Account(pace, clock), self._journal, client_id, client_secret, folders, contract)
         self._server: Server | None = None
 
     def start(self) -> None:

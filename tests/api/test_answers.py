@@ -70,7 +70,10 @@ def test_a_refusal_says_what_the_server_said_and_what_to_check(status: int) -> N
 
 @pytest.mark.parametrize(
     ("kind", "field"),
-    [(Kind.TEST, "run_id"), (Kind.TAG, "tag_run_id"), (Kind.FOLDER, "folder_run_id"), (Kind.FOLDER, "folderRunID")],
+    [
+        *((Kind.TEST, "run_id"), (Kind.TAG, "tag_run_id"), (Kind.FOLDER, "folder_run_id")),
+        *((Kind.TEST, "runID"), (Kind.TAG, "folderRunID"), (Kind.FOLDER, "folderRunID")),
+    ],
 )
 def test_each_kind_names_its_run_in_its_own_way(kind: Kind, field: str) -> None:
     found = attempt(200, {field: "r1", "url": "https://autonoma.app/run/r1"}, kind)

@@ -97,6 +97,26 @@ def test_what_is_no_answer_is_no_pass(body: bytes) -> None:
     assert status(answer(body), same).said is Said.TROUBLE
 
 
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [(402, {}), (403, {"message": "Insufficient quota"}), (403, {"error": "Over the LIMITS of your plan"})],
+)
+def test_used_up_quota_does_not_end_the_wait(code: int, body: dict[str, str]) -> None:
+    """The run goes on, and the credentials are fine."""
+    found = status(answer(body, code), same)
+    assert found.said is Said.TROUBLE
+    assert found.message.startswith(f"the account's quota is used up (HTTP {code}")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"), [(b"<!doctype html>", {}), (b"passed", {"Content-Type": "text/html; charset=utf-8"})]
+)
+def test_web_page_in_place_of_a_status_is_named(body: bytes, headers: dict[str, str]) -> None:
+    found = status(Answer(200, headers, body, complete=True), same)
+    assert found.said is Said.TROUBLE
+    assert found.message.startswith("HTTP 200, but this host serves a web page, not the API. Check api-url")
+
+
 def test_an_answer_cut_short_is_no_pass() -> None:
     assert status(answer({"status": "passed"}, complete=False), same).said is Said.TROUBLE
 
@@ -195,14 +215,14 @@ def test_no_answer_breaks_anything(body: dict[str, object]) -> None:
 def test_each_kind_of_run_has_its_endpoint(kind: Kind, path: str) -> None:
     with requests_mock.Mocker() as mock:
         mock.get(f"https://api.test{path}", json={"status": "passed"})
-        client = Client(Transport("https://api.test", SECRETS), "github-actions", SECRETS)
+        client = Client(Transport("https://api.test", SECRETS), "github", SECRETS)
         assert client.status(RunRequest(kind, "a"), "r1").said is Said.PASSED
 
 
 def test_details_are_asked_for_with_their_steps_and_without_media() -> None:
     with requests_mock.Mocker() as mock:
         mock.get("https://api.test/run/r1?steps=true", json={"name": "Checkout"})
-        client = Client(Transport("https://api.test", SECRETS), "github-actions", SECRETS)
+        client = Client(Transport("https://api.test", SECRETS), "github", SECRETS)
         assert client.details(REQUEST, "r1").title == "Checkout"
         assert mock.last_request.query == "steps=true"
 
@@ -213,7 +233,7 @@ def test_neither_a_secret_nor_a_value_comes_back_out_of_an_answer() -> None:
     with requests_mock.Mocker() as mock:
         mock.get("https://api.test/run/r1/status", json={"status": said})
         mock.get("https://api.test/run/r1?steps=true", json={"name": said, "steps": [step]})
-        client = Client(Transport("https://api.test", SECRETS), "github-actions", SECRETS)
+        client = Client(Transport("https://api.test", SECRETS), "github", SECRETS)
         shown = repr(client.status(REQUEST, "r1")) + repr(client.details(REQUEST, "r1"))
         mock.get("https://api.test/run/r1/status", json={"message": said}, status_code=500)
         shown += repr(client.status(REQUEST, "r1"))
@@ -230,7 +250,7 @@ def test_values_are_removed_from_each_run_and_kept_in_ids() -> None:
         mock.get("https://api.test/run/r1/status", json={"status": "passed", "url": f"{link}?word=the-value"})
         mock.get("https://api.test/run/r1?steps=true", json={"name": "the-value in r1"})
         values = [Secret("the-value"), Secret("r1")]
-        client = Client(Transport("https://api.test", SECRETS), "github-actions", SECRETS, values)
+        client = Client(Transport("https://api.test", SECRETS), "github", SECRETS, values)
         assert client.details(request, "r1").title == "*** in ***"
         found = client.status(request, "r1")
     assert (found.said, found.url) == (Said.PASSED, link)

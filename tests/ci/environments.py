@@ -367,12 +367,12 @@ class Identity(NamedTuple):
 
 
 IDENTITIES = {
-    "gitlab-ci": Identity("7", "70", "e2e 1/3"),
+    "gitlab": Identity("7", "70", "e2e 1/3"),
     "circleci": Identity("2a1d2c1e-7d0a-4a52-8d57-6e2f0c9b7222", "812", "e2e"),
-    "azure-pipelines": Identity("4711", "1001", "Verify/E2E/linux"),
-    "bitbucket-pipelines": Identity("{a4c0cc6f-52a8-4d5c-9d8e-0a6cfa8c1444}", "1"),
+    "azure": Identity("4711", "1001", "Verify/E2E/linux"),
+    "bitbucket": Identity("{a4c0cc6f-52a8-4d5c-9d8e-0a6cfa8c1444}", "1"),
     "buildkite": Identity("4735ba57-80d0-46e2-8fa0-b28223a86586", "1", "e2e/:hammer: Specs"),
-    "travis-ci": Identity("31", "", "Verify/e2e"),
+    "travis": Identity("31", "", "Verify/e2e"),
     "appveyor": Identity("3009", "", "Image: Ubuntu"),
     "woodpecker": Identity("8", "1", "verify/e2e"),
     "harness": Identity("TqYcBmR0Qm2k0b1v8b2f8A", "", "verify/e2e"),
@@ -380,10 +380,10 @@ IDENTITIES = {
     "semaphore": Identity("b3f1", "", "shop/Verify/e2e - 1%2F3"),
     "bitrise": Identity("6f5d34b8-6a0b-4c85-8a52-52ef2c5c7666", "", "e2e"),
     "codefresh": Identity("6f1a", "1", "e2e"),
-    "aws-codebuild": Identity("shop:b1e6661e", "", "e2e"),
+    "codebuild": Identity("shop:b1e6661e", "", "e2e"),
     "teamcity": Identity("4711", "", "E2E"),
     "jenkins": Identity("acme/shop#31", "", "E2E"),
-    "google-cloud-build": Identity("9c7d"),
+    "cloudbuild": Identity("9c7d"),
 }
 
 
@@ -417,14 +417,14 @@ ROWS = (
     Case(
         "gitlab-branch",
         GITLAB,
-        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
         parallel=Parallel("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"),
         log=Log(grammars.gitlab, ("section_start", "section_end")),
     ),
     Case(
         "gitlab-merge-request",
         GITLAB_CHANGE,
-        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO, change="17", **_FEATURE),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change="17", **_FEATURE),
     ),
     Case(
         "gitlab-merged-results-pipeline-has-a-merge-commit",
@@ -434,7 +434,7 @@ ROWS = (
             "CI_COMMIT_REF_NAME": "refs/merge-requests/17/merge",
             "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": HEAD,
         },
-        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO, change="17", **_FEATURE),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change="17", **_FEATURE),
     ),
     Case(
         "gitlab-external-pull-request",
@@ -444,7 +444,7 @@ ROWS = (
             "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME": "feature/cart",
             "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA": HEAD,
         },
-        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO, change="3", **_FEATURE),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change="3", **_FEATURE),
     ),
     Case(
         "gitlab-tag-with-a-review-app",
@@ -455,7 +455,7 @@ ROWS = (
             "CI_ENVIRONMENT_URL": "https://user:pass@review.example.com/shop",
         },
         _seen(
-            "gitlab-ci",
+            "gitlab",
             GITLAB_URL,
             repository=GITLAB_REPO,
             branch="v1.10",
@@ -465,12 +465,12 @@ ROWS = (
     Case(
         "gitlab-repository-with-sha256-hashes",
         {**GITLAB, "CI_COMMIT_SHA": SHA256},
-        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO, sha=SHA256),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, sha=SHA256),
     ),
     Case(
         "gitlab-environment-url-that-no-browser-may-follow",
         {**GITLAB, "CI_ENVIRONMENT_URL": "javascript:alert(1)"},
-        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
     ),
     Case(
         "circleci-branch",
@@ -508,14 +508,14 @@ ROWS = (
     Case(
         "azure-branch-of-azure-repos",
         AZURE,
-        _seen("azure-pipelines", AZURE_URL, repository="Web Shop/shop", **_FEATURE),
+        _seen("azure", AZURE_URL, repository="Web Shop/shop", **_FEATURE),
         parallel=Parallel("SYSTEM_JOBPOSITIONINPHASE", 1, "SYSTEM_TOTALJOBSINPHASE"),
         log=Log(grammars.azure, ("group", "endgroup"), ("task.logissue",), "task.setsecret"),
     ),
     Case(
         "azure-pull-request-builds-a-merge-commit",
         AZURE_CHANGE,
-        _seen("azure-pipelines", AZURE_URL, repository="Web Shop/shop", change="23", **_FEATURE),
+        _seen("azure", AZURE_URL, repository="Web Shop/shop", change="23", **_FEATURE),
     ),
     Case(
         "azure-pull-request-of-github-has-two-numbers",
@@ -526,7 +526,7 @@ ROWS = (
             "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER": "23",
             "SYSTEM_PULLREQUEST_SOURCEBRANCH": "feature/cart",
         },
-        _seen("azure-pipelines", AZURE_URL, change="23", **_FEATURE),
+        _seen("azure", AZURE_URL, change="23", **_FEATURE),
     ),
     Case(
         "azure-pull-request-whose-head-is-not-told",
@@ -536,7 +536,7 @@ ROWS = (
             "BUILD_SOURCEVERSION": MERGE,
             "BUILD_SOURCEBRANCH": "refs/pull/23/merge",
         },
-        _seen("azure-pipelines", AZURE_URL, repository="Web Shop/shop", sha="", branch=""),
+        _seen("azure", AZURE_URL, repository="Web Shop/shop", sha="", branch=""),
     ),
     Case(
         "azure-server-with-the-older-name-of-the-collection",
@@ -545,7 +545,7 @@ ROWS = (
             "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI": "http://tfs.example.com:8080/tfs/Main/",
         },
         _seen(
-            "azure-pipelines",
+            "azure",
             "http://tfs.example.com:8080/tfs/Main/Web%20Shop/_build/results?buildId=4711",
             repository="Web Shop/shop",
             **_FEATURE,
@@ -554,18 +554,18 @@ ROWS = (
     Case(
         "bitbucket-branch",
         BITBUCKET,
-        _seen("bitbucket-pipelines", BITBUCKET_URL, **_FEATURE),
+        _seen("bitbucket", BITBUCKET_URL, **_FEATURE),
         parallel=Parallel("BITBUCKET_PARALLEL_STEP", 0, "BITBUCKET_PARALLEL_STEP_COUNT"),
     ),
     Case(
         "bitbucket-pull-request-with-a-short-commit-hash",
         {**BITBUCKET, "BITBUCKET_COMMIT": HEAD[:12], "BITBUCKET_PR_ID": "6"},
-        _seen("bitbucket-pipelines", BITBUCKET_URL, sha="", change="6", **_FEATURE),
+        _seen("bitbucket", BITBUCKET_URL, sha="", change="6", **_FEATURE),
     ),
     Case(
         "bitbucket-tag",
         {**{n: v for n, v in BITBUCKET.items() if n != "BITBUCKET_BRANCH"}, "BITBUCKET_TAG": "v3"},
-        _seen("bitbucket-pipelines", BITBUCKET_URL, branch="v3"),
+        _seen("bitbucket", BITBUCKET_URL, branch="v3"),
     ),
     Case(
         "buildkite-branch",
@@ -587,7 +587,7 @@ ROWS = (
     # Here as in most of the following, the usual variables name the target branch or a merge commit.
     *both(
         TRAVIS,
-        _seen("travis-ci", TRAVIS_URL),
+        _seen("travis", TRAVIS_URL),
         "12",
         {
             "TRAVIS_COMMIT": MERGE,
@@ -691,7 +691,7 @@ ROWS = (
         {**CODEFRESH, "CF_PULL_REQUEST_NUMBER": "3", "CF_PULL_REQUEST_TARGET": "main"},
         _seen("codefresh", CODEFRESH_URL, change="3", **_FEATURE),
     ),
-    Case("codebuild-push", CODEBUILD, _seen("aws-codebuild", CODEBUILD_URL)),
+    Case("codebuild-push", CODEBUILD, _seen("codebuild", CODEBUILD_URL)),
     Case(
         "codebuild-pull-request",
         {
@@ -702,7 +702,7 @@ ROWS = (
             "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
             "CODEBUILD_PUBLIC_BUILD_URL": "https://eu-west-1.codebuild.aws.amazon.com/project/x",
         },
-        _seen("aws-codebuild", "https://eu-west-1.codebuild.aws.amazon.com/project/x", change="27", **_FEATURE),
+        _seen("codebuild", "https://eu-west-1.codebuild.aws.amazon.com/project/x", change="27", **_FEATURE),
     ),
     Case(
         "codebuild-of-a-bucket-has-no-repository",
@@ -711,7 +711,7 @@ ROWS = (
             "CODEBUILD_SOURCE_REPO_URL": "bucket/source.zip",
             "CODEBUILD_RESOLVED_SOURCE_VERSION": "fa4KzY5Gx1rJYtYcd5kDzHmUlLw5mc3n",
         },
-        Context(ci="aws-codebuild", build="shop:b1e6661e"),
+        Context(ci="codebuild", build="shop:b1e6661e"),
     ),
     Case(
         "teamcity-main-branch",
@@ -803,27 +803,27 @@ ROWS = (
     ),
     *both(
         CLOUD_BUILD,
-        _seen("google-cloud-build", CLOUD_BUILD_URL),
+        _seen("cloudbuild", CLOUD_BUILD_URL),
         "11",
         {"_HEAD_BRANCH": "feature/cart", "_BASE_BRANCH": "main", "_PR_NUMBER": "11"},
     ),
-    Case("cloud-build-without-substitutions", {"BUILDER_OUTPUT": "/builder/outputs"}, Context(ci="google-cloud-build")),
-    Case("unknown-system", {"CI": "true", "GIT_COMMIT": HEAD}, Context(ci="generic")),
-    Case("unknown-system-with-a-name", {"CI": "vercel", "VERCEL": "1"}, Context(ci="generic")),
-    Case("unknown-system-that-numbers-its-builds", {"BUILD_NUMBER": "5"}, Context(ci="generic")),
-    Case("unknown-system-of-long-ago", {"CONTINUOUS_INTEGRATION": "true", "CI": ""}, Context(ci="generic")),
-    Case("not-ci-by-convention", {"CI": "false", "BUILD_NUMBER": "5"}, Context(ci="none")),
-    Case("ones-own-machine", {"HOME": "/home/me", "BUILD_ID": "x", "PROJECT_ID": "acme"}, Context(ci="none")),
+    Case("cloud-build-without-substitutions", {"BUILDER_OUTPUT": "/builder/outputs"}, Context(ci="cloudbuild")),
+    Case("unknown-system", {"CI": "true", "GIT_COMMIT": HEAD}, Context(ci="ci")),
+    Case("unknown-system-with-a-name", {"CI": "vercel", "VERCEL": "1"}, Context(ci="ci")),
+    Case("unknown-system-that-numbers-its-builds", {"BUILD_NUMBER": "5"}, Context(ci="ci")),
+    Case("unknown-system-of-long-ago", {"CONTINUOUS_INTEGRATION": "true", "CI": ""}, Context(ci="ci")),
+    Case("not-ci-by-convention", {"CI": "false", "BUILD_NUMBER": "5"}, Context(ci="cli")),
+    Case("ones-own-machine", {"HOME": "/home/me", "BUILD_ID": "x", "PROJECT_ID": "acme"}, Context(ci="cli")),
     # Nested and misleading ones.
     Case(
         "ci-false-turns-off-no-system-that-is-known",
         {**GITLAB, "CI": "false"},
-        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
     ),
     Case(
         "gitlab-runner-on-a-leaking-jenkins-agent",
         {**JENKINS, **GITLAB},
-        _seen("gitlab-ci", GITLAB_URL, repository=GITLAB_REPO),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO),
     ),
     Case("buildkite-agent-on-codebuild", {**CODEBUILD, **BUILDKITE}, _seen("buildkite", BUILDKITE_URL, **_FEATURE)),
     Case(
@@ -831,13 +831,13 @@ ROWS = (
         {**JENKINS, **TEAMCITY},
         Context("teamcity", HEAD, build_url=TEAMCITY_URL, job="E2E"),
     ),
-    Case("codebuild-started-by-jenkins", {**JENKINS, **CODEBUILD}, _seen("aws-codebuild", CODEBUILD_URL)),
-    Case("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, Context(ci="generic")),
+    Case("codebuild-started-by-jenkins", {**JENKINS, **CODEBUILD}, _seen("codebuild", CODEBUILD_URL)),
+    Case("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, Context(ci="ci")),
     Case("circleci-switched-off-inside-jenkins", {**JENKINS, "CIRCLECI": "false"}, _seen("jenkins", JENKINS_URL)),
-    Case("cloudflare-pages-is-not-codefresh", {"CI": "true", "CF_PAGES": "1"}, Context(ci="generic")),
+    Case("cloudflare-pages-is-not-codefresh", {"CI": "true", "CF_PAGES": "1"}, Context(ci="ci")),
     Case("override-wins", {**JENKINS, "AUTONOMA_CI": "Drone"}, Context(ci="drone")),
-    Case("override-to-none", {**JENKINS, "AUTONOMA_CI": "none"}, Context(ci="none")),
-    Case("override-to-generic", {**GITLAB, "AUTONOMA_CI": " generic "}, Context(ci="generic")),
+    Case("override-to-none", {**JENKINS, "AUTONOMA_CI": "cli"}, Context(ci="cli")),
+    Case("override-to-generic", {**GITLAB, "AUTONOMA_CI": " ci "}, Context(ci="ci")),
     Case(
         "zero-commit-of-a-deleted-branch",
         {**DRONE, "DRONE_COMMIT_SHA": "0" * 40},

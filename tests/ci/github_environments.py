@@ -56,9 +56,9 @@ DELETED_FORK = {"number": 7, "head": {"sha": HEAD, "ref": "feature/cart", "repo"
 QUEUE = f"gh-readonly-queue/main/pr-7-{TARGET}"
 
 
-def _seen(ci: str = "github-actions", build_url: str = PAGE, **facts: str) -> Context:
+def _seen(ci: str = "github", build_url: str = PAGE, **facts: str) -> Context:
     # Gitea and Forgejo have the same run in their environments.
-    build = "1658821493" if ci == "github-actions" else "272"
+    build = "1658821493" if ci == "github" else "272"
     usual = {"sha": HEAD, "branch": "main", "repository": REPO, "build": build, "attempt": "2", "job": "e2e"}
     return Context(ci=ci, build_url=build_url, **{**usual, **facts})
 
@@ -179,14 +179,14 @@ ROWS = (
         "gitea-push-looks-like-github",
         GITEA,
         {},
-        _seen("gitea-actions", "https://git.example.com/gitea/acme/shop/actions/runs/272"),
+        _seen("gitea", "https://git.example.com/gitea/acme/shop/actions/runs/272"),
     ),
     _case(
         "gitea-pull-request",
         {**GITEA, **PULL_REQUEST, "GITHUB_REF": "refs/pull/7/head"},
         PULL_EVENT,
         _seen(
-            "gitea-actions",
+            "gitea",
             "https://git.example.com/gitea/acme/shop/actions/runs/272",
             change="7",
             branch="feature/cart",
@@ -196,14 +196,14 @@ ROWS = (
         "forgejo-push-looks-like-gitea-and-github",
         {**GITEA, "FORGEJO_ACTIONS": "true"},
         {},
-        _seen("forgejo-actions", "https://git.example.com/gitea/acme/shop/actions/runs/43"),
+        _seen("forgejo", "https://git.example.com/gitea/acme/shop/actions/runs/43"),
     ),
     _case(
         "forgejo-pull-request",
         {**GITEA, **PULL_REQUEST, "FORGEJO_ACTIONS": "true"},
         PULL_EVENT,
         _seen(
-            "forgejo-actions",
+            "forgejo",
             "https://git.example.com/gitea/acme/shop/actions/runs/43",
             change="7",
             branch="feature/cart",
@@ -213,6 +213,6 @@ ROWS = (
         "forgejo-with-a-runner-before-7-is-taken-for-gitea",
         {**GITEA, "FORGEJO_TOKEN": "x"},
         {},
-        _seen("gitea-actions", "https://git.example.com/gitea/acme/shop/actions/runs/272"),
+        _seen("gitea", "https://git.example.com/gitea/acme/shop/actions/runs/272"),
     ),
 )

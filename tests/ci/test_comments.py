@@ -21,6 +21,7 @@ from autonoma_ci.identity import Part
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.secret import Secret
 from tests.report.reports import CANCELLED, DRY, FAILED, PASSED, failed, passed, report
+from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, hang
 from tests.support.job import BRIEF, BRISK
@@ -96,10 +97,14 @@ def host(service: Service) -> Iterator[CodeHost]:
 
 
 def thread_of(service: Service, url: str, token: str = TOKEN, **more: str) -> Thread:
+    return thread_with(Clock(), service, url, token, **more)
+
+
+def thread_with(clock: Clock, service: Service, url: str, token: str = TOKEN, **more: str) -> Thread:
     environ = {**service.environ, service.address: url, **more}
     system = load(detect(environ))
     assert system.comments
-    found = system.comments.find(environ, system.context(environ), Secret(token), Clock())
+    found = system.comments.find(environ, system.context(environ), Secret(token), clock)
     assert found
     return found
 
@@ -229,7 +234,8 @@ def test_two_attempts_at_the_same_moment_both_show(service: Service, host: CodeH
 
 # --- marks that others have made
 
-BOT = {"login": "weather[bot]", "type": "Bot"}
+BOT = {"login": "weather[bot]", "id": 2002, "type": "Bot"}
+APP = {"login": "acme-ci[bot]", "id": 2001, "type": "Bot"}
 
 
 def opening_of(host: CodeHost) -> str:
@@ -250,8 +256,8 @@ def opening_of(host: CodeHost) -> str:
     ],
 )
 def test_comment_with_a_forged_mark_is_not_touched(pattern: str, text: str) -> None:
-    """A job's token may not ask for its owner, so each bot's comment may be ours. The signature decides."""
-    with GitHub() as host:
+    """All workflows with a job's token write as the same bot. The signature tells whose comment it is."""
+    with GitHub(bot=BOT, edits_all=True) as host:
         thread = thread_of(SERVICES[0], host.url)
         assert publish(thread, of(FAILED)) == ""
         forged = re.sub(pattern, text, opening_of(host))
@@ -300,14 +306,261 @@ def test_opening_of_a_comment_is_short() -> None:
         assert len(opening_of(host)) < 160
 
 
+# --- comments of other authors, whose marks are valid
+
+
+@pytest.mark.parametrize("ours", [None, APP], ids=["job", "app"])
+@pytest.mark.parametrize("graphql", [True, False], ids=["graphql", "no graphql"])
+@pytest.mark.parametrize(
+    "author",
+    [
+        BOT,
+        {"login": "dependabot[bot]", "type": "Bot"},
+        {"login": "github-actions", "id": 3, "type": "User"},
+        {"login": "acme-ci", "id": 4, "type": "Bot"},
+        {"id": 41898282.5, "type": "Bot"},
+        None,
+    ],
+    ids=["bot", "no number", "user", "same name", "half a number", "ghost"],
+)
+def test_comment_that_another_app_copied_is_not_touched(ours: object, graphql: bool, author: object) -> None:
+    """It has our mark with a valid signature, on our change, and the token may edit each comment."""
+    with GitHub(bot=ours, graphql=graphql, edits_all=True) as host:
+        assert publish(thread_of(SERVICES[0], host.url), of(FAILED)) == ""
+        copied = host.comments.pop()
+        theirs = host.add(f"{copied.body}\nthe weather is fine", author)
+        for verdict in (PASSED, FAILED, PASSED):
+            assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
+        assert theirs.body == f"{copied.body}\nthe weather is fine"
+        [left] = [made for made in host.comments if made is not theirs]
+        assert left.author == host.owner()
+        assert "Passed" in left.body
+        assert host.complaints == []
+
+
+def test_comment_of_a_job_is_found_by_its_number() -> None:
+    """GraphQL names the bot without the suffix that REST has."""
+    with GitHub() as host:
+        for verdict in (FAILED, PASSED):
+            assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
+        assert host.methods() == ["POST", "PATCH"]
+
+
+@pytest.mark.parametrize(("base", "path"), [("", "/graphql"), ("/api/v3", "/api/graphql")])
+def test_owner_of_an_apps_token_is_asked_of_graphql(base: str, path: str) -> None:
+    """github.com and an Enterprise Server have it at different places."""
+    viewer = answer(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
+    refusal = answer(403, '{"message": "Resource not accessible by integration"}')
+    routes = {f"{base}/user": refusal, path: viewer}
+    with FaultServer(lambda wire: routes.get(wire.request.path, answer(200, "[]"))(wire)) as host:
+        publish(thread_of(SERVICES[0], f"http://127.0.0.1:{host.port}{base}"), of())
+        asked = [(request.method, request.path) for request in host.received]
+    assert asked[:2] == [("GET", f"{base}/user"), ("POST", path)]
+    assert asked[2][0] == "GET"
+
+
+def test_passing_fault_of_graphql_is_asked_again() -> None:
+    with GitHub() as host:
+        publish(thread_of(SERVICES[0], host.url), of(FAILED))
+        host.faults.append(Fault("GRAPHQL", 502, times=2))
+        assert publish(thread_of(SERVICES[0], host.url), of(PASSED)) == ""
+        assert host.methods() == ["POST", "PATCH"]
+
+
+@pytest.mark.parametrize("viewer", [[], {"data": None}, {"data": {"viewer": 5}}, {"data": {"viewer": {"login": 5}}}])
+def test_viewer_in_another_form_tells_no_owner(viewer: object) -> None:
+    """Then a new comment is written, and the response to it tells the author."""
+    with GitHub() as host:
+        publish(thread_of(SERVICES[0], host.url), of(FAILED))
+        host.faults.append(Fault("GRAPHQL", 200, body=viewer))
+        assert publish(thread_of(SERVICES[0], host.url), of(PASSED)) == ""
+        assert ["Passed" in made.body for made in host.comments] == [True]
+        assert host.methods() == ["POST", "POST", "DELETE", "PATCH"]
+
+
+def test_unknown_owner_leaves_a_later_builds_comment() -> None:
+    with GitHub(graphql=False) as host:
+        publish(thread_of(SERVICES[0], host.url), of(PASSED))
+        publish(thread_of(SERVICES[0], host.url, GITHUB_RUN_ID="499"), of(FAILED))
+        assert ["Passed" in made.body for made in host.comments] == [True]
+
+
+def test_unknown_owner_leaves_another_parts_comment() -> None:
+    with GitHub(graphql=False) as host:
+        for _ in range(2):
+            for title in ("Smoke", "Nightly"):
+                assert publish(thread_of(SERVICES[0], host.url), of(title=title)) == ""
+        assert len(host.comments) == 2
+
+
+def test_unknown_owner_of_two_builds_leaves_one_comment() -> None:
+    """Both have written theirs by the time that either reads them."""
+    with GitHub(graphql=False) as host:
+        gate = threading.Barrier(2)
+
+        def before(method: str) -> None:
+            # Both have written theirs by the time that either reads.
+            if method == "POST":
+                gate.wait(60)
+
+        host.before = before
+        threads = [thread_of(SERVICES[0], host.url, GITHUB_RUN_ID=build) for build in ("500", "501")]
+        reports = [of(PASSED), of(FAILED)]
+        steps = [threading.Thread(target=publish, args=pair) for pair in zip(threads, reports, strict=True)]
+        for each in steps:
+            each.start()
+        for each in steps:
+            each.join(120)
+        [left] = host.comments
+        assert "Failed" in left.body
+
+
+# --- refusals, in the server's own words
+
+LIMIT = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+SSO = "Resource protected by organization SAML enforcement. You must grant your token access to this organization."
+GITHUB, GITLAB = SERVICES
+
+
+@pytest.mark.parametrize(
+    ("service", "status", "body", "shown", "advice"),
+    [
+        (GITHUB, 403, {"message": "Resource not accessible by integration"}, "Resource not accessible by integration",
+         "The job needs the permission `pull-requests: write`"),
+        (GITHUB, 403, {"message": "Resource not accessible by personal access token"},
+         "Resource not accessible by personal access token", "the permission `Pull requests: write`"),
+        (GITHUB, 403, {"message": "Unable to create comment because issue is locked."},
+         "Unable to create comment because issue is locked", "Unlock the conversation"),
+        (GITHUB, 403, {"message": LIMIT}, LIMIT.rstrip("."), "Run the step again later"),
+        (GITHUB, 429, {"message": "API rate limit exceeded"}, "API rate limit exceeded", "Run the step again later"),
+        (GITHUB, 403, {"message": SSO}, SSO.rstrip("."), "single sign-on"),
+        (GITHUB, 403, {"message": "Repository was archived so is read-only."},
+         "Repository was archived so is read-only", "Unarchive the repository"),
+        (GITHUB, 403, {"message": "Maintenance of the week."}, "Maintenance of the week", ""),
+        (GITHUB, 403, "<html>blocked", "", "a proxy or a firewall may have answered"),
+        (GITHUB, 404, {"message": "Not Found", "status": "404"}, "Not Found", "no access to this repository"),
+        (GITHUB, 401, {"message": "Bad credentials"}, "Bad credentials", "has expired"),
+        (GITHUB, 422, {"message": "Validation Failed", "errors": [{"message": "Body is too long"}]},
+         "Validation Failed: Body is too long", ""),
+        (GITLAB, 403, {"error": "insufficient_scope", "error_description": "The request requires higher privileges.",
+                       "scope": "api"}, "insufficient_scope: The request requires higher privileges", "scope `api`"),
+        (GITLAB, 403, {"message": "403 Forbidden"}, "Forbidden", "In a locked discussion, only members"),
+        (GITLAB, 401, {"error": "invalid_token", "error_description": "Token is expired."},
+         "invalid_token: Token is expired", "scope `api`"),
+        (GITLAB, 404, {"message": "404 Project Not Found"}, "Project Not Found", "scope `api`"),
+        (GITLAB, 400, {"message": {"note": ["is too long (maximum is 1000 characters)"]}},
+         "note is too long (maximum is 1000 characters)", ""),
+        (GITLAB, 429, {"message": {"error": "This endpoint has been requested too many times. Try again later."}},
+         "error This endpoint has been requested too many times. Try again later", "Run the step again later"),
+    ],
+)  # fmt: skip
+def test_refusal_shows_the_servers_words_and_a_cure(
+    service: Service, status: int, body: object, shown: str, advice: str
+) -> None:
+    """The permission is named only where the server says that it is missing."""
+    with service.host() as host:
+        host.faults.append(Fault("POST", status, body=body))
+        why = publish(thread_of(service, host.url), of())
+        assert host.methods() == ["POST"]
+    told = f"The comment could not be written: HTTP {status}{f': {shown}' if shown else ''}."
+    assert why.startswith(told)
+    assert advice in why if advice else why == told
+    assert ("pull-requests: write" in why) is ("by integration" in shown or (status == 404 and service is GITHUB))
+
+
 @both
-@pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_token_that_may_not_is_told_what_it_lacks(service: Service, host: CodeHost, status: int) -> None:
-    host.faults.append(Fault("POST", status))
-    why = publish(thread_of(service, host.url), of())
-    assert why.startswith(f"The comment could not be written: HTTP {status}. ")
-    assert ("pull-requests: write" if service.name == "github" else "scope `api`") in why
-    assert host.comments == []
+@pytest.mark.parametrize("status", [403, 429])
+def test_words_of_a_server_are_safe_to_show(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
+    """They may hold the token, commands of the runner, and more than anybody reads."""
+    said = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
+    host.faults.append(Fault("POST", status, body={"message": said, "errors": ["[" * 5000, {"message": {}}, 5]}))
+    code, log = step(tmp_path, service, host.url)
+    assert code == 0
+    [line] = [line for line in log.splitlines() if "could not be written" in line]
+    assert f"HTTP {status}" in line
+    assert TOKEN not in line
+    assert "\x1b" not in line
+    assert "\u202e" not in line
+    assert "##vso[" not in line
+    assert not line.startswith("::error")
+    assert len(line) < 800
+
+
+@both
+@pytest.mark.parametrize("body", [None, [], 5, {"message": None}, {"message": [[]]}, {"errors": 5}, {"message": {}}])
+def test_refusal_in_any_form_is_a_warning(service: Service, host: CodeHost, body: object) -> None:
+    host.faults.append(Fault("POST", 400, body=body))
+    assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 400."
+
+
+# --- rate limits
+
+DATE = "Wed, 01 Jul 2026 10:00:00 GMT"
+RESET = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(1782900000 + 20), "Date": DATE}
+
+
+@both
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("status", [403, 429])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "0"}, 0.01),
+        ({"Retry-After": "Wed, 01 Jul 2026 10:00:30 GMT", "Date": DATE}, 30),
+        (RESET, 20),
+        ({**RESET, "X-RateLimit-Reset": "1"}, 0.01),
+    ],
+    ids=["seconds", "at once", "date", "reset", "reset in the past"],
+)
+def test_rate_limit_is_waited_for_once(
+    service: Service, host: CodeHost, method: str, status: int, headers: dict[str, str], seconds: float
+) -> None:
+    """The server did nothing, so even a new comment is sent again."""
+    clock = FakeClock()
+    host.faults.append(Fault(method, status, headers=headers, body={"message": LIMIT}))
+    assert publish(thread_with(clock, service, host.url), of()) == ""
+    assert clock.time == pytest.approx(1000 + seconds)
+    assert len(host.comments) == 1
+
+
+@both
+def test_second_rate_limit_is_not_waited_for(service: Service, host: CodeHost) -> None:
+    clock = FakeClock()
+    host.faults.append(Fault("POST", 403, times=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
+    why = publish(thread_with(clock, service, host.url), of())
+    assert f"HTTP 403: {LIMIT.rstrip('.')}. " in why
+    assert "takes requests again in 7.0 s." in why
+    assert (host.methods(), clock.time) == (["POST"] * 2, 1007)
+
+
+@both
+@pytest.mark.parametrize("wait", ["60", "3600", "9" * 9])
+def test_rate_limit_beyond_the_time_is_told(service: Service, host: CodeHost, wait: str) -> None:
+    clock = FakeClock()
+    host.faults.append(Fault("GET", 429, headers={"Retry-After": wait}))
+    why = publish(thread_with(clock, service, host.url), of())
+    assert "HTTP 429: scripted. " in why
+    assert "takes requests again in " in why
+    assert (len(host.requests), clock.time) == (1, 1000)
+
+
+@both
+@pytest.mark.parametrize("value", ["-1", "soon", "9" * 5000, "\u0661", "1.5"])
+def test_invalid_time_of_a_limit_is_not_waited_for(service: Service, host: CodeHost, value: str) -> None:
+    clock = FakeClock()
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": value.encode("utf-8").decode("latin-1")}
+    host.faults.append(Fault("POST", 403, headers=headers))
+    assert "HTTP 403" in publish(thread_with(clock, service, host.url), of())
+    assert (host.methods(), clock.time) == (["POST"], 1000)
+
+
+def test_new_comment_is_not_sent_again_after_503() -> None:
+    """The request may have arrived, whatever Retry-After says."""
+    with GitHub() as host:
+        host.faults.append(Fault("POST", 503, headers={"Retry-After": "1"}))
+        assert "HTTP 503." in publish(thread_of(GITHUB, host.url), of())
+        assert host.methods() == ["POST"]
 
 
 @both
@@ -460,12 +713,12 @@ def test_a_refused_input_is_told_too(service: Service, host: CodeHost, tmp_path:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"AUTONOMA_GITHUB_TOKEN": "", "AUTONOMA_GITLAB_TOKEN": ""}, "token is empty"),
+        ({"AUTONOMA_GITHUB_TOKEN": "", "AUTONOMA_GITLAB_TOKEN": ""}, "TOKEN is empty"),
         (
             {"CI_MERGE_REQUEST_IID": "", "GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/main"},
             "this build is of no pull or merge request",
         ),
-        ({"GITHUB_API_URL": "http://example.com", "CI_API_V4_URL": "file:///etc"}, "do not say where"),
+        ({"GITHUB_API_URL": "file:///etc", "CI_API_V4_URL": "file:///etc"}, "do not say where"),
         ({"AUTONOMA_DRY_RUN": "true"}, ""),
         ({"AUTONOMA_COMMENT": "false"}, ""),
     ],
@@ -479,9 +732,29 @@ def test_without_what_it_takes_there_is_no_comment(
     assert host.requests == []
 
 
+@both
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://git.example.com/api", " (http://git.example.com/api)"),
+        ("HTTP://git.example.com/api?token=ZQ9#ZQ9", " (HTTP://git.example.com/api)"),
+        ("http://user:ZQ9@git.example.com/api", ""),
+    ],
+)
+def test_server_on_plain_http_gets_no_token(
+    service: Service, host: CodeHost, url: str, shown: str, tmp_path: Path
+) -> None:
+    code, log = step(tmp_path, service, host.url, **{service.address: url})
+    told = f"The comment could not be written: {service.address} is plain HTTP{shown}, and the token is sent over https"
+    assert code == 0
+    assert log.count(told) == 1
+    assert "Serve the API over https, or turn comment off." in log
+    assert "ZQ9" not in log
+
+
 def test_elsewhere_the_option_has_no_effect_and_says_so(tmp_path: Path) -> None:
     drone = Service("drone", GitHub, {"DRONE": "true"}, "X", "Y", None)
-    assert "comment has no effect on drone: it is for GitHub and GitLab." in step(tmp_path, drone, "x")[1]
+    assert "AUTONOMA_COMMENT has no effect on drone: it is for GitHub and GitLab." in step(tmp_path, drone, "x")[1]
 
 
 @both

@@ -54,14 +54,16 @@ def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> No
     console.issue("error", Problem(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
     assert runner.commands(out.getvalue()) == [
         runner.Command(
-            "error", "the value <***> is bad", {"file": "a.yml", "line": "3", "col": "5", "title": "title ***"}
+            "error",
+            "a.yml:3:5: the value <***> is bad",
+            {"file": "a.yml", "line": "3", "col": "5", "title": "title ***"},
         )
     ]
 
 
 def test_a_place_in_a_file_becomes_the_place_of_the_annotation() -> None:
     assert COMMANDS.issue("warning", Problem("text", "a, b.yml", 3, 5), "t: u") == (
-        "::warning file=a%2C b.yml,line=3,col=5,title=t%3A u::text"
+        "::warning file=a%2C b.yml,line=3,col=5,title=t%3A u::a, b.yml:3:5: text"
     )
     assert COMMANDS.issue("notice", Problem("text", "a.yml")) == "::notice file=a.yml::a.yml: text"
     assert COMMANDS.issue("error", Problem("text")) == "::error::text"

@@ -38,14 +38,14 @@ def test_each_environment_is_read_as_documented(case: environments.Case, tmp_pat
     environ = case.settle(tmp_path)
     found = load(detect(environ)).context(environ)
     assert found._replace(event="") == case.expected
-    if found.ci == "github-actions":
+    if found.ci == "github":
         assert found.event == environ.get("GITHUB_EVENT_NAME", "")
 
 
 def test_the_table_covers_every_system_with_and_without_a_change_request() -> None:
     """Each system that knows of changes has at least one row of each kind; there are sixty rows and more."""
     seen = {(case.expected.ci, bool(case.expected.change)) for case in CASES}
-    systems = {row.name for row in ROWS} - {"generic", "none"}
+    systems = {row.name for row in ROWS} - {"ci", "cli"}
     assert {(name, changed) for name in systems for changed in (True, False)} <= seen
     assert len(CASES) >= 60
     assert len({case.id for case in environments.ROWS}) == len(environments.ROWS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,18 +11,26 @@ import pytest
 
 import autonoma_ci.ci
 from autonoma_ci.ci import detect
-from autonoma_ci.ci.detect import ROWS, Row, all_tokens, load, source
+from autonoma_ci.ci.detect import ROWS, Row, all_tokens, load
 from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
+from autonoma_ci.sandbox import Sandbox
 from tests.ci import environments, github_environments
+from tests.commands.invoke import CREDENTIALS, invoke
 
 ORDER = (
-    *("forgejo-actions", "gitea-actions", "github-actions", "gitlab-ci", "circleci", "azure-pipelines"),
-    *("bitbucket-pipelines", "buildkite", "travis-ci", "appveyor", "woodpecker", "harness", "drone"),
-    *("semaphore", "bitrise", "codefresh", "aws-codebuild", "teamcity", "jenkins", "google-cloud-build"),
-    *("generic", "none"),
+    *("forgejo", "gitea", "github", "gitlab", "circleci", "azure"),
+    *("bitbucket", "buildkite", "travis", "appveyor", "woodpecker", "harness", "drone"),
+    *("semaphore", "bitrise", "codefresh", "codebuild", "teamcity", "jenkins", "cloudbuild"),
+    *("ci", "cli"),
 )
 CASES = (*environments.ROWS, *github_environments.ROWS)
+# The names that users have been told.
+NAMES = (
+    *("github", "gitlab", "jenkins", "azure", "circleci", "bitbucket", "buildkite", "teamcity", "travis", "appveyor"),
+    *("woodpecker", "harness", "drone", "semaphore", "bitrise", "codefresh", "codebuild", "cloudbuild", "gitea"),
+    *("forgejo", "ci", "cli"),
+)
 MODULES = [row.module for row in ROWS]
 LISTING = """
 import sys
@@ -67,17 +76,35 @@ def test_every_system_can_be_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("named", "meant"),
     [
-        ("github", "github-actions"),
-        ("gitlab", "gitlab-ci"),
-        ("azure", "azure-pipelines"),
-        ("aws", "aws-codebuild"),
+        ("aws", "codebuild"),
+        ("github-actions", "github"),
+        ("github_actions", "github"),
+        ("GitHub Actions", "github"),
+        ("gitlab-ci", "gitlab"),
+        ("azure-pipelines", "azure"),
+        ("bitbucket-pipelines", "bitbucket"),
+        ("travis-ci", "travis"),
+        ("aws-codebuild", "codebuild"),
+        ("google-cloud-build", "cloudbuild"),
+        ("forgejo-actions", "forgejo"),
+        ("gitea-actions", "gitea"),
+        ("generic", "ci"),
+        ("none", "cli"),
         ("jenkinns", "jenkins"),
     ],
 )
 def test_a_name_that_is_nearly_right_gets_a_hint(named: str, meant: str) -> None:
     """An unknown name is an error that says which was meant, and which there are."""
-    with pytest.raises(InputError, match=f"Did you mean {meant}\\?.*forgejo-actions, .*, none"):
+    with pytest.raises(InputError, match=f"'{named.lower()}' is.*Did you mean {meant}\\?.*forgejo, .*, cli"):
         detect.detect({"AUTONOMA_CI": named})
+
+
+@pytest.mark.parametrize("named", ["hunter2-github", "github-5e11ed", "s3cret-ci", "x-azure-pipelines"])
+def test_an_unknown_word_beside_a_name_is_not_shown(named: str) -> None:
+    """The value may be a secret that was given to the wrong variable."""
+    with pytest.raises(InputError, match="Did you mean") as error:
+        detect.detect({"AUTONOMA_CI": named})
+    assert named not in str(error.value)
 
 
 @pytest.mark.parametrize("named", ["x" * 100_000, "\x1b[31m\n::error::\ud800", "…", "\0"])
@@ -91,22 +118,33 @@ def test_a_hostile_name_makes_a_short_and_printable_error(named: str) -> None:
 
 def test_an_empty_override_is_none() -> None:
     """A variable that is set to nothing is not set."""
-    assert detect.detect({"AUTONOMA_CI": " ", "GITLAB_CI": "true"}).name == "gitlab-ci"
+    assert detect.detect({"AUTONOMA_CI": " ", "GITLAB_CI": "true"}).name == "gitlab"
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "FALSE", "no", "off", "\x00true"])
 def test_a_flag_that_is_off_recognises_nothing(value: str) -> None:
     """Systems are recognised by flags that say yes, not by flags that are there."""
     flags = ("GITHUB_ACTIONS", "GITEA_ACTIONS", "GITLAB_CI", "CIRCLECI", "TF_BUILD", "BUILDKITE", "TRAVIS", "DRONE")
-    assert detect.detect(dict.fromkeys(flags, value)).name == "none"
+    assert detect.detect(dict.fromkeys(flags, value)).name == "cli"
 
 
-@pytest.mark.parametrize(
-    ("name", "told"), [("github-actions", "github-actions"), ("generic", "generic"), ("none", "cli")]
-)
-def test_the_source_is_the_name_and_cli_outside_ci(name: str, told: str) -> None:
-    """The API is told the system's name; a run from somebody's own machine is from the command line."""
-    assert source(next(row for row in ROWS if row.name == name)) == told
+def test_names_are_the_published_ones_and_short() -> None:
+    """The API's field `source` takes at most 10 characters, for a new system too."""
+    names = [row.name for row in ROWS]
+    assert set(NAMES) <= set(names)
+    assert max(map(len, names)) <= 10
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_one_name_is_set_sent_and_recorded(row: Row, tmp_path: Path) -> None:
+    """AUTONOMA_CI, the `source` that is sent, and the record have the same word."""
+    with Sandbox(pace=0) as sandbox:
+        environ = {**CREDENTIALS, "AUTONOMA_CI": row.name, "AUTONOMA_API_URL": sandbox.url}
+        files = {"AUTONOMA_RESULTS_DIR": "results", "AUTONOMA_TEST_IDS": "a"}
+        assert invoke(tmp_path, environ={**environ, **files}).code == 0
+        assert [received.source for received in sandbox.received if received.method == "POST"] == [row.name]
+    record = json.loads((tmp_path / "results" / "results.json").read_bytes())
+    assert (record["ci"]["name"], record["source"]) == (row.name, row.name)
 
 
 def test_the_tokens_of_all_systems_are_known() -> None:
@@ -146,6 +184,6 @@ def test_a_new_system_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(detect, "ROWS", (Row("new-ci", "newcomer", lambda environ: "NEW_CI" in environ), *ROWS))
     monkeypatch.delitem(sys.modules, "autonoma_ci.ci.newcomer", raising=False)
     found = detect.detect({"NEW_CI": "1"})
-    assert detect.load(found).context({}).ci == detect.source(found) == "new-ci"
+    assert detect.load(found).context({}).ci == found.name == "new-ci"
     assert detect.detect({"AUTONOMA_CI": "new-ci"}) == found
     assert "NEW_CI_TOKEN" in detect.all_tokens()

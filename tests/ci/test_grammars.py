@@ -54,7 +54,7 @@ def others(case: Case, log: str) -> list[str]:
     """Return which of the other systems would find an order in this log."""
     found = [other.name for other in CASES if other is not case and other.log.read(log)]
     # Both of Microsoft's systems know `##[group]`, and a job is never in both.
-    return found + (["github"] if case.name != "azure-pipelines" and runner.commands(log) else [])
+    return found + (["github"] if case.name != "azure" and runner.commands(log) else [])
 
 
 def test_every_system_that_takes_orders_has_its_grammar_in_the_table() -> None:
@@ -80,7 +80,7 @@ def test_an_issue_is_one_order_and_no_more(case: Case, level: str, problem: Prob
     out = io.StringIO()
     Console(out, case.dialect).issue(level, problem, title)
     assert names(case.log.read(out.getvalue())) == case.log.issue
-    assert out.getvalue().count("\n") == 1
+    assert out.getvalue().count("\n") == 1 + len(problem.excerpt)
     assert not others(case, out.getvalue())
 
 
@@ -116,7 +116,7 @@ def test_an_issue_with_a_place_points_there_on_azure() -> None:
         Order(
             "task.logissue",
             {"type": "warning", "sourcepath": "a;b].yml", "linenumber": "3", "columnnumber": "5"},
-            "Autonoma: unknown key",
+            "Autonoma: a;b].yml:3:5: unknown key",
         )
     ]
 

@@ -39,25 +39,25 @@ class System:
 _GITHUB_JOB = {"GITHUB_JOB": "lint"}
 _GITHUB_RETRY = {"GITHUB_RUN_ATTEMPT": "10"}
 SYSTEMS = {
-    "github-actions": System(
+    "github": System(
         GITHUB,
         build={"GITHUB_RUN_ID": "1658821494", "GITHUB_RUN_NUMBER": "4", "GITHUB_RUN_ATTEMPT": "1"},
         job=_GITHUB_JOB,
         retry=_GITHUB_RETRY,
     ),
-    "gitea-actions": System(
+    "gitea": System(
         {**GITHUB, **GITEA},
         build={"GITHUB_RUN_ID": "273", "GITHUB_RUN_NUMBER": "44"},
         job=_GITHUB_JOB,
         retry=_GITHUB_RETRY,
     ),
-    "forgejo-actions": System(
+    "forgejo": System(
         {**GITHUB, **GITEA, "FORGEJO_ACTIONS": "true"},
         build={"GITHUB_RUN_ID": "273", "GITHUB_RUN_NUMBER": "44"},
         job=_GITHUB_JOB,
         retry=_GITHUB_RETRY,
     ),
-    "gitlab-ci": System(
+    "gitlab": System(
         environments.GITLAB,
         build={"CI_PIPELINE_ID": "8", "CI_PIPELINE_IID": "3", "CI_JOB_ID": "80"},
         job={"CI_JOB_NAME": "e2e 2/3", "CI_JOB_ID": "71"},
@@ -74,13 +74,13 @@ SYSTEMS = {
         job={"CIRCLE_JOB": "lint", "CIRCLE_BUILD_NUM": "813", "CIRCLE_WORKFLOW_JOB_ID": "2a"},
         retry={"CIRCLE_WORKFLOW_ID": "1c", "CIRCLE_BUILD_NUM": "1000", "CIRCLE_WORKFLOW_JOB_ID": "2b"},
     ),
-    "azure-pipelines": System(
+    "azure": System(
         environments.AZURE,
         build={"BUILD_BUILDID": "4712"},
         job={"SYSTEM_JOBNAME": "mac"},
         retry={"SYSTEM_JOBATTEMPT": "10"},
     ),
-    "bitbucket-pipelines": System(
+    "bitbucket": System(
         environments.BITBUCKET,
         build={"BITBUCKET_BUILD_NUMBER": "56", "BITBUCKET_PIPELINE_UUID": "{b}", "BITBUCKET_STEP_UUID": "{s}"},
         retry={"BITBUCKET_STEP_RUN_NUMBER": "2"},
@@ -96,7 +96,7 @@ SYSTEMS = {
         job={"BUILDKITE_STEP_KEY": "lint", "BUILDKITE_STEP_ID": "6e", "BUILDKITE_JOB_ID": "7e"},
         retry={"BUILDKITE_RETRY_COUNT": "9", "BUILDKITE_JOB_ID": "7d"},
     ),
-    "travis-ci": System(
+    "travis": System(
         environments.TRAVIS,
         build={"TRAVIS_BUILD_ID": "32", "TRAVIS_BUILD_NUMBER": "5", "TRAVIS_JOB_NUMBER": "5.1", "TRAVIS_JOB_ID": "320"},
         job={"TRAVIS_JOB_NAME": "lint", "TRAVIS_JOB_NUMBER": "4.2", "TRAVIS_JOB_ID": "311"},
@@ -138,7 +138,7 @@ SYSTEMS = {
         job={"CF_STEP_NAME": "lint"},
         retry={"CF_CURRENT_ATTEMPT": "2"},
     ),
-    "aws-codebuild": System(
+    "codebuild": System(
         environments.CODEBUILD,
         build={"CODEBUILD_BUILD_ID": "shop:c2", "CODEBUILD_BUILD_NUMBER": "26"},
         job={"CODEBUILD_BUILD_ID": "shop:c3", "CODEBUILD_BATCH_BUILD_IDENTIFIER": "lint"},
@@ -155,7 +155,7 @@ SYSTEMS = {
         build={"BUILD_NUMBER": "32", "BUILD_ID": "32", "BUILD_TAG": "jenkins-acme-shop-32"},
         job={"STAGE_NAME": "Lint"},
     ),
-    "google-cloud-build": System(environments.CLOUD_BUILD, build={"BUILD_ID": "9c7e"}),
+    "cloudbuild": System(environments.CLOUD_BUILD, build={"BUILD_ID": "9c7e"}),
 }
 FILES = {"build.properties": environments.TEAMCITY_BUILD, "next.properties": "teamcity.build.id=4712\n"}
 CASES = (*environments.ROWS, *github_environments.ROWS)
@@ -182,14 +182,14 @@ def context_of(system: str, folder: Path, changes: Mapping[str, str] | None = No
 def test_identity_table_covers_every_build() -> None:
     """A system without a job name, without attempts or with one job for each build is a known exception."""
     assert SYSTEMS.keys() == {case.expected.ci for case in CASES if case.expected.build}
-    assert SYSTEMS.keys() - NAMED.keys() == {"bitbucket-pipelines", "google-cloud-build"}
-    assert {name for name, system in NAMED.items() if not system.shares_build} == {"aws-codebuild", "teamcity"}
-    without_attempts = {"travis-ci", "appveyor", "harness", "drone", "semaphore", "bitrise", "aws-codebuild"}
+    assert SYSTEMS.keys() - NAMED.keys() == {"bitbucket", "cloudbuild"}
+    assert {name for name, system in NAMED.items() if not system.shares_build} == {"codebuild", "teamcity"}
+    without_attempts = {"travis", "appveyor", "harness", "drone", "semaphore", "bitrise", "codebuild"}
     assert SYSTEMS.keys() - COUNTED.keys() == {
         *without_attempts,
         "teamcity",
         "jenkins",
-        "google-cloud-build",
+        "cloudbuild",
         "woodpecker",
     }
 
@@ -256,18 +256,18 @@ def test_azure_stage_attempt_outranks_job_attempt(folder: Path) -> None:
     """A stage that runs again has a higher attempt, although its jobs begin at 1 again."""
     stage, job = "SYSTEM_STAGEATTEMPT", "SYSTEM_JOBATTEMPT"
     order = [("1", "1"), ("1", "2"), ("2", "1"), ("2", "3"), ("10", "1")]
-    attempts = [context_of("azure-pipelines", folder, {stage: s, job: j}).attempt for s, j in order]
+    attempts = [context_of("azure", folder, {stage: s, job: j}).attempt for s, j in order]
     assert attempts == ["1001", "1002", "2001", "2003", "10001"]
-    assert context_of("azure-pipelines", folder, {stage: ""}).attempt == "1"
-    assert context_of("azure-pipelines", folder, {job: ""}).attempt == ""
+    assert context_of("azure", folder, {stage: ""}).attempt == "1"
+    assert context_of("azure", folder, {job: ""}).attempt == ""
 
 
 def test_azure_release_is_not_the_build_it_deploys(folder: Path) -> None:
     """A classic release has the deployed build's id in each of its stages, so that the id names no release."""
     for kind in ("release", "deployment", "gates"):
-        assert context_of("azure-pipelines", folder, {"SYSTEM_HOSTTYPE": kind}).build == ""
-    assert context_of("azure-pipelines", folder, {"SYSTEM_HOSTTYPE": ""}).build == "4711"
-    assert context_of("azure-pipelines", folder, {"SYSTEM_HOSTTYPE": "Build"}).build == "4711"
+        assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": kind}).build == ""
+    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": ""}).build == "4711"
+    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": "Build"}).build == "4711"
 
 
 def test_woodpecker_restart_is_a_later_build(folder: Path) -> None:
@@ -289,7 +289,7 @@ def test_circleci_without_a_workspace_uses_the_workflow(folder: Path) -> None:
 
 def test_bitbucket_without_a_uuid_uses_the_number(folder: Path) -> None:
     """The build's number is unique within the repository."""
-    assert context_of("bitbucket-pipelines", folder, {"BITBUCKET_PIPELINE_UUID": ""}).build == "55"
+    assert context_of("bitbucket", folder, {"BITBUCKET_PIPELINE_UUID": ""}).build == "55"
 
 
 def test_bitrise_workflow_alone_is_its_build(folder: Path) -> None:
@@ -316,11 +316,11 @@ def test_buildkite_jobs_of_a_matrix_differ_in_their_labels(folder: Path) -> None
 def test_travis_job_without_a_name_has_its_place(folder: Path) -> None:
     """The place is the same in the next build, whose number is another one."""
     names = [
-        context_of("travis-ci", folder, {"TRAVIS_JOB_NAME": "", "TRAVIS_JOB_NUMBER": number}).job
+        context_of("travis", folder, {"TRAVIS_JOB_NAME": "", "TRAVIS_JOB_NUMBER": number}).job
         for number in ("4.1", "4.2", "5.1", "broken")
     ]
     assert names == ["Verify/1", "Verify/2", "Verify/1", ""]
-    assert context_of("travis-ci", folder, {"TRAVIS_BUILD_STAGE_NAME": ""}).job == "e2e"
+    assert context_of("travis", folder, {"TRAVIS_BUILD_STAGE_NAME": ""}).job == "e2e"
 
 
 def test_appveyor_job_without_a_name_has_its_number(folder: Path) -> None:

@@ -49,8 +49,8 @@ def lines(path: Path) -> Mapping[str, str]:
 FILES = {
     "circleci": ({"BASH_ENV": "{}/file"}, bash),
     "harness": ({"DRONE_OUTPUT": "{}/file"}, lines),
-    "bitbucket-pipelines": ({"BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, lines),
-    "google-cloud-build": ({"BUILDER_OUTPUT": "{}"}, lines),
+    "bitbucket": ({"BITBUCKET_PIPELINES_VARIABLES_PATH": "{}/file"}, lines),
+    "cloudbuild": ({"BUILDER_OUTPUT": "{}"}, lines),
 }
 
 
@@ -119,7 +119,7 @@ def azure(log: str) -> Mapping[str, str]:
     ("name", "read", "warning"),
     [
         ("teamcity", teamcity, "The parameters for later steps: no room for AUTONOMA_RUN_URLS ("),
-        ("azure-pipelines", azure, "The output variables: no room for AUTONOMA_RUN_URLS ("),
+        ("azure", azure, "The output variables: no room for AUTONOMA_RUN_URLS ("),
     ],
 )
 def test_orders_in_the_log_set_each_name(
@@ -141,7 +141,7 @@ def test_azure_has_whole_arrays_or_none(tmp_path: Path) -> None:
     for count in range(1, 1500, 50):
         said: list[str] = []
         made = report([passed(f"id-{number}") for number in range(count)], PASSED)
-        publish("azure-pipelines", {}, tmp_path, made, said)
+        publish("azure", {}, tmp_path, made, said)
         found = azure("\n".join(said))
         assert all(found[name] in {"", variables(made)[name]} for name in ARRAYS)
         assert found["AUTONOMA_RUN_IDS"]

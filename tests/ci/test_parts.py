@@ -850,7 +850,7 @@ def together(host: CodeHost, method: str, reports: list[Report]) -> None:
 
 def made(red: bool, step_id: str, part: Part, build: str = "500") -> Report:
     runs = [failed("a")] if red else [passed("a")]
-    context = Context("github-actions", build=build, attempt="1", change="7", repository="acme/shop")
+    context = Context("github", build=build, attempt="1", change="7", repository="acme/shop")
     return report(runs, FAILED if red else PASSED)._replace(
         context=context, part=part, title=part.title, step_id=step_id, waited=True
     )

@@ -100,7 +100,7 @@ def test_files_of_others_are_renamed_with_one_warning(name: str, tmp_path: Path)
 
 def test_wait_renames_files_of_others_and_says_so(tmp_path: Path) -> None:
     """It writes to the folder for the first time while the step goes on."""
-    environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "none"}
+    environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "cli"}
     (tmp_path / "out").mkdir()
     ResultsDir(tmp_path / "out").publish(report([failed("a")], FAILED))
     put(tmp_path / "reports")
@@ -180,7 +180,7 @@ def test_a_results_json_that_comes_later_is_renamed(tmp_path: Path) -> None:
     """Another program writes it while the step goes on."""
 
     def shared(of: Report) -> SharedRecord:
-        context = Context("github-actions", build="17")
+        context = Context("github", build="17")
         return SharedRecord(tmp_path / "results.json", of.step_id, context, of.started_at, FakeClock())
 
     files = ResultsDir(tmp_path, shared=shared(REPORTS["begun"]))

@@ -72,7 +72,7 @@ def test_two_processes_lose_no_open_runs(tmp_path: Path) -> None:
 
 
 def shared(folder: Path, clock: FakeClock) -> SharedRecord:
-    context = Context("github-actions", build="17")
+    context = Context("github", build="17")
     return SharedRecord(folder / "results.json", "step", context, "2025-01-02T03:04:05Z", clock)
 
 

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from autonoma_ci.sandbox import Sandbox
+from tests.contract.openapi import DESCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,9 +16,17 @@ if TYPE_CHECKING:
 CREDENTIALS = {"autonoma-client-id": "some-client-id", "autonoma-client-secret": "some-client-secret"}
 
 
+@pytest.fixture(scope="module", params=DESCRIPTIONS)
+def contract(request: pytest.FixtureRequest) -> str:
+    """Return each revision of the contract in turn."""
+    name = request.param
+    assert isinstance(name, str)
+    return name
+
+
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pace=0.001) as running:
+def sandbox(contract: str) -> Iterator[Sandbox]:
+    with Sandbox(pace=0.001, contract=contract) as running:
         yield running
 
 

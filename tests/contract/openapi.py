@@ -1,4 +1,4 @@
-"""Holds requests and answers against openapi.yaml; whatever breaks it raises ContractError."""
+"""Check requests and responses against both descriptions of the API; raise ContractError for what breaks one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     import requests
 
-DESCRIPTION = Path(__file__).with_name("openapi.yaml")
+# By the revision of the contract.
+DESCRIPTIONS = {name: Path(__file__).with_name(f"openapi-{name}.yaml") for name in ("2025-06", "2026-01")}
+DEFAULT = "2025-06"
 _SITE, _BASE = "https://autonoma.app", "/api"
 
 
@@ -28,11 +30,13 @@ class ContractError(AssertionError):
     """A request or an answer that the contract does not allow."""
 
 
-def check_request(method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> None:
+def check_request(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, contract: str = DEFAULT
+) -> None:
     """Raise ContractError unless the contract allows this request; its host may be any."""
     request = _request(method, url, headers, body)
     try:
-        _description().validate_request(request)
+        _description(contract).validate_request(request)
     except OpenAPIError as error:
         raise _contract_error(f"{method} {request.path}", error) from error
     *_, kind, subject, _ = request.path.split("/")
@@ -41,25 +45,28 @@ def check_request(method: str, url: str, headers: Mapping[str, str], body: bytes
         raise ContractError(f"{method} {request.path}: the body's id is another one")
 
 
-def check_answer(method: str, url: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
+def check_answer(
+    method: str, url: str, status: int, headers: Mapping[str, str], content: bytes, contract: str = DEFAULT
+) -> None:
     """Raise ContractError unless the contract allows this answer to a request of that method and URL."""
     request = _request(method, url, {}, None)
     try:
-        _description().validate_response(request, _Answer(status, Headers(dict(headers)), content))
+        _description(contract).validate_response(request, _Answer(status, Headers(dict(headers)), content))
     except OpenAPIError as error:
         raise _contract_error(f"{status} to {method} {request.path}", error) from error
 
 
-def check_prepared(request: requests.PreparedRequest) -> None:
+def check_prepared(request: requests.PreparedRequest, contract: str = DEFAULT) -> None:
     """Raise ContractError unless the contract allows the request that requests is about to send."""
     body = request.body.encode() if isinstance(request.body, str) else request.body
-    check_request(request.method or "", request.url or "", {**request.headers}, body)
+    check_request(request.method or "", request.url or "", {**request.headers}, body, contract)
 
 
-def check_response(response: requests.Response) -> None:
+def check_response(response: requests.Response, contract: str = DEFAULT) -> None:
     """Raise ContractError unless the contract allows the answer that requests received."""
     asked = response.request
-    check_answer(asked.method or "", asked.url or "", response.status_code, response.headers, response.content)
+    received = response.status_code, response.headers, response.content
+    check_answer(asked.method or "", asked.url or "", *received, contract)
 
 
 @dataclass
@@ -99,5 +106,5 @@ def _contract_error(what: str, error: OpenAPIError) -> ContractError:
 
 
 @functools.cache
-def _description() -> OpenAPI:
-    return OpenAPI.from_dict(yaml.safe_load(DESCRIPTION.read_text("utf-8")), config=Config())
+def _description(contract: str) -> OpenAPI:
+    return OpenAPI.from_dict(yaml.safe_load(DESCRIPTIONS[contract].read_text("utf-8")), config=Config())

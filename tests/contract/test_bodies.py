@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.sandbox.contract import KINDS, parse, refusal
-from tests.contract.openapi import ContractError, check_request, check_response
+from tests.contract.openapi import DEFAULT, ContractError, check_request, check_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,9 +67,9 @@ def bodies(draw: st.DrawFn) -> tuple[str, object]:
     return kind, body if draw(st.integers(0, 9)) else draw(anything)
 
 
-def contract_takes(kind: str, body: bytes) -> bool:
+def contract_takes(kind: str, body: bytes, contract: str = DEFAULT) -> bool:
     try:
-        check_request("POST", f"http://127.0.0.1/api/{kind}/abc/run", HEADERS, body)
+        check_request("POST", f"http://127.0.0.1/api/{kind}/abc/run", HEADERS, body, contract)
     except ContractError:
         return False
     return True
@@ -114,10 +114,10 @@ def refused_bodies() -> Iterator[tuple[str, object]]:
     ("kind", "body"), [*refused_bodies()], ids=lambda value: json.dumps(value) if not isinstance(value, str) else value
 )
 def test_what_the_contract_refuses_the_sandbox_answers_with_422(
-    sandbox: Sandbox, session: requests.Session, kind: str, body: object
+    sandbox: Sandbox, session: requests.Session, contract: str, kind: str, body: object
 ) -> None:
     raw = json.dumps(body).encode()
-    assert not contract_takes(kind, raw)
+    assert not contract_takes(kind, raw, contract)
     answer = session.post(f"{sandbox.url}/{kind}/abc/run", data=raw, headers=HEADERS, timeout=60)
-    check_response(answer)
+    check_response(answer, contract)
     assert answer.status_code == 422

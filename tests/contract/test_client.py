@@ -16,7 +16,7 @@ from autonoma_ci.api.transport import Transport
 from autonoma_ci.exchange import Delivery
 from autonoma_ci.model import AppVersion, Kind, RunRequest
 from autonoma_ci.secret import Secret
-from tests.contract.openapi import check_prepared
+from tests.contract.openapi import DESCRIPTIONS, check_prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def mocked() -> Iterator[requests_mock.Mocker]:
 
 
 @settings(deadline=None)
-@given(any_request, st.from_regex(r"[a-z-]{1,20}", fullmatch=True))
+@given(any_request, st.from_regex(r"[a-z-]{1,10}", fullmatch=True))
 def test_every_request_is_one_that_the_contract_takes(
     mocked: requests_mock.Mocker, request_: RunRequest, source: str
 ) -> None:
@@ -53,7 +53,8 @@ def test_every_request_is_one_that_the_contract_takes(
     client = Client(Transport(BASE, SECRETS), source, SECRETS)
     assert client.start(request_).delivery is Delivery.STARTED
     prepared = mocked.request_history[-1]._request
-    check_prepared(prepared)
+    for contract in DESCRIPTIONS:
+        check_prepared(prepared, contract)
     body = json.loads(prepared.body)
     assert prepared.url == f"{BASE}/{request_.kind}/{request_.id}/run"
     assert prepared.headers["autonoma-client-id"] == "client-id-of-the-test"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import requests
 
 JSON = {"Content-Type": "application/json"}
+RUN_FIELD = {"2025-06": "run_id", "2026-01": "runID"}
+# The only scripted id whose answer is not the API's.
+WEB_PAGE = "sandbox-web-page"
 VERSIONS = [{"application_id": "a1", "application_version_ids": ["v1", "v2"]}]
 
 
@@ -23,7 +27,7 @@ def start_bodies(kind: str, subject: str) -> list[Mapping[str, object] | None]:
     named = {"id": subject} if kind == "test" else {}
     full: dict[str, list[Mapping[str, object]]] = {
         "test": [
-            {"source": "gitlab-ci", "application_version_id": "v1", "runtime_metadata": {"A": "1", "": ""}},
+            {"source": "gitlab", "application_version_id": "v1", "runtime_metadata": {"A": "1", "": ""}},
             {"run_on_latest": True},
         ],
         "tag": [{"source": "jenkins", "application_versions": VERSIONS}, {"run_on_latest": True}],
@@ -32,26 +36,98 @@ def start_bodies(kind: str, subject: str) -> list[Mapping[str, object] | None]:
     return [None, named, *({**named, **body} for body in full[kind])]
 
 
-@pytest.mark.parametrize("subject", ["g41k688vndxzt7kh4kq5m12s", *SCRIPTED, "sandbox-fails-2"])
+@pytest.mark.parametrize(
+    "subject", ["g41k688vndxzt7kh4kq5m12s", *sorted(SCRIPTED.keys() - {WEB_PAGE}), "sandbox-fails-2"]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_answer_to_a_start_is_described(
-    sandbox: Sandbox, session: requests.Session, kind: str, subject: str
+    sandbox: Sandbox, session: requests.Session, contract: str, kind: str, subject: str
 ) -> None:
     for body in start_bodies(kind, subject):
         answer = session.post(f"{sandbox.url}/{kind}/{subject}/run", json=body, timeout=60)
-        check_prepared(answer.request)
-        check_response(answer)
+        check_prepared(answer.request, contract)
+        check_response(answer, contract)
         assert answer.status_code != 422
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_web_page_is_no_answer_of_the_api(
+    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
+) -> None:
+    """The id stands for another host, so neither description has its answer."""
+    answer = session.post(f"{sandbox.url}/{kind}/{WEB_PAGE}/run", timeout=60)
+    check_prepared(answer.request, contract)
+    with pytest.raises(ContractError):
+        check_response(answer, contract)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_start_is_told_in_the_words_of_its_revision(
+    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
+) -> None:
+    answer = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60)
+    later = {"runID", "runGroupID"} if kind == "test" else {"folderRunID"}
+    fields = later if contract == "2026-01" else {"run_id" if kind == "test" else f"{kind}_run_id"}
+    assert answer.status_code == (201 if contract == "2026-01" else 200)
+    assert answer.json().keys() == {"message", "url", *fields}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_long_source_is_refused_by_the_later_revision(
+    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
+) -> None:
+    """It takes at most 10 characters."""
+    body = {"id": "abc"} if kind == "test" else {}
+    statuses = []
+    for source in ("x" * 10, "github-actions"):
+        answer = session.post(f"{sandbox.url}/{kind}/abc/run", json={**body, "source": source}, timeout=60)
+        check_response(answer, contract)
+        statuses.append(answer.status_code)
+    assert statuses == ([201, 400] if contract == "2026-01" else [200, 200])
+    refusal = pytest.raises(ContractError) if contract == "2026-01" else nullcontext()
+    with refusal:
+        check_prepared(answer.request, contract)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_used_up_quota_is_told_in_both_revisions(
+    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
+) -> None:
+    answer = session.post(f"{sandbox.url}/{kind}/sandbox-quota/run", timeout=60)
+    check_response(answer, contract)
+    assert answer.status_code == (403 if contract == "2026-01" else 402)
+    assert answer.json()["message"] == "Insufficient quota"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/folder/cm7t223mk00154mzy2jwk2pqy", 200),
+        ("/test/g41k688vndxzt7kh4kq5m12s", 200),
+        ("/test/cm7t223mk00154mzy2jwk2pqy", 404),
+        ("/folder/g41k688vndxzt7kh4kq5m12s", 404),
+        ("/folder/abc", 404),
+        ("/test/abc", 404),
+        ("/test/sandbox-401", 401),
+    ],
+)
+def test_every_answer_about_an_entry_is_described(
+    sandbox: Sandbox, session: requests.Session, contract: str, path: str, status: int
+) -> None:
+    answer = session.get(sandbox.url + path, timeout=60)
+    check_prepared(answer.request, contract)
+    check_response(answer, contract)
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("subject", ["never-started", *SCRIPTED])
 @pytest.mark.parametrize("path", ["/run/{}/status", "/run/folder/{}/status", "/run/tag/{}/status", "/run/{}"])
 def test_every_answer_about_an_id_is_described(
-    sandbox: Sandbox, session: requests.Session, path: str, subject: str
+    sandbox: Sandbox, session: requests.Session, contract: str, path: str, subject: str
 ) -> None:
     answer = session.get(sandbox.url + path.format(subject), timeout=60)
-    check_prepared(answer.request)
-    check_response(answer)
+    check_prepared(answer.request, contract)
+    check_response(answer, contract)
     assert answer.status_code != 200
 
 
@@ -59,33 +135,40 @@ def test_every_answer_about_an_id_is_described(
 @pytest.mark.parametrize("subject", ["cm8d9gt6v000c9fe5glmyi33u", "abc", "sandbox-fails", "sandbox-stays"])
 @pytest.mark.parametrize("query", ["", "?steps=true&media=true", "?steps=false&media=false"])
 def test_what_is_told_of_a_run_is_described_at_every_age(
-    session: requests.Session, subject: str, age: float, query: str
+    session: requests.Session, contract: str, subject: str, age: float, query: str
 ) -> None:
     now = 0.0
-    with Sandbox(clock=lambda: now) as sandbox:
-        run_id = session.post(f"{sandbox.url}/test/{subject}/run", json={"id": subject}, timeout=60).json()["run_id"]
+    with Sandbox(clock=lambda: now, contract=contract) as sandbox:
+        run_id = session.post(f"{sandbox.url}/test/{subject}/run", json={"id": subject}, timeout=60).json()[
+            RUN_FIELD[contract]
+        ]
         now = age
         for path in (f"/run/{run_id}/status", f"/run/{run_id}{query}"):
             answer = session.get(sandbox.url + path, timeout=60)
-            check_prepared(answer.request)
-            check_response(answer)
+            check_prepared(answer.request, contract)
+            check_response(answer, contract)
             assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["folder", "tag"])
-def test_the_status_of_a_folder_or_tag_run_is_described(sandbox: Sandbox, session: requests.Session, kind: str) -> None:
-    run_id = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60).json()[f"{kind}_run_id"]
+def test_the_status_of_a_folder_or_tag_run_is_described(
+    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
+) -> None:
+    field = "folderRunID" if contract == "2026-01" else f"{kind}_run_id"
+    run_id = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60).json()[field]
     answer = session.get(f"{sandbox.url}/run/{kind}/{run_id}/status", timeout=60)
-    check_prepared(answer.request)
-    check_response(answer)
+    check_prepared(answer.request, contract)
+    check_response(answer, contract)
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("query", ["", "?limit=1", "?limit=100&offset=0", "?limit=1&offset=2", "?offset=1000"])
-def test_every_page_of_folders_is_described(sandbox: Sandbox, session: requests.Session, query: str) -> None:
+def test_every_page_of_folders_is_described(
+    sandbox: Sandbox, session: requests.Session, contract: str, query: str
+) -> None:
     answer = session.get(f"{sandbox.url}/folder{query}", timeout=60)
-    check_prepared(answer.request)
-    check_response(answer)
+    check_prepared(answer.request, contract)
+    check_response(answer, contract)
     assert answer.status_code == 200
 
 
@@ -101,13 +184,13 @@ def test_every_page_of_folders_is_described(sandbox: Sandbox, session: requests.
     ],
 )
 def test_a_query_that_the_contract_refuses_is_refused_in_a_described_way(
-    sandbox: Sandbox, session: requests.Session, path: str
+    sandbox: Sandbox, session: requests.Session, contract: str, path: str
 ) -> None:
-    run_id = session.post(f"{sandbox.url}/test/abc/run", timeout=60).json()["run_id"]
+    run_id = session.post(f"{sandbox.url}/test/abc/run", timeout=60).json()[RUN_FIELD[contract]]
     answer = session.get(sandbox.url + path.format(run_id), timeout=60)
     with pytest.raises(ContractError):
-        check_prepared(answer.request)
-    check_response(answer)
+        check_prepared(answer.request, contract)
+    check_response(answer, contract)
     assert answer.status_code == 422
 
 
@@ -124,17 +207,25 @@ def test_a_query_that_the_contract_refuses_is_refused_in_a_described_way(
     ],
 )
 def test_what_is_no_request_of_the_contract_is_refused_in_a_described_way(
-    sandbox: Sandbox, session: requests.Session, path: str, headers: dict[str, str], body: bytes, status: int
+    sandbox: Sandbox,
+    session: requests.Session,
+    contract: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    status: int,
 ) -> None:
     answer = session.post(sandbox.url + path, data=body, headers={**JSON, **headers}, timeout=60)
-    check_response(answer)
+    check_response(answer, contract)
     assert answer.status_code == status
     if status != 413:  # a schema has no words for a body's length
         with pytest.raises(ContractError):
-            check_prepared(answer.request)
+            check_prepared(answer.request, contract)
 
 
-def test_a_body_of_unknown_length_is_refused_in_a_described_way(sandbox: Sandbox, session: requests.Session) -> None:
+def test_a_body_of_unknown_length_is_refused_in_a_described_way(
+    sandbox: Sandbox, session: requests.Session, contract: str
+) -> None:
     answer = session.post(f"{sandbox.url}/test/abc/run", data=iter([b"{}"]), headers=JSON, timeout=60)
-    check_response(answer)
+    check_response(answer, contract)
     assert answer.status_code == 411

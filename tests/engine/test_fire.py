@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STARTED = Attempt(Delivery.STARTED, run_id="r", url="https://autonoma.app/page", status=200)
 NOT_FOUND = Attempt(Delivery.REFUSED, Reason.NOT_FOUND, status=404)
 UNAUTHORIZED = Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, status=401)
+QUOTA = Attempt(Delivery.REFUSED, Reason.QUOTA, status=402)
 OPEN = Attempt(Delivery.OPEN, Reason.UNKNOWN, status=500)
 NOT_SENT = Attempt(Delivery.NOT_SENT, Reason.API)
 UNSENDABLE = Attempt(Delivery.UNSENDABLE, Reason.API)
@@ -115,6 +116,15 @@ def test_refused_credentials_stop_further_starts_and_an_unknown_id_does_not() ->
 def test_what_was_under_way_when_credentials_were_refused_still_counts() -> None:
     job = Job([UNAUTHORIZED], [STARTED], [STARTED], policy=Policy(concurrency=2)).run()
     assert job.states == [State.NOT_STARTED, State.STARTED, State.NOT_STARTED]
+
+
+def test_used_up_quota_stops_further_starts() -> None:
+    """A plain refusal stops nothing; what was under way still counts."""
+    refused = Attempt(Delivery.REFUSED, Reason.API, status=400)
+    job = Job([refused], [QUOTA], [STARTED], [STARTED], policy=Policy(concurrency=2)).run()
+    assert job.states == [State.NOT_STARTED, State.NOT_STARTED, State.STARTED, State.NOT_STARTED]
+    assert job.reasons == [Reason.API, Reason.QUOTA, Reason.OK, Reason.QUOTA]
+    assert len(job.workers.sent) == 3
 
 
 def test_fail_fast_stops_after_the_first_failure() -> None:
@@ -250,6 +260,7 @@ def test_a_pause_that_ends_just_within_the_patience_is_waited_for() -> None:
     ("first", "fail_fast", "message"),
     [
         (UNAUTHORIZED, False, "not sent: the API refused the credentials"),
+        (QUOTA, False, "not sent: the account's quota is used up"),
         (OPEN, True, "not sent: fail-fast is set and an earlier run could not be started"),
         (busy(3600.0), False, "not sent: the API asks to wait for longer than this step does"),
         (UNSENDABLE, False, "not sent: no connection to the API can be made"),
@@ -418,7 +429,9 @@ def test_what_waits_for_another_try_is_not_sent_after_a_signal() -> None:
     assert len(job.workers.sent) == 1
 
 
-deliveries = st.sampled_from([STARTED, NOT_FOUND, UNAUTHORIZED, OPEN, NOT_SENT, UNSENDABLE, BUSY, busy(0), busy(45)])
+deliveries = st.sampled_from(
+    [STARTED, NOT_FOUND, UNAUTHORIZED, QUOTA, OPEN, NOT_SENT, UNSENDABLE, BUSY, busy(0), busy(45)]
+)
 scripts = st.lists(st.lists(deliveries, min_size=1, max_size=6), min_size=1, max_size=12)
 
 

@@ -13,6 +13,7 @@ REQUEST = RunRequest(Kind.TEST, "a")
 STARTED = Outcome(REQUEST, State.STARTED)
 UNAUTHORIZED = Outcome(REQUEST, State.NOT_STARTED, Reason.UNAUTHORIZED)
 NOT_FOUND = Outcome(REQUEST, State.NOT_STARTED, Reason.NOT_FOUND)
+QUOTA = Outcome(REQUEST, State.NOT_STARTED, Reason.QUOTA)
 API = Outcome(REQUEST, State.NOT_STARTED, Reason.API)
 UNKNOWN = Outcome(REQUEST, State.UNKNOWN, Reason.UNKNOWN)
 
@@ -24,6 +25,8 @@ UNKNOWN = Outcome(REQUEST, State.UNKNOWN, Reason.UNKNOWN)
         ([STARTED], "started", "ok", 0),
         ([STARTED, STARTED], "started", "ok", 0),
         ([STARTED, API], "error", "api", 5),
+        ([API, QUOTA], "error", "quota", 5),
+        ([API, QUOTA, UNKNOWN], "error", "unknown", 7),
         ([API, UNKNOWN], "error", "unknown", 7),
         ([API, UNKNOWN, NOT_FOUND], "error", "not-found", 4),
         ([API, UNKNOWN, NOT_FOUND, UNAUTHORIZED], "error", "unauthorized", 3),
@@ -34,7 +37,7 @@ UNKNOWN = Outcome(REQUEST, State.UNKNOWN, Reason.UNKNOWN)
     ],
 )
 def test_outcomes_come_to(outcomes: list[Outcome], conclusion: str, reason: str, code: int) -> None:
-    """The first of unauthorized, not-found, unknown and api wins."""
+    """The first of unauthorized, not-found, unknown, quota and api wins."""
     assert decide(outcomes) == Verdict(Conclusion(conclusion), Reason(reason), code)
     assert decide(outcomes[::-1]) == decide(outcomes)
 
@@ -112,4 +115,7 @@ def test_outcomes_that_were_waited_for_come_to(
 
 
 def test_every_exit_code_means_one_thing() -> None:
-    assert len(set(EXIT_CODES.values())) == len(EXIT_CODES)
+    """A used-up quota is a kind of API failure."""
+    codes = {reason: code for reason, code in EXIT_CODES.items() if reason is not Reason.QUOTA}
+    assert len(set(codes.values())) == len(codes)
+    assert EXIT_CODES[Reason.QUOTA] == EXIT_CODES[Reason.API] == 5

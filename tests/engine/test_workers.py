@@ -49,6 +49,9 @@ class Calls:
     def status(self, request: RunRequest, run_id: str) -> Status:
         raise KeyError("a value that must not be shown")
 
+    def name_of(self, kind: Kind, request: RunRequest) -> str | None:
+        return None
+
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
         raise KeyError("a value that must not be shown")
 

@@ -64,7 +64,7 @@ KINDS = [
     _given("an id that is a path", "is not an id", {"INPUT_TEST-IDS": "a, ../../admin"}),
     _given("nothing is selected", "nothing to run", {"INPUT_TEST-IDS": ""}),
     _given("a variable without a value", "is not NAME=value", {"INPUT_VARIABLES": VALUES["FOREIGN"]}),
-    _given("a shard that is not there", "is no share of a plan", {"INPUT_SHARD": "4/3"}),
+    _given("a shard that is not there", "shard 4 does not exist", {"INPUT_SHARD": "4/3"}),
     _given("a timeout that is no time", "is not a duration", {"INPUT_TIMEOUT": "soon"}),
     _manifest("missing", "there is no such file", lambda path: None),
     _manifest("not YAML", "not valid YAML", _text("tests: [")),

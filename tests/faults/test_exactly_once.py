@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from tests.support.faults import (
     half_body,
     hang,
     head,
+    huge,
     once_sent,
     reset,
     said,
@@ -86,7 +88,9 @@ FAULTS = [
     *(final(str(status), answer(status, "{}", "Location: /")) for status in (300, 301, 302, 303, 304, 307, 308)),
     *(final(str(status), answer(status, "{}")) for status in (406, 407, 408, 409, 411, 418, 423, 425, 499)),
     final("429, Retry-After is huge", answer(429, "{}", "Retry-After: 99999"), NOT_STARTED),
-    *(final(str(status), answer(status, "{}"), NOT_STARTED) for status in (400, 402, 405, 410, 413, 422, 451)),
+    *(final(str(status), answer(status, "{}"), NOT_STARTED) for status in (400, 405, 410, 413, 422, 451)),
+    final("402", answer(402, "{}"), ("not-started", "quota", 5)),
+    final("403, quota", answer(403, '{"error": "Insufficient quota"}'), ("not-started", "quota", 5)),
     final("404", answer(404, "{}"), ("not-started", "not-found", 4)),
     final("401", answer(401, "{}"), ("not-started", "unauthorized", 3)),
     final("403", answer(403, "{}"), ("not-started", "unauthorized", 3)),
@@ -213,6 +217,112 @@ def test_refused_credentials_stop_all_further_starts(status: int, tmp_path: Path
     assert "client-secret" in job.log
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(402),
+        answer(402, "<html>pay</html>", "Content-Type: text/html"),
+        answer(403, '{"error": "Forbidden", "message": "Insufficient quota"}'),
+        answer(403, '{"message": "Forbidden: no CREDITS left"}'),
+    ],
+)
+def test_used_up_quota_stops_all_further_starts(act: Act, tmp_path: Path) -> None:
+    """Every report says the reason, and none that the credentials are wrong."""
+    ids = [f"t{number}" for number in range(10)]
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ids, "--concurrency", "1")
+    assert_accounted_for(job, ids)
+    assert server.posts == {"t0": 1}
+    assert (job.code, job.outputs["reason"], job.outputs["conclusion"]) == (5, "quota", "error")
+    assert {run["reason"] for run in job.record["runs"]} == {"quota"}
+    junit = (tmp_path / "results" / "junit.xml").read_text("utf-8")
+    assert junit.count('type="quota"') == 10
+    for text in (job.log, job.summary, junit):
+        assert "the account's quota is used up" in text.replace("&#39;", "'")
+        assert "not sent: the account's quota is used up" in text.replace("&#39;", "'")
+    assert "Add quota in Autonoma" in job.log
+    assert "client-id and client-secret" not in job.everything
+    assert "Check" not in job.log
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(403, "<html>Your plan has no quota</html>", "Content-Type: text/html"),
+        answer(403, '{"message": "Forbidden: check the credentials, access is unlimited"}'),
+        answer(403, '{"detail": "quota"}'),
+        answer(403, '{"message": "test limit-1 is not yours", "error": "Forbidden"}'),
+    ],
+)
+def test_other_403_is_about_the_credentials(act: Act, tmp_path: Path) -> None:
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ["limit-1", "b"], "--concurrency", "1")
+    assert (job.code, job.outputs["reason"]) == (3, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(200, "<!DOCTYPE html><p>Hi</p>"),
+        answer(201, "\ufeff\n<!-- x -->\n<HTML lang='en'>"),
+        answer(200, "Hello", "Content-Type: text/html; charset=utf-8"),
+        answer(200, "", "Content-Type: Text/HTML"),
+        huge(200, "Content-Type: text/html", megabytes=2),
+    ],
+    ids=["doctype", "comment first", "type alone", "empty", "too long"],
+)
+def test_web_page_in_place_of_the_api_is_one_error(act: Act, tmp_path: Path) -> None:
+    """Any of the runs may have started, and one annotation names the cause for all."""
+    ids = ["a", "b", "c"]
+    with FaultServer(act) as server:
+        job = run_job(tmp_path, server.url, ids)
+    assert_accounted_for(job, ids)
+    assert (job.code, job.outputs["reason"]) == (7, "unknown")
+    assert server.posts == dict.fromkeys(ids, 1)
+    (error,) = [line for line in job.log.splitlines() if line.startswith("::error")]
+    assert "this host serves a web page, not the API. Check api-url" in error
+    assert "may have started: a, b, c" in error
+
+
+def test_run_that_a_html_type_names_has_started(tmp_path: Path) -> None:
+    """The body decides: a gateway may set the type."""
+    body = '{"run_id": "r1"}'
+    with FaultServer(answer(200, body, "Content-Type: text/html")) as server:
+        job = run_job(tmp_path, server.url, ["a"])
+    assert (job.code, job.outputs["run-id"]) == (0, "r1")
+
+
+@pytest.mark.parametrize("option", ["folder", "tag", "test"])
+def test_later_revision_of_a_start_is_known(option: str, tmp_path: Path) -> None:
+    """201 with the ids of the later contract, on a real socket."""
+    group = {"runID": "r1", "runGroupID": "g1"} if option == "test" else {"folderRunID": "r1"}
+    link = "" if option == "test" else f"{option}/"
+    body = {"message": "ok", "url": f"https://autonoma.app/run/{link}r1", **group}
+    with FaultServer(answer(201, json.dumps(body))) as server:
+        job = run_job(tmp_path, server.url, [], f"--{option}-ids", "a")
+    assert (job.code, job.outputs["run-id"], job.outputs["run-url"]) == (0, "r1", body["url"])
+
+
+def test_two_spellings_of_two_ids_name_two_runs(tmp_path: Path) -> None:
+    for names in ({"run_id": "r1", "runID": "r2"}, {"run_id": "r1", "runID": "r1"}):
+        with FaultServer(answer(201, json.dumps(names))) as server:
+            job = run_job(tmp_path, server.url, ["a"])
+        assert job.code == (0 if names["runID"] == "r1" else 7)
+        assert ("names two runs" in job.log) == (names["runID"] == "r2")
+
+
+def test_missing_device_farm_is_known_not_started(tmp_path: Path) -> None:
+    """The sentence proves it only in full and in JSON."""
+    sentence = "Device Farm Project ARN is not configured"
+    bodies = {"a": {"message": sentence}, "b": {"message": f"{sentence} yet"}}
+    acts = {subject: [answer(500, json.dumps(body))] for subject, body in bodies.items()}
+    with FaultServer(started, {**acts, "c": [answer(500, sentence)]}) as server:
+        job = run_job(tmp_path, server.url, ["a", "b", "c"])
+    assert job.states == {"a": "not-started", "b": "unknown", "c": "unknown"}
+    assert [run["reason"] for run in job.record["runs"]] == ["api", "unknown", "unknown"]
+    assert "contact the administrator of the Autonoma account" in job.record["runs"][0]["hint"]
+
+
 def test_an_unknown_id_stops_no_other_start(tmp_path: Path) -> None:
     ids = ["missing", "a", "b"]
     with FaultServer(started, {"missing": [answer(404, '{"message": "no such thing"}')]}) as server:
@@ -234,7 +344,7 @@ def test_fail_fast_stops_after_the_first_that_could_not_be_started(tmp_path: Pat
 
 def test_many_faults_at_once_lose_no_run(tmp_path: Path) -> None:
     """Every fault of the table in one plan, many at a time: each run has its own end and its own count."""
-    faults = [fault for fault in FAULTS if fault.ends[1] != "unauthorized" and "huge" not in fault.name]
+    faults = [fault for fault in FAULTS if fault.ends[1] not in {"unauthorized", "quota"} and "huge" not in fault.name]
     scripts = {f"t{number}": fault.acts for number, fault in enumerate(faults)}
     with FaultServer(started, scripts) as server:
         job = run_job(tmp_path, server.url, list(scripts), "--concurrency", "16", timeouts=QUICK)

@@ -13,9 +13,9 @@ VALUE = "value-nobody-may-see"
 
 
 def test_a_log_line_has_method_path_status_source_and_names(caller: Caller, log: list[str]) -> None:
-    caller.start("abc", source="gitlab-ci", runtime_metadata={"USER": VALUE, "LOCALE": "en"})
+    caller.start("abc", source="gitlab", runtime_metadata={"USER": VALUE, "LOCALE": "en"})
     caller.get("/folder", limit=3)
-    assert log == ["POST /api/test/abc/run 200 source=gitlab-ci variables=USER,LOCALE", "GET /api/folder?limit=3 200"]
+    assert log == ["POST /api/test/abc/run 200 source=gitlab variables=USER,LOCALE", "GET /api/folder?limit=3 200"]
 
 
 def test_no_value_and_no_credential_shows_in_log_repr_page_or_list(

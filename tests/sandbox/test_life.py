@@ -73,7 +73,7 @@ def test_runs_of_folders_and_tags_live_too_under_their_own_address(caller: Calle
 
 
 def test_details_tell_what_was_asked_for_and_when(caller: Caller, clock: Clock) -> None:
-    run_id = caller.run("cm8d9gt6v000c9fe5glmyi33u", source="gitlab-ci", application_version_id="v1")
+    run_id = caller.run("cm8d9gt6v000c9fe5glmyi33u", source="gitlab", application_version_id="v1")
     before = caller.get(f"/run/{run_id}").json()
     clock.now += 3
     after = caller.get(f"/run/{run_id}").json()
@@ -83,7 +83,7 @@ def test_details_tell_what_was_asked_for_and_when(caller: Caller, clock: Clock) 
     assert after["created_at"] == before["created_at"]
     assert (after["test_id"], after["name"]) == ("cm8d9gt6v000c9fe5glmyi33u", "Checkout pays by card")
     assert after["folder"]["name"] == "checkout"
-    assert after["metadata"]["source"] == "gitlab-ci"
+    assert after["metadata"]["source"] == "gitlab"
     assert after["metadata"]["application_version_id"] == "v1"
 
 

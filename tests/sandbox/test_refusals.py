@@ -47,6 +47,57 @@ def test_an_id_can_ask_for_a_status_every_time(caller: Caller, sandbox: Sandbox,
     assert sandbox.starts(subject) == 3
 
 
+FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
+
+
+@pytest.mark.parametrize("kind", ["test", "folder", "tag"])
+def test_known_id_starts_as_its_own_kind_alone(caller: Caller, kind: str) -> None:
+    """As in the API, so that a mistake can be rehearsed. An unknown id starts as any kind."""
+    known = {"folder": FOLDER, "test": TEST, "tag": TAG}
+    statuses = {of: caller.start(subject, kind=kind).status_code for of, subject in known.items()}
+    assert statuses == {of: 200 if of == kind else 404 for of in known}
+    assert caller.start("anything", kind=kind).status_code == 200
+    assert caller.start("sandbox-fails", kind=kind).status_code == 200
+
+
+def test_folder_and_test_of_the_account_can_be_had(caller: Caller) -> None:
+    assert caller.get(f"/folder/{FOLDER}").json()["name"] == "private-listing-hub"
+    found = caller.get(f"/test/{TEST}").json()
+    assert (found["name"], found["folder"]) == ("A seller lists a flat", {"id": FOLDER, "name": "private-listing-hub"})
+    assert [caller.get(path).status_code for path in (f"/folder/{TEST}", f"/test/{FOLDER}", f"/test/{TAG}")] == [
+        404
+    ] * 3
+
+
+def test_listed_folders_are_the_known_ones() -> None:
+    listed = [{"id": "f", "name": "F", "tests": [{"id": "t", "name": "T"}]}]
+    with Sandbox(folders=listed) as sandbox, Caller(sandbox) as caller:
+        assert [caller.start(subject).status_code for subject in ("f", "t", FOLDER)] == [404, 200, 200]
+        assert caller.get("/test/t").json()["folder"] == {"id": "f", "name": "F"}
+
+
+@pytest.mark.parametrize(
+    ("subject", "status", "text"),
+    [
+        ("sandbox-quota", 402, "Insufficient quota"),
+        ("sandbox-quota-2", 402, "Insufficient quota"),
+        ("sandbox-device-farm", 500, "Device Farm Project ARN is not configured"),
+        ("sandbox-web-page", 200, "<!DOCTYPE html>"),
+    ],
+)
+def test_special_answer_is_to_starts_alone(caller: Caller, subject: str, status: int, text: str) -> None:
+    """No run is started."""
+    for kind in ("test", "folder", "tag"):
+        found = caller.start(subject, kind=kind)
+        assert (found.status_code, text in found.text) == (status, True)
+    assert caller.get(f"/run/{subject}/status").status_code == 404
+
+
+def test_unknown_contract_is_refused() -> None:
+    with pytest.raises(ValueError, match="2025-06, 2026-01"):
+        Sandbox(contract="2024-01")
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_an_id_can_ask_to_be_put_off_once(caller: Caller, status: int) -> None:
     answers = [caller.start(f"sandbox-{status}{end}") for end in ("", "", "", "-other", "-other")]
@@ -95,7 +146,7 @@ def test_a_client_that_gives_up_on_a_slow_answer_has_been_counted() -> None:
 
 
 def test_every_scripted_id_is_described_in_words() -> None:
-    assert len(SCRIPTED) == 13
+    assert len(SCRIPTED) == 16
     assert all(name.startswith("sandbox-") and words for name, words in SCRIPTED.items())
 
 

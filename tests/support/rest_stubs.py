@@ -42,6 +42,7 @@ class Fault:
     status: int
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
+    body: Any = field(default_factory=lambda: {"message": "scripted"})
 
 
 class CodeHost(ThreadingHTTPServer):
@@ -56,6 +57,7 @@ class CodeHost(ThreadingHTTPServer):
     default_page: int
     newest_first = False
     refusal = 422
+    edits_all = False
     query = frozenset({"per_page", "page", "since"})
 
     def __init__(self) -> None:
@@ -101,7 +103,7 @@ class CodeHost(ThreadingHTTPServer):
 
     def methods(self, *, without_get: bool = True) -> list[str]:
         """Return the methods of the requests, in the order in which they came."""
-        return [method for method, _, _ in self.requests if method != "GET" or not without_get]
+        return [method for method, _, _ in self.requests if method not in {"GET", "GRAPHQL"} or not without_get]
 
     def owner(self) -> Any:
         """Return who writes with the token, as a comment has it."""
@@ -110,6 +112,10 @@ class CodeHost(ThreadingHTTPServer):
     def user(self) -> tuple[int, Any]:
         """Return the answer to the question whose token it is."""
         raise NotImplementedError
+
+    def viewer(self, body: Any) -> tuple[int, Any]:
+        """Return the answer of GraphQL."""
+        return 404, {"message": "Not Found"}
 
     def shown(self, comment: Comment) -> dict[str, Any]:
         """Return a comment as an answer has it."""
@@ -124,21 +130,39 @@ class CodeHost(ThreadingHTTPServer):
         raise NotImplementedError
 
 
+# The user behind the tokens of all jobs of GitHub Actions, with its number on github.com.
+ACTIONS = {"login": "github-actions[bot]", "id": 41898282, "type": "Bot"}
+
+
 class GitHub(CodeHost):
-    """An Enterprise Server. `login` is whose token it is; None: that of a job, which may not ask."""
+    """An Enterprise Server. `login` is whose token it is; None: that of `bot`, which REST does not tell its owner.
+
+    `graphql` says whether GraphQL tells it. `edits_all`: the token may change comments of others, as a job's token with
+    write access may.
+    """
 
     base, update = "/api/v3", "PATCH"
     all, one = "/repos/acme/shop/issues/7/comments", "/repos/acme/shop/issues/comments/"
     largest, default_page = 65_536, 30
 
-    def __init__(self, login: str | None = None) -> None:
+    def __init__(
+        self, login: str | None = None, *, bot: Any = None, graphql: bool = True, edits_all: bool = False
+    ) -> None:
         super().__init__()
-        self.login = login
+        self.login, self.bot, self.graphql, self.edits_all = login, bot or ACTIONS, graphql, edits_all
 
     def owner(self) -> Any:
-        if self.login:
-            return {"login": self.login, "type": "User"}
-        return {"login": "github-actions[bot]", "type": "Bot"}
+        return {"login": self.login, "id": 583231, "type": "User"} if self.login else self.bot
+
+    def viewer(self, body: Any) -> tuple[int, Any]:
+        """Return the answer of GraphQL, which names a bot without the suffix of REST."""
+        if not self.graphql:
+            return 404, {"message": "Not Found"}
+        if body != {"query": "query { viewer { login databaseId } }"}:
+            self.complaints.append(f"a query that is not described: {body}")
+        owner = self.owner()
+        login = owner["login"].removesuffix("[bot]")
+        return 200, {"data": {"viewer": {"login": login, "databaseId": owner.get("id")}}}
 
     def user(self) -> tuple[int, Any]:
         return (200, self.owner()) if self.login else (403, {"message": "Resource not accessible by integration"})
@@ -186,6 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         host, method = self.server, self.command
+        # It reads, as a GET does.
+        if self.path == "/api/graphql":
+            method = "GRAPHQL"
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         host.before(method)
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -198,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
             fault = next((f for f in host.faults if f.method == method and f.times), None)
             if fault:
                 fault.times -= 1
-                status, data, more = fault.status, {"message": "scripted"}, fault.headers
+                status, data, more = fault.status, fault.body, fault.headers
             elif not host.authorized(headers):
                 status, data, more = 401, {"message": "Bad credentials"}, {}
             else:
@@ -206,7 +233,10 @@ class _Handler(BaseHTTPRequestHandler):
             host.complaints += [f"{method} {self.path}: {text}" for text in wrong]
             host.requests.append((method, self.path, status))
         text = b"" if data is None else json.dumps(data).encode()
-        self.send_response(status)
+        # The fault's own Date counts, if it has one.
+        self.send_response_only(status)
+        if "Date" not in more:
+            self.send_header("Date", self.date_time_string())
         for name, value in {"Content-Length": str(len(text)), **more}.items():
             self.send_header(name, value)
         self.end_headers()
@@ -217,6 +247,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
         host, parts = self.server, urlsplit(self.path)
         path = parts.path.removeprefix(host.base)
+        if method == "GRAPHQL":
+            return *host.viewer(body), {}
         if method == "GET" and path == "/user":
             return *host.user(), {}
         if path == host.all and method == "GET":
@@ -234,7 +266,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _change(self, found: Comment, method: str, body: Any) -> tuple[int, Any, dict[str, str]]:
         host = self.server
-        if found.author != host.owner():
+        if found.author != host.owner() and not host.edits_all:
             return 403, {"message": "Forbidden"}, {}
         if method == "DELETE":
             host.comments.remove(found)

@@ -1,0 +1,116 @@
+"""Each failure of a connection says what is wrong, the likely cause and what to do."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+import requests
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+from autonoma_ci.api.failures import AuthoritiesError, NotSentError, lost, not_guarded, not_sent, unsendable
+
+HOST = "api.example.com"
+
+
+def certificate(code: int, message: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, message)
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+def handshake(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, reason)
+    error.reason, error.library = reason, "SSL"
+    return error
+
+
+UNKNOWN = certificate(20, "unable to get local issuer certificate")
+CAUSES: dict[str, tuple[Exception, str, str, str]] = {
+    "name": (socket.gaierror(-2, "x"), "the name of {} could not be resolved", "the DNS of this machine",
+             "Check the host in HTTPS_PROXY"),
+    "refused": (ConnectionRefusedError(111, "x"), "{} refused the connection", "Nothing listens on that port",
+                "Check host and port in HTTPS_PROXY"),
+    "time": (ConnectTimeoutError(None, "x"), "{} did not answer the connection in time", "A firewall may drop",
+             "Check host and port in HTTPS_PROXY"),
+    "other": (NewConnectionError(HTTPConnection(HOST), "x"), "no connection to {} could be made", "Check the network",
+              "Check host and port in HTTPS_PROXY"),
+    "expired": (certificate(10, "certificate has expired"), "the certificate of {} can't be trusted (certificate has",
+                "the clock of this machine", "the clock of this machine"),
+    "host": (certificate(62, "Hostname mismatch, certificate is not valid for 'x'"),
+             "the certificate of {} can't be trusted (Hostname mismatch)", "of another host", "of another host"),
+    "address": (certificate(64, "IP address mismatch"), "the certificate of {} can't be trusted (IP address mismatch)",
+                "of another host", "of another host"),
+    "issuer": (UNKNOWN, "the certificate of {} can't be trusted (unable to get", "A proxy may re-sign", "REQUESTS_CA_"),
+    "itself": (certificate(18, "self-signed certificate"), "the certificate of {} can't be trusted (self-signed",
+               "in REQUESTS_CA_BUNDLE", "in REQUESTS_CA_BUNDLE"),
+    "plain HTTP": (handshake("WRONG_VERSION_NUMBER"), "no secure connection to {} could be made (wrong version number)",
+                   "The port may speak plain HTTP", "Write http:// instead of https:// in HTTPS_PROXY"),
+    "version": (handshake("TLSV1_ALERT_PROTOCOL_VERSION"), "no secure connection to {} could be made (tlsv1 alert",
+                "TLS 1.2 or later", "TLS 1.2 or later"),
+    "client": (handshake("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "no secure connection to {} could be made (tlsv13",
+               "a client certificate", "a client certificate"),
+    "ended": (ssl.SSLEOFError(8, "x"), "the TLS handshake with {} ended early", "If only a proxy has access",
+              "Check host and port in HTTPS_PROXY"),
+    "damaged": (handshake("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), "the TLS handshake with {} failed (decryption",
+                "Try again later", "Try again later"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("peer", [HOST, "the proxy"])
+@pytest.mark.parametrize("cause", CAUSES)
+def test_failure_of_a_connection_has_a_cause_and_a_cure(cause: str, peer: str) -> None:
+    """What is the proxy's is told as the proxy's, and leads to HTTPS_PROXY."""
+    error, text, hint, hint_of_proxy = CAUSES[cause]
+    failure = not_sent(ProxyError("x", error) if peer == "the proxy" else requests.ConnectionError(error), HOST)
+    assert str(failure).startswith(text.format(peer))
+    assert (hint_of_proxy if peer == "the proxy" else hint) in failure.hint
+    assert failure.hint.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ("407 Who is it?", "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"),
+        ("403 Forbidden", "The proxy forbids this host."),
+        ("502 Bad Gateway", "The proxy has no route to the host"),
+        ("SSH-2.0", "HTTPS_PROXY may name something that is not an HTTP proxy."),
+    ],
+)
+def test_proxy_that_connects_to_nothing_has_a_cure(answer: str, hint: str) -> None:
+    failure = not_sent(ProxyError("x", OSError(f"Tunnel connection failed: {answer}")), HOST)
+    assert str(failure).startswith(f"the proxy did not connect to {HOST} (")
+    assert failure.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("Missing dependencies for SOCKS support.", "SOCKS is not supported: name an HTTP proxy."),
+        ("Please check proxy URL.", "A proxy is a URL such as http://proxy.example.com:3128."),
+    ],
+)
+def test_invalid_proxy_has_a_cure(text: str, hint: str) -> None:
+    failure = unsendable(requests.exceptions.InvalidProxyURL(text))
+    assert str(failure).startswith("no request could be made: check api-url, the proxy settings (HTTPS_PROXY")
+    assert (failure.hint, failure.passing) == (hint, False)
+
+
+def test_authorities_that_the_environment_does_not_name_are_told() -> None:
+    """The file with the public authorities comes with this program's libraries."""
+    failure = not_sent(requests.ConnectionError(AuthoritiesError(1, "x")), HOST)
+    assert (str(failure), failure.passing) == ("the file of trusted authorities could not be read", False)
+    assert "reinstall" in failure.hint
+
+
+def test_missing_thread_has_a_cure() -> None:
+    assert "ulimit -u" in not_guarded().hint
+
+
+@pytest.mark.parametrize("failure", [lost(OSError("x")), not_guarded(), not_sent(OSError("x"), HOST)])
+def test_text_of_a_failure_stands_alone(failure: NotSentError) -> None:
+    """It is put before a full stop, and the hint behind it."""
+    assert not str(failure).endswith(".")
+    assert len(str(failure)) <= 80

@@ -1,0 +1,52 @@
+"""The client and the sandbox talk by either revision of the contract."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from autonoma_ci.api.client import Client
+from autonoma_ci.api.start_body import start_body
+from autonoma_ci.api.transport import Transport
+from autonoma_ci.ci.detect import ROWS, Row
+from autonoma_ci.exchange import Delivery, Said
+from autonoma_ci.model import Kind, Reason, RunRequest
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.secret import Secret
+from tests.contract.openapi import DESCRIPTIONS, check_request
+
+BASE = "https://autonoma.app/api"
+SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_client_starts_and_polls_by_either_contract(contract: str, kind: Kind) -> None:
+    """The whole of a run's life validates: what is sent, and what is received."""
+    request = RunRequest(kind, "abc")
+    with Sandbox(pace=0, contract=contract) as sandbox:
+        client = Client(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
+        started = client.start(request)
+        assert (started.delivery, client.status(request, started.run_id).said) == (Delivery.STARTED, Said.PASSED)
+        assert started.url.endswith(started.run_id)
+        received = sandbox.received
+    for one in received:
+        raw = json.dumps(one.body).encode() if one.body else None
+        check_request(one.method, f"{BASE}{one.path.removeprefix('/api')}", one.headers, raw, contract)
+    assert len(received) == 2
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_source_of_each_system_is_taken_by_both_contracts(row: Row) -> None:
+    headers = {"autonoma-client-id": "a", "autonoma-client-secret": "b", "Content-Type": "application/json"}
+    body = json.dumps(start_body(RunRequest(Kind.TEST, "abc"), row.name)).encode()
+    for contract in DESCRIPTIONS:
+        check_request("POST", f"{BASE}/test/abc/run", headers, body, contract)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_client_knows_a_used_up_quota_in_either_contract(contract: str, kind: Kind) -> None:
+    with Sandbox(pace=0, contract=contract) as sandbox:
+        client = Client(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
+        found = client.start(RunRequest(kind, "sandbox-quota"))
+    assert (found.delivery, found.reason) == (Delivery.REFUSED, Reason.QUOTA)
