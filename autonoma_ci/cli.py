@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
 COMMANDS = {
-    "run": "start the runs (what happens without a command)",
+    "run": "start the runs; in CI also without a command",
     "wait": "take up the runs of an earlier step, and wait for them",
     "list": "show the account's folders and tests with their ids",
     "init": "write a manifest with what you choose of them",
@@ -34,6 +34,14 @@ COMMANDS = {
     "sandbox": "serve a local stand-in for the API",
     "demo": "show it all, without an account and without a network",
 }
+
+_NEXT = (
+    "What to type next:",
+    "  autonoma-ci demo                 a whole job, without an account and without a network",
+    "  autonoma-ci init                 write autonoma.yml; needs AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET",
+    "  autonoma-ci run --dry-run        show what would be started",
+    "  autonoma-ci run --wait           start it and wait for the results",
+)
 
 # How long the end of the job waits for the reader of the log. A person who has paused a terminal needs some seconds to
 # notice. After a signal, a CI system kills the job soon.
@@ -105,7 +113,7 @@ def main(argv: Sequence[str], world: World) -> int:
         code = _run_command(argv, world)
         world.interrupts.end()
     except Cancelled as error:
-        return _say(world, f"Cancelled by signal {error.signal} before anything was started.", 128 + error.signal)
+        return _say(world, "Cancelled before anything was started.", 128 + error.signal)
     return code
 
 
@@ -125,7 +133,11 @@ def _run_command(argv: Sequence[str], world: World) -> int:
 def _run_or_refuse(argv: Sequence[str], world: World) -> int:
     """Run one command and return its exit code, or print what is wrong with its input. Raises Cancelled."""
     try:
+        if not argv:
+            argv = _args_of_action(world)
         name = argv[0] if argv else ""
+        if not name and _is_at_terminal(world):
+            return _about("--help", world)
         if name in COMMANDS:
             argv = argv[1:]
         elif not name or (name.startswith("-") and name not in {"-h", "--help", "--version"}):
@@ -146,6 +158,25 @@ def _run_or_refuse(argv: Sequence[str], world: World) -> int:
     return code
 
 
+def _args_of_action(world: World) -> Sequence[str]:
+    """Return the words of the action's input `args`. Raises InputError if it can't be split."""
+    if "INPUT_ARGS" not in world.environ:
+        return ()
+    # Loaded only where there is such an input.
+    from autonoma_ci.commands.action_args import args_of_action
+
+    return args_of_action(world.environ)
+
+
+def _is_at_terminal(world: World) -> bool:
+    """Return whether a person types outside of CI. Raises InputError if AUTONOMA_CI names no system."""
+    if not (world.stdin and world.stdin.isatty() and world.out.isatty()):
+        return False
+    from autonoma_ci.ci.detect import detect
+
+    return detect(world.environ).name == "cli"
+
+
 def _credentials(argv: Sequence[str], world: World) -> Redactor:
     """Return what removes the credentials of the environment and the command line from texts.
 
@@ -154,10 +185,10 @@ def _credentials(argv: Sequence[str], world: World) -> Redactor:
     # Loaded only now, since most steps end without such an error.
     from autonoma_ci.options import OPTIONS
     from autonoma_ci.secret import Redactor
-    from autonoma_ci.values import SPACE, credential
+    from autonoma_ci.values import SPACE
 
-    options = [option for option in OPTIONS if option.parse is credential]
-    found = [world.environ.get(name, "") for option in options for name in (*option.inputs, option.variable)]
+    options = [option for option in OPTIONS if option.is_credential]
+    found = [world.environ.get(name, "") for option in options for name in option.names]
     flags = {option.flag for option in options}
     found += [value for flag, value in pairwise(argv) if flag in flags]
     found += [value for flag, _, value in (text.partition("=") for text in argv) if flag in flags]
@@ -171,14 +202,15 @@ def _about(name: str, world: World) -> int:
     if name in {"-h", "--help"}:
         lines = ["usage: autonoma-ci [COMMAND] [OPTIONS]", "", "commands:"]
         lines += [f"  {command:<10} {text}" for command, text in COMMANDS.items()]
-        lines += ["", "autonoma-ci COMMAND --help tells the options of a command."]
+        lines += ["", "autonoma-ci COMMAND --help shows the options of a command.", "", *_NEXT]
         write_product(world.out, "\n".join(lines) + "\n")
         return 0
     from autonoma_ci.settings import closest
 
     # What stands where a command should may be anything, a secret too, so it is not repeated.
     near = closest(name, list(COMMANDS))
-    hint = f"did you mean {near}?" if near else f"known are {', '.join(COMMANDS)}."
+    known = f"known are {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
+    hint = f"did you mean {near}?" if near else known
     return _say(world, f"Error: unknown command: {hint}", EXIT_INPUT)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
 
 from autonoma_ci.errors import Finished, InputError
@@ -11,6 +12,7 @@ from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.output import write_product
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
+from autonoma_ci.values import WORDS_OF_SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 Found: TypeAlias = argparse.Namespace
 # A random secret may start with a hyphen, but is not made of small letters alone.
 _FLAG = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
+# How argparse begins the error of a positional argument that is not there.
+_MISSING = "the following arguments are required: "
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,11 +30,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, command: str, help_text: str, out: TextIO) -> None:
         super().__init__(f"autonoma-ci {command}", description=help_text, allow_abbrev=False)
-        self._out = out
+        self._out, self._command = out, command
+        # What to do instead where there is an argument too many, or one of these unknown flags.
+        self.hint = ""
+        self.hint_of_flags: tuple[str, ...] = ()
 
     def error(self, message: str) -> NoReturn:
         """Raise InputError instead of ending the process; what argparse quotes may be a secret."""
-        raise InputError([f"{message.partition(chr(39))[0].rstrip()} (see {self.prog} --help)"])
+        raise InputError([f"{_said(message)} (see {self.prog} --help)"])
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
         """Raise Finished: the caller decides how the process ends."""
@@ -45,6 +52,7 @@ class Parser(argparse.ArgumentParser):
 
         What follows an unknown flag may be a secret, so only the flag's own name is repeated.
         """
+        argv, switch = self._without_words(argv)
         found, unknown = self.parse_known_args(argv)
         flags = {flag for action in self._actions for flag in action.option_strings}
         problems = []
@@ -55,8 +63,26 @@ class Parser(argparse.ArgumentParser):
                 hint = f": did you mean {near}?" if near else f" (see {self.prog} --help)"
                 problems.append(f"unknown option {one_line(name, 40)}{hint}")
         if unknown and not problems:
-            problems.append(f"an unknown option or an argument too many (see {self.prog} --help)")
+            taken = f"{switch} takes true, false or no value" if switch else "an argument too many"
+            positional = any(not action.option_strings for action in self._actions)
+            hint = self.hint or f"{self._command} takes {'one argument' if positional else 'options only'}"
+            problems.append(f"{taken}: {hint} (see {self.prog} --help)")
+        elif unknown and self.hint_of_flags and any(text.partition("=")[0] in self.hint_of_flags for text in unknown):
+            problems.append(self.hint)
         return found, problems
+
+    def _without_words(self, argv: Sequence[str]) -> tuple[list[str], str]:
+        """Return the arguments with each yes-or-no flag by itself, and the flag that had another word behind it.
+
+        argparse would take the word for the value: `--dry-run NAME`, `wait --comment RESULTS`.
+        """
+        switches = {flag for action in self._actions if action.const == "true" for flag in action.option_strings}
+        texts, found = list(argv), ""
+        for place, (flag, word) in enumerate(pairwise(argv)):
+            if flag in switches and not word.startswith("-") and word.lower() not in WORDS_OF_SWITCH:
+                texts[place] = f"{flag}=true"
+                found = found or flag
+        return texts, found
 
     def known(self, argv: Sequence[str]) -> Found:
         """Return what the arguments say; raise InputError if there are some that are not known."""
@@ -64,6 +90,21 @@ class Parser(argparse.ArgumentParser):
         if problems:
             raise InputError(problems)
         return found
+
+
+def _said(message: str) -> str:
+    """Return an error of argparse in our words, without the value that it quotes."""
+    before, _, choices = message.rpartition("(choose from ")
+    # It quotes a value in either kind of quotes.
+    text = re.split("['\"]", before or message, maxsplit=1)[0].rstrip(": ").removeprefix("argument ")
+    if message.startswith(_MISSING):
+        names = message.removeprefix(_MISSING)
+        example = ": give the results-dir of an earlier step, such as autonoma-results" if names == "RESULTS" else ""
+        return f"{names} is missing{example}"
+    if before:
+        words = choices.rstrip(")").replace("'", "")
+        return f"{text.removesuffix(': invalid choice')}: unknown value. Use one of {words}"
+    return text.replace(": expected one argument", ": a value is missing")
 
 
 def parser_of(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> Parser:
@@ -96,6 +137,7 @@ def flags_of_run(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list
     """Return the options that flags give, the `--var` texts, and what is wrong with the command line."""
     help_text = "Start the runs, say where they are, and let the exit code tell the truth."
     parser = parser_of("run", help_text, OPTIONS, out)
+    parser.hint = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
     add_variables(parser)
     found, problems = parser.read(argv)
     return given(found, OPTIONS), found.var, problems

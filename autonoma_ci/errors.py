@@ -36,13 +36,15 @@ class Problem(NamedTuple):
     """One thing that is wrong with the input.
 
     `line` and `column` count from 1; 0 means that there is no place to point at. `file` is empty for
-    problems of options. The text must already be free of secrets and of values of variables.
+    problems of options. `excerpt` has further lines for the log, such as the line of the file with a caret. All texts
+    must already be free of secrets and of values of variables.
     """
 
     text: str
     file: str = ""
     line: int = 0
     column: int = 0
+    excerpt: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if not self.file:

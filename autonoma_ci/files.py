@@ -141,6 +141,13 @@ def give_to_owner_of(folder: Path, thing: Path | int) -> None:
             chown(thing, owner.st_uid, owner.st_gid)
 
 
+def read_head(path: Path, limit: int) -> bytes:
+    """Return the first bytes of a regular file, at most `limit`; raise OSError or ValueError."""
+    descriptor = _checked(os.open(path, os.O_RDONLY | AT_ONCE | getattr(os, "O_BINARY", 0)))
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(limit)
+
+
 def reason_of(error: OSError | ValueError) -> str:
     """Return in a few words why a path could not be used; Python itself refuses some, with a ValueError."""
     return getattr(error, "strerror", None) or "not a path"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci import addresses, spans, values
+from autonoma_ci import addresses, id_lists, spans, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,19 +19,21 @@ DEFAULT_API_URL = "https://autonoma.app/api"
 
 
 class Option(NamedTuple):
-    """One option and its three spellings.
-
-    `default` is what the documents show, and what is parsed when nothing is given (empty: no value).
-    `takes` names the value in the help; empty for a yes-or-no option, which can stand without a value.
-    `parse` raises InputError with messages that do not repeat the option's name.
-    """
+    """One option and its three spellings."""
 
     name: str
+    # What the documents show, and what is parsed when nothing is given. Empty: no value.
     default: str
+    # The name of the value in the help. Empty for a yes-or-no option, which can stand without a value.
     takes: str
-    parse: Callable[[str], object]
+    # Raises InputError with messages that do not repeat the option's name. A list of ids also takes `sites`, and
+    # `variables` takes `warn`.
+    parse: Callable[..., object]
     help: str
+    # White space around the text is a part of it.
     exact: bool = False
+    # Other names in the environment, which count where `variable` is not set.
+    aliases: tuple[str, ...] = ()
 
     @property
     def field(self) -> str:
@@ -54,6 +56,25 @@ class Option(NamedTuple):
         """The spelling in the environment of every other system."""
         return f"AUTONOMA_{self.field.upper()}"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names in the environment, in the order in which they count."""
+        return (*self.inputs, self.variable, *self.aliases)
+
+    @property
+    def is_credential(self) -> bool:
+        """Whether the value is a credential."""
+        return self.parse is values.credential
+
+    @property
+    def holds_ids(self) -> bool:
+        """Whether the value is a list of ids."""
+        return isinstance(self.parse, partial) and self.parse.func is id_lists.ids
+
+    def spelling(self, source: str) -> str:
+        """Return how messages name the option: the flag or variable that gave it, or the name of the input."""
+        return self.name if source in self.inputs else source
+
 
 # In the order of the documents.
 OPTIONS = (
@@ -61,30 +82,41 @@ OPTIONS = (
     Option(
         "client-secret", "", "TEXT", values.credential,
         "Autonoma client secret. Keep it in the CI system's secrets; prefer the environment to the command line.",
+        # Source: the vendor's Vercel integration calls the secret so.
+        aliases=("AUTONOMA_SECRET_ID",),
     ),
     Option(
         "api-url", DEFAULT_API_URL, "URL", addresses.api_url,
         "Base URL of the API; https, or http to a loopback host.",
     ),
     Option(
-        "test-ids", "", "LIST", values.ids,
-        "Ids of tests to run, separated by commas or lines; `#` starts a comment, an entry may be `label=id`.",
+        "test-ids", "", "LIST", partial(id_lists.ids, option="test-ids"),
+        "Ids of tests to run: one per line, separated by commas, or a JSON array of texts. An entry may be "
+        "`label = id` or a link of the app; a label with `#` or `,` needs quotes. `#` starts a comment.",
     ),
     Option(
-        "folder-ids", "", "LIST", values.ids,
+        "folder-ids", "", "LIST", partial(id_lists.ids, option="folder-ids"),
         "Ids of folders to run, with all tests in them and below them; written like `test-ids`.",
     ),
-    Option("tag-ids", "", "LIST", values.ids, "Ids of tags to run; written like `test-ids`."),
+    Option(
+        "tag-ids", "", "LIST", partial(id_lists.ids, option="tag-ids"),
+        "Ids of tags to run; written like `test-ids`.",
+    ),
     Option(
         "manifest", "", "PATH", values.word,
         "YAML file that lists what to run. Without it and without ids: `autonoma.yml` or `autonoma.yaml` "
         "in the working directory. With ids: both are run.",
     ),
-    Option("groups", "", "LIST", values.words, "Run only the manifest's entries in one of these groups."),
+    Option(
+        "groups", "", "LIST", values.words,
+        "Run only the manifest's entries in one of these groups. `none` alone runs nothing, ids included: the step is "
+        "skipped.",
+    ),
     Option(
         "variables", "", "LINES", values.variables,
         "Values for saved variables, for this run alone: `NAME=value` lines, or a YAML or JSON mapping. "
-        "They win over the manifest's; on the command line also `--var NAME=value`, repeatable.", exact=True,
+        "White space around name and value is removed in lines. They win over the manifest's; on the command line also "
+        "`--var NAME=value`, repeatable.", exact=True,
     ),
     Option(
         "allow-env", "", "LIST", values.environment_names,
@@ -106,7 +138,7 @@ OPTIONS = (
     Option(
         "wait", "false", "", values.switch, "Wait until every run has ended, and pass only if all of them passed."
     ),
-    Option("timeout", "30m", "TIME", spans.duration, "How long to wait at most: `90s`, `30m`, `2h`."),
+    Option("timeout", "30m", "TIME", spans.duration, "How long to wait at most, with a unit: `90s`, `30m`, `2h`."),
     Option(
         "poll-interval", "auto", "TIME", spans.interval,
         "How often each run is asked for: a duration, or `auto`, which begins quickly and is never above 10 seconds.",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import chain, product
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.errors import InputError
+from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.model import AppVersion, Kind, RunRequest
 from autonoma_ci.secret import Secret
-from autonoma_ci.settings import closest
+from autonoma_ci.settings import NO_GROUPS, closest
 from autonoma_ci.spans import AUTO
 from autonoma_ci.text import one_line
 from autonoma_ci.values import shown
@@ -25,9 +25,12 @@ RUNS_LIMIT = 20_000
 # In all runs together, since each has those of the defaults as well.
 VARIABLES_LIMIT = 1_000_000
 _NO_PARALLEL = (
-    "shard: auto needs a CI system that tells its parallel jobs apart, and this one does not: give a part such as 1/3, "
-    "on GitHub `shard: ${{ matrix.shard }}` with the values 1/3, 2/3 and 3/3"
+    "'auto' needs a CI system that numbers its parallel jobs, and this one does not: give a part such as 1/3, on "
+    "GitHub `shard: ${{ matrix.shard }}` with the values 1/3, 2/3 and 3/3"
 )
+# The options that say what to run, in the order of the documents.
+_IDS = ("test-ids", "folder-ids", "tag-ids")
+_MEANT = "or set allow-empty to true if that is meant"
 
 
 class Plan(NamedTuple):
@@ -65,19 +68,21 @@ def describe(request: RunRequest) -> str:
 def make(settings: Settings, manifest: Manifest | None, parallel: Shard | None = None) -> Plan:
     """Return the plan; raise InputError if a group is unknown or there is nothing to run.
 
+    With `groups: none` the plan is empty, which is no error.
+
     `parallel` is what the CI system says of this job, for `shard: auto`: which of how many parallel
     jobs it is, 1/1 if it is no such job, None if the system does not tell.
     """
     groups = set(settings.groups)
-    problems = _unknown_groups(settings.groups, manifest)
+    problems: list[str | Problem] = [*_wrong_groups(settings, manifest)]
     runs = chain(_from_ids(settings, manifest), _from_manifest(settings, manifest, groups) if manifest else ())
-    requests, too_much = _within_limits(runs)
+    requests, too_much = _within_limits(() if settings.selects_nothing else runs)
     problems += too_much
-    if not requests and not problems and not settings.allow_empty:
+    if not requests and not problems and not settings.allow_empty and not settings.selects_nothing:
         problems.append(_why_empty(settings, manifest))
     shard = parallel if settings.shard == AUTO else settings.shard
     if settings.shard == AUTO and not parallel:
-        problems.append(_NO_PARALLEL)
+        problems.append(f"{settings.named('shard')}: {_NO_PARALLEL}")
     if problems:
         raise InputError(problems)
     kept, notes = _once_each(requests)
@@ -96,7 +101,8 @@ def _without_effect(settings: Settings, requests: list[RunRequest]) -> list[str]
         return []
     useless = {"application-versions": settings.application_versions, "run-on-latest": settings.run_on_latest}
     names = [name for name, value in useless.items() if value]
-    return [f"{name} has no effect: it is for folders and tags, and there are none." for name in names]
+    why = "has no effect: it is for folders and tags, and there are none."
+    return [f"{settings.named(name)} {why}" for name in names]
 
 
 def _within_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[str]]:
@@ -113,30 +119,61 @@ def _within_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[s
     return requests, []
 
 
-def _unknown_groups(groups: Iterable[str], manifest: Manifest | None) -> list[str]:
+def _wrong_groups(settings: Settings, manifest: Manifest | None) -> list[str]:
+    """Return what is wrong with the option `groups`: unknown names, and `none` beside others."""
+    option = settings.named("groups")
     entries = manifest.entries if manifest else []
     known = {group for entry in entries for group in entry.group_values}
     # A hint must show no value, nor that one is near.
     named = {group for entry in entries for group in entry.groups}
     problems = []
-    for group in groups:
-        if group not in known:
-            near = closest(group, named)
-            hint = f"did you mean '{one_line(near, 60)}'?" if near else f"known are: {_listed(named)}"
-            problems.append(f"groups: the manifest has no group {shown(group)}; {hint}")
+    if NO_GROUPS in settings.groups and not settings.selects_nothing:
+        problems.append(f"{option}: '{NO_GROUPS}' stands alone and selects nothing: remove it, or the other groups")
+    for group in settings.groups:
+        if group == NO_GROUPS or group in known:
+            continue
+        near = NO_GROUPS if group.lower() == NO_GROUPS else closest(group, named)
+        if near:
+            hint = f"the manifest has no group {shown(group)}; did you mean '{one_line(near, 60)}'?"
+        elif not manifest:
+            hint = f"{shown(group)} needs a manifest, and there is none: give manifest, or remove the group"
+        elif not named:
+            hint = f"the manifest has no group {shown(group)}: none of its entries has `groups`"
+        else:
+            hint = f"the manifest has no group {shown(group)}; known are: {_listed(named)}"
+        problems.append(f"{option}: {hint}")
     return problems
 
 
 def _listed(names: set[str]) -> str:
-    return ", ".join(one_line(name, 60) for name in sorted(names)[:20]) or "none"
+    return ", ".join(one_line(name, 60) for name in sorted(names)[:20])
 
 
-def _why_empty(settings: Settings, manifest: Manifest | None) -> str:
-    if manifest or {"test-ids", "folder-ids", "tag-ids"} & settings.given:
-        what = "nothing is selected: the ids and the manifest's entries come to none"
-    else:
-        what = "nothing to run: there are no ids, and there is no autonoma.yml in the working directory"
-    return f"{what}. Give test-ids, folder-ids, tag-ids or a manifest, or set allow-empty to true if that is meant"
+def _why_empty(settings: Settings, manifest: Manifest | None) -> Problem:
+    """Return why there is nothing to run: the option or the manifest that has no entries, and what to do."""
+    given = [settings.named(name) for name in _IDS if name in settings.given]
+    if given:
+        text = f"nothing to run: {_and(given)} {'has' if len(given) == 1 else 'have'} no ids"
+        text += f", and {manifest.file or 'the manifest'} has no entries" if manifest else ""
+        return Problem(f"{text}. Add an id, {_MEANT}")
+    if manifest:
+        text = f"nothing to run: the manifest has no entries. Add an id below `tests:`, {_MEANT}"
+        return Problem(text, manifest.file, manifest.line, 1 if manifest.line else 0)
+    sources = (*_IDS, "manifest")
+    if unresolved := [settings.unresolved[name] for name in sources if name in settings.unresolved]:
+        verb = "holds" if len(unresolved) == 1 else "hold"
+        text = f"nothing to run: {_and(unresolved)} {verb} an unresolved $(…). Set that variable in the pipeline"
+        return Problem(f"{text}, {_MEANT}")
+    here = "and there is no autonoma.yml to read in the working directory"
+    if blank := [settings.blank[name] for name in sources if name in settings.blank]:
+        verb = "is" if len(blank) == 1 else "are"
+        text = f"nothing to run: {_and(blank)} {verb} empty, {here}. Give ids, or check the variable they come from"
+        return Problem(f"{text}, {_MEANT}")
+    return Problem(f"nothing to run: there are no ids, {here}. Give {', '.join(_IDS)} or manifest, {_MEANT}")
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _from_ids(settings: Settings, manifest: Manifest | None) -> Iterator[RunRequest]:

@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.id_lists import APP_SITE, site_of
 from autonoma_ci.model import NO_VARIABLES, Conclusion, Kind, Reason, State
 from autonoma_ci.options import OPTIONS, Option
-from autonoma_ci.secret import Redactor
-from autonoma_ci.text import one_line
-from autonoma_ci.values import SPACE, Entry, bad_variable, credential, is_plain_name, shown
+from autonoma_ci.secret import Redactor, Secret
+from autonoma_ci.values import SPACE, Entry, bad_variable, read_variable, shown, variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from autonoma_ci.model import AppVersion
-    from autonoma_ci.secret import Secret
     from autonoma_ci.spans import Shard
 
-_PREFIX = "AUTONOMA_"
-# Variables of ours that are no options: the override of the detection, and what looks like an option
-# among the outputs that an earlier step may have left in the environment.
-OURS = frozenset(
-    f"{_PREFIX}{name}" for name in ("CI", "RUN_ID", "RUN_IDS", "RUN_URL", "RUN_URLS", "RESULTS", "STARTED", "TOTAL")
-)
+# The value of `groups` that selects nothing. No group can have this name.
+NO_GROUPS = "none"
 # What Azure Pipelines hands over for a variable that is not set, such as a secret in a pull request from a fork.
-_NOT_FILLED_IN = re.compile(r"\$\([\w.-]+\)")
+_UNRESOLVED = re.compile(r"\$\([\w.-]+\)")
 # Words that no log of ours can do without, and a length at which any text has a value by accident.
 _EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
 _SHORT = 6
 _OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
+NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
 _OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
 
 
 class Settings(NamedTuple):
     """What the user asked for; a field per option, None or empty where it was not given.
 
-    Times are in seconds, sizes in bytes. `given` names the options that somebody set, `warnings` are for the log.
+    Times are in seconds, sizes in bytes.
     """
 
     client_id: Secret | None = None
@@ -78,14 +75,33 @@ class Settings(NamedTuple):
     publish: str = "now"
     wait_for_url: str = ""
     wait_for_url_timeout: float = 300.0
+    # The names of the options that somebody set.
     given: frozenset[str] = frozenset()
+    # How somebody wrote each option that is set, by its name.
+    spellings: Mapping[str, str] = NO_SPELLINGS
+    # The same of options that are set, but empty.
+    blank: Mapping[str, str] = NO_SPELLINGS
+    # The same of options with a reference such as `$(NAME)`, which counts as empty, in place of a value.
+    unresolved: Mapping[str, str] = NO_SPELLINGS
+    # Credentials that are set and not used, since another spelling of the option wins.
+    unused_secrets: tuple[Secret, ...] = ()
+    # For the log.
     warnings: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> list[Secret]:
         """All credentials: what must never be shown."""
-        found = (self.client_id, self.client_secret, self.github_token, self.gitlab_token)
+        found = (self.client_id, self.client_secret, self.github_token, self.gitlab_token, *self.unused_secrets)
         return [secret for secret in found if secret]
+
+    @property
+    def selects_nothing(self) -> bool:
+        """Whether the option `groups` says that nothing is to be run."""
+        return self.groups == (NO_GROUPS,)
+
+    def named(self, option: str) -> str:
+        """Return how messages name an option: as somebody wrote it, or by its name if nobody did."""
+        return self.spellings.get(option) or self.blank.get(option) or self.unresolved.get(option) or option
 
     def __repr__(self) -> str:
         return f"Settings(given: {', '.join(sorted(self.given))})"
@@ -99,33 +115,81 @@ class Reader:
         self.environ = environ
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
-        self.given: set[str] = set()
+        self.spellings: dict[str, str] = {}
+        self.blank: dict[str, str] = {}
+        self.unresolved: dict[str, str] = {}
+        self.unused_secrets: list[Secret] = []
+        # The origins that links of the app can have.
+        self._sites = {APP_SITE}
 
     def raw(self, option: Option) -> tuple[str, str]:
-        """Return the option's text and the spelling it came by; an empty text is the same as none."""
-        texts = [(option.flag, self.flags.get(option.name, ""))]
-        texts += [(name, self.environ.get(name, "")) for name in (*option.inputs, option.variable)]
+        """Return how the option is written, and its text; two empty texts if it has none.
+
+        An empty text does not count, so that a text of a weaker spelling does.
+        """
+        texts = [(option.flag, self.flags[option.name])] if option.name in self.flags else []
+        texts += [(option.spelling(name), self.environ[name]) for name in option.names if name in self.environ]
+        found = "", ""
         for spelling, text in texts:
-            if text.strip(SPACE) and not _NOT_FILLED_IN.fullmatch(text.strip(SPACE)):
-                return spelling, text
-        return "", ""
+            stripped = text.strip(SPACE)
+            if not stripped:
+                self.blank.setdefault(option.name, spelling)
+            elif _UNRESOLVED.fullmatch(stripped):
+                self.unresolved.setdefault(option.name, spelling)
+            elif not found[0]:
+                found = spelling, text
+            elif option.is_credential:
+                self.unused_secrets.append(Secret(stripped))
+        return found
 
     def value(self, option: Option) -> object:
         """Return the option's value, or None where it has none; problems are kept for later."""
         spelling, text = self.raw(option)
         if spelling:
-            self.given.add(option.name)
+            self.spellings[option.name] = spelling
             if not option.exact:
-                if option.parse is credential and text != text.strip(SPACE):
+                if option.is_credential and text != text.strip(SPACE):
                     self.warnings.append(f"{spelling} has white space around it; it was removed.")
                 text = text.strip(SPACE)
-        elif not option.default:
+        elif option.name in self.unresolved and not option.is_credential:
+            named = self.unresolved[option.name]
+            self.warnings.append(f"{named} holds an unresolved $(…), so it counts as not set.")
+        if not text and not option.default:
             return None
         try:
-            return option.parse(text or option.default)
+            value = self._parse(option, spelling, text or option.default)
         except InputError as error:
-            self.problems += [Problem(f"{spelling}: {problem}") for problem in error.problems]
+            self.problems += [each._replace(text=f"{spelling}: {each.text}") for each in error.problems]
             return None
+        if option.name == "api-url":
+            self._sites.add(site_of(str(value)))
+        return value
+
+    def _parse(self, option: Option, spelling: str, text: str) -> object:
+        if option.holds_ids:
+            # The row of api-url comes before those of the ids.
+            return option.parse(text, sites=self._sites)
+        if option.parse is variables:
+            return option.parse(text, lambda warning: self.warnings.append(f"{spelling}: {warning}"))
+        return option.parse(text)
+
+    def add_variables(self, texts: Sequence[str]) -> dict[str, str]:
+        """Return the variables that `--var` gives; problems and warnings are kept for later."""
+        found = {}
+        for text in texts:
+            read = read_variable(text)
+            why = read.problem and "a variable " + read.problem
+            if "=" not in text:
+                why = "write --var NAME=value; one was given without '='"
+            elif not why and (bad := bad_variable(read.name, read.value)):
+                why = f"{shown(read.name)}: {bad}"
+            if why:
+                # A name of another form may be a part of a secret, so it is not repeated.
+                self.problems.append(Problem(f"--var: {why}"))
+            else:
+                self.warnings += [f"--var: {warning}" for warning in read.warnings]
+                found[read.name] = read.value
+        return found
 
 
 def read(
@@ -137,22 +201,19 @@ def read(
     """
     reader = Reader(flags, environ)
     found: dict[str, Any] = {o.field: value for o in OPTIONS if (value := reader.value(o)) is not None}
-    variables = dict(found.get("variables", {}))
-    for text in extra_variables:
-        name, equals, value = text.partition("=")
-        if not equals:
-            reader.problems.append(Problem("--var takes NAME=value, and one was given without '='"))
-        elif why := bad_variable(name, value):
-            # A name of another form may be a part of a secret, so it is not repeated.
-            told = f" {shown(name)}" if is_plain_name(name) else ""
-            reader.problems.append(Problem(f"--var{told}: {why}"))
-        variables[name] = value
     if extra_variables:
-        found["variables"] = variables
-    reader.warnings += list(_near_misses(environ))
-    settings = Settings(**found, given=frozenset(reader.given))
+        found["variables"] = {**found.get("variables", {}), **reader.add_variables(extra_variables)}
+    settings = Settings(
+        **found,
+        given=frozenset(reader.spellings),
+        spellings=reader.spellings,
+        blank=reader.blank,
+        unresolved=reader.unresolved,
+        unused_secrets=tuple(reader.unused_secrets),
+    )
     if settings.application_versions and settings.run_on_latest:
-        reader.problems.append(Problem("application-versions and run-on-latest exclude each other: give one of them"))
+        both = f"{settings.named('application-versions')} and {settings.named('run-on-latest')}"
+        reader.problems.append(Problem(f"{both} exclude each other: give one of them"))
     return settings._replace(
         warnings=(*reader.warnings, *_everyday(settings), *_without_effect(settings))
     ), reader.problems
@@ -162,7 +223,7 @@ def read_some(
     options: Collection[Option], flags: Mapping[str, str], environ: Mapping[str, str]
 ) -> tuple[Settings, list[Problem]]:
     """Return the settings of a command that has only these options, and what is wrong with them."""
-    ours = {name for option in options for name in (*option.inputs, option.variable)}
+    ours = {name for option in options for name in option.names}
     return read(flags, (), {name: text for name, text in environ.items() if name in ours})
 
 
@@ -174,29 +235,18 @@ def _everyday(settings: Settings) -> list[str]:
         name for name, secret in given.items() if len(secret.reveal()) < _SHORT or Redactor([secret]).holds(_EVERYDAY)
     ]
     why = "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
-    return [f"{' and '.join(common)}: the value is {why} Was the right one copied?"] if common else []
+    named = " and ".join(map(settings.named, common))
+    return [f"{named}: the value is {why} Was the right one copied?"] if common else []
 
 
 def _without_effect(settings: Settings) -> list[str]:
     asked = settings.given - ({"evidence"} if settings.evidence == "none" else set())
-    warnings = [f"{name} has no effect without wait." for name in sorted(_OF_WAIT & asked) if not settings.wait]
+    pairs = [(name, "wait") for name in sorted(_OF_WAIT & asked) if not settings.wait]
     if "wait-for-url-timeout" in settings.given and not settings.wait_for_url:
-        warnings.append("wait-for-url-timeout has no effect without wait-for-url.")
+        pairs.append(("wait-for-url-timeout", "wait-for-url"))
     if settings.evidence == "none":
-        warnings += [f"{name} has no effect without evidence." for name in sorted(_OF_EVIDENCE & asked)]
-    return warnings
-
-
-def _near_misses(environ: Mapping[str, str]) -> list[str]:
-    known = {option.variable for option in OPTIONS}
-    unknown = sorted(name for name in environ if name.startswith(_PREFIX) and name not in known | OURS)
-    # What all have in common would make any two of them look alike.
-    ends = {name.removeprefix(_PREFIX) for name in known}
-    return [
-        f"{one_line(name, 100)} is not an option and was ignored. Did you mean {_PREFIX}{near}?"
-        for name in unknown
-        if (near := closest(name.removeprefix(_PREFIX), ends, 0.75))
-    ]
+        pairs += [(name, "evidence") for name in sorted(_OF_EVIDENCE & asked)]
+    return [f"{settings.named(name)} has no effect without {other}." for name, other in pairs]
 
 
 def closest(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:

@@ -11,6 +11,8 @@ from autonoma_ci.secret import Secret
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autonoma_ci.model import AppVersion
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -33,6 +35,13 @@ _PLAIN_NAME = re.compile(rf"\w[\w.-]{{0,{NAME_LIMIT - 1}}}")
 _BASE64_LINE = re.compile(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
 _BASE64_END = re.compile(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
 _NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
+_SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
+_WORDS = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
+# What a shell, or a YAML list, has before the name.
+_PREFIX = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
+# What Azure Pipelines leaves of a variable that is not set.
+_UNRESOLVED = r"\$\([\w.-]+\)"
+_UNRESOLVED_MEANS = "has an unresolved $(…) in its value, which is sent as written"
 
 
 class Entry(NamedTuple):
@@ -47,27 +56,32 @@ def word(text: str) -> str:
     return text
 
 
+# What a yes-or-no option takes, in small letters.
+WORDS_OF_SWITCH = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
 def switch(text: str) -> bool:
     """Return what a yes-or-no option says; raise InputError if it is neither."""
-    if text.lower() in {"true", "yes", "on", "1"}:
-        return True
-    if text.lower() in {"false", "no", "off", "0"}:
-        return False
-    raise InputError([f"'{one_line(text, 40)}' is neither true nor false"])
+    if (value := WORDS_OF_SWITCH.get(text.lower())) is not None:
+        return value
+    raise InputError([f"'{one_line(text, 40)}': use true or false"])
 
 
 def choice(words: tuple[str, ...], text: str) -> str:
     """Return one of these words; raise InputError for any other."""
     if text.lower() in words:
         return text.lower()
-    raise InputError([f"'{one_line(text, 40)}' is none of {', '.join(words)}"])
+    raise InputError([f"'{one_line(text, 40)}': use {', '.join(words[:-1])} or {words[-1]}"])
 
 
 def number(low: int, high: int, text: str) -> int:
     """Return a whole number within these bounds; raise InputError for anything else."""
     if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
         return int(text)
-    raise InputError([f"'{one_line(text, 40)}' is not a whole number from {low} to {high}"])
+    raise InputError([f"'{one_line(text, 40)}': use a whole number from {low} to {high}"])
 
 
 def credential(text: str) -> Secret:
@@ -102,26 +116,6 @@ def _named(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]
 
 
-def ids(text: str) -> tuple[Entry, ...]:
-    """Return a list of ids: separated by commas or lines, `#` comments, entries `label=id`, duplicates kept.
-
-    Raises InputError with every entry that is none.
-    """
-    entries, problems = [], []
-    for line_number, line in enumerate(_lines(text), 1):
-        for part in re.sub(r"(?:^|\s)#.*", "", line).split(","):
-            if not part.strip(SPACE):
-                continue
-            label, _, text_id = part.rpartition("=")
-            entry = Entry(text_id.strip(SPACE), label.strip(SPACE))
-            if why := why_no_id(entry.id):
-                problems.append(f"line {line_number}: {why}" if "\n" in text else why)
-            entries.append(entry)
-    if problems:
-        raise InputError(problems)
-    return tuple(entries)
-
-
 def _lines(text: str) -> list[str]:
     """Return the lines as editors show them: a comment ends at no other character than theirs."""
     return [line.removesuffix("\r") for line in text.split("\n")]
@@ -149,15 +143,26 @@ def environment_names(text: str) -> tuple[str, ...]:
     return entries
 
 
-def variables(text: str) -> dict[str, str]:
-    """Return variables from `NAME=value` lines or a YAML or JSON mapping; raise InputError, which repeats no value."""
+def variables(text: str, warn: Callable[[str], object] = word) -> dict[str, str]:
+    """Return variables from `NAME=value` lines or a YAML or JSON mapping.
+
+    Args:
+        text: The lines or the mapping.
+        warn: Called with each warning about a value that was probably meant otherwise. None repeats a value.
+
+    Raises:
+        InputError: With each problem. None repeats a value.
+
+    """
     lines = [line for line in _lines(text) if line.strip(SPACE) and not line.lstrip(SPACE).startswith("#")]
     if lines and (lines[0].lstrip(SPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(SPACE))):
         from autonoma_ci.manifest.inline import mapping_of_text
 
         found, problems = mapping_of_text(text)
+        for name in (name for name, value in found.items() if _is_unresolved(value)):
+            warn(f"{shown(name)} {_UNRESOLVED_MEANS}; check the variable's name in the pipeline.")
     else:
-        found, problems = _variable_lines(text)
+        found, problems = _variable_lines(text, warn)
     problems += [
         Problem(f"{shown(name)}: {why}") for name, value in found.items() if (why := bad_variable(name, value))
     ]
@@ -166,25 +171,69 @@ def variables(text: str) -> dict[str, str]:
     return found
 
 
-def _variable_lines(text: str) -> tuple[dict[str, str], list[Problem]]:
+def _variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str, str], list[Problem]]:
     found: dict[str, str] = {}
     problems = []
     before = ""
     for line_number, line in enumerate(_lines(text), 1):
         if not line.strip(SPACE) or line.lstrip(SPACE).startswith("#"):
             continue
-        name, equals, value = line.partition("=")
-        name = name.strip(SPACE)
+        read = read_variable(line)
         is_continued = _continues_base64(line.strip(SPACE), before)
-        before = (value if equals else line).strip(SPACE)
-        if not equals or is_continued or not is_plain_name(name):
+        before = (line.partition("=")[2] if "=" in line else line).strip(SPACE)
+        if is_continued or read.problem:
             # The line can be a part of a secret, so nothing of it is repeated.
-            problems.append(Problem(f"line {line_number} {_NOT_A_VARIABLE}"))
-        elif name in found:
-            problems.append(Problem(f"line {line_number}: {shown(name)} is given twice"))
+            problems.append(Problem(f"line {line_number} {_NOT_A_VARIABLE if is_continued else read.problem}"))
+        elif read.name in found:
+            problems.append(Problem(f"line {line_number}: {shown(read.name)} is given twice"))
         else:
-            found[name] = value
+            found[read.name] = read.value
+            for warning in read.warnings:
+                warn(warning)
     return found, problems
+
+
+def _is_unresolved(value: str) -> bool:
+    return "$(" in value and bool(re.search(_UNRESOLVED, value))
+
+
+class VariableText(NamedTuple):
+    """One `NAME=value` as it was read: no text of it but `value` repeats the value."""
+
+    name: str = ""
+    value: str = ""
+    problem: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "VariableText(…)"
+
+
+def read_variable(text: str) -> VariableText:
+    """Read `NAME=value`. White space around both is removed, and the value is not changed otherwise.
+
+    The warnings are of what env files, shells and YAML lists take for something else than a part of the value.
+    """
+    before, equals, value = text.strip(SPACE).partition("=")
+    prefix = re.match(_PREFIX, before) if before.startswith(("-", "export")) else None
+    name = before[prefix.end() if prefix else 0 :].strip(SPACE)
+    if not equals:
+        return VariableText(problem=_NOT_A_VARIABLE)
+    if not is_plain_name(name):
+        return VariableText(problem=_SPACE_IN_NAME if re.fullmatch(_WORDS, name) else _NOT_A_VARIABLE)
+    doubts = []
+    if prefix:
+        what = "'export '" if "export" in prefix[0] else "'- '"
+        doubts.append(f"has {what} before its name, which was removed: write NAME=value")
+    stripped = value.strip(SPACE)
+    if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "\"'`":
+        doubts.append("has quotes around its value, which are sent as written: remove them")
+    if " #" in value or "\t#" in value:
+        doubts.append("has ' #' in its value, which is sent as written: remove the comment")
+    if _is_unresolved(value):
+        doubts.append(f"{_UNRESOLVED_MEANS}; check the variable's name in the pipeline")
+    mapping = f"or use the mapping form `{one_line(name, 60)}: …`"
+    return VariableText(name, stripped, "", tuple(f"{shown(name)} {doubt}, {mapping}." for doubt in doubts))
 
 
 def _continues_base64(line: str, value: str) -> bool:
@@ -233,9 +282,10 @@ def one_id(text: str) -> str:
 
 def source(text: str) -> str:
     """Return the words that name who asks; raise InputError if they are too long or hold other characters."""
-    if re.fullmatch(r"[\w.:/ -]{1,64}", text, re.ASCII):
+    # The API takes no longer one: its description says "max 10 chars".
+    if re.fullmatch(r"[\w.:/ -]{1,10}", text, re.ASCII):
         return text
-    raise InputError([f"'{one_line(text, 60)}' is not 1 to 64 letters, digits, spaces or any of . _ : / -"])
+    raise InputError([f"'{one_line(text, 60)}' is not 1 to 10 letters, digits, spaces or any of . _ : / -"])
 
 
 def title(text: str) -> str:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 SIGNING = Secret("s3cr3t-of-the-client")
 API_URL = "https://autonoma.app/api"
-FIRST = Context("github-actions", "c" * 40, build="17", attempt="1", job="e2e")
+FIRST = Context("github", "c" * 40, build="17", attempt="1", job="e2e")
 SECOND = FIRST._replace(attempt="2")
 PART = Part("e2e", "linux", "1/2", "Autonoma tests")
 REQUESTS = (
@@ -822,7 +822,7 @@ def test_two_passes_of_one_id_are_not_both_carried(earlier: Earlier, account: Ac
     def shared(data: bytes) -> bytes:
         # The second start in one job gets no id that the first one has, so such a record is written here.
         saved = json.loads(data)
-        context = Context("github-actions", "c" * 40, build="17", job="e2e")
+        context = Context("github", "c" * 40, build="17", job="e2e")
         client_id, secret = map(Secret, ("client-id-of-the-test", "client-secret-of-the-test"))
         signer = Signer(secret, earlier.server.url, context, Part("e2e", title="Autonoma tests"), client_id)
         run = saved["runs"][2]

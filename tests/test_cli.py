@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,55 @@ def test_the_default_command_is_run(tmp_path: Path) -> None:
         assert [sandbox.starts(test_id) for test_id in "abc"] == [1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    "environ", [{}, {"CI": "false"}, {"AUTONOMA_CI": "cli", "CI": "true"}, {"AUTONOMA_TEST_IDS": "a"}]
+)
+def test_command_alone_at_a_terminal_prints_help(environ: dict[str, str], tmp_path: Path) -> None:
+    """It ends with what to type next."""
+    ended = invoke(tmp_path, environ=environ, typed="")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("usage: autonoma-ci [COMMAND]")
+    assert "autonoma-ci demo" in ended.out.partition("What to type next:")[2]
+
+
+@pytest.mark.parametrize(
+    ("environ", "argv", "typed"),
+    [
+        ({"CI": "true"}, (), ""),
+        ({"GITHUB_ACTIONS": "true"}, (), ""),
+        ({"AUTONOMA_CI": "gitlab"}, (), ""),
+        ({}, (), None),
+        ({}, ("run",), ""),
+        ({}, ("--test-ids", "a"), ""),
+    ],
+)
+def test_command_in_ci_or_with_arguments_runs(
+    environ: dict[str, str], argv: tuple[str, ...], typed: str | None, tmp_path: Path
+) -> None:
+    """A job has no terminal, or says that it is one; whoever gives an argument wants a run."""
+    ended = invoke(tmp_path, *argv, environ=environ, typed=typed)
+    assert ended.code == 2
+    assert "client-id and client-secret are missing" in ended.err
+
+
+def test_module_and_command_are_the_same_program(tmp_path: Path) -> None:
+    """`python -m autonoma_ci` has the same help, at a real terminal too."""
+    command = [sys.executable, "-m", "autonoma_ci"]
+    shown = subprocess.run([*command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert shown.stdout == invoke(tmp_path, "--help").out
+    ours, theirs = os.openpty()
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(autonoma_ci.__file__).parent.parent)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        printed = b""
+        # Linux ends the stream of a terminal that nobody has open with an error.
+        with suppress(OSError):
+            while piece := os.read(ours, 4096):
+                printed += piece
+    os.close(ours)
+    assert (process.returncode, printed.decode().replace("\r\n", "\n")) == (0, shown.stdout)
+
+
 def test_a_manifest_starts_tests_folders_and_tags(tmp_path: Path) -> None:
     """The default manifest is found, facts of the build are filled in, and text arrives as written."""
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
@@ -81,7 +131,7 @@ def test_a_manifest_starts_tests_folders_and_tags(tmp_path: Path) -> None:
     assert ended.code == 0, ended.printed
     assert "5 of 5 runs started." in ended.out
     body = received["/api/test/cm8d9gt6v000c9fe5glmyi33u/run"]
-    assert body["source"] == "github-actions"
+    assert body["source"] == "github"
     assert body["application_version_id"] == "cm7dbowr80042waka7thyjhkq"
     assert body["runtime_metadata"] | {"LOCALE": ""} == {
         "ENVIRONMENT": "staging", "BASE_URL": "https://pr-7.preview.example.com",
@@ -90,7 +140,7 @@ def test_a_manifest_starts_tests_folders_and_tags(tmp_path: Path) -> None:
     assert received["/api/folder/cm7t223mk00154mzy2jwk2pqy/run"]["recursive"] is True
 
 
-@pytest.mark.parametrize(("environ", "source"), [({}, "cli"), ({"GITLAB_CI": "true"}, "gitlab-ci")])
+@pytest.mark.parametrize(("environ", "source"), [({}, "cli"), ({"GITLAB_CI": "true"}, "gitlab")])
 def test_the_api_is_told_who_asks(environ: dict[str, str], source: str, tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         environ = CREDENTIALS | environ | {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": "a"}
@@ -141,7 +191,7 @@ def test_validate_says_what_is_wrong(argv: list[str], says: str, tmp_path: Path)
 def test_problems_of_a_manifest_are_annotations_on_github(tmp_path: Path) -> None:
     (tmp_path / "bad.yml").write_text("tests:\n  - a/b\n", "utf-8")
     ended = invoke(tmp_path, "validate", "bad.yml", environ={"GITHUB_ACTIONS": "true"})
-    assert ended.err.startswith("::error file=bad.yml,line=2,col=5::'a/b' is not an id")
+    assert ended.err.startswith("::error file=bad.yml,line=2,col=5::bad.yml:2:5: 'a/b' is not an id")
 
 
 def test_ten_thousand_tests_in_one_file_are_checked(tmp_path: Path) -> None:
@@ -208,7 +258,7 @@ def test_the_sandbox_serves_until_a_signal(tmp_path: Path) -> None:
         [*COMMAND, "sandbox", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
     ) as process:
         assert process.stdout
-        url = process.stdout.readline().split()[2].rstrip(";")
+        url = process.stdout.readline().split()[2].rstrip(";,")
         ended = invoke(tmp_path, "--test-ids", "a,sandbox-404", environ=CREDENTIALS | {"AUTONOMA_API_URL": url})
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)

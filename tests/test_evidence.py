@@ -319,7 +319,7 @@ def test_evidence_needs_a_place(tmp_path: Path) -> None:
         ended = invoke(tmp_path, "run", "--test-ids", "a", "--wait", "--evidence", "all", environ=CREDENTIALS)
         assert service.api.received == []
     assert ended.code == 2
-    assert ended.errors == ["evidence has no place to go to: give results-dir too"]
+    assert ended.errors == ["--evidence needs a folder to write to: give results-dir too"]
 
 
 def test_a_path_in_the_way_costs_no_other_file(tmp_path: Path) -> None:

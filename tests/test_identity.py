@@ -453,7 +453,7 @@ def test_hostile_part_in_a_summary_is_text(text: str) -> None:
 class Kept:
     """A thread of comments in memory."""
 
-    scope, build, limit, advice = "workflow", "500", 65_000, ""
+    scope, build, limit = "workflow", "500", 65_000
 
     def __init__(self) -> None:
         self.bodies: dict[int, str] = {}
@@ -474,6 +474,9 @@ class Kept:
 
     def delete(self, comment: comment.Comment) -> None:
         del self.bodies[comment.id]
+
+    def advise(self, _: Exception) -> str:
+        return ""
 
 
 @hostile_parts

@@ -139,7 +139,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "before")
     (folder / "autonoma_ci" / "ci" / "quarry.py").write_text(MODULE, "utf-8")
-    put_before(folder / "autonoma_ci" / "ci" / "detect.py", '    Row("generic", ', DETECT)
+    put_before(folder / "autonoma_ci" / "ci" / "detect.py", '    Row("ci", ', DETECT)
     put_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', JOB)
     assert run(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
     return folder
@@ -179,7 +179,7 @@ def test_a_job_of_the_new_system_has_its_context_its_outputs_and_its_summary(pro
         code, log = step(project, tmp_path, sandbox.url, OF_CHANGE | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"})
         assert code == 0, log
         assert {received.source for received in sandbox.received if received.method == "POST"} == {"quarry"}
-    assert re.search(r"^##quarry\[open\]Starting 1 run as quarry$(?s:.*)^##quarry\[close\]$", log, re.MULTILINE)
+    assert re.search(r"^##quarry\[open\]Starting 1 run$(?s:.*)^##quarry\[close\]$", log, re.MULTILINE)
     record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
     assert record["source"] == "quarry"
     assert {name: text for name, text in record["ci"].items() if text} == {
@@ -195,7 +195,7 @@ def test_a_job_of_the_new_system_has_its_context_its_outputs_and_its_summary(pro
     assert f"AUTONOMA_RUN_ID={record['runs'][0]['run_id']}" in variables
     page = (tmp_path / "page.md").read_text("utf-8")
     assert "\n### Autonoma tests: ✅ Passed" in page
-    assert "change 7, branch feature/cart" in page
+    assert "pull request 7, branch feature/cart" in page
 
 
 def test_its_parallel_jobs_share_the_plan(project: Path, tmp_path: Path) -> None:

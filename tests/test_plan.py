@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci import plan
+from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.interpolate import Interpolation
+from autonoma_ci.manifest.load import load
 from autonoma_ci.manifest.schema import Manifest
 from autonoma_ci.model import AppVersion, Kind, RunRequest
 from autonoma_ci.settings import Settings
 from autonoma_ci.spans import AUTO, Shard
 from autonoma_ci.values import Entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SMOKE = Manifest.model_validate(
     {
@@ -150,8 +158,40 @@ def test_an_unknown_group_is_an_error_that_helps(groups: tuple[str, ...], says: 
 
 
 def test_groups_without_a_manifest_are_unknown() -> None:
-    with pytest.raises(InputError, match="known are: none"):
+    with pytest.raises(InputError, match=r"^groups: 'smoke' needs a manifest, and there is none"):
         plan.make(Settings(test_ids=(Entry("x"),), groups=("smoke",)), None)
+    with pytest.raises(InputError, match=r"^--groups: the manifest has no group 'smoke': none of its entries has"):
+        plan.make(Settings(groups=("smoke",), spellings={"groups": "--groups"}), Manifest(tags=SMOKE.tags))
+
+
+@pytest.mark.parametrize("manifest", [None, SMOKE, Manifest()])
+def test_groups_none_selects_nothing(manifest: Manifest | None) -> None:
+    """The ids are left out too, and an empty plan is no error."""
+    assert plan.make(Settings(test_ids=(Entry("x"),), groups=("none",)), manifest).requests == ()
+
+
+def test_groups_none_beside_others_is_refused() -> None:
+    """One of the two is a mistake, and it is unknown which."""
+    with pytest.raises(InputError, match=r"^groups: 'none' stands alone and selects nothing"):
+        plan.make(Settings(groups=("none", "smoke")), SMOKE)
+    with pytest.raises(InputError, match="did you mean 'none'"):
+        plan.make(Settings(groups=("NONE",)), SMOKE)
+
+
+def test_group_named_none_is_refused(tmp_path: Path) -> None:
+    """The option could not select it."""
+    (tmp_path / "autonoma.yml").write_text("tests:\n  - id: a\n    groups: [smoke, none]\n", "utf-8")
+    with pytest.raises(InputError) as refused:
+        load("autonoma.yml", str(tmp_path), Interpolation({}, Context()))
+    says = "autonoma.yml:3:21: a group can't be named 'none', which selects nothing: give it another name"
+    assert str(refused.value) == says
+
+
+def test_auto_names_the_option_as_it_was_written() -> None:
+    """The same holds for each problem that is found in the plan."""
+    settings = Settings(test_ids=(Entry("x"),), shard=AUTO, spellings={"shard": "AUTONOMA_SHARD"})
+    with pytest.raises(InputError, match=r"^AUTONOMA_SHARD: 'auto' needs a CI system"):
+        plan.make(settings, None)
 
 
 def test_a_run_that_is_listed_twice_is_started_once_and_said() -> None:
@@ -182,13 +222,49 @@ def test_nothing_to_run_is_an_error_unless_it_is_allowed(manifest: Manifest | No
     assert plan.make(Settings(allow_empty=True), manifest).requests == ()
 
 
-@pytest.mark.parametrize("name", ["test-ids", "folder-ids", "tag-ids"])
-def test_ids_that_come_to_none_are_told_apart_from_no_ids(name: str) -> None:
-    with pytest.raises(InputError, match="nothing is selected") as refused:
-        plan.make(Settings(given=frozenset({name})), None)
-    assert name in str(refused.value)
-    with pytest.raises(InputError, match="nothing to run: there are no ids"):
-        plan.make(Settings(), None)
+IDS = ("test-ids", "folder-ids", "tag-ids")
+
+
+def why_empty(settings: Settings, manifest: Manifest | None = None) -> str:
+    """Return what is said of an empty plan."""
+    with pytest.raises(InputError) as refused:
+        plan.make(settings, manifest)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_empty_list_of_ids_is_named(name: str) -> None:
+    """It is given, so no manifest is asked for."""
+    spelling = f"AUTONOMA_{name.upper().replace('-', '_')}"
+    said = why_empty(Settings(given=frozenset({name}), spellings={name: spelling}))
+    assert said.startswith(f"nothing to run: {spelling} has no ids. Add an id")
+
+
+def test_option_that_is_set_but_empty_is_named() -> None:
+    """A variable that is not set leaves an empty text behind."""
+    said = why_empty(Settings(blank={"test-ids": "AUTONOMA_TEST_IDS"}))
+    assert said.startswith("nothing to run: AUTONOMA_TEST_IDS is empty, and there is no autonoma.yml")
+    said = why_empty(Settings(blank={name: name for name in (*IDS, "manifest")}))
+    assert said.startswith("nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no")
+
+
+def test_option_with_an_unresolved_value_is_named() -> None:
+    """Azure leaves `$(NAME)` of a variable that is not set."""
+    said = why_empty(Settings(unresolved={"test-ids": "AUTONOMA_TEST_IDS"}))
+    assert said.startswith("nothing to run: AUTONOMA_TEST_IDS holds an unresolved $(…). Set that variable")
+
+
+def test_without_ids_and_manifest_both_are_named() -> None:
+    """A first run has neither."""
+    assert why_empty(Settings()).startswith("nothing to run: there are no ids, and there is no autonoma.yml")
+
+
+def test_empty_manifest_is_named_with_its_line(tmp_path: Path) -> None:
+    """The place is where the entries belong."""
+    (tmp_path / "autonoma.yml").write_text("# all of it\nversion: 1\ntests: []\n", "utf-8")
+    manifest = load("autonoma.yml", str(tmp_path), Interpolation({}, Context()))
+    said = why_empty(Settings(), manifest)
+    assert said.startswith("autonoma.yml:3:1: nothing to run: the manifest has no entries. Add an id below `tests:`")
 
 
 def test_a_matrix_that_got_out_of_hand_is_an_error_and_not_a_bill() -> None:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.model import AppVersion
 from autonoma_ci.options import OPTIONS
-from autonoma_ci.report.outputs import OUTPUTS
-from autonoma_ci.settings import Settings, closest, read
+from autonoma_ci.settings import Settings, closest, read, read_some
 from autonoma_ci.values import Entry
 
 # From the strongest to the weakest.
@@ -41,9 +40,10 @@ def test_every_option_is_read_from_every_spelling() -> None:
         text = bad.get(option.name, "é\n/")
         if not text:
             continue
-        for name in (*option.inputs, option.variable):
+        for name in option.names:
             _, problems = read({}, (), {name: text})
-            assert [str(problem) for problem in problems if str(problem).startswith(f"{name}: ")], name
+            spelling = option.name if name.startswith("INPUT_") else name
+            assert [str(problem) for problem in problems if str(problem).startswith(f"{spelling}: ")], name
         _, problems = read({option.name: text}, (), {})
         assert any(str(problem).startswith(f"{option.flag}: ") for problem in problems), option.flag
 
@@ -75,8 +75,8 @@ def test_all_problems_are_told_together() -> None:
     _, problems = read({"fail-fast": "perhaps"}, ("C", "D\x00=1"), environ)
     told = "\n".join(map(str, problems))
     for start in (
-        *("INPUT_CONCURRENCY: ", "AUTONOMA_CLIENT_SECRET: ", "INPUT_TEST-IDS: line 1: ", "INPUT_TEST-IDS: line 2: "),
-        *("AUTONOMA_VARIABLES: line 2", "AUTONOMA_API_URL: ", "--fail-fast: ", "--var takes", "--var: a variable"),
+        *("concurrency: ", "AUTONOMA_CLIENT_SECRET: ", "test-ids: line 1: ", "test-ids: line 2: "),
+        *("AUTONOMA_VARIABLES: line 2", "AUTONOMA_API_URL: ", "--fail-fast: ", "--var: write", "--var: a variable"),
     ):
         assert f"\n{start}" in f"\n{told}"
     assert "tinel" not in told
@@ -90,7 +90,8 @@ def test_white_space_around_a_credential_is_removed_with_a_warning(name: str, ar
     credential = settings.client_id or settings.client_secret
     assert credential
     assert credential.reveal() == "sentinel"
-    assert settings.warnings == (f"{name} has white space around it; it was removed.",)
+    spelling = "client-secret" if name.startswith("INPUT_") else name
+    assert settings.warnings == (f"{spelling} has white space around it; it was removed.",)
     assert not problems
 
 
@@ -106,6 +107,19 @@ def test_a_variable_that_azure_did_not_fill_in_is_as_good_as_none() -> None:
     settings, problems = read({}, (), environ)
     assert (settings.client_id, settings.summary_title, problems) == (None, "$(a) and more", [])
     assert "client-id" not in settings.given
+    assert settings.warnings == ()
+
+
+def test_option_that_azure_did_not_fill_in_has_a_warning() -> None:
+    """Without its groups, a step runs all of them."""
+    settings, problems = read({}, (), {"AUTONOMA_GROUPS": " $(GROUPS)\n", "AUTONOMA_TIMEOUT": "$(T)"})
+    assert (settings.groups, settings.timeout, problems) == ((), 1800, [])
+    assert settings.warnings == (
+        "AUTONOMA_GROUPS holds an unresolved $(…), so it counts as not set.",
+        "AUTONOMA_TIMEOUT holds an unresolved $(…), so it counts as not set.",
+    )
+    settings, _ = read({"groups": "smoke"}, (), {"AUTONOMA_GROUPS": "$(GROUPS)"})
+    assert settings.warnings == ()
 
 
 def test_only_ascii_space_is_removed() -> None:
@@ -114,10 +128,36 @@ def test_only_ascii_space_is_removed() -> None:
     assert settings.manifest == "\u00a0a.yml\u2003"
 
 
-def test_white_space_in_variables_stays() -> None:
-    """The value of a variable is never trimmed."""
-    settings, _ = read({}, (), {"INPUT_VARIABLES": "A= x \nB=y "})
-    assert settings.variables == {"A": " x ", "B": "y "}
+def test_white_space_around_variables_is_removed() -> None:
+    """In lines it is never meant; a mapping keeps it."""
+    settings, _ = read({}, (" C = z ",), {"INPUT_VARIABLES": "A= x \nB=y "})
+    assert settings.variables == {"A": "x", "B": "y", "C": "z"}
+    settings, _ = read({}, (), {"INPUT_VARIABLES": 'A: " x "'})
+    assert settings.variables == {"A": " x "}
+
+
+@pytest.mark.parametrize("text", ['A="sentinel"', "export A=sentinel", "- A=sentinel", "A=sentinel #", "A=$(sentinel)"])
+def test_doubtful_variables_have_warnings(text: str) -> None:
+    """The option and `--var` tell it alike, as they were written, and without the value."""
+    for flags, extra, environ, named in (
+        ({"variables": text}, (), {}, "--variables"),
+        ({}, (text,), {}, "--var"),
+        ({}, (), {"INPUT_VARIABLES": text}, "variables"),
+        ({}, (), {"AUTONOMA_VARIABLES": text}, "AUTONOMA_VARIABLES"),
+    ):
+        settings, problems = read(flags, extra, environ)
+        (warning,) = settings.warnings
+        assert warning.startswith(f"{named}: 'A' has ")
+        assert "sentinel" not in warning
+        assert (settings.variables["A"], problems) == (text.partition("=")[2], [])
+
+
+@pytest.mark.parametrize("text", ["sentinel A=x", "a sentinel b=x"])
+def test_var_with_white_space_in_its_name_is_refused(text: str) -> None:
+    """The name is not repeated, as it can be a part of a secret."""
+    _, (problem,) = read({}, (text,), {})
+    assert str(problem).startswith("--var: a variable has white space in the name before '='")
+    assert "sentinel" not in str(problem)
 
 
 def test_variables_of_the_command_line_win_one_by_one() -> None:
@@ -135,42 +175,75 @@ def test_values_and_credentials_do_not_show_in_the_repr() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("texts", "secret"),
     [
-        ("AUTONOMA_TEST_ID", "AUTONOMA_TEST_IDS"),
-        ("AUTONOMA_CLIENTID", "AUTONOMA_CLIENT_ID"),
-        ("AUTONOMA_CLIENT_SECERT", "AUTONOMA_CLIENT_SECRET"),
-        ("AUTONOMA_APP_VERSION_ID", "AUTONOMA_APPLICATION_VERSION_ID"),
-        ("AUTONOMA_VARIABLE", "AUTONOMA_VARIABLES"),
-        ("AUTONOMA_GROUP", "AUTONOMA_GROUPS"),
-        ("AUTONOMA_MANIFESTS", "AUTONOMA_MANIFEST"),
-        ("AUTONOMA_DRYRUN", "AUTONOMA_DRY_RUN"),
-        ("AUTONOMA_RESULT_DIR", "AUTONOMA_RESULTS_DIR"),
-        ("AUTONOMA_FOLDER_ID", "AUTONOMA_FOLDER_IDS"),
-        ("AUTONOMA_RETRYS", "AUTONOMA_RETRIES"),
-        ("AUTONOMA_SHARDS", "AUTONOMA_SHARD"),
+        ({"AUTONOMA_SECRET_ID": "one"}, "one"),
+        ({"AUTONOMA_SECRET_ID": " one\n"}, "one"),
+        ({"AUTONOMA_SECRET_ID": "one", "AUTONOMA_CLIENT_SECRET": ""}, "one"),
+        ({"AUTONOMA_SECRET_ID": "one", "AUTONOMA_CLIENT_SECRET": "$(SECRET)"}, "one"),
+        ({"AUTONOMA_SECRET_ID": "one", "AUTONOMA_CLIENT_SECRET": "two"}, "two"),
+        ({"AUTONOMA_SECRET_ID": "one", "INPUT_CLIENT-SECRET": "two"}, "two"),
     ],
 )
-def test_a_near_miss_is_warned_about(name: str, meant: str) -> None:
-    """A variable that is almost an option is named with what it was probably meant to be."""
-    settings, problems = read({}, (), {name: "sentinel"})
-    (warning,) = settings.warnings
-    assert name in warning
-    assert warning.endswith(f"Did you mean {meant}?")
-    assert "sentinel" not in warning
+def test_secret_id_is_the_client_secret_of_last_resort(texts: dict[str, str], secret: str) -> None:
+    """It counts after our own names, and is a credential whether it counts or not."""
+    settings, problems = read({}, (), texts)
+    assert settings.client_secret
+    assert settings.client_secret.reveal() == secret
+    assert {"one", secret} == {each.reveal() for each in settings.secrets}
     assert not problems
 
 
-@pytest.mark.parametrize("name", ["AUTONOMA_CI", "AUTONOMA_BUILD_IMAGE", "AUTONOMA_", "MY_AUTONOMA_TEST_ID"])
-def test_other_variables_are_nobodys_mistake(name: str) -> None:
-    """A variable that is not like any option is left alone."""
-    assert read({}, (), {name: "x"})[0].warnings == ()
+def test_credentials_that_do_not_count_are_secrets_too() -> None:
+    """A job can have the credentials of two accounts, and no log shows either."""
+    environ = {"AUTONOMA_CLIENT_ID": "environment", "AUTONOMA_GITHUB_TOKEN": "token"}
+    settings, _ = read({"client-id": "flag", "github-token": "other"}, (), environ)
+    assert {each.reveal() for each in settings.secrets} == {"environment", "flag", "token", "other"}
 
 
-def test_the_outputs_of_an_earlier_step_are_no_mistake() -> None:
-    """A later job sees outputs.env as variables, and is not warned about them."""
-    environ = {f"AUTONOMA_{output.name.upper().replace('-', '_')}": "x" for output in OUTPUTS}
-    assert read({}, (), environ)[0].warnings == ()
+def test_only_the_secret_s_own_names_are_read_by_other_commands() -> None:
+    """`list` and `init` take the same names."""
+    options = [option for option in OPTIONS if option.name == "client-secret"]
+    settings, _ = read_some(options, {}, {"AUTONOMA_SECRET_ID": "one", "AUTONOMA_TEST_IDS": "a"})
+    assert [secret.reveal() for secret in settings.secrets] == ["one"]
+    assert settings.test_ids == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "named"),
+    [
+        ({"timeout": "5m"}, {"AUTONOMA_TIMEOUT": "6m"}, "--timeout"),
+        ({}, {"INPUT_TIMEOUT": "5m", "AUTONOMA_TIMEOUT": "6m"}, "timeout"),
+        ({}, {"AUTONOMA_TIMEOUT": "6m"}, "AUTONOMA_TIMEOUT"),
+        ({}, {"AUTONOMA_TIMEOUT": ""}, "AUTONOMA_TIMEOUT"),
+        ({}, {"AUTONOMA_TIMEOUT": "$(T)"}, "AUTONOMA_TIMEOUT"),
+        ({}, {}, "timeout"),
+    ],
+)
+def test_option_is_named_as_it_was_written(flags: dict[str, str], environ: dict[str, str], named: str) -> None:
+    """A message names what somebody can look for in their files."""
+    settings, _ = read(flags, (), environ)
+    assert settings.named("timeout") == named
+
+
+def test_links_of_the_api_s_host_are_ids() -> None:
+    """The host of api-url may serve the app too, and links of other hosts are refused."""
+    environ = {
+        "AUTONOMA_API_URL": "https://tests.example.com/api",
+        "INPUT_TEST-IDS": "https://tests.example.com/test/a",
+    }
+    settings, problems = read({}, (), environ)
+    assert (settings.test_ids, problems) == ((Entry("a"),), [])
+    _, (problem,) = read({}, (), {**environ, "INPUT_TEST-IDS": "https://example.com/test/a"})
+    assert str(problem).startswith("test-ids: 'https://example.com/test/a' is not a link of https://autonoma.app or")
+    _, (problem,) = read({}, (), {"AUTONOMA_TEST_IDS": "https://autonoma.app/folder/a"})
+    assert str(problem).endswith("'https://autonoma.app/folder/a' is the link of a folder: put it into folder-ids")
+
+
+def test_empty_json_array_counts_as_given() -> None:
+    """Who computes a list means it, also when it is empty."""
+    settings, problems = read({"tag-ids": "[]"}, (), {})
+    assert (settings.tag_ids, "tag-ids" in settings.given, problems) == ((), True, [])
 
 
 def test_closest_finds_the_nearest_or_nothing() -> None:
@@ -189,9 +262,9 @@ def test_the_options_of_waiting_are_read() -> None:
         "AUTONOMA_RETRIES": "10",
         "AUTONOMA_SHARD": "2/5",
         "AUTONOMA_WAIT_FOR_URL": "http://localhost:3000",
-        "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "90",
+        "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "90s",
     }
-    settings, problems = read({"folder-ids": "a,b=c", "tag-ids": "d"}, (), environ)
+    settings, problems = read({"folder-ids": "a\nb=c", "tag-ids": "d"}, (), environ)
     assert not problems
     assert (settings.wait, settings.timeout, settings.poll_interval, settings.retries) == (True, 5400, 5, 10)
     assert (settings.shard, settings.wait_for_url, settings.wait_for_url_timeout) == (
@@ -207,7 +280,7 @@ def test_the_options_of_waiting_are_read() -> None:
 def test_retries_are_bounded(number: str) -> None:
     """A run that never passes is not started for ever."""
     _, (problem,) = read({"retries": number}, (), {})
-    assert str(problem) == f"--retries: '{number}' is not a whole number from 0 to 10"
+    assert str(problem) == f"--retries: '{number}': use a whole number from 0 to 10"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +296,9 @@ def test_an_option_that_needs_another_says_so(name: str, text: str, other: str) 
     """Who sets it expects something of it, and is told why nothing comes."""
     settings, problems = read({name: text}, (), {})
     assert not problems
-    assert settings.warnings == (f"{name} has no effect without {other}.",)
+    assert settings.warnings == (f"--{name} has no effect without {other}.",)
+    in_job, _ = read({}, (), {f"INPUT_{name.upper()}": text})
+    assert in_job.warnings == (f"{name} has no effect without {other}.",)
     with_it, _ = read({name: text, other: "true" if other == "wait" else "http://a"}, (), {})
     assert with_it.warnings == ()
 
@@ -232,6 +307,7 @@ def test_versions_and_latest_exclude_each_other() -> None:
     """What can't both be meant is an error; false is not meant against anything."""
     versions = "[{application-id: a, version-id: b}]"
     _, problems = read({"run-on-latest": "true"}, (), {"INPUT_APPLICATION-VERSIONS": versions})
-    assert list(map(str, problems)) == ["application-versions and run-on-latest exclude each other: give one of them"]
+    says = "application-versions and --run-on-latest exclude each other: give one of them"
+    assert list(map(str, problems)) == [says]
     settings, problems = read({"run-on-latest": "false", "application-versions": versions}, (), {})
     assert (settings.application_versions, problems) == ((AppVersion("a", "b"),), [])

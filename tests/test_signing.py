@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SECRET = "s3cr3t-of-the-client"
 API_URL = "https://autonoma.app/api"
-CONTEXT = Context("github-actions", "c" * 40, build="17", attempt="1", job="e2e")
+CONTEXT = Context("github", "c" * 40, build="17", attempt="1", job="e2e")
 PART = Part("e2e", "linux", "1/2", "Autonoma tests")
 REQUEST = RunRequest(
     Kind.TEST, "t", "Label", {"BASE_URL": "https://staging.example.com", "LOCALE": "en"}, "version-1", place="L=1"

@@ -353,7 +353,7 @@ def test_2000_runs_with_a_stalled_reader_are_all_started(sandbox: Sandbox, tmp_p
     assert job.states == dict.fromkeys(ids, "started")
     lines = log.splitlines()
     assert [lines[place].partition("::client")[0] for place in (0, 1, 2)] == [
-        "::add-mask", "::add-mask", f"::group::Starting {count:,} runs as github-actions"
+        "::add-mask", "::add-mask", f"::group::Starting {count:,} runs"
     ]  # fmt: skip
     printed = sum(line.startswith("started: ") for line in lines)
     left_out = [line for line in lines if "left out, since the reader of the log did not keep up" in line]

@@ -33,7 +33,7 @@ def test_a_readme_without_markers_is_refused() -> None:
 
 def test_the_action_has_every_option_as_an_input_without_a_default() -> None:
     """A default in action.yml would always be given, and so win over the environment and the manifest."""
-    assert list(ACTION["inputs"]) == [option.name for option in OPTIONS]
+    assert list(ACTION["inputs"]) == [*(option.name for option in OPTIONS), "args"]
     defaults = {name: declared["default"] for name, declared in ACTION["inputs"].items() if "default" in declared}
     assert defaults == {
         "github-token": "${{ github.token }}",
@@ -51,7 +51,7 @@ def test_the_action_declares_exactly_the_outputs_that_are_written() -> None:
 
 
 def test_the_action_is_a_container_without_an_entry_point_of_its_own() -> None:
-    assert ACTION["runs"] == {"using": "docker", "image": "Dockerfile"}
+    assert ACTION["runs"] == {"using": "docker", "image": "Dockerfile", "args": []}
     assert set(ACTION["branding"]) == {"icon", "color"}
 
 
@@ -63,4 +63,5 @@ def test_the_help_of_the_command_line_has_every_option() -> None:
 
 
 def test_every_option_is_a_field_of_the_settings() -> None:
-    assert {option.field for option in OPTIONS} == set(Settings._fields) - {"given", "warnings"}
+    others = {"given", "spellings", "blank", "unresolved", "unused_secrets", "warnings"}
+    assert {option.field for option in OPTIONS} == set(Settings._fields) - others

@@ -114,7 +114,7 @@ def test_folders_and_tags_are_waited_for_too(sandbox: Sandbox, tmp_path: Path) -
         ("test", "passed"), ("folder", "passed"), ("folder", "failed"), ("tag", "passed"),
     ]  # fmt: skip
     bodies = {received.path: received.body for received in sandbox.received if received.method == "POST"}
-    assert bodies["/api/folder/f/run"] == {"recursive": True, "source": "github-actions", "run_on_latest": True}
+    assert bodies["/api/folder/f/run"] == {"recursive": True, "source": "github", "run_on_latest": True}
     assert bodies["/api/tag/t/run"] == {"run_on_latest": True}
 
 
@@ -153,7 +153,7 @@ def test_a_step_without_wait_tells_the_command_that_waits_later_and_it_does(sand
     assert (later.code, later.states) == (1, {"a": "passed", "sandbox-fails": "failed"})
     assert "Expected a confirmation" in later.summary
     assert [sandbox.starts(name) for name in ("a", "sandbox-fails")] == [1, 1]
-    assert later.record["source"] == "github-actions"
+    assert later.record["source"] == "github"
     assert "no effect" not in later.log
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.commandline import given, parser_of
-from autonoma_ci.commands.input import find_place, missing_credentials
+from autonoma_ci.commands.credentials import credential_problems
+from autonoma_ci.commands.input import find_place
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.secret import Redactor
@@ -40,7 +41,7 @@ def account_of(found: Found, world: World) -> Account:
     Raises InputError if those are missing, ApiError if the API does not answer as it should.
     """
     settings, problems = read_some(OF_ACCOUNT, given(found, OF_ACCOUNT), world.environ)
-    problems += missing_credentials(settings, find_place(world.environ).context)
+    problems += credential_problems(settings, find_place(world.environ).context)
     if problems:
         raise InputError(problems)
     # Loaded only now: all that can be wrong before anything is sent has been told by then.

@@ -52,7 +52,7 @@ tags:
 
 # The demo's own environment: what it does stays out of the outputs and summary of a job around it.
 _ENVIRON = {
-    "AUTONOMA_CI": "none",
+    "AUTONOMA_CI": "cli",
     "AUTONOMA_CLIENT_ID": "demo-client",
     "AUTONOMA_CLIENT_SECRET": "demo-secret",
     "AUTONOMA_RESULTS_DIR": "results",
@@ -74,6 +74,7 @@ def main(argv: Sequence[str], world: World) -> int:
     Raises InputError if the command line is wrong or its folder can't be made.
     """
     parser = Parser("demo", "Run a sample manifest against a local stand-in for the API.", world.out)
+    parser.hint = "the folder for its files is --output PATH"
     parser.add_argument(
         "--output", metavar="PATH", default="", help="Folder for the demo's files. Default: a new temporary one."
     )
@@ -86,8 +87,11 @@ def main(argv: Sequence[str], world: World) -> int:
         console.line(f"  {line}" if line else "")
     with Sandbox() as sandbox:
         code = run.main((), world.elsewhere({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
+    if world.interrupts.received:
+        console.line("The demo was cancelled. Its runs have ended with it, since they were on this machine alone.")
+        return code
     if code != EXIT_CODES[Reason.FAILED]:
-        console.line(f"The demo did not go as it should: exit code {code}.")
+        console.line(f"The demo failed: exit code {code}, not {EXIT_CODES[Reason.FAILED]}. The lines above say why.")
         return code or EXIT_BUG
     console.line()
     console.line("The job summary, as a CI system that renders Markdown shows it:")

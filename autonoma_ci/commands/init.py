@@ -15,34 +15,51 @@ from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest
 from autonoma_ci.commands.skeleton import skeleton
 from autonoma_ci.errors import Cancelled, InputError
 from autonoma_ci.files import reason_of, write_whole
+from autonoma_ci.id_lists import ids
+from autonoma_ci.output import write_product
 from autonoma_ci.paths import as_argument, leads_out
 from autonoma_ci.plan import RUNS_LIMIT
 from autonoma_ci.report.words import plural
 from autonoma_ci.settings import read_some
 from autonoma_ci.text import one_line
-from autonoma_ci.values import ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
     from autonoma_ci.commandline import Found, Parser
     from autonoma_ci.commands.world import World
 
+# As `--output` of `report`: standard output instead of a file.
+PRINTED = "-"
+_SAY_WHAT = (
+    "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST; at a terminal, init shows a list to "
+    "choose from"
+)
+
 
 def main(argv: Sequence[str], world: World) -> int:
-    """Write the file and say the next command; raise InputError or ApiError."""
+    """Write the file, or print it, and name the next command; raise InputError, ApiError or OutputError."""
     found = _parser(world).known(argv)
+    is_printed = found.output == PRINTED
     target = Path(world.folder, found.output)
-    _check(target, found, world.folder)
+    if not is_printed:
+        _check(target, found, world.folder)
+    # Standard output is for the manifest alone then.
+    talk = world.err if is_printed else world.out
     asks = not (found.all or found.folder_ids or found.test_ids)
-    terminal = world.stdin and world.stdin.isatty() and world.out.isatty()
+    terminal = world.stdin and world.stdin.isatty() and talk.isatty()
     if asks and not terminal:
-        raise InputError(["say what to write: --all, --folder-ids or --test-ids; on a terminal you can choose"])
+        raise InputError([_SAY_WHAT])
     try:
-        choice = _choice(found, world, asks=asks)
+        choice = _choice(found, world, talk if asks else None)
     except Cancelled as error:
         Console(world.err, PLAIN).line("Nothing was written.")
         return 128 + error.signal
+    if is_printed:
+        write_product(world.out, skeleton(choice))
+        _tell(found, choice, world)
+        return 0
     # Once more: somebody may have taken their time to choose.
     _check(target, found, world.folder)
     try:
@@ -55,12 +72,13 @@ def main(argv: Sequence[str], world: World) -> int:
     return 0
 
 
-def _choice(found: Found, world: World, *, asks: bool) -> Choice:
+def _choice(found: Found, world: World, talk: TextIO | None) -> Choice:
+    """Return what the flags name; with `talk`, let somebody at a terminal choose there."""
     account = account_of(found, world)
     if not any(folder.tests for folder in account.folders):
         raise InputError(["the account has no tests: create one in Autonoma first; nothing was written"])
-    if asks and world.stdin:
-        choice = ask(account, world.stdin, world.out)
+    if talk and world.stdin:
+        choice = ask(account, world.stdin, talk)
     else:
         wanted = _ids("--folder-ids", found.folder_ids), _ids("--test-ids", found.test_ids)
         choice = choose(account, *wanted, everything=found.all)
@@ -85,6 +103,7 @@ def _write(target: Path, data: bytes, *, force: bool) -> None:
 
 def _parser(world: World) -> Parser:
     parser = account_parser("init", "Write a manifest with folders or tests of the account.", world.out)
+    parser.hint = "the file to write is --output PATH; what to write is --all, --folder-ids or --test-ids"
     parser.add_argument("--all", action="store_true", help="Every folder that has tests.")
     parser.add_argument("--folder-ids", metavar="LIST", default="", help="These folders.")
     parser.add_argument("--test-ids", metavar="LIST", default="", help="These tests.")
@@ -92,7 +111,12 @@ def _parser(world: World) -> Parser:
         "--each", action="store_true",
         help="List the folders' tests one by one: each has its own result, retries and evidence then.",
     )  # fmt: skip
-    parser.add_argument("--output", metavar="PATH", default=DEFAULT_MANIFESTS[0], help="Default: autonoma.yml.")
+    parser.add_argument(
+        "--output",
+        metavar="PATH",
+        default=DEFAULT_MANIFESTS[0],
+        help="Where to write it; - prints it. Default: autonoma.yml.",
+    )
     parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
     return parser
 
@@ -119,13 +143,14 @@ def _shown(path: str) -> str:
 def _ids(flag: str, text: str) -> dict[str, str]:
     """Return the labels by their ids."""
     try:
-        return {entry.id: entry.label for entry in ids(text)}
+        return {entry.id: entry.label for entry in ids(text, flag.removeprefix("--"))}
     except InputError as error:
         raise InputError([f"{flag}: {problem}" for problem in error.problems]) from None
 
 
 def _tell(found: Found, choice: Choice, world: World) -> None:
-    console, path = Console(world.out, PLAIN), found.output
+    is_printed, path = found.output == PRINTED, found.output
+    console = Console(world.err if is_printed else world.out, PLAIN)
     settings, _ = read_some(OF_ACCOUNT, given(found, OF_ACCOUNT), world.environ)
     console.hide(settings.secrets)
     counted = [plural(len(choice.folders), "folder")] if choice.folders else []
@@ -133,6 +158,9 @@ def _tell(found: Found, choice: Choice, world: World) -> None:
     # With both default names there, a run without the option reads the other one.
     is_default = default_manifest(world.folder) == os.path.normpath(path)
     named = "" if is_default else f" --manifest {as_argument(path)}"
+    if is_printed:
+        console.line(f"Printed a manifest with {' and '.join(counted)}. As autonoma.yml, a run finds it by itself.")
+        return
     console.line(f"Wrote {path}: {' and '.join(counted)}.")
     console.line("Next, see what would be started, then start it:")
     console.line(f"  autonoma-ci run{named} --dry-run")

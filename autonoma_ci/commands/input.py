@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci import plan
 from autonoma_ci.ci import detect
+from autonoma_ci.commands.credentials import are_missing, credential_problems, why_missing
+from autonoma_ci.commands.unknown_names import unknown_names
 from autonoma_ci.context import PRIVILEGED
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.identity import Part, redact_part
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.secret import Redactor
-from autonoma_ci.settings import Settings, read
+from autonoma_ci.settings import NO_GROUPS, Settings, read
 from autonoma_ci.spans import AUTO
 
 if TYPE_CHECKING:
@@ -24,11 +26,6 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.schema import Manifest
     from autonoma_ci.model import RunRequest
 
-_WITHHELD = {
-    "fork": "this change comes from a fork, and such a job gets no secrets",
-    "dependabot": "this change is Dependabot's, and such a job gets only the secrets that Dependabot has",
-    "": "a secret that is not set arrives empty",
-}
 _PART_PURPOSE = "autonoma-ci part 1"
 # Characters of a credential that no ordinary text has by accident.
 _RECOGNIZABLE = 8
@@ -50,12 +47,12 @@ def find_place(environ: Mapping[str, str]) -> Place:
     """Recognise the CI system; raise InputError if AUTONOMA_CI names none."""
     row = detect.detect(environ)
     system = detect.load(row)
-    return Place(system, system.context(environ), detect.source(row))
+    return Place(system, system.context(environ), row.name)
 
 
 def keep_options(environ: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
     """Return the environment without the options that have other names."""
-    others = {name for option in OPTIONS if option.name not in names for name in (*option.inputs, option.variable)}
+    others = {name for option in OPTIONS if option.name not in names for name in option.names}
     return {name: value for name, value in environ.items() if name not in others}
 
 
@@ -139,9 +136,10 @@ def recognizable(settings: Settings) -> Redactor:
 
 def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> tuple[RunRequest, ...]:
     """Return the runs without credentials in their names; raise InputError for one in what the API gets."""
+    # A source has at most 10 characters, so that it can hold a shorter credential only.
+    if Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _RECOGNIZABLE).holds(settings.source):
+        raise InputError([f"{settings.named('source')} holds a credential: check which value is in which option"])
     redact = recognizable(settings)
-    if redact.holds(settings.source):
-        raise InputError(["source holds a credential: check which value is in which option"])
     texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
     # All at once, as there may be thousands.
     if redact.holds("|".join(text for of_run in texts for text in of_run)):
@@ -169,11 +167,15 @@ class Input:
         """Read the options; nothing is raised."""
         self.settings, problems = read(flags, variables, self._environ)
         self.problems += problems
-        missing = [] if self.settings.dry_run else missing_credentials(self.settings, place.context)
-        if missing and self.settings.on_missing_credentials == "skip":
-            self.skipped = f"the credentials are missing: {_WITHHELD[place.context.withheld]}"
+        self.warnings += unknown_names(self._environ, place.context.ci)
+        if self.settings.selects_nothing:
+            self.skipped = f"{self.settings.named('groups')} is '{NO_GROUPS}'"
+        elif self.settings.dry_run:
+            return
+        elif are_missing(self.settings) and self.settings.on_missing_credentials == "skip":
+            self.skipped = f"the credentials are missing: {why_missing(self.settings, place.context)}"
         else:
-            self.problems += missing
+            self.problems += credential_problems(self.settings, place.context)
 
     def read_plan(self, place: Place) -> None:
         """Read the manifest and make the plan, which takes seconds where it is large; nothing is raised."""
@@ -192,17 +194,3 @@ class Input:
             self.plan = self.plan._replace(requests=requests)
         except InputError as error:
             self.problems += error.problems
-
-
-def missing_credentials(settings: Settings, context: Context) -> list[Problem]:
-    """Return what to do about the credentials that are not there."""
-    why = _WITHHELD[context.withheld]
-    hint = "; with on-missing-credentials: skip such a job is skipped" if context.withheld else ""
-    return [
-        Problem(
-            f"{name} is missing: {why}. Create it in the CI system's secrets and pass it as the input {name}, or set "
-            f"AUTONOMA_{name.upper().replace('-', '_')}{hint}"
-        )
-        for name in ("client-id", "client-secret")
-        if name not in settings.given
-    ]

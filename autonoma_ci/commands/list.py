@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.world import World
 
 
+# The API has no request for it. Source: docs.autonoma.app, "API Overview".
+NO_TAGS = "list shows folders and tests; the API has no list of tags. Copy a tag's id from Autonoma into tag-ids"
+_NO_FOLDERS = "The account has no folders. Create a test in Autonoma, then list shows its id."
+_NO_TESTS = "The folders have no tests. Create a test in Autonoma, then list shows its id."
+
+
 def main(argv: Sequence[str], world: World) -> int:
     """Print the table, or JSON; raise InputError, ApiError or OutputError."""
     parser = account_parser("list", "Show the account's folders and tests with their ids.", world.out)
+    parser.hint, parser.hint_of_flags = NO_TAGS, ("--tags", "--tag", "--tag-ids")
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
     found = parser.known(argv)
     folders = account_of(found, world).folders
@@ -45,3 +52,6 @@ def _table(folders: Sequence[Folder]) -> Iterator[str]:
             yield f"{'  test':<8}{test.id:<{width}}    {test.name}"
     tests = sum(len(folder.tests) for folder in folders)
     yield f"{plural(len(folders), 'folder')}, {plural(tests, 'test')}."
+    if not tests:
+        yield _NO_TESTS if folders else _NO_FOLDERS
+    yield f"{NO_TAGS}."

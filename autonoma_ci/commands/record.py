@@ -37,13 +37,20 @@ class LoadedRecord(NamedTuple):
 
 
 def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
-    """Return the record at `path`, relative to `folder`; raise InputError if there is none that can be read."""
+    """Return the record at `path`, relative to `folder`.
+
+    Raises:
+        InputError: The file can't be read, or is not a record.
+
+    """
     shown = one_line(path, 200)
     if leads_out(path, folder):
         raise InputError([f"{shown} leads out of the working directory through a symbolic link: give its own path"])
     data = read_regular(str(Path(folder, path)), SIZE_LIMIT)
     if not data:
-        raise InputError([f"{shown} can't be read: give the results.json that an earlier step left in its results-dir"])
+        raise InputError(
+            [f"{shown} can't be read. Give the results.json that an earlier step wrote to its results-dir"]
+        )
     from autonoma_ci.report.saved import parse
 
     try:
@@ -52,7 +59,7 @@ def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
         # Cut last: the first half of a secret would not be recognized.
         why = one_line(redact(str(error)), 300)
         raise InputError(
-            [f"{shown} is no record of autonoma-ci: {why}; give a results.json as a step left it"]
+            [f"{shown} is not a record of autonoma-ci: {why}. Give a results.json as a step wrote it"]
         ) from None
 
 
@@ -98,7 +105,7 @@ def why_stale(saved: Saved, context: Context, started_at: str) -> str:
     A step that is killed at once leaves the record of an earlier step behind. At a terminal any record will do.
     `started_at` is when this step has started, in ISO 8601.
     """
-    if context.ci == "none":
+    if context.ci == "cli":
         return ""
     if why := why_of_another_build(saved, context, datetime.fromisoformat(started_at)):
         return why

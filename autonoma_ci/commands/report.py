@@ -1,4 +1,4 @@
-"""`autonoma-ci report RESULTS.json`: make a report from a record, and from the evidence beside it; sends nothing."""
+"""`autonoma-ci report RESULTS`: make a report from a record, and from the evidence beside it; sends nothing."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from autonoma_ci.commandline import add_variables, given, parser_of
 from autonoma_ci.commands.input import find_place, keep_options
 from autonoma_ci.commands.known_values import OF_VALUES, known_values
 from autonoma_ci.commands.record import checks_of_answers, context_of, outcomes_of, read_record
+from autonoma_ci.commands.record_path import find_record
 from autonoma_ci.context import Context
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.errors import InputError, Problem
@@ -54,7 +55,10 @@ def main(argv: Sequence[str], world: World) -> int:
     purpose = "Make a report from the record of a step. Variables and manifest say which values to hide."
     parser = parser_of("report", purpose, _FLAGS, world.out)
     add_variables(parser)
-    parser.add_argument("record", metavar="RESULTS.json", help="The record; screenshots are looked for beside it.")
+    parser.hint = "report takes one record; for several, run it once for each"
+    parser.add_argument(
+        "record", metavar="RESULTS", help="A results-dir, or the results.json in it. Screenshots are read from there."
+    )
     parser.add_argument("--format", choices=FORMATS, default="html", help="Default: html.")
     parser.add_argument(
         "--output", metavar="PATH", default="",
@@ -65,6 +69,7 @@ def main(argv: Sequence[str], world: World) -> int:
         "--single-file", action="store_true", help="Put screenshots, videos and style into report.html itself."
     )
     found = parser.known(argv)
+    found.record = find_record(found.record, world.folder, "report")
     record = Path(world.folder, found.record)
     printed = found.output == "-"
     console = Console(world.err if printed else world.out, PLAIN)

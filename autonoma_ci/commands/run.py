@@ -135,7 +135,7 @@ class Job:
         settings, step = self._input.settings, self._step
         outcomes = step.sign_requests([Outcome(request) for request in self._input.plan.requests])
         earlier = self._earlier(outcomes)
-        title = f"Starting {plural(len(outcomes) - len(earlier.passed), 'run')} as {step.report.source}"
+        title = f"Starting {plural(len(outcomes) - len(earlier.passed), 'run')}"
         return step.bring_to_end(outcomes, settings, title, earlier)
 
     def _read_previous(self) -> LoadedRecord | None:

@@ -58,4 +58,5 @@ def _text(name: str) -> str:
     # In a manifest, a dollar sign begins what is filled in, unless there are two.
     doubled = one_line(name, 500).strip().replace("$", "$$")
     plain = _PLAIN.fullmatch(doubled) and doubled.lower() not in _WORDS
-    return doubled if plain else json.dumps(doubled, ensure_ascii=False)
+    # The manifest may be printed, and CI systems find orders such as ##[group] anywhere in a line of the log.
+    return doubled if plain else json.dumps(doubled, ensure_ascii=False).replace("##", "#\\u0023")

@@ -20,13 +20,13 @@ from autonoma_ci.commands.publish import publish
 from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import NOTHING_PASSED, Engine
 from autonoma_ci.engine.keep import Keeping
+from autonoma_ci.engine.misplaced import name_misplaced
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import Events, Reporting, Threads, spare_memory
 from autonoma_ci.errors import EXIT_BUG, NO_MEMORY, InputError, Problem
-from autonoma_ci.model import NO_VARIABLES, Conclusion, Outcome, Reason, Report, State, Verdict
+from autonoma_ci.model import NO_VARIABLES, Conclusion, Kind, Outcome, Reason, Report, State, Verdict
 from autonoma_ci.paths import as_argument
-from autonoma_ci.report.console import issues, notes
-from autonoma_ci.report.words import headline, still_open
+from autonoma_ci.report.console import issues, last_lines, notes
 from autonoma_ci.secret import Redactor, Secret
 from autonoma_ci.settings import Settings
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.world import World
     from autonoma_ci.engine.workers import Watcher
     from autonoma_ci.evidence import Store
-    from autonoma_ci.model import Kind
+    from autonoma_ci.model import RunRequest
     from autonoma_ci.report.saved import Saved
     from autonoma_ci.signing import Signer
     from autonoma_ci.steps import Evidence
@@ -140,11 +140,17 @@ class Step:
         self.publish_natively(summary=settings.summary)
         if not settings.results_dir:
             return (
-                [Problem("evidence has no place to go to: give results-dir too")] if settings.evidence != "none" else []
+                [Problem(f"{settings.named('evidence')} needs a folder to write to: give results-dir too")]
+                if settings.evidence != "none"
+                else []
             )
+        from autonoma_ci.ci.lost_folder import folder_warnings
         from autonoma_ci.ci.results_dir import prepare
         from autonoma_ci.ci.shared_record import SharedRecord
 
+        named, environ = settings.named("results-dir"), self.world.environ
+        for warning in folder_warnings(named, settings.results_dir, self.world.folder, environ, self.place.context.ci):
+            self.console.issue("warning", Problem(warning))
         self.signer = self._new_signer(settings)
         shared = partial(
             SharedRecord,
@@ -156,7 +162,7 @@ class Step:
         try:
             files = prepare(settings.results_dir, self.world.folder, self.place.system.files, self.signer, shared)
         except InputError as error:
-            return list(error.problems)
+            return [problem._replace(text=problem.text.replace("results-dir", named, 1)) for problem in error.problems]
         self._files.append(files)
         folder = Path(self.world.folder, settings.results_dir)
         self.report = self.report._replace(attachments=self.place.system.attachments(self.world.environ, folder))
@@ -264,6 +270,8 @@ class Step:
                     engine = Engine(board, policy, clock, events, watcher, waiting, keeping, earlier.passed)
                     engine.run(workers)
                     interrupt = engine.interrupt
+                started = _planned(outcomes) if interrupt is None else []
+                name_misplaced(board, started, workers.api, events, clock, partial(_place_of_id, settings))
         except BaseException:
             # A bug: what had been started until then must not be lost with it.
             self._spare = b""
@@ -310,11 +318,8 @@ class Step:
         published = publish([each for each in self._natives if not isinstance(each, Remote)], report)
         bugs.append(published.bug)
         self._warn_once(published.warnings)
-        if not report.problems:
-            self.console.line(headline(report))
-        if still_open(report) and self._has_record:
-            how = report.later or "give results-dir, and a later step can do so with autonoma-ci wait"
-            self.console.line(f"To wait for the runs later: {how}")
+        for line in last_lines(report if self._has_record else report._replace(later="")):
+            self.console.line(line)
         # Last, as it may take a while: by now everything else has been said.
         signalled = self.world.interrupts.received
         bugs.append(self._write_slowly(report, Reporting(events, self.world.clock, signalled=signalled)))
@@ -370,7 +375,7 @@ class Step:
     def _watcher(self, settings: Settings) -> Iterator[Watcher]:
         """Yield what shows the runs while they go on: lines in a log, a live table at a terminal."""
         clock, out = self.world.clock, self.world.out
-        if settings.wait and self.place.context.ci == "none" and out.isatty():
+        if settings.wait and self.place.context.ci == "cli" and out.isatty():
             from autonoma_ci.commands.live import Live, above, screen
 
             if drawn := screen(out, self.world.environ):
@@ -435,6 +440,19 @@ class Step:
             return run
         evidence = max(run.evidence, was.evidence, key=_worth)
         return run._replace(seconds=min(run.seconds, was.seconds), carried=was.carried, evidence=evidence)
+
+
+def _planned(outcomes: Sequence[Outcome]) -> list[int]:
+    return [position for position, run in enumerate(outcomes) if run.state is State.PLANNED]
+
+
+def _place_of_id(settings: Settings, request: RunRequest, kind: Kind) -> str:
+    """Return where an id of this kind belongs that was given as one of the request's kind."""
+    given = {Kind.TEST: settings.test_ids, Kind.FOLDER: settings.folder_ids, Kind.TAG: settings.tag_ids}
+    if request.id not in {entry.id for entry in given[request.kind]}:
+        return f"put it under {kind}s"
+    named = settings.named(f"{request.kind}-ids")
+    return f"put it into {named.replace(request.kind, kind).replace(request.kind.upper(), kind.upper())}"
 
 
 def _mark_as_not_sent(board: Board) -> None:

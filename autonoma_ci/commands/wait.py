@@ -1,4 +1,4 @@
-"""`autonoma-ci wait RESULTS.json`: take up the runs that an earlier step left open; starts nothing."""
+"""`autonoma-ci wait RESULTS`: take up the runs that an earlier step left open; starts nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.results_dir import folder_of
 from autonoma_ci.commandline import add_variables, given, parser_of
+from autonoma_ci.commands.credentials import credential_problems
 from autonoma_ci.commands.evidence_copy import copy_evidence
-from autonoma_ci.commands.input import find_place, keep_options, missing_credentials, part_of, shown_part
+from autonoma_ci.commands.input import find_place, keep_options, part_of, shown_part
 from autonoma_ci.commands.known_values import OF_VALUES, known_values
 from autonoma_ci.commands.record import checks_of_answers, has_runs, outcomes_of, read_record, why_stale
+from autonoma_ci.commands.record_path import find_record
 from autonoma_ci.commands.step import EarlierRuns, Step
+from autonoma_ci.commands.unknown_names import unknown_names
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import MAY_HAVE_STARTED
 from autonoma_ci.errors import Cancelled, InputError, Problem
@@ -54,10 +57,12 @@ _SIGNALLED = range(129, 192)
 _PLACES = re.compile(r"(?<!\S)[0-9]{1,5}/[0-9]{1,5}(?!\S)")
 # States of which only the API knows the end.
 _TO_POLL = frozenset({State.STARTED, State.TIMED_OUT, State.UNKNOWN, State.PASSED})
+# A run in one of these states changes no more.
+_ENDED = frozenset({State.PASSED, State.FAILED, State.STOPPED, State.NOT_STARTED})
 _OF_ANOTHER_PART = "it is of another part of this job"
 _START_ANEW = (
     "If the step that starts the runs was killed, run it again. To take up runs of another build all the same, set "
-    "AUTONOMA_CI to none"
+    "AUTONOMA_CI to cli"
 )
 _NAME_THE_PART = "Name the record of this part, or set part and shard as in the step that started the runs"
 _OLD_FILES = "The other files in its folder, such as junit.xml and report.html, are of the same earlier step."
@@ -74,7 +79,12 @@ def main(argv: Sequence[str], world: World) -> int:
     purpose = "Wait for the runs of an earlier step, and start none. Variables and manifest say which values to hide."
     parser = parser_of("wait", purpose, OF_WAIT, world.out)
     add_variables(parser)
-    parser.add_argument("record", metavar="RESULTS.json", help="The record that the step left in its results-dir.")
+    parser.hint = "wait takes one record; for several, run it once for each"
+    parser.add_argument(
+        "record",
+        metavar="RESULTS",
+        help="The results-dir of the step that started the runs, or the results.json in it.",
+    )
     found = parser.known(argv)
     step = Step(world, find_place(world.environ))
     try:
@@ -85,13 +95,16 @@ def main(argv: Sequence[str], world: World) -> int:
 
 
 def _wait(found: Found, world: World, step: Step) -> int:
-    path, flags = found.record, given(found, OF_WAIT)
+    flags = given(found, OF_WAIT)
     settings, problems = read({**flags, "wait": "true"}, found.var, keep_options(world.environ, _READ))
-    # The files beside the record are written anew, unless they are wanted elsewhere.
-    folder = settings.results_dir or str(folder_of(Path(path)))
-    settings = settings._replace(results_dir=folder)
+    unknown = unknown_names(world.environ, step.place.context.ci)
+    settings = settings._replace(warnings=(*settings.warnings, *unknown))
     record: LoadedRecord | None = None
+    path = found.record
     try:
+        path = find_record(path, world.folder, "wait")
+        # The files beside the record are written again, unless they are wanted elsewhere.
+        settings = settings._replace(results_dir=settings.results_dir or str(folder_of(Path(path))))
         record = read_record(path, world.folder, Redactor([*settings.secrets, *settings.variables.values()]))
         why, advice = why_stale(record.saved, step.place.context, step.report.started_at), _START_ANEW
         if not why and _is_of_another_part(record.saved, settings, step.place, world.environ):
@@ -103,7 +116,7 @@ def _wait(found: Found, world: World, step: Step) -> int:
         problems += error.problems
     if record is None or record.saved.runs:
         # A step that was skipped because it has no credentials left no runs, so none are needed here either.
-        problems += missing_credentials(settings, step.place.context)
+        problems += credential_problems(settings, step.place.context)
     if problems or record is None:
         # Whatever is in the folder stays: an empty record in its place would lose the runs.
         step.prepare(settings._replace(results_dir=""))
@@ -114,8 +127,7 @@ def _wait(found: Found, world: World, step: Step) -> int:
     step.report = step.report._replace(waited=True)
     if not has_runs(saved):
         return _end_as(saved, step)
-    if step.signer and not step.signer.verifies_record(record.data):
-        step.console.issue("warning", Problem(f"{one_line(path, 200)} {_UNSIGNED}"))
+    _tell_of_record(record, path, step)
     known = known_values(settings, saved, world.folder, world.environ, step.place.context.event)
     step.values = known.secrets
     if known.notice:
@@ -134,6 +146,24 @@ def _wait(found: Found, world: World, step: Step) -> int:
     return step.bring_to_end(outcomes, settings, title, EarlierRuns(passes=passes, signal=signal))
 
 
+def _tell_of_record(record: LoadedRecord, path: str, step: Step) -> None:
+    """Log what the user should know of the record before its runs are polled."""
+    saved = record.saved
+    if saved.conclusion and all(run.state in _ENDED for run in saved.runs):
+        step.console.issue("notice", Problem(_told_ended(saved)))
+    if step.signer and not step.signer.verifies_record(record.data):
+        step.console.issue("warning", Problem(f"{one_line(path, 200)} {_UNSIGNED}"))
+
+
+def _told_ended(saved: Saved) -> str:
+    """Return that no run of the record is open, and what happens instead of waiting."""
+    passed = sum(run.state is State.PASSED for run in saved.runs)
+    told = f"This step has ended already ({saved.conclusion}, {passed:,} of {plural(len(saved.runs), 'run')} passed)"
+    if passed:
+        return f"{told}. Nothing is left to wait for; the API is asked once more about what passed."
+    return f"{told}. Nothing is left to wait for. To run the tests again: autonoma-ci run."
+
+
 def _title(started: int, passed: int) -> str:
     confirmed = f"confirming {plural(passed, 'passed run')}" if passed else ""
     waited = f"waiting for {plural(started, 'run')}" if started else ""
@@ -146,7 +176,7 @@ def _is_of_another_part(saved: Saved, settings: Settings, place: Place, environ:
 
     A job of another name may wait for any part. An option that is not set here says nothing of the part.
     """
-    if place.context.ci == "none":
+    if place.context.ci == "cli":
         return False
     ours = part_of(settings, place, environ, saved.title)
     # The matrix of this job says nothing of a part that the starting step was given by name.

@@ -22,10 +22,10 @@ _HALVES = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re
 def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
     """Return the variables that an option gives as a YAML or JSON mapping, and what is wrong with it."""
     document = parse(_whole(text), "")
-    problems = [Problem(f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
+    problems = [p._replace(text=f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
     found: dict[str, str] = {}
     if not isinstance(document.tree, dict):
-        return {}, problems or [Problem("it is neither NAME=value lines nor a mapping")]
+        return {}, problems or [Problem("not a mapping: write NAME=value lines, or `NAME: value` lines")]
     for key, value in document.tree.items():
         if isinstance(value, str):
             found[key] = value
@@ -38,9 +38,9 @@ def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
 def versions_of_text(text: str) -> tuple[tuple[AppVersion, ...], list[Problem]]:
     """Return the application versions that an option gives as a YAML or JSON list, and what is wrong with it."""
     document = parse(_whole(text), "")
-    problems = [Problem(f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
+    problems = [p._replace(text=f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
     if not isinstance(document.tree, list):
-        return (), problems or [Problem("it is not a list of application-id and version-id")]
+        return (), problems or [Problem("not a list: write `- {application-id: ID, version-id: ID}`")]
     found = []
     for number, entry in enumerate(document.tree):
         line, _ = document.place((number,))
@@ -48,7 +48,7 @@ def versions_of_text(text: str) -> tuple[tuple[AppVersion, ...], list[Problem]]:
         pairs = entry.items() if isinstance(entry, dict) else ()
         fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
         if [name for name, _ in fields] != _VERSION:
-            problems.append(Problem(f"line {line}: an entry has application-id and version-id, and nothing else"))
+            problems.append(Problem(f"line {line}: an entry has the keys application-id and version-id alone"))
         ids = [value for name, value in fields if name in _VERSION]
         problems += [Problem(f"line {line}: {why}") for text_id in ids if (why := why_no_id(text_id))]
         if not problems:

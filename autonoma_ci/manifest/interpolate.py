@@ -6,6 +6,8 @@ ${NAME:?why}       an error that says why if it is not set or empty
 ${ci.sha}          a fact of the build, the same word in every CI system
 $$                 a dollar sign
 
+A default may hold all of these again, such as ${NAME:-${OTHER:-text}}.
+
 Names and groups of entries show `${NAME}` in place of the value, since reports and messages show them.
 """
 
@@ -20,25 +22,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.manifest.document import TooMuchError
+from autonoma_ci.manifest.references import Reference, find_names, split_text
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.secret import NOTHING_SECRET, Redactor
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
-from autonoma_ci.values import credential
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from autonoma_ci.context import Context
     from autonoma_ci.manifest.document import Document, Path, Tree
+    from autonoma_ci.manifest.references import Piece
 
 # All that a manifest may depend on: another attempt at the same build must come to the same plan.
 FACTS = ("sha", "branch", "change", "repository", "build_url", "deployment_url")
-# `$` at the end or before anything else is a mistake as often as it is meant: it must be doubled.
-_PART = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<body>[^{}]*)\}|(?P<bare>))")
 _ONLY_FACTS = re.compile(r"(?:\$\{ci\.[^{}]*\})+")
-_BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]{0,254}|ci\.[a-z_]+)(?::(?P<mode>[-?])(?P<word>.*))?", re.DOTALL)
-_CREDENTIALS = tuple(name for o in OPTIONS if o.parse is credential for name in (*o.inputs, o.variable))
+_CREDENTIALS = tuple(name for option in OPTIONS if option.is_credential for name in option.names)
 # Options: `variables` holds values, and each option has a name with one of these.
 _OPTION_NAME = re.compile("AUTONOMA_|INPUT_", re.IGNORECASE)
 # On Windows, a name in any case finds the variable.
@@ -135,9 +135,9 @@ class Interpolation:
             return bool(getattr(self.context, name.removeprefix("ci."), ""))
         return bool(self.environ.get(name))
 
-    def value(self, body: re.Match[str], *, shown: bool) -> tuple[str | None, str]:
-        """Return the value, or None and why there is none."""
-        name, mode, word = body["name"], body["mode"], body["word"] or ""
+    def value(self, reference: Reference, *, shown: bool) -> tuple[str | None, str]:
+        """Return the value, or None and why there is none. The reason is empty where the default counts."""
+        name, mode = reference.name, reference.mode
         if name.startswith("ci."):
             value, why = self._fact(name.removeprefix("ci."))
         elif why := self._refusal(name, shown=shown):
@@ -146,9 +146,9 @@ class Interpolation:
             value = self.environ.get(name)
             why = f"{_reference(name)} is not set: set it, or write ${{{name}:-default}}"
         if mode == "-" and not value:
-            return word, ""
+            return None, ""
         if mode and not value:
-            return None, f"{_reference(name)}: {one_line(word, 200) or 'it must be set'}"
+            return None, f"{_reference(name)}: {one_line(reference.word, 200) or 'it must be set'}"
         return value, why
 
     @cached_property
@@ -257,44 +257,55 @@ class _Filling:
         return shown if use in {_Use.NAME, _Use.GROUP} else value
 
     def _is_of_facts(self, text: str) -> bool:
-        bodies = [_BODY.fullmatch(match["body"] or "") for match in _PART.finditer(text)]
-        names = [body["name"] for body in bodies if body]
-        return bool(_ONLY_FACTS.fullmatch(text)) and all(map(self._interpolation.is_set, names))
+        if not _ONLY_FACTS.fullmatch(text):
+            return False
+        names = [piece.name for piece in split_text(text) if isinstance(piece, Reference)]
+        return all(map(self._interpolation.is_set, names))
 
     def _fill(self, text: str, path: Path, use: _Use) -> tuple[str, str]:
         """Return the text with the values, and the text with what is shown of them."""
-        values, shown, end = [], [], 0
-        for match in _PART.finditer(text):
-            value, reference = self._part(match, path, use)
-            values += [text[end : match.start()], value]
-            shown += [text[end : match.start()], reference]
-            end = match.end()
-        return "".join([*values, text[end:]]), "".join([*shown, text[end:]])
+        return self._fill_pieces(split_text(text), path, use)
 
-    def _part(self, match: re.Match[str], path: Path, use: _Use) -> tuple[str, str]:
-        value: str | None = "$"
-        reference = why = ""
-        body = None
-        if not match["dollar"]:
-            body = _BODY.fullmatch(match["body"] or "")
-            value, why = self._interpolation.value(body, shown=use is _Use.SHOWN) if body else (None, "")
-            if body and not body["name"].startswith("ci."):
-                reference = _reference(body["name"])
-        if reference and body and (value is None or not self._interpolation.is_set(body["name"])):
+    def _fill_pieces(self, pieces: Sequence[Piece], path: Path, use: _Use) -> tuple[str, str]:
+        # A dollar sign that stands alone was doubled.
+        self._parts += sum(isinstance(piece, Reference) or piece == "$" for piece in pieces)
+        self._check_limits(path)
+        filled = [(piece, piece) if isinstance(piece, str) else self._part(piece, path, use) for piece in pieces]
+        return "".join(value for value, _ in filled), "".join(shown for _, shown in filled)
+
+    def _part(self, part: Reference, path: Path, use: _Use) -> tuple[str, str]:
+        if part.problem:
+            self._document.problem(path, self._invalid(part, use))
+            return "x", "x"  # an id that passes, so that one mistake is told once
+        value, why = self._interpolation.value(part, shown=use is _Use.SHOWN)
+        is_default = value is None and not why
+        reference = "" if part.name.startswith("ci.") else _reference(part.name)
+        if reference and not self._interpolation.is_set(part.name):
             # Another job can have it.
-            self._missing.add(body["name"])
+            self._missing.add(part.name)
         elif reference and value is not None and use is not _Use.SHOWN:
             self._parts_of_values.add(value)
-        if value is None:
-            text = match[0][:2] if use is _Use.SENT else one_line(match[0], 60)
-            self._document.problem(path, why or f"'{text}' is not ${{NAME}}: write $$ for a dollar sign")
-            return "x", "x"  # an id that passes, so that one mistake is told once
-        self._parts += 1
+        if is_default:
+            value, shown = self._fill_pieces(part.default, path, use)
+        elif value is None:
+            self._missing |= {part.name} if reference else set()
+            self._document.problem(path, why)
+            return "x", "x"
+        else:
+            shown = value
         self._length += len(value)
+        self._check_limits(path)
+        return value, reference or shown
+
+    def _check_limits(self, path: Path) -> None:
         if self._parts > PARTS_LIMIT or self._length > LENGTH_LIMIT:
             self._document.problem(path, "too much to fill in: use fewer ${...}, or shorter values")
             raise TooMuchError
-        return value, reference or value
+
+    def _invalid(self, part: Reference, use: _Use) -> str:
+        # The rest can be a part of a value.
+        text = part.source[:2] if use is _Use.SENT else one_line(part.source, 60)
+        return f"'{text}' {part.problem}"
 
 
 def _use_of(path: Path) -> _Use:
@@ -306,8 +317,7 @@ def _use_of(path: Path) -> _Use:
 
 def names_in(text: str) -> frozenset[str]:
     """Return the names of the environment variables in a text's `${...}`."""
-    bodies = [_BODY.fullmatch(match["body"] or "") for match in _PART.finditer(text)]
-    return frozenset(body["name"] for body in bodies if body and not body["name"].startswith("ci."))
+    return frozenset(name for name in find_names(split_text(text)) if not name.startswith("ci."))
 
 
 def _reference(name: str) -> str:

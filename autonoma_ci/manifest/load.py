@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from contextlib import suppress
@@ -14,9 +15,10 @@ from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.files import AT_ONCE
 from autonoma_ci.manifest import tree
 from autonoma_ci.manifest.document import Document, Path, TooMuchError, Tree, not_text
-from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, ApplicationVersion, Defaults, Folder, Manifest, Tag, Test
+from autonoma_ci.manifest.keys import complete, explain_unknown_key
+from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, Folder, Manifest, Tag, Test
 from autonoma_ci.paths import leads_out
-from autonoma_ci.settings import closest
+from autonoma_ci.settings import NO_GROUPS, closest
 from autonoma_ci.text import one_line
 from autonoma_ci.values import bad_variable, shown, why_no_id
 
@@ -26,9 +28,14 @@ if TYPE_CHECKING:
 # What is said of the keys that take one of a few words.
 _WORDS = {
     "version": "this version of autonoma-ci reads version 1: write `version: 1`",
-    "run_on_latest": "'run_on_latest' is neither true nor false",
+    "run_on_latest": "'run_on_latest': use true or false",
 }
-_KEYS = [name for model in (Manifest, Defaults, Test, ApplicationVersion) for name in model.model_fields]
+# What a text editor writes at the beginning of other encodings.
+_BOMS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+# Keys whose value is an id.
+_IDS = frozenset({"id", "application_version_id", "application_id", "version_id"})
+_BEGIN = "begin each entry with `- `"
+_START = "start with `tests:` and a list of ids below it"
 
 
 def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
@@ -39,8 +46,10 @@ def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
     if document.problems and document.tree is None:
         raise InputError(document.problems)
     if not isinstance(document.tree, dict):
-        what = "is empty" if document.tree is None else "is not a mapping"
-        raise InputError([Problem(f"the manifest {what}: start with `tests:` and a list of ids", file, 1, 1)])
+        what = {type(None): "is empty", list: "is a list"}.get(type(document.tree), "is a text")
+        raise InputError([Problem(f"the manifest {what}: {_START}", file, 1, 1)])
+    has_tests = "tests" in document.tree
+    document.tree = complete(document.tree)
     manifest = None
     with suppress(TooMuchError):
         written = interpolation.apply(document)
@@ -48,6 +57,8 @@ def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
         if manifest:
             _name_groups(manifest, written.groups)
             manifest.name_sources(written.parts, written.facts)
+            manifest.name_place(file, document.place(("tests",))[0] if has_tests else 1)
+            _check_group_names(document, manifest)
             _check_variables(document, manifest)
             if manifest.application_versions and manifest.run_on_latest == "true":
                 document.problem(
@@ -75,7 +86,9 @@ def read_text(path: str, folder: str, file: str) -> str:
                 raise wrong("is not a regular file: give the path of a YAML file")
             data = stream.read(tree.SIZE_LIMIT + 1)
     except FileNotFoundError:
-        raise wrong("there is no such file: check the path; it is relative to the working directory") from None
+        raise wrong(f"there is no such file: {_cure_missing(path, place)}") from None
+    except IsADirectoryError:
+        raise wrong("is a folder: give the path of a YAML file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise wrong(f"can't be read ({reason}): give the path of a readable YAML file") from None
@@ -83,8 +96,24 @@ def read_text(path: str, folder: str, file: str) -> str:
         raise wrong("is larger than 4 MiB: split it")
     try:
         return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise wrong("is not UTF-8 text: save it as UTF-8") from None
+    except UnicodeDecodeError as error:
+        named = next((name for bom, name in _BOMS if data.startswith(bom)), "")
+        if named:
+            raise wrong(f"is {named} text: save it as UTF-8") from None
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise InputError([Problem("the file is not UTF-8 text: save it as UTF-8", file, line, column)]) from None
+
+
+def _cure_missing(path: str, place: FilePath) -> str:
+    """Return what to do about a manifest that is not there."""
+    if "://" in path:
+        return "a manifest is a file of the checkout, not a URL"
+    with suppress(OSError, ValueError):
+        names = [entry.name for entry in place.parent.iterdir() if entry.suffix in {".yml", ".yaml"}]
+        if near := closest(place.name, names, 0.75):
+            return f"did you mean {one_line((FilePath(path).parent / near).as_posix(), 200)}?"
+    return "check the path; it is relative to the working directory"
 
 
 def _check(document: Document, written: dict[Path, str]) -> Manifest | None:
@@ -107,6 +136,16 @@ def _name_groups(manifest: Manifest, values: dict[Path, str]) -> None:
         entry.name_groups([values.get((kind, index, "groups", place), group) for place, group in shown])
 
 
+def _check_group_names(document: Document, manifest: Manifest) -> None:
+    """Report each group that has the name with which the option `groups` selects nothing."""
+    for kind, entries in (("tests", manifest.tests), ("folders", manifest.folders), ("tags", manifest.tags)):
+        for index, entry in enumerate(entries):
+            for place, group in enumerate(entry.group_values):
+                if group == NO_GROUPS:
+                    why = f"a group can't be named '{NO_GROUPS}', which selects nothing: give it another name"
+                    document.problem((kind, index, "groups", place), why)
+
+
 def _at(root: Tree, path: Path) -> Tree:
     for step in path:
         if isinstance(root, dict):
@@ -120,8 +159,7 @@ def _explain(document: Document, path: Path, detail: Any, written: str | None) -
     """Say what is wrong in the field's words; pydantic's own message may repeat a value."""
     key, kind, value = str(path[-1]) if path else "", detail["type"], _at(document.tree, path)
     if kind == "extra_forbidden":
-        near = closest(key, _KEYS)
-        return f"unknown key {shown(key)}: " + (f"did you mean '{near}'?" if near else "remove it")
+        return explain_unknown_key(path[:-1], key)
     if kind == "missing":
         return f"'{key}' is missing: add it"
     if kind == "literal_error":
@@ -130,12 +168,31 @@ def _explain(document: Document, path: Path, detail: Any, written: str | None) -
         if written is not None:
             return f"what '{one_line(written, 60)}' gives is not an id: ids are letters, digits, - and _"
         return why_no_id(value) if isinstance(value, str) else "this is not an id"
+    return _explain_type(path, key, kind, value)
+
+
+def _explain_type(path: Path, key: str, kind: str, value: Tree) -> str:
+    """Say what form of value is expected."""
     where = f"'{one_line(key, 60)}'" if path and isinstance(path[-1], str) else "this entry"
+    if value is None and key in _IDS:
+        return f"{where} has no value: give an id"
     if kind in {"string_type", "string_too_short", "string_too_long"}:
         return f"{where} {not_text(value)}" if not isinstance(value, str) else f"{where} is empty or too long"
-    if kind in {"list_type", "too_short"}:
-        return f"{where} must be a list with at least one entry"
-    return f"{where} must be a mapping"
+    if kind == "too_short":
+        return f"{where} is empty: list at least one value"
+    if kind == "list_type":
+        return f"{where} must be a list: {_cure_list(key, value)}"
+    if value is None:
+        return f"{where} is empty: write an id, or remove it"
+    return f"{where} must be a mapping: write `key: value` lines below it"
+
+
+def _cure_list(key: str, value: Tree) -> str:
+    if isinstance(value, str) and value.startswith("-"):
+        return "write a space after each '-'"
+    if isinstance(value, dict) and "id" not in value:
+        return "write each entry as `- id: ID` and `name: TEXT`" if key in {"tests", "folders", "tags"} else _BEGIN
+    return _BEGIN
 
 
 def _check_variables(document: Document, manifest: Manifest) -> None:

@@ -23,6 +23,10 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJ
 Name = Annotated[str, StringConstraints(max_length=500), WithJsonSchema(_TEXT)]
 Switch = Annotated[Literal["true", "false"], WithJsonSchema({"enum": [True, False, "true", "false"]})]
 Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_TEXT)]
+# Keys with a list or a mapping as their value: with nothing below, it counts as empty.
+COLLECTIONS = frozenset(
+    {"tests", "folders", "tags", "application_versions", "defaults", "groups", "variables", "matrix"}
+)
 # For editors; the reader tells it in words, at its place.
 _NOT_BOTH: dict[str, Any] = {
     "not": {
@@ -116,6 +120,9 @@ class Manifest(_Model):
     )
     _parts: frozenset[str] = PrivateAttr(frozenset())
     _facts: frozenset[str] = PrivateAttr(frozenset())
+    # The path as messages show it, and the line of `tests:`. 0: the manifest has no such line.
+    _file: str = PrivateAttr("")
+    _line: int = PrivateAttr(0)
 
     @property
     def entries(self) -> list[Test | Folder | Tag]:
@@ -132,6 +139,20 @@ class Manifest(_Model):
         """The values that consist of facts of the build alone; they are no secrets."""
         return self._facts
 
+    @property
+    def file(self) -> str:
+        """The path of the file as messages show it; empty if it was not read from one."""
+        return self._file
+
+    @property
+    def line(self) -> int:
+        """The line where the entries belong, from 1; 0 if it is unknown."""
+        return self._line
+
+    def name_place(self, file: str, line: int) -> None:
+        """Set where the manifest was read from."""
+        self._file, self._line = file, line
+
     def name_sources(self, parts: frozenset[str], facts: frozenset[str]) -> None:
         """Set what is known of the sources of the values."""
         self._parts, self._facts = parts, facts
@@ -139,4 +160,26 @@ class Manifest(_Model):
 
 def json_schema() -> dict[str, Any]:
     """Return the manifest's JSON Schema, for editors and other checkers."""
-    return {"$schema": SCHEMA_DIALECT, **Manifest.model_json_schema()}
+    schema = {"$schema": SCHEMA_DIALECT, **Manifest.model_json_schema()}
+    for part in (schema, *schema["$defs"].values()):
+        # An entry is its id alone or an object.
+        for model in part.get("anyOf", [part]):
+            if model.get("type") == "object":
+                _allow_short_forms(model)
+    return schema
+
+
+def _allow_short_forms(model: dict[str, Any]) -> None:
+    """Allow what the reader completes: collections with nothing below, single values, and keys to be ignored."""
+    model["patternProperties"] = {"^x-": {}}
+    properties: dict[str, Any] = model["properties"]
+    if "groups" in properties:
+        properties["groups"] = _or_text(properties["groups"])
+    if "matrix" in properties:
+        properties["matrix"]["additionalProperties"] = _or_text(properties["matrix"]["additionalProperties"])
+    for name in COLLECTIONS & properties.keys():
+        properties[name] = {"anyOf": [properties[name], {"type": "null"}]}
+
+
+def _or_text(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, _TEXT]}

@@ -7,6 +7,7 @@ stays text, what is not part of the subset is a problem with its place, and ever
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ SIZE_LIMIT = 4 * 1024 * 1024
 DEPTH_LIMIT = 20
 NODE_LIMIT = 100_000
 
+# Source: YAML 1.1, section 4.1.1.
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -40,7 +43,10 @@ class _Anchored:
 
 
 def parse(text: str, file: str) -> Document:
-    """Return the document in `text`; problems are in it, and a tree of None goes with at least one of them."""
+    """Return the document in `text`; problems are in it, and a tree of None goes with at least one of them.
+
+    `file` is empty for the text of an option, of which no message shows anything.
+    """
     document = Document(file)
     try:
         for problem, place in find_misleading(text):
@@ -50,15 +56,17 @@ def parse(text: str, file: str) -> Document:
         events = yaml.parse(text, Loader=_LOADER)
         _Builder(document, events).build()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        what = one_line(error.problem or error.context or "it can't be read", 200)
-        if "flow" in (error.context or ""):
-            what += "; inside { } and [ ], put ${...} and other punctuation in quotes"
-        document.problems.append(Problem(f"not valid YAML: {what}", file, *place))
+        # Loaded only now, since most manifests are valid.
+        from autonoma_ci.manifest.yaml_errors import explain_error
+
+        document.problems.append(explain_error(text, error, file, is_secret=not file))
         document.tree = None
     except (yaml.YAMLError, ValueError):
-        document.problems.append(Problem("not valid YAML: it holds a character that YAML does not allow", file))
+        found = _NOT_YAML.search(text)
+        at = found.start() if found else 0
+        place = (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) if found else (0, 0)
+        what = "a control character that YAML does not allow. Remove it, and save the file as UTF-8"
+        document.problems.append(Problem(f"invalid YAML: {what}.", file, *place))
         document.tree = None
     except TooMuchError:
         document.tree = None

@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import Problem
-from autonoma_ci.model import State
-from autonoma_ci.report.words import AMISS, ENDED, has_run, plural, state_words, told_step, worst_first
+from autonoma_ci.model import Conclusion, State
+from autonoma_ci.report.words import (
+    AMISS,
+    ENDED,
+    continuing,
+    has_run,
+    headline,
+    plural,
+    state_words,
+    still_open,
+    told_step,
+    worst_first,
+)
 from autonoma_ci.text import cut, duration, link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from autonoma_ci.model import Outcome
+    from autonoma_ci.model import Outcome, Report
 
 # Runners keep ten annotations of each kind per step; the last place is for the count of the others.
 ISSUES_LIMIT = 9
@@ -66,7 +77,8 @@ def issues(outcomes: Sequence[Outcome], site: str = "") -> list[Problem]:
     problems = [_issue(words, what, hint, group, site) for (words, what, hint, _), group in alike.items()]
     kept = problems[:ISSUES_LIMIT]
     if len(problems) > ISSUES_LIMIT:
-        kept.append(Problem(f"and {len(problems) - ISSUES_LIMIT} more kinds of failure; the log has them all."))
+        more = plural(len(problems) - ISSUES_LIMIT, "more kind")
+        kept.append(Problem(f"and {more} of failure. The log has all failures."))
     return kept
 
 
@@ -77,6 +89,22 @@ def _issue(words: str, what: str, hint: str, group: Sequence[Outcome], site: str
     page = site if group[0].state is State.UNKNOWN and not has_run(group[0]) else link(group[0].url)
     look = f"Look here: {page}" if page else ""
     return Problem(" ".join(part for part in (text, hint, look) if part))
+
+
+def last_lines(report: Report) -> Iterator[str]:
+    """Yield the end of the log: the result in one sentence, what continues in Autonoma, and how to wait for it."""
+    is_cancelled = bool(report.verdict and report.verdict.conclusion is Conclusion.CANCELLED)
+    if not report.problems:
+        said = headline(report)
+        yield said if said.startswith("Cancelled") or not is_cancelled else f"Cancelled. {said}"
+    if not still_open(report):
+        return
+    if report.waited or is_cancelled:
+        yield continuing(report)
+    if report.later:
+        yield f"To wait for the results: {report.later}"
+    elif not report.results_dir:
+        yield "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
 
 
 def notes(outcomes: Sequence[Outcome], holds_secret: Callable[[str], bool]) -> list[Problem]:
@@ -94,7 +122,7 @@ def notes(outcomes: Sequence[Outcome], holds_secret: Callable[[str], bool]) -> l
         "and GitHub may leave out the outputs with links; the output run-ids is whole": [
             run.label for run in outcomes if run.url and holds_secret(run.url)
         ],
-        "whose evidence is not whole": [told for run in outcomes for told in _missing(run)],
+        "with incomplete evidence": [told for run in outcomes for told in _missing(run)],
     }
     return [Problem(f"{plural(len(names), 'run')} {what}: {_listed(names)}.") for what, names in found.items() if names]
 

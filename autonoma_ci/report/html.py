@@ -15,7 +15,7 @@ from autonoma_ci import __version__
 from autonoma_ci.model import Conclusion
 from autonoma_ci.report.html_runs import SIGNS, look_of, run_view
 from autonoma_ci.report.picture import GREEN, GREY, RED, picture
-from autonoma_ci.report.words import counts, headline, still_open, worst_first
+from autonoma_ci.report.words import change_noun, counts, headline, source_words, still_open, worst_first
 from autonoma_ci.text import duration, link, one_line
 
 if TYPE_CHECKING:
@@ -36,7 +36,13 @@ _VERDICTS = {
     Conclusion.SKIPPED: ("open", "Skipped"),
     Conclusion.CANCELLED: ("bad", "Cancelled"),
 }
-_FILTERS = {"bad": "needs a look", "flaky": "flaky", "open": "not ended", "good": "passed"}
+# The words behind one, and behind several.
+_FILTERS = {
+    "bad": ("problem", "problems"),
+    "flaky": ("flaky", "flaky"),
+    "open": ("not ended", "not ended"),
+    "good": ("passed", "passed"),
+}
 
 
 class Page(NamedTuple):
@@ -91,7 +97,7 @@ def _view(report: Report) -> dict[str, object]:
         "verdict": {"look": look, "sign": SIGNS[look], "word": verdict, "text": headline(report)},
         "facts": list(_facts(report)),
         "counts": _counts(report),
-        "filters": [(look, told, count) for look, told in _FILTERS.items() if (count := looks.count(look))],
+        "filters": [(look, told[count > 1], count) for look, told in _FILTERS.items() if (count := looks.count(look))],
         "picture": picture(report),
         "later": report.later if report.verdict and still_open(report) else "",
         "stylesheet": STYLESHEET,
@@ -130,11 +136,11 @@ def _facts(report: Report) -> Iterator[tuple[str, str, str]]:
     context = report.context
     yield "Commit", context.sha[:12], ""
     yield "Branch", context.branch, ""
-    yield "Change", context.change, ""
+    yield change_noun(context.ci).capitalize(), context.change, ""
     yield "Repository", context.repository, ""
     yield "Build", context.build_url, link(context.build_url)
     yield "Deployment", context.deployment_url, link(context.deployment_url)
-    yield "Source", report.source, ""
+    yield "Started from", source_words(report.source), ""
     yield "Began", report.started_at.replace("T", " ").replace("Z", " UTC"), ""
     yield "Took", duration(report.seconds) if report.verdict else "", ""
 

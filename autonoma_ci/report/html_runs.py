@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from autonoma_ci.steps import Evidence, Step
 
 # Red, amber, green, or neither, and a sign for those who see no colours.
-SIGNS = {"good": "✓", "flaky": "≈", "bad": "✗", "open": "…"}
+SIGNS = {"good": "✓", "flaky": "⚠", "bad": "✗", "open": "…"}
 _LOOKS = {State.PASSED: "good", State.STARTED: "open", State.PLANNED: "open", State.STARTING: "open"}
 
 
@@ -90,9 +90,10 @@ def _steps(
         failed = step.number == failing
         # Of the one that failed there is more to read.
         told = whole if failed and whole else step
+        left_out = step.number - before - 1 if before else 0
         look = "bad" if failed else "good" if step.status == "passed" else "open"
         yield {
-            "left_out": step.number - before - 1 if before else 0,
+            "left_out": f"{plural(left_out, 'more step')} not shown." if left_out else "",
             "number": step.number,
             "look": look,
             "sign": SIGNS[look],

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.model import Conclusion, State
 from autonoma_ci.report.timeline import timeline
-from autonoma_ci.report.words import ENDED, QUIET, headline, plural, state_words, still_open, worst_first
+from autonoma_ci.report.words import (
+    ENDED,
+    QUIET,
+    change_noun,
+    continuing,
+    headline,
+    plural,
+    sign_of,
+    state_words,
+    still_open,
+    worst_first,
+)
 from autonoma_ci.text import duration, markdown, markdown_code, markdown_link
 
 if TYPE_CHECKING:
@@ -21,17 +32,6 @@ SIZE_LIMIT = 1000 * 1024
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 # Room for the line that counts what did not fit.
 _REST = 100
-_SIGNS = {
-    State.PLANNED: "⏳",
-    State.STARTING: "⏳",
-    State.STARTED: "🚀",
-    State.PASSED: "✅",
-    State.FAILED: "❌",
-    State.STOPPED: "🛑",
-    State.TIMED_OUT: "⏰",
-    State.NOT_STARTED: "❌",
-    State.UNKNOWN: "❔",
-}
 _CONCLUSIONS = {
     Conclusion.STARTED: "🚀 Started",
     Conclusion.PASSED: "✅ Passed",
@@ -84,9 +84,9 @@ def _head(report: Report) -> list[str]:
     for note in report.notes if report.outcomes else ():
         head += [markdown(note), ""]
     if report.verdict and still_open(report) and report.waited:
-        head += ["The API has no way to cancel runs: what was left running goes on in Autonoma.", ""]
+        head += [continuing(report), ""]
     if report.verdict and still_open(report) and report.later:
-        head += [f"To wait for the runs later: {markdown_code(report.later)}", ""]
+        head += [f"To wait for the results: {markdown_code(report.later)}", ""]
     return head
 
 
@@ -94,7 +94,7 @@ def _about(report: Report) -> str:
     context = report.context
     facts = []
     if context.change:
-        facts.append(f"change {markdown(context.change)}")
+        facts.append(f"{change_noun(context.ci)} {markdown(context.change)}")
     if context.branch:
         facts.append(f"branch {markdown(context.branch)}")
     if context.sha:
@@ -116,9 +116,7 @@ def _row(outcome: Outcome, report: Report) -> str:
     request = outcome.request
     named = outcome.label != request.id
     what = markdown(outcome.label) + (f"<br>{request.kind} {markdown(request.id)}" if named else "")
-    state = f"{_SIGNS[outcome.state]} {state_words(outcome)}"
-    if outcome.flaky:
-        state = f"⚠️ {state_words(outcome)}"
+    state = f"{sign_of(outcome.state, flaky=outcome.flaky)} {state_words(outcome)}"
     details = [_step(outcome.step)] if outcome.step else []
     if outcome.state not in QUIET:
         details += [markdown(text) for text in (outcome.message, outcome.hint) if text]

@@ -28,7 +28,7 @@ class Output(NamedTuple):
 # In the order of the documents, in which they are written too.
 OUTPUTS = (
     Output("conclusion", "started, passed, failed, timed-out, error, skipped or cancelled."),
-    Output("reason", "ok, failed, input, unauthorized, not-found, api, timeout, unknown or cancelled."),
+    Output("reason", "ok, failed, input, unauthorized, not-found, api, quota, timeout, unknown or cancelled."),
     Output("run-id", "Id of the first run."),
     Output("run-url", "Link to the first run."),
     Output("run-ids", "JSON array of the runs' ids, in plan order."),

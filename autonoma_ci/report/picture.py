@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.model import State
 from autonoma_ci.report.bars import Bar, bars
-from autonoma_ci.report.words import STATE_WORDS
+from autonoma_ci.report.words import STATE_WORDS, plural
 from autonoma_ci.text import cut, duration
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def picture(report: Report) -> Picture | None:
     marks = [
         _mark(bar, span, place * row + (18 if named else 1), height, named=named) for place, bar in enumerate(shown)
     ]
-    told = f"{len(runs)} runs within {duration(span)}; the table below has the same times."
+    told = f"{plural(len(runs), 'run')} within {duration(span)}; the table below has the same times."
     return Picture(marks, list(_ticks(span)), len(shown) * row + 4, told, named, len(every) - len(shown))
 
 
@@ -75,7 +75,7 @@ def _mark(bar: Bar, span: float, top: int, height: int, *, named: bool) -> Mark:
     left = min(100.0, 100 * bar.began / span)
     width = max(0.3, min(100.0 - left, 100 * bar.seconds / span))
     colour = AMBER if bar.flaky else _COLOURS.get(bar.state, GREY)
-    sign = "≈" if bar.flaky else _SIGNS.get(bar.state, "…")
+    sign = "⚠" if bar.flaky else _SIGNS.get(bar.state, "…")
     label = cut(bar.label, 40 if named else 80)
     return Mark(round(min(left, 99.7), 3), round(width, 3), top, height, colour, sign, label, told)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.model import State
 from autonoma_ci.report.bars import Bar, bars
+from autonoma_ci.report.words import sign_of
 from autonoma_ci.text import cut, one_line
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ _ZERO = datetime(2000, 1, 1)  # noqa: DTZ001
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.()/+")
 # Mermaid's own marks for entities while it reads.
 _MARKS = frozenset("ﬂ°¶ß")
-# The sign tells without colour how it ended, and keeps every name from being read as a keyword.
-_SIGNS = {State.PASSED: "✅", State.FAILED: "❌", State.STOPPED: "⏹️", State.STARTED: "⏳", State.TIMED_OUT: "⏱️"}
 _TAGS = {
     State.PASSED: "done, ",
     State.FAILED: "crit, ",
@@ -82,4 +81,6 @@ def _distinct(every: list[Bar]) -> Iterator[tuple[str, Bar]]:
 def _line(name: str, bar: Bar) -> str:
     began = (_ZERO + timedelta(seconds=bar.began)).isoformat(" ", "milliseconds")
     length = max(1, round(bar.seconds * 1000))
-    return f"    {_SIGNS.get(bar.state, '❔')} {name} :{_TAGS.get(bar.state, '')}{began}, {length}ms"
+    # The sign tells without colour how it ended, and keeps every name from being read as a keyword.
+    sign = sign_of(bar.state, flaky=bar.flaky)
+    return f"    {sign} {name} :{_TAGS.get(bar.state, '')}{began}, {length}ms"

@@ -42,6 +42,63 @@ ENDED = frozenset({State.PASSED, State.FAILED, State.STOPPED})
 QUIET = frozenset({State.PLANNED, State.STARTING, State.STARTED, State.PASSED})
 
 
+# One sign for each state, in every text that has pictures.
+STATE_SIGNS = {
+    State.PLANNED: "⏳",
+    State.STARTING: "⏳",
+    State.STARTED: "🚀",
+    State.PASSED: "✅",
+    State.FAILED: "❌",
+    State.STOPPED: "🛑",
+    State.TIMED_OUT: "⏰",
+    State.NOT_STARTED: "❌",
+    State.UNKNOWN: "❔",
+}
+FLAKY_SIGN = "⚠️"
+# How these systems call a change; all others have pull requests.
+_CHANGES = {"gitlab": "merge request"}
+# The systems in the words of their makers, by the names that they have here.
+_SYSTEMS = {
+    "github": "GitHub Actions",
+    "gitlab": "GitLab",
+    "jenkins": "Jenkins",
+    "azure": "Azure Pipelines",
+    "circleci": "CircleCI",
+    "bitbucket": "Bitbucket",
+    "buildkite": "Buildkite",
+    "teamcity": "TeamCity",
+    "travis": "Travis CI",
+    "appveyor": "AppVeyor",
+    "woodpecker": "Woodpecker",
+    "harness": "Harness",
+    "drone": "Drone",
+    "semaphore": "Semaphore",
+    "bitrise": "Bitrise",
+    "codefresh": "Codefresh",
+    "codebuild": "AWS CodeBuild",
+    "cloudbuild": "Google Cloud Build",
+    "gitea": "Gitea",
+    "forgejo": "Forgejo",
+    "ci": "a CI system",
+    "cli": "the command line",
+}
+
+
+def sign_of(state: State, *, flaky: bool) -> str:
+    """Return the sign of a run in this state."""
+    return FLAKY_SIGN if flaky else STATE_SIGNS[state]
+
+
+def change_noun(ci: str) -> str:
+    """Return what the CI system calls a change: pull request or merge request."""
+    return _CHANGES.get(ci, "pull request")
+
+
+def source_words(source: str) -> str:
+    """Return in words where the runs were started from; a source that the user gave stays as it is."""
+    return _SYSTEMS.get(source, source)
+
+
 def state_words(outcome: Outcome) -> str:
     """Return how the run stands, in words."""
     if outcome.state is State.UNKNOWN and has_run(outcome):
@@ -83,8 +140,22 @@ def worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def still_open(report: Report) -> bool:
-    """Say whether there are runs whose end a later step could wait for."""
-    return any(run.run_id and run.state in {State.STARTED, State.TIMED_OUT, State.UNKNOWN} for run in report.outcomes)
+    """Return whether there are runs whose end a later step could wait for."""
+    return _count_open(report) > 0
+
+
+def _count_open(report: Report) -> int:
+    open_states = {State.STARTED, State.TIMED_OUT, State.UNKNOWN}
+    return sum(bool(run.run_id) and run.state in open_states for run in report.outcomes)
+
+
+def continuing(report: Report) -> str:
+    """Return how many runs continue after the step; empty if there are none."""
+    count = _count_open(report)
+    if not count:
+        return ""
+    verb, them = ("continues", "it") if count == 1 else ("continue", "them")
+    return f"{plural(count, 'run')} {verb} in Autonoma: the API has no way to cancel {them}."
 
 
 def headline(report: Report) -> str:

@@ -92,7 +92,7 @@ def test_every_name_reads_back_as_it_is(name: str, title: str) -> None:
     choice = Choice((Folder("f1", names[0], ()),), (Listed("t1", names[1]), Listed("t2", names[1])))
     with tempfile.TemporaryDirectory() as where:
         (Path(where) / "autonoma.yml").write_text(skeleton(choice), "utf-8")
-        read = load_manifest("autonoma.yml", where, {}, Context("none"), Settings())
+        read = load_manifest("autonoma.yml", where, {}, Context("cli"), Settings())
     assert [entry.name for entry in (*read.folders, *read.tests)] == [names[0], names[1], names[1]]
 
 
@@ -102,7 +102,7 @@ WORDS = ["null", "Null", "true", "no", "y", "123", "1e5", "0x1F", "-", "---", "_
 @pytest.mark.parametrize("word", WORDS)
 def test_what_yaml_has_another_meaning_for_reads_back_as_text(word: str, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(skeleton(Choice((Folder(word, word, ()),), (Listed(word, word),))), "utf-8")
-    read = load_manifest("a.yml", str(tmp_path), {}, Context("none"), Settings())
+    read = load_manifest("a.yml", str(tmp_path), {}, Context("cli"), Settings())
     assert {text for entry in read.entries for text in (entry.id, entry.name)} == {word}
 
 
@@ -214,7 +214,8 @@ def test_beside_the_other_default_name_the_file_is_named(sandbox: Sandbox, tmp_p
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ([], "say what to write: --all, --folder-ids or --test-ids; on a terminal you can choose"),
+        ([], "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST"),
+        (["--output", "-"], "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST"),
         (["--test-ids", "t9"], "the account has no test with the id t9: autonoma-ci list shows them all"),
         (["--folder-ids", "f1x"], "the account has no folder with the id f1x: did you mean f1?"),
         (["--folder-ids", "t1"], "t1 is the id of a test, not of a folder: give it by --test-ids"),

@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
 RECORD = "results/results.json"
 # A job of GitHub Actions.
 JOB = {
-    "AUTONOMA_CI": "github-actions",
+    "AUTONOMA_CI": "github",
     "GITHUB_RUN_ID": "17",
     "GITHUB_RUN_ATTEMPT": "1",
     "GITHUB_JOB": "e2e",
@@ -90,7 +90,7 @@ class Step:
 
     def __init__(self, folder: Path, url: str, environ: Mapping[str, str]) -> None:
         self.folder = folder
-        self._environ = {"AUTONOMA_CI": "none", "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "results"}
+        self._environ = {"AUTONOMA_CI": "cli", "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "results"}
         self._environ |= {**CREDENTIALS, **environ}
 
     def start(self, *argv: str, ids: str = "a", **more: str) -> None:
@@ -379,7 +379,7 @@ def test_report_uses_the_facts_of_the_record(tmp_path: Path, url: str) -> None:
     """On another machine, `${ci.branch}` is still the branch of the step that started the runs."""
     text = "tests: [{id: a, variables: {PASSWORD: 'hunter2-${ci.branch}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
-    build = {"AUTONOMA_CI": "github-actions", "GITHUB_REF": "refs/heads/Zq9", "GITHUB_REF_NAME": "Zq9"}
+    build = {"AUTONOMA_CI": "github", "GITHUB_REF": "refs/heads/Zq9", "GITHUB_REF_NAME": "Zq9"}
     step = Step(tmp_path, url, {})
     step.start(ids="", **build)
     step.edit(state="failed", message=f"Typed {PASSWORD}")
@@ -397,7 +397,7 @@ def test_no_error_about_a_record_quotes_a_secret(command: str, tmp_path: Path, u
     for change in ({"tool": {PASSWORD: 1}}, {"totals": {f"{'x' * 90}{CREDENTIALS['AUTONOMA_CLIENT_SECRET']}": ""}}):
         path.write_text(json.dumps(document | change), "utf-8")
         ended = step(command, RECORD, AUTONOMA_VARIABLES=WHOLE)
-        assert (ended.code, "is no record of autonoma-ci" in ended.err) == (2, True)
+        assert (ended.code, "is not a record of autonoma-ci" in ended.err) == (2, True)
         assert not re.search("hunter2|client-s", ended.printed)
     document["runs"][0]["key"] = f"test/a//{PASSWORD}/"
     path.write_text(json.dumps(document), "utf-8")

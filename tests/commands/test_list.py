@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci.commands.list import NO_TAGS
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.accounts import call, folder, large
 from tests.commands.invoke import CREDENTIALS, invoke
@@ -41,10 +42,10 @@ def test_a_large_account_is_listed_whole(tmp_path: Path) -> None:
         ended = call(tmp_path, sandbox, "list")
     lines = ended.out.splitlines()
     assert (ended.code, ended.err) == (0, "")
-    assert lines[-1] == "60 folders, 1,000 tests."
+    assert lines[-2:] == ["60 folders, 1,000 tests.", f"{NO_TAGS}."]
     assert sum(line.startswith("folder ") for line in lines) == 60
     assert sum(line.endswith("(empty)") for line in lines) == 6
-    ids = [line.split()[1] for line in lines[1:-1]]
+    ids = [line.split()[1] for line in lines[1:-2]]
     assert len(set(ids)) == len(ids) == 1060
 
 
@@ -57,6 +58,7 @@ def test_a_table_has_columns_and_tests_below_their_folder(tmp_path: Path) -> Non
             "  test  t1     Pays by card",
             "folder  f22  Empty (empty)",
             "2 folders, 1 test.",
+            f"{NO_TAGS}.",
         ]
 
 
@@ -68,8 +70,25 @@ def test_machines_get_json(tmp_path: Path) -> None:
 
 def test_an_account_without_anything_is_no_error(tmp_path: Path) -> None:
     with Sandbox(folders=[]) as sandbox:
-        assert call(tmp_path, sandbox, "list").out == "0 folders, 0 tests.\n"
+        assert call(tmp_path, sandbox, "list").out.splitlines() == [
+            "0 folders, 0 tests.",
+            "The account has no folders. Create a test in Autonoma, then list shows its id.",
+            f"{NO_TAGS}.",
+        ]
         assert json.loads(call(tmp_path, sandbox, "list", "--json").out) == []
+
+
+def test_folders_without_tests_say_what_to_do(tmp_path: Path) -> None:
+    with Sandbox(folders=[folder("f", "Empty")]) as sandbox:
+        told = "The folders have no tests. Create a test in Autonoma, then list shows its id."
+        assert told in call(tmp_path, sandbox, "list").out.splitlines()
+
+
+@pytest.mark.parametrize("argv", [["tags"], ["--tags"], ["--tag"], ["--tag-ids=x"]])
+def test_tags_can_not_be_listed_and_say_so(argv: list[str], tmp_path: Path) -> None:
+    ended = invoke(tmp_path, "list", *argv)
+    assert ended.code == 2
+    assert NO_TAGS in ended.err
 
 
 def test_more_folders_than_a_page_takes_are_asked_for_page_by_page(tmp_path: Path) -> None:
@@ -157,7 +176,12 @@ def test_a_credential_as_an_id_or_parted_by_what_does_not_show_is_not_shown(
         (answer(403), 3, "HTTP 403. Check client-id"),
         (answer(404), 5, "HTTP 404. Check api-url"),
         (answer(302, "", "Location: https://evil.test/"), 5, "HTTP 302"),
-        (answer(200, "<html>"), 5, "not in the form that is known"),
+        (answer(402), 5, "the account's quota is used up (HTTP 402). Add quota"),
+        (answer(403, '{"error": "No plan"}'), 5, "quota is used up (HTTP 403: No plan). Add quota"),
+        (answer(403, "<p>No plan</p>"), 3, "HTTP 403. Check client-id"),
+        (answer(200, "<html>"), 5, "this host serves a web page, not the API. Check api-url"),
+        (answer(200, "Hi", "Content-Type: text/html"), 5, "this host serves a web page, not the API. Check api-url"),
+        (answer(200, "[{"), 5, "not in the form that is known"),
         (answer(200, '{"folders": []}'), 5, "not in the form that is known"),
     ],
 )
@@ -191,7 +215,7 @@ def test_what_passes_is_asked_for_again(act: Act, tmp_path: Path) -> None:
 def test_missing_credentials_are_told_before_anything_is_sent(tmp_path: Path) -> None:
     ended = invoke(tmp_path, "list")
     assert ended.code == 2
-    assert [line.split(":")[0] for line in ended.errors] == ["client-id is missing", "client-secret is missing"]
+    assert [line.split(":")[0] for line in ended.errors] == ["client-id and client-secret are missing"]
 
 
 def test_other_options_of_the_job_are_none_of_its_business(tmp_path: Path) -> None:

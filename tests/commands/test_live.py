@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
-WITHOUT_RICH = [sys.executable, "-c", "import sys; sys.modules['rich'] = None\nfrom autonoma_ci.cli import run; run()"]
+START = "from autonoma_ci.cli import run; run()"
+COMMAND = [sys.executable, "-c", START]
+WITHOUT_RICH = [sys.executable, "-c", f"import sys; sys.modules['rich'] = None\n{START}"]
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38|4[0-7])(?:;\d+)*m")
 
 
@@ -47,7 +48,7 @@ def at_a_terminal(folder: Path, url: str, command: list[str], **more: str) -> tu
         "AUTONOMA_WAIT": "true",
         **more,
     }
-    process = subprocess.Popen(command, env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen([*command, "run"], env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     drawn = b""
     while True:

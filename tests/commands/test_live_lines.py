@@ -189,7 +189,7 @@ def test_after_a_signal_each_run_has_a_line(tmp_path: Path) -> None:
             "AUTONOMA_CONCURRENCY": "1",
         }
         env = process_environ(**environ)
-        process = subprocess.Popen(COMMAND, env=env, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
+        process = subprocess.Popen([*COMMAND, "run"], env=env, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         shown, is_told = b"", False
         try:

@@ -108,7 +108,7 @@ def test_page_that_is_waited_for_shows_no_credential(tmp_path: Path) -> None:
 
 def test_credential_as_source_is_refused(tmp_path: Path) -> None:
     """The API would get it as an ordinary text, and the record would show it."""
-    short = SECRET[:20]
+    short = SECRET[:10]
     with Sandbox(pace=0) as sandbox:
         ended = invoke(
             tmp_path,
@@ -117,5 +117,5 @@ def test_credential_as_source_is_refused(tmp_path: Path) -> None:
         )
         assert sandbox.received == []
     assert ended.code == 2
-    assert "source holds a credential" in ended.out + ended.err
+    assert "AUTONOMA_SOURCE holds a credential" in ended.out + ended.err
     assert_hidden(tmp_path, ended.out + ended.err)

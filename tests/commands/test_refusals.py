@@ -45,7 +45,7 @@ MANIFEST = {"INPUT_MANIFEST": "given.yml"}
 
 
 def bad_id(text: str, shown: str) -> Case:
-    return Case(f"id {text!a}", {"INPUT_TEST-IDS": text}, (shown, "is not an id", "letters, digits, - and _"))
+    return Case(f"id {text!a}", {"INPUT_TEST-IDS": text}, (f"test-ids: {shown}", "is not an id"))
 
 
 def bad_manifest(name: str, manifest: bytes, *says: str) -> Case:
@@ -54,15 +54,16 @@ def bad_manifest(name: str, manifest: bytes, *says: str) -> Case:
 
 CASES = (
     Case("no ids and no manifest", {}, ("nothing to run", "Give test-ids, folder-ids"), without=IDS),
-    Case("an empty list of ids", {"INPUT_TEST-IDS": "# none, \n , "}, ("nothing is selected", "allow-empty")),
-    Case("a manifest without entries", MANIFEST, ("nothing is selected", "allow-empty"), b"tests: []", IDS),
+    Case("an empty list of ids", {"INPUT_TEST-IDS": "# none, \n , "}, ("test-ids has no ids", "allow-empty")),
+    Case("an empty input", {"INPUT_TEST-IDS": ""}, ("test-ids is empty", "allow-empty")),
+    Case("a manifest without entries", MANIFEST, ("the manifest has no entries", "allow-empty"), b"tests: []", IDS),
     bad_id("a/b", "'a/b'"),
     bad_id("..", "'..'"),
     bad_id("../../admin", "'../../admin'"),
     bad_id("a?x=/1", "'/1'"),
     bad_id("a b", "'a b'"),
-    bad_id("a\x07b", "it holds \\x07"),
-    bad_id("a\x1cb", "it holds \\x1c"),
+    bad_id("a\x07b", "'a\ufffdb' is not an id: it holds \\x07"),
+    bad_id("a\x1cb", "'a b' is not an id: it holds \\x1c"),
     bad_id("é", "'é'"),
     bad_id("%2e%2e", "'%2e%2e'"),
     Case("a variable's line", {"INPUT_VARIABLES": "A=1\nsentinel"}, ("line 2", "NAME=value"), never=("sentinel",)),
@@ -82,20 +83,23 @@ CASES = (
     bad_manifest("that is a list", b"- a", "is not a mapping", "`tests:`"),
     Case("a group", MANIFEST | {"INPUT_GROUPS": "smok"}, ("'smok'", "did you mean 'smoke'?"),
          b"tests: [{id: a, groups: [smoke]}]"),
-    Case("a number", {"INPUT_CONCURRENCY": "65"}, ("INPUT_CONCURRENCY: '65'", "from 1 to 64")),
-    Case("a yes or no", {"INPUT_DRY-RUN": "ja"}, ("INPUT_DRY-RUN: 'ja'", "neither true nor false")),
-    Case("http", {"INPUT_API-URL": "http://example.com/api"}, ("INPUT_API-URL", "not https", "in the clear")),
+    Case("a number", {"INPUT_CONCURRENCY": "65"}, ("concurrency: '65'", "from 1 to 64")),
+    Case("a yes or no", {"INPUT_DRY-RUN": "ja"}, ("dry-run: 'ja'", "use true or false")),
+    Case("http", {"INPUT_API-URL": "http://example.com/api"}, ("api-url: ", "not https", "in the clear")),
     Case("credentials in the URL", {"INPUT_API-URL": "https://me:sentinel@example.com"},
          ("holds credentials", "remove them"), never=("sentinel",)),
     Case("no client id", {}, ("client-id is missing", "AUTONOMA_CLIENT_ID"), without=("INPUT_CLIENT-ID",)),
     Case("an empty secret", {"INPUT_CLIENT-SECRET": ""}, ("client-secret is missing", "arrives empty")),
+    Case("no credentials", {}, ("client-id and client-secret are missing", "Secrets and variables > Actions"),
+         without=("INPUT_CLIENT-ID", "INPUT_CLIENT-SECRET")),
     Case("a blank secret", {"INPUT_CLIENT-SECRET": " \n"}, ("client-secret is missing", "AUTONOMA_CLIENT_SECRET")),
     Case("a line break in the secret", {"INPUT_CLIENT-SECRET": "sentinel\nlines"},
-         ("INPUT_CLIENT-SECRET", "a line break", "copy it again"), never=("sentinel", "lines")),
+         ("client-secret: ", "a line break", "copy it again"), never=("sentinel", "lines")),
     Case("a letter outside ASCII in the id", {"INPUT_CLIENT-ID": "sentinél"},
-         ("INPUT_CLIENT-ID", "not ASCII", "copy it again"), never=("sentin",)),
-    Case("an application version", {"INPUT_APPLICATION-VERSION-ID": "v1.10"}, ("INPUT_APPLICATION", "it holds .")),
-    Case("a source", {"INPUT_SOURCE": "a\tb"}, ("INPUT_SOURCE", "1 to 64 letters")),
+         ("client-id: ", "not ASCII", "copy it again"), never=("sentin",)),
+    Case("an application version", {"INPUT_APPLICATION-VERSION-ID": "v1.10"},
+         ("application-version-id: ", "it holds .")),
+    Case("a source", {"INPUT_SOURCE": "a\tb"}, ("source: ", "1 to 10 letters")),
     Case("a results-dir", {"INPUT_RESULTS-DIR": "given.yml"}, ("results-dir can't be made", "a folder"), b"tests: [a]"),
 )  # fmt: skip
 
@@ -175,18 +179,18 @@ def test_all_mistakes_of_all_inputs_are_told_together(tmp_path: Path, sandbox: S
     job = invoke(tmp_path, "--sumary", "false", "--var", "oops", environ=environ)
     said = assert_refused(job, tmp_path, sandbox)
     for text in (
-        *("client-id is missing", "a line break", "'x y'", "'../z'", "INPUT_CONCURRENCY", "INPUT_API-URL"),
+        *("client-id is missing", "a line break", "'x y'", "'../z'", "concurrency: ", "api-url: "),
         *(
             "line 2: 'A' is given twice",
             "line 3 is not NAME=value",
             "did you mean --summary?",
-            "--var takes NAME=value",
+            "write --var NAME=value",
         ),
         *("did you mean 'tests'?", "'a/b' is not an id", "'id' is missing", "'A' has no value", "'B' is a list"),
         *("${NOPE} is not set", "results-dir can't be made"),
     ):
         assert text in said, text
-    assert "nothing is selected" not in said
+    assert "nothing to run" not in said
     summary = (tmp_path / "summary").read_text("utf-8")
     assert summary.count("\n- ") == len(job.err.splitlines())
 
@@ -206,10 +210,10 @@ def test_a_problem_of_the_manifest_is_an_annotation_on_its_line(tmp_path: Path, 
         (("--verbose",), "unknown option --verbose (see autonoma-ci run --help)"),
         (("--passwort", "sentinel"), "unknown option --passwort"),
         (("run", "sentinel"), "an argument too many"),
-        (("--concurrency",), "argument --concurrency: expected one argument"),
-        (("--var",), "argument --var: expected one argument"),
-        (("--concurrency", "--dry-run"), "argument --concurrency: expected one argument"),
-        (("--var", "sentinel"), "--var takes NAME=value"),
+        (("--concurrency",), "--concurrency: a value is missing"),
+        (("--var",), "--var: a value is missing"),
+        (("--concurrency", "--dry-run"), "--concurrency: a value is missing"),
+        (("--var", "sentinel"), "write --var NAME=value"),
     ],
 )
 def test_a_bad_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_path: Path, sandbox: Sandbox) -> None:
@@ -238,8 +242,8 @@ def test_elsewhere_errors_are_plain_lines_on_standard_error(tmp_path: Path) -> N
     """Outside of GitHub a mistake is a line of text, and the record has it too."""
     job = invoke(tmp_path, environ={"AUTONOMA_CONCURRENCY": "x", "AUTONOMA_RESULTS_DIR": "out"})
     assert job.code == 2
-    assert job.errors[0] == "AUTONOMA_CONCURRENCY: 'x' is not a whole number from 1 to 64"
-    assert [error.partition(" is missing")[0] for error in job.errors[1:]] == ["client-id", "client-secret"]
+    assert job.errors[0] == "AUTONOMA_CONCURRENCY: 'x': use a whole number from 1 to 64"
+    assert [error.partition(" are missing")[0] for error in job.errors[1:]] == ["client-id and client-secret"]
     assert job.out == ""
     record = json.loads((tmp_path / "out" / "results.json").read_text())
     assert (record["conclusion"], record["reason"], record["exit_code"]) == ("error", "input", 2)

@@ -1,4 +1,4 @@
-"""`autonoma-ci report RESULTS.json`: any report again, from the record and the evidence beside it."""
+"""`autonoma-ci report RESULTS`: any report again, from the record and the evidence beside it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_record_names_no_other_files_of_the_machine(path: str, tmp_path: Path)
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
     ended = invoke(tmp_path, "report", "results.json")
     assert ended.code == 2
-    assert "is no record of autonoma-ci: runs.0.evidence.steps.0.image" in ended.err
+    assert "is not a record of autonoma-ci: runs.0.evidence.steps.0.image" in ended.err
 
 
 def test_a_link_among_the_evidence_is_not_followed(tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ def test_a_record_without_evidence_is_one_of_an_older_version(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (["nowhere.json"], "nowhere.json can't be read"),
-        (["results.json", "--format", "pdf"], "argument --format: invalid choice"),
-        ([], "the following arguments are required: RESULTS.json"),
+        (["nowhere.json"], "nowhere.json does not exist"),
+        (["results.json", "--format", "pdf"], "--format: unknown value. Use one of html, junit, markdown"),
+        ([], "RESULTS is missing: give the results-dir of an earlier step, such as autonoma-results"),
         (["results.json", "--outptu", "x"], "unknown option --outptu: did you mean --output?"),
         (["results.json", "--output", "results.json/x/report.html"], "could not be written"),
     ],

@@ -24,7 +24,7 @@ NOT_THERE = "not found beside the record"
 
 def wait(folder: Path, path: str, *more: str, api_url: str = "http://127.0.0.1:9/api") -> Ended:
     """Wait for the runs of a record; those that failed are not polled."""
-    environ = {**CREDENTIALS, "AUTONOMA_CI": "none", "AUTONOMA_API_URL": api_url}
+    environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": api_url}
     return invoke(folder, "wait", path, "--timeout", "20s", "--poll-interval", "1s", *more, environ=environ)
 
 
@@ -141,7 +141,7 @@ def test_copies_keep_to_the_limits(limit: str, told: str, left: set[str], tmp_pa
 def test_files_of_a_pass_go_along_or_are_missing(is_gone: bool, tmp_path: Path) -> None:
     """The API is asked about a pass again, and its files are those of the record."""
     with Sandbox(pace=0.05) as sandbox:
-        environ = {**CREDENTIALS, "AUTONOMA_CI": "none", "AUTONOMA_API_URL": sandbox.url}
+        environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": sandbox.url}
         options = ["--test-ids", "a", "--wait", "--poll-interval", "1s", "--evidence", "all", "--results-dir", "out"]
         assert invoke(tmp_path, "run", *options, environ=environ).code == 0
         files = [path for path in (tmp_path / "out" / "evidence").rglob("*") if path.parent.name != "evidence"]

@@ -168,7 +168,7 @@ def test_wait_says_what_is_still_running(sandbox: Sandbox, tmp_path: Path) -> No
     for text in (later.printed, later.summary):
         assert "1 of 2 runs passed, 1 still running." in text
         assert "autonoma-ci wait results/results.json" in text
-    assert "The API has no way to cancel runs" in later.summary
+    assert "the API has no way to cancel" in later.summary
 
 
 # A record without runs
@@ -368,7 +368,7 @@ def test_wait_takes_another_jobs_earlier_attempt(sandbox: Sandbox, tmp_path: Pat
 
 @pytest.mark.parametrize(
     "place",
-    [dict.fromkeys(["GITHUB_ACTIONS", *BUILD], ""), {"AUTONOMA_CI": "none", "GITHUB_RUN_ID": "18"}],
+    [dict.fromkeys(["GITHUB_ACTIONS", *BUILD], ""), {"AUTONOMA_CI": "cli", "GITHUB_RUN_ID": "18"}],
     ids=["no CI system", "AUTONOMA_CI=none"],
 )
 def test_wait_at_a_terminal_takes_any_record(
@@ -547,7 +547,7 @@ class Writer:
     """A step that publishes to a shared results-dir while its runs are started one after the other."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        context = Context("github-actions", build="17", attempt="1")
+        context = Context("github", build="17", attempt="1")
         at = "2025-01-02T03:04:05Z"
         shared = partial(SharedRecord, step_id=name, context=context, started_at=at, clock=Clock())
         self._files = results_dir.prepare("results", str(folder), shared=shared)

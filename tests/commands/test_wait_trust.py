@@ -388,7 +388,7 @@ def test_wait_refuses_another_part_of_the_job(
         (
             BUILDKITE,
             {"BUILDKITE_PARALLEL_JOB": "0"},
-            {"BUILDKITE_PARALLEL_JOB": "1", "AUTONOMA_CI": "none"},
+            {"BUILDKITE_PARALLEL_JOB": "1", "AUTONOMA_CI": "cli"},
         ),
     ],
     ids=[

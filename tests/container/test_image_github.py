@@ -34,7 +34,7 @@ def test_inputs_become_runs_outputs_and_a_summary(
     result = image.run(options)
     assert result.returncode == 0, result.stdout + result.stderr
     assert (sandbox.starts("sandbox-one"), sandbox.starts("sandbox-two")) == (1, 1)
-    assert {request.source for request in sandbox.received} == {"github-actions"}
+    assert {request.source for request in sandbox.received} == {"github"}
     outputs = _outputs(job.output)
     assert (outputs["conclusion"], outputs["reason"], outputs["started"]) == ("started", "ok", "2")
     assert _RUN_URL.fullmatch(outputs["run-url"])
@@ -84,7 +84,6 @@ def test_the_script_of_our_own_workflow_starts_the_action_beside_a_sandbox(image
     arguments = ["bash", _SCRIPT.name, port]
     options = job.as_github(
         api_url=f"http://127.0.0.1:{port}/api",
-        args=" ".join(arguments),  # GitHub passes it on, and sets it as an input too
         client_id="sandbox-id",
         client_secret="sandbox-secret",
         test_ids="sandbox-one",

@@ -37,7 +37,7 @@ def test_gitlab_starts_tests_from_a_script(image: Image, job: Job, sandbox: Sand
     options = job.as_gitlab(**account, test_ids="sandbox-one", results_dir="out")
     result = image.run(options, "sh", "-c", "autonoma-ci run")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert [request.source for request in sandbox.received] == ["gitlab-ci"]
+    assert [request.source for request in sandbox.received] == ["gitlab"]
     assert "AUTONOMA_CONCLUSION=" in (job.workspace / "out" / "outputs.env").read_text()
 
 

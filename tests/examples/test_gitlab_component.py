@@ -141,7 +141,7 @@ def test_a_pipeline_runs_it_and_a_later_job_reads_its_variables(
 ) -> None:
     ran = project.run(include, wait=True, **{"test-ids": IDS})
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert [request.source for request in sandbox.received if request.method == "POST"] == ["gitlab-ci"] * 2
+    assert [request.source for request in sandbox.received if request.method == "POST"] == ["gitlab"] * 2
     assert "Pay (test sandbox-two)" in ran.stdout.replace("***", "sandbox")
     conclusion, url, count = (project.folder / "later.txt").read_text("utf-8").split()
     assert (conclusion, count) == ("passed", "2")

@@ -25,6 +25,7 @@ from autonoma_ci.ci.detect import all_tokens
 from autonoma_ci.context import Context
 from autonoma_ci.errors import AutonomaError, InputError
 from autonoma_ci.exchange import Delivery, Said
+from autonoma_ci.id_lists import ids
 from autonoma_ci.manifest.interpolate import Interpolation
 from autonoma_ci.manifest.load import load
 from autonoma_ci.model import Kind, RunRequest, State
@@ -36,7 +37,7 @@ from autonoma_ci.report.outputs import DOTENV_LIMIT, dotenv
 from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import Settings
 from autonoma_ci.text import link
-from autonoma_ci.values import ID, bad_variable, ids, variables
+from autonoma_ci.values import ID, bad_variable, variables
 from tests.fuzz.material import PARTS, SECRETS, VALUE, Scripted, answer_of, report_of, text_of
 from tests.support.processor import processor_seconds
 
@@ -85,7 +86,7 @@ def _manifest(data: bytes) -> None:
     place.write_bytes(data)
     # With characters that no id has: ids are shown.
     environ = {"NAME": f"{VALUE}: [", "EMPTY": "", "API_TOKEN": VALUE}
-    facts = Context("github-actions", "0" * 40, "feature/a", "12", "owner/name")
+    facts = Context("github", "0" * 40, "feature/a", "12", "owner/name")
     try:
         found = load(place.name, str(place.parent), Interpolation(environ, facts, all_tokens()))
         plan = make(Settings(), found)

@@ -86,7 +86,7 @@ def report_of(data: bytes) -> Report:
     outcomes = tuple(_outcome(draw) for _ in range(draw.number() % 4))
     verdict = Verdict(draw.one(list(Conclusion)), draw.one(list(Reason)), draw.number())
     links = (draw.text(), draw.text())
-    context = Context("github-actions", draw.text(), draw.text(), draw.text(), draw.text(), *links, draw.text())
+    context = Context("github", draw.text(), draw.text(), draw.text(), draw.text(), *links, draw.text())
     return Report(
         draw.text(),
         context,

@@ -44,17 +44,17 @@ _BITBUCKET = {
 }
 # Where a job of the system finds what it writes to, besides what the table of CI systems says of it.
 _PLACES: Mapping[str, Mapping[str, str]] = {
-    "forgejo-actions": {**_LIKE_GITHUB, "FORGEJO_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
-    "gitea-actions": {**_LIKE_GITHUB, "GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
-    "github-actions": {**_LIKE_GITHUB, "GITHUB_ACTIONS": "true"},
-    "gitlab-ci": _GITLAB,
+    "forgejo": {**_LIKE_GITHUB, "FORGEJO_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
+    "gitea": {**_LIKE_GITHUB, "GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
+    "github": {**_LIKE_GITHUB, "GITHUB_ACTIONS": "true"},
+    "gitlab": _GITLAB,
     "circleci": {"BASH_ENV": "{ci}/bash.env"},
-    "azure-pipelines": {"AGENT_TEMPDIRECTORY": "{ci}"},
-    "bitbucket-pipelines": _BITBUCKET,
+    "azure": {"AGENT_TEMPDIRECTORY": "{ci}"},
+    "bitbucket": _BITBUCKET,
     "appveyor": {"APPVEYOR_API_URL": "{others}/"},
     "harness": {"DRONE_OUTPUT": "{ci}/variables"},
     "codefresh": {"CF_VOLUME_PATH": "{ci}"},
-    "google-cloud-build": {"BUILDER_OUTPUT": "{ci}"},
+    "cloudbuild": {"BUILDER_OUTPUT": "{ci}"},
 }
 
 

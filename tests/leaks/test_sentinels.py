@@ -41,7 +41,7 @@ DENIED = [name for name in FAULTS if name.startswith("401")]
 GROUPS = [*([name] for name in DENIED), [name for name in FAULTS if name not in DENIED]]
 CROSS = [
     pytest.param(
-        system, group, marks=() if group == DENIED[:1] and system == "github-actions" else pytest.mark.trust,
+        system, group, marks=() if group == DENIED[:1] and system == "github" else pytest.mark.trust,
         id=f"{system}, {group[0] if len(group) == 1 else 'all others'}",
     )
     for system in ENVIRONMENTS
@@ -51,13 +51,13 @@ CROSS = [
 
 # Where each system's own channel shows what was searched, or part of it.
 CHANNELS = {
-    "forgejo-actions": ("ci/output", "ci/summary"),
-    "gitea-actions": ("ci/output", "ci/summary"),
-    "github-actions": ("ci/output", "ci/summary", "/issues/7/comments"),
-    "gitlab-ci": ("workspace/results/gitlab-annotations.json", "/merge_requests/17/notes"),
+    "forgejo": ("ci/output", "ci/summary"),
+    "gitea": ("ci/output", "ci/summary"),
+    "github": ("ci/output", "ci/summary", "/issues/7/comments"),
+    "gitlab": ("workspace/results/gitlab-annotations.json", "/merge_requests/17/notes"),
     "circleci": ("ci/bash.env",),
-    "azure-pipelines": ("ci/Autonoma-tests-", "##vso[task.setvariable"),
-    "bitbucket-pipelines": ("ci/variables", "/annotations"),
+    "azure": ("ci/Autonoma-tests-", "##vso[task.setvariable"),
+    "bitbucket": ("ci/variables", "/annotations"),
     "buildkite": ("bin/buildkite-agent.calls", "bin/buildkite-agent.arguments", "meta-data set"),
     "appveyor": ("/api/build/messages",),
     "harness": ("ci/variables",),
@@ -71,7 +71,7 @@ CHANNELS = {
     ),
     "codefresh": ("ci/env_vars_to_export",),
     "teamcity": ("##teamcity[setParameter",),
-    "google-cloud-build": ("ci/output",),
+    "cloudbuild": ("ci/output",),
 }
 
 
@@ -148,8 +148,8 @@ def calls() -> Iterator[object]:
 @pytest.mark.parametrize(("command", "line", "fault"), [*calls()])
 def test_no_command_shows_a_secret(command: str, line: tuple[str, ...], fault: str, tmp_path: Path) -> None:
     if "results/results.json" in line:
-        job(tmp_path, "github-actions", ["404 with JSON"], "run", "--wait", "false")
-    traces = job(tmp_path, "github-actions", [fault], command, *line, files=MANIFESTS)
+        job(tmp_path, "github", ["404 with JSON"], "run", "--wait", "false")
+    traces = job(tmp_path, "github", [fault], command, *line, files=MANIFESTS)
     assert traces.code != 70
     assert traces.texts["stdout"] + traces.texts["stderr"]
     traces.assert_silent()

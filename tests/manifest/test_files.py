@@ -40,7 +40,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", [".", "sub", "sub/", "/"])
 def test_a_folder_is_no_manifest(path: str, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
-    assert "can't be read (Is a directory)" in refused(path, tmp_path)
+    assert "is a folder: give the path of a YAML file" in refused(path, tmp_path)
 
 
 def test_a_file_on_the_way_is_no_folder(tmp_path: Path) -> None:
@@ -112,12 +112,12 @@ def test_a_link_within_the_checkout_is_followed_and_one_out_of_it_is_not(tmp_pat
         (b"\xef\xbb\xbf", "is empty"),
         (b"\n\n# only comments\n", "is empty"),
         (b"\x7fELF\x02\x01\x01\x00\xff\xfe", "is not UTF-8 text: save it as UTF-8"),
-        ("tests: [a]".encode("utf-16"), "is not UTF-8 text: save it as UTF-8"),
-        ("tests: [a]".encode("utf-16-le"), "holds a character that YAML does not allow"),
+        ("tests: [a]".encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
+        ("tests: [a]".encode("utf-16-le"), "a control character that YAML does not allow"),
         ("tests: [ä]".encode("latin-1"), "is not UTF-8 text: save it as UTF-8"),
-        (b"tests: [a]\x00", "holds a character that YAML does not allow"),
-        (b"tests: [a]\x1b[31m", "holds a character that YAML does not allow"),
-        (b"%PDF-1.7\n1 0 obj", "not valid YAML"),
+        (b"tests: [a]\x00", "a control character that YAML does not allow"),
+        (b"tests: [a]\x1b[31m", "a control character that YAML does not allow"),
+        (b"%PDF-1.7\n1 0 obj", "invalid YAML"),
         (b"#" * (SIZE_LIMIT + 1), "is larger than 4 MiB: split it"),
     ],
 )
@@ -128,7 +128,7 @@ def test_what_is_no_text_is_said(data: bytes, says: str, tmp_path: Path) -> None
 
 def test_a_file_in_another_encoding_is_told_in_these_words(tmp_path: Path) -> None:
     (tmp_path / "m.yml").write_bytes(b"\xff")
-    assert refused("m.yml", tmp_path) == "m.yml: is not UTF-8 text: save it as UTF-8"
+    assert refused("m.yml", tmp_path) == "m.yml:1:1: the file is not UTF-8 text: save it as UTF-8"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.manifest.schema import Manifest
 
-CONTEXT = Context("github-actions", branch="feature/cart", change="7")
+CONTEXT = Context("github", branch="feature/cart", change="7")
 
 
 def label(name: str, environ: dict[str, str]) -> str:
@@ -57,7 +57,12 @@ def test_name_shows_the_reference(name: str, shown: str) -> None:
 def test_names_of_every_kind_show_the_reference(kind: str) -> None:
     """Aliases and merge keys are no way around it."""
     text = f"x: &n {{name: '${{A}}'}}\n{kind}: [{{id: a, <<: *n}}, {{id: b, name: &v '${{A}}'}}, {{id: c, name: *v}}]"
-    assert problems(text, {"A": "sentinel"}) == ["1:1: unknown key 'x': remove it"]
+    assert problems(text, {"A": "sentinel"}) == [
+        (
+            "1:1: unknown key 'x': use application_versions, defaults, folders, run_on_latest, tags, tests, version, "
+            "or begin it with 'x-' to have it ignored"
+        )
+    ]
     text = f"{kind}:\n- &n {{id: a, name: &v '${{A}}'}}\n- {{<<: *n, id: b}}\n- {{id: c, name: *v}}"
     requests = plan.make(Settings(), read(text, {"A": "sentinel"})).requests
     assert [(run.id, run.name) for run in requests] == [("a", "${A}"), ("b", "${A}"), ("c", "${A}")]

@@ -13,7 +13,8 @@ from autonoma_ci.manifest.inline import mapping_of_text, versions_of_text
 from autonoma_ci.model import AppVersion
 from autonoma_ci.values import application_versions
 
-WRONG = "an entry has application-id and version-id, and nothing else"
+WRONG = "an entry has the keys application-id and version-id alone"
+CONTROL = "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
 
 
 @pytest.mark.parametrize(
@@ -36,9 +37,9 @@ def test_an_empty_list_is_no_versions() -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("application-id: a\nversion-id: b", ["it is not a list of application-id and version-id"]),
-        ("a=b", ["it is not a list of application-id and version-id"]),
-        ("[a", ["line 2: not valid YAML"]),
+        ("application-id: a\nversion-id: b", ["not a list: write `- {application-id: ID, version-id: ID}`"]),
+        ("a=b", ["not a list: write `- {application-id: ID, version-id: ID}`"]),
+        ("[a", ["line 1: invalid YAML: bracket '[' without its closing bracket"]),
         ("- a", [f"line 1: {WRONG}"]),
         ("- {application-id: a}", [f"line 1: {WRONG}"]),
         ("-\n- []", [f"line 1: {WRONG}", f"line 2: {WRONG}"]),
@@ -77,15 +78,15 @@ def test_a_mapping_is_text_by_name() -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("- a", ["it is neither NAME=value lines nor a mapping"]),
+        ("- a", ["not a mapping: write NAME=value lines, or `NAME: value` lines"]),
         ("A: b\nA: c", ["line 2: 'A' is given twice, first on line 1: remove one"]),
         ("B: x\nA: [b]", ["line 2: 'A' is a list: give text"]),
         ("A: {b: c}", ["line 1: 'A' is a mapping: give text"]),
         ("A:\nB:", [f"line {n}: '{k}' has no value: write \"\" for an empty one" for n, k in ((1, "A"), (2, "B"))]),
         (f"{'N' * 60}: []", [f"line 1: '{'N' * 60}' is a list: give text"]),
         (f"{'N' * 61}: []", [f"line 1: '{'N' * 59}…' is a list: give text"]),
-        ("A: \x01", ["not valid YAML: it holds a character that YAML does not allow"]),
-        ("A: [b", ["line 2: not valid YAML: did not find expected ',' or ']'"]),
+        ("A: \x01", [f"line 1: {CONTROL}"]),
+        ("A: [b", ["line 1: invalid YAML: bracket '[' without its closing bracket. Close the bracket."]),
     ],
 )
 def test_what_is_wrong_with_a_mapping_is_told_with_its_line(text: str, problems: list[str]) -> None:
@@ -94,7 +95,7 @@ def test_what_is_wrong_with_a_mapping_is_told_with_its_line(text: str, problems:
 
 def test_a_problem_of_a_list_that_has_no_line_is_told_without_one() -> None:
     told = versions_of_text("- \x01")[1]
-    assert [str(problem) for problem in told] == ["not valid YAML: it holds a character that YAML does not allow"]
+    assert [str(problem) for problem in told] == [f"line 1: {CONTROL}"]
 
 
 @pytest.mark.parametrize(

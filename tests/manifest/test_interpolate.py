@@ -18,7 +18,7 @@ from autonoma_ci.manifest.tree import parse
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONTEXT = Context("github-actions", "a" * 40, "main", "7", "o/r", "https://ci.example/1", "https://pr-7.example")
+CONTEXT = Context("github", "a" * 40, "main", "7", "o/r", "https://ci.example/1", "https://pr-7.example")
 ENVIRON = {"NAME": "value", "EMPTY": "", "DB_PASSWORD": "p", "USER_TOKEN": "t"}
 
 
@@ -64,12 +64,12 @@ def test_every_fact_of_a_build_has_its_word(fact: str, tmp_path: Path) -> None:
         ("${EMPTY:?}", "${EMPTY}: it must be set"),
         ("${ci.brnch}", "${ci.brnch} is no fact of a build: did you mean ${ci.branch}?"),
         ("${ci.nothing}", "known are sha, branch"),
-        ("$NAME", "write $$ for a dollar sign"),
-        ("costs 5$", "write $$ for a dollar sign"),
-        ("${NAME", "write $$ for a dollar sign"),
-        ("${}", "write $$ for a dollar sign"),
-        ("${A:-${NAME}}", "write $$ for a dollar sign"),
-        ("${NAME:=x}", "write $$ for a dollar sign"),
+        ("$NAME", "write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("costs 5$", "write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${NAME", "write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${}", "write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${A:-$}", "write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${NAME:=x}", "write ${NAME} for a variable, or $$ for a dollar sign"),
     ],
 )
 def test_what_cant_be_filled_in_is_an_error_with_its_place(text: str, says: str, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_what_is_no_name_is_repeated_where_it_would_be_shown_and_nowhere_else() 
         Interpolation({}, CONTEXT).apply(document)
         return [problem.text for problem in document.problems]
 
-    cure = "is not ${NAME}: write $$ for a dollar sign"
+    cure = "is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"
     assert told("name", "${a b}") == [f"'${{a b}}' {cure}"]
     assert told("name", "${" + "-" * 57 + "}") == [f"'${{{'-' * 57}}}' {cure}"]
     assert told("name", "${" + "-" * 58 + "}") == [f"'${{{'-' * 57}…' {cure}"]

@@ -45,3 +45,37 @@ def test_both_refuse_what_can_not_be_meant(text: str) -> None:
     assert len(problems(f"tags: [a]\n{text}")) == 1
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), json_schema())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tests:\nfolders:\ntags: [a]\ndefaults:\napplication_versions:",
+        "tests: [{id: a, groups: smoke, matrix: {LOCALE: en}}]",
+        "tests: [{id: a, groups: , variables: , matrix: }]",
+        "defaults: {variables: }\ntests: [a]",
+        "folders: [{id: a, groups: smoke}]",
+        "x-common: {any: [thing]}\ntests: [{id: a, x-note: later}]\ndefaults: {x-y: z}",
+    ],
+)
+def test_both_take_short_forms(text: str) -> None:
+    read(text)
+    jsonschema.validate(yaml.safe_load(text), json_schema())
+
+
+def test_short_forms_mean_the_long_ones() -> None:
+    short, long = (
+        read("tests: [{id: a, groups: smoke, matrix: {LOCALE: en}, variables: }]\nfolders:"),
+        read("tests: [{id: a, groups: [smoke], matrix: {LOCALE: [en]}}]"),
+    )
+    assert short == long
+
+
+def test_key_that_begins_with_x_is_a_variable_among_variables() -> None:
+    assert read("tests: [{id: a, variables: {x-trace: 'on'}}]").tests[0].variables == {"x-trace": "on"}
+
+
+def test_ignored_key_may_hold_anything() -> None:
+    """Not even a reference in it is filled in, but an alias of it can be used."""
+    text = "x-base: &base {A: a}\nx-other: ['${UNSET}', {nmae: x}]\ntests: [{id: a, variables: *base}]"
+    assert read(text).tests[0].variables == {"A": "a"}

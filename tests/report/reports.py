@@ -19,7 +19,7 @@ FAILED = Verdict(Conclusion.FAILED, Reason.FAILED, 1)
 TIMED_OUT = Verdict(Conclusion.TIMED_OUT, Reason.TIMEOUT, 6)
 DRY = Verdict(Conclusion.SKIPPED, Reason.OK, 0)
 CANCELLED = Verdict(Conclusion.CANCELLED, Reason.CANCELLED, 143)
-CONTEXT = Context("github-actions", "0123456789abcdef0123456789abcdef01234567", "feature/a_b", "12", "owner/name")
+CONTEXT = Context("github", "0123456789abcdef0123456789abcdef01234567", "feature/a_b", "12", "owner/name")
 
 
 def started(test_id: str, name: str = "") -> Outcome:
@@ -79,6 +79,6 @@ def planned(test_id: str) -> Outcome:
 def report(outcomes: Sequence[Outcome] = (), verdict: Verdict | None = OK, problems: Sequence[str] = ()) -> Report:
     """Return a report of these runs."""
     return Report(
-        "Autonoma tests", CONTEXT, "github-actions", tuple(outcomes), verdict, "results", "2025-01-02T03:04:05Z",
+        "Autonoma tests", CONTEXT, "github", tuple(outcomes), verdict, "results", "2025-01-02T03:04:05Z",
         tuple(problems),
     )  # fmt: skip

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def test_a_summary_says_what_where_and_how_many() -> None:
     lines = summary(report([started("one"), started("two", "Sign in")])).splitlines()
     assert plain_text(lines[0].removeprefix("### ")) == "Autonoma tests: 🚀 Started"
-    assert plain_text(lines[2]) == "2 of 2 runs started. (change 12, branch feature/a_b, commit 0123456789ab)"
+    assert plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
     assert cells(lines[4]) == ["What", "State", "Link"]
     what, state, told = cells(lines[6])
     assert (what, state) == ("one", "🚀 started")

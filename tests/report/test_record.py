@@ -33,9 +33,9 @@ def test_the_record_holds_the_whole_step() -> None:
         "conclusion": "error",
         "reason": "api",
         "exit_code": 5,
-        "source": "github-actions",
+        "source": "github",
         "ci": {
-            "name": "github-actions",
+            "name": "github",
             "sha": "0123456789abcdef0123456789abcdef01234567",
             "branch": "feature/a_b",
             "change": "12",

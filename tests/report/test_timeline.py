@@ -46,7 +46,7 @@ def test_every_run_is_a_bar_with_its_place_in_time() -> None:
 
 def test_a_run_that_goes_on_has_a_bar_up_to_now() -> None:
     made = waited(started("a")._replace(began=10.0), passed("b")._replace(began=0.0))._replace(seconds=60.0)
-    assert bars(timeline(made))[1] == "    ⏳ a :active, 2000-01-01 00:00:10.000, 50000ms"
+    assert bars(timeline(made))[1] == "    🚀 a :active, 2000-01-01 00:00:10.000, 50000ms"
 
 
 def test_attempts_are_bars_of_their_own() -> None:

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
+from autonoma_ci.commands import action_args
 from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.report.outputs import OUTPUTS
 from tests.support.gitlab_component import component
@@ -27,6 +28,8 @@ _TAIL = """\
 runs:
   using: docker
   image: Dockerfile
+  # The input args reaches the program as a variable. Without this line, the runner would split it in its own way too.
+  args: []
 """
 
 
@@ -45,13 +48,20 @@ class Block(NamedTuple):
     text: str
 
 
+# The input `args` is no option: it is for the GitHub Action alone.
+ARGS_HELP = (
+    "Another command and its arguments, such as `wait autonoma-results`, split into words like a shell does, without a "
+    "shell. Default: run."
+)
+
+
 def action() -> str:
     """Return action.yml."""
     text = _HEAD
     for option in OPTIONS:
         text += f"  {option.name}:\n    description: {json.dumps(_described(option))}\n    required: false\n"
         text += f"    default: {DEFAULTS[option.name]}\n" if option.name in DEFAULTS else ""
-    text += "outputs:\n"
+    text += f"  {action_args.NAME}:\n    description: {json.dumps(ARGS_HELP)}\n    required: false\noutputs:\n"
     for output in OUTPUTS:
         text += f"  {output.name}:\n    description: {json.dumps(output.help)}\n"
     return text + _TAIL
@@ -77,7 +87,8 @@ def _inputs() -> str:
     for option in OPTIONS:
         lines += textwrap.wrap(option.help, 100, initial_indent="    # ", subsequent_indent="    # ")
         lines += [f"    {option.name}: {DEFAULTS.get(option.name) or json.dumps(option.default)}", ""]
-    return "\n".join([*lines[:-1], "```"])
+    lines += textwrap.wrap(ARGS_HELP, 100, initial_indent="    # ", subsequent_indent="    # ")
+    return "\n".join([*lines, f'    {action_args.NAME}: ""', "```"])
 
 
 def with_blocks(text: str) -> str:

@@ -1,0 +1,113 @@
+"""The input `args` of the GitHub action: another command, split like a shell does, without a shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.commands.action_args import args_of_action
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS, Ended, invoke
+from tests.commands.test_report import left_by_a_step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SYSTEMS = {"github": "GITHUB_ACTIONS", "gitea": "GITEA_ACTIONS", "forgejo": "FORGEJO_ACTIONS"}
+on_each = pytest.mark.parametrize("system", SYSTEMS)
+
+
+def job(folder: Path, args: str, *argv: str, system: str = "github", **more: str) -> Ended:
+    """Run the action with this input, as its runner does."""
+    return invoke(folder, *argv, environ={SYSTEMS[system]: "true", "INPUT_ARGS": args, **more})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        (" \n ", []),
+        ("wait results", ["wait", "results"]),
+        ("wait\n  results\r\n\t--timeout 10m\n", ["wait", "results", "--timeout", "10m"]),
+        ("report 'my results' --output \"a b\"", ["report", "my results", "--output", "a b"]),
+        (r"report my\ results", ["report", "my results"]),
+        ("run --var 'A=#1' --var B=#2", ["run", "--var", "A=#1", "--var", "B=#2"]),
+        ("run --var A=$HOME;`id`|x>y&", ["run", "--var", "A=$HOME;`id`|x>y&"]),
+        ("report *.json ~", ["report", "*.json", "~"]),
+    ],
+)
+def test_args_are_split_like_a_shell_does(text: str, words: list[str]) -> None:
+    assert args_of_action({"GITHUB_ACTIONS": "true", "INPUT_ARGS": text}) == words
+
+
+@on_each
+def test_args_name_the_command(system: str, tmp_path: Path) -> None:
+    left_by_a_step(tmp_path / "my results")
+    ended = job(tmp_path, "report 'my results' --format junit", system=system)
+    assert (ended.code, ended.printed) == (0, "Wrote my results/junit.xml\n")
+
+
+def test_args_of_wait_use_the_other_inputs(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        environ = {**CREDENTIALS, "INPUT_API-URL": sandbox.url}
+        first = job(tmp_path, "", **environ, **{"INPUT_TEST-IDS": "sandbox-one", "INPUT_RESULTS-DIR": "r"})
+        assert first.code == 0, first.printed
+        ended = job(tmp_path, "wait r", **environ)
+        assert sandbox.starts("sandbox-one") == 1
+    assert ended.code == 0, ended.printed
+    assert "1 of 1 run passed" in ended.out
+
+
+def test_arguments_win_and_args_is_not_run_too(tmp_path: Path) -> None:
+    """A runner that splits `args` itself passes both; nothing is run twice."""
+    ended = job(tmp_path, "init --all --output other.yml", "--version")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("autonoma-ci ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_args_with_options_alone_are_those_of_run(tmp_path: Path) -> None:
+    ended = job(tmp_path, "--dry-run --test-ids sandbox-one")
+    assert ended.code == 0, ended.printed
+    assert "sandbox-one" in ended.out
+
+
+@pytest.mark.parametrize("environ", [{}, {"GITLAB_CI": "true"}, {"JENKINS_URL": "http://x"}, {"CI": "true"}])
+def test_args_elsewhere_are_of_another_program(environ: dict[str, str], tmp_path: Path) -> None:
+    ended = invoke(tmp_path, environ={**environ, "INPUT_ARGS": "--version", **CREDENTIALS})
+    assert ended.code == 2
+    assert "nothing to run" in ended.err
+
+
+@pytest.mark.parametrize("text", ["wait 'results", 'wait "results', "wait results\\"])
+def test_args_with_an_open_quote_are_an_error(text: str, tmp_path: Path) -> None:
+    ended = job(tmp_path, f"--client-secret=hunter2-sentinel {text}")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.errors == [
+        "args: a quote is not closed, or it ends with a backslash. Quote a word as 'a b', or write \\' for a quote"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run --client-secret=hunter2-sentinel --client-id=id-of-the-test --test-ids a/hunter2-sentinel",
+        "--client-secret hunter2-sentinel\n--test-ids\nhunter2-sentinel/..",
+        "hunter2-sentinel",
+        "run hunter2-sentinel",
+        "wait hunter2-sentinel --client-secret=hunter2-sentinel",
+        "list --client-secret=hunter2-sentinel --client-id=",
+    ],
+)
+def test_a_credential_in_args_is_not_shown(text: str, tmp_path: Path) -> None:
+    ended = job(tmp_path, text)
+    assert ended.code == 2
+    shown = [line for line in ended.printed.splitlines() if not line.startswith("::add-mask::")]
+    assert "hunter2-sentinel" not in "\n".join(shown)
+
+
+@pytest.mark.parametrize("text", ["sh -c 'touch made'", "bash -c 'touch made'", "run; touch made", "$(touch made)"])
+def test_args_start_no_shell(text: str, tmp_path: Path) -> None:
+    assert job(tmp_path, text).code == 2
+    assert not (tmp_path / "made").exists()

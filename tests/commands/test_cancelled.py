@@ -1,0 +1,75 @@
+"""Ctrl-C at a terminal, SIGTERM in CI: what continues in Autonoma, and how to wait for it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS
+from tests.support.streams import COMMAND, process_environ
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def interrupted(folder: Path, *argv: str, number: int = signal.SIGINT, **more: str) -> tuple[int, list[str]]:
+    """Start two runs that never end, send a signal; return the exit code and the last lines at the terminal."""
+    with Sandbox() as sandbox:
+        ours, theirs = pty.openpty()
+        environ = process_environ(TERM="dumb", AUTONOMA_API_URL=sandbox.url, **CREDENTIALS, **more)
+        command = [*COMMAND, "run", "--wait", "--test-ids", "sandbox-stays,sandbox-stays-2", *argv]
+        process = subprocess.Popen(command, env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        drawn, until = b"", time.monotonic() + 60
+        while drawn.count(b"started: ") < 2:
+            assert time.monotonic() < until, drawn
+            drawn += os.read(ours, 65536)
+        process.send_signal(number)
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:
+                # The other end is closed (EIO, termios(3)).
+                break
+            drawn += part
+        os.close(ours)
+        code = process.wait(60)
+    lines = CONTROLS.sub("", drawn.decode("utf-8", "replace")).replace("\r", "").splitlines()
+    return code, [line for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize(
+    ("argv", "record"), [(["--results-dir", "my r"], "'my r/results.json'"), (["--results-dir=r/"], "r/results.json")]
+)
+def test_ctrl_c_names_the_record_to_wait_for(argv: list[str], record: str, tmp_path: Path) -> None:
+    code, lines = interrupted(tmp_path, *argv)
+    assert code == 130
+    assert lines[-3:] == [
+        "Cancelled. 0 of 2 runs passed, 2 still running.",
+        "2 runs continue in Autonoma: the API has no way to cancel them.",
+        f"To wait for the results: autonoma-ci wait {record}",
+    ]
+
+
+def test_ctrl_c_without_results_dir_says_to_set_it(tmp_path: Path) -> None:
+    code, lines = interrupted(tmp_path)
+    assert code == 130
+    assert lines[-1] == "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
+    assert "Traceback" not in "\n".join(lines)
+
+
+def test_sigterm_in_ci_says_the_same(tmp_path: Path) -> None:
+    code, lines = interrupted(tmp_path, "--results-dir=r", number=signal.SIGTERM, GITLAB_CI="true")
+    assert code == 143
+    assert "Cancelled. 0 of 2 runs passed, 2 still running." in lines
+    assert "To wait for the results: autonoma-ci wait r/results.json" in lines

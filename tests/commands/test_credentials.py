@@ -1,0 +1,149 @@
+"""One error about the credentials, with one cure that fits its cause."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.ci.detect import ROWS
+from autonoma_ci.commands.credentials import credential_problems
+from autonoma_ci.context import Context
+from autonoma_ci.sandbox import Sandbox
+from autonoma_ci.settings import read
+from tests.commands.invoke import CREDENTIALS, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BOTH = "client-id and client-secret are missing: "
+ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
+SYSTEMS = {row.name for row in ROWS}
+
+
+def said(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str:
+    """Return the one problem with the credentials."""
+    settings, problems = read({}, (), environ)
+    assert not problems
+    (problem,) = credential_problems(settings, Context(ci=ci, withheld=withheld))
+    return str(problem)
+
+
+@pytest.mark.parametrize(
+    ("environ", "ci", "withheld", "start", "cure"),
+    [
+        ({}, "github", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
+        ({}, "gitlab", "fork", f"{BOTH}this change comes from a fork", "Set on-missing-credentials to skip"),
+        ({}, "github", "dependabot", f"{BOTH}this change is Dependabot's", "Secrets and variables > Dependabot"),
+        ({}, "github", "", f"{BOTH}they are not set here.", "Secrets and variables > Actions"),
+        ({}, "gitlab", "", f"{BOTH}they are not set here.", "Settings > CI/CD > Variables, masked"),
+        ({}, "jenkins", "", f"{BOTH}they are not set here.", "Manage Jenkins > Credentials"),
+        ({}, "ci", "", f"{BOTH}they are not set here.", "the secrets of the CI system"),
+        ({}, "cli", "", f"{BOTH}they are not set here.", f"then type: export {ID}=… {SECRET}=…"),
+        ({"INPUT_CLIENT-ID": "", "INPUT_CLIENT-SECRET": ""}, "github", "", f"{BOTH}the values are empty", "Actions"),
+        ({ID: "", SECRET: " "}, "gitlab", "", f"{BOTH}{ID} and {SECRET} are empty", "masked"),
+        ({"INPUT_CLIENT-ID": ""}, "github", "", f"{BOTH}client-id is empty, and a secret that is not set", "Actions"),
+        (
+            {ID: f"$({ID})", SECRET: "$(SECRET)"}, "azure", "",
+            f"{BOTH}{ID} and {SECRET} hold an unresolved $(…)", "map them under `env:`",
+        ),
+        ({ID: "an-id"}, "gitlab", "", f"client-secret is missing: only {ID} is set.", f"Add {SECRET} under"),
+        ({SECRET: "a-secret"}, "cli", "", f"client-id is missing: only {SECRET} is set.", f"type: export {ID}=…"),
+        ({"AUTONOMA_SECRET_ID": "a-secret"}, "cli", "", "client-id is missing: only AUTONOMA_SECRET_ID is set.", ID),
+        ({ID: "an-id", SECRET: ""}, "gitlab", "", f"client-secret is missing: {SECRET} is empty", f"Add {SECRET}"),
+    ],
+)  # fmt: skip
+def test_missing_credentials_are_one_error(
+    environ: dict[str, str], ci: str, withheld: str, start: str, cure: str
+) -> None:
+    """The cause comes first, then the one thing to do about it."""
+    text = said(environ, ci, withheld)
+    assert text.startswith(start)
+    assert cure in text
+    assert text.count("is missing") + text.count("are missing") == 1
+
+
+@pytest.mark.parametrize("ci", sorted(SYSTEMS))
+def test_every_system_has_a_cure_of_its_own(ci: str) -> None:
+    """Each CI system keeps secrets in another place."""
+    text = said({}, ci)
+    assert ID in text
+    assert SECRET in text
+    assert not {"{names}", "{them}", "{inputs}", "{values}"} & set(text.split())
+    others = [said({}, other) for other in SYSTEMS - {ci, "gitea", "forgejo", "drone", "woodpecker"}]
+    assert text not in others
+
+
+def test_credentials_that_are_the_same_text_are_refused() -> None:
+    """One was copied into both, and the API would refuse it with less to say."""
+    text = said({ID: "sentinel-of-both", "INPUT_CLIENT-SECRET": "sentinel-of-both"})
+    assert text.startswith(f"{ID} and client-secret have the same value: copy both from Autonoma again")
+    assert "sentinel" not in text
+
+
+@pytest.mark.parametrize("argv", [("run", "--test-ids", "a"), ("list",), ("init", "--all")])
+def test_commands_tell_it_alike(argv: tuple[str, ...], tmp_path: Path) -> None:
+    """Who tries another command meets the same sentence."""
+    for environ in ({}, {ID: "an-id"}, {ID: "one-text", SECRET: "one-text"}):
+        ended = invoke(tmp_path, *argv, environ=environ)
+        assert (ended.code, ended.errors) == (2, [said(environ, "cli")])
+
+
+def test_same_text_is_not_skipped(tmp_path: Path) -> None:
+    """The option is for credentials that are not there."""
+    environ = {ID: "one-text", SECRET: "one-text", "AUTONOMA_TEST_IDS": "a"}
+    assert invoke(tmp_path, "--on-missing-credentials", "skip", environ=environ).code == 2
+
+
+def test_groups_none_needs_no_credentials(tmp_path: Path) -> None:
+    """Nothing is sent, so the step is skipped, as it is with `on-missing-credentials: skip`."""
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, groups: [smoke]}]\n", "utf-8")
+    for environ in ({}, CREDENTIALS):
+        ended = invoke(tmp_path, "--test-ids", "b", "--groups", "none", "--results-dir", "out", environ=environ)
+        assert (ended.code, ended.err) == (0, "")
+        assert "Skipped, nothing was started: --groups is 'none'." in ended.out
+        assert '"conclusion": "skipped"' in (tmp_path / "out" / "results.json").read_text("utf-8")
+
+
+def test_groups_none_forgives_no_other_mistake(tmp_path: Path) -> None:
+    """The step of another branch would fail on it."""
+    ended = invoke(tmp_path, "--test-ids", "a/b", "--groups", "none", environ=CREDENTIALS)
+    assert (ended.code, len(ended.errors)) == (2, 1)
+
+
+OTHER = "sentinel-of-the-other-account"
+
+
+def test_secret_id_sends_the_requests(tmp_path: Path) -> None:
+    """It is the client secret in the header too."""
+    with Sandbox(client_id="an-id-of-ours", client_secret=OTHER) as sandbox:
+        environ = {ID: "an-id-of-ours", "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_API_URL": sandbox.url}
+        ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+        assert (ended.code, sandbox.starts("a")) == (0, 1)
+    assert OTHER not in ended.printed
+
+
+def test_secret_id_is_hidden_even_if_it_does_not_count(tmp_path: Path) -> None:
+    """A label of the user, a title and an error do not show it."""
+    environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_RESULTS_DIR": "out"}
+    argv = ("--dry-run", "--test-ids", f"Pay {OTHER} = a", "--summary-title", f"Title {OTHER}")
+    ended = invoke(tmp_path, *argv, environ=environ)
+    assert ended.code == 0, ended.printed
+    files = "".join(path.read_text("utf-8") for path in (tmp_path / "out").iterdir() if path.is_file())
+    assert OTHER not in ended.printed + files
+    assert "Pay ***" in ended.out
+    refused = invoke(tmp_path, "--test-ids", f"{OTHER}/", environ=environ)
+    assert (refused.code, OTHER in refused.printed) == (2, False)
+    bad_command = invoke(tmp_path, "list", "--nonsense", OTHER, environ=environ)
+    assert (bad_command.code, OTHER in bad_command.printed) == (2, False)
+
+
+@pytest.mark.parametrize("name", ["AUTONOMA_SECRET_ID", "COPY"])
+def test_manifest_can_not_read_the_secret_id(name: str, tmp_path: Path) -> None:
+    """Neither by its name, nor by that of a variable with the same value."""
+    text = f"tests: [{{id: a, variables: {{A: '${{{name}}}'}}}}]\n"
+    (tmp_path / "autonoma.yml").write_text(text, "utf-8")
+    environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "COPY": OTHER, "AUTONOMA_ALLOW_ENV": name}
+    ended = invoke(tmp_path, "--dry-run", environ=environ)
+    assert (ended.code, OTHER in ended.printed) == (2, False)
+    assert f"${{{name}}} holds a credential of this job" in ended.err

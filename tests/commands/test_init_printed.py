@@ -1,0 +1,72 @@
+"""`autonoma-ci init --output -`: the manifest on standard output, and nothing else there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci import cli
+from autonoma_ci.commands.world import World
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.accounts import call, folder
+from tests.commands.invoke import CREDENTIALS, Terminal, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = [folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays later"))]
+HINT = "Printed a manifest with 1 folder. As autonoma.yml, a run finds it by itself.\n"
+
+
+def test_init_prints_the_manifest_alone(tmp_path: Path) -> None:
+    with Sandbox(folders=SMALL) as sandbox:
+        printed = call(tmp_path, sandbox, "init", "--all", "--output", "-")
+        assert list(tmp_path.iterdir()) == []
+        assert call(tmp_path, sandbox, "init", "--all").code == 0
+    assert (printed.code, printed.err) == (0, HINT)
+    assert printed.out == (tmp_path / "autonoma.yml").read_text("utf-8")
+
+
+def test_a_printed_manifest_is_valid(tmp_path: Path) -> None:
+    with Sandbox(folders=SMALL) as sandbox:
+        printed = call(tmp_path, sandbox, "init", "--all", "--each", "--output=-")
+    (tmp_path / "piped.yml").write_text(printed.out, "utf-8")
+    assert invoke(tmp_path, "validate", "piped.yml").code == 0
+
+
+def test_init_prints_beside_a_manifest_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_text("tests: [mine]", "utf-8")
+    (tmp_path / "-").write_text("a file of this name", "utf-8")
+    with Sandbox(folders=SMALL) as sandbox:
+        assert call(tmp_path, sandbox, "init", "--all", "--output", "-").code == 0
+    assert (tmp_path / "autonoma.yml").read_text("utf-8") == "tests: [mine]"
+    assert (tmp_path / "-").read_text("utf-8") == "a file of this name"
+
+
+def test_the_questions_are_asked_on_standard_error(tmp_path: Path) -> None:
+    """Standard output may be a pipe; the terminal is standard error then."""
+    out, err = Terminal(), Terminal()
+    with Sandbox(folders=SMALL) as sandbox:
+        environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
+        world = World(environ, out, err, str(tmp_path), stdin=Terminal("1\nfolders\n"))
+        assert cli.main(["init", "--output", "-"], world) == 0
+    assert out.getvalue().startswith("# What autonoma-ci starts.")
+    assert "Which folders?" in err.getvalue()
+    assert "Which folders?" not in out.getvalue()
+
+
+def test_nothing_is_printed_after_an_error(tmp_path: Path) -> None:
+    with Sandbox(folders=[]) as sandbox:
+        printed = call(tmp_path, sandbox, "init", "--all", "--output", "-")
+    assert (printed.code, printed.out) == (2, "")
+    assert "the account has no tests" in printed.err
+
+
+def test_a_printed_name_is_no_order_for_the_runner(tmp_path: Path) -> None:
+    names = ["##[group]x", "::warning::x", "##vso[task.setvariable variable=x]y", "\n::error::x"]
+    listed = [folder(f"f{place}", name, ("t", name)) for place, name in enumerate(names)]
+    with Sandbox(folders=listed) as sandbox:
+        printed = call(tmp_path, sandbox, "init", "--all", "--each", "--output", "-")
+        whole = call(tmp_path, sandbox, "init", "--all", "--output", "-")
+    for line in (printed.out + whole.out).splitlines():
+        assert not line.lstrip().startswith("::")
+        assert "##" not in line

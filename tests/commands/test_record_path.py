@@ -1,0 +1,142 @@
+"""The path that `wait` and `report` take: a record, or the folder with it; for anything else, what to type."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS, Ended, invoke
+from tests.commands.test_report import left_by_a_step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEFT_BY = "Give the results.json that an earlier step wrote to its results-dir, or that folder"
+both = pytest.mark.parametrize("command", ["wait", "report"])
+
+
+def refused(folder: Path, command: str, path: str) -> str:
+    ended = invoke(folder, command, path, environ=CREDENTIALS)
+    assert ended.code == 2
+    assert len(ended.errors) == 1, ended.errors
+    return ended.errors[0]
+
+
+def started(folder: Path, url: str) -> Ended:
+    environ = {**CREDENTIALS, "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "out/e2e"}
+    return invoke(folder, "run", "--test-ids", "sandbox-one", environ=environ)
+
+
+@pytest.mark.parametrize("path", ["out/e2e", "out/e2e/", "./out/e2e", "out/e2e/results.json"])
+def test_wait_takes_the_folder_of_a_record(path: str, tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        assert started(tmp_path, sandbox.url).code == 0
+        ended = invoke(tmp_path, "wait", path, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
+    assert ended.code == 0, ended.printed
+    assert "1 of 1 run passed" in (tmp_path / "out/e2e/summary.md").read_text("utf-8")
+    assert not (tmp_path / "out/e2e/results").exists()
+
+
+def test_report_takes_the_folder_of_a_record(tmp_path: Path) -> None:
+    left_by_a_step(tmp_path / "results")
+    ended = invoke(tmp_path, "report", "results", "--format", "markdown")
+    assert (ended.code, ended.printed) == (0, "Wrote results/summary.md\n")
+
+
+def test_report_takes_the_working_directory(tmp_path: Path) -> None:
+    ended = invoke(left_by_a_step(tmp_path), "report", ".")
+    assert (ended.code, ended.printed) == (0, "Wrote report.html\n")
+
+
+@both
+def test_a_folder_with_records_below_names_them(command: str, tmp_path: Path) -> None:
+    for part in (1, 2, 3, 4):
+        left_by_a_step(tmp_path / "all" / f"part-{part}")
+    assert refused(tmp_path, command, "all") == (
+        "The folder all has no results.json. Records in it: all/part-1/results.json, all/part-2/results.json, "
+        f"all/part-3/results.json and 1 more. Name one: autonoma-ci {command} all/part-1/results.json"
+    )
+
+
+@both
+def test_a_folder_with_a_kept_record_names_it(command: str, tmp_path: Path) -> None:
+    left_by_a_step(tmp_path / "r")
+    (tmp_path / "r/results.json").rename(tmp_path / "r/results.1.json")
+    assert refused(tmp_path, command, "r").endswith(f"Name one: autonoma-ci {command} r/results.1.json")
+
+
+@both
+def test_a_folder_without_a_record_says_what_it_has(command: str, tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    assert refused(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {LEFT_BY}"
+    for name in ("junit.xml", "b.txt", "c.txt", "d\x1b[31m.txt"):
+        (tmp_path / "r" / name).touch()
+    told = "It has b.txt, c.txt, d\ufffd[31m.txt and 1 more"
+    assert refused(tmp_path, command, "r") == f"The folder r has no results.json. {told}. {LEFT_BY}"
+
+
+@both
+def test_a_missing_path_says_so(command: str, tmp_path: Path) -> None:
+    assert refused(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {LEFT_BY}"
+    left_by_a_step(tmp_path / "autonoma-results")
+    meant = f"Did you mean: autonoma-ci {command} autonoma-results/results.json"
+    assert refused(tmp_path, command, "nope") == f"nope does not exist. {meant}"
+    assert refused(tmp_path, command, "autonoma-results/result.json").endswith(meant)
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("junit.xml", '<?xml version="1.0"?>\n<testsuites tests="0"></testsuites>', "a JUnit report, not a record"),
+        ("report.html", "\n<!doctype html>\n<html>", "a web page, not a record"),
+        ("summary.md", "### Autonoma tests: ✅ Passed", "not a record: it has no JSON"),
+    ],
+)
+def test_another_file_of_a_step_names_the_record(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text, "utf-8")
+    assert refused(tmp_path, command, name) == f"{name} is {kind}. {LEFT_BY}"
+    left_by_a_step(tmp_path / "r it")
+    (tmp_path / "r it" / name).write_text(text, "utf-8")
+    typed = f"Type: autonoma-ci {command} 'r it/results.json'"
+    assert refused(tmp_path, command, f"r it/{name}") == f"r it/{name} is {kind}. {typed}"
+
+
+@both
+def test_another_json_is_refused_by_what_it_lacks(command: str, tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
+    why = "version: Field required. Give a results.json as a step wrote it"
+    assert refused(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {why}"
+
+
+@both
+def test_a_link_that_leads_out_shows_nothing(command: str, tmp_path: Path) -> None:
+    (tmp_path / "secret-name").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/r").symlink_to(tmp_path, target_is_directory=True)
+    told = refused(tmp_path / "work", command, "r")
+    assert told == "r leads out of the working directory through a symbolic link. Give its own path"
+
+
+@both
+def test_a_linked_folder_below_is_not_searched(command: str, tmp_path: Path) -> None:
+    left_by_a_step(tmp_path / "elsewhere")
+    (tmp_path / "work/r").mkdir(parents=True)
+    (tmp_path / "work/r/part-1").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert "Records in it" not in refused(tmp_path / "work", command, "r")
+
+
+@both
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refused(tmp_path, command, "pipe").startswith("pipe can't be read.")
+
+
+@both
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", ""])
+def test_a_path_that_no_file_can_have_is_refused(command: str, path: str, tmp_path: Path) -> None:
+    assert refused(tmp_path, command, path)

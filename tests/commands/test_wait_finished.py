@@ -1,0 +1,43 @@
+"""`wait` of a record whose runs have all ended: what it was, and what is still done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS, Ended, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def waited(folder: Path, ids: str, *, first: bool = True) -> tuple[Ended, Ended]:
+    """Run the tests, to their end if `first` waits, and then `wait` with the record."""
+    with Sandbox() as sandbox:
+        environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
+        more = {"AUTONOMA_RESULTS_DIR": "r", "AUTONOMA_WAIT": str(first).lower()}
+        one = invoke(folder, "run", "--test-ids", ids, environ={**environ, **more})
+        return one, invoke(folder, "wait", "r", environ=environ)
+
+
+@pytest.mark.parametrize(
+    ("ids", "code", "told"),
+    [
+        ("sandbox-one", 0, "(passed, 1 of 1 run passed). Nothing is left to wait for; the API is asked once more"),
+        ("sandbox-one,sandbox-fails", 1, "(failed, 1 of 2 runs passed). Nothing is left to wait for; the API"),
+        ("sandbox-fails", 1, "(failed, 0 of 1 run passed). Nothing is left to wait for. To run the tests again:"),
+        ("sandbox-404", 4, "(error, 0 of 1 run passed). Nothing is left to wait for. To run the tests again:"),
+    ],
+)
+def test_wait_of_a_finished_record_says_so(ids: str, code: int, told: str, tmp_path: Path) -> None:
+    first, second = waited(tmp_path, ids)
+    assert (first.code, second.code) == (code, code)
+    assert f"This step has ended already {told}" in second.out
+
+
+def test_wait_of_open_runs_says_nothing_of_that(tmp_path: Path) -> None:
+    _, second = waited(tmp_path, "sandbox-one", first=False)
+    assert second.code == 0
+    assert "has ended already" not in second.printed

@@ -1,0 +1,69 @@
+"""Arguments as a newcomer types them: each gets what to type instead, and no value is repeated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.cli import COMMANDS
+from tests.commands.invoke import CREDENTIALS, invoke
+from tests.commands.test_report import left_by_a_step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IDS = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
+
+
+RUN_ONE = "To run a test: autonoma-ci run --test-ids ID."
+FORMATS = "unknown value. Use one of html, junit, markdown (see autonoma-ci report --help)"
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["run", "sentinel"], f"an argument too many: {IDS} (see autonoma-ci run --help)"),
+        (["--dry-run", "sentinel"], f"--dry-run takes true, false or no value: {IDS} (see autonoma-ci run --help)"),
+        (["run", "--wait", "sentinel"], f"--wait takes true, false or no value: {IDS} (see autonoma-ci run --help)"),
+        (["sentinel"], f"unknown command: known are {', '.join(COMMANDS)}. {RUN_ONE}"),
+        (["report", "a", "--format", "it's sentinel"], f"--format: {FORMATS}"),
+        (["run", "--test-ids"], "--test-ids: a value is missing (see autonoma-ci run --help)"),
+        (["wait"], ("RESULTS is missing: give the results-dir of an earlier step, such as autonoma-results "
+         "(see autonoma-ci wait --help)")),
+        (["wait", "a", "sentinel"], ("an argument too many: wait takes one record; for several, run it once for each "
+         "(see autonoma-ci wait --help)")),
+        (["report", "a", "--format", "sentinel"], ("--format: unknown value. Use one of html, junit, markdown "
+         "(see autonoma-ci report --help)")),
+        (["report", "a", "--format", "(choose from 'sentinel')"], ("--format: unknown value. Use one of html, junit, "
+         "markdown (see autonoma-ci report --help)")),
+        (["init", "sentinel"], ("an argument too many: the file to write is --output PATH; what to write is --all, "
+         "--folder-ids or --test-ids (see autonoma-ci init --help)")),
+        (["demo", "sentinel"], ("an argument too many: the folder for its files is --output PATH "
+         "(see autonoma-ci demo --help)")),
+        (["sandbox", "sentinel"], "an argument too many: sandbox takes options only (see autonoma-ci sandbox --help)"),
+        (["validate", "a", "sentinel"], ("an argument too many: validate takes one argument "
+         "(see autonoma-ci validate --help)")),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_say_what_to_type(argv: list[str], told: str, tmp_path: Path) -> None:
+    ended = invoke(tmp_path, *argv, environ=CREDENTIALS)
+    assert (ended.code, ended.errors) == (2, [told])
+    assert "sentinel" not in ended.printed
+
+
+@pytest.mark.parametrize("word", ["true", "no", "ON", "0"])
+def test_a_switch_still_takes_its_words(word: str, tmp_path: Path) -> None:
+    argv = ["run", "--test-ids", "a", "--dry-run", "--wait", word]
+    assert invoke(tmp_path, *argv, environ=CREDENTIALS).code == 0
+
+
+def test_a_switch_leaves_the_record_to_report(tmp_path: Path) -> None:
+    left_by_a_step(tmp_path)
+    assert invoke(tmp_path, "report", "--single-file", "results.json").code == 0
+
+
+def test_a_switch_leaves_the_record_to_wait(tmp_path: Path) -> None:
+    ended = invoke(tmp_path, "wait", "--comment", "nowhere", environ=CREDENTIALS)
+    assert ended.code == 2
+    assert ended.errors[0].startswith("nowhere does not exist.")

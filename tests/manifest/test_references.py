@@ -1,0 +1,113 @@
+"""`${...}` in a text, also in defaults of others."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.context import Context
+from autonoma_ci.manifest.document import Document
+from autonoma_ci.manifest.interpolate import Interpolation
+from autonoma_ci.manifest.references import DEPTH_LIMIT, Reference, find_names, split_text
+from tests.support.processor import processor_seconds
+
+
+def fill(text: str, **environ: str) -> tuple[str | None, list[str]]:
+    """Return what a value of a variable becomes, and what is wrong with it."""
+    document = Document("", {"variables": text})
+    Interpolation(environ, Context(branch="main")).apply(document)
+    assert isinstance(document.tree, dict)
+    value = document.tree["variables"]
+    assert isinstance(value, str)
+    return (None if document.problems else value), [problem.text for problem in document.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "value"),
+    [
+        ("${A:-${B:-x}}", {}, "x"),
+        ("${A:-${B:-x}}", {"B": "b"}, "b"),
+        ("${A:-${B:-x}}", {"A": "a", "B": "b"}, "a"),
+        ("${A:-${B:-${C}}}", {"C": "c"}, "c"),
+        ("${A:-${ci.branch}}", {}, "main"),
+        ("${ci.change:-${ci.branch}}", {}, "main"),
+        ("https://${HOST:-pr-${NUMBER:-0}.example.com}/x", {"NUMBER": "7"}, "https://pr-7.example.com/x"),
+        ("${A:-$$5}", {}, "$5"),
+        ("${A:-a}b}", {}, "ab}"),
+        ("${A:-{}}", {}, "{}"),
+        ("{${A:-x}}", {}, "{x}"),
+        ("${A:-}${B:-}", {"B": "b"}, "b"),
+        # What is not used needs no value.
+        ("${A:-${UNSET}}", {"A": "a"}, "a"),
+    ],
+)
+def test_default_holds_references(text: str, environ: dict[str, str], value: str) -> None:
+    assert fill(text, **environ) == (value, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "problem"),
+    [
+        ("${A:-${B}}", {}, "${B} is not set: set it, or write ${B:-default}"),
+        ("${A:-$5}", {}, "'$5' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${A:-${B:?give it}}", {}, "${B}: give it"),
+        ("${A:-${B}", {"B": "b"}, "'${' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${${A}}", {"A": "B"}, "'${' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        (
+            "${A:-${AUTONOMA_CLIENT_SECRET}}",
+            {"AUTONOMA_CLIENT_SECRET": "s"},
+            "${AUTONOMA_CLIENT_SECRET} holds a credential of this job: a manifest can't name it",
+        ),
+        (
+            "${{ vars.URL }}",
+            {},
+            "'${' is an expression of GitHub, which a manifest can't hold: set a variable in env, and write ${NAME}",
+        ),
+    ],
+)
+def test_invalid_reference_is_an_error(text: str, environ: dict[str, str], problem: str) -> None:
+    assert fill(text, **environ) == (None, [problem])
+
+
+def test_secret_in_a_default_needs_allow_env() -> None:
+    _, problems = fill("${A:-${DB_PASSWORD}}", DB_PASSWORD="correct horse")
+    assert problems == [
+        "${DB_PASSWORD} looks like a secret: if the manifest may read it, add `allow-env: DB_PASSWORD` to the step"
+    ]
+
+
+def test_value_of_a_default_is_hidden_and_missing_names_are_known() -> None:
+    document = Document("", {"tests": [{"name": "${A:-at ${B}}"}]})
+    written = Interpolation({"B": "sentinel"}, Context()).apply(document)
+    assert document.tree == {"tests": [{"name": "${A}"}]}
+    assert written.parts == {"sentinel"}
+    assert written.missing == {"A"}
+
+
+def test_names_in_defaults_are_found() -> None:
+    assert list(find_names(split_text("${A:-${B:-${ci.sha}}} ${C:?${D}} $${E}"))) == ["A", "B", "ci.sha", "C"]
+
+
+def test_depth_is_limited() -> None:
+    def nested(levels: int) -> str:
+        return "${A:-" * levels + "x" + "}" * levels
+
+    assert fill(nested(DEPTH_LIMIT)) == ("x", [])
+    value, [problem] = fill(nested(DEPTH_LIMIT + 2))
+    assert value is None
+    assert problem == f"'${{' is nested more than {DEPTH_LIMIT} levels deep: use fewer defaults"
+
+
+@given(st.text("$${}:-?Aa. ci", max_size=60))
+def test_pieces_of_any_text_are_all_of_it(text: str) -> None:
+    pieces = split_text(text)
+    if not any(isinstance(piece, Reference) and piece.problem for piece in pieces):
+        written = [piece.source if isinstance(piece, Reference) else piece.replace("$", "$$") for piece in pieces]
+        assert "".join(written) == text
+
+
+@pytest.mark.parametrize("piece", ["${", "}", "${A:-", "{", "$$", "${A:-x}", "$"])
+def test_hostile_text_is_split_in_linear_time(piece: str) -> None:
+    # 0.1 s for the length that a value may have; what is quadratic takes minutes for this one.
+    assert processor_seconds(lambda: split_text(piece * 100_000), 5.0) < 5.0

@@ -1,0 +1,132 @@
+"""Words, signs and numbers: the same in every report, and right for none, one and several runs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from lxml import etree
+
+from autonoma_ci.context import Context
+from autonoma_ci.engine.verdict import decide
+from autonoma_ci.model import State
+from autonoma_ci.report.console import issues, last_lines, notes
+from autonoma_ci.report.html import html
+from autonoma_ci.report.junit import junit
+from autonoma_ci.report.markdown import summary
+from autonoma_ci.report.words import FLAKY_SIGN, STATE_SIGNS, change_noun, headline
+from tests.report.reports import failed, flaky, lost, passed, planned, refused, report, started, timed_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autonoma_ci.model import Outcome, Report
+
+MAKERS: dict[str, Callable[[str], Outcome]] = {
+    "failed": failed, "flaky": flaky, "unknown": lost, "passed": passed, "planned": planned, "refused": refused,
+    "started": started, "timed out": timed_out,
+}  # fmt: skip
+LATER = "autonoma-ci wait results"
+# What no text may have: a plural beside one, a singular beside several, or a verb that fits one of them alone.
+WRONG = re.compile(
+    r"\b1 (?:runs|problems|tests|steps|attempts|folders)\b|\b(?:0|[2-9]|[0-9]{2,}) (?:run|problem|step|folder)\b"
+    r"|\brun\(s\)|[2-9] needs\b|\bis no\b|\bis none\b|\bneither\b|\bgoes on\b|\bgo on\b"
+)
+
+
+def made(outcomes: list[Outcome], *, waited: bool = True, signal: int | None = None) -> Report:
+    verdict = decide(outcomes, signal, waited=waited)
+    return report(outcomes, verdict)._replace(waited=waited, seconds=60.0, later=LATER)
+
+
+def texts(report_: Report) -> dict[str, str]:
+    page = "".join(map(str, etree.HTML(html(report_)).itertext()))
+    return {
+        "html": page,
+        "markdown": summary(report_),
+        "junit": junit(report_).decode(),
+        "headline": headline(report_),
+        "log": "\n".join(last_lines(report_)),
+        "issues": "\n".join(map(str, [*issues(report_.outcomes), *notes(report_.outcomes, lambda _: False)])),
+    }
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("count", [0, 1, 2, 12])
+@pytest.mark.parametrize("waited", [True, False])
+def test_numbers_and_words_agree(name: str, count: int, waited: bool) -> None:
+    for signal in (None, 2):
+        outcomes = [MAKERS[name](f"t{place}") for place in range(count)]
+        for kind, text in texts(made(outcomes, waited=waited, signal=signal)).items():
+            assert WRONG.search(text) is None, f"{kind}: {text}"
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 problem"), (2, "2 problems")])
+def test_the_page_counts_problems(count: int, told: str) -> None:
+    page = html(made([*(failed(f"f{place}") for place in range(count)), passed("p")]))
+    assert re.search(rf"> {told}<", page)
+    assert "needs a look" not in page
+
+
+def test_a_flaky_run_has_one_sign_everywhere() -> None:
+    """The plain form of the sign is the one of the page, which has no pictures."""
+    shown = made([flaky("a"), passed("b")])
+    assert summary(shown).count(FLAKY_SIGN) == 2, "in the table and in the chart"
+    page = html(shown)
+    assert FLAKY_SIGN[0] in page
+    assert "≈" not in page
+    for line in summary(shown).splitlines():
+        assert not ("flaky" in line and "✅" in line and line.startswith("|"))
+
+
+def test_every_state_has_a_sign() -> None:
+    assert set(STATE_SIGNS) == set(State)
+
+
+@pytest.mark.parametrize(
+    ("ci", "noun"), [("github", "pull request"), ("gitlab", "merge request"), ("x", "pull request")]
+)  # fmt: skip
+def test_a_change_is_called_as_its_system_does(ci: str, noun: str) -> None:
+    shown = made([passed("a"), passed("b")])._replace(context=Context(ci=ci, change="7"))
+    assert change_noun(ci) == noun
+    assert f"({noun} 7" in summary(shown)
+    assert f"{noun.capitalize()}</dt><dd><bdi>7<" in html(shown)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"), [("cli", "the command line"), ("github", "GitHub Actions"), ("mine", "mine")]
+)
+def test_the_source_is_told_in_words(source: str, shown: str) -> None:
+    page = html(made([passed("a")])._replace(source=source))
+    assert f"Started from</dt><dd><bdi>{shown}<" in page
+    assert "<dt>Source" not in page
+
+
+def test_more_kinds_of_failure_are_counted() -> None:
+    outcomes = [failed(f"f{place}")._replace(url=f"https://x.example/{place}") for place in range(10)]
+    assert str(issues(outcomes)[-1]) == "and 1 more kind of failure. The log has all failures."
+    outcomes.append(failed("f10")._replace(url="https://x.example/10"))
+    assert str(issues(outcomes)[-1]) == "and 2 more kinds of failure. The log has all failures."
+
+
+def test_a_cancelled_step_says_what_continues() -> None:
+    shown = made([started("a"), passed("b"), started("c")], signal=2)
+    assert list(last_lines(shown)) == [
+        "Cancelled. 1 of 3 runs passed, 2 still running.",
+        "2 runs continue in Autonoma: the API has no way to cancel them.",
+        f"To wait for the results: {LATER}",
+    ]
+    assert list(last_lines(shown._replace(later="", results_dir="")))[-1] == (
+        "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
+    )
+    assert list(last_lines(made([started("a")], signal=15)))[1] == (
+        "1 run continues in Autonoma: the API has no way to cancel it."
+    )
+
+
+def test_a_step_that_was_not_cancelled_says_nothing_of_it() -> None:
+    assert list(last_lines(made([passed("a")]))) == ["1 of 1 run passed."]
+    assert list(last_lines(made([started("a")], waited=False))) == [
+        "1 of 1 run started.", f"To wait for the results: {LATER}"
+    ]  # fmt: skip
