@@ -1,6 +1,8 @@
 # Two commands for a fresh machine: make demo, make test. The others are for contributors.
 PYTHON ?= python3
 DOCKER ?= docker
+# More options of pytest for the commands that test, such as "-p randomly".
+PYTEST_ARGS ?=
 IMAGE ?= autonoma-ci:test
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,13 +22,13 @@ demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not image and not linters and not browser and not trust and not gateways"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not image and not linters and not browser and not trust and not gateways"
 
 test-trust: $(VENV)/.test
-	$(BIN)/python -m pytest -m trust
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m trust
 
 test-gateways: $(VENV)/.test
-	$(BIN)/python -m pytest -m gateways
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m gateways
 
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
@@ -48,10 +50,10 @@ image:
 	  --build-arg REVISION="$$(git rev-parse --verify --quiet HEAD)" .
 
 test-image: image $(VENV)/.test
-	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest -m image
+	DOCKER="$(DOCKER)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest $(PYTEST_ARGS) -m image
 
 test-browser: $(VENV)/.test $(LINTERS)/node_modules/.package-lock.json
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m browser
 
 lint: lint-python lint-image lint-workflows
 
@@ -111,10 +113,10 @@ $(VENV)/.mutation: $(VENV)/.test tests/mutation/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/mutation/requirements.lock
 	touch $@
 
-# CI=true lets every run try the same examples; the limit, in KiB, is for mutants that collect things without an end.
+# The limit, in KiB, is for mutants that collect things without an end.
 mutation: $(VENV)/.mutation
 	rm -rf mutants && mkdir mutants
-	ulimit -v 6000000; CI=true $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
+	ulimit -v 6000000; $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
 	$(BIN)/python -m tests.mutation.judge
 
 $(VENV)/.fuzz: $(VENV)/.test tests/fuzz/requirements.lock

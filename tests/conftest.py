@@ -24,13 +24,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A hook of Git runs the tests with variables that lead each `git` of theirs to the user's own repository.
 for _name in ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES", "COMMON_DIR"):
     os.environ.pop(f"GIT_{_name}", None)
+# Some shells export the size of the terminal. Help and the live table would take theirs from it.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 _AUTHORITIES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 _NETWORK = [name for name in os.environ if name.upper() in _PROXIES or name in _AUTHORITIES]
 # No example fails for the time that it took: a busy machine may need any. So may the making of examples, which
 # Hypothesis measures in seconds too, and a seed in many may draw large ones.
 _SPEED = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("any-speed", deadline=None, suppress_health_check=_SPEED)
+# From the plain profile, since where CI is set, Hypothesis takes another one.
+settings.register_profile(
+    "any-speed", settings.get_profile("default"), deadline=None, suppress_health_check=_SPEED
+)  # fmt: skip
 settings.load_profile("any-speed")
 # make mutation: the same examples for every mutant, and no search for a smaller one once a mutant is found out.
 settings.register_profile(

@@ -347,7 +347,7 @@ def test_nothing_is_carried_if_a_letter_changed(place: int, letter: str) -> None
 
 IDS = ["a", "b", "c"]
 EVERYTHING = {"a", "b", "c", "f"}
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 # For a server that says nothing; long enough for one that answers.
 BRISK_TIMES = Timeouts(connect=10.0, read=2.0, total=4.0)
 BUILD = {
@@ -356,7 +356,7 @@ BUILD = {
     "GITHUB_SHA": "c" * 40,
     "GITHUB_EVENT_NAME": "push",
     "INPUT_WAIT": "true",
-    "INPUT_TIMEOUT": "60s",
+    "INPUT_TIMEOUT": "10m",
     "INPUT_FOLDER-IDS": "f",
     "INPUT_VARIABLES": "BASE_URL=https://staging.example.com",
     "INPUT_APPLICATION-VERSION-ID": "v1",

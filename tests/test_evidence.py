@@ -251,7 +251,7 @@ class Service:
 
 
 def wait(folder: Path, service: Service, ids: list[str], **more: str) -> Ended:
-    given = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s", "INPUT_EVIDENCE": "failed"}
+    given = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_EVIDENCE": "failed"}
     return run_job(folder, service.api.url, ids, more=given | {f"INPUT_{k}": v for k, v in more.items()})
 
 

@@ -38,7 +38,7 @@ from tests.support.job import run_job
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 any_speed = settings(deadline=None)
 ANY_TEXT = st.one_of(TEXTS, st.text(ANY_CHARACTER, max_size=6), st.sampled_from(["", "/", "%", "%2F", "a/b", "=,"]))
 KEYS = st.builds(RunKey, ANY_TEXT, ANY_TEXT, ANY_TEXT, st.integers(1, 10**6), ANY_TEXT)

@@ -251,7 +251,7 @@ def test_a_signal_is_heard_while_a_name_is_resolved(argv: str, tmp_path: Path) -
     assert "Traceback" not in err
 
 
-WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s", "INPUT_POLL-INTERVAL": "1s"}
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_POLL-INTERVAL": "1s"}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

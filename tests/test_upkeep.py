@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from enum import Enum
 from graphlib import TopologicalSorter
 from importlib import import_module
@@ -39,6 +41,26 @@ def test_no_import_leads_back_to_where_it_began() -> None:
     # The mapping form of `variables` is YAML, and is read where YAML is read, once it is needed.
     graph["autonoma_ci.values"].remove("autonoma_ci.manifest.inline")
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
+
+
+# What the settings of Hypothesis come to in a process of its own.
+EXAMPLES = """
+import tests.conftest
+from hypothesis import HealthCheck, settings
+now = settings()
+print(now.deadline, now.derandomize, now.max_examples, HealthCheck.too_slow in now.suppress_health_check)
+"""
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"CI": "true"}, {"GITHUB_ACTIONS": "true", "CI": "1"}], ids=["none", "CI", "GitHub"]
+)
+def test_examples_have_no_deadline_and_no_profile_of_ci(environ: dict[str, str]) -> None:
+    env = {"PYTHONPATH": str(ROOT), **environ}
+    ran = subprocess.run(
+        [sys.executable, "-c", EXAMPLES], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["None", "False", "100", "True"]
 
 
 @pytest.mark.parametrize("name", ["context", "steps", "model", "exchange"])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What ends by itself has as much time as a busy machine needs.
-WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s"}
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m"}
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_the_shards_of_one_plan_start_each_run_once(sandbox: Sandbox, tmp_path: 
 def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None = None) -> Ended:
     """Run `wait` as another job on GitHub would."""
     out, err = io.StringIO(), io.StringIO()
-    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "60s", **(more or {})}
+    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m", **(more or {})}
     code = cli.main(["wait", *argv], World(environ, out, err, str(folder), waiting=BRIEF))
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 

@@ -219,7 +219,8 @@ def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
             if size > limit:
                 return b"", False
             chunks.append(chunk)
-    except (requests.RequestException, OSError, ValueError):
+    except (requests.RequestException, OSError, ValueError) as error:
+        release_frames(error)
         return b"".join(chunks), False
     return b"".join(chunks), True
 

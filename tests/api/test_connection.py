@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 # In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 A, B = RunRequest(Kind.TEST, "a"), RunRequest(Kind.TEST, "b")
 BODY = b'{"status": "running"}'
 STATUS = "/run/run-of-a/status"

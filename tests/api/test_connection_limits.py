@@ -48,7 +48,7 @@ LIMIT, LONG = 1.0, 60.0
 IN_TIME = 20.0
 CONNECT = Timeouts(connect=LIMIT, read=LONG, total=LONG)
 TOTAL = Timeouts(connect=LONG, read=LONG, total=LIMIT)
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 A = RunRequest(Kind.TEST, "a")
 HOST = "api.autonoma.test"
 _resolve = socket.getaddrinfo

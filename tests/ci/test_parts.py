@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 SHA = "c0ffee" + "0123456789" * 3 + "abcd"
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 RED, GREEN, BOTH = "sandbox-fails", "sandbox-one", "sandbox-fails, sandbox-one"
 PLAIN = "Autonoma tests"
 ADVICE = "summary-title"
@@ -342,7 +342,7 @@ class Place:
             "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
             "AUTONOMA_API_URL": self.sandbox.url,
             "AUTONOMA_WAIT": "true",
-            "AUTONOMA_TIMEOUT": "60s",
+            "AUTONOMA_TIMEOUT": "10m",
             "AUTONOMA_RESULTS_DIR": "results",
             "AUTONOMA_COMMENT": "true",
             "AUTONOMA_GITHUB_TOKEN": TOKEN,

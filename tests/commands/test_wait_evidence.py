@@ -25,7 +25,7 @@ NOT_THERE = "not found beside the record"
 def wait(folder: Path, path: str, *more: str, api_url: str = "http://127.0.0.1:9/api") -> Ended:
     """Wait for the runs of a record; those that failed are not polled."""
     environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": api_url}
-    return invoke(folder, "wait", path, "--timeout", "20s", "--poll-interval", "1s", *more, environ=environ)
+    return invoke(folder, "wait", path, "--timeout", "10m", "--poll-interval", "1s", *more, environ=environ)
 
 
 def named_in(results: Path) -> set[str]:

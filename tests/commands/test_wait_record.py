@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # A job of GitHub Actions, in one attempt at one build.
 BUILD = {"GITHUB_RUN_ID": "17", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "e2e", "GITHUB_SHA": "c" * 40}
 RE_RUN = {"GITHUB_RUN_ATTEMPT": "2"}
-WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s"}
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m"}
 # Each way in which a second step leaves a record of its own.
 SECOND_STEPS = {
     "starts runs": ({}, 0),

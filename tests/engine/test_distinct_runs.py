@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
-WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "20s", "INPUT_CONCURRENCY": "1"}
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_CONCURRENCY": "1"}
 OWN = "the title of its own test"
 OTHERS = "the title of another test"
 OTHER_STEP = {"instruction": "a step of another test", "output": "what another test saw", "status": "failed"}
@@ -276,7 +276,7 @@ def test_tag_run_is_not_the_folder_run_of_an_earlier_attempt() -> None:
 def take_up(folder: Path, url: str) -> Ended:
     """Run `wait` on the record that a job left in this folder."""
     out, err = io.StringIO(), io.StringIO()
-    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "20s"}
+    environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m"}
     code = cli.main(["wait", "results/results.json"], World(environ, out, err, str(folder), waiting=BRIEF))
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 

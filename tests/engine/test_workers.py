@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 REQUEST = RunRequest(Kind.TEST, "a")
 # In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 
 
 class Calls:

@@ -97,6 +97,7 @@ def _environment(scene: Scene) -> dict[str, str]:
         "HOME": str(scene.folder / "home"),
         "JOB_FAULTS": str(scene.faults),
         "JOB_ADDRESSES": scene.kind.address,
+        **scene.kind.limits(scene.phase),
         "GITHUB_ACTIONS": "true",
         "GITHUB_REPOSITORY": "acme/shop",
         "GITHUB_EVENT_NAME": "pull_request",
@@ -116,7 +117,7 @@ def _environment(scene: Scene) -> dict[str, str]:
         "INPUT_VARIABLES": json.dumps(sentinels.VALUES),
         "INPUT_RESULTS-DIR": "results",
         "INPUT_WAIT": "true",
-        "INPUT_TIMEOUT": "10s",
+        "INPUT_TIMEOUT": "30s",
         "INPUT_EVIDENCE": "failed",
         "INPUT_COMMENT": "true",
     }

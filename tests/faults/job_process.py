@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 FAULTS = Path(os.environ["JOB_FAULTS"])
-# A machine that is busy with others answers within these.
-_SECONDS = float(os.environ.get("JOB_SECONDS", "1.5"))
+# How long a request may take, and how long the questions for a run may go wrong.
+_SECONDS, _PATIENCE = float(os.environ["JOB_SECONDS"]), float(os.environ["JOB_PATIENCE"])
 _resolve = socket.getaddrinfo
 _publish = ResultsDir.publish
 
@@ -77,7 +77,7 @@ evidence.Store = partial(evidence.Store, seconds=_SECONDS)  # type: ignore[misc,
 world.World = partial(  # type: ignore[misc, assignment]
     world.World,
     timeouts=Timeouts(connect=_SECONDS, read=_SECONDS / 1.5, total=_SECONDS),
-    policy=Policy(patience=4.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=5.0),
-    waiting=Waiting(interval=0.1, patience=2.0, missing=1.5, closing=4.0, overdue=5.0),
+    policy=Policy(patience=30.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=120.0),
+    waiting=Waiting(interval=0.1, patience=_PATIENCE, missing=_PATIENCE, closing=10.0, overdue=120.0),
 )
 cli.run()

@@ -36,9 +36,15 @@ WRITING = (Phase.START, Phase.WAIT, Phase.DETAILS, Phase.EVIDENCE, Phase.REPORT)
 ALONG = (*WRITING, Phase.COMMENT)
 # The exit code if all goes as it should: one of the three tests fails.
 AS_USUAL = 1
-# Seconds after which a job is ended, however busy the machine is with others. It has 10 s to wait in all, but patience
-# of 4 s for starts, of 2 s for runs and of 1.5 s for each request.
-_LONGEST = 60.0
+# Seconds after which a job is ended, however busy the machine is with others. It has 30 s to wait in all, and the same
+# for starts.
+_LONGEST = 180.0
+# Seconds that a request may take. A busy machine answers within the first. Where the answer never comes or never ends,
+# the job waits for the second.
+_ANSWERED, UNANSWERED = 20.0, 3.0
+# Seconds for which the questions for a run may go wrong: more than a failure that is over after a moment takes on a
+# busy machine, and little where it lasts.
+_UNTIL_OVER, _WHILE_IT_LASTS = 20.0, 2.0
 
 
 def nothing(*_: object) -> None:
@@ -104,3 +110,10 @@ class Kind:
     # What can't hold the news of the runs any more: log, outputs, summary, record. Whatever is there must be whole.
     lost: tuple[str, ...] = ()
     longest: float = _LONGEST
+    # How long a request may take.
+    seconds: float = _ANSWERED
+
+    def limits(self, phase: Phase) -> dict[str, str]:
+        """Return the limits of the job's process, as its environment has them."""
+        patience = _UNTIL_OVER if phase is Phase.BRIEFLY else _WHILE_IT_LASTS
+        return {"JOB_SECONDS": str(self.seconds), "JOB_PATIENCE": str(patience)}

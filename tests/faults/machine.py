@@ -115,7 +115,7 @@ def _cancelled(name: str, code: int, *numbers: signal.Signals, pause: float = 0.
 def _killed(scene: Scene) -> None:
     # A second is what it may be behind with what it has written, and more on a machine that is slow just now: the
     # pause between two writes is four times as long as a write takes. It must end before the job gives its wait up.
-    scene.behind = min(3.3, max(1.0, 2 * scene.loading))
+    scene.behind = min(8.0, max(1.0, 2 * scene.loading))
     time.sleep(1.5 * scene.behind)
     scene.killed = time.monotonic()
     scene.process.kill()
@@ -168,8 +168,7 @@ KINDS = [
     _cancelled("SIGINT, then SIGTERM", 130, signal.SIGINT, signal.SIGTERM),
     _cancelled("SIGTERM three times at once", 143, *[signal.SIGTERM] * 3, pause=0.0),
     # The outputs are written once all runs are started, and at the end.
-    Kind(_CI, "SIGKILL", dict.fromkeys(ALONG, -9), ALONG, arm=_killed, kills=True, lost=("outputs",),
-         prepare=lambda scene: {"JOB_SECONDS": "10"}),
+    Kind(_CI, "SIGKILL", dict.fromkeys(ALONG, -9), ALONG, arm=_killed, kills=True, lost=("outputs",)),
     Kind(_CI, "the reader of the log leaves", {}, WRITING, arm=_leaves, lost=("log",)),
     Kind(_CI, "the reader of the log stalls", {}, WRITING, arm=_stalls, lost=("log",)),
     _closed("standard output is", "1", "log"),

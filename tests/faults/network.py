@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tests.faults.kind import HTTP, Kind, Phase
+from tests.faults.kind import HTTP, UNANSWERED, Kind, Phase
 from tests.support.faults import answer, bad_chunk, close, dripped, half_body, hang, head, once_sent, reset, said
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ def _tunnel(name: str, act: Act) -> Kind:
 def _once(kind: Kind) -> Kind:
     """Return the kind that passes after the first connection: the exit code is as usual in all phases."""
     return replace(kind, name=f"{kind.name}, once", codes={}, once=True)
+
+
+def _unanswered(kind: Kind) -> Kind:
+    """Return the kind with a short limit for each request, since the job waits for that limit."""
+    return replace(kind, seconds=UNANSWERED)
 
 
 def _refusal(status: int) -> Kind:
@@ -193,13 +198,13 @@ KINDS = [
     _connection("accepted and closed", lambda scene: close),
     # Not at once: a connection that is reset while it is being made is none, and then nothing was sent.
     _connection("accepted and reset", lambda scene: once_sent(reset)),
-    _handshake("handshake without an answer", lambda scene: _silent),
-    _handshake("handshake that drips", _after_hello(_record_that_drips)),
+    _unanswered(_handshake("handshake without an answer", lambda scene: _silent)),
+    _unanswered(_handshake("handshake that drips", _after_hello(_record_that_drips))),
     _handshake("handshake that is reset", _after_hello(reset)),
     _once(_handshake("handshake that is closed", _after_hello(close))),
     _once(_handshake("handshake that is reset", _after_hello(reset))),
     _once(_handshake("handshake that breaks off", _after_hello(said(b"\x16\x03\x03\x40")))),
-    _once(_handshake("handshake without an answer", lambda scene: _silent)),
+    _unanswered(_once(_handshake("handshake without an answer", lambda scene: _silent))),
     _handshake("HTTP on the port of HTTPS", _after_hello(said("HTTP/1.1 400 Bad Request\r\n\r\n"))),
     _handshake("certificate that has expired", _certificate(lambda by: by.expired())),
     _handshake("certificate of another host", _certificate(lambda by: by.of_another_host())),
@@ -209,18 +214,18 @@ KINDS = [
     Kind(NETWORK, "the same authority in `REQUESTS_CA_BUNDLE`", {}, (Phase.THROUGHOUT,), named=True),
     exchange("closed after the request", close),
     exchange("reset after the request", reset),
-    exchange("no answer", hang),
+    _unanswered(exchange("no answer", hang)),
     exchange("half a status line", said("HTTP/1.1 20")),
     exchange("half the headers", said("HTTP/1.1 200 OK\r\nContent-Type: appli")),
-    exchange("headers that drip", dripped(head(200, f"X-Filler: {'x' * 1000}"))),
+    _unanswered(exchange("headers that drip", dripped(head(200, f"X-Filler: {'x' * 1000}")))),
     exchange("a header of 200 KB", said(head(200, f"X-Filler: {'x' * 200_000}") + "{}")),
     exchange("500 headers", said(head(200, *(f"X-{n}: x" for n in range(500))) + "{}")),
-    exchange("100 Continue without an end", _about_to_come),
+    _unanswered(exchange("100 Continue without an end", _about_to_come)),
     exchange("101 Switching Protocols", said("HTTP/1.1 101 Switching Protocols\r\nUpgrade: none\r\n\r\n")),
     Kind(NETWORK, "102 and 103 before the answer", exchange=_interim),
     Kind(NETWORK, "a second answer a moment later", exchange=_twice),
     exchange("half a body", half_body()),
-    exchange("a body that drips", dripped(head(200, "Content-Length: 1000") + "{" * 1000, 0.02)),
+    _unanswered(exchange("a body that drips", dripped(head(200, "Content-Length: 1000") + "{" * 1000, 0.02))),
     exchange("reset in the body", _reset_in_body),
     exchange("a bad chunk", bad_chunk()),
     exchange("chunks without an end", _endless_chunks),
@@ -231,12 +236,12 @@ KINDS = [
     exchange("not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n")),
     _tunnel("refuses", said("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")),
     _tunnel("asks for a password", said("HTTP/1.1 407 Who is it?\r\nProxy-Authenticate: Basic\r\n\r\n")),
-    _tunnel("does not answer", hang),
+    _unanswered(_tunnel("does not answer", hang)),
     _tunnel("answers what is not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n")),
     _tunnel("breaks off in the handshake", said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40")),
     *(_refusal(status) for status in (408, 429, 500, 502, 503, 504)),
     _once(_tunnel("closes the connection", close)),
-    _once(_tunnel("does not answer", hang)),
+    _unanswered(_once(_tunnel("does not answer", hang))),
     _once(_tunnel("answers what is not HTTP", said("SSH-2.0-OpenSSH_9.6\r\n"))),
     _once(_tunnel("answers half", said("HTTP/1.1 200 Connected\r\nX-y"))),
     _once(_tunnel("breaks off in the handshake", said("HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03\x40"))),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _STATES = {"starting", "started", "not-started", "unknown", "passed", "failed", "timed-out"}
 # Seconds that the job's own clock counts until the record is written for the last time.
-_LATEST = 30.0
+_LATEST = 120.0
 # MiB of a job that keeps a picture and makes all reports: about 55. What a server sends without an end is not kept.
 _LARGEST = 150.0
 

@@ -51,7 +51,7 @@ run()
 PACKAGE = str(Path(autonoma_ci.__file__).parents[1])
 OLD_BUILD = {"GITHUB_RUN_ID": "41", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "e2e", "GITHUB_SHA": "a" * 40}
 BUILD = {**OLD_BUILD, "GITHUB_RUN_ID": "42"}
-WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "60s"}
+WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m"}
 # The states in which a record may have a run that the server started. `unknown` is "may have started".
 ACCOUNTED_FOR = {"starting", "started", "unknown", "passed", "failed"}
 # How far a job had come: a request to start a run was sent, and the record does not know what came of it.

@@ -35,7 +35,7 @@ OTHER_URL = "https://autonoma.app/run/other-1"
 IDS = ["shop", "other"]
 VALUE = "a-value-of-a-variable"
 CLIENT_ID, CLIENT_SECRET = "client-id-of-the-test", "client-secret-of-the-test"
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 # Texts that are in the id or the link by chance.
 CHANCES = (
     "run", "app", "https", "1", "ok", "x9", "https-x9", RUN_ID, RUN_ID.upper(), URL, "autonoma", "autonoma.app", "://",
@@ -63,7 +63,7 @@ def api(run_id: str = RUN_ID, url: str = URL, **more: object) -> Act:
 
 
 def job(folder: Path, act: Act, variables: str, *, wait: bool, **more: str) -> Ended:
-    given = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "60s"} | more
+    given = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | more
     with FaultServer(act) as server:
         return run_job(folder, server.url, IDS, more=given, timeouts=PATIENT)
 
@@ -105,7 +105,7 @@ def test_value_by_chance_leaves_the_link_for_a_later_step(value: str, tmp_path: 
         run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=PATIENT)
         out, err = io.StringIO(), io.StringIO()
         world = World(
-            environment(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "60s"}, out, err, str(tmp_path),
+            environment(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "10m"}, out, err, str(tmp_path),
             waiting=BRIEF, timeouts=PATIENT,
         )  # fmt: skip
         code = cli.main(["wait", "results/results.json"], world)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # For a server that answers: on a machine that is busy with others, what is sent at once may come seconds later.
-PATIENT = Timeouts(connect=10.0, read=10.0, total=20.0)
+PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 # For a server that says nothing, or never comes to an end. Where others answer beside it, they have this time.
 QUICK = Timeouts(connect=10.0, read=3.0, total=4.0)
-BRIEF = Waiting(interval=0.1, patience=1.0, missing=0.3, closing=0.5, overdue=30.0)
+BRIEF = Waiting(interval=0.1, patience=1.0, missing=0.3, closing=10.0, overdue=300.0)
 # The patience is longer than all tries of a run that makes no connection, on any machine.
-BRISK = Policy(patience=20.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=30.0)
+BRISK = Policy(patience=300.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=300.0)
 
 
 @dataclass(frozen=True)
