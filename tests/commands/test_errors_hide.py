@@ -43,6 +43,7 @@ def test_error_shows_no_credential(name: str, tmp_path: Path) -> None:
     argv, environ = MISTAKES[name]
     (tmp_path / "autonoma.yml").write_text("tests: [a]", "utf-8")
     (tmp_path / "other.yml").write_text(f"tests: ['{SECRET}!']", "utf-8")
+    (tmp_path / "results.json").write_text("{}", "utf-8")
     ended = invoke(tmp_path, *argv, environ=CREDENTIALS | environ)
     assert (ended.code != 0, "***" in ended.printed) == (True, True), ended.printed
     assert_hidden(ended.printed)

@@ -69,18 +69,18 @@ CASES = (
     Case("a variable's line", {"INPUT_VARIABLES": "A=1\nsentinel"}, ("line 2", "NAME=value"), never=("sentinel",)),
     Case("a variable's type", {"INPUT_VARIABLES": "A: [sentinel]"}, ("line 1", "give text"), never=("sentinel",)),
     Case("a missing manifest", {"INPUT_MANIFEST": "no.yml"}, ("no.yml: there is no such file", "check the path")),
-    Case("a folder as manifest", {"INPUT_MANIFEST": "."}, ("Is a directory", "readable YAML file")),
+    Case("a folder as manifest", {"INPUT_MANIFEST": "."}, ("is a folder", "give the path of a YAML file")),
     bad_manifest("that is empty", b" ", "the manifest is empty", "`tests:`"),
     bad_manifest("of comments", b"# tests:\n", "the manifest is empty", "`tests:`"),
     bad_manifest("that is binary", b"\x7fELF\x00\xff\xfe", "is not UTF-8 text", "save it as UTF-8"),
-    bad_manifest("with NUL", b"tests:\x00 [a]", "holds a character that YAML does not allow"),
-    bad_manifest("in UTF-16", "tests: [a]".encode("utf-16"), "is not UTF-8 text", "save it as UTF-8"),
+    bad_manifest("with NUL", b"tests:\x00 [a]", "a control character that YAML does not allow"),
+    bad_manifest("in UTF-16", "tests: [a]".encode("utf-16"), "is UTF-16 text", "save it as UTF-8"),
     bad_manifest("too large", b"# " + b"x" * 4 * 1024 * 1024, "larger than 4 MiB", "split it"),
     bad_manifest("too deep", DEEP.encode(), "nested more than 20 levels", "flatten it"),
     bad_manifest("that is a bomb", ALIAS_BOMB.encode(), "more than 100,000 entries", "split the file"),
     bad_manifest("key given twice", b"tests: [a]\ntests: [b]", "'tests' is given twice, first on line 1", "remove one"),
     bad_manifest("unknown key", b"tets: [a]", "unknown key 'tets'", "did you mean 'tests'?"),
-    bad_manifest("that is a list", b"- a", "is not a mapping", "`tests:`"),
+    bad_manifest("that is a list", b"- a", "the manifest is a list", "`tests:`"),
     Case("a group", MANIFEST | {"INPUT_GROUPS": "smok"}, ("'smok'", "did you mean 'smoke'?"),
          b"tests: [{id: a, groups: [smoke]}]"),
     Case("a number", {"INPUT_CONCURRENCY": "65"}, ("concurrency: '65'", "from 1 to 64")),
@@ -199,7 +199,7 @@ def test_a_problem_of_the_manifest_is_an_annotation_on_its_line(tmp_path: Path, 
     """GitHub shows the mistake where it was made."""
     (tmp_path / "given.yml").write_text("tests:\n  - abc\n  - id: a/b\n")
     job = invoke(tmp_path, environ=on_github(tmp_path, sandbox) | MANIFEST)
-    assert job.err.startswith("::error file=given.yml,line=3,col=5::'a/b' is not an id")
+    assert job.err.startswith("::error file=given.yml,line=3,col=5::given.yml:3:5: 'a/b' is not an id")
 
 
 @pytest.mark.parametrize(

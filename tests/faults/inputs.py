@@ -67,7 +67,7 @@ KINDS = [
     _given("a shard that is not there", "shard 4 does not exist", {"INPUT_SHARD": "4/3"}),
     _given("a timeout that is no time", "is not a duration", {"INPUT_TIMEOUT": "soon"}),
     _manifest("missing", "there is no such file", lambda path: None),
-    _manifest("not YAML", "not valid YAML", _text("tests: [")),
+    _manifest("not YAML", "invalid YAML", _text("tests: [")),
     _manifest("unknown and repeated keys", "did you mean", _text("version: 1\ntest: [a]\ntests: [b]\ntests: [c]\n")),
     _manifest("not UTF-8", "UTF-8", lambda path: path.write_bytes(b"version: 1\ntests: [\xff]\n")),
     _manifest("names a credential", "credential", _text("tests: [{id: a, name: '${AUTONOMA_CLIENT_SECRET}'}]\n")),
