@@ -208,7 +208,7 @@ def _about(name: str, world: World) -> int:
     from autonoma_ci.settings import closest
 
     # What stands where a command should may be anything, a secret too, so it is not repeated.
-    near = closest(name, list(COMMANDS))
+    near = closest(name, list(COMMANDS), 0.7)
     known = f"known are {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
     hint = f"did you mean {near}?" if near else known
     return _say(world, f"Error: unknown command: {hint}", EXIT_INPUT)

@@ -53,7 +53,10 @@ def test_the_help_lists_the_commands_and_version_tells_the_version(tmp_path: Pat
     assert invoke(tmp_path, "--version").out == f"autonoma-ci {autonoma_ci.__version__}\n"
 
 
-@pytest.mark.parametrize(("word", "says"), [("validat", "did you mean validate?"), ("frobnicate", "known are run")])
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [("validat", "did you mean validate?"), ("wiat", "did you mean wait?"), ("frobnicate", "known are run")],
+)
 def test_an_unknown_command_is_an_error_that_helps(word: str, says: str, tmp_path: Path) -> None:
     ended = invoke(tmp_path, word)
     assert ended.code == 2

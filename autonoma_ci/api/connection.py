@@ -193,12 +193,20 @@ class _Plain(HTTPConnection):
                 except (ConnectTimeoutError, NewConnectionError) as failure:
                     error = failure
                 else:
-                    made.settimeout(self._left())
-                    return made
+                    return self._with_limit(made)
             raise error
         finally:
             self._dns_host, self.timeout = host, timeout
             del error
+
+    def _with_limit(self, made: socket.socket) -> socket.socket:
+        """Return the socket with the time that is left as its limit; close it if there is none."""
+        try:
+            made.settimeout(self._left())
+        except ConnectTimeoutError:
+            made.close()
+            raise
+        return made
 
     def _resolved(self, host: str) -> list[str]:
         """Return the addresses of a name.

@@ -22,7 +22,7 @@ _HALVES = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re
 def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
     """Return the variables that an option gives as a YAML or JSON mapping, and what is wrong with it."""
     document = parse(_whole(text), "")
-    problems = [p._replace(text=f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
+    problems = [_without_place(problem) for problem in document.problems]
     found: dict[str, str] = {}
     if not isinstance(document.tree, dict):
         return {}, problems or [Problem("not a mapping: write NAME=value lines, or `NAME: value` lines")]
@@ -38,7 +38,7 @@ def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
 def versions_of_text(text: str) -> tuple[tuple[AppVersion, ...], list[Problem]]:
     """Return the application versions that an option gives as a YAML or JSON list, and what is wrong with it."""
     document = parse(_whole(text), "")
-    problems = [p._replace(text=f"line {p.line}: {p.text}" if p.line else p.text) for p in document.problems]
+    problems = [_without_place(problem) for problem in document.problems]
     if not isinstance(document.tree, list):
         return (), problems or [Problem("not a list: write `- {application-id: ID, version-id: ID}`")]
     found = []
@@ -54,6 +54,12 @@ def versions_of_text(text: str) -> tuple[tuple[AppVersion, ...], list[Problem]]:
         if not problems:
             found.append(AppVersion(*ids))
     return tuple(found), problems
+
+
+def _without_place(problem: Problem) -> Problem:
+    """Return a problem of an option's text: its line is not that of a file."""
+    text = f"line {problem.line}: {problem.text}" if problem.line else problem.text
+    return problem._replace(text=text, line=0, column=0)
 
 
 def _whole(text: str) -> str:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from autonoma_ci.api import background
 from autonoma_ci.api.client import Client
@@ -172,6 +173,23 @@ def test_limit_that_passes_while_connecting_is_kept(certificates: Certificates, 
     with FaultServer(started, greeting=greet, tls=certificates.good()) as server:
         not_sent(Transport(server.url, SECRETS, timeouts=TOTAL))
         assert server.posts == {}
+
+
+def test_connection_made_after_the_limit_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stalls while it connects keeps no socket open."""
+    made: list[socket.socket] = []
+    connect = HTTPConnection._new_conn
+
+    def stall(self: HTTPConnection) -> socket.socket:
+        made.append(connect(self))
+        time.sleep(2 * LIMIT)
+        return made[0]
+
+    monkeypatch.setattr(HTTPConnection, "_new_conn", stall)
+    with FaultServer(started) as server:
+        not_sent(Transport(server.url, SECRETS, timeouts=CONNECT))
+        assert server.posts == {}
+    assert [each.fileno() for each in made] == [-1]
 
 
 def test_unknown_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autonoma_ci import values
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.inline import mapping_of_text, versions_of_text
 from autonoma_ci.model import AppVersion
@@ -109,3 +110,13 @@ def test_a_problem_of_a_list_that_has_no_line_is_told_without_one() -> None:
 )
 def test_a_character_that_json_writes_in_two_halves_is_one(written: str, text: str) -> None:
     assert mapping_of_text(f'{{"A": "{written}"}}') == ({"A": text}, [])
+
+
+def test_line_of_an_option_is_no_line_of_a_file() -> None:
+    """An annotation would point to a file that does not exist. The line with a caret shows no value."""
+    with pytest.raises(InputError) as refused:
+        values.variables("NAME: sentinel: x")
+    [problem] = refused.value.problems
+    assert (problem.file, problem.line, problem.column) == ("", 0, 0)
+    assert problem.text == "line 1: invalid YAML: second colon in a value without quotes. Put the value in quotes."
+    assert problem.excerpt == ("   1 | ····· ········: ·", "     |               ^")
