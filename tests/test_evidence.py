@@ -310,7 +310,7 @@ def test_a_media_host_that_is_down_changes_no_verdict_and_is_told(ids: list[str]
         job = wait(tmp_path, service, ids, EVIDENCE="all")
     assert job.code == (1 if ids == ["fails"] else 0)
     assert "::warning" in job.log
-    assert "1 run whose evidence is not whole: A title: 2 of its files: HTTP 500" in job.log
+    assert "1 run with incomplete evidence: A title: 2 of its files: HTTP 500" in job.log
     assert job.record["runs"][0]["evidence"]["missing"] == "2 of its files: HTTP 500"
 
 

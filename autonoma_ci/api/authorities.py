@@ -114,7 +114,7 @@ def _cure_of_missing(value: str) -> str:
         return "Remove the quotes from the variable's value."
     if value.startswith("~"):
         return "A ~ is not expanded here: write the full path."
-    if re.match(r"/home/[^/]+/work/|/__w/", value):
+    if re.match(r"/home/runner/work/|/__w/", value):
         return "In a container action the workspace is /github/workspace: put the file there, and name that path."
     return "Check the path. In a container, it is the path inside: on GitHub, the workspace is /github/workspace."
 

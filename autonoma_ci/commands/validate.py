@@ -8,7 +8,7 @@ from autonoma_ci import plan
 from autonoma_ci.ci.console import Console
 from autonoma_ci.commandline import given, parser_of
 from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest, find_place, load_manifest
-from autonoma_ci.errors import EXIT_INPUT, InputError, Problem
+from autonoma_ci.errors import EXIT_INPUT, InputError
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.report.words import plural
 from autonoma_ci.settings import Settings, read_some
@@ -48,7 +48,7 @@ def main(argv: Sequence[str], world: World) -> int:
         errors = Console(world.err, place.system.dialect)
         errors.hide(settings.secrets)
         for problem in error.problems:
-            errors.issue("error", Problem(problem.text, problem.file or one_line(path), problem.line, problem.column))
+            errors.issue("error", problem._replace(file=problem.file or one_line(path)))
         return EXIT_INPUT
     kinds = (plural(len(entries), noun) for noun, entries in _kinds(manifest))
     console = Console(world.out, place.system.dialect, is_product=True)

@@ -47,6 +47,8 @@ _HOMES = {
     **dict.fromkeys(("groups", "name", "id"), "in an entry of `tests`, `folders` or `tags`"),
     **dict.fromkeys(("application_id", "version_id"), "in an entry of `application_versions`"),
 }
+# A text that is a list of one, such as -1 or `${NAME:-a b}`; `-smoke` lacks a space.
+_WORD = re.compile(r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}")
 _OPTION_NAMES = frozenset(option.name for option in OPTIONS)
 
 
@@ -79,11 +81,16 @@ def _complete_entry(entry: Tree) -> Tree:
     if not isinstance(entry, dict):
         return entry
     found = _without_unused(entry)
-    if isinstance(group := found.get("groups"), str):
-        found["groups"] = [group]
+    if "groups" in found:
+        found["groups"] = _as_list(found["groups"])
     if isinstance(matrix := found.get("matrix"), dict):
-        found["matrix"] = {name: [value] if isinstance(value, str) else value for name, value in matrix.items()}
+        found["matrix"] = {name: _as_list(value) for name, value in matrix.items()}
     return found
+
+
+def _as_list(value: Tree) -> Tree:
+    """Return the list of a single word. Any other text was meant as several values more often than as one."""
+    return [value] if isinstance(value, str) and _WORD.fullmatch(value) else value
 
 
 def explain_unknown_key(path: Path, key: str) -> str:

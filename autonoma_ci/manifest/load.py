@@ -34,6 +34,7 @@ _WORDS = {
 _BOMS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 # Keys whose value is an id.
 _IDS = frozenset({"id", "application_version_id", "application_id", "version_id"})
+_ENTRY_LISTS = frozenset({"tests", "folders", "tags", "application_versions"})
 _BEGIN = "begin each entry with `- `"
 _START = "start with `tests:` and a list of ids below it"
 
@@ -190,8 +191,10 @@ def _explain_type(path: Path, key: str, kind: str, value: Tree) -> str:
 def _cure_list(key: str, value: Tree) -> str:
     if isinstance(value, str) and value.startswith("-"):
         return "write a space after each '-'"
+    if isinstance(value, str) and key not in _ENTRY_LISTS:
+        return "write several values as [A, B], or one with white space or a comma as [\"A B\"]"
     if isinstance(value, dict) and "id" not in value:
-        return "write each entry as `- id: ID` and `name: TEXT`" if key in {"tests", "folders", "tags"} else _BEGIN
+        return "write each entry as `- id: ID` and `name: TEXT`" if key in _ENTRY_LISTS else _BEGIN
     return _BEGIN
 
 

@@ -31,6 +31,8 @@ NODE_LIMIT = 100_000
 
 # Source: YAML 1.1, section 4.1.1.
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Problems that are shown with their line: more fill a log, and each takes time in a large file.
+_EXCERPTS = 10
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -52,6 +54,7 @@ def parse(text: str, file: str) -> Document:
         for problem, place in find_misleading(text):
             document.tell(problem, place)
         if document.problems:
+            _add_excerpts(document, text)
             return document
         events = yaml.parse(text, Loader=_LOADER)
         _Builder(document, events).build()
@@ -70,7 +73,22 @@ def parse(text: str, file: str) -> Document:
         document.tree = None
     except TooMuchError:
         document.tree = None
+    _add_excerpts(document, text)
     return document
+
+
+def _add_excerpts(document: Document, text: str) -> None:
+    """Give the first problems the line of the text with a caret."""
+    if not document.problems:
+        return
+    # Loaded only now, since most manifests are valid.
+    from autonoma_ci.manifest.excerpt import excerpt_of
+
+    lines = text.split("\n")
+    for index, problem in enumerate(document.problems[:_EXCERPTS]):
+        if problem.line and not problem.excerpt:
+            excerpt = excerpt_of(lines, problem.line - 1, problem.column - 1, is_secret=not document.file)
+            document.problems[index] = problem._replace(excerpt=excerpt)
 
 
 def _place(event: yaml.Event) -> tuple[int, int]:
@@ -200,7 +218,7 @@ class _Builder:
             target = self.anchors.get(event.anchor or "")
             if target and isinstance(target.value, str):
                 return target.value
-        self._stop(event, "a key must be plain text")
+        self._stop(event, "a key must be plain text: put a value that begins with {, [ or ? in quotes")
         return ""
 
     def _merge(self, event: yaml.Event, value: Tree, merged: dict[str, Tree]) -> None:

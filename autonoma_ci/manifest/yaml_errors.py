@@ -1,6 +1,5 @@
 """Explain a YAML syntax error: the likely cause, what to do, and the line with a caret.
 
-The line is shown with care: what may be the value of a variable is masked.
 Source: the errors of libyaml and PyYAML, and YAML 1.1 (https://yaml.org/spec/1.1/).
 """
 
@@ -8,26 +7,18 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from unicodedata import category, combining, east_asian_width
 
 from autonoma_ci.errors import Problem
+from autonoma_ci.manifest.excerpt import excerpt_of
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
     import yaml
 
-# Keys of a manifest whose values reports show anyway, and keys that only contain others.
-_SHOWN_KEYS = frozenset(
-    {"id", "name", "groups", "version", "run_on_latest", "application_version_id", "application_id", "version_id"}
-    | {"tests", "folders", "tags", "application_versions"}
-)
-_CONTAINERS = frozenset({"tests", "folders", "tags", "groups", "application_versions"})
-_OTHER_KEYS = frozenset({"variables", "matrix", "defaults"})
 _KEY = re.compile(r"(?P<start>\s*(?:- +)*)(?:(?P<key>[A-Za-z_][\w.-]*)(?P<colon>:)(?=\s|$))?")
 _NO_SPACE = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z_][\w-]*):(?=[^\s/:])")
-# Terminal columns of an excerpt: it fits beside the line's number into 80 columns.
-_WIDTH = 70
-_MASK = "·"
+# Source: git-merge(1), "How conflicts are presented".
+_CONFLICT = re.compile("(?:<<<<<<<|=======|>>>>>>>)(?: |\r?$)")
 _QUOTE_IT = "Put the value in quotes"
 # Characters that begin something else than text, and what YAML takes them for.
 _INDICATORS = {"@": "is reserved", "`": "is reserved", "%": "begins a directive"}
@@ -58,7 +49,7 @@ def explain_error(text: str, error: yaml.MarkedYAMLError, file: str, *, is_secre
     lines = text.split("\n")
     fault = _find_fault(lines, error)
     line, column = fault.mark
-    excerpt = _excerpt(lines, fault.mark, is_secret=is_secret) if line < len(lines) else ()
+    excerpt = excerpt_of(lines, line, column, is_secret=is_secret)
     return Problem(f"invalid YAML: {fault.what}. {fault.cure}.", file, line + 1, column + 1, excerpt)
 
 
@@ -68,7 +59,8 @@ def _find_fault(lines: list[str], error: yaml.MarkedYAMLError) -> _Fault:
     context = _Mark(error.context_mark.line, error.context_mark.column) if error.context_mark else mark
     problem, around = error.problem or "", error.context or ""
     fault = (
-        _white_space(lines, mark, context)
+        _conflict(lines, mark)
+        or _white_space(lines, mark, context)
         or _quotes(problem, around, mark, context)
         or _first_character(lines, problem, around, mark, context)
         or _colon(lines, problem, mark)
@@ -76,6 +68,14 @@ def _find_fault(lines: list[str], error: yaml.MarkedYAMLError) -> _Fault:
         or _structure(lines, problem, mark, context)
     )
     return fault or _Fault(one_line(problem or around or "the text can't be read", 200), "Check this line", mark)
+
+
+def _conflict(lines: list[str], mark: _Mark) -> _Fault | None:
+    # The parser fails on the first marker, or on a line soon after it.
+    for line in range(min(mark.line, len(lines) - 1) + 1):
+        if _CONFLICT.match(lines[line]):
+            return _Fault("unresolved merge conflict", "Resolve it, and remove its marker lines", _Mark(line, 0))
+    return None
 
 
 def _white_space(lines: list[str], mark: _Mark, context: _Mark) -> _Fault | None:
@@ -149,6 +149,10 @@ def _structure(lines: list[str], problem: str, mark: _Mark, context: _Mark) -> _
         return _Fault("text behind a closing quote or bracket", "Put the whole value in quotes", mark)
     if "could not find expected ':'" in problem:
         return _Fault("line without a colon", "Write `key: value`, or `- ` before an entry of a list", context)
+    if "block sequence entries are not allowed" in problem:
+        return _Fault("'- ' behind a key", f"{_QUOTE_IT}, or write each '- ' on a line of its own", mark)
+    if "<document start>" in problem:
+        return _Fault("wrong indentation", "Begin the first key, and all others at the top, in column 1", mark)
     if "did not find expected '-'" in problem or "did not find expected key" in problem:
         if text[mark.column : mark.column + 2] in {"- ", "-"}:
             return _Fault("entry of a list where a key is expected", "Indent all entries of a list alike", mark)
@@ -158,69 +162,3 @@ def _structure(lines: list[str], problem: str, mark: _Mark, context: _Mark) -> _
 
 def _line(lines: list[str], number: int) -> str:
     return lines[number] if number < len(lines) else ""
-
-
-def _excerpt(lines: list[str], mark: _Mark, *, is_secret: bool) -> tuple[str, str]:
-    """Return the line and a caret below it."""
-    text = lines[mark.line].removesuffix("\r")
-    if is_secret or not _is_shown(lines, mark.line):
-        text = _mask(text, mark.column, with_key=not is_secret)
-    # One column for each character that is not shown as it is, so that the caret stays right.
-    text = "".join(map(_one_column, text))
-    begin = 0
-    while _width(text[begin : mark.column]) > _WIDTH // 2 and mark.column - begin > 1:
-        begin = max(begin + 1, mark.column - _WIDTH // 2)
-    end = begin
-    while end < len(text) and _width(text[begin : end + 1]) <= _WIDTH:
-        end += 1
-    left, right = "…" if begin else "", "…" if end < len(text) else ""
-    number = f"{mark.line + 1:>4} | "
-    caret = " " * _width(left + text[begin : mark.column])
-    return f"{number}{left}{text[begin:end]}{right}", f"{'':>4} | {caret}^"
-
-
-def _one_column(character: str) -> str:
-    if character == "\t":
-        return "→"
-    return "\ufffd" if category(character)[0] == "C" or category(character) in {"Zl", "Zp"} else character
-
-
-def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _is_shown(lines: list[str], number: int) -> bool:
-    """Return whether a line holds nothing but what reports show anyway.
-
-    The text is no valid YAML, so this goes by the indentation, and any doubt counts as no.
-    """
-    head = [line for line in lines[:number] if line.strip()]
-    own = _KEY.match(lines[number])
-    key = own["key"] if own else None
-    if key is not None and key not in _SHOWN_KEYS:
-        return False
-    since = next((i for i, line in enumerate([*head, lines[number]]) if re.search("variables|matrix", line)), None)
-    # A quote or a bracket there may still be open.
-    if since is not None and re.search("[\"'{\\[|>]", "\n".join([*head, lines[number]][since:])):
-        return False
-    depth = len(own["start"]) if own else 0
-    if own and "-" in own["start"]:
-        depth = own["start"].index("-") + 1
-    for line in reversed(head):
-        start = len(line) - len(line.lstrip())
-        if start < depth:
-            parent = _KEY.match(line)
-            name = parent["key"] if parent else None
-            if name is None or name not in _CONTAINERS | _SHOWN_KEYS:
-                return False
-            depth = start
-    return True
-
-
-def _mask(text: str, column: int, *, with_key: bool) -> str:
-    """Return the line with a mask for each character but white space, the caret's own and a key of the manifest."""
-    found = _KEY.match(text) if with_key else None
-    known = found and found["key"] in _SHOWN_KEYS | _OTHER_KEYS
-    shown = found.end() if found and known else 0
-    return "".join(c if i < shown or i == column or c.isspace() else _MASK for i, c in enumerate(text))

@@ -68,7 +68,7 @@ def test_files_that_are_gone_are_missing_everywhere(tmp_path: Path) -> None:
     (results / "results.json").write_text(record(MADE), "utf-8")
     ended = wait(tmp_path, "out/results.json")
     assert ended.code == 1
-    assert f"1 run whose evidence is not whole: Checkout: 2 of its files: {NOT_THERE}." in ended.printed
+    assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in ended.printed
     assert named_in(results) == set()
     assert runs_in(results)[0]["evidence"]["missing"] == f"2 of its files: {NOT_THERE}"
     assert f"Not kept: <bdi>2 of its files: {NOT_THERE}</bdi>" in (results / "report.html").read_text("utf-8")

@@ -119,4 +119,4 @@ def test_line_of_an_option_is_no_line_of_a_file() -> None:
     [problem] = refused.value.problems
     assert (problem.file, problem.line, problem.column) == ("", 0, 0)
     assert problem.text == "line 1: invalid YAML: second colon in a value without quotes. Put the value in quotes."
-    assert problem.excerpt == ("   1 | ····· ········: ·", "     |               ^")
+    assert problem.excerpt == ("   1 | ···:···", "     |    ^")

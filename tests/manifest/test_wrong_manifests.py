@@ -154,7 +154,7 @@ CASES = (
           ('   2 | \xa0\xa0- cm8d9gt6v000c9fe5glmyi33u', '     | ^')),
     Wrong('yaml: list among keys', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    groups:\n    name: a\n    - smoke\n',
           ':5:5: invalid YAML: entry of a list where a key is expected. Indent all entries of a list alike.',
-          ('   5 |     - smoke', '     |     ^')),
+          ('   5 |     - ·····', '     |     ^')),
     Wrong('yaml: key in a list', 'tests:\n  - cm8d9gt6v000c9fe5glmyi33u\n  name: a\n',
           ':3:3: invalid YAML: wrong indentation. Align the line with the lines that it belongs to.',
           ('   3 |   name: a', '     |   ^')),
