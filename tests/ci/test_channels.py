@@ -436,7 +436,7 @@ def test_on_bitbucket_the_commit_gets_a_report_through_the_pipelines_proxy(
 ) -> None:
     with Recorder(body=b'{"values": []}') as proxy:
         monkeypatch.setattr(bitbucket_insights, "PROXY", proxy.url)
-        assert step(tmp_path, sandbox, BITBUCKET, "sandbox-one, Pay=sandbox-fails")[0] == 1
+        assert step(tmp_path, sandbox, BITBUCKET, "sandbox-one\nPay=sandbox-fails")[0] == 1
     methods = [method for method, _, _ in proxy.asked]
     assert methods == ["GET", "PUT", "POST"]
     path, body = proxy.asked[1][1:]
