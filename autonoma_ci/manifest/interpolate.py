@@ -304,7 +304,8 @@ class _Filling:
 
     def _invalid(self, part: Reference, use: _Use) -> str:
         # The rest can be a part of a value.
-        text = part.source[:2] if use is _Use.SENT else one_line(part.source, 60)
+        begin = "${" if part.source.startswith("${") else "$"
+        text = begin if use is _Use.SENT else one_line(part.source, 60)
         return f"'{text}' {part.problem}"
 
 

@@ -79,6 +79,8 @@ class _Reader:
         # In the order of the manifest, each once.
         self.missing: dict[tuple[str, str], None] = {}
         self._interpolation = interpolation
+        # What many aliases stand for is read once.
+        self._values: dict[tuple[str, bool], _Value] = {}
         self._length = 0
 
     def variables(self, tree: Tree) -> Iterator[StatedVariable]:
@@ -114,6 +116,11 @@ class _Reader:
             return _NO_VALUE
         if "$" not in text:
             return _Value(Secret(text), is_known=True)
+        if (text, is_id) not in self._values:
+            self._values[text, is_id] = self._interpolated(text, is_id=is_id)
+        return self._values[text, is_id]
+
+    def _interpolated(self, text: str, *, is_id: bool) -> _Value:
         missing = names_in(text)
         # Many short texts can each name a long variable.
         if self._length > LENGTH_LIMIT:

@@ -57,7 +57,7 @@ def parse(text: str, file: str) -> Document:
             _add_excerpts(document, text)
             return document
         events = yaml.parse(text, Loader=_LOADER)
-        _Builder(document, events).build()
+        _Builder(document, text, events).build()
     except yaml.MarkedYAMLError as error:
         # Loaded only now, since most manifests are valid.
         from autonoma_ci.manifest.yaml_errors import explain_error
@@ -99,8 +99,9 @@ def _place(event: yaml.Event) -> tuple[int, int]:
 class _Builder:
     """Builds the tree from the events; recursion is bounded by DEPTH_LIMIT."""
 
-    def __init__(self, document: Document, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, document: Document, text: str, events: Iterator[yaml.Event]) -> None:
         self.document = document
+        self.text = text
         self.events = events
         self.anchors: dict[str, _Anchored | None] = {}
         self.nodes = 0
@@ -197,8 +198,13 @@ class _Builder:
             key = self._key(event)
             is_merge = key == "<<" and not getattr(event, "style", None)
             self.document.places.setdefault((*path, key), _place(event))
-            value, levels = self._node(next(self.events), (*path, key), depth + 1)
+            after = next(self.events)
+            value, levels = self._node(after, (*path, key), depth + 1)
             height = max(height, levels + 1)
+            if value is None and not self._has_colon(event, after):
+                # Not named: it can be what follows the comma of a value, as in {A: b, c}.
+                self._tell(event, "a word without a colon: put a value with a comma in quotes, or write `key: value`")
+                continue
             if key in lines:
                 self._tell(event, f"'{one_line(key, 60)}' is given twice, first on line {lines[key]}: remove one")
             lines.setdefault(key, _place(event)[0])
@@ -208,6 +214,14 @@ class _Builder:
                 found[key] = value
         # Keys that stand in the mapping itself win over merged ones, wherever they stand.
         return {**merged, **found}, height
+
+    def _has_colon(self, key: yaml.Event, value: yaml.Event) -> bool:
+        """Return whether the empty value of a key stands behind a colon."""
+        if not isinstance(value, yaml.ScalarEvent) or value.value:
+            return True
+        # An empty value has the place of what follows it.
+        begin, end = key.end_mark, value.start_mark
+        return not begin or not end or ":" in self.text[begin.index : end.index]
 
     def _key(self, event: yaml.Event) -> str:
         if isinstance(event, yaml.ScalarEvent):

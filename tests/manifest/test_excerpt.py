@@ -1,0 +1,173 @@
+"""The line with a caret: it points at the right column, and shows no value of a variable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autonoma_ci.errors import InputError
+from autonoma_ci.manifest.excerpt import excerpt_of
+from autonoma_ci.manifest.inline import mapping_of_text, versions_of_text
+from autonoma_ci.manifest.tree import parse
+from autonoma_ci.values import variables
+from tests.commands.invoke import invoke
+from tests.manifest.reading import problems, read
+from tests.support.processor import processor_seconds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Each with the letters Q, X and Z only where a value of a variable is, or what was meant as one.
+HIDDEN = (
+    "tests: [{id: abc, vars: {A: @QXZQXZ}}]",
+    "tests: [{id: abc, env {A: QXZ: QXZ}]",
+    "tests: [{id: abc, with: {A: ${A:-QXZQXZ}}}]",
+    "tests:\n  - {id: abc, Variables: {A: & QXZQXZ}}",
+    "tests:\n  - {id: abc, variables: {id: QXZ: QXZ}}",
+    "tests:\n  - id: abc\n    variables:\n      name: QXZ: QXZ",
+    "tests:\n  - id: abc\n    variables:\n      groups: QXZ: QXZ",
+    "tests:\n  - id: abc\n    variables:\n    - name: QXZ: QXZ",
+    "tests:\n  - id: abc\n    env:\n      id: QXZ: QXZ",
+    'tests:\n  - id: abc\n    "\\u0076ariables":\n      id: QXZ: QXZ',
+    "tests:\n  - id: abc\n    ? variables\n    : name: QXZ: QXZ",
+    "tests:\n  - id: abc\n    <<:\n      name: QXZ: QXZ",
+    'tests:\n  - id: abc\n    variables: {\n id: "QXZ\n QXZ",\nname: % QXZQXZ\n}',
+    "tests:\n  - id: abc\n    vars: {\nname: @QXZQXZ\n}",
+    "tests:\n  - id: abc\n    variables: {A: x,\ntests: @QXZQXZ }",
+    "tests:\n  - id: abc\n    variables:\n      A: |\n        x\nQXZQXZ\nname: QXZ: QXZ",
+    "tests:\n  - id: abc\n    name: {variables: {A: @QXZ}}",
+    "tests:\n  - id: abc variables: A=QXZ: x",
+    "tests:  - env: 'QXZQXZ'",
+    "defaults:\n  variables:\n    id: QXZ: QXZ",
+    "defaults:\n  with:\n    name: >-\n      id: QXZ\nQXZQXZ\n",
+    "variables:\n- id: QXZ: QXZ",
+    "name: QXZ: QXZ",
+    "x-all:\n  name: QXZ: QXZ",
+    "tests:\n  - id: abc\n    variables:\n      A: QXZQXZ\n      A: QXZQXZ",
+    "tests:\n  - id: abc\n    variables:\n      A: !QXZ QXZQXZ",
+    "tests:\n  - id: abc\n    variables:\n      A: *QXZ",
+    'tests:\n  - id: abc\n    variables: {A: "QXZ\u202eQXZ"}',
+    "tests:\n  - id: abc\n    variables:\n\tA: QXZQXZ",
+    "tests:\n  - id: abc\n    matrix:\n      A:\n      - QXZ: QXZ\n     - QXZ",
+)
+SHOWN = (
+    ("tests:\n  - id: abc\n    name: Checkout: pay", "   3 |     name: Checkout: pay"),
+    ("tests:\n- id: abc\n  name: Checkout: pay", "   3 |   name: Checkout: pay"),
+    ("# 'a {\ntests:\n# [\n  - id: abc\n    name: It's 5: now", "   5 |     name: It's 5: now"),
+    ("tests:\n  - id: abc\n    variables: {A: b}\n  - id: d\n    name: a: b", "   5 |     name: a: b"),
+    ("tests: [a, b", "   1 | tests: [a, b"),
+    ("tests:\n  - {id: abc, groups: [smoke}", "   2 |   - {id: abc, groups: [smoke}"),
+    ("defaults:\n  application_version_id: a: b", "   2 |   application_version_id: a: b"),
+    ("tests:\r\n  - id: a\r\n   name: b\r\n", "   3 |    name: b"),
+    ("tests:\n  - id: a\n    name: \U0001f600\u7d50: b", "   3 |     name: \U0001f600\u7d50: b"),
+)
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_excerpt_shows_no_part_of_a_value(text: str) -> None:
+    found = parse(text, "m.yml").problems
+    assert found
+    for problem in found:
+        assert problem.excerpt
+        assert not set("QXZ") & set("".join(problem.excerpt))
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_excerpt_of_an_option_shows_no_text(text: str) -> None:
+    """Not even how long the texts are; `variables` comes from a secret of the CI system."""
+    for found in (mapping_of_text(text)[1], versions_of_text(text)[1]):
+        for problem in found:
+            assert not any(character.isalnum() for character in "".join(problem.excerpt).partition("|")[2])
+            assert all(len(line) < 40 for line in problem.excerpt)
+
+
+@pytest.mark.parametrize(("text", "line"), SHOWN)
+def test_excerpt_shows_what_reports_show(text: str, line: str) -> None:
+    [problem] = parse(text, "m.yml").problems
+    assert problem.excerpt[0] == line
+
+
+@pytest.mark.parametrize(
+    ("text", "character", "expected"),
+    [
+        ("version: a: b", ":", ("   1 | version: a: b", "     |           ^")),
+        ("version:\ta: b", ":", ("   1 | version:→a: b", "     |           ^")),
+        ("version: e\u0301\u7d50: b", ":", ("   1 | version: e\u0301\u7d50: b", "     |             ^")),
+        (
+            "version: \x1b31m\u202e\u200b!",
+            "!",
+            ("   1 | version: \ufffd31m\ufffd\ufffd!", "     |                ^"),
+        ),
+        ("version: '" + "x" * 100 + ": b", ":", ("   1 | …" + "x" * 35 + ": b", "     | " + " " * 36 + "^")),
+    ],
+)
+def test_caret_is_below_its_character(text: str, character: str, expected: tuple[str, str]) -> None:
+    """Also with wide, combining and control characters, tabs and long lines."""
+    assert excerpt_of([text], 0, text.rindex(character), is_secret=False) == expected
+
+
+@given(st.lists(st.text("tests:idname{}[]-'\" \t\x1b\u7d50\u0301#|", max_size=200), max_size=4), st.data())
+def test_excerpt_of_any_text_fits_a_terminal(lines: list[str], data: st.DataObject) -> None:
+    line = data.draw(st.integers(-1, 4))
+    column = data.draw(st.integers(-1, 220))
+    found = excerpt_of(lines, line, column, is_secret=data.draw(st.booleans()))
+    assert bool(found) == (0 <= line < len(lines))
+    if found:
+        assert len(found) == 2
+        assert all(len(each) <= 7 + 2 + 2 * 70 for each in found)
+        assert not any(character in "\t\x1b\r\n" for character in "".join(found))
+
+
+@pytest.mark.parametrize("piece", ["x", "\u0301", "\u7d50", "[", "a: b ", "'", " ", "- ", "id: ", "\\", '"\\'])
+def test_hostile_lines_are_shown_in_linear_time(piece: str) -> None:
+    lines = ["tests:", f"  - id: {piece * 200_000}", f"    name: {piece * 200_000}: x"]
+    seconds = processor_seconds(lambda: excerpt_of(lines, 2, len(lines[2]) - 3, is_secret=False), 10.0)
+    assert seconds < 10.0
+
+
+def test_a_file_full_of_problems_has_ten_excerpts() -> None:
+    found = parse("tests: [" + "!a b, " * 500 + "]", "m.yml").problems
+    assert sum(bool(problem.excerpt) for problem in found) == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("<<<<<<< HEAD\ntests: [a]\n=======\ntests: [b]\n>>>>>>> x\n", "1:1: invalid YAML: unresolved merge conflict."),
+        ("tests:\n<<<<<<< HEAD\n  - a\n=======\n  - b\n>>>>>>> x\n", "2:1: invalid YAML: unresolved merge conflict."),
+        ("tests:\n- id: a\n  name: - b\n", "3:9: invalid YAML: '- ' behind a key. Put the value in quotes"),
+        (" tests:\n  - a\nfolders: []\n", "3:1: invalid YAML: wrong indentation. Begin the first key"),
+        ("tests:\n- id: a\n  name: {{ b }}\n", "3:10: a key must be plain text: put a value that begins with {"),
+        ("tests:\n- id: a\n  groups: smoke, nightly\n", "3:3: 'groups' must be a list: write several values as [A, B]"),
+        ("tests:\n- id: a\n  groups: smoke nightly\n", "3:3: 'groups' must be a list: write several values as [A, B]"),
+        ("tests:\n- id: a\n  groups:\n    -smoke\n", "3:3: 'groups' must be a list: write a space after each '-'"),
+        ("tests:\n- id: a\n  matrix: {A: 'b, c'}\n", "3:12: 'A' must be a list: write several values as [A, B]"),
+    ],
+)
+def test_each_mistake_has_its_cure(text: str, says: str) -> None:
+    [found] = problems(text)
+    assert found.startswith(says)
+
+
+def test_a_single_word_is_a_list_of_one() -> None:
+    [test] = read("tests:\n- {id: a, groups: smoke, matrix: {A: -1, B: '${NOPE:-b c}'}}").tests
+    assert test.groups == ["smoke"]
+    assert test.matrix == {"A": ["-1"], "B": ["b c"]}
+
+
+def test_validate_shows_the_line_with_a_caret(tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_text("tests:\n  - id: abc\n    name: Checkout: pay\n", encoding="utf-8")
+    ended = invoke(tmp_path, "validate")
+    assert ended.code == 2
+    assert ended.err.splitlines()[1:] == ["   3 |     name: Checkout: pay", "     |                   ^"]
+
+
+def test_a_wrong_variable_of_the_step_has_a_caret() -> None:
+    with pytest.raises(InputError) as refused:
+        variables("A: QXZ\nB: 'QXZ")
+    [problem] = refused.value.problems
+    assert problem.text.startswith("line 2: invalid YAML: quote without its closing quote.")
+    assert problem.excerpt == ("   2 | ···'···", "     |    ^")
