@@ -149,7 +149,8 @@ def _run_or_refuse(argv: Sequence[str], world: World) -> int:
         return 0
     except (InputError, OutputError, ApiError) as error:
         problems = error.problems if isinstance(error, InputError) else [error]
-        text = "\n".join(f"Error: {problem}" for problem in problems)
+        lines = [[f"Error: {problem}", *getattr(problem, "excerpt", ())] for problem in problems]
+        text = "\n".join(line for each in lines for line in each)
         return _say(
             world,
             _credentials(argv, world)(text),

@@ -192,7 +192,7 @@ def _cure_list(key: str, value: Tree) -> str:
     if isinstance(value, str) and value.startswith("-"):
         return "write a space after each '-'"
     if isinstance(value, str) and key not in _ENTRY_LISTS:
-        return "write several values as [A, B], or one with white space or a comma as [\"A B\"]"
+        return 'write several values as [A, B], or one with white space or a comma as ["A B"]'
     if isinstance(value, dict) and "id" not in value:
         return "write each entry as `- id: ID` and `name: TEXT`" if key in _ENTRY_LISTS else _BEGIN
     return _BEGIN
