@@ -50,7 +50,7 @@ def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
         "autonoma_ci.engine.wait.Wait.take",
         "autonoma_ci.api.transport.Transport.__init__",
         "autonoma_ci.commands.step.decide",
-        "autonoma_ci.commands.step.headline",
+        "autonoma_ci.commands.step.last_lines",
         "autonoma_ci.ci.results_dir.record",
     ],
 )
