@@ -52,7 +52,7 @@ PLACES = {
     "parameters": (
         {"TEAMCITY_VERSION": "1", "TEAMCITY_BUILD_PROPERTIES_FILE": "thing", "AUTONOMA_TEST_IDS": "a"}, "", 0
     ),
-    "results-dir": ({"AUTONOMA_RESULTS_DIR": "thing", "AUTONOMA_TEST_IDS": "a"}, "results-dir", 2),
+    "results-dir": ({"AUTONOMA_RESULTS_DIR": "thing", "AUTONOMA_TEST_IDS": "a"}, "AUTONOMA_RESULTS_DIR", 2),
 }  # fmt: skip
 
 
