@@ -21,8 +21,20 @@ if TYPE_CHECKING:
 Found: TypeAlias = argparse.Namespace
 # A random secret may start with a hyphen, but is not made of small letters alone.
 _FLAG = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
+# What options with a list take.
+_LISTS = frozenset({"LIST", "LINES"})
 # How argparse begins the error of a positional argument that is not there.
 _MISSING = "the following arguments are required: "
+
+
+class _Once(argparse.Action):
+    """Stores the text of a flag that can be given once: of two lists, nobody expects that only the last counts."""
+
+    def __call__(self, parser: argparse.ArgumentParser, found: Found, values: object, flag: str | None = None) -> None:
+        """Store the text; raise InputError if there is one already."""
+        if getattr(found, self.dest) is not None:
+            parser.error(f"{flag} is given twice: give it once, with commas or line breaks between the entries")
+        setattr(found, self.dest, values)
 
 
 class Parser(argparse.ArgumentParser):
@@ -113,7 +125,8 @@ def parser_of(command: str, help_text: str, options: Sequence[Option], out: Text
     for option in options:
         text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
         if option.takes:
-            parser.add_argument(option.flag, metavar=option.takes, help=text)
+            action = _Once if option.takes in _LISTS else "store"
+            parser.add_argument(option.flag, metavar=option.takes, help=text, action=action)
         else:
             parser.add_argument(option.flag, metavar="true|false", nargs="?", const="true", help=text)
     parser.epilog = (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.text import one_line
-from autonoma_ci.values import SPACE, Entry, why_no_id
+from autonoma_ci.values import SPACE, Entry, why_no_id, without_link_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,10 +20,11 @@ APP_SITE = "https://autonoma.app"
 _OPTIONS = {"test": "test-ids", "folder": "folder-ids", "tag": "tag-ids"}
 _PORTS = {"http": 80, "https": 443}
 # What a line is made of. Quotes count at the begin of a label or an id only, so that an apostrophe is an ordinary
-# character. A link ends before a comma, but its query may hold one, which is told as a mistake.
+# character. A link can follow a bracket. It ends before a comma, but its query may hold one, which is told as a
+# mistake.
 _PIECE = r"""(?xis)
       (?P<quoted> (?<![^\s,=]) (?: "[^"]*" | '[^']*' ) (?= \s* (?: [=,] | $ ) | \s+ \# ) )
-    | (?P<link>   (?<![^\s,=]) https?:// [^\s,?#]* (?: [?#] (?: (?! , (?: https?:// | \s | $ ) ) \S )* )? )
+    | (?P<link>   (?<![^\s,=<("']) https?:// [^\s,?#]* (?: [?#] (?: (?! , (?: https?:// | \s | $ ) ) \S )* )? )
     | (?P<comment> (?<!\S) \# .* )
     | (?P<comma>  , )
     | (?P<text>   [^\s,#"'hH]+ | \s+ | . )
@@ -39,6 +41,8 @@ _UNMISTAKABLE = r"(?=.*[0-9]).{16,}"
 _LABEL_IN_BRACKETS = r"""\[[^\]\n"']*\][^\n,=]*="""
 _WORD = f"[^{SPACE}]+"
 _LABEL = r"[\w .'#:-]{0,60}[^\W\d_][\w .'#:-]{0,60}"
+# An id of Autonoma in a comment, and one more comment: lines that YAML's `>` has joined.
+_ID_IN_COMMENT = r"\s(?=[a-z]*[0-9])[a-z0-9]{24,25}\s+#"
 _YAML_PAIR = r"[\w .-]{1,60}:\s+\S.*"
 _NOT_REPLACED = r"\$[({]|\{\{|\$[A-Z_]+$|%[A-Z_]+%"
 _JSON_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
@@ -140,11 +144,19 @@ class _Reader:
             cure = 'put the label in quotes ("Checkout #2" = ID), or the comment on its own line'
             self.problems.append(f"{where}{_shown(line, 30)}: ' #' starts a comment, which cuts off '='; {cure}")
             return
+        if parts and re.search(_ID_IN_COMMENT, comment):
+            cure = "write each entry on a line of its own (in YAML below '|', not '>')"
+            self.problems.append(f"{where}{_shown(line, 30)}: ' #' starts a comment, which cuts off an id; {cure}")
+            return
         labelled = [place for place, part in enumerate(parts) if part.equals >= 0]
         before = parts[: labelled[-1]] if labelled else []
         if any(part.equals < 0 and not all(map(_is_unmistakable, _words(part.value))) for part in before):
             cure = 'put the label in quotes ("Pay, fast" = ID), or each entry on its own line'
             self.problems.append(f"{where}{_shown(line, 30)}: the comma separates entries before '='; {cure}")
+            return
+        if any(map(_holds_entries, parts)):
+            cure = "write each entry on a line of its own (in YAML below '|', not '>'), or the label in quotes"
+            self.problems.append(f"{where}{_shown(line, 30)}: an id stands before the last '='; {cure}")
             return
         for part in parts:
             if part.equals < 0:
@@ -170,7 +182,7 @@ class _Reader:
 
     def _of_link(self, text: str) -> tuple[str, str]:
         """Return the id in a link of the app, and why there is none; what may be secret in the link is not shown."""
-        shown = _shown(re.split("[?#]", re.sub("//[^/?#]*@", "//…@", text))[0])
+        shown = _shown(text)
         site = site_of(text)
         if len(_words(text)) > 1:
             return "", f"{shown} is followed by more words: write each link on a line of its own"
@@ -229,6 +241,15 @@ def site_of(url: str) -> str:
     return f"{parts.scheme}://{bracketed}" + (f":{port}" if port not in {None, _PORTS.get(parts.scheme)} else "")
 
 
+def _holds_entries(part: _Part) -> bool:
+    """Return whether a label that is not in quotes has an id behind a `=`, as lines have that YAML has joined."""
+    before = part.text[: max(part.equals, 0)]
+    if "=" not in before or _unquoted(before) != before.strip(SPACE):
+        return False
+    firsts = [_words(text)[:1] for text in before.split("=")[1:]]
+    return any(map(_is_unmistakable, chain.from_iterable(firsts)))
+
+
 def _is_unmistakable(word: str) -> bool:
     return bool(re.match(_LINK, word) or re.fullmatch(_UNMISTAKABLE, word))
 
@@ -253,10 +274,13 @@ def _cure(text: str, label: str) -> str:
         return "it holds a space; write one id after '=', and each entry on its own line"
     if len(words) > 1:
         is_label = re.fullmatch(_LABEL, " ".join(words[:-1])) and not why_no_id(words[-1])
+        is_label = is_label and "#" not in words and not any(map(_is_unmistakable, words[:-1]))
         example = f"{' '.join(words[:-1])} = {words[-1]}" if is_label else "label = id"
         return f"it holds a space; write {_shown(example)}, or several ids on lines of their own"
     if re.match(_LINK_WITHOUT_SCHEME, head):
         return "write a link with its https://, or the id alone"
+    if "\\n" in head:
+        return "it holds '\\n' as two characters; separate ids by commas or lines"
     return "it holds ';'; separate ids by commas or lines" if ";" in head else ""
 
 
@@ -265,7 +289,7 @@ def _words(text: str) -> list[str]:
 
 
 def _shown(text: str, limit: int = 60) -> str:
-    return f"'{one_line(text.strip(SPACE), limit)}'"
+    return f"'{one_line(without_link_secrets(text.strip(SPACE)), limit)}'"
 
 
 def _unquoted(text: str) -> str:

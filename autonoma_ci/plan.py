@@ -88,7 +88,7 @@ def make(settings: Settings, manifest: Manifest | None, parallel: Shard | None =
     kept, notes = _once_each(requests)
     kept = _numbered(kept)
     notes += _without_effect(settings, kept)
-    if shard:
+    if shard and not settings.selects_nothing:
         kept, note = shard.share(kept)
         notes.append(note)
     parts = tuple(map(Secret, sorted(manifest.parts))) if manifest else ()
@@ -132,7 +132,7 @@ def _wrong_groups(settings: Settings, manifest: Manifest | None) -> list[str]:
     for group in settings.groups:
         if group == NO_GROUPS or group in known:
             continue
-        near = NO_GROUPS if group.lower() == NO_GROUPS else closest(group, named)
+        near = NO_GROUPS if group.lower().strip("\"'`") == NO_GROUPS else closest(group, named)
         if near:
             hint = f"the manifest has no group {shown(group)}; did you mean '{one_line(near, 60)}'?"
         elif not manifest:

@@ -340,6 +340,8 @@ def _forms(value: str) -> set[str]:
     # A short line, such as a bracket, says nothing of the value.
     lines = {line.strip() for line in value.splitlines() if len(fold(line)) >= _SHORT}
     plain = {value, value.strip(), " ".join(value.split()), *lines}
+    # Base64 without its padding, which is taken for a separator behind a name.
+    plain |= {bare for text in plain if text.endswith("=") and len(fold(bare := text.rstrip("="))) >= _SPLIT}
     # A letter with an iota below it is two letters in capitals.
     forms = plain | {text.upper() for text in plain if not text.isascii()}
     for text in plain:

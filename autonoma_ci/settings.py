@@ -26,6 +26,8 @@ _UNRESOLVED = re.compile(r"\$\([\w.-]+\)")
 # Words that no log of ours can do without, and a length at which any text has a value by accident.
 _EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
 _SHORT = 6
+# Characters of a credential that is looked for in the text of an option that is refused.
+_LEAST_CREDENTIAL = 12
 _OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
 NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
 _OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
@@ -83,7 +85,8 @@ class Settings(NamedTuple):
     blank: Mapping[str, str] = NO_SPELLINGS
     # The same of options with a reference such as `$(NAME)`, which counts as empty, in place of a value.
     unresolved: Mapping[str, str] = NO_SPELLINGS
-    # Credentials that are set and not used, since another spelling of the option wins.
+    # Credentials that are set and not used, since another spelling of the option wins or they are invalid; and those
+    # in quotes without them.
     unused_secrets: tuple[Secret, ...] = ()
     # For the log.
     warnings: tuple[str, ...] = ()
@@ -119,6 +122,8 @@ class Reader:
         self.blank: dict[str, str] = {}
         self.unresolved: dict[str, str] = {}
         self.unused_secrets: list[Secret] = []
+        # How an option is written, its text, and what is wrong with it.
+        self._refused: list[tuple[str, str, list[Problem]]] = []
         # The origins that links of the app can have.
         self._sites = {APP_SITE}
 
@@ -147,9 +152,9 @@ class Reader:
         spelling, text = self.raw(option)
         if spelling:
             self.spellings[option.name] = spelling
+            if option.is_credential:
+                self._check_credential(spelling, text)
             if not option.exact:
-                if option.is_credential and text != text.strip(SPACE):
-                    self.warnings.append(f"{spelling} has white space around it; it was removed.")
                 text = text.strip(SPACE)
         elif option.name in self.unresolved and not option.is_credential:
             named = self.unresolved[option.name]
@@ -159,11 +164,26 @@ class Reader:
         try:
             value = self._parse(option, spelling, text or option.default)
         except InputError as error:
-            self.problems += [each._replace(text=f"{spelling}: {each.text}") for each in error.problems]
+            problems = [each._replace(text=f"{spelling}: {each.text}") for each in error.problems]
+            self.problems += problems
+            if option.is_credential:
+                self.unused_secrets.append(Secret(text))
+            elif option.parse is not variables:
+                # A value of a variable can be a credential, and no problem quotes one.
+                self._refused.append((spelling, text, problems))
             return None
         if option.name == "api-url":
             self._sites.add(site_of(str(value)))
         return value
+
+    def _check_credential(self, spelling: str, text: str) -> None:
+        """Warn about white space and quotes around a credential."""
+        stripped = text.strip(SPACE)
+        if text != stripped:
+            self.warnings.append(f"{spelling} has white space around it; it was removed.")
+        if len(stripped) > 2 and stripped[0] == stripped[-1] and stripped[0] in "\"'`":
+            self.warnings.append(f"{spelling} has quotes around it, which are sent as written: remove them.")
+            self.unused_secrets.append(Secret(stripped[1:-1]))
 
     def _parse(self, option: Option, spelling: str, text: str) -> object:
         if option.holds_ids:
@@ -172,6 +192,25 @@ class Reader:
         if option.parse is variables:
             return option.parse(text, lambda warning: self.warnings.append(f"{spelling}: {warning}"))
         return option.parse(text)
+
+    def hide_credentials(self, settings: Settings) -> Settings:
+        """Return the settings without groups that hold a credential, and replace problems of such texts.
+
+        A problem can quote a part of a text, such as all before a comma, in which the credential is not recognized.
+        """
+        groups = ",".join(settings.groups)
+        if not self._refused and "," not in groups:
+            return settings
+        redact = Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _LEAST_CREDENTIAL)
+        found = [(spelling, problems) for spelling, text, problems in self._refused if redact.holds(text)]
+        if "," in groups and redact.holds(groups):
+            found.append((settings.named("groups"), []))
+            settings = settings._replace(groups=())
+        for spelling, problems in found:
+            why = f"{spelling} holds a credential: check which value is in which option"
+            hidden = set(problems)
+            self.problems = [*(each for each in self.problems if each not in hidden), Problem(why)]
+        return settings
 
     def add_variables(self, texts: Sequence[str]) -> dict[str, str]:
         """Return the variables that `--var` gives; problems and warnings are kept for later."""
@@ -211,6 +250,7 @@ def read(
         unresolved=reader.unresolved,
         unused_secrets=tuple(reader.unused_secrets),
     )
+    settings = reader.hide_credentials(settings)
     if settings.application_versions and settings.run_on_latest:
         both = f"{settings.named('application-versions')} and {settings.named('run-on-latest')}"
         reader.problems.append(Problem(f"{both} exclude each other: give one of them"))

@@ -77,7 +77,7 @@ def duration(text: str) -> float:
 
 def _why_no_duration(text: str) -> str:
     """Return what is wrong with a duration, and how to write what was probably meant."""
-    shown, plain = f"'{one_line(text, 40)}'", text.strip().lower()
+    shown, plain = f"'{one_line(text, 40)}'", _without_quotes(text)
     if re.fullmatch(r"[0-9]{1,9}", plain):
         number = int(plain)
         cures = [f"{number}m for minutes"] if 1 <= number * 60 <= LONGEST else []
@@ -85,7 +85,7 @@ def _why_no_duration(text: str) -> str:
         return f"{shown} has no unit: {'write ' + ' or '.join(cures) if cures else 'use 1s to 24h'}"
     if re.match(r"[-\u2212]\s*[0-9]", plain):
         return f"{shown} is negative: use 1s to 24h, such as 10m"
-    meant = _seconds_meant(plain) if len(plain) <= _LONGEST_TEXT else None
+    meant = _seconds_meant(plain) if len(plain) <= _LONGEST_TEXT and "\n" not in plain else None
     if meant is None:
         return f"{shown} {_NO_DURATION}: write a number and a unit, such as 90s, 30m, 2h or 1h30m"
     if not 1 <= meant <= LONGEST:
@@ -93,6 +93,11 @@ def _why_no_duration(text: str) -> str:
     if meant != int(meant):
         return f"{shown} is not in whole seconds: write {_as_duration(int(meant))}"
     return f"{shown} is not written as a duration: write {_as_duration(int(meant))}"
+
+
+def _without_quotes(text: str) -> str:
+    """Return the text in small letters, without white space and quotes around it."""
+    return text.strip().strip("\"'`").strip().lower()
 
 
 def _seconds_meant(text: str) -> float | None:
@@ -110,7 +115,8 @@ def _seconds_meant(text: str) -> float | None:
             return None
         total += float(found[1].replace(",", ".")) * unit
         end = found.end()
-    return total if end == len(text) > 0 else None
+    # To milliseconds: 2.3 * 60 is 137.99999999999997.
+    return round(total, 3) if end == len(text) > 0 else None
 
 
 def _as_duration(seconds: int) -> str:
@@ -147,7 +153,7 @@ def size(text: str) -> int:
 
 def _why_no_size(text: str) -> str:
     """Return what is wrong with a size, and how to write what was probably meant."""
-    shown, plain = f"'{one_line(text, 40)}'", text.strip().lower()
+    shown, plain = f"'{one_line(text, 40)}'", _without_quotes(text)
     if re.fullmatch(r"[0-9]{1,9}", plain):
         number = int(plain)
         cures = [f"{number}{unit}" for unit in ("MB", "KB") if 1000 <= number * _BYTES[unit[0].lower()] <= LARGEST]
@@ -161,7 +167,7 @@ def _why_no_size(text: str) -> str:
     if not 1000 <= meant <= LARGEST:
         return f"{shown} is out of range: use 1KB to 100GB"
     # The largest unit that needs no fraction, rounded down to whole KB.
-    number = int(meant) // 1000
+    number = round(meant) // 1000
     unit = next(unit for unit, size in (("GB", 1000**2), ("MB", 1000), ("KB", 1)) if number % size == 0)
     return f"{shown} is not written as a size: write {number // (_BYTES[unit[0].lower()] // 1000)}{unit}"
 

@@ -36,6 +36,9 @@ _BASE64_LINE = re.compile(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
 _BASE64_END = re.compile(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
 _NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
 _SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
+_BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
+# Characters that are not seen, as messages name them.
+_NAMES = {" ": "a space", "\xa0": "a no-break space", "\ufeff": "a byte order mark", "\u200b": "a zero-width space"}
 _WORDS = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
 # What a shell, or a YAML list, has before the name.
 _PREFIX = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
@@ -95,11 +98,25 @@ def credential(text: str) -> Secret:
     raise InputError([f"the value holds {problem}: copy it again from Autonoma, without quotes or line breaks"])
 
 
+def without_link_secrets(text: str) -> str:
+    """Return the text without user names, passwords, queries and fragments of the links in it."""
+    if "//" not in text:
+        return text
+    return "".join(map(_without_link_secrets, re.split(r"(\s+)", text)))
+
+
+def _without_link_secrets(text: str) -> str:
+    before, slashes, rest = text.partition("//")
+    # A password can hold what ends it in a valid link, so all before the last `@` is left out.
+    _, at, after = rest.rpartition("@")
+    return before + slashes + (f"…@{after}" if at else re.split("[?#]", rest, maxsplit=1)[0])
+
+
 def why_no_id(text: str) -> str:
     """Say why a text can't be an id, without more of it than is needed to find it; empty if it can."""
     if ID.fullmatch(text):
         return ""
-    shown, head = one_line(text, 60), text[:1000]
+    shown, head = one_line(without_link_secrets(text), 60), text[:1000]
     if not text:
         return "an id is missing: remove the entry or give its id"
     if "://" in head:
@@ -111,8 +128,8 @@ def why_no_id(text: str) -> str:
 
 
 def _named(character: str) -> str:
-    if character == " ":
-        return "a space"
+    if name := _NAMES.get(character):
+        return name
     return character if character.isprintable() else repr(character)[1:-1]
 
 
@@ -220,7 +237,11 @@ def read_variable(text: str) -> VariableText:
     if not equals:
         return VariableText(problem=_NOT_A_VARIABLE)
     if not is_plain_name(name):
-        return VariableText(problem=_SPACE_IN_NAME if re.fullmatch(_WORDS, name) else _NOT_A_VARIABLE)
+        if name.startswith("\ufeff"):
+            return VariableText(problem=_BYTE_ORDER_MARK)
+        # Such as a no-break space at an end.
+        has_space = name != name.strip() or re.fullmatch(_WORDS, name)
+        return VariableText(problem=_SPACE_IN_NAME if has_space else _NOT_A_VARIABLE)
     doubts = []
     if prefix:
         what = "'export '" if "export" in prefix[0] else "'- '"

@@ -303,3 +303,70 @@ def test_long_list_ends_soon(text: str) -> None:
         id_lists.ids(text)
     except InputError as error:
         assert error.problems  # noqa: PT017 - either is right
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"Checkout = {A} Sign in = {B}",
+        f"Checkout = {APP}/test/{A} Sign in = {APP}/test/{B}",
+        f'"Checkout" = {A} "Sign in" = {B}',
+    ],
+)
+def test_joined_entries_are_refused(line: str) -> None:
+    """YAML's `>` joins lines. Without an error, only the last of them would run."""
+    (problem,) = problems(line)
+    assert "an id stands before the last '='; write each entry on a line of its own" in problem
+
+
+def test_id_between_two_comments_is_refused() -> None:
+    """YAML's `>` joins lines, so that the first comment takes the second id away."""
+    (problem,) = problems(f"{A} # first {B} # second")
+    assert "' #' starts a comment, which cuts off an id; write each entry on a line of its own" in problem
+    assert entries(f"{A} # was {B}") == [(A, "")]
+
+
+def test_label_with_equals_sign_is_kept() -> None:
+    """A `=` in a label is no fault where no id follows it."""
+    assert entries(f"x = y = {A}\n'a = {B} b' = {A}") == [(A, "x = y"), (A, f"a = {B} b")]
+
+
+@pytest.mark.parametrize("text", [f'["{A} {B}"]', f'["{A} # x"]', f"{A} - {B}"])
+def test_no_id_is_proposed_as_a_label(text: str) -> None:
+    """The example would start one test, with the id of another as its label."""
+    (problem,) = problems(text)
+    assert "write 'label = id'" in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user:SEN/TINEL@autonoma.app/test/x",
+        "https://user:SEN?TINEL@autonoma.app/test/x",
+        "Checkout https://user:TINEL@host.example/x",
+        "ftp://user:TINEL@host.example/x",
+        "<https://autonoma.app/test/x?token=TINEL>",
+        "Checkout: https://autonoma.app/test/x#TINEL",
+        "https://host.example/?token=TINEL = x y",
+    ],
+)
+def test_secret_parts_of_links_are_not_shown(text: str) -> None:
+    """A password or a query can be secret, wherever the link stands and whatever is wrong with the entry."""
+    (problem,) = problems(text)
+    assert "TINEL" not in problem
+    assert "SEN" not in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{A}\u00a0", "it holds a no-break space;"),
+        (f"\ufeff{A}", "it holds a byte order mark;"),
+        (f"{A}\u200b", "it holds a zero-width space;"),
+        (f"{A}\\n{B}", "it holds '\\n' as two characters; separate ids by commas or lines"),
+    ],
+)
+def test_characters_that_are_not_seen_are_named(text: str, expected: str) -> None:
+    """A code point says nothing to most readers."""
+    (problem,) = problems(text)
+    assert expected in problem

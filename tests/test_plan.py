@@ -348,3 +348,9 @@ def test_an_empty_shard_is_no_error_and_says_so() -> None:
     assert (made.requests, made.notes) == ((), ("Shard 5/5 has no runs: the whole plan has only 3.",))
     with pytest.raises(InputError, match="allow-empty"):
         plan.make(Settings(shard=Shard(1, 5)), None)
+
+
+def test_no_groups_have_no_note_on_the_shard() -> None:
+    """A part of nothing is of no interest."""
+    settings = Settings(groups=("none",), shard=Shard(1, 2))
+    assert plan.make(settings, None).notes == ()

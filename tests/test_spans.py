@@ -193,3 +193,30 @@ def test_size_in_another_form_has_its_cure(text: str, says: str) -> None:
 def test_a_size_is_bounded(text: str) -> None:
     with pytest.raises(InputError, match="is out of range: use 1KB to 100GB"):
         spans.size(text)
+
+
+@pytest.mark.parametrize(("text", "cure"), [("2.3 min", "2m18s"), ("1.1h", "1h6m"), ("0.1h", "6m")])
+def test_cure_of_a_fraction_is_exact(text: str, cure: str) -> None:
+    """2.3 * 60 is a little less than 138 in binary."""
+    with pytest.raises(InputError, match=f"is not written as a duration: write {cure}$"):
+        spans.duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('"10m"', "is not written as a duration: write 10m"),
+        ("'90'", "has no unit: write 90m for minutes or 90s for seconds"),
+        ("10m\n20m", "is not a duration"),
+    ],
+)
+def test_quotes_and_lines_of_a_duration_are_understood(text: str, expected: str) -> None:
+    """Quotes are not a part of what was meant, and two durations are not added."""
+    with pytest.raises(InputError, match=expected):
+        spans.duration(text)
+
+
+def test_quotes_around_a_size_are_understood() -> None:
+    """The cure is the size itself."""
+    with pytest.raises(InputError, match=r"is not written as a size: write 30MB$"):
+        spans.size('"30MB"')

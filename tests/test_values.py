@@ -380,3 +380,16 @@ def test_any_text_is_a_value_or_a_problem(text: str) -> None:
             option.parse(text)
         except InputError as error:
             assert error.problems  # noqa: PT017 - either is right
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("\ufeffNAME=x", "line 1 begins with a byte order mark: save the file"),
+        ("NAME\u00a0=x", "line 1 has white space in the name before '='"),
+    ],
+)
+def test_unseen_characters_of_a_name_are_told(line: str, expected: str) -> None:
+    """Such a line looks right in an editor."""
+    with pytest.raises(InputError, match=expected):
+        values.variables(line)

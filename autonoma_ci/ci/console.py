@@ -47,7 +47,10 @@ class Console:
     def mask(self, values: Iterable[Secret]) -> None:
         """Ask the CI system to leave these values out of whatever any step of the job prints."""
         for secret in values:
-            self.say(self._dialect.mask(secret.reveal()))
+            # One that is not used can have several lines. What is behind a line break would be in the log.
+            for line in secret.reveal().splitlines():
+                if line.isprintable():
+                    self.say(self._dialect.mask(line))
 
     def line(self, text: str = "") -> None:
         """Print one line of text."""

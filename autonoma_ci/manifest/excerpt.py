@@ -96,6 +96,8 @@ def _mask_all(text: str, column: int) -> tuple[str, int]:
 
 def _mask(text: str, column: int) -> str:
     """Return the line with a mask for each character but white space, a key of the manifest and punctuation."""
+    # No excerpt reaches further, and a line can have megabytes.
+    text = text[: column + 2 * _WIDTH]
     found = _KEY.match(text)
     shown = found.end("key") + 1 if found and found["key"] in _SHOWN | _KEYS_ALONE else 0
     masked = re.sub(r"\S", _MASK, text[shown:])
@@ -125,6 +127,7 @@ def _is_shown(lines: Sequence[str], number: int) -> bool:
             begins_well
             and _is_shown_flow(text)
             and _belongs(head, len(text) - len(text.lstrip()), "", is_item="-" in text)
+            and _fits(head, len(text) - len(text.lstrip()), is_item=text.lstrip()[:1] == "-")
         )
     dashes, key = found["dashes"], found.groupdict().get("key") or ""
     if key and (key not in _SHOWN or (re.search(r"[\[{]", text) and not _is_shown_flow(text))):
@@ -132,7 +135,8 @@ def _is_shown(lines: Sequence[str], number: int) -> bool:
     if key in _LISTS and _COLON.search(text, found.end("key") + 1) and not re.search(r"[\[{]", text):
         return False
     is_item = "-" in dashes
-    return _belongs(head, dashes.index("-") if is_item else len(dashes), key, is_item=is_item)
+    indentation = dashes.index("-") if is_item else len(dashes)
+    return _belongs(head, indentation, key, is_item=is_item) and _fits(head, indentation, is_item=is_item)
 
 
 def _is_open(head: Sequence[str]) -> bool:
@@ -166,6 +170,31 @@ def _is_shown_flow(text: str) -> bool:
         elif word.strip("- ") and not (before in {"[", ","} and last and re.fullmatch(r"[\w-]+", word)):
             return False
     return True
+
+
+def _fits(head: Sequence[str], indentation: int, *, is_item: bool) -> bool:
+    """Return whether a line stands where it belongs, so that it is no part of `variables` with a wrong indentation.
+
+    Args:
+        head: The lines before it, without blank lines and comments.
+        indentation: The column of its key or of its hyphen.
+        is_item: It begins with a hyphen.
+    """
+    opened = _KEY.fullmatch(head[-1]) if head else None
+    if opened and opened["key"] not in _LISTS | {"defaults"} and _PARENT.fullmatch(opened["rest"]):
+        return False
+    if not indentation and not is_item:
+        return True
+    if not any(map(_OF_VARIABLES.search, head)):
+        return True
+    for line in reversed(head):
+        start = len(line) - len(line.lstrip())
+        found = _KEY.match(line)
+        if is_item and start <= indentation:
+            return line is head[-1] or (start == indentation and line[start] == "-")
+        if start < indentation and not is_item:
+            return bool(found and (found["key"] == "defaults" or len(found["dashes"]) == indentation))
+    return False
 
 
 def _belongs(head: Sequence[str], indentation: int, key: str, *, is_item: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, cast
 
-from autonoma_ci.manifest.schema import COLLECTIONS, ApplicationVersion, Defaults, Folder, Manifest, Tag, Test
+from autonoma_ci.manifest.schema import COLLECTIONS, WORD, ApplicationVersion, Defaults, Folder, Manifest, Tag, Test
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.settings import closest
 from autonoma_ci.values import shown
@@ -47,8 +47,7 @@ _HOMES = {
     **dict.fromkeys(("groups", "name", "id"), "in an entry of `tests`, `folders` or `tags`"),
     **dict.fromkeys(("application_id", "version_id"), "in an entry of `application_versions`"),
 }
-# A text that is a list of one, such as -1 or `${NAME:-a b}`; `-smoke` lacks a space.
-_WORD = re.compile(r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}")
+_WORD = re.compile(WORD)
 _OPTION_NAMES = frozenset(option.name for option in OPTIONS)
 
 
@@ -97,6 +96,9 @@ def explain_unknown_key(path: Path, key: str) -> str:
     """Return what to write in place of a key that is not known at this path."""
     allowed = _keys_at(path)
     spelled = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(" ", "_").lower()
+    if path and path[0] == f"{spelled}s":
+        # Such as `- test: ID` below `tests`.
+        return f"unknown key {shown(key)}: did you mean 'id'?"
     meant = next((name for name in (spelled, _SYNONYMS.get(spelled, "")) if name in allowed), "")
     if meant := meant or closest(spelled, sorted(allowed), _LEAST):
         return f"unknown key {shown(key)}: did you mean '{meant}'?"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, WithJsonSchema, model_validator
 
 from autonoma_ci.manifest.document import Tree  # noqa: TC001 - pydantic reads the annotation
+from autonoma_ci.settings import NO_GROUPS
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Runs that one test's matrix may ask for.
@@ -20,9 +21,13 @@ _ID: dict[str, Any] = {
 }
 Text = Annotated[str, WithJsonSchema(_TEXT)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJsonSchema(_ID)]
-Name = Annotated[str, StringConstraints(max_length=500), WithJsonSchema(_TEXT)]
+Name = Annotated[str, StringConstraints(max_length=500), WithJsonSchema({**_TEXT, "maxLength": 500})]
 Switch = Annotated[Literal["true", "false"], WithJsonSchema({"enum": [True, False, "true", "false"]})]
-Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_TEXT)]
+# The reader refuses `none` in words, since a group can also get its name from `${NAME}`.
+_GROUP: dict[str, Any] = {**_TEXT, "minLength": 1, "maxLength": 100, "not": {"const": NO_GROUPS}}
+Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_GROUP)]
+# A text that is a list of one, such as -1 or `${NAME:-a b}`; `-smoke` lacks a space.
+WORD = r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}"
 # Keys with a list or a mapping as their value: with nothing below, it counts as empty.
 COLLECTIONS = frozenset(
     {"tests", "folders", "tags", "application_versions", "defaults", "groups", "variables", "matrix"}
@@ -31,7 +36,10 @@ COLLECTIONS = frozenset(
 _NOT_BOTH: dict[str, Any] = {
     "not": {
         "required": ["application_versions", "run_on_latest"],
-        "properties": {"application_versions": {"minItems": 1}, "run_on_latest": {"enum": [True, "true"]}},
+        "properties": {
+            "application_versions": {"type": "array", "minItems": 1},
+            "run_on_latest": {"enum": [True, "true"]},
+        },
     }
 }
 Variables = Annotated[dict[str, Text], Field(repr=False)]
@@ -170,16 +178,17 @@ def json_schema() -> dict[str, Any]:
 
 
 def _allow_short_forms(model: dict[str, Any]) -> None:
-    """Allow what the reader completes: collections with nothing below, single values, and keys to be ignored."""
+    """Allow what the reader completes: collections with nothing below, single words, and keys to be ignored."""
     model["patternProperties"] = {"^x-": {}}
     properties: dict[str, Any] = model["properties"]
     if "groups" in properties:
-        properties["groups"] = _or_text(properties["groups"])
+        properties["groups"] = _or_word(properties["groups"])
     if "matrix" in properties:
-        properties["matrix"]["additionalProperties"] = _or_text(properties["matrix"]["additionalProperties"])
+        properties["matrix"]["additionalProperties"] = _or_word(properties["matrix"]["additionalProperties"])
     for name in COLLECTIONS & properties.keys():
         properties[name] = {"anyOf": [properties[name], {"type": "null"}]}
 
 
-def _or_text(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, _TEXT]}
+def _or_word(schema: dict[str, Any]) -> dict[str, Any]:
+    word = schema["items"] | {"pattern": f"^({WORD})$"}
+    return {"anyOf": [schema, word]}

@@ -145,6 +145,8 @@ def _brackets(lines: list[str], around: str, mark: _Mark, context: _Mark) -> _Fa
 
 def _structure(lines: list[str], problem: str, mark: _Mark, context: _Mark) -> _Fault | None:
     text = _line(lines, mark.line)
+    if text[mark.column : mark.column + 1] in {"]", "}"}:
+        return _Fault("bracket without its opening bracket", "Remove it, or put the whole value in quotes", mark)
     if text[: mark.column].rstrip().endswith(('"', "'", "]", "}")):
         return _Fault("text behind a closing quote or bracket", "Put the whole value in quotes", mark)
     if "could not find expected ':'" in problem:

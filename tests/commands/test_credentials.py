@@ -147,3 +147,55 @@ def test_manifest_can_not_read_the_secret_id(name: str, tmp_path: Path) -> None:
     ended = invoke(tmp_path, "--dry-run", environ=environ)
     assert (ended.code, OTHER in ended.printed) == (2, False)
     assert f"${{{name}}} holds a credential of this job" in ended.err
+
+
+@pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_SECRET", "AUTONOMA_SECRET_ID"])
+@pytest.mark.parametrize("secret", ["Zx9qW8 eR7tY6uI5oP4", "Zx9qW8\u00e9R7tY6uI5oP4", "'Zx9qW8eR7tY6uI5oP4'"])
+@pytest.mark.parametrize("option", ["--test-ids", "--timeout", "--groups"])
+def test_refused_secret_in_another_option_is_hidden(name: str, secret: str, option: str, tmp_path: Path) -> None:
+    """An invalid credential is one all the same, and so is one within quotes."""
+    text = secret.strip("'")
+    environ = {ID: "an-id-of-ours", name: secret, "AUTONOMA_DRY_RUN": "true"}
+    ended = invoke(tmp_path, option, text, environ=environ)
+    assert ended.code == 2
+    assert text[:6] not in ended.printed
+    assert text[-8:] not in ended.printed
+
+
+@pytest.mark.parametrize("option", ["--test-ids", "--groups", "--allow-env", "--api-url", "--wait-for-url"])
+@pytest.mark.parametrize("text", ["{}", "L = {} z", "https://u:{}@autonoma.app/test/x"])
+def test_no_part_of_a_secret_is_shown(option: str, text: str, tmp_path: Path) -> None:
+    """A comma, a `#` or a `?` divides the text of an option, and the secret in it."""
+    secret = "aB3$k'L9\"q#Z,x=P7;w&R?2uV"
+    environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_DRY_RUN": "true"}
+    ended = invoke(tmp_path, option, text.format(secret), environ=environ)
+    assert ended.code == 2
+    assert f"{option} holds a credential: check which value is in which option" in ended.err
+    assert not [part for part in ("aB3$k", "L9", "x=P7", "w&R") if part in ended.printed]
+
+
+@pytest.mark.parametrize("text", ["{}", "L = {} z", "x {} y"])
+def test_base64_secret_is_hidden_without_its_padding(text: str, tmp_path: Path) -> None:
+    """The `=` at its end is taken for the one behind a label."""
+    secret = "q8/Zk3+Vt0LmNs7YhPw2DxEuRgCb4JfA=="
+    environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret}
+    ended = invoke(tmp_path, "--dry-run", "--test-ids", text.format(secret), environ=environ)
+    assert secret[:8] not in ended.printed
+
+
+def test_quotes_around_a_secret_are_told(tmp_path: Path) -> None:
+    """Shells and env files leave them there, and the API only says 401."""
+    environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": '"a-secret-in-quotes"', "AUTONOMA_DRY_RUN": "true"}
+    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    why = "AUTONOMA_CLIENT_SECRET has quotes around it, which are sent as written: remove them."
+    assert f"Warning: {why}" in ended.out
+
+
+@pytest.mark.parametrize("system", [{"TF_BUILD": "True"}, {"GITHUB_ACTIONS": "true"}])
+def test_unused_secret_of_several_lines_is_no_command(system: dict[str, str], tmp_path: Path) -> None:
+    """A mask is printed as it is, so that a line break in it began a line of the log."""
+    other = f"{OTHER}\n##vso[task.complete result=Succeeded]done\n::error::done"
+    environ = {**CREDENTIALS, **system, "AUTONOMA_SECRET_ID": other, "AUTONOMA_DRY_RUN": "true"}
+    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    assert ended.code == 0
+    assert not [line for line in ended.printed.splitlines() if line.startswith(("##vso[task.complete", "::error"))]

@@ -67,3 +67,13 @@ def test_a_switch_leaves_the_record_to_wait(tmp_path: Path) -> None:
     ended = invoke(tmp_path, "wait", "--comment", "nowhere", environ=CREDENTIALS)
     assert ended.code == 2
     assert ended.errors[0].startswith("nowhere does not exist.")
+
+
+@pytest.mark.parametrize("flag", ["--test-ids", "--folder-ids", "--tag-ids", "--groups", "--variables", "--allow-env"])
+def test_list_that_is_given_twice_is_refused(flag: str, tmp_path: Path) -> None:
+    """Only the last would count, and the tests of the first would not run."""
+    ended = invoke(tmp_path, "--dry-run", flag, "A=b", f"{flag}=c", environ=CREDENTIALS)
+    assert ended.code == 2
+    why = f"{flag} is given twice: give it once, with commas or line breaks between the entries"
+    assert ended.errors[0].startswith(why)
+    assert "A=b" not in ended.printed

@@ -52,6 +52,16 @@ HIDDEN = (
     'tests:\n  - id: abc\n    variables: {A: "QXZ\u202eQXZ"}',
     "tests:\n  - id: abc\n    variables:\n\tA: QXZQXZ",
     "tests:\n  - id: abc\n    matrix:\n      A:\n      - QXZ: QXZ\n     - QXZ",
+    # What is indented less than `variables`, but was meant as a part of it.
+    "tests:\n  - abc\n  - id: abc\n    variables:\n- tests: @QXZ\n    - QXZ",
+    "tests:\n  - abc\n  - id: abc\n    variables:\n   - name: QXZQXZ\n    - QXZ",
+    "tests:\n  - abc\n  - id: abc\n    variables:\n      A:\n      - x\n- QXZQXZ\n    groups: [smoke]",
+    "tests:\n  - abc\n  - id: abc\n    variables:\n  name: QXZQXZ\n      B: x",
+    "tests:\n  - abc\n  - id: abc\n    variables:\n      A: x\n  id: QXZQXZ\n    groups: [smoke]",
+    # What follows a comma, or has no colon.
+    "tests:\n  - {id: abc, variables: {A: QXZ,XQZ}}",
+    "tests:\n  - {id: abc, variables: {QXZ=QXZ}}",
+    "tests:\n  - id: abc\n    variables:\n      ? QXZ",
 )
 SHOWN = (
     ("tests:\n  - id: abc\n    name: Checkout: pay", "   3 |     name: Checkout: pay"),
@@ -73,6 +83,8 @@ def test_excerpt_shows_no_part_of_a_value(text: str) -> None:
     for problem in found:
         assert problem.excerpt
         assert not set("QXZ") & set("".join(problem.excerpt))
+        if "a word without a colon" in problem.text:
+            assert not set("QXZ") & set(problem.text)
 
 
 @pytest.mark.parametrize("text", HIDDEN)
@@ -95,6 +107,8 @@ def test_excerpt_shows_what_reports_show(text: str, line: str) -> None:
     [
         ("version: a: b", ":", ("   1 | version: a: b", "     |           ^")),
         ("version:\ta: b", ":", ("   1 | version:→a: b", "     |           ^")),
+        ("version: \u2705\ufe0f: b", ":", ("   1 | version: \u2705\ufe0f: b", "     |            ^")),
+        ("version: \u0e01\u0e31: b", ":", ("   1 | version: \u0e01\u0e31: b", "     |           ^")),
         ("version: e\u0301\u7d50: b", ":", ("   1 | version: e\u0301\u7d50: b", "     |             ^")),
         (
             "version: \x1b31m\u202e\u200b!",
@@ -128,6 +142,18 @@ def test_hostile_lines_are_shown_in_linear_time(piece: str) -> None:
     assert seconds < 10.0
 
 
+@pytest.mark.parametrize("lines", ["  y\n" * 1_000_000, "  " + "y [" * 1_000_000 + "\n"], ids=["many", "long"])
+def test_excerpts_below_hostile_lines_take_linear_time(lines: str) -> None:
+    """Each excerpt reads the lines before it."""
+    text = f"x-a:\n{lines}tests:\n" + "  - !a b\n" * 10
+    assert processor_seconds(lambda: parse(text, "m.yml"), 10.0) < 10.0
+
+
+def test_excerpts_of_one_hostile_line_take_linear_time() -> None:
+    text = "tests:\n" + " a\u2028" * 800_000
+    assert processor_seconds(lambda: parse(text, "m.yml"), 2.0) < 2.0
+
+
 def test_a_file_full_of_problems_has_ten_excerpts() -> None:
     found = parse("tests: [" + "!a b, " * 500 + "]", "m.yml").problems
     assert sum(bool(problem.excerpt) for problem in found) == 10
@@ -138,6 +164,9 @@ def test_a_file_full_of_problems_has_ten_excerpts() -> None:
     [
         ("<<<<<<< HEAD\ntests: [a]\n=======\ntests: [b]\n>>>>>>> x\n", "1:1: invalid YAML: unresolved merge conflict."),
         ("tests:\n<<<<<<< HEAD\n  - a\n=======\n  - b\n>>>>>>> x\n", "2:1: invalid YAML: unresolved merge conflict."),
+        ("tests: [a]]\n", "1:11: invalid YAML: bracket without its opening bracket. Remove it"),
+        ("tests:\n- test: a\n  id: b\n", "2:3: unknown key 'test': did you mean 'id'?"),
+        ("folders:\n- Folder: a\n  id: b\n", "2:3: unknown key 'Folder': did you mean 'id'?"),
         ("tests:\n- id: a\n  name: - b\n", "3:9: invalid YAML: '- ' behind a key. Put the value in quotes"),
         (" tests:\n  - a\nfolders: []\n", "3:1: invalid YAML: wrong indentation. Begin the first key"),
         ("tests:\n- id: a\n  name: {{ b }}\n", "3:10: a key must be plain text: put a value that begins with {"),

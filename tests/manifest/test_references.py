@@ -50,7 +50,7 @@ def test_default_holds_references(text: str, environ: dict[str, str], value: str
     ("text", "environ", "problem"),
     [
         ("${A:-${B}}", {}, "${B} is not set: set it, or write ${B:-default}"),
-        ("${A:-$5}", {}, "'$5' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+        ("${A:-$5}", {}, "'$' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
         ("${A:-${B:?give it}}", {}, "${B}: give it"),
         ("${A:-${B}", {"B": "b"}, "'${' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
         ("${${A}}", {"A": "B"}, "'${' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import json
+
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
+from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.schema import json_schema
 from tests.manifest.reading import problems, read
 
 VERSIONS = "application_versions: [{application_id: a, version_id: b}]"
+# Without booleans and fractions as ids: an editor refuses them, and the reader takes `true` as written.
+_ids = st.sampled_from(["a", "b-1", "", "a/b", 1, -1, None, "x" * 129, "${A:-a}"])
+_texts = st.sampled_from(["a", "a b", "a, b", "-x", "-1", "", "none", "x" * 101, "x" * 501, 1, 1.5, True, None])
+_lists = _texts | st.lists(_texts, max_size=2)
+_variables = _texts | st.dictionaries(st.sampled_from(["A", "B"]), _texts, max_size=2)
+_matrix = _texts | st.dictionaries(st.sampled_from(["C", "D"]), _lists, max_size=2)
+_short = {"name": _texts, "groups": _lists, "x-note": _lists}
+_long = {**_short, "variables": _variables, "matrix": _matrix, "application_version_id": _ids}
+_version = st.fixed_dictionaries({"application_id": _ids}, optional={"version_id": _ids})
+_defaults = st.fixed_dictionaries({}, optional={"variables": _variables, "application_version_id": _ids, "x-a": _texts})
+
+
+def _entries(entry: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.none() | _texts.filter(lambda text: not isinstance(text, bool)) | st.lists(entry, max_size=2)
+
+
+_manifests = st.fixed_dictionaries(
+    {"tests": _entries(_ids | st.fixed_dictionaries({"id": _ids}, optional=_long))},
+    optional={
+        **dict.fromkeys(("folders", "tags"), _entries(_ids | st.fixed_dictionaries({"id": _ids}, optional=_short))),
+        **dict.fromkeys(("version", "run_on_latest", "x-a"), _texts),
+        "application_versions": _entries(_version),
+        "defaults": _defaults | _texts,
+    },
+)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +109,33 @@ def test_ignored_key_may_hold_anything() -> None:
     """Not even a reference in it is filled in, but an alias of it can be used."""
     text = "x-base: &base {A: a}\nx-other: ['${UNSET}', {nmae: x}]\ntests: [{id: a, variables: *base}]"
     assert read(text).tests[0].variables == {"A": "a"}
+
+
+@given(_manifests)
+def test_schema_and_reader_agree(manifest: object) -> None:
+    try:
+        read(json.dumps(manifest))
+        is_read = True
+    except InputError:
+        is_read = False
+    assert jsonschema.Draft202012Validator(json_schema()).is_valid(manifest) == is_read
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        ("tags: [a]\nrun_on_latest: true\napplication_versions:", True),
+        ("tags: [{id: a, groups: 'smoke, nightly'}]", False),
+        ("tags: [{id: a, groups: -smoke}]", False),
+        ("tags: [{id: a, groups: ['']}]", False),
+        ("tags: [{id: a, groups: none}]", False),
+        (f"tags: [{{id: a, name: {'x' * 501}}}]", False),
+        ("tests: [{id: a, matrix: {A: 'b c'}}]", False),
+    ],
+)
+def test_schema_and_reader_agree_on_texts(text: str, *, is_right: bool) -> None:
+    assert jsonschema.Draft202012Validator(json_schema()).is_valid(yaml.safe_load(text)) == is_right
+    if is_right:
+        read(text)
+    else:
+        assert problems(text)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from autonoma_ci.context import Context
 from autonoma_ci.manifest.interpolate import Interpolation
 from autonoma_ci.manifest.stated import Stated, stated_variables
+from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,3 +150,9 @@ def test_label_behind_too_many_values_is_missing(tmp_path: Path) -> None:
     lines = "".join(f"  V{number}: 'n{number}${{LONG}}'\n" for number in range(200))
     text = f"defaults:\n variables:\n{lines}tests: [{{id: a, name: 'As ${{WORD}}'}}]"
     assert read(tmp_path, text).missing == (("a", "WORD"),)
+
+
+@pytest.mark.parametrize("piece", ["$$", "${UNSET:-}", "${WORD:+}"])
+def test_text_of_many_aliases_is_read_once(tmp_path: Path, piece: str) -> None:
+    text = f"x-a: &a '{piece * 3_000}'\ntests:\n- id: a\n  name: *a\n  matrix:\n    A: [" + "*a," * 20_000 + "]\n"
+    assert processor_seconds(lambda: read(tmp_path, text), 15.0) < 15.0

@@ -125,7 +125,7 @@ CASES = (
     Wrong('reference: not set', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {URL: '${BASE_URL}'}\n",
           ':3:17: ${BASE_URL} is not set: set it, or write ${BASE_URL:-default}'),
     Wrong('reference: without braces', 'tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {URL: $BASE_URL/x}\n',
-          ":3:17: '$B' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
+          ":3:17: '$' is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"),
     Wrong('reference: expression of GitHub', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {URL: '${{ vars.URL }}'}\n",
           ":3:17: '${' is an expression of GitHub, which a manifest can't hold: set a variable in env, and write ${NAME}"),
     Wrong('reference: unknown fact', "tests:\n  - id: cm8d9gt6v000c9fe5glmyi33u\n    variables: {B: '${ci.brnch}'}\n",

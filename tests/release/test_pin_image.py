@@ -56,8 +56,9 @@ def runs(repository: Path, reference: str) -> Any:
 def test_the_tagged_action_names_the_image_by_digest_and_main_its_dockerfile(repository: Path) -> None:
     main = git(repository, "rev-parse", "main")
     commit = release(repository, IMAGE, "v1.2.3")
-    assert runs(repository, commit) == runs(repository, "v1.2.3") == {"using": "docker", "image": f"docker://{IMAGE}"}
-    assert runs(repository, "main") == {"using": "docker", "image": "Dockerfile"}
+    pinned = {"using": "docker", "image": f"docker://{IMAGE}", "args": []}
+    assert runs(repository, commit) == runs(repository, "v1.2.3") == pinned
+    assert runs(repository, "main") == {"using": "docker", "image": "Dockerfile", "args": []}
     assert git(repository, "rev-parse", "main") == main == git(repository, "rev-parse", f"{commit}^")
 
 
