@@ -414,7 +414,7 @@ def test_errors_are_shown_while_the_log_stalls(tmp_path: Path) -> None:
         process = start(tmp_path, environ=environ, stdout=pipe.writer)
         assert process.stderr
         assert select.select([process.stderr], [], [], ENDED)[0]
-        assert "TIMEOUT" in process.stderr.readline()
+        assert "timeout: 'soon' is not a duration" in process.stderr.readline()
         assert "::add-mask::" in pipe.read()
         assert ends(process) == 2
 
