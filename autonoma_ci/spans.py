@@ -115,7 +115,7 @@ def _seconds_meant(text: str) -> float | None:
             return None
         total += float(found[1].replace(",", ".")) * unit
         end = found.end()
-    # To milliseconds: 2.3 * 60 is 137.99999999999997.
+    # To milliseconds: 1.1 * 3600 is 3960.0000000000005.
     return round(total, 3) if end == len(text) > 0 else None
 
 

@@ -197,7 +197,7 @@ def test_a_size_is_bounded(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "cure"), [("2.3 min", "2m18s"), ("1.1h", "1h6m"), ("0.1h", "6m")])
 def test_cure_of_a_fraction_is_exact(text: str, cure: str) -> None:
-    """2.3 * 60 is a little less than 138 in binary."""
+    """1.1 * 3600 is a little more than 3960 in binary."""
     with pytest.raises(InputError, match=f"is not written as a duration: write {cure}$"):
         spans.duration(text)
 
