@@ -64,6 +64,12 @@ _REASONS = {401: Reason.UNAUTHORIZED, 403: Reason.UNAUTHORIZED, 404: Reason.NOT_
 _ERROR_FIELDS = ("error", "message")
 # In characters of a message: where a word of quota is looked for.
 _SEARCHED = 10_000
+# In bytes: a longer body that is not JSON is a page of a gateway, not a sentence of the API.
+_MAX_SENTENCE = 1_000
+# Of a field that is a list.
+_MAX_TEXTS = 10
+# Where a word of a name begins, such as `QuotaExceeded`.
+_CAMEL_CASE = re.compile("(?<=[a-z])(?=[A-Z])")
 # Nobody's answer has as many; to make millions of them takes seconds.
 _VALUES = 1_000_000
 
@@ -114,7 +120,7 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
 def names_quota(answer: Answer, subject: str = "") -> bool:
     """Return whether a refusal says that the account's quota is used up.
 
-    Status 402 says so itself. A 403 says so only in the texts of its JSON.
+    Status 402 says so itself. A 403 says so in the error fields of its JSON, or in a body that is one plain sentence.
 
     Args:
         answer: The response.
@@ -122,11 +128,29 @@ def names_quota(answer: Answer, subject: str = "") -> bool:
     """
     if answer.status not in _QUOTA_STATUSES:
         return False
-    fields = fields_of(answer)
-    texts = [text_of(fields, name)[:_SEARCHED] for name in _ERROR_FIELDS]
+    if answer.status == 402:
+        return True
+    texts = [text[:_SEARCHED] for text in _sentences(answer)]
     if subject:
-        texts = [text.replace(subject, "") for text in texts]
-    return answer.status == 402 or any(_OF_QUOTA.search(text) for text in texts)
+        # As a whole word: a short id is a part of many words.
+        own = re.compile(rf"(?<![\w-]){re.escape(subject)}(?![\w-])", re.IGNORECASE)
+        texts = [own.sub(" ", text) for text in texts]
+    return any(_OF_QUOTA.search(_CAMEL_CASE.sub(" ", text)) for text in texts)
+
+
+def _sentences(answer: Answer) -> list[str]:
+    """Return what a refusal says: the texts of its error fields, or a body that is a text itself."""
+    value = value_of(answer)
+    if value is None and answer.complete and len(answer.body) <= _MAX_SENTENCE and not is_web_page(answer):
+        text = decode(answer.body).strip()
+        return [] if text.startswith("<") else [text]
+    found = [value.get(name) for name in _ERROR_FIELDS] if isinstance(value, dict) else [value]
+    texts: list[object] = []
+    for each in found:
+        inner = [each.get(name) for name in (*_ERROR_FIELDS, "code")] if isinstance(each, dict) else each
+        # A list of the whole body says nothing: the API has none.
+        texts += inner[:_MAX_TEXTS] if isinstance(inner, list) and isinstance(value, dict) else [inner]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def is_web_page(answer: Answer) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import stat
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,6 +67,15 @@ def existing_file() -> str:
     """Return the value of SSL_CERT_FILE, empty if there is nothing at that path. OpenSSL ignores it then too."""
     path = os.environ.get("SSL_CERT_FILE", "")
     return path if path and os.path.exists(path) else ""  # noqa: PTH110 - a Path raises for some texts
+
+
+def is_special(path: str) -> bool:
+    """Return whether there is a pipe or a device at a path. OpenSSL would wait for data from it without a limit."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - a Path raises for some texts
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def find_fault() -> Fault | None:

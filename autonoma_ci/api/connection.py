@@ -11,6 +11,7 @@ Source: http.client and urllib3, as they make connections and raise errors, and 
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import re
@@ -29,6 +30,7 @@ from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameReso
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import create_urllib3_context, is_ipaddress
 
+from autonoma_ci.api.authorities import is_special
 from autonoma_ci.api.background import in_background
 from autonoma_ci.api.failures import AuthoritiesError, InvalidResponseError, not_guarded
 from autonoma_ci.api.line import line
@@ -266,6 +268,8 @@ def _tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContex
     AuthoritiesError if the file is unusable.
     """
     context = create_urllib3_context()
+    if is_special(ca_certs or ca_cert_dir or ""):
+        raise AuthoritiesError(errno.EINVAL, "the trusted authorities are not in a regular file")
     try:
         if ca_certs or ca_cert_dir:
             context.load_verify_locations(ca_certs, ca_cert_dir)

@@ -185,7 +185,7 @@ def _since(date: str) -> str:
     """Return a server's time as its interface takes it; the years before all comments if it is none."""
     try:
         return f"{parsedate_to_datetime(date).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    except ValueError:
+    except (ValueError, OverflowError):
         return "2000-01-01T00:00:00Z"
 
 

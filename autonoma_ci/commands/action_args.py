@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NAME = "args"
 VARIABLE = "INPUT_ARGS"
+# People copy a whole line of a shell.
+_PROGRAM = "autonoma-ci"
 # Elsewhere the variable is of another program.
 _RUNNERS = frozenset({"github", "gitea", "forgejo"})
 
@@ -27,7 +29,7 @@ def args_of_action(environ: Mapping[str, str]) -> list[str]:
     and the input counts only where there are none.
 
     Raises:
-        InputError: A quote is not closed, or AUTONOMA_CI names no system.
+        InputError: A quote is not closed, the program's own name is the first word, or AUTONOMA_CI names no system.
 
     """
     text = environ.get(VARIABLE, "")
@@ -40,8 +42,11 @@ def args_of_action(environ: Mapping[str, str]) -> list[str]:
     import shlex
 
     try:
-        return shlex.split(text)
+        words = shlex.split(text)
     except ValueError:
         # The text may hold a credential, so it is not shown.
         why = "a quote is not closed, or it ends with a backslash"
         raise InputError([f"{NAME}: {why}. Quote a word as 'a b', or write \\' for a quote"]) from None
+    if words[:1] == [_PROGRAM]:
+        raise InputError([f"{NAME}: remove {_PROGRAM} at the beginning. Begin with a command, such as wait RESULTS"])
+    return words

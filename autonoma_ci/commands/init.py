@@ -42,6 +42,8 @@ def main(argv: Sequence[str], world: World) -> int:
     """Write the file, or print it, and name the next command; raise InputError, ApiError or OutputError."""
     found = _parser(world).known(argv)
     is_printed = found.output == PRINTED
+    if not found.output:
+        raise InputError([f"--output is empty: give a path, such as {DEFAULT_MANIFESTS[0]}"])
     target = Path(world.folder, found.output)
     if not is_printed:
         _check(target, found, world.folder)

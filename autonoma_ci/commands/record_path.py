@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Entries of a folder that are looked at. A results-dir has about ten, and one folder for each part of a build.
 _MAX_ENTRIES = 200
 _SHOWN = 3
+# In characters: more than a name has. Of a credential in a name that is cut, the redactor would not find the rest.
+_MAX_PATH = 2000
 # Folders in which people keep the files of a step, as in the documentation and the examples.
 _USUAL = (RECORD, f"autonoma-results/{RECORD}", f"results/{RECORD}")
 # The first characters of a file that are looked at to name its kind.
@@ -40,6 +42,8 @@ def find_record(path: str, folder: str, command: str) -> str:
         InputError: There is no such file, the folder has no record, or the file is of another kind.
 
     """
+    if not path:
+        raise InputError([f"the path of the record is empty. {_LEFT_BY}"])
     if leads_out(path, folder):
         raise InputError(
             [f"{_shown(path)} leads out of the working directory through a symbolic link. Give its own path"]
@@ -48,6 +52,9 @@ def find_record(path: str, folder: str, command: str) -> str:
     try:
         if place.is_dir():
             if not (place / RECORD).is_file():
+                if os.path.lexists(place / RECORD):
+                    named = _shown(str(Path(path, RECORD)))
+                    raise InputError([f"{named} is not a regular file, or a link to nothing. {_LEFT_BY}"])
                 raise InputError([_without_record(path, place, command)])
             return str(Path(path, RECORD))
         is_there = os.path.lexists(place)
@@ -61,11 +68,11 @@ def find_record(path: str, folder: str, command: str) -> str:
 
 
 def _shown(path: str) -> str:
-    return one_line(path, 200) or "the path"
+    return one_line(path, 200)
 
 
 def _typed(command: str, path: str) -> str:
-    return one_line(f"autonoma-ci {command} {as_argument(Path(path).as_posix())}", 300)
+    return one_line(f"autonoma-ci {command} {as_argument(Path(path).as_posix())}", _MAX_PATH)
 
 
 def _missing(path: str, folder: str, command: str) -> str:
@@ -87,13 +94,13 @@ def _without_record(path: str, place: Path, command: str) -> str:
     if others:
         names = [(Path(path) / name).as_posix() for name in others]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        listed = ", ".join(one_line(name, 100) for name in names[:_SHOWN])
+        listed = ", ".join(one_line(name, _MAX_PATH) for name in names[:_SHOWN])
         return f"{text} Records in it: {listed}{more}. Name one: {_typed(command, names[0])}"
     held = sorted(name for name, _ in _entries(place))
     if not held:
         return f"{text} It is empty. {_LEFT_BY}"
     more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
-    return f"{text} It has {', '.join(one_line(name, 60) for name in held[:_SHOWN])}{more}. {_LEFT_BY}"
+    return f"{text} It has {', '.join(one_line(name, _MAX_PATH) for name in held[:_SHOWN])}{more}. {_LEFT_BY}"
 
 
 def _records(place: Path, root: Path, depth: int = 2) -> Iterator[str]:
