@@ -46,6 +46,8 @@ WEB_PAGE = "this host serves a web page, not the API"
 CHECK_URL = "Check api-url: it must be the address of the API, such as https://autonoma.app/api."
 # The words with which a 403 says that the account's budget is used up (the API's contract).
 _OF_QUOTA = re.compile(r"(?<![a-z])(?:quotas?|credits?|limits?|plans?|billing)(?![a-z])", re.IGNORECASE)
+# What a host that is not the API says of the API's paths.
+_OF_PATHS = frozenset({404, 405})
 _QUOTA_STATUSES = frozenset({402, 403})
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|script)\b", re.IGNORECASE)
@@ -110,6 +112,8 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
         return Attempt(Delivery.REFUSED, Reason.QUOTA, message=told, hint=ADD_QUOTA, status=status)
     tag = "" if request.kind is Kind.TAG else _MAY_BE_TAG
     hint = _HINTS.get(status, _REFUSED).format(kind=request.kind, tag=tag)
+    if status in _OF_PATHS and is_web_page(answer):
+        hint = f"The answer is a web page, so this may be another host. {CHECK_URL} {hint}"
     if status == SEND_AGAIN:
         wait = retry_after(answer.headers)
         return Attempt(Delivery.BUSY, Reason.API, message=told, hint=hint, status=status, retry_after=wait)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NAME = "args"
 VARIABLE = "INPUT_ARGS"
+# In characters. To split a word takes time that grows with the square of its length: 0.2 s for this one.
+_MAX_LENGTH = 100_000
 # People copy a whole line of a shell.
 _PROGRAM = "autonoma-ci"
 # Elsewhere the variable is of another program.
@@ -29,7 +31,8 @@ def args_of_action(environ: Mapping[str, str]) -> list[str]:
     and the input counts only where there are none.
 
     Raises:
-        InputError: A quote is not closed, the program's own name is the first word, or AUTONOMA_CI names no system.
+        InputError: A quote is not closed, the text is too long, the first word is the program's own name, or
+            AUTONOMA_CI names no system.
 
     """
     text = environ.get(VARIABLE, "")
@@ -39,6 +42,8 @@ def args_of_action(environ: Mapping[str, str]) -> list[str]:
 
     if detect(environ).name not in _RUNNERS:
         return []
+    if len(text) > _MAX_LENGTH:
+        raise InputError([f"{NAME}: longer than {_MAX_LENGTH:,} characters. Put long values into a manifest"])
     import shlex
 
     try:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # Entries of a folder that are looked at. A results-dir has about ten, and one folder for each part of a build.
 _MAX_ENTRIES = 200
 _SHOWN = 3
-# In characters: more than a name has. Of a credential in a name that is cut, the redactor would not find the rest.
+# In characters: more than a name has. The redactor does not find the first few characters of a credential
+# before a cut.
 _MAX_PATH = 2000
 # Folders in which people keep the files of a step, as in the documentation and the examples.
 _USUAL = (RECORD, f"autonoma-results/{RECORD}", f"results/{RECORD}")

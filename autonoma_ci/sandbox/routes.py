@@ -49,7 +49,7 @@ class Site:
         self._revision = REVISIONS[contract]
         self._folders = folders() if listed is None else listed
         self._journal = journal
-        self._kinds = {str(folder["id"]): "folder" for folder in self._folders}
+        self._kinds = {str(folder["id"]): "folder" for folder in self._folders if "id" in folder}
         self._tests = {str(test["id"]): (test, folder) for folder in self._folders for test in _tests_of(folder)}
         self._kinds |= dict.fromkeys(self._tests, "test")
         self._kinds |= dict.fromkeys(TAGS if listed is None else (), "tag")
@@ -162,7 +162,7 @@ class Site:
         if operation.kind == "test" and subject in self._tests:
             return answer(test_details(*self._tests[subject]))
         if operation.kind == "folder":
-            folder = next((folder for folder in self._folders if folder["id"] == subject), None)
+            folder = next((folder for folder in self._folders if folder.get("id") == subject), None)
             return answer(folder) if folder else not_found(subject)
         return not_found(subject)
 

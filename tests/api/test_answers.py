@@ -61,6 +61,42 @@ def test_a_status_decides_whether_the_run_started(
     assert f"HTTP {status}" in found.message
 
 
+@pytest.mark.parametrize(
+    ("body", "subject", "reason"),
+    [
+        ({"error": "QuotaExceeded"}, "abc", Reason.QUOTA),
+        ({"error": "insufficientQuota"}, "abc", Reason.QUOTA),
+        ({"error": "PLAN_LIMIT"}, "abc", Reason.QUOTA),
+        ({"error": {"code": "x", "message": "Insufficient quota"}}, "abc", Reason.QUOTA),
+        ({"message": ["Forbidden", "Insufficient quota"]}, "abc", Reason.QUOTA),
+        ("Forbidden: Insufficient quota", "abc", Reason.QUOTA),
+        (b"Forbidden: Insufficient quota", "abc", Reason.QUOTA),
+        ({"message": "Insufficient quota"}, "t", Reason.QUOTA),
+        ({"message": "Resource `My-Plan` is not yours"}, "my-plan", Reason.UNAUTHORIZED),
+        ({"message": "Planned: Unlimited accreditation, see credentials"}, "abc", Reason.UNAUTHORIZED),
+        (["quota"], "abc", Reason.UNAUTHORIZED),
+        (b"<?xml version='1.0'?><Error>limit</Error>", "abc", Reason.UNAUTHORIZED),
+        (b"<p>Your plan</p>", "abc", Reason.UNAUTHORIZED),
+        (b"x" * 1000 + b" quota", "abc", Reason.UNAUTHORIZED),
+    ],
+)
+def test_403_names_quota_in_each_form(body: object, subject: str, reason: Reason) -> None:
+    """A word inside another word, in the id or on a page is not a word of quota."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    found = read(Answer(403, {}, data, complete=True), RunRequest(Kind.TEST, subject), NO_SECRETS, NO_SECRETS)
+    assert (found.delivery, found.reason) == (Delivery.REFUSED, reason)
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_refusal_on_a_web_page_names_api_url_first(status: int) -> None:
+    """Such as of an api-url without /api. The reason stays."""
+    page = attempt(status, b"<!doctype html><title>Not found</title>", headers={"Content-Type": "text/html"})
+    own = attempt(status, {"error": "Not found"})
+    assert page.hint.startswith("The answer is a web page, so this may be another host. Check api-url: ")
+    assert (page.delivery, page.reason, "web page" in own.hint) == (own.delivery, own.reason, False)
+    assert page.hint.endswith(own.hint)
+
+
 @pytest.mark.parametrize("status", [401, 404])
 def test_a_refusal_says_what_the_server_said_and_what_to_check(status: int) -> None:
     found = attempt(status, {"error": "Not found", "message": "Resource `x` not found"})

@@ -244,6 +244,18 @@ def test_pipe_in_place_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     assert fault.text.startswith("REQUESTS_CA_BUNDLE names an unreadable file (not a regular file): ")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_request_does_not_wait_for_a_pipe(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL would wait until somebody writes into it, which no time limit of a connection ends."""
+    os.mkfifo(tmp_path / "ca.pem")
+    monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
+    with FaultServer(started) as server:
+        url = server.url.replace("http://", "https://")
+        with pytest.raises(NotSentError, match=rf"^{variable} names an unreadable file \(not a regular file\)"):
+            Transport(url, SECRETS, PATIENT).post("/test/a/run", {})
+
+
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_each_variable_names_authorities(
     variable: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.comment import Thread
     from autonoma_ci.model import Outcome, Report, Verdict
+    from tests.support.fault_server import Wire
 
 
 class Service(NamedTuple):
@@ -620,6 +621,22 @@ def test_a_mark_with_a_number_beyond_all_builds_is_none(service: Service, host: 
     host.comments[0].body = host.comments[0].body.replace("build 500", f"build {'9' * 5000}")
     assert publish(thread_of(service, host.url), of(PASSED)) == ""
     assert len(host.comments) == 2
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -0100", f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", "x"])
+def test_invalid_time_of_a_server_reads_all_comments(date: str) -> None:
+    paths: list[str] = []
+    page = answer(200, "[]", f"Date: {date}")
+    one = answer(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
+
+    def act(wire: Wire) -> bool:
+        paths.append(wire.request.path)
+        is_page = wire.request.method == "GET" and not wire.request.path.endswith("/user")
+        return page(wire) if is_page else one(wire)
+
+    with FaultServer(act) as host:
+        assert publish(thread_of(SERVICES[0], f"{host.url}/api"), of()) == ""
+    assert paths[-1].endswith("since=2000-01-01T00:00:00Z")
 
 
 @both

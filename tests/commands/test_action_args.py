@@ -89,6 +89,18 @@ def test_args_with_an_open_quote_are_an_error(text: str, tmp_path: Path) -> None
     ]
 
 
+def test_args_with_the_program_name_say_so(tmp_path: Path) -> None:
+    ended = job(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
+    told = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
+    assert (ended.code, ended.out, ended.errors) == (2, "", [told])
+
+
+def test_args_of_a_megabyte_are_refused(tmp_path: Path) -> None:
+    """To split one word of that length takes 20 s."""
+    ended = job(tmp_path, "wait " + "x" * 1_000_000)
+    assert (ended.code, ended.errors) == (2, ["args: longer than 100,000 characters. Put long values into a manifest"])
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -42,6 +42,13 @@ def test_init_prints_beside_a_manifest_that_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "-").read_text("utf-8") == "a file of this name"
 
 
+def test_an_empty_output_says_so(tmp_path: Path) -> None:
+    """As of a variable that is not set."""
+    with Sandbox(folders=SMALL) as sandbox:
+        ended = call(tmp_path, sandbox, "init", "--all", "--output", "", "--force")
+    assert (ended.code, ended.errors) == (2, ["--output is empty: give a path, such as autonoma.yml"])
+
+
 def test_the_questions_are_asked_on_standard_error(tmp_path: Path) -> None:
     """Standard output may be a pipe; the terminal is standard error then."""
     out, err = Terminal(), Terminal()

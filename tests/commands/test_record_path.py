@@ -130,6 +130,37 @@ def test_a_linked_folder_below_is_not_searched(command: str, tmp_path: Path) -> 
 
 
 @both
+@pytest.mark.parametrize("kind", ["folder", "dangling link"])
+def test_a_record_that_is_no_file_says_so(command: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    if kind == "folder":
+        (tmp_path / "r/results.json").mkdir()
+    else:
+        (tmp_path / "r/results.json").symlink_to("nowhere")
+    assert refused(tmp_path, command, "r").startswith("r/results.json is not a regular file, or a link to nothing. ")
+
+
+@both
+def test_an_empty_path_says_so(command: str, tmp_path: Path) -> None:
+    """As of a variable that is not set."""
+    left_by_a_step(tmp_path / "r")
+    assert refused(tmp_path, command, "") == f"the path of the record is empty. {LEFT_BY}"
+
+
+@pytest.mark.parametrize("is_record", [True, False])
+def test_a_long_name_shows_no_half_of_a_credential(is_record: bool, tmp_path: Path) -> None:
+    """The redactor does not find the first few characters before a cut."""
+    name = "a" * (95 if is_record else 55) + CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
+    (tmp_path / "r" / name).mkdir(parents=True)
+    if is_record:
+        left_by_a_step(tmp_path / "r" / name)
+    ended = invoke(tmp_path, "wait", "r", environ=CREDENTIALS)
+    assert ended.code == 2
+    assert "a***" in ended.printed
+    assert CREDENTIALS["AUTONOMA_CLIENT_SECRET"][:8] not in ended.printed
+
+
+@both
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_a_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")

@@ -93,6 +93,15 @@ def test_special_answer_is_to_starts_alone(caller: Caller, subject: str, status:
     assert caller.get(f"/run/{subject}/status").status_code == 404
 
 
+def test_listed_folder_without_an_id_is_listed_alone() -> None:
+    """For rehearsing what a list may lack."""
+    listed: list[dict[str, object]] = [{"name": "F"}, {"id": None}, {"id": "f", "tests": [{"name": "T"}, {"id": 1}]}]
+    with Sandbox(folders=listed) as sandbox, Caller(sandbox) as caller:
+        assert caller.get("/folder").json() == listed
+        assert caller.get("/folder/f").json() == listed[2]
+        assert caller.get("/folder/x").status_code == 404
+
+
 def test_unknown_contract_is_refused() -> None:
     with pytest.raises(ValueError, match="2025-06, 2026-01"):
         Sandbox(contract="2024-01")
