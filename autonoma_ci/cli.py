@@ -149,11 +149,12 @@ def _run_or_refuse(argv: Sequence[str], world: World) -> int:
         return 0
     except (InputError, OutputError, ApiError) as error:
         problems = error.problems if isinstance(error, InputError) else [error]
-        lines = [[f"Error: {problem}", *getattr(problem, "excerpt", ())] for problem in problems]
-        text = "\n".join(line for each in lines for line in each)
+        lines: list[str] = []
+        for problem in problems:
+            lines += [f"Error: {problem}", *getattr(problem, "excerpt", ())]
         return _say(
             world,
-            _credentials(argv, world)(text),
+            _credentials(argv, world)("\n".join(lines)),
             error.exit_code if isinstance(error, ApiError) else EXIT_INPUT,
         )
     return code

@@ -11,7 +11,7 @@ from autonoma_ci.id_lists import APP_SITE, site_of
 from autonoma_ci.model import NO_VARIABLES, Conclusion, Kind, Reason, State
 from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.secret import Redactor, Secret
-from autonoma_ci.values import SPACE, Entry, bad_variable, read_variable, shown, variables
+from autonoma_ci.values import SPACE, UNRESOLVED, Entry, bad_variable, is_quoted, read_variable, shown, variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 # The value of `groups` that selects nothing. No group can have this name.
 NO_GROUPS = "none"
-# What Azure Pipelines hands over for a variable that is not set, such as a secret in a pull request from a fork.
-_UNRESOLVED = re.compile(r"\$\([\w.-]+\)")
+_UNRESOLVED = re.compile(UNRESOLVED)
 # Words that no log of ours can do without, and a length at which any text has a value by accident.
 _EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
 _SHORT = 6
-# Characters of a credential that is looked for in the text of an option that is refused.
-_LEAST_CREDENTIAL = 12
+# Characters of a credential that no text of the user has by accident.
+_UNMISTAKABLE = 12
+# What is wrong with a text that holds a credential.
+MIXED_UP = "holds a credential: check which value is in which option"
 _OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
 NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
 _OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
@@ -110,6 +111,11 @@ class Settings(NamedTuple):
         return f"Settings(given: {', '.join(sorted(self.given))})"
 
 
+def recognizable(settings: Settings) -> Redactor:
+    """Return what removes credentials from the user's own texts: only long ones, which are no ordinary words."""
+    return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _UNMISTAKABLE)
+
+
 class Reader:
     """Collects the options' values and every problem with them."""
 
@@ -181,7 +187,7 @@ class Reader:
         stripped = text.strip(SPACE)
         if text != stripped:
             self.warnings.append(f"{spelling} has white space around it; it was removed.")
-        if len(stripped) > 2 and stripped[0] == stripped[-1] and stripped[0] in "\"'`":
+        if is_quoted(stripped) and len(stripped) > 2:
             self.warnings.append(f"{spelling} has quotes around it, which are sent as written: remove them.")
             self.unused_secrets.append(Secret(stripped[1:-1]))
 
@@ -201,13 +207,13 @@ class Reader:
         groups = ",".join(settings.groups)
         if not self._refused and "," not in groups:
             return settings
-        redact = Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _LEAST_CREDENTIAL)
+        redact = recognizable(settings)
         found = [(spelling, problems) for spelling, text, problems in self._refused if redact.holds(text)]
         if "," in groups and redact.holds(groups):
             found.append((settings.named("groups"), []))
             settings = settings._replace(groups=())
         for spelling, problems in found:
-            why = f"{spelling} holds a credential: check which value is in which option"
+            why = f"{spelling} {MIXED_UP}"
             hidden = set(problems)
             self.problems = [*(each for each in self.problems if each not in hidden), Problem(why)]
         return settings

@@ -42,8 +42,8 @@ _NAMES = {" ": "a space", "\xa0": "a no-break space", "\ufeff": "a byte order ma
 _WORDS = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
 # What a shell, or a YAML list, has before the name.
 _PREFIX = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
-# What Azure Pipelines leaves of a variable that is not set.
-_UNRESOLVED = r"\$\([\w.-]+\)"
+# What Azure Pipelines leaves of a variable that is not set, such as a secret in a pull request from a fork.
+UNRESOLVED = r"\$\([\w.-]+\)"
 _UNRESOLVED_MEANS = "has an unresolved $(…) in its value, which is sent as written"
 
 
@@ -211,7 +211,12 @@ def _variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str,
 
 
 def _is_unresolved(value: str) -> bool:
-    return "$(" in value and bool(re.search(_UNRESOLVED, value))
+    return "$(" in value and bool(re.search(UNRESOLVED, value))
+
+
+def is_quoted(text: str) -> bool:
+    """Return whether a text has quotes around it, as in a shell or an env file."""
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`"
 
 
 class VariableText(NamedTuple):
@@ -247,7 +252,7 @@ def read_variable(text: str) -> VariableText:
         what = "'export '" if "export" in prefix[0] else "'- '"
         doubts.append(f"has {what} before its name, which was removed: write NAME=value")
     stripped = value.strip(SPACE)
-    if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "\"'`":
+    if is_quoted(stripped):
         doubts.append("has quotes around its value, which are sent as written: remove them")
     if " #" in value or "\t#" in value:
         doubts.append("has ' #' in its value, which is sent as written: remove the comment")

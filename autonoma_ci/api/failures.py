@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _PASSING_STATUSES = frozenset({"408", "429", "500", "502", "503", "504"})
 # How ssl calls a connection that ended within the handshake.
 _ENDED_EARLY = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+# Something else than TLS is on the port, such as plain HTTP.
+_NOT_TLS = "^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure"
+_REFUSES_CLIENT = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$"
 # Failures of a handshake that last. Any other failure may pass: a damaged record (alerts 10, 20, 22, 50 and their like,
 # or an error found here) and a server without its configuration (80, 112) say nothing of the next handshake.
 # - Alerts 40, 70 and 71: the two sides have no parameters or no version of TLS in common (RFC 8446 §6.2), which is a
@@ -38,16 +41,11 @@ _ENDED_EARLY = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
 # - What follows is no TLS, as with plain HTTP on the port. Since OpenSSL 3.2 that is `record layer failure`, and some
 #   versions of Python know no name for it. There a damaged record has the same name, and so lasts too.
 _LASTING_REASONS = re.compile(
-    "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY|UNKNOWN_CA|ACCESS_DENIED)$"
-    "|ALERT_(?:\\w+_)?CERTIFICATE(?:_\\w+)?$"
+    "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
     "|^(?:UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|UNSAFE_LEGACY_RENEGOTIATION_DISABLED|\\w+_KEY_TOO_SMALL)$"
-    "|^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$"
-    "|record.layer.failure",
+    f"|{_REFUSES_CLIENT}|{_NOT_TLS}",
     re.IGNORECASE,
 )
-# Something else than TLS is on the port, such as plain HTTP.
-_NOT_TLS = re.compile("^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure", re.IGNORECASE)
-_REFUSES_CLIENT = re.compile("ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$")
 # Where OpenSSL reads the file of trusted authorities. It is the same for each connection.
 _FILE_LIBRARIES = frozenset({"X509", "PEM"})
 # OpenSSL's codes for a certificate whose authority is unknown: self-signed (18), self-signed in the chain (19), no
@@ -204,11 +202,11 @@ def _handshake_failure(error: ssl.SSLError, peer: str, *, of_proxy: bool) -> Not
 
 def _hint_of_handshake(reason: str, *, of_proxy: bool) -> str:
     """Return why a handshake that fails for this reason fails each time, and what to do."""
-    if _NOT_TLS.search(reason):
+    if re.search(_NOT_TLS, reason, re.IGNORECASE):
         if of_proxy:
             return "The proxy may speak plain HTTP. Write http:// instead of https:// in HTTPS_PROXY."
         return "The port may speak plain HTTP. Check the port, and HTTPS_PROXY."
-    if _REFUSES_CLIENT.search(reason):
+    if re.search(_REFUSES_CLIENT, reason):
         return "The other side refuses this client. It may want a client certificate, which autonoma-ci can't send."
     return "The other side must offer TLS 1.2 or later, with a cipher of today."
 

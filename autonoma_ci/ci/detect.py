@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.system import System
 
 OVERRIDE = "AUTONOMA_CI"
+# The systems whose runners know GitHub's actions: they pass each input on as a variable, known or not.
+# Source: github.com/actions/runner, src/Runner.Worker/ActionRunner.cs; act_runner and forgejo-runner use nektos/act.
+WITH_ACTIONS = frozenset({"github", "gitea", "forgejo"})
 _NO = frozenset({"0", "false", "no", "off"})
 # What people write for a system whose name has none of these words.
 _OTHER_WORDS = {"aws": "codebuild", "google": "cloudbuild", "gcp": "cloudbuild", "none": "cli", "generic": "ci"}

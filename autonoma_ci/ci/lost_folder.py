@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autonoma_ci.ci.detect import WITH_ACTIONS
 from autonoma_ci.ci.environment import truthy
 from autonoma_ci.text import one_line
 
@@ -71,7 +72,7 @@ def _is_within(place: Path, roots: Iterable[str]) -> bool:
 
 def _workspace(environ: Mapping[str, str], ci: str) -> _Workspace | None:
     """Return the workspace of a job in a container; None if the job has none, or has other places for its files."""
-    if ci in {"github", "gitea", "forgejo"} and environ.get("GITHUB_WORKSPACE") == _GITHUB_WORKSPACE:
+    if ci in WITH_ACTIONS and environ.get("GITHUB_WORKSPACE") == _GITHUB_WORKSPACE:
         return _Workspace(_GITHUB_WORKSPACE, _GITHUB_MOUNTS, _LOST)
     # All executors but shell and ssh set the second variable.
     if ci == "gitlab" and truthy(environ, "CI_DISPOSABLE_ENVIRONMENT"):

@@ -188,20 +188,23 @@ def prepare(
     more: Callable[[Report], Mapping[str, str]] = _nothing,
     signer: RecordSigner | None = None,
     shared: Callable[[Path], SharedRecord] | None = None,
+    named: str = "results-dir",
 ) -> ResultsDir:
     """Make the folder; `more` returns files of the CI system's own, `shared` watches the record at a path.
+
+    `named` is the option as the user wrote it.
 
     Raises InputError if that can't be done, or if a link leads out of the working directory.
     """
     folder = Path(working_directory, path)
     if leads_out(path, working_directory):
         raise InputError(
-            ["results-dir leads out of the working directory through a symbolic link: give a folder of your own"]
+            [f"{named} leads out of the working directory through a symbolic link: give a folder of your own"]
         )
     try:
         make_folder(folder)
     except (OSError, ValueError) as error:
         reason = reason_of(error)
-        raise InputError([f"results-dir can't be made ({reason}): give a folder that can be written to"]) from None
+        raise InputError([f"{named} can't be made ({reason}): give a folder that can be written to"]) from None
     watched = shared(folder / RECORD) if shared else None
     return ResultsDir(folder, more, Path(working_directory), signer, watched)

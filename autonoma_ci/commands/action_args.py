@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autonoma_ci.ci.detect import WITH_ACTIONS, detect
 from autonoma_ci.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ VARIABLE = "INPUT_ARGS"
 _MAX_LENGTH = 100_000
 # People copy a whole line of a shell.
 _PROGRAM = "autonoma-ci"
-# Elsewhere the variable is of another program.
-_RUNNERS = frozenset({"github", "gitea", "forgejo"})
 
 
 def args_of_action(environ: Mapping[str, str]) -> list[str]:
@@ -38,9 +37,8 @@ def args_of_action(environ: Mapping[str, str]) -> list[str]:
     text = environ.get(VARIABLE, "")
     if not text.strip():
         return []
-    from autonoma_ci.ci.detect import detect
-
-    if detect(environ).name not in _RUNNERS:
+    # Elsewhere the variable is of another program.
+    if detect(environ).name not in WITH_ACTIONS:
         return []
     if len(text) > _MAX_LENGTH:
         raise InputError([f"{NAME}: longer than {_MAX_LENGTH:,} characters. Put long values into a manifest"])

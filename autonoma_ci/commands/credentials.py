@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.errors import Problem
+from autonoma_ci.options import OPTIONS
 
 if TYPE_CHECKING:
     from autonoma_ci.context import Context
     from autonoma_ci.settings import Settings
 
-_NAMES = ("client-id", "client-secret")
+_VARIABLES = {option.name: option.variable for option in OPTIONS if option.name in {"client-id", "client-secret"}}
 _ACTIONS = "and pass {them} as {inputs}"
 # Where each CI system keeps secrets, by its name, and how a job gets them.
 # Source: the documentation of each system.
@@ -44,12 +45,16 @@ _CURES = {
 
 def are_missing(settings: Settings) -> bool:
     """Return whether at least one of the credentials is not set."""
-    return any(name not in settings.given for name in _NAMES)
+    return bool(_missing(settings))
+
+
+def _missing(settings: Settings) -> list[str]:
+    return [name for name in _VARIABLES if name not in settings.given]
 
 
 def why_missing(settings: Settings, context: Context) -> str:
     """Return the likely cause of missing credentials, in the words of this job."""
-    missing = [name for name in _NAMES if name not in settings.given]
+    missing = _missing(settings)
     if context.withheld == "fork":
         return "this change comes from a fork, and such a job gets no secrets"
     if context.withheld == "dependabot":
@@ -65,21 +70,20 @@ def why_missing(settings: Settings, context: Context) -> str:
         verb = "is" if len(blank) == 1 else "are"
         return f"{' and '.join(blank)} {verb} empty, and a secret that is not set arrives empty"
     if len(missing) == 1:
-        (other,) = set(_NAMES) - set(missing)
+        (other,) = _VARIABLES.keys() - missing
         return f"only {settings.named(other)} is set"
     return "they are not set here"
 
 
 def credential_problems(settings: Settings, context: Context) -> list[Problem]:
     """Return what is wrong with the credentials: one problem with its cure, or none."""
-    missing = [name for name in _NAMES if name not in settings.given]
-    if missing:
+    if missing := _missing(settings):
         verb = "is" if len(missing) == 1 else "are"
         text = f"{' and '.join(missing)} {verb} missing: {why_missing(settings, context)}"
         return [Problem(f"{text}. {_cure(missing, context)}.")]
     client_id, secret = settings.client_id, settings.client_secret
     if client_id and secret and client_id.reveal() == secret.reveal():
-        both = " and ".join(map(settings.named, _NAMES))
+        both = " and ".join(map(settings.named, _VARIABLES))
         return [Problem(f"{both} have the same value: copy both from Autonoma again, each into its own variable.")]
     return []
 
@@ -88,7 +92,7 @@ def _cure(missing: list[str], context: Context) -> str:
     skip = "set on-missing-credentials to skip, so that the step is skipped"
     if context.withheld == "fork":
         return skip[0].upper() + skip[1:]
-    variables = [f"AUTONOMA_{name.upper().replace('-', '_')}" for name in missing]
+    variables = [_VARIABLES[name] for name in missing]
     names = " and ".join(variables)
     if context.withheld == "dependabot":
         return f"Add {names} under Settings > Secrets and variables > Dependabot, or {skip}"

@@ -14,7 +14,7 @@ from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.identity import Part, redact_part
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.secret import Redactor
-from autonoma_ci.settings import NO_GROUPS, Settings, read
+from autonoma_ci.settings import MIXED_UP, NO_GROUPS, Settings, read, recognizable
 from autonoma_ci.spans import AUTO
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 _PART_PURPOSE = "autonoma-ci part 1"
 # Characters of a credential that no ordinary text has by accident.
 _RECOGNIZABLE = 8
-# The same for a text of the user, in which an ordinary word matters more.
-_UNMISTAKABLE = 12
 # Looked for in the working directory, in this order.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
@@ -129,21 +127,16 @@ def shown_part(part: Part, settings: Settings) -> Part:
     return redact_part(part, Redactor(settings.secrets), secret.derive_key(_PART_PURPOSE) if secret else b"")
 
 
-def recognizable(settings: Settings) -> Redactor:
-    """Return what removes credentials from the user's own texts: only long ones, which are no ordinary words."""
-    return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _UNMISTAKABLE)
-
-
 def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> tuple[RunRequest, ...]:
     """Return the runs without credentials in their names; raise InputError for one in what the API gets."""
     # A source has at most 10 characters, so that it can hold a shorter credential only.
     if Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _RECOGNIZABLE).holds(settings.source):
-        raise InputError([f"{settings.named('source')} holds a credential: check which value is in which option"])
+        raise InputError([f"{settings.named('source')} {MIXED_UP}"])
     redact = recognizable(settings)
     texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
     # All at once, as there may be thousands.
     if redact.holds("|".join(text for of_run in texts for text in of_run)):
-        raise InputError(["an id or the name of a variable holds a credential: check which value is in which option"])
+        raise InputError([f"an id or the name of a variable {MIXED_UP}"])
     if not redact.holds("|".join(request.name for request in requests)):
         return tuple(requests)
     return tuple(request._replace(name=redact(request.name)) for request in requests)

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.results_dir import RECORD
 from autonoma_ci.ci.set_aside import is_record
-from autonoma_ci.ci.shared_record import SIZE_LIMIT
 from autonoma_ci.errors import InputError
-from autonoma_ci.files import reason_of
+from autonoma_ci.files import read_head, reason_of
 from autonoma_ci.paths import as_argument, leads_out
 from autonoma_ci.text import one_line
 
@@ -26,7 +24,7 @@ _SHOWN = 3
 _MAX_PATH = 2000
 # Folders in which people keep the files of a step, as in the documentation and the examples.
 _USUAL = (RECORD, f"autonoma-results/{RECORD}", f"results/{RECORD}")
-# The first characters of a file that are looked at to name its kind.
+# The first bytes of a file that are looked at to name its kind.
 _HEAD_BYTES = 1000
 _LEFT_BY = f"Give the {RECORD} that an earlier step wrote to its results-dir, or that folder"
 
@@ -130,7 +128,10 @@ def _entries(place: Path) -> list[tuple[str, bool]]:
 
 def _other_kind(place: Path) -> str:
     """Return what the file is, if its first characters show that it is not JSON."""
-    start = read_regular(str(place), SIZE_LIMIT)[:_HEAD_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
+    try:
+        start = read_head(place, _HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except (OSError, ValueError):
+        return ""
     if start.startswith((b"{", b"[")) or not start:
         return ""
     lower = start.lower()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.system import Remote, Target
 from autonoma_ci.commands.comment import comment, is_wanted
-from autonoma_ci.commands.input import part_of, recognizable, shown_part
+from autonoma_ci.commands.input import part_of, shown_part
 from autonoma_ci.commands.progress import Progress
 from autonoma_ci.commands.publish import publish
 from autonoma_ci.engine.board import Board
@@ -28,7 +28,7 @@ from autonoma_ci.model import NO_VARIABLES, Conclusion, Kind, Outcome, Reason, R
 from autonoma_ci.paths import as_argument
 from autonoma_ci.report.console import issues, last_lines, notes
 from autonoma_ci.secret import Redactor, Secret
-from autonoma_ci.settings import Settings
+from autonoma_ci.settings import Settings, recognizable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
@@ -160,9 +160,11 @@ class Step:
             clock=self.world.clock,
         )
         try:
-            files = prepare(settings.results_dir, self.world.folder, self.place.system.files, self.signer, shared)
+            files = prepare(
+                settings.results_dir, self.world.folder, self.place.system.files, self.signer, shared, named
+            )
         except InputError as error:
-            return [problem._replace(text=problem.text.replace("results-dir", named, 1)) for problem in error.problems]
+            return list(error.problems)
         self._files.append(files)
         folder = Path(self.world.folder, settings.results_dir)
         self.report = self.report._replace(attachments=self.place.system.attachments(self.world.environ, folder))

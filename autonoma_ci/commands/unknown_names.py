@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.detect import OVERRIDE
+from autonoma_ci.ci.detect import OVERRIDE, WITH_ACTIONS
 from autonoma_ci.options import OPTIONS
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _VARIABLE, _INPUT = "AUTONOMA_", "INPUT_"
-# The runners of these systems pass each input of an action on, known or not.
-# Source: github.com/actions/runner, src/Runner.Worker/ActionRunner.cs; act_runner and forgejo-runner use nektos/act.
-_RUNNERS = frozenset({"github", "gitea", "forgejo"})
 # What a runner takes from `with:` of a container action itself.
 _OF_RUNNER = frozenset({"args", "entrypoint"})
 # Names of other programs of the vendor.
@@ -38,7 +35,7 @@ def unknown_names(environ: Mapping[str, str], ci: str) -> list[str]:
 
     """
     warnings = _of_variables(environ)
-    if ci in _RUNNERS:
+    if ci in WITH_ACTIONS:
         warnings += _of_inputs(environ)
     return warnings
 
@@ -47,9 +44,9 @@ def _of_variables(environ: Mapping[str, str]) -> list[str]:
     known = {OVERRIDE, *(name for option in OPTIONS for name in (option.variable, *option.aliases))}
     unknown = sorted(name for name in environ if name.startswith(_VARIABLE) and name not in known)
     # What all have in common would make any two of them look alike.
-    ends = [name.removeprefix(_VARIABLE) for name in unknown]
-    ends = [end for end in ends if end and not _is_of_others(end)] if ends else []
-    near = {end: closest(end, {name.removeprefix(_VARIABLE) for name in known}, _ALIKE) for end in ends}
+    ends = [end for name in unknown if (end := name.removeprefix(_VARIABLE)) and not _is_of_others(end)]
+    ends_of_known = {name.removeprefix(_VARIABLE) for name in known}
+    near = {end: closest(end, ends_of_known, _ALIKE) for end in ends}
     return _told("variable", {f"{_VARIABLE}{end}": near[end] and f"{_VARIABLE}{near[end]}" for end in ends})
 
 

@@ -60,16 +60,15 @@ def excerpt_of(lines: Sequence[str], line: int, column: int, *, is_secret: bool)
         text, column = _mask_all(text, column)
     elif not _is_shown(lines, line):
         text = _mask(text, column)
-    # One column for each character that is not shown as it is, so that the caret stays right.
     begin = max(0, column - _WIDTH)
     while _width(text[begin:column]) > _WIDTH // 2 and column - begin > 1:
         begin = max(begin + 1, column - _WIDTH // 2)
-    text, begin, column, has_left = text[begin : begin + 2 * _WIDTH], 0, column - begin, begin > 0
-    text = "".join(map(_one_column, text))
+    # One column for each character that is not shown as it is, so that the caret stays right.
+    text, column = "".join(map(_one_column, text[begin : begin + 2 * _WIDTH])), column - begin
     end = 0
     while end < len(text) and _width(text[: end + 1]) <= _WIDTH:
         end += 1
-    left, right = "…" if has_left else "", "…" if end < len(text) else ""
+    left, right = "…" if begin else "", "…" if end < len(text) else ""
     caret = " " * _width(left + text[:column])
     return f"{line + 1:>4} | {left}{text[:end]}{right}", f"{'':>4} | {caret}^"
 

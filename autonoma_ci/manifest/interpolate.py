@@ -280,15 +280,14 @@ class _Filling:
         value, why = self._interpolation.value(part, shown=use is _Use.SHOWN)
         is_default = value is None and not why
         reference = "" if part.name.startswith("ci.") else _reference(part.name)
-        if reference and not self._interpolation.is_set(part.name):
+        if reference and (value is None or not self._interpolation.is_set(part.name)):
             # Another job can have it.
             self._missing.add(part.name)
-        elif reference and value is not None and use is not _Use.SHOWN:
+        elif reference and value and use is not _Use.SHOWN:
             self._parts_of_values.add(value)
         if is_default:
             value, shown = self._fill_pieces(part.default, path, use)
         elif value is None:
-            self._missing |= {part.name} if reference else set()
             self._document.problem(path, why)
             return "x", "x"
         else:

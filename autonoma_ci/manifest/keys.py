@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.document import Path, Tree
 
 # Keys of entries and of their lists, by the key of the list.
-_ENTRIES = {
+ENTRIES = {
     "tests": frozenset(Test.model_fields),
     "folders": frozenset(Folder.model_fields),
     "tags": frozenset(Tag.model_fields),
@@ -60,7 +60,7 @@ def complete(tree: Tree) -> Tree:
     if not isinstance(tree, dict):
         return tree
     found = _without_unused(tree)
-    for kind in _ENTRIES:
+    for kind in ENTRIES:
         if isinstance(entries := found.get(kind), list):
             found[kind] = [_complete_entry(entry) for entry in entries]
     if isinstance(found.get("defaults"), dict):
@@ -119,4 +119,4 @@ def _keys_at(path: Path) -> frozenset[str]:
     """Return the keys that the mapping at this path may have."""
     if path and path[0] == "defaults":
         return frozenset(Defaults.model_fields)
-    return _ENTRIES[str(path[0])] if path else frozenset(Manifest.model_fields)
+    return ENTRIES[str(path[0])] if path else frozenset(Manifest.model_fields)

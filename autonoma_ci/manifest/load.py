@@ -15,7 +15,7 @@ from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.files import AT_ONCE
 from autonoma_ci.manifest import tree
 from autonoma_ci.manifest.document import Document, Path, TooMuchError, Tree, not_text
-from autonoma_ci.manifest.keys import complete, explain_unknown_key
+from autonoma_ci.manifest.keys import ENTRIES, complete, explain_unknown_key
 from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, Folder, Manifest, Tag, Test
 from autonoma_ci.paths import leads_out
 from autonoma_ci.settings import NO_GROUPS, closest
@@ -30,11 +30,10 @@ _WORDS = {
     "version": "this version of autonoma-ci reads version 1: write `version: 1`",
     "run_on_latest": "'run_on_latest': use true or false",
 }
-# What a text editor writes at the beginning of other encodings.
-_BOMS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+# What a text editor writes at the beginning of UTF-16.
+_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Keys whose value is an id.
 _IDS = frozenset({"id", "application_version_id", "application_id", "version_id"})
-_ENTRY_LISTS = frozenset({"tests", "folders", "tags", "application_versions"})
 _BEGIN = "begin each entry with `- `"
 _START = "start with `tests:` and a list of ids below it"
 
@@ -98,9 +97,8 @@ def read_text(path: str, folder: str, file: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        named = next((name for bom, name in _BOMS if data.startswith(bom)), "")
-        if named:
-            raise wrong(f"is {named} text: save it as UTF-8") from None
+        if data.startswith(_BOMS):
+            raise wrong("is UTF-16 text: save it as UTF-8") from None
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise InputError([Problem("the file is not UTF-8 text: save it as UTF-8", file, line, column)]) from None
@@ -191,10 +189,10 @@ def _explain_type(path: Path, key: str, kind: str, value: Tree) -> str:
 def _cure_list(key: str, value: Tree) -> str:
     if isinstance(value, str) and value.startswith("-"):
         return "write a space after each '-'"
-    if isinstance(value, str) and key not in _ENTRY_LISTS:
+    if isinstance(value, str) and key not in ENTRIES:
         return 'write several values as [A, B], or one with white space or a comma as ["A B"]'
     if isinstance(value, dict) and "id" not in value:
-        return "write each entry as `- id: ID` and `name: TEXT`" if key in _ENTRY_LISTS else _BEGIN
+        return "write each entry as `- id: ID` and `name: TEXT`" if key in ENTRIES else _BEGIN
     return _BEGIN
 
 

@@ -53,16 +53,13 @@ def parse(text: str, file: str) -> Document:
     try:
         for problem, place in find_misleading(text):
             document.tell(problem, place)
-        if document.problems:
-            _add_excerpts(document, text)
-            return document
-        events = yaml.parse(text, Loader=_LOADER)
-        _Builder(document, text, events).build()
+        if not document.problems:
+            _Builder(document, text, yaml.parse(text, Loader=_LOADER)).build()
     except yaml.MarkedYAMLError as error:
         # Loaded only now, since most manifests are valid.
         from autonoma_ci.manifest.yaml_errors import explain_error
 
-        document.problems.append(explain_error(text, error, file, is_secret=not file))
+        document.problems.append(explain_error(text, error, file))
         document.tree = None
     except (yaml.YAMLError, ValueError):
         found = _NOT_YAML.search(text)

@@ -15,8 +15,8 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     import yaml
 
-_KEY = re.compile(r"(?P<start>\s*(?:- +)*)(?:(?P<key>[A-Za-z_][\w.-]*)(?P<colon>:)(?=\s|$))?")
-_NO_SPACE = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z_][\w-]*):(?=[^\s/:])")
+_KEY = re.compile(r"\s*(?:- +)*[A-Za-z_][\w.-]*:(?=\s|$)")
+_NO_SPACE = re.compile(r"\s*(?:- +)*[A-Za-z_][\w-]*:(?=[^\s/:])")
 # Source: git-merge(1), "How conflicts are presented".
 _CONFLICT = re.compile("(?:<<<<<<<|=======|>>>>>>>)(?: |\r?$)")
 _QUOTE_IT = "Put the value in quotes"
@@ -37,19 +37,18 @@ class _Fault(NamedTuple):
     mark: _Mark
 
 
-def explain_error(text: str, error: yaml.MarkedYAMLError, file: str, *, is_secret: bool) -> Problem:
+def explain_error(text: str, error: yaml.MarkedYAMLError, file: str) -> Problem:
     """Return the problem that a syntax error means.
 
     Args:
         text: The whole YAML text.
         error: The parser's error.
-        file: The file's name as messages show it; empty for the text of an option.
-        is_secret: Mask the whole line, as for the text of an option.
+        file: The file's name as messages show it; empty for the text of an option, of which nothing is shown.
     """
     lines = text.split("\n")
     fault = _find_fault(lines, error)
     line, column = fault.mark
-    excerpt = excerpt_of(lines, line, column, is_secret=is_secret)
+    excerpt = excerpt_of(lines, line, column, is_secret=not file)
     return Problem(f"invalid YAML: {fault.what}. {fault.cure}.", file, line + 1, column + 1, excerpt)
 
 
@@ -122,7 +121,7 @@ def _colon(lines: list[str], problem: str, mark: _Mark) -> _Fault | None:
         if (joined := _NO_SPACE.match(text)) and (line != mark.line or joined.end() <= mark.column):
             return _Fault("no space after the colon", "Write `key: value`", _Mark(line, joined.end() - 1))
     text = _line(lines, mark.line)
-    if (key := _KEY.match(text)) and key["key"] and key.end() <= mark.column:
+    if (key := _KEY.match(text)) and key.end() <= mark.column:
         return _Fault("second colon in a value without quotes", _QUOTE_IT, mark)
     return _Fault("wrong indentation, or a colon in a value without quotes", "Align the keys of an entry", mark)
 
