@@ -121,8 +121,6 @@ def _run_command(argv: Sequence[str], world: World) -> int:
     """Run one command and return its exit code. Raises Cancelled."""
     try:
         return _run_or_refuse(argv, world)
-    except Cancelled:
-        raise
     except Exception as error:  # noqa: BLE001 - the one boundary
         with suppress(Exception):
             _bug(world, error)

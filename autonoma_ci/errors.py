@@ -4,8 +4,8 @@
     ├── InputError        2    a bad option, manifest or plan; nothing was sent
     ├── ApiError          3 or 5    a command that is no step could not get what it asked the API for
     ├── OutputError       2    standard output failed, for a command that prints its product
-    ├── Finished          0    help was asked for and given
-    └── Cancelled         130 or 143    SIGINT or SIGTERM
+    └── Finished          0    help was asked for and given
+    Cancelled             130 or 143    SIGINT or SIGTERM
 
 A message says what happened, the likely cause and what to do, in that order. Failures of single runs
 are not errors but outcomes (`model.Outcome`): the other runs go on, and the verdict counts them all.
@@ -76,8 +76,11 @@ class Finished(AutonomaError):  # noqa: N818 - asking for help is no error
     """The command line asked for help, and has it: exit code 0."""
 
 
-class Cancelled(AutonomaError):  # noqa: N818 - the field's word for it
-    """A signal ended the job: `signal` is its number, the exit code is 128 more."""
+class Cancelled(BaseException):
+    """A signal ended the job: `signal` is its number, the exit code is 128 more.
+
+    It is no Exception, as KeyboardInterrupt is none: code that goes on after any error must not go on after a signal.
+    """
 
     def __init__(self, signal: int) -> None:
         self.signal = signal

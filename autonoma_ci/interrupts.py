@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +18,41 @@ if TYPE_CHECKING:
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 # `timeout`, npm and terminals deliver one wish to stop twice, moments apart.
 _SAME = 1.0
+# In seconds: when Cancelled is raised again after it was lost. By then the code that lost it is left behind, as a rule;
+# if not, it is raised once more.
+_AGAIN = 0.01
 
 
 class Interrupts:
     """Handles SIGINT and SIGTERM, and SIGBREAK on Windows.
 
-    While nothing has been sent, a signal raises Cancelled. From the moment that `events` is set it is an
-    event instead, so that the outputs are never cut off half-way and every run is accounted for. After `end`
-    it has no effect, because the exit code is decided.
+    While nothing has been sent, a signal raises Cancelled. After `hand_over` it is an event instead, so that
+    the outputs are never cut off half-way and every run is accounted for. After `end` it has no effect, because the
+    exit code is decided.
+
+    Python drops what is raised in a destructor or in the callback of a weak reference, with a traceback on standard
+    error (documentation of sys.unraisablehook). Imports have such callbacks. A Cancelled that is lost there is raised
+    again.
     """
 
     def __init__(self) -> None:
         self.events: Events | None = None
         self._first: float | None = None
+        # The signal whose Cancelled was lost.
+        self._lost: int | None = None
         self._ended = False
 
     @property
     def received(self) -> bool:
         """Whether a signal was received."""
         return self._first is not None
+
+    def hand_over(self, events: Events) -> None:
+        """Put signals into `events` from now on, first the one whose Cancelled was lost."""
+        self.events = events
+        if self._lost is not None:
+            events.put(Interrupt(self._lost))
+            self._lost = None
 
     def end(self) -> None:
         """Stop raising Cancelled."""
@@ -49,6 +66,7 @@ class Interrupts:
             # (POSIX.1-2017, Shell Command Language, 2.11). SIGTERM is always meant for this process.
             if number and (name != "SIGINT" or signal.getsignal(number) is not signal.SIG_IGN):
                 signal.signal(number, self.handle)
+        sys.unraisablehook = self._take_unraisable
 
     def handle(self, number: int, _frame: Any) -> None:
         """Do what the signal asks for."""
@@ -61,3 +79,20 @@ class Interrupts:
                 raise Cancelled(number)
         elif now - self._first > _SAME:
             os._exit(128 + number)
+
+    def _take_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Note a Cancelled that was lost; leave all else to Python."""
+        error = unraisable.exc_value
+        if not isinstance(error, Cancelled):
+            sys.__unraisablehook__(unraisable)
+            return
+        self._lost = error.signal
+        # Windows has no such timer: there the signal is noted only, which `hand_over` passes on.
+        if sys.platform != "win32":
+            signal.signal(signal.SIGALRM, self._raise_again)
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+
+    def _raise_again(self, _number: int, _frame: Any) -> None:
+        lost, self._lost = self._lost, None
+        if lost is not None and not self._ended:
+            raise Cancelled(lost)

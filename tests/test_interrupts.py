@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,8 +29,73 @@ def test_afterwards_it_is_an_event_and_the_same_wish_again_is_none(monkeypatch: 
     monkeypatch.setattr("autonoma_ci.interrupts._SAME", 600.0)
     interrupts = Interrupts()
     events: Events = queue.SimpleQueue()
-    interrupts.events = events
+    interrupts.hand_over(events)
     interrupts.handle(2, None)
     interrupts.handle(15, None)
     assert events.get_nowait() == Interrupt(2)
     assert events.empty()
+
+
+def test_no_handler_of_errors_takes_a_signal() -> None:
+    """Libraries go on after any Exception, and so does our code in places."""
+    with pytest.raises(Cancelled), suppress(Exception):
+        Interrupts().handle(15, None)
+
+
+# A signal comes while Python runs a destructor, or the callback of a weak reference.
+LOST = """
+import os, queue, signal, sys, time, weakref
+from autonoma_ci.errors import Cancelled
+from autonoma_ci.interrupts import Interrupts
+interrupts = Interrupts()
+interrupts.install()
+def send(_=None):
+    os.kill(os.getpid(), signal.SIGTERM)
+    # The handler of a signal runs between two lines.
+    return _
+class Sending:
+    def __del__(self):
+        send()
+class Watched:
+    pass
+def lose(how):
+    if how == "destructor":
+        Sending()
+    else:
+        watched = Watched()
+        reference = weakref.ref(watched, send)
+        del watched
+"""
+WAITING = """
+try:
+    lose(sys.argv[1])
+    print("lost", flush=True)
+    time.sleep(60)
+except Cancelled as error:
+    print("cancelled", error.signal, flush=True)
+"""
+# The timer comes too late here: runs are on their way.
+STARTING = """
+signal.setitimer = lambda *args: None
+lose(sys.argv[1])
+events = queue.SimpleQueue()
+interrupts.hand_over(events)
+print(events.get_nowait(), events.empty(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", ["destructor", "weak reference"])
+@pytest.mark.parametrize(
+    ("code", "out"), [(WAITING, "lost\ncancelled 15\n"), (STARTING, "Interrupt(signal=15) True\n")]
+)
+def test_signal_that_python_drops_is_not_lost(how: str, code: str, out: str) -> None:
+    """Python says `Exception ignored` of what a destructor raises, and goes on."""
+    ended = subprocess.run([sys.executable, "-c", LOST + code, how], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == (out, "")
+
+
+def test_other_errors_of_destructors_are_shown_as_usual() -> None:
+    code = "class Failing:\n    def __del__(self):\n        raise ValueError\nFailing()\n"
+    ended = subprocess.run([sys.executable, "-c", LOST + code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0
+    assert "ValueError" in ended.stderr

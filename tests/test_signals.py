@@ -199,7 +199,7 @@ def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path)
     """More than a second after the first one it is meant; nothing holds the process then."""
     code = (
         "import time, queue, signal\nfrom autonoma_ci.interrupts import Interrupts\n"
-        "interrupts = Interrupts()\ninterrupts.events = queue.SimpleQueue()\ninterrupts.install()\n"
+        "interrupts = Interrupts()\ninterrupts.hand_over(queue.SimpleQueue())\ninterrupts.install()\n"
         "print('ready', flush=True)\n"
         "interrupts.events.get(timeout=60)\nprint('first', flush=True)\n"
         "until = time.monotonic() + 60\nwhile time.monotonic() < until: time.sleep(0.1)\n"
@@ -214,6 +214,36 @@ def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 143
+
+
+# A signal in a destructor, whose exception Python drops, as late as nothing has been sent.
+LOSING = """
+import os, signal, sys
+from autonoma_ci.commands.step import Step
+class Sending:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.sent = True
+def lose(real):
+    def act(*given, **named):
+        Sending()
+        return real(*given, **named)
+    return act
+method = sys.argv.pop()
+setattr(Step, method, lose(getattr(Step, method)))
+from autonoma_ci.cli import run
+run()
+"""
+
+
+@pytest.mark.parametrize("method", ["prepare", "bring_to_end"])
+def test_signal_that_python_drops_keeps_runs_from_being_started(method: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    environ = environment(tmp_path, sandbox.url, ["quick"]) | {"PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", LOSING, method]
+    ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (ended.returncode, sandbox.starts("quick")) == (143, 0)
+    assert ended.stdout.splitlines()[-1].startswith("Cancelled")
+    assert ended.stderr == ""
 
 
 # The resolver of the C library goes on after a signal, and no handler runs before it returns.

@@ -257,7 +257,7 @@ class Step:
         keeping = Keeping(settings.evidence) if store else None
         policy = world.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
         board = Board(outcomes, self.began, earlier.run_ids)
-        world.interrupts.events = events
+        world.interrupts.hand_over(events)
         interrupt = None
         engine: Engine | None = None
         try:
@@ -311,7 +311,8 @@ class Step:
         Without `files`, those in results-dir stay as they are.
         """
         # From now on a signal is an event: no report is cut off half-way.
-        events = self.world.interrupts.events = self.world.interrupts.events or queue.SimpleQueue()
+        events: Events = self.world.interrupts.events or queue.SimpleQueue()
+        self.world.interrupts.hand_over(events)
         bugs: list[Exception | None] = []
         if files:
             # First, as what the CI system is told of them must be there.
