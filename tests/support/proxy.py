@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
-import threading
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.support.fault_server import FaultServer
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from tests.support.fault_server import Act, Wire
 
 PASSWORD = "proxy-password"
+# In seconds: no tunnel of a test says nothing for longer.
+_LONGEST = 60.0
 
 
 class Proxy:
@@ -71,16 +73,41 @@ class Proxy:
             socket.create_connection(("127.0.0.1", self._port or port), timeout=60) as target,
         ):
             self._targets.add(target)
-            back = threading.Thread(target=_pump, args=(target, wire.socket), daemon=True)
-            back.start()
-            _pump(wire.socket, target)
-            back.join(10)
+            _relay(wire.socket, target)
         return False
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
+def _relay(client: socket.socket, target: socket.socket) -> None:
+    """Pass on what comes from either side until both have ended.
+
+    One thread does it all, since two may not use one TLS connection at the same time (openssl-threads(7)).
+    """
+    others = {client: target, target: client}
+    with selectors.DefaultSelector() as selector:
+        for sock in others:
+            selector.register(sock, selectors.EVENT_READ)
+        while others:
+            # What TLS has decrypted already makes no socket ready.
+            ready: list[socket.socket] = [sock for sock in others if isinstance(sock, ssl.SSLSocket) and sock.pending()]
+            if not ready:
+                readable = {key.fd for key, _ in selector.select(_LONGEST)}
+                ready = [sock for sock in others if sock.fileno() in readable]
+            if not ready:
+                return
+            for source in ready:
+                if not _pass_on(source, others[source]):
+                    selector.unregister(source)
+                    del others[source]
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> bool:
+    """Pass on what has come; return whether more may come."""
+    try:
+        if data := source.recv(65536):
             target.sendall(data)
+            return True
+    except OSError:
+        pass
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
+    return False
