@@ -108,7 +108,7 @@ OPTIONS = (
         "in the working directory. With ids: both are run.",
     ),
     Option(
-        "groups", "", "LIST", values.words,
+        "groups", "", "LIST", values.groups,
         "Run only the manifest's entries in one of these groups. `none` alone runs nothing, ids included: the step is "
         "skipped.",
     ),

@@ -144,6 +144,13 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
+def groups(text: str) -> tuple[str, ...]:
+    """Return names of groups, separated by commas or lines. Raises InputError if there are only separators."""
+    if found := words(text):
+        return found
+    raise InputError(["no group is listed: write the names of groups, or none"])
+
+
 def environment_names(text: str) -> tuple[str, ...]:
     """Return names of environment variables and shell patterns of names, separated by commas or lines.
 

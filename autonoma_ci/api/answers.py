@@ -64,6 +64,8 @@ _SURPLUS = "further bytes came behind the answer"
 _REFUSED = "The API refused the request; the run was not started."
 _REASONS = {401: Reason.UNAUTHORIZED, 403: Reason.UNAUTHORIZED, 404: Reason.NOT_FOUND}
 _ERROR_FIELDS = ("error", "message")
+# Where a refusal may say why: the API's fields, and those of RFC 9457 and of gateways.
+_REFUSAL_FIELDS = (*_ERROR_FIELDS, "code", "detail", "reason", "title")
 # In characters of a message: where a word of quota is looked for.
 _SEARCHED = 10_000
 # In bytes: a longer body that is not JSON is a page of a gateway, not a sentence of the API.
@@ -148,10 +150,10 @@ def _sentences(answer: Answer) -> list[str]:
     if value is None and answer.complete and len(answer.body) <= _MAX_SENTENCE and not is_web_page(answer):
         text = decode(answer.body).strip()
         return [] if text.startswith("<") else [text]
-    found = [value.get(name) for name in _ERROR_FIELDS] if isinstance(value, dict) else [value]
+    found = [value.get(name) for name in _REFUSAL_FIELDS] if isinstance(value, dict) else [value]
     texts: list[object] = []
     for each in found:
-        inner = [each.get(name) for name in (*_ERROR_FIELDS, "code")] if isinstance(each, dict) else each
+        inner = [each.get(name) for name in _REFUSAL_FIELDS] if isinstance(each, dict) else each
         # A list of the whole body says nothing: the API has none.
         texts += inner[:_MAX_TEXTS] if isinstance(inner, list) and isinstance(value, dict) else [inner]
     return [text for text in texts if isinstance(text, str)]

@@ -191,8 +191,9 @@ def _cure_list(key: str, value: Tree) -> str:
         return "write a space after each '-'"
     if isinstance(value, str) and key not in ENTRIES:
         return 'write several values as [A, B], or one with white space or a comma as ["A B"]'
-    if isinstance(value, dict) and "id" not in value:
-        return "write each entry as `- id: ID` and `name: TEXT`" if key in ENTRIES else _BEGIN
+    if isinstance(value, dict) and "id" not in value and key in ENTRIES:
+        fields = ("application_id: ID", "version_id: ID") if key == "application_versions" else ("id: ID", "name: TEXT")
+        return f"write each entry as `- {fields[0]}` and `{fields[1]}`"
     return _BEGIN
 
 

@@ -138,6 +138,7 @@ CASES = (
     Wrong('AUTONOMA_EVIDENCE', 'fail', "Error: AUTONOMA_EVIDENCE: 'fail': use none, failed or all"),
     Wrong('AUTONOMA_EVIDENCE', 'failed', 'Error: AUTONOMA_EVIDENCE needs a folder to write to: give results-dir too', {'AUTONOMA_WAIT': 'true'}),
     Wrong('AUTONOMA_GROUPS', 'smoke', "Error: AUTONOMA_GROUPS: 'smoke' needs a manifest, and there is none: give manifest, or remove the group"),
+    Wrong('AUTONOMA_GROUPS', ' ,', "Error: AUTONOMA_GROUPS: no group is listed: write the names of groups, or none"),
     Wrong('AUTONOMA_GROUPS', 'none, smoke', "Error: AUTONOMA_GROUPS: 'none' stands alone and selects nothing: remove it, or the other groups"),
     Wrong('AUTONOMA_GROUPS', 'None', "Error: AUTONOMA_GROUPS: the manifest has no group 'None'; did you mean 'none'?"),
     Wrong('AUTONOMA_ON_MISSING_CREDENTIALS', 'ignore', "Error: AUTONOMA_ON_MISSING_CREDENTIALS: 'ignore': use fail or skip"),

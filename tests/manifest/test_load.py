@@ -170,6 +170,15 @@ def test_a_quoted_merge_key_is_a_name() -> None:
         ("tests: a", ["1:1: 'tests' must be a list: begin each entry with `- `"]),
         ("tests:\n  -a", ["1:1: 'tests' must be a list: write a space after each '-'"]),
         ("tests: {login: a}", ["1:1: 'tests' must be a list: write each entry as `- id: ID` and `name: TEXT`"]),
+        (
+            "application_versions: {application_id: a}",
+            [
+                (
+                    "1:1: 'application_versions' must be a list: "
+                    "write each entry as `- application_id: ID` and `version_id: ID`"
+                )
+            ],
+        ),
         ("tests:\n- id: a\n  matrix: {A: []}", ["3:12: 'A' is empty: list at least one value"]),
         ("tests:\n- id: a\n  matrix: {A: }", ["3:12: 'A' must be a list: begin each entry with `- `"]),
         ("tests:\n- id: a\n  matrix: [A]", ["3:3: 'matrix' must be a mapping"]),
