@@ -70,7 +70,8 @@ class Status(NamedTuple):
     """What the server said when it was asked how a run stands.
 
     `word` is its own word, `message` what went wrong; both are redacted, one line, and not yet escaped.
-    `retry_after` is in seconds; None means that the server named no time. `url` is the run's link.
+    `retry_after` is in seconds; None means that the server named no time. `url` is the run's link. `hint` is what to do
+    about what went wrong, in whole sentences.
     """
 
     said: Said
@@ -79,6 +80,7 @@ class Status(NamedTuple):
     status: int = 0
     retry_after: float | None = None
     url: str = ""
+    hint: str = ""
 
 
 class Media(NamedTuple):

@@ -78,7 +78,10 @@ class Client:
         path = f"/run/{run_id}/status" if request.kind is Kind.TEST else f"/run/{request.kind}/{run_id}/status"
         try:
             answer = self._transport.get(path)
-        except (NotSentError, LostError) as error:
+        except NotSentError as error:
+            hint = self._line(error.hint, request) if error.hint else ""
+            return Status(Said.TROUBLE, message=self._told(error, request), hint=hint)
+        except LostError as error:
             return Status(Said.TROUBLE, message=self._told(error, request))
         # The redactor is made only where there is text to redact: hardly any answer has one.
         return read_status(answer, lambda: self._redactor(request), self._credentials, self._host, request.kind, run_id)

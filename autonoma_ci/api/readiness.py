@@ -15,7 +15,7 @@ from autonoma_ci import __version__
 from autonoma_ci.api.answers import decode_header, page_of
 from autonoma_ci.api.background import in_background
 from autonoma_ci.api.connection import limited, proxies_for
-from autonoma_ci.api.failures import NotSentError, release_frames
+from autonoma_ci.api.failures import LostError, NotSentError, release_frames
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import Session, failure_of
 from autonoma_ci.secret import NOTHING_SECRET
@@ -82,10 +82,17 @@ def _visit(url: str, seconds: float, redact: Redactor) -> str:
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 release_frames(error)
                 host = urlsplit(url).netloc
-                found = str(failure_of(error, host))
+                found = _told(failure_of(error, host))
             return _LATE if late.is_set() else found
     except NotSentError as error:
-        return str(error)
+        return _told(error)
+
+
+def _told(error: NotSentError | LostError) -> str:
+    """Return what went wrong, with its cure where it is none of the page: a file of authorities, or a proxy."""
+    if isinstance(error, NotSentError) and not error.passing and error.hint:
+        return f"{error}. {error.hint}"
+    return str(error)
 
 
 def _follow(session: Session, url: str, seconds: float, redact: Redactor) -> str:

@@ -197,9 +197,10 @@ class Wait:
             self._end(position, State.UNKNOWN, reason, why, now - watch.born if reason is Reason.UNKNOWN else None)
 
     def _end(self, position: int, state: State, reason: Reason, message: str, seconds: float | None = None) -> None:
-        self._came_back(self._open.pop(position))
+        watch = self._open.pop(position)
+        self._came_back(watch)
         run = self._board.outcomes[position]
-        hint = _HINT if state in {State.TIMED_OUT, State.UNKNOWN} else ""
+        hint = f"{watch.hint} {_HINT}".lstrip() if state in {State.TIMED_OUT, State.UNKNOWN} else ""
         took = run.seconds if seconds is None else seconds
         self._board.change(position, state=state, reason=reason, message=message, hint=hint, seconds=took)
         self._ended(position)

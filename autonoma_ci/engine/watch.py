@@ -39,28 +39,29 @@ class Watch:
 
     `born` is when it was asked for, `known` when it was last known to exist, `asked` when the question
     under way was asked, `sent` when the last one was; `failing` is since when every question went wrong,
-    `trouble` how, and `failed_polls` the number of polls since the last usable answer. `last` is the last
-    usable answer, and `number` that of the last question.
+    `trouble` how, `hint` what to do about it, and `failed_polls` the number of polls since the last usable answer.
+    `last` is the last usable answer, and `number` that of the last question.
     """
 
-    __slots__ = ("asked", "born", "failed_polls", "failing", "known", "last", "number", "sent", "trouble")
+    __slots__ = ("asked", "born", "failed_polls", "failing", "hint", "known", "last", "number", "sent", "trouble")
 
     def __init__(self, born: float, now: float) -> None:
         self.born, self.known, self.sent = born, now, -inf
         self.asked: float | None = None
         self.failing: float | None = None
         self.last: Status | None = None
-        self.trouble = ""
+        self.trouble = self.hint = ""
         self.number = 0
         self.failed_polls = 0
 
     def answered(self, status: Status, now: float) -> None:
         """Note a usable answer."""
-        self.last, self.known, self.failing, self.trouble, self.failed_polls = status, now, None, "", 0
+        self.last, self.known, self.failing, self.failed_polls = status, now, None, 0
+        self.trouble = self.hint = ""
 
     def went_wrong(self, status: Status, now: float) -> None:
         """Note a question without a usable answer; that the run is not there yet is no failure of the server."""
-        self.trouble = status.message
+        self.trouble, self.hint = status.message, status.hint
         self.failed_polls += 1
         if status.said is not Said.MISSING and self.failing is None:
             self.failing = now

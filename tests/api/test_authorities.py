@@ -12,6 +12,7 @@ import pytest
 
 from autonoma_ci.api import authorities, failures
 from autonoma_ci.api.authorities import find_fault
+from autonoma_ci.api.client import Client
 from autonoma_ci.api.failures import NotSentError
 from autonoma_ci.api.folders import folders
 from autonoma_ci.api.readiness import wait_for_url
@@ -19,6 +20,8 @@ from autonoma_ci.api.transport import Transport
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.errors import ApiError
+from autonoma_ci.exchange import Said
+from autonoma_ci.model import Kind, RunRequest
 from autonoma_ci.secret import NOTHING_SECRET, Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
@@ -329,6 +332,14 @@ def test_unusable_file_is_examined_once_for_all_runs(
     assert (job.code, len(read)) == (5, 1)
 
 
+def test_question_for_a_run_tells_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    client = Client(Transport("https://127.0.0.1:9", SECRETS, PATIENT), "ci", SECRETS)
+    status = client.status(RunRequest(Kind.TEST, "a"), "r")
+    assert status.said is Said.TROUBLE
+    assert status.hint.startswith("Check the path.")
+
+
 def test_list_with_an_unusable_file_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Later it would be the same."""
 
@@ -346,6 +357,7 @@ def test_comment_and_page_tell_an_unusable_file(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "ca.pem"
     path.touch()
     clock = FakeClock()
+    cures = {"an empty file": "Was the secret or the download empty?", "a missing file": "Check the path."}
     for value, what in ((path, "an empty file"), (tmp_path / "none.pem", "a missing file")):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(value))
         told = f"REQUESTS_CA_BUNDLE names {what}: {value}"
@@ -355,4 +367,5 @@ def test_comment_and_page_tell_an_unusable_file(tmp_path: Path, monkeypatch: pyt
         assert caught.value.hint
         assert not caught.value.passing
         why = wait_for_url("https://127.0.0.1:9", 0.0, clock.monotonic, clock.sleep, lambda _: None)
-        assert why.endswith(told)
+        assert f": {told}. " in why
+        assert cures[what] in why

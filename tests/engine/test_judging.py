@@ -260,3 +260,15 @@ def test_an_unknown_word_is_warned_of_with_the_run() -> None:
     asking.ask(5.0)
     asking.answer(5.0, STRANGE)
     assert asking.warnings == ["t0: the API says 'zzz'; it is asked for again."]
+
+
+def test_cure_of_lasting_trouble_is_told() -> None:
+    """Of a file of authorities that can't be used, the cure is told, unless the last question had an answer."""
+    trouble = TROUBLE._replace(hint="Name a PEM file.")
+    asking = Asking()
+    poll_at(asking, (5.0, trouble), (65.0, trouble), (130.0, trouble))
+    assert asking.told()[0] is State.UNKNOWN
+    assert asking.told()[3] == f"Name a PEM file. {GOES_ON}"
+    asking = Asking(waiting=Waiting(timeout=100.0))
+    poll_at(asking, (5.0, trouble), (65.0, RUNNING), (101.0, RUNNING))
+    assert asking.told()[3] == GOES_ON

@@ -250,7 +250,7 @@ def test_used_up_quota_stops_all_further_starts(act: Act, tmp_path: Path) -> Non
     [
         answer(403, "<html>Your plan has no quota</html>", "Content-Type: text/html"),
         answer(403, '{"message": "Forbidden: check the credentials, access is unlimited"}'),
-        answer(403, '{"detail": "quota"}'),
+        answer(403, '{"links": "quota", "plan": "free"}'),
         answer(403, '{"message": "test limit-1 is not yours", "error": "Forbidden"}'),
     ],
 )
