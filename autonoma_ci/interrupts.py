@@ -81,7 +81,7 @@ class Interrupts:
             os._exit(128 + number)
 
     def _take_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
-        """Note a Cancelled that was lost; leave all else to Python."""
+        """Note a lost Cancelled, and leave all other errors to Python."""
         error = unraisable.exc_value
         if not isinstance(error, Cancelled):
             sys.__unraisablehook__(unraisable)

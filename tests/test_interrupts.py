@@ -74,7 +74,7 @@ try:
 except Cancelled as error:
     print("cancelled", error.signal, flush=True)
 """
-# The timer comes too late here: runs are on their way.
+# The step takes over before the exception is raised again.
 STARTING = """
 signal.setitimer = lambda *args: None
 lose(sys.argv[1])

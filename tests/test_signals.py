@@ -216,7 +216,7 @@ def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path)
     assert process.returncode == 143
 
 
-# A signal in a destructor, whose exception Python drops, as late as nothing has been sent.
+# Before anything is sent, a signal comes in a destructor, so that Python drops the exception.
 LOSING = """
 import os, signal, sys
 from autonoma_ci.commands.step import Step

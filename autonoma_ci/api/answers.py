@@ -126,7 +126,8 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
 def names_quota(answer: Answer, subject: str = "") -> bool:
     """Return whether a refusal says that the account's quota is used up.
 
-    Status 402 says so itself. A 403 says so in the error fields of its JSON, or in a body that is one plain sentence.
+    Status 402 says so itself. A 403 says so in a field of its JSON that gives a reason, or in a body that is one plain
+    sentence.
 
     Args:
         answer: The response.

@@ -82,14 +82,14 @@ def _visit(url: str, seconds: float, redact: Redactor) -> str:
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 release_frames(error)
                 host = urlsplit(url).netloc
-                found = _told(failure_of(error, host))
+                found = _described(failure_of(error, host))
             return _LATE if late.is_set() else found
     except NotSentError as error:
-        return _told(error)
+        return _described(error)
 
 
-def _told(error: NotSentError | LostError) -> str:
-    """Return what went wrong, with its cure where it is none of the page: a file of authorities, or a proxy."""
+def _described(error: NotSentError | LostError) -> str:
+    """Return the text of an error, with the cure if a further try would fail too."""
     if isinstance(error, NotSentError) and not error.passing and error.hint:
         return f"{error}. {error.hint}"
     return str(error)

@@ -78,7 +78,7 @@ class Proxy:
 
 
 def _relay(client: socket.socket, target: socket.socket) -> None:
-    """Pass on what comes from either side until both have ended.
+    """Pass on the data of both sides until both have ended.
 
     One thread does it all, since two may not use one TLS connection at the same time (openssl-threads(7)).
     """
@@ -101,7 +101,7 @@ def _relay(client: socket.socket, target: socket.socket) -> None:
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> bool:
-    """Pass on what has come; return whether more may come."""
+    """Pass on the data that has arrived, and return whether more may follow."""
     try:
         if data := source.recv(65536):
             target.sendall(data)
