@@ -8,8 +8,11 @@ function here returns text that its sink takes for nothing but text. A `limit` i
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
+# How many texts are remembered as Markdown: the names and links of a plan are written anew while its runs go on.
+_REMEMBERED = 8192
 _BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Zero-width, blank and direction-changing characters: what is read would not be what is there.
@@ -84,6 +87,7 @@ def teamcity(text: str, limit: int = 4000) -> str:
     return re.sub(r"[|'\[\]]", r"|\g<0>", cut(log_line(text, limit), limit))
 
 
+@lru_cache(_REMEMBERED)
 def markdown(text: str, limit: int = 500) -> str:
     """Return the text as the content of a table cell or a line of GitHub Markdown: no markup, no mention."""
     # Four spaces before a line's first word would make a block of code of it.
@@ -111,6 +115,7 @@ def markdown_link(label: str, url: str) -> str:
     return f"[{markdown(label)}]({target})" if target else markdown(label)
 
 
+@lru_cache(_REMEMBERED)
 def link(url: str) -> str:
     """Return the URL if it is https (or http to this very machine) and nothing but a URL, else an empty text."""
     if not _LINK.fullmatch(url):

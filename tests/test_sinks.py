@@ -165,7 +165,7 @@ def readings(made: Report) -> Iterator[str]:
     yield from of_log(made)
     yield from of_markdown(summary(made))
     yield from of_xml(junit(made))
-    yield from of_html(html(made))
+    yield from of_html(html(made).decode())
     yield from (text for text in (*outputs(made).values(), record(made)) for text in (text, *of_json(_json(text))))
     yield from of_json(json.loads(job_links(made)["gitlab-annotations.json"]))
     yield dotenv(made)

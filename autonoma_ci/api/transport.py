@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -128,7 +129,6 @@ class Transport:
             read=min(self.timeouts.read, _QUESTION.read), total=min(self.timeouts.total, _QUESTION.total)
         )
         self._credentials = tuple(credentials)
-        self._proxies = proxies_for(base_url)
         # Before there are threads that send: where their number is limited, they would leave none for this one.
         with suppress(RuntimeError, MemoryError):
             deadlines.start()
@@ -144,35 +144,37 @@ class Transport:
         """
         return self._send("GET", path, b"", self._question, limit)
 
-    def _new_session(self) -> Session:
-        session = Session()
-        client_id, client_secret = self._credentials
-        session.headers.update(
-            {
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-                "Connection": "close",
-                "Content-Type": "application/json",
-                "User-Agent": f"autonoma-ci/{__version__}",
-                "autonoma-client-id": client_id.reveal(),
-                "autonoma-client-secret": client_secret.reveal(),
-            }
+    @cached_property
+    def _environment(self) -> Any:
+        """What the environment sets for each request, as a proxy; read once, since that takes long."""
+        return Session().merge_environment_settings(
+            self.base_url, proxies_for(self.base_url), stream=True, verify=None, cert=None
         )
-        return session
+
+    def _headers(self) -> dict[str, str]:
+        client_id, client_secret = self._credentials
+        return {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+            "Content-Type": "application/json",
+            "User-Agent": f"autonoma-ci/{__version__}",
+            "autonoma-client-id": client_id.reveal(),
+            "autonoma-client-secret": client_secret.reveal(),
+        }
 
     def _send(self, method: str, path: str, body: bytes, limits: Timeouts, size: int) -> Answer:
         with limited(limits.total) as late:
             try:
+                # Prepared here: the session would merge its settings, which are none, into those of the request.
+                request = requests.Request(method, self.base_url + path, self._headers(), data=body, auth=_as_it_is)
                 with (
-                    self._new_session() as session,
-                    session.request(
-                        method,
-                        self.base_url + path,
-                        data=body,
+                    Session() as session,
+                    session.send(
+                        request.prepare(),
                         timeout=(limits.connect, limits.read),
                         allow_redirects=False,  # a redirect would take the credentials to another host
-                        stream=True,
-                        proxies=self._proxies,
+                        **self._environment,
                     ) as response,
                 ):
                     content, complete = _body(response, size)

@@ -88,7 +88,8 @@ class ResultsDir:
         told = self._set_aside_others(report)
         # What is returned while the step goes on may not be told.
         warnings = told if report.verdict else []
-        warnings += warn_of_left_out(report, dotenv_variables(report), "outputs.env")
+        if report.verdict:
+            warnings += warn_of_left_out(report, dotenv_variables(report), "outputs.env")
         texts = {RECORD: record(report, self._signer), "outputs.env": dotenv(report), "summary.md": summary(report)}
         texts |= self._more(report)
         warnings += self._write_all(texts)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A step that is killed keeps what had been written; half a second behind leaves room for the writing.
 _EVERY = 0.5
+# How many times longer than the writing of the reports the pause after it is.
+_PAUSE_FACTOR = 8
 # Several systems end a job that prints nothing for ten minutes, and people wonder much sooner.
 _HEARTBEAT = 30.0
 
@@ -67,4 +69,4 @@ class Progress:
             self._publish(outcomes)
             written = self._clock.monotonic()
             # A large plan takes longer to write; starting runs stays the main thing.
-            self._next = written + max(_EVERY, 4 * (written - now))
+            self._next = written + max(_EVERY, _PAUSE_FACTOR * (written - now))

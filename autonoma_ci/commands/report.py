@@ -174,11 +174,10 @@ def _rendered(report: Report, name: str, beside: _Beside, *, single: bool) -> di
     from autonoma_ci.report.html import ICON, Page, beside_of, html, stylesheet
 
     if single:
-        return {"": html(report, Page(beside.content, stylesheet())).encode()}
-    # The first one is the page's own: texts of others come later, and have no quotation marks.
-    page = html(report, Page(beside.address)).replace(f'href="{ICON}"', f'href="{_quoted(beside.icon)}"', 1)
-    others = {beside.icon if name == ICON else name: text for name, text in beside_of(report).items()}
-    return {name: text.encode() for name, text in {"": page, **others}.items()}
+        return {"": html(report, Page(beside.content, stylesheet()))}
+    page = html(report, Page(beside.address, icon=_quoted(beside.icon)))
+    others = {beside.icon if name == ICON else name: text.encode() for name, text in beside_of(report).items()}
+    return {"": page, **others}
 
 
 def _quoted(path: str) -> str:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 STYLESHEET = "evidence/report.css"
 ICON = "evidence/report.svg"
+# Of the template's output, encoded at once. A run has about 150.
+_PIECES = 1000
 _VERDICTS = {
     Conclusion.STARTED: ("open", "Started"),
     Conclusion.PASSED: ("good", "Passed"),
@@ -48,11 +50,12 @@ _FILTERS = {
 class Page(NamedTuple):
     """How the page finds what lies beside it: `file` makes an address of a path in results-dir, or nothing.
 
-    `style` is the stylesheet itself where it is to be within the page.
+    `style` is the stylesheet itself where it is to be within the page, `icon` the address of the page's own icon.
     """
 
     file: Callable[[str], str] = lambda path: path
     style: str = ""
+    icon: str = ICON
 
 
 def beside_of(report: Report) -> dict[str, str]:
@@ -60,8 +63,8 @@ def beside_of(report: Report) -> dict[str, str]:
     return {STYLESHEET: stylesheet(), ICON: _icon(report)}
 
 
-def html(report: Report, page: Page | None = None) -> str:
-    """Return the page; no value of a variable is in it, and every text is shown as text."""
+def html(report: Report, page: Page | None = None) -> bytes:
+    """Return the page in UTF-8; no value of a variable is in it, and every text is shown as text."""
     from markupsafe import Markup, escape
 
     page = page or Page()
@@ -73,8 +76,10 @@ def html(report: Report, page: Page | None = None) -> str:
     runs = [run_view(place, run, report, file) for place, run in enumerate(worst_first(report.outcomes), 1)]
     # The style is ours too, so it is no text to be escaped.
     style = Markup(page.style)  # noqa: S704
-    shown = _template().render(_view(report), runs=runs, style=style)
-    return shown.encode("utf-8", "replace").decode()
+    # Encoded in parts: as one text, the page of a thousand runs takes several times its size.
+    parts = _template().stream(_view(report), runs=runs, style=style, icon=page.icon)
+    parts.enable_buffering(_PIECES)
+    return b"".join(part.encode("utf-8", "replace") for part in parts)
 
 
 @cache
@@ -101,7 +106,6 @@ def _view(report: Report) -> dict[str, object]:
         "picture": picture(report),
         "later": report.later if report.verdict and still_open(report) else "",
         "stylesheet": STYLESHEET,
-        "icon": ICON,
         "drawn_icon": f"data:image/svg+xml,{quote(_icon(report))}",
     }
 

@@ -62,7 +62,7 @@ def written(report: Report, folder: Path) -> Path:
     (folder / "evidence").mkdir()
     for name, content in beside_of(report).items():
         (folder / name).write_text(content, "utf-8")
-    (folder / "report.html").write_text(html(report), "utf-8")
+    (folder / "report.html").write_bytes(html(report))
     return folder / "report.html"
 
 

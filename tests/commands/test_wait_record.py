@@ -651,7 +651,7 @@ any_runs = st.one_of(st.lists(any_run, max_size=4), of_one_state)
 
 def _greens(shown: Report) -> dict[str, bool]:
     """Return which reports say that the runs passed."""
-    page, text = html(shown), summary(shown)
+    page, text = html(shown).decode(), summary(shown)
     icon = re.search('class="verdict ([a-z]+)"', page)
     cases = etree.fromstring(junit(shown)).findall(".//testcase")
     return {

@@ -246,7 +246,7 @@ _TAME = bytes.maketrans(b"<>\"&'", b"|||!!")
 def _html(data: bytes) -> None:
     report = report_of(data)
     page = html(report)
-    assert VALUE not in page
+    assert VALUE.encode() not in page
     found = _page(page)
     assert not [name for one in found.iter() for name in one.attrib if name.startswith(("on", "style", "srcset"))]
     ours = ("#", "evidence/", "data:image/svg+xml,")
@@ -257,8 +257,8 @@ def _html(data: bytes) -> None:
     assert _skeleton(found) == _skeleton(tame), "a text has become an element"
 
 
-def _page(text: str) -> lxml.html.HtmlElement:
-    return lxml.html.document_fromstring(text.encode(), parser=lxml.html.HTMLParser(encoding="utf-8"))
+def _page(text: bytes) -> lxml.html.HtmlElement:
+    return lxml.html.document_fromstring(text, parser=lxml.html.HTMLParser(encoding="utf-8"))
 
 
 def _skeleton(page: lxml.html.HtmlElement) -> list[tuple[str, list[str]]]:

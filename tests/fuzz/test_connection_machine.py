@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,9 +29,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.api import connection
+from autonoma_ci.api import connection, transport
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.transport import Transport
+from autonoma_ci.api.transport import Session, Transport
 from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status, Timeouts
 from autonoma_ci.model import Kind, RunRequest
 from autonoma_ci.secret import Secret
@@ -603,15 +603,16 @@ def ignore_surplus(patch: pytest.MonkeyPatch) -> None:
 def share_connections(patch: pytest.MonkeyPatch) -> None:
     """Let the requests of a thread share a connection and not look behind a response, as in version 0.1."""
     ignore_surplus(patch)
-    local, new_session = threading.local(), Transport._new_session
+    local, headers = threading.local(), Transport._headers
 
-    def shared(self: Transport) -> nullcontext[Any]:
-        if getattr(local, "transport", None) is not self:
-            local.transport, local.session = self, new_session(self)
-            local.session.headers["Connection"] = "keep-alive"
-        return nullcontext(local.session)
+    def shared() -> Any:
+        if not hasattr(local, "session"):
+            local.session = Session()
+        return local.session
 
-    patch.setattr(Transport, "_new_session", shared)
+    patch.setattr(Session, "__exit__", lambda self, *_: None)
+    patch.setattr(transport, "Session", shared)
+    patch.setattr(Transport, "_headers", lambda self: headers(self) | {"Connection": "keep-alive"})
 
 
 def return_interim_responses(patch: pytest.MonkeyPatch) -> None:

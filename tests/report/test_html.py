@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import lxml.html
@@ -36,7 +37,7 @@ KINDS = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), ref
 
 
 def page_of(made: Report, page: Page | None = None) -> lxml.html.HtmlElement:
-    return lxml.html.document_fromstring(html(made, page).encode(), parser=lxml.html.HTMLParser(encoding="utf-8"))
+    return lxml.html.document_fromstring(html(made, page), parser=lxml.html.HTMLParser(encoding="utf-8"))
 
 
 def states(made: Report) -> list[str]:
@@ -63,7 +64,21 @@ def test_no_value_of_a_variable_is_on_the_page(made: Report) -> None:
             for run in made.outcomes
         )
     )
-    assert "v4lue-0f-it" not in html(marked)
+    assert b"v4lue-0f-it" not in html(marked)
+
+
+def test_a_large_page_takes_little_more_memory_than_its_size() -> None:
+    made = report([passed(f"test-{place}", f"Name {place}") for place in range(3000)], FAILED)
+    html(report(KINDS, FAILED))
+    tracemalloc.start()
+    try:
+        page = html(made)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert page.count(b"<tr") > 3000
+    # What the template is given for each run takes more than the page.
+    assert peak < 7 * len(page), f"{peak / len(page):.1f} times the size"
 
 
 def test_failures_come_first_and_each_run_says_how_it_stands() -> None:

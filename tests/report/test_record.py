@@ -67,6 +67,14 @@ def test_the_record_has_names_of_variables_and_no_values() -> None:
     assert json.loads(text)["conclusion"] is None
 
 
+def test_each_run_has_a_line_of_its_own() -> None:
+    lines = record(report([started("a", "A"), started("b")], ERROR)).splitlines()
+    first = lines.index('  "runs": [') + 1
+    assert [json.loads(line.removesuffix(","))["id"] for line in lines[first : first + 2]] == ["a", "b"]
+    assert lines[first + 2 :] == ["  ],", '  "mac": ""', "}"]
+    assert '  "runs": [],' in record(report([], ERROR)).splitlines()
+
+
 @given(REPORTS)
 def test_whatever_a_report_holds_comes_back_from_the_record(made: Report) -> None:
     text = record(made)

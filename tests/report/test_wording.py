@@ -41,7 +41,7 @@ def made(outcomes: list[Outcome], *, waited: bool = True, signal: int | None = N
 
 
 def texts(report_: Report) -> dict[str, str]:
-    page = "".join(map(str, etree.HTML(html(report_)).itertext()))
+    page = "".join(map(str, etree.HTML(html(report_).decode()).itertext()))
     return {
         "html": page,
         "markdown": summary(report_),
@@ -64,7 +64,7 @@ def test_numbers_and_words_agree(name: str, count: int, waited: bool) -> None:
 
 @pytest.mark.parametrize(("count", "told"), [(1, "1 problem"), (2, "2 problems")])
 def test_the_page_counts_problems(count: int, told: str) -> None:
-    page = html(made([*(failed(f"f{place}") for place in range(count)), passed("p")]))
+    page = html(made([*(failed(f"f{place}") for place in range(count)), passed("p")])).decode()
     assert re.search(rf"> {told}<", page)
     assert "needs a look" not in page
 
@@ -73,7 +73,7 @@ def test_a_flaky_run_has_one_sign_everywhere() -> None:
     """The plain form of the sign is the one of the page, which has no pictures."""
     shown = made([flaky("a"), passed("b")])
     assert summary(shown).count(FLAKY_SIGN) == 2, "in the table and in the chart"
-    page = html(shown)
+    page = html(shown).decode()
     assert FLAKY_SIGN[0] in page
     assert "≈" not in page
     for line in summary(shown).splitlines():
@@ -91,14 +91,14 @@ def test_a_change_is_called_as_its_system_does(ci: str, noun: str) -> None:
     shown = made([passed("a"), passed("b")])._replace(context=Context(ci=ci, change="7"))
     assert change_noun(ci) == noun
     assert f"({noun} 7" in summary(shown)
-    assert f"{noun.capitalize()}</dt><dd><bdi>7<" in html(shown)
+    assert f"{noun.capitalize()}</dt><dd><bdi>7<" in html(shown).decode()
 
 
 @pytest.mark.parametrize(
     ("source", "shown"), [("cli", "the command line"), ("github", "GitHub Actions"), ("mine", "mine")]
 )
 def test_the_source_is_told_in_words(source: str, shown: str) -> None:
-    page = html(made([passed("a")])._replace(source=source))
+    page = html(made([passed("a")])._replace(source=source)).decode()
     assert f"Started from</dt><dd><bdi>{shown}<" in page
     assert "<dt>Source" not in page
 
