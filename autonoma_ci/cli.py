@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from autonoma_ci import __version__
 from autonoma_ci.api.threads import keep_threads
-from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError, OutputError
+from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError, OutputError, Problem
 from autonoma_ci.output import Output, Patience, open_standard_streams, wait_until_written, write_product
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from autonoma_ci.ci.console import Console
+    from autonoma_ci.ci.system import Dialect
     from autonoma_ci.commands.world import World
-    from autonoma_ci.secret import Redactor
 
 # Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
 COMMANDS = {
@@ -120,7 +121,8 @@ def main(argv: Sequence[str], world: World) -> int:
 def _run_command(argv: Sequence[str], world: World) -> int:
     """Run one command and return its exit code. Raises Cancelled."""
     try:
-        return _run_or_refuse(argv, world)
+        with world.interrupts.reveal_cancelled():
+            return _run_or_refuse(argv, world)
     except Exception as error:  # noqa: BLE001 - the one boundary
         with suppress(Exception):
             _bug(world, error)
@@ -146,15 +148,11 @@ def _run_or_refuse(argv: Sequence[str], world: World) -> int:
     except Finished:
         return 0
     except (InputError, OutputError, ApiError) as error:
-        problems = error.problems if isinstance(error, InputError) else [error]
-        lines: list[str] = []
+        problems = error.problems if isinstance(error, InputError) else [Problem(str(error))]
+        console = _console(argv, world)
         for problem in problems:
-            lines += [f"Error: {problem}", *getattr(problem, "excerpt", ())]
-        return _say(
-            world,
-            _credentials(argv, world)("\n".join(lines)),
-            error.exit_code if isinstance(error, ApiError) else EXIT_INPUT,
-        )
+            console.issue("error", problem)
+        return error.exit_code if isinstance(error, ApiError) else EXIT_INPUT
     return code
 
 
@@ -177,25 +175,35 @@ def _is_at_terminal(world: World) -> bool:
     return detect(world.environ).name == "cli"
 
 
-def _credentials(argv: Sequence[str], world: World) -> Redactor:
-    """Return what removes the credentials of the environment and the command line from texts.
+def _console(argv: Sequence[str], world: World) -> Console:
+    """Return what prints errors, without the credentials of the environment and the command line.
 
     They are read anew, since an error can come before the options are read.
     """
     # Loaded only now, since most steps end without such an error.
+    from autonoma_ci.ci.console import Console
+    from autonoma_ci.ci.detect import detect, load
+    from autonoma_ci.ci.plain import PLAIN
     from autonoma_ci.options import OPTIONS
-    from autonoma_ci.secret import Redactor
+    from autonoma_ci.secret import Secret
     from autonoma_ci.values import SPACE
+
+    dialect: Dialect = PLAIN
+    with suppress(InputError):
+        dialect = load(detect(world.environ)).dialect
+    console = Console(world.err, dialect)
 
     options = [option for option in OPTIONS if option.is_credential]
     found = [world.environ.get(name, "") for option in options for name in option.names]
     flags = {option.flag for option in options}
     found += [value for flag, value in pairwise(argv) if flag in flags]
     found += [value for flag, _, value in (text.partition("=") for text in argv) if flag in flags]
-    return Redactor(text.strip(SPACE) for text in found)
+    console.hide(Secret(text.strip(SPACE)) for text in found)
+    return console
 
 
 def _about(name: str, world: World) -> int:
+    """Print the version or the help. Raises InputError if the name is that of no command."""
     if name == "--version":
         write_product(world.out, f"autonoma-ci {__version__}\n")
         return 0
@@ -211,7 +219,7 @@ def _about(name: str, world: World) -> int:
     near = closest(name, list(COMMANDS), 0.7)
     known = f"known are {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
     hint = f"did you mean {near}?" if near else known
-    return _say(world, f"Error: unknown command: {hint}", EXIT_INPUT)
+    raise InputError([f"unknown command: {hint}"])
 
 
 def _say(world: World, text: str, code: int) -> int:

@@ -59,6 +59,10 @@ class _Part(NamedTuple):
         return _unquoted(self.text[: max(self.equals, 0)])
 
     @property
+    def is_label_quoted(self) -> bool:
+        return self.label != self.text[: max(self.equals, 0)].strip(SPACE)
+
+    @property
     def value(self) -> str:
         return self.text[self.equals + 1 :].strip(SPACE)
 
@@ -140,9 +144,15 @@ class _Reader:
             # An entry of a YAML list.
             line = stripped[1:]
         parts, comment = _split(line)
-        if "=" in comment and parts:
+        is_number = not parts and re.match(r"#\d+\s", comment)
+        if "=" in comment and (parts or is_number):
             cure = 'put the label in quotes ("Checkout #2" = ID), or the comment on its own line'
-            self.problems.append(f"{where}{_shown(line, 30)}: ' #' starts a comment, which cuts off '='; {cure}")
+            sign = "'#'" if is_number else "' #'"
+            self.problems.append(f"{where}{_shown(line, 30)}: {sign} starts a comment, which cuts off '='; {cure}")
+            return
+        if any("#" in part.label and not part.is_label_quoted for part in parts):
+            cure = 'put the label in quotes ("Issue#2" = ID)'
+            self.problems.append(f"{where}{_shown(line, 30)}: a label may hold '#' only in quotes; {cure}")
             return
         if parts and re.search(_ID_IN_COMMENT, comment):
             cure = "write each entry on a line of its own (in YAML below '|', not '>')"

@@ -6,12 +6,15 @@ import os
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from autonoma_ci.engine.workers import Interrupt
 from autonoma_ci.errors import Cancelled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from autonoma_ci.engine.workers import Events
 
 # SIGBREAK is how Windows stops what runs in the background, and all that is about to lose its console.
@@ -32,14 +35,15 @@ class Interrupts:
 
     Python drops what is raised in a destructor or in the callback of a weak reference, with a traceback on standard
     error (documentation of sys.unraisablehook). Imports have such callbacks. A Cancelled that is lost there is raised
-    again.
+    again. Python 3.11 makes a RuntimeError of what is raised while a class gets its attributes' names, and so may
+    libraries elsewhere: `reveal_cancelled` undoes that.
     """
 
     def __init__(self) -> None:
         self.events: Events | None = None
         self._first: float | None = None
-        # The signal whose Cancelled was lost.
-        self._lost: int | None = None
+        # The signal whose Cancelled was raised, until `hand_over`.
+        self._raised: int | None = None
         self._ended = False
 
     @property
@@ -48,11 +52,21 @@ class Interrupts:
         return self._first is not None
 
     def hand_over(self, events: Events) -> None:
-        """Put signals into `events` from now on, first the one whose Cancelled was lost."""
+        """Put signals into `events` from now on, first the one whose Cancelled was raised, which may have been lost."""
         self.events = events
-        if self._lost is not None:
-            events.put(Interrupt(self._lost))
-            self._lost = None
+        if self._raised is not None:
+            events.put(Interrupt(self._raised))
+            self._raised = None
+
+    @contextmanager
+    def reveal_cancelled(self) -> Iterator[None]:
+        """Raise Cancelled in place of any error that came of it."""
+        try:
+            yield
+        except Exception as error:
+            if self._raised is not None:
+                raise Cancelled(self._raised) from error
+            raise
 
     def end(self) -> None:
         """Stop raising Cancelled."""
@@ -76,23 +90,21 @@ class Interrupts:
             if self.events is not None:
                 self.events.put(Interrupt(number))
             elif not self._ended:
+                self._raised = number
                 raise Cancelled(number)
         elif now - self._first > _SAME:
             os._exit(128 + number)
 
     def _take_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
-        """Note a lost Cancelled, and leave all other errors to Python."""
-        error = unraisable.exc_value
-        if not isinstance(error, Cancelled):
+        """Raise a lost Cancelled again, and leave all other errors to Python."""
+        if not isinstance(unraisable.exc_value, Cancelled):
             sys.__unraisablehook__(unraisable)
             return
-        self._lost = error.signal
-        # Windows has no such timer: there the signal is noted only, which `hand_over` passes on.
+        # Windows has no such timer: there `hand_over` passes the signal on.
         if sys.platform != "win32":
             signal.signal(signal.SIGALRM, self._raise_again)
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
 
     def _raise_again(self, _number: int, _frame: Any) -> None:
-        lost, self._lost = self._lost, None
-        if lost is not None and not self._ended:
-            raise Cancelled(lost)
+        if self._raised is not None and not self._ended:
+            raise Cancelled(self._raised)

@@ -159,13 +159,8 @@ def _why_empty(settings: Settings, manifest: Manifest | None) -> Problem:
     if manifest:
         text = f"nothing to run: the manifest has no entries. Add an id below `tests:`, {_MEANT}"
         return Problem(text, manifest.file, manifest.line, 1 if manifest.line else 0)
-    sources = (*_IDS, "manifest")
-    if unresolved := [settings.unresolved[name] for name in sources if name in settings.unresolved]:
-        verb = "holds" if len(unresolved) == 1 else "hold"
-        text = f"nothing to run: {_and(unresolved)} {verb} an unresolved $(…). Set that variable in the pipeline"
-        return Problem(f"{text}, {_MEANT}")
     here = "and there is no autonoma.yml to read in the working directory"
-    if blank := [settings.blank[name] for name in sources if name in settings.blank]:
+    if blank := [settings.blank[name] for name in (*_IDS, "manifest") if name in settings.blank]:
         verb = "is" if len(blank) == 1 else "are"
         text = f"nothing to run: {_and(blank)} {verb} empty, {here}. Give ids, or check the variable they come from"
         return Problem(f"{text}, {_MEANT}")

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 # The value of `groups` that selects nothing. No group can have this name.
 NO_GROUPS = "none"
 _UNRESOLVED = re.compile(UNRESOLVED)
+# What a credential is where a CI system does not know the form, or the variable: `${{ secrets.NAME }}`, `${NAME}`,
+# `$NAME`, `%NAME%`, `{{NAME}}`, `<+secrets…>`. GitLab leaves `$NAME` of a variable that is not set.
+_REFERENCE = re.compile(
+    rf"{UNRESOLVED}|\$\{{\{{.*\}}\}}|\$\{{\w+\}}|\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%|\{{\{{.*\}}\}}|<\+.*>", re.DOTALL
+)
 # Words that no log of ours can do without, and a length at which any text has a value by accident.
 _EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
 _SHORT = 6
@@ -29,6 +34,10 @@ _SHORT = 6
 _UNMISTAKABLE = 12
 # What is wrong with a text that holds a credential.
 MIXED_UP = "holds a credential: check which value is in which option"
+# Without its `groups`, `shard`, `wait` or `dry-run`, a step would do something else than was asked.
+_NO_SUCH_VARIABLE = (
+    "an unresolved $(…), so the pipeline has no such variable: define it, empty if that is meant, or remove the option"
+)
 _OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
 NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
 _OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
@@ -84,7 +93,7 @@ class Settings(NamedTuple):
     spellings: Mapping[str, str] = NO_SPELLINGS
     # The same of options that are set, but empty.
     blank: Mapping[str, str] = NO_SPELLINGS
-    # The same of options with a reference such as `$(NAME)`, which counts as empty, in place of a value.
+    # The same of credentials with a reference such as `$(NAME)`, which counts as empty, in place of a value.
     unresolved: Mapping[str, str] = NO_SPELLINGS
     # Credentials that are set and not used, since another spelling of the option wins or they are invalid; and those
     # in quotes without them.
@@ -145,7 +154,7 @@ class Reader:
             stripped = text.strip(SPACE)
             if not stripped:
                 self.blank.setdefault(option.name, spelling)
-            elif _UNRESOLVED.fullmatch(stripped):
+            elif option.is_credential and _REFERENCE.fullmatch(stripped):
                 self.unresolved.setdefault(option.name, spelling)
             elif not found[0]:
                 found = spelling, text
@@ -162,9 +171,6 @@ class Reader:
                 self._check_credential(spelling, text)
             if not option.exact:
                 text = text.strip(SPACE)
-        elif option.name in self.unresolved and not option.is_credential:
-            named = self.unresolved[option.name]
-            self.warnings.append(f"{named} holds an unresolved $(…), so it counts as not set.")
         if not text and not option.default:
             return None
         try:
@@ -192,6 +198,8 @@ class Reader:
             self.unused_secrets.append(Secret(stripped[1:-1]))
 
     def _parse(self, option: Option, spelling: str, text: str) -> object:
+        if _UNRESOLVED.fullmatch(text.strip(SPACE)):
+            raise InputError([_NO_SUCH_VARIABLE])
         if option.holds_ids:
             # The row of api-url comes before those of the ids.
             return option.parse(text, sites=self._sites)
@@ -292,7 +300,7 @@ def _without_effect(settings: Settings) -> list[str]:
         pairs.append(("wait-for-url-timeout", "wait-for-url"))
     if settings.evidence == "none":
         pairs += [(name, "evidence") for name in sorted(_OF_EVIDENCE & asked)]
-    return [f"{settings.named(name)} has no effect without {other}." for name, other in pairs]
+    return [f"{settings.named(name)} has no effect without {settings.named(other)}." for name, other in pairs]
 
 
 def closest(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:

@@ -106,6 +106,24 @@ def test_comment_that_cuts_off_an_equals_sign_is_refused(text: str) -> None:
     assert "' #' starts a comment, which cuts off '='; put the label in quotes (\"Checkout #2\" = ID)" in problem
 
 
+@pytest.mark.parametrize(
+    "text", [f"C# tests = {A}", f"Issue#5 = {A}", f"Pay (#2) = {A}", f"{B}, C# = {A}", f"- C# = {A}"]
+)
+def test_sign_in_a_label_without_quotes_is_refused(text: str) -> None:
+    """Behind white space, the same sign would begin a comment."""
+    (problem,) = problems(f"{B}\n{text}")
+    assert problem.startswith("line 2: '")
+    assert "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)" in problem
+
+
+@pytest.mark.parametrize("text", [f"#5 Checkout = {A}", f" #12\tPay = {A}"])
+def test_line_that_begins_with_a_number_is_no_comment(text: str) -> None:
+    """Else its test would not be started."""
+    (problem,) = problems(f"{B}\n{text}")
+    assert "'#' starts a comment, which cuts off '='; put the label in quotes" in problem
+    assert entries(f"{B}\n#5\n#5 of them\n#Pay = {A}") == [(B, "")]
+
+
 @pytest.mark.parametrize("text", [f"Pay, fast = {A}", f"Pay, by card, fast = {A}", f"x = {B}, Pay, fast = {A}"])
 def test_comma_that_splits_a_label_is_refused(text: str) -> None:
     """Else the first half of the label would be started as a test."""

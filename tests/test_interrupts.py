@@ -84,6 +84,35 @@ print(events.get_nowait(), events.empty(), flush=True)
 """
 
 
+def _swallow(interrupts: Interrupts) -> None:
+    with suppress(BaseException):
+        interrupts.handle(15, None)
+
+
+def test_signal_that_a_library_swallows_is_not_lost() -> None:
+    """A step that is about to start runs takes it first."""
+    interrupts = Interrupts()
+    _swallow(interrupts)
+    events: Events = queue.SimpleQueue()
+    interrupts.hand_over(events)
+    interrupts.hand_over(events)
+    assert events.get_nowait() == Interrupt(15)
+    assert events.empty()
+
+
+def test_error_that_comes_of_a_signal_is_none_of_the_program() -> None:
+    """Python 3.11 makes a RuntimeError of what `__set_name__` raises."""
+    interrupts = Interrupts()
+    _swallow(interrupts)
+    with pytest.raises(Cancelled) as error, interrupts.reveal_cancelled():
+        raise RuntimeError
+    assert error.value.signal == 15
+    for ready in (Interrupts(), interrupts):
+        ready.hand_over(queue.SimpleQueue())
+        with pytest.raises(RuntimeError), ready.reveal_cancelled():
+            raise RuntimeError
+
+
 @pytest.mark.parametrize("how", ["destructor", "weak reference"])
 @pytest.mark.parametrize(
     ("code", "out"), [(WAITING, "lost\ncancelled 15\n"), (STARTING, "Interrupt(signal=15) True\n")]

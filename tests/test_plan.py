@@ -248,12 +248,6 @@ def test_option_that_is_set_but_empty_is_named() -> None:
     assert said.startswith("nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no")
 
 
-def test_option_with_an_unresolved_value_is_named() -> None:
-    """Azure leaves `$(NAME)` of a variable that is not set."""
-    said = why_empty(Settings(unresolved={"test-ids": "AUTONOMA_TEST_IDS"}))
-    assert said.startswith("nothing to run: AUTONOMA_TEST_IDS holds an unresolved $(…). Set that variable")
-
-
 def test_without_ids_and_manifest_both_are_named() -> None:
     """A first run has neither."""
     assert why_empty(Settings()).startswith("nothing to run: there are no ids, and there is no autonoma.yml")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.model import AppVersion
-from autonoma_ci.options import OPTIONS
+from autonoma_ci.options import OPTIONS, Option
 from autonoma_ci.settings import Settings, closest, read, read_some
 from autonoma_ci.values import Entry
 
@@ -110,16 +110,47 @@ def test_a_variable_that_azure_did_not_fill_in_is_as_good_as_none() -> None:
     assert settings.warnings == ()
 
 
-def test_option_that_azure_did_not_fill_in_has_a_warning() -> None:
-    """Without its groups, a step runs all of them."""
-    settings, problems = read({}, (), {"AUTONOMA_GROUPS": " $(GROUPS)\n", "AUTONOMA_TIMEOUT": "$(T)"})
-    assert (settings.groups, settings.timeout, problems) == ((), 1800, [])
-    assert settings.warnings == (
-        "AUTONOMA_GROUPS holds an unresolved $(…), so it counts as not set.",
-        "AUTONOMA_TIMEOUT holds an unresolved $(…), so it counts as not set.",
-    )
-    settings, _ = read({"groups": "smoke"}, (), {"AUTONOMA_GROUPS": "$(GROUPS)"})
-    assert settings.warnings == ()
+@pytest.mark.parametrize("option", [option for option in OPTIONS if not option.is_credential], ids=lambda o: o.name)
+def test_option_that_azure_did_not_fill_in_is_an_error(option: Option) -> None:
+    """Without its groups, a step runs all of them; without dry-run, it runs them for real."""
+    environ = {option.variable: " $(NAME)\n"}
+    settings, problems = read({}, (), environ)
+    assert [
+        problem.text.partition(" $(…), so the pipeline has no such variable: define it")[0] for problem in problems
+    ] == [f"{option.variable}: an unresolved"]
+    assert not [warning for warning in settings.warnings if "$(" in warning]
+    environ[f"INPUT_{option.name.upper()}"] = "$(NAME)"
+    settings, problems = read({}, (), environ)
+    assert [problem.text.partition(":")[0] for problem in problems] == [option.name]
+
+
+def test_stronger_spelling_replaces_an_unresolved_one() -> None:
+    settings, problems = read({"groups": "smoke"}, (), {"AUTONOMA_GROUPS": "$(GROUPS)"})
+    assert (settings.groups, settings.warnings, problems) == (("smoke",), (), [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$(ID)", "${{ secrets.ID }}", "${{secrets.a-b}}", "${ID}", "$ID", "$AUTONOMA_ID_2", "%ID%", "{{ ID }}",
+        "{{ID}}", '<+secrets.getValue("id")>', " $ID\n",
+    ],
+)  # fmt: skip
+def test_reference_is_no_credential(text: str) -> None:
+    """A CI system leaves one as it is whose form or variable it does not know, as GitLab does with `$NAME`."""
+    settings, problems = read({}, (), {"AUTONOMA_CLIENT_ID": text, "AUTONOMA_CLIENT_SECRET": "a-secret"})
+    assert (settings.client_id, settings.warnings, problems) == (None, (), [])
+    assert settings.unresolved == {"client-id": "AUTONOMA_CLIENT_ID"}
+    settings, _ = read({"client-id": "cl13nt-1d"}, (), {"AUTONOMA_CLIENT_ID": text})
+    assert settings.client_id
+    assert settings.client_id.reveal() == "cl13nt-1d"
+
+
+@pytest.mark.parametrize("text", ["$ecret-123", "$1234567", "%41%42", "a$(ID)", "{brace}", "<tag>", "$", "%%"])
+def test_credential_with_signs_of_a_reference_is_taken(text: str) -> None:
+    settings, _ = read({}, (), {"AUTONOMA_CLIENT_SECRET": text})
+    assert settings.client_secret
+    assert settings.client_secret.reveal() == text
 
 
 def test_only_ascii_space_is_removed() -> None:

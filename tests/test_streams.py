@@ -677,20 +677,48 @@ from autonoma_ci import cli
 from autonoma_ci.errors import InputError
 def main(argv, world):
     raise InputError(["odd"])
-def say(world, text, code):
+def issue(console, level, problem):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.5)
-    return code
+from autonoma_ci.ci.console import Console
 from autonoma_ci.commands import run
-run.main, cli._say = main, say
+run.main, Console.issue = main, issue
 cli.run()
 """
+
+
+# A signal comes while a class gets the names of its attributes, as in an import.
+WRAPPED = """
+import os, signal, sys, time
+from autonoma_ci import cli
+class Attribute:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.5)
+def make(*args, **options):
+    class Owner:
+        attribute = Attribute()
+from autonoma_ci.commands import run, schema
+from autonoma_ci.commands.input import Input
+schema.main = Input.read_plan = make
+cli.run()
+"""
+
+
+@pytest.mark.parametrize("command", [["schema"], ["run", "--results-dir", "r", "--dry-run"]])
+def test_signal_in_a_class_is_no_bug(command: list[str], tmp_path: Path) -> None:
+    process = start(tmp_path, *command, command=[sys.executable, "-c", WRAPPED])
+    out, err = process.communicate(timeout=ENDED)
+    assert process.returncode == 143, out + err
+    assert "Cancelled before anything was started.\n" in out + err
+    if "run" in command:
+        assert json.loads((tmp_path / "r/results.json").read_bytes())["conclusion"] == "cancelled"
 
 
 def test_a_signal_while_an_error_is_told_shows_no_traceback(tmp_path: Path) -> None:
     process = start(tmp_path, command=[sys.executable, "-c", HANDLED])
     _, err = process.communicate(timeout=ENDED)
-    assert (process.returncode, err) == (143, "")
+    assert (process.returncode, err) == (143, "Cancelled before anything was started.\n")
 
 
 def test_a_reader_that_takes_too_long_is_left() -> None:

@@ -5,7 +5,7 @@ Source: RFC 9110, for what is a success, a redirect and an error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -34,6 +34,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
 _TELL_EVERY = 30.0
 
 
+class Unready(NamedTuple):
+    """Why a page is not up, and what to do if a further try would fail too."""
+
+    why: str
+    hint: str = ""
+
+
 def wait_for_url(
     url: str,
     seconds: float,
@@ -41,8 +48,8 @@ def wait_for_url(
     sleep: Callable[[float], None],
     tell: Callable[[str], None],
     redact: Redactor = NOTHING_SECRET,
-) -> str:
-    """Return an empty text once the page answers below 400, or why it did not within so many seconds.
+) -> Unready | None:
+    """Return None once the page answers below 400, or why it did not within so many seconds.
 
     Redirects are followed, since nothing secret is sent. `tell` gets a line at first and now and then. `redact` removes
     credentials and values of variables from what the page and a proxy say. The address itself is shown as it was given.
@@ -51,48 +58,49 @@ def wait_for_url(
     pause, shown = _FIRST_PAUSE, _shown(url)
     while True:
         left = began + seconds - monotonic()
-        why = Texts(lambda: redact).line(_try(url, min(_TRY, max(left, 1.0)), redact), 500)
+        found = _try(url, min(_TRY, max(left, 1.0)), redact)
         now = monotonic()
-        if not why:
-            return ""
+        if not found:
+            return None
+        why, hint = (Texts(lambda: redact).line(text, 500) for text in found)
         if now + pause >= began + seconds:
-            return f"{shown} did not come up within {duration(seconds)}: {why}"
+            return Unready(f"{shown} did not come up within {duration(seconds)}: {why}", hint)
         if pause == _FIRST_PAUSE or now - told >= _TELL_EVERY:
             told = now
-            tell(f"Waiting for {shown}, up to {duration(began + seconds - now)} more: {why}")
+            more = f"{why}. {hint}" if hint else why
+            tell(f"Waiting for {shown}, up to {duration(began + seconds - now)} more: {more}")
         sleep(pause)
         pause = min(_LONGEST_PAUSE, 1.5 * pause)
 
 
-def _try(url: str, seconds: float, redact: Redactor) -> str:
+def _try(url: str, seconds: float, redact: Redactor) -> Unready | None:
     """Do the same as `_visit`, but give up in time even while a name is resolved."""
     try:
         return in_background(lambda: _visit(url, seconds, redact), seconds)
     except TimeoutError:
-        return _LATE
+        return Unready(_LATE)
 
 
-def _visit(url: str, seconds: float, redact: Redactor) -> str:
-    """Return an empty text if the page answers below 400, or else what happened."""
+def _visit(url: str, seconds: float, redact: Redactor) -> Unready | None:
+    """Return None if the page answers below 400, or else what happened."""
     try:
         with Session() as session, limited(seconds) as late:
             session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
             try:
-                found = _follow(session, url, seconds, redact)
+                why = _follow(session, url, seconds, redact)
+                found = Unready(why) if why else None
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 release_frames(error)
                 host = urlsplit(url).netloc
-                found = _described(failure_of(error, host))
-            return _LATE if late.is_set() else found
+                found = _unready(failure_of(error, host))
+            return Unready(_LATE) if late.is_set() else found
     except NotSentError as error:
-        return _described(error)
+        return _unready(error)
 
 
-def _described(error: NotSentError | LostError) -> str:
-    """Return the text of an error, with the cure if a further try would fail too."""
-    if isinstance(error, NotSentError) and not error.passing and error.hint:
-        return f"{error}. {error.hint}"
-    return str(error)
+def _unready(error: NotSentError | LostError) -> Unready:
+    hint = error.hint if isinstance(error, NotSentError) and not error.passing else ""
+    return Unready(str(error), hint)
 
 
 def _follow(session: Session, url: str, seconds: float, redact: Redactor) -> str:

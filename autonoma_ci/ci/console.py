@@ -27,13 +27,15 @@ _LEFT_OUT = "{} {} left out, since the reader of the log did not keep up."
 class Console:
     """Prints to one stream; what can't be printed is left out, since the job matters more than its log.
 
-    With `is_product`, the lines are the product of the command, and printing them raises OutputError on failure.
+    With `is_product`, the lines are the product of the command, and printing them raises OutputError on failure. `base`
+    is the working directory as annotations name it.
     """
 
     def __init__(
-        self, stream: TextIO, dialect: Dialect, clock: Clock | None = None, *, is_product: bool = False
+        self, stream: TextIO, dialect: Dialect, clock: Clock | None = None, *, is_product: bool = False, base: str = ""
     ) -> None:
         self._stream = stream
+        self._base = base
         self._dialect = dialect
         self._clock = clock or Clock()
         self._is_product = is_product
@@ -73,7 +75,8 @@ class Console:
     def issue(self, level: str, problem: Problem, title: str = "") -> None:
         """Print a problem; `level` is error, warning or notice."""
         # Before it is escaped: an escaped secret would not be recognised, and a command has words of its own.
-        clean = problem._replace(text=self._redact(problem.text), file=self._redact(problem.file))
+        file = f"{self._base}/{problem.file}" if self._base and problem.file else problem.file
+        clean = problem._replace(text=self._redact(problem.text), file=self._redact(file))
         excerpt = [log_line(self._redact(line)) for line in problem.excerpt]
         self.say([self._dialect.issue(level, clean, self._redact(title)), *excerpt])
 

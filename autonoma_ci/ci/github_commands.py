@@ -5,12 +5,15 @@ Source: GitHub's documentation, "Workflow commands", and its runner's parser.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.system import MASK_LIMIT
 from autonoma_ci.text import command_data, command_property
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autonoma_ci.ci.system import Section
     from autonoma_ci.errors import Problem
 
@@ -40,3 +43,19 @@ class Commands:
 
 
 COMMANDS = Commands()
+
+
+def base_of_annotations(environ: Mapping[str, str], folder: str) -> str:
+    """Return the folder as seen from the root of the checkout; empty if it is the root, or outside.
+
+    GitHub shows an annotation in the diff by its file's path from the root, wherever the step works.
+    Source: GitHub's documentation, "Setting a warning message", and "working-directory".
+    """
+    root = environ.get("GITHUB_WORKSPACE", "")
+    if not root:
+        return ""
+    try:
+        base = Path(folder).resolve().relative_to(Path(root).resolve()).as_posix()
+    except (OSError, ValueError, RuntimeError):
+        return ""
+    return "" if base == "." else base

@@ -49,10 +49,15 @@ MAX_LATER_LOCK_SECONDS = 1.0
 
 
 class SharedRecord:
-    """Watches one results.json for the step with this id, in this build."""
+    """Watches one results.json for the step with this id, in this build.
 
-    def __init__(self, path: Path, step_id: str, context: Context, started_at: str, clock: Clock) -> None:
-        self._path, self._step_id, self._context = path, step_id, context
+    `named` is the option results-dir as the user wrote it.
+    """
+
+    def __init__(
+        self, path: Path, step_id: str, context: Context, started_at: str, clock: Clock, named: str = "results-dir"
+    ) -> None:
+        self._path, self._step_id, self._context, self._named = path, step_id, context, named
         self._started_at = datetime.fromisoformat(started_at)
         self._waits = LockWaits(MAX_LOCK_SECONDS, clock)
         # What the file was when this step wrote it: a check of this is quick, to read it is not.
@@ -84,7 +89,7 @@ class SharedRecord:
             return None
         try:
             if not self._waits.lock(descriptor):
-                self._warn("Another process holds the lock of results-dir. The step went on without it.")
+                self._warn(f"Another process holds the lock of {self._named}. The step went on without it.")
         except BaseException:
             os.close(descriptor)
             raise
@@ -112,7 +117,7 @@ class SharedRecord:
         if has_open_runs(saved):
             self._keep(saved, data)
         elif names_this_build(saved, self._context) and saved.ci.attempt == self._context.attempt:
-            self._warn(f"results-dir has the files of another step of this build, which are replaced. {_ADVICE}")
+            self._warn(f"{self._named} has the files of another step of this build, which are replaced. {_ADVICE}")
 
     def _stamp(self) -> tuple[int, ...]:
         try:
@@ -132,12 +137,12 @@ class SharedRecord:
             write_whole(path, data)
         except OSError as error:
             why = error.strerror or "not written"
-            self._warn(f"The record of another step in results-dir could not be kept as {name} ({why}). {_ADVICE}")
+            self._warn(f"The record of another step in {self._named} could not be kept as {name} ({why}). {_ADVICE}")
             return
         if saved.ci.attempt != self._context.attempt:
             self._warn(f"An earlier attempt left runs open: its record is kept as {name}.")
         else:
-            self._warn(f"Another step left runs open in this results-dir: its record is kept as {name}. {_ADVICE}")
+            self._warn(f"Another step left runs open in {self._named}: its record is kept as {name}. {_ADVICE}")
 
     def _free_name(self) -> str:
         """Return a name that has no file, or the record of another build."""

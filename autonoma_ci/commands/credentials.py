@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from autonoma_ci.settings import Settings
 
 _VARIABLES = {option.name: option.variable for option in OPTIONS if option.name in {"client-id", "client-secret"}}
+_NOT_REPLACED = "no such variable is known here, or this CI system writes references in another way"
 _ACTIONS = "and pass {them} as {inputs}"
 # Where each CI system keeps secrets, by its name, and how a job gets them.
 # Source: the documentation of each system.
@@ -61,7 +62,7 @@ def why_missing(settings: Settings, context: Context) -> str:
         return "this change is Dependabot's, and such a job gets only Dependabot secrets"
     if unresolved := [settings.unresolved[name] for name in missing if name in settings.unresolved]:
         holds = "holds" if len(unresolved) == 1 else "hold"
-        return f"{' and '.join(unresolved)} {holds} an unresolved $(…), so the pipeline has no such variable"
+        return f"{' and '.join(unresolved)} {holds} a reference such as $(NAME) in place of a value: {_NOT_REPLACED}"
     blank = [settings.blank[name] for name in missing if name in settings.blank]
     if blank == missing:
         value = "the value is" if len(missing) == 1 else "the values are"

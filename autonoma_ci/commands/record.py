@@ -46,11 +46,11 @@ def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
     shown = one_line(path, 200)
     if leads_out(path, folder):
         raise InputError([f"{shown} leads out of the working directory through a symbolic link: give its own path"])
-    data = read_regular(str(Path(folder, path)), SIZE_LIMIT)
+    place = Path(folder, path)
+    data = read_regular(str(place), SIZE_LIMIT)
     if not data:
-        raise InputError(
-            [f"{shown} can't be read. Give the results.json that an earlier step wrote to its results-dir"]
-        )
+        what = "is empty" if _is_empty(place) else "can't be read"
+        raise InputError([f"{shown} {what}. Give the results.json that an earlier step wrote to its results-dir"])
     from autonoma_ci.report.saved import parse
 
     try:
@@ -61,6 +61,13 @@ def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
         raise InputError(
             [f"{shown} is not a record of autonoma-ci: {why}. Give a results.json as a step wrote it"]
         ) from None
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.is_file() and not path.stat().st_size
+    except (OSError, ValueError):
+        return False
 
 
 def outcomes_of(saved: Saved, started_at: str, checks: Checks) -> list[Outcome]:

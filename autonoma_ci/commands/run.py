@@ -52,14 +52,15 @@ class Job:
     def run(self, flags: dict[str, str], variables: list[str], unknown: list[str]) -> int:
         """Do the whole and return the exit code."""
         try:
-            self._read(flags, variables, unknown)
-            if self._input.problems:
-                return self._step.refuse(self._input.problems)
-            if self._input.skipped:
-                return self._skip(self._input.skipped)
-            if self._input.settings.dry_run:
-                return self._dry_run()
-            return self._not_up() or self._start()
+            with self._world.interrupts.reveal_cancelled():
+                self._read(flags, variables, unknown)
+                if self._input.problems:
+                    return self._step.refuse(self._input.problems)
+                if self._input.skipped:
+                    return self._skip(self._input.skipped)
+                if self._input.settings.dry_run:
+                    return self._dry_run()
+                return self._not_up() or self._start()
         except Cancelled as error:
             # Only before anything is sent: from then on, a signal is an event.
             return self._step.finish(self._step.report._replace(outcomes=(), verdict=decide((), error.signal)))
@@ -122,12 +123,12 @@ class Job:
         clock, limit = self._world.clock, settings.wait_for_url_timeout
         values = {value for request in requests for value in request.variables.values()}
         redact = Redactor([*settings.secrets, *step.parts, *(values - step.facts)])
-        why = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.console.line, redact)
-        if not why:
+        unready = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.console.line, redact)
+        if not unready:
             return 0
         # The address is the user's own, and may hold a credential.
-        why = step.redact(why)
-        lost = Outcome(requests[0], State.NOT_STARTED, Reason.API, message=f"not sent: {why}", hint=_NOT_UP)
+        why, hint = map(step.redact, unready)
+        lost = Outcome(requests[0], State.NOT_STARTED, Reason.API, message=f"not sent: {why}", hint=hint or _NOT_UP)
         outcomes = [lost._replace(request=request) for request in requests]
         return step.bring_to_end(outcomes, settings, "Nothing is started")
 

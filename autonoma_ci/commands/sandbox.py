@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.commandline import Parser
-from autonoma_ci.errors import InputError
+from autonoma_ci.errors import Cancelled, InputError
 from autonoma_ci.sandbox import SCRIPTED, Sandbox
 from autonoma_ci.sandbox.content import known_ids
 from autonoma_ci.sandbox.contract import DEFAULT_REVISION, REVISIONS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str], world: World) -> int:
-    """Serve on loopback and print what is received, until a signal raises Cancelled.
+    """Serve on loopback and print what is received, until a signal stops it; return 128 and the signal's number.
 
     Raises InputError if the command line is wrong or the port is taken.
     """
@@ -45,17 +45,21 @@ def main(argv: Sequence[str], world: World) -> int:
         sandbox.start()
     except OSError as error:
         raise InputError([f"port {port} can't be used ({error.strerror}): give another with --port"]) from None
-    console.line(f"Sandbox at {sandbox.url}, contract {contract}; it listens on this machine only.")
-    console.line("Try it from another terminal:")
-    console.line(
-        f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox --client-secret sandbox "
-        "--test-ids my-first-test"
-    )
-    console.line("Ids that ask for something else than a run that passes:")
-    for test_id, what in SCRIPTED.items():
-        console.line(f"  {test_id:<20} {what}")
-    console.line("Ids of the sandbox's account, which another kind does not take:")
-    for known_id, kind in known_ids().items():
-        console.line(f"  {known_id:<26} {kind}")
-    while True:  # a signal ends it; on Windows none would end the wait for an event
-        world.clock.sleep(3600)
+    try:
+        console.line(f"Sandbox at {sandbox.url}, contract {contract}; it listens on this machine only.")
+        console.line("Try it from another terminal:")
+        console.line(
+            f"  autonoma-ci run --api-url {sandbox.url} --client-id sandbox --client-secret sandbox "
+            "--test-ids my-first-test"
+        )
+        console.line("Ids that ask for something else than a run that passes:")
+        for test_id, what in SCRIPTED.items():
+            console.line(f"  {test_id:<20} {what}")
+        console.line("Ids of the sandbox's account, which another kind does not take:")
+        for known_id, kind in known_ids().items():
+            console.line(f"  {known_id:<26} {kind}")
+        while True:  # on Windows no signal would end the wait for an event
+            world.clock.sleep(3600)
+    except Cancelled as error:
+        console.line("The sandbox was stopped.")
+        return 128 + error.signal

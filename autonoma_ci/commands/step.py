@@ -85,7 +85,8 @@ class Step:
 
     def __init__(self, world: World, place: Place) -> None:
         self.world, self.place = world, place
-        self.console = Console(world.out, place.system.dialect, world.clock)
+        base = place.system.base(world.environ, world.folder)
+        self.console = Console(world.out, place.system.dialect, world.clock, base=base)
         self.redact = Redactor(())
         self.began = world.clock.monotonic()
         self.report = Report(
@@ -99,7 +100,7 @@ class Step:
         self.facts: frozenset[str] = frozenset()
         self._warned: set[str] = set()
         self._settings = Settings()
-        self._errors = Console(world.err, place.system.dialect)
+        self._errors = Console(world.err, place.system.dialect, base=base)
         self._natives: list[Publisher] = []
         self._files: list[ResultsDir] = []
         self._passes = NO_PASSES
@@ -158,6 +159,7 @@ class Step:
             context=self.place.context,
             started_at=self.report.started_at,
             clock=self.world.clock,
+            named=named,
         )
         try:
             files = prepare(

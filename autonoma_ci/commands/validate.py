@@ -45,7 +45,7 @@ def main(argv: Sequence[str], world: World) -> int:
         manifest = load_manifest(path, world.folder, world.environ, place.context, settings, checking=True)
         requests = plan.make(Settings(), manifest).requests
     except InputError as error:
-        errors = Console(world.err, place.system.dialect)
+        errors = Console(world.err, place.system.dialect, base=place.system.base(world.environ, world.folder))
         errors.hide(settings.secrets)
         for problem in error.problems:
             errors.issue("error", problem._replace(file=problem.file or one_line(path)))

@@ -88,7 +88,8 @@ def main(argv: Sequence[str], world: World) -> int:
     found = parser.known(argv)
     step = Step(world, find_place(world.environ))
     try:
-        return _wait(found, world, step)
+        with world.interrupts.reveal_cancelled():
+            return _wait(found, world, step)
     except Cancelled as error:
         # Only before anything was asked: the record stays as it is, or its runs would be lost.
         return step.finish(step.report._replace(outcomes=(), verdict=decide((), error.signal)), files=False)

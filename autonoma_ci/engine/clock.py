@@ -10,6 +10,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# In seconds: how long a call into C waits at most. One that a signal comes just before is not ended by it, and Python
+# runs the handler of the signal only after the call. Source: Python's documentation of `signal`.
+_PIECE = 0.5
+
 
 class Clock:
     """The real clock; times are in seconds."""
@@ -27,8 +31,10 @@ class Clock:
         return int(time.time())
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass; a signal that raises ends it."""
-        time.sleep(seconds)
+        """Let time pass; a signal that raises ends it, at the latest after half a second."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _PIECE))
 
     def jitter(self, seconds: float) -> float:
         """Return between half of it and all of it: what failed together does not come back together."""
@@ -40,7 +46,11 @@ class Clock:
 
     def receive(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
         """Return the next event, or None when so much time has passed without one."""
-        try:
-            return events.get(timeout=max(0.0, seconds))
-        except queue.Empty:
-            return None
+        until = time.monotonic() + seconds
+        while True:
+            left = until - time.monotonic()
+            try:
+                return events.get(timeout=max(0.0, min(left, _PIECE)))
+            except queue.Empty:
+                if left <= _PIECE:
+                    return None

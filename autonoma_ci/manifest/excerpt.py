@@ -21,6 +21,8 @@ _TOP = frozenset({"tests", "folders", "tags", "application_versions", "version",
 # Keys that are shown themselves, but not what follows.
 _KEYS_ALONE = frozenset({"variables", "matrix", "defaults"})
 _KEY = re.compile(r"(?P<dashes>\s*(?:- +)*)(?P<key>[A-Za-z_][\w.-]*):(?P<rest>\s.*|)")
+# What git writes around a merge conflict, and the beginning and the end of a document, all at the begin of a line.
+_MARK_OF_LINE = re.compile(r"(?:<{7}|\|{7}|={7}|>{7}|-{3}|\.{3})(?!\S)")
 _NO_SPACE = re.compile(r"(?P<dashes>\s*(?:- +)*)(?P<key>[a-z_]+):[\w-]+\s*")
 _ITEM = re.compile(r"(?P<dashes>\s*(?:- +)+)[^:={}\[\]&?|>$]*")
 _COLON = re.compile(r":(?:\s|$)")
@@ -97,8 +99,8 @@ def _mask(text: str, column: int) -> str:
     """Return the line with a mask for each character but white space, a key of the manifest and punctuation."""
     # No excerpt reaches further, and a line can have megabytes.
     text = text[: column + 2 * _WIDTH]
-    found = _KEY.match(text)
-    shown = found.end("key") + 1 if found and found["key"] in _SHOWN | _KEYS_ALONE else 0
+    found, mark = _KEY.match(text), _MARK_OF_LINE.match(text)
+    shown = found.end("key") + 1 if found and found["key"] in _SHOWN | _KEYS_ALONE else mark.end() if mark else 0
     masked = re.sub(r"\S", _MASK, text[shown:])
     text = text[:shown] + masked[: max(0, column - shown)] + text[max(column, shown) :]
     at = max(column, shown)

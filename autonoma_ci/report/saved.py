@@ -83,7 +83,14 @@ def parse(data: bytes) -> Saved:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+        if not place:
+            raise ValueError("it holds no JSON object") from None
+        if first["type"] == "value_error":
+            # Of a check of ours, whose text has pydantic's words in front.
+            raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise ValueError(
+            f"{place} {'is missing' if first['type'] == 'missing' else 'has an unexpected value'}"
+        ) from None
 
 
 def json_schema() -> dict[str, Any]:

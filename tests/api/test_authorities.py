@@ -366,6 +366,7 @@ def test_comment_and_page_tell_an_unusable_file(tmp_path: Path, monkeypatch: pyt
         assert str(caught.value) == told
         assert caught.value.hint
         assert not caught.value.passing
-        why = wait_for_url("https://127.0.0.1:9", 0.0, clock.monotonic, clock.sleep, lambda _: None)
-        assert f": {told}. " in why
-        assert cures[what] in why
+        found = wait_for_url("https://127.0.0.1:9", 0.0, clock.monotonic, clock.sleep, lambda _: None)
+        assert found
+        assert found.why.endswith(f": {told}")
+        assert cures[what] in found.hint

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.api import readiness
-from autonoma_ci.api.readiness import wait_for_url
+from autonoma_ci.api.readiness import Unready, wait_for_url
 from autonoma_ci.secret import NOTHING_SECRET, Redactor
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import after, answer, close, dripped, hang, head, reset
@@ -28,7 +28,8 @@ class Waited:
     def __init__(self, url: str, seconds: float = 20.0, redactor: Redactor = NOTHING_SECRET) -> None:
         self.told: list[str] = []
         self._now = 0.0
-        self.why = wait_for_url(url, seconds, lambda: self._now, self._pause, self.told.append, redactor)
+        found = wait_for_url(url, seconds, lambda: self._now, self._pause, self.told.append, redactor)
+        self.why = found.why if found else ""
 
     def _pause(self, seconds: float) -> None:
         self._now += seconds
@@ -99,9 +100,10 @@ def test_a_page_without_an_answer_ends_the_wait_in_time(act: Act) -> None:
     """The first never answers, and the second would take 150 s for it."""
     with FaultServer(act) as server:
         url, began = f"{server.url}/a/b/c", time.monotonic()
-        why = wait_for_url(url, 1.5, time.monotonic, time.sleep, lambda _: None)
+        found = wait_for_url(url, 1.5, time.monotonic, time.sleep, lambda _: None)
         assert time.monotonic() - began < 60
-    assert "did not come up within 1.5 s: no answer came in time" in why
+    assert found
+    assert "did not come up within 1.5 s: no answer came in time" in found.why
 
 
 def test_nobody_at_the_door_is_waited_for_too() -> None:
@@ -187,9 +189,9 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(readiness, "_visit", lambda url, seconds, redact: "HTTP 503")
-    why = wait_for_url("https://shop.test/", 300, lambda: now, sleep, told.append)
-    assert why == "https://shop.test did not come up within 5 min: HTTP 503"
+    monkeypatch.setattr(readiness, "_visit", lambda url, seconds, redact: Unready("HTTP 503"))
+    found = wait_for_url("https://shop.test/", 300, lambda: now, sleep, told.append)
+    assert found == ("https://shop.test did not come up within 5 min: HTTP 503", "")
     assert 9 <= len(told) <= 11
     assert 290 < now <= 300
 
@@ -197,10 +199,10 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_name_that_is_not_resolved_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """No socket is there yet that could be shut down at the limit."""
     end = threading.Event()
-    monkeypatch.setattr(readiness, "_visit", lambda url, seconds, redact: "" if not end.wait(20) else "late")
-    why = wait_for_url("https://shop.test/", 0.5, time.monotonic, time.sleep, lambda _: None)
+    monkeypatch.setattr(readiness, "_visit", lambda url, seconds, redact: Unready("late") if end.wait(20) else None)
+    found = wait_for_url("https://shop.test/", 0.5, time.monotonic, time.sleep, lambda _: None)
     end.set()
-    assert why == "https://shop.test did not come up within 0.5 s: no answer came in time"
+    assert found == ("https://shop.test did not come up within 0.5 s: no answer came in time", "")
 
 
 def test_a_signal_ends_the_wait_at_once() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from autonoma_ci import cli
 from autonoma_ci.commands.world import World
@@ -29,8 +31,9 @@ class Ended(NamedTuple):
 
     @property
     def errors(self) -> list[str]:
-        """The error lines, without the word Error."""
-        return [line.removeprefix("Error: ") for line in self.err.splitlines() if line.startswith("Error: ")]
+        """The errors, without the word Error, or without the command that GitHub's runner takes for an error."""
+        found = [re.fullmatch(r"(?:Error: |::error[^:]*::)(.*)", line) for line in self.err.splitlines()]
+        return [unquote(one[1]) if one[0].startswith("::") else one[1] for one in found if one]
 
 
 class Terminal(io.StringIO):

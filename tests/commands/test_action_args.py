@@ -119,6 +119,15 @@ def test_a_credential_in_args_is_not_shown(text: str, tmp_path: Path) -> None:
     assert "hunter2-sentinel" not in "\n".join(shown)
 
 
+@on_each
+@pytest.mark.parametrize("args", ["wiat results", "wait 'results", "wait results/none.json", "list --x"])
+def test_each_error_is_an_annotation(args: str, system: str, tmp_path: Path) -> None:
+    ended = job(tmp_path, args, system=system)
+    assert ended.code == 2
+    assert ended.errors
+    assert all(line.startswith("::error::") for line in ended.err.splitlines()), ended.err
+
+
 @pytest.mark.parametrize("text", ["sh -c 'touch made'", "bash -c 'touch made'", "run; touch made", "$(touch made)"])
 def test_args_start_no_shell(text: str, tmp_path: Path) -> None:
     assert job(tmp_path, text).code == 2

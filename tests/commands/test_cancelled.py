@@ -68,6 +68,35 @@ def test_ctrl_c_without_results_dir_says_to_set_it(tmp_path: Path) -> None:
     assert "Traceback" not in "\n".join(lines)
 
 
+def stopped(folder: Path, *argv: str, after: str) -> tuple[int, str]:
+    """Run a command, send SIGINT once it has printed a line with `after`; return the exit code and all lines."""
+    environ = process_environ(PYTHONUNBUFFERED="1")
+    with subprocess.Popen(
+        [*COMMAND, *argv], env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        lines: list[str] = []
+        for line in process.stdout:
+            if after in line and not any(after in earlier for earlier in lines):
+                process.send_signal(signal.SIGINT)
+            lines.append(line)
+        return process.wait(60), "".join(lines)
+
+
+def test_ctrl_c_stops_the_sandbox(tmp_path: Path) -> None:
+    code, printed = stopped(tmp_path, "sandbox", "--port", "0", after="Ids of the sandbox's account")
+    assert code == 130
+    assert printed.endswith("\nThe sandbox was stopped.\n")
+    assert "Cancelled before" not in printed
+
+
+def test_ctrl_c_in_the_demo_says_what_is_not_so_there(tmp_path: Path) -> None:
+    code, printed = stopped(tmp_path, "demo", "--output", "d", after="started: ")
+    assert code == 130
+    told = "The demo was cancelled. The lines above are those of a real step. The demo's own runs have ended.\n"
+    assert printed.endswith(told)
+
+
 def test_sigterm_in_ci_says_the_same(tmp_path: Path) -> None:
     code, lines = interrupted(tmp_path, "--results-dir=r", number=signal.SIGTERM, GITLAB_CI="true")
     assert code == 143

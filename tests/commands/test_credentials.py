@@ -45,7 +45,7 @@ def said(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str
         ({"INPUT_CLIENT-ID": ""}, "github", "", f"{BOTH}client-id is empty, and a secret that is not set", "Actions"),
         (
             {ID: f"$({ID})", SECRET: "$(SECRET)"}, "azure", "",
-            f"{BOTH}{ID} and {SECRET} hold an unresolved $(…)", "map them under `env:`",
+            f"{BOTH}{ID} and {SECRET} hold a reference such as $(NAME)", "map them under `env:`",
         ),
         ({ID: "an-id"}, "gitlab", "", f"client-secret is missing: only {ID} is set.", f"Add {SECRET} under"),
         ({SECRET: "a-secret"}, "cli", "", f"client-id is missing: only {SECRET} is set.", f"type: export {ID}=…"),

@@ -401,7 +401,7 @@ def test_no_error_about_a_record_quotes_a_secret(command: str, tmp_path: Path, u
         assert not re.search("hunter2|client-s", ended.printed)
     document["runs"][0]["key"] = f"test/a//{PASSWORD}/"
     path.write_text(json.dumps(document), "utf-8")
-    assert "runs.0.key: Value error, not a run key" in step(command, RECORD).err
+    assert "runs.0.key: not a run key" in step(command, RECORD).err
 
 
 @pytest.mark.parametrize("command", ["run", "wait"])

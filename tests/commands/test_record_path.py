@@ -108,8 +108,23 @@ def test_another_file_of_a_step_names_the_record(command: str, name: str, text: 
 @both
 def test_another_json_is_refused_by_what_it_lacks(command: str, tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
-    why = "version: Field required. Give a results.json as a step wrote it"
+    why = "version is missing. Give a results.json as a step wrote it"
     assert refused(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {why}"
+
+
+@both
+@pytest.mark.parametrize("text", ["[]", "[1, 2]"])
+def test_json_of_another_kind_is_refused(command: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(text, "utf-8")
+    why = "it holds no JSON object. Give a results.json as a step wrote it"
+    assert refused(tmp_path, command, "x.json") == f"x.json is not a record of autonoma-ci: {why}"
+
+
+@both
+def test_an_empty_record_is_told_as_empty(command: str, tmp_path: Path) -> None:
+    (tmp_path / "results.json").touch()
+    told = refused(tmp_path, command, "results.json")
+    assert told == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
 
 
 @both

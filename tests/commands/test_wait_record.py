@@ -621,9 +621,8 @@ def test_run_replaces_older_files_before_it_waits_for_a_url(
     assert path.with_name("junit.xml").exists()
     seen: dict[str, bytes] = {}
 
-    def wait_for_url(*_: object) -> str:
+    def wait_for_url(*_: object) -> None:
         seen.update((name, data) for name, data in files_in(path.parent).items() if not name.startswith("evidence"))
-        return ""
 
     monkeypatch.setattr("autonoma_ci.api.readiness.wait_for_url", wait_for_url)
     assert command(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0

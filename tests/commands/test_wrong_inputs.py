@@ -66,7 +66,7 @@ CASES = (
     Wrong('AUTONOMA_TEST_IDS', '(cm8d9gt6v000c9fe5glmyi33u)', "Error: AUTONOMA_TEST_IDS: '(cm8d9gt6v000c9fe5glmyi33u)' is not an id: it holds ( ); ids are letters, digits, - and _"),
     Wrong('AUTONOMA_TEST_IDS', '|', "Error: AUTONOMA_TEST_IDS: '|' is not an id: it holds |; ids are letters, digits, - and _"),
     Wrong('AUTONOMA_TEST_IDS', '>-', "Error: AUTONOMA_TEST_IDS: '>-' is not an id: it holds >; ids are letters, digits, - and _"),
-    Wrong('AUTONOMA_TEST_IDS', '$(TEST_IDS)', 'Warning: AUTONOMA_TEST_IDS holds an unresolved $(…), so it counts as not set.'),
+    Wrong('AUTONOMA_TEST_IDS', '$(TEST_IDS)', 'Error: AUTONOMA_TEST_IDS: an unresolved $(…), so the pipeline has no such variable: define it, empty if that is meant, or remove the option'),
     Wrong('AUTONOMA_FOLDER_IDS', 'https://autonoma.app/test/cm8d9gt6v000c9fe5glmyi33u', "Error: AUTONOMA_FOLDER_IDS: 'https://autonoma.app/test/cm8d9gt6v000c9fe5glmyi33u' is the link of a test: put it into test-ids"),
     Wrong('AUTONOMA_TAG_IDS', '@smoke', "Error: AUTONOMA_TAG_IDS: '@smoke' is not an id: it holds @; ids are letters, digits, - and _"),
     Wrong('AUTONOMA_TAG_IDS', '#smoke', 'Error: nothing to run: AUTONOMA_TAG_IDS has no ids. Add an id, or set allow-empty to true if that is meant'),

@@ -181,6 +181,23 @@ def test_each_mistake_has_its_cure(text: str, says: str) -> None:
     assert found.startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<<<<<<< HEAD\ntests: [a]\n=======\ntests: [b]\n>>>>>>> x\n", "   1 | <<<<<<< ····"),
+        ("tests: [a]\n>>>>>>> s3cret\n", "   2 | >>>>>>> ······"),
+        ("tests: [a]\n---\ntests: [b]\n", "   2 | ---"),
+        ("tests: [a]\n--- # s3cret\ntests: [b]\n", "   2 | --- · ······"),
+        ("variables:\n  A: |\n    <<<<<<< s3cret\n <<<<<<<\nx\n", ""),
+    ],
+)
+def test_marks_of_a_line_are_shown(text: str, shown: str) -> None:
+    """They hold no value, and without them nobody knows which line is meant."""
+    [found] = parse(text, "m.yml").problems
+    assert not shown or found.excerpt[0] == shown
+    assert "s3cret" not in "".join(found.excerpt)
+
+
 def test_a_single_word_is_a_list_of_one() -> None:
     [test] = read("tests:\n- {id: a, groups: smoke, matrix: {A: -1, B: '${NOPE:-b c}'}}").tests
     assert test.groups == ["smoke"]
@@ -192,6 +209,22 @@ def test_validate_shows_the_line_with_a_caret(tmp_path: Path) -> None:
     ended = invoke(tmp_path, "validate")
     assert ended.code == 2
     assert ended.err.splitlines()[1:] == ["   3 |     name: Checkout: pay", "     |                   ^"]
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+@pytest.mark.parametrize("system", ["GITHUB_ACTIONS", "GITEA_ACTIONS", "FORGEJO_ACTIONS"])
+def test_annotation_names_the_file_from_the_root(command: str, system: str, tmp_path: Path) -> None:
+    """A `run:` step can have a `working-directory`. GitHub shows annotations by the path in the repository."""
+    (tmp_path / "e2e, a").mkdir()
+    (tmp_path / "e2e, a/autonoma.yml").write_text("tests:\n  - nmae: a\n", encoding="utf-8")
+    environ = {system: "true", "GITHUB_WORKSPACE": str(tmp_path)}
+    ended = invoke(tmp_path / "e2e, a", command, environ=environ)
+    assert ended.code == 2
+    assert "::error file=e2e%2C a/autonoma.yml,line=2,col=5" in ended.printed
+    ended = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(tmp_path / "e2e, a")})
+    assert "::error file=autonoma.yml,line=2,col=5" in ended.printed
+    ended = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(tmp_path / "other")})
+    assert "::error file=autonoma.yml,line=2,col=5" in ended.printed
 
 
 def test_a_wrong_variable_of_the_step_has_a_caret() -> None:

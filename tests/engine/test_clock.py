@@ -1,0 +1,72 @@
+"""The real clock: how long it waits, and that a signal never waits for it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from math import inf
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.engine.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Counting(queue.SimpleQueue[str]):
+    """A queue that notes how long each call waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> str:
+        assert timeout is not None
+        self.waits.append(timeout)
+        return super().get(block, timeout)
+
+
+def test_no_call_sleeps_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes just before a call is heard after it only."""
+    now, calls = 0.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        calls.append(seconds)
+        now += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "sleep", sleep)
+    Clock().sleep(1.75)
+    assert calls == [0.5, 0.5, 0.5, 0.25]
+    Clock().sleep(0.0)
+    Clock().sleep(-1.0)
+    assert len(calls) == 4
+
+
+def test_no_call_waits_for_an_event_for_long() -> None:
+    events = Counting()
+    began = time.monotonic()
+    assert Clock().receive(events, 1.2) is None
+    assert time.monotonic() - began >= 1.2
+    assert len(events.waits) >= 3
+    assert max(events.waits) <= 0.5
+    events.waits.clear()
+    for seconds in (0.0, -1.0):
+        assert Clock().receive(events, seconds) is None
+    assert events.waits == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("seconds", [inf, 600.0, 0.0])
+def test_an_event_ends_the_wait(seconds: float) -> None:
+    events = Counting()
+    put: Callable[[], None] = lambda: events.put("event")  # noqa: E731
+    timer = threading.Timer(0.7 if seconds else 0.0, put)
+    timer.start()
+    if not seconds:
+        timer.join()
+    assert Clock().receive(events, seconds) == "event"
+    timer.join()
