@@ -114,6 +114,7 @@ def main(argv: Sequence[str], world: World) -> int:
         code = _run_command(argv, world)
         world.interrupts.end()
     except Cancelled as error:
+        world.interrupts.end()
         return _say(world, "Cancelled before anything was started.", 128 + error.signal)
     return code
 
@@ -178,7 +179,7 @@ def _is_at_terminal(world: World) -> bool:
 def _console(argv: Sequence[str], world: World) -> Console:
     """Return what prints errors, without the credentials of the environment and the command line.
 
-    They are read anew, since an error can come before the options are read.
+    They are read again, since an error can come before the options are read.
     """
     # Loaded only now, since most steps end without such an error.
     from autonoma_ci.ci.console import Console

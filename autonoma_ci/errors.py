@@ -36,8 +36,9 @@ class Problem(NamedTuple):
     """One thing that is wrong with the input.
 
     `line` and `column` count from 1; 0 means that there is no place to point at. `file` is empty for
-    problems of options. `excerpt` has further lines for the log, such as the line of the file with a caret. All texts
-    must already be free of secrets and of values of variables.
+    problems of options. `excerpt` has further lines for the log, such as the line of the file with a caret.
+    `in_checkout` is the file's path from the root of the checkout, where a console has found it. All texts must already
+    be free of secrets and of values of variables.
     """
 
     text: str
@@ -45,6 +46,7 @@ class Problem(NamedTuple):
     line: int = 0
     column: int = 0
     excerpt: tuple[str, ...] = ()
+    in_checkout: str = ""
 
     def __str__(self) -> str:
         if not self.file:

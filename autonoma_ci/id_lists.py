@@ -12,7 +12,7 @@ from autonoma_ci.text import one_line
 from autonoma_ci.values import SPACE, Entry, why_no_id, without_link_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 # Where the app is, unless `api-url` names another server.
 APP_SITE = "https://autonoma.app"
@@ -144,29 +144,8 @@ class _Reader:
             # An entry of a YAML list.
             line = stripped[1:]
         parts, comment = _split(line)
-        is_number = not parts and re.match(r"#\d+\s", comment)
-        if "=" in comment and (parts or is_number):
-            cure = 'put the label in quotes ("Checkout #2" = ID), or the comment on its own line'
-            sign = "'#'" if is_number else "' #'"
-            self.problems.append(f"{where}{_shown(line, 30)}: {sign} starts a comment, which cuts off '='; {cure}")
-            return
-        if any("#" in part.label and not part.is_label_quoted for part in parts):
-            cure = 'put the label in quotes ("Issue#2" = ID)'
-            self.problems.append(f"{where}{_shown(line, 30)}: a label may hold '#' only in quotes; {cure}")
-            return
-        if parts and re.search(_ID_IN_COMMENT, comment):
-            cure = "write each entry on a line of its own (in YAML below '|', not '>')"
-            self.problems.append(f"{where}{_shown(line, 30)}: ' #' starts a comment, which cuts off an id; {cure}")
-            return
-        labelled = [place for place, part in enumerate(parts) if part.equals >= 0]
-        before = parts[: labelled[-1]] if labelled else []
-        if any(part.equals < 0 and not all(map(_is_unmistakable, _words(part.value))) for part in before):
-            cure = 'put the label in quotes ("Pay, fast" = ID), or each entry on its own line'
-            self.problems.append(f"{where}{_shown(line, 30)}: the comma separates entries before '='; {cure}")
-            return
-        if any(map(_holds_entries, parts)):
-            cure = "write each entry on a line of its own (in YAML below '|', not '>'), or the label in quotes"
-            self.problems.append(f"{where}{_shown(line, 30)}: an id stands before the last '='; {cure}")
+        if why := _why_ambiguous(parts, comment):
+            self.problems.append(f"{where}{_shown(line, 30)}: {why}")
             return
         for part in parts:
             if part.equals < 0:
@@ -251,6 +230,30 @@ def site_of(url: str) -> str:
     return f"{parts.scheme}://{bracketed}" + (f":{port}" if port not in {None, _PORTS.get(parts.scheme)} else "")
 
 
+def _why_ambiguous(parts: Sequence[_Part], comment: str) -> str:
+    """Return why a line may mean something else than it says, with the cure; empty if it is clear."""
+    if not parts:
+        cure = "put the label in quotes (\"#5 Pay\" = ID), or a space after the '#' of a comment"
+        return f"'#' starts a comment here; {cure}" if _is_entry(comment) else ""
+    if "=" in comment:
+        cure = 'put the label in quotes ("Checkout #2" = ID), or the comment on its own line'
+        return f"' #' starts a comment, which cuts off '='; {cure}"
+    if any("#" in part.label and not part.is_label_quoted for part in parts):
+        return "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)"
+    if re.search(_ID_IN_COMMENT, comment):
+        cure = "write each entry on a line of its own (in YAML below '|', not '>')"
+        return f"' #' starts a comment, which cuts off an id; {cure}"
+    labelled = [place for place, part in enumerate(parts) if part.equals >= 0]
+    before = parts[: labelled[-1]] if labelled else []
+    if any(part.equals < 0 and not all(map(_is_unmistakable, _words(part.value))) for part in before):
+        cure = 'put the label in quotes ("Pay, fast" = ID), or each entry on its own line'
+        return f"the comma separates entries before '='; {cure}"
+    if any(map(_holds_entries, parts)):
+        cure = "write each entry on a line of its own (in YAML below '|', not '>'), or the label in quotes"
+        return f"an id stands before the last '='; {cure}"
+    return ""
+
+
 def _holds_entries(part: _Part) -> bool:
     """Return whether a label that is not in quotes has an id behind a `=`, as lines have that YAML has joined."""
     before = part.text[: max(part.equals, 0)]
@@ -258,6 +261,12 @@ def _holds_entries(part: _Part) -> bool:
         return False
     firsts = [_words(text)[:1] for text in before.split("=")[1:]]
     return any(map(_is_unmistakable, chain.from_iterable(firsts)))
+
+
+def _is_entry(comment: str) -> bool:
+    """Return whether a comment is more likely an entry, whose label begins with `#` and a number."""
+    words = _words(comment.rpartition("=")[2])
+    return bool(re.match(r"#\d", comment)) and "=" in comment and len(words) == 1 and _is_unmistakable(words[0])
 
 
 def _is_unmistakable(word: str) -> bool:

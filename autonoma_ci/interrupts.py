@@ -52,21 +52,30 @@ class Interrupts:
         return self._first is not None
 
     def hand_over(self, events: Events) -> None:
-        """Put signals into `events` from now on, first the one whose Cancelled was raised, which may have been lost."""
+        """Put signals into `events` from now on; first one whose Cancelled may have been lost."""
         self.events = events
+        self._stop_timer()
         if self._raised is not None:
             events.put(Interrupt(self._raised))
             self._raised = None
 
     @contextmanager
     def reveal_cancelled(self) -> Iterator[None]:
-        """Raise Cancelled in place of any error that came of it."""
+        """Raise Cancelled in place of an error that comes after it; it is not raised once more."""
         try:
             yield
+        except Cancelled:
+            self._stop_timer()
+            raise
         except Exception as error:
             if self._raised is not None:
+                self._stop_timer()
                 raise Cancelled(self._raised) from error
             raise
+
+    def _stop_timer(self) -> None:
+        if sys.platform != "win32" and self._raised is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def end(self) -> None:
         """Stop raising Cancelled."""

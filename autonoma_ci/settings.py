@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 # The value of `groups` that selects nothing. No group can have this name.
 NO_GROUPS = "none"
 _UNRESOLVED = re.compile(UNRESOLVED)
-# What a credential is where a CI system does not know the form, or the variable: `${{ secrets.NAME }}`, `${NAME}`,
-# `$NAME`, `%NAME%`, `{{NAME}}`, `<+secrets…>`. GitLab leaves `$NAME` of a variable that is not set.
-_REFERENCE = re.compile(
-    rf"{UNRESOLVED}|\$\{{\{{.*\}}\}}|\$\{{\w+\}}|\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%|\{{\{{.*\}}\}}|<\+.*>", re.DOTALL
-)
+# The forms of references that stay in place of a credential, each as messages show it. Azure Pipelines leaves `$(NAME)`
+# and GitLab `$NAME` of a variable that is not set. Others are of another CI system than that of the job.
+_FORMS = {
+    "$(NAME)": UNRESOLVED,
+    "${{ … }}": r"\$\{\{(?:(?!\}\}).)*\}\}",
+    "${NAME}": r"\$\{[\w.]+(?::?-[^}]*)?\}",
+    "$NAME": r"\$[A-Z_][A-Z0-9_]*",
+    "%NAME%": r"%[A-Za-z_][\w.]*%",
+    "{{ … }}": r"\{\{(?:(?!\}\}).)*\}\}",
+    "<+…>": r"<\+[^>]*>",
+}
 # Words that no log of ours can do without, and a length at which any text has a value by accident.
 _EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
 _SHORT = 6
@@ -41,6 +47,16 @@ _NO_SUCH_VARIABLE = (
 _OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
 NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
 _OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
+
+
+class Reference(NamedTuple):
+    """A reference in place of a value: the option as somebody wrote it, and the form of the reference."""
+
+    spelling: str
+    form: str
+
+
+NO_REFERENCES: Mapping[str, Reference] = MappingProxyType({})
 
 
 class Settings(NamedTuple):
@@ -93,8 +109,8 @@ class Settings(NamedTuple):
     spellings: Mapping[str, str] = NO_SPELLINGS
     # The same of options that are set, but empty.
     blank: Mapping[str, str] = NO_SPELLINGS
-    # The same of credentials with a reference such as `$(NAME)`, which counts as empty, in place of a value.
-    unresolved: Mapping[str, str] = NO_SPELLINGS
+    # Credentials with a reference such as `$(NAME)` in place of a value, which counts as empty.
+    unresolved: Mapping[str, Reference] = NO_REFERENCES
     # Credentials that are set and not used, since another spelling of the option wins or they are invalid; and those
     # in quotes without them.
     unused_secrets: tuple[Secret, ...] = ()
@@ -114,7 +130,8 @@ class Settings(NamedTuple):
 
     def named(self, option: str) -> str:
         """Return how messages name an option: as somebody wrote it, or by its name if nobody did."""
-        return self.spellings.get(option) or self.blank.get(option) or self.unresolved.get(option) or option
+        reference = self.unresolved.get(option)
+        return self.spellings.get(option) or self.blank.get(option) or (reference.spelling if reference else option)
 
     def __repr__(self) -> str:
         return f"Settings(given: {', '.join(sorted(self.given))})"
@@ -135,7 +152,7 @@ class Reader:
         self.warnings: list[str] = []
         self.spellings: dict[str, str] = {}
         self.blank: dict[str, str] = {}
-        self.unresolved: dict[str, str] = {}
+        self.unresolved: dict[str, Reference] = {}
         self.unused_secrets: list[Secret] = []
         # How an option is written, its text, and what is wrong with it.
         self._refused: list[tuple[str, str, list[Problem]]] = []
@@ -154,8 +171,11 @@ class Reader:
             stripped = text.strip(SPACE)
             if not stripped:
                 self.blank.setdefault(option.name, spelling)
-            elif option.is_credential and _REFERENCE.fullmatch(stripped):
-                self.unresolved.setdefault(option.name, spelling)
+            elif option.is_credential and (form := _form_of(stripped)):
+                self.unresolved.setdefault(option.name, Reference(spelling, form))
+                if form != "$(NAME)":
+                    # It may be a credential after all, so no text shows it.
+                    self.unused_secrets.append(Secret(stripped))
             elif not found[0]:
                 found = spelling, text
             elif option.is_credential:
@@ -300,7 +320,23 @@ def _without_effect(settings: Settings) -> list[str]:
         pairs.append(("wait-for-url-timeout", "wait-for-url"))
     if settings.evidence == "none":
         pairs += [(name, "evidence") for name in sorted(_OF_EVIDENCE & asked)]
-    return [f"{settings.named(name)} has no effect without {settings.named(other)}." for name, other in pairs]
+    return [f"{settings.named(name)} has no effect {_why_without(settings, name, other)}." for name, other in pairs]
+
+
+def _why_without(settings: Settings, name: str, other: str) -> str:
+    """Return why an option that needs another one has no effect."""
+    if other in settings.given:
+        return f"while {settings.named(other)} is {'false' if other == 'wait' else 'none'}"
+    option = next(option for option in OPTIONS if option.name == other)
+    named = settings.named(name)
+    # As this one is written.
+    return f"without {option.flag if named.startswith('--') else option.variable if named.isupper() else other}"
+
+
+def _form_of(text: str) -> str:
+    """Return the form of the reference that a text is, with or without quotes; empty if it is none."""
+    inner = text[1:-1] if is_quoted(text) else text
+    return next((form for form, pattern in _FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), "")
 
 
 def closest(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:

@@ -11,7 +11,8 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-# How many texts are remembered as Markdown: the names and links of a plan are written anew while its runs go on.
+# How many results of a function are kept: the names and links of a plan are written again and again while its runs
+# go on.
 _REMEMBERED = 8192
 _BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")

@@ -116,12 +116,19 @@ def test_sign_in_a_label_without_quotes_is_refused(text: str) -> None:
     assert "a label may hold '#' only in quotes; put the label in quotes (\"Issue#2\" = ID)" in problem
 
 
-@pytest.mark.parametrize("text", [f"#5 Checkout = {A}", f" #12\tPay = {A}"])
+@pytest.mark.parametrize("text", [f"#5 Checkout = {A}", f" #12\tPay = {A}", f"#5={A}", f"#5: Pay, fast = {A}"])
 def test_line_that_begins_with_a_number_is_no_comment(text: str) -> None:
     """Else its test would not be started."""
     (problem,) = problems(f"{B}\n{text}")
-    assert "'#' starts a comment, which cuts off '='; put the label in quotes" in problem
-    assert entries(f"{B}\n#5\n#5 of them\n#Pay = {A}") == [(B, "")]
+    assert "'#' starts a comment here; put the label in quotes (\"#5 Pay\" = ID), or a space after the '#'" in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["#5", "#5 of them", f"#Pay = {A}", f"# 5 Pay = {A}", "#123 flaky, see retries=2", "#7 see https://x.test/?a=b"],
+)
+def test_comment_that_begins_with_a_number_is_one(text: str) -> None:
+    assert entries(f"{B}\n{text}") == [(B, "")]
 
 
 @pytest.mark.parametrize("text", [f"Pay, fast = {A}", f"Pay, by card, fast = {A}", f"x = {B}, Pay, fast = {A}"])

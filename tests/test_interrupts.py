@@ -113,9 +113,22 @@ def test_error_that_comes_of_a_signal_is_none_of_the_program() -> None:
             raise RuntimeError
 
 
+# A lost signal is raised again soon. Another error comes first, and then it is raised no more.
+FOLLOWED = """
+try:
+    with interrupts.reveal_cancelled():
+        lose(sys.argv[1])
+        raise RuntimeError
+except Cancelled as error:
+    time.sleep(0.2)
+    print("cancelled", error.signal, flush=True)
+"""
+
+
 @pytest.mark.parametrize("how", ["destructor", "weak reference"])
 @pytest.mark.parametrize(
-    ("code", "out"), [(WAITING, "lost\ncancelled 15\n"), (STARTING, "Interrupt(signal=15) True\n")]
+    ("code", "out"),
+    [(WAITING, "lost\ncancelled 15\n"), (FOLLOWED, "cancelled 15\n"), (STARTING, "Interrupt(signal=15) True\n")],
 )
 def test_signal_that_python_drops_is_not_lost(how: str, code: str, out: str) -> None:
     """Python says `Exception ignored` of what a destructor raises, and goes on."""

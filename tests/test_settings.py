@@ -132,7 +132,8 @@ def test_stronger_spelling_replaces_an_unresolved_one() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "$(ID)", "${{ secrets.ID }}", "${{secrets.a-b}}", "${ID}", "$ID", "$AUTONOMA_ID_2", "%ID%", "{{ ID }}",
+        "$(ID)", "${env.ID}", "${ID:-}", "${ID:-x y}", "%env.ID%", '"$ID"', "'${ID}'",
+        "${{ secrets.ID }}", "${{secrets.a-b}}", "${ID}", "$ID", "$AUTONOMA_ID_2", "%ID%", "{{ ID }}",
         "{{ID}}", '<+secrets.getValue("id")>', " $ID\n",
     ],
 )  # fmt: skip
@@ -140,13 +141,17 @@ def test_reference_is_no_credential(text: str) -> None:
     """A CI system leaves one as it is whose form or variable it does not know, as GitLab does with `$NAME`."""
     settings, problems = read({}, (), {"AUTONOMA_CLIENT_ID": text, "AUTONOMA_CLIENT_SECRET": "a-secret"})
     assert (settings.client_id, settings.warnings, problems) == (None, (), [])
-    assert settings.unresolved == {"client-id": "AUTONOMA_CLIENT_ID"}
+    assert settings.unresolved["client-id"].spelling == "AUTONOMA_CLIENT_ID"
+    shown = [secret.reveal() for secret in settings.secrets]
+    assert (text.strip() in shown) is (text != "$(ID)")
     settings, _ = read({"client-id": "cl13nt-1d"}, (), {"AUTONOMA_CLIENT_ID": text})
     assert settings.client_id
     assert settings.client_id.reveal() == "cl13nt-1d"
 
 
-@pytest.mark.parametrize("text", ["$ecret-123", "$1234567", "%41%42", "a$(ID)", "{brace}", "<tag>", "$", "%%"])
+@pytest.mark.parametrize(
+    "text", ["$ecret-123", "$1234567", "%41%42", "a$(ID)", "{brace}", "<tag>", "$", "%%", "${{a}}b}}"]
+)
 def test_credential_with_signs_of_a_reference_is_taken(text: str) -> None:
     settings, _ = read({}, (), {"AUTONOMA_CLIENT_SECRET": text})
     assert settings.client_secret
@@ -327,11 +332,31 @@ def test_an_option_that_needs_another_says_so(name: str, text: str, other: str) 
     """Who sets it expects something of it, and is told why nothing comes."""
     settings, problems = read({name: text}, (), {})
     assert not problems
-    assert settings.warnings == (f"--{name} has no effect without {other}.",)
+    assert settings.warnings == (f"--{name} has no effect without --{other}.",)
+    as_variable, _ = read({}, (), {f"AUTONOMA_{name.upper().replace('-', '_')}": text})
+    assert as_variable.warnings[0].endswith(f" has no effect without AUTONOMA_{other.upper().replace('-', '_')}.")
     in_job, _ = read({}, (), {f"INPUT_{name.upper()}": text})
     assert in_job.warnings == (f"{name} has no effect without {other}.",)
     with_it, _ = read({name: text, other: "true" if other == "wait" else "http://a"}, (), {})
     assert with_it.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (
+            {"AUTONOMA_WAIT": "false", "AUTONOMA_TIMEOUT": "5m"},
+            "AUTONOMA_TIMEOUT has no effect while AUTONOMA_WAIT is false.",
+        ),
+        (
+            {"INPUT_EVIDENCE": "none", "INPUT_EVIDENCE-LIMIT": "5MB"},
+            "evidence-limit has no effect while evidence is none.",
+        ),
+    ],
+)
+def test_option_that_another_turns_off_says_so(texts: dict[str, str], told: str) -> None:
+    settings, problems = read({}, (), texts)
+    assert (settings.warnings, problems) == ((told,), [])
 
 
 def test_versions_and_latest_exclude_each_other() -> None:

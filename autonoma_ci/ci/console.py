@@ -14,7 +14,7 @@ from autonoma_ci.secret import Redactor
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from autonoma_ci.ci.system import Dialect
     from autonoma_ci.errors import Problem
@@ -27,15 +27,21 @@ _LEFT_OUT = "{} {} left out, since the reader of the log did not keep up."
 class Console:
     """Prints to one stream; what can't be printed is left out, since the job matters more than its log.
 
-    With `is_product`, the lines are the product of the command, and printing them raises OutputError on failure. `base`
-    is the working directory as annotations name it.
+    With `is_product`, the lines are the product of the command, and printing them raises OutputError on failure.
+    `in_checkout` returns a file's path from the root of the checkout.
     """
 
     def __init__(
-        self, stream: TextIO, dialect: Dialect, clock: Clock | None = None, *, is_product: bool = False, base: str = ""
+        self,
+        stream: TextIO,
+        dialect: Dialect,
+        clock: Clock | None = None,
+        *,
+        is_product: bool = False,
+        in_checkout: Callable[[str], str] = lambda file: file,
     ) -> None:
         self._stream = stream
-        self._base = base
+        self._in_checkout = in_checkout
         self._dialect = dialect
         self._clock = clock or Clock()
         self._is_product = is_product
@@ -75,8 +81,11 @@ class Console:
     def issue(self, level: str, problem: Problem, title: str = "") -> None:
         """Print a problem; `level` is error, warning or notice."""
         # Before it is escaped: an escaped secret would not be recognised, and a command has words of its own.
-        file = f"{self._base}/{problem.file}" if self._base and problem.file else problem.file
-        clean = problem._replace(text=self._redact(problem.text), file=self._redact(file))
+        clean = problem._replace(
+            text=self._redact(problem.text),
+            file=self._redact(problem.file),
+            in_checkout=self._redact(self._in_checkout(problem.file)) if problem.file else "",
+        )
         excerpt = [log_line(self._redact(line)) for line in problem.excerpt]
         self.say([self._dialect.issue(level, clean, self._redact(title)), *excerpt])
 

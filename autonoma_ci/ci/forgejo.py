@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.github import TOKENS, github_context, run_page
-from autonoma_ci.ci.github_commands import COMMANDS, base_of_annotations
+from autonoma_ci.ci.github_commands import COMMANDS, path_in_checkout
 from autonoma_ci.ci.github_files import github_files
 from autonoma_ci.ci.system import System
 
@@ -27,6 +27,6 @@ SYSTEM = System(
     context=context,
     tokens=(*TOKENS, "FORGEJO_TOKEN", "GITEA_TOKEN", "FORGEJO_RUNNER_REGISTRATION_TOKEN"),
     dialect=COMMANDS,
-    base=base_of_annotations,
+    path_in_checkout=path_in_checkout,
     publishers=github_files,
 )

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.environment import branch, change, commit, fork, reader, repository, truthy, web_url
-from autonoma_ci.ci.github_commands import COMMANDS, base_of_annotations
+from autonoma_ci.ci.github_commands import COMMANDS, path_in_checkout
 from autonoma_ci.ci.github_event import Event
 from autonoma_ci.ci.github_files import github_files
 from autonoma_ci.ci.system import Comments, System
@@ -140,7 +140,7 @@ SYSTEM = System(
     context=context,
     tokens=TOKENS,
     dialect=COMMANDS,
-    base=base_of_annotations,
+    path_in_checkout=path_in_checkout,
     publishers=github_files,
     comments=Comments("github-token", _comments),
 )

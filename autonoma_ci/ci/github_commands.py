@@ -5,6 +5,7 @@ Source: GitHub's documentation, "Workflow commands", and its runner's parser.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,12 @@ class Commands:
 
     def issue(self, level: str, problem: Problem, title: str = "") -> str:
         """Return an annotation, at the problem's place in the file if it has one; 4096 characters are kept."""
-        places = {"file": problem.file, "line": problem.line, "col": problem.column, "title": title}
+        places = {
+            "file": problem.in_checkout or problem.file,
+            "line": problem.line,
+            "col": problem.column,
+            "title": title,
+        }
         properties = ",".join(f"{name}={command_property(str(value))}" for name, value in places.items() if value)
         # The log shows the text alone, so the place stands in it too.
         return f"::{level}{' ' if properties else ''}{properties}::{command_data(str(problem))}"
@@ -45,17 +51,22 @@ class Commands:
 COMMANDS = Commands()
 
 
-def base_of_annotations(environ: Mapping[str, str], folder: str) -> str:
-    """Return the folder as seen from the root of the checkout; empty if it is the root, or outside.
+def path_in_checkout(environ: Mapping[str, str], folder: str, file: str) -> str:
+    """Return the path of a file from the root of the checkout; as it is if it lies outside.
 
-    GitHub shows an annotation in the diff by its file's path from the root, wherever the step works.
+    GitHub shows an annotation in the diff by this path, wherever the step works.
     Source: GitHub's documentation, "Setting a warning message", and "working-directory".
+
+    Args:
+        environ: The environment, which names the root.
+        folder: The working directory.
+        file: The path as the user wrote it, from the working directory.
     """
     root = environ.get("GITHUB_WORKSPACE", "")
     if not root:
-        return ""
+        return file
     try:
-        base = Path(folder).resolve().relative_to(Path(root).resolve()).as_posix()
+        path = Path(os.path.relpath(Path(folder).resolve() / file, Path(root).resolve()))
     except (OSError, ValueError, RuntimeError):
-        return ""
-    return "" if base == "." else base
+        return file
+    return file if path.parts[:1] == ("..",) else path.as_posix()

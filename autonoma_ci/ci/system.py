@@ -90,8 +90,8 @@ class System(NamedTuple):
     left out where the system has no such thing. `attachments` says how the system finds a folder whose
     files junit.xml names, or nothing if it shows none.
     `parallel` tells which of how many parallel jobs this one is, or None if that makes no sense; it is
-    None itself where the system does not say. `base` returns a folder as annotations name it, as seen from the root
-    of the checkout; empty if that is the root, or if the system names files in another way.
+    None itself where the system does not say. `path_in_checkout` returns the path of a file from the root of the
+    checkout, as annotations name it, of the path from a working directory.
     """
 
     context: Callable[[Mapping[str, str]], Context]
@@ -102,4 +102,4 @@ class System(NamedTuple):
     comments: Comments | None = None
     attachments: Callable[[Mapping[str, str], Path], str] = lambda *_: ""
     parallel: Callable[[Mapping[str, str]], Shard | None] | None = None
-    base: Callable[[Mapping[str, str], str], str] = lambda *_: ""
+    path_in_checkout: Callable[[Mapping[str, str], str, str], str] = lambda _environ, _folder, file: file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autonoma_ci.commands.credentials import not_replaced
 from autonoma_ci.errors import NO_MEMORY, InputError
 from autonoma_ci.files import reason_of
 from autonoma_ci.model import Conclusion
@@ -39,7 +40,9 @@ def comment(settings: Settings, place: Place, world: World, report: Report) -> t
         return "notice", "No comment is written: this build is of no pull or merge request."
     token = getattr(settings, comments.option.replace("-", "_"))
     if not token:
-        return "warning", f"The comment could not be written: {settings.named(comments.option)} is empty."
+        reference = settings.unresolved.get(comments.option)
+        why = not_replaced([reference]) if reference else f"{settings.named(comments.option)} is empty"
+        return "warning", f"The comment could not be written: {why}."
     try:
         discussion = comments.find(world.environ, place.context, token, world.clock)
         why = _written(discussion, report, settings.client_secret)

@@ -8,11 +8,15 @@ from autonoma_ci.errors import Problem
 from autonoma_ci.options import OPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from autonoma_ci.context import Context
-    from autonoma_ci.settings import Settings
+    from autonoma_ci.settings import Reference, Settings
 
 _VARIABLES = {option.name: option.variable for option in OPTIONS if option.name in {"client-id", "client-secret"}}
-_NOT_REPLACED = "no such variable is known here, or this CI system writes references in another way"
+# What these systems leave of a variable that is not set, as a secret in a job that gets none.
+# Source: Azure's documentation, "Define variables"; GitLab's, "Where variables can be used".
+_OF_UNSET = {"azure": "$(NAME)", "gitlab": "$NAME"}
 _ACTIONS = "and pass {them} as {inputs}"
 # Where each CI system keeps secrets, by its name, and how a job gets them.
 # Source: the documentation of each system.
@@ -49,6 +53,21 @@ def are_missing(settings: Settings) -> bool:
     return bool(_missing(settings))
 
 
+def may_be_skipped(settings: Settings, context: Context) -> bool:
+    """Return whether missing credentials may be meant; a reference in the form of another CI system never is."""
+    usual = _OF_UNSET.get(context.ci)
+    references = [settings.unresolved[name] for name in _missing(settings) if name in settings.unresolved]
+    return all(reference.form == usual for reference in references)
+
+
+def not_replaced(references: Sequence[Reference]) -> str:
+    """Return what is wrong with options that hold references in place of values."""
+    named = " and ".join(reference.spelling for reference in references)
+    held = "holds a reference" if len(references) == 1 else "hold references"
+    why = "the variable is not set, or this CI system writes references in another way"
+    return f"{named} {held} such as {references[0].form} in place of a value: {why}"
+
+
 def _missing(settings: Settings) -> list[str]:
     return [name for name in _VARIABLES if name not in settings.given]
 
@@ -61,8 +80,7 @@ def why_missing(settings: Settings, context: Context) -> str:
     if context.withheld == "dependabot":
         return "this change is Dependabot's, and such a job gets only Dependabot secrets"
     if unresolved := [settings.unresolved[name] for name in missing if name in settings.unresolved]:
-        holds = "holds" if len(unresolved) == 1 else "hold"
-        return f"{' and '.join(unresolved)} {holds} a reference such as $(NAME) in place of a value: {_NOT_REPLACED}"
+        return not_replaced(unresolved)
     blank = [settings.blank[name] for name in missing if name in settings.blank]
     if blank == missing:
         value = "the value is" if len(missing) == 1 else "the values are"

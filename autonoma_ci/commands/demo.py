@@ -88,9 +88,7 @@ def main(argv: Sequence[str], world: World) -> int:
     with Sandbox() as sandbox:
         code = run.main((), world.elsewhere({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
     if world.interrupts.received:
-        console.line(
-            "The demo was cancelled. The lines above are those of a real step. The demo's own runs have ended."
-        )
+        console.line("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.")
         return code
     if code != EXIT_CODES[Reason.FAILED]:
         console.line(f"The demo failed: exit code {code}, not {EXIT_CODES[Reason.FAILED]}. The lines above say why.")

@@ -139,7 +139,7 @@ def _other_kind(place: Path) -> str:
         return "a JUnit report, not a record"
     if lower.startswith((b"<!doctype html", b"<html")):
         return "a web page, not a record"
-    return "not a record: it has no JSON"
+    return "not a record: it holds no JSON object"
 
 
 def _beside(path: str, place: Path, command: str) -> str:

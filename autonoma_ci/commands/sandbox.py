@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str], world: World) -> int:
-    """Serve on loopback and print what is received, until a signal stops it; return 128 and the signal's number.
+    """Serve on loopback and print what is received, until a signal stops it.
+
+    Returns 128 plus the number of the signal.
 
     Raises InputError if the command line is wrong or the port is taken.
     """

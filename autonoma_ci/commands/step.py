@@ -85,8 +85,8 @@ class Step:
 
     def __init__(self, world: World, place: Place) -> None:
         self.world, self.place = world, place
-        base = place.system.base(world.environ, world.folder)
-        self.console = Console(world.out, place.system.dialect, world.clock, base=base)
+        in_checkout = partial(place.system.path_in_checkout, world.environ, world.folder)
+        self.console = Console(world.out, place.system.dialect, world.clock, in_checkout=in_checkout)
         self.redact = Redactor(())
         self.began = world.clock.monotonic()
         self.report = Report(
@@ -100,7 +100,7 @@ class Step:
         self.facts: frozenset[str] = frozenset()
         self._warned: set[str] = set()
         self._settings = Settings()
-        self._errors = Console(world.err, place.system.dialect, base=base)
+        self._errors = Console(world.err, place.system.dialect, in_checkout=in_checkout)
         self._natives: list[Publisher] = []
         self._files: list[ResultsDir] = []
         self._passes = NO_PASSES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from autonoma_ci import plan
@@ -45,7 +46,8 @@ def main(argv: Sequence[str], world: World) -> int:
         manifest = load_manifest(path, world.folder, world.environ, place.context, settings, checking=True)
         requests = plan.make(Settings(), manifest).requests
     except InputError as error:
-        errors = Console(world.err, place.system.dialect, base=place.system.base(world.environ, world.folder))
+        in_checkout = partial(place.system.path_in_checkout, world.environ, world.folder)
+        errors = Console(world.err, place.system.dialect, in_checkout=in_checkout)
         errors.hide(settings.secrets)
         for problem in error.problems:
             errors.issue("error", problem._replace(file=problem.file or one_line(path)))

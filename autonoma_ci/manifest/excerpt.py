@@ -21,7 +21,7 @@ _TOP = frozenset({"tests", "folders", "tags", "application_versions", "version",
 # Keys that are shown themselves, but not what follows.
 _KEYS_ALONE = frozenset({"variables", "matrix", "defaults"})
 _KEY = re.compile(r"(?P<dashes>\s*(?:- +)*)(?P<key>[A-Za-z_][\w.-]*):(?P<rest>\s.*|)")
-# What git writes around a merge conflict, and the beginning and the end of a document, all at the begin of a line.
+# What git writes around a merge conflict, and the beginning and the end of a document, all at the beginning of a line.
 _MARK_OF_LINE = re.compile(r"(?:<{7}|\|{7}|={7}|>{7}|-{3}|\.{3})(?!\S)")
 _NO_SPACE = re.compile(r"(?P<dashes>\s*(?:- +)*)(?P<key>[a-z_]+):[\w-]+\s*")
 _ITEM = re.compile(r"(?P<dashes>\s*(?:- +)+)[^:={}\[\]&?|>$]*")

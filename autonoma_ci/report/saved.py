@@ -85,6 +85,8 @@ def parse(data: bytes) -> Saved:
         place = ".".join(str(part) for part in first["loc"])
         if not place:
             raise ValueError("it holds no JSON object") from None
+        if first["loc"] == ("version",) and first["type"] != "missing":
+            raise ValueError("it has the format of another version of autonoma-ci") from None
         if first["type"] == "value_error":
             # Of a check of ours, whose text has pydantic's words in front.
             raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None

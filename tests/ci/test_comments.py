@@ -732,6 +732,10 @@ def test_a_refused_input_is_told_too(service: Service, host: CodeHost, tmp_path:
     [
         ({"AUTONOMA_GITHUB_TOKEN": "", "AUTONOMA_GITLAB_TOKEN": ""}, "TOKEN is empty"),
         (
+            {"AUTONOMA_GITHUB_TOKEN": "$TOKEN", "AUTONOMA_GITLAB_TOKEN": "$TOKEN"},
+            "TOKEN holds a reference such as $NAME in place of a value",
+        ),
+        (
             {"CI_MERGE_REQUEST_IID": "", "GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/main"},
             "this build is of no pull or merge request",
         ),

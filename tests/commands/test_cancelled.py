@@ -93,7 +93,7 @@ def test_ctrl_c_stops_the_sandbox(tmp_path: Path) -> None:
 def test_ctrl_c_in_the_demo_says_what_is_not_so_there(tmp_path: Path) -> None:
     code, printed = stopped(tmp_path, "demo", "--output", "d", after="started: ")
     assert code == 130
-    told = "The demo was cancelled. The lines above are those of a real step. The demo's own runs have ended.\n"
+    told = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
     assert printed.endswith(told)
 
 

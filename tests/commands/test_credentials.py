@@ -45,7 +45,7 @@ def said(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str
         ({"INPUT_CLIENT-ID": ""}, "github", "", f"{BOTH}client-id is empty, and a secret that is not set", "Actions"),
         (
             {ID: f"$({ID})", SECRET: "$(SECRET)"}, "azure", "",
-            f"{BOTH}{ID} and {SECRET} hold a reference such as $(NAME)", "map them under `env:`",
+            f"{BOTH}{ID} and {SECRET} hold references such as $(NAME)", "map them under `env:`",
         ),
         ({ID: "an-id"}, "gitlab", "", f"client-secret is missing: only {ID} is set.", f"Add {SECRET} under"),
         ({SECRET: "a-secret"}, "cli", "", f"client-id is missing: only {SECRET} is set.", f"type: export {ID}=…"),
@@ -93,6 +93,30 @@ def test_same_text_is_not_skipped(tmp_path: Path) -> None:
     """The option is for credentials that are not there."""
     environ = {ID: "one-text", SECRET: "one-text", "AUTONOMA_TEST_IDS": "a"}
     assert invoke(tmp_path, "--on-missing-credentials", "skip", environ=environ).code == 2
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "code"),
+    [
+        ("gitlab", "$NAME", 0), ("gitlab", "$(NAME)", 2), ("gitlab", "${{ secrets.NAME }}", 2), ("gitlab", "%NAME%", 2),
+        ("azure", "$(NAME)", 0), ("azure", "$NAME", 2), ("azure", "{{ NAME }}", 2),
+        ("github", "$(NAME)", 2), ("github", "$NAME", 2), ("github", "", 0),
+    ],
+)  # fmt: skip
+def test_reference_of_another_system_is_not_skipped(system: str, text: str, code: int, tmp_path: Path) -> None:
+    """A typing mistake would be green in every build."""
+    environ = {"AUTONOMA_CI": system, ID: text, SECRET: text, "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
+    ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
+    assert ended.code == code, ended.printed
+    if code:
+        assert "such as " in ended.err
+        assert "in place of a value: the variable is not set, or this CI system writes" in ended.err
+
+
+def test_credential_that_looks_like_a_reference_is_hidden(tmp_path: Path) -> None:
+    environ = {**CREDENTIALS, SECRET: "$HUNTER2X"}
+    ended = invoke(tmp_path, "--groups", "$HUNTER2X", environ=environ)
+    assert (ended.code, "HUNTER2X" in ended.printed) == (2, False)
 
 
 def test_groups_none_needs_no_credentials(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_missing_path_says_so(command: str, tmp_path: Path) -> None:
     [
         ("junit.xml", '<?xml version="1.0"?>\n<testsuites tests="0"></testsuites>', "a JUnit report, not a record"),
         ("report.html", "\n<!doctype html>\n<html>", "a web page, not a record"),
-        ("summary.md", "### Autonoma tests: ✅ Passed", "not a record: it has no JSON"),
+        ("summary.md", "### Autonoma tests: ✅ Passed", "not a record: it holds no JSON object"),
     ],
 )
 def test_another_file_of_a_step_names_the_record(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
@@ -110,6 +110,15 @@ def test_another_json_is_refused_by_what_it_lacks(command: str, tmp_path: Path) 
     (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
     why = "version is missing. Give a results.json as a step wrote it"
     assert refused(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {why}"
+
+
+@both
+def test_record_of_another_version_says_so(command: str, tmp_path: Path) -> None:
+    left_by_a_step(tmp_path / "r")
+    path = tmp_path / "r/results.json"
+    path.write_text(path.read_text("utf-8").replace('"version": 1', '"version": 2', 1), "utf-8")
+    why = "it has the format of another version of autonoma-ci. Give a results.json as a step wrote it"
+    assert refused(tmp_path, command, "r") == f"r/results.json is not a record of autonoma-ci: {why}"
 
 
 @both

@@ -221,10 +221,31 @@ def test_annotation_names_the_file_from_the_root(command: str, system: str, tmp_
     ended = invoke(tmp_path / "e2e, a", command, environ=environ)
     assert ended.code == 2
     assert "::error file=e2e%2C a/autonoma.yml,line=2,col=5" in ended.printed
-    ended = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(tmp_path / "e2e, a")})
-    assert "::error file=autonoma.yml,line=2,col=5" in ended.printed
-    ended = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(tmp_path / "other")})
-    assert "::error file=autonoma.yml,line=2,col=5" in ended.printed
+    assert "::autonoma.yml:2:5: unknown key 'nmae'" in ended.printed, "the log names it as the user did"
+    for root in (tmp_path / "e2e, a", tmp_path / "other", ""):
+        ended = invoke(tmp_path / "e2e, a", command, environ={**environ, "GITHUB_WORKSPACE": str(root)})
+        assert "::error file=autonoma.yml,line=2,col=5" in ended.printed
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("{root}/other.yml", "other.yml"),
+        ("../other.yml", "other.yml"),
+        ("sub/../../other.yml", "other.yml"),
+        ("{root}/e2e/autonoma.yml", "e2e/autonoma.yml"),
+        ("../../outside.yml", "../../outside.yml"),
+        ("{root}/../outside.yml", "{root}/../outside.yml"),
+    ],
+)
+def test_annotation_names_a_file_elsewhere(path: str, named: str, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "e2e/sub").mkdir(parents=True)
+    for file in ("other.yml", "e2e/autonoma.yml", "../outside.yml"):
+        (root / file).write_text("tests:\n  - nmae: a\n", encoding="utf-8")
+    given = path.format(root=root)
+    ended = invoke(root / "e2e", "validate", given, environ={"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(root)})
+    assert f"::error file={named.format(root=root)},line=2,col=5::{given}:2:5: unknown key" in ended.err
 
 
 def test_a_wrong_variable_of_the_step_has_a_caret() -> None:
