@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, final
 from urllib.parse import quote, quote_plus
 
@@ -40,6 +41,8 @@ _FEW, _FEW_SHORT = 100, 10
 # In characters: the least part of a value that is looked for at an ellipsis, and how far from it. No text of ours that
 # is cut is longer than 200.
 _CUT, _CUT_TAIL = 6, 400
+# Up to so many values, what is made of them is kept.
+_FEW_VALUES = 20
 # A text that may hold a part of a value, and has more ellipses, is hidden as a whole: to look at each takes too long.
 _MAX_CUTS = 200
 _ELLIPSIS = re.compile(r"(…|\.{3})")
@@ -183,7 +186,8 @@ class Redactor:
 
     def __init__(self, values: Iterable[str | Secret]) -> None:
         raw = {v.reveal() if isinstance(v, Secret) else v for v in values}
-        known = _values_of(_with_parts(raw))
+        whole = frozenset(_with_parts(raw))
+        known = _values_of_few(whole) if len(whole) <= _FEW_VALUES else _values_of(whole)
         self.__read: Callable[[], _Values] = lambda: known
 
     @property
@@ -235,7 +239,7 @@ class Redactor:
         raise TypeError("a Redactor is never written anywhere")
 
 
-def _values_of(raw: set[str]) -> _Values:
+def _values_of(raw: frozenset[str]) -> _Values:
     forms = {form for value in raw for form in _forms(value)}
     lines = {line for value in raw for line in (value, *value.splitlines())}
     plain = {text for line in lines for text in (line, *unescape(line))}
@@ -255,6 +259,10 @@ def _values_of(raw: set[str]) -> _Values:
         _Index((text for text in short if any(map(str.isalnum, text))), _short_key, _FEW_SHORT),
         _Index((value for value in map(fold, {*lines, *forms}) if len(value) >= _SPLIT), _split_keys, _FEW),
     )
+
+
+# A step makes a dozen redactors of its credentials. What it knows of them is made once, that of many values never kept.
+_values_of_few = lru_cache(16)(_values_of)
 
 
 def _with_parts(values: set[str]) -> set[str]:

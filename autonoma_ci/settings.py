@@ -33,6 +33,8 @@ _FORMS = {
     "{{ … }}": r"\{\{(?:(?!\}\}).)*\}\}",
     "<+…>": r"<\+[^>]*>",
 }
+# The first character of each form: the patterns are compiled only for a text that begins with one.
+_FIRST = frozenset("$%{<")
 # Words that no log of ours can do without, and a length at which any text has a value by accident.
 _EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
 _SHORT = 6
@@ -336,6 +338,8 @@ def _why_without(settings: Settings, name: str, other: str) -> str:
 def _form_of(text: str) -> str:
     """Return the form of the reference that a text is, with or without quotes; empty if it is none."""
     inner = text[1:-1] if is_quoted(text) else text
+    if inner[:1] not in _FIRST:
+        return ""
     return next((form for form, pattern in _FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), "")
 
 
