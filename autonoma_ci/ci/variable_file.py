@@ -63,8 +63,12 @@ class Form(NamedTuple):
 
 
 def exports(values: Mapping[str, str]) -> str:
-    """Return commands of a shell that set the variables; no text can be anything but a value."""
-    return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in values.items())
+    """Return commands of a shell that set the variables; no text can be anything but a value.
+
+    Zero bytes are removed: no variable holds one, and bash takes a file for a program that has one in its first line.
+    Source: bash, general.c, `check_binary_file`.
+    """
+    return "".join(f"export {name}={shlex.quote(text.replace(chr(0), ''))}\n" for name, text in values.items())
 
 
 def is_in_quotes(data: bytes) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from autonoma_ci import cli
 from autonoma_ci.ci import bitbucket_insights
@@ -99,6 +99,7 @@ def test_on_circleci_later_steps_have_the_variables(tmp_path: Path, sandbox: San
 
 @settings(max_examples=25, deadline=None)
 @given(REPORTS)
+@example(report([started("a")._replace(run_id="\0", url="\0\0")], None))
 def test_no_text_in_a_report_is_a_command_of_the_shell(made: Report) -> None:
     path = Path(tempfile.gettempdir(), f"autonoma-{os.getpid()}.sh")
     path.write_text(EXPORTS.lines(EXPORTS.read(made)), "utf-8", errors="replace")
