@@ -52,7 +52,7 @@ class Interrupts:
         return self._first is not None
 
     def hand_over(self, events: Events) -> None:
-        """Put signals into `events` from now on; first one whose Cancelled may have been lost."""
+        """Put signals into `events` from now on, and first one that may have been lost."""
         self.events = events
         self._stop_timer()
         if self._raised is not None:
@@ -61,7 +61,7 @@ class Interrupts:
 
     @contextmanager
     def reveal_cancelled(self) -> Iterator[None]:
-        """Raise Cancelled in place of an error that comes after it; it is not raised once more."""
+        """Raise Cancelled in place of an error that follows it."""
         try:
             yield
         except Cancelled:

@@ -146,7 +146,7 @@ class Transport:
 
     @cached_property
     def _environment(self) -> Any:
-        """What the environment sets for each request, as a proxy; read once, since that takes long."""
+        """Settings of the environment, such as a proxy. They are read once, since that takes long."""
         return Session().merge_environment_settings(
             self.base_url, proxies_for(self.base_url), stream=True, verify=None, cert=None
         )

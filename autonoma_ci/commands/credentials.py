@@ -48,16 +48,14 @@ _CURES = {
 }
 
 
-def are_missing(settings: Settings) -> bool:
-    """Return whether at least one of the credentials is not set."""
-    return bool(_missing(settings))
-
-
 def may_be_skipped(settings: Settings, context: Context) -> bool:
-    """Return whether missing credentials may be meant; a reference in the form of another CI system never is."""
-    usual = _OF_UNSET.get(context.ci)
-    references = [settings.unresolved[name] for name in _missing(settings) if name in settings.unresolved]
-    return all(reference.form == usual for reference in references)
+    """Return whether credentials are missing in a way that may be meant.
+
+    A reference in the form of another CI system never is.
+    """
+    missing, usual = _missing(settings), _OF_UNSET.get(context.ci)
+    references = [settings.unresolved[name] for name in missing if name in settings.unresolved]
+    return bool(missing) and all(reference.form == usual for reference in references)
 
 
 def not_replaced(references: Sequence[Reference]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci import plan
 from autonoma_ci.ci import detect
-from autonoma_ci.commands.credentials import are_missing, credential_problems, may_be_skipped, why_missing
+from autonoma_ci.commands.credentials import credential_problems, may_be_skipped, why_missing
 from autonoma_ci.commands.unknown_names import unknown_names
 from autonoma_ci.context import PRIVILEGED
 from autonoma_ci.errors import InputError, Problem
@@ -165,14 +165,10 @@ class Input:
             self.skipped = f"{self.settings.named('groups')} is '{NO_GROUPS}'"
         elif self.settings.dry_run:
             return
-        elif self._may_skip(place.context):
+        elif self.settings.on_missing_credentials == "skip" and may_be_skipped(self.settings, place.context):
             self.skipped = f"the credentials are missing: {why_missing(self.settings, place.context)}"
         else:
             self.problems += credential_problems(self.settings, place.context)
-
-    def _may_skip(self, context: Context) -> bool:
-        asked = self.settings.on_missing_credentials == "skip"
-        return asked and are_missing(self.settings) and may_be_skipped(self.settings, context)
 
     def read_plan(self, place: Place) -> None:
         """Read the manifest and make the plan, which takes seconds where it is large; nothing is raised."""
