@@ -6,6 +6,7 @@ import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from autonoma_ci.errors import InputError
+from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.text import LOOPBACK, one_line
 
 # The vendor's newer product has another API, at this host and below /v1 (docs of that product). Its planner reads
@@ -18,7 +19,7 @@ _OTHER_PRODUCT = (
 )
 # A path that is encoded more often stays as it is.
 _MAX_DECODINGS = 5
-_PLAIN = re.compile(r"[\x21-\x7e]+")
+_PLAIN = lazy_pattern(r"[\x21-\x7e]+")
 
 
 def api_url(text: str) -> str:

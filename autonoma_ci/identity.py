@@ -12,6 +12,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
+from autonoma_ci.patterns import lazy_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -20,7 +22,7 @@ _SHOWN_LIMIT = 80
 # Of a digest in a heading. Two of 256 parts have the same heading in one of 130,000 builds (256² / 2 / 16⁸).
 _HEADING_DIGITS = 8
 # What is left of a part with secret values: see `redact_part`.
-_REDACTED = re.compile(r"(.*) #[0-9a-f]{16}", re.DOTALL)
+_REDACTED = lazy_pattern(r"(.*) #[0-9a-f]{16}", re.DOTALL)
 
 
 class RunKey(NamedTuple):

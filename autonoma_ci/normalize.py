@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
 import sys
 import unicodedata
 from itertools import chain, compress, count, repeat
 from urllib.parse import unquote_plus
+
+from autonoma_ci.patterns import lazy_pattern
 
 
 class _Folding(dict[int, str]):
@@ -78,7 +79,7 @@ _TYPOGRAPHIC = {
 
 # The planes without letters, but for tags and noncharacters. All of them are compared as one character, since a table
 # with an entry for each would take 200 MB.
-_RARE = re.compile(
+_RARE = lazy_pattern(
     "".join(
         ["[\U000e1000-\U000efffd", *(f"{chr(p << 16)}-{chr((p << 16) + 0xFFFD)}" for p in (*range(3, 14), 15, 16)), "]"]
     )
@@ -89,7 +90,7 @@ _PRIVATE = "\ue000"
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0\ufffd") | frozenset(
     chr(code) for codes in (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xFFF0, 0xFFF9)) for code in codes
 )
-_BETWEEN_WORDS = re.compile(r"(?<=[^\W_]) (?=[^\W_])")
+_BETWEEN_WORDS = lazy_pattern(r"(?<=[^\W_]) (?=[^\W_])")
 _FOLDING, _REDUCTION, _LINE_REDUCTION, _CLEANING = _Folding(), _Reduction(), _LineReduction(), _Cleaning()
 # The characters of windows-1252 for the bytes that Python keeps as halves of characters. Five bytes have none.
 _SINGLE_BYTES = {0xDC00 + code: bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(0x80, 0x100)}
@@ -182,6 +183,9 @@ def unescape(text: str) -> set[str]:
     """
     if not _ESCAPED.search(text):
         return {text}
+    # It has a table of 2,231 names, and most steps have no text that needs it.
+    import html
+
     for _ in range(4):
         plain = html.unescape(unquote_plus(text))
         if "\\" in plain or "%u" in plain:
@@ -196,8 +200,8 @@ def unescape(text: str) -> set[str]:
 
 
 _ESCAPED = re.compile(r"[%&+\\\x1b\x9b]")
-_BACKSLASHES = re.compile(r"\\{2,}")
-_ESCAPE = re.compile(
+_BACKSLASHES = lazy_pattern(r"\\{2,}")
+_ESCAPE = lazy_pattern(
     r"""
       (?P<utf16> (?: [\\%]u [0-9a-fA-F]{4} )+ )          # JSON, Java, Python, JavaScript: \u0061; its `escape`: %u0061
     | (?P<utf8> (?: \\ (?: x[0-9a-fA-F]{2} | [0-3][0-7]{2} ) )+ )                     # C, Python: \x61, \141
@@ -208,7 +212,7 @@ _ESCAPE = re.compile(
     re.VERBOSE,
 )
 # Colours and titles (ECMA-48, "CSI" and "OSC").
-_TERMINAL = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*\x07?")
+_TERMINAL = lazy_pattern(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*\x07?")
 # Stands before a letter that may be a part of an escape. No valid text has it.
 _EITHER = "\udfff"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from functools import lru_cache
@@ -21,6 +20,7 @@ from autonoma_ci.normalize import (
     reduce_places,
     unescape,
 )
+from autonoma_ci.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,25 +45,25 @@ _CUT, _CUT_TAIL = 6, 400
 _FEW_VALUES = 20
 # A text that may hold a part of a value, and has more ellipses, is hidden as a whole: to look at each takes too long.
 _MAX_CUTS = 200
-_ELLIPSIS = re.compile(r"(…|\.{3})")
+_ELLIPSIS = lazy_pattern(r"(…|\.{3})")
 # What a tab or a line break makes of a text: spaces at an end of the line, and indentation.
 _GAP = r"(?: *\n[ \n]*)?"
 # What is written otherwise within quotes.
-_TO_QUOTE = re.compile(r"['\"=&<>]|[^\x00-\x7f]")
+_TO_QUOTE = lazy_pattern(r"['\"=&<>]|[^\x00-\x7f]")
 # The user and the password of a URL (RFC 3986, 3.2.1).
-_USERINFO = re.compile(r"://([^\s/?#]*)@")
+_USERINFO = lazy_pattern(r"://([^\s/?#]*)@")
 # A password with what a URL must encode, or in a connection string without a scheme. A port and a path are no password.
-_PASSWORD = re.compile(r"(?:://|^(?!mailto:))[^\s:/?#@]*:(?!//|\d+[/?#])(\S*)@")
+_PASSWORD = lazy_pattern(r"(?:://|^(?!mailto:))[^\s:/?#@]*:(?!//|\d+[/?#])(\S*)@")
 # The value of a query's or a connection string's key that is named like a secret, as in `?user=a&password=b`.
-_SETTING = re.compile(r"(?i)(?:pass|password|passwd|pwd|token|secret|key)\s*=\s*([^\s&;,'\"]+)")
+_SETTING = lazy_pattern(r"(?i)(?:pass|password|passwd|pwd|token|secret|key)\s*=\s*([^\s&;,'\"]+)")
 # A line break in a value that is kept in one line.
-_ESCAPED_BREAK = re.compile(r"(?<!\\)(?:\\r)?\\n")
+_ESCAPED_BREAK = lazy_pattern(r"(?<!\\)(?:\\r)?\\n")
 # A text in double quotes, and whether it is the key of a pair.
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"(\s*:)?|$)', re.DOTALL)
+_QUOTED = lazy_pattern(r'"((?:[^"\\]|\\.)*+)(?:"(\s*:)?|$)', re.DOTALL)
 # How deep values within values are looked for.
 _DEPTH = 4
 # Escapes that nobody needs: those of ASCII's letters and digits, and of characters that are not shown.
-_NEEDLESS = re.compile(
+_NEEDLESS = lazy_pattern(
     r"""
     [%&\\] (?:
         (?: (?:25)* | u00 | x | u\{0* | \#x0* ) (?: 3[0-9] | [46][1-9a-f] | [57][0-9a] )
@@ -76,6 +76,12 @@ _NEEDLESS = re.compile(
     )
     """,
     re.VERBOSE | re.IGNORECASE,
+)
+# How HTML writes special characters: Python's `html.escape`, and Go's, which has numbers for both quotes. To load the
+# module `html` for it would take a millisecond.
+_TO_HTML = tuple(
+    str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': double, "'": single})
+    for double, single in (("&quot;", "&#x27;"), ("&#34;", "&#39;"))
 )
 # What is left as it is in a path, by JavaScript's encodeURIComponent, and by its encodeURI.
 _LEFT = ("", "/", "!'()*", ";,/?:@&=+$!'()*#")
@@ -380,7 +386,7 @@ def _quoted_forms(text: str) -> Iterator[str]:
         yield "".join(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x3D else f"={byte:02X}" for byte in data)
     if not _is_long(text):
         # In a longer text, these escapes are undone.
-        yield from (html.escape(text), html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"))
+        yield from map(text.translate, _TO_HTML)
 
 
 def _misread_forms(text: str, data: bytes) -> Iterator[str]:
@@ -509,7 +515,7 @@ def _pattern(form: str, gap: str = "") -> _Shy:
 
 
 # Two words of a sentence.
-_TWO_WORDS = re.compile(r"[^\W_]+ [^\W_]+")
+_TWO_WORDS = lazy_pattern(r"[^\W_]+ [^\W_]+")
 
 
 def _end_of_suffix(folded: str, value: _Shy, least: int = 0) -> int:

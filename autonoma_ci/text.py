@@ -11,6 +11,8 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from autonoma_ci.patterns import lazy_pattern
+
 # How many results of a function are kept: the names and links of a plan are written again and again while its runs
 # go on.
 _REMEMBERED = 8192
@@ -26,22 +28,22 @@ _INVISIBLE = re.compile(
 _ANYWHERE = re.compile(r"##(?=\w*\[)")
 # GitHub's commands, Buildkite's group headings and Travis' folds open a line, after any white space.
 _OPENING = re.compile(r"^(?=\s*(?:::|-{3}|\+{3}|~{3}|\^{3}|travis_))")
-_MARKUP = re.compile(r"[\\`*_{}\[\]|~$]")
+_MARKUP = lazy_pattern(r"[\\`*_{}\[\]|~$]")
 # What GitHub makes links and pictures of without any markup: https://…, www.…, :smile:
-_AUTOLINK = re.compile(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
+_AUTOLINK = lazy_pattern(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
 # A heading, a rule or a list, where the text opens a line; on GitLab a slash opens an order like /close.
-_LEADING = re.compile(r"^(\s*\d*)([-+=#.)/])")
+_LEADING = lazy_pattern(r"^(\s*\d*)([-+=#.)/])")
 # References that GitHub and GitLab find in the rendered text, where a backslash before them is gone: people, issues
 # (also `GH-1`, `GL-1`), on GitLab merge requests, milestones, snippets, labels, epics, `[vulnerability:1]`,
 # `*iteration:"name"` and `group/project>`.
 # Source: both documentations, "Autolinked references and URLs" and "GitLab-specific references".
-_REFERENCE = re.compile(r"""[@#!%$~&](?=[\w"*])|\bG[HL]-(?=\d)|[\[*](?=\w+:)|(?<=\w)/[\w.-]+(?=>)""", re.IGNORECASE)
-_COMMIT = re.compile(r"(?<![0-9a-z_])[0-9a-f]{7,}(?![0-9a-z_])", re.IGNORECASE)
+_REFERENCE = lazy_pattern(r"""[@#!%$~&](?=[\w"*])|\bG[HL]-(?=\d)|[\[*](?=\w+:)|(?<=\w)/[\w.-]+(?=>)""", re.IGNORECASE)
+_COMMIT = lazy_pattern(r"(?<![0-9a-z_])[0-9a-f]{7,}(?![0-9a-z_])", re.IGNORECASE)
 # One digit less than the shortest commit hash that is made a link.
-_PART_OF_COMMIT = re.compile(r"[0-9a-f]{6}(?=.)", re.IGNORECASE)
-_LINK = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
+_PART_OF_COMMIT = lazy_pattern(r"[0-9a-f]{6}(?=.)", re.IGNORECASE)
+_LINK = lazy_pattern(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
 _GAP = "\u200b"
-LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
+LOOPBACK = lazy_pattern(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
 
 
 def one_line(text: str, limit: int = 4000) -> str:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.secret import Secret
 from autonoma_ci.text import one_line
 
@@ -26,14 +27,14 @@ PART_LIMIT, PART_SHOWN = 4000, 40
 TITLE_LIMIT, TITLE_SHOWN = 100, 80
 # Only these are trimmed: a trim of all Unicode space has turned one name into another before.
 SPACE = " \t\r\n\v\f"
-_NAME_PATTERN = re.compile(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
-_MAPPING = re.compile(r"[^=:]+:(?:\s|$)")
+_NAME_PATTERN = lazy_pattern(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
+_MAPPING = lazy_pattern(r"[^=:]+:(?:\s|$)")
 # A variable's name in the form of lines. A mapping takes any other name.
-_PLAIN_NAME = re.compile(rf"\w[\w.-]{{0,{NAME_LIMIT - 1}}}")
+_PLAIN_NAME = lazy_pattern(rf"\w[\w.-]{{0,{NAME_LIMIT - 1}}}")
 # Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
 # can end with `=`, so that it looks like `NAME=`. A hash is not Base64, and a name is often in capitals or has a `_`.
-_BASE64_LINE = re.compile(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
-_BASE64_END = re.compile(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
+_BASE64_LINE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
+_BASE64_END = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
 _NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
 _SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
 _BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"

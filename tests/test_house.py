@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Lower rooms first; rooms on one floor may import each other's modules only within the room.
 FLOORS = (
-    {"errors"},
+    {"errors", "patterns"},
     {"context", "identity", "steps"},
     {"model"},
     {"exchange"},

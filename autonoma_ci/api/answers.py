@@ -17,6 +17,7 @@ from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Kind, Reason, RunRequest
 from autonoma_ci.normalize import decode
+from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.text import link, one_line
 from autonoma_ci.values import ID
 
@@ -74,7 +75,7 @@ _MAX_SENTENCE = 1_000
 # Of a field that is a list.
 _MAX_TEXTS = 10
 # Where a word of a name begins, such as `QuotaExceeded`.
-_CAMEL_CASE = re.compile("(?<=[a-z])(?=[A-Z])")
+_CAMEL_CASE = lazy_pattern("(?<=[a-z])(?=[A-Z])")
 # Nobody's answer has as many; to make millions of them takes seconds.
 _VALUES = 1_000_000
 

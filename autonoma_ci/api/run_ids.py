@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from autonoma_ci.model import Kind
+from autonoma_ci.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +34,9 @@ _STATUS_FIELDS = {
 }
 # The id, and what follows it. `group` because the vendor's CI scripts know groups of runs, with ids of their own.
 _PATHS = {
-    Kind.TEST: re.compile(r"/run/(?!(?:folder|tag|group|test)/[^/])([^/]+)(.*)"),
-    Kind.TAG: re.compile(r"/run/tag/([^/]+)(.*)"),
-    Kind.FOLDER: re.compile(r"/run/folder/([^/]+)(.*)"),
+    Kind.TEST: lazy_pattern(r"/run/(?!(?:folder|tag|group|test)/[^/])([^/]+)(.*)"),
+    Kind.TAG: lazy_pattern(r"/run/tag/([^/]+)(.*)"),
+    Kind.FOLDER: lazy_pattern(r"/run/folder/([^/]+)(.*)"),
 }
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from autonoma_ci.files import AT_ONCE
+from autonoma_ci.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 # Longer than any name or link that a CI system makes. What is longer is dropped: half a URL is a wrong URL.
 LONGEST = 2000
 _YES = frozenset({"true", "1", "yes", "on"})
-_SHA = re.compile(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_REF = re.compile(r"refs/(?:heads|tags)/")
+_SHA = lazy_pattern(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_REF = lazy_pattern(r"refs/(?:heads|tags)/")
 # What checkouts of a pull request and detached heads leave where a branch is expected.
-_NOT_A_BRANCH = re.compile(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
-_COUNT = re.compile(r"[0-9]{1,18}")
-_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")
-_REPOSITORY = re.compile(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
-_CLONE_URL = re.compile(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@[^:/]+:/?)")
+_NOT_A_BRANCH = lazy_pattern(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
+_NUMBER = lazy_pattern(r"[1-9][0-9]{0,17}")
+_COUNT = lazy_pattern(r"[0-9]{1,18}")
+_HOST = lazy_pattern(r"[\w.-]+|[0-9a-f:.]+")
+_REPOSITORY = lazy_pattern(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
+_CLONE_URL = lazy_pattern(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@[^:/]+:/?)")
 
 
 def clean(value: object) -> str:

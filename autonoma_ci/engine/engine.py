@@ -14,7 +14,6 @@ from autonoma_ci.engine.carry import Carry
 from autonoma_ci.engine.explain import Explain
 from autonoma_ci.engine.fire import Fire, Policy
 from autonoma_ci.engine.keep import Keep
-from autonoma_ci.engine.wait import Wait
 from autonoma_ci.engine.workers import Done, Explained, Fetched, Interrupt, Polled, Refreshed, spare_memory
 from autonoma_ci.model import Kind, Reason, State
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.board import Board
     from autonoma_ci.engine.clock import Clock
     from autonoma_ci.engine.keep import Keeping
+    from autonoma_ci.engine.wait import Wait
     from autonoma_ci.engine.watch import Waiting
     from autonoma_ci.engine.workers import Event, Events, Watcher, Workers
     from autonoma_ci.model import Outcome
@@ -63,7 +63,12 @@ class Engine:
         self._carry = Carry(board, clock, passed_before, self._ended, self._fire.add, self._fire.refuse_all)
         self._keep = Keep(board, clock, keeping) if keeping else None
         self._explain = Explain(board, clock, watcher.changed, self._keep)
-        self._wait = Wait(board, waiting, clock, self._ended, watcher.warn) if waiting else None
+        self._wait: Wait | None = None
+        if waiting:
+            # A step that only starts runs does not need it.
+            from autonoma_ci.engine.wait import Wait
+
+            self._wait = Wait(board, waiting, clock, self._ended, watcher.warn)
         # The event that is being dealt with.
         self._event: Event | None = None
         # Given up once the memory is used up, so that there is some to write the reports with.

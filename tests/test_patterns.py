@@ -1,0 +1,39 @@
+"""Regular expressions that are compiled at their first use."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from autonoma_ci import patterns
+from autonoma_ci.patterns import lazy_pattern
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_a_pattern_is_compiled_once_and_at_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    class _Counting:
+        def compile(self, text: str, flags: int) -> re.Pattern[str]:
+            compiled.append(text)
+            return re.compile(text, flags)
+
+    monkeypatch.setattr(patterns, "re", _Counting())
+    pattern = lazy_pattern("a+")
+    assert compiled == []
+    assert [pattern.sub("-", text) for text in ("baa", "ab")] == ["b-", "-b"]
+    assert compiled == ["a+"]
+
+
+def test_a_pattern_does_what_a_compiled_one_does() -> None:
+    lazy, usual = lazy_pattern("(A) (b)", re.IGNORECASE), re.compile("(A) (b)", re.IGNORECASE)
+    text = "a B, A b"
+    assert lazy.findall(text) == usual.findall(text) == [("a", "B"), ("A", "b")]
+    assert lazy.split(text) == usual.split(text)
+    assert lazy.fullmatch(text) is None
+    found = lazy.search(text, 2)
+    assert found
+    assert found.span() == (5, 8)
+    assert lazy.flags == usual.flags
