@@ -66,10 +66,13 @@ def lose(how):
         reference = weakref.ref(watched, send)
         del watched
 """
+# The timer is heard only after the line: a busy machine may take longer for it than the timer.
 WAITING = """
 try:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     lose(sys.argv[1])
     print("lost", flush=True)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     time.sleep(60)
 except Cancelled as error:
     print("cancelled", error.signal, flush=True)
