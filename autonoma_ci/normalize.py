@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import html
 import re
 import sys
 import unicodedata
@@ -183,9 +185,6 @@ def unescape(text: str) -> set[str]:
     """
     if not _ESCAPED.search(text):
         return {text}
-    # It has a table of 2,231 names, and most steps have no text that needs it.
-    import html
-
     for _ in range(4):
         plain = html.unescape(unquote_plus(text))
         if "\\" in plain or "%u" in plain:
@@ -213,6 +212,8 @@ _ESCAPE = lazy_pattern(
 )
 # Colours and titles (ECMA-48, "CSI" and "OSC").
 _TERMINAL = lazy_pattern(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*\x07?")
+# The codec is loaded now. A process that can't open files any more still reads the response to a start.
+_UTF_16 = codecs.lookup("utf-16-be").name
 # Stands before a letter that may be a part of an escape. No valid text has it.
 _EITHER = "\udfff"
 
@@ -222,7 +223,7 @@ def _decode(found: re.Match[str]) -> str:
     if kind == "letter":
         return _EITHER + found["letter"]
     if kind == "utf16":
-        return bytes.fromhex(text.replace("\\u", "").replace("%u", "")).decode("utf-16-be", "surrogatepass")
+        return bytes.fromhex(text.replace("\\u", "").replace("%u", "")).decode(_UTF_16, "surrogatepass")
     if kind == "utf8":
         numbers = text.replace("\\x", "\\0x").split("\\")[1:]
         data = bytes(int(number, 16 if "x" in number else 8) for number in numbers)

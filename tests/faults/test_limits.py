@@ -43,7 +43,15 @@ class Job(NamedTuple):
     posts: dict[str, int]
 
 
-def run_limited(folder: Path, limit: Callable[[int], None], at: int) -> Job:
+def started_in_escapes(wire: Wire) -> bool:
+    """Start a run with a response that holds an escape of each kind."""
+    run = f"run-of-{wire.request.subject}"
+    escapes = r"a &amp; b+c %41 %u0041 \u0041 \x41 \xe9 \101 \u{41} \U00000041 \n"
+    url = f"https://autonoma.app/run/{run}?a=%41&amp;b=\u20ac"
+    return answer(200, json.dumps({"message": f"{escapes} \x1b[1m é 😀", "url": url, "run_id": run}))(wire)
+
+
+def run_limited(folder: Path, limit: Callable[[int], None], at: int, response: Act = started) -> Job:
     """Run a job whose process is limited while the server deals with the start of this number."""
     running: list[subprocess.Popen[str]] = []
     lock, count = threading.Lock(), [0]
@@ -54,7 +62,7 @@ def run_limited(folder: Path, limit: Callable[[int], None], at: int) -> Job:
             count[0] += 1
             if count[0] == at:
                 limit(running[0].pid)
-        return after(0.05, started)(wire)
+        return after(0.05, response)(wire)
 
     with FaultServer(act) as server:
         with lock:
@@ -125,10 +133,11 @@ def test_limit_while_runs_are_started_loses_no_id(limit: Callable[[int], None], 
         assert f"run-of-{name}" in job.log
 
 
+@pytest.mark.parametrize("response", [started, started_in_escapes])
 @pytest.mark.parametrize("at", [8, 49])
-def test_start_under_way_keeps_its_response_without_files(at: int, tmp_path: Path) -> None:
+def test_start_under_way_keeps_its_response_without_files(at: int, response: Act, tmp_path: Path) -> None:
     """Nothing is opened to read a response: all starts that the server took are in the log, with their ids."""
-    job = run_limited(tmp_path, no_more_files, at)
+    job = run_limited(tmp_path, no_more_files, at, response)
     # The record can't be written any more, so even a job that started everything is not green.
     assert job.code == (7 if at == len(IDS) else 5), job.log
     assert set(job.posts.values()) == {1}
