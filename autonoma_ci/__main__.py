@@ -7,7 +7,6 @@ from __future__ import annotations
 
 # `signal` is built on this module, but takes 5 ms to import. SIGINT would print a traceback in that time.
 import _signal  # type: ignore[import-not-found]
-import gc
 import os
 import sys
 
@@ -24,9 +23,6 @@ def main() -> None:
         # Why SIGINT may be ignored is in `interrupts`.
         if number and (name != "SIGINT" or _signal.getsignal(number) != _signal.SIG_IGN):
             _signal.signal(number, _leave)
-    # A short job is nearly all imports, and collecting garbage meanwhile finds none: it makes less than this of it, in
-    # objects. One that waits goes on for hours, and each request leaves some.
-    gc.set_threshold(50_000)
     try:
         from autonoma_ci.cli import run
     except BaseException:  # noqa: BLE001 - nothing is outside of it

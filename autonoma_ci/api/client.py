@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.api import answers
+from autonoma_ci.api.account_names import read_name
 from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.status import details as read_details
@@ -99,8 +100,6 @@ class Client:
             answer = self._transport.get(f"/{kind}/{request.id}", DETAILS_LIMIT)
         except (NotSentError, LostError):
             return None
-        from autonoma_ci.api.account_names import read_name
-
         return read_name(answer, request.id, lambda: self._redactor(request))
 
     def _told(self, error: NotSentError | LostError, request: RunRequest) -> str:

@@ -20,7 +20,7 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004 - urllib3's own
 )
 
-from autonoma_ci.api.authorities import named_authorities
+from autonoma_ci.api.authorities import find_fault, named_authorities
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
@@ -147,8 +147,6 @@ def not_sent(error: Exception, host: str) -> NotSentError:
 
 def _unusable_authorities() -> NotSentError:
     """Return what is wrong with the file of trusted authorities."""
-    from autonoma_ci.api.authority_faults import find_fault
-
     fault = find_fault()
     if fault:
         return NotSentError(fault.text, passing=False, hint=fault.hint)
@@ -164,8 +162,6 @@ def _hint_of_certificate(code: int) -> str:
         return "The certificate is of another host. Check the host's name, and whether a proxy answers in its place."
     if code not in _UNKNOWN_AUTHORITY:
         return ""
-    from autonoma_ci.api.authority_faults import find_fault
-
     if fault := find_fault():
         return f"{fault.text}. {fault.hint}"
     name, path = named_authorities()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import certifi
 import pytest
 
-from autonoma_ci.api import authority_faults
-from autonoma_ci.api.authority_faults import find_fault
+from autonoma_ci.api import authorities, failures
+from autonoma_ci.api.authorities import find_fault
 from autonoma_ci.api.client import Client
 from autonoma_ci.api.failures import NotSentError
 from autonoma_ci.api.folders import folders
@@ -224,7 +224,7 @@ def test_file_that_may_not_be_read_is_told(
     path = tmp_path / "ca.pem"
     path.write_bytes(certificates.authority.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    monkeypatch.setattr(authority_faults, "read_head", refuse)
+    monkeypatch.setattr(authorities, "read_head", refuse)
     monkeypatch.setattr("autonoma_ci.api.connection.create_urllib3_context", _Unreadable)
     with pytest.raises(NotSentError) as caught:
         Transport("https://127.0.0.1:9", SECRETS, PATIENT).post("/test/a/run", {})
@@ -307,8 +307,8 @@ def test_valid_file_is_not_examined(
     def fail(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(authority_faults, "find_fault", fail)
-    monkeypatch.setattr(authority_faults, "read_head", fail)
+    monkeypatch.setattr(failures, "find_fault", fail)
+    monkeypatch.setattr(authorities, "read_head", fail)
     with FaultServer(started, tls=certificates.good()) as server:
         assert run_job(tmp_path, server.url, ["a", "b"]).code == 0
 
@@ -325,7 +325,7 @@ def test_unusable_file_is_examined_once_for_all_runs(
         read.append(path)
         return path.read_bytes()
 
-    monkeypatch.setattr(authority_faults, "read_head", note)
+    monkeypatch.setattr(authorities, "read_head", note)
     with FaultServer(started, tls=certificates.good()) as server:
         job = run_job(tmp_path, server.url, [f"t{number}" for number in range(20)], "--concurrency", "1")
     assert set(job.states.values()) == {"not-started"}
