@@ -833,11 +833,19 @@ STEPS = ((True, "a" * 16), (False, "b" * 16))
 
 
 def together(host: CodeHost, method: str, reports: list[Report]) -> None:
-    """Publish the reports at once: each has looked at what is there before any of them sends its first `method`."""
-    gate, sent = threading.Barrier(len(reports)), count()
+    """Publish the reports at once.
+
+    Each has looked at what is there before any of them sends its first `method`, and each has sent that before any of
+    them looks again.
+    """
+    gate, sent, checked = threading.Barrier(len(reports)), count(), count()
+    all_sent = threading.Event()
 
     def before(name: str) -> None:
         if name == method and next(sent) < len(reports):
+            gate.wait(60)
+            all_sent.set()
+        elif name == "GET" and all_sent.is_set() and next(checked) < len(reports):
             gate.wait(60)
 
     host.before = before
