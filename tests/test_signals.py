@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
-# The same with a manifest that takes a minute to read, however late a busy machine sends the signal.
+# The same with a manifest that takes a minute to read, however late a busy machine sends the signal. It takes it in
+# pieces, since a signal just before a call into C is heard after the call only.
 READING = """
 import time
 from autonoma_ci.commands import input
 def load(*given, real=input.load_manifest, **named):
     loaded = real(*given, **named)
-    time.sleep(60)
+    for _ in range(600):
+        time.sleep(0.1)
     return loaded
 input.load_manifest = load
 from autonoma_ci.cli import run

@@ -550,8 +550,9 @@ def test_lines_of_two_streams_keep_their_order(tmp_path: Path, monkeypatch: pyte
 
 # Signals
 
-# Stands in for all that is imported after the handlers are there.
-SLOW = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+# Stands in for all that is imported after the handlers are there. It sleeps in pieces, since a signal just before a
+# call into C is heard after the call only.
+SLOW = "import time\nprint('importing', flush=True)\nfor _ in range(600):\n    time.sleep(0.1)\n"
 
 
 def _program(folder: Path, cli: str) -> None:

@@ -12,12 +12,14 @@ import pytest
 
 _ENTRYPOINT = Path(__file__).parents[2] / "entrypoint.py"
 _PROGRAM = Path(__file__).parents[2] / "autonoma_ci" / "__main__.py"
-# It says what it was started with; `slow` makes it one that takes its time to import.
+# It says what it was started with; `slow` makes it one that takes its time to import. It sleeps in
+# pieces, since a signal just before a call into C is heard after the call only.
 _CLI = """
 import os, sys, time
 if os.environ.get("SLOW"):
     print("importing", flush=True)
-    time.sleep(600)
+    for _ in range(6000):
+        time.sleep(0.1)
 def run():
     print("autonoma-ci", *sys.argv[1:])
 """
