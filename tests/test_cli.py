@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from autonoma_ci.cli import COMMANDS
 from autonoma_ci.manifest.schema import json_schema
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
+from tests.support.streams import read_terminal
 
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
 MANIFEST = """\
@@ -112,12 +112,7 @@ def test_module_and_command_are_the_same_program(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(autonoma_ci.__file__).parent.parent)}
     with subprocess.Popen(command, cwd=tmp_path, env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
-        printed = b""
-        # Linux ends the stream of a terminal that nobody has open with an error.
-        with suppress(OSError):
-            while piece := os.read(ours, 4096):
-                printed += piece
-    os.close(ours)
+        printed = read_terminal(ours)
     assert (process.returncode, printed.decode().replace("\r\n", "\n")) == (0, shown.stdout)
 
 

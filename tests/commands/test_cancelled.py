@@ -14,7 +14,7 @@ import pytest
 
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
-from tests.support.streams import COMMAND, process_environ
+from tests.support.streams import COMMAND, process_environ, read_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,14 +35,7 @@ def interrupted(folder: Path, *argv: str, number: int = signal.SIGINT, **more: s
             assert time.monotonic() < until, drawn
             drawn += os.read(ours, 65536)
         process.send_signal(number)
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:
-                # The other end is closed (EIO, termios(3)).
-                break
-            drawn += part
-        os.close(ours)
+        drawn += read_terminal(ours)
         code = process.wait(60)
     lines = CONTROLS.sub("", drawn.decode("utf-8", "replace")).replace("\r", "").splitlines()
     return code, [line for line in lines if line.strip()]

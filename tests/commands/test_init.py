@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from autonoma_ci.text import one_line
 from tests.commands.accounts import call, folder, large
 from tests.commands.invoke import invoke
 from tests.support.hostile import TEXTS
+from tests.support.streams import read_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,11 +156,7 @@ def test_a_real_terminal_ends_without_a_file_or_a_traceback(
     else:
         process.send_signal(sent)
     assert process.wait(60) == code
-    # A terminal gives what was printed in several parts, and then an error (EIO, termios(3)).
-    with suppress(OSError):
-        while part := os.read(ours, 65536):
-            shown += part
-    os.close(ours)
+    shown += read_terminal(ours)
     assert b"othing was written" in shown or b"nothing was chosen" in shown
     assert b"bug" not in shown
     assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,7 @@ from autonoma_ci.commands.progress import Progress
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import passed, started
 from tests.support.fake_clock import FakeClock
+from tests.support.streams import read_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,16 +51,7 @@ def at_a_terminal(folder: Path, url: str, command: list[str], **more: str) -> tu
     }
     process = subprocess.Popen([*command, "run"], env=environ, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    drawn = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        drawn += part
-    os.close(ours)
+    drawn = read_terminal(ours)
     return process.wait(60), drawn.decode("utf-8", "replace")
 
 

@@ -25,7 +25,7 @@ from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
 from tests.report.reports import passed, started
 from tests.support.fake_clock import FakeClock, ScriptedWorkers
-from tests.support.streams import COMMAND, process_environ
+from tests.support.streams import COMMAND, process_environ, read_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,18 +191,13 @@ def test_after_a_signal_each_run_has_a_line(tmp_path: Path) -> None:
         env = process_environ(**environ)
         process = subprocess.Popen([*COMMAND, "run"], env=env, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
-        shown, is_told = b"", False
+        shown = b""
         try:
-            while part := os.read(ours, 65536):
-                shown += part
-                if not is_told and b"started: test t0" in shown:
-                    is_told = True
-                    process.send_signal(signal.SIGTERM)
-        except OSError:
-            # How Linux says that the other side has closed the terminal.
-            pass
+            while b"started: test t0" not in shown:
+                shown += os.read(ours, 65536)
+            process.send_signal(signal.SIGTERM)
+            shown += read_terminal(ours)
         finally:
-            os.close(ours)
             process.kill()
     assert process.wait() == 143
     text = shown.decode()

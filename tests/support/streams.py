@@ -1,4 +1,4 @@
-"""Start the command with closed, full or stalled streams."""
+"""Start the command with closed, full or stalled streams, and read what it prints at a terminal."""
 
 from __future__ import annotations
 
@@ -64,6 +64,17 @@ class StalledPipe:
         while part := os.read(self.reader, 65536):
             parts.append(part)
         return b"".join(parts).lstrip(_FILLER[:1]).decode("utf-8")
+
+
+def read_terminal(fd: int) -> bytes:
+    """Return all that comes until nobody has the other end of a pseudo-terminal open, and close this one."""
+    shown = b""
+    # Linux then fails the read (EIO, termios(3)).
+    with suppress(OSError):
+        while part := os.read(fd, 65536):
+            shown += part
+    os.close(fd)
+    return shown
 
 
 def process_environ(**more: str) -> dict[str, str]:
