@@ -46,8 +46,7 @@ ADD_QUOTA = "Add quota in Autonoma, or wait until it is renewed, then run the jo
 WEB_PAGE = "this host serves a web page, not the API"
 CHECK_URL = "Check api-url: it must be the address of the API, such as https://autonoma.app/api."
 # The words with which a 403 says that the account's budget is used up (the API's contract).
-# A text, since only a 403 needs the pattern.
-_OF_QUOTA = r"(?i)(?<![a-z])(?:quotas?|credits?|limits?|plans?|billing)(?![a-z])"
+_OF_QUOTA = lazy_pattern(r"(?<![a-z])(?:quotas?|credits?|limits?|plans?|billing)(?![a-z])", re.IGNORECASE)
 # What a host that is not the API says of the API's paths.
 _OF_PATHS = frozenset({404, 405})
 _QUOTA_STATUSES = frozenset({402, 403})
@@ -144,7 +143,7 @@ def names_quota(answer: Answer, subject: str = "") -> bool:
         # As a whole word: a short id is a part of many words.
         own = re.compile(rf"(?<![\w-]){re.escape(subject)}(?![\w-])", re.IGNORECASE)
         texts = [own.sub(" ", text) for text in texts]
-    return any(re.search(_OF_QUOTA, _CAMEL_CASE.sub(" ", text)) for text in texts)
+    return any(_OF_QUOTA.search(_CAMEL_CASE.sub(" ", text)) for text in texts)
 
 
 def _sentences(answer: Answer) -> list[str]:

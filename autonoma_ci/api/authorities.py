@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.files import read_head, reason_of
+from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
@@ -29,17 +30,16 @@ _VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _MAX_BYTES = 4 * 1024 * 1024
 # In characters. A longer path is not shown whole, nor repeated in a command.
 _MAX_PATH = 200
-# The patterns are texts: only a step that can't send needs them, and to compile them takes a millisecond.
 # The name of a certificate in a folder is the hash of its subject and a number.
-_HASHED = r"[0-9a-f]{8}\.[0-9]+"
-_LABEL = rb"-----BEGIN ([A-Z0-9 #]{1,40})-----"
+_HASHED = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+")
+_LABEL = lazy_pattern(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
 _BEGIN = rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----"
 _END = rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
-_BLOCK = rb"(?m)^" + _BEGIN + rb"[ \t]*\r?\n[^-]*" + _END
+_BLOCK = lazy_pattern(rb"^" + _BEGIN + rb"[ \t]*\r?\n[^-]*" + _END, re.MULTILINE)
 # The rest of a line behind its first line, which OpenSSL does not take for the beginning of a certificate.
-_JOINED = _BEGIN + rb"[ \t]*[^\s-]"
+_JOINED = lazy_pattern(_BEGIN + rb"[ \t]*[^\s-]")
 # PEM, or base64 of DER or of PEM, where a path should be. It may be a private key, so it is never shown.
-_CONTENT = r"-----BEGIN|\n|^MI[A-Za-z0-9+/=]{60}|^LS0tLS1CRUdJTi"
+_CONTENT = lazy_pattern(r"-----BEGIN|\n|^MI[A-Za-z0-9+/=]{60}|^LS0tLS1CRUdJTi")
 _OID_OF_PKCS7 = bytes.fromhex("06092a864886f70d0107")
 _CONVERT = "Convert it: "
 _NAME_A_FILE = "Name the PEM file with the certificates of the authorities"
@@ -88,7 +88,7 @@ def find_fault() -> Fault | None:
 @cache
 def _fault_of(name: str, value: str) -> Fault | None:
     # Each run of a plan fails with the same file, so it is read once.
-    if re.search(_CONTENT, value):
+    if _CONTENT.search(value):
         hint = "Write the certificate into a file and name its path. On GitLab, the variable has the type File."
         return Fault(f"{name} holds the content of a file instead of its path", hint)
     found = _finding(value)
@@ -136,7 +136,7 @@ def _in_folder(folder: Path) -> _Finding | None:
     except OSError as error:
         hint = "Give the user of this process the permission to read it, or name a PEM file."
         return _Finding(f"an unreadable folder ({reason_of(error)})", hint)
-    if any(re.fullmatch(_HASHED, name) for name in names):
+    if any(map(_HASHED.fullmatch, names)):
         return None
     what = "a folder without hashed names" if names else "an empty folder"
     return _Finding(what, "Run openssl rehash {}, or name a PEM file instead of the folder.")
@@ -185,7 +185,7 @@ def _pem(data: bytes) -> _Finding | None:
     if b"CERTIFICATE-----\\n" in data:
         hint = "Write real line breaks. In a shell: printf '%b' \"$CERTIFICATE\" > ca.pem"
         return _Finding(r"a PEM file with the characters \n instead of line breaks", hint)
-    if re.search(_JOINED, data) or b"\n" not in data.strip():
+    if _JOINED.search(data) or b"\n" not in data.strip():
         hint = "Write it with its line breaks. In a shell, quote the variable: printf '%s\\n' \"$CERTIFICATE\" > ca.pem"
         return _Finding("a PEM file without its line breaks", hint)
     if re.search(_END + rb"-----BEGIN", data):
@@ -196,7 +196,7 @@ def _pem(data: bytes) -> _Finding | None:
 
 def _other_pem(data: bytes) -> _Finding:
     """Return what data without a certificate in PEM is."""
-    labels = re.findall(_LABEL, data)
+    labels = _LABEL.findall(data)
     if b"PKCS7" in labels or b"CMS" in labels:
         return _Finding("a PKCS#7 file", f"{_CONVERT}openssl pkcs7 -in {{}} -print_certs -out ca.pem")
     if any(label.endswith(b"PRIVATE KEY") for label in labels):
@@ -215,7 +215,7 @@ def _damaged(data: bytes) -> _Finding:
         return _Finding("a PEM file in quotes", "Remove the quotes around the certificates.")
     if re.search(rb"^[ \t]+" + _BEGIN, data, re.MULTILINE):
         return _Finding("a PEM file with indented lines", "Remove the white space before each line.")
-    blocks = re.findall(_BLOCK, data)
+    blocks = _BLOCK.findall(data)
     for number, block in enumerate(blocks, 1):
         if not _loads(cadata=str(block, "ascii", "replace")):
             return _Finding(f"a PEM file whose certificate {number} is damaged", "Replace or remove that certificate.")

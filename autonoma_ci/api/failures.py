@@ -21,6 +21,7 @@ from urllib3.exceptions import (
 )
 
 from autonoma_ci.api.authorities import find_fault, named_authorities
+from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
@@ -40,10 +41,11 @@ _REFUSES_CLIENT = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\
 # - Alerts 42 to 46, 48, 49 and 116: the other side does not accept this side, or the authority of its certificate.
 # - What follows is no TLS, as with plain HTTP on the port. Since OpenSSL 3.2 that is `record layer failure`, and some
 #   versions of Python know no name for it. There a damaged record has the same name, and so lasts too.
-_LASTING_REASONS = (
-    "(?i)ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
+_LASTING_REASONS = lazy_pattern(
+    "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
     "|^(?:UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|UNSAFE_LEGACY_RENEGOTIATION_DISABLED|\\w+_KEY_TOO_SMALL)$"
-    f"|{_REFUSES_CLIENT}|{_NOT_TLS}"
+    f"|{_REFUSES_CLIENT}|{_NOT_TLS}",
+    re.IGNORECASE,
 )
 # Where OpenSSL reads the file of trusted authorities. It is the same for each connection.
 _FILE_LIBRARIES = frozenset({"X509", "PEM"})
@@ -192,7 +194,7 @@ def _handshake_failure(error: ssl.SSLError, peer: str, *, of_proxy: bool) -> Not
     reason, library = getattr(error, "reason", None), getattr(error, "library", None)
     if library in _FILE_LIBRARIES:
         return _unusable_authorities()
-    if re.search(_LASTING_REASONS, reason or str(error)):
+    if _LASTING_REASONS.search(reason or str(error)):
         text = f"no secure connection to {peer} could be made{_why(reason)}"
         return NotSentError(text, passing=False, hint=_hint_of_handshake(reason or str(error), of_proxy=of_proxy))
     hint = "The connection may be damaged on its way. Try again later."
