@@ -123,7 +123,7 @@ def _wrong_groups(settings: Settings, manifest: Manifest | None) -> list[str]:
     """Return what is wrong with the option `groups`: unknown names, and `none` beside others."""
     option = settings.named("groups")
     entries = manifest.entries if manifest else []
-    known = {group for entry in entries for group in entry.group_values}
+    known = {group for _, values in manifest.group_values(entries) for group in values} if manifest else set()
     # A hint must show no value, nor that one is near.
     named = {group for entry in entries for group in entry.groups}
     problems = []
@@ -198,12 +198,12 @@ def _whole(kind: Kind, text_id: str, name: str, versions: tuple[AppVersion, ...]
 
 def _from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
     versions, latest = _versions(settings, manifest)
-    for test in manifest.tests:
-        if not groups or groups.intersection(test.group_values):
+    for test, values in manifest.group_values(manifest.tests):
+        if not groups or groups.intersection(values):
             yield from _combinations(settings, manifest, test)
     for kind, entries in ((Kind.FOLDER, manifest.folders), (Kind.TAG, manifest.tags)):
-        for entry in entries:
-            if not groups or groups.intersection(entry.group_values):
+        for entry, values in manifest.group_values(entries):
+            if not groups or groups.intersection(values):
                 yield _whole(kind, entry.id, entry.name, versions, latest=latest)
 
 
@@ -213,6 +213,9 @@ def _combinations(settings: Settings, manifest: Manifest, test: Test) -> Iterato
     version = settings.application_version_id or test.application_version_id or defaults.application_version_id
     # A variable that the step itself sets is no longer an axis: one run instead of several equal ones.
     axes = {name: values for name, values in test.matrix.items() if name not in settings.variables}
+    if not axes:
+        yield RunRequest(Kind.TEST, test.id, test.name, {**base, **settings.variables}, version)
+        return
     sizes = [len(values) for values in axes.values()]
     for places in product(*map(range, sizes)):
         chosen = {name: axes[name][place] for name, place in zip(axes, places, strict=True)}
@@ -229,7 +232,8 @@ def _numbered(requests: list[RunRequest]) -> list[RunRequest]:
     seen: dict[object, int] = {}
     numbered = []
     for request in requests:
-        seen[request.key] = occurrence = seen.get(request.key, 0) + 1
+        key = request.key
+        seen[key] = occurrence = seen.get(key, 0) + 1
         numbered.append(request._replace(occurrence=occurrence) if occurrence > 1 else request)
     return numbered
 

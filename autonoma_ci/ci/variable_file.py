@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.ci.shared_file import SharedValues, never_open
 from autonoma_ci.files import reason_of
+from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.report.outputs import dotenv_lines, dotenv_variables, variables, warn_of_left_out
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _HEREDOC = rb"""
 # not match what only a whole parser understands: a command or a value within an expansion has quotes of its own.
 # Source: POSIX, "Shell Command Language", "Quoting", "Token Recognition" and "Here-Document"; for (( )) and $' ', the
 # "Bash Reference Manual".
-_CLOSED = re.compile(
+_CLOSED = lazy_pattern(
     rb"""
     %(heredoc)b (?:.*?\n)?? (?(1)\t*+) (?:\2|\3|\4) (?= \n | \Z ) | <<< | <(?!<)
     | \(\( (?: [^()'"\\`$]++ | %(dollar)b )*+ \)\) | \((?!\()
@@ -48,7 +49,7 @@ _CLOSED = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 # What has no end, where the other pattern does not match. A backslash before the last line break continues the line.
-_OPEN = re.compile(
+_OPEN = lazy_pattern(
     rb"""' | \$' | "%(quoted)b \\?\Z | \\\n?\Z | %(heredoc)b""" % {b"heredoc": _HEREDOC, b"quoted": _IN_DOUBLE_QUOTES},
     re.DOTALL | re.VERBOSE,
 )

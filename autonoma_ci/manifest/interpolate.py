@@ -62,6 +62,10 @@ class _Use(Enum):
     SHOWN = "shown, such as an id"
 
 
+# By the key of an entry.
+_USES_IN_ENTRY = {"name": _Use.NAME, "groups": _Use.GROUP}
+
+
 class Written(NamedTuple):
     """What the interpolation of a document leaves to know.
 
@@ -126,7 +130,7 @@ class Interpolation:
         Raises TooMuchError, with a problem in the document, where a limit is passed.
         """
         filling = _Filling(self, document)
-        document.tree = filling.walk(document.tree, ())
+        document.tree = filling.walk(document.tree, (), _Use.SHOWN)
         return filling.written()
 
     def is_set(self, name: str) -> bool:
@@ -229,29 +233,31 @@ class _Filling:
         facts = frozenset(self._facts - self._others)
         return Written(self._texts, self._groups, frozenset(self._parts_of_values), facts, frozenset(self._missing))
 
-    def walk(self, tree: Tree, path: Path) -> Tree:
-        """Return this part of the document, filled in."""
-        if isinstance(tree, dict):
-            return {key: self.walk(value, (*path, key)) for key, value in tree.items()}
-        if isinstance(tree, list):
-            return [self.walk(value, (*path, i)) for i, value in enumerate(tree)]
-        if tree is None:
-            return None
-        use = _use_of(path)
-        if "$" not in tree:
+    def walk(self, tree: Tree, path: Path, use: _Use) -> Tree:
+        """Return this part of the document, filled in. `use` is that of the part."""
+        if isinstance(tree, str):
+            if "$" in tree:
+                return self._replace(tree, path, use)
             if use is _Use.SENT:
                 self._others.add(tree)
             return tree
-        self._texts[path] = tree
-        if (tree, use) not in self._filled:
+        if isinstance(tree, dict):
+            return {key: self.walk(value, (*path, key), _use_below(path, key, use)) for key, value in tree.items()}
+        if isinstance(tree, list):
+            return [self.walk(value, (*path, i), use) for i, value in enumerate(tree)]
+        return None
+
+    def _replace(self, text: str, path: Path, use: _Use) -> str:
+        self._texts[path] = text
+        if (text, use) not in self._filled:
             told = len(self._document.problems)
-            filled = self._fill(tree, path, use)
+            filled = self._fill(text, path, use)
             if len(self._document.problems) > told:
                 return filled[0]
-            self._filled[tree, use] = filled
+            self._filled[text, use] = filled
             if use is _Use.SENT:
-                (self._facts if self._is_of_facts(tree) else self._others).add(filled[0])
-        value, shown = self._filled[tree, use]
+                (self._facts if self._is_of_facts(text) else self._others).add(filled[0])
+        value, shown = self._filled[text, use]
         if use is _Use.GROUP:
             self._groups[path] = value
         return shown if use in {_Use.NAME, _Use.GROUP} else value
@@ -308,11 +314,12 @@ class _Filling:
         return f"'{text}' {part.problem}"
 
 
-def _use_of(path: Path) -> _Use:
-    if not _SENT.isdisjoint(path):
+def _use_below(path: Path, key: str, use: _Use) -> _Use:
+    """Return the use of the value of a key in the mapping at a path, of which the use is known."""
+    if key in _SENT or use is _Use.SENT:
         return _Use.SENT
-    key = path[2] if len(path) > 2 and path[0] in _ENTRIES else ""
-    return {"name": _Use.NAME, "groups": _Use.GROUP}.get(str(key), _Use.SHOWN)
+    is_entry = len(path) == 2 and path[0] in _ENTRIES
+    return _USES_IN_ENTRY.get(key, use) if is_entry else use
 
 
 def names_in(text: str) -> frozenset[str]:

@@ -132,14 +132,14 @@ def _name_groups(manifest: Manifest, values: dict[Path, str]) -> None:
     for kind, index in {path[:2] for path in values}:
         entry = entries[str(kind)][int(index)]
         shown = enumerate(entry.groups)
-        entry.name_groups([values.get((kind, index, "groups", place), group) for place, group in shown])
+        manifest.name_groups(entry, [values.get((kind, index, "groups", place), group) for place, group in shown])
 
 
 def _check_group_names(document: Document, manifest: Manifest) -> None:
     """Report each group that has the name with which the option `groups` selects nothing."""
     for kind, entries in (("tests", manifest.tests), ("folders", manifest.folders), ("tags", manifest.tags)):
-        for index, entry in enumerate(entries):
-            for place, group in enumerate(entry.group_values):
+        for index, (_, groups) in enumerate(manifest.group_values(entries)):
+            for place, group in enumerate(groups):
                 if group == NO_GROUPS:
                     why = f"a group can't be named '{NO_GROUPS}', which selects nothing: give it another name"
                     document.problem((kind, index, "groups", place), why)

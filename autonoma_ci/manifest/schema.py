@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, WithJsonSchema, model_validator
 
 from autonoma_ci.manifest.document import Tree  # noqa: TC001 - pydantic reads the annotation
 from autonoma_ci.settings import NO_GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Runs that one test's matrix may ask for.
@@ -55,27 +58,19 @@ class _Entry(_Model):
     id: Id
     name: Name = Field("", description="What reports call it; the id if unset.")
     groups: list[Group] = Field(default_factory=list, description="Names that the option `groups` selects by.")
-    # With the values of `${NAME}`, which are never shown. None if no group has one.
-    _group_values: list[str] | None = PrivateAttr(None)
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Tree) -> Tree:
         return {"id": value} if isinstance(value, str) else value
 
-    @property
-    def group_values(self) -> list[str]:
-        """The groups as the option `groups` has to name them; they must not be shown."""
-        return self.groups if self._group_values is None else self._group_values
-
-    def name_groups(self, values: list[str]) -> None:
-        """Set the values of the groups, which are shown as `${NAME}`."""
-        self._group_values = values
-
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
         full = handler.resolve_ref_schema(handler(core))
         return {"title": full["title"], "anyOf": [_ID, full]}
+
+
+Entry = TypeVar("Entry", bound=_Entry)
 
 
 class Test(_Entry):
@@ -131,6 +126,8 @@ class Manifest(_Model):
     # The path as messages show it, and the line of `tests:`. 0: the manifest has no such line.
     _file: str = PrivateAttr("")
     _line: int = PrivateAttr(0)
+    # The groups of entries with `${NAME}` in one, by the entry's `id()`.
+    _group_values: dict[int, list[str]] = PrivateAttr(default_factory=dict)
 
     @property
     def entries(self) -> list[Test | Folder | Tag]:
@@ -156,6 +153,19 @@ class Manifest(_Model):
     def line(self) -> int:
         """The line where the entries belong, from 1; 0 if it is unknown."""
         return self._line
+
+    def group_values(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, list[str]]]:
+        """Yield each of these entries with its groups as the option `groups` has to name them.
+
+        They hold the values of `${NAME}` and must not be shown.
+        """
+        values = self._group_values
+        for entry in entries:
+            yield entry, values.get(id(entry), entry.groups)
+
+    def name_groups(self, entry: Test | Folder | Tag, values: list[str]) -> None:
+        """Set the values of an entry's groups, which are shown as `${NAME}`."""
+        self._group_values[id(entry)] = values
 
     def name_place(self, file: str, line: int) -> None:
         """Set where the manifest was read from."""

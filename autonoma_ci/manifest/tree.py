@@ -7,13 +7,11 @@ stays text, what is not part of the subset is a problem with its place, and ever
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from autonoma_ci.errors import Problem
 from autonoma_ci.manifest.document import Document, TooMuchError
 from autonoma_ci.manifest.misleading import find_misleading
 from autonoma_ci.text import one_line
@@ -29,8 +27,6 @@ SIZE_LIMIT = 4 * 1024 * 1024
 DEPTH_LIMIT = 20
 NODE_LIMIT = 100_000
 
-# Source: YAML 1.1, section 4.1.1.
-_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 # Problems that are shown with their line: more fill a log, and each takes time in a large file.
 _EXCERPTS = 10
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -62,11 +58,9 @@ def parse(text: str, file: str) -> Document:
         document.problems.append(explain_error(text, error, file))
         document.tree = None
     except (yaml.YAMLError, ValueError):
-        found = _NOT_YAML.search(text)
-        at = found.start() if found else 0
-        place = (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) if found else (0, 0)
-        what = "a control character that YAML does not allow. Remove it, and save the file as UTF-8"
-        document.problems.append(Problem(f"invalid YAML: {what}.", file, *place))
+        from autonoma_ci.manifest.yaml_errors import explain_character
+
+        document.problems.append(explain_character(text, file))
         document.tree = None
     except TooMuchError:
         document.tree = None
@@ -96,7 +90,7 @@ def _place(event: yaml.Event) -> tuple[int, int]:
 class _Builder:
     """Builds the tree from the events; recursion is bounded by DEPTH_LIMIT."""
 
-    def __init__(self, document: Document, text: str, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, document: Document, text: str, events: Iterator[Any]) -> None:
         self.document = document
         self.text = text
         self.events = events
@@ -111,6 +105,7 @@ class _Builder:
                 if documents > 1:
                     self._stop(event, "a second document starts here: keep one, and remove the line ---")
             elif isinstance(event, yaml.NodeEvent):
+                self.document.places[()] = _place(event)
                 self.document.tree, _ = self._node(event, (), 1)
 
     def _stop(self, event: yaml.Event, text: str) -> None:
@@ -127,32 +122,28 @@ class _Builder:
         if depth > DEPTH_LIMIT:
             self._stop(event, f"nested more than {DEPTH_LIMIT} levels deep: flatten it")
 
-    def _node(self, event: yaml.Event, path: Path, depth: int) -> tuple[Tree, int]:
-        """Return the value that starts with this event, and how many levels it has."""
-        self.document.places.setdefault(path, _place(event))
+    def _node(self, event: Any, path: Path, depth: int) -> tuple[Tree, int]:
+        """Return the value that starts with this event, and how many levels it has. The caller keeps its place."""
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth)
         self._count(event, 1, depth)
-        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
-        if tag is not None:
+        if event.tag is not None:
             self._tell(
                 event,
                 "a tag (a word after `!`) is not allowed: put the value in quotes; every value is text as written",
             )
-        if anchor:
-            self.anchors[anchor] = None
+        if not event.anchor:
+            return self._content(event, path, depth)
+        self.anchors[event.anchor] = None
         before = self.nodes
-        value: Tree
-        height = 1
-        if isinstance(event, yaml.ScalarEvent):
-            value = self._text(event)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            value, height = self._list(path, depth)
-        else:
-            value, height = self._mapping(path, depth)
-        if anchor:
-            self.anchors[anchor] = _Anchored(value, self.nodes - before + 1, height)
+        value, height = self._content(event, path, depth)
+        self.anchors[event.anchor] = _Anchored(value, self.nodes - before + 1, height)
         return value, height
+
+    def _content(self, event: Any, path: Path, depth: int) -> tuple[Tree, int]:
+        if isinstance(event, yaml.ScalarEvent):
+            return self._text(event), 1
+        return self._list(path, depth) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path, depth)
 
     def _text(self, event: yaml.ScalarEvent) -> str | None:
         if not event.style and event.value in _NULLS and event.tag is None:
@@ -179,9 +170,12 @@ class _Builder:
         for event in self.events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            item, levels = self._node(event, (*path, len(items)), depth + 1)
+            at = (*path, len(items))
+            self.document.places.setdefault(at, _place(event))
+            item, levels = self._node(event, at, depth + 1)
             items.append(item)
-            height = max(height, levels + 1)
+            if levels >= height:
+                height = levels + 1
         return items, height
 
     def _mapping(self, path: Path, depth: int) -> tuple[Tree, int]:
@@ -193,19 +187,20 @@ class _Builder:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             key = self._key(event)
-            is_merge = key == "<<" and not getattr(event, "style", None)
-            self.document.places.setdefault((*path, key), _place(event))
+            at, place = (*path, key), _place(event)
+            self.document.places.setdefault(at, place)
             after = next(self.events)
-            value, levels = self._node(after, (*path, key), depth + 1)
-            height = max(height, levels + 1)
+            value, levels = self._node(after, at, depth + 1)
+            if levels >= height:
+                height = levels + 1
             if value is None and not self._has_colon(event, after):
                 # Not named: it can be what follows the comma of a value, as in {A: b, c}.
                 self._tell(event, "a word without a colon: put a value with a comma in quotes, or write `key: value`")
                 continue
             if key in lines:
                 self._tell(event, f"'{one_line(key, 60)}' is given twice, first on line {lines[key]}: remove one")
-            lines.setdefault(key, _place(event)[0])
-            if is_merge:
+            lines.setdefault(key, place[0])
+            if key == "<<" and not getattr(event, "style", None):
                 self._merge(event, value, merged)
             else:
                 found[key] = value

@@ -103,6 +103,8 @@ def test_what_is_no_name_is_repeated_where_it_would_be_shown_and_nowhere_else() 
     assert told("name", "${" + "-" * 57 + "}") == [f"'${{{'-' * 57}}}' {cure}"]
     assert told("name", "${" + "-" * 58 + "}") == [f"'${{{'-' * 57}…' {cure}"]
     assert told("variables", "${s-x}") == [f"'${{' {cure}"]
+    # A list is expected here, and names of entries are shown.
+    assert told("tests:\n  variables:\n    name", "${s-x}") == [f"'${{' {cure}"]
 
 
 def test_so_many_places_are_filled_in_and_no_more() -> None:
