@@ -123,7 +123,7 @@ def _wrong_groups(settings: Settings, manifest: Manifest | None) -> list[str]:
     """Return what is wrong with the option `groups`: unknown names, and `none` beside others."""
     option = settings.named("groups")
     entries = manifest.entries if manifest else []
-    known = {group for _, values in manifest.group_values(entries) for group in values} if manifest else set()
+    known = {group for _, values in manifest.with_group_values(entries) for group in values} if manifest else set()
     # A hint must show no value, nor that one is near.
     named = {group for entry in entries for group in entry.groups}
     problems = []
@@ -198,11 +198,11 @@ def _whole(kind: Kind, text_id: str, name: str, versions: tuple[AppVersion, ...]
 
 def _from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
     versions, latest = _versions(settings, manifest)
-    for test, values in manifest.group_values(manifest.tests):
+    for test, values in manifest.with_group_values(manifest.tests):
         if not groups or groups.intersection(values):
             yield from _combinations(settings, manifest, test)
     for kind, entries in ((Kind.FOLDER, manifest.folders), (Kind.TAG, manifest.tags)):
-        for entry, values in manifest.group_values(entries):
+        for entry, values in manifest.with_group_values(entries):
             if not groups or groups.intersection(values):
                 yield _whole(kind, entry.id, entry.name, versions, latest=latest)
 

@@ -62,7 +62,7 @@ class _Use(Enum):
     SHOWN = "shown, such as an id"
 
 
-# By the key of an entry.
+# The use of a text below these keys of an entry.
 _USES_IN_ENTRY = {"name": _Use.NAME, "groups": _Use.GROUP}
 
 
@@ -237,7 +237,7 @@ class _Filling:
         """Return this part of the document, filled in. `use` is that of the part."""
         if isinstance(tree, str):
             if "$" in tree:
-                return self._replace(tree, path, use)
+                return self._filled_text(tree, path, use)
             if use is _Use.SENT:
                 self._others.add(tree)
             return tree
@@ -247,7 +247,7 @@ class _Filling:
             return [self.walk(value, (*path, i), use) for i, value in enumerate(tree)]
         return None
 
-    def _replace(self, text: str, path: Path, use: _Use) -> str:
+    def _filled_text(self, text: str, path: Path, use: _Use) -> str:
         self._texts[path] = text
         if (text, use) not in self._filled:
             told = len(self._document.problems)
@@ -315,7 +315,7 @@ class _Filling:
 
 
 def _use_below(path: Path, key: str, use: _Use) -> _Use:
-    """Return the use of the value of a key in the mapping at a path, of which the use is known."""
+    """Return the use of what stands below a key. `path` and `use` are those of the mapping that has the key."""
     if key in _SENT or use is _Use.SENT:
         return _Use.SENT
     is_entry = len(path) == 2 and path[0] in _ENTRIES

@@ -138,7 +138,7 @@ def _name_groups(manifest: Manifest, values: dict[Path, str]) -> None:
 def _check_group_names(document: Document, manifest: Manifest) -> None:
     """Report each group that has the name with which the option `groups` selects nothing."""
     for kind, entries in (("tests", manifest.tests), ("folders", manifest.folders), ("tags", manifest.tags)):
-        for index, (_, groups) in enumerate(manifest.group_values(entries)):
+        for index, (_, groups) in enumerate(manifest.with_group_values(entries)):
             for place, group in enumerate(groups):
                 if group == NO_GROUPS:
                     why = f"a group can't be named '{NO_GROUPS}', which selects nothing: give it another name"

@@ -70,7 +70,7 @@ class _Entry(_Model):
         return {"title": full["title"], "anyOf": [_ID, full]}
 
 
-Entry = TypeVar("Entry", bound=_Entry)
+AnyEntry = TypeVar("AnyEntry", bound=_Entry)
 
 
 class Test(_Entry):
@@ -126,7 +126,8 @@ class Manifest(_Model):
     # The path as messages show it, and the line of `tests:`. 0: the manifest has no such line.
     _file: str = PrivateAttr("")
     _line: int = PrivateAttr(0)
-    # The groups of entries with `${NAME}` in one, by the entry's `id()`.
+    # The groups of entries with `${NAME}` in one, by the entry's `id()`: the entries live as long as the manifest.
+    # pydantic takes microseconds to read a private attribute, which adds up where each entry has one.
     _group_values: dict[int, list[str]] = PrivateAttr(default_factory=dict)
 
     @property
@@ -154,16 +155,16 @@ class Manifest(_Model):
         """The line where the entries belong, from 1; 0 if it is unknown."""
         return self._line
 
-    def group_values(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, list[str]]]:
+    def with_group_values(self, entries: Iterable[AnyEntry]) -> Iterator[tuple[AnyEntry, list[str]]]:
         """Yield each of these entries with its groups as the option `groups` has to name them.
 
-        They hold the values of `${NAME}` and must not be shown.
+        These groups hold the values of `${NAME}` and must not be shown.
         """
         values = self._group_values
         for entry in entries:
             yield entry, values.get(id(entry), entry.groups)
 
-    def name_groups(self, entry: Test | Folder | Tag, values: list[str]) -> None:
+    def name_groups(self, entry: _Entry, values: list[str]) -> None:
         """Set the values of an entry's groups, which are shown as `${NAME}`."""
         self._group_values[id(entry)] = values
 

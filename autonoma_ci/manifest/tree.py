@@ -52,7 +52,7 @@ def parse(text: str, file: str) -> Document:
         if not document.problems:
             _Builder(document, text, yaml.parse(text, Loader=_LOADER)).build()
     except yaml.MarkedYAMLError as error:
-        # Loaded only now, since most manifests are valid.
+        # Loaded only now, since most manifests are valid. The same holds below.
         from autonoma_ci.manifest.yaml_errors import explain_error
 
         document.problems.append(explain_error(text, error, file))
@@ -90,7 +90,7 @@ def _place(event: yaml.Event) -> tuple[int, int]:
 class _Builder:
     """Builds the tree from the events; recursion is bounded by DEPTH_LIMIT."""
 
-    def __init__(self, document: Document, text: str, events: Iterator[Any]) -> None:
+    def __init__(self, document: Document, text: str, events: Iterator[yaml.Event]) -> None:
         self.document = document
         self.text = text
         self.events = events
@@ -123,9 +123,10 @@ class _Builder:
             self._stop(event, f"nested more than {DEPTH_LIMIT} levels deep: flatten it")
 
     def _node(self, event: Any, path: Path, depth: int) -> tuple[Tree, int]:
-        """Return the value that starts with this event, and how many levels it has. The caller keeps its place."""
+        """Return the value that starts with this event, and how many levels it has. The caller has kept its place."""
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth)
+        # All others have a tag and an anchor, but no type says so.
         self._count(event, 1, depth)
         if event.tag is not None:
             self._tell(
@@ -140,7 +141,7 @@ class _Builder:
         self.anchors[event.anchor] = _Anchored(value, self.nodes - before + 1, height)
         return value, height
 
-    def _content(self, event: Any, path: Path, depth: int) -> tuple[Tree, int]:
+    def _content(self, event: yaml.Event, path: Path, depth: int) -> tuple[Tree, int]:
         if isinstance(event, yaml.ScalarEvent):
             return self._text(event), 1
         return self._list(path, depth) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path, depth)

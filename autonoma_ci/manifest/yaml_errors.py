@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import Problem
 from autonoma_ci.manifest.excerpt import excerpt_of
+from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.text import one_line
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ _KEY = re.compile(r"\s*(?:- +)*[A-Za-z_][\w.-]*:(?=\s|$)")
 _NO_SPACE = re.compile(r"\s*(?:- +)*[A-Za-z_][\w-]*:(?=[^\s/:])")
 # Source: git-merge(1), "How conflicts are presented".
 _CONFLICT = re.compile("(?:<<<<<<<|=======|>>>>>>>)(?: |\r?$)")
-# Source: YAML 1.1, section 4.1.1. As a text, since it takes milliseconds to compile.
-_NOT_YAML = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+# Source: YAML 1.1, section 4.1.1.
+_NOT_YAML = lazy_pattern("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _QUOTE_IT = "Put the value in quotes"
 # Characters that begin something else than text, and what YAML takes them for.
 _INDICATORS = {"@": "is reserved", "`": "is reserved", "%": "begins a directive"}
@@ -40,8 +41,13 @@ class _Fault(NamedTuple):
 
 
 def explain_character(text: str, file: str) -> Problem:
-    """Return the problem that a character means which YAML does not allow."""
-    found = re.search(_NOT_YAML, text)
+    """Return the problem of a text with a character that YAML does not allow, at the first such character.
+
+    Args:
+        text: The whole YAML text.
+        file: As in `explain_error`.
+    """
+    found = _NOT_YAML.search(text)
     at = found.start() if found else 0
     place = (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) if found else (0, 0)
     what = "a control character that YAML does not allow. Remove it, and save the file as UTF-8"
