@@ -8,9 +8,13 @@ import re
 import sys
 import unicodedata
 from itertools import chain, compress, count, repeat
-from urllib.parse import unquote_plus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_plus
 
 from autonoma_ci.patterns import lazy_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class _Folding(dict[int, str]):
@@ -180,13 +184,56 @@ def _places(text: str, table: _Folding) -> list[int]:
 def unescape(text: str) -> set[str]:
     """Undo the escapes of URLs, HTML, JSON, programming languages and terminals.
 
-    Escapes within escapes are undone up to four deep. A backslash before `n` stands for a line break in some languages
-    and for the letter in others, so there may be two results.
+    Escapes within escapes are undone up to four deep. There may be several results: a `+` stands for itself or for a
+    space, and a backslash before `n` for a line break in some languages and for the letter in others.
     """
     if not _ESCAPED.search(text):
         return {text}
-    for _ in range(4):
-        plain = html.unescape(unquote_plus(text))
+    found = _unescape(text, unquote)
+    if any("+" in plain for plain in found):
+        found |= _unescape(text, unquote_plus)
+    return found
+
+
+def unescape_in_steps(text: str) -> set[str]:
+    """Return the text, and its results after up to three steps. A step undoes one level of one kind of escapes.
+
+    A value can look like an escape itself. It is among these results, while `unescape` undoes the value too.
+    """
+    found = latest = {text}
+    for _ in range(_STEPS):
+        latest = {plain for step in latest for plain in _undo_each(step)} - found
+        found = found | latest
+    return found
+
+
+def _undo_each(text: str) -> Iterator[str]:
+    """Yield the text without one level of each kind of escapes that it may have."""
+    if "%" in text:
+        yield unquote(text)
+    if "+" in text:
+        yield unquote_plus(text)
+    if "&" in text:
+        yield _unescape_html(text)
+    if "\\" in text or "%u" in text:
+        yield _LEVEL.sub(_decode_level, text)
+
+
+def _unescape_html(text: str) -> str:
+    """Undo one level of the escapes of HTML.
+
+    `html.unescape` raises ValueError for numbers of more than 4,300 digits, so long ones are made short: without the
+    zeros before them, and above the last character.
+    """
+    if _LONG_REFERENCE.search(text):
+        text = _LONG_REFERENCE.sub("&#99999999", _LEADING_ZEROS.sub("&#", text))
+    return html.unescape(text)
+
+
+def _unescape(text: str, unquoted: Callable[[str], str]) -> set[str]:
+    """Undo all escapes; `unquoted` undoes those of a URL."""
+    for _ in range(_DEPTH):
+        plain = _unescape_html(unquoted(text))
         if "\\" in plain or "%u" in plain:
             # An escape within escapes has several backslashes.
             plain = _ESCAPE.sub(_decode, _BACKSLASHES.sub(r"\\", plain)).replace("\\", "")
@@ -198,24 +245,34 @@ def unescape(text: str) -> set[str]:
     return {text.replace(_EITHER, ""), re.sub(f"{_EITHER}.", "", text)} if _EITHER in text else {text}
 
 
+# How deep escapes within escapes are undone, all kinds at once.
+_DEPTH = 4
+# How many levels are undone one by one. More take too long where a text has each kind within each other.
+_STEPS = 3
 _ESCAPED = re.compile(r"[%&+\\\x1b\x9b]")
 _BACKSLASHES = lazy_pattern(r"\\{2,}")
-_ESCAPE = lazy_pattern(
-    r"""
+_CODES = r"""
       (?P<utf16> (?: [\\%]u [0-9a-fA-F]{4} )+ )          # JSON, Java, Python, JavaScript: \u0061; its `escape`: %u0061
     | (?P<utf8> (?: \\ (?: x[0-9a-fA-F]{2} | [0-3][0-7]{2} ) )+ )                     # C, Python: \x61, \141
     | \\u\{ 0* (?P<code> [0-9a-fA-F]{1,6} ) \}          # JavaScript, Rust: \u{61}
     | \\U00 (?P<number> [0-9a-fA-F]{6} )                # Python: \U00000061
-    | \\ (?P<letter> [abefnrtv0] )
-    """,
-    re.VERBOSE,
-)
+"""
+_ESCAPE = lazy_pattern(_CODES + r"| \\ (?P<letter> [abefnrtv0] )", re.VERBOSE)
+# One level alone: a backslash that begins no escape stays.
+_LEVEL = lazy_pattern(_CODES + r"""| \\ (?P<same> [\\"'/] ) | \\ (?P<control> [bfnrt] )""", re.VERBOSE)
+_LONG_REFERENCE = lazy_pattern("&#[0-9]{8,}")
+_LEADING_ZEROS = lazy_pattern("&#0+(?=[0-9])")
 # Colours and titles (ECMA-48, "CSI" and "OSC").
 _TERMINAL = lazy_pattern(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*\x07?")
 # The codec is loaded now. A process that can't open files any more still reads the response to a start.
 _UTF_16 = codecs.lookup("utf-16-be").name
 # Stands before a letter that may be a part of an escape. No valid text has it.
 _EITHER = "\udfff"
+
+
+def _decode_level(found: re.Match[str]) -> str:
+    # Control characters are white space or invisible, so a space stands for each.
+    return found["same"] or (" " if found["control"] else _decode(found))
 
 
 def _decode(found: re.Match[str]) -> str:

@@ -20,6 +20,7 @@ from autonoma_ci.normalize import (
     reduce_lines,
     reduce_places,
     unescape,
+    unescape_in_steps,
 )
 from autonoma_ci.patterns import lazy_pattern
 
@@ -544,7 +545,7 @@ def _begin_of_prefix(folded: str, value: _Shy, least: int = 0) -> int:
 def _holds_escaped(text: str, known: _Values, count: int = 0) -> bool:
     """Return whether a value occurs more than `count` times where the escapes of the text are undone."""
     cleaned = clean(text)
-    unescaped = unescape(text) if cleaned == text else unescape(text) | unescape(cleaned)
+    unescaped = {plain for whole in {text, cleaned} for plain in (*unescape(whole), *unescape_in_steps(whole))}
     changed = unescaped - {text, cleaned}
     has_needless = bool(changed and known.escaped_short) and any(map(_NEEDLESS.search, {text, cleaned}))
     for plain in changed:

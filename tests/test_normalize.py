@@ -19,6 +19,7 @@ from autonoma_ci.normalize import (
     reduce_lines,
     reduce_places,
     unescape,
+    unescape_in_steps,
     without_end,
 )
 from autonoma_ci.text import one_line
@@ -26,7 +27,7 @@ from tests.support.hostile import TEXTS
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SEPARATOR = "\ue001"
 # Without code points beyond the first plane that have no meaning.
@@ -134,18 +135,15 @@ def test_without_end_leaves_out_what_shows(text: str, number: int) -> None:
 @pytest.mark.parametrize(
     ("text", "plain"),
     [
-        ("a%E2%80%8Bb+c", "a\u200bb c"),
+        ("a%E2%80%8Bb%20c", "a\u200bb c"),
         ("a&#8203;b&shy;c&#x200b;d&ZeroWidthSpace;", "a\u200bb\xadc\u200bd\u200b"),
         (r"\u0061\u200b\ud83d\ude80", "a\u200b\U0001f680"),
-        (r"\\u0061 \\\\u0062", "a b"),
         ("%u0061", "a"),
         (r"\x61\xe2\x80\x8b\xe9", "aâ\x80\x8bé"),
         (r"\x61\xe2\x80\x8b", "a\u200b"),
         (r"\141\342\200\213", "a\u200b"),
         (r"\u{61}\u{1F680}\U00000062", "a\U0001f680b"),
         ("a\x1b[1;31mb\x9b0mc\x1b]0;title\x07d", "abcd"),
-        (r"\u001b[31ma", "a"),
-        ("%2526%2523%2538%2532%2530%2533%253B", "\u200b"),
         (r"\u{110000}\U00110000", ""),
         (r"C:\-\.", "C:-."),
     ],
@@ -159,9 +157,40 @@ def test_unescape_has_both_meanings_of_a_letter() -> None:
     assert unescape("nothing") == {"nothing"}
 
 
+def test_unescape_has_both_meanings_of_a_plus() -> None:
+    assert unescape("a%E2%80%8Bb+c") == {"a\u200bb c", "a\u200bb+c"}
+    assert unescape(r"a\u002bc") == {"a c", "a+c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("nothing", set()),
+        ("%2526%2523%2538%2532%2530%2533%253B", {"%26%23%38%32%30%33%3B", "&#8203;", "\u200b"}),
+        (r"\\u0061 \\\\u0062", {r"\u0061 \\u0062", r"a \u0062", "a b"}),
+        ("&amp;#65;%2541", {"&amp;#65;%41", "&amp;#65;A", "&#65;%2541", "A%2541", "&#65;%41", "A%41", "&#65;A"}),
+        ("1%5C%32", {r"1\2"}),
+        (r"1\\\u0032", {r"1\2"}),
+        ("1%2B+", {"1++", "1+ ", "1  "}),
+        (r"\\\"\'\/\n\x41\141\u{61}\U00000061\a%u0061", {"\\\"'/ Aaaa\\aa", "\"'/ Aaaa\\aa"}),
+    ],
+)
+def test_unescape_in_steps_undoes_one_level_each(text: str, steps: set[str]) -> None:
+    assert unescape_in_steps(text) - {text} == steps
+
+
+@pytest.mark.parametrize("undo", [unescape, unescape_in_steps])
+@pytest.mark.parametrize("number", ["9" * 4_301, "0" * 4_301 + "9" * 9])
+def test_unescape_takes_a_reference_of_any_length(undo: Callable[[str], set[str]], number: str) -> None:
+    """Python refuses to read a number of more than 4,300 digits."""
+    assert "a\ufffdb" in undo(f"a&#{number};b")
+    assert "aAb" in undo(f"a&#{'0' * 5_000}65;b")
+
+
 @given(TEXTS)
 def test_unescape_takes_any_text(text: str) -> None:
     assert unescape(text)
+    assert text in unescape_in_steps(text)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +198,11 @@ def test_unescape_takes_any_text(text: str) -> None:
     ["\\", "\\u", "%u", "\\\\u0061", "\\u{0", "\\x6", "\\n", "\x1b[", "\x1b]", "\x9b0", "&", "&#", "%", "%4", "+"],
 )
 def test_unescape_takes_time_in_proportion(piece: str) -> None:
-    """A million characters take a second, and hours if each is looked at anew for each other."""
+    """A million characters take a few seconds, and hours if each is compared with each other."""
 
-    def unescape_both() -> None:
-        unescape(piece * (1_000_000 // len(piece)))
-        unescape(f"\\u{{{'0' * 1_000_000}")
+    def unescape_all() -> None:
+        for text in (piece * (1_000_000 // len(piece)), f"\\u{{{'0' * 1_000_000}", f"&#{'0' * 1_000_000}"):
+            unescape(text)
+            unescape_in_steps(text)
 
-    assert processor_seconds(unescape_both, 60) < 60
+    assert processor_seconds(unescape_all, 60) < 60

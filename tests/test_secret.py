@@ -371,6 +371,35 @@ def test_a_text_with_a_secret_in_escapes_is_replaced_as_a_whole(text: str) -> No
     assert Redactor(["abcd1234"])(f"before {text} after") == HIDDEN
 
 
+# Each of these characters can begin an escape, end one, or stand for another character.
+LIKE_ESCAPES = st.text("a12\\%+&#;x/=<>", min_size=5, max_size=10).filter(lambda text: any(map(str.isalnum, text)))
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "URL": lambda text: quote(text, safe=""),
+    "form": quote_plus,
+    "URL within a URL": lambda text: quote(quote(text)),
+    "HTML": html.escape,
+    "HTML of a URL": lambda text: html.escape(quote(text)),
+    "URL of HTML": lambda text: quote(html.escape(text)),
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON within JSON": lambda text: json.dumps(json.dumps(text))[3:-3],
+    "URL of JSON": lambda text: quote(json.dumps(text)[1:-1]),
+    "every byte of a URL": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "every character of JSON": lambda text: "".join(f"\\u{ord(letter):04x}" for letter in text),
+    "every character of HTML": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
+}
+
+
+@pytest.mark.parametrize("kind", ENCODINGS)
+@example("777++", {1})
+@example(r"1\2\3", {1})
+@example("%41%42", {1})
+@given(LIKE_ESCAPES, st.sets(st.integers(0, 9)))
+def test_secret_that_looks_like_escapes_is_found_in_them(kind: str, value: str, places: set[int]) -> None:
+    """`places` are those before which there is an invisible character."""
+    text = "".join(("\u200b" if place in places else "") + letter for place, letter in enumerate(value))
+    assert Redactor([value]).holds(f"x={ENCODINGS[kind](text)}")
+
+
 def test_no_rest_of_an_escaped_secret_is_left() -> None:
     """What is replaced as it stands may be the end of one and the begin of another."""
     assert Redactor(["aaaa a"])("aaaa%2520aaaaa%2520a") == HIDDEN

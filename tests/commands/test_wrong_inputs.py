@@ -169,3 +169,18 @@ def test_wrong_input_has_its_line(case: Wrong, tmp_path: Path) -> None:
 def test_there_are_enough_wrong_inputs() -> None:
     """The table is a sample of all options that take more than a word."""
     assert len(CASES) > 100
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code"),
+    [
+        ("AUTONOMA_TEST_IDS", f"&#{'9' * 4_301} = {ID}", 2),
+        ("AUTONOMA_API_URL", f"https://a.example/&#{'9' * 4_301}", 2),
+        ("AUTONOMA_CLIENT_SECRET", f"&#{'9' * 4_301}", 0),
+    ],
+)
+def test_character_reference_of_any_length_is_no_bug(option: str, value: str, code: int, tmp_path: Path) -> None:
+    """Python refuses to read a number of more than 4,300 digits, and a redactor looks for secrets in HTML."""
+    environ = {**CREDENTIALS, "AUTONOMA_TEST_IDS": ID, "AUTONOMA_DRY_RUN": "true", option: value}
+    ended = invoke(tmp_path, environ=environ)
+    assert ended.code == code, ended.printed
