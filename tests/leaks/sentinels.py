@@ -20,7 +20,8 @@ TOKEN = "Zq3glpat-Rr8sUu5mNn1e"
 # What the CI system keeps in variables of its own.
 OF_THE_JOB = "Zq4job-Hh6jGg3dEe9w"
 VALUES = {
-    "WORDS": "Zq5pass w0rd & more\ttab+50%",
+    # With "pass" in it, an id that ends in "q5" before the word "passed" would be taken for a part.
+    "WORDS": "Zq5pa7s w0rd & more\ttab+50%",
     "LINES": "-----BEGIN Zq6-----\nZq6IEvQIBADANBg+/==\r\n  Zq6kqhkiG9w0B  \n-----END Zq6-----\n",
     "FOREIGN": "Zq7pässwörd-€-пароль-🚀",
     # With a character that no id has by chance.
@@ -113,7 +114,7 @@ def _inside(data: bytes, more: int) -> Iterator[str]:
         yield encode(bytes(more) + data).decode()[(0, 2, 3)[more] : (more + len(data)) * 8 // 6]
 
 
-_NEEDLES = {name: _needles(value) for name, value in SECRETS.items()}
+NEEDLES = {name: _needles(value) for name, value in SECRETS.items()}
 
 
 def found(texts: Mapping[str, str], *allowed: str) -> list[str]:
@@ -122,7 +123,7 @@ def found(texts: Mapping[str, str], *allowed: str) -> list[str]:
         f"{name} in {place} as {needle!r}"
         for place, text in texts.items()
         for haystack in _plain(text)
-        for name, needles in _NEEDLES.items()
+        for name, needles in NEEDLES.items()
         if name not in allowed
         for needle in needles
         if needle in haystack

@@ -8,6 +8,8 @@ meet.
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +21,8 @@ from tests.leaks.whole_job import FAULTS, job, planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 # What somebody gives in the wrong place.
 WRONG = sentinels.VALUES["WORDS"]
 
@@ -40,6 +42,16 @@ def test_the_search_takes_no_digest_for_a_secret() -> None:
     """Six hexadecimal digits are in one record in 20,000 by chance."""
     digits = sentinels.VALUES["SHORT"].encode().hex()
     assert not sentinels.found({"": f'{{"mac": "0f{digits}a2"}}'})
+
+
+def test_no_part_of_a_secret_is_an_id_beside_a_word_by_chance() -> None:
+    """The last two characters of a random id and the word behind it are such a part in one line of 1,296."""
+    sources = [ROOT / "README.md", *(ROOT / "autonoma_ci").rglob("*.py")]
+    words = {word for path in sources for word in re.findall("[a-z]{3,}", path.read_text("utf-8").lower())}
+    pieces = {piece for word in words for size in range(3, 7) for piece in (word[:size], word[-size:])}
+    parts = {part for needles in sentinels.NEEDLES.values() for part in needles}
+    beside = [re.fullmatch("[0-9a-z_-]{1,2}([a-z]+)|([a-z]+)[0-9a-z_-]{1,2}", part) for part in parts]
+    assert not [found[0] for found in beside if found and (found[1] or found[2]) in pieces]
 
 
 # Credentials that are refused end the whole step; all other faults have their say in one.
@@ -110,8 +122,8 @@ def test_no_fault_while_waiting_again_brings_a_secret_out(system: str, given: li
 
 # The second has whatever is wrong with a manifest beside what is secret.
 MANIFESTS = {
-    "autonoma.yml": "tests: [{id: start-0, name: '${WORDS}', variables: {A: 'Zq5pass w0rd & more', B: '${WORDS}'}}]",
-    "bad.yml": "tests: [{id: 'Zq5/${WORDS}', nmae: Zq5pass w0rd, variables: {B: [Zq5pass w0rd], 'a=': Zq5pass}}]",
+    "autonoma.yml": "tests: [{id: start-0, name: '${WORDS}', variables: {A: 'Zq5pa7s w0rd & more', B: '${WORDS}'}}]",
+    "bad.yml": "tests: [{id: 'Zq5/${WORDS}', nmae: Zq5pa7s w0rd, variables: {B: [Zq5pa7s w0rd], 'a=': Zq5pa7s}}]",
 }
 # Each command with all that can be asked of it, or asked wrongly.
 COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
