@@ -230,10 +230,10 @@ def _unescape_html(text: str) -> str:
     return html.unescape(text)
 
 
-def _unescape(text: str, unquoted: Callable[[str], str]) -> set[str]:
-    """Undo all escapes; `unquoted` undoes those of a URL."""
+def _unescape(text: str, unescape_url: Callable[[str], str]) -> set[str]:
+    """Undo all escapes, those of a URL by the given function."""
     for _ in range(_DEPTH):
-        plain = _unescape_html(unquoted(text))
+        plain = _unescape_html(unescape_url(text))
         if "\\" in plain or "%u" in plain:
             # An escape within escapes has several backslashes.
             plain = _ESCAPE.sub(_decode, _BACKSLASHES.sub(r"\\", plain)).replace("\\", "")

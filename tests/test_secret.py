@@ -385,6 +385,8 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "URL of JSON": lambda text: quote(json.dumps(text)[1:-1]),
     "every byte of a URL": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
     "every character of JSON": lambda text: "".join(f"\\u{ord(letter):04x}" for letter in text),
+    "every character of JSON of a URL": lambda text: "".join(f"\\u{ord(letter):04x}" for letter in quote(text)),
+    "HTML within JSON": lambda text: json.dumps(html.escape(text))[1:-1].replace("&", "\\u0026"),
     "every character of HTML": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
 }
 
@@ -395,7 +397,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 @example("%41%42", {1})
 @given(LIKE_ESCAPES, st.sets(st.integers(0, 9)))
 def test_secret_that_looks_like_escapes_is_found_in_them(kind: str, value: str, places: set[int]) -> None:
-    """`places` are those before which there is an invisible character."""
+    """An invisible character stands before each of `places`."""
     text = "".join(("\u200b" if place in places else "") + letter for place, letter in enumerate(value))
     assert Redactor([value]).holds(f"x={ENCODINGS[kind](text)}")
 

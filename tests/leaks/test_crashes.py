@@ -79,7 +79,7 @@ def await_rest(process: int) -> None:
 
 
 def _threads(process: int) -> frozenset[tuple[str, ...]]:
-    """Return what changes if a thread runs, for each one, or nothing if one runs now."""
+    """Return the state and the number of switches of each thread, or nothing if one runs now."""
     threads = set()
     for folder in Path(f"/proc/{process}/task").iterdir():
         try:
