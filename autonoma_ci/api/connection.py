@@ -131,6 +131,7 @@ class _Plain(HTTPConnection):
     def connect(self) -> None:
         """Connect; raise ConnectTimeoutError if that takes too long or the request was given up meanwhile."""
         self._record_connecting()
+        self._made = None
         self._until = min(time.monotonic() + (self.timeout or _CONNECT_SECONDS), line.until)
         # For what drips: a proxy's answer, and a handshake through a proxy with TLS. The other waits end by themselves.
         key = deadlines.add(self._left(), self.shut_down)
@@ -237,12 +238,24 @@ class _Plain(HTTPConnection):
         self.sock.settimeout(self._left())
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send a request; raise ConnectTimeoutError if nothing may be sent any more."""
+        """Send a request.
+
+        Raises:
+            ConnectTimeoutError: Nothing may be sent any more.
+            NewConnectionError: The connection is that of an earlier request, which could not be closed.
+
+        """
         # Without TLS, the connection is made only once the headers are complete.
         line.connection, line.connecting = self, True
         if self.sock is not None:
+            self._check_owner()
             self._begin_to_send()
         super().request(*args, **kwargs)
+
+    def _check_owner(self) -> None:
+        """Raise NewConnectionError if it was made for an earlier request of this thread."""
+        if not line.made:
+            raise NewConnectionError(self, "the connection of an earlier request is still open")
 
 
 class _Secure(_Plain, HTTPSConnection):
@@ -387,6 +400,14 @@ def limited(seconds: float) -> Iterator[threading.Event]:
         yield late
     finally:
         deadlines.remove(key)
+
+
+def close_connection() -> None:
+    """Close the connection of this thread's request, which the server may keep open. No other request may use it."""
+    if line.connection:
+        # Where this fails, the next request finds that the connection is not its own.
+        with suppress(Exception):
+            line.connection.close()
 
 
 def hang_up(of_thread: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""New threads and kept ones, where their number or the memory may be limited.
+"""New and kept threads, where their number or the memory may be limited, and one object for each thread.
 
 Source: github.com/python/cpython/issues/140746, why `threading.Thread.start` may wait for ever then.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import _thread
 import threading
 from collections import deque
-from functools import partial
+from functools import cached_property, partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+T = TypeVar("T")
 Tasks: TypeAlias = "SimpleQueue[Callable[[], None]]"
 
 # How long a new thread may take to begin. One that has no memory for it never does.
@@ -27,6 +28,21 @@ _kept: deque[Tasks] = deque()
 
 class ThreadStuckError(RuntimeError):
     """A thread was made and does not begin. The next one would take as long to fail."""
+
+
+class PerThread(threading.local, Generic[T]):
+    """An object for each thread, made by `make` at its first use there.
+
+    Source: Python's documentation of `threading.local`, which calls `__init__` in each thread with the same arguments.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+
+    @cached_property
+    def own(self) -> T:
+        """Return this thread's object. Raises what `make` raises."""
+        return self._make()
 
 
 def keep_threads(number: int) -> None:

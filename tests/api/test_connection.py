@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from autonoma_ci.api.client import Client
 from autonoma_ci.api.failures import LostError, NotSentError
@@ -365,6 +366,28 @@ def test_requests_share_no_connection(name: str) -> None:
             transport.post("/test/a/run", {})
         assert [request.connection for request in server.received] == [1, 2, 3, 4]
         assert {request.headers["connection"] for request in server.received} == {"close"}
+
+
+@pytest.mark.parametrize("error", [MemoryError, OSError])
+def test_connection_that_stays_open_is_not_used_again(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a connection can't be closed, its response counts, and the next request is not sent through it."""
+    close, errors = HTTPConnection.close, [error]
+
+    def fail_once(connection: HTTPConnection) -> None:
+        if errors and connection.sock is not None:
+            raise errors.pop()
+        close(connection)
+
+    with FaultServer(raw(PLAIN)) as server:
+        transport = transport_to(server)
+        monkeypatch.setattr(HTTPConnection, "close", fail_once)
+        assert transport.post("/test/a/run", {}).status == 200
+        with pytest.raises(NotSentError) as caught:
+            transport.post("/test/b/run", {})
+        assert caught.value.passing
+        assert transport.post("/test/c/run", {}).status == 200
+    sent = [(request.path, request.connection) for request in server.received]
+    assert sent == [("/api/test/a/run", 1), ("/api/test/c/run", 2)]
 
 
 def test_response_with_different_lengths_is_not_believed() -> None:

@@ -1,15 +1,18 @@
-"""A request that failed leaves nothing behind in memory: neither its session nor the credentials in it."""
+"""A request that failed leaves nothing in memory: neither its credentials nor, once its transport ends, its session."""
 
 from __future__ import annotations
 
 import gc
 import time
 from contextlib import suppress
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.line import line
 from autonoma_ci.api.media import MediaError, download
 from autonoma_ci.api.readiness import wait_for_url
 from autonoma_ci.api.transport import Session, Transport
@@ -39,24 +42,47 @@ FAILURES: dict[str, Act] = {
 # For a server that says nothing, and for the others, which a busy machine may hold up.
 BRIEF = Timeouts(connect=20.0, read=0.5, total=1.0)
 PATIENT = Timeouts(connect=20.0, read=20.0, total=40.0)
+KINDS = (Session, requests.PreparedRequest, requests.Response)
+# From these, all that is loaded can be reached, this file included.
+OUTSIDE = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType, FrameType)
 # Those of other tests, whose threads may not have ended yet.
-_older: list[Session] = []
+_older: list[object] = []
 
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
     gc.collect()
     gc.disable()
-    _older.extend(sessions())
+    _older.extend(found())
     yield
     _older.clear()
     gc.enable()
 
 
-def sessions() -> list[Session]:
-    """Return all sessions that are in memory, but for those that were there before the test."""
-    found = [each for each in gc.get_objects() if isinstance(each, Session)]
-    return [each for each in found if not any(each is older for older in _older)]
+def found() -> list[object]:
+    """Return all sessions, requests and responses in memory, but for those that were there before the test."""
+    objects = [each for each in gc.get_objects() if isinstance(each, KINDS)]
+    return [each for each in objects if not any(each is older for older in _older)]
+
+
+def nothing_is_left(transports: list[Transport]) -> bool:
+    """Return whether only sessions without credentials are in memory, and none once their transports are gone."""
+    are_empty = all(isinstance(each, Session) and not holds_credentials(each) for each in found())
+    transports.clear()
+    return are_empty and not found()
+
+
+def holds_credentials(session: Session) -> bool:
+    """Return whether a text with a credential can be reached from the session, or from this thread's connection."""
+    seen: dict[int, object] = {}
+    waiting: list[object] = [session, line.connection]
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen and not isinstance(each, OUTSIDE):
+            seen[id(each)] = each
+            waiting += gc.get_referents(each)
+    texts = [repr(each) for each in seen.values() if isinstance(each, (str, bytes, bytearray))]
+    return any(secret.reveal() in text for secret in SECRETS for text in texts)
 
 
 def free_address() -> str:
@@ -65,9 +91,19 @@ def free_address() -> str:
         return server.url
 
 
-def test_sessions_are_found_while_they_are_there() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_objects_are_found_while_they_are_there(kind: type[object]) -> None:
+    made = kind()
+    assert found() == [made]
+    assert not nothing_is_left([])
+
+
+@pytest.mark.parametrize("kept", [SECRETS[0].reveal(), [{"a": b"x " + SECRETS[1].reveal().encode()}]])
+def test_credentials_in_a_session_are_found(kept: object) -> None:
     session = Session()
-    assert sessions() == [session]
+    assert not holds_credentials(session)
+    vars(session)["kept"] = kept
+    assert holds_credentials(session)
 
 
 @pytest.mark.parametrize("act", FAILURES.values(), ids=FAILURES)
@@ -75,17 +111,17 @@ def test_sessions_are_found_while_they_are_there() -> None:
 def test_nothing_is_left_of_a_lost_response(method: str, act: Act) -> None:
     with FaultServer(act) as server:
         timeouts = BRIEF if act is hang else PATIENT
-        transport = Transport(server.url, SECRETS, timeouts)
+        transports = [Transport(server.url, SECRETS, timeouts)]
         for _ in range(2):
             with suppress(LostError, MediaError):
                 if method == "download":
                     download(server.url, lambda _: None, 100, timeouts.total, local=True)
                 elif method == "post":
-                    transport.post("/test/a/run", {})
+                    transports[0].post("/test/a/run", {})
                 else:
-                    transport.get("/run/a")
+                    transports[0].get("/run/a")
     assert len(server.received) == 2
-    assert not sessions()
+    assert nothing_is_left(transports)
 
 
 @pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9", "socks5://127.0.0.1:9"])
@@ -93,12 +129,12 @@ def test_nothing_is_left_of_what_was_not_sent(proxy: str, monkeypatch: pytest.Mo
     if proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy)
     url = "http://api.example.test/api" if proxy else free_address()
-    transport = Transport(url, SECRETS, PATIENT)
+    transports = [Transport(url, SECRETS, PATIENT)]
     for _ in range(2):
         with pytest.raises(NotSentError):
-            transport.post("/test/a/run", {})
+            transports[0].post("/test/a/run", {})
         assert wait_for_url(url, 0.0, time.monotonic, time.sleep, lambda _: None)
-    assert not sessions()
+    assert nothing_is_left(transports)
 
 
 def test_nothing_is_left_of_a_lost_comment() -> None:
@@ -106,10 +142,13 @@ def test_nothing_is_left_of_a_lost_comment() -> None:
         web = Web(server.url, {"Authorization": "Bearer token-of-the-test"}, Clock())
         with pytest.raises(WebError):
             web.ask("POST", "/comments", {})
-    assert not sessions()
+    assert not found()
 
 
 def test_nothing_is_left_of_a_response() -> None:
     with FaultServer(answer(200, "{}")) as server:
-        assert Transport(server.url, SECRETS).post("/test/a/run", {}).status == 200
-    assert not sessions()
+        transports = [Transport(server.url, SECRETS)]
+        for _ in range(2):
+            assert transports[0].post("/test/a/run", {}).status == 200
+        assert len(found()) == 1
+    assert nothing_is_left(transports)

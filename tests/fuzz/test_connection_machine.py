@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.api import connection, transport
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.transport import Session, Transport
+from autonoma_ci.api.transport import Transport
 from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status, Timeouts
 from autonoma_ci.model import Kind, RunRequest
 from autonoma_ci.secret import Secret
@@ -603,15 +603,9 @@ def ignore_surplus(patch: pytest.MonkeyPatch) -> None:
 def share_connections(patch: pytest.MonkeyPatch) -> None:
     """Let the requests of a thread share a connection and not look behind a response, as in version 0.1."""
     ignore_surplus(patch)
-    local, headers = threading.local(), Transport._headers
-
-    def shared() -> Any:
-        if not hasattr(local, "session"):
-            local.session = Session()
-        return local.session
-
-    patch.setattr(Session, "__exit__", lambda self, *_: None)
-    patch.setattr(transport, "Session", shared)
+    headers = Transport._headers
+    patch.setattr(transport, "close_connection", lambda: None)
+    patch.setattr(connection._Plain, "_check_owner", lambda self: None)
     patch.setattr(Transport, "_headers", lambda self: headers(self) | {"Connection": "keep-alive"})
 
 
