@@ -79,12 +79,16 @@ class Explain:
                 question.tries += 1
                 self._under_way += 1
                 workers.explain(position, question.ended.request, run_id, media=self._kept(question.ended))
-        for key in [key for key, question in self._open.items() if now >= self._limit(question)]:
-            self._end(key, Details(problem="no answer came in time"))
+        if now >= self._answered + _LIMIT:
+            for key in [key for key, question in self._open.items() if now >= self._limit(question)]:
+                self._end(key, Details(problem="no answer came in time"))
 
     def due(self) -> float:
-        """Return the clock's time at which there will be something to do, if nothing comes back before."""
-        limit = min((self._limit(question) for question in self._open.values()), default=inf)
+        """Return the clock's time at which there may be something to do, if nothing comes back before."""
+        limit = self._answered + _LIMIT
+        # Nothing is given up before that time, so the open questions need no look until then.
+        if self._clock.monotonic() >= limit:
+            limit = min((self._limit(question) for question in self._open.values()), default=inf)
         return min(limit, self._waiting[0][0] if self._waiting and self._under_way < _AT_ONCE else inf)
 
     def take(self, event: Explained) -> None:
