@@ -63,20 +63,24 @@ _DOTENV_VALUE = re.compile(r"""[A-Za-z0-9._:/?@#%+,=\[\]"-]*""")
 
 def outputs(report: Report) -> dict[str, str]:
     """Return every output's text; arrays that are too long for a runner keep their first entries."""
+    texts = _short_texts(report) | {"results": _array([result(outcome) for outcome in report.outcomes])[0]}
+    return {output.name: texts[output.name] for output in OUTPUTS}
+
+
+def _short_texts(report: Report) -> dict[str, str]:
+    """Return the texts of all outputs except `results`, which is the slowest to make."""
     runs = [outcome for outcome in report.outcomes if outcome.run_id or outcome.url]
     verdict = report.verdict
-    texts = {
+    return {
         "conclusion": verdict.conclusion.value if verdict else "",
         "reason": verdict.reason.value if verdict else "",
         "run-id": next((outcome.run_id for outcome in runs), ""),
         "run-url": next((outcome.url for outcome in runs), ""),
         "run-ids": _array([outcome.run_id for outcome in runs])[0],
         "run-urls": _array([outcome.url for outcome in runs])[0],
-        "results": _array([result(outcome) for outcome in report.outcomes])[0],
         **{name: str(count) for name, count in counts(report.outcomes).items()},
         "results-dir": report.results_dir,
     }
-    return {output.name: texts[output.name] for output in OUTPUTS}
 
 
 def _array(items: Sequence[object]) -> tuple[str, int]:
@@ -106,7 +110,7 @@ def variables(report: Report) -> dict[str, str]:
 
 
 def _whole(report: Report) -> dict[str, str]:
-    texts = outputs(report)
+    texts = _short_texts(report)
     return {_variable(name): texts[name] for name in _VARIABLES}
 
 
