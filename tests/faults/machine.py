@@ -102,6 +102,9 @@ def _signals(*numbers: signal.Signals, pause: float = 0.2) -> Callable[[Scene], 
         for number in numbers:
             scene.process.send_signal(number)
             time.sleep(pause)
+        if scene.phase is Phase.EVIDENCE:
+            # With this last answer everything is found out, and a signal that is taken after it changes nothing.
+            scene.process.wait(scene.kind.longest)
 
     return arm
 
