@@ -165,6 +165,14 @@ def test_markdown_at_the_beginning_of_a_line_is_a_paragraph(text: str) -> None:
     plain_text(markdown(text))
 
 
+def test_text_ahead_of_a_space_makes_no_link() -> None:
+    """A heading has a colon and a space behind a title."""
+    assert plain_text(f"{markdown('http')}: Starting") == "http: Starting"
+    for linked in ("http://a.test", "https:", "see www.a.test"):
+        with pytest.raises(ValueError, match="markup"):
+            plain_text(linked)
+
+
 def test_markdown_at_the_beginning_of_a_line_is_no_block_of_code() -> None:
     assert markdown("\t   four\tspaces ") == "four spaces "
 

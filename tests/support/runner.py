@@ -153,7 +153,8 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-_ACTIVE = re.compile(r"[`*_\[\]<>|~]|^\s*(?:[#+=-]|\d+[.)])|https?:|www\.|@(?=\w)|#(?=\d)|[\r\n]")
+# A URL is a link only if `//` follows the colon (GitHub Flavored Markdown, 6.9).
+_ACTIVE = re.compile(r"[`*_\[\]<>|~]|^\s*(?:[#+=-]|\d+[.)])|https?:(?!\s)|www\.|@(?=\w)|#(?=\d)|[\r\n]")
 
 
 def plain_text(markdown: str) -> str:
