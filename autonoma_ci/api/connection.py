@@ -253,7 +253,7 @@ class _Plain(HTTPConnection):
         super().request(*args, **kwargs)
 
     def _check_owner(self) -> None:
-        """Raise NewConnectionError if it was made for an earlier request of this thread."""
+        """Raise NewConnectionError if the connection was made for an earlier request."""
         if not line.made:
             raise NewConnectionError(self, "the connection of an earlier request is still open")
 

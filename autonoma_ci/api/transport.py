@@ -170,7 +170,7 @@ class Transport:
     def _send(self, method: str, path: str, body: bytes, limits: Timeouts, size: int) -> Answer:
         with limited(limits.total) as late:
             try:
-                request = _prepared(method, self.base_url + path, self._headers(), body)
+                request = _prepare_request(method, self.base_url + path, self._headers(), body)
                 with self._sessions.own.send(
                     request,
                     timeout=(limits.connect, limits.read),
@@ -210,7 +210,7 @@ def failure_of(error: Exception, host: str, *, late: bool = False) -> NotSentErr
     return lost(error, late=late)
 
 
-def _prepared(method: str, url: str, headers: Mapping[str, str], body: bytes) -> requests.PreparedRequest:
+def _prepare_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> requests.PreparedRequest:
     """Return a request that has neither cookies nor a login, whatever the URL and the environment have."""
     request = requests.PreparedRequest()
     request.prepare_method(method)
