@@ -151,7 +151,7 @@ class Transport:
     @cached_property
     def _environment(self) -> Any:
         """Settings of the environment, such as a proxy. They are read once, since that takes long."""
-        return Session().merge_environment_settings(
+        return self._sessions.own.merge_environment_settings(
             self.base_url, proxies_for(self.base_url), stream=True, verify=None, cert=None
         )
 
@@ -212,6 +212,7 @@ def failure_of(error: Exception, host: str, *, late: bool = False) -> NotSentErr
 
 def _prepare_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> requests.PreparedRequest:
     """Return a request that has neither cookies nor a login, whatever the URL and the environment have."""
+    # `requests.Request.prepare` makes a cookie jar for each request, and takes a login from the URL.
     request = requests.PreparedRequest()
     request.prepare_method(method)
     request.prepare_url(url, None)
