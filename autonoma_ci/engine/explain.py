@@ -79,14 +79,14 @@ class Explain:
                 question.tries += 1
                 self._under_way += 1
                 workers.explain(position, question.ended.request, run_id, media=self._kept(question.ended))
-        if now >= self._answered + _LIMIT:
+        if now >= self._first_limit:
             for key in [key for key, question in self._open.items() if now >= self._limit(question)]:
                 self._end(key, Details(problem="no answer came in time"))
 
     def due(self) -> float:
         """Return the clock's time at which there may be something to do, if nothing comes back before."""
-        limit = self._answered + _LIMIT
-        # Nothing is given up before that time, so the open questions need no look until then.
+        limit = self._first_limit
+        # The open questions need no look until then.
         if self._clock.monotonic() >= limit:
             limit = min((self._limit(question) for question in self._open.values()), default=inf)
         return min(limit, self._waiting[0][0] if self._waiting and self._under_way < _AT_ONCE else inf)
@@ -111,8 +111,13 @@ class Explain:
         for key in list(self._open):
             self._end(key, Details(problem="the time was over"))
 
+    @property
+    def _first_limit(self) -> float:
+        """Return the clock's time before which no open question is given up."""
+        return self._answered + _LIMIT
+
     def _limit(self, question: _Question) -> float:
-        return max(question.since, self._answered) + _LIMIT
+        return max(question.since + _LIMIT, self._first_limit)
 
     def _kept(self, ended: Outcome) -> bool:
         return bool(self._keep and self._keep.wants(ended))
