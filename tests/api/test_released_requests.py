@@ -66,7 +66,10 @@ def found() -> list[object]:
 
 
 def nothing_is_left(transports: list[Transport]) -> bool:
-    """Return whether only sessions without credentials are in memory, and none once their transports are gone."""
+    """Return whether only sessions without credentials are in memory, and none once their transports are gone.
+
+    The list is emptied, so that the transports end.
+    """
     are_empty = all(isinstance(each, Session) and not holds_credentials(each) for each in found())
     transports.clear()
     return are_empty and not found()

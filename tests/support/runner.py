@@ -153,7 +153,8 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-# A URL is a link only if `//` follows the colon (GitHub Flavored Markdown, 6.9).
+# A URL is a link only if `//` follows the colon (GitHub Flavored Markdown, 6.9). This check is stricter: behind the
+# colon it allows white space alone.
 _ACTIVE = re.compile(r"[`*_\[\]<>|~]|^\s*(?:[#+=-]|\d+[.)])|https?:(?!\s)|www\.|@(?=\w)|#(?=\d)|[\r\n]")
 
 
