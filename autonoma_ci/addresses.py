@@ -39,14 +39,14 @@ def api_url(text: str) -> str:
     raise InputError([f"'{one_line(text, 100)}' is not https: credentials would travel in the clear"])
 
 
-def page_url(text: str) -> str:
+def page_url(example: str, text: str) -> str:
     """Return the URL of a page, http or https; raise InputError for any other.
 
-    What may be secret in it is not repeated.
+    What may be secret in it is not repeated. The message shows the example.
     """
-    parts = _split(text, "they would be shown in many places, and none are sent")
+    parts = _split(text, "remove them, as the URL is shown in logs and reports")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not _PLAIN.fullmatch(text):
-        raise InputError([f"'{_before_query(text)}' is not a URL like https://pr-12.preview.example.com"])
+        raise InputError([f"'{_before_query(text)}' is not a URL like {example}"])
     return text
 
 

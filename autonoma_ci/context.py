@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from autonoma_ci.patterns import lazy_pattern
+
 # Events of GitHub that run with all secrets of the repository, for changes that anybody may have made.
 PRIVILEGED = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
+# In lower case: SHA-1 or SHA-256. Git has all zeros for no commit.
+COMMIT_HASH = lazy_pattern(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
+# Git's full names of branches and tags begin so.
+REF_PREFIX = lazy_pattern(r"refs/(?:heads|tags)/")
+# Checkouts of a change request and detached heads have these names in place of a branch.
+NOT_A_BRANCH = lazy_pattern(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
+CHANGE_NUMBER = lazy_pattern(r"[1-9][0-9]{0,17}")
+# In characters. No CI system makes a name or a link of this length.
+MAX_FACT_LENGTH = 2000
 
 
 class Context(NamedTuple):

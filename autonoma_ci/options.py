@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_API_URL = "https://autonoma.app/api"
+# Options that state facts of the build. The context has a field of the same name for each.
+FACT_OPTIONS = ("sha", "branch", "change", "build-url")
 
 
 class Option(NamedTuple):
@@ -134,6 +136,16 @@ OPTIONS = (
         "Run folders and tags against the latest version of each application.",
     ),
     Option("source", "", "TEXT", values.source, "What the API is told as the source. Default: the CI system's name."),
+    Option("sha", "", "HASH", values.commit_hash, "Full hash of the commit under test. Default: from the CI system."),
+    Option("branch", "", "NAME", values.ref_name, "Branch or tag under test. Default: from the CI system."),
+    Option(
+        "change", "", "NUMBER", values.change_number,
+        "Number of the pull or merge request. Default: from the CI system.",
+    ),
+    Option(
+        "build-url", "", "URL", partial(addresses.page_url, "https://ci.example.com/builds/12"),
+        "Link to the build. Default: from the CI system.",
+    ),
     Option("concurrency", "8", "N", partial(values.number, 1, 64), "How many runs are started at a time, 1 to 64."),
     Option(
         "wait", "false", "", values.switch, "Wait until every run has ended, and pass only if all of them passed."
@@ -203,7 +215,7 @@ OPTIONS = (
         "that runs the command `merge`.",
     ),
     Option(
-        "wait-for-url", "", "URL", addresses.page_url,
+        "wait-for-url", "", "URL", partial(addresses.page_url, "https://pr-12.preview.example.com"),
         "Before anything is started, wait until this URL answers below 400. No credentials are sent to it.",
     ),
     Option("wait-for-url-timeout", "5m", "TIME", spans.duration, "How long to wait for it at most."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.id_lists import APP_SITE, site_of
 from autonoma_ci.model import NO_VARIABLES, Conclusion, Kind, Reason, State
-from autonoma_ci.options import OPTIONS, Option
+from autonoma_ci.options import FACT_OPTIONS, OPTIONS, Option
 from autonoma_ci.secret import Redactor, Secret
 from autonoma_ci.values import SPACE, UNRESOLVED, Entry, bad_variable, is_quoted, read_variable, shown, variables
 
@@ -82,6 +82,10 @@ class Settings(NamedTuple):
     application_versions: tuple[AppVersion, ...] = ()
     run_on_latest: bool = False
     source: str = ""
+    sha: str = ""
+    branch: str = ""
+    change: str = ""
+    build_url: str = ""
     concurrency: int = 8
     wait: bool = False
     timeout: float = 1800.0
@@ -129,6 +133,11 @@ class Settings(NamedTuple):
     def selects_nothing(self) -> bool:
         """Whether the option `groups` says that nothing is to be run."""
         return self.groups == (NO_GROUPS,)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The facts of the build that options state, by the names of the options."""
+        return {name: text for name in FACT_OPTIONS if (text := getattr(self, name.replace("-", "_")))}
 
     def named(self, option: str) -> str:
         """Return how messages name an option: as somebody wrote it, or by its name if nobody did."""

@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from autonoma_ci.context import CHANGE_NUMBER, COMMIT_HASH, MAX_FACT_LENGTH, NOT_A_BRANCH, REF_PREFIX
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.secret import Secret
@@ -86,6 +87,30 @@ def number(low: int, high: int, text: str) -> int:
     if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
         return int(text)
     raise InputError([f"'{one_line(text, 40)}': use a whole number from {low} to {high}"])
+
+
+def commit_hash(text: str) -> str:
+    """Return a full commit hash in lower case; raise InputError for any other text."""
+    if COMMIT_HASH.fullmatch(text.lower()):
+        return text.lower()
+    raise InputError([f"'{one_line(text, 80)}' is not a full commit hash: give all of its 40 or 64 hexadecimal digits"])
+
+
+def ref_name(text: str) -> str:
+    """Return the name of a branch or tag; raise InputError for any other text."""
+    name = REF_PREFIX.sub("", text, count=1) if text.startswith("refs/") else text
+    if name and len(name) <= MAX_FACT_LENGTH and name.isprintable() and not NOT_A_BRANCH.fullmatch(name):
+        return name
+    raise InputError([f"'{one_line(text, 80)}' is not the name of a branch or tag, such as main"])
+
+
+def change_number(text: str) -> str:
+    """Return the number of a pull or merge request; raise InputError for any other text."""
+    if CHANGE_NUMBER.fullmatch(text):
+        return text
+    raise InputError(
+        [f"'{one_line(text, 40)}' is not the number of a change: give digits, or nothing if there is none"]
+    )
 
 
 def credential(text: str) -> Secret:

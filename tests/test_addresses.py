@@ -15,6 +15,8 @@ from tests.support.faults import answer
 if TYPE_CHECKING:
     from pathlib import Path
 
+EXAMPLE = "https://pr-12.preview.example.com"
+
 
 @pytest.mark.parametrize(
     "text",
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 )
 def test_a_page_is_http_or_https_on_any_host(text: str) -> None:
     """A preview is the user's own: nothing secret is sent to it, so it need not be https."""
-    assert page_url(text) == text
+    assert page_url(EXAMPLE, text) == text
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_a_page_is_http_or_https_on_any_host(text: str) -> None:
 )
 def test_what_is_no_page_is_told(text: str) -> None:
     with pytest.raises(InputError, match=r"is not a URL like https://pr-12\.preview\.example\.com") as refused:
-        page_url(text)
+        page_url(EXAMPLE, text)
     assert str(refused.value).isprintable()
 
 
@@ -60,13 +62,13 @@ def test_what_is_no_page_is_told(text: str) -> None:
 )
 def test_credentials_in_the_url_of_a_page_are_refused_unseen(text: str) -> None:
     with pytest.raises(InputError, match="the URL holds credentials") as refused:
-        page_url(text)
+        page_url(EXAMPLE, text)
     assert "sentinel" not in str(refused.value)
 
 
 def test_a_query_may_hold_a_secret_and_is_not_repeated() -> None:
     with pytest.raises(InputError) as refused:
-        page_url("ftp://example.com/x?token=sentinel#sentinel")
+        page_url(EXAMPLE, "ftp://example.com/x?token=sentinel#sentinel")
     assert "sentinel" not in str(refused.value)
 
 

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from autonoma_ci.context import CHANGE_NUMBER, COMMIT_HASH, MAX_FACT_LENGTH, NOT_A_BRANCH, REF_PREFIX
 from autonoma_ci.files import AT_ONCE
 from autonoma_ci.patterns import lazy_pattern
 
@@ -15,14 +16,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.spans import Shard
 
-# Longer than any name or link that a CI system makes. What is longer is dropped: half a URL is a wrong URL.
-LONGEST = 2000
 _YES = frozenset({"true", "1", "yes", "on"})
-_SHA = lazy_pattern(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_REF = lazy_pattern(r"refs/(?:heads|tags)/")
-# What checkouts of a pull request and detached heads leave where a branch is expected.
-_NOT_A_BRANCH = lazy_pattern(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
-_NUMBER = lazy_pattern(r"[1-9][0-9]{0,17}")
 _COUNT = lazy_pattern(r"[0-9]{1,18}")
 _HOST = lazy_pattern(r"[\w.-]+|[0-9a-f:.]+")
 _REPOSITORY = lazy_pattern(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
@@ -35,10 +29,11 @@ def clean(value: object) -> str:
     That is: anything but text, longer than 2,000 characters, or with a control or formatting
     character, a lone surrogate or a line break inside.
     """
-    if not isinstance(value, str) or len(value) > 2 * LONGEST:
+    if not isinstance(value, str) or len(value) > 2 * MAX_FACT_LENGTH:
         return ""
     text = value.strip()
-    return text if len(text) <= LONGEST and text.isprintable() else ""
+    # A longer text is dropped, since half a URL is a wrong URL.
+    return text if len(text) <= MAX_FACT_LENGTH and text.isprintable() else ""
 
 
 def reader(environ: Mapping[str, str]) -> Callable[[str], str]:
@@ -58,18 +53,18 @@ def first(environ: Mapping[str, str], *names: str) -> str:
 
 def commit(*candidates: str) -> str:
     """Return the first candidate that is a full commit hash; short, zero and symbolic ones are passed over."""
-    return next((c.lower() for c in candidates if _SHA.fullmatch(c.lower())), "")
+    return next((c.lower() for c in candidates if COMMIT_HASH.fullmatch(c.lower())), "")
 
 
 def branch(*candidates: str) -> str:
     """Return the first candidate that names a branch or a tag, without `refs/heads/` or `refs/tags/`."""
-    names = (_REF.sub("", clean(c), count=1) if c.startswith("refs/") else clean(c) for c in candidates)
-    return next((name for name in names if name and not _NOT_A_BRANCH.fullmatch(name)), "")
+    names = (REF_PREFIX.sub("", clean(c), count=1) if c.startswith("refs/") else clean(c) for c in candidates)
+    return next((name for name in names if name and not NOT_A_BRANCH.fullmatch(name)), "")
 
 
 def change(*candidates: str) -> str:
     """Return the first candidate that is the number of a pull or merge request: digits, and not `false` or 0."""
-    return next((c for c in candidates if _NUMBER.fullmatch(c)), "")
+    return next((c for c in candidates if CHANGE_NUMBER.fullmatch(c)), "")
 
 
 def count(text: str, add: int = 0) -> str:

@@ -59,8 +59,8 @@ MAX_SHARED_VALUES = 2000
 MAX_SHARED_CHARACTERS = 100_000
 # In all runs. Each signature takes up to 60 bytes beside its name, and the record of a large plan is near its limit.
 MAX_SIGNED_VARIABLES = 100_000
-# Of the context.
-_URLS = ("build_url", "deployment_url")
+# Facts of the build of which a part is worth nothing: one with a credential in it is left out.
+_WHOLE = ("sha", "change", "build_url", "deployment_url")
 NO_PASSES: Mapping[str, Outcome] = MappingProxyType({})
 
 
@@ -113,6 +113,7 @@ class Step:
         what that step has published.
         """
         self._settings = settings
+        self.place = self.place.with_facts(settings)
         self.redact = Redactor(settings.secrets)
         self.console.mask(settings.secrets)
         for console in (self.console, self._errors):
@@ -135,9 +136,9 @@ class Step:
             results_dir=settings.results_dir,
             site="{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
         )
-        context = self.report.context
-        urls = {name: "" if own.holds(url) else url for name in _URLS if (url := getattr(context, name))}
-        self.report = self.report._replace(context=context._replace(branch=own(context.branch), **urls))
+        context = self.place.context
+        whole = {name: "" if own.holds(text) else text for name in _WHOLE if (text := getattr(context, name))}
+        self.report = self.report._replace(context=context._replace(branch=own(context.branch), **whole))
         self.publish_natively(summary=settings.summary)
         if not settings.results_dir:
             return (

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.manifest.document import TooMuchError
 from autonoma_ci.manifest.references import Reference, find_names, split_text
-from autonoma_ci.options import OPTIONS
+from autonoma_ci.options import FACT_OPTIONS, OPTIONS
 from autonoma_ci.secret import NOTHING_SECRET, Redactor
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
@@ -175,7 +175,9 @@ class Interpolation:
         value = str(getattr(self.context, name))
         if value or self.checking:
             return value or "unknown", ""
-        return None, f"${{ci.{name}}} is not known here: run it in a CI system, or write ${{ci.{name}:-default}}"
+        option = name.replace("_", "-")
+        how = f"give the option {option}" if option in FACT_OPTIONS else "run it in a CI system"
+        return None, f"${{ci.{name}}} is not known here: {how}, or write ${{ci.{name}:-default}}"
 
     def _refusal(self, name: str, *, shown: bool) -> str:
         # A text can name one variable thousands of times, and its value can be long.

@@ -1,0 +1,140 @@
+"""Facts of the build that options state, for unknown CI systems and for those that state them wrongly."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autonoma_ci import cli
+from autonoma_ci.commands.world import World
+from autonoma_ci.sandbox import Sandbox
+from tests.commands.invoke import CREDENTIALS, invoke
+from tests.support.job import BRIEF, BRISK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+SHA, OTHER_SHA = "c0ffee" * 6 + "abcd", "decade" * 6 + "abcd"
+FACTS = {
+    "AUTONOMA_SHA": SHA.upper(),
+    "AUTONOMA_BRANCH": "refs/heads/feature/login",
+    "AUTONOMA_CHANGE": "12",
+    "AUTONOMA_BUILD_URL": "https://ci.example.com/builds/7",
+}
+STATED = {
+    "sha": SHA,
+    "branch": "feature/login",
+    "change": "12",
+    "build_url": "https://ci.example.com/builds/7",
+}
+GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_SHA": OTHER_SHA,
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_REPOSITORY": "acme/shop",
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_RUN_ID": "1",
+}
+MANIFEST = """\
+version: 1
+tests:
+  - { id: sandbox-one, name: "${ci.branch} ${ci.change}", variables: { COMMIT: "${ci.sha}", BUILD: "${ci.build_url}" } }
+"""
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pace=0) as running:
+        yield running
+
+
+def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
+    """Run a step of an unknown CI system, unless the environment is of another one."""
+    out = io.StringIO()
+    ours = {
+        "CI": "true",
+        "AUTONOMA_CLIENT_ID": "sandbox-id",
+        "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
+        "AUTONOMA_API_URL": sandbox.url,
+        "AUTONOMA_RESULTS_DIR": "results",
+    }
+    world = World({**ours, **environ}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
+    return cli.main(argv, world), out.getvalue()
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """Return the facts of the build in the record."""
+    found: dict[str, Any] = json.loads((folder / "results" / "results.json").read_text("utf-8"))["ci"]
+    return {name: found[name] for name in STATED}
+
+
+def test_unknown_system_gets_facts(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Source: interface of the options; `CI=true` alone states no fact."""
+    assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one"})[0] == 0
+    assert set(recorded(tmp_path).values()) == {""}
+    assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one", **FACTS})[0] == 0
+    assert recorded(tmp_path) == STATED
+    report = (tmp_path / "results" / "summary.md").read_text("utf-8")
+    assert "feature/login" in report
+    assert SHA[:12] in report
+    assert STATED["build_url"] in (tmp_path / "results" / "report.html").read_text("utf-8")
+
+
+def test_manifest_reads_stated_facts(tmp_path: Path, sandbox: Sandbox) -> None:
+    (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
+    code, log = run(tmp_path, sandbox, {})
+    assert code == 2
+    assert "${ci.change} is not known here: give the option change, or write ${ci.change:-default}" in log
+    assert "${ci.build_url} is not known here: give the option build-url, or write" in log
+    assert sandbox.received == []
+    code, log = run(tmp_path, sandbox, FACTS)
+    assert code == 0
+    assert "feature/login 12" in log
+    [request] = sandbox.received
+    assert isinstance(request.body, dict)
+    assert request.body["runtime_metadata"] == {"COMMIT": SHA, "BUILD": STATED["build_url"]}
+
+
+def test_options_override_the_system(tmp_path: Path, sandbox: Sandbox) -> None:
+    environ = {**GITHUB, "AUTONOMA_TEST_IDS": "sandbox-one"}
+    assert run(tmp_path, sandbox, environ)[0] == 0
+    known = recorded(tmp_path)
+    assert (known["sha"], known["branch"]) == (OTHER_SHA, "main")
+    inputs = {name.replace("AUTONOMA_", "INPUT_").replace("_URL", "-URL"): text for name, text in FACTS.items()}
+    assert run(tmp_path, sandbox, {**environ, **inputs})[0] == 0
+    assert recorded(tmp_path) == STATED
+    assert run(tmp_path, sandbox, environ, "run", "--branch", "v1.2")[0] == 0
+    assert recorded(tmp_path) == {**known, "branch": "v1.2"}
+
+
+def test_wait_needs_the_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
+    environ = {**GITHUB, "AUTONOMA_TEST_IDS": "sandbox-one"}
+    assert run(tmp_path, sandbox, {**environ, **FACTS})[0] == 0
+    code, log = run(tmp_path, sandbox, environ, "wait", "results")
+    assert code == 2
+    assert "is not the record of this step" in log
+    assert run(tmp_path, sandbox, environ, "wait", "results", "--sha", SHA)[0] == 0
+    assert recorded(tmp_path)["sha"] == SHA
+
+
+def test_validate_reads_stated_facts(tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_text("version: 1\ntests: [{ id: '${ci.branch}' }]\n", "utf-8")
+    assert invoke(tmp_path, "validate").code == 0
+    assert invoke(tmp_path, "validate", "--branch", "main").code == 0
+    ended = invoke(tmp_path, "validate", "--branch", "feature/login")
+    assert "what '${ci.branch}' gives is not an id" in ended.err
+
+
+@pytest.mark.parametrize("option", ["sha", "branch", "build-url"])
+def test_credential_as_a_fact_is_refused(option: str, tmp_path: Path) -> None:
+    """A fact is shown in the log, in reports and in comments."""
+    secret = SHA
+    text = {"sha": secret, "branch": secret, "build-url": f"https://ci.example.com/{secret}"}[option]
+    environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_TEST_IDS": "sandbox-one", "CI": "true"}
+    ended = invoke(tmp_path, "run", f"--{option}", text, environ=environ)
+    assert ended.errors == [f"--{option} holds a credential: check which value is in which option"]
+    assert secret not in ended.printed
