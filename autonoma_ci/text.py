@@ -61,6 +61,15 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def cut_bytes(text: str, limit: int) -> str:
+    """Return at most `limit` bytes of the text in UTF-8, ending in an ellipsis where some are missing."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= limit:
+        return text
+    # The ellipsis has three bytes. A character that is cut apart is left out.
+    return data[: limit - 3].decode("utf-8", "ignore") + "…"
+
+
 def log_line(text: str, limit: int = 4000) -> str:
     """Return the text as one line of a log that no CI system takes for a command."""
     return _OPENING.sub(_GAP, _ANYWHERE.sub(f"#{_GAP}#", one_line(text, limit)))

@@ -1,9 +1,16 @@
-"""junit.xml: one test case per run, in the dialect that GitLab, Jenkins, Azure and CircleCI all show.
+"""junit.xml: one test case per run, in a dialect that the `junit` readers of CI systems accept.
 
-GitLab shows the text of a result, Azure the `message`, Jenkins and CircleCI both, so each says the whole.
-No run is a plain test case, which all show green, unless it is known to have passed.
+GitLab shows the text of a result, Azure the `message` and the text, Jenkins and CircleCI both, so each says the whole.
+No run is a plain test case, which all show green, unless it is known to have passed. The failures before a retry are
+`flakyFailure` or `rerunFailure`, which Jenkins and Bitrise read. All other readers ignore them.
 
-Source: what these four document of the format, and how each one's reader shows a result.
+The schema of Jenkins' xUnit plugin refuses the file: there a test case has no `file` and no `properties`. On Jenkins it
+is for the `junit` step.
+
+Source: jenkinsci/junit-plugin, `CaseResult.java`; jenkinsci/junit-attachments-plugin, `GetTestDataMethodObject.java`;
+jenkinsci/xunit-plugin, `junit-10.xsd`; gitlabhq/gitlabhq, lib/gitlab/ci/parsers/test/junit.rb;
+microsoft/azure-pipelines-agent, `JunitResultReader.cs`; bitrise-steplib/steps-deploy-to-bitrise-io,
+test/converters/junitxml; CircleCI's documentation, "Collect test data".
 """
 
 from __future__ import annotations
@@ -16,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from autonoma_ci.model import Reason, State
 from autonoma_ci.report.attachments import attachments
 from autonoma_ci.report.words import has_run, headline, state_words
-from autonoma_ci.text import cut, link, one_line
+from autonoma_ci.text import cut, cut_bytes, link, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,8 +34,19 @@ if TYPE_CHECKING:
 
 _ATTRIBUTE = 500
 _BODY = 10_000
-# Azure keeps 256 characters of a name, and an id may have to fit beside the label.
-_LABEL, _ID = 100, 128
+# In characters, for people who read a list of tests.
+_LABEL = 100
+# In bytes, the length of the longest id.
+_ID = 128
+# In bytes. Jenkins' attachments plugin makes a folder of a name, whose limit is 255 bytes on Linux. Then the `junit`
+# step fails and loses all results. Azure keeps 256 characters.
+MAX_NAME_BYTES = 200
+# Jenkins replaces these by `_` in the name of that folder (junit-plugin, `TestObject.safe`), and leaves quotes out.
+_NOT_IN_FOLDERS = re.compile(r"""[\s"#%/:<>?\[\\\]^`{|}]""")
+# Jenkins keeps 500 characters at both ends of the output of a test that passed or was skipped, and 50,000 of any other.
+MAX_OUTPUT, MAX_FAILED_OUTPUT = 1000, 100_000
+# Of these, for the run itself. The orders to attach files have the rest.
+_TEXT_RESERVE = 300
 # Azure adds all times to a date, and fails beyond the year 9999; in seconds.
 _LONGEST = 30 * 24 * 3600.0
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
@@ -62,6 +80,7 @@ def junit(report: Report) -> bytes:
 
 def _elements(report: Report) -> list[TestCase]:
     from junitparser import Attr, Error, Failure, Skipped, xunit2
+    from junitparser.xunit2 import FlakyFailure, RerunFailure
 
     class _Run(xunit2.TestCase):
         file = Attr()
@@ -77,8 +96,15 @@ def _elements(report: Report) -> list[TestCase]:
         if result := _result(outcome, report):
             element.result = results[result.element](_attribute(result.message), result.type)
             element.result[0].text = _text(_account(outcome, result, report))
-        output = "\n".join(filter(None, [_text(_output(outcome)), *attachments(outcome, report.attachments)]))
-        if output.strip():
+        # Surefire's word for an earlier failure of a test that passed in the end, and of one that did not.
+        interim = FlakyFailure if outcome.state is State.PASSED else RerunFailure
+        for run in outcome.earlier:
+            failure = interim(_attribute(_failed(run)), "failed")
+            # Jenkins reads the stack trace, Bitrise the text.
+            failure.text = failure.stack_trace = _text([_failed(run), *_details(run)])
+            element.add_interim_result(failure)
+        limit = MAX_FAILED_OUTPUT if result and result.element != "skipped" else MAX_OUTPUT
+        if output := _system_out(outcome, report.attachments, limit):
             element.system_out = output
         elements.append(element)
     if report.problems:
@@ -91,18 +117,34 @@ def _elements(report: Report) -> list[TestCase]:
 
 
 def _names(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """Yield a name for each: GitLab drops every test case whose class and name came before."""
+    """Yield a name of at most 200 bytes for each run.
+
+    GitLab drops every test case whose class and name came before, and Jenkins puts the attachments of two test cases
+    into one folder if the names differ in punctuation alone.
+    """
     runs = [(run.request.kind, cut(_attribute(run.label), _LABEL) or "no name", run.request.id) for run in outcomes]
-    alike = Counter((kind, label) for kind, label, _ in runs)
+    alike = Counter((kind, _folder(_name(label))) for kind, label, _ in runs)
     taken: Counter[tuple[str, str]] = Counter()
-    for kind, label, run_id in runs:
-        by_id = alike[kind, label] > 1 and label != run_id
-        name = first = f"{label} ({cut(_attribute(run_id), _ID)})" if by_id else label
-        while taken[kind, name]:
+    for kind, label, test_id in runs:
+        is_alike = alike[kind, _folder(_name(label))] > 1 and label != test_id
+        by_id = f" ({cut_bytes(_attribute(test_id), _ID)})" if is_alike else ""
+        name = _name(label, by_id)
+        first = _folder(name)
+        while taken[kind, _folder(name)]:
             taken[kind, first] += 1
-            name = f"{first} #{taken[kind, first]}"
-        taken[kind, name] = 1
+            name = _name(label, f"{by_id} #{taken[kind, first]}")
+        taken[kind, _folder(name)] = 1
         yield name
+
+
+def _name(label: str, ending: str = "") -> str:
+    """Return the label with an ending, within the limit."""
+    return cut_bytes(label, MAX_NAME_BYTES - len(ending.encode("utf-8", "replace"))) + ending
+
+
+def _folder(name: str) -> str:
+    """Return a text that two names share if Jenkins makes one folder of them."""
+    return _NOT_IN_FOLDERS.sub("_", name.replace('"', "")).lower()
 
 
 def _result(outcome: Outcome, report: Report) -> _Result | None:
@@ -147,6 +189,35 @@ def _account(outcome: Outcome, result: _Result, report: Report) -> Iterator[str]
         yield f"Look here: {report.site}"
     if outcome.state in {State.STARTED, State.TIMED_OUT} and report.later:
         yield f"To wait for it: {report.later}"
+
+
+def _system_out(outcome: Outcome, folder: str, limit: int) -> str:
+    """Return the output of a test case, with as many orders to attach files as have room.
+
+    Args:
+        outcome: The run.
+        folder: As in `attachments`.
+        limit: In characters. Of a longer output Jenkins cuts the middle, and with it an order or a link.
+
+    """
+    lines = [line for text in _output(outcome) for line in _text([text]).splitlines() if line.strip()]
+    orders, room = [], limit - min(_TEXT_RESERVE, sum(_size(line) for line in lines))
+    for order in attachments(outcome, folder):
+        if (room := room - _size(order)) < 0:
+            break
+        orders.append(order)
+    kept, room = [], min(_BODY, limit - sum(_size(order) for order in orders))
+    for line in lines:
+        # A part of a link is a wrong link.
+        if (room := room - _size(line)) < 0:
+            break
+        kept.append(line)
+    return "\n".join([*kept, *orders])
+
+
+def _size(line: str) -> int:
+    """Return how many characters a line and its end are in Java, which counts in UTF-16."""
+    return len(line.encode("utf-16-le")) // 2 + 1
 
 
 def _output(outcome: Outcome) -> Iterator[str]:

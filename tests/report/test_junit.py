@@ -16,6 +16,7 @@ from lxml import etree
 
 from autonoma_ci.model import Kind, Outcome, Reason, Report, RunRequest, State
 from autonoma_ci.report.junit import junit
+from autonoma_ci.steps import Evidence, Step
 from tests.report.reports import (
     CANCELLED,
     DRY,
@@ -35,6 +36,7 @@ from tests.report.reports import (
     timed_out,
 )
 from tests.support.hostile import ANY_CHARACTER, REFUSED, REPORTS, TEXTS
+from tests.support.junit_readers import Failure, read_as_bitrise, read_as_jenkins
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -191,6 +193,94 @@ def test_a_flaky_pass_is_green_and_tells_of_each_failure() -> None:
         f"Page: {STEP.url}",
         "Run: https://autonoma.app/run/first-of-a",
     ]
+
+
+def test_jenkins_and_bitrise_show_retries() -> None:
+    """The test stays green, and the failure before it is shown with its step and link."""
+    written = junit(report([flaky("a", "Pay")]))
+    (case,) = read_as_jenkins(written)
+    assert case.status == "passed"
+    reason = f"failed at step 4: {STEP.instruction}"
+    text = f"{reason}\n{STEP.output}\nPage: {STEP.url}\nRun: https://autonoma.app/run/first-of-a"
+    assert case.flaky == [Failure(reason, text)]
+    assert case.reruns == []
+    assert read_as_bitrise(written) == [("Pay", "passed", ""), ("Pay", "failure", text)]
+
+
+@pytest.mark.parametrize("run", [failed("a"), timed_out("a"), STOPPED, started("a")], ids=lambda run: run.state)
+def test_failed_retry_has_its_first_failures(run: Outcome) -> None:
+    """A test that never passed is not flaky."""
+    first = flaky("a").earlier[0]
+    (case,) = read_as_jenkins(junit(report([run._replace(earlier=(first, first._replace(message="HTTP 500")))])))
+    assert case.status != "passed"
+    assert case.flaky == []
+    assert len(case.reruns) == 2
+
+
+WIDE = "\u6f22" * 5000
+
+
+@pytest.mark.parametrize("label", ["n" * 5000, WIDE, "\U0001f600" * 5000, "e\u0301" * 5000, "a" + WIDE])
+@pytest.mark.parametrize("test_id", ["a", "i" * 128])
+def test_names_fit_into_a_folder_of_jenkins(label: str, test_id: str, tmp_path: Path) -> None:
+    """A name of more than 255 bytes makes the `junit` step fail, and all results are lost."""
+    made = report([passed(test_id, label), passed(test_id, label), failed("b")._replace(title=label)])
+    cases = read_as_jenkins(junit(made))
+    for case in cases:
+        assert len(case.name.encode()) <= 200
+        assert "\ufffd" not in case.name
+        (tmp_path / case.folder).mkdir()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@given(REPORTS)
+def test_names_of_any_report_make_folders(made: Report) -> None:
+    cases = read_as_jenkins(junit(made))
+    assert all(len(case.name.encode()) <= 200 for case in cases)
+    folders = [(case.folder, outcome.request.kind) for case, outcome in zip(cases, made.outcomes, strict=True)]
+    assert len(set(folders)) == len(cases)
+
+
+def test_names_that_differ_in_punctuation_have_ids() -> None:
+    """Jenkins puts the files of `Pay: card` and `Pay/ card` into one folder, and shows one file for both."""
+    cases = read_as_jenkins(junit(report([passed("a", "Pay: card"), passed("b", "Pay/ card"), passed("c", "Pay")])))
+    assert [case.name for case in cases] == ["Pay: card (a)", "Pay/ card (b)", "Pay"]
+
+
+def evidence(count: int) -> Evidence:
+    return Evidence(tuple(Step(number, image=f"evidence/run-a/step-{number:03}.png") for number in range(count)))
+
+
+@pytest.mark.parametrize("run", [passed("a"), flaky("a"), planned("a"), started("a")], ids=["pass", "flaky", "p", "s"])
+@pytest.mark.parametrize("count", [0, 1, 3, 40])
+def test_jenkins_keeps_the_output_whole(run: Outcome, count: int) -> None:
+    """Jenkins cuts the middle of a longer output, and an order that is cut publishes nothing."""
+    first = flaky("a").earlier[0]._replace(message="\U0001f600" * 400, step=None)
+    made = report([run._replace(evidence=evidence(count), earlier=run.earlier and (first,) * 5)])
+    (case,) = read_as_jenkins(junit(made._replace(attachments="/var/jenkins/workspace/shop/autonoma-results")))
+    assert "truncated" not in case.stdout
+    assert (
+        case.attachments
+        == [f"/var/jenkins/workspace/shop/autonoma-results/{path}" for path in evidence(count).files][
+            : len(case.attachments)
+        ]
+    )
+    assert len(case.attachments) >= min(count, 3)
+    if run.url:
+        assert case.stdout.splitlines()[0] == run.url
+
+
+def test_failed_test_keeps_all_its_files() -> None:
+    made = report([failed("a")._replace(evidence=evidence(200))])._replace(attachments="/var/results")
+    (case,) = read_as_jenkins(junit(made))
+    assert len(case.attachments) == 200
+
+
+def test_long_link_is_whole_or_left_out() -> None:
+    url = f"https://autonoma.app/run/{'a' * 1500}"
+    case = case_of(passed("a")._replace(url=url))
+    assert case.find("system-out") is None
+    assert properties_of(case)["url"] == url
 
 
 def test_a_pass_of_an_earlier_attempt_at_the_build_says_so() -> None:
