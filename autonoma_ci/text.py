@@ -26,8 +26,11 @@ _INVISIBLE = re.compile(
 )
 # Azure and GitHub's older form find a command anywhere in a line, TeamCity at its start.
 _ANYWHERE = re.compile(r"##(?=\w*\[)")
-# GitHub's commands, Buildkite's group headings and Travis' folds open a line, after any white space.
-_OPENING = re.compile(r"^(?=\s*(?:::|-{3}|\+{3}|~{3}|\^{3}|travis_))")
+# Travis' log viewer finds a fold or a timer anywhere in a line, and shows no more of that line.
+# Source: travis-ci/travis-web, app/utils/log.js; travis-ci/travis-logs, lib/travis/logs/services/timing_info.rb.
+_FOLD = re.compile(r"(?<=fold:|time:)(?=start|end)")
+# GitHub's commands and Buildkite's group headings open a line, after any white space.
+_OPENING = re.compile(r"^(?=\s*(?:::|-{3}|\+{3}|~{3}|\^{3}))")
 _MARKUP = lazy_pattern(r"[\\`*_{}\[\]|~$]")
 # What GitHub makes links and pictures of without any markup: https://…, www.…, :smile:
 _AUTOLINK = lazy_pattern(r":(?=\S|$)|(?<=www)\.", re.IGNORECASE)
@@ -72,7 +75,7 @@ def cut_bytes(text: str, limit: int) -> str:
 
 def log_line(text: str, limit: int = 4000) -> str:
     """Return the text as one line of a log that no CI system takes for a command."""
-    return _OPENING.sub(_GAP, _ANYWHERE.sub(f"#{_GAP}#", one_line(text, limit)))
+    return _OPENING.sub(_GAP, _FOLD.sub(_GAP, _ANYWHERE.sub(f"#{_GAP}#", one_line(text, limit))))
 
 
 def command_data(text: str, limit: int = 4000) -> str:

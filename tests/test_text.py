@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 @example("a\r::error::x")
 @example("a\u2028::error::x")
 @example("travis_fold:start:a")
+@example("12 s: unfold:end:a fold:\u200bstart:b")
+@example("downtime:end:0a1b:start=1,finish=2")
 @example("##\u2060vso[task.complete]")
 def test_no_log_line_is_a_command_in_any_system(text: str) -> None:
     line = log_line(text)

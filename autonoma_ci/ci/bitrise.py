@@ -1,4 +1,8 @@
-"""Bitrise. Source: Bitrise's documentation, "Available environment variables" and "Test sharding"."""
+"""Bitrise.
+
+Source: Bitrise's documentation, "Available environment variables" and "Test sharding"; bitrise-io/envman,
+cli/commands.go (`add`) and env/expand.go: without `--no-expand`, `$NAME` in a value is replaced in later steps.
+"""
 
 from __future__ import annotations
 
@@ -39,5 +43,5 @@ def context(environ: Mapping[str, str]) -> Context:
 SYSTEM = System(
     context=context,
     tokens=("BITRISE_*TOKEN*", "BITRISEIO_*TOKEN*", "GIT_HTTP_PASSWORD", "SSH_RSA_PRIVATE_KEY"),
-    publishers=program_variables("envman", lambda name, text: ["add", "--key", name, "--value", text]),
+    publishers=program_variables("envman", lambda name, text: ["add", "--no-expand", "--key", name, "--value", text]),
 )

@@ -5,7 +5,6 @@ Variables that a step writes into a file are exported to all later steps of the 
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from autonoma_ci.ci.shared_file import SharedFile
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
 from autonoma_ci.files import reason_of
-from autonoma_ci.report import outputs
+from autonoma_ci.report.outputs import DOTENV_VALUE, dotenv_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 _EXPORTS = "env_vars_to_export"
 # In bytes.
 _LARGEST = 4 * 1024 * 1024
-# A value of one line and without white space: others are not in the documentation.
-_VALUE = re.compile(r"""[A-Za-z0-9._:/?@#%+,=\[\]"-]*""")
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -49,11 +46,6 @@ def context(environ: Mapping[str, str]) -> Context:
     )
 
 
-def _values(report: Report) -> Mapping[str, str]:
-    values = outputs.variables(report)
-    return {name: text if _VALUE.fullmatch(text) else "" for name, text in values.items()}
-
-
 class SharedVariables:
     """Sets variables that all steps of the build share, once the step ends.
 
@@ -67,7 +59,7 @@ class SharedVariables:
         """Set the variables; return what the log should warn of."""
         if not report.verdict:
             return []
-        return publish_build_data(report, report.context.build, self._get, self._put, _values)
+        return publish_build_data(report, report.context.build, self._get, self._put, dotenv_variables)
 
     def _get(self, name: str) -> str:
         lines = read_regular(str(self._path), _LARGEST).decode("utf-8", "replace").splitlines()
@@ -76,7 +68,7 @@ class SharedVariables:
 
     def _put(self, name: str, text: str) -> str:
         # The last value of a name counts.
-        line = f"{name}={text if _VALUE.fullmatch(text) else UNSET}\n"
+        line = f"{name}={text if DOTENV_VALUE.fullmatch(text) else UNSET}\n"
         try:
             self._file.append(line.encode())
         except (OSError, ValueError) as error:

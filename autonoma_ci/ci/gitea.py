@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.github import TOKENS, github_context, run_page
 from autonoma_ci.ci.github_commands import COMMANDS, path_in_checkout
-from autonoma_ci.ci.github_files import github_files
+from autonoma_ci.ci.github_files import act_files
 from autonoma_ci.ci.system import System
 
 if TYPE_CHECKING:
@@ -29,5 +29,5 @@ SYSTEM = System(
     tokens=(*TOKENS, "GITEA_TOKEN", "GITEA_RUNNER_REGISTRATION_TOKEN"),
     dialect=COMMANDS,
     path_in_checkout=path_in_checkout,
-    publishers=github_files,
+    publishers=act_files,
 )

@@ -1,19 +1,23 @@
 """GitHub's file commands: step outputs and the job summary.
 
 Source: GitHub's documentation, "Workflow commands", and its runner's FileCommandManager: of an output that is set
-twice, the last value counts. act's reader, which Gitea and Forgejo have, takes no empty line between outputs.
+twice, the last value counts. act's reader, which Gitea and Forgejo have, takes no empty line between outputs. Before
+act 0.2.79 of July 2025, and for longer on Gitea and Forgejo, a line of 65,536 bytes or more lost all outputs of the
+step, and could fail it (nektos/act, pkg/container/parse_env_file.go).
 """
 
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autonoma_ci.ci.environment import truthy
 from autonoma_ci.ci.shared_file import SharedValues
 from autonoma_ci.ci.summary_file import summary_file
 from autonoma_ci.files import reason_of
-from autonoma_ci.report.outputs import held, outputs
+from autonoma_ci.report.outputs import ARRAY_LIMIT, cut_arrays, outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,25 +27,28 @@ if TYPE_CHECKING:
     from autonoma_ci.model import Report
 
 _summary = summary_file("GITHUB_STEP_SUMMARY")
+# In characters of an array, which is one line in ASCII.
+ACT_ARRAY_LIMIT = 60_000
 _INSIDE = "another process has an open value, and the outputs may be a part of it"
 
 
 class OutputFile:
-    """Publishes the outputs of the step to the file that the runner named."""
+    """Writes the outputs of the step to the runner's file; an array has at most `limit` characters."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, limit: int) -> None:
         self._values = SharedValues(path, clock, heredocs, is_in_heredoc)
+        self._limit = limit
 
     def publish(self, report: Report) -> list[str]:
         """Write the outputs if it is time to; return what could not be written."""
         warnings = []
         try:
-            if not self._values.write(report, outputs):
+            if not self._values.write(report, partial(outputs, limit=self._limit)):
                 warnings.append(f"GITHUB_OUTPUT: {_INSIDE}; the log has the links.")
         except (OSError, ValueError) as error:
             warnings.append(f"GITHUB_OUTPUT could not be written ({reason_of(error)}); the log has the links.")
-        if report.verdict and (kept := held(report)) < len(report.outcomes):
-            warnings.append(f"The output 'results' holds the first {kept} runs; a longer one would be refused.")
+        for name, count in cut_arrays(report, self._limit).items() if report.verdict else ():
+            warnings.append(f"The output '{name}' holds the first {count} runs: the runner does not take a longer one.")
         return warnings
 
 
@@ -69,5 +76,15 @@ def is_in_heredoc(data: bytes) -> bool:
 
 def github_files(target: Target) -> Sequence[Publisher]:
     """Return the publishers for the files that the environment names."""
+    # act runs workflows on the user's own machine as GitHub would, and sets this variable.
+    return act_files(target) if truthy(target.environ, "ACT") else _files(target, ARRAY_LIMIT)
+
+
+def act_files(target: Target) -> Sequence[Publisher]:
+    """Return the same publishers for runners that are made of act."""
+    return _files(target, ACT_ARRAY_LIMIT)
+
+
+def _files(target: Target, limit: int) -> Sequence[Publisher]:
     output = target.environ.get("GITHUB_OUTPUT", "")
-    return (*((OutputFile(Path(output), target.clock),) if output else ()), *_summary(target))
+    return (*((OutputFile(Path(output), target.clock, limit),) if output else ()), *_summary(target))

@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 
 # Each call may be a question to a server, so only what is most useful is told; files have the rest.
 _MOST_USEFUL = 4
+# The limit of Semaphore's program for one value.
+MAX_PUT_BYTES = 20_000
 
 
 def _most_useful(report: Report) -> Mapping[str, str]:
     return dict(islice(variables(report).items(), _MOST_USEFUL))
+
+
+def _accepted(report: Report) -> Mapping[str, str]:
+    """Return the most useful variables, each without a value if `put` refuses it."""
+    values = _most_useful(report)
+    return {name: "" if "=" in text or len(text.encode()) > MAX_PUT_BYTES else text for name, text in values.items()}
 
 
 class ProgramVariables(Remote):
@@ -62,7 +70,8 @@ class SharedVariables(Remote):
     """Sets variables that all jobs of the build share, by a program with `get` and `put`, once the step ends.
 
     Source: github.com/semaphoreci/toolbox, sem-context: `get` ends with 1 for a name that is not set, unless it has
-    `--fallback`, and with 2 if the server can't be reached. `put` refuses an empty value.
+    `--fallback`, and with 2 if the server can't be reached. `put` refuses an empty value, a value with `=` and one of
+    more than 20,000 bytes (pkg/validators/validators.go).
     """
 
     def __init__(self, program: Program, build: str) -> None:
@@ -72,7 +81,7 @@ class SharedVariables(Remote):
         """Set the variables; return what the log should warn of."""
         if not report.verdict:
             return []
-        return publish_build_data(report, self._build, self._get, self._put, _most_useful)
+        return publish_build_data(report, self._build, self._get, self._put, _accepted)
 
     def _get(self, name: str) -> str | None:
         # Without a fallback, the program fails for a name that is not set. With one, a failure says that nothing is

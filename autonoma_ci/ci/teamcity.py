@@ -13,17 +13,19 @@ from autonoma_ci.ci.environment import branch, change, clean, commit, read_regul
 from autonoma_ci.ci.parallel import place
 from autonoma_ci.ci.properties import parse
 from autonoma_ci.ci.system import System
-from autonoma_ci.ci.teamcity_messages import MESSAGES, build
+from autonoma_ci.ci.teamcity_messages import MESSAGES, Build
 from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autonoma_ci.ci.system import Target
     from autonoma_ci.spans import Shard
 
 _LARGEST = 4 * 1024 * 1024
 _CONFIGURATION = "teamcity.configuration.properties.file"
 _BATCHES = "teamcity.build.parallelTests"
+_CHECKOUT = "teamcity.build.checkoutDir"
 _PULL = re.compile(r"(?:refs/)?(?:pull|pull-requests|merge-requests)/([0-9]+)(?:/.*)?")
 
 
@@ -71,6 +73,11 @@ def parallel(environ: Mapping[str, str]) -> Shard | None:
     """Return which batch of TeamCity's parallel tests this build is."""
     get = reader(_parameters(_properties(environ)))
     return place(get(f"{_BATCHES}.currentBatch"), get(f"{_BATCHES}.totalBatches"), first=1)
+
+
+def build(target: Target) -> tuple[Build]:
+    """Return the publisher of parameters, status and problem."""
+    return (Build(target, _properties(target.environ).get(_CHECKOUT, "")),)
 
 
 SYSTEM = System(

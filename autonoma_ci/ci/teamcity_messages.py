@@ -1,8 +1,13 @@
-"""TeamCity's service messages. Source: JetBrains's documentation, "Service messages"."""
+"""TeamCity's service messages.
+
+Source: JetBrains's documentation, "Service messages": the identity of a build problem is a Java identifier of at most
+60 characters, and a file to import is in the checkout directory, with a path that is relative to it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +49,8 @@ def message(name: str, /, limit: int = 3900, **values: str) -> str:
 class Build:
     """Sets parameters, status and problem of the build, and hands over the tests, once the step ends."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, checkout: str) -> None:
+        self._target, self._checkout = target, checkout
 
     def publish(self, report: Report) -> list[str]:
         """Print the messages; return what has no room in them."""
@@ -57,21 +62,25 @@ class Build:
         ]
         whole = f"{report.heading}: {headline(report)}"
         if report.results_dir:
-            path = Path(self._target.folder, report.results_dir, "junit.xml").absolute()
-            lines.append(message("importData", type="junit", path=str(path)))
+            lines.append(message("importData", type="junit", path=self._in_checkout(report.results_dir, "junit.xml")))
         # The placeholder keeps what the build says by itself, such as its count of tests.
         lines.append(message("buildStatus", text=f"{{build.status.text}}; {whole}"))
         if report.verdict.exit_code:
             # A problem of the same identity is the same problem in the next build.
             identity = hashlib.sha256(report.heading.encode("utf-8", "replace")).hexdigest()[:16]
-            lines.append(message("buildProblem", description=whole, identity=f"autonoma-{identity}"))
+            lines.append(message("buildProblem", description=whole, identity=f"autonoma_{identity}"))
         self._target.say(lines)
         return warn_of_left_out(report, values, "The parameters for later steps")
 
+    def _in_checkout(self, *parts: str) -> str:
+        """Return the path of a file relative to the checkout, or an absolute one if it is not in there."""
+        path = Path(self._target.folder, *parts).absolute()
+        # A step begins in the checkout, unless it has a working directory of its own.
+        checkout = self._checkout or self._target.folder
+        try:
+            return Path(os.path.realpath(path)).relative_to(os.path.realpath(checkout)).as_posix()
+        except ValueError:
+            return str(path)
+
 
 MESSAGES = Messages()
-
-
-def build(target: Target) -> tuple[Build]:
-    """Return the publisher of parameters, status and problem."""
-    return (Build(target),)

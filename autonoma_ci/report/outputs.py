@@ -15,7 +15,7 @@ from autonoma_ci.report.words import counts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.model import Outcome, Report
 
 
 class Output(NamedTuple):
@@ -55,49 +55,70 @@ _VARIABLES = (
 )
 # Windows takes 32 KiB for one variable. On Linux, one of 128 KiB keeps every later program from starting.
 VARIABLE_LIMIT = 30_000
-# GitLab takes 5 KB and no space in a value. Shells read the file as commands, so what means something to them
-# stays out too.
-DOTENV_LIMIT = 5 * 1024
-_DOTENV_VALUE = re.compile(r"""[A-Za-z0-9._:/?@#%+,=\[\]"-]*""")
+# In bytes. GitLab takes a file of less than 5 KB.
+# Source: gitlabhq/gitlabhq, app/services/ci/parse_dotenv_artifact_service.rb.
+DOTENV_LIMIT = 5 * 1024 - 1
+# All readers of such a file take these characters for themselves. No value is quoted: GitLab, Java and Docker keep
+# quotes, and shells remove them. npm's dotenv and Harness cut a value at `#`. Shells run what follows a space, `;` or
+# `&`. Java reads no UTF-8. zsh expands `=` at the start and after `:`. Harness decodes what begins with `__B64__`.
+# Source: the readers in tests/report/test_outputs_env_readers.py; harness/lite-engine, pipeline/runtime/common.go.
+DOTENV_VALUE = re.compile(r"(?!=|__B64__)(?!.*:=)[A-Za-z0-9._:/?@%+,=\[\]-]*")
+# JSON has quotes around each text.
+_ARRAYS = frozenset({"run-ids", "run-urls"})
 
 
-def outputs(report: Report) -> dict[str, str]:
-    """Return every output's text; arrays that are too long for a runner keep their first entries."""
-    texts = _short_texts(report) | {"results": _array([result(outcome) for outcome in report.outcomes])[0]}
+def outputs(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, str]:
+    """Return the texts of all outputs; an array of more than `limit` characters keeps its first entries."""
+    texts = _short_texts(report, limit) | {"results": _array(_results(report), limit)[0]}
     return {output.name: texts[output.name] for output in OUTPUTS}
 
 
-def _short_texts(report: Report) -> dict[str, str]:
+def cut_arrays(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, int]:
+    """Return how many entries are left of each array that has more than `limit` characters."""
+    runs = _runs(report)
+    arrays: dict[str, Sequence[object]] = {
+        "run-ids": [run.run_id for run in runs],
+        "run-urls": [run.url for run in runs],
+        "results": _results(report),
+    }
+    counts = {name: _array(items, limit)[1] for name, items in arrays.items()}
+    return {name: count for name, count in counts.items() if count < len(arrays[name])}
+
+
+def _runs(report: Report) -> list[Outcome]:
+    return [outcome for outcome in report.outcomes if outcome.run_id or outcome.url]
+
+
+def _results(report: Report) -> list[object]:
+    return [result(outcome) for outcome in report.outcomes]
+
+
+def _short_texts(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, str]:
     """Return the texts of all outputs except `results`, which is the slowest to make."""
-    runs = [outcome for outcome in report.outcomes if outcome.run_id or outcome.url]
+    runs = _runs(report)
     verdict = report.verdict
     return {
         "conclusion": verdict.conclusion.value if verdict else "",
         "reason": verdict.reason.value if verdict else "",
         "run-id": next((outcome.run_id for outcome in runs), ""),
         "run-url": next((outcome.url for outcome in runs), ""),
-        "run-ids": _array([outcome.run_id for outcome in runs])[0],
-        "run-urls": _array([outcome.url for outcome in runs])[0],
+        "run-ids": _array([outcome.run_id for outcome in runs], limit)[0],
+        "run-urls": _array([outcome.url for outcome in runs], limit)[0],
         **{name: str(count) for name, count in counts(report.outcomes).items()},
         "results-dir": report.results_dir,
     }
 
 
-def _array(items: Sequence[object]) -> tuple[str, int]:
-    """Return a JSON array of as many items as fit, and how many they are."""
+def _array(items: Sequence[object], limit: int) -> tuple[str, int]:
+    """Return a JSON array in ASCII of as many items as fit, and how many they are."""
     parts, size = [], 2
     for item in items:
         text = json.dumps(item, separators=(",", ":"))
         size += len(text) + 1
-        if size > ARRAY_LIMIT:
+        if size > limit:
             break
         parts.append(text)
     return f"[{','.join(parts)}]", len(parts)
-
-
-def held(report: Report) -> int:
-    """Return how many runs the `results` output has room for."""
-    return _array([result(outcome) for outcome in report.outcomes])[1]
 
 
 def variables(report: Report) -> dict[str, str]:
@@ -119,10 +140,10 @@ def _variable(name: str) -> str:
 
 
 def dotenv(report: Report) -> str:
-    """Return outputs.env: `AUTONOMA_NAME=value` lines that GitLab, shells and dotenv readers take alike, save arrays.
+    """Return outputs.env: `AUTONOMA_NAME=value` lines that GitLab, shells and dotenv readers take alike.
 
-    A shell removes the double quotes of an array, and GitLab keeps all quotes, so that no form suits both: results.json
-    has the arrays. The text has at most 5 KB; `left_out` tells what did not fit.
+    It has no arrays, since no form of them is read alike. The text has less than 5 KB, and `left_out` returns the names
+    that had no room.
     """
     return dotenv_lines(dotenv_variables(report))
 
@@ -148,12 +169,13 @@ def warn_of_left_out(report: Report, given: Mapping[str, str], place: str) -> li
 
 
 def dotenv_variables(report: Report) -> dict[str, str]:
-    """Return the variables as outputs.env has them: what it has no room or no form for is empty."""
-    values = variables(report)
+    """Return the variables of outputs.env, each empty if there is no room or no form for its text."""
+    arrays = {_variable(name) for name in _ARRAYS}
+    values = {name: text for name, text in variables(report).items() if name not in arrays}
     kept = dict.fromkeys(values, "")
     size = len(dotenv_lines(kept))
     for name, text in values.items():
         longer = size + len(text)
-        if longer <= DOTENV_LIMIT and _DOTENV_VALUE.fullmatch(text):
+        if longer <= DOTENV_LIMIT and DOTENV_VALUE.fullmatch(text):
             kept[name], size = text, longer
     return kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -153,10 +154,10 @@ def test_outputs_env_keeps_to_the_rules_of_gitlab(made: Report) -> None:
 
 
 def test_outputs_env_keeps_what_is_most_useful_and_says_what_it_left_out(tmp_path: Path) -> None:
-    many = report([started(f"id-{number}") for number in range(200)])
+    many = report([started("a")._replace(url="https://autonoma.app/" + "x" * 5000)])
     kept = [line.partition("=")[0] for line in dotenv(many).splitlines()]
     assert kept[:4] == ["AUTONOMA_CONCLUSION", "AUTONOMA_REASON", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"]
-    assert left_out(many, dotenv_variables(many)) == ["AUTONOMA_RUN_URLS"]
+    assert left_out(many, dotenv_variables(many)) == ["AUTONOMA_RUN_URL"]
     few = report([started("a")])
     assert left_out(few, dotenv_variables(few)) == []
 
@@ -244,10 +245,27 @@ def test_on_teamcity_status_problem_parameters_and_tests_are_told(tmp_path: Path
     assert status == {"text": "{build.status.text}; Autonoma tests: 1 of 2 runs passed, 1 failed."}
     [problem] = [order.values for order in orders if order.name == "buildProblem"]
     assert problem["description"] == "Autonoma tests: 1 of 2 runs passed, 1 failed."
-    assert len(problem["identity"]) <= 60
+    assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,59}", problem["identity"])
     [tests] = [order.values for order in orders if order.name == "importData"]
-    assert tests == {"type": "junit", "path": str(tmp_path / "results" / "junit.xml")}
-    assert Path(tests["path"]).is_file()
+    assert tests == {"type": "junit", "path": "results/junit.xml"}
+
+
+def test_teamcity_imports_from_the_checkout(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A step can have a working directory of its own, and the path is relative to the checkout all the same.
+
+    Source: JetBrains's documentation, "Service messages", "Importing XML Reports".
+    """
+    (tmp_path / "shop" / "e2e").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "shop")
+    properties = tmp_path / "build.properties"
+    found = []
+    for checkout, folder in (("shop", "results"), ("link", "results"), ("shop", str(tmp_path / "outside"))):
+        properties.write_text(f"teamcity.build.checkoutDir={tmp_path / checkout}\n", "utf-8")
+        environ = {"TEAMCITY_VERSION": "2026.1", "TEAMCITY_BUILD_PROPERTIES_FILE": str(properties)}
+        _, log = step(tmp_path / "shop" / "e2e", sandbox, {**environ, "AUTONOMA_RESULTS_DIR": folder})
+        found += [order.values["path"] for order in grammars.teamcity(log) if order.name == "importData"]
+    assert found[:2] == ["e2e/results/junit.xml"] * 2
+    assert found[2:] in ([], [str(tmp_path / "outside" / "junit.xml")])
 
 
 def test_on_teamcity_a_step_that_passes_is_no_problem(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -292,7 +310,7 @@ def test_two_steps_of_a_build_have_an_annotation_each_and_a_retried_one_keeps_it
     ("environ", "name", "call"),
     [
         ({"SEMAPHORE": "true"}, "sem-context", "put AUTONOMA_CONCLUSION=passed --force"),
-        ({"BITRISE_IO": "true"}, "envman", "add --key AUTONOMA_CONCLUSION --value passed"),
+        ({"BITRISE_IO": "true"}, "envman", "add --no-expand --key AUTONOMA_CONCLUSION --value passed"),
     ],
     ids=["semaphore", "bitrise"],
 )

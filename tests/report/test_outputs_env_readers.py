@@ -1,11 +1,15 @@
-"""What shells, dotenv readers, GitLab and Jenkins get of outputs.env: plain values alike, arrays as README says."""
+"""Every reader of outputs.env gets the same texts: shells, dotenv readers, GitLab, Jenkins and Harness."""
 
 from __future__ import annotations
 
-import json
+import atexit
+import os
 import re
 import shutil
+import string
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,92 +17,255 @@ import pytest
 from dotenv import dotenv_values
 
 from autonoma_ci.ci.properties import parse
-from autonoma_ci.report.outputs import DOTENV_LIMIT, OUTPUTS, dotenv, outputs
+from autonoma_ci.report.outputs import DOTENV_LIMIT, DOTENV_VALUE, OUTPUTS, dotenv, left_out, outputs, variables
 from tests.report.reports import ERROR, failed, lost, passed, report, started
+from tests.support.tables import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeAlias
 
-README = Path(__file__).parents[2] / "README.md"
-BASH = shutil.which("bash")
-ARRAYS = {"AUTONOMA_RUN_IDS": "run-ids", "AUTONOMA_RUN_URLS": "run-urls"}
-# `results` is too long for a variable, and `results-dir` is the name of an option.
-PLAIN = {
+    Reader: TypeAlias = Callable[[Path], Mapping[str, str]]
+
+READERS = Path(__file__).with_name("readers")
+# Debian's packages of Go libraries are there: golang-github-joho-godotenv-dev.
+GO_PATH = Path("/usr/share/gocode")
+# `results` is too long for a variable, and `results-dir` is the name of an option. Arrays have no form.
+NAMES = {
     f"AUTONOMA_{output.name.upper().replace('-', '_')}": output.name
     for output in OUTPUTS
-    if output.name not in {*ARRAYS.values(), "results", "results-dir"}
+    if output.name not in {"run-ids", "run-urls", "results", "results-dir"}
 }
 MADE = report([passed("a"), failed("b"), lost("c")], ERROR)
+# A report whose links have characters of each kind: with and without a form.
+URLS = {
+    "https://autonoma.app/run/a?tab=steps,log&x=1": "",
+    "https://autonoma.app/run/a#step-3": "",
+    "https://autonoma.app/run/a?step=3%20;b": "",
+    "https://autonoma.app/run/it's": "",
+    "https://autonoma.app/run/$(id)": "",
+    "https://autonoma.app/run/a?tab=steps,log": "https://autonoma.app/run/a?tab=steps,log",
+    "https://autonoma.app:8443/run/a@2?filter[]=%24x:+y": "https://autonoma.app:8443/run/a@2?filter[]=%24x:+y",
+}
 
 
-def by_bash(path: Path) -> Mapping[str, str]:
-    assert BASH
-    script = 'set -eu; . "$1"; for n in ${!AUTONOMA_*}; do printf "%s=%s\\0" "$n" "${!n}"; done'
-    ran = subprocess.run([BASH, "--norc", "-c", script, "bash", path], capture_output=True, env={}, check=True)
-    assert ran.stderr == b""
-    return dict(pair.decode().split("=", 1) for pair in ran.stdout.split(b"\0") if pair)
+def separate(printed: bytes) -> dict[str, str]:
+    """Return the pairs that a reader has printed, each with a zero byte behind it."""
+    pairs = [pair.decode().split("=", 1) for pair in printed.split(b"\0") if pair]
+    return {name: value for name, value in pairs if name.startswith("AUTONOMA_")}
 
 
-def by_dotenv(path: Path) -> Mapping[str, str]:
+def printed_by(*command: str | Path, **environ: str) -> dict[str, str]:
+    ran = subprocess.run(command, capture_output=True, env=environ, check=False, timeout=300)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    return separate(ran.stdout)
+
+
+def by_shell(name: str) -> Reader:
+    """Return a reader that is a shell, as scripts use it."""
+
+    def read(path: Path) -> Mapping[str, str]:
+        shell, env = shutil.which(name), shutil.which("env")
+        assert shell
+        assert env
+        # A name at the front is looked up in PATH, and a zero byte can't be in a value.
+        return printed_by(shell, "-c", f'set -aeu; . "$1"; exec {env} -0', shell, path)
+
+    return read
+
+
+def by_python(path: Path) -> Mapping[str, str]:
     return {name: text or "" for name, text in dotenv_values(path).items()}
 
 
-def by_gitlab(path: Path) -> Mapping[str, str]:
-    """Read it as GitLab does. Source: its `ParseDotenvArtifactService`."""
-    found = [re.fullmatch(r"(.*?)=(.*)", line) for line in path.read_text("utf-8").splitlines()]
-    assert all(found)
-    return {pair[1].strip(): pair[2].strip() for pair in found if pair}
-
-
-def by_jenkins(path: Path) -> Mapping[str, str]:
+def by_our_properties(path: Path) -> Mapping[str, str]:
     return parse(path.read_bytes())
 
 
-NEEDS_BASH = pytest.mark.skipif(not BASH, reason="there is no bash")
-READERS = [pytest.param(by_bash, marks=NEEDS_BASH), by_dotenv, by_gitlab, by_jenkins]
+def by_gitlab(path: Path) -> Mapping[str, str]:
+    """Port of GitLab's reader.
+
+    Source: gitlabhq/gitlabhq, app/services/ci/parse_dotenv_artifact_service.rb.
+    """
+    found = {}
+    for line in path.read_text("utf-8").splitlines():
+        pair = re.fullmatch(r"(.*?)=(.*)", line)
+        assert pair, "Invalid Format"
+        found[pair[1].strip()] = pair[2].strip()
+    return found
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    made = tmp_path / "outputs.env"
-    made.write_text(dotenv(MADE), "utf-8")
-    return made
+def by_gitlab_runner(path: Path) -> Mapping[str, str]:
+    """Port of what a later job gets: the runner expands references.
+
+    Source: gitlabhq/gitlab-runner, common/spec/variables.go, `ExpandWith`; Go's documentation, `os.Expand`.
+    """
+    return {name: re.sub(r"\$(\w+|\{[^}]*\}|\W)", "", text) for name, text in by_gitlab(path).items()}
 
 
-@pytest.mark.parametrize("read", READERS)
-def test_every_reader_has_all_names_and_the_plain_values(read: Callable[[Path], Mapping[str, str]], path: Path) -> None:
+def by_harness(path: Path) -> Mapping[str, str]:
+    """Port of Harness' reader, which cuts at each `#` outside of quotes and decodes one prefix.
+
+    Source: harness/lite-engine, pipeline/runtime/common.go; harness/godotenv, v2.0.0, godotenv.go, `parseLine`.
+    """
+    found = {}
+    for line in path.read_text("utf-8").splitlines():
+        name, _, text = line.split("#")[0].partition("=")
+        value = text.strip()
+        assert ":" not in name, "a YAML line"
+        if value[:1] == value[-1:] and value[:1] in {"'", '"'}:
+            value = value[1:-1]
+        value = re.sub(r"\$\{?\w*\}?", "", value)
+        found[name] = "decoded" if value.startswith("__B64__") else value
+    return found
+
+
+def by_docker(path: Path) -> Mapping[str, str]:
+    """Port of the reader behind `docker run --env-file`. Source: docker/cli, pkg/kvfile/kvfile.go."""
+    return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
+
+
+def by_npm(path: Path) -> Mapping[str, str]:
+    node = shutil.which("node")
+    assert node
+    return printed_by(node, ROOT / "tests" / "linters" / "dotenv.mjs", path)
+
+
+def by_java(path: Path) -> Mapping[str, str]:
+    java = shutil.which("java")
+    assert java
+    return printed_by(java, READERS / "ReadProperties.java", path)
+
+
+def by_godotenv(path: Path) -> Mapping[str, str]:
+    program = build_godotenv()
+    if not program:
+        pytest.skip("needs Debian's packages golang-go and golang-github-joho-godotenv-dev")
+    return printed_by(program, path)
+
+
+@cache
+def build_godotenv() -> Path | None:
+    """Compile the reader once for all tests; return None where Go or the library is missing."""
+    go = shutil.which("go")
+    if not (go and (GO_PATH / "src" / "github.com" / "joho" / "godotenv").is_dir()):
+        return None
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    environ = {**os.environ, "GO111MODULE": "off", "GOPATH": str(GO_PATH), "GOCACHE": str(folder / "cache")}
+    command: list[str | Path] = [go, "build", "-o", folder / "reader", READERS / "read_godotenv.go"]
+    subprocess.run(command, check=True, env=environ, timeout=300)
+    return folder / "reader"
+
+
+def shell(name: str) -> object:
+    missing = pytest.mark.skipif(not shutil.which(name), reason=f"there is no {name}")
+    return pytest.param(by_shell(name), id=name, marks=missing)
+
+
+PORTS = [by_gitlab, by_gitlab_runner, by_harness, by_docker, by_our_properties, by_python]
+ALL = [
+    *(shell(name) for name in ("sh", "dash", "bash", "zsh", "ksh")),
+    *(pytest.param(reader, id=reader.__name__) for reader in PORTS),
+    *(pytest.param(read, id=read.__name__, marks=pytest.mark.linters) for read in (by_npm, by_java, by_godotenv)),
+]
+every_reader = pytest.mark.parametrize("read", ALL)
+
+
+@every_reader
+def test_every_reader_gets_the_same(read: Reader, tmp_path: Path) -> None:
+    path = tmp_path / "outputs.env"
+    path.write_text(dotenv(MADE), "utf-8")
     found, expected = read(path), outputs(MADE)
-    assert set(found) == {*PLAIN, *ARRAYS}
-    assert {name: found[name] for name in PLAIN} == {name: expected[output] for name, output in PLAIN.items()}
+    assert found == {name: expected[output] for name, output in NAMES.items()}
 
 
-@pytest.mark.parametrize("read", [by_dotenv, by_gitlab, by_jenkins])
-def test_arrays_are_json_for_all_readers_but_shells(read: Callable[[Path], Mapping[str, str]], path: Path) -> None:
-    found, expected = read(path), outputs(MADE)
-    assert {name: found[name] for name in ARRAYS} == {name: expected[output] for name, output in ARRAYS.items()}
-    assert json.loads(found["AUTONOMA_RUN_IDS"]) == ["run-a", "run-b"]
+@every_reader
+def test_every_reader_gets_a_link_whole_or_none(read: Reader, tmp_path: Path) -> None:
+    """A part of a link, or a link with another character in it, leads nowhere."""
+    found = []
+    for number, url in enumerate(URLS):
+        path = tmp_path / f"{number}.env"
+        path.write_text(dotenv(report([started("a")._replace(url=url)])), "utf-8")
+        found.append(read(path)["AUTONOMA_RUN_URL"])
+    assert found == list(URLS.values())
 
 
-@NEEDS_BASH
-def test_a_shell_removes_the_quotes_of_arrays(path: Path) -> None:
-    """The README and the docstring say so, and where the arrays are."""
-    found, expected = by_bash(path), outputs(MADE)
-    assert {name: found[name] for name in ARRAYS} == {
-        name: expected[output].replace('"', "") for name, output in ARRAYS.items()
-    }
-    readme = " ".join(README.read_text("utf-8").split())
-    assert "A shell that reads the file removes the double quotes of the arrays `AUTONOMA_RUN_IDS` and" in readme
-    assert "A shell removes the double quotes of an array" in (dotenv.__doc__ or "")
+def accepted() -> Iterator[str]:
+    """Yield each pair of printable characters that may stand in a value, at its ends and between letters."""
+    characters = [chr(code) for code in range(0x20, 0x7F)]
+    for one in characters:
+        for other in characters:
+            yield from (text for text in (one + other, f"a{one}{other}b") if DOTENV_VALUE.fullmatch(text))
 
 
-@pytest.mark.parametrize("read", READERS)
-def test_a_second_file_leaves_nothing_of_the_first(read: Callable[[Path], Mapping[str, str]], path: Path) -> None:
+@every_reader
+def test_every_reader_takes_each_character(read: Reader, tmp_path: Path) -> None:
+    values = {f"AUTONOMA_{number}X": text for number, text in enumerate(accepted())}
+    assert len(values) > 8000
+    path = tmp_path / "all.env"
+    path.write_text("".join(f"{name}={text}\n" for name, text in values.items()), "utf-8")
+    assert read(path) == values
+
+
+def misread(text: str, folder: Path) -> list[str]:
+    """Return which readers of this machine get another text, or fail."""
+    path = folder / "one.env"
+    path.write_text(f"AUTONOMA_X={text}\n", "utf-8")
+    found = []
+    for name, read in (("sh", by_shell("sh")), *((reader.__name__, reader) for reader in PORTS)):
+        try:
+            if read(path) != {"AUTONOMA_X": text}:
+                found.append(name)
+        except (AssertionError, ValueError):
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("character", sorted(set(string.printable) - set(string.ascii_letters + string.digits)))
+def test_what_is_left_out_is_misread(character: str, tmp_path: Path) -> None:
+    """The form has no rule without a reader that needs it, but for a few characters that shells expand elsewhere."""
+    expanded_elsewhere = set("*!^{}~")
+    if all(DOTENV_VALUE.fullmatch(text) for text in (character, f"a{character}b")):
+        return
+    texts = (character, f"a{character}", f"a{character}b", f"a {character}b", f"a:{character}b")
+    is_misread = any(misread(text, tmp_path) for text in texts)
+    assert is_misread or character in expanded_elsewhere or character == "="
+
+
+def test_arrays_are_left_out_without_a_warning() -> None:
+    """No form is read alike: shells remove the quotes of JSON, and GitLab keeps all quotes."""
+    assert not {"AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS"} & set(by_docker_text(dotenv(MADE)))
+    assert left_out(MADE, by_docker_text(dotenv(MADE))) == []
+    assert "AUTONOMA_RUN_IDS" in variables(MADE)
+
+
+def by_docker_text(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("run_id", ["__B64__aGkx", "=a", "a:=b"])
+def test_id_that_a_reader_changes_is_left_out(run_id: str) -> None:
+    made = report([started("a")._replace(run_id=run_id)])
+    assert by_docker_text(dotenv(made))["AUTONOMA_RUN_ID"] == ""
+    assert left_out(made, by_docker_text(dotenv(made))) == ["AUTONOMA_RUN_ID"]
+
+
+def test_file_is_smaller_than_gitlab_allows() -> None:
+    """A link that has no room is left out, and what comes behind it is not."""
+    for length in (2000, 4750, 4800, 4900, 5000, 5200):
+        text = dotenv(report([started("a")._replace(url="https://autonoma.app/" + "a" * length)], ERROR))
+        assert len(text) <= DOTENV_LIMIT < 5120
+        assert by_docker_text(text)["AUTONOMA_TOTAL"] == "1"
+
+
+@every_reader
+def test_second_file_leaves_nothing_of_the_first(read: Reader, tmp_path: Path) -> None:
     """Jobs of GitLab inherit the variables of several files, and a script may read several too."""
-    many = report([started(f"id-{number}") for number in range(700)])
+    path = tmp_path / "outputs.env"
+    path.write_text(dotenv(MADE), "utf-8")
     before = read(path)
-    path.write_text(dotenv(many), "utf-8")
-    assert path.stat().st_size <= DOTENV_LIMIT
+    path.write_text(dotenv(report([started("x")._replace(url="https://autonoma.app/run/x#3")])), "utf-8")
     found = {**before, **read(path)}
-    assert found["AUTONOMA_RUN_ID"] == "run-id-0"
-    assert found["AUTONOMA_TOTAL"] == "700"
-    assert [found[name] for name in ARRAYS] == ["", ""]
+    assert found["AUTONOMA_RUN_ID"] == "run-x"
+    assert found["AUTONOMA_RUN_URL"] == ""

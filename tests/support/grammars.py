@@ -24,7 +24,8 @@ _TEAMCITY = re.compile(r"^\s*##teamcity\[(.*)\]\s*$")
 _TEAMCITY_VALUE = re.compile(r"\s+([\w-]+)='((?:\|.|[^|'])*)'")
 _GITLAB = re.compile(r"\x1b\[0Ksection_(start|end):(\d+):([\w.-]+)((?:\[[^\]]*\])?)\r\x1b\[0K(.*)")
 _BUILDKITE = r"^\s*(---|\+\+\+|~~~|\^\^\^ \+\+\+)(.*)"
-_TRAVIS = re.compile(r"travis_(fold:start|fold:end|time:\w+):([\w.]+)\r?(?:\x1b\[0K)?(.*)")
+# Anywhere in a line. Source: travis-ci/travis-web, app/utils/log.js, `FOLD` and `TIME`.
+_TRAVIS = re.compile(r"((?:fold|time):(?:start|end)):([\w.-]+)", re.ASCII)
 
 
 def azure(log: str) -> list[Order]:
@@ -85,5 +86,5 @@ def buildkite(log: str) -> list[Order]:
 
 
 def travis(log: str) -> list[Order]:
-    """Return the ends of folds."""
-    return [Order(m[1], {"key": m[2]}, m[3]) for line in log.split("\n") if (m := _TRAVIS.match(line.lstrip()))]
+    """Return the ends of folds and timers."""
+    return [Order(found[1], {"key": found[2]}) for found in _TRAVIS.finditer(log)]

@@ -25,9 +25,10 @@ PIECES = (
     "##teamcity[buildStatus text='x']", "\r", "\n", "\r\n", "\u2028", "\u2029", "\x85", "\v", "\f", "\x1c", "\t", " ",
     "    ", "\xa0", "\u3000", "\u202e", "\u2066", "\u200b", "\u2060", "\ufeff", "\xad", "\U000e0041", "\x1b[0K", "\x1b",
     "\x9b", "section_start:1:a\r\x1b[0K", "\x00", "\ud800", "\udcff", "\uffff", "--- ", "+++ ", "~~~ ", "^^^ +++",
-    "travis_fold:start:a", "travis_time:start:a", "%0A", "%0D", "%25", "%", "&lt;", "&#124;", "&", "|", "\\", "\\|",
+    "travis_fold:start:a", "%0A", "%0D", "%25", "%", "&lt;", "&#124;", "&", "|", "\\", "\\|",
     "`", "```", "<img src=x>", "</td>", "<br>", "<!--", "@user", "@", "#1", "[a](https://x.example)", "![a](b)",
     "https://x.example", "www.x.example", "me@x.example", "**", "__", "~~", "=", "<<", "EOF", "autonoma_", "run-id=x",
+    "travis_time:start:a", "fold:end:a", "time:end:a", "fold:", "start:",
     "conclusion<<EOF\npassed\nEOF\n", "# ", "- ", "1. ", "$(id)", "'", '"', ",", "{", "}", "word", "0", "é", "🚀",
 )  # fmt: skip
 # By default Hypothesis leaves surrogates out; the environment and JSON can both hold them.

@@ -123,7 +123,8 @@ _ELSEWHERE = {
     "gitlab": re.compile(r"section_(?:start|end):\d+:[\w.-]+(?:\[[^\]]*\])?\r\x1b\[0K"),
     "a terminal": re.compile(r"[\x1b\x9b]"),
     "buildkite": re.compile(r"^[ \t]*(?:---|\+\+\+|~~~|\^\^\^ \+\+\+)", re.MULTILINE),
-    "travis": re.compile(r"^\s*travis_(?:fold|time):", re.MULTILINE),
+    # Source: travis-ci/travis-web, app/utils/log.js.
+    "travis": re.compile(r"(?:fold|time):(?:start|end):[\w.-]", re.ASCII),
 }
 
 

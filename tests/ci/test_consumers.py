@@ -1,0 +1,205 @@
+"""The output of a step under the rules of the programs that read it, each written down from its source code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+
+from autonoma_ci.ci.build_data import UNSET
+from autonoma_ci.ci.detect import ROWS, load
+from autonoma_ci.ci.gitlab_log import LINKS, job_links
+from autonoma_ci.report.outputs import outputs
+from autonoma_ci.text import log_line
+from tests.report.reports import PASSED, failed, passed, report
+from tests.support import grammars, runner
+from tests.support.act_env_file import LostOutputsError, read_env_file
+from tests.support.hostile import REPORTS
+from tests.support.targets import target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from autonoma_ci.model import Report
+
+SYSTEMS = {row.name: load(row) for row in ROWS}
+LARGE = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)], PASSED)
+
+
+def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report) -> list[str]:
+    """Publish a report in a CI system; return the warnings."""
+    found = SYSTEMS[name].publishers(target(environ, folder, summary=False))
+    return [warning for each in found for warning in each.publish(made)]
+
+
+# Gitea, Forgejo and act
+
+
+@pytest.mark.parametrize(("name", "more"), [("gitea", {}), ("forgejo", {}), ("github", {"ACT": "true"})])
+def test_act_reads_the_outputs_of_a_large_plan(name: str, more: dict[str, str], tmp_path: Path) -> None:
+    """Source: nektos/act, pkg/container/parse_env_file.go, before commit 67e332e8."""
+    path = tmp_path / "output"
+    warnings = publish(name, {"GITHUB_OUTPUT": str(path), **more}, tmp_path, LARGE)
+    found = read_env_file(path.read_bytes())
+    assert found == outputs(LARGE, 60_000)
+    assert found["total"] == "2500"
+    counts = {each: len(json.loads(found[each])) for each in ("run-urls", "results")}
+    assert [re.findall(r"'(.+)' holds the first (\d+) runs", warning) for warning in warnings] == [
+        [(each, str(count))] for each, count in counts.items()
+    ]
+
+
+def test_github_has_longer_outputs(tmp_path: Path) -> None:
+    path = tmp_path / "output"
+    publish("github", {"GITHUB_OUTPUT": str(path)}, tmp_path, LARGE)
+    assert len(runner.outputs(path.read_text("utf-8"))["results"]) > 100_000
+    with pytest.raises(LostOutputsError):
+        read_env_file(path.read_bytes())
+
+
+@given(REPORTS)
+def test_no_output_is_a_line_that_act_loses(made: Report) -> None:
+    assert all(
+        len(f"{name}={text}".encode("utf-8", "replace")) < 65_536 for name, text in outputs(made, 60_000).items()
+    )
+
+
+# Semaphore
+
+_SEM_CONTEXT = """\
+#!/bin/bash
+store={store}
+case "$1" in
+  get)
+    if [ -f "$store/$2" ]; then cat "$store/$2"; elif [ "$3" = --fallback ]; then printf %s "$4"; else exit 1; fi ;;
+  put)
+    without=${{2//=/}}
+    [ $((${{#2}} - ${{#without}})) = 1 ] || exit 3
+    name=${{2%%=*}} value=${{2#*=}}
+    [[ $name =~ ^[A-Za-z0-9_-]{{3,256}}$ ]] || exit 3
+    [ "$value" ] && [ "$(printf %s "$value" | wc -c)" -le 20000 ] || exit 3
+    printf %s "$value" > "$store/$name" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://autonoma.app/run/a", True),
+        ("https://autonoma.app/run/a?tab=steps", False),
+        ("https://autonoma.app/" + "a" * 25_000, False),
+        ("https://autonoma.app/run/a?token=YQ==", False),
+    ],
+    ids=["plain", "query", "long", "padding"],
+)
+def test_semaphore_takes_every_value(url: str, kept: bool, tmp_path: Path) -> None:
+    """Its program refuses an empty value and a second `=`, and then no later value was set.
+
+    Source: semaphoreci/toolbox, sem-context/pkg/validators/validators.go.
+    """
+    store, checkout = tmp_path / "store", tmp_path / "work"
+    store.mkdir()
+    checkout.mkdir()
+    script = tmp_path / "bin" / "sem-context"
+    script.parent.mkdir()
+    script.write_text(_SEM_CONTEXT.format(store=shlex.quote(str(store))), "utf-8")
+    script.chmod(0o755)
+    environ = {"PATH": f"{script.parent}:/usr/bin:/bin", "SEMAPHORE_PIPELINE_ID": "p1"}
+    for link in ("https://autonoma.app/run/first", url):
+        made = report([passed("a")._replace(url=link)], PASSED)._replace(step_id="1" * 16)
+        warnings = publish("semaphore", environ, checkout, made)
+    assert len(warnings) == (not kept)
+    assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
+    assert (store / "AUTONOMA_RUN_URL").read_text("utf-8") == (url if kept else UNSET)
+    assert (store / "AUTONOMA_RUN_ID").read_text("utf-8") == "run-a"
+
+
+# Bitrise
+
+
+def test_bitrise_expands_no_value(tmp_path: Path) -> None:
+    """A later step would get a link without its `$…`.
+
+    Source: bitrise-io/envman, cli/add.go, cli/commands.go and env/expand.go.
+    """
+    checkout = tmp_path / "work"
+    checkout.mkdir()
+    script = tmp_path / "bin" / "envman"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/bash\nprintf "%s\\0" "$@" >> {shlex.quote(str(tmp_path))}/calls\n', "utf-8")
+    script.chmod(0o755)
+    url = "https://autonoma.app/run/a?from=$HOME"
+    made = report([passed("a")._replace(url=url)], PASSED)
+    assert publish("bitrise", {"PATH": f"{script.parent}:/usr/bin:/bin"}, checkout, made) == []
+    words = (tmp_path / "calls").read_text("utf-8").split("\0")
+    place = words.index(url)
+    assert words[place - 5 : place] == ["add", "--no-expand", "--key", "AUTONOMA_RUN_URL", "--value"]
+    assert words.count("--no-expand") == words.count("add")
+
+
+# Travis
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "travis_fold:start:a",
+        "Sign in: travis_fold:end:autonoma_1",
+        "unfold:end:x",
+        "downtime:start:0a1b",
+        "travis_time:end:0a1b:start=1,finish=2,duration=1",
+        "fold:\u200bstart:x time:\u2060end:y",
+    ],
+)
+def test_travis_takes_no_text_for_a_fold(text: str) -> None:
+    """The log viewer replaces all of a line in which it finds one."""
+    assert grammars.travis(log_line(text)) == []
+    assert grammars.travis(text.replace("\u200b", "").replace("\u2060", ""))
+
+
+# GitLab's annotations
+
+MAX_BYTES, MAX_NAME = 81_920, 255
+
+
+def read_annotations(made: Report) -> tuple[str, dict[str, list[dict[str, dict[str, str]]]]]:
+    text = job_links(made)["gitlab-annotations.json"]
+    return text, json.loads(text)
+
+
+@pytest.mark.parametrize("size", [10, 1000, 1900])
+def test_annotations_keep_to_the_size_of_gitlab(size: int) -> None:
+    """GitLab refuses a larger file, and a job that passed can fail by that.
+
+    Source: gitlabhq/gitlabhq, app/services/ci/parse_annotations_artifact_service.rb and db/structure.sql
+    (`ci_job_annotations_size`); gitlab-runner, common/build.go, `pickPriorityError`.
+    """
+    runs = [
+        failed(f"id-{number}", "\u6f22" * 200)._replace(url=f"https://autonoma.app/{'a' * size}")
+        for number in range(90)
+    ]
+    text, found = read_annotations(report(runs))
+    assert len(text.encode()) <= MAX_BYTES
+    [links] = found.values()
+    assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
+    assert len(links) == LINKS + 1 or len(text.encode()) > MAX_BYTES - 3000
+    # As text, not as escapes of six bytes.
+    assert "\u6f22" in text
+
+
+@given(REPORTS)
+def test_annotations_have_the_form_of_gitlab(made: Report) -> None:
+    """Source: gitlabhq/gitlabhq, app/models/ci/job_annotation.rb, app/validators/json_schemas."""
+    text, found = read_annotations(made)
+    assert len(text.encode()) <= MAX_BYTES
+    assert len(found) <= 20
+    assert all(0 < len(name) <= MAX_NAME for name in found)
+    links = [each for entries in found.values() for each in entries]
+    assert all(set(each) == {"external_link"} and set(each["external_link"]) == {"label", "url"} for each in links)
+    assert len(links) <= 1000

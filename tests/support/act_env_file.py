@@ -1,0 +1,53 @@
+"""Port of act's reader of GITHUB_OUTPUT, with the limit that it had before July 2025.
+
+Gitea's and Forgejo's runners are built on act, and kept the limit for longer.
+
+Source: nektos/act, pkg/container/parse_env_file.go; Go's documentation, `bufio.Scanner` (`MaxScanTokenSize`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# In bytes, with the line break.
+MAX_LINE_BYTES = 64 * 1024
+
+
+class LostOutputsError(Exception):
+    """The step would lose its outputs, or fail."""
+
+
+def read_env_file(data: bytes) -> dict[str, str]:
+    """Return the outputs that a file sets; raise LostOutputsError where act's reader gives up."""
+    lines = data.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    if any(len(line) >= MAX_LINE_BYTES for line in lines):
+        raise LostOutputsError("a line is too long")
+    found: dict[str, str] = {}
+    rest = iter(lines)
+    for line in rest:
+        text = line.decode()
+        equals, arrows = text.find("="), text.find("<<")
+        if equals >= 0 and (arrows < 0 or equals < arrows):
+            name, _, value = text.partition("=")
+        elif arrows >= 0:
+            name, _, delimiter = text.partition("<<")
+            value = _until(delimiter, rest)
+        else:
+            raise LostOutputsError(f"invalid format: {text[:40]!r}")
+        found[name] = value
+    return found
+
+
+def _until(delimiter: str, rest: Iterator[bytes]) -> str:
+    """Return the value before the line that is the delimiter; its first empty lines are dropped."""
+    content = ""
+    for line in rest:
+        if line.decode() == delimiter:
+            return content
+        content += ("\n" if content else "") + line.decode()
+    raise LostOutputsError(f"no delimiter {delimiter}")
