@@ -34,7 +34,11 @@ def context(environ: Mapping[str, str]) -> Context:
             get("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME"),
             get("CI_COMMIT_REF_NAME"),
         ),
-        change=change(get("CI_MERGE_REQUEST_IID"), get("CI_EXTERNAL_PULL_REQUEST_IID")),
+        change=change(
+            get("CI_MERGE_REQUEST_IID"),
+            get("CI_EXTERNAL_PULL_REQUEST_IID"),
+            _open_request(get("CI_OPEN_MERGE_REQUESTS"), get("CI_PROJECT_PATH")),
+        ),
         repository=repository(get("CI_PROJECT_PATH")),
         build_url=web_url(get("CI_PIPELINE_URL"), get("CI_JOB_URL")),
         deployment_url=web_url(get("CI_ENVIRONMENT_URL")),
@@ -46,6 +50,16 @@ def context(environ: Mapping[str, str]) -> Context:
         # With `parallel`, GitLab adds the place to the name: `e2e 1/3`, `e2e: [linux]`.
         job=get("CI_JOB_NAME"),
     )
+
+
+def _open_request(requests: str, project: str) -> str:
+    """Return the number of the one open merge request of this branch into its own project.
+
+    A pipeline of a branch has no merge request. GitLab lists those of the branch as `group/project!7`, separated by
+    commas. With several of them it is unknown which one is meant.
+    """
+    numbers = [number for path, _, number in (each.partition("!") for each in requests.split(",")) if path == project]
+    return numbers[0] if len(numbers) == 1 else ""
 
 
 def _comments(environ: Mapping[str, str], context: Context, token: Secret, clock: Clock) -> Discussion | None:

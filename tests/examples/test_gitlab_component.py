@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +22,7 @@ from tests.support.gitlab_component import SECRET, component
 from tests.support.tables import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 RUNNER = ROOT / "tests" / "linters" / "node_modules" / ".bin" / "gitlab-ci-local"
 FILE = ROOT / "templates" / "autonoma.yml"
@@ -29,10 +34,26 @@ IDS = """\
 Sign in = sandbox-one # a comment
 Pay     = sandbox-two
 """
+# Variables of pipelines as GitLab sets them; of another branch, the default one is unset here.
+# Source: GitLab's documentation, "Predefined CI/CD variables".
+MERGE_REQUEST = {
+    "CI_PIPELINE_SOURCE": "merge_request_event",
+    "CI_COMMIT_BRANCH": "",
+    "CI_MERGE_REQUEST_IID": "17",
+    "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature/cart",
+    "CI_OPEN_MERGE_REQUESTS": "acme/shop!17",
+}
+DEFAULT_BRANCH = {"CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"}
+BRANCH = {
+    "CI_COMMIT_BRANCH": "feature/cart",
+    "CI_COMMIT_REF_NAME": "feature/cart",
+    "CI_DEFAULT_BRANCH": "main",
+    "CI_OPEN_MERGE_REQUESTS": "acme/shop!17,acme/fork!3",
+}
 LATER = """
 later:
   stage: deploy
-  needs: [autonoma]
+  needs: [{ job: autonoma, optional: true }]
   script:
     - printf '%s\\n' "$AUTONOMA_CONCLUSION" "$AUTONOMA_RUN_URL" "$AUTONOMA_PASSED" > later.txt
 """
@@ -43,7 +64,7 @@ def test_it_is_made_from_the_table() -> None:
 
 
 def test_every_option_is_an_input_but_the_secret_ones() -> None:
-    assert set(INPUTS) == {option.name for option in OPTIONS} - SECRET | {"job-name", "stage", "image"}
+    assert set(INPUTS) == {option.name for option in OPTIONS} - SECRET | {"job-name", "stage", "image", "rules"}
     assert {"client-id", "client-secret", "github-token", "gitlab-token"} == SECRET
 
 
@@ -86,8 +107,10 @@ class Project:
         (folder / "templates").mkdir()
         (folder / "templates" / "autonoma.yml").write_text(component(), "utf-8")
 
-    def run(self, include: dict[str, Any], **inputs: object) -> subprocess.CompletedProcess[str]:
-        """Run the pipeline on shells of this machine."""
+    def run(
+        self, include: dict[str, Any], inputs: Mapping[str, object], pipeline: Mapping[str, str] = MERGE_REQUEST
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a pipeline that has these variables on shells of this machine."""
         entry = {**include, "inputs": {"api-url": self.url, **inputs}}
         text = yaml.safe_dump({"include": [entry]}, sort_keys=False) + LATER
         (self.folder / ".gitlab-ci.yml").write_text(text, "utf-8")
@@ -105,6 +128,7 @@ class Project:
             "GITLAB_CI": "true",  # which it sets to false, to be told from GitLab
             "AUTONOMA_CLIENT_ID": "sandbox-client",
             "AUTONOMA_CLIENT_SECRET": "sandbox-secret",
+            **pipeline,
         }
         arguments = [f"--variable={name}={value}" for name, value in variables.items()]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -126,6 +150,18 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
+def files() -> Iterator[str]:
+    """Serve the files of this repository, and yield the URL."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(ROOT))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
 def project(tmp_path: Path, sandbox: Sandbox) -> Project:
     return Project(tmp_path, sandbox.url)
 
@@ -133,26 +169,71 @@ def project(tmp_path: Path, sandbox: Sandbox) -> Project:
 @pytest.mark.linters
 @pytest.mark.parametrize(
     "include",
-    [{"local": "templates/autonoma.yml"}, {"component": "gitlab.example.com/acme/shop/autonoma@$CI_COMMIT_SHA"}],
-    ids=["local", "component"],
+    [
+        {"local": "templates/autonoma.yml"},
+        {"component": "gitlab.example.com/acme/shop/autonoma@$CI_COMMIT_SHA"},
+        {"remote": "{server}/templates/autonoma.yml"},
+    ],
+    ids=["local", "component", "remote"],
 )
 def test_a_pipeline_runs_it_and_a_later_job_reads_its_variables(
-    include: dict[str, str], project: Project, sandbox: Sandbox
+    include: dict[str, str], project: Project, sandbox: Sandbox, files: str
 ) -> None:
-    ran = project.run(include, wait=True, **{"test-ids": IDS})
+    include = {kind: place.format(server=files) for kind, place in include.items()}
+    ran = project.run(include, {"wait": True, "test-ids": IDS})
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert [request.source for request in sandbox.received if request.method == "POST"] == ["gitlab"] * 2
     assert "Pay (test sandbox-two)" in ran.stdout.replace("***", "sandbox")
     conclusion, url, count = (project.folder / "later.txt").read_text("utf-8").split()
     assert (conclusion, count) == ("passed", "2")
     assert url.startswith(sandbox.url.removesuffix("/api"))
-    files = {path.name for path in (project.folder / "autonoma-results").iterdir()}
-    assert {"outputs.env", "junit.xml", "gitlab-annotations.json", "results.json"} <= files
+    names = {path.name for path in (project.folder / "autonoma-results").iterdir()}
+    assert {"outputs.env", "junit.xml", "gitlab-annotations.json", "results.json"} <= names
+
+
+@pytest.mark.linters
+@pytest.mark.parametrize(
+    ("pipeline", "rules", "change"),
+    [
+        (MERGE_REQUEST, None, "17"),
+        (DEFAULT_BRANCH, None, ""),
+        (BRANCH, None, None),
+        (BRANCH, [{"if": "$CI_COMMIT_BRANCH"}], "17"),
+        (MERGE_REQUEST, [{"if": "$CI_COMMIT_BRANCH"}], None),
+        (DEFAULT_BRANCH, [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}], None),
+    ],
+    ids=["change", "default", "branch", "branch-wanted", "change-unwanted", "schedule"],
+)
+def test_rules_choose_the_pipelines(
+    pipeline: dict[str, str], rules: list[dict[str, str]] | None, change: str | None, project: Project, sandbox: Sandbox
+) -> None:
+    """The job runs in merge request pipelines and on the default branch, unless the input says otherwise."""
+    inputs = {"wait": True, "test-ids": "sandbox-one", **({"rules": rules} if rules else {})}
+    ran = project.run({"local": "templates/autonoma.yml"}, inputs, pipeline)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert len([each for each in sandbox.received if each.method == "POST"]) == (change is not None)
+    record = project.folder / "autonoma-results" / "results.json"
+    assert record.exists() is (change is not None)
+    if change is not None:
+        facts = json.loads(record.read_text("utf-8"))["ci"]
+        assert facts["change"] == change
+        assert facts["branch"] == ("main" if pipeline is DEFAULT_BRANCH else "feature/cart")
+
+
+def test_header_shows_an_include_that_resolves() -> None:
+    """`component:` needs a project on the same server, which no example can name."""
+    text = FILE.read_text("utf-8")
+    header = "\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#   "))
+    [entry] = yaml.safe_load(header)["include"]
+    assert entry["remote"].endswith("/OWNER/autonoma-ci/v1/templates/autonoma.yml")
+    assert set(entry["inputs"]) <= set(INPUTS)
+    for path in (FILE, ROOT / "README.md"):
+        assert not re.search(r"component: \S*OWNER", path.read_text("utf-8"))
 
 
 @pytest.mark.linters
 def test_a_test_that_fails_fails_the_pipeline_and_leaves_its_reports(project: Project) -> None:
-    ran = project.run({"local": "templates/autonoma.yml"}, wait=True, **{"test-ids": "sandbox-fails"})
+    ran = project.run({"local": "templates/autonoma.yml"}, {"wait": True, "test-ids": "sandbox-fails"})
     assert ran.returncode != 0
     assert "0 of 1 run passed, 1 failed." in ran.stdout
     assert not (project.folder / "later.txt").exists()

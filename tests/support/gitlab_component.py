@@ -21,13 +21,24 @@ _HEAD = """\
 # A CI/CD component: starts Autonoma tests, waits for them if asked to, and reports them in GitLab's own form.
 #
 #   include:
-#     - component: $CI_SERVER_FQDN/OWNER/autonoma-ci/autonoma@1
+#     - remote: https://raw.githubusercontent.com/OWNER/autonoma-ci/v1/templates/autonoma.yml
 #       inputs: { manifest: autonoma.yml, wait: true }
+#
+# `component:` finds it in a project of your own GitLab server alone: the README says how to publish it there.
 #
 # The credentials are no inputs: set AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET as masked CI/CD variables, and
 # AUTONOMA_GITLAB_TOKEN for `comment`. Made from the table of options by `make tables`.
 spec:
   inputs:
+"""
+# A merge request pipeline knows its merge request, a pipeline of a branch is for what was merged.
+_RULES = """\
+    rules:
+      description: "When the job runs. Default: in merge request pipelines and on the default branch."
+      type: array
+      default:
+        - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+        - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
 """
 _JOB = """\
 ---
@@ -35,6 +46,7 @@ _JOB = """\
 "$[[ inputs.job-name ]]":
   stage: $[[ inputs.stage ]]
   image: $[[ inputs.image ]]
+  rules: $[[ inputs.rules ]]
   variables:
 """
 _TAIL = """\
@@ -57,6 +69,7 @@ def component() -> str:
     text += _input("job-name", "Name of the job.", ["default: autonoma"])
     text += _input("stage", "Stage of the job.", ["default: test"])
     text += _input("image", "Image of autonoma-ci; from a registry that your runners reach.", [f"default: {IMAGE}"])
+    text += _RULES
     for option in GIVEN:
         text += _input(option.name, _described(option), _type(option))
     text += _JOB
