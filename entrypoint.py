@@ -1,8 +1,12 @@
 #!/opt/autonoma-ci/bin/python -I
-"""The image's ENTRYPOINT, and its command `autonoma-ci`: hands over to a shell or `cat`, or runs autonoma-ci.
+"""The image's ENTRYPOINT, and its command `autonoma-ci`: run autonoma-ci, or hand over to another program.
 
-CI systems start one and the same image in different ways: GitHub with the action's arguments or none, GitLab
-with `sh -c …`, Jenkins with `cat`. Handing over spares their users an `entrypoint: [""]`.
+CI systems start the image in different ways: GitHub with the action's arguments or none, GitLab with `sh -c …`, Jenkins
+with `cat`, Azure Pipelines with its own node by an absolute path, others with `sleep`, `tail` or `env`. Handing over
+spares their users an `entrypoint: [""]`.
+
+Source: microsoft/azure-pipelines-agent, src/Agent.Worker/ContainerOperationProvider.cs; gitlab-org/gitlab-runner,
+shells/bash.go; jenkinsci/docker-workflow-plugin, WithContainerStep.java.
 """
 
 from __future__ import annotations
@@ -10,12 +14,15 @@ from __future__ import annotations
 import os
 import sys
 
-_PROGRAMS = ("sh", "bash", "cat")
+# The folders of the image's PATH. That of the environment may name a folder of the user's checkout.
+_FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+# A program of the image with the name of a command of ours is not started. `autonoma_ci.cli` takes long to import.
+_COMMANDS = frozenset({"run", "wait", "list", "init", "validate", "report", "schema", "sandbox", "demo"})
 
 
 def main(arguments: list[str]) -> None:
-    """Hand over if the first argument asks for it, or run autonoma-ci on `arguments` and the environment."""
-    if arguments and (program := _program(arguments[0])):
+    """Hand over if the first argument is another program, or run autonoma-ci."""
+    if arguments and _starts_container() and (program := _program(arguments[0])):
         _hand_over(program, arguments)
     # Handles signals first: PID 1 ignores those that it has no handler for.
     from autonoma_ci.__main__ import main as run
@@ -23,11 +30,24 @@ def main(arguments: list[str]) -> None:
     run()
 
 
+def _starts_container() -> bool:
+    """Return whether this is the ENTRYPOINT, and its arguments come from a CI system.
+
+    In a script, `autonoma-ci test x` would otherwise be the shell's `test`, and pass. So would the input `args` of the
+    GitHub action, which act hands to the container as arguments too.
+    """
+    return os.path.basename(sys.argv[0]) == "entrypoint.py" and not os.environ.get("INPUT_ARGS")  # noqa: PTH119 - pathlib is slow to import
+
+
 def _program(name: str) -> str | None:
-    # A relative path would be looked up in the user's checkout: only bare names and absolute paths count.
-    if name in _PROGRAMS:
-        return f"/bin/{name}"
-    return name if name.startswith("/") and os.path.basename(name) in _PROGRAMS else None  # noqa: PTH119 - pathlib is slow to import
+    """Return the path of the program that the first argument names, or None if it is an argument of autonoma-ci."""
+    if name.startswith("/"):
+        return name
+    # A relative path would be looked up in the user's checkout.
+    if "/" in name or name in _COMMANDS:
+        return None
+    paths = (f"{folder}/{name}" for folder in _FOLDERS)
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)  # noqa: PTH113 - pathlib is slow to import
 
 
 def _hand_over(program: str, arguments: list[str]) -> None:
@@ -37,7 +57,7 @@ def _hand_over(program: str, arguments: list[str]) -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execv(program, arguments)  # noqa: S606 - no shell but the one that was asked for
+        os.execv(program, arguments)  # noqa: S606 - the program that was asked for
     except OSError as error:
         sys.stderr.write(f"autonoma-ci: {program} can't be started: {error.strerror}\n")
         # What a shell says of a command that is not there, and of one that it may not run.

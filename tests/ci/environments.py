@@ -446,6 +446,22 @@ ROWS = (
         },
         _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change="3", **_FEATURE),
     ),
+    # Source: GitLab's documentation, "Predefined CI/CD variables", CI_OPEN_MERGE_REQUESTS.
+    *(
+        Case(
+            f"gitlab-branch-with-{name}",
+            {**GITLAB, "CI_OPEN_MERGE_REQUESTS": requests},
+            _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change=change),
+        )
+        for name, requests, change in (
+            ("one-open-request", f"{GITLAB_REPO}!17", "17"),
+            ("one-here-and-one-elsewhere", f"{GITLAB_REPO}-foss!3,{GITLAB_REPO}!17", "17"),
+            ("two-open-requests", f"{GITLAB_REPO}!17,{GITLAB_REPO}!18", ""),
+            ("a-request-elsewhere", f"upstream/{GITLAB_REPO}!17", ""),
+            ("no-number", f"{GITLAB_REPO}!,{GITLAB_REPO}", ""),
+            ("another-text", f"{GITLAB_REPO}!17 !18", ""),
+        )
+    ),
     Case(
         "gitlab-tag-with-a-review-app",
         {

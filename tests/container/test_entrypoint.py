@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -9,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from autonoma_ci.cli import COMMANDS
 
 _ENTRYPOINT = Path(__file__).parents[2] / "entrypoint.py"
 _PROGRAM = Path(__file__).parents[2] / "autonoma_ci" / "__main__.py"
@@ -48,16 +52,78 @@ def _run(command: list[str], *arguments: str, stdin: str = "") -> subprocess.Com
         ["--dry-run"],
         ["./sh", "-c", "echo taken"],
         ["tools/cat"],
-        ["/bin/echo", "taken"],
-        ["dash", "-c", "echo taken"],
+        ["../bin/echo", "taken"],
+        ["no-such-program", "taken"],
         ["run", "sh", "-c", "echo taken"],
+        ["sh ", "-c", "echo taken"],
+        ["."],
+        [".."],
         [""],
     ],
 )
-def test_everything_but_a_shell_or_cat_runs_autonoma_ci_with_its_arguments(
-    entrypoint: list[str], arguments: list[str]
-) -> None:
+def test_other_arguments_are_for_autonoma_ci(entrypoint: list[str], arguments: list[str]) -> None:
     assert _run(entrypoint, *arguments).stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
+
+
+def test_names_of_commands_are_all_known(entrypoint: list[str]) -> None:
+    """A derived image may have a program such as `report`, and the command wins."""
+    for command in COMMANDS:
+        assert _run([*entrypoint], command).stdout == f"autonoma-ci {command}\n"
+    found = runpy.run_path(str(_ENTRYPOINT))
+    assert found["_COMMANDS"] == set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["env", "--", "echo", "taken"], "taken"),
+        (["echo", "a  b", ""], "a  b "),
+        (["sleep", "0"], ""),
+        (["tail", "-n", "1", "/dev/null"], ""),
+        (["/usr/bin/env", "echo", "taken"], "taken"),
+        (["dash", "-c", "echo taken"], "taken"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_programs_of_the_image_are_handed_over_to(entrypoint: list[str], arguments: list[str], printed: str) -> None:
+    """Source: the CI systems that are named in entrypoint.py, and `docker run` as people use it."""
+    result = _run(entrypoint, *arguments)
+    assert (result.stdout.removesuffix("\n"), result.stderr, result.returncode) == (printed, "", 0)
+
+
+def test_any_absolute_path_is_handed_over_to(entrypoint: list[str], tmp_path: Path) -> None:
+    """Azure Pipelines mounts its own node and starts the container by it."""
+    node = tmp_path / "__a" / "externals" / "node20_1" / "bin" / "node"
+    node.parent.mkdir(parents=True)
+    node.write_text('#!/bin/sh\necho "node:$1:$2"\n')
+    node.chmod(0o755)
+    assert _run(entrypoint, str(node), "-e", "setInterval(() => {}, 1)").stdout == "node:-e:setInterval(() => {}, 1)\n"
+
+
+def test_no_program_of_the_checkout_is_started(entrypoint: list[str], tmp_path: Path) -> None:
+    """The job's PATH may name a folder that a pull request fills."""
+    planted = tmp_path / "bin" / "sleeep"
+    planted.parent.mkdir()
+    planted.write_text("#!/bin/sh\necho planted\n")
+    planted.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{planted.parent}:{os.environ['PATH']}"}
+    command = [*entrypoint, "sleeep"]
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.stdout == "autonoma-ci sleeep\n"
+
+
+@pytest.mark.parametrize("arguments", [["test", "x"], ["true"], ["sh", "-c", "echo taken"], ["/bin/true"]])
+def test_command_in_a_script_hands_over_to_nothing(entrypoint: list[str], arguments: list[str], tmp_path: Path) -> None:
+    """In a job's script, `autonoma-ci test x` would be the shell's `test`: green, and nothing ran."""
+    (tmp_path / "autonoma-ci").symlink_to(entrypoint[1])
+    result = _run([entrypoint[0], str(tmp_path / "autonoma-ci")], *arguments)
+    assert result.stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])
+
+
+def test_input_args_hands_over_to_nothing(entrypoint: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Act hands the input of an action to the container. Source: nektos/act, pkg/runner/action.go."""
+    monkeypatch.setenv("INPUT_ARGS", "test x")
+    assert _run(entrypoint, "test", "x").stdout == "autonoma-ci test x\n"
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "/bin/sh", "/bin/bash"])

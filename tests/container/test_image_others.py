@@ -56,6 +56,39 @@ def test_a_step_of_an_unknown_user_without_a_home_starts_tests(
     assert (job.workspace / "out" / "results.json").stat().st_uid == job.workspace.stat().st_uid
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("sleep", "0"), ("tail", "-n", "1", "/dev/null"), ("env",), ("/usr/bin/env",), ("bash", "-c", "sleep 0")],
+    ids=lambda command: command[0],
+)
+def test_programs_of_the_image_start(command: tuple[str, ...], image: Image, job: Job) -> None:
+    result = image.run(job.as_gitlab(), *command)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ("CI_PROJECT_DIR=/builds/octo/shop" in result.stdout) is command[0].endswith("env")
+
+
+def test_azure_starts_its_own_node(image: Image, job: Job) -> None:
+    """The agent mounts its folder, and starts the container by node or by bash that starts node.
+
+    Source: microsoft/azure-pipelines-agent, src/Agent.Worker/ContainerOperationProvider.cs.
+    """
+    node = job.folder / "agent" / "externals" / "node20_1" / "bin" / "node"
+    node.parent.mkdir(parents=True)
+    node.write_text('#!/bin/sh\necho "node $1 $2"\n')
+    node.chmod(0o755)
+    mounted, script = "/__a/externals/node20_1/bin/node", "setInterval(function(){}, 24 * 60 * 60 * 1000);"
+    options = ["-v", f"{job.folder / 'agent'}:/__a:ro"]
+    for command in ((mounted, "-e", script), ("bash", "-c", f"'{mounted}' -e '{script}'")):
+        result = image.run(options, *command)
+        assert (result.stdout, result.returncode) == (f"node -e {script}\n", 0), result.stderr
+
+
+@pytest.mark.parametrize("arguments", ["test x", "true", "/bin/true"])
+def test_script_is_not_green_without_a_run(arguments: str, image: Image, job: Job) -> None:
+    result = image.run(job.as_gitlab(), "sh", "-c", f"autonoma-ci {arguments}")
+    assert result.returncode == 2, result.stdout + result.stderr
+
+
 def test_an_unknown_command_is_bad_input(image: Image, job: Job) -> None:
     result = image.run(job.as_gitlab(), "rnu")
     assert result.returncode == 2, result.stdout + result.stderr
