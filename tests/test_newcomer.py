@@ -1,4 +1,4 @@
-"""A newcomer adds a CI system as CONTRIBUTING.md says: one file and two rows, and nothing else."""
+"""A newcomer adds a CI system as CONTRIBUTING.md says: one file and three rows, and nothing else."""
 
 from __future__ import annotations
 
@@ -100,12 +100,18 @@ JOB = f"""\
         log=Log(lambda log: grammars.by_line(r"##quarry\\[(open|close)\\](.*)", log), ("open", "close")),
     ),
 """
+PROOF = "| `quarry` |  |  | a job (`tests/ci/environments.py`) |\n"
 CHANGED = ("autonoma_ci/ci/quarry.py", "autonoma_ci/ci/detect.py", "tests/ci/environments.py")
 # What reads the table, and what looks after the house.
 TESTS = (
     *("tests/ci/test_detect.py", "tests/ci/test_context.py", "tests/ci/test_parallel.py", "tests/ci/test_grammars.py"),
     *("tests/test_house.py", "tests/test_upkeep.py", "tests/test_docstrings.py", "tests/test_docs.py"),
-    *("tests/test_tables.py", "tests/report/test_attachments.py", "tests/examples/test_examples.py"),
+    *(
+        "tests/test_tables.py",
+        "tests/test_tested_systems.py",
+        "tests/report/test_attachments.py",
+        "tests/examples/test_examples.py",
+    ),
 )
 
 
@@ -141,6 +147,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "autonoma_ci" / "ci" / "quarry.py").write_text(MODULE, "utf-8")
     put_before(folder / "autonoma_ci" / "ci" / "detect.py", '    Row("ci", ', DETECT)
     put_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', JOB)
+    put_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
     assert run(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
     return folder
 
@@ -163,13 +170,15 @@ def step(project: Path, folder: Path, url: str, more: Mapping[str, str], argv: S
     return ran.returncode, ran.stdout + ran.stderr
 
 
-def test_one_file_and_two_rows_are_all_that_was_touched(project: Path) -> None:
+def test_one_file_and_three_rows_are_all_that_was_touched(project: Path) -> None:
     assert set(git(project, "status", "--porcelain", "--untracked-files=all").splitlines()) == {
         *("?? autonoma_ci/ci/quarry.py", " M autonoma_ci/ci/detect.py", " M tests/ci/environments.py"),
+        " M docs/tested-ci-systems.md",
     }
     changed = [line.split("\t") for line in git(project, "diff", "--numstat").splitlines()]
     assert [(added == "1", removed, name) for added, removed, name in changed] == [
         (True, "0", "autonoma_ci/ci/detect.py"),
+        (True, "0", "docs/tested-ci-systems.md"),
         (False, "0", "tests/ci/environments.py"),
     ]
 

@@ -73,7 +73,7 @@ def recorded(folder: Path) -> dict[str, Any]:
 
 
 def test_unknown_system_gets_facts(tmp_path: Path, sandbox: Sandbox) -> None:
-    """Source: interface of the options; `CI=true` alone states no fact."""
+    """`CI=true` alone states no fact."""
     assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one"})[0] == 0
     assert set(recorded(tmp_path).values()) == {""}
     assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one", **FACTS})[0] == 0

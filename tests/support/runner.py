@@ -1,6 +1,8 @@
 """What CI systems take for a command: their grammars, written down from their sources and documentation.
 
 GitHub's runner reads stdout and stderr alike. Everything here is for judging what we print and write.
+
+Source: actions/runner, src/Runner.Common/ActionCommand.cs, src/Runner.Worker/FileCommandManager.cs.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""The page about tested CI systems has a row for each system, and names tests that exist."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import pytest
+
+from autonoma_ci.ci.detect import ROWS
+from tests.examples.test_examples import OF_SYSTEM, SCHEMAS
+from tests.support.house import ROOT
+
+PAGE = (ROOT / "docs" / "tested-ci-systems.md").read_text("utf-8")
+_ROW = re.compile(r"^\| `(\w+)` \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$", re.MULTILINE)
+
+
+class Proof(NamedTuple):
+    """How one system was tested."""
+
+    system: str
+    run: str
+    source: str
+    documents: str
+
+    @property
+    def tests(self) -> list[str]:
+        """The files that the row names."""
+        return re.findall(r"`(tests/[\w/.-]+)`", " ".join(self[1:]))
+
+
+PROOFS = [Proof(*found) for found in _ROW.findall(PAGE)]
+each = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.system)
+
+
+def test_each_system_has_one_row() -> None:
+    assert sorted(proof.system for proof in PROOFS) == sorted(row.name for row in ROWS)
+
+
+@each
+def test_row_names_a_proof(proof: Proof) -> None:
+    assert any(proof[1:])
+    assert all((ROOT / path).is_file() for path in proof.tests)
+
+
+@each
+def test_row_names_its_system_in_its_tests(proof: Proof) -> None:
+    """A test that never names the system proves nothing about it, but for files that all systems share."""
+    shared = {"tests/report/test_outputs_env_readers.py", "tests/report/junit.xsd"}
+    local = {"ci", "cli"}
+    for path in set(proof.tests) - shared:
+        text = (ROOT / path).read_text("utf-8").lower()
+        assert proof.system in local or proof.system in text, path
+
+
+@each
+def test_published_schema_is_really_checked(proof: Proof) -> None:
+    """The column says so exactly where the example is checked with the schema of its system."""
+    example = OF_SYSTEM.get(proof.system, "")
+    assert ("published schema" in proof.run) is (example in SCHEMAS.values())
+
+
+@each
+def test_ports_name_their_repository(proof: Proof) -> None:
+    """A port without an origin can't be compared again."""
+    texts = " ".join((ROOT / path).read_text("utf-8") for path in re.findall(r"`(tests/[\w/.-]+)`", proof.source))
+    for repository in re.findall(r"\b[\w-]+/[\w-]+(?=[ ,)])", re.sub(r"`.*?`", "", proof.source)):
+        assert repository in texts, repository
