@@ -44,7 +44,7 @@ def publishers(target: Target) -> Sequence[Publisher]:
     """Return what writes variables and report; what speaks to a server is loaded for such a job only."""
     from autonoma_ci.ci.bitbucket_insights import insights
 
-    return (*_variables(target), *insights(target, context(target.environ)))
+    return (*_variables(target), *insights(target))
 
 
 SYSTEM = System(

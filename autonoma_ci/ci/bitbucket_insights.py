@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.mark import Mark
     from autonoma_ci.ci.system import Target
-    from autonoma_ci.context import Context
     from autonoma_ci.model import Outcome, Report
 
 # The proxy takes plain http alone, and speaks https with the server itself.
@@ -176,14 +175,14 @@ def _annotation(number: int, run: Outcome) -> dict[str, str]:
     return {name: text for name, text in {**fields, "link": link(run.url)}.items() if text}
 
 
-def insights(target: Target, context: Context) -> tuple[Insights, ...]:
+def insights(target: Target) -> tuple[Insights, ...]:
     """Return the publisher of the report, if the commit is known."""
     names = ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG", "BITBUCKET_BUILD_NUMBER")
     get = reader(target.environ)
     workspace, slug, build = map(get, names)
-    if not (target.summary and target.shared and workspace and slug and context.sha):
+    if not (target.summary and target.shared and workspace and slug and target.context.sha):
         return ()
-    path = f"/repositories/{quote(workspace, safe='')}/{quote(slug, safe='')}/commit/{context.sha}"
+    path = f"/repositories/{quote(workspace, safe='')}/{quote(slug, safe='')}/commit/{target.context.sha}"
     origins = {name: get(name) for name in ("BITBUCKET_PR_ID", "BITBUCKET_TAG", "BITBUCKET_BRANCH")}
     origin = next((f"{name} {value}" for name, value in origins.items() if value), "")
     return (Insights(Web(API, {"Accept": "application/json"}, target.clock, PROXY), path, build, origin),)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from autonoma_ci.ci.comment import Thread
-    from autonoma_ci.context import Context
     from autonoma_ci.engine.clock import Clock
     from autonoma_ci.errors import Problem
     from autonoma_ci.model import Report
     from autonoma_ci.secret import Secret
     from autonoma_ci.spans import Shard
 
+# A build of which nothing is known.
+UNKNOWN = Context()
 # A mask this short would turn ordinary words of every later log line into asterisks.
 MASK_LIMIT = 6
 
@@ -52,6 +54,7 @@ class Target(NamedTuple):
 
     `summary` says whether one is wanted; `say` prints lines as they are, so they must be whole commands. `shared`
     says whether to write what all jobs of the build share, such as data of the build and reports of the commit.
+    `context` has the facts of the build, those that options state included.
     """
 
     environ: Mapping[str, str]
@@ -60,6 +63,7 @@ class Target(NamedTuple):
     say: Callable[[Iterable[str]], None]
     clock: Clock
     shared: bool = True
+    context: Context = UNKNOWN
 
 
 class Publisher(Protocol):

@@ -229,7 +229,8 @@ class Step:
     def publish_natively(self, *, summary: bool) -> None:
         """Write outputs and, if it is wanted, the summary in the CI system's own form."""
         folder, shared = Path(self.world.folder), self._settings.publish == "now"
-        target = Target(self.world.environ, summary, folder, self.console.say, self.world.clock, shared)
+        clock, context = self.world.clock, self.report.context
+        target = Target(self.world.environ, summary, folder, self.console.say, clock, shared, context)
         self._natives.extend(self.place.system.publishers(target))
 
     def refuse(self, problems: Sequence[Problem]) -> int:

@@ -11,8 +11,10 @@ import pytest
 from autonoma_ci import cli
 from autonoma_ci.commands.world import World
 from autonoma_ci.sandbox import Sandbox
+from tests.ci.test_channels import Recorder
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support.job import BRIEF, BRISK
+from tests.support.rest_stubs import TOKEN, GitHub, GitLab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,3 +140,56 @@ def test_credential_as_a_fact_is_refused(option: str, tmp_path: Path) -> None:
     ended = invoke(tmp_path, "run", f"--{option}", text, environ=environ)
     assert ended.errors == [f"--{option} holds a credential: check which value is in which option"]
     assert secret not in ended.printed
+
+
+# A job whose build is of no change, as its CI system sees it.
+BRANCHES: dict[str, dict[str, str]] = {
+    "github": {**GITHUB, "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@main"},
+    "gitlab": {"GITLAB_CI": "true", "CI_PROJECT_ID": "42", "CI_PROJECT_PATH": "acme/shop", "CI_PIPELINE_ID": "500"},
+}
+
+
+@pytest.mark.parametrize(
+    ("ci", "more"),
+    [
+        ("github", {"AUTONOMA_CHANGE": "7"}),
+        ("gitlab", {"AUTONOMA_CHANGE": "17"}),
+        ("gitlab", {"CI_OPEN_MERGE_REQUESTS": "acme/shop!17"}),
+        ("gitlab", {"CI_OPEN_MERGE_REQUESTS": "acme/shop!3", "AUTONOMA_CHANGE": "17"}),
+    ],
+    ids=["github", "gitlab", "open", "override"],
+)
+def test_stated_change_gets_the_comment(ci: str, more: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
+    with GitHub() if ci == "github" else GitLab() as host:
+        ours = {"AUTONOMA_TEST_IDS": "sandbox-one", "AUTONOMA_WAIT": "true", "AUTONOMA_COMMENT": "true"}
+        tokens = {"AUTONOMA_GITHUB_TOKEN": TOKEN, "AUTONOMA_GITLAB_TOKEN": TOKEN}
+        urls = {"GITHUB_API_URL": host.url, "CI_API_V4_URL": host.url}
+        environ = {**BRANCHES[ci], **ours, **tokens, **urls}
+        assert "No comment is written" in run(tmp_path, sandbox, environ)[1]
+        assert host.comments == []
+        code, log = run(tmp_path, sandbox, {**environ, **more})
+        assert code == 0
+        assert "comment could not" not in log
+        [written] = host.comments
+        assert "Passed" in written.body
+
+
+def test_stated_commit_gets_the_code_insights(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bitbucket states a short hash in pull requests, and a report is of a full one."""
+    environ = {
+        "BITBUCKET_BUILD_NUMBER": "12",
+        "BITBUCKET_COMMIT": SHA[:12],
+        "BITBUCKET_WORKSPACE": "acme",
+        "BITBUCKET_REPO_SLUG": "shop",
+        "AUTONOMA_TEST_IDS": "sandbox-one",
+        "AUTONOMA_WAIT": "true",
+    }
+    with Recorder(body=b'{"values": []}') as proxy:
+        monkeypatch.setattr("autonoma_ci.ci.bitbucket_insights.PROXY", proxy.url)
+        assert run(tmp_path, sandbox, environ)[0] == 0
+        assert proxy.asked == []
+        assert run(tmp_path, sandbox, {**environ, "AUTONOMA_SHA": SHA})[0] == 0
+    assert [f"/commit/{SHA}/reports" in path for _, path, _ in proxy.asked] == [True] * len(proxy.asked)
+    assert [method for method, _, _ in proxy.asked] == ["GET", "PUT"]
