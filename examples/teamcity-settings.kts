@@ -13,7 +13,7 @@ project {
     buildType {
         id("Autonoma")
         name = "Autonoma"
-        artifactRules = "autonoma-results/** => autonoma-results.zip"
+        artifactRules = "autonoma-results/** => autonoma-results.zip" // published after a failure too
         params {
             param("env.AUTONOMA_CLIENT_ID", "%autonoma.client.id%")
             param("env.AUTONOMA_CLIENT_SECRET", "%autonoma.client.secret%")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shlex
 import shutil
@@ -73,6 +74,74 @@ NAMES = {name for option in OPTIONS for name in option.names if name.startswith(
 NAMES |= {f"AUTONOMA_{output.name.upper().replace('-', '_')}" for output in OUTPUTS}
 INPUTS = {option.name for option in OPTIONS} | {"args"}
 _SHELL = frozenset({"script", "run", "command", "commands", "content", "finally", "sh", "after_script", "install"})
+_SHELL |= {"after-script"}
+# The artifact of a GitHub workflow, and the object of the S3 plugins of Drone and Woodpecker.
+_ARTIFACT = {"uses": "actions/upload-artifact@", "if": "!cancelled()", "with": {"path": "autonoma-results"}}
+_SOURCE = {"bucket": "my-bucket-name", "source": "autonoma-results/**/*"}
+# What keeps the results folder of a failed build, as a part of the parsed example. A text is part of a longer one.
+KEEPS: dict[str, list[Any]] = {
+    "appveyor.yml": [
+        {"on_finish": [{"sh": "7za a autonoma-results.zip autonoma-results"}]},
+        {"on_finish": [{"sh": "appveyor PushArtifact autonoma-results.zip"}]},
+    ],
+    "azure-pipelines.yml": [
+        {
+            "task": "PublishPipelineArtifact@1",
+            "condition": "succeededOrFailed()",
+            "inputs": {"targetPath": "autonoma-results"},
+        }
+    ],
+    "bitbucket-pipelines.yml": [{"artifacts": {"upload": [{"paths": ["test-results/**"], "capture-on": "always"}]}}],
+    "bitrise.yml": [
+        {"is_always_run": True, "inputs": [{"content": 'cp -R autonoma-results "$BITRISE_DEPLOY_DIR/"'}]},
+        {"deploy-to-bitrise-io@2": {"inputs": [{"is_compress": "true"}]}},
+    ],
+    "buildkite.yml": [{"artifact_paths": ["autonoma-results/**/*"]}],
+    "buildspec.yml": [{"artifacts": {"files": ["autonoma-results/**/*"]}}],
+    "circleci.yml": [{"store_artifacts": {"path": "autonoma-results"}}],
+    "cloudbuild.yaml": [
+        {"args": ["storage", "cp", "--recursive", "autonoma-results", "gs://my-bucket-name/$BUILD_ID/"]}
+    ],
+    "codefresh.yml": [
+        {
+            "on_finish": {
+                "steps": {
+                    "keep_the_results": {
+                        "image": "codefresh/cf-docker-test-reporting",
+                        "environment": ["REPORT_DIR=autonoma-results"],
+                    }
+                }
+            }
+        }
+    ],
+    "drone.yml": [{"image": "plugins/s3", "settings": _SOURCE, "when": {"status": ["success", "failure"]}}],
+    "forgejo-actions.yml": [
+        {"uses": "https://code.forgejo.org/forgejo/upload-artifact@v4", "if": "always()", "with": _ARTIFACT["with"]}
+    ],
+    "gitea-actions.yml": [
+        {"uses": "https://github.com/actions/upload-artifact@v3", "if": "always()", "with": _ARTIFACT["with"]}
+    ],
+    "gitlab-ci.yml": [{"artifacts": {"when": "always", "paths": ["autonoma-results/"]}}],
+    "harness.yml": [
+        {"type": "S3Upload", "when": {"stageStatus": "All"}, "spec": {"sourcePath": "autonoma-results/**/*"}}
+    ],
+    "Jenkinsfile": ["archiveArtifacts artifacts: 'autonoma-results/**'"],
+    "semaphore.yml": [{"epilogue": {"always": {"commands": ["artifact push job autonoma-results"]}}}],
+    "teamcity-settings.kts": ['artifactRules = "autonoma-results/** => autonoma-results.zip"'],
+    "travis.yml": [{"after_script": ["aws s3 cp --recursive autonoma-results"]}],
+    "woodpecker.yml": [
+        {"image": "woodpeckerci/plugin-s3", "settings": _SOURCE, "when": [{"status": ["success", "failure"]}]}
+    ],
+    **{
+        f"github/{stem}.yml": [_ARTIFACT]
+        for stem in (
+            *("fork-policy", "matrix-shards", "nightly-groups", "on-pull-request"),
+            *("preview-deployment", "re-run-failed", "wait-in-another-job"),
+        )
+    },
+}
+_WAITS = re.compile(r"(?:AUTONOMA_WAIT|\bwait)\W+(?:value\W+)?true\b|\bargs: wait\b")
+_EVIDENCE = re.compile(r"(?:AUTONOMA_EVIDENCE|\bevidence)\W+(?:value\W+)?failed\b")
 # The name of the repository is no command.
 _COMMAND = re.compile(r"(?:^|[\s'\"/])(?<!OWNER/)autonoma-ci['\"]?[ \t]+([^\n`'\"|&;>]+)", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|[ \t])(?:#|//) .*$", re.MULTILINE)
@@ -80,6 +149,8 @@ _FENCED = re.compile(r"^ *```\w+\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _CREDENTIAL = re.compile(
     r"(?:AUTONOMA_CLIENT_\w+|AUTONOMA_GIT\w+_TOKEN|(?<!-)client-(?:id|secret))(?:\"?\s*[:=]|\",)\s*(.+)"
 )
+
+_OUTPUTS = "AUTONOMA_CONCLUSION=failed\nAUTONOMA_RUN_URL=https://autonoma.example/run/1\n"
 
 by_name = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
 
@@ -109,6 +180,46 @@ def literal(text: str) -> list[str]:
     """Return the lines that give a credential anything but a reference to a secret."""
     found = ((line, _CREDENTIAL.search(line)) for line in text.splitlines())
     return [line for line, match in found if match and not match[1].startswith(("$", "<+", "autonoma:", '"%'))]
+
+
+def code(path: Path) -> str:
+    """Return the text of an example without its comments."""
+    return _COMMENT.sub("", path.read_text("utf-8"))
+
+
+def parsed(path: Path) -> Any:
+    """Return an example's YAML document, or its text if it is written in another language."""
+    return yaml.safe_load(path.read_text("utf-8")) if path in PIPELINES else code(path)
+
+
+def has(node: Any, part: Any) -> bool:
+    """Return whether `part` is a part of `node`."""
+    if isinstance(part, dict):
+        return isinstance(node, dict) and all(name in node and has(node[name], part[name]) for name in part)
+    if isinstance(part, list):
+        return isinstance(node, list) and all(any(has(item, each) for item in node) for each in part)
+    return part in node if isinstance(part, str) and isinstance(node, str) else bool(part == node)
+
+
+def holds(node: Any, part: Any) -> bool:
+    """Return whether `part` is a part of `node` or of anything in it."""
+    below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return has(node, part) or any(holds(each, part) for each in below)
+
+
+def lost(text: str, node: Any, parts: list[Any]) -> list[Any]:
+    """Return what is missing in an example that is to keep report and evidence after a failure."""
+    return [*([] if _EVIDENCE.search(text) else ["evidence"]), *(part for part in parts if not holds(node, part))]
+
+
+def ran_by_sh(lines: list[str], folder: Path, path: str = "") -> subprocess.CompletedProcess[str]:
+    """Run lines of an example like its CI system, in a folder and with a folder of programs."""
+    sh = shutil.which("sh")
+    assert sh
+    env = {"PATH": os.pathsep.join(filter(None, (path, os.environ["PATH"])))}
+    return subprocess.run(
+        [sh, "-c", "\n".join(lines)], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
 
 
 def test_every_system_of_this_table_has_its_example() -> None:
@@ -164,7 +275,7 @@ def refused(name: str, *flags: str) -> list[str]:
 @pytest.mark.parametrize("path", [*FILES, ROOT / "README.md"], ids=lambda path: path.name)
 def test_every_command_is_one_and_takes_its_flags(path: Path) -> None:
     found = commands(path)
-    assert found or "autonoma-ci@" in path.read_text("utf-8") or path.name in {"autonoma.yml", "cloudbuild.yaml"}
+    assert found or "autonoma-ci@" in path.read_text("utf-8") or path.name == "autonoma.yml"
     assert [refused(*words) for words in found] == [[]] * len(found)
 
 
@@ -265,3 +376,115 @@ def test_an_example_of_another_form_would_be_found(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema=vendor.bitbucket-pipelines"]
     ran = subprocess.run([*command, str(tmp_path / "x.yml")], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
+
+
+def test_every_example_that_waits_is_in_the_table() -> None:
+    found = {path.relative_to(EXAMPLES).as_posix() for path in FILES if _WAITS.search(code(path))}
+    assert found == set(KEEPS)
+
+
+@pytest.mark.parametrize("name", KEEPS)
+def test_report_and_evidence_are_kept_after_a_failure(name: str) -> None:
+    assert lost(code(EXAMPLES / name), parsed(EXAMPLES / name), KEEPS[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("bitbucket-pipelines.yml", "capture-on: always", "capture-on: success"),
+        ("gitlab-ci.yml", "  artifacts:\n    when: always", "  artifacts:\n    when: on_success"),
+        ("drone.yml", "source: autonoma-results/**/*", "source: autonoma-results/report.html"),
+        ("harness.yml", "stageStatus: All", "stageStatus: Success"),
+        ("azure-pipelines.yml", "AUTONOMA_EVIDENCE: failed", "AUTONOMA_EVIDENCE: none"),
+        ("semaphore.yml", "        always:\n", "        on_pass:\n"),
+    ],
+)
+def test_an_example_that_loses_them_would_be_found(name: str, old: str, new: str) -> None:
+    text = code(EXAMPLES / name)
+    assert old in text
+    text = text.replace(old, new)
+    assert len(lost(text, yaml.safe_load(text), KEEPS[name])) == 1
+
+
+def test_gitlab_shows_the_link_after_a_failure_too() -> None:
+    announce = parsed(EXAMPLES / "gitlab-ci.yml")["announce"]
+    assert announce["needs"] == ["autonoma"]
+    assert [rule["when"] for rule in announce["rules"]] == ["always"]
+    assert "$AUTONOMA_RUN_URL" in announce["script"][0]
+
+
+def link_steps() -> dict[str, tuple[str, list[str]]]:
+    """Return the lines that show the link after a failure, with the results folder that they read."""
+    bitbucket = parsed(EXAMPLES / "bitbucket-pipelines.yml")["pipelines"]["pull-requests"]["**"]
+    codefresh = parsed(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]["hooks"]["on_finish"]["steps"]["show_the_link"]
+    drone, woodpecker = (parsed(EXAMPLES / name)["steps"][1] for name in ("drone.yml", "woodpecker.yml"))
+    assert set(drone["when"]["status"]) == set(woodpecker["when"][0]["status"]) == {"success", "failure"}
+    return {
+        "bitbucket": ("test-results", bitbucket[0]["step"]["after-script"]),
+        "codefresh": ("autonoma-results", codefresh["commands"]),
+        "drone": ("autonoma-results", drone["commands"]),
+        "woodpecker": ("autonoma-results", woodpecker["commands"]),
+    }
+
+
+@pytest.mark.parametrize("name", ["bitbucket", "codefresh", "drone", "woodpecker"])
+def test_the_link_is_read_from_the_results_folder(name: str, tmp_path: Path) -> None:
+    """The variables of a step that failed may reach no other step."""
+    folder, lines = link_steps()[name]
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "outputs.env").write_text(_OUTPUTS, "utf-8")
+    ran = ran_by_sh(lines, tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "AUTONOMA_RUN_URL=https://autonoma.example/run/1" in ran.stdout
+
+
+def test_codefresh_reads_the_folder_that_was_cloned() -> None:
+    """A hook has another working directory than its step, and the step decides whether the build fails."""
+    step = parsed(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]
+    hooks = step["hooks"]["on_finish"]["steps"].values()
+    assert {hook["working_directory"] for hook in hooks} == {"${{parentSteps.clone}}"}
+    assert "fail_fast" not in step
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, 2])
+def test_cloud_build_ends_with_the_exit_code_of_the_tests(exit_code: int, tmp_path: Path) -> None:
+    """The step of the tests never fails, since no step would start after it; the last one ends with their exit code."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "autonoma-ci"
+    program.write_text(f"#!/bin/sh\nexit {exit_code}\n", "utf-8")
+    program.chmod(0o755)
+    first, _, last = parsed(EXAMPLES / "cloudbuild.yaml")["steps"]
+    ran = [ran_by_sh([step["script"]], tmp_path, str(tmp_path / "bin")).returncode for step in (first, last)]
+    assert ran == [0, exit_code]
+
+
+def test_cloud_build_fails_without_an_exit_code(tmp_path: Path) -> None:
+    last = parsed(EXAMPLES / "cloudbuild.yaml")["steps"][-1]
+    assert ran_by_sh([last["script"]], tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize("name", ["forgejo-actions.yml", "gitea-actions.yml"])
+def test_checkout_asks_for_no_node_that_a_runner_lacks(name: str) -> None:
+    """From v5 on, the action asks for Node 24."""
+    used = re.findall(r"uses: (\S+/checkout@\S+)", code(EXAMPLES / name))
+    assert used == ["https://github.com/actions/checkout@v4"]
+
+
+def test_jenkins_pulls_the_image_each_time() -> None:
+    """The tag moves, and an agent keeps the image that it has."""
+    [agent] = re.findall(r"docker \{([^}]*)\}", code(EXAMPLES / "Jenkinsfile"))
+    assert re.search(r"^ *alwaysPull true *$", agent, re.MULTILINE)
+
+
+def test_pipx_replaces_an_old_version() -> None:
+    """Without `--force`, it keeps what an agent has, and succeeds."""
+    found = [line for path in FILES for line in re.findall(r"pipx install (.*)", code(path))]
+    assert len(found) == 4
+    assert set(found) == {"--force git+https://github.com/OWNER/autonoma-ci@v1"}
+
+
+@pytest.mark.parametrize("name", ["drone.yml", "woodpecker.yml"])
+def test_keys_of_a_bucket_come_from_secrets(name: str) -> None:
+    [upload] = [step for step in parsed(EXAMPLES / name)["steps"] if "settings" in step]
+    keys = [upload["settings"][key] for key in ("access_key", "secret_key")]
+    assert keys == [{"from_secret": "aws_access_key_id"}, {"from_secret": "aws_secret_access_key"}]
