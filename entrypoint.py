@@ -1,9 +1,9 @@
 #!/opt/autonoma-ci/bin/python -I
-"""The image's ENTRYPOINT, and its command `autonoma-ci`: run autonoma-ci, or hand over to another program.
+"""Run autonoma-ci, or another program of the image.
 
-CI systems start the image in different ways: GitHub with the action's arguments or none, GitLab with `sh -c …`, Jenkins
-with `cat`, Azure Pipelines with its own node by an absolute path, others with `sleep`, `tail` or `env`. Handing over
-spares their users an `entrypoint: [""]`.
+This is the image's ENTRYPOINT and its command `autonoma-ci`. CI systems start the image in different ways: GitHub with
+the action's arguments or none, GitLab with `sh -c …`, Jenkins with `cat`, Azure Pipelines with its own node by an
+absolute path, others with `sleep`, `tail` or `env`. Handing over spares their users an `entrypoint: [""]`.
 
 Source: microsoft/azure-pipelines-agent, src/Agent.Worker/ContainerOperationProvider.cs; gitlab-org/gitlab-runner,
 shells/bash.go; jenkinsci/docker-workflow-plugin, WithContainerStep.java.
@@ -18,6 +18,8 @@ import sys
 _FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # A program of the image with the name of a command of ours is not started. `autonoma_ci.cli` takes long to import.
 _COMMANDS = frozenset({"run", "wait", "list", "init", "validate", "report", "schema", "sandbox", "demo"})
+# Who types `test` means `run`. The shell's program of that name would pass, and nothing would have run.
+_WRONG_COMMANDS = frozenset({"test", "["})
 
 
 def main(arguments: list[str]) -> None:
@@ -31,20 +33,20 @@ def main(arguments: list[str]) -> None:
 
 
 def _starts_container() -> bool:
-    """Return whether this is the ENTRYPOINT, and its arguments come from a CI system.
+    """Return whether the arguments may name another program.
 
-    In a script, `autonoma-ci test x` would otherwise be the shell's `test`, and pass. So would the input `args` of the
-    GitHub action, which act hands to the container as arguments too.
+    They may in the ENTRYPOINT, and not in a script: `autonoma-ci true` is a wrong command. The input `args` of the
+    GitHub action names commands of autonoma-ci alone, and act hands it to the container as arguments.
     """
     return os.path.basename(sys.argv[0]) == "entrypoint.py" and not os.environ.get("INPUT_ARGS")  # noqa: PTH119 - pathlib is slow to import
 
 
 def _program(name: str) -> str | None:
-    """Return the path of the program that the first argument names, or None if it is an argument of autonoma-ci."""
+    """Return the path of another program, or None if the name is for autonoma-ci."""
     if name.startswith("/"):
         return name
     # A relative path would be looked up in the user's checkout.
-    if "/" in name or name in _COMMANDS:
+    if "/" in name or name in _COMMANDS | _WRONG_COMMANDS:
         return None
     paths = (f"{folder}/{name}" for folder in _FOLDERS)
     return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)  # noqa: PTH113 - pathlib is slow to import

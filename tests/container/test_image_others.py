@@ -89,6 +89,7 @@ def test_script_is_not_green_without_a_run(arguments: str, image: Image, job: Jo
     assert result.returncode == 2, result.stdout + result.stderr
 
 
-def test_an_unknown_command_is_bad_input(image: Image, job: Job) -> None:
-    result = image.run(job.as_gitlab(), "rnu")
+@pytest.mark.parametrize("command", ["rnu", "test"])
+def test_an_unknown_command_is_bad_input(command: str, image: Image, job: Job) -> None:
+    result = image.run(job.as_gitlab(), command, "sandbox-one")
     assert result.returncode == 2, result.stdout + result.stderr
