@@ -40,7 +40,9 @@ def merge_request(environ: Mapping[str, str], context: Context, token: Secret, c
     # The merge request of a fork belongs to the project that it wants to get into.
     project = change(first(environ, "CI_MERGE_REQUEST_PROJECT_ID", "CI_PROJECT_ID"))
     base = base_url(get, "CI_API_V4_URL")
-    if not (base and context.change and project):
+    # The number of a pull request of another host, such as GitHub, is none of GitLab's.
+    is_external = context.change == get("CI_EXTERNAL_PULL_REQUEST_IID") and not get("CI_MERGE_REQUEST_IID")
+    if not (base and context.change and project) or is_external:
         return None
     notes = f"/projects/{project}/merge_requests/{context.change}/notes"
     query = "per_page=100&sort=desc&order_by=updated_at"

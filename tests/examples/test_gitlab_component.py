@@ -43,6 +43,7 @@ MERGE_REQUEST = {
     "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature/cart",
     "CI_OPEN_MERGE_REQUESTS": "acme/shop!17",
 }
+CHILD = {**MERGE_REQUEST, "CI_PIPELINE_SOURCE": "parent_pipeline"}
 DEFAULT_BRANCH = {"CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"}
 BRANCH = {
     "CI_COMMIT_BRANCH": "feature/cart",
@@ -196,13 +197,14 @@ def test_a_pipeline_runs_it_and_a_later_job_reads_its_variables(
     ("pipeline", "rules", "change"),
     [
         (MERGE_REQUEST, None, "17"),
+        (CHILD, None, "17"),
         (DEFAULT_BRANCH, None, ""),
         (BRANCH, None, None),
         (BRANCH, [{"if": "$CI_COMMIT_BRANCH"}], "17"),
         (MERGE_REQUEST, [{"if": "$CI_COMMIT_BRANCH"}], None),
         (DEFAULT_BRANCH, [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}], None),
     ],
-    ids=["change", "default", "branch", "branch-wanted", "change-unwanted", "schedule"],
+    ids=["change", "child", "default", "branch", "branch-wanted", "change-unwanted", "schedule"],
 )
 def test_rules_choose_the_pipelines(
     pipeline: dict[str, str], rules: list[dict[str, str]] | None, change: str | None, project: Project, sandbox: Sandbox

@@ -24,20 +24,21 @@ _HEAD = """\
 #     - remote: https://raw.githubusercontent.com/OWNER/autonoma-ci/v1/templates/autonoma.yml
 #       inputs: { manifest: autonoma.yml, wait: true }
 #
-# `component:` finds it in a project of your own GitLab server alone: the README says how to publish it there.
+# `component:` finds it in a project of your own GitLab server alone: see the README. GitLab 17.0 or newer.
 #
 # The credentials are no inputs: set AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET as masked CI/CD variables, and
 # AUTONOMA_GITLAB_TOKEN for `comment`. Made from the table of options by `make tables`.
 spec:
   inputs:
 """
-# A merge request pipeline knows its merge request, a pipeline of a branch is for what was merged.
+# A child pipeline has another source than its merge request pipeline, and the same merge request.
+# Source: GitLab's documentation, "Downstream pipelines" and "Predefined CI/CD variables".
 _RULES = """\
     rules:
       description: "When the job runs. Default: in merge request pipelines and on the default branch."
       type: array
       default:
-        - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+        - if: $CI_PIPELINE_SOURCE == "merge_request_event" || $CI_MERGE_REQUEST_IID
         - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
 """
 _JOB = """\
