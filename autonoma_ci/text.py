@@ -65,7 +65,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def cut_bytes(text: str, limit: int) -> str:
-    """Return at most `limit` bytes of the text in UTF-8, ending in an ellipsis where some are missing."""
+    """Return at most `limit` bytes of the text in UTF-8, with an ellipsis for the rest."""
     data = text.encode("utf-8", "replace")
     if len(data) <= limit:
         return text

@@ -1,6 +1,6 @@
-"""junit.xml: one test case per run, in a dialect that the `junit` readers of CI systems accept.
+"""Render junit.xml, with one test case per run.
 
-GitLab shows the text of a result, Azure the `message` and the text, Jenkins and CircleCI both, so each says the whole.
+GitLab shows the text of a result, Azure the `message` and the text, Jenkins and CircleCI both, so each has the whole.
 No run is a plain test case, which all show green, unless it is known to have passed. The failures before a retry are
 `flakyFailure` or `rerunFailure`, which Jenkins and Bitrise read. All other readers ignore them.
 
@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.model import Reason, State
 from autonoma_ci.report.attachments import attachments
-from autonoma_ci.report.words import has_run, headline, state_words
+from autonoma_ci.report.words import has_run, headline, plural, state_words
 from autonoma_ci.text import cut, cut_bytes, link, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from junitparser import TestCase
 
@@ -42,11 +42,13 @@ _ID = 128
 # step fails and loses all results. Azure keeps 256 characters.
 MAX_NAME_BYTES = 200
 # Jenkins replaces these by `_` in the name of that folder (junit-plugin, `TestObject.safe`), and leaves quotes out.
-_NOT_IN_FOLDERS = re.compile(r"""[\s"#%/:<>?\[\\\]^`{|}]""")
+_NOT_IN_FOLDERS = re.compile(r"[ #%/:<>?\[\\\]^`{|}]")
 # Jenkins keeps 500 characters at both ends of the output of a test that passed or was skipped, and 50,000 of any other.
 MAX_OUTPUT, MAX_FAILED_OUTPUT = 1000, 100_000
-# Of these, for the run itself. The orders to attach files have the rest.
-_TEXT_RESERVE = 300
+# Of these, for earlier attempts where there are files too.
+_TEXT_RESERVE = 200
+# For the line with the number of files that have no room.
+_MORE_RESERVE = 60
 # Azure adds all times to a date, and fails beyond the year 9999; in seconds.
 _LONGEST = 30 * 24 * 3600.0
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
@@ -96,7 +98,7 @@ def _elements(report: Report) -> list[TestCase]:
         if result := _result(outcome, report):
             element.result = results[result.element](_attribute(result.message), result.type)
             element.result[0].text = _text(_account(outcome, result, report))
-        # Surefire's word for an earlier failure of a test that passed in the end, and of one that did not.
+        # As Surefire names an earlier failure of a test that passed in the end, and of one that did not.
         interim = FlakyFailure if outcome.state is State.PASSED else RerunFailure
         for run in outcome.earlier:
             failure = interim(_attribute(_failed(run)), "failed")
@@ -120,9 +122,9 @@ def _names(outcomes: Iterable[Outcome]) -> Iterator[str]:
     """Yield a name of at most 200 bytes for each run.
 
     GitLab drops every test case whose class and name came before, and Jenkins puts the attachments of two test cases
-    into one folder if the names differ in punctuation alone.
+    into one folder if the names differ in punctuation alone. A name of dots would be another folder.
     """
-    runs = [(run.request.kind, cut(_attribute(run.label), _LABEL) or "no name", run.request.id) for run in outcomes]
+    runs = [(run.request.kind, _label(run), run.request.id) for run in outcomes]
     alike = Counter((kind, _folder(_name(label))) for kind, label, _ in runs)
     taken: Counter[tuple[str, str]] = Counter()
     for kind, label, test_id in runs:
@@ -137,14 +139,19 @@ def _names(outcomes: Iterable[Outcome]) -> Iterator[str]:
         yield name
 
 
+def _label(run: Outcome) -> str:
+    label = cut(_attribute(run.label), _LABEL)
+    return label if label.strip(".") else "no name"
+
+
 def _name(label: str, ending: str = "") -> str:
     """Return the label with an ending, within the limit."""
     return cut_bytes(label, MAX_NAME_BYTES - len(ending.encode("utf-8", "replace"))) + ending
 
 
 def _folder(name: str) -> str:
-    """Return a text that two names share if Jenkins makes one folder of them."""
-    return _NOT_IN_FOLDERS.sub("_", name.replace('"', "")).lower()
+    """Return the name of the folder that Jenkins makes of a name."""
+    return _NOT_IN_FOLDERS.sub("_", name.replace('"', ""))
 
 
 def _result(outcome: Outcome, report: Report) -> _Result | None:
@@ -201,23 +208,28 @@ def _system_out(outcome: Outcome, folder: str, limit: int) -> str:
 
     """
     lines = [line for text in _output(outcome) for line in _text([text]).splitlines() if line.strip()]
-    orders, room = [], limit - min(_TEXT_RESERVE, sum(_size(line) for line in lines))
-    for order in attachments(outcome, folder):
-        if (room := room - _size(order)) < 0:
-            break
-        orders.append(order)
-    kept, room = [], min(_BODY, limit - sum(_size(order) for order in orders))
+    all_orders = list(attachments(outcome, folder))
+    first, rest = _fitting(lines[:1], limit), lines[1:]
+    reserve = min(_TEXT_RESERVE, _size(rest)) + (_MORE_RESERVE if all_orders else 0)
+    orders = _fitting(all_orders, limit - _size(first) - reserve)
+    more = len(all_orders) - len(orders)
+    orders += [f"{plural(more, 'more file')} in the folder of this report"] if more else []
+    return "\n".join([*first, *_fitting(rest, min(_BODY, limit - _size([*first, *orders]))), *orders])
+
+
+def _fitting(lines: Sequence[str], limit: int) -> list[str]:
+    """Return the first lines that fit, since a part of a link is a wrong link."""
+    found: list[str] = []
     for line in lines:
-        # A part of a link is a wrong link.
-        if (room := room - _size(line)) < 0:
+        if _size([*found, line]) > limit:
             break
-        kept.append(line)
-    return "\n".join([*kept, *orders])
+        found.append(line)
+    return found
 
 
-def _size(line: str) -> int:
-    """Return how many characters a line and its end are in Java, which counts in UTF-16."""
-    return len(line.encode("utf-16-le")) // 2 + 1
+def _size(lines: Sequence[str]) -> int:
+    """Return the number of characters that lines have in Java, which counts in UTF-16."""
+    return sum(len(line.encode("utf-16-le")) // 2 + 1 for line in lines)
 
 
 def _output(outcome: Outcome) -> Iterator[str]:

@@ -259,15 +259,32 @@ def test_jenkins_keeps_the_output_whole(run: Outcome, count: int) -> None:
     made = report([run._replace(evidence=evidence(count), earlier=run.earlier and (first,) * 5)])
     (case,) = read_as_jenkins(junit(made._replace(attachments="/var/jenkins/workspace/shop/autonoma-results")))
     assert "truncated" not in case.stdout
-    assert (
-        case.attachments
-        == [f"/var/jenkins/workspace/shop/autonoma-results/{path}" for path in evidence(count).files][
-            : len(case.attachments)
-        ]
-    )
+    files = [f"/var/jenkins/workspace/shop/autonoma-results/{path}" for path in reversed(evidence(count).files)]
+    assert case.attachments == files[: len(case.attachments)]
     assert len(case.attachments) >= min(count, 3)
+    assert ("more file" in case.stdout) is (len(case.attachments) < count)
     if run.url:
         assert case.stdout.splitlines()[0] == run.url
+
+
+@pytest.mark.parametrize("folder", [50, 200, 600, 900])
+def test_passed_test_has_its_link_and_its_last_files(folder: int) -> None:
+    """The link is first, and what has no room is counted."""
+    run = passed("a")._replace(url=f"https://autonoma.app/{'u' * 340}")
+    run = run._replace(evidence=evidence(20)._replace(video="evidence/run-a/video.webm"))
+    (case,) = read_as_jenkins(junit(report([run])._replace(attachments="/" + "f" * folder)))
+    assert case.stdout.splitlines()[0] == run.url
+    ends = [path.rpartition("/")[2] for path in case.attachments]
+    assert ends == ["video.webm", *(f"step-{number:03}.png" for number in range(19, 0, -1))][: len(ends)]
+    assert f"{21 - len(ends)} more files in the folder of this report" in case.stdout
+    assert "truncated" not in case.stdout
+
+
+@pytest.mark.parametrize("label", [".", "..", "..."])
+def test_label_of_dots_is_no_folder(label: str) -> None:
+    """Jenkins' plugin would write beside the folder of the test."""
+    (case,) = read_as_jenkins(junit(report([passed("a", label)])))
+    assert case.folder == "no name".replace(" ", "_")
 
 
 def test_failed_test_keeps_all_its_files() -> None:

@@ -1,4 +1,4 @@
-"""Every reader of outputs.env gets the same texts: shells, dotenv readers, GitLab, Jenkins and Harness."""
+"""Every reader of outputs.env gets the same texts."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def by_gitlab(path: Path) -> Mapping[str, str]:
 
 
 def by_gitlab_runner(path: Path) -> Mapping[str, str]:
-    """Port of what a later job gets: the runner expands references.
+    """Port of the runner, which expands references for a later job.
 
     Source: gitlabhq/gitlab-runner, common/spec/variables.go, `ExpandWith`; Go's documentation, `os.Expand`.
     """
@@ -165,7 +165,7 @@ def shell(name: str) -> object:
 
 PORTS = [by_gitlab, by_gitlab_runner, by_harness, by_docker, by_our_properties, by_python]
 ALL = [
-    *(shell(name) for name in ("sh", "dash", "bash", "zsh", "ksh")),
+    *(shell(name) for name in ("sh", "dash", "bash", "zsh")),
     *(pytest.param(reader, id=reader.__name__) for reader in PORTS),
     *(pytest.param(read, id=read.__name__, marks=pytest.mark.linters) for read in (by_npm, by_java, by_godotenv)),
 ]

@@ -1,4 +1,4 @@
-"""Ports of two readers of junit.xml: the rules of Jenkins and of Bitrise that decide how a test is shown.
+"""Ports of the readers of junit.xml in Jenkins and Bitrise.
 
 Source: jenkinsci/junit-plugin, src/main/java/hudson/tasks/junit/CaseResult.java and
 src/main/java/hudson/tasks/test/TestObject.java; jenkinsci/junit-attachments-plugin,
@@ -29,7 +29,7 @@ class Failure(NamedTuple):
 
 
 class JenkinsCase(NamedTuple):
-    """A test as Jenkins shows it; the attachments go into a folder of this name."""
+    """A test as Jenkins shows it, with the folder for its attachments."""
 
     name: str
     status: str
@@ -67,7 +67,7 @@ def _jenkins_case(case: Element) -> JenkinsCase:
 
 
 def _trim(text: str, half: int) -> str:
-    """Return the text without its middle if it is longer than two halves; Java counts in UTF-16."""
+    """Return the text without its middle if it is longer than two halves in UTF-16."""
     units = text.encode("utf-16-le")
     size = len(units) // 2
     if size <= 2 * half:
@@ -78,7 +78,7 @@ def _trim(text: str, half: int) -> str:
 
 
 def read_as_bitrise(written: bytes) -> list[tuple[str, str, str]]:
-    """Return the name, the status and the text of each test: each failure before a retry is a test of its own."""
+    """Return name, status and text of each test, and of each failure before a retry."""
     found = []
     for case in ET.fromstring(written).iter("testcase"):
         name = case.get("name", "")
