@@ -11,7 +11,7 @@ from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.system import MASK_LIMIT
 from autonoma_ci.files import reason_of, write_whole
 from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables, warn_of_left_out
+from autonoma_ci.report.outputs import VARIABLE_LIMIT, exact, variables, warn_of_left_out
 from autonoma_ci.text import azure, log_line
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ class Commands(Plain):
 
 
 def _values(report: Report) -> Mapping[str, str]:
-    # A text that would be cut is empty: half of an array would be none. Breaking up commands makes it longer.
-    values = variables(report)
-    return {name: text if azure(text, VARIABLE_LIMIT)[-1:] != "…" else "" for name, text in values.items()}
+    return exact(variables(report))
 
 
 class Build:

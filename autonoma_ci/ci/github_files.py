@@ -33,7 +33,10 @@ _INSIDE = "another process has an open value, and the outputs may be a part of i
 
 
 class OutputFile:
-    """Writes the outputs of the step to the runner's file; an array has at most `limit` characters."""
+    """Writes the outputs of the step to the runner's file.
+
+    An array has at most `limit` characters.
+    """
 
     def __init__(self, path: Path, clock: Clock, limit: int) -> None:
         self._values = SharedValues(path, clock, heredocs, is_in_heredoc)

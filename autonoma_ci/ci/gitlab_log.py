@@ -49,7 +49,7 @@ def job_links(report: Report) -> dict[str, str]:
 
 
 def _annotations(title: str, runs: Sequence[Outcome], count: int) -> str:
-    """Return links to the first runs, and one to the next run that says how many are left."""
+    """Return links to the first runs, and one that counts the others."""
     links = [(f"{state_words(run)}: {one_line(run.label)}", run.url) for run in runs[:count]]
     if rest := runs[count:]:
         more = f"and {plural(len(rest), 'more run')}, from here on: {STATE_WORDS[rest[0].state]}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.plain import Plain
-from autonoma_ci.report.outputs import VARIABLE_LIMIT, variables, warn_of_left_out
+from autonoma_ci.report.outputs import VARIABLE_LIMIT, exact, variables, warn_of_left_out
 from autonoma_ci.report.words import headline
 from autonoma_ci.text import teamcity
 
@@ -56,7 +56,7 @@ class Build:
         """Print the messages; return what has no room in them."""
         if not report.verdict:
             return []
-        values = variables(report)
+        values = exact(variables(report))
         lines = [
             message("setParameter", VARIABLE_LIMIT, name=f"env.{name}", value=text) for name, text in values.items()
         ]
@@ -73,7 +73,7 @@ class Build:
         return warn_of_left_out(report, values, "The parameters for later steps")
 
     def _in_checkout(self, *parts: str) -> str:
-        """Return the path of a file relative to the checkout, or an absolute one if it is not in there."""
+        """Return the path of a file from the checkout, or an absolute path outside of it."""
         path = Path(self._target.folder, *parts).absolute()
         # A step begins in the checkout, unless it has a working directory of its own.
         checkout = self._checkout or self._target.folder

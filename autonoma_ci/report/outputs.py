@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.report.record import result
 from autonoma_ci.report.words import counts
+from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ VARIABLE_LIMIT = 30_000
 # In bytes. GitLab takes a file of less than 5 KB.
 # Source: gitlabhq/gitlabhq, app/services/ci/parse_dotenv_artifact_service.rb.
 DOTENV_LIMIT = 5 * 1024 - 1
-# All readers of such a file take these characters for themselves. No value is quoted: GitLab, Java and Docker keep
+# All readers of such a file get these characters unchanged. No value is quoted: GitLab, Java and Docker keep
 # quotes, and shells remove them. npm's dotenv and Harness cut a value at `#`. Shells run what follows a space, `;` or
 # `&`. Java reads no UTF-8. zsh expands `=` at the start and after `:`. Harness decodes what begins with `__B64__`.
 # Source: the readers in tests/report/test_outputs_env_readers.py; harness/lite-engine, pipeline/runtime/common.go.
@@ -68,21 +69,24 @@ _ARRAYS = frozenset({"run-ids", "run-urls"})
 
 
 def outputs(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, str]:
-    """Return the texts of all outputs; an array of more than `limit` characters keeps its first entries."""
+    """Return the texts of all outputs.
+
+    An array of more than `limit` characters keeps its first entries.
+    """
     texts = _short_texts(report, limit) | {"results": _array(_results(report), limit)[0]}
     return {output.name: texts[output.name] for output in OUTPUTS}
 
 
 def cut_arrays(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, int]:
-    """Return how many entries are left of each array that has more than `limit` characters."""
+    """Return the number of entries left of each array above `limit` characters."""
     runs = _runs(report)
     arrays: dict[str, Sequence[object]] = {
         "run-ids": [run.run_id for run in runs],
         "run-urls": [run.url for run in runs],
         "results": _results(report),
     }
-    counts = {name: _array(items, limit)[1] for name, items in arrays.items()}
-    return {name: count for name, count in counts.items() if count < len(arrays[name])}
+    left = {name: _array(items, limit)[1] for name, items in arrays.items()}
+    return {name: count for name, count in left.items() if count < len(arrays[name])}
 
 
 def _runs(report: Report) -> list[Outcome]:
@@ -130,6 +134,14 @@ def variables(report: Report) -> dict[str, str]:
     return {name: text if len(text) <= VARIABLE_LIMIT else "" for name, text in _whole(report).items()}
 
 
+def exact(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for a log, each without a value if the log would hold another text.
+
+    A link with a zero-width space in it, where it looks like a command of a CI system, leads nowhere.
+    """
+    return {name: text if log_line(text, VARIABLE_LIMIT) == text else "" for name, text in values.items()}
+
+
 def _whole(report: Report) -> dict[str, str]:
     texts = _short_texts(report)
     return {_variable(name): texts[name] for name in _VARIABLES}
@@ -140,7 +152,7 @@ def _variable(name: str) -> str:
 
 
 def dotenv(report: Report) -> str:
-    """Return outputs.env: `AUTONOMA_NAME=value` lines that GitLab, shells and dotenv readers take alike.
+    """Return outputs.env as lines that GitLab, shells and dotenv readers read alike.
 
     It has no arrays, since no form of them is read alike. The text has less than 5 KB, and `left_out` returns the names
     that had no room.
@@ -169,7 +181,10 @@ def warn_of_left_out(report: Report, given: Mapping[str, str], place: str) -> li
 
 
 def dotenv_variables(report: Report) -> dict[str, str]:
-    """Return the variables of outputs.env, each empty if there is no room or no form for its text."""
+    """Return the variables of outputs.env.
+
+    A variable is empty if there is no room or no form for its text.
+    """
     arrays = {_variable(name) for name in _ARRAYS}
     values = {name: text for name, text in variables(report).items() if name not in arrays}
     kept = dict.fromkeys(values, "")

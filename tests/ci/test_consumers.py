@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from autonoma_ci.ci.build_data import UNSET
 from autonoma_ci.ci.detect import ROWS, load
@@ -32,7 +33,7 @@ LARGE = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)]
 
 
 def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report) -> list[str]:
-    """Publish a report in a CI system; return the warnings."""
+    """Publish a report in a CI system, and return the warnings."""
     found = SYSTEMS[name].publishers(target(environ, folder, summary=False))
     return [warning for each in found for warning in each.publish(made)]
 
@@ -62,11 +63,12 @@ def test_github_has_longer_outputs(tmp_path: Path) -> None:
         read_env_file(path.read_bytes())
 
 
-@given(REPORTS)
-def test_no_output_is_a_line_that_act_loses(made: Report) -> None:
-    assert all(
-        len(f"{name}={text}".encode("utf-8", "replace")) < 65_536 for name, text in outputs(made, 60_000).items()
-    )
+@given(st.integers(1, 4000), st.integers(1, 2000))
+def test_no_output_is_a_line_that_act_loses(runs: int, length: int) -> None:
+    url = f"https://a.example/{'a' * length}"
+    made = report([failed(f"id-{number}")._replace(url=url) for number in range(runs)])
+    lines = [f"{name}={text}" for name, text in outputs(made, 60_000).items()]
+    assert all(len(line.encode()) < 65_536 for line in lines)
 
 
 # Semaphore
@@ -161,6 +163,19 @@ def test_travis_takes_no_text_for_a_fold(text: str) -> None:
     """The log viewer replaces all of a line in which it finds one."""
     assert grammars.travis(log_line(text)) == []
     assert grammars.travis(text.replace("\u200b", "").replace("\u2060", ""))
+
+
+@pytest.mark.parametrize("name", ["azure", "teamcity"])
+def test_value_in_a_log_is_exact_or_left_out(name: str, tmp_path: Path) -> None:
+    """A link in which a command was broken up leads nowhere."""
+    lines: list[str] = []
+    made = report([passed("a")._replace(url="https://autonoma.app/run/a?time:start:1")], PASSED)
+    environ = {"AGENT_TEMPDIRECTORY": str(tmp_path)}
+    [publisher] = SYSTEMS[name].publishers(target(environ, tmp_path, summary=False, said=lines))
+    warnings = publisher.publish(made)
+    assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
+    assert not [line for line in lines if "time:" in line and "RUN_URL" in line]
+    assert [line for line in lines if "AUTONOMA_RUN_ID" in line and "run-a" in line]
 
 
 # GitLab's annotations

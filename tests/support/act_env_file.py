@@ -21,7 +21,12 @@ class LostOutputsError(Exception):
 
 
 def read_env_file(data: bytes) -> dict[str, str]:
-    """Return the outputs that a file sets; raise LostOutputsError where act's reader gives up."""
+    """Return the outputs that a file sets.
+
+    Raises:
+        LostOutputsError: A line is too long, or has no form.
+
+    """
     lines = data.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
@@ -44,7 +49,7 @@ def read_env_file(data: bytes) -> dict[str, str]:
 
 
 def _until(delimiter: str, rest: Iterator[bytes]) -> str:
-    """Return the value before the line that is the delimiter; its first empty lines are dropped."""
+    """Return the value before the delimiter, without its first empty lines."""
     content = ""
     for line in rest:
         if line.decode() == delimiter:
