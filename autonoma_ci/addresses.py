@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from autonoma_ci.context import MAX_FACT_LENGTH
 from autonoma_ci.errors import InputError
 from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.text import LOOPBACK, one_line
@@ -37,6 +38,18 @@ def api_url(text: str) -> str:
     if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
         return text.rstrip("/")
     raise InputError([f"'{one_line(text, 100)}' is not https: credentials would travel in the clear"])
+
+
+def build_url(text: str) -> str:
+    """Return the link to a build.
+
+    Raises:
+        InputError: The text is no URL of a page, or is longer than records allow.
+
+    """
+    if len(text) > MAX_FACT_LENGTH:
+        raise InputError([f"the URL is longer than {MAX_FACT_LENGTH:,} characters: give a shorter link to the build"])
+    return page_url("https://ci.example.com/builds/12", text)
 
 
 def page_url(example: str, text: str) -> str:

@@ -143,7 +143,7 @@ OPTIONS = (
         "Number of the pull or merge request. Default: from the CI system.",
     ),
     Option(
-        "build-url", "", "URL", partial(addresses.page_url, "https://ci.example.com/builds/12"),
+        "build-url", "", "URL", addresses.build_url,
         "Link to the build. Default: from the CI system.",
     ),
     Option("concurrency", "8", "N", partial(values.number, 1, 64), "How many runs are started at a time, 1 to 64."),

@@ -295,13 +295,24 @@ def read(
         unresolved=reader.unresolved,
         unused_secrets=tuple(reader.unused_secrets),
     )
-    settings = reader.hide_credentials(settings)
+    settings = _without_mixed_up_facts(reader.hide_credentials(settings), reader)
     if settings.application_versions and settings.run_on_latest:
         both = f"{settings.named('application-versions')} and {settings.named('run-on-latest')}"
         reader.problems.append(Problem(f"{both} exclude each other: give one of them"))
     return settings._replace(
         warnings=(*reader.warnings, *_everyday(settings), *_without_effect(settings))
     ), reader.problems
+
+
+def _without_mixed_up_facts(settings: Settings, reader: Reader) -> Settings:
+    """Return the settings without facts of the build that hold a credential, each a problem."""
+    if not settings.facts:
+        return settings
+    redact = recognizable(settings)
+    mixed_up = [name for name, text in settings.facts.items() if redact.holds(text)]
+    reader.problems += [Problem(f"{settings.named(name)} {MIXED_UP}") for name in mixed_up]
+    cleared: dict[str, Any] = {name.replace("-", "_"): "" for name in mixed_up}
+    return settings._replace(**cleared)
 
 
 def read_some(

@@ -46,6 +46,8 @@ _WORDS = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
 _PREFIX = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
 # What Azure Pipelines leaves of a variable that is not set, such as a secret in a pull request from a fork.
 UNRESOLVED = r"\$\([\w.-]+\)"
+# References such as `${NAME}`, `%NAME%`, `{{ name }}` and `<+name>`. No branch begins with one of these.
+_OPENS_REFERENCE = tuple("$%{<")
 _UNRESOLVED_MEANS = "has an unresolved $(…) in its value, which is sent as written"
 
 
@@ -90,27 +92,42 @@ def number(low: int, high: int, text: str) -> int:
 
 
 def commit_hash(text: str) -> str:
-    """Return a full commit hash in lower case; raise InputError for any other text."""
+    """Return a full commit hash in lower case.
+
+    Raises:
+        InputError: The text is no such hash.
+
+    """
     if COMMIT_HASH.fullmatch(text.lower()):
         return text.lower()
-    raise InputError([f"'{one_line(text, 80)}' is not a full commit hash: give all of its 40 or 64 hexadecimal digits"])
+    raise InputError([f"'{one_line(text, 40)}' is not a full commit hash: give the output of git rev-parse HEAD"])
 
 
 def ref_name(text: str) -> str:
-    """Return the name of a branch or tag; raise InputError for any other text."""
+    """Return the name of a branch or tag without `refs/heads/` or `refs/tags/`.
+
+    Raises:
+        InputError: The text is no such name, or a reference that the CI system has not replaced.
+
+    """
     name = REF_PREFIX.sub("", text, count=1) if text.startswith("refs/") else text
-    if name and len(name) <= MAX_FACT_LENGTH and name.isprintable() and not NOT_A_BRANCH.fullmatch(name):
+    is_text = 0 < len(name) <= MAX_FACT_LENGTH and name.isprintable()
+    if is_text and name[0] not in _OPENS_REFERENCE and not NOT_A_BRANCH.fullmatch(name):
         return name
-    raise InputError([f"'{one_line(text, 80)}' is not the name of a branch or tag, such as main"])
+    raise InputError([f"'{one_line(text, 40)}' is not the name of a branch or tag, such as main"])
 
 
 def change_number(text: str) -> str:
-    """Return the number of a pull or merge request; raise InputError for any other text."""
+    """Return the number of a pull or merge request.
+
+    Raises:
+        InputError: The text is no such number.
+
+    """
     if CHANGE_NUMBER.fullmatch(text):
         return text
-    raise InputError(
-        [f"'{one_line(text, 40)}' is not the number of a change: give digits, or nothing if there is none"]
-    )
+    why = "is not the number of a pull or merge request: give one such as 12, or leave it empty"
+    raise InputError([f"'{one_line(text, 40)}' {why}"])
 
 
 def credential(text: str) -> Secret:

@@ -138,8 +138,6 @@ def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> 
     if Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _RECOGNIZABLE).holds(settings.source):
         raise InputError([f"{settings.named('source')} {MIXED_UP}"])
     redact = recognizable(settings)
-    if mixed_up := [name for name, text in settings.facts.items() if redact.holds(text)]:
-        raise InputError([f"{settings.named(name)} {MIXED_UP}" for name in mixed_up])
     texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
     # All at once, as there may be thousands.
     if redact.holds("|".join(text for of_run in texts for text in of_run)):

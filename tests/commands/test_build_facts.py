@@ -140,6 +140,9 @@ def test_credential_as_a_fact_is_refused(option: str, tmp_path: Path) -> None:
     ended = invoke(tmp_path, "run", f"--{option}", text, environ=environ)
     assert ended.errors == [f"--{option} holds a credential: check which value is in which option"]
     assert secret not in ended.printed
+    waits = invoke(tmp_path, "wait", "results", f"--{option}", text, environ=environ)
+    assert f"--{option} holds a credential: check which value is in which option" in waits.errors
+    assert secret not in waits.printed
 
 
 # A job whose build is of no change, as its CI system sees it.
@@ -172,6 +175,20 @@ def test_stated_change_gets_the_comment(ci: str, more: dict[str, str], tmp_path:
         assert "comment could not" not in log
         [written] = host.comments
         assert "Passed" in written.body
+
+
+def test_pull_request_of_another_host_gets_no_note(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Its number is that of another merge request on GitLab.
+
+    Source: GitLab's documentation, "External pull requests".
+    """
+    with GitLab() as host:
+        ours = {"AUTONOMA_TEST_IDS": "sandbox-one", "AUTONOMA_COMMENT": "true", "AUTONOMA_GITLAB_TOKEN": TOKEN}
+        environ = {**BRANCHES["gitlab"], **ours, "CI_API_V4_URL": host.url, "CI_EXTERNAL_PULL_REQUEST_IID": "17"}
+        code, log = run(tmp_path, sandbox, environ)
+        assert host.comments == []
+    assert code == 0
+    assert "The comment could not be written: the job's variables do not say where." in log
 
 
 def test_stated_commit_gets_the_code_insights(
