@@ -20,6 +20,7 @@ from tests.report.reports import PASSED, failed, passed, report
 from tests.support import grammars, runner
 from tests.support.act_env_file import LostOutputsError, read_env_file
 from tests.support.hostile import REPORTS
+from tests.support.house import ROOT
 from tests.support.targets import target
 
 if TYPE_CHECKING:
@@ -120,6 +121,19 @@ def test_semaphore_takes_every_value(url: str, kept: bool, tmp_path: Path) -> No
     assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
     assert (store / "AUTONOMA_RUN_URL").read_text("utf-8") == (url if kept else UNSET)
     assert (store / "AUTONOMA_RUN_ID").read_text("utf-8") == "run-a"
+
+
+# Harness
+
+
+def test_documents_say_when_harness_reads_outputs() -> None:
+    """Older versions of its engine drop the outputs of a step that failed.
+
+    Source: harness/lite-engine, pipeline/runtime/run.go.
+    """
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert "On Harness, later steps can rely on the outputs only if the step ends with exit code 0." in readme
+    assert "only after exit code 0" in (ROOT / "examples" / "harness.yml").read_text("utf-8")
 
 
 # Bitrise

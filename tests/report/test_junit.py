@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -215,6 +216,22 @@ def test_failed_retry_has_its_first_failures(run: Outcome) -> None:
     assert case.status != "passed"
     assert case.flaky == []
     assert len(case.reruns) == 2
+
+
+# Of a test case. Source: jenkinsci/xunit-plugin, src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/
+# junit-10.xsd.
+XUNIT_ATTRIBUTES = {"name", "time", "classname", "group"}
+XUNIT_CHILDREN = {"skipped", "error", "failure", "rerunFailure", "flakyFailure", "system-out", "system-err"}
+
+
+def test_readme_names_the_jenkins_step_for_the_file() -> None:
+    """The schema of the xUnit plugin refuses it, and the step `junit` has none."""
+    case = case_of(flaky("a"))
+    assert set(case.attrib) - XUNIT_ATTRIBUTES == {"file"}
+    assert {child.tag for child in case} - XUNIT_CHILDREN == {"properties"}
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
+    assert "`junit.xml` is for the step `junit`. The xUnit plugin refuses it" in readme
+    assert "xUnit" in (import_module(junit.__module__).__doc__ or "")
 
 
 WIDE = "\u6f22" * 5000
