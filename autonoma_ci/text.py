@@ -78,6 +78,11 @@ def log_line(text: str, limit: int = 4000) -> str:
     return _OPENING.sub(_GAP, _FOLD.sub(_GAP, _ANYWHERE.sub(f"#{_GAP}#", one_line(text, limit))))
 
 
+def printable_json(text: str) -> str:
+    """Return JSON with escapes where a CI system would find a command in a line of its log."""
+    return re.sub(r"(fold|time):(?=start|end)", r"\1\\u003a", text.replace("##", "#\\u0023"))
+
+
 def command_data(text: str, limit: int = 4000) -> str:
     """Return the text as the message of a GitHub workflow command, escaped as the runner unescapes it."""
     lines = "\n".join(log_line(line) for line in text.splitlines())

@@ -79,8 +79,9 @@ def is_in_heredoc(data: bytes) -> bool:
 
 def github_files(target: Target) -> Sequence[Publisher]:
     """Return the publishers for the files that the environment names."""
-    # act runs workflows on the user's own machine as GitHub would, and sets this variable.
-    return act_files(target) if truthy(target.environ, "ACT") else _files(target, ARRAY_LIMIT)
+    # These runners behave like GitHub's, and may be taken for it by AUTONOMA_CI.
+    is_act = any(truthy(target.environ, name) for name in ("ACT", "GITEA_ACTIONS", "FORGEJO_ACTIONS"))
+    return act_files(target) if is_act else _files(target, ARRAY_LIMIT)
 
 
 def act_files(target: Target) -> Sequence[Publisher]:

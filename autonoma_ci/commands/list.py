@@ -9,6 +9,7 @@ from autonoma_ci.ci.console import Console
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.commands.account import account_of, account_parser
 from autonoma_ci.report.words import plural
+from autonoma_ci.text import printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,8 +34,7 @@ def main(argv: Sequence[str], world: World) -> int:
     console = Console(world.out, PLAIN, is_product=True)
     if found.json:
         listed = [{**folder._asdict(), "tests": [test._asdict() for test in folder.tests]} for folder in folders]
-        # CI systems find orders like ##[group] anywhere in a line; JSON has another way to write the sign.
-        console.say([json.dumps(listed, indent=2).replace("##", "#\\u0023")])
+        console.say([printable_json(json.dumps(listed, indent=2))])
         return 0
     for line in _table(folders):
         console.line(line)

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from autonoma_ci.report.words import plural
-from autonoma_ci.text import one_line
+from autonoma_ci.text import one_line, printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,5 +58,5 @@ def _text(name: str) -> str:
     # In a manifest, a dollar sign begins what is filled in, unless there are two.
     doubled = one_line(name, 500).strip().replace("$", "$$")
     plain = _PLAIN.fullmatch(doubled) and doubled.lower() not in _WORDS
-    # The manifest may be printed, and CI systems find orders such as ##[group] anywhere in a line of the log.
-    return doubled if plain else json.dumps(doubled, ensure_ascii=False).replace("##", "#\\u0023")
+    # The manifest may be printed.
+    return doubled if plain else printable_json(json.dumps(doubled, ensure_ascii=False))

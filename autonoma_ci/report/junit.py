@@ -221,7 +221,8 @@ def _fitting(lines: Sequence[str], limit: int) -> list[str]:
     """Return the first lines that fit, since a part of a link is a wrong link."""
     found: list[str] = []
     for line in lines:
-        if _size([*found, line]) > limit:
+        limit -= _size([line])
+        if limit < 0:
             break
         found.append(line)
     return found

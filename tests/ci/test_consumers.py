@@ -42,7 +42,10 @@ def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report) -
 # Gitea, Forgejo and act
 
 
-@pytest.mark.parametrize(("name", "more"), [("gitea", {}), ("forgejo", {}), ("github", {"ACT": "true"})])
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("gitea", {}), ("forgejo", {}), ("github", {"ACT": "true"}), ("github", {"GITEA_ACTIONS": "true"})],
+)
 def test_act_reads_the_outputs_of_a_large_plan(name: str, more: dict[str, str], tmp_path: Path) -> None:
     """Source: nektos/act, pkg/container/parse_env_file.go, before commit 67e332e8."""
     path = tmp_path / "output"

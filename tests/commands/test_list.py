@@ -12,6 +12,7 @@ from autonoma_ci.commands.list import NO_TAGS
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.accounts import call, folder, large
 from tests.commands.invoke import CREDENTIALS, invoke
+from tests.support import grammars
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, half_body
 
@@ -137,7 +138,7 @@ def test_what_has_no_name_is_called_by_its_id(name: object, tmp_path: Path) -> N
         assert json.loads(listed(tmp_path, server, "--json")[1]) == [{"id": "f1", "name": "f1", "tests": []}]
 
 
-HOSTILE = "::error::x\n##[error]y\r##vso[task.complete]\x1b[31m\u202ez ##teamcity[a]"
+HOSTILE = "::error::x\n##[error]y\r##vso[task.complete]\x1b[31m\u202ez ##teamcity[a] travis_fold:start:a time:end:b"
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
@@ -150,6 +151,7 @@ def test_names_are_no_orders_to_a_ci_system(flags: tuple[str, ...], tmp_path: Pa
         assert "##[" not in line
         assert "##vso" not in line
         assert "##team" not in line
+        assert grammars.travis(line) == []
         assert "\x1b" not in line
         assert "\u202e" not in line
 
