@@ -56,7 +56,9 @@ class Commands(Plain):
 
 
 def _values(report: Report) -> Mapping[str, str]:
-    return exact(variables(report))
+    # Before each step, the agent replaces `$(NAME)` in the values of variables, also by the value of a secret one.
+    # Source: microsoft/azure-pipelines-agent, src/Agent.Worker/StepsRunner.cs and Variables.cs (`RecalculateExpanded`).
+    return {name: "" if "$(" in text else text for name, text in exact(variables(report)).items()}
 
 
 class Build:

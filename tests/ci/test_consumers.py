@@ -182,16 +182,28 @@ def test_travis_takes_no_text_for_a_fold(text: str) -> None:
     assert grammars.travis(text.replace("\u200b", "").replace("\u2060", ""))
 
 
-@pytest.mark.parametrize("name", ["azure", "teamcity"])
-def test_value_in_a_log_is_exact_or_left_out(name: str, tmp_path: Path) -> None:
-    """A link in which a command was broken up leads nowhere."""
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("azure", "time:start:1"),
+        ("teamcity", "time:start:1"),
+        ("azure", "from=$(SYSTEM_ACCESSTOKEN)"),
+        ("teamcity", "from=%env.SECRET%"),
+        ("teamcity", "from=%20%20"),
+    ],
+)
+def test_value_in_a_log_is_exact_or_left_out(name: str, query: str, tmp_path: Path) -> None:
+    """A link with a command or a reference in it leads nowhere, or to the value of a secret.
+
+    Source: microsoft/azure-pipelines-agent, src/Agent.Worker/Variables.cs; JetBrains's documentation, "Kotlin DSL".
+    """
     lines: list[str] = []
-    made = report([passed("a")._replace(url="https://autonoma.app/run/a?time:start:1")], PASSED)
+    made = report([passed("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED)
     environ = {"AGENT_TEMPDIRECTORY": str(tmp_path)}
     [publisher] = SYSTEMS[name].publishers(target(environ, tmp_path, summary=False, said=lines))
     warnings = publisher.publish(made)
     assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
-    assert not [line for line in lines if "time:" in line and "RUN_URL" in line]
+    assert not [line for line in lines if "run/a" in line and "RUN_URL" in line]
     assert [line for line in lines if "AUTONOMA_RUN_ID" in line and "run-a" in line]
 
 
