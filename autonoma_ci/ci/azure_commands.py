@@ -11,7 +11,7 @@ from autonoma_ci.ci.plain import Plain
 from autonoma_ci.ci.system import MASK_LIMIT
 from autonoma_ci.files import reason_of, write_whole
 from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import VARIABLE_LIMIT, exact, variables, warn_of_left_out
+from autonoma_ci.report.outputs import VARIABLE_LIMIT, is_exact_in_log, variables, warn_of_left_out, without_refused
 from autonoma_ci.text import azure, log_line
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Commands(Plain):
 def _values(report: Report) -> Mapping[str, str]:
     # Before each step, the agent replaces `$(NAME)` in the values of variables, also by the value of a secret one.
     # Source: microsoft/azure-pipelines-agent, src/Agent.Worker/StepsRunner.cs and Variables.cs (`RecalculateExpanded`).
-    return {name: "" if "$(" in text else text for name, text in exact(variables(report)).items()}
+    return without_refused(variables(report), lambda text: is_exact_in_log(text) and "$(" not in text)
 
 
 class Build:

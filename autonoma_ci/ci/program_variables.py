@@ -12,7 +12,7 @@ from autonoma_ci.ci.build_data import UNSET, publish_build_data
 from autonoma_ci.ci.environment import clean
 from autonoma_ci.ci.program import find
 from autonoma_ci.ci.system import Remote
-from autonoma_ci.report.outputs import variables, warn_of_left_out
+from autonoma_ci.report.outputs import variables, warn_of_left_out, without_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +33,7 @@ def _most_useful(report: Report) -> Mapping[str, str]:
 
 def _accepted(report: Report) -> Mapping[str, str]:
     """Return the most useful variables, each without a value if `put` refuses it."""
-    values = _most_useful(report)
-    return {name: "" if "=" in text or len(text.encode()) > MAX_PUT_BYTES else text for name, text in values.items()}
+    return without_refused(_most_useful(report), lambda text: "=" not in text and len(text.encode()) <= MAX_PUT_BYTES)
 
 
 class ProgramVariables(Remote):

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.plain import Plain
-from autonoma_ci.report.outputs import VARIABLE_LIMIT, exact, variables, warn_of_left_out
+from autonoma_ci.report.outputs import VARIABLE_LIMIT, is_exact_in_log, variables, warn_of_left_out, without_refused
 from autonoma_ci.report.words import headline
 from autonoma_ci.text import teamcity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autonoma_ci.ci.system import Section, Target
     from autonoma_ci.errors import Problem
     from autonoma_ci.model import Report
@@ -58,7 +56,9 @@ class Build:
         """Print the messages; return what has no room in them."""
         if not report.verdict:
             return []
-        values = _without_references(exact(variables(report)))
+        # Between two percent signs is the name of a parameter, which may hold a secret.
+        # Source: JetBrains's documentation, "Configuring Build Parameters" and "Kotlin DSL".
+        values = without_refused(variables(report), lambda text: is_exact_in_log(text) and text.count("%") < 2)
         lines = [
             message("setParameter", VARIABLE_LIMIT, name=f"env.{name}", value=text) for name, text in values.items()
         ]
@@ -83,15 +83,6 @@ class Build:
             return Path(os.path.realpath(path)).relative_to(os.path.realpath(checkout)).as_posix()
         except ValueError:
             return str(path)
-
-
-def _without_references(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables, each without a value if TeamCity may find a reference in it.
-
-    Between two percent signs is the name of a parameter, which may hold a secret.
-    Source: JetBrains's documentation, "Configuring Build Parameters" and "Kotlin DSL".
-    """
-    return {name: "" if text.count("%") > 1 else text for name, text in values.items()}
 
 
 MESSAGES = Messages()

@@ -14,7 +14,7 @@ from autonoma_ci.report.words import counts
 from autonoma_ci.text import log_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from autonoma_ci.model import Outcome, Report
 
@@ -114,7 +114,7 @@ def _short_texts(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, str]:
 
 
 def _array(items: Sequence[object], limit: int) -> tuple[str, int]:
-    """Return a JSON array in ASCII of as many items as fit, and how many they are."""
+    """Return a JSON array in ASCII of the first items that fit, and their number."""
     parts, size = [], 2
     for item in items:
         text = json.dumps(item, separators=(",", ":"))
@@ -131,15 +131,20 @@ def variables(report: Report) -> dict[str, str]:
     What is too long for a variable is empty: half of an array would be none, and a name that is missing would keep the
     text of an earlier step.
     """
-    return {name: text if len(text) <= VARIABLE_LIMIT else "" for name, text in _whole(report).items()}
+    return without_refused(_whole(report), lambda text: len(text) <= VARIABLE_LIMIT)
 
 
-def exact(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables for a log, each without a value if the log would hold another text.
+def without_refused(values: Mapping[str, str], is_accepted: Callable[[str], bool]) -> dict[str, str]:
+    """Return the variables, with an empty text for each that a reader refuses."""
+    return {name: text if is_accepted(text) else "" for name, text in values.items()}
+
+
+def is_exact_in_log(text: str) -> bool:
+    """Return whether the log holds the text unchanged.
 
     A link with a zero-width space in it, where it looks like a command of a CI system, leads nowhere.
     """
-    return {name: text if log_line(text, VARIABLE_LIMIT) == text else "" for name, text in values.items()}
+    return log_line(text, VARIABLE_LIMIT) == text
 
 
 def _whole(report: Report) -> dict[str, str]:
