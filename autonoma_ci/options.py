@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_API_URL = "https://autonoma.app/api"
-# Options that state facts of the build. The context has a field of the same name for each.
-FACT_OPTIONS = ("sha", "branch", "change", "build-url")
+# Fields of the context, and the options that state them.
+STATED_FACTS = {"sha": "sha", "branch": "branch", "change": "change", "build_url": "build-url"}
 
 
 class Option(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from autonoma_ci.errors import InputError, Problem
 from autonoma_ci.id_lists import APP_SITE, site_of
 from autonoma_ci.model import NO_VARIABLES, Conclusion, Kind, Reason, State
-from autonoma_ci.options import FACT_OPTIONS, OPTIONS, Option
+from autonoma_ci.options import OPTIONS, STATED_FACTS, Option
 from autonoma_ci.secret import Redactor, Secret
 from autonoma_ci.values import SPACE, UNRESOLVED, Entry, bad_variable, is_quoted, read_variable, shown, variables
 
@@ -136,8 +136,8 @@ class Settings(NamedTuple):
 
     @property
     def facts(self) -> dict[str, str]:
-        """The facts of the build that options state, by the names of the options."""
-        return {name: text for name in FACT_OPTIONS if (text := getattr(self, name.replace("-", "_")))}
+        """The facts of the build that options state, by the names of the context's fields."""
+        return {name: text for name in STATED_FACTS if (text := getattr(self, name))}
 
     def named(self, option: str) -> str:
         """Return how messages name an option: as somebody wrote it, or by its name if nobody did."""
@@ -310,8 +310,8 @@ def _without_mixed_up_facts(settings: Settings, reader: Reader) -> Settings:
         return settings
     redact = recognizable(settings)
     mixed_up = [name for name, text in settings.facts.items() if redact.holds(text)]
-    reader.problems += [Problem(f"{settings.named(name)} {MIXED_UP}") for name in mixed_up]
-    cleared: dict[str, Any] = {name.replace("-", "_"): "" for name in mixed_up}
+    reader.problems += [Problem(f"{settings.named(STATED_FACTS[name])} {MIXED_UP}") for name in mixed_up]
+    cleared: dict[str, Any] = dict.fromkeys(mixed_up, "")
     return settings._replace(**cleared)
 
 

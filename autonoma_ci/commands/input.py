@@ -42,8 +42,7 @@ class Place(NamedTuple):
 
     def with_facts(self, settings: Settings) -> Place:
         """Return the place with the facts of the build that options state."""
-        facts = {name.replace("-", "_"): text for name, text in settings.facts.items()}
-        return self._replace(context=self.context._replace(**facts))
+        return self._replace(context=self.context._replace(**settings.facts))
 
 
 def find_place(environ: Mapping[str, str]) -> Place:

@@ -10,7 +10,7 @@ from autonoma_ci.ci.console import Console
 from autonoma_ci.commandline import given, parser_of
 from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest, find_place, load_manifest
 from autonoma_ci.errors import EXIT_INPUT, InputError
-from autonoma_ci.options import FACT_OPTIONS, OPTIONS
+from autonoma_ci.options import OPTIONS, STATED_FACTS
 from autonoma_ci.report.words import plural
 from autonoma_ci.settings import Settings, read_some
 from autonoma_ci.text import one_line
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from autonoma_ci.commands.world import World
     from autonoma_ci.manifest.schema import Manifest
 
-_OPTIONS = tuple(option for option in OPTIONS if option.name in {"allow-env", *FACT_OPTIONS})
+_OPTIONS = tuple(option for option in OPTIONS if option.name in {"allow-env", *STATED_FACTS.values()})
 _HIDDEN = tuple(option for option in OPTIONS if option.parse is credential or option.name == "variables")
 
 

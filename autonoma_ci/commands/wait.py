@@ -21,7 +21,7 @@ from autonoma_ci.engine.workers import MAY_HAVE_STARTED
 from autonoma_ci.errors import Cancelled, InputError, Problem
 from autonoma_ci.identity import is_matrix
 from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
-from autonoma_ci.options import FACT_OPTIONS, OPTIONS
+from autonoma_ci.options import OPTIONS, STATED_FACTS
 from autonoma_ci.report.words import plural
 from autonoma_ci.secret import Redactor
 from autonoma_ci.settings import read
@@ -44,7 +44,7 @@ _TAKEN = frozenset(
     | {"evidence", "evidence-file-limit", "evidence-limit", "comment", "github-token", "gitlab-token"}
     | {"part", "publish"}
     | OF_VALUES
-    | set(FACT_OPTIONS)
+    | set(STATED_FACTS.values())
 )
 OF_WAIT = tuple(option for option in OPTIONS if option.name in _TAKEN)
 # The share of the plan has no effect here, but it tells this step's part from others.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.manifest.document import TooMuchError
 from autonoma_ci.manifest.references import Reference, find_names, split_text
-from autonoma_ci.options import FACT_OPTIONS, OPTIONS
+from autonoma_ci.options import OPTIONS, STATED_FACTS
 from autonoma_ci.secret import NOTHING_SECRET, Redactor
 from autonoma_ci.settings import closest
 from autonoma_ci.text import one_line
@@ -175,8 +175,7 @@ class Interpolation:
         value = str(getattr(self.context, name))
         if value or self.checking:
             return value or "unknown", ""
-        option = name.replace("_", "-")
-        how = f"give the option {option}" if option in FACT_OPTIONS else "run it in a CI system"
+        how = f"give the option {STATED_FACTS[name]}" if name in STATED_FACTS else "run it in a CI system"
         return None, f"${{ci.{name}}} is not known here: {how}, or write ${{ci.{name}:-default}}"
 
     def _refusal(self, name: str, *, shown: bool) -> str:
