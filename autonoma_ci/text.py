@@ -79,7 +79,7 @@ def log_line(text: str, limit: int = 4000) -> str:
 
 
 def printable_json(text: str) -> str:
-    """Return JSON with escapes where a CI system would find a command in a line of its log."""
+    """Return JSON in which no CI system finds a command, by escapes."""
     return re.sub(r"(fold|time):(?=start|end)", r"\1\\u003a", text.replace("##", "#\\u0023"))
 
 

@@ -124,18 +124,19 @@ def _names(outcomes: Iterable[Outcome]) -> Iterator[str]:
     GitLab drops every test case whose class and name came before, and Jenkins puts the attachments of two test cases
     into one folder if the names differ in punctuation alone. A name of dots would be another folder.
     """
-    runs = [(run.request.kind, _label(run), run.request.id) for run in outcomes]
-    alike = Counter((kind, _folder(_name(label))) for kind, label, _ in runs)
+    runs = [(run.request, label := _label(run), _folder(_name(label))) for run in outcomes]
+    alike = Counter((request.kind, folder) for request, _, folder in runs)
     taken: Counter[tuple[str, str]] = Counter()
-    for kind, label, test_id in runs:
-        is_alike = alike[kind, _folder(_name(label))] > 1 and label != test_id
-        by_id = f" ({cut_bytes(_attribute(test_id), _ID)})" if is_alike else ""
+    for request, label, folder in runs:
+        is_alike = alike[request.kind, folder] > 1 and label != request.id
+        by_id = f" ({cut_bytes(_attribute(request.id), _ID)})" if is_alike else ""
         name = _name(label, by_id)
-        first = _folder(name)
-        while taken[kind, _folder(name)]:
-            taken[kind, first] += 1
-            name = _name(label, f"{by_id} #{taken[kind, first]}")
-        taken[kind, _folder(name)] = 1
+        first = place = request.kind, _folder(name)
+        while taken[place]:
+            taken[first] += 1
+            name = _name(label, f"{by_id} #{taken[first]}")
+            place = request.kind, _folder(name)
+        taken[place] = 1
         yield name
 
 
@@ -199,7 +200,7 @@ def _account(outcome: Outcome, result: _Result, report: Report) -> Iterator[str]
 
 
 def _system_out(outcome: Outcome, folder: str, limit: int) -> str:
-    """Return the output of a test case, with as many orders to attach files as have room.
+    """Return the output of a test case, with the orders to attach files that have room.
 
     Args:
         outcome: The run.
