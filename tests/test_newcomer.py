@@ -1,4 +1,4 @@
-"""A newcomer adds a CI system as CONTRIBUTING.md says: one file and three rows, and nothing else."""
+"""A newcomer adds a CI system by one file and three rows."""
 
 from __future__ import annotations
 

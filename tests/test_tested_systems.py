@@ -1,4 +1,4 @@
-"""The page about tested CI systems has a row for each system, and names tests that exist."""
+"""The page about tested CI systems has a row for each system."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_row_names_a_proof(proof: Proof) -> None:
 
 @each
 def test_row_names_its_system_in_its_tests(proof: Proof) -> None:
-    """A test that never names the system proves nothing about it, but for files that all systems share."""
+    """A test that never names the system proves nothing about it."""
     shared = {"tests/report/test_outputs_env_readers.py", "tests/report/junit.xsd"}
     local = {"ci", "cli"}
     for path in set(proof.tests) - shared:

@@ -251,7 +251,7 @@ def test_on_teamcity_status_problem_parameters_and_tests_are_told(tmp_path: Path
 
 
 def test_teamcity_imports_from_the_checkout(tmp_path: Path, sandbox: Sandbox) -> None:
-    """A step can have a working directory of its own, and the path is relative to the checkout all the same.
+    """The path is relative to the checkout, whatever the working directory.
 
     Source: JetBrains's documentation, "Service messages", "Importing XML Reports".
     """

@@ -1,4 +1,4 @@
-"""The output of a step under the rules of the programs that read it, each written down from its source code."""
+"""The output of a step keeps the rules of the programs that read it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from autonoma_ci.ci.detect import ROWS, load
 from autonoma_ci.ci.gitlab_log import LINKS, job_links
 from autonoma_ci.report.outputs import outputs
 from autonoma_ci.text import log_line
+from tests.ci.test_parts import SEMAPHORE, Program
 from tests.report.reports import PASSED, failed, passed, report
 from tests.support import grammars, runner
 from tests.support.act_env_file import LostOutputsError, read_env_file
@@ -77,22 +78,6 @@ def test_no_output_is_a_line_that_act_loses(runs: int, length: int) -> None:
 
 # Semaphore
 
-_SEM_CONTEXT = """\
-#!/bin/bash
-store={store}
-case "$1" in
-  get)
-    if [ -f "$store/$2" ]; then cat "$store/$2"; elif [ "$3" = --fallback ]; then printf %s "$4"; else exit 1; fi ;;
-  put)
-    without=${{2//=/}}
-    [ $((${{#2}} - ${{#without}})) = 1 ] || exit 3
-    name=${{2%%=*}} value=${{2#*=}}
-    [[ $name =~ ^[A-Za-z0-9_-]{{3,256}}$ ]] || exit 3
-    [ "$value" ] && [ "$(printf %s "$value" | wc -c)" -le 20000 ] || exit 3
-    printf %s "$value" > "$store/$name" ;;
-esac
-"""
-
 
 @pytest.mark.parametrize(
     ("url", "kept"),
@@ -105,25 +90,21 @@ esac
     ids=["plain", "query", "long", "padding"],
 )
 def test_semaphore_takes_every_value(url: str, kept: bool, tmp_path: Path) -> None:
-    """Its program refuses an empty value and a second `=`, and then no later value was set.
+    """Its program refuses an empty value and a second `=`, and no later value was set.
 
     Source: semaphoreci/toolbox, sem-context/pkg/validators/validators.go.
     """
-    store, checkout = tmp_path / "store", tmp_path / "work"
-    store.mkdir()
+    checkout = tmp_path / "work"
     checkout.mkdir()
-    script = tmp_path / "bin" / "sem-context"
-    script.parent.mkdir()
-    script.write_text(_SEM_CONTEXT.format(store=shlex.quote(str(store))), "utf-8")
-    script.chmod(0o755)
-    environ = {"PATH": f"{script.parent}:/usr/bin:/bin", "SEMAPHORE_PIPELINE_ID": "p1"}
+    program = Program(tmp_path, "sem-context", SEMAPHORE)
+    environ = {"PATH": program.path, "SEMAPHORE_PIPELINE_ID": "p1"}
     for link in ("https://autonoma.app/run/first", url):
         made = report([passed("a")._replace(url=link)], PASSED)._replace(step_id="1" * 16)
         warnings = publish("semaphore", environ, checkout, made)
     assert len(warnings) == (not kept)
     assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
-    assert (store / "AUTONOMA_RUN_URL").read_text("utf-8") == (url if kept else UNSET)
-    assert (store / "AUTONOMA_RUN_ID").read_text("utf-8") == "run-a"
+    assert program.data["AUTONOMA_RUN_URL"] == (url if kept else UNSET)
+    assert program.data["AUTONOMA_RUN_ID"] == "run-a"
 
 
 # Harness
@@ -193,7 +174,7 @@ def test_travis_takes_no_text_for_a_fold(text: str) -> None:
     ],
 )
 def test_value_in_a_log_is_exact_or_left_out(name: str, query: str, tmp_path: Path) -> None:
-    """A link with a command or a reference in it leads nowhere, or to the value of a secret.
+    """A link with a reference in it leads nowhere, or shows a secret.
 
     Source: microsoft/azure-pipelines-agent, src/Agent.Worker/Variables.cs; JetBrains's documentation, "Kotlin DSL".
     """

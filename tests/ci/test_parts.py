@@ -184,7 +184,8 @@ case "$1 $2" in
     exit 1 ;;
 esac
 """
-_SEMAPHORE = """\
+# Source: semaphoreci/toolbox, sem-context/pkg/validators/validators.go.
+SEMAPHORE = """\
 #!/bin/bash
 store={store}
 printf '%s\\n' "$*" >> "$store/calls"
@@ -194,9 +195,12 @@ case "$1" in
     if [ -f "$store/meta/$name" ]; then cat "$store/meta/$name"
     elif [ "$3" = --fallback ]; then printf %s "$4"; else exit 1; fi ;;
   put)
+    without=${{2//=/}} value=${{2#*=}}
+    [ $((${{#2}} - ${{#without}})) = 1 ] || exit 3
+    [[ $name =~ ^[A-Za-z0-9_-]{{3,256}}$ ]] || exit 3
+    [ "$value" ] && [ "$(printf %s "$value" | wc -c)" -le 20000 ] || exit 3
     [ "$3" = --force ] || exit 1
-    [ "${{2#*=}}" ] || exit 3
-    printf %s "${{2#*=}}" > "$store/meta/$name" ;;
+    printf %s "$value" > "$store/meta/$name" ;;
   *)
     exit 1 ;;
 esac
@@ -1039,7 +1043,7 @@ class Data:
 @pytest.fixture
 def data(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Data:
     name: str = request.param
-    tool, script = ("buildkite-agent", _BUILDKITE) if name == "buildkite" else ("sem-context", _SEMAPHORE)
+    tool, script = ("buildkite-agent", _BUILDKITE) if name == "buildkite" else ("sem-context", SEMAPHORE)
     program = Program(tmp_path, tool, script)
     made = Place(FACTS[name], sandbox, tmp_path / "work", dict, {"PATH": program.path})
     made.folder.mkdir()

@@ -1,4 +1,4 @@
-"""Facts of the build that options state, for unknown CI systems and for those that state them wrongly."""
+"""Options state facts of the build for unknown and for wrong CI systems."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_names_of_commands_are_all_known(entrypoint: list[str]) -> None:
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_programs_of_the_image_are_handed_over_to(entrypoint: list[str], arguments: list[str], printed: str) -> None:
-    """Source: the CI systems that are named in entrypoint.py, and `docker run` as people use it."""
+    """CI systems and people start the image by these."""
     result = _run(entrypoint, *arguments)
     assert (result.stdout.removesuffix("\n"), result.stderr, result.returncode) == (printed, "", 0)
 
@@ -116,7 +116,7 @@ def test_no_program_of_the_checkout_is_started(entrypoint: list[str], tmp_path: 
 
 @pytest.mark.parametrize("arguments", [["test", "x"], ["true"], ["sh", "-c", "echo taken"], ["/bin/true"]])
 def test_command_in_a_script_hands_over_to_nothing(entrypoint: list[str], arguments: list[str], tmp_path: Path) -> None:
-    """In a job's script, `autonoma-ci test x` would be the shell's `test`: green, and nothing ran."""
+    """In a script, `autonoma-ci true` would pass, and nothing would have run."""
     (tmp_path / "autonoma-ci").symlink_to(entrypoint[1])
     result = _run([entrypoint[0], str(tmp_path / "autonoma-ci")], *arguments)
     assert result.stdout.rstrip("\n") == " ".join(["autonoma-ci", *arguments])

@@ -68,7 +68,7 @@ def test_programs_of_the_image_start(command: tuple[str, ...], image: Image, job
 
 
 def test_azure_starts_its_own_node(image: Image, job: Job) -> None:
-    """The agent mounts its folder, and starts the container by node or by bash that starts node.
+    """The agent mounts its folder, and starts the container by node or bash.
 
     Source: microsoft/azure-pipelines-agent, src/Agent.Worker/ContainerOperationProvider.cs.
     """

@@ -208,12 +208,12 @@ def holds(node: Any, part: Any) -> bool:
 
 
 def lost(text: str, node: Any, parts: list[Any]) -> list[Any]:
-    """Return what is missing in an example that is to keep report and evidence after a failure."""
+    """Return the missing parts of an example that keeps report and evidence."""
     return [*([] if _EVIDENCE.search(text) else ["evidence"]), *(part for part in parts if not holds(node, part))]
 
 
 def ran_by_sh(lines: list[str], folder: Path, path: str = "") -> subprocess.CompletedProcess[str]:
-    """Run lines of an example like its CI system, in a folder and with a folder of programs."""
+    """Run lines of an example in a folder, with a folder of programs."""
     sh = shutil.which("sh")
     assert sh
     env = {"PATH": os.pathsep.join(filter(None, (path, os.environ["PATH"])))}
@@ -414,7 +414,7 @@ def test_gitlab_shows_the_link_after_a_failure_too() -> None:
 
 
 def link_steps() -> dict[str, tuple[str, list[str]]]:
-    """Return the lines that show the link after a failure, with the results folder that they read."""
+    """Return the lines that show the link after a failure, with the folder they read."""
     bitbucket = parsed(EXAMPLES / "bitbucket-pipelines.yml")["pipelines"]["pull-requests"]["**"]
     codefresh = parsed(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]["hooks"]["on_finish"]["steps"]["show_the_link"]
     drone, woodpecker = (parsed(EXAMPLES / name)["steps"][1] for name in ("drone.yml", "woodpecker.yml"))
@@ -439,7 +439,7 @@ def test_the_link_is_read_from_the_results_folder(name: str, tmp_path: Path) -> 
 
 
 def test_codefresh_reads_the_folder_that_was_cloned() -> None:
-    """A hook has another working directory than its step, and the step decides whether the build fails."""
+    """A hook has another working directory than its step."""
     step = parsed(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]
     hooks = step["hooks"]["on_finish"]["steps"].values()
     assert {hook["working_directory"] for hook in hooks} == {"${{parentSteps.clone}}"}
@@ -448,7 +448,7 @@ def test_codefresh_reads_the_folder_that_was_cloned() -> None:
 
 @pytest.mark.parametrize("exit_code", [0, 1, 2])
 def test_cloud_build_ends_with_the_exit_code_of_the_tests(exit_code: int, tmp_path: Path) -> None:
-    """The step of the tests never fails, since no step would start after it; the last one ends with their exit code."""
+    """No step starts after one that failed, so the last one has the exit code."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "autonoma-ci"
     program.write_text(f"#!/bin/sh\nexit {exit_code}\n", "utf-8")

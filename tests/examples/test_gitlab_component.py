@@ -209,7 +209,7 @@ def test_a_pipeline_runs_it_and_a_later_job_reads_its_variables(
 def test_rules_choose_the_pipelines(
     pipeline: dict[str, str], rules: list[dict[str, str]] | None, change: str | None, project: Project, sandbox: Sandbox
 ) -> None:
-    """The job runs in merge request pipelines and on the default branch, unless the input says otherwise."""
+    """The default is merge request pipelines and the default branch."""
     inputs = {"wait": True, "test-ids": "sandbox-one", **({"rules": rules} if rules else {})}
     ran = project.run({"local": "templates/autonoma.yml"}, inputs, pipeline)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -223,7 +223,7 @@ def test_rules_choose_the_pipelines(
 
 
 def test_header_shows_an_include_that_resolves() -> None:
-    """`component:` needs a project on the same server, which no example can name."""
+    """The form `component` needs a project on the same server."""
     text = FILE.read_text("utf-8")
     header = "\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#   "))
     [entry] = yaml.safe_load(header)["include"]

@@ -240,7 +240,7 @@ WIDE = "\u6f22" * 5000
 @pytest.mark.parametrize("label", ["n" * 5000, WIDE, "\U0001f600" * 5000, "e\u0301" * 5000, "a" + WIDE])
 @pytest.mark.parametrize("test_id", ["a", "i" * 128])
 def test_names_fit_into_a_folder_of_jenkins(label: str, test_id: str, tmp_path: Path) -> None:
-    """A name of more than 255 bytes makes the `junit` step fail, and all results are lost."""
+    """A longer name makes the `junit` step fail, and all results are lost."""
     made = report([passed(test_id, label), passed(test_id, label), failed("b")._replace(title=label)])
     cases = read_as_jenkins(junit(made))
     for case in cases:
@@ -259,7 +259,7 @@ def test_names_of_any_report_make_folders(made: Report) -> None:
 
 
 def test_names_that_differ_in_punctuation_have_ids() -> None:
-    """Jenkins puts the files of `Pay: card` and `Pay/ card` into one folder, and shows one file for both."""
+    """Jenkins makes one folder of `Pay: card` and `Pay/ card`, and shows one file for both."""
     cases = read_as_jenkins(junit(report([passed("a", "Pay: card"), passed("b", "Pay/ card"), passed("c", "Pay")])))
     assert [case.name for case in cases] == ["Pay: card (a)", "Pay/ card (b)", "Pay"]
 

@@ -120,9 +120,14 @@ def by_harness(path: Path) -> Mapping[str, str]:
     return found
 
 
+def split_lines(text: str) -> dict[str, str]:
+    """Return what stands before and behind the first `=` of each line, but for comments."""
+    return dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
+
+
 def by_docker(path: Path) -> Mapping[str, str]:
     """Port of the reader behind `docker run --env-file`. Source: docker/cli, pkg/kvfile/kvfile.go."""
-    return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
+    return split_lines(path.read_text("utf-8"))
 
 
 def by_npm(path: Path) -> Mapping[str, str]:
@@ -146,7 +151,7 @@ def by_godotenv(path: Path) -> Mapping[str, str]:
 
 @cache
 def build_godotenv() -> Path | None:
-    """Compile the reader once for all tests; return None where Go or the library is missing."""
+    """Compile the reader once, and return None where Go or the library is missing."""
     go = shutil.which("go")
     if not (go and (GO_PATH / "src" / "github.com" / "joho" / "godotenv").is_dir()):
         return None
@@ -192,7 +197,7 @@ def test_every_reader_gets_a_link_whole_or_none(read: Reader, tmp_path: Path) ->
 
 
 def accepted() -> Iterator[str]:
-    """Yield each pair of printable characters that may stand in a value, at its ends and between letters."""
+    """Yield each accepted pair of printable characters, alone and between letters."""
     characters = [chr(code) for code in range(0x20, 0x7F)]
     for one in characters:
         for other in characters:
@@ -224,7 +229,10 @@ def misread(text: str, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("character", sorted(set(string.printable) - set(string.ascii_letters + string.digits)))
 def test_what_is_left_out_is_misread(character: str, tmp_path: Path) -> None:
-    """The form has no rule without a reader that needs it, but for a few characters that shells expand elsewhere."""
+    """Each rule of the form has a reader that needs it.
+
+    The exceptions are characters that shells expand in other places.
+    """
     expanded_elsewhere = set("*!^{}~")
     if all(DOTENV_VALUE.fullmatch(text) for text in (character, f"a{character}b")):
         return
@@ -234,21 +242,17 @@ def test_what_is_left_out_is_misread(character: str, tmp_path: Path) -> None:
 
 
 def test_arrays_are_left_out_without_a_warning() -> None:
-    """No form is read alike: shells remove the quotes of JSON, and GitLab keeps all quotes."""
-    assert not {"AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS"} & set(by_docker_text(dotenv(MADE)))
-    assert left_out(MADE, by_docker_text(dotenv(MADE))) == []
+    """Shells remove the quotes of JSON, and GitLab keeps all quotes."""
+    assert not {"AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS"} & set(split_lines(dotenv(MADE)))
+    assert left_out(MADE, split_lines(dotenv(MADE))) == []
     assert "AUTONOMA_RUN_IDS" in variables(MADE)
-
-
-def by_docker_text(text: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in text.splitlines())
 
 
 @pytest.mark.parametrize("run_id", ["__B64__aGkx", "=a", "a:=b"])
 def test_id_that_a_reader_changes_is_left_out(run_id: str) -> None:
     made = report([started("a")._replace(run_id=run_id)])
-    assert by_docker_text(dotenv(made))["AUTONOMA_RUN_ID"] == ""
-    assert left_out(made, by_docker_text(dotenv(made))) == ["AUTONOMA_RUN_ID"]
+    assert split_lines(dotenv(made))["AUTONOMA_RUN_ID"] == ""
+    assert left_out(made, split_lines(dotenv(made))) == ["AUTONOMA_RUN_ID"]
 
 
 def test_file_is_smaller_than_gitlab_allows() -> None:
@@ -256,7 +260,7 @@ def test_file_is_smaller_than_gitlab_allows() -> None:
     for length in (2000, 4750, 4800, 4900, 5000, 5200):
         text = dotenv(report([started("a")._replace(url="https://autonoma.app/" + "a" * length)], ERROR))
         assert len(text) <= DOTENV_LIMIT < 5120
-        assert by_docker_text(text)["AUTONOMA_TOTAL"] == "1"
+        assert split_lines(text)["AUTONOMA_TOTAL"] == "1"
 
 
 @every_reader
