@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from autonoma_ci.context import MAX_FACT_LENGTH
 from autonoma_ci.errors import InputError
 from autonoma_ci.patterns import lazy_pattern
-from autonoma_ci.text import LOOPBACK, one_line
+from autonoma_ci.text import LOOPBACK, one_line, without_query
 
 # The vendor's newer product has another API, at this host and below /v1 (docs of that product). Its planner reads
 # AUTONOMA_API_URL too.
@@ -31,7 +31,7 @@ def api_url(text: str) -> str:
     parts = _split(text, "remove them, and give client-id and client-secret")
     host = parts.hostname or ""
     if not host or not _PLAIN.fullmatch(text) or parts.query or parts.fragment:
-        raise InputError([f"'{_before_query(text)}' is not a base URL like https://autonoma.app/api"])
+        raise InputError([f"'{one_line(without_query(text), 100)}' is not a base URL like https://autonoma.app/api"])
     if unquote(host).lower().rstrip(".") == _OTHER_HOST or _last_segment(parts.path) == "v1":
         # The URL is not repeated: its path may hold a key of that product.
         raise InputError([_OTHER_PRODUCT])
@@ -59,7 +59,7 @@ def page_url(example: str, text: str) -> str:
     """
     parts = _split(text, "remove them, as the URL is shown in logs and reports")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not _PLAIN.fullmatch(text):
-        raise InputError([f"'{_before_query(text)}' is not a URL like {example}"])
+        raise InputError([f"'{one_line(without_query(text), 100)}' is not a URL like {example}"])
     return text
 
 
@@ -90,7 +90,3 @@ def _last_segment(path: str) -> str:
         elif name not in {"", "."}:
             found.append(name)
     return found[-1].lower() if found else ""
-
-
-def _before_query(text: str) -> str:
-    return one_line(re.split("[?#]", text)[0], 100)

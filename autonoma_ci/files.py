@@ -141,6 +141,24 @@ def give_to_owner_of(folder: Path, thing: Path | int) -> None:
             chown(thing, owner.st_uid, owner.st_gid)
 
 
+def read_regular(path: str, limit: int) -> bytes:
+    """Return what a regular file of at most `limit` bytes holds; b"" for anything else, without ever blocking."""
+    try:
+        handle = os.open(path, os.O_RDONLY | AT_ONCE)
+    except (OSError, ValueError):
+        return b""
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return b""
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+    return data if len(data) <= limit else b""
+
+
 def read_head(path: Path, limit: int) -> bytes:
     """Return the first bytes of a regular file, at most `limit`; raise OSError or ValueError."""
     descriptor = _checked(os.open(path, os.O_RDONLY | AT_ONCE | getattr(os, "O_BINARY", 0)))

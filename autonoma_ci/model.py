@@ -68,6 +68,10 @@ class Conclusion(StrEnum):
     CANCELLED = "cancelled"
 
 
+# Characters of a variable's value, and of any text of a manifest.
+VALUE_LIMIT = 64 * 1024
+
+
 class AppVersion(NamedTuple):
     """One version of one application, for folder and tag runs."""
 

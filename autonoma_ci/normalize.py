@@ -113,6 +113,11 @@ def decode(data: bytes) -> str:
     return decode_single_bytes(data.decode("utf-8", "surrogateescape"))
 
 
+def decode_header(value: str) -> str:
+    """Return the text of a header's value, of which http.client gives each byte as a character."""
+    return decode(value.encode("latin-1", "replace"))
+
+
 def decode_single_bytes(text: str) -> str:
     """Return the text with windows-1252 in the place of bytes that `surrogateescape` has kept."""
     return text.translate(_SINGLE_BYTES)

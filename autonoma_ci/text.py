@@ -136,6 +136,11 @@ def markdown_link(label: str, url: str) -> str:
 
 
 @lru_cache(_REMEMBERED)
+def without_query(url: str) -> str:
+    """Return the URL without query and fragment."""
+    return re.split(r"[?#]", url)[0]
+
+
 def link(url: str) -> str:
     """Return the URL if it is https (or http to this very machine) and nothing but a URL, else an empty text."""
     if not _LINK.fullmatch(url):

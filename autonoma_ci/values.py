@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.context import CHANGE_NUMBER, COMMIT_HASH, MAX_FACT_LENGTH, NOT_A_BRANCH, REF_PREFIX
 from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.model import VALUE_LIMIT, AppVersion
 from autonoma_ci.patterns import lazy_pattern
 from autonoma_ci.secret import Secret
 from autonoma_ci.text import one_line
@@ -15,14 +16,12 @@ from autonoma_ci.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.model import AppVersion
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Of an entry whose id can't be known here. No id has this form.
 UNKNOWN_ID = "?"
 # In characters.
 NAME_LIMIT = 128
-VALUE_LIMIT = 64 * 1024
 PART_LIMIT, PART_SHOWN = 4000, 40
 # Characters of a title, and of what is left of a longer one before its hash.
 TITLE_LIMIT, TITLE_SHOWN = 100, 80
@@ -37,6 +36,7 @@ _PLAIN_NAME = lazy_pattern(rf"\w[\w.-]{{0,{NAME_LIMIT - 1}}}")
 _BASE64_LINE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
 _BASE64_END = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
 _NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
+_VERSION = ["application-id", "version-id"]
 _SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
 _BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
 # Characters that are not seen, as messages name them.
@@ -341,12 +341,27 @@ def bad_variable(name: str, value: str) -> str:
 
 def application_versions(text: str) -> tuple[AppVersion, ...]:
     """Return a YAML or JSON list of `application-id` and `version-id`; raise InputError for anything else."""
-    from autonoma_ci.manifest.inline import versions_of_text
+    from autonoma_ci.manifest.inline import parse_option
 
-    found, problems = versions_of_text(text)
+    document = parse_option(text)
+    problems = document.problems
+    if not isinstance(document.tree, list):
+        raise InputError(problems or ["not a list: write `- {application-id: ID, version-id: ID}`"])
+    found = []
+    for number, entry in enumerate(document.tree):
+        line, _ = document.place((number,))
+        # Pairs, since one key in both spellings is one too many; what is no text is no id.
+        pairs = entry.items() if isinstance(entry, dict) else ()
+        fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
+        if [name for name, _ in fields] != _VERSION:
+            problems.append(Problem(f"line {line}: an entry has the keys application-id and version-id alone"))
+        ids = [value for name, value in fields if name in _VERSION]
+        problems += [Problem(f"line {line}: {why}") for text_id in ids if (why := why_no_id(text_id))]
+        if not problems:
+            found.append(AppVersion(*ids))
     if problems:
         raise InputError(problems)
-    return found
+    return tuple(found)
 
 
 def one_id(text: str) -> str:

@@ -43,7 +43,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # The mapping form of `variables` is YAML, and is read where YAML is read.
 EXCEPTIONS = {("values", "manifest")}
 OWNERS = {
-    "requests": {"api/transport.py", "api/readiness.py", "api/media.py", "ci/web.py"},
+    "requests": {"api/transport.py", "api/session.py", "api/readiness.py", "api/media.py", "ci/web.py"},
     "urllib3": {f"api/{name}.py" for name in ("transport", "connection", "failures", "readiness", "media")}
     | {"ci/web.py"},
     "yaml": {"manifest/tree.py", "manifest/yaml_errors.py"},
@@ -113,7 +113,7 @@ def test_a_library_has_one_owner(library: str) -> None:
         (r"\bdatetime\.now\b|\butcnow\b|\btoday\(", {"engine/clock.py", "sandbox/account.py"}),
         (
             r"\bos\.f?d?open\(|\.open\(|\.(?:read|write)_(?:text|bytes)\(|\.touch\(",
-            {"files.py", "evidence.py", "ci/environment.py", "manifest/load.py", "report/html.py", "sandbox/pages.py"}
+            {"files.py", "evidence.py", "manifest/load.py", "report/html.py", "sandbox/pages.py"}
             | {"commands/demo.py", "commands/init.py", "ci/shared_record.py", "output.py"},
         ),
     ],

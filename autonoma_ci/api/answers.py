@@ -16,9 +16,9 @@ from autonoma_ci.api.start_proof import SEND_AGAIN, proves_not_started
 from autonoma_ci.api.texts import Texts
 from autonoma_ci.exchange import Attempt, Delivery
 from autonoma_ci.model import Kind, Reason, RunRequest
-from autonoma_ci.normalize import decode
+from autonoma_ci.normalize import decode, decode_header
 from autonoma_ci.patterns import lazy_pattern
-from autonoma_ci.text import link, one_line
+from autonoma_ci.text import link, one_line, without_query
 from autonoma_ci.values import ID
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def shown_link(url: str, redact: Redactor, credentials: Redactor, api_host: str 
     beginning = url.removesuffix(own)
     if not link(url) or credentials(url) != credentials(beginning) + own:
         return ""
-    page = page_of(url)
+    page = without_query(url)
     return page if redact.holds(url[len(page) :]) else url
 
 
@@ -266,16 +266,6 @@ def _started(
         return Attempt(Delivery.STARTED, Reason.OK, run_id, url, message, status=answer.status)
     told = f"HTTP {answer.status}, but {why}"
     return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=hint, status=answer.status)
-
-
-def page_of(url: str) -> str:
-    """Return the URL without query and fragment."""
-    return re.split(r"[?#]", url)[0]
-
-
-def decode_header(value: str) -> str:
-    """Return the text of a header's value, of which http.client gives each byte as a character."""
-    return decode(value.encode("latin-1", "replace"))
 
 
 def _target(answer: Answer, request: RunRequest, redact: Redactor) -> str:

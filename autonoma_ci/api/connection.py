@@ -34,7 +34,6 @@ from autonoma_ci.api.authorities import is_special
 from autonoma_ci.api.background import in_background
 from autonoma_ci.api.failures import AuthoritiesError, InvalidResponseError, not_guarded
 from autonoma_ci.api.line import line
-from autonoma_ci.api.start_proof import MAY_PROVE
 from autonoma_ci.api.threads import start_thread
 from autonoma_ci.text import LOOPBACK
 
@@ -107,7 +106,7 @@ class _FinalResponse(http.client.HTTPResponse):
 
     def _close_conn(self) -> None:
         # The response to CONNECT has no headers here, and its connection goes on.
-        if self._is_post and self.status in MAY_PROVE and self.headers is not None:
+        if self._is_post and self.status in line.exclusive_statuses and self.headers is not None:
             self._read_surplus()
         super()._close_conn()  # type: ignore[misc]
 

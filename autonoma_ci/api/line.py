@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from http.client import HTTPConnection
 
 
@@ -37,14 +38,16 @@ class Gate:
 class Line(threading.local):
     """The thread's own connection in its present request: whether it is being made, and was made for it.
 
-    `surplus` is what came behind the refusal of a start, without CR and LF. After `until`, in seconds of the monotonic
-    clock, nothing may be sent. `gate` is that of the start which the thread sends, and stays until it came back.
+    `surplus` is what came behind a response whose status is one of the `exclusive_statuses`, without CR and LF. After
+    `until`, in seconds of the monotonic clock, nothing may be sent. `gate` is that of the start which the thread sends,
+    and stays until it came back.
     """
 
     connecting = False
     made = False
     connection: HTTPConnection | None = None
     surplus = b""
+    exclusive_statuses: Collection[int] = ()
     until = inf
     gate: Gate | None = None
 
@@ -56,6 +59,7 @@ class Line(threading.local):
     def clear(self) -> dict[str, Any]:
         """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
         self.connecting, self.made, self.connection, self.surplus, self.until = False, False, None, b"", inf
+        self.exclusive_statuses = ()
         return self.__dict__
 
 

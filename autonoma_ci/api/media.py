@@ -15,7 +15,7 @@ from autonoma_ci import __version__
 from autonoma_ci.api.connection import limited, proxies_for
 from autonoma_ci.api.failures import LostError, lost, not_sent, release_frames
 from autonoma_ci.api.line import line
-from autonoma_ci.api.transport import Session
+from autonoma_ci.api.session import Session
 from autonoma_ci.text import LOOPBACK
 
 if TYPE_CHECKING:

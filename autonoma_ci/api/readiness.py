@@ -12,14 +12,14 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.answers import decode_header, page_of
 from autonoma_ci.api.background import in_background
 from autonoma_ci.api.connection import limited, proxies_for
 from autonoma_ci.api.failures import LostError, NotSentError, release_frames
+from autonoma_ci.api.session import Session, failure_of
 from autonoma_ci.api.texts import Texts
-from autonoma_ci.api.transport import Session, failure_of
+from autonoma_ci.normalize import decode_header
 from autonoma_ci.secret import NOTHING_SECRET
-from autonoma_ci.text import duration, one_line
+from autonoma_ci.text import duration, one_line, without_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +129,6 @@ def _follow(session: Session, url: str, seconds: float, redact: Redactor) -> str
 
 def _shown(url: str) -> str:
     # What comes after the path may hold a token.
-    scheme, slashes, rest = page_of(url).partition("://")
+    scheme, slashes, rest = without_query(url).partition("://")
     host, slash, path = rest.partition("/")
     return one_line(f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}".rstrip("/"), 200)

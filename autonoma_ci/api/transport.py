@@ -17,20 +17,17 @@ import json
 import re
 from contextlib import suppress
 from functools import cached_property
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.exceptions import InvalidProxyURL
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.authorities import existing_file
-from autonoma_ci.api.connection import POOLS, close_connection, deadlines, limited, proxies_for
-from autonoma_ci.api.failures import lost, not_sent, release_frames, unsendable
+from autonoma_ci.api.connection import close_connection, deadlines, limited, proxies_for
+from autonoma_ci.api.failures import release_frames
 from autonoma_ci.api.line import line
+from autonoma_ci.api.session import Session, failure_of
 from autonoma_ci.api.start_proof import MAY_PROVE
 from autonoma_ci.api.threads import PerThread
 from autonoma_ci.exchange import Timeouts
@@ -38,7 +35,6 @@ from autonoma_ci.exchange import Timeouts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.api.failures import LostError, NotSentError
     from autonoma_ci.secret import Secret
 
 # In bytes: nothing that the API says is as long, except for details.
@@ -68,53 +64,6 @@ class Answer(NamedTuple):
     def __repr__(self) -> str:
         # Headers and body may repeat what was sent.
         return f"Answer(HTTP {self.status}, {len(self.body)} bytes)"
-
-
-class Adapter(HTTPAdapter):
-    """Never sends anything twice, and makes connections that note when they are made."""
-
-    def __init__(self) -> None:
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self._watch(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the manager of connections through a proxy, which note when they are made too."""
-        return self._watch(super().proxy_manager_for(*args, **kwargs))
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the pool of connections; raise InvalidProxyURL for each proxy URL that requests can't read."""
-        try:
-            return super().get_connection_with_tls_context(*args, **kwargs)
-        except TypeError:
-            # requests joins the login to a host that is missing, as in `http://user:password@`.
-            raise InvalidProxyURL from None
-
-    @staticmethod
-    def _watch(manager: Any) -> Any:
-        manager.pool_classes_by_scheme = POOLS
-        return manager
-
-
-class Session(requests.Session):
-    """Keeps no cookies, sends no login of a netrc file, and looks at no redirect."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mount("https://", Adapter())
-        self.mount("http://", Adapter())
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Stands where requests would look up a netrc file, whose login would replace nothing but add to ours.
-        self.auth = _as_it_is
-
-    def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
-        """Return requests' settings, with SSL_CERT_FILE where REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are not set."""
-        settings = super().merge_environment_settings(*args, **kwargs)
-        if settings["verify"] is True:
-            settings["verify"] = existing_file() or True
-        return settings
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return none: requests would read all of a redirect's body to prepare the next request."""
 
 
 class Transport:
@@ -169,6 +118,8 @@ class Transport:
 
     def _send(self, method: str, path: str, body: bytes, limits: Timeouts, size: int) -> Answer:
         with limited(limits.total) as late:
+            if method == "POST":
+                line.exclusive_statuses = MAY_PROVE
             try:
                 request = _prepare_request(method, self.base_url + path, self._headers(), body)
                 with self._sessions.own.send(
@@ -201,15 +152,6 @@ class Transport:
             del failure
 
 
-def failure_of(error: Exception, host: str, *, late: bool = False) -> NotSentError | LostError:
-    """Return why this thread's request to the host has no response. `late`: we ended the request ourselves."""
-    if line.connection is None and _is_about_settings(error):
-        return unsendable(error)
-    if line.nothing_sent or isinstance(error, requests.ConnectTimeout):
-        return not_sent(error, host)
-    return lost(error, late=late)
-
-
 def _prepare_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> requests.PreparedRequest:
     """Return a request that has neither cookies nor a login, whatever the URL and the environment have."""
     # `requests.Request.prepare` makes a cookie jar for each request, and takes a login from the URL.
@@ -218,10 +160,6 @@ def _prepare_request(method: str, url: str, headers: Mapping[str, str], body: by
     request.prepare_url(url, None)
     request.prepare_headers(headers)
     request.prepare_body(body, None)
-    return request
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
@@ -249,10 +187,3 @@ def _has_length(response: requests.Response) -> bool:
     lengths = response.raw.headers.getlist("Content-Length")
     # A length in another form is none for http.client.
     return response.raw.chunked or (bool(lengths) and all(one.isascii() and one.isdigit() for one in lengths))
-
-
-def _is_about_settings(error: Exception) -> bool:
-    """Say whether requests gave up over what it was told (a proxy's scheme, a file that is not there)."""
-    if isinstance(error, requests.RequestException):
-        return isinstance(error, ValueError)
-    return isinstance(error, OSError)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.build_data import UNSET, publish_build_data
-from autonoma_ci.ci.environment import branch, change, commit, count, read_regular, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, commit, count, reader, repository, web_url
 from autonoma_ci.ci.shared_file import SharedFile
 from autonoma_ci.ci.system import System
 from autonoma_ci.context import Context
-from autonoma_ci.files import reason_of
+from autonoma_ci.files import read_regular, reason_of
 from autonoma_ci.report.outputs import DOTENV_VALUE, dotenv_variables
 
 if TYPE_CHECKING:

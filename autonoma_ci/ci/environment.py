@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from autonoma_ci.context import CHANGE_NUMBER, COMMIT_HASH, MAX_FACT_LENGTH, NOT_A_BRANCH, REF_PREFIX
-from autonoma_ci.files import AT_ONCE
 from autonoma_ci.patterns import lazy_pattern
 
 if TYPE_CHECKING:
@@ -138,21 +135,3 @@ def _web_url(text: str) -> str:
     host = f"[{host}]" if ":" in host else host
     netloc = f"{host}:{port}" if port else host
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
-
-
-def read_regular(path: str, limit: int) -> bytes:
-    """Return what a regular file of at most `limit` bytes holds; b"" for anything else, without ever blocking."""
-    try:
-        handle = os.open(path, os.O_RDONLY | AT_ONCE)
-    except (OSError, ValueError):
-        return b""
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return b""
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
-    except OSError:
-        return b""
-    finally:
-        os.close(handle)
-    return data if len(data) <= limit else b""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import clean, read_regular
+from autonoma_ci.ci.environment import clean
+from autonoma_ci.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,10 +7,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.set_aside import is_record, of_others, set_aside
 from autonoma_ci.errors import NO_MEMORY, InputError
-from autonoma_ci.files import make_folder, reason_of, write_whole
+from autonoma_ci.files import make_folder, read_regular, reason_of, write_whole
 from autonoma_ci.paths import leads_out
 from autonoma_ci.report.markdown import summary
 from autonoma_ci.report.outputs import dotenv, dotenv_variables, warn_of_left_out

@@ -11,8 +11,8 @@ import stat
 from itertools import count
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.errors import NO_MEMORY
+from autonoma_ci.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,10 +15,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.lock import LockWaits
 from autonoma_ci.ci.set_aside import of_others, set_aside
-from autonoma_ci.files import AT_ONCE, write_whole
+from autonoma_ci.files import AT_ONCE, read_regular, write_whole
 from autonoma_ci.model import Conclusion, State
 
 if TYPE_CHECKING:

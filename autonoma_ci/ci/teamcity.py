@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import branch, change, clean, commit, read_regular, reader, repository, web_url
+from autonoma_ci.ci.environment import branch, change, clean, commit, reader, repository, web_url
 from autonoma_ci.ci.parallel import place
 from autonoma_ci.ci.properties import parse
 from autonoma_ci.ci.system import System
 from autonoma_ci.ci.teamcity_messages import MESSAGES, Build
 from autonoma_ci.context import Context
+from autonoma_ci.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

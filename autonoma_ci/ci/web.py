@@ -20,8 +20,8 @@ from autonoma_ci import __version__
 from autonoma_ci.api.answers import retry_after
 from autonoma_ci.api.connection import limited, proxies_for
 from autonoma_ci.api.failures import NotSentError, release_frames
+from autonoma_ci.api.session import Session, failure_of
 from autonoma_ci.api.texts import Texts
-from autonoma_ci.api.transport import Session, failure_of
 from autonoma_ci.secret import Redactor
 
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.commandline import Parser
 from autonoma_ci.commands import run
 from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.errors import EXIT_BUG, InputError
-from autonoma_ci.files import make_folder, reason_of, write_whole
+from autonoma_ci.files import make_folder, read_regular, reason_of, write_whole
 from autonoma_ci.model import Reason
 from autonoma_ci.paths import leads_out
 from autonoma_ci.sandbox import Sandbox

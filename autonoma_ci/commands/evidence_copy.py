@@ -10,9 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.errors import NO_MEMORY
-from autonoma_ci.files import make_folder, reason_of, write_whole
+from autonoma_ci.files import make_folder, read_regular, reason_of, write_whole
 from autonoma_ci.paths import leads_out
 from autonoma_ci.report.words import worst_first
 from autonoma_ci.steps import Evidence

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.shared_record import SIZE_LIMIT, has_open_runs, names_this_build, why_of_another_build
 from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
+from autonoma_ci.files import read_regular
 from autonoma_ci.model import Conclusion, Kind, State
 from autonoma_ci.paths import leads_out
 from autonoma_ci.text import one_line

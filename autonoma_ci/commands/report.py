@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.environment import read_regular
 from autonoma_ci.ci.plain import PLAIN
 from autonoma_ci.ci.results_dir import folder_of
 from autonoma_ci.ci.set_aside import is_record
@@ -21,7 +20,7 @@ from autonoma_ci.commands.record_path import find_record
 from autonoma_ci.context import Context
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.errors import InputError, Problem
-from autonoma_ci.files import make_folder, reason_of, write_whole
+from autonoma_ci.files import make_folder, read_regular, reason_of, write_whole
 from autonoma_ci.identity import Part
 from autonoma_ci.model import Conclusion, Reason, Report, Verdict
 from autonoma_ci.options import OPTIONS

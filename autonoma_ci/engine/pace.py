@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from autonoma_ci.engine.watch import MIN_FAILED_POLLS
-
 if TYPE_CHECKING:
     from autonoma_ci.engine.clock import Clock
 
@@ -21,6 +19,8 @@ _SLOWEST = 8.0
 _LONGEST_SLOWED = 20.0
 # Whatever it says of how long: to wait for an hour is to ask whether it still says so once in a while.
 _LONGEST_SILENCE = 60.0
+# With 10,000 open runs, each is polled once in two minutes. One lost response must not end a run then.
+MIN_FAILED_POLLS = 3
 
 
 class Pace:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from autonoma_ci.engine.pace import MIN_FAILED_POLLS
 from autonoma_ci.exchange import Said
 
 if TYPE_CHECKING:
     from autonoma_ci.exchange import Status
-
-# With 10,000 open runs, each is polled once in two minutes. One lost response must not end a run then.
-MIN_FAILED_POLLS = 3
 
 
 class Waiting(NamedTuple):

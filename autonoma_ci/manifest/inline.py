@@ -6,13 +6,10 @@ import json
 import re
 
 from autonoma_ci.errors import Problem
-from autonoma_ci.manifest.document import not_text
+from autonoma_ci.manifest.document import Document, not_text
 from autonoma_ci.manifest.tree import parse
-from autonoma_ci.model import AppVersion
 from autonoma_ci.text import one_line
-from autonoma_ci.values import why_no_id
 
-_VERSION = ["application-id", "version-id"]
 # What JSON takes in quotes as it is, and YAML takes escaped only, or as the end of a line.
 _ESCAPED_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 # An escaped backslash is read first, so that what follows it is not taken for an escape.
@@ -21,8 +18,8 @@ _HALVES = re.compile(r"(\\\\)|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re
 
 def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
     """Return the variables that an option gives as a YAML or JSON mapping, and what is wrong with it."""
-    document = parse(_whole(text), "")
-    problems = [_without_place(problem) for problem in document.problems]
+    document = parse_option(text)
+    problems = document.problems
     found: dict[str, str] = {}
     if not isinstance(document.tree, dict):
         return {}, problems or [Problem("not a mapping: write NAME=value lines, or `NAME: value` lines")]
@@ -35,25 +32,11 @@ def mapping_of_text(text: str) -> tuple[dict[str, str], list[Problem]]:
     return found, problems
 
 
-def versions_of_text(text: str) -> tuple[tuple[AppVersion, ...], list[Problem]]:
-    """Return the application versions that an option gives as a YAML or JSON list, and what is wrong with it."""
+def parse_option(text: str) -> Document:
+    """Return the document of an option's text. The problems name lines of the text, as no file is involved."""
     document = parse(_whole(text), "")
-    problems = [_without_place(problem) for problem in document.problems]
-    if not isinstance(document.tree, list):
-        return (), problems or [Problem("not a list: write `- {application-id: ID, version-id: ID}`")]
-    found = []
-    for number, entry in enumerate(document.tree):
-        line, _ = document.place((number,))
-        # Pairs, since one key in both spellings is one too many; what is no text is no id.
-        pairs = entry.items() if isinstance(entry, dict) else ()
-        fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
-        if [name for name, _ in fields] != _VERSION:
-            problems.append(Problem(f"line {line}: an entry has the keys application-id and version-id alone"))
-        ids = [value for name, value in fields if name in _VERSION]
-        problems += [Problem(f"line {line}: {why}") for text_id in ids if (why := why_no_id(text_id))]
-        if not problems:
-            found.append(AppVersion(*ids))
-    return tuple(found), problems
+    document.problems = [_without_place(problem) for problem in document.problems]
+    return document
 
 
 def _without_place(problem: Problem) -> Problem:

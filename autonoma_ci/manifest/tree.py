@@ -14,8 +14,8 @@ import yaml
 
 from autonoma_ci.manifest.document import Document, TooMuchError
 from autonoma_ci.manifest.misleading import find_misleading
+from autonoma_ci.model import VALUE_LIMIT
 from autonoma_ci.text import one_line
-from autonoma_ci.values import VALUE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.line import line
 from autonoma_ci.api.media import MediaError, download
 from autonoma_ci.api.readiness import wait_for_url
-from autonoma_ci.api.transport import Session, Transport
+from autonoma_ci.api.session import Session
+from autonoma_ci.api.transport import Transport
 from autonoma_ci.ci.web import Web, WebError
 from autonoma_ci.engine.clock import Clock
 from autonoma_ci.exchange import Timeouts

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from autonoma_ci.ci import environment, properties
 from autonoma_ci.ci.detect import ROWS, Row, detect, load
 from autonoma_ci.ci.github_event import LARGEST, Event
+from autonoma_ci.files import read_regular
 from tests.ci import environments, github_environments
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def test_files_that_are_not_read_are_closed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the folder of a process's own handles is no ordinary one
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "missing"):
-        assert environment.read_regular(str(path), 10) == b""
+        assert read_regular(str(path), 10) == b""
     # A regular file, by its own account, that can be opened and not be read.
-    assert environment.read_regular("/proc/self/mem", 10) == b""
+    assert read_regular("/proc/self/mem", 10) == b""
     assert len(os.listdir("/dev/fd")) == before  # noqa: PTH208
 
 

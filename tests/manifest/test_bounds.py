@@ -13,8 +13,8 @@ from autonoma_ci import plan
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.document import PROBLEMS_LIMIT, Document, TooMuchError
 from autonoma_ci.manifest.tree import DEPTH_LIMIT, NODE_LIMIT, parse
+from autonoma_ci.model import VALUE_LIMIT
 from autonoma_ci.settings import Settings
-from autonoma_ci.values import VALUE_LIMIT
 from tests.manifest.reading import problems, read
 from tests.support.processor import processor_seconds
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.manifest.excerpt import excerpt_of
-from autonoma_ci.manifest.inline import mapping_of_text, versions_of_text
+from autonoma_ci.manifest.inline import mapping_of_text, parse_option
 from autonoma_ci.manifest.tree import parse
 from autonoma_ci.values import variables
 from tests.commands.invoke import invoke
@@ -90,7 +90,7 @@ def test_excerpt_shows_no_part_of_a_value(text: str) -> None:
 @pytest.mark.parametrize("text", HIDDEN)
 def test_excerpt_of_an_option_shows_no_text(text: str) -> None:
     """Not even how long the texts are; `variables` comes from a secret of the CI system."""
-    for found in (mapping_of_text(text)[1], versions_of_text(text)[1]):
+    for found in (mapping_of_text(text)[1], parse_option(text).problems):
         for problem in found:
             assert not any(character.isalnum() for character in "".join(problem.excerpt).partition("|")[2])
             assert all(len(line) < 40 for line in problem.excerpt)

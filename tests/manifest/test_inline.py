@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci import values
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.inline import mapping_of_text, versions_of_text
+from autonoma_ci.manifest.inline import mapping_of_text, parse_option
 from autonoma_ci.model import AppVersion
 from autonoma_ci.values import application_versions
 
@@ -95,7 +95,7 @@ def test_what_is_wrong_with_a_mapping_is_told_with_its_line(text: str, problems:
 
 
 def test_a_problem_of_a_list_that_has_no_line_is_told_without_one() -> None:
-    told = versions_of_text("- \x01")[1]
+    told = parse_option("- \x01").problems
     assert [str(problem) for problem in told] == [f"line 1: {CONTROL}"]
 
 
