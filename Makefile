@@ -60,6 +60,7 @@ lint: lint-python lint-image lint-workflows
 lint-python: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 autonoma_ci
 	$(BIN)/mypy --platform darwin autonoma_ci

@@ -11,17 +11,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from autonoma_ci import __version__
-from autonoma_ci.api.threads import keep_threads
 from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError, OutputError, Problem
-from autonoma_ci.output import Output, Patience, open_standard_streams, wait_until_written, write_product
-from autonoma_ci.text import log_line
+from autonoma_ci.escaping import log_line
+from autonoma_ci.net.threads import keep_threads
+from autonoma_ci.streams import Output, Patience, open_standard_streams, wait_until_written, write_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.ci.console import Console
-    from autonoma_ci.ci.system import Dialect
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.runtime import World
+    from autonoma_ci.ci.base import Dialect
+    from autonoma_ci.ci.log import Console
 
 # Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
 COMMANDS = {
@@ -82,7 +82,7 @@ def _open_world() -> tuple[tuple[Output, Output], World]:
     err.start(out)
     # Warnings of libraries must not block either.
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.runtime import World
 
     return (out, err), World(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True)
 
@@ -162,7 +162,7 @@ def _args_of_action(world: World) -> Sequence[str]:
     if "INPUT_ARGS" not in world.environ:
         return ()
     # Loaded only where there is such an input.
-    from autonoma_ci.commands.action_args import args_of_action
+    from autonoma_ci.app.action_args import args_of_action
 
     return args_of_action(world.environ)
 
@@ -171,7 +171,7 @@ def _is_at_terminal(world: World) -> bool:
     """Return whether a person types outside of CI. Raises InputError if AUTONOMA_CI names no system."""
     if not (world.stdin and world.stdin.isatty() and world.out.isatty()):
         return False
-    from autonoma_ci.ci.detect import detect
+    from autonoma_ci.ci.detection import detect
 
     return detect(world.environ).name == "cli"
 
@@ -182,12 +182,12 @@ def _console(argv: Sequence[str], world: World) -> Console:
     They are read again, since an error can come before the options are read.
     """
     # Loaded only now, since most steps end without such an error.
-    from autonoma_ci.ci.console import Console
-    from autonoma_ci.ci.detect import detect, load
-    from autonoma_ci.ci.plain import PLAIN
-    from autonoma_ci.options import OPTIONS
-    from autonoma_ci.secret import Secret
-    from autonoma_ci.values import SPACE
+    from autonoma_ci.ci.base import PLAIN
+    from autonoma_ci.ci.detection import detect, load
+    from autonoma_ci.ci.log import Console
+    from autonoma_ci.config.options import OPTIONS
+    from autonoma_ci.config.parsers import SPACE
+    from autonoma_ci.redaction.redactor import Secret
 
     dialect: Dialect = PLAIN
     with suppress(InputError):
@@ -214,7 +214,7 @@ def _about(name: str, world: World) -> int:
         lines += ["", "autonoma-ci COMMAND --help shows the options of a command.", "", *_NEXT]
         write_product(world.out, "\n".join(lines) + "\n")
         return 0
-    from autonoma_ci.settings import closest
+    from autonoma_ci.config.settings import closest
 
     # What stands where a command should may be anything, a secret too, so it is not repeated.
     near = closest(name, list(COMMANDS), 0.7)

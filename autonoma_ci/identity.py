@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
-from autonoma_ci.patterns import lazy_pattern
+from autonoma_ci.lazy_regex import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.addresses import api_url, page_url
+from autonoma_ci.config.parsers import api_url, page_url
 from autonoma_ci.errors import InputError
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support.fault_server import FaultServer

@@ -23,21 +23,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from autonoma_ci.api.models import Attempt, Delivery, Said, Status, Timeouts
 from autonoma_ci.api.start_body import start_body
-from autonoma_ci.commands.record import LoadedRecord, passed_before
-from autonoma_ci.context import Context
-from autonoma_ci.engine.board import Board
+from autonoma_ci.app.previous_results import LoadedRecord, passed_before
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Policy
-from autonoma_ci.engine.watch import Waiting
-from autonoma_ci.exchange import Attempt, Delivery, Said, Status, Timeouts
+from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.engine.starter import Policy
 from autonoma_ci.identity import Part
-from autonoma_ci.model import AppVersion, Kind, Outcome, Report, RunRequest, State
-from autonoma_ci.model import Earlier as FailedRun
-from autonoma_ci.report.record import record
-from autonoma_ci.report.saved import parse
-from autonoma_ci.secret import Secret
-from autonoma_ci.signing import Signer
+from autonoma_ci.models import AppVersion, Context, Kind, Outcome, Report, RunRequest, State
+from autonoma_ci.models import Earlier as FailedRun
+from autonoma_ci.planning.signing import Signer
+from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.reports.results_json import record
+from autonoma_ci.reports.results_schema import parse
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, hang

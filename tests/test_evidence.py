@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from autonoma_ci.evidence import Store
-from autonoma_ci.exchange import Item, Media
+from autonoma_ci.api.models import Item, Media
+from autonoma_ci.reports.evidence_store import Store
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support.fault_server import FaultServer, Wire
@@ -22,7 +22,7 @@ from tests.support.job import Ended, run_job
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autonoma_ci.exchange import Kept
+    from autonoma_ci.api.models import Kept
     from tests.support.fault_server import Act
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100

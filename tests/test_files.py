@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci import files
-from autonoma_ci.ci.results_dir import ResultsDir, prepare
 from autonoma_ci.errors import InputError
-from autonoma_ci.files import make_folder, write_whole
+from autonoma_ci.fs import files
+from autonoma_ci.fs.files import make_folder, write_whole
+from autonoma_ci.reports.results_dir import ResultsDir, prepare
 from tests.report.reports import report, started
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def test_a_full_disk_costs_the_new_text_and_not_the_old(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old", "utf-8")
     code = (
-        "import resource, signal, sys, pathlib\nfrom autonoma_ci.files import write_whole\n"
+        "import resource, signal, sys, pathlib\nfrom autonoma_ci.fs.files import write_whole\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: write_whole(pathlib.Path(sys.argv[1]), b'x' * 5000)\nexcept OSError as error: print(error.strerror)"
     )

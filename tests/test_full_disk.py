@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci import cli, files
-from autonoma_ci.commands.world import World
+from autonoma_ci import cli
+from autonoma_ci.app.runtime import World
+from autonoma_ci.fs import files
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started
@@ -102,7 +103,7 @@ def test_record_that_fails_for_a_moment_changes_nothing(tmp_path: Path, monkeypa
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         files.write_whole(path, data)
 
-    monkeypatch.setattr("autonoma_ci.ci.results_dir.write_whole", write_whole)
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_whole", write_whole)
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ["one"])
     assert failed
@@ -118,7 +119,7 @@ def _write_only(wanted: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         files.write_whole(path, data)
 
-    monkeypatch.setattr("autonoma_ci.ci.results_dir.write_whole", write_whole)
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_whole", write_whole)
 
 
 def _is_empty(data: bytes) -> bool:

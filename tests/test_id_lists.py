@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci import id_lists, values
+from autonoma_ci.config import id_lists, parsers
 from autonoma_ci.errors import InputError
 
 A, B = "cm8d9gt6v000c9fe5glmyi33u", "g41k688vndxzt7kh4kq5m12s"
@@ -298,7 +298,7 @@ def test_a_hash_inside_a_word_is_no_comment() -> None:
 def test_what_is_not_an_id_is_refused(bad: str) -> None:
     """An id is letters, digits, - and _, up to 128 of them; nothing else ever becomes part of a path."""
     assert problems(bad)
-    assert values.why_no_id(bad.rpartition("=")[2])
+    assert parsers.why_no_id(bad.rpartition("=")[2])
 
 
 def test_every_bad_id_is_told_with_its_line() -> None:
@@ -318,7 +318,7 @@ def test_any_list_is_ids_or_problems_of_one_line(text: str) -> None:
     except InputError as error:
         assert all(len(str(problem).splitlines()) == 1 for problem in error.problems)  # noqa: PT017 - either is right
     else:
-        assert all(values.ID.fullmatch(entry.id) for entry in found)
+        assert all(parsers.ID.fullmatch(entry.id) for entry in found)
 
 
 @pytest.mark.parametrize("text", ['"' * 200_000, "a " * 100_000, "' = " * 50_000, "https://a?" * 20_000, "," * 200_000])

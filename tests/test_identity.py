@@ -11,25 +11,25 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci import plan
-from autonoma_ci.ci import bitbucket_insights, comment
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.github_commands import COMMANDS
-from autonoma_ci.ci.mark import mark_of
-from autonoma_ci.commands.input import find_place, part_of
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app.inputs import find_place, part_of
+from autonoma_ci.ci.comments import sticky
+from autonoma_ci.ci.log import Console
+from autonoma_ci.ci.ownership import mark_of
+from autonoma_ci.ci.systems import bitbucket
+from autonoma_ci.ci.systems.github import COMMANDS
+from autonoma_ci.config.parsers import AUTO, PART_LIMIT, Entry, Shard
+from autonoma_ci.config.parsers import part as read_part
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import Problem
-from autonoma_ci.exchange import Timeouts
 from autonoma_ci.identity import Part, RunKey, parse_run_key, redact_part
 from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.model import Kind, RunRequest
-from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.saved import parse
+from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.planning import plan
+from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.reports.markdown import summary
+from autonoma_ci.reports.results_schema import parse
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.secret import Redactor, Secret
-from autonoma_ci.settings import Settings
-from autonoma_ci.spans import AUTO, Shard
-from autonoma_ci.values import PART_LIMIT, Entry
-from autonoma_ci.values import part as read_part
 from tests.report.reports import FAILED, failed, passed, report
 from tests.support import runner
 from tests.support.hostile import ANY_CHARACTER, TEXTS
@@ -458,21 +458,21 @@ class Kept:
     def __init__(self) -> None:
         self.bodies: dict[int, str] = {}
 
-    def mine(self) -> list[comment.Comment]:
-        return [comment.Comment(number, body) for number, body in self.bodies.items()]
+    def mine(self) -> list[sticky.Comment]:
+        return [sticky.Comment(number, body) for number, body in self.bodies.items()]
 
-    def changed(self) -> list[comment.Comment]:
+    def changed(self) -> list[sticky.Comment]:
         return self.mine()
 
-    def create(self, body: str) -> comment.Comment:
+    def create(self, body: str) -> sticky.Comment:
         number = len(self.bodies) + 1
         self.bodies[number] = body
-        return comment.Comment(number, body)
+        return sticky.Comment(number, body)
 
-    def update(self, comment: comment.Comment, body: str) -> None:
+    def update(self, comment: sticky.Comment, body: str) -> None:
         self.bodies[comment.id] = body
 
-    def delete(self, comment: comment.Comment) -> None:
+    def delete(self, comment: sticky.Comment) -> None:
         del self.bodies[comment.id]
 
     def advise(self, _: Exception) -> str:
@@ -484,14 +484,14 @@ def test_hostile_part_in_a_comment_is_text(text: str) -> None:
     """The hidden mark stays hidden and whole, so that the next attempt finds the comment again."""
     thread = Kept()
     made = report([failed("a")], FAILED)._replace(part=Part(part=text), waited=True, step_id="0123456789abcdef")
-    assert comment.publish(thread, made, Secret("secret-of-the-client")) == ""
+    assert sticky.publish(thread, made, Secret("secret-of-the-client")) == ""
     [body] = thread.bodies.values()
     mark, heading, *_ = body.splitlines()
     assert mark.startswith("<!-- autonoma-ci ")
     assert re.search(rf" {mark_of(made, '500')} mac [0-9a-f]{{32}} -->$", mark)
     assert runner.plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
     assert body.count("<!--") == 1
-    assert comment.publish(thread, made, Secret("secret-of-the-client")) == ""
+    assert sticky.publish(thread, made, Secret("secret-of-the-client")) == ""
     assert len(thread.bodies) == 1
 
 
@@ -499,7 +499,7 @@ def test_hostile_part_in_a_comment_is_text(text: str) -> None:
 def test_hostile_part_in_code_insights_is_text(text: str) -> None:
     """Bitbucket refuses a title that is too long, so it is cut to one short line."""
     made = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waited=True)
-    body = bitbucket_insights._report(made, mark_of(made, "12"))
+    body = bitbucket._report(made, mark_of(made, "12"))
     assert body["title"].startswith("Autonoma tests (")
     assert len(body["title"]) <= 100
     assert body["title"].isprintable()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autonoma_ci.engine.signals import Interrupts
 from autonoma_ci.engine.workers import Interrupt
 from autonoma_ci.errors import Cancelled
-from autonoma_ci.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Events
@@ -26,7 +26,7 @@ def test_before_anything_was_sent_a_signal_is_raised() -> None:
 
 def test_afterwards_it_is_an_event_and_the_same_wish_again_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     # A later one would end the tests.
-    monkeypatch.setattr("autonoma_ci.interrupts._SAME", 600.0)
+    monkeypatch.setattr("autonoma_ci.engine.signals._SAME", 600.0)
     interrupts = Interrupts()
     events: Events = queue.SimpleQueue()
     interrupts.hand_over(events)
@@ -46,7 +46,7 @@ def test_no_handler_of_errors_takes_a_signal() -> None:
 LOST = """
 import os, queue, signal, sys, time, weakref
 from autonoma_ci.errors import Cancelled
-from autonoma_ci.interrupts import Interrupts
+from autonoma_ci.engine.signals import Interrupts
 interrupts = Interrupts()
 interrupts.install()
 def send(_=None):

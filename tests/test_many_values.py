@@ -7,7 +7,7 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.secret import Redactor
+from autonoma_ci.redaction.redactor import Redactor
 
 # Letters, invisible characters, escapes, and what folding changes.
 PIECES = st.text("abA1 -%&\\\u200b\u00e9\n*", min_size=1, max_size=6)
@@ -16,7 +16,7 @@ VALUES = st.lists(st.one_of(PIECES, st.text("ab", min_size=12, max_size=20)), mi
 
 def results(values: list[str], text: str, few: int) -> tuple[str, str]:
     """Return what is left of a text; an index is used for more than so many forms."""
-    with patch("autonoma_ci.secret._FEW", few), patch("autonoma_ci.secret._FEW_SHORT", few):
+    with patch("autonoma_ci.redaction.redactor._FEW", few), patch("autonoma_ci.redaction.redactor._FEW_SHORT", few):
         redact = Redactor(values)
         return redact(text), redact.redact_edges(text)
 
@@ -48,7 +48,7 @@ def test_text_is_compared_with_few_of_many_values() -> None:
 
     values = [f"value-{number}-of-{number:x}" for number in range(3000)] + [str(number) for number in range(1000)]
     redact = Redactor(values)
-    with patch("autonoma_ci.secret.fold", lambda text: Counted(text.lower().replace(" ", ""))):
+    with patch("autonoma_ci.redaction.redactor.fold", lambda text: Counted(text.lower().replace(" ", ""))):
         assert redact("The page shows three items, and a total of 49.90 and 7777") == (
             "The page shows three items, and a total of ***.*** and 7777"
         )

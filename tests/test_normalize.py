@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.normalize import (
+from autonoma_ci.escaping import one_line
+from autonoma_ci.redaction.normalize import (
     decode,
     fold,
     fold_apart,
@@ -22,7 +23,6 @@ from autonoma_ci.normalize import (
     unescape_in_steps,
     without_end,
 )
-from autonoma_ci.text import one_line
 from tests.support.hostile import TEXTS
 from tests.support.processor import processor_seconds
 

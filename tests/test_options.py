@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from autonoma_ci.config.options import OPTIONS, Option
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.options import OPTIONS, Option
-from autonoma_ci.settings import Settings
 
 # The names are a promise to everybody who has a workflow: this list grows and never shrinks.
 PROMISED = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.paths import leads_out
+from autonoma_ci.fs.paths import leads_out
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from autonoma_ci import patterns
-from autonoma_ci.patterns import lazy_pattern
+from autonoma_ci import lazy_regex
+from autonoma_ci.lazy_regex import lazy_pattern
 
 if TYPE_CHECKING:
     import pytest
@@ -20,7 +20,7 @@ def test_a_pattern_is_compiled_once_and_at_its_first_use(monkeypatch: pytest.Mon
             compiled.append(text)
             return re.compile(text, flags)
 
-    monkeypatch.setattr(patterns, "re", _Counting())
+    monkeypatch.setattr(lazy_regex, "re", _Counting())
     pattern = lazy_pattern("a+")
     assert compiled == []
     assert [pattern.sub("-", text) for text in ("baa", "ab")] == ["b-", "-b"]

@@ -8,16 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci import plan
-from autonoma_ci.context import Context
+from autonoma_ci.config.parsers import AUTO, Entry, Shard
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolate import Interpolation
-from autonoma_ci.manifest.load import load
+from autonoma_ci.manifest.interpolation import Interpolation
+from autonoma_ci.manifest.loader import load
 from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.model import AppVersion, Kind, RunRequest
-from autonoma_ci.settings import Settings
-from autonoma_ci.spans import AUTO, Shard
-from autonoma_ci.values import Entry
+from autonoma_ci.models import AppVersion, Context, Kind, RunRequest
+from autonoma_ci.planning import plan
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import autonoma_ci
-from autonoma_ci.paths import as_argument
+from autonoma_ci.fs.paths import as_argument
 from autonoma_ci.sandbox import Sandbox
 from tests.support.runner import outputs
 

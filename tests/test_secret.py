@@ -22,7 +22,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autonoma_ci.secret import HIDDEN, Redactor, Secret
+from autonoma_ci.redaction.redactor import HIDDEN, Redactor, Secret
 from tests.support.hostile import ANY_CHARACTER, TEXTS
 from tests.support.processor import processor_seconds
 
@@ -112,7 +112,7 @@ def test_a_redactor_shows_its_values_in_no_traceback(monkeypatch: pytest.MonkeyP
     shown = told(raised.value)
     for broken in ("_pattern", "unescape", "reduce", "_end_of_suffix"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"autonoma_ci.secret.{broken}", math.sqrt)
+            patch.setattr(f"autonoma_ci.redaction.redactor.{broken}", math.sqrt)
             with pytest.raises(TypeError) as raised:
                 redact(redact.redact_edges("any text"))
         shown += told(raised.value)

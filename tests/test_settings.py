@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.model import AppVersion
-from autonoma_ci.options import OPTIONS, Option
-from autonoma_ci.settings import Settings, closest, read, read_some
-from autonoma_ci.values import Entry
+from autonoma_ci.config.options import OPTIONS, Option
+from autonoma_ci.config.parsers import Entry
+from autonoma_ci.config.settings import Settings, closest, read, read_some
+from autonoma_ci.models import AppVersion
 
 # From the strongest to the weakest.
 SPELLINGS = ("flag", "INPUT_SUMMARY-TITLE", "INPUT_SUMMARY_TITLE", "AUTONOMA_SUMMARY_TITLE")

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 import autonoma_ci
-from autonoma_ci.ci.github_files import github_files
+from autonoma_ci.ci.systems.github import github_files
+from tests.architecture.package import ROOT
 from tests.report.reports import PASSED, passed, report
 from tests.support import faults, runner
 from tests.support.fault_server import FaultServer
-from tests.support.house import ROOT
 from tests.support.targets import target
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ COMMAND = [
     """
 from functools import partial
 from autonoma_ci.commands import world
-from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.poller import Waiting
 world.World = partial(world.World, waiting=Waiting(interval=0.05))
 from autonoma_ci.cli import run
 run()
@@ -306,7 +306,7 @@ def test_outputs_of_many_jobs_at_once_are_whole(tmp_path: Path) -> None:
     """Four processes append outputs and lines to one file, and the runner can read it."""
     code = """
 import sys
-from autonoma_ci.ci.github_files import github_files
+from autonoma_ci.ci.systems.github import github_files
 from tests.report.reports import report, started
 from tests.support.targets import target
 for turn in range(40):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.starter import Policy
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
 from tests.support.job import Ended, assert_accounted_for, environment, left_behind
@@ -200,7 +200,7 @@ def _has_links(folder: Path) -> bool:
 def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path) -> None:
     """More than a second after the first one it is meant; nothing holds the process then."""
     code = (
-        "import time, queue, signal\nfrom autonoma_ci.interrupts import Interrupts\n"
+        "import time, queue, signal\nfrom autonoma_ci.engine.signals import Interrupts\n"
         "interrupts = Interrupts()\ninterrupts.hand_over(queue.SimpleQueue())\ninterrupts.install()\n"
         "print('ready', flush=True)\n"
         "interrupts.events.get(timeout=60)\nprint('first', flush=True)\n"
@@ -221,7 +221,7 @@ def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path)
 # Before anything is sent, a signal comes in a destructor, so that Python drops the exception.
 LOSING = """
 import os, signal, sys
-from autonoma_ci.commands.step import Step
+from autonoma_ci.app.job_step import Step
 class Sending:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)

@@ -15,13 +15,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.api.start_body import start_body
-from autonoma_ci.context import Context
 from autonoma_ci.identity import Part
-from autonoma_ci.model import AppVersion, Kind, Outcome, Report, RunRequest, State
-from autonoma_ci.report.record import record
-from autonoma_ci.report.saved import parse
-from autonoma_ci.secret import Secret
-from autonoma_ci.signing import Signer, VariableSigner
+from autonoma_ci.models import AppVersion, Context, Kind, Outcome, Report, RunRequest, State
+from autonoma_ci.planning.signing import Signer, VariableSigner
+from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.reports.results_json import record
+from autonoma_ci.reports.results_schema import parse
 from tests.report.reports import PASSED, failed, passed, report
 from tests.support.hostile import ANY_CHARACTER, REPORTS
 

@@ -17,31 +17,30 @@ from hypothesis import strategies as st
 from lxml import etree
 from markdown_it import MarkdownIt
 
+from autonoma_ci.api.account import folders
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.folders import folders
+from autonoma_ci.api.models import Delivery
 from autonoma_ci.api.transport import Answer
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.detect import ROWS, load
-from autonoma_ci.ci.gitlab_log import job_links
-from autonoma_ci.ci.variable_file import EXPORTS
+from autonoma_ci.ci.detection import ROWS, load
+from autonoma_ci.ci.log import Console
+from autonoma_ci.ci.publishers.env_file import EXPORTS
+from autonoma_ci.ci.systems.gitlab import job_links
 from autonoma_ci.errors import ApiError
-from autonoma_ci.exchange import Delivery
-from autonoma_ci.model import Earlier, Kind, Outcome, Reason, RunRequest, State
-from autonoma_ci.report.console import issues, notes, run_line
-from autonoma_ci.report.html import html
-from autonoma_ci.report.junit import junit
-from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import dotenv, outputs
-from autonoma_ci.report.record import record
-from autonoma_ci.secret import Redactor, Secret
-from autonoma_ci.steps import Evidence
+from autonoma_ci.models import Earlier, Evidence, Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.redaction.redactor import Redactor, Secret
+from autonoma_ci.reports.html import html
+from autonoma_ci.reports.junit import junit
+from autonoma_ci.reports.log import issues, notes, run_line
+from autonoma_ci.reports.markdown import summary
+from autonoma_ci.reports.outputs import dotenv, outputs
+from autonoma_ci.reports.results_json import record
 from tests.fuzz.material import Scripted
 from tests.report.reports import FAILED, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 CLIENT_ID = "id-of-the-client"
 DIALECTS = [load(row).dialect for row in ROWS]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci import spans
+from autonoma_ci.config import parsers
+from autonoma_ci.config.parsers import AUTO, LONGEST, SHARDS_LIMIT, Shard
 from autonoma_ci.errors import InputError
-from autonoma_ci.model import Kind, RunRequest
-from autonoma_ci.spans import AUTO, LONGEST, SHARDS_LIMIT, Shard
+from autonoma_ci.models import Kind, RunRequest
 
 runs = st.lists(st.builds(RunRequest, st.just(Kind.TEST), st.text("ab", max_size=3)), max_size=40)
 
@@ -25,13 +25,13 @@ runs = st.lists(st.builds(RunRequest, st.just(Kind.TEST), st.text("ab", max_size
 )
 def test_a_duration_is_seconds(text: str, seconds: float) -> None:
     """The interval of polls is written like any other duration."""
-    assert spans.duration(text) == spans.interval(text) == seconds
+    assert parsers.duration(text) == parsers.interval(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["0s", "0h0m0s", "86401s", "24h1s", "25h", "999999h"])
 def test_a_duration_is_bounded(text: str) -> None:
     with pytest.raises(InputError, match=f"^'{text}' is out of range: use 1s to 24h$"):
-        spans.duration(text)
+        parsers.duration(text)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_duration_is_bounded(text: str) -> None:
 def test_what_is_no_duration_is_told(text: str) -> None:
     """One line says it, however long the text is."""
     with pytest.raises(InputError, match="is not a duration: write a number and a unit, such as 90s, 30m") as refused:
-        spans.duration(text)
+        parsers.duration(text)
     assert len(str(refused.value)) < 140
 
 
@@ -71,7 +71,7 @@ def test_what_is_no_duration_is_told(text: str) -> None:
 )
 def test_duration_in_another_form_has_its_cure(text: str, says: str) -> None:
     """The answer is written with the user's own number, and can be copied."""
-    for parse in (spans.duration, spans.interval):
+    for parse in (parsers.duration, parsers.interval):
         with pytest.raises(InputError) as refused:
             parse(text)
         assert str(refused.value) == says
@@ -82,16 +82,16 @@ def test_hours_minutes_and_seconds_add_up(hours: int, minutes: int, seconds: int
     total = hours * 3600 + minutes * 60 + seconds
     text = f"{hours}h{minutes}m{seconds}s"
     if 1 <= total <= LONGEST:
-        assert spans.duration(text) == total
+        assert parsers.duration(text) == total
     else:
         with pytest.raises(InputError):
-            spans.duration(text)
+            parsers.duration(text)
 
 
 @pytest.mark.parametrize("text", ["auto", "Auto", "AUTO"])
 def test_auto_is_no_interval_and_no_share_of_ones_own(text: str) -> None:
-    assert spans.interval(text) is None
-    assert spans.shard(text) == AUTO
+    assert parsers.interval(text) is None
+    assert parsers.shard(text) == AUTO
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_auto_is_no_interval_and_no_share_of_ones_own(text: str) -> None:
     [("2/5", Shard(2, 5)), ("1/1", Shard(1, 1)), ("5 / 5", Shard(5, 5)), ("1000/1000", Shard(1000, SHARDS_LIMIT))],
 )
 def test_a_share_is_a_number_of_a_total(text: str, shard: Shard) -> None:
-    assert spans.shard(text) == shard
+    assert parsers.shard(text) == shard
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_a_share_is_a_number_of_a_total(text: str, shard: Shard) -> None:
 )
 def test_what_is_no_share_is_told(text: str, says: str) -> None:
     with pytest.raises(InputError, match=says) as refused:
-        spans.shard(text)
+        parsers.shard(text)
     assert len(str(refused.value)) < 140
 
 
 @given(st.text(max_size=12) | st.from_regex(r"[0-9 ]{0,3}[hms/]?[0-9]{0,3}[hms]?", fullmatch=True))
 def test_any_text_is_a_value_or_an_input_problem(text: str) -> None:
-    for parse in (spans.duration, spans.interval, spans.shard, spans.size):
+    for parse in (parsers.duration, parsers.interval, parsers.shard, parsers.size):
         with suppress(InputError):
             parse(text)
 
@@ -158,13 +158,13 @@ def test_a_share_is_told_in_a_sentence(shard: Shard, size: int, says: str) -> No
     [("1KB", 1000), ("500 kb", 500_000), ("30MB", 30_000_000), ("1GB", 10**9), ("100gb", 10**11), ("0001MB", 10**6)],
 )
 def test_a_size_is_bytes(text: str, size: int) -> None:
-    assert spans.size(text) == size
+    assert parsers.size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "MB", "500B", "１MB", "9" * 10 + "KB", "1.5", "x" * 5000, "1 2MB"])
 def test_what_is_no_size_is_told(text: str) -> None:
     with pytest.raises(InputError, match="is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"):
-        spans.size(text)
+        parsers.size(text)
 
 
 @pytest.mark.parametrize(
@@ -185,21 +185,21 @@ def test_what_is_no_size_is_told(text: str) -> None:
 def test_size_in_another_form_has_its_cure(text: str, says: str) -> None:
     """The answer can be copied."""
     with pytest.raises(InputError) as refused:
-        spans.size(text)
+        parsers.size(text)
     assert str(refused.value) == says
 
 
 @pytest.mark.parametrize("text", ["0KB", "101GB", "999999999GB"])
 def test_a_size_is_bounded(text: str) -> None:
     with pytest.raises(InputError, match="is out of range: use 1KB to 100GB"):
-        spans.size(text)
+        parsers.size(text)
 
 
 @pytest.mark.parametrize(("text", "cure"), [("2.3 min", "2m18s"), ("1.1h", "1h6m"), ("0.1h", "6m")])
 def test_cure_of_a_fraction_is_exact(text: str, cure: str) -> None:
     """1.1 * 3600 is a little more than 3960 in binary."""
     with pytest.raises(InputError, match=f"is not written as a duration: write {cure}$"):
-        spans.duration(text)
+        parsers.duration(text)
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_cure_of_a_fraction_is_exact(text: str, cure: str) -> None:
 def test_quotes_and_lines_of_a_duration_are_understood(text: str, expected: str) -> None:
     """Quotes are not a part of what was meant, and two durations are not added."""
     with pytest.raises(InputError, match=expected):
-        spans.duration(text)
+        parsers.duration(text)
 
 
 def test_quotes_around_a_size_are_understood() -> None:
     """The cure is the size itself."""
     with pytest.raises(InputError, match=r"is not written as a size: write 30MB$"):
-        spans.size('"30MB"')
+        parsers.size('"30MB"')

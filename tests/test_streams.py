@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from autonoma_ci import __main__ as program
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.github_commands import COMMANDS as GITHUB
-from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
+from autonoma_ci.ci.systems.github import COMMANDS as GITHUB
 from autonoma_ci.errors import EXIT_BUG
-from autonoma_ci.output import BUFFER_LIMIT, Output, Patience, wait_until_written
+from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.secret import Secret
+from autonoma_ci.streams import BUFFER_LIMIT, Output, Patience, wait_until_written
+from tests.architecture.package import ROOT
 from tests.commands.invoke import CREDENTIALS
-from tests.support.house import ROOT
 from tests.support.job import environment, left_behind
 from tests.support.streams import COMMAND, StalledPipe, catches, closing, fill, process_environ, start
 
@@ -518,8 +518,8 @@ def test_only_progress_is_left_out_and_the_order_stays() -> None:
 
 def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is not a stalled reader."""
-    monkeypatch.setattr("autonoma_ci.output._ROOM_PATIENCE", ENDED)
-    monkeypatch.setattr("autonoma_ci.output._MAX_DELAY", ENDED)
+    monkeypatch.setattr("autonoma_ci.streams._ROOM_PATIENCE", ENDED)
+    monkeypatch.setattr("autonoma_ci.streams._MAX_DELAY", ENDED)
     pipe, output = stalled_output()
     texts: list[str] = []
     reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
@@ -536,7 +536,7 @@ def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) 
 def test_lines_of_two_streams_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `2>&1` a mask comes before later lines of the other stream."""
     # A thread that has no turn for a while has not stalled.
-    monkeypatch.setattr("autonoma_ci.output._ORDER_PATIENCE", ENDED)
+    monkeypatch.setattr("autonoma_ci.streams._ORDER_PATIENCE", ENDED)
     with (tmp_path / "log").open("w") as one, (tmp_path / "log").open("a") as two:
         os.dup2(two.fileno(), one.fileno())
         out, err = Output(one), Output(two)
@@ -681,7 +681,7 @@ def main(argv, world):
 def issue(console, level, problem):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.5)
-from autonoma_ci.ci.console import Console
+from autonoma_ci.ci.log import Console
 from autonoma_ci.commands import run
 run.main, Console.issue = main, issue
 cli.run()
@@ -700,7 +700,7 @@ def make(*args, **options):
     class Owner:
         attribute = Attribute()
 from autonoma_ci.commands import run, schema
-from autonoma_ci.commands.input import Input
+from autonoma_ci.app.inputs import Input
 schema.main = Input.read_plan = make
 cli.run()
 """

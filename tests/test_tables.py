@@ -7,10 +7,10 @@ import io
 import pytest
 import yaml
 
-from autonoma_ci.commandline import parser_of
-from autonoma_ci.options import OPTIONS
-from autonoma_ci.report.outputs import OUTPUTS, outputs
-from autonoma_ci.settings import Settings
+from autonoma_ci.config.arguments import parser_of
+from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.config.settings import Settings
+from autonoma_ci.reports.outputs import OUTPUTS, outputs
 from tests.report.reports import report
 from tests.support import tables
 

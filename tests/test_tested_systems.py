@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from autonoma_ci.ci.detect import ROWS
+from autonoma_ci.ci.detection import ROWS
+from tests.architecture.package import ROOT
 from tests.examples.test_examples import OF_SYSTEM, SCHEMAS
-from tests.support.house import ROOT
 
 PAGE = (ROOT / "docs" / "tested-ci-systems.md").read_text("utf-8")
 _ROW = re.compile(r"^\| `(\w+)` \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$", re.MULTILINE)

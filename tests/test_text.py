@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autonoma_ci.text import (
+from autonoma_ci.escaping import (
     azure,
     command_data,
     command_property,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Act, FaultServer, Wire

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.answers import fields_of, text_of
-from autonoma_ci.api.texts import Texts
+from autonoma_ci.api.responses import fields_of, text_of
+from autonoma_ci.redaction.sanitizer import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autonoma_ci.api.transport import Answer
-    from autonoma_ci.secret import Redactor
+    from autonoma_ci.redaction.redactor import Redactor
 
 # In characters: enough to recognize it.
 _MAX_NAME = 100

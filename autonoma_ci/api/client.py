@@ -8,23 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from autonoma_ci.api import answers
+from autonoma_ci.api import responses
 from autonoma_ci.api.account_names import read_name
-from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status
+from autonoma_ci.api.responses import details as read_details
+from autonoma_ci.api.responses import status as read_status
 from autonoma_ci.api.start_body import start_body
-from autonoma_ci.api.status import details as read_details
-from autonoma_ci.api.status import status as read_status
-from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import DETAILS_LIMIT
-from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
-from autonoma_ci.model import Kind, Reason, RunRequest
-from autonoma_ci.secret import Redactor
+from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.redaction.sanitizer import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autonoma_ci.api.transport import Transport
-    from autonoma_ci.secret import Secret
+    from autonoma_ci.redaction.redactor import Secret
 
 # A redactor of a run is made for each answer with text.
 _FEW_PARTS = 50
@@ -66,12 +66,12 @@ class Client:
             answer = self._transport.post(f"/{request.kind}/{request.id}/run", start_body(request, self._source))
         except NotSentError as error:
             delivery = Delivery.NOT_SENT if error.passing else Delivery.UNSENDABLE
-            hint = f"{answers.NOT_STARTED} {self._line(error.hint, request)}" if error.hint else answers.UNREACHABLE
+            hint = f"{responses.NOT_STARTED} {self._line(error.hint, request)}" if error.hint else responses.UNREACHABLE
             return Attempt(delivery, Reason.API, message=self._told(error, request), hint=hint)
         except LostError as error:
             told = self._told(error, request)
-            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=answers.MAY_HAVE_STARTED)
-        return answers.read(answer, request, self._redactor(request), self._credentials, self._host)
+            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=responses.MAY_HAVE_STARTED)
+        return responses.read(answer, request, self._redactor(request), self._credentials, self._host)
 
     def status(self, request: RunRequest, run_id: str) -> Status:
         """Get the status of a run."""

@@ -13,8 +13,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from autonoma_ci.model import Kind
-from autonoma_ci.patterns import lazy_pattern
+from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.models import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

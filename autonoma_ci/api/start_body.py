@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.model import Kind
+from autonoma_ci.models import Kind
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import RunRequest
+    from autonoma_ci.models import RunRequest
 
 
 def start_body(request: RunRequest, source: str) -> dict[str, object]:

@@ -24,18 +24,18 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.connection import close_connection, deadlines, limited, proxies_for
-from autonoma_ci.api.failures import release_frames
-from autonoma_ci.api.line import line
-from autonoma_ci.api.session import Session, failure_of
+from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.start_proof import MAY_PROVE
-from autonoma_ci.api.threads import PerThread
-from autonoma_ci.exchange import Timeouts
+from autonoma_ci.net.connection import close_connection, deadlines, limited, proxies_for
+from autonoma_ci.net.connection_state import line
+from autonoma_ci.net.errors import release_frames
+from autonoma_ci.net.session import Session, failure_of
+from autonoma_ci.net.threads import PerThread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.secret import Secret
+    from autonoma_ci.redaction.redactor import Secret
 
 # In bytes: nothing that the API says is as long, except for details.
 BODY_LIMIT = 1024 * 1024

@@ -7,21 +7,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commandline import Parser
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
 from autonoma_ci.commands import run
+from autonoma_ci.config.arguments import Parser
 from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.errors import EXIT_BUG, InputError
-from autonoma_ci.files import make_folder, read_regular, reason_of, write_whole
-from autonoma_ci.model import Reason
-from autonoma_ci.paths import leads_out
+from autonoma_ci.fs.files import make_folder, read_regular, reason_of, write_whole
+from autonoma_ci.fs.paths import leads_out
+from autonoma_ci.models import Reason
 from autonoma_ci.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.runtime import World
 
 MANIFEST = """\
 # What to run. Ids are those of tests, folders and tags in Autonoma.

@@ -6,29 +6,29 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commandline import given
-from autonoma_ci.commands.account import OF_ACCOUNT, account_of, account_parser
-from autonoma_ci.commands.choice import Choice, ask, choose
-from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest
-from autonoma_ci.commands.skeleton import skeleton
+from autonoma_ci.app.account import OF_ACCOUNT, account_of, account_parser
+from autonoma_ci.app.inputs import DEFAULT_MANIFESTS, default_manifest
+from autonoma_ci.app.manifest_template import skeleton
+from autonoma_ci.app.test_picker import Choice, ask, choose
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
+from autonoma_ci.config.arguments import given
+from autonoma_ci.config.id_lists import ids
+from autonoma_ci.config.settings import read_some
 from autonoma_ci.errors import Cancelled, InputError
-from autonoma_ci.files import reason_of, write_whole
-from autonoma_ci.id_lists import ids
-from autonoma_ci.output import write_product
-from autonoma_ci.paths import as_argument, leads_out
-from autonoma_ci.plan import RUNS_LIMIT
-from autonoma_ci.report.words import plural
-from autonoma_ci.settings import read_some
-from autonoma_ci.text import one_line
+from autonoma_ci.escaping import one_line
+from autonoma_ci.fs.files import reason_of, write_whole
+from autonoma_ci.fs.paths import as_argument, leads_out
+from autonoma_ci.planning.plan import RUNS_LIMIT
+from autonoma_ci.reports.summary import plural
+from autonoma_ci.streams import write_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
-    from autonoma_ci.commandline import Found, Parser
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.runtime import World
+    from autonoma_ci.config.arguments import Found, Parser
 
 # As `--output` of `report`: standard output instead of a file.
 PRINTED = "-"

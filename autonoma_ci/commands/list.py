@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commands.account import account_of, account_parser
-from autonoma_ci.report.words import plural
-from autonoma_ci.text import printable_json
+from autonoma_ci.app.account import account_of, account_parser
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
+from autonoma_ci.escaping import printable_json
+from autonoma_ci.reports.summary import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from autonoma_ci.api.folders import Folder
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.api.account import Folder
+    from autonoma_ci.app.runtime import World
 
 
 # The API has no request for it. Source: docs.autonoma.app, "API Overview".

@@ -8,36 +8,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.ci.results_dir import folder_of
-from autonoma_ci.ci.set_aside import is_record
-from autonoma_ci.commandline import add_variables, given, parser_of
-from autonoma_ci.commands.input import find_place, keep_options
-from autonoma_ci.commands.known_values import OF_VALUES, known_values
-from autonoma_ci.commands.record import checks_of_answers, context_of, outcomes_of, read_record
-from autonoma_ci.commands.record_path import find_record
-from autonoma_ci.context import Context
+from autonoma_ci.app.inputs import find_place, keep_options
+from autonoma_ci.app.known_values import OF_VALUES, known_values
+from autonoma_ci.app.previous_results import checks_of_answers, context_of, outcomes_of, read_record
+from autonoma_ci.app.results_path import find_record
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
+from autonoma_ci.config.arguments import add_variables, given, parser_of
+from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.config.settings import read
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.errors import InputError, Problem
-from autonoma_ci.files import make_folder, read_regular, reason_of, write_whole
+from autonoma_ci.escaping import one_line
+from autonoma_ci.fs.files import make_folder, read_regular, reason_of, write_whole
+from autonoma_ci.fs.paths import leads_out
 from autonoma_ci.identity import Part
-from autonoma_ci.model import Conclusion, Reason, Report, Verdict
-from autonoma_ci.options import OPTIONS
-from autonoma_ci.output import write_product
-from autonoma_ci.paths import leads_out
-from autonoma_ci.secret import Redactor
-from autonoma_ci.settings import read
-from autonoma_ci.text import one_line
+from autonoma_ci.models import Conclusion, Context, Reason, Report, Verdict
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.reports.foreign_files import is_record
+from autonoma_ci.reports.results_dir import folder_of
+from autonoma_ci.streams import write_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.commandline import Found
-    from autonoma_ci.commands.world import World
-    from autonoma_ci.model import Outcome
-    from autonoma_ci.report.saved import Saved
-    from autonoma_ci.report.saved_runs import Checks
+    from autonoma_ci.app.runtime import World
+    from autonoma_ci.config.arguments import Found
+    from autonoma_ci.models import Outcome
+    from autonoma_ci.reports.results_schema import Checks, Saved
 
 # The names that these files have in results-dir.
 FORMATS = {"html": "report.html", "junit": "junit.xml", "markdown": "summary.md"}
@@ -163,14 +161,14 @@ def _rendered(report: Report, name: str, beside: _Beside, *, single: bool) -> di
     """Return the report under no name, and by their names the files that it needs beside it."""
     # Each is loaded only where it is wanted.
     if name == "junit":
-        from autonoma_ci.report.junit import junit
+        from autonoma_ci.reports.junit import junit
 
         return {"": junit(report)}
     if name == "markdown":
-        from autonoma_ci.report.markdown import summary
+        from autonoma_ci.reports.markdown import summary
 
         return {"": summary(report).encode("utf-8", "replace")}
-    from autonoma_ci.report.html import ICON, Page, beside_of, html, stylesheet
+    from autonoma_ci.reports.html import ICON, Page, beside_of, html, stylesheet
 
     if single:
         return {"": html(report, Page(beside.content, stylesheet()))}

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.commands.input import Input, Place, find_place
-from autonoma_ci.commands.step import NO_EARLIER_RUNS, EarlierRuns, Step
+from autonoma_ci.app.inputs import Input, Place, find_place
+from autonoma_ci.app.job_step import NO_EARLIER_RUNS, EarlierRuns, Step
 from autonoma_ci.engine.verdict import decide
 from autonoma_ci.errors import Cancelled, InputError, OutputError, Problem
-from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
-from autonoma_ci.report.words import plural
-from autonoma_ci.secret import Redactor
+from autonoma_ci.models import Conclusion, Outcome, Reason, State, Verdict
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.reports.summary import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.commands.record import LoadedRecord
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.previous_results import LoadedRecord
+    from autonoma_ci.app.runtime import World
 
 _NOT_UP = "Check wait-for-url and the deployment that it belongs to; wait-for-url-timeout is how long it may take."
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str], world: World) -> int:
     unreadable: Sequence[Problem] = ()
     if argv:
         # A container job has no arguments, and starts faster without what reads them.
-        from autonoma_ci.commandline import flags_of_run
+        from autonoma_ci.config.arguments import flags_of_run
 
         try:
             flags, variables, unknown = flags_of_run(argv, world.out)
@@ -118,7 +118,7 @@ class Job:
         requests = self._input.plan.requests
         if not settings.wait_for_url or not requests:
             return 0
-        from autonoma_ci.api.readiness import wait_for_url
+        from autonoma_ci.net.wait_for_url import wait_for_url
 
         clock, limit = self._world.clock, settings.wait_for_url_timeout
         values = {value for request in requests for value in request.variables.values()}
@@ -147,7 +147,7 @@ class Job:
         path = str(Path(folder, "results.json"))
         if not Path(self._world.folder, path).is_file():
             return None
-        from autonoma_ci.commands.record import read_record
+        from autonoma_ci.app.previous_results import read_record
 
         try:
             return read_record(path, self._world.folder, self._step.redact)
@@ -161,19 +161,19 @@ class Job:
         step, previous = self._step, self._previous
         if not previous or not step.signer:
             return NO_EARLIER_RUNS
-        from autonoma_ci.commands import record
+        from autonoma_ci.app import previous_results
 
         context = step.place.context
-        if not record.is_of_earlier_attempt(previous.saved, context):
+        if not previous_results.is_of_earlier_attempt(previous.saved, context):
             return NO_EARLIER_RUNS
         # Where each job has a number of its own, the record may be that of another job, whose runs are others.
         is_own = previous.saved.job == context.job and previous.saved.runs
-        if is_own and (why := record.why_nothing_is_carried(outcomes, previous, context, step.signer)):
+        if is_own and (why := previous_results.why_nothing_is_carried(outcomes, previous, context, step.signer)):
             step.console.issue("notice", Problem(f"The earlier attempt's record is not used: {why}."))
-        passed = record.passed_before(outcomes, previous, context, step.signer)
+        passed = previous_results.passed_before(outcomes, previous, context, step.signer)
         if passed:
             note = f"{plural(len(passed), 'run')} passed in an earlier attempt at this build. "
             note += "What the API still calls passed is not started again."
             step.console.issue("notice", Problem(note))
         signed = step.signer.verifies_record(previous.data)
-        return EarlierRuns(passed, record.run_ids_of(previous.saved) if signed else frozenset())
+        return EarlierRuns(passed, previous_results.run_ids_of(previous.saved) if signed else frozenset())

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commandline import Parser
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
+from autonoma_ci.config.arguments import Parser
+from autonoma_ci.config.parsers import choice, number
 from autonoma_ci.errors import Cancelled, InputError
 from autonoma_ci.sandbox import SCRIPTED, Sandbox
-from autonoma_ci.sandbox.content import known_ids
 from autonoma_ci.sandbox.contract import DEFAULT_REVISION, REVISIONS
-from autonoma_ci.values import choice, number
+from autonoma_ci.sandbox.fixtures import known_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.runtime import World
 
 
 def main(argv: Sequence[str], world: World) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from autonoma_ci.commandline import Parser
+from autonoma_ci.config.arguments import Parser
 from autonoma_ci.errors import InputError
-from autonoma_ci.output import write_product
+from autonoma_ci.streams import write_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.runtime import World
 
 
 def main(argv: Sequence[str], world: World) -> int:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str], world: World) -> int:
     if found.of == "manifest":
         from autonoma_ci.manifest.schema import json_schema
     elif found.of == "results":
-        from autonoma_ci.report.saved import json_schema
+        from autonoma_ci.reports.results_schema import json_schema
     else:
         raise InputError(["there is no schema of that: give manifest or results"])
     write_product(world.out, json.dumps(json_schema(), indent=2) + "\n")

@@ -5,21 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autonoma_ci import plan
-from autonoma_ci.ci.console import Console
-from autonoma_ci.commandline import given, parser_of
-from autonoma_ci.commands.input import DEFAULT_MANIFESTS, default_manifest, find_place, load_manifest
+from autonoma_ci.app.inputs import DEFAULT_MANIFESTS, default_manifest, find_place, load_manifest
+from autonoma_ci.ci.log import Console
+from autonoma_ci.config.arguments import given, parser_of
+from autonoma_ci.config.options import OPTIONS, STATED_FACTS
+from autonoma_ci.config.parsers import credential
+from autonoma_ci.config.settings import Settings, read_some
 from autonoma_ci.errors import EXIT_INPUT, InputError
-from autonoma_ci.options import OPTIONS, STATED_FACTS
-from autonoma_ci.report.words import plural
-from autonoma_ci.settings import Settings, read_some
-from autonoma_ci.text import one_line
-from autonoma_ci.values import credential
+from autonoma_ci.escaping import one_line
+from autonoma_ci.planning import plan
+from autonoma_ci.reports.summary import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.runtime import World
     from autonoma_ci.manifest.schema import Manifest
 
 _OPTIONS = tuple(option for option in OPTIONS if option.name in {"allow-env", *STATED_FACTS.values()})

@@ -6,37 +6,36 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.results_dir import folder_of
-from autonoma_ci.commandline import add_variables, given, parser_of
-from autonoma_ci.commands.credentials import credential_problems
-from autonoma_ci.commands.evidence_copy import copy_evidence
-from autonoma_ci.commands.input import find_place, keep_options, part_of, shown_part
-from autonoma_ci.commands.known_values import OF_VALUES, known_values
-from autonoma_ci.commands.record import checks_of_answers, has_runs, outcomes_of, read_record, why_stale
-from autonoma_ci.commands.record_path import find_record
-from autonoma_ci.commands.step import EarlierRuns, Step
-from autonoma_ci.commands.unknown_names import unknown_names
+from autonoma_ci.app.credentials import credential_problems
+from autonoma_ci.app.evidence_copy import copy_evidence
+from autonoma_ci.app.inputs import find_place, keep_options, part_of, shown_part
+from autonoma_ci.app.job_step import EarlierRuns, Step
+from autonoma_ci.app.known_values import OF_VALUES, known_values
+from autonoma_ci.app.previous_results import checks_of_answers, has_runs, outcomes_of, read_record, why_stale
+from autonoma_ci.app.results_path import find_record
+from autonoma_ci.app.unknown_names import unknown_names
+from autonoma_ci.config.arguments import add_variables, given, parser_of
+from autonoma_ci.config.options import OPTIONS, STATED_FACTS
+from autonoma_ci.config.settings import read
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
 from autonoma_ci.engine.workers import MAY_HAVE_STARTED
 from autonoma_ci.errors import Cancelled, InputError, Problem
+from autonoma_ci.escaping import one_line
 from autonoma_ci.identity import is_matrix
-from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
-from autonoma_ci.options import OPTIONS, STATED_FACTS
-from autonoma_ci.report.words import plural
-from autonoma_ci.secret import Redactor
-from autonoma_ci.settings import read
-from autonoma_ci.text import one_line
+from autonoma_ci.models import Conclusion, Outcome, Reason, State, Verdict
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.reports.results_dir import folder_of
+from autonoma_ci.reports.summary import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.commandline import Found
-    from autonoma_ci.commands.input import Place
-    from autonoma_ci.commands.record import LoadedRecord
-    from autonoma_ci.commands.world import World
-    from autonoma_ci.report.saved import Saved
-    from autonoma_ci.report.saved_runs import SavedRun
-    from autonoma_ci.settings import Settings
+    from autonoma_ci.app.inputs import Place
+    from autonoma_ci.app.previous_results import LoadedRecord
+    from autonoma_ci.app.runtime import World
+    from autonoma_ci.config.arguments import Found
+    from autonoma_ci.config.settings import Settings
+    from autonoma_ci.reports.results_schema import Saved, SavedRun
 
 # What else a job's environment holds was for the step that started the runs.
 _TAKEN = frozenset(

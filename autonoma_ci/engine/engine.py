@@ -10,23 +10,22 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autonoma_ci.engine.carry import Carry
-from autonoma_ci.engine.explain import Explain
-from autonoma_ci.engine.fire import Fire, Policy
-from autonoma_ci.engine.keep import Keep
+from autonoma_ci.engine.details import Explain
+from autonoma_ci.engine.evidence import Keep
+from autonoma_ci.engine.reuse import Carry
+from autonoma_ci.engine.starter import Fire, Policy
 from autonoma_ci.engine.workers import Done, Explained, Fetched, Interrupt, Polled, Refreshed, spare_memory
-from autonoma_ci.model import Kind, Reason, State
+from autonoma_ci.models import Kind, Reason, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sized
 
-    from autonoma_ci.engine.board import Board
-    from autonoma_ci.engine.clock import Clock
-    from autonoma_ci.engine.keep import Keeping
-    from autonoma_ci.engine.wait import Wait
-    from autonoma_ci.engine.watch import Waiting
+    from autonoma_ci.clock import Clock
+    from autonoma_ci.engine.evidence import Keeping
+    from autonoma_ci.engine.poller import Wait, Waiting
+    from autonoma_ci.engine.run_table import Board
     from autonoma_ci.engine.workers import Event, Events, Watcher, Workers
-    from autonoma_ci.model import Outcome
+    from autonoma_ci.models import Outcome
 
 _TICK = 0.5
 # For the reports of a step that has used up its memory. The record of a run takes about 4 KiB while it is made.
@@ -66,7 +65,7 @@ class Engine:
         self._wait: Wait | None = None
         if waiting:
             # A step that only starts runs does not need it.
-            from autonoma_ci.engine.wait import Wait
+            from autonoma_ci.engine.poller import Wait
 
             self._wait = Wait(board, waiting, clock, self._ended, watcher.warn)
         # The event that is being dealt with.

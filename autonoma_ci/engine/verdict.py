@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.model import Conclusion, Outcome, Reason, State, Verdict
+from autonoma_ci.models import Conclusion, Outcome, Reason, State, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

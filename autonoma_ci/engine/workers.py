@@ -9,17 +9,17 @@ import threading
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from autonoma_ci.api.line import Gate, line
-from autonoma_ci.api.threads import ThreadStuckError, start_thread
-from autonoma_ci.exchange import Attempt, Delivery, Details, Kept, Said, Status
-from autonoma_ci.model import Reason
+from autonoma_ci.api.models import Attempt, Delivery, Details, Kept, Said, Status
+from autonoma_ci.models import Reason
+from autonoma_ci.net.connection_state import Gate, line
+from autonoma_ci.net.threads import ThreadStuckError, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
 
-    from autonoma_ci.engine.clock import Clock
-    from autonoma_ci.exchange import Item
-    from autonoma_ci.model import Kind, Outcome, RunRequest
+    from autonoma_ci.api.models import Item
+    from autonoma_ci.clock import Clock
+    from autonoma_ci.models import Kind, Outcome, RunRequest
 
 T = TypeVar("T")
 # How long a slow report may take once a signal has come. All that a later step needs is written before.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, cast
 
+from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.config.parsers import shown
+from autonoma_ci.config.settings import closest
 from autonoma_ci.manifest.schema import COLLECTIONS, WORD, ApplicationVersion, Defaults, Folder, Manifest, Tag, Test
-from autonoma_ci.options import OPTIONS
-from autonoma_ci.settings import closest
-from autonoma_ci.values import shown
 
 if TYPE_CHECKING:
-    from autonoma_ci.manifest.document import Path, Tree
+    from autonoma_ci.yaml_subset.document import Path, Tree
 
 # Keys of entries and of their lists, by the key of the list.
 ENTRIES = {

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, WithJsonSchema, model_validator
 
-from autonoma_ci.manifest.document import Tree  # noqa: TC001 - pydantic reads the annotation
-from autonoma_ci.settings import NO_GROUPS
+from autonoma_ci.config.settings import NO_GROUPS
+from autonoma_ci.yaml_subset.document import Tree  # noqa: TC001 - pydantic reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -29,8 +29,8 @@ each run (the link that an answer gives), its images and video, and `/received`:
 names of the variables, without their values and without credentials.
 """
 
-from autonoma_ci.sandbox.journal import Received
-from autonoma_ci.sandbox.script import SCRIPTED
+from autonoma_ci.sandbox.request_log import Received
+from autonoma_ci.sandbox.scenarios import SCRIPTED
 from autonoma_ci.sandbox.server import Sandbox
 
 __all__ = ["SCRIPTED", "Received", "Sandbox"]

@@ -6,14 +6,14 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from autonoma_ci.sandbox.account import PENDING
-from autonoma_ci.sandbox.answers import Answer
-from autonoma_ci.sandbox.content import title_of
-from autonoma_ci.sandbox.pictures import picture
-from autonoma_ci.sandbox.script import FAILED, RUNNING
+from autonoma_ci.sandbox.fixtures import title_of
+from autonoma_ci.sandbox.responses import Answer
+from autonoma_ci.sandbox.run_store import PENDING
+from autonoma_ci.sandbox.scenarios import FAILED, RUNNING
+from autonoma_ci.sandbox.screenshots import picture
 
 if TYPE_CHECKING:
-    from autonoma_ci.sandbox.account import Run
+    from autonoma_ci.sandbox.run_store import Run
 
 # Whatever a name may hold, the browser runs no script and asks no other host.
 _HEADERS = (

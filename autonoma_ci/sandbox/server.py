@@ -8,11 +8,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from autonoma_ci.sandbox.account import Account
 from autonoma_ci.sandbox.contract import DEFAULT_REVISION, KINDS, REVISIONS
-from autonoma_ci.sandbox.journal import Journal, Received
-from autonoma_ci.sandbox.routes import BASE, Site
-from autonoma_ci.sandbox.wire import Server
+from autonoma_ci.sandbox.http_server import Server
+from autonoma_ci.sandbox.request_log import Journal, Received
+from autonoma_ci.sandbox.router import BASE, Site
+from autonoma_ci.sandbox.run_store import Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

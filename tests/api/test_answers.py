@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.api.answers import read, retry_after
+from autonoma_ci.api.models import Attempt, Delivery
+from autonoma_ci.api.responses import read, retry_after
 from autonoma_ci.api.transport import Answer
-from autonoma_ci.exchange import Attempt, Delivery
-from autonoma_ci.model import Kind, Reason, RunRequest
-from autonoma_ci.secret import Redactor
+from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import certifi
 import pytest
 
-from autonoma_ci.api import authorities, failures
-from autonoma_ci.api.authorities import find_fault
+from autonoma_ci.api.account import folders
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.failures import NotSentError
-from autonoma_ci.api.folders import folders
-from autonoma_ci.api.readiness import wait_for_url
+from autonoma_ci.api.models import Said
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.ci.web import Web, WebError
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.ci.comments.http import Web, WebError
+from autonoma_ci.clock import Clock
 from autonoma_ci.errors import ApiError
-from autonoma_ci.exchange import Said
-from autonoma_ci.model import Kind, RunRequest
-from autonoma_ci.secret import NOTHING_SECRET, Secret
+from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.net import errors
+from autonoma_ci.net.certificates import find_fault
+from autonoma_ci.net.errors import NotSentError
+from autonoma_ci.net.wait_for_url import wait_for_url
+from autonoma_ci.redaction.redactor import NOTHING_SECRET, Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started
@@ -224,8 +224,8 @@ def test_file_that_may_not_be_read_is_told(
     path = tmp_path / "ca.pem"
     path.write_bytes(certificates.authority.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    monkeypatch.setattr(authorities, "read_head", refuse)
-    monkeypatch.setattr("autonoma_ci.api.connection.create_urllib3_context", _Unreadable)
+    monkeypatch.setattr("autonoma_ci.net.certificates.read_head", refuse)
+    monkeypatch.setattr("autonoma_ci.net.connection.create_urllib3_context", _Unreadable)
     with pytest.raises(NotSentError) as caught:
         Transport("https://127.0.0.1:9", SECRETS, PATIENT).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names an unreadable file (Permission denied): {path}"
@@ -307,8 +307,8 @@ def test_valid_file_is_not_examined(
     def fail(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(failures, "find_fault", fail)
-    monkeypatch.setattr(authorities, "read_head", fail)
+    monkeypatch.setattr(errors, "find_fault", fail)
+    monkeypatch.setattr("autonoma_ci.net.certificates.read_head", fail)
     with FaultServer(started, tls=certificates.good()) as server:
         assert run_job(tmp_path, server.url, ["a", "b"]).code == 0
 
@@ -325,7 +325,7 @@ def test_unusable_file_is_examined_once_for_all_runs(
         read.append(path)
         return path.read_bytes()
 
-    monkeypatch.setattr(authorities, "read_head", note)
+    monkeypatch.setattr("autonoma_ci.net.certificates.read_head", note)
     with FaultServer(started, tls=certificates.good()) as server:
         job = run_job(tmp_path, server.url, [f"t{number}" for number in range(20)], "--concurrency", "1")
     assert set(job.states.values()) == {"not-started"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.background import in_background
+from autonoma_ci.net.background import in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,5 +37,5 @@ def test_without_a_thread_the_task_is_done_here(error: Exception, monkeypatch: p
     def start_thread(work: Callable[[], None]) -> None:
         raise error
 
-    monkeypatch.setattr("autonoma_ci.api.background.start_thread", start_thread)
+    monkeypatch.setattr("autonoma_ci.net.background.start_thread", start_thread)
     assert in_background(threading.get_ident, 1.0) == threading.get_ident()

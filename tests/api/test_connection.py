@@ -16,11 +16,11 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.models import Delivery, Said, Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.exchange import Delivery, Said, Timeouts
-from autonoma_ci.model import Kind, Reason, RunRequest
-from autonoma_ci.secret import Secret
+from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, dripped, head, reset, said, started, then_close
 from tests.support.job import run_job
@@ -250,7 +250,7 @@ def test_refusal_before_the_request_proves_nothing(
     tls: bool, status: int, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A response that lies on a new connection is not that of the start, which the server acts on."""
-    monkeypatch.setattr("autonoma_ci.api.connection._SURPLUS_SECONDS", 10.0)
+    monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
 
     def greet(wire: Wire) -> bool:
         return (not tls or wire.secure(certificates.good())) and wire.send(REFUSALS[status])
@@ -264,7 +264,7 @@ def test_refusal_before_the_request_proves_nothing(
 
 def test_start_refused_before_it_was_sent_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 429 on each new connection does not make a job start its test again and again."""
-    monkeypatch.setattr("autonoma_ci.api.connection._SURPLUS_SECONDS", 10.0)
+    monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
     with FaultServer(started, greeting=raw(REFUSALS[429])) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
         assert server.posts == {"a": 1}

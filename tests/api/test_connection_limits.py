@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 import pytest
 from urllib3.connection import HTTPConnection
 
-from autonoma_ci.api import background
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.failures import NotSentError
-from autonoma_ci.api.line import Gate
+from autonoma_ci.api.models import Delivery, Timeouts
 from autonoma_ci.api.transport import Transport
 from autonoma_ci.engine.workers import Done, Polled, Threads
-from autonoma_ci.exchange import Delivery, Timeouts
-from autonoma_ci.model import Kind, RunRequest
-from autonoma_ci.secret import Secret
+from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.net import background
+from autonoma_ci.net.connection_state import Gate
+from autonoma_ci.net.errors import NotSentError
+from autonoma_ci.redaction.redactor import Secret
 from tests.commands.invoke import CREDENTIALS
 from tests.support.fault_server import FaultServer
 from tests.support.faults import hang, head, said, started

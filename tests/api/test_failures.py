@@ -10,7 +10,7 @@ import requests
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
-from autonoma_ci.api.failures import AuthoritiesError, NotSentError, lost, not_guarded, not_sent, unsendable
+from autonoma_ci.net.errors import AuthoritiesError, NotSentError, lost, not_guarded, not_sent, unsendable
 
 HOST = "api.example.com"
 

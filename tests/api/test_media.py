@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autonoma_ci.api.media import MediaError, TooLargeError, download
+from autonoma_ci.net.download import MediaError, TooLargeError, download
 from tests.support.fault_server import FaultServer
 from tests.support.faults import said
 

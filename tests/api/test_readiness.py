@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api import readiness
-from autonoma_ci.api.readiness import Unready, wait_for_url
-from autonoma_ci.secret import NOTHING_SECRET, Redactor
+from autonoma_ci.net.wait_for_url import Unready, wait_for_url
+from autonoma_ci.redaction.redactor import NOTHING_SECRET, Redactor
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import after, answer, close, dripped, hang, head, reset
 
@@ -189,7 +188,7 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(readiness, "_visit", lambda url, seconds, redact: Unready("HTTP 503"))
+    monkeypatch.setattr(wait_for_url, "_visit", lambda url, seconds, redact: Unready("HTTP 503"))
     found = wait_for_url("https://shop.test/", 300, lambda: now, sleep, told.append)
     assert found == ("https://shop.test did not come up within 5 min: HTTP 503", "")
     assert 9 <= len(told) <= 11
@@ -199,7 +198,7 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_name_that_is_not_resolved_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """No socket is there yet that could be shut down at the limit."""
     end = threading.Event()
-    monkeypatch.setattr(readiness, "_visit", lambda url, seconds, redact: Unready("late") if end.wait(20) else None)
+    monkeypatch.setattr(wait_for_url, "_visit", lambda url, seconds, redact: Unready("late") if end.wait(20) else None)
     found = wait_for_url("https://shop.test/", 0.5, time.monotonic, time.sleep, lambda _: None)
     end.set()
     assert found == ("https://shop.test did not come up within 0.5 s: no answer came in time", "")

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from autonoma_ci.api.failures import LostError, NotSentError
-from autonoma_ci.api.line import line
-from autonoma_ci.api.media import MediaError, download
-from autonoma_ci.api.readiness import wait_for_url
-from autonoma_ci.api.session import Session
+from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.ci.web import Web, WebError
-from autonoma_ci.engine.clock import Clock
-from autonoma_ci.exchange import Timeouts
-from autonoma_ci.secret import Secret
+from autonoma_ci.ci.comments.http import Web, WebError
+from autonoma_ci.clock import Clock
+from autonoma_ci.net.connection_state import line
+from autonoma_ci.net.download import MediaError, download
+from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.net.session import Session
+from autonoma_ci.net.wait_for_url import wait_for_url
+from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, bad_chunk, close, half_body, hang, reset, said
 

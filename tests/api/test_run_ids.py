@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.answers import read
+from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status
+from autonoma_ci.api.responses import details, read, status
 from autonoma_ci.api.run_ids import find_linked_run, find_page_run
-from autonoma_ci.api.status import details, status
 from autonoma_ci.api.transport import Answer
-from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
-from autonoma_ci.model import Kind, Reason, RunRequest
-from autonoma_ci.secret import Redactor, Secret
+from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.redaction.redactor import Redactor, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from autonoma_ci.api.answers import read
+from autonoma_ci.api.models import Attempt, Delivery
+from autonoma_ci.api.responses import read
 from autonoma_ci.api.start_proof import NOT_STARTED
 from autonoma_ci.api.transport import Answer
-from autonoma_ci.exchange import Attempt, Delivery
-from autonoma_ci.model import Kind, Reason, RunRequest
-from autonoma_ci.secret import Redactor
+from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.redaction.redactor import Redactor
 
 # Written out, so that a change of the table is a change of this test.
 PROOFS = (400, 401, 402, 403, 404, 405, 410, 413, 414, 415, 421, 422, 428, 429, 431, 451)

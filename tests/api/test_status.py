@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.status import details, status
+from autonoma_ci.api.models import Details, Said
+from autonoma_ci.api.responses import details, status
 from autonoma_ci.api.transport import Answer, Transport
-from autonoma_ci.exchange import Details, Said
-from autonoma_ci.model import Kind, RunRequest
-from autonoma_ci.secret import Redactor, Secret
-from autonoma_ci.steps import Step
+from autonoma_ci.models import Kind, RunRequest, Step
+from autonoma_ci.redaction.redactor import Redactor, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

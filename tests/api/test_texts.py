@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from autonoma_ci.api.account import folders
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.folders import folders
-from autonoma_ci.api.texts import Texts
 from autonoma_ci.api.transport import BODY_LIMIT, DETAILS_LIMIT, Answer
 from autonoma_ci.errors import ApiError
-from autonoma_ci.model import Kind, RunRequest
-from autonoma_ci.secret import Redactor
+from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.redaction.sanitizer import Texts
 from tests.fuzz.material import SECRETS, Scripted
 from tests.support.processor import processor_seconds
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.failures import LostError, NotSentError
+from autonoma_ci.api.models import Delivery, Timeouts
 from autonoma_ci.api.transport import DETAILS_LIMIT, Transport
-from autonoma_ci.exchange import Delivery, Timeouts
-from autonoma_ci.model import Kind, RunRequest
-from autonoma_ci.secret import Secret
+from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, dripped, hang, head, started, then_close
 from tests.support.proxy import Proxy
@@ -159,7 +159,7 @@ def test_a_proxy_that_connects_is_used(
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
-            monkeypatch.setattr("autonoma_ci.api.connection.LOOPBACK", NEVER)
+            monkeypatch.setattr("autonoma_ci.net.connection.LOOPBACK", NEVER)
             transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, Timeouts(20, 20, 40))
             assert transport.post("/test/a/run", {}).status == 200
     assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")

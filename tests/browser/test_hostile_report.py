@@ -6,13 +6,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.status import details
+from autonoma_ci.api.responses import details
 from autonoma_ci.api.transport import Answer
-from autonoma_ci.context import Context
-from autonoma_ci.model import Conclusion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
-from autonoma_ci.report.html import beside_of, html
-from autonoma_ci.secret import Redactor
-from autonoma_ci.steps import Evidence, Step
+from autonoma_ci.models import (
+    Conclusion,
+    Context,
+    Earlier,
+    Evidence,
+    Kind,
+    Outcome,
+    Reason,
+    Report,
+    RunRequest,
+    State,
+    Step,
+    Verdict,
+)
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.reports.html import beside_of, html
 from tests.browser.conftest import strict_server
 from tests.browser.test_report import rows, violations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.context import Context
+from autonoma_ci.models import Context
 from tests.support import grammars
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from autonoma_ci.context import Context
+from autonoma_ci.models import Context
 from tests.ci.environments import CODEBUILD, HEAD, JENKINS, MERGE, TARGET, Case
 
 REPO = "acme/shop"

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import example, given, settings
 
 from autonoma_ci import cli
-from autonoma_ci.ci import bitbucket_insights
-from autonoma_ci.ci.gitlab_log import LINKS, job_links
-from autonoma_ci.ci.variable_file import EXPORTS
-from autonoma_ci.commands.world import World
-from autonoma_ci.report.outputs import DOTENV_LIMIT, dotenv, dotenv_variables, left_out, variables
+from autonoma_ci.app.runtime import World
+from autonoma_ci.ci.publishers.env_file import EXPORTS
+from autonoma_ci.ci.systems import bitbucket
+from autonoma_ci.ci.systems.gitlab import LINKS, job_links
+from autonoma_ci.escaping import link, one_line
+from autonoma_ci.reports.outputs import DOTENV_LIMIT, dotenv, dotenv_variables, left_out, variables
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.text import link, one_line
 from tests.report.reports import failed, passed, report, started
 from tests.support import grammars
 from tests.support.hostile import REPORTS
@@ -34,7 +34,7 @@ from tests.support.job import BRIEF, BRISK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 SHA = "c0ffee" + "0123456789" * 3 + "abcd"
 
@@ -347,7 +347,7 @@ def test_a_program_that_fails_is_a_warning_and_is_not_asked_again(tmp_path: Path
 def test_a_program_that_cant_be_started_or_does_not_end_is_a_warning(
     text: str, why: str, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autonoma_ci.ci.program._SECONDS", 0.2)
+    monkeypatch.setattr("autonoma_ci.ci.publishers.agent_cli._SECONDS", 0.2)
     calls = program(tmp_path / "bin", "envman")
     (calls.parent / "envman").write_text(text, "utf-8")
     workspace = tmp_path / "work"
@@ -454,7 +454,7 @@ def test_on_bitbucket_the_commit_gets_a_report_through_the_pipelines_proxy(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Recorder(body=b'{"values": []}') as proxy:
-        monkeypatch.setattr(bitbucket_insights, "PROXY", proxy.url)
+        monkeypatch.setattr(bitbucket, "PROXY", proxy.url)
         assert step(tmp_path, sandbox, BITBUCKET, "sandbox-one\nPay=sandbox-fails")[0] == 1
     methods = [method for method, _, _ in proxy.asked]
     assert methods == ["GET", "PUT", "POST"]
@@ -479,7 +479,7 @@ def test_on_bitbucket_a_list_in_another_form_replaces_no_report(
     for number in range(2):
         (tmp_path / str(number)).mkdir()
         with Recorder(body=body) as proxy:
-            monkeypatch.setattr(bitbucket_insights, "PROXY", proxy.url)
+            monkeypatch.setattr(bitbucket, "PROXY", proxy.url)
             assert step(tmp_path / str(number), sandbox, BITBUCKET)[0] == 0
         assert [method for method, _, _ in proxy.asked] == ["GET", "PUT"]
         paths.append(proxy.asked[1][1])
@@ -491,7 +491,7 @@ def test_on_bitbucket_without_the_proxy_there_is_a_warning(
 ) -> None:
     with Recorder() as proxy:
         url = proxy.url
-    monkeypatch.setattr(bitbucket_insights, "PROXY", url)
+    monkeypatch.setattr(bitbucket, "PROXY", url)
     code, log = step(tmp_path, sandbox, BITBUCKET)
     assert code == 0
     assert "Warning: The Code Insights report could not be written" in log

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.ci import comment, web
-from autonoma_ci.ci.detect import detect, load
-from autonoma_ci.commands.world import World
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.app.runtime import World
+from autonoma_ci.ci.comments import http, sticky
+from autonoma_ci.ci.detection import detect, load
+from autonoma_ci.clock import Clock
 from autonoma_ci.identity import Part
+from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.secret import Secret
 from tests.report.reports import CANCELLED, DRY, FAILED, PASSED, failed, passed, report
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from autonoma_ci.ci.comment import Thread
-    from autonoma_ci.model import Outcome, Report, Verdict
+    from autonoma_ci.ci.comments.sticky import Thread
+    from autonoma_ci.models import Outcome, Report, Verdict
     from tests.support.fault_server import Wire
 
 
@@ -87,7 +87,7 @@ both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_PAUSE", 0.01)
+    monkeypatch.setattr(http, "_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ CLIENT_SECRET = Secret("secret-of-the-client")
 
 def publish(thread: Thread, made: Report, secret: Secret | None = CLIENT_SECRET) -> str:
     """Publish a report with the secret that all steps share."""
-    return comment.publish(thread, made, secret)
+    return sticky.publish(thread, made, secret)
 
 
 def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[Outcome] = ()) -> Report:
@@ -650,7 +650,7 @@ def test_an_answer_of_any_form_is_a_warning(service: Service, act: Callable[...,
 def test_a_host_that_says_nothing_is_waited_for_in_vain_but_not_for_long(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "_SECONDS", 0.2)
+    monkeypatch.setattr(http, "_SECONDS", 0.2)
     with FaultServer(hang) as host:
         assert "no answer came in time" in publish(thread_of(service, f"{host.url}/api"), of())
 
@@ -783,9 +783,9 @@ def test_elsewhere_the_option_has_no_effect_and_says_so(tmp_path: Path) -> None:
 def test_a_step_that_proved_nothing_leaves_the_comment_as_it_is(
     service: Service, host: CodeHost, verdict: Verdict, tmp_path: Path
 ) -> None:
-    from autonoma_ci.commands.comment import comment as write
-    from autonoma_ci.commands.input import find_place
-    from autonoma_ci.settings import Settings
+    from autonoma_ci.app.inputs import find_place
+    from autonoma_ci.app.publishing import comment as write
+    from autonoma_ci.config.settings import Settings
 
     environ = {**service.environ, service.address: host.url}
     token = Secret(TOKEN)

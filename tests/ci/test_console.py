@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.github_commands import COMMANDS
-from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
+from autonoma_ci.ci.systems.github import COMMANDS
 from autonoma_ci.errors import Cancelled, Problem
-from autonoma_ci.output import Output
-from autonoma_ci.secret import Secret
+from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.streams import Output
 from tests.support import runner
 from tests.support.hostile import TEXTS
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from autonoma_ci.ci.system import Dialect
+    from autonoma_ci.ci.base import Dialect
 
 # What credentials may hold: printable ASCII without spaces.
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)

@@ -11,24 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.build_data import UNSET
-from autonoma_ci.ci.detect import ROWS, load
-from autonoma_ci.ci.gitlab_log import LINKS, job_links
-from autonoma_ci.report.outputs import outputs
-from autonoma_ci.text import log_line
+from autonoma_ci.ci.detection import ROWS, load
+from autonoma_ci.ci.publishers.build_variables import UNSET
+from autonoma_ci.ci.systems.gitlab import LINKS, job_links
+from autonoma_ci.escaping import log_line
+from autonoma_ci.reports.outputs import outputs
+from tests.architecture.package import ROOT
 from tests.ci.test_parts import SEMAPHORE, Program
 from tests.report.reports import PASSED, failed, passed, report
 from tests.support import grammars, runner
 from tests.support.act_env_file import LostOutputsError, read_env_file
 from tests.support.hostile import REPORTS
-from tests.support.house import ROOT
 from tests.support.targets import target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 SYSTEMS = {row.name: load(row) for row in ROWS}
 LARGE = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)], PASSED)

@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.ci import environment, properties
-from autonoma_ci.ci.detect import ROWS, Row, detect, load
-from autonoma_ci.ci.github_event import LARGEST, Event
-from autonoma_ci.files import read_regular
+from autonoma_ci.ci import env
+from autonoma_ci.ci.detection import ROWS, Row, detect, load
+from autonoma_ci.ci.systems import teamcity
+from autonoma_ci.ci.systems.github import LARGEST, Event
+from autonoma_ci.fs.files import read_regular
 from tests.ci import environments, github_environments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autonoma_ci.context import Context
+    from autonoma_ci.models import Context
 
 CASES = (*environments.ROWS, *github_environments.ROWS)
 # Every variable that any documented environment has, so that the random ones are read by someone.
@@ -154,7 +155,7 @@ def test_files_that_are_not_read_are_closed(tmp_path: Path) -> None:
 )
 def test_a_repository_is_owner_and_name_without_credentials(text: str, owner_and_name: str) -> None:
     """Clone URLs of every form come down to the path; what is not sure to be one is left out."""
-    assert environment.repository(text) == owner_and_name
+    assert env.repository(text) == owner_and_name
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_repository_is_owner_and_name_without_credentials(text: str, owner_and
 )
 def test_a_link_is_http_and_has_no_credentials(text: str, link: str) -> None:
     """Links that a browser would not follow, or would follow elsewhere, are left out."""
-    assert environment.web_url(text) == link
+    assert env.web_url(text) == link
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_a_link_is_http_and_has_no_credentials(text: str, link: str) -> None:
 )
 def test_a_branch_is_a_name_without_its_prefix(text: str, name: str) -> None:
     """References of pull requests and detached heads are no branches."""
-    assert environment.branch(text) == name
+    assert env.branch(text) == name
 
 
 @pytest.mark.parametrize(
@@ -221,17 +222,17 @@ def test_a_branch_is_a_name_without_its_prefix(text: str, name: str) -> None:
 )
 def test_properties_are_read_as_java_writes_them(text: bytes, found: dict[str, str]) -> None:
     """Comments, separators, escapes and continued lines mean what they mean to Java."""
-    assert properties.parse(text) == found
+    assert teamcity.parse(text) == found
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_properties_file_breaks_the_reading(data: bytes) -> None:
     """Any bytes make a mapping of texts."""
-    assert all(isinstance(value, str) for value in properties.parse(data).values())
+    assert all(isinstance(value, str) for value in teamcity.parse(data).values())
 
 
 @pytest.mark.parametrize("line", [b"\\" * 1_000_000, b" " * 1_000_000, b"a=" + b"\\\n" * 500_000, b":" * 1_000_000])
 def test_a_hostile_properties_file_takes_no_long_time(line: bytes) -> None:
     """A megabyte of what makes patterns slow is read in the time that a megabyte takes."""
-    assert len(properties.parse(line)) <= 1
+    assert len(teamcity.parse(line)) <= 1

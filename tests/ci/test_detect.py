@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import autonoma_ci.ci
-from autonoma_ci.ci import detect
-from autonoma_ci.ci.detect import ROWS, Row, all_tokens, load
-from autonoma_ci.context import Context
+import autonoma_ci.ci.systems
+from autonoma_ci.ci import detection
+from autonoma_ci.ci.detection import ROWS, Row, all_tokens, load
 from autonoma_ci.errors import InputError
+from autonoma_ci.models import Context
 from autonoma_ci.sandbox import Sandbox
 from tests.ci import environments, github_environments
 from tests.commands.invoke import CREDENTIALS, invoke
@@ -34,16 +34,16 @@ NAMES = (
 MODULES = [row.module for row in ROWS]
 LISTING = """
 import sys
-from autonoma_ci.ci.detect import detect, load
+from autonoma_ci.ci.detection import detect, load
 load(detect(dict([pair.split("=") for pair in sys.argv[1:]])))
-print(*(name.rpartition(".")[2] for name in sys.modules if name.startswith("autonoma_ci.ci.")))
+print(*(name.rpartition(".")[2] for name in sys.modules if name.startswith("autonoma_ci.ci.systems.")))
 """
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_each_environment_is_recognised(case: environments.Case) -> None:
     """The first row of the table that recognises an environment is the system that made it."""
-    assert detect.detect(case.environ).name == case.expected.ci
+    assert detection.detect(case.environ).name == case.expected.ci
 
 
 def test_the_order_is_the_documented_one() -> None:
@@ -62,7 +62,7 @@ def test_every_row_has_a_module_with_a_system(row: Row) -> None:
 
 def test_every_module_has_a_row() -> None:
     """A system is one file and one row: there is no file that detection can't reach, and none is shared."""
-    files = Path(str(autonoma_ci.ci.__file__)).parent.glob("*.py")
+    files = Path(str(autonoma_ci.ci.systems.__file__)).parent.glob("*.py")
     systems = [path.stem for path in files if "\nSYSTEM = " in path.read_text("utf-8")]
     assert sorted(systems) == sorted(MODULES)
 
@@ -70,7 +70,7 @@ def test_every_module_has_a_row() -> None:
 @pytest.mark.parametrize("name", [row.name for row in ROWS])
 def test_every_system_can_be_named(name: str) -> None:
     """`AUTONOMA_CI` decides, whatever else the environment says."""
-    assert detect.detect({"AUTONOMA_CI": name, "GITHUB_ACTIONS": "true", "FORGEJO_ACTIONS": "true"}).name == name
+    assert detection.detect({"AUTONOMA_CI": name, "GITHUB_ACTIONS": "true", "FORGEJO_ACTIONS": "true"}).name == name
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_every_system_can_be_named(name: str) -> None:
 def test_a_name_that_is_nearly_right_gets_a_hint(named: str, meant: str) -> None:
     """An unknown name is an error that says which was meant, and which there are."""
     with pytest.raises(InputError, match=f"'{named.lower()}' is.*Did you mean {meant}\\?.*forgejo, .*, cli"):
-        detect.detect({"AUTONOMA_CI": named})
+        detection.detect({"AUTONOMA_CI": named})
 
 
 @pytest.mark.parametrize("named", ["hunter2-github", "github-5e11ed", "s3cret-ci", "x-azure-pipelines"])
 def test_an_unknown_word_beside_a_name_is_not_shown(named: str) -> None:
     """The value may be a secret that was given to the wrong variable."""
     with pytest.raises(InputError, match="Did you mean") as error:
-        detect.detect({"AUTONOMA_CI": named})
+        detection.detect({"AUTONOMA_CI": named})
     assert named not in str(error.value)
 
 
@@ -111,21 +111,21 @@ def test_an_unknown_word_beside_a_name_is_not_shown(named: str) -> None:
 def test_a_hostile_name_makes_a_short_and_printable_error(named: str) -> None:
     """Whatever `AUTONOMA_CI` holds, the message is one line of printable text."""
     with pytest.raises(InputError) as error:
-        detect.detect({"AUTONOMA_CI": named})
+        detection.detect({"AUTONOMA_CI": named})
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 500
 
 
 def test_an_empty_override_is_none() -> None:
     """A variable that is set to nothing is not set."""
-    assert detect.detect({"AUTONOMA_CI": " ", "GITLAB_CI": "true"}).name == "gitlab"
+    assert detection.detect({"AUTONOMA_CI": " ", "GITLAB_CI": "true"}).name == "gitlab"
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "FALSE", "no", "off", "\x00true"])
 def test_a_flag_that_is_off_recognises_nothing(value: str) -> None:
     """Systems are recognised by flags that say yes, not by flags that are there."""
     flags = ("GITHUB_ACTIONS", "GITEA_ACTIONS", "GITLAB_CI", "CIRCLECI", "TF_BUILD", "BUILDKITE", "TRAVIS", "DRONE")
-    assert detect.detect(dict.fromkeys(flags, value)).name == "cli"
+    assert detection.detect(dict.fromkeys(flags, value)).name == "cli"
 
 
 def test_names_are_the_published_ones_and_short() -> None:
@@ -164,7 +164,7 @@ def test_the_tokens_of_all_systems_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "module"),
-    [("GITLAB_CI=true", "gitlab"), ("JENKINS_URL=https://j", "jenkins"), ("HOME=/", "none"), ("CI=true", "generic")],
+    [("GITLAB_CI=true", "gitlab"), ("JENKINS_URL=https://j", "jenkins"), ("HOME=/", "local"), ("CI=true", "unknown")],
 )
 def test_a_job_imports_its_own_system_only(setting: str, module: str) -> None:
     """Detection imports one system's file and what it needs: a job starts fast, however many systems there are."""
@@ -175,15 +175,15 @@ def test_a_job_imports_its_own_system_only(setting: str, module: str) -> None:
 def test_a_new_system_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file beside the others and a row in the table are all that a new system needs."""
     text = (
-        "from autonoma_ci.ci.system import System\n"
-        "from autonoma_ci.context import Context\n"
+        "from autonoma_ci.ci.base import System\n"
+        "from autonoma_ci.models import Context\n"
         "SYSTEM = System(context=lambda environ: Context(ci='new-ci'), tokens=('NEW_CI_TOKEN',))\n"
     )
     (tmp_path / "newcomer.py").write_text(text, "utf-8")
-    monkeypatch.setattr(autonoma_ci.ci, "__path__", [*autonoma_ci.ci.__path__, str(tmp_path)])
-    monkeypatch.setattr(detect, "ROWS", (Row("new-ci", "newcomer", lambda environ: "NEW_CI" in environ), *ROWS))
-    monkeypatch.delitem(sys.modules, "autonoma_ci.ci.newcomer", raising=False)
-    found = detect.detect({"NEW_CI": "1"})
-    assert detect.load(found).context({}).ci == found.name == "new-ci"
-    assert detect.detect({"AUTONOMA_CI": "new-ci"}) == found
-    assert "NEW_CI_TOKEN" in detect.all_tokens()
+    monkeypatch.setattr(autonoma_ci.ci.systems, "__path__", [*autonoma_ci.ci.systems.__path__, str(tmp_path)])
+    monkeypatch.setattr(detection, "ROWS", (Row("new-ci", "newcomer", lambda environ: "NEW_CI" in environ), *ROWS))
+    monkeypatch.delitem(sys.modules, "autonoma_ci.ci.systems.newcomer", raising=False)
+    found = detection.detect({"NEW_CI": "1"})
+    assert detection.load(found).context({}).ci == found.name == "new-ci"
+    assert detection.detect({"AUTONOMA_CI": "new-ci"}) == found
+    assert "NEW_CI_TOKEN" in detection.all_tokens()

@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.github_commands import COMMANDS
-from autonoma_ci.ci.github_files import github_files, heredocs
-from autonoma_ci.ci.plain import PLAIN
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
+from autonoma_ci.ci.systems.github import COMMANDS, github_files, heredocs
 from autonoma_ci.errors import Problem
-from autonoma_ci.model import Kind, Outcome, RunRequest, State
-from autonoma_ci.secret import Secret
+from autonoma_ci.models import Kind, Outcome, RunRequest, State
+from autonoma_ci.redaction.redactor import Secret
 from tests.report.reports import report, started
 from tests.support import runner
 from tests.support.hostile import TEXTS
@@ -27,7 +26,7 @@ from tests.support.targets import target
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 MIB = 1024 * 1024
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.azure_commands import COMMANDS as AZURE
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.detect import ROWS, load
-from autonoma_ci.ci.github_commands import COMMANDS
-from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.ci.teamcity_messages import MESSAGES
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.detection import ROWS, load
+from autonoma_ci.ci.log import Console
+from autonoma_ci.ci.systems.azure import COMMANDS as AZURE
+from autonoma_ci.ci.systems.github import COMMANDS
+from autonoma_ci.ci.systems.teamcity import MESSAGES
 from autonoma_ci.errors import Problem
-from autonoma_ci.secret import Secret
-from autonoma_ci.text import log_line
+from autonoma_ci.escaping import log_line
+from autonoma_ci.redaction.redactor import Secret
 from tests.ci import environments
 from tests.ci.environments import Log
 from tests.support import grammars, runner
@@ -25,7 +25,7 @@ from tests.support.grammars import Order
 from tests.support.hostile import TEXTS
 
 if TYPE_CHECKING:
-    from autonoma_ci.ci.system import Dialect
+    from autonoma_ci.ci.base import Dialect
 
 
 class Case(NamedTuple):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detect import detect, load
-from autonoma_ci.ci.environment import count, job_path, numbered_job
-from autonoma_ci.spans import Shard
+from autonoma_ci.ci.detection import detect, load
+from autonoma_ci.ci.env import count, job_path, numbered_job
+from autonoma_ci.config.parsers import Shard
 from tests.ci import environments, github_environments
 from tests.ci.github_environments import GITEA, GITHUB
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from autonoma_ci.context import Context
+    from autonoma_ci.models import Context
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci import build_data
-from autonoma_ci.ci.detect import ROWS, load
-from autonoma_ci.ci.results_dir import ResultsDir
-from autonoma_ci.ci.system import Remote
-from autonoma_ci.context import Context
+from autonoma_ci.ci.base import Remote
+from autonoma_ci.ci.detection import ROWS, load
+from autonoma_ci.ci.publishers import build_variables
 from autonoma_ci.identity import Part
-from autonoma_ci.report.outputs import DOTENV_LIMIT, VARIABLE_LIMIT, dotenv, variables
+from autonoma_ci.models import Context
+from autonoma_ci.reports.outputs import DOTENV_LIMIT, VARIABLE_LIMIT, dotenv, variables
+from autonoma_ci.reports.results_dir import ResultsDir
 from autonoma_ci.sandbox import Sandbox
 from tests.ci.test_channels import Recorder, program, step
 from tests.report.reports import PASSED, passed, report, started
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 SYSTEMS = {row.name: load(row) for row in ROWS}
 ARRAYS = ("AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS")
@@ -198,13 +198,13 @@ def test_data_of_a_build_keeps_nothing_of_an_earlier_attempt() -> None:
     def attempt(made: Report, number: str) -> list[str]:
         context = Context("buildkite", build="500", attempt=number)
         made = made._replace(context=context, attempt=number, step_id=number * 16, part=Part("job", "1/3"))
-        return build_data.publish_build_data(made, "500", get, put)
+        return build_variables.publish_build_data(made, "500", get, put)
 
     assert attempt(SMALL, "1") == []
     [warning] = attempt(LARGE, "2")
     assert warning.startswith("The variables AUTONOMA_…_1_3: no room for AUTONOMA_RUN_URLS (")
     assert store["AUTONOMA_TOTAL_1_3"] == "800"
-    assert store["AUTONOMA_RUN_URLS_1_3"] == build_data.UNSET
+    assert store["AUTONOMA_RUN_URLS_1_3"] == build_variables.UNSET
 
 
 def test_codefresh_says_what_has_no_form_there(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_the_log_of_a_second_step_has_each_warning_once(tmp_path: Path, monkeypa
     environ = {"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": str(path)}
     with Sandbox(pace=0) as sandbox:
         assert ": no room for " not in step(tmp_path, sandbox, environ)[1]
-        monkeypatch.setattr("autonoma_ci.report.outputs.DOTENV_LIMIT", 250)
+        monkeypatch.setattr("autonoma_ci.reports.outputs.DOTENV_LIMIT", 250)
         code, log = step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
     assert code == 0
     told = [line for line in log.splitlines() if ": no room for " in line]

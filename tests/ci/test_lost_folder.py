@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.lost_folder import folder_warnings
+from autonoma_ci.ci.workspaces import folder_warnings
 from tests.commands.invoke import CREDENTIALS, Ended, invoke
 
 if TYPE_CHECKING:

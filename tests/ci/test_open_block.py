@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from autonoma_ci.ci import summary_file
-from autonoma_ci.ci.open_block import ends_in_block
-from autonoma_ci.ci.summary_file import SummaryFile
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.ci.publishers import summary_file
+from autonoma_ci.ci.publishers.markdown_blocks import ends_in_block
+from autonoma_ci.ci.publishers.summary_file import SummaryFile
+from autonoma_ci.clock import Clock
 from tests.ci.test_summary_file import BLOCKS, append, ended, html, of, running
 from tests.report.reports import CANCELLED, failed, passed, report, started
 from tests.support.fake_clock import FakeClock

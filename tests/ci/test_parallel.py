@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.detect import ROWS, load
-from autonoma_ci.ci.parallel import ALONE, place
-from autonoma_ci.spans import Shard
+from autonoma_ci.ci.detection import ROWS, load
+from autonoma_ci.ci.env import ALONE, place
+from autonoma_ci.config.parsers import Shard
 from tests.ci import environments
 
 if TYPE_CHECKING:

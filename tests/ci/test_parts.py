@@ -23,16 +23,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci import cli
-from autonoma_ci.ci import bitbucket_insights, comment, web
-from autonoma_ci.ci.build_data import publish_build_data
-from autonoma_ci.ci.buildkite_agent import Agent
-from autonoma_ci.ci.mark import Choice, Claim, Mark, choose, mark_of, parse_mark, shared_warning
-from autonoma_ci.commands.world import World
-from autonoma_ci.context import Context
-from autonoma_ci.exchange import Timeouts
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app.runtime import World
+from autonoma_ci.ci.comments import http, sticky
+from autonoma_ci.ci.ownership import Choice, Claim, Mark, choose, mark_of, parse_mark, shared_warning
+from autonoma_ci.ci.publishers.build_variables import publish_build_data
+from autonoma_ci.ci.systems import bitbucket
+from autonoma_ci.ci.systems.buildkite import Agent
 from autonoma_ci.identity import Part
+from autonoma_ci.models import Context
+from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.secret import Secret
 from tests.report.reports import FAILED, PASSED, failed, passed, report
 from tests.support.hostile import TEXTS
 from tests.support.job import BRIEF, BRISK
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 SHA = "c0ffee" + "0123456789" * 3 + "abcd"
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
@@ -54,7 +55,7 @@ ADVICE = "summary-title"
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_PAUSE", 0.01)
+    monkeypatch.setattr(http, "_PAUSE", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -413,7 +414,7 @@ def place(
             made.texts, complaints = lambda: _bodies(host), host.complaints
         elif name == "bitbucket":
             proxy = stack.enter_context(Bitbucket())
-            monkeypatch.setattr(bitbucket_insights, "PROXY", proxy.url)
+            monkeypatch.setattr(bitbucket, "PROXY", proxy.url)
             made.texts, complaints = lambda: _as_text(proxy), proxy.complaints
         else:
             program = Program(tmp_path, "buildkite-agent", _BUILDKITE)
@@ -825,7 +826,7 @@ def test_step_that_leaves_it_to_merge_asks_for_nothing_shared(place: Place, monk
     def ask(*_: object) -> None:
         raise AssertionError("a request was sent")
 
-    monkeypatch.setattr(web.Web, "ask", ask)
+    monkeypatch.setattr(http.Web, "ask", ask)
     assert place.step(GREEN, {"AUTONOMA_PUBLISH": "merge"}).code == 0
 
 
@@ -900,14 +901,14 @@ def test_two_steps_at_once_that_find_one_old_comment_both_show(service: str) -> 
 CLIENT_SECRET = Secret("secret-of-the-client")
 
 
-def publish(thread: comment.Thread, made: Report, secret: Secret = CLIENT_SECRET) -> str:
+def publish(thread: sticky.Thread, made: Report, secret: Secret = CLIENT_SECRET) -> str:
     """Publish a report with the secret that all steps share."""
-    return comment.publish(thread, made, secret)
+    return sticky.publish(thread, made, secret)
 
 
-def thread_of(host: CodeHost, build: str = "500") -> comment.Thread:
-    from autonoma_ci.ci.detect import detect, load
-    from autonoma_ci.engine.clock import Clock
+def thread_of(host: CodeHost, build: str = "500") -> sticky.Thread:
+    from autonoma_ci.ci.detection import detect, load
+    from autonoma_ci.clock import Clock
 
     name = "github" if isinstance(host, GitHub) else "gitlab"
     environ = {**FACTS[name].of(build=int(build)), "GITHUB_API_URL": host.url, "CI_API_V4_URL": host.url}
@@ -920,23 +921,21 @@ def thread_of(host: CodeHost, build: str = "500") -> comment.Thread:
 
 def insights_of(
     proxy: Bitbucket, after: Callable[[str, str], None] = lambda *_: None, build: str = "500"
-) -> bitbucket_insights.Insights:
+) -> bitbucket.Insights:
     """Return a publisher that calls `after` with method and path once a request is answered."""
-    from autonoma_ci.engine.clock import Clock
+    from autonoma_ci.clock import Clock
 
-    interface = web.Web(bitbucket_insights.API, {"Accept": "application/json"}, Clock(), proxy.url)
+    interface = http.Web(bitbucket.API, {"Accept": "application/json"}, Clock(), proxy.url)
     ask = interface.ask
 
-    def asked(method: str, path: str, body: object = None) -> web.Reply:
+    def asked(method: str, path: str, body: object = None) -> http.Reply:
         try:
             return ask(method, path, body)
         finally:
             after(method, path)
 
     interface.ask = asked  # type: ignore[method-assign]
-    return bitbucket_insights.Insights(
-        interface, f"/repositories/acme/shop/commit/{SHA}", build, "BITBUCKET_BRANCH main"
-    )
+    return bitbucket.Insights(interface, f"/repositories/acme/shop/commit/{SHA}", build, "BITBUCKET_BRANCH main")
 
 
 def test_two_new_reports_at_once_are_two() -> None:
@@ -1014,7 +1013,7 @@ def test_report_is_found_behind_many_others() -> None:
 def test_report_with_a_long_title_shows_its_part() -> None:
     """Bitbucket takes 100 characters, and two parts of one title have two headings."""
     titles = {
-        bitbucket_insights._report(made(True, "a" * 16, Part(part=part, title="t" * 100)), MINE)["title"]
+        bitbucket._report(made(True, "a" * 16, Part(part=part, title="t" * 100)), MINE)["title"]
         for part in ("linux", "mac")
     }
     assert {title[-9:] for title in titles} == {"… (linux)", "tt… (mac)"}

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci import program, web
-from autonoma_ci.ci.bitbucket_insights import Insights
-from autonoma_ci.ci.program import Program, find, stop_programs
-from autonoma_ci.ci.system import Target
-from autonoma_ci.ci.web import Web, WebError
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.ci.base import Target
+from autonoma_ci.ci.comments import http
+from autonoma_ci.ci.comments.http import Web, WebError
+from autonoma_ci.ci.publishers import agent_cli
+from autonoma_ci.ci.publishers.agent_cli import Program, find, stop_programs
+from autonoma_ci.ci.systems.bitbucket import Insights
+from autonoma_ci.clock import Clock
 from autonoma_ci.sandbox import Sandbox
 from tests.ci.test_comments import SERVICES, Service, of, publish, thread_of
 from tests.report.reports import FAILED
@@ -44,7 +45,7 @@ both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_PAUSE", 0.01)
+    monkeypatch.setattr(http, "_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_comment_takes_50_requests_at_most(service: Service) -> None:
 @both
 def test_comment_ends_after_its_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each answer is quick enough, and all together are not."""
-    monkeypatch.setattr(web, "MAX_SECONDS", 1.0, raising=False)
+    monkeypatch.setattr(http, "MAX_SECONDS", 1.0, raising=False)
     with FaultServer(after(0.2, endless)) as host:
         why = publish(thread_of(service, f"{host.url}/api"), of())
         assert why == "The comment could not be written: it took longer than 1 s."
@@ -86,9 +87,9 @@ def test_time_of_a_comment_begins_with_its_first_request() -> None:
     clock = FakeClock()
     with FaultServer(answer(200, "{}")) as server:
         made = Web(server.url, {}, clock)
-        clock.sleep(web.MAX_SECONDS + 1)
+        clock.sleep(http.MAX_SECONDS + 1)
         assert made.ask("GET", "/").status == 200
-        clock.sleep(web.MAX_SECONDS + 1)
+        clock.sleep(http.MAX_SECONDS + 1)
         with pytest.raises(WebError, match="took longer"):
             made.ask("GET", "/")
 
@@ -158,8 +159,8 @@ def test_post_that_was_never_sent_is_sent_again(
 
 def test_calls_of_a_program_end_after_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent that never answers is asked a few times, and not for each of thirty variables."""
-    monkeypatch.setattr(program, "_SECONDS", 0.2)
-    monkeypatch.setattr(program, "MAX_SECONDS", 0.5, raising=False)
+    monkeypatch.setattr(agent_cli, "_SECONDS", 0.2)
+    monkeypatch.setattr(agent_cli, "MAX_SECONDS", 0.5, raising=False)
     found = _agent(tmp_path, f"echo x >> {shlex.quote(str(tmp_path))}/calls\nexec sleep 9\n")
     # Where the machine is busy, no call comes as far as to write.
     (tmp_path / "calls").touch()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.gitlab_log import job_links
-from autonoma_ci.ci.results_dir import ResultsDir
-from autonoma_ci.ci.set_aside import is_record, of_others, set_aside
-from autonoma_ci.ci.shared_record import SharedRecord
-from autonoma_ci.context import Context
+from autonoma_ci.ci.systems.gitlab import job_links
+from autonoma_ci.models import Context
+from autonoma_ci.reports.foreign_files import is_record, of_others, set_aside
+from autonoma_ci.reports.other_results import SharedRecord
+from autonoma_ci.reports.results_dir import ResultsDir
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.report.reports import (
@@ -39,7 +39,7 @@ from tests.support.fake_clock import FakeClock
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 OTHERS = {
     "results.json": '{"suites":"playwright"}',

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci import shared_file
-from autonoma_ci.ci.github_files import github_files, is_in_heredoc
-from autonoma_ci.ci.shared_file import SharedFile, SharedValues
-from autonoma_ci.ci.variable_file import DOTENV, EXPORTS, is_in_quotes, variable_file
-from autonoma_ci.engine.clock import Clock
-from autonoma_ci.model import State
+from autonoma_ci.ci.publishers import shared_file
+from autonoma_ci.ci.publishers.env_file import DOTENV, EXPORTS, is_in_quotes, variable_file
+from autonoma_ci.ci.publishers.shared_file import SharedFile, SharedValues
+from autonoma_ci.ci.systems.github import github_files, is_in_heredoc
+from autonoma_ci.clock import Clock
+from autonoma_ci.models import State
 from tests.report.reports import CANCELLED, PASSED, passed, report, started
 from tests.support import runner
 from tests.support.fake_clock import FakeClock
@@ -27,14 +27,14 @@ from tests.support.targets import target
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from autonoma_ci.ci.system import Publisher
-    from autonoma_ci.ci.variable_file import Form
-    from autonoma_ci.model import Outcome, Report, Verdict
+    from autonoma_ci.ci.base import Publisher
+    from autonoma_ci.ci.publishers.env_file import Form
+    from autonoma_ci.models import Outcome, Report, Verdict
 
 FILE_LIMIT = """
 import resource, sys, pathlib
-from autonoma_ci.ci.shared_file import SharedFile
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.ci.publishers.shared_file import SharedFile
+from autonoma_ci.clock import Clock
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     SharedFile(pathlib.Path(sys.argv[1]), Clock()).append(b"x" * 5000)

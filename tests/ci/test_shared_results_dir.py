@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from autonoma_ci.ci import shared_record
-from autonoma_ci.ci.shared_record import SharedRecord
-from autonoma_ci.context import Context
 from autonoma_ci.errors import Cancelled
+from autonoma_ci.models import Context
+from autonoma_ci.reports import other_results
+from autonoma_ci.reports.other_results import SharedRecord
+from tests.architecture.package import ROOT
 from tests.commands.test_wait_record import Writer
 from tests.support.fake_clock import FakeClock
-from tests.support.house import ROOT
 
 # A step that has looked at the record, and writes its own once a line arrives.
 SLOW_STEP = """
@@ -87,7 +87,7 @@ def test_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path) -> No
         for _ in range(2):
             with step.locked():
                 waited = clock.monotonic() - began
-            assert shared_record.MAX_LOCK_SECONDS <= waited < shared_record.MAX_LOCK_SECONDS + 0.1
+            assert other_results.MAX_LOCK_SECONDS <= waited < other_results.MAX_LOCK_SECONDS + 0.1
     finally:
         os.close(other)
     assert step.take_warnings() == ["Another process holds the lock of results-dir. The step went on without it."]
@@ -138,7 +138,7 @@ def test_next_lock_is_waited_for_after_one_that_was_free(tmp_path: Path) -> None
         fcntl.flock(other, fcntl.LOCK_EX)
         began = clock.monotonic()
         with step.locked():
-            assert clock.monotonic() - began > shared_record.MAX_LOCK_SECONDS - 0.1
+            assert clock.monotonic() - began > other_results.MAX_LOCK_SECONDS - 0.1
         os.close(other)
         with step.locked():
             pass

@@ -16,17 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from autonoma_ci.ci.shared_file import SharedFile
-from autonoma_ci.ci.summary_file import SummaryFile, summary_file
-from autonoma_ci.engine.clock import Clock
-from autonoma_ci.report.markdown import SIZE_LIMIT
-from autonoma_ci.steps import Step
+from autonoma_ci.ci.publishers.shared_file import SharedFile
+from autonoma_ci.ci.publishers.summary_file import SummaryFile, summary_file
+from autonoma_ci.clock import Clock
+from autonoma_ci.models import Step
+from autonoma_ci.reports.markdown import SIZE_LIMIT
 from tests.report.reports import CANCELLED, FAILED, PASSED, failed, passed, report, started
 from tests.support.fake_clock import FakeClock
 from tests.support.targets import target
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Outcome, Report, Verdict
+    from autonoma_ci.models import Outcome, Report, Verdict
 
 STEP = "0123456789abcdef"
 MARK = re.compile(r"<!-- autonoma-ci (\w+) (\d{8}) -->")
@@ -179,7 +179,7 @@ def test_a_text_that_can_not_move_is_shortened(tmp_path: Path, monkeypatch: pyte
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data)
 
-    monkeypatch.setattr("autonoma_ci.ci.shared_file.open_to_append", _at_the_end)
+    monkeypatch.setattr("autonoma_ci.ci.publishers.shared_file.open_to_append", _at_the_end)
     monkeypatch.setattr(os, "write", full)
     assert file.publish(ended(*[passed(f"t{number}") for number in range(100)])) == []
     text = path.read_text("utf-8")
@@ -381,8 +381,8 @@ def test_forged_markers_of_any_length_take_nothing_along(tmp_path: Path) -> None
 
 FILE_LIMIT = """
 import resource, sys, pathlib
-from autonoma_ci.ci.summary_file import SummaryFile
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.ci.publishers.summary_file import SummaryFile
+from autonoma_ci.clock import Clock
 from tests.ci.test_summary_file import ended, running
 from tests.report.reports import passed, started
 path = pathlib.Path(sys.argv[1])

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from autonoma_ci.ci.build_data import publish_build_data
-from autonoma_ci.ci.buildkite_agent import Agent
-from autonoma_ci.ci.mark import mark_of
-from autonoma_ci.ci.system import Target
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.ci.base import Target
+from autonoma_ci.ci.ownership import mark_of
+from autonoma_ci.ci.publishers.build_variables import publish_build_data
+from autonoma_ci.ci.systems.buildkite import Agent
+from autonoma_ci.clock import Clock
 from autonoma_ci.identity import Part
 from tests.report.reports import PASSED, passed, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autonoma_ci.ci.program import Program
-    from autonoma_ci.model import Report
+    from autonoma_ci.ci.publishers.agent_cli import Program
+    from autonoma_ci.models import Report
 
 MADE = report([passed("a")], PASSED)._replace(part=Part(title="Autonoma tests"), step_id="a" * 16, waited=True)
 NAME = f"autonoma-ci-{MADE.part.digest}"

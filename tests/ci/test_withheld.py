@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autonoma_ci.ci.detect import detect, load
+from autonoma_ci.ci.detection import detect, load
 
 if TYPE_CHECKING:
     from pathlib import Path

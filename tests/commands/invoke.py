@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

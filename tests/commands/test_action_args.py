@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.commands.action_args import args_of_action
+from autonoma_ci.app.action_args import args_of_action
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, Ended, invoke
 from tests.commands.test_report import left_by_a_step

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from autonoma_ci.app.job_step import Step
 from autonoma_ci.commands import run
-from autonoma_ci.commands.step import Step
-from autonoma_ci.report import html
+from autonoma_ci.reports import html
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import invoke
 from tests.support.job import left_behind
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from autonoma_ci.commands.world import World
+    from autonoma_ci.app.runtime import World
     from autonoma_ci.engine.workers import Threads
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.models import Outcome, Report
 
 
 def _environment(folder: Path, url: str) -> dict[str, str]:
@@ -59,7 +59,7 @@ def test_the_report_of_a_bug_says_where_and_shows_no_value(tmp_path: Path, monke
 
 def test_a_bug_in_the_middle_keeps_what_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that were started have their links in every report, whatever happens to us then."""
-    from autonoma_ci.commands.progress import Progress
+    from autonoma_ci.app.progress import Progress
 
     changed = Progress.changed
 

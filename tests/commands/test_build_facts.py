@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
 from autonoma_ci.sandbox import Sandbox
 from tests.ci.test_channels import Recorder
 from tests.commands.invoke import CREDENTIALS, invoke
@@ -204,7 +204,7 @@ def test_stated_commit_gets_the_code_insights(
         "AUTONOMA_WAIT": "true",
     }
     with Recorder(body=b'{"values": []}') as proxy:
-        monkeypatch.setattr("autonoma_ci.ci.bitbucket_insights.PROXY", proxy.url)
+        monkeypatch.setattr("autonoma_ci.ci.systems.bitbucket.PROXY", proxy.url)
         assert run(tmp_path, sandbox, environ)[0] == 0
         assert proxy.asked == []
         assert run(tmp_path, sandbox, {**environ, "AUTONOMA_SHA": SHA})[0] == 0

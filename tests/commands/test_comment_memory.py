@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.ci import web
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
+from autonoma_ci.ci.comments import http
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
 from tests.support.job import BRIEF, BRISK
@@ -30,7 +30,7 @@ def test_a_comment_without_memory_leaves_the_exit_code(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(web, name, fail)
+    monkeypatch.setattr(http, name, fail)
     out = io.StringIO()
     with Sandbox(pace=0) as sandbox, GitLab() as host:
         environ = {

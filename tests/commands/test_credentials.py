@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detect import ROWS
-from autonoma_ci.commands.credentials import credential_problems
-from autonoma_ci.context import Context
+from autonoma_ci.app.credentials import credential_problems
+from autonoma_ci.ci.detection import ROWS
+from autonoma_ci.config.settings import read
+from autonoma_ci.models import Context
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.settings import read
 from tests.commands.invoke import CREDENTIALS, invoke
 
 if TYPE_CHECKING:

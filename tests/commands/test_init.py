@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from autonoma_ci.api.folders import Folder, Listed
-from autonoma_ci.commands.choice import Choice
-from autonoma_ci.commands.input import load_manifest
-from autonoma_ci.commands.skeleton import skeleton
-from autonoma_ci.commands.world import World
-from autonoma_ci.context import Context
+from autonoma_ci.api.account import Folder, Listed
+from autonoma_ci.app.inputs import load_manifest
+from autonoma_ci.app.manifest_template import skeleton
+from autonoma_ci.app.runtime import World
+from autonoma_ci.app.test_picker import Choice
+from autonoma_ci.config.settings import Settings
+from autonoma_ci.escaping import one_line
+from autonoma_ci.models import Context
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.settings import Settings
-from autonoma_ci.text import one_line
 from tests.commands.accounts import call, folder, large
 from tests.commands.invoke import invoke
 from tests.support.hostile import TEXTS

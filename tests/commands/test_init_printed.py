@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.accounts import call, folder
 from tests.commands.invoke import CREDENTIALS, Terminal, invoke

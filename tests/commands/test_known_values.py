@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
+from tests.architecture.package import ROOT
 from tests.commands.invoke import CREDENTIALS, Ended, invoke
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
-from tests.support.house import ROOT
 from tests.support.job import BRIEF
 
 if TYPE_CHECKING:
@@ -420,7 +420,7 @@ def test_run_shows_no_value_of_another_run(
     shared: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What one test has typed can be seen in the next one. Of very many values, each run hides its own."""
-    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SHARED_VALUES", 2 if shared else 1)
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 2 if shared else 1)
     text = f"tests: [{{id: a, variables: {{A: '{PASSWORD}'}}}}, {{id: b, variables: {{B: '{LOGIN}'}}}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true"})
@@ -449,7 +449,7 @@ def test_part_of_a_value_is_shown_nowhere(
     command: str, text: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A text of the environment is a value, also where the manifest makes a longer one of it."""
-    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SHARED_VALUES", 0 if many else 2000)
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if many else 2000)
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     step = Step(tmp_path, url, {"WORD": PASSWORD})
     if command == "run":
@@ -466,7 +466,7 @@ def test_part_of_a_value_is_shown_nowhere(
 
 def test_parts_of_very_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there are too many parts, the texts of a run lose those in its own values."""
-    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SHARED_VALUES", 0)
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0)
     monkeypatch.setattr("autonoma_ci.api.client._FEW_PARTS", 1)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: 'x${ONE}', B: 'x${TWO}'}}]", "utf-8")
     step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true", "ONE": PASSWORD, "TWO": LOGIN})
@@ -480,7 +480,7 @@ def test_fact_of_the_build_is_shown(
     command: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A variable that is the branch alone is no secret. Its text occurs in ordinary sentences."""
-    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SHARED_VALUES", 0 if many else 2000)
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if many else 2000)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {B: '${ci.branch}', C: '${WORD}'}}]", "utf-8")
     branch = {**JOB, "GITHUB_REF": "refs/heads/Seen", "GITHUB_REF_NAME": "Seen", "WORD": PASSWORD}
     step = Step(tmp_path, url, branch)

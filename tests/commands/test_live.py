@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.commands.live import Live, above, screen
-from autonoma_ci.commands.progress import Progress
+from autonoma_ci.app.live_table import Live, above, screen
+from autonoma_ci.app.progress import Progress
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import passed, started
 from tests.support.fake_clock import FakeClock

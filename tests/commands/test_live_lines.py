@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.commands.live import Live, above, screen
-from autonoma_ci.commands.progress import Progress
-from autonoma_ci.engine.board import Board
+from autonoma_ci.app.live_table import Live, above, screen
+from autonoma_ci.app.progress import Progress
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.engine.starter import Policy
 from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.model import Kind, Outcome, RunRequest
+from autonoma_ci.models import Kind, Outcome, RunRequest
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
 from tests.report.reports import passed, started

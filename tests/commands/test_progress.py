@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.console import Console
-from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.commands.progress import Progress
+from autonoma_ci.app.progress import Progress
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.log import Console
 from tests.report.reports import passed, started
 from tests.support.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.model import Outcome
+    from autonoma_ci.models import Outcome
 
 
 def test_a_quiet_step_says_every_half_minute_that_it_is_alive() -> None:

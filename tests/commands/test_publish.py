@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from autonoma_ci.commands.publish import publish
+from autonoma_ci.app.publishing import publish
 from tests.report.reports import report
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 
 class _Publisher:

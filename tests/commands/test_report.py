@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.report.junit import junit
-from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.record import record
-from autonoma_ci.steps import Evidence, Step
+from autonoma_ci.models import Evidence, Step
+from autonoma_ci.reports.junit import junit
+from autonoma_ci.reports.markdown import summary
+from autonoma_ci.reports.results_json import record
 from tests.commands.invoke import invoke
 from tests.report.reports import FAILED, failed, flaky, passed, refused, report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 IMAGE, VIDEO = "evidence/r/step-001.png", "evidence/r/video.webm"
 RUN = failed("a", "Checkout")._replace(

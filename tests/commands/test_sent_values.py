@@ -173,7 +173,7 @@ def test_record_shows_no_value(step: Step) -> None:
 
 def test_very_many_values_have_no_signatures(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record must stay one that can be read."""
-    monkeypatch.setattr("autonoma_ci.commands.step.MAX_SIGNED_VARIABLES", 1)
+    monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SIGNED_VARIABLES", 1)
     for text, count in (("A=1", 1), ("A=1\nB=2", 0)):
         step.start(AUTONOMA_VARIABLES=text)
         assert len(json.loads((step.folder / RECORD).read_text("utf-8"))["runs"][0]["variable_macs"]) == count
@@ -182,9 +182,9 @@ def test_very_many_values_have_no_signatures(step: Step, monkeypatch: pytest.Mon
 def test_very_many_values_here_are_not_known(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hostile manifest must not keep the step busy. What is not verified has a notice."""
     environ = start(step, SAME_VALUE["option"])
-    monkeypatch.setattr("autonoma_ci.commands.known_values._MAX_SIGNED", 256 + len(PASSWORD))
+    monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED", 256 + len(PASSWORD))
     assert NOTICE in step("report", RECORD, **environ).out
-    monkeypatch.setattr("autonoma_ci.commands.known_values._MAX_SIGNED", 257 + len(PASSWORD))
+    monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED", 257 + len(PASSWORD))
     assert "not known here" not in step("report", RECORD, **environ).out
 
 

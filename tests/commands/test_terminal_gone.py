@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.accounts import folder
 from tests.commands.invoke import CREDENTIALS, Terminal

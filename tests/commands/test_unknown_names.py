@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.commands.unknown_names import unknown_names
-from autonoma_ci.options import OPTIONS
-from autonoma_ci.report.outputs import OUTPUTS
+from autonoma_ci.app.unknown_names import unknown_names
+from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.reports.outputs import OUTPUTS
 from tests.commands.invoke import CREDENTIALS, invoke
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autonoma_ci.report.record import record
+from autonoma_ci.models import Evidence, Step
+from autonoma_ci.reports.results_json import record
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.steps import Evidence, Step
 from tests.commands.invoke import CREDENTIALS, Ended, invoke
 from tests.commands.test_report import IMAGE, RUN, VIDEO, left_by_a_step
 from tests.report.reports import FAILED, flaky, report

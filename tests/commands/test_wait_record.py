@@ -16,19 +16,18 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from autonoma_ci import cli
-from autonoma_ci.ci import results_dir
-from autonoma_ci.ci.shared_record import SharedRecord
-from autonoma_ci.commands.world import World
-from autonoma_ci.context import Context
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.app.runtime import World
+from autonoma_ci.clock import Clock
+from autonoma_ci.engine.poller import Waiting
 from autonoma_ci.engine.verdict import decide
-from autonoma_ci.engine.watch import Waiting
 from autonoma_ci.errors import Cancelled
-from autonoma_ci.model import Conclusion, Kind, Outcome, Reason, Report, RunRequest, State
-from autonoma_ci.report.html import html
-from autonoma_ci.report.junit import junit
-from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import outputs
+from autonoma_ci.models import Conclusion, Context, Kind, Outcome, Reason, Report, RunRequest, State
+from autonoma_ci.reports import results_dir
+from autonoma_ci.reports.html import html
+from autonoma_ci.reports.junit import junit
+from autonoma_ci.reports.markdown import summary
+from autonoma_ci.reports.other_results import SharedRecord
+from autonoma_ci.reports.outputs import outputs
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import report, started
 from tests.support import faults
@@ -203,7 +202,7 @@ def test_wait_without_runs_ends_as_the_step_did(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The exit code is that of the step that left no runs, and its files stay as they are."""
-    monkeypatch.setattr("autonoma_ci.api.readiness.wait_for_url", _cancelled(signal))
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", _cancelled(signal))
     first = command(tmp_path, sandbox.url, ids=["a", "b"], more=more)
     assert (first.code, first.record["conclusion"], first.record["runs"]) == (code, conclusion, [])
     before = files_in(tmp_path / "results")
@@ -624,7 +623,7 @@ def test_run_replaces_older_files_before_it_waits_for_a_url(
     def wait_for_url(*_: object) -> None:
         seen.update((name, data) for name, data in files_in(path.parent).items() if not name.startswith("evidence"))
 
-    monkeypatch.setattr("autonoma_ci.api.readiness.wait_for_url", wait_for_url)
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", wait_for_url)
     assert command(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
     assert set(seen) == {"results.json"}
     record = json.loads(seen["results.json"])

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.poller import Waiting
 from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.report.saved import parse
+from autonoma_ci.reports.results_schema import parse
 from tests.commands.test_wait_record import BUILD, RE_RUN, WAIT, Api, command, edit, files_in, wait
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
@@ -539,7 +539,7 @@ def test_run_warns_of_an_unwritable_record_before_it_sends(tmp_path: Path, monke
     printed: list[str] = []
     out = io.StringIO()
     write_whole = partial(_write_once, [])
-    monkeypatch.setattr("autonoma_ci.ci.results_dir.write_whole", write_whole)
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_whole", write_whole)
 
     def act(wire: Wire) -> bool:
         printed.append(out.getvalue())

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.api.client import Client
+from autonoma_ci.api.models import Delivery
 from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.exchange import Delivery
-from autonoma_ci.model import AppVersion, Kind, RunRequest
-from autonoma_ci.secret import Secret
+from autonoma_ci.models import AppVersion, Kind, RunRequest
+from autonoma_ci.redaction.redactor import Secret
 from tests.contract.openapi import DESCRIPTIONS, check_prepared
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import json
 import pytest
 
 from autonoma_ci.api.client import Client
+from autonoma_ci.api.models import Delivery, Said
 from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.ci.detect import ROWS, Row
-from autonoma_ci.exchange import Delivery, Said
-from autonoma_ci.model import Kind, Reason, RunRequest
+from autonoma_ci.ci.detection import ROWS, Row
+from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.secret import Secret
 from tests.contract.openapi import DESCRIPTIONS, check_request
 
 BASE = "https://autonoma.app/api"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.commands.progress import Progress
-from autonoma_ci.engine.board import Board
+from autonoma_ci.api.models import Attempt, Delivery
+from autonoma_ci.app.progress import Progress
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Fire, Policy
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.engine.starter import Fire, Policy
 from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.exchange import Attempt, Delivery
-from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
 from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
 from tests.support.fault_server import FaultServer
 from tests.support.faults import after, started

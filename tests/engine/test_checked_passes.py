@@ -6,12 +6,12 @@ import queue
 
 import pytest
 
-from autonoma_ci.engine.board import Board
+from autonoma_ci.api.models import Details, Said
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Policy
-from autonoma_ci.engine.watch import Waiting
-from autonoma_ci.exchange import Details, Said
-from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.engine.starter import Policy
+from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
 from tests.engine.test_wait import FAILED, PASSED, STARTED, Job, takes
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 

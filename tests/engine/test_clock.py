@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
-from autonoma_ci.engine.board import Board
-from autonoma_ci.exchange import Timeouts
-from autonoma_ci.model import Kind
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app.runtime import World
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.models import Kind
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close
 from tests.support.job import BRIEF, Ended, environment, left_behind, run_job
@@ -79,7 +79,7 @@ def _next(values: list[T]) -> T:
 def run(folder: Path, api: Api, ids: list[str], more: Mapping[str, str]) -> Ended:
     """Run a job that waits, with short pauses between its requests."""
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
-        patch.setattr("autonoma_ci.engine.explain._PAUSE", 0.05)
+        patch.setattr("autonoma_ci.engine.details._PAUSE", 0.05)
         return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=PATIENT)
 
 
@@ -478,7 +478,7 @@ def test_contradicted_pass_stays_doubted_for_wait(
     """`wait` takes such a run up again, and its status alone is no proof, whether it has a name or not."""
     api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [details(status="failed")]})
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
-        patch.setattr("autonoma_ci.engine.explain._PAUSE", 0.05)
+        patch.setattr("autonoma_ci.engine.details._PAUSE", 0.05)
         assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=PATIENT).code == 7
         record = tmp_path / "results" / "results.json"
         saved = json.loads(record.read_text("utf-8"))

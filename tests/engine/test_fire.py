@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.engine.board import Board
+from autonoma_ci.api.models import Attempt, Delivery, Said, Status
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Fire, Policy
-from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.engine.starter import Fire, Policy
 from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done, Interrupt, ReportWritten
-from autonoma_ci.exchange import Attempt, Delivery, Said, Status
-from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:

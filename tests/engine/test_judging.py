@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
-from autonoma_ci.engine.board import Board
-from autonoma_ci.engine.wait import Wait
-from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.api.models import Said, Status
+from autonoma_ci.engine.poller import Wait, Waiting
+from autonoma_ci.engine.run_table import Board
 from autonoma_ci.engine.workers import Polled
-from autonoma_ci.exchange import Said, Status
-from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
 from tests.support.fake_clock import FakeClock
 
 RUNNING, PASSED, FAILED = Status(Said.GOING_ON, "running"), Status(Said.PASSED), Status(Said.FAILED)

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.engine.keep import Keeping
-from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.api.models import Details, Item, Kept, Media
+from autonoma_ci.engine.evidence import Keeping
+from autonoma_ci.engine.poller import Waiting
 from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.exchange import Details, Item, Kept, Media
-from autonoma_ci.model import Kind, State
-from autonoma_ci.steps import Step
+from autonoma_ci.models import Kind, State, Step
 from tests.engine.test_wait import FAILED, PASSED, STOPPED, Job, takes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.exchange import Status
+    from autonoma_ci.api.models import Status
     from tests.support.fake_clock import Run
 
 FAILING = Step(2, "Pay", "No button")

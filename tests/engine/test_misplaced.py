@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.engine import misplaced
-from autonoma_ci.engine.board import Board
-from autonoma_ci.engine.clock import Clock
-from autonoma_ci.engine.misplaced import MAX_IDS, name_misplaced
+from autonoma_ci.clock import Clock
+from autonoma_ci.engine import misplaced_ids
+from autonoma_ci.engine.misplaced_ids import MAX_IDS, name_misplaced
+from autonoma_ci.engine.run_table import Board
 from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,7 +94,7 @@ def test_threads_that_can_not_be_made_change_nothing(monkeypatch: pytest.MonkeyP
     def fail(_work: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(misplaced, "start_thread", fail)
+    monkeypatch.setattr(misplaced_ids, "start_thread", fail)
     assert look_up(Account({(Kind.FOLDER, "a"): "x"}), missing(Kind.TEST, "a")) == [HINT]
 
 
@@ -105,7 +105,7 @@ def test_server_that_hangs_is_left_behind(ends: str, monkeypatch: pytest.MonkeyP
     events: Events = queue.SimpleQueue()
     account = Account({(Kind.FOLDER, f"t{number}"): "x" for number in range(20)}, released.wait)
     if ends == "time":
-        monkeypatch.setattr(misplaced, "MAX_SECONDS", 0.05)
+        monkeypatch.setattr(misplaced_ids, "MAX_SECONDS", 0.05)
     else:
         events.put(Interrupt(15))
     try:

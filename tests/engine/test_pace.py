@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autonoma_ci.engine.pace import Pace
+from autonoma_ci.engine.backoff import Pace
 from tests.support.fake_clock import FakeClock
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.engine.verdict import EXIT_CODES, decide
-from autonoma_ci.model import Conclusion, Kind, Outcome, Reason, RunRequest, State, Verdict
+from autonoma_ci.models import Conclusion, Kind, Outcome, Reason, RunRequest, State, Verdict
 
 REQUEST = RunRequest(Kind.TEST, "a")
 STARTED = Outcome(REQUEST, State.STARTED)

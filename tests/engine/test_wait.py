@@ -12,21 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.engine.board import Board
+from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.engine.starter import Policy
 from autonoma_ci.engine.verdict import decide
-from autonoma_ci.engine.watch import Waiting
 from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status
-from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
-from autonoma_ci.steps import Step
+from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State, Step
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.engine.keep import Keeping
+    from autonoma_ci.engine.evidence import Keeping
 
 # A link that names no run, since each start gets an id of its own.
 STARTED = Attempt(Delivery.STARTED, url="https://autonoma.app/page", status=200)

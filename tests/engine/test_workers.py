@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 from urllib3.connection import HTTPConnection
 
-from autonoma_ci.api import connection, threads, transport
-from autonoma_ci.api.line import line
-from autonoma_ci.ci.web import Web, WebError
+from autonoma_ci.api import transport
+from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status, Timeouts
+from autonoma_ci.ci.comments.http import Web, WebError
+from autonoma_ci.clock import Clock
 from autonoma_ci.engine import workers
-from autonoma_ci.engine.board import Board
-from autonoma_ci.engine.clock import Clock
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.engine.starter import Policy
 from autonoma_ci.engine.workers import Done, Explained, Interrupt, Polled, Reporting, Threads
-from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status, Timeouts
-from autonoma_ci.model import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.net import connection, threads
+from autonoma_ci.net.connection_state import line
 from tests.support.fake_clock import Watched
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started

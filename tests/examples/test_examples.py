@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from autonoma_ci import cli
-from autonoma_ci.ci.detect import ROWS
-from autonoma_ci.commandline import flags_of_run, parser_of
+from autonoma_ci.app.runtime import World
+from autonoma_ci.ci.detection import ROWS
 from autonoma_ci.commands.wait import OF_WAIT
-from autonoma_ci.commands.world import World
-from autonoma_ci.options import OPTIONS
-from autonoma_ci.report.outputs import OUTPUTS
+from autonoma_ci.config.arguments import flags_of_run, parser_of
+from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.tables import ROOT
 
 if TYPE_CHECKING:

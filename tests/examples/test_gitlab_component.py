@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from autonoma_ci.options import OPTIONS
+from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.sandbox import Sandbox
 from tests.support.gitlab_component import SECRET, component
 from tests.support.tables import ROOT

@@ -12,17 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autonoma_ci import cli, evidence
-from autonoma_ci.ci import web
-from autonoma_ci.ci.results_dir import ResultsDir
-from autonoma_ci.commands import world
-from autonoma_ci.engine import explain
-from autonoma_ci.engine.fire import Policy
-from autonoma_ci.engine.watch import Waiting
-from autonoma_ci.exchange import Timeouts
+from autonoma_ci import cli
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app import runtime
+from autonoma_ci.ci.comments import http
+from autonoma_ci.engine import details
+from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.starter import Policy
+from autonoma_ci.reports import evidence_store
+from autonoma_ci.reports.results_dir import ResultsDir
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 FAULTS = Path(os.environ["JOB_FAULTS"])
 # How long a request may take, and how long the questions for a run may go wrong.
@@ -71,11 +72,11 @@ if most := os.environ.get("JOB_FILES"):
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), int(most)))
 socket.getaddrinfo = resolve
 ResultsDir.publish = publish  # type: ignore[method-assign]
-web._SECONDS, web._PAUSE, explain._PAUSE = _SECONDS, 0.05, 0.1
-evidence.download = partial(evidence.download, connect=_SECONDS)  # type: ignore[attr-defined]
-evidence.Store = partial(evidence.Store, seconds=_SECONDS)  # type: ignore[misc, assignment]
-world.World = partial(  # type: ignore[misc, assignment]
-    world.World,
+http._SECONDS, http._PAUSE, details._PAUSE = _SECONDS, 0.05, 0.1
+evidence_store.download = partial(evidence_store.download, connect=_SECONDS)  # type: ignore[attr-defined]
+evidence_store.Store = partial(evidence_store.Store, seconds=_SECONDS)  # type: ignore[misc, assignment]
+runtime.World = partial(  # type: ignore[misc, assignment]
+    runtime.World,
     timeouts=Timeouts(connect=_SECONDS, read=_SECONDS / 1.5, total=_SECONDS),
     policy=Policy(patience=30.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=120.0),
     waiting=Waiting(interval=0.1, patience=_PATIENCE, missing=_PATIENCE, closing=10.0, overdue=120.0),

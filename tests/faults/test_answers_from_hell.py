@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.report.outputs import OUTPUTS
+from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.fault_server import Act, FaultServer
 from tests.support.faults import answer, head, huge, said, started
 from tests.support.job import assert_accounted_for, run_job

@@ -21,8 +21,8 @@ import pytest
 
 import autonoma_ci
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
-from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.app.runtime import World
+from autonoma_ci.engine.poller import Waiting
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
 from tests.support.job import environment, read_outputs
@@ -41,7 +41,7 @@ COMMAND = [
     """
 from functools import partial
 from autonoma_ci.commands import world
-from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.poller import Waiting
 world.World = partial(world.World, waiting=Waiting(interval=0.05))
 from autonoma_ci.cli import run
 run()

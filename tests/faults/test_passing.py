@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.failures import NotSentError
+from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.exchange import Timeouts
-from autonoma_ci.secret import Secret
+from autonoma_ci.net.errors import NotSentError
+from autonoma_ci.redaction.redactor import Secret
 from tests.faults.test_tls import after_hello
 from tests.support.fault_server import FaultServer
 from tests.support.faults import close, dripped, hang, reset, said, started
@@ -301,7 +301,7 @@ def test_error_of_handshake_passes_or_lasts(text: str | None, passing: bool, mon
             error.reason = text  # type: ignore[assignment]
             raise error
 
-    monkeypatch.setattr("autonoma_ci.api.connection._tls_context", lambda *_: Failing(ssl.PROTOCOL_TLS_CLIENT))
+    monkeypatch.setattr("autonoma_ci.net.connection._tls_context", lambda *_: Failing(ssl.PROTOCOL_TLS_CLIENT))
     credentials = Secret("client-id-of-the-test"), Secret("client-secret-of-the-test")
     with FaultServer(started) as server:
         transport = Transport(server.url.replace("http:", "https:"), credentials)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.exchange import Timeouts
+from autonoma_ci.api.models import Timeouts
 from tests.support.certificates import Certificates
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import close, reset, said, started

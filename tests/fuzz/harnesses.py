@@ -18,33 +18,32 @@ import lxml.html
 from lxml import etree
 from markdown_it import MarkdownIt
 
+from autonoma_ci.api.account import folders
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.folders import folders
-from autonoma_ci.ci import github
-from autonoma_ci.ci.detect import all_tokens
-from autonoma_ci.context import Context
+from autonoma_ci.api.models import Delivery, Said
+from autonoma_ci.ci.detection import all_tokens
+from autonoma_ci.ci.systems import github
+from autonoma_ci.config.id_lists import ids
+from autonoma_ci.config.parsers import ID, bad_variable, variables
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import AutonomaError, InputError
-from autonoma_ci.exchange import Delivery, Said
-from autonoma_ci.id_lists import ids
-from autonoma_ci.manifest.interpolate import Interpolation
-from autonoma_ci.manifest.load import load
-from autonoma_ci.model import Kind, RunRequest, State
-from autonoma_ci.plan import describe, make
-from autonoma_ci.report.html import html
-from autonoma_ci.report.junit import junit
-from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.outputs import DOTENV_LIMIT, dotenv
-from autonoma_ci.secret import Redactor
-from autonoma_ci.settings import Settings
-from autonoma_ci.text import link
-from autonoma_ci.values import ID, bad_variable, variables
+from autonoma_ci.escaping import link
+from autonoma_ci.manifest.interpolation import Interpolation
+from autonoma_ci.manifest.loader import load
+from autonoma_ci.models import Context, Kind, RunRequest, State
+from autonoma_ci.planning.plan import describe, make
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.reports.html import html
+from autonoma_ci.reports.junit import junit
+from autonoma_ci.reports.markdown import summary
+from autonoma_ci.reports.outputs import DOTENV_LIMIT, dotenv
 from tests.fuzz.material import PARTS, SECRETS, VALUE, Scripted, answer_of, report_of, text_of
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 # In seconds of the processor: the slowest stored input takes 0.02. So a slow machine is no finding.
 LIMIT = 1.0

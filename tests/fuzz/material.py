@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from requests.structures import CaseInsensitiveDict
 
-from autonoma_ci.api.failures import LostError
 from autonoma_ci.api.transport import Answer, Transport
-from autonoma_ci.context import Context
-from autonoma_ci.model import Conclusion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
-from autonoma_ci.secret import Secret
-from autonoma_ci.steps import Evidence, Step
+from autonoma_ci.models import (
+    Conclusion,
+    Context,
+    Earlier,
+    Evidence,
+    Kind,
+    Outcome,
+    Reason,
+    Report,
+    RunRequest,
+    State,
+    Step,
+    Verdict,
+)
+from autonoma_ci.net.errors import LostError
+from autonoma_ci.redaction.redactor import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

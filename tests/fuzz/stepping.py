@@ -7,21 +7,21 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.transport import Answer
-from autonoma_ci.engine.board import Board
 from autonoma_ci.engine.engine import Engine
+from autonoma_ci.engine.run_table import Board
 from autonoma_ci.engine.workers import Done, Explained, Interrupt, Polled
+from autonoma_ci.net.errors import LostError, NotSentError
 from tests.fuzz.material import SECRETS, Scripted
 from tests.support.fake_clock import FakeClock, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.engine.fire import Policy
-    from autonoma_ci.engine.watch import Waiting
+    from autonoma_ci.engine.poller import Waiting
+    from autonoma_ci.engine.starter import Policy
     from autonoma_ci.engine.workers import Event
-    from autonoma_ci.model import Outcome, RunRequest
+    from autonoma_ci.models import Outcome, RunRequest
 
 # What comes of a request: an answer, or the error that stands for none.
 Came = Answer | LostError | NotSentError

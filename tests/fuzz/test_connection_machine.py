@@ -29,12 +29,13 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.api import connection, transport
+from autonoma_ci.api import transport
 from autonoma_ci.api.client import Client
+from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status, Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.exchange import Attempt, Delivery, Details, Said, Status, Timeouts
-from autonoma_ci.model import Kind, RunRequest
-from autonoma_ci.secret import Secret
+from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.net import connection
+from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.job import run_job
 
@@ -482,7 +483,7 @@ def played(job: JobScript, timeouts: Timeouts = BRISK, wait: str = "1s") -> tupl
         FaultServer(api.act, greeting=api.greet) as server,
     ):
         patch.setattr(connection, "_SURPLUS_SECONDS", UNTIL_LATE)
-        patch.setattr("autonoma_ci.engine.explain._PAUSE", 0.05)
+        patch.setattr("autonoma_ci.engine.details._PAUSE", 0.05)
         return run_job(Path(folder), server.url, job.tests, more=more, timeouts=timeouts), api
 
 

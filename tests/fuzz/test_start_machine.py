@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.transport import Answer
-from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.starter import Policy
 from autonoma_ci.engine.verdict import decide
-from autonoma_ci.model import Kind, Outcome, RunRequest, State
+from autonoma_ci.models import Kind, Outcome, RunRequest, State
+from autonoma_ci.net.errors import LostError, NotSentError
 from tests.fuzz.stepping import Came, Stepping, answer
 
 # A request that was refused, or never left, did not start a run; after anything else it may have.

@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from autonoma_ci.api.failures import LostError, NotSentError
-from autonoma_ci.engine.fire import Policy
+from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.starter import Policy
 from autonoma_ci.engine.verdict import decide
-from autonoma_ci.engine.watch import Waiting
 from autonoma_ci.engine.workers import Polled
-from autonoma_ci.model import Kind, Outcome, RunRequest, State
+from autonoma_ci.models import Kind, Outcome, RunRequest, State
+from autonoma_ci.net.errors import LostError, NotSentError
 from tests.fuzz.stepping import Came, Request, Stepping, answer
 
 ENDS = {"passed": State.PASSED, "failed": State.FAILED, "cancelled": State.STOPPED}

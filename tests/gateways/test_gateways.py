@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.exchange import Timeouts
+from autonoma_ci.api.models import Timeouts
 from tests.gateways.gateways import KINDS, Gateway, Kind
 from tests.gateways.tap import Tap
 from tests.support.fault_server import FaultServer

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.ci.results_dir import ResultsDir
-from autonoma_ci.commands.world import World
-from autonoma_ci.evidence import Store
+from autonoma_ci.app.runtime import World
+from autonoma_ci.reports.evidence_store import Store
+from autonoma_ci.reports.results_dir import ResultsDir
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, Ended
 from tests.support.job import BRIEF, BRISK
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from autonoma_ci.exchange import Item, Kept
-    from autonoma_ci.model import Report
+    from autonoma_ci.api.models import Item, Kept
+    from autonoma_ci.models import Report
 
 # Each file whose name in results-dir is known beforehand.
 OURS = (

@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci import detect
+from autonoma_ci.ci import detection
 from tests.ci import environments
 from tests.leaks.sentinels import OF_THE_JOB, TOKEN
 
@@ -65,7 +65,7 @@ def _job(name: str) -> Mapping[str, str]:
     return {**(cases[0].environ if cases else {}), **_PLACES.get(name, {})}
 
 
-ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {row.name: _job(row.name) for row in detect.ROWS}
+ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {row.name: _job(row.name) for row in detection.ROWS}
 PROGRAMS = ("buildkite-agent", "envman", "sem-context")
 
 
@@ -82,7 +82,7 @@ def settle(name: str, folder: Path, others: str) -> dict[str, str]:
             f'#!/bin/sh\necho "$*" >> {arguments}\n{{ echo "$*"; cat; env; }} >> {calls} < /dev/stdin\n', "utf-8"
         )
         script.chmod(0o755)
-    system = detect.load(next(row for row in detect.ROWS if row.name == name))
+    system = detection.load(next(row for row in detection.ROWS if row.name == name))
     tokens = {token.replace("*", "X"): OF_THE_JOB for token in system.tokens}
     places = {"{others}": others, "{ci}": str(folder / "ci"), "{workspace}": str(folder / "workspace")}
     environ = dict(ENVIRONMENTS[name])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from autonoma_ci.ci import detect
+from autonoma_ci.ci import detection
 from tests.leaks.echo_server import Answer, EchoServer, run
 
 if TYPE_CHECKING:
@@ -43,15 +43,15 @@ def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
     "place",
     [
         "autonoma_ci.commands.run.find_place",
-        "autonoma_ci.commands.input.read",
-        "autonoma_ci.plan.make",
+        "autonoma_ci.app.inputs.read",
+        "autonoma_ci.planning.plan.make",
         "autonoma_ci.engine.engine.Engine.run",
-        "autonoma_ci.engine.fire.Fire.take",
-        "autonoma_ci.engine.wait.Wait.take",
+        "autonoma_ci.engine.starter.Fire.take",
+        "autonoma_ci.engine.poller.Wait.take",
         "autonoma_ci.api.transport.Transport.__init__",
-        "autonoma_ci.commands.step.decide",
-        "autonoma_ci.commands.step.last_lines",
-        "autonoma_ci.ci.results_dir.record",
+        "autonoma_ci.app.job_step.decide",
+        "autonoma_ci.app.job_step.last_lines",
+        "autonoma_ci.reports.results_dir.record",
     ],
 )
 def test_a_bug_anywhere_shows_no_value(
@@ -70,7 +70,7 @@ def test_a_bug_anywhere_shows_no_value(
 @pytest.mark.parametrize(
     ("place", "code"),
     # Before there is a connection, nothing was sent. After that, the run may have started.
-    [("autonoma_ci.api.client.start_body", 5), ("autonoma_ci.api.answers.read", 7)],
+    [("autonoma_ci.api.client.start_body", 5), ("autonoma_ci.api.responses.read", 7)],
 )
 def test_bug_in_a_thread_shows_no_value_and_tells_the_truth(
     place: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -87,7 +87,7 @@ def test_bug_in_a_thread_shows_no_value_and_tells_the_truth(
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("command", ["run", "validate"])
 def test_no_command_lets_a_manifest_name_a_credential_of_any_system(command: str, system: str, tmp_path: Path) -> None:
-    names = {name.replace("*", "X") for name in detect.all_tokens()}
+    names = {name.replace("*", "X") for name in detection.all_tokens()}
     names |= {"AUTONOMA_CLIENT_SECRET", "INPUT_CLIENT_SECRET", "AUTONOMA_CLIENT_ID"}
     text = "tests:\n" + "".join(f"  - {{id: a, variables: {{V: '${{{name}}}'}}}}\n" for name in sorted(names))
     (tmp_path / "autonoma.yml").write_text(text + "  - {id: '${ID}', name: '${DB_PASSWORD}'}\n", "utf-8")

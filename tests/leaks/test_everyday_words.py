@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from lxml import etree
 
-from autonoma_ci.report.saved import json_schema
+from autonoma_ci.escaping import link
+from autonoma_ci.reports.results_schema import json_schema
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.text import link
 from tests.support.job import run_job
 
 if TYPE_CHECKING:

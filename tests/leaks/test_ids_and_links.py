@@ -15,10 +15,10 @@ import pytest
 from lxml import etree
 
 from autonoma_ci import cli
-from autonoma_ci.api.answers import shown_link
-from autonoma_ci.commands.world import World
-from autonoma_ci.exchange import Timeouts
-from autonoma_ci.secret import Redactor
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.api.responses import shown_link
+from autonoma_ci.app.runtime import World
+from autonoma_ci.redaction.redactor import Redactor
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer
 from tests.support.job import BRIEF, Ended, environment, left_behind, run_job

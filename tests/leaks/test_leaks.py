@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
+from autonoma_ci.app.runtime import World
 from tests.support.job import BRISK, PATIENT
 from tests.support.runner import commands
 
@@ -181,10 +181,9 @@ def test_a_bug_is_reported_without_the_values_involved(tmp_path: Path, monkeypat
 
 def test_no_value_shows_its_secrets(tmp_path: Path) -> None:
     """Whatever is printed while looking for a mistake, the repr of our values is safe to paste."""
-    from autonoma_ci.commands.input import Input, find_place
-    from autonoma_ci.context import Context
-    from autonoma_ci.exchange import Attempt, Delivery
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.api.models import Attempt, Delivery
+    from autonoma_ci.app.inputs import Input, find_place
+    from autonoma_ci.models import Context, Outcome, Report
 
     environ = environment(tmp_path, "http://127.0.0.1:9", "none")
     given = Input(environ, str(tmp_path))

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from autonoma_ci import plan, settings
 from autonoma_ci.api.client import Client
-from autonoma_ci.api.failures import NotSentError
 from autonoma_ci.api.start_body import start_body
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.commands.world import World
-from autonoma_ci.context import Context
+from autonoma_ci.app.runtime import World
+from autonoma_ci.config import settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest import tree
-from autonoma_ci.manifest.interpolate import Interpolation
-from autonoma_ci.manifest.load import load
-from autonoma_ci.model import Kind, Outcome, Report, RunRequest
+from autonoma_ci.manifest.interpolation import Interpolation
+from autonoma_ci.manifest.loader import load
+from autonoma_ci.models import Context, Kind, Outcome, Report, RunRequest
+from autonoma_ci.net.errors import NotSentError
+from autonoma_ci.planning import plan
+from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.secret import Secret
+from autonoma_ci.yaml_subset import parser
 from tests.leaks.echo_server import Answer, EchoServer
 from tests.support.job import PATIENT
 
@@ -54,7 +54,7 @@ def test_a_manifest_and_what_it_becomes_show_no_value(tmp_path: Path) -> None:
     assert made.requests[0].variables["B"] == "sentinel-database"
     outcomes = tuple(map(Outcome, made.requests))
     shown = [manifest, interpolation, found, made, made.lines(), outcomes, Report("", Context(), "", outcomes)]
-    shown += [tree.parse(MANIFEST, "a.yml"), World(ENVIRON, io.StringIO(), io.StringIO())]
+    shown += [parser.parse(MANIFEST, "a.yml"), World(ENVIRON, io.StringIO(), io.StringIO())]
     assert "sentinel" not in " ".join(map(_shown, shown))
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.ci import bitbucket_insights, web
-from autonoma_ci.ci.detect import detect, load
-from autonoma_ci.commands.world import World
-from autonoma_ci.engine.clock import Clock
-from autonoma_ci.engine.watch import Waiting
-from autonoma_ci.exchange import Timeouts
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app.runtime import World
+from autonoma_ci.ci.comments import http
+from autonoma_ci.ci.detection import detect, load
+from autonoma_ci.ci.systems import bitbucket
+from autonoma_ci.clock import Clock
+from autonoma_ci.engine.poller import Waiting
 from tests.leaks import sentinels
 from tests.leaks.systems import ENVIRONMENTS, settle
 from tests.support import faults
@@ -195,8 +196,8 @@ def job(folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapp
             "AUTONOMA_WAIT_FOR_URL": f"{url}/ready",
         }
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(bitbucket_insights, "PROXY", url)
-        patch.setattr(web, "_PAUSE", 0.01)
+        patch.setattr(bitbucket, "PROXY", url)
+        patch.setattr(http, "_PAUSE", 0.01)
         patch.setattr(tempfile, "tempdir", str(folder / "ci"))
         for name, text in (files or {}).items():
             (folder / "workspace" / name).write_text(text, "utf-8")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detect import all_tokens
-from autonoma_ci.context import Context
+from autonoma_ci.ci.detection import all_tokens
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolate import Interpolation
-from autonoma_ci.manifest.load import load
-from autonoma_ci.secret import Redactor
+from autonoma_ci.manifest.interpolation import Interpolation
+from autonoma_ci.manifest.loader import load
+from autonoma_ci.models import Context
+from autonoma_ci.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detect import all_tokens
-from autonoma_ci.manifest import interpolate
-from autonoma_ci.options import OPTIONS
+from autonoma_ci.ci.detection import all_tokens
+from autonoma_ci.config.options import OPTIONS
+from autonoma_ci.manifest import interpolation
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.manifest.reading import problems, read
 
@@ -62,7 +62,7 @@ def test_environment_of_windows_has_names_in_any_case(monkeypatch: pytest.Monkey
     """There, PREVIEW_URL and preview_url are one variable."""
     import re
 
-    monkeypatch.setattr(interpolate, "_CASE", re.IGNORECASE)
+    monkeypatch.setattr(interpolation, "_CASE", re.IGNORECASE)
     assert value("PREVIEW_URL", "preview_*") == "sentinel"
     assert value("DB_PASSWORD", "db_password") == "sentinel"
     assert problems(TEXT.format("DB_PASSWORD"), {"DB_PASSWORD": "x"}, allowed=("db_*",))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from autonoma_ci import plan
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.document import PROBLEMS_LIMIT, Document, TooMuchError
-from autonoma_ci.manifest.tree import DEPTH_LIMIT, NODE_LIMIT, parse
-from autonoma_ci.model import VALUE_LIMIT
-from autonoma_ci.settings import Settings
+from autonoma_ci.models import VALUE_LIMIT
+from autonoma_ci.planning import plan
+from autonoma_ci.yaml_subset.document import PROBLEMS_LIMIT, Document, TooMuchError
+from autonoma_ci.yaml_subset.parser import DEPTH_LIMIT, NODE_LIMIT, parse
 from tests.manifest.reading import problems, read
 from tests.support.processor import processor_seconds
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autonoma_ci.config.parsers import variables
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.excerpt import excerpt_of
-from autonoma_ci.manifest.inline import mapping_of_text, parse_option
-from autonoma_ci.manifest.tree import parse
-from autonoma_ci.values import variables
+from autonoma_ci.yaml_subset.excerpt import excerpt_of
+from autonoma_ci.yaml_subset.inline import mapping_of_text, parse_option
+from autonoma_ci.yaml_subset.parser import parse
 from tests.commands.invoke import invoke
 from tests.manifest.reading import problems, read
 from tests.support.processor import processor_seconds

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolate import Interpolation
-from autonoma_ci.manifest.load import load
-from autonoma_ci.manifest.tree import SIZE_LIMIT
+from autonoma_ci.manifest.interpolation import Interpolation
+from autonoma_ci.manifest.loader import load
+from autonoma_ci.models import Context
+from autonoma_ci.yaml_subset.parser import SIZE_LIMIT
 from tests.commands.invoke import CREDENTIALS, invoke
 
 if TYPE_CHECKING:

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci import plan
-from autonoma_ci.context import Context
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.model import Outcome
-from autonoma_ci.report.record import record
+from autonoma_ci.escaping import one_line
+from autonoma_ci.models import Context, Outcome
+from autonoma_ci.planning import plan
+from autonoma_ci.reports.results_json import record
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.settings import Settings
-from autonoma_ci.text import one_line
 from tests.commands.invoke import invoke
 from tests.manifest.reading import problems, read
 from tests.report.reports import report

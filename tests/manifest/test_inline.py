@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci import values
+from autonoma_ci.config import parsers
+from autonoma_ci.config.parsers import application_versions
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.inline import mapping_of_text, parse_option
-from autonoma_ci.model import AppVersion
-from autonoma_ci.values import application_versions
+from autonoma_ci.models import AppVersion
+from autonoma_ci.yaml_subset.inline import mapping_of_text, parse_option
 
 WRONG = "an entry has the keys application-id and version-id alone"
 CONTROL = "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
@@ -115,7 +115,7 @@ def test_a_character_that_json_writes_in_two_halves_is_one(written: str, text: s
 def test_line_of_an_option_is_no_line_of_a_file() -> None:
     """An annotation would point to a file that does not exist. The line with a caret shows no value."""
     with pytest.raises(InputError) as refused:
-        values.variables("NAME: sentinel: x")
+        parsers.variables("NAME: sentinel: x")
     [problem] = refused.value.problems
     assert (problem.file, problem.line, problem.column) == ("", 0, 0)
     assert problem.text == "line 1: invalid YAML: second colon in a value without quotes. Put the value in quotes."

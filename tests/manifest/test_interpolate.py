@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detect import all_tokens
-from autonoma_ci.context import Context
+from autonoma_ci.ci.detection import all_tokens
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.document import TooMuchError
-from autonoma_ci.manifest.interpolate import FACTS, LENGTH_LIMIT, PARTS_LIMIT, Interpolation
-from autonoma_ci.manifest.load import load
-from autonoma_ci.manifest.tree import parse
+from autonoma_ci.manifest.interpolation import FACTS, LENGTH_LIMIT, PARTS_LIMIT, Interpolation
+from autonoma_ci.manifest.loader import load
+from autonoma_ci.models import Context
+from autonoma_ci.yaml_subset.document import TooMuchError
+from autonoma_ci.yaml_subset.parser import parse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.context import Context
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolate import Interpolation
-from autonoma_ci.manifest.load import load
+from autonoma_ci.manifest.interpolation import Interpolation
+from autonoma_ci.manifest.loader import load
 from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.manifest.tree import NODE_LIMIT, parse
+from autonoma_ci.models import Context
+from autonoma_ci.yaml_subset.parser import NODE_LIMIT, parse
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:

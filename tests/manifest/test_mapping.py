@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autonoma_ci.manifest.inline import mapping_of_text
+from autonoma_ci.yaml_subset.inline import mapping_of_text
 
 
 def test_every_problem_of_a_mapping_is_told_beside_what_can_be_read() -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autonoma_ci.config.id_lists import ids
+from autonoma_ci.config.parsers import application_versions, variables, words
 from autonoma_ci.errors import InputError
-from autonoma_ci.id_lists import ids
-from autonoma_ci.manifest.document import PROBLEMS_LIMIT
-from autonoma_ci.manifest.tree import parse
-from autonoma_ci.values import application_versions, variables, words
+from autonoma_ci.yaml_subset.document import PROBLEMS_LIMIT
+from autonoma_ci.yaml_subset.parser import parse
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.manifest.reading import one_test, problems, read
 

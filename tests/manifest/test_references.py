@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.context import Context
-from autonoma_ci.manifest.document import Document
-from autonoma_ci.manifest.interpolate import Interpolation
+from autonoma_ci.manifest.interpolation import Interpolation
 from autonoma_ci.manifest.references import DEPTH_LIMIT, Reference, find_names, split_text
+from autonoma_ci.models import Context
+from autonoma_ci.yaml_subset.document import Document
 from tests.support.processor import processor_seconds
 
 

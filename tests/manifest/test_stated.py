@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.context import Context
-from autonoma_ci.manifest.interpolate import Interpolation
-from autonoma_ci.manifest.stated import Stated, stated_variables
+from autonoma_ci.manifest.interpolation import Interpolation
+from autonoma_ci.manifest.stated_variables import Stated, stated_variables
+from autonoma_ci.models import Context
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:

@@ -9,17 +9,17 @@ import pytest
 
 from tests.mutation.judge import REQUIRED, Change, change_of, function_of, judge
 
-NAME = "autonoma_ci.text.x_cut__mutmut_"
+NAME = "autonoma_ci.escaping.x_cut__mutmut_"
 DIFF = """\
 # autonoma_ci.text.x_cut__mutmut_1: survived
---- autonoma_ci/text.py
-+++ autonoma_ci/text.py
+--- autonoma_ci/escaping.py
++++ autonoma_ci/escaping.py
 @@ -1,2 +1,2 @@
  def cut(text: str, limit: int) -> str:
 -    return text[:limit]
 +    return text[: limit + 1]
 """
-CHANGE = Change("autonoma_ci.text.cut", "return text[:limit]", "return text[: limit + 1]")
+CHANGE = Change("autonoma_ci.escaping.cut", "return text[:limit]", "return text[: limit + 1]")
 
 
 # One that is killed in each of the other modules.
@@ -34,8 +34,8 @@ def run(killed: int, lived: int, *listed: Change, status: str = "survived") -> t
 
 
 def test_a_mutant_has_the_name_of_its_function() -> None:
-    assert function_of(f"{NAME}1") == "autonoma_ci.text.cut"
-    assert function_of("autonoma_ci.engine.fire.xǁFireǁ_end__mutmut_12") == "autonoma_ci.engine.fire.Fire._end"
+    assert function_of(f"{NAME}1") == "autonoma_ci.escaping.cut"
+    assert function_of("autonoma_ci.engine.starter.xǁFireǁ_end__mutmut_12") == "autonoma_ci.engine.starter.Fire._end"
 
 
 def test_a_change_is_told_by_its_lines() -> None:
@@ -47,8 +47,8 @@ def test_a_run_whose_survivors_are_all_listed_is_good() -> None:
     assert wrong == []
     rows = {row[0]: row[1:] for row in (line.split() for line in table)}
     assert rows["module"] == ["mutants", "killed", "timeout", "survived", "share"]
-    assert rows["autonoma_ci.text"] == ["10", "9", "0", "1", "90.0", "%"]
-    assert rows["autonoma_ci.secret"] == ["1", "1", "0", "0", "100.0", "%"]
+    assert rows["autonoma_ci.escaping"] == ["10", "9", "0", "1", "90.0", "%"]
+    assert rows["autonoma_ci.redaction.redactor"] == ["1", "1", "0", "0", "100.0", "%"]
     assert rows["all"] == ["15", "14", "0", "1", "93.3", "%"]
 
 
@@ -65,7 +65,7 @@ def test_a_mutant_that_no_test_reaches_lives() -> None:
 def test_a_mutant_that_hangs_is_killed_and_counted_on_its_own() -> None:
     table, wrong = run(3, 2, status="timeout")
     assert wrong == []
-    assert [line.split()[1:5] for line in table if line.startswith("autonoma_ci.text")] == [["5", "5", "2", "0"]]
+    assert [line.split()[1:5] for line in table if line.startswith("autonoma_ci.escaping")] == [["5", "5", "2", "0"]]
 
 
 def test_an_entry_without_a_survivor_is_told() -> None:
@@ -75,9 +75,9 @@ def test_an_entry_without_a_survivor_is_told() -> None:
 
 def test_a_module_below_ninety_percent_is_told_however_well_it_is_listed() -> None:
     _, wrong = run(8, 1, CHANGE)
-    assert [line.partition(":")[0] for line in wrong] == ["autonoma_ci.text"]
+    assert [line.partition(":")[0] for line in wrong] == ["autonoma_ci.escaping"]
     _, wrong = run(8, 8, CHANGE)
-    assert [line.partition(":")[0] for line in wrong] == ["autonoma_ci.text", "all"]
+    assert [line.partition(":")[0] for line in wrong] == ["autonoma_ci.escaping", "all"]
 
 
 def test_a_run_without_mutants_is_none() -> None:
@@ -96,7 +96,7 @@ def test_a_module_that_is_no_longer_changed_is_told(missing: str) -> None:
 def test_a_module_of_a_package_counts_for_it_and_a_longer_name_does_not() -> None:
     statuses = OTHERS | {f"{NAME}1": "killed"}
     del statuses["autonoma_ci.manifest.x_f__mutmut_1"]
-    assert judge(statuses | {"autonoma_ci.manifest.load.x_f__mutmut_1": "killed"}, str, [])[1] == []
+    assert judge(statuses | {"autonoma_ci.manifest.loader.x_f__mutmut_1": "killed"}, str, [])[1] == []
     assert judge(statuses | {"autonoma_ci.manifests.x_f__mutmut_1": "killed"}, str, [])[1] != []
 
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.context import Context
-from autonoma_ci.model import Conclusion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State, Verdict
-from autonoma_ci.steps import Step
+from autonoma_ci.models import (
+    Conclusion,
+    Context,
+    Earlier,
+    Kind,
+    Outcome,
+    Reason,
+    Report,
+    RunRequest,
+    State,
+    Step,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

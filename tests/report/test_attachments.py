@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
-from autonoma_ci.ci import gitlab, jenkins
-from autonoma_ci.ci.detect import ROWS, load
-from autonoma_ci.report.junit import junit
-from autonoma_ci.steps import Evidence, Step
+from autonoma_ci.ci.detection import ROWS, load
+from autonoma_ci.ci.systems import gitlab, jenkins
+from autonoma_ci.models import Evidence, Step
+from autonoma_ci.reports.junit import junit
 from tests.report.reports import FAILED, failed, passed, report
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Outcome
+    from autonoma_ci.models import Outcome
 
 STEPS = tuple(Step(number, "Do it", image=f"evidence/r/step-{number:03d}.png") for number in (1, 2))
 RUN = failed("a")._replace(evidence=Evidence(STEPS, "evidence/r/video.webm"), step=STEPS[1])

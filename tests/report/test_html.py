@@ -9,10 +9,9 @@ import lxml.html
 import pytest
 from hypothesis import given
 
-from autonoma_ci.model import State
-from autonoma_ci.report.html import Page, beside_of, html
-from autonoma_ci.report.picture import MOST, NAMED, picture
-from autonoma_ci.steps import Evidence, Step
+from autonoma_ci.models import Evidence, State, Step
+from autonoma_ci.reports.html import Page, beside_of, html
+from autonoma_ci.reports.html_chart import MOST, NAMED, picture
 from tests.report.reports import (
     CANCELLED,
     FAILED,
@@ -31,7 +30,7 @@ from tests.report.reports import (
 from tests.support.hostile import REPORTS
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 KINDS = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), refused("f"), planned("g"), lost("h")]
 

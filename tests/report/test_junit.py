@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from junitparser import junitparser
 from lxml import etree
 
-from autonoma_ci.model import Kind, Outcome, Reason, Report, RunRequest, State
-from autonoma_ci.report.junit import junit
-from autonoma_ci.steps import Evidence, Step
+from autonoma_ci.models import Evidence, Kind, Outcome, Reason, Report, RunRequest, State, Step
+from autonoma_ci.reports.junit import junit
 from tests.report.reports import (
     CANCELLED,
     DRY,

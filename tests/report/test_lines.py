@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.github_commands import COMMANDS
-from autonoma_ci.ci.plain import PLAIN
-from autonoma_ci.report.console import ISSUES_LIMIT, heartbeat, issues, notes, run_line
-from autonoma_ci.report.words import counts, headline
-from autonoma_ci.text import log_line
+from autonoma_ci.ci.base import PLAIN
+from autonoma_ci.ci.systems.github import COMMANDS
+from autonoma_ci.escaping import log_line
+from autonoma_ci.reports.log import ISSUES_LIMIT, heartbeat, issues, notes, run_line
+from autonoma_ci.reports.summary import counts, headline
 from tests.report.reports import failed, flaky, lost, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import OUTCOMES, TEXTS
 from tests.support.runner import commands, elsewhere, lines
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Outcome
+    from autonoma_ci.models import Outcome
 
 
 @pytest.mark.parametrize(

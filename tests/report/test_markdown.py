@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.model import Conclusion, Reason, Verdict
-from autonoma_ci.report.markdown import SIZE_LIMIT, summary
-from autonoma_ci.text import link
+from autonoma_ci.escaping import link
+from autonoma_ci.models import Conclusion, Reason, Verdict
+from autonoma_ci.reports.markdown import SIZE_LIMIT, summary
 from tests.report.reports import (
     CANCELLED,
     DRY,
@@ -33,7 +33,7 @@ from tests.support.hostile import REFUSED, REPORTS
 from tests.support.runner import cells, plain_text
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Report
+    from autonoma_ci.models import Report
 
 
 def test_a_summary_says_what_where_and_how_many() -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from autonoma_ci.ci.github_files import heredocs
-from autonoma_ci.model import Conclusion, Report
-from autonoma_ci.report.outputs import ARRAY_LIMIT, OUTPUTS, cut_arrays, dotenv, outputs
+from autonoma_ci.ci.systems.github import heredocs
+from autonoma_ci.models import Conclusion, Report
+from autonoma_ci.reports.outputs import ARRAY_LIMIT, OUTPUTS, cut_arrays, dotenv, outputs
 from tests.report.reports import ERROR, INPUT, lost, planned, refused, report, started
 from tests.support import runner
 from tests.support.hostile import REPORTS

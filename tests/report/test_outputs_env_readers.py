@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from dotenv import dotenv_values
 
-from autonoma_ci.ci.properties import parse
-from autonoma_ci.report.outputs import DOTENV_LIMIT, DOTENV_VALUE, OUTPUTS, dotenv, left_out, outputs, variables
+from autonoma_ci.ci.systems.teamcity import parse
+from autonoma_ci.reports.outputs import DOTENV_LIMIT, DOTENV_VALUE, OUTPUTS, dotenv, left_out, outputs, variables
 from tests.report.reports import ERROR, failed, lost, passed, report, started
 from tests.support.tables import ROOT
 

@@ -8,8 +8,8 @@ from hypothesis import given
 
 from autonoma_ci import __version__
 from autonoma_ci.identity import Part
-from autonoma_ci.model import AppVersion, Kind, Outcome, Report, RunRequest
-from autonoma_ci.report.record import VERSION, record
+from autonoma_ci.models import AppVersion, Kind, Outcome, Report, RunRequest
+from autonoma_ci.reports.results_json import VERSION, record
 from tests.report.reports import ERROR, refused, report, started
 from tests.support.hostile import REPORTS
 

@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from autonoma_ci.commands.record import checks_of_answers
-from autonoma_ci.model import AppVersion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State
-from autonoma_ci.report.record import record
-from autonoma_ci.report.saved import json_schema, parse
-from autonoma_ci.report.saved_runs import Checks
-from autonoma_ci.secret import Redactor
-from autonoma_ci.text import link
+from autonoma_ci.app.previous_results import checks_of_answers
+from autonoma_ci.escaping import link
+from autonoma_ci.models import AppVersion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State
+from autonoma_ci.redaction.redactor import Redactor
+from autonoma_ci.reports.results_json import record
+from autonoma_ci.reports.results_schema import Checks, json_schema, parse
 from tests.report.reports import CONTEXT, OK, failed, flaky, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
 
@@ -152,7 +151,7 @@ def test_any_bytes_are_a_record_or_a_problem_in_words(data: bytes) -> None:
 # The limit stands for the memory of a small machine. It covers what the interpreter and its libraries take.
 SMALL_MACHINE = """
 import resource, sys
-from autonoma_ci.report.saved import parse
+from autonoma_ci.reports.results_schema import parse
 resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
 head, item, tail, count = sys.argv[1:]
 try:

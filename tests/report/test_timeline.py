@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from autonoma_ci.report.timeline import timeline
+from autonoma_ci.reports.mermaid import timeline
 from tests.report.reports import PASSED, failed, flaky, passed, refused, report, started, timed_out
 from tests.support.hostile import PIECES, TEXTS
 
 if TYPE_CHECKING:
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.models import Outcome, Report
 
 _DRIVER = Path(__file__).parents[1] / "linters" / "mermaid.mjs"
 _WORDS = (

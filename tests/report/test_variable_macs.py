@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from autonoma_ci.report.record import record
-from autonoma_ci.report.saved import json_schema, parse
+from autonoma_ci.reports.results_json import record
+from autonoma_ci.reports.results_schema import json_schema, parse
 from tests.report.reports import report, started
 from tests.report.test_saved import SHOW_ALL
 

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
-from autonoma_ci.context import Context
 from autonoma_ci.engine.verdict import decide
-from autonoma_ci.model import State
-from autonoma_ci.report.console import issues, last_lines, notes
-from autonoma_ci.report.html import html
-from autonoma_ci.report.junit import junit
-from autonoma_ci.report.markdown import summary
-from autonoma_ci.report.words import FLAKY_SIGN, STATE_SIGNS, change_noun, headline
+from autonoma_ci.models import Context, State
+from autonoma_ci.reports.html import html
+from autonoma_ci.reports.junit import junit
+from autonoma_ci.reports.log import issues, last_lines, notes
+from autonoma_ci.reports.markdown import summary
+from autonoma_ci.reports.summary import FLAKY_SIGN, STATE_SIGNS, change_noun, headline
 from tests.report.reports import failed, flaky, lost, passed, planned, refused, report, started, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.model import Outcome, Report
+    from autonoma_ci.models import Outcome, Report
 
 MAKERS: dict[str, Callable[[str], Outcome]] = {
     "failed": failed, "flaky": flaky, "unknown": lost, "passed": passed, "planned": planned, "refused": refused,

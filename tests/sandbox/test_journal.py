@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.sandbox import Received, Sandbox
-from autonoma_ci.sandbox.journal import plain
+from autonoma_ci.sandbox.request_log import plain
 from tests.sandbox.caller import CREDENTIALS, Caller
 
 VALUE = "value-nobody-may-see"

@@ -6,8 +6,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from autonoma_ci.sandbox.account import Run
 from autonoma_ci.sandbox.pages import run_page
+from autonoma_ci.sandbox.run_store import Run
 
 if TYPE_CHECKING:
     from tests.sandbox.caller import Caller, Clock

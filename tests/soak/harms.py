@@ -10,8 +10,8 @@ import json
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.api.failures import LostError, NotSentError
 from autonoma_ci.api.transport import Answer
+from autonoma_ci.net.errors import LostError, NotSentError
 from tests.soak.ledger import Told
 
 if TYPE_CHECKING:

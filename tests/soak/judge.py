@@ -11,7 +11,7 @@ from tests.soak.ledger import ENDS, Told
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from autonoma_ci.model import Outcome
+    from autonoma_ci.models import Outcome
     from tests.soak.ledger import Ledger, Post
 
 _OPEN = {"timed-out", "unknown"}

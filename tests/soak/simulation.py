@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autonoma_ci.api.client import Client
 from autonoma_ci.api.transport import Answer, Transport
-from autonoma_ci.engine.board import Board
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.clock import Clock
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.fire import Policy
-from autonoma_ci.engine.watch import Waiting
+from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.engine.starter import Policy
 from autonoma_ci.engine.workers import Done, Explained, Polled
-from autonoma_ci.model import Kind, Outcome, RunRequest, State
-from autonoma_ci.secret import Secret
+from autonoma_ci.models import Kind, Outcome, RunRequest, State
+from autonoma_ci.redaction.redactor import Secret
 from tests.soak.harms import QUESTIONS, STARTS, Harm, answer, one_of
 from tests.soak.judge import Judged, judge, of_outcome, states
 from tests.soak.ledger import Ledger, Told

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.api.client import Client
+from autonoma_ci.api.models import Delivery, Said, Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.exchange import Delivery, Said, Timeouts
-from autonoma_ci.model import Kind, RunRequest
+from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.secret import Secret
 from tests.soak.layer import Layer
 from tests.soak.ledger import Told
 from tests.soak.trouble import GETS, POSTS

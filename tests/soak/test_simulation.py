@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci.api.client import Client
-from autonoma_ci.engine import explain
-from autonoma_ci.engine.board import Board
-from autonoma_ci.engine.wait import Wait
-from autonoma_ci.exchange import Attempt, Delivery, Said, Status
-from autonoma_ci.model import State
+from autonoma_ci.api.models import Attempt, Delivery, Said, Status
+from autonoma_ci.engine import details
+from autonoma_ci.engine.poller import Wait
+from autonoma_ci.engine.run_table import Board
+from autonoma_ci.models import State
 from tests.soak.harms import QUESTIONS, STARTS
 from tests.soak.simulation import HARMED, Simulation, simulate
 
@@ -99,7 +99,7 @@ def test_a_planned_run_that_is_not_reported_is_found_out(monkeypatch: pytest.Mon
 
 
 def test_a_deadline_that_is_not_kept_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explain, "_LIMIT", 600.0)
-    monkeypatch.setattr(explain.Explain, "give_up", lambda self: None)
+    monkeypatch.setattr(details, "_LIMIT", 600.0)
+    monkeypatch.setattr(details.Explain, "give_up", lambda self: None)
     monkeypatch.setattr(Simulation, "explain", lambda self, *arguments, **media: None)
     assert any("after the deadline" in text for text in simulate(1, RUNS).judged.complaints)

@@ -6,17 +6,17 @@ import heapq
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.api.models import Delivery, Details, Kept
+from autonoma_ci.clock import Clock
 from autonoma_ci.engine.workers import Done, Explained, Fetched, Polled, Refreshed
-from autonoma_ci.exchange import Delivery, Details, Kept
 
 if TYPE_CHECKING:
     import queue
     from collections.abc import Callable, Mapping, Sequence
 
+    from autonoma_ci.api.models import Attempt, Item, Status
     from autonoma_ci.engine.workers import Event
-    from autonoma_ci.exchange import Attempt, Item, Status
-    from autonoma_ci.model import Outcome, RunRequest
+    from autonoma_ci.models import Outcome, RunRequest
 
 # A loop that asks for events this often without an end in sight has none.
 _TOO_OFTEN = 200_000

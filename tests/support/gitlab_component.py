@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from autonoma_ci import values
-from autonoma_ci.options import OPTIONS
+from autonoma_ci.config import parsers
+from autonoma_ci.config.options import OPTIONS
 
 if TYPE_CHECKING:
-    from autonoma_ci.options import Option
+    from autonoma_ci.config.options import Option
 
 IMAGE = "ghcr.io/OWNER/autonoma-ci:1"
 # Inputs are part of the pipeline's definition, which many may read.
-SECRET = frozenset(option.name for option in OPTIONS if option.parse is values.credential)
+SECRET = frozenset(option.name for option in OPTIONS if option.parse is parsers.credential)
 GIVEN = tuple(option for option in OPTIONS if option.name not in SECRET)
 # A manifest may say it as well, and an input that says false would win over that.
 _MAYBE = frozenset({"run-on-latest"})

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from autonoma_ci.context import Context
-from autonoma_ci.model import (
+from autonoma_ci.models import (
     AppVersion,
     Conclusion,
+    Context,
     Earlier,
+    Evidence,
     Kind,
     Outcome,
     Reason,
     Report,
     RunRequest,
     State,
+    Step,
     Verdict,
 )
-from autonoma_ci.steps import Evidence, Step
 
 PIECES = (
     "::error::", "::set-output name=conclusion::passed", "::stop-commands::x", "::add-mask::a", "::Group::", "::",

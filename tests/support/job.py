@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from autonoma_ci import cli
-from autonoma_ci.commands.world import World
-from autonoma_ci.engine.fire import Policy
-from autonoma_ci.engine.watch import Waiting
-from autonoma_ci.exchange import Timeouts
+from autonoma_ci.api.models import Timeouts
+from autonoma_ci.app.runtime import World
+from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.starter import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from autonoma_ci.sandbox.pictures import picture
+from autonoma_ci.sandbox.screenshots import picture
 from tests.support.browser import chromium
 
 _RECORD = """async (pictures) => {

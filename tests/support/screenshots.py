@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import sync_playwright
 
 from autonoma_ci import cli
+from autonoma_ci.app.runtime import World
 from autonoma_ci.commands.demo import MANIFEST
-from autonoma_ci.commands.world import World
 from autonoma_ci.sandbox import Sandbox
 from tests.support.browser import chromium
 

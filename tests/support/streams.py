@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.support.house import ROOT
+from tests.architecture.package import ROOT
 
 if TYPE_CHECKING:
     import signal

@@ -7,9 +7,9 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from autonoma_ci.commands import action_args
-from autonoma_ci.options import OPTIONS, Option
-from autonoma_ci.report.outputs import OUTPUTS
+from autonoma_ci.app import action_args
+from autonoma_ci.config.options import OPTIONS, Option
+from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.gitlab_component import component
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.system import Target
-from autonoma_ci.engine.clock import Clock
+from autonoma_ci.ci.base import Target
+from autonoma_ci.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,135 @@
+"""What one exchange with the API came to: frozen values, one for each kind of request."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from autonoma_ci.models import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.models import Step
+
+NO_MEDIA: Mapping[int, Media] = MappingProxyType({})
+
+
+class Delivery(StrEnum):
+    """What is known of one request to start a run; it alone decides whether to send again."""
+
+    STARTED = "started"
+    REFUSED = "refused"  # the server said no: final
+    BUSY = "busy"  # the server said not now (429): may be sent again
+    NOT_SENT = "not-sent"  # no connection was made: may be sent again
+    UNSENDABLE = "unsendable"  # no connection was made, and trying again would not change that
+    OPEN = "open"  # it may have arrived and been acted on: never sent again
+
+
+class Attempt(NamedTuple):
+    """One request to start a run, and what came of it.
+
+    `retry_after` is in seconds; None means that the server named no time. `status` is 0 without an
+    answer. The texts come from outside: redacted, one line each, but not yet escaped for any sink.
+    """
+
+    delivery: Delivery
+    reason: Reason = Reason.OK
+    run_id: str = ""
+    url: str = ""
+    message: str = ""
+    hint: str = ""
+    status: int = 0
+    retry_after: float | None = None
+
+
+class Timeouts(NamedTuple):
+    """In seconds: to connect, between two pieces of an answer, and for one request in all."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 90.0
+
+
+class Said(StrEnum):
+    """What one question for a run's status came to."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    STOPPED = "stopped"  # cancelled, stopped or skipped on the server
+    GOING_ON = "going-on"
+    STRANGE = "strange"  # an answer, and a word that is not known, or none
+    MISSING = "missing"  # the server does not know the run, or not yet
+    UNAUTHORIZED = "unauthorized"
+    BUSY = "busy"  # not now (429, 503): ask less
+    TROUBLE = "trouble"  # no usable answer
+
+
+class Status(NamedTuple):
+    """What the server said when it was asked how a run stands.
+
+    `word` is its own word, `message` what went wrong; both are redacted, one line, and not yet escaped.
+    `retry_after` is in seconds; None means that the server named no time. `url` is the run's link. `hint` is what to do
+    about what went wrong, in whole sentences.
+    """
+
+    said: Said
+    word: str = ""
+    message: str = ""
+    status: int = 0
+    retry_after: float | None = None
+    url: str = ""
+    hint: str = ""
+
+
+class Media(NamedTuple):
+    """Where a screenshot or the video of a run is to be had for an hour; whoever has the address may have it."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return "Media(...)"
+
+
+class Details(NamedTuple):
+    """What the server tells of a run that ended; `problem` says why it tells nothing.
+
+    `step` is where it failed, `seconds` how long the run took by the server's own clock, or None if it
+    does not say. `media` are the screenshots by the number of their step, and the video as number 0.
+    `said` is the run's status by these details, None if they have none that is known. `contradiction` says
+    what does not fit the run that was asked for, such as the id of another test.
+    """
+
+    title: str = ""
+    step: Step | None = None
+    seconds: float | None = None
+    problem: str = ""
+    steps: tuple[Step, ...] = ()
+    media: Mapping[int, Media] = NO_MEDIA
+    said: Said | None = None
+    contradiction: str = ""
+
+
+class Item(NamedTuple):
+    """One file to fetch: the step's number or 0 for the video; `spare` if other files matter more.
+
+    `digits` is how many the number has in the file's name, so that names are in the order of the steps.
+    """
+
+    run_id: str
+    number: int
+    media: Media
+    spare: bool = False
+    digits: int = 3
+
+
+class Kept(NamedTuple):
+    """What came of fetching a file: its path in results-dir, or what went wrong.
+
+    `again`: with a new address it may succeed.
+    """
+
+    path: str = ""
+    problem: str = ""
+    again: bool = False

@@ -1,0 +1,186 @@
+"""The record that an earlier step left: found, read, and made into outcomes of this step."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from autonoma_ci.errors import InputError
+from autonoma_ci.escaping import one_line
+from autonoma_ci.fs.files import read_regular
+from autonoma_ci.fs.paths import leads_out
+from autonoma_ci.models import Conclusion, Context, Kind, State
+from autonoma_ci.reports.other_results import SIZE_LIMIT, has_open_runs, names_this_build, why_of_another_build
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autonoma_ci.models import Outcome
+    from autonoma_ci.planning.signing import Signer
+    from autonoma_ci.redaction.redactor import Redactor
+    from autonoma_ci.reports.results_schema import Checks, Saved
+
+_OTHER_CREDENTIALS = "it is not signed, or was changed, or was written with other credentials"
+_UNKNOWN_COMMIT = "the commit of this build is not known, so nothing shows that it is still the same"
+_OTHER_PLAN = "its runs are not those that this step is to start"
+
+
+class LoadedRecord(NamedTuple):
+    """A record and its bytes, which its signature covers."""
+
+    saved: Saved
+    data: bytes
+
+
+def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
+    """Return the record at `path`, relative to `folder`.
+
+    Raises:
+        InputError: The file can't be read, or is not a record.
+
+    """
+    shown = one_line(path, 200)
+    if leads_out(path, folder):
+        raise InputError([f"{shown} leads out of the working directory through a symbolic link: give its own path"])
+    place = Path(folder, path)
+    data = read_regular(str(place), SIZE_LIMIT)
+    if not data:
+        what = "is empty" if _is_empty(place) else "can't be read"
+        raise InputError([f"{shown} {what}. Give the results.json that an earlier step wrote to its results-dir"])
+    from autonoma_ci.reports.results_schema import parse
+
+    try:
+        return LoadedRecord(parse(data), data)
+    except ValueError as error:
+        # Cut last: the first half of a secret would not be recognized.
+        why = one_line(redact(str(error)), 300)
+        raise InputError(
+            [f"{shown} is not a record of autonoma-ci: {why}. Give a results.json as a step wrote it"]
+        ) from None
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.is_file() and not path.stat().st_size
+    except (OSError, ValueError):
+        return False
+
+
+def outcomes_of(saved: Saved, started_at: str, checks: Checks) -> list[Outcome]:
+    """Return the record's runs; their times count from this step's start, which is `started_at` in ISO 8601."""
+    now = datetime.fromisoformat(started_at)
+    then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=now.tzinfo)
+    return [run.outcome((then - now).total_seconds(), checks) for run in saved.runs]
+
+
+def checks_of_answers(redact: Redactor, credentials: Redactor, api_url: str) -> Checks:
+    """Return the checks of the API's responses: somebody else may have written the record.
+
+    Args:
+        redact: Removes credentials and values of variables from texts.
+        credentials: Removes credentials alone. A value such as `en` or `run` occurs by chance in names, ids and links.
+        api_url: Base URL of the API. Its host is no secret.
+    """
+    from autonoma_ci.api.responses import shown_link
+    from autonoma_ci.reports.results_schema import Checks
+
+    host = urlsplit(api_url).netloc
+    return Checks(
+        redact,
+        label=credentials,
+        link=lambda url: shown_link(url, redact, credentials, host),
+        run_id=lambda run_id: "" if credentials.holds(run_id) else run_id,
+    )
+
+
+def context_of(saved: Saved) -> Context:
+    """Return the facts of the build that the record states."""
+    build = saved.ci
+    return Context(
+        ci=build.name, sha=build.sha, branch=build.branch, change=build.change, repository=build.repository,
+        build_url=build.build_url, deployment_url=build.deployment_url, build=build.build, attempt=build.attempt,
+    )  # fmt: skip
+
+
+def why_stale(saved: Saved, context: Context, started_at: str) -> str:
+    """Return why the record is not of the step that is to be waited for, or an empty text.
+
+    A step that is killed at once leaves the record of an earlier step behind. At a terminal any record will do.
+    `started_at` is when this step has started, in ISO 8601.
+    """
+    if context.ci == "cli":
+        return ""
+    if why := why_of_another_build(saved, context, datetime.fromisoformat(started_at)):
+        return why
+    if not names_this_build(saved, context) and has_runs(saved) and not has_open_runs(saved):
+        return "nothing in it is left to wait for, and no build id shows that it is of this build"
+    # A job that only waits may take up what an earlier attempt started. A job that starts its runs itself has started
+    # new ones, or else it was killed before it could.
+    is_own = saved.job == context.job
+    if not saved.job and not context.job:
+        # No job has a name there, so only a record with open runs is known to be of use.
+        is_own = not has_open_runs(saved)
+    if is_own and _is_earlier(saved.ci.attempt, context.attempt):
+        return "it is of an earlier attempt at this job"
+    return ""
+
+
+def has_runs(saved: Saved) -> bool:
+    """Return whether the step was to start any runs; a dry run was not."""
+    skipped = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
+    return any(not skipped or run.state is not State.PLANNED for run in saved.runs)
+
+
+def is_of_earlier_attempt(saved: Saved, context: Context) -> bool:
+    """Return whether the record is of an earlier attempt at the build in `context`."""
+    return names_this_build(saved, context) and _is_earlier(saved.ci.attempt, context.attempt)
+
+
+def run_ids_of(saved: Saved) -> frozenset[tuple[Kind, str]]:
+    """Return the ids of all runs in the record, those that failed and were started again included."""
+    ids = ((run.kind, [run.run_id, *(failed.run_id for failed in run.earlier)]) for run in saved.runs)
+    return frozenset((kind, run_id) for kind, of_run in ids for run_id in of_run if run_id)
+
+
+def why_nothing_is_carried(outcomes: Sequence[Outcome], record: LoadedRecord, context: Context, signer: Signer) -> str:
+    """Return why the record of an earlier attempt is of no use to this step, or an empty text.
+
+    A step with other runs is another step of the job, or has another input: what passed there may be out of date here.
+    """
+    if not signer.verifies_record(record.data):
+        return _OTHER_CREDENTIALS
+    if not context.sha:
+        return _UNKNOWN_COMMIT
+    was = [(run.key, run.request_mac) for run in record.saved.runs]
+    return "" if was == [(str(run.request.key), run.request_mac) for run in outcomes] else _OTHER_PLAN
+
+
+def passed_before(
+    outcomes: Sequence[Outcome], record: LoadedRecord, context: Context, signer: Signer
+) -> dict[int, str]:
+    """Return the places of the runs that passed in an earlier attempt at the same build, with their runs' ids.
+
+    Nothing of the record is believed but runs whose signatures say that they passed, in this part of this build of
+    this commit, in a step with the same runs. A flaky run is not returned: its pass alone would be a clean one. Where
+    all runs passed, flaky ones included, none is returned: a step that runs nothing proves nothing.
+    """
+    saved = record.saved
+    if not is_of_earlier_attempt(saved, context) or why_nothing_is_carried(outcomes, record, context, signer):
+        return {}
+    pairs = list(zip(outcomes, saved.runs, strict=True))
+    passed = {
+        place: run
+        for place, (outcome, run) in enumerate(pairs)
+        if not run.doubted and signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac)
+    }
+    if len(passed) == len(pairs):
+        return {}
+    return {place: run.run_id for place, run in passed.items() if not run.earlier}
+
+
+def _is_earlier(attempt: str, than: str) -> bool:
+    numbers = attempt, than
+    counted = all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers)
+    return counted and int(attempt) < int(than)

@@ -1,0 +1,1 @@
+"""Publishers that several CI systems share."""

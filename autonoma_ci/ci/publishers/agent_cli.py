@@ -1,0 +1,122 @@
+"""A CI system's own program on the agent, where that is how later steps get to know anything.
+
+It is looked for in absolute folders of PATH outside of the checkout, and gets none of our inputs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+
+    from autonoma_ci.ci.base import Target
+    from autonoma_ci.clock import Clock
+
+# Of one call: all of them talk to an agent on the same machine, or to the CI system's own server.
+_SECONDS = 10.0
+# Of all calls of one step.
+MAX_SECONDS = 60.0
+# In bytes: longer than anything that this package has stored there.
+_LONGEST = 10_000
+_OURS = ("AUTONOMA_", "INPUT_")
+_programs: WeakSet[Program] = WeakSet()
+
+
+class Program:
+    """A program that was found, and the variables that it is given.
+
+    From the first call on there are 60 seconds in all.
+    """
+
+    def __init__(self, path: str, environ: Mapping[str, str], clock: Clock) -> None:
+        self._path, self._environ, self._clock = path, environ, clock
+        self._until: float | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_stopped = False
+        _programs.add(self)
+
+    def stop(self) -> None:
+        """Kill it if it runs, and start it no more."""
+        self._is_stopped = True
+        if self._process:
+            self._process.kill()
+
+    def _was_stopped(self) -> bool:
+        # Another thread may set it at any time.
+        return self._is_stopped
+
+    def run(self, arguments: Sequence[str], text: str = "") -> str:
+        """Run it with `text` as its input; return why it failed, or an empty text."""
+        why, _ = self._run(arguments, text, wanted=False)
+        return why
+
+    def read(self, arguments: Sequence[str]) -> str | None:
+        """Run it and return what it printed, or None if it failed or printed too much."""
+        why, printed = self._run(arguments, "", wanted=True)
+        return None if why or len(printed) > _LONGEST else printed.decode("utf-8", "replace").strip()
+
+    def _run(self, arguments: Sequence[str], text: str, *, wanted: bool) -> tuple[str, bytes]:
+        # Loaded only where there is a program.
+        import subprocess
+
+        name = os.path.basename(self._path)  # noqa: PTH119 - a text, not a file
+        now = self._clock.monotonic()
+        self._until = self._until or now + MAX_SECONDS
+        if now >= self._until:
+            return f"all calls of {name} took longer than {MAX_SECONDS:.0f} s", b""
+        seconds = min(_SECONDS, self._until - now)
+        stopped = f"{name} was stopped"
+        if self._was_stopped():
+            return stopped, b""
+        try:
+            with subprocess.Popen(  # noqa: S603 - an absolute path, and no shell
+                [self._path, *arguments],
+                env=dict(self._environ),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if wanted else subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                self._process = process
+                try:
+                    # `stop` may have been called before there was a process.
+                    printed, _ = process.communicate(
+                        text.encode("utf-8", "replace"), timeout=0.0 if self._was_stopped() else seconds
+                    )
+                finally:
+                    # The end of `with` waits for the program, whatever went wrong before.
+                    process.kill()
+        except (OSError, ValueError) as error:
+            return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
+        except subprocess.TimeoutExpired:
+            return stopped if self._was_stopped() else f"{name} did not end within {seconds:.0f} s", b""
+        why = f"{name} failed with exit code {process.returncode}" if process.returncode else ""
+        return stopped if self._was_stopped() else why, printed or b""
+
+
+def stop_programs() -> None:
+    """Kill what runs of all programs that were found, as none of them may outlive the step."""
+    for program in list(_programs):
+        program.stop()
+
+
+def find(name: str, target: Target) -> Program | None:
+    """Return the program of that name, or None where there is none to be trusted."""
+    try:
+        checkout = Path(os.path.realpath(target.folder))
+    except FileNotFoundError:
+        # The working directory was removed, so it is unknown which programs are outside of it.
+        return None
+    file = f"{name}.exe" if os.name == "nt" else name
+    for folder in target.environ.get("PATH", "").split(os.pathsep):
+        path = Path(folder, file)
+        trusted = path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(checkout)
+        # Unlike Path's own, this one passes over a folder that may not be looked into.
+        if trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
+            kept = {key: value for key, value in target.environ.items() if not key.startswith(_OURS)}
+            return Program(str(path), kept, target.clock)
+    return None

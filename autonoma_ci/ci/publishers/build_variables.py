@@ -1,0 +1,157 @@
+"""Set the outputs as data of the build, under names that no other step of the build has taken.
+
+All jobs of a build share these names. With one name for all of them, the last job to end would replace what the others
+have said, and a part that passed would hide one that failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.ownership import Claim, claim_of, mark_in, mark_of
+from autonoma_ci.reports.outputs import variables, warn_of_left_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from autonoma_ci.ci.ownership import Mark
+    from autonoma_ci.models import Report
+
+# The text of a name that has no value any more, and that which stands for none: an empty one is refused by the systems.
+UNSET = "none"
+_MARK = "AUTONOMA_WRITTEN_BY"
+_SUFFIX_LIMIT = 60
+
+
+class NameClaims:
+    """Claims names in a build's data for one step: under each name is the mark of the step that has it.
+
+    `is_unread` says that a text of the data could not be read. A name whose text is not known counts as another step's.
+
+    Args:
+        mark: The step's mark.
+        get: Returns the text of a name, empty or `none` if there is none, or None if that is not known.
+        put: Sets the text of a name, and returns why it could not, or an empty text.
+
+    """
+
+    def __init__(self, mark: Mark, get: Callable[[str], str | None], put: Callable[[str, str], str]) -> None:
+        self.failure = ""
+        self.is_unread = False
+        self._mark, self._get, self._put = mark, get, put
+        # Here a step says that it has found its name taken. A retry can't know then whose name that is.
+        self._several = f"AUTONOMA_SEVERAL_{mark.part.upper()}"
+
+    def take(self, name: str) -> Claim:
+        """Write the mark under a name, unless it is another step's, and look at it again.
+
+        Returns:
+            REPLACE if this step has the name now, otherwise LEAVE or OTHER. With OTHER, `failure` says why the mark
+            could not be written, if that is the reason, and `is_unread` may be.
+
+        """
+        claim = self.look(name)
+        if claim is not Claim.REPLACE:
+            return claim
+        self.failure = self._put(name, str(self._mark).replace(" ", ":"))
+        # Another step may have found nothing there at the same moment.
+        return Claim.OTHER if self.failure else self.look(name)
+
+    def look(self, name: str) -> Claim:
+        """Return what this step may do about a name: REPLACE, LEAVE or OTHER.
+
+        If another step of the same part has the name, that is noted in the build's data for a later attempt.
+        """
+        text = self._read(name)
+        claim = claim_of(self._mark, text)
+        found = mark_in(text or "")
+        if claim is Claim.OTHER and found and found.part == self._mark.part:
+            self._put(self._several, str(self._mark).replace(" ", ":"))
+        if claim is Claim.EARLIER:
+            return Claim.OTHER if self._is_shared() else Claim.REPLACE
+        return claim
+
+    def _is_shared(self) -> bool:
+        """Say whether another step of this build has found its name taken."""
+        text = self._read(self._several)
+        found = mark_in(text or "")
+        return text is None or bool(found and found.build == self._mark.build and not found.is_of(self._mark))
+
+    def _read(self, name: str) -> str | None:
+        text = self._get(name)
+        self.is_unread = self.is_unread or text is None
+        return text
+
+
+def publish_build_data(
+    report: Report,
+    build: str,
+    get: Callable[[str], str | None],
+    put: Callable[[str, str], str],
+    read: Callable[[Report], Mapping[str, str]] = variables,
+) -> list[str]:
+    """Set the variables and return what the log should warn of.
+
+    Args:
+        report: The report of a step that has ended.
+        build: The id of the build, or of another thing that is new whenever the step runs again.
+        get: Returns the text of a name, empty or `none` if there is none, or None if that is not known.
+        put: Sets the text of a name, and returns why it could not, or an empty text.
+        read: Returns the variables that are set; one that has no text does not keep that of an earlier attempt.
+
+    """
+    mark = mark_of(report, build)
+    names = NameClaims(mark, get, put)
+    part, title = _slug(report.part.shown), _slug(report.part.title)
+    texts = read(report)
+    # The first is what users read. The others are for steps that have no part, or the same one.
+    suffixes = [part, f"{part}{title}", f"{part}_{mark.step.upper()}"]
+    for suffix in suffixes:
+        claim = names.take(_MARK + suffix)
+        if claim is Claim.LEAVE:
+            return []
+        if names.failure:
+            return [names.failure]
+        if claim is Claim.OTHER and suffix != suffixes[-1]:
+            continue
+        if why := _write(texts, suffix, get, put):
+            return [*_renamed(part, suffix, names), why]
+        # While the values were written, another step may have taken the name.
+        if names.look(_MARK + suffix) is not Claim.OTHER:
+            break
+    return [*_renamed(part, suffix, names), *warn_of_left_out(report, texts, f"The variables AUTONOMA_…{suffix}")]
+
+
+def _write(
+    texts: Mapping[str, str], suffix: str, get: Callable[[str], str | None], put: Callable[[str, str], str]
+) -> str:
+    """Set the variables; return why one could not be set, or an empty text."""
+    for name, text in texts.items():
+        # A value of an earlier attempt is not left beside those of this one.
+        needed = text or (get(name + suffix) not in {"", UNSET})
+        if needed and (why := put(name + suffix, text or UNSET)):
+            return why
+    return ""
+
+
+def _renamed(part: str, suffix: str, names: NameClaims) -> list[str]:
+    warning = (
+        f"Another step of this build has set the variables AUTONOMA_…{part}: those of this step end in {suffix}. "
+        "Give each step a part or a summary-title of its own."
+    )
+    if names.is_unread:
+        warning = (
+            f"The build's data could not be read, so the variables AUTONOMA_…{part} may be those of another step: "
+            f"those of this step end in {suffix}."
+        )
+    return [warning] if suffix != part else []
+
+
+def _slug(text: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").upper()
+    if len(name) > _SUFFIX_LIMIT:
+        # Two texts that differ behind the cut have two names.
+        name = f"{name[: _SUFFIX_LIMIT - 9]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8].upper()}"
+    return f"_{name}" if name else ""

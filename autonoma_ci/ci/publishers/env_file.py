@@ -1,0 +1,130 @@
+"""Variables for later steps, in a file that the CI system reads after the step.
+
+Source: the documentation of each system that names such a file; its module says which.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from autonoma_ci.ci.publishers.shared_file import SharedValues, never_open
+from autonoma_ci.fs.files import reason_of
+from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.reports.outputs import dotenv_lines, dotenv_variables, variables, warn_of_left_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from autonoma_ci.ci.base import Target
+    from autonoma_ci.models import Report
+
+
+# As the warnings call what is written.
+_PLACE = "The variables for later steps"
+# A dollar sign, with a parameter's braces if no quotes and no other expansion are in them.
+_DOLLAR = rb"""(?: \$\{[^{}()'"\\`]*+\} | \$(?![({\[]) )"""
+_IN_DOUBLE_QUOTES = rb"""(?: [^\\"$`]++ | \\. | %b )*+""" % _DOLLAR
+# The line of a heredoc, if the rest of it has nothing that goes on in the next line.
+_HEREDOC = rb"""
+    <<(-)?+[ \t]*+ (?> '([^'\n]++)' | "([^"\\$`\n]++)" | \\?+([^ \t\n;&|<>()\[\]'"\\`$]++) ) (?= [ \t\n;&|>)] | \Z )
+    (?: [^\n<\\'"`\#(){}\[\]]++ | \) | '[^'\n]*+' | "[^"\\`\n({]*+" )*+ (?: \n | \Z )
+"""
+# What a shell reads as one: a heredoc, arithmetic, an escaped character, quoted text, a comment, anything else. It does
+# not match what only a whole parser understands: a command or a value within an expansion has quotes of its own.
+# Source: POSIX, "Shell Command Language", "Quoting", "Token Recognition" and "Here-Document"; for (( )) and $' ', the
+# "Bash Reference Manual".
+_CLOSED = lazy_pattern(
+    rb"""
+    %(heredoc)b (?:.*?\n)?? (?(1)\t*+) (?:\2|\3|\4) (?= \n | \Z ) | <<< | <(?!<)
+    | \(\( (?: [^()'"\\`$]++ | %(dollar)b )*+ \)\) | \((?!\()
+    | \\(?:[^\n]|\n(?!\Z))
+    | '[^']*+' | \$'(?:[^\\']++|\\.)*+' | "%(quoted)b"
+    | (?<![^\s;&|()])\#[^\n]*+ | \# | (?!\$') %(dollar)b
+    | [^<(\\'"`\#$]++
+    """
+    % {b"heredoc": _HEREDOC, b"dollar": _DOLLAR, b"quoted": _IN_DOUBLE_QUOTES},
+    re.DOTALL | re.VERBOSE,
+)
+# What has no end, where the other pattern does not match. A backslash before the last line break continues the line.
+_OPEN = lazy_pattern(
+    rb"""' | \$' | "%(quoted)b \\?\Z | \\\n?\Z | %(heredoc)b""" % {b"heredoc": _HEREDOC, b"quoted": _IN_DOUBLE_QUOTES},
+    re.DOTALL | re.VERBOSE,
+)
+
+
+class Form(NamedTuple):
+    """Which variables a file takes, the lines that set them, and whether a file's bytes end within a value."""
+
+    read: Callable[[Report], Mapping[str, str]]
+    lines: Callable[[Mapping[str, str]], str]
+    is_open: Callable[[bytes], bool] = never_open
+
+
+def exports(values: Mapping[str, str]) -> str:
+    """Return commands of a shell that set the variables; no text can be anything but a value.
+
+    Zero bytes are removed: no variable holds one, and bash takes a file for a program that has one in its first line.
+    Source: bash, general.c, `check_binary_file`.
+    """
+    return "".join(f"export {name}={shlex.quote(text.replace(chr(0), ''))}\n" for name, text in values.items())
+
+
+def is_in_quotes(data: bytes) -> bool:
+    """Return whether commands of a shell end within quoted text, a heredoc or a continued line.
+
+    What comes after an expansion with quotes of its own is unknown, and unknown is not open. Otherwise, a complete file
+    would be waited for, with a warning that is wrong.
+    """
+    place = 0
+    while found := _CLOSED.match(data, place):
+        place = found.end()
+    return bool(_OPEN.match(data, place))
+
+
+DOTENV = Form(dotenv_variables, dotenv_lines)
+EXPORTS = Form(variables, exports, is_in_quotes)
+
+
+class VariableFile:
+    """Publishes the variables to a file that others may write to as well."""
+
+    def __init__(self, values: SharedValues, read: Callable[[Report], Mapping[str, str]]) -> None:
+        self._values, self._read = values, read
+
+    def publish(self, report: Report) -> list[str]:
+        """Write the variables if it is time to; return what could not be written."""
+        try:
+            can_be_read = self._values.write(report, self._read)
+        except (OSError, ValueError) as error:
+            reason = reason_of(error)
+            return [f"{_PLACE} could not be written ({reason}); the log has the links."]
+        warnings = warn_of_left_out(report, self._read(report), _PLACE) if report.verdict else []
+        if not can_be_read:
+            warnings.append(f"{_PLACE} may be a part of another process's open value; the log has the links.")
+        return warnings
+
+
+def variable_file(
+    name: str, form: Form = DOTENV, within: str = "", *, early: bool = True
+) -> Callable[[Target], tuple[VariableFile, ...]]:
+    """Return a function that finds the file of a job.
+
+    Args:
+        name: The variable that names the file.
+        form: What the file holds.
+        within: The name of the file if the variable names its folder.
+        early: Whether to write also before the end of the step: only where the last value of a name counts.
+
+    """
+
+    def find(target: Target) -> tuple[VariableFile, ...]:
+        path = target.environ.get(name, "")
+        if not path:
+            return ()
+        values = SharedValues(Path(path, within), target.clock, form.lines, form.is_open, early=early)
+        return (VariableFile(values, form.read),)
+
+    return find

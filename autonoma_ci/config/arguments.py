@@ -1,0 +1,156 @@
+"""The command line: which command, and the options as text. Made from the table of options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
+
+from autonoma_ci.config.options import OPTIONS, Option
+from autonoma_ci.config.parsers import WORDS_OF_SWITCH
+from autonoma_ci.config.settings import closest
+from autonoma_ci.errors import Finished, InputError
+from autonoma_ci.escaping import one_line
+from autonoma_ci.streams import write_product
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What a command line gave, a field for each flag.
+Found: TypeAlias = argparse.Namespace
+# A random secret may start with a hyphen, but is not made of small letters alone.
+_FLAG = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
+# What options with a list take.
+_LISTS = frozenset({"LIST", "LINES"})
+# How argparse begins the error of a positional argument that is not there.
+_MISSING = "the following arguments are required: "
+
+
+class _Once(argparse.Action):
+    """Stores the text of a flag that can be given once: of two lists, nobody expects that only the last counts."""
+
+    def __call__(self, parser: argparse.ArgumentParser, found: Found, values: object, flag: str | None = None) -> None:
+        """Store the text; raise InputError if there is one already."""
+        if getattr(found, self.dest) is not None:
+            parser.error(f"{flag} is given twice: give it once, with commas or line breaks between the entries")
+        setattr(found, self.dest, values)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that prints to a given stream and raises our errors."""
+
+    def __init__(self, command: str, help_text: str, out: TextIO) -> None:
+        super().__init__(f"autonoma-ci {command}", description=help_text, allow_abbrev=False)
+        self._out, self._command = out, command
+        # What to do instead where there is an argument too many, or one of these unknown flags.
+        self.hint = ""
+        self.hint_of_flags: tuple[str, ...] = ()
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError instead of ending the process; what argparse quotes may be a secret."""
+        raise InputError([f"{_said(message)} (see {self.prog} --help)"])
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
+        """Raise Finished: the caller decides how the process ends."""
+        raise Finished
+
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002
+        """Print the help to our stream; raise OutputError if that fails."""
+        write_product(self._out, self.format_help())
+
+    def read(self, argv: Sequence[str]) -> tuple[Found, list[str]]:
+        """Return what is known, and a problem for each argument that is not.
+
+        What follows an unknown flag may be a secret, so only the flag's own name is repeated.
+        """
+        argv, switch = self._without_words(argv)
+        found, unknown = self.parse_known_args(argv)
+        flags = {flag for action in self._actions for flag in action.option_strings}
+        problems = []
+        for argument in unknown:
+            name = argument.partition("=")[0]
+            if _FLAG.fullmatch(name):
+                near = closest(name, flags)
+                hint = f": did you mean {near}?" if near else f" (see {self.prog} --help)"
+                problems.append(f"unknown option {one_line(name, 40)}{hint}")
+        if unknown and not problems:
+            taken = f"{switch} takes true, false or no value" if switch else "an argument too many"
+            positional = any(not action.option_strings for action in self._actions)
+            hint = self.hint or f"{self._command} takes {'one argument' if positional else 'options only'}"
+            problems.append(f"{taken}: {hint} (see {self.prog} --help)")
+        elif unknown and self.hint_of_flags and any(text.partition("=")[0] in self.hint_of_flags for text in unknown):
+            problems.append(self.hint)
+        return found, problems
+
+    def _without_words(self, argv: Sequence[str]) -> tuple[list[str], str]:
+        """Return the arguments with each yes-or-no flag by itself, and the flag that had another word behind it.
+
+        argparse would take the word for the value: `--dry-run NAME`, `wait --comment RESULTS`.
+        """
+        switches = {flag for action in self._actions if action.const == "true" for flag in action.option_strings}
+        texts, found = list(argv), ""
+        for place, (flag, word) in enumerate(pairwise(argv)):
+            if flag in switches and not word.startswith("-") and word.lower() not in WORDS_OF_SWITCH:
+                texts[place] = f"{flag}=true"
+                found = found or flag
+        return texts, found
+
+    def known(self, argv: Sequence[str]) -> Found:
+        """Return what the arguments say; raise InputError if there are some that are not known."""
+        found, problems = self.read(argv)
+        if problems:
+            raise InputError(problems)
+        return found
+
+
+def _said(message: str) -> str:
+    """Return an error of argparse in our words, without the value that it quotes."""
+    before, _, choices = message.rpartition("(choose from ")
+    # It quotes a value in either kind of quotes.
+    text = re.split("['\"]", before or message, maxsplit=1)[0].rstrip(": ").removeprefix("argument ")
+    if message.startswith(_MISSING):
+        names = message.removeprefix(_MISSING)
+        example = ": give the results-dir of an earlier step, such as autonoma-results" if names == "RESULTS" else ""
+        return f"{names} is missing{example}"
+    if before:
+        words = choices.rstrip(")").replace("'", "")
+        return f"{text.removesuffix(': invalid choice')}: unknown value. Use one of {words}"
+    return text.replace(": expected one argument", ": a value is missing")
+
+
+def parser_of(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> Parser:
+    """Return the parser of a command: a flag for each of its options."""
+    parser = Parser(command, help_text, out)
+    for option in options:
+        text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
+        if option.takes:
+            action = _Once if option.takes in _LISTS else "store"
+            parser.add_argument(option.flag, metavar=option.takes, help=text, action=action)
+        else:
+            parser.add_argument(option.flag, metavar="true|false", nargs="?", const="true", help=text)
+    parser.epilog = (
+        "Each option can also be given in the environment, as AUTONOMA_ and its name in capitals with underscores "
+        "(AUTONOMA_TEST_IDS), or as an input of the GitHub Action. The command line wins."
+    )
+    return parser
+
+
+def add_variables(parser: Parser) -> None:
+    """Add the flag that gives one variable, as the field `var`."""
+    parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
+
+
+def given(found: Found, options: Sequence[Option]) -> dict[str, str]:
+    """Return the texts of the options that flags gave, by the options' names."""
+    return {option.name: text for option in options if (text := getattr(found, option.field)) is not None}
+
+
+def flags_of_run(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
+    """Return the options that flags give, the `--var` texts, and what is wrong with the command line."""
+    help_text = "Start the runs, say where they are, and let the exit code tell the truth."
+    parser = parser_of("run", help_text, OPTIONS, out)
+    parser.hint = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
+    add_variables(parser)
+    found, problems = parser.read(argv)
+    return given(found, OPTIONS), found.var, problems

@@ -1,0 +1,669 @@
+"""URLs that options give: the API's, which gets the credentials, and the page that is to be tested.
+
+Spans of time, sizes of files, and shares of a plan, as options give them.
+
+From the text of one option to its value; whatever is wrong with it is said all at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.escaping import LOOPBACK, one_line, without_query
+from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.models import (
+    CHANGE_NUMBER,
+    COMMIT_HASH,
+    MAX_FACT_LENGTH,
+    NOT_A_BRANCH,
+    REF_PREFIX,
+    VALUE_LIMIT,
+    AppVersion,
+)
+from autonoma_ci.redaction.redactor import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autonoma_ci.models import RunRequest
+
+# The vendor's newer product has another API, at this host and below /v1 (docs of that product). Its planner reads
+# AUTONOMA_API_URL too.
+_OTHER_HOST = "api.autonoma.app"
+_OTHER_PRODUCT = (
+    "this is the API of Autonoma's other product: use https://autonoma.app/api. The host api.autonoma.app and paths "
+    "that end in /v1 belong to Autonoma's planner, which takes bearer keys. The planner reads AUTONOMA_API_URL too: if "
+    "it needs that variable, give the URL here by --api-url or the input api-url"
+)
+# A path that is encoded more often stays as it is.
+_MAX_DECODINGS = 5
+_PLAIN = lazy_pattern(r"[\x21-\x7e]+")
+
+
+def api_url(text: str) -> str:
+    """Return the API's base URL without a slash at its end: https, or http to this very machine.
+
+    Raises InputError for any other, and for that of the vendor's other product. Credentials in it are not repeated.
+    """
+    parts = _split(text, "remove them, and give client-id and client-secret")
+    host = parts.hostname or ""
+    if not host or not _PLAIN.fullmatch(text) or parts.query or parts.fragment:
+        raise InputError([f"'{one_line(without_query(text), 100)}' is not a base URL like https://autonoma.app/api"])
+    if unquote(host).lower().rstrip(".") == _OTHER_HOST or _last_segment(parts.path) == "v1":
+        # The URL is not repeated: its path may hold a key of that product.
+        raise InputError([_OTHER_PRODUCT])
+    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
+        return text.rstrip("/")
+    raise InputError([f"'{one_line(text, 100)}' is not https: credentials would travel in the clear"])
+
+
+def build_url(text: str) -> str:
+    """Return the link to a build.
+
+    Raises:
+        InputError: The text is no URL of a page, or is longer than records allow.
+
+    """
+    if len(text) > MAX_FACT_LENGTH:
+        raise InputError([f"the URL is longer than {MAX_FACT_LENGTH:,} characters: give a shorter link to the build"])
+    return page_url("https://ci.example.com/builds/12", text)
+
+
+def page_url(example: str, text: str) -> str:
+    """Return the URL of a page, http or https; raise InputError for any other.
+
+    What may be secret in it is not repeated. The message shows the example.
+    """
+    parts = _split(text, "remove them, as the URL is shown in logs and reports")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _PLAIN.fullmatch(text):
+        raise InputError([f"'{one_line(without_query(text), 100)}' is not a URL like {example}"])
+    return text
+
+
+def _split(text: str, why_no_credentials: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if "@" in parts.netloc or (not host and "@" in text):
+        raise InputError([f"the URL holds credentials: {why_no_credentials}"])
+    return parts
+
+
+def _last_segment(path: str) -> str:
+    """Return the last segment of a path as a server may read it: decoded, without dot segments, in lower case."""
+    for _ in range(_MAX_DECODINGS):
+        decoded = unquote(path)
+        if decoded == path:
+            break
+        path = decoded
+    found: list[str] = []
+    for segment in re.split(r"[/\\]", path):
+        # What follows a semicolon are parameters of the segment (RFC 3986 §3.3).
+        name = segment.partition(";")[0].strip()
+        if name == "..":
+            del found[-1:]
+        elif name not in {"", "."}:
+            found.append(name)
+    return found[-1].lower() if found else ""
+
+
+# In seconds, in bytes, and in jobs.
+LONGEST = 24 * 3600.0
+LARGEST = 100 * 1000**3
+SHARDS_LIMIT = 1000
+_SPAN = re.compile(r"(?:([0-9]{1,6})h)? ?(?:([0-9]{1,6})m)? ?(?:([0-9]{1,6})s)?")
+_NO_DURATION = "is not a duration"
+# Other ways to write a duration, in lower case: 5 minutes, 1.5h, PT10M, 00:10:00. As texts, since most steps need none,
+# and to compile them takes a millisecond.
+_CLOCK = r"([0-9]{1,3}):([0-5]?[0-9]):([0-5]?[0-9])"
+_AMOUNT = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([a-z]*)\s*"
+_SECONDS = {
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+}
+# The unit of a number without one that follows a number with this one, as in 1h30.
+_NEXT_UNIT = {3600.0: 60.0, 60.0: 1.0}
+# Other ways to write a size: 30M, 1.5MB, 30 MiB, 20 megabytes.
+_SIZE = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([kmgt])(?:ib?|b|(?:ilo|ega|iga|era)?bytes?)?"
+_BYTES = {"k": 1000, "m": 1000**2, "g": 1000**3}
+# In characters; what is longer is not guessed at.
+_LONGEST_TEXT = 40
+
+
+class Shard(NamedTuple):
+    """One of `total` equal parts of a plan, counted from 1; 0 of 0 is what the CI system says."""
+
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+    def share(self, runs: list[RunRequest]) -> tuple[list[RunRequest], str]:
+        """Return this part of the runs, and a sentence that tells of it."""
+        # One by one in turn: the parts are of one size, and tests that stand together are spread.
+        part, whole = runs[self.number - 1 :: self.total], len(runs)
+        if self.total == 1:
+            return part, f"Shard {self} is the whole plan: this job is not one of several."
+        if whole and not part:
+            return part, f"Shard {self} has no runs: the whole plan has only {whole}."
+        return part, f"Shard {self}: {len(part)} of the plan's {whole} run{'' if whole == 1 else 's'}."
+
+
+AUTO = Shard(0, 0)
+
+
+def duration(text: str) -> float:
+    """Return seconds from `90s`, `30m`, `2h` or `1h30m`; a unit is required.
+
+    Raises InputError for anything else, and for less than 1 second or more than 24 hours.
+    """
+    found = _SPAN.fullmatch(text.lower())
+    if not found or not any(found.groups()):
+        raise InputError([_why_no_duration(text)])
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    length = hours * 3600 + minutes * 60 + seconds
+    if not 1 <= length <= LONGEST:
+        raise InputError([f"'{one_line(text, 40)}' is out of range: use 1s to 24h"])
+    return length
+
+
+def _why_no_duration(text: str) -> str:
+    """Return what is wrong with a duration, and how to write what was probably meant."""
+    shown, plain = f"'{one_line(text, 40)}'", _without_quotes(text)
+    if re.fullmatch(r"[0-9]{1,9}", plain):
+        number = int(plain)
+        cures = [f"{number}m for minutes"] if 1 <= number * 60 <= LONGEST else []
+        cures += [f"{number}s for seconds"] if 1 <= number <= LONGEST else []
+        return f"{shown} has no unit: {'write ' + ' or '.join(cures) if cures else 'use 1s to 24h'}"
+    if re.match(r"[-\u2212]\s*[0-9]", plain):
+        return f"{shown} is negative: use 1s to 24h, such as 10m"
+    meant = _seconds_meant(plain) if len(plain) <= _LONGEST_TEXT and "\n" not in plain else None
+    if meant is None:
+        return f"{shown} {_NO_DURATION}: write a number and a unit, such as 90s, 30m, 2h or 1h30m"
+    if not 1 <= meant <= LONGEST:
+        return f"{shown} is out of range: use 1s to 24h"
+    if meant != int(meant):
+        return f"{shown} is not in whole seconds: write {_as_duration(int(meant))}"
+    return f"{shown} is not written as a duration: write {_as_duration(int(meant))}"
+
+
+def _without_quotes(text: str) -> str:
+    """Return the text in small letters, without white space and quotes around it."""
+    return text.strip().strip("\"'`").strip().lower()
+
+
+def _seconds_meant(text: str) -> float | None:
+    """Return the seconds in a duration that is written in another way, or None if it is not one."""
+    if clock := re.fullmatch(_CLOCK, text):
+        hours, minutes, seconds = clock.groups()
+        return int(hours) * 3600.0 + int(minutes) * 60 + int(seconds)
+    # The form of ISO 8601.
+    text = re.sub("^pt?(?=[0-9])", "", text)
+    total, end = 0.0, 0
+    unit: float | None = None
+    for found in re.finditer(_AMOUNT, text):
+        unit = _SECONDS.get(found[2]) if found[2] else _NEXT_UNIT.get(unit or 0.0)
+        if found.start() != end or unit is None:
+            return None
+        total += float(found[1].replace(",", ".")) * unit
+        end = found.end()
+    # To milliseconds: 1.1 * 3600 is 3960.0000000000005.
+    return round(total, 3) if end == len(text) > 0 else None
+
+
+def _as_duration(seconds: int) -> str:
+    """Return whole seconds as the option takes them, such as 1h30m."""
+    amounts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
+    return "".join(f"{amount}{unit}" for amount, unit in amounts if amount)
+
+
+def interval(text: str) -> float | None:
+    """Return a duration in seconds, or None for `auto`; raise InputError as `duration` does."""
+    if text.lower() == "auto":
+        return None
+    try:
+        return duration(text)
+    except InputError as error:
+        if _NO_DURATION not in str(error):
+            raise
+        raise InputError([f"{error}, or auto"]) from None
+
+
+def size(text: str) -> int:
+    """Return bytes from `500KB`, `30MB` or `1GB`; a thousand bytes are one KB.
+
+    Raises InputError for anything else, and for less than 1 KB or more than 100 GB.
+    """
+    found = re.fullmatch(r"([0-9]{1,9}) ?([kmg])b", text.lower())
+    if not found:
+        raise InputError([_why_no_size(text)])
+    number = int(found[1]) * _BYTES[found[2]]
+    if not 1000 <= number <= LARGEST:
+        raise InputError([f"'{one_line(text, 40)}' is out of range: use 1KB to 100GB"])
+    return number
+
+
+def _why_no_size(text: str) -> str:
+    """Return what is wrong with a size, and how to write what was probably meant."""
+    shown, plain = f"'{one_line(text, 40)}'", _without_quotes(text)
+    if re.fullmatch(r"[0-9]{1,9}", plain):
+        number = int(plain)
+        cures = [f"{number}{unit}" for unit in ("MB", "KB") if 1000 <= number * _BYTES[unit[0].lower()] <= LARGEST]
+        return f"{shown} has no unit: {'write ' + ' or '.join(cures) if cures else 'use 1KB to 100GB'}"
+    if re.match(r"[-\u2212]\s*[0-9]", plain):
+        return f"{shown} is negative: use 1KB to 100GB, such as 30MB"
+    found = re.fullmatch(_SIZE, plain) if len(plain) <= _LONGEST_TEXT else None
+    if not found:
+        return f"{shown} is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"
+    meant = float(found[1].replace(",", ".")) * 1000 ** ("kmgt".index(found[2]) + 1)
+    if not 1000 <= meant <= LARGEST:
+        return f"{shown} is out of range: use 1KB to 100GB"
+    # The largest unit that needs no fraction, rounded down to whole KB.
+    number = round(meant) // 1000
+    unit = next(unit for unit, size in (("GB", 1000**2), ("MB", 1000), ("KB", 1)) if number % size == 0)
+    return f"{shown} is not written as a size: write {number // (_BYTES[unit[0].lower()] // 1000)}{unit}"
+
+
+def shard(text: str) -> Shard:
+    """Return a shard like `2/5`, or AUTO for `auto`; raise InputError for anything else."""
+    if text.lower() == "auto":
+        return AUTO
+    shown = f"'{one_line(text, 40)}'"
+    found = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9]{1,4})", text)
+    if not found:
+        cure = "write the number of this job and of all jobs, such as 2/5, or auto"
+        raise InputError([f"{shown} is not a shard: {cure}"])
+    number, total = int(found[1]), int(found[2])
+    if total == 0 or total > SHARDS_LIMIT:
+        raise InputError([f"{shown}: the number of shards is out of range: use 1 to {SHARDS_LIMIT}"])
+    if not 1 <= number <= total:
+        why = "shards are counted from 1" if number == 0 else f"there are only {total}"
+        raise InputError([f"{shown}: shard {number} does not exist, {why}: use 1/{total} to {total}/{total}"])
+    return Shard(number, total)
+
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# Of an entry whose id can't be known here. No id has this form.
+UNKNOWN_ID = "?"
+# In characters.
+NAME_LIMIT = 128
+PART_LIMIT, PART_SHOWN = 4000, 40
+# Characters of a title, and of what is left of a longer one before its hash.
+TITLE_LIMIT, TITLE_SHOWN = 100, 80
+# Only these are trimmed: a trim of all Unicode space has turned one name into another before.
+SPACE = " \t\r\n\v\f"
+_NAME_PATTERN = lazy_pattern(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
+_MAPPING = lazy_pattern(r"[^=:]+:(?:\s|$)")
+# A variable's name in the form of lines. A mapping takes any other name.
+_PLAIN_NAME = lazy_pattern(rf"\w[\w.-]{{0,{NAME_LIMIT - 1}}}")
+# Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
+# can end with `=`, so that it looks like `NAME=`. A hash is not Base64, and a name is often in capitals or has a `_`.
+_BASE64_LINE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
+_BASE64_END = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
+_NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
+_VERSION = ["application-id", "version-id"]
+_SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
+_BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
+# Characters that are not seen, as messages name them.
+_NAMES = {" ": "a space", "\xa0": "a no-break space", "\ufeff": "a byte order mark", "\u200b": "a zero-width space"}
+_WORDS = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
+# What a shell, or a YAML list, has before the name.
+_PREFIX = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
+# What Azure Pipelines leaves of a variable that is not set, such as a secret in a pull request from a fork.
+UNRESOLVED = r"\$\([\w.-]+\)"
+# References such as `${NAME}`, `%NAME%`, `{{ name }}` and `<+name>`. No branch begins with one of these.
+_OPENS_REFERENCE = tuple("$%{<")
+_UNRESOLVED_MEANS = "has an unresolved $(…) in its value, which is sent as written"
+
+
+class Entry(NamedTuple):
+    """One entry of a list of ids: `label=id`, or the id alone."""
+
+    id: str
+    label: str = ""
+
+
+def word(text: str) -> str:
+    """Return the text itself."""
+    return text
+
+
+# What a yes-or-no option takes, in small letters.
+WORDS_OF_SWITCH = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+def switch(text: str) -> bool:
+    """Return what a yes-or-no option says; raise InputError if it is neither."""
+    if (value := WORDS_OF_SWITCH.get(text.lower())) is not None:
+        return value
+    raise InputError([f"'{one_line(text, 40)}': use true or false"])
+
+
+def choice(words: tuple[str, ...], text: str) -> str:
+    """Return one of these words; raise InputError for any other."""
+    if text.lower() in words:
+        return text.lower()
+    raise InputError([f"'{one_line(text, 40)}': use {', '.join(words[:-1])} or {words[-1]}"])
+
+
+def number(low: int, high: int, text: str) -> int:
+    """Return a whole number within these bounds; raise InputError for anything else."""
+    if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
+        return int(text)
+    raise InputError([f"'{one_line(text, 40)}': use a whole number from {low} to {high}"])
+
+
+def commit_hash(text: str) -> str:
+    """Return a full commit hash in lower case.
+
+    Raises:
+        InputError: The text is no such hash.
+
+    """
+    if COMMIT_HASH.fullmatch(text.lower()):
+        return text.lower()
+    raise InputError([f"'{one_line(text, 40)}' is not a full commit hash: give the output of git rev-parse HEAD"])
+
+
+def ref_name(text: str) -> str:
+    """Return the name of a branch or tag without `refs/heads/` or `refs/tags/`.
+
+    Raises:
+        InputError: The text is no such name, or a reference that the CI system has not replaced.
+
+    """
+    name = REF_PREFIX.sub("", text, count=1) if text.startswith("refs/") else text
+    is_text = 0 < len(name) <= MAX_FACT_LENGTH and name.isprintable()
+    if is_text and name[0] not in _OPENS_REFERENCE and not NOT_A_BRANCH.fullmatch(name):
+        return name
+    raise InputError([f"'{one_line(text, 40)}' is not the name of a branch or tag, such as main"])
+
+
+def change_number(text: str) -> str:
+    """Return the number of a pull or merge request.
+
+    Raises:
+        InputError: The text is no such number.
+
+    """
+    if CHANGE_NUMBER.fullmatch(text):
+        return text
+    why = "is not the number of a pull or merge request: give one such as 12, or leave it empty"
+    raise InputError([f"'{one_line(text, 40)}' {why}"])
+
+
+def credential(text: str) -> Secret:
+    """Return a credential, which goes into a header; raise InputError if it is not printable ASCII without spaces.
+
+    The text is never repeated.
+    """
+    if all(" " < c < "\x7f" for c in text):
+        return Secret(text)
+    problem = "a line break, a space or a control character" if text.isascii() else "a character that is not ASCII"
+    raise InputError([f"the value holds {problem}: copy it again from Autonoma, without quotes or line breaks"])
+
+
+def without_link_secrets(text: str) -> str:
+    """Return the text without user names, passwords, queries and fragments of the links in it."""
+    if "//" not in text:
+        return text
+    return "".join(map(_without_link_secrets, re.split(r"(\s+)", text)))
+
+
+def _without_link_secrets(text: str) -> str:
+    before, slashes, rest = text.partition("//")
+    # A password can hold what ends it in a valid link, so all before the last `@` is left out.
+    _, at, after = rest.rpartition("@")
+    return before + slashes + (f"…@{after}" if at else re.split("[?#]", rest, maxsplit=1)[0])
+
+
+def why_no_id(text: str) -> str:
+    """Say why a text can't be an id, without more of it than is needed to find it; empty if it can."""
+    if ID.fullmatch(text):
+        return ""
+    shown, head = one_line(without_link_secrets(text), 60), text[:1000]
+    if not text:
+        return "an id is missing: remove the entry or give its id"
+    if "://" in head:
+        return f"'{shown}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
+    bad = sorted({_named(c) for c in set(head) if not ID.fullmatch(c)})
+    if bad:
+        return f"'{shown}' is not an id: it holds {' '.join(bad[:5])}; ids are letters, digits, - and _"
+    return f"'{shown}' is not an id: it is longer than 128 characters"
+
+
+def _named(character: str) -> str:
+    if name := _NAMES.get(character):
+        return name
+    return character if character.isprintable() else repr(character)[1:-1]
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines as editors show them: a comment ends at no other character than theirs."""
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return a list of names: separated by commas or lines, each once."""
+    parts = (part.strip(SPACE) for part in re.split(r"[,\n]", text))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def groups(text: str) -> tuple[str, ...]:
+    """Return names of groups, separated by commas or lines. Raises InputError if there are only separators."""
+    if found := words(text):
+        return found
+    raise InputError(["no group is listed: write the names of groups, or none"])
+
+
+def environment_names(text: str) -> tuple[str, ...]:
+    """Return names of environment variables and shell patterns of names, separated by commas or lines.
+
+    Raises InputError for every entry that is neither. Of such an entry, no text behind a `=` is repeated.
+    """
+    entries = words(text)
+    problems = [
+        f"{shown(re.sub('(?s)=.*', '=…', entry))} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*"
+        for entry in entries
+        if not _NAME_PATTERN.fullmatch(entry)
+    ]
+    if problems or not entries:
+        raise InputError(problems or ["no name is listed: write BASE_URL or PREVIEW_*"])
+    return entries
+
+
+def variables(text: str, warn: Callable[[str], object] = word) -> dict[str, str]:
+    """Return variables from `NAME=value` lines or a YAML or JSON mapping.
+
+    Args:
+        text: The lines or the mapping.
+        warn: Called with each warning about a value that was probably meant otherwise. None repeats a value.
+
+    Raises:
+        InputError: With each problem. None repeats a value.
+
+    """
+    lines = [line for line in _lines(text) if line.strip(SPACE) and not line.lstrip(SPACE).startswith("#")]
+    if lines and (lines[0].lstrip(SPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(SPACE))):
+        from autonoma_ci.yaml_subset.inline import mapping_of_text
+
+        found, problems = mapping_of_text(text)
+        for name in (name for name, value in found.items() if _is_unresolved(value)):
+            warn(f"{shown(name)} {_UNRESOLVED_MEANS}; check the variable's name in the pipeline.")
+    else:
+        found, problems = _variable_lines(text, warn)
+    problems += [
+        Problem(f"{shown(name)}: {why}") for name, value in found.items() if (why := bad_variable(name, value))
+    ]
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str, str], list[Problem]]:
+    found: dict[str, str] = {}
+    problems = []
+    before = ""
+    for line_number, line in enumerate(_lines(text), 1):
+        if not line.strip(SPACE) or line.lstrip(SPACE).startswith("#"):
+            continue
+        read = read_variable(line)
+        is_continued = _continues_base64(line.strip(SPACE), before)
+        before = (line.partition("=")[2] if "=" in line else line).strip(SPACE)
+        if is_continued or read.problem:
+            # The line can be a part of a secret, so nothing of it is repeated.
+            problems.append(Problem(f"line {line_number} {_NOT_A_VARIABLE if is_continued else read.problem}"))
+        elif read.name in found:
+            problems.append(Problem(f"line {line_number}: {shown(read.name)} is given twice"))
+        else:
+            found[read.name] = read.value
+            for warning in read.warnings:
+                warn(warning)
+    return found, problems
+
+
+def _is_unresolved(value: str) -> bool:
+    return "$(" in value and bool(re.search(UNRESOLVED, value))
+
+
+def is_quoted(text: str) -> bool:
+    """Return whether a text has quotes around it, as in a shell or an env file."""
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`"
+
+
+class VariableText(NamedTuple):
+    """One `NAME=value` as it was read: no text of it but `value` repeats the value."""
+
+    name: str = ""
+    value: str = ""
+    problem: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "VariableText(…)"
+
+
+def read_variable(text: str) -> VariableText:
+    """Read `NAME=value`. White space around both is removed, and the value is not changed otherwise.
+
+    The warnings are of what env files, shells and YAML lists take for something else than a part of the value.
+    """
+    before, equals, value = text.strip(SPACE).partition("=")
+    prefix = re.match(_PREFIX, before) if before.startswith(("-", "export")) else None
+    name = before[prefix.end() if prefix else 0 :].strip(SPACE)
+    if not equals:
+        return VariableText(problem=_NOT_A_VARIABLE)
+    if not is_plain_name(name):
+        if name.startswith("\ufeff"):
+            return VariableText(problem=_BYTE_ORDER_MARK)
+        # Such as a no-break space at an end.
+        has_space = name != name.strip() or re.fullmatch(_WORDS, name)
+        return VariableText(problem=_SPACE_IN_NAME if has_space else _NOT_A_VARIABLE)
+    doubts = []
+    if prefix:
+        what = "'export '" if "export" in prefix[0] else "'- '"
+        doubts.append(f"has {what} before its name, which was removed: write NAME=value")
+    stripped = value.strip(SPACE)
+    if is_quoted(stripped):
+        doubts.append("has quotes around its value, which are sent as written: remove them")
+    if " #" in value or "\t#" in value:
+        doubts.append("has ' #' in its value, which is sent as written: remove the comment")
+    if _is_unresolved(value):
+        doubts.append(f"{_UNRESOLVED_MEANS}; check the variable's name in the pipeline")
+    mapping = f"or use the mapping form `{one_line(name, 60)}: …`"
+    return VariableText(name, stripped, "", tuple(f"{shown(name)} {doubt}, {mapping}." for doubt in doubts))
+
+
+def _continues_base64(line: str, value: str) -> bool:
+    """Say whether a line is the end of the base64 that the value on the line before begins with."""
+    whole = len(value) % 4 == 0 and len(line) % 4 == 0 and len(line) <= len(value)
+    return whole and bool(_BASE64_LINE.fullmatch(value) and _BASE64_END.fullmatch(line))
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether a variable has a name that needs no mapping, and that errors may repeat."""
+    return bool(_PLAIN_NAME.fullmatch(name))
+
+
+def shown(name: str) -> str:
+    """Return a name as errors quote it."""
+    return f"'{one_line(name, 60)}'"
+
+
+def bad_variable(name: str, value: str) -> str:
+    """Say what is wrong with a variable, without its value; empty if nothing is."""
+    if not name.strip() or not name.isprintable() or "=" in name or len(name) > NAME_LIMIT:
+        return f"a variable's name is 1 to {NAME_LIMIT} printable characters without '='"
+    if len(value) > VALUE_LIMIT:
+        return f"the value is longer than {VALUE_LIMIT // 1024} KiB"
+    if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+        return "the value is not valid UTF-8"
+    return ""
+
+
+def application_versions(text: str) -> tuple[AppVersion, ...]:
+    """Return a YAML or JSON list of `application-id` and `version-id`; raise InputError for anything else."""
+    from autonoma_ci.yaml_subset.inline import parse_option
+
+    document = parse_option(text)
+    problems = document.problems
+    if not isinstance(document.tree, list):
+        raise InputError(problems or ["not a list: write `- {application-id: ID, version-id: ID}`"])
+    found = []
+    for number, entry in enumerate(document.tree):
+        line, _ = document.place((number,))
+        # Pairs, since one key in both spellings is one too many; what is no text is no id.
+        pairs = entry.items() if isinstance(entry, dict) else ()
+        fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
+        if [name for name, _ in fields] != _VERSION:
+            problems.append(Problem(f"line {line}: an entry has the keys application-id and version-id alone"))
+        ids = [value for name, value in fields if name in _VERSION]
+        problems += [Problem(f"line {line}: {why}") for text_id in ids if (why := why_no_id(text_id))]
+        if not problems:
+            found.append(AppVersion(*ids))
+    if problems:
+        raise InputError(problems)
+    return tuple(found)
+
+
+def one_id(text: str) -> str:
+    """Return one id; raise InputError if it is none."""
+    if why := why_no_id(text):
+        raise InputError([why])
+    return text
+
+
+def source(text: str) -> str:
+    """Return the words that name who asks; raise InputError if they are too long or hold other characters."""
+    # The API takes no longer one: its description says "max 10 chars".
+    if re.fullmatch(r"[\w.:/ -]{1,10}", text, re.ASCII):
+        return text
+    raise InputError([f"'{one_line(text, 60)}' is not 1 to 10 letters, digits, spaces or any of . _ : / -"])
+
+
+def title(text: str) -> str:
+    """Return a title on one line; a long one is shortened, with a hash that keeps two such titles apart."""
+    whole = one_line(text, len(text) + 1).strip()
+    if len(whole) <= TITLE_LIMIT:
+        return whole
+    return f"{whole[:TITLE_SHOWN]}… {hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def part(text: str) -> str:
+    """Return the name of a part of the build, such as the values of a matrix as JSON; a long one is shortened."""
+    if len(text) <= PART_LIMIT:
+        return text
+    return f"{text[:PART_SHOWN]}… {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"

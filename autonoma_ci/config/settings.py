@@ -1,0 +1,384 @@
+"""From the command line and the environment to Settings: the first spelling that is given wins."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from autonoma_ci.config.id_lists import APP_SITE, site_of
+from autonoma_ci.config.options import OPTIONS, STATED_FACTS, Option
+from autonoma_ci.config.parsers import (
+    SPACE,
+    UNRESOLVED,
+    Entry,
+    bad_variable,
+    is_quoted,
+    read_variable,
+    shown,
+    variables,
+)
+from autonoma_ci.errors import InputError, Problem
+from autonoma_ci.models import NO_VARIABLES, Conclusion, Kind, Reason, State
+from autonoma_ci.redaction.redactor import Redactor, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from autonoma_ci.config.parsers import Shard
+    from autonoma_ci.models import AppVersion
+
+# The value of `groups` that selects nothing. No group can have this name.
+NO_GROUPS = "none"
+_UNRESOLVED = re.compile(UNRESOLVED)
+# The forms of references that stay in place of a credential, each as messages show it. Azure Pipelines leaves `$(NAME)`
+# and GitLab `$NAME` of a variable that is not set. Others are of another CI system than that of the job.
+_FORMS = {
+    "$(NAME)": UNRESOLVED,
+    "${{ … }}": r"\$\{\{(?:(?!\}\}).)*\}\}",
+    "${NAME}": r"\$\{[\w.]+(?::?-[^}]*)?\}",
+    "$NAME": r"\$[A-Z_][A-Z0-9_]*",
+    "%NAME%": r"%[A-Za-z_][\w.]*%",
+    "{{ … }}": r"\{\{(?:(?!\}\}).)*\}\}",
+    "<+…>": r"<\+[^>]*>",
+}
+# The first character of each form: the patterns are compiled only for a text that begins with one.
+_FIRST = frozenset("$%{<")
+# Words that no log of ours can do without, and a length at which any text has a value by accident.
+_EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
+_SHORT = 6
+# Characters of a credential that no text of the user has by accident.
+_UNMISTAKABLE = 12
+# What is wrong with a text that holds a credential.
+MIXED_UP = "holds a credential: check which value is in which option"
+# Without its `groups`, `shard`, `wait` or `dry-run`, a step would do something else than was asked.
+_NO_SUCH_VARIABLE = (
+    "an unresolved $(…), so the pipeline has no such variable: define it, empty if that is meant, or remove the option"
+)
+_OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
+NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
+_OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
+
+
+class Reference(NamedTuple):
+    """A reference in place of a value: the option as somebody wrote it, and the form of the reference."""
+
+    spelling: str
+    form: str
+
+
+NO_REFERENCES: Mapping[str, Reference] = MappingProxyType({})
+
+
+class Settings(NamedTuple):
+    """What the user asked for; a field per option, None or empty where it was not given.
+
+    Times are in seconds, sizes in bytes.
+    """
+
+    client_id: Secret | None = None
+    client_secret: Secret | None = None
+    api_url: str = ""
+    test_ids: tuple[Entry, ...] = ()
+    folder_ids: tuple[Entry, ...] = ()
+    tag_ids: tuple[Entry, ...] = ()
+    manifest: str = ""
+    groups: tuple[str, ...] = ()
+    variables: Mapping[str, str] = NO_VARIABLES
+    # Names and shell patterns. None, if the option is not given, allows all names that do not look like secrets.
+    allow_env: tuple[str, ...] | None = None
+    application_version_id: str = ""
+    application_versions: tuple[AppVersion, ...] = ()
+    run_on_latest: bool = False
+    source: str = ""
+    sha: str = ""
+    branch: str = ""
+    change: str = ""
+    build_url: str = ""
+    concurrency: int = 8
+    wait: bool = False
+    timeout: float = 1800.0
+    poll_interval: float | None = None
+    retries: int = 0
+    fail_fast: bool = False
+    allow_empty: bool = False
+    on_missing_credentials: str = "fail"
+    dry_run: bool = False
+    shard: Shard | None = None
+    part: str = ""
+    results_dir: str = ""
+    evidence: str = "none"
+    evidence_file_limit: int = 30_000_000
+    evidence_limit: int = 90_000_000
+    summary: bool = True
+    summary_title: str = ""
+    comment: bool = False
+    github_token: Secret | None = None
+    gitlab_token: Secret | None = None
+    publish: str = "now"
+    wait_for_url: str = ""
+    wait_for_url_timeout: float = 300.0
+    # The names of the options that somebody set.
+    given: frozenset[str] = frozenset()
+    # How somebody wrote each option that is set, by its name.
+    spellings: Mapping[str, str] = NO_SPELLINGS
+    # The same of options that are set, but empty.
+    blank: Mapping[str, str] = NO_SPELLINGS
+    # Credentials with a reference such as `$(NAME)` in place of a value, which counts as empty.
+    unresolved: Mapping[str, Reference] = NO_REFERENCES
+    # Credentials that are set and not used, since another spelling of the option wins or they are invalid; and those
+    # in quotes without them.
+    unused_secrets: tuple[Secret, ...] = ()
+    # For the log.
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """All credentials: what must never be shown."""
+        found = (self.client_id, self.client_secret, self.github_token, self.gitlab_token, *self.unused_secrets)
+        return [secret for secret in found if secret]
+
+    @property
+    def selects_nothing(self) -> bool:
+        """Whether the option `groups` says that nothing is to be run."""
+        return self.groups == (NO_GROUPS,)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The facts of the build that options state, by the names of the context's fields."""
+        return {name: text for name in STATED_FACTS if (text := getattr(self, name))}
+
+    def named(self, option: str) -> str:
+        """Return how messages name an option: as somebody wrote it, or by its name if nobody did."""
+        reference = self.unresolved.get(option)
+        return self.spellings.get(option) or self.blank.get(option) or (reference.spelling if reference else option)
+
+    def __repr__(self) -> str:
+        return f"Settings(given: {', '.join(sorted(self.given))})"
+
+
+def recognizable(settings: Settings) -> Redactor:
+    """Return what removes credentials from the user's own texts: only long ones, which are no ordinary words."""
+    return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _UNMISTAKABLE)
+
+
+class Reader:
+    """Collects the options' values and every problem with them."""
+
+    def __init__(self, flags: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        self.flags = flags
+        self.environ = environ
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+        self.spellings: dict[str, str] = {}
+        self.blank: dict[str, str] = {}
+        self.unresolved: dict[str, Reference] = {}
+        self.unused_secrets: list[Secret] = []
+        # How an option is written, its text, and what is wrong with it.
+        self._refused: list[tuple[str, str, list[Problem]]] = []
+        # The origins that links of the app can have.
+        self._sites = {APP_SITE}
+
+    def raw(self, option: Option) -> tuple[str, str]:
+        """Return how the option is written, and its text; two empty texts if it has none.
+
+        An empty text does not count, so that a text of a weaker spelling does.
+        """
+        texts = [(option.flag, self.flags[option.name])] if option.name in self.flags else []
+        texts += [(option.spelling(name), self.environ[name]) for name in option.names if name in self.environ]
+        found = "", ""
+        for spelling, text in texts:
+            stripped = text.strip(SPACE)
+            if not stripped:
+                self.blank.setdefault(option.name, spelling)
+            elif option.is_credential and (form := _form_of(stripped)):
+                self.unresolved.setdefault(option.name, Reference(spelling, form))
+                if form != "$(NAME)":
+                    # It may be a credential after all, so no text shows it.
+                    self.unused_secrets.append(Secret(stripped))
+            elif not found[0]:
+                found = spelling, text
+            elif option.is_credential:
+                self.unused_secrets.append(Secret(stripped))
+        return found
+
+    def value(self, option: Option) -> object:
+        """Return the option's value, or None where it has none; problems are kept for later."""
+        spelling, text = self.raw(option)
+        if spelling:
+            self.spellings[option.name] = spelling
+            if option.is_credential:
+                self._check_credential(spelling, text)
+            if not option.exact:
+                text = text.strip(SPACE)
+        if not text and not option.default:
+            return None
+        try:
+            value = self._parse(option, spelling, text or option.default)
+        except InputError as error:
+            problems = [each._replace(text=f"{spelling}: {each.text}") for each in error.problems]
+            self.problems += problems
+            if option.is_credential:
+                self.unused_secrets.append(Secret(text))
+            elif option.parse is not variables:
+                # A value of a variable can be a credential, and no problem quotes one.
+                self._refused.append((spelling, text, problems))
+            return None
+        if option.name == "api-url":
+            self._sites.add(site_of(str(value)))
+        return value
+
+    def _check_credential(self, spelling: str, text: str) -> None:
+        """Warn about white space and quotes around a credential."""
+        stripped = text.strip(SPACE)
+        if text != stripped:
+            self.warnings.append(f"{spelling} has white space around it; it was removed.")
+        if is_quoted(stripped) and len(stripped) > 2:
+            self.warnings.append(f"{spelling} has quotes around it, which are sent as written: remove them.")
+            self.unused_secrets.append(Secret(stripped[1:-1]))
+
+    def _parse(self, option: Option, spelling: str, text: str) -> object:
+        if _UNRESOLVED.fullmatch(text.strip(SPACE)):
+            raise InputError([_NO_SUCH_VARIABLE])
+        if option.holds_ids:
+            # The row of api-url comes before those of the ids.
+            return option.parse(text, sites=self._sites)
+        if option.parse is variables:
+            return option.parse(text, lambda warning: self.warnings.append(f"{spelling}: {warning}"))
+        return option.parse(text)
+
+    def hide_credentials(self, settings: Settings) -> Settings:
+        """Return the settings without groups that hold a credential, and replace problems of such texts.
+
+        A problem can quote a part of a text, such as all before a comma, in which the credential is not recognized.
+        """
+        groups = ",".join(settings.groups)
+        if not self._refused and "," not in groups:
+            return settings
+        redact = recognizable(settings)
+        found = [(spelling, problems) for spelling, text, problems in self._refused if redact.holds(text)]
+        if "," in groups and redact.holds(groups):
+            found.append((settings.named("groups"), []))
+            settings = settings._replace(groups=())
+        for spelling, problems in found:
+            why = f"{spelling} {MIXED_UP}"
+            hidden = set(problems)
+            self.problems = [*(each for each in self.problems if each not in hidden), Problem(why)]
+        return settings
+
+    def add_variables(self, texts: Sequence[str]) -> dict[str, str]:
+        """Return the variables that `--var` gives; problems and warnings are kept for later."""
+        found = {}
+        for text in texts:
+            read = read_variable(text)
+            why = read.problem and "a variable " + read.problem
+            if "=" not in text:
+                why = "write --var NAME=value; one was given without '='"
+            elif not why and (bad := bad_variable(read.name, read.value)):
+                why = f"{shown(read.name)}: {bad}"
+            if why:
+                # A name of another form may be a part of a secret, so it is not repeated.
+                self.problems.append(Problem(f"--var: {why}"))
+            else:
+                self.warnings += [f"--var: {warning}" for warning in read.warnings]
+                found[read.name] = read.value
+        return found
+
+
+def read(
+    flags: Mapping[str, str], extra_variables: Sequence[str], environ: Mapping[str, str]
+) -> tuple[Settings, list[Problem]]:
+    """Return the settings and what is wrong with them; `extra_variables` are the `NAME=value` of `--var`.
+
+    Where a problem is told, the setting has its default: the caller goes on to find the other problems.
+    """
+    reader = Reader(flags, environ)
+    found: dict[str, Any] = {o.field: value for o in OPTIONS if (value := reader.value(o)) is not None}
+    if extra_variables:
+        found["variables"] = {**found.get("variables", {}), **reader.add_variables(extra_variables)}
+    settings = Settings(
+        **found,
+        given=frozenset(reader.spellings),
+        spellings=reader.spellings,
+        blank=reader.blank,
+        unresolved=reader.unresolved,
+        unused_secrets=tuple(reader.unused_secrets),
+    )
+    settings = _without_mixed_up_facts(reader.hide_credentials(settings), reader)
+    if settings.application_versions and settings.run_on_latest:
+        both = f"{settings.named('application-versions')} and {settings.named('run-on-latest')}"
+        reader.problems.append(Problem(f"{both} exclude each other: give one of them"))
+    return settings._replace(
+        warnings=(*reader.warnings, *_everyday(settings), *_without_effect(settings))
+    ), reader.problems
+
+
+def _without_mixed_up_facts(settings: Settings, reader: Reader) -> Settings:
+    """Return the settings without facts of the build that hold a credential, each a problem."""
+    if not settings.facts:
+        return settings
+    redact = recognizable(settings)
+    mixed_up = [name for name, text in settings.facts.items() if redact.holds(text)]
+    reader.problems += [Problem(f"{settings.named(STATED_FACTS[name])} {MIXED_UP}") for name in mixed_up]
+    cleared: dict[str, Any] = dict.fromkeys(mixed_up, "")
+    return settings._replace(**cleared)
+
+
+def read_some(
+    options: Collection[Option], flags: Mapping[str, str], environ: Mapping[str, str]
+) -> tuple[Settings, list[Problem]]:
+    """Return the settings of a command that has only these options, and what is wrong with them."""
+    ours = {name for option in options for name in option.names}
+    return read(flags, (), {name: text for name, text in environ.items() if name in ours})
+
+
+def _everyday(settings: Settings) -> list[str]:
+    """Say once that a credential is no secret that could be told from other text."""
+    names = ("client-id", "client-secret", "github-token", "gitlab-token")
+    given = {name: secret for name in names if (secret := getattr(settings, name.replace("-", "_")))}
+    common = [
+        name for name, secret in given.items() if len(secret.reveal()) < _SHORT or Redactor([secret]).holds(_EVERYDAY)
+    ]
+    why = "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
+    named = " and ".join(map(settings.named, common))
+    return [f"{named}: the value is {why} Was the right one copied?"] if common else []
+
+
+def _without_effect(settings: Settings) -> list[str]:
+    asked = settings.given - ({"evidence"} if settings.evidence == "none" else set())
+    pairs = [(name, "wait") for name in sorted(_OF_WAIT & asked) if not settings.wait]
+    if "wait-for-url-timeout" in settings.given and not settings.wait_for_url:
+        pairs.append(("wait-for-url-timeout", "wait-for-url"))
+    if settings.evidence == "none":
+        pairs += [(name, "evidence") for name in sorted(_OF_EVIDENCE & asked)]
+    return [f"{settings.named(name)} has no effect {_why_without(settings, name, other)}." for name, other in pairs]
+
+
+def _why_without(settings: Settings, name: str, other: str) -> str:
+    """Return why an option that needs another one has no effect."""
+    if other in settings.given:
+        return f"while {settings.named(other)} is {'false' if other == 'wait' else 'none'}"
+    option = next(option for option in OPTIONS if option.name == other)
+    named = settings.named(name)
+    # As this one is written.
+    return f"without {option.flag if named.startswith('--') else option.variable if named.isupper() else other}"
+
+
+def _form_of(text: str) -> str:
+    """Return the form of the reference that a text is, with or without quotes; empty if it is none."""
+    inner = text[1:-1] if is_quoted(text) else text
+    if inner[:1] not in _FIRST:
+        return ""
+    return next((form for form, pattern in _FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), "")
+
+
+def closest(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:
+    """Return the known name that this one was most likely meant to be, or an empty text.
+
+    `least` is how much of the two must be alike, as a part of 1.
+    """
+    if len(name) > 100:  # no slip of the finger, and slow to compare
+        return ""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=least)), "")

@@ -1,0 +1,416 @@
+"""Connections that record when they are made, since that decides whether a request may have arrived.
+
+A failure while a connection is being made means that nothing of the request was sent. After any later failure
+the request may have arrived.
+
+All of a connection has one limit of time: the name, its addresses, the proxy and TLS. The libraries give the name none,
+each address the whole, and each wait for a proxy the whole again. Once the limit is over, nothing is sent.
+
+Source: http.client and urllib3, as they make connections and raise errors, and RFC 9110 §15.2 (interim responses).
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import re
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from math import inf
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssl_ import create_urllib3_context, is_ipaddress
+
+from autonoma_ci.escaping import LOOPBACK
+from autonoma_ci.net.background import in_background
+from autonoma_ci.net.certificates import is_special
+from autonoma_ci.net.connection_state import line
+from autonoma_ci.net.errors import AuthoritiesError, InvalidResponseError, not_guarded
+from autonoma_ci.net.threads import start_thread
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+# Of the lines of all responses before one final response. Real servers send one or two responses.
+_MAX_INTERIM_BYTES = 1024 * 1024
+_MAX_LINE_BYTES = 65_536
+# How long bytes behind a refusal are waited for, in seconds. A refusal may have been sent before the request was read,
+# and then the real response comes once that was done. A server that closes, as it must after `Connection: close` (RFC
+# 9112 §9.6), costs no wait.
+_SURPLUS_SECONDS = 0.25
+# For a connection where no limit was set. All requests set one.
+_CONNECT_SECONDS = 10.0
+_EMPTY_LINES = frozenset({b"\r\n", b"\n"})
+_LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
+
+
+class _Reader(io.BufferedReader):
+    """Reads a response, and notes its last line and how long its lines are in all, in bytes."""
+
+    last_line = b""
+    length = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.last_line = super().readline(size)
+        self.length += len(self.last_line)
+        return self.last_line
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """A response whose interim responses (1xx) were skipped, as RFC 9110 §15.2 demands.
+
+    http.client skips 100 alone. It returns a 102 or 103 as final, and the next request gets the final response. A
+    header section that is cut short is an error (RFC 9112 §8). http.client takes what came for the whole.
+    """
+
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self._sock, self._is_post = sock, method == "POST"
+        self.fp: _Reader = _Reader(self.fp.detach())
+
+    def begin(self) -> None:
+        super().begin()
+        if self.fp.last_line not in _EMPTY_LINES:
+            raise InvalidResponseError("the connection ended within the headers of the answer")
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            text = str(self.fp.last_line, "iso-8859-1")
+            if not text.endswith("\n") or not re.fullmatch("[0-9]{3}", text.split(None, 2)[1]):
+                raise InvalidResponseError("the status line of the answer is cut short or invalid")
+            if not 100 <= status < 200:
+                return version, status, reason
+            if status == http.client.SWITCHING_PROTOCOLS:
+                # No request of ours asks for an upgrade, so what follows is not HTTP.
+                raise InvalidResponseError("unexpected switch of protocols")
+            while self.fp.readline(_MAX_LINE_BYTES) not in {*_EMPTY_LINES, b""}:
+                self._check_length()
+            self._check_length()
+
+    def _check_length(self) -> None:
+        if self.fp.length > _MAX_INTERIM_BYTES:
+            raise InvalidResponseError("more than 1 MiB of interim responses (1xx) came before the answer")
+
+    def _close_conn(self) -> None:
+        # The response to CONNECT has no headers here, and its connection goes on.
+        if self._is_post and self.status in line.exclusive_statuses and self.headers is not None:
+            self._read_surplus()
+        super()._close_conn()  # type: ignore[misc]
+
+    def _read_surplus(self) -> None:
+        # A timeout is an OSError. It says that nothing came.
+        with suppress(OSError):
+            self._sock.settimeout(_SURPLUS_SECONDS)
+            while not line.surplus and (data := self.fp.read1(_MAX_LINE_BYTES)):
+                line.surplus = data.lstrip(b"\r\n")
+
+
+class _Plain(HTTPConnection):
+    """A connection that records when it is made, and is made in time or not at all."""
+
+    response_class = _FinalResponse
+    # The monotonic time at which it must be made.
+    _until = inf
+    # The socket, which is still read from once http.client has let go of it: after `Connection: close`.
+    _made: socket.socket | None = None
+
+    def connect(self) -> None:
+        """Connect; raise ConnectTimeoutError if that takes too long or the request was given up meanwhile."""
+        self._record_connecting()
+        self._made = None
+        self._until = min(time.monotonic() + (self.timeout or _CONNECT_SECONDS), line.until)
+        # For what drips: a proxy's answer, and a handshake through a proxy with TLS. The other waits end by themselves.
+        key = deadlines.add(self._left(), self.shut_down)
+        try:
+            super().connect()
+        except (ConnectTimeoutError, NewConnectionError):
+            raise
+        except Exception as error:
+            # What our own end of it looks like is no news.
+            if time.monotonic() >= self._until:
+                raise self._late() from error
+            raise
+        finally:
+            deadlines.remove(key)
+        self._left()
+        self._made = self.sock
+        self._made.settimeout(self.timeout)
+        self._begin_to_send()
+
+    def shut_down(self) -> None:
+        """End the connection from another thread. One that is not made yet ends by its own look at the clock."""
+        sock = self.sock or self._made
+        with suppress(OSError):
+            if sock:
+                # With TLS in TLS, urllib3's own class has no such method. The socket is the one below.
+                getattr(sock, "socket", sock).shutdown(socket.SHUT_RDWR)
+
+    def _record_connecting(self) -> None:
+        line.connection, line.connecting, line.made = self, True, True
+
+    def _begin_to_send(self) -> None:
+        """Let the request be sent from now on; raise ConnectTimeoutError if it must not be any more."""
+        # A limit that comes after this look at the clock finds the socket and shuts it down.
+        if time.monotonic() >= line.until or (line.gate and not line.gate.enter()):
+            raise self._late()
+        line.connecting = False
+
+    def _left(self) -> float:
+        """Return how many seconds are left to connect; raise ConnectTimeoutError if there are none."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise self._late()
+        return left
+
+    def _late(self) -> ConnectTimeoutError:
+        return ConnectTimeoutError(self, "the connection was not made in time")
+
+    def _new_conn(self) -> socket.socket:
+        """Return a socket that is connected to one of the name's addresses.
+
+        Raises ConnectTimeoutError, NewConnectionError and what `_resolved` raises.
+        """
+        host, timeout = self._dns_host, self.timeout
+        addresses = self._resolved(host)
+        error: Exception = NewConnectionError(self, "the name has no address")
+        try:
+            for number, address in enumerate(addresses):
+                # An equal share of what is left, so that a dead one takes no time from those behind it.
+                self._dns_host, self.timeout = address, self._left() / (len(addresses) - number)
+                try:
+                    made = super()._new_conn()
+                except (ConnectTimeoutError, NewConnectionError) as failure:
+                    error = failure
+                else:
+                    return self._with_limit(made)
+            raise error
+        finally:
+            self._dns_host, self.timeout = host, timeout
+            del error
+
+    def _with_limit(self, made: socket.socket) -> socket.socket:
+        """Return the socket with the time that is left as its limit; close it if there is none."""
+        try:
+            made.settimeout(self._left())
+        except ConnectTimeoutError:
+            made.close()
+            raise
+        return made
+
+    def _resolved(self, host: str) -> list[str]:
+        """Return the addresses of a name.
+
+        Raises NameResolutionError if there are none in time, NewConnectionError if nothing could be asked, and
+        LocationParseError if it is no name.
+        """
+        if is_ipaddress(host.strip("[]")):
+            return [host]
+        task = partial(socket.getaddrinfo, host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        try:
+            # The system's resolver has no limit that could be set from here.
+            found = in_background(task, self._left())
+        except (socket.gaierror, TimeoutError) as error:
+            why = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_AGAIN, "no answer")
+            raise NameResolutionError(self.host, self, why) from why
+        except OSError as error:
+            raise NewConnectionError(self, "the name could not be asked for") from error
+        except UnicodeError:
+            raise LocationParseError(f"'{host}', label empty or too long") from None
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        # The handshake that follows has no more than is left.
+        self.sock.settimeout(self._left())
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request.
+
+        Raises:
+            ConnectTimeoutError: Nothing may be sent any more.
+            NewConnectionError: The connection is that of an earlier request, which could not be closed.
+
+        """
+        # Without TLS, the connection is made only once the headers are complete.
+        line.connection, line.connecting = self, True
+        if self.sock is not None:
+            self._check_owner()
+            self._begin_to_send()
+        super().request(*args, **kwargs)
+
+    def _check_owner(self) -> None:
+        """Raise NewConnectionError if the connection was made for an earlier request."""
+        if not line.made:
+            raise NewConnectionError(self, "the connection of an earlier request is still open")
+
+
+class _Secure(_Plain, HTTPSConnection):
+    """The same for https: in the methods above, `super` is HTTPSConnection, which connects with a handshake."""
+
+    def connect(self) -> None:
+        """Do the same as above, with a context that all connections share."""
+        self._record_connecting()
+        if self.ssl_context is None:
+            context = _tls_context(self.ca_certs, self.ca_cert_dir)
+            # With a proxy that speaks TLS, urllib3 needs the file for both handshakes.
+            if not (self.proxy and self.proxy.scheme == "https"):
+                self.ssl_context = context
+                self.ca_certs = self.ca_cert_dir = None
+        super().connect()
+
+
+@cache
+def _tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContext:
+    """Return the context for all connections that trust these authorities.
+
+    To read the usual file of authorities takes about 30 ms. Without this, each connection reads it again. Raises
+    AuthoritiesError if the file is unusable.
+    """
+    context = create_urllib3_context()
+    if is_special(ca_certs or ca_cert_dir or ""):
+        raise AuthoritiesError(errno.EINVAL, "the trusted authorities are not in a regular file")
+    try:
+        if ca_certs or ca_cert_dir:
+            context.load_verify_locations(ca_certs, ca_cert_dir)
+        else:
+            context.load_default_certs()
+    except OSError as error:
+        # OpenSSL's own errors are of this class too.
+        raise AuthoritiesError(error.errno, "the trusted authorities are unusable") from error
+    return context
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+# What an adapter makes its pools of, by scheme.
+POOLS = {"http": _PlainPool, "https": _SecurePool}
+
+
+def proxies_for(url: str) -> dict[str, str]:
+    """Return requests' `proxies`: one that the environment names is for the world outside, never for this machine."""
+    return {"no_proxy": _LOCAL} if LOOPBACK.fullmatch(urlsplit(url).hostname or "") else {}
+
+
+class Deadlines:
+    """Ends requests that take too long.
+
+    One thread does it for all of them, since the number of threads may be limited.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._ends: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._is_watched = False
+        # The time until which the thread sleeps.
+        self._next = inf
+
+    def start(self) -> None:
+        """Make the thread if it is not there.
+
+        Raises RuntimeError if that can't be done.
+        """
+        with self._changed:
+            if not self._is_watched:
+                start_thread(self._watch)
+                self._is_watched = True
+
+    def add(self, seconds: float, end: Callable[[], None]) -> object:
+        """Call `end` after so many seconds, unless the returned key is removed before.
+
+        Raises RuntimeError if no thread can be made.
+        """
+        key, when = object(), time.monotonic() + seconds
+        self.start()
+        with self._changed:
+            self._ends[key] = when, end
+            if when < self._next:
+                self._changed.notify()
+        return key
+
+    def remove(self, key: object) -> None:
+        """Remove a deadline. What it ends is not called any more once this returns."""
+        with self._changed:
+            self._ends.pop(key, None)
+
+    def _watch(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for key in [key for key, (when, _) in self._ends.items() if when <= now]:
+                    end = self._ends.pop(key)[1]
+                    # Whatever goes wrong here, the other requests must end too.
+                    with suppress(Exception):
+                        end()
+                self._next = min((when for when, _ in self._ends.values()), default=inf)
+                self._changed.wait(None if self._next == inf else self._next - now)
+
+
+deadlines = Deadlines()
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[threading.Event]:
+    """End this thread's next request after so long.
+
+    Args:
+        seconds: How long the request may take.
+
+    Yields:
+        An event that is set once the request was ended.
+
+    Raises:
+        NotSentError: No thread can be made that would end the request.
+
+    """
+    # First, since to make the event may fail for want of memory.
+    of_thread = line.clear()
+    line.until = time.monotonic() + seconds
+    late = threading.Event()
+
+    def end() -> None:
+        # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.
+        late.set()
+        hang_up(of_thread)
+
+    try:
+        key = deadlines.add(seconds, end)
+    except (RuntimeError, MemoryError):
+        raise not_guarded() from None
+    try:
+        yield late
+    finally:
+        deadlines.remove(key)
+
+
+def close_connection() -> None:
+    """Close the connection of this thread's request, which the server may keep open. No other request may use it."""
+    if line.connection:
+        # Where this fails, the next request finds that the connection is not its own.
+        with suppress(Exception):
+            line.connection.close()
+
+
+def hang_up(of_thread: dict[str, Any]) -> None:
+    """End a thread's request that takes too long as a whole; the libraries' timeouts are for each wait alone."""
+    connection: _Plain | None = of_thread.get("connection")
+    if connection:
+        connection.shut_down()

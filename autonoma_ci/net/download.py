@@ -1,0 +1,105 @@
+"""Screenshots and videos from where the API says they are: another host, which gets no credentials.
+
+Source: the vendor's public API pages, which give an address an hour; RFC 9110 for redirects and lengths.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from autonoma_ci import __version__
+from autonoma_ci.escaping import LOOPBACK
+from autonoma_ci.net.connection import limited, proxies_for
+from autonoma_ci.net.connection_state import line
+from autonoma_ci.net.errors import LostError, lost, not_sent, release_frames
+from autonoma_ci.net.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_REDIRECTS = 5
+_PIECE = 64 * 1024
+# Signed addresses are long, and nobody's are longer.
+_LONGEST = 16_000
+
+
+class MediaError(Exception):
+    """Why a file could not be had, without its address; `again`: another address may do."""
+
+    def __init__(self, text: str, *, again: bool = False) -> None:
+        self.again = again
+        super().__init__(text)
+
+
+class TooLargeError(Exception):
+    """Raised by who takes the pieces, once there are too many."""
+
+
+def download(
+    url: str, take: Callable[[bytes], None], limit: int, seconds: float, *, local: bool, connect: float = 10.0
+) -> str:
+    """Hand what lies at this address to `take` piece by piece, and return its content type.
+
+    Only https is followed, or with `local` http to this very machine, which a sandbox uses. At most
+    `limit` bytes are asked for, and so many seconds given. Raises MediaError; what `take` raises, but for
+    TooLargeError, passes through.
+    """
+    with Session() as session, limited(seconds) as late:
+        session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", "Accept-Encoding": "identity"})
+        try:
+            return _follow(session, url, take, (limit, local, (connect, min(seconds, 20.0))))
+        except TooLargeError:
+            raise MediaError("larger than it may be") from None
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            # Not even the host's name is told: the API may have put anything there.
+            release_frames(error)
+            why = not_sent(error, "its host") if line.connecting or not line.made else lost(error)
+            slow = late.is_set() or (isinstance(why, LostError) and why.late)
+            raise MediaError("it took too long" if slow else str(why), again=True) from None
+
+
+def _follow(
+    session: Session, url: str, take: Callable[[bytes], None], limits: tuple[int, bool, tuple[float, float]]
+) -> str:
+    limit, local, timeout = limits
+    for _ in range(_REDIRECTS + 1):
+        _check(url, local=local)
+        proxies = proxies_for(url)
+        with session.get(url, timeout=timeout, allow_redirects=False, stream=True, proxies=proxies) as response:
+            target = response.headers.get("Location", "")
+            if 300 <= response.status_code < 400 and target:
+                url = urljoin(url, target)
+                continue
+            if response.status_code != 200:
+                raise MediaError(f"HTTP {response.status_code}", again=True)
+            return _take(response, take, limit)
+    raise MediaError(f"it redirects more than {_REDIRECTS} times")
+
+
+def _check(url: str, *, local: bool) -> None:
+    """Raise MediaError if this address is not one to follow."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if not host or len(url) > _LONGEST or not url.isascii() or not url.isprintable() or "@" in parts.netloc:
+        raise MediaError("its address is none")
+    if parts.scheme != "https" and not (parts.scheme == "http" and local and LOOPBACK.fullmatch(host)):
+        raise MediaError("its address is not https")
+
+
+def _take(response: requests.Response, take: Callable[[bytes], None], limit: int) -> str:
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise MediaError("it comes in an encoding that was not asked for")
+    length = response.headers.get("Content-Length", "")
+    if length.isascii() and length.isdigit() and int(length[:18]) > limit:
+        raise MediaError(f"larger than it may be ({int(length[:18]) / 1e6:,.1f} MB)")
+    # As it is on the line: nothing is to be unpacked, and a body that is shorter than it said is an error.
+    for piece in response.raw.stream(_PIECE, decode_content=False):
+        take(piece)
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

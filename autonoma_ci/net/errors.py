@@ -1,0 +1,253 @@
+"""Why no answer came, in words a user can act on: found in the chain of causes that libraries wrap it in.
+
+Source: the errors of requests, urllib3, ssl and the operating system, as they are raised, RFC 9110 §15 for what a proxy
+answers to CONNECT, RFC 8446 §6 for the alerts of TLS, and OpenSSL's documentation, "X509_STORE_CTX_get_error".
+"""
+
+from __future__ import annotations
+
+import http
+import http.client
+import re
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NewConnectionError,
+    ProxyError,
+    TimeoutError,  # noqa: A004 - urllib3's own
+)
+
+from autonoma_ci.escaping import one_line
+from autonoma_ci.lazy_regex import lazy_pattern
+from autonoma_ci.net.certificates import find_fault, named_authorities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A proxy that answers CONNECT with one of these may let the next one through. Any other answer lasts.
+_PASSING_STATUSES = frozenset({"408", "429", "500", "502", "503", "504"})
+# How ssl calls a connection that ended within the handshake.
+_ENDED_EARLY = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+# Something else than TLS is on the port, such as plain HTTP.
+_NOT_TLS = "^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure"
+_REFUSES_CLIENT = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$"
+# Failures of a handshake that last. Any other failure may pass: a damaged record (alerts 10, 20, 22, 50 and their like,
+# or an error found here) and a server without its configuration (80, 112) say nothing of the next handshake.
+# - Alerts 40, 70 and 71: the two sides have no parameters or no version of TLS in common (RFC 8446 §6.2), which is a
+#   matter of their configuration. The names behind them are the same, found by this side.
+# - Alerts 42 to 46, 48, 49 and 116: the other side does not accept this side, or the authority of its certificate.
+# - What follows is no TLS, as with plain HTTP on the port. Since OpenSSL 3.2 that is `record layer failure`, and some
+#   versions of Python know no name for it. There a damaged record has the same name, and so lasts too.
+_LASTING_REASONS = lazy_pattern(
+    "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
+    "|^(?:UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|UNSAFE_LEGACY_RENEGOTIATION_DISABLED|\\w+_KEY_TOO_SMALL)$"
+    f"|{_REFUSES_CLIENT}|{_NOT_TLS}",
+    re.IGNORECASE,
+)
+# Where OpenSSL reads the file of trusted authorities. It is the same for each connection.
+_FILE_LIBRARIES = frozenset({"X509", "PEM"})
+# OpenSSL's codes for a certificate whose authority is unknown: self-signed (18), self-signed in the chain (19), no
+# issuer (20) and no chain at all (21).
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+# Not valid yet (9), expired (10).
+_WRONG_TIME = frozenset({9, 10})
+# Another host (62), another address (64).
+_WRONG_NAME = frozenset({62, 64})
+_CHECK_PROXY = "Check host and port in HTTPS_PROXY."
+_MAY_NEED_PROXY = "If only a proxy has access, set HTTPS_PROXY."
+
+
+class NotSentError(Exception):
+    """No connection was made, so nothing arrived.
+
+    `passing` says whether trying again may help. `hint` is the likely cause and what to do, in whole sentences.
+    """
+
+    def __init__(self, text: str, *, passing: bool, hint: str = "") -> None:
+        self.passing, self.hint = passing, hint
+        super().__init__(text)
+
+
+class LostError(Exception):
+    """A connection was made and no usable answer came: the request may have arrived. `late`: it took too long."""
+
+    def __init__(self, text: str, *, late: bool = False) -> None:
+        self.late = late
+        super().__init__(text)
+
+
+class AuthoritiesError(OSError):
+    """The file or folder of trusted authorities is unusable."""
+
+
+class InvalidResponseError(http.client.HTTPException):
+    """A response that proves nothing, since it is cut short or not in the form of HTTP. Its text is for the user."""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        cause = todo.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            todo += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+
+
+def release_frames(error: BaseException) -> None:
+    """Let go of the frames that an error and its causes passed through, with the request and the session in them.
+
+    urllib3 keeps its error in a variable of the frame that the error's traceback leads to. Such a cycle lives until
+    Python collects garbage: during an outage that is 18 KiB for each request, which hold the credentials too.
+    """
+    for cause in _causes(error):
+        cause.__traceback__ = None
+
+
+def not_sent(error: Exception, host: str) -> NotSentError:
+    """Return why no connection to the host could be made, or to the proxy in front of it."""
+    causes = list(_causes(error))
+    # Only until the proxy has let us through does urllib3 blame the proxy.
+    peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else one_line(host, 200)
+    host = one_line(host, 200)
+    of_proxy = peer == "the proxy"
+    for cause in causes:
+        if isinstance(cause, AuthoritiesError):
+            return _unusable_authorities()
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            # OpenSSL's own words, without the name of the host.
+            why = one_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
+            text = f"the certificate of {peer} can't be trusted ({why})"
+            return NotSentError(text, passing=False, hint=_hint_of_certificate(cause.verify_code))
+        if isinstance(cause, ssl.SSLError):
+            return _handshake_failure(cause, peer, of_proxy=of_proxy)
+        if isinstance(cause, socket.gaierror):
+            hint = f"Check the spelling of the host, and the DNS of this machine. {_MAY_NEED_PROXY}"
+            hint = "Check the host in HTTPS_PROXY." if of_proxy else hint
+            return NotSentError(f"the name of {peer} could not be resolved", passing=True, hint=hint)
+        if isinstance(cause, ConnectionRefusedError):
+            hint = f"Nothing listens on that port, or a firewall refuses. Check host and port. {_MAY_NEED_PROXY}"
+            return NotSentError(f"{peer} refused the connection", passing=True, hint=_CHECK_PROXY if of_proxy else hint)
+        if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed: "):
+            # Its own reason phrase may hold anything.
+            why = _status_line(str(cause).partition(": ")[2])
+            code = why.partition(" ")[0]
+            text = f"the proxy did not connect to {host} ({why})"
+            return NotSentError(text, passing=code in _PASSING_STATUSES, hint=_hint_of_tunnel(code))
+        # urllib3 derives the one that says no from the one that says nothing.
+        if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
+            hint = f"A firewall may drop the packets: check the network. {_MAY_NEED_PROXY}"
+            hint = f"{_CHECK_PROXY} A firewall may drop the packets." if of_proxy else hint
+            return NotSentError(f"{peer} did not answer the connection in time", passing=True, hint=hint)
+    hint = _CHECK_PROXY if of_proxy else f"Check the network. {_MAY_NEED_PROXY}"
+    return NotSentError(f"no connection to {peer} could be made", passing=True, hint=hint)
+
+
+def _unusable_authorities() -> NotSentError:
+    """Return what is wrong with the file of trusted authorities."""
+    fault = find_fault()
+    if fault:
+        return NotSentError(fault.text, passing=False, hint=fault.hint)
+    hint = "It comes with the package certifi: reinstall that package."
+    return NotSentError("the file of trusted authorities could not be read", passing=False, hint=hint)
+
+
+def _hint_of_certificate(code: int) -> str:
+    """Return why a certificate with this code of OpenSSL is not trusted, and what to do."""
+    if code in _WRONG_TIME:
+        return "Have the certificate renewed, and check the clock of this machine."
+    if code in _WRONG_NAME:
+        return "The certificate is of another host. Check the host's name, and whether a proxy answers in its place."
+    if code not in _UNKNOWN_AUTHORITY:
+        return ""
+    if fault := find_fault():
+        return f"{fault.text}. {fault.hint}"
+    name, path = named_authorities()
+    if name:
+        shown = one_line(path, 200)
+        return f"{name} replaces the public authorities, and {shown} lacks the one of this certificate. Add it there."
+    cause = "A proxy may re-sign the connection, or the authority is your own"
+    return f"{cause}. Name a PEM file with its certificate and the public ones in REQUESTS_CA_BUNDLE."
+
+
+def _hint_of_tunnel(code: str) -> str:
+    """Return what to do about a proxy that answered CONNECT with this status code."""
+    if code == "407":
+        return "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, from a secret."
+    if code in _PASSING_STATUSES:
+        return "The proxy has no route to the host, or is busy. Try again later, or look at the proxy's log."
+    if re.fullmatch("[1-5][0-9]{2}", code):
+        return "The proxy forbids this host. Have it allowed, or name the host in NO_PROXY."
+    return "HTTPS_PROXY may name something that is not an HTTP proxy. Check host and port."
+
+
+def _handshake_failure(error: ssl.SSLError, peer: str, *, of_proxy: bool) -> NotSentError:
+    """Return how the TLS handshake failed, and whether the next one may succeed."""
+    if isinstance(error, _ENDED_EARLY):
+        hint = f"A firewall or a proxy may have ended it. {_CHECK_PROXY if of_proxy else _MAY_NEED_PROXY}"
+        return NotSentError(f"the TLS handshake with {peer} ended early", passing=True, hint=hint)
+    # An error that Python itself raises has neither attribute.
+    reason, library = getattr(error, "reason", None), getattr(error, "library", None)
+    if library in _FILE_LIBRARIES:
+        return _unusable_authorities()
+    if _LASTING_REASONS.search(reason or str(error)):
+        text = f"no secure connection to {peer} could be made{_why(reason)}"
+        return NotSentError(text, passing=False, hint=_hint_of_handshake(reason or str(error), of_proxy=of_proxy))
+    hint = "The connection may be damaged on its way. Try again later."
+    return NotSentError(f"the TLS handshake with {peer} failed{_why(reason)}", passing=True, hint=hint)
+
+
+def _hint_of_handshake(reason: str, *, of_proxy: bool) -> str:
+    """Return why a handshake that fails for this reason fails each time, and what to do."""
+    if re.search(_NOT_TLS, reason, re.IGNORECASE):
+        if of_proxy:
+            return "The proxy may speak plain HTTP. Write http:// instead of https:// in HTTPS_PROXY."
+        return "The port may speak plain HTTP. Check the port, and HTTPS_PROXY."
+    if re.search(_REFUSES_CLIENT, reason):
+        return "The other side refuses this client. It may want a client certificate, which autonoma-ci can't send."
+    return "The other side must offer TLS 1.2 or later, with a cipher of today."
+
+
+def _why(reason: str | None) -> str:
+    """Return OpenSSL's name of an error as words in brackets."""
+    return f" ({reason.replace('_', ' ').lower()})" if reason and re.fullmatch(r"\w{1,80}", reason, re.ASCII) else ""
+
+
+def _status_line(text: str) -> str:
+    """Return the status code that a text begins with, and the phrase that RFC 9110 has for it."""
+    code = text.partition(" ")[0]
+    phrases = {str(status.value): f"{status.value} {status.phrase}" for status in http.HTTPStatus}
+    return phrases.get(code, f"HTTP {code}" if re.fullmatch("[0-9]{3}", code) else "no HTTP status")
+
+
+def not_guarded() -> NotSentError:
+    """Return why no request was sent: nothing could have ended it in time."""
+    text = "no thread could be made: the number of processes or the memory is limited"
+    return NotSentError(text, passing=True, hint="Raise the limit: ulimit -u, or the container's limits.")
+
+
+def unsendable(error: Exception) -> NotSentError:
+    """Return why a request was given up before any connection was tried."""
+    # requests' own words for a path at which there is nothing.
+    if "TLS CA certificate bundle" in str(error):
+        return _unusable_authorities()
+    hint = "A proxy is a URL such as http://proxy.example.com:3128."
+    if "SOCKS" in str(error):
+        hint = "SOCKS is not supported: name an HTTP proxy."
+    text = "no request could be made: check api-url, the proxy settings (HTTPS_PROXY, ALL_PROXY)"
+    return NotSentError(text, passing=False, hint=hint)
+
+
+def lost(error: Exception, *, late: bool = False) -> LostError:
+    """Return how the answer was lost. `late`: we ended the request ourselves, as it took too long."""
+    causes = list(_causes(error))
+    if late or any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in causes):
+        return LostError("no answer came in time", late=True)
+    for cause in causes:
+        if isinstance(cause, InvalidResponseError):
+            return LostError(str(cause))
+    return LostError("the connection ended before an answer came")

@@ -1,0 +1,1 @@
+"""From settings and manifest to the runs to start."""

@@ -1,0 +1,1 @@
+"""Remove secret values from text."""

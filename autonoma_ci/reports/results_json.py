@@ -1,0 +1,163 @@
+"""The record: everything about a step as JSON, for machines and for taking it up again later."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Protocol
+
+from autonoma_ci import __version__
+from autonoma_ci.reports.summary import counts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.models import Evidence, Outcome, Report, Step
+
+# Of the format; whoever reads a record refuses any other.
+VERSION = 1
+# The largest time in a record, in seconds. A wrong clock can make a larger one, and `report.saved` refuses it.
+MAX_SECONDS = 1e9
+
+
+class RecordSigner(Protocol):
+    """Signs what a record says, so that a later attempt at the build can believe it."""
+
+    def sign_run(self, run: Outcome) -> str:
+        """Return the signature of a run with its state; empty if there is nothing to sign."""
+
+    def sign_record(self, record: str) -> str:
+        """Return the record, whose last member is an empty `mac`, with its signature there."""
+
+
+def record(report: Report, signer: RecordSigner | None = None) -> str:
+    """Return results.json: no secret and no variable's value is in it; times are in seconds.
+
+    A run's `began_seconds` counts from the step's `started_at`, its `duration_seconds` from there until it
+    was started, or ended if it was waited for. `report.saved` has the JSON Schema. Without a signer, each `mac` is
+    empty.
+    """
+    context, verdict = report.context, report.verdict
+    document = {
+        "version": VERSION,
+        "tool": {"name": "autonoma-ci", "version": __version__},
+        "title": report.title,
+        "job": report.part.job,
+        "part": report.part.part,
+        "shard": report.part.shard,
+        "step_id": report.step_id,
+        "started_at": report.started_at,
+        "duration_seconds": _seconds(report.seconds),
+        "waited": report.waited,
+        "conclusion": verdict.conclusion if verdict else None,
+        "reason": verdict.reason if verdict else None,
+        "exit_code": verdict.exit_code if verdict else None,
+        "source": report.source,
+        "ci": {
+            "name": context.ci,
+            "sha": context.sha,
+            "branch": context.branch,
+            "change": context.change,
+            "repository": context.repository,
+            "build_url": context.build_url,
+            "deployment_url": context.deployment_url,
+            "build": context.build,
+            "attempt": context.attempt,
+        },
+        "totals": {name.replace("-", "_"): count for name, count in counts(report.outcomes).items()},
+        "runs": [_run(outcome, signer) for outcome in report.outcomes],
+        "mac": "",
+    }
+    text = _lay_out(document)
+    if "\\ud" in text:
+        # Half a surrogate pair, as in a folder's name that is no UTF-8: strict readers refuse the whole file for it.
+        whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+        text = _lay_out(json.loads(whole))
+    return signer.sign_record(text) if signer else text
+
+
+def _lay_out(document: Mapping[str, object]) -> str:
+    """Return JSON with a line for each member, and for each run.
+
+    The file is written again and again while runs go on. In Python 3.11, indented JSON takes four times as long,
+    since the encoder in C can't indent. Source: CPython 3.11, Lib/json/encoder.py, `JSONEncoder.iterencode`.
+    """
+    members = (f"  {json.dumps(name)}: {_in_lines(value)}" for name, value in document.items())
+    return "{\n" + ",\n".join(members) + "\n}\n"
+
+
+def _in_lines(value: object) -> str:
+    if isinstance(value, list) and value:
+        return "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
+    return json.dumps(value)
+
+
+def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
+    request = outcome.request
+    return {
+        **result(outcome),
+        "key": str(request.key),
+        "request_mac": outcome.request_mac,
+        "mac": signer.sign_run(outcome) if signer else "",
+        "label": request.name,
+        "title": outcome.title,
+        "reason": outcome.reason,
+        "status": outcome.status,
+        "hint": outcome.hint,
+        "tries": outcome.tries,
+        "began_seconds": _moment(outcome.began),
+        "flaky": outcome.flaky,
+        "carried": outcome.carried,
+        "doubted": outcome.doubted,
+        "step": _step(outcome.step),
+        "evidence": _evidence(outcome.evidence),
+        "earlier": [
+            {
+                "run_id": run.run_id,
+                "url": run.url,
+                "message": run.message,
+                "began_seconds": _moment(run.began),
+                "duration_seconds": _seconds(run.seconds),
+                "step": _step(run.step),
+                "evidence": _evidence(run.evidence),
+            }
+            for run in outcome.earlier
+        ],
+        "variables": list(request.variables),
+        "variable_macs": dict(outcome.variable_macs),
+        "application_version_id": request.application_version_id or None,
+        "application_versions": [
+            {"application_id": v.application_id, "version_id": v.version_id} for v in request.application_versions
+        ],
+        "run_on_latest": request.run_on_latest,
+    }
+
+
+def _moment(seconds: float) -> float:
+    return round(min(max(-MAX_SECONDS, seconds), MAX_SECONDS), 3)
+
+
+def _seconds(seconds: float) -> float:
+    return max(0.0, _moment(seconds))
+
+
+def _step(step: Step | None) -> dict[str, object] | None:
+    return step._asdict() if step else None
+
+
+def _evidence(evidence: Evidence) -> dict[str, object]:
+    return {"steps": [_step(step) for step in evidence.steps], "video": evidence.video, "missing": evidence.missing}
+
+
+def result(outcome: Outcome) -> dict[str, object]:
+    """Return one run as the `results` output has it."""
+    return {
+        "name": outcome.label,
+        "kind": outcome.request.kind,
+        "id": outcome.request.id,
+        "state": outcome.state,
+        "run_id": outcome.run_id,
+        "url": outcome.url,
+        "message": outcome.message,
+        "attempts": outcome.attempts,
+        "duration_seconds": _seconds(outcome.seconds),
+    }

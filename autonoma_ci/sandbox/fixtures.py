@@ -1,0 +1,149 @@
+"""What the sandbox's account holds: its folders, and what the runs of its tests tell."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from autonoma_ci.sandbox.run_store import PENDING
+from autonoma_ci.sandbox.scenarios import FAILED, PASSED, RUNNING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autonoma_ci.sandbox.run_store import Account, Run
+
+_MADE_AT = "2025-01-07T09:30:00.000+00:00"
+_SITE = "https://shop.example.com"
+
+# Folder: id, name, crontab, tests by id.
+_FOLDERS: Sequence[tuple[str, str, str | None, Mapping[str, str]]] = (
+    (
+        "cm7t223mk00154mzy2jwk2pqy",
+        "private-listing-hub",
+        None,
+        {"g41k688vndxzt7kh4kq5m12s": "A seller lists a flat", "hq93d7c0xk2m5vw8tb6rz1ya": "A listing can be withdrawn"},
+    ),
+    (
+        "cm7t24x9b00164mzy8k3fq0ds",
+        "checkout",
+        "0 6 * * *",
+        {
+            "cm8d9gt6v000c9fe5glmyi33u": "Checkout pays by card",
+            "cm8d9m2pk000d9fe5t7xw41bn": "Checkout refuses an expired card",
+            "cm8d9qz8r000e9fe5a0hv62jc": "A voucher lowers the total",
+        },
+    ),
+    (
+        "cm7t26lh300174mzyc5ne9u1w",
+        "account",
+        None,
+        {"sandbox-fails": "The newsletter can be left", "sandbox-flaky": "The profile keeps a new photo"},
+    ),
+)
+# Tag: id.
+TAGS = ("cm9r0nog10012v301qtollv01",)
+_TITLES = {test: title for *_, tests in _FOLDERS for test, title in tests.items()}
+_OTHER_TITLES = (
+    "Signing in works",
+    "The search finds a product",
+    "The cart keeps its items",
+    "An order can be cancelled",
+)
+
+# Step: instruction, interaction, what was seen, the page's path.
+_STEPS = (
+    ("Open the start page", "navigate", "The start page is shown", "/"),
+    ("Sign in as the test user", "type", "The user's name is in the header", "/login"),
+    ("Open the page under test", "click", "The page is shown", "/page"),
+    ("Check the result", "assert", "The confirmation is shown", "/page/done"),
+)
+_FAULT = "Expected a confirmation, but the page shows: Something went wrong"
+
+
+def folders() -> list[dict[str, object]]:
+    """Return the account's folders, with their tests."""
+    return [
+        {
+            "id": folder,
+            "name": name,
+            "created_at": _MADE_AT,
+            "updated_at": _MADE_AT,
+            "crontab": crontab,
+            "tests": [{"id": test, "name": title} for test, title in tests.items()],
+        }
+        for folder, name, crontab, tests in _FOLDERS
+    ]
+
+
+def test_details(test: Mapping[str, object], folder: Mapping[str, object]) -> dict[str, object]:
+    """Return what the API tells of a test of a folder, without its steps."""
+    named = {"id": folder["id"], "name": folder["name"]}
+    return {**test, "created_at": _MADE_AT, "folder": named, "application_version": None, "steps": []}
+
+
+def known_ids() -> dict[str, str]:
+    """Return the first folder, test and tag of the account, with their kinds."""
+    folder, _, _, tests = _FOLDERS[0]
+    return {folder: "folder", next(iter(tests)): "test", TAGS[0]: "tag"}
+
+
+def title_of(test: str) -> str:
+    """Return the test's title; every id has one, and always the same."""
+    return _TITLES.get(test) or _OTHER_TITLES[zlib.crc32(test.encode()) % len(_OTHER_TITLES)]
+
+
+def details(run: Run, account: Account, media: str = "") -> dict[str, object]:
+    """Return what the API tells of a test's run, without its steps; with an address for `media`, once it has ended."""
+    ended = account.ended_at(run)
+    return {
+        "id": run.id,
+        "name": title_of(run.subject),
+        "test_id": run.subject,
+        "status": account.status(run),
+        "created_at": account.created_at(run),
+        "ended_at": ended,
+        "folder_run_id": None,
+        "job_run_id": None,
+        "job_id": None,
+        "folder": _folder_of(run.subject),
+        "video_url": f"{media}/video.webm" if media and ended else None,
+        "metadata": {
+            "source": run.source,
+            "version": "1",
+            "architecture": "WEB",
+            "application_version_id": run.application_version_id or None,
+            "email": None,
+            "username": None,
+        },
+    }
+
+
+def steps(run: Run, status: str, media: str) -> list[dict[str, object]]:
+    """Return the run's steps as far as it has come, each with an image if there is an address for `media`."""
+    reached = {PENDING: 0, RUNNING: 2}.get(status, len(_STEPS))
+    states = [PASSED] * reached
+    if status == FAILED:
+        states[-1] = FAILED
+    return [_step(run, number, state, media) for number, state in enumerate(states, start=1)]
+
+
+def _step(run: Run, number: int, status: str, media: str) -> dict[str, object]:
+    instruction, interaction, seen, path = _STEPS[number - 1]
+    return {
+        "id": f"{run.id}-{number}",
+        "instruction": instruction,
+        "interaction": interaction,
+        "output": _FAULT if status == FAILED else seen,
+        "status": status,
+        "url": _SITE + path,
+        "element": {"html": '<button id="go">Go</button>', "selector": "#go"} if interaction == "click" else None,
+        "image": f"{media}/{number}-{status}.png" if media else None,
+    }
+
+
+def _folder_of(test: str) -> dict[str, object] | None:
+    for folder, name, _, tests in _FOLDERS:
+        if test in tests:
+            return {"id": folder, "name": name}
+    return None

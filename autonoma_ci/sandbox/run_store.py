@@ -1,0 +1,100 @@
+"""The runs of the sandbox's account, and how they age."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from autonoma_ci.sandbox.contract import source_of, variable_names
+from autonoma_ci.sandbox.scenarios import RUNNING, Script, script_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PENDING = "pending"
+# The part of a run's time in which it is pending.
+_PENDING_PART = 1 / 3
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a test, folder or tag (`subject`); `born` is the clock's time at its start."""
+
+    id: str
+    kind: str
+    subject: str
+    ends: str
+    lasts: float
+    born: float
+    source: str
+    application_version_id: str
+    variables: tuple[str, ...]
+
+
+class Account:
+    """All runs since the sandbox was started; safe to use from many threads.
+
+    `pace` stretches every time span: 0 ends a run at once, 1 mostly after three seconds of `clock`.
+    """
+
+    def __init__(self, pace: float, clock: Callable[[], float]) -> None:
+        self.pace = pace
+        self._clock = clock
+        self._epoch = datetime.now(UTC) - timedelta(seconds=clock())
+        self._runs: dict[tuple[str, str], Run] = {}
+        self._visits: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+
+    def visit(self, operation: str, subject: str) -> Script:
+        """Count a request for an id, and return what the id asks for this time."""
+        with self._lock:
+            self._visits[operation, subject] += 1
+            return script_of(subject, self._visits[operation, subject])
+
+    def start(self, kind: str, subject: str, body: object, script: Script) -> Run:
+        """Begin a run that the contract allows."""
+        version = body.get("application_version_id", "") if isinstance(body, dict) else ""
+        run = Run(
+            id="cm" + "".join(secrets.choice(_DIGITS) for _ in range(23)),
+            kind=kind,
+            subject=subject,
+            ends=script.ends,
+            lasts=script.lasts * self.pace,
+            born=self._clock(),
+            source=source_of(body) or "api",
+            application_version_id=version,
+            variables=variable_names(body),
+        )
+        with self._lock:
+            self._runs[kind, run.id] = run
+        return run
+
+    def find(self, kind: str, run_id: str) -> Run | None:
+        """Return the run of that kind and id, or None."""
+        with self._lock:
+            return self._runs.get((kind, run_id))
+
+    def status(self, run: Run) -> str:
+        """Return the run's state by its age: pending, running, or the one in which it stays."""
+        age = self._clock() - run.born
+        if age < run.lasts * _PENDING_PART:
+            return PENDING
+        return RUNNING if age < run.lasts else run.ends
+
+    def created_at(self, run: Run) -> str:
+        """Return when the run was started, in ISO 8601."""
+        return self._moment(run.born)
+
+    def ended_at(self, run: Run) -> str | None:
+        """Return when the run ended, in ISO 8601, or None while it goes on."""
+        if self.status(run) in {PENDING, RUNNING}:
+            return None
+        return self._moment(run.born + run.lasts)
+
+    def _moment(self, time: float) -> str:
+        return (self._epoch + timedelta(seconds=time)).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""Read a strict subset of YAML."""

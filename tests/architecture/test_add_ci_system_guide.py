@@ -1,0 +1,233 @@
+"""A newcomer adds a CI system by one file and three rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autonoma_ci.sandbox import Sandbox
+from tests.architecture.package import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+pytestmark = pytest.mark.trust
+
+MODULE = '''"""Quarry, a system that nobody has. Source: its documentation, "Variables of a job"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autonoma_ci.ci.env import branch, change, commit, reader, repository, web_url
+from autonoma_ci.ci.env import parallel
+from autonoma_ci.ci.base import Plain
+from autonoma_ci.ci.publishers.summary_file import summary_file
+from autonoma_ci.ci.base import System
+from autonoma_ci.ci.publishers.env_file import variable_file
+from autonoma_ci.models import Context
+from autonoma_ci.escaping import log_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autonoma_ci.ci.base import Publisher, Section, Target
+
+
+def context(environ: Mapping[str, str]) -> Context:
+    """Read the context of a job."""
+    get = reader(environ)
+    return Context(
+        ci="quarry",
+        sha=commit(get("QUARRY_SHA")),
+        branch=branch(get("QUARRY_BRANCH")),
+        change=change(get("QUARRY_CHANGE")),
+        repository=repository(get("QUARRY_REPOSITORY")),
+        build_url=web_url(get("QUARRY_BUILD_URL")),
+    )
+
+
+class Seams(Plain):
+    """Two lines make a group."""
+
+    def group(self, section: Section) -> tuple[str, ...]:
+        """Return the line that opens it."""
+        return (f"##quarry[open]{log_line(section.title)}",)
+
+    def end_group(self, section: Section) -> tuple[str, ...]:  # noqa: ARG002 - groups are not nested
+        """Return the line that closes it."""
+        return ("##quarry[close]",)
+
+
+def publishers(target: Target) -> Sequence[Publisher]:
+    """Return what writes the files that the job names."""
+    return (*variable_file("QUARRY_VARIABLES")(target), *summary_file("QUARRY_PAGE")(target))
+
+
+SYSTEM = System(
+    context=context,
+    tokens=("QUARRY_TOKEN",),
+    dialect=Seams(),
+    publishers=publishers,
+    parallel=parallel("QUARRY_JOB", "QUARRY_JOBS", first=1),
+)
+'''
+DETECT = '    Row("quarry", "quarry", _flag("QUARRY")),\n'
+URL = "https://quarry.example.com/builds/5"
+PUSH = {
+    "QUARRY": "true",
+    "QUARRY_SHA": "c0ffee" + "0123456789" * 3 + "abcd",
+    "QUARRY_BRANCH": "main",
+    "QUARRY_REPOSITORY": "acme/shop",
+    "QUARRY_BUILD_URL": URL,
+}
+OF_CHANGE = {"QUARRY_BRANCH": "feature/cart", "QUARRY_CHANGE": "7"}
+JOB = f"""\
+    *both(
+        {json.dumps(PUSH)},
+        _seen("quarry", "{URL}"),
+        "7",
+        {json.dumps(OF_CHANGE)},
+        parallel=Parallel("QUARRY_JOB", 1, "QUARRY_JOBS"),
+        log=Log(lambda log: grammars.by_line(r"##quarry\\[(open|close)\\](.*)", log), ("open", "close")),
+    ),
+"""
+PROOF = "| `quarry` |  |  | a job (`tests/ci/environments.py`) |\n"
+CHANGED = ("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py", "tests/ci/environments.py")
+# What reads the table, and what looks after the house.
+TESTS = (
+    *("tests/ci/test_detect.py", "tests/ci/test_context.py", "tests/ci/test_parallel.py", "tests/ci/test_grammars.py"),
+    *("tests/architecture/test_layers.py", "tests/architecture/test_frozen_values.py", "tests/test_docs.py"),
+    *(
+        "tests/test_tables.py",
+        "tests/test_tested_systems.py",
+        "tests/report/test_attachments.py",
+        "tests/examples/test_examples.py",
+    ),
+)
+
+
+def run(folder: Path, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env)
+
+
+def git(folder: Path, *words: str) -> str:
+    own = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    ran = run(folder, "git", "-c", "user.name=x", "-c", "user.email=x@x.example", *words, env=own)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def put_before(path: Path, line: str, row: str) -> None:
+    text = path.read_text("utf-8")
+    assert text.count(line) == 1
+    path.write_text(text.replace(line, row + line), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the project to which the system has been added."""
+    folder = tmp_path_factory.mktemp("newcomer") / "project"
+    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "before")
+    (folder / "autonoma_ci" / "ci" / "systems" / "quarry.py").write_text(MODULE, "utf-8")
+    put_before(folder / "autonoma_ci" / "ci" / "detection.py", '    Row("ci", ', DETECT)
+    put_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', JOB)
+    put_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
+    assert run(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
+    return folder
+
+
+def step(project: Path, folder: Path, url: str, more: Mapping[str, str], argv: Sequence[str] = ()) -> tuple[int, str]:
+    """Run the copy's own command in a job of that system; return exit code and log."""
+    environ = {
+        **PUSH,
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(project),
+        "AUTONOMA_CLIENT_ID": "quarry-id",
+        "AUTONOMA_CLIENT_SECRET": "quarry-secret",
+        "AUTONOMA_API_URL": url,
+        "AUTONOMA_RESULTS_DIR": "results",
+        "QUARRY_VARIABLES": str(folder / "variables"),
+        "QUARRY_PAGE": str(folder / "page.md"),
+    }
+    code = "from autonoma_ci.cli import run; run()"
+    ran = run(folder, sys.executable, "-P", "-c", code, *argv, env={**environ, **more})
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_one_file_and_three_rows_are_all_that_was_touched(project: Path) -> None:
+    assert set(git(project, "status", "--porcelain", "--untracked-files=all").splitlines()) == {
+        *("?? autonoma_ci/ci/systems/quarry.py", " M autonoma_ci/ci/detection.py", " M tests/ci/environments.py"),
+        " M docs/tested-ci-systems.md",
+    }
+    changed = [line.split("\t") for line in git(project, "diff", "--numstat").splitlines()]
+    assert [(added == "1", removed, name) for added, removed, name in changed] == [
+        (True, "0", "autonoma_ci/ci/detection.py"),
+        (True, "0", "docs/tested-ci-systems.md"),
+        (False, "0", "tests/ci/environments.py"),
+    ]
+
+
+def test_a_job_of_the_new_system_has_its_context_its_outputs_and_its_summary(project: Path, tmp_path: Path) -> None:
+    with Sandbox(pace=0) as sandbox:
+        code, log = step(project, tmp_path, sandbox.url, OF_CHANGE | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_WAIT": "1"})
+        assert code == 0, log
+        assert {received.source for received in sandbox.received if received.method == "POST"} == {"quarry"}
+    assert re.search(r"^##quarry\[open\]Starting 1 run$(?s:.*)^##quarry\[close\]$", log, re.MULTILINE)
+    record = json.loads((tmp_path / "results" / "results.json").read_text("utf-8"))
+    assert record["source"] == "quarry"
+    assert {name: text for name, text in record["ci"].items() if text} == {
+        "name": "quarry",
+        "sha": PUSH["QUARRY_SHA"],
+        "branch": "feature/cart",
+        "change": "7",
+        "repository": "acme/shop",
+        "build_url": URL,
+    }
+    variables = (tmp_path / "variables").read_text("utf-8").splitlines()
+    assert "AUTONOMA_CONCLUSION=passed" in variables
+    assert f"AUTONOMA_RUN_ID={record['runs'][0]['run_id']}" in variables
+    page = (tmp_path / "page.md").read_text("utf-8")
+    assert "\n### Autonoma tests: ✅ Passed" in page
+    assert "pull request 7, branch feature/cart" in page
+
+
+def test_its_parallel_jobs_share_the_plan(project: Path, tmp_path: Path) -> None:
+    with Sandbox(pace=0) as sandbox:
+        given = {"AUTONOMA_TEST_IDS": "one, two", "AUTONOMA_SHARD": "auto", "QUARRY_JOB": "2", "QUARRY_JOBS": "2"}
+        code, log = step(project, tmp_path, sandbox.url, given)
+        assert code == 0, log
+        assert (sandbox.starts("one"), sandbox.starts("two")) == (0, 1)
+
+
+def test_a_manifest_can_not_name_its_credentials(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: '${QUARRY_TOKEN}'}}]", "utf-8")
+    code, log = step(project, tmp_path, "http://127.0.0.1:9", {"QUARRY_TOKEN": "x"}, ["validate"])
+    assert code == 2
+    assert "holds a credential" in log
+
+
+def test_the_projects_own_tests_and_linters_take_the_new_rows(project: Path) -> None:
+    tests = run(project, sys.executable, "-m", "pytest", "-v", "-m", "not linters", *TESTS)
+    assert tests.returncode == 0, tests.stdout[-4000:]
+    about_it = [line for line in tests.stdout.splitlines() if "quarry" in line]
+    assert len(about_it) > 40
+    assert all("PASSED" in line for line in about_it)
+    for command in (("ruff", "check"), ("mypy",)):
+        linted = run(project, sys.executable, "-m", *command, *CHANGED)
+        assert linted.returncode == 0, linted.stdout

@@ -1,0 +1,135 @@
+"""Libraries and process-wide state are used in few, named modules. The layers are contracts of import-linter."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.architecture.package import MODULES, ROOT, find_imports, module_path, package_name, parse_module
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The modules that may import a library. The plain job stays fast because few of them do.
+OWNERS = {
+    "requests": {"api/transport.py", "net/session.py", "net/wait_for_url.py", "net/download.py", "ci/comments/http.py"},
+    "urllib3": {"api/transport.py", "ci/comments/http.py"}
+    | {f"net/{name}.py" for name in ("connection", "errors", "wait_for_url", "download")},
+    "yaml": {"yaml_subset/parser.py", "yaml_subset/errors.py"},
+    "pydantic": {"manifest/schema.py", "manifest/loader.py", "reports/results_schema.py"},
+    "jinja2": {"reports/html.py"},
+    "rich": {"app/live_table.py"},
+    "junitparser": {"reports/junit.py"},
+    "argparse": {"config/arguments.py"},
+    # `output` measures how long a reader of the log takes nothing, which no test can turn by hand.
+    "time": {"clock.py", "engine/signals.py", "net/connection.py", "streams.py"},
+    "random": {"clock.py"},
+    "signal": {"engine/signals.py"},
+    "_signal": {"__main__.py"},
+    "subprocess": {"ci/publishers/agent_cli.py"},
+    "threading": {
+        "net/connection.py",
+        "net/connection_state.py",
+        "net/threads.py",
+        "engine/workers.py",
+        "reports/evidence_store.py",
+    },
+    # `output` has a thread for each stream, so that a reader that takes nothing stops nobody else.
+    "_thread": {"streams.py", "net/threads.py"},
+    "socket": {"net/connection.py", "net/errors.py"},
+    "tempfile": {"commands/demo.py"},
+    "logging": set(),
+}
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_has_one_owner(library: str) -> None:
+    users = {
+        module_path(path)
+        for path in MODULES
+        if package_name(path) != "sandbox" and any(name.split(".")[0] == library for name in find_imports(path))
+    }
+    assert users == OWNERS[library]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "owners"),
+    [
+        # requests reads where its authorities are from the environment too.
+        (r"\bos\.environ\b|\bgetenv\b", {"cli.py", "net/certificates.py"}),
+        (r"\bos\._exit\b|\bsys\.exit\b", {"cli.py", "engine/signals.py", "__main__.py"}),
+        (r"\bsys\.std(?:in|out|err)\b|^\s*print\(", {"cli.py"}),
+        (r"\bsys\.argv\b", {"cli.py"}),
+        (r"(?<![\w.])(?:open|input)\(|cwd\(\)|\bchdir\b|\bhome\(\)|\bexpanduser\b|\bget(?:user|hostname)\b", set()),
+        (r"\bClock\(\)", {"app/runtime.py", "ci/log.py"}),
+        (r"\bdatetime\.now\b|\butcnow\b|\btoday\(", {"clock.py", "sandbox/run_store.py"}),
+        (
+            r"\bos\.f?d?open\(|\.open\(|\.(?:read|write)_(?:text|bytes)\(|\.touch\(",
+            {"fs/files.py", "reports/evidence_store.py", "manifest/loader.py", "reports/html.py", "sandbox/pages.py"}
+            | {"commands/demo.py", "commands/init.py", "reports/other_results.py", "streams.py"},
+        ),
+    ],
+)
+def test_a_global_has_one_owner(pattern: str, owners: set[str]) -> None:
+    users = {module_path(path) for path in MODULES if re.search(pattern, path.read_text("utf-8"), re.MULTILINE)}
+    assert users == owners
+
+
+# Words that say nothing about a module, a function or a field.
+VAGUE = re.compile(r"(?:^|_)(?:util|helper|common|manager|misc|stuff)s?(?:_|$)")
+
+
+def test_no_name_is_vague() -> None:
+    tests = [path for path in sorted((ROOT / "tests").rglob("*.py")) if "node_modules" not in path.parts]
+    names = {part.removesuffix(".py") for path in (*MODULES, *tests) for part in path.relative_to(ROOT).parts}
+    for path in MODULES:
+        for node in ast.walk(parse_module(path)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name).lower())
+    # The name that requests gives to the method which our adapter overrides.
+    names.discard("proxy_manager_for")
+    assert sorted(name for name in names if VAGUE.search(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "arguments", "absent"),
+    [
+        ({}, [], {"yaml", "pydantic", "argparse", "requests", "dataclasses", "junitparser", "xml", "jinja2"}),
+        (
+            {"AUTONOMA_TEST_IDS": "a"},
+            [],
+            {"yaml", "pydantic", "argparse", "dataclasses", "junitparser", "xml", "jinja2"},
+        ),
+        ({}, ["validate", "nowhere.yml"], {"requests", "junitparser", "xml", "jinja2"}),
+    ],
+)
+def test_a_job_loads_only_what_it_needs(
+    environ: dict[str, str], arguments: list[str], absent: set[str], tmp_path: Path
+) -> None:
+    """A plain start is as quick as a bare script only because the heavy libraries stay out of it."""
+    code = (
+        "import io, sys\nfrom autonoma_ci import cli\nfrom autonoma_ci.app.runtime import World\n"
+        f"cli.main({arguments!r}, World({environ!r}, io.StringIO(), io.StringIO()))\n"
+        "print(*sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "autonoma_ci.app.runtime" in loaded
+    assert not loaded & absent
+
+
+def test_the_repository_names_no_place_that_only_its_authors_have() -> None:
+    """No path of a machine and no registry's host is in what is committed."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # Not the workspace on GitHub's own runners.
+    pattern = re.compile(r"(?<!/home/runner)/(?:work|root|farm)/|pypi\.org|pythonhosted|registry\.npmjs|deb\.debian")
+    files = [ROOT / name for name in listed.split("\0") if name and name != "tests/architecture/test_layers.py"]
+    assert files
+    assert not [
+        path.name for path in files if path.is_file() and pattern.search(path.read_text("utf-8", errors="replace"))
+    ]

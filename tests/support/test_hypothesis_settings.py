@@ -1,0 +1,29 @@
+"""Hypothesis has the same settings on a developer's machine and in CI."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# What the settings of Hypothesis come to in a process of its own.
+EXAMPLES = """
+import tests.conftest
+from hypothesis import HealthCheck, settings
+now = settings()
+print(now.deadline, now.derandomize, now.max_examples, HealthCheck.too_slow in now.suppress_health_check)
+"""
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"CI": "true"}, {"GITHUB_ACTIONS": "true", "CI": "1"}], ids=["none", "CI", "GitHub"]
+)
+def test_examples_have_no_deadline_and_no_profile_of_ci(environ: dict[str, str]) -> None:
+    env = {"PYTHONPATH": str(ROOT), **environ}
+    ran = subprocess.run(
+        [sys.executable, "-c", EXAMPLES], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["None", "False", "100", "True"]
