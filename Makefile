@@ -16,7 +16,7 @@ WEEK_AGO = $(shell $(PYTHON) -c 'import datetime as d; print(f"{d.datetime.now(d
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --exclude-newer $(WEEK_AGO) \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: demo test test-trust test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline soak lint-actions
+.PHONY: demo test test-trust test-gateways image test-image test-browser screenshots lint lint-python lint-image lint-workflows lock bench mutation fuzz faults tables dist audit clean baseline soak lint-actions architecture
 
 demo: $(VENV)/.demo
 	$(BIN)/autonoma-ci demo
@@ -118,7 +118,7 @@ $(VENV)/.mutation: $(VENV)/.test tests/mutation/requirements.lock
 mutation: $(VENV)/.mutation
 	rm -rf mutants && mkdir mutants
 	ulimit -v 6000000; $(BIN)/mutmut run --max-children 2 >mutants/run.log 2>&1 || { tail -n 40 mutants/run.log; exit 1; }
-	$(BIN)/python -m tests.mutation.judge
+	$(BIN)/python -m tests.mutation.check_results
 
 $(VENV)/.fuzz: $(VENV)/.test tests/fuzz/requirements.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary=:all: -r tests/fuzz/requirements.lock
@@ -138,6 +138,10 @@ faults: $(VENV)/.test
 SOAK_SECONDS ?= 300
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
+
+# Draws the packages and their imports in docs/contributing/architecture.md.
+architecture: $(VENV)/.test
+	$(BIN)/python -m tests.architecture.draw_packages
 
 tables: $(VENV)/.test
 	$(BIN)/python -m tests.support.tables

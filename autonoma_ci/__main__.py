@@ -24,14 +24,14 @@ def main() -> None:
         if number and (name != "SIGINT" or _signal.getsignal(number) != _signal.SIG_IGN):
             _signal.signal(number, _leave)
     try:
-        from autonoma_ci.cli import run
+        from autonoma_ci.cli import main
     except BaseException:  # noqa: BLE001 - nothing is outside of it
         # As where no memory is left. Python would end with 1, which is the exit code of runs that did not pass.
         try:
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(_EXIT_BUG)
-    run()
+    main()
 
 
 def _leave(number: int, _frame: object) -> None:

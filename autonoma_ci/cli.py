@@ -11,17 +11,26 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from autonoma_ci import __version__
-from autonoma_ci.errors import EXIT_BUG, EXIT_INPUT, ApiError, Cancelled, Finished, InputError, OutputError, Problem
-from autonoma_ci.escaping import log_line
-from autonoma_ci.net.threads import keep_threads
-from autonoma_ci.streams import Output, Patience, open_standard_streams, wait_until_written, write_product
+from autonoma_ci.errors import (
+    EXIT_INPUT,
+    EXIT_INTERNAL_ERROR,
+    ApiError,
+    Cancelled,
+    Diagnostic,
+    HelpPrinted,
+    InputError,
+    OutputError,
+)
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.net.threads import preallocate_threads
+from autonoma_ci.streams import OutputStream, WriteTimeouts, open_standard_streams, wait_until_written, write_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.app.runtime import World
-    from autonoma_ci.ci.base import Dialect
-    from autonoma_ci.ci.log import Console
+    from autonoma_ci.app.runtime import Runtime
+    from autonoma_ci.ci.base import LogFormatter
+    from autonoma_ci.ci.log import JobLog
 
 # Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
 COMMANDS = {
@@ -46,18 +55,20 @@ _NEXT = (
 
 # How long the end of the job waits for the reader of the log. A person who has paused a terminal needs some seconds to
 # notice. After a signal, a CI system kills the job soon.
-_PATIENCE, _PATIENCE_AFTER_A_SIGNAL = Patience(10.0, 60.0), Patience(1.0, 3.0)
+_WRITE_TIMEOUTS, _WRITE_TIMEOUTS_AFTER_SIGNAL = WriteTimeouts(10.0, 60.0), WriteTimeouts(1.0, 3.0)
 
 
-def run() -> NoReturn:
+def main() -> NoReturn:
     """Be the process: read the command line and the environment, and end with the exit code."""
     # Python ends with 1 after an error, which is the exit code of runs that did not pass. Once memory is used up, any
     # line may fail.
-    code = EXIT_BUG
+    code = EXIT_INTERNAL_ERROR
     try:
-        outputs, world = _open_world()
-        code = main(sys.argv[1:], world)
-        wait_until_written(outputs, lambda: _PATIENCE_AFTER_A_SIGNAL if world.interrupts.received else _PATIENCE)
+        outputs, world = _open_runtime()
+        code = run_command(sys.argv[1:], world)
+        wait_until_written(
+            outputs, lambda: _WRITE_TIMEOUTS_AFTER_SIGNAL if world.interrupts.received else _WRITE_TIMEOUTS
+        )
     except BaseException as error:  # noqa: BLE001 - nothing is outside of it
         with suppress(Exception):
             os.write(2, f"Error: autonoma-ci ended early ({type(error).__qualname__}).\n".encode())
@@ -65,29 +76,29 @@ def run() -> NoReturn:
     os._exit(code)
 
 
-def _open_world() -> tuple[tuple[Output, Output], World]:
+def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
     """Set up the standard streams; return what writes to them, and the world with them."""
     open_standard_streams()
     # A short job is nearly all imports, and collecting garbage meanwhile finds none: it makes less than this of it, in
     # objects. One that waits goes on for hours, and each request leaves some.
     gc.set_threshold(50_000)
-    _leave_no_core()
+    _disable_core_dumps()
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")
     # Where the number of threads is limited, requests come first: one thread ends those that take too long, and without
     # it none is sent. One sends, so that the main thread hears a signal. What writes the log can do without a thread.
-    keep_threads(1 if _is_memory_limited() else 2)
-    out, err = Output(sys.stdout), Output(sys.stderr)
+    preallocate_threads(1 if _is_memory_limited() else 2)
+    out, err = OutputStream(sys.stdout), OutputStream(sys.stderr)
     out.start(err)
     err.start(out)
     # Warnings of libraries must not block either.
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
-    from autonoma_ci.app.runtime import World
+    from autonoma_ci.app.runtime import Runtime
 
-    return (out, err), World(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True)
+    return (out, err), Runtime(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True)
 
 
-def _leave_no_core() -> None:
+def _disable_core_dumps() -> None:
     """Ask the system not to write our memory, in which the credentials are, to a file if the process crashes."""
     # Windows has no such module. One byte, not none: where a program takes the dumps, Linux obeys only that.
     with suppress(ImportError, OSError, ValueError):
@@ -106,68 +117,68 @@ def _is_memory_limited() -> bool:
     return False
 
 
-def main(argv: Sequence[str], world: World) -> int:
+def run_command(argv: Sequence[str], world: Runtime) -> int:
     """Run one command and return its exit code; nothing is raised."""
     try:
-        if world.takes_signals:
+        if world.install_signal_handlers:
             world.interrupts.install()
         code = _run_command(argv, world)
         world.interrupts.end()
     except Cancelled as error:
         world.interrupts.end()
-        return _say(world, "Cancelled before anything was started.", 128 + error.signal)
+        return _print_error(world, "Cancelled before anything was started.", 128 + error.signal)
     return code
 
 
-def _run_command(argv: Sequence[str], world: World) -> int:
+def _run_command(argv: Sequence[str], world: Runtime) -> int:
     """Run one command and return its exit code. Raises Cancelled."""
     try:
         with world.interrupts.reveal_cancelled():
             return _run_or_refuse(argv, world)
     except Exception as error:  # noqa: BLE001 - the one boundary
         with suppress(Exception):
-            _bug(world, error)
+            _report_internal_error(world, error)
         # Even if it can't be told, as where no memory is left.
-        return EXIT_BUG
+        return EXIT_INTERNAL_ERROR
 
 
-def _run_or_refuse(argv: Sequence[str], world: World) -> int:
+def _run_or_refuse(argv: Sequence[str], world: Runtime) -> int:
     """Run one command and return its exit code, or print what is wrong with its input. Raises Cancelled."""
     try:
         if not argv:
             argv = _args_of_action(world)
         name = argv[0] if argv else ""
         if not name and _is_at_terminal(world):
-            return _about("--help", world)
+            return _print_help_or_version("--help", world)
         if name in COMMANDS:
             argv = argv[1:]
         elif not name or (name.startswith("-") and name not in {"-h", "--help", "--version"}):
             name = "run"
         else:
-            return _about(name, world)
+            return _print_help_or_version(name, world)
         code: int = import_module(f"autonoma_ci.commands.{name}").main(argv, world)
-    except Finished:
+    except HelpPrinted:
         return 0
     except (InputError, OutputError, ApiError) as error:
-        problems = error.problems if isinstance(error, InputError) else [Problem(str(error))]
+        problems = error.diagnostics if isinstance(error, InputError) else [Diagnostic(str(error))]
         console = _console(argv, world)
         for problem in problems:
-            console.issue("error", problem)
+            console.annotate("error", problem)
         return error.exit_code if isinstance(error, ApiError) else EXIT_INPUT
     return code
 
 
-def _args_of_action(world: World) -> Sequence[str]:
+def _args_of_action(world: Runtime) -> Sequence[str]:
     """Return the words of the action's input `args`. Raises InputError if it can't be split."""
     if "INPUT_ARGS" not in world.environ:
         return ()
     # Loaded only where there is such an input.
-    from autonoma_ci.app.action_args import args_of_action
+    from autonoma_ci.app.action_args import parse_action_args
 
-    return args_of_action(world.environ)
+    return parse_action_args(world.environ)
 
 
-def _is_at_terminal(world: World) -> bool:
+def _is_at_terminal(world: Runtime) -> bool:
     """Return whether a person types outside of CI. Raises InputError if AUTONOMA_CI names no system."""
     if not (world.stdin and world.stdin.isatty() and world.out.isatty()):
         return False
@@ -176,34 +187,34 @@ def _is_at_terminal(world: World) -> bool:
     return detect(world.environ).name == "cli"
 
 
-def _console(argv: Sequence[str], world: World) -> Console:
+def _console(argv: Sequence[str], world: Runtime) -> JobLog:
     """Return what prints errors, without the credentials of the environment and the command line.
 
     They are read again, since an error can come before the options are read.
     """
     # Loaded only now, since most steps end without such an error.
-    from autonoma_ci.ci.base import PLAIN
-    from autonoma_ci.ci.detection import detect, load
-    from autonoma_ci.ci.log import Console
+    from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+    from autonoma_ci.ci.detection import detect, load_system
+    from autonoma_ci.ci.log import JobLog
     from autonoma_ci.config.options import OPTIONS
-    from autonoma_ci.config.parsers import SPACE
+    from autonoma_ci.config.parsers import ASCII_WHITESPACE
     from autonoma_ci.redaction.redactor import Secret
 
-    dialect: Dialect = PLAIN
+    dialect: LogFormatter = PLAIN_LOG_FORMATTER
     with suppress(InputError):
-        dialect = load(detect(world.environ)).dialect
-    console = Console(world.err, dialect)
+        dialect = load_system(detect(world.environ)).log_formatter
+    console = JobLog(world.err, dialect)
 
     options = [option for option in OPTIONS if option.is_credential]
-    found = [world.environ.get(name, "") for option in options for name in option.names]
+    found = [world.environ.get(name, "") for option in options for name in option.all_env_names]
     flags = {option.flag for option in options}
     found += [value for flag, value in pairwise(argv) if flag in flags]
     found += [value for flag, _, value in (text.partition("=") for text in argv) if flag in flags]
-    console.hide(Secret(text.strip(SPACE)) for text in found)
+    console.redact_values(Secret(text.strip(ASCII_WHITESPACE)) for text in found)
     return console
 
 
-def _about(name: str, world: World) -> int:
+def _print_help_or_version(name: str, world: Runtime) -> int:
     """Print the version or the help. Raises InputError if the name is that of no command."""
     if name == "--version":
         write_product(world.out, f"autonoma-ci {__version__}\n")
@@ -214,22 +225,22 @@ def _about(name: str, world: World) -> int:
         lines += ["", "autonoma-ci COMMAND --help shows the options of a command.", "", *_NEXT]
         write_product(world.out, "\n".join(lines) + "\n")
         return 0
-    from autonoma_ci.config.settings import closest
+    from autonoma_ci.config.settings import closest_match
 
     # What stands where a command should may be anything, a secret too, so it is not repeated.
-    near = closest(name, list(COMMANDS), 0.7)
+    near = closest_match(name, list(COMMANDS), 0.7)
     known = f"known are {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
     hint = f"did you mean {near}?" if near else known
     raise InputError([f"unknown command: {hint}"])
 
 
-def _say(world: World, text: str, code: int) -> int:
+def _print_error(world: Runtime, text: str, code: int) -> int:
     for line in text.splitlines():
-        world.err.write(log_line(line) + "\n")
+        world.err.write(escape_log_line(line) + "\n")
     return code
 
 
-def _bug(world: World, error: Exception) -> int:
+def _report_internal_error(world: Runtime, error: Exception) -> int:
     """Report what can be pasted into an issue: where it happened, but no value that was involved."""
     # Nothing is loaded for it: what went wrong may be that nothing can be loaded any more.
     lines = [
@@ -245,4 +256,4 @@ def _bug(world: World, error: Exception) -> int:
         frames.append(f"  {name}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
     lines += frames[-12:]
-    return _say(world, "\n".join(lines), EXIT_BUG)
+    return _print_error(world, "\n".join(lines), EXIT_INTERNAL_ERROR)

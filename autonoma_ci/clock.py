@@ -22,11 +22,11 @@ class Clock:
         """Return a time that never goes back."""
         return time.monotonic()
 
-    def now(self) -> str:
+    def utc_iso(self) -> str:
         """Return the time of day in UTC, as ISO 8601 has it."""
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def unix(self) -> int:
+    def unix_time(self) -> int:
         """Return the seconds since 1970."""
         return int(time.time())
 
@@ -40,11 +40,11 @@ class Clock:
         """Return between half of it and all of it: what failed together does not come back together."""
         return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - chance, not secrecy
 
-    def sway(self, seconds: float) -> float:
+    def spread(self, seconds: float) -> float:
         """Return a tenth less to a tenth more: what is asked for again and again does not fall into step."""
         return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - chance, not secrecy
 
-    def receive(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
+    def wait_for_event(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
         """Return the next event, or None when so much time has passed without one."""
         until = time.monotonic() + seconds
         while True:

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Python raises the second where it has no memory for the first.
-NO_MEMORY = (MemoryError, SystemError)
+MEMORY_ERRORS = (MemoryError, SystemError)
 # What a job that has no verdict ends with; `engine.verdict` has those of runs.
 EXIT_INPUT = 2
 EXIT_UNAUTHORIZED = 3
 EXIT_API = 5
-EXIT_BUG = 70
+EXIT_INTERNAL_ERROR = 70
 
 
 class AutonomaError(Exception):
     """What a user can cause and mend; its text is the message."""
 
 
-class Problem(NamedTuple):
+class Diagnostic(NamedTuple):
     """One thing that is wrong with the input.
 
     `line` and `column` count from 1; 0 means that there is no place to point at. `file` is empty for
@@ -41,25 +41,25 @@ class Problem(NamedTuple):
     be free of secrets and of values of variables.
     """
 
-    text: str
+    message: str
     file: str = ""
     line: int = 0
     column: int = 0
     excerpt: tuple[str, ...] = ()
-    in_checkout: str = ""
+    path_in_checkout: str = ""
 
     def __str__(self) -> str:
         if not self.file:
-            return self.text
-        return f"{self.file}:{self.line}:{self.column}: {self.text}" if self.line else f"{self.file}: {self.text}"
+            return self.message
+        return f"{self.file}:{self.line}:{self.column}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
 
 class InputError(AutonomaError):
     """All problems of the input at once: exit code 2, and nothing was sent."""
 
-    def __init__(self, problems: Iterable[Problem | str]) -> None:
-        self.problems = tuple(Problem(p) if isinstance(p, str) else p for p in problems)
-        super().__init__("\n".join(map(str, self.problems)))
+    def __init__(self, problems: Iterable[Diagnostic | str]) -> None:
+        self.diagnostics = tuple(Diagnostic(p) if isinstance(p, str) else p for p in problems)
+        super().__init__("\n".join(map(str, self.diagnostics)))
 
 
 class ApiError(AutonomaError):
@@ -74,7 +74,7 @@ class OutputError(AutonomaError):
     """The product of a command could not be written to standard output: exit code 2."""
 
 
-class Finished(AutonomaError):  # noqa: N818 - asking for help is no error
+class HelpPrinted(AutonomaError):  # noqa: N818 - asking for help is no error
     """The command line asked for help, and has it: exit code 0."""
 
 

@@ -46,25 +46,25 @@ _COMMIT = lazy_pattern(r"(?<![0-9a-z_])[0-9a-f]{7,}(?![0-9a-z_])", re.IGNORECASE
 _PART_OF_COMMIT = lazy_pattern(r"[0-9a-f]{6}(?=.)", re.IGNORECASE)
 _LINK = lazy_pattern(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]{1,2000}")
 _GAP = "\u200b"
-LOOPBACK = lazy_pattern(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
+LOOPBACK_HOST_RE = lazy_pattern(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
 
 
-def one_line(text: str, limit: int = 4000) -> str:
+def sanitize_line(text: str, limit: int = 4000) -> str:
     """Return the text on one line, without control, invisible and direction-changing characters.
 
     Line breaks become spaces, other controls U+FFFD; at most `limit` characters are kept.
     """
     head = text[: 4 * limit]
     head = _INVISIBLE.sub("", _CONTROLS.sub("\ufffd", _BREAKS.sub(" ", head)))
-    return cut(head, limit) if len(text) <= 4 * limit else cut(head + "…", limit)
+    return truncate(head, limit) if len(text) <= 4 * limit else truncate(head + "…", limit)
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """Return at most `limit` characters of the text, ending in an ellipsis where some are missing."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def cut_bytes(text: str, limit: int) -> str:
+def truncate_bytes(text: str, limit: int) -> str:
     """Return at most `limit` bytes of the text in UTF-8, with an ellipsis for the rest."""
     data = text.encode("utf-8", "replace")
     if len(data) <= limit:
@@ -73,45 +73,45 @@ def cut_bytes(text: str, limit: int) -> str:
     return data[: limit - 3].decode("utf-8", "ignore") + "…"
 
 
-def log_line(text: str, limit: int = 4000) -> str:
+def escape_log_line(text: str, limit: int = 4000) -> str:
     """Return the text as one line of a log that no CI system takes for a command."""
-    return _OPENING.sub(_GAP, _FOLD.sub(_GAP, _ANYWHERE.sub(f"#{_GAP}#", one_line(text, limit))))
+    return _OPENING.sub(_GAP, _FOLD.sub(_GAP, _ANYWHERE.sub(f"#{_GAP}#", sanitize_line(text, limit))))
 
 
-def printable_json(text: str) -> str:
+def escape_json(text: str) -> str:
     """Return JSON in which no CI system finds a command, by escapes."""
     return re.sub(r"(fold|time):(?=start|end)", r"\1\\u003a", text.replace("##", "#\\u0023"))
 
 
-def command_data(text: str, limit: int = 4000) -> str:
+def escape_github_data(text: str, limit: int = 4000) -> str:
     """Return the text as the message of a GitHub workflow command, escaped as the runner unescapes it."""
-    lines = "\n".join(log_line(line) for line in text.splitlines())
-    return cut(lines, limit).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    lines = "\n".join(escape_log_line(line) for line in text.splitlines())
+    return truncate(lines, limit).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def command_property(text: str, limit: int = 500) -> str:
+def escape_github_property(text: str, limit: int = 500) -> str:
     """Return the text as the value of a property of a GitHub workflow command."""
-    return command_data(one_line(text, limit), limit).replace(":", "%3A").replace(",", "%2C")
+    return escape_github_data(sanitize_line(text, limit), limit).replace(":", "%3A").replace(",", "%2C")
 
 
-def azure(text: str, limit: int = 4000) -> str:
+def escape_azure(text: str, limit: int = 4000) -> str:
     """Return the text as the message, or the value of a property, of an Azure Pipelines logging command."""
-    lines = cut("\n".join(log_line(line, limit) for line in text.splitlines()), limit)
+    lines = truncate("\n".join(escape_log_line(line, limit) for line in text.splitlines()), limit)
     for character, escape in (("%", "%AZP25"), ("\r", "%0D"), ("\n", "%0A"), (";", "%3B"), ("]", "%5D")):
         lines = lines.replace(character, escape)
     return lines
 
 
-def teamcity(text: str, limit: int = 4000) -> str:
+def escape_teamcity(text: str, limit: int = 4000) -> str:
     """Return the text as a value in a TeamCity service message, within the quotes."""
-    return re.sub(r"[|'\[\]]", r"|\g<0>", cut(log_line(text, limit), limit))
+    return re.sub(r"[|'\[\]]", r"|\g<0>", truncate(escape_log_line(text, limit), limit))
 
 
 @lru_cache(_REMEMBERED)
-def markdown(text: str, limit: int = 500) -> str:
+def escape_markdown(text: str, limit: int = 500) -> str:
     """Return the text as the content of a table cell or a line of GitHub Markdown: no markup, no mention."""
     # Four spaces before a line's first word would make a block of code of it.
-    plain = _break_references(one_line(text, limit).lstrip(" "))
+    plain = _break_references(sanitize_line(text, limit).lstrip(" "))
     escaped = _MARKUP.sub(r"\\\g<0>", plain)
     escaped = _LEADING.sub(r"\1\\\2", _AUTOLINK.sub(r"\\\g<0>", escaped))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -123,25 +123,25 @@ def _break_references(text: str) -> str:
     return _COMMIT.sub(lambda found: _PART_OF_COMMIT.sub(rf"\g<0>{_GAP}", found[0]), text)
 
 
-def markdown_code(text: str, limit: int = 500) -> str:
+def markdown_code_span(text: str, limit: int = 500) -> str:
     """Return the text as a code span of GitHub Markdown, outside of tables."""
-    plain = one_line(text, limit).replace("`", "'").strip()
+    plain = sanitize_line(text, limit).replace("`", "'").strip()
     return f"`{plain}`" if plain else ""
 
 
 def markdown_link(label: str, url: str) -> str:
     """Return a Markdown link, or the label alone if the URL is not one to follow."""
-    target = link(url).replace("(", "%28").replace(")", "%29")
-    return f"[{markdown(label)}]({target})" if target else markdown(label)
+    target = safe_url(url).replace("(", "%28").replace(")", "%29")
+    return f"[{escape_markdown(label)}]({target})" if target else escape_markdown(label)
 
 
 @lru_cache(_REMEMBERED)
-def without_query(url: str) -> str:
+def strip_query(url: str) -> str:
     """Return the URL without query and fragment."""
     return re.split(r"[?#]", url)[0]
 
 
-def link(url: str) -> str:
+def safe_url(url: str) -> str:
     """Return the URL if it is https (or http to this very machine) and nothing but a URL, else an empty text."""
     if not _LINK.fullmatch(url):
         return ""
@@ -152,12 +152,12 @@ def link(url: str) -> str:
         return ""
     if "@" in parts.netloc or not host or not re.fullmatch(r"[\w.:-]+", host, re.ASCII):
         return ""
-    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
+    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK_HOST_RE.fullmatch(host)):
         return url
     return ""
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return `0.4 s`, `42 s`, `3 min 20 s` or `2 h 5 min`."""
     if seconds < 10:
         return f"{max(0.0, seconds):.1f} s"

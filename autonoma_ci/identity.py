@@ -35,12 +35,12 @@ class RunKey(NamedTuple):
 
     kind: str
     id: str
-    place: str = ""
+    matrix_place: str = ""
     occurrence: int = 1
     environment: str = ""
 
     def __str__(self) -> str:
-        fields = (self.kind, self.id, self.place, str(self.occurrence), self.environment)
+        fields = (self.kind, self.id, self.matrix_place, str(self.occurrence), self.environment)
         return "/".join(quote(field, safe="=,", errors="surrogatepass") for field in fields)
 
 
@@ -61,13 +61,13 @@ class Part(NamedTuple):
     such as `2/5`, `title` is the summary's title.
     """
 
-    job: str = ""
+    job_name: str = ""
     part: str = ""
     shard: str = ""
     title: str = ""
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """What a heading says of the part; empty for a step that is the whole."""
         names, whole = _names(self.part)
         shown = ", ".join(name for name in names if name != self.shard)

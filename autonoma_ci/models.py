@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 
 # Events of GitHub that run with all secrets of the repository, for changes that anybody may have made.
-PRIVILEGED = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
+EVENTS_WITH_SECRETS = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
 # In lower case: SHA-1 or SHA-256. Git has all zeros for no commit.
-COMMIT_HASH = lazy_pattern(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
+COMMIT_HASH_RE = lazy_pattern(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # Git's full names of branches and tags begin so.
-REF_PREFIX = lazy_pattern(r"refs/(?:heads|tags)/")
+REF_PREFIX_RE = lazy_pattern(r"refs/(?:heads|tags)/")
 # Checkouts of a change request and detached heads have these names in place of a branch.
-NOT_A_BRANCH = lazy_pattern(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
-CHANGE_NUMBER = lazy_pattern(r"[1-9][0-9]{0,17}")
+NOT_A_BRANCH_RE = lazy_pattern(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
+CHANGE_NUMBER_RE = lazy_pattern(r"[1-9][0-9]{0,17}")
 # In characters. No CI system makes a name or a link of this length.
-MAX_FACT_LENGTH = 2000
+MAX_FACT_CHARS = 2000
 
 
-class Context(NamedTuple):
+class BuildContext(NamedTuple):
     """Facts that the CI system states about a job.
 
     An empty text means that the fact is unknown.
     """
 
-    ci: str = "cli"
+    ci_name: str = "cli"
     # The commit under test. For a change request this is its head, not the merge commit.
     sha: str = ""
     # A branch or tag, without `refs/heads/` or `refs/tags/`.
     branch: str = ""
     # The number of the pull or merge request.
-    change: str = ""
+    change_number: str = ""
     # The path of the repository, such as `owner/name`.
     repository: str = ""
     # The URLs contain no credentials.
@@ -51,25 +51,25 @@ class Context(NamedTuple):
     deployment_url: str = ""
     # The build (pipeline, workflow run), unique within the CI project. All jobs of the build share it,
     # and all attempts at these jobs.
-    build: str = ""
+    build_id: str = ""
     # Decimal digits. A job that runs again within its build has a higher number. Only the order has a
     # meaning: some systems count from 1, others have the number of the job's run here. Some count the
     # attempts at each job, so the numbers of two jobs say nothing of their order.
-    attempt: str = ""
+    build_attempt: str = ""
     # The event that started the job, as GitHub names it.
-    event: str = ""
+    trigger_event: str = ""
     # Whose changes get no secrets: `fork` or `dependabot`.
-    withheld: str = ""
+    secrets_withheld_from: str = ""
     # The job's name within the build: the same in all attempts, and in all builds of a pipeline. The
     # module of a system says where two jobs can share a name, such as the jobs of a matrix on GitHub.
-    job: str = ""
+    job_name: str = ""
 
 
 # Of a run with more steps, the first and the last are kept; together they are enough to see why it failed.
-STEPS_LIMIT = 200
+MAX_STEPS = 200
 
 
-class Step(NamedTuple):
+class RunStep(NamedTuple):
     """One step of a run; `number` counts from 1, and the texts are from outside.
 
     `status` is the API's own word, `image` the path of its screenshot in results-dir; either may be empty.
@@ -80,30 +80,30 @@ class Step(NamedTuple):
     output: str = ""
     url: str = ""
     status: str = ""
-    image: str = ""
+    screenshot: str = ""
 
 
 class Evidence(NamedTuple):
     """What was kept of one run: its steps, the path of its video in results-dir, and why some of it is missing."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RunStep, ...] = ()
     video: str = ""
-    missing: str = ""
+    missing_reason: str = ""
 
     @property
     def files(self) -> list[str]:
         """The paths of all files in results-dir, in the order of the steps."""
-        return [path for path in (*(step.image for step in self.steps), self.video) if path]
+        return [path for path in (*(step.screenshot for step in self.steps), self.video) if path]
 
 
 NO_EVIDENCE = Evidence()
 
 
-WHOLE = Part()
+WHOLE_BUILD = Part()
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
-class Kind(StrEnum):
+class TargetKind(StrEnum):
     """What a run runs; the word is also the endpoint's first path segment."""
 
     TEST = "test"
@@ -111,7 +111,7 @@ class Kind(StrEnum):
     TAG = "tag"
 
 
-class State(StrEnum):
+class RunState(StrEnum):
     """Where one run stands, as reports show it."""
 
     PLANNED = "planned"
@@ -125,7 +125,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"  # it may have started; or, with a run id, how it ended is not known
 
 
-class Reason(StrEnum):
+class ExitReason(StrEnum):
     """Why the step ends as it does: the `reason` output."""
 
     OK = "ok"
@@ -153,7 +153,7 @@ class Conclusion(StrEnum):
 
 
 # Characters of a variable's value, and of any text of a manifest.
-VALUE_LIMIT = 64 * 1024
+MAX_VALUE_CHARS = 64 * 1024
 
 
 class AppVersion(NamedTuple):
@@ -169,14 +169,14 @@ class RunRequest(NamedTuple):
     `place`, `occurrence` and `environment` are as in `RunKey`.
     """
 
-    kind: Kind
+    kind: TargetKind
     id: str
     name: str = ""
     variables: Mapping[str, str] = NO_VARIABLES
     application_version_id: str = ""
     application_versions: tuple[AppVersion, ...] = ()
     run_on_latest: bool = False
-    place: str = ""
+    matrix_place: str = ""
     occurrence: int = 1
     environment: str = ""
 
@@ -186,27 +186,27 @@ class RunRequest(NamedTuple):
     @property
     def key(self) -> RunKey:
         """Which run of the plan this is."""
-        return RunKey(self.kind, self.id, self.place, self.occurrence, self.environment)
+        return RunKey(self.kind, self.id, self.matrix_place, self.occurrence, self.environment)
 
     @property
-    def label(self) -> str:
+    def display_name(self) -> str:
         """What reports call the run: its name, or else its id."""
         return self.name or self.id
 
 
-class Earlier(NamedTuple):
+class PreviousAttempt(NamedTuple):
     """A run that failed and was started again; the fields are as in Outcome, times in seconds."""
 
     run_id: str = ""
     url: str = ""
     message: str = ""
-    step: Step | None = None
-    began: float = 0.0
-    seconds: float = 0.0
+    step: RunStep | None = None
+    start_offset_seconds: float = 0.0
+    duration_seconds: float = 0.0
     evidence: Evidence = NO_EVIDENCE
 
 
-class Outcome(NamedTuple):
+class RunResult(NamedTuple):
     """What became of one planned run; texts are from outside: free of secrets, unsafe for any sink.
 
     `reason` says why it was not started, or why its end is not known; `status` is the HTTP status of the
@@ -220,46 +220,46 @@ class Outcome(NamedTuple):
     """
 
     request: RunRequest
-    state: State = State.PLANNED
-    reason: Reason = Reason.OK
+    state: RunState = RunState.PLANNED
+    reason: ExitReason = ExitReason.OK
     run_id: str = ""
     url: str = ""
     message: str = ""
-    hint: str = ""
-    status: int = 0
-    tries: int = 0
-    seconds: float = 0.0
-    began: float = 0.0
+    suggestion: str = ""
+    http_status: int = 0
+    start_requests: int = 0
+    duration_seconds: float = 0.0
+    start_offset_seconds: float = 0.0
     title: str = ""
-    step: Step | None = None
-    earlier: tuple[Earlier, ...] = ()
-    carried: bool = False
+    step: RunStep | None = None
+    previous_attempts: tuple[PreviousAttempt, ...] = ()
+    reused: bool = False
     evidence: Evidence = NO_EVIDENCE
     request_mac: str = ""
-    doubted: bool = False
+    has_contradiction: bool = False
     variable_macs: Mapping[str, str] = NO_VARIABLES
 
     @property
-    def label(self) -> str:
+    def display_name(self) -> str:
         """What reports call the run: the user's name for it, or else its title, or else its id."""
         return self.request.name or self.title or self.request.id
 
     @property
-    def attempts(self) -> int:
+    def attempt_count(self) -> int:
         """How many runs were started, or tried to be."""
-        return len(self.earlier) + (1 if self.tries or self.run_id else 0)
+        return len(self.previous_attempts) + (1 if self.start_requests or self.run_id else 0)
 
     @property
-    def flaky(self) -> bool:
+    def is_flaky(self) -> bool:
         """Whether it passed only after it had failed."""
-        return self.state is State.PASSED and bool(self.earlier)
+        return self.state is RunState.PASSED and bool(self.previous_attempts)
 
 
 class Verdict(NamedTuple):
     """What the whole step comes to."""
 
     conclusion: Conclusion
-    reason: Reason
+    reason: ExitReason
     exit_code: int
 
 
@@ -277,25 +277,25 @@ class Report(NamedTuple):
     """
 
     title: str
-    context: Context
+    context: BuildContext
     source: str
-    outcomes: tuple[Outcome, ...]
+    results: tuple[RunResult, ...]
     verdict: Verdict | None = None
     results_dir: str = ""
     started_at: str = ""
-    problems: tuple[str, ...] = ()
-    site: str = ""
-    waited: bool = False
-    later: str = ""
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
-    skipped: str = ""
-    attachments: str = ""
-    part: Part = WHOLE
+    input_errors: tuple[str, ...] = ()
+    web_base_url: str = ""
+    waits_for_results: bool = False
+    resume_command: str = ""
+    plan_notes: tuple[str, ...] = ()
+    duration_seconds: float = 0.0
+    skip_reason: str = ""
+    attachments_root: str = ""
+    part: Part = WHOLE_BUILD
     step_id: str = ""
-    attempt: str = ""
+    started_in_attempt: str = ""
 
     @property
     def heading(self) -> str:
         """The title, with the part of the build where it has several."""
-        return f"{self.title} ({self.part.shown})" if self.part.shown else self.title
+        return f"{self.title} ({self.part.display_name})" if self.part.display_name else self.title

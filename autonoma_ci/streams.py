@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # In bytes. A run's line has about 120, so this is the log of 1,000 runs that start and end (2 × 120 × 1,000). Linux
 # buffers 64 KiB more in a pipe.
-BUFFER_LIMIT = 256 * 1024
+MAX_BUFFER_BYTES = 256 * 1024
 # In bytes: one page of a pipe. A reader that takes it in 10 s, or in 1 s after a signal, still makes progress.
 _WRITE_LIMIT = 4 * 1024
 # In seconds. A line waits for earlier lines of the other stream unless that stream has stalled for this long.
@@ -34,7 +34,7 @@ _FIRST_LOOK, _LAST_LOOK = 0.0001, 0.01
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class Output(io.TextIOBase):
+class OutputStream(io.TextIOBase):
     """A standard stream of this process, written by a thread of its own.
 
     `write` neither blocks nor raises. Text that can't be written is left out. Callers check `has_room` before a
@@ -48,7 +48,7 @@ class Output(io.TextIOBase):
         self._raw: Any = getattr(buffer, "raw", buffer)
         self._is_terminal = stream is not None and stream.isatty()
         self._failure: Exception | None = None if self._raw else OSError(errno.EBADF, "it is closed")
-        self._other: Output | None = None
+        self._other: OutputStream | None = None
         self._lock = _thread.allocate_lock()
         # Each piece, what `put_bytes` was then, and that of the other stream.
         self._pieces: deque[tuple[bytes, int, int]] = deque()
@@ -81,7 +81,7 @@ class Output(io.TextIOBase):
         """
         return self._raw.fileno() if self._raw else super().fileno()
 
-    def start(self, other: Output) -> None:
+    def start(self, other: OutputStream) -> None:
         """Start the thread with the first text: where threads are limited, standard error takes none for nothing.
 
         Args:
@@ -113,7 +113,7 @@ class Output(io.TextIOBase):
             if not self._has_thread:
                 self._try_to_write(data)
             elif data and not self._failure:
-                if not self.is_behind:
+                if not self.has_unwritten:
                     self._moved_at = time.monotonic()
                 # A signal may end this anywhere. In this order, the next piece sets the count right.
                 self.put_bytes += len(data)
@@ -126,13 +126,13 @@ class Output(io.TextIOBase):
         Raises:
             OSError: the text could not be written.
         """
-        _wait_while(lambda: self.is_behind)
+        _wait_while(lambda: self.has_unwritten)
         if self._failure:
             raise self._failure
         self._write(_encoded(text))
 
     @property
-    def is_behind(self) -> bool:
+    def has_unwritten(self) -> bool:
         """Whether the buffer holds anything."""
         return self.written_bytes < self.put_bytes
 
@@ -149,7 +149,7 @@ class Output(io.TextIOBase):
 
     @property
     def _is_full(self) -> bool:
-        return self.put_bytes - self.written_bytes >= BUFFER_LIMIT
+        return self.put_bytes - self.written_bytes >= MAX_BUFFER_BYTES
 
     def is_stalled(self, seconds: float, since: float = 0.0) -> bool:
         """Return whether the reader has stalled.
@@ -158,7 +158,7 @@ class Output(io.TextIOBase):
             seconds: how long nothing was written, in seconds.
             since: start of the measurement at the earliest, in seconds of the monotonic clock.
         """
-        return self.is_behind and time.monotonic() - max(self._moved_at, since) > seconds
+        return self.has_unwritten and time.monotonic() - max(self._moved_at, since) > seconds
 
     def _work(self) -> None:
         while True:
@@ -209,14 +209,14 @@ class Output(io.TextIOBase):
         self._is_cut = False
 
 
-class Patience(NamedTuple):
+class WriteTimeouts(NamedTuple):
     """How long to wait for readers, in seconds: without progress, and in all."""
 
-    stalled: float
-    total: float
+    stalled_seconds: float
+    total_seconds: float
 
 
-def wait_until_written(outputs: Sequence[Output], patience: Callable[[], Patience]) -> None:
+def wait_until_written(outputs: Sequence[OutputStream], patience: Callable[[], WriteTimeouts]) -> None:
     """Wait until all streams are written, have stalled or have taken too long.
 
     Args:
@@ -228,7 +228,7 @@ def wait_until_written(outputs: Sequence[Output], patience: Callable[[], Patienc
     def is_worth_waiting() -> bool:
         stalled, total = patience()
         is_late = time.monotonic() - began > total
-        return not is_late and any(output.is_behind and not output.is_stalled(stalled, began) for output in outputs)
+        return not is_late and any(output.has_unwritten and not output.is_stalled(stalled, began) for output in outputs)
 
     _wait_while(is_worth_waiting)
 
@@ -247,7 +247,7 @@ def write_product(stream: TextIO, text: str) -> None:
         OutputError: the text could not be written. An incomplete product must not end with exit code 0.
     """
     try:
-        if isinstance(stream, Output):
+        if isinstance(stream, OutputStream):
             stream.write_through(text)
         else:
             stream.write(text)

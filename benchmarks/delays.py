@@ -16,15 +16,15 @@ from collections import Counter
 from statistics import mean
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from autonoma_ci.api.client import Client
+from autonoma_ci.api.client import AutonomaClient
 from autonoma_ci.api.transport import Transport
 from autonoma_ci.clock import Clock
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Policy
-from autonoma_ci.engine.workers import Events, Threads
-from autonoma_ci.models import Kind, Outcome, RunRequest, State
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import StartPolicy
+from autonoma_ci.engine.workers import Events, ThreadedExecutor
+from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from benchmarks.costs import CREDENTIALS, bare
@@ -55,9 +55,9 @@ class QuickClock(Clock):
         """Return the quickened time."""
         return QUICK * time.monotonic()
 
-    def receive(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
+    def wait_for_event(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
         """Wait for a fifth of the time."""
-        return super().receive(events, seconds / QUICK)
+        return super().wait_for_event(events, seconds / QUICK)
 
 
 class Ended:
@@ -67,16 +67,16 @@ class Ended:
         self._clock = clock
         self.at: dict[str, float] = {}
 
-    def changed(self, outcome: Outcome) -> None:
+    def on_run_changed(self, outcome: RunResult) -> None:
         """Note the time of an end."""
-        if outcome.state is State.PASSED:
+        if outcome.state is RunState.PASSED:
             self.at[outcome.request.name] = self._clock.monotonic()
 
-    def warn(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         """Say what is odd: nothing should be."""
         print(text, file=sys.stderr)
 
-    def tick(self, outcomes: Sequence[Outcome]) -> None:
+    def on_tick(self, outcomes: Sequence[RunResult]) -> None:
         """Do nothing."""
 
 
@@ -95,20 +95,22 @@ def subjects(runs: Mapping[int, int]) -> dict[str, float]:
 
 def ours(sandbox: Sandbox, clock: Clock, lengths: dict[str, float]) -> dict[str, Late]:
     """Let the engine start and wait for all runs, and return what each took."""
-    board = Board([Outcome(RunRequest(Kind.TEST, subject, subject)) for subject in lengths], clock.monotonic())
+    board = RunTable(
+        [RunResult(RunRequest(TargetKind.TEST, subject, subject)) for subject in lengths], clock.monotonic()
+    )
     events: Events = queue.SimpleQueue()
-    client = Client(Transport(sandbox.url, SECRETS), "benchmark", SECRETS)
+    client = AutonomaClient(Transport(sandbox.url, SECRETS), "benchmark", SECRETS)
     ended = Ended(clock)
     # One start at a time: a run is born when its turn has come, and not while it queues in this very process.
-    Engine(board, Policy(concurrency=1), clock, events, ended, Waiting()).run(Threads(client, events))
+    Engine(board, StartPolicy(concurrency=1), clock, events, ended, PollPolicy()).run(ThreadedExecutor(client, events))
     # .../run/RUN_ID/status
     asked = Counter(received.path.split("/")[-2] for received in sandbox.received if received.method == "GET")
     return {
         run.request.name: Late(
-            ended.at[run.request.name] - board.origin - run.began - lengths[run.request.name],
+            ended.at[run.request.name] - board.origin - run.start_offset_seconds - lengths[run.request.name],
             asked[run.run_id],
         )
-        for run in board.outcomes
+        for run in board.results
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.config.parsers import api_url, page_url
+from autonoma_ci.config.parsers import parse_api_base_url, parse_http_url
 from autonoma_ci.errors import InputError
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support.fault_server import FaultServer
@@ -32,7 +32,7 @@ EXAMPLE = "https://pr-12.preview.example.com"
 )
 def test_a_page_is_http_or_https_on_any_host(text: str) -> None:
     """A preview is the user's own: nothing secret is sent to it, so it need not be https."""
-    assert page_url(EXAMPLE, text) == text
+    assert parse_http_url(EXAMPLE, text) == text
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_page_is_http_or_https_on_any_host(text: str) -> None:
 )
 def test_what_is_no_page_is_told(text: str) -> None:
     with pytest.raises(InputError, match=r"is not a URL like https://pr-12\.preview\.example\.com") as refused:
-        page_url(EXAMPLE, text)
+        parse_http_url(EXAMPLE, text)
     assert str(refused.value).isprintable()
 
 
@@ -62,13 +62,13 @@ def test_what_is_no_page_is_told(text: str) -> None:
 )
 def test_credentials_in_the_url_of_a_page_are_refused_unseen(text: str) -> None:
     with pytest.raises(InputError, match="the URL holds credentials") as refused:
-        page_url(EXAMPLE, text)
+        parse_http_url(EXAMPLE, text)
     assert "sentinel" not in str(refused.value)
 
 
 def test_a_query_may_hold_a_secret_and_is_not_repeated() -> None:
     with pytest.raises(InputError) as refused:
-        page_url(EXAMPLE, "ftp://example.com/x?token=sentinel#sentinel")
+        parse_http_url(EXAMPLE, "ftp://example.com/x?token=sentinel#sentinel")
     assert "sentinel" not in str(refused.value)
 
 
@@ -100,8 +100,8 @@ def test_a_query_may_hold_a_secret_and_is_not_repeated() -> None:
 def test_api_of_the_other_product_is_refused(text: str) -> None:
     """The message says which product that is, and where the API of the tests is."""
     with pytest.raises(InputError) as error:
-        api_url(text)
-    (problem,) = error.value.problems
+        parse_api_base_url(text)
+    (problem,) = error.value.diagnostics
     assert str(problem)[:80].startswith("this is the API of Autonoma's other product: use https://autonoma.app/api")
     assert "planner" in str(problem)
     assert "AUTONOMA_API_URL" in str(problem)
@@ -121,7 +121,7 @@ def test_api_of_the_other_product_is_refused(text: str) -> None:
     ],
 )
 def test_similar_api_url_is_taken(text: str) -> None:
-    assert api_url(text) == text
+    assert parse_api_base_url(text) == text
 
 
 @pytest.mark.parametrize("command", [("run", "--test-ids", "a"), ("list",), ("init", "--all")])

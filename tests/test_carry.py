@@ -23,20 +23,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from autonoma_ci.api.models import Attempt, Delivery, Said, Status, Timeouts
-from autonoma_ci.api.start_body import start_body
-from autonoma_ci.app.previous_results import LoadedRecord, passed_before
+from autonoma_ci.api.models import PollResult, PollStatus, StartResult, StartStatus, Timeouts
+from autonoma_ci.api.start_body import build_start_body
+from autonoma_ci.app.previous_results import LoadedResults, find_reusable_passes
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Policy
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.identity import Part
-from autonoma_ci.models import AppVersion, Context, Kind, Outcome, Report, RunRequest, State
-from autonoma_ci.models import Earlier as FailedRun
-from autonoma_ci.planning.signing import Signer
+from autonoma_ci.models import AppVersion, BuildContext, Report, RunRequest, RunResult, RunState, TargetKind
+from autonoma_ci.models import PreviousAttempt as FailedRun
+from autonoma_ci.planning.signing import ResultsSigner
 from autonoma_ci.redaction.redactor import Secret
-from autonoma_ci.reports.results_json import record
-from autonoma_ci.reports.results_schema import parse
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import parse_results
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, hang
@@ -52,40 +52,47 @@ if TYPE_CHECKING:
 
 SIGNING = Secret("s3cr3t-of-the-client")
 API_URL = "https://autonoma.app/api"
-FIRST = Context("github", "c" * 40, build="17", attempt="1", job="e2e")
-SECOND = FIRST._replace(attempt="2")
+FIRST = BuildContext("github", "c" * 40, build_id="17", build_attempt="1", job_name="e2e")
+SECOND = FIRST._replace(build_attempt="2")
 PART = Part("e2e", "linux", "1/2", "Autonoma tests")
 REQUESTS = (
-    RunRequest(Kind.TEST, "a", "", {"LOCALE": "en", "BASE_URL": "https://x.example"}, "v1", place="LOCALE=1"),
-    RunRequest(Kind.TEST, "a", "", {"LOCALE": "fr", "BASE_URL": "https://x.example"}, "v1", place="LOCALE=2"),
-    RunRequest(Kind.FOLDER, "f", "", application_versions=(AppVersion("app", "v1"),)),
-    RunRequest(Kind.TEST, "b", "Label", {"BASE_URL": "https://x.example"}, "v1", environment="staging"),
+    RunRequest(
+        TargetKind.TEST, "a", "", {"LOCALE": "en", "BASE_URL": "https://x.example"}, "v1", matrix_place="LOCALE=1"
+    ),
+    RunRequest(
+        TargetKind.TEST, "a", "", {"LOCALE": "fr", "BASE_URL": "https://x.example"}, "v1", matrix_place="LOCALE=2"
+    ),
+    RunRequest(TargetKind.FOLDER, "f", "", application_versions=(AppVersion("app", "v1"),)),
+    RunRequest(TargetKind.TEST, "b", "Label", {"BASE_URL": "https://x.example"}, "v1", environment="staging"),
 )
-STATES = (State.PASSED, State.PASSED, State.PASSED, State.FAILED)
+STATES = (RunState.PASSED, RunState.PASSED, RunState.PASSED, RunState.FAILED)
 ALL_PASSED = {0: "run-0", 1: "run-1", 2: "run-2"}
 
 
-def signer_of(secret: Secret = SIGNING, api_url: str = API_URL, context: Context = SECOND, part: Part = PART) -> Signer:
-    return Signer(secret, api_url, context, part)
+def signer_of(
+    secret: Secret = SIGNING, api_url: str = API_URL, context: BuildContext = SECOND, part: Part = PART
+) -> ResultsSigner:
+    return ResultsSigner(secret, api_url, context, part)
 
 
 SIGNER = signer_of()
 
 
 def planned(
-    requests: Sequence[RunRequest] = REQUESTS, signer: Signer = SIGNER, source: str = "github"
-) -> list[Outcome]:
+    requests: Sequence[RunRequest] = REQUESTS, signer: ResultsSigner = SIGNER, source: str = "github"
+) -> list[RunResult]:
     """Return what a step is about to start, signed as `Step.sign_requests` does it."""
     return [
-        Outcome(request, request_mac=signer.sign_request(request, start_body(request, source))) for request in requests
+        RunResult(request, request_mac=signer.sign_request(request, build_start_body(request, source)))
+        for request in requests
     ]
 
 
 def written(
     requests: Sequence[RunRequest] = REQUESTS,
-    states: Sequence[State] = STATES,
-    context: Context = FIRST,
-    signer: Signer | None = SIGNER,
+    states: Sequence[RunState] = STATES,
+    context: BuildContext = FIRST,
+    signer: ResultsSigner | None = SIGNER,
     flaky: int = -1,
 ) -> bytes:
     """Return the record that an attempt left, with a run for each request; `flaky` is one that had failed before."""
@@ -94,15 +101,15 @@ def written(
             state=state,
             run_id=f"run-{number}",
             url=f"https://autonoma.app/run/run-{number}",
-            earlier=(FailedRun("run-that-failed"),) if number == flaky else (),
+            previous_attempts=(FailedRun("run-that-failed"),) if number == flaky else (),
         )
         for number, (run, state) in enumerate(zip(planned(requests), states, strict=True))
     )
     made = Report(
-        "Autonoma tests", context, "github", outcomes, started_at="2026-01-02T03:04:05Z", waited=True, part=PART,
-        step_id="0123456789abcdef",
+        "Autonoma tests", context, "github", outcomes, started_at="2026-01-02T03:04:05Z", waits_for_results=True,
+        part=PART, step_id="0123456789abcdef",
     )  # fmt: skip
-    return record(made, signer).encode()
+    return render_results_json(made, signer).encode()
 
 
 RECORD = written()
@@ -111,16 +118,16 @@ RECORD = written()
 def carried(
     data: bytes = RECORD,
     requests: Sequence[RunRequest] = REQUESTS,
-    context: Context = SECOND,
-    signer: Signer = SIGNER,
+    context: BuildContext = SECOND,
+    signer: ResultsSigner = SIGNER,
     source: str = "github",
 ) -> dict[int, str]:
     """Return what is carried over from a record; one that can't be read is not used."""
     try:
-        found = LoadedRecord(parse(data), data)
+        found = LoadedResults(parse_results(data), data)
     except ValueError:
         return {}
-    return passed_before(planned(requests, signer, source), found, context, signer)
+    return find_reusable_passes(planned(requests, signer, source), found, context, signer)
 
 
 def edited(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
@@ -133,9 +140,9 @@ def edited(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
     return json.dumps(document, indent=2).encode() + b"\n"
 
 
-def with_request(position: int, /, **changes: Any) -> tuple[RunRequest, ...]:
+def with_request(index: int, /, **changes: Any) -> tuple[RunRequest, ...]:
     requests = list(REQUESTS)
-    requests[position] = requests[position]._replace(**changes)
+    requests[index] = requests[index]._replace(**changes)
     return tuple(requests)
 
 
@@ -148,12 +155,12 @@ def test_runs_that_passed_are_carried_if_nothing_changed() -> None:
     "signer",
     [
         signer_of(Secret("another-secret")),
-        Signer(SIGNING, API_URL, SECOND, PART, Secret("client-id")),
+        ResultsSigner(SIGNING, API_URL, SECOND, PART, Secret("client-id")),
         signer_of(api_url="https://other.autonoma.app/api"),
-        signer_of(context=SECOND._replace(build="18")),
+        signer_of(context=SECOND._replace(build_id="18")),
         signer_of(context=SECOND._replace(sha="d" * 40)),
         signer_of(context=SECOND._replace(sha="")),
-        signer_of(part=PART._replace(job="lint")),
+        signer_of(part=PART._replace(job_name="lint")),
         signer_of(part=PART._replace(part="mac")),
         signer_of(part=PART._replace(part="")),
         signer_of(part=PART._replace(shard="2/2")),
@@ -161,7 +168,7 @@ def test_runs_that_passed_are_carried_if_nothing_changed() -> None:
     ],
     ids=["secret", "client id", "api-url", "build", "commit", "no commit", "job", "part", "no part", "shard", "title"],
 )
-def test_nothing_is_carried_into_another_part_build_or_account(signer: Signer) -> None:
+def test_nothing_is_carried_into_another_part_build_or_account(signer: ResultsSigner) -> None:
     """One fact that differs is enough."""
     assert carried(signer=signer) == {}
 
@@ -175,12 +182,12 @@ def test_nothing_is_carried_with_another_source() -> None:
     "requests",
     [
         with_request(0, environment="production"),
-        with_request(0, place="LOCALE=3"),
-        with_request(0, place=""),
-        with_request(0, place="OS=1"),
+        with_request(0, matrix_place="LOCALE=3"),
+        with_request(0, matrix_place=""),
+        with_request(0, matrix_place="OS=1"),
         with_request(0, occurrence=2),
         with_request(0, id="c"),
-        with_request(0, kind=Kind.TAG),
+        with_request(0, kind=TargetKind.TAG),
         with_request(0, variables={"LOCALE": "de", "BASE_URL": "https://x.example"}),
         with_request(0, variables={"LANGUAGE": "en", "BASE_URL": "https://x.example"}),
         with_request(0, variables={"LOCALE": "en"}),
@@ -191,7 +198,7 @@ def test_nothing_is_carried_with_another_source() -> None:
         with_request(2, application_versions=()),
         with_request(2, run_on_latest=True),
         # The values of the matrix change places, and each place is another run then.
-        (REQUESTS[0]._replace(place="LOCALE=2"), REQUESTS[1]._replace(place="LOCALE=1"), *REQUESTS[2:]),
+        (REQUESTS[0]._replace(matrix_place="LOCALE=2"), REQUESTS[1]._replace(matrix_place="LOCALE=1"), *REQUESTS[2:]),
         (REQUESTS[3], REQUESTS[2], REQUESTS[1], REQUESTS[0]),
         (*REQUESTS, REQUESTS[0]._replace(occurrence=2)),
         REQUESTS[1:],
@@ -215,8 +222,8 @@ def test_another_label_is_the_same_plan() -> None:
     assert carried(requests=with_request(0, name="Another label")) == ALL_PASSED
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.PASSED])
-def test_run_that_ended_otherwise_is_not_carried(state: State) -> None:
+@pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.PASSED])
+def test_run_that_ended_otherwise_is_not_carried(state: RunState) -> None:
     """Only a pass is a pass."""
     assert carried(written(states=(state, *STATES[1:]))) == {1: "run-1", 2: "run-2"}
 
@@ -231,14 +238,14 @@ def test_run_that_ended_otherwise_is_not_carried(state: State) -> None:
 )  # fmt: skip
 def test_only_an_earlier_attempt_counts(was: str, is_now: str, counts: bool) -> None:
     """A step that comes second in the same attempt is another step, whose runs are its own."""
-    data = written(context=FIRST._replace(attempt=was))
-    assert carried(data, context=FIRST._replace(attempt=is_now)) == (ALL_PASSED if counts else {})
+    data = written(context=FIRST._replace(build_attempt=was))
+    assert carried(data, context=FIRST._replace(build_attempt=is_now)) == (ALL_PASSED if counts else {})
 
 
 def test_nothing_is_carried_without_a_build() -> None:
     """Where the system names no build, an attempt at it can't be told from another build."""
-    signer = signer_of(context=SECOND._replace(build=""))
-    assert carried(written(signer=signer), context=SECOND._replace(build=""), signer=signer) == {}
+    signer = signer_of(context=SECOND._replace(build_id=""))
+    assert carried(written(signer=signer), context=SECOND._replace(build_id=""), signer=signer) == {}
 
 
 def test_nothing_is_carried_without_a_commit() -> None:
@@ -256,12 +263,12 @@ def test_flaky_pass_is_not_carried() -> None:
 
 def test_nothing_is_carried_if_all_passed() -> None:
     """A step that runs nothing proves nothing."""
-    assert carried(written(states=[State.PASSED] * 4)) == {}
+    assert carried(written(states=[RunState.PASSED] * 4)) == {}
 
 
 def test_nothing_is_carried_if_all_passed_and_one_was_flaky() -> None:
     """A step that starts the flaky run alone would prove no more."""
-    assert carried(written(states=[State.PASSED] * 4, flaky=0)) == {}
+    assert carried(written(states=[RunState.PASSED] * 4, flaky=0)) == {}
 
 
 def test_doubted_pass_is_not_carried() -> None:
@@ -479,7 +486,7 @@ def test_pass_is_carried_into_the_next_attempt_and_said(earlier: Earlier, accoun
     assert (ended.code, ended.outputs["conclusion"], ended.outputs["reason"]) == (0, "passed", "ok")
     assert (ended.outputs["total"], ended.outputs["passed"]) == ("4", "4")
     runs = {run["id"]: run for run in ended.record["runs"]}
-    assert {name: run["carried"] for name, run in runs.items()} == {"a": True, "b": False, "c": True, "f": True}
+    assert {name: run["reused"] for name, run in runs.items()} == {"a": True, "b": False, "c": True, "f": True}
     assert [runs[name]["run_id"] for name in IDS] == ["run-1-a", "run-2-b", "run-1-c"]
     assert "3 runs passed in an earlier attempt at this build" in ended.log
     for name in ("test a", "test c", "folder f"):
@@ -489,14 +496,14 @@ def test_pass_is_carried_into_the_next_attempt_and_said(earlier: Earlier, accoun
     cases = etree.parse(tmp_path / "results" / "junit.xml").findall(".//testcase")
     told = [etree.tostring(case, encoding="unicode") for case in cases]
     assert ["It passed in an earlier attempt at this build" in text for text in told] == [True, False, True, True]
-    assert [case.find(".//property[@name='carried']") is not None for case in cases] == [True, False, True, True]
+    assert [case.find(".//property[@name='reused']") is not None for case in cases] == [True, False, True, True]
 
 
 def test_carried_run_has_the_link_that_the_api_names_now(earlier: Earlier, account: Account, tmp_path: Path) -> None:
     """The record's link may be anybody's."""
     ended = again(earlier, tmp_path).ended
     links = [f"https://autonoma.app/now/run-1-{name}" for name in "acf"]
-    assert [run["url"] for run in ended.record["runs"] if run["carried"]] == links
+    assert [run["url"] for run in ended.record["runs"] if run["reused"]] == links
     assert [url for url in json.loads(ended.outputs["run-urls"]) if "/now/" in url] == links
     for text in (ended.log, ended.summary, (tmp_path / "results" / "junit.xml").read_text("utf-8")):
         assert all(link in text.replace("\\", "") for link in links)
@@ -515,7 +522,7 @@ def test_carried_run_without_a_usable_link_has_none(
     assert second.posted == {"b"}
     assert second.ended.code == 0
     run = second.ended.record["runs"][0]
-    assert (run["carried"], run["run_id"], run["url"]) == (True, "run-1-a", "")
+    assert (run["reused"], run["run_id"], run["url"]) == (True, "run-1-a", "")
 
 
 def test_carried_run_has_a_link_without_a_variables_value(earlier: Earlier, account: Account, tmp_path: Path) -> None:
@@ -553,7 +560,7 @@ def test_pass_is_carried_through_three_attempts(earlier: Earlier, account: Accou
     third = again(earlier, tmp_path, {"GITHUB_RUN_ATTEMPT": "3"})
     assert third.posted == {"b"}
     assert third.ended.code == 0
-    assert [run["carried"] for run in third.ended.record["runs"]] == [True, False, True, True]
+    assert [run["reused"] for run in third.ended.record["runs"]] == [True, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -595,7 +602,7 @@ def test_job_with_one_change_starts_again_what_it_concerns(
     second = again(earlier, tmp_path, more)
     assert second.posted == started
     assert second.ended.code == 0
-    carried = {run["id"] for run in second.ended.record["runs"] if run["carried"]}
+    carried = {run["id"] for run in second.ended.record["runs"] if run["reused"]}
     assert carried == set(second.ended.states) - started
 
 
@@ -605,7 +612,7 @@ def test_job_with_another_api_url_starts_everything(earlier: Earlier, account: A
         second = again(earlier, tmp_path, {"INPUT_API-URL": other.url})
         assert set(other.posts) == EVERYTHING
     assert second.posted == set()
-    assert [run["carried"] for run in second.ended.record["runs"]] == [False] * 4
+    assert [run["reused"] for run in second.ended.record["runs"]] == [False] * 4
 
 
 @pytest.mark.parametrize("twelfth", range(12))
@@ -621,7 +628,7 @@ def test_job_with_one_byte_changed_starts_everything(
     second = again(earlier, tmp_path, change=change)
     assert second.posted == EVERYTHING
     assert second.ended.code == 0
-    assert not any(run["carried"] for run in second.ended.record["runs"])
+    assert not any(run["reused"] for run in second.ended.record["runs"])
 
 
 @pytest.mark.parametrize(
@@ -668,7 +675,7 @@ def test_run_that_the_api_does_not_call_passed_is_started_again(
     second = again(earlier, tmp_path, timeouts=BRISK_TIMES if act is hang else PATIENT)
     assert second.posted == {"a", "b"}
     assert second.ended.code == 0
-    assert [run["carried"] for run in second.ended.record["runs"]] == [False, False, True, True]
+    assert [run["reused"] for run in second.ended.record["runs"]] == [False, False, True, True]
     assert second.ended.record["runs"][0]["run_id"] != "run-1-a"
 
 
@@ -741,7 +748,7 @@ def test_leg_of_another_environment_starts_its_own_tests(
     account.ids.clear()
     production = again(earlier, tmp_path, leg("production"))
     assert production.posted == {"a", "b", "c"}
-    assert not any(run["carried"] for run in production.ended.record["runs"])
+    assert not any(run["reused"] for run in production.ended.record["runs"])
 
 
 def test_leg_of_the_same_environment_carries_its_pass(earlier: Earlier, account: Account, tmp_path: Path) -> None:
@@ -765,7 +772,7 @@ def test_step_with_other_runs_carries_nothing(
     before = earlier.server.posts
     ended = run_job(tmp_path, earlier.server.url, ids, more=attempt(2), timeouts=PATIENT)
     assert set(earlier.server.posts - before) == {*ids, "f"}
-    assert not any(run["carried"] for run in ended.record["runs"])
+    assert not any(run["reused"] for run in ended.record["runs"])
     assert "The earlier attempt's record is not used: its runs are not those that this step is to start." in ended.log
 
 
@@ -784,7 +791,9 @@ def test_new_run_with_the_id_of_an_earlier_one_is_unknown(earlier: Earlier, acco
 def test_ids_of_an_unsigned_record_mean_nothing(earlier: Earlier, account: Account, tmp_path: Path) -> None:
     """Whoever writes to a cache must not make starts unknown."""
     account.ids.update({"a": "run-1-a"})
-    second = again(earlier, tmp_path, change=lambda data: data.replace(b'"waited": true', b'"waited": false'))
+    second = again(
+        earlier, tmp_path, change=lambda data: data.replace(b'"waits_for_results": true', b'"waits_for_results": false')
+    )
     assert second.posted == EVERYTHING
     assert second.ended.states["a"] == "passed"
 
@@ -821,13 +830,15 @@ def test_two_passes_of_one_id_are_not_both_carried(earlier: Earlier, account: Ac
     def shared(data: bytes) -> bytes:
         # The second start in one job gets no id that the first one has, so such a record is written here.
         saved = json.loads(data)
-        context = Context("github", "c" * 40, build="17", job="e2e")
+        context = BuildContext("github", "c" * 40, build_id="17", job_name="e2e")
         client_id, secret = map(Secret, ("client-id-of-the-test", "client-secret-of-the-test"))
-        signer = Signer(secret, earlier.server.url, context, Part("e2e", title="Autonoma tests"), client_id)
+        signer = ResultsSigner(secret, earlier.server.url, context, Part("e2e", title="Autonoma tests"), client_id)
         run = saved["runs"][2]
-        request = RunRequest(Kind.TEST, run["id"])
+        request = RunRequest(TargetKind.TEST, run["id"])
         run["run_id"] = "run-1-a"
-        run["mac"] = signer.sign_run(Outcome(request, State.PASSED, run_id="run-1-a", request_mac=run["request_mac"]))
+        run["mac"] = signer.sign_run(
+            RunResult(request, RunState.PASSED, run_id="run-1-a", request_mac=run["request_mac"])
+        )
         saved["mac"] = ""
         return signer.sign_record(json.dumps(saved, indent=2) + "\n").encode()
 
@@ -851,7 +862,7 @@ def test_signal_during_the_confirmation_starts_nothing(
     environ = environment(tmp_path, earlier.server.url, IDS) | attempt(2) | {"PATH": os.environ["PATH"]}
     before = len(earlier.server.received)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from autonoma_ci.cli import run; run()"],
+        [sys.executable, "-c", "from autonoma_ci.cli import main; main()"],
         cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -886,28 +897,30 @@ class Silent(ScriptedWorkers):
 
     confirming: list[int]
 
-    def poll(self, position: int, request: RunRequest, run_id: str, number: int, **more: Any) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, number: int, **more: Any) -> None:
         if run_id.startswith("earlier"):
-            self.confirming.append(position)
+            self.confirming.append(index)
             return
-        super().poll(position, request, run_id, number, **more)
+        super().poll(index, request, run_id, number, **more)
 
 
 def test_confirmation_that_never_comes_back_is_given_up() -> None:
     """A thread that hangs holds nothing up for longer than 45 seconds."""
     clock = FakeClock()
-    started = {0: [(0.1, Attempt(Delivery.STARTED, run_id="r", status=200))]}
-    workers = Silent(clock, started, {0: [Run(lambda _: Status(Said.PASSED))]})
+    started = {0: [(0.1, StartResult(StartStatus.STARTED, run_id="r", http_status=200))]}
+    workers = Silent(clock, started, {0: [Run(lambda _: PollResult(PollStatus.PASSED))]})
     workers.confirming = []
-    board = Board([Outcome(RunRequest(Kind.TEST, "a"))], clock.time)
-    engine = Engine(board, Policy(), clock, queue.SimpleQueue(), Watched(), Waiting(), passed_before={0: "earlier-a"})
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "a"))], clock.time)
+    engine = Engine(
+        board, StartPolicy(), clock, queue.SimpleQueue(), Watched(), PollPolicy(), passed_before={0: "earlier-a"}
+    )
     begun = clock.time
     engine.run(workers)
     assert workers.confirming == [0]
     [sent] = workers.times(0)
     assert 45 <= sent - begun < 46
-    [run] = board.outcomes
-    assert (run.state, run.carried) == (State.PASSED, False)
+    [run] = board.results
+    assert (run.state, run.reused) == (RunState.PASSED, False)
 
 
 def test_confirmations_are_few_at_a_time() -> None:
@@ -915,9 +928,9 @@ def test_confirmations_are_few_at_a_time() -> None:
     clock = FakeClock()
     workers = Silent(clock, {}, {})
     workers.confirming = []
-    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(30)], clock.time)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(30)], clock.time)
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     places = {number: f"earlier-{number}" for number in range(30)}
-    engine = Engine(board, Policy(), clock, events, Watched(), Waiting(), passed_before=places)
+    engine = Engine(board, StartPolicy(), clock, events, Watched(), PollPolicy(), passed_before=places)
     engine._carry.dispatch(workers)
     assert workers.confirming == list(range(8))

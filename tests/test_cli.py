@@ -16,12 +16,12 @@ import yaml
 
 import autonoma_ci
 from autonoma_ci.cli import COMMANDS
-from autonoma_ci.manifest.schema import json_schema
+from autonoma_ci.manifest.schema import manifest_json_schema
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support.streams import read_terminal
 
-COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 MANIFEST = """\
 version: 1
 defaults:
@@ -69,7 +69,7 @@ def test_the_default_command_is_run(tmp_path: Path) -> None:
         assert invoke(tmp_path, "--test-ids", "a", environ=environ).code == 0
         assert invoke(tmp_path, "run", "--test-ids", "b", environ=environ).code == 0
         assert invoke(tmp_path, environ=environ | {"AUTONOMA_TEST_IDS": "c"}).code == 0
-        assert [sandbox.starts(test_id) for test_id in "abc"] == [1, 1, 1]
+        assert [sandbox.count_starts(test_id) for test_id in "abc"] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_ten_thousand_tests_in_one_file_are_checked(tmp_path: Path) -> None:
 
 def test_the_schema_is_one_and_takes_what_the_reader_takes(tmp_path: Path) -> None:
     schema = json.loads(invoke(tmp_path, "schema").out)
-    assert schema == json_schema()
+    assert schema == manifest_json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(yaml.safe_load(MANIFEST), schema)
 
@@ -222,7 +222,7 @@ def test_the_schema_refuses_what_the_reader_refuses(text: str, tmp_path: Path) -
     (tmp_path / "bad.yml").write_text(text, "utf-8")
     assert invoke(tmp_path, "validate", "bad.yml").code == 2
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml.safe_load(text), json_schema())
+        jsonschema.validate(yaml.safe_load(text), manifest_json_schema())
 
 
 def test_the_demo_needs_nothing_and_shows_links_and_summary(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from autonoma_ci.api.models import Item, Media
-from autonoma_ci.reports.evidence_store import Store
+from autonoma_ci.api.models import EvidenceFile, SignedUrl
+from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support.fault_server import FaultServer, Wire
@@ -22,7 +22,7 @@ from tests.support.job import Ended, run_job
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autonoma_ci.api.models import Kept
+    from autonoma_ci.api.models import DownloadResult
     from tests.support.fault_server import Act
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100
@@ -65,11 +65,13 @@ def head(length: int, body: bytes = PNG) -> Act:
     return said(f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n".encode() + body)
 
 
-def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 60.0) -> Kept:
+def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
     """Fetch one file from a server that does this, and return what came of it."""
     with FaultServer(act) as server:
-        store = Store(folder, 100_000, 1_000_000, local=True, seconds=seconds)
-        return store.fetch(Item("run-1", number, Media(f"http://127.0.0.1:{server.port}/some/../name.exe?x=1")))
+        store = EvidenceDownloader(folder, 100_000, 1_000_000, local=True, seconds=seconds)
+        return store.fetch(
+            EvidenceFile("run-1", number, SignedUrl(f"http://127.0.0.1:{server.port}/some/../name.exe?x=1"))
+        )
 
 
 def left_in(folder: Path) -> list[str]:
@@ -94,7 +96,7 @@ def test_a_file_gets_a_name_of_ours_by_its_step_and_its_first_bytes(
     content: bytes, said_kind: str, number: int, name: str, tmp_path: Path
 ) -> None:
     kept = fetch(tmp_path, picture(content, said_kind), number)
-    assert (kept.path, kept.problem) == (f"evidence/run-1/{name}", "")
+    assert (kept.path, kept.error) == (f"evidence/run-1/{name}", "")
     assert (tmp_path / kept.path).read_bytes() == content
     assert left_in(tmp_path) == [kept.path]
 
@@ -134,8 +136,8 @@ def test_what_is_not_as_it_should_be_is_told_and_leaves_nothing(
 ) -> None:
     # Those two never end in time.
     kept = fetch(tmp_path, act, seconds=0.6 if act in {hang, dripping} else 60.0)
-    assert why in kept.problem
-    assert (kept.path, kept.again) == ("", again)
+    assert why in kept.error
+    assert (kept.path, kept.retryable) == ("", again)
     assert left_in(tmp_path) == []
 
 
@@ -146,8 +148,11 @@ def test_a_length_that_is_too_short_ends_the_file_there(tmp_path: Path) -> None:
 
 def test_names_are_in_the_order_of_the_steps(tmp_path: Path) -> None:
     with FaultServer(picture()) as server:
-        store, media = Store(tmp_path, 10_000, 10_000, local=True), Media(f"http://127.0.0.1:{server.port}/")
-        names = [store.fetch(Item("r", number, media, digits=4)).path for number in (1, 20, 999, 1000)]
+        store, media = (
+            EvidenceDownloader(tmp_path, 10_000, 10_000, local=True),
+            SignedUrl(f"http://127.0.0.1:{server.port}/"),
+        )
+        names = [store.fetch(EvidenceFile("r", number, media, number_width=4)).path for number in (1, 20, 999, 1000)]
     assert names == sorted(names)
     assert names[0] == "evidence/r/step-0001.png"
 
@@ -167,27 +172,31 @@ def test_redirects_are_followed_to_the_file(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_an_address_that_is_not_https_is_never_asked(url: str, tmp_path: Path) -> None:
     """Not even on this very machine, unless the API itself is there."""
-    kept = Store(tmp_path, 1000, 1000, local=False).fetch(Item("r", 1, Media(url)))
-    assert "address is n" in kept.problem
-    assert not kept.again
+    kept = EvidenceDownloader(tmp_path, 1000, 1000, local=False).fetch(EvidenceFile("r", 1, SignedUrl(url)))
+    assert "address is n" in kept.error
+    assert not kept.retryable
 
 
 def test_all_files_together_have_a_limit_and_passes_get_half_of_it(tmp_path: Path) -> None:
     with FaultServer(picture(PNG)) as server:
-        media = Media(f"http://127.0.0.1:{server.port}/")
-        store = Store(tmp_path, 10_000, 4 * len(PNG), local=True)
-        kept = [store.fetch(Item("r", number, media, spare=True)) for number in range(1, 4)]
+        media = SignedUrl(f"http://127.0.0.1:{server.port}/")
+        store = EvidenceDownloader(tmp_path, 10_000, 4 * len(PNG), local=True)
+        kept = [store.fetch(EvidenceFile("r", number, media, low_priority=True)) for number in range(1, 4)]
         assert [bool(one.path) for one in kept] == [True, True, False]
-        assert "no room left within evidence-limit" in kept[2].problem
-        assert [bool(store.fetch(Item("r", number, media)).path) for number in range(4, 7)] == [True, True, False]
+        assert "no room left within evidence-limit" in kept[2].error
+        assert [bool(store.fetch(EvidenceFile("r", number, media)).path) for number in range(4, 7)] == [
+            True,
+            True,
+            False,
+        ]
 
 
 def test_what_could_not_be_kept_takes_no_room(tmp_path: Path) -> None:
     with FaultServer(in_turn(picture(HTML + bytes(1000)), picture())) as server:
-        store = Store(tmp_path, 10_000, 1200, local=True)
-        media = Media(f"http://127.0.0.1:{server.port}/")
-        assert store.fetch(Item("r", 1, media)).problem
-        assert store.fetch(Item("r", 1, media)).path
+        store = EvidenceDownloader(tmp_path, 10_000, 1200, local=True)
+        media = SignedUrl(f"http://127.0.0.1:{server.port}/")
+        assert store.fetch(EvidenceFile("r", 1, media)).error
+        assert store.fetch(EvidenceFile("r", 1, media)).path
 
 
 def test_links_in_the_checkout_lead_nothing_astray(tmp_path: Path) -> None:
@@ -195,7 +204,7 @@ def test_links_in_the_checkout_lead_nothing_astray(tmp_path: Path) -> None:
     (outside / "run-1").mkdir(parents=True)
     folder.mkdir()
     (folder / "evidence").symlink_to(outside)
-    assert "symbolic link" in fetch(folder, picture()).problem
+    assert "symbolic link" in fetch(folder, picture()).error
     (folder / "evidence").unlink()
     (folder / "evidence" / "run-1").mkdir(parents=True)
     (outside / "file").write_text("mine", "utf-8")
@@ -207,15 +216,15 @@ def test_links_in_the_checkout_lead_nothing_astray(tmp_path: Path) -> None:
 
 def test_a_store_that_is_closed_leaves_nothing_half_written(tmp_path: Path) -> None:
     with FaultServer(dripping) as server:
-        store = Store(tmp_path, 10_000, 10_000, local=True, seconds=60)
-        item = Item("r", 1, Media(f"http://127.0.0.1:{server.port}/"))
+        store = EvidenceDownloader(tmp_path, 10_000, 10_000, local=True, seconds=60)
+        item = EvidenceFile("r", 1, SignedUrl(f"http://127.0.0.1:{server.port}/"))
         thread = threading.Thread(target=store.fetch, args=(item,), daemon=True)
         thread.start()
         while not left_in(tmp_path):
             assert thread.is_alive()
         store.close()
         assert left_in(tmp_path) == []
-        assert store.fetch(item).problem == "the step has ended"
+        assert store.fetch(item).error == "the step has ended"
 
 
 # --- whole steps
@@ -267,7 +276,7 @@ def test_a_failed_run_leaves_its_screenshots_and_its_video(tmp_path: Path) -> No
     assert kept == ["run-of-fails/step-001.png", "run-of-fails/video.webm"]
     assert "of-the-address" not in job.everything + (tmp_path / "results" / "report.html").read_text("utf-8")
     run = job.record["runs"][0]
-    assert run["evidence"]["steps"][0]["image"] == "evidence/run-of-fails/step-001.png"
+    assert run["evidence"]["steps"][0]["screenshot"] == "evidence/run-of-fails/step-001.png"
     assert run["evidence"]["video"] == "evidence/run-of-fails/video.webm"
 
 
@@ -311,7 +320,7 @@ def test_a_media_host_that_is_down_changes_no_verdict_and_is_told(ids: list[str]
     assert job.code == (1 if ids == ["fails"] else 0)
     assert "::warning" in job.log
     assert "1 run with incomplete evidence: A title: 2 of its files: HTTP 500" in job.log
-    assert job.record["runs"][0]["evidence"]["missing"] == "2 of its files: HTTP 500"
+    assert job.record["runs"][0]["evidence"]["missing_reason"] == "2 of its files: HTTP 500"
 
 
 def test_evidence_needs_a_place(tmp_path: Path) -> None:
@@ -327,19 +336,19 @@ def test_a_path_in_the_way_costs_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "run-1").write_text("not a folder", "utf-8")
     with FaultServer(picture(PNG, "image/png")) as server:
-        store = Store(tmp_path, 100_000, 1_000_000, local=True, seconds=60)
-        media = Media(f"http://127.0.0.1:{server.port}/a.png")
-        first, second = (store.fetch(Item(run, 1, media)) for run in ("run-1", "run-2"))
-    assert "it could not be written" in first.problem
-    assert (second.problem, left_in(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
+        store = EvidenceDownloader(tmp_path, 100_000, 1_000_000, local=True, seconds=60)
+        media = SignedUrl(f"http://127.0.0.1:{server.port}/a.png")
+        first, second = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
+    assert "it could not be written" in first.error
+    assert (second.error, left_in(tmp_path / "evidence" / "run-2")) == ("", ["step-001.png"])
 
 
 JOB = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
-from autonoma_ci.cli import run
-run()
+from autonoma_ci.cli import main
+main()
 """
 
 

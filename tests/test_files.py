@@ -14,8 +14,8 @@ import pytest
 
 from autonoma_ci.errors import InputError
 from autonoma_ci.fs import files
-from autonoma_ci.fs.files import make_folder, write_whole
-from autonoma_ci.reports.results_dir import ResultsDir, prepare
+from autonoma_ci.fs.files import make_directory, write_atomic
+from autonoma_ci.reports.results_dir import ResultsDirPublisher, open_results_dir
 from tests.report.reports import report, started
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     reader.start()
     for _ in range(50):
         for text in texts:
-            write_whole(path, text)
+            write_atomic(path, text)
     done.set()
     reader.join()
     assert seen <= texts
@@ -53,7 +53,7 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path: Path) -
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("precious", "utf-8")
     link.symlink_to(target)
-    write_whole(link, b"ours")
+    write_atomic(link, b"ours")
     assert target.read_text("utf-8") == "precious"
     assert (link.read_bytes(), link.is_symlink()) == (b"ours", False)
 
@@ -66,10 +66,10 @@ def test_a_file_that_somebody_has_open_on_windows_is_rewritten(tmp_path: Path, m
 
     (tmp_path / "file").write_text("much that was there before", "utf-8")
     monkeypatch.setattr(os, "replace", refuse)
-    write_whole(tmp_path / "file", b"a\nb\n")
+    write_atomic(tmp_path / "file", b"a\nb\n")
     assert (tmp_path / "file").read_bytes() == b"a\nb\n"
     with pytest.raises(PermissionError):
-        write_whole(tmp_path / "new", b"x")
+        write_atomic(tmp_path / "new", b"x")
     assert names_in(tmp_path) == ["file"]
 
 
@@ -85,11 +85,11 @@ def test_no_link_is_followed_where_the_folder_takes_no_new_file(
 
     (tmp_path / "target").write_text("precious", "utf-8")
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    monkeypatch.setattr(files, "_NO_LINK", 0)
+    monkeypatch.setattr(files, "O_NOFOLLOW", 0)
     monkeypatch.setattr(os, "open", closed)
     with pytest.raises(PermissionError):
-        write_whole(tmp_path / "link", b"ours")
-    write_whole(tmp_path / "target", b"ours")
+        write_atomic(tmp_path / "link", b"ours")
+    write_atomic(tmp_path / "target", b"ours")
     assert (tmp_path / "target").read_bytes() == b"ours"
 
 
@@ -97,7 +97,7 @@ def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch(0o600)
     path.chmod(0o640)
-    write_whole(path, b"x")
+    write_atomic(path, b"x")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
@@ -105,8 +105,8 @@ def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
 def test_as_root_files_and_folders_take_the_owner_of_their_folder(tmp_path: Path) -> None:
     """A self-hosted runner cleans up as its own user, after a container that ran as root."""
     os.chown(tmp_path, 1001, 1002)
-    make_folder(tmp_path / "a" / "b")
-    write_whole(tmp_path / "a" / "b" / "file", b"x")
+    make_directory(tmp_path / "a" / "b")
+    write_atomic(tmp_path / "a" / "b" / "file", b"x")
     for path in (tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "file"):
         assert (path.stat().st_uid, path.stat().st_gid) == (1001, 1002)
 
@@ -114,7 +114,7 @@ def test_as_root_files_and_folders_take_the_owner_of_their_folder(tmp_path: Path
 def test_a_folder_in_the_way_is_an_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
     with pytest.raises(OSError, match="directory"):
-        write_whole(tmp_path / "file", b"x")
+        write_atomic(tmp_path / "file", b"x")
     assert names_in(tmp_path) == ["file"]
 
 
@@ -153,17 +153,17 @@ def test_a_signal_or_no_memory_leaves_no_draft(
     if phase == "open":
         monkeypatch.setattr(os, "open", open_and_fail)
     elif phase == "write":
-        monkeypatch.setattr(files, "_take_over", fail)
+        monkeypatch.setattr(files, "_copy_mode_and_owner", fail)
     else:
         monkeypatch.setattr(type(path), "replace", fail)
     with pytest.raises(error):
-        write_whole(path, b"new")
+        write_atomic(path, b"new")
     monkeypatch.undo()
     assert (names_in(tmp_path), path.read_bytes()) == (["file"], b"old")
 
 
 def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:
-    place = prepare("a/b", str(tmp_path))
+    place = open_results_dir("a/b", str(tmp_path))
     assert place.publish(report([started("x")])) == []
     files = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
     assert names_in(tmp_path / "a" / "b") == files
@@ -174,7 +174,7 @@ def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> 
     (tmp_path / "outside").mkdir()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
-    warnings = prepare("results", str(tmp_path)).publish(report([started("x")]))
+    warnings = open_results_dir("results", str(tmp_path)).publish(report([started("x")]))
     why = "could not be written to results-dir (a symbolic link leads elsewhere)."
     assert warnings == [f"evidence/report.css {why}", f"evidence/report.svg {why}"]
     assert names_in(tmp_path / "outside") == []
@@ -182,7 +182,7 @@ def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> 
 
 def test_results_dir_may_be_anywhere_if_the_user_says_so(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    assert prepare(str(tmp_path / "elsewhere"), str(tmp_path / "work")).folder.is_dir()
+    assert open_results_dir(str(tmp_path / "elsewhere"), str(tmp_path / "work")).folder.is_dir()
 
 
 @pytest.mark.parametrize("path", ["link", "link/deeper", "./x/../link"])
@@ -192,7 +192,7 @@ def test_a_link_out_of_the_checkout_is_refused(path: str, tmp_path: Path) -> Non
     (tmp_path / "outside").mkdir()
     (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
     with pytest.raises(InputError, match="leads out of the working directory"):
-        prepare(path, str(tmp_path / "work"))
+        open_results_dir(path, str(tmp_path / "work"))
     assert names_in(tmp_path / "outside") == []
 
 
@@ -201,12 +201,12 @@ def test_a_results_dir_that_is_none_is_refused(path: str, tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InputError, match="results-dir"):
-        prepare(path, str(tmp_path))
+        open_results_dir(path, str(tmp_path))
 
 
 def test_a_file_that_cant_be_written_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "results.json").mkdir()
-    warnings = ResultsDir(tmp_path).publish(report([started("x")]))
+    warnings = ResultsDirPublisher(tmp_path).publish(report([started("x")]))
     assert len(warnings) == 1
     assert "results.json could not be written" in warnings[0]
     assert (tmp_path / "summary.md").exists()

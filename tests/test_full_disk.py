@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.fs import files
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import FaultServer
@@ -29,8 +29,8 @@ JOB = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-from autonoma_ci.cli import run
-run()
+from autonoma_ci.cli import main
+main()
 """
 
 
@@ -53,7 +53,7 @@ def test_full_disk_starts_all_and_is_not_green(tmp_path: Path) -> None:
         ran = subprocess.run(
             command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
-        assert (sandbox.starts("one"), sandbox.starts("two")) == (1, 1)
+        assert (sandbox.count_starts("one"), sandbox.count_starts("two")) == (1, 1)
     # A record was asked for, and there is none.
     assert ran.returncode == 7, ran.stderr
     assert (
@@ -87,7 +87,7 @@ def test_step_without_runs_needs_its_record_too(more: dict[str, str], tmp_path: 
     credentials = {"AUTONOMA_CLIENT_ID": "some-client-id", "AUTONOMA_CLIENT_SECRET": "some-client-secret"}
     environ |= credentials | {"AUTONOMA_TEST_IDS": "one", "AUTONOMA_RESULTS_DIR": "results"} | more
     (tmp_path / "results" / "results.json").mkdir(parents=True)
-    assert cli.main([], World(environ, log, log, str(tmp_path))) == 7
+    assert cli.run_command([], Runtime(environ, log, log, str(tmp_path))) == 7
     told = read_outputs(out.read_text("utf-8"))
     assert (told["conclusion"], told["reason"]) == ("error", "unknown")
     assert "the record could not be written to results-dir" in log.getvalue()
@@ -101,9 +101,9 @@ def test_record_that_fails_for_a_moment_changes_nothing(tmp_path: Path, monkeypa
         if path.name == "results.json" and b'"exit_code": 0' in data and not failed:
             failed.append(path)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        files.write_whole(path, data)
+        files.write_atomic(path, data)
 
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_whole", write_whole)
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_whole)
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ["one"])
     assert failed
@@ -117,9 +117,9 @@ def _write_only(wanted: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch
     def write_whole(path: Path, data: bytes) -> None:
         if path.name == "results.json" and not wanted(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        files.write_whole(path, data)
+        files.write_atomic(path, data)
 
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_whole", write_whole)
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_whole)
 
 
 def _is_empty(data: bytes) -> bool:
@@ -131,7 +131,7 @@ def _step(folder: Path, url: str, *argv: str, **more: str) -> tuple[int, str]:
     log = io.StringIO()
     environ = {"AUTONOMA_CLIENT_ID": "some-client-id", "AUTONOMA_CLIENT_SECRET": "some-client-secret"}
     environ |= {"AUTONOMA_API_URL": url, **more}
-    return cli.main(argv, World(environ, log, log, str(folder))), log.getvalue()
+    return cli.run_command(argv, Runtime(environ, log, log, str(folder))), log.getvalue()
 
 
 @pytest.mark.parametrize("argv", [("--test-ids", "a"), ("--test-ids", "a", "--dry-run"), ("--test-ids", "")])
@@ -142,7 +142,7 @@ def test_a_record_without_the_runs_is_removed(
     _write_only(lambda data: _is_empty(data) and b'"conclusion": null' in data, monkeypatch)
     with Sandbox() as sandbox:
         code, log = _step(tmp_path, sandbox.url, *argv, "--results-dir", "results")
-        assert (code, sandbox.starts("a")) == ((7, 1) if argv[1:] == ("a",) else (code, 0))
+        assert (code, sandbox.count_starts("a")) == ((7, 1) if argv[1:] == ("a",) else (code, 0))
         assert code
         assert "No space left" in log
         assert not (tmp_path / "results" / "results.json").exists()

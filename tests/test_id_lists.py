@@ -17,14 +17,14 @@ APP = "https://autonoma.app"
 
 def entries(text: str, option: str = "test-ids", sites: tuple[str, ...] = (APP,)) -> list[tuple[str, str]]:
     """Return the ids and labels of a list."""
-    return [(entry.id, entry.label) for entry in id_lists.ids(text, option, sites)]
+    return [(entry.id, entry.name) for entry in id_lists.parse_ids(text, option, sites)]
 
 
 def problems(text: str, option: str = "test-ids", sites: tuple[str, ...] = (APP,)) -> list[str]:
     """Return what is said of an invalid list."""
     with pytest.raises(InputError) as refused:
-        id_lists.ids(text, option, sites)
-    return [str(problem) for problem in refused.value.problems]
+        id_lists.parse_ids(text, option, sites)
+    return [str(problem) for problem in refused.value.diagnostics]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_other_links_are_refused(link: str, says: str) -> None:
 
 def test_links_of_the_api_s_own_host_are_taken() -> None:
     """An app that is hosted elsewhere has links of its own."""
-    own = id_lists.site_of("https://tests.example.com:8443/api")
+    own = id_lists.parse_site("https://tests.example.com:8443/api")
     assert entries(f"https://tests.example.com:8443/test/{A}", sites=(APP, own)) == [(A, "")]
     assert entries(f"{APP}/test/{A}", sites=(APP, own)) == [(A, "")]
 
@@ -298,7 +298,7 @@ def test_a_hash_inside_a_word_is_no_comment() -> None:
 def test_what_is_not_an_id_is_refused(bad: str) -> None:
     """An id is letters, digits, - and _, up to 128 of them; nothing else ever becomes part of a path."""
     assert problems(bad)
-    assert parsers.why_no_id(bad.rpartition("=")[2])
+    assert parsers.id_error(bad.rpartition("=")[2])
 
 
 def test_every_bad_id_is_told_with_its_line() -> None:
@@ -314,20 +314,20 @@ def test_every_bad_id_is_told_with_its_line() -> None:
 def test_any_list_is_ids_or_problems_of_one_line(text: str) -> None:
     """Whatever the text is, an id is an id, and a problem is one line."""
     try:
-        found = id_lists.ids(text)
+        found = id_lists.parse_ids(text)
     except InputError as error:
-        assert all(len(str(problem).splitlines()) == 1 for problem in error.problems)  # noqa: PT017 - either is right
+        assert all(len(str(problem).splitlines()) == 1 for problem in error.diagnostics)  # noqa: PT017 - either is right
     else:
-        assert all(parsers.ID.fullmatch(entry.id) for entry in found)
+        assert all(parsers.ID_RE.fullmatch(entry.id) for entry in found)
 
 
 @pytest.mark.parametrize("text", ['"' * 200_000, "a " * 100_000, "' = " * 50_000, "https://a?" * 20_000, "," * 200_000])
 def test_long_list_ends_soon(text: str) -> None:
     """No text makes the reader go over the same characters again and again."""
     try:
-        id_lists.ids(text)
+        id_lists.parse_ids(text)
     except InputError as error:
-        assert error.problems  # noqa: PT017 - either is right
+        assert error.diagnostics  # noqa: PT017 - either is right
 
 
 @pytest.mark.parametrize(

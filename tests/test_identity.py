@@ -12,23 +12,23 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.api.models import Timeouts
-from autonoma_ci.app.inputs import find_place, part_of
+from autonoma_ci.app.inputs import build_part, detect_ci
 from autonoma_ci.ci.comments import sticky
-from autonoma_ci.ci.log import Console
-from autonoma_ci.ci.ownership import mark_of
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.ci.ownership import build_mark
 from autonoma_ci.ci.systems import bitbucket
-from autonoma_ci.ci.systems.github import COMMANDS
-from autonoma_ci.config.parsers import AUTO, PART_LIMIT, Entry, Shard
-from autonoma_ci.config.parsers import part as read_part
+from autonoma_ci.ci.systems.github import LOG_FORMATTER
+from autonoma_ci.config.parsers import AUTO_SHARD, MAX_PART_CHARS, NamedId, Shard
+from autonoma_ci.config.parsers import parse_part as read_part
 from autonoma_ci.config.settings import Settings
-from autonoma_ci.errors import Problem
+from autonoma_ci.errors import Diagnostic
 from autonoma_ci.identity import Part, RunKey, parse_run_key, redact_part
 from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.planning import plan
 from autonoma_ci.redaction.redactor import Redactor, Secret
-from autonoma_ci.reports.markdown import summary
-from autonoma_ci.reports.results_schema import parse
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.results_schema import parse_results
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import FAILED, failed, passed, report
 from tests.support import runner
@@ -109,7 +109,7 @@ def test_run_key_in_another_form_is_refused(text: str) -> None:
 
 
 def keys_of(settings: Settings, manifest: Manifest | None = None) -> list[RunKey]:
-    return [request.key for request in plan.make(settings, manifest).requests]
+    return [request.key for request in plan.build_plan(settings, manifest).requests]
 
 
 def manifest_of(*tests: object, **more: object) -> Manifest:
@@ -120,7 +120,7 @@ def test_plan_of_a_matrix_has_a_place_for_each_combination() -> None:
     """A place counts the values on each axis from 1, and holds no value."""
     entry = {"id": "t", "matrix": {"LOCALE": ["en-secret", "fr-secret"], "OS": ["a-secret"], "ROLE": ["x", "y"]}}
     keys = keys_of(Settings(), manifest_of(entry))
-    assert [key.place for key in keys] == [
+    assert [key.matrix_place for key in keys] == [
         "LOCALE=1,OS=1,ROLE=1",
         "LOCALE=1,OS=1,ROLE=2",
         "LOCALE=2,OS=1,ROLE=1",
@@ -134,7 +134,7 @@ def test_plan_with_an_axis_that_the_step_sets_has_no_place_on_it() -> None:
     """A variable that the step sets is no axis any more."""
     entry = {"id": "t", "matrix": {"LOCALE": ["en", "fr"], "OS": ["a", "b"]}}
     keys = keys_of(Settings(variables={"LOCALE": "de"}), manifest_of(entry))
-    assert [key.place for key in keys] == ["OS=1", "OS=2"]
+    assert [key.matrix_place for key in keys] == ["OS=1", "OS=2"]
 
 
 def test_plan_counts_entries_that_differ_in_variables_alone() -> None:
@@ -155,7 +155,7 @@ def test_plan_counts_each_place_of_a_matrix_by_itself() -> None:
     matrix = {"LOCALE": ["en", "fr"]}
     tests = [{"id": "t", "matrix": matrix}, {"id": "t", "variables": {"A": "1"}, "matrix": matrix}]
     keys = keys_of(Settings(), manifest_of(*tests))
-    assert [(key.place, key.occurrence) for key in keys] == [
+    assert [(key.matrix_place, key.occurrence) for key in keys] == [
         ("LOCALE=1", 1),
         ("LOCALE=2", 1),
         ("LOCALE=1", 2),
@@ -165,8 +165,8 @@ def test_plan_counts_each_place_of_a_matrix_by_itself() -> None:
 
 def test_plan_counts_tests_folders_and_tags_apart() -> None:
     """A test, a folder and a tag with one id are three runs, each the first of its kind."""
-    settings = Settings(test_ids=(Entry("x"),), folder_ids=(Entry("x"),), tag_ids=(Entry("x"),))
-    assert keys_of(settings) == [RunKey(kind, "x") for kind in (Kind.TEST, Kind.FOLDER, Kind.TAG)]
+    settings = Settings(test_ids=(NamedId("x"),), folder_ids=(NamedId("x"),), tag_ids=(NamedId("x"),))
+    assert keys_of(settings) == [RunKey(kind, "x") for kind in (TargetKind.TEST, TargetKind.FOLDER, TargetKind.TAG)]
 
 
 ENTRIES = st.fixed_dictionaries(
@@ -196,10 +196,10 @@ def test_plan_has_no_key_twice(tests: list[object]) -> None:
 def test_plan_gives_a_run_the_same_key_in_every_shard(tests: list[object], total: int) -> None:
     """Keys are made before the shard is taken, so the shards together have the keys of the whole plan."""
     manifest = manifest_of(*tests)
-    whole = plan.make(Settings(), manifest).requests
+    whole = plan.build_plan(Settings(), manifest).requests
     for number in range(1, total + 1):
         settings = Settings(shard=Shard(number, total), allow_empty=True)
-        shard = plan.make(settings, manifest).requests
+        shard = plan.build_plan(settings, manifest).requests
         assert [(r.key, r.variables) for r in shard] == [(r.key, r.variables) for r in whole[number - 1 :: total]]
 
 
@@ -215,13 +215,15 @@ def test_key_of_a_matrix_with_many_axes_is_read_back(tmp_path: Path) -> None:
     (tmp_path / "many.yml").write_text(json.dumps({"tests": [{"id": "t", "matrix": axes}]}), "utf-8")
     with Sandbox(pace=0) as sandbox:
         run_job(tmp_path, sandbox.url, [], more={"INPUT_MANIFEST": "many.yml"}, timeouts=PATIENT)
-    [run] = parse((tmp_path / "results" / "results.json").read_bytes()).runs
-    assert parse_run_key(run.key).place.count("=1") == 200
+    [run] = parse_results((tmp_path / "results" / "results.json").read_bytes()).runs
+    assert parse_run_key(run.key).matrix_place.count("=1") == 200
 
 
 def test_key_of_a_request_has_all_of_its_fields() -> None:
     """The environment is a part of the key, so staging and production are two runs."""
-    request = RunRequest(Kind.TEST, "t", "Name", {"A": "1"}, "v", place="L=1", occurrence=2, environment="staging")
+    request = RunRequest(
+        TargetKind.TEST, "t", "Name", {"A": "1"}, "v", matrix_place="L=1", occurrence=2, environment="staging"
+    )
     assert request.key == RunKey("test", "t", "L=1", 2, "staging")
     assert str(request.key) == "test/t/L=1/2/staging"
     assert str(request._replace(environment="production").key) == "test/t/L=1/2/production"
@@ -255,7 +257,7 @@ def test_key_of_a_request_has_all_of_its_fields() -> None:
 )
 def test_part_is_shown_by_its_scalar_values(part: Part, shown: str) -> None:
     """A matrix is shown by its texts, numbers and booleans, any other text as it is."""
-    assert part.shown == shown
+    assert part.display_name == shown
 
 
 @pytest.mark.parametrize(
@@ -271,7 +273,7 @@ def test_part_is_shown_by_its_scalar_values(part: Part, shown: str) -> None:
 )
 def test_parts_alike_in_what_is_shown_have_two_headings(one: str, other: str) -> None:
     """A red and a green comment must not look alike."""
-    shown = {Part(part=one).shown, Part(part=other).shown}
+    shown = {Part(part=one).display_name, Part(part=other).display_name}
     assert len(shown) == 2
     assert all(re.search(r"#[0-9a-f]{8}$", text) and len(text) <= 80 for text in shown)
     assert "hidden" not in "".join(shown)
@@ -279,7 +281,7 @@ def test_parts_alike_in_what_is_shown_have_two_headings(one: str, other: str) ->
 
 def test_parts_of_a_large_nested_matrix_have_a_heading_each() -> None:
     """GitHub allows 256 legs, which may differ in nothing that a heading shows."""
-    shown = {Part("e2e", json.dumps({"os": "linux", "config": {"n": number}})).shown for number in range(256)}
+    shown = {Part("e2e", json.dumps({"os": "linux", "config": {"n": number}})).display_name for number in range(256)}
     assert len(shown) == 256
 
 
@@ -302,10 +304,10 @@ def test_redacted_parts_of_two_secrets_stay_two() -> None:
     secrets = ("account-one", "account-two")
     one, other = (redacted(json.dumps({"os": "linux", "id": secret}), *secrets) for secret in secrets)
     assert one.digest != other.digest
-    assert one.shown != other.shown
+    assert one.display_name != other.display_name
     for part in (one, other):
         assert re.fullmatch(r'\{"os": "linux", "id": "\*\*\*"\} #[0-9a-f]{16}', part.part)
-        assert re.fullmatch(r"linux, \*\*\* #[0-9a-f]{8}", part.shown)
+        assert re.fullmatch(r"linux, \*\*\* #[0-9a-f]{8}", part.display_name)
         assert redact_part(part, Redactor(secrets), KEY) == part
 
 
@@ -325,13 +327,13 @@ def test_redacted_title_makes_another_part() -> None:
     ]
     assert len({part.digest for part in parts}) == 2
     assert [part.title for part in parts] == ["***", "***"]
-    assert all(re.fullmatch(r"#[0-9a-f]{8}", part.shown) for part in parts)
+    assert all(re.fullmatch(r"#[0-9a-f]{8}", part.display_name) for part in parts)
 
 
 @pytest.mark.parametrize("part", ["x" * 4000, '{"os": "' + "x" * 3900 + '"}', "y" * 79, "z" * 200])
 def test_long_part_is_cut_and_its_shard_is_not(part: str) -> None:
     """Two shards of one long part have two headings."""
-    shown = Part(part=part, shard="2/5").shown
+    shown = Part(part=part, shard="2/5").display_name
     assert len(shown) <= 80
     assert shown.endswith(", shard 2/5")
 
@@ -340,7 +342,7 @@ def test_long_part_is_cut_and_its_shard_is_not(part: str) -> None:
 @given(PARTS)
 def test_part_is_shown_briefly_whatever_it_holds(part: Part) -> None:
     """No text breaks what shows the part."""
-    assert len(part.shown) <= 80
+    assert len(part.display_name) <= 80
 
 
 @any_speed
@@ -367,8 +369,8 @@ def test_part_as_an_option_has_a_limit() -> None:
     """A part of 4,000 characters is taken as it is. A longer one is shortened, and stays different from others."""
     text = '{"os":\n"linux"}'
     assert read_part(text) == text
-    assert read_part("x" * PART_LIMIT) == "x" * PART_LIMIT
-    long, other = read_part("x" * (PART_LIMIT + 1)), read_part("x" * (PART_LIMIT + 2))
+    assert read_part("x" * MAX_PART_CHARS) == "x" * MAX_PART_CHARS
+    long, other = read_part("x" * (MAX_PART_CHARS + 1)), read_part("x" * (MAX_PART_CHARS + 2))
     assert len(long) < 100
     assert long.startswith("xxxx")
     assert long != other
@@ -386,17 +388,17 @@ FIRST_OF_THREE = {**GITLAB, "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "3"}
         (Settings(part="linux"), GITLAB, Part("e2e", "linux")),
         (Settings(shard=Shard(2, 5)), GITLAB, Part("e2e", "", "2/5")),
         (Settings(shard=Shard(1, 1)), GITLAB, Part("e2e")),
-        (Settings(shard=AUTO), GITLAB, Part("e2e")),
+        (Settings(shard=AUTO_SHARD), GITLAB, Part("e2e")),
         (Settings(), FIRST_OF_THREE, Part("e2e", "1/3")),
-        (Settings(shard=AUTO), FIRST_OF_THREE, Part("e2e", "", "1/3")),
+        (Settings(shard=AUTO_SHARD), FIRST_OF_THREE, Part("e2e", "", "1/3")),
         (Settings(shard=Shard(2, 5)), FIRST_OF_THREE, Part("e2e", "1/3", "2/5")),
         (Settings(part="linux"), FIRST_OF_THREE, Part("e2e", "linux")),
-        (Settings(part="linux", shard=AUTO), FIRST_OF_THREE, Part("e2e", "linux", "1/3")),
+        (Settings(part="linux", shard=AUTO_SHARD), FIRST_OF_THREE, Part("e2e", "linux", "1/3")),
     ],
 )
 def test_part_of_a_step_comes_from_options_and_system(settings: Settings, environ: dict[str, str], part: Part) -> None:
     """The place among parallel jobs is the part, unless an option says it, or it is the shard already."""
-    assert part_of(settings, find_place(environ), environ, "Title") == part._replace(title="Title")
+    assert build_part(settings, detect_ci(environ), environ, "Title") == part._replace(title="Title")
 
 
 # A part's text in everything that shows it
@@ -426,9 +428,9 @@ def test_hostile_part_in_a_log_is_text(text: str) -> None:
     """A heading with the part is the title of one annotation, and no command of its own."""
     out = io.StringIO()
     heading = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2")).heading
-    console = Console(out, COMMANDS)
-    console.issue("error", Problem("what went wrong"), heading)
-    console.line(heading)
+    console = JobLog(out, LOG_FORMATTER)
+    console.annotate("error", Diagnostic("what went wrong"), heading)
+    console.info(heading)
     [found] = runner.commands(out.getvalue())
     assert (found.name, found.data) == ("error", "what went wrong")
     assert set(found.properties) == {"title"}
@@ -440,8 +442,10 @@ def test_hostile_part_in_a_log_is_text(text: str) -> None:
 @hostile_parts
 def test_hostile_part_in_a_summary_is_text(text: str) -> None:
     """The heading is one line without any markup, and the table below it is whole."""
-    made = report([failed("a"), passed("b")], FAILED)._replace(part=Part(part=text, shard="1/2"), waited=True)
-    lines = summary(made).splitlines()
+    made = report([failed("a"), passed("b")], FAILED)._replace(
+        part=Part(part=text, shard="1/2"), waits_for_results=True
+    )
+    lines = render_summary(made).splitlines()
     shown = runner.plain_text(lines[0].removeprefix("### "))
     assert shown.startswith("Autonoma tests (")
     assert shown.endswith("): ❌ Failed")
@@ -453,16 +457,16 @@ def test_hostile_part_in_a_summary_is_text(text: str) -> None:
 class Kept:
     """A thread of comments in memory."""
 
-    scope, build, limit = "workflow", "500", 65_000
+    workflow_key, build, limit = "workflow", "500", 65_000
 
     def __init__(self) -> None:
         self.bodies: dict[int, str] = {}
 
-    def mine(self) -> list[sticky.Comment]:
+    def list_own(self) -> list[sticky.Comment]:
         return [sticky.Comment(number, body) for number, body in self.bodies.items()]
 
-    def changed(self) -> list[sticky.Comment]:
-        return self.mine()
+    def list_changed(self) -> list[sticky.Comment]:
+        return self.list_own()
 
     def create(self, body: str) -> sticky.Comment:
         number = len(self.bodies) + 1
@@ -475,7 +479,7 @@ class Kept:
     def delete(self, comment: sticky.Comment) -> None:
         del self.bodies[comment.id]
 
-    def advise(self, _: Exception) -> str:
+    def permission_hint(self, _: Exception) -> str:
         return ""
 
 
@@ -483,23 +487,25 @@ class Kept:
 def test_hostile_part_in_a_comment_is_text(text: str) -> None:
     """The hidden mark stays hidden and whole, so that the next attempt finds the comment again."""
     thread = Kept()
-    made = report([failed("a")], FAILED)._replace(part=Part(part=text), waited=True, step_id="0123456789abcdef")
-    assert sticky.publish(thread, made, Secret("secret-of-the-client")) == ""
+    made = report([failed("a")], FAILED)._replace(
+        part=Part(part=text), waits_for_results=True, step_id="0123456789abcdef"
+    )
+    assert sticky.upsert_comment(thread, made, Secret("secret-of-the-client")) == ""
     [body] = thread.bodies.values()
     mark, heading, *_ = body.splitlines()
     assert mark.startswith("<!-- autonoma-ci ")
-    assert re.search(rf" {mark_of(made, '500')} mac [0-9a-f]{{32}} -->$", mark)
+    assert re.search(rf" {build_mark(made, '500')} mac [0-9a-f]{{32}} -->$", mark)
     assert runner.plain_text(heading.removeprefix("### ")).endswith("❌ Failed")
     assert body.count("<!--") == 1
-    assert sticky.publish(thread, made, Secret("secret-of-the-client")) == ""
+    assert sticky.upsert_comment(thread, made, Secret("secret-of-the-client")) == ""
     assert len(thread.bodies) == 1
 
 
 @hostile_parts
 def test_hostile_part_in_code_insights_is_text(text: str) -> None:
     """Bitbucket refuses a title that is too long, so it is cut to one short line."""
-    made = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waited=True)
-    body = bitbucket._report(made, mark_of(made, "12"))
+    made = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waits_for_results=True)
+    body = bitbucket._report(made, build_mark(made, "12"))
     assert body["title"].startswith("Autonoma tests (")
     assert len(body["title"]) <= 100
     assert body["title"].isprintable()
@@ -507,7 +513,7 @@ def test_hostile_part_in_code_insights_is_text(text: str) -> None:
     assert {entry["type"] for entry in body["data"]} <= {"NUMBER", "DURATION", "TEXT"}
 
 
-@pytest.mark.parametrize("name", [name for name, text in HOSTILE.items() if len(text) <= PART_LIMIT])
+@pytest.mark.parametrize("name", [name for name, text in HOSTILE.items() if len(text) <= MAX_PART_CHARS])
 def test_hostile_part_in_a_whole_job_is_text(name: str, tmp_path: Path) -> None:
     """A job on GitHub with such a part ends as any other, and prints no command that it did not mean."""
     text = HOSTILE[name].replace("\x00", "")  # no variable of an environment holds one

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.engine.signals import Interrupts
-from autonoma_ci.engine.workers import Interrupt
+from autonoma_ci.engine.signals import SignalHandler
+from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 def test_before_anything_was_sent_a_signal_is_raised() -> None:
     with pytest.raises(Cancelled) as error:
-        Interrupts().handle(15, None)
+        SignalHandler().handle(15, None)
     assert error.value.signal == 15
 
 
 def test_afterwards_it_is_an_event_and_the_same_wish_again_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     # A later one would end the tests.
-    monkeypatch.setattr("autonoma_ci.engine.signals._SAME", 600.0)
-    interrupts = Interrupts()
+    monkeypatch.setattr("autonoma_ci.engine.signals.DUPLICATE_SIGNAL_SECONDS", 600.0)
+    interrupts = SignalHandler()
     events: Events = queue.SimpleQueue()
     interrupts.hand_over(events)
     interrupts.handle(2, None)
     interrupts.handle(15, None)
-    assert events.get_nowait() == Interrupt(2)
+    assert events.get_nowait() == SignalReceived(2)
     assert events.empty()
 
 
 def test_no_handler_of_errors_takes_a_signal() -> None:
     """Libraries go on after any Exception, and so does our code in places."""
     with pytest.raises(Cancelled), suppress(Exception):
-        Interrupts().handle(15, None)
+        SignalHandler().handle(15, None)
 
 
 # A signal comes while Python runs a destructor, or the callback of a weak reference.
@@ -87,30 +87,30 @@ print(events.get_nowait(), events.empty(), flush=True)
 """
 
 
-def _swallow(interrupts: Interrupts) -> None:
+def _swallow(interrupts: SignalHandler) -> None:
     with suppress(BaseException):
         interrupts.handle(15, None)
 
 
 def test_signal_that_a_library_swallows_is_not_lost() -> None:
     """A step that is about to start runs takes it first."""
-    interrupts = Interrupts()
+    interrupts = SignalHandler()
     _swallow(interrupts)
     events: Events = queue.SimpleQueue()
     interrupts.hand_over(events)
     interrupts.hand_over(events)
-    assert events.get_nowait() == Interrupt(15)
+    assert events.get_nowait() == SignalReceived(15)
     assert events.empty()
 
 
 def test_error_that_comes_of_a_signal_is_none_of_the_program() -> None:
     """Python 3.11 makes a RuntimeError of what `__set_name__` raises."""
-    interrupts = Interrupts()
+    interrupts = SignalHandler()
     _swallow(interrupts)
     with pytest.raises(Cancelled) as error, interrupts.reveal_cancelled():
         raise RuntimeError
     assert error.value.signal == 15
-    for ready in (Interrupts(), interrupts):
+    for ready in (SignalHandler(), interrupts):
         ready.hand_over(queue.SimpleQueue())
         with pytest.raises(RuntimeError), ready.reveal_cancelled():
             raise RuntimeError

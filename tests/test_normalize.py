@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.escaping import one_line
+from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.redaction.normalize import (
     decode,
+    drop_last_letters,
     fold,
-    fold_apart,
-    fold_places,
+    fold_keeping_words,
+    fold_with_positions,
     reduce,
     reduce_lines,
-    reduce_places,
+    reduce_with_positions,
     unescape,
     unescape_in_steps,
-    without_end,
 )
 from tests.support.hostile import TEXTS
 from tests.support.processor import processor_seconds
@@ -64,7 +64,7 @@ def changed(texts: Iterable[str]) -> list[str]:
 
 def test_fold_drops_all_that_one_line_drops() -> None:
     """A value that `one_line` puts together again has been found before."""
-    shown = one_line(SEPARATOR.join(EVERY_CHARACTER), 10_000_000)
+    shown = sanitize_line(SEPARATOR.join(EVERY_CHARACTER), 10_000_000)
     assert changed(shown.split(SEPARATOR)) == []
 
 
@@ -85,11 +85,11 @@ def test_fold_of_two_texts_is_that_of_each(first: str, second: str) -> None:
 
 @given(TEXTS)
 def test_places_lead_from_the_folded_text_to_the_text(text: str) -> None:
-    assert len(fold_places(text)) == len(fold(text))
-    assert len(reduce_places(text)) == len(reduce(text))
-    for place, letter in zip(fold_places(text), fold(text), strict=True):
+    assert len(fold_with_positions(text)) == len(fold(text))
+    assert len(reduce_with_positions(text)) == len(reduce(text))
+    for place, letter in zip(fold_with_positions(text), fold(text), strict=True):
         assert letter in fold(text[place])
-    for place, letter in zip(reduce_places(text), reduce(text), strict=True):
+    for place, letter in zip(reduce_with_positions(text), reduce(text), strict=True):
         assert letter in reduce(text[place])
 
 
@@ -119,12 +119,12 @@ def test_decode_loses_no_letter(data: bytes, text: str) -> None:
 
 
 def test_fold_apart_finds_nothing_across_two_words() -> None:
-    assert fold_apart("this and\tthat  (or) so") == "this|andthat(or)so"
+    assert fold_keeping_words("this and\tthat  (or) so") == "this|andthat(or)so"
 
 
 @given(TEXTS, st.integers(0, 20))
 def test_without_end_leaves_out_what_shows(text: str, number: int) -> None:
-    kept = without_end(text, number)
+    kept = drop_last_letters(text, number)
     assert text.startswith(kept)
     lost = text[len(kept) :]
     assert len(fold(lost)) >= min(number, len(fold(text)))

@@ -61,21 +61,21 @@ def test_three_spellings() -> None:
     """An option is a flag, an input with hyphens or underscores, and a variable."""
     option = BY_NAME["test-ids"]
     assert option.flag == "--test-ids"
-    assert option.inputs == ("INPUT_TEST-IDS", "INPUT_TEST_IDS")
-    assert option.variable == "AUTONOMA_TEST_IDS"
+    assert option.github_input_names == ("INPUT_TEST-IDS", "INPUT_TEST_IDS")
+    assert option.env_var == "AUTONOMA_TEST_IDS"
 
 
 @each
 def test_an_option_has_a_field_of_its_name(option: Option) -> None:
     """Settings has a place for what the option says."""
-    assert option.field in Settings._fields
+    assert option.settings_field in Settings._fields
 
 
 @each
 def test_a_default_is_a_value(option: Option) -> None:
     """What the documents show as the default can be given, and means the same as nothing."""
     if option.default:
-        assert option.parse(option.default) == getattr(Settings(), option.field) or option.name in {
+        assert option.parse(option.default) == getattr(Settings(), option.settings_field) or option.name in {
             "api-url",
             "summary-title",
         }
@@ -91,8 +91,8 @@ def test_help_is_plain_text_that_fits_everywhere(option: Option) -> None:
 @each
 def test_an_option_that_stands_alone_means_yes(option: Option) -> None:
     """Only yes-or-no options can stand without a value."""
-    if option.takes:
-        assert re.fullmatch(r"[A-Z]+", option.takes)
+    if option.metavar:
+        assert re.fullmatch(r"[A-Z]+", option.metavar)
     else:
         assert option.parse("true") is True
         with pytest.raises(InputError):

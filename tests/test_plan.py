@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.config.parsers import AUTO, Entry, Shard
+from autonoma_ci.config.parsers import AUTO_SHARD, NamedId, Shard
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolation import Interpolation
-from autonoma_ci.manifest.loader import load
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.models import AppVersion, Context, Kind, RunRequest
+from autonoma_ci.models import AppVersion, BuildContext, RunRequest, TargetKind
 from autonoma_ci.planning import plan
 
 if TYPE_CHECKING:
@@ -46,24 +46,24 @@ def ids(requests: tuple[RunRequest, ...]) -> list[str]:
 
 
 def test_ids_come_first_then_tests_folders_and_tags_in_the_manifests_order() -> None:
-    made = plan.make(Settings(test_ids=(Entry("x", "Label"),)), SMOKE)
+    made = plan.build_plan(Settings(test_ids=(NamedId("x", "Label"),)), SMOKE)
     assert ids(made.requests) == ["x", "t1", "t2", *["t3"] * 6, "f1", "g1"]
-    assert [request.kind for request in made.requests[-2:]] == [Kind.FOLDER, Kind.TAG]
+    assert [request.kind for request in made.requests[-2:]] == [TargetKind.FOLDER, TargetKind.TAG]
     assert made.requests[-1].application_versions == (AppVersion("a", "b"),)
-    assert made.requests[0].label == "Label"
+    assert made.requests[0].display_name == "Label"
 
 
 def test_ids_of_folders_and_tags_come_after_those_of_tests_and_before_the_manifest() -> None:
-    settings = Settings(tag_ids=(Entry("g9", "Tag"),), folder_ids=(Entry("f9"),), test_ids=(Entry("x"),))
-    requests = plan.make(settings, SMOKE).requests
+    settings = Settings(tag_ids=(NamedId("g9", "Tag"),), folder_ids=(NamedId("f9"),), test_ids=(NamedId("x"),))
+    requests = plan.build_plan(settings, SMOKE).requests
     assert [(r.kind, r.id, r.name) for r in requests[:3]] == [
-        (Kind.TEST, "x", ""),
-        (Kind.FOLDER, "f9", ""),
-        (Kind.TAG, "g9", "Tag"),
+        (TargetKind.TEST, "x", ""),
+        (TargetKind.FOLDER, "f9", ""),
+        (TargetKind.TAG, "g9", "Tag"),
     ]
     assert ids(requests[3:]) == ["t1", "t2", *["t3"] * 6, "f1", "g1"]
     for request in requests:
-        whole = request.kind is not Kind.TEST
+        whole = request.kind is not TargetKind.TEST
         assert request.application_versions == ((AppVersion("a", "b"),) if whole else ())
         assert not request.run_on_latest
         assert not whole or (request.variables, request.application_version_id) == ({}, "")
@@ -79,23 +79,23 @@ both = {"application-versions", "run-on-latest"}
     [
         (Settings(), SMOKE, (AppVersion("a", "b"),), False),
         (Settings(), LATEST, (), True),
-        (Settings(application_versions=OTHER, given=frozenset(both)), SMOKE, OTHER, False),
-        (Settings(application_versions=OTHER, given=frozenset(both)), LATEST, OTHER, False),
-        (Settings(application_versions=OTHER, given=frozenset(both)), None, OTHER, False),
-        (Settings(run_on_latest=True, given=frozenset({"run-on-latest"})), SMOKE, (), True),
-        (Settings(run_on_latest=True, given=frozenset({"run-on-latest"})), None, (), True),
-        (Settings(given=frozenset({"run-on-latest"})), LATEST, (), False),
-        (Settings(given=frozenset({"run-on-latest"})), SMOKE, (AppVersion("a", "b"),), False),
-        (Settings(given=frozenset({"application-versions"})), SMOKE, (), False),
-        (Settings(given=frozenset({"application-versions"})), LATEST, (), False),
+        (Settings(application_versions=OTHER, explicitly_set=frozenset(both)), SMOKE, OTHER, False),
+        (Settings(application_versions=OTHER, explicitly_set=frozenset(both)), LATEST, OTHER, False),
+        (Settings(application_versions=OTHER, explicitly_set=frozenset(both)), None, OTHER, False),
+        (Settings(run_on_latest=True, explicitly_set=frozenset({"run-on-latest"})), SMOKE, (), True),
+        (Settings(run_on_latest=True, explicitly_set=frozenset({"run-on-latest"})), None, (), True),
+        (Settings(explicitly_set=frozenset({"run-on-latest"})), LATEST, (), False),
+        (Settings(explicitly_set=frozenset({"run-on-latest"})), SMOKE, (AppVersion("a", "b"),), False),
+        (Settings(explicitly_set=frozenset({"application-versions"})), SMOKE, (), False),
+        (Settings(explicitly_set=frozenset({"application-versions"})), LATEST, (), False),
     ],
 )
 def test_an_option_replaces_what_the_manifest_runs_against(
     settings: Settings, manifest: Manifest | None, versions: tuple[AppVersion, ...], latest: bool
 ) -> None:
     """Versions and latest are one pair: never one of the option and the other of the manifest."""
-    made = plan.make(settings._replace(folder_ids=(Entry("f9"),)), manifest)
-    runs = [request for request in made.requests if request.kind is not Kind.TEST]
+    made = plan.build_plan(settings._replace(folder_ids=(NamedId("f9"),)), manifest)
+    runs = [request for request in made.requests if request.kind is not TargetKind.TEST]
     assert {(run.application_versions, run.run_on_latest) for run in runs} == {(versions, latest)}
     assert made.notes == ()
 
@@ -105,28 +105,28 @@ def test_an_option_replaces_what_the_manifest_runs_against(
     [(Settings(application_versions=OTHER), "application-versions"), (Settings(run_on_latest=True), "run-on-latest")],
 )
 def test_what_holds_for_folders_and_tags_says_when_there_are_none(settings: Settings, name: str) -> None:
-    settings = settings._replace(test_ids=(Entry("x"),), given=frozenset({"test-ids", name}))
-    (note,) = plan.make(settings, None).notes
+    settings = settings._replace(test_ids=(NamedId("x"),), explicitly_set=frozenset({"test-ids", name}))
+    (note,) = plan.build_plan(settings, None).notes
     assert note == f"{name} has no effect: it is for folders and tags, and there are none."
-    assert plan.make(settings._replace(tag_ids=(Entry("g"),)), None).notes == ()
+    assert plan.build_plan(settings._replace(tag_ids=(NamedId("g"),)), None).notes == ()
 
 
 def test_the_step_wins_over_the_test_and_the_test_over_the_defaults() -> None:
-    one, two = plan.make(Settings(), SMOKE).requests[:2]
+    one, two = plan.build_plan(Settings(), SMOKE).requests[:2]
     assert (one.variables, one.application_version_id) == ({"ENV": "staging", "URL": "u"}, "v0")
     assert (two.variables, two.application_version_id) == ({"ENV": "prod", "URL": "u"}, "v2")
-    settings = Settings(test_ids=(Entry("x"),), variables={"ENV": "mine"}, application_version_id="v9")
-    for request in plan.make(settings, SMOKE).requests[:3]:
+    settings = Settings(test_ids=(NamedId("x"),), variables={"ENV": "mine"}, application_version_id="v9")
+    for request in plan.build_plan(settings, SMOKE).requests[:3]:
         assert (request.variables, request.application_version_id) == ({"ENV": "mine", "URL": "u"}, "v9")
 
 
 def test_defaults_hold_for_ids_that_the_step_gives() -> None:
-    request = plan.make(Settings(test_ids=(Entry("x"),)), SMOKE).requests[0]
+    request = plan.build_plan(Settings(test_ids=(NamedId("x"),)), SMOKE).requests[0]
     assert (request.variables, request.application_version_id) == ({"ENV": "staging", "URL": "u"}, "v0")
 
 
 def test_a_matrix_gives_one_run_per_combination_told_apart_without_values() -> None:
-    runs = [request for request in plan.make(Settings(), SMOKE).requests if request.id == "t3"]
+    runs = [request for request in plan.build_plan(Settings(), SMOKE).requests if request.id == "t3"]
     chosen = [(run.variables["LOCALE"], run.variables["ROLE"]) for run in runs]
     assert chosen == [("en", "a"), ("en", "b"), ("en", "c"), ("fr", "a"), ("fr", "b"), ("fr", "c")]
     assert runs[0].name == "t3 [LOCALE 1/2, ROLE 1/3]"
@@ -135,13 +135,13 @@ def test_a_matrix_gives_one_run_per_combination_told_apart_without_values() -> N
 
 
 def test_a_variable_of_the_step_is_no_longer_an_axis() -> None:
-    runs = [r for r in plan.make(Settings(variables={"LOCALE": "de"}), SMOKE).requests if r.id == "t3"]
+    runs = [r for r in plan.build_plan(Settings(variables={"LOCALE": "de"}), SMOKE).requests if r.id == "t3"]
     assert [run.variables["LOCALE"] for run in runs] == ["de"] * 3
     assert runs[0].name == "t3 [ROLE 1/3]"
 
 
 def test_groups_select_entries_and_not_ids() -> None:
-    made = plan.make(Settings(test_ids=(Entry("x"),), groups=("slow",)), SMOKE)
+    made = plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("slow",)), SMOKE)
     assert set(ids(made.requests)) == {"x", "t3", "f1"}
 
 
@@ -151,57 +151,61 @@ def test_groups_select_entries_and_not_ids() -> None:
 )
 def test_an_unknown_group_is_an_error_that_helps(groups: tuple[str, ...], says: str) -> None:
     with pytest.raises(InputError, match=says) as caught:
-        plan.make(Settings(groups=groups), SMOKE)
-    assert len(caught.value.problems) == len(groups)
+        plan.build_plan(Settings(groups=groups), SMOKE)
+    assert len(caught.value.diagnostics) == len(groups)
 
 
 def test_groups_without_a_manifest_are_unknown() -> None:
     with pytest.raises(InputError, match=r"^groups: 'smoke' needs a manifest, and there is none"):
-        plan.make(Settings(test_ids=(Entry("x"),), groups=("smoke",)), None)
+        plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("smoke",)), None)
     with pytest.raises(InputError, match=r"^--groups: the manifest has no group 'smoke': none of its entries has"):
-        plan.make(Settings(groups=("smoke",), spellings={"groups": "--groups"}), Manifest(tags=SMOKE.tags))
+        plan.build_plan(Settings(groups=("smoke",), spellings={"groups": "--groups"}), Manifest(tags=SMOKE.tags))
 
 
 @pytest.mark.parametrize("manifest", [None, SMOKE, Manifest()])
 def test_groups_none_selects_nothing(manifest: Manifest | None) -> None:
     """The ids are left out too, and an empty plan is no error."""
-    assert plan.make(Settings(test_ids=(Entry("x"),), groups=("none",)), manifest).requests == ()
+    assert plan.build_plan(Settings(test_ids=(NamedId("x"),), groups=("none",)), manifest).requests == ()
 
 
 def test_groups_none_beside_others_is_refused() -> None:
     """One of the two is a mistake, and it is unknown which."""
     with pytest.raises(InputError, match=r"^groups: 'none' stands alone and selects nothing"):
-        plan.make(Settings(groups=("none", "smoke")), SMOKE)
+        plan.build_plan(Settings(groups=("none", "smoke")), SMOKE)
     with pytest.raises(InputError, match="did you mean 'none'"):
-        plan.make(Settings(groups=("NONE",)), SMOKE)
+        plan.build_plan(Settings(groups=("NONE",)), SMOKE)
 
 
 def test_group_named_none_is_refused(tmp_path: Path) -> None:
     """The option could not select it."""
     (tmp_path / "autonoma.yml").write_text("tests:\n  - id: a\n    groups: [smoke, none]\n", "utf-8")
     with pytest.raises(InputError) as refused:
-        load("autonoma.yml", str(tmp_path), Interpolation({}, Context()))
+        load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
     says = "autonoma.yml:3:21: a group can't be named 'none', which selects nothing: give it another name"
     assert str(refused.value) == says
 
 
 def test_auto_names_the_option_as_it_was_written() -> None:
     """The same holds for each problem that is found in the plan."""
-    settings = Settings(test_ids=(Entry("x"),), shard=AUTO, spellings={"shard": "AUTONOMA_SHARD"})
+    settings = Settings(test_ids=(NamedId("x"),), shard=AUTO_SHARD, spellings={"shard": "AUTONOMA_SHARD"})
     with pytest.raises(InputError, match=r"^AUTONOMA_SHARD: 'auto' needs a CI system"):
-        plan.make(settings, None)
+        plan.build_plan(settings, None)
 
 
 def test_a_run_that_is_listed_twice_is_started_once_and_said() -> None:
-    made = plan.make(Settings(test_ids=(Entry("x"), Entry("y"), Entry("x", "again"), Entry("x"))), None)
+    made = plan.build_plan(Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("x", "again"), NamedId("x"))), None)
     assert ids(made.requests) == ["x", "y"]
     assert made.notes == ("test x is listed 3 times with the same variables; it is started once.",)
 
 
 def test_a_folder_and_a_tag_that_are_listed_twice_are_started_once_and_a_test_of_the_same_id_is_another() -> None:
-    settings = Settings(test_ids=(Entry("f1"),), folder_ids=(Entry("f1"),), tag_ids=(Entry("g1"), Entry("g1")))
-    made = plan.make(settings, Manifest(folders=SMOKE.folders, tags=SMOKE.tags))
-    assert [(r.kind, r.id) for r in made.requests] == [(Kind.TEST, "f1"), (Kind.FOLDER, "f1"), (Kind.TAG, "g1")]
+    settings = Settings(test_ids=(NamedId("f1"),), folder_ids=(NamedId("f1"),), tag_ids=(NamedId("g1"), NamedId("g1")))
+    made = plan.build_plan(settings, Manifest(folders=SMOKE.folders, tags=SMOKE.tags))
+    assert [(r.kind, r.id) for r in made.requests] == [
+        (TargetKind.TEST, "f1"),
+        (TargetKind.FOLDER, "f1"),
+        (TargetKind.TAG, "g1"),
+    ]
     assert made.notes == (
         "tag g1 is listed 3 times; it is started once.",
         "folder f1 is listed 2 times; it is started once.",
@@ -210,14 +214,14 @@ def test_a_folder_and_a_tag_that_are_listed_twice_are_started_once_and_a_test_of
 
 def test_one_test_with_other_variables_is_another_run() -> None:
     entries = [{"id": "t", "variables": {"A": "1"}}, {"id": "t", "variables": {"A": "2"}}]
-    assert len(plan.make(Settings(), Manifest.model_validate({"tests": entries})).requests) == 2
+    assert len(plan.build_plan(Settings(), Manifest.model_validate({"tests": entries})).requests) == 2
 
 
 @pytest.mark.parametrize("manifest", [None, Manifest()])
 def test_nothing_to_run_is_an_error_unless_it_is_allowed(manifest: Manifest | None) -> None:
     with pytest.raises(InputError, match="allow-empty"):
-        plan.make(Settings(), manifest)
-    assert plan.make(Settings(allow_empty=True), manifest).requests == ()
+        plan.build_plan(Settings(), manifest)
+    assert plan.build_plan(Settings(allow_empty=True), manifest).requests == ()
 
 
 IDS = ("test-ids", "folder-ids", "tag-ids")
@@ -226,7 +230,7 @@ IDS = ("test-ids", "folder-ids", "tag-ids")
 def why_empty(settings: Settings, manifest: Manifest | None = None) -> str:
     """Return what is said of an empty plan."""
     with pytest.raises(InputError) as refused:
-        plan.make(settings, manifest)
+        plan.build_plan(settings, manifest)
     return str(refused.value)
 
 
@@ -234,15 +238,15 @@ def why_empty(settings: Settings, manifest: Manifest | None = None) -> str:
 def test_empty_list_of_ids_is_named(name: str) -> None:
     """It is given, so no manifest is asked for."""
     spelling = f"AUTONOMA_{name.upper().replace('-', '_')}"
-    said = why_empty(Settings(given=frozenset({name}), spellings={name: spelling}))
+    said = why_empty(Settings(explicitly_set=frozenset({name}), spellings={name: spelling}))
     assert said.startswith(f"nothing to run: {spelling} has no ids. Add an id")
 
 
 def test_option_that_is_set_but_empty_is_named() -> None:
     """A variable that is not set leaves an empty text behind."""
-    said = why_empty(Settings(blank={"test-ids": "AUTONOMA_TEST_IDS"}))
+    said = why_empty(Settings(blank_options={"test-ids": "AUTONOMA_TEST_IDS"}))
     assert said.startswith("nothing to run: AUTONOMA_TEST_IDS is empty, and there is no autonoma.yml")
-    said = why_empty(Settings(blank={name: name for name in (*IDS, "manifest")}))
+    said = why_empty(Settings(blank_options={name: name for name in (*IDS, "manifest")}))
     assert said.startswith("nothing to run: test-ids, folder-ids, tag-ids and manifest are empty, and there is no")
 
 
@@ -254,7 +258,7 @@ def test_without_ids_and_manifest_both_are_named() -> None:
 def test_empty_manifest_is_named_with_its_line(tmp_path: Path) -> None:
     """The place is where the entries belong."""
     (tmp_path / "autonoma.yml").write_text("# all of it\nversion: 1\ntests: []\n", "utf-8")
-    manifest = load("autonoma.yml", str(tmp_path), Interpolation({}, Context()))
+    manifest = load_manifest("autonoma.yml", str(tmp_path), Interpolator({}, BuildContext()))
     said = why_empty(Settings(), manifest)
     assert said.startswith("autonoma.yml:3:1: nothing to run: the manifest has no entries. Add an id below `tests:`")
 
@@ -262,14 +266,14 @@ def test_empty_manifest_is_named_with_its_line(tmp_path: Path) -> None:
 def test_a_matrix_that_got_out_of_hand_is_an_error_and_not_a_bill() -> None:
     axes = {name: [str(n) for n in range(100)] for name in "ABC"}
     with pytest.raises(InputError, match="more than 20,000 runs"):
-        plan.make(Settings(), Manifest.model_validate({"tests": [{"id": "t", "matrix": axes}]}))
+        plan.build_plan(Settings(), Manifest.model_validate({"tests": [{"id": "t", "matrix": axes}]}))
 
 
 def test_a_plan_in_words_has_names_of_variables_and_never_values() -> None:
-    lines = plan.make(Settings(), SMOKE).lines()
+    lines = plan.build_plan(Settings(), SMOKE).format_lines()
     assert lines[1] == "test Two (t2): variables ENV, URL; application version v2"
     assert lines[-1] == "tag g1: 1 application version(s)"
-    assert plan.make(Settings(), LATEST).lines() == ["folder Folder (f1): on the latest versions"]
+    assert plan.build_plan(Settings(), LATEST).format_lines() == ["folder Folder (f1): on the latest versions"]
     assert not any("staging" in line or "prod" in line for line in lines)
 
 
@@ -291,20 +295,20 @@ def test_a_plan_has_each_run_once_and_the_groups_together_are_the_whole(
 ) -> None:
     entries = [{**entry, "groups": [*entry.get("groups", []), "all"]} for entry in entries]  # type: ignore[misc]
     manifest = Manifest.model_validate({"tests": entries})
-    whole = plan.make(Settings(variables=variables), manifest).requests
+    whole = plan.build_plan(Settings(variables=variables), manifest).requests
     keys = [(r.id, tuple(sorted(r.variables.items()))) for r in whole]
     assert len(set(keys)) == len(keys)
     assert all(variables.items() <= r.variables.items() for r in whole)
-    assert plan.make(Settings(variables=variables, groups=("all",)), manifest).requests == whole
+    assert plan.build_plan(Settings(variables=variables, groups=("all",)), manifest).requests == whole
 
 
 @given(st.lists(st.text("abc", min_size=1, max_size=2), min_size=1, max_size=30))
 @pytest.mark.parametrize("total", range(1, 13))
 def test_the_shards_of_a_plan_are_the_plan(total: int, chosen: list[str]) -> None:
     """Doubles are removed first, so no two shards start the same run."""
-    settings = Settings(test_ids=tuple(map(Entry, chosen)))
-    whole = plan.make(settings, SMOKE).requests
-    shards = [plan.make(settings._replace(shard=Shard(n, total)), SMOKE).requests for n in range(1, total + 1)]
+    settings = Settings(test_ids=tuple(map(NamedId, chosen)))
+    whole = plan.build_plan(settings, SMOKE).requests
+    shards = [plan.build_plan(settings._replace(shard=Shard(n, total)), SMOKE).requests for n in range(1, total + 1)]
     found = [request for shard in shards for request in shard]
     assert len(found) == len(whole)
     assert sorted(found, key=whole.index) == list(whole)
@@ -314,35 +318,35 @@ def test_the_shards_of_a_plan_are_the_plan(total: int, chosen: list[str]) -> Non
 
 
 def test_auto_is_the_place_that_the_system_tells() -> None:
-    settings = Settings(test_ids=(Entry("x"), Entry("y"), Entry("z")), shard=AUTO)
-    made = plan.make(settings, None, Shard(2, 2))
+    settings = Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=AUTO_SHARD)
+    made = plan.build_plan(settings, None, Shard(2, 2))
     assert (ids(made.requests), made.notes) == (["y"], ("Shard 2/2: 1 of the plan's 3 runs.",))
-    alone = plan.make(settings, None, Shard(1, 1))
+    alone = plan.build_plan(settings, None, Shard(1, 1))
     assert ids(alone.requests) == ["x", "y", "z"]
     assert alone.notes == ("Shard 1/1 is the whole plan: this job is not one of several.",)
 
 
 def test_a_share_of_ones_own_wins_over_the_system_and_none_means_all() -> None:
-    settings = Settings(test_ids=(Entry("x"), Entry("y")))
-    assert ids(plan.make(settings._replace(shard=Shard(1, 2)), None, Shard(2, 2)).requests) == ["x"]
-    whole = plan.make(settings, None, Shard(2, 2))
+    settings = Settings(test_ids=(NamedId("x"), NamedId("y")))
+    assert ids(plan.build_plan(settings._replace(shard=Shard(1, 2)), None, Shard(2, 2)).requests) == ["x"]
+    whole = plan.build_plan(settings, None, Shard(2, 2))
     assert (ids(whole.requests), whole.notes) == (["x", "y"], ())
 
 
 def test_auto_where_the_system_does_not_tell_is_an_error_that_says_what_to_give() -> None:
     """Starting all in every job would be as many times the price."""
     with pytest.raises(InputError, match=r"give a part such as 1/3, on GitHub `shard: \$\{\{ matrix.shard \}\}`"):
-        plan.make(Settings(test_ids=(Entry("x"),), shard=AUTO), None)
+        plan.build_plan(Settings(test_ids=(NamedId("x"),), shard=AUTO_SHARD), None)
 
 
 def test_an_empty_shard_is_no_error_and_says_so() -> None:
-    made = plan.make(Settings(test_ids=(Entry("x"), Entry("y"), Entry("z")), shard=Shard(5, 5)), None)
+    made = plan.build_plan(Settings(test_ids=(NamedId("x"), NamedId("y"), NamedId("z")), shard=Shard(5, 5)), None)
     assert (made.requests, made.notes) == ((), ("Shard 5/5 has no runs: the whole plan has only 3.",))
     with pytest.raises(InputError, match="allow-empty"):
-        plan.make(Settings(shard=Shard(1, 5)), None)
+        plan.build_plan(Settings(shard=Shard(1, 5)), None)
 
 
 def test_no_groups_have_no_note_on_the_shard() -> None:
     """A part of nothing is of no interest."""
     settings = Settings(groups=("none",), shard=Shard(1, 2))
-    assert plan.make(settings, None).notes == ()
+    assert plan.build_plan(settings, None).notes == ()

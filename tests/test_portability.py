@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import autonoma_ci
-from autonoma_ci.fs.paths import as_argument
+from autonoma_ci.fs.paths import quote_for_shell
 from autonoma_ci.sandbox import Sandbox
 from tests.support.runner import outputs
 
@@ -46,7 +46,7 @@ for module, names in LACKS.items():
 for name in ("fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"):
     sys.modules[name] = None
 """
-_RUN = "from autonoma_ci.cli import run\nrun()\n"
+_RUN = "from autonoma_ci.cli import main\nmain()\n"
 # Windows refuses to put a file in the place of one that somebody has open.
 _HELD = """
 def replace(source, target, put=os.replace):
@@ -138,4 +138,4 @@ def test_what_windows_sends_instead_of_sigterm_ends_a_job_with_all_its_files(tmp
 )
 def test_a_path_can_be_pasted_behind_a_command(path: str, posix: str, windows: str) -> None:
     """Neither cmd nor PowerShell reads what a Unix shell does."""
-    assert (as_argument(path, "posix"), as_argument(path, "nt")) == (posix, windows)
+    assert (quote_for_shell(path, "posix"), quote_for_shell(path, "nt")) == (posix, windows)

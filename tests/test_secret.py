@@ -22,7 +22,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autonoma_ci.redaction.redactor import HIDDEN, Redactor, Secret
+from autonoma_ci.redaction.redactor import MASK, Redactor, Secret
 from tests.support.hostile import ANY_CHARACTER, TEXTS
 from tests.support.processor import processor_seconds
 
@@ -139,14 +139,14 @@ def test_a_secret_says_whether_it_is_empty_and_is_revealed_only_on_request() -> 
     assert not Secret("")
     assert Secret(VALUE).reveal() == VALUE
     assert Secret(VALUE) != Secret(VALUE)
-    assert f"{Secret(VALUE):>5}" == f"  {HIDDEN}"
+    assert f"{Secret(VALUE):>5}" == f"  {MASK}"
     assert repr(Redactor([VALUE])) == "Redactor(...)"
 
 
 def test_a_redactor_knows_how_long_what_it_looks_for_may_be() -> None:
-    assert Redactor([]).longest == 0
-    assert Redactor(["four", "Zq5%"]).longest == len("5a713525")
-    assert Redactor(["é" * 9]).longest == len("%C3%A9" * 9)
+    assert Redactor([]).max_variant_length == 0
+    assert Redactor(["four", "Zq5%"]).max_variant_length == len("5a713525")
+    assert Redactor(["é" * 9]).max_variant_length == len("%C3%A9" * 9)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_every_form_in_which_a_secret_travels_is_replaced(form: str) -> None:
     shown = Redactor([Secret(VALUE)])(f"before {form} after")
     assert "s3cr3t" not in shown.lower()
     assert form.strip('"={}') not in shown
-    assert HIDDEN in shown
+    assert MASK in shown
     assert shown.startswith("before ")
     assert shown.endswith(" after")
 
@@ -185,7 +185,7 @@ def test_values_outside_of_ascii_are_replaced_in_all_forms(value: str) -> None:
     for form in (value, quote(value), json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()):
         for text in (f"<{form}>", f"Α{form}Α", f"{form}{form}"):
             assert form not in redact(text)
-            assert redact.holds(text)
+            assert redact.contains_secret(text)
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_a_short_value_is_replaced_only_where_it_stands_as_a_word(text: str, sho
 def test_text_without_a_secret_is_left_alone(text: str) -> None:
     redact = Redactor([VALUE, "", "  ", "\n"])
     assert redact(text) == text
-    assert not redact.holds(text)
+    assert not redact.contains_secret(text)
 
 
 def test_each_line_of_a_secret_with_several_lines_is_replaced() -> None:
     key = "-----BEGIN KEY-----\nMIIEvQIBADAN\r\n  BgkqhkiG9w0B  \n-----END KEY-----\n"
     redact = Redactor([key])
-    assert redact(key).strip() == HIDDEN
+    assert redact(key).strip() == MASK
     for line in ("MIIEvQIBADAN", "BgkqhkiG9w0B"):
         assert line not in redact(f"log: {line}")
     assert "MIIE" not in redact(json.dumps(key))
@@ -257,14 +257,14 @@ def test_a_secret_in_the_middle_of_base64_is_replaced(
     first = math.ceil(len(before) * 8 / 6)
     end = (len(before) + len(value.encode())) * 8 // 6
     shown = Redactor([value])(text)
-    assert shown.startswith(text[:first] + HIDDEN)
-    assert shown.removeprefix(text[:first] + HIDDEN) in {text[end:], text[end + 1 :]}
+    assert shown.startswith(text[:first] + MASK)
+    assert shown.removeprefix(text[:first] + MASK) in {text[end:], text[end + 1 :]}
 
 
 def test_a_text_that_is_nearly_a_secret_in_base64_is_left_alone() -> None:
     """The last character alone is another one."""
     redact = Redactor(["abcdeW"])
-    assert redact("YWJjZGVX") == HIDDEN
+    assert redact("YWJjZGVX") == MASK
     assert redact("YWJjZGVW") == "YWJjZGVW"
 
 
@@ -285,7 +285,7 @@ def test_a_text_in_which_a_secret_is_wrapped_up_several_times_is_replaced_as_a_w
     value: str, wrap: Callable[[str], str]
 ) -> None:
     text = wrap(wrap(f"before {value} after"))
-    assert HIDDEN in Redactor(["another one", value])(text)
+    assert MASK in Redactor(["another one", value])(text)
     assert value not in html.unescape(unquote(Redactor([value])(text))).replace("\\", "")
 
 
@@ -293,13 +293,13 @@ def test_a_text_is_unwrapped_four_times() -> None:
     text = "a&b=c"
     for _ in range(4):
         text = quote(text, safe="")
-        assert HIDDEN in Redactor(["a&b=c"])(text)
+        assert MASK in Redactor(["a&b=c"])(text)
     assert Redactor(["a&b=c"])(quote(text)) == quote(text)
 
 
 def test_a_secret_of_four_characters_is_not_looked_for_in_what_is_wrapped_up() -> None:
     assert Redactor(["abcd"])("\\a\\b\\c\\d") == "\\a\\b\\c\\d"
-    assert Redactor(["abcde"])("\\a\\b\\c\\d\\e") == HIDDEN
+    assert Redactor(["abcde"])("\\a\\b\\c\\d\\e") == MASK
 
 
 def test_a_text_that_is_wrapped_up_without_a_secret_in_it_is_left_alone() -> None:
@@ -341,7 +341,7 @@ def test_a_secret_is_replaced_with_gaps_in_it(value: str, gap: str) -> None:
     assert redact(f"a {value[:3]}{gap}{value[3:]} b") == "a *** b"
     assert redact(f"a {gap.join(value)} b") == "a *** b"
     assert redact(f"a{gap}{value}{gap}b") == f"a{gap}***{gap}b"
-    assert redact.holds(gap.join(value.upper()))
+    assert redact.contains_secret(gap.join(value.upper()))
 
 
 def test_a_secret_in_compatible_characters_is_replaced() -> None:
@@ -368,7 +368,7 @@ def test_a_form_of_a_secret_is_replaced_with_gaps_in_it(form: Callable[[bytes], 
     ],
 )  # fmt: skip
 def test_a_text_with_a_secret_in_escapes_is_replaced_as_a_whole(text: str) -> None:
-    assert Redactor(["abcd1234"])(f"before {text} after") == HIDDEN
+    assert Redactor(["abcd1234"])(f"before {text} after") == MASK
 
 
 # Each of these characters can begin an escape, end one, or stand for another character.
@@ -399,14 +399,14 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 def test_secret_that_looks_like_escapes_is_found_in_them(kind: str, value: str, places: set[int]) -> None:
     """An invisible character stands before each of `places`."""
     text = "".join(("\u200b" if place in places else "") + letter for place, letter in enumerate(value))
-    assert Redactor([value]).holds(f"x={ENCODINGS[kind](text)}")
+    assert Redactor([value]).contains_secret(f"x={ENCODINGS[kind](text)}")
 
 
 def test_no_rest_of_an_escaped_secret_is_left() -> None:
     """What is replaced as it stands may be the end of one and the begin of another."""
-    assert Redactor(["aaaa a"])("aaaa%2520aaaaa%2520a") == HIDDEN
+    assert Redactor(["aaaa a"])("aaaa%2520aaaaa%2520a") == MASK
     assert Redactor(["abcd/1234"])("no abcd/1234 &amp; abcd%2F1234") == "no *** &amp; ***"
-    assert Redactor(["a    b"])("a%2520%2520%2520%2520b") == HIDDEN
+    assert Redactor(["a    b"])("a%2520%2520%2520%2520b") == MASK
 
 
 def test_a_short_word_is_not_found_in_two_words() -> None:
@@ -469,7 +469,7 @@ def test_half_a_short_secret_at_an_edge_stays() -> None:
 
 
 SECRETS = st.text(ANY_CHARACTER, min_size=4, max_size=12).filter(
-    lambda value: len(value.strip()) >= 4 and value not in HIDDEN * 4
+    lambda value: len(value.strip()) >= 4 and value not in MASK * 4
 )
 
 
@@ -506,14 +506,14 @@ FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 def test_escape_with_gaps_in_it_is_undone(kind: str, gap: str) -> None:
     """What is not shown is dropped later, and the escape is whole then."""
     text = gap.join("".join(map(ESCAPES[kind], "Zebra7-Quartz")))
-    assert Redactor(["Zebra7-Quartz"])(text) == HIDDEN
+    assert Redactor(["Zebra7-Quartz"])(text) == MASK
 
 
 @pytest.mark.parametrize("kind", ESCAPES)
 def test_escape_in_compatible_characters_is_undone(kind: str) -> None:
     """NFKC makes an escape of them."""
     text = "".join(map(ESCAPES[kind], "Zebra7-Quartz")).translate(FULL_WIDTH)
-    assert Redactor(["Zebra7-Quartz"])(text) == HIDDEN
+    assert Redactor(["Zebra7-Quartz"])(text) == MASK
 
 
 @pytest.mark.parametrize(
@@ -527,7 +527,7 @@ def test_escape_in_compatible_characters_is_undone(kind: str) -> None:
 )
 def test_typographic_characters_are_those_of_the_value(value: str, text: str) -> None:
     """Word processors and pages put them in the place of ASCII."""
-    assert Redactor([value])(f"typed {text} here") == f"typed {HIDDEN} here"
+    assert Redactor([value])(f"typed {text} here") == f"typed {MASK} here"
 
 
 def test_escaped_base64_is_found() -> None:
@@ -535,14 +535,14 @@ def test_escaped_base64_is_found() -> None:
     value = "a?b>~c~long-value>>>?"
     text = quote(base64.b64encode(value.encode()).decode(), safe="")
     assert "%2F" in text
-    assert Redactor([value])(f"x {text}") == HIDDEN
+    assert Redactor([value])(f"x {text}") == MASK
 
 
 @pytest.mark.parametrize("length", range(6, 14))
 def test_beginning_of_a_cut_secret_is_replaced(length: int) -> None:
     """A text that was cut before it was redacted ends in an ellipsis."""
     cut = "Zebra7-Quartz-1"[:length]
-    assert Redactor(["Zebra7-Quartz-1"])(f"'{cut}…' is no number") == f"'{HIDDEN}…' is no number"
+    assert Redactor(["Zebra7-Quartz-1"])(f"'{cut}…' is no number") == f"'{MASK}…' is no number"
 
 
 @pytest.mark.parametrize(
@@ -581,7 +581,7 @@ def test_ordinary_words_stay(value: str, text: str) -> None:
 @pytest.mark.parametrize("value", ["pässwörd-xk7q", "пароль-xk7q", "ключ🔑7"])
 def test_utf8_that_was_read_in_another_encoding(value: str, encoding: str) -> None:
     text = value.encode().decode(encoding, "replace")
-    assert Redactor([value])(f"no {text} here") == f"no {HIDDEN} here"
+    assert Redactor([value])(f"no {text} here") == f"no {MASK} here"
 
 
 def test_byte_of_the_environment_is_a_letter_elsewhere() -> None:
@@ -611,8 +611,8 @@ MEMBERS = {
     "part", ["kx7qz-hunter2", "4711992", "pw%2112345", "pw!12345", "zebra-quartz", "MIIEvQIBADANBgkq"]
 )
 def test_member_of_a_json_value_is_replaced(part: str) -> None:
-    assert Redactor([json.dumps(MEMBERS)])(f"type {part} here") == f"type {HIDDEN} here"
-    assert HIDDEN in Redactor([json.dumps([MEMBERS], indent=2)])(f"type {part} here")
+    assert Redactor([json.dumps(MEMBERS)])(f"type {part} here") == f"type {MASK} here"
+    assert MASK in Redactor([json.dumps([MEMBERS], indent=2)])(f"type {part} here")
 
 
 @pytest.mark.parametrize(
@@ -633,7 +633,7 @@ def test_member_of_a_json_value_is_replaced(part: str) -> None:
 )
 def test_member_of_what_programs_read_as_json_is_replaced(value: str) -> None:
     """Not all of them are as strict as the standard, and a shell or a CI system may have put in line breaks."""
-    assert Redactor([value])("type kx7qz-hunter2 here") == f"type {HIDDEN} here"
+    assert Redactor([value])("type kx7qz-hunter2 here") == f"type {MASK} here"
 
 
 def test_key_of_what_is_nearly_json_stays() -> None:
@@ -667,7 +667,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nQ29uZ3JhdHVsYX
 )
 def test_value_is_replaced_without_its_own_escapes(value: str, part: str) -> None:
     """A page or a program undoes them before it shows the value."""
-    assert Redactor([value])(f"It shows {part} here") == f"It shows {HIDDEN} here"
+    assert Redactor([value])(f"It shows {part} here") == f"It shows {MASK} here"
 
 
 def test_ordinary_member_of_a_json_value_stays() -> None:
@@ -682,7 +682,7 @@ def test_word_in_a_json_value_stays() -> None:
 
 @pytest.mark.parametrize("value", ["[" * 60_000, '{"a":', "[1, 2", '{"a": NaN}', f'["{"9" * 6}", {"9" * 9_000}]'])
 def test_value_that_is_nearly_json_is_taken(value: str) -> None:
-    assert Redactor([value])(f"a {value} b") == f"a {HIDDEN} b"
+    assert Redactor([value])(f"a {value} b") == f"a {MASK} b"
 
 
 @pytest.mark.parametrize(
@@ -753,13 +753,13 @@ def test_short_value_is_found_across_lines(value: str, text: str, shown: str) ->
 )
 def test_short_value_in_needless_escapes_is_hidden(value: str, text: str) -> None:
     """Nobody escapes a letter, a digit or an invisible character for a reason."""
-    assert Redactor([value])(f"code {text} is") == HIDDEN
-    assert Redactor([value, *map(str, range(100, 200))])(f"code {text} is") == HIDDEN
+    assert Redactor([value])(f"code {text} is") == MASK
+    assert Redactor([value, *map(str, range(100, 200))])(f"code {text} is") == MASK
 
 
 @pytest.mark.parametrize("text", ["a&lt;b", "&quot;a&lt;b&quot;"])
 def test_short_value_in_html_is_replaced(text: str) -> None:
-    assert Redactor(["a<b"])(text) == text.replace("a&lt;b", HIDDEN)
+    assert Redactor(["a<b"])(text) == text.replace("a&lt;b", MASK)
 
 
 @pytest.mark.parametrize(
@@ -783,8 +783,8 @@ def test_iota_below_a_letter_is_found(
 ) -> None:
     """It is a letter of its own in capitals."""
     value = "ᾳβῃκωδικῷς77"
-    assert Redactor([value])(change(unicodedata.normalize(form, value))) == HIDDEN
-    assert Redactor(["password"])("p\u0345ass\u0345word") == HIDDEN
+    assert Redactor([value])(change(unicodedata.normalize(form, value))) == MASK
+    assert Redactor(["password"])("p\u0345ass\u0345word") == MASK
 
 
 @pytest.mark.parametrize(
@@ -830,7 +830,7 @@ def test_part_of_a_value_at_an_ellipsis_is_replaced(text: str, shown: str, other
 def test_part_of_a_value_is_replaced_behind_many_dots(count: int) -> None:
     shown = Redactor([CUT])("Loading... " * count + f"typed {CUT[:-2]}… into")
     assert "hunter2" not in shown
-    assert shown.endswith(HIDDEN if count == 1000 else "***… into")
+    assert shown.endswith(MASK if count == 1000 else "***… into")
 
 
 @pytest.mark.parametrize(

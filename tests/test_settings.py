@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.config.options import OPTIONS, Option
-from autonoma_ci.config.parsers import Entry
-from autonoma_ci.config.settings import Settings, closest, read, read_some
+from autonoma_ci.config.parsers import NamedId
+from autonoma_ci.config.settings import Settings, closest_match, load_options, load_settings
 from autonoma_ci.models import AppVersion
 
 # From the strongest to the weakest.
@@ -18,7 +18,7 @@ SPELLINGS = ("flag", "INPUT_SUMMARY-TITLE", "INPUT_SUMMARY_TITLE", "AUTONOMA_SUM
 def given_by(texts: dict[str, str]) -> Settings:
     """Return the settings where these spellings of one option have these texts."""
     flags = {"summary-title": texts["flag"]} if "flag" in texts else {}
-    settings, problems = read(flags, (), {name: text for name, text in texts.items() if name != "flag"})
+    settings, problems = load_settings(flags, (), {name: text for name, text in texts.items() if name != "flag"})
     assert not problems
     return settings
 
@@ -29,7 +29,7 @@ def test_the_first_spelling_with_a_text_wins(texts: dict[str, str]) -> None:
     said = [texts[name] for name in SPELLINGS if texts.get(name, "").strip()]
     settings = given_by(texts)
     assert settings.summary_title == (said[0] if said else "Autonoma tests")
-    assert ("summary-title" in settings.given) == bool(said)
+    assert ("summary-title" in settings.explicitly_set) == bool(said)
 
 
 def test_every_option_is_read_from_every_spelling() -> None:
@@ -40,17 +40,17 @@ def test_every_option_is_read_from_every_spelling() -> None:
         text = bad.get(option.name, "é\n/")
         if not text:
             continue
-        for name in option.names:
-            _, problems = read({}, (), {name: text})
+        for name in option.all_env_names:
+            _, problems = load_settings({}, (), {name: text})
             spelling = option.name if name.startswith("INPUT_") else name
             assert [str(problem) for problem in problems if str(problem).startswith(f"{spelling}: ")], name
-        _, problems = read({option.name: text}, (), {})
+        _, problems = load_settings({option.name: text}, (), {})
         assert any(str(problem).startswith(f"{option.flag}: ") for problem in problems), option.flag
 
 
 def test_nothing_given_is_the_defaults() -> None:
     """Without any input the settings are those of the documents."""
-    settings, problems = read({}, (), {"PATH": "/bin"})
+    settings, problems = load_settings({}, (), {"PATH": "/bin"})
     assert not problems
     assert settings == Settings(api_url="https://autonoma.app/api", summary_title="Autonoma tests")
 
@@ -58,7 +58,7 @@ def test_nothing_given_is_the_defaults() -> None:
 @pytest.mark.parametrize("name", ["MIIEvQIBADANBgkq/hkiG9w0" * 9, "part of a secret", "a\nb"])
 def test_var_whose_name_may_be_a_secret_is_not_repeated(name: str) -> None:
     """The second line of a secret, given by accident, ends with `=` like a name does."""
-    _, problems = read({}, (f"{name}={'x' * 70_000}",), {})
+    _, problems = load_settings({}, (f"{name}={'x' * 70_000}",), {})
     assert len(problems) == 1
     assert name[:10] not in str(problems[0])
 
@@ -72,7 +72,7 @@ def test_all_problems_are_told_together() -> None:
         "AUTONOMA_VARIABLES": "A=1\nB",
         "AUTONOMA_API_URL": "http://example.com",
     }
-    _, problems = read({"fail-fast": "perhaps"}, ("C", "D\x00=1"), environ)
+    _, problems = load_settings({"fail-fast": "perhaps"}, ("C", "D\x00=1"), environ)
     told = "\n".join(map(str, problems))
     for start in (
         *("concurrency: ", "AUTONOMA_CLIENT_SECRET: ", "test-ids: line 1: ", "test-ids: line 2: "),
@@ -86,7 +86,7 @@ def test_all_problems_are_told_together() -> None:
 @pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_ID", "INPUT_CLIENT-SECRET"])
 def test_white_space_around_a_credential_is_removed_with_a_warning(name: str, around: str) -> None:
     """What a copy leaves around a credential is no part of it, and the warning does not show it."""
-    settings, problems = read({}, (), {name: around.format("sentinel")})
+    settings, problems = load_settings({}, (), {name: around.format("sentinel")})
     credential = settings.client_id or settings.client_secret
     assert credential
     assert credential.reveal() == "sentinel"
@@ -97,35 +97,35 @@ def test_white_space_around_a_credential_is_removed_with_a_warning(name: str, ar
 
 def test_white_space_around_other_options_is_removed_without_a_word() -> None:
     """Block scalars of YAML end in a line break: that is nobody's mistake."""
-    settings, _ = read({}, (), {"INPUT_SOURCE": " nightly\n", "INPUT_CONCURRENCY": "3\n"})
+    settings, _ = load_settings({}, (), {"INPUT_SOURCE": " nightly\n", "INPUT_CONCURRENCY": "3\n"})
     assert (settings.source, settings.concurrency, settings.warnings) == ("nightly", 3, ())
 
 
 def test_a_variable_that_azure_did_not_fill_in_is_as_good_as_none() -> None:
     """It leaves the name of a variable that is not set, such as a secret withheld from a fork, as it is."""
     environ = {"AUTONOMA_CLIENT_ID": "$(AUTONOMA_CLIENT_ID)", "AUTONOMA_SUMMARY_TITLE": "$(a) and more"}
-    settings, problems = read({}, (), environ)
+    settings, problems = load_settings({}, (), environ)
     assert (settings.client_id, settings.summary_title, problems) == (None, "$(a) and more", [])
-    assert "client-id" not in settings.given
+    assert "client-id" not in settings.explicitly_set
     assert settings.warnings == ()
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if not option.is_credential], ids=lambda o: o.name)
 def test_option_that_azure_did_not_fill_in_is_an_error(option: Option) -> None:
     """Without its groups, a step runs all of them; without dry-run, it runs them for real."""
-    environ = {option.variable: " $(NAME)\n"}
-    settings, problems = read({}, (), environ)
+    environ = {option.env_var: " $(NAME)\n"}
+    settings, problems = load_settings({}, (), environ)
     assert [
-        problem.text.partition(" $(…), so the pipeline has no such variable: define it")[0] for problem in problems
-    ] == [f"{option.variable}: an unresolved"]
+        problem.message.partition(" $(…), so the pipeline has no such variable: define it")[0] for problem in problems
+    ] == [f"{option.env_var}: an unresolved"]
     assert not [warning for warning in settings.warnings if "$(" in warning]
     environ[f"INPUT_{option.name.upper()}"] = "$(NAME)"
-    settings, problems = read({}, (), environ)
-    assert [problem.text.partition(":")[0] for problem in problems] == [option.name]
+    settings, problems = load_settings({}, (), environ)
+    assert [problem.message.partition(":")[0] for problem in problems] == [option.name]
 
 
 def test_stronger_spelling_replaces_an_unresolved_one() -> None:
-    settings, problems = read({"groups": "smoke"}, (), {"AUTONOMA_GROUPS": "$(GROUPS)"})
+    settings, problems = load_settings({"groups": "smoke"}, (), {"AUTONOMA_GROUPS": "$(GROUPS)"})
     assert (settings.groups, settings.warnings, problems) == (("smoke",), (), [])
 
 
@@ -139,12 +139,12 @@ def test_stronger_spelling_replaces_an_unresolved_one() -> None:
 )  # fmt: skip
 def test_reference_is_no_credential(text: str) -> None:
     """A CI system leaves one as it is whose form or variable it does not know, as GitLab does with `$NAME`."""
-    settings, problems = read({}, (), {"AUTONOMA_CLIENT_ID": text, "AUTONOMA_CLIENT_SECRET": "a-secret"})
+    settings, problems = load_settings({}, (), {"AUTONOMA_CLIENT_ID": text, "AUTONOMA_CLIENT_SECRET": "a-secret"})
     assert (settings.client_id, settings.warnings, problems) == (None, (), [])
-    assert settings.unresolved["client-id"].spelling == "AUTONOMA_CLIENT_ID"
+    assert settings.unresolved_references["client-id"].spelling == "AUTONOMA_CLIENT_ID"
     shown = [secret.reveal() for secret in settings.secrets]
     assert (text.strip() in shown) is (text != "$(ID)")
-    settings, _ = read({"client-id": "cl13nt-1d"}, (), {"AUTONOMA_CLIENT_ID": text})
+    settings, _ = load_settings({"client-id": "cl13nt-1d"}, (), {"AUTONOMA_CLIENT_ID": text})
     assert settings.client_id
     assert settings.client_id.reveal() == "cl13nt-1d"
 
@@ -153,22 +153,22 @@ def test_reference_is_no_credential(text: str) -> None:
     "text", ["$ecret-123", "$1234567", "%41%42", "a$(ID)", "{brace}", "<tag>", "$", "%%", "${{a}}b}}"]
 )
 def test_credential_with_signs_of_a_reference_is_taken(text: str) -> None:
-    settings, _ = read({}, (), {"AUTONOMA_CLIENT_SECRET": text})
+    settings, _ = load_settings({}, (), {"AUTONOMA_CLIENT_SECRET": text})
     assert settings.client_secret
     assert settings.client_secret.reveal() == text
 
 
 def test_only_ascii_space_is_removed() -> None:
     """Removing every kind of space would make two different texts the same."""
-    settings, _ = read({}, (), {"INPUT_MANIFEST": "\u00a0a.yml\u2003"})
+    settings, _ = load_settings({}, (), {"INPUT_MANIFEST": "\u00a0a.yml\u2003"})
     assert settings.manifest == "\u00a0a.yml\u2003"
 
 
 def test_white_space_around_variables_is_removed() -> None:
     """In lines it is never meant; a mapping keeps it."""
-    settings, _ = read({}, (" C = z ",), {"INPUT_VARIABLES": "A= x \nB=y "})
+    settings, _ = load_settings({}, (" C = z ",), {"INPUT_VARIABLES": "A= x \nB=y "})
     assert settings.variables == {"A": "x", "B": "y", "C": "z"}
-    settings, _ = read({}, (), {"INPUT_VARIABLES": 'A: " x "'})
+    settings, _ = load_settings({}, (), {"INPUT_VARIABLES": 'A: " x "'})
     assert settings.variables == {"A": " x "}
 
 
@@ -181,7 +181,7 @@ def test_doubtful_variables_have_warnings(text: str) -> None:
         ({}, (), {"INPUT_VARIABLES": text}, "variables"),
         ({}, (), {"AUTONOMA_VARIABLES": text}, "AUTONOMA_VARIABLES"),
     ):
-        settings, problems = read(flags, extra, environ)
+        settings, problems = load_settings(flags, extra, environ)
         (warning,) = settings.warnings
         assert warning.startswith(f"{named}: 'A' has ")
         assert "sentinel" not in warning
@@ -191,14 +191,16 @@ def test_doubtful_variables_have_warnings(text: str) -> None:
 @pytest.mark.parametrize("text", ["sentinel A=x", "a sentinel b=x"])
 def test_var_with_white_space_in_its_name_is_refused(text: str) -> None:
     """The name is not repeated, as it can be a part of a secret."""
-    _, (problem,) = read({}, (text,), {})
+    _, (problem,) = load_settings({}, (text,), {})
     assert str(problem).startswith("--var: a variable has white space in the name before '='")
     assert "sentinel" not in str(problem)
 
 
 def test_variables_of_the_command_line_win_one_by_one() -> None:
     """`--var` is added to what `variables` says, and wins where both name one; the last of several counts."""
-    settings, problems = read({"variables": "A=1\nB=1"}, ("B=2", "C=x=y", "C=z", "D="), {"INPUT_VARIABLES": "Z=1"})
+    settings, problems = load_settings(
+        {"variables": "A=1\nB=1"}, ("B=2", "C=x=y", "C=z", "D="), {"INPUT_VARIABLES": "Z=1"}
+    )
     assert settings.variables == {"A": "1", "B": "2", "C": "z", "D": ""}
     assert not problems
 
@@ -206,7 +208,7 @@ def test_variables_of_the_command_line_win_one_by_one() -> None:
 def test_values_and_credentials_do_not_show_in_the_repr() -> None:
     """Settings can be printed without showing what nobody should see."""
     environ = {"AUTONOMA_CLIENT_SECRET": "sentinel-secret", "AUTONOMA_VARIABLES": "A=sentinel-value"}
-    settings, _ = read({}, ("B=sentinel-more",), environ)
+    settings, _ = load_settings({}, ("B=sentinel-more",), environ)
     assert "sentinel" not in repr(settings)
 
 
@@ -223,7 +225,7 @@ def test_values_and_credentials_do_not_show_in_the_repr() -> None:
 )
 def test_secret_id_is_the_client_secret_of_last_resort(texts: dict[str, str], secret: str) -> None:
     """It counts after our own names, and is a credential whether it counts or not."""
-    settings, problems = read({}, (), texts)
+    settings, problems = load_settings({}, (), texts)
     assert settings.client_secret
     assert settings.client_secret.reveal() == secret
     assert {"one", secret} == {each.reveal() for each in settings.secrets}
@@ -233,14 +235,14 @@ def test_secret_id_is_the_client_secret_of_last_resort(texts: dict[str, str], se
 def test_credentials_that_do_not_count_are_secrets_too() -> None:
     """A job can have the credentials of two accounts, and no log shows either."""
     environ = {"AUTONOMA_CLIENT_ID": "environment", "AUTONOMA_GITHUB_TOKEN": "token"}
-    settings, _ = read({"client-id": "flag", "github-token": "other"}, (), environ)
+    settings, _ = load_settings({"client-id": "flag", "github-token": "other"}, (), environ)
     assert {each.reveal() for each in settings.secrets} == {"environment", "flag", "token", "other"}
 
 
 def test_only_the_secret_s_own_names_are_read_by_other_commands() -> None:
     """`list` and `init` take the same names."""
     options = [option for option in OPTIONS if option.name == "client-secret"]
-    settings, _ = read_some(options, {}, {"AUTONOMA_SECRET_ID": "one", "AUTONOMA_TEST_IDS": "a"})
+    settings, _ = load_options(options, {}, {"AUTONOMA_SECRET_ID": "one", "AUTONOMA_TEST_IDS": "a"})
     assert [secret.reveal() for secret in settings.secrets] == ["one"]
     assert settings.test_ids == ()
 
@@ -258,8 +260,8 @@ def test_only_the_secret_s_own_names_are_read_by_other_commands() -> None:
 )
 def test_option_is_named_as_it_was_written(flags: dict[str, str], environ: dict[str, str], named: str) -> None:
     """A message names what somebody can look for in their files."""
-    settings, _ = read(flags, (), environ)
-    assert settings.named("timeout") == named
+    settings, _ = load_settings(flags, (), environ)
+    assert settings.spelling_of("timeout") == named
 
 
 def test_links_of_the_api_s_host_are_ids() -> None:
@@ -268,25 +270,25 @@ def test_links_of_the_api_s_host_are_ids() -> None:
         "AUTONOMA_API_URL": "https://tests.example.com/api",
         "INPUT_TEST-IDS": "https://tests.example.com/test/a",
     }
-    settings, problems = read({}, (), environ)
-    assert (settings.test_ids, problems) == ((Entry("a"),), [])
-    _, (problem,) = read({}, (), {**environ, "INPUT_TEST-IDS": "https://example.com/test/a"})
+    settings, problems = load_settings({}, (), environ)
+    assert (settings.test_ids, problems) == ((NamedId("a"),), [])
+    _, (problem,) = load_settings({}, (), {**environ, "INPUT_TEST-IDS": "https://example.com/test/a"})
     assert str(problem).startswith("test-ids: 'https://example.com/test/a' is not a link of https://autonoma.app or")
-    _, (problem,) = read({}, (), {"AUTONOMA_TEST_IDS": "https://autonoma.app/folder/a"})
+    _, (problem,) = load_settings({}, (), {"AUTONOMA_TEST_IDS": "https://autonoma.app/folder/a"})
     assert str(problem).endswith("'https://autonoma.app/folder/a' is the link of a folder: put it into folder-ids")
 
 
 def test_empty_json_array_counts_as_given() -> None:
     """Who computes a list means it, also when it is empty."""
-    settings, problems = read({"tag-ids": "[]"}, (), {})
-    assert (settings.tag_ids, "tag-ids" in settings.given, problems) == ((), True, [])
+    settings, problems = load_settings({"tag-ids": "[]"}, (), {})
+    assert (settings.tag_ids, "tag-ids" in settings.explicitly_set, problems) == ((), True, [])
 
 
 def test_closest_finds_the_nearest_or_nothing() -> None:
     """A guess is made only where it is likely."""
-    assert closest("tets", ["tests", "tags"]) == "tests"
-    assert closest("zebra", ["tests", "tags"]) == ""
-    assert closest("x", []) == ""
+    assert closest_match("tets", ["tests", "tags"]) == "tests"
+    assert closest_match("zebra", ["tests", "tags"]) == ""
+    assert closest_match("x", []) == ""
 
 
 def test_the_options_of_waiting_are_read() -> None:
@@ -300,7 +302,7 @@ def test_the_options_of_waiting_are_read() -> None:
         "AUTONOMA_WAIT_FOR_URL": "http://localhost:3000",
         "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "90s",
     }
-    settings, problems = read({"folder-ids": "a\nb=c", "tag-ids": "d"}, (), environ)
+    settings, problems = load_settings({"folder-ids": "a\nb=c", "tag-ids": "d"}, (), environ)
     assert not problems
     assert (settings.wait, settings.timeout, settings.poll_interval, settings.retries) == (True, 5400, 5, 10)
     assert (settings.shard, settings.wait_for_url, settings.wait_for_url_timeout) == (
@@ -308,14 +310,14 @@ def test_the_options_of_waiting_are_read() -> None:
         "http://localhost:3000",
         90,
     )
-    assert (settings.folder_ids, settings.tag_ids) == ((Entry("a"), Entry("c", "b")), (Entry("d"),))
+    assert (settings.folder_ids, settings.tag_ids) == ((NamedId("a"), NamedId("c", "b")), (NamedId("d"),))
     assert settings.warnings == ()
 
 
 @pytest.mark.parametrize("number", ["-1", "11", "two", "1.0"])
 def test_retries_are_bounded(number: str) -> None:
     """A run that never passes is not started for ever."""
-    _, (problem,) = read({"retries": number}, (), {})
+    _, (problem,) = load_settings({"retries": number}, (), {})
     assert str(problem) == f"--retries: '{number}': use a whole number from 0 to 10"
 
 
@@ -330,14 +332,14 @@ def test_retries_are_bounded(number: str) -> None:
 )
 def test_an_option_that_needs_another_says_so(name: str, text: str, other: str) -> None:
     """Who sets it expects something of it, and is told why nothing comes."""
-    settings, problems = read({name: text}, (), {})
+    settings, problems = load_settings({name: text}, (), {})
     assert not problems
     assert settings.warnings == (f"--{name} has no effect without --{other}.",)
-    as_variable, _ = read({}, (), {f"AUTONOMA_{name.upper().replace('-', '_')}": text})
+    as_variable, _ = load_settings({}, (), {f"AUTONOMA_{name.upper().replace('-', '_')}": text})
     assert as_variable.warnings[0].endswith(f" has no effect without AUTONOMA_{other.upper().replace('-', '_')}.")
-    in_job, _ = read({}, (), {f"INPUT_{name.upper()}": text})
+    in_job, _ = load_settings({}, (), {f"INPUT_{name.upper()}": text})
     assert in_job.warnings == (f"{name} has no effect without {other}.",)
-    with_it, _ = read({name: text, other: "true" if other == "wait" else "http://a"}, (), {})
+    with_it, _ = load_settings({name: text, other: "true" if other == "wait" else "http://a"}, (), {})
     assert with_it.warnings == ()
 
 
@@ -355,15 +357,15 @@ def test_an_option_that_needs_another_says_so(name: str, text: str, other: str) 
     ],
 )
 def test_option_that_another_turns_off_says_so(texts: dict[str, str], told: str) -> None:
-    settings, problems = read({}, (), texts)
+    settings, problems = load_settings({}, (), texts)
     assert (settings.warnings, problems) == ((told,), [])
 
 
 def test_versions_and_latest_exclude_each_other() -> None:
     """What can't both be meant is an error; false is not meant against anything."""
     versions = "[{application-id: a, version-id: b}]"
-    _, problems = read({"run-on-latest": "true"}, (), {"INPUT_APPLICATION-VERSIONS": versions})
+    _, problems = load_settings({"run-on-latest": "true"}, (), {"INPUT_APPLICATION-VERSIONS": versions})
     says = "application-versions and --run-on-latest exclude each other: give one of them"
     assert list(map(str, problems)) == [says]
-    settings, problems = read({"run-on-latest": "false", "application-versions": versions}, (), {})
+    settings, problems = load_settings({"run-on-latest": "false", "application-versions": versions}, (), {})
     assert (settings.application_versions, problems) == ((AppVersion("a", "b"),), [])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 import autonoma_ci
-from autonoma_ci.ci.systems.github import github_files
+from autonoma_ci.ci.systems.github import create_publishers
 from tests.architecture.package import ROOT
 from tests.report.reports import PASSED, passed, report
 from tests.support import faults, runner
@@ -36,11 +36,11 @@ COMMAND = [
     "-c",
     """
 from functools import partial
-from autonoma_ci.commands import world
-from autonoma_ci.engine.poller import Waiting
-world.World = partial(world.World, waiting=Waiting(interval=0.05))
-from autonoma_ci.cli import run
-run()
+from autonoma_ci.app import runtime
+from autonoma_ci.engine.poller import PollPolicy
+runtime.Runtime = partial(runtime.Runtime, waiting=PollPolicy(interval=0.05))
+from autonoma_ci.cli import main
+main()
 """,
 ]
 PACKAGE = str(Path(autonoma_ci.__file__).parents[1])
@@ -279,7 +279,7 @@ def test_no_line_is_lost_beside_hundreds_of_our_writes(tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     script = 'n=0; while [ ! -e "$2" ]; do echo "line $3 $((n += 1))" >> "$1"; done; echo "$n"'
     environ = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
-    [file] = github_files(target(environ))
+    [file] = create_publishers(target(environ))
     many = [passed(f"s{number}") for number in range(20)]
     shells = [
         subprocess.Popen(["bash", "-c", script, "bash", tmp_path / "summary", stop, name], stdout=subprocess.PIPE)
@@ -288,9 +288,9 @@ def test_no_line_is_lost_beside_hundreds_of_our_writes(tmp_path: Path) -> None:
     try:
         for turn in range(300):
             runs = [passed(f"t{number}") for number in range(turn % 20 + turn // 10)]
-            assert file.publish(report([*runs, *many], None)._replace(waited=True)) == []
+            assert file.publish(report([*runs, *many], None)._replace(waits_for_results=True)) == []
         # What the shells have written may be more than GitHub shows.
-        warnings = file.publish(report(many, PASSED)._replace(waited=True))
+        warnings = file.publish(report(many, PASSED)._replace(waits_for_results=True))
         assert set(warnings) <= {"GITHUB_STEP_SUMMARY is full; the log has the links."}
     finally:
         stop.touch()

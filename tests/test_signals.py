@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from autonoma_ci.engine.starter import Policy
+from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
 from tests.support.job import Ended, assert_accounted_for, environment, left_behind
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 # The same with a manifest that takes a minute to read, however late a busy machine sends the signal. It takes it in
 # pieces, since a signal just before a call into C is heard after the call only.
 READING = """
 import time
-from autonoma_ci.commands import input
-def load(*given, real=input.load_manifest, **named):
+from autonoma_ci.app import inputs
+def load(*given, real=inputs.load_manifest, **named):
     loaded = real(*given, **named)
     for _ in range(600):
         time.sleep(0.1)
     return loaded
-input.load_manifest = load
-from autonoma_ci.cli import run
-run()
+inputs.load_manifest = load
+from autonoma_ci.cli import main
+main()
 """
 # Slow ids answer after three seconds, or 30 in `unhurried`: long enough to be under way when a signal comes.
 SLOW = [f"sandbox-slow-{n}" for n in range(3)]
@@ -103,11 +103,11 @@ def test_within_two_seconds_everything_is_written(
     """Started runs keep their links, those under way may have started, and the rest is known not to have."""
     sandbox = unhurried
     step = Step(tmp_path, sandbox.url, ["quick", *SLOW, "late"], concurrency=2)
-    step.wait_for(lambda: sandbox.starts("sandbox-slow-1") == 1)
+    step.wait_for(lambda: sandbox.count_starts("sandbox-slow-1") == 1)
     ended, seconds = step.end(number)
     assert seconds < STOPPED
     # What it waits for on purpose leaves a second for the reports.
-    assert Policy().grace <= 1
+    assert StartPolicy().shutdown_grace <= 1
     assert ended.code == code
     assert ended.states == {
         "quick": "started",
@@ -119,14 +119,14 @@ def test_within_two_seconds_everything_is_written(
     assert ended.outputs["run-url"].startswith("http://127.0.0.1")
     assert "may have started" in ended.summary
     assert "Traceback" not in ended.errors
-    assert sandbox.starts("late") == 0
+    assert sandbox.count_starts("late") == 0
 
 
 def test_two_signals_at_once_are_one_wish(unhurried: Sandbox, tmp_path: Path) -> None:
     """`timeout`, npm and terminals deliver a signal twice; that must not cut the reports off."""
     ids = ["quick", *SLOW]
     step = Step(tmp_path, unhurried.url, ids)
-    step.wait_for(lambda: unhurried.starts(SLOW[-1]) == 1)
+    step.wait_for(lambda: unhurried.count_starts(SLOW[-1]) == 1)
     ended, seconds = step.end(signal.SIGTERM, signal.SIGTERM, pause=0.05)
     assert ended.code == 143
     assert seconds < STOPPED
@@ -159,7 +159,7 @@ def test_a_step_that_is_killed_keeps_what_was_started_a_second_before(unhurried:
     """
     ids = [f"t{n}" for n in range(60)] + SLOW
     step = Step(tmp_path, unhurried.url, ids)
-    step.wait_for(lambda: unhurried.starts(SLOW[-1]) == 1)
+    step.wait_for(lambda: unhurried.count_starts(SLOW[-1]) == 1)
     # A second on any usual machine. On one that is slow just now, writing takes longer, as all before it has.
     time.sleep(min(20, max(1.2, 2 * (time.monotonic() - step.began))))
     step.process.kill()
@@ -221,7 +221,7 @@ def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path)
 # Before anything is sent, a signal comes in a destructor, so that Python drops the exception.
 LOSING = """
 import os, signal, sys
-from autonoma_ci.app.job_step import Step
+from autonoma_ci.app.job_step import JobStep
 class Sending:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -232,18 +232,18 @@ def lose(real):
         return real(*given, **named)
     return act
 method = sys.argv.pop()
-setattr(Step, method, lose(getattr(Step, method)))
-from autonoma_ci.cli import run
-run()
+setattr(JobStep, method, lose(getattr(JobStep, method)))
+from autonoma_ci.cli import main
+main()
 """
 
 
-@pytest.mark.parametrize("method", ["prepare", "bring_to_end"])
+@pytest.mark.parametrize("method", ["configure", "run_plan"])
 def test_signal_that_python_drops_keeps_runs_from_being_started(method: str, sandbox: Sandbox, tmp_path: Path) -> None:
     environ = environment(tmp_path, sandbox.url, ["quick"]) | {"PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", LOSING, method]
     ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert (ended.returncode, sandbox.starts("quick")) == (143, 0)
+    assert (ended.returncode, sandbox.count_starts("quick")) == (143, 0)
     assert ended.stdout.splitlines()[-1].startswith("Cancelled")
     assert ended.stderr == ""
 
@@ -258,8 +258,8 @@ def getaddrinfo(*args, **options):
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     raise socket.gaierror(socket.EAI_AGAIN, "no name server answers")
 socket.getaddrinfo = getaddrinfo
-from autonoma_ci.cli import run
-run()
+from autonoma_ci.cli import main
+main()
 """
 
 
@@ -300,7 +300,7 @@ def test_while_waiting_a_signal_says_within_two_seconds_what_is_left_running(
         assert "autonoma-ci wait results/results.json" in text
     assert "no way to cancel" in ended.summary
     assert (tmp_path / "results" / "junit.xml").exists()
-    assert sandbox.starts("sandbox-stays") == 1
+    assert sandbox.count_starts("sandbox-stays") == 1
 
 
 def _states(folder: Path) -> list[str]:
@@ -334,12 +334,12 @@ def test_a_step_killed_at_any_moment_is_taken_up_and_no_run_is_started_twice(
     step.process.kill()
     step.process.communicate(timeout=60)
     _all_read(sandbox, before)
-    started_by_then = {name: sandbox.starts(name) for name in ids}
+    started_by_then = {name: sandbox.count_starts(name) for name in ids}
     assert len(_states(tmp_path)) == len(ids)
     later = Step(tmp_path, sandbox.url, [], 8, "wait", "results/results.json", more=WAIT)
     out, err = later.process.communicate(timeout=120)
     ended = left_behind(tmp_path, later.process.returncode, out, err)
-    assert {name: sandbox.starts(name) for name in ids} == started_by_then
+    assert {name: sandbox.count_starts(name) for name in ids} == started_by_then
     assert max(started_by_then.values()) <= 2
     assert {name for name, count in started_by_then.items() if count > 1} <= {"sandbox-fails", "sandbox-flaky"}
     assert set(ended.states.values()) <= {"passed", "failed", "unknown"}

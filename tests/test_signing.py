@@ -14,13 +14,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.api.start_body import start_body
+from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.identity import Part
-from autonoma_ci.models import AppVersion, Context, Kind, Outcome, Report, RunRequest, State
-from autonoma_ci.planning.signing import Signer, VariableSigner
+from autonoma_ci.models import AppVersion, BuildContext, Report, RunRequest, RunResult, RunState, TargetKind
+from autonoma_ci.planning.signing import ResultsSigner, VariableSigner
 from autonoma_ci.redaction.redactor import Secret
-from autonoma_ci.reports.results_json import record
-from autonoma_ci.reports.results_schema import parse
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import parse_results
 from tests.report.reports import PASSED, failed, passed, report
 from tests.support.hostile import ANY_CHARACTER, REPORTS
 
@@ -29,34 +29,41 @@ if TYPE_CHECKING:
 
 SECRET = "s3cr3t-of-the-client"
 API_URL = "https://autonoma.app/api"
-CONTEXT = Context("github", "c" * 40, build="17", attempt="1", job="e2e")
+CONTEXT = BuildContext("github", "c" * 40, build_id="17", build_attempt="1", job_name="e2e")
 PART = Part("e2e", "linux", "1/2", "Autonoma tests")
 REQUEST = RunRequest(
-    Kind.TEST, "t", "Label", {"BASE_URL": "https://staging.example.com", "LOCALE": "en"}, "version-1", place="L=1"
+    TargetKind.TEST,
+    "t",
+    "Label",
+    {"BASE_URL": "https://staging.example.com", "LOCALE": "en"},
+    "version-1",
+    matrix_place="L=1",
 )
 HEX = re.compile(r"[0-9a-f]{64}")
 any_speed = settings(deadline=None)
 
 
-def signer_of(secret: str = SECRET, api_url: str = API_URL, context: Context = CONTEXT, part: Part = PART) -> Signer:
-    return Signer(Secret(secret), api_url, context, part)
+def signer_of(
+    secret: str = SECRET, api_url: str = API_URL, context: BuildContext = CONTEXT, part: Part = PART
+) -> ResultsSigner:
+    return ResultsSigner(Secret(secret), api_url, context, part)
 
 
 SIGNER = signer_of()
 
 
-def signature_of(request: RunRequest, source: str = "github", signer: Signer = SIGNER) -> str:
+def signature_of(request: RunRequest, source: str = "github", signer: ResultsSigner = SIGNER) -> str:
     """Return the signature of what is sent to start this run."""
-    return signer.sign_request(request, start_body(request, source))
+    return signer.sign_request(request, build_start_body(request, source))
 
 
-RUN = Outcome(REQUEST, State.PASSED, run_id="run-1", request_mac=signature_of(REQUEST))
+RUN = RunResult(REQUEST, RunState.PASSED, run_id="run-1", request_mac=signature_of(REQUEST))
 
 
 # What is sent
 
 
-FOLDER = RunRequest(Kind.FOLDER, "f", "", application_versions=(AppVersion("a", "1"), AppVersion("b", "2")))
+FOLDER = RunRequest(TargetKind.FOLDER, "f", "", application_versions=(AppVersion("a", "1"), AppVersion("b", "2")))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ FOLDER = RunRequest(Kind.FOLDER, "f", "", application_versions=(AppVersion("a", 
         (REQUEST, {"variables": {"BASE_URL": "en", "LOCALE": REQUEST.variables["BASE_URL"]}}),
         (REQUEST, {"application_version_id": "version-2"}),
         (REQUEST, {"application_version_id": ""}),
-        (FOLDER, {"kind": Kind.TAG}),
+        (FOLDER, {"kind": TargetKind.TAG}),
         (FOLDER, {"application_versions": (AppVersion("a", "1"), AppVersion("b", "3"))}),
         (FOLDER, {"application_versions": (AppVersion("a", "1"), AppVersion("c", "2"))}),
         (FOLDER, {"application_versions": (AppVersion("a", "1"),)}),
@@ -84,7 +91,7 @@ def test_request_signature_depends_on_all_that_is_sent(request_: RunRequest, cha
     assert signature_of(request_._replace(**changed)) != signature_of(request_)
 
 
-@pytest.mark.parametrize("changed", [{"kind": Kind.TAG}, {"id": "u"}], ids=["kind", "id"])
+@pytest.mark.parametrize("changed", [{"kind": TargetKind.TAG}, {"id": "u"}], ids=["kind", "id"])
 def test_request_signature_depends_on_what_is_run(changed: dict[str, Any]) -> None:
     """Kind and id are in the path of the request, so they are covered whatever its body says."""
     assert SIGNER.sign_request(FOLDER._replace(**changed), {}) != SIGNER.sign_request(FOLDER, {})
@@ -111,26 +118,26 @@ def test_request_signature_shows_nothing_of_what_is_sent() -> None:
 # A run and its state
 
 
-CHANGES: dict[str, tuple[Signer, Outcome]] = {
+CHANGES: dict[str, tuple[ResultsSigner, RunResult]] = {
     "secret": (signer_of(SECRET + "x"), RUN),
-    "client id": (Signer(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")), RUN),
+    "client id": (ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")), RUN),
     "api-url": (signer_of(api_url="https://other.autonoma.app/api"), RUN),
-    "build": (signer_of(context=CONTEXT._replace(build="18")), RUN),
+    "build": (signer_of(context=CONTEXT._replace(build_id="18")), RUN),
     "commit": (signer_of(context=CONTEXT._replace(sha="d" * 40)), RUN),
     "no commit": (signer_of(context=CONTEXT._replace(sha="")), RUN),
-    "job": (signer_of(part=PART._replace(job="lint")), RUN),
+    "job": (signer_of(part=PART._replace(job_name="lint")), RUN),
     "part": (signer_of(part=PART._replace(part="mac")), RUN),
     "shard": (signer_of(part=PART._replace(shard="2/2")), RUN),
     "title": (signer_of(part=PART._replace(title="Nightly")), RUN),
     "part and shard swapped": (signer_of(part=PART._replace(part="1/2", shard="linux")), RUN),
-    "kind": (SIGNER, RUN._replace(request=REQUEST._replace(kind=Kind.TAG))),
+    "kind": (SIGNER, RUN._replace(request=REQUEST._replace(kind=TargetKind.TAG))),
     "id": (SIGNER, RUN._replace(request=REQUEST._replace(id="u"))),
-    "place": (SIGNER, RUN._replace(request=REQUEST._replace(place="L=2"))),
+    "place": (SIGNER, RUN._replace(request=REQUEST._replace(matrix_place="L=2"))),
     "occurrence": (SIGNER, RUN._replace(request=REQUEST._replace(occurrence=2))),
     "environment": (SIGNER, RUN._replace(request=REQUEST._replace(environment="production"))),
     "request": (SIGNER, RUN._replace(request_mac=signature_of(REQUEST, "cli"))),
     "run id": (SIGNER, RUN._replace(run_id="run-2")),
-    "state": (SIGNER, RUN._replace(state=State.FAILED)),
+    "state": (SIGNER, RUN._replace(state=RunState.FAILED)),
 }
 
 
@@ -146,18 +153,18 @@ def test_run_signature_is_valid_for_the_same_facts() -> None:
     """Another object with the same secret and facts verifies it, in any attempt."""
     mac = SIGNER.sign_run(RUN)
     assert HEX.fullmatch(mac)
-    assert signer_of(context=CONTEXT._replace(attempt="2", branch="x", build_url="https://x.example")).verifies_run(
-        RUN, mac
-    )
-    shown = RUN._replace(url="https://autonoma.app/run/x", title="Title", seconds=5.0, carried=True)
+    assert signer_of(
+        context=CONTEXT._replace(build_attempt="2", branch="x", build_url="https://x.example")
+    ).verifies_run(RUN, mac)
+    shown = RUN._replace(url="https://autonoma.app/run/x", title="Title", duration_seconds=5.0, reused=True)
     assert SIGNER.verifies_run(shown, mac)
 
 
-@pytest.mark.parametrize("state", State)
-def test_run_signature_of_each_state_is_another(state: State) -> None:
+@pytest.mark.parametrize("state", RunState)
+def test_run_signature_of_each_state_is_another(state: RunState) -> None:
     """No state has the signature of a pass but the pass."""
     mac = SIGNER.sign_run(RUN._replace(state=state))
-    assert SIGNER.verifies_run(RUN, mac) == (state is State.PASSED)
+    assert SIGNER.verifies_run(RUN, mac) == (state is RunState.PASSED)
 
 
 @pytest.mark.parametrize("missing", ["run_id", "request_mac"])
@@ -183,7 +190,9 @@ GIVEN = st.lists(FACTS, min_size=8, max_size=8)
 def signed(facts: list[str]) -> str:
     """Return the signature of a run with these texts as its facts."""
     api_url, build, sha, job, part, shard, title, run_id = facts
-    signer = signer_of(api_url=api_url, context=Context(build=build, sha=sha), part=Part(job, part, shard, title))
+    signer = signer_of(
+        api_url=api_url, context=BuildContext(build_id=build, sha=sha), part=Part(job, part, shard, title)
+    )
     return signer.sign_run(RUN._replace(run_id=f"r{run_id}"))
 
 
@@ -211,7 +220,7 @@ def test_run_signature_of_swapped_facts_differs(facts: list[str], one: int, othe
 
 
 REPORT = report([passed("a"), failed("b")], PASSED)._replace(
-    outcomes=(
+    results=(
         passed("a")._replace(request_mac=signature_of(REQUEST)),
         failed("b")._replace(request_mac=signature_of(REQUEST)),
     ),
@@ -219,14 +228,14 @@ REPORT = report([passed("a"), failed("b")], PASSED)._replace(
     part=PART,
     step_id="0123456789abcdef",
 )
-SIGNED = record(REPORT, SIGNER).encode()
+SIGNED = render_results_json(REPORT, SIGNER).encode()
 
 
 def test_record_that_was_signed_is_verified_with_its_runs() -> None:
     """The record and each of its runs have signatures that hold."""
     assert SIGNER.verifies_record(SIGNED)
-    saved = parse(SIGNED)
-    for run, outcome in zip(saved.runs, REPORT.outcomes, strict=True):
+    saved = parse_results(SIGNED)
+    for run, outcome in zip(saved.runs, REPORT.results, strict=True):
         assert SIGNER.verifies_run(outcome, run.mac)
     assert json.loads(SIGNED)["mac"] == saved.mac
     assert HEX.fullmatch(saved.mac)
@@ -288,13 +297,13 @@ def test_record_in_another_form_is_refused(change: Callable[[bytes], bytes]) -> 
 def test_record_signed_with_another_secret_is_refused() -> None:
     """Another account has another key."""
     assert not signer_of("another-secret").verifies_record(SIGNED)
-    assert not SIGNER.verifies_record(record(REPORT, signer_of("another-secret")).encode())
-    assert not Signer(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_record(SIGNED)
+    assert not SIGNER.verifies_record(render_results_json(REPORT, signer_of("another-secret")).encode())
+    assert not ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_record(SIGNED)
 
 
 def test_record_without_a_signer_has_empty_signatures() -> None:
     """A step without credentials signs nothing, and nothing is verified."""
-    text = record(REPORT)
+    text = render_results_json(REPORT)
     assert json.loads(text)["mac"] == ""
     assert {run["mac"] for run in json.loads(text)["runs"]} == {""}
     assert not SIGNER.verifies_record(text.encode())
@@ -302,7 +311,7 @@ def test_record_without_a_signer_has_empty_signatures() -> None:
 
 def test_signature_of_a_run_is_none_of_a_record() -> None:
     """What is signed as one thing does not count as another."""
-    unsigned = record(REPORT)
+    unsigned = render_results_json(REPORT)
     for mac in (SIGNER.sign_run(RUN), signature_of(REQUEST)):
         data = unsigned.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
         assert not SIGNER.verifies_record(data)
@@ -318,9 +327,9 @@ def test_text_that_is_no_record_is_not_signed() -> None:
 @given(REPORTS)
 def test_record_of_any_report_is_signed_and_readable(made: Report) -> None:
     """Whatever texts a report holds, its record is JSON and its signature holds."""
-    text = record(made, SIGNER)
+    text = render_results_json(made, SIGNER)
     assert SIGNER.verifies_record(text.encode())
-    assert without_signatures(text) == without_signatures(record(made))
+    assert without_signatures(text) == without_signatures(render_results_json(made))
 
 
 def without_signatures(text: str) -> Any:
@@ -387,7 +396,7 @@ def known_key(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["repr", "str", "format", "pprint", "reprlib", "vars", "dir", "reduce", "json", "copy"],
 )
-def test_signer_shows_neither_secret_nor_key(show: Callable[[Signer], str]) -> None:
+def test_signer_shows_neither_secret_nor_key(show: Callable[[ResultsSigner], str]) -> None:
     """What a debugger or a log shows of a signer is safe to paste."""
     shown = show(signer_of())
     assert [text for text in FORMS if text in shown] == []
@@ -406,20 +415,27 @@ def test_signer_is_never_written(protocol: int) -> None:
 def test_signatures_and_records_show_neither_secret_nor_key() -> None:
     """What is written to results-dir holds signatures alone."""
     signer = signer_of()
-    text = record(REPORT, signer) + signer.sign_run(RUN) + signature_of(REQUEST, signer=signer)
+    text = render_results_json(REPORT, signer) + signer.sign_run(RUN) + signature_of(REQUEST, signer=signer)
     assert [form for form in FORMS if form in text] == []
 
 
 # Values of variables
 
 
-VARIABLE: dict[str, str] = {"kind": Kind.TEST, "entry_id": "t", "name": "LOCALE", "value": "en"}
+VARIABLE: dict[str, str] = {"kind": TargetKind.TEST, "entry_id": "t", "name": "LOCALE", "value": "en"}
 VALUES = VariableSigner(Secret(SECRET))
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"kind": Kind.TAG}, {"entry_id": "u"}, {"name": "LANGUAGE"}, {"value": "fr"}, {"value": ""}, {"value": "en "}],
+    [
+        {"kind": TargetKind.TAG},
+        {"entry_id": "u"},
+        {"name": "LANGUAGE"},
+        {"value": "fr"},
+        {"value": ""},
+        {"value": "en "},
+    ],
     ids=str,
 )
 def test_variable_signature_depends_on(changed: dict[str, str]) -> None:
@@ -438,7 +454,7 @@ def test_variable_signature_needs_the_client_secret() -> None:
 
 def test_variable_signature_of_shifted_texts_differs() -> None:
     """No text can end one part and begin the next one."""
-    assert VALUES.sign(Kind.TEST, "t", "A", 'B","C') != VALUES.sign(Kind.TEST, "t", 'A","B', "C")
+    assert VALUES.sign(TargetKind.TEST, "t", "A", 'B","C') != VALUES.sign(TargetKind.TEST, "t", 'A","B', "C")
 
 
 def test_variable_signatures_of_a_request_are_by_name() -> None:

@@ -17,23 +17,23 @@ from hypothesis import strategies as st
 from lxml import etree
 from markdown_it import MarkdownIt
 
-from autonoma_ci.api.account import folders
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Delivery
-from autonoma_ci.api.transport import Answer
-from autonoma_ci.ci.detection import ROWS, load
-from autonoma_ci.ci.log import Console
-from autonoma_ci.ci.publishers.env_file import EXPORTS
-from autonoma_ci.ci.systems.gitlab import job_links
+from autonoma_ci.api.account import list_folders
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import StartStatus
+from autonoma_ci.api.transport import HttpResponse
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT
+from autonoma_ci.ci.systems.gitlab import render_annotations
 from autonoma_ci.errors import ApiError
-from autonoma_ci.models import Earlier, Evidence, Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.models import Evidence, ExitReason, PreviousAttempt, RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor, Secret
-from autonoma_ci.reports.html import html
-from autonoma_ci.reports.junit import junit
-from autonoma_ci.reports.log import issues, notes, run_line
-from autonoma_ci.reports.markdown import summary
-from autonoma_ci.reports.outputs import dotenv, outputs
-from autonoma_ci.reports.results_json import record
+from autonoma_ci.reports.html import render_html
+from autonoma_ci.reports.junit import render_junit
+from autonoma_ci.reports.log import collect_warnings, format_run, group_failures
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.outputs import build_outputs, render_dotenv
+from autonoma_ci.reports.results_json import render_results_json
 from tests.fuzz.material import Scripted
 from tests.report.reports import FAILED, report
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 CLIENT_ID = "id-of-the-client"
-DIALECTS = [load(row).dialect for row in ROWS]
+DIALECTS = [load_system(row).log_formatter for row in DETECTION_RULES]
 BASH = shutil.which("bash")
 
 
@@ -149,12 +149,12 @@ def of_shell(script: str) -> Iterator[str]:
 def of_log(made: Report) -> Iterator[str]:
     for dialect in DIALECTS:
         out = io.StringIO()
-        console = Console(out, dialect)
+        console = JobLog(out, dialect)
         with console.group("Runs"):
-            for run in made.outcomes:
-                console.line(run_line(run))
-        for problem in (*issues(made.outcomes), *notes(made.outcomes, lambda _: False)):
-            console.issue("error", problem, made.heading)
+            for run in made.results:
+                console.info(format_run(run))
+        for problem in (*group_failures(made.results), *collect_warnings(made.results, lambda _: False)):
+            console.annotate("error", problem, made.heading)
         # The escapes of GitHub and Azure, of TeamCity, and of JSON.
         yield from (out.getvalue(), unquote(out.getvalue()), out.getvalue().replace("|", ""))
 
@@ -162,13 +162,17 @@ def of_log(made: Report) -> Iterator[str]:
 def readings(made: Report) -> Iterator[str]:
     """Yield the texts of all sinks, as their readers have them."""
     yield from of_log(made)
-    yield from of_markdown(summary(made))
-    yield from of_xml(junit(made))
-    yield from of_html(html(made).decode())
-    yield from (text for text in (*outputs(made).values(), record(made)) for text in (text, *of_json(_json(text))))
-    yield from of_json(json.loads(job_links(made)["gitlab-annotations.json"]))
-    yield dotenv(made)
-    yield from of_shell(EXPORTS.lines(EXPORTS.read(made)))
+    yield from of_markdown(render_summary(made))
+    yield from of_xml(render_junit(made))
+    yield from of_html(render_html(made).decode())
+    yield from (
+        text
+        for text in (*build_outputs(made).values(), render_results_json(made))
+        for text in (text, *of_json(_json(text)))
+    )
+    yield from of_json(json.loads(render_annotations(made)["gitlab-annotations.json"]))
+    yield render_dotenv(made)
+    yield from of_shell(SHELL_EXPORT_FORMAT.lines(SHELL_EXPORT_FORMAT.read(made)))
 
 
 def _json(text: str) -> Any:
@@ -181,45 +185,47 @@ def _json(text: str) -> Any:
 # What the API says
 
 
-def answer(code: int, fields: object, **headers: str) -> Answer:
-    return Answer(code, headers, json.dumps(fields).encode("utf-8", "surrogatepass"), complete=True)
+def answer(code: int, fields: object, **headers: str) -> HttpResponse:
+    return HttpResponse(code, headers, json.dumps(fields).encode("utf-8", "surrogatepass"), is_complete=True)
 
 
-def client_of(value: str, given: Answer, *, credential: bool) -> tuple[Client, RunRequest]:
+def client_of(value: str, given: HttpResponse, *, credential: bool) -> tuple[AutonomaClient, RunRequest]:
     """Return a client with the value as its client secret, or a run with it as a variable."""
     secrets = [Secret(CLIENT_ID), Secret(value)] if credential else [Secret(CLIENT_ID)]
     variables = {} if credential else {"NAME": value}
-    return Client(Scripted(given), "test", secrets), RunRequest(Kind.TEST, "a-test", variables=variables)
+    return AutonomaClient(Scripted(given), "test", secrets), RunRequest(TargetKind.TEST, "a-test", variables=variables)
 
 
-def started(value: str, given: Answer, *, credential: bool) -> Outcome:
+def started(value: str, given: HttpResponse, *, credential: bool) -> RunResult:
     """Return the run that this answer to a start makes."""
     client, request = client_of(value, given, credential=credential)
     found = client.start(request)
-    state = State.FAILED if found.delivery is Delivery.STARTED else State.NOT_STARTED
-    return Outcome(request, state, found.reason, found.run_id, found.url, found.message, found.hint, found.status)
+    state = RunState.FAILED if found.status is StartStatus.STARTED else RunState.NOT_STARTED
+    return RunResult(
+        request, state, found.reason, found.run_id, found.url, found.message, found.suggestion, found.http_status
+    )
 
 
-def asked(value: str, given: Answer, *, credential: bool) -> Outcome:
+def asked(value: str, given: HttpResponse, *, credential: bool) -> RunResult:
     """Return the run of which this is the status."""
     client, request = client_of(value, given, credential=credential)
     found = client.status(request, "run-1")
-    return Outcome(request, State.UNKNOWN, Reason.UNKNOWN, "run-1", found.url, found.message)
+    return RunResult(request, RunState.UNKNOWN, ExitReason.UNKNOWN, "run-1", found.url, found.message)
 
 
-def explained(value: str, given: Answer, *, credential: bool) -> Outcome:
+def explained(value: str, given: HttpResponse, *, credential: bool) -> RunResult:
     """Return the run of which these are the details, which failed twice alike."""
     client, request = client_of(value, given, credential=credential)
     found = client.details(request, "run-1")
-    evidence = Evidence(found.steps, "", found.problem)
-    first = Earlier("run-0", "", found.problem, found.step, evidence=evidence)
-    return Outcome(
-        request, State.FAILED, Reason.FAILED, "run-1", "https://autonoma.app/run/run-1", title=found.title,
-        step=found.step, evidence=evidence, earlier=(first,),
+    evidence = Evidence(found.steps, "", found.error)
+    first = PreviousAttempt("run-0", "", found.error, found.step, evidence=evidence)
+    return RunResult(
+        request, RunState.FAILED, ExitReason.FAILED, "run-1", "https://autonoma.app/run/run-1", title=found.title,
+        step=found.step, evidence=evidence, previous_attempts=(first,),
     )  # fmt: skip
 
 
-def steps(**fields: str) -> Answer:
+def steps(**fields: str) -> HttpResponse:
     return answer(200, {"name": "A title", "steps": [{"status": "failed", **fields}]})
 
 
@@ -228,7 +234,7 @@ def header(text: str) -> str:
     return text.replace("\r", "\t").replace("\n", "\t").encode().decode("latin-1")
 
 
-PLACES: dict[str, tuple[Callable[..., Outcome], Callable[[str], Answer]]] = {
+PLACES: dict[str, tuple[Callable[..., RunResult], Callable[[str], HttpResponse]]] = {
     "message": (started, lambda text: answer(200, {"run_id": "r1", "message": text})),
     "no run": (started, lambda text: answer(200, {"message": text, "error": text})),
     "id": (started, lambda text: answer(200, {"run_id": text})),
@@ -251,8 +257,10 @@ PLACES: dict[str, tuple[Callable[..., Outcome], Callable[[str], Answer]]] = {
 }  # fmt: skip
 
 
-def report_with(*outcomes: Outcome) -> Report:
-    made = report(outcomes, FAILED)._replace(waited=True, seconds=1.0, site="https://autonoma.app")
+def report_with(*outcomes: RunResult) -> Report:
+    made = report(outcomes, FAILED)._replace(
+        waits_for_results=True, duration_seconds=1.0, web_base_url="https://autonoma.app"
+    )
     return made._replace(context=made.context._replace(build_url="https://ci.example.com/7"))
 
 
@@ -288,11 +296,11 @@ def test_no_sink_shows_a_hidden_value(place: str, found: tuple[str, str], creden
 class Listing(Scripted):
     """Gives the same page of folders to everything."""
 
-    def __init__(self, page: Answer) -> None:
+    def __init__(self, page: HttpResponse) -> None:
         super().__init__(page)
         self._page = page
 
-    def get(self, *_: object) -> Answer:
+    def get(self, *_: object) -> HttpResponse:
         return self._page
 
 
@@ -320,9 +328,9 @@ def test_a_list_of_folders_shows_no_hidden_credential(found: tuple[str, str]) ->
     value, text = found
     test = {"id": "t-1", "name": text}
     listed = answer(200, [{"id": "f-1", "name": text, "tests": [test, {"id": text, "name": "x"}]}])
-    account = folders(Listing(listed), Redactor([value]), lambda _: None)
+    account = list_folders(Listing(listed), Redactor([value]), lambda _: None)
     with pytest.raises(ApiError) as refused:
-        folders(Listing(answer(404, {"message": text})), Redactor([value]), lambda _: None)
+        list_folders(Listing(answer(404, {"message": text})), Redactor([value]), lambda _: None)
     for shown in (str(refused.value), *of_json(json.loads(json.dumps(account)))):
         assert seen(value) not in seen(shown)
 
@@ -330,8 +338,8 @@ def test_a_list_of_folders_shows_no_hidden_credential(found: tuple[str, str]) ->
 @pytest.mark.parametrize("listed_id", ["abcd1234", "id-abcd1234", "ABCD1234_x"])
 def test_a_folder_whose_id_holds_a_credential_is_left_out(listed_id: str) -> None:
     page = answer(200, [{"id": listed_id, "name": "x"}, {"id": "f-1", "name": "y", "tests": []}])
-    account = folders(Listing(page), Redactor(["abcd1234"]), lambda _: None)
-    assert ([folder.id for folder in account.folders], account.left_out) == (["f-1"], 1)
+    account = list_folders(Listing(page), Redactor(["abcd1234"]), lambda _: None)
+    assert ([folder.id for folder in account.folders], account.skipped_count) == (["f-1"], 1)
 
 
 def test_the_judge_sees_a_value_that_is_not_hidden() -> None:

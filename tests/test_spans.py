@@ -9,29 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.config import parsers
-from autonoma_ci.config.parsers import AUTO, LONGEST, SHARDS_LIMIT, Shard
+from autonoma_ci.config.parsers import AUTO_SHARD, MAX_DURATION_SECONDS, MAX_SHARDS, Shard
 from autonoma_ci.errors import InputError
-from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.models import RunRequest, TargetKind
 
-runs = st.lists(st.builds(RunRequest, st.just(Kind.TEST), st.text("ab", max_size=3)), max_size=40)
+runs = st.lists(st.builds(RunRequest, st.just(TargetKind.TEST), st.text("ab", max_size=3)), max_size=40)
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
         *(("90s", 90.0), ("30m", 1800.0), ("2h", 7200.0), ("1h30m", 5400.0), ("1h30m5s", 5405.0), ("1h 5s", 3605.0)),
-        *(("1s", 1.0), ("24h", LONGEST), ("86400s", LONGEST), ("0h1s", 1.0), ("5M", 300.0)),
+        *(("1s", 1.0), ("24h", MAX_DURATION_SECONDS), ("86400s", MAX_DURATION_SECONDS), ("0h1s", 1.0), ("5M", 300.0)),
     ],
 )
 def test_a_duration_is_seconds(text: str, seconds: float) -> None:
     """The interval of polls is written like any other duration."""
-    assert parsers.duration(text) == parsers.interval(text) == seconds
+    assert parsers.parse_duration(text) == parsers.parse_poll_interval(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["0s", "0h0m0s", "86401s", "24h1s", "25h", "999999h"])
 def test_a_duration_is_bounded(text: str) -> None:
     with pytest.raises(InputError, match=f"^'{text}' is out of range: use 1s to 24h$"):
-        parsers.duration(text)
+        parsers.parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_duration_is_bounded(text: str) -> None:
 def test_what_is_no_duration_is_told(text: str) -> None:
     """One line says it, however long the text is."""
     with pytest.raises(InputError, match="is not a duration: write a number and a unit, such as 90s, 30m") as refused:
-        parsers.duration(text)
+        parsers.parse_duration(text)
     assert len(str(refused.value)) < 140
 
 
@@ -71,7 +71,7 @@ def test_what_is_no_duration_is_told(text: str) -> None:
 )
 def test_duration_in_another_form_has_its_cure(text: str, says: str) -> None:
     """The answer is written with the user's own number, and can be copied."""
-    for parse in (parsers.duration, parsers.interval):
+    for parse in (parsers.parse_duration, parsers.parse_poll_interval):
         with pytest.raises(InputError) as refused:
             parse(text)
         assert str(refused.value) == says
@@ -81,25 +81,25 @@ def test_duration_in_another_form_has_its_cure(text: str, says: str) -> None:
 def test_hours_minutes_and_seconds_add_up(hours: int, minutes: int, seconds: int) -> None:
     total = hours * 3600 + minutes * 60 + seconds
     text = f"{hours}h{minutes}m{seconds}s"
-    if 1 <= total <= LONGEST:
-        assert parsers.duration(text) == total
+    if 1 <= total <= MAX_DURATION_SECONDS:
+        assert parsers.parse_duration(text) == total
     else:
         with pytest.raises(InputError):
-            parsers.duration(text)
+            parsers.parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["auto", "Auto", "AUTO"])
 def test_auto_is_no_interval_and_no_share_of_ones_own(text: str) -> None:
-    assert parsers.interval(text) is None
-    assert parsers.shard(text) == AUTO
+    assert parsers.parse_poll_interval(text) is None
+    assert parsers.parse_shard(text) == AUTO_SHARD
 
 
 @pytest.mark.parametrize(
     ("text", "shard"),
-    [("2/5", Shard(2, 5)), ("1/1", Shard(1, 1)), ("5 / 5", Shard(5, 5)), ("1000/1000", Shard(1000, SHARDS_LIMIT))],
+    [("2/5", Shard(2, 5)), ("1/1", Shard(1, 1)), ("5 / 5", Shard(5, 5)), ("1000/1000", Shard(1000, MAX_SHARDS))],
 )
 def test_a_share_is_a_number_of_a_total(text: str, shard: Shard) -> None:
-    assert parsers.shard(text) == shard
+    assert parsers.parse_shard(text) == shard
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_a_share_is_a_number_of_a_total(text: str, shard: Shard) -> None:
 )
 def test_what_is_no_share_is_told(text: str, says: str) -> None:
     with pytest.raises(InputError, match=says) as refused:
-        parsers.shard(text)
+        parsers.parse_shard(text)
     assert len(str(refused.value)) < 140
 
 
 @given(st.text(max_size=12) | st.from_regex(r"[0-9 ]{0,3}[hms/]?[0-9]{0,3}[hms]?", fullmatch=True))
 def test_any_text_is_a_value_or_an_input_problem(text: str) -> None:
-    for parse in (parsers.duration, parsers.interval, parsers.shard, parsers.size):
+    for parse in (parsers.parse_duration, parsers.parse_poll_interval, parsers.parse_shard, parsers.parse_size):
         with suppress(InputError):
             parse(text)
 
@@ -131,7 +131,7 @@ def test_any_text_is_a_value_or_an_input_problem(text: str) -> None:
 def test_the_shares_are_the_plan_and_none_overlap(total: int, requests: list[RunRequest]) -> None:
     """Each run is in one share, shares differ by one run at most, and keep the plan's order."""
     places = [request._replace(name=str(place)) for place, request in enumerate(requests)]
-    shares = [Shard(number, total).share(places)[0] for number in range(1, total + 1)]
+    shares = [Shard(number, total).select(places)[0] for number in range(1, total + 1)]
     assert sorted((run for share in shares for run in share), key=lambda run: int(run.name)) == places
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     for share in shares:
@@ -150,7 +150,7 @@ def test_the_shares_are_the_plan_and_none_overlap(total: int, requests: list[Run
     ],
 )
 def test_a_share_is_told_in_a_sentence(shard: Shard, size: int, says: str) -> None:
-    assert shard.share([RunRequest(Kind.TEST, "a")] * size)[1] == says
+    assert shard.select([RunRequest(TargetKind.TEST, "a")] * size)[1] == says
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ def test_a_share_is_told_in_a_sentence(shard: Shard, size: int, says: str) -> No
     [("1KB", 1000), ("500 kb", 500_000), ("30MB", 30_000_000), ("1GB", 10**9), ("100gb", 10**11), ("0001MB", 10**6)],
 )
 def test_a_size_is_bytes(text: str, size: int) -> None:
-    assert parsers.size(text) == size
+    assert parsers.parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "MB", "500B", "１MB", "9" * 10 + "KB", "1.5", "x" * 5000, "1 2MB"])
 def test_what_is_no_size_is_told(text: str) -> None:
     with pytest.raises(InputError, match="is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"):
-        parsers.size(text)
+        parsers.parse_size(text)
 
 
 @pytest.mark.parametrize(
@@ -185,21 +185,21 @@ def test_what_is_no_size_is_told(text: str) -> None:
 def test_size_in_another_form_has_its_cure(text: str, says: str) -> None:
     """The answer can be copied."""
     with pytest.raises(InputError) as refused:
-        parsers.size(text)
+        parsers.parse_size(text)
     assert str(refused.value) == says
 
 
 @pytest.mark.parametrize("text", ["0KB", "101GB", "999999999GB"])
 def test_a_size_is_bounded(text: str) -> None:
     with pytest.raises(InputError, match="is out of range: use 1KB to 100GB"):
-        parsers.size(text)
+        parsers.parse_size(text)
 
 
 @pytest.mark.parametrize(("text", "cure"), [("2.3 min", "2m18s"), ("1.1h", "1h6m"), ("0.1h", "6m")])
 def test_cure_of_a_fraction_is_exact(text: str, cure: str) -> None:
     """1.1 * 3600 is a little more than 3960 in binary."""
     with pytest.raises(InputError, match=f"is not written as a duration: write {cure}$"):
-        parsers.duration(text)
+        parsers.parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_cure_of_a_fraction_is_exact(text: str, cure: str) -> None:
 def test_quotes_and_lines_of_a_duration_are_understood(text: str, expected: str) -> None:
     """Quotes are not a part of what was meant, and two durations are not added."""
     with pytest.raises(InputError, match=expected):
-        parsers.duration(text)
+        parsers.parse_duration(text)
 
 
 def test_quotes_around_a_size_are_understood() -> None:
     """The cure is the size itself."""
     with pytest.raises(InputError, match=r"is not written as a size: write 30MB$"):
-        parsers.size('"30MB"')
+        parsers.parse_size('"30MB"')

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from autonoma_ci import __main__ as program
-from autonoma_ci.ci.base import PLAIN
-from autonoma_ci.ci.log import Console
-from autonoma_ci.ci.systems.github import COMMANDS as GITHUB
-from autonoma_ci.errors import EXIT_BUG
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.ci.systems.github import LOG_FORMATTER as GITHUB
+from autonoma_ci.errors import EXIT_INTERNAL_ERROR
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from autonoma_ci.streams import BUFFER_LIMIT, Output, Patience, wait_until_written
+from autonoma_ci.streams import MAX_BUFFER_BYTES, OutputStream, WriteTimeouts, wait_until_written
 from tests.architecture.package import ROOT
 from tests.commands.invoke import CREDENTIALS
 from tests.support.job import environment, left_behind
@@ -355,7 +355,7 @@ def test_2000_runs_with_a_stalled_reader_are_all_started(sandbox: Sandbox, tmp_p
         log = pipe.read()
         assert ends(process) == 0
     job = left_behind(tmp_path, 0, log, "")
-    assert [sandbox.starts(name) for name in ids] == [1] * count
+    assert [sandbox.count_starts(name) for name in ids] == [1] * count
     assert job.states == dict.fromkeys(ids, "started")
     lines = log.splitlines()
     assert [lines[place].partition("::client")[0] for place in (0, 1, 2)] == [
@@ -366,7 +366,7 @@ def test_2000_runs_with_a_stalled_reader_are_all_started(sandbox: Sandbox, tmp_p
     assert left_out == [
         f"{count - printed:,} progress lines were left out, since the reader of the log did not keep up."
     ]
-    assert 0 < printed * len(LABEL) < BUFFER_LIMIT
+    assert 0 < printed * len(LABEL) < MAX_BUFFER_BYTES
     assert lines.index(left_out[0]) < lines.index("::endgroup::") < lines.index(f"{count} of {count:,} runs started.")
 
 
@@ -427,8 +427,8 @@ def start(function, *arguments):
         raise RuntimeError("can't start new thread")
     return started(function, *arguments)
 _thread.start_new_thread = start
-from autonoma_ci.cli import run
-run()
+from autonoma_ci.cli import main
+main()
 """
 
 
@@ -451,7 +451,7 @@ def test_stream_starts_its_thread_with_its_first_text(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(_thread, "start_new_thread", start_new_thread)
     with (tmp_path / "out").open("w") as one, (tmp_path / "err").open("w") as two:
-        out, err = Output(one), Output(two)
+        out, err = OutputStream(one), OutputStream(two)
         out.start(err)
         err.start(out)
         assert out.write("") == 0
@@ -461,7 +461,7 @@ def test_stream_starts_its_thread_with_its_first_text(tmp_path: Path, monkeypatc
         assert made == [out]
         err.write("c\n")
         assert made == [out, err]
-        wait_until_written([out, err], lambda: Patience(ENDED, ENDED))
+        wait_until_written([out, err], lambda: WriteTimeouts(ENDED, ENDED))
     assert (tmp_path / "out").read_text() == "a\nb\n"
 
 
@@ -477,31 +477,31 @@ class Pipe:
         self.pipe.writer = -1
 
 
-def stalled_output() -> tuple[Pipe, Output]:
+def stalled_output() -> tuple[Pipe, OutputStream]:
     pipe = Pipe()
-    output = Output(pipe.stream)
-    output.start(Output(None))
+    output = OutputStream(pipe.stream)
+    output.start(OutputStream(None))
     return pipe, output
 
 
 def test_only_progress_is_left_out_and_the_order_stays() -> None:
     """A mask comes before each later line, however many were left out between."""
     pipe, output = stalled_output()
-    console = Console(cast("TextIO", output), GITHUB)
+    console = JobLog(cast("TextIO", output), GITHUB)
     for number in range(5000):
         console.progress(f"{number} {LABEL}")
     assert not output.has_room()
-    assert output.put_bytes < BUFFER_LIMIT + 200
+    assert output.put_bytes < MAX_BUFFER_BYTES + 200
     console.mask([Secret("some-long-secret")])
     for number in range(5000):
-        console.line(f"event {number}")
+        console.info(f"event {number}")
     console.progress("late")
     reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
     texts: list[str] = []
     reader.start()
-    wait_until_written([output], lambda: Patience(ENDED, ENDED))
+    wait_until_written([output], lambda: WriteTimeouts(ENDED, ENDED))
     console.progress("again")
-    wait_until_written([output], lambda: Patience(ENDED, ENDED))
+    wait_until_written([output], lambda: WriteTimeouts(ENDED, ENDED))
     pipe.stream.close()
     reader.join(ENDED)
     lines = texts[0].splitlines()
@@ -524,10 +524,10 @@ def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) 
     texts: list[str] = []
     reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
     reader.start()
-    console = Console(cast("TextIO", output), PLAIN)
+    console = JobLog(cast("TextIO", output), PLAIN_LOG_FORMATTER)
     for number in range(20_000):
         console.progress(f"{number} {LABEL}")
-    wait_until_written([output], lambda: Patience(ENDED, ENDED))
+    wait_until_written([output], lambda: WriteTimeouts(ENDED, ENDED))
     pipe.stream.close()
     reader.join(ENDED)
     assert texts[0].count("\n") == 20_000
@@ -539,12 +539,12 @@ def test_lines_of_two_streams_keep_their_order(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("autonoma_ci.streams._ORDER_PATIENCE", ENDED)
     with (tmp_path / "log").open("w") as one, (tmp_path / "log").open("a") as two:
         os.dup2(two.fileno(), one.fileno())
-        out, err = Output(one), Output(two)
+        out, err = OutputStream(one), OutputStream(two)
         out.start(err)
         err.start(out)
         for number in range(3000):
             (err if number % 3 else out).write(f"{number}\n")
-        wait_until_written([out, err], lambda: Patience(ENDED, ENDED))
+        wait_until_written([out, err], lambda: WriteTimeouts(ENDED, ENDED))
     assert (tmp_path / "log").read_text().split() == [str(number) for number in range(3000)]
 
 
@@ -631,7 +631,7 @@ def test_an_error_during_the_imports_never_ends_with_one(tmp_path: Path) -> None
     _program(tmp_path, "raise MemoryError\n")
     with start(tmp_path, command=PROGRAM) as process:
         _, err = process.communicate(timeout=ENDED)
-    assert process.returncode == EXIT_BUG
+    assert process.returncode == EXIT_INTERNAL_ERROR
     assert "MemoryError" in err
 
 
@@ -645,7 +645,7 @@ def test_an_ignored_interrupt_stays_ignored(command: list[str], sandbox: Sandbox
     argv = ["--test-ids", "sandbox-stays", "--wait", "--results-dir", "results"]
     environ = CREDENTIALS | {"AUTONOMA_API_URL": sandbox.url}
     process = start(tmp_path, *argv, environ=environ, command=[*IGNORING, *command])
-    until(lambda: sandbox.starts("sandbox-stays") == 1)
+    until(lambda: sandbox.count_starts("sandbox-stays") == 1)
     assert not catches(process.pid, signal.SIGINT)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
@@ -725,13 +725,13 @@ def test_a_signal_while_an_error_is_told_shows_no_traceback(tmp_path: Path) -> N
 def test_a_reader_that_takes_too_long_is_left() -> None:
     """It takes something all the time, but the job has to end."""
     with StalledPipe() as pipe, os.fdopen(os.dup(pipe.writer), "w") as stream:
-        output = Output(stream)
-        output.start(Output(None))
+        output = OutputStream(stream)
+        output.start(OutputStream(None))
         output.write("x" * 200_000)
         began = time.monotonic()
-        wait_until_written([output], lambda: Patience(ENDED, 0.5))
+        wait_until_written([output], lambda: WriteTimeouts(ENDED, 0.5))
         assert time.monotonic() - began >= 0.5
-        assert output.is_behind
+        assert output.has_unwritten
         pipe.hand_over()
 
 

@@ -7,10 +7,10 @@ import io
 import pytest
 import yaml
 
-from autonoma_ci.config.arguments import parser_of
+from autonoma_ci.config.arguments import build_parser
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.config.settings import Settings
-from autonoma_ci.reports.outputs import OUTPUTS, outputs
+from autonoma_ci.reports.outputs import OUTPUTS, build_outputs
 from tests.report.reports import report
 from tests.support import tables
 
@@ -46,7 +46,7 @@ def test_the_action_has_every_option_as_an_input_without_a_default() -> None:
 
 
 def test_the_action_declares_exactly_the_outputs_that_are_written() -> None:
-    assert list(ACTION["outputs"]) == [output.name for output in OUTPUTS] == list(outputs(report()))
+    assert list(ACTION["outputs"]) == [output.name for output in OUTPUTS] == list(build_outputs(report()))
     assert all(declared["description"] for declared in ACTION["outputs"].values())
 
 
@@ -56,7 +56,7 @@ def test_the_action_is_a_container_without_an_entry_point_of_its_own() -> None:
 
 
 def test_the_help_of_the_command_line_has_every_option() -> None:
-    text = " ".join(parser_of("run", "Start.", OPTIONS, io.StringIO()).format_help().split())
+    text = " ".join(build_parser("run", "Start.", OPTIONS, io.StringIO()).format_help().split())
     for option in OPTIONS:
         assert f"{option.flag} " in text
         assert f"Default: {option.default}." in text or not option.default
@@ -64,4 +64,4 @@ def test_the_help_of_the_command_line_has_every_option() -> None:
 
 def test_every_option_is_a_field_of_the_settings() -> None:
     others = {"given", "spellings", "blank", "unresolved", "unused_secrets", "warnings"}
-    assert {option.field for option in OPTIONS} == set(Settings._fields) - others
+    assert {option.settings_field for option in OPTIONS} == set(Settings._fields) - others

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from autonoma_ci.ci.detection import ROWS
+from autonoma_ci.ci.detection import DETECTION_RULES
 from tests.architecture.package import ROOT
 from tests.examples.test_examples import OF_SYSTEM, SCHEMAS
 
@@ -34,7 +34,7 @@ each = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.system)
 
 
 def test_each_system_has_one_row() -> None:
-    assert sorted(proof.system for proof in PROOFS) == sorted(row.name for row in ROWS)
+    assert sorted(proof.system for proof in PROOFS) == sorted(row.name for row in DETECTION_RULES)
 
 
 @each

@@ -9,18 +9,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autonoma_ci.escaping import (
-    azure,
-    command_data,
-    command_property,
-    cut,
-    duration,
-    link,
-    log_line,
-    markdown,
-    markdown_code,
+    escape_azure,
+    escape_github_data,
+    escape_github_property,
+    escape_log_line,
+    escape_markdown,
+    escape_teamcity,
+    format_duration,
+    markdown_code_span,
     markdown_link,
-    one_line,
-    teamcity,
+    safe_url,
+    sanitize_line,
+    truncate,
 )
 from tests.support.hostile import TEXTS, URLS
 from tests.support.runner import cells, commands, elsewhere, lines, plain_text
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @example("downtime:end:0a1b:start=1,finish=2")
 @example("##\u2060vso[task.complete]")
 def test_no_log_line_is_a_command_in_any_system(text: str) -> None:
-    line = log_line(text)
+    line = escape_log_line(text)
     assert commands(line) == []
     assert elsewhere(line) == []
     assert len(lines(line)) == len(line.splitlines() or [""]) == 1
@@ -51,28 +51,34 @@ def test_no_log_line_is_a_command_in_any_system(text: str) -> None:
 
 @given(TEXTS, TEXTS)
 def test_log_lines_stay_lines_when_others_follow(first: str, second: str) -> None:
-    log = f"{log_line(first)}\n{log_line(second)}\n"
+    log = f"{escape_log_line(first)}\n{escape_log_line(second)}\n"
     assert commands(log) == []
     assert len(lines(log)) == 3
 
 
 @given(TEXTS, st.integers(1, 40))
 def test_one_line_has_at_most_as_many_characters_as_asked_for(text: str, limit: int) -> None:
-    assert len(one_line(text, limit)) <= limit
-    assert len(cut(text, limit)) <= limit
+    assert len(sanitize_line(text, limit)) <= limit
+    assert len(truncate(text, limit)) <= limit
 
 
 def test_one_line_drops_what_is_not_seen_and_shows_what_was_a_control_character() -> None:
-    assert one_line("a\u200bb\u202ec\n\nd\x00e\ud800f") == "abc d\ufffde\ufffdf"
-    assert one_line("x" * 5000) == "x" * 3999 + "…"
-    assert one_line("naïve 🚀 \u0639") == "naïve 🚀 \u0639"
+    assert sanitize_line("a\u200bb\u202ec\n\nd\x00e\ud800f") == "abc d\ufffde\ufffdf"
+    assert sanitize_line("x" * 5000) == "x" * 3999 + "…"
+    assert sanitize_line("naïve 🚀 \u0639") == "naïve 🚀 \u0639"
 
 
 @pytest.mark.parametrize(
     ("write", "limit"),
     [
-        *((one_line, 4000), (log_line, 4000), (command_data, 4000), (azure, 4000), (teamcity, 4000)),
-        *((command_property, 500), (markdown, 500), (markdown_code, 500)),
+        *(
+            (sanitize_line, 4000),
+            (escape_log_line, 4000),
+            (escape_github_data, 4000),
+            (escape_azure, 4000),
+            (escape_teamcity, 4000),
+        ),
+        *((escape_github_property, 500), (escape_markdown, 500), (markdown_code_span, 500)),
     ],
 )
 def test_text_is_cut_to_the_limit_of_its_place_or_to_the_one_asked_for(write: Callable[..., str], limit: int) -> None:
@@ -82,26 +88,31 @@ def test_text_is_cut_to_the_limit_of_its_place_or_to_the_one_asked_for(write: Ca
         assert text.strip("`") == "x" * (most - 1) + "…"
 
 
-@pytest.mark.parametrize("write", [command_data, azure])
+@pytest.mark.parametrize("write", [escape_github_data, escape_azure])
 def test_many_lines_are_cut_to_the_limit_as_one_text(write: Callable[[str], str]) -> None:
     """Also where each of them is short."""
     text = "\n".join(["x" * 99] * 50)
     assert write(text).replace("%0A", "\n") == text[:3999] + "…"
 
 
-@pytest.mark.parametrize("write", [one_line, log_line, teamcity, markdown, markdown_code])
+@pytest.mark.parametrize(
+    "write", [sanitize_line, escape_log_line, escape_teamcity, escape_markdown, markdown_code_span]
+)
 def test_a_limit_may_be_larger_than_the_usual_one(write: Callable[..., str]) -> None:
     assert write("x" * 4500, 5000).strip("`") == "x" * 4500
 
 
-@pytest.mark.parametrize("write", [one_line, log_line, command_property, teamcity, markdown, markdown_code])
+@pytest.mark.parametrize(
+    "write",
+    [sanitize_line, escape_log_line, escape_github_property, escape_teamcity, escape_markdown, markdown_code_span],
+)
 def test_what_is_far_beyond_the_limit_is_not_looked_at(write: Callable[..., str]) -> None:
     """A text of gigabytes costs no more than a long line."""
     assert write("\n" * 40 + "x", 10).strip(" `") == "…"
     assert write("\n" * 39 + "x", 10).strip(" `") == "x"
 
 
-@pytest.mark.parametrize("write", [command_data, command_property, azure])
+@pytest.mark.parametrize("write", [escape_github_data, escape_github_property, escape_azure])
 def test_the_limit_counts_what_is_put_in_to_break_commands(write: Callable[..., str]) -> None:
     assert write("##[x", 4) == "#\u200b#…"
 
@@ -109,13 +120,17 @@ def test_the_limit_counts_what_is_put_in_to_break_commands(write: Callable[..., 
 @pytest.mark.parametrize(
     ("write", "text", "written"),
     [
-        (azure, "100%; a]\nb", "100%AZP25%3B a%5D%0Ab"),
-        (teamcity, "it's [a|b]\nc", "it|'s |[a||b|] c"),
-        (markdown, "- a & b", "\\- a &amp; b"),
-        (markdown, "1. see https://a.example & www.b.example", "1\\. see https\\://a.example &amp; www\\.b.example"),
-        (markdown, "<b>@me #1", "&lt;b&gt;@\u200bme #\u200b1"),
-        (markdown_code, " a `b`\n", "`a 'b'`"),
-        (markdown_code, "\u200b \n", ""),
+        (escape_azure, "100%; a]\nb", "100%AZP25%3B a%5D%0Ab"),
+        (escape_teamcity, "it's [a|b]\nc", "it|'s |[a||b|] c"),
+        (escape_markdown, "- a & b", "\\- a &amp; b"),
+        (
+            escape_markdown,
+            "1. see https://a.example & www.b.example",
+            "1\\. see https\\://a.example &amp; www\\.b.example",
+        ),
+        (escape_markdown, "<b>@me #1", "&lt;b&gt;@\u200bme #\u200b1"),
+        (markdown_code_span, " a `b`\n", "`a 'b'`"),
+        (markdown_code_span, "\u200b \n", ""),
     ],
 )
 def test_what_is_special_in_a_place_is_escaped_and_nothing_else(
@@ -126,7 +141,7 @@ def test_what_is_special_in_a_place_is_escaped_and_nothing_else(
 
 @given(TEXTS)
 def test_the_data_of_a_command_is_one_command_and_comes_back_as_text(text: str) -> None:
-    found = commands(f"::error::{command_data(text)}\n")
+    found = commands(f"::error::{escape_github_data(text)}\n")
     assert [command.name for command in found] == ["error"]
     # What the runner prints of it, line by line, is not for acting upon either.
     assert commands(found[0].data) == []
@@ -135,7 +150,7 @@ def test_the_data_of_a_command_is_one_command_and_comes_back_as_text(text: str) 
 
 @given(TEXTS, TEXTS)
 def test_a_property_of_a_command_sets_no_other_property_and_ends_no_head(title: str, text: str) -> None:
-    found = commands(f"::error title={command_property(title)},line=3::{command_data(text)}")
+    found = commands(f"::error title={escape_github_property(title)},line=3::{escape_github_data(text)}")
     assert len(found) == 1
     assert set(found[0].properties) == {"title", "line"}
     assert found[0].properties["line"] == "3"
@@ -143,7 +158,7 @@ def test_a_property_of_a_command_sets_no_other_property_and_ends_no_head(title: 
 
 def test_ordinary_text_passes_through_commands_unchanged() -> None:
     text = "100% of a: b, c; d\nnext line"
-    found = commands(f"::error title={command_property('50%: a, b')}::{command_data(text)}")
+    found = commands(f"::error title={escape_github_property('50%: a, b')}::{escape_github_data(text)}")
     assert found[0].data == text
     assert found[0].properties == {"title": "50%: a, b"}
 
@@ -155,7 +170,7 @@ def test_ordinary_text_passes_through_commands_unchanged() -> None:
 @example(["# heading", "1. list", "- list", "    code"])
 @example(["&#124; &lt;img&gt;"])
 def test_markdown_never_adds_a_cell_or_a_line_or_markup(texts: list[str]) -> None:
-    row = "| " + " | ".join(f"x{markdown(text)}" for text in texts) + " |"
+    row = "| " + " | ".join(f"x{escape_markdown(text)}" for text in texts) + " |"
     assert len(row.splitlines()) == 1
     assert len(cells(row)) == len(texts)
     for cell in cells(row):
@@ -164,29 +179,29 @@ def test_markdown_never_adds_a_cell_or_a_line_or_markup(texts: list[str]) -> Non
 
 @given(TEXTS)
 def test_markdown_at_the_beginning_of_a_line_is_a_paragraph(text: str) -> None:
-    plain_text(markdown(text))
+    plain_text(escape_markdown(text))
 
 
 def test_text_ahead_of_a_space_makes_no_link() -> None:
     """A heading has a colon and a space behind a title."""
-    assert plain_text(f"{markdown('http')}: Starting") == "http: Starting"
+    assert plain_text(f"{escape_markdown('http')}: Starting") == "http: Starting"
     for linked in ("http://a.test", "https:", "see www.a.test"):
         with pytest.raises(ValueError, match="markup"):
             plain_text(linked)
 
 
 def test_markdown_at_the_beginning_of_a_line_is_no_block_of_code() -> None:
-    assert markdown("\t   four\tspaces ") == "four spaces "
+    assert escape_markdown("\t   four\tspaces ") == "four spaces "
 
 
 @pytest.mark.parametrize("text", ["XX marks the spot", "\u3000two columns wide", "\u00a0bound to what follows"])
 def test_markdown_keeps_what_begins_a_line_and_is_no_common_space(text: str) -> None:
-    assert markdown(text) == text
+    assert escape_markdown(text) == text
 
 
 def test_markdown_shows_the_text_that_it_was_given() -> None:
     text = "a|b *c* _d_ `e` <f> [g](h) \\i & ~~j~~ # k"
-    assert plain_text(markdown(text)).replace("\u200b", "") == text
+    assert plain_text(escape_markdown(text)).replace("\u200b", "") == text
 
 
 REFERENCES = (
@@ -203,14 +218,14 @@ def test_references_are_plain_text_in_markdown(text: str) -> None:
     with pytest.raises(ValueError, match=r"markup|mention"):
         plain_text(text)
     for whole in (text, f"see {text} now", f"fixes: {text}, {text}."):
-        assert plain_text(markdown(whole)).replace("\u200b", "") == whole
+        assert plain_text(escape_markdown(whole)).replace("\u200b", "") == whole
 
 
 @pytest.mark.parametrize(
     "text", ["50% of 1234 & more", "run cm8d9gt6v000c9fe5glmyi33u", "a [LOCALE 1/2]", "3 * 4", "10$"]
 )
 def test_markdown_adds_nothing_invisible_to_ordinary_text(text: str) -> None:
-    assert "\u200b" not in markdown(text)
+    assert "\u200b" not in escape_markdown(text)
 
 
 @pytest.mark.parametrize("text", ["a|b", "`code`", "<img>", "@user", "https://x.example", "# x", "&#124;", "&copy;"])
@@ -231,7 +246,7 @@ def test_the_judge_of_markdown_finds_markup_when_nothing_is_escaped(text: str) -
 @example("https://evil.example:99999/")
 @example("https://[::1/")
 def test_a_link_is_an_https_url_and_nothing_else(url: str) -> None:
-    shown = link(url)
+    shown = safe_url(url)
     assert shown in {"", url}
     if shown:
         assert shown.startswith(("https://", "HTTPS://")) or "127.0.0.1" in shown or "localhost" in shown.lower()
@@ -252,7 +267,7 @@ def test_a_link_is_an_https_url_and_nothing_else(url: str) -> None:
     ],
 )
 def test_a_link_to_the_api_or_to_this_machine_is_kept(url: str) -> None:
-    assert link(url) == url
+    assert safe_url(url) == url
 
 
 @pytest.mark.parametrize(
@@ -265,7 +280,7 @@ def test_a_link_to_the_api_or_to_this_machine_is_kept(url: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_a_safe_link_is_no_link(url: str) -> None:
-    assert link(url) == ""
+    assert safe_url(url) == ""
     assert markdown_link("open", url) == "open"
 
 
@@ -275,7 +290,7 @@ def test_a_markdown_link_is_one_cell_with_one_target(label: str, url: str) -> No
     assert len(row.splitlines()) == 1
     cell, end = cells(row)
     assert end == "end"
-    if link(url):
+    if safe_url(url):
         text, _, target = cell.rpartition("](")
         assert text.startswith("[")
         plain_text(text[1:])
@@ -298,4 +313,4 @@ def test_the_target_of_a_markdown_link_holds_no_parentheses() -> None:
     ],
 )
 def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text

@@ -21,43 +21,43 @@ def problems(parse: Callable[[str], object], text: str) -> list[str]:
     """Return what a parser says is wrong with the text."""
     with pytest.raises(InputError) as refused:
         parse(text)
-    return [str(problem) for problem in refused.value.problems]
+    return [str(problem) for problem in refused.value.diagnostics]
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "yes", "on", "1", "True"])
 def test_words_for_yes(text: str) -> None:
     """A yes-or-no option takes the words that people write for yes."""
-    assert parsers.switch(text) is True
+    assert parsers.parse_bool(text) is True
 
 
 @pytest.mark.parametrize("text", ["false", "FALSE", "no", "off", "0"])
 def test_words_for_no(text: str) -> None:
     """A yes-or-no option takes the words that people write for no."""
-    assert parsers.switch(text) is False
+    assert parsers.parse_bool(text) is False
 
 
 @pytest.mark.parametrize("text", ["maybe", "2", "", "tru", "ja", "0x1", "true\nfalse"])
 def test_other_words_are_neither(text: str) -> None:
     """Anything else is an error, rather than a no that nobody meant."""
-    assert problems(parsers.switch, text)[0].endswith("': use true or false")
+    assert problems(parsers.parse_bool, text)[0].endswith("': use true or false")
 
 
 @pytest.mark.parametrize("text", ["0", "65", "-1", "1.5", "1e1", "", "eight", "٣", "1_0", "+8", "9" * 5000, "0x8"])
 def test_numbers_have_bounds(text: str) -> None:
     """What is not a whole number within its bounds is an error that names the bounds, and is not long."""
-    (problem,) = problems(lambda t: parsers.number(1, 64, t), text)
+    (problem,) = problems(lambda t: parsers.parse_int(1, 64, t), text)
     assert problem.endswith("': use a whole number from 1 to 64")
     assert len(problem) < 100
 
 
 def test_numbers_at_their_bounds() -> None:
     """Both bounds are within; leading zeros mean nothing."""
-    assert [parsers.number(1, 64, text) for text in ("1", "64", "008")] == [1, 64, 8]
+    assert [parsers.parse_int(1, 64, text) for text in ("1", "64", "008")] == [1, 64, 8]
 
 
 def test_a_credential_is_a_secret() -> None:
     """A credential is printable ASCII, and hidden from then on."""
-    secret = parsers.credential("Az09~!$%^&*()\"'=+/")
+    secret = parsers.parse_secret("Az09~!$%^&*()\"'=+/")
     assert secret.reveal() == "Az09~!$%^&*()\"'=+/"
     assert "Az09" not in f"{secret} {secret!r}"
 
@@ -77,7 +77,7 @@ def test_a_credential_is_a_secret() -> None:
 )
 def test_a_bad_credential_is_never_repeated(text: str, what: str) -> None:
     """The error says what kind of character is wrong, and nothing of the text."""
-    (problem,) = problems(parsers.credential, text)
+    (problem,) = problems(parsers.parse_secret, text)
     assert what in problem
     assert "top" not in problem
     assert "cret" not in problem
@@ -105,7 +105,7 @@ def test_a_bad_credential_is_never_repeated(text: str, what: str) -> None:
 )
 def test_variables_as_lines(text: str, expected: dict[str, str]) -> None:
     """The value is everything after the first `=`, without white space around it."""
-    assert parsers.variables(text) == expected
+    assert parsers.parse_variables(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -125,21 +125,24 @@ def test_variables_as_lines(text: str, expected: dict[str, str]) -> None:
 )
 def test_variables_as_a_mapping(text: str, expected: dict[str, str]) -> None:
     """A YAML or JSON mapping says the same, and its scalars stay text as written."""
-    assert parsers.variables(text) == expected
+    assert parsers.parse_variables(text) == expected
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), st.text(), max_size=5), st.booleans())
 def test_variables_in_json_come_back_unchanged(mapping: dict[str, str], ascii_only: bool) -> None:
     """Whatever text a JSON writer escapes, in halves or not, is the text that the API gets."""
     text = json.dumps(mapping, ensure_ascii=ascii_only)
-    assert parsers.variables(text) == mapping
+    assert parsers.parse_variables(text) == mapping
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), st.text(), max_size=5))
 def test_variables_in_lines_come_back_unchanged(mapping: dict[str, str]) -> None:
     """Any text without a line break can stand after `NAME=`; only white space around it is lost."""
-    mapping = {name: value.replace("\n", "").replace("\r", "").strip(parsers.SPACE) for name, value in mapping.items()}
-    assert parsers.variables("\n".join(f"{name}={value}" for name, value in mapping.items())) == mapping
+    mapping = {
+        name: value.replace("\n", "").replace("\r", "").strip(parsers.ASCII_WHITESPACE)
+        for name, value in mapping.items()
+    }
+    assert parsers.parse_variables("\n".join(f"{name}={value}" for name, value in mapping.items())) == mapping
 
 
 NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
@@ -169,7 +172,7 @@ NOT_A_VARIABLE = "is not NAME=value: give other names and values of several line
 )
 def test_bad_variables_are_told_without_their_values(text: str, expected: list[str]) -> None:
     """Each mistake has its line or its name, all are told at once, and no value is repeated."""
-    assert problems(parsers.variables, text) == expected
+    assert problems(parsers.parse_variables, text) == expected
 
 
 @pytest.mark.parametrize(
@@ -181,7 +184,9 @@ def test_bad_variables_are_told_without_their_values(text: str, expected: list[s
 )  # fmt: skip
 def test_line_without_a_plain_name_is_never_repeated(line: str) -> None:
     """It can be a part of a value of several lines, that of a secret too."""
-    assert problems(parsers.variables, f"A=1\n{line}\n{line}") == [f"line {place} {NOT_A_VARIABLE}" for place in (2, 3)]
+    assert problems(parsers.parse_variables, f"A=1\n{line}\n{line}") == [
+        f"line {place} {NOT_A_VARIABLE}" for place in (2, 3)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -194,8 +199,8 @@ def test_base64_of_several_lines_is_no_variable(width: int, size: int) -> None:
     assert (len(lines) > 1, lines[-1][-1]) == (True, "=")
     expected = [f"line {place} {NOT_A_VARIABLE}" for place in range(2, len(lines) + 1)]
     for indent in ("", "  "):
-        assert problems(parsers.variables, "KEY=" + f"\n{indent}".join(lines)) == expected
-    assert parsers.variables(f"KEY: {text}") == {"KEY": text}
+        assert problems(parsers.parse_variables, "KEY=" + f"\n{indent}".join(lines)) == expected
+    assert parsers.parse_variables(f"KEY: {text}") == {"KEY": text}
 
 
 SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
@@ -204,7 +209,7 @@ SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a 
 @pytest.mark.parametrize("line", ["sentinel words=x", "exported sentinel = x", "sentinel\u00a0b=x", "a sentinel c=1"])
 def test_name_with_white_space_is_refused(line: str) -> None:
     """The name can be a part of a secret, so it is not repeated."""
-    assert problems(parsers.variables, f"A=1\n{line}") == [f"line 2 {SPACE_IN_NAME}"]
+    assert problems(parsers.parse_variables, f"A=1\n{line}") == [f"line 2 {SPACE_IN_NAME}"]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +229,7 @@ def test_name_with_white_space_is_refused(line: str) -> None:
 def test_doubtful_variable_has_a_warning(line: str, says: str) -> None:
     """It names the variable and the mapping form, and never the value, which is sent as written."""
     warnings: list[str] = []
-    found = parsers.variables(line, warnings.append)
+    found = parsers.parse_variables(line, warnings.append)
     assert found == {"URL": line.partition("=")[2].strip()}
     (warning,) = warnings
     assert warning.startswith(f"'URL' {says}")
@@ -236,7 +241,7 @@ def test_doubtful_variable_has_a_warning(line: str, says: str) -> None:
 def test_ordinary_variable_has_no_warning(line: str) -> None:
     """Only what is likely a mistake is warned about."""
     warnings: list[str] = []
-    parsers.variables(line, warnings.append)
+    parsers.parse_variables(line, warnings.append)
     assert warnings == []
 
 
@@ -244,7 +249,7 @@ def test_unresolved_value_in_mapping_has_a_warning() -> None:
     """In a mapping, quotes and `#` have YAML's meaning, but `$(NAME)` is as unresolved as in a line."""
     warnings: list[str] = []
     text = 'A: $(sentinel)\nB: "quoted"\nC: x # comment'
-    assert parsers.variables(text, warnings.append) == {"A": "$(sentinel)", "B": "quoted", "C": "x"}
+    assert parsers.parse_variables(text, warnings.append) == {"A": "$(sentinel)", "B": "quoted", "C": "x"}
     (warning,) = warnings
     assert warning.startswith("'A' has an unresolved $(…) in its value")
     assert "sentinel" not in warning
@@ -253,20 +258,20 @@ def test_unresolved_value_in_mapping_has_a_warning() -> None:
 @pytest.mark.parametrize("text", ["ture", "fail", ""])
 def test_choice_says_what_is_allowed(text: str) -> None:
     """The answer names the words there are."""
-    assert problems(lambda t: parsers.choice(("fail2", "skip"), t), text) == [f"'{text}': use fail2 or skip"]
+    assert problems(lambda t: parsers.parse_choice(("fail2", "skip"), t), text) == [f"'{text}': use fail2 or skip"]
 
 
 def test_empty_values_behind_a_long_one_are_variables() -> None:
     """A name in another form than the end of base64 is no part of the value on the line before."""
     text = "\n".join([f"HASH={'0a' * 32}", "PASSWORD=", f"TOKEN={'x' * 20}", "KEY=", f"ID={'y' * 63}", "KEY2="])
-    assert list(parsers.variables(text)) == ["HASH", "PASSWORD", "TOKEN", "KEY", "ID", "KEY2"]
+    assert list(parsers.parse_variables(text)) == ["HASH", "PASSWORD", "TOKEN", "KEY", "ID", "KEY2"]
 
 
 @pytest.mark.parametrize("name", ["API_KEY", "API_URL", "user_id", "KEY", "ABCDEFG"])
 @pytest.mark.parametrize("value", ["0a" * 32, "A" * 63 + "z"], ids=["hash", "base64"])
 def test_empty_variable_is_no_end_of_base64(name: str, value: str) -> None:
     """A secret that is not available is empty, and its line can be as long as the end of base64."""
-    assert parsers.variables(f"DIGEST={value}\n{name}=") == {"DIGEST": value, name: ""}
+    assert parsers.parse_variables(f"DIGEST={value}\n{name}=") == {"DIGEST": value, name: ""}
 
 
 @pytest.mark.parametrize(
@@ -274,7 +279,7 @@ def test_empty_variable_is_no_end_of_base64(name: str, value: str) -> None:
 )
 def test_a_broken_mapping_is_told_without_its_text(text: str) -> None:
     """What the YAML parser has to say does not repeat what stands in the mapping."""
-    assert "sentinel" not in "".join(problems(parsers.variables, text))
+    assert "sentinel" not in "".join(problems(parsers.parse_variables, text))
 
 
 @pytest.mark.parametrize(
@@ -291,8 +296,8 @@ def test_a_broken_mapping_is_told_without_its_text(text: str) -> None:
 )
 def test_urls_of_the_api(text: str) -> None:
     """Https to any host and http to this machine are taken; the slash at the end makes no difference."""
-    assert parsers.api_url(text) == text
-    assert parsers.api_url(text + "/") == text
+    assert parsers.parse_api_base_url(text) == text
+    assert parsers.parse_api_base_url(text + "/") == text
 
 
 @pytest.mark.parametrize(
@@ -320,7 +325,7 @@ def test_urls_of_the_api(text: str) -> None:
 )
 def test_other_urls_are_refused(text: str, what: str) -> None:
     """Credentials go over https, or stay on this machine."""
-    assert what in problems(parsers.api_url, text)[0]
+    assert what in problems(parsers.parse_api_base_url, text)[0]
 
 
 @pytest.mark.parametrize(
@@ -336,36 +341,36 @@ def test_other_urls_are_refused(text: str, what: str) -> None:
 )
 def test_credentials_in_a_url_are_not_repeated(text: str) -> None:
     """A URL with credentials in it is refused without showing them."""
-    assert "sentinel" not in problems(parsers.api_url, text)[0]
+    assert "sentinel" not in problems(parsers.parse_api_base_url, text)[0]
 
 
 @pytest.mark.parametrize("text", ["nightly", "my nightly", "a/b:ci_1-a", "x" * 10])
 def test_sources(text: str) -> None:
     """A source is a short plain word or path."""
-    assert parsers.source(text) == text
+    assert parsers.parse_source(text) == text
 
 
 @pytest.mark.parametrize("text", ["x" * 11, "github-actions", "ä", "a\nb", "<b>", "a;b", ""])
 def test_bad_sources(text: str) -> None:
     """What would need escaping somewhere is not a source."""
-    assert problems(parsers.source, text)
+    assert problems(parsers.parse_source, text)
 
 
 def test_words_are_told_once_each() -> None:
     """A list of names takes commas and lines, keeps the order, and forgets repetitions."""
-    assert parsers.words(" smoke, checkout\nsmoke,,\n sign in ") == ("smoke", "checkout", "sign in")
+    assert parsers.parse_list(" smoke, checkout\nsmoke,,\n sign in ") == ("smoke", "checkout", "sign in")
 
 
 def test_titles_are_one_short_line() -> None:
     """A title can't break out of its line, and can't be longer than a heading should be."""
-    assert parsers.title(" A\ntitle ") == "A title"
-    assert len(parsers.title("x" * 1000)) <= 100
-    assert parsers.title("x" * 100) == "x" * 100
+    assert parsers.parse_title(" A\ntitle ") == "A title"
+    assert len(parsers.parse_title("x" * 1000)) <= 100
+    assert parsers.parse_title("x" * 100) == "x" * 100
 
 
 def test_titles_that_differ_behind_the_cut_stay_two() -> None:
     """A title is a part of what tells two steps apart."""
-    one, other = (parsers.title("x" * 200 + end) for end in "ab")
+    one, other = (parsers.parse_title("x" * 200 + end) for end in "ab")
     assert one != other
     assert one.startswith("x" * 80)
 
@@ -379,7 +384,7 @@ def test_any_text_is_a_value_or_a_problem(text: str) -> None:
         try:
             option.parse(text)
         except InputError as error:
-            assert error.problems  # noqa: PT017 - either is right
+            assert error.diagnostics  # noqa: PT017 - either is right
 
 
 @pytest.mark.parametrize(
@@ -392,4 +397,4 @@ def test_any_text_is_a_value_or_a_problem(text: str) -> None:
 def test_unseen_characters_of_a_name_are_told(line: str, expected: str) -> None:
     """Such a line looks right in an editor."""
     with pytest.raises(InputError, match=expected):
-        parsers.variables(line)
+        parsers.parse_variables(line)

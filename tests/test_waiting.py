@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.errors import Cancelled
 from autonoma_ci.sandbox import Sandbox
 from tests.support.fault_server import Act, FaultServer, Wire
@@ -94,7 +94,7 @@ def test_a_wait_tells_of_failures_with_their_step_everywhere(sandbox: Sandbox, t
     more = {**WAIT, "INPUT_RETRIES": "1"}
     job = run_job(tmp_path, sandbox.url, ["sandbox-fails", "sandbox-flaky", "plain"], more=more)
     assert (job.code, job.outputs["conclusion"]) == (1, "failed")
-    assert [sandbox.starts(name) for name in ("sandbox-fails", "sandbox-flaky", "plain")] == [2, 2, 1]
+    assert [sandbox.count_starts(name) for name in ("sandbox-fails", "sandbox-flaky", "plain")] == [2, 2, 1]
     assert {"passed": job.outputs["passed"], "failed": job.outputs["failed"]} == {"passed": "2", "failed": "1"}
     junit = (tmp_path / "results" / "junit.xml").read_text("utf-8")
     for text in (job.log, job.summary, junit):
@@ -104,7 +104,7 @@ def test_a_wait_tells_of_failures_with_their_step_everywhere(sandbox: Sandbox, t
     assert "flaky" in job.summary
     assert "```mermaid" in job.summary
     flaky = job.record["runs"][1]
-    assert (flaky["flaky"], flaky["attempts"], len(flaky["earlier"])) == (True, 2, 1)
+    assert (flaky["flaky"], flaky["attempts"], len(flaky["previous_attempts"])) == (True, 2, 1)
 
 
 def test_folders_and_tags_are_waited_for_too(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_shards_of_one_plan_start_each_run_once(sandbox: Sandbox, tmp_path: 
     ids = [f"t{n}" for n in range(7)]
     for number in (1, 2, 3):
         assert run_job(tmp_path, sandbox.url, ids, more={"INPUT_SHARD": f"{number}/3"}).code == 0
-    assert [sandbox.starts(name) for name in ids] == [1] * 7
+    assert [sandbox.count_starts(name) for name in ids] == [1] * 7
 
 
 # Taking up what another step left
@@ -140,7 +140,7 @@ def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None =
     """Run `wait` as another job on GitHub would."""
     out, err = io.StringIO(), io.StringIO()
     environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m", **(more or {})}
-    code = cli.main(["wait", *argv], World(environ, out, err, str(folder), waiting=BRIEF))
+    code = cli.run_command(["wait", *argv], Runtime(environ, out, err, str(folder), waiting=BRIEF))
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 
 
@@ -152,7 +152,7 @@ def test_a_step_without_wait_tells_the_command_that_waits_later_and_it_does(sand
     later = take_up(tmp_path, sandbox.url, "results/results.json")
     assert (later.code, later.states) == (1, {"a": "passed", "sandbox-fails": "failed"})
     assert "Expected a confirmation" in later.summary
-    assert [sandbox.starts(name) for name in ("a", "sandbox-fails")] == [1, 1]
+    assert [sandbox.count_starts(name) for name in ("a", "sandbox-fails")] == [1, 1]
     assert later.record["source"] == "github"
     assert "no effect" not in later.log
 
@@ -164,7 +164,7 @@ def test_what_had_passed_is_confirmed_and_nothing_else_asked(sandbox: Sandbox, t
     asked = len(sandbox.received)
     later = take_up(tmp_path, sandbox.url, "results/results.json", more=build)
     assert len(sandbox.received) > asked
-    assert [sandbox.starts(name) for name in ("a", "sandbox-404")] == [1, 1]
+    assert [sandbox.count_starts(name) for name in ("a", "sandbox-404")] == [1, 1]
     assert (later.code, later.states) == (4, {"a": "passed", "sandbox-404": "not-started"})
 
 
@@ -190,7 +190,7 @@ def test_what_a_killed_step_did_not_tell_may_have_started(sandbox: Sandbox, tmp_
     later = take_up(tmp_path, sandbox.url, "results/results.json")
     assert (later.code, later.states) == (7, {"a": "passed", "b": "unknown", "c": "unknown"})
     assert "killed" in later.log
-    assert [sandbox.starts(name) for name in "abc"] == [1, 1, 1]
+    assert [sandbox.count_starts(name) for name in "abc"] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "no json", '{"version": 1}'])
@@ -199,7 +199,7 @@ def test_a_file_that_is_no_record_is_refused_and_stays_as_it_is(content: str, sa
     (tmp_path / "results" / "results.json").write_text(content, "utf-8")
     out, err = io.StringIO(), io.StringIO()
     environ = environment(tmp_path, sandbox.url, [])
-    code = cli.main(["wait", "results/results.json"], World(environ, out, err, str(tmp_path)))
+    code = cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(tmp_path)))
     assert code == 2
     assert "results.json" in err.getvalue()
     assert (tmp_path / "results" / "results.json").read_text("utf-8") == content
@@ -211,7 +211,7 @@ def test_without_credentials_a_record_is_not_lost(sandbox: Sandbox, tmp_path: Pa
     before = (tmp_path / "results" / "results.json").read_bytes()
     out, err = io.StringIO(), io.StringIO()
     environ = environment(tmp_path, sandbox.url, []) | {"INPUT_CLIENT-SECRET": ""}
-    assert cli.main(["wait", "results/results.json"], World(environ, out, err, str(tmp_path))) == 2
+    assert cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(tmp_path))) == 2
     assert "client-secret is missing" in err.getvalue()
     assert (tmp_path / "results" / "results.json").read_bytes() == before
 
@@ -226,10 +226,10 @@ def test_a_signal_before_anything_was_asked_does_not_cost_the_record(
     def cancelled(*_: object) -> None:
         raise Cancelled(15)
 
-    monkeypatch.setattr("autonoma_ci.commands.wait.outcomes_of", cancelled)
+    monkeypatch.setattr("autonoma_ci.commands.wait.to_run_results", cancelled)
     environ = environment(tmp_path, sandbox.url, []) | system
-    world = World(environ, io.StringIO(), io.StringIO(), str(tmp_path))
-    assert cli.main(["wait", "results/results.json"], world) == 143
+    world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path))
+    assert cli.run_command(["wait", "results/results.json"], world) == 143
     assert (tmp_path / "results" / "results.json").read_bytes() == before
 
 
@@ -258,8 +258,8 @@ def test_only_what_had_not_passed_is_started_again(sandbox: Sandbox, tmp_path: P
     assert run_job(tmp_path, sandbox.url, ids, more=attempt(1)).code == 1
     job = run_job(tmp_path, sandbox.url, ids, more=attempt(2))
     assert (job.code, job.outputs["conclusion"], job.outputs["passed"]) == (0, "passed", "3")
-    assert [sandbox.starts(name) for name in ids] == [1, 2, 1]
-    assert [run["carried"] for run in job.record["runs"]] == [True, False, True]
+    assert [sandbox.count_starts(name) for name in ids] == [1, 2, 1]
+    assert [run["reused"] for run in job.record["runs"]] == [True, False, True]
     assert "2 runs passed in an earlier attempt" in job.log
     assert "passed in an earlier attempt" in job.summary
 
@@ -268,7 +268,7 @@ def test_a_build_whose_runs_had_all_passed_starts_all_again(sandbox: Sandbox, tm
     """The job was red for another reason, and a step that runs nothing proves nothing."""
     for number in (1, 2):
         assert run_job(tmp_path, sandbox.url, ["a", "b"], more=attempt(number)).outputs["conclusion"] == "passed"
-    assert [sandbox.starts(name) for name in "ab"] == [2, 2]
+    assert [sandbox.count_starts(name) for name in "ab"] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_another_build_commit_or_plan_starts_all(more: dict[str, str], sandbox: 
     ids = ["a", "sandbox-flaky"]
     run_job(tmp_path, sandbox.url, ids, more=attempt(1))
     run_job(tmp_path, sandbox.url, ids, more=more)
-    assert [sandbox.starts(name) for name in ids] == [2, 2]
+    assert [sandbox.count_starts(name) for name in ids] == [2, 2]
 
 
 def test_a_record_that_can_not_be_read_starts_all_with_a_warning(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_a_record_that_can_not_be_read_starts_all_with_a_warning(sandbox: Sandbo
 def test_nothing_is_started_before_the_page_is_up(sandbox: Sandbox, tmp_path: Path) -> None:
     with FaultServer(answer(200), {"x": []}) as page:
         job = run_job(tmp_path, sandbox.url, ["a"], more={"INPUT_WAIT-FOR-URL": f"{page.url}/a/b/c"})
-    assert (job.code, sandbox.starts("a")) == (0, 1)
+    assert (job.code, sandbox.count_starts("a")) == (0, 1)
 
 
 def test_a_page_that_does_not_come_up_ends_the_step_and_starts_nothing(sandbox: Sandbox, tmp_path: Path) -> None:

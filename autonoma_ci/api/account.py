@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from autonoma_ci.api.responses import (
-    ADD_QUOTA,
-    CHECK_URL,
-    QUOTA_USED_UP,
-    WEB_PAGE,
-    fields_of,
+    HINT_ADD_QUOTA,
+    HINT_CHECK_API_URL,
+    MESSAGE_QUOTA_USED_UP,
+    MESSAGE_WEB_PAGE,
+    api_error_message,
     is_web_page,
+    json_object,
     names_quota,
-    retry_after,
-    said,
-    value_of,
+    parse_json_body,
+    parse_retry_after,
 )
-from autonoma_ci.api.transport import DETAILS_LIMIT
-from autonoma_ci.config.parsers import ID
+from autonoma_ci.api.transport import MAX_DETAILS_BYTES
+from autonoma_ci.config.parsers import ID_RE
 from autonoma_ci.errors import EXIT_API, EXIT_UNAUTHORIZED, ApiError
-from autonoma_ci.escaping import one_line
-from autonoma_ci.net.errors import LostError, NotSentError
-from autonoma_ci.redaction.sanitizer import Texts
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
+from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.api.transport import Answer, Transport
+    from autonoma_ci.api.transport import HttpResponse, Transport
     from autonoma_ci.redaction.redactor import Redactor
 
 _PAGE = 100
@@ -44,36 +44,36 @@ _DENIED = "Check client-id and client-secret: both must be set, from the same ac
 _LATER = "Check api-url and the network, or try again later."
 
 
-class Listed(NamedTuple):
+class ListedTest(NamedTuple):
     """A test of the account: its id, and its name or the id once more."""
 
     id: str
     name: str
 
 
-class Folder(NamedTuple):
+class ListedFolder(NamedTuple):
     """A folder of the account with its tests, in the API's order."""
 
     id: str
     name: str
-    tests: tuple[Listed, ...]
+    tests: tuple[ListedTest, ...]
 
 
 class Account(NamedTuple):
     """What the account holds; `left_out` counts what came without an id that can be used."""
 
-    folders: tuple[Folder, ...]
-    left_out: int
+    folders: tuple[ListedFolder, ...]
+    skipped_count: int
 
 
-def folders(transport: Transport, redact: Redactor, sleep: Callable[[float], None]) -> Account:
+def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float], None]) -> Account:
     """Return all folders; names are redacted and on one line. Raises ApiError if they can't be had."""
-    found: dict[str, Folder] = {}
+    found: dict[str, ListedFolder] = {}
     left_out = offset = 0
     before: list[object] = []
     for _ in range(_PAGES):
         page = _page(transport, offset, redact, sleep)
-        texts = Texts(lambda: redact, _BUDGET)
+        texts = ResponseSanitizer(lambda: redact, _BUDGET)
         read = [_folder(entry, texts) for entry in page]
         if texts.spent:
             raise ApiError(f"the API's list of folders is longer than any account's. {_LATER}", EXIT_API)
@@ -93,24 +93,32 @@ def folders(transport: Transport, redact: Redactor, sleep: Callable[[float], Non
 
 
 def _page(transport: Transport, offset: int, redact: Redactor, sleep: Callable[[float], None]) -> list[object]:
-    host = one_line(urlsplit(transport.base_url).netloc, 200)
+    host = sanitize_line(urlsplit(transport.base_url).netloc, 200)
     for left in range(_TRIES - 1, -1, -1):
         pause: float | None = None
         what_to_do = _LATER
         try:
-            answer = transport.get(f"/folder?limit={_PAGE}&offset={offset}", DETAILS_LIMIT)
-        except (NotSentError, LostError) as error:
+            answer = transport.get(f"/folder?limit={_PAGE}&offset={offset}", MAX_DETAILS_BYTES)
+        except (RequestNotSentError, ResponseLostError) as error:
             why, what_to_do = _unanswered(error, redact)
-            if isinstance(error, NotSentError) and not error.passing:
+            if isinstance(error, RequestNotSentError) and not error.passing:
                 break
         else:
-            if answer.status == 200 and (answer.complete or is_web_page(answer) or not left):
+            if answer.status == 200 and (answer.is_complete or is_web_page(answer) or not left):
                 return _listed(answer, host)
-            why = ": ".join(filter(None, [f"HTTP {answer.status}", said(fields_of(answer), Texts(lambda: redact))]))
-            pause = retry_after(answer.headers)
+            why = ": ".join(
+                filter(
+                    None,
+                    [
+                        f"HTTP {answer.status}",
+                        api_error_message(json_object(answer), ResponseSanitizer(lambda: redact)),
+                    ],
+                )
+            )
+            pause = parse_retry_after(answer.headers)
             if names_quota(answer):
-                why = f"{QUOTA_USED_UP} ({why})"
-                raise ApiError(f"{host} does not list its folders: {why}. {ADD_QUOTA}", EXIT_API)
+                why = f"{MESSAGE_QUOTA_USED_UP} ({why})"
+                raise ApiError(f"{host} does not list its folders: {why}. {HINT_ADD_QUOTA}", EXIT_API)
             if answer.status in {401, 403}:
                 raise ApiError(f"{host} does not list its folders: {why}. {_DENIED}", EXIT_UNAUTHORIZED)
             if 300 <= answer.status < 500 and answer.status != 429:
@@ -120,46 +128,46 @@ def _page(transport: Transport, offset: int, redact: Redactor, sleep: Callable[[
     raise ApiError(f"{host} does not list its folders: {why}. {what_to_do}", EXIT_API)
 
 
-def _unanswered(error: NotSentError | LostError, redact: Redactor) -> tuple[str, str]:
+def _unanswered(error: RequestNotSentError | ResponseLostError, redact: Redactor) -> tuple[str, str]:
     """Return why no answer came, and what to do."""
-    texts = Texts(lambda: redact)
-    hint = error.hint if isinstance(error, NotSentError) else ""
-    return texts.line(str(error), 500), texts.line(hint, 500) or _LATER
+    texts = ResponseSanitizer(lambda: redact)
+    hint = error.hint if isinstance(error, RequestNotSentError) else ""
+    return texts.clean(str(error), 500), texts.clean(hint, 500) or _LATER
 
 
-def _listed(answer: Answer, host: str) -> list[object]:
-    found = value_of(answer)
+def _listed(answer: HttpResponse, host: str) -> list[object]:
+    found = parse_json_body(answer)
     if is_web_page(answer):
-        raise ApiError(f"{host} does not list its folders: {WEB_PAGE}. {CHECK_URL}", EXIT_API)
+        raise ApiError(f"{host} does not list its folders: {MESSAGE_WEB_PAGE}. {HINT_CHECK_API_URL}", EXIT_API)
     if not isinstance(found, list):
-        what = "not in the form that is known" if answer.complete else "cut short or too long"
+        what = "not in the form that is known" if answer.is_complete else "cut short or too long"
         raise ApiError(f"{host} does not list its folders: the answer is {what}. {_LATER}", EXIT_API)
     return found
 
 
-def _folder(entry: object, texts: Texts) -> tuple[Folder | None, int]:
+def _folder(entry: object, texts: ResponseSanitizer) -> tuple[ListedFolder | None, int]:
     """Return the folder, if it is one, and how many of it and its tests have no id."""
     listed = entry.get("tests") if isinstance(entry, dict) else None
     found = [entry, *listed] if isinstance(listed, list) else [entry]
     # All at once, as there may be thousands. No id has a "|".
-    suspicious = texts.holds_secret("|".join(filter(None, map(_id_of, found))))
+    suspicious = texts.contains_secret("|".join(filter(None, map(_id_of, found))))
     one, *tests = [_entry(each, texts, suspicious=suspicious) for each in found]
     if one is None:
         return None, 1
     known = {test.id: test for test in tests if test}
-    return Folder(one.id, one.name, tuple(known.values())), tests.count(None)
+    return ListedFolder(one.id, one.name, tuple(known.values())), tests.count(None)
 
 
 def _id_of(entry: object) -> str:
     identity = entry.get("id") if isinstance(entry, dict) else None
-    return identity if isinstance(identity, str) and ID.fullmatch(identity) else ""
+    return identity if isinstance(identity, str) and ID_RE.fullmatch(identity) else ""
 
 
-def _entry(entry: object, texts: Texts, *, suspicious: bool) -> Listed | None:
+def _entry(entry: object, texts: ResponseSanitizer, *, suspicious: bool) -> ListedTest | None:
     """Return an entry of the list; None if it has no id that can be shown. `suspicious` ids are looked at singly."""
     identity = "" if texts.spent else _id_of(entry)
-    if not isinstance(entry, dict) or not identity or (suspicious and texts.line(identity, 200) != identity):
+    if not isinstance(entry, dict) or not identity or (suspicious and texts.clean(identity, 200) != identity):
         return None
     name = entry.get("name")
-    shown = texts.line(name, 500) if isinstance(name, str) else ""
-    return Listed(identity, shown.strip() or identity)
+    shown = texts.clean(name, 500) if isinstance(name, str) else ""
+    return ListedTest(identity, shown.strip() or identity)

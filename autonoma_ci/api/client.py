@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autonoma_ci.api import responses
-from autonoma_ci.api.account_names import read_name
-from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status
-from autonoma_ci.api.responses import details as read_details
-from autonoma_ci.api.responses import status as read_status
-from autonoma_ci.api.start_body import start_body
-from autonoma_ci.api.transport import DETAILS_LIMIT
-from autonoma_ci.models import Kind, Reason, RunRequest
-from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.api.account_names import parse_name
+from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus
+from autonoma_ci.api.responses import parse_details_response as read_details
+from autonoma_ci.api.responses import parse_status_response as read_status
+from autonoma_ci.api.start_body import build_start_body
+from autonoma_ci.api.transport import MAX_DETAILS_BYTES
+from autonoma_ci.models import ExitReason, RunRequest, TargetKind
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Redactor
-from autonoma_ci.redaction.sanitizer import Texts
+from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FEW_PARTS = 50
 
 
-class Client:
+class AutonomaClient:
     """Starts runs and asks how they stand; never raises for what a server or a network does.
 
     Args:
@@ -60,53 +60,59 @@ class Client:
         # What every link has: it is no secret.
         self._host = urlsplit(transport.base_url).netloc
 
-    def start(self, request: RunRequest) -> Attempt:
+    def start(self, request: RunRequest) -> StartResult:
         """Ask once for a run to start, and say what came of it."""
         try:
-            answer = self._transport.post(f"/{request.kind}/{request.id}/run", start_body(request, self._source))
-        except NotSentError as error:
-            delivery = Delivery.NOT_SENT if error.passing else Delivery.UNSENDABLE
-            hint = f"{responses.NOT_STARTED} {self._line(error.hint, request)}" if error.hint else responses.UNREACHABLE
-            return Attempt(delivery, Reason.API, message=self._told(error, request), hint=hint)
-        except LostError as error:
+            answer = self._transport.post(f"/{request.kind}/{request.id}/run", build_start_body(request, self._source))
+        except RequestNotSentError as error:
+            delivery = StartStatus.NOT_SENT if error.passing else StartStatus.CANNOT_SEND
+            hint = (
+                f"{responses.HINT_NOT_STARTED} {self._line(error.hint, request)}"
+                if error.hint
+                else responses.HINT_UNREACHABLE
+            )
+            return StartResult(delivery, ExitReason.API, message=self._told(error, request), suggestion=hint)
+        except ResponseLostError as error:
             told = self._told(error, request)
-            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=responses.MAY_HAVE_STARTED)
-        return responses.read(answer, request, self._redactor(request), self._credentials, self._host)
+            return StartResult(
+                StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=told, suggestion=responses.HINT_MAY_HAVE_STARTED
+            )
+        return responses.parse_start_response(answer, request, self._redactor(request), self._credentials, self._host)
 
-    def status(self, request: RunRequest, run_id: str) -> Status:
+    def status(self, request: RunRequest, run_id: str) -> PollResult:
         """Get the status of a run."""
-        path = f"/run/{run_id}/status" if request.kind is Kind.TEST else f"/run/{request.kind}/{run_id}/status"
+        path = f"/run/{run_id}/status" if request.kind is TargetKind.TEST else f"/run/{request.kind}/{run_id}/status"
         try:
             answer = self._transport.get(path)
-        except NotSentError as error:
+        except RequestNotSentError as error:
             hint = self._line(error.hint, request) if error.hint else ""
-            return Status(Said.TROUBLE, message=self._told(error, request), hint=hint)
-        except LostError as error:
-            return Status(Said.TROUBLE, message=self._told(error, request))
+            return PollResult(PollStatus.UNAVAILABLE, message=self._told(error, request), suggestion=hint)
+        except ResponseLostError as error:
+            return PollResult(PollStatus.UNAVAILABLE, message=self._told(error, request))
         # The redactor is made only where there is text to redact: hardly any answer has one.
         return read_status(answer, lambda: self._redactor(request), self._credentials, self._host, request.kind, run_id)
 
-    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
+    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
         """Ask once what the run of a test did; with `media`, for where its screenshots and video are too."""
         try:
-            answer = self._transport.get(f"/run/{run_id}?steps=true{'&media=true' if media else ''}", DETAILS_LIMIT)
-        except (NotSentError, LostError) as error:
-            return Details(problem=self._told(error, request))
+            answer = self._transport.get(f"/run/{run_id}?steps=true{'&media=true' if media else ''}", MAX_DETAILS_BYTES)
+        except (RequestNotSentError, ResponseLostError) as error:
+            return RunDetails(error=self._told(error, request))
         return read_details(answer, lambda: self._redactor(request), run_id, request.id)
 
-    def name_of(self, kind: Kind, request: RunRequest) -> str | None:
+    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
         """Return the account's name for the request's id as one of this kind; None if it has no such id."""
         try:
-            answer = self._transport.get(f"/{kind}/{request.id}", DETAILS_LIMIT)
-        except (NotSentError, LostError):
+            answer = self._transport.get(f"/{kind}/{request.id}", MAX_DETAILS_BYTES)
+        except (RequestNotSentError, ResponseLostError):
             return None
-        return read_name(answer, request.id, lambda: self._redactor(request))
+        return parse_name(answer, request.id, lambda: self._redactor(request))
 
-    def _told(self, error: NotSentError | LostError, request: RunRequest) -> str:
+    def _told(self, error: RequestNotSentError | ResponseLostError, request: RunRequest) -> str:
         return self._line(str(error), request)
 
     def _line(self, text: str, request: RunRequest) -> str:
-        return Texts(lambda: self._redactor(request)).line(text, 500)
+        return ResponseSanitizer(lambda: self._redactor(request)).clean(text, 500)
 
     def _redactor(self, request: RunRequest) -> Redactor:
         return self._redact or self._redactor_of_run(request)

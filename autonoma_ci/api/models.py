@@ -6,41 +6,41 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.models import Reason
+from autonoma_ci.models import ExitReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.models import Step
+    from autonoma_ci.models import RunStep
 
-NO_MEDIA: Mapping[int, Media] = MappingProxyType({})
+NO_MEDIA_URLS: Mapping[int, SignedUrl] = MappingProxyType({})
 
 
-class Delivery(StrEnum):
+class StartStatus(StrEnum):
     """What is known of one request to start a run; it alone decides whether to send again."""
 
     STARTED = "started"
-    REFUSED = "refused"  # the server said no: final
-    BUSY = "busy"  # the server said not now (429): may be sent again
+    REJECTED = "refused"  # the server said no: final
+    RATE_LIMITED = "busy"  # the server said not now (429): may be sent again
     NOT_SENT = "not-sent"  # no connection was made: may be sent again
-    UNSENDABLE = "unsendable"  # no connection was made, and trying again would not change that
-    OPEN = "open"  # it may have arrived and been acted on: never sent again
+    CANNOT_SEND = "unsendable"  # no connection was made, and trying again would not change that
+    INDETERMINATE = "open"  # it may have arrived and been acted on: never sent again
 
 
-class Attempt(NamedTuple):
+class StartResult(NamedTuple):
     """One request to start a run, and what came of it.
 
     `retry_after` is in seconds; None means that the server named no time. `status` is 0 without an
     answer. The texts come from outside: redacted, one line each, but not yet escaped for any sink.
     """
 
-    delivery: Delivery
-    reason: Reason = Reason.OK
+    status: StartStatus
+    reason: ExitReason = ExitReason.OK
     run_id: str = ""
     url: str = ""
     message: str = ""
-    hint: str = ""
-    status: int = 0
+    suggestion: str = ""
+    http_status: int = 0
     retry_after: float | None = None
 
 
@@ -52,21 +52,21 @@ class Timeouts(NamedTuple):
     total: float = 90.0
 
 
-class Said(StrEnum):
+class PollStatus(StrEnum):
     """What one question for a run's status came to."""
 
     PASSED = "passed"
     FAILED = "failed"
     STOPPED = "stopped"  # cancelled, stopped or skipped on the server
-    GOING_ON = "going-on"
-    STRANGE = "strange"  # an answer, and a word that is not known, or none
-    MISSING = "missing"  # the server does not know the run, or not yet
+    RUNNING = "going-on"
+    UNRECOGNIZED = "strange"  # an answer, and a word that is not known, or none
+    NOT_FOUND = "missing"  # the server does not know the run, or not yet
     UNAUTHORIZED = "unauthorized"
-    BUSY = "busy"  # not now (429, 503): ask less
-    TROUBLE = "trouble"  # no usable answer
+    RATE_LIMITED = "busy"  # not now (429, 503): ask less
+    UNAVAILABLE = "trouble"  # no usable answer
 
 
-class Status(NamedTuple):
+class PollResult(NamedTuple):
     """What the server said when it was asked how a run stands.
 
     `word` is its own word, `message` what went wrong; both are redacted, one line, and not yet escaped.
@@ -74,16 +74,16 @@ class Status(NamedTuple):
     about what went wrong, in whole sentences.
     """
 
-    said: Said
-    word: str = ""
+    status: PollStatus
+    raw_status: str = ""
     message: str = ""
-    status: int = 0
+    http_status: int = 0
     retry_after: float | None = None
     url: str = ""
-    hint: str = ""
+    suggestion: str = ""
 
 
-class Media(NamedTuple):
+class SignedUrl(NamedTuple):
     """Where a screenshot or the video of a run is to be had for an hour; whoever has the address may have it."""
 
     url: str
@@ -92,7 +92,7 @@ class Media(NamedTuple):
         return "Media(...)"
 
 
-class Details(NamedTuple):
+class RunDetails(NamedTuple):
     """What the server tells of a run that ended; `problem` says why it tells nothing.
 
     `step` is where it failed, `seconds` how long the run took by the server's own clock, or None if it
@@ -102,34 +102,34 @@ class Details(NamedTuple):
     """
 
     title: str = ""
-    step: Step | None = None
-    seconds: float | None = None
-    problem: str = ""
-    steps: tuple[Step, ...] = ()
-    media: Mapping[int, Media] = NO_MEDIA
-    said: Said | None = None
+    step: RunStep | None = None
+    duration_seconds: float | None = None
+    error: str = ""
+    steps: tuple[RunStep, ...] = ()
+    media_urls: Mapping[int, SignedUrl] = NO_MEDIA_URLS
+    status: PollStatus | None = None
     contradiction: str = ""
 
 
-class Item(NamedTuple):
+class EvidenceFile(NamedTuple):
     """One file to fetch: the step's number or 0 for the video; `spare` if other files matter more.
 
     `digits` is how many the number has in the file's name, so that names are in the order of the steps.
     """
 
     run_id: str
-    number: int
-    media: Media
-    spare: bool = False
-    digits: int = 3
+    step_number: int
+    signed_url: SignedUrl
+    low_priority: bool = False
+    number_width: int = 3
 
 
-class Kept(NamedTuple):
+class DownloadResult(NamedTuple):
     """What came of fetching a file: its path in results-dir, or what went wrong.
 
     `again`: with a new address it may succeed.
     """
 
     path: str = ""
-    problem: str = ""
-    again: bool = False
+    error: str = ""
+    retryable: bool = False

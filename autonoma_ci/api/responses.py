@@ -16,27 +16,29 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.models import Attempt, Delivery, Details, Media, Said, Status
-from autonoma_ci.api.run_ids import START_FIELDS, find_linked_run, find_page_run, names_other_run, read_id
-from autonoma_ci.api.start_proof import SEND_AGAIN, proves_not_started
-from autonoma_ci.config.parsers import ID
-from autonoma_ci.escaping import link, one_line, without_query
+from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, SignedUrl, StartResult, StartStatus
+from autonoma_ci.api.run_ids import START_FIELDS, find_linked_run, find_page_run, names_other_run, parse_run_id
+from autonoma_ci.api.start_proof import RETRYABLE_STATUS, proves_not_started
+from autonoma_ci.config.parsers import ID_RE
+from autonoma_ci.escaping import safe_url, sanitize_line, strip_query
 from autonoma_ci.lazy_regex import lazy_pattern
-from autonoma_ci.models import STEPS_LIMIT, Kind, Reason, RunRequest, Step
+from autonoma_ci.models import MAX_STEPS, ExitReason, RunRequest, RunStep, TargetKind
 from autonoma_ci.redaction.normalize import decode, decode_header
-from autonoma_ci.redaction.redactor import NOTHING_SECRET
-from autonoma_ci.redaction.sanitizer import Texts
+from autonoma_ci.redaction.redactor import NO_SECRETS
+from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from autonoma_ci.api.transport import Answer
+    from autonoma_ci.api.transport import HttpResponse
     from autonoma_ci.redaction.redactor import Redactor
 
 
-MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again. It is not sent again."
-NOT_STARTED = "The run was not started."
-UNREACHABLE = f"{NOT_STARTED} Check api-url, the network, and the proxy if there is one."
+HINT_MAY_HAVE_STARTED = (
+    "The run may have started: look for it in Autonoma before starting it again. It is not sent again."
+)
+HINT_NOT_STARTED = "The run was not started."
+HINT_UNREACHABLE = f"{HINT_NOT_STARTED} Check api-url, the network, and the proxy if there is one."
 _HINTS = {
     401: "Check client-id and client-secret: both must be set, from the same account, and not revoked.",
     403: "The credentials are known but may not do this: check that they belong to the account that owns the id.",
@@ -44,14 +46,14 @@ _HINTS = {
     422: "The API refused the request's content: check the application version and the variables' names.",
     429: "The API limits how fast runs may be started: try again later, or set a lower concurrency.",
     # The only 500 that proves that nothing was started has this cause.
-    500: f"{NOT_STARTED} The account has no device farm: contact the administrator of the Autonoma account.",
+    500: f"{HINT_NOT_STARTED} The account has no device farm: contact the administrator of the Autonoma account.",
 }
 # A tag has no GET in the contract, so whether an id is a tag's is not known.
 _MAY_BE_TAG = " If it is the id of a tag, put it into tag-ids, in a manifest under tags."
-QUOTA_USED_UP = "the account's quota is used up"
-ADD_QUOTA = "Add quota in Autonoma, or wait until it is renewed, then run the job again. The credentials are fine."
-WEB_PAGE = "this host serves a web page, not the API"
-CHECK_URL = "Check api-url: it must be the address of the API, such as https://autonoma.app/api."
+MESSAGE_QUOTA_USED_UP = "the account's quota is used up"
+HINT_ADD_QUOTA = "Add quota in Autonoma, or wait until it is renewed, then run the job again. The credentials are fine."
+MESSAGE_WEB_PAGE = "this host serves a web page, not the API"
+HINT_CHECK_API_URL = "Check api-url: it must be the address of the API, such as https://autonoma.app/api."
 # The words with which a 403 says that the account's budget is used up (the API's contract).
 _OF_QUOTA = lazy_pattern(r"(?<![a-z])(?:quotas?|credits?|limits?|plans?|billing)(?![a-z])", re.IGNORECASE)
 # What a host that is not the API says of the API's paths.
@@ -70,7 +72,7 @@ _NOT_FOLLOWED = (
 _INCOMPLETE = "the answer is cut short or too long"
 _SURPLUS = "further bytes came behind the answer"
 _REFUSED = "The API refused the request; the run was not started."
-_REASONS = {401: Reason.UNAUTHORIZED, 403: Reason.UNAUTHORIZED, 404: Reason.NOT_FOUND}
+_REASONS = {401: ExitReason.UNAUTHORIZED, 403: ExitReason.UNAUTHORIZED, 404: ExitReason.NOT_FOUND}
 _ERROR_FIELDS = ("error", "message")
 # Where a refusal may say why: the API's fields, and those of RFC 9457 and of gateways.
 _REFUSAL_FIELDS = (*_ERROR_FIELDS, "code", "detail", "reason", "title")
@@ -86,7 +88,9 @@ _CAMEL_CASE = lazy_pattern("(?<=[a-z])(?=[A-Z])")
 _VALUES = 1_000_000
 
 
-def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Redactor, api_host: str = "") -> Attempt:
+def parse_start_response(
+    answer: HttpResponse, request: RunRequest, redact: Redactor, credentials: Redactor, api_host: str = ""
+) -> StartResult:
     """Return what the response to a start means for the run.
 
     Args:
@@ -99,39 +103,56 @@ def read(answer: Answer, request: RunRequest, redact: Redactor, credentials: Red
     """
     status = answer.status
     is_success = 200 <= status < 300
-    fields = fields_of(answer, lenient=is_success)
-    message = said(fields, Texts(lambda: redact))
+    fields = json_object(answer, lenient=is_success)
+    message = api_error_message(fields, ResponseSanitizer(lambda: redact))
     if is_success:
-        url = shown_link(text_of(fields, "url"), redact, credentials, api_host)
+        url = build_run_url(str_field(fields, "url"), redact, credentials, api_host)
         return _started(answer, fields, request.kind, url, message, credentials)
     told = f"HTTP {status}" + (f": {message}" if message else "")
     if 300 <= status < 400:
         told = f"HTTP {status}: the API redirects{_target(answer, request, redact)}"
-        hint = f"{MAY_HAVE_STARTED} {_NOT_FOLLOWED}"
-        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=hint, status=status)
-    proved = proves_not_started(status, (text_of(fields, name) for name in _ERROR_FIELDS))
+        hint = f"{HINT_MAY_HAVE_STARTED} {_NOT_FOLLOWED}"
+        return StartResult(
+            StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=told, suggestion=hint, http_status=status
+        )
+    proved = proves_not_started(status, (str_field(fields, name) for name in _ERROR_FIELDS))
     # One of two responses belongs to another request, and which one is not known.
-    told += f"; {_SURPLUS}" if answer.surplus else ""
+    told += f"; {_SURPLUS}" if answer.has_surplus else ""
     # What the rest of an incomplete refusal would have said is not known: enough not to send the start again.
-    incomplete = status == SEND_AGAIN and not answer.complete
+    incomplete = status == RETRYABLE_STATUS and not answer.is_complete
     told += f"; {_INCOMPLETE}" if incomplete else ""
-    if answer.surplus or incomplete or not proved:
-        return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=MAY_HAVE_STARTED, status=status)
+    if answer.has_surplus or incomplete or not proved:
+        return StartResult(
+            StartStatus.INDETERMINATE,
+            ExitReason.UNKNOWN,
+            message=told,
+            suggestion=HINT_MAY_HAVE_STARTED,
+            http_status=status,
+        )
     if names_quota(answer, request.id):
-        told = f"{QUOTA_USED_UP} ({told})"
-        return Attempt(Delivery.REFUSED, Reason.QUOTA, message=told, hint=ADD_QUOTA, status=status)
-    tag = "" if request.kind is Kind.TAG else _MAY_BE_TAG
+        told = f"{MESSAGE_QUOTA_USED_UP} ({told})"
+        return StartResult(
+            StartStatus.REJECTED, ExitReason.QUOTA, message=told, suggestion=HINT_ADD_QUOTA, http_status=status
+        )
+    tag = "" if request.kind is TargetKind.TAG else _MAY_BE_TAG
     hint = _HINTS.get(status, _REFUSED).format(kind=request.kind, tag=tag)
     if status in _OF_PATHS and is_web_page(answer):
-        hint = f"The answer is a web page, so this may be another host. {CHECK_URL} {hint}"
-    if status == SEND_AGAIN:
-        wait = retry_after(answer.headers)
-        return Attempt(Delivery.BUSY, Reason.API, message=told, hint=hint, status=status, retry_after=wait)
-    reason = _REASONS.get(status, Reason.API)
-    return Attempt(Delivery.REFUSED, reason, message=told, hint=hint, status=status)
+        hint = f"The answer is a web page, so this may be another host. {HINT_CHECK_API_URL} {hint}"
+    if status == RETRYABLE_STATUS:
+        wait = parse_retry_after(answer.headers)
+        return StartResult(
+            StartStatus.RATE_LIMITED,
+            ExitReason.API,
+            message=told,
+            suggestion=hint,
+            http_status=status,
+            retry_after=wait,
+        )
+    reason = _REASONS.get(status, ExitReason.API)
+    return StartResult(StartStatus.REJECTED, reason, message=told, suggestion=hint, http_status=status)
 
 
-def names_quota(answer: Answer, subject: str = "") -> bool:
+def names_quota(answer: HttpResponse, subject: str = "") -> bool:
     """Return whether a refusal says that the account's quota is used up.
 
     Status 402 says so itself. A 403 says so in a field of its JSON that gives a reason, or in a body that is one plain
@@ -153,10 +174,10 @@ def names_quota(answer: Answer, subject: str = "") -> bool:
     return any(_OF_QUOTA.search(_CAMEL_CASE.sub(" ", text)) for text in texts)
 
 
-def _sentences(answer: Answer) -> list[str]:
+def _sentences(answer: HttpResponse) -> list[str]:
     """Return what a refusal says: the texts of its error fields, or a body that is a text itself."""
-    value = value_of(answer)
-    if value is None and answer.complete and len(answer.body) <= _MAX_SENTENCE and not is_web_page(answer):
+    value = parse_json_body(answer)
+    if value is None and answer.is_complete and len(answer.body) <= _MAX_SENTENCE and not is_web_page(answer):
         text = decode(answer.body).strip()
         return [] if text.startswith("<") else [text]
     found = [value.get(name) for name in _REFUSAL_FIELDS] if isinstance(value, dict) else [value]
@@ -168,11 +189,11 @@ def _sentences(answer: Answer) -> list[str]:
     return [text for text in texts if isinstance(text, str)]
 
 
-def is_web_page(answer: Answer) -> bool:
+def is_web_page(answer: HttpResponse) -> bool:
     """Return whether a response is HTML, by its type or its beginning."""
     # A gateway may add a second type, which the header's value then has behind a comma.
     types = {text.strip() for text in re.split("[,;]", answer.headers.get("Content-Type", "").lower())}
-    return _begins_like_html(answer.body[:_HEAD]) or (bool(types & _HTML_TYPES) and value_of(answer) is None)
+    return _begins_like_html(answer.body[:_HEAD]) or (bool(types & _HTML_TYPES) and parse_json_body(answer) is None)
 
 
 def _begins_like_html(head: bytes) -> bool:
@@ -182,14 +203,14 @@ def _begins_like_html(head: bytes) -> bool:
     return bool(_HTML.match(head))
 
 
-def said(fields: Mapping[str, object], texts: Texts) -> str:
+def api_error_message(fields: Mapping[str, object], texts: ResponseSanitizer) -> str:
     """Return what the API says of an error, redacted, on one line."""
-    shown = [texts.line(text_of(fields, name), 500) for name in _ERROR_FIELDS]
+    shown = [texts.clean(str_field(fields, name), 500) for name in _ERROR_FIELDS]
     # Once more, since a value may begin in one field and end in the next.
-    return texts.line(": ".join(filter(None, shown)), 500)
+    return texts.clean(": ".join(filter(None, shown)), 500)
 
 
-def value_of(answer: Answer, *, lenient: bool = False) -> object:
+def parse_json_body(answer: HttpResponse, *, lenient: bool = False) -> object:
     """Return the value of a body that is JSON; None if it is none, or is not all there, or has too many values.
 
     An object that gives one key two values is no JSON here: which of them counts is not known.
@@ -199,7 +220,7 @@ def value_of(answer: Answer, *, lenient: bool = False) -> object:
         lenient: Read texts with control characters, or with bytes that are not UTF-8. A poll is repeated instead. A
             start is not, and its run would be lost.
     """
-    if not answer.complete or answer.body.count(b",") > _VALUES:
+    if not answer.is_complete or answer.body.count(b",") > _VALUES:
         return None
     try:
         body = _decode(answer.body) if lenient else answer.body
@@ -221,19 +242,19 @@ def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def fields_of(answer: Answer, *, lenient: bool = False) -> Mapping[str, object]:
+def json_object(answer: HttpResponse, *, lenient: bool = False) -> Mapping[str, object]:
     """Return the fields of an answer that is a whole JSON object; none of any other."""
-    found = value_of(answer, lenient=lenient)
+    found = parse_json_body(answer, lenient=lenient)
     return found if isinstance(found, dict) else {}
 
 
-def text_of(fields: Mapping[str, object], name: str) -> str:
+def str_field(fields: Mapping[str, object], name: str) -> str:
     """Return a field that is text; an empty one if it is missing or anything else."""
     value = fields.get(name)
     return value if isinstance(value, str) else ""
 
 
-def shown_link(url: str, redact: Redactor, credentials: Redactor, api_host: str = "") -> str:
+def build_run_url(url: str, redact: Redactor, credentials: Redactor, api_host: str = "") -> str:
     """Return a link of the API as it may be shown; an empty text if it is no link, or holds a credential.
 
     A query or a fragment that holds a value is left out: what names the page is the path.
@@ -242,49 +263,51 @@ def shown_link(url: str, redact: Redactor, credentials: Redactor, api_host: str 
     # What every link of the API begins with is no secret, unless a credential goes on behind it.
     own = path.removeprefix("run/") if host == api_host else url
     beginning = url.removesuffix(own)
-    if not link(url) or credentials(url) != credentials(beginning) + own:
+    if not safe_url(url) or credentials(url) != credentials(beginning) + own:
         return ""
-    page = without_query(url)
-    return page if redact.holds(url[len(page) :]) else url
+    page = strip_query(url)
+    return page if redact.contains_secret(url[len(page) :]) else url
 
 
 def _started(
-    answer: Answer, fields: Mapping[str, object], kind: Kind, url: str, message: str, credentials: Redactor
-) -> Attempt:
+    answer: HttpResponse, fields: Mapping[str, object], kind: TargetKind, url: str, message: str, credentials: Redactor
+) -> StartResult:
     """Return what a 2xx means: the run started only if the response names it, and names one run alone."""
-    named = {read_id(fields[name]) for name in START_FIELDS[kind] if fields.get(name) not in (None, "")}
+    named = {parse_run_id(fields[name]) for name in START_FIELDS[kind] if fields.get(name) not in (None, "")}
     linked = find_linked_run(url, kind) if named else find_page_run(url, kind)
     ids = named | {linked} if linked else named
     run_id = next(iter(ids), "")
-    hint = MAY_HAVE_STARTED
+    hint = HINT_MAY_HAVE_STARTED
     if not ids and is_web_page(answer):
-        why, hint = WEB_PAGE, f"{CHECK_URL} {MAY_HAVE_STARTED}"
-    elif not answer.complete:
+        why, hint = MESSAGE_WEB_PAGE, f"{HINT_CHECK_API_URL} {HINT_MAY_HAVE_STARTED}"
+    elif not answer.is_complete:
         why = f"{_INCOMPLETE} and names no run"
     elif not ids:
         why = "the answer is not in the form that is known and names no run"
-    elif any(credentials.holds(name) for name in ids):
+    elif any(credentials.contains_secret(name) for name in ids):
         why = "the run's id holds a credential, so it is not shown"
-    elif not all(ID.fullmatch(name) for name in ids):
+    elif not all(ID_RE.fullmatch(name) for name in ids):
         why = "the run's id is invalid"
     elif len(ids) > 1:
         why = "the answer names two runs"
     else:
-        return Attempt(Delivery.STARTED, Reason.OK, run_id, url, message, status=answer.status)
+        return StartResult(StartStatus.STARTED, ExitReason.OK, run_id, url, message, http_status=answer.status)
     told = f"HTTP {answer.status}, but {why}"
-    return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=told, hint=hint, status=answer.status)
+    return StartResult(
+        StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=told, suggestion=hint, http_status=answer.status
+    )
 
 
-def _target(answer: Answer, request: RunRequest, redact: Redactor) -> str:
+def _target(answer: HttpResponse, request: RunRequest, redact: Redactor) -> str:
     # The target may hold anything; its query may hold what was sent. The part before it says where to.
     location = decode_header(answer.headers.get("Location", ""))
     # A value may hold a question mark: what is left of it after a cut would not be recognised.
-    base = Texts(lambda: redact).line(location, 4000).partition("?")[0]
-    target = one_line(base.removesuffix(f"/{request.kind}/{request.id}/run"), 200)
+    base = ResponseSanitizer(lambda: redact).clean(location, 4000).partition("?")[0]
+    target = sanitize_line(base.removesuffix(f"/{request.kind}/{request.id}/run"), 200)
     return f" to {target}" if target else ""
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds to wait that Retry-After names (RFC 9110 §10.2.3); None if it names none.
 
     A date is counted from the answer's own Date, so that a wrong clock on this machine does no harm.
@@ -308,21 +331,21 @@ _GOING_ON = frozenset(
     | {"in_progress", "processing", "retrying"}
 )
 _WORDS = {
-    "passed": Said.PASSED,
-    **dict.fromkeys(_FAILED, Said.FAILED),
-    **dict.fromkeys(_STOPPED, Said.STOPPED),
-    **dict.fromkeys(_GOING_ON, Said.GOING_ON),
+    "passed": PollStatus.PASSED,
+    **dict.fromkeys(_FAILED, PollStatus.FAILED),
+    **dict.fromkeys(_STOPPED, PollStatus.STOPPED),
+    **dict.fromkeys(_GOING_ON, PollStatus.RUNNING),
 }
 
 
-def status(
-    answer: Answer,
+def parse_status_response(
+    answer: HttpResponse,
     redactor: Callable[[], Redactor],
-    credentials: Redactor = NOTHING_SECRET,
+    credentials: Redactor = NO_SECRETS,
     api_host: str = "",
-    kind: Kind = Kind.TEST,
+    kind: TargetKind = TargetKind.TEST,
     run_id: str = "",
-) -> Status:
+) -> PollResult:
     """Return what the response to a request for a run's status means.
 
     Args:
@@ -333,106 +356,110 @@ def status(
         kind: What the run runs.
         run_id: The run that was asked for. A response that names another one is not used.
     """
-    code, fields, texts = answer.status, fields_of(answer), Texts(redactor)
+    code, fields, texts = answer.status, json_object(answer), ResponseSanitizer(redactor)
     if code == 200 and fields:
-        found, url = _word(fields.get("status"), texts), text_of(fields, "url")
+        found, url = _parse_status(fields.get("status"), texts), str_field(fields, "url")
         linked = find_linked_run(url, kind)
         # A link that is not shown says nothing. That check is slow, so the ids are compared first.
-        other_link = linked not in {"", run_id} and shown_link(url, credentials, credentials, api_host)
+        other_link = linked not in {"", run_id} and build_run_url(url, credentials, credentials, api_host)
         if run_id and (other_link or names_other_run(fields, kind, run_id)):
-            return Status(Said.TROUBLE, message="the response is about another run", status=code)
+            return PollResult(PollStatus.UNAVAILABLE, message="the response is about another run", http_status=code)
         # Only a run that passed before needs its link: of the others it is known since the start.
-        wanted = url and found.said is Said.PASSED
-        return found._replace(url=shown_link(url, redactor(), credentials, api_host)) if wanted else found
-    message = f"HTTP {code}" + (f": {text}" if (text := said(fields, texts)) else "")
-    wait = retry_after(answer.headers)
+        wanted = url and found.status is PollStatus.PASSED
+        return found._replace(url=build_run_url(url, redactor(), credentials, api_host)) if wanted else found
+    message = f"HTTP {code}" + (f": {text}" if (text := api_error_message(fields, texts)) else "")
+    wait = parse_retry_after(answer.headers)
     if names_quota(answer):
         # The run goes on, and the credentials are fine: the next poll may succeed.
-        return Status(Said.TROUBLE, message=f"{QUOTA_USED_UP} ({message})", status=code)
+        return PollResult(PollStatus.UNAVAILABLE, message=f"{MESSAGE_QUOTA_USED_UP} ({message})", http_status=code)
     if code in {401, 403}:
-        return Status(Said.UNAUTHORIZED, message=message, status=code)
+        return PollResult(PollStatus.UNAUTHORIZED, message=message, http_status=code)
     if code == 404:
-        return Status(Said.MISSING, message=message, status=code)
+        return PollResult(PollStatus.NOT_FOUND, message=message, http_status=code)
     if code in {429, 503}:
-        return Status(Said.BUSY, message=message, status=code, retry_after=wait)
+        return PollResult(PollStatus.RATE_LIMITED, message=message, http_status=code, retry_after=wait)
     if 200 <= code < 300 and is_web_page(answer):
-        message = f"HTTP {code}, but {WEB_PAGE}. {CHECK_URL.removesuffix('.')}"
+        message = f"HTTP {code}, but {MESSAGE_WEB_PAGE}. {HINT_CHECK_API_URL.removesuffix('.')}"
     elif code == 200:
-        message = "HTTP 200, but the answer is " + ("not in the form that is known" if answer.complete else "cut short")
-    return Status(Said.TROUBLE, message=message, status=code)
+        message = "HTTP 200, but the answer is " + (
+            "not in the form that is known" if answer.is_complete else "cut short"
+        )
+    return PollResult(PollStatus.UNAVAILABLE, message=message, http_status=code)
 
 
-def _word(value: object, texts: Texts) -> Status:
+def _parse_status(value: object, texts: ResponseSanitizer) -> PollResult:
     if not isinstance(value, str):
-        return Status(Said.STRANGE, message="the API names no status", status=200)
+        return PollResult(PollStatus.UNRECOGNIZED, message="the API names no status", http_status=200)
     word = _normalized(value)
     if known := _WORDS.get(word):
-        return Status(known, word, status=200)
-    shown = texts.line(value, 60)
-    return Status(Said.STRANGE, shown, f"the API says '{shown}', which is no status that is known", 200)
+        return PollResult(known, word, http_status=200)
+    shown = texts.clean(value, 60)
+    return PollResult(PollStatus.UNRECOGNIZED, shown, f"the API says '{shown}', which is no status that is known", 200)
 
 
 def _normalized(word: str) -> str:
     return word.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def details(answer: Answer, redactor: Callable[[], Redactor], run_id: str = "", test_id: str = "") -> Details:
+def parse_details_response(
+    answer: HttpResponse, redactor: Callable[[], Redactor], run_id: str = "", test_id: str = ""
+) -> RunDetails:
     """Return what the API tells of a run of a test that ended; every field may be missing.
 
     Details that name another run or test are not used. `contradiction` says so.
     """
-    fields = fields_of(answer)
+    fields = json_object(answer)
     if answer.status != 200 or not fields:
-        return Details(problem=f"HTTP {answer.status}" if answer.status != 200 else "not in the form that is known")
+        return RunDetails(error=f"HTTP {answer.status}" if answer.status != 200 else "not in the form that is known")
     test = fields.get("test")
     tests = [fields.get("test_id"), test.get("id") if isinstance(test, dict) else None]
     for values, wanted, what in (([fields.get("id")], run_id, "run"), (tests, test_id, "test")):
-        if wanted and {read_id(value) for value in values} - {"", wanted}:
+        if wanted and {parse_run_id(value) for value in values} - {"", wanted}:
             why = f"the details are of another {what}"
-            return Details(problem=why, contradiction=why)
+            return RunDetails(error=why, contradiction=why)
     listed, word = fields.get("steps"), fields.get("status")
     steps = listed if isinstance(listed, list) else []
-    kept, texts = _kept(steps), Texts(redactor)
+    kept, texts = _sample_steps(steps), ResponseSanitizer(redactor)
     # In the order in which they matter: of very much text the last is left out.
-    return Details(
-        title=texts.line(text_of(fields, "name"), 200).strip(),
+    return RunDetails(
+        title=texts.clean(str_field(fields, "name"), 200).strip(),
         step=_failing(steps, texts),
-        seconds=_seconds(text_of(fields, "created_at"), text_of(fields, "ended_at")),
+        duration_seconds=_seconds(str_field(fields, "created_at"), str_field(fields, "ended_at")),
         steps=tuple(_step(number, step, texts, 300, 500) for number, step in kept),
-        media=_media(kept, fields.get("video_url")),
+        media_urls=_media(kept, fields.get("video_url")),
         # The status decides what a run is. A word that is not known does not contradict it.
-        said=_WORDS.get(_normalized(word)) if isinstance(word, str) else None,
+        status=_WORDS.get(_normalized(word)) if isinstance(word, str) else None,
     )
 
 
-def _kept(steps: list[object]) -> list[tuple[int, dict[str, object]]]:
+def _sample_steps(steps: list[object]) -> list[tuple[int, dict[str, object]]]:
     """Return the steps with their numbers; of very many the first and the last."""
     known = [number for number, step in enumerate(steps, 1) if isinstance(step, dict)]
-    half = STEPS_LIMIT // 2
-    kept = known if len(known) <= STEPS_LIMIT else known[:half] + known[-half:]
+    half = MAX_STEPS // 2
+    kept = known if len(known) <= MAX_STEPS else known[:half] + known[-half:]
     return [(number, step) for number in kept if isinstance(step := steps[number - 1], dict)]
 
 
-def _failing(steps: list[object], texts: Texts) -> Step | None:
+def _failing(steps: list[object], texts: ResponseSanitizer) -> RunStep | None:
     """Return the last step that failed: the one that ended the run."""
     for number in range(len(steps), 0, -1):
         step = steps[number - 1]
-        if isinstance(step, dict) and text_of(step, "status").strip().lower() in _FAILED:
+        if isinstance(step, dict) and str_field(step, "status").strip().lower() in _FAILED:
             return _step(number, step, texts, 500, 2000)
     return None
 
 
-def _step(number: int, step: dict[str, object], texts: Texts, longest: int, output: int) -> Step:
-    told = texts.line(text_of(step, "instruction"), longest).strip()
-    seen = texts.line(text_of(step, "output"), output).strip()
+def _step(number: int, step: dict[str, object], texts: ResponseSanitizer, longest: int, output: int) -> RunStep:
+    told = texts.clean(str_field(step, "instruction"), longest).strip()
+    seen = texts.clean(str_field(step, "output"), output).strip()
     # Reports put a word before a step's link.
-    url = texts.line(text_of(step, "url"), 2000, apart=True)
-    return Step(number, told, seen, url, texts.line(text_of(step, "status"), 40).strip().lower())
+    url = texts.clean(str_field(step, "url"), 2000, apart=True)
+    return RunStep(number, told, seen, url, texts.clean(str_field(step, "status"), 40).strip().lower())
 
 
-def _media(kept: list[tuple[int, dict[str, object]]], video: object) -> dict[int, Media]:
+def _media(kept: list[tuple[int, dict[str, object]]], video: object) -> dict[int, SignedUrl]:
     found = {number: step.get("image") for number, step in kept} | {0: video}
-    return {number: Media(url) for number, url in found.items() if isinstance(url, str) and url}
+    return {number: SignedUrl(url) for number, url in found.items() if isinstance(url, str) and url}
 
 
 def _seconds(begun: str, ended: str) -> float | None:

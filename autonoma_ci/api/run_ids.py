@@ -14,59 +14,59 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from autonoma_ci.lazy_regex import lazy_pattern
-from autonoma_ci.models import Kind
+from autonoma_ci.models import TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # The fields in which the response to a start may name the run.
 START_FIELDS = {
-    Kind.TEST: ("run_id", "runID"),
+    TargetKind.TEST: ("run_id", "runID"),
     # A later revision of the contract runs tags like folders.
-    Kind.TAG: ("tag_run_id", "folderRunID"),
-    Kind.FOLDER: ("folder_run_id", "folderRunID"),
+    TargetKind.TAG: ("tag_run_id", "folderRunID"),
+    TargetKind.FOLDER: ("folder_run_id", "folderRunID"),
 }
 # The fields in which a status response may name the run that it is about.
 _STATUS_FIELDS = {
-    Kind.TEST: ("run_id", "runID", "id"),
-    Kind.TAG: ("tag_run_id", "folderRunID", "run_id", "runID"),
-    Kind.FOLDER: ("folder_run_id", "folderRunID", "run_id", "runID"),
+    TargetKind.TEST: ("run_id", "runID", "id"),
+    TargetKind.TAG: ("tag_run_id", "folderRunID", "run_id", "runID"),
+    TargetKind.FOLDER: ("folder_run_id", "folderRunID", "run_id", "runID"),
 }
 # The id, and what follows it. `group` because the vendor's CI scripts know groups of runs, with ids of their own.
 _PATHS = {
-    Kind.TEST: lazy_pattern(r"/run/(?!(?:folder|tag|group|test)/[^/])([^/]+)(.*)"),
-    Kind.TAG: lazy_pattern(r"/run/tag/([^/]+)(.*)"),
-    Kind.FOLDER: lazy_pattern(r"/run/folder/([^/]+)(.*)"),
+    TargetKind.TEST: lazy_pattern(r"/run/(?!(?:folder|tag|group|test)/[^/])([^/]+)(.*)"),
+    TargetKind.TAG: lazy_pattern(r"/run/tag/([^/]+)(.*)"),
+    TargetKind.FOLDER: lazy_pattern(r"/run/folder/([^/]+)(.*)"),
 }
 
 
-def read_id(value: object) -> str:
+def parse_run_id(value: object) -> str:
     """Return an id as text; an empty text if it is neither text nor a whole number."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if is_number or isinstance(value, str) else ""
 
 
-def find_linked_run(url: str, kind: Kind) -> str:
+def find_linked_run(url: str, kind: TargetKind) -> str:
     """Return the id of the run that a link names, or an empty text."""
     found = _PATHS[kind].search(_path_of(url))
     return unquote(found[1]) if found else ""
 
 
-def find_page_run(url: str, kind: Kind) -> str:
+def find_page_run(url: str, kind: TargetKind) -> str:
     """Return the id of the run whose page a link is, or an empty text.
 
     Nothing but a slash may follow the id. The link of a tag run may be that of a folder run.
     """
-    for known in (kind, Kind.FOLDER) if kind is Kind.TAG else (kind,):
+    for known in (kind, TargetKind.FOLDER) if kind is TargetKind.TAG else (kind,):
         found = _PATHS[known].search(_path_of(url))
         if found and not found[2].strip("/"):
             return unquote(found[1])
     return ""
 
 
-def names_other_run(fields: Mapping[str, object], kind: Kind, run_id: str) -> bool:
+def names_other_run(fields: Mapping[str, object], kind: TargetKind, run_id: str) -> bool:
     """Return whether a field of a status response names another run than this one."""
-    named = {read_id(fields.get(name)) for name in _STATUS_FIELDS[kind]}
+    named = {parse_run_id(fields.get(name)) for name in _STATUS_FIELDS[kind]}
     return bool(named - {"", run_id})
 
 

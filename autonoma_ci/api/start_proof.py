@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # The status, and the definition that makes it a proof.
-NOT_STARTED = {
+NOT_STARTED_STATUSES = {
     400: "RFC 9110 §15.5.1: the server will not process the request",
     401: "RFC 9110 §15.5.2: the request was not applied, as it lacks valid credentials",
     402: "the API's contract: the account's quota is used up, nothing was started",
@@ -38,11 +38,11 @@ NOT_STARTED = {
     451: "RFC 7725 §3: the server denies access for legal reasons",
 }
 # The only status after which a start is sent again.
-SEND_AGAIN = 429
+RETRYABLE_STATUS = 429
 # A status that proves nothing, with a message that does: the API checks its configuration before it starts a run.
 _KNOWN_MESSAGES = {500: frozenset({"device farm project arn is not configured"})}
 # Each status with which a response may be a proof. It is one only if nothing else came that may be the real response.
-MAY_PROVE = NOT_STARTED.keys() | _KNOWN_MESSAGES.keys()
+CONCLUSIVE_STATUSES = NOT_STARTED_STATUSES.keys() | _KNOWN_MESSAGES.keys()
 
 
 def proves_not_started(status: int, messages: Iterable[str]) -> bool:
@@ -53,4 +53,4 @@ def proves_not_started(status: int, messages: Iterable[str]) -> bool:
         messages: The texts of the response's error fields. Only a whole field counts, not a part of one.
     """
     known = _KNOWN_MESSAGES.get(status, frozenset())
-    return status in NOT_STARTED or any(text.strip().rstrip(".!").lower() in known for text in messages)
+    return status in NOT_STARTED_STATUSES or any(text.strip().rstrip(".!").lower() in known for text in messages)

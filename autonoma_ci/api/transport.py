@@ -25,11 +25,11 @@ from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
 from autonoma_ci.api.models import Timeouts
-from autonoma_ci.api.start_proof import MAY_PROVE
-from autonoma_ci.net.connection import close_connection, deadlines, limited, proxies_for
-from autonoma_ci.net.connection_state import line
+from autonoma_ci.api.start_proof import CONCLUSIVE_STATUSES
+from autonoma_ci.net.connection import close_connection, deadlines, find_proxies, total_timeout
+from autonoma_ci.net.connection_state import connection_state
 from autonoma_ci.net.errors import release_frames
-from autonoma_ci.net.session import Session, failure_of
+from autonoma_ci.net.session import SafeSession, request_error_from
 from autonoma_ci.net.threads import PerThread
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Secret
 
 # In bytes: nothing that the API says is as long, except for details.
-BODY_LIMIT = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 # Details hold the page's own HTML for each step.
-DETAILS_LIMIT = 16 * BODY_LIMIT
+MAX_DETAILS_BYTES = 16 * MAX_BODY_BYTES
 # A question may be asked again: better than to wait for as long as the start of a run may take.
-_QUESTION = Timeouts(read=20.0, total=30.0)
+_GET_TIMEOUTS = Timeouts(read=20.0, total=30.0)
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
 # What Python raises where memory or threads are used up.
 _NO_MEANS = (MemoryError, RuntimeError, SystemError)
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """A response. `complete` is False if the body was cut short, too long or too slow.
 
     `surplus` says whether more than CR and LF came behind the refusal of a start, or another response may be within its
@@ -58,8 +58,8 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
-    complete: bool
-    surplus: bool = False
+    is_complete: bool
+    has_surplus: bool = False
 
     def __repr__(self) -> str:
         # Headers and body may repeat what was sent.
@@ -77,31 +77,31 @@ class Transport:
     ) -> None:
         self.base_url = base_url
         self.timeouts = timeouts or Timeouts()
-        self._question = self.timeouts._replace(
-            read=min(self.timeouts.read, _QUESTION.read), total=min(self.timeouts.total, _QUESTION.total)
+        self._get_timeouts = self.timeouts._replace(
+            read=min(self.timeouts.read, _GET_TIMEOUTS.read), total=min(self.timeouts.total, _GET_TIMEOUTS.total)
         )
         self._credentials = tuple(credentials)
-        self._sessions = PerThread(Session)
+        self._sessions = PerThread(SafeSession)
         # Before there are threads that send: where their number is limited, they would leave none for this one.
         with suppress(RuntimeError, MemoryError):
             deadlines.start()
 
-    def post(self, path: str, payload: Mapping[str, object]) -> Answer:
+    def post(self, path: str, payload: Mapping[str, object]) -> HttpResponse:
         """Send one POST; raise NotSentError or LostError if there is no response."""
-        return self._send("POST", path, json.dumps(payload).encode(), self.timeouts, BODY_LIMIT)
+        return self._send("POST", path, json.dumps(payload).encode(), self.timeouts, MAX_BODY_BYTES)
 
-    def get(self, path: str, limit: int = BODY_LIMIT) -> Answer:
+    def get(self, path: str, limit: int = MAX_BODY_BYTES) -> HttpResponse:
         """Send one GET; raise NotSentError or LostError if there is no response.
 
         A body above `limit` bytes is not complete.
         """
-        return self._send("GET", path, b"", self._question, limit)
+        return self._send("GET", path, b"", self._get_timeouts, limit)
 
     @cached_property
     def _environment(self) -> Any:
         """Settings of the environment, such as a proxy. They are read once, since that takes long."""
         return self._sessions.own.merge_environment_settings(
-            self.base_url, proxies_for(self.base_url), stream=True, verify=None, cert=None
+            self.base_url, find_proxies(self.base_url), stream=True, verify=None, cert=None
         )
 
     def _headers(self) -> dict[str, str]:
@@ -116,10 +116,10 @@ class Transport:
             "autonoma-client-secret": client_secret.reveal(),
         }
 
-    def _send(self, method: str, path: str, body: bytes, limits: Timeouts, size: int) -> Answer:
-        with limited(limits.total) as late:
+    def _send(self, method: str, path: str, body: bytes, limits: Timeouts, size: int) -> HttpResponse:
+        with total_timeout(limits.total) as late:
             if method == "POST":
-                line.exclusive_statuses = MAY_PROVE
+                connection_state.exclusive_statuses = CONCLUSIVE_STATUSES
             try:
                 request = _prepare_request(method, self.base_url + path, self._headers(), body)
                 with self._sessions.own.send(
@@ -132,15 +132,15 @@ class Transport:
                     if late.is_set() and not _has_length(response):
                         # It ended where we ended the connection.
                         complete = False
-                    surplus = bool(line.surplus)
-                    if method == "POST" and response.status_code in MAY_PROVE:
+                    surplus = bool(connection_state.surplus_bytes)
+                    if method == "POST" and response.status_code in CONCLUSIVE_STATUSES:
                         if late.is_set():
                             # What follows behind it can't be known any more.
                             raise TimeoutError
                         surplus = surplus or _may_hold_response(response, content, complete=complete)
-                    return Answer(response.status_code, response.headers, content, complete, surplus)
+                    return HttpResponse(response.status_code, response.headers, content, complete, surplus)
             except (requests.RequestException, HTTPError, OSError, ValueError, *_NO_MEANS) as error:
-                failure = failure_of(error, urlsplit(self.base_url).netloc, late=late.is_set())
+                failure = request_error_from(error, urlsplit(self.base_url).netloc, late=late.is_set())
                 release_frames(error)
             finally:
                 close_connection()

@@ -14,15 +14,15 @@ from autonoma_ci.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAME = "args"
-VARIABLE = "INPUT_ARGS"
+ARGS_INPUT = "args"
+ARGS_ENV_VAR = "INPUT_ARGS"
 # In characters. To split a word takes time that grows with the square of its length: 0.2 s for this one.
 _MAX_LENGTH = 100_000
 # People copy a whole line of a shell.
 _PROGRAM = "autonoma-ci"
 
 
-def args_of_action(environ: Mapping[str, str]) -> list[str]:
+def parse_action_args(environ: Mapping[str, str]) -> list[str]:
     """Return the words of the input `args`; none outside of an action.
 
     GitHub's runner passes the input as a variable alone, because `runs.args` in action.yml is an empty list. act, and
@@ -34,14 +34,14 @@ def args_of_action(environ: Mapping[str, str]) -> list[str]:
             AUTONOMA_CI names no system.
 
     """
-    text = environ.get(VARIABLE, "")
+    text = environ.get(ARGS_ENV_VAR, "")
     if not text.strip():
         return []
     # Elsewhere the variable is of another program.
     if detect(environ).name not in WITH_ACTIONS:
         return []
     if len(text) > _MAX_LENGTH:
-        raise InputError([f"{NAME}: longer than {_MAX_LENGTH:,} characters. Put long values into a manifest"])
+        raise InputError([f"{ARGS_INPUT}: longer than {_MAX_LENGTH:,} characters. Put long values into a manifest"])
     import shlex
 
     try:
@@ -49,7 +49,9 @@ def args_of_action(environ: Mapping[str, str]) -> list[str]:
     except ValueError:
         # The text may hold a credential, so it is not shown.
         why = "a quote is not closed, or it ends with a backslash"
-        raise InputError([f"{NAME}: {why}. Quote a word as 'a b', or write \\' for a quote"]) from None
+        raise InputError([f"{ARGS_INPUT}: {why}. Quote a word as 'a b', or write \\' for a quote"]) from None
     if words[:1] == [_PROGRAM]:
-        raise InputError([f"{NAME}: remove {_PROGRAM} at the beginning. Begin with a command, such as wait RESULTS"])
+        raise InputError(
+            [f"{ARGS_INPUT}: remove {_PROGRAM} at the beginning. Begin with a command, such as wait RESULTS"]
+        )
     return words

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.errors import Problem
+from autonoma_ci.errors import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.config.settings import Reference, Settings
-    from autonoma_ci.models import Context
+    from autonoma_ci.config.settings import SecretReference, Settings
+    from autonoma_ci.models import BuildContext
 
-_VARIABLES = {option.name: option.variable for option in OPTIONS if option.name in {"client-id", "client-secret"}}
+_VARIABLES = {option.name: option.env_var for option in OPTIONS if option.name in {"client-id", "client-secret"}}
 # What these systems leave of a variable that is not set, as a secret in a job that gets none.
 # Source: Azure's documentation, "Define variables"; GitLab's, "Where variables can be used".
 _OF_UNSET = {"azure": "$(NAME)", "gitlab": "$NAME"}
@@ -48,17 +48,17 @@ _CURES = {
 }
 
 
-def may_be_skipped(settings: Settings, context: Context) -> bool:
+def may_skip_without_credentials(settings: Settings, context: BuildContext) -> bool:
     """Return whether credentials are missing in a way that may be meant.
 
     A reference in the form of another CI system never is.
     """
-    missing, usual = _missing(settings), _OF_UNSET.get(context.ci)
-    references = [settings.unresolved[name] for name in missing if name in settings.unresolved]
+    missing, usual = _missing(settings), _OF_UNSET.get(context.ci_name)
+    references = [settings.unresolved_references[name] for name in missing if name in settings.unresolved_references]
     return bool(missing) and all(reference.form == usual for reference in references)
 
 
-def not_replaced(references: Sequence[Reference]) -> str:
+def describe_unresolved(references: Sequence[SecretReference]) -> str:
     """Return what is wrong with options that hold references in place of values."""
     named = " and ".join(reference.spelling for reference in references)
     held = "holds a reference" if len(references) == 1 else "hold references"
@@ -67,19 +67,21 @@ def not_replaced(references: Sequence[Reference]) -> str:
 
 
 def _missing(settings: Settings) -> list[str]:
-    return [name for name in _VARIABLES if name not in settings.given]
+    return [name for name in _VARIABLES if name not in settings.explicitly_set]
 
 
-def why_missing(settings: Settings, context: Context) -> str:
+def describe_missing_credentials(settings: Settings, context: BuildContext) -> str:
     """Return the likely cause of missing credentials, in the words of this job."""
     missing = _missing(settings)
-    if context.withheld == "fork":
+    if context.secrets_withheld_from == "fork":
         return "this change comes from a fork, and such a job gets no secrets"
-    if context.withheld == "dependabot":
+    if context.secrets_withheld_from == "dependabot":
         return "this change is Dependabot's, and such a job gets only Dependabot secrets"
-    if unresolved := [settings.unresolved[name] for name in missing if name in settings.unresolved]:
-        return not_replaced(unresolved)
-    blank = [settings.blank[name] for name in missing if name in settings.blank]
+    if unresolved := [
+        settings.unresolved_references[name] for name in missing if name in settings.unresolved_references
+    ]:
+        return describe_unresolved(unresolved)
+    blank = [settings.blank_options[name] for name in missing if name in settings.blank_options]
     if blank == missing:
         value = "the value is" if len(missing) == 1 else "the values are"
         return f"{value} empty, and a secret that is not set arrives empty"
@@ -88,34 +90,34 @@ def why_missing(settings: Settings, context: Context) -> str:
         return f"{' and '.join(blank)} {verb} empty, and a secret that is not set arrives empty"
     if len(missing) == 1:
         (other,) = _VARIABLES.keys() - missing
-        return f"only {settings.named(other)} is set"
+        return f"only {settings.spelling_of(other)} is set"
     return "they are not set here"
 
 
-def credential_problems(settings: Settings, context: Context) -> list[Problem]:
+def find_credential_errors(settings: Settings, context: BuildContext) -> list[Diagnostic]:
     """Return what is wrong with the credentials: one problem with its cure, or none."""
     if missing := _missing(settings):
         verb = "is" if len(missing) == 1 else "are"
-        text = f"{' and '.join(missing)} {verb} missing: {why_missing(settings, context)}"
-        return [Problem(f"{text}. {_cure(missing, context)}.")]
+        text = f"{' and '.join(missing)} {verb} missing: {describe_missing_credentials(settings, context)}"
+        return [Diagnostic(f"{text}. {_cure(missing, context)}.")]
     client_id, secret = settings.client_id, settings.client_secret
     if client_id and secret and client_id.reveal() == secret.reveal():
-        both = " and ".join(map(settings.named, _VARIABLES))
-        return [Problem(f"{both} have the same value: copy both from Autonoma again, each into its own variable.")]
+        both = " and ".join(map(settings.spelling_of, _VARIABLES))
+        return [Diagnostic(f"{both} have the same value: copy both from Autonoma again, each into its own variable.")]
     return []
 
 
-def _cure(missing: list[str], context: Context) -> str:
+def _cure(missing: list[str], context: BuildContext) -> str:
     skip = "set on-missing-credentials to skip, so that the step is skipped"
-    if context.withheld == "fork":
+    if context.secrets_withheld_from == "fork":
         return skip[0].upper() + skip[1:]
     variables = [_VARIABLES[name] for name in missing]
     names = " and ".join(variables)
-    if context.withheld == "dependabot":
+    if context.secrets_withheld_from == "dependabot":
         return f"Add {names} under Settings > Secrets and variables > Dependabot, or {skip}"
     inputs = f"the {'input' if len(missing) == 1 else 'inputs'} {' and '.join(missing)}"
     them = "it" if len(missing) == 1 else "them"
-    cure = _CURES.get(context.ci, _CURES["ci"])
+    cure = _CURES.get(context.ci_name, _CURES["ci"])
     # A cure can have braces of its own.
     for field, text in (("names", names), ("them", them), ("inputs", inputs)):
         cure = cure.replace(f"{{{field}}}", text)

@@ -10,18 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.errors import NO_MEMORY
-from autonoma_ci.escaping import cut
-from autonoma_ci.fs.files import make_folder, read_regular, reason_of, write_whole
-from autonoma_ci.fs.paths import leads_out
+from autonoma_ci.errors import MEMORY_ERRORS
+from autonoma_ci.escaping import truncate
+from autonoma_ci.fs.files import make_directory, os_error_reason, read_regular_file, write_atomic
+from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.models import Evidence
-from autonoma_ci.reports.summary import worst_first
+from autonoma_ci.reports.summary import sort_by_severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from autonoma_ci.config.settings import Settings
-    from autonoma_ci.models import Earlier, Outcome, Step
+    from autonoma_ci.models import PreviousAttempt, RunResult, RunStep
 
 _NOT_THERE = "not found beside the record"
 _TOO_LARGE = "larger than evidence-file-limit"
@@ -31,8 +31,8 @@ _MAX_MISSING = 2000
 
 
 def copy_evidence(
-    runs: Sequence[Outcome], beside: Path, settings: Settings, root: Path
-) -> tuple[list[Outcome], Settings]:
+    runs: Sequence[RunResult], beside: Path, settings: Settings, root: Path
+) -> tuple[list[RunResult], Settings]:
     """Return the runs with those files alone that results-dir has, and the settings with the room that is left in it.
 
     Files that are missing are noted in the runs.
@@ -43,21 +43,21 @@ def copy_evidence(
         settings: Name results-dir, and the limits for what is copied into it.
         root: The working directory. No link leads what is written out of it.
     """
-    files = _Files(root / beside, root / settings.results_dir, settings, root)
+    files = EvidenceCopier(root / beside, root / settings.results_dir, settings, root)
     # What shows a failure comes first, and videos last, as they are the largest.
-    worst = worst_first(runs)
+    worst = sort_by_severity(runs)
     paths = [path for run in worst for path in _paths(run)]
-    paths += [path for run in worst for before in run.earlier for path in _paths(before)]
+    paths += [path for run in worst for before in run.previous_attempts for path in _paths(before)]
     for path in sorted(paths, key=lambda path: "/video." in path):
-        files.bring(path)
+        files.copy(path)
     missing = files.problems
     brought = [
         run._replace(
             step=_shown(run.step, missing),
             evidence=_left(run, missing),
-            earlier=tuple(
+            previous_attempts=tuple(
                 before._replace(step=_shown(before.step, missing), evidence=_left(before, missing))
-                for before in run.earlier
+                for before in run.previous_attempts
             ),
         )
         for run in runs
@@ -65,7 +65,7 @@ def copy_evidence(
     return brought, settings._replace(evidence_limit=max(0, settings.evidence_limit - files.copied))
 
 
-class _Files:
+class EvidenceCopier:
     """Brings files from one folder to another; `problems` has the reason for each that could not be, by its path.
 
     `copied` is in bytes.
@@ -82,7 +82,7 @@ class _Files:
         # There are many files in a folder, and to look for links takes a while.
         self._is_linked = cache(self._find_link)
 
-    def bring(self, path: str) -> None:
+    def copy(self, path: str) -> None:
         """Copy the file, or note why it is missing."""
         if path in self._done:
             return
@@ -101,15 +101,15 @@ class _Files:
         if self._full or self.copied + size > self._limit:
             return self._full or _NO_ROOM
         try:
-            data = read_regular(str(self._source / path), size)
+            data = read_regular_file(str(self._source / path), size)
             if not data:
                 return _NOT_THERE
             self._write(path, data)
         except OSError as error:
             # Of a disk that is full, the reports need what is left.
-            self._full = f"it could not be written ({reason_of(error)})"
+            self._full = f"it could not be written ({os_error_reason(error)})"
             return self._full
-        except NO_MEMORY:
+        except MEMORY_ERRORS:
             return "no memory is left"
         self.copied += len(data)
         return ""
@@ -131,29 +131,29 @@ class _Files:
     def _write(self, path: str, data: bytes) -> None:
         folder = (self._target / path).parent
         # Each time anew: a link may have come since.
-        if any(leads_out(str(folder.absolute()), str(place)) for place in (self._target, self._root)):
+        if any(escapes_via_symlink(str(folder.absolute()), str(place)) for place in (self._target, self._root)):
             raise OSError(errno.ELOOP, "a symbolic link in results-dir leads elsewhere")
-        make_folder(folder)
-        write_whole(self._target / path, data)
+        make_directory(folder)
+        write_atomic(self._target / path, data)
 
 
-def _paths(run: Outcome | Earlier) -> Iterator[str]:
-    if run.step and run.step.image:
-        yield run.step.image
+def _paths(run: RunResult | PreviousAttempt) -> Iterator[str]:
+    if run.step and run.step.screenshot:
+        yield run.step.screenshot
     yield from run.evidence.files
 
 
-def _shown(step: Step | None, problems: Mapping[str, str]) -> Step | None:
-    return step._replace(image="") if step and step.image in problems else step
+def _shown(step: RunStep | None, problems: Mapping[str, str]) -> RunStep | None:
+    return step._replace(screenshot="") if step and step.screenshot in problems else step
 
 
-def _left(run: Outcome | Earlier, problems: Mapping[str, str]) -> Evidence:
+def _left(run: RunResult | PreviousAttempt, problems: Mapping[str, str]) -> Evidence:
     """Return the evidence of a run without the files that are missing, and with the reasons."""
     was = run.evidence
     counted = Counter(problems[path] for path in dict.fromkeys(_paths(run)) if path in problems)
     if not counted:
         return was
-    told = [was.missing, *(f"{count} of its files: {why}" for why, count in counted.items())]
-    steps = tuple(step._replace(image="") if step.image in problems else step for step in was.steps)
+    told = [was.missing_reason, *(f"{count} of its files: {why}" for why, count in counted.items())]
+    steps = tuple(step._replace(screenshot="") if step.screenshot in problems else step for step in was.steps)
     video = "" if was.video in problems else was.video
-    return Evidence(steps, video, cut("; ".join(filter(None, told)), _MAX_MISSING))
+    return Evidence(steps, video, truncate("; ".join(filter(None, told)), _MAX_MISSING))

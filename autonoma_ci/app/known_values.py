@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.app.inputs import find_manifest, interpolation_of
-from autonoma_ci.app.previous_results import context_of
+from autonoma_ci.app.inputs import build_interpolator, find_manifest
+from autonoma_ci.app.previous_results import to_build_context
 from autonoma_ci.config.parsers import UNKNOWN_ID
-from autonoma_ci.escaping import one_line
+from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.planning.signing import VariableSigner
 from autonoma_ci.redaction.redactor import Secret
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.manifest.stated_variables import StatedVariable
-    from autonoma_ci.reports.results_schema import Saved, SavedRun
+    from autonoma_ci.reports.results_schema import Results, ResultsRun
 
 # The options that variables come from.
-OF_VALUES = frozenset({"variables", "manifest", "allow-env"})
+VALUE_OPTIONS = frozenset({"variables", "manifest", "allow-env"})
 _NAMES_SHOWN = 5
 # In characters of values, each value with what else is signed: about a second.
 _MAX_SIGNED = 64 * 1024 * 1024
@@ -30,26 +30,28 @@ class KnownValues(NamedTuple):
     """The values that are known here, and the names of the record's variables whose values are not."""
 
     secrets: tuple[Secret, ...]
-    unknown: tuple[str, ...]
+    unknown_names: tuple[str, ...]
 
     @property
     def notice(self) -> str:
         """Say which values are not known; empty if all are."""
-        if not self.unknown:
+        if not self.unknown_names:
             return ""
-        names = [one_line(name, 60) for name in self.unknown[:_NAMES_SHOWN]]
-        more = len(self.unknown) - len(names)
+        names = [sanitize_line(name, 60) for name in self.unknown_names[:_NAMES_SHOWN]]
+        more = len(self.unknown_names) - len(names)
         names += [f"{more:,} more {'variable' if more == 1 else 'variables'}"] if more else []
         listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-        values = "value of" if len(self.unknown) == 1 else "values of"
-        verb = "is" if len(self.unknown) == 1 else "are"
+        values = "value of" if len(self.unknown_names) == 1 else "values of"
+        verb = "is" if len(self.unknown_names) == 1 else "are"
         return (
             f"The {values} {listed} {verb} not known here: texts of steps may show them. "
             "Give variables and manifest as in the step that started the runs."
         )
 
 
-def known_values(settings: Settings, saved: Saved, folder: str, environ: Mapping[str, str], event: str) -> KnownValues:
+def collect_known_values(
+    settings: Settings, saved: Results, folder: str, environ: Mapping[str, str], event: str
+) -> KnownValues:
     """Return the values of variables from the options and the manifest. An invalid manifest is no error here.
 
     Args:
@@ -65,10 +67,10 @@ def known_values(settings: Settings, saved: Saved, folder: str, environ: Mapping
     missing: Sequence[tuple[str, str]] = ()
     if path:
         # Loaded only where there is a manifest.
-        from autonoma_ci.manifest.stated_variables import stated_variables
+        from autonoma_ci.manifest.stated_variables import collect_stated_variables
 
-        interpolation = interpolation_of(environ, context_of(saved), settings)
-        variables, parts, missing = stated_variables(path, folder, interpolation)
+        interpolation = build_interpolator(environ, to_build_context(saved), settings)
+        variables, parts, missing = collect_stated_variables(path, folder, interpolation)
         values += parts
         values += [found.value for found in variables if found.value and not found.is_fact]
     runs = [run for run in saved.runs if _has_texts(run)]
@@ -99,7 +101,7 @@ class _Names:
     def _add(self, entry_id: str, name: str, *, is_known: bool) -> None:
         self._manifest[entry_id, name] = is_known and self._manifest.get((entry_id, name), True)
 
-    def unknown(self, run: SavedRun) -> Iterator[str]:
+    def unknown(self, run: ResultsRun) -> Iterator[str]:
         """Yield the names of the run's variables that are not known."""
         for name in run.variables:
             in_manifest = self._manifest.get((run.id, name), self._manifest.get(("", name), False))
@@ -120,17 +122,17 @@ class _Signatures:
         self._signed: dict[tuple[str, str, str], set[str]] = {}
         self._left = _MAX_SIGNED
 
-    def decides(self, run: SavedRun) -> bool:
+    def decides(self, run: ResultsRun) -> bool:
         """Say whether the record has signatures of the run's variables, and this step has the key."""
         return bool(self._signer and run.variable_macs)
 
-    def unknown(self, run: SavedRun) -> Iterator[str]:
+    def unknown(self, run: ResultsRun) -> Iterator[str]:
         """Yield the names of the run's variables that are not known."""
         for name in run.variables:
             if run.variable_macs.get(name) not in self._signatures_of(run, name):
                 yield name
 
-    def _signatures_of(self, run: SavedRun, name: str) -> set[str]:
+    def _signatures_of(self, run: ResultsRun, name: str) -> set[str]:
         """Return the signatures of all values that this run's variable can have had."""
         key = run.kind, run.id, name
         if key not in self._signed:
@@ -139,7 +141,7 @@ class _Signatures:
             self._signed[key] = set(self._sign(run, name, values))
         return self._signed[key]
 
-    def _sign(self, run: SavedRun, name: str, values: Iterable[str]) -> Iterator[str]:
+    def _sign(self, run: ResultsRun, name: str, values: Iterable[str]) -> Iterator[str]:
         for value in values:
             self._left -= len(value) + _OVERHEAD
             # A hostile manifest can have very many values. One that is not signed counts as not known.
@@ -147,5 +149,5 @@ class _Signatures:
                 yield self._signer.sign(run.kind, run.id, name, value)
 
 
-def _has_texts(run: SavedRun) -> bool:
-    return bool(run.run_id or run.title or run.message or run.step or run.evidence.steps or run.earlier)
+def _has_texts(run: ResultsRun) -> bool:
+    return bool(run.run_id or run.title or run.message or run.step or run.evidence.steps or run.previous_attempts)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, TextIO, cast
 
-from autonoma_ci.ci.base import PLAIN
-from autonoma_ci.ci.log import Console
-from autonoma_ci.escaping import duration, log_line
-from autonoma_ci.models import State
-from autonoma_ci.reports.summary import ENDED, state_words, worst_first
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.escaping import escape_log_line, format_duration
+from autonoma_ci.models import RunState
+from autonoma_ci.reports.summary import ENDED_STATES, sort_by_severity, state_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from rich.console import Console as Terminal
     from rich.table import Table
 
-    from autonoma_ci.app.progress import Progress
+    from autonoma_ci.app.progress import ProgressReporter
     from autonoma_ci.clock import Clock
-    from autonoma_ci.models import Outcome
+    from autonoma_ci.models import RunResult
 
 # More rows would push the lines of runs that have ended out of sight.
 _ROWS = 12
 # In seconds: as often as rich itself draws. The main thread draws, and starts no run meanwhile.
 _EVERY = 0.25
-_STYLES = {State.PASSED: "green", State.STARTED: "cyan", State.STARTING: "cyan", State.PLANNED: "dim"}
-_OPEN = frozenset({State.PLANNED, State.STARTING, State.STARTED})
+_STYLES = {RunState.PASSED: "green", RunState.STARTED: "cyan", RunState.STARTING: "cyan", RunState.PLANNED: "dim"}
+_OPEN = frozenset({RunState.PLANNED, RunState.STARTING, RunState.STARTED})
 
 
-class Screen(io.TextIOBase):
+class TerminalStream(io.TextIOBase):
     """A terminal, and as a stream the place above what is drawn on it.
 
     Rich draws the whole table again with each print. So texts are held until `show`.
@@ -64,7 +64,7 @@ class Screen(io.TextIOBase):
         return has_room is None or has_room()
 
 
-def screen(stream: TextIO, environ: Mapping[str, str]) -> Screen | None:
+def create_console(stream: TextIO, environ: Mapping[str, str]) -> TerminalStream | None:
     """Return a screen to draw on, or None where there is no terminal, no rich, or no wish for either."""
     if not stream.isatty() or environ.get("TERM", "dumb") == "dumb" or environ.get("CI"):
         return None
@@ -73,18 +73,18 @@ def screen(stream: TextIO, environ: Mapping[str, str]) -> Screen | None:
     except ImportError:
         return None
     no_color = bool(environ.get("NO_COLOR"))
-    return Screen(Terminal(file=stream, force_terminal=True, no_color=no_color, highlight=False))
+    return TerminalStream(Terminal(file=stream, force_terminal=True, no_color=no_color, highlight=False))
 
 
-def above(drawn: Screen) -> Console:
+def log_above(drawn: TerminalStream) -> JobLog:
     """Return a log that prints above what is drawn."""
-    return Console(cast("TextIO", drawn), PLAIN)
+    return JobLog(cast("TextIO", drawn), PLAIN_LOG_FORMATTER)
 
 
-class Live:
+class LiveTable:
     """Watches runs as `progress` does, and draws how they stand, from `with` to its end."""
 
-    def __init__(self, drawn: Screen, progress: Progress, clock: Clock) -> None:
+    def __init__(self, drawn: TerminalStream, progress: ProgressReporter, clock: Clock) -> None:
         from rich.live import Live as Drawing
 
         self._screen, self._progress, self._clock = drawn, progress, clock
@@ -108,17 +108,17 @@ class Live:
             self._progress.note_left_out()
             self._screen.show()
 
-    def changed(self, outcome: Outcome) -> None:
+    def on_run_changed(self, outcome: RunResult) -> None:
         """Print the run's line above the table, the next time that it is drawn."""
-        self._progress.changed(outcome)
+        self._progress.on_run_changed(outcome)
 
-    def warn(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         """Print a warning above the table, the next time that it is drawn."""
-        self._progress.warn(text)
+        self._progress.on_warning(text)
 
-    def tick(self, outcomes: Sequence[Outcome]) -> None:
+    def on_tick(self, outcomes: Sequence[RunResult]) -> None:
         """See to the reports; if it is time to and the terminal keeps up, print the lines and draw the table anew."""
-        self._progress.tick(outcomes)
+        self._progress.on_tick(outcomes)
         now = self._clock.monotonic()
         if now < self._next or not self._screen.has_room():
             return
@@ -130,14 +130,14 @@ class Live:
         # A large plan, or a slow machine, takes longer; starting runs stays the main thing.
         self._next = drawn + max(_EVERY, 9 * (drawn - now))
 
-    def _drawn(self, outcomes: Sequence[Outcome]) -> Any:
+    def _drawn(self, outcomes: Sequence[RunResult]) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
         seconds = self._clock.monotonic() - self._began
-        running = worst_first([run for run in outcomes if run.state in _OPEN])
+        running = sort_by_severity([run for run in outcomes if run.state in _OPEN])
         done = len(outcomes) - len(running)
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for run in running[:_ROWS]:
@@ -145,17 +145,19 @@ class Live:
         if len(running) > _ROWS:
             table.add_row(Text(""), Text(f"and {len(running) - _ROWS} more", style="dim"))
         bar = Table.grid(padding=(0, 2))
-        counted = sum(run.state in ENDED for run in outcomes)
-        told = f"{counted} of {len(outcomes)} ended, {duration(seconds)}"
+        counted = sum(run.state in ENDED_STATES for run in outcomes)
+        told = f"{counted} of {len(outcomes)} ended, {format_duration(seconds)}"
         bar.add_row(ProgressBar(total=len(outcomes), completed=done, width=40), Text(told))
         return Group(table, bar)
 
     @staticmethod
-    def _row(table: Table, run: Outcome, seconds: float) -> None:
+    def _row(table: Table, run: RunResult, seconds: float) -> None:
         from rich.text import Text
 
         style = _STYLES.get(run.state, "")
-        told = duration(max(0.0, seconds - run.began)) if run.state is not State.PLANNED else ""
-        attempt = f"attempt {run.attempts}" if run.earlier else ""
-        cells = (state_words(run), log_line(run.label, 60), told, attempt)
+        told = (
+            format_duration(max(0.0, seconds - run.start_offset_seconds)) if run.state is not RunState.PLANNED else ""
+        )
+        attempt = f"attempt {run.attempt_count}" if run.previous_attempts else ""
+        cells = (state_label(run), escape_log_line(run.display_name, 60), told, attempt)
         table.add_row(*(Text(text, style=style if number == 0 else "") for number, text in enumerate(cells)))

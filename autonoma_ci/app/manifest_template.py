@@ -6,13 +6,13 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from autonoma_ci.escaping import one_line, printable_json
-from autonoma_ci.reports.summary import plural
+from autonoma_ci.escaping import escape_json, sanitize_line
+from autonoma_ci.reports.summary import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autonoma_ci.app.test_picker import Choice
+    from autonoma_ci.app.test_picker import Selection
 
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _/()-]*[A-Za-z0-9_)])?")
 # A YAML reader takes these for something other than text, ours the first of them.
@@ -34,16 +34,16 @@ _VERSIONS = """\
 """
 
 
-def skeleton(choice: Choice) -> str:
+def render_manifest(choice: Selection) -> str:
     """Return the manifest; each name in it reads back as it is."""
     return "\n".join([_HEAD, *_entries(choice), _VERSIONS if choice.folders else ""])
 
 
-def _entries(choice: Choice) -> Iterator[str]:
+def _entries(choice: Selection) -> Iterator[str]:
     if choice.folders:
         yield "folders: # each is one run, with all tests in it and below it"
     for folder in choice.folders:
-        yield f"  - id: {_text(folder.id)} # {plural(len(folder.tests), 'test')}"
+        yield f"  - id: {_text(folder.id)} # {pluralize(len(folder.tests), 'test')}"
         yield f"    name: {_text(folder.name)}"
     if choice.tests:
         yield "tests:"
@@ -56,7 +56,7 @@ def _entries(choice: Choice) -> Iterator[str]:
 
 def _text(name: str) -> str:
     # In a manifest, a dollar sign begins what is filled in, unless there are two.
-    doubled = one_line(name, 500).strip().replace("$", "$$")
+    doubled = sanitize_line(name, 500).strip().replace("$", "$$")
     plain = _PLAIN.fullmatch(doubled) and doubled.lower() not in _WORDS
     # The manifest may be printed.
-    return doubled if plain else printable_json(json.dumps(doubled, ensure_ascii=False))
+    return doubled if plain else escape_json(json.dumps(doubled, ensure_ascii=False))

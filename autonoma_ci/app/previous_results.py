@@ -8,54 +8,54 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from autonoma_ci.errors import InputError
-from autonoma_ci.escaping import one_line
-from autonoma_ci.fs.files import read_regular
-from autonoma_ci.fs.paths import leads_out
-from autonoma_ci.models import Conclusion, Context, Kind, State
-from autonoma_ci.reports.other_results import SIZE_LIMIT, has_open_runs, names_this_build, why_of_another_build
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.fs.files import read_regular_file
+from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.models import BuildContext, Conclusion, RunState, TargetKind
+from autonoma_ci.reports.other_results import MAX_RESULTS_BYTES, has_open_runs, is_same_build, other_build_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.models import Outcome
-    from autonoma_ci.planning.signing import Signer
+    from autonoma_ci.models import RunResult
+    from autonoma_ci.planning.signing import ResultsSigner
     from autonoma_ci.redaction.redactor import Redactor
-    from autonoma_ci.reports.results_schema import Checks, Saved
+    from autonoma_ci.reports.results_schema import Results, ResultsSanitizers
 
 _OTHER_CREDENTIALS = "it is not signed, or was changed, or was written with other credentials"
 _UNKNOWN_COMMIT = "the commit of this build is not known, so nothing shows that it is still the same"
 _OTHER_PLAN = "its runs are not those that this step is to start"
 
 
-class LoadedRecord(NamedTuple):
+class LoadedResults(NamedTuple):
     """A record and its bytes, which its signature covers."""
 
-    saved: Saved
+    results: Results
     data: bytes
 
 
-def read_record(path: str, folder: str, redact: Redactor) -> LoadedRecord:
+def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
     """Return the record at `path`, relative to `folder`.
 
     Raises:
         InputError: The file can't be read, or is not a record.
 
     """
-    shown = one_line(path, 200)
-    if leads_out(path, folder):
+    shown = sanitize_line(path, 200)
+    if escapes_via_symlink(path, folder):
         raise InputError([f"{shown} leads out of the working directory through a symbolic link: give its own path"])
     place = Path(folder, path)
-    data = read_regular(str(place), SIZE_LIMIT)
+    data = read_regular_file(str(place), MAX_RESULTS_BYTES)
     if not data:
         what = "is empty" if _is_empty(place) else "can't be read"
         raise InputError([f"{shown} {what}. Give the results.json that an earlier step wrote to its results-dir"])
-    from autonoma_ci.reports.results_schema import parse
+    from autonoma_ci.reports.results_schema import parse_results
 
     try:
-        return LoadedRecord(parse(data), data)
+        return LoadedResults(parse_results(data), data)
     except ValueError as error:
         # Cut last: the first half of a secret would not be recognized.
-        why = one_line(redact(str(error)), 300)
+        why = sanitize_line(redact(str(error)), 300)
         raise InputError(
             [f"{shown} is not a record of autonoma-ci: {why}. Give a results.json as a step wrote it"]
         ) from None
@@ -68,14 +68,14 @@ def _is_empty(path: Path) -> bool:
         return False
 
 
-def outcomes_of(saved: Saved, started_at: str, checks: Checks) -> list[Outcome]:
+def to_run_results(saved: Results, started_at: str, checks: ResultsSanitizers) -> list[RunResult]:
     """Return the record's runs; their times count from this step's start, which is `started_at` in ISO 8601."""
     now = datetime.fromisoformat(started_at)
     then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=now.tzinfo)
-    return [run.outcome((then - now).total_seconds(), checks) for run in saved.runs]
+    return [run.to_run_result((then - now).total_seconds(), checks) for run in saved.runs]
 
 
-def checks_of_answers(redact: Redactor, credentials: Redactor, api_url: str) -> Checks:
+def build_sanitizers(redact: Redactor, credentials: Redactor, api_url: str) -> ResultsSanitizers:
     """Return the checks of the API's responses: somebody else may have written the record.
 
     Args:
@@ -83,68 +83,71 @@ def checks_of_answers(redact: Redactor, credentials: Redactor, api_url: str) -> 
         credentials: Removes credentials alone. A value such as `en` or `run` occurs by chance in names, ids and links.
         api_url: Base URL of the API. Its host is no secret.
     """
-    from autonoma_ci.api.responses import shown_link
-    from autonoma_ci.reports.results_schema import Checks
+    from autonoma_ci.api.responses import build_run_url
+    from autonoma_ci.reports.results_schema import ResultsSanitizers
 
     host = urlsplit(api_url).netloc
-    return Checks(
+    return ResultsSanitizers(
         redact,
         label=credentials,
-        link=lambda url: shown_link(url, redact, credentials, host),
-        run_id=lambda run_id: "" if credentials.holds(run_id) else run_id,
+        link=lambda url: build_run_url(url, redact, credentials, host),
+        run_id=lambda run_id: "" if credentials.contains_secret(run_id) else run_id,
     )
 
 
-def context_of(saved: Saved) -> Context:
+def to_build_context(saved: Results) -> BuildContext:
     """Return the facts of the build that the record states."""
     build = saved.ci
-    return Context(
-        ci=build.name, sha=build.sha, branch=build.branch, change=build.change, repository=build.repository,
-        build_url=build.build_url, deployment_url=build.deployment_url, build=build.build, attempt=build.attempt,
+    return BuildContext(
+        ci_name=build.name, sha=build.sha, branch=build.branch, change_number=build.change, repository=build.repository,
+        build_url=build.build_url, deployment_url=build.deployment_url, build_id=build.build,
+        build_attempt=build.attempt,
     )  # fmt: skip
 
 
-def why_stale(saved: Saved, context: Context, started_at: str) -> str:
+def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str:
     """Return why the record is not of the step that is to be waited for, or an empty text.
 
     A step that is killed at once leaves the record of an earlier step behind. At a terminal any record will do.
     `started_at` is when this step has started, in ISO 8601.
     """
-    if context.ci == "cli":
+    if context.ci_name == "cli":
         return ""
-    if why := why_of_another_build(saved, context, datetime.fromisoformat(started_at)):
+    if why := other_build_reason(saved, context, datetime.fromisoformat(started_at)):
         return why
-    if not names_this_build(saved, context) and has_runs(saved) and not has_open_runs(saved):
+    if not is_same_build(saved, context) and has_runs(saved) and not has_open_runs(saved):
         return "nothing in it is left to wait for, and no build id shows that it is of this build"
     # A job that only waits may take up what an earlier attempt started. A job that starts its runs itself has started
     # new ones, or else it was killed before it could.
-    is_own = saved.job == context.job
-    if not saved.job and not context.job:
+    is_own = saved.job == context.job_name
+    if not saved.job and not context.job_name:
         # No job has a name there, so only a record with open runs is known to be of use.
         is_own = not has_open_runs(saved)
-    if is_own and _is_earlier(saved.ci.attempt, context.attempt):
+    if is_own and _is_earlier(saved.ci.attempt, context.build_attempt):
         return "it is of an earlier attempt at this job"
     return ""
 
 
-def has_runs(saved: Saved) -> bool:
+def has_runs(saved: Results) -> bool:
     """Return whether the step was to start any runs; a dry run was not."""
     skipped = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
-    return any(not skipped or run.state is not State.PLANNED for run in saved.runs)
+    return any(not skipped or run.state is not RunState.PLANNED for run in saved.runs)
 
 
-def is_of_earlier_attempt(saved: Saved, context: Context) -> bool:
+def is_of_earlier_attempt(saved: Results, context: BuildContext) -> bool:
     """Return whether the record is of an earlier attempt at the build in `context`."""
-    return names_this_build(saved, context) and _is_earlier(saved.ci.attempt, context.attempt)
+    return is_same_build(saved, context) and _is_earlier(saved.ci.attempt, context.build_attempt)
 
 
-def run_ids_of(saved: Saved) -> frozenset[tuple[Kind, str]]:
+def collect_run_ids(saved: Results) -> frozenset[tuple[TargetKind, str]]:
     """Return the ids of all runs in the record, those that failed and were started again included."""
-    ids = ((run.kind, [run.run_id, *(failed.run_id for failed in run.earlier)]) for run in saved.runs)
+    ids = ((run.kind, [run.run_id, *(failed.run_id for failed in run.previous_attempts)]) for run in saved.runs)
     return frozenset((kind, run_id) for kind, of_run in ids for run_id in of_run if run_id)
 
 
-def why_nothing_is_carried(outcomes: Sequence[Outcome], record: LoadedRecord, context: Context, signer: Signer) -> str:
+def nothing_reused_reason(
+    outcomes: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
+) -> str:
     """Return why the record of an earlier attempt is of no use to this step, or an empty text.
 
     A step with other runs is another step of the job, or has another input: what passed there may be out of date here.
@@ -153,12 +156,12 @@ def why_nothing_is_carried(outcomes: Sequence[Outcome], record: LoadedRecord, co
         return _OTHER_CREDENTIALS
     if not context.sha:
         return _UNKNOWN_COMMIT
-    was = [(run.key, run.request_mac) for run in record.saved.runs]
+    was = [(run.key, run.request_mac) for run in record.results.runs]
     return "" if was == [(str(run.request.key), run.request_mac) for run in outcomes] else _OTHER_PLAN
 
 
-def passed_before(
-    outcomes: Sequence[Outcome], record: LoadedRecord, context: Context, signer: Signer
+def find_reusable_passes(
+    outcomes: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
 ) -> dict[int, str]:
     """Return the places of the runs that passed in an earlier attempt at the same build, with their runs' ids.
 
@@ -166,18 +169,19 @@ def passed_before(
     this commit, in a step with the same runs. A flaky run is not returned: its pass alone would be a clean one. Where
     all runs passed, flaky ones included, none is returned: a step that runs nothing proves nothing.
     """
-    saved = record.saved
-    if not is_of_earlier_attempt(saved, context) or why_nothing_is_carried(outcomes, record, context, signer):
+    saved = record.results
+    if not is_of_earlier_attempt(saved, context) or nothing_reused_reason(outcomes, record, context, signer):
         return {}
     pairs = list(zip(outcomes, saved.runs, strict=True))
     passed = {
         place: run
         for place, (outcome, run) in enumerate(pairs)
-        if not run.doubted and signer.verifies_run(outcome._replace(state=State.PASSED, run_id=run.run_id), run.mac)
+        if not run.has_contradiction
+        and signer.verifies_run(outcome._replace(state=RunState.PASSED, run_id=run.run_id), run.mac)
     }
     if len(passed) == len(pairs):
         return {}
-    return {place: run.run_id for place, run in passed.items() if not run.earlier}
+    return {place: run.run_id for place, run in passed.items() if not run.previous_attempts}
 
 
 def _is_earlier(attempt: str, than: str) -> bool:

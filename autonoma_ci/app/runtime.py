@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.clock import Clock
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.signals import Interrupts
-from autonoma_ci.engine.starter import Policy
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.signals import SignalHandler
+from autonoma_ci.engine.starter import StartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class World:
+class Runtime:
     """Environment, streams, folder, time and signals: arguments, so that nothing below reads a global."""
 
     def __init__(  # noqa: PLR0913 - what tests put in place of the real world
@@ -28,21 +28,21 @@ class World:
         takes_signals: bool = False,
         clock: Clock | None = None,
         timeouts: Timeouts | None = None,
-        policy: Policy | None = None,
-        waiting: Waiting | None = None,
+        policy: StartPolicy | None = None,
+        waiting: PollPolicy | None = None,
     ) -> None:
-        self.environ, self.out, self.err, self.folder = environ, out, err, folder
+        self.environ, self.out, self.err, self.working_directory = environ, out, err, folder
         self.stdin = stdin
-        self.takes_signals = takes_signals
+        self.install_signal_handlers = takes_signals
         self.clock = clock or Clock()
         self.timeouts = timeouts or Timeouts()
-        self.policy = policy or Policy()
-        self.waiting = waiting or Waiting()
-        self.interrupts = Interrupts()
+        self.policy = policy or StartPolicy()
+        self.waiting = waiting or PollPolicy()
+        self.interrupts = SignalHandler()
 
-    def elsewhere(self, environ: Mapping[str, str], folder: str) -> World:
+    def with_environment(self, environ: Mapping[str, str], folder: str) -> Runtime:
         """Return the same world with another environment and working directory."""
-        world = World(environ, self.out, self.err, folder, stdin=self.stdin, clock=self.clock, timeouts=self.timeouts)
+        world = Runtime(environ, self.out, self.err, folder, stdin=self.stdin, clock=self.clock, timeouts=self.timeouts)
         world.policy, world.waiting = self.policy, self.waiting
         world.interrupts = self.interrupts
         return world

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.detection import OVERRIDE, WITH_ACTIONS
+from autonoma_ci.ci.detection import OVERRIDE_ENV_VAR, WITH_ACTIONS
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.config.settings import closest
-from autonoma_ci.escaping import one_line
+from autonoma_ci.config.settings import closest_match
+from autonoma_ci.escaping import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _ALIKE = 0.75
 _SHOWN = 10
 
 
-def unknown_names(environ: Mapping[str, str], ci: str) -> list[str]:
+def find_unknown_names(environ: Mapping[str, str], ci: str) -> list[str]:
     """Return a warning for each variable or input that is not known, with the option that was probably meant.
 
     Args:
@@ -41,12 +41,12 @@ def unknown_names(environ: Mapping[str, str], ci: str) -> list[str]:
 
 
 def _of_variables(environ: Mapping[str, str]) -> list[str]:
-    known = {OVERRIDE, *(name for option in OPTIONS for name in (option.variable, *option.aliases))}
+    known = {OVERRIDE_ENV_VAR, *(name for option in OPTIONS for name in (option.env_var, *option.env_var_aliases))}
     unknown = sorted(name for name in environ if name.startswith(_VARIABLE) and name not in known)
     # What all have in common would make any two of them look alike.
     ends = [end for name in unknown if (end := name.removeprefix(_VARIABLE)) and not _is_of_others(end)]
     ends_of_known = {name.removeprefix(_VARIABLE) for name in known}
-    near = {end: closest(end, ends_of_known, _ALIKE) for end in ends}
+    near = {end: closest_match(end, ends_of_known, _ALIKE) for end in ends}
     return _told("variable", {f"{_VARIABLE}{end}": near[end] and f"{_VARIABLE}{near[end]}" for end in ends})
 
 
@@ -61,13 +61,17 @@ def _is_of_others(end: str) -> bool:
 
 
 def _of_inputs(environ: Mapping[str, str]) -> list[str]:
-    known = {name for option in OPTIONS for name in option.inputs}
+    known = {name for option in OPTIONS for name in option.github_input_names}
     # In a step that runs a command, other programs can have such variables.
     is_action = any(name in environ for name in known if "-" in name)
     found = sorted(name for name in environ if name.startswith(_INPUT) and name not in known)
     names = [name.removeprefix(_INPUT).lower() for name in found]
     options = [option.name for option in OPTIONS]
-    near = {name: closest(name.replace("_", "-"), options, _ALIKE) for name in names if name and name not in _OF_RUNNER}
+    near = {
+        name: closest_match(name.replace("_", "-"), options, _ALIKE)
+        for name in names
+        if name and name not in _OF_RUNNER
+    }
     return _told("input", {name: option for name, option in near.items() if option or is_action})
 
 
@@ -82,5 +86,5 @@ def _told(kind: str, near: Mapping[str, str]) -> list[str]:
 
 def _shown(names: Iterable[str]) -> str:
     names = list(names)
-    shown = ", ".join(one_line(name, 60) for name in names[:_SHOWN])
+    shown = ", ".join(sanitize_line(name, 60) for name in names[:_SHOWN])
     return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")

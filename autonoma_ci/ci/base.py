@@ -7,77 +7,77 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from autonoma_ci.escaping import log_line
-from autonoma_ci.models import Context
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from autonoma_ci.ci.comments.sticky import Thread
+    from autonoma_ci.ci.comments.sticky import CommentThread
     from autonoma_ci.clock import Clock
     from autonoma_ci.config.parsers import Shard
-    from autonoma_ci.errors import Problem
+    from autonoma_ci.errors import Diagnostic
     from autonoma_ci.models import Report
     from autonoma_ci.redaction.redactor import Secret
 
 
-class Plain:
+class PlainLogFormatter:
     """Readable lines, and nothing that any system takes for a command."""
 
     def mask(self, value: str) -> tuple[str, ...]:  # noqa: ARG002 - printing a value to hide it would show it
         """Return nothing: there is no mask to ask for."""
         return ()
 
-    def group(self, section: Section) -> tuple[str, ...]:
+    def group(self, section: LogGroup) -> tuple[str, ...]:
         """Return the title as a heading."""
-        return ("", log_line(section.title))
+        return ("", escape_log_line(section.title))
 
-    def end_group(self, section: Section) -> tuple[str, ...]:  # noqa: ARG002 - as Dialect has it
+    def end_group(self, section: LogGroup) -> tuple[str, ...]:  # noqa: ARG002 - as Dialect has it
         """Return nothing: the next heading ends the group."""
         return ()
 
-    def issue(self, level: str, problem: Problem, title: str = "") -> str:
+    def annotation(self, level: str, problem: Diagnostic, title: str = "") -> str:
         """Return the problem as `Error: title: text`."""
         text = f"{title}: {problem}" if title else str(problem)
-        return log_line(f"{level.capitalize()}: {text}")
+        return escape_log_line(f"{level.capitalize()}: {text}")
 
 
-PLAIN = Plain()
+PLAIN_LOG_FORMATTER = PlainLogFormatter()
 
 
 # A build of which nothing is known.
-UNKNOWN = Context()
+UNKNOWN_BUILD = BuildContext()
 # A mask this short would turn ordinary words of every later log line into asterisks.
-MASK_LIMIT = 6
+MIN_MASK_LENGTH = 6
 
 
-class Section(NamedTuple):
+class LogGroup(NamedTuple):
     """A group of log lines; `key` is unlike that of any other, the times are in seconds since 1970."""
 
     title: str
     key: str
-    began: int
-    ended: int = 0
+    started_at: int
+    ended_at: int = 0
 
 
-class Dialect(Protocol):
+class LogFormatter(Protocol):
     """How log lines get a meaning in one CI system; every method returns whole, safe lines."""
 
     def mask(self, value: str) -> Sequence[str]:
         """Return the lines that ask the system to hide `value` from now on; none if it has no such thing."""
 
-    def group(self, section: Section) -> Sequence[str]:
+    def group(self, section: LogGroup) -> Sequence[str]:
         """Return the lines that open a log group."""
 
-    def end_group(self, section: Section) -> Sequence[str]:
+    def end_group(self, section: LogGroup) -> Sequence[str]:
         """Return the lines that close it."""
 
-    def issue(self, level: str, problem: Problem, title: str = "") -> str:
+    def annotation(self, level: str, problem: Diagnostic, title: str = "") -> str:
         """Return one line that reports a problem; `level` is error, warning or notice."""
 
 
-class Target(NamedTuple):
+class PublishContext(NamedTuple):
     """What a publisher writes to: the job's variables, its working directory, its log, and time.
 
     `summary` says whether one is wanted; `say` prints lines as they are, so they must be whole commands. `shared`
@@ -86,33 +86,33 @@ class Target(NamedTuple):
     """
 
     environ: Mapping[str, str]
-    summary: bool
-    folder: Path
-    say: Callable[[Iterable[str]], None]
+    wants_summary: bool
+    working_directory: Path
+    write_lines: Callable[[Iterable[str]], None]
     clock: Clock
-    shared: bool = True
-    context: Context = UNKNOWN
+    publishes_shared_data: bool = True
+    build_context: BuildContext = UNKNOWN_BUILD
 
 
-class Publisher(Protocol):
+class ReportPublisher(Protocol):
     """Writes a report to where one CI system looks for it."""
 
     def publish(self, report: Report) -> Sequence[str]:
         """Write the report anew, whole, and return what could not be written, one warning each."""
 
 
-class Remote:
+class RemotePublisher:
     """Marks a publisher that calls a server or a program, and so may take a while."""
 
 
-class Comments(NamedTuple):
+class CommentSupport(NamedTuple):
     """Where comments go: the option that has the token, and the comments of the change, None if there is no change."""
 
-    option: str
-    find: Callable[[Mapping[str, str], Context, Secret, Clock], Thread | None]
+    token_option: str
+    open_thread: Callable[[Mapping[str, str], BuildContext, Secret, Clock], CommentThread | None]
 
 
-class System(NamedTuple):
+class CISystem(NamedTuple):
     """One CI system.
 
     `context` reads the build's facts from the environment and never fails. `tokens` are the names, or
@@ -126,12 +126,12 @@ class System(NamedTuple):
     checkout, as annotations name it, of the path from a working directory.
     """
 
-    context: Callable[[Mapping[str, str]], Context]
-    tokens: tuple[str, ...] = ()
-    dialect: Dialect = PLAIN
-    publishers: Callable[[Target], Sequence[Publisher]] = lambda _: ()
-    files: Callable[[Report], Mapping[str, str]] = lambda _: {}
-    comments: Comments | None = None
-    attachments: Callable[[Mapping[str, str], Path], str] = lambda *_: ""
-    parallel: Callable[[Mapping[str, str]], Shard | None] | None = None
+    build_context: Callable[[Mapping[str, str]], BuildContext]
+    secret_variables: tuple[str, ...] = ()
+    log_formatter: LogFormatter = PLAIN_LOG_FORMATTER
+    create_publishers: Callable[[PublishContext], Sequence[ReportPublisher]] = lambda _: ()
+    extra_result_files: Callable[[Report], Mapping[str, str]] = lambda _: {}
+    comment_support: CommentSupport | None = None
+    attachments_root: Callable[[Mapping[str, str], Path], str] = lambda *_: ""
+    detect_shard: Callable[[Mapping[str, str]], Shard | None] | None = None
     path_in_checkout: Callable[[Mapping[str, str], str, str], str] = lambda _environ, _folder, file: file

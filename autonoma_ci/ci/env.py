@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from autonoma_ci.config.parsers import Shard
 from autonoma_ci.lazy_regex import lazy_pattern
-from autonoma_ci.models import CHANGE_NUMBER, COMMIT_HASH, MAX_FACT_LENGTH, NOT_A_BRANCH, REF_PREFIX
+from autonoma_ci.models import CHANGE_NUMBER_RE, COMMIT_HASH_RE, MAX_FACT_CHARS, NOT_A_BRANCH_RE, REF_PREFIX_RE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,51 +23,51 @@ _REPOSITORY = lazy_pattern(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
 _CLONE_URL = lazy_pattern(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@[^:/]+:/?)")
 
 
-def clean(value: object) -> str:
+def sanitize(value: object) -> str:
     """Return a text without the white space around it, or an empty one if it can't be a name or a link.
 
     That is: anything but text, longer than 2,000 characters, or with a control or formatting
     character, a lone surrogate or a line break inside.
     """
-    if not isinstance(value, str) or len(value) > 2 * MAX_FACT_LENGTH:
+    if not isinstance(value, str) or len(value) > 2 * MAX_FACT_CHARS:
         return ""
     text = value.strip()
     # A longer text is dropped, since half a URL is a wrong URL.
-    return text if len(text) <= MAX_FACT_LENGTH and text.isprintable() else ""
+    return text if len(text) <= MAX_FACT_CHARS and text.isprintable() else ""
 
 
-def reader(environ: Mapping[str, str]) -> Callable[[str], str]:
+def env_reader(environ: Mapping[str, str]) -> Callable[[str], str]:
     """Return a function that reads one variable of `environ`, cleaned; an unset one is an empty text."""
-    return lambda name: clean(environ.get(name, ""))
+    return lambda name: sanitize(environ.get(name, ""))
 
 
-def truthy(environ: Mapping[str, str], name: str) -> bool:
+def is_truthy(environ: Mapping[str, str], name: str) -> bool:
     """Say whether a flag variable is set to yes; an empty text, `0` and `false` are no."""
-    return clean(environ.get(name, "")).lower() in _YES
+    return sanitize(environ.get(name, "")).lower() in _YES
 
 
-def first(environ: Mapping[str, str], *names: str) -> str:
+def first_set(environ: Mapping[str, str], *names: str) -> str:
     """Return the first of these variables that is not empty, cleaned, or an empty text."""
-    return next((value for name in names if (value := clean(environ.get(name, "")))), "")
+    return next((value for name in names if (value := sanitize(environ.get(name, "")))), "")
 
 
-def commit(*candidates: str) -> str:
+def first_commit(*candidates: str) -> str:
     """Return the first candidate that is a full commit hash; short, zero and symbolic ones are passed over."""
-    return next((c.lower() for c in candidates if COMMIT_HASH.fullmatch(c.lower())), "")
+    return next((c.lower() for c in candidates if COMMIT_HASH_RE.fullmatch(c.lower())), "")
 
 
-def branch(*candidates: str) -> str:
+def first_branch(*candidates: str) -> str:
     """Return the first candidate that names a branch or a tag, without `refs/heads/` or `refs/tags/`."""
-    names = (REF_PREFIX.sub("", clean(c), count=1) if c.startswith("refs/") else clean(c) for c in candidates)
-    return next((name for name in names if name and not NOT_A_BRANCH.fullmatch(name)), "")
+    names = (REF_PREFIX_RE.sub("", sanitize(c), count=1) if c.startswith("refs/") else sanitize(c) for c in candidates)
+    return next((name for name in names if name and not NOT_A_BRANCH_RE.fullmatch(name)), "")
 
 
-def change(*candidates: str) -> str:
+def first_number(*candidates: str) -> str:
     """Return the first candidate that is the number of a pull or merge request: digits, and not `false` or 0."""
-    return next((c for c in candidates if CHANGE_NUMBER.fullmatch(c)), "")
+    return next((c for c in candidates if CHANGE_NUMBER_RE.fullmatch(c)), "")
 
 
-def count(text: str, add: int = 0) -> str:
+def parse_count(text: str, add: int = 0) -> str:
     """Return a count in decimal digits plus `add`, or an empty text.
 
     Unlike `change`, this accepts zero.
@@ -75,7 +75,7 @@ def count(text: str, add: int = 0) -> str:
     return str(int(text) + add) if _COUNT.fullmatch(text) else ""
 
 
-def job_path(*names: str) -> str:
+def join_job_path(*names: str) -> str:
     """Join the names of a job and of the stages around it with `/`.
 
     Stages without a name are left out. A `/` inside of a name is escaped as in a URL, so that job `b/c` of
@@ -88,10 +88,10 @@ def job_path(*names: str) -> str:
         The path, or an empty text if the job itself has no name.
     """
     escaped = (name.replace("%", "%25").replace("/", "%2F") for name in names if name)
-    return clean("/".join(escaped)) if names[-1] else ""
+    return sanitize("/".join(escaped)) if names[-1] else ""
 
 
-def numbered_job(name: str, place: Shard | None) -> str:
+def number_job(name: str, place: Shard | None) -> str:
     """Add the place among its parallel copies to a job's name.
 
     The copies share a name in most systems. `test 2/4` is how GitLab writes it.
@@ -105,23 +105,23 @@ def numbered_job(name: str, place: Shard | None) -> str:
     """
     if not (name and place):
         return ""
-    return name if place.total == 1 else clean(f"{name} {place.number}/{place.total}")
+    return name if place.total == 1 else sanitize(f"{name} {place.number}/{place.total}")
 
 
-def fork(ours: str, theirs: str) -> str:
+def is_fork(ours: str, theirs: str) -> str:
     """Return `fork` if both are known and differ, as `withheld` has it: the change comes from another repository."""
     return "fork" if ours and theirs and ours.lower() != theirs.lower() else ""
 
 
-def repository(*candidates: str) -> str:
+def first_repository(*candidates: str) -> str:
     """Return `owner/name` of the first candidate that is one, or a clone URL (https, ssh or scp form) of one."""
-    paths = (_CLONE_URL.sub("", clean(c), count=1).rstrip("/").removesuffix(".git") for c in candidates)
+    paths = (_CLONE_URL.sub("", sanitize(c), count=1).rstrip("/").removesuffix(".git") for c in candidates)
     return next((path for path in paths if _REPOSITORY.fullmatch(path) and "/.." not in f"/{path}"), "")
 
 
-def web_url(*candidates: str) -> str:
+def first_web_url(*candidates: str) -> str:
     """Return the first http or https URL, without the credentials in it, or an empty text."""
-    return next((url for c in candidates if (url := _web_url(clean(c)))), "")
+    return next((url for c in candidates if (url := _web_url(sanitize(c)))), "")
 
 
 def _web_url(text: str) -> str:
@@ -140,26 +140,26 @@ def _web_url(text: str) -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
 
 
-ALONE = Shard(1, 1)
+SINGLE_SHARD = Shard(1, 1)
 
 
-def parallel(index: str, total: str, first: int) -> Callable[[Mapping[str, str]], Shard | None]:
+def shard_from_env(index: str, total: str, first: int) -> Callable[[Mapping[str, str]], Shard | None]:
     """Return what reads the job's place from these variables; `first` is the number of the first job."""
 
     def read(environ: Mapping[str, str]) -> Shard | None:
-        get = reader(environ)
-        return place(get(index), get(total), first)
+        get = env_reader(environ)
+        return shard_from_index(get(index), get(total), first)
 
     return read
 
 
-def place(index: str, total: str, first: int) -> Shard | None:
+def shard_from_index(index: str, total: str, first: int) -> Shard | None:
     """Return the place that two numbers say, counted from 1: 1/1 where there is none, None where it makes no sense.
 
     A job that took nonsense for 1/1 would start the whole plan, and so would each of its siblings.
     """
     if not total or total == "1":
-        return ALONE
+        return SINGLE_SHARD
     if not (index.isascii() and index.isdigit() and total.isascii() and total.isdigit() and len(index + total) < 12):
         return None
     found = Shard(int(index) - first + 1, int(total))

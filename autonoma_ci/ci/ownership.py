@@ -36,33 +36,33 @@ class Claim(StrEnum):
     OTHER = "other"  # another step of this build wrote it
 
 
-class Mark(NamedTuple):
+class OwnerMark(NamedTuple):
     """Which step wrote something: `part` is the digest of its part of the build, `step` a random id.
 
     `build` is the build's id. A dot and a name follow it where builds with that name run side by side, such as the
     child pipelines of a commit: none of them is the later one.
     """
 
-    build: str
+    build_id: str
     attempt: str
     part: str
     step: str
 
     def __str__(self) -> str:
-        return f"build {self.build} attempt {self.attempt} part {self.part} step {self.step}"
+        return f"build {self.build_id} attempt {self.attempt} part {self.part} step {self.step}"
 
-    def is_of(self, step: Mark) -> bool:
+    def is_same_step(self, step: OwnerMark) -> bool:
         """Say whether the two marks are of one step."""
         return bool(self.step) and self.step == step.step
 
-    def claim(self, found: Mark) -> Claim:
+    def classify(self, found: OwnerMark) -> Claim:
         """Say what the step of this mark may do about something with the mark that was found."""
-        if found.is_of(self):
+        if found.is_same_step(self):
             return Claim.REPLACE
         if found.part != self.part:
             return Claim.OTHER
-        if found.build != self.build:
-            (theirs, _, sibling_of), (ours, _, siblings) = found.build.partition("."), self.build.partition(".")
+        if found.build_id != self.build_id:
+            (theirs, _, sibling_of), (ours, _, siblings) = found.build_id.partition("."), self.build_id.partition(".")
             if siblings and siblings == sibling_of:
                 return Claim.OTHER
             # Ids that are no numbers have no order: what is there is then taken for the earlier one.
@@ -72,19 +72,19 @@ class Mark(NamedTuple):
         return Claim.EARLIER if _number(found.attempt) < _number(self.attempt) else Claim.OTHER
 
 
-class Choice(NamedTuple, Generic[Text]):
+class OwnershipDecision(NamedTuple, Generic[Text]):
     """What a step does about the texts of its name that are there.
 
     `replaced` is the text that it replaces, None if it writes a new one. `outdated`: a later build has written there,
     so that nothing is written. `shared`: another step of this build has, or may have, a text of the same name.
     """
 
-    replaced: Text | None
-    outdated: bool
-    shared: bool
+    replaceable: Text | None
+    is_outdated: bool
+    is_shared: bool
 
 
-def choose(mark: Mark, found: Iterable[tuple[Text, Mark]]) -> Choice[Text]:
+def decide_ownership(mark: OwnerMark, found: Iterable[tuple[Text, OwnerMark]]) -> OwnershipDecision[Text]:
     """Choose what the step of this mark does about texts with these marks, the oldest first.
 
     With several candidates, none of this build is replaced: which one an earlier attempt at this step wrote is unknown.
@@ -92,34 +92,34 @@ def choose(mark: Mark, found: Iterable[tuple[Text, Mark]]) -> Choice[Text]:
     own: list[Text] = []
     by: dict[Claim, list[Text]] = {claim: [] for claim in Claim}
     for text, theirs in found:
-        (own if theirs.is_of(mark) else by[mark.claim(theirs)]).append(text)
+        (own if theirs.is_same_step(mark) else by[mark.classify(theirs)]).append(text)
     older, earlier, others = by[Claim.REPLACE], by[Claim.EARLIER], bool(by[Claim.OTHER])
     if own:
-        return Choice(own[0], outdated=False, shared=others)
+        return OwnershipDecision(own[0], is_outdated=False, is_shared=others)
     several = len(earlier) > 1 or bool(earlier and older)
     candidates = older or ([] if several else earlier)
     if candidates:
-        return Choice(candidates[0], outdated=False, shared=others or several)
-    return Choice(None, outdated=bool(by[Claim.LEAVE]), shared=others or several)
+        return OwnershipDecision(candidates[0], is_outdated=False, is_shared=others or several)
+    return OwnershipDecision(None, is_outdated=bool(by[Claim.LEAVE]), is_shared=others or several)
 
 
-def mark_of(report: Report, build: str) -> Mark:
+def build_mark(report: Report, build: str) -> OwnerMark:
     """Return the mark of the step that makes the report, in a build with this id."""
     build = build if re.fullmatch(rf"{_FIELD}{{0,60}}", build) else ""
-    attempt = report.attempt or report.context.attempt
+    attempt = report.started_in_attempt or report.context.build_attempt
     attempt = attempt if re.fullmatch(r"[0-9]{0,18}", attempt) else ""
     # A record names the step that `wait` goes on with, and anybody may have written it.
     step = re.sub(r"[^A-Za-z0-9]", "", report.step_id)[:_STEP_DIGITS]
-    return Mark(build, attempt, report.part.digest, step)
+    return OwnerMark(build, attempt, report.part.digest, step)
 
 
-def parse_mark(text: str) -> Mark | None:
+def parse_mark(text: str) -> OwnerMark | None:
     """Return the mark that the text is, or None if it is none."""
     found = _MARK.fullmatch(text)
-    return Mark(*found.groups()) if found else None
+    return OwnerMark(*found.groups()) if found else None
 
 
-def mark_signer(secret: Secret, facts: Sequence[str]) -> Callable[[Mark], str]:
+def sign_mark(secret: Secret, facts: Sequence[str]) -> Callable[[OwnerMark], str]:
     """Return a function that signs a mark (HMAC-SHA256, RFC 2104).
 
     Args:
@@ -135,25 +135,25 @@ def mark_signer(secret: Secret, facts: Sequence[str]) -> Callable[[Mark], str]:
 
     key = secret.derive_key(_PURPOSE)
 
-    def sign(mark: Mark) -> str:
+    def sign(mark: OwnerMark) -> str:
         data = "\n".join([*facts, str(mark)]).encode("utf-8", "replace")
         return hmac.digest(key, data, "sha256").hex()[:_SIGNATURE_DIGITS]
 
     return sign
 
 
-def claim_of(mark: Mark, text: str | None) -> Claim:
+def classify_text(mark: OwnerMark, text: str | None) -> Claim:
     """Say what the step of this mark may do about something whose mark has this text.
 
     None is a text that could not be read: then it is taken for that of another step.
     """
     if text is None:
         return Claim.OTHER
-    found = mark_in(text)
-    return mark.claim(found) if found else Claim.REPLACE
+    found = find_mark(text)
+    return mark.classify(found) if found else Claim.REPLACE
 
 
-def mark_in(text: str) -> Mark | None:
+def find_mark(text: str) -> OwnerMark | None:
     """Return the mark that a build's data has, or None: where no white space is allowed, colons stand for it."""
     return parse_mark(text.replace(":", " "))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.ci.detection import WITH_ACTIONS
-from autonoma_ci.ci.env import truthy
-from autonoma_ci.escaping import one_line
+from autonoma_ci.ci.env import is_truthy
+from autonoma_ci.escaping import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +34,9 @@ class _Workspace(NamedTuple):
     otherwise: str
 
 
-def folder_warnings(named: str, path: str, working_directory: str, environ: Mapping[str, str], ci: str) -> list[str]:
+def lost_folder_warnings(
+    named: str, path: str, working_directory: str, environ: Mapping[str, str], ci: str
+) -> list[str]:
     """Return what to warn of a results-dir.
 
     Args:
@@ -46,7 +48,7 @@ def folder_warnings(named: str, path: str, working_directory: str, environ: Mapp
 
     """
     warnings = []
-    shown = one_line(path, 200)
+    shown = sanitize_line(path, 200)
     if path.startswith("~"):
         warnings.append(
             f"{named} {shown} begins with ~, which is not expanded: the files go to a folder with this name. "
@@ -56,7 +58,7 @@ def folder_warnings(named: str, path: str, working_directory: str, environ: Mapp
     if workspace and not _is_within(Path(working_directory, path), (workspace.path, *workspace.others)):
         warnings.append(
             f"{named} {shown} is outside of the workspace, so {workspace.otherwise}. "
-            f"Use a folder below {one_line(workspace.path, 200)}, such as autonoma-results."
+            f"Use a folder below {sanitize_line(workspace.path, 200)}, such as autonoma-results."
         )
     return warnings
 
@@ -75,7 +77,7 @@ def _workspace(environ: Mapping[str, str], ci: str) -> _Workspace | None:
     if ci in WITH_ACTIONS and environ.get("GITHUB_WORKSPACE") == _GITHUB_WORKSPACE:
         return _Workspace(_GITHUB_WORKSPACE, _GITHUB_MOUNTS, _LOST)
     # All executors but shell and ssh set the second variable.
-    if ci == "gitlab" and truthy(environ, "CI_DISPOSABLE_ENVIRONMENT"):
+    if ci == "gitlab" and is_truthy(environ, "CI_DISPOSABLE_ENVIRONMENT"):
         path, otherwise = environ.get("CI_PROJECT_DIR", ""), _LOST
     elif ci == "bitbucket":
         path, otherwise = environ.get("BITBUCKET_CLONE_DIR", ""), _NO_ARTIFACTS

@@ -7,23 +7,23 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import PLAIN
-from autonoma_ci.ci.log import Console
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.log import JobLog
 from autonoma_ci.commands import run
-from autonoma_ci.config.arguments import Parser
+from autonoma_ci.config.arguments import ArgumentParser
 from autonoma_ci.engine.verdict import EXIT_CODES
-from autonoma_ci.errors import EXIT_BUG, InputError
-from autonoma_ci.fs.files import make_folder, read_regular, reason_of, write_whole
-from autonoma_ci.fs.paths import leads_out
-from autonoma_ci.models import Reason
+from autonoma_ci.errors import EXIT_INTERNAL_ERROR, InputError
+from autonoma_ci.fs.files import make_directory, os_error_reason, read_regular_file, write_atomic
+from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.models import ExitReason
 from autonoma_ci.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.app.runtime import World
+    from autonoma_ci.app.runtime import Runtime
 
-MANIFEST = """\
+DEMO_MANIFEST = """\
 # What to run. Ids are those of tests, folders and tags in Autonoma.
 version: 1
 defaults:
@@ -67,55 +67,57 @@ _END = (
 )
 
 
-def main(argv: Sequence[str], world: World) -> int:
+def main(argv: Sequence[str], world: Runtime) -> int:
     """Show a whole run and return 0 if it went as it is meant to: with one test that fails.
 
     Raises InputError if the command line is wrong or its folder can't be made.
     """
-    parser = Parser("demo", "Run a sample manifest against a local stand-in for the API.", world.out)
+    parser = ArgumentParser("demo", "Run a sample manifest against a local stand-in for the API.", world.out)
     parser.hint = "the folder for its files is --output PATH"
     parser.add_argument(
         "--output", metavar="PATH", default="", help="Folder for the demo's files. Default: a new temporary one."
     )
-    found = parser.known(argv)
-    console = Console(world.out, PLAIN)
-    folder = _folder(found.output, world.folder)
-    console.line("The manifest, autonoma.yml:")
-    console.line()
-    for line in MANIFEST.splitlines():
-        console.line(f"  {line}" if line else "")
+    found = parser.parse(argv)
+    console = JobLog(world.out, PLAIN_LOG_FORMATTER)
+    folder = _folder(found.output, world.working_directory)
+    console.info("The manifest, autonoma.yml:")
+    console.info()
+    for line in DEMO_MANIFEST.splitlines():
+        console.info(f"  {line}" if line else "")
     with Sandbox() as sandbox:
-        code = run.main((), world.elsewhere({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
+        code = run.main((), world.with_environment({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
     if world.interrupts.received:
-        console.line("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.")
+        console.info("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.")
         return code
-    if code != EXIT_CODES[Reason.FAILED]:
-        console.line(f"The demo failed: exit code {code}, not {EXIT_CODES[Reason.FAILED]}. The lines above say why.")
-        return code or EXIT_BUG
-    console.line()
-    console.line("The job summary, as a CI system that renders Markdown shows it:")
-    console.line()
+    if code != EXIT_CODES[ExitReason.FAILED]:
+        console.info(
+            f"The demo failed: exit code {code}, not {EXIT_CODES[ExitReason.FAILED]}. The lines above say why."
+        )
+        return code or EXIT_INTERNAL_ERROR
+    console.info()
+    console.info("The job summary, as a CI system that renders Markdown shows it:")
+    console.info()
     for line in Path(folder, "results", "summary.md").read_text(encoding="utf-8").splitlines():
-        console.line(line)
-    console.line()
+        console.info(line)
+    console.info()
     for line in _END:
-        console.line(line)
-    console.line(f"  {Path(folder, 'results', 'report.html')}")
+        console.info(line)
+    console.info(f"  {Path(folder, 'results', 'report.html')}")
     return 0
 
 
 def _folder(path: str, folder: str) -> str:
     """Return the folder of the demo, with its manifest in it; it stays, so that its report can be looked at."""
-    if leads_out(path, folder):
+    if escapes_via_symlink(path, folder):
         raise InputError(["the demo's folder leads out of the working directory through a link: give another --output"])
     try:
         place = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
-        make_folder(place)
+        make_directory(place)
         manifest = place / "autonoma.yml"
-        if os.path.lexists(manifest) and read_regular(str(manifest), 100_000) != MANIFEST.encode():
+        if os.path.lexists(manifest) and read_regular_file(str(manifest), 100_000) != DEMO_MANIFEST.encode():
             raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
-        write_whole(manifest, MANIFEST.encode())
+        write_atomic(manifest, DEMO_MANIFEST.encode())
     except (OSError, ValueError) as error:
-        why = reason_of(error)
+        why = os_error_reason(error)
         raise InputError([f"the demo has no folder for its files ({why}): give another --output"]) from None
     return str(place)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from autonoma_ci.app.account import account_of, account_parser
-from autonoma_ci.ci.base import PLAIN
-from autonoma_ci.ci.log import Console
-from autonoma_ci.escaping import printable_json
-from autonoma_ci.reports.summary import plural
+from autonoma_ci.app.account import build_account_parser, fetch_account
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.escaping import escape_json
+from autonoma_ci.reports.summary import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from autonoma_ci.api.account import Folder
-    from autonoma_ci.app.runtime import World
+    from autonoma_ci.api.account import ListedFolder
+    from autonoma_ci.app.runtime import Runtime
 
 
 # The API has no request for it. Source: docs.autonoma.app, "API Overview".
@@ -24,24 +24,24 @@ _NO_FOLDERS = "The account has no folders. Create a test in Autonoma, then list 
 _NO_TESTS = "The folders have no tests. Create a test in Autonoma, then list shows its id."
 
 
-def main(argv: Sequence[str], world: World) -> int:
+def main(argv: Sequence[str], world: Runtime) -> int:
     """Print the table, or JSON; raise InputError, ApiError or OutputError."""
-    parser = account_parser("list", "Show the account's folders and tests with their ids.", world.out)
+    parser = build_account_parser("list", "Show the account's folders and tests with their ids.", world.out)
     parser.hint, parser.hint_of_flags = NO_TAGS, ("--tags", "--tag", "--tag-ids")
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
-    found = parser.known(argv)
-    folders = account_of(found, world).folders
-    console = Console(world.out, PLAIN, is_product=True)
+    found = parser.parse(argv)
+    folders = fetch_account(found, world).folders
+    console = JobLog(world.out, PLAIN_LOG_FORMATTER, is_product=True)
     if found.json:
         listed = [{**folder._asdict(), "tests": [test._asdict() for test in folder.tests]} for folder in folders]
-        console.say([printable_json(json.dumps(listed, indent=2))])
+        console.write_lines([escape_json(json.dumps(listed, indent=2))])
         return 0
     for line in _table(folders):
-        console.line(line)
+        console.info(line)
     return 0
 
 
-def _table(folders: Sequence[Folder]) -> Iterator[str]:
+def _table(folders: Sequence[ListedFolder]) -> Iterator[str]:
     ids = [folder.id for folder in folders] + [test.id for folder in folders for test in folder.tests]
     width = max(map(len, ids), default=2)
     if folders:
@@ -51,7 +51,7 @@ def _table(folders: Sequence[Folder]) -> Iterator[str]:
         for test in folder.tests:
             yield f"{'  test':<8}{test.id:<{width}}    {test.name}"
     tests = sum(len(folder.tests) for folder in folders)
-    yield f"{plural(len(folders), 'folder')}, {plural(tests, 'test')}."
+    yield f"{pluralize(len(folders), 'folder')}, {pluralize(tests, 'test')}."
     if not tests:
         yield _NO_TESTS if folders else _NO_FOLDERS
     yield f"{NO_TAGS}."

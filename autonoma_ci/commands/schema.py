@@ -5,29 +5,31 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from autonoma_ci.config.arguments import Parser
+from autonoma_ci.config.arguments import ArgumentParser
 from autonoma_ci.errors import InputError
 from autonoma_ci.streams import write_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autonoma_ci.app.runtime import World
+    from autonoma_ci.app.runtime import Runtime
 
 
-def main(argv: Sequence[str], world: World) -> int:
+def main(argv: Sequence[str], world: Runtime) -> int:
     """Print the schema and return 0.
 
     Raises InputError if the command line names no schema, OutputError if it can't be printed.
     """
-    parser = Parser("schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", world.out)
+    parser = ArgumentParser(
+        "schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", world.out
+    )
     parser.add_argument("of", nargs="?", default="manifest", help="manifest or results. Default: manifest.")
-    found = parser.known(argv)
+    found = parser.parse(argv)
     if found.of == "manifest":
-        from autonoma_ci.manifest.schema import json_schema
+        from autonoma_ci.manifest.schema import manifest_json_schema
     elif found.of == "results":
-        from autonoma_ci.reports.results_schema import json_schema
+        pass
     else:
         raise InputError(["there is no schema of that: give manifest or results"])
-    write_product(world.out, json.dumps(json_schema(), indent=2) + "\n")
+    write_product(world.out, json.dumps(manifest_json_schema(), indent=2) + "\n")
     return 0

@@ -8,17 +8,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO, TypeAlias
 
 from autonoma_ci.config.options import OPTIONS, Option
-from autonoma_ci.config.parsers import WORDS_OF_SWITCH
-from autonoma_ci.config.settings import closest
-from autonoma_ci.errors import Finished, InputError
-from autonoma_ci.escaping import one_line
+from autonoma_ci.config.parsers import BOOLEAN_WORDS
+from autonoma_ci.config.settings import closest_match
+from autonoma_ci.errors import HelpPrinted, InputError
+from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.streams import write_product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # What a command line gave, a field for each flag.
-Found: TypeAlias = argparse.Namespace
+ParsedArguments: TypeAlias = argparse.Namespace
 # A random secret may start with a hyphen, but is not made of small letters alone.
 _FLAG = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
 # What options with a list take.
@@ -30,14 +30,16 @@ _MISSING = "the following arguments are required: "
 class _Once(argparse.Action):
     """Stores the text of a flag that can be given once: of two lists, nobody expects that only the last counts."""
 
-    def __call__(self, parser: argparse.ArgumentParser, found: Found, values: object, flag: str | None = None) -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, found: ParsedArguments, values: object, flag: str | None = None
+    ) -> None:
         """Store the text; raise InputError if there is one already."""
         if getattr(found, self.dest) is not None:
             parser.error(f"{flag} is given twice: give it once, with commas or line breaks between the entries")
         setattr(found, self.dest, values)
 
 
-class Parser(argparse.ArgumentParser):
+class ArgumentParser(argparse.ArgumentParser):
     """An argument parser that prints to a given stream and raises our errors."""
 
     def __init__(self, command: str, help_text: str, out: TextIO) -> None:
@@ -53,13 +55,13 @@ class Parser(argparse.ArgumentParser):
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
         """Raise Finished: the caller decides how the process ends."""
-        raise Finished
+        raise HelpPrinted
 
     def print_help(self, file: object = None) -> None:  # noqa: ARG002
         """Print the help to our stream; raise OutputError if that fails."""
         write_product(self._out, self.format_help())
 
-    def read(self, argv: Sequence[str]) -> tuple[Found, list[str]]:
+    def parse_partial(self, argv: Sequence[str]) -> tuple[ParsedArguments, list[str]]:
         """Return what is known, and a problem for each argument that is not.
 
         What follows an unknown flag may be a secret, so only the flag's own name is repeated.
@@ -71,9 +73,9 @@ class Parser(argparse.ArgumentParser):
         for argument in unknown:
             name = argument.partition("=")[0]
             if _FLAG.fullmatch(name):
-                near = closest(name, flags)
+                near = closest_match(name, flags)
                 hint = f": did you mean {near}?" if near else f" (see {self.prog} --help)"
-                problems.append(f"unknown option {one_line(name, 40)}{hint}")
+                problems.append(f"unknown option {sanitize_line(name, 40)}{hint}")
         if unknown and not problems:
             taken = f"{switch} takes true, false or no value" if switch else "an argument too many"
             positional = any(not action.option_strings for action in self._actions)
@@ -91,14 +93,14 @@ class Parser(argparse.ArgumentParser):
         switches = {flag for action in self._actions if action.const == "true" for flag in action.option_strings}
         texts, found = list(argv), ""
         for place, (flag, word) in enumerate(pairwise(argv)):
-            if flag in switches and not word.startswith("-") and word.lower() not in WORDS_OF_SWITCH:
+            if flag in switches and not word.startswith("-") and word.lower() not in BOOLEAN_WORDS:
                 texts[place] = f"{flag}=true"
                 found = found or flag
         return texts, found
 
-    def known(self, argv: Sequence[str]) -> Found:
+    def parse(self, argv: Sequence[str]) -> ParsedArguments:
         """Return what the arguments say; raise InputError if there are some that are not known."""
-        found, problems = self.read(argv)
+        found, problems = self.parse_partial(argv)
         if problems:
             raise InputError(problems)
         return found
@@ -119,14 +121,14 @@ def _said(message: str) -> str:
     return text.replace(": expected one argument", ": a value is missing")
 
 
-def parser_of(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> Parser:
+def build_parser(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> ArgumentParser:
     """Return the parser of a command: a flag for each of its options."""
-    parser = Parser(command, help_text, out)
+    parser = ArgumentParser(command, help_text, out)
     for option in options:
         text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
-        if option.takes:
-            action = _Once if option.takes in _LISTS else "store"
-            parser.add_argument(option.flag, metavar=option.takes, help=text, action=action)
+        if option.metavar:
+            action = _Once if option.metavar in _LISTS else "store"
+            parser.add_argument(option.flag, metavar=option.metavar, help=text, action=action)
         else:
             parser.add_argument(option.flag, metavar="true|false", nargs="?", const="true", help=text)
     parser.epilog = (
@@ -136,21 +138,21 @@ def parser_of(command: str, help_text: str, options: Sequence[Option], out: Text
     return parser
 
 
-def add_variables(parser: Parser) -> None:
+def add_variables(parser: ArgumentParser) -> None:
     """Add the flag that gives one variable, as the field `var`."""
     parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
 
 
-def given(found: Found, options: Sequence[Option]) -> dict[str, str]:
+def provided_options(found: ParsedArguments, options: Sequence[Option]) -> dict[str, str]:
     """Return the texts of the options that flags gave, by the options' names."""
-    return {option.name: text for option in options if (text := getattr(found, option.field)) is not None}
+    return {option.name: text for option in options if (text := getattr(found, option.settings_field)) is not None}
 
 
-def flags_of_run(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
+def parse_run_arguments(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
     """Return the options that flags give, the `--var` texts, and what is wrong with the command line."""
     help_text = "Start the runs, say where they are, and let the exit code tell the truth."
-    parser = parser_of("run", help_text, OPTIONS, out)
+    parser = build_parser("run", help_text, OPTIONS, out)
     parser.hint = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
     add_variables(parser)
-    found, problems = parser.read(argv)
-    return given(found, OPTIONS), found.var, problems
+    found, problems = parser.parse_partial(argv)
+    return provided_options(found, OPTIONS), found.var, problems

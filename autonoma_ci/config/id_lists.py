@@ -7,9 +7,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from autonoma_ci.config.parsers import SPACE, Entry, why_no_id, without_link_secrets
+from autonoma_ci.config.parsers import ASCII_WHITESPACE, NamedId, id_error, strip_link_secrets
 from autonoma_ci.errors import InputError
-from autonoma_ci.escaping import one_line
+from autonoma_ci.escaping import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,7 +39,7 @@ _PATH = r"/(test|folder|tag)/([A-Za-z0-9_-]{1,128})"
 _UNMISTAKABLE = r"(?=.*[0-9]).{16,}"
 # A label such as `[smoke] Checkout`, which is not the begin of a JSON array.
 _LABEL_IN_BRACKETS = r"""\[[^\]\n"']*\][^\n,=]*="""
-_WORD = f"[^{SPACE}]+"
+_WORD = f"[^{ASCII_WHITESPACE}]+"
 _LABEL = r"[\w .'#:-]{0,60}[^\W\d_][\w .'#:-]{0,60}"
 # An id of Autonoma in a comment, and one more comment: lines that YAML's `>` has joined.
 _ID_IN_COMMENT = r"\s(?=[a-z]*[0-9])[a-z0-9]{24,25}\s+#"
@@ -60,11 +60,11 @@ class _Part(NamedTuple):
 
     @property
     def is_label_quoted(self) -> bool:
-        return self.label != self.text[: max(self.equals, 0)].strip(SPACE)
+        return self.label != self.text[: max(self.equals, 0)].strip(ASCII_WHITESPACE)
 
     @property
     def value(self) -> str:
-        return self.text[self.equals + 1 :].strip(SPACE)
+        return self.text[self.equals + 1 :].strip(ASCII_WHITESPACE)
 
 
 def _split(line: str, *, is_whole: bool = False) -> tuple[list[_Part], str]:
@@ -73,7 +73,7 @@ def _split(line: str, *, is_whole: bool = False) -> tuple[list[_Part], str]:
     With `is_whole`, the line is one entry: a comma and a `#` are ordinary characters.
     """
     if _SPECIAL.isdisjoint(line):
-        return [_Part(line, -1)] if line.strip(SPACE) else [], ""
+        return [_Part(line, -1)] if line.strip(ASCII_WHITESPACE) else [], ""
     parts: list[_Part] = []
     begin, equals, comment, end = 0, -1, "", len(line)
     for found in re.finditer(_PIECE, line):
@@ -87,7 +87,7 @@ def _split(line: str, *, is_whole: bool = False) -> tuple[list[_Part], str]:
         elif kind not in {"quoted", "link"} and "=" in found[0]:
             equals = found.start() + found[0].rindex("=") - begin
     parts.append(_Part(line[begin:end], equals))
-    return [part for part in parts if part.text.strip(SPACE)], comment
+    return [part for part in parts if part.text.strip(ASCII_WHITESPACE)], comment
 
 
 class _Reader:
@@ -95,7 +95,7 @@ class _Reader:
 
     def __init__(self, option: str, sites: Collection[str]) -> None:
         self._option, self._sites = option, sites
-        self.entries: list[Entry] = []
+        self.entries: list[NamedId] = []
         self.problems: list[str] = []
 
     def read_array(self, text: str) -> None:
@@ -125,7 +125,7 @@ class _Reader:
     def _read_member(self, text: str, where: str) -> None:
         parts, _ = _split(text, is_whole=True)
         if not parts:
-            self.problems.append(where + why_no_id(""))
+            self.problems.append(where + id_error(""))
         for part in parts:
             self._add(part.label, part.value, where)
 
@@ -136,9 +136,9 @@ class _Reader:
             self._read_line(line, f"line {number}: " if len(lines) > 1 else "")
 
     def _read_line(self, line: str, where: str) -> None:
-        stripped = line.strip(SPACE)
+        stripped = line.strip(ASCII_WHITESPACE)
         if stripped == "-":
-            self.problems.append(where + why_no_id(""))
+            self.problems.append(where + id_error(""))
             return
         if stripped.startswith(("- ", "-\t")):
             # An entry of a YAML list.
@@ -167,12 +167,12 @@ class _Reader:
         text_id, why = self._of_link(text) if re.match(_LINK, text) else (text, _why_no_id(text, label))
         if why:
             self.problems.append(where + why)
-        self.entries.append(Entry(text_id, label))
+        self.entries.append(NamedId(text_id, label))
 
     def _of_link(self, text: str) -> tuple[str, str]:
         """Return the id in a link of the app, and why there is none; what may be secret in the link is not shown."""
         shown = _shown(text)
-        site = site_of(text)
+        site = parse_site(text)
         if len(_words(text)) > 1:
             return "", f"{shown} is followed by more words: write each link on a line of its own"
         if not site or site not in self._sites:
@@ -190,7 +190,7 @@ class _Reader:
         return found[2], ""
 
 
-def ids(text: str, option: str = "test-ids", sites: Collection[str] = (APP_SITE,)) -> tuple[Entry, ...]:
+def parse_ids(text: str, option: str = "test-ids", sites: Collection[str] = (APP_SITE,)) -> tuple[NamedId, ...]:
     """Return the entries of a list of ids, duplicates included.
 
     An empty JSON array gives no entries, as does a list of comments.
@@ -205,7 +205,7 @@ def ids(text: str, option: str = "test-ids", sites: Collection[str] = (APP_SITE,
 
     """
     reader = _Reader(option, sites)
-    stripped = text.strip(SPACE)
+    stripped = text.strip(ASCII_WHITESPACE)
     if stripped.startswith("[") and not re.match(_LABEL_IN_BRACKETS, stripped):
         reader.read_array(stripped)
     elif stripped.startswith("{") and not stripped.startswith("{{"):
@@ -217,7 +217,7 @@ def ids(text: str, option: str = "test-ids", sites: Collection[str] = (APP_SITE,
     return tuple(reader.entries)
 
 
-def site_of(url: str) -> str:
+def parse_site(url: str) -> str:
     """Return scheme, host and port of a URL in one spelling; empty if it has none, or a user name."""
     try:
         parts = urlsplit(url)
@@ -257,7 +257,7 @@ def _why_ambiguous(parts: Sequence[_Part], comment: str) -> str:
 def _holds_entries(part: _Part) -> bool:
     """Return whether a label that is not in quotes has an id behind a `=`, as lines have that YAML has joined."""
     before = part.text[: max(part.equals, 0)]
-    if "=" not in before or _unquoted(before) != before.strip(SPACE):
+    if "=" not in before or _unquoted(before) != before.strip(ASCII_WHITESPACE):
         return False
     firsts = [_words(text)[:1] for text in before.split("=")[1:]]
     return any(map(_is_unmistakable, chain.from_iterable(firsts)))
@@ -275,7 +275,7 @@ def _is_unmistakable(word: str) -> bool:
 
 def _why_no_id(text: str, label: str) -> str:
     """Return why a text is not an id, with the cure for how people write lists elsewhere; empty if it is one."""
-    why = why_no_id(text)
+    why = id_error(text)
     if label and not text:
         return f"{_shown(label)} has no id: write an id after '=', or remove the entry"
     cure = _cure(text, label) if why and text else ""
@@ -292,7 +292,7 @@ def _cure(text: str, label: str) -> str:
     if len(words) > 1 and label:
         return "it holds a space; write one id after '=', and each entry on its own line"
     if len(words) > 1:
-        is_label = re.fullmatch(_LABEL, " ".join(words[:-1])) and not why_no_id(words[-1])
+        is_label = re.fullmatch(_LABEL, " ".join(words[:-1])) and not id_error(words[-1])
         is_label = is_label and "#" not in words and not any(map(_is_unmistakable, words[:-1]))
         example = f"{' '.join(words[:-1])} = {words[-1]}" if is_label else "label = id"
         return f"it holds a space; write {_shown(example)}, or several ids on lines of their own"
@@ -308,10 +308,10 @@ def _words(text: str) -> list[str]:
 
 
 def _shown(text: str, limit: int = 60) -> str:
-    return f"'{one_line(without_link_secrets(text.strip(SPACE)), limit)}'"
+    return f"'{sanitize_line(strip_link_secrets(text.strip(ASCII_WHITESPACE)), limit)}'"
 
 
 def _unquoted(text: str) -> str:
-    text = text.strip(SPACE)
+    text = text.strip(ASCII_WHITESPACE)
     is_quoted = len(text) > 1 and text[0] in "\"'" and text[0] == text[-1] and text.count(text[0]) == 2
-    return text[1:-1].strip(SPACE) if is_quoted else text
+    return text[1:-1].strip(ASCII_WHITESPACE) if is_quoted else text

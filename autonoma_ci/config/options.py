@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_API_URL = "https://autonoma.app/api"
-# Fields of the context, and the options that state them.
-STATED_FACTS = {"sha": "sha", "branch": "branch", "change": "change", "build_url": "build-url"}
+# Fields of BuildContext, and the options that set them.
+BUILD_FACT_OPTIONS = {"sha": "sha", "branch": "branch", "change_number": "change", "build_url": "build-url"}
 
 
 class Option(NamedTuple):
@@ -27,18 +27,18 @@ class Option(NamedTuple):
     # What the documents show, and what is parsed when nothing is given. Empty: no value.
     default: str
     # The name of the value in the help. Empty for a yes-or-no option, which can stand without a value.
-    takes: str
+    metavar: str
     # Raises InputError with messages that do not repeat the option's name. A list of ids also takes `sites`, and
     # `variables` takes `warn`.
     parse: Callable[..., object]
     help: str
     # White space around the text is a part of it.
-    exact: bool = False
+    preserve_whitespace: bool = False
     # Other names in the environment, which count where `variable` is not set.
-    aliases: tuple[str, ...] = ()
+    env_var_aliases: tuple[str, ...] = ()
 
     @property
-    def field(self) -> str:
+    def settings_field(self) -> str:
         """The name of the field in Settings."""
         return self.name.replace("-", "_")
 
@@ -48,175 +48,193 @@ class Option(NamedTuple):
         return f"--{self.name}"
 
     @property
-    def inputs(self) -> tuple[str, str]:
+    def github_input_names(self) -> tuple[str, str]:
         """The variables in which a GitHub runner hands over the input; it keeps hyphens, shells can't."""
         upper = f"INPUT_{self.name.upper()}"
         return upper, upper.replace("-", "_")
 
     @property
-    def variable(self) -> str:
+    def env_var(self) -> str:
         """The spelling in the environment of every other system."""
-        return f"AUTONOMA_{self.field.upper()}"
+        return f"AUTONOMA_{self.settings_field.upper()}"
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def all_env_names(self) -> tuple[str, ...]:
         """All names in the environment, in the order in which they count."""
-        return (*self.inputs, self.variable, *self.aliases)
+        return (*self.github_input_names, self.env_var, *self.env_var_aliases)
 
     @property
     def is_credential(self) -> bool:
         """Whether the value is a credential."""
-        return self.parse is parsers.credential
+        return self.parse is parsers.parse_secret
 
     @property
     def holds_ids(self) -> bool:
         """Whether the value is a list of ids."""
-        return isinstance(self.parse, partial) and self.parse.func is id_lists.ids
+        return isinstance(self.parse, partial) and self.parse.func is id_lists.parse_ids
 
-    def spelling(self, source: str) -> str:
+    def spelling_used(self, source: str) -> str:
         """Return how messages name the option: the flag or variable that gave it, or the name of the input."""
-        return self.name if source in self.inputs else source
+        return self.name if source in self.github_input_names else source
 
 
 # In the order of the documents.
 OPTIONS = (
-    Option("client-id", "", "TEXT", parsers.credential, "Autonoma client id. Keep it in the CI system's secrets."),
+    Option("client-id", "", "TEXT", parsers.parse_secret, "Autonoma client id. Keep it in the CI system's secrets."),
     Option(
-        "client-secret", "", "TEXT", parsers.credential,
+        "client-secret", "", "TEXT", parsers.parse_secret,
         "Autonoma client secret. Keep it in the CI system's secrets; prefer the environment to the command line.",
         # Source: the vendor's Vercel integration calls the secret so.
-        aliases=("AUTONOMA_SECRET_ID",),
+        env_var_aliases=("AUTONOMA_SECRET_ID",),
     ),
     Option(
-        "api-url", DEFAULT_API_URL, "URL", parsers.api_url,
+        "api-url", DEFAULT_API_URL, "URL", parsers.parse_api_base_url,
         "Base URL of the API; https, or http to a loopback host.",
     ),
     Option(
-        "test-ids", "", "LIST", partial(id_lists.ids, option="test-ids"),
+        "test-ids", "", "LIST", partial(id_lists.parse_ids, option="test-ids"),
         "Ids of tests to run: one per line, separated by commas, or a JSON array of texts. An entry may be "
         "`label = id` or a link of the app; a label with `#` or `,` needs quotes. `#` starts a comment.",
     ),
     Option(
-        "folder-ids", "", "LIST", partial(id_lists.ids, option="folder-ids"),
+        "folder-ids", "", "LIST", partial(id_lists.parse_ids, option="folder-ids"),
         "Ids of folders to run, with all tests in them and below them; written like `test-ids`.",
     ),
     Option(
-        "tag-ids", "", "LIST", partial(id_lists.ids, option="tag-ids"),
+        "tag-ids", "", "LIST", partial(id_lists.parse_ids, option="tag-ids"),
         "Ids of tags to run; written like `test-ids`.",
     ),
     Option(
-        "manifest", "", "PATH", parsers.word,
+        "manifest", "", "PATH", parsers.parse_text,
         "YAML file that lists what to run. Without it and without ids: `autonoma.yml` or `autonoma.yaml` "
         "in the working directory. With ids: both are run.",
     ),
     Option(
-        "groups", "", "LIST", parsers.groups,
+        "groups", "", "LIST", parsers.parse_groups,
         "Run only the manifest's entries in one of these groups. `none` alone runs nothing, ids included: the step is "
         "skipped.",
     ),
     Option(
-        "variables", "", "LINES", parsers.variables,
+        "variables", "", "LINES", parsers.parse_variables,
         "Values for saved variables, for this run alone: `NAME=value` lines, or a YAML or JSON mapping. "
         "White space around name and value is removed in lines. They win over the manifest's; on the command line also "
-        "`--var NAME=value`, repeatable.", exact=True,
+        "`--var NAME=value`, repeatable.", preserve_whitespace=True,
     ),
     Option(
-        "allow-env", "", "LIST", parsers.environment_names,
+        "allow-env", "", "LIST", parsers.parse_environment_patterns,
         "Names or shell patterns: the only environment variables that `${NAME}` in a manifest may read, separated by "
         "commas or lines. Unset: all but those that look like secrets. A secret is read only if its full name is "
         "listed here.",
     ),
-    Option("application-version-id", "", "ID", parsers.one_id, "Application version to run the tests against."),
+    Option("application-version-id", "", "ID", parsers.parse_id, "Application version to run the tests against."),
     Option(
-        "application-versions", "", "LIST", parsers.application_versions,
+        "application-versions", "", "LIST", parsers.parse_application_versions,
         "What folders and tags run against: a YAML or JSON list of `application-id` and `version-id`.",
     ),
     Option(
-        "run-on-latest", "false", "", parsers.switch,
+        "run-on-latest", "false", "", parsers.parse_bool,
         "Run folders and tags against the latest version of each application.",
     ),
-    Option("source", "", "TEXT", parsers.source, "What the API is told as the source. Default: the CI system's name."),
-    Option("sha", "", "HASH", parsers.commit_hash, "Full hash of the commit under test. Default: from the CI system."),
-    Option("branch", "", "NAME", parsers.ref_name, "Branch or tag under test. Default: from the CI system."),
     Option(
-        "change", "", "NUMBER", parsers.change_number,
+        "source", "", "TEXT", parsers.parse_source,
+        "What the API is told as the source. Default: the CI system's name.",
+    ),
+    Option(
+        "sha", "", "HASH", parsers.parse_commit_hash,
+        "Full hash of the commit under test. Default: from the CI system.",
+    ),
+    Option("branch", "", "NAME", parsers.parse_ref_name, "Branch or tag under test. Default: from the CI system."),
+    Option(
+        "change", "", "NUMBER", parsers.parse_change_number,
         "Number of the pull or merge request. Default: from the CI system.",
     ),
     Option(
-        "build-url", "", "URL", parsers.build_url,
+        "build-url", "", "URL", parsers.parse_build_url,
         "Link to the build. Default: from the CI system.",
     ),
-    Option("concurrency", "8", "N", partial(parsers.number, 1, 64), "How many runs are started at a time, 1 to 64."),
+    Option("concurrency", "8", "N", partial(parsers.parse_int, 1, 64), "How many runs are started at a time, 1 to 64."),
     Option(
-        "wait", "false", "", parsers.switch, "Wait until every run has ended, and pass only if all of them passed."
+        "wait", "false", "", parsers.parse_bool, "Wait until every run has ended, and pass only if all of them passed."
     ),
-    Option("timeout", "30m", "TIME", parsers.duration, "How long to wait at most, with a unit: `90s`, `30m`, `2h`."),
     Option(
-        "poll-interval", "auto", "TIME", parsers.interval,
+        "timeout", "30m", "TIME", parsers.parse_duration,
+        "How long to wait at most, with a unit: `90s`, `30m`, `2h`.",
+    ),
+    Option(
+        "poll-interval", "auto", "TIME", parsers.parse_poll_interval,
         "How often each run is asked for: a duration, or `auto`, which begins quickly and is never above 10 seconds.",
     ),
     Option(
-        "retries", "0", "N", partial(parsers.number, 0, 10),
+        "retries", "0", "N", partial(parsers.parse_int, 0, 10),
         "With wait: start a run that failed again, up to N times; a pass after a failure is reported as flaky.",
     ),
-    Option("fail-fast", "false", "", parsers.switch, "Stop starting runs after the first that could not be started."),
-    Option("allow-empty", "false", "", parsers.switch, "Pass when nothing is selected; otherwise that is an error."),
     Option(
-        "on-missing-credentials", "fail", "WORD", partial(parsers.choice, ("fail", "skip")),
+        "fail-fast", "false", "", parsers.parse_bool,
+        "Stop starting runs after the first that could not be started.",
+    ),
+    Option(
+        "allow-empty", "false", "", parsers.parse_bool,
+        "Pass when nothing is selected; otherwise that is an error.",
+    ),
+    Option(
+        "on-missing-credentials", "fail", "WORD", partial(parsers.parse_choice, ("fail", "skip")),
         "What to do without client id and secret: `fail`, or `skip` with a notice, which is green; for changes from "
         "forks and by Dependabot, which get no secrets.",
     ),
-    Option("dry-run", "false", "", parsers.switch, "Print the plan and send nothing."),
+    Option("dry-run", "false", "", parsers.parse_bool, "Print the plan and send nothing."),
     Option(
-        "shard", "", "PART", parsers.shard,
+        "shard", "", "PART", parsers.parse_shard,
         "Start only this part of the plan, such as `2/5`; `auto` takes it from the CI system's parallel jobs.",
     ),
     Option(
-        "part", "", "TEXT", parsers.part,
+        "part", "", "TEXT", parsers.parse_part,
         "Name of this part of the build, for parallel jobs that nothing else tells apart. On GitHub the default is the "
         "values of the matrix. Each part has its own comment, report and data of the build.",
     ),
     Option(
-        "results-dir", "", "PATH", parsers.word,
+        "results-dir", "", "PATH", parsers.parse_text,
         "Folder for `report.html`, `junit.xml`, `results.json`, `outputs.env` and `summary.md`. Unset: none is "
         "written.",
     ),
     Option(
-        "evidence", "none", "WORD", partial(parsers.choice, ("none", "failed", "all")),
+        "evidence", "none", "WORD", partial(parsers.parse_choice, ("none", "failed", "all")),
         "With wait: download screenshots and video of the runs that `failed`, or of `all`, into results-dir before "
         "their links expire.",
     ),
-    Option("evidence-file-limit", "30MB", "SIZE", parsers.size, "Leave out what is larger than this: `500KB`, `30MB`."),
     Option(
-        "evidence-limit", "90MB", "SIZE", parsers.size,
+        "evidence-file-limit", "30MB", "SIZE", parsers.parse_size,
+        "Leave out what is larger than this: `500KB`, `30MB`.",
+    ),
+    Option(
+        "evidence-limit", "90MB", "SIZE", parsers.parse_size,
         "How large all of it may be; what shows a failure comes first.",
     ),
-    Option("summary", "true", "", parsers.switch, "Write the job summary where the CI system has one."),
+    Option("summary", "true", "", parsers.parse_bool, "Write the job summary where the CI system has one."),
     Option(
-        "summary-title", "Autonoma tests", "TEXT", parsers.title,
+        "summary-title", "Autonoma tests", "TEXT", parsers.parse_title,
         "Title of the summary; tells two steps of one job apart.",
     ),
     Option(
-        "comment", "false", "", parsers.switch,
+        "comment", "false", "", parsers.parse_bool,
         "Keep one comment on the pull or merge request, updated in place, per workflow, job, part and "
         "`summary-title`; on GitHub and GitLab.",
     ),
     Option(
-        "github-token", "", "TEXT", parsers.credential,
+        "github-token", "", "TEXT", parsers.parse_secret,
         "Token for the comment on GitHub; the job needs the permission `pull-requests: write`.",
     ),
     Option(
-        "gitlab-token", "", "TEXT", parsers.credential,
+        "gitlab-token", "", "TEXT", parsers.parse_secret,
         "Token for the comment on GitLab: a project access token with the scope `api`, kept in a masked variable.",
     ),
     Option(
-        "publish", "now", "WORD", partial(parsers.choice, ("now", "merge")),
+        "publish", "now", "WORD", partial(parsers.parse_choice, ("now", "merge")),
         "What to do about comment, Code Insights and data of the build: write them `now`, or leave them to the step "
         "that runs the command `merge`.",
     ),
     Option(
-        "wait-for-url", "", "URL", partial(parsers.page_url, "https://pr-12.preview.example.com"),
+        "wait-for-url", "", "URL", partial(parsers.parse_http_url, "https://pr-12.preview.example.com"),
         "Before anything is started, wait until this URL answers below 400. No credentials are sent to it.",
     ),
-    Option("wait-for-url-timeout", "5m", "TIME", parsers.duration, "How long to wait for it at most."),
+    Option("wait-for-url-timeout", "5m", "TIME", parsers.parse_duration, "How long to wait for it at most."),
 )  # fmt: skip

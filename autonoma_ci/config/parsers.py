@@ -12,16 +12,16 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from autonoma_ci.errors import InputError, Problem
-from autonoma_ci.escaping import LOOPBACK, one_line, without_query
+from autonoma_ci.errors import Diagnostic, InputError
+from autonoma_ci.escaping import LOOPBACK_HOST_RE, sanitize_line, strip_query
 from autonoma_ci.lazy_regex import lazy_pattern
 from autonoma_ci.models import (
-    CHANGE_NUMBER,
-    COMMIT_HASH,
-    MAX_FACT_LENGTH,
-    NOT_A_BRANCH,
-    REF_PREFIX,
-    VALUE_LIMIT,
+    CHANGE_NUMBER_RE,
+    COMMIT_HASH_RE,
+    MAX_FACT_CHARS,
+    MAX_VALUE_CHARS,
+    NOT_A_BRANCH_RE,
+    REF_PREFIX_RE,
     AppVersion,
 )
 from autonoma_ci.redaction.redactor import Secret
@@ -44,7 +44,7 @@ _MAX_DECODINGS = 5
 _PLAIN = lazy_pattern(r"[\x21-\x7e]+")
 
 
-def api_url(text: str) -> str:
+def parse_api_base_url(text: str) -> str:
     """Return the API's base URL without a slash at its end: https, or http to this very machine.
 
     Raises InputError for any other, and for that of the vendor's other product. Credentials in it are not repeated.
@@ -52,35 +52,35 @@ def api_url(text: str) -> str:
     parts = _split(text, "remove them, and give client-id and client-secret")
     host = parts.hostname or ""
     if not host or not _PLAIN.fullmatch(text) or parts.query or parts.fragment:
-        raise InputError([f"'{one_line(without_query(text), 100)}' is not a base URL like https://autonoma.app/api"])
+        raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a base URL like https://autonoma.app/api"])
     if unquote(host).lower().rstrip(".") == _OTHER_HOST or _last_segment(parts.path) == "v1":
         # The URL is not repeated: its path may hold a key of that product.
         raise InputError([_OTHER_PRODUCT])
-    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
+    if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK_HOST_RE.fullmatch(host)):
         return text.rstrip("/")
-    raise InputError([f"'{one_line(text, 100)}' is not https: credentials would travel in the clear"])
+    raise InputError([f"'{sanitize_line(text, 100)}' is not https: credentials would travel in the clear"])
 
 
-def build_url(text: str) -> str:
+def parse_build_url(text: str) -> str:
     """Return the link to a build.
 
     Raises:
         InputError: The text is no URL of a page, or is longer than records allow.
 
     """
-    if len(text) > MAX_FACT_LENGTH:
-        raise InputError([f"the URL is longer than {MAX_FACT_LENGTH:,} characters: give a shorter link to the build"])
-    return page_url("https://ci.example.com/builds/12", text)
+    if len(text) > MAX_FACT_CHARS:
+        raise InputError([f"the URL is longer than {MAX_FACT_CHARS:,} characters: give a shorter link to the build"])
+    return parse_http_url("https://ci.example.com/builds/12", text)
 
 
-def page_url(example: str, text: str) -> str:
+def parse_http_url(example: str, text: str) -> str:
     """Return the URL of a page, http or https; raise InputError for any other.
 
     What may be secret in it is not repeated. The message shows the example.
     """
     parts = _split(text, "remove them, as the URL is shown in logs and reports")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not _PLAIN.fullmatch(text):
-        raise InputError([f"'{one_line(without_query(text), 100)}' is not a URL like {example}"])
+        raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a URL like {example}"])
     return text
 
 
@@ -114,9 +114,9 @@ def _last_segment(path: str) -> str:
 
 
 # In seconds, in bytes, and in jobs.
-LONGEST = 24 * 3600.0
-LARGEST = 100 * 1000**3
-SHARDS_LIMIT = 1000
+MAX_DURATION_SECONDS = 24 * 3600.0
+MAX_SIZE_BYTES = 100 * 1000**3
+MAX_SHARDS = 1000
 _SPAN = re.compile(r"(?:([0-9]{1,6})h)? ?(?:([0-9]{1,6})m)? ?(?:([0-9]{1,6})s)?")
 _NO_DURATION = "is not a duration"
 # Other ways to write a duration, in lower case: 5 minutes, 1.5h, PT10M, 00:10:00. As texts, since most steps need none,
@@ -148,7 +148,7 @@ class Shard(NamedTuple):
     def __str__(self) -> str:
         return f"{self.number}/{self.total}"
 
-    def share(self, runs: list[RunRequest]) -> tuple[list[RunRequest], str]:
+    def select(self, runs: list[RunRequest]) -> tuple[list[RunRequest], str]:
         """Return this part of the runs, and a sentence that tells of it."""
         # One by one in turn: the parts are of one size, and tests that stand together are spread.
         part, whole = runs[self.number - 1 :: self.total], len(runs)
@@ -159,10 +159,10 @@ class Shard(NamedTuple):
         return part, f"Shard {self}: {len(part)} of the plan's {whole} run{'' if whole == 1 else 's'}."
 
 
-AUTO = Shard(0, 0)
+AUTO_SHARD = Shard(0, 0)
 
 
-def duration(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Return seconds from `90s`, `30m`, `2h` or `1h30m`; a unit is required.
 
     Raises InputError for anything else, and for less than 1 second or more than 24 hours.
@@ -172,25 +172,25 @@ def duration(text: str) -> float:
         raise InputError([_why_no_duration(text)])
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
     length = hours * 3600 + minutes * 60 + seconds
-    if not 1 <= length <= LONGEST:
-        raise InputError([f"'{one_line(text, 40)}' is out of range: use 1s to 24h"])
+    if not 1 <= length <= MAX_DURATION_SECONDS:
+        raise InputError([f"'{sanitize_line(text, 40)}' is out of range: use 1s to 24h"])
     return length
 
 
 def _why_no_duration(text: str) -> str:
     """Return what is wrong with a duration, and how to write what was probably meant."""
-    shown, plain = f"'{one_line(text, 40)}'", _without_quotes(text)
+    shown, plain = f"'{sanitize_line(text, 40)}'", _without_quotes(text)
     if re.fullmatch(r"[0-9]{1,9}", plain):
         number = int(plain)
-        cures = [f"{number}m for minutes"] if 1 <= number * 60 <= LONGEST else []
-        cures += [f"{number}s for seconds"] if 1 <= number <= LONGEST else []
+        cures = [f"{number}m for minutes"] if 1 <= number * 60 <= MAX_DURATION_SECONDS else []
+        cures += [f"{number}s for seconds"] if 1 <= number <= MAX_DURATION_SECONDS else []
         return f"{shown} has no unit: {'write ' + ' or '.join(cures) if cures else 'use 1s to 24h'}"
     if re.match(r"[-\u2212]\s*[0-9]", plain):
         return f"{shown} is negative: use 1s to 24h, such as 10m"
     meant = _seconds_meant(plain) if len(plain) <= _LONGEST_TEXT and "\n" not in plain else None
     if meant is None:
         return f"{shown} {_NO_DURATION}: write a number and a unit, such as 90s, 30m, 2h or 1h30m"
-    if not 1 <= meant <= LONGEST:
+    if not 1 <= meant <= MAX_DURATION_SECONDS:
         return f"{shown} is out of range: use 1s to 24h"
     if meant != int(meant):
         return f"{shown} is not in whole seconds: write {_as_duration(int(meant))}"
@@ -227,19 +227,19 @@ def _as_duration(seconds: int) -> str:
     return "".join(f"{amount}{unit}" for amount, unit in amounts if amount)
 
 
-def interval(text: str) -> float | None:
+def parse_poll_interval(text: str) -> float | None:
     """Return a duration in seconds, or None for `auto`; raise InputError as `duration` does."""
     if text.lower() == "auto":
         return None
     try:
-        return duration(text)
+        return parse_duration(text)
     except InputError as error:
         if _NO_DURATION not in str(error):
             raise
         raise InputError([f"{error}, or auto"]) from None
 
 
-def size(text: str) -> int:
+def parse_size(text: str) -> int:
     """Return bytes from `500KB`, `30MB` or `1GB`; a thousand bytes are one KB.
 
     Raises InputError for anything else, and for less than 1 KB or more than 100 GB.
@@ -248,17 +248,19 @@ def size(text: str) -> int:
     if not found:
         raise InputError([_why_no_size(text)])
     number = int(found[1]) * _BYTES[found[2]]
-    if not 1000 <= number <= LARGEST:
-        raise InputError([f"'{one_line(text, 40)}' is out of range: use 1KB to 100GB"])
+    if not 1000 <= number <= MAX_SIZE_BYTES:
+        raise InputError([f"'{sanitize_line(text, 40)}' is out of range: use 1KB to 100GB"])
     return number
 
 
 def _why_no_size(text: str) -> str:
     """Return what is wrong with a size, and how to write what was probably meant."""
-    shown, plain = f"'{one_line(text, 40)}'", _without_quotes(text)
+    shown, plain = f"'{sanitize_line(text, 40)}'", _without_quotes(text)
     if re.fullmatch(r"[0-9]{1,9}", plain):
         number = int(plain)
-        cures = [f"{number}{unit}" for unit in ("MB", "KB") if 1000 <= number * _BYTES[unit[0].lower()] <= LARGEST]
+        cures = [
+            f"{number}{unit}" for unit in ("MB", "KB") if 1000 <= number * _BYTES[unit[0].lower()] <= MAX_SIZE_BYTES
+        ]
         return f"{shown} has no unit: {'write ' + ' or '.join(cures) if cures else 'use 1KB to 100GB'}"
     if re.match(r"[-\u2212]\s*[0-9]", plain):
         return f"{shown} is negative: use 1KB to 100GB, such as 30MB"
@@ -266,7 +268,7 @@ def _why_no_size(text: str) -> str:
     if not found:
         return f"{shown} is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"
     meant = float(found[1].replace(",", ".")) * 1000 ** ("kmgt".index(found[2]) + 1)
-    if not 1000 <= meant <= LARGEST:
+    if not 1000 <= meant <= MAX_SIZE_BYTES:
         return f"{shown} is out of range: use 1KB to 100GB"
     # The largest unit that needs no fraction, rounded down to whole KB.
     number = round(meant) // 1000
@@ -274,38 +276,38 @@ def _why_no_size(text: str) -> str:
     return f"{shown} is not written as a size: write {number // (_BYTES[unit[0].lower()] // 1000)}{unit}"
 
 
-def shard(text: str) -> Shard:
+def parse_shard(text: str) -> Shard:
     """Return a shard like `2/5`, or AUTO for `auto`; raise InputError for anything else."""
     if text.lower() == "auto":
-        return AUTO
-    shown = f"'{one_line(text, 40)}'"
+        return AUTO_SHARD
+    shown = f"'{sanitize_line(text, 40)}'"
     found = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9]{1,4})", text)
     if not found:
         cure = "write the number of this job and of all jobs, such as 2/5, or auto"
         raise InputError([f"{shown} is not a shard: {cure}"])
     number, total = int(found[1]), int(found[2])
-    if total == 0 or total > SHARDS_LIMIT:
-        raise InputError([f"{shown}: the number of shards is out of range: use 1 to {SHARDS_LIMIT}"])
+    if total == 0 or total > MAX_SHARDS:
+        raise InputError([f"{shown}: the number of shards is out of range: use 1 to {MAX_SHARDS}"])
     if not 1 <= number <= total:
         why = "shards are counted from 1" if number == 0 else f"there are only {total}"
         raise InputError([f"{shown}: shard {number} does not exist, {why}: use 1/{total} to {total}/{total}"])
     return Shard(number, total)
 
 
-ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+ID_RE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Of an entry whose id can't be known here. No id has this form.
 UNKNOWN_ID = "?"
 # In characters.
-NAME_LIMIT = 128
-PART_LIMIT, PART_SHOWN = 4000, 40
+MAX_NAME_CHARS = 128
+MAX_PART_CHARS, PART_SHOWN = 4000, 40
 # Characters of a title, and of what is left of a longer one before its hash.
-TITLE_LIMIT, TITLE_SHOWN = 100, 80
+MAX_TITLE_CHARS, TITLE_SHOWN = 100, 80
 # Only these are trimmed: a trim of all Unicode space has turned one name into another before.
-SPACE = " \t\r\n\v\f"
+ASCII_WHITESPACE = " \t\r\n\v\f"
 _NAME_PATTERN = lazy_pattern(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
 _MAPPING = lazy_pattern(r"[^=:]+:(?:\s|$)")
 # A variable's name in the form of lines. A mapping takes any other name.
-_PLAIN_NAME = lazy_pattern(rf"\w[\w.-]{{0,{NAME_LIMIT - 1}}}")
+_PLAIN_NAME = lazy_pattern(rf"\w[\w.-]{{0,{MAX_NAME_CHARS - 1}}}")
 # Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
 # can end with `=`, so that it looks like `NAME=`. A hash is not Base64, and a name is often in capitals or has a `_`.
 _BASE64_LINE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
@@ -320,92 +322,92 @@ _WORDS = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
 # What a shell, or a YAML list, has before the name.
 _PREFIX = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
 # What Azure Pipelines leaves of a variable that is not set, such as a secret in a pull request from a fork.
-UNRESOLVED = r"\$\([\w.-]+\)"
+UNRESOLVED_RE = r"\$\([\w.-]+\)"
 # References such as `${NAME}`, `%NAME%`, `{{ name }}` and `<+name>`. No branch begins with one of these.
 _OPENS_REFERENCE = tuple("$%{<")
 _UNRESOLVED_MEANS = "has an unresolved $(…) in its value, which is sent as written"
 
 
-class Entry(NamedTuple):
+class NamedId(NamedTuple):
     """One entry of a list of ids: `label=id`, or the id alone."""
 
     id: str
-    label: str = ""
+    name: str = ""
 
 
-def word(text: str) -> str:
+def parse_text(text: str) -> str:
     """Return the text itself."""
     return text
 
 
 # What a yes-or-no option takes, in small letters.
-WORDS_OF_SWITCH = {
+BOOLEAN_WORDS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
 
-def switch(text: str) -> bool:
+def parse_bool(text: str) -> bool:
     """Return what a yes-or-no option says; raise InputError if it is neither."""
-    if (value := WORDS_OF_SWITCH.get(text.lower())) is not None:
+    if (value := BOOLEAN_WORDS.get(text.lower())) is not None:
         return value
-    raise InputError([f"'{one_line(text, 40)}': use true or false"])
+    raise InputError([f"'{sanitize_line(text, 40)}': use true or false"])
 
 
-def choice(words: tuple[str, ...], text: str) -> str:
+def parse_choice(words: tuple[str, ...], text: str) -> str:
     """Return one of these words; raise InputError for any other."""
     if text.lower() in words:
         return text.lower()
-    raise InputError([f"'{one_line(text, 40)}': use {', '.join(words[:-1])} or {words[-1]}"])
+    raise InputError([f"'{sanitize_line(text, 40)}': use {', '.join(words[:-1])} or {words[-1]}"])
 
 
-def number(low: int, high: int, text: str) -> int:
+def parse_int(low: int, high: int, text: str) -> int:
     """Return a whole number within these bounds; raise InputError for anything else."""
     if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
         return int(text)
-    raise InputError([f"'{one_line(text, 40)}': use a whole number from {low} to {high}"])
+    raise InputError([f"'{sanitize_line(text, 40)}': use a whole number from {low} to {high}"])
 
 
-def commit_hash(text: str) -> str:
+def parse_commit_hash(text: str) -> str:
     """Return a full commit hash in lower case.
 
     Raises:
         InputError: The text is no such hash.
 
     """
-    if COMMIT_HASH.fullmatch(text.lower()):
+    if COMMIT_HASH_RE.fullmatch(text.lower()):
         return text.lower()
-    raise InputError([f"'{one_line(text, 40)}' is not a full commit hash: give the output of git rev-parse HEAD"])
+    raise InputError([f"'{sanitize_line(text, 40)}' is not a full commit hash: give the output of git rev-parse HEAD"])
 
 
-def ref_name(text: str) -> str:
+def parse_ref_name(text: str) -> str:
     """Return the name of a branch or tag without `refs/heads/` or `refs/tags/`.
 
     Raises:
         InputError: The text is no such name, or a reference that the CI system has not replaced.
 
     """
-    name = REF_PREFIX.sub("", text, count=1) if text.startswith("refs/") else text
-    is_text = 0 < len(name) <= MAX_FACT_LENGTH and name.isprintable()
-    if is_text and name[0] not in _OPENS_REFERENCE and not NOT_A_BRANCH.fullmatch(name):
+    name = REF_PREFIX_RE.sub("", text, count=1) if text.startswith("refs/") else text
+    is_text = 0 < len(name) <= MAX_FACT_CHARS and name.isprintable()
+    if is_text and name[0] not in _OPENS_REFERENCE and not NOT_A_BRANCH_RE.fullmatch(name):
         return name
-    raise InputError([f"'{one_line(text, 40)}' is not the name of a branch or tag, such as main"])
+    raise InputError([f"'{sanitize_line(text, 40)}' is not the name of a branch or tag, such as main"])
 
 
-def change_number(text: str) -> str:
+def parse_change_number(text: str) -> str:
     """Return the number of a pull or merge request.
 
     Raises:
         InputError: The text is no such number.
 
     """
-    if CHANGE_NUMBER.fullmatch(text):
+    if CHANGE_NUMBER_RE.fullmatch(text):
         return text
     why = "is not the number of a pull or merge request: give one such as 12, or leave it empty"
-    raise InputError([f"'{one_line(text, 40)}' {why}"])
+    raise InputError([f"'{sanitize_line(text, 40)}' {why}"])
 
 
-def credential(text: str) -> Secret:
+def parse_secret(text: str) -> Secret:
     """Return a credential, which goes into a header; raise InputError if it is not printable ASCII without spaces.
 
     The text is never repeated.
@@ -416,30 +418,30 @@ def credential(text: str) -> Secret:
     raise InputError([f"the value holds {problem}: copy it again from Autonoma, without quotes or line breaks"])
 
 
-def without_link_secrets(text: str) -> str:
+def strip_link_secrets(text: str) -> str:
     """Return the text without user names, passwords, queries and fragments of the links in it."""
     if "//" not in text:
         return text
-    return "".join(map(_without_link_secrets, re.split(r"(\s+)", text)))
+    return "".join(map(_strip_link_secrets, re.split(r"(\s+)", text)))
 
 
-def _without_link_secrets(text: str) -> str:
+def _strip_link_secrets(text: str) -> str:
     before, slashes, rest = text.partition("//")
     # A password can hold what ends it in a valid link, so all before the last `@` is left out.
     _, at, after = rest.rpartition("@")
     return before + slashes + (f"…@{after}" if at else re.split("[?#]", rest, maxsplit=1)[0])
 
 
-def why_no_id(text: str) -> str:
+def id_error(text: str) -> str:
     """Say why a text can't be an id, without more of it than is needed to find it; empty if it can."""
-    if ID.fullmatch(text):
+    if ID_RE.fullmatch(text):
         return ""
-    shown, head = one_line(without_link_secrets(text), 60), text[:1000]
+    shown, head = sanitize_line(strip_link_secrets(text), 60), text[:1000]
     if not text:
         return "an id is missing: remove the entry or give its id"
     if "://" in head:
         return f"'{shown}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
-    bad = sorted({_named(c) for c in set(head) if not ID.fullmatch(c)})
+    bad = sorted({_named(c) for c in set(head) if not ID_RE.fullmatch(c)})
     if bad:
         return f"'{shown}' is not an id: it holds {' '.join(bad[:5])}; ids are letters, digits, - and _"
     return f"'{shown}' is not an id: it is longer than 128 characters"
@@ -456,36 +458,33 @@ def _lines(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
-def words(text: str) -> tuple[str, ...]:
+def parse_list(text: str) -> tuple[str, ...]:
     """Return a list of names: separated by commas or lines, each once."""
-    parts = (part.strip(SPACE) for part in re.split(r"[,\n]", text))
+    parts = (part.strip(ASCII_WHITESPACE) for part in re.split(r"[,\n]", text))
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
-def groups(text: str) -> tuple[str, ...]:
+def parse_groups(text: str) -> tuple[str, ...]:
     """Return names of groups, separated by commas or lines. Raises InputError if there are only separators."""
-    if found := words(text):
+    if found := parse_list(text):
         return found
     raise InputError(["no group is listed: write the names of groups, or none"])
 
 
-def environment_names(text: str) -> tuple[str, ...]:
+def parse_environment_patterns(text: str) -> tuple[str, ...]:
     """Return names of environment variables and shell patterns of names, separated by commas or lines.
 
     Raises InputError for every entry that is neither. Of such an entry, no text behind a `=` is repeated.
     """
-    entries = words(text)
-    problems = [
-        f"{shown(re.sub('(?s)=.*', '=…', entry))} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*"
-        for entry in entries
-        if not _NAME_PATTERN.fullmatch(entry)
-    ]
+    entries = parse_list(text)
+    wrong = [quote_name(re.sub("(?s)=.*", "=…", entry)) for entry in entries if not _NAME_PATTERN.fullmatch(entry)]
+    problems = [f"{name} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*" for name in wrong]
     if problems or not entries:
         raise InputError(problems or ["no name is listed: write BASE_URL or PREVIEW_*"])
     return entries
 
 
-def variables(text: str, warn: Callable[[str], object] = word) -> dict[str, str]:
+def parse_variables(text: str, warn: Callable[[str], object] = parse_text) -> dict[str, str]:
     """Return variables from `NAME=value` lines or a YAML or JSON mapping.
 
     Args:
@@ -496,38 +495,46 @@ def variables(text: str, warn: Callable[[str], object] = word) -> dict[str, str]
         InputError: With each problem. None repeats a value.
 
     """
-    lines = [line for line in _lines(text) if line.strip(SPACE) and not line.lstrip(SPACE).startswith("#")]
-    if lines and (lines[0].lstrip(SPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(SPACE))):
-        from autonoma_ci.yaml_subset.inline import mapping_of_text
+    lines = [
+        line
+        for line in _lines(text)
+        if line.strip(ASCII_WHITESPACE) and not line.lstrip(ASCII_WHITESPACE).startswith("#")
+    ]
+    if lines and (
+        lines[0].lstrip(ASCII_WHITESPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(ASCII_WHITESPACE))
+    ):
+        from autonoma_ci.yaml_subset.inline import parse_yaml_mapping
 
-        found, problems = mapping_of_text(text)
+        found, problems = parse_yaml_mapping(text)
         for name in (name for name, value in found.items() if _is_unresolved(value)):
-            warn(f"{shown(name)} {_UNRESOLVED_MEANS}; check the variable's name in the pipeline.")
+            warn(f"{quote_name(name)} {_UNRESOLVED_MEANS}; check the variable's name in the pipeline.")
     else:
         found, problems = _variable_lines(text, warn)
     problems += [
-        Problem(f"{shown(name)}: {why}") for name, value in found.items() if (why := bad_variable(name, value))
+        Diagnostic(f"{quote_name(name)}: {why}")
+        for name, value in found.items()
+        if (why := variable_error(name, value))
     ]
     if problems:
         raise InputError(problems)
     return found
 
 
-def _variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str, str], list[Problem]]:
+def _variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str, str], list[Diagnostic]]:
     found: dict[str, str] = {}
     problems = []
     before = ""
     for line_number, line in enumerate(_lines(text), 1):
-        if not line.strip(SPACE) or line.lstrip(SPACE).startswith("#"):
+        if not line.strip(ASCII_WHITESPACE) or line.lstrip(ASCII_WHITESPACE).startswith("#"):
             continue
-        read = read_variable(line)
-        is_continued = _continues_base64(line.strip(SPACE), before)
-        before = (line.partition("=")[2] if "=" in line else line).strip(SPACE)
-        if is_continued or read.problem:
+        read = parse_variable_line(line)
+        is_continued = _continues_base64(line.strip(ASCII_WHITESPACE), before)
+        before = (line.partition("=")[2] if "=" in line else line).strip(ASCII_WHITESPACE)
+        if is_continued or read.error:
             # The line can be a part of a secret, so nothing of it is repeated.
-            problems.append(Problem(f"line {line_number} {_NOT_A_VARIABLE if is_continued else read.problem}"))
+            problems.append(Diagnostic(f"line {line_number} {_NOT_A_VARIABLE if is_continued else read.error}"))
         elif read.name in found:
-            problems.append(Problem(f"line {line_number}: {shown(read.name)} is given twice"))
+            problems.append(Diagnostic(f"line {line_number}: {quote_name(read.name)} is given twice"))
         else:
             found[read.name] = read.value
             for warning in read.warnings:
@@ -536,7 +543,7 @@ def _variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str,
 
 
 def _is_unresolved(value: str) -> bool:
-    return "$(" in value and bool(re.search(UNRESOLVED, value))
+    return "$(" in value and bool(re.search(UNRESOLVED_RE, value))
 
 
 def is_quoted(text: str) -> bool:
@@ -544,47 +551,47 @@ def is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`"
 
 
-class VariableText(NamedTuple):
+class VariableLine(NamedTuple):
     """One `NAME=value` as it was read: no text of it but `value` repeats the value."""
 
     name: str = ""
     value: str = ""
-    problem: str = ""
+    error: str = ""
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "VariableText(…)"
 
 
-def read_variable(text: str) -> VariableText:
+def parse_variable_line(text: str) -> VariableLine:
     """Read `NAME=value`. White space around both is removed, and the value is not changed otherwise.
 
     The warnings are of what env files, shells and YAML lists take for something else than a part of the value.
     """
-    before, equals, value = text.strip(SPACE).partition("=")
+    before, equals, value = text.strip(ASCII_WHITESPACE).partition("=")
     prefix = re.match(_PREFIX, before) if before.startswith(("-", "export")) else None
-    name = before[prefix.end() if prefix else 0 :].strip(SPACE)
+    name = before[prefix.end() if prefix else 0 :].strip(ASCII_WHITESPACE)
     if not equals:
-        return VariableText(problem=_NOT_A_VARIABLE)
+        return VariableLine(error=_NOT_A_VARIABLE)
     if not is_plain_name(name):
         if name.startswith("\ufeff"):
-            return VariableText(problem=_BYTE_ORDER_MARK)
+            return VariableLine(error=_BYTE_ORDER_MARK)
         # Such as a no-break space at an end.
         has_space = name != name.strip() or re.fullmatch(_WORDS, name)
-        return VariableText(problem=_SPACE_IN_NAME if has_space else _NOT_A_VARIABLE)
+        return VariableLine(error=_SPACE_IN_NAME if has_space else _NOT_A_VARIABLE)
     doubts = []
     if prefix:
         what = "'export '" if "export" in prefix[0] else "'- '"
         doubts.append(f"has {what} before its name, which was removed: write NAME=value")
-    stripped = value.strip(SPACE)
+    stripped = value.strip(ASCII_WHITESPACE)
     if is_quoted(stripped):
         doubts.append("has quotes around its value, which are sent as written: remove them")
     if " #" in value or "\t#" in value:
         doubts.append("has ' #' in its value, which is sent as written: remove the comment")
     if _is_unresolved(value):
         doubts.append(f"{_UNRESOLVED_MEANS}; check the variable's name in the pipeline")
-    mapping = f"or use the mapping form `{one_line(name, 60)}: …`"
-    return VariableText(name, stripped, "", tuple(f"{shown(name)} {doubt}, {mapping}." for doubt in doubts))
+    mapping = f"or use the mapping form `{sanitize_line(name, 60)}: …`"
+    return VariableLine(name, stripped, "", tuple(f"{quote_name(name)} {doubt}, {mapping}." for doubt in doubts))
 
 
 def _continues_base64(line: str, value: str) -> bool:
@@ -598,40 +605,40 @@ def is_plain_name(name: str) -> bool:
     return bool(_PLAIN_NAME.fullmatch(name))
 
 
-def shown(name: str) -> str:
+def quote_name(name: str) -> str:
     """Return a name as errors quote it."""
-    return f"'{one_line(name, 60)}'"
+    return f"'{sanitize_line(name, 60)}'"
 
 
-def bad_variable(name: str, value: str) -> str:
+def variable_error(name: str, value: str) -> str:
     """Say what is wrong with a variable, without its value; empty if nothing is."""
-    if not name.strip() or not name.isprintable() or "=" in name or len(name) > NAME_LIMIT:
-        return f"a variable's name is 1 to {NAME_LIMIT} printable characters without '='"
-    if len(value) > VALUE_LIMIT:
-        return f"the value is longer than {VALUE_LIMIT // 1024} KiB"
+    if not name.strip() or not name.isprintable() or "=" in name or len(name) > MAX_NAME_CHARS:
+        return f"a variable's name is 1 to {MAX_NAME_CHARS} printable characters without '='"
+    if len(value) > MAX_VALUE_CHARS:
+        return f"the value is longer than {MAX_VALUE_CHARS // 1024} KiB"
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
         return "the value is not valid UTF-8"
     return ""
 
 
-def application_versions(text: str) -> tuple[AppVersion, ...]:
+def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
     """Return a YAML or JSON list of `application-id` and `version-id`; raise InputError for anything else."""
-    from autonoma_ci.yaml_subset.inline import parse_option
+    from autonoma_ci.yaml_subset.inline import parse_option_yaml
 
-    document = parse_option(text)
-    problems = document.problems
+    document = parse_option_yaml(text)
+    problems = document.errors
     if not isinstance(document.tree, list):
         raise InputError(problems or ["not a list: write `- {application-id: ID, version-id: ID}`"])
     found = []
     for number, entry in enumerate(document.tree):
-        line, _ = document.place((number,))
+        line, _ = document.position((number,))
         # Pairs, since one key in both spellings is one too many; what is no text is no id.
         pairs = entry.items() if isinstance(entry, dict) else ()
         fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
         if [name for name, _ in fields] != _VERSION:
-            problems.append(Problem(f"line {line}: an entry has the keys application-id and version-id alone"))
+            problems.append(Diagnostic(f"line {line}: an entry has the keys application-id and version-id alone"))
         ids = [value for name, value in fields if name in _VERSION]
-        problems += [Problem(f"line {line}: {why}") for text_id in ids if (why := why_no_id(text_id))]
+        problems += [Diagnostic(f"line {line}: {why}") for text_id in ids if (why := id_error(text_id))]
         if not problems:
             found.append(AppVersion(*ids))
     if problems:
@@ -639,31 +646,31 @@ def application_versions(text: str) -> tuple[AppVersion, ...]:
     return tuple(found)
 
 
-def one_id(text: str) -> str:
+def parse_id(text: str) -> str:
     """Return one id; raise InputError if it is none."""
-    if why := why_no_id(text):
+    if why := id_error(text):
         raise InputError([why])
     return text
 
 
-def source(text: str) -> str:
+def parse_source(text: str) -> str:
     """Return the words that name who asks; raise InputError if they are too long or hold other characters."""
     # The API takes no longer one: its description says "max 10 chars".
     if re.fullmatch(r"[\w.:/ -]{1,10}", text, re.ASCII):
         return text
-    raise InputError([f"'{one_line(text, 60)}' is not 1 to 10 letters, digits, spaces or any of . _ : / -"])
+    raise InputError([f"'{sanitize_line(text, 60)}' is not 1 to 10 letters, digits, spaces or any of . _ : / -"])
 
 
-def title(text: str) -> str:
+def parse_title(text: str) -> str:
     """Return a title on one line; a long one is shortened, with a hash that keeps two such titles apart."""
-    whole = one_line(text, len(text) + 1).strip()
-    if len(whole) <= TITLE_LIMIT:
+    whole = sanitize_line(text, len(text) + 1).strip()
+    if len(whole) <= MAX_TITLE_CHARS:
         return whole
     return f"{whole[:TITLE_SHOWN]}… {hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
-def part(text: str) -> str:
+def parse_part(text: str) -> str:
     """Return the name of a part of the build, such as the values of a matrix as JSON; a long one is shortened."""
-    if len(text) <= PART_LIMIT:
+    if len(text) <= MAX_PART_CHARS:
         return text
     return f"{text[:PART_SHOWN]}… {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"

@@ -6,20 +6,20 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autonoma_ci.config.id_lists import APP_SITE, site_of
-from autonoma_ci.config.options import OPTIONS, STATED_FACTS, Option
+from autonoma_ci.config.id_lists import APP_SITE, parse_site
+from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS, Option
 from autonoma_ci.config.parsers import (
-    SPACE,
-    UNRESOLVED,
-    Entry,
-    bad_variable,
+    ASCII_WHITESPACE,
+    UNRESOLVED_RE,
+    NamedId,
     is_quoted,
-    read_variable,
-    shown,
-    variables,
+    parse_variable_line,
+    parse_variables,
+    quote_name,
+    variable_error,
 )
-from autonoma_ci.errors import InputError, Problem
-from autonoma_ci.models import NO_VARIABLES, Conclusion, Kind, Reason, State
+from autonoma_ci.errors import Diagnostic, InputError
+from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 # The value of `groups` that selects nothing. No group can have this name.
 NO_GROUPS = "none"
-_UNRESOLVED = re.compile(UNRESOLVED)
+_UNRESOLVED = re.compile(UNRESOLVED_RE)
 # The forms of references that stay in place of a credential, each as messages show it. Azure Pipelines leaves `$(NAME)`
 # and GitLab `$NAME` of a variable that is not set. Others are of another CI system than that of the job.
 _FORMS = {
-    "$(NAME)": UNRESOLVED,
+    "$(NAME)": UNRESOLVED_RE,
     "${{ … }}": r"\$\{\{(?:(?!\}\}).)*\}\}",
     "${NAME}": r"\$\{[\w.]+(?::?-[^}]*)?\}",
     "$NAME": r"\$[A-Z_][A-Z0-9_]*",
@@ -45,29 +45,31 @@ _FORMS = {
 # The first character of each form: the patterns are compiled only for a text that begins with one.
 _FIRST = frozenset("$%{<")
 # Words that no log of ours can do without, and a length at which any text has a value by accident.
-_EVERYDAY = " ".join((*Kind, *State, *Reason, *Conclusion, "autonoma http https tests runs true false"))
-_SHORT = 6
+_COMMON_LOG_WORDS = " ".join(
+    (*TargetKind, *RunState, *ExitReason, *Conclusion, "autonoma http https tests runs true false")
+)
+_MIN_SECRET_CHARS = 6
 # Characters of a credential that no text of the user has by accident.
 _UNMISTAKABLE = 12
 # What is wrong with a text that holds a credential.
-MIXED_UP = "holds a credential: check which value is in which option"
+CREDENTIAL_IN_FIELD = "holds a credential: check which value is in which option"
 # Without its `groups`, `shard`, `wait` or `dry-run`, a step would do something else than was asked.
 _NO_SUCH_VARIABLE = (
     "an unresolved $(…), so the pipeline has no such variable: define it, empty if that is meant, or remove the option"
 )
-_OF_WAIT = frozenset({"timeout", "poll-interval", "retries", "evidence"})
+_WAIT_ONLY_OPTIONS = frozenset({"timeout", "poll-interval", "retries", "evidence"})
 NO_SPELLINGS: Mapping[str, str] = MappingProxyType({})
-_OF_EVIDENCE = frozenset({"evidence-file-limit", "evidence-limit"})
+_EVIDENCE_ONLY_OPTIONS = frozenset({"evidence-file-limit", "evidence-limit"})
 
 
-class Reference(NamedTuple):
+class SecretReference(NamedTuple):
     """A reference in place of a value: the option as somebody wrote it, and the form of the reference."""
 
     spelling: str
     form: str
 
 
-NO_REFERENCES: Mapping[str, Reference] = MappingProxyType({})
+NO_REFERENCES: Mapping[str, SecretReference] = MappingProxyType({})
 
 
 class Settings(NamedTuple):
@@ -79,9 +81,9 @@ class Settings(NamedTuple):
     client_id: Secret | None = None
     client_secret: Secret | None = None
     api_url: str = ""
-    test_ids: tuple[Entry, ...] = ()
-    folder_ids: tuple[Entry, ...] = ()
-    tag_ids: tuple[Entry, ...] = ()
+    test_ids: tuple[NamedId, ...] = ()
+    folder_ids: tuple[NamedId, ...] = ()
+    tag_ids: tuple[NamedId, ...] = ()
     manifest: str = ""
     groups: tuple[str, ...] = ()
     variables: Mapping[str, str] = NO_VARIABLES
@@ -119,13 +121,13 @@ class Settings(NamedTuple):
     wait_for_url: str = ""
     wait_for_url_timeout: float = 300.0
     # The names of the options that somebody set.
-    given: frozenset[str] = frozenset()
+    explicitly_set: frozenset[str] = frozenset()
     # How somebody wrote each option that is set, by its name.
     spellings: Mapping[str, str] = NO_SPELLINGS
     # The same of options that are set, but empty.
-    blank: Mapping[str, str] = NO_SPELLINGS
+    blank_options: Mapping[str, str] = NO_SPELLINGS
     # Credentials with a reference such as `$(NAME)` in place of a value, which counts as empty.
-    unresolved: Mapping[str, Reference] = NO_REFERENCES
+    unresolved_references: Mapping[str, SecretReference] = NO_REFERENCES
     # Credentials that are set and not used, since another spelling of the option wins or they are invalid; and those
     # in quotes without them.
     unused_secrets: tuple[Secret, ...] = ()
@@ -144,55 +146,62 @@ class Settings(NamedTuple):
         return self.groups == (NO_GROUPS,)
 
     @property
-    def facts(self) -> dict[str, str]:
+    def stated_facts(self) -> dict[str, str]:
         """The facts of the build that options state, by the names of the context's fields."""
-        return {name: text for name in STATED_FACTS if (text := getattr(self, name))}
+        given = {field: getattr(self, option.replace("-", "_")) for field, option in BUILD_FACT_OPTIONS.items()}
+        return {field: text for field, text in given.items() if text}
 
-    def named(self, option: str) -> str:
+    def spelling_of(self, option: str) -> str:
         """Return how messages name an option: as somebody wrote it, or by its name if nobody did."""
-        reference = self.unresolved.get(option)
-        return self.spellings.get(option) or self.blank.get(option) or (reference.spelling if reference else option)
+        reference = self.unresolved_references.get(option)
+        return (
+            self.spellings.get(option)
+            or self.blank_options.get(option)
+            or (reference.spelling if reference else option)
+        )
 
     def __repr__(self) -> str:
-        return f"Settings(given: {', '.join(sorted(self.given))})"
+        return f"Settings(given: {', '.join(sorted(self.explicitly_set))})"
 
 
-def recognizable(settings: Settings) -> Redactor:
+def build_credential_redactor(settings: Settings) -> Redactor:
     """Return what removes credentials from the user's own texts: only long ones, which are no ordinary words."""
     return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _UNMISTAKABLE)
 
 
-class Reader:
+class OptionResolver:
     """Collects the options' values and every problem with them."""
 
     def __init__(self, flags: Mapping[str, str], environ: Mapping[str, str]) -> None:
         self.flags = flags
         self.environ = environ
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
         self.warnings: list[str] = []
         self.spellings: dict[str, str] = {}
         self.blank: dict[str, str] = {}
-        self.unresolved: dict[str, Reference] = {}
+        self.unresolved: dict[str, SecretReference] = {}
         self.unused_secrets: list[Secret] = []
         # How an option is written, its text, and what is wrong with it.
-        self._refused: list[tuple[str, str, list[Problem]]] = []
+        self._refused: list[tuple[str, str, list[Diagnostic]]] = []
         # The origins that links of the app can have.
         self._sites = {APP_SITE}
 
-    def raw(self, option: Option) -> tuple[str, str]:
+    def _lookup(self, option: Option) -> tuple[str, str]:
         """Return how the option is written, and its text; two empty texts if it has none.
 
         An empty text does not count, so that a text of a weaker spelling does.
         """
         texts = [(option.flag, self.flags[option.name])] if option.name in self.flags else []
-        texts += [(option.spelling(name), self.environ[name]) for name in option.names if name in self.environ]
+        texts += [
+            (option.spelling_used(name), self.environ[name]) for name in option.all_env_names if name in self.environ
+        ]
         found = "", ""
         for spelling, text in texts:
-            stripped = text.strip(SPACE)
+            stripped = text.strip(ASCII_WHITESPACE)
             if not stripped:
                 self.blank.setdefault(option.name, spelling)
             elif option.is_credential and (form := _form_of(stripped)):
-                self.unresolved.setdefault(option.name, Reference(spelling, form))
+                self.unresolved.setdefault(option.name, SecretReference(spelling, form))
                 if form != "$(NAME)":
                     # It may be a credential after all, so no text shows it.
                     self.unused_secrets.append(Secret(stripped))
@@ -204,33 +213,33 @@ class Reader:
 
     def value(self, option: Option) -> object:
         """Return the option's value, or None where it has none; problems are kept for later."""
-        spelling, text = self.raw(option)
+        spelling, text = self._lookup(option)
         if spelling:
             self.spellings[option.name] = spelling
             if option.is_credential:
                 self._check_credential(spelling, text)
-            if not option.exact:
-                text = text.strip(SPACE)
+            if not option.preserve_whitespace:
+                text = text.strip(ASCII_WHITESPACE)
         if not text and not option.default:
             return None
         try:
             value = self._parse(option, spelling, text or option.default)
         except InputError as error:
-            problems = [each._replace(text=f"{spelling}: {each.text}") for each in error.problems]
+            problems = [each._replace(message=f"{spelling}: {each.message}") for each in error.diagnostics]
             self.problems += problems
             if option.is_credential:
                 self.unused_secrets.append(Secret(text))
-            elif option.parse is not variables:
+            elif option.parse is not parse_variables:
                 # A value of a variable can be a credential, and no problem quotes one.
                 self._refused.append((spelling, text, problems))
             return None
         if option.name == "api-url":
-            self._sites.add(site_of(str(value)))
+            self._sites.add(parse_site(str(value)))
         return value
 
     def _check_credential(self, spelling: str, text: str) -> None:
         """Warn about white space and quotes around a credential."""
-        stripped = text.strip(SPACE)
+        stripped = text.strip(ASCII_WHITESPACE)
         if text != stripped:
             self.warnings.append(f"{spelling} has white space around it; it was removed.")
         if is_quoted(stripped) and len(stripped) > 2:
@@ -238,12 +247,12 @@ class Reader:
             self.unused_secrets.append(Secret(stripped[1:-1]))
 
     def _parse(self, option: Option, spelling: str, text: str) -> object:
-        if _UNRESOLVED.fullmatch(text.strip(SPACE)):
+        if _UNRESOLVED.fullmatch(text.strip(ASCII_WHITESPACE)):
             raise InputError([_NO_SUCH_VARIABLE])
         if option.holds_ids:
             # The row of api-url comes before those of the ids.
             return option.parse(text, sites=self._sites)
-        if option.parse is variables:
+        if option.parse is parse_variables:
             return option.parse(text, lambda warning: self.warnings.append(f"{spelling}: {warning}"))
         return option.parse(text)
 
@@ -255,113 +264,119 @@ class Reader:
         groups = ",".join(settings.groups)
         if not self._refused and "," not in groups:
             return settings
-        redact = recognizable(settings)
-        found = [(spelling, problems) for spelling, text, problems in self._refused if redact.holds(text)]
-        if "," in groups and redact.holds(groups):
-            found.append((settings.named("groups"), []))
+        redact = build_credential_redactor(settings)
+        found = [(spelling, problems) for spelling, text, problems in self._refused if redact.contains_secret(text)]
+        if "," in groups and redact.contains_secret(groups):
+            found.append((settings.spelling_of("groups"), []))
             settings = settings._replace(groups=())
         for spelling, problems in found:
-            why = f"{spelling} {MIXED_UP}"
+            why = f"{spelling} {CREDENTIAL_IN_FIELD}"
             hidden = set(problems)
-            self.problems = [*(each for each in self.problems if each not in hidden), Problem(why)]
+            self.problems = [*(each for each in self.problems if each not in hidden), Diagnostic(why)]
         return settings
 
     def add_variables(self, texts: Sequence[str]) -> dict[str, str]:
         """Return the variables that `--var` gives; problems and warnings are kept for later."""
         found = {}
         for text in texts:
-            read = read_variable(text)
-            why = read.problem and "a variable " + read.problem
+            read = parse_variable_line(text)
+            why = read.error and "a variable " + read.error
             if "=" not in text:
                 why = "write --var NAME=value; one was given without '='"
-            elif not why and (bad := bad_variable(read.name, read.value)):
-                why = f"{shown(read.name)}: {bad}"
+            elif not why and (bad := variable_error(read.name, read.value)):
+                why = f"{quote_name(read.name)}: {bad}"
             if why:
                 # A name of another form may be a part of a secret, so it is not repeated.
-                self.problems.append(Problem(f"--var: {why}"))
+                self.problems.append(Diagnostic(f"--var: {why}"))
             else:
                 self.warnings += [f"--var: {warning}" for warning in read.warnings]
                 found[read.name] = read.value
         return found
 
 
-def read(
+def load_settings(
     flags: Mapping[str, str], extra_variables: Sequence[str], environ: Mapping[str, str]
-) -> tuple[Settings, list[Problem]]:
+) -> tuple[Settings, list[Diagnostic]]:
     """Return the settings and what is wrong with them; `extra_variables` are the `NAME=value` of `--var`.
 
     Where a problem is told, the setting has its default: the caller goes on to find the other problems.
     """
-    reader = Reader(flags, environ)
-    found: dict[str, Any] = {o.field: value for o in OPTIONS if (value := reader.value(o)) is not None}
+    reader = OptionResolver(flags, environ)
+    found: dict[str, Any] = {o.settings_field: value for o in OPTIONS if (value := reader.value(o)) is not None}
     if extra_variables:
         found["variables"] = {**found.get("variables", {}), **reader.add_variables(extra_variables)}
     settings = Settings(
         **found,
-        given=frozenset(reader.spellings),
+        explicitly_set=frozenset(reader.spellings),
         spellings=reader.spellings,
-        blank=reader.blank,
-        unresolved=reader.unresolved,
+        blank_options=reader.blank,
+        unresolved_references=reader.unresolved,
         unused_secrets=tuple(reader.unused_secrets),
     )
     settings = _without_mixed_up_facts(reader.hide_credentials(settings), reader)
     if settings.application_versions and settings.run_on_latest:
-        both = f"{settings.named('application-versions')} and {settings.named('run-on-latest')}"
-        reader.problems.append(Problem(f"{both} exclude each other: give one of them"))
+        both = f"{settings.spelling_of('application-versions')} and {settings.spelling_of('run-on-latest')}"
+        reader.problems.append(Diagnostic(f"{both} exclude each other: give one of them"))
     return settings._replace(
-        warnings=(*reader.warnings, *_everyday(settings), *_without_effect(settings))
+        warnings=(*reader.warnings, *_weak_secret_warning(settings), *_ineffective_option_warnings(settings))
     ), reader.problems
 
 
-def _without_mixed_up_facts(settings: Settings, reader: Reader) -> Settings:
+def _without_mixed_up_facts(settings: Settings, reader: OptionResolver) -> Settings:
     """Return the settings without facts of the build that hold a credential, each a problem."""
-    if not settings.facts:
+    if not settings.stated_facts:
         return settings
-    redact = recognizable(settings)
-    mixed_up = [name for name, text in settings.facts.items() if redact.holds(text)]
-    reader.problems += [Problem(f"{settings.named(STATED_FACTS[name])} {MIXED_UP}") for name in mixed_up]
-    cleared: dict[str, Any] = dict.fromkeys(mixed_up, "")
+    redact = build_credential_redactor(settings)
+    mixed_up = [name for name, text in settings.stated_facts.items() if redact.contains_secret(text)]
+    reader.problems += [
+        Diagnostic(f"{settings.spelling_of(BUILD_FACT_OPTIONS[name])} {CREDENTIAL_IN_FIELD}") for name in mixed_up
+    ]
+    cleared: dict[str, Any] = {BUILD_FACT_OPTIONS[name].replace("-", "_"): "" for name in mixed_up}
     return settings._replace(**cleared)
 
 
-def read_some(
+def load_options(
     options: Collection[Option], flags: Mapping[str, str], environ: Mapping[str, str]
-) -> tuple[Settings, list[Problem]]:
+) -> tuple[Settings, list[Diagnostic]]:
     """Return the settings of a command that has only these options, and what is wrong with them."""
-    ours = {name for option in options for name in option.names}
-    return read(flags, (), {name: text for name, text in environ.items() if name in ours})
+    ours = {name for option in options for name in option.all_env_names}
+    return load_settings(flags, (), {name: text for name, text in environ.items() if name in ours})
 
 
-def _everyday(settings: Settings) -> list[str]:
+def _weak_secret_warning(settings: Settings) -> list[str]:
     """Say once that a credential is no secret that could be told from other text."""
     names = ("client-id", "client-secret", "github-token", "gitlab-token")
     given = {name: secret for name in names if (secret := getattr(settings, name.replace("-", "_")))}
     common = [
-        name for name, secret in given.items() if len(secret.reveal()) < _SHORT or Redactor([secret]).holds(_EVERYDAY)
+        name
+        for name, secret in given.items()
+        if len(secret.reveal()) < _MIN_SECRET_CHARS or Redactor([secret]).contains_secret(_COMMON_LOG_WORDS)
     ]
     why = "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
-    named = " and ".join(map(settings.named, common))
+    named = " and ".join(map(settings.spelling_of, common))
     return [f"{named}: the value is {why} Was the right one copied?"] if common else []
 
 
-def _without_effect(settings: Settings) -> list[str]:
-    asked = settings.given - ({"evidence"} if settings.evidence == "none" else set())
-    pairs = [(name, "wait") for name in sorted(_OF_WAIT & asked) if not settings.wait]
-    if "wait-for-url-timeout" in settings.given and not settings.wait_for_url:
+def _ineffective_option_warnings(settings: Settings) -> list[str]:
+    asked = settings.explicitly_set - ({"evidence"} if settings.evidence == "none" else set())
+    pairs = [(name, "wait") for name in sorted(_WAIT_ONLY_OPTIONS & asked) if not settings.wait]
+    if "wait-for-url-timeout" in settings.explicitly_set and not settings.wait_for_url:
         pairs.append(("wait-for-url-timeout", "wait-for-url"))
     if settings.evidence == "none":
-        pairs += [(name, "evidence") for name in sorted(_OF_EVIDENCE & asked)]
-    return [f"{settings.named(name)} has no effect {_why_without(settings, name, other)}." for name, other in pairs]
+        pairs += [(name, "evidence") for name in sorted(_EVIDENCE_ONLY_OPTIONS & asked)]
+    return [
+        f"{settings.spelling_of(name)} has no effect {_why_without(settings, name, other)}." for name, other in pairs
+    ]
 
 
 def _why_without(settings: Settings, name: str, other: str) -> str:
     """Return why an option that needs another one has no effect."""
-    if other in settings.given:
-        return f"while {settings.named(other)} is {'false' if other == 'wait' else 'none'}"
+    if other in settings.explicitly_set:
+        return f"while {settings.spelling_of(other)} is {'false' if other == 'wait' else 'none'}"
     option = next(option for option in OPTIONS if option.name == other)
-    named = settings.named(name)
+    named = settings.spelling_of(name)
     # As this one is written.
-    return f"without {option.flag if named.startswith('--') else option.variable if named.isupper() else other}"
+    return f"without {option.flag if named.startswith('--') else option.env_var if named.isupper() else other}"
 
 
 def _form_of(text: str) -> str:
@@ -372,7 +387,7 @@ def _form_of(text: str) -> str:
     return next((form for form, pattern in _FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), "")
 
 
-def closest(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:
+def closest_match(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:
     """Return the known name that this one was most likely meant to be, or an empty text.
 
     `least` is how much of the two must be alike, as a part of 1.

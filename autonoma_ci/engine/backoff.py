@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 # A verdict may be late by a second and a fiftieth of the run's length on the mean; half of a pause is what
 # a verdict is late on the mean, so a pause of nine tenths of twice that leaves room for the network.
-_FIRST, _PER_SECOND = 1.7, 0.035
-LONGEST = 10.0
+BASE_SECONDS, PER_RUN_SECOND = 1.7, 0.035
+MAX_POLL_SECONDS = 10.0
 # All runs together are asked for at most this often a second, until that makes the longest pause.
-_RATE = 150
-_SLOWEST = 8.0
+MAX_POLLS_PER_SECOND = 150
+MAX_BACKOFF_FACTOR = 8.0
 # However busy the server says that it is, unless it says for how long.
-_LONGEST_SLOWED = 20.0
+MAX_BACKED_OFF_SECONDS = 20.0
 # Whatever it says of how long: to wait for an hour is to ask whether it still says so once in a while.
-_LONGEST_SILENCE = 60.0
+MAX_RETRY_AFTER_SECONDS = 60.0
 # With 10,000 open runs, each is polled once in two minutes. One lost response must not end a run then.
 MIN_FAILED_POLLS = 3
 
 
-class Pace:
+class PollInterval:
     """Pauses between two questions for one run, in seconds; `fixed` is the user's own, or None."""
 
     def __init__(self, fixed: float | None, clock: Clock) -> None:
@@ -32,17 +32,17 @@ class Pace:
         self._slowed = 0.0
         self._refusing = inf
         self._refusals = 0
-        self.gate = 0.0
+        self.blocked_until = 0.0
 
-    def pause(self, age: float, runs: int) -> float:
+    def next_interval(self, age: float, runs: int) -> float:
         """Return the pause before the next question for a run of this age, one of so many that are open."""
         pause = self._fixed
         if pause is None:
-            pause = min(LONGEST, max(_FIRST + _PER_SECOND * age, runs / _RATE))
-        swayed = min(self._clock.sway(pause), max(LONGEST, pause))
-        return min(swayed * self._factor, max(_LONGEST_SLOWED, pause))
+            pause = min(MAX_POLL_SECONDS, max(BASE_SECONDS + PER_RUN_SECOND * age, runs / MAX_POLLS_PER_SECOND))
+        swayed = min(self._clock.spread(pause), max(MAX_POLL_SECONDS, pause))
+        return min(swayed * self._factor, max(MAX_BACKED_OFF_SECONDS, pause))
 
-    def slow_down(self, sent: float, retry_after: float | None, patience: float) -> bool:
+    def on_rate_limited(self, sent: float, retry_after: float | None, patience: float) -> bool:
         """Ask less often for every run, and not at all for a while; `sent` is when the refused question was asked.
 
         Returns whether the server has refused polls for `patience` seconds, three times in turn, and answered none.
@@ -50,18 +50,18 @@ class Pace:
         now = self._clock.monotonic()
         if sent >= self._slowed:
             # Questions that were under way together are refused together: that counts once.
-            self._factor = min(_SLOWEST, 2 * self._factor)
+            self._factor = min(MAX_BACKOFF_FACTOR, 2 * self._factor)
             self._slowed = now
             self._refusals += 1
         self._refusing = min(self._refusing, now)
-        pause = self._clock.sway(self._factor)
+        pause = self._clock.spread(self._factor)
         if retry_after is not None:
-            pause = min(_LONGEST_SILENCE, retry_after) + self._clock.jitter(1.0)
-        self.gate = max(self.gate, now + pause)
+            pause = min(MAX_RETRY_AFTER_SECONDS, retry_after) + self._clock.jitter(1.0)
+        self.blocked_until = max(self.blocked_until, now + pause)
         enough = self._refusals >= MIN_FAILED_POLLS
         return enough and now - self._refusing >= max(patience, 2 * (self._fixed or 0.0))
 
-    def speed_up(self) -> None:
+    def on_success(self) -> None:
         """Go back to the usual pace little by little: the server answers."""
         self._factor = max(1.0, 0.95 * self._factor)
         self._refusing, self._refusals = inf, 0

@@ -6,15 +6,15 @@ import queue
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from autonoma_ci.engine.workers import Interrupt, LookedUp
-from autonoma_ci.models import Kind, Reason, State
+from autonoma_ci.engine.workers import LookupFinished, SignalReceived
+from autonoma_ci.models import ExitReason, RunState, TargetKind
 from autonoma_ci.net.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from autonoma_ci.clock import Clock
-    from autonoma_ci.engine.run_table import Board
+    from autonoma_ci.engine.run_table import RunTable
     from autonoma_ci.engine.workers import Events
     from autonoma_ci.models import RunRequest
 
@@ -23,34 +23,34 @@ MAX_IDS = 20
 MAX_SECONDS = 5.0
 _MAX_THREADS = 4
 # The kinds that an id may be of instead. The API has no request for one tag.
-_OTHER_KINDS: Mapping[Kind, tuple[Kind, ...]] = {
-    Kind.TEST: (Kind.FOLDER,),
-    Kind.FOLDER: (Kind.TEST,),
-    Kind.TAG: (Kind.FOLDER, Kind.TEST),
+_OTHER_KINDS: Mapping[TargetKind, tuple[TargetKind, ...]] = {
+    TargetKind.TEST: (TargetKind.FOLDER,),
+    TargetKind.FOLDER: (TargetKind.TEST,),
+    TargetKind.TAG: (TargetKind.FOLDER, TargetKind.TEST),
 }
 
 
-class Names(Protocol):
+class NameApi(Protocol):
     """Knows the account's names; never raises for what a server or a network does."""
 
-    def name_of(self, kind: Kind, request: RunRequest) -> str | None:
+    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
         """Return the account's name for the request's id as one of this kind; None if it has no such id."""
 
 
 class _Found(NamedTuple):
     """What an id is: its kind, and its name or an empty text."""
 
-    kind: Kind
+    kind: TargetKind
     name: str
 
 
-def name_misplaced(
-    board: Board,
+def explain_misplaced_ids(
+    board: RunTable,
     places: Iterable[int],
-    api: Names,
+    api: NameApi,
     events: Events,
     clock: Clock,
-    advice: Callable[[RunRequest, Kind], str],
+    advice: Callable[[RunRequest, TargetKind], str],
 ) -> None:
     """Look up the ids that the API does not know, and put what they are into the hints of their runs.
 
@@ -64,27 +64,27 @@ def name_misplaced(
         clock: Limits the time.
         advice: Returns where an id belongs that is of this kind instead.
     """
-    missing: dict[tuple[Kind, str], list[int]] = {}
-    for position in places:
-        run = board.outcomes[position]
-        if run.state is State.NOT_STARTED and run.reason is Reason.NOT_FOUND:
-            missing.setdefault((run.request.kind, run.request.id), []).append(position)
+    missing: dict[tuple[TargetKind, str], list[int]] = {}
+    for index in places:
+        run = board.results[index]
+        if run.state is RunState.NOT_STARTED and run.reason is ExitReason.NOT_FOUND:
+            missing.setdefault((run.request.kind, run.request.id), []).append(index)
     if not missing:
         return
-    requests = [board.outcomes[positions[0]].request for positions in missing.values()]
+    requests = [board.results[indexes[0]].request for indexes in missing.values()]
     search = _Search(requests[:MAX_IDS], api, events)
     search.run(clock)
     for request, found in search.results():
         is_what = f"the {found.kind} {found.name}" if found.name else f"a {found.kind} of the account"
         hint = f"{request.id} is {is_what}: {advice(request, found.kind)}."
-        for position in missing[request.kind, request.id]:
-            board.change(position, hint=hint)
+        for index in missing[request.kind, request.id]:
+            board.set_suggestion(index, hint)
 
 
 class _Search:
     """The requests for some ids, several at a time."""
 
-    def __init__(self, requests: list[RunRequest], api: Names, events: Events) -> None:
+    def __init__(self, requests: list[RunRequest], api: NameApi, events: Events) -> None:
         self._api, self._events = api, events
         self._tasks: queue.SimpleQueue[RunRequest] = queue.SimpleQueue()
         for request in requests:
@@ -103,10 +103,10 @@ class _Search:
                 running += 1
         limit = clock.monotonic() + MAX_SECONDS
         while running and clock.monotonic() < limit:
-            event = clock.receive(self._events, limit - clock.monotonic())
-            if isinstance(event, Interrupt):
+            event = clock.wait_for_event(self._events, limit - clock.monotonic())
+            if isinstance(event, SignalReceived):
                 break
-            running -= isinstance(event, LookedUp)
+            running -= isinstance(event, LookupFinished)
         self._has_ended = True
 
     def results(self) -> list[tuple[RunRequest, _Found]]:
@@ -118,7 +118,7 @@ class _Search:
         with suppress(Exception):
             while not self._has_ended:
                 self._identify(self._tasks.get_nowait())
-        self._events.put(LookedUp())
+        self._events.put(LookupFinished())
 
     def _identify(self, request: RunRequest) -> None:
         for kind in _OTHER_KINDS[request.kind]:

@@ -6,22 +6,21 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.models import Said
-from autonoma_ci.models import Reason, State
+from autonoma_ci.api.models import PollStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from autonoma_ci.clock import Clock
-    from autonoma_ci.engine.run_table import Board
-    from autonoma_ci.engine.workers import Polled, Workers
+    from autonoma_ci.engine.run_table import RunTable
+    from autonoma_ci.engine.workers import RequestExecutor, StatusReceived
 
 _CONCURRENCY = 8
 # In seconds. The transport ends each request after 30 s, so a later response is a thread that hangs.
 _OVERDUE = 45.0
 
 
-class Carry:
+class PassConfirmer:
     """Polls the runs that passed earlier, once each, while they are planned on the board.
 
     A run that passed keeps its place, so nothing is started for it. All others are handed to `refuted`, which starts
@@ -31,7 +30,7 @@ class Carry:
 
     def __init__(
         self,
-        board: Board,
+        board: RunTable,
         clock: Clock,
         candidates: Mapping[int, str],
         confirmed: Callable[[int], None],
@@ -41,61 +40,59 @@ class Carry:
         self._board, self._clock = board, clock
         self._candidates: dict[int, str] = {}
         self._confirmed, self._refuted, self._unauthorized = confirmed, refuted, unauthorized
-        for position, run_id in candidates.items():
-            if board.claim(board.outcomes[position].request.kind, run_id):
-                self._candidates[position] = run_id
+        for index, run_id in candidates.items():
+            if board.claim(board.results[index].request.kind, run_id):
+                self._candidates[index] = run_id
             else:
-                refuted(position)
+                refuted(index)
         self._waiting = deque(self._candidates)
         self._sent: dict[int, float] = {}
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a run is still to be confirmed."""
         return bool(self._candidates)
 
-    def awaits(self, event: Polled) -> bool:
+    def awaits(self, event: StatusReceived) -> bool:
         """Say whether a response belongs to a poll of this class."""
-        return self._candidates.get(event.position) == event.run_id
+        return self._candidates.get(event.plan_index) == event.run_id
 
-    def dispatch(self, workers: Workers) -> None:
+    def dispatch(self, workers: RequestExecutor) -> None:
         """Send the polls that may be sent now, and give up those that are overdue."""
         now = self._clock.monotonic()
         while self._waiting and len(self._sent) < _CONCURRENCY:
-            position = self._waiting.popleft()
-            self._sent[position] = now
-            workers.poll(position, self._board.outcomes[position].request, self._candidates[position], 0)
-        for position in [position for position, since in self._sent.items() if now >= since + _OVERDUE]:
-            self._refute(position)
+            index = self._waiting.popleft()
+            self._sent[index] = now
+            workers.poll(index, self._board.results[index].request, self._candidates[index], 0)
+        for index in [index for index, since in self._sent.items() if now >= since + _OVERDUE]:
+            self._refute(index)
 
-    def due(self) -> float:
+    def next_action_at(self) -> float:
         """Return the clock's time at which a poll is overdue."""
         return min(self._sent.values(), default=inf) + _OVERDUE
 
-    def take(self, event: Polled) -> None:
+    def handle_status(self, event: StatusReceived) -> None:
         """Keep the run if it passed, or else hand it over to be started."""
-        position, status = event.position, event.status
-        if status.said is Said.UNAUTHORIZED:
+        index, status = event.plan_index, event.result
+        if status.status is PollStatus.UNAUTHORIZED:
             self._unauthorized()
-        if status.said is not Said.PASSED:
-            self._refute(position)
+        if status.status is not PollStatus.PASSED:
+            self._refute(index)
             return
-        self._forget(position)
-        self._board.change(
-            position, state=State.PASSED, reason=Reason.OK, run_id=event.run_id, url=status.url, carried=True
-        )
-        self._confirmed(position)
+        self._forget(index)
+        self._board.mark_reused(index, event.run_id, status.url)
+        self._confirmed(index)
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Hand over all that is not confirmed."""
         self._waiting.clear()
-        for position in list(self._candidates):
-            self._refute(position)
+        for index in list(self._candidates):
+            self._refute(index)
 
-    def _refute(self, position: int) -> None:
-        self._forget(position)
-        self._refuted(position)
+    def _refute(self, index: int) -> None:
+        self._forget(index)
+        self._refuted(index)
 
-    def _forget(self, position: int) -> None:
-        del self._candidates[position]
-        self._sent.pop(position, None)
+    def _forget(self, index: int) -> None:
+        del self._candidates[index]
+        self._sent.pop(index, None)

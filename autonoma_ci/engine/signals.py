@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from autonoma_ci.engine.workers import Interrupt
+from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 # SIGBREAK is how Windows stops what runs in the background, and all that is about to lose its console.
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 # `timeout`, npm and terminals deliver one wish to stop twice, moments apart.
-_SAME = 1.0
+DUPLICATE_SIGNAL_SECONDS = 1.0
 # In seconds: when Cancelled is raised again after it was lost. By then the code that lost it is left behind, as a rule;
 # if not, it is raised once more.
 _AGAIN = 0.01
 
 
-class Interrupts:
+class SignalHandler:
     """Handles SIGINT and SIGTERM, and SIGBREAK on Windows.
 
     While nothing has been sent, a signal raises Cancelled. After `hand_over` it is an event instead, so that
@@ -56,7 +56,7 @@ class Interrupts:
         self.events = events
         self._stop_timer()
         if self._raised is not None:
-            events.put(Interrupt(self._raised))
+            events.put(SignalReceived(self._raised))
             self._raised = None
 
     @contextmanager
@@ -97,11 +97,11 @@ class Interrupts:
         if self._first is None:
             self._first = now
             if self.events is not None:
-                self.events.put(Interrupt(number))
+                self.events.put(SignalReceived(number))
             elif not self._ended:
                 self._raised = number
                 raise Cancelled(number)
-        elif now - self._first > _SAME:
+        elif now - self._first > DUPLICATE_SIGNAL_SECONDS:
             os._exit(128 + number)
 
     def _take_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:

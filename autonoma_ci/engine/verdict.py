@@ -4,61 +4,72 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.models import Conclusion, Outcome, Reason, State, Verdict
+from autonoma_ci.models import Conclusion, ExitReason, RunResult, RunState, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # A job that a signal ended has 128 and the signal's number.
 EXIT_CODES = {
-    Reason.OK: 0,
-    Reason.FAILED: 1,
-    Reason.INPUT: 2,
-    Reason.UNAUTHORIZED: 3,
-    Reason.NOT_FOUND: 4,
-    Reason.API: 5,
-    Reason.QUOTA: 5,
-    Reason.TIMEOUT: 6,
-    Reason.UNKNOWN: 7,
+    ExitReason.OK: 0,
+    ExitReason.FAILED: 1,
+    ExitReason.INPUT: 2,
+    ExitReason.UNAUTHORIZED: 3,
+    ExitReason.NOT_FOUND: 4,
+    ExitReason.API: 5,
+    ExitReason.QUOTA: 5,
+    ExitReason.TIMEOUT: 6,
+    ExitReason.UNKNOWN: 7,
 }
 # With several at once, the one that says most about what to do comes first.
-_FIRST = (
-    *(Reason.UNAUTHORIZED, Reason.NOT_FOUND, Reason.UNKNOWN, Reason.QUOTA, Reason.API, Reason.FAILED),
-    Reason.TIMEOUT,
+REASON_PRIORITY = (
+    *(
+        ExitReason.UNAUTHORIZED,
+        ExitReason.NOT_FOUND,
+        ExitReason.UNKNOWN,
+        ExitReason.QUOTA,
+        ExitReason.API,
+        ExitReason.FAILED,
+    ),
+    ExitReason.TIMEOUT,
 )
-_CONCLUSIONS = {Reason.FAILED: Conclusion.FAILED, Reason.TIMEOUT: Conclusion.TIMED_OUT}
-_ENDS = {State.PASSED: Reason.OK, State.FAILED: Reason.FAILED, State.STOPPED: Reason.FAILED}
+_CONCLUSIONS = {ExitReason.FAILED: Conclusion.FAILED, ExitReason.TIMEOUT: Conclusion.TIMED_OUT}
+REASON_BY_STATE = {
+    RunState.PASSED: ExitReason.OK,
+    RunState.FAILED: ExitReason.FAILED,
+    RunState.STOPPED: ExitReason.FAILED,
+}
 
 
-def decide(outcomes: Iterable[Outcome], interrupt: int | None = None, *, waited: bool = False) -> Verdict:
+def compute_verdict(outcomes: Iterable[RunResult], interrupt: int | None = None, *, waited: bool = False) -> Verdict:
     """Return the verdict; with `waited` only runs that all passed give exit code 0, else runs that all started.
 
     Where nothing was run, the conclusion is `skipped`, never `passed`.
     """
     outcomes = tuple(outcomes)
     if interrupt is not None:
-        return Verdict(Conclusion.CANCELLED, Reason.CANCELLED, 128 + interrupt)
-    if all(outcome.carried and outcome.state is State.PASSED for outcome in outcomes):
-        return Verdict(Conclusion.SKIPPED, Reason.OK, 0)
+        return Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, 128 + interrupt)
+    if all(outcome.reused and outcome.state is RunState.PASSED for outcome in outcomes):
+        return Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
     reasons = {_reason(outcome, waited) for outcome in outcomes}
-    if reasons == {Reason.OK}:
-        return Verdict(Conclusion.PASSED if waited else Conclusion.STARTED, Reason.OK, 0)
-    reason = next((reason for reason in _FIRST if reason in reasons), Reason.API)
+    if reasons == {ExitReason.OK}:
+        return Verdict(Conclusion.PASSED if waited else Conclusion.STARTED, ExitReason.OK, 0)
+    reason = next((reason for reason in REASON_PRIORITY if reason in reasons), ExitReason.API)
     return Verdict(_CONCLUSIONS.get(reason, Conclusion.ERROR), reason, EXIT_CODES[reason])
 
 
-def _reason(outcome: Outcome, waited: bool) -> Reason:  # noqa: FBT001 - the two columns of the table
+def _reason(outcome: RunResult, waited: bool) -> ExitReason:  # noqa: FBT001 - the two columns of the table
     match outcome.state:
-        case State.PASSED | State.FAILED | State.STOPPED:
-            return _ENDS[outcome.state]
-        case State.TIMED_OUT:
-            return Reason.TIMEOUT
-        case State.STARTED:
+        case RunState.PASSED | RunState.FAILED | RunState.STOPPED:
+            return REASON_BY_STATE[outcome.state]
+        case RunState.TIMED_OUT:
+            return ExitReason.TIMEOUT
+        case RunState.STARTED:
             # Started is all that was asked for, or else it has not ended.
-            return Reason.TIMEOUT if waited else Reason.OK
-        case State.NOT_STARTED if outcome.reason is not Reason.OK:
+            return ExitReason.TIMEOUT if waited else ExitReason.OK
+        case RunState.NOT_STARTED if outcome.reason is not ExitReason.OK:
             return outcome.reason
-        case State.UNKNOWN if outcome.reason in {Reason.UNAUTHORIZED, Reason.NOT_FOUND}:
+        case RunState.UNKNOWN if outcome.reason in {ExitReason.UNAUTHORIZED, ExitReason.NOT_FOUND}:
             return outcome.reason
     # A run that is not accounted for is open, whatever else is said of it: red, never green.
-    return Reason.UNKNOWN
+    return ExitReason.UNKNOWN

@@ -9,17 +9,17 @@ import threading
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from autonoma_ci.api.models import Attempt, Delivery, Details, Kept, Said, Status
-from autonoma_ci.models import Reason
-from autonoma_ci.net.connection_state import Gate, line
+from autonoma_ci.api.models import DownloadResult, PollResult, PollStatus, RunDetails, StartResult, StartStatus
+from autonoma_ci.models import ExitReason
+from autonoma_ci.net.connection_state import SendGate, connection_state
 from autonoma_ci.net.threads import ThreadStuckError, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
 
-    from autonoma_ci.api.models import Item
+    from autonoma_ci.api.models import EvidenceFile
     from autonoma_ci.clock import Clock
-    from autonoma_ci.models import Kind, Outcome, RunRequest
+    from autonoma_ci.models import RunRequest, RunResult, TargetKind
 
 T = TypeVar("T")
 # How long a slow report may take once a signal has come. All that a later step needs is written before.
@@ -30,56 +30,56 @@ MAX_REPORT_SECONDS = 65.0
 _SPARE_BYTES = 4 * 1024 * 1024
 # What is raised where memory, threads or files are used up. They may be there again in a moment.
 _PASSING = (MemoryError, RuntimeError, SystemError, OSError)
-MAY_HAVE_STARTED = "The run may have started: look for it in Autonoma before starting it again."
+HINT_NO_RESPONSE = "The run may have started: look for it in Autonoma before starting it again."
 
 
-class Done(NamedTuple):
+class StartFinished(NamedTuple):
     """A request to start a run came back."""
 
-    position: int
-    attempt: Attempt
+    plan_index: int
+    result: StartResult
 
 
-class Polled(NamedTuple):
+class StatusReceived(NamedTuple):
     """The question how a run stands came back; `number` counts the questions for the run."""
 
-    position: int
+    plan_index: int
     run_id: str
-    status: Status
-    number: int
+    result: PollResult
+    request_number: int
 
 
-class Explained(NamedTuple):
+class DetailsReceived(NamedTuple):
     """The question what a run did came back."""
 
-    position: int
+    plan_index: int
     run_id: str
-    details: Details
+    details: RunDetails
 
 
-class Refreshed(NamedTuple):
+class UrlsRefreshed(NamedTuple):
     """The question for new addresses of a run's screenshots and video came back."""
 
-    position: int
+    plan_index: int
     run_id: str
-    details: Details
+    details: RunDetails
 
 
-class Fetched(NamedTuple):
+class FileDownloaded(NamedTuple):
     """A screenshot or video was fetched, or could not be."""
 
-    position: int
-    item: Item
-    kept: Kept
+    plan_index: int
+    file: EvidenceFile
+    result: DownloadResult
 
 
-class Interrupt(NamedTuple):
+class SignalReceived(NamedTuple):
     """The job was told to stop, by this signal."""
 
     signal: int
 
 
-class LookedUp(NamedTuple):
+class LookupFinished(NamedTuple):
     """A thread that looked up ids has ended."""
 
 
@@ -87,65 +87,74 @@ class ReportWritten(NamedTuple):
     """A slow report was written, or could not be."""
 
 
-Event: TypeAlias = "Done | Polled | Explained | Refreshed | Fetched | Interrupt | LookedUp | ReportWritten"
+Event: TypeAlias = (
+    StartFinished
+    | StatusReceived
+    | DetailsReceived
+    | UrlsRefreshed
+    | FileDownloaded
+    | SignalReceived
+    | LookupFinished
+    | ReportWritten
+)
 Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Is told of every change while it happens, and at least twice a second that time passes."""
 
-    def changed(self, outcome: Outcome) -> None:
+    def on_run_changed(self, outcome: RunResult) -> None:
         """Take note of a run that was started, or ended, or could not be started."""
 
-    def warn(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         """Take note of something odd that does not end anything."""
 
-    def tick(self, outcomes: Sequence[Outcome]) -> None:
+    def on_tick(self, outcomes: Sequence[RunResult]) -> None:
         """Write down what there is, if it is time to."""
 
 
-class Workers(Protocol):
+class RequestExecutor(Protocol):
     """Sends requests in the background; each comes back as an event that names the run's place in the plan."""
 
     def can_start(self) -> bool:
         """Return whether a request would be sent at once, rather than wait for another one; make a thread for it."""
 
-    def start(self, position: int, request: RunRequest) -> Callable[[], bool]:
+    def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
         """Ask for a run to start; a Done comes back.
 
         What is returned withdraws the request: it is true if nothing was sent, and then nothing ever will be.
         """
 
-    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
         """Get the status of a run; a Polled with this number comes back."""
 
-    def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+    def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         """Ask what a run did, and with `media` where that is to be seen; an Explained comes back."""
 
-    def refresh(self, position: int, request: RunRequest, run_id: str) -> None:
+    def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:
         """Ask for new addresses of a run's screenshots and video; a Refreshed comes back."""
 
-    def fetch(self, position: int, item: Item) -> None:
+    def download(self, index: int, item: EvidenceFile) -> None:
         """Fetch a screenshot or video; a Fetched comes back."""
 
 
-class Api(Protocol):
+class RunApi(Protocol):
     """What the threads call; never raises for what a server or a network does.
 
     Each call notes in `line` of `api.line` whether it has made a connection. An error without one means not sent. A
     start passes the gate in `line` before it sends.
     """
 
-    def start(self, request: RunRequest) -> Attempt:
+    def start(self, request: RunRequest) -> StartResult:
         """Ask once for a run to start."""
 
-    def status(self, request: RunRequest, run_id: str) -> Status:
+    def status(self, request: RunRequest, run_id: str) -> PollResult:
         """Get the status of a run."""
 
-    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
+    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
         """Ask once what a run did, and with `media` where that is to be seen."""
 
-    def name_of(self, kind: Kind, request: RunRequest) -> str | None:
+    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
         """Return the account's name for the request's id as one of this kind; None if it has no such id."""
 
 
@@ -172,7 +181,7 @@ def spare_memory(size: int) -> Sized:
         return b""
 
 
-class Threads:
+class ThreadedExecutor:
     """One daemon thread per request under way; idle ones are used again.
 
     Where no further thread can be made, since the number of processes or the memory is limited, a request waits for a
@@ -180,7 +189,9 @@ class Threads:
     false until all events are taken, so that a signal or a refusal is heard before the next start.
     """
 
-    def __init__(self, api: Api, events: Events, keep: Callable[[Item], Kept] | None = None) -> None:
+    def __init__(
+        self, api: RunApi, events: Events, keep: Callable[[EvidenceFile], DownloadResult] | None = None
+    ) -> None:
         self.api = api
         self._keep = keep
         self._events = events
@@ -195,70 +206,75 @@ class Threads:
         """Return whether a request would be sent at once, rather than wait for another one; make a thread for it."""
         return self._has_free_thread() or (not self._threads and self._events.empty())
 
-    def start(self, position: int, request: RunRequest) -> Callable[[], bool]:
+    def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
         """Ask for a run to start; return what withdraws the request if nothing was sent."""
-        gate = Gate()
-        self._give(lambda: Done(position, self._started(request, gate)))
+        gate = SendGate()
+        self._submit(lambda: StartFinished(index, self._started(request, gate)))
         return gate.withdraw
 
-    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
         """Get the status of a run."""
-        self._give(lambda: Polled(position, run_id, self._status(request, run_id), number))
+        self._submit(lambda: StatusReceived(index, run_id, self._status(request, run_id), number))
 
-    def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+    def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         """Ask what a run did."""
-        self._give(lambda: Explained(position, run_id, self._details(request, run_id, media)))
+        self._submit(lambda: DetailsReceived(index, run_id, self._details(request, run_id, media)))
 
-    def refresh(self, position: int, request: RunRequest, run_id: str) -> None:
+    def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:
         """Ask for new addresses of a run's screenshots and video."""
-        self._give(lambda: Refreshed(position, run_id, self._details(request, run_id, media=True)))
+        self._submit(lambda: UrlsRefreshed(index, run_id, self._details(request, run_id, media=True)))
 
-    def fetch(self, position: int, item: Item) -> None:
+    def download(self, index: int, item: EvidenceFile) -> None:
         """Fetch a screenshot or video."""
-        self._give(lambda: Fetched(position, item, self._kept(item)))
+        self._submit(lambda: FileDownloaded(index, item, self._kept(item)))
 
     # Whatever goes wrong in a thread, the run must not be lost: it comes back as what is known of it.
-    def _started(self, request: RunRequest, gate: Gate) -> Attempt:
+    def _started(self, request: RunRequest, gate: SendGate) -> StartResult:
         try:
             # The connection of this thread's last request says nothing of this one.
-            line.clear()
-            line.gate = gate
+            connection_state.reset()
+            connection_state.gate = gate
             return self.api.start(request)
         except Exception as error:  # noqa: BLE001
             self._spare = b""
             return self._unexpected(error)
         finally:
-            line.gate = None
+            connection_state.gate = None
 
-    def _unexpected(self, error: Exception) -> Attempt:
+    def _unexpected(self, error: Exception) -> StartResult:
         if isinstance(error, MemoryError):
             # Each further thread takes memory from the requests that are under way.
             self._may_add_threads = False
         what = f"unexpected {type(error).__name__}"
-        if not line.nothing_sent:
-            return Attempt(Delivery.OPEN, Reason.UNKNOWN, message=f"{what} while sending", hint=MAY_HAVE_STARTED)
-        delivery = Delivery.NOT_SENT if isinstance(error, _PASSING) else Delivery.UNSENDABLE
-        return Attempt(delivery, Reason.API, message=f"not sent: {what} before there was a connection")
+        if not connection_state.nothing_sent:
+            return StartResult(
+                StartStatus.INDETERMINATE,
+                ExitReason.UNKNOWN,
+                message=f"{what} while sending",
+                suggestion=HINT_NO_RESPONSE,
+            )
+        delivery = StartStatus.NOT_SENT if isinstance(error, _PASSING) else StartStatus.CANNOT_SEND
+        return StartResult(delivery, ExitReason.API, message=f"not sent: {what} before there was a connection")
 
-    def _status(self, request: RunRequest, run_id: str) -> Status:
+    def _status(self, request: RunRequest, run_id: str) -> PollResult:
         try:
             return self.api.status(request, run_id)
         except Exception as error:  # noqa: BLE001
-            return Status(Said.TROUBLE, message=f"unexpected {type(error).__name__} while asking")
+            return PollResult(PollStatus.UNAVAILABLE, message=f"unexpected {type(error).__name__} while asking")
 
-    def _details(self, request: RunRequest, run_id: str, media: bool) -> Details:  # noqa: FBT001
+    def _details(self, request: RunRequest, run_id: str, media: bool) -> RunDetails:  # noqa: FBT001
         try:
             return self.api.details(request, run_id, media=media)
         except Exception as error:  # noqa: BLE001
-            return Details(problem=f"unexpected {type(error).__name__} while asking")
+            return RunDetails(error=f"unexpected {type(error).__name__} while asking")
 
-    def _kept(self, item: Item) -> Kept:
+    def _kept(self, item: EvidenceFile) -> DownloadResult:
         try:
-            return self._keep(item) if self._keep else Kept(problem="there is no place for it")
+            return self._keep(item) if self._keep else DownloadResult(error="there is no place for it")
         except Exception as error:  # noqa: BLE001
-            return Kept(problem=f"unexpected {type(error).__name__} while fetching")
+            return DownloadResult(error=f"unexpected {type(error).__name__} while fetching")
 
-    def _give(self, task: Callable[[], Event]) -> None:
+    def _submit(self, task: Callable[[], Event]) -> None:
         if self._has_free_thread() or self._threads:
             with self._lock:
                 self._open += 1
@@ -303,7 +319,7 @@ class Threads:
                 self._threads -= 1
 
 
-class Reporting:
+class ReportThread:
     """Writes slow reports one by one, each in a thread of its own, for as long as signal and time allow.
 
     `signalled` says that a signal has come already.
@@ -337,8 +353,8 @@ class Reporting:
             now = self._clock.monotonic()
             if now >= min(limit, self._until):
                 return None
-            event = self._clock.receive(self._events, min(limit, self._until) - now)
-            if isinstance(event, Interrupt):
+            event = self._clock.wait_for_event(self._events, min(limit, self._until) - now)
+            if isinstance(event, SignalReceived):
                 self._until = min(self._until, self._clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL)
         if errors:
             raise errors[0]

@@ -10,16 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 # Windows has neither flag: there, links are looked for by name, and no named pipe stands among files.
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # Never to wait on a pipe or a device that stands where a file should.
-AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 # Without the last flag, Windows would put a carriage return before each line break.
-_SHARED = os.O_RDWR | AT_ONCE | _NO_LINK | getattr(os, "O_BINARY", 0)
+_SHARED_FLAGS = os.O_RDWR | O_NONBLOCK | O_NOFOLLOW | getattr(os, "O_BINARY", 0)
 # What a folder says that takes no new file: other users' folders, and files that are mounted by themselves.
-_NO_NEW_FILES = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_NEW_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Put `data` at `path`, whole or not at all; a symbolic link there is replaced, never followed.
 
     Where the folder takes no new file (a file that is mounted by itself), the file is rewritten in place.
@@ -27,26 +27,26 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
-        is_done = _write_by_draft(temporary, path, data)
+        is_done = _replace_file(temporary, path, data)
     finally:
         # Whatever ends it, a signal or a lack of memory too, and wherever it does: no draft stays.
         _remove(temporary)
     if not is_done:
-        _rewrite(path, data)
+        _overwrite_in_place(path, data)
 
 
-def _write_by_draft(temporary: Path, path: Path, data: bytes) -> bool:
+def _replace_file(temporary: Path, path: Path, data: bytes) -> bool:
     """Write a new file and put it in place of the other; return False if only a rewrite may do. Raises OSError."""
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o644)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_NOFOLLOW, 0o644)
     except OSError as error:
-        if error.errno not in _NO_NEW_FILES or path.is_symlink():
+        if error.errno not in _NO_NEW_FILE_ERRNOS or path.is_symlink():
             raise
         return False
     # On a full disk, rewriting in place would destroy what is there and fail as well.
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
-        _take_over(path, stream.fileno())
+        _copy_mode_and_owner(path, stream.fileno())
     try:
         temporary.replace(path)
     except OSError:
@@ -56,16 +56,16 @@ def _write_by_draft(temporary: Path, path: Path, data: bytes) -> bool:
     return True
 
 
-def _rewrite(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | _NO_LINK | AT_ONCE)
+def _overwrite_in_place(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | O_NOFOLLOW | O_NONBLOCK)
     with os.fdopen(descriptor, "wb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _not_regular()
+            raise _not_regular_error()
         stream.write(data)
         stream.truncate()
 
 
-def _not_regular() -> OSError:
+def _not_regular_error() -> OSError:
     return OSError(errno.EINVAL, "not a regular file")
 
 
@@ -76,31 +76,31 @@ def open_shared(path: Path) -> int:
     """
     path = Path(os.path.realpath(path))
     try:
-        descriptor = os.open(path, _SHARED)
+        descriptor = os.open(path, _SHARED_FLAGS)
     except FileNotFoundError:
         descriptor = _create_shared(path)
-    return _checked(descriptor)
+    return _require_regular(descriptor)
 
 
-def open_to_append(path: Path) -> int:
+def open_for_append(path: Path) -> int:
     """Open a regular file so that each write goes to its end; raise OSError or ValueError."""
-    return _checked(os.open(os.path.realpath(path), _SHARED | os.O_APPEND))
+    return _require_regular(os.open(os.path.realpath(path), _SHARED_FLAGS | os.O_APPEND))
 
 
 def _create_shared(path: Path) -> int:
     try:
-        descriptor = os.open(path, _SHARED | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = os.open(path, _SHARED_FLAGS | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
         # Another process has just created it.
-        return os.open(path, _SHARED)
-    give_to_owner_of(path.parent, descriptor)
+        return os.open(path, _SHARED_FLAGS)
+    match_parent_owner(path.parent, descriptor)
     return descriptor
 
 
-def _checked(descriptor: int) -> int:
+def _require_regular(descriptor: int) -> int:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise _not_regular()
+        raise _not_regular_error()
     return descriptor
 
 
@@ -109,27 +109,27 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _take_over(path: Path, descriptor: int) -> None:
+def _copy_mode_and_owner(path: Path, descriptor: int) -> None:
     """Give the new file the mode of the one that it replaces, and the folder's owner."""
     with suppress(OSError):
         before = path.lstat().st_mode
         # On Windows a mode says "read-only" and no more, and a draft that is can't be put away.
         if stat.S_ISREG(before) and os.name != "nt" and hasattr(os, "fchmod"):
             os.fchmod(descriptor, stat.S_IMODE(before))
-    give_to_owner_of(path.parent, descriptor)
+    match_parent_owner(path.parent, descriptor)
 
 
-def make_folder(path: Path) -> None:
+def make_directory(path: Path) -> None:
     """Make a folder and those above it; raise OSError if that can't be done."""
     if path.is_dir():
         return
     if path != path.parent:
-        make_folder(path.parent)
+        make_directory(path.parent)
     path.mkdir(exist_ok=True)
-    give_to_owner_of(path.parent, path)
+    match_parent_owner(path.parent, path)
 
 
-def give_to_owner_of(folder: Path, thing: Path | int) -> None:
+def match_parent_owner(folder: Path, thing: Path | int) -> None:
     """As root in a container, leave nothing that the runner's own user could not clean up.
 
     Some file systems and user namespaces know no other owners; the file matters more than whose it is.
@@ -141,10 +141,10 @@ def give_to_owner_of(folder: Path, thing: Path | int) -> None:
             chown(thing, owner.st_uid, owner.st_gid)
 
 
-def read_regular(path: str, limit: int) -> bytes:
+def read_regular_file(path: str, limit: int) -> bytes:
     """Return what a regular file of at most `limit` bytes holds; b"" for anything else, without ever blocking."""
     try:
-        handle = os.open(path, os.O_RDONLY | AT_ONCE)
+        handle = os.open(path, os.O_RDONLY | O_NONBLOCK)
     except (OSError, ValueError):
         return b""
     try:
@@ -161,11 +161,11 @@ def read_regular(path: str, limit: int) -> bytes:
 
 def read_head(path: Path, limit: int) -> bytes:
     """Return the first bytes of a regular file, at most `limit`; raise OSError or ValueError."""
-    descriptor = _checked(os.open(path, os.O_RDONLY | AT_ONCE | getattr(os, "O_BINARY", 0)))
+    descriptor = _require_regular(os.open(path, os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)))
     with os.fdopen(descriptor, "rb") as stream:
         return stream.read(limit)
 
 
-def reason_of(error: OSError | ValueError) -> str:
+def os_error_reason(error: OSError | ValueError) -> str:
     """Return in a few words why a path could not be used; Python itself refuses some, with a ValueError."""
     return getattr(error, "strerror", None) or "not a path"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _PAUSE = 0.02
 # In seconds, for later waits once Cancelled was raised within a wait for the same lock: the runner may kill the step a
 # few seconds after the signal. A signal at another moment, or one that comes as an event, shortens no wait.
-MAX_SECONDS_AFTER_CANCEL = 0.5
+MAX_LOCK_SECONDS_AFTER_CANCEL = 0.5
 # The error numbers of a lock that another process has.
 _LOCKED = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
@@ -34,7 +34,7 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-class LockWaits:
+class LockTimeouts:
     """Locks one file or folder again and again, with one limit for all waits until it can be locked.
 
     A stopped process keeps its lock for ever, so only the first wait may take all of the time.
@@ -52,10 +52,10 @@ class LockWaits:
     def lock(self, descriptor: int) -> bool:
         """Lock the file and return whether that could be done in time."""
         try:
-            is_locked = lock_within(self._left, descriptor, self._clock)
+            is_locked = try_lock_for(self._left, descriptor, self._clock)
         except BaseException:
             # Cancelled was raised within the wait.
-            self.shorten(MAX_SECONDS_AFTER_CANCEL)
+            self.shorten(MAX_LOCK_SECONDS_AFTER_CANCEL)
             raise
         self._left = self._seconds if is_locked else 0.0
         return is_locked
@@ -66,7 +66,7 @@ class LockWaits:
         self._left = min(self._left, seconds)
 
 
-def lock_within(seconds: float, descriptor: int, clock: Clock) -> bool:
+def try_lock_for(seconds: float, descriptor: int, clock: Clock) -> bool:
     """Lock a file and return whether that could be done in time.
 
     A file system or a system without locks counts as locked.

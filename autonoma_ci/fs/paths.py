@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 
-def leads_out(path: str, folder: str) -> bool:
+def escapes_via_symlink(path: str, folder: str) -> bool:
     """Say whether a path that reads as inside the folder ends outside of it, by way of a symbolic link."""
     if "\0" in path:
         return False  # no path at all, which whoever opens it will find
@@ -20,7 +20,7 @@ def leads_out(path: str, folder: str) -> bool:
     return place.is_relative_to(inside) and not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(inside))
 
 
-def as_argument(path: str, system: str = os.name) -> str:
+def quote_for_shell(path: str, system: str = os.name) -> str:
     """Return a path as one pastes it behind a command, into any shell of this system (`os.name`)."""
     if system != "nt":
         return shlex.quote(path)

@@ -6,15 +6,24 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from autonoma_ci.config.options import OPTIONS
-from autonoma_ci.config.parsers import shown
-from autonoma_ci.config.settings import closest
-from autonoma_ci.manifest.schema import COLLECTIONS, WORD, ApplicationVersion, Defaults, Folder, Manifest, Tag, Test
+from autonoma_ci.config.parsers import quote_name
+from autonoma_ci.config.settings import closest_match
+from autonoma_ci.manifest.schema import (
+    ENTRY_COLLECTIONS,
+    GROUP_NAME_RE,
+    ApplicationVersion,
+    Defaults,
+    Folder,
+    Manifest,
+    Tag,
+    Test,
+)
 
 if TYPE_CHECKING:
-    from autonoma_ci.yaml_subset.document import Path, Tree
+    from autonoma_ci.yaml_subset.document import KeyPath, Tree
 
 # Keys of entries and of their lists, by the key of the list.
-ENTRIES = {
+ENTRY_KEYS = {
     "tests": frozenset(Test.model_fields),
     "folders": frozenset(Folder.model_fields),
     "tags": frozenset(Tag.model_fields),
@@ -47,11 +56,11 @@ _HOMES = {
     **dict.fromkeys(("groups", "name", "id"), "in an entry of `tests`, `folders` or `tags`"),
     **dict.fromkeys(("application_id", "version_id"), "in an entry of `application_versions`"),
 }
-_WORD = re.compile(WORD)
+_WORD = re.compile(GROUP_NAME_RE)
 _OPTION_NAMES = frozenset(option.name for option in OPTIONS)
 
 
-def complete(tree: Tree) -> Tree:
+def expand_short_forms(tree: Tree) -> Tree:
     """Return the tree of a manifest in its long form.
 
     Without keys that begin with `x-` and collections with nothing below, and with a list in place of a single group or
@@ -60,7 +69,7 @@ def complete(tree: Tree) -> Tree:
     if not isinstance(tree, dict):
         return tree
     found = _without_unused(tree)
-    for kind in ENTRIES:
+    for kind in ENTRY_KEYS:
         if isinstance(entries := found.get(kind), list):
             found[kind] = [_complete_entry(entry) for entry in entries]
     if isinstance(found.get("defaults"), dict):
@@ -72,7 +81,7 @@ def _without_unused(mapping: dict[str, Tree]) -> dict[str, Tree]:
     return {
         key: value
         for key, value in mapping.items()
-        if not key.startswith("x-") and not (value is None and key in COLLECTIONS)
+        if not key.startswith("x-") and not (value is None and key in ENTRY_COLLECTIONS)
     }
 
 
@@ -92,31 +101,31 @@ def _as_list(value: Tree) -> Tree:
     return [value] if isinstance(value, str) and _WORD.fullmatch(value) else value
 
 
-def explain_unknown_key(path: Path, key: str) -> str:
+def explain_unknown_key(path: KeyPath, key: str) -> str:
     """Return what to write in place of a key that is not known at this path."""
     allowed = _keys_at(path)
     spelled = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(" ", "_").lower()
     if path and path[0] == f"{spelled}s":
         # Such as `- test: ID` below `tests`.
-        return f"unknown key {shown(key)}: did you mean 'id'?"
+        return f"unknown key {quote_name(key)}: did you mean 'id'?"
     meant = next((name for name in (spelled, _SYNONYMS.get(spelled, "")) if name in allowed), "")
-    if meant := meant or closest(spelled, sorted(allowed), _LEAST):
-        return f"unknown key {shown(key)}: did you mean '{meant}'?"
+    if meant := meant or closest_match(spelled, sorted(allowed), _LEAST):
+        return f"unknown key {quote_name(key)}: did you mean '{meant}'?"
     home = next((name for name in (spelled, _SYNONYMS.get(spelled, "")) if name in _HOMES), "")
     option = spelled.replace("_", "-")
     if home:
         what = "it" if home == key else f"'{home}'"
-        return f"the key {shown(key)} is not allowed here: put {what} {_HOMES[home]}"
+        return f"the key {quote_name(key)} is not allowed here: put {what} {_HOMES[home]}"
     if option in _OPTION_NAMES:
-        return f"{shown(key)} is an option of the step, not a key of the manifest: give the option {option}"
-    if home := closest(spelled, list(_HOMES), _LEAST):
-        return f"unknown key {shown(key)}: did you mean '{home}'? Put it {_HOMES[home]}"
+        return f"{quote_name(key)} is an option of the step, not a key of the manifest: give the option {option}"
+    if home := closest_match(spelled, list(_HOMES), _LEAST):
+        return f"unknown key {quote_name(key)}: did you mean '{home}'? Put it {_HOMES[home]}"
     listed = ", ".join(sorted(allowed))
-    return f"unknown key {shown(key)}: use {listed}, or begin it with 'x-' to have it ignored"
+    return f"unknown key {quote_name(key)}: use {listed}, or begin it with 'x-' to have it ignored"
 
 
-def _keys_at(path: Path) -> frozenset[str]:
+def _keys_at(path: KeyPath) -> frozenset[str]:
     """Return the keys that the mapping at this path may have."""
     if path and path[0] == "defaults":
         return frozenset(Defaults.model_fields)
-    return ENTRIES[str(path[0])] if path else frozenset(Manifest.model_fields)
+    return ENTRY_KEYS[str(path[0])] if path else frozenset(Manifest.model_fields)

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from autonoma_ci.config.parsers import bad_variable, shown, why_no_id
-from autonoma_ci.config.settings import NO_GROUPS, closest
-from autonoma_ci.errors import InputError, Problem
-from autonoma_ci.escaping import one_line
-from autonoma_ci.fs.files import AT_ONCE
-from autonoma_ci.fs.paths import leads_out
-from autonoma_ci.manifest.keys import ENTRIES, complete, explain_unknown_key
-from autonoma_ci.manifest.schema import COMBINATIONS_LIMIT, Folder, Manifest, Tag, Test
+from autonoma_ci.config.parsers import id_error, quote_name, variable_error
+from autonoma_ci.config.settings import NO_GROUPS, closest_match
+from autonoma_ci.errors import Diagnostic, InputError
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.fs.files import O_NONBLOCK
+from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.manifest.keys import ENTRY_KEYS, expand_short_forms, explain_unknown_key
+from autonoma_ci.manifest.schema import MAX_MATRIX_COMBINATIONS, Folder, Manifest, Tag, Test
 from autonoma_ci.yaml_subset import parser
-from autonoma_ci.yaml_subset.document import Document, Path, TooMuchError, Tree, not_text
+from autonoma_ci.yaml_subset.document import Document, KeyPath, LimitExceededError, Tree, type_error_message
 
 if TYPE_CHECKING:
-    from autonoma_ci.manifest.interpolation import Interpolation
+    from autonoma_ci.manifest.interpolation import Interpolator
 
 # What is said of the keys that take one of a few words.
-_WORDS = {
+_LITERAL_MESSAGES = {
     "version": "this version of autonoma-ci reads version 1: write `version: 1`",
     "run_on_latest": "'run_on_latest': use true or false",
 }
@@ -38,53 +38,53 @@ _BEGIN = "begin each entry with `- `"
 _START = "start with `tests:` and a list of ids below it"
 
 
-def load(path: str, folder: str, interpolation: Interpolation) -> Manifest:
+def load_manifest(path: str, folder: str, interpolation: Interpolator) -> Manifest:
     """Return the manifest at `path`, relative to `folder`; raise InputError with every problem in it."""
     # An annotation on the line needs slashes, also on Windows.
-    file = one_line(FilePath(path).as_posix(), 200)
-    document = parser.parse(read_text(path, folder, file), file)
-    if document.problems and document.tree is None:
-        raise InputError(document.problems)
+    file = sanitize_line(FilePath(path).as_posix(), 200)
+    document = parser.parse_yaml(read_manifest_text(path, folder, file), file)
+    if document.errors and document.tree is None:
+        raise InputError(document.errors)
     if not isinstance(document.tree, dict):
         what = {type(None): "is empty", list: "is a list"}.get(type(document.tree), "is a text")
-        raise InputError([Problem(f"the manifest {what}: {_START}", file, 1, 1)])
+        raise InputError([Diagnostic(f"the manifest {what}: {_START}", file, 1, 1)])
     has_tests = "tests" in document.tree
-    document.tree = complete(document.tree)
+    document.tree = expand_short_forms(document.tree)
     manifest = None
-    with suppress(TooMuchError):
+    with suppress(LimitExceededError):
         written = interpolation.apply(document)
         manifest = _check(document, written.texts)
         if manifest:
             _name_groups(manifest, written.groups)
             manifest.name_sources(written.parts, written.facts)
-            manifest.name_place(file, document.place(("tests",))[0] if has_tests else 1)
+            manifest.name_place(file, document.position(("tests",))[0] if has_tests else 1)
             _check_group_names(document, manifest)
             _check_variables(document, manifest)
             if manifest.application_versions and manifest.run_on_latest == "true":
-                document.problem(
+                document.add_error(
                     ("run_on_latest",), "'run_on_latest' and application_versions exclude each other: keep one"
                 )
-    if document.problems or not manifest:
-        document.problems.sort(key=lambda problem: (problem.line, problem.column))
-        raise InputError(document.problems)
+    if document.errors or not manifest:
+        document.errors.sort(key=lambda problem: (problem.line, problem.column))
+        raise InputError(document.errors)
     return manifest
 
 
-def read_text(path: str, folder: str, file: str) -> str:
+def read_manifest_text(path: str, folder: str, file: str) -> str:
     """Return the text of a manifest; raise InputError, which names it as `file`, if it can't be read."""
 
     def wrong(text: str) -> InputError:
-        return InputError([Problem(text, file)])
+        return InputError([Diagnostic(text, file)])
 
     place = FilePath(folder, path)
-    if leads_out(path, folder):
+    if escapes_via_symlink(path, folder):
         raise wrong("leads out of the working directory through a symbolic link: give the file's own path")
     try:
-        descriptor = os.open(place, os.O_RDONLY | AT_ONCE)
+        descriptor = os.open(place, os.O_RDONLY | O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise wrong("is not a regular file: give the path of a YAML file")
-            data = stream.read(parser.SIZE_LIMIT + 1)
+            data = stream.read(parser.MAX_YAML_BYTES + 1)
     except FileNotFoundError:
         raise wrong(f"there is no such file: {_cure_missing(path, place)}") from None
     except IsADirectoryError:
@@ -92,7 +92,7 @@ def read_text(path: str, folder: str, file: str) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise wrong(f"can't be read ({reason}): give the path of a readable YAML file") from None
-    if len(data) > parser.SIZE_LIMIT:
+    if len(data) > parser.MAX_YAML_BYTES:
         raise wrong("is larger than 4 MiB: split it")
     try:
         return data.decode("utf-8-sig")
@@ -101,7 +101,7 @@ def read_text(path: str, folder: str, file: str) -> str:
             raise wrong("is UTF-16 text: save it as UTF-8") from None
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
-        raise InputError([Problem("the file is not UTF-8 text: save it as UTF-8", file, line, column)]) from None
+        raise InputError([Diagnostic("the file is not UTF-8 text: save it as UTF-8", file, line, column)]) from None
 
 
 def _cure_missing(path: str, place: FilePath) -> str:
@@ -110,22 +110,24 @@ def _cure_missing(path: str, place: FilePath) -> str:
         return "a manifest is a file of the checkout, not a URL"
     with suppress(OSError, ValueError):
         names = [entry.name for entry in place.parent.iterdir() if entry.suffix in {".yml", ".yaml"}]
-        if near := closest(place.name, names, 0.75):
-            return f"did you mean {one_line((FilePath(path).parent / near).as_posix(), 200)}?"
+        if near := closest_match(place.name, names, 0.75):
+            return f"did you mean {sanitize_line((FilePath(path).parent / near).as_posix(), 200)}?"
     return "check the path; it is relative to the working directory"
 
 
-def _check(document: Document, written: dict[Path, str]) -> Manifest | None:
+def _check(document: Document, written: dict[KeyPath, str]) -> Manifest | None:
     try:
         return Manifest.model_validate(document.tree)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False, include_context=True):
-            path: Path = tuple(detail["loc"])
-            document.problem(path, _explain(document, path, detail, written.get(path) or written.get(path[:-1])))
+            path: KeyPath = tuple(detail["loc"])
+            document.add_error(
+                path, _validation_message(document, path, detail, written.get(path) or written.get(path[:-1]))
+            )
         return None
 
 
-def _name_groups(manifest: Manifest, values: dict[Path, str]) -> None:
+def _name_groups(manifest: Manifest, values: dict[KeyPath, str]) -> None:
     """Give the entries the values of their groups, by path."""
     entries: dict[str, list[Test] | list[Folder] | list[Tag]]
     entries = {"tests": manifest.tests, "folders": manifest.folders, "tags": manifest.tags}
@@ -142,10 +144,10 @@ def _check_group_names(document: Document, manifest: Manifest) -> None:
             for place, group in enumerate(groups):
                 if group == NO_GROUPS:
                     why = f"a group can't be named '{NO_GROUPS}', which selects nothing: give it another name"
-                    document.problem((kind, index, "groups", place), why)
+                    document.add_error((kind, index, "groups", place), why)
 
 
-def _at(root: Tree, path: Path) -> Tree:
+def _value_at(root: Tree, path: KeyPath) -> Tree:
     for step in path:
         if isinstance(root, dict):
             root = root.get(str(step))
@@ -154,29 +156,29 @@ def _at(root: Tree, path: Path) -> Tree:
     return root
 
 
-def _explain(document: Document, path: Path, detail: Any, written: str | None) -> str:
+def _validation_message(document: Document, path: KeyPath, detail: Any, written: str | None) -> str:
     """Say what is wrong in the field's words; pydantic's own message may repeat a value."""
-    key, kind, value = str(path[-1]) if path else "", detail["type"], _at(document.tree, path)
+    key, kind, value = str(path[-1]) if path else "", detail["type"], _value_at(document.tree, path)
     if kind == "extra_forbidden":
         return explain_unknown_key(path[:-1], key)
     if kind == "missing":
         return f"'{key}' is missing: add it"
     if kind == "literal_error":
-        return _WORDS[key]
+        return _LITERAL_MESSAGES[key]
     if kind == "string_pattern_mismatch":
         if written is not None:
-            return f"what '{one_line(written, 60)}' gives is not an id: ids are letters, digits, - and _"
-        return why_no_id(value) if isinstance(value, str) else "this is not an id"
+            return f"what '{sanitize_line(written, 60)}' gives is not an id: ids are letters, digits, - and _"
+        return id_error(value) if isinstance(value, str) else "this is not an id"
     return _explain_type(path, key, kind, value)
 
 
-def _explain_type(path: Path, key: str, kind: str, value: Tree) -> str:
+def _explain_type(path: KeyPath, key: str, kind: str, value: Tree) -> str:
     """Say what form of value is expected."""
-    where = f"'{one_line(key, 60)}'" if path and isinstance(path[-1], str) else "this entry"
+    where = f"'{sanitize_line(key, 60)}'" if path and isinstance(path[-1], str) else "this entry"
     if value is None and key in _IDS:
         return f"{where} has no value: give an id"
     if kind in {"string_type", "string_too_short", "string_too_long"}:
-        return f"{where} {not_text(value)}" if not isinstance(value, str) else f"{where} is empty or too long"
+        return f"{where} {type_error_message(value)}" if not isinstance(value, str) else f"{where} is empty or too long"
     if kind == "too_short":
         return f"{where} is empty: list at least one value"
     if kind == "list_type":
@@ -189,9 +191,9 @@ def _explain_type(path: Path, key: str, kind: str, value: Tree) -> str:
 def _cure_list(key: str, value: Tree) -> str:
     if isinstance(value, str) and value.startswith("-"):
         return "write a space after each '-'"
-    if isinstance(value, str) and key not in ENTRIES:
+    if isinstance(value, str) and key not in ENTRY_KEYS:
         return 'write several values as [A, B], or one with white space or a comma as ["A B"]'
-    if isinstance(value, dict) and "id" not in value and key in ENTRIES:
+    if isinstance(value, dict) and "id" not in value and key in ENTRY_KEYS:
         fields = ("application_id: ID", "version_id: ID") if key == "application_versions" else ("id: ID", "name: TEXT")
         return f"write each entry as `- {fields[0]}` and `{fields[1]}`"
     return _BEGIN
@@ -199,20 +201,22 @@ def _cure_list(key: str, value: Tree) -> str:
 
 def _check_variables(document: Document, manifest: Manifest) -> None:
     good: set[tuple[str, str]] = set()
-    _names(document, ("defaults", "variables"), manifest.defaults.variables, good)
+    _check_variables_at(document, ("defaults", "variables"), manifest.defaults.variables, good)
     for index, test in enumerate(manifest.tests):
-        _names(document, ("tests", index, "variables"), test.variables, good)
+        _check_variables_at(document, ("tests", index, "variables"), test.variables, good)
         for name, values in test.matrix.items():
             path = ("tests", index, "matrix", name)
             for value in values:
-                _names(document, path[:-1], {name: value}, good)
+                _check_variables_at(document, path[:-1], {name: value}, good)
             if name in test.variables:
-                document.problem(path, f"{shown(name)} is in both variables and matrix: keep one")
-        if combinations(test) > COMBINATIONS_LIMIT:
-            document.problem(("tests", index, "matrix"), f"more than {COMBINATIONS_LIMIT:,} combinations: split it")
+                document.add_error(path, f"{quote_name(name)} is in both variables and matrix: keep one")
+        if expand_matrix(test) > MAX_MATRIX_COMBINATIONS:
+            document.add_error(
+                ("tests", index, "matrix"), f"more than {MAX_MATRIX_COMBINATIONS:,} combinations: split it"
+            )
 
 
-def combinations(test: Test) -> int:
+def expand_matrix(test: Test) -> int:
     """Return how many runs a test's matrix asks for."""
     count = 1
     for values in test.matrix.values():
@@ -220,12 +224,14 @@ def combinations(test: Test) -> int:
     return count
 
 
-def _names(document: Document, path: Path, variables: dict[str, str], good: set[tuple[str, str]]) -> None:
+def _check_variables_at(
+    document: Document, path: KeyPath, variables: dict[str, str], good: set[tuple[str, str]]
+) -> None:
     # What many aliases stand for is looked at once.
     for name, value in variables.items():
         if (name, value) in good:
             continue
-        if why := bad_variable(name, value):
-            document.problem((*path, name), f"{shown(name)}: {why}")
+        if why := variable_error(name, value):
+            document.add_error((*path, name), f"{quote_name(name)}: {why}")
         else:
             good.add((name, value))

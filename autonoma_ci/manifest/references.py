@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # Far beyond any manifest. Each level is one call, so that a hostile text can't fill the stack.
-DEPTH_LIMIT = 10
+MAX_REFERENCE_DEPTH = 10
 _TOKEN = re.compile(r"\$\$|\$\{|[${}]")
 _BODY = re.compile(r"(?P<name>ci\.[a-z_]+|[A-Za-z_][A-Za-z0-9_]{0,254})(?P<mode>:[-?])?")
 # `$` at the end or before anything else is a mistake as often as it is meant, so it must be doubled.
 _NO_REFERENCE = "is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"
 _EXPRESSION = "is an expression of GitHub, which a manifest can't hold: set a variable in env, and write ${NAME}"
-_TOO_DEEP = f"is nested more than {DEPTH_LIMIT} levels deep: use fewer defaults"
+_TOO_DEEP = f"is nested more than {MAX_REFERENCE_DEPTH} levels deep: use fewer defaults"
 
 
 class Reference(NamedTuple):
@@ -33,15 +33,15 @@ class Reference(NamedTuple):
     source: str
     name: str = ""
     mode: str = ""
-    word: str = ""
+    operator: str = ""
     default: tuple[Piece, ...] = ()
-    problem: str = ""
+    error: str = ""
 
 
 Piece: TypeAlias = "str | Reference"
 
 
-def split_text(text: str) -> tuple[Piece, ...]:
+def parse_references(text: str) -> tuple[Piece, ...]:
     """Return the pieces of a text, in which `$$` is a dollar sign."""
     return _Splitter(text).split(0, len(text), 0)
 
@@ -49,7 +49,7 @@ def split_text(text: str) -> tuple[Piece, ...]:
 def find_names(pieces: Sequence[Piece]) -> Iterator[str]:
     """Yield the names of all references, also of those in defaults."""
     for piece in pieces:
-        if isinstance(piece, Reference) and not piece.problem:
+        if isinstance(piece, Reference) and not piece.error:
             yield piece.name
             yield from find_names(piece.default)
 
@@ -91,7 +91,7 @@ class _Splitter:
             if sign == "$$":
                 pieces.append("$")
             elif last is None or self._tokens[last][0] >= end:
-                pieces.append(Reference(self._text[start : min(start + 2, end)], problem=_NO_REFERENCE))
+                pieces.append(Reference(self._text[start : min(start + 2, end)], error=_NO_REFERENCE))
             else:
                 pieces.append(self._reference(start, self._tokens[last][0], depth))
                 index = last
@@ -106,14 +106,14 @@ class _Splitter:
     def _reference(self, start: int, end: int, depth: int) -> Reference:
         source = self._text[start : end + 1]
         if source.startswith("${{"):
-            return Reference(source, problem=_EXPRESSION)
+            return Reference(source, error=_EXPRESSION)
         found = _BODY.match(self._text, start + 2, end)
         if not found or (not found["mode"] and found.end() != end):
-            return Reference(source, problem=_NO_REFERENCE)
+            return Reference(source, error=_NO_REFERENCE)
         word = self._text[found.end() : end]
         mode = (found["mode"] or ":")[1:]
         if mode != "-":
             return Reference(source, found["name"], mode, word)
-        if depth == DEPTH_LIMIT:
-            return Reference(source, problem=_TOO_DEEP)
+        if depth == MAX_REFERENCE_DEPTH:
+            return Reference(source, error=_TOO_DEEP)
         return Reference(source, found["name"], mode, word, self.split(found.end(), end, depth + 1))

@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # Runs that one test's matrix may ask for.
-COMBINATIONS_LIMIT = 1000
+MAX_MATRIX_COMBINATIONS = 1000
 # The reader keeps scalars as text; an editor that checks the file sees numbers and booleans.
-_TEXT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
-_ID: dict[str, Any] = {
+SCALAR_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+ID_SCHEMA: dict[str, Any] = {
     "type": ["string", "integer"],
     "pattern": r"^([A-Za-z0-9_-]{1,128}|.*\$\{.*)$",
     "description": "Letters, digits, - and _; ${...} is replaced first.",
 }
-Text = Annotated[str, WithJsonSchema(_TEXT)]
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJsonSchema(_ID)]
-Name = Annotated[str, StringConstraints(max_length=500), WithJsonSchema({**_TEXT, "maxLength": 500})]
-Switch = Annotated[Literal["true", "false"], WithJsonSchema({"enum": [True, False, "true", "false"]})]
+Text = Annotated[str, WithJsonSchema(SCALAR_SCHEMA)]
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJsonSchema(ID_SCHEMA)]
+Name = Annotated[str, StringConstraints(max_length=500), WithJsonSchema({**SCALAR_SCHEMA, "maxLength": 500})]
+YamlBool = Annotated[Literal["true", "false"], WithJsonSchema({"enum": [True, False, "true", "false"]})]
 # The reader refuses `none` in words, since a group can also get its name from `${NAME}`.
-_GROUP: dict[str, Any] = {**_TEXT, "minLength": 1, "maxLength": 100, "not": {"const": NO_GROUPS}}
+_GROUP: dict[str, Any] = {**SCALAR_SCHEMA, "minLength": 1, "maxLength": 100, "not": {"const": NO_GROUPS}}
 Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_GROUP)]
 # A text that is a list of one, such as -1 or `${NAME:-a b}`; `-smoke` lacks a space.
-WORD = r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}"
+GROUP_NAME_RE = r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}"
 # Keys with a list or a mapping as their value: with nothing below, it counts as empty.
-COLLECTIONS = frozenset(
+ENTRY_COLLECTIONS = frozenset(
     {"tests", "folders", "tags", "application_versions", "defaults", "groups", "variables", "matrix"}
 )
 # For editors; the reader tells it in words, at its place.
-_NOT_BOTH: dict[str, Any] = {
+EXCLUSIVE_SCHEMA: dict[str, Any] = {
     "not": {
         "required": ["application_versions", "run_on_latest"],
         "properties": {
@@ -67,7 +67,7 @@ class _Entry(_Model):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
         full = handler.resolve_ref_schema(handler(core))
-        return {"title": full["title"], "anyOf": [_ID, full]}
+        return {"title": full["title"], "anyOf": [ID_SCHEMA, full]}
 
 
 AnyEntry = TypeVar("AnyEntry", bound=_Entry)
@@ -108,7 +108,7 @@ class ApplicationVersion(_Model):
 class Manifest(_Model):
     """What autonoma-ci runs."""
 
-    model_config = ConfigDict(json_schema_extra=_NOT_BOTH)
+    model_config = ConfigDict(json_schema_extra=EXCLUSIVE_SCHEMA)
 
     version: Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})] = "1"
     defaults: Defaults = Field(default_factory=Defaults)
@@ -118,7 +118,7 @@ class Manifest(_Model):
     application_versions: list[ApplicationVersion] = Field(
         default_factory=list, description="What folders and tags are run against."
     )
-    run_on_latest: Switch = Field(
+    run_on_latest: YamlBool = Field(
         "false", description="Run folders and tags against the latest version of each application."
     )
     _parts: frozenset[str] = PrivateAttr(frozenset())
@@ -177,7 +177,7 @@ class Manifest(_Model):
         self._parts, self._facts = parts, facts
 
 
-def json_schema() -> dict[str, Any]:
+def manifest_json_schema() -> dict[str, Any]:
     """Return the manifest's JSON Schema, for editors and other checkers."""
     schema = {"$schema": SCHEMA_DIALECT, **Manifest.model_json_schema()}
     for part in (schema, *schema["$defs"].values()):
@@ -196,10 +196,10 @@ def _allow_short_forms(model: dict[str, Any]) -> None:
         properties["groups"] = _or_word(properties["groups"])
     if "matrix" in properties:
         properties["matrix"]["additionalProperties"] = _or_word(properties["matrix"]["additionalProperties"])
-    for name in COLLECTIONS & properties.keys():
+    for name in ENTRY_COLLECTIONS & properties.keys():
         properties[name] = {"anyOf": [properties[name], {"type": "null"}]}
 
 
 def _or_word(schema: dict[str, Any]) -> dict[str, Any]:
-    word = schema["items"] | {"pattern": f"^({WORD})$"}
+    word = schema["items"] | {"pattern": f"^({GROUP_NAME_RE})$"}
     return {"anyOf": [schema, word]}

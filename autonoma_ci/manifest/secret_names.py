@@ -117,7 +117,7 @@ _SECONDS = re.compile(
 _CAMEL = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
-def looks_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Return whether the value of a variable with this name is likely a secret."""
     upper = name.upper()
     words = _words_of(name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 
-from autonoma_ci.manifest.secret_names import looks_secret
+from autonoma_ci.manifest.secret_names import is_secret_name
 
 _PREFIXES = (
     # GitHub, GitLab
@@ -201,7 +201,7 @@ _SETTING = re.compile(
 _LONGEST = 256 * 1024
 
 
-def kind_of_secret(value: str) -> str:
+def detect_secret_kind(value: str) -> str:
     """Return what kind of secret a value holds, in words; empty if none is recognized."""
     text = value[:_LONGEST]
     return _kind(text) or _kind(_decoded(text))
@@ -209,7 +209,7 @@ def kind_of_secret(value: str) -> str:
 
 def _kind(text: str) -> str:
     kind = next((kind for kind, pattern in _PATTERNS if pattern.search(text)), "")
-    if not kind and any(map(looks_secret, {a or b for a, b in _SETTING.findall(text)})):
+    if not kind and any(map(is_secret_name, {a or b for a, b in _SETTING.findall(text)})):
         return "the setting of a password, token or key"
     return kind
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.config.parsers import UNKNOWN_ID
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolation import LENGTH_LIMIT, names_in
-from autonoma_ci.manifest.loader import read_text
+from autonoma_ci.manifest.interpolation import MAX_TEXT_CHARS, find_reference_names
+from autonoma_ci.manifest.loader import read_manifest_text
 from autonoma_ci.redaction.redactor import Secret
-from autonoma_ci.yaml_subset.document import Document, TooMuchError
-from autonoma_ci.yaml_subset.parser import parse
+from autonoma_ci.yaml_subset.document import Document, LimitExceededError
+from autonoma_ci.yaml_subset.parser import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autonoma_ci.manifest.interpolation import Interpolation
+    from autonoma_ci.manifest.interpolation import Interpolator
     from autonoma_ci.yaml_subset.document import Tree
 
 # The keys whose mappings hold variables.
@@ -36,7 +36,7 @@ class StatedVariable(NamedTuple):
     is_fact: bool  # consists of facts of the build alone
 
 
-class Stated(NamedTuple):
+class StatedVariables(NamedTuple):
     """The variables of a manifest, and the texts of the environment that are parts of values, names and groups.
 
     `missing` has the names of environment variables in names and groups whose values are not known here, each with the
@@ -48,17 +48,17 @@ class Stated(NamedTuple):
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def stated_variables(path: str, folder: str, interpolation: Interpolation) -> Stated:
+def collect_stated_variables(path: str, folder: str, interpolation: Interpolator) -> StatedVariables:
     """Return the variables of a manifest; none if it can't be read.
 
     Another job may lack an environment variable that `${...}` needs, so each value is interpolated on its own.
     """
     with suppress(InputError):
-        document = parse(read_text(path, folder, path), path)
+        document = parse_yaml(read_manifest_text(path, folder, path), path)
         reader = _Reader(interpolation)
         variables = tuple(reader.variables(document.tree))
-        return Stated(variables, tuple(map(Secret, sorted(reader.parts))), tuple(reader.missing))
-    return Stated()
+        return StatedVariables(variables, tuple(map(Secret, sorted(reader.parts))), tuple(reader.missing))
+    return StatedVariables()
 
 
 class _Value(NamedTuple):
@@ -74,7 +74,7 @@ _NO_VALUE = _Value(None)
 class _Reader:
     """Reads the variables of one manifest, which may have any shape."""
 
-    def __init__(self, interpolation: Interpolation) -> None:
+    def __init__(self, interpolation: Interpolator) -> None:
         self.parts: set[str] = set()
         # In the order of the manifest, each once.
         self.missing: dict[tuple[str, str], None] = {}
@@ -121,18 +121,18 @@ class _Reader:
         return self._values[text, is_id]
 
     def _interpolated(self, text: str, *, is_id: bool) -> _Value:
-        missing = names_in(text)
+        missing = find_reference_names(text)
         # Many short texts can each name a long variable.
-        if self._length > LENGTH_LIMIT:
+        if self._length > MAX_TEXT_CHARS:
             return _Value(None, missing=missing)
         document = Document("", {"variables": text})
-        with suppress(TooMuchError):
+        with suppress(LimitExceededError):
             written = self._interpolation.apply(document)
             # Also of a text that can't be known as a whole. Ids are shown.
             self.parts |= frozenset() if is_id else written.parts
             missing = written.missing
             match document.tree:
-                case {"variables": str(value)} if not document.problems:
+                case {"variables": str(value)} if not document.errors:
                     self._length += len(value)
                     return _Value(Secret(value), not missing, bool(written.facts), missing)
         return _Value(None, missing=missing)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 _LONGEST_WAIT = 0.5
 
 
-def in_background(task: Callable[[], T], seconds: float = inf) -> T:
+def run_in_background(task: Callable[[], T], seconds: float = inf) -> T:
     """Return what the task returns, and raise what it raises.
 
     The task is done in another thread, which is left behind at the limit or at a signal. Where no thread can be made,

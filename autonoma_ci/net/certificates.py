@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.escaping import one_line
-from autonoma_ci.fs.files import read_head, reason_of
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.fs.files import os_error_reason, read_head
 from autonoma_ci.lazy_regex import lazy_pattern
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ _CONVERT = "Convert it: "
 _NAME_A_FILE = "Name the PEM file with the certificates of the authorities"
 
 
-class Fault(NamedTuple):
+class CertificateFault(NamedTuple):
     """What is wrong with the trusted authorities: `text` names variable and file, `hint` is what to do."""
 
-    text: str
-    hint: str
+    message: str
+    suggestion: str
 
 
 class _Finding(NamedTuple):
@@ -59,18 +59,18 @@ class _Finding(NamedTuple):
     hint: str
 
 
-def named_authorities() -> tuple[str, str]:
+def configured_ca_file() -> tuple[str, str]:
     """Return the variable that names the authorities and its value, two empty texts if none does."""
     return next(((name, value) for name in _VARIABLES if (value := os.environ.get(name))), ("", ""))
 
 
-def existing_file() -> str:
+def existing_ca_file() -> str:
     """Return the value of SSL_CERT_FILE, empty if there is nothing at that path. OpenSSL ignores it then too."""
     path = os.environ.get("SSL_CERT_FILE", "")
     return path if path and os.path.exists(path) else ""  # noqa: PTH110 - a Path raises for some texts
 
 
-def is_special(path: str) -> bool:
+def is_special_file(path: str) -> bool:
     """Return whether there is a pipe or a device at a path. OpenSSL would wait for data from it without a limit."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - a Path raises for some texts
@@ -79,27 +79,27 @@ def is_special(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def find_fault() -> Fault | None:
+def find_ca_fault() -> CertificateFault | None:
     """Return what is wrong with the authorities that the environment names, None if they are usable or not named."""
-    name, value = named_authorities()
+    name, value = configured_ca_file()
     return _fault_of(name, value) if name else None
 
 
 @cache
-def _fault_of(name: str, value: str) -> Fault | None:
+def _fault_of(name: str, value: str) -> CertificateFault | None:
     # Each run of a plan fails with the same file, so it is read once.
     if _CONTENT.search(value):
         hint = "Write the certificate into a file and name its path. On GitLab, the variable has the type File."
-        return Fault(f"{name} holds the content of a file instead of its path", hint)
+        return CertificateFault(f"{name} holds the content of a file instead of its path", hint)
     found = _finding(value)
     if not found:
         return None
     # Loaded only here: a job without such a fault needs none of it.
     from shlex import quote
 
-    shown = one_line(value, _MAX_PATH)
+    shown = sanitize_line(value, _MAX_PATH)
     path = quote(value) if shown == value else "FILE"
-    return Fault(f"{name} names {found.what}: {shown}", found.hint.replace("{}", path))
+    return CertificateFault(f"{name} names {found.what}: {shown}", found.hint.replace("{}", path))
 
 
 def _finding(value: str) -> _Finding | None:
@@ -111,7 +111,7 @@ def _finding(value: str) -> _Finding | None:
         return _Finding("a missing file", _cure_of_missing(value))
     except (OSError, ValueError) as error:
         hint = "Give the user of this process the permission to read it, or name another file."
-        return _Finding(f"an unreadable file ({reason_of(error)})", hint)
+        return _Finding(f"an unreadable file ({os_error_reason(error)})", hint)
     for recognize in (_other_form, _pem):
         if found := recognize(data):
             return found
@@ -135,7 +135,7 @@ def _in_folder(folder: Path) -> _Finding | None:
         names = os.listdir(folder)  # noqa: PTH208 - names are enough
     except OSError as error:
         hint = "Give the user of this process the permission to read it, or name a PEM file."
-        return _Finding(f"an unreadable folder ({reason_of(error)})", hint)
+        return _Finding(f"an unreadable folder ({os_error_reason(error)})", hint)
     if any(map(_HASHED.fullmatch, names)):
         return None
     what = "a folder without hashed names" if names else "an empty folder"

@@ -30,11 +30,11 @@ from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameReso
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import create_urllib3_context, is_ipaddress
 
-from autonoma_ci.escaping import LOOPBACK
-from autonoma_ci.net.background import in_background
-from autonoma_ci.net.certificates import is_special
-from autonoma_ci.net.connection_state import line
-from autonoma_ci.net.errors import AuthoritiesError, InvalidResponseError, not_guarded
+from autonoma_ci.escaping import LOOPBACK_HOST_RE
+from autonoma_ci.net.background import run_in_background
+from autonoma_ci.net.certificates import is_special_file
+from autonoma_ci.net.connection_state import connection_state
+from autonoma_ci.net.errors import CertificateFileError, InvalidResponseError, no_timeout_thread_error
 from autonoma_ci.net.threads import start_thread
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class _FinalResponse(http.client.HTTPResponse):
 
     def _close_conn(self) -> None:
         # The response to CONNECT has no headers here, and its connection goes on.
-        if self._is_post and self.status in line.exclusive_statuses and self.headers is not None:
+        if self._is_post and self.status in connection_state.exclusive_statuses and self.headers is not None:
             self._read_surplus()
         super()._close_conn()  # type: ignore[misc]
 
@@ -114,11 +114,11 @@ class _FinalResponse(http.client.HTTPResponse):
         # A timeout is an OSError. It says that nothing came.
         with suppress(OSError):
             self._sock.settimeout(_SURPLUS_SECONDS)
-            while not line.surplus and (data := self.fp.read1(_MAX_LINE_BYTES)):
-                line.surplus = data.lstrip(b"\r\n")
+            while not connection_state.surplus_bytes and (data := self.fp.read1(_MAX_LINE_BYTES)):
+                connection_state.surplus_bytes = data.lstrip(b"\r\n")
 
 
-class _Plain(HTTPConnection):
+class TrackedHTTPConnection(HTTPConnection):
     """A connection that records when it is made, and is made in time or not at all."""
 
     response_class = _FinalResponse
@@ -131,7 +131,7 @@ class _Plain(HTTPConnection):
         """Connect; raise ConnectTimeoutError if that takes too long or the request was given up meanwhile."""
         self._record_connecting()
         self._made = None
-        self._until = min(time.monotonic() + (self.timeout or _CONNECT_SECONDS), line.until)
+        self._until = min(time.monotonic() + (self.timeout or _CONNECT_SECONDS), connection_state.send_before)
         # For what drips: a proxy's answer, and a handshake through a proxy with TLS. The other waits end by themselves.
         key = deadlines.add(self._left(), self.shut_down)
         try:
@@ -159,14 +159,16 @@ class _Plain(HTTPConnection):
                 getattr(sock, "socket", sock).shutdown(socket.SHUT_RDWR)
 
     def _record_connecting(self) -> None:
-        line.connection, line.connecting, line.made = self, True, True
+        connection_state.connection, connection_state.connecting, connection_state.connect_attempted = self, True, True
 
     def _begin_to_send(self) -> None:
         """Let the request be sent from now on; raise ConnectTimeoutError if it must not be any more."""
         # A limit that comes after this look at the clock finds the socket and shuts it down.
-        if time.monotonic() >= line.until or (line.gate and not line.gate.enter()):
+        if time.monotonic() >= connection_state.send_before or (
+            connection_state.gate and not connection_state.gate.enter()
+        ):
             raise self._late()
-        line.connecting = False
+        connection_state.connecting = False
 
     def _left(self) -> float:
         """Return how many seconds are left to connect; raise ConnectTimeoutError if there are none."""
@@ -221,7 +223,7 @@ class _Plain(HTTPConnection):
         task = partial(socket.getaddrinfo, host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         try:
             # The system's resolver has no limit that could be set from here.
-            found = in_background(task, self._left())
+            found = run_in_background(task, self._left())
         except (socket.gaierror, TimeoutError) as error:
             why = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_AGAIN, "no answer")
             raise NameResolutionError(self.host, self, why) from why
@@ -245,7 +247,7 @@ class _Plain(HTTPConnection):
 
         """
         # Without TLS, the connection is made only once the headers are complete.
-        line.connection, line.connecting = self, True
+        connection_state.connection, connection_state.connecting = self, True
         if self.sock is not None:
             self._check_owner()
             self._begin_to_send()
@@ -253,11 +255,11 @@ class _Plain(HTTPConnection):
 
     def _check_owner(self) -> None:
         """Raise NewConnectionError if the connection was made for an earlier request."""
-        if not line.made:
+        if not connection_state.connect_attempted:
             raise NewConnectionError(self, "the connection of an earlier request is still open")
 
 
-class _Secure(_Plain, HTTPSConnection):
+class TrackedHTTPSConnection(TrackedHTTPConnection, HTTPSConnection):
     """The same for https: in the methods above, `super` is HTTPSConnection, which connects with a handshake."""
 
     def connect(self) -> None:
@@ -280,8 +282,8 @@ def _tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContex
     AuthoritiesError if the file is unusable.
     """
     context = create_urllib3_context()
-    if is_special(ca_certs or ca_cert_dir or ""):
-        raise AuthoritiesError(errno.EINVAL, "the trusted authorities are not in a regular file")
+    if is_special_file(ca_certs or ca_cert_dir or ""):
+        raise CertificateFileError(errno.EINVAL, "the trusted authorities are not in a regular file")
     try:
         if ca_certs or ca_cert_dir:
             context.load_verify_locations(ca_certs, ca_cert_dir)
@@ -289,25 +291,29 @@ def _tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContex
             context.load_default_certs()
     except OSError as error:
         # OpenSSL's own errors are of this class too.
-        raise AuthoritiesError(error.errno, "the trusted authorities are unusable") from error
+        raise CertificateFileError(error.errno, "the trusted authorities are unusable") from error
     return context
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
+class TrackedHTTPPool(HTTPConnectionPool):
+    """A pool of tracked connections."""
+
+    ConnectionCls = TrackedHTTPConnection
 
 
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
+class TrackedHTTPSPool(HTTPSConnectionPool):
+    """A pool of tracked connections with TLS."""
+
+    ConnectionCls = TrackedHTTPSConnection
 
 
 # What an adapter makes its pools of, by scheme.
-POOLS = {"http": _PlainPool, "https": _SecurePool}
+TRACKED_POOLS = {"http": TrackedHTTPPool, "https": TrackedHTTPSPool}
 
 
-def proxies_for(url: str) -> dict[str, str]:
+def find_proxies(url: str) -> dict[str, str]:
     """Return requests' `proxies`: one that the environment names is for the world outside, never for this machine."""
-    return {"no_proxy": _LOCAL} if LOOPBACK.fullmatch(urlsplit(url).hostname or "") else {}
+    return {"no_proxy": _LOCAL} if LOOPBACK_HOST_RE.fullmatch(urlsplit(url).hostname or "") else {}
 
 
 class Deadlines:
@@ -368,7 +374,7 @@ deadlines = Deadlines()
 
 
 @contextmanager
-def limited(seconds: float) -> Iterator[threading.Event]:
+def total_timeout(seconds: float) -> Iterator[threading.Event]:
     """End this thread's next request after so long.
 
     Args:
@@ -382,19 +388,19 @@ def limited(seconds: float) -> Iterator[threading.Event]:
 
     """
     # First, since to make the event may fail for want of memory.
-    of_thread = line.clear()
-    line.until = time.monotonic() + seconds
+    of_thread = connection_state.reset()
+    connection_state.send_before = time.monotonic() + seconds
     late = threading.Event()
 
     def end() -> None:
         # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.
         late.set()
-        hang_up(of_thread)
+        abort_connection(of_thread)
 
     try:
         key = deadlines.add(seconds, end)
     except (RuntimeError, MemoryError):
-        raise not_guarded() from None
+        raise no_timeout_thread_error() from None
     try:
         yield late
     finally:
@@ -403,14 +409,14 @@ def limited(seconds: float) -> Iterator[threading.Event]:
 
 def close_connection() -> None:
     """Close the connection of this thread's request, which the server may keep open. No other request may use it."""
-    if line.connection:
+    if connection_state.connection:
         # Where this fails, the next request finds that the connection is not its own.
         with suppress(Exception):
-            line.connection.close()
+            connection_state.connection.close()
 
 
-def hang_up(of_thread: dict[str, Any]) -> None:
+def abort_connection(of_thread: dict[str, Any]) -> None:
     """End a thread's request that takes too long as a whole; the libraries' timeouts are for each wait alone."""
-    connection: _Plain | None = of_thread.get("connection")
+    connection: TrackedHTTPConnection | None = of_thread.get("connection")
     if connection:
         connection.shut_down()

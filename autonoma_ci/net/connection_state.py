@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection
 
 
-class Gate:
+class SendGate:
     """What a request passes before its first byte, unless it was withdrawn: of the two, the first one wins."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Gate:
             return self._winner == winner
 
 
-class Line(threading.local):
+class ConnectionState(threading.local):
     """The thread's own connection in its present request: whether it is being made, and was made for it.
 
     `surplus` is what came behind a response whose status is one of the `exclusive_statuses`, without CR and LF. After
@@ -44,23 +44,29 @@ class Line(threading.local):
     """
 
     connecting = False
-    made = False
+    connect_attempted = False
     connection: HTTPConnection | None = None
-    surplus = b""
+    surplus_bytes = b""
     exclusive_statuses: Collection[int] = ()
-    until = inf
-    gate: Gate | None = None
+    send_before = inf
+    gate: SendGate | None = None
 
     @property
     def nothing_sent(self) -> bool:
         """Whether no connection was made for the present request, so that nothing of it was sent."""
         return self.connecting or self.connection is None
 
-    def clear(self) -> dict[str, Any]:
+    def reset(self) -> dict[str, Any]:
         """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
-        self.connecting, self.made, self.connection, self.surplus, self.until = False, False, None, b"", inf
+        self.connecting, self.connect_attempted, self.connection, self.surplus_bytes, self.send_before = (
+            False,
+            False,
+            None,
+            b"",
+            inf,
+        )
         self.exclusive_statuses = ()
         return self.__dict__
 
 
-line = Line()
+connection_state = ConnectionState()

@@ -12,11 +12,11 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.escaping import LOOPBACK
-from autonoma_ci.net.connection import limited, proxies_for
-from autonoma_ci.net.connection_state import line
-from autonoma_ci.net.errors import LostError, lost, not_sent, release_frames
-from autonoma_ci.net.session import Session
+from autonoma_ci.escaping import LOOPBACK_HOST_RE
+from autonoma_ci.net.connection import find_proxies, total_timeout
+from autonoma_ci.net.connection_state import connection_state
+from autonoma_ci.net.errors import ResponseLostError, connect_error_from, release_frames, response_error_from
+from autonoma_ci.net.session import SafeSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ _PIECE = 64 * 1024
 _LONGEST = 16_000
 
 
-class MediaError(Exception):
+class DownloadError(Exception):
     """Why a file could not be had, without its address; `again`: another address may do."""
 
     def __init__(self, text: str, *, again: bool = False) -> None:
@@ -35,7 +35,7 @@ class MediaError(Exception):
         super().__init__(text)
 
 
-class TooLargeError(Exception):
+class FileTooLargeError(Exception):
     """Raised by who takes the pieces, once there are too many."""
 
 
@@ -48,36 +48,40 @@ def download(
     `limit` bytes are asked for, and so many seconds given. Raises MediaError; what `take` raises, but for
     TooLargeError, passes through.
     """
-    with Session() as session, limited(seconds) as late:
+    with SafeSession() as session, total_timeout(seconds) as late:
         session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", "Accept-Encoding": "identity"})
         try:
             return _follow(session, url, take, (limit, local, (connect, min(seconds, 20.0))))
-        except TooLargeError:
-            raise MediaError("larger than it may be") from None
+        except FileTooLargeError:
+            raise DownloadError("larger than it may be") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # Not even the host's name is told: the API may have put anything there.
             release_frames(error)
-            why = not_sent(error, "its host") if line.connecting or not line.made else lost(error)
-            slow = late.is_set() or (isinstance(why, LostError) and why.late)
-            raise MediaError("it took too long" if slow else str(why), again=True) from None
+            why = (
+                connect_error_from(error, "its host")
+                if connection_state.connecting or not connection_state.connect_attempted
+                else response_error_from(error)
+            )
+            slow = late.is_set() or (isinstance(why, ResponseLostError) and why.late)
+            raise DownloadError("it took too long" if slow else str(why), again=True) from None
 
 
 def _follow(
-    session: Session, url: str, take: Callable[[bytes], None], limits: tuple[int, bool, tuple[float, float]]
+    session: SafeSession, url: str, take: Callable[[bytes], None], limits: tuple[int, bool, tuple[float, float]]
 ) -> str:
     limit, local, timeout = limits
     for _ in range(_REDIRECTS + 1):
         _check(url, local=local)
-        proxies = proxies_for(url)
+        proxies = find_proxies(url)
         with session.get(url, timeout=timeout, allow_redirects=False, stream=True, proxies=proxies) as response:
             target = response.headers.get("Location", "")
             if 300 <= response.status_code < 400 and target:
                 url = urljoin(url, target)
                 continue
             if response.status_code != 200:
-                raise MediaError(f"HTTP {response.status_code}", again=True)
+                raise DownloadError(f"HTTP {response.status_code}", again=True)
             return _take(response, take, limit)
-    raise MediaError(f"it redirects more than {_REDIRECTS} times")
+    raise DownloadError(f"it redirects more than {_REDIRECTS} times")
 
 
 def _check(url: str, *, local: bool) -> None:
@@ -88,17 +92,17 @@ def _check(url: str, *, local: bool) -> None:
     except ValueError:
         host = ""
     if not host or len(url) > _LONGEST or not url.isascii() or not url.isprintable() or "@" in parts.netloc:
-        raise MediaError("its address is none")
-    if parts.scheme != "https" and not (parts.scheme == "http" and local and LOOPBACK.fullmatch(host)):
-        raise MediaError("its address is not https")
+        raise DownloadError("its address is none")
+    if parts.scheme != "https" and not (parts.scheme == "http" and local and LOOPBACK_HOST_RE.fullmatch(host)):
+        raise DownloadError("its address is not https")
 
 
 def _take(response: requests.Response, take: Callable[[bytes], None], limit: int) -> str:
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise MediaError("it comes in an encoding that was not asked for")
+        raise DownloadError("it comes in an encoding that was not asked for")
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:18]) > limit:
-        raise MediaError(f"larger than it may be ({int(length[:18]) / 1e6:,.1f} MB)")
+        raise DownloadError(f"larger than it may be ({int(length[:18]) / 1e6:,.1f} MB)")
     # As it is on the line: nothing is to be unpacked, and a body that is shorter than it said is an error.
     for piece in response.raw.stream(_PIECE, decode_content=False):
         take(piece)

@@ -20,9 +20,9 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004 - urllib3's own
 )
 
-from autonoma_ci.escaping import one_line
+from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.lazy_regex import lazy_pattern
-from autonoma_ci.net.certificates import find_fault, named_authorities
+from autonoma_ci.net.certificates import configured_ca_file, find_ca_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ _CHECK_PROXY = "Check host and port in HTTPS_PROXY."
 _MAY_NEED_PROXY = "If only a proxy has access, set HTTPS_PROXY."
 
 
-class NotSentError(Exception):
+class RequestNotSentError(Exception):
     """No connection was made, so nothing arrived.
 
     `passing` says whether trying again may help. `hint` is the likely cause and what to do, in whole sentences.
@@ -71,7 +71,7 @@ class NotSentError(Exception):
         super().__init__(text)
 
 
-class LostError(Exception):
+class ResponseLostError(Exception):
     """A connection was made and no usable answer came: the request may have arrived. `late`: it took too long."""
 
     def __init__(self, text: str, *, late: bool = False) -> None:
@@ -79,7 +79,7 @@ class LostError(Exception):
         super().__init__(text)
 
 
-class AuthoritiesError(OSError):
+class CertificateFileError(OSError):
     """The file or folder of trusted authorities is unusable."""
 
 
@@ -108,52 +108,54 @@ def release_frames(error: BaseException) -> None:
         cause.__traceback__ = None
 
 
-def not_sent(error: Exception, host: str) -> NotSentError:
+def connect_error_from(error: Exception, host: str) -> RequestNotSentError:
     """Return why no connection to the host could be made, or to the proxy in front of it."""
     causes = list(_causes(error))
     # Only until the proxy has let us through does urllib3 blame the proxy.
-    peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else one_line(host, 200)
-    host = one_line(host, 200)
+    peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else sanitize_line(host, 200)
+    host = sanitize_line(host, 200)
     of_proxy = peer == "the proxy"
     for cause in causes:
-        if isinstance(cause, AuthoritiesError):
+        if isinstance(cause, CertificateFileError):
             return _unusable_authorities()
         if isinstance(cause, ssl.SSLCertVerificationError):
             # OpenSSL's own words, without the name of the host.
-            why = one_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
+            why = sanitize_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
             text = f"the certificate of {peer} can't be trusted ({why})"
-            return NotSentError(text, passing=False, hint=_hint_of_certificate(cause.verify_code))
+            return RequestNotSentError(text, passing=False, hint=_hint_of_certificate(cause.verify_code))
         if isinstance(cause, ssl.SSLError):
             return _handshake_failure(cause, peer, of_proxy=of_proxy)
         if isinstance(cause, socket.gaierror):
             hint = f"Check the spelling of the host, and the DNS of this machine. {_MAY_NEED_PROXY}"
             hint = "Check the host in HTTPS_PROXY." if of_proxy else hint
-            return NotSentError(f"the name of {peer} could not be resolved", passing=True, hint=hint)
+            return RequestNotSentError(f"the name of {peer} could not be resolved", passing=True, hint=hint)
         if isinstance(cause, ConnectionRefusedError):
             hint = f"Nothing listens on that port, or a firewall refuses. Check host and port. {_MAY_NEED_PROXY}"
-            return NotSentError(f"{peer} refused the connection", passing=True, hint=_CHECK_PROXY if of_proxy else hint)
+            return RequestNotSentError(
+                f"{peer} refused the connection", passing=True, hint=_CHECK_PROXY if of_proxy else hint
+            )
         if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed: "):
             # Its own reason phrase may hold anything.
             why = _status_line(str(cause).partition(": ")[2])
             code = why.partition(" ")[0]
             text = f"the proxy did not connect to {host} ({why})"
-            return NotSentError(text, passing=code in _PASSING_STATUSES, hint=_hint_of_tunnel(code))
+            return RequestNotSentError(text, passing=code in _PASSING_STATUSES, hint=_hint_of_tunnel(code))
         # urllib3 derives the one that says no from the one that says nothing.
         if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
             hint = f"A firewall may drop the packets: check the network. {_MAY_NEED_PROXY}"
             hint = f"{_CHECK_PROXY} A firewall may drop the packets." if of_proxy else hint
-            return NotSentError(f"{peer} did not answer the connection in time", passing=True, hint=hint)
+            return RequestNotSentError(f"{peer} did not answer the connection in time", passing=True, hint=hint)
     hint = _CHECK_PROXY if of_proxy else f"Check the network. {_MAY_NEED_PROXY}"
-    return NotSentError(f"no connection to {peer} could be made", passing=True, hint=hint)
+    return RequestNotSentError(f"no connection to {peer} could be made", passing=True, hint=hint)
 
 
-def _unusable_authorities() -> NotSentError:
+def _unusable_authorities() -> RequestNotSentError:
     """Return what is wrong with the file of trusted authorities."""
-    fault = find_fault()
+    fault = find_ca_fault()
     if fault:
-        return NotSentError(fault.text, passing=False, hint=fault.hint)
+        return RequestNotSentError(fault.message, passing=False, hint=fault.suggestion)
     hint = "It comes with the package certifi: reinstall that package."
-    return NotSentError("the file of trusted authorities could not be read", passing=False, hint=hint)
+    return RequestNotSentError("the file of trusted authorities could not be read", passing=False, hint=hint)
 
 
 def _hint_of_certificate(code: int) -> str:
@@ -164,11 +166,11 @@ def _hint_of_certificate(code: int) -> str:
         return "The certificate is of another host. Check the host's name, and whether a proxy answers in its place."
     if code not in _UNKNOWN_AUTHORITY:
         return ""
-    if fault := find_fault():
-        return f"{fault.text}. {fault.hint}"
-    name, path = named_authorities()
+    if fault := find_ca_fault():
+        return f"{fault.message}. {fault.suggestion}"
+    name, path = configured_ca_file()
     if name:
-        shown = one_line(path, 200)
+        shown = sanitize_line(path, 200)
         return f"{name} replaces the public authorities, and {shown} lacks the one of this certificate. Add it there."
     cause = "A proxy may re-sign the connection, or the authority is your own"
     return f"{cause}. Name a PEM file with its certificate and the public ones in REQUESTS_CA_BUNDLE."
@@ -185,20 +187,22 @@ def _hint_of_tunnel(code: str) -> str:
     return "HTTPS_PROXY may name something that is not an HTTP proxy. Check host and port."
 
 
-def _handshake_failure(error: ssl.SSLError, peer: str, *, of_proxy: bool) -> NotSentError:
+def _handshake_failure(error: ssl.SSLError, peer: str, *, of_proxy: bool) -> RequestNotSentError:
     """Return how the TLS handshake failed, and whether the next one may succeed."""
     if isinstance(error, _ENDED_EARLY):
         hint = f"A firewall or a proxy may have ended it. {_CHECK_PROXY if of_proxy else _MAY_NEED_PROXY}"
-        return NotSentError(f"the TLS handshake with {peer} ended early", passing=True, hint=hint)
+        return RequestNotSentError(f"the TLS handshake with {peer} ended early", passing=True, hint=hint)
     # An error that Python itself raises has neither attribute.
     reason, library = getattr(error, "reason", None), getattr(error, "library", None)
     if library in _FILE_LIBRARIES:
         return _unusable_authorities()
     if _LASTING_REASONS.search(reason or str(error)):
         text = f"no secure connection to {peer} could be made{_why(reason)}"
-        return NotSentError(text, passing=False, hint=_hint_of_handshake(reason or str(error), of_proxy=of_proxy))
+        return RequestNotSentError(
+            text, passing=False, hint=_hint_of_handshake(reason or str(error), of_proxy=of_proxy)
+        )
     hint = "The connection may be damaged on its way. Try again later."
-    return NotSentError(f"the TLS handshake with {peer} failed{_why(reason)}", passing=True, hint=hint)
+    return RequestNotSentError(f"the TLS handshake with {peer} failed{_why(reason)}", passing=True, hint=hint)
 
 
 def _hint_of_handshake(reason: str, *, of_proxy: bool) -> str:
@@ -224,13 +228,13 @@ def _status_line(text: str) -> str:
     return phrases.get(code, f"HTTP {code}" if re.fullmatch("[0-9]{3}", code) else "no HTTP status")
 
 
-def not_guarded() -> NotSentError:
+def no_timeout_thread_error() -> RequestNotSentError:
     """Return why no request was sent: nothing could have ended it in time."""
     text = "no thread could be made: the number of processes or the memory is limited"
-    return NotSentError(text, passing=True, hint="Raise the limit: ulimit -u, or the container's limits.")
+    return RequestNotSentError(text, passing=True, hint="Raise the limit: ulimit -u, or the container's limits.")
 
 
-def unsendable(error: Exception) -> NotSentError:
+def configuration_error(error: Exception) -> RequestNotSentError:
     """Return why a request was given up before any connection was tried."""
     # requests' own words for a path at which there is nothing.
     if "TLS CA certificate bundle" in str(error):
@@ -239,15 +243,15 @@ def unsendable(error: Exception) -> NotSentError:
     if "SOCKS" in str(error):
         hint = "SOCKS is not supported: name an HTTP proxy."
     text = "no request could be made: check api-url, the proxy settings (HTTPS_PROXY, ALL_PROXY)"
-    return NotSentError(text, passing=False, hint=hint)
+    return RequestNotSentError(text, passing=False, hint=hint)
 
 
-def lost(error: Exception, *, late: bool = False) -> LostError:
+def response_error_from(error: Exception, *, late: bool = False) -> ResponseLostError:
     """Return how the answer was lost. `late`: we ended the request ourselves, as it took too long."""
     causes = list(_causes(error))
     if late or any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in causes):
-        return LostError("no answer came in time", late=True)
+        return ResponseLostError("no answer came in time", late=True)
     for cause in causes:
         if isinstance(cause, InvalidResponseError):
-            return LostError(str(cause))
-    return LostError("the connection ended before an answer came")
+            return ResponseLostError(str(cause))
+    return ResponseLostError("the connection ended before an answer came")

@@ -12,16 +12,16 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidProxyURL
 
-from autonoma_ci.net.certificates import existing_file
-from autonoma_ci.net.connection import POOLS
-from autonoma_ci.net.connection_state import line
-from autonoma_ci.net.errors import lost, not_sent, unsendable
+from autonoma_ci.net.certificates import existing_ca_file
+from autonoma_ci.net.connection import TRACKED_POOLS
+from autonoma_ci.net.connection_state import connection_state
+from autonoma_ci.net.errors import configuration_error, connect_error_from, response_error_from
 
 if TYPE_CHECKING:
-    from autonoma_ci.net.errors import LostError, NotSentError
+    from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 
 
-class Adapter(HTTPAdapter):
+class TrackingAdapter(HTTPAdapter):
     """Never sends anything twice, and makes connections that note when they are made."""
 
     def __init__(self) -> None:
@@ -42,46 +42,46 @@ class Adapter(HTTPAdapter):
 
     @staticmethod
     def _watch(manager: Any) -> Any:
-        manager.pool_classes_by_scheme = POOLS
+        manager.pool_classes_by_scheme = TRACKED_POOLS
         return manager
 
 
-class Session(requests.Session):
+class SafeSession(requests.Session):
     """Keeps no cookies, sends no login of a netrc file, and looks at no redirect."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.mount("https://", Adapter())
-        self.mount("http://", Adapter())
+        self.mount("https://", TrackingAdapter())
+        self.mount("http://", TrackingAdapter())
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Stands where requests would look up a netrc file, whose login would replace nothing but add to ours.
-        self.auth = _as_it_is
+        self.auth = _no_auth
 
     def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
         """Return requests' settings, with SSL_CERT_FILE where REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are not set."""
         settings = super().merge_environment_settings(*args, **kwargs)
         if settings["verify"] is True:
-            settings["verify"] = existing_file() or True
+            settings["verify"] = existing_ca_file() or True
         return settings
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return none: requests would read all of a redirect's body to prepare the next request."""
 
 
-def failure_of(error: Exception, host: str, *, late: bool = False) -> NotSentError | LostError:
+def request_error_from(error: Exception, host: str, *, late: bool = False) -> RequestNotSentError | ResponseLostError:
     """Return why this thread's request to the host has no response. `late`: we ended the request ourselves."""
-    if line.connection is None and _is_about_settings(error):
-        return unsendable(error)
-    if line.nothing_sent or isinstance(error, requests.ConnectTimeout):
-        return not_sent(error, host)
-    return lost(error, late=late)
+    if connection_state.connection is None and _is_configuration_error(error):
+        return configuration_error(error)
+    if connection_state.nothing_sent or isinstance(error, requests.ConnectTimeout):
+        return connect_error_from(error, host)
+    return response_error_from(error, late=late)
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _is_about_settings(error: Exception) -> bool:
+def _is_configuration_error(error: Exception) -> bool:
     """Say whether requests gave up over what it was told (a proxy's scheme, a file that is not there)."""
     if isinstance(error, requests.RequestException):
         return isinstance(error, ValueError)

@@ -45,7 +45,7 @@ class PerThread(threading.local, Generic[T]):
         return self._make()
 
 
-def keep_threads(number: int) -> None:
+def preallocate_threads(number: int) -> None:
     """Make so many threads for later calls of `start_thread`.
 
     Where one can't be made, or would raise ThreadStuckError, there are fewer.

@@ -12,14 +12,14 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.escaping import duration, one_line, without_query
-from autonoma_ci.net.background import in_background
-from autonoma_ci.net.connection import limited, proxies_for
-from autonoma_ci.net.errors import LostError, NotSentError, release_frames
-from autonoma_ci.net.session import Session, failure_of
+from autonoma_ci.escaping import format_duration, sanitize_line, strip_query
+from autonoma_ci.net.background import run_in_background
+from autonoma_ci.net.connection import find_proxies, total_timeout
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError, release_frames
+from autonoma_ci.net.session import SafeSession, request_error_from
 from autonoma_ci.redaction.normalize import decode_header
-from autonoma_ci.redaction.redactor import NOTHING_SECRET
-from autonoma_ci.redaction.sanitizer import Texts
+from autonoma_ci.redaction.redactor import NO_SECRETS
+from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +34,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
 _TELL_EVERY = 30.0
 
 
-class Unready(NamedTuple):
+class UrlNotReady(NamedTuple):
     """Why a page is not up, and what to do if a further try would fail too."""
 
-    why: str
-    hint: str = ""
+    reason: str
+    suggestion: str = ""
 
 
 def wait_for_url(
@@ -47,70 +47,70 @@ def wait_for_url(
     monotonic: Callable[[], float],
     sleep: Callable[[float], None],
     tell: Callable[[str], None],
-    redact: Redactor = NOTHING_SECRET,
-) -> Unready | None:
+    redact: Redactor = NO_SECRETS,
+) -> UrlNotReady | None:
     """Return None once the page answers below 400, or why it did not within so many seconds.
 
     Redirects are followed, since nothing secret is sent. `tell` gets a line at first and now and then. `redact` removes
     credentials and values of variables from what the page and a proxy say. The address itself is shown as it was given.
     """
     began = told = monotonic()
-    pause, shown = _FIRST_PAUSE, _shown(url)
+    pause, shown = _FIRST_PAUSE, _redacted_url(url)
     while True:
         left = began + seconds - monotonic()
         found = _try(url, min(_TRY, max(left, 1.0)), redact)
         now = monotonic()
         if not found:
             return None
-        why, hint = (Texts(lambda: redact).line(text, 500) for text in found)
+        why, hint = (ResponseSanitizer(lambda: redact).clean(text, 500) for text in found)
         if now + pause >= began + seconds:
-            return Unready(f"{shown} did not come up within {duration(seconds)}: {why}", hint)
+            return UrlNotReady(f"{shown} did not come up within {format_duration(seconds)}: {why}", hint)
         if pause == _FIRST_PAUSE or now - told >= _TELL_EVERY:
             told = now
             more = f"{why}. {hint}" if hint else why
-            tell(f"Waiting for {shown}, up to {duration(began + seconds - now)} more: {more}")
+            tell(f"Waiting for {shown}, up to {format_duration(began + seconds - now)} more: {more}")
         sleep(pause)
         pause = min(_LONGEST_PAUSE, 1.5 * pause)
 
 
-def _try(url: str, seconds: float, redact: Redactor) -> Unready | None:
+def _try(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
     """Do the same as `_visit`, but give up in time even while a name is resolved."""
     try:
-        return in_background(lambda: _visit(url, seconds, redact), seconds)
+        return run_in_background(lambda: _probe(url, seconds, redact), seconds)
     except TimeoutError:
-        return Unready(_LATE)
+        return UrlNotReady(_LATE)
 
 
-def _visit(url: str, seconds: float, redact: Redactor) -> Unready | None:
+def _probe(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
     """Return None if the page answers below 400, or else what happened."""
     try:
-        with Session() as session, limited(seconds) as late:
+        with SafeSession() as session, total_timeout(seconds) as late:
             session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
             try:
                 why = _follow(session, url, seconds, redact)
-                found = Unready(why) if why else None
+                found = UrlNotReady(why) if why else None
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 release_frames(error)
                 host = urlsplit(url).netloc
-                found = _unready(failure_of(error, host))
-            return Unready(_LATE) if late.is_set() else found
-    except NotSentError as error:
+                found = _unready(request_error_from(error, host))
+            return UrlNotReady(_LATE) if late.is_set() else found
+    except RequestNotSentError as error:
         return _unready(error)
 
 
-def _unready(error: NotSentError | LostError) -> Unready:
-    hint = error.hint if isinstance(error, NotSentError) and not error.passing else ""
-    return Unready(str(error), hint)
+def _unready(error: RequestNotSentError | ResponseLostError) -> UrlNotReady:
+    hint = error.hint if isinstance(error, RequestNotSentError) and not error.passing else ""
+    return UrlNotReady(str(error), hint)
 
 
-def _follow(session: Session, url: str, seconds: float, redact: Redactor) -> str:
+def _follow(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str:
     for _ in range(_REDIRECTS + 1):
         with session.get(
             url,
             timeout=seconds,
             allow_redirects=False,
             stream=True,  # the body is of no interest, and may be endless
-            proxies=proxies_for(url),
+            proxies=find_proxies(url),
         ) as response:
             status, location = response.status_code, response.headers.get("Location", "")
         # As browsers and requests read it.
@@ -122,13 +122,13 @@ def _follow(session: Session, url: str, seconds: float, redact: Redactor) -> str
         following = urljoin(url, target)
         scheme = urlsplit(following).scheme
         if scheme not in {"http", "https"} or (scheme == "http" and url.startswith("https:")):
-            return f"HTTP {status}, which leads to {_shown(redact(following))}: not https any more"
+            return f"HTTP {status}, which leads to {_redacted_url(redact(following))}: not https any more"
         url = following
     return f"it redirects more than {_REDIRECTS} times"
 
 
-def _shown(url: str) -> str:
+def _redacted_url(url: str) -> str:
     # What comes after the path may hold a token.
-    scheme, slashes, rest = without_query(url).partition("://")
+    scheme, slashes, rest = strip_query(url).partition("://")
     host, slash, path = rest.partition("/")
-    return one_line(f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}".rstrip("/"), 200)
+    return sanitize_line(f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}".rstrip("/"), 200)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import chain, product
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.config.parsers import AUTO, shown
-from autonoma_ci.config.settings import NO_GROUPS, closest
-from autonoma_ci.errors import InputError, Problem
-from autonoma_ci.escaping import one_line
-from autonoma_ci.models import AppVersion, Kind, RunRequest
+from autonoma_ci.config.parsers import AUTO_SHARD, quote_name
+from autonoma_ci.config.settings import NO_GROUPS, closest_match
+from autonoma_ci.errors import Diagnostic, InputError
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.models import AppVersion, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.schema import Manifest, Test
 
 # Far beyond any suite: what is larger is a matrix that got out of hand, and every run costs.
-RUNS_LIMIT = 20_000
+MAX_RUNS = 20_000
 # In all runs together, since each has those of the defaults as well.
-VARIABLES_LIMIT = 1_000_000
+MAX_VARIABLES = 1_000_000
 _NO_PARALLEL = (
     "'auto' needs a CI system that numbers its parallel jobs, and this one does not: give a part such as 1/3, on "
     "GitHub `shard: ${{ matrix.shard }}` with the values 1/3, 2/3 and 3/3"
@@ -44,12 +44,12 @@ class Plan(NamedTuple):
     parts: tuple[Secret, ...] = ()
     facts: frozenset[str] = frozenset()
 
-    def lines(self) -> list[str]:
+    def format_lines(self) -> list[str]:
         """Return the plan in words: a line for each run, with names of variables, never values."""
-        return [describe(request) for request in self.requests]
+        return [describe_request(request) for request in self.requests]
 
 
-def describe(request: RunRequest) -> str:
+def describe_request(request: RunRequest) -> str:
     """Return one run in words."""
     name = f"{request.name} ({request.id})" if request.name else request.id
     details = []
@@ -64,7 +64,7 @@ def describe(request: RunRequest) -> str:
     return f"{request.kind} {name}" + (f": {'; '.join(details)}" if details else "")
 
 
-def make(settings: Settings, manifest: Manifest | None, parallel: Shard | None = None) -> Plan:
+def build_plan(settings: Settings, manifest: Manifest | None, parallel: Shard | None = None) -> Plan:
     """Return the plan; raise InputError if a group is unknown or there is nothing to run.
 
     With `groups: none` the plan is empty, which is no error.
@@ -73,54 +73,54 @@ def make(settings: Settings, manifest: Manifest | None, parallel: Shard | None =
     jobs it is, 1/1 if it is no such job, None if the system does not tell.
     """
     groups = set(settings.groups)
-    problems: list[str | Problem] = [*_wrong_groups(settings, manifest)]
+    problems: list[str | Diagnostic] = [*_wrong_groups(settings, manifest)]
     runs = chain(_from_ids(settings, manifest), _from_manifest(settings, manifest, groups) if manifest else ())
-    requests, too_much = _within_limits(() if settings.selects_nothing else runs)
+    requests, too_much = _enforce_limits(() if settings.selects_nothing else runs)
     problems += too_much
     if not requests and not problems and not settings.allow_empty and not settings.selects_nothing:
-        problems.append(_why_empty(settings, manifest))
-    shard = parallel if settings.shard == AUTO else settings.shard
-    if settings.shard == AUTO and not parallel:
-        problems.append(f"{settings.named('shard')}: {_NO_PARALLEL}")
+        problems.append(_empty_plan_error(settings, manifest))
+    shard = parallel if settings.shard == AUTO_SHARD else settings.shard
+    if settings.shard == AUTO_SHARD and not parallel:
+        problems.append(f"{settings.spelling_of('shard')}: {_NO_PARALLEL}")
     if problems:
         raise InputError(problems)
-    kept, notes = _once_each(requests)
-    kept = _numbered(kept)
-    notes += _without_effect(settings, kept)
+    kept, notes = _deduplicate(requests)
+    kept = _number_occurrences(kept)
+    notes += _ineffective_option_notes(settings, kept)
     if shard and not settings.selects_nothing:
-        kept, note = shard.share(kept)
+        kept, note = shard.select(kept)
         notes.append(note)
     parts = tuple(map(Secret, sorted(manifest.parts))) if manifest else ()
     facts = manifest.facts.difference(settings.variables.values()) if manifest else frozenset[str]()
     return Plan(tuple(kept), tuple(notes), parts, facts)
 
 
-def _without_effect(settings: Settings, requests: list[RunRequest]) -> list[str]:
-    if any(request.kind is not Kind.TEST for request in requests):
+def _ineffective_option_notes(settings: Settings, requests: list[RunRequest]) -> list[str]:
+    if any(request.kind is not TargetKind.TEST for request in requests):
         return []
     useless = {"application-versions": settings.application_versions, "run-on-latest": settings.run_on_latest}
     names = [name for name, value in useless.items() if value]
     why = "has no effect: it is for folders and tags, and there are none."
-    return [f"{settings.named(name)} {why}" for name in names]
+    return [f"{settings.spelling_of(name)} {why}" for name in names]
 
 
-def _within_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[str]]:
+def _enforce_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[str]]:
     # Cut off before they fill the memory: a short manifest can ask for millions.
     requests: list[RunRequest] = []
     variables = 0
     for request in runs:
         requests.append(request)
         variables += len(request.variables)
-        if len(requests) > RUNS_LIMIT:
-            return requests, [f"the plan has more than {RUNS_LIMIT:,} runs: split it over several steps"]
-        if variables > VARIABLES_LIMIT:
-            return requests, [f"the runs have more than {VARIABLES_LIMIT:,} variables in all: split the plan"]
+        if len(requests) > MAX_RUNS:
+            return requests, [f"the plan has more than {MAX_RUNS:,} runs: split it over several steps"]
+        if variables > MAX_VARIABLES:
+            return requests, [f"the runs have more than {MAX_VARIABLES:,} variables in all: split the plan"]
     return requests, []
 
 
 def _wrong_groups(settings: Settings, manifest: Manifest | None) -> list[str]:
     """Return what is wrong with the option `groups`: unknown names, and `none` beside others."""
-    option = settings.named("groups")
+    option = settings.spelling_of("groups")
     entries = manifest.entries if manifest else []
     known = {group for _, values in manifest.with_group_values(entries) for group in values} if manifest else set()
     # A hint must show no value, nor that one is near.
@@ -131,39 +131,39 @@ def _wrong_groups(settings: Settings, manifest: Manifest | None) -> list[str]:
     for group in settings.groups:
         if group == NO_GROUPS or group in known:
             continue
-        near = NO_GROUPS if group.lower().strip("\"'`") == NO_GROUPS else closest(group, named)
+        near = NO_GROUPS if group.lower().strip("\"'`") == NO_GROUPS else closest_match(group, named)
         if near:
-            hint = f"the manifest has no group {shown(group)}; did you mean '{one_line(near, 60)}'?"
+            hint = f"the manifest has no group {quote_name(group)}; did you mean '{sanitize_line(near, 60)}'?"
         elif not manifest:
-            hint = f"{shown(group)} needs a manifest, and there is none: give manifest, or remove the group"
+            hint = f"{quote_name(group)} needs a manifest, and there is none: give manifest, or remove the group"
         elif not named:
-            hint = f"the manifest has no group {shown(group)}: none of its entries has `groups`"
+            hint = f"the manifest has no group {quote_name(group)}: none of its entries has `groups`"
         else:
-            hint = f"the manifest has no group {shown(group)}; known are: {_listed(named)}"
+            hint = f"the manifest has no group {quote_name(group)}; known are: {_listed(named)}"
         problems.append(f"{option}: {hint}")
     return problems
 
 
 def _listed(names: set[str]) -> str:
-    return ", ".join(one_line(name, 60) for name in sorted(names)[:20])
+    return ", ".join(sanitize_line(name, 60) for name in sorted(names)[:20])
 
 
-def _why_empty(settings: Settings, manifest: Manifest | None) -> Problem:
+def _empty_plan_error(settings: Settings, manifest: Manifest | None) -> Diagnostic:
     """Return why there is nothing to run: the option or the manifest that has no entries, and what to do."""
-    given = [settings.named(name) for name in _IDS if name in settings.given]
+    given = [settings.spelling_of(name) for name in _IDS if name in settings.explicitly_set]
     if given:
         text = f"nothing to run: {_and(given)} {'has' if len(given) == 1 else 'have'} no ids"
         text += f", and {manifest.file or 'the manifest'} has no entries" if manifest else ""
-        return Problem(f"{text}. Add an id, {_MEANT}")
+        return Diagnostic(f"{text}. Add an id, {_MEANT}")
     if manifest:
         text = f"nothing to run: the manifest has no entries. Add an id below `tests:`, {_MEANT}"
-        return Problem(text, manifest.file, manifest.line, 1 if manifest.line else 0)
+        return Diagnostic(text, manifest.file, manifest.line, 1 if manifest.line else 0)
     here = "and there is no autonoma.yml to read in the working directory"
-    if blank := [settings.blank[name] for name in (*_IDS, "manifest") if name in settings.blank]:
+    if blank := [settings.blank_options[name] for name in (*_IDS, "manifest") if name in settings.blank_options]:
         verb = "is" if len(blank) == 1 else "are"
         text = f"nothing to run: {_and(blank)} {verb} empty, {here}. Give ids, or check the variable they come from"
-        return Problem(f"{text}, {_MEANT}")
-    return Problem(f"nothing to run: there are no ids, {here}. Give {', '.join(_IDS)} or manifest, {_MEANT}")
+        return Diagnostic(f"{text}, {_MEANT}")
+    return Diagnostic(f"nothing to run: there are no ids, {here}. Give {', '.join(_IDS)} or manifest, {_MEANT}")
 
 
 def _and(names: list[str]) -> str:
@@ -175,23 +175,25 @@ def _from_ids(settings: Settings, manifest: Manifest | None) -> Iterator[RunRequ
     variables = {**(defaults.variables if defaults else {}), **settings.variables}
     version = settings.application_version_id or (defaults.application_version_id if defaults else "")
     for entry in settings.test_ids:
-        yield RunRequest(Kind.TEST, entry.id, entry.label, variables, version)
+        yield RunRequest(TargetKind.TEST, entry.id, entry.name, variables, version)
     versions, latest = _versions(settings, manifest)
-    for kind, entries in ((Kind.FOLDER, settings.folder_ids), (Kind.TAG, settings.tag_ids)):
+    for kind, entries in ((TargetKind.FOLDER, settings.folder_ids), (TargetKind.TAG, settings.tag_ids)):
         for entry in entries:
-            yield _whole(kind, entry.id, entry.label, versions, latest=latest)
+            yield _folder_or_tag_request(kind, entry.id, entry.name, versions, latest=latest)
 
 
 def _versions(settings: Settings, manifest: Manifest | None) -> tuple[tuple[AppVersion, ...], bool]:
     """Return what folders and tags are run against: the options say both, or else the manifest does."""
-    if not manifest or settings.run_on_latest or "application-versions" in settings.given:
+    if not manifest or settings.run_on_latest or "application-versions" in settings.explicitly_set:
         return settings.application_versions, settings.run_on_latest
     versions = tuple(AppVersion(v.application_id, v.version_id) for v in manifest.application_versions)
     # An option that says false takes nothing else away: the manifest's versions hold.
-    return versions, manifest.run_on_latest == "true" and "run-on-latest" not in settings.given
+    return versions, manifest.run_on_latest == "true" and "run-on-latest" not in settings.explicitly_set
 
 
-def _whole(kind: Kind, text_id: str, name: str, versions: tuple[AppVersion, ...], *, latest: bool) -> RunRequest:
+def _folder_or_tag_request(
+    kind: TargetKind, text_id: str, name: str, versions: tuple[AppVersion, ...], *, latest: bool
+) -> RunRequest:
     return RunRequest(kind, text_id, name, application_versions=versions, run_on_latest=latest)
 
 
@@ -199,34 +201,34 @@ def _from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> 
     versions, latest = _versions(settings, manifest)
     for test, values in manifest.with_group_values(manifest.tests):
         if not groups or groups.intersection(values):
-            yield from _combinations(settings, manifest, test)
-    for kind, entries in ((Kind.FOLDER, manifest.folders), (Kind.TAG, manifest.tags)):
+            yield from _expand_matrix(settings, manifest, test)
+    for kind, entries in ((TargetKind.FOLDER, manifest.folders), (TargetKind.TAG, manifest.tags)):
         for entry, values in manifest.with_group_values(entries):
             if not groups or groups.intersection(values):
-                yield _whole(kind, entry.id, entry.name, versions, latest=latest)
+                yield _folder_or_tag_request(kind, entry.id, entry.name, versions, latest=latest)
 
 
-def _combinations(settings: Settings, manifest: Manifest, test: Test) -> Iterator[RunRequest]:
+def _expand_matrix(settings: Settings, manifest: Manifest, test: Test) -> Iterator[RunRequest]:
     defaults = manifest.defaults
     base = {**defaults.variables, **test.variables}
     version = settings.application_version_id or test.application_version_id or defaults.application_version_id
     # A variable that the step itself sets is no longer an axis: one run instead of several equal ones.
     axes = {name: values for name, values in test.matrix.items() if name not in settings.variables}
     if not axes:
-        yield RunRequest(Kind.TEST, test.id, test.name, {**base, **settings.variables}, version)
+        yield RunRequest(TargetKind.TEST, test.id, test.name, {**base, **settings.variables}, version)
         return
     sizes = [len(values) for values in axes.values()]
     for places in product(*map(range, sizes)):
         chosen = {name: axes[name][place] for name, place in zip(axes, places, strict=True)}
-        request = RunRequest(Kind.TEST, test.id, test.name, {**base, **chosen, **settings.variables}, version)
+        request = RunRequest(TargetKind.TEST, test.id, test.name, {**base, **chosen, **settings.variables}, version)
         # Values are never shown, so combinations are told apart by their place on each axis.
         marks = [f"{n} {p + 1}/{size}" for n, p, size in zip(axes, places, sizes, strict=True) if size > 1]
         place = ",".join(f"{n}={p + 1}" for n, p in zip(axes, places, strict=True))
-        name = f"{request.label} [{', '.join(marks)}]" if marks else request.name
-        yield request._replace(name=name, place=place)
+        name = f"{request.display_name} [{', '.join(marks)}]" if marks else request.name
+        yield request._replace(name=name, matrix_place=place)
 
 
-def _numbered(requests: list[RunRequest]) -> list[RunRequest]:
+def _number_occurrences(requests: list[RunRequest]) -> list[RunRequest]:
     """Return the requests with their occurrence: entries with the same key differ in their variables alone."""
     seen: dict[object, int] = {}
     numbered = []
@@ -237,9 +239,9 @@ def _numbered(requests: list[RunRequest]) -> list[RunRequest]:
     return numbered
 
 
-def _once_each(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str]]:
+def _deduplicate(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str]]:
     seen: dict[object, RunRequest] = {}
-    again: dict[tuple[Kind, str], int] = {}
+    again: dict[tuple[TargetKind, str], int] = {}
     for request in requests:
         key = (
             *(request.kind, request.id, tuple(sorted(request.variables.items())), request.application_version_id),
@@ -250,7 +252,7 @@ def _once_each(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str]]
         else:
             seen[key] = request
     notes = [
-        f"{kind} {text_id} is listed {count} times{' with the same variables' if kind is Kind.TEST else ''}; "
+        f"{kind} {text_id} is listed {count} times{' with the same variables' if kind is TargetKind.TEST else ''}; "
         "it is started once."
         for (kind, text_id), count in again.items()
     ]

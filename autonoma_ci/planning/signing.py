@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from autonoma_ci.identity import Part
-    from autonoma_ci.models import Context, Outcome, RunRequest
+    from autonoma_ci.models import BuildContext, RunRequest, RunResult
     from autonoma_ci.redaction.redactor import Secret
 
 _PURPOSE = "autonoma-ci record 1"
@@ -28,7 +28,7 @@ _LAST = re.compile(rb'"mac": "([0-9a-f]{64})"\n}\n\Z')
 _EMPTY = b'"mac": ""\n}\n'
 
 
-class Signer:
+class ResultsSigner:
     """Signs and verifies for one build, one part of it, and one API.
 
     Args:
@@ -41,26 +41,26 @@ class Signer:
     """
 
     def __init__(
-        self, secret: Secret, api_url: str, context: Context, part: Part, client_id: Secret | None = None
+        self, secret: Secret, api_url: str, context: BuildContext, part: Part, client_id: Secret | None = None
     ) -> None:
         key = secret.derive_key(_PURPOSE)
         if client_id:
             key = hmac.digest(key, client_id.derive_key(_PURPOSE), "sha256")
         self._sign = _signing_with(key)
-        self._facts = [api_url, context.build, context.sha, list(part)]
+        self._facts = [api_url, context.build_id, context.sha, list(part)]
 
     def sign_request(self, request: RunRequest, body: Mapping[str, object]) -> str:
         """Return the signature of everything that is sent to start a run."""
         return self._sign(_canonical(["request", request.kind, request.id, body]))
 
-    def sign_run(self, run: Outcome) -> str:
+    def sign_run(self, run: RunResult) -> str:
         """Return the signature of a run with its state; empty if it has no id, or its request has no signature."""
         if not (run.run_id and run.request_mac):
             return ""
         facts = [*self._facts, str(run.request.key), run.request_mac, run.run_id, run.state]
         return self._sign(_canonical(["run", *facts]))
 
-    def verifies_run(self, run: Outcome, mac: str) -> bool:
+    def verifies_run(self, run: RunResult, mac: str) -> bool:
         """Say whether `mac` is the signature of the run."""
         expected = self.sign_run(run)
         return bool(expected) and hmac.compare_digest(expected, mac)

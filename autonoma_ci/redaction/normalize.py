@@ -135,7 +135,7 @@ def fold(text: str) -> str:
     return _RARE.sub(_PRIVATE, text).translate(_FOLDING)
 
 
-def without_end(text: str, number: int) -> str:
+def drop_last_letters(text: str, number: int) -> str:
     """Return the text without its last `number` characters that `fold` keeps."""
     size = min(number, len(text))
     while len(fold(text[len(text) - size :])) < number:
@@ -143,7 +143,7 @@ def without_end(text: str, number: int) -> str:
             return ""
         size = min(2 * size, len(text))
     kept = len(text) - size
-    return text[: kept + fold_places(text[kept:])[-number]] if number else text
+    return text[: kept + fold_with_positions(text[kept:])[-number]] if number else text
 
 
 def clean(text: str) -> str:
@@ -151,12 +151,12 @@ def clean(text: str) -> str:
     return text if text.isascii() else _RARE.sub(_PRIVATE, text).translate(_CLEANING)
 
 
-def fold_apart(text: str) -> str:
+def fold_keeping_words(text: str) -> str:
     """Return the folded text with "|" between two words of a sentence."""
     return fold(_BETWEEN_WORDS.sub("|", text))
 
 
-def fold_places(text: str) -> list[int]:
+def fold_with_positions(text: str) -> list[int]:
     """Return for each character of the folded text where it comes from."""
     if text.isascii():
         return list(compress(range(len(text)), text.encode().translate(_ASCII_SEEN)))
@@ -176,7 +176,7 @@ def reduce_lines(text: str) -> str:
     return _RARE.sub(_PRIVATE, text).translate(_LINE_REDUCTION)
 
 
-def reduce_places(text: str) -> list[int]:
+def reduce_with_positions(text: str) -> list[int]:
     """Return for each character of the reduced text where it comes from."""
     return _places(text, _REDUCTION)
 

@@ -15,11 +15,11 @@ from autonoma_ci.redaction.normalize import (
     clean,
     decode_single_bytes,
     fold,
-    fold_apart,
-    fold_places,
+    fold_keeping_words,
+    fold_with_positions,
     reduce,
     reduce_lines,
-    reduce_places,
+    reduce_with_positions,
     unescape,
     unescape_in_steps,
 )
@@ -27,7 +27,7 @@ from autonoma_ci.redaction.normalize import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-HIDDEN = "***"
+MASK = "***"
 # A shorter value occurs in ordinary words, so it is replaced only where it stands alone.
 _SHORT = 4
 # A shorter word occurs across the space between two ordinary words: `sand` in `this and that`.
@@ -109,13 +109,13 @@ class Secret:
         return hmac.digest(self.__read().encode("utf-8", "surrogatepass"), purpose.encode(), "sha256")
 
     def __repr__(self) -> str:
-        return f"Secret({HIDDEN})"
+        return f"Secret({MASK})"
 
     def __str__(self) -> str:
-        return HIDDEN
+        return MASK
 
     def __format__(self, spec: str) -> str:
-        return format(HIDDEN, spec)
+        return format(MASK, spec)
 
     def __bool__(self) -> bool:
         return bool(self.__read())
@@ -130,7 +130,7 @@ class _Shy(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return HIDDEN
+        return MASK
 
 
 class _Index(list[_Shy]):
@@ -193,7 +193,7 @@ class Redactor:
         self.__read: Callable[[], _Values] = lambda: known
 
     @property
-    def longest(self) -> int:
+    def max_variant_length(self) -> int:
         """How many characters the longest form of a value has; 0 if there is none."""
         known = self.__read()
         return max((len(form) for form in (*known.folded, *known.short)), default=0)
@@ -208,10 +208,10 @@ class Redactor:
         if "…" in shown or "..." in shown:
             shown = _without_cut_values(shown, known)
         if _holds_escaped(shown, known):
-            return HIDDEN
+            return MASK
         # What was replaced may have been a part of an escaped value, whose rest is left.
-        count = shown.count(HIDDEN) - text.count(HIDDEN)
-        return HIDDEN if shown != text and _holds_escaped(text, known, count) else shown
+        count = shown.count(MASK) - text.count(MASK)
+        return MASK if shown != text and _holds_escaped(text, known, count) else shown
 
     def redact_edges(self, text: str) -> str:
         """Return `text` without a part of a value at its begin or its end, of at least half of the value.
@@ -224,13 +224,13 @@ class Redactor:
         begin = max((_end_of_suffix(folded, value) for value in values), default=0)
         end = min((_begin_of_prefix(folded, value) for value in values), default=len(folded))
         if begin >= end:
-            return HIDDEN if folded else text
-        places = fold_places(text) if begin or end < len(folded) else []
-        first = (HIDDEN, places[begin - 1] + 1) if begin else ("", 0)
-        last = (HIDDEN, places[end]) if end < len(folded) else ("", len(text))
+            return MASK if folded else text
+        places = fold_with_positions(text) if begin or end < len(folded) else []
+        first = (MASK, places[begin - 1] + 1) if begin else ("", 0)
+        last = (MASK, places[end]) if end < len(folded) else ("", len(text))
         return first[0] + text[first[1] : last[1]] + last[0]
 
-    def holds(self, text: str) -> bool:
+    def contains_secret(self, text: str) -> bool:
         """Say whether `text` has a secret value in it."""
         return self(text) != text
 
@@ -412,7 +412,7 @@ def _replaced(text: str, known: _Values) -> str:
     parts, done = [], 0
     for begin, end in sorted([*_long_spans(text, known), *_short_spans(text, known)]):
         if begin >= done:
-            parts += [text[done:begin], HIDDEN]
+            parts += [text[done:begin], MASK]
         done = max(done, end)
     return "".join([*parts, text[done:]])
 
@@ -426,7 +426,7 @@ def _without_cut_values(text: str, known: _Values) -> str:
     # Every second part is an ellipsis.
     parts = _ELLIPSIS.split(text)
     if len(parts) > 2 * _MAX_CUTS:
-        return HIDDEN
+        return MASK
     for number in range(1, len(parts), 2):
         before, ellipsis, after = parts[number - 1 : number + 2]
         parts[number - 1] = _without_begin(before, values, words=ellipsis == "…")
@@ -443,7 +443,7 @@ def _without_begin(text: str, values: list[_Shy], *, words: bool) -> str:
     begin = min((begin for begin in begins if words or not folded[begin:].isalpha()), default=len(folded))
     if begin == len(folded):
         return text
-    return text[: len(text) - len(end)] + end[: fold_places(end)[begin]] + HIDDEN
+    return text[: len(text) - len(end)] + end[: fold_with_positions(end)[begin]] + MASK
 
 
 def _without_rest(text: str, values: list[_Shy]) -> str:
@@ -452,7 +452,7 @@ def _without_rest(text: str, values: list[_Shy]) -> str:
     folded = fold(begin)
     ends = (_end_of_suffix(folded, value, _CUT) for value in values)
     end = max((end for end in ends if not folded[:end].isalpha()), default=0)
-    return HIDDEN + text[fold_places(begin)[end - 1] + 1 :] if end else text
+    return MASK + text[fold_with_positions(begin)[end - 1] + 1 :] if end else text
 
 
 def _long_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
@@ -461,7 +461,7 @@ def _long_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
     for form in known.folded.within(folded):
         begin = folded.find(form)
         while begin >= 0:
-            places = places or fold_places(text)
+            places = places or fold_with_positions(text)
             span = places[begin], places[begin + len(form) - 1] + 1
             if form not in known.words or not _TWO_WORDS.fullmatch(text, *span):
                 yield span
@@ -477,7 +477,7 @@ def _short_spans(text: str, known: _Values) -> Iterator[tuple[int, int]]:
         # A longer value of which that little shows is made of invisible characters, and only looked for as it is.
         if pattern and (len(form) < _SHORT or len(reduce(form)) >= _SHORT):
             for found in re.finditer(pattern, spaced):
-                places = places or reduce_places(text)
+                places = places or reduce_with_positions(text)
                 yield places[found.start()], places[found.end() - 1] + 1
         for found in re.finditer(_pattern(form), text, re.IGNORECASE):
             yield found.span()
@@ -495,7 +495,7 @@ def _broken_spans(text: str, broken: str, known: _Values) -> Iterator[tuple[int,
     for form in known.short.within(joined):
         reduced = _Shy(reduce(form))
         if len(reduced) > 1 and (" " in reduced or joined.count(reduced) > apart.count(reduced)):
-            places = reduce_places(text)
+            places = reduce_with_positions(text)
             for found in re.finditer(_pattern(reduced, _GAP), broken):
                 yield places[found.start()], places[found.end() - 1] + 1
 
@@ -549,7 +549,7 @@ def _holds_escaped(text: str, known: _Values, count: int = 0) -> bool:
     changed = unescaped - {text, cleaned}
     has_needless = bool(changed and known.escaped_short) and any(map(_NEEDLESS.search, {text, cleaned}))
     for plain in changed:
-        folded, apart = fold(plain), fold_apart(plain) if known.escaped_words else ""
+        folded, apart = fold(plain), fold_keeping_words(plain) if known.escaped_words else ""
         if any(folded.count(value) > count for value in known.escaped.within(folded)) or any(
             apart.count(value) > count for value in known.escaped_words.within(apart)
         ):
@@ -564,4 +564,4 @@ def _holds_escaped(text: str, known: _Values, count: int = 0) -> bool:
     return False
 
 
-NOTHING_SECRET = Redactor(())
+NO_SECRETS = Redactor(())

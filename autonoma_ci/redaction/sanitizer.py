@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from autonoma_ci.escaping import one_line
-from autonoma_ci.redaction.normalize import without_end
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.redaction.normalize import drop_last_letters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 # In characters. To redact a megabyte of escapes takes up to half a second, and any answer is understood within one. The
 # texts of 200 steps have a tenth of this.
-BUDGET = 2_000_000
+MAX_CHARS_PER_RESPONSE = 2_000_000
 # What a call costs, in characters.
 _CALL = 100
 # How much longer a value may be than its longest form, once it is wrapped up several times, or a part of it redacted.
 _WRAPPED = 10
 
 
-class Texts:
+class ResponseSanitizer:
     """Redacts the texts of one answer; `redactor` is asked only once there is one.
 
     A text is cut before it is redacted, and an answer with more text than anybody's is told in part: any
@@ -30,7 +30,7 @@ class Texts:
     characters.
     """
 
-    def __init__(self, redactor: Callable[[], Redactor], budget: int = BUDGET) -> None:
+    def __init__(self, redactor: Callable[[], Redactor], budget: int = MAX_CHARS_PER_RESPONSE) -> None:
         self._make = redactor
         self._left = budget
         self.spent = False
@@ -40,16 +40,16 @@ class Texts:
         return self._make()
 
     @cached_property
-    def _reach(self) -> int:
-        return _WRAPPED * self._redact.longest
+    def _overlap(self) -> int:
+        return _WRAPPED * self._redact.max_variant_length
 
-    def holds_secret(self, text: str) -> bool:
+    def contains_secret(self, text: str) -> bool:
         """Return whether a text holds a secret value; True if there is no time to look."""
         self._left -= len(text)
         self.spent = self.spent or self._left < 0
-        return self.spent or self._redact.holds(text)
+        return self.spent or self._redact.contains_secret(text)
 
-    def line(self, text: str, limit: int, *, apart: bool = False) -> str:
+    def clean(self, text: str, limit: int, *, apart: bool = False) -> str:
         """Return at most `limit` characters of the text, redacted, on one line; an ellipsis if there is no time.
 
         With `apart`, no sink shows the text directly before or after another one, so a half of a value stays in it.
@@ -58,7 +58,7 @@ class Texts:
             return ""
         if not self.spent:
             # Four times, since characters that do not show are not kept.
-            head = text[: 4 * limit + 2 * self._reach]
+            head = text[: 4 * limit + 2 * self._overlap]
             self._left -= len(head) + _CALL
             self.spent = self._left < 0
         if self.spent:
@@ -66,9 +66,9 @@ class Texts:
         shown = self._redact(head)
         if len(head) < len(text):
             # The first half of a secret that was cut in two would not be known for one.
-            shown = without_end(shown, self._reach) + "…"
+            shown = drop_last_letters(shown, self._overlap) + "…"
         if not apart:
             shown = self._redact.redact_edges(shown)
-        line = one_line(shown, limit)
+        line = sanitize_line(shown, limit)
         # Once more as it is shown.
         return self._redact(line) if line != shown else line

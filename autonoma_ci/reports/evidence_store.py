@@ -8,19 +8,19 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from autonoma_ci.api.models import Kept
-from autonoma_ci.fs.files import give_to_owner_of, make_folder
-from autonoma_ci.fs.paths import leads_out
-from autonoma_ci.net.download import MediaError, TooLargeError, download
+from autonoma_ci.api.models import DownloadResult
+from autonoma_ci.fs.files import make_directory, match_parent_owner
+from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.net.download import DownloadError, FileTooLargeError, download
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import BinaryIO
 
-    from autonoma_ci.api.models import Item
+    from autonoma_ci.api.models import EvidenceFile
 
-FOLDER = "evidence"
+EVIDENCE_DIR = "evidence"
 # How each kind of file begins: where, and with what. Neither can hold a script.
 _IMAGES = {
     "png": (0, b"\x89PNG\r\n\x1a\n"),
@@ -34,11 +34,11 @@ _VIDEOS = {"webm": (0, b"\x1a\x45\xdf\xa3"), "mp4": (4, b"ftyp")}
 # process, or a disk that can't be written to.
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 # What object stores say of a file whose kind nobody told them.
-_ANYTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
-_HEAD = 16
+GENERIC_CONTENT_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+SNIFF_BYTES = 16
 
 
-class Store:
+class EvidenceDownloader:
     """Fetches files from any number of threads; `limit` bytes in all, and `file_limit` for each.
 
     What is spare takes at most half of it. `local` as for `api.media.download`; `seconds` is for each file. No link
@@ -63,19 +63,19 @@ class Store:
         self._drafts: set[Path] = set()
         self._closed = ""
 
-    def fetch(self, item: Item) -> Kept:
+    def fetch(self, item: EvidenceFile) -> DownloadResult:
         """Download one file into its place; what goes wrong is told and never raised."""
-        name = f"step-{item.number:0{item.digits}d}" if item.number else "video"
+        name = f"step-{item.step_number:0{item.number_width}d}" if item.step_number else "video"
         try:
-            return Kept(self._fetch(item, name))
-        except MediaError as error:
-            return Kept(problem=str(error), again=error.again)
-        except (_UnwritableError, OSError) as error:
+            return DownloadResult(self._fetch(item, name))
+        except DownloadError as error:
+            return DownloadResult(error=str(error), retryable=error.again)
+        except (_WriteError, OSError) as error:
             why = f"it could not be written ({error.strerror or 'unknown reason'})"
             if error.errno in _FULL:
                 # The rest of the reports needs what is left.
                 self._closed = self._closed or why
-            return Kept(problem=why)
+            return DownloadResult(error=why)
 
     def close(self) -> None:
         """Fetch nothing more, and leave nothing half-written behind."""
@@ -86,50 +86,52 @@ class Store:
             with suppress(OSError):
                 draft.unlink()
 
-    def _fetch(self, item: Item, name: str) -> str:
-        folder = self._folder / FOLDER / item.run_id
+    def _fetch(self, item: EvidenceFile, name: str) -> str:
+        folder = self._folder / EVIDENCE_DIR / item.run_id
         # Each time anew: a link may have come since.
-        if any(leads_out(str(folder.absolute()), str(place)) for place in (self._folder, self._root)):
-            raise MediaError("a symbolic link in results-dir leads elsewhere")
-        make_folder(folder)
+        if any(escapes_via_symlink(str(folder.absolute()), str(place)) for place in (self._folder, self._root)):
+            raise DownloadError("a symbolic link in results-dir leads elsewhere")
+        make_directory(folder)
         draft = folder / f".{name}.{secrets.token_hex(8)}"
         with self._lock:
             if self._closed:
-                raise MediaError(self._closed)
+                raise DownloadError(self._closed)
             self._drafts.add(draft)
         size = 0
         try:
             # "x" makes a new file, or none: a link that somebody put there is not followed.
             with draft.open("xb") as stream:
-                give_to_owner_of(folder, stream.fileno())
-                body = _Body(stream, self._file_limit, lambda count: self._take(count, spare=item.spare))
+                match_parent_owner(folder, stream.fileno())
+                body = _LimitedWriter(
+                    stream, self._file_limit, lambda count: self._reserve_quota(count, spare=item.low_priority)
+                )
                 try:
-                    said = download(item.media.url, body.write, self._file_limit, self._seconds, local=self._local)
+                    said = download(item.signed_url.url, body.write, self._file_limit, self._seconds, local=self._local)
                 finally:
                     size = body.size
-            kind = _kind(body.head, said, _IMAGES if item.number else _VIDEOS)
+            kind = _sniff_extension(body.head, said, _IMAGES if item.step_number else _VIDEOS)
             draft.replace(folder / f"{name}.{kind}")
         except BaseException:
-            self._take(-size, spare=False)
+            self._reserve_quota(-size, spare=False)
             with suppress(OSError):
                 draft.unlink()
             raise
         finally:
             with self._lock:
                 self._drafts.discard(draft)
-        return f"{FOLDER}/{item.run_id}/{name}.{kind}"
+        return f"{EVIDENCE_DIR}/{item.run_id}/{name}.{kind}"
 
-    def _take(self, count: int, *, spare: bool) -> None:
+    def _reserve_quota(self, count: int, *, spare: bool) -> None:
         with self._lock:
             # Windows lets nobody remove a draft that is open: who writes it stops, and removes it.
             if count > 0 and self._closed:
-                raise MediaError(self._closed)
+                raise DownloadError(self._closed)
             if count > 0 and self._used + count > (self._limit // 2 if spare else self._limit):
-                raise MediaError("there is no room left within evidence-limit")
+                raise DownloadError("there is no room left within evidence-limit")
             self._used += count
 
 
-class _UnwritableError(Exception):
+class _WriteError(Exception):
     """The disk said no: told apart from what the network says, which has the same type."""
 
     def __init__(self, error: OSError) -> None:
@@ -137,7 +139,7 @@ class _UnwritableError(Exception):
         self.errno, self.strerror = error.errno, error.strerror
 
 
-class _Body:
+class _LimitedWriter:
     """What has come of a file so far: its first bytes, and how many in all."""
 
     def __init__(self, stream: BinaryIO, limit: int, take: Callable[[int], None]) -> None:
@@ -147,20 +149,20 @@ class _Body:
 
     def write(self, piece: bytes) -> None:
         if self.size + len(piece) > self._limit:
-            raise TooLargeError
+            raise FileTooLargeError
         self._reserve(len(piece))
         self.size += len(piece)
-        self.head += piece[: max(0, _HEAD - len(self.head))]
+        self.head += piece[: max(0, SNIFF_BYTES - len(self.head))]
         try:
             self._stream.write(piece)
         except OSError as error:
-            raise _UnwritableError(error) from None
+            raise _WriteError(error) from None
 
 
-def _kind(head: bytes, said: str, kinds: dict[str, tuple[int, bytes]]) -> str:
+def _sniff_extension(head: bytes, said: str, kinds: dict[str, tuple[int, bytes]]) -> str:
     """Return the file's extension by its first bytes; raise MediaError if it is not of these kinds."""
     family = "image" if kinds is _IMAGES else "video"
     found = next((kind for kind, (place, mark) in kinds.items() if head[place:].startswith(mark)), "")
-    if not found or not (said in _ANYTHING or said.startswith(f"{family}/")):
-        raise MediaError(f"it is no {'picture' if family == 'image' else 'video'}", again=True)
+    if not found or not (said in GENERIC_CONTENT_TYPES or said.startswith(f"{family}/")):
+        raise DownloadError(f"it is no {'picture' if family == 'image' else 'video'}", again=True)
     return found

@@ -11,8 +11,8 @@ import stat
 from itertools import count
 from typing import TYPE_CHECKING
 
-from autonoma_ci.errors import NO_MEMORY
-from autonoma_ci.fs.files import read_regular
+from autonoma_ci.errors import MEMORY_ERRORS
+from autonoma_ci.fs.files import read_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,20 +41,20 @@ _OURS = {
 }
 
 
-def is_record(path: Path) -> bool:
+def is_results_file(path: Path) -> bool:
     """Return whether the file begins as a record of ours does."""
     return bool(_RECORD.match(_content(path)))
 
 
 def _content(path: Path) -> bytes:
     try:
-        return read_regular(str(path), _SIZE_LIMIT)
-    except NO_MEMORY:
+        return read_regular_file(str(path), _SIZE_LIMIT)
+    except MEMORY_ERRORS:
         # Much larger than what we write.
         return b""
 
 
-def of_others(folder: Path, names: Iterable[str]) -> list[str]:
+def find_foreign_files(folder: Path, names: Iterable[str]) -> list[str]:
     """Return those of the names that are regular files of other programs; an empty file holds nothing to keep."""
     return [name for name in names if _is_of_others(folder / name)]
 
@@ -72,7 +72,7 @@ def _is_of_others(path: Path) -> bool:
     return not (_RECORD.match(data) or (ours and ours.search(data)))
 
 
-def set_aside(folder: Path, names: Iterable[str]) -> str:
+def rename_foreign_files(folder: Path, names: Iterable[str]) -> str:
     """Rename these files, never over another one, and return what the log should warn of; empty without any name."""
     told = []
     for name in names:

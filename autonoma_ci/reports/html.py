@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from autonoma_ci import __version__
-from autonoma_ci.escaping import duration, link, one_line
+from autonoma_ci.escaping import format_duration, safe_url, sanitize_line
 from autonoma_ci.models import Conclusion
-from autonoma_ci.reports.html_chart import GREEN, GREY, RED, picture
-from autonoma_ci.reports.html_runs import SIGNS, look_of, run_view
-from autonoma_ci.reports.summary import change_noun, counts, headline, source_words, still_open, worst_first
+from autonoma_ci.reports.html_chart import GREEN, GREY, RED, build_timeline_chart
+from autonoma_ci.reports.html_runs import STATE_SYMBOLS, build_run_view, severity_class
+from autonoma_ci.reports.summary import (
+    change_noun,
+    count_states,
+    format_headline,
+    has_open_runs,
+    sort_by_severity,
+    source_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +46,7 @@ _VERDICTS = {
     Conclusion.CANCELLED: ("bad", "Cancelled"),
 }
 # The words behind one, and behind several.
-_FILTERS = {
+_FILTER_LABELS = {
     "bad": ("problem", "problems"),
     "flaky": ("flaky", "flaky"),
     "open": ("not ended", "not ended"),
@@ -47,7 +54,7 @@ _FILTERS = {
 }
 
 
-class Page(NamedTuple):
+class AssetLinks(NamedTuple):
     """How the page finds what lies beside it: `file` makes an address of a path in results-dir, or nothing.
 
     `style` is the stylesheet itself where it is to be within the page, `icon` the address of the page's own icon.
@@ -58,22 +65,22 @@ class Page(NamedTuple):
     icon: str = ICON
 
 
-def beside_of(report: Report) -> dict[str, str]:
+def asset_files(report: Report) -> dict[str, str]:
     """Return the files that the page needs beside it, by their paths from there."""
-    return {STYLESHEET: stylesheet(), ICON: _icon(report)}
+    return {STYLESHEET: load_stylesheet(), ICON: _icon(report)}
 
 
-def html(report: Report, page: Page | None = None) -> bytes:
+def render_html(report: Report, page: AssetLinks | None = None) -> bytes:
     """Return the page in UTF-8; no value of a variable is in it, and every text is shown as text."""
     from markupsafe import Markup, escape
 
-    page = page or Page()
+    page = page or AssetLinks()
 
     def file(path: str) -> str:
         # An address of ours, and with the file in it longer than any text may be.
         return escape(page.file(path))
 
-    runs = [run_view(place, run, report, file) for place, run in enumerate(worst_first(report.outcomes), 1)]
+    runs = [build_run_view(place, run, report, file) for place, run in enumerate(sort_by_severity(report.results), 1)]
     # The style is ours too, so it is no text to be escaped.
     style = Markup(page.style)  # noqa: S704
     # Encoded in parts: as one text, the page of a thousand runs takes several times its size.
@@ -95,22 +102,24 @@ def _template() -> Template:
 
 def _view(report: Report) -> dict[str, object]:
     look, verdict = _verdict(report)
-    looks = [look_of(run) for run in report.outcomes]
+    looks = [severity_class(run) for run in report.results]
     return {
         "report": report,
         "version": __version__,
-        "verdict": {"look": look, "sign": SIGNS[look], "word": verdict, "text": headline(report)},
+        "verdict": {"look": look, "sign": STATE_SYMBOLS[look], "word": verdict, "text": format_headline(report)},
         "facts": list(_facts(report)),
         "counts": _counts(report),
-        "filters": [(look, told[count > 1], count) for look, told in _FILTERS.items() if (count := looks.count(look))],
-        "picture": picture(report),
-        "later": report.later if report.verdict and still_open(report) else "",
+        "filters": [
+            (look, told[count > 1], count) for look, told in _FILTER_LABELS.items() if (count := looks.count(look))
+        ],
+        "picture": build_timeline_chart(report),
+        "later": report.resume_command if report.verdict and has_open_runs(report) else "",
         "stylesheet": STYLESHEET,
         "drawn_icon": f"data:image/svg+xml,{quote(_icon(report))}",
     }
 
 
-def stylesheet() -> str:
+def load_stylesheet() -> str:
     """Return the style of the page."""
     return _resource("report.css")
 
@@ -132,7 +141,7 @@ def _resource(name: str) -> str:
 
 def _plain(value: object) -> object:
     """Return what is put into the page: of text, only what is seen as it is."""
-    return one_line(value) if type(value) is str else value
+    return sanitize_line(value) if type(value) is str else value
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str, str]]:
@@ -140,18 +149,18 @@ def _facts(report: Report) -> Iterator[tuple[str, str, str]]:
     context = report.context
     yield "Commit", context.sha[:12], ""
     yield "Branch", context.branch, ""
-    yield change_noun(context.ci).capitalize(), context.change, ""
+    yield change_noun(context.ci_name).capitalize(), context.change_number, ""
     yield "Repository", context.repository, ""
-    yield "Build", context.build_url, link(context.build_url)
-    yield "Deployment", context.deployment_url, link(context.deployment_url)
-    yield "Started from", source_words(report.source), ""
+    yield "Build", context.build_url, safe_url(context.build_url)
+    yield "Deployment", context.deployment_url, safe_url(context.deployment_url)
+    yield "Started from", source_label(report.source), ""
     yield "Began", report.started_at.replace("T", " ").replace("Z", " UTC"), ""
-    yield "Took", duration(report.seconds) if report.verdict else "", ""
+    yield "Took", format_duration(report.duration_seconds) if report.verdict else "", ""
 
 
 def _counts(report: Report) -> dict[str, int]:
-    found = counts(report.outcomes)
-    if report.waited:
+    found = count_states(report.results)
+    if report.waits_for_results:
         # All that ended had started: that is no news.
         del found["started"]
     return {name: number for name, number in found.items() if number or name == "total"}

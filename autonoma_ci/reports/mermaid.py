@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from autonoma_ci.escaping import cut, one_line
-from autonoma_ci.models import State
-from autonoma_ci.reports.summary import sign_of
-from autonoma_ci.reports.timeline import Bar, bars
+from autonoma_ci.escaping import sanitize_line, truncate
+from autonoma_ci.models import RunState
+from autonoma_ci.reports.summary import state_emoji
+from autonoma_ci.reports.timeline import TimelineBar, timeline_bars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 # A single run has nothing to be compared with, and a chart of more than this has no room for names.
-FEWEST = 2
-MOST = 50
+MIN_BARS = 2
+MAX_BARS = 50
 # Mermaid draws nothing above 50,000 characters.
 _SIZE_LIMIT = 45_000
 _NAME_LIMIT = 40
@@ -32,21 +32,21 @@ _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 # Mermaid's own marks for entities while it reads.
 _MARKS = frozenset("ﬂ°¶ß")
 _TAGS = {
-    State.PASSED: "done, ",
-    State.FAILED: "crit, ",
-    State.STOPPED: "crit, ",
-    State.STARTED: "active, ",
-    State.TIMED_OUT: "active, ",
+    RunState.PASSED: "done, ",
+    RunState.FAILED: "crit, ",
+    RunState.STOPPED: "crit, ",
+    RunState.STARTED: "active, ",
+    RunState.TIMED_OUT: "active, ",
 }
 
 
-def timeline(report: Report) -> str:
+def render_gantt(report: Report) -> str:
     """Return a fenced Mermaid chart of the runs that have a duration, or nothing if those are too few or too many."""
-    runs = bars(report)
-    if not report.waited or not FEWEST <= len(runs) <= MOST:
+    runs = timeline_bars(report)
+    if not report.waits_for_results or not MIN_BARS <= len(runs) <= MAX_BARS:
         return ""
     every = [bar for found in runs for bar in found]
-    span = max(bar.began + bar.seconds for bar in every)
+    span = max(bar.start_offset_seconds + bar.duration_seconds for bar in every)
     lines = [
         "```mermaid",
         "gantt",
@@ -62,14 +62,14 @@ def timeline(report: Report) -> str:
     return text if len(text) <= _SIZE_LIMIT else ""
 
 
-def _name(bar: Bar) -> str:
+def _name(bar: TimelineBar) -> str:
     text = bar.label[:1000]
     kept = (c if c in _SAFE or (not c.isascii() and c.isprintable() and c not in _MARKS) else " " for c in text)
-    name = cut(" ".join(one_line("".join(kept)).split()), _NAME_LIMIT) or f"run {bar.number}"
+    name = truncate(" ".join(sanitize_line("".join(kept)).split()), _NAME_LIMIT) or f"run {bar.number}"
     return f"{name} (attempt {bar.attempt})" if bar.attempt else name
 
 
-def _distinct(every: list[Bar]) -> Iterator[tuple[str, Bar]]:
+def _distinct(every: list[TimelineBar]) -> Iterator[tuple[str, TimelineBar]]:
     """Give bars of the same name a number each."""
     seen: dict[str, int] = {}
     for bar in every:
@@ -78,9 +78,9 @@ def _distinct(every: list[Bar]) -> Iterator[tuple[str, Bar]]:
         yield f"{name} {count}" if count > 1 else name, bar
 
 
-def _line(name: str, bar: Bar) -> str:
-    began = (_ZERO + timedelta(seconds=bar.began)).isoformat(" ", "milliseconds")
-    length = max(1, round(bar.seconds * 1000))
+def _line(name: str, bar: TimelineBar) -> str:
+    began = (_ZERO + timedelta(seconds=bar.start_offset_seconds)).isoformat(" ", "milliseconds")
+    length = max(1, round(bar.duration_seconds * 1000))
     # The sign tells without colour how it ended, and keeps every name from being read as a keyword.
-    sign = sign_of(bar.state, flaky=bar.flaky)
+    sign = state_emoji(bar.state, flaky=bar.is_flaky)
     return f"    {sign} {name} :{_TAGS.get(bar.state, '')}{began}, {length}ms"

@@ -15,21 +15,21 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
-from autonoma_ci.fs.files import AT_ONCE, read_regular, write_whole
-from autonoma_ci.fs.locks import LockWaits
-from autonoma_ci.models import Conclusion, State
-from autonoma_ci.reports.foreign_files import of_others, set_aside
+from autonoma_ci.fs.files import O_NONBLOCK, read_regular_file, write_atomic
+from autonoma_ci.fs.locks import LockTimeouts
+from autonoma_ci.models import Conclusion, RunState
+from autonoma_ci.reports.foreign_files import find_foreign_files, rename_foreign_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from autonoma_ci.clock import Clock
-    from autonoma_ci.models import Context
-    from autonoma_ci.reports.results_schema import Saved
+    from autonoma_ci.models import BuildContext
+    from autonoma_ci.reports.results_schema import Results
 
 # A plan as large as there may be, with long texts for each run.
-SIZE_LIMIT = 100 * 1024 * 1024
+MAX_RESULTS_BYTES = 100 * 1024 * 1024
 # Where the system does not name the build, records that are older than this are of another one.
 _SAME_BUILD = timedelta(days=1)
 # Each job of a batch has a build id of its own there, and no other fact that they share is known.
@@ -39,7 +39,7 @@ _BUILDS_CHECK_OUT_SEVERAL = frozenset({"jenkins"})
 # act runs workflows on a local machine. Each of its runs has this id (github.com/nektos/act).
 _ACT_RUN = ("github", "1")
 # An UNKNOWN run without an id may have been started, so its record is all that names it.
-_OPEN = frozenset({State.STARTING, State.STARTED, State.TIMED_OUT, State.UNKNOWN})
+_OPEN = frozenset({RunState.STARTING, RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN})
 _ADVICE = "Give each step a results-dir of its own."
 # In seconds. To write the largest record takes less than one.
 MAX_LOCK_SECONDS = 10.0
@@ -47,18 +47,18 @@ MAX_LOCK_SECONDS = 10.0
 MAX_LATER_LOCK_SECONDS = 1.0
 
 
-class SharedRecord:
+class SharedResults:
     """Watches one results.json for the step with this id, in this build.
 
     `named` is the option results-dir as the user wrote it.
     """
 
     def __init__(
-        self, path: Path, step_id: str, context: Context, started_at: str, clock: Clock, named: str = "results-dir"
+        self, path: Path, step_id: str, context: BuildContext, started_at: str, clock: Clock, named: str = "results-dir"
     ) -> None:
         self._path, self._step_id, self._context, self._named = path, step_id, context, named
         self._started_at = datetime.fromisoformat(started_at)
-        self._waits = LockWaits(MAX_LOCK_SECONDS, clock)
+        self._waits = LockTimeouts(MAX_LOCK_SECONDS, clock)
         # What the file was when this step wrote it: a check of this is quick, to read it is not.
         self._own: tuple[int, ...] = ()
         self._names: dict[str, str] = {}
@@ -107,15 +107,15 @@ class SharedRecord:
         stamp = self._stamp()
         if not stamp or stamp == self._own or self._path.is_symlink():
             return
-        data = read_regular(str(self._path), SIZE_LIMIT)
+        data = read_regular_file(str(self._path), MAX_RESULTS_BYTES)
         saved = _parsed(data)
-        if not saved and (found := of_others(self._path.parent, [self._path.name])):
-            self._warn(set_aside(self._path.parent, found))
+        if not saved and (found := find_foreign_files(self._path.parent, [self._path.name])):
+            self._warn(rename_foreign_files(self._path.parent, found))
         if not saved or saved.step_id == self._step_id or not self._is_of_this_build(saved):
             return
         if has_open_runs(saved):
             self._keep(saved, data)
-        elif names_this_build(saved, self._context) and saved.ci.attempt == self._context.attempt:
+        elif is_same_build(saved, self._context) and saved.ci.attempt == self._context.build_attempt:
             self._warn(f"{self._named} has the files of another step of this build, which are replaced. {_ADVICE}")
 
     def _stamp(self) -> tuple[int, ...]:
@@ -125,20 +125,20 @@ class SharedRecord:
             return ()
         return found.st_ino, found.st_mtime_ns, found.st_size
 
-    def _is_of_this_build(self, saved: Saved) -> bool:
-        return not why_of_another_build(saved, self._context, self._started_at)
+    def _is_of_this_build(self, saved: Results) -> bool:
+        return not other_build_reason(saved, self._context, self._started_at)
 
-    def _keep(self, saved: Saved, data: bytes) -> None:
+    def _keep(self, saved: Results, data: bytes) -> None:
         name = self._names.get(saved.step_id) or self._free_name()
         self._names[saved.step_id] = name
         path = self._path.with_name(name)
         try:
-            write_whole(path, data)
+            write_atomic(path, data)
         except OSError as error:
             why = error.strerror or "not written"
             self._warn(f"The record of another step in {self._named} could not be kept as {name} ({why}). {_ADVICE}")
             return
-        if saved.ci.attempt != self._context.attempt:
+        if saved.ci.attempt != self._context.build_attempt:
             self._warn(f"An earlier attempt left runs open: its record is kept as {name}.")
         else:
             self._warn(f"Another step left runs open in {self._named}: its record is kept as {name}. {_ADVICE}")
@@ -153,14 +153,14 @@ class SharedRecord:
             return True
         if path.is_symlink():
             return False
-        found = _parsed(read_regular(str(path), SIZE_LIMIT))
+        found = _parsed(read_regular_file(str(path), MAX_RESULTS_BYTES))
         return bool(found and not self._is_of_this_build(found))
 
     def _warn(self, text: str) -> None:
         self._warned.setdefault(text, False)
 
 
-def why_of_another_build(saved: Saved, context: Context, started_at: datetime) -> str:
+def other_build_reason(saved: Results, context: BuildContext, started_at: datetime) -> str:
     """Return why a record is not of the build in `context`, or an empty text.
 
     The build id decides, with repository and commit: some systems count the builds of each repository. Where no build
@@ -172,10 +172,10 @@ def why_of_another_build(saved: Saved, context: Context, started_at: datetime) -
         started_at: When this step started.
     """
     was = saved.ci
-    if was.name != context.ci:
+    if was.name != context.ci_name:
         return "it is of another CI system"
-    is_named = names_this_build(saved, context)
-    if is_named and context.ci in _BUILDS_CHECK_OUT_SEVERAL:
+    is_named = is_same_build(saved, context)
+    if is_named and context.ci_name in _BUILDS_CHECK_OUT_SEVERAL:
         return ""
     if _differ(was.repository, context.repository):
         return "it is of another repository"
@@ -183,19 +183,19 @@ def why_of_another_build(saved: Saved, context: Context, started_at: datetime) -
         return "it is of another commit"
     if is_named:
         return ""
-    if _has_build_id(context) and context.ci not in _JOBS_ARE_BUILDS:
+    if _has_build_id(context) and context.ci_name not in _JOBS_ARE_BUILDS:
         return "it is of another build"
     return "it is older than a day" if _is_too_old(saved, started_at) else ""
 
 
-def names_this_build(saved: Saved, context: Context) -> bool:
+def is_same_build(saved: Results, context: BuildContext) -> bool:
     """Return whether the record has the build id that is in `context`."""
-    return _has_build_id(context) and saved.ci.build == context.build
+    return _has_build_id(context) and saved.ci.build == context.build_id
 
 
-def has_open_runs(saved: Saved) -> bool:
+def has_open_runs(saved: Results) -> bool:
     """Return whether the record has runs whose end it does not tell; those of a dry run were never to be started."""
-    planned = State.PLANNED if saved.conclusion is not Conclusion.SKIPPED else None
+    planned = RunState.PLANNED if saved.conclusion is not Conclusion.SKIPPED else None
     return any(run.state in _OPEN or run.state is planned for run in saved.runs)
 
 
@@ -203,11 +203,11 @@ def _differ(one: str, other: str) -> bool:
     return bool(one and other) and one != other
 
 
-def _has_build_id(context: Context) -> bool:
-    return bool(context.build) and (context.ci, context.build) != _ACT_RUN
+def _has_build_id(context: BuildContext) -> bool:
+    return bool(context.build_id) and (context.ci_name, context.build_id) != _ACT_RUN
 
 
-def _is_too_old(saved: Saved, now: datetime) -> bool:
+def _is_too_old(saved: Results, now: datetime) -> bool:
     then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=UTC)
     return abs(now - then) >= _SAME_BUILD
 
@@ -224,14 +224,14 @@ if sys.platform == "win32":
 else:
 
     def _open_lock(folder: Path) -> int:
-        return os.open(folder, os.O_RDONLY | AT_ONCE)
+        return os.open(folder, os.O_RDONLY | O_NONBLOCK)
 
 
-def _parsed(data: bytes) -> Saved | None:
+def _parsed(data: bytes) -> Results | None:
     # Loaded only where there is a record.
-    from autonoma_ci.reports.results_schema import parse
+    from autonoma_ci.reports.results_schema import parse_results
 
     try:
-        return parse(data)
+        return parse_results(data)
     except ValueError:
         return None

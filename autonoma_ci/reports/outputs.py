@@ -9,14 +9,14 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.escaping import log_line
-from autonoma_ci.reports.results_json import result
-from autonoma_ci.reports.summary import counts
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.reports.results_json import run_to_dict
+from autonoma_ci.reports.summary import count_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.models import Outcome, Report
+    from autonoma_ci.models import Report, RunResult
 
 
 class Output(NamedTuple):
@@ -47,7 +47,7 @@ OUTPUTS = (
     Output("results-dir", "The folder with the files, if results-dir was given."),
 )
 # A runner takes 1 MiB of outputs for a whole job and counts two bytes a character.
-ARRAY_LIMIT = 120_000
+MAX_ARRAY_CHARS = 120_000
 # What is most useful comes first, since there may not be room for all. `results` is too long for a variable, and
 # `results-dir` has the name of an option: a later step would take it for its own.
 _VARIABLES = (
@@ -55,20 +55,20 @@ _VARIABLES = (
     *("run-ids", "run-urls"),
 )
 # Windows takes 32 KiB for one variable. On Linux, one of 128 KiB keeps every later program from starting.
-VARIABLE_LIMIT = 30_000
+MAX_VARIABLE_CHARS = 30_000
 # In bytes. GitLab takes a file of less than 5 KB.
 # Source: gitlabhq/gitlabhq, app/services/ci/parse_dotenv_artifact_service.rb.
-DOTENV_LIMIT = 5 * 1024 - 1
+MAX_DOTENV_BYTES = 5 * 1024 - 1
 # All readers of such a file get these characters unchanged. No value is quoted: GitLab, Java and Docker keep
 # quotes, and shells remove them. npm's dotenv and Harness cut a value at `#`. Shells run what follows a space, `;` or
 # `&`. Java reads no UTF-8. zsh expands `=` at the start and after `:`. Harness decodes what begins with `__B64__`.
 # Source: the readers in tests/report/test_outputs_env_readers.py; harness/lite-engine, pipeline/runtime/common.go.
-DOTENV_VALUE = re.compile(r"(?!=|__B64__)(?!.*:=)[A-Za-z0-9._:/?@%+,=\[\]-]*")
+DOTENV_VALUE_RE = re.compile(r"(?!=|__B64__)(?!.*:=)[A-Za-z0-9._:/?@%+,=\[\]-]*")
 # JSON has quotes around each text.
 _ARRAYS = frozenset({"run-ids", "run-urls"})
 
 
-def outputs(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, str]:
+def build_outputs(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, str]:
     """Return the texts of all outputs.
 
     An array of more than `limit` characters keeps its first entries.
@@ -77,7 +77,7 @@ def outputs(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, str]:
     return {output.name: texts[output.name] for output in OUTPUTS}
 
 
-def cut_arrays(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, int]:
+def truncate_arrays(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, int]:
     """Return the number of entries left of each array above `limit` characters."""
     runs = _runs(report)
     arrays: dict[str, Sequence[object]] = {
@@ -89,15 +89,15 @@ def cut_arrays(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, int]:
     return {name: count for name, count in left.items() if count < len(arrays[name])}
 
 
-def _runs(report: Report) -> list[Outcome]:
-    return [outcome for outcome in report.outcomes if outcome.run_id or outcome.url]
+def _runs(report: Report) -> list[RunResult]:
+    return [outcome for outcome in report.results if outcome.run_id or outcome.url]
 
 
 def _results(report: Report) -> list[object]:
-    return [result(outcome) for outcome in report.outcomes]
+    return [run_to_dict(outcome) for outcome in report.results]
 
 
-def _short_texts(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, str]:
+def _short_texts(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, str]:
     """Return the texts of all outputs except `results`, which is the slowest to make."""
     runs = _runs(report)
     verdict = report.verdict
@@ -108,7 +108,7 @@ def _short_texts(report: Report, limit: int = ARRAY_LIMIT) -> dict[str, str]:
         "run-url": next((outcome.url for outcome in runs), ""),
         "run-ids": _array([outcome.run_id for outcome in runs], limit)[0],
         "run-urls": _array([outcome.url for outcome in runs], limit)[0],
-        **{name: str(count) for name, count in counts(report.outcomes).items()},
+        **{name: str(count) for name, count in count_states(report.results).items()},
         "results-dir": report.results_dir,
     }
 
@@ -125,16 +125,16 @@ def _array(items: Sequence[object], limit: int) -> tuple[str, int]:
     return f"[{','.join(parts)}]", len(parts)
 
 
-def variables(report: Report) -> dict[str, str]:
+def output_variables(report: Report) -> dict[str, str]:
     """Return the outputs under the names that they have as variables, the most useful first.
 
     What is too long for a variable is empty: half of an array would be none, and a name that is missing would keep the
     text of an earlier step.
     """
-    return without_refused(_whole(report), lambda text: len(text) <= VARIABLE_LIMIT)
+    return select_accepted(_whole(report), lambda text: len(text) <= MAX_VARIABLE_CHARS)
 
 
-def without_refused(values: Mapping[str, str], is_accepted: Callable[[str], bool]) -> dict[str, str]:
+def select_accepted(values: Mapping[str, str], is_accepted: Callable[[str], bool]) -> dict[str, str]:
     """Return the variables, with an empty text for each that a reader refuses."""
     return {name: text if is_accepted(text) else "" for name, text in values.items()}
 
@@ -144,7 +144,7 @@ def is_exact_in_log(text: str) -> bool:
 
     A link with a zero-width space in it, where it looks like a command of a CI system, leads nowhere.
     """
-    return log_line(text, VARIABLE_LIMIT) == text
+    return escape_log_line(text, MAX_VARIABLE_CHARS) == text
 
 
 def _whole(report: Report) -> dict[str, str]:
@@ -156,29 +156,29 @@ def _variable(name: str) -> str:
     return f"AUTONOMA_{name.upper().replace('-', '_')}"
 
 
-def dotenv(report: Report) -> str:
+def render_dotenv(report: Report) -> str:
     """Return outputs.env as lines that GitLab, shells and dotenv readers read alike.
 
     It has no arrays, since no form of them is read alike. The text has less than 5 KB, and `left_out` returns the names
     that had no room.
     """
-    return dotenv_lines(dotenv_variables(report))
+    return format_dotenv_lines(dotenv_variables(report))
 
 
-def dotenv_lines(values: Mapping[str, str]) -> str:
+def format_dotenv_lines(values: Mapping[str, str]) -> str:
     """Return values that `dotenv_variables` takes, as lines."""
     return "".join(f"{name}={text}\n" for name, text in values.items())
 
 
-def left_out(report: Report, given: Mapping[str, str]) -> list[str]:
+def omitted_variables(report: Report, given: Mapping[str, str]) -> list[str]:
     """Return the names that are empty among the given variables, though the report has a text for them."""
     whole = _whole(report)
     return [name for name, text in given.items() if whole[name] and not text]
 
 
-def warn_of_left_out(report: Report, given: Mapping[str, str], place: str) -> list[str]:
+def omitted_variables_warning(report: Report, given: Mapping[str, str], place: str) -> list[str]:
     """Return what the log should warn of at the end of a step whose variables are given to a place."""
-    if not report.verdict or not (names := left_out(report, given)):
+    if not report.verdict or not (names := omitted_variables(report, given)):
         return []
     where = "results.json has all runs" if report.results_dir else "set results-dir: results.json in it has all runs"
     why = "too long, or with characters that are not taken there"
@@ -191,11 +191,11 @@ def dotenv_variables(report: Report) -> dict[str, str]:
     A variable is empty if there is no room or no form for its text.
     """
     arrays = {_variable(name) for name in _ARRAYS}
-    values = {name: text for name, text in variables(report).items() if name not in arrays}
+    values = {name: text for name, text in output_variables(report).items() if name not in arrays}
     kept = dict.fromkeys(values, "")
-    size = len(dotenv_lines(kept))
+    size = len(format_dotenv_lines(kept))
     for name, text in values.items():
         longer = size + len(text)
-        if longer <= DOTENV_LIMIT and DOTENV_VALUE.fullmatch(text):
+        if longer <= MAX_DOTENV_BYTES and DOTENV_VALUE_RE.fullmatch(text):
             kept[name], size = text, longer
     return kept

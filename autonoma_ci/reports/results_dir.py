@@ -7,31 +7,31 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.errors import NO_MEMORY, InputError
-from autonoma_ci.fs.files import make_folder, read_regular, reason_of, write_whole
-from autonoma_ci.fs.paths import leads_out
-from autonoma_ci.reports.foreign_files import is_record, of_others, set_aside
-from autonoma_ci.reports.markdown import summary
-from autonoma_ci.reports.outputs import dotenv, dotenv_variables, warn_of_left_out
-from autonoma_ci.reports.results_json import record
+from autonoma_ci.errors import MEMORY_ERRORS, InputError
+from autonoma_ci.fs.files import make_directory, os_error_reason, read_regular_file, write_atomic
+from autonoma_ci.fs.paths import escapes_via_symlink
+from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.outputs import dotenv_variables, omitted_variables_warning, render_dotenv
+from autonoma_ci.reports.results_json import render_results_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from autonoma_ci.models import Report
-    from autonoma_ci.reports.other_results import SharedRecord
-    from autonoma_ci.reports.results_json import RecordSigner
+    from autonoma_ci.reports.other_results import SharedResults
+    from autonoma_ci.reports.results_json import ResultsSigner
 
-RECORD = "results.json"
+RESULTS_FILE = "results.json"
 
 
-def folder_of(record: Path) -> Path:
+def results_folder(record: Path) -> Path:
     """Return the folder for the files that are made of a record.
 
     Beside a record that was kept for another step are the files of the step that replaced it, so those of the other get
     a folder of their own.
     """
-    if record.name == RECORD:
+    if record.name == RESULTS_FILE:
         return record.parent
     return record.with_suffix("") if record.suffix else record.with_name(f"{record.name}-results")
 
@@ -40,7 +40,7 @@ def _nothing(_: Report) -> Mapping[str, str]:
     return {}
 
 
-class ResultsDir:
+class ResultsDirPublisher:
     """Writes results.json, outputs.env, summary.md and the CI system's own files.
 
     At the end come junit.xml and report.html, with its style. No link leads what is written out of `root`.
@@ -52,8 +52,8 @@ class ResultsDir:
         folder: Path,
         more: Callable[[Report], Mapping[str, str]] = _nothing,
         root: Path | None = None,
-        signer: RecordSigner | None = None,
-        shared: SharedRecord | None = None,
+        signer: ResultsSigner | None = None,
+        shared: SharedResults | None = None,
     ) -> None:
         self.folder, self._root = folder, root or folder
         self._more, self._signer, self._shared = more, signer, shared
@@ -77,8 +77,8 @@ class ResultsDir:
                 (self.folder / name).unlink()
             except OSError:
                 continue
-        self._empty = record(report, self._signer).encode("utf-8", "replace")
-        warnings += self._write_all({RECORD: self._empty})
+        self._empty = render_results_json(report, self._signer).encode("utf-8", "replace")
+        warnings += self._write_all({RESULTS_FILE: self._empty})
         return [*warnings, *(self._shared.take_warnings() if self._shared else ())]
 
     def publish(self, report: Report) -> list[str]:
@@ -88,14 +88,18 @@ class ResultsDir:
         # What is returned while the step goes on may not be told.
         warnings = told if report.verdict else []
         if report.verdict:
-            warnings += warn_of_left_out(report, dotenv_variables(report), "outputs.env")
-        texts = {RECORD: record(report, self._signer), "outputs.env": dotenv(report), "summary.md": summary(report)}
+            warnings += omitted_variables_warning(report, dotenv_variables(report), "outputs.env")
+        texts = {
+            RESULTS_FILE: render_results_json(report, self._signer),
+            "outputs.env": render_dotenv(report),
+            "summary.md": render_summary(report),
+        }
         texts |= self._more(report)
         warnings += self._write_all(texts)
         try:
-            last = _at_the_end(report)
-        except (OSError, *NO_MEMORY) as error:
-            reason = reason_of(error) if isinstance(error, OSError) else "no memory is left"
+            last = _final_reports(report)
+        except (OSError, *MEMORY_ERRORS) as error:
+            reason = os_error_reason(error) if isinstance(error, OSError) else "no memory is left"
             return [*warnings, f"junit.xml and report.html could not be made ({reason})."]
         warnings += self._write_all(last)
         return [*warnings, *self._shared.take_warnings()] if self._shared and report.verdict else warnings
@@ -104,14 +108,14 @@ class ResultsDir:
         """Remove the record of `begin` if it could not be replaced: a later step would read that there are no runs."""
         if self.recorded or not self._empty:
             return
-        path = self.folder / RECORD
+        path = self.folder / RESULTS_FILE
         try:
             self._check_links(path)
             with self._shared.locked() if self._shared else nullcontext():
                 # Another step may have replaced it. The id of the step makes each record unlike all others.
-                if read_regular(str(path), len(self._empty)) == self._empty:
+                if read_regular_file(str(path), len(self._empty)) == self._empty:
                     path.unlink()
-        except (OSError, *NO_MEMORY):
+        except (OSError, *MEMORY_ERRORS):
             return
 
     def _names(self, report: Report) -> list[str]:
@@ -124,11 +128,11 @@ class ResultsDir:
         Once is enough: from then on the files are ours, and so are all beside a record of ours.
         """
         if self._set_aside is None:
-            names = [] if is_record(self.folder / RECORD) else [RECORD, *self._names(report)]
-            found = of_others(self.folder, filter(self._is_within, names))
+            names = [] if is_results_file(self.folder / RESULTS_FILE) else [RESULTS_FILE, *self._names(report)]
+            found = find_foreign_files(self.folder, filter(self._is_within, names))
             if found:
                 with self._shared.locked() if self._shared else nullcontext():
-                    self._set_aside = [set_aside(self.folder, found)]
+                    self._set_aside = [rename_foreign_files(self.folder, found)]
             else:
                 self._set_aside = []
         return list(self._set_aside)
@@ -143,10 +147,10 @@ class ResultsDir:
     def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
         warnings = []
         for name, data in files.items():
-            self.recorded = self.recorded and name != RECORD
+            self.recorded = self.recorded and name != RESULTS_FILE
             try:
                 self._write(name, data.encode("utf-8", "replace") if isinstance(data, str) else data)
-                self.recorded = self.recorded or name == RECORD
+                self.recorded = self.recorded or name == RESULTS_FILE
             except OSError as error:
                 warnings.append(f"{name} could not be written to results-dir ({error.strerror or error}).")
         return warnings
@@ -154,42 +158,42 @@ class ResultsDir:
     def _write(self, name: str, data: bytes) -> None:
         path = self.folder / name
         self._check_links(path)
-        make_folder(path.parent)
-        if name != RECORD or not self._shared:
-            write_whole(path, data)
+        make_directory(path.parent)
+        if name != RESULTS_FILE or not self._shared:
+            write_atomic(path, data)
             return
         # Another step must not write between the look at what is there and its replacement.
         with self._shared.locked():
             self._shared.keep_others()
-            write_whole(path, data)
+            write_atomic(path, data)
             self._shared.note_own()
 
     def _check_links(self, path: Path) -> None:
         """Raise OSError if a symbolic link leads the path elsewhere; checked each time, as a link may have come."""
         name = str(path.relative_to(self.folder))
-        astray = path.parent != self.folder and leads_out(name, str(self.folder))
-        if astray or leads_out(str(path.parent.absolute()), str(self._root)):
+        astray = path.parent != self.folder and escapes_via_symlink(name, str(self.folder))
+        if astray or escapes_via_symlink(str(path.parent.absolute()), str(self._root)):
             raise OSError(errno.ELOOP, "a symbolic link leads elsewhere")
 
 
-def _at_the_end(report: Report) -> Mapping[str, str | bytes]:
+def _final_reports(report: Report) -> Mapping[str, str | bytes]:
     """Return the files that are made of a step that has ended; raises OSError if what makes them can't be loaded."""
     if not report.verdict:
         return {}
-    from autonoma_ci.reports.html import beside_of, html
-    from autonoma_ci.reports.junit import junit
+    from autonoma_ci.reports.html import asset_files, render_html
+    from autonoma_ci.reports.junit import render_junit
 
-    return {"junit.xml": junit(report), "report.html": html(report), **beside_of(report)}
+    return {"junit.xml": render_junit(report), "report.html": render_html(report), **asset_files(report)}
 
 
-def prepare(
+def open_results_dir(
     path: str,
     working_directory: str,
     more: Callable[[Report], Mapping[str, str]] = _nothing,
-    signer: RecordSigner | None = None,
-    shared: Callable[[Path], SharedRecord] | None = None,
+    signer: ResultsSigner | None = None,
+    shared: Callable[[Path], SharedResults] | None = None,
     named: str = "results-dir",
-) -> ResultsDir:
+) -> ResultsDirPublisher:
     """Make the folder; `more` returns files of the CI system's own, `shared` watches the record at a path.
 
     `named` is the option as the user wrote it.
@@ -197,14 +201,14 @@ def prepare(
     Raises InputError if that can't be done, or if a link leads out of the working directory.
     """
     folder = Path(working_directory, path)
-    if leads_out(path, working_directory):
+    if escapes_via_symlink(path, working_directory):
         raise InputError(
             [f"{named} leads out of the working directory through a symbolic link: give a folder of your own"]
         )
     try:
-        make_folder(folder)
+        make_directory(folder)
     except (OSError, ValueError) as error:
-        reason = reason_of(error)
+        reason = os_error_reason(error)
         raise InputError([f"{named} can't be made ({reason}): give a folder that can be written to"]) from None
-    watched = shared(folder / RECORD) if shared else None
-    return ResultsDir(folder, more, Path(working_directory), signer, watched)
+    watched = shared(folder / RESULTS_FILE) if shared else None
+    return ResultsDirPublisher(folder, more, Path(working_directory), signer, watched)

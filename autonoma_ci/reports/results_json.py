@@ -6,30 +6,30 @@ import json
 from typing import TYPE_CHECKING, Protocol
 
 from autonoma_ci import __version__
-from autonoma_ci.reports.summary import counts
+from autonoma_ci.reports.summary import count_states
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.models import Evidence, Outcome, Report, Step
+    from autonoma_ci.models import Evidence, Report, RunResult, RunStep
 
 # Of the format; whoever reads a record refuses any other.
-VERSION = 1
+SCHEMA_VERSION = 1
 # The largest time in a record, in seconds. A wrong clock can make a larger one, and `report.saved` refuses it.
-MAX_SECONDS = 1e9
+MAX_TIME_SECONDS = 1e9
 
 
-class RecordSigner(Protocol):
+class ResultsSigner(Protocol):
     """Signs what a record says, so that a later attempt at the build can believe it."""
 
-    def sign_run(self, run: Outcome) -> str:
+    def sign_run(self, run: RunResult) -> str:
         """Return the signature of a run with its state; empty if there is nothing to sign."""
 
     def sign_record(self, record: str) -> str:
         """Return the record, whose last member is an empty `mac`, with its signature there."""
 
 
-def record(report: Report, signer: RecordSigner | None = None) -> str:
+def render_results_json(report: Report, signer: ResultsSigner | None = None) -> str:
     """Return results.json: no secret and no variable's value is in it; times are in seconds.
 
     A run's `began_seconds` counts from the step's `started_at`, its `duration_seconds` from there until it
@@ -38,33 +38,33 @@ def record(report: Report, signer: RecordSigner | None = None) -> str:
     """
     context, verdict = report.context, report.verdict
     document = {
-        "version": VERSION,
+        "version": SCHEMA_VERSION,
         "tool": {"name": "autonoma-ci", "version": __version__},
         "title": report.title,
-        "job": report.part.job,
+        "job": report.part.job_name,
         "part": report.part.part,
         "shard": report.part.shard,
         "step_id": report.step_id,
         "started_at": report.started_at,
-        "duration_seconds": _seconds(report.seconds),
-        "waited": report.waited,
+        "duration_seconds": _seconds(report.duration_seconds),
+        "waits_for_results": report.waits_for_results,
         "conclusion": verdict.conclusion if verdict else None,
         "reason": verdict.reason if verdict else None,
         "exit_code": verdict.exit_code if verdict else None,
         "source": report.source,
         "ci": {
-            "name": context.ci,
+            "name": context.ci_name,
             "sha": context.sha,
             "branch": context.branch,
-            "change": context.change,
+            "change": context.change_number,
             "repository": context.repository,
             "build_url": context.build_url,
             "deployment_url": context.deployment_url,
-            "build": context.build,
-            "attempt": context.attempt,
+            "build": context.build_id,
+            "attempt": context.build_attempt,
         },
-        "totals": {name.replace("-", "_"): count for name, count in counts(report.outcomes).items()},
-        "runs": [_run(outcome, signer) for outcome in report.outcomes],
+        "totals": {name.replace("-", "_"): count for name, count in count_states(report.results).items()},
+        "runs": [_run(outcome, signer) for outcome in report.results],
         "mac": "",
     }
     text = _lay_out(document)
@@ -91,36 +91,36 @@ def _in_lines(value: object) -> str:
     return json.dumps(value)
 
 
-def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
+def _run(outcome: RunResult, signer: ResultsSigner | None) -> dict[str, object]:
     request = outcome.request
     return {
-        **result(outcome),
+        **run_to_dict(outcome),
         "key": str(request.key),
         "request_mac": outcome.request_mac,
         "mac": signer.sign_run(outcome) if signer else "",
         "label": request.name,
         "title": outcome.title,
         "reason": outcome.reason,
-        "status": outcome.status,
-        "hint": outcome.hint,
-        "tries": outcome.tries,
-        "began_seconds": _moment(outcome.began),
-        "flaky": outcome.flaky,
-        "carried": outcome.carried,
-        "doubted": outcome.doubted,
+        "http_status": outcome.http_status,
+        "suggestion": outcome.suggestion,
+        "start_requests": outcome.start_requests,
+        "start_offset_seconds": _moment(outcome.start_offset_seconds),
+        "flaky": outcome.is_flaky,
+        "reused": outcome.reused,
+        "has_contradiction": outcome.has_contradiction,
         "step": _step(outcome.step),
         "evidence": _evidence(outcome.evidence),
-        "earlier": [
+        "previous_attempts": [
             {
                 "run_id": run.run_id,
                 "url": run.url,
                 "message": run.message,
-                "began_seconds": _moment(run.began),
-                "duration_seconds": _seconds(run.seconds),
+                "start_offset_seconds": _moment(run.start_offset_seconds),
+                "duration_seconds": _seconds(run.duration_seconds),
                 "step": _step(run.step),
                 "evidence": _evidence(run.evidence),
             }
-            for run in outcome.earlier
+            for run in outcome.previous_attempts
         ],
         "variables": list(request.variables),
         "variable_macs": dict(outcome.variable_macs),
@@ -133,31 +133,35 @@ def _run(outcome: Outcome, signer: RecordSigner | None) -> dict[str, object]:
 
 
 def _moment(seconds: float) -> float:
-    return round(min(max(-MAX_SECONDS, seconds), MAX_SECONDS), 3)
+    return round(min(max(-MAX_TIME_SECONDS, seconds), MAX_TIME_SECONDS), 3)
 
 
 def _seconds(seconds: float) -> float:
     return max(0.0, _moment(seconds))
 
 
-def _step(step: Step | None) -> dict[str, object] | None:
+def _step(step: RunStep | None) -> dict[str, object] | None:
     return step._asdict() if step else None
 
 
 def _evidence(evidence: Evidence) -> dict[str, object]:
-    return {"steps": [_step(step) for step in evidence.steps], "video": evidence.video, "missing": evidence.missing}
+    return {
+        "steps": [_step(step) for step in evidence.steps],
+        "video": evidence.video,
+        "missing_reason": evidence.missing_reason,
+    }
 
 
-def result(outcome: Outcome) -> dict[str, object]:
+def run_to_dict(outcome: RunResult) -> dict[str, object]:
     """Return one run as the `results` output has it."""
     return {
-        "name": outcome.label,
+        "name": outcome.display_name,
         "kind": outcome.request.kind,
         "id": outcome.request.id,
         "state": outcome.state,
         "run_id": outcome.run_id,
         "url": outcome.url,
         "message": outcome.message,
-        "attempts": outcome.attempts,
-        "duration_seconds": _seconds(outcome.seconds),
+        "attempts": outcome.attempt_count,
+        "duration_seconds": _seconds(outcome.duration_seconds),
     }

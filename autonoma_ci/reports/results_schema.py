@@ -24,22 +24,22 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from autonoma_ci.config.parsers import NAME_LIMIT
+from autonoma_ci.config.parsers import MAX_NAME_CHARS
 from autonoma_ci.identity import RunKey, parse_run_key
 from autonoma_ci.models import (
+    MAX_STEPS,
     NO_EVIDENCE,
     NO_VARIABLES,
-    STEPS_LIMIT,
     AppVersion,
     Conclusion,
-    Earlier,
     Evidence,
-    Kind,
-    Outcome,
-    Reason,
+    ExitReason,
+    PreviousAttempt,
     RunRequest,
-    State,
-    Step,
+    RunResult,
+    RunState,
+    RunStep,
+    TargetKind,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _variable_macs(value: object) -> dict[str, str]:
     """Return the value; raise ValueError at the first name or signature that has another form."""
     macs: dict[str, str] = {}
     for name, mac in value.items() if isinstance(value, dict) else [("", value)]:
-        if not (isinstance(name, str) and 0 < len(name) <= NAME_LIMIT):
+        if not (isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS):
             raise ValueError("not the name of a variable")
         if not (isinstance(mac, str) and _VARIABLE_MAC.fullmatch(mac)):
             raise ValueError("not the signature of a variable")
@@ -77,7 +77,7 @@ VariableMacs = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "propertyNames": {"minLength": 1, "maxLength": NAME_LIMIT},
+            "propertyNames": {"minLength": 1, "maxLength": MAX_NAME_CHARS},
             "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
             "description": "Signatures of the values of variables by name, or empty.",
         }
@@ -113,7 +113,7 @@ File = Annotated[
 ]
 
 
-class Checks(NamedTuple):
+class ResultsSanitizers(NamedTuple):
     """Functions that return what may be shown of a record's texts, links and run ids."""
 
     # For texts of the API.
@@ -124,14 +124,14 @@ class Checks(NamedTuple):
     run_id: Callable[[str], str]
 
 
-class Model(BaseModel):
+class ResultsModel(BaseModel):
     """What every part of the record has in common."""
 
     # A later version may know more; what it adds is none of this one's business.
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
-class SavedStep(Model):
+class ResultsStep(ResultsModel):
     """One step of a run."""
 
     number: int = Field(ge=1)
@@ -139,93 +139,95 @@ class SavedStep(Model):
     output: Text
     url: Text
     status: Text = Field(default="", description="The API's own word.")
-    image: File = ""
+    screenshot: File = ""
 
-    def step(self, redact: Callable[[str], str]) -> Step:
+    def step(self, redact: Callable[[str], str]) -> RunStep:
         """Return it as the rest of the house has it."""
         instruction, output, url, status = map(redact, (self.instruction, self.output, self.url, self.status))
-        return Step(self.number, instruction, output, url, status, self.image)
+        return RunStep(self.number, instruction, output, url, status, self.screenshot)
 
 
-class SavedEvidence(Model):
+class ResultsEvidence(ResultsModel):
     """What was kept of a run."""
 
-    steps: list[SavedStep] = Field(
-        max_length=STEPS_LIMIT, fail_fast=True, description="Of very many, the first and the last."
+    steps: list[ResultsStep] = Field(
+        max_length=MAX_STEPS, fail_fast=True, description="Of very many, the first and the last."
     )
     video: File
-    missing: Text = Field(description="What could not be kept, and why.")
+    missing_reason: Text = Field(description="What could not be kept, and why.")
 
     def evidence(self, redact: Callable[[str], str]) -> Evidence:
         """Return it as the rest of the house has it."""
-        return Evidence(tuple(step.step(redact) for step in self.steps), self.video, redact(self.missing))
+        return Evidence(tuple(step.step(redact) for step in self.steps), self.video, redact(self.missing_reason))
 
 
-_NOTHING = SavedEvidence(steps=[], video="", missing="")
+_NOTHING = ResultsEvidence(steps=[], video="", missing_reason="")
 
 
-class SavedEarlier(Model):
+class ResultsPreviousAttempt(ResultsModel):
     """A run that failed and was started again."""
 
     run_id: RunId
     url: Text
     message: Text
-    began_seconds: float = Field(ge=-1e9, le=1e9, description="From the step's start.")
+    start_offset_seconds: float = Field(ge=-1e9, le=1e9, description="From the step's start.")
     duration_seconds: Seconds
-    step: SavedStep | None
-    evidence: SavedEvidence = _NOTHING
+    step: ResultsStep | None
+    evidence: ResultsEvidence = _NOTHING
 
-    def earlier(self, shift: float, checks: Checks) -> Earlier:
+    def to_previous_attempt(self, shift: float, checks: ResultsSanitizers) -> PreviousAttempt:
         """Return it as the rest of the house has it; `shift` seconds are added to the time at which it began."""
         run_id, url = checks.run_id(self.run_id), checks.link(self.url)
-        began, message = self.began_seconds + shift, checks.redact(self.message)
+        began, message = self.start_offset_seconds + shift, checks.redact(self.message)
         step = self.step.step(checks.redact) if self.step else None
         evidence = _evidence(self, run_id, checks)
-        return Earlier(run_id, url, message, step, began, self.duration_seconds, evidence)
+        return PreviousAttempt(run_id, url, message, step, began, self.duration_seconds, evidence)
 
 
-class SavedVersion(Model):
+class ResultsAppVersion(ResultsModel):
     """A version of an application."""
 
     application_id: Id
     version_id: Id
 
 
-class SavedRun(Model):
+class ResultsRun(ResultsModel):
     """One planned run, and what became of it; values of variables are never kept."""
 
     name: Text
     label: Text = Field(description="The user's own name for it; empty if there is none.")
     title: Text = Field(description="The test's title in Autonoma, once it is known.")
-    kind: Kind
+    kind: TargetKind
     id: Id
     key: Key = Field(default="", description="Kind, id, place in the matrix, occurrence and environment.")
     request_mac: Mac = Field(default="", description="Signature of what was sent to start it, or empty.")
     mac: Mac = Field(default="", description="Signature of this run with its state, or empty.")
-    state: State
-    reason: Reason
+    state: RunState
+    reason: ExitReason
     run_id: RunId
     url: Text
     message: Text
-    hint: Text
-    status: int = Field(ge=0, le=999, description="HTTP status of the last answer; 0 without one.")
+    suggestion: Text
+    http_status: int = Field(ge=0, le=999, description="HTTP status of the last answer; 0 without one.")
     attempts: int = Field(ge=0, description="How many runs were started, or tried to be.")
-    tries: int = Field(ge=0, description="How many requests were sent to start the last of them.")
+    start_requests: int = Field(ge=0, description="How many requests were sent to start the last of them.")
     flaky: bool = Field(description="It passed only after it had failed.")
-    carried: bool = Field(description="It passed in an earlier attempt at the same build and was not started again.")
-    doubted: bool = Field(default=False, description="Its status and its details contradicted each other.")
-    began_seconds: float = Field(ge=-1e9, le=1e9, description="When it was first asked for, from the step's start.")
+    reused: bool = Field(description="It passed in an earlier attempt at the same build and was not started again.")
+    has_contradiction: bool = Field(default=False, description="Its status and its details contradicted each other.")
+    start_offset_seconds: float = Field(
+        ge=-1e9, le=1e9, description="When it was first asked for, from the step's start."
+    )
     duration_seconds: Seconds = Field(description="Until it was started, or ended if it was waited for.")
-    step: SavedStep | None = Field(description="Where it failed.")
-    evidence: SavedEvidence = _NOTHING
-    earlier: list[SavedEarlier] = Field(fail_fast=True)
+    step: ResultsStep | None = Field(description="Where it failed.")
+    evidence: ResultsEvidence = _NOTHING
+    previous_attempts: list[ResultsPreviousAttempt] = Field(fail_fast=True)
     variables: list[Text] = Field(fail_fast=True, description="Names alone.")
     variable_macs: VariableMacs = {}
     application_version_id: Id | None
-    application_versions: list[SavedVersion] = Field(fail_fast=True)
+    application_versions: list[ResultsAppVersion] = Field(fail_fast=True)
     run_on_latest: bool
 
-    def outcome(self, shift: float, checks: Checks) -> Outcome:
+    def to_run_result(self, shift: float, checks: ResultsSanitizers) -> RunResult:
         """Return it as the rest of the house has it; `shift` seconds are added to the times at which runs began."""
         redact, run_id = checks.redact, checks.run_id(self.run_id)
         pairs = [(checks.run_id(v.application_id), checks.run_id(v.version_id)) for v in self.application_versions]
@@ -233,34 +235,34 @@ class SavedRun(Model):
         versions = tuple(AppVersion(*pair) for pair in pairs if all(pair))
         macs = {checks.label(name): self.variable_macs[name] for name in self.variables if name in self.variable_macs}
         key = parse_run_key(self.key) if self.key else RunKey(self.kind, self.id)
-        return Outcome(
+        return RunResult(
             request=RunRequest(
                 self.kind, self.id, checks.label(self.label), dict.fromkeys(map(checks.label, self.variables), ""),
                 checks.run_id(self.application_version_id or ""), versions, self.run_on_latest,
-                key.place, key.occurrence, key.environment,
+                key.matrix_place, key.occurrence, key.environment,
             ),
             state=self.state,
             reason=self.reason,
             run_id=run_id,
             url=checks.link(self.url),
             message=redact(self.message),
-            hint=redact(self.hint),
-            status=self.status,
-            tries=self.tries,
-            seconds=self.duration_seconds,
-            began=self.began_seconds + shift,
+            suggestion=redact(self.suggestion),
+            http_status=self.http_status,
+            start_requests=self.start_requests,
+            duration_seconds=self.duration_seconds,
+            start_offset_seconds=self.start_offset_seconds + shift,
             title=redact(self.title),
             step=self.step.step(redact) if self.step else None,
-            earlier=tuple(run.earlier(shift, checks) for run in self.earlier),
-            carried=self.carried,
+            previous_attempts=tuple(run.to_previous_attempt(shift, checks) for run in self.previous_attempts),
+            reused=self.reused,
             evidence=_evidence(self, run_id, checks),
             request_mac=self.request_mac,
-            doubted=self.doubted,
+            has_contradiction=self.has_contradiction,
             variable_macs=macs or NO_VARIABLES,
         )  # fmt: skip
 
 
-def _evidence(run: SavedRun | SavedEarlier, run_id: str, checks: Checks) -> Evidence:
+def _evidence(run: ResultsRun | ResultsPreviousAttempt, run_id: str, checks: ResultsSanitizers) -> Evidence:
     # The paths of the files name the run, so they go with an id that is withheld.
     return run.evidence.evidence(checks.redact) if run_id == run.run_id else NO_EVIDENCE
 
@@ -282,7 +284,7 @@ def _few(value: object) -> object:
 Few = BeforeValidator(_few)
 
 
-class SavedBuild(Model):
+class ResultsBuild(ResultsModel):
     """The build that the step belongs to; empty texts where the CI system does not say."""
 
     name: Text
@@ -296,7 +298,7 @@ class SavedBuild(Model):
     attempt: Text
 
 
-class Saved(Model):
+class Results(ResultsModel):
     """What results.json holds."""
 
     version: Literal[1]
@@ -308,18 +310,18 @@ class Saved(Model):
     step_id: Text = Field(default="", description="A random id of the step that started the runs.")
     started_at: datetime
     duration_seconds: Seconds
-    waited: bool
+    waits_for_results: bool
     conclusion: Conclusion | None = Field(description="null while the step goes on, or if it was killed.")
-    reason: Reason | None
+    reason: ExitReason | None
     exit_code: int | None
     source: Text
-    ci: SavedBuild
+    ci: ResultsBuild
     totals: Annotated[dict[str, int], Few]
-    runs: list[SavedRun] = Field(max_length=20_000, fail_fast=True)
+    runs: list[ResultsRun] = Field(max_length=20_000, fail_fast=True)
     mac: Mac = Field(default="", description="Signature of all bytes, by a key of the client secret, or empty.")
 
 
-def parse(data: bytes) -> Saved:
+def parse_results(data: bytes) -> Results:
     """Return the record; raise ValueError with a text that may quote the record if it is none."""
     # Counted before anything is made of it: a few bytes in the file are many in memory.
     if sum(map(data.count, (b",", b"[", b"{"))) > _MAX_VALUES:
@@ -330,7 +332,7 @@ def parse(data: bytes) -> Saved:
         raise ValueError(f"Invalid JSON: {error}") from None
     try:
         # Each error refers to a part of the document. Of JSON, each would hold a copy of the part.
-        return Saved.model_validate(document)
+        return Results.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -346,6 +348,6 @@ def parse(data: bytes) -> Saved:
         ) from None
 
 
-def json_schema() -> dict[str, Any]:
+def results_json_schema() -> dict[str, Any]:
     """Return the record's JSON Schema."""
-    return {"$schema": SCHEMA_DIALECT, **Saved.model_json_schema()}
+    return {"$schema": SCHEMA_DIALECT, **Results.model_json_schema()}

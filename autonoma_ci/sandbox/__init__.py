@@ -29,8 +29,8 @@ each run (the link that an answer gives), its images and video, and `/received`:
 names of the variables, without their values and without credentials.
 """
 
-from autonoma_ci.sandbox.request_log import Received
-from autonoma_ci.sandbox.scenarios import SCRIPTED
+from autonoma_ci.sandbox.request_log import RecordedRequest
+from autonoma_ci.sandbox.scenarios import SCENARIO_IDS
 from autonoma_ci.sandbox.server import Sandbox
 
-__all__ = ["SCRIPTED", "Received", "Sandbox"]
+__all__ = ["SCENARIO_IDS", "RecordedRequest", "Sandbox"]

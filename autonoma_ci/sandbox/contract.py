@@ -56,7 +56,7 @@ def parse(raw: bytes) -> object:
         raise ValueError("the body is not JSON") from None
 
 
-def refusal(kind: str, subject: str, body: object) -> str:
+def body_error(kind: str, subject: str, body: object) -> str:
     """Return why the contract refuses to run `subject` with `body`, or an empty text; values are never quoted."""
     if not isinstance(body, dict):
         return "the body must be an object"

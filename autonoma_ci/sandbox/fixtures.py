@@ -11,7 +11,7 @@ from autonoma_ci.sandbox.scenarios import FAILED, PASSED, RUNNING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.sandbox.run_store import Account, Run
+    from autonoma_ci.sandbox.run_store import Run, RunStore
 
 _MADE_AT = "2025-01-07T09:30:00.000+00:00"
 _SITE = "https://shop.example.com"
@@ -93,20 +93,20 @@ def title_of(test: str) -> str:
     return _TITLES.get(test) or _OTHER_TITLES[zlib.crc32(test.encode()) % len(_OTHER_TITLES)]
 
 
-def details(run: Run, account: Account, media: str = "") -> dict[str, object]:
+def details(run: Run, account: RunStore, media: str = "") -> dict[str, object]:
     """Return what the API tells of a test's run, without its steps; with an address for `media`, once it has ended."""
     ended = account.ended_at(run)
     return {
         "id": run.id,
-        "name": title_of(run.subject),
-        "test_id": run.subject,
+        "name": title_of(run.target_id),
+        "test_id": run.target_id,
         "status": account.status(run),
         "created_at": account.created_at(run),
         "ended_at": ended,
         "folder_run_id": None,
         "job_run_id": None,
         "job_id": None,
-        "folder": _folder_of(run.subject),
+        "folder": _folder_of(run.target_id),
         "video_url": f"{media}/video.webm" if media and ended else None,
         "metadata": {
             "source": run.source,

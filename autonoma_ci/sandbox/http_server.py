@@ -13,13 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from autonoma_ci.sandbox.contract import parse
-from autonoma_ci.sandbox.request_log import Journal, Received
-from autonoma_ci.sandbox.responses import Answer, Request, refused
+from autonoma_ci.sandbox.request_log import RecordedRequest, RequestLog
+from autonoma_ci.sandbox.responses import Request, Response, error_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.sandbox.router import Site
+    from autonoma_ci.sandbox.router import Router
 
 # In bytes.
 LARGEST_BODY = 1024 * 1024
@@ -28,14 +28,14 @@ _BLOCK = 64 * 1024
 _IDLE_SECONDS = 60
 
 
-class Server(ThreadingHTTPServer):
+class HttpServer(ThreadingHTTPServer):
     """One thread for each connection; `origin` is where the links to it start."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], site: Site, journal: Journal) -> None:
+    def __init__(self, address: tuple[str, int], site: Router, journal: RequestLog) -> None:
         self.site = site
         self.journal = journal
         self.ending = threading.Event()
@@ -52,14 +52,14 @@ class Server(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.socket.getsockname()
 
-    def entered(self, connection: socket.socket) -> None:
+    def track(self, connection: socket.socket) -> None:
         """Remember an open connection, so that `end` can end it."""
         with self._lock:
             self._open.add(connection)
             if self.ending.is_set():
                 _hang_up(connection)
 
-    def left(self, connection: socket.socket) -> None:
+    def untrack(self, connection: socket.socket) -> None:
         """Forget a connection that is about to be closed."""
         with self._lock:
             self._open.discard(connection)
@@ -69,7 +69,7 @@ class Server(ThreadingHTTPServer):
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Stop, close the socket, and wake every thread that waits for a client or for a slow answer."""
         self.shutdown()
         self.server_close()
@@ -80,7 +80,7 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: HttpServer
     protocol_version = "HTTP/1.1"
     server_version = "autonoma-sandbox"
     sys_version = ""
@@ -90,17 +90,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.server.entered(self.connection)
+        self.server.track(self.connection)
 
     def finish(self) -> None:
-        self.server.left(self.connection)
+        self.server.untrack(self.connection)
         super().finish()
 
     def _serve(self) -> None:
         request = self._read()
         answer = self.server.site.answer(request, self.server.origin)
         # Noted before it is answered: whoever has the answer finds it in the journal.
-        noted = Received(request.method, request.target, request.headers, request.body, answer.status)
+        noted = RecordedRequest(request.method, request.target, request.headers, request.body, answer.status)
         self.server.journal.add(noted)
         if answer.delay:
             self.server.ending.wait(answer.delay)
@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _read(self) -> Request:
         request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
         raw = self._body(request.headers)
-        if isinstance(raw, Answer):
+        if isinstance(raw, Response):
             self.close_connection = True  # where the next request begins is not known
             return replace(request, fault=raw)
         if not raw:
@@ -127,20 +127,20 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return replace(request, body=parse(raw), has_body=True)
         except ValueError as error:
-            return replace(request, fault=refused(400, str(error)))
+            return replace(request, fault=error_response(400, str(error)))
 
-    def _body(self, headers: Mapping[str, str]) -> bytes | Answer:
+    def _body(self, headers: Mapping[str, str]) -> bytes | Response:
         if "transfer-encoding" in headers:
-            return refused(411, "The body must come with a Content-Length")
+            return error_response(411, "The body must come with a Content-Length")
         given = headers.get("content-length", "0")
         if not re.fullmatch(r"[0-9]{1,12}", given):
-            return refused(400, "Content-Length must be a number")
+            return error_response(400, "Content-Length must be a number")
         length = int(given)
         if length > LARGEST_BODY:
             # A client that is still sending would miss the answer, so some more is read and dropped.
             for left in range(min(length, _DROPPED_BODY), 0, -_BLOCK):
                 self.rfile.read(min(left, _BLOCK))
-            return refused(413, f"The body must have at most {LARGEST_BODY} bytes")
+            return error_response(413, f"The body must have at most {LARGEST_BODY} bytes")
         raw = self.rfile.read(length)
         if len(raw) < length:
             raise ConnectionAbortedError("the client left in the middle of its body")

@@ -7,10 +7,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from autonoma_ci.sandbox.fixtures import title_of
-from autonoma_ci.sandbox.responses import Answer
+from autonoma_ci.sandbox.responses import Response
 from autonoma_ci.sandbox.run_store import PENDING
 from autonoma_ci.sandbox.scenarios import FAILED, RUNNING
-from autonoma_ci.sandbox.screenshots import picture
+from autonoma_ci.sandbox.screenshots import draw_screenshot
 
 if TYPE_CHECKING:
     from autonoma_ci.sandbox.run_store import Run
@@ -27,42 +27,42 @@ dt { font-weight: 600 } dd { margin: 0 0 .8rem; overflow-wrap: anywhere }
 """
 
 
-def run_page(run: Run, status: str) -> Answer:
+def run_page(run: Run, status: str) -> Response:
     """Return the page that the link of a run leads to; it reloads itself until the run has ended."""
     rows = {
         "Status": status,
         "Run": run.id,
-        run.kind.capitalize(): run.subject,
+        run.kind.capitalize(): run.target_id,
         "Source": run.source,
         "Variables": ", ".join(run.variables) or "none",
     }
-    title = title_of(run.subject) if run.kind == "test" else run.subject
+    title = title_of(run.target_id) if run.kind == "test" else run.target_id
     listed = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())
     reload = '<meta http-equiv="refresh" content="2">' if status in {PENDING, RUNNING} else ""
     return _page(200, title, f"<dl>\n{listed}\n</dl>\n<p>The local sandbox made this run up.</p>", reload)
 
 
-def missing_page(what: str) -> Answer:
+def missing_page(what: str) -> Response:
     """Return the page for an address that leads nowhere."""
     return _page(404, "Not found", f"<p>The local sandbox has nothing at {escape(what)}.</p>")
 
 
-def other_host_page() -> Answer:
+def other_host_page() -> Response:
     """Return what a host without this API answers to any path."""
     return _page(200, "Welcome", "<p>The local sandbox was asked for a web page in place of the API.</p>")
 
 
-def image(name: str) -> Answer:
+def image(name: str) -> Response:
     """Return a screenshot; its name says at which step, and whether that failed."""
-    return Answer(200, picture(int(name[0]), FAILED in name), "image/png", _HEADERS)
+    return Response(200, draw_screenshot(int(name[0]), FAILED in name), "image/png", _HEADERS)
 
 
-def video() -> Answer:
+def video() -> Response:
     """Return the video that all runs share."""
-    return Answer(200, files("autonoma_ci.sandbox").joinpath("run.webm").read_bytes(), "video/webm", _HEADERS)
+    return Response(200, files("autonoma_ci.sandbox").joinpath("run.webm").read_bytes(), "video/webm", _HEADERS)
 
 
-def _page(status: int, title: str, main: str, head: str = "") -> Answer:
+def _page(status: int, title: str, main: str, head: str = "") -> Response:
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>{escape(title)}</title>{head}<style>{_STYLE}</style></head>
@@ -73,4 +73,4 @@ def _page(status: int, title: str, main: str, head: str = "") -> Answer:
 </html>
 """
     # A name may hold half a surrogate pair, which has no UTF-8.
-    return Answer(status, page.encode("utf-8", "replace"), "text/html; charset=utf-8", _HEADERS)
+    return Response(status, page.encode("utf-8", "replace"), "text/html; charset=utf-8", _HEADERS)

@@ -16,7 +16,7 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True)
-class Received:
+class RecordedRequest:
     """One request and the status it was answered with.
 
     `path` is the request's target with its query, `headers` have lower-case names, `body` is the
@@ -54,26 +54,26 @@ class Received:
         words = [self.method, self.path, str(self.status)]
         words += [f"source={self.source}"] if self.source else []
         words += [f"variables={','.join(self.variables)}"] if self.variables else []
-        return " ".join(map(plain, words))
+        return " ".join(map(sanitize, words))
 
 
-def plain(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return `text` as part of one log line: not too long, no control characters, nothing a CI system runs."""
     shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
     # GitHub's runner takes ##[name] for a command wherever it stands in a line.
     return "".join(c if c.isprintable() else "?" for c in shown).replace("##[", "##?")
 
 
-class Journal:
+class RequestLog:
     """Everything that was received, in the order of the answers; safe to use from many threads."""
 
     def __init__(self, log: Callable[[str], None] | None) -> None:
         self._log = log
-        self._received: list[Received] = []
+        self._received: list[RecordedRequest] = []
         self._posts: Counter[str] = Counter()
         self._lock = threading.RLock()  # a log may ask for what was received
 
-    def add(self, received: Received) -> None:
+    def add(self, received: RecordedRequest) -> None:
         """Note one request, and tell the log."""
         with self._lock:
             self._received.append(received)
@@ -82,7 +82,7 @@ class Journal:
             if self._log:
                 self._log(received.line())
 
-    def all(self) -> list[Received]:
+    def all(self) -> list[RecordedRequest]:
         """Return what was received so far."""
         with self._lock:
             return list(self._received)

@@ -26,11 +26,11 @@ class Request:
     headers: Mapping[str, str]
     body: object = None
     has_body: bool = False
-    fault: Answer | None = None
+    fault: Response | None = None
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One answer; `delay` is how many seconds to wait before it is given."""
 
     status: int
@@ -40,22 +40,22 @@ class Answer:
     delay: float = 0.0
 
 
-def answer(value: object, status: int = 200) -> Answer:
+def json_response(value: object, status: int = 200) -> Response:
     """Return `value` as JSON."""
-    return Answer(status, json.dumps(value).encode())
+    return Response(status, json.dumps(value).encode())
 
 
-def refused(status: int, why: str, *headers: tuple[str, str]) -> Answer:
+def error_response(status: int, why: str, *headers: tuple[str, str]) -> Response:
     """Return an error in the API's shape."""
-    return Answer(status, json.dumps({"error": HTTPStatus(status).phrase, "message": why}).encode(), headers=headers)
+    return Response(status, json.dumps({"error": HTTPStatus(status).phrase, "message": why}).encode(), headers=headers)
 
 
-def unauthorized() -> Answer:
+def unauthorized() -> Response:
     """Return the contract's answer to credentials that are missing or wrong."""
-    return refused(401, "Invalid authentication credentials")
+    return error_response(401, "Invalid authentication credentials")
 
 
-def not_found(subject: str) -> Answer:
+def not_found(subject: str) -> Response:
     """Return the contract's answer to an id that the account does not have."""
     body = {"error": "Not found", "message": f"Resource with id `{subject}` not found"}
-    return Answer(404, json.dumps(body).encode())
+    return Response(404, json.dumps(body).encode())

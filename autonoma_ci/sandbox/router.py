@@ -8,18 +8,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, unquote
 
-from autonoma_ci.sandbox.contract import DEFAULT_REVISION, KINDS, REVISIONS, is_id, refusal, source_of
+from autonoma_ci.sandbox.contract import DEFAULT_REVISION, KINDS, REVISIONS, body_error, is_id, source_of
 from autonoma_ci.sandbox.fixtures import TAGS, details, folders, steps, test_details
 from autonoma_ci.sandbox.pages import image, missing_page, other_host_page, run_page, video
-from autonoma_ci.sandbox.responses import JSON, Answer, Request, answer, not_found, refused, unauthorized
-from autonoma_ci.sandbox.scenarios import DEVICE_FARM, QUOTA, WEB_PAGE, is_scripted
+from autonoma_ci.sandbox.responses import (
+    JSON,
+    Request,
+    Response,
+    error_response,
+    json_response,
+    not_found,
+    unauthorized,
+)
+from autonoma_ci.sandbox.scenarios import DEVICE_FARM, QUOTA, WEB_PAGE, is_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.sandbox.request_log import Journal
-    from autonoma_ci.sandbox.run_store import Account
-    from autonoma_ci.sandbox.scenarios import Script
+    from autonoma_ci.sandbox.request_log import RequestLog
+    from autonoma_ci.sandbox.run_store import RunStore
+    from autonoma_ci.sandbox.scenarios import Scenario
 
 BASE = "/api"
 _IMAGE = re.compile(r"[1-4]-(passed|failed)\.png")
@@ -33,13 +41,13 @@ class _Operation(NamedTuple):
     subject: str = ""
 
 
-class Site:
+class Router:
     """Everything that the sandbox answers; an empty credential takes any that is not empty."""
 
     def __init__(
         self,
-        account: Account,
-        journal: Journal,
+        account: RunStore,
+        journal: RequestLog,
         client_id: str,
         client_secret: str,
         listed: Sequence[Mapping[str, object]] | None = None,
@@ -55,14 +63,14 @@ class Site:
         self._kinds |= dict.fromkeys(TAGS if listed is None else (), "tag")
         self._credentials = {"autonoma-client-id": client_id, "autonoma-client-secret": client_secret}
 
-    def answer(self, request: Request, origin: str) -> Answer:
+    def answer(self, request: Request, origin: str) -> Response:
         """Return the answer to `request`; `origin` is where the sandbox's own links start."""
         path, _, query = request.target.partition("?")
         if path == BASE or path.startswith(f"{BASE}/"):
             return self._api(request, path.removeprefix(BASE).split("/")[1:], query, origin)
         match path.split("/")[1:]:
             case ["received"]:
-                return answer([received.summary() for received in self._journal.all()])
+                return json_response([received.summary() for received in self._journal.all()])
             case ["media", run_id, name] if self._account.find("test", run_id) and _IMAGE.fullmatch(name):
                 return image(name)
             case ["media", run_id, "video.webm"] if self._account.find("test", run_id):
@@ -73,18 +81,18 @@ class Site:
                 return self._page(kind, run_id)
         return missing_page(unquote(path))
 
-    def _page(self, kind: str, run_id: str) -> Answer:
+    def _page(self, kind: str, run_id: str) -> Response:
         run = self._account.find(kind, run_id)
         return run_page(run, self._account.status(run)) if run else missing_page(unquote(run_id))
 
-    def _api(self, request: Request, segments: list[str], query: str, origin: str) -> Answer:
+    def _api(self, request: Request, segments: list[str], query: str, origin: str) -> Response:
         if not self._knows(request.headers):
             return unauthorized()
         operation = _operation(segments)
         if operation is None:
-            return refused(404, "The API has no such path")
+            return error_response(404, "The API has no such path")
         if operation.method != request.method:
-            return refused(405, f"The API takes only {operation.method} here", ("Allow", operation.method))
+            return error_response(405, f"The API takes only {operation.method} here", ("Allow", operation.method))
         if request.fault:
             return request.fault
         if operation.name == "folders":
@@ -102,24 +110,24 @@ class Site:
             for name, known in self._credentials.items()
         )
 
-    def _listed(self, query: str) -> Answer:
+    def _listed(self, query: str) -> Response:
         given = parse_qs(query, keep_blank_values=True)
         limit, offset = (
             _number(given.get(name, [standard])[-1]) for name, standard in (("limit", str(_PAGE_SIZE)), ("offset", "0"))
         )
         if limit is None or offset is None or not 1 <= limit <= _LARGEST_PAGE:
-            return refused(422, f"`limit` is a number from 1 to {_LARGEST_PAGE}, `offset` one from 0")
-        return answer(list(self._folders[offset : offset + limit]))
+            return error_response(422, f"`limit` is a number from 1 to {_LARGEST_PAGE}, `offset` one from 0")
+        return json_response(list(self._folders[offset : offset + limit]))
 
-    def _scripted(self, operation: _Operation, request: Request, query: str, origin: str) -> Answer:
-        script = self._account.visit(f"{operation.name} {operation.kind}", operation.subject)
+    def _scripted(self, operation: _Operation, request: Request, query: str, origin: str) -> Response:
+        script = self._account.next_scenario(f"{operation.name} {operation.kind}", operation.subject)
         if script.status == 401:
             return unauthorized()
         if script.status == 404:
             return not_found(operation.subject)
         if script.status != 200:
             again = (("Retry-After", str(script.retry_after)),) if script.retry_after else ()
-            return refused(script.status, "The sandbox was asked for this", *again)
+            return error_response(script.status, "The sandbox was asked for this", *again)
         if operation.name == "start":
             if special := self._special(script.start):
                 return special
@@ -130,9 +138,9 @@ class Site:
             given = self._entry(operation)
         else:
             given = self._told(operation, query, origin)
-        return replace(given, delay=script.delay * self._account.pace)
+        return replace(given, delay=script.delay * self._account.time_scale)
 
-    def _start(self, operation: _Operation, request: Request, script: Script, origin: str) -> Answer:
+    def _start(self, operation: _Operation, request: Request, script: Scenario, origin: str) -> Response:
         run = self._account.start(operation.kind, operation.subject, request.body, script)
         started = {
             "message": f"The {operation.kind} was started",
@@ -141,60 +149,60 @@ class Site:
         }
         if operation.kind == "test" and self._revision.group_field:
             started[self._revision.group_field] = f"group-{run.id}"
-        return answer(started, self._revision.started)
+        return json_response(started, self._revision.started)
 
-    def _special(self, name: str) -> Answer | None:
+    def _special(self, name: str) -> Response | None:
         """Return the answer of this name to a start; None for the usual one."""
         if name == QUOTA:
-            return refused(self._revision.quota_status, "Insufficient quota")
+            return error_response(self._revision.quota_status, "Insufficient quota")
         if name == DEVICE_FARM:
-            return refused(500, "Device Farm Project ARN is not configured")
+            return error_response(500, "Device Farm Project ARN is not configured")
         return other_host_page() if name == WEB_PAGE else None
 
     def _is_other_kind(self, operation: _Operation) -> bool:
         """Return whether the account has this id, and as something else."""
         known = self._kinds.get(operation.subject, operation.kind)
-        return known != operation.kind and not is_scripted(operation.subject)
+        return known != operation.kind and not is_scenario(operation.subject)
 
-    def _entry(self, operation: _Operation) -> Answer:
+    def _entry(self, operation: _Operation) -> Response:
         """Return the folder or test of this id."""
         subject = operation.subject
         if operation.kind == "test" and subject in self._tests:
-            return answer(test_details(*self._tests[subject]))
+            return json_response(test_details(*self._tests[subject]))
         if operation.kind == "folder":
             folder = next((folder for folder in self._folders if folder.get("id") == subject), None)
-            return answer(folder) if folder else not_found(subject)
+            return json_response(folder) if folder else not_found(subject)
         return not_found(subject)
 
-    def _fault_of_start(self, operation: _Operation, request: Request) -> Answer | None:
+    def _fault_of_start(self, operation: _Operation, request: Request) -> Response | None:
         # The contract lets a request go without a body; one with a body has to be right.
         if operation.name != "start" or not request.has_body:
             return None
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-            return refused(415, f"The body must be {JSON}")
-        if why := refusal(operation.kind, operation.subject, request.body):
-            return refused(422, why)
+            return error_response(415, f"The body must be {JSON}")
+        if why := body_error(operation.kind, operation.subject, request.body):
+            return error_response(422, why)
         limit = self._revision.source_limit
         if limit and len(source_of(request.body)) > limit:
-            return refused(400, f"`source` has at most {limit} characters")
+            return error_response(400, f"`source` has at most {limit} characters")
         return None
 
-    def _told(self, operation: _Operation, query: str, origin: str) -> Answer:
+    def _told(self, operation: _Operation, query: str, origin: str) -> Response:
         run = self._account.find(operation.kind, operation.subject)
         if run is None:
             return not_found(operation.subject)
         status = self._account.status(run)
         if operation.name == "status":
-            return answer({"status": status, "url": _link(origin, operation.kind, run.id)})
+            return json_response({"status": status, "url": _link(origin, operation.kind, run.id)})
         given = parse_qs(query, keep_blank_values=True)
         flags = {name: given.get(name, ["false"])[-1] for name in ("steps", "media")}
         if not {"true", "false"}.issuperset(flags.values()):
-            return refused(422, "`steps` and `media` are true or false")
+            return error_response(422, "`steps` and `media` are true or false")
         media = f"{origin}/media/{run.id}" if flags["media"] == "true" else ""
         told = details(run, self._account, media)
         if flags["steps"] == "true":
             told["steps"] = steps(run, status, media)
-        return answer(told)
+        return json_response(told)
 
 
 def _operation(segments: list[str]) -> _Operation | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from autonoma_ci.sandbox.contract import source_of, variable_names
-from autonoma_ci.sandbox.scenarios import RUNNING, Script, script_of
+from autonoma_ci.sandbox.scenarios import RUNNING, Scenario, find_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,45 +27,45 @@ class Run:
 
     id: str
     kind: str
-    subject: str
-    ends: str
-    lasts: float
-    born: float
+    target_id: str
+    final_state: str
+    duration: float
+    started_at: float
     source: str
     application_version_id: str
     variables: tuple[str, ...]
 
 
-class Account:
+class RunStore:
     """All runs since the sandbox was started; safe to use from many threads.
 
     `pace` stretches every time span: 0 ends a run at once, 1 mostly after three seconds of `clock`.
     """
 
     def __init__(self, pace: float, clock: Callable[[], float]) -> None:
-        self.pace = pace
+        self.time_scale = pace
         self._clock = clock
         self._epoch = datetime.now(UTC) - timedelta(seconds=clock())
         self._runs: dict[tuple[str, str], Run] = {}
         self._visits: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
-    def visit(self, operation: str, subject: str) -> Script:
+    def next_scenario(self, operation: str, subject: str) -> Scenario:
         """Count a request for an id, and return what the id asks for this time."""
         with self._lock:
             self._visits[operation, subject] += 1
-            return script_of(subject, self._visits[operation, subject])
+            return find_scenario(subject, self._visits[operation, subject])
 
-    def start(self, kind: str, subject: str, body: object, script: Script) -> Run:
+    def start(self, kind: str, subject: str, body: object, script: Scenario) -> Run:
         """Begin a run that the contract allows."""
         version = body.get("application_version_id", "") if isinstance(body, dict) else ""
         run = Run(
             id="cm" + "".join(secrets.choice(_DIGITS) for _ in range(23)),
             kind=kind,
-            subject=subject,
-            ends=script.ends,
-            lasts=script.lasts * self.pace,
-            born=self._clock(),
+            target_id=subject,
+            final_state=script.final_state,
+            duration=script.duration * self.time_scale,
+            started_at=self._clock(),
             source=source_of(body) or "api",
             application_version_id=version,
             variables=variable_names(body),
@@ -81,20 +81,20 @@ class Account:
 
     def status(self, run: Run) -> str:
         """Return the run's state by its age: pending, running, or the one in which it stays."""
-        age = self._clock() - run.born
-        if age < run.lasts * _PENDING_PART:
+        age = self._clock() - run.started_at
+        if age < run.duration * _PENDING_PART:
             return PENDING
-        return RUNNING if age < run.lasts else run.ends
+        return RUNNING if age < run.duration else run.final_state
 
     def created_at(self, run: Run) -> str:
         """Return when the run was started, in ISO 8601."""
-        return self._moment(run.born)
+        return self._moment(run.started_at)
 
     def ended_at(self, run: Run) -> str | None:
         """Return when the run ended, in ISO 8601, or None while it goes on."""
         if self.status(run) in {PENDING, RUNNING}:
             return None
-        return self._moment(run.born + run.lasts)
+        return self._moment(run.started_at + run.duration)
 
     def _moment(self, time: float) -> str:
         return (self._epoch + timedelta(seconds=time)).isoformat(timespec="milliseconds")

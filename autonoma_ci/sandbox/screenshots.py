@@ -34,7 +34,7 @@ class _Canvas:
 
 
 @cache
-def picture(step: int, failed: bool) -> bytes:  # noqa: FBT001
+def draw_screenshot(step: int, failed: bool) -> bytes:  # noqa: FBT001
     """Return the screenshot of step 1 to 4, as PNG."""
     canvas = _Canvas()
     # The browser, then the shop's own head.

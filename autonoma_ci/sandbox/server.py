@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from autonoma_ci.sandbox.contract import DEFAULT_REVISION, KINDS, REVISIONS
-from autonoma_ci.sandbox.http_server import Server
-from autonoma_ci.sandbox.request_log import Journal, Received
-from autonoma_ci.sandbox.router import BASE, Site
-from autonoma_ci.sandbox.run_store import Account
+from autonoma_ci.sandbox.http_server import HttpServer
+from autonoma_ci.sandbox.request_log import RecordedRequest, RequestLog
+from autonoma_ci.sandbox.router import BASE, Router
+from autonoma_ci.sandbox.run_store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,22 +53,22 @@ class Sandbox:
         if contract not in REVISIONS:
             raise ValueError(f"the contract must be one of {', '.join(REVISIONS)}, not {contract!r}")
         self._address = (host, port)
-        self._journal = Journal(log)
-        self._site = Site(Account(pace, clock), self._journal, client_id, client_secret, folders, contract)
-        self._server: Server | None = None
+        self._journal = RequestLog(log)
+        self._site = Router(RunStore(pace, clock), self._journal, client_id, client_secret, folders, contract)
+        self._server: HttpServer | None = None
 
     def start(self) -> None:
         """Listen, and answer from a thread of its own until `close`; raise RuntimeError the second time."""
         if self._server:
             raise RuntimeError("the sandbox has been started already")
-        self._server = Server(self._address, self._site, self._journal)
+        self._server = HttpServer(self._address, self._site, self._journal)
         threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="sandbox", daemon=True).start()
 
     def close(self) -> None:
         """Stop listening and end every connection; does nothing the second time."""
         server, self._server = self._server, None
         if server:
-            server.end()
+            server.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -87,11 +87,11 @@ class Sandbox:
         return self._server.origin + BASE
 
     @property
-    def received(self) -> list[Received]:
+    def received(self) -> list[RecordedRequest]:
         """Everything that was received so far, in the order of the answers."""
         return self._journal.all()
 
-    def starts(self, subject: str) -> int:
+    def count_starts(self, subject: str) -> int:
         """Return how many requests to run the test, folder or tag `subject` came in, whatever their answer."""
         return sum(self._journal.posts(f"{BASE}/{kind}/{subject}/run") for kind in KINDS)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from autonoma_ci.errors import Problem
+from autonoma_ci.errors import Diagnostic
 
 Tree: TypeAlias = "str | list[Tree] | dict[str, Tree] | None"
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 # Nobody mends more at a time, and a hostile file could ask for millions.
-PROBLEMS_LIMIT = 1000
+MAX_ERRORS = 1000
 
 
-class TooMuchError(Exception):
+class LimitExceededError(Exception):
     """A limit was passed: what follows is not read, and the document's problems say so."""
 
 
@@ -23,28 +23,28 @@ class Document:
 
     file: str
     tree: Tree = field(default=None, repr=False)
-    places: dict[Path, tuple[int, int]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    positions: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+    errors: list[Diagnostic] = field(default_factory=list)
 
-    def place(self, path: Path) -> tuple[int, int]:
+    def position(self, path: KeyPath) -> tuple[int, int]:
         """Return line and column of a part, or of the nearest part around it."""
-        while path and path not in self.places:
+        while path and path not in self.positions:
             path = path[:-1]
-        return self.places.get(path, (0, 0))
+        return self.positions.get(path, (0, 0))
 
-    def problem(self, path: Path, text: str) -> None:
+    def add_error(self, path: KeyPath, text: str) -> None:
         """Keep a problem of the part at this path; raise TooMuchError if that makes too many."""
-        self.tell(text, self.place(path))
+        self.add_error_at(text, self.position(path))
 
-    def tell(self, text: str, place: tuple[int, int]) -> None:
+    def add_error_at(self, text: str, place: tuple[int, int]) -> None:
         """Keep a problem of this place; raise TooMuchError if that makes too many."""
-        self.problems.append(Problem(text, self.file, *place))
-        if len(self.problems) == PROBLEMS_LIMIT:
-            self.problems.append(Problem(f"there are more problems: the first {PROBLEMS_LIMIT:,} are told", self.file))
-            raise TooMuchError
+        self.errors.append(Diagnostic(text, self.file, *place))
+        if len(self.errors) == MAX_ERRORS:
+            self.errors.append(Diagnostic(f"there are more problems: the first {MAX_ERRORS:,} are told", self.file))
+            raise LimitExceededError
 
 
-def not_text(value: Tree) -> str:
+def type_error_message(value: Tree) -> str:
     """Say what stands where text should be."""
     if value is None:
         return 'has no value: write "" for an empty one'

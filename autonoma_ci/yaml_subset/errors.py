@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.errors import Problem
-from autonoma_ci.escaping import one_line
+from autonoma_ci.errors import Diagnostic
+from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.lazy_regex import lazy_pattern
-from autonoma_ci.yaml_subset.excerpt import excerpt_of
+from autonoma_ci.yaml_subset.excerpt import build_excerpt
 
 if TYPE_CHECKING:
     import yaml
@@ -40,7 +40,7 @@ class _Fault(NamedTuple):
     mark: _Mark
 
 
-def explain_character(text: str, file: str) -> Problem:
+def explain_character(text: str, file: str) -> Diagnostic:
     """Return the problem of a text with a character that YAML does not allow, at the first such character.
 
     Args:
@@ -51,10 +51,10 @@ def explain_character(text: str, file: str) -> Problem:
     at = found.start() if found else 0
     place = (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)) if found else (0, 0)
     what = "a control character that YAML does not allow. Remove it, and save the file as UTF-8"
-    return Problem(f"invalid YAML: {what}.", file, *place)
+    return Diagnostic(f"invalid YAML: {what}.", file, *place)
 
 
-def explain_error(text: str, error: yaml.MarkedYAMLError, file: str) -> Problem:
+def explain_error(text: str, error: yaml.MarkedYAMLError, file: str) -> Diagnostic:
     """Return the problem that a syntax error means.
 
     Args:
@@ -65,8 +65,8 @@ def explain_error(text: str, error: yaml.MarkedYAMLError, file: str) -> Problem:
     lines = text.split("\n")
     fault = _find_fault(lines, error)
     line, column = fault.mark
-    excerpt = excerpt_of(lines, line, column, is_secret=not file)
-    return Problem(f"invalid YAML: {fault.what}. {fault.cure}.", file, line + 1, column + 1, excerpt)
+    excerpt = build_excerpt(lines, line, column, is_secret=not file)
+    return Diagnostic(f"invalid YAML: {fault.what}. {fault.cure}.", file, line + 1, column + 1, excerpt)
 
 
 def _find_fault(lines: list[str], error: yaml.MarkedYAMLError) -> _Fault:
@@ -83,7 +83,7 @@ def _find_fault(lines: list[str], error: yaml.MarkedYAMLError) -> _Fault:
         or _brackets(lines, around, mark, context)
         or _structure(lines, problem, mark, context)
     )
-    return fault or _Fault(one_line(problem or around or "the text can't be read", 200), "Check this line", mark)
+    return fault or _Fault(sanitize_line(problem or around or "the text can't be read", 200), "Check this line", mark)
 
 
 def _conflict(lines: list[str], mark: _Mark) -> _Fault | None:

@@ -45,7 +45,7 @@ _WIDTH = 70
 _MASK = "·"
 
 
-def excerpt_of(lines: Sequence[str], line: int, column: int, *, is_secret: bool) -> tuple[str, ...]:
+def build_excerpt(lines: Sequence[str], line: int, column: int, *, is_secret: bool) -> tuple[str, ...]:
     """Return the line and a caret below it, or nothing for a place outside.
 
     Args:

@@ -36,7 +36,7 @@ _CHARACTERS = {
 _FIND = re.compile("\r(?!\n)|[\v\f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def find_misleading(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+def find_misleading_character(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     """Yield a problem for each such character, with its line and column as editors count them, from 1."""
     line, begin = 1, 0
     end = 0

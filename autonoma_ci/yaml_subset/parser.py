@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from autonoma_ci.escaping import one_line
-from autonoma_ci.models import VALUE_LIMIT
-from autonoma_ci.yaml_subset.document import Document, TooMuchError
-from autonoma_ci.yaml_subset.misleading import find_misleading
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.models import MAX_VALUE_CHARS
+from autonoma_ci.yaml_subset.document import Document, LimitExceededError
+from autonoma_ci.yaml_subset.misleading import find_misleading_character
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autonoma_ci.yaml_subset.document import Path, Tree
+    from autonoma_ci.yaml_subset.document import KeyPath, Tree
 
 # Bytes of a file, levels, and nodes once every alias is expanded: far beyond any manifest.
-SIZE_LIMIT = 4 * 1024 * 1024
-DEPTH_LIMIT = 20
-NODE_LIMIT = 100_000
+MAX_YAML_BYTES = 4 * 1024 * 1024
+MAX_YAML_DEPTH = 20
+MAX_YAML_NODES = 100_000
 
 # Problems that are shown with their line: more fill a log, and each takes time in a large file.
 _EXCERPTS = 10
@@ -40,29 +40,29 @@ class _Anchored:
     height: int
 
 
-def parse(text: str, file: str) -> Document:
+def parse_yaml(text: str, file: str) -> Document:
     """Return the document in `text`; problems are in it, and a tree of None goes with at least one of them.
 
     `file` is empty for the text of an option, of which no message shows anything.
     """
     document = Document(file)
     try:
-        for problem, place in find_misleading(text):
-            document.tell(problem, place)
-        if not document.problems:
+        for problem, place in find_misleading_character(text):
+            document.add_error_at(problem, place)
+        if not document.errors:
             _Builder(document, text, yaml.parse(text, Loader=_LOADER)).build()
     except yaml.MarkedYAMLError as error:
         # Loaded only now, since most manifests are valid. The same holds below.
         from autonoma_ci.yaml_subset.errors import explain_error
 
-        document.problems.append(explain_error(text, error, file))
+        document.errors.append(explain_error(text, error, file))
         document.tree = None
     except (yaml.YAMLError, ValueError):
         from autonoma_ci.yaml_subset.errors import explain_character
 
-        document.problems.append(explain_character(text, file))
+        document.errors.append(explain_character(text, file))
         document.tree = None
-    except TooMuchError:
+    except LimitExceededError:
         document.tree = None
     _add_excerpts(document, text)
     return document
@@ -70,16 +70,16 @@ def parse(text: str, file: str) -> Document:
 
 def _add_excerpts(document: Document, text: str) -> None:
     """Give the first problems the line of the text with a caret."""
-    if not document.problems:
+    if not document.errors:
         return
     # Loaded only now, since most manifests are valid.
-    from autonoma_ci.yaml_subset.excerpt import excerpt_of
+    from autonoma_ci.yaml_subset.excerpt import build_excerpt
 
     lines = text.split("\n")
-    for index, problem in enumerate(document.problems[:_EXCERPTS]):
+    for index, problem in enumerate(document.errors[:_EXCERPTS]):
         if problem.line and not problem.excerpt:
-            excerpt = excerpt_of(lines, problem.line - 1, problem.column - 1, is_secret=not document.file)
-            document.problems[index] = problem._replace(excerpt=excerpt)
+            excerpt = build_excerpt(lines, problem.line - 1, problem.column - 1, is_secret=not document.file)
+            document.errors[index] = problem._replace(excerpt=excerpt)
 
 
 def _place(event: yaml.Event) -> tuple[int, int]:
@@ -105,24 +105,24 @@ class _Builder:
                 if documents > 1:
                     self._stop(event, "a second document starts here: keep one, and remove the line ---")
             elif isinstance(event, yaml.NodeEvent):
-                self.document.places[()] = _place(event)
+                self.document.positions[()] = _place(event)
                 self.document.tree, _ = self._node(event, (), 1)
 
     def _stop(self, event: yaml.Event, text: str) -> None:
         self._tell(event, text)
-        raise TooMuchError
+        raise LimitExceededError
 
     def _tell(self, event: yaml.Event, text: str) -> None:
-        self.document.tell(text, _place(event))
+        self.document.add_error_at(text, _place(event))
 
     def _count(self, event: yaml.Event, nodes: int, depth: int) -> None:
         self.nodes += nodes
-        if self.nodes > NODE_LIMIT:
-            self._stop(event, f"more than {NODE_LIMIT:,} entries once aliases are expanded: split the file")
-        if depth > DEPTH_LIMIT:
-            self._stop(event, f"nested more than {DEPTH_LIMIT} levels deep: flatten it")
+        if self.nodes > MAX_YAML_NODES:
+            self._stop(event, f"more than {MAX_YAML_NODES:,} entries once aliases are expanded: split the file")
+        if depth > MAX_YAML_DEPTH:
+            self._stop(event, f"nested more than {MAX_YAML_DEPTH} levels deep: flatten it")
 
-    def _node(self, event: Any, path: Path, depth: int) -> tuple[Tree, int]:
+    def _node(self, event: Any, path: KeyPath, depth: int) -> tuple[Tree, int]:
         """Return the value that starts with this event, and how many levels it has. The caller has kept its place."""
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth)
@@ -141,7 +141,7 @@ class _Builder:
         self.anchors[event.anchor] = _Anchored(value, self.nodes - before + 1, height)
         return value, height
 
-    def _content(self, event: yaml.Event, path: Path, depth: int) -> tuple[Tree, int]:
+    def _content(self, event: yaml.Event, path: KeyPath, depth: int) -> tuple[Tree, int]:
         if isinstance(event, yaml.ScalarEvent):
             return self._text(event), 1
         return self._list(path, depth) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path, depth)
@@ -149,8 +149,8 @@ class _Builder:
     def _text(self, event: yaml.ScalarEvent) -> str | None:
         if not event.style and event.value in _NULLS and event.tag is None:
             return None
-        if len(event.value) > VALUE_LIMIT:
-            self._tell(event, f"a text of more than {VALUE_LIMIT // 1024} KiB: nothing here may be as long")
+        if len(event.value) > MAX_VALUE_CHARS:
+            self._tell(event, f"a text of more than {MAX_VALUE_CHARS // 1024} KiB: nothing here may be as long")
             return "x"  # so that one mistake is told once
         text: str = event.value
         return text
@@ -161,25 +161,25 @@ class _Builder:
             self._stop(
                 event, "an alias (a word after `*`) names no anchor that is complete before it: quote what is text"
             )
-            raise TooMuchError
+            raise LimitExceededError
         self._count(event, target.nodes, depth + target.height - 1)
         return target.value, target.height
 
-    def _list(self, path: Path, depth: int) -> tuple[Tree, int]:
+    def _list(self, path: KeyPath, depth: int) -> tuple[Tree, int]:
         items: list[Tree] = []
         height = 1
         for event in self.events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
             at = (*path, len(items))
-            self.document.places.setdefault(at, _place(event))
+            self.document.positions.setdefault(at, _place(event))
             item, levels = self._node(event, at, depth + 1)
             items.append(item)
             if levels >= height:
                 height = levels + 1
         return items, height
 
-    def _mapping(self, path: Path, depth: int) -> tuple[Tree, int]:
+    def _mapping(self, path: KeyPath, depth: int) -> tuple[Tree, int]:
         found: dict[str, Tree] = {}
         merged: dict[str, Tree] = {}
         lines: dict[str, int] = {}
@@ -189,7 +189,7 @@ class _Builder:
                 break
             key = self._key(event)
             at, place = (*path, key), _place(event)
-            self.document.places.setdefault(at, place)
+            self.document.positions.setdefault(at, place)
             after = next(self.events)
             value, levels = self._node(after, at, depth + 1)
             if levels >= height:
@@ -199,7 +199,7 @@ class _Builder:
                 self._tell(event, "a word without a colon: put a value with a comma in quotes, or write `key: value`")
                 continue
             if key in lines:
-                self._tell(event, f"'{one_line(key, 60)}' is given twice, first on line {lines[key]}: remove one")
+                self._tell(event, f"'{sanitize_line(key, 60)}' is given twice, first on line {lines[key]}: remove one")
             lines.setdefault(key, place[0])
             if key == "<<" and not getattr(event, "style", None):
                 self._merge(event, value, merged)

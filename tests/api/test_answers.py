@@ -9,87 +9,89 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.api.models import Attempt, Delivery
-from autonoma_ci.api.responses import read, retry_after
-from autonoma_ci.api.transport import Answer
-from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.api.models import StartResult, StartStatus
+from autonoma_ci.api.responses import parse_retry_after, parse_start_response
+from autonoma_ci.api.transport import HttpResponse
+from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TEST = RunRequest(Kind.TEST, "abc")
+TEST = RunRequest(TargetKind.TEST, "abc")
 NO_SECRETS = Redactor(())
 
 
 def attempt(
-    status: int, body: object = None, kind: Kind = Kind.TEST, headers: Mapping[str, str] | None = None
-) -> Attempt:
+    status: int, body: object = None, kind: TargetKind = TargetKind.TEST, headers: Mapping[str, str] | None = None
+) -> StartResult:
     data = body if isinstance(body, bytes) else json.dumps(body if body is not None else {}).encode()
-    answer = Answer(status, headers or {}, data, complete=True)
-    return read(answer, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
+    answer = HttpResponse(status, headers or {}, data, is_complete=True)
+    return parse_start_response(answer, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "delivery", "reason"),
     [
-        (301, {}, Delivery.OPEN, Reason.UNKNOWN),
-        (308, {}, Delivery.OPEN, Reason.UNKNOWN),
-        (400, {}, Delivery.REFUSED, Reason.API),
-        (401, {}, Delivery.REFUSED, Reason.UNAUTHORIZED),
-        (403, {}, Delivery.REFUSED, Reason.UNAUTHORIZED),
-        (404, {}, Delivery.REFUSED, Reason.NOT_FOUND),
-        (422, {}, Delivery.REFUSED, Reason.API),
-        (429, {}, Delivery.BUSY, Reason.API),
-        (429, {"Retry-After": "7"}, Delivery.BUSY, Reason.API),
-        (500, {}, Delivery.OPEN, Reason.UNKNOWN),
-        (500, {"Retry-After": "7"}, Delivery.OPEN, Reason.UNKNOWN),
-        (502, {}, Delivery.OPEN, Reason.UNKNOWN),
-        (503, {}, Delivery.OPEN, Reason.UNKNOWN),
-        (503, {"Retry-After": "7"}, Delivery.OPEN, Reason.UNKNOWN),
-        (503, {"Retry-After": "soon"}, Delivery.OPEN, Reason.UNKNOWN),
-        (504, {}, Delivery.OPEN, Reason.UNKNOWN),
-        (200, {}, Delivery.OPEN, Reason.UNKNOWN),
+        (301, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (308, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (400, {}, StartStatus.REJECTED, ExitReason.API),
+        (401, {}, StartStatus.REJECTED, ExitReason.UNAUTHORIZED),
+        (403, {}, StartStatus.REJECTED, ExitReason.UNAUTHORIZED),
+        (404, {}, StartStatus.REJECTED, ExitReason.NOT_FOUND),
+        (422, {}, StartStatus.REJECTED, ExitReason.API),
+        (429, {}, StartStatus.RATE_LIMITED, ExitReason.API),
+        (429, {"Retry-After": "7"}, StartStatus.RATE_LIMITED, ExitReason.API),
+        (500, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (500, {"Retry-After": "7"}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (502, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (503, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (503, {"Retry-After": "7"}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (503, {"Retry-After": "soon"}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (504, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
+        (200, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
     ],
 )
 def test_a_status_decides_whether_the_run_started(
-    status: int, headers: dict[str, str], delivery: Delivery, reason: Reason
+    status: int, headers: dict[str, str], delivery: StartStatus, reason: ExitReason
 ) -> None:
     found = attempt(status, {"error": "No", "message": "not now"}, headers=headers)
-    assert (found.delivery, found.reason, found.status) == (delivery, reason, status)
-    assert found.hint
+    assert (found.status, found.reason, found.http_status) == (delivery, reason, status)
+    assert found.suggestion
     assert f"HTTP {status}" in found.message
 
 
 @pytest.mark.parametrize(
     ("body", "subject", "reason"),
     [
-        ({"error": "QuotaExceeded"}, "abc", Reason.QUOTA),
-        ({"error": "insufficientQuota"}, "abc", Reason.QUOTA),
-        ({"error": "PLAN_LIMIT"}, "abc", Reason.QUOTA),
-        ({"error": {"code": "x", "message": "Insufficient quota"}}, "abc", Reason.QUOTA),
-        ({"message": ["Forbidden", "Insufficient quota"]}, "abc", Reason.QUOTA),
-        ({"error": "Forbidden", "code": "quota_exceeded"}, "abc", Reason.QUOTA),
-        ({"detail": "Insufficient quota"}, "abc", Reason.QUOTA),
-        ({"title": "Plan limit", "status": 403}, "abc", Reason.QUOTA),
-        ({"error": {"reason": "limitReached"}}, "abc", Reason.QUOTA),
-        ({"code": "forbidden", "detail": "No access to x", "plan": "free"}, "abc", Reason.UNAUTHORIZED),
-        ("Forbidden: Insufficient quota", "abc", Reason.QUOTA),
-        (b"Forbidden: Insufficient quota", "abc", Reason.QUOTA),
-        ({"message": "Insufficient quota"}, "t", Reason.QUOTA),
-        ({"message": "Resource `My-Plan` is not yours"}, "my-plan", Reason.UNAUTHORIZED),
-        ({"message": "Planned: Unlimited accreditation, see credentials"}, "abc", Reason.UNAUTHORIZED),
-        (["quota"], "abc", Reason.UNAUTHORIZED),
-        (b"<?xml version='1.0'?><Error>limit</Error>", "abc", Reason.UNAUTHORIZED),
-        (b"<p>Your plan</p>", "abc", Reason.UNAUTHORIZED),
-        (b"x" * 1000 + b" quota", "abc", Reason.UNAUTHORIZED),
+        ({"error": "QuotaExceeded"}, "abc", ExitReason.QUOTA),
+        ({"error": "insufficientQuota"}, "abc", ExitReason.QUOTA),
+        ({"error": "PLAN_LIMIT"}, "abc", ExitReason.QUOTA),
+        ({"error": {"code": "x", "message": "Insufficient quota"}}, "abc", ExitReason.QUOTA),
+        ({"message": ["Forbidden", "Insufficient quota"]}, "abc", ExitReason.QUOTA),
+        ({"error": "Forbidden", "code": "quota_exceeded"}, "abc", ExitReason.QUOTA),
+        ({"detail": "Insufficient quota"}, "abc", ExitReason.QUOTA),
+        ({"title": "Plan limit", "status": 403}, "abc", ExitReason.QUOTA),
+        ({"error": {"reason": "limitReached"}}, "abc", ExitReason.QUOTA),
+        ({"code": "forbidden", "detail": "No access to x", "plan": "free"}, "abc", ExitReason.UNAUTHORIZED),
+        ("Forbidden: Insufficient quota", "abc", ExitReason.QUOTA),
+        (b"Forbidden: Insufficient quota", "abc", ExitReason.QUOTA),
+        ({"message": "Insufficient quota"}, "t", ExitReason.QUOTA),
+        ({"message": "Resource `My-Plan` is not yours"}, "my-plan", ExitReason.UNAUTHORIZED),
+        ({"message": "Planned: Unlimited accreditation, see credentials"}, "abc", ExitReason.UNAUTHORIZED),
+        (["quota"], "abc", ExitReason.UNAUTHORIZED),
+        (b"<?xml version='1.0'?><Error>limit</Error>", "abc", ExitReason.UNAUTHORIZED),
+        (b"<p>Your plan</p>", "abc", ExitReason.UNAUTHORIZED),
+        (b"x" * 1000 + b" quota", "abc", ExitReason.UNAUTHORIZED),
     ],
 )
-def test_403_names_quota_in_each_form(body: object, subject: str, reason: Reason) -> None:
+def test_403_names_quota_in_each_form(body: object, subject: str, reason: ExitReason) -> None:
     """A word inside another word, in the id or on a page is not a word of quota."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = read(Answer(403, {}, data, complete=True), RunRequest(Kind.TEST, subject), NO_SECRETS, NO_SECRETS)
-    assert (found.delivery, found.reason) == (Delivery.REFUSED, reason)
+    found = parse_start_response(
+        HttpResponse(403, {}, data, is_complete=True), RunRequest(TargetKind.TEST, subject), NO_SECRETS, NO_SECRETS
+    )
+    assert (found.status, found.reason) == (StartStatus.REJECTED, reason)
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -97,28 +99,28 @@ def test_refusal_on_a_web_page_names_api_url_first(status: int) -> None:
     """Such as of an api-url without /api. The reason stays."""
     page = attempt(status, b"<!doctype html><title>Not found</title>", headers={"Content-Type": "text/html"})
     own = attempt(status, {"error": "Not found"})
-    assert page.hint.startswith("The answer is a web page, so this may be another host. Check api-url: ")
-    assert (page.delivery, page.reason, "web page" in own.hint) == (own.delivery, own.reason, False)
-    assert page.hint.endswith(own.hint)
+    assert page.suggestion.startswith("The answer is a web page, so this may be another host. Check api-url: ")
+    assert (page.status, page.reason, "web page" in own.suggestion) == (own.status, own.reason, False)
+    assert page.suggestion.endswith(own.suggestion)
 
 
 @pytest.mark.parametrize("status", [401, 404])
 def test_a_refusal_says_what_the_server_said_and_what_to_check(status: int) -> None:
     found = attempt(status, {"error": "Not found", "message": "Resource `x` not found"})
     assert found.message == f"HTTP {status}: Not found: Resource `x` not found"
-    assert "heck" in found.hint
+    assert "heck" in found.suggestion
 
 
 @pytest.mark.parametrize(
     ("kind", "field"),
     [
-        *((Kind.TEST, "run_id"), (Kind.TAG, "tag_run_id"), (Kind.FOLDER, "folder_run_id")),
-        *((Kind.TEST, "runID"), (Kind.TAG, "folderRunID"), (Kind.FOLDER, "folderRunID")),
+        *((TargetKind.TEST, "run_id"), (TargetKind.TAG, "tag_run_id"), (TargetKind.FOLDER, "folder_run_id")),
+        *((TargetKind.TEST, "runID"), (TargetKind.TAG, "folderRunID"), (TargetKind.FOLDER, "folderRunID")),
     ],
 )
-def test_each_kind_names_its_run_in_its_own_way(kind: Kind, field: str) -> None:
+def test_each_kind_names_its_run_in_its_own_way(kind: TargetKind, field: str) -> None:
     found = attempt(200, {field: "r1", "url": "https://autonoma.app/run/r1"}, kind)
-    assert (found.delivery, found.run_id, found.url) == (Delivery.STARTED, "r1", "https://autonoma.app/run/r1")
+    assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "https://autonoma.app/run/r1")
 
 
 @pytest.mark.parametrize(
@@ -132,8 +134,10 @@ def test_each_kind_names_its_run_in_its_own_way(kind: Kind, field: str) -> None:
 )
 def test_start_with_a_text_out_of_order_is_known(body: bytes) -> None:
     """A start is not sent again, so its run would be lost."""
-    found = read(Answer(200, {}, body, complete=True), RunRequest(Kind.TEST, "abc"), NO_SECRETS, NO_SECRETS)
-    assert (found.delivery, found.run_id) == (Delivery.STARTED, "r1")
+    found = parse_start_response(
+        HttpResponse(200, {}, body, is_complete=True), RunRequest(TargetKind.TEST, "abc"), NO_SECRETS, NO_SECRETS
+    )
+    assert (found.status, found.run_id) == (StartStatus.STARTED, "r1")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig", "utf-16-le"])
@@ -141,7 +145,7 @@ def test_value_in_another_encoding_is_redacted(encoding: str) -> None:
     """Replaced letters would leave a value that is not recognized."""
     redact = Redactor(["pässwörd-xk7q"])
     body = '{"message": "cannot use pässwörd-xk7q", "run_id": "r1"}'.encode(encoding)
-    found = read(Answer(200, {}, body, complete=True), TEST, redact, redact)
+    found = parse_start_response(HttpResponse(200, {}, body, is_complete=True), TEST, redact, redact)
     assert (found.run_id, found.message) == ("r1", "cannot use ***")
 
 
@@ -150,14 +154,16 @@ def test_redirect_in_another_encoding_is_redacted(encoding: str) -> None:
     """http.client gives the bytes of a header as Latin-1."""
     location = "https://x.test/pässwörd-xk7q".encode(encoding).decode("latin-1")
     redact = Redactor(["pässwörd-xk7q"])
-    found = read(Answer(308, {"Location": location}, b"", complete=True), TEST, redact, redact)
+    found = parse_start_response(HttpResponse(308, {"Location": location}, b"", is_complete=True), TEST, redact, redact)
     assert found.message == "HTTP 308: the API redirects to https://x.test/***"
 
 
 def test_start_with_an_id_out_of_order_is_unknown() -> None:
     body = b'{"message": "x", "run_id": "r\xff"}'
-    found = read(Answer(200, {}, body, complete=True), RunRequest(Kind.TEST, "abc"), NO_SECRETS, NO_SECRETS)
-    assert (found.delivery, found.run_id) == (Delivery.OPEN, "")
+    found = parse_start_response(
+        HttpResponse(200, {}, body, is_complete=True), RunRequest(TargetKind.TEST, "abc"), NO_SECRETS, NO_SECRETS
+    )
+    assert (found.status, found.run_id) == (StartStatus.INDETERMINATE, "")
 
 
 def test_the_run_id_is_taken_from_the_link_if_that_is_all_there_is() -> None:
@@ -169,13 +175,13 @@ def test_the_run_id_is_taken_from_the_link_if_that_is_all_there_is() -> None:
 )
 def test_a_link_that_is_none_is_left_out_and_the_run_counts(url: object) -> None:
     found = attempt(200, {"run_id": "r1", "url": url})
-    assert (found.delivery, found.run_id, found.url) == (Delivery.STARTED, "r1", "")
+    assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "")
 
 
 def test_a_redirect_names_the_base_to_set() -> None:
     found = attempt(308, headers={"Location": "https://api.example.com/v2/test/abc/run?token=x"})
     assert found.message == "HTTP 308: the API redirects to https://api.example.com/v2"
-    assert "api-url" in found.hint
+    assert "api-url" in found.suggestion
 
 
 SECRET = "abcd/1234:efgh"
@@ -193,9 +199,9 @@ SECRET = "abcd/1234:efgh"
     ],
 )
 def test_a_redirect_shows_no_hidden_secret(location: str) -> None:
-    answer = Answer(308, {"Location": location.encode().decode("latin-1")}, b"", complete=True)
+    answer = HttpResponse(308, {"Location": location.encode().decode("latin-1")}, b"", is_complete=True)
     for redact in (Redactor([SECRET]), Redactor(["another", SECRET])):
-        found = read(answer, TEST, redact, redact)
+        found = parse_start_response(answer, TEST, redact, redact)
         assert "abcd" not in found.message
         assert "efgh" not in found.message
 
@@ -212,22 +218,22 @@ def test_a_redirect_shows_no_hidden_secret(location: str) -> None:
 )
 def test_a_link_with_a_hidden_credential_is_withheld(url: str) -> None:
     redact = Redactor(["abcd1234"])
-    answer = Answer(200, {}, json.dumps({"run_id": "r1", "url": url}).encode(), complete=True)
-    found = read(answer, TEST, redact, redact)
-    assert (found.delivery, found.run_id, found.url) == (Delivery.STARTED, "r1", "")
+    answer = HttpResponse(200, {}, json.dumps({"run_id": "r1", "url": url}).encode(), is_complete=True)
+    found = parse_start_response(answer, TEST, redact, redact)
+    assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "")
 
 
 def test_an_error_in_two_fields_is_redacted_as_shown() -> None:
     """The fields stand one behind the other, with a colon between them."""
     redact = Redactor(["abcd: 1234", "long-value-12345"])
     body = json.dumps({"error": "no abcd", "message": "1234 or long-value-1"}).encode()
-    found = read(Answer(422, {}, body, complete=True), TEST, redact, redact)
+    found = parse_start_response(HttpResponse(422, {}, body, is_complete=True), TEST, redact, redact)
     assert found.message == "HTTP 422: no *** or ***"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"NaN", b"[" * 100_000, b'{"run_id": null}', b"\xff"])
 def test_a_body_that_says_nothing_leaves_a_success_open(body: bytes) -> None:
-    assert attempt(200, body).delivery is Delivery.OPEN
+    assert attempt(200, body).status is StartStatus.INDETERMINATE
 
 
 @pytest.mark.parametrize(
@@ -246,12 +252,12 @@ def test_a_body_that_says_nothing_leaves_a_success_open(body: bytes) -> None:
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(value: str, date: str, seconds: float | None) -> None:
-    assert retry_after({"Retry-After": value, "Date": date}) == seconds
+    assert parse_retry_after({"Retry-After": value, "Date": date}) == seconds
 
 
 @given(st.text(), st.text())
 def test_any_retry_after_is_a_time_or_none(value: str, date: str) -> None:
-    seconds = retry_after({"Retry-After": value, "Date": date})
+    seconds = parse_retry_after({"Retry-After": value, "Date": date})
     assert seconds is None or seconds >= 0
 
 
@@ -263,7 +269,7 @@ def test_any_retry_after_is_a_time_or_none(value: str, date: str) -> None:
     st.text(max_size=100),
 )
 def test_any_answer_has_a_meaning(status: int, body: bytes, complete: bool, location: str) -> None:
-    answer = Answer(status, {"Location": location, "Retry-After": location}, body, complete)
-    found = read(answer, TEST, NO_SECRETS, NO_SECRETS)
+    answer = HttpResponse(status, {"Location": location, "Retry-After": location}, body, complete)
+    found = parse_start_response(answer, TEST, NO_SECRETS, NO_SECRETS)
     assert "\n" not in found.message
-    assert (found.delivery is Delivery.STARTED) <= (200 <= status < 300)
+    assert (found.status is StartStatus.STARTED) <= (200 <= status < 300)

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import certifi
 import pytest
 
-from autonoma_ci.api.account import folders
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Said
+from autonoma_ci.api.account import list_folders
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollStatus
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.ci.comments.http import Web, WebError
+from autonoma_ci.ci.comments.http import RestClient, RestError
 from autonoma_ci.clock import Clock
 from autonoma_ci.errors import ApiError
-from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.net import errors
-from autonoma_ci.net.certificates import find_fault
-from autonoma_ci.net.errors import NotSentError
+from autonoma_ci.net.certificates import find_ca_fault
+from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.net.wait_for_url import wait_for_url
-from autonoma_ci.redaction.redactor import NOTHING_SECRET, Secret
+from autonoma_ci.redaction.redactor import NO_SECRETS, Secret
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started
@@ -133,7 +133,7 @@ def test_unusable_file_is_named_with_its_fault_and_a_cure(
     path = tmp_path / "ca"
     path.write_bytes(make(certificates.authority))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(NotSentError) as caught:
+    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names {what}: {path}"
     assert cure.replace("{}", str(path)) in caught.value.hint
@@ -148,7 +148,7 @@ def test_certificate_that_openssl_skips_is_told(
     joined = certificates.authority.read_text().replace("\n", " ")
     path.write_text(f"{Path(certifi.where()).read_text('utf-8')}\n{joined}\n", "utf-8")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(NotSentError) as caught:
+    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     assert caught.value.hint.startswith(f"REQUESTS_CA_BUNDLE names a PEM file without its line breaks: {path}. Write")
@@ -177,9 +177,9 @@ def test_path_that_leads_to_no_file_is_told(
     assert (job.code, job.states) == (5, {"a": "not-started"})
     [run] = job.record["runs"]
     assert run["message"].startswith(f"REQUESTS_CA_BUNDLE {text}")
-    assert run["hint"].startswith("The run was not started. ")
-    assert cure in run["hint"]
-    assert run["tries"] == 1
+    assert run["suggestion"].startswith("The run was not started. ")
+    assert cure in run["suggestion"]
+    assert run["start_requests"] == 1
     assert "MIIB" not in job.everything
     assert "\u202e" not in job.everything
 
@@ -195,7 +195,7 @@ def test_folder_that_openssl_can_not_use_is_told(
     for name in names:
         (folder / name).write_bytes(certificates.authority.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder))
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(NotSentError) as caught:
+    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     cure = f"Run openssl rehash {folder}, or name a PEM file instead of the folder."
@@ -210,7 +210,7 @@ def test_folder_with_hashed_names_is_trusted(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
     with FaultServer(started, tls=certificates.good()) as server:
         assert Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {}).status == 200
-    assert find_fault() is None
+    assert find_ca_fault() is None
 
 
 def test_file_that_may_not_be_read_is_told(
@@ -226,7 +226,7 @@ def test_file_that_may_not_be_read_is_told(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", refuse)
     monkeypatch.setattr("autonoma_ci.net.connection.create_urllib3_context", _Unreadable)
-    with pytest.raises(NotSentError) as caught:
+    with pytest.raises(RequestNotSentError) as caught:
         Transport("https://127.0.0.1:9", SECRETS, PATIENT).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names an unreadable file (Permission denied): {path}"
     assert (caught.value.passing, "permission to read it" in caught.value.hint) == (False, True)
@@ -242,9 +242,9 @@ def test_pipe_in_place_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     """Nobody waits for one that is never filled."""
     os.mkfifo(tmp_path / "ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
-    fault = find_fault()
+    fault = find_ca_fault()
     assert fault
-    assert fault.text.startswith("REQUESTS_CA_BUNDLE names an unreadable file (not a regular file): ")
+    assert fault.message.startswith("REQUESTS_CA_BUNDLE names an unreadable file (not a regular file): ")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
@@ -255,7 +255,7 @@ def test_request_does_not_wait_for_a_pipe(variable: str, tmp_path: Path, monkeyp
     monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
     with FaultServer(started) as server:
         url = server.url.replace("http://", "https://")
-        with pytest.raises(NotSentError, match=rf"^{variable} names an unreadable file \(not a regular file\)"):
+        with pytest.raises(RequestNotSentError, match=rf"^{variable} names an unreadable file \(not a regular file\)"):
             Transport(url, SECRETS, PATIENT).post("/test/a/run", {})
 
 
@@ -269,7 +269,7 @@ def test_each_variable_names_authorities(
         assert Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {}).status == 200
         (tmp_path / "empty.pem").touch()
         monkeypatch.setenv(variable, str(tmp_path / "empty.pem"))
-        with pytest.raises(NotSentError, match=f"^{variable} names an empty file: "):
+        with pytest.raises(RequestNotSentError, match=f"^{variable} names an empty file: "):
             Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
 
 
@@ -286,7 +286,7 @@ def test_missing_ssl_cert_file_counts_only_after_a_failure(
 ) -> None:
     """OpenSSL ignores it, and some images set it for other programs."""
     monkeypatch.setenv("SSL_CERT_FILE", "/no-cert-file.crt")
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(NotSentError) as caught:
+    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
     assert "can't be trusted" in str(caught.value)
     assert caught.value.hint.startswith("SSL_CERT_FILE names a missing file: /no-cert-file.crt. ")
@@ -295,7 +295,7 @@ def test_missing_ssl_cert_file_counts_only_after_a_failure(
 def test_file_without_the_authority_is_told(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a valid file: the public authorities."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
-    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(NotSentError) as caught:
+    with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
     told = f"REQUESTS_CA_BUNDLE replaces the public authorities, and {certifi.where()} lacks the one"
     assert caught.value.hint.startswith(told)
@@ -307,7 +307,7 @@ def test_valid_file_is_not_examined(
     def fail(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(errors, "find_fault", fail)
+    monkeypatch.setattr(errors, "find_ca_fault", fail)
     monkeypatch.setattr("autonoma_ci.net.certificates.read_head", fail)
     with FaultServer(started, tls=certificates.good()) as server:
         assert run_job(tmp_path, server.url, ["a", "b"]).code == 0
@@ -334,10 +334,10 @@ def test_unusable_file_is_examined_once_for_all_runs(
 
 def test_question_for_a_run_tells_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
-    client = Client(Transport("https://127.0.0.1:9", SECRETS, PATIENT), "ci", SECRETS)
-    status = client.status(RunRequest(Kind.TEST, "a"), "r")
-    assert status.said is Said.TROUBLE
-    assert status.hint.startswith("Check the path.")
+    client = AutonomaClient(Transport("https://127.0.0.1:9", SECRETS, PATIENT), "ci", SECRETS)
+    status = client.status(RunRequest(TargetKind.TEST, "a"), "r")
+    assert status.status is PollStatus.UNAVAILABLE
+    assert status.suggestion.startswith("Check the path.")
 
 
 def test_list_with_an_unusable_file_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,7 +348,7 @@ def test_list_with_an_unusable_file_ends_at_once(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     with pytest.raises(ApiError) as caught:
-        folders(Transport("https://127.0.0.1:9", SECRETS, PATIENT), NOTHING_SECRET, fail)
+        list_folders(Transport("https://127.0.0.1:9", SECRETS, PATIENT), NO_SECRETS, fail)
     assert "REQUESTS_CA_BUNDLE names a missing file: /nowhere/ca.pem. Check the path." in str(caught.value)
 
 
@@ -361,12 +361,12 @@ def test_comment_and_page_tell_an_unusable_file(tmp_path: Path, monkeypatch: pyt
     for value, what in ((path, "an empty file"), (tmp_path / "none.pem", "a missing file")):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(value))
         told = f"REQUESTS_CA_BUNDLE names {what}: {value}"
-        with pytest.raises(WebError) as caught:
-            Web("https://127.0.0.1:9", {}, Clock()).ask("GET", "/user")
+        with pytest.raises(RestError) as caught:
+            RestClient("https://127.0.0.1:9", {}, Clock()).request("GET", "/user")
         assert str(caught.value) == told
         assert caught.value.hint
         assert not caught.value.passing
         found = wait_for_url("https://127.0.0.1:9", 0.0, clock.monotonic, clock.sleep, lambda _: None)
         assert found
-        assert found.why.endswith(f": {told}")
-        assert cures[what] in found.hint
+        assert found.reason.endswith(f": {told}")
+        assert cures[what] in found.suggestion

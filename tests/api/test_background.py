@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.net.background import in_background
+from autonoma_ci.net.background import run_in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,15 +20,15 @@ def test_result_and_error_come_from_another_thread() -> None:
     def fail() -> None:
         raise KeyError("x")
 
-    assert in_background(threading.get_ident) != threading.get_ident()
+    assert run_in_background(threading.get_ident) != threading.get_ident()
     with pytest.raises(KeyError):
-        in_background(fail)
+        run_in_background(fail)
 
 
 def test_limit_leaves_the_task_behind() -> None:
     end = threading.Event()
     with pytest.raises(TimeoutError):
-        in_background(lambda: end.wait(LONG), 0.6)
+        run_in_background(lambda: end.wait(LONG), 0.6)
     end.set()
 
 
@@ -38,4 +38,4 @@ def test_without_a_thread_the_task_is_done_here(error: Exception, monkeypatch: p
         raise error
 
     monkeypatch.setattr("autonoma_ci.net.background.start_thread", start_thread)
-    assert in_background(threading.get_ident, 1.0) == threading.get_ident()
+    assert run_in_background(threading.get_ident, 1.0) == threading.get_ident()

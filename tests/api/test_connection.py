@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from urllib3.connection import HTTPConnection
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Delivery, Said, Timeouts
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollStatus, StartStatus, Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.models import Kind, Reason, RunRequest
-from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.models import ExitReason, RunRequest, TargetKind
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, dripped, head, reset, said, started, then_close
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 # In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
-A, B = RunRequest(Kind.TEST, "a"), RunRequest(Kind.TEST, "b")
+A, B = RunRequest(TargetKind.TEST, "a"), RunRequest(TargetKind.TEST, "b")
 BODY = b'{"status": "running"}'
 STATUS = "/run/run-of-a/status"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -48,8 +48,8 @@ def transport_to(server: FaultServer) -> Transport:
     return Transport(server.url, SECRETS, timeouts=PATIENT)
 
 
-def client_of(server: FaultServer) -> Client:
-    return Client(transport_to(server), "cli", SECRETS)
+def client_of(server: FaultServer) -> AutonomaClient:
+    return AutonomaClient(transport_to(server), "cli", SECRETS)
 
 
 def raw(data: bytes) -> Act:
@@ -87,9 +87,9 @@ def test_interim_responses_are_skipped(interim: bytes) -> None:
     """The final response is returned, whatever comes before it."""
     with FaultServer(raw(interim + PLAIN)) as server:
         found = transport_to(server).get(STATUS)
-        assert (found.status, found.body, found.complete) == (200, BODY, True)
+        assert (found.status, found.body, found.is_complete) == (200, BODY, True)
         found = transport_to(server).post("/test/a/run", {})
-        assert (found.status, found.body, found.complete) == (200, BODY, True)
+        assert (found.status, found.body, found.is_complete) == (200, BODY, True)
 
 
 def test_final_response_after_an_interim_is_not_the_next_one() -> None:
@@ -102,7 +102,7 @@ def test_final_response_after_an_interim_is_not_the_next_one() -> None:
 
     with FaultServer(later) as server:
         client = client_of(server)
-        attempts = [client.start(RunRequest(Kind.TEST, name)) for name in ("a", "b", "c")]
+        attempts = [client.start(RunRequest(TargetKind.TEST, name)) for name in ("a", "b", "c")]
     assert [attempt.run_id for attempt in attempts] == ["run-of-a", "run-of-b", "run-of-c"]
 
 
@@ -119,7 +119,7 @@ def test_final_response_after_an_interim_is_not_the_next_one() -> None:
 def test_many_interim_responses_are_skipped(interims: bytes) -> None:
     """A gateway may send one every few seconds until the API has come to its end."""
     with FaultServer(raw(interims + PLAIN)) as server:
-        assert client_of(server).status(A, "run-of-a").said is Said.GOING_ON
+        assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_many_interim_responses_are_skipped(interims: bytes) -> None:
 def test_interim_responses_are_bounded(interims: bytes) -> None:
     """More than 1 MiB of interim responses end the request without a result, and the error says so."""
     with FaultServer(raw(interims + PLAIN)) as server:
-        with pytest.raises(LostError, match="more than 1 MiB of interim responses") as caught:
+        with pytest.raises(ResponseLostError, match="more than 1 MiB of interim responses") as caught:
             transport_to(server).get(STATUS)
         assert not caught.value.late
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
-    assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+    assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 
 
 def test_start_after_a_switch_of_protocols_is_unknown() -> None:
@@ -149,14 +149,14 @@ def test_start_after_a_switch_of_protocols_is_unknown() -> None:
     with FaultServer(raw(SWITCHING + ok)) as server:
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
-    assert (attempt.delivery, attempt.run_id, attempt.status) == (Delivery.OPEN, "", 0)
+    assert (attempt.status, attempt.run_id, attempt.http_status) == (StartStatus.INDETERMINATE, "", 0)
 
 
 def test_poll_after_a_switch_of_protocols_is_trouble() -> None:
     """A response 101 says nothing about a run."""
     with FaultServer(raw(SWITCHING)) as server:
         client = client_of(server)
-        assert [client.status(A, "run-of-a").said for _ in range(3)] == [Said.TROUBLE] * 3
+        assert [client.status(A, "run-of-a").status for _ in range(3)] == [PollStatus.UNAVAILABLE] * 3
         assert server.connections == 3
 
 
@@ -171,7 +171,7 @@ def test_refusal_with_bytes_behind_it_proves_nothing(status: int, surplus: bytes
     """One of the two responses is that of another request, and which one is not known."""
     with FaultServer(raw(REFUSALS[status] + surplus)) as server:
         attempt = client_of(server).start(A)
-    assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+    assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
     assert attempt.message == f"HTTP {status}; further bytes came behind the answer"
 
 
@@ -199,7 +199,7 @@ def test_refusal_whose_body_holds_a_response_proves_nothing(headers: tuple[str, 
     with FaultServer(said(whole(*headers, status=status, body=text) + WAS_STARTED)) as server:
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
-    assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+    assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_refusal_whose_body_holds_a_response_proves_nothing(headers: tuple[str, 
 def test_429_that_is_not_whole_is_not_sent_again(body: bytes) -> None:
     """What the rest would have said is not known."""
     with FaultServer(said(whole(f"Content-Length: {len(body) + 5}", status=429, body=body))) as server:
-        assert client_of(server).start(A).delivery is Delivery.OPEN
+        assert client_of(server).start(A).status is StartStatus.INDETERMINATE
 
 
 def test_start_refused_with_a_response_in_the_body_is_sent_once(tmp_path: Path) -> None:
@@ -225,23 +225,23 @@ def test_refusal_that_speaks_of_http_is_a_proof() -> None:
     """A page of an error with a length of its own may name the protocol."""
     page = b"<pre>\nHTTP/1.1 401 Unauthorized\r\n</pre>"
     with FaultServer(said(whole(f"Content-Length: {len(page)}", status=401, body=page))) as server:
-        assert client_of(server).start(A).delivery is Delivery.REFUSED
+        assert client_of(server).start(A).status is StartStatus.REJECTED
 
 
 @pytest.mark.parametrize("surplus", [WAS_STARTED, b"x"])
 def test_known_message_with_bytes_behind_it_proves_nothing(surplus: bytes) -> None:
     """A 500 with the sentence that is known is a refusal like the others."""
     response = whole(f"Content-Length: {len(SENTENCE)}", status=500, body=SENTENCE)
-    for data, delivery in ((response + surplus, Delivery.OPEN), (response, Delivery.REFUSED)):
+    for data, delivery in ((response + surplus, StartStatus.INDETERMINATE), (response, StartStatus.REJECTED)):
         with FaultServer(raw(data)) as server:
-            assert client_of(server).start(A).delivery is delivery
+            assert client_of(server).start(A).status is delivery
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n", b"\n\n"])
 def test_refusal_with_line_ends_behind_it_is_a_proof(end: bytes) -> None:
     """Some servers send an empty line behind a body."""
     with FaultServer(then_close(raw(REFUSALS[429] + end))) as server:
-        assert client_of(server).start(A).delivery is Delivery.BUSY
+        assert client_of(server).start(A).status is StartStatus.RATE_LIMITED
 
 
 @pytest.mark.parametrize("status", REFUSALS)
@@ -259,7 +259,7 @@ def test_refusal_before_the_request_proves_nothing(
     with FaultServer(started, greeting=greet, tls=certificates.good() if tls else None) as server:
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
-    assert (attempt.delivery, attempt.run_id) == (Delivery.OPEN, "")
+    assert (attempt.status, attempt.run_id) == (StartStatus.INDETERMINATE, "")
 
 
 def test_start_refused_before_it_was_sent_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +274,7 @@ def test_start_refused_before_it_was_sent_is_sent_once(tmp_path: Path, monkeypat
 def test_refusal_whose_connection_stays_open_is_a_proof() -> None:
     """A server that keeps its connection costs a moment and nothing else."""
     with FaultServer(raw(REFUSALS[404])) as server:
-        assert client_of(server).start(A).delivery is Delivery.REFUSED
+        assert client_of(server).start(A).status is StartStatus.REJECTED
 
 
 @pytest.mark.parametrize("surplus", [PLAIN, PLAIN[:3], says("failed"), b" }garbage", b"\r\n\n"])
@@ -283,7 +283,7 @@ def test_first_response_on_a_connection_is_believed(surplus: bytes) -> None:
     with FaultServer(raw(whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B) + surplus)) as server:
         assert client_of(server).start(B).run_id == "run-of-b"
     with FaultServer(raw(says("passed") + surplus)) as server:
-        assert client_of(server).status(A, "run-of-a").said is Said.PASSED
+        assert client_of(server).status(A, "run-of-a").status is PollStatus.PASSED
 
 
 CUT = {
@@ -302,22 +302,22 @@ def test_response_with_cut_headers_proves_nothing(status: int, name: str) -> Non
     with FaultServer(said(CUT[name].replace(b"429", str(status).encode()))) as server:
         client = client_of(server)
         attempt = client.start(A)
-        assert (attempt.delivery, attempt.reason) == (Delivery.OPEN, Reason.UNKNOWN)
+        assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
         assert "of the answer" in attempt.message
-        assert client.status(A, "run-of-a").said is Said.TROUBLE
+        assert client.status(A, "run-of-a").status is PollStatus.UNAVAILABLE
 
 
 @pytest.mark.parametrize("status", ["0429", "+429", "4_29", "42", " 429x"])
 def test_status_without_three_digits_proves_nothing(status: str) -> None:
     """Python reads more as a number than HTTP has (RFC 9110 §15)."""
     with FaultServer(said(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n")) as server:
-        assert client_of(server).start(A).delivery is Delivery.OPEN
+        assert client_of(server).start(A).status is StartStatus.INDETERMINATE
 
 
 def test_status_without_a_reason_is_read() -> None:
     """The reason is optional (RFC 9112 §4)."""
     with FaultServer(said(PLAIN.replace(b"200 Said", b"200"))) as server:
-        assert client_of(server).status(A, "run-of-a").said is Said.GOING_ON
+        assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 def test_headers_that_drip_until_our_limit_are_late() -> None:
@@ -325,7 +325,7 @@ def test_headers_that_drip_until_our_limit_are_late() -> None:
     act = dripped(head(200, f"X-Filler: {'x' * 10_000}"))
     with FaultServer(act) as server:
         transport = Transport(server.url, SECRETS, timeouts=Timeouts(connect=10.0, read=10.0, total=0.5))
-        with pytest.raises(LostError, match="no answer came in time"):
+        with pytest.raises(ResponseLostError, match="no answer came in time"):
             transport.post("/test/a/run", {})
 
 
@@ -382,7 +382,7 @@ def test_connection_that_stays_open_is_not_used_again(error: type[Exception], mo
         transport = transport_to(server)
         monkeypatch.setattr(HTTPConnection, "close", fail_once)
         assert transport.post("/test/a/run", {}).status == 200
-        with pytest.raises(NotSentError) as caught:
+        with pytest.raises(RequestNotSentError) as caught:
             transport.post("/test/b/run", {})
         assert caught.value.passing
         assert transport.post("/test/c/run", {}).status == 200
@@ -395,15 +395,15 @@ def test_response_with_different_lengths_is_not_believed() -> None:
     data = whole(LENGTH, f"Content-Length: {len(BODY) - 1}")
     with FaultServer(raw(data)) as server:
         client = client_of(server)
-        assert [client.status(A, "run-of-a").said for _ in range(2)] == [Said.TROUBLE] * 2
-        assert client.start(A).delivery is Delivery.OPEN
+        assert [client.status(A, "run-of-a").status for _ in range(2)] == [PollStatus.UNAVAILABLE] * 2
+        assert client.start(A).status is StartStatus.INDETERMINATE
         assert server.connections == 3
 
 
 def test_response_without_a_length_ends_with_its_connection() -> None:
     """A body without a length is read until the server closes."""
     with FaultServer(then_close(raw(whole()))) as server:
-        assert client_of(server).status(A, "run-of-a").said is Said.GOING_ON
+        assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
 def test_client_closes_its_connections() -> None:
@@ -418,7 +418,7 @@ def test_client_closes_its_connections() -> None:
     with FaultServer(until_closed) as server:
         client = client_of(server)
         assert [client.start(run).run_id for run in (A, B)] == ["run-of-a", "run-of-b"]
-        assert client.details(A, "run-of-a").problem == ""
+        assert client.details(A, "run-of-a").error == ""
     assert closed == [b""] * 3
 
 
@@ -427,9 +427,9 @@ def test_request_without_a_response_is_sent_once(act: Act) -> None:
     """A new connection can't have been closed while it was idle."""
     with FaultServer(act) as server:
         client = client_of(server)
-        assert client.status(A, "run-of-a").said is Said.TROUBLE
-        assert client.start(A).delivery is Delivery.OPEN
-        assert client.details(A, "run-of-a").problem
+        assert client.status(A, "run-of-a").status is PollStatus.UNAVAILABLE
+        assert client.start(A).status is StartStatus.INDETERMINATE
+        assert client.details(A, "run-of-a").error
         assert [request.method for request in server.received] == ["GET", "POST", "GET"]
 
 
@@ -525,15 +525,15 @@ def test_late_response_of_another_poll_is_not_believed(late: bytes, truth: str) 
     """A second response to a poll is not the response to the next one."""
     with FaultServer(late_response(late, truth)) as server:
         client = client_of(server)
-        assert client.status(A, "run-of-a").said is Said.GOING_ON
-        assert client.status(B, "run-of-b").word == truth
+        assert client.status(A, "run-of-a").status is PollStatus.RUNNING
+        assert client.status(B, "run-of-b").raw_status == truth
 
 
 @pytest.mark.parametrize("word", ["running", "passed", "failed"])
 def test_status_takes_one_request(word: str) -> None:
     """The one response about a run is believed, whatever it says."""
     with FaultServer(raw(says(word))) as server:
-        assert client_of(server).status(A, "run-of-a").word == word
+        assert client_of(server).status(A, "run-of-a").raw_status == word
         assert len(server.received) == 1
 
 
@@ -576,7 +576,7 @@ def test_authorities_are_read_once(certificates: Certificates, trusted: Path, lo
         for _ in range(2):
             client = client_of(server)
             for number in range(5):
-                attempt = client.start(RunRequest(Kind.TEST, f"t{number}"))
+                attempt = client.start(RunRequest(TargetKind.TEST, f"t{number}"))
                 assert attempt.run_id == f"run-of-t{number}"
         assert server.connections == 10
     assert len(loads) <= 1
@@ -586,12 +586,12 @@ def test_authorities_are_read_once(certificates: Certificates, trusted: Path, lo
 def test_wrong_certificate_is_refused_after_a_good_one(wrong: str, certificates: Certificates, trusted: Path) -> None:
     """Each connection verifies the certificate of its server."""
     with FaultServer(started, tls=certificates.good()) as good:
-        assert client_of(good).start(A).delivery is Delivery.STARTED
+        assert client_of(good).start(A).status is StartStatus.STARTED
     with FaultServer(started, tls=getattr(certificates, wrong)()) as server:
         for _ in range(2):
-            with pytest.raises(NotSentError, match="can't be trusted"):
+            with pytest.raises(RequestNotSentError, match="can't be trusted"):
                 transport_to(server).post("/test/a/run", {})
-            assert client_of(server).status(A, "run-of-a").said is Said.TROUBLE
+            assert client_of(server).status(A, "run-of-a").status is PollStatus.UNAVAILABLE
         assert server.received == []
 
 
@@ -603,8 +603,8 @@ def test_authority_is_trusted_only_while_it_is_named(
     with FaultServer(started, tls=certificates.good()) as server:
         for bundle in (str(certificates.authority), "", str(certificates.authority)):
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-            expected = Delivery.STARTED if bundle else Delivery.UNSENDABLE
-            assert client_of(server).start(A).delivery is expected
+            expected = StartStatus.STARTED if bundle else StartStatus.CANNOT_SEND
+            assert client_of(server).start(A).status is expected
         assert server.posts == {"a": 2}
 
 
@@ -622,5 +622,5 @@ def test_late_response_over_tls_is_not_believed(certificates: Certificates, trus
     """A second response to a poll is not the response to the next one in TLS."""
     with FaultServer(late_response(says("passed"), "failed"), tls=certificates.good()) as server:
         client = client_of(server)
-        assert client.status(A, "run-of-a").said is Said.GOING_ON
-        assert client.status(B, "run-of-b").said is Said.FAILED
+        assert client.status(A, "run-of-a").status is PollStatus.RUNNING
+        assert client.status(B, "run-of-b").status is PollStatus.FAILED

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 import pytest
 from urllib3.connection import HTTPConnection
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Delivery, Timeouts
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import StartStatus, Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.engine.workers import Done, Polled, Threads
-from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.engine.workers import StartFinished, StatusReceived, ThreadedExecutor
+from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.net import background
-from autonoma_ci.net.connection_state import Gate
-from autonoma_ci.net.errors import NotSentError
+from autonoma_ci.net.connection_state import SendGate
+from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.commands.invoke import CREDENTIALS
 from tests.support.fault_server import FaultServer
@@ -50,7 +50,7 @@ IN_TIME = 20.0
 CONNECT = Timeouts(connect=LIMIT, read=LONG, total=LONG)
 TOTAL = Timeouts(connect=LONG, read=LONG, total=LIMIT)
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
-A = RunRequest(Kind.TEST, "a")
+A = RunRequest(TargetKind.TEST, "a")
 HOST = "api.autonoma.test"
 _resolve = socket.getaddrinfo
 COMMAND = (sys.executable, "-m", "autonoma_ci")
@@ -110,7 +110,7 @@ def transport_to(port: int, timeouts: Timeouts, scheme: str = "http") -> Transpo
 def not_sent(transport: Transport) -> str:
     """Return why a start was not sent, which took no longer than it may."""
     began = time.monotonic()
-    with pytest.raises(NotSentError) as caught:
+    with pytest.raises(RequestNotSentError) as caught:
         transport.post("/test/a/run", {})
     assert caught.value.passing
     assert time.monotonic() - began < IN_TIME
@@ -270,7 +270,7 @@ def test_body_through_a_proxy_has_a_limit(
         proxy = Proxy(server.port, tls=tls_of_proxy)
         with proxy.server:
             began = time.monotonic()
-            assert not through(proxy, monkeypatch, PATIENT._replace(total=3.0)).get("/run/a").complete
+            assert not through(proxy, monkeypatch, PATIENT._replace(total=3.0)).get("/run/a").is_complete
             assert time.monotonic() - began < IN_TIME
 
 
@@ -281,7 +281,7 @@ def test_untrusted_certificate_of_a_proxy_is_told_as_its_own(
     wrong: str, why: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = Proxy(tls=getattr(certificates, wrong)())
-    with proxy.server, pytest.raises(NotSentError, match="certificate of the proxy can't be trusted") as caught:
+    with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy can't be trusted") as caught:
         through(proxy, monkeypatch, PATIENT).post("/test/a/run", {})
     assert why in str(caught.value)
     assert not caught.value.passing
@@ -292,7 +292,7 @@ def test_untrusted_certificate_behind_a_proxy_is_the_apis(
 ) -> None:
     with FaultServer(started, tls=certificates.expired()) as server:
         proxy = Proxy(server.port, tls=tls_of_proxy)
-        with proxy.server, pytest.raises(NotSentError, match=f"certificate of {HOST} can't be trusted"):
+        with proxy.server, pytest.raises(RequestNotSentError, match=f"certificate of {HOST} can't be trusted"):
             through(proxy, monkeypatch, PATIENT).post("/test/a/run", {})
         assert server.posts == {}
 
@@ -306,7 +306,7 @@ def test_proxy_without_tls_is_told(trusted: Path, monkeypatch: pytest.MonkeyPatc
 
     with FaultServer(started, greeting=refuse) as server:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
-        with pytest.raises(NotSentError, match="no secure connection to the proxy could be made") as caught:
+        with pytest.raises(RequestNotSentError, match="no secure connection to the proxy could be made") as caught:
             Transport(f"https://{HOST}/api", SECRETS, timeouts=PATIENT).post("/test/a/run", {})
     assert not caught.value.passing
 
@@ -327,7 +327,7 @@ def test_body_on_a_closing_connection_has_a_limit(length: str) -> None:
     with FaultServer(drip) as server:
         began = time.monotonic()
         answer = Transport(server.url, SECRETS, timeouts=PATIENT._replace(total=LIMIT)).get("/run/a")
-        assert (answer.status, answer.complete) == (200, False)
+        assert (answer.status, answer.is_complete) == (200, False)
         assert time.monotonic() - began < IN_TIME
 
 
@@ -335,14 +335,14 @@ def test_body_on_a_closing_connection_has_a_limit(length: str) -> None:
 
 
 def test_gate_has_one_winner() -> None:
-    sent, withdrawn = Gate(), Gate()
+    sent, withdrawn = SendGate(), SendGate()
     assert [sent.enter(), sent.withdraw(), sent.enter()] == [True, False, True]
     assert [withdrawn.withdraw(), withdrawn.enter(), withdrawn.withdraw()] == [True, False, True]
 
 
-def threads_to(transport: Transport) -> tuple[Threads, Events]:
+def threads_to(transport: Transport) -> tuple[ThreadedExecutor, Events]:
     events: Events = queue.SimpleQueue()
-    return Threads(Client(transport, "cli", SECRETS), events), events
+    return ThreadedExecutor(AutonomaClient(transport, "cli", SECRETS), events), events
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -364,13 +364,13 @@ def test_start_that_was_withdrawn_is_never_sent(
         assert withdraw()
         end.set()
         event = events.get(timeout=LONG)
-        assert isinstance(event, Done)
-        assert (event.position, event.attempt.delivery) == (7, Delivery.NOT_SENT)
+        assert isinstance(event, StartFinished)
+        assert (event.plan_index, event.result.status) == (7, StartStatus.NOT_SENT)
         assert withdraw()
         assert server.received == []
         # Its thread asks for other runs later, which is not held back.
         workers.poll(8, A, "run-of-a", 1)
-        assert isinstance(events.get(timeout=LONG), Polled)
+        assert isinstance(events.get(timeout=LONG), StatusReceived)
         # The server has accepted the earlier connection by now.
         assert (server.connections, [request.method for request in server.received]) == (2, ["GET"])
 
@@ -391,16 +391,16 @@ def test_withdrawal_and_sending_exclude_each_other() -> None:
         workers, events = threads_to(Transport(server.url, SECRETS, timeouts=PATIENT))
         attempts = {}
         for number, name in enumerate(ids):
-            withdraw = workers.start(number, RunRequest(Kind.TEST, name))
+            withdraw = workers.start(number, RunRequest(TargetKind.TEST, name))
             time.sleep(dice.uniform(0.0, 0.003))
             if withdraw():
                 taken_back.add(name)
             event = events.get(timeout=LONG)
-            assert isinstance(event, Done)
-            attempts[ids[event.position]] = event.attempt.delivery
+            assert isinstance(event, StartFinished)
+            attempts[ids[event.plan_index]] = event.result.status
         posts = server.posts
     for name in ids:
-        expected = (Delivery.NOT_SENT, 0) if name in taken_back else (Delivery.STARTED, 1)
+        expected = (StartStatus.NOT_SENT, 0) if name in taken_back else (StartStatus.STARTED, 1)
         assert (attempts[name], posts[name]) == expected
     assert taken_back
 

@@ -10,7 +10,14 @@ import requests
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
-from autonoma_ci.net.errors import AuthoritiesError, NotSentError, lost, not_guarded, not_sent, unsendable
+from autonoma_ci.net.errors import (
+    CertificateFileError,
+    RequestNotSentError,
+    configuration_error,
+    connect_error_from,
+    no_timeout_thread_error,
+    response_error_from,
+)
 
 HOST = "api.example.com"
 
@@ -64,7 +71,9 @@ CAUSES: dict[str, tuple[Exception, str, str, str]] = {
 def test_failure_of_a_connection_has_a_cause_and_a_cure(cause: str, peer: str) -> None:
     """What is the proxy's is told as the proxy's, and leads to HTTPS_PROXY."""
     error, text, hint, hint_of_proxy = CAUSES[cause]
-    failure = not_sent(ProxyError("x", error) if peer == "the proxy" else requests.ConnectionError(error), HOST)
+    failure = connect_error_from(
+        ProxyError("x", error) if peer == "the proxy" else requests.ConnectionError(error), HOST
+    )
     assert str(failure).startswith(text.format(peer))
     assert (hint_of_proxy if peer == "the proxy" else hint) in failure.hint
     assert failure.hint.endswith(".")
@@ -80,7 +89,7 @@ def test_failure_of_a_connection_has_a_cause_and_a_cure(cause: str, peer: str) -
     ],
 )
 def test_proxy_that_connects_to_nothing_has_a_cure(answer: str, hint: str) -> None:
-    failure = not_sent(ProxyError("x", OSError(f"Tunnel connection failed: {answer}")), HOST)
+    failure = connect_error_from(ProxyError("x", OSError(f"Tunnel connection failed: {answer}")), HOST)
     assert str(failure).startswith(f"the proxy did not connect to {HOST} (")
     assert failure.hint.startswith(hint)
 
@@ -93,24 +102,26 @@ def test_proxy_that_connects_to_nothing_has_a_cure(answer: str, hint: str) -> No
     ],
 )
 def test_invalid_proxy_has_a_cure(text: str, hint: str) -> None:
-    failure = unsendable(requests.exceptions.InvalidProxyURL(text))
+    failure = configuration_error(requests.exceptions.InvalidProxyURL(text))
     assert str(failure).startswith("no request could be made: check api-url, the proxy settings (HTTPS_PROXY")
     assert (failure.hint, failure.passing) == (hint, False)
 
 
 def test_authorities_that_the_environment_does_not_name_are_told() -> None:
     """The file with the public authorities comes with this program's libraries."""
-    failure = not_sent(requests.ConnectionError(AuthoritiesError(1, "x")), HOST)
+    failure = connect_error_from(requests.ConnectionError(CertificateFileError(1, "x")), HOST)
     assert (str(failure), failure.passing) == ("the file of trusted authorities could not be read", False)
     assert "reinstall" in failure.hint
 
 
 def test_missing_thread_has_a_cure() -> None:
-    assert "ulimit -u" in not_guarded().hint
+    assert "ulimit -u" in no_timeout_thread_error().hint
 
 
-@pytest.mark.parametrize("failure", [lost(OSError("x")), not_guarded(), not_sent(OSError("x"), HOST)])
-def test_text_of_a_failure_stands_alone(failure: NotSentError) -> None:
+@pytest.mark.parametrize(
+    "failure", [response_error_from(OSError("x")), no_timeout_thread_error(), connect_error_from(OSError("x"), HOST)]
+)
+def test_text_of_a_failure_stands_alone(failure: RequestNotSentError) -> None:
     """It is put before a full stop, and the hint behind it."""
     assert not str(failure).endswith(".")
     assert len(str(failure)) <= 80

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autonoma_ci.net.download import MediaError, TooLargeError, download
+from autonoma_ci.net.download import DownloadError, FileTooLargeError, download
 from tests.support.fault_server import FaultServer
 from tests.support.faults import said
 
@@ -18,12 +18,12 @@ def test_the_pieces_are_the_body_and_the_content_type_comes_without_its_paramete
     assert b"".join(pieces) == b"abcd"
 
 
-@pytest.mark.parametrize("raised", [TooLargeError, KeyError])
+@pytest.mark.parametrize("raised", [FileTooLargeError, KeyError])
 def test_what_the_taker_raises_passes_through_but_for_too_many_pieces(raised: type[Exception]) -> None:
     def take(piece: bytes) -> None:
         raise raised
 
-    told = MediaError if raised is TooLargeError else raised
+    told = DownloadError if raised is FileTooLargeError else raised
     with FaultServer(said(ANSWER)) as server, pytest.raises(told) as error:
         download(f"http://127.0.0.1:{server.port}/secret", take, 4, 5.0, local=True)
     assert "secret" not in str(error.value)

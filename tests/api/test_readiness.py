@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.net.wait_for_url import Unready, wait_for_url
-from autonoma_ci.redaction.redactor import NOTHING_SECRET, Redactor
+from autonoma_ci.net.wait_for_url import UrlNotReady, wait_for_url
+from autonoma_ci.redaction.redactor import NO_SECRETS, Redactor
 from tests.support.fault_server import Act, FaultServer, Wire
 from tests.support.faults import after, answer, close, dripped, hang, head, reset
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 class Waited:
     """One wait, whose time passes in its pauses alone, and all that it said."""
 
-    def __init__(self, url: str, seconds: float = 20.0, redactor: Redactor = NOTHING_SECRET) -> None:
+    def __init__(self, url: str, seconds: float = 20.0, redactor: Redactor = NO_SECRETS) -> None:
         self.told: list[str] = []
         self._now = 0.0
         found = wait_for_url(url, seconds, lambda: self._now, self._pause, self.told.append, redactor)
-        self.why = found.why if found else ""
+        self.why = found.reason if found else ""
 
     def _pause(self, seconds: float) -> None:
         self._now += seconds
@@ -102,7 +102,7 @@ def test_a_page_without_an_answer_ends_the_wait_in_time(act: Act) -> None:
         found = wait_for_url(url, 1.5, time.monotonic, time.sleep, lambda _: None)
         assert time.monotonic() - began < 60
     assert found
-    assert "did not come up within 1.5 s: no answer came in time" in found.why
+    assert "did not come up within 1.5 s: no answer came in time" in found.reason
 
 
 def test_nobody_at_the_door_is_waited_for_too() -> None:
@@ -188,7 +188,7 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(wait_for_url, "_visit", lambda url, seconds, redact: Unready("HTTP 503"))
+    monkeypatch.setattr("autonoma_ci.net.wait_for_url._probe", lambda url, seconds, redact: UrlNotReady("HTTP 503"))
     found = wait_for_url("https://shop.test/", 300, lambda: now, sleep, told.append)
     assert found == ("https://shop.test did not come up within 5 min: HTTP 503", "")
     assert 9 <= len(told) <= 11
@@ -198,7 +198,10 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_name_that_is_not_resolved_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """No socket is there yet that could be shut down at the limit."""
     end = threading.Event()
-    monkeypatch.setattr(wait_for_url, "_visit", lambda url, seconds, redact: Unready("late") if end.wait(20) else None)
+    monkeypatch.setattr(
+        "autonoma_ci.net.wait_for_url._probe",
+        lambda url, seconds, redact: UrlNotReady("late") if end.wait(20) else None,
+    )
     found = wait_for_url("https://shop.test/", 0.5, time.monotonic, time.sleep, lambda _: None)
     end.set()
     assert found == ("https://shop.test did not come up within 0.5 s: no answer came in time", "")
@@ -215,7 +218,7 @@ def test_a_signal_ends_the_wait_at_once() -> None:
             "AUTONOMA_TEST_IDS": "a",
             "AUTONOMA_WAIT_FOR_URL": f"{server.url}/a/b/c",
         }
-        command = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+        command = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
         process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         until = time.monotonic() + 60
         while not server.connections and time.monotonic() < until:

@@ -13,12 +13,12 @@ import requests
 
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.ci.comments.http import Web, WebError
+from autonoma_ci.ci.comments.http import RestClient, RestError
 from autonoma_ci.clock import Clock
-from autonoma_ci.net.connection_state import line
-from autonoma_ci.net.download import MediaError, download
-from autonoma_ci.net.errors import LostError, NotSentError
-from autonoma_ci.net.session import Session
+from autonoma_ci.net.connection_state import connection_state
+from autonoma_ci.net.download import DownloadError, download
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
+from autonoma_ci.net.session import SafeSession
 from autonoma_ci.net.wait_for_url import wait_for_url
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
@@ -43,7 +43,7 @@ FAILURES: dict[str, Act] = {
 # For a server that says nothing, and for the others, which a busy machine may hold up.
 BRIEF = Timeouts(connect=20.0, read=0.5, total=1.0)
 PATIENT = Timeouts(connect=20.0, read=20.0, total=40.0)
-KINDS = (Session, requests.PreparedRequest, requests.Response)
+KINDS = (SafeSession, requests.PreparedRequest, requests.Response)
 # From these, all that is loaded can be reached, this file included.
 OUTSIDE = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType, FrameType)
 # Those of other tests, whose threads may not have ended yet.
@@ -71,15 +71,15 @@ def nothing_is_left(transports: list[Transport]) -> bool:
 
     The list is emptied, so that the transports end.
     """
-    are_empty = all(isinstance(each, Session) and not holds_credentials(each) for each in found())
+    are_empty = all(isinstance(each, SafeSession) and not holds_credentials(each) for each in found())
     transports.clear()
     return are_empty and not found()
 
 
-def holds_credentials(session: Session) -> bool:
+def holds_credentials(session: SafeSession) -> bool:
     """Return whether a text with a credential can be reached from the session, or from this thread's connection."""
     seen: dict[int, object] = {}
-    waiting: list[object] = [session, line.connection]
+    waiting: list[object] = [session, connection_state.connection]
     while waiting:
         each = waiting.pop()
         if id(each) not in seen and not isinstance(each, OUTSIDE):
@@ -104,7 +104,7 @@ def test_objects_are_found_while_they_are_there(kind: type[object]) -> None:
 
 @pytest.mark.parametrize("kept", [SECRETS[0].reveal(), [{"a": b"x " + SECRETS[1].reveal().encode()}]])
 def test_credentials_in_a_session_are_found(kept: object) -> None:
-    session = Session()
+    session = SafeSession()
     assert not holds_credentials(session)
     vars(session)["kept"] = kept
     assert holds_credentials(session)
@@ -117,7 +117,7 @@ def test_nothing_is_left_of_a_lost_response(method: str, act: Act) -> None:
         timeouts = BRIEF if act is hang else PATIENT
         transports = [Transport(server.url, SECRETS, timeouts)]
         for _ in range(2):
-            with suppress(LostError, MediaError):
+            with suppress(ResponseLostError, DownloadError):
                 if method == "download":
                     download(server.url, lambda _: None, 100, timeouts.total, local=True)
                 elif method == "post":
@@ -135,7 +135,7 @@ def test_nothing_is_left_of_what_was_not_sent(proxy: str, monkeypatch: pytest.Mo
     url = "http://api.example.test/api" if proxy else free_address()
     transports = [Transport(url, SECRETS, PATIENT)]
     for _ in range(2):
-        with pytest.raises(NotSentError):
+        with pytest.raises(RequestNotSentError):
             transports[0].post("/test/a/run", {})
         assert wait_for_url(url, 0.0, time.monotonic, time.sleep, lambda _: None)
     assert nothing_is_left(transports)
@@ -143,9 +143,9 @@ def test_nothing_is_left_of_what_was_not_sent(proxy: str, monkeypatch: pytest.Mo
 
 def test_nothing_is_left_of_a_lost_comment() -> None:
     with FaultServer(close) as server:
-        web = Web(server.url, {"Authorization": "Bearer token-of-the-test"}, Clock())
-        with pytest.raises(WebError):
-            web.ask("POST", "/comments", {})
+        web = RestClient(server.url, {"Authorization": "Bearer token-of-the-test"}, Clock())
+        with pytest.raises(RestError):
+            web.request("POST", "/comments", {})
     assert not found()
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status
-from autonoma_ci.api.responses import details, read, status
+from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus
+from autonoma_ci.api.responses import parse_details_response, parse_start_response, parse_status_response
 from autonoma_ci.api.run_ids import find_linked_run, find_page_run
-from autonoma_ci.api.transport import Answer
-from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.api.transport import HttpResponse
+from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -25,51 +25,53 @@ NO_SECRETS = Redactor(())
 CREDENTIAL = "client-secret-of-the-test"
 
 
-def started(fields: Mapping[str, object], kind: Kind = Kind.TEST) -> Attempt:
-    answer = Answer(200, {}, json.dumps(fields).encode(), complete=True)
-    return read(answer, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
+def started(fields: Mapping[str, object], kind: TargetKind = TargetKind.TEST) -> StartResult:
+    answer = HttpResponse(200, {}, json.dumps(fields).encode(), is_complete=True)
+    return parse_start_response(answer, RunRequest(kind, "abc"), NO_SECRETS, NO_SECRETS)
 
 
-def polled(fields: Mapping[str, object] | str, kind: Kind = Kind.TEST, run_id: str = "x") -> Status:
+def polled(fields: Mapping[str, object] | str, kind: TargetKind = TargetKind.TEST, run_id: str = "x") -> PollResult:
     body = fields if isinstance(fields, str) else json.dumps({"status": "passed", **fields})
     credentials = Redactor([Secret(CREDENTIAL)])
-    return status(Answer(200, {}, body.encode(), complete=True), lambda: credentials, credentials, "", kind, run_id)
+    return parse_status_response(
+        HttpResponse(200, {}, body.encode(), is_complete=True), lambda: credentials, credentials, "", kind, run_id
+    )
 
 
-def detailed(fields: Mapping[str, object] | str) -> Details:
+def detailed(fields: Mapping[str, object] | str) -> RunDetails:
     body = fields if isinstance(fields, str) else json.dumps(fields)
-    return details(Answer(200, {}, body.encode(), complete=True), lambda: NO_SECRETS, "7", "8")
+    return parse_details_response(HttpResponse(200, {}, body.encode(), is_complete=True), lambda: NO_SECRETS, "7", "8")
 
 
 @pytest.mark.parametrize(
     ("path", "kind", "within", "alone"),
     [
-        ("/run/x", Kind.TEST, "x", "x"),
-        ("/run/x/", Kind.TEST, "x", "x"),
-        ("/run/x?tab=/run/y#/run/z", Kind.TEST, "x", "x"),
-        ("/run/x/steps", Kind.TEST, "x", ""),
-        ("/app/run/x", Kind.TEST, "x", "x"),
-        ("/run/x%79", Kind.TEST, "xy", "xy"),
-        ("/run/folder", Kind.TEST, "folder", "folder"),
-        ("/run/", Kind.TEST, "", ""),
-        ("/runs/x", Kind.TEST, "", ""),
-        ("/now/x", Kind.TEST, "", ""),
-        ("/login", Kind.TEST, "", ""),
-        ("", Kind.TEST, "", ""),
-        ("/run/folder/x", Kind.TEST, "", ""),
-        ("/run/tag/x", Kind.TEST, "", ""),
-        ("/run/group/x", Kind.TEST, "", ""),
-        ("/run/folder/x", Kind.FOLDER, "x", "x"),
-        ("/run/folder/x/runs", Kind.FOLDER, "x", ""),
-        ("/run/x", Kind.FOLDER, "", ""),
-        ("/run/tag/x", Kind.FOLDER, "", ""),
-        ("/run/tag/x", Kind.TAG, "x", "x"),
-        ("/run/x", Kind.TAG, "", ""),
+        ("/run/x", TargetKind.TEST, "x", "x"),
+        ("/run/x/", TargetKind.TEST, "x", "x"),
+        ("/run/x?tab=/run/y#/run/z", TargetKind.TEST, "x", "x"),
+        ("/run/x/steps", TargetKind.TEST, "x", ""),
+        ("/app/run/x", TargetKind.TEST, "x", "x"),
+        ("/run/x%79", TargetKind.TEST, "xy", "xy"),
+        ("/run/folder", TargetKind.TEST, "folder", "folder"),
+        ("/run/", TargetKind.TEST, "", ""),
+        ("/runs/x", TargetKind.TEST, "", ""),
+        ("/now/x", TargetKind.TEST, "", ""),
+        ("/login", TargetKind.TEST, "", ""),
+        ("", TargetKind.TEST, "", ""),
+        ("/run/folder/x", TargetKind.TEST, "", ""),
+        ("/run/tag/x", TargetKind.TEST, "", ""),
+        ("/run/group/x", TargetKind.TEST, "", ""),
+        ("/run/folder/x", TargetKind.FOLDER, "x", "x"),
+        ("/run/folder/x/runs", TargetKind.FOLDER, "x", ""),
+        ("/run/x", TargetKind.FOLDER, "", ""),
+        ("/run/tag/x", TargetKind.FOLDER, "", ""),
+        ("/run/tag/x", TargetKind.TAG, "x", "x"),
+        ("/run/x", TargetKind.TAG, "", ""),
         # The vendor's CI scripts get a `folderRunID` for tags.
-        ("/run/folder/x", Kind.TAG, "", "x"),
+        ("/run/folder/x", TargetKind.TAG, "", "x"),
     ],
 )
-def test_link_names_its_run(path: str, kind: Kind, within: str, alone: str) -> None:
+def test_link_names_its_run(path: str, kind: TargetKind, within: str, alone: str) -> None:
     """The id stands behind `/run/`, and is the page's own if nothing follows it."""
     assert (find_linked_run(SITE + path, kind), find_page_run(SITE + path, kind)) == (within, alone)
 
@@ -77,107 +79,112 @@ def test_link_names_its_run(path: str, kind: Kind, within: str, alone: str) -> N
 @pytest.mark.parametrize(
     ("fields", "kind", "run_id"),
     [
-        ({"run_id": "x"}, Kind.TEST, "x"),
-        ({"run_id": "x", "url": f"{SITE}/run/x"}, Kind.TEST, "x"),
-        ({"run_id": "x", "url": f"{SITE}/run/x/steps"}, Kind.TEST, "x"),
-        ({"run_id": "x", "url": f"{SITE}/login"}, Kind.TEST, "x"),
-        ({"run_id": "x", "url": f"{SITE}/run/group/g"}, Kind.TEST, "x"),
-        ({"run_id": "x", "url": f"{SITE}/run/test/t"}, Kind.TEST, "x"),
-        ({"runID": "x", "runGroupID": "g"}, Kind.TEST, "x"),
-        ({"runID": "x", "runGroupID": "g", "url": f"{SITE}/run/group/g"}, Kind.TEST, "x"),
-        ({"run_id": "x", "url": "http://evil.example/run/y"}, Kind.TEST, "x"),
-        ({"run_id": 7, "url": f"{SITE}/run/7"}, Kind.TEST, "7"),
-        ({"run_id": "", "url": f"{SITE}/run/x"}, Kind.TEST, "x"),
-        ({"run_id": None, "url": f"{SITE}/run/x?tab=1"}, Kind.TEST, "x"),
-        ({"folder_run_id": "x", "url": f"{SITE}/run/y"}, Kind.FOLDER, "x"),
-        ({"folder_run_id": "x", "folderRunID": "x"}, Kind.FOLDER, "x"),
-        ({"run_id": "y", "url": f"{SITE}/run/folder/x"}, Kind.FOLDER, "x"),
-        ({"url": f"{SITE}/run/tag/x"}, Kind.TAG, "x"),
-        ({"url": f"{SITE}/run/folder/x"}, Kind.TAG, "x"),
+        ({"run_id": "x"}, TargetKind.TEST, "x"),
+        ({"run_id": "x", "url": f"{SITE}/run/x"}, TargetKind.TEST, "x"),
+        ({"run_id": "x", "url": f"{SITE}/run/x/steps"}, TargetKind.TEST, "x"),
+        ({"run_id": "x", "url": f"{SITE}/login"}, TargetKind.TEST, "x"),
+        ({"run_id": "x", "url": f"{SITE}/run/group/g"}, TargetKind.TEST, "x"),
+        ({"run_id": "x", "url": f"{SITE}/run/test/t"}, TargetKind.TEST, "x"),
+        ({"runID": "x", "runGroupID": "g"}, TargetKind.TEST, "x"),
+        ({"runID": "x", "runGroupID": "g", "url": f"{SITE}/run/group/g"}, TargetKind.TEST, "x"),
+        ({"run_id": "x", "url": "http://evil.example/run/y"}, TargetKind.TEST, "x"),
+        ({"run_id": 7, "url": f"{SITE}/run/7"}, TargetKind.TEST, "7"),
+        ({"run_id": "", "url": f"{SITE}/run/x"}, TargetKind.TEST, "x"),
+        ({"run_id": None, "url": f"{SITE}/run/x?tab=1"}, TargetKind.TEST, "x"),
+        ({"folder_run_id": "x", "url": f"{SITE}/run/y"}, TargetKind.FOLDER, "x"),
+        ({"folder_run_id": "x", "folderRunID": "x"}, TargetKind.FOLDER, "x"),
+        ({"run_id": "y", "url": f"{SITE}/run/folder/x"}, TargetKind.FOLDER, "x"),
+        ({"url": f"{SITE}/run/tag/x"}, TargetKind.TAG, "x"),
+        ({"url": f"{SITE}/run/folder/x"}, TargetKind.TAG, "x"),
     ],
 )
-def test_start_that_names_one_run_is_started(fields: dict[str, object], kind: Kind, run_id: str) -> None:
+def test_start_that_names_one_run_is_started(fields: dict[str, object], kind: TargetKind, run_id: str) -> None:
     """A missing field is no contradiction, and neither is a link to another page."""
-    assert (started(fields, kind).delivery, started(fields, kind).run_id) == (Delivery.STARTED, run_id)
+    assert (started(fields, kind).status, started(fields, kind).run_id) == (StartStatus.STARTED, run_id)
 
 
 @pytest.mark.parametrize("run_id", [" ", "x ", "x\n", "x\u200b", "x.y", "é", [], ["x"], {}, True, 7.5, "y"])
 def test_start_with_an_id_unlike_its_link_is_unknown(run_id: object) -> None:
     """An id that can't be used, or is not that of the link, is not replaced by the link's."""
     found = started({"run_id": run_id, "url": f"{SITE}/run/x"})
-    assert (found.delivery, found.reason, found.run_id, found.url) == (Delivery.OPEN, Reason.UNKNOWN, "", "")
+    assert (found.status, found.reason, found.run_id, found.url) == (
+        StartStatus.INDETERMINATE,
+        ExitReason.UNKNOWN,
+        "",
+        "",
+    )
     assert "HTTP 200, but the " in found.message
 
 
 @pytest.mark.parametrize(
     ("fields", "kind"),
     [
-        ({"url": f"{SITE}/login"}, Kind.TEST),
-        ({"url": f"{SITE}/run/"}, Kind.TEST),
-        ({"url": f"{SITE}/run/x/steps"}, Kind.TEST),
-        ({"url": f"{SITE}/run/group/g"}, Kind.TEST),
-        ({"url": f"{SITE}/run/folder/f"}, Kind.TEST),
-        ({"run_id": "x"}, Kind.FOLDER),
-        ({"run_id": "x", "url": f"{SITE}/run/x"}, Kind.FOLDER),
-        ({"run_id": "x", "url": f"{SITE}/run/x"}, Kind.TAG),
-        ({"url": f"{SITE}/run/tag/t"}, Kind.FOLDER),
-        ({"folder_run_id": "x", "folderRunID": "y"}, Kind.FOLDER),
+        ({"url": f"{SITE}/login"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/x/steps"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/group/g"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/folder/f"}, TargetKind.TEST),
+        ({"run_id": "x"}, TargetKind.FOLDER),
+        ({"run_id": "x", "url": f"{SITE}/run/x"}, TargetKind.FOLDER),
+        ({"run_id": "x", "url": f"{SITE}/run/x"}, TargetKind.TAG),
+        ({"url": f"{SITE}/run/tag/t"}, TargetKind.FOLDER),
+        ({"folder_run_id": "x", "folderRunID": "y"}, TargetKind.FOLDER),
     ],
 )
-def test_start_that_names_no_run_is_unknown(fields: dict[str, object], kind: Kind) -> None:
+def test_start_that_names_no_run_is_unknown(fields: dict[str, object], kind: TargetKind) -> None:
     """The response to another request, such as the start of a test or a login, starts nothing that is known."""
-    assert started(fields, kind).delivery is Delivery.OPEN
+    assert started(fields, kind).status is StartStatus.INDETERMINATE
 
 
 @pytest.mark.parametrize(
     ("fields", "kind"),
     [
-        ({"url": f"{SITE}/run/y"}, Kind.TEST),
-        ({"url": f"{SITE}/run/y/"}, Kind.TEST),
-        ({"url": f"{SITE}/run/y/steps"}, Kind.TEST),
-        ({"url": f"{SITE}/run/y/x"}, Kind.TEST),
-        ({"run_id": "y"}, Kind.TEST),
-        ({"runID": "y"}, Kind.TEST),
-        ({"id": "y"}, Kind.TEST),
-        ({"id": 7}, Kind.TEST),
-        ({"run_id": "x", "id": "y"}, Kind.TEST),
-        ({"run_id": "x "}, Kind.TEST),
-        ({"url": f"{SITE}/run/folder/y"}, Kind.FOLDER),
-        ({"folder_run_id": "y"}, Kind.FOLDER),
-        ({"run_id": "y"}, Kind.FOLDER),
-        ({"url": f"{SITE}/run/tag/y"}, Kind.TAG),
-        ({"tag_run_id": "y"}, Kind.TAG),
+        ({"url": f"{SITE}/run/y"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/y/"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/y/steps"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/y/x"}, TargetKind.TEST),
+        ({"run_id": "y"}, TargetKind.TEST),
+        ({"runID": "y"}, TargetKind.TEST),
+        ({"id": "y"}, TargetKind.TEST),
+        ({"id": 7}, TargetKind.TEST),
+        ({"run_id": "x", "id": "y"}, TargetKind.TEST),
+        ({"run_id": "x "}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/folder/y"}, TargetKind.FOLDER),
+        ({"folder_run_id": "y"}, TargetKind.FOLDER),
+        ({"run_id": "y"}, TargetKind.FOLDER),
+        ({"url": f"{SITE}/run/tag/y"}, TargetKind.TAG),
+        ({"tag_run_id": "y"}, TargetKind.TAG),
     ],
 )
-def test_status_that_names_another_run_is_trouble(fields: dict[str, object], kind: Kind) -> None:
+def test_status_that_names_another_run_is_trouble(fields: dict[str, object], kind: TargetKind) -> None:
     """Whether that run is known or not: its verdict is not that of this one."""
     found = polled(fields, kind)
-    assert (found.said, found.message) == (Said.TROUBLE, "the response is about another run")
+    assert (found.status, found.message) == (PollStatus.UNAVAILABLE, "the response is about another run")
 
 
 @pytest.mark.parametrize(
     ("fields", "kind"),
     [
-        ({}, Kind.TEST),
-        ({"url": f"{SITE}/run/x", "run_id": "x", "runID": "x", "id": "x"}, Kind.TEST),
-        ({"url": f"{SITE}/run/x/steps"}, Kind.TEST),
-        ({"url": f"{SITE}/now/y"}, Kind.TEST),
-        ({"url": f"{SITE}/run/folder/f"}, Kind.TEST),
-        ({"url": "http://evil.example/run/y"}, Kind.TEST),
-        ({"url": f"{SITE}/run/{CREDENTIAL}"}, Kind.TEST),
-        ({"run_id": None, "id": "", "url": 7}, Kind.TEST),
-        ({"url": f"{SITE}/run/y", "id": "y"}, Kind.FOLDER),
-        ({"url": f"{SITE}/run/folder/y", "id": "y"}, Kind.TAG),
+        ({}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/x", "run_id": "x", "runID": "x", "id": "x"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/x/steps"}, TargetKind.TEST),
+        ({"url": f"{SITE}/now/y"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/folder/f"}, TargetKind.TEST),
+        ({"url": "http://evil.example/run/y"}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/{CREDENTIAL}"}, TargetKind.TEST),
+        ({"run_id": None, "id": "", "url": 7}, TargetKind.TEST),
+        ({"url": f"{SITE}/run/y", "id": "y"}, TargetKind.FOLDER),
+        ({"url": f"{SITE}/run/folder/y", "id": "y"}, TargetKind.TAG),
     ],
 )
-def test_status_that_names_no_other_run_is_read(fields: dict[str, object], kind: Kind) -> None:
+def test_status_that_names_no_other_run_is_read(fields: dict[str, object], kind: TargetKind) -> None:
     """Fields may be missing, and a link of another shape says nothing."""
-    assert polled(fields, kind).said is Said.PASSED
+    assert polled(fields, kind).status is PollStatus.PASSED
 
 
 def test_status_of_a_number_is_compared_as_text() -> None:
     """An API may give an id as a number here and as text there."""
-    assert polled({"id": 7}, run_id="7").said is Said.PASSED
+    assert polled({"id": 7}, run_id="7").status is PollStatus.PASSED
 
 
 @pytest.mark.parametrize(
@@ -203,19 +210,19 @@ def test_details_of_another_run_or_test_are_not_used(fields: dict[str, object], 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("passed", Said.PASSED),
-        ("Failed", Said.FAILED),
-        ("cancelled", Said.STOPPED),
-        ("pending", Said.GOING_ON),
+        ("passed", PollStatus.PASSED),
+        ("Failed", PollStatus.FAILED),
+        ("cancelled", PollStatus.STOPPED),
+        ("pending", PollStatus.RUNNING),
         ("completed", None),
         ("", None),
         (None, None),
         (5, None),
     ],
 )
-def test_details_have_a_status_if_they_name_a_known_word(word: object, said: Said | None) -> None:
+def test_details_have_a_status_if_they_name_a_known_word(word: object, said: PollStatus | None) -> None:
     """The API's status decides what a run is, and a word that is not known does not contradict it."""
-    assert detailed({"status": word}).said is said
+    assert detailed({"status": word}).status is said
 
 
 TWICE = '{"status": "failed", "status": "passed", "run_id": "x", "run_id": "y"}'
@@ -223,13 +230,18 @@ TWICE = '{"status": "failed", "status": "passed", "run_id": "x", "run_id": "y"}'
 
 def test_key_with_two_values_says_nothing() -> None:
     """Which of them counts is not known."""
-    assert polled(TWICE).said is Said.TROUBLE
-    assert polled('{"status": "passed", "of": [{"a": 1, "a": 2}]}').said is Said.TROUBLE
-    assert detailed(TWICE).problem == "not in the form that is known"
-    found = read(Answer(200, {}, TWICE.encode(), complete=True), RunRequest(Kind.TEST, "a"), NO_SECRETS, NO_SECRETS)
-    assert found.delivery is Delivery.OPEN
+    assert polled(TWICE).status is PollStatus.UNAVAILABLE
+    assert polled('{"status": "passed", "of": [{"a": 1, "a": 2}]}').status is PollStatus.UNAVAILABLE
+    assert detailed(TWICE).error == "not in the form that is known"
+    found = parse_start_response(
+        HttpResponse(200, {}, TWICE.encode(), is_complete=True),
+        RunRequest(TargetKind.TEST, "a"),
+        NO_SECRETS,
+        NO_SECRETS,
+    )
+    assert found.status is StartStatus.INDETERMINATE
 
 
 def test_key_with_one_value_twice_is_read() -> None:
     """Nothing contradicts itself there."""
-    assert polled('{"status": "passed", "status": "passed"}').said is Said.PASSED
+    assert polled('{"status": "passed", "status": "passed"}').status is PollStatus.PASSED

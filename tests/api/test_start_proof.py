@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from autonoma_ci.api.models import Attempt, Delivery
-from autonoma_ci.api.responses import read
-from autonoma_ci.api.start_proof import NOT_STARTED
-from autonoma_ci.api.transport import Answer
-from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.api.models import StartResult, StartStatus
+from autonoma_ci.api.responses import parse_start_response
+from autonoma_ci.api.start_proof import NOT_STARTED_STATUSES
+from autonoma_ci.api.transport import HttpResponse
+from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
 
 # Written out, so that a change of the table is a change of this test.
@@ -19,30 +19,30 @@ OTHERS = [status for status in range(200, 600) if status not in PROOFS]
 SENTENCE = "Device Farm Project ARN is not configured"
 
 
-def attempt(status: int, body: object) -> Attempt:
+def attempt(status: int, body: object) -> StartResult:
     nothing = Redactor(())
-    answer = Answer(status, {"Retry-After": "5"}, json.dumps(body).encode(), complete=True)
-    return read(answer, RunRequest(Kind.TEST, "abc"), nothing, nothing)
+    answer = HttpResponse(status, {"Retry-After": "5"}, json.dumps(body).encode(), is_complete=True)
+    return parse_start_response(answer, RunRequest(TargetKind.TEST, "abc"), nothing, nothing)
 
 
 def test_table_lists_the_proofs() -> None:
-    assert tuple(sorted(NOT_STARTED)) == PROOFS
-    assert all(NOT_STARTED.values()), "each row states its source"
+    assert tuple(sorted(NOT_STARTED_STATUSES)) == PROOFS
+    assert all(NOT_STARTED_STATUSES.values()), "each row states its source"
 
 
 @pytest.mark.parametrize("status", PROOFS)
 def test_status_of_table_proves_not_started(status: int) -> None:
     found = attempt(status, {"error": "No"})
-    assert found.delivery is (Delivery.BUSY if status == 429 else Delivery.REFUSED)
-    assert found.reason is not Reason.UNKNOWN
+    assert found.status is (StartStatus.RATE_LIMITED if status == 429 else StartStatus.REJECTED)
+    assert found.reason is not ExitReason.UNKNOWN
 
 
 @pytest.mark.parametrize("status", OTHERS)
 def test_other_status_proves_nothing(status: int) -> None:
     """Not even with Retry-After, which Varnish sends with 503 while the server is at work on the request."""
     found = attempt(status, {"error": "No", "message": "Try again later"})
-    assert (found.delivery, found.reason) == (Delivery.OPEN, Reason.UNKNOWN)
-    assert "may have started" in found.hint
+    assert (found.status, found.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
+    assert "may have started" in found.suggestion
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_other_status_proves_nothing(status: int) -> None:
 )
 def test_known_message_of_500_proves_not_started(body: object) -> None:
     found = attempt(500, body)
-    assert (found.delivery, found.reason) == (Delivery.REFUSED, Reason.API)
+    assert (found.status, found.reason) == (StartStatus.REJECTED, ExitReason.API)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_known_message_of_500_proves_not_started(body: object) -> None:
     ],
 )
 def test_known_message_elsewhere_proves_nothing(status: int, body: object) -> None:
-    assert attempt(status, body).delivery is Delivery.OPEN
+    assert attempt(status, body).status is StartStatus.INDETERMINATE
 
 
 @pytest.mark.parametrize("status", [303, 400, 404, 429, 500, 503])
@@ -77,4 +77,4 @@ def test_body_of_a_refusal_names_no_run(status: int) -> None:
     """Nothing of such a response is believed but its status."""
     found = attempt(status, {"error": "No", "run_id": "r1", "url": "https://autonoma.app/run/r1"})
     assert (found.run_id, found.url) == ("", "")
-    assert (found.delivery is Delivery.OPEN) == (status in {303, 500, 503})
+    assert (found.status is StartStatus.INDETERMINATE) == (status in {303, 500, 503})

@@ -10,82 +10,84 @@ import requests_mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Details, Said
-from autonoma_ci.api.responses import details, status
-from autonoma_ci.api.transport import Answer, Transport
-from autonoma_ci.models import Kind, RunRequest, Step
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollStatus, RunDetails
+from autonoma_ci.api.responses import parse_details_response, parse_status_response
+from autonoma_ci.api.transport import HttpResponse, Transport
+from autonoma_ci.models import RunRequest, RunStep, TargetKind
 from autonoma_ci.redaction.redactor import Redactor, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
-REQUEST = RunRequest(Kind.TEST, "a", variables={"NAME": "value-of-the-variable"})
+REQUEST = RunRequest(TargetKind.TEST, "a", variables={"NAME": "value-of-the-variable"})
 
 
 def same() -> Redactor:
     return Redactor(())
 
 
-def answer(body: object, code: int = 200, headers: Mapping[str, str] | None = None, *, complete: bool = True) -> Answer:
+def answer(
+    body: object, code: int = 200, headers: Mapping[str, str] | None = None, *, complete: bool = True
+) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(code, headers or {}, raw, complete)
+    return HttpResponse(code, headers or {}, raw, complete)
 
 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("passed", Said.PASSED),
-        (" PASSED\n", Said.PASSED),
-        ("failed", Said.FAILED),
-        ("error", Said.FAILED),
-        ("pending", Said.GOING_ON),
-        ("running", Said.GOING_ON),
-        ("in-progress", Said.GOING_ON),
-        ("In Progress", Said.GOING_ON),
-        ("cancelled", Said.STOPPED),
-        ("canceled", Said.STOPPED),
-        ("skipped", Said.STOPPED),
-        ("stopped", Said.STOPPED),
-        ("success", Said.STRANGE),
-        ("not passed", Said.STRANGE),
-        ("", Said.STRANGE),
-        (None, Said.STRANGE),
-        (1, Said.STRANGE),
-        (True, Said.STRANGE),
-        (["passed"], Said.STRANGE),
+        ("passed", PollStatus.PASSED),
+        (" PASSED\n", PollStatus.PASSED),
+        ("failed", PollStatus.FAILED),
+        ("error", PollStatus.FAILED),
+        ("pending", PollStatus.RUNNING),
+        ("running", PollStatus.RUNNING),
+        ("in-progress", PollStatus.RUNNING),
+        ("In Progress", PollStatus.RUNNING),
+        ("cancelled", PollStatus.STOPPED),
+        ("canceled", PollStatus.STOPPED),
+        ("skipped", PollStatus.STOPPED),
+        ("stopped", PollStatus.STOPPED),
+        ("success", PollStatus.UNRECOGNIZED),
+        ("not passed", PollStatus.UNRECOGNIZED),
+        ("", PollStatus.UNRECOGNIZED),
+        (None, PollStatus.UNRECOGNIZED),
+        (1, PollStatus.UNRECOGNIZED),
+        (True, PollStatus.UNRECOGNIZED),
+        (["passed"], PollStatus.UNRECOGNIZED),
     ],
 )
-def test_a_word_means(word: object, said: Said) -> None:
-    assert status(answer({"status": word}), same).said is said
+def test_a_word_means(word: object, said: PollStatus) -> None:
+    assert parse_status_response(answer({"status": word}), same).status is said
 
 
 @given(st.text())
 def test_no_word_but_one_is_a_pass(word: str) -> None:
     known = word.strip().lower().replace("-", "_").replace(" ", "_") == "passed"
-    assert (status(answer({"status": word}), same).said is Said.PASSED) == known
+    assert (parse_status_response(answer({"status": word}), same).status is PollStatus.PASSED) == known
 
 
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        (401, Said.UNAUTHORIZED),
-        (403, Said.UNAUTHORIZED),
-        (404, Said.MISSING),
-        (429, Said.BUSY),
-        (503, Said.BUSY),
-        (500, Said.TROUBLE),
-        (502, Said.TROUBLE),
-        (400, Said.TROUBLE),
-        (302, Said.TROUBLE),
-        (204, Said.TROUBLE),
+        (401, PollStatus.UNAUTHORIZED),
+        (403, PollStatus.UNAUTHORIZED),
+        (404, PollStatus.NOT_FOUND),
+        (429, PollStatus.RATE_LIMITED),
+        (503, PollStatus.RATE_LIMITED),
+        (500, PollStatus.UNAVAILABLE),
+        (502, PollStatus.UNAVAILABLE),
+        (400, PollStatus.UNAVAILABLE),
+        (302, PollStatus.UNAVAILABLE),
+        (204, PollStatus.UNAVAILABLE),
     ],
 )
-def test_a_status_code_means(code: int, said: Said) -> None:
+def test_a_status_code_means(code: int, said: PollStatus) -> None:
     """Whatever a body says, only a 200 tells how a run stands."""
-    found = status(answer({"status": "passed", "message": "Because."}, code), same)
-    assert found.said is said
+    found = parse_status_response(answer({"status": "passed", "message": "Because."}, code), same)
+    assert found.status is said
     assert found.message == f"HTTP {code}: Because."
 
 
@@ -93,7 +95,7 @@ def test_a_status_code_means(code: int, said: Said) -> None:
     "body", [b"", b"<html>passed</html>", b"null", b"[]", b'"passed"', b'{"status": "passed"', b"{}"]
 )
 def test_what_is_no_answer_is_no_pass(body: bytes) -> None:
-    assert status(answer(body), same).said is Said.TROUBLE
+    assert parse_status_response(answer(body), same).status is PollStatus.UNAVAILABLE
 
 
 @pytest.mark.parametrize(
@@ -102,8 +104,8 @@ def test_what_is_no_answer_is_no_pass(body: bytes) -> None:
 )
 def test_used_up_quota_does_not_end_the_wait(code: int, body: dict[str, str]) -> None:
     """The run goes on, and the credentials are fine."""
-    found = status(answer(body, code), same)
-    assert found.said is Said.TROUBLE
+    found = parse_status_response(answer(body, code), same)
+    assert found.status is PollStatus.UNAVAILABLE
     assert found.message.startswith(f"the account's quota is used up (HTTP {code}")
 
 
@@ -111,18 +113,18 @@ def test_used_up_quota_does_not_end_the_wait(code: int, body: dict[str, str]) ->
     ("body", "headers"), [(b"<!doctype html>", {}), (b"passed", {"Content-Type": "text/html; charset=utf-8"})]
 )
 def test_web_page_in_place_of_a_status_is_named(body: bytes, headers: dict[str, str]) -> None:
-    found = status(Answer(200, headers, body, complete=True), same)
-    assert found.said is Said.TROUBLE
+    found = parse_status_response(HttpResponse(200, headers, body, is_complete=True), same)
+    assert found.status is PollStatus.UNAVAILABLE
     assert found.message.startswith("HTTP 200, but this host serves a web page, not the API. Check api-url")
 
 
 def test_an_answer_cut_short_is_no_pass() -> None:
-    assert status(answer({"status": "passed"}, complete=False), same).said is Said.TROUBLE
+    assert parse_status_response(answer({"status": "passed"}, complete=False), same).status is PollStatus.UNAVAILABLE
 
 
 def test_retry_after_is_told() -> None:
-    assert status(answer({}, 429, {"Retry-After": "7"}), same).retry_after == 7.0
-    assert status(answer({}, 503), same).retry_after is None
+    assert parse_status_response(answer({}, 429, {"Retry-After": "7"}), same).retry_after == 7.0
+    assert parse_status_response(answer({}, 503), same).retry_after is None
 
 
 STEPS: list[dict[str, Any]] = [
@@ -136,13 +138,13 @@ STEPS: list[dict[str, Any]] = [
 def test_the_step_that_failed_is_the_last_that_says_so() -> None:
     times = {"created_at": "2025-01-07T09:30:00.500Z", "ended_at": "2025-01-07T09:31:00.000Z"}
     body = {"name": "Checkout", "steps": STEPS, **times}
-    found = details(answer(body), same)
-    step = Step(3, "Check it", "Expected a confirmation", "", "failed")
-    assert (found.title, found.step, found.seconds) == ("Checkout", step, 59.5)
+    found = parse_details_response(answer(body), same)
+    step = RunStep(3, "Check it", "Expected a confirmation", "", "failed")
+    assert (found.title, found.step, found.duration_seconds) == ("Checkout", step, 59.5)
 
 
 def test_all_steps_are_told_in_their_order() -> None:
-    found = details(answer({"steps": STEPS}), same).steps
+    found = parse_details_response(answer({"steps": STEPS}), same).steps
     assert [(step.number, step.instruction, step.status) for step in found] == [
         (1, "Open", "passed"), (2, "Click", "failed"), (3, "Check it", "failed"), (4, "Leave", "skipped"),
     ]  # fmt: skip
@@ -150,22 +152,22 @@ def test_all_steps_are_told_in_their_order() -> None:
 
 def test_of_very_many_steps_the_first_and_the_last_are_told() -> None:
     many = [{"instruction": str(number), "image": f"https://media.test/{number}"} for number in range(1, 10_001)]
-    found = details(answer({"steps": many}), same)
+    found = parse_details_response(answer({"steps": many}), same)
     assert [step.number for step in found.steps] == [*range(1, 101), *range(9901, 10_001)]
-    assert set(found.media) == {step.number for step in found.steps}
+    assert set(found.media_urls) == {step.number for step in found.steps}
 
 
 @pytest.mark.parametrize("address", [None, 7, "", [], {"url": "x"}])
 def test_where_screenshots_and_video_are_is_told_if_it_is_text(address: object) -> None:
     body = {"steps": [{"image": "https://media.test/1"}, {"image": address}], "video_url": address}
-    assert {number: media.url for number, media in details(answer(body), same).media.items()} == {
+    assert {number: media.url for number, media in parse_details_response(answer(body), same).media_urls.items()} == {
         1: "https://media.test/1"
     }
 
 
 def test_addresses_of_media_are_in_no_repr() -> None:
     body = {"steps": [{"image": "https://media.test/1?signature=secret"}], "video_url": "https://media.test/v?secret"}
-    assert "secret" not in repr(details(answer(body), same))
+    assert "secret" not in repr(parse_details_response(answer(body), same))
 
 
 @pytest.mark.parametrize(
@@ -180,12 +182,12 @@ def test_addresses_of_media_are_in_no_repr() -> None:
     ],
 )
 def test_every_field_may_be_missing_or_something_else(body: object) -> None:
-    assert details(answer(body), same) == Details(said=Said.FAILED)
+    assert parse_details_response(answer(body), same) == RunDetails(status=PollStatus.FAILED)
 
 
 def test_details_that_can_not_be_had_say_why() -> None:
-    assert details(answer({}, 500), same).problem == "HTTP 500"
-    assert details(answer(b"<html>"), same).problem == "not in the form that is known"
+    assert parse_details_response(answer({}, 500), same).error == "HTTP 500"
+    assert parse_details_response(answer(b"<html>"), same).error == "not in the form that is known"
 
 
 json_values = st.recursive(
@@ -203,25 +205,29 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(["status", "steps", "name", "created_at", "ended_at"]), json_values))
 def test_no_answer_breaks_anything(body: dict[str, object]) -> None:
     found = answer(json.dumps(body).encode())
-    assert isinstance(status(found, same).said, Said)
-    assert isinstance(details(found, same), Details)
+    assert isinstance(parse_status_response(found, same).status, PollStatus)
+    assert isinstance(parse_details_response(found, same), RunDetails)
 
 
 @pytest.mark.parametrize(
     ("kind", "path"),
-    [(Kind.TEST, "/run/r1/status"), (Kind.FOLDER, "/run/folder/r1/status"), (Kind.TAG, "/run/tag/r1/status")],
+    [
+        (TargetKind.TEST, "/run/r1/status"),
+        (TargetKind.FOLDER, "/run/folder/r1/status"),
+        (TargetKind.TAG, "/run/tag/r1/status"),
+    ],
 )
-def test_each_kind_of_run_has_its_endpoint(kind: Kind, path: str) -> None:
+def test_each_kind_of_run_has_its_endpoint(kind: TargetKind, path: str) -> None:
     with requests_mock.Mocker() as mock:
         mock.get(f"https://api.test{path}", json={"status": "passed"})
-        client = Client(Transport("https://api.test", SECRETS), "github", SECRETS)
-        assert client.status(RunRequest(kind, "a"), "r1").said is Said.PASSED
+        client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
+        assert client.status(RunRequest(kind, "a"), "r1").status is PollStatus.PASSED
 
 
 def test_details_are_asked_for_with_their_steps_and_without_media() -> None:
     with requests_mock.Mocker() as mock:
         mock.get("https://api.test/run/r1?steps=true", json={"name": "Checkout"})
-        client = Client(Transport("https://api.test", SECRETS), "github", SECRETS)
+        client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
         assert client.details(REQUEST, "r1").title == "Checkout"
         assert mock.last_request.query == "steps=true"
 
@@ -232,7 +238,7 @@ def test_neither_a_secret_nor_a_value_comes_back_out_of_an_answer() -> None:
     with requests_mock.Mocker() as mock:
         mock.get("https://api.test/run/r1/status", json={"status": said})
         mock.get("https://api.test/run/r1?steps=true", json={"name": said, "steps": [step]})
-        client = Client(Transport("https://api.test", SECRETS), "github", SECRETS)
+        client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
         shown = repr(client.status(REQUEST, "r1")) + repr(client.details(REQUEST, "r1"))
         mock.get("https://api.test/run/r1/status", json={"message": said}, status_code=500)
         shown += repr(client.status(REQUEST, "r1"))
@@ -243,13 +249,13 @@ def test_neither_a_secret_nor_a_value_comes_back_out_of_an_answer() -> None:
 
 def test_values_are_removed_from_each_run_and_kept_in_ids() -> None:
     """The runs of a record have names of variables alone. A value such as `r1` occurs in ids and links by chance."""
-    request = RunRequest(Kind.TEST, "a", variables={"NAME": ""})
+    request = RunRequest(TargetKind.TEST, "a", variables={"NAME": ""})
     link = "https://autonoma.app/run/r1"
     with requests_mock.Mocker() as mock:
         mock.get("https://api.test/run/r1/status", json={"status": "passed", "url": f"{link}?word=the-value"})
         mock.get("https://api.test/run/r1?steps=true", json={"name": "the-value in r1"})
         values = [Secret("the-value"), Secret("r1")]
-        client = Client(Transport("https://api.test", SECRETS), "github", SECRETS, values)
+        client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS, values)
         assert client.details(request, "r1").title == "*** in ***"
         found = client.status(request, "r1")
-    assert (found.said, found.url) == (Said.PASSED, link)
+    assert (found.status, found.url) == (PollStatus.PASSED, link)

@@ -10,40 +10,40 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autonoma_ci.api.account import folders
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.transport import BODY_LIMIT, DETAILS_LIMIT, Answer
+from autonoma_ci.api.account import list_folders
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.transport import MAX_BODY_BYTES, MAX_DETAILS_BYTES, HttpResponse
 from autonoma_ci.errors import ApiError
-from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Redactor
-from autonoma_ci.redaction.sanitizer import Texts
+from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 from tests.fuzz.material import SECRETS, Scripted
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REQUEST = RunRequest(Kind.TEST, "an-id", variables={f"NAME{n}": f"a value of variable {n}" for n in range(20)})
+REQUEST = RunRequest(TargetKind.TEST, "an-id", variables={f"NAME{n}": f"a value of variable {n}" for n in range(20)})
 # Of the processor. Each takes about one on a fast machine.
 SECONDS = 20
 WRAPPED = "%41&amp;\\"
 
 
-def start(answer: Answer) -> object:
-    return Client(Scripted(answer), "test", SECRETS).start(REQUEST)
+def start(answer: HttpResponse) -> object:
+    return AutonomaClient(Scripted(answer), "test", SECRETS).start(REQUEST)
 
 
-def status(answer: Answer) -> object:
-    return Client(Scripted(answer), "test", SECRETS).status(REQUEST, "a-run")
+def status(answer: HttpResponse) -> object:
+    return AutonomaClient(Scripted(answer), "test", SECRETS).status(REQUEST, "a-run")
 
 
-def details(answer: Answer) -> object:
-    return Client(Scripted(answer), "test", SECRETS).details(REQUEST, "a-run", media=True)
+def details(answer: HttpResponse) -> object:
+    return AutonomaClient(Scripted(answer), "test", SECRETS).details(REQUEST, "a-run", media=True)
 
 
-def account(answer: Answer) -> object:
+def account(answer: HttpResponse) -> object:
     try:
-        return folders(Scripted(answer), Redactor(SECRETS), lambda seconds: None)
+        return list_folders(Scripted(answer), Redactor(SECRETS), lambda seconds: None)
     except ApiError as error:
         return error
 
@@ -62,61 +62,64 @@ TEST = json.dumps({"id": "a", "name": f"\u200b{WRAPPED}"})
 RARE = json.dumps({"output": "\U000f1234\u0301\U0002f800" * 2000})
 BOMBS = {
     **{
-        f"a start's {field}": (start, code, full(BODY_LIMIT, f'{{"{field}": "', ESCAPES, '"}'))
+        f"a start's {field}": (start, code, full(MAX_BODY_BYTES, f'{{"{field}": "', ESCAPES, '"}'))
         for field, code in {"run_id": 200, "url": 200, "message": 200, "error": 500}.items()
     },
-    "a start's values": (start, 200, full(BODY_LIMIT, "[", "[]", "]", ",")),
-    "a status": (status, 200, full(BODY_LIMIT, '{"status": "', ESCAPES, '"}')),
-    "a status' message": (status, 500, full(BODY_LIMIT, '{"message": "', ESCAPES, '"}')),
-    "a name": (details, 200, full(DETAILS_LIMIT, '{"name": "', ESCAPES, '"}')),
+    "a start's values": (start, 200, full(MAX_BODY_BYTES, "[", "[]", "]", ",")),
+    "a status": (status, 200, full(MAX_BODY_BYTES, '{"status": "', ESCAPES, '"}')),
+    "a status' message": (status, 500, full(MAX_BODY_BYTES, '{"message": "', ESCAPES, '"}')),
+    "a name": (details, 200, full(MAX_DETAILS_BYTES, '{"name": "', ESCAPES, '"}')),
     "an output": (
-        details, 200, full(DETAILS_LIMIT, '{"steps": [{"status": "failed", "output": "', ESCAPES, '"}]}')
+        details, 200, full(MAX_DETAILS_BYTES, '{"steps": [{"status": "failed", "output": "', ESCAPES, '"}]}')
     ),
-    "long steps": (details, 200, full(DETAILS_LIMIT, '{"steps": [', STEP, "]}", ",")),
-    "empty steps": (details, 200, full(DETAILS_LIMIT, '{"steps": [', "{}", "]}", ",")),
-    "steps that are none": (details, 200, full(DETAILS_LIMIT, '{"steps": [', "[]", "]}", ",")),
+    "long steps": (details, 200, full(MAX_DETAILS_BYTES, '{"steps": [', STEP, "]}", ",")),
+    "empty steps": (details, 200, full(MAX_DETAILS_BYTES, '{"steps": [', "{}", "]}", ",")),
+    "steps that are none": (details, 200, full(MAX_DETAILS_BYTES, '{"steps": [', "[]", "]}", ",")),
     "a million steps": (details, 200, b'{"steps": [' + b"{}," * 999_999 + b"{}]}"),
-    "a folder's name": (account, 200, full(DETAILS_LIMIT, '[{"id": "a", "name": "', ESCAPES, '"}]')),
-    "folders that are none": (account, 200, full(DETAILS_LIMIT, "[", "[]", "]", ",")),
-    "tests": (account, 200, full(DETAILS_LIMIT, '[{"id": "a", "name": "a", "tests": [', TEST, "]}]", ",")),
+    "a folder's name": (account, 200, full(MAX_DETAILS_BYTES, '[{"id": "a", "name": "', ESCAPES, '"}]')),
+    "folders that are none": (account, 200, full(MAX_DETAILS_BYTES, "[", "[]", "]", ",")),
+    "tests": (account, 200, full(MAX_DETAILS_BYTES, '[{"id": "a", "name": "a", "tests": [', TEST, "]}]", ",")),
     "a value's letters": (
-        details, 200, full(DETAILS_LIMIT, '{"steps": [{"status": "failed", "output": "', "a value of \\u200b", '"}]}')
+        details, 200,
+        full(MAX_DETAILS_BYTES, '{"steps": [{"status": "failed", "output": "', "a value of \\u200b", '"}]}')
     ),
     "rare characters": (
-        details, 200, full(DETAILS_LIMIT, '{"steps": [', RARE, "]}", ",")
+        details, 200, full(MAX_DETAILS_BYTES, '{"steps": [', RARE, "]}", ",")
     ),
-    "no list of folders": (account, 500, full(DETAILS_LIMIT, '{"message": "', ESCAPES, '"}')),
+    "no list of folders": (account, 500, full(MAX_DETAILS_BYTES, '{"message": "', ESCAPES, '"}')),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_an_answer_as_long_as_any_is_understood_soon(name: str) -> None:
     ask, code, body = BOMBS[name]
-    assert processor_seconds(lambda: ask(Answer(code, {}, body, complete=True)), SECONDS) < SECONDS
+    assert processor_seconds(lambda: ask(HttpResponse(code, {}, body, is_complete=True)), SECONDS) < SECONDS
 
 
 def test_an_answer_of_very_much_text_is_told_in_part() -> None:
-    told = Texts(lambda: Redactor(["a secret"]))
-    texts = [told.line("x" * 30_000, 7000) for _ in range(200)]
+    told = ResponseSanitizer(lambda: Redactor(["a secret"]))
+    texts = [told.clean("x" * 30_000, 7000) for _ in range(200)]
     assert texts[0] == "x" * 6999 + "…"
     assert texts[-1] == "…"
     assert told.spent
 
 
 def test_a_list_of_folders_with_very_much_text_is_an_error() -> None:
-    assert "longer than any account's" in str(account(Answer(200, {}, BOMBS["tests"][2], complete=True)))
+    assert "longer than any account's" in str(account(HttpResponse(200, {}, BOMBS["tests"][2], is_complete=True)))
 
 
 def test_a_text_is_redacted_only_if_there_is_one() -> None:
     def none() -> Redactor:
         raise AssertionError
 
-    assert Texts(none).line("", 100) == ""
+    assert ResponseSanitizer(none).clean("", 100) == ""
 
 
 @pytest.mark.parametrize("length", [9, 10, 11, 40, 41, 100])
 def test_a_text_that_is_longer_than_its_limit_ends_in_an_ellipsis(length: int) -> None:
-    assert Texts(lambda: Redactor(())).line("x" * length, 10) == ("x" * length if length <= 10 else "x" * 9 + "…")
+    assert ResponseSanitizer(lambda: Redactor(())).clean("x" * length, 10) == (
+        "x" * length if length <= 10 else "x" * 9 + "…"
+    )
 
 
 @pytest.mark.parametrize("gap", ["\u200b" * 3, "\t", "\r\n", "\U000e0041\xad"], ids=ascii)
@@ -125,23 +128,23 @@ def test_no_part_shows_of_a_secret_with_gaps_at_the_cut(gap: str, before: int) -
     """A few of its characters fill the end of what is read of the text."""
     secret = "qwrtpsdfghjk"
     text = "X" * (before * 10) + gap.join(f"{secret} " * 400)
-    shown = Texts(lambda: Redactor([secret])).line(text, 200)
+    shown = ResponseSanitizer(lambda: Redactor([secret])).clean(text, 200)
     assert not {*secret} & {*shown}
     assert shown.endswith("…")
 
 
 def test_half_a_secret_at_an_edge_is_not_shown() -> None:
     """Another field may have the rest, and be shown beside it. A link stands apart."""
-    texts = Texts(lambda: Redactor(["abcdefgh12345678"]))
-    assert texts.line("Type abcdefgh123\n", 200) == "Type ***"
-    assert texts.line("efgh12345678 is wrong", 200) == "*** is wrong"
-    assert texts.line("efgh12345678 is wrong", 200, apart=True) == "efgh12345678 is wrong"
+    texts = ResponseSanitizer(lambda: Redactor(["abcdefgh12345678"]))
+    assert texts.clean("Type abcdefgh123\n", 200) == "Type ***"
+    assert texts.clean("efgh12345678 is wrong", 200) == "*** is wrong"
+    assert texts.clean("efgh12345678 is wrong", 200, apart=True) == "efgh12345678 is wrong"
 
 
 def test_a_text_is_redacted_before_its_lines_are_joined() -> None:
     """A short word is not looked for across the space between two words, but across the end of a line."""
-    texts = Texts(lambda: Redactor(["sand"]))
-    assert texts.line("this and sa\nnd", 200) == "this and ***"
+    texts = ResponseSanitizer(lambda: Redactor(["sand"]))
+    assert texts.clean("this and sa\nnd", 200) == "this and ***"
 
 
 ENCODINGS: list[Callable[[str], str]] = [
@@ -172,6 +175,6 @@ def test_no_part_of_a_secret_shows_wherever_the_text_is_cut(
     redactor, secret, limit = Redactor(values), encode(values[0]), 200
     # Secrets up to where the text is cut the first time, at each place of the last.
     tail = "".join(secret if piece == "S" else "X" for piece in [*pieces, "S"])
-    tail *= (4 * limit + 10 * redactor.longest) // len(tail) + 2
+    tail *= (4 * limit + 10 * redactor.max_variant_length) // len(tail) + 2
     for gap in range(len(secret)):
-        assert not ({*LETTERS} - {" "}) & {*Texts(lambda: redactor).line("X" * gap + tail, limit)}
+        assert not ({*LETTERS} - {" "}) & {*ResponseSanitizer(lambda: redactor).clean("X" * gap + tail, limit)}

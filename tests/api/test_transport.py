@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Delivery, Timeouts
-from autonoma_ci.api.transport import DETAILS_LIMIT, Transport
-from autonoma_ci.models import Kind, RunRequest
-from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import StartStatus, Timeouts
+from autonoma_ci.api.transport import MAX_DETAILS_BYTES, Transport
+from autonoma_ci.models import RunRequest, TargetKind
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close, dripped, hang, head, started, then_close
@@ -115,7 +115,7 @@ def test_a_proxy_that_fails_means_that_nothing_was_sent(
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
     transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
-    with pytest.raises(NotSentError, match=says) as caught:
+    with pytest.raises(RequestNotSentError, match=says) as caught:
         transport.post("/test/a/run", {})
     assert caught.value.passing is passing
 
@@ -126,7 +126,7 @@ def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeyp
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "")
         transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
-        with pytest.raises(NotSentError, match=r"the proxy did not connect to autonoma\.test .407") as caught:
+        with pytest.raises(RequestNotSentError, match=r"the proxy did not connect to autonoma\.test .407") as caught:
             transport.post("/test/a/run", {})
     assert [line.rpartition(" ")[0] for line in proxy.asked] == ["CONNECT autonoma.test:443"]
     assert "proxy-password" not in str(caught.value)
@@ -145,7 +145,7 @@ def test_a_proxys_own_words_are_not_shown(refusal: str, shown: str, monkeypatch:
     proxy = Proxy(refusal=refusal)
     with proxy.server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        with pytest.raises(NotSentError) as caught:
+        with pytest.raises(RequestNotSentError) as caught:
             Transport("https://autonoma.test/api", SECRETS).get("/run/r/status")
     assert str(caught.value) == f"the proxy did not connect to autonoma.test {shown}"
 
@@ -159,7 +159,7 @@ def test_a_proxy_that_connects_is_used(
         with proxy.server:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             monkeypatch.setenv("NO_PROXY", "")
-            monkeypatch.setattr("autonoma_ci.net.connection.LOOPBACK", NEVER)
+            monkeypatch.setattr("autonoma_ci.net.connection.LOOPBACK_HOST_RE", NEVER)
             transport = Transport(f"https://127.0.0.1:{server.port}", SECRETS, Timeouts(20, 20, 40))
             assert transport.post("/test/a/run", {}).status == 200
     assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
@@ -167,12 +167,12 @@ def test_a_proxy_that_connects_is_used(
 
 def test_a_ca_bundle_that_is_not_there_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
-    with pytest.raises(NotSentError, match="REQUESTS_CA_BUNDLE"):
+    with pytest.raises(RequestNotSentError, match="REQUESTS_CA_BUNDLE"):
         Transport("https://127.0.0.1:9", SECRETS).post("/test/a/run", {})
 
 
 def test_a_name_that_does_not_resolve_means_that_nothing_was_sent() -> None:
-    with pytest.raises(NotSentError, match=r"the name of nowhere\.invalid could not be resolved"):
+    with pytest.raises(RequestNotSentError, match=r"the name of nowhere\.invalid could not be resolved"):
         Transport("https://nowhere.invalid", SECRETS).post("/test/a/run", {})
 
 
@@ -182,10 +182,10 @@ def test_a_request_ends_in_its_total_time_however_the_answer_comes(act: Act) -> 
     with FaultServer(act) as server:
         transport = Transport(server.url, SECRETS, Timeouts(1.0, 5.0, 0.6))
         began = time.monotonic()
-        attempt = Client(transport, "cli", SECRETS).start(RunRequest(Kind.TEST, "a"))
+        attempt = AutonomaClient(transport, "cli", SECRETS).start(RunRequest(TargetKind.TEST, "a"))
         # The drip takes 25 s.
         assert time.monotonic() - began < 20
-    assert attempt.delivery is Delivery.OPEN
+    assert attempt.status is StartStatus.INDETERMINATE
 
 
 @pytest.mark.parametrize("status", [200, 302, 500])
@@ -200,7 +200,7 @@ def test_a_body_is_not_read_beyond_its_limit(status: int) -> None:
 
     with FaultServer(pour) as server:
         answer = Transport(server.url, SECRETS).post("/test/a/run", {})
-    assert (answer.status, answer.body, answer.complete) == (status, b"", False)
+    assert (answer.status, answer.body, answer.is_complete) == (status, b"", False)
     # One is read; the others are what the machine's own buffers hold.
     assert len(taken) < 25
 
@@ -237,7 +237,7 @@ def test_get_from_a_server_that_closes_is_read() -> None:
 
 def test_a_question_on_a_new_connection_that_is_closed_is_not_asked_again() -> None:
     with FaultServer(close) as server:
-        with pytest.raises(LostError):
+        with pytest.raises(ResponseLostError):
             Transport(server.url, SECRETS).get("/run/a/status")
         assert server.connections == 1
 
@@ -252,7 +252,7 @@ def test_a_question_without_an_answer_in_time_is_not_asked_again() -> None:
     with FaultServer(first_well) as server:
         transport = Transport(server.url, SECRETS, Timeouts(1.0, 0.3, 0.6))
         transport.get("/run/a/status")
-        with pytest.raises(LostError, match="in time"):
+        with pytest.raises(ResponseLostError, match="in time"):
             transport.get("/run/a/status")
         assert len(asked) == 2
 
@@ -275,20 +275,22 @@ def test_details_may_be_longer_than_other_answers() -> None:
     large = json.dumps({"name": "x" * (2 << 20)})
     with FaultServer(answer(200, large)) as server:
         transport = Transport(server.url, SECRETS)
-        assert not transport.get("/run/a").complete
-        assert transport.get("/run/a", DETAILS_LIMIT).complete
+        assert not transport.get("/run/a").is_complete
+        assert transport.get("/run/a", MAX_DETAILS_BYTES).is_complete
 
 
 def no_memory(*_: object, **__: object) -> None:
     raise MemoryError
 
 
-@pytest.mark.parametrize("place", ["autonoma_ci.api.transport.Session", "urllib3.connection.HTTPConnection.connect"])
+@pytest.mark.parametrize(
+    "place", ["autonoma_ci.api.transport.SafeSession", "urllib3.connection.HTTPConnection.connect"]
+)
 def test_lack_of_memory_before_the_connection_passes(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was sent, so the start may be sent again once there is memory."""
     monkeypatch.setattr(place, no_memory)
     with FaultServer(ok) as server:
-        with pytest.raises(NotSentError) as caught:
+        with pytest.raises(RequestNotSentError) as caught:
             Transport(server.url, SECRETS).post("/test/a/run", {})
         assert not server.received
     assert caught.value.passing
@@ -296,5 +298,5 @@ def test_lack_of_memory_before_the_connection_passes(place: str, monkeypatch: py
 
 def test_lack_of_memory_after_the_request_is_a_lost_response(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urllib3.connection.HTTPConnection.getresponse", no_memory)
-    with FaultServer(ok) as server, pytest.raises(LostError):
+    with FaultServer(ok) as server, pytest.raises(ResponseLostError):
         Transport(server.url, SECRETS).post("/test/a/run", {})

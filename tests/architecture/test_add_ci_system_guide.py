@@ -27,60 +27,66 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.env import branch, change, commit, reader, repository, web_url
-from autonoma_ci.ci.env import parallel
-from autonoma_ci.ci.base import Plain
+from autonoma_ci.ci.base import CISystem, PlainLogFormatter
+from autonoma_ci.ci.env import (
+    env_reader,
+    first_branch,
+    first_commit,
+    first_number,
+    first_repository,
+    first_web_url,
+    shard_from_env,
+)
+from autonoma_ci.ci.publishers.env_file import env_file
 from autonoma_ci.ci.publishers.summary_file import summary_file
-from autonoma_ci.ci.base import System
-from autonoma_ci.ci.publishers.env_file import variable_file
-from autonoma_ci.models import Context
-from autonoma_ci.escaping import log_line
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.ci.base import Publisher, Section, Target
+    from autonoma_ci.ci.base import LogGroup, PublishContext, ReportPublisher
 
 
-def context(environ: Mapping[str, str]) -> Context:
+def build_context(environ: Mapping[str, str]) -> BuildContext:
     """Read the context of a job."""
-    get = reader(environ)
-    return Context(
-        ci="quarry",
-        sha=commit(get("QUARRY_SHA")),
-        branch=branch(get("QUARRY_BRANCH")),
-        change=change(get("QUARRY_CHANGE")),
-        repository=repository(get("QUARRY_REPOSITORY")),
-        build_url=web_url(get("QUARRY_BUILD_URL")),
+    get = env_reader(environ)
+    return BuildContext(
+        ci_name="quarry",
+        sha=first_commit(get("QUARRY_SHA")),
+        branch=first_branch(get("QUARRY_BRANCH")),
+        change_number=first_number(get("QUARRY_CHANGE")),
+        repository=first_repository(get("QUARRY_REPOSITORY")),
+        build_url=first_web_url(get("QUARRY_BUILD_URL")),
     )
 
 
-class Seams(Plain):
+class Seams(PlainLogFormatter):
     """Two lines make a group."""
 
-    def group(self, section: Section) -> tuple[str, ...]:
+    def group(self, section: LogGroup) -> tuple[str, ...]:
         """Return the line that opens it."""
-        return (f"##quarry[open]{log_line(section.title)}",)
+        return (f"##quarry[open]{escape_log_line(section.title)}",)
 
-    def end_group(self, section: Section) -> tuple[str, ...]:  # noqa: ARG002 - groups are not nested
+    def end_group(self, section: LogGroup) -> tuple[str, ...]:  # noqa: ARG002 - groups are not nested
         """Return the line that closes it."""
         return ("##quarry[close]",)
 
 
-def publishers(target: Target) -> Sequence[Publisher]:
+def create_publishers(target: PublishContext) -> Sequence[ReportPublisher]:
     """Return what writes the files that the job names."""
-    return (*variable_file("QUARRY_VARIABLES")(target), *summary_file("QUARRY_PAGE")(target))
+    return (*env_file("QUARRY_VARIABLES")(target), *summary_file("QUARRY_PAGE")(target))
 
 
-SYSTEM = System(
-    context=context,
-    tokens=("QUARRY_TOKEN",),
-    dialect=Seams(),
-    publishers=publishers,
-    parallel=parallel("QUARRY_JOB", "QUARRY_JOBS", first=1),
+SYSTEM = CISystem(
+    build_context=build_context,
+    secret_variables=("QUARRY_TOKEN",),
+    log_formatter=Seams(),
+    create_publishers=create_publishers,
+    detect_shard=shard_from_env("QUARRY_JOB", "QUARRY_JOBS", first=1),
 )
 '''
-DETECT = '    Row("quarry", "quarry", _flag("QUARRY")),\n'
+DETECT = '    DetectionRule("quarry", "quarry", _is_true("QUARRY")),\n'
 URL = "https://quarry.example.com/builds/5"
 PUSH = {
     "QUARRY": "true",
@@ -145,7 +151,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "before")
     (folder / "autonoma_ci" / "ci" / "systems" / "quarry.py").write_text(MODULE, "utf-8")
-    put_before(folder / "autonoma_ci" / "ci" / "detection.py", '    Row("ci", ', DETECT)
+    put_before(folder / "autonoma_ci" / "ci" / "detection.py", '    DetectionRule("ci", ', DETECT)
     put_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', JOB)
     put_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
     assert run(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
@@ -165,7 +171,7 @@ def step(project: Path, folder: Path, url: str, more: Mapping[str, str], argv: S
         "QUARRY_VARIABLES": str(folder / "variables"),
         "QUARRY_PAGE": str(folder / "page.md"),
     }
-    code = "from autonoma_ci.cli import run; run()"
+    code = "from autonoma_ci.cli import main; main()"
     ran = run(folder, sys.executable, "-P", "-c", code, *argv, env={**environ, **more})
     return ran.returncode, ran.stdout + ran.stderr
 
@@ -212,7 +218,7 @@ def test_its_parallel_jobs_share_the_plan(project: Path, tmp_path: Path) -> None
         given = {"AUTONOMA_TEST_IDS": "one, two", "AUTONOMA_SHARD": "auto", "QUARRY_JOB": "2", "QUARRY_JOBS": "2"}
         code, log = step(project, tmp_path, sandbox.url, given)
         assert code == 0, log
-        assert (sandbox.starts("one"), sandbox.starts("two")) == (0, 1)
+        assert (sandbox.count_starts("one"), sandbox.count_starts("two")) == (0, 1)
 
 
 def test_a_manifest_can_not_name_its_credentials(project: Path, tmp_path: Path) -> None:

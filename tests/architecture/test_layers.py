@@ -113,8 +113,8 @@ def test_a_job_loads_only_what_it_needs(
 ) -> None:
     """A plain start is as quick as a bare script only because the heavy libraries stay out of it."""
     code = (
-        "import io, sys\nfrom autonoma_ci import cli\nfrom autonoma_ci.app.runtime import World\n"
-        f"cli.main({arguments!r}, World({environ!r}, io.StringIO(), io.StringIO()))\n"
+        "import io, sys\nfrom autonoma_ci import cli\nfrom autonoma_ci.app.runtime import Runtime\n"
+        f"cli.run_command({arguments!r}, Runtime({environ!r}, io.StringIO(), io.StringIO()))\n"
         "print(*sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

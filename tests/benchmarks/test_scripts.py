@@ -24,7 +24,7 @@ def started(command: Sequence[str], **environ: str) -> tuple[list[int], str]:
     with Sandbox(pace=0.01, client_id="benchmark-id", client_secret="benchmark-secret") as sandbox:
         variables = {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": ",".join(IDS), "AUTONOMA_CONCURRENCY": "2"}
         cost = cost_of(command, CREDENTIALS | variables | environ)
-        return [sandbox.starts(subject) for subject in IDS], cost.printed
+        return [sandbox.count_starts(subject) for subject in IDS], cost.printed
 
 
 def test_the_script_for_one_starts_it_once() -> None:

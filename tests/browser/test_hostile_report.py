@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.responses import details
-from autonoma_ci.api.transport import Answer
+from autonoma_ci.api.responses import parse_details_response
+from autonoma_ci.api.transport import HttpResponse
 from autonoma_ci.models import (
+    BuildContext,
     Conclusion,
-    Context,
-    Earlier,
     Evidence,
-    Kind,
-    Outcome,
-    Reason,
+    ExitReason,
+    PreviousAttempt,
     Report,
     RunRequest,
-    State,
-    Step,
+    RunResult,
+    RunState,
+    RunStep,
+    TargetKind,
     Verdict,
 )
 from autonoma_ci.redaction.redactor import Redactor
-from autonoma_ci.reports.html import beside_of, html
+from autonoma_ci.reports.html import asset_files, render_html
 from tests.browser.conftest import strict_server
 from tests.browser.test_report import rows, violations
 
@@ -53,27 +53,27 @@ HOSTILE = {
 
 def hostile(text: str) -> Report:
     """Return a report with this text in every field that comes from outside."""
-    step = Step(2, text, text, text, text)
-    evidence = Evidence((Step(1, text, text, text, text), step), "", text)
-    request = RunRequest(Kind.TEST, "id-1", text, {text: "a value"})
-    failed = Outcome(
-        request, State.FAILED, Reason.FAILED, text, text, text, text, 200, 1, 5.0, 0.0, text, step,
-        (Earlier(text, text, text, step, 0.0, 3.0, evidence),), evidence=evidence,
+    step = RunStep(2, text, text, text, text)
+    evidence = Evidence((RunStep(1, text, text, text, text), step), "", text)
+    request = RunRequest(TargetKind.TEST, "id-1", text, {text: "a value"})
+    failed = RunResult(
+        request, RunState.FAILED, ExitReason.FAILED, text, text, text, text, 200, 1, 5.0, 0.0, text, step,
+        (PreviousAttempt(text, text, text, step, 0.0, 3.0, evidence),), evidence=evidence,
     )  # fmt: skip
-    runs = [failed, *(failed._replace(state=state, earlier=()) for state in State)]
-    context = Context(text, text, text, text, text, text, text, text, text)
-    verdict = Verdict(Conclusion.FAILED, Reason.FAILED, 1)
+    runs = [failed, *(failed._replace(state=state, previous_attempts=()) for state in RunState)]
+    context = BuildContext(text, text, text, text, text, text, text, text, text)
+    verdict = Verdict(Conclusion.FAILED, ExitReason.FAILED, 1)
     return Report(
-        text, context, text, tuple(runs), verdict, text, "2025-01-07T09:30:00Z", site=text, waited=True, later=text,
-        notes=(text,), seconds=9.0,
+        text, context, text, tuple(runs), verdict, text, "2025-01-07T09:30:00Z", web_base_url=text,
+        waits_for_results=True, resume_command=text, plan_notes=(text,), duration_seconds=9.0,
     )  # fmt: skip
 
 
 def written(report: Report, folder: Path) -> Path:
     (folder / "evidence").mkdir()
-    for name, content in beside_of(report).items():
+    for name, content in asset_files(report).items():
         (folder / name).write_text(content, "utf-8")
-    (folder / "report.html").write_bytes(html(report))
+    (folder / "report.html").write_bytes(render_html(report))
     return folder / "report.html"
 
 
@@ -86,7 +86,7 @@ def test_hostile_text_is_shown_as_text(text: str, opened: Callable[..., Opened],
     assert all(url.startswith(tmp_path.as_uri()) for url in report.asked)
     assert page.locator("script, img, iframe, object, style, link:not([href^='evidence/'])").count() == 0
     assert page.locator("h1").count() == 1
-    assert len(rows(page)) == 1 + len(State)
+    assert len(rows(page)) == 1 + len(RunState)
     addresses = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
     assert all(address.startswith("#") for address in addresses)
     shown = page.locator("article h3 bdi").first.inner_text()
@@ -114,10 +114,10 @@ def test_hostile_text_says_nothing_under_jenkins_policy(opened: Callable[..., Op
 def test_a_run_of_10_000_steps_fits(opened: Callable[..., Opened], tmp_path: Path) -> None:
     steps = ",".join(f'{{"instruction": "Step {n}", "status": "passed"}}' for n in range(1, 10_000))
     body = f'{{"name": "Long", "steps": [{steps}, {{"instruction": "The end", "status": "failed", "output": "No"}}]}}'
-    found = details(Answer(200, {}, body.encode(), complete=True), lambda: Redactor(()))
-    request = RunRequest(Kind.TEST, "id-1")
-    run = Outcome(request, State.FAILED, Reason.FAILED, "r1", step=found.step, evidence=Evidence(found.steps))
-    report = opened(written(hostile("x")._replace(outcomes=(run,)), tmp_path), 320)
+    found = parse_details_response(HttpResponse(200, {}, body.encode(), is_complete=True), lambda: Redactor(()))
+    request = RunRequest(TargetKind.TEST, "id-1")
+    run = RunResult(request, RunState.FAILED, ExitReason.FAILED, "r1", step=found.step, evidence=Evidence(found.steps))
+    report = opened(written(hostile("x")._replace(results=(run,)), tmp_path), 320)
     assert report.page.locator("summary").first.inner_text().startswith("10,000 steps")
     assert report.page.locator(".gap").inner_text() == "9,800 more steps not shown."
     assert "The end" in report.page.locator(".step.bad").inner_text()
@@ -126,13 +126,14 @@ def test_a_run_of_10_000_steps_fits(opened: Callable[..., Opened], tmp_path: Pat
 
 def test_a_thousand_runs_fit(opened: Callable[..., Opened], tmp_path: Path) -> None:
     runs = tuple(
-        Outcome(
-            RunRequest(Kind.TEST, f"id-{n}", f"Test number {n}"), State.PASSED if n % 10 else State.FAILED,
-            run_id=f"r-{n}", url=f"https://autonoma.app/run/r-{n}", seconds=5.0 + n % 60, began=n / 10,
+        RunResult(
+            RunRequest(TargetKind.TEST, f"id-{n}", f"Test number {n}"), RunState.PASSED if n % 10 else RunState.FAILED,
+            run_id=f"r-{n}", url=f"https://autonoma.app/run/r-{n}",
+            duration_seconds=5.0 + n % 60, start_offset_seconds=n / 10,
         )
         for n in range(1, 1201)
     )  # fmt: skip
-    report = opened(written(hostile("x")._replace(outcomes=runs), tmp_path), 320)
+    report = opened(written(hostile("x")._replace(results=runs), tmp_path), 320)
     assert len(rows(report.page)) == 1200
     assert rows(report.page)[:121] == ["failed"] * 120 + ["passed"]
     assert report.page.locator("svg rect").count() == 1000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.models import Context
+from autonoma_ci.models import BuildContext
 from tests.support import grammars
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Case:
 
     id: str
     environ: Mapping[str, str]
-    expected: Context
+    expected: BuildContext
     files: Mapping[str, str] = field(default_factory=dict)
     parallel: Parallel | None = None
     log: Log | None = None
@@ -361,9 +361,9 @@ CLOUD_BUILD_URL = "https://console.cloud.google.com/cloud-build/builds;region=eu
 class Identity(NamedTuple):
     """The expected build, attempt and job of a system's documented environment."""
 
-    build: str = ""
-    attempt: str = ""
-    job: str = ""
+    build_id: str = ""
+    build_attempt: str = ""
+    job_name: str = ""
 
 
 IDENTITIES = {
@@ -387,11 +387,11 @@ IDENTITIES = {
 }
 
 
-def _seen(ci: str, build_url: str = "", **facts: str) -> Context:
+def _seen(ci: str, build_url: str = "", **facts: str) -> BuildContext:
     """Return the usual context: the head of the main branch of acme/shop."""
     usual = {"sha": HEAD, "branch": "main", "repository": "acme/shop"}
     identity = IDENTITIES.get(ci, Identity())._asdict()
-    return Context(ci=ci, build_url=build_url, **{**usual, **identity, **facts})
+    return BuildContext(ci_name=ci, build_url=build_url, **{**usual, **identity, **facts})
 
 
 _FEATURE = {"branch": "feature/cart"}
@@ -399,17 +399,17 @@ _FEATURE = {"branch": "feature/cart"}
 
 def both(
     environ: Mapping[str, str],
-    expected: Context,
+    expected: BuildContext,
     change: str,
     of_change: Mapping[str, str],
     parallel: Parallel | None = None,
     log: Log | None = None,
 ) -> tuple[Case, Case]:
     """Return a push to the main branch, and the same job for a change request of this number from feature/cart."""
-    changed = expected._replace(change=change, **_FEATURE)
+    changed = expected._replace(change_number=change, **_FEATURE)
     return (
-        Case(f"{expected.ci}-push", environ, expected, parallel=parallel, log=log),
-        Case(f"{expected.ci}-change-request", {**environ, **of_change}, changed),
+        Case(f"{expected.ci_name}-push", environ, expected, parallel=parallel, log=log),
+        Case(f"{expected.ci_name}-change-request", {**environ, **of_change}, changed),
     )
 
 
@@ -424,7 +424,7 @@ ROWS = (
     Case(
         "gitlab-merge-request",
         GITLAB_CHANGE,
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change="17", **_FEATURE),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="17", **_FEATURE),
     ),
     Case(
         "gitlab-merged-results-pipeline-has-a-merge-commit",
@@ -434,7 +434,7 @@ ROWS = (
             "CI_COMMIT_REF_NAME": "refs/merge-requests/17/merge",
             "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": HEAD,
         },
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change="17", **_FEATURE),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="17", **_FEATURE),
     ),
     Case(
         "gitlab-external-pull-request",
@@ -444,14 +444,14 @@ ROWS = (
             "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME": "feature/cart",
             "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA": HEAD,
         },
-        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change="3", **_FEATURE),
+        _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number="3", **_FEATURE),
     ),
     # Source: GitLab's documentation, "Predefined CI/CD variables", CI_OPEN_MERGE_REQUESTS.
     *(
         Case(
             f"gitlab-branch-with-{name}",
             {**GITLAB, "CI_OPEN_MERGE_REQUESTS": requests},
-            _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change=change),
+            _seen("gitlab", GITLAB_URL, repository=GITLAB_REPO, change_number=change),
         )
         for name, requests, change in (
             ("one-open-request", f"{GITLAB_REPO}!17", "17"),
@@ -497,7 +497,7 @@ ROWS = (
     Case(
         "circleci-pull-request",
         {**CIRCLE, "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9"},
-        _seen("circleci", CIRCLE_URL, change="9", **_FEATURE),
+        _seen("circleci", CIRCLE_URL, change_number="9", **_FEATURE),
     ),
     Case(
         "circleci-pull-request-of-a-fork-has-no-branch-name",
@@ -507,7 +507,7 @@ ROWS = (
             "CIRCLE_PR_NUMBER": "9",
             "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/9",
         },
-        _seen("circleci", CIRCLE_URL, change="9", branch="", withheld="fork"),
+        _seen("circleci", CIRCLE_URL, change_number="9", branch="", secrets_withheld_from="fork"),
     ),
     Case(
         "circleci-server-of-ones-own-without-the-deprecated-names",
@@ -519,7 +519,14 @@ ROWS = (
             "CIRCLE_WORKFLOW_ID": "0f4a",
             "CIRCLE_BUILD_URL": "https://circle.example.com/gh/acme/shop/4",
         },
-        _seen("circleci", "https://circle.example.com/gh/acme/shop/4", branch="v2", build="0f4a", attempt="", job=""),
+        _seen(
+            "circleci",
+            "https://circle.example.com/gh/acme/shop/4",
+            branch="v2",
+            build_id="0f4a",
+            build_attempt="",
+            job_name="",
+        ),
     ),
     Case(
         "azure-branch-of-azure-repos",
@@ -531,7 +538,7 @@ ROWS = (
     Case(
         "azure-pull-request-builds-a-merge-commit",
         AZURE_CHANGE,
-        _seen("azure", AZURE_URL, repository="Web Shop/shop", change="23", **_FEATURE),
+        _seen("azure", AZURE_URL, repository="Web Shop/shop", change_number="23", **_FEATURE),
     ),
     Case(
         "azure-pull-request-of-github-has-two-numbers",
@@ -542,7 +549,7 @@ ROWS = (
             "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER": "23",
             "SYSTEM_PULLREQUEST_SOURCEBRANCH": "feature/cart",
         },
-        _seen("azure", AZURE_URL, change="23", **_FEATURE),
+        _seen("azure", AZURE_URL, change_number="23", **_FEATURE),
     ),
     Case(
         "azure-pull-request-whose-head-is-not-told",
@@ -576,7 +583,7 @@ ROWS = (
     Case(
         "bitbucket-pull-request-with-a-short-commit-hash",
         {**BITBUCKET, "BITBUCKET_COMMIT": HEAD[:12], "BITBUCKET_PR_ID": "6"},
-        _seen("bitbucket", BITBUCKET_URL, sha="", change="6", **_FEATURE),
+        _seen("bitbucket", BITBUCKET_URL, sha="", change_number="6", **_FEATURE),
     ),
     Case(
         "bitbucket-tag",
@@ -593,7 +600,7 @@ ROWS = (
     Case(
         "buildkite-pull-request",
         {**BUILDKITE, "BUILDKITE_PULL_REQUEST": "123"},
-        _seen("buildkite", BUILDKITE_URL, change="123", **_FEATURE),
+        _seen("buildkite", BUILDKITE_URL, change_number="123", **_FEATURE),
     ),
     Case(
         "buildkite-build-by-hand-of-head",
@@ -637,7 +644,7 @@ ROWS = (
             "DRONE_BRANCH": "main",
             "DRONE_REPO": "other/name",
         },
-        _seen("woodpecker", WOODPECKER_URL, change="5", **_FEATURE),
+        _seen("woodpecker", WOODPECKER_URL, change_number="5", **_FEATURE),
     ),
     Case(
         "woodpecker-before-1.0",
@@ -647,7 +654,7 @@ ROWS = (
             "CI_BUILD_NUMBER": "8",
             "CI_BUILD_LINK": "https://ci.example.com/acme/shop/build/8",
         },
-        _seen("woodpecker", "https://ci.example.com/acme/shop/build/8", job=""),
+        _seen("woodpecker", "https://ci.example.com/acme/shop/build/8", job_name=""),
     ),
     Case(
         "harness-push-says-it-is-drone",
@@ -664,7 +671,7 @@ ROWS = (
             "DRONE_SOURCE_BRANCH": "feature/cart",
             "DRONE_TARGET_BRANCH": "main",
         },
-        _seen("harness", HARNESS_URL, sha="", change="61", **_FEATURE),
+        _seen("harness", HARNESS_URL, sha="", change_number="61", **_FEATURE),
     ),
     *both(
         DRONE,
@@ -705,7 +712,7 @@ ROWS = (
     Case(
         "codefresh-pull-request",
         {**CODEFRESH, "CF_PULL_REQUEST_NUMBER": "3", "CF_PULL_REQUEST_TARGET": "main"},
-        _seen("codefresh", CODEFRESH_URL, change="3", **_FEATURE),
+        _seen("codefresh", CODEFRESH_URL, change_number="3", **_FEATURE),
     ),
     Case("codebuild-push", CODEBUILD, _seen("codebuild", CODEBUILD_URL)),
     Case(
@@ -718,7 +725,7 @@ ROWS = (
             "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
             "CODEBUILD_PUBLIC_BUILD_URL": "https://eu-west-1.codebuild.aws.amazon.com/project/x",
         },
-        _seen("codebuild", "https://eu-west-1.codebuild.aws.amazon.com/project/x", change="27", **_FEATURE),
+        _seen("codebuild", "https://eu-west-1.codebuild.aws.amazon.com/project/x", change_number="27", **_FEATURE),
     ),
     Case(
         "codebuild-of-a-bucket-has-no-repository",
@@ -727,7 +734,7 @@ ROWS = (
             "CODEBUILD_SOURCE_REPO_URL": "bucket/source.zip",
             "CODEBUILD_RESOLVED_SOURCE_VERSION": "fa4KzY5Gx1rJYtYcd5kDzHmUlLw5mc3n",
         },
-        Context(ci="codebuild", build="shop:b1e6661e"),
+        BuildContext(ci_name="codebuild", build_id="shop:b1e6661e"),
     ),
     Case(
         "teamcity-main-branch",
@@ -743,7 +750,7 @@ ROWS = (
     Case(
         "teamcity-pull-request",
         TEAMCITY,
-        _seen("teamcity", TEAMCITY_URL, change="8", **_FEATURE),
+        _seen("teamcity", TEAMCITY_URL, change_number="8", **_FEATURE),
         {
             "build.properties": TEAMCITY_BUILD,
             "config.properties": "teamcity.build.branch=pull/8\nteamcity.pullRequest.number=8\n"
@@ -754,7 +761,7 @@ ROWS = (
     Case(
         "teamcity-pull-request-of-a-fork-without-the-build-feature",
         TEAMCITY,
-        _seen("teamcity", TEAMCITY_URL, change="8", branch="", repository=""),
+        _seen("teamcity", TEAMCITY_URL, change_number="8", branch="", repository=""),
         {
             "build.properties": TEAMCITY_BUILD,
             "config.properties": "teamcity.build.branch=pull/8\nvcsroot.branch=refs/heads/main\n",
@@ -763,12 +770,12 @@ ROWS = (
     Case(
         "teamcity-with-one-named-root-and-no-files",
         {"TEAMCITY_VERSION": "2023.05", "BUILD_VCS_NUMBER_Shop_Main": HEAD, "TEAMCITY_BUILD_PROPERTIES_FILE": "/none"},
-        Context(ci="teamcity", sha=HEAD),
+        BuildContext(ci_name="teamcity", sha=HEAD),
     ),
     Case(
         "teamcity-with-two-roots-has-no-commit",
         {"TEAMCITY_VERSION": "2023.05", "BUILD_VCS_NUMBER_A": HEAD, "BUILD_VCS_NUMBER_B": MERGE},
-        Context(ci="teamcity"),
+        BuildContext(ci_name="teamcity"),
     ),
     Case("jenkins-branch-with-a-password-in-the-clone-url", JENKINS, _seen("jenkins", JENKINS_URL)),
     Case(
@@ -782,7 +789,7 @@ ROWS = (
             "CHANGE_TARGET": "main",
             "RUN_DISPLAY_URL": "https://jenkins.example.com/blue/shop/24",
         },
-        _seen("jenkins", "https://jenkins.example.com/blue/shop/24", change="24", **_FEATURE),
+        _seen("jenkins", "https://jenkins.example.com/blue/shop/24", change_number="24", **_FEATURE),
     ),
     Case(
         "jenkins-pull-request-builder-plugin",
@@ -794,7 +801,7 @@ ROWS = (
             "ghprbPullId": "24",
             "ghprbSourceBranch": "feature/cart",
         },
-        _seen("jenkins", JENKINS_URL, change="24", **_FEATURE),
+        _seen("jenkins", JENKINS_URL, change_number="24", **_FEATURE),
     ),
     Case(
         "jenkins-gitlab-plugin",
@@ -805,7 +812,7 @@ ROWS = (
             "gitlabMergeRequestIid": "4",
             "gitlabSourceBranch": "feature/cart",
         },
-        _seen("jenkins", JENKINS_URL, change="4", **_FEATURE),
+        _seen("jenkins", JENKINS_URL, change_number="4", **_FEATURE),
     ),
     Case(
         "jenkins-without-a-root-url",
@@ -815,7 +822,7 @@ ROWS = (
             "GIT_COMMIT": HEAD,
             "GIT_BRANCH": "PR-24",
         },
-        Context(ci="jenkins", sha=HEAD),
+        BuildContext(ci_name="jenkins", sha=HEAD),
     ),
     *both(
         CLOUD_BUILD,
@@ -823,13 +830,15 @@ ROWS = (
         "11",
         {"_HEAD_BRANCH": "feature/cart", "_BASE_BRANCH": "main", "_PR_NUMBER": "11"},
     ),
-    Case("cloud-build-without-substitutions", {"BUILDER_OUTPUT": "/builder/outputs"}, Context(ci="cloudbuild")),
-    Case("unknown-system", {"CI": "true", "GIT_COMMIT": HEAD}, Context(ci="ci")),
-    Case("unknown-system-with-a-name", {"CI": "vercel", "VERCEL": "1"}, Context(ci="ci")),
-    Case("unknown-system-that-numbers-its-builds", {"BUILD_NUMBER": "5"}, Context(ci="ci")),
-    Case("unknown-system-of-long-ago", {"CONTINUOUS_INTEGRATION": "true", "CI": ""}, Context(ci="ci")),
-    Case("not-ci-by-convention", {"CI": "false", "BUILD_NUMBER": "5"}, Context(ci="cli")),
-    Case("ones-own-machine", {"HOME": "/home/me", "BUILD_ID": "x", "PROJECT_ID": "acme"}, Context(ci="cli")),
+    Case(
+        "cloud-build-without-substitutions", {"BUILDER_OUTPUT": "/builder/outputs"}, BuildContext(ci_name="cloudbuild")
+    ),
+    Case("unknown-system", {"CI": "true", "GIT_COMMIT": HEAD}, BuildContext(ci_name="ci")),
+    Case("unknown-system-with-a-name", {"CI": "vercel", "VERCEL": "1"}, BuildContext(ci_name="ci")),
+    Case("unknown-system-that-numbers-its-builds", {"BUILD_NUMBER": "5"}, BuildContext(ci_name="ci")),
+    Case("unknown-system-of-long-ago", {"CONTINUOUS_INTEGRATION": "true", "CI": ""}, BuildContext(ci_name="ci")),
+    Case("not-ci-by-convention", {"CI": "false", "BUILD_NUMBER": "5"}, BuildContext(ci_name="cli")),
+    Case("ones-own-machine", {"HOME": "/home/me", "BUILD_ID": "x", "PROJECT_ID": "acme"}, BuildContext(ci_name="cli")),
     # Nested and misleading ones.
     Case(
         "ci-false-turns-off-no-system-that-is-known",
@@ -845,15 +854,15 @@ ROWS = (
     Case(
         "teamcity-and-jenkins-share-names",
         {**JENKINS, **TEAMCITY},
-        Context("teamcity", HEAD, build_url=TEAMCITY_URL, job="E2E"),
+        BuildContext("teamcity", HEAD, build_url=TEAMCITY_URL, job_name="E2E"),
     ),
     Case("codebuild-started-by-jenkins", {**JENKINS, **CODEBUILD}, _seen("codebuild", CODEBUILD_URL)),
-    Case("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, Context(ci="ci")),
+    Case("shippable-says-it-is-travis", {**TRAVIS, "SHIPPABLE": "true"}, BuildContext(ci_name="ci")),
     Case("circleci-switched-off-inside-jenkins", {**JENKINS, "CIRCLECI": "false"}, _seen("jenkins", JENKINS_URL)),
-    Case("cloudflare-pages-is-not-codefresh", {"CI": "true", "CF_PAGES": "1"}, Context(ci="ci")),
-    Case("override-wins", {**JENKINS, "AUTONOMA_CI": "Drone"}, Context(ci="drone")),
-    Case("override-to-none", {**JENKINS, "AUTONOMA_CI": "cli"}, Context(ci="cli")),
-    Case("override-to-generic", {**GITLAB, "AUTONOMA_CI": " ci "}, Context(ci="ci")),
+    Case("cloudflare-pages-is-not-codefresh", {"CI": "true", "CF_PAGES": "1"}, BuildContext(ci_name="ci")),
+    Case("override-wins", {**JENKINS, "AUTONOMA_CI": "Drone"}, BuildContext(ci_name="drone")),
+    Case("override-to-none", {**JENKINS, "AUTONOMA_CI": "cli"}, BuildContext(ci_name="cli")),
+    Case("override-to-generic", {**GITLAB, "AUTONOMA_CI": " ci "}, BuildContext(ci_name="ci")),
     Case(
         "zero-commit-of-a-deleted-branch",
         {**DRONE, "DRONE_COMMIT_SHA": "0" * 40},

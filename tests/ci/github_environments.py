@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from autonoma_ci.models import Context
+from autonoma_ci.models import BuildContext
 from tests.ci.environments import CODEBUILD, HEAD, JENKINS, MERGE, TARGET, Case
 
 REPO = "acme/shop"
@@ -56,25 +56,32 @@ DELETED_FORK = {"number": 7, "head": {"sha": HEAD, "ref": "feature/cart", "repo"
 QUEUE = f"gh-readonly-queue/main/pr-7-{TARGET}"
 
 
-def _seen(ci: str = "github", build_url: str = PAGE, **facts: str) -> Context:
+def _seen(ci: str = "github", build_url: str = PAGE, **facts: str) -> BuildContext:
     # Gitea and Forgejo have the same run in their environments.
     build = "1658821493" if ci == "github" else "272"
-    usual = {"sha": HEAD, "branch": "main", "repository": REPO, "build": build, "attempt": "2", "job": "e2e"}
-    return Context(ci=ci, build_url=build_url, **{**usual, **facts})
+    usual = {
+        "sha": HEAD,
+        "branch": "main",
+        "repository": REPO,
+        "build_id": build,
+        "build_attempt": "2",
+        "job_name": "e2e",
+    }
+    return BuildContext(ci_name=ci, build_url=build_url, **{**usual, **facts})
 
 
-def _case(name: str, environ: dict[str, str], event: object, expected: Context) -> Case:
+def _case(name: str, environ: dict[str, str], event: object, expected: BuildContext) -> Case:
     files = {} if event is None else {"event.json": event if isinstance(event, str) else json.dumps(event)}
     return Case(name, {**GITHUB, **environ}, expected, files)
 
 
-def _event(name: str, payload: object, expected: Context, **environ: str) -> Case:
+def _event(name: str, payload: object, expected: BuildContext, **environ: str) -> Case:
     return _case(f"github-{name}", {**ON_DEFAULT_BRANCH, "GITHUB_EVENT_NAME": name, **environ}, payload, expected)
 
 
-_CHANGE = _seen(change="7", branch="feature/cart")
-_FROM_FORK = _CHANGE._replace(withheld="fork")
-_UNKNOWN_HEAD = _seen(change="7", branch="feature/cart", sha="")
+_CHANGE = _seen(change_number="7", branch="feature/cart")
+_FROM_FORK = _CHANGE._replace(secrets_withheld_from="fork")
+_UNKNOWN_HEAD = _seen(change_number="7", branch="feature/cart", sha="")
 
 ROWS = (
     _case("github-push", {}, {"after": HEAD, "ref": "refs/heads/main"}, _seen()),
@@ -99,7 +106,7 @@ ROWS = (
     _event(
         "merge_group",
         {"merge_group": {"head_sha": HEAD, "head_ref": f"refs/heads/{QUEUE}"}},
-        _seen(change="7", branch=QUEUE),
+        _seen(change_number="7", branch=QUEUE),
         GITHUB_SHA=HEAD,
         GITHUB_REF=f"refs/heads/{QUEUE}",
     ),
@@ -146,7 +153,7 @@ ROWS = (
     _event(
         "issue_comment",
         {"issue": {"number": 7, "pull_request": {"url": "https://api.github.com/x"}}},
-        _seen(change="7", sha="", branch=""),
+        _seen(change_number="7", sha="", branch=""),
     ),
     _event("issue_comment", {"issue": {"number": 8}}, _seen(sha=TARGET)),
     _event("schedule", {"schedule": "0 3 * * *"}, _seen(sha=TARGET)),
@@ -162,9 +169,9 @@ ROWS = (
         "github-enterprise-server-first-attempt-unknown",
         {"GITHUB_SERVER_URL": "https://ghe.example.com:8443", "GITHUB_RUN_ATTEMPT": ""},
         {},
-        _seen(build_url="https://ghe.example.com:8443/acme/shop/actions/runs/1658821493", attempt=""),
+        _seen(build_url="https://ghe.example.com:8443/acme/shop/actions/runs/1658821493", build_attempt=""),
     ),
-    _case("github-act-has-no-page", {"ACT": "true", "GITHUB_RUN_ID": "1"}, {}, _seen(build_url="", build="1")),
+    _case("github-act-has-no-page", {"ACT": "true", "GITHUB_RUN_ID": "1"}, {}, _seen(build_url="", build_id="1")),
     _case("github-runner-on-codebuild", {**CODEBUILD, **GITHUB}, {}, _seen()),
     _case("github-runner-on-a-leaking-jenkins-agent", {**JENKINS, **GITHUB}, {}, _seen()),
     _case("github-with-ci-false-for-a-bundler", {"CI": "false"}, {}, _seen()),
@@ -188,7 +195,7 @@ ROWS = (
         _seen(
             "gitea",
             "https://git.example.com/gitea/acme/shop/actions/runs/272",
-            change="7",
+            change_number="7",
             branch="feature/cart",
         ),
     ),
@@ -205,7 +212,7 @@ ROWS = (
         _seen(
             "forgejo",
             "https://git.example.com/gitea/acme/shop/actions/runs/43",
-            change="7",
+            change_number="7",
             branch="feature/cart",
         ),
     ),

@@ -19,12 +19,18 @@ import pytest
 from hypothesis import example, given, settings
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
-from autonoma_ci.ci.publishers.env_file import EXPORTS
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT
 from autonoma_ci.ci.systems import bitbucket
-from autonoma_ci.ci.systems.gitlab import LINKS, job_links
-from autonoma_ci.escaping import link, one_line
-from autonoma_ci.reports.outputs import DOTENV_LIMIT, dotenv, dotenv_variables, left_out, variables
+from autonoma_ci.ci.systems.gitlab import ANNOTATIONS_FILE, render_annotations
+from autonoma_ci.escaping import safe_url, sanitize_line
+from autonoma_ci.reports.outputs import (
+    MAX_DOTENV_BYTES,
+    dotenv_variables,
+    omitted_variables,
+    output_variables,
+    render_dotenv,
+)
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import failed, passed, report, started
 from tests.support import grammars
@@ -56,8 +62,8 @@ def step(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], ids: str = 
         "AUTONOMA_WAIT": "true",
         "AUTONOMA_RESULTS_DIR": "results",
     }
-    world = World({**ours, **environ}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
-    code = cli.main([], world)
+    world = Runtime({**ours, **environ}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
+    code = cli.run_command([], world)
     assert "Traceback" not in out.getvalue()
     return code, out.getvalue()
 
@@ -103,10 +109,12 @@ def test_on_circleci_later_steps_have_the_variables(tmp_path: Path, sandbox: San
 @example(report([started("a")._replace(run_id="\0", url="\0\0")], None))
 def test_no_text_in_a_report_is_a_command_of_the_shell(made: Report) -> None:
     path = Path(tempfile.gettempdir(), f"autonoma-{os.getpid()}.sh")
-    path.write_text(EXPORTS.lines(EXPORTS.read(made)), "utf-8", errors="replace")
+    path.write_text(SHELL_EXPORT_FORMAT.lines(SHELL_EXPORT_FORMAT.read(made)), "utf-8", errors="replace")
     try:
         # No variable of any shell holds a zero byte.
-        expected = {k: v.encode("utf-8", "replace").decode().replace("\0", "") for k, v in variables(made).items()}
+        expected = {
+            k: v.encode("utf-8", "replace").decode().replace("\0", "") for k, v in output_variables(made).items()
+        }
         assert sourced(path) == expected
     finally:
         path.unlink()
@@ -144,8 +152,8 @@ def test_a_file_that_cant_be_written_is_a_warning_and_changes_no_verdict(tmp_pat
 
 @given(REPORTS)
 def test_outputs_env_keeps_to_the_rules_of_gitlab(made: Report) -> None:
-    text = dotenv(made)
-    assert len(text.encode()) <= DOTENV_LIMIT
+    text = render_dotenv(made)
+    assert len(text.encode()) <= MAX_DOTENV_BYTES
     pairs = [line.split("=", 1) for line in text.splitlines()]
     assert len({name for name, _ in pairs}) == len(pairs) <= 20
     for name, value in pairs:
@@ -155,11 +163,11 @@ def test_outputs_env_keeps_to_the_rules_of_gitlab(made: Report) -> None:
 
 def test_outputs_env_keeps_what_is_most_useful_and_says_what_it_left_out(tmp_path: Path) -> None:
     many = report([started("a")._replace(url="https://autonoma.app/" + "x" * 5000)])
-    kept = [line.partition("=")[0] for line in dotenv(many).splitlines()]
+    kept = [line.partition("=")[0] for line in render_dotenv(many).splitlines()]
     assert kept[:4] == ["AUTONOMA_CONCLUSION", "AUTONOMA_REASON", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"]
-    assert left_out(many, dotenv_variables(many)) == ["AUTONOMA_RUN_URL"]
+    assert omitted_variables(many, dotenv_variables(many)) == ["AUTONOMA_RUN_URL"]
     few = report([started("a")])
-    assert left_out(few, dotenv_variables(few)) == []
+    assert omitted_variables(few, dotenv_variables(few)) == []
 
 
 # --- GitLab
@@ -182,20 +190,20 @@ def test_elsewhere_there_is_no_file_of_gitlabs(tmp_path: Path, sandbox: Sandbox)
 
 @given(REPORTS)
 def test_links_are_links_and_labels_are_short_lines(made: Report) -> None:
-    for title, entries in json.loads(job_links(made)["gitlab-annotations.json"]).items():
-        assert title == one_line(title)
+    for title, entries in json.loads(render_annotations(made)["gitlab-annotations.json"]).items():
+        assert title == sanitize_line(title)
         for entry in entries:
-            assert link(entry["external_link"]["url"])
+            assert safe_url(entry["external_link"]["url"])
             assert 0 < len(entry["external_link"]["label"]) <= 100
 
 
 def test_more_links_than_fit_are_counted_and_the_worst_are_kept() -> None:
-    many = report([*(passed(f"p{number}") for number in range(LINKS + 7)), failed("bad")])
-    entries = json.loads(job_links(many)["gitlab-annotations.json"])["Autonoma tests"]
+    many = report([*(passed(f"p{number}") for number in range(ANNOTATIONS_FILE + 7)), failed("bad")])
+    entries = json.loads(render_annotations(many)["gitlab-annotations.json"])["Autonoma tests"]
     labels = [entry["external_link"]["label"] for entry in entries]
     assert labels[0] == "failed: Checkout pays by card"
     assert labels[-1] == "and 8 more runs, from here on: passed"
-    assert len(labels) == LINKS + 1
+    assert len(labels) == ANNOTATIONS_FILE + 1
 
 
 # --- Azure Pipelines
@@ -454,7 +462,7 @@ def test_on_bitbucket_the_commit_gets_a_report_through_the_pipelines_proxy(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Recorder(body=b'{"values": []}') as proxy:
-        monkeypatch.setattr(bitbucket, "PROXY", proxy.url)
+        monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
         assert step(tmp_path, sandbox, BITBUCKET, "sandbox-one\nPay=sandbox-fails")[0] == 1
     methods = [method for method, _, _ in proxy.asked]
     assert methods == ["GET", "PUT", "POST"]
@@ -479,7 +487,7 @@ def test_on_bitbucket_a_list_in_another_form_replaces_no_report(
     for number in range(2):
         (tmp_path / str(number)).mkdir()
         with Recorder(body=body) as proxy:
-            monkeypatch.setattr(bitbucket, "PROXY", proxy.url)
+            monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
             assert step(tmp_path / str(number), sandbox, BITBUCKET)[0] == 0
         assert [method for method, _, _ in proxy.asked] == ["GET", "PUT"]
         paths.append(proxy.asked[1][1])
@@ -491,7 +499,7 @@ def test_on_bitbucket_without_the_proxy_there_is_a_warning(
 ) -> None:
     with Recorder() as proxy:
         url = proxy.url
-    monkeypatch.setattr(bitbucket, "PROXY", url)
+    monkeypatch.setattr(bitbucket, "PROXY_URL", url)
     code, log = step(tmp_path, sandbox, BITBUCKET)
     assert code == 0
     assert "Warning: The Code Insights report could not be written" in log

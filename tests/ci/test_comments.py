@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http, sticky
-from autonoma_ci.ci.detection import detect, load
+from autonoma_ci.ci.detection import detect, load_system
 from autonoma_ci.clock import Clock
 from autonoma_ci.identity import Part
 from autonoma_ci.redaction.redactor import Secret
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from autonoma_ci.ci.comments.sticky import Thread
-    from autonoma_ci.models import Outcome, Report, Verdict
+    from autonoma_ci.ci.comments.sticky import CommentThread
+    from autonoma_ci.models import Report, RunResult, Verdict
     from tests.support.fault_server import Wire
 
 
@@ -97,15 +97,15 @@ def host(service: Service) -> Iterator[CodeHost]:
     assert running.complaints == []
 
 
-def thread_of(service: Service, url: str, token: str = TOKEN, **more: str) -> Thread:
+def thread_of(service: Service, url: str, token: str = TOKEN, **more: str) -> CommentThread:
     return thread_with(Clock(), service, url, token, **more)
 
 
-def thread_with(clock: Clock, service: Service, url: str, token: str = TOKEN, **more: str) -> Thread:
+def thread_with(clock: Clock, service: Service, url: str, token: str = TOKEN, **more: str) -> CommentThread:
     environ = {**service.environ, service.address: url, **more}
-    system = load(detect(environ))
-    assert system.comments
-    found = system.comments.find(environ, system.context(environ), Secret(token), clock)
+    system = load_system(detect(environ))
+    assert system.comment_support
+    found = system.comment_support.open_thread(environ, system.build_context(environ), Secret(token), clock)
     assert found
     return found
 
@@ -113,18 +113,18 @@ def thread_with(clock: Clock, service: Service, url: str, token: str = TOKEN, **
 CLIENT_SECRET = Secret("secret-of-the-client")
 
 
-def publish(thread: Thread, made: Report, secret: Secret | None = CLIENT_SECRET) -> str:
+def publish(thread: CommentThread, made: Report, secret: Secret | None = CLIENT_SECRET) -> str:
     """Publish a report with the secret that all steps share."""
-    return sticky.publish(thread, made, secret)
+    return sticky.upsert_comment(thread, made, secret)
 
 
-def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[Outcome] = ()) -> Report:
+def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[RunResult] = ()) -> Report:
     """Return the report of a step of the next attempt at the build."""
     runs = runs or ([passed("a"), failed("b")] if verdict is FAILED else [passed("a")])
     made, attempt = report(runs, verdict), next(ATTEMPTS)
-    context = made.context._replace(attempt=str(attempt))
+    context = made.context._replace(build_attempt=str(attempt))
     part = Part("tests", title=title)
-    return made._replace(title=title, part=part, step_id=f"{attempt:08x}", context=context, waited=True)
+    return made._replace(title=title, part=part, step_id=f"{attempt:08x}", context=context, waits_for_results=True)
 
 
 @both
@@ -275,7 +275,7 @@ def test_comment_with_a_mark_of_another_change_is_not_touched() -> None:
     """A mark can be copied from a change on which anybody may comment."""
     with GitHub() as host:
         thread, made = thread_of(SERVICES[0], host.url), of(FAILED)
-        publish(thread, made._replace(context=made.context._replace(change="11")))
+        publish(thread, made._replace(context=made.context._replace(change_number="11")))
         copied = host.comments.pop()
         theirs = host.add(copied.body, BOT)
         assert publish(thread, of(FAILED)) == ""
@@ -692,8 +692,8 @@ def step(folder: Path, service: Service, url: str, ids: str = "sandbox-one", **m
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_COMMENT": "true",
         }
-        world = World({**environ, **more}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
-        code = cli.main([], world)
+        world = Runtime({**environ, **more}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
+        code = cli.run_command([], world)
     return code, out.getvalue()
 
 
@@ -783,13 +783,13 @@ def test_elsewhere_the_option_has_no_effect_and_says_so(tmp_path: Path) -> None:
 def test_a_step_that_proved_nothing_leaves_the_comment_as_it_is(
     service: Service, host: CodeHost, verdict: Verdict, tmp_path: Path
 ) -> None:
-    from autonoma_ci.app.inputs import find_place
-    from autonoma_ci.app.publishing import comment as write
+    from autonoma_ci.app.inputs import detect_ci
+    from autonoma_ci.app.publishing import post_comment as write
     from autonoma_ci.config.settings import Settings
 
     environ = {**service.environ, service.address: host.url}
     token = Secret(TOKEN)
     settings = Settings(comment=True, github_token=token, gitlab_token=token)
-    world = World(environ, io.StringIO(), io.StringIO())
-    assert write(settings, find_place(environ), world, of(verdict)) == ("", "")
+    world = Runtime(environ, io.StringIO(), io.StringIO())
+    assert write(settings, detect_ci(environ), world, of(verdict)) == ("", "")
     assert host.requests == []

@@ -9,38 +9,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.base import PLAIN
-from autonoma_ci.ci.log import Console
-from autonoma_ci.ci.systems.github import COMMANDS
-from autonoma_ci.errors import Cancelled, Problem
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.ci.systems.github import LOG_FORMATTER
+from autonoma_ci.errors import Cancelled, Diagnostic
 from autonoma_ci.redaction.redactor import Secret
-from autonoma_ci.streams import Output
+from autonoma_ci.streams import OutputStream
 from tests.support import runner
 from tests.support.hostile import TEXTS
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from autonoma_ci.ci.base import Dialect
+    from autonoma_ci.ci.base import LogFormatter
 
 # What credentials may hold: printable ASCII without spaces.
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)
 
 
-@given(TEXTS, SECRETS, TEXTS, st.sampled_from([COMMANDS, PLAIN]))
+@given(TEXTS, SECRETS, TEXTS, st.sampled_from([LOG_FORMATTER, PLAIN_LOG_FORMATTER]))
 def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
-    before: str, value: str, after: str, dialect: Dialect
+    before: str, value: str, after: str, dialect: LogFormatter
 ) -> None:
     out = io.StringIO()
-    console = Console(out, dialect)
-    console.hide([Secret(value)])
+    console = JobLog(out, dialect)
+    console.redact_values([Secret(value)])
     text = before + value + after
-    console.line(text)
-    console.issue("error", Problem(text, text, 1, 2), text)
+    console.info(text)
+    console.annotate("error", Diagnostic(text, text, 1, 2), text)
     with console.group(text):
         pass
     found = runner.commands(out.getvalue())
-    assert len(found) == (3 if dialect is COMMANDS else 0)
+    assert len(found) == (3 if dialect is LOG_FORMATTER else 0)
     shown = [out.getvalue(), *(command.data for command in found), *(str(command.properties) for command in found)]
     if value not in before + after and not set(value) <= set("error group file line col title started"):
         assert all(value not in line.replace("\u200b", "") for line in shown)
@@ -49,9 +49,9 @@ def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
 @pytest.mark.parametrize("secret", ["file=a,b:c", "50%25,x:y", "::error::x", "##[error]x", "error"])
 def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> None:
     out = io.StringIO()
-    console = Console(out, COMMANDS)
-    console.hide([Secret(secret)])
-    console.issue("error", Problem(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
+    console = JobLog(out, LOG_FORMATTER)
+    console.redact_values([Secret(secret)])
+    console.annotate("error", Diagnostic(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
     assert runner.commands(out.getvalue()) == [
         runner.Command(
             "error",
@@ -62,17 +62,20 @@ def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> No
 
 
 def test_a_place_in_a_file_becomes_the_place_of_the_annotation() -> None:
-    assert COMMANDS.issue("warning", Problem("text", "a, b.yml", 3, 5), "t: u") == (
+    assert LOG_FORMATTER.annotation("warning", Diagnostic("text", "a, b.yml", 3, 5), "t: u") == (
         "::warning file=a%2C b.yml,line=3,col=5,title=t%3A u::a, b.yml:3:5: text"
     )
-    assert COMMANDS.issue("notice", Problem("text", "a.yml")) == "::notice file=a.yml::a.yml: text"
-    assert COMMANDS.issue("error", Problem("text")) == "::error::text"
-    assert PLAIN.issue("error", Problem("text", "a.yml", 3, 5), "title") == "Error: title: a.yml:3:5: text"
+    assert LOG_FORMATTER.annotation("notice", Diagnostic("text", "a.yml")) == "::notice file=a.yml::a.yml: text"
+    assert LOG_FORMATTER.annotation("error", Diagnostic("text")) == "::error::text"
+    assert (
+        PLAIN_LOG_FORMATTER.annotation("error", Diagnostic("text", "a.yml", 3, 5), "title")
+        == "Error: title: a.yml:3:5: text"
+    )
 
 
 def test_a_group_is_closed_when_what_is_in_it_fails() -> None:
     out = io.StringIO()
-    console = Console(out, COMMANDS)
+    console = JobLog(out, LOG_FORMATTER)
     with pytest.raises(RuntimeError, match="inside"), console.group("Plan"):
         raise RuntimeError("inside")
     assert out.getvalue() == "::group::Plan\n::endgroup::\n"
@@ -89,9 +92,9 @@ def test_a_log_that_is_gone_does_not_end_the_job() -> None:
     closed = io.StringIO()
     closed.close()
     for stream in (Broken(), closed):
-        console = Console(stream, COMMANDS)
-        console.line("text")
-        console.issue("error", Problem("text"))
+        console = JobLog(stream, LOG_FORMATTER)
+        console.info("text")
+        console.annotate("error", Diagnostic("text"))
         with console.group("title"):
             console.mask([Secret("long-enough")])
 
@@ -99,11 +102,11 @@ def test_a_log_that_is_gone_does_not_end_the_job() -> None:
 @given(SECRETS)
 def test_a_mask_hides_the_value_that_it_names_and_nothing_else(value: str) -> None:
     out = io.StringIO()
-    Console(out, COMMANDS).mask([Secret(value)])
+    JobLog(out, LOG_FORMATTER).mask([Secret(value)])
     assert runner.commands(out.getvalue()) == [runner.Command("add-mask", value)]
 
 
-class Stalled(Output):
+class Stalled(OutputStream):
     """Standard output, whose reader stalls once it is told to."""
 
     def __init__(self) -> None:
@@ -121,8 +124,8 @@ class Stalled(Output):
         self.texts.append(text)
 
 
-def _interrupt(console: Console, out: Stalled) -> None:
-    console.line("test a")
+def _interrupt(console: JobLog, out: Stalled) -> None:
+    console.info("test a")
     out.is_stalled_now = True
     raise Cancelled(15)
 
@@ -130,7 +133,7 @@ def _interrupt(console: Console, out: Stalled) -> None:
 def test_the_end_of_a_group_waits_for_no_reader_after_an_error() -> None:
     """The signal that has ended the wait for the reader would not end another one."""
     out = Stalled()
-    console = Console(cast("TextIO", out), COMMANDS, is_product=True)
+    console = JobLog(cast("TextIO", out), LOG_FORMATTER, is_product=True)
     with pytest.raises(Cancelled), console.group("Plan"):
         _interrupt(console, out)
     assert out.texts == ["::group::Plan\n", "test a\n", "::endgroup::\n"]
@@ -139,6 +142,6 @@ def test_the_end_of_a_group_waits_for_no_reader_after_an_error() -> None:
 def test_a_product_whose_end_of_a_group_is_lost_is_an_error() -> None:
     """It is not whole, even if all else was written."""
     out = Stalled()
-    console = Console(cast("TextIO", out), COMMANDS, is_product=True)
+    console = JobLog(cast("TextIO", out), LOG_FORMATTER, is_product=True)
     with pytest.raises(pytest.fail.Exception, match="for ever"), console.group("Plan"):
         out.is_stalled_now = True

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.detection import ROWS, load
-from autonoma_ci.ci.publishers.build_variables import UNSET
-from autonoma_ci.ci.systems.gitlab import LINKS, job_links
-from autonoma_ci.escaping import log_line
-from autonoma_ci.reports.outputs import outputs
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT
+from autonoma_ci.ci.systems.gitlab import ANNOTATIONS_FILE, render_annotations
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.reports.outputs import build_outputs
 from tests.architecture.package import ROOT
 from tests.ci.test_parts import SEMAPHORE, Program
 from tests.report.reports import PASSED, failed, passed, report
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report
 
-SYSTEMS = {row.name: load(row) for row in ROWS}
+SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
 LARGE = report([failed(f"id-{number}", "\u6f22" * 40) for number in range(2500)], PASSED)
 
 
 def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report) -> list[str]:
     """Publish a report in a CI system, and return the warnings."""
-    found = SYSTEMS[name].publishers(target(environ, folder, summary=False))
+    found = SYSTEMS[name].create_publishers(target(environ, folder, summary=False))
     return [warning for each in found for warning in each.publish(made)]
 
 
@@ -52,7 +52,7 @@ def test_act_reads_the_outputs_of_a_large_plan(name: str, more: dict[str, str], 
     path = tmp_path / "output"
     warnings = publish(name, {"GITHUB_OUTPUT": str(path), **more}, tmp_path, LARGE)
     found = read_env_file(path.read_bytes())
-    assert found == outputs(LARGE, 60_000)
+    assert found == build_outputs(LARGE, 60_000)
     assert found["total"] == "2500"
     counts = {each: len(json.loads(found[each])) for each in ("run-urls", "results")}
     assert [re.findall(r"'(.+)' holds the first (\d+) runs", warning) for warning in warnings] == [
@@ -72,7 +72,7 @@ def test_github_has_longer_outputs(tmp_path: Path) -> None:
 def test_no_output_is_a_line_that_act_loses(runs: int, length: int) -> None:
     url = f"https://a.example/{'a' * length}"
     made = report([failed(f"id-{number}")._replace(url=url) for number in range(runs)])
-    lines = [f"{name}={text}" for name, text in outputs(made, 60_000).items()]
+    lines = [f"{name}={text}" for name, text in build_outputs(made, 60_000).items()]
     assert all(len(line.encode()) < 65_536 for line in lines)
 
 
@@ -103,7 +103,7 @@ def test_semaphore_takes_every_value(url: str, kept: bool, tmp_path: Path) -> No
         warnings = publish("semaphore", environ, checkout, made)
     assert len(warnings) == (not kept)
     assert all("no room for AUTONOMA_RUN_URL (" in warning for warning in warnings)
-    assert program.data["AUTONOMA_RUN_URL"] == (url if kept else UNSET)
+    assert program.data["AUTONOMA_RUN_URL"] == (url if kept else UNSET_TEXT)
     assert program.data["AUTONOMA_RUN_ID"] == "run-a"
 
 
@@ -159,7 +159,7 @@ def test_bitrise_expands_no_value(tmp_path: Path) -> None:
 )
 def test_travis_takes_no_text_for_a_fold(text: str) -> None:
     """The log viewer replaces all of a line in which it finds one."""
-    assert grammars.travis(log_line(text)) == []
+    assert grammars.travis(escape_log_line(text)) == []
     assert grammars.travis(text.replace("\u200b", "").replace("\u2060", ""))
 
 
@@ -181,7 +181,7 @@ def test_value_in_a_log_is_exact_or_left_out(name: str, query: str, tmp_path: Pa
     lines: list[str] = []
     made = report([passed("a")._replace(url=f"https://autonoma.app/run/a?{query}")], PASSED)
     environ = {"AGENT_TEMPDIRECTORY": str(tmp_path)}
-    [publisher] = SYSTEMS[name].publishers(target(environ, tmp_path, summary=False, said=lines))
+    [publisher] = SYSTEMS[name].create_publishers(target(environ, tmp_path, summary=False, said=lines))
     warnings = publisher.publish(made)
     assert "no room for AUTONOMA_RUN_URL and AUTONOMA_RUN_URLS (" in warnings[0]
     assert not [line for line in lines if "run/a" in line and "RUN_URL" in line]
@@ -194,7 +194,7 @@ MAX_BYTES, MAX_NAME = 81_920, 255
 
 
 def read_annotations(made: Report) -> tuple[str, dict[str, list[dict[str, dict[str, str]]]]]:
-    text = job_links(made)["gitlab-annotations.json"]
+    text = render_annotations(made)["gitlab-annotations.json"]
     return text, json.loads(text)
 
 
@@ -213,7 +213,7 @@ def test_annotations_keep_to_the_size_of_gitlab(size: int) -> None:
     assert len(text.encode()) <= MAX_BYTES
     [links] = found.values()
     assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
-    assert len(links) == LINKS + 1 or len(text.encode()) > MAX_BYTES - 3000
+    assert len(links) == ANNOTATIONS_FILE + 1 or len(text.encode()) > MAX_BYTES - 3000
     # As text, not as escapes of six bytes.
     assert "\u6f22" in text
 

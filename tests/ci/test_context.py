@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.ci import env
-from autonoma_ci.ci.detection import ROWS, Row, detect, load
+from autonoma_ci.ci.detection import DETECTION_RULES, DetectionRule, detect, load_system
 from autonoma_ci.ci.systems import teamcity
-from autonoma_ci.ci.systems.github import LARGEST, Event
-from autonoma_ci.fs.files import read_regular
+from autonoma_ci.ci.systems.github import MAX_EVENT_BYTES, GitHubEvent
+from autonoma_ci.fs.files import read_regular_file
 from tests.ci import environments, github_environments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autonoma_ci.models import Context
+    from autonoma_ci.models import BuildContext
 
 CASES = (*environments.ROWS, *github_environments.ROWS)
 # Every variable that any documented environment has, so that the random ones are read by someone.
@@ -38,16 +38,16 @@ HOSTILE = (
 def test_each_environment_is_read_as_documented(case: environments.Case, tmp_path: Path) -> None:
     """All facts but the event are those of the table, and the event is the one in the environment."""
     environ = case.settle(tmp_path)
-    found = load(detect(environ)).context(environ)
-    assert found._replace(event="") == case.expected
-    if found.ci == "github":
-        assert found.event == environ.get("GITHUB_EVENT_NAME", "")
+    found = load_system(detect(environ)).build_context(environ)
+    assert found._replace(trigger_event="") == case.expected
+    if found.ci_name == "github":
+        assert found.trigger_event == environ.get("GITHUB_EVENT_NAME", "")
 
 
 def test_the_table_covers_every_system_with_and_without_a_change_request() -> None:
     """Each system that knows of changes has at least one row of each kind; there are sixty rows and more."""
-    seen = {(case.expected.ci, bool(case.expected.change)) for case in CASES}
-    systems = {row.name for row in ROWS} - {"ci", "cli"}
+    seen = {(case.expected.ci_name, bool(case.expected.change_number)) for case in CASES}
+    systems = {row.name for row in DETECTION_RULES} - {"ci", "cli"}
     assert {(name, changed) for name in systems for changed in (True, False)} <= seen
     assert len(CASES) >= 60
     assert len({case.id for case in environments.ROWS}) == len(environments.ROWS)
@@ -55,26 +55,26 @@ def test_the_table_covers_every_system_with_and_without_a_change_request() -> No
 
 @settings(deadline=None)
 @given(st.data())
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_no_environment_breaks_a_system(row: Row, data: st.DataObject) -> None:
+@pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
+def test_no_environment_breaks_a_system(row: DetectionRule, data: st.DataObject) -> None:
     """Whatever the variables hold, the context is made of facts that look like what they are."""
     values = st.sampled_from(HOSTILE) | st.text(st.characters(), max_size=60)
     environ = data.draw(st.dictionaries(st.sampled_from(NAMES), values, max_size=40))
-    _is_sound(load(row).context(environ), row.name)
+    _is_sound(load_system(row).build_context(environ), row.name)
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_the_same_hostile_text_everywhere_breaks_no_system(row: Row, value: str) -> None:
+@pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
+def test_the_same_hostile_text_everywhere_breaks_no_system(row: DetectionRule, value: str) -> None:
     """A runner in which every variable is hostile still has a context."""
-    _is_sound(load(row).context(dict.fromkeys(NAMES, value)), row.name)
+    _is_sound(load_system(row).build_context(dict.fromkeys(NAMES, value)), row.name)
 
 
-def _is_sound(context: Context, name: str) -> None:
-    assert context.ci == name
+def _is_sound(context: BuildContext, name: str) -> None:
+    assert context.ci_name == name
     assert re.fullmatch(r"|[0-9a-f]{40}|[0-9a-f]{64}", context.sha)
-    assert re.fullmatch(r"|[1-9][0-9]*", context.change, re.ASCII)
-    assert re.fullmatch(r"|[0-9]{1,22}", context.attempt, re.ASCII)
+    assert re.fullmatch(r"|[1-9][0-9]*", context.change_number, re.ASCII)
+    assert re.fullmatch(r"|[0-9]{1,22}", context.build_attempt, re.ASCII)
     assert all(len(text) <= 4000 and text.isprintable() for text in context)
     for url in filter(None, (context.build_url, context.deployment_url)):
         assert urlsplit(url).scheme in {"http", "https"}
@@ -92,10 +92,10 @@ def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), _nested, max_leaves=20))
 def test_no_event_breaks_the_reading(value: object) -> None:
     """An event of any shape answers every question with a text."""
-    event = Event({"pull_request": value, "deployment_status": value})
+    event = GitHubEvent({"pull_request": value, "deployment_status": value})
     for path in (("pull_request", "number"), ("pull_request", "head", "sha"), ("deployment_status", "environment_url")):
         assert event.text(*path).isprintable()
-    assert event.only("pull_request").text("number").isprintable()
+    assert event.single("pull_request").text("number").isprintable()
 
 
 @pytest.mark.parametrize("event", ["directory", "pipe", "too large", "not text", "missing", "null in the path"])
@@ -108,18 +108,18 @@ def test_an_event_file_that_is_none_is_an_event_without_facts(event: str, tmp_pa
         case "pipe":
             os.mkfifo(path)
         case "too large":
-            path.write_bytes(b'{"pull_request": {"number": 7}}'.ljust(LARGEST + 1))
+            path.write_bytes(b'{"pull_request": {"number": 7}}'.ljust(MAX_EVENT_BYTES + 1))
         case "not text":
             path.write_bytes(b"\xff\xfe\xfd\x00")
     shown = f"{path}\0" if event == "null in the path" else str(path)
-    assert Event.load({"GITHUB_EVENT_PATH": shown}).text("pull_request", "number") == ""
+    assert GitHubEvent.load({"GITHUB_EVENT_PATH": shown}).text("pull_request", "number") == ""
 
 
 def test_an_event_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
     """The limit is GitHub's own, so that no real event is too large."""
     path = tmp_path / "event.json"
-    path.write_bytes(json.dumps({"pull_request": {"number": 7}}).encode().ljust(LARGEST))
-    assert Event.load({"GITHUB_EVENT_PATH": str(path)}).text("pull_request", "number") == "7"
+    path.write_bytes(json.dumps({"pull_request": {"number": 7}}).encode().ljust(MAX_EVENT_BYTES))
+    assert GitHubEvent.load({"GITHUB_EVENT_PATH": str(path)}).text("pull_request", "number") == "7"
 
 
 def test_files_that_are_not_read_are_closed(tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ def test_files_that_are_not_read_are_closed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the folder of a process's own handles is no ordinary one
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "missing"):
-        assert read_regular(str(path), 10) == b""
+        assert read_regular_file(str(path), 10) == b""
     # A regular file, by its own account, that can be opened and not be read.
-    assert read_regular("/proc/self/mem", 10) == b""
+    assert read_regular_file("/proc/self/mem", 10) == b""
     assert len(os.listdir("/dev/fd")) == before  # noqa: PTH208
 
 
@@ -155,7 +155,7 @@ def test_files_that_are_not_read_are_closed(tmp_path: Path) -> None:
 )
 def test_a_repository_is_owner_and_name_without_credentials(text: str, owner_and_name: str) -> None:
     """Clone URLs of every form come down to the path; what is not sure to be one is left out."""
-    assert env.repository(text) == owner_and_name
+    assert env.first_repository(text) == owner_and_name
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_repository_is_owner_and_name_without_credentials(text: str, owner_and
 )
 def test_a_link_is_http_and_has_no_credentials(text: str, link: str) -> None:
     """Links that a browser would not follow, or would follow elsewhere, are left out."""
-    assert env.web_url(text) == link
+    assert env.first_web_url(text) == link
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_link_is_http_and_has_no_credentials(text: str, link: str) -> None:
 )
 def test_a_branch_is_a_name_without_its_prefix(text: str, name: str) -> None:
     """References of pull requests and detached heads are no branches."""
-    assert env.branch(text) == name
+    assert env.first_branch(text) == name
 
 
 @pytest.mark.parametrize(
@@ -222,17 +222,17 @@ def test_a_branch_is_a_name_without_its_prefix(text: str, name: str) -> None:
 )
 def test_properties_are_read_as_java_writes_them(text: bytes, found: dict[str, str]) -> None:
     """Comments, separators, escapes and continued lines mean what they mean to Java."""
-    assert teamcity.parse(text) == found
+    assert teamcity.parse_java_properties(text) == found
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_properties_file_breaks_the_reading(data: bytes) -> None:
     """Any bytes make a mapping of texts."""
-    assert all(isinstance(value, str) for value in teamcity.parse(data).values())
+    assert all(isinstance(value, str) for value in teamcity.parse_java_properties(data).values())
 
 
 @pytest.mark.parametrize("line", [b"\\" * 1_000_000, b" " * 1_000_000, b"a=" + b"\\\n" * 500_000, b":" * 1_000_000])
 def test_a_hostile_properties_file_takes_no_long_time(line: bytes) -> None:
     """A megabyte of what makes patterns slow is read in the time that a megabyte takes."""
-    assert len(teamcity.parse(line)) <= 1
+    assert len(teamcity.parse_java_properties(line)) <= 1

@@ -11,9 +11,9 @@ import pytest
 
 import autonoma_ci.ci.systems
 from autonoma_ci.ci import detection
-from autonoma_ci.ci.detection import ROWS, Row, all_tokens, load
+from autonoma_ci.ci.detection import DETECTION_RULES, DetectionRule, all_secret_variables, load_system
 from autonoma_ci.errors import InputError
-from autonoma_ci.models import Context
+from autonoma_ci.models import BuildContext
 from autonoma_ci.sandbox import Sandbox
 from tests.ci import environments, github_environments
 from tests.commands.invoke import CREDENTIALS, invoke
@@ -31,11 +31,11 @@ NAMES = (
     *("woodpecker", "harness", "drone", "semaphore", "bitrise", "codefresh", "codebuild", "cloudbuild", "gitea"),
     *("forgejo", "ci", "cli"),
 )
-MODULES = [row.module for row in ROWS]
+MODULES = [row.module for row in DETECTION_RULES]
 LISTING = """
 import sys
-from autonoma_ci.ci.detection import detect, load
-load(detect(dict([pair.split("=") for pair in sys.argv[1:]])))
+from autonoma_ci.ci.detection import detect, load_system
+load_system(detect(dict([pair.split("=") for pair in sys.argv[1:]])))
 print(*(name.rpartition(".")[2] for name in sys.modules if name.startswith("autonoma_ci.ci.systems.")))
 """
 
@@ -43,21 +43,21 @@ print(*(name.rpartition(".")[2] for name in sys.modules if name.startswith("auto
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_each_environment_is_recognised(case: environments.Case) -> None:
     """The first row of the table that recognises an environment is the system that made it."""
-    assert detection.detect(case.environ).name == case.expected.ci
+    assert detection.detect(case.environ).name == case.expected.ci_name
 
 
 def test_the_order_is_the_documented_one() -> None:
     """Look-alikes come before what they look like, runners before the hosts that they run on; a new one is between."""
-    names = tuple(row.name for row in ROWS)
+    names = tuple(row.name for row in DETECTION_RULES)
     assert tuple(name for name in names if name in ORDER) == ORDER
     assert names[-2:] == ORDER[-2:]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_every_row_has_a_module_with_a_system(row: Row) -> None:
+@pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
+def test_every_row_has_a_module_with_a_system(row: DetectionRule) -> None:
     """Each row's module answers even an empty environment, with the row's own name."""
-    assert load(row).context({}) == Context(ci=row.name)
+    assert load_system(row).build_context({}) == BuildContext(ci_name=row.name)
 
 
 def test_every_module_has_a_row() -> None:
@@ -67,7 +67,7 @@ def test_every_module_has_a_row() -> None:
     assert sorted(systems) == sorted(MODULES)
 
 
-@pytest.mark.parametrize("name", [row.name for row in ROWS])
+@pytest.mark.parametrize("name", [row.name for row in DETECTION_RULES])
 def test_every_system_can_be_named(name: str) -> None:
     """`AUTONOMA_CI` decides, whatever else the environment says."""
     assert detection.detect({"AUTONOMA_CI": name, "GITHUB_ACTIONS": "true", "FORGEJO_ACTIONS": "true"}).name == name
@@ -130,13 +130,13 @@ def test_a_flag_that_is_off_recognises_nothing(value: str) -> None:
 
 def test_names_are_the_published_ones_and_short() -> None:
     """The API's field `source` takes at most 10 characters, for a new system too."""
-    names = [row.name for row in ROWS]
+    names = [row.name for row in DETECTION_RULES]
     assert set(NAMES) <= set(names)
     assert max(map(len, names)) <= 10
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_one_name_is_set_sent_and_recorded(row: Row, tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
+def test_one_name_is_set_sent_and_recorded(row: DetectionRule, tmp_path: Path) -> None:
     """AUTONOMA_CI, the `source` that is sent, and the record have the same word."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_CI": row.name, "AUTONOMA_API_URL": sandbox.url}
@@ -149,7 +149,7 @@ def test_one_name_is_set_sent_and_recorded(row: Row, tmp_path: Path) -> None:
 
 def test_the_tokens_of_all_systems_are_known() -> None:
     """A manifest can name no system's credentials, on whichever system it is read; each pattern is there once."""
-    tokens = all_tokens()
+    tokens = all_secret_variables()
     expected = {
         "GITHUB_TOKEN",
         "INPUT_*",
@@ -175,15 +175,20 @@ def test_a_job_imports_its_own_system_only(setting: str, module: str) -> None:
 def test_a_new_system_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file beside the others and a row in the table are all that a new system needs."""
     text = (
-        "from autonoma_ci.ci.base import System\n"
-        "from autonoma_ci.models import Context\n"
-        "SYSTEM = System(context=lambda environ: Context(ci='new-ci'), tokens=('NEW_CI_TOKEN',))\n"
+        "from autonoma_ci.ci.base import CISystem\n"
+        "from autonoma_ci.models import BuildContext\n"
+        "context = BuildContext(ci_name='new-ci')\n"
+        "SYSTEM = CISystem(build_context=lambda environ: context, secret_variables=('NEW_CI_TOKEN',))\n"
     )
     (tmp_path / "newcomer.py").write_text(text, "utf-8")
     monkeypatch.setattr(autonoma_ci.ci.systems, "__path__", [*autonoma_ci.ci.systems.__path__, str(tmp_path)])
-    monkeypatch.setattr(detection, "ROWS", (Row("new-ci", "newcomer", lambda environ: "NEW_CI" in environ), *ROWS))
+    monkeypatch.setattr(
+        detection,
+        "DETECTION_RULES",
+        (DetectionRule("new-ci", "newcomer", lambda environ: "NEW_CI" in environ), *DETECTION_RULES),
+    )
     monkeypatch.delitem(sys.modules, "autonoma_ci.ci.systems.newcomer", raising=False)
     found = detection.detect({"NEW_CI": "1"})
-    assert detection.load(found).context({}).ci == found.name == "new-ci"
+    assert detection.load_system(found).build_context({}).ci_name == found.name == "new-ci"
     assert detection.detect({"AUTONOMA_CI": "new-ci"}) == found
-    assert "NEW_CI_TOKEN" in detection.all_tokens()
+    assert "NEW_CI_TOKEN" in detection.all_secret_variables()

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.base import PLAIN
-from autonoma_ci.ci.log import Console
-from autonoma_ci.ci.systems.github import COMMANDS, github_files, heredocs
-from autonoma_ci.errors import Problem
-from autonoma_ci.models import Kind, Outcome, RunRequest, State
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.ci.systems.github import LOG_FORMATTER, create_publishers, format_outputs
+from autonoma_ci.errors import Diagnostic
+from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from tests.report.reports import report, started
 from tests.support import runner
@@ -35,7 +35,7 @@ class Files:
     """The publishers of a job with these variables."""
 
     def __init__(self, environ: Mapping[str, str], *, summary: bool = True) -> None:
-        self._publishers = github_files(target(environ, summary=summary))
+        self._publishers = create_publishers(target(environ, summary=summary))
 
     def publish(self, made: Report) -> list[str]:
         """Publish a report; return all warnings."""
@@ -46,11 +46,11 @@ class Files:
 def test_any_text_comes_back_as_the_value_it_was(values: dict[str, str]) -> None:
     """No text ends its own value, sets another output or fails the step."""
     values = {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
-    assert runner.outputs(heredocs(values)) == values
+    assert runner.outputs(format_outputs(values)) == values
 
 
 def test_each_writing_has_a_delimiter_of_its_own() -> None:
-    assert heredocs({"a": "b"}) != heredocs({"a": "b"})
+    assert format_outputs({"a": "b"}) != format_outputs({"a": "b"})
 
 
 def test_outputs_and_summary_are_written_anew_each_time(tmp_path: Path) -> None:
@@ -124,7 +124,9 @@ def test_ten_thousand_runs_fit_in_what_the_runner_takes(tmp_path: Path) -> None:
     output, step_summary = tmp_path / "output", tmp_path / "summary"
     step_summary.write_text("x" * 300_000, "utf-8")
     name = "Ein sehr langer Name mit Ümläuten |" * 5
-    outcomes = [Outcome(RunRequest(Kind.TEST, f"t{n}", name), State.STARTED, run_id=f"r{n}") for n in range(10_000)]
+    outcomes = [
+        RunResult(RunRequest(TargetKind.TEST, f"t{n}", name), RunState.STARTED, run_id=f"r{n}") for n in range(10_000)
+    ]
     files = Files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
     warnings = files.publish(report(outcomes))
     assert step_summary.stat().st_size < MIB
@@ -136,9 +138,9 @@ def test_ten_thousand_runs_fit_in_what_the_runner_takes(tmp_path: Path) -> None:
 
 def printed(console_lines: list[tuple[str, str]]) -> str:
     out = io.StringIO()
-    console = Console(out, COMMANDS)
+    console = JobLog(out, LOG_FORMATTER)
     for level, text in console_lines:
-        console.issue(level, Problem(text), "title")
+        console.annotate(level, Diagnostic(text), "title")
     return out.getvalue()
 
 
@@ -149,10 +151,10 @@ def test_an_issue_is_one_command_whatever_its_text(text: str) -> None:
     assert found[0].properties == {"title": "title"}
 
 
-@given(TEXTS, st.sampled_from([COMMANDS, PLAIN]))
+@given(TEXTS, st.sampled_from([LOG_FORMATTER, PLAIN_LOG_FORMATTER]))
 def test_a_line_is_no_command_in_any_system(text: str, dialect: object) -> None:
     out = io.StringIO()
-    Console(out, dialect).line(text)  # type: ignore[arg-type]
+    JobLog(out, dialect).info(text)  # type: ignore[arg-type]
     assert runner.commands(out.getvalue()) == []
     assert runner.elsewhere(out.getvalue()) == []
     assert out.getvalue().count("\n") == 1
@@ -160,24 +162,24 @@ def test_a_line_is_no_command_in_any_system(text: str, dialect: object) -> None:
 
 def test_credentials_are_masked_before_anything_else_and_never_printed() -> None:
     out = io.StringIO()
-    console = Console(out, COMMANDS)
+    console = JobLog(out, LOG_FORMATTER)
     secrets = [Secret("a-secret-100%"), Secret("tiny")]
     console.mask(secrets)
-    console.hide(secrets)
-    console.line("the server said a-secret-100% and tiny")
+    console.redact_values(secrets)
+    console.info("the server said a-secret-100% and tiny")
     assert runner.masks(out.getvalue()) == {"a-secret-100%"}
     assert out.getvalue().splitlines()[1:] == ["the server said *** and ***"]
 
 
 def test_elsewhere_no_mask_is_asked_for_since_asking_would_show_it() -> None:
     out = io.StringIO()
-    Console(out, PLAIN).mask([Secret("a-secret")])
+    JobLog(out, PLAIN_LOG_FORMATTER).mask([Secret("a-secret")])
     assert out.getvalue() == ""
 
 
 def test_groups_open_and_close() -> None:
     out = io.StringIO()
-    console = Console(out, COMMANDS)
+    console = JobLog(out, LOG_FORMATTER)
     with console.group("Plan::x"):
-        console.line("inside")
+        console.info("inside")
     assert out.getvalue().splitlines() == ["::group::Plan::x", "inside", "::endgroup::"]

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.base import PLAIN
-from autonoma_ci.ci.detection import ROWS, load
-from autonoma_ci.ci.log import Console
-from autonoma_ci.ci.systems.azure import COMMANDS as AZURE
-from autonoma_ci.ci.systems.github import COMMANDS
-from autonoma_ci.ci.systems.teamcity import MESSAGES
-from autonoma_ci.errors import Problem
-from autonoma_ci.escaping import log_line
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.ci.log import JobLog
+from autonoma_ci.ci.systems.azure import LOG_FORMATTER as AZURE
+from autonoma_ci.ci.systems.github import LOG_FORMATTER as GITHUB
+from autonoma_ci.ci.systems.teamcity import LOG_FORMATTER as TEAMCITY
+from autonoma_ci.errors import Diagnostic
+from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.redaction.redactor import Secret
 from tests.ci import environments
 from tests.ci.environments import Log
@@ -25,25 +25,29 @@ from tests.support.grammars import Order
 from tests.support.hostile import TEXTS
 
 if TYPE_CHECKING:
-    from autonoma_ci.ci.base import Dialect
+    from autonoma_ci.ci.base import LogFormatter
 
 
 class Case(NamedTuple):
     """One system: how it is spoken to, and how it reads a log."""
 
     name: str
-    dialect: Dialect
+    dialect: LogFormatter
     log: Log
 
 
-SYSTEMS = {row.name: load(row) for row in ROWS}
+SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
 CASES = (
-    *(Case(case.expected.ci, SYSTEMS[case.expected.ci].dialect, case.log) for case in environments.ROWS if case.log),
-    Case("plain", PLAIN, Log(lambda _: [])),
+    *(
+        Case(case.expected.ci_name, SYSTEMS[case.expected.ci_name].log_formatter, case.log)
+        for case in environments.ROWS
+        if case.log
+    ),
+    Case("plain", PLAIN_LOG_FORMATTER, Log(lambda _: [])),
 )
 every_system = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 LEVELS = st.sampled_from(["error", "warning"])
-PLACES = st.builds(Problem, TEXTS, TEXTS, st.integers(0, 9), st.integers(0, 9))
+PLACES = st.builds(Diagnostic, TEXTS, TEXTS, st.integers(0, 9), st.integers(0, 9))
 
 
 def names(orders: list[Order]) -> tuple[str, ...]:
@@ -59,26 +63,28 @@ def others(case: Case, log: str) -> list[str]:
 
 def test_every_system_that_takes_orders_has_its_grammar_in_the_table() -> None:
     """GitHub's is in `runner`, and whoever speaks its language has its dialect."""
-    takes = {name for name, system in SYSTEMS.items() if system.dialect is not PLAIN}
-    assert takes == {name for name in takes if SYSTEMS[name].dialect is COMMANDS} | {case.name for case in CASES[:-1]}
+    takes = {name for name, system in SYSTEMS.items() if system.log_formatter is not PLAIN_LOG_FORMATTER}
+    assert takes == {name for name in takes if SYSTEMS[name].log_formatter is GITHUB} | {
+        case.name for case in CASES[:-1]
+    }
 
 
 @every_system
 @given(title=TEXTS, text=TEXTS)
 def test_a_group_is_what_it_says_and_its_text_is_no_order(case: Case, title: str, text: str) -> None:
     out = io.StringIO()
-    console = Console(out, case.dialect)
+    console = JobLog(out, case.dialect)
     with console.group(title):
-        console.line(text)
+        console.info(text)
     assert names(case.log.read(out.getvalue())) == case.log.group
     assert not others(case, out.getvalue())
 
 
 @every_system
 @given(level=LEVELS, problem=PLACES, title=TEXTS)
-def test_an_issue_is_one_order_and_no_more(case: Case, level: str, problem: Problem, title: str) -> None:
+def test_an_issue_is_one_order_and_no_more(case: Case, level: str, problem: Diagnostic, title: str) -> None:
     out = io.StringIO()
-    Console(out, case.dialect).issue(level, problem, title)
+    JobLog(out, case.dialect).annotate(level, problem, title)
     assert names(case.log.read(out.getvalue())) == case.log.issue
     assert out.getvalue().count("\n") == 1 + len(problem.excerpt)
     assert not others(case, out.getvalue())
@@ -87,10 +93,10 @@ def test_an_issue_is_one_order_and_no_more(case: Case, level: str, problem: Prob
 @every_system
 def test_the_two_ends_of_a_group_belong_together_and_to_no_other(case: Case) -> None:
     out = io.StringIO()
-    console = Console(out, case.dialect)
+    console = JobLog(out, case.dialect)
     for _ in range(2):
         with console.group("Starting 2 runs"):
-            console.line("one")
+            console.info("one")
     orders = case.log.read(out.getvalue())
     keys = [order.values.get("key") for order in orders if "key" in order.values]
     assert keys[0::2] == keys[1::2]
@@ -100,18 +106,18 @@ def test_the_two_ends_of_a_group_belong_together_and_to_no_other(case: Case) -> 
 
 @given(TEXTS)
 def test_azure_reads_the_text_that_was_meant(text: str) -> None:
-    [order] = grammars.azure(AZURE.issue("error", Problem(text)))
-    assert order.data == "\n".join(log_line(line) for line in text.splitlines())[:4000]
+    [order] = grammars.azure(AZURE.annotation("error", Diagnostic(text)))
+    assert order.data == "\n".join(escape_log_line(line) for line in text.splitlines())[:4000]
 
 
 @given(TEXTS)
 def test_teamcity_reads_the_text_that_was_meant(text: str) -> None:
-    [order] = grammars.teamcity(MESSAGES.issue("error", Problem(text)))
-    assert order.values == {"text": log_line(str(Problem(text))), "status": "ERROR"}
+    [order] = grammars.teamcity(TEAMCITY.annotation("error", Diagnostic(text)))
+    assert order.values == {"text": escape_log_line(str(Diagnostic(text))), "status": "ERROR"}
 
 
 def test_an_issue_with_a_place_points_there_on_azure() -> None:
-    line = AZURE.issue("warning", Problem("unknown key", "a;b].yml", 3, 5), "Autonoma")
+    line = AZURE.annotation("warning", Diagnostic("unknown key", "a;b].yml", 3, 5), "Autonoma")
     assert grammars.azure(line) == [
         Order(
             "task.logissue",
@@ -122,14 +128,14 @@ def test_an_issue_with_a_place_points_there_on_azure() -> None:
 
 
 def test_a_notice_is_no_issue_of_a_build_on_azure() -> None:
-    assert AZURE.issue("notice", Problem("all is well")) == "Notice: all is well"
+    assert AZURE.annotation("notice", Diagnostic("all is well")) == "Notice: all is well"
 
 
 @every_system
 @given(value=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6))
 def test_a_mask_hides_the_very_value_and_where_there_is_none_nothing_is_printed(case: Case, value: str) -> None:
     out = io.StringIO()
-    Console(out, case.dialect).mask([Secret(value)])
+    JobLog(out, case.dialect).mask([Secret(value)])
     if case.log.mask:
         assert case.log.read(out.getvalue()) == [Order(case.log.mask, data=value)]
     else:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detection import detect, load
-from autonoma_ci.ci.env import count, job_path, numbered_job
+from autonoma_ci.ci.detection import detect, load_system
+from autonoma_ci.ci.env import join_job_path, number_job, parse_count
 from autonoma_ci.config.parsers import Shard
 from tests.ci import environments, github_environments
 from tests.ci.github_environments import GITEA, GITHUB
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from autonoma_ci.models import Context
+    from autonoma_ci.models import BuildContext
 
 
 @dataclass(frozen=True)
@@ -171,17 +171,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def context_of(system: str, folder: Path, changes: Mapping[str, str] | None = None) -> Context:
+def context_of(system: str, folder: Path, changes: Mapping[str, str] | None = None) -> BuildContext:
     """Read the context of a system's documented job with some variables changed."""
     environ = {**SYSTEMS[system].environ, **(changes or {})}
     environ = {name: value.replace("{folder}", str(folder)) for name, value in environ.items()}
     assert detect(environ).name == system
-    return load(detect(environ)).context(environ)
+    return load_system(detect(environ)).build_context(environ)
 
 
 def test_identity_table_covers_every_build() -> None:
     """A system without a job name, without attempts or with one job for each build is a known exception."""
-    assert SYSTEMS.keys() == {case.expected.ci for case in CASES if case.expected.build}
+    assert SYSTEMS.keys() == {case.expected.ci_name for case in CASES if case.expected.build_id}
     assert SYSTEMS.keys() - NAMED.keys() == {"bitbucket", "cloudbuild"}
     assert {name for name, system in NAMED.items() if not system.shares_build} == {"codebuild", "teamcity"}
     without_attempts = {"travis", "appveyor", "harness", "drone", "semaphore", "bitrise", "codebuild"}
@@ -198,41 +198,41 @@ def test_identity_table_covers_every_build() -> None:
 def test_identity_two_jobs_share_a_build(name: str, folder: Path) -> None:
     """Two jobs have different names, and one build if the system has builds of several jobs."""
     first, second = context_of(name, folder), context_of(name, folder, SYSTEMS[name].job)
-    assert first.job
-    assert second.job
-    assert first.job != second.job
-    assert first.build
-    assert second.build
-    assert (first.build == second.build) is SYSTEMS[name].shares_build
+    assert first.job_name
+    assert second.job_name
+    assert first.job_name != second.job_name
+    assert first.build_id
+    assert second.build_id
+    assert (first.build_id == second.build_id) is SYSTEMS[name].shares_build
 
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_identity_retry_has_a_higher_attempt(name: str, folder: Path) -> None:
     """A retried job has the same build and job, and its attempt is higher as a number."""
     before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].retry)
-    assert before.build
-    assert (before.build, before.job) == (after.build, after.job)
-    assert before.attempt.isdecimal()
-    assert after.attempt.isdecimal()
-    assert int(before.attempt) < int(after.attempt)
+    assert before.build_id
+    assert (before.build_id, before.job_name) == (after.build_id, after.job_name)
+    assert before.build_attempt.isdecimal()
+    assert after.build_attempt.isdecimal()
+    assert int(before.build_attempt) < int(after.build_attempt)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_identity_next_build_differs(name: str, folder: Path) -> None:
     """The next build has another identity, and its job has the same name."""
     before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].build)
-    assert before.build
-    assert after.build
-    assert before.build != after.build
-    assert before.job == after.job
-    assert bool(before.job) is (name in NAMED)
+    assert before.build_id
+    assert after.build_id
+    assert before.build_id != after.build_id
+    assert before.job_name == after.job_name
+    assert bool(before.job_name) is (name in NAMED)
 
 
 @pytest.mark.parametrize("name", SYSTEMS.keys() - COUNTED.keys() - {"woodpecker"})
 def test_identity_without_a_count_has_no_attempt(name: str, folder: Path) -> None:
     """A flag that a job runs again is no number: a second retry would not be higher."""
     flags = ("TRAVIS_JOB_RESTARTED", "APPVEYOR_RE_BUILD", "APPVEYOR_RE_RUN_INCOMPLETE", "SEMAPHORE_JOB_RERUN")
-    assert context_of(name, folder, dict.fromkeys(flags, "true")).attempt == ""
+    assert context_of(name, folder, dict.fromkeys(flags, "true")).build_attempt == ""
 
 
 @pytest.mark.parametrize(
@@ -246,28 +246,28 @@ def test_identity_without_a_count_has_no_attempt(name: str, folder: Path) -> Non
 )
 def test_identity_parallel_copies_differ(name: str, index: str, total: str, folder: Path) -> None:
     """Copies of one job have the copy's place in their names, and no name if the place is invalid."""
-    alone = context_of(name, folder).job
-    copies = [context_of(name, folder, {index: str(place), total: "2"}).job for place in (0, 1)]
+    alone = context_of(name, folder).job_name
+    copies = [context_of(name, folder, {index: str(place), total: "2"}).job_name for place in (0, 1)]
     assert copies == [f"{alone} 1/2", f"{alone} 2/2"]
-    assert context_of(name, folder, {index: "2", total: "2"}).job == ""
+    assert context_of(name, folder, {index: "2", total: "2"}).job_name == ""
 
 
 def test_azure_stage_attempt_outranks_job_attempt(folder: Path) -> None:
     """A stage that runs again has a higher attempt, although its jobs begin at 1 again."""
     stage, job = "SYSTEM_STAGEATTEMPT", "SYSTEM_JOBATTEMPT"
     order = [("1", "1"), ("1", "2"), ("2", "1"), ("2", "3"), ("10", "1")]
-    attempts = [context_of("azure", folder, {stage: s, job: j}).attempt for s, j in order]
+    attempts = [context_of("azure", folder, {stage: s, job: j}).build_attempt for s, j in order]
     assert attempts == ["1001", "1002", "2001", "2003", "10001"]
-    assert context_of("azure", folder, {stage: ""}).attempt == "1"
-    assert context_of("azure", folder, {job: ""}).attempt == ""
+    assert context_of("azure", folder, {stage: ""}).build_attempt == "1"
+    assert context_of("azure", folder, {job: ""}).build_attempt == ""
 
 
 def test_azure_release_is_not_the_build_it_deploys(folder: Path) -> None:
     """A classic release has the deployed build's id in each of its stages, so that the id names no release."""
     for kind in ("release", "deployment", "gates"):
-        assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": kind}).build == ""
-    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": ""}).build == "4711"
-    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": "Build"}).build == "4711"
+        assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": kind}).build_id == ""
+    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": ""}).build_id == "4711"
+    assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": "Build"}).build_id == "4711"
 
 
 def test_woodpecker_restart_is_a_later_build(folder: Path) -> None:
@@ -275,68 +275,68 @@ def test_woodpecker_restart_is_a_later_build(folder: Path) -> None:
     first = context_of("woodpecker", folder)
     restart = {"CI_PIPELINE_NUMBER": "9", "CI_PIPELINE_PARENT": "8", "CI_PIPELINE_RERUNS": "1"}
     second = context_of("woodpecker", folder, restart)
-    assert (first.build, first.attempt) == ("8", "1")
-    assert (second.build, second.attempt, second.job) == ("9", "2", first.job)
-    assert context_of("woodpecker", folder, {"CI_PIPELINE_RERUNS": "often"}).attempt == ""
-    assert context_of("woodpecker", folder, {"CI_PIPELINE_NUMBER": ""}).attempt == ""
+    assert (first.build_id, first.build_attempt) == ("8", "1")
+    assert (second.build_id, second.build_attempt, second.job_name) == ("9", "2", first.job_name)
+    assert context_of("woodpecker", folder, {"CI_PIPELINE_RERUNS": "often"}).build_attempt == ""
+    assert context_of("woodpecker", folder, {"CI_PIPELINE_NUMBER": ""}).build_attempt == ""
 
 
 def test_circleci_without_a_workspace_uses_the_workflow(folder: Path) -> None:
     """Without the workspace's id, a rerun is another build."""
     changes = {"CIRCLE_WORKFLOW_WORKSPACE_ID": ""}
-    assert context_of("circleci", folder, changes).build == environments.CIRCLE["CIRCLE_WORKFLOW_ID"]
+    assert context_of("circleci", folder, changes).build_id == environments.CIRCLE["CIRCLE_WORKFLOW_ID"]
 
 
 def test_bitbucket_without_a_uuid_uses_the_number(folder: Path) -> None:
     """The build's number is unique within the repository."""
-    assert context_of("bitbucket", folder, {"BITBUCKET_PIPELINE_UUID": ""}).build == "55"
+    assert context_of("bitbucket", folder, {"BITBUCKET_PIPELINE_UUID": ""}).build_id == "55"
 
 
 def test_bitrise_workflow_alone_is_its_build(folder: Path) -> None:
     """A workflow outside of a pipeline is identified by its own slug."""
-    assert context_of("bitrise", folder, {"BITRISEIO_PIPELINE_ID": ""}).build == "9f"
+    assert context_of("bitrise", folder, {"BITRISEIO_PIPELINE_ID": ""}).build_id == "9f"
 
 
 def test_buildkite_step_without_a_key_has_its_id(folder: Path) -> None:
     """The step's id tells apart what the label, which two steps may share, does not."""
     step = environments.BUILDKITE["BUILDKITE_STEP_ID"]
     changes = {"BUILDKITE_STEP_KEY": ""}
-    assert context_of("buildkite", folder, changes).job == f"{step}/:hammer: Specs"
-    assert context_of("buildkite", folder, {**changes, "BUILDKITE_LABEL": ""}).job == step
+    assert context_of("buildkite", folder, changes).job_name == f"{step}/:hammer: Specs"
+    assert context_of("buildkite", folder, {**changes, "BUILDKITE_LABEL": ""}).job_name == step
     changes = {"BUILDKITE_STEP_KEY": "", "BUILDKITE_STEP_ID": ""}
-    assert context_of("buildkite", folder, changes).job == ":hammer: Specs"
+    assert context_of("buildkite", folder, changes).job_name == ":hammer: Specs"
 
 
 def test_buildkite_jobs_of_a_matrix_differ_in_their_labels(folder: Path) -> None:
     """They share key and id, and a label can have the values of the matrix in it."""
-    jobs = [context_of("buildkite", folder, {"BUILDKITE_LABEL": f"E2E {os}"}).job for os in ("linux", "mac")]
+    jobs = [context_of("buildkite", folder, {"BUILDKITE_LABEL": f"E2E {os}"}).job_name for os in ("linux", "mac")]
     assert jobs == ["e2e/E2E linux", "e2e/E2E mac"]
 
 
 def test_travis_job_without_a_name_has_its_place(folder: Path) -> None:
     """The place is the same in the next build, whose number is another one."""
     names = [
-        context_of("travis", folder, {"TRAVIS_JOB_NAME": "", "TRAVIS_JOB_NUMBER": number}).job
+        context_of("travis", folder, {"TRAVIS_JOB_NAME": "", "TRAVIS_JOB_NUMBER": number}).job_name
         for number in ("4.1", "4.2", "5.1", "broken")
     ]
     assert names == ["Verify/1", "Verify/2", "Verify/1", ""]
-    assert context_of("travis", folder, {"TRAVIS_BUILD_STAGE_NAME": ""}).job == "e2e"
+    assert context_of("travis", folder, {"TRAVIS_BUILD_STAGE_NAME": ""}).job_name == "e2e"
 
 
 def test_appveyor_job_without_a_name_has_its_number(folder: Path) -> None:
     """A build of one job has no name for it."""
-    assert context_of("appveyor", folder, {"APPVEYOR_JOB_NAME": ""}).job == "1"
+    assert context_of("appveyor", folder, {"APPVEYOR_JOB_NAME": ""}).job_name == "1"
 
 
 def test_jenkins_builds_of_two_jobs_never_meet(folder: Path) -> None:
     """Build 31 of another job is another build, also where BUILD_TAG is the same text."""
-    builds = {context_of("jenkins", folder, {"JOB_NAME": name}).build for name in ("acme/shop", "acme-shop", "")}
+    builds = {context_of("jenkins", folder, {"JOB_NAME": name}).build_id for name in ("acme/shop", "acme-shop", "")}
     assert builds == {"acme/shop#31", "acme-shop#31", ""}
 
 
 def test_codefresh_attempt_zero_is_a_number(folder: Path) -> None:
     """A count that begins at 0 is as good as one that begins at 1, and a step without retries has none."""
-    attempts = [context_of("codefresh", folder, {"CF_CURRENT_ATTEMPT": text}).attempt for text in ("0", "1", "")]
+    attempts = [context_of("codefresh", folder, {"CF_CURRENT_ATTEMPT": text}).build_attempt for text in ("0", "1", "")]
     assert attempts == ["0", "1", ""]
 
 
@@ -357,22 +357,22 @@ def test_codefresh_attempt_zero_is_a_number(folder: Path) -> None:
 )
 def test_count_reads_ascii_digits_alone(text: str, add: int, found: str) -> None:
     """A count is a bounded number of ASCII digits, so that reading it always ends at once."""
-    assert count(text, add) == found
+    assert parse_count(text, add) == found
 
 
 def test_job_path_keeps_two_jobs_apart() -> None:
     """No two lists of names have the same path, and a path without a job is none."""
     lists = [("a", "b"), ("a/b", "c"), ("a", "b/c"), ("a", "b", "c"), ("a%2Fb", "c"), ("c",)]
-    assert [job_path(*names) for names in lists] == ["a/b", "a%2Fb/c", "a/b%2Fc", "a/b/c", "a%252Fb/c", "c"]
-    assert job_path("", "b") == "b"
-    assert job_path("a", "") == ""
-    assert job_path("x" * 1999, "b") == ""
+    assert [join_job_path(*names) for names in lists] == ["a/b", "a%2Fb/c", "a/b%2Fc", "a/b/c", "a%252Fb/c", "c"]
+    assert join_job_path("", "b") == "b"
+    assert join_job_path("a", "") == ""
+    assert join_job_path("x" * 1999, "b") == ""
 
 
 def test_numbered_job_names_its_place() -> None:
     """A job that runs once keeps its name, and an invalid place makes the job unknown."""
-    assert numbered_job("e2e", Shard(1, 1)) == "e2e"
-    assert numbered_job("e2e", Shard(2, 4)) == "e2e 2/4"
-    assert numbered_job("e2e", None) == ""
-    assert numbered_job("", Shard(2, 4)) == ""
-    assert numbered_job("x" * 2000, Shard(2, 4)) == ""
+    assert number_job("e2e", Shard(1, 1)) == "e2e"
+    assert number_job("e2e", Shard(2, 4)) == "e2e 2/4"
+    assert number_job("e2e", None) == ""
+    assert number_job("", Shard(2, 4)) == ""
+    assert number_job("x" * 2000, Shard(2, 4)) == ""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.base import Remote
-from autonoma_ci.ci.detection import ROWS, load
+from autonoma_ci.ci.base import RemotePublisher
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.publishers import build_variables
 from autonoma_ci.identity import Part
-from autonoma_ci.models import Context
-from autonoma_ci.reports.outputs import DOTENV_LIMIT, VARIABLE_LIMIT, dotenv, variables
-from autonoma_ci.reports.results_dir import ResultsDir
+from autonoma_ci.models import BuildContext
+from autonoma_ci.reports.outputs import MAX_DOTENV_BYTES, MAX_VARIABLE_CHARS, output_variables, render_dotenv
+from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
 from tests.ci.test_channels import Recorder, program, step
 from tests.report.reports import PASSED, passed, report, started
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report
 
-SYSTEMS = {row.name: load(row) for row in ROWS}
+SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
 ARRAYS = ("AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS")
-NAMES = set(variables(report()))
+NAMES = set(output_variables(report()))
 # A variable has room for the links of 200 runs, and none for those of 800.
 SMALL = report([passed("smoke")], PASSED)
 MIDDLE = report([passed(f"id-{number}") for number in range(200)], PASSED)
 LARGE = report([passed(f"id-{number}") for number in range(800)], PASSED)
 # A file has no form for this link, and a variable has.
 ODD = report([passed("a")._replace(url="https://autonoma.app/run/a#step-3")], PASSED)
-ALONE = SMALL._replace(outcomes=(passed("a")._replace(url="https://autonoma.app/" + "x" * 40_000),))
+ALONE = SMALL._replace(results=(passed("a")._replace(url="https://autonoma.app/" + "x" * 40_000),))
 
 
 def bash(path: Path) -> Mapping[str, str]:
@@ -59,14 +59,14 @@ FILES = {
 
 def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report, said: list[str]) -> list[str]:
     """Publish a report as a step of its own; return its warnings."""
-    publishers = SYSTEMS[name].publishers(target(environ, folder, summary=False, said=said))
-    return [warning for each in publishers if not isinstance(each, Remote) for warning in each.publish(made)]
+    publishers = SYSTEMS[name].create_publishers(target(environ, folder, summary=False, said=said))
+    return [warning for each in publishers if not isinstance(each, RemotePublisher) for warning in each.publish(made)]
 
 
 def waiting(made: Report) -> Report:
     """Return the report of the same step, before its runs have ended."""
-    runs = tuple(started(run.request.id) for run in made.outcomes)
-    return made._replace(outcomes=runs, verdict=None, waited=True)
+    runs = tuple(started(run.request.id) for run in made.results)
+    return made._replace(results=runs, verdict=None, waits_for_results=True)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -80,12 +80,12 @@ def test_a_file_has_nothing_of_an_earlier_step(name: str, made: Report, tmp_path
     warnings = publish(name, environ, tmp_path, made, [])
     found = read(path)
     if read is bash:
-        assert found == variables(made)
+        assert found == output_variables(made)
         assert set(found) == NAMES
     else:
-        assert found == dict(line.split("=", 1) for line in dotenv(made).splitlines())
+        assert found == dict(line.split("=", 1) for line in render_dotenv(made).splitlines())
         assert set(found) == NAMES - set(ARRAYS)
-        assert path.stat().st_size - size <= DOTENV_LIMIT
+        assert path.stat().st_size - size <= MAX_DOTENV_BYTES
     empty = " and ".join(each for each in ("AUTONOMA_RUN_URL", *ARRAYS) if found.get(each) == "")
     assert bool(empty) == (made is (LARGE if read is bash else ODD))
     why = "too long, or with characters that are not taken there"
@@ -98,11 +98,11 @@ def test_one_warning_for_all_writes_of_a_step(name: str, tmp_path: Path) -> None
     """Once all runs are started, the variables may be written for the first time."""
     environ, _ = FILES[name]
     environ = {key: value.format(tmp_path) for key, value in environ.items()}
-    publishers = SYSTEMS[name].publishers(target(environ, tmp_path))
-    [file] = [each for each in publishers if not isinstance(each, Remote)]
+    publishers = SYSTEMS[name].create_publishers(target(environ, tmp_path))
+    [file] = [each for each in publishers if not isinstance(each, RemotePublisher)]
     made = LARGE if name == "circleci" else ODD
     early = waiting(made)
-    early = early._replace(outcomes=tuple(run._replace(url=made.outcomes[0].url) for run in early.outcomes))
+    early = early._replace(results=tuple(run._replace(url=made.results[0].url) for run in early.results))
     assert file.publish(early) == []
     assert len(file.publish(made)) == 1
 
@@ -138,9 +138,9 @@ def test_orders_in_the_log_set_each_name(
     assert told.startswith(warning)
     found = read("\n".join(said))
     empty = {each: "" for each in ARRAYS if each in warning}
-    assert found == {**variables(LARGE), **empty}
+    assert found == {**output_variables(LARGE), **empty}
     assert set(found) == NAMES
-    assert all(len(text) <= VARIABLE_LIMIT for text in found.values())
+    assert all(len(text) <= MAX_VARIABLE_CHARS for text in found.values())
 
 
 def test_azure_has_whole_arrays_or_none(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_azure_has_whole_arrays_or_none(tmp_path: Path) -> None:
         made = report([passed(f"id-{number}") for number in range(count)], PASSED)
         publish("azure", {}, tmp_path, made, said)
         found = azure("\n".join(said))
-        assert all(found[name] in {"", variables(made)[name]} for name in ARRAYS)
+        assert all(found[name] in {"", output_variables(made)[name]} for name in ARRAYS)
         assert found["AUTONOMA_RUN_IDS"]
         assert found["AUTONOMA_RUN_URLS"] or count > 500
 
@@ -159,12 +159,12 @@ def test_on_appveyor_each_name_is_set(tmp_path: Path) -> None:
     with Recorder() as server:
         warnings: list[str] = []
         for made in (SMALL, LARGE):
-            [agent] = SYSTEMS["appveyor"].publishers(target({"APPVEYOR_API_URL": server.url}, tmp_path))
+            [agent] = SYSTEMS["appveyor"].create_publishers(target({"APPVEYOR_API_URL": server.url}, tmp_path))
             warnings += agent.publish(made)
     [warning] = warnings
     assert warning.startswith("The build's variables: no room for AUTONOMA_RUN_URLS (")
     found = {body["name"]: body["value"] for _, path, body in server.asked if path.endswith("variables")}
-    assert found == variables(LARGE)
+    assert found == output_variables(LARGE)
 
 
 def test_on_bitrise_the_same_four_names_are_set(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_on_bitrise_the_same_four_names_are_set(tmp_path: Path) -> None:
     calls = program(tmp_path / "bin", "envman")
     folder = tmp_path / "work"
     folder.mkdir()
-    [envman] = SYSTEMS["bitrise"].publishers(target({"PATH": f"{calls.parent}:/usr/bin:/bin"}, folder))
+    [envman] = SYSTEMS["bitrise"].create_publishers(target({"PATH": f"{calls.parent}:/usr/bin:/bin"}, folder))
     [warning] = envman.publish(ALONE)
     assert warning.startswith("The variables for later steps: no room for AUTONOMA_RUN_URL (")
     assert [line.split(" --value ") for line in calls.read_text("utf-8").splitlines()] == [
@@ -196,20 +196,20 @@ def test_data_of_a_build_keeps_nothing_of_an_earlier_attempt() -> None:
         return store.get(name, "")
 
     def attempt(made: Report, number: str) -> list[str]:
-        context = Context("buildkite", build="500", attempt=number)
-        made = made._replace(context=context, attempt=number, step_id=number * 16, part=Part("job", "1/3"))
-        return build_variables.publish_build_data(made, "500", get, put)
+        context = BuildContext("buildkite", build_id="500", build_attempt=number)
+        made = made._replace(context=context, started_in_attempt=number, step_id=number * 16, part=Part("job", "1/3"))
+        return build_variables.publish_build_variables(made, "500", get, put)
 
     assert attempt(SMALL, "1") == []
     [warning] = attempt(LARGE, "2")
     assert warning.startswith("The variables AUTONOMA_…_1_3: no room for AUTONOMA_RUN_URLS (")
     assert store["AUTONOMA_TOTAL_1_3"] == "800"
-    assert store["AUTONOMA_RUN_URLS_1_3"] == build_variables.UNSET
+    assert store["AUTONOMA_RUN_URLS_1_3"] == build_variables.UNSET_TEXT
 
 
 def test_codefresh_says_what_has_no_form_there(tmp_path: Path) -> None:
     run = passed("a")._replace(url="https://autonoma.app/run a")
-    odd = SMALL._replace(outcomes=(run,), context=Context("codefresh", build="500"), step_id="1" * 16)
+    odd = SMALL._replace(results=(run,), context=BuildContext("codefresh", build_id="500"), step_id="1" * 16)
     [warning] = publish("codefresh", {"CF_VOLUME_PATH": str(tmp_path)}, tmp_path, odd, [])
     assert "no room for AUTONOMA_RUN_URL (" in warning
     found = lines(tmp_path / "env_vars_to_export")
@@ -218,7 +218,7 @@ def test_codefresh_says_what_has_no_form_there(tmp_path: Path) -> None:
 
 
 def test_outputs_env_warns_at_the_end_alone(tmp_path: Path) -> None:
-    folder = ResultsDir(tmp_path)
+    folder = ResultsDirPublisher(tmp_path)
     assert folder.publish(waiting(ODD)) == []
     [warning] = folder.publish(ODD)
     assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
@@ -229,7 +229,7 @@ def test_the_log_of_a_second_step_has_each_warning_once(tmp_path: Path, monkeypa
     environ = {"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": str(path)}
     with Sandbox(pace=0) as sandbox:
         assert ": no room for " not in step(tmp_path, sandbox, environ)[1]
-        monkeypatch.setattr("autonoma_ci.reports.outputs.DOTENV_LIMIT", 250)
+        monkeypatch.setattr("autonoma_ci.reports.outputs.MAX_DOTENV_BYTES", 250)
         code, log = step(tmp_path, sandbox, environ, ",".join(f"test-{number}" for number in range(200)))
     assert code == 0
     told = [line for line in log.splitlines() if ": no room for " in line]

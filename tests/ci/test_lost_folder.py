@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.workspaces import folder_warnings
+from autonoma_ci.ci.workspaces import lost_folder_warnings
 from tests.commands.invoke import CREDENTIALS, Ended, invoke
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ JOBS = {"github": GITHUB, "gitlab": GITLAB, "bitbucket": BITBUCKET}
 
 
 def warned(path: str, ci: str, folder: str, environ: Mapping[str, str]) -> list[str]:
-    return folder_warnings("results-dir", path, folder, environ, ci)
+    return lost_folder_warnings("results-dir", path, folder, environ, ci)
 
 
 def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> Ended:

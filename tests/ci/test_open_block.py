@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from autonoma_ci.ci.publishers import summary_file
 from autonoma_ci.ci.publishers.markdown_blocks import ends_in_block
-from autonoma_ci.ci.publishers.summary_file import SummaryFile
+from autonoma_ci.ci.publishers.summary_file import SummaryFilePublisher
 from autonoma_ci.clock import Clock
 from tests.ci.test_summary_file import BLOCKS, append, ended, html, of, running
 from tests.report.reports import CANCELLED, failed, passed, report, started
@@ -69,7 +69,7 @@ def test_a_text_moves_into_no_block_of_others(begin: str, end: str, tmp_path: Pa
 def test_at_the_end_a_text_in_place_waits_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     clock = FakeClock()
-    file = SummaryFile("SUMMARY", path, clock)
+    file = SummaryFilePublisher("SUMMARY", path, clock)
     file.publish(running(started("a")))
     append(path, "```\n")
     now = clock.monotonic()
@@ -77,7 +77,7 @@ def test_at_the_end_a_text_in_place_waits_and_stays(tmp_path: Path) -> None:
     assert 2.0 <= clock.monotonic() - now < 2.2
     assert path.read_text("utf-8").endswith("```\n")
     now = clock.monotonic()
-    assert file.publish(report(MANY, CANCELLED)._replace(waited=True)) == []
+    assert file.publish(report(MANY, CANCELLED)._replace(waits_for_results=True)) == []
     assert clock.monotonic() == now
     assert html(path).count("❌ failed") > 1
 
@@ -89,7 +89,7 @@ def test_a_text_that_fits_in_place_waits_for_nobody(tmp_path: Path) -> None:
     append(path, "```\n")
     clock = FakeClock()
     now = clock.monotonic()
-    file = SummaryFile("SUMMARY", path, clock)
+    file = SummaryFilePublisher("SUMMARY", path, clock)
     assert file.publish(running(passed("a"))) == []
     assert "✅ passed" in path.read_text("utf-8")
     assert file.publish(ended(*[passed("a"), passed("b")])) == []
@@ -102,7 +102,7 @@ def test_a_region_within_a_block_never_has_a_chart(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     append(path, "```\n")
     runs = [passed("a"), passed("b")]
-    first, later = (SummaryFile("SUMMARY", path, FakeClock()) for _ in range(2))
+    first, later = (SummaryFilePublisher("SUMMARY", path, FakeClock()) for _ in range(2))
     for file in (first, first, later):
         [warning] = file.publish(ended(*runs))
         assert warning.startswith("SUMMARY ends within a code block")
@@ -111,7 +111,7 @@ def test_a_region_within_a_block_never_has_a_chart(tmp_path: Path) -> None:
 
 def test_a_region_that_was_lost_waits_for_the_block(tmp_path: Path) -> None:
     path = tmp_path / "summary"
-    file = SummaryFile("SUMMARY", path, FakeClock())
+    file = SummaryFilePublisher("SUMMARY", path, FakeClock())
     file.publish(running(started("a")))
     path.write_text("```\ncode\n", "utf-8")
     assert file.publish(running(started("a"))) == []
@@ -129,6 +129,6 @@ def test_a_full_file_is_not_searched_for_blocks(tmp_path: Path, monkeypatch: pyt
         raise AssertionError
 
     monkeypatch.setattr(summary_file, "ends_in_block", never)
-    assert SummaryFile("SUMMARY", path, Clock()).publish(ended(passed("a"))) == [
+    assert SummaryFilePublisher("SUMMARY", path, Clock()).publish(ended(passed("a"))) == [
         "SUMMARY is full; the log has the links."
     ]

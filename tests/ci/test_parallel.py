@@ -8,29 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.detection import ROWS, load
-from autonoma_ci.ci.env import ALONE, place
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
+from autonoma_ci.ci.env import SINGLE_SHARD, shard_from_index
 from autonoma_ci.config.parsers import Shard
 from tests.ci import environments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-DOCUMENTED = {case.expected.ci: case.parallel for case in environments.ROWS if case.parallel}
-SYSTEMS = {row.name: load(row) for row in ROWS}
+DOCUMENTED = {case.expected.ci_name: case.parallel for case in environments.ROWS if case.parallel}
+SYSTEMS = {row.name: load_system(row) for row in DETECTION_RULES}
 each = pytest.mark.parametrize("name", DOCUMENTED)
 GARBAGE = ("", " ", "0x1", "-1", "1.5", "two", "\u0663", "9" * 5000, "1\n2", "None", "\ud800")
 
 
 def place_of(name: str, environ: dict[str, str]) -> Shard | None:
     """Return what a system that tells says of this job."""
-    read = SYSTEMS[name].parallel
+    read = SYSTEMS[name].detect_shard
     assert read
     return read(environ)
 
 
 def test_the_systems_that_tell_are_the_documented_ones() -> None:
-    assert {name for name, system in SYSTEMS.items() if system.parallel} == {*DOCUMENTED, "teamcity"}
+    assert {name for name, system in SYSTEMS.items() if system.detect_shard} == {*DOCUMENTED, "teamcity"}
 
 
 @each
@@ -44,7 +44,7 @@ def test_the_first_and_the_last_job_count_from_one(name: str) -> None:
 def test_a_job_that_is_not_parallel_is_the_only_one(name: str) -> None:
     index, first, total = DOCUMENTED[name]
     for environ in ({}, {index: str(first)}, {total: "1"}, {index: str(first), total: "1"}):
-        assert place_of(name, environ) == ALONE
+        assert place_of(name, environ) == SINGLE_SHARD
 
 
 @each
@@ -59,14 +59,14 @@ def test_a_place_that_can_not_be_is_none_and_not_the_whole(name: str) -> None:
 
 @given(st.text(max_size=8), st.text(max_size=8), st.sampled_from([0, 1]))
 def test_any_two_texts_are_a_place_or_none(index: str, total: str, first: int) -> None:
-    found = place(index, total, first)
+    found = shard_from_index(index, total, first)
     assert not found or 1 <= found.number <= found.total
 
 
 def test_the_batches_of_teamcity_are_in_its_file_of_parameters(tmp_path: Path) -> None:
     parameters, system = tmp_path / "parameters.properties", tmp_path / "system.properties"
     environ = {"TEAMCITY_BUILD_PROPERTIES_FILE": str(system)}
-    assert place_of("teamcity", environ) == ALONE
+    assert place_of("teamcity", environ) == SINGLE_SHARD
     system.write_text(f"teamcity.configuration.properties.file={environments.as_property(parameters)}\n", "utf-8")
     prefix = "teamcity.build.parallelTests"
     parameters.write_text(f"{prefix}.currentBatch=2\n{prefix}.totalBatches=4\n", "utf-8")

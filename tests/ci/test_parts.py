@@ -24,14 +24,22 @@ from hypothesis import strategies as st
 
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http, sticky
-from autonoma_ci.ci.ownership import Choice, Claim, Mark, choose, mark_of, parse_mark, shared_warning
-from autonoma_ci.ci.publishers.build_variables import publish_build_data
+from autonoma_ci.ci.ownership import (
+    Claim,
+    OwnerMark,
+    OwnershipDecision,
+    build_mark,
+    decide_ownership,
+    parse_mark,
+    shared_warning,
+)
+from autonoma_ci.ci.publishers.build_variables import publish_build_variables
 from autonoma_ci.ci.systems import bitbucket
-from autonoma_ci.ci.systems.buildkite import Agent
+from autonoma_ci.ci.systems.buildkite import BuildkitePublisher
 from autonoma_ci.identity import Part
-from autonoma_ci.models import Context
+from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import FAILED, PASSED, failed, passed, report
@@ -356,8 +364,8 @@ class Place:
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         }
         environ = {**ours, **self.environ, **self.facts.of(**facts), **more}
-        world = World(environ, out, out, str(folder), waiting=BRIEF, policy=BRISK, timeouts=PATIENT)
-        code = cli.main(argv, world)
+        world = Runtime(environ, out, out, str(folder), waiting=BRIEF, policy=BRISK, timeouts=PATIENT)
+        code = cli.run_command(argv, world)
         assert "Traceback" not in out.getvalue()
         return Step(folder, code, out.getvalue())
 
@@ -414,7 +422,7 @@ def place(
             made.texts, complaints = lambda: _bodies(host), host.complaints
         elif name == "bitbucket":
             proxy = stack.enter_context(Bitbucket())
-            monkeypatch.setattr(bitbucket, "PROXY", proxy.url)
+            monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
             made.texts, complaints = lambda: _as_text(proxy), proxy.complaints
         else:
             program = Program(tmp_path, "buildkite-agent", _BUILDKITE)
@@ -826,7 +834,7 @@ def test_step_that_leaves_it_to_merge_asks_for_nothing_shared(place: Place, monk
     def ask(*_: object) -> None:
         raise AssertionError("a request was sent")
 
-    monkeypatch.setattr(http.Web, "ask", ask)
+    monkeypatch.setattr(http.RestClient, "request", ask)
     assert place.step(GREEN, {"AUTONOMA_PUBLISH": "merge"}).code == 0
 
 
@@ -863,9 +871,9 @@ def together(host: CodeHost, method: str, reports: list[Report]) -> None:
 
 def made(red: bool, step_id: str, part: Part, build: str = "500") -> Report:
     runs = [failed("a")] if red else [passed("a")]
-    context = Context("github", build=build, attempt="1", change="7", repository="acme/shop")
+    context = BuildContext("github", build_id=build, build_attempt="1", change_number="7", repository="acme/shop")
     return report(runs, FAILED if red else PASSED)._replace(
-        context=context, part=part, title=part.title, step_id=step_id, waited=True
+        context=context, part=part, title=part.title, step_id=step_id, waits_for_results=True
     )
 
 
@@ -901,41 +909,43 @@ def test_two_steps_at_once_that_find_one_old_comment_both_show(service: str) -> 
 CLIENT_SECRET = Secret("secret-of-the-client")
 
 
-def publish(thread: sticky.Thread, made: Report, secret: Secret = CLIENT_SECRET) -> str:
+def publish(thread: sticky.CommentThread, made: Report, secret: Secret = CLIENT_SECRET) -> str:
     """Publish a report with the secret that all steps share."""
-    return sticky.publish(thread, made, secret)
+    return sticky.upsert_comment(thread, made, secret)
 
 
-def thread_of(host: CodeHost, build: str = "500") -> sticky.Thread:
-    from autonoma_ci.ci.detection import detect, load
+def thread_of(host: CodeHost, build: str = "500") -> sticky.CommentThread:
+    from autonoma_ci.ci.detection import detect, load_system
     from autonoma_ci.clock import Clock
 
     name = "github" if isinstance(host, GitHub) else "gitlab"
     environ = {**FACTS[name].of(build=int(build)), "GITHUB_API_URL": host.url, "CI_API_V4_URL": host.url}
-    system = load(detect(environ))
-    assert system.comments
-    found = system.comments.find(environ, system.context(environ), Secret(TOKEN), Clock())
+    system = load_system(detect(environ))
+    assert system.comment_support
+    found = system.comment_support.open_thread(environ, system.build_context(environ), Secret(TOKEN), Clock())
     assert found
     return found
 
 
 def insights_of(
     proxy: Bitbucket, after: Callable[[str, str], None] = lambda *_: None, build: str = "500"
-) -> bitbucket.Insights:
+) -> bitbucket.CodeInsightsPublisher:
     """Return a publisher that calls `after` with method and path once a request is answered."""
     from autonoma_ci.clock import Clock
 
-    interface = http.Web(bitbucket.API, {"Accept": "application/json"}, Clock(), proxy.url)
-    ask = interface.ask
+    interface = http.RestClient(bitbucket.API_URL, {"Accept": "application/json"}, Clock(), proxy.url)
+    ask = interface.request
 
-    def asked(method: str, path: str, body: object = None) -> http.Reply:
+    def asked(method: str, path: str, body: object = None) -> http.RestResponse:
         try:
             return ask(method, path, body)
         finally:
             after(method, path)
 
-    interface.ask = asked  # type: ignore[method-assign]
-    return bitbucket.Insights(interface, f"/repositories/acme/shop/commit/{SHA}", build, "BITBUCKET_BRANCH main")
+    interface.request = asked  # type: ignore[method-assign]
+    return bitbucket.CodeInsightsPublisher(
+        interface, f"/repositories/acme/shop/commit/{SHA}", build, "BITBUCKET_BRANCH main"
+    )
 
 
 def test_two_new_reports_at_once_are_two() -> None:
@@ -1321,9 +1331,9 @@ def test_build_data_that_is_full_of_marks_is_none_of_ours() -> None:
         return ""
 
     one = made(True, "a" * 16, Part(title=PLAIN))
-    assert publish_build_data(one, "500", lambda name: store.get(name, ""), put) == []
+    assert publish_build_variables(one, "500", lambda name: store.get(name, ""), put) == []
     assert store["AUTONOMA_CONCLUSION"] == "failed"
-    assert parse_mark(store["AUTONOMA_WRITTEN_BY"].replace(":", " ")) == mark_of(one, "500")
+    assert parse_mark(store["AUTONOMA_WRITTEN_BY"].replace(":", " ")) == build_mark(one, "500")
 
 
 def test_build_data_of_an_older_build_replaces_nothing() -> None:
@@ -1338,9 +1348,9 @@ def test_build_data_of_an_older_build_replaces_nothing() -> None:
         return store.get(name, "")
 
     part = Part(title=PLAIN)
-    publish_build_data(made(True, "a" * 16, part, "501"), "501", get, put)
+    publish_build_variables(made(True, "a" * 16, part, "501"), "501", get, put)
     before = dict(store)
-    assert publish_build_data(made(False, "b" * 16, part, "500"), "500", get, put) == []
+    assert publish_build_variables(made(False, "b" * 16, part, "500"), "500", get, put) == []
     assert store == before
 
 
@@ -1402,7 +1412,7 @@ def at_once(publish: Callable[[Report], object]) -> None:
 def test_data_that_two_steps_set_at_once_is_there_twice(round_: int) -> None:
     """Neither has found a mark, and the one whose mark was replaced takes other names."""
     shared = Shared()
-    at_once(lambda report: publish_build_data(report, "500", shared.get, shared.put))
+    at_once(lambda report: publish_build_variables(report, "500", shared.get, shared.put))
     found = {name: text for name, text in shared.store.items() if name.startswith("AUTONOMA_CONCLUSION")}
     assert sorted(found.values()) == ["failed", "passed"]
     assert set(found) == {"AUTONOMA_CONCLUSION", "AUTONOMA_CONCLUSION_AUTONOMA_TESTS"}
@@ -1417,7 +1427,7 @@ def test_data_that_two_steps_set_at_once_is_there_twice(round_: int) -> None:
 def test_annotations_that_two_steps_write_at_once_are_two(round_: int, tmp_path: Path) -> None:
     """Jobs of a matrix share the key of their step, and may end at the same moment."""
     shared = Shared()
-    agent = Agent(cast("Any", shared), target({}, tmp_path))
+    agent = BuildkitePublisher(cast("Any", shared), target({}, tmp_path))
     at_once(agent.publish)
     found = [match[2] for text in shared.annotations.values() if (match := _HEADING.search(text))]
     assert sorted(found) == ["Failed", "Passed"]
@@ -1431,10 +1441,10 @@ def test_data_that_another_step_takes_is_there_twice() -> None:
     def put(name: str, text: str) -> str:
         store[name] = text
         if name == "AUTONOMA_CONCLUSION":
-            store["AUTONOMA_WRITTEN_BY"] = str(mark_of(green, "500"))
+            store["AUTONOMA_WRITTEN_BY"] = str(build_mark(green, "500"))
         return ""
 
-    [warning] = publish_build_data(red, "500", lambda name: store.get(name, ""), put)
+    [warning] = publish_build_variables(red, "500", lambda name: store.get(name, ""), put)
     assert store["AUTONOMA_CONCLUSION_AUTONOMA_TESTS"] == "failed"
     assert ADVICE in warning
 
@@ -1450,7 +1460,7 @@ def test_annotation_that_another_step_takes_is_there_twice(tmp_path: Path) -> No
         def run(self, arguments: list[str], text: str = "") -> str:
             if arguments[0] == "annotate":
                 annotations[arguments[4]] = text
-                store[name] = str(mark_of(green, "500"))
+                store[name] = str(build_mark(green, "500"))
             else:
                 store[arguments[2]] = text
             return ""
@@ -1458,7 +1468,7 @@ def test_annotation_that_another_step_takes_is_there_twice(tmp_path: Path) -> No
         def read(self, arguments: list[str]) -> str:
             return store.get(arguments[2], arguments[4])
 
-    warnings = Agent(cast("Any", Slow()), target({}, tmp_path)).publish(red)
+    warnings = BuildkitePublisher(cast("Any", Slow()), target({}, tmp_path)).publish(red)
     assert sorted(annotations) == [name, f"{name}-aaaaaaaa"]
     assert shared_warning("an annotation") in warnings
 
@@ -1473,7 +1483,7 @@ def test_data_of_two_long_parts_has_two_names() -> None:
 
     for (red, step), part in zip(STEPS, ("x" * 70 + "linux", "x" * 70 + "mac"), strict=True):
         one = made(red, step, Part(part=part, title=PLAIN))
-        assert publish_build_data(one, "500", lambda name: store.get(name, ""), put) == []
+        assert publish_build_variables(one, "500", lambda name: store.get(name, ""), put) == []
     names = [name for name in store if name.startswith("AUTONOMA_CONCLUSION")]
     assert len(names) == 2
     assert all(len(name) <= len("AUTONOMA_CONCLUSION_") + 60 for name in names)
@@ -1483,59 +1493,59 @@ def test_data_of_two_long_parts_has_two_names() -> None:
 
 
 P, Q = "0123456789abcdef", "fedcba9876543210"
-MINE = Mark("500", "2", P, "aaaaaaaa")
+MINE = OwnerMark("500", "2", P, "aaaaaaaa")
 
 
 @pytest.mark.parametrize(
     ("mine", "found", "claim"),
     [
         (MINE, MINE, Claim.REPLACE),
-        (MINE, Mark("500", "2", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, Mark("500", "1", P, "bbbbbbbb"), Claim.EARLIER),
-        (MINE, Mark("500", "3", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, Mark("500", "10", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE, Mark("500", "", P, "bbbbbbbb"), Claim.EARLIER),
-        (MINE, Mark("499", "9", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, Mark("99", "9", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, Mark("501", "1", P, "bbbbbbbb"), Claim.LEAVE),
-        (MINE, Mark("5000", "1", P, "bbbbbbbb"), Claim.LEAVE),
-        (MINE, Mark("", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, Mark("an-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE, Mark("500", "2", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, Mark("500", "1", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, Mark("499", "1", Q, "bbbbbbbb"), Claim.OTHER),
-        (MINE, Mark("501", "1", Q, "bbbbbbbb"), Claim.OTHER),
+        (MINE, OwnerMark("500", "2", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE, OwnerMark("500", "1", P, "bbbbbbbb"), Claim.EARLIER),
+        (MINE, OwnerMark("500", "3", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE, OwnerMark("500", "10", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE, OwnerMark("500", "", P, "bbbbbbbb"), Claim.EARLIER),
+        (MINE, OwnerMark("499", "9", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, OwnerMark("99", "9", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, OwnerMark("501", "1", P, "bbbbbbbb"), Claim.LEAVE),
+        (MINE, OwnerMark("5000", "1", P, "bbbbbbbb"), Claim.LEAVE),
+        (MINE, OwnerMark("", "2", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, OwnerMark("an-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE, OwnerMark("500", "2", Q, "bbbbbbbb"), Claim.OTHER),
+        (MINE, OwnerMark("500", "1", Q, "bbbbbbbb"), Claim.OTHER),
+        (MINE, OwnerMark("499", "1", Q, "bbbbbbbb"), Claim.OTHER),
+        (MINE, OwnerMark("501", "1", Q, "bbbbbbbb"), Claim.OTHER),
         # The step goes on in another job, which may be a later attempt or have another number.
-        (MINE, Mark("500", "7", P, "aaaaaaaa"), Claim.REPLACE),
-        (MINE, Mark("500", "1", Q, "aaaaaaaa"), Claim.REPLACE),
+        (MINE, OwnerMark("500", "7", P, "aaaaaaaa"), Claim.REPLACE),
+        (MINE, OwnerMark("500", "1", Q, "aaaaaaaa"), Claim.REPLACE),
         # Ids that are no numbers have no order.
-        (MINE._replace(build="an-id"), Mark("other-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
-        (MINE._replace(build="an-id"), Mark("an-id", "2", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE._replace(build="an-id"), Mark("an-id", "3", P, "bbbbbbbb"), Claim.OTHER),
-        (MINE._replace(build="an-id"), Mark("501", "1", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE._replace(build_id="an-id"), OwnerMark("other-id", "2", P, "bbbbbbbb"), Claim.REPLACE),
+        (MINE._replace(build_id="an-id"), OwnerMark("an-id", "2", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE._replace(build_id="an-id"), OwnerMark("an-id", "3", P, "bbbbbbbb"), Claim.OTHER),
+        (MINE._replace(build_id="an-id"), OwnerMark("501", "1", P, "bbbbbbbb"), Claim.REPLACE),
         # A step without an id is never taken for another one without an id.
-        (MINE._replace(step=""), Mark("500", "2", P, ""), Claim.OTHER),
-        (MINE._replace(step=""), Mark("500", "1", P, ""), Claim.EARLIER),
+        (MINE._replace(step=""), OwnerMark("500", "2", P, ""), Claim.OTHER),
+        (MINE._replace(step=""), OwnerMark("500", "1", P, ""), Claim.EARLIER),
         # Nothing is known of the build.
-        (Mark("", "", P, "aaaaaaaa"), Mark("", "", P, "bbbbbbbb"), Claim.OTHER),
-        (Mark("", "", P, "aaaaaaaa"), Mark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
+        (OwnerMark("", "", P, "aaaaaaaa"), OwnerMark("", "", P, "bbbbbbbb"), Claim.OTHER),
+        (OwnerMark("", "", P, "aaaaaaaa"), OwnerMark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
     ],
 )
-def test_mark_decides_what_may_be_replaced(mine: Mark, found: Mark, claim: Claim) -> None:
+def test_mark_decides_what_may_be_replaced(mine: OwnerMark, found: OwnerMark, claim: Claim) -> None:
     """Only what this step, an earlier attempt or an earlier build wrote is replaced."""
-    assert mine.claim(found) is claim
+    assert mine.classify(found) is claim
 
 
 any_speed = settings(deadline=None)
 LETTERS = "abcXYZ0123456789_.-"
 ATTEMPTS = st.one_of(st.just(""), st.integers(0, 12).map(str), st.integers(0, 10**18 - 1).map(str))
 BUILDS = st.one_of(ATTEMPTS, st.text(LETTERS, max_size=60))
-MARKS = st.builds(Mark, BUILDS, ATTEMPTS, st.text(LETTERS, max_size=16), st.text(LETTERS, max_size=32))
+MARKS = st.builds(OwnerMark, BUILDS, ATTEMPTS, st.text(LETTERS, max_size=16), st.text(LETTERS, max_size=32))
 
 
 @any_speed
 @given(MARKS)
-def test_mark_as_text_comes_back(mark: Mark) -> None:
+def test_mark_as_text_comes_back(mark: OwnerMark) -> None:
     """The text of a mark is read as the same mark, with spaces or without."""
     assert parse_mark(str(mark)) == mark
     assert parse_mark(str(mark).replace(" ", ":").replace(":", " ")) == mark
@@ -1543,54 +1553,54 @@ def test_mark_as_text_comes_back(mark: Mark) -> None:
 
 @any_speed
 @given(MARKS, MARKS)
-def test_marks_of_one_attempt_never_replace_each_other(one: Mark, other: Mark) -> None:
+def test_marks_of_one_attempt_never_replace_each_other(one: OwnerMark, other: OwnerMark) -> None:
     """Whatever else they hold, two steps that can't be told apart leave each other's text."""
-    other = other._replace(build=one.build, attempt=one.attempt, part=one.part)
+    other = other._replace(build_id=one.build_id, attempt=one.attempt, part=one.part)
     expected = Claim.REPLACE if one.step and one.step == other.step else Claim.OTHER
-    assert one.claim(other) is expected
-    assert other.claim(one) is expected
+    assert one.classify(other) is expected
+    assert other.classify(one) is expected
 
 
 @any_speed
 @given(MARKS, MARKS)
-def test_two_attempts_never_replace_each_other_both_ways(one: Mark, other: Mark) -> None:
+def test_two_attempts_never_replace_each_other_both_ways(one: OwnerMark, other: OwnerMark) -> None:
     """Of two attempts at most one replaces the other's text, and nothing of one build is left out."""
-    other = other._replace(build=one.build, part=one.part)
-    claims = [one.claim(other), other.claim(one)]
-    if not one.is_of(other):
+    other = other._replace(build_id=one.build_id, part=one.part)
+    claims = [one.classify(other), other.classify(one)]
+    if not one.is_same_step(other):
         assert sorted(claims) in ([Claim.EARLIER, Claim.OTHER], [Claim.OTHER, Claim.OTHER])
 
 
 EARLIER, SAME, OLDER, NEWER = (
     MINE._replace(attempt="1", step="bbbbbbbb"),
     MINE._replace(step="cccccccc"),
-    MINE._replace(build="499", step="dddddddd"),
-    MINE._replace(build="501", step="eeeeeeee"),
+    MINE._replace(build_id="499", step="dddddddd"),
+    MINE._replace(build_id="501", step="eeeeeeee"),
 )
 
 
 @pytest.mark.parametrize(
     ("found", "choice"),
     [
-        ([], Choice(None, False, False)),
-        ([MINE], Choice(0, False, False)),
-        ([SAME, MINE], Choice(1, False, True)),
-        ([EARLIER, EARLIER, MINE], Choice(2, False, False)),
-        ([EARLIER], Choice(0, False, False)),
-        ([SAME, EARLIER], Choice(1, False, True)),
-        ([EARLIER, EARLIER], Choice(None, False, True)),
-        ([OLDER], Choice(0, False, False)),
-        ([OLDER, OLDER], Choice(0, False, False)),
-        ([EARLIER, OLDER], Choice(1, False, True)),
-        ([NEWER], Choice(None, True, False)),
-        ([NEWER, OLDER], Choice(1, False, False)),
-        ([SAME], Choice(None, False, True)),
-        ([MINE._replace(part=Q, step="ffffffff")], Choice(None, False, True)),
+        ([], OwnershipDecision(None, False, False)),
+        ([MINE], OwnershipDecision(0, False, False)),
+        ([SAME, MINE], OwnershipDecision(1, False, True)),
+        ([EARLIER, EARLIER, MINE], OwnershipDecision(2, False, False)),
+        ([EARLIER], OwnershipDecision(0, False, False)),
+        ([SAME, EARLIER], OwnershipDecision(1, False, True)),
+        ([EARLIER, EARLIER], OwnershipDecision(None, False, True)),
+        ([OLDER], OwnershipDecision(0, False, False)),
+        ([OLDER, OLDER], OwnershipDecision(0, False, False)),
+        ([EARLIER, OLDER], OwnershipDecision(1, False, True)),
+        ([NEWER], OwnershipDecision(None, True, False)),
+        ([NEWER, OLDER], OwnershipDecision(1, False, False)),
+        ([SAME], OwnershipDecision(None, False, True)),
+        ([MINE._replace(part=Q, step="ffffffff")], OwnershipDecision(None, False, True)),
     ],
 )
-def test_choice_replaces_one_candidate_at_most(found: list[Mark], choice: Choice[int]) -> None:
+def test_choice_replaces_one_candidate_at_most(found: list[OwnerMark], choice: OwnershipDecision[int]) -> None:
     """What may be another step's result of this build stays, and is said."""
-    assert choose(MINE, list(enumerate(found))) == choice
+    assert decide_ownership(MINE, list(enumerate(found))) == choice
 
 
 @pytest.mark.parametrize(
@@ -1624,9 +1634,9 @@ def test_text_in_another_form_is_no_mark(text: str) -> None:
 @pytest.mark.parametrize("build", ["5 00", "<b>", "5\n00", "-->", "é", "9" * 61, "500 attempt 9", "../..", "\ud800"])
 def test_mark_of_a_build_with_a_strange_id_has_none(build: str) -> None:
     """An id that could end the mark is left out."""
-    mark = mark_of(made(True, "a" * 16, Part(title=PLAIN)), build)
+    mark = build_mark(made(True, "a" * 16, Part(title=PLAIN)), build)
     assert parse_mark(str(mark)) == mark
-    assert mark.build in {"", build}
+    assert mark.build_id in {"", build}
     assert not re.search(r"[^A-Za-z0-9_. -]", str(mark))
 
 
@@ -1635,7 +1645,7 @@ def test_mark_of_a_build_with_a_strange_id_has_none(build: str) -> None:
 def test_mark_of_any_report_can_be_read(step_id: str, attempt: str, build: str) -> None:
     """The id of a step may come from a record, and so from anybody."""
     one = made(True, step_id, Part(title=PLAIN))
-    mark = mark_of(one._replace(context=one.context._replace(attempt=attempt)), build)
+    mark = build_mark(one._replace(context=one.context._replace(build_attempt=attempt)), build)
     assert parse_mark(str(mark)) == mark
 
 

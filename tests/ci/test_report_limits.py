@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.base import Target
+from autonoma_ci.ci.base import PublishContext
 from autonoma_ci.ci.comments import http
-from autonoma_ci.ci.comments.http import Web, WebError
+from autonoma_ci.ci.comments.http import RestClient, RestError
 from autonoma_ci.ci.publishers import agent_cli
-from autonoma_ci.ci.publishers.agent_cli import Program, find, stop_programs
-from autonoma_ci.ci.systems.bitbucket import Insights
+from autonoma_ci.ci.publishers.agent_cli import AgentCli, find_trusted_executable, stop_agent_clis
+from autonoma_ci.ci.systems.bitbucket import CodeInsightsPublisher
 from autonoma_ci.clock import Clock
 from autonoma_ci.sandbox import Sandbox
 from tests.ci.test_comments import SERVICES, Service, of, publish, thread_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.support.certificates import Certificates
     from tests.support.fault_server import Wire
 
-COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 # In seconds: 2 are promised, and a machine that is busy with others needs more. Without a signal it would be 30 or 60.
 STOPPED = 20.0
 both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
@@ -75,7 +75,7 @@ def test_comment_takes_50_requests_at_most(service: Service) -> None:
 @both
 def test_comment_ends_after_its_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each answer is quick enough, and all together are not."""
-    monkeypatch.setattr(http, "MAX_SECONDS", 1.0, raising=False)
+    monkeypatch.setattr(http, "MAX_TOTAL_SECONDS", 1.0, raising=False)
     with FaultServer(after(0.2, endless)) as host:
         why = publish(thread_of(service, f"{host.url}/api"), of())
         assert why == "The comment could not be written: it took longer than 1 s."
@@ -86,12 +86,12 @@ def test_time_of_a_comment_begins_with_its_first_request() -> None:
     """The interface may be known long before there is anything to write."""
     clock = FakeClock()
     with FaultServer(answer(200, "{}")) as server:
-        made = Web(server.url, {}, clock)
-        clock.sleep(http.MAX_SECONDS + 1)
-        assert made.ask("GET", "/").status == 200
-        clock.sleep(http.MAX_SECONDS + 1)
-        with pytest.raises(WebError, match="took longer"):
-            made.ask("GET", "/")
+        made = RestClient(server.url, {}, clock)
+        clock.sleep(http.MAX_TOTAL_SECONDS + 1)
+        assert made.request("GET", "/").status == 200
+        clock.sleep(http.MAX_TOTAL_SECONDS + 1)
+        with pytest.raises(RestError, match="took longer"):
+            made.request("GET", "/")
 
 
 @both
@@ -132,7 +132,7 @@ def test_code_insights_take_50_requests_at_most() -> None:
         return answer(200, json.dumps({"values": [], "next": "https://x"}))(wire)
 
     with FaultServer(page) as server:
-        insights = Insights(Web(f"{server.url}", {}, Clock()), "/commit/x", "500", "")
+        insights = CodeInsightsPublisher(RestClient(f"{server.url}", {}, Clock()), "/commit/x", "500", "")
         assert insights.publish(of(FAILED)) == []
         assert 20 < len(server.received) <= 50
         assert [request.method for request in server.received][-2:] == ["PUT", "POST"]
@@ -152,15 +152,15 @@ def test_post_that_was_never_sent_is_sent_again(
         return wire.secure(tls)
 
     with FaultServer(answer(201, "{}"), greeting=greet) as server:
-        made = Web(server.url.replace("http:", "https:"), {}, Clock())
-        assert made.ask("POST", "/comments", {}).status == 201
+        made = RestClient(server.url.replace("http:", "https:"), {}, Clock())
+        assert made.request("POST", "/comments", {}).status == 201
         assert len(server.received) == 1
 
 
 def test_calls_of_a_program_end_after_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent that never answers is asked a few times, and not for each of thirty variables."""
     monkeypatch.setattr(agent_cli, "_SECONDS", 0.2)
-    monkeypatch.setattr(agent_cli, "MAX_SECONDS", 0.5, raising=False)
+    monkeypatch.setattr(agent_cli, "MAX_TOTAL_SECONDS", 0.5, raising=False)
     found = _agent(tmp_path, f"echo x >> {shlex.quote(str(tmp_path))}/calls\nexec sleep 9\n")
     # Where the machine is busy, no call comes as far as to write.
     (tmp_path / "calls").touch()
@@ -253,13 +253,13 @@ def test_a_stopped_program_is_not_started_again(tmp_path: Path) -> None:
     while not (tmp_path / "calls").exists():
         assert time.monotonic() < until
         time.sleep(0.01)
-    stop_programs()
+    stop_agent_clis()
     caller.join(60)
     assert whys == ["agent was stopped"] * 2
     assert (tmp_path / "calls").read_text("utf-8") == "x\n"
 
 
-def _agent(folder: Path, text: str) -> Program:
+def _agent(folder: Path, text: str) -> AgentCli:
     """Return a program that a shell runs, from outside of the checkout."""
     script = folder / "bin" / "agent"
     script.parent.mkdir()
@@ -267,6 +267,8 @@ def _agent(folder: Path, text: str) -> Program:
     script.chmod(0o755)
     checkout = folder / "checkout"
     checkout.mkdir()
-    found = find("agent", Target({"PATH": f"{script.parent}:/usr/bin:/bin"}, True, checkout, lambda _: None, Clock()))
+    found = find_trusted_executable(
+        "agent", PublishContext({"PATH": f"{script.parent}:/usr/bin:/bin"}, True, checkout, lambda _: None, Clock())
+    )
     assert found
     return found

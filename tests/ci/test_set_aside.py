@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.systems.gitlab import job_links
-from autonoma_ci.models import Context
-from autonoma_ci.reports.foreign_files import is_record, of_others, set_aside
-from autonoma_ci.reports.other_results import SharedRecord
-from autonoma_ci.reports.results_dir import ResultsDir
+from autonoma_ci.ci.systems.gitlab import render_annotations
+from autonoma_ci.models import BuildContext
+from autonoma_ci.reports.foreign_files import find_foreign_files, is_results_file, rename_foreign_files
+from autonoma_ci.reports.other_results import SharedResults
+from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.report.reports import (
@@ -60,15 +60,17 @@ REPORTS = {
     "begun": report([], None),
     "starting": report([planned("a"), started("b")], None),
     "started": report([started("a", "A & B"), lost("b")], OK),
-    "waiting": report([started("a")], None)._replace(waited=True),
-    "passed": report([passed("a"), flaky("b")], PASSED)._replace(waited=True),
-    "failed": report([failed("a"), timed_out("b"), refused("c")], FAILED)._replace(waited=True),
-    "timed out": report([timed_out("a")], TIMED_OUT)._replace(waited=True),
-    "error": report([refused("a")], ERROR)._replace(title='A "title": <b>', notes=("A note.",)),
+    "waiting": report([started("a")], None)._replace(waits_for_results=True),
+    "passed": report([passed("a"), flaky("b")], PASSED)._replace(waits_for_results=True),
+    "failed": report([failed("a"), timed_out("b"), refused("c")], FAILED)._replace(waits_for_results=True),
+    "timed out": report([timed_out("a")], TIMED_OUT)._replace(waits_for_results=True),
+    "error": report([refused("a")], ERROR)._replace(title='A "title": <b>', plan_notes=("A note.",)),
     "input": report([], INPUT, ["client-id is missing"]),
     "dry run": report([planned("a")], DRY),
-    "skipped": report([], DRY)._replace(skipped="Skipped, nothing was started: no client-id."),
-    "taken up": report([], ERROR)._replace(skipped="The step that was to start the runs has left none: it was killed."),
+    "skipped": report([], DRY)._replace(skip_reason="Skipped, nothing was started: no client-id."),
+    "taken up": report([], ERROR)._replace(
+        skip_reason="The step that was to start the runs has left none: it was killed."
+    ),
     "nothing": report([], ERROR),
     "cancelled": report([], CANCELLED),
 }
@@ -95,14 +97,14 @@ def test_files_of_others_are_renamed_with_one_warning(name: str, tmp_path: Path)
     assert ended.printed.count("results-dir has files of another program:") == 1
     assert all(f"{name} is now {name}.orig" in ended.printed for name in OTHERS)
     assert "Give autonoma-ci a results-dir of its own." in ended.printed
-    assert is_record(tmp_path / "reports" / "results.json")
+    assert is_results_file(tmp_path / "reports" / "results.json")
 
 
 def test_wait_renames_files_of_others_and_says_so(tmp_path: Path) -> None:
     """It writes to the folder for the first time while the step goes on."""
     environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "cli"}
     (tmp_path / "out").mkdir()
-    ResultsDir(tmp_path / "out").publish(report([failed("a")], FAILED))
+    ResultsDirPublisher(tmp_path / "out").publish(report([failed("a")], FAILED))
     put(tmp_path / "reports")
     ended = invoke(tmp_path, "wait", "out/results.json", "--results-dir", "reports", environ=environ)
     ours = {f"{name}.orig": text for name, text in OTHERS.items() if not name.startswith("gitlab")}
@@ -112,7 +114,7 @@ def test_wait_renames_files_of_others_and_says_so(tmp_path: Path) -> None:
 
 def begin(folder: Path, name: str = "begun") -> list[str]:
     """Have a step of a GitLab job begin, and end; return what was warned of."""
-    files = ResultsDir(folder, job_links)
+    files = ResultsDirPublisher(folder, render_annotations)
     return files.begin(REPORTS["begun"]) + files.publish(REPORTS[name])
 
 
@@ -172,18 +174,18 @@ def test_a_file_that_cant_be_renamed_is_named(tmp_path: Path, monkeypatch: pytes
         raise OSError(16, os.strerror(16))
 
     monkeypatch.setattr("pathlib.Path.rename", rename)
-    warning = set_aside(tmp_path, of_others(tmp_path, ["junit.xml"]))
+    warning = rename_foreign_files(tmp_path, find_foreign_files(tmp_path, ["junit.xml"]))
     assert "junit.xml could not be renamed (Device or resource busy), and is replaced." in warning
 
 
 def test_a_results_json_that_comes_later_is_renamed(tmp_path: Path) -> None:
     """Another program writes it while the step goes on."""
 
-    def shared(of: Report) -> SharedRecord:
-        context = Context("github", build="17")
-        return SharedRecord(tmp_path / "results.json", of.step_id, context, of.started_at, FakeClock())
+    def shared(of: Report) -> SharedResults:
+        context = BuildContext("github", build_id="17")
+        return SharedResults(tmp_path / "results.json", of.step_id, context, of.started_at, FakeClock())
 
-    files = ResultsDir(tmp_path, shared=shared(REPORTS["begun"]))
+    files = ResultsDirPublisher(tmp_path, shared=shared(REPORTS["begun"]))
     assert files.begin(REPORTS["begun"]) == []
     (tmp_path / "results.json").write_text(OTHERS["results.json"], "utf-8")
     warnings = files.publish(REPORTS["passed"])

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.publishers import shared_file
-from autonoma_ci.ci.publishers.env_file import DOTENV, EXPORTS, is_in_quotes, variable_file
-from autonoma_ci.ci.publishers.shared_file import SharedFile, SharedValues
-from autonoma_ci.ci.systems.github import github_files, is_in_heredoc
+from autonoma_ci.ci.publishers.env_file import DOTENV_FORMAT, SHELL_EXPORT_FORMAT, env_file, is_in_quotes
+from autonoma_ci.ci.publishers.shared_file import SharedFile, SharedFileValues
+from autonoma_ci.ci.systems.github import create_publishers, is_in_heredoc
 from autonoma_ci.clock import Clock
-from autonoma_ci.models import State
+from autonoma_ci.models import RunState
 from tests.report.reports import CANCELLED, PASSED, passed, report, started
 from tests.support import runner
 from tests.support.fake_clock import FakeClock
@@ -27,9 +27,9 @@ from tests.support.targets import target
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from autonoma_ci.ci.base import Publisher
-    from autonoma_ci.ci.publishers.env_file import Form
-    from autonoma_ci.models import Outcome, Report, Verdict
+    from autonoma_ci.ci.base import ReportPublisher
+    from autonoma_ci.ci.publishers.env_file import EnvFileFormat
+    from autonoma_ci.models import Report, RunResult, Verdict
 
 FILE_LIMIT = """
 import resource, sys, pathlib
@@ -47,9 +47,9 @@ def shared(path: Path) -> SharedFile:
     return SharedFile(path, Clock())
 
 
-def waiting(*runs: Outcome, ended: bool = False) -> Report:
+def waiting(*runs: RunResult, ended: bool = False) -> Report:
     """Return the report of a step that waits for these runs."""
-    return report(list(runs), PASSED if ended else None)._replace(waited=True)
+    return report(list(runs), PASSED if ended else None)._replace(waits_for_results=True)
 
 
 @pytest.mark.parametrize(("before", "kept"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
@@ -410,9 +410,11 @@ def sourced(path: Path, name: str) -> str:
     return subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True).stdout[:-1]
 
 
-def publisher(kind: str, path: Path, clock: Clock) -> Publisher:
+def publisher(kind: str, path: Path, clock: Clock) -> ReportPublisher:
     find, name = (
-        (github_files, "GITHUB_OUTPUT") if kind == "heredoc" else (variable_file("BASH_ENV", EXPORTS), "BASH_ENV")
+        (create_publishers, "GITHUB_OUTPUT")
+        if kind == "heredoc"
+        else (env_file("BASH_ENV", SHELL_EXPORT_FORMAT), "BASH_ENV")
     )
     [made] = find(target({name: str(path)})._replace(clock=clock))
     return made
@@ -471,21 +473,21 @@ def test_early_values_are_written_once_there_is_a_place(kind: str, tmp_path: Pat
 # --- when values are written
 
 
-def written(path: Path, *reports: Report, early: bool = True, form: Form = DOTENV) -> list[str]:
+def written(path: Path, *reports: Report, early: bool = True, form: EnvFileFormat = DOTENV_FORMAT) -> list[str]:
     """Return the lines that set the conclusion, once all reports were published."""
-    values = SharedValues(path, Clock(), form.lines, early=early)
+    values = SharedFileValues(path, Clock(), form.lines, early=early)
     for made in reports:
         values.write(made, form.read)
     text = path.read_text("utf-8") if path.exists() else ""
     return [line for line in text.splitlines() if "AUTONOMA_CONCLUSION" in line]
 
 
-STARTING = started("a")._replace(state=State.STARTING)
-PLANNED = started("b")._replace(state=State.PLANNED)
+STARTING = started("a")._replace(state=RunState.STARTING)
+PLANNED = started("b")._replace(state=RunState.PLANNED)
 
 
 def test_values_are_written_once_all_are_started_and_at_the_end(tmp_path: Path) -> None:
-    again = started("a")._replace(state=State.STARTING)
+    again = started("a")._replace(state=RunState.STARTING)
     found = written(
         tmp_path / "file",
         waiting(),
@@ -522,18 +524,20 @@ def last_values(path: Path) -> Mapping[str, str]:
 def test_a_value_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
     """In outputs.env there is room for the links of few runs, and none for a link with a space."""
     path = tmp_path / "file"
-    values = SharedValues(path, Clock(), DOTENV.lines)
-    values.write(waiting(started("a")), DOTENV.read)
+    values = SharedFileValues(path, Clock(), DOTENV_FORMAT.lines)
+    values.write(waiting(started("a")), DOTENV_FORMAT.read)
     assert last_values(path)["AUTONOMA_RUN_URL"] == "https://autonoma.app/run/run-a"
-    values.write(waiting(passed("a")._replace(url="https://autonoma.app/run a"), ended=True), DOTENV.read)
+    values.write(waiting(passed("a")._replace(url="https://autonoma.app/run a"), ended=True), DOTENV_FORMAT.read)
     assert last_values(path)["AUTONOMA_RUN_URL"] == ""
 
 
 def test_an_export_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    values = SharedValues(path, Clock(), EXPORTS.lines)
-    values.write(waiting(started("a")), EXPORTS.read)
-    values.write(waiting(passed("a")._replace(url="https://a.example/" + "x" * 40_000), ended=True), EXPORTS.read)
+    values = SharedFileValues(path, Clock(), SHELL_EXPORT_FORMAT.lines)
+    values.write(waiting(started("a")), SHELL_EXPORT_FORMAT.read)
+    values.write(
+        waiting(passed("a")._replace(url="https://a.example/" + "x" * 40_000), ended=True), SHELL_EXPORT_FORMAT.read
+    )
     script = '. "$1"; echo "$AUTONOMA_CONCLUSION:$AUTONOMA_RUN_ID:$AUTONOMA_RUN_URL"'
     ran = subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True)
     assert ran.stdout == "passed:run-a:\n"
@@ -542,9 +546,9 @@ def test_an_export_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
 def test_values_that_could_not_be_written_are_written_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.mkdir()
-    values = SharedValues(path, Clock(), DOTENV.lines)
+    values = SharedFileValues(path, Clock(), DOTENV_FORMAT.lines)
     with pytest.raises(OSError, match="directory"):
-        values.write(waiting(started("a")), DOTENV.read)
+        values.write(waiting(started("a")), DOTENV_FORMAT.read)
     path.rmdir()
-    values.write(waiting(passed("a"), ended=True), DOTENV.read)
+    values.write(waiting(passed("a"), ended=True), DOTENV_FORMAT.read)
     assert last_values(path)["AUTONOMA_CONCLUSION"] == "passed"

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from autonoma_ci.errors import Cancelled
-from autonoma_ci.models import Context
+from autonoma_ci.models import BuildContext
 from autonoma_ci.reports import other_results
-from autonoma_ci.reports.other_results import SharedRecord
+from autonoma_ci.reports.other_results import SharedResults
 from tests.architecture.package import ROOT
 from tests.commands.test_wait_record import Writer
 from tests.support.fake_clock import FakeClock
@@ -27,20 +27,20 @@ from tests.support.fake_clock import FakeClock
 SLOW_STEP = """
 import sys
 from pathlib import Path
-from autonoma_ci.ci import results_dir
+from autonoma_ci.reports import results_dir
 from tests.commands.test_wait_record import Writer
 
 writer = Writer(Path(sys.argv[1]), "first")
 writer.publish()
-write_whole = results_dir.write_whole
+write_atomic = results_dir.write_atomic
 
 def write_late(path, data):
     if path.name == "results.json":
         print("looked", flush=True)
         sys.stdin.readline()
-    write_whole(path, data)
+    write_atomic(path, data)
 
-results_dir.write_whole = write_late
+results_dir.write_atomic = write_late
 writer.publish()
 """
 
@@ -71,9 +71,9 @@ def test_two_processes_lose_no_open_runs(tmp_path: Path) -> None:
     assert found == {"run-first-0", "run-first-1", "run-second-0"}
 
 
-def shared(folder: Path, clock: FakeClock) -> SharedRecord:
-    context = Context("github", build="17")
-    return SharedRecord(folder / "results.json", "step", context, "2025-01-02T03:04:05Z", clock)
+def shared(folder: Path, clock: FakeClock) -> SharedResults:
+    context = BuildContext("github", build_id="17")
+    return SharedResults(folder / "results.json", "step", context, "2025-01-02T03:04:05Z", clock)
 
 
 def test_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path) -> None:

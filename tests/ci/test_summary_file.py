@@ -17,33 +17,33 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from autonoma_ci.ci.publishers.shared_file import SharedFile
-from autonoma_ci.ci.publishers.summary_file import SummaryFile, summary_file
+from autonoma_ci.ci.publishers.summary_file import SummaryFilePublisher, summary_file
 from autonoma_ci.clock import Clock
-from autonoma_ci.models import Step
-from autonoma_ci.reports.markdown import SIZE_LIMIT
+from autonoma_ci.models import RunStep
+from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES
 from tests.report.reports import CANCELLED, FAILED, PASSED, failed, passed, report, started
 from tests.support.fake_clock import FakeClock
 from tests.support.targets import target
 
 if TYPE_CHECKING:
-    from autonoma_ci.models import Outcome, Report, Verdict
+    from autonoma_ci.models import Report, RunResult, Verdict
 
 STEP = "0123456789abcdef"
 MARK = re.compile(r"<!-- autonoma-ci (\w+) (\d{8}) -->")
 
 
-def of(path: Path) -> SummaryFile:
-    return SummaryFile("SUMMARY", path, Clock())
+def of(path: Path) -> SummaryFilePublisher:
+    return SummaryFilePublisher("SUMMARY", path, Clock())
 
 
-def running(*runs: Outcome, step: str = STEP) -> Report:
+def running(*runs: RunResult, step: str = STEP) -> Report:
     """Return the report of a step that waits for these runs."""
-    return report(list(runs), None)._replace(waited=True, step_id=step)
+    return report(list(runs), None)._replace(waits_for_results=True, step_id=step)
 
 
-def ended(*runs: Outcome, step: str = STEP) -> Report:
+def ended(*runs: RunResult, step: str = STEP) -> Report:
     """Return the report of a step whose runs have passed."""
-    return report(list(runs), PASSED)._replace(waited=True, step_id=step)
+    return report(list(runs), PASSED)._replace(waits_for_results=True, step_id=step)
 
 
 def append(path: Path, text: str) -> None:
@@ -105,9 +105,9 @@ def test_a_text_that_outgrows_its_room_moves_to_the_end(tmp_path: Path) -> None:
     assert html(path).startswith("<p>theirs</p>")
 
 
-def long_failure(name: str) -> Outcome:
+def long_failure(name: str) -> RunResult:
     """Return a run whose row is as long as a row may be."""
-    step = Step(4, "Check the *result* of the <checkout> " * 8, "The page shows <b>an error</b> `x` " * 30, "")
+    step = RunStep(4, "Check the *result* of the <checkout> " * 8, "The page shows <b>an error</b> `x` " * 30, "")
     return failed(name)._replace(step=step)
 
 
@@ -126,10 +126,10 @@ def test_runs_that_fail_in_turn_are_all_in_the_summary(beside: bool, tmp_path: P
     assert file.publish(running(*runs)._replace(verdict=FAILED)) == []
     text = path.read_text("utf-8")
     assert (text.count("❌ failed"), text.count("more run"), text.count("theirs\n")) == (300, 0, 30 * beside)
-    assert path.stat().st_size <= SIZE_LIMIT
+    assert path.stat().st_size <= MAX_SUMMARY_BYTES
     alone = tmp_path / "alone"
     of(alone).publish(running(*runs)._replace(verdict=FAILED))
-    assert beside or path.stat().st_size < alone.stat().st_size + SIZE_LIMIT / 8
+    assert beside or path.stat().st_size < alone.stat().st_size + MAX_SUMMARY_BYTES / 8
 
 
 def test_many_steps_have_room_in_one_summary(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_many_steps_have_room_in_one_summary(tmp_path: Path) -> None:
         assert file.publish(ended(*[passed(f"t{place}") for place in range(128)], step=step)) == []
     text = path.read_text("utf-8")
     assert (text.count("### "), text.count("[run-t127]")) == (20, 20)
-    assert path.stat().st_size < SIZE_LIMIT * 0.9
+    assert path.stat().st_size < MAX_SUMMARY_BYTES * 0.9
 
 
 def test_a_region_grows_behind_a_line_of_that_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_a_text_that_can_not_move_is_shortened(tmp_path: Path, monkeypatch: pyte
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data)
 
-    monkeypatch.setattr("autonoma_ci.ci.publishers.shared_file.open_to_append", _at_the_end)
+    monkeypatch.setattr("autonoma_ci.ci.publishers.shared_file.open_for_append", _at_the_end)
     monkeypatch.setattr(os, "write", full)
     assert file.publish(ended(*[passed(f"t{number}") for number in range(100)])) == []
     text = path.read_text("utf-8")
@@ -201,7 +201,7 @@ def test_region_keeps_within_the_limit_with_what_others_write(tmp_path: Path) ->
     file.publish(running(*[started(f"t{number}") for number in range(3_000)]))
     append(path, "y" * 100_000)
     assert file.publish(ended(*[failed(f"t{number}") for number in range(3_000)])) == []
-    assert path.stat().st_size <= SIZE_LIMIT
+    assert path.stat().st_size <= MAX_SUMMARY_BYTES
     text = path.read_text("utf-8")
     assert (text.count("x" * 500_000), text.count("y" * 100_000), text.count("### ")) == (1, 1, 1)
     assert "✅ Passed" in text
@@ -210,7 +210,7 @@ def test_region_keeps_within_the_limit_with_what_others_write(tmp_path: Path) ->
 def test_what_is_reserved_leaves_room_for_others(tmp_path: Path) -> None:
     path = tmp_path / "summary"
     of(path).publish(running(*[started(f"t{number}") for number in range(1_000)]))
-    assert path.stat().st_size < SIZE_LIMIT / 3
+    assert path.stat().st_size < MAX_SUMMARY_BYTES / 3
     other = tmp_path / "other"
     of(other).publish(ended(passed("a")))
     assert other.stat().st_size < 500, "what has ended needs no room to grow"
@@ -348,7 +348,7 @@ def test_two_steps_have_a_region_each(tmp_path: Path) -> None:
 def test_a_step_that_goes_on_with_another_has_its_region(tmp_path: Path) -> None:
     """`wait` in the step that has started the runs shows one summary, and not two."""
     path = tmp_path / "summary"
-    of(path).publish(running(started("a"))._replace(waited=False))
+    of(path).publish(running(started("a"))._replace(waits_for_results=False))
     append(path, "theirs\n")
     of(path).publish(ended(passed("a")))
     text = path.read_text("utf-8")
@@ -381,12 +381,12 @@ def test_forged_markers_of_any_length_take_nothing_along(tmp_path: Path) -> None
 
 FILE_LIMIT = """
 import resource, sys, pathlib
-from autonoma_ci.ci.publishers.summary_file import SummaryFile
+from autonoma_ci.ci.publishers.summary_file import SummaryFilePublisher
 from autonoma_ci.clock import Clock
 from tests.ci.test_summary_file import ended, running
 from tests.report.reports import passed, started
 path = pathlib.Path(sys.argv[1])
-file = SummaryFile("SUMMARY", path, Clock())
+file = SummaryFilePublisher("SUMMARY", path, Clock())
 file.publish(running(started("a")))
 limit = path.stat().st_size + int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -458,7 +458,7 @@ def test_a_block_without_an_end_gets_a_warning(begin: str, verdict: Verdict, sec
     append(path, begin)
     clock = FakeClock()
     now = clock.monotonic()
-    [warning] = SummaryFile("SUMMARY", path, clock).publish(report([passed("a")], verdict))
+    [warning] = SummaryFilePublisher("SUMMARY", path, clock).publish(report([passed("a")], verdict))
     assert warning.startswith("SUMMARY ends within a code block or comment of another process")
     assert seconds <= clock.monotonic() - now < seconds + 0.2
     text = path.read_text("utf-8")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from autonoma_ci.ci.base import Target
-from autonoma_ci.ci.ownership import mark_of
-from autonoma_ci.ci.publishers.build_variables import publish_build_data
-from autonoma_ci.ci.systems.buildkite import Agent
+from autonoma_ci.ci.base import PublishContext
+from autonoma_ci.ci.ownership import build_mark
+from autonoma_ci.ci.publishers.build_variables import publish_build_variables
+from autonoma_ci.ci.systems.buildkite import BuildkitePublisher
 from autonoma_ci.clock import Clock
 from autonoma_ci.identity import Part
 from tests.report.reports import PASSED, passed, report
@@ -18,10 +18,12 @@ from tests.report.reports import PASSED, passed, report
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from autonoma_ci.ci.publishers.agent_cli import Program
+    from autonoma_ci.ci.publishers.agent_cli import AgentCli
     from autonoma_ci.models import Report
 
-MADE = report([passed("a")], PASSED)._replace(part=Part(title="Autonoma tests"), step_id="a" * 16, waited=True)
+MADE = report([passed("a")], PASSED)._replace(
+    part=Part(title="Autonoma tests"), step_id="a" * 16, waits_for_results=True
+)
 NAME = f"autonoma-ci-{MADE.part.digest}"
 OWN = f"{NAME}-{'a' * 8}"
 UNREAD = "could not be read"
@@ -57,15 +59,15 @@ class Server:
 
     def leave(self, name: str, attempt: str = "1") -> None:
         """Let another step of this build have the name."""
-        context = MADE.context._replace(attempt=attempt)
+        context = MADE.context._replace(build_attempt=attempt)
         other: Report = MADE._replace(step_id="b" * 16, context=context)
-        self.data[name] = str(mark_of(other, MADE.context.build)).replace(" ", ":")
+        self.data[name] = str(build_mark(other, MADE.context.build_id)).replace(" ", ":")
 
 
 def annotate(server: Server) -> list[str]:
     """Publish to Buildkite, and return what the log warns of about the annotation."""
-    target = Target({}, summary=True, folder=Path(), say=lambda _: None, clock=Clock())
-    warnings = Agent(cast("Program", server), target).publish(MADE)
+    target = PublishContext({}, wants_summary=True, working_directory=Path(), write_lines=lambda _: None, clock=Clock())
+    warnings = BuildkitePublisher(cast("AgentCli", server), target).publish(MADE)
     return [warning for warning in warnings if "annotat" in warning]
 
 
@@ -83,9 +85,16 @@ def test_annotation_whose_owner_is_not_known_blames_nobody() -> None:
     """An earlier attempt wrote it, and whether it was that of this step is what could not be read."""
     server = Server([1])
     server.leave(NAME, attempt="0")
-    made = MADE._replace(context=MADE.context._replace(attempt="1"))
-    target = Target({}, summary=True, folder=Path(), say=lambda _: None, clock=Clock(), shared=True)
-    warnings = Agent(cast("Program", server), target).publish(made)
+    made = MADE._replace(context=MADE.context._replace(build_attempt="1"))
+    target = PublishContext(
+        {},
+        wants_summary=True,
+        working_directory=Path(),
+        write_lines=lambda _: None,
+        clock=Clock(),
+        publishes_shared_data=True,
+    )
+    warnings = BuildkitePublisher(cast("AgentCli", server), target).publish(made)
     assert UNREAD in warnings[0]
     assert OTHERS not in "".join(warnings)
     assert server.annotations == [OWN]
@@ -109,7 +118,7 @@ def test_annotation_that_can_not_be_written_is_told_of_too() -> None:
 @pytest.mark.parametrize("hanging", [[0], [0, 1], range(100)], ids=["once", "twice", "always"])
 def test_variables_whose_names_are_not_known_blame_nobody(hanging: Iterable[int]) -> None:
     server = Server(hanging)
-    warning = publish_build_data(MADE, "500", server.get, server.put)[0]
+    warning = publish_build_variables(MADE, "500", server.get, server.put)[0]
     assert UNREAD in warning
     assert OTHERS not in warning
     [suffix] = [name.removeprefix("AUTONOMA_CONCLUSION") for name in server.data if "CONCLUSION" in name]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autonoma_ci.ci.detection import detect, load
+from autonoma_ci.ci.detection import detect, load_system
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ SHOP, FORK = {"full_name": "acme/shop"}, {"full_name": "mallory/shop"}
 
 
 def withheld(environ: dict[str, str]) -> str:
-    return load(detect(environ)).context(environ).withheld
+    return load_system(detect(environ)).build_context(environ).secrets_withheld_from
 
 
 def on_github(folder: Path, name: str, pull_request: object, actor: str = "ada") -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,5 +47,5 @@ def invoke(folder: Path, *argv: str, environ: Mapping[str, str] | None = None, t
     """Run the command in `folder`, with this environment and no other; with what is `typed`, at a terminal."""
     out, err = io.StringIO() if typed is None else Terminal(), io.StringIO()
     stdin = None if typed is None else Terminal(typed)
-    code = cli.main(argv, World(environ or {}, out, err, str(folder), stdin=stdin))
+    code = cli.run_command(argv, Runtime(environ or {}, out, err, str(folder), stdin=stdin))
     return Ended(code, out.getvalue(), err.getvalue())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.action_args import args_of_action
+from autonoma_ci.app.action_args import parse_action_args
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, Ended, invoke
 from tests.commands.test_report import left_by_a_step
@@ -38,7 +38,7 @@ def job(folder: Path, args: str, *argv: str, system: str = "github", **more: str
     ],
 )
 def test_args_are_split_like_a_shell_does(text: str, words: list[str]) -> None:
-    assert args_of_action({"GITHUB_ACTIONS": "true", "INPUT_ARGS": text}) == words
+    assert parse_action_args({"GITHUB_ACTIONS": "true", "INPUT_ARGS": text}) == words
 
 
 @on_each
@@ -54,7 +54,7 @@ def test_args_of_wait_use_the_other_inputs(tmp_path: Path) -> None:
         first = job(tmp_path, "", **environ, **{"INPUT_TEST-IDS": "sandbox-one", "INPUT_RESULTS-DIR": "r"})
         assert first.code == 0, first.printed
         ended = job(tmp_path, "wait r", **environ)
-        assert sandbox.starts("sandbox-one") == 1
+        assert sandbox.count_starts("sandbox-one") == 1
     assert ended.code == 0, ended.printed
     assert "1 of 1 run passed" in ended.out
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from autonoma_ci.app.job_step import Step
+from autonoma_ci.app.job_step import JobStep
 from autonoma_ci.commands import run
 from autonoma_ci.reports import html
 from autonoma_ci.sandbox import Sandbox
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from autonoma_ci.app.runtime import World
-    from autonoma_ci.engine.workers import Threads
-    from autonoma_ci.models import Outcome, Report
+    from autonoma_ci.app.runtime import Runtime
+    from autonoma_ci.engine.workers import ThreadedExecutor
+    from autonoma_ci.models import Report, RunResult
 
 
 def _environment(folder: Path, url: str) -> dict[str, str]:
@@ -39,7 +39,7 @@ def _environment(folder: Path, url: str) -> dict[str, str]:
 def test_the_report_of_a_bug_says_where_and_shows_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Type, versions and lines of code are enough; the text of an exception may hold anything."""
 
-    def broken(argv: Sequence[str], world: World) -> int:
+    def broken(argv: Sequence[str], world: Runtime) -> int:
         local = "sentinel-local"
         raise KeyError(f"sentinel-text {local} {world.environ} {argv}")
 
@@ -59,19 +59,19 @@ def test_the_report_of_a_bug_says_where_and_shows_no_value(tmp_path: Path, monke
 
 def test_a_bug_in_the_middle_keeps_what_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that were started have their links in every report, whatever happens to us then."""
-    from autonoma_ci.app.progress import Progress
+    from autonoma_ci.app.progress import ProgressReporter
 
-    changed = Progress.changed
+    changed = ProgressReporter.on_run_changed
 
-    def broken(self: Progress, outcome: Outcome) -> None:
+    def broken(self: ProgressReporter, outcome: RunResult) -> None:
         changed(self, outcome)
         raise RuntimeError("sentinel")
 
-    monkeypatch.setattr(Progress, "changed", broken)
+    monkeypatch.setattr(ProgressReporter, "on_run_changed", broken)
     with Sandbox() as sandbox:
         environ = _environment(tmp_path, sandbox.url) | {"AUTONOMA_CONCURRENCY": "1"}
         ended = invoke(tmp_path, environ=environ)
-        assert sandbox.starts("a") == 1
+        assert sandbox.count_starts("a") == 1
     job = left_behind(tmp_path, ended.code, ended.out, ended.err)
     assert job.code == job.record["exit_code"] == 70
     assert job.states["a"] == "started"
@@ -87,18 +87,18 @@ def test_memory_that_ends_before_requests_starts_no_run(tmp_path: Path, monkeypa
     path = tmp_path / "results" / "results.json"
     spares: list[int] = []
 
-    def broken(self: Step, *_: object) -> Threads:
+    def broken(self: JobStep, *_: object) -> ThreadedExecutor:
         spares.append(len(self._spare))
         assert json.loads(path.read_text("utf-8"))["runs"] == []
         raise MemoryError
 
-    def finish(self: Step, report: Report) -> int:
+    def finish(self: JobStep, report: Report) -> int:
         spares.append(len(self._spare))
         return finished(self, report)
 
-    finished = Step.finish
-    monkeypatch.setattr(Step, "_workers", broken)
-    monkeypatch.setattr(Step, "finish", finish)
+    finished = JobStep.finish
+    monkeypatch.setattr(JobStep, "_executor", broken)
+    monkeypatch.setattr(JobStep, "finish", finish)
     with Sandbox() as sandbox:
         ended = invoke(tmp_path, environ=_environment(tmp_path, sandbox.url))
         assert sandbox.received == []
@@ -117,7 +117,7 @@ def test_a_bug_in_one_report_keeps_all_others(tmp_path: Path, monkeypatch: pytes
     def broken(report: Report) -> str:
         raise RuntimeError("sentinel")
 
-    monkeypatch.setattr(html, "html", broken)
+    monkeypatch.setattr(html, "render_html", broken)
     with Sandbox() as sandbox:
         environ = _environment(tmp_path, sandbox.url)
         ended = invoke(tmp_path, environ=environ)

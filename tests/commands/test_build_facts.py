@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
 from tests.ci.test_channels import Recorder
 from tests.commands.invoke import CREDENTIALS, invoke
@@ -64,8 +64,8 @@ def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) 
         "AUTONOMA_API_URL": sandbox.url,
         "AUTONOMA_RESULTS_DIR": "results",
     }
-    world = World({**ours, **environ}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
-    return cli.main(argv, world), out.getvalue()
+    world = Runtime({**ours, **environ}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
+    return cli.run_command(argv, world), out.getvalue()
 
 
 def recorded(folder: Path) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def test_stated_commit_gets_the_code_insights(
         "AUTONOMA_WAIT": "true",
     }
     with Recorder(body=b'{"values": []}') as proxy:
-        monkeypatch.setattr("autonoma_ci.ci.systems.bitbucket.PROXY", proxy.url)
+        monkeypatch.setattr("autonoma_ci.ci.systems.bitbucket.PROXY_URL", proxy.url)
         assert run(tmp_path, sandbox, environ)[0] == 0
         assert proxy.asked == []
         assert run(tmp_path, sandbox, {**environ, "AUTONOMA_SHA": SHA})[0] == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
@@ -47,8 +47,8 @@ def test_a_comment_without_memory_leaves_the_exit_code(
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_COMMENT": "true",
         }
-        world = World(environ, out, out, str(tmp_path), waiting=BRIEF, policy=BRISK)
-        ended = cli.main([], world)
+        world = Runtime(environ, out, out, str(tmp_path), waiting=BRIEF, policy=BRISK)
+        ended = cli.run_command([], world)
     lines = out.getvalue().splitlines()
     assert ended == code
     assert sum(line.endswith(WARNING) for line in lines) == 1

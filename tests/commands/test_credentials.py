@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.credentials import credential_problems
-from autonoma_ci.ci.detection import ROWS
-from autonoma_ci.config.settings import read
-from autonoma_ci.models import Context
+from autonoma_ci.app.credentials import find_credential_errors
+from autonoma_ci.ci.detection import DETECTION_RULES
+from autonoma_ci.config.settings import load_settings
+from autonoma_ci.models import BuildContext
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 BOTH = "client-id and client-secret are missing: "
 ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
-SYSTEMS = {row.name for row in ROWS}
+SYSTEMS = {row.name for row in DETECTION_RULES}
 
 
 def said(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str:
     """Return the one problem with the credentials."""
-    settings, problems = read({}, (), environ)
+    settings, problems = load_settings({}, (), environ)
     assert not problems
-    (problem,) = credential_problems(settings, Context(ci=ci, withheld=withheld))
+    (problem,) = find_credential_errors(settings, BuildContext(ci_name=ci, secrets_withheld_from=withheld))
     return str(problem)
 
 
@@ -143,7 +143,7 @@ def test_secret_id_sends_the_requests(tmp_path: Path) -> None:
     with Sandbox(client_id="an-id-of-ours", client_secret=OTHER) as sandbox:
         environ = {ID: "an-id-of-ours", "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_API_URL": sandbox.url}
         ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
-        assert (ended.code, sandbox.starts("a")) == (0, 1)
+        assert (ended.code, sandbox.count_starts("a")) == (0, 1)
     assert OTHER not in ended.printed
 
 

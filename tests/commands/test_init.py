@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from autonoma_ci.api.account import Folder, Listed
+from autonoma_ci.api.account import ListedFolder, ListedTest
 from autonoma_ci.app.inputs import load_manifest
-from autonoma_ci.app.manifest_template import skeleton
-from autonoma_ci.app.runtime import World
-from autonoma_ci.app.test_picker import Choice
+from autonoma_ci.app.manifest_template import render_manifest
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.app.test_picker import Selection
 from autonoma_ci.config.settings import Settings
-from autonoma_ci.escaping import one_line
-from autonoma_ci.models import Context
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.models import BuildContext
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.accounts import call, folder, large
 from tests.commands.invoke import invoke
@@ -89,11 +89,11 @@ def test_the_file_says_what_it_is_and_what_else_there_is(sandbox: Sandbox, tmp_p
 
 @given(TEXTS, TEXTS)
 def test_every_name_reads_back_as_it_is(name: str, title: str) -> None:
-    names = [one_line(text, 500).strip() for text in (name, title)]
-    choice = Choice((Folder("f1", names[0], ()),), (Listed("t1", names[1]), Listed("t2", names[1])))
+    names = [sanitize_line(text, 500).strip() for text in (name, title)]
+    choice = Selection((ListedFolder("f1", names[0], ()),), (ListedTest("t1", names[1]), ListedTest("t2", names[1])))
     with tempfile.TemporaryDirectory() as where:
-        (Path(where) / "autonoma.yml").write_text(skeleton(choice), "utf-8")
-        read = load_manifest("autonoma.yml", where, {}, Context("cli"), Settings())
+        (Path(where) / "autonoma.yml").write_text(render_manifest(choice), "utf-8")
+        read = load_manifest("autonoma.yml", where, {}, BuildContext("cli"), Settings())
     assert [entry.name for entry in (*read.folders, *read.tests)] == [names[0], names[1], names[1]]
 
 
@@ -102,19 +102,21 @@ WORDS = ["null", "Null", "true", "no", "y", "123", "1e5", "0x1F", "-", "---", "_
 
 @pytest.mark.parametrize("word", WORDS)
 def test_what_yaml_has_another_meaning_for_reads_back_as_text(word: str, tmp_path: Path) -> None:
-    (tmp_path / "a.yml").write_text(skeleton(Choice((Folder(word, word, ()),), (Listed(word, word),))), "utf-8")
-    read = load_manifest("a.yml", str(tmp_path), {}, Context("cli"), Settings())
+    (tmp_path / "a.yml").write_text(
+        render_manifest(Selection((ListedFolder(word, word, ()),), (ListedTest(word, word),))), "utf-8"
+    )
+    read = load_manifest("a.yml", str(tmp_path), {}, BuildContext("cli"), Settings())
     assert {text for entry in read.entries for text in (entry.id, entry.name)} == {word}
 
 
 def test_what_appears_just_before_the_file_is_written_stays(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(choice: Choice) -> str:
+    def late(choice: Selection) -> str:
         (tmp_path / "autonoma.yml").write_text("theirs", "utf-8")
-        return skeleton(choice)
+        return render_manifest(choice)
 
-    monkeypatch.setattr("autonoma_ci.commands.init.skeleton", late)
+    monkeypatch.setattr("autonoma_ci.commands.init.render_manifest", late)
     assert call(tmp_path, sandbox, "init", "--all").code == 2
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "theirs"
 
@@ -125,7 +127,7 @@ def test_a_name_that_could_not_be_filled_is_given_back(
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("autonoma_ci.commands.init.write_whole", full)
+    monkeypatch.setattr("autonoma_ci.commands.init.write_atomic", full)
     assert "No space left" in call(tmp_path, sandbox, "init", "--all").err
     assert list(tmp_path.iterdir()) == []
 
@@ -145,7 +147,7 @@ def test_a_real_terminal_ends_without_a_file_or_a_traceback(
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
     environ |= {"PYTHONIOENCODING": "utf-8:strict", "AUTONOMA_API_URL": sandbox.url}
     environ |= {"AUTONOMA_CLIENT_ID": "some-id", "AUTONOMA_CLIENT_SECRET": "some-secret"}
-    command = [sys.executable, "-c", "from autonoma_ci.cli import run; run()", "init"]
+    command = [sys.executable, "-c", "from autonoma_ci.cli import main; main()", "init"]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=environ)
     os.close(theirs)
     shown = b""
@@ -164,7 +166,7 @@ def test_a_real_terminal_ends_without_a_file_or_a_traceback(
 
 def test_the_world_elsewhere_has_the_same_terminal() -> None:
     stdin = io.StringIO()
-    assert World({}, io.StringIO(), io.StringIO(), stdin=stdin).elsewhere({}, ".").stdin is stdin
+    assert Runtime({}, io.StringIO(), io.StringIO(), stdin=stdin).with_environment({}, ".").stdin is stdin
 
 
 def test_never_over_a_file_without_force(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.accounts import call, folder
 from tests.commands.invoke import CREDENTIALS, Terminal, invoke
@@ -54,8 +54,8 @@ def test_the_questions_are_asked_on_standard_error(tmp_path: Path) -> None:
     out, err = Terminal(), Terminal()
     with Sandbox(folders=SMALL) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
-        world = World(environ, out, err, str(tmp_path), stdin=Terminal("1\nfolders\n"))
-        assert cli.main(["init", "--output", "-"], world) == 0
+        world = Runtime(environ, out, err, str(tmp_path), stdin=Terminal("1\nfolders\n"))
+        assert cli.run_command(["init", "--output", "-"], world) == 0
     assert out.getvalue().startswith("# What autonoma-ci starts.")
     assert "Which folders?" in err.getvalue()
     assert "Which folders?" not in out.getvalue()

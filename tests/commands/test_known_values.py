@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from tests.architecture.package import ROOT
 from tests.commands.invoke import CREDENTIALS, Ended, invoke
 from tests.support import faults
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 RECORD = "results/results.json"
 # A job of GitHub Actions.
 JOB = {
@@ -101,7 +101,7 @@ class Step:
     def __call__(self, *argv: str, **more: str) -> Ended:
         """Run a command."""
         out, err = io.StringIO(), io.StringIO()
-        code = cli.main(argv, World({**self._environ, **more}, out, err, str(self.folder), waiting=BRIEF))
+        code = cli.run_command(argv, Runtime({**self._environ, **more}, out, err, str(self.folder), waiting=BRIEF))
         return Ended(code, out.getvalue(), err.getvalue())
 
     def process(self, *argv: str, **more: str) -> Ended:

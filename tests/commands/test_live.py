@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.live_table import Live, above, screen
-from autonoma_ci.app.progress import Progress
+from autonoma_ci.app.live_table import LiveTable, create_console, log_above
+from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import passed, started
 from tests.support.fake_clock import FakeClock
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START = "from autonoma_ci.cli import run; run()"
+START = "from autonoma_ci.cli import main; main()"
 COMMAND = [sys.executable, "-c", START]
 WITHOUT_RICH = [sys.executable, "-c", f"import sys; sys.modules['rich'] = None\n{START}"]
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38|4[0-7])(?:;\d+)*m")
@@ -108,19 +108,19 @@ def test_a_terminal_that_does_not_keep_up_is_not_drawn_on(monkeypatch: pytest.Mo
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     terminal, clock = Full(), FakeClock()
-    drawn = screen(terminal, {"TERM": "xterm"})
+    drawn = create_console(terminal, {"TERM": "xterm"})
     assert drawn
-    with Live(drawn, Progress(above(drawn), clock, lambda _: None, quiet=True), clock) as live:
-        live.tick([started("a")])
+    with LiveTable(drawn, ProgressReporter(log_above(drawn), clock, lambda _: None, quiet=True), clock) as live:
+        live.on_tick([started("a")])
         before = terminal.getvalue()
         assert "0 of 1 ended" in before
         terminal.room = False
-        live.changed(passed("a"))
-        live.changed(passed("b"))
-        live.tick([passed("a")])
+        live.on_run_changed(passed("a"))
+        live.on_run_changed(passed("b"))
+        live.on_tick([passed("a")])
         assert terminal.getvalue() == before
-        live.warn("odd")
-        live.changed(passed("c"))
+        live.on_warning("odd")
+        live.on_run_changed(passed("c"))
     assert re.findall(r"passed:|\d progress \w+ \w+ left out|Warning: odd", terminal.getvalue()[len(before) :]) == [
         "2 progress lines were left out", "Warning: odd", "1 progress line was left out"
     ]  # fmt: skip

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.live_table import Live, above, screen
-from autonoma_ci.app.progress import Progress
+from autonoma_ci.app.live_table import LiveTable, create_console, log_above
+from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Policy
-from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.models import Kind, Outcome, RunRequest
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import StartPolicy
+from autonoma_ci.engine.workers import SignalReceived
+from autonoma_ci.models import RunRequest, RunResult, TargetKind
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS
 from tests.report.reports import passed, started
@@ -53,9 +53,11 @@ class Table:
 
     def __init__(self) -> None:
         self.terminal, self.clock = Terminal(), FakeClock()
-        drawn = screen(self.terminal, {"TERM": "xterm"})
+        drawn = create_console(self.terminal, {"TERM": "xterm"})
         assert drawn
-        self.live = Live(drawn, Progress(above(drawn), self.clock, lambda _: None, quiet=True), self.clock)
+        self.live = LiveTable(
+            drawn, ProgressReporter(log_above(drawn), self.clock, lambda _: None, quiet=True), self.clock
+        )
 
     @property
     def draws(self) -> int:
@@ -78,12 +80,12 @@ def test_lines_of_many_runs_are_printed_at_once(table: Table) -> None:
     """The table is drawn at the first tick, with all lines at the second one, and before it is removed."""
     runs = [passed(name) for name in NAMES]
     with table.live as live:
-        live.tick(runs)
+        live.on_tick(runs)
         for run in runs:
-            live.changed(run)
-        live.warn("odd")
+            live.on_run_changed(run)
+        live.on_warning("odd")
         table.clock.sleep(1)
-        live.tick(runs)
+        live.on_tick(runs)
         assert table.lines() == NAMES
         assert table.terminal.getvalue().count("Warning: odd") == 1
     assert table.draws == 3
@@ -94,8 +96,8 @@ def test_the_table_is_drawn_four_times_a_second_at_most(table: Table) -> None:
     runs = [started(name) for name in NAMES]
     with table.live as live:
         for run in runs:
-            live.changed(run)
-            live.tick(runs)
+            live.on_run_changed(run)
+            live.on_tick(runs)
             table.clock.sleep(1 / COUNT)
         assert 2 <= table.draws <= 4
     assert table.lines() == NAMES
@@ -106,7 +108,7 @@ def test_drawing_takes_a_tenth_of_the_time_at_most(table: Table, monkeypatch: py
     runs = [started(name) for name in NAMES]
     draw: Callable[..., object] = table.live._drawn
 
-    def slowly(outcomes: list[Outcome]) -> object:
+    def slowly(outcomes: list[RunResult]) -> object:
         table.clock.sleep(1)
         return draw(outcomes)
 
@@ -114,7 +116,7 @@ def test_drawing_takes_a_tenth_of_the_time_at_most(table: Table, monkeypatch: py
     with table.live as live:
         began = table.clock.time
         while table.clock.time < began + 100:
-            live.tick(runs)
+            live.on_tick(runs)
             table.clock.sleep(0.1)
         assert 9 <= table.draws <= 11
 
@@ -125,9 +127,9 @@ def test_lines_come_before_what_follows(error: BaseException | None, table: Tabl
 
     def watch() -> None:
         with table.live as live:
-            live.tick([])
+            live.on_tick([])
             for name in NAMES:
-                live.changed(passed(name))
+                live.on_run_changed(passed(name))
             if error:
                 raise error
 
@@ -149,10 +151,10 @@ def test_lines_that_could_not_be_printed_are_not_lost(table: Table, monkeypatch:
     def watch() -> None:
         with table.live as live:
             for name in NAMES:
-                live.changed(passed(name))
+                live.on_run_changed(passed(name))
             with monkeypatch.context() as patch:
                 patch.setattr("rich.text.Text.__rich_console__", fail)
-                live.tick([])
+                live.on_tick([])
 
     with pytest.raises(MemoryError):
         watch()
@@ -162,14 +164,14 @@ def test_lines_that_could_not_be_printed_are_not_lost(table: Table, monkeypatch:
 def test_a_signal_draws_the_table_once(table: Table) -> None:
     """The runs that are not sent have a line each, and a second signal would leave no record."""
     clock = table.clock
-    board = Board([Outcome(RunRequest(Kind.TEST, name)) for name in NAMES], clock.monotonic())
-    interrupt = Interrupt(signal.SIGINT)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in NAMES], clock.monotonic())
+    interrupt = SignalReceived(signal.SIGINT)
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     events.put(interrupt)
     clock.later(0, interrupt)
     with table.live as live:
-        live.tick(board.outcomes)
-        Engine(board, Policy(), clock, events, live).run(ScriptedWorkers(clock, {}))
+        live.on_tick(board.results)
+        Engine(board, StartPolicy(), clock, events, live).run(ScriptedWorkers(clock, {}))
     assert table.lines() == NAMES
     assert table.draws <= 2
 

@@ -39,11 +39,11 @@ def test_id_under_the_wrong_option_is_explained(options: tuple[str, ...], told: 
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
         ended = invoke(tmp_path, *options, environ=environ)
-        assert sandbox.starts(options[1]) == 1
+        assert sandbox.count_starts(options[1]) == 1
     assert ended.code == 4
     assert told in ended.printed
     (run,) = json.loads((tmp_path / "r" / "results.json").read_text("utf-8"))["runs"]
-    assert told in run["hint"]
+    assert told in run["suggestion"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from autonoma_ci.app.publishing import publish
+from autonoma_ci.app.publishing import publish_all
 from tests.report.reports import report
 
 if TYPE_CHECKING:
@@ -26,20 +26,20 @@ class _Publisher:
 
 
 def test_warnings_of_all_are_returned_in_order() -> None:
-    published = publish([_Publisher(None, "a", "b"), _Publisher(), _Publisher(None, "c")], report())
+    published = publish_all([_Publisher(None, "a", "b"), _Publisher(), _Publisher(None, "c")], report())
     assert published == (["a", "b", "c"], None)
 
 
 def test_what_the_system_refuses_is_a_warning_that_says_why() -> None:
     refused = OSError(errno.EMFILE, "Too many open files", "/some/where")
-    published = publish([_Publisher(refused), _Publisher(None, "c")], report())
+    published = publish_all([_Publisher(refused), _Publisher(None, "c")], report())
     assert published == (["A report could not be written (Too many open files).", "c"], None)
 
 
 def test_the_first_bug_is_returned_once_all_others_have_written() -> None:
     bugs = RuntimeError("first"), ValueError("second")
     publishers = [_Publisher(bugs[0]), _Publisher(None, "a"), _Publisher(bugs[1]), _Publisher()]
-    published = publish(publishers, report())
-    assert published.bug is bugs[0]
+    published = publish_all(publishers, report())
+    assert published.internal_error is bugs[0]
     assert published.warnings == ["a"]
     assert [publisher.asked for publisher in publishers] == [1, 1, 1, 1]

@@ -162,7 +162,7 @@ def test_bad_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) -> N
 def test_the_input_beside_the_mistakes_is_right(tmp_path: Path, sandbox: Sandbox) -> None:
     """Without a mistake the same job starts its run: what the other tests see is due to their mistakes."""
     assert invoke(tmp_path, environ=on_github(tmp_path, sandbox)).code == 0
-    assert sandbox.starts("abc") == 1
+    assert sandbox.count_starts("abc") == 1
 
 
 def test_all_mistakes_of_all_inputs_are_told_together(tmp_path: Path, sandbox: Sandbox) -> None:

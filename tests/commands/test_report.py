@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.models import Evidence, Step
-from autonoma_ci.reports.junit import junit
-from autonoma_ci.reports.markdown import summary
-from autonoma_ci.reports.results_json import record
+from autonoma_ci.models import Evidence, RunStep
+from autonoma_ci.reports.junit import render_junit
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.results_json import render_results_json
 from tests.commands.invoke import invoke
 from tests.report.reports import FAILED, failed, flaky, passed, refused, report
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 IMAGE, VIDEO = "evidence/r/step-001.png", "evidence/r/video.webm"
 RUN = failed("a", "Checkout")._replace(
-    evidence=Evidence((Step(1, "Open", "", "", "passed", IMAGE),), VIDEO, ""),
+    evidence=Evidence((RunStep(1, "Open", "", "", "passed", IMAGE),), VIDEO, ""),
 )
-MADE = report([RUN, passed("b"), flaky("c"), refused("d")], FAILED)._replace(waited=True, seconds=70.0, results_dir="")
+MADE = report([RUN, passed("b"), flaky("c"), refused("d")], FAILED)._replace(
+    waits_for_results=True, duration_seconds=70.0, results_dir=""
+)
 
 
 def left_by_a_step(folder: Path, made: Report = MADE) -> Path:
@@ -31,7 +33,7 @@ def left_by_a_step(folder: Path, made: Report = MADE) -> Path:
     (folder / "evidence" / "r").mkdir(parents=True)
     for path in (IMAGE, VIDEO):
         (folder / path).write_bytes(b"pixels")
-    (folder / "results.json").write_text(record(made), "utf-8")
+    (folder / "results.json").write_text(render_results_json(made), "utf-8")
     return folder
 
 
@@ -55,13 +57,15 @@ def test_junit_and_markdown_are_those_of_the_step(tmp_path: Path) -> None:
     left_by_a_step(tmp_path)
     for name in ("junit", "markdown"):
         assert invoke(tmp_path, "report", "results.json", "--format", name).code == 0
-    assert (tmp_path / "junit.xml").read_bytes() == junit(MADE)
-    assert (tmp_path / "summary.md").read_text("utf-8") == summary(MADE)
+    assert (tmp_path / "junit.xml").read_bytes() == render_junit(MADE)
+    assert (tmp_path / "summary.md").read_text("utf-8") == render_summary(MADE)
 
 
 def test_a_report_may_be_printed(tmp_path: Path) -> None:
     left_by_a_step(tmp_path)
-    assert invoke(tmp_path, "report", "results.json", "--format", "markdown", "--output", "-").out == summary(MADE)
+    assert invoke(tmp_path, "report", "results.json", "--format", "markdown", "--output", "-").out == render_summary(
+        MADE
+    )
     page = invoke(tmp_path, "report", "results.json", "--output", "-").out
     assert "<style>" in page
     assert "data:image/png;base64,cGl4ZWxz" in page
@@ -103,8 +107,8 @@ def test_evidence_that_is_gone_is_not_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_record_names_no_other_files_of_the_machine(path: str, tmp_path: Path) -> None:
-    document = json.loads(record(MADE))
-    document["runs"][0]["evidence"]["steps"][0]["image"] = path
+    document = json.loads(render_results_json(MADE))
+    document["runs"][0]["evidence"]["steps"][0]["screenshot"] = path
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
     ended = invoke(tmp_path, "report", "results.json")
     assert ended.code == 2
@@ -138,12 +142,12 @@ def test_a_record_of_a_step_that_was_killed_says_that_it_was_running(tmp_path: P
 
 
 def test_a_record_without_evidence_is_one_of_an_older_version(tmp_path: Path) -> None:
-    document = json.loads(record(MADE))
+    document = json.loads(render_results_json(MADE))
     for run in document["runs"]:
         del run["evidence"]
         for step in filter(None, [run["step"]]):
             del step["image"], step["status"]
-        for before in run["earlier"]:
+        for before in run["previous_attempts"]:
             del before["evidence"]
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
     assert invoke(tmp_path, "report", "results.json").code == 0

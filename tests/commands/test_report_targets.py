@@ -85,7 +85,7 @@ def test_each_page_of_a_folder_has_its_own_icon(tmp_path: Path) -> None:
     results = left_by_a_step(tmp_path / "out", MADE)
     invoke(tmp_path, "report", "out/results.json")
     red = (results / "evidence" / "report.svg").read_bytes()
-    left_by_a_step(tmp_path / "other", report([passed("b")], PASSED)._replace(waited=True))
+    left_by_a_step(tmp_path / "other", report([passed("b")], PASSED)._replace(waits_for_results=True))
     invoke(tmp_path, "report", "other/results.json", "--output", "out/a b.html")
     assert (results / "evidence" / "report.svg").read_bytes() == red
     icon = re.search('<link rel="icon" href="(.*)">', (results / "a b.html").read_text("utf-8"))

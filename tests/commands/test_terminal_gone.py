@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.accounts import folder
 from tests.commands.invoke import CREDENTIALS, Terminal
@@ -51,7 +51,7 @@ class Gone(Terminal):
 def test_a_terminal_that_fails_chooses_nothing(typed: str, error: Exception, sandbox: Sandbox, tmp_path: Path) -> None:
     environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
     err = io.StringIO()
-    code = cli.main(["init"], World(environ, Terminal(), err, str(tmp_path), stdin=Gone(typed, error)))
+    code = cli.run_command(["init"], Runtime(environ, Terminal(), err, str(tmp_path), stdin=Gone(typed, error)))
     assert (code, err.getvalue()) == (2, f"{NOTHING}\n")
     assert list(tmp_path.iterdir()) == []
 

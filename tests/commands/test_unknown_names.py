@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.app.unknown_names import unknown_names
+from autonoma_ci.app.unknown_names import find_unknown_names
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.reports.outputs import OUTPUTS
 from tests.commands.invoke import CREDENTIALS, invoke
@@ -37,16 +37,18 @@ RUNNERS = ("github", "gitea", "forgejo")
 )
 def test_variable_near_an_option_is_told(name: str, meant: str) -> None:
     """It is named with what it was probably meant to be, and without its value."""
-    assert unknown_names({name: "sentinel"}, "gitlab") == [f"unknown variable {name}: did you mean {meant}?"]
+    assert find_unknown_names({name: "sentinel"}, "gitlab") == [f"unknown variable {name}: did you mean {meant}?"]
 
 
 def test_variables_far_from_all_options_share_a_warning() -> None:
     """A CI system may hand all variables of a project to each job."""
     environ = {f"AUTONOMA_BUILD_IMAGE_{number:02}": "x" for number in range(12)}
-    (warning,) = unknown_names(environ, "gitlab")
+    (warning,) = find_unknown_names(environ, "gitlab")
     assert warning.startswith("unknown variables AUTONOMA_BUILD_IMAGE_00, AUTONOMA_BUILD_IMAGE_01, ")
     assert warning.endswith("AUTONOMA_BUILD_IMAGE_09 and 2 more: no options have these names.")
-    assert unknown_names({"AUTONOMA_ZZZ": "x"}, "cli") == ["unknown variable AUTONOMA_ZZZ: no option has this name."]
+    assert find_unknown_names({"AUTONOMA_ZZZ": "x"}, "cli") == [
+        "unknown variable AUTONOMA_ZZZ: no option has this name."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,14 +62,14 @@ def test_variables_far_from_all_options_share_a_warning() -> None:
 )
 def test_names_of_others_are_no_mistake(name: str) -> None:
     """Outputs of an earlier step and variables of the vendor's other programs have no warning."""
-    assert unknown_names({name: "x"}, "gitlab") == []
+    assert find_unknown_names({name: "x"}, "gitlab") == []
 
 
 def test_no_spelling_of_an_option_is_unknown() -> None:
     """Each name that is read is known."""
-    environ = dict.fromkeys((name for option in OPTIONS for name in option.names), "x")
+    environ = dict.fromkeys((name for option in OPTIONS for name in option.all_env_names), "x")
     for ci in ("gitlab", *RUNNERS):
-        assert unknown_names(environ, ci) == []
+        assert find_unknown_names(environ, ci) == []
 
 
 @pytest.mark.parametrize("ci", RUNNERS)
@@ -83,26 +85,26 @@ def test_no_spelling_of_an_option_is_unknown() -> None:
 )
 def test_input_near_an_option_is_told(name: str, shown: str, meant: str, ci: str) -> None:
     """The runner passes on what no action.yml declares."""
-    assert unknown_names({name: "sentinel"}, ci) == [f"unknown input {shown}: did you mean {meant}?"]
+    assert find_unknown_names({name: "sentinel"}, ci) == [f"unknown input {shown}: did you mean {meant}?"]
 
 
 @pytest.mark.parametrize("ci", ["gitlab", "jenkins", "ci", "cli"])
 def test_inputs_of_other_systems_are_not_looked_at(ci: str) -> None:
     """There, such a variable belongs to somebody else."""
-    assert unknown_names({"INPUT_TEST-ID": "a"}, ci) == []
+    assert find_unknown_names({"INPUT_TEST-ID": "a"}, ci) == []
 
 
 def test_inputs_that_runners_make_are_no_mistake() -> None:
     """`args` and `entrypoint` are for the runner itself."""
     environ = {"INPUT_ARGS": "x", "INPUT_ENTRYPOINT": "y", "INPUT_TEST-IDS": "a", "INPUT_": ""}
-    assert unknown_names(environ, "github") == []
+    assert find_unknown_names(environ, "github") == []
 
 
 def test_input_far_from_all_options_is_told_in_an_action() -> None:
     """In a step that runs a command, it is a variable of another program."""
-    assert unknown_names({"INPUT_BROWSER": "x"}, "github") == []
+    assert find_unknown_names({"INPUT_BROWSER": "x"}, "github") == []
     environ = {"INPUT_BROWSER": "x", "INPUT_TEST-IDS": ""}
-    assert unknown_names(environ, "github") == ["unknown input browser: no option has this name."]
+    assert find_unknown_names(environ, "github") == ["unknown input browser: no option has this name."]
 
 
 def test_hostile_name_is_one_safe_line(tmp_path: Path) -> None:

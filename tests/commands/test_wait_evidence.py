@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autonoma_ci.models import Evidence, Step
-from autonoma_ci.reports.results_json import record
+from autonoma_ci.models import Evidence, RunStep
+from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, Ended, invoke
 from tests.commands.test_report import IMAGE, RUN, VIDEO, left_by_a_step
@@ -18,7 +18,7 @@ from tests.report.reports import FAILED, flaky, report
 if TYPE_CHECKING:
     from pathlib import Path
 
-MADE = report([RUN], FAILED)._replace(waited=True, results_dir="")
+MADE = report([RUN], FAILED)._replace(waits_for_results=True, results_dir="")
 NOT_THERE = "not found beside the record"
 
 
@@ -58,24 +58,24 @@ def test_files_go_along_into_another_folder(path: str, more: tuple[str, ...], re
     assert "evidence" not in ended.printed
     assert named_in(tmp_path / results) == {IMAGE, VIDEO}
     assert (tmp_path / results / IMAGE).read_bytes() == b"pixels"
-    assert runs_in(tmp_path / results)[0]["evidence"]["missing"] == ""
+    assert runs_in(tmp_path / results)[0]["evidence"]["missing_reason"] == ""
 
 
 def test_files_that_are_gone_are_missing_everywhere(tmp_path: Path) -> None:
     """As where results.json alone was downloaded: the record, the page and the log agree."""
     results = tmp_path / "out"
     results.mkdir()
-    (results / "results.json").write_text(record(MADE), "utf-8")
+    (results / "results.json").write_text(render_results_json(MADE), "utf-8")
     ended = wait(tmp_path, "out/results.json")
     assert ended.code == 1
     assert f"1 run with incomplete evidence: Checkout: 2 of its files: {NOT_THERE}." in ended.printed
     assert named_in(results) == set()
-    assert runs_in(results)[0]["evidence"]["missing"] == f"2 of its files: {NOT_THERE}"
+    assert runs_in(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
     assert f"Not kept: <bdi>2 of its files: {NOT_THERE}</bdi>" in (results / "report.html").read_text("utf-8")
     assert "ATTACHMENT" not in (results / "junit.xml").read_text("utf-8")
     # What was dropped once is not counted again.
     wait(tmp_path, "out/results.json")
-    assert runs_in(results)[0]["evidence"]["missing"] == f"2 of its files: {NOT_THERE}"
+    assert runs_in(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
 
 
 def test_one_file_that_is_gone_leaves_the_others(tmp_path: Path) -> None:
@@ -87,16 +87,16 @@ def test_one_file_that_is_gone_leaves_the_others(tmp_path: Path) -> None:
 
 def test_missing_files_of_earlier_attempts_are_told(tmp_path: Path) -> None:
     run = flaky("c")
-    shown = Evidence((Step(1, "Open", "", "", "failed", IMAGE),), "", "1 of its files: HTTP 500")
-    first = run.earlier[0]._replace(evidence=shown, step=Step(1, "Open", image=IMAGE))
-    failed = RUN._replace(earlier=(first,), evidence=Evidence())
+    shown = Evidence((RunStep(1, "Open", "", "", "failed", IMAGE),), "", "1 of its files: HTTP 500")
+    first = run.previous_attempts[0]._replace(evidence=shown, step=RunStep(1, "Open", screenshot=IMAGE))
+    failed = RUN._replace(previous_attempts=(first,), evidence=Evidence())
     left_by_a_step(tmp_path / "out", report([failed], FAILED))
     (tmp_path / "out" / IMAGE).unlink()
     ended = wait(tmp_path, "out/results.json", "--results-dir", "other")
     told = f"1 of its files: HTTP 500; 1 of its files: {NOT_THERE}"
     assert told in ended.printed
     assert named_in(tmp_path / "other") == set()
-    assert runs_in(tmp_path / "other")[0]["earlier"][0]["evidence"]["missing"] == told
+    assert runs_in(tmp_path / "other")[0]["previous_attempts"][0]["evidence"]["missing_reason"] == told
 
 
 @pytest.mark.parametrize("name", [IMAGE, "evidence/r", "evidence"])
@@ -150,5 +150,5 @@ def test_files_of_a_pass_go_along_or_are_missing(is_gone: bool, tmp_path: Path) 
         ended = wait(tmp_path, "out/results.json", "--results-dir", "other", api_url=sandbox.url)
     assert ended.code == 0
     run = runs_in(tmp_path / "other")[0]
-    assert (NOT_THERE in ended.printed) == (NOT_THERE in run["evidence"]["missing"]) == is_gone
+    assert (NOT_THERE in ended.printed) == (NOT_THERE in run["evidence"]["missing_reason"]) == is_gone
     assert bool(list((tmp_path / "other" / "evidence").glob("*/*"))) != is_gone

@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.clock import Clock
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.verdict import decide
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.verdict import compute_verdict
 from autonoma_ci.errors import Cancelled
-from autonoma_ci.models import Conclusion, Context, Kind, Outcome, Reason, Report, RunRequest, State
+from autonoma_ci.models import BuildContext, Conclusion, ExitReason, Report, RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.reports import results_dir
-from autonoma_ci.reports.html import html
-from autonoma_ci.reports.junit import junit
-from autonoma_ci.reports.markdown import summary
-from autonoma_ci.reports.other_results import SharedRecord
-from autonoma_ci.reports.outputs import outputs
+from autonoma_ci.reports.html import render_html
+from autonoma_ci.reports.junit import render_junit
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.other_results import SharedResults
+from autonoma_ci.reports.outputs import build_outputs
 from autonoma_ci.sandbox import Sandbox
 from tests.report.reports import report, started
 from tests.support import faults
@@ -78,8 +78,8 @@ def command(folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: M
         (folder / name).unlink(missing_ok=True)
     out = io.StringIO()
     environ = environment(folder, url, ids) | BUILD | dict(more or {})
-    world = World(environ, out, out, str(folder), waiting=Waiting(interval=0.05))
-    code = cli.main(argv, world)
+    world = Runtime(environ, out, out, str(folder), waiting=PollPolicy(interval=0.05))
+    code = cli.run_command(argv, world)
     record = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
     return Left(
         code,
@@ -144,11 +144,11 @@ class Api:
 def test_wait_says_how_runs_ended(sandbox: Sandbox, tmp_path: Path) -> None:
     """Log, summary, outputs and record say how the runs ended, and nothing says that they were started."""
     first = command(tmp_path, sandbox.url, ids=["a", "b"])
-    assert (first.code, first.record["waited"]) == (0, False)
+    assert (first.code, first.record["waits_for_results"]) == (0, False)
     assert "2 of 2 runs started." in first.printed
     later = wait(tmp_path, sandbox.url)
     assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (0, "passed", "2")
-    assert later.record["waited"] is True
+    assert later.record["waits_for_results"] is True
     assert (later.record["conclusion"], later.totals) == ("passed", {"total": 2, "passed": 2})
     for text in (later.printed, later.summary):
         assert "2 of 2 runs passed." in text
@@ -362,7 +362,7 @@ def test_wait_takes_another_jobs_earlier_attempt(sandbox: Sandbox, tmp_path: Pat
     for number in ("2", "3"):
         later = wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
         assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
-    assert [sandbox.starts(name) for name in "ab"] == [1, 1]
+    assert [sandbox.count_starts(name) for name in "ab"] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -376,8 +376,8 @@ def test_wait_at_a_terminal_takes_any_record(
     """A user who waits for runs of a job at a terminal chooses the record."""
     command(tmp_path, sandbox.url, ids=["a", "b"])
     environ = environment(tmp_path, sandbox.url, []) | BUILD | place
-    world = World(environ, io.StringIO(), io.StringIO(), str(tmp_path), waiting=Waiting(interval=0.05))
-    assert cli.main(["wait", "results/results.json"], world) == 0
+    world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), waiting=PollPolicy(interval=0.05))
+    assert cli.run_command(["wait", "results/results.json"], world) == 0
     record = json.loads(path.read_text("utf-8"))
     assert [run["state"] for run in record["runs"]] == ["passed", "passed"]
 
@@ -454,10 +454,10 @@ def test_second_step_keeps_open_runs_of_the_first(
     assert kept.read_bytes() == first
     assert "its record is kept as results.1.json" in second.printed
     assert "Give each step a results-dir of its own." in second.printed
-    posts = [sandbox.starts(name) for name in "abc"]
+    posts = [sandbox.count_starts(name) for name in "abc"]
     later = wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
     assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
-    assert [sandbox.starts(name) for name in "abc"] == posts
+    assert [sandbox.count_starts(name) for name in "abc"] == posts
     assert kept.read_bytes() == first
 
 
@@ -546,10 +546,10 @@ class Writer:
     """A step that publishes to a shared results-dir while its runs are started one after the other."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        context = Context("github", build="17", attempt="1")
+        context = BuildContext("github", build_id="17", build_attempt="1")
         at = "2025-01-02T03:04:05Z"
-        shared = partial(SharedRecord, step_id=name, context=context, started_at=at, clock=Clock())
-        self._files = results_dir.prepare("results", str(folder), shared=shared)
+        shared = partial(SharedResults, step_id=name, context=context, started_at=at, clock=Clock())
+        self._files = results_dir.open_results_dir("results", str(folder), shared=shared)
         self._report = report([], None)._replace(context=context, step_id=name, started_at=at)
         self._name = name
         self.open: set[str] = set()
@@ -559,7 +559,7 @@ class Writer:
         """Start one more run, and publish the report that has it."""
         run = started(f"{self._name}-{len(self.open)}")
         self.open.add(run.run_id)
-        self._report = self._report._replace(outcomes=(*self._report.outcomes, run))
+        self._report = self._report._replace(results=(*self._report.results, run))
         assert self._files.publish(self._report) == []
 
 
@@ -633,15 +633,15 @@ def test_run_replaces_older_files_before_it_waits_for_a_url(
 # No report is greener than the runs
 
 any_run = st.builds(
-    Outcome,
-    st.builds(RunRequest, st.sampled_from(Kind), st.sampled_from(["a", "b"])),
-    st.sampled_from(State),
-    st.sampled_from(Reason),
+    RunResult,
+    st.builds(RunRequest, st.sampled_from(TargetKind), st.sampled_from(["a", "b"])),
+    st.sampled_from(RunState),
+    st.sampled_from(ExitReason),
     run_id=st.sampled_from(["", "run-1", "run-2"]),
     carried=st.booleans(),
 )
 # Random states are hardly ever all the same, so such lists come by themselves.
-of_one_state = st.sampled_from(State).flatmap(
+of_one_state = st.sampled_from(RunState).flatmap(
     lambda state: st.lists(any_run.map(lambda run: run._replace(state=state)), min_size=1, max_size=4)
 )
 any_runs = st.one_of(st.lists(any_run, max_size=4), of_one_state)
@@ -649,11 +649,11 @@ any_runs = st.one_of(st.lists(any_run, max_size=4), of_one_state)
 
 def _greens(shown: Report) -> dict[str, bool]:
     """Return which reports say that the runs passed."""
-    page, text = html(shown).decode(), summary(shown)
+    page, text = render_html(shown).decode(), render_summary(shown)
     icon = re.search('class="verdict ([a-z]+)"', page)
-    cases = etree.fromstring(junit(shown)).findall(".//testcase")
+    cases = etree.fromstring(render_junit(shown)).findall(".//testcase")
     return {
-        "outputs": outputs(shown)["conclusion"] == "passed",
+        "outputs": build_outputs(shown)["conclusion"] == "passed",
         "summary": text.startswith("### Autonoma tests: ✅ Passed"),
         "page": bool(icon and icon[1] == "good") or page.count("<title>Passed") > 0,
         "junit": bool(cases) and all(case.find(f"./{bad}") is None for case in cases for bad in _NOT_GREEN),
@@ -665,11 +665,11 @@ _NOT_GREEN = ("failure", "error", "skipped")
 
 @given(any_runs, st.booleans(), st.sampled_from([None, None, None, 2, 15]))
 @settings(deadline=None)
-def test_no_report_is_greener_than_its_runs(runs: list[Outcome], waited: bool, interrupt: int | None) -> None:
+def test_no_report_is_greener_than_its_runs(runs: list[RunResult], waited: bool, interrupt: int | None) -> None:
     """Green needs at least one run that passed and none that did not, or the report says skipped."""
-    verdict = decide(runs, interrupt, waited=waited)
-    greens = _greens(report(runs, verdict)._replace(waited=waited))
-    passed = bool(runs) and all(run.state is State.PASSED for run in runs)
+    verdict = compute_verdict(runs, interrupt, waited=waited)
+    greens = _greens(report(runs, verdict)._replace(waits_for_results=waited))
+    passed = bool(runs) and all(run.state is RunState.PASSED for run in runs)
     assert verdict.conclusion is not Conclusion.PASSED or (passed and waited)
     assert not any(greens.values()) or passed
     # A step that does not wait can't know that a run passed.
@@ -681,7 +681,7 @@ def test_no_report_is_greener_than_its_runs(runs: list[Outcome], waited: bool, i
 
 
 @given(any_runs.filter(bool))
-def test_skipped_means_that_nothing_was_started_now(runs: list[Outcome]) -> None:
+def test_skipped_means_that_nothing_was_started_now(runs: list[RunResult]) -> None:
     """With runs, only passes of an earlier attempt are skipped."""
-    skipped = decide(runs, waited=True).conclusion is Conclusion.SKIPPED
-    assert skipped == all(run.carried and run.state is State.PASSED for run in runs)
+    skipped = compute_verdict(runs, waited=True).conclusion is Conclusion.SKIPPED
+    assert skipped == all(run.reused and run.state is RunState.PASSED for run in runs)

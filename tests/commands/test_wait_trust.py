@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.reports.results_schema import parse
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.workers import SignalReceived
+from autonoma_ci.reports.results_schema import parse_results
 from tests.commands.test_wait_record import BUILD, RE_RUN, WAIT, Api, command, edit, files_in, wait
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
@@ -90,7 +90,7 @@ class Job:
             **more,
         }
         out = io.StringIO()
-        code = cli.main(argv, World(environ, out, out, str(self.folder), waiting=Waiting(interval=0.05)))
+        code = cli.run_command(argv, Runtime(environ, out, out, str(self.folder), waiting=PollPolicy(interval=0.05)))
         return code, out.getvalue()
 
     def start(self, place: Mapping[str, str], *argv: str, **more: str) -> int:
@@ -187,7 +187,7 @@ def test_wait_keeps_the_duration_of_a_confirmed_pass(tmp_path: Path, api: Api) -
         later = wait(tmp_path, server.url)
     [before], [after] = first.record["runs"], later.record["runs"]
     assert after["duration_seconds"] == before["duration_seconds"]
-    assert after["began_seconds"] < -7000
+    assert after["start_offset_seconds"] < -7000
     assert re.search(r"passed: A title \(test a\) in [0-9.]+ s: ", later.printed)
 
 
@@ -212,7 +212,7 @@ def test_wait_counts_a_carried_pass_as_carried(tmp_path: Path) -> None:
     assert (again.outputs["started"], again.outputs["passed"], again.outputs["total"]) == ("1", "1", "2")
     assert (later.code, later.outputs["conclusion"]) == (0, "passed")
     assert "2 of 2 runs passed (1 in an earlier attempt)." in later.printed
-    assert [run["carried"] for run in later.record["runs"]] == [True, False]
+    assert [run["reused"] for run in later.record["runs"]] == [True, False]
 
 
 # The record of another build
@@ -410,7 +410,7 @@ def test_wait_takes_its_own_part(
 
 
 def _interrupt(engine_run: Callable[..., None], engine: Engine, workers: Any) -> None:
-    engine._events.put(Interrupt(15))
+    engine._events.put(SignalReceived(15))
     engine_run(engine, workers)
 
 
@@ -500,7 +500,7 @@ def test_wait_on_a_name_without_suffix_makes_a_folder_beside(tmp_path: Path, api
         (tmp_path / "results" / "results.json").rename(tmp_path / "record")
         later = command(tmp_path, server.url, "wait", "record", more=WAIT | {"INPUT_RESULTS-DIR": ""})
     assert later.code == 0
-    record = parse((tmp_path / "record-results" / "results.json").read_bytes())
+    record = parse_results((tmp_path / "record-results" / "results.json").read_bytes())
     assert record.conclusion == "passed"
 
 
@@ -539,7 +539,7 @@ def test_run_warns_of_an_unwritable_record_before_it_sends(tmp_path: Path, monke
     printed: list[str] = []
     out = io.StringIO()
     write_whole = partial(_write_once, [])
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_whole", write_whole)
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_whole)
 
     def act(wire: Wire) -> bool:
         printed.append(out.getvalue())
@@ -554,7 +554,7 @@ def test_run_warns_of_an_unwritable_record_before_it_sends(tmp_path: Path, monke
             "AUTONOMA_TEST_IDS": "a",
             **GENERIC,
         }
-        assert cli.main(["run"], World(environ, out, out, str(tmp_path))) == 7
+        assert cli.run_command(["run"], Runtime(environ, out, out, str(tmp_path))) == 7
     assert "results.json could not be written to results-dir (No space left on device)." in printed[0]
     assert "To wait for the runs later" not in out.getvalue()
 
@@ -574,7 +574,7 @@ def _write_once(written: list[Path], path: Path, data: bytes) -> None:
     [
         {"conclusion": "passed", "reason": "ok", "exit_code": 0},
         {"conclusion": "passed", "reason": "ok", "exit_code": 0, "runs": []},
-        {"conclusion": "passed", "reason": "ok", "exit_code": 0, "waited": False},
+        {"conclusion": "passed", "reason": "ok", "exit_code": 0, "waits_for_results": False},
     ],
     ids=["a failure", "no runs", "not waited for"],
 )
@@ -584,9 +584,9 @@ def test_report_shows_no_pass_that_its_runs_deny(change: dict[str, object], tmp_
         command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
     edit(tmp_path / "results" / "results.json", lambda record: record.update(change))
     out = io.StringIO()
-    world = World({}, out, out, str(tmp_path))
+    world = Runtime({}, out, out, str(tmp_path))
     for name in ("markdown", "html"):
-        assert cli.main(["report", "results/results.json", "--format", name, "--output", "-"], world) == 0
+        assert cli.run_command(["report", "results/results.json", "--format", name, "--output", "-"], world) == 0
     assert "Passed" not in out.getvalue()
     assert "❌ Error" in out.getvalue()
     assert 'class="verdict good"' not in out.getvalue()
@@ -602,4 +602,4 @@ def test_run_carries_a_pass_that_wait_recorded(tmp_path: Path) -> None:
         assert wait(tmp_path, server.url).code == 1
         again = command(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
         assert server.posts == {"a": 1, "b": 2}
-    assert [run["carried"] for run in again.record["runs"]] == [True, False]
+    assert [run["reused"] for run in again.record["runs"]] == [True, False]

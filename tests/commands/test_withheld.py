@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
 from tests.support import runner
 
@@ -32,7 +32,7 @@ def job(folder: Path, event: str, head: object = SHOP, author: str = "ada", **mo
         **more,
     }
     out = io.StringIO()
-    return cli.main([], World(environ, out, out, str(folder))), out.getvalue()
+    return cli.run_command([], Runtime(environ, out, out, str(folder))), out.getvalue()
 
 
 CASES = pytest.mark.parametrize(
@@ -125,5 +125,5 @@ def test_a_fork_on_azure_is_skipped_too(tmp_path: Path) -> None:
         "AUTONOMA_ON_MISSING_CREDENTIALS": "skip",
     }
     out = io.StringIO()
-    assert cli.main([], World(environ, out, out, str(tmp_path))) == 0
+    assert cli.run_command([], Runtime(environ, out, out, str(tmp_path))) == 0
     assert "this change comes from a fork" in out.getvalue()

@@ -33,7 +33,7 @@ def test_inputs_become_runs_outputs_and_a_summary(
     options = job.as_github(**account, test_ids="Checkout=sandbox-one\nsandbox-two", variables="NAME=a=b", manifest="")
     result = image.run(options)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert (sandbox.starts("sandbox-one"), sandbox.starts("sandbox-two")) == (1, 1)
+    assert (sandbox.count_starts("sandbox-one"), sandbox.count_starts("sandbox-two")) == (1, 1)
     assert {request.source for request in sandbox.received} == {"github"}
     outputs = _outputs(job.output)
     assert (outputs["conclusion"], outputs["reason"], outputs["started"]) == ("started", "ok", "2")
@@ -110,12 +110,14 @@ def test_sigterm_leaves_outputs_and_summary_of_what_was_started_within_two_secon
     assert process.returncode == 143, log
     assert outputs["conclusion"] == "cancelled", log
     assert outputs["run-url"] in summary
-    assert sandbox.starts("sandbox-slow") <= 1
+    assert sandbox.count_starts("sandbox-slow") <= 1
 
 
 def _wait_for_a_start(sandbox: Sandbox, summary: Path) -> None:
     """Wait until the summary has the link of the one run. The other one is under way by then."""
     deadline = time.monotonic() + 60
-    while not sandbox.starts("sandbox-slow") or not summary.exists() or "](http" not in summary.read_text("utf-8"):
+    while (
+        not sandbox.count_starts("sandbox-slow") or not summary.exists() or "](http" not in summary.read_text("utf-8")
+    ):
         assert time.monotonic() < deadline, "no run was started"
         time.sleep(0.05)

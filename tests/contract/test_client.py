@@ -10,11 +10,11 @@ import requests_mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Delivery
-from autonoma_ci.api.start_body import start_body
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import StartStatus
+from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.models import AppVersion, Kind, RunRequest
+from autonoma_ci.models import AppVersion, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from tests.contract.openapi import DESCRIPTIONS, check_prepared
 
@@ -29,7 +29,7 @@ versions = st.builds(AppVersion, ids, ids)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 any_request = st.builds(
     RunRequest,
-    st.sampled_from(Kind),
+    st.sampled_from(TargetKind),
     ids,
     variables=st.dictionaries(st.text("ABC xyz_", min_size=1, max_size=9), text, max_size=4),
     application_version_id=st.just("") | ids,
@@ -50,8 +50,8 @@ def test_every_request_is_one_that_the_contract_takes(
     mocked: requests_mock.Mocker, request_: RunRequest, source: str
 ) -> None:
     """Path, headers and body validate, and a body is always sent."""
-    client = Client(Transport(BASE, SECRETS), source, SECRETS)
-    assert client.start(request_).delivery is Delivery.STARTED
+    client = AutonomaClient(Transport(BASE, SECRETS), source, SECRETS)
+    assert client.start(request_).status is StartStatus.STARTED
     prepared = mocked.request_history[-1]._request
     for contract in DESCRIPTIONS:
         check_prepared(prepared, contract)
@@ -59,19 +59,19 @@ def test_every_request_is_one_that_the_contract_takes(
     assert prepared.url == f"{BASE}/{request_.kind}/{request_.id}/run"
     assert prepared.headers["autonoma-client-id"] == "client-id-of-the-test"
     assert prepared.headers["autonoma-client-secret"] == "client-secret-of-the-test"
-    if request_.kind is Kind.TEST:
+    if request_.kind is TargetKind.TEST:
         assert body["id"] == request_.id
         assert body.get("runtime_metadata", {}) == request_.variables
-    if request_.kind is not Kind.TAG:
+    if request_.kind is not TargetKind.TAG:
         assert body["source"] == source
 
 
 def test_versions_of_one_application_are_sent_together() -> None:
     pairs = (AppVersion("a", "1"), AppVersion("b", "2"), AppVersion("a", "3"))
-    assert start_body(RunRequest(Kind.TAG, "t", application_versions=pairs), "cli") == {
+    assert build_start_body(RunRequest(TargetKind.TAG, "t", application_versions=pairs), "cli") == {
         "application_versions": [
             {"application_id": "a", "application_version_ids": ["1", "3"]},
             {"application_id": "b", "application_version_ids": ["2"]},
         ]
     }
-    assert start_body(RunRequest(Kind.FOLDER, "f"), "cli") == {"recursive": True, "source": "cli"}
+    assert build_start_body(RunRequest(TargetKind.FOLDER, "f"), "cli") == {"recursive": True, "source": "cli"}

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Delivery, Said
-from autonoma_ci.api.start_body import start_body
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollStatus, StartStatus
+from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.ci.detection import ROWS, Row
-from autonoma_ci.models import Kind, Reason, RunRequest
+from autonoma_ci.ci.detection import DETECTION_RULES, DetectionRule
+from autonoma_ci.models import ExitReason, RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.contract.openapi import DESCRIPTIONS, check_request
@@ -20,14 +20,17 @@ BASE = "https://autonoma.app/api"
 SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_client_starts_and_polls_by_either_contract(contract: str, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", TargetKind)
+def test_client_starts_and_polls_by_either_contract(contract: str, kind: TargetKind) -> None:
     """The whole of a run's life validates: what is sent, and what is received."""
     request = RunRequest(kind, "abc")
     with Sandbox(pace=0, contract=contract) as sandbox:
-        client = Client(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
+        client = AutonomaClient(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
         started = client.start(request)
-        assert (started.delivery, client.status(request, started.run_id).said) == (Delivery.STARTED, Said.PASSED)
+        assert (started.status, client.status(request, started.run_id).status) == (
+            StartStatus.STARTED,
+            PollStatus.PASSED,
+        )
         assert started.url.endswith(started.run_id)
         received = sandbox.received
     for one in received:
@@ -36,17 +39,17 @@ def test_client_starts_and_polls_by_either_contract(contract: str, kind: Kind) -
     assert len(received) == 2
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_source_of_each_system_is_taken_by_both_contracts(row: Row) -> None:
+@pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
+def test_source_of_each_system_is_taken_by_both_contracts(row: DetectionRule) -> None:
     headers = {"autonoma-client-id": "a", "autonoma-client-secret": "b", "Content-Type": "application/json"}
-    body = json.dumps(start_body(RunRequest(Kind.TEST, "abc"), row.name)).encode()
+    body = json.dumps(build_start_body(RunRequest(TargetKind.TEST, "abc"), row.name)).encode()
     for contract in DESCRIPTIONS:
         check_request("POST", f"{BASE}/test/abc/run", headers, body, contract)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_client_knows_a_used_up_quota_in_either_contract(contract: str, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", TargetKind)
+def test_client_knows_a_used_up_quota_in_either_contract(contract: str, kind: TargetKind) -> None:
     with Sandbox(pace=0, contract=contract) as sandbox:
-        client = Client(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
+        client = AutonomaClient(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
         found = client.start(RunRequest(kind, "sandbox-quota"))
-    assert (found.delivery, found.reason) == (Delivery.REFUSED, Reason.QUOTA)
+    assert (found.status, found.reason) == (StartStatus.REJECTED, ExitReason.QUOTA)

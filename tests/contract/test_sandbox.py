@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.sandbox import SCRIPTED, Sandbox
+from autonoma_ci.sandbox import SCENARIO_IDS, Sandbox
 from autonoma_ci.sandbox.contract import KINDS
 from tests.contract.openapi import ContractError, check_prepared, check_response
 
@@ -37,7 +37,7 @@ def start_bodies(kind: str, subject: str) -> list[Mapping[str, object] | None]:
 
 
 @pytest.mark.parametrize(
-    "subject", ["g41k688vndxzt7kh4kq5m12s", *sorted(SCRIPTED.keys() - {WEB_PAGE}), "sandbox-fails-2"]
+    "subject", ["g41k688vndxzt7kh4kq5m12s", *sorted(SCENARIO_IDS.keys() - {WEB_PAGE}), "sandbox-fails-2"]
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_answer_to_a_start_is_described(
@@ -120,7 +120,7 @@ def test_every_answer_about_an_entry_is_described(
     assert answer.status_code == status
 
 
-@pytest.mark.parametrize("subject", ["never-started", *SCRIPTED])
+@pytest.mark.parametrize("subject", ["never-started", *SCENARIO_IDS])
 @pytest.mark.parametrize("path", ["/run/{}/status", "/run/folder/{}/status", "/run/tag/{}/status", "/run/{}"])
 def test_every_answer_about_an_id_is_described(
     sandbox: Sandbox, session: requests.Session, contract: str, path: str, subject: str

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.models import Attempt, Delivery
-from autonoma_ci.app.progress import Progress
+from autonoma_ci.api.models import StartResult, StartStatus
+from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Fire, Policy
-from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import RunStarter, StartPolicy
+from autonoma_ci.engine.workers import SignalReceived
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, ScriptedWorkers, Watched
 from tests.support.fault_server import FaultServer
 from tests.support.faults import after, started
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STARTED = Attempt(Delivery.STARTED, run_id="r", url="https://autonoma.app/page", status=200)
+STARTED = StartResult(StartStatus.STARTED, run_id="r", url="https://autonoma.app/page", http_status=200)
 IDS = [f"t{number}" for number in range(8)]
 
 
@@ -36,16 +36,18 @@ class Broken(Watched):
         super().__init__()
         self._healthy = healthy
 
-    def changed(self, outcome: Outcome) -> None:
-        super().changed(outcome)
+    def on_run_changed(self, outcome: RunResult) -> None:
+        super().on_run_changed(outcome)
         if len(self.seen) > self._healthy:
             raise KeyError("a bug")
 
 
-def engine_of(watcher: Watched, scripts: dict[int, list[tuple[float, Attempt]]]) -> tuple[Engine, Board, FakeClock]:
+def engine_of(
+    watcher: Watched, scripts: dict[int, list[tuple[float, StartResult]]]
+) -> tuple[Engine, RunTable, FakeClock]:
     clock = FakeClock()
-    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in scripts], clock.time)
-    policy = Policy(concurrency=4, overdue=30.0, grace=1.0)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in scripts], clock.time)
+    policy = StartPolicy(concurrency=4, hung_after=30.0, shutdown_grace=1.0)
     engine = Engine(board, policy, clock, queue.SimpleQueue(), watcher)
     return engine, board, clock
 
@@ -60,22 +62,26 @@ def test_bug_between_two_answers_loses_no_id(healthy: int) -> None:
         engine.run(workers)
     sent = {each.run for each in workers.sent}
     assert len(sent) == healthy + 4
-    for number, run in enumerate(board.outcomes):
+    for number, run in enumerate(board.results):
         if number in sent:
-            assert (run.state, run.run_id) == (State.STARTED, f"r{number}")
+            assert (run.state, run.run_id) == (RunState.STARTED, f"r{number}")
         else:
-            assert (run.state, run.reason, run.tries) == (State.NOT_STARTED, Reason.UNKNOWN, 0)
+            assert (run.state, run.reason, run.start_requests) == (RunState.NOT_STARTED, ExitReason.UNKNOWN, 0)
             assert run.message == "not sent: the step ended because of a bug"
 
 
 def test_bug_waits_for_no_answer_that_never_comes() -> None:
     """What has no answer in time may have started, and nothing is sent again."""
-    scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)], 2: [(2.0, Attempt(Delivery.NOT_SENT, Reason.API))]}
+    scripts = {
+        0: [(1.0, STARTED)],
+        1: [(1000.0, STARTED)],
+        2: [(2.0, StartResult(StartStatus.NOT_SENT, ExitReason.API))],
+    }
     engine, board, clock = engine_of(Broken(0), scripts)
     workers = ScriptedWorkers(clock, scripts)
     with pytest.raises(KeyError):
         engine.run(workers)
-    assert [run.state for run in board.outcomes] == [State.STARTED, State.UNKNOWN, State.NOT_STARTED]
+    assert [run.state for run in board.results] == [RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED]
     assert clock.time == 1000.0 + 1.0 + 30.0
     assert len(workers.sent) == 3
 
@@ -83,30 +89,30 @@ def test_bug_waits_for_no_answer_that_never_comes() -> None:
 def test_signal_after_bug_shortens_the_wait() -> None:
     scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)]}
     engine, board, clock = engine_of(Broken(0), scripts)
-    clock.later(5.0, Interrupt(15))
+    clock.later(5.0, SignalReceived(15))
     with pytest.raises(KeyError):
         engine.run(ScriptedWorkers(clock, scripts))
-    assert board.outcomes[1].state is State.UNKNOWN
+    assert board.results[1].state is RunState.UNKNOWN
     assert clock.time == 1000.0 + 5.0 + 1.0
 
 
-@pytest.mark.parametrize("place", ["_settle", "_with_distinct_run", "_end"])
+@pytest.mark.parametrize("place", ["_settle", "_with_distinct_run", "_finish"])
 def test_bug_within_an_answer_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer that was being dealt with is not lost either."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
     engine, board, clock = engine_of(Watched(), scripts)
-    real, calls = getattr(Fire, place), list[int]()
+    real, calls = getattr(RunStarter, place), list[int]()
 
-    def fail(self: Fire, *given: object) -> object:
+    def fail(self: RunStarter, *given: object) -> object:
         calls.append(1)
         if len(calls) == 1:
             raise MemoryError
         return real(self, *given)
 
-    monkeypatch.setattr(Fire, place, fail)
+    monkeypatch.setattr(RunStarter, place, fail)
     with pytest.raises(MemoryError):
         engine.run(ScriptedWorkers(clock, scripts))
-    assert [(run.state, run.run_id) for run in board.outcomes] == [(State.STARTED, f"r{n}") for n in range(3)]
+    assert [(run.state, run.run_id) for run in board.results] == [(RunState.STARTED, f"r{n}") for n in range(3)]
 
 
 def test_bug_that_goes_on_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,16 +123,16 @@ def test_bug_that_goes_on_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> 
         raise MemoryError
 
     for name in ("save", "save_unanswered"):
-        monkeypatch.setattr(Fire, name, fail)
+        monkeypatch.setattr(RunStarter, name, fail)
     with pytest.raises(KeyError):
         engine.run(ScriptedWorkers(clock, scripts))
     assert clock.time <= 1000.0 + 31.0
 
 
-def _fails_at(number: int) -> Callable[[Progress, Outcome], None]:
+def _fails_at(number: int) -> Callable[[ProgressReporter, RunResult], None]:
     lock, calls = threading.Lock(), list[int]()
 
-    def changed(self: Progress, outcome: Outcome) -> None:
+    def changed(self: ProgressReporter, outcome: RunResult) -> None:
         with lock:
             calls.append(1)
         if len(calls) == number:
@@ -137,7 +143,7 @@ def _fails_at(number: int) -> Callable[[Progress, Outcome], None]:
 
 def test_job_with_a_bug_writes_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each run that the server has started is in the record, the outputs and the summary with its id; exit code 70."""
-    monkeypatch.setattr(Progress, "changed", _fails_at(1))
+    monkeypatch.setattr(ProgressReporter, "on_run_changed", _fails_at(1))
     scripts = {name: [after(0.3 * (number > 0), started)] for number, name in enumerate(IDS)}
     with FaultServer(started, scripts) as server:
         job = run_job(tmp_path, server.url, IDS, "--concurrency", "8")

@@ -6,20 +6,20 @@ import queue
 
 import pytest
 
-from autonoma_ci.api.models import Details, Said
+from autonoma_ci.api.models import PollStatus, RunDetails
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Policy
-from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import StartPolicy
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.engine.test_wait import FAILED, PASSED, STARTED, Job, takes
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 
-NAMED = RunRequest(Kind.TEST, "a", "Checkout")
-FITS = Details("A title", said=Said.PASSED)
+NAMED = RunRequest(TargetKind.TEST, "a", "Checkout")
+FITS = RunDetails("A title", status=PollStatus.PASSED)
 CONTRADICTIONS = {
-    "failed": Details("A title", said=Said.FAILED),
-    "another test": Details(problem="another test", contradiction="the details are of another test"),
+    "failed": RunDetails("A title", status=PollStatus.FAILED),
+    "another test": RunDetails(error="another test", contradiction="the details are of another test"),
 }
 
 
@@ -27,30 +27,30 @@ CONTRADICTIONS = {
 def test_named_pass_with_other_details_is_unknown(name: str) -> None:
     """A test that has a name of its own is checked like any other."""
     job = Job(takes(10)._replace(details=CONTRADICTIONS[name]))
-    job.board.change(0, request=NAMED)
+    job.board.results[0] = job.board.results[0]._replace(request=NAMED)
     job.run()
-    assert (job.first.state, job.first.reason, job.code) == (State.UNKNOWN, Reason.UNKNOWN, 7)
+    assert (job.first.state, job.first.reason, job.code) == (RunState.UNKNOWN, ExitReason.UNKNOWN, 7)
     assert "the API contradicts itself" in job.first.message
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_retry_with_other_details_is_unknown(name: str) -> None:
     """The title is known from the first run then, and the second one is checked all the same."""
-    failed = takes(5, FAILED)._replace(details=Details("A title", said=Said.FAILED))
-    job = Job([failed, takes(5)._replace(details=CONTRADICTIONS[name])], waiting=Waiting(retries=1)).run()
-    assert (job.first.state, job.first.run_id, job.code) == (State.UNKNOWN, "run-0-2", 7)
+    failed = takes(5, FAILED)._replace(details=RunDetails("A title", status=PollStatus.FAILED))
+    job = Job([failed, takes(5)._replace(details=CONTRADICTIONS[name])], waiting=PollPolicy(retries=1)).run()
+    assert (job.first.state, job.first.run_id, job.code) == (RunState.UNKNOWN, "run-0-2", 7)
 
 
-def carried(details: Details, *, waiting: bool) -> tuple[Outcome, ScriptedWorkers]:
+def carried(details: RunDetails, *, waiting: bool) -> tuple[RunResult, ScriptedWorkers]:
     """Return what becomes of a named run that passed in an earlier attempt, and the requests."""
     clock = FakeClock()
     workers = ScriptedWorkers(clock, {0: [(0.1, STARTED)]}, {0: [Run(lambda _: PASSED, details=details)]})
-    board = Board([Outcome(NAMED)], clock.time)
+    board = RunTable([RunResult(NAMED)], clock.time)
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
-    wait = Waiting() if waiting else None
-    engine = Engine(board, Policy(), clock, events, Watched(), wait, passed_before={0: "earlier"})  # type: ignore[arg-type]
+    wait = PollPolicy() if waiting else None
+    engine = Engine(board, StartPolicy(), clock, events, Watched(), wait, passed_before={0: "earlier"})  # type: ignore[arg-type]
     engine.run(workers)
-    return board.outcomes[0], workers
+    return board.results[0], workers
 
 
 @pytest.mark.parametrize("waiting", [True, False], ids=["wait", "no wait"])
@@ -58,17 +58,17 @@ def carried(details: Details, *, waiting: bool) -> tuple[Outcome, ScriptedWorker
 def test_carried_pass_with_other_details_is_unknown(name: str, waiting: bool) -> None:
     """A pass of an earlier attempt is checked too, whether the step waits for its own runs or not."""
     run, workers = carried(CONTRADICTIONS[name], waiting=waiting)
-    assert (run.state, run.reason, run.run_id) == (State.UNKNOWN, Reason.UNKNOWN, "earlier")
+    assert (run.state, run.reason, run.run_id) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "earlier")
     assert workers.sent == []
 
 
 @pytest.mark.parametrize(
-    ("details", "requests"), [(FITS, 1), (Details("A title"), 1), (Details(problem="HTTP 500"), 3)]
+    ("details", "requests"), [(FITS, 1), (RunDetails("A title"), 1), (RunDetails(error="HTTP 500"), 3)]
 )
-def test_carried_pass_without_a_contradiction_counts(details: Details, requests: int) -> None:
+def test_carried_pass_without_a_contradiction_counts(details: RunDetails, requests: int) -> None:
     """Details that can't be had deny nothing, but they are asked for again: they may."""
     run, workers = carried(details, waiting=True)
-    assert (run.state, run.carried) == (State.PASSED, True)
+    assert (run.state, run.reused) == (RunState.PASSED, True)
     assert len(workers.explained) == requests
 
 
@@ -77,13 +77,13 @@ def test_all_passes_are_checked_however_many_end_at_once() -> None:
     runs = [takes(30, delay=1.0)._replace(details=FITS)] * 399
     job = Job(*runs, takes(30, delay=1.0)._replace(details=CONTRADICTIONS["failed"])).run()
     assert {sent.run for sent in job.workers.explained} == set(range(400))
-    assert job.states == [State.PASSED] * 399 + [State.UNKNOWN]
+    assert job.states == [RunState.PASSED] * 399 + [RunState.UNKNOWN]
 
 
 def test_details_that_never_come_hold_up_no_pass() -> None:
     """After 20 seconds without any details, the passes count as they are."""
     runs = [takes(30, delay=0.05)] * 50
     job = Job(*runs)
-    job.workers.explain = lambda *args, **more: None  # type: ignore[method-assign]
-    assert job.run().states == [State.PASSED] * 50
+    job.workers.fetch_details = lambda *args, **more: None  # type: ignore[method-assign]
+    assert job.run().states == [RunState.PASSED] * 50
     assert job.seconds <= 30 + 4 + 21

@@ -50,13 +50,13 @@ def test_no_call_sleeps_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_call_waits_for_an_event_for_long() -> None:
     events = Counting()
     began = time.monotonic()
-    assert Clock().receive(events, 1.2) is None
+    assert Clock().wait_for_event(events, 1.2) is None
     assert time.monotonic() - began >= 1.2
     assert len(events.waits) >= 3
     assert max(events.waits) <= 0.5
     events.waits.clear()
     for seconds in (0.0, -1.0):
-        assert Clock().receive(events, seconds) is None
+        assert Clock().wait_for_event(events, seconds) is None
     assert events.waits == [0.0, 0.0]
 
 
@@ -68,5 +68,5 @@ def test_an_event_ends_the_wait(seconds: float) -> None:
     timer.start()
     if not seconds:
         timer.join()
-    assert Clock().receive(events, seconds) == "event"
+    assert Clock().wait_for_event(events, seconds) == "event"
     timer.join()

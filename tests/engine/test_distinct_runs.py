@@ -14,9 +14,9 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
-from autonoma_ci.app.runtime import World
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.models import Kind
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.models import TargetKind
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer, close
 from tests.support.job import BRIEF, Ended, environment, left_behind, run_job
@@ -257,17 +257,20 @@ def test_kinds_may_share_an_id(tmp_path: Path) -> None:
 PAGE = "https://autonoma.app/run/folder/r"
 
 
-@pytest.mark.parametrize("kinds", [(Kind.FOLDER, Kind.TAG), (Kind.TAG, Kind.FOLDER), (Kind.TAG, Kind.TAG)])
-def test_tag_run_on_the_page_of_a_folder_run_is_that_run(kinds: tuple[Kind, Kind]) -> None:
+@pytest.mark.parametrize(
+    "kinds",
+    [(TargetKind.FOLDER, TargetKind.TAG), (TargetKind.TAG, TargetKind.FOLDER), (TargetKind.TAG, TargetKind.TAG)],
+)
+def test_tag_run_on_the_page_of_a_folder_run_is_that_run(kinds: tuple[TargetKind, TargetKind]) -> None:
     """The page of a tag run may be that of a folder run, and one run is never the result of two starts."""
-    board = Board((), 0.0)
+    board = RunTable((), 0.0)
     assert [board.claim_start(kind, "r", PAGE) for kind in kinds] == [True, False]
 
 
 def test_tag_run_is_not_the_folder_run_of_an_earlier_attempt() -> None:
-    board = Board((), 0.0, frozenset({(Kind.FOLDER, "r")}))
-    assert not board.claim_start(Kind.TAG, "r", PAGE)
-    assert board.claim_start(Kind.TAG, "r", "https://autonoma.app/run/tag/r")
+    board = RunTable((), 0.0, frozenset({(TargetKind.FOLDER, "r")}))
+    assert not board.claim_start(TargetKind.TAG, "r", PAGE)
+    assert board.claim_start(TargetKind.TAG, "r", "https://autonoma.app/run/tag/r")
 
 
 # Records
@@ -277,7 +280,7 @@ def take_up(folder: Path, url: str) -> Ended:
     """Run `wait` on the record that a job left in this folder."""
     out, err = io.StringIO(), io.StringIO()
     environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m"}
-    code = cli.main(["wait", "results/results.json"], World(environ, out, err, str(folder), waiting=BRIEF))
+    code = cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(folder), waiting=BRIEF))
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 
 

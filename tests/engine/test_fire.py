@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.api.models import Attempt, Delivery, Said, Status
+from autonoma_ci.api.models import PollResult, PollStatus, StartResult, StartStatus
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Fire, Policy
-from autonoma_ci.engine.workers import MAY_HAVE_STARTED, Done, Interrupt, ReportWritten
-from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import RunStarter, StartPolicy
+from autonoma_ci.engine.workers import HINT_NO_RESPONSE, ReportWritten, SignalReceived, StartFinished
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Events
 
 # A link that names no run, since each start gets an id of its own.
-STARTED = Attempt(Delivery.STARTED, run_id="r", url="https://autonoma.app/page", status=200)
-NOT_FOUND = Attempt(Delivery.REFUSED, Reason.NOT_FOUND, status=404)
-UNAUTHORIZED = Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, status=401)
-QUOTA = Attempt(Delivery.REFUSED, Reason.QUOTA, status=402)
-OPEN = Attempt(Delivery.OPEN, Reason.UNKNOWN, status=500)
-NOT_SENT = Attempt(Delivery.NOT_SENT, Reason.API)
-UNSENDABLE = Attempt(Delivery.UNSENDABLE, Reason.API)
-BUSY = Attempt(Delivery.BUSY, Reason.API, status=429)
+STARTED = StartResult(StartStatus.STARTED, run_id="r", url="https://autonoma.app/page", http_status=200)
+NOT_FOUND = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, http_status=404)
+UNAUTHORIZED = StartResult(StartStatus.REJECTED, ExitReason.UNAUTHORIZED, http_status=401)
+QUOTA = StartResult(StartStatus.REJECTED, ExitReason.QUOTA, http_status=402)
+OPEN = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, http_status=500)
+NOT_SENT = StartResult(StartStatus.NOT_SENT, ExitReason.API)
+UNSENDABLE = StartResult(StartStatus.CANNOT_SEND, ExitReason.API)
+BUSY = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, http_status=429)
 
 
-def busy(seconds: float) -> Attempt:
+def busy(seconds: float) -> StartResult:
     return BUSY._replace(retry_after=seconds)
 
 
@@ -46,7 +46,7 @@ class OneThread(ScriptedWorkers):
     def __init__(
         self,
         clock: FakeClock,
-        scripts: Mapping[int, Sequence[tuple[float, Attempt]]],
+        scripts: Mapping[int, Sequence[tuple[float, StartResult]]],
         busy: float,
         runs: Mapping[int, Sequence[Run]] | None = None,
     ) -> None:
@@ -55,32 +55,34 @@ class OneThread(ScriptedWorkers):
         clock.later(busy, ReportWritten())
 
     def can_start(self) -> bool:
-        return self._clock.time >= self._free_at and not self._clock.count(Done)
+        return self._clock.time >= self._free_at and not self._clock.count(StartFinished)
 
 
 class Job:
     """A plan of so many runs, each with a script of answers that take one second unless said otherwise."""
 
-    def __init__(self, *scripts: Sequence[Attempt], seconds: float = 1.0, policy: Policy | None = None) -> None:
+    def __init__(
+        self, *scripts: Sequence[StartResult], seconds: float = 1.0, policy: StartPolicy | None = None
+    ) -> None:
         self.clock = FakeClock()
         timed = {number: [(seconds, attempt) for attempt in script] for number, script in enumerate(scripts)}
         self.workers = ScriptedWorkers(self.clock, timed)
         self.watched = Watched()
-        outcomes = [Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(len(scripts))]
-        self.board = Board(outcomes, self.clock.time)
-        self.engine = Engine(self.board, policy or Policy(), self.clock, queue.SimpleQueue(), self.watched)
+        outcomes = [RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(len(scripts))]
+        self.board = RunTable(outcomes, self.clock.time)
+        self.engine = Engine(self.board, policy or StartPolicy(), self.clock, queue.SimpleQueue(), self.watched)
 
     def run(self) -> Job:
         self.engine.run(self.workers)
         return self
 
     @property
-    def states(self) -> list[State]:
-        return [outcome.state for outcome in self.board.outcomes]
+    def states(self) -> list[RunState]:
+        return [outcome.state for outcome in self.board.results]
 
     @property
-    def reasons(self) -> list[Reason]:
-        return [outcome.reason for outcome in self.board.outcomes]
+    def reasons(self) -> list[ExitReason]:
+        return [outcome.reason for outcome in self.board.results]
 
     def times(self, number: int) -> list[float]:
         return [at - 1000.0 for at in self.workers.times(number)]
@@ -89,65 +91,69 @@ class Job:
 def test_every_run_is_sent_once_and_reported_in_plan_order() -> None:
     job = Job(*[[STARTED]] * 20).run()
     assert [sent.run for sent in job.workers.sent] == list(range(20))
-    assert job.states == [State.STARTED] * 20
-    assert [outcome.request.id for outcome in job.board.outcomes] == [f"t{n}" for n in range(20)]
+    assert job.states == [RunState.STARTED] * 20
+    assert [outcome.request.id for outcome in job.board.results] == [f"t{n}" for n in range(20)]
     assert sorted(job.watched.ended) == sorted(f"t{n}" for n in range(20))
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 64])
 def test_no_more_are_under_way_than_the_concurrency_allows(concurrency: int) -> None:
-    job = Job(*[[STARTED]] * 70, policy=Policy(concurrency=concurrency)).run()
+    job = Job(*[[STARTED]] * 70, policy=StartPolicy(concurrency=concurrency)).run()
     assert job.workers.at_once == concurrency
 
 
 def test_an_open_outcome_is_never_sent_again_and_stops_no_other() -> None:
     job = Job([OPEN], [STARTED]).run()
-    assert job.states == [State.UNKNOWN, State.STARTED]
+    assert job.states == [RunState.UNKNOWN, RunState.STARTED]
     assert len(job.workers.sent) == 2
 
 
 def test_refused_credentials_stop_further_starts_and_an_unknown_id_does_not() -> None:
-    job = Job([NOT_FOUND], [UNAUTHORIZED], [STARTED], [STARTED], policy=Policy(concurrency=1)).run()
-    assert job.states == [State.NOT_STARTED] * 4
-    assert job.reasons == [Reason.NOT_FOUND, *[Reason.UNAUTHORIZED] * 3]
+    job = Job([NOT_FOUND], [UNAUTHORIZED], [STARTED], [STARTED], policy=StartPolicy(concurrency=1)).run()
+    assert job.states == [RunState.NOT_STARTED] * 4
+    assert job.reasons == [ExitReason.NOT_FOUND, *[ExitReason.UNAUTHORIZED] * 3]
     assert len(job.workers.sent) == 2
 
 
 def test_what_was_under_way_when_credentials_were_refused_still_counts() -> None:
-    job = Job([UNAUTHORIZED], [STARTED], [STARTED], policy=Policy(concurrency=2)).run()
-    assert job.states == [State.NOT_STARTED, State.STARTED, State.NOT_STARTED]
+    job = Job([UNAUTHORIZED], [STARTED], [STARTED], policy=StartPolicy(concurrency=2)).run()
+    assert job.states == [RunState.NOT_STARTED, RunState.STARTED, RunState.NOT_STARTED]
 
 
 def test_used_up_quota_stops_further_starts() -> None:
     """A plain refusal stops nothing; what was under way still counts."""
-    refused = Attempt(Delivery.REFUSED, Reason.API, status=400)
-    job = Job([refused], [QUOTA], [STARTED], [STARTED], policy=Policy(concurrency=2)).run()
-    assert job.states == [State.NOT_STARTED, State.NOT_STARTED, State.STARTED, State.NOT_STARTED]
-    assert job.reasons == [Reason.API, Reason.QUOTA, Reason.OK, Reason.QUOTA]
+    refused = StartResult(StartStatus.REJECTED, ExitReason.API, http_status=400)
+    job = Job([refused], [QUOTA], [STARTED], [STARTED], policy=StartPolicy(concurrency=2)).run()
+    assert job.states == [RunState.NOT_STARTED, RunState.NOT_STARTED, RunState.STARTED, RunState.NOT_STARTED]
+    assert job.reasons == [ExitReason.API, ExitReason.QUOTA, ExitReason.OK, ExitReason.QUOTA]
     assert len(job.workers.sent) == 3
 
 
 def test_fail_fast_stops_after_the_first_failure() -> None:
-    job = Job([STARTED], [OPEN], [STARTED], policy=Policy(concurrency=1, fail_fast=True)).run()
-    assert job.states == [State.STARTED, State.UNKNOWN, State.NOT_STARTED]
+    job = Job([STARTED], [OPEN], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=True)).run()
+    assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED]
 
 
 def test_no_connection_is_tried_again_with_growing_pauses_up_to_a_cap_and_a_number() -> None:
-    job = Job([NOT_SENT], seconds=0.0, policy=Policy(attempts=8, first_pause=1.0, longest_pause=5.0)).run()
+    job = Job(
+        [NOT_SENT], seconds=0.0, policy=StartPolicy(max_connect_attempts=8, first_retry_pause=1.0, max_retry_pause=5.0)
+    ).run()
     times = job.times(0)
     assert [after - before for before, after in itertools.pairwise(times)] == [1, 2, 4, 5, 5, 5, 5]
-    assert job.states == [State.NOT_STARTED]
-    assert job.reasons == [Reason.API]
-    assert job.board.outcomes[0].tries == 8
+    assert job.states == [RunState.NOT_STARTED]
+    assert job.reasons == [ExitReason.API]
+    assert job.board.results[0].start_requests == 8
 
 
 @pytest.mark.parametrize("answer", [BUSY, busy(0.0)])
-def test_refusals_for_now_use_up_no_tries(answer: Attempt) -> None:
+def test_refusals_for_now_use_up_no_tries(answer: StartResult) -> None:
     """Only tries in a row that made no connection count, for their limit and for their pauses."""
     script = [*[answer] * 6, NOT_SENT, NOT_SENT, answer, NOT_SENT, STARTED]
-    job = Job(script, seconds=0.0, policy=Policy(attempts=3, first_pause=1.0, longest_pause=4.0)).run()
-    assert job.states == [State.STARTED]
-    assert job.board.outcomes[0].tries == len(script)
+    job = Job(
+        script, seconds=0.0, policy=StartPolicy(max_connect_attempts=3, first_retry_pause=1.0, max_retry_pause=4.0)
+    ).run()
+    assert job.states == [RunState.STARTED]
+    assert job.board.results[0].start_requests == len(script)
     times = job.times(0)
     assert [times[7] - times[6], times[8] - times[7], times[10] - times[9]] == [1.0, 2.0, 1.0]
 
@@ -155,100 +161,102 @@ def test_refusals_for_now_use_up_no_tries(answer: Attempt) -> None:
 def test_start_again_has_all_its_tries() -> None:
     """What the first run of a place had used up is no matter of its second."""
     clock = FakeClock()
-    board = Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     scripts = {0: [(1.0, NOT_SENT)] * 2}
-    fire = Fire(board, Policy(attempts=2), clock, lambda _: None, lambda _: None)
+    fire = RunStarter(board, StartPolicy(max_connect_attempts=2), clock, lambda _: None, lambda _: None)
     for _ in range(2):
-        board.outcomes[0] = Outcome(RunRequest(Kind.TEST, "t"))
+        board.results[0] = RunResult(RunRequest(TargetKind.TEST, "t"))
         workers = ScriptedWorkers(clock, scripts)
-        while fire.busy:
+        while fire.is_busy:
             fire.dispatch(workers)
-            if event := clock.receive(queue.SimpleQueue(), 60.0 if fire.under_way else fire.due() - clock.time):
-                fire.take(event)
-        assert board.outcomes[0].tries == 2
-        fire.add(0)
+            if event := clock.wait_for_event(
+                queue.SimpleQueue(), 60.0 if fire.in_flight_count else fire.next_action_at() - clock.time
+            ):
+                fire.handle_result(event)
+        assert board.results[0].start_requests == 2
+        fire.enqueue(0)
 
 
 def test_start_without_a_thread_is_not_under_way() -> None:
     """A start that waits for a thread is neither overdue nor under way when a signal comes."""
-    job = Job([STARTED], [STARTED], policy=Policy(overdue=50.0))
+    job = Job([STARTED], [STARTED], policy=StartPolicy(hung_after=50.0))
     job.workers = OneThread(job.clock, {number: [(40.0, STARTED)] for number in range(2)}, busy=30.0)
-    assert job.run().states == [State.STARTED] * 2
+    assert job.run().states == [RunState.STARTED] * 2
     assert [sent.at - 1000.0 for sent in job.workers.sent] == [30.0, 70.0]
     cancelled = Job([STARTED], [STARTED])
     cancelled.workers = OneThread(cancelled.clock, {0: [(40.0, STARTED)], 1: [(1.0, STARTED)]}, busy=0.0)
-    cancelled.clock.later(20.0, Interrupt(15))
-    assert cancelled.run().states == [State.UNKNOWN, State.NOT_STARTED]
+    cancelled.clock.later(20.0, SignalReceived(15))
+    assert cancelled.run().states == [RunState.UNKNOWN, RunState.NOT_STARTED]
     assert [sent.run for sent in cancelled.workers.sent] == [0]
 
 
 def test_start_that_waits_for_a_thread_goes_before_polls() -> None:
     """Otherwise the polls of many runs would leave no thread for a start."""
     clock = FakeClock()
-    started = Outcome(RunRequest(Kind.TEST, "a"), State.STARTED, run_id="r-a")
-    board = Board([started, Outcome(RunRequest(Kind.TEST, "b"))], clock.time)
-    passing = [Run(lambda _: Status(Said.PASSED, "passed", status=200))]
+    started = RunResult(RunRequest(TargetKind.TEST, "a"), RunState.STARTED, run_id="r-a")
+    board = RunTable([started, RunResult(RunRequest(TargetKind.TEST, "b"))], clock.time)
+    passing = [Run(lambda _: PollResult(PollStatus.PASSED, "passed", http_status=200))]
     workers = OneThread(clock, {1: [(1.0, STARTED)]}, busy=30.0, runs={0: passing, 1: passing})
-    Engine(board, Policy(), clock, queue.SimpleQueue(), Watched(), Waiting()).run(workers)
+    Engine(board, StartPolicy(), clock, queue.SimpleQueue(), Watched(), PollPolicy()).run(workers)
     assert [sent.at - 1000.0 for sent in workers.sent] == [30.0]
     assert min(poll.at for poll in workers.polls) >= 1030.0
-    assert {run.state for run in board.outcomes} == {State.PASSED}
+    assert {run.state for run in board.results} == {RunState.PASSED}
 
 
 def test_refusal_is_taken_before_the_next_start() -> None:
     """With one thread, nothing is sent after the credentials were refused."""
     job = Job([UNAUTHORIZED], [STARTED])
     job.workers = OneThread(job.clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]}, busy=0.0)
-    assert job.run().states == [State.NOT_STARTED] * 2
+    assert job.run().states == [RunState.NOT_STARTED] * 2
     assert [sent.run for sent in job.workers.sent] == [0]
 
 
 def test_every_pause_is_jittered() -> None:
     """What failed together must not come back together."""
-    job = Job([NOT_SENT, BUSY, STARTED], seconds=0.0, policy=Policy(first_pause=1.0))
+    job = Job([NOT_SENT, BUSY, STARTED], seconds=0.0, policy=StartPolicy(first_retry_pause=1.0))
     job.clock.share = 0.5
     assert job.run().times(0) == [0.0, 0.5, 1.5]
 
 
 def test_an_api_that_can_not_be_reached_ends_a_long_plan_within_the_patience() -> None:
     """A thousand runs do not each wait for the network to come back."""
-    policy = Policy(concurrency=2)
+    policy = StartPolicy(concurrency=2)
     job = Job(*[[NOT_SENT]] * 1000, policy=policy).run()
-    assert set(job.states) == {State.NOT_STARTED}
-    assert set(job.reasons) == {Reason.API}
-    assert job.clock.time - 1000.0 <= policy.patience + 2
-    assert job.board.outcomes[-1].tries == 0
+    assert set(job.states) == {RunState.NOT_STARTED}
+    assert set(job.reasons) == {ExitReason.API}
+    assert job.clock.time - 1000.0 <= policy.give_up_after + 2
+    assert job.board.results[-1].start_requests == 0
 
 
 def test_a_connection_that_comes_back_starts_the_run() -> None:
     job = Job([NOT_SENT, NOT_SENT, STARTED]).run()
-    assert job.states == [State.STARTED]
-    assert job.board.outcomes[0].tries == 3
+    assert job.states == [RunState.STARTED]
+    assert job.board.results[0].start_requests == 3
 
 
 def test_retry_after_is_never_undercut() -> None:
     job = Job([busy(7.0), STARTED], seconds=0.0).run()
     assert job.times(0)[1] >= 7.0
-    assert job.states == [State.STARTED]
+    assert job.states == [RunState.STARTED]
 
 
 def test_a_limit_holds_everybody_back() -> None:
     """While the server wants a pause, no other run is sent either."""
-    job = Job([busy(30.0), STARTED], *[[STARTED]] * 5, seconds=0.0, policy=Policy(concurrency=1)).run()
+    job = Job([busy(30.0), STARTED], *[[STARTED]] * 5, seconds=0.0, policy=StartPolicy(concurrency=1)).run()
     assert all(at >= 30.0 for number in range(1, 6) for at in job.times(number))
-    assert set(job.states) == {State.STARTED}
+    assert set(job.states) == {RunState.STARTED}
 
 
 def test_a_pause_longer_than_the_patience_ends_the_job_without_a_useless_wait() -> None:
-    job = Job([busy(3600.0)], [STARTED], policy=Policy(concurrency=1)).run()
-    assert job.states == [State.NOT_STARTED] * 2
+    job = Job([busy(3600.0)], [STARTED], policy=StartPolicy(concurrency=1)).run()
+    assert job.states == [RunState.NOT_STARTED] * 2
     assert job.clock.time - 1000.0 < 5
     assert len(job.workers.sent) == 1
 
 
 def test_a_pause_that_ends_just_within_the_patience_is_waited_for() -> None:
     def run(pause: float) -> Job:
-        job = Job([busy(pause), STARTED], seconds=0.0, policy=Policy(patience=60.0))
+        job = Job([busy(pause), STARTED], seconds=0.0, policy=StartPolicy(give_up_after=60.0))
         job.clock.share = 0.0
         return job.run()
 
@@ -266,19 +274,24 @@ def test_a_pause_that_ends_just_within_the_patience_is_waited_for() -> None:
         (UNSENDABLE, False, "not sent: no connection to the API can be made"),
     ],
 )
-def test_what_is_not_sent_says_why(first: Attempt, fail_fast: bool, message: str) -> None:
-    job = Job([first], [STARTED], policy=Policy(concurrency=1, fail_fast=fail_fast)).run()
-    last = job.board.outcomes[1]
-    assert (last.state, last.reason, last.message) == (State.NOT_STARTED, first.reason, message)
-    assert (last.hint, last.tries, last.seconds) == ("", 0, 0.0)
+def test_what_is_not_sent_says_why(first: StartResult, fail_fast: bool, message: str) -> None:
+    job = Job([first], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=fail_fast)).run()
+    last = job.board.results[1]
+    assert (last.state, last.reason, last.message) == (RunState.NOT_STARTED, first.reason, message)
+    assert (last.suggestion, last.start_requests, last.duration_seconds) == ("", 0, 0.0)
 
 
 def test_what_the_api_says_of_a_start_is_kept() -> None:
-    refused = NOT_FOUND._replace(message="HTTP 404", hint="is it the right id?")
-    first, second, third = Job([STARTED], [OPEN], [refused]).run().board.outcomes
-    assert (first.run_id, first.url, first.status, first.hint) == ("r0", "https://autonoma.app/page", 200, "")
-    assert (second.reason, second.status, second.hint) == (Reason.UNKNOWN, 500, MAY_HAVE_STARTED)
-    assert (third.message, third.hint, third.seconds) == ("HTTP 404", "is it the right id?", 1.0)
+    refused = NOT_FOUND._replace(message="HTTP 404", suggestion="is it the right id?")
+    first, second, third = Job([STARTED], [OPEN], [refused]).run().board.results
+    assert (first.run_id, first.url, first.http_status, first.suggestion) == (
+        "r0",
+        "https://autonoma.app/page",
+        200,
+        "",
+    )
+    assert (second.reason, second.http_status, second.suggestion) == (ExitReason.UNKNOWN, 500, HINT_NO_RESPONSE)
+    assert (third.message, third.suggestion, third.duration_seconds) == ("HTTP 404", "is it the right id?", 1.0)
 
 
 def test_the_request_of_the_plan_is_what_is_sent() -> None:
@@ -291,141 +304,154 @@ def test_the_request_of_the_plan_is_what_is_sent() -> None:
 
     job.workers.start = note  # type: ignore[method-assign]
     job.run()
-    assert sent == [RunRequest(Kind.TEST, "t0"), RunRequest(Kind.TEST, "t1")]
+    assert sent == [RunRequest(TargetKind.TEST, "t0"), RunRequest(TargetKind.TEST, "t1")]
 
 
 def test_something_is_to_be_sent_until_all_is_sent() -> None:
     clock = FakeClock()
-    fire = Fire(
-        Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time), Policy(), clock, lambda _: None, lambda _: None
+    fire = RunStarter(
+        RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time),
+        StartPolicy(),
+        clock,
+        lambda _: None,
+        lambda _: None,
     )
-    assert fire.due() <= clock.time
+    assert fire.next_action_at() <= clock.time
     fire.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
-    assert fire.due() == math.inf
+    assert fire.next_action_at() == math.inf
 
 
 def test_the_rest_is_given_up_when_the_patience_is_just_over() -> None:
-    job = Job([NOT_SENT], [STARTED], seconds=5.0, policy=Policy(concurrency=1, attempts=1, patience=5.0)).run()
-    assert job.states == [State.NOT_STARTED] * 2
+    job = Job(
+        [NOT_SENT], [STARTED], seconds=5.0, policy=StartPolicy(concurrency=1, max_connect_attempts=1, give_up_after=5.0)
+    ).run()
+    assert job.states == [RunState.NOT_STARTED] * 2
 
 
 def test_what_is_not_sent_because_nothing_goes_forward_says_so() -> None:
-    job = Job(*[[NOT_SENT]] * 100, policy=Policy(concurrency=2)).run()
-    assert job.board.outcomes[-1].message == "not sent: the API took no request for too long"
+    job = Job(*[[NOT_SENT]] * 100, policy=StartPolicy(concurrency=2)).run()
+    assert job.board.results[-1].message == "not sent: the API took no request for too long"
 
 
 def test_a_run_that_is_started_again_has_its_own_time_and_patience() -> None:
     """Long after the first start, a moment without a connection does not end the second."""
     clock, settled = FakeClock(), list[int]()
-    board = Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (1.0, NOT_SENT), (1.0, STARTED)]})
-    fire = Fire(board, Policy(), clock, settled.append, lambda _: None)
+    fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None)
 
     def until_settled() -> None:
         before = len(settled)
         while len(settled) == before:
             fire.dispatch(workers)
-            if event := clock.receive(queue.SimpleQueue(), fire.due() - clock.time if not fire.under_way else 60.0):
-                fire.take(event)
+            if event := clock.wait_for_event(
+                queue.SimpleQueue(), fire.next_action_at() - clock.time if not fire.in_flight_count else 60.0
+            ):
+                fire.handle_result(event)
 
     until_settled()
     clock.time += 1000.0
-    board.start_again(0)
-    fire.add(0)
+    board.begin_retry(0)
+    fire.enqueue(0)
     until_settled()
-    run = board.outcomes[0]
-    assert (run.state, run.tries, run.began, run.seconds) == (State.STARTED, 2, 1001.0, 2.5)
+    run = board.results[0]
+    assert (run.state, run.start_requests, run.start_offset_seconds, run.duration_seconds) == (
+        RunState.STARTED,
+        2,
+        1001.0,
+        2.5,
+    )
 
 
 def test_a_run_that_another_step_started_may_be_started_again_here() -> None:
     clock, settled = FakeClock(), list[int]()
-    board = Board([Outcome(RunRequest(Kind.TEST, "t"), State.FAILED, run_id="r")], clock.time)
-    fire = Fire(board, Policy(), clock, settled.append, lambda _: None)
-    assert not fire.busy
-    board.start_again(0)
-    fire.add(0)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"), RunState.FAILED, run_id="r")], clock.time)
+    fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None)
+    assert not fire.is_busy
+    board.begin_retry(0)
+    fire.enqueue(0)
     fire.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
-    assert board.outcomes[0].state is State.STARTING
+    assert board.results[0].state is RunState.STARTING
 
 
 def test_a_limiter_that_never_gives_way_ends_the_job_within_the_patience() -> None:
     job = Job(*[[busy(5.0)]] * 10).run()
-    assert set(job.states) == {State.NOT_STARTED}
-    assert job.clock.time - 1000.0 <= Policy().patience + 2
+    assert set(job.states) == {RunState.NOT_STARTED}
+    assert job.clock.time - 1000.0 <= StartPolicy().give_up_after + 2
 
 
 def test_a_limiter_that_lets_some_through_is_waited_for_however_long_it_takes() -> None:
     """Patience is about nothing going forward, not about the length of the plan."""
-    job = Job(*[[busy(20.0), STARTED]] * 30, policy=Policy(concurrency=1)).run()
-    assert set(job.states) == {State.STARTED}
-    assert job.clock.time - 1000.0 > Policy().patience
+    job = Job(*[[busy(20.0), STARTED]] * 30, policy=StartPolicy(concurrency=1)).run()
+    assert set(job.states) == {RunState.STARTED}
+    assert job.clock.time - 1000.0 > StartPolicy().give_up_after
 
 
 def test_a_certificate_that_is_not_trusted_ends_the_job_at_once() -> None:
-    job = Job([UNSENDABLE], [STARTED], policy=Policy(concurrency=1)).run()
-    assert job.states == [State.NOT_STARTED] * 2
+    job = Job([UNSENDABLE], [STARTED], policy=StartPolicy(concurrency=1)).run()
+    assert job.states == [RunState.NOT_STARTED] * 2
     assert len(job.workers.sent) == 1
 
 
 def test_a_request_that_never_comes_back_is_given_up_as_open() -> None:
-    job = Job([STARTED], [STARTED], seconds=100_000.0, policy=Policy(concurrency=1, overdue=50.0))
+    job = Job([STARTED], [STARTED], seconds=100_000.0, policy=StartPolicy(concurrency=1, hung_after=50.0))
     job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
-    assert job.run().states == [State.UNKNOWN, State.STARTED]
+    assert job.run().states == [RunState.UNKNOWN, RunState.STARTED]
 
 
 def test_a_request_is_given_up_once_it_is_overdue_and_says_that_the_run_may_have_started() -> None:
     clock = FakeClock()
-    board = Board([Outcome(RunRequest(Kind.TEST, "t"))], clock.time)
-    fire = Fire(board, Policy(overdue=50.0), clock, lambda _: None, lambda _: None)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
+    fire = RunStarter(board, StartPolicy(hung_after=50.0), clock, lambda _: None, lambda _: None)
     fire.dispatch(ScriptedWorkers(clock, {0: [(60.0, STARTED)]}))
     under_way = []
     for seconds in (50.0, 0.1):
         clock.time += seconds
-        fire.give_up_overdue()
-        under_way.append(fire.under_way)
-    run = board.outcomes[0]
+        fire.expire_hung_requests()
+        under_way.append(fire.in_flight_count)
+    run = board.results[0]
     assert under_way == [True, False]
-    assert (run.state, run.reason, run.message) == (State.UNKNOWN, Reason.UNKNOWN, "no answer came in time")
-    assert (run.run_id, run.url, run.hint) == ("", "", MAY_HAVE_STARTED)
+    assert (run.state, run.reason, run.message) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "no answer came in time")
+    assert (run.run_id, run.url, run.suggestion) == ("", "", HINT_NO_RESPONSE)
 
 
 def test_an_answer_that_comes_after_it_was_given_up_keeps_its_link() -> None:
-    job = Job([STARTED], [STARTED], policy=Policy(concurrency=1, overdue=50.0))
+    job = Job([STARTED], [STARTED], policy=StartPolicy(concurrency=1, hung_after=50.0))
     job.workers._scripts = {0: [(60.0, STARTED)], 1: [(30.0, STARTED)]}
-    assert job.run().states == [State.STARTED, State.STARTED]
+    assert job.run().states == [RunState.STARTED, RunState.STARTED]
 
 
 def test_a_signal_stops_starting_and_accounts_for_every_run() -> None:
-    job = Job(*[[STARTED]] * 4, seconds=10.0, policy=Policy(concurrency=2, grace=1.0))
-    job.clock.later(15.0, Interrupt(15))
+    job = Job(*[[STARTED]] * 4, seconds=10.0, policy=StartPolicy(concurrency=2, shutdown_grace=1.0))
+    job.clock.later(15.0, SignalReceived(15))
     job.run()
     assert job.engine.interrupt == 15
-    assert job.states == [State.STARTED, State.STARTED, State.UNKNOWN, State.UNKNOWN]
-    assert {(run.reason, run.message) for run in job.board.outcomes[2:]} == {
-        (Reason.UNKNOWN, "cancelled while the request was under way")
+    assert job.states == [RunState.STARTED, RunState.STARTED, RunState.UNKNOWN, RunState.UNKNOWN]
+    assert {(run.reason, run.message) for run in job.board.results[2:]} == {
+        (ExitReason.UNKNOWN, "cancelled while the request was under way")
     }
     assert job.clock.time - 1000.0 == pytest.approx(16.0)
 
 
 def test_an_answer_within_the_grace_after_a_signal_keeps_its_link() -> None:
-    job = Job([STARTED], [STARTED], seconds=10.0, policy=Policy(concurrency=1, grace=1.0))
-    job.clock.later(9.5, Interrupt(2))
+    job = Job([STARTED], [STARTED], seconds=10.0, policy=StartPolicy(concurrency=1, shutdown_grace=1.0))
+    job.clock.later(9.5, SignalReceived(2))
     job.run()
-    assert job.states == [State.STARTED, State.NOT_STARTED]
-    assert job.reasons == [Reason.OK, Reason.CANCELLED]
+    assert job.states == [RunState.STARTED, RunState.NOT_STARTED]
+    assert job.reasons == [ExitReason.OK, ExitReason.CANCELLED]
 
 
 def test_a_refusal_within_the_grace_after_a_signal_keeps_what_the_server_said() -> None:
     job = Job([busy(0.0), STARTED], seconds=10.0)
-    job.clock.later(9.5, Interrupt(15))
-    assert job.run().states == [State.NOT_STARTED]
-    assert job.board.outcomes[0].status == 429
+    job.clock.later(9.5, SignalReceived(15))
+    assert job.run().states == [RunState.NOT_STARTED]
+    assert job.board.results[0].http_status == 429
 
 
 def test_what_waits_for_another_try_is_not_sent_after_a_signal() -> None:
     job = Job([busy(30.0), STARTED])
-    job.clock.later(5.0, Interrupt(15))
-    assert job.run().states == [State.NOT_STARTED]
+    job.clock.later(5.0, SignalReceived(15))
+    assert job.run().states == [RunState.NOT_STARTED]
     assert len(job.workers.sent) == 1
 
 
@@ -438,81 +464,83 @@ scripts = st.lists(st.lists(deliveries, min_size=1, max_size=6), min_size=1, max
 @settings(deadline=None)
 @given(scripts, st.integers(1, 5), st.booleans(), st.none() | st.floats(0, 200), st.floats(0.0, 20.0))
 def test_whatever_happens_a_run_is_sent_again_only_if_it_did_not_arrive(
-    script: list[list[Attempt]], concurrency: int, fail_fast: bool, signal_at: float | None, seconds: float
+    script: list[list[StartResult]], concurrency: int, fail_fast: bool, signal_at: float | None, seconds: float
 ) -> None:
     """Every run ends in a final state, the job ends in time, and nothing that may have arrived is repeated."""
-    job = Job(*script, seconds=seconds, policy=Policy(concurrency=concurrency, fail_fast=fail_fast))
+    job = Job(*script, seconds=seconds, policy=StartPolicy(concurrency=concurrency, fail_fast=fail_fast))
     if signal_at is not None:
-        job.clock.later(signal_at, Interrupt(15))
+        job.clock.later(signal_at, SignalReceived(15))
     job.run()
-    assert set(job.states) <= {State.STARTED, State.NOT_STARTED, State.UNKNOWN}
+    assert set(job.states) <= {RunState.STARTED, RunState.NOT_STARTED, RunState.UNKNOWN}
     assert len(job.watched.ended) == len(set(job.watched.ended)) == len(script)
     for number, answers in enumerate(script):
         sent = len(job.workers.times(number))
         repeated = [answers[min(i, len(answers) - 1)] for i in range(sent - 1)]
-        assert all(attempt.delivery in {Delivery.NOT_SENT, Delivery.BUSY} for attempt in repeated)
-        assert job.board.outcomes[number].tries == sent
+        assert all(attempt.status in {StartStatus.NOT_SENT, StartStatus.RATE_LIMITED} for attempt in repeated)
+        assert job.board.results[number].start_requests == sent
     assert job.workers.at_once <= concurrency
     if signal_at is None:
         assert_each_state_is_what_was_answered(job, dict(enumerate(script)))
 
 
-def assert_each_state_is_what_was_answered(job: Job, script: Mapping[int, list[Attempt]]) -> None:
+def assert_each_state_is_what_was_answered(job: Job, script: Mapping[int, list[StartResult]]) -> None:
     for number, answers in script.items():
         sent = len(job.workers.times(number))
         if sent:
-            last = answers[min(sent - 1, len(answers) - 1)].delivery
-            assert (job.states[number] is State.STARTED) == (last is Delivery.STARTED)
-            assert (job.states[number] is State.UNKNOWN) == (last is Delivery.OPEN)
+            last = answers[min(sent - 1, len(answers) - 1)].status
+            assert (job.states[number] is RunState.STARTED) == (last is StartStatus.STARTED)
+            assert (job.states[number] is RunState.UNKNOWN) == (last is StartStatus.INDETERMINATE)
         else:
-            assert job.states[number] is State.NOT_STARTED
+            assert job.states[number] is RunState.NOT_STARTED
 
 
 def test_events_name_the_run_by_its_place_in_the_plan() -> None:
-    assert Done(3, STARTED).position == 3
+    assert StartFinished(3, STARTED).plan_index == 3
 
 
 def test_run_that_is_added_after_a_refusal_is_not_sent() -> None:
     """Once the API has refused the credentials, nothing is started any more, a retry or a late run neither."""
     clock, settled = FakeClock(), list[int]()
-    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(2)], clock.time)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]})
-    fire = Fire(board, Policy(), clock, settled.append, lambda _: None, later=[1])
+    fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None, later=[1])
     fire.dispatch(workers)
-    fire.take(clock.receive(queue.SimpleQueue(), 5.0))
-    fire.add(1)
+    fire.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
+    fire.enqueue(1)
     fire.dispatch(workers)
     assert [sent.run for sent in workers.sent] == [0]
-    assert [run.state for run in board.outcomes] == [State.NOT_STARTED] * 2
-    assert {run.reason for run in board.outcomes} == {Reason.UNAUTHORIZED}
+    assert [run.state for run in board.results] == [RunState.NOT_STARTED] * 2
+    assert {run.reason for run in board.results} == {ExitReason.UNAUTHORIZED}
     assert settled == [0, 1]
 
 
 def test_run_that_is_added_after_fail_fast_is_not_sent() -> None:
     clock = FakeClock()
-    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(2)], clock.time)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, NOT_FOUND)], 1: [(1.0, STARTED)]})
-    fire = Fire(board, Policy(fail_fast=True), clock, lambda _: None, lambda _: None, later=[1])
+    fire = RunStarter(board, StartPolicy(fail_fast=True), clock, lambda _: None, lambda _: None, later=[1])
     fire.dispatch(workers)
-    fire.take(clock.receive(queue.SimpleQueue(), 5.0))
-    fire.add(1)
+    fire.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
+    fire.enqueue(1)
     fire.dispatch(workers)
     assert [sent.run for sent in workers.sent] == [0]
-    assert board.outcomes[1].state is State.NOT_STARTED
+    assert board.results[1].state is RunState.NOT_STARTED
 
 
 @pytest.mark.parametrize("answer", [BUSY, busy(0.0), NOT_SENT])
 @pytest.mark.parametrize(("refusal", "fail_fast"), [(UNAUTHORIZED, False), (NOT_FOUND, True), (OPEN, True)])
-def test_start_under_way_at_a_refusal_is_not_sent_again(refusal: Attempt, fail_fast: bool, answer: Attempt) -> None:
+def test_start_under_way_at_a_refusal_is_not_sent_again(
+    refusal: StartResult, fail_fast: bool, answer: StartResult
+) -> None:
     """Once nothing more may be started, no start is tried a second time."""
-    job = Job([refusal], [answer, STARTED], policy=Policy(concurrency=2, fail_fast=fail_fast))
+    job = Job([refusal], [answer, STARTED], policy=StartPolicy(concurrency=2, fail_fast=fail_fast))
     job.workers._scripts = {0: [(1.0, refusal)], 1: [(2.0, answer), (1.0, STARTED)]}
     job.run()
     assert [sent.run for sent in job.workers.sent] == [0, 1]
-    assert job.states[1] is State.NOT_STARTED
+    assert job.states[1] is RunState.NOT_STARTED
 
 
-def earlier_ids_of(job: Job, *ids: tuple[Kind, str]) -> Job:
+def earlier_ids_of(job: Job, *ids: tuple[TargetKind, str]) -> Job:
     """Let the job know the ids of runs that an earlier attempt started."""
     job.board._earlier_ids = frozenset(ids)
     return job.run()
@@ -520,10 +548,10 @@ def earlier_ids_of(job: Job, *ids: tuple[Kind, str]) -> Job:
 
 def test_start_with_the_id_of_an_earlier_attempt_is_unknown() -> None:
     """Such a response is old: whether it stands for a new run is not known."""
-    job = earlier_ids_of(Job([STARTED], [STARTED], [STARTED]), (Kind.TEST, "r1"))
-    assert job.states == [State.STARTED, State.UNKNOWN, State.STARTED]
-    found = job.board.outcomes[1]
-    assert (found.reason, found.run_id, found.url, found.hint) == (Reason.UNKNOWN, "", "", MAY_HAVE_STARTED)
+    job = earlier_ids_of(Job([STARTED], [STARTED], [STARTED]), (TargetKind.TEST, "r1"))
+    assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.STARTED]
+    found = job.board.results[1]
+    assert (found.reason, found.run_id, found.url, found.suggestion) == (ExitReason.UNKNOWN, "", "", HINT_NO_RESPONSE)
     assert job.watched.warnings == [
         "t1: the API named run r1, which is another one. Whether this run was started is not known."
     ]
@@ -532,16 +560,16 @@ def test_start_with_the_id_of_an_earlier_attempt_is_unknown() -> None:
 
 def test_start_with_the_earlier_id_of_another_kind_is_started() -> None:
     """Tests, folders and tags have ids of their own."""
-    job = earlier_ids_of(Job([STARTED]), (Kind.FOLDER, "r0"), (Kind.TAG, "r0"))
-    assert job.states == [State.STARTED]
+    job = earlier_ids_of(Job([STARTED]), (TargetKind.FOLDER, "r0"), (TargetKind.TAG, "r0"))
+    assert job.states == [RunState.STARTED]
 
 
 def test_board_without_earlier_ids_knows_none() -> None:
     """The ids are given with the board, and a run that is carried is not a start."""
-    board = Board([], 0.0, earlier_ids=frozenset({(Kind.TEST, "r")}))
-    assert not board.claim_start(Kind.TEST, "r", "")
-    assert board.claim(Kind.TEST, "r")
-    assert Board([], 0.0).claim_start(Kind.TEST, "r", "")
+    board = RunTable([], 0.0, earlier_ids=frozenset({(TargetKind.TEST, "r")}))
+    assert not board.claim_start(TargetKind.TEST, "r", "")
+    assert board.claim(TargetKind.TEST, "r")
+    assert RunTable([], 0.0).claim_start(TargetKind.TEST, "r", "")
 
 
 @pytest.mark.parametrize(
@@ -558,83 +586,83 @@ def test_board_without_earlier_ids_knows_none() -> None:
 )
 def test_claim_covers_the_id_and_the_link(first: tuple[str, str], second: tuple[str, str], distinct: bool) -> None:
     """Two runs share neither an id nor the id in a link."""
-    board = Board([], 0.0)
-    assert board.claim(Kind.TEST, *first)
-    assert board.claim(Kind.TEST, *second) is distinct
-    assert board.claim(Kind.FOLDER, *second)
+    board = RunTable([], 0.0)
+    assert board.claim(TargetKind.TEST, *first)
+    assert board.claim(TargetKind.TEST, *second) is distinct
+    assert board.claim(TargetKind.FOLDER, *second)
 
 
 def test_signal_before_the_first_request_starts_nothing() -> None:
     """A signal that comes while the record is written is an event that waits in the queue."""
     clock = FakeClock()
-    board = Board([Outcome(RunRequest(Kind.TEST, f"t{number}")) for number in range(3)], clock.time)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(3)], clock.time)
     workers = ScriptedWorkers(clock, {number: [(1.0, STARTED)] for number in range(3)})
     events: Events = queue.SimpleQueue()
-    events.put(Interrupt(15))
-    clock.later(0.0, Interrupt(15))
-    engine = Engine(board, Policy(), clock, events, Watched())
+    events.put(SignalReceived(15))
+    clock.later(0.0, SignalReceived(15))
+    engine = Engine(board, StartPolicy(), clock, events, Watched())
     engine.run(workers)
     assert engine.interrupt == 15
     assert workers.sent == []
-    assert {run.state for run in board.outcomes} == {State.NOT_STARTED}
+    assert {run.state for run in board.results} == {RunState.NOT_STARTED}
 
 
 def test_lasting_failure_of_one_run_ends_only_that_run() -> None:
     """A connection was made before: one run that can't be sent says nothing of the others."""
-    job = Job([STARTED], [UNSENDABLE], [STARTED], [STARTED], policy=Policy(concurrency=1)).run()
-    assert job.states == [State.STARTED, State.NOT_STARTED, State.STARTED, State.STARTED]
+    job = Job([STARTED], [UNSENDABLE], [STARTED], [STARTED], policy=StartPolicy(concurrency=1)).run()
+    assert job.states == [RunState.STARTED, RunState.NOT_STARTED, RunState.STARTED, RunState.STARTED]
 
 
-@pytest.mark.parametrize("answered", [STARTED, NOT_FOUND, OPEN, BUSY], ids=lambda attempt: str(attempt.delivery))
-def test_lasting_failure_waits_for_requests_under_way(answered: Attempt) -> None:
+@pytest.mark.parametrize("answered", [STARTED, NOT_FOUND, OPEN, BUSY], ids=lambda attempt: str(attempt.status))
+def test_lasting_failure_waits_for_requests_under_way(answered: StartResult) -> None:
     """While nothing has connected, no new request is sent; any answer to the others lets the plan go on."""
-    job = Job(*[[STARTED]] * 5, policy=Policy(concurrency=2))
+    job = Job(*[[STARTED]] * 5, policy=StartPolicy(concurrency=2))
     scripts = {number: [(1.0, STARTED)] for number in range(5)}
     scripts |= {0: [(1.0, UNSENDABLE)], 1: [(5.0, answered), (1.0, STARTED)]}
     job.workers = ScriptedWorkers(job.clock, scripts)
     job.run()
     assert min(job.times(number)[0] for number in (2, 3, 4)) >= 5.0
-    assert job.states[0] is State.NOT_STARTED
-    assert set(job.states[2:]) == {State.STARTED}
+    assert job.states[0] is RunState.NOT_STARTED
+    assert set(job.states[2:]) == {RunState.STARTED}
 
 
 def test_lasting_failure_of_all_under_way_drops_the_rest() -> None:
-    job = Job(*[[UNSENDABLE]] * 9, policy=Policy(concurrency=3)).run()
-    assert job.states == [State.NOT_STARTED] * 9
+    job = Job(*[[UNSENDABLE]] * 9, policy=StartPolicy(concurrency=3)).run()
+    assert job.states == [RunState.NOT_STARTED] * 9
     assert len(job.workers.sent) == 3
-    assert {run.message for run in job.board.outcomes[3:]} == {"not sent: no connection to the API can be made"}
+    assert {run.message for run in job.board.results[3:]} == {"not sent: no connection to the API can be made"}
 
 
 def test_retry_after_passing_failure_decides_for_the_rest() -> None:
     """Before the rest is dropped, each request that failed in passing is sent again, and no new one."""
     ends = {0: [UNSENDABLE], 1: [NOT_SENT, STARTED]}
-    job = Job(*(ends.get(number, [STARTED]) for number in range(6)), policy=Policy(concurrency=2)).run()
-    assert job.states == [State.NOT_STARTED, *[State.STARTED] * 5]
+    job = Job(*(ends.get(number, [STARTED]) for number in range(6)), policy=StartPolicy(concurrency=2)).run()
+    assert job.states == [RunState.NOT_STARTED, *[RunState.STARTED] * 5]
     assert min(job.times(number)[0] for number in range(2, 6)) > job.times(1)[1]
-    lasting = Job([UNSENDABLE], [NOT_SENT, UNSENDABLE], [STARTED], policy=Policy(concurrency=2)).run()
-    assert lasting.states == [State.NOT_STARTED] * 3
+    lasting = Job([UNSENDABLE], [NOT_SENT, UNSENDABLE], [STARTED], policy=StartPolicy(concurrency=2)).run()
+    assert lasting.states == [RunState.NOT_STARTED] * 3
     assert [sent.run for sent in lasting.workers.sent] == [0, 1, 1]
 
 
 def test_lasting_failure_ends_no_retry_of_another_run() -> None:
     """With `retries`, a run that failed is started again though another start could not be sent."""
     clock, settled = FakeClock(), list[int]()
-    board = Board([Outcome(RunRequest(Kind.TEST, name)) for name in "ab"], clock.time)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "ab"], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (5.0, STARTED)], 1: [(1.0, STARTED), (1.0, UNSENDABLE)]})
-    fire = Fire(board, Policy(concurrency=1), clock, settled.append, lambda _: None)
+    fire = RunStarter(board, StartPolicy(concurrency=1), clock, settled.append, lambda _: None)
 
     def until(number: int) -> None:
         while len(settled) < number:
             fire.dispatch(workers)
-            if event := clock.receive(queue.SimpleQueue(), 60.0):
-                fire.take(event)
+            if event := clock.wait_for_event(queue.SimpleQueue(), 60.0):
+                fire.handle_result(event)
 
     until(2)
     for position in (1, 0):
-        board.start_again(position)
-        fire.add(position)
+        board.begin_retry(position)
+        fire.enqueue(position)
     until(4)
-    assert [run.state for run in board.outcomes] == [State.STARTED, State.NOT_STARTED]
+    assert [run.state for run in board.results] == [RunState.STARTED, RunState.NOT_STARTED]
 
 
 # What has no connection yet
@@ -642,28 +670,28 @@ def test_lasting_failure_ends_no_retry_of_another_run() -> None:
 
 def test_signal_takes_back_what_has_no_connection() -> None:
     """It is not started. What was sent may have been, and is waited for."""
-    job = Job(*[[STARTED]] * 3, seconds=10.0, policy=Policy(concurrency=2, grace=1.0))
+    job = Job(*[[STARTED]] * 3, seconds=10.0, policy=StartPolicy(concurrency=2, shutdown_grace=1.0))
     job.workers.connecting = {1}
-    job.clock.later(5.0, Interrupt(15))
+    job.clock.later(5.0, SignalReceived(15))
     job.run()
-    assert job.states == [State.UNKNOWN, State.NOT_STARTED, State.NOT_STARTED]
-    assert job.reasons == [Reason.UNKNOWN, Reason.CANCELLED, Reason.CANCELLED]
-    assert {run.message for run in job.board.outcomes[1:]} == {"not sent: the job was cancelled"}
+    assert job.states == [RunState.UNKNOWN, RunState.NOT_STARTED, RunState.NOT_STARTED]
+    assert job.reasons == [ExitReason.UNKNOWN, ExitReason.CANCELLED, ExitReason.CANCELLED]
+    assert {run.message for run in job.board.results[1:]} == {"not sent: the job was cancelled"}
 
 
 def test_overdue_start_without_a_connection_is_not_started() -> None:
-    job = Job([STARTED], [STARTED], seconds=100_000.0, policy=Policy(concurrency=1, overdue=50.0))
+    job = Job([STARTED], [STARTED], seconds=100_000.0, policy=StartPolicy(concurrency=1, hung_after=50.0))
     job.workers.connecting = {0}
     job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
-    assert job.run().states == [State.NOT_STARTED, State.STARTED]
-    run = job.board.outcomes[0]
-    assert (run.reason, run.message, run.hint) == (Reason.API, "not sent: no connection was made in time", "")
+    assert job.run().states == [RunState.NOT_STARTED, RunState.STARTED]
+    run = job.board.results[0]
+    assert (run.reason, run.message, run.suggestion) == (ExitReason.API, "not sent: no connection was made in time", "")
 
 
 def test_start_that_was_taken_back_is_not_sent_again() -> None:
     """Its thread comes back later, and says that nothing was sent."""
-    job = Job([NOT_SENT], [STARTED], policy=Policy(concurrency=1, overdue=50.0))
+    job = Job([NOT_SENT], [STARTED], policy=StartPolicy(concurrency=1, hung_after=50.0))
     job.workers.connecting = {0}
     job.workers._scripts = {0: [(60.0, NOT_SENT), (1.0, STARTED)], 1: [(30.0, STARTED)]}
-    assert job.run().states == [State.NOT_STARTED, State.STARTED]
+    assert job.run().states == [RunState.NOT_STARTED, RunState.STARTED]
     assert [sent.run for sent in job.workers.sent] == [0, 1]

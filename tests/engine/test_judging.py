@@ -6,20 +6,24 @@ from typing import NamedTuple
 
 import pytest
 
-from autonoma_ci.api.models import Said, Status
-from autonoma_ci.engine.poller import Wait, Waiting
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.workers import Polled
-from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.api.models import PollResult, PollStatus
+from autonoma_ci.engine.poller import Poller, PollPolicy
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.workers import StatusReceived
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from tests.support.fake_clock import FakeClock
 
-RUNNING, PASSED, FAILED = Status(Said.GOING_ON, "running"), Status(Said.PASSED), Status(Said.FAILED)
-STOPPED = Status(Said.STOPPED, "cancelled")
-STRANGE = Status(Said.STRANGE, "zzz", "the API says 'zzz'")
-MISSING = Status(Said.MISSING, message="HTTP 404")
-UNAUTHORIZED = Status(Said.UNAUTHORIZED, message="HTTP 401")
-BUSY = Status(Said.BUSY, message="HTTP 429")
-TROUBLE = Status(Said.TROUBLE, message="HTTP 500")
+RUNNING, PASSED, FAILED = (
+    PollResult(PollStatus.RUNNING, "running"),
+    PollResult(PollStatus.PASSED),
+    PollResult(PollStatus.FAILED),
+)
+STOPPED = PollResult(PollStatus.STOPPED, "cancelled")
+STRANGE = PollResult(PollStatus.UNRECOGNIZED, "zzz", "the API says 'zzz'")
+MISSING = PollResult(PollStatus.NOT_FOUND, message="HTTP 404")
+UNAUTHORIZED = PollResult(PollStatus.UNAUTHORIZED, message="HTTP 401")
+BUSY = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429")
+TROUBLE = PollResult(PollStatus.UNAVAILABLE, message="HTTP 500")
 GOES_ON = "The run goes on: look at its page, or ask again later with autonoma-ci wait."
 
 
@@ -35,20 +39,26 @@ class Question(NamedTuple):
 class Asking:
     """Runs that have just been started, and the questions for them; `answer` says what comes of the last one."""
 
-    def __init__(self, *began: float, waiting: Waiting | None = None) -> None:
+    def __init__(self, *began: float, waiting: PollPolicy | None = None) -> None:
         self.clock = FakeClock()
         runs = [
-            Outcome(RunRequest(Kind.TEST, f"t{place}"), State.STARTED, run_id=f"r{place}", began=at, seconds=0.25)
+            RunResult(
+                RunRequest(TargetKind.TEST, f"t{place}"),
+                RunState.STARTED,
+                run_id=f"r{place}",
+                start_offset_seconds=at,
+                duration_seconds=0.25,
+            )
             for place, at in enumerate(began or (0.0,))
         ]
-        self.board = Board(runs, self.clock.time)
+        self.board = RunTable(runs, self.clock.time)
         self.ended: list[int] = []
         self.warnings: list[str] = []
         self.questions: list[Question] = []
-        self.wait = Wait(self.board, waiting or Waiting(), self.clock, self.ended.append, self.warnings.append)
+        self.wait = Poller(self.board, waiting or PollPolicy(), self.clock, self.ended.append, self.warnings.append)
         for place in range(len(runs)):
-            self.wait.add(place)
-        self.wait.begin()
+            self.wait.watch(place)
+        self.wait.start_deadline()
 
     def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
         self.questions.append(Question(position, request, run_id, number))
@@ -59,37 +69,39 @@ class Asking:
         self.wait.dispatch(self)  # type: ignore[arg-type]
         return len(self.questions)
 
-    def answer(self, at: float, status: Status, place: int = 0) -> None:
+    def answer(self, at: float, status: PollResult, place: int = 0) -> None:
         """Let the answer to the last question for a run come at this time."""
         self.clock.time = 1000.0 + at
         number = max(question.number for question in self.questions if question.position == place)
-        self.wait.take(Polled(place, f"r{place}", status, number))
+        self.wait.handle_status(StatusReceived(place, f"r{place}", status, number))
 
-    def told(self, place: int = 0) -> tuple[State, Reason, str, str, float]:
+    def told(self, place: int = 0) -> tuple[RunState, ExitReason, str, str, float]:
         """Return the run's state, reason, message, hint and seconds."""
-        run = self.board.outcomes[place]
-        return run.state, run.reason, run.message, run.hint, run.seconds
+        run = self.board.results[place]
+        return run.state, run.reason, run.message, run.suggestion, run.duration_seconds
 
 
 @pytest.mark.parametrize(
     ("status", "told"),
     [
-        (PASSED, (State.PASSED, Reason.OK, "", "", 20.0)),
-        (FAILED, (State.FAILED, Reason.FAILED, "", "", 20.0)),
-        (STOPPED, (State.STOPPED, Reason.FAILED, "it was ended on the server: cancelled", "", 20.0)),
+        (PASSED, (RunState.PASSED, ExitReason.OK, "", "", 20.0)),
+        (FAILED, (RunState.FAILED, ExitReason.FAILED, "", "", 20.0)),
+        (STOPPED, (RunState.STOPPED, ExitReason.FAILED, "it was ended on the server: cancelled", "", 20.0)),
         (
             UNAUTHORIZED,
-            (State.UNKNOWN, Reason.UNAUTHORIZED, "how it stands may not be asked: HTTP 401", GOES_ON, 0.25),
+            (RunState.UNKNOWN, ExitReason.UNAUTHORIZED, "how it stands may not be asked: HTTP 401", GOES_ON, 0.25),
         ),
     ],
 )
-def test_an_answer_that_ends_a_run_is_told_in_full(status: Status, told: tuple[State, Reason, str, str, float]) -> None:
+def test_an_answer_that_ends_a_run_is_told_in_full(
+    status: PollResult, told: tuple[RunState, ExitReason, str, str, float]
+) -> None:
     asking = Asking()
     asking.ask(19.0)
     asking.answer(20.0, status)
     assert asking.told() == told
     assert asking.ended == [0]
-    assert not asking.wait.busy
+    assert not asking.wait.is_busy
 
 
 def test_the_seconds_of_a_run_are_counted_from_its_start() -> None:
@@ -101,12 +113,12 @@ def test_the_seconds_of_a_run_are_counted_from_its_start() -> None:
 
 def test_a_run_without_an_id_can_not_be_asked_for() -> None:
     asking = Asking()
-    asking.board.outcomes.append(Outcome(RunRequest(Kind.TEST, "t1"), State.STARTED, seconds=0.5))
-    asking.wait.add(1)
-    assert asking.told(1) == (State.UNKNOWN, Reason.UNKNOWN, "the API named no id to ask for", GOES_ON, 0.5)
+    asking.board.results.append(RunResult(RunRequest(TargetKind.TEST, "t1"), RunState.STARTED, duration_seconds=0.5))
+    asking.wait.watch(1)
+    assert asking.told(1) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "the API named no id to ask for", GOES_ON, 0.5)
 
 
-def poll_at(asking: Asking, *polls: tuple[float, Status]) -> None:
+def poll_at(asking: Asking, *polls: tuple[float, PollResult]) -> None:
     """Poll the run at each of these seconds, and answer at once."""
     for at, status in polls:
         asking.ask(at)
@@ -116,49 +128,49 @@ def poll_at(asking: Asking, *polls: tuple[float, Status]) -> None:
 def test_run_is_not_found_after_thirty_seconds_of_404() -> None:
     asking = Asking()
     poll_at(asking, (10.0, MISSING), (20.0, MISSING), (29.9, MISSING))
-    assert asking.told()[0] is State.STARTED
+    assert asking.told()[0] is RunState.STARTED
     poll_at(asking, (40.0, MISSING))
     assert asking.told() == (
-        *(State.UNKNOWN, Reason.NOT_FOUND, "the API does not know the run: HTTP 404", GOES_ON, 0.25),
+        *(RunState.UNKNOWN, ExitReason.NOT_FOUND, "the API does not know the run: HTTP 404", GOES_ON, 0.25),
     )
 
 
 def test_status_unavailable_for_two_minutes_ends_the_wait() -> None:
     asking = Asking()
     poll_at(asking, (10.0, TROUBLE), (60.0, TROUBLE), (129.9, TROUBLE))
-    assert asking.told()[0] is State.STARTED
+    assert asking.told()[0] is RunState.STARTED
     poll_at(asking, (150.0, TROUBLE))
     why = "how it stands could not be had for 2 min 20 s: HTTP 500"
-    assert asking.told() == (State.UNKNOWN, Reason.UNKNOWN, why, GOES_ON, 150.0)
+    assert asking.told() == (RunState.UNKNOWN, ExitReason.UNKNOWN, why, GOES_ON, 150.0)
 
 
 @pytest.mark.parametrize(
-    ("failure", "reason"), [(TROUBLE, Reason.UNKNOWN), (MISSING, Reason.NOT_FOUND), (BUSY, Reason.UNKNOWN)]
+    ("failure", "reason"), [(TROUBLE, ExitReason.UNKNOWN), (MISSING, ExitReason.NOT_FOUND), (BUSY, ExitReason.UNKNOWN)]
 )
-def test_two_failed_polls_do_not_end_the_wait(failure: Status, reason: Reason) -> None:
+def test_two_failed_polls_do_not_end_the_wait(failure: PollResult, reason: ExitReason) -> None:
     """With 10,000 open runs, a run is polled every two minutes: two lost responses say nothing about the run."""
     asking = Asking()
     poll_at(asking, (200.0, failure), (400.0, failure))
-    assert asking.told()[0] is State.STARTED
+    assert asking.told()[0] is RunState.STARTED
     poll_at(asking, (600.0, RUNNING), (800.0, failure), (1000.0, failure))
-    assert asking.told()[0] is State.STARTED
+    assert asking.told()[0] is RunState.STARTED
     poll_at(asking, (1200.0, failure))
-    assert asking.told()[:2] == (State.UNKNOWN, reason)
+    assert asking.told()[:2] == (RunState.UNKNOWN, reason)
 
 
 @pytest.mark.parametrize(
-    ("failure", "reason"), [(TROUBLE, Reason.UNKNOWN), (MISSING, Reason.NOT_FOUND), (BUSY, Reason.UNKNOWN)]
+    ("failure", "reason"), [(TROUBLE, ExitReason.UNKNOWN), (MISSING, ExitReason.NOT_FOUND), (BUSY, ExitReason.UNKNOWN)]
 )
-def test_last_failed_poll_at_the_deadline_ends_the_wait(failure: Status, reason: Reason) -> None:
+def test_last_failed_poll_at_the_deadline_ends_the_wait(failure: PollResult, reason: ExitReason) -> None:
     """No poll follows, so the time alone decides."""
-    asking = Asking(waiting=Waiting(timeout=400.0))
+    asking = Asking(waiting=PollPolicy(timeout=400.0))
     poll_at(asking, (10.0, RUNNING), (200.0, failure), (400.0, failure))
-    assert asking.told()[:2] == (State.UNKNOWN, reason)
+    assert asking.told()[:2] == (RunState.UNKNOWN, reason)
 
 
-def at_the_deadline(*statuses: Status) -> Asking:
+def at_the_deadline(*statuses: PollResult) -> Asking:
     """Return a run whose time to wait, a minute, ends after these answers, the last of them at the deadline."""
-    asking = Asking(waiting=Waiting(timeout=60.0))
+    asking = Asking(waiting=PollPolicy(timeout=60.0))
     *earlier, last = statuses
     for number, status in enumerate(earlier):
         asking.ask(15.0 * (number + 1))
@@ -171,69 +183,75 @@ def at_the_deadline(*statuses: Status) -> Asking:
 @pytest.mark.parametrize(
     ("statuses", "told"),
     [
-        ([RUNNING], (State.TIMED_OUT, Reason.TIMEOUT, "still running after 1 min")),
+        ([RUNNING], (RunState.TIMED_OUT, ExitReason.TIMEOUT, "still running after 1 min")),
         (
             [RUNNING, TROUBLE],
-            (State.TIMED_OUT, Reason.TIMEOUT, "still running after 1 min; the last question went wrong: HTTP 500"),
+            (
+                RunState.TIMED_OUT,
+                ExitReason.TIMEOUT,
+                "still running after 1 min; the last question went wrong: HTTP 500",
+            ),
         ),
-        ([TROUBLE, RUNNING], (State.TIMED_OUT, Reason.TIMEOUT, "still running after 1 min")),
-        ([TROUBLE], (State.UNKNOWN, Reason.UNKNOWN, "how it stands could not be had: HTTP 500")),
-        ([RUNNING, STRANGE], (State.UNKNOWN, Reason.UNKNOWN, "the API says 'zzz'")),
+        ([TROUBLE, RUNNING], (RunState.TIMED_OUT, ExitReason.TIMEOUT, "still running after 1 min")),
+        ([TROUBLE], (RunState.UNKNOWN, ExitReason.UNKNOWN, "how it stands could not be had: HTTP 500")),
+        ([RUNNING, STRANGE], (RunState.UNKNOWN, ExitReason.UNKNOWN, "the API says 'zzz'")),
     ],
 )
-def test_what_is_known_at_the_deadline_is_told(statuses: list[Status], told: tuple[State, Reason, str]) -> None:
+def test_what_is_known_at_the_deadline_is_told(
+    statuses: list[PollResult], told: tuple[RunState, ExitReason, str]
+) -> None:
     assert at_the_deadline(*statuses).told() == (*told, GOES_ON, 60.0)
 
 
 def test_a_run_whose_only_answer_hangs_is_told_when_time_is_over() -> None:
-    asking = Asking(waiting=Waiting(timeout=60.0))
+    asking = Asking(waiting=PollPolicy(timeout=60.0))
     asking.ask(60.0)
     asking.clock.time += 10
-    assert asking.wait.over
-    asking.wait.close()
+    assert asking.wait.is_finished
+    asking.wait.expire_all()
     why = "how it stands could not be had: no answer came in time"
-    assert asking.told() == (State.UNKNOWN, Reason.UNKNOWN, why, GOES_ON, 70.0)
+    assert asking.told() == (RunState.UNKNOWN, ExitReason.UNKNOWN, why, GOES_ON, 70.0)
 
 
 def test_a_question_that_does_not_come_back_is_trouble() -> None:
     """It counts as such from a moment after the limit on, and that is looked at once a second."""
-    asking = Asking(waiting=Waiting(timeout=120.0))
+    asking = Asking(waiting=PollPolicy(timeout=120.0))
     assert asking.ask(5.0) == 1
     for seconds in (45.0, 45.9):
         asking.clock.time = 1005.0 + seconds
-        asking.wait.give_up_overdue()
+        asking.wait.expire_hung_requests()
     assert asking.ask(5 + 45.9 + 40) == 1
-    asking = Asking(waiting=Waiting(timeout=120.0))
+    asking = Asking(waiting=PollPolicy(timeout=120.0))
     asking.ask(5.0)
     for seconds in (45.0, 46.0):
         asking.clock.time = 1005.0 + seconds
-        asking.wait.give_up_overdue()
+        asking.wait.expire_hung_requests()
     assert asking.ask(5 + 46.0 + 20) == 2
     asking.ask(120.0)
-    asking.answer(120.0, MISSING._replace(said=Said.TROUBLE, message=""))
+    asking.answer(120.0, MISSING._replace(status=PollStatus.UNAVAILABLE, message=""))
     assert asking.told()[2] == "how it stands could not be had: no answer came in time"
 
 
 def test_a_question_that_did_not_come_back_is_what_went_wrong_last() -> None:
-    asking = Asking(waiting=Waiting(timeout=60.0))
+    asking = Asking(waiting=PollPolicy(timeout=60.0))
     asking.ask(1.8)
     asking.answer(1.9, RUNNING)
     asking.ask(10.0)
     asking.clock.time = 1000.0 + 56.0
-    asking.wait.give_up_overdue()
+    asking.wait.expire_hung_requests()
     asking.clock.time = 1000.0 + 80.0
-    asking.wait.close()
+    asking.wait.expire_all()
     why = "still running after 1 min 20 s; the last question went wrong: no answer came in time"
     assert asking.told()[2] == why
 
 
 def test_no_more_questions_are_under_way_than_the_concurrency_allows() -> None:
-    asking = Asking(0.0, 0.0, 0.0, waiting=Waiting(concurrency=2))
+    asking = Asking(0.0, 0.0, 0.0, waiting=PollPolicy(concurrency=2))
     assert asking.ask(10.0) == 2
     asking.answer(11.0, RUNNING)
     assert asking.ask(11.0) == 3
     assert [question[:3] for question in asking.questions] == [
-        (place, RunRequest(Kind.TEST, f"t{place}"), f"r{place}") for place in range(3)
+        (place, RunRequest(TargetKind.TEST, f"t{place}"), f"r{place}") for place in range(3)
     ]
 
 
@@ -241,11 +259,11 @@ def test_an_answer_about_another_run_or_after_the_end_changes_nothing() -> None:
     """A place has another run after it was started again, and a question may be answered twice."""
     asking = Asking(0.0, 0.0)
     asking.ask(10.0)
-    asking.wait.take(Polled(0, "r-of-before", FAILED, 1))
-    assert asking.told()[0] is State.STARTED
+    asking.wait.handle_status(StatusReceived(0, "r-of-before", FAILED, 1))
+    assert asking.told()[0] is RunState.STARTED
     asking.answer(11.0, PASSED)
-    asking.wait.take(Polled(0, "r0", FAILED, 1))
-    assert asking.told()[0] is State.PASSED
+    asking.wait.handle_status(StatusReceived(0, "r0", FAILED, 1))
+    assert asking.told()[0] is RunState.PASSED
     assert asking.ended == [0]
 
 
@@ -263,11 +281,11 @@ def test_an_unknown_word_is_warned_of_with_the_run() -> None:
 
 def test_cure_of_lasting_trouble_is_told() -> None:
     """Of a file of authorities that can't be used, the cure is told, unless the last question had an answer."""
-    trouble = TROUBLE._replace(hint="Name a PEM file.")
+    trouble = TROUBLE._replace(suggestion="Name a PEM file.")
     asking = Asking()
     poll_at(asking, (5.0, trouble), (65.0, trouble), (130.0, trouble))
-    assert asking.told()[0] is State.UNKNOWN
+    assert asking.told()[0] is RunState.UNKNOWN
     assert asking.told()[3] == f"Name a PEM file. {GOES_ON}"
-    asking = Asking(waiting=Waiting(timeout=100.0))
+    asking = Asking(waiting=PollPolicy(timeout=100.0))
     poll_at(asking, (5.0, trouble), (65.0, RUNNING), (101.0, RUNNING))
     assert asking.told()[3] == GOES_ON

@@ -12,39 +12,43 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status
+from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Policy
-from autonoma_ci.engine.verdict import decide
-from autonoma_ci.engine.workers import Interrupt
-from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State, Step
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import StartPolicy
+from autonoma_ci.engine.verdict import compute_verdict
+from autonoma_ci.engine.workers import SignalReceived
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, RunStep, TargetKind
 from tests.support.fake_clock import FakeClock, Run, ScriptedWorkers, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.engine.evidence import Keeping
+    from autonoma_ci.engine.evidence import EvidencePolicy
 
 # A link that names no run, since each start gets an id of its own.
-STARTED = Attempt(Delivery.STARTED, url="https://autonoma.app/page", status=200)
-RUNNING, PASSED, FAILED = Status(Said.GOING_ON, "running"), Status(Said.PASSED), Status(Said.FAILED)
-STOPPED = Status(Said.STOPPED, "cancelled")
-STRANGE = Status(Said.STRANGE, "zzz", "the API says 'zzz', which is no status that is known")
-MISSING = Status(Said.MISSING, message="HTTP 404", status=404)
-UNAUTHORIZED = Status(Said.UNAUTHORIZED, message="HTTP 401", status=401)
-BUSY = Status(Said.BUSY, message="HTTP 429", status=429)
-TROUBLE = Status(Said.TROUBLE, message="HTTP 500", status=500)
-STEP = Step(4, "Check the result", "Expected a confirmation", "https://shop.test/done")
+STARTED = StartResult(StartStatus.STARTED, url="https://autonoma.app/page", http_status=200)
+RUNNING, PASSED, FAILED = (
+    PollResult(PollStatus.RUNNING, "running"),
+    PollResult(PollStatus.PASSED),
+    PollResult(PollStatus.FAILED),
+)
+STOPPED = PollResult(PollStatus.STOPPED, "cancelled")
+STRANGE = PollResult(PollStatus.UNRECOGNIZED, "zzz", "the API says 'zzz', which is no status that is known")
+MISSING = PollResult(PollStatus.NOT_FOUND, message="HTTP 404", http_status=404)
+UNAUTHORIZED = PollResult(PollStatus.UNAUTHORIZED, message="HTTP 401", http_status=401)
+BUSY = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429)
+TROUBLE = PollResult(PollStatus.UNAVAILABLE, message="HTTP 500", http_status=500)
+STEP = RunStep(4, "Check the result", "Expected a confirmation", "https://shop.test/done")
 
 
-def then(*parts: tuple[float, Status], last: Status) -> Callable[[float], Status]:
+def then(*parts: tuple[float, PollResult], last: PollResult) -> Callable[[float], PollResult]:
     """Return what a run says: each status until an age in seconds, and at last for ever."""
     return lambda age: next((status for until, status in parts if age < until), last)
 
 
-def takes(seconds: float, end: Status = PASSED, delay: float = 0.05) -> Run:
+def takes(seconds: float, end: PollResult = PASSED, delay: float = 0.05) -> Run:
     """Return a run of so many seconds."""
     return Run(then((seconds, RUNNING), last=end), delay)
 
@@ -55,22 +59,22 @@ class Job:
     def __init__(
         self,
         *runs: Run | Sequence[Run],
-        waiting: Waiting | None = None,
-        policy: Policy | None = None,
-        starts: Mapping[int, Sequence[tuple[float, Attempt]]] | None = None,
-        kind: Kind = Kind.TEST,
-        keeping: Keeping | None = None,
+        waiting: PollPolicy | None = None,
+        policy: StartPolicy | None = None,
+        starts: Mapping[int, Sequence[tuple[float, StartResult]]] | None = None,
+        kind: TargetKind = TargetKind.TEST,
+        keeping: EvidencePolicy | None = None,
     ) -> None:
         self.clock = FakeClock()
         turns = {place: [run] if isinstance(run, Run) else run for place, run in enumerate(runs)}
         scripts = {place: [(0.1, STARTED)] for place in turns} | dict(starts or {})
         self.workers = ScriptedWorkers(self.clock, scripts, turns)
         self.watched = Watched()
-        self.waiting = waiting or Waiting()
-        self.board = Board([Outcome(RunRequest(kind, f"t{place}")) for place in turns], self.clock.time)
+        self.waiting = waiting or PollPolicy()
+        self.board = RunTable([RunResult(RunRequest(kind, f"t{place}")) for place in turns], self.clock.time)
         self.engine = Engine(
             self.board,
-            policy or Policy(concurrency=64),
+            policy or StartPolicy(concurrency=64),
             self.clock,
             queue.SimpleQueue(),
             self.watched,
@@ -87,47 +91,48 @@ class Job:
         return self.clock.time - 1000.0
 
     @property
-    def states(self) -> list[State]:
-        return [outcome.state for outcome in self.board.outcomes]
+    def states(self) -> list[RunState]:
+        return [outcome.state for outcome in self.board.results]
 
     @property
-    def first(self) -> Outcome:
-        return self.board.outcomes[0]
+    def first(self) -> RunResult:
+        return self.board.results[0]
 
     def polls(self, place: int = 0) -> list[float]:
         return [sent.at - 1000.0 for sent in self.workers.polls if sent.run == place]
 
     @property
     def code(self) -> int:
-        return decide(self.board.outcomes, self.engine.interrupt, waited=True).exit_code
+        return compute_verdict(self.board.results, self.engine.interrupt, waited=True).exit_code
 
 
 def test_passed_is_what_the_server_calls_passed() -> None:
     job = Job(takes(20), takes(3)).run()
-    assert job.states == [State.PASSED] * 2
+    assert job.states == [RunState.PASSED] * 2
     assert job.code == 0
-    assert 20 <= job.first.seconds <= 23
+    assert 20 <= job.first.duration_seconds <= 23
 
 
 @pytest.mark.parametrize(
-    ("end", "state", "code"), [(FAILED, State.FAILED, 1), (STOPPED, State.STOPPED, 1), (PASSED, State.PASSED, 0)]
+    ("end", "state", "code"),
+    [(FAILED, RunState.FAILED, 1), (STOPPED, RunState.STOPPED, 1), (PASSED, RunState.PASSED, 0)],
 )
-def test_each_end_has_its_state_and_exit_code(end: Status, state: State, code: int) -> None:
+def test_each_end_has_its_state_and_exit_code(end: PollResult, state: RunState, code: int) -> None:
     job = Job(takes(20, end)).run()
     assert (job.states, job.code) == ([state], code)
-    assert ("cancelled" in job.first.message) == (state is State.STOPPED)
+    assert ("cancelled" in job.first.message) == (state is RunState.STOPPED)
 
 
 def test_what_the_server_says_first_is_final() -> None:
     """Passed, then running again: nobody asks a second time."""
     job = Job(Run(then((10, RUNNING), (15, PASSED), last=RUNNING))).run()
-    assert job.states == [State.PASSED]
+    assert job.states == [RunState.PASSED]
 
 
 def test_a_run_is_waited_for_while_others_are_still_being_started() -> None:
     slow = {1: [(60.0, STARTED)]}
     job = Job(takes(5), takes(65), starts=slow).run()
-    assert [outcome.request.id for outcome in job.watched.seen if outcome.state is State.PASSED] == ["t0", "t1"]
+    assert [outcome.request.id for outcome in job.watched.seen if outcome.state is RunState.PASSED] == ["t0", "t1"]
     assert job.polls(0)[-1] < 10
 
 
@@ -138,7 +143,7 @@ def test_the_pauses_follow_the_age_of_the_run(length: float) -> None:
     for share in range(60):
         exact = length * (0.9 + share / 300)
         job = Job(takes(exact)).run()
-        late.append(job.first.seconds - exact)
+        late.append(job.first.duration_seconds - exact)
         pauses = [after - before for before, after in itertools.pairwise(job.polls())]
         assert all(pause <= 10.2 for pause in pauses)
         assert all(after >= before - 1e-6 for before, after in itertools.pairwise(pauses))
@@ -156,13 +161,13 @@ def test_the_table_of_requests_says_what_is_asked() -> None:
     assert len(rows) == 7
     for length, questions, fixed in rows:
         seconds = int(length.replace(",", ""))
-        assert len(Job(takes(seconds), waiting=Waiting(timeout=7200.0)).run().polls()) == int(questions)
-        every_ten = Job(takes(seconds), waiting=Waiting(timeout=7200.0, interval=10.0)).run().polls()
+        assert len(Job(takes(seconds), waiting=PollPolicy(timeout=7200.0)).run().polls()) == int(questions)
+        every_ten = Job(takes(seconds), waiting=PollPolicy(timeout=7200.0, interval=10.0)).run().polls()
         assert len(every_ten) == int(fixed)
 
 
 def test_a_fixed_interval_is_kept() -> None:
-    job = Job(takes(100), waiting=Waiting(interval=20.0)).run()
+    job = Job(takes(100), waiting=PollPolicy(interval=20.0)).run()
     assert job.polls() == pytest.approx([20 + 20.05 * n for n in range(5)], abs=0.3)
 
 
@@ -173,8 +178,8 @@ def test_pauses_sway_so_that_runs_do_not_fall_into_step() -> None:
 
 
 def test_with_many_runs_each_is_asked_for_less_often_but_never_less_than_every_ten_seconds() -> None:
-    job = Job(*[takes(60, delay=0.02)] * 900, waiting=Waiting(concurrency=32)).run()
-    assert job.states == [State.PASSED] * 900
+    job = Job(*[takes(60, delay=0.02)] * 900, waiting=PollPolicy(concurrency=32)).run()
+    assert job.states == [RunState.PASSED] * 900
     assert job.workers.polls_at_once <= 32
     pauses = [after - before for before, after in itertools.pairwise(job.polls())]
     assert pauses[0] > 5
@@ -182,29 +187,29 @@ def test_with_many_runs_each_is_asked_for_less_often_but_never_less_than_every_t
 
 
 def test_the_last_question_is_asked_at_the_deadline_and_not_before() -> None:
-    job = Job(takes(599.9), waiting=Waiting(timeout=600.0)).run()
-    assert job.states == [State.PASSED]
+    job = Job(takes(599.9), waiting=PollPolicy(timeout=600.0)).run()
+    assert job.states == [RunState.PASSED]
     assert job.polls()[-1] == pytest.approx(600.1)
 
 
 def test_still_running_at_the_deadline_is_a_timeout_and_nothing_is_asked_after_it() -> None:
-    job = Job(takes(10_000), takes(5), waiting=Waiting(timeout=60.0)).run()
-    assert job.states == [State.TIMED_OUT, State.PASSED]
-    assert (job.first.reason, job.code) == (Reason.TIMEOUT, 6)
+    job = Job(takes(10_000), takes(5), waiting=PollPolicy(timeout=60.0)).run()
+    assert job.states == [RunState.TIMED_OUT, RunState.PASSED]
+    assert (job.first.reason, job.code) == (ExitReason.TIMEOUT, 6)
     assert max(sent.at for sent in job.workers.polls) <= 1060.1
     assert job.seconds <= 61
     assert "still running" in job.first.message
-    assert "autonoma-ci wait" in job.first.hint
+    assert "autonoma-ci wait" in job.first.suggestion
 
 
 def test_the_time_to_wait_begins_when_all_have_been_started() -> None:
-    job = Job(takes(10_000), takes(10_000), waiting=Waiting(timeout=60.0), starts={1: [(50.0, STARTED)]}).run()
+    job = Job(takes(10_000), takes(10_000), waiting=PollPolicy(timeout=60.0), starts={1: [(50.0, STARTED)]}).run()
     assert job.polls(0)[-1] == pytest.approx(110.0)
 
 
 def test_an_answer_that_hangs_does_not_hold_up_the_end() -> None:
-    job = Job(Run(lambda _: PASSED, 10_000), waiting=Waiting(timeout=60.0)).run()
-    assert job.states == [State.UNKNOWN]
+    job = Job(Run(lambda _: PASSED, 10_000), waiting=PollPolicy(timeout=60.0)).run()
+    assert job.states == [RunState.UNKNOWN]
     assert job.seconds <= 71
     assert job.code == 7
 
@@ -216,56 +221,56 @@ def test_a_question_that_never_comes_back_is_asked_again() -> None:
     job.workers._runs = {0: [run]}
     poll = job.workers.poll
 
-    def once_lost(position: int, request: RunRequest, run_id: str, number: int) -> None:
+    def once_lost(index: int, request: RunRequest, run_id: str, number: int) -> None:
         if next(delays, None) is None:
-            poll(position, request, run_id, number)
+            poll(index, request, run_id, number)
 
     job.workers.poll = once_lost  # type: ignore[method-assign]
-    assert job.run().states == [State.PASSED]
+    assert job.run().states == [RunState.PASSED]
 
 
 @pytest.mark.parametrize("trouble", [TROUBLE, BUSY, STRANGE])
-def test_single_failures_are_ridden_out(trouble: Status) -> None:
+def test_single_failures_are_ridden_out(trouble: PollResult) -> None:
     job = Job(Run(then((20, RUNNING), (110, trouble), (130, RUNNING), (220, trouble), last=PASSED))).run()
-    assert job.states == [State.PASSED]
+    assert job.states == [RunState.PASSED]
 
 
 @pytest.mark.parametrize("trouble", [TROUBLE, BUSY])
-def test_two_minutes_of_failures_end_it_as_unknown(trouble: Status) -> None:
+def test_two_minutes_of_failures_end_it_as_unknown(trouble: PollResult) -> None:
     job = Job(Run(then((30, RUNNING), last=trouble))).run()
-    assert job.states == [State.UNKNOWN]
-    assert (job.first.reason, job.code) == (Reason.UNKNOWN, 7)
+    assert job.states == [RunState.UNKNOWN]
+    assert (job.first.reason, job.code) == (ExitReason.UNKNOWN, 7)
     assert 145 <= job.seconds <= 300
     assert "HTTP" in job.first.message
 
 
 def test_one_run_that_can_not_be_asked_for_spoils_no_other() -> None:
     job = Job(Run(lambda _: TROUBLE), takes(400)).run()
-    assert job.states == [State.UNKNOWN, State.PASSED]
+    assert job.states == [RunState.UNKNOWN, RunState.PASSED]
 
 
 def test_refused_credentials_end_all_waiting_at_once() -> None:
     job = Job(Run(then((30, RUNNING), last=UNAUTHORIZED)), takes(1000)).run()
-    assert job.states == [State.UNKNOWN] * 2
-    assert {outcome.reason for outcome in job.board.outcomes} == {Reason.UNAUTHORIZED}
+    assert job.states == [RunState.UNKNOWN] * 2
+    assert {outcome.reason for outcome in job.board.results} == {ExitReason.UNAUTHORIZED}
     assert job.code == 3
     assert job.seconds < 40
 
 
 def test_a_run_may_be_missing_for_a_moment_after_its_start() -> None:
-    assert Job(Run(then((25, MISSING), (60, RUNNING), last=PASSED))).run().states == [State.PASSED]
+    assert Job(Run(then((25, MISSING), (60, RUNNING), last=PASSED))).run().states == [RunState.PASSED]
 
 
 def test_a_run_that_stays_missing_is_not_found() -> None:
     job = Job(Run(lambda _: MISSING), takes(60)).run()
-    assert job.states == [State.UNKNOWN, State.PASSED]
-    assert (job.first.reason, job.code) == (Reason.NOT_FOUND, 4)
+    assert job.states == [RunState.UNKNOWN, RunState.PASSED]
+    assert (job.first.reason, job.code) == (ExitReason.NOT_FOUND, 4)
     assert job.polls()[-1] < 45
 
 
 def test_a_word_that_is_not_known_is_warned_of_once_and_ends_as_unknown() -> None:
-    job = Job(Run(lambda _: STRANGE), Run(lambda _: STRANGE), waiting=Waiting(timeout=60.0)).run()
-    assert job.states == [State.UNKNOWN] * 2
+    job = Job(Run(lambda _: STRANGE), Run(lambda _: STRANGE), waiting=PollPolicy(timeout=60.0)).run()
+    assert job.states == [RunState.UNKNOWN] * 2
     assert job.code == 7
     assert len(job.watched.warnings) == 1
     assert "zzz" in job.watched.warnings[0]
@@ -274,23 +279,23 @@ def test_a_word_that_is_not_known_is_warned_of_once_and_ends_as_unknown() -> Non
 
 def test_retry_after_holds_for_every_run() -> None:
     asked: list[float] = []
-    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=40.0)
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=40.0)
     job = Job(Run(then((3, limited), last=PASSED)), *[Run(then((3, RUNNING), last=PASSED))] * 5)
     asked += [sent.at - 1000 for sent in job.run().workers.polls]
     refused = job.polls()[0]
     assert all(at <= refused + 0.1 or at >= refused + 40 for at in asked)
-    assert set(job.states) == {State.PASSED}
+    assert set(job.states) == {RunState.PASSED}
 
 
 @pytest.mark.parametrize("runs", [1, 16, 300])
 def test_an_hour_of_retry_after_is_not_waited_out(runs: int) -> None:
     """The server is asked again each minute, and after two in which it refused all questions every run is given up."""
-    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=3600.0)
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=3600.0)
     job = Job(*[Run(then((30, RUNNING), last=limited))] * runs).run()
-    assert set(job.states) == {State.UNKNOWN}
-    assert {run.reason for run in job.board.outcomes} == {Reason.UNKNOWN}
-    assert all("could not be had" in run.message and "HTTP 429" in run.message for run in job.board.outcomes)
-    assert all(145 < run.seconds < 165 for run in job.board.outcomes)
+    assert set(job.states) == {RunState.UNKNOWN}
+    assert {run.reason for run in job.board.results} == {ExitReason.UNKNOWN}
+    assert all("could not be had" in run.message and "HTTP 429" in run.message for run in job.board.results)
+    assert all(145 < run.duration_seconds < 165 for run in job.board.results)
     assert 150 < job.seconds < 165
     refused = [at for at in job.polls() if at > 30.2]
     assert all(60 <= later - at <= 62 for at, later in itertools.pairwise(refused))
@@ -300,72 +305,74 @@ def test_an_hour_of_retry_after_is_not_waited_out(runs: int) -> None:
 @pytest.mark.parametrize("retry_after", [None, 3600.0])
 def test_run_that_is_always_refused_ends_alone(retry_after: float | None) -> None:
     """The other run starts later, and its two polls until then got no usable response."""
-    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=retry_after)
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=retry_after)
     refused, late = Run(then(last=limited)), Run(then((300, TROUBLE), last=PASSED))
-    job = Job(refused, late, starts={1: [(150.0, STARTED)]}, waiting=Waiting(interval=100.0)).run()
-    assert job.states == [State.UNKNOWN, State.PASSED]
+    job = Job(refused, late, starts={1: [(150.0, STARTED)]}, waiting=PollPolicy(interval=100.0)).run()
+    assert job.states == [RunState.UNKNOWN, RunState.PASSED]
 
 
 def test_a_moment_of_refusals_is_ridden_out_whatever_retry_after_says() -> None:
-    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=3600.0)
-    job = Job(Run(then((5, RUNNING), (6, limited), last=PASSED)), waiting=Waiting(timeout=1800.0)).run()
-    assert job.states == [State.PASSED]
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=3600.0)
+    job = Job(Run(then((5, RUNNING), (6, limited), last=PASSED)), waiting=PollPolicy(timeout=1800.0)).run()
+    assert job.states == [RunState.PASSED]
     assert job.seconds < 75
 
 
 def test_a_server_that_answers_now_and_then_is_not_given_up() -> None:
     """So many runs that most of them are not asked for in two minutes: one answer a minute is enough."""
-    limited = Status(Said.BUSY, message="HTTP 429", status=429, retry_after=50.0)
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=50.0)
     job = Job(Run(lambda age: limited if age % 60 < 30 else RUNNING if age < 590 else PASSED), takes(20)).run()
-    assert job.states == [State.PASSED] * 2
+    assert job.states == [RunState.PASSED] * 2
     spoilt = Job(takes(400), *[Run(then((395, limited), last=PASSED))] * 40).run()
-    assert spoilt.states[0] is State.PASSED
+    assert spoilt.states[0] is RunState.PASSED
 
 
 def test_a_server_that_is_busy_is_asked_less_and_less_often() -> None:
     often = Job(*[takes(60)] * 10).run()
     seldom = Job(*[Run(then((60, BUSY), last=PASSED))] * 10).run()
     assert len(seldom.workers.polls) < len(often.workers.polls) / 2
-    assert set(seldom.states) == {State.PASSED}
+    assert set(seldom.states) == {RunState.PASSED}
 
 
 def test_a_pause_beyond_the_deadline_ends_there_with_one_last_question() -> None:
-    limited = Status(Said.BUSY, message="HTTP 503", status=503, retry_after=3600.0)
-    job = Job(Run(then((5, RUNNING), (20, limited), last=PASSED)), waiting=Waiting(timeout=60.0)).run()
-    assert job.states == [State.PASSED]
+    limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 503", http_status=503, retry_after=3600.0)
+    job = Job(Run(then((5, RUNNING), (20, limited), last=PASSED)), waiting=PollPolicy(timeout=60.0)).run()
+    assert job.states == [RunState.PASSED]
     assert job.polls()[-1] == pytest.approx(60.1)
 
 
 def test_a_run_without_an_id_has_an_unknown_end() -> None:
-    board = Board([Outcome(RunRequest(Kind.TEST, "t"), State.STARTED, url="https://autonoma.app/x")], 1000.0)
+    board = RunTable(
+        [RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, url="https://autonoma.app/x")], 1000.0
+    )
     clock, watched = FakeClock(), Watched()
-    Engine(board, Policy(), clock, queue.SimpleQueue(), watched, Waiting()).run(ScriptedWorkers(clock, {}))
-    assert board.outcomes[0].state is State.UNKNOWN
+    Engine(board, StartPolicy(), clock, queue.SimpleQueue(), watched, PollPolicy()).run(ScriptedWorkers(clock, {}))
+    assert board.results[0].state is RunState.UNKNOWN
 
 
 def test_a_run_that_was_started_long_ago_is_asked_for_at_once() -> None:
     clock, watched = FakeClock(), Watched()
-    run = Outcome(RunRequest(Kind.TEST, "t"), State.STARTED, run_id="run-0-1", began=-500.0)
-    board = Board([run], clock.time)
+    run = RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, run_id="run-0-1", start_offset_seconds=-500.0)
+    board = RunTable([run], clock.time)
     workers = ScriptedWorkers(clock, {}, {0: [takes(0)]})
-    Engine(board, Policy(), clock, queue.SimpleQueue(), watched, Waiting()).run(workers)
+    Engine(board, StartPolicy(), clock, queue.SimpleQueue(), watched, PollPolicy()).run(workers)
     assert [sent.at for sent in workers.polls] == [1000.0]
     assert workers.sent == []
-    assert board.outcomes[0].state is State.PASSED
+    assert board.results[0].state is RunState.PASSED
 
 
 def test_a_clock_that_jumps_costs_no_run() -> None:
     """A machine that was suspended wakes up behind the deadline: everything is asked for once more, then it ends."""
-    job = Job(takes(100), takes(10_000), waiting=Waiting(timeout=600.0))
+    job = Job(takes(100), takes(10_000), waiting=PollPolicy(timeout=600.0))
     says = job.workers._runs[0][0].says
 
-    def suspended(age: float) -> Status:
+    def suspended(age: float) -> PollResult:
         if 40 < age < 60:
             job.clock.time += 5000
         return says(age)
 
     job.workers._runs = {0: [Run(suspended)], 1: job.workers._runs[1]}
-    assert job.run().states == [State.PASSED, State.TIMED_OUT]
+    assert job.run().states == [RunState.PASSED, RunState.TIMED_OUT]
     assert all(len(job.polls(place)) > 3 for place in (0, 1))
 
 
@@ -373,65 +380,67 @@ def test_a_clock_that_jumps_costs_no_run() -> None:
 
 
 def test_a_run_that_failed_is_started_again_and_a_pass_is_flaky() -> None:
-    job = Job([takes(10, FAILED), takes(10)], waiting=Waiting(retries=1)).run()
-    assert (job.states, job.first.flaky, job.first.attempts, job.code) == ([State.PASSED], True, 2, 0)
+    job = Job([takes(10, FAILED), takes(10)], waiting=PollPolicy(retries=1)).run()
+    assert (job.states, job.first.is_flaky, job.first.attempt_count, job.code) == ([RunState.PASSED], True, 2, 0)
     assert job.first.run_id == "run-0-2"
-    assert [run.run_id for run in job.first.earlier] == ["run-0-1"]
-    assert 10 <= job.first.earlier[0].seconds <= 13
+    assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
+    assert 10 <= job.first.previous_attempts[0].duration_seconds <= 13
     assert len(job.workers.sent) == 2
 
 
 def test_a_run_is_started_again_no_more_often_than_was_said() -> None:
-    job = Job([takes(5, FAILED)] * 9, takes(5), waiting=Waiting(retries=3)).run()
-    assert job.states == [State.FAILED, State.PASSED]
+    job = Job([takes(5, FAILED)] * 9, takes(5), waiting=PollPolicy(retries=3)).run()
+    assert job.states == [RunState.FAILED, RunState.PASSED]
     assert (len(job.workers.times(0)), len(job.workers.times(1))) == (4, 1)
-    assert (job.first.attempts, job.code) == (4, 1)
+    assert (job.first.attempt_count, job.code) == (4, 1)
 
 
 @pytest.mark.parametrize("end", [STOPPED, STRANGE, MISSING, UNAUTHORIZED, TROUBLE])
-def test_only_a_failed_run_is_started_again(end: Status) -> None:
-    job = Job([takes(5, end), takes(5)], waiting=Waiting(retries=3, timeout=300)).run()
+def test_only_a_failed_run_is_started_again(end: PollResult) -> None:
+    job = Job([takes(5, end), takes(5)], waiting=PollPolicy(retries=3, timeout=300)).run()
     assert len(job.workers.sent) == 1
     assert job.code != 0
 
 
 def test_the_second_start_follows_the_same_rules_as_the_first() -> None:
     """What may have started is not sent again: the run is open, and its failure is not forgotten."""
-    lost = Attempt(Delivery.OPEN, Reason.UNKNOWN, message="no answer came in time")
-    job = Job([takes(5, FAILED)], waiting=Waiting(retries=5), starts={0: [(0.1, STARTED), (0.1, lost)]}).run()
-    assert job.states == [State.UNKNOWN]
+    lost = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
+    job = Job([takes(5, FAILED)], waiting=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, lost)]}).run()
+    assert job.states == [RunState.UNKNOWN]
     assert len(job.workers.sent) == 2
-    assert [run.run_id for run in job.first.earlier] == ["run-0-1"]
+    assert [run.run_id for run in job.first.previous_attempts] == ["run-0-1"]
     assert job.code == 7
 
 
 def test_a_run_that_can_not_be_started_again_has_failed() -> None:
-    gone = Attempt(Delivery.REFUSED, Reason.NOT_FOUND, message="HTTP 404", status=404)
-    job = Job([takes(5, FAILED)], waiting=Waiting(retries=5), starts={0: [(0.1, STARTED), (0.1, gone)]}).run()
-    assert (job.states, job.first.reason, job.code) == ([State.FAILED], Reason.FAILED, 1)
-    assert (job.first.run_id, job.first.earlier) == ("run-0-1", ())
+    gone = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, message="HTTP 404", http_status=404)
+    job = Job([takes(5, FAILED)], waiting=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, gone)]}).run()
+    assert (job.states, job.first.reason, job.code) == ([RunState.FAILED], ExitReason.FAILED, 1)
+    assert (job.first.run_id, job.first.previous_attempts) == ("run-0-1", ())
     assert "HTTP 404" in job.first.message
 
 
 def test_nothing_is_started_again_after_the_deadline() -> None:
-    job = Job([takes(59.9, FAILED)], waiting=Waiting(retries=5, timeout=60.0)).run()
-    assert job.states == [State.FAILED]
+    job = Job([takes(59.9, FAILED)], waiting=PollPolicy(retries=5, timeout=60.0)).run()
+    assert job.states == [RunState.FAILED]
     assert len(job.workers.sent) == 1
 
 
 def test_a_second_start_that_waits_for_its_turn_is_not_sent_after_the_deadline() -> None:
-    busy = Attempt(Delivery.BUSY, Reason.API, message="HTTP 429", status=429, retry_after=100.0)
-    job = Job([takes(30, FAILED)], waiting=Waiting(retries=1, timeout=60.0), starts={0: [(0.1, STARTED), (0.1, busy)]})
-    assert job.run().states == [State.FAILED]
+    busy = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, message="HTTP 429", http_status=429, retry_after=100.0)
+    job = Job(
+        [takes(30, FAILED)], waiting=PollPolicy(retries=1, timeout=60.0), starts={0: [(0.1, STARTED), (0.1, busy)]}
+    )
+    assert job.run().states == [RunState.FAILED]
     assert len(job.workers.sent) == 2
     assert job.seconds < 75
 
 
-@pytest.mark.parametrize(("connecting", "state"), [({0}, State.FAILED), (set(), State.UNKNOWN)])
-def test_second_start_without_a_connection_ends_with_the_wait(connecting: set[int], state: State) -> None:
+@pytest.mark.parametrize(("connecting", "state"), [({0}, RunState.FAILED), (set(), RunState.UNKNOWN)])
+def test_second_start_without_a_connection_ends_with_the_wait(connecting: set[int], state: RunState) -> None:
     """Nothing of it was sent, so the failure stands. What was sent may have started."""
     starts = {0: [(0.1, STARTED), (1000.0, STARTED)]}
-    job = Job([takes(30, FAILED)], waiting=Waiting(retries=1, timeout=60.0), starts=starts)
+    job = Job([takes(30, FAILED)], waiting=PollPolicy(retries=1, timeout=60.0), starts=starts)
     job.workers.connecting = connecting
     assert job.run().states == [state]
     assert ("no answer came" in job.first.message) == (not connecting)
@@ -442,56 +451,56 @@ def test_second_start_without_a_connection_ends_with_the_wait(connecting: set[in
 
 
 def test_a_failure_is_told_with_its_step_and_title() -> None:
-    failed = takes(10, FAILED)._replace(details=Details("Checkout", STEP, 9.5))
+    failed = takes(10, FAILED)._replace(details=RunDetails("Checkout", STEP, 9.5))
     job = Job(failed, takes(5)).run()
-    assert (job.first.title, job.first.step, job.first.seconds) == ("Checkout", STEP, 9.5)
+    assert (job.first.title, job.first.step, job.first.duration_seconds) == ("Checkout", STEP, 9.5)
     assert [sent.run for sent in job.workers.explained].count(0) == 1
-    told = next(outcome for outcome in job.watched.seen if outcome.state is State.FAILED)
+    told = next(outcome for outcome in job.watched.seen if outcome.state is RunState.FAILED)
     assert told.step == STEP
 
 
 def test_each_run_that_passed_is_asked_about_once() -> None:
     """Its details prove the pass, and have the title of a run without a name."""
-    run = takes(10)._replace(details=Details("Checkout"))
-    job = Job(run, takes(10)._replace(details=Details("Search"))).run()
-    assert [outcome.label for outcome in job.board.outcomes] == ["Checkout", "Search"]
+    run = takes(10)._replace(details=RunDetails("Checkout"))
+    job = Job(run, takes(10)._replace(details=RunDetails("Search"))).run()
+    assert [outcome.display_name for outcome in job.board.results] == ["Checkout", "Search"]
     assert sorted(sent.run for sent in job.workers.explained) == [0, 1]
     named = Job(run)
-    named.board.change(0, request=named.first.request._replace(name="Mine"))
+    named.board.results[0] = named.first._replace(request=named.first.request._replace(name="Mine"))
     assert len(named.run().workers.explained) == 1
-    assert named.first.label == "Mine"
+    assert named.first.display_name == "Mine"
 
 
 def test_the_step_of_a_run_that_was_started_again_is_kept() -> None:
-    failed = takes(10, FAILED)._replace(details=Details("Checkout", STEP))
-    job = Job([failed, takes(10)], waiting=Waiting(retries=1)).run()
-    assert job.first.flaky
-    assert (job.first.title, job.first.earlier[0].step, job.first.step) == ("Checkout", STEP, None)
+    failed = takes(10, FAILED)._replace(details=RunDetails("Checkout", STEP))
+    job = Job([failed, takes(10)], waiting=PollPolicy(retries=1)).run()
+    assert job.first.is_flaky
+    assert (job.first.title, job.first.previous_attempts[0].step, job.first.step) == ("Checkout", STEP, None)
 
 
 @pytest.mark.parametrize("delay", [0.05, 7.0, 1e6])
 def test_details_that_can_not_be_had_change_nothing_and_hold_up_nothing(delay: float) -> None:
     job = Job(takes(10, FAILED))
-    explain = job.workers.explain
+    explain = job.workers.fetch_details
 
-    def slow(position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+    def slow(index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         run = job.workers._runs[0][0]
-        job.workers._born[position, run_id] = (1000.0, run._replace(delay=delay))
-        explain(position, request, run_id)
+        job.workers._born[index, run_id] = (1000.0, run._replace(delay=delay))
+        explain(index, request, run_id)
 
-    job.workers.explain = slow  # type: ignore[method-assign]
-    assert job.run().states == [State.FAILED]
+    job.workers.fetch_details = slow  # type: ignore[method-assign]
+    assert job.run().states == [RunState.FAILED]
     assert len(job.workers.explained) <= 3
     assert job.seconds <= 45
-    assert [outcome.state for outcome in job.watched.seen].count(State.FAILED) == 1
+    assert [outcome.state for outcome in job.watched.seen].count(RunState.FAILED) == 1
 
 
-@pytest.mark.parametrize("kind", [Kind.FOLDER, Kind.TAG])
-def test_only_runs_of_tests_have_details(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])
+def test_only_runs_of_tests_have_details(kind: TargetKind) -> None:
     job = Job(takes(10, FAILED), kind=kind).run()
     assert job.workers.explained == []
-    assert job.states == [State.FAILED]
-    assert job.watched.seen[-1].state is State.FAILED
+    assert job.states == [RunState.FAILED]
+    assert job.watched.seen[-1].state is RunState.FAILED
 
 
 # Signals
@@ -499,26 +508,26 @@ def test_only_runs_of_tests_have_details(kind: Kind) -> None:
 
 def test_a_signal_stops_asking_and_says_what_was_left_running() -> None:
     job = Job(takes(10), takes(1000))
-    job.clock.later(100.0, Interrupt(15))
-    assert job.run().states == [State.PASSED, State.STARTED]
+    job.clock.later(100.0, SignalReceived(15))
+    assert job.run().states == [RunState.PASSED, RunState.STARTED]
     assert job.code == 143
     assert job.seconds <= 101
     assert max(sent.at for sent in job.workers.polls) <= 1100
 
 
 def test_after_a_signal_nothing_is_started_again() -> None:
-    job = Job([takes(100, FAILED)], takes(1000), waiting=Waiting(retries=3), starts={0: [(0.1, STARTED)]})
-    job.clock.later(99.99, Interrupt(2))
+    job = Job([takes(100, FAILED)], takes(1000), waiting=PollPolicy(retries=3), starts={0: [(0.1, STARTED)]})
+    job.clock.later(99.99, SignalReceived(2))
     assert len(job.run().workers.sent) == 2
 
 
 # Whatever happens
 
 statuses = st.sampled_from([RUNNING, PASSED, FAILED, STOPPED, STRANGE, MISSING, UNAUTHORIZED, BUSY, TROUBLE])
-NOT_FOUND = Attempt(Delivery.REFUSED, Reason.NOT_FOUND)
-NOT_SENT = Attempt(Delivery.NOT_SENT, Reason.API)
-LIMITED = Attempt(Delivery.BUSY, Reason.API, retry_after=20.0)
-LOST = Attempt(Delivery.OPEN, Reason.UNKNOWN)
+NOT_FOUND = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND)
+NOT_SENT = StartResult(StartStatus.NOT_SENT, ExitReason.API)
+LIMITED = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, retry_after=20.0)
+LOST = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 deliveries = st.sampled_from([STARTED, STARTED, STARTED, LOST, NOT_FOUND, LIMITED, NOT_SENT])
 lives = st.builds(
     lambda parts, last, delay: Run(then(*sorted(parts, key=lambda part: part[0]), last=last), delay),
@@ -536,31 +545,40 @@ plans = st.lists(
 @settings(deadline=None)
 @given(plans, st.integers(0, 2), st.sampled_from([10.0, 120.0, 600.0]), st.none() | st.floats(0, 700))
 def test_whatever_happens_no_started_run_is_lost_and_nothing_is_late(
-    plan: list[tuple[list[Run], list[Attempt]]], retries: int, timeout: float, signal_at: float | None
+    plan: list[tuple[list[Run], list[StartResult]]], retries: int, timeout: float, signal_at: float | None
 ) -> None:
     """Green means that the server said passed for every run; every run that was started keeps its id."""
     starts = {place: [(0.2, attempt) for attempt in attempts] for place, (_, attempts) in enumerate(plan)}
-    job = Job(*[runs for runs, _ in plan], waiting=Waiting(timeout=timeout, retries=retries), starts=starts)
+    job = Job(*[runs for runs, _ in plan], waiting=PollPolicy(timeout=timeout, retries=retries), starts=starts)
     if signal_at is not None:
-        job.clock.later(signal_at, Interrupt(15))
+        job.clock.later(signal_at, SignalReceived(15))
     job.run()
-    known = {run_id for run in job.board.outcomes for run_id in (run.run_id, *(old.run_id for old in run.earlier))}
+    known = {
+        run_id for run in job.board.results for run_id in (run.run_id, *(old.run_id for old in run.previous_attempts))
+    }
     assert {run_id for _, run_id in job.workers._born} <= known
-    final = {State.PASSED, State.FAILED, State.STOPPED, State.TIMED_OUT, State.NOT_STARTED, State.UNKNOWN}
-    assert set(job.states) <= final | ({State.STARTED} if job.engine.interrupt else set())
+    final = {
+        RunState.PASSED,
+        RunState.FAILED,
+        RunState.STOPPED,
+        RunState.TIMED_OUT,
+        RunState.NOT_STARTED,
+        RunState.UNKNOWN,
+    }
+    assert set(job.states) <= final | ({RunState.STARTED} if job.engine.interrupt else set())
     if job.code == 0:
         assert all(
             any(run.says(age) is PASSED for age in (0, *(sent.at for sent in job.workers.polls)))
             for runs, _ in plan
             for run in runs[-1:]
-        ) or set(job.states) == {State.PASSED}
+        ) or set(job.states) == {RunState.PASSED}
     deadline = job.engine._wait.deadline if job.engine._wait else 0
     assert all(sent.at <= deadline + 1e-6 for sent in job.workers.polls)
     # A run that is started again gives those that the API still refuses their two minutes anew.
     started_by = 1000.0 + 150 * (1 + retries)
-    assert job.clock.time <= min(deadline, started_by + timeout) + job.waiting.closing + 1
+    assert job.clock.time <= min(deadline, started_by + timeout) + job.waiting.late_response_grace + 1
     for place, (_, attempts) in enumerate(plan):
-        opened = sum(attempt.delivery is Delivery.OPEN for attempt in attempts)
+        opened = sum(attempt.status is StartStatus.INDETERMINATE for attempt in attempts)
         sent = len(job.workers.times(place))
         starts_made = sum(born == place for born, _ in job.workers._born)
         assert starts_made <= retries + 1

@@ -14,17 +14,24 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from autonoma_ci.api import transport
-from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status, Timeouts
-from autonoma_ci.ci.comments.http import Web, WebError
+from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus, Timeouts
+from autonoma_ci.ci.comments.http import RestClient, RestError
 from autonoma_ci.clock import Clock
 from autonoma_ci.engine import workers
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Policy
-from autonoma_ci.engine.workers import Done, Explained, Interrupt, Polled, Reporting, Threads
-from autonoma_ci.models import Kind, Outcome, Reason, RunRequest, State
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import StartPolicy
+from autonoma_ci.engine.workers import (
+    DetailsReceived,
+    ReportThread,
+    SignalReceived,
+    StartFinished,
+    StatusReceived,
+    ThreadedExecutor,
+)
+from autonoma_ci.models import ExitReason, RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.net import connection, threads
-from autonoma_ci.net.connection_state import line
+from autonoma_ci.net.connection_state import connection_state
 from tests.support.fake_clock import Watched
 from tests.support.fault_server import FaultServer
 from tests.support.faults import started
@@ -36,7 +43,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.workers import Events
 
-REQUEST = RunRequest(Kind.TEST, "a")
+REQUEST = RunRequest(TargetKind.TEST, "a")
 # In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 
@@ -44,16 +51,16 @@ PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 class Calls:
     """An API of one function."""
 
-    def __init__(self, start: Callable[[RunRequest], Attempt]) -> None:
+    def __init__(self, start: Callable[[RunRequest], StartResult]) -> None:
         self.start = start
 
-    def status(self, request: RunRequest, run_id: str) -> Status:
+    def status(self, request: RunRequest, run_id: str) -> PollResult:
         raise KeyError("a value that must not be shown")
 
-    def name_of(self, kind: Kind, request: RunRequest) -> str | None:
+    def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
         return None
 
-    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> Details:
+    def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
         raise KeyError("a value that must not be shown")
 
 
@@ -61,71 +68,77 @@ def test_a_request_that_fails_in_a_way_nobody_thought_of_comes_back_as_open() ->
     """Whatever happened, it may have been sent: the run is neither lost nor sent again, and no value is shown."""
     events: Events = queue.SimpleQueue()
 
-    def start(_: RunRequest) -> Attempt:
-        line.connection = HTTPConnection("autonoma.test")
+    def start(_: RunRequest) -> StartResult:
+        connection_state.connection = HTTPConnection("autonoma.test")
         raise KeyError("a value that must not be shown")
 
-    Threads(Calls(start), events).start(7, REQUEST)
+    ThreadedExecutor(Calls(start), events).start(7, REQUEST)
     event = events.get(timeout=60)
-    assert isinstance(event, Done)
-    assert (event.position, event.attempt.delivery, event.attempt.reason) == (7, Delivery.OPEN, Reason.UNKNOWN)
-    assert "KeyError" in event.attempt.message
+    assert isinstance(event, StartFinished)
+    assert (event.plan_index, event.result.status, event.result.reason) == (
+        7,
+        StartStatus.INDETERMINATE,
+        ExitReason.UNKNOWN,
+    )
+    assert "KeyError" in event.result.message
     assert "a value" not in repr(event)
 
 
 @pytest.mark.parametrize(
     ("error", "delivery"),
     [
-        (MemoryError(), Delivery.NOT_SENT),
-        (RuntimeError("can't start new thread"), Delivery.NOT_SENT),
-        (SystemError(), Delivery.NOT_SENT),
-        (OSError(24, "Too many open files"), Delivery.NOT_SENT),
-        (TypeError("a value that must not be shown"), Delivery.UNSENDABLE),
+        (MemoryError(), StartStatus.NOT_SENT),
+        (RuntimeError("can't start new thread"), StartStatus.NOT_SENT),
+        (SystemError(), StartStatus.NOT_SENT),
+        (OSError(24, "Too many open files"), StartStatus.NOT_SENT),
+        (TypeError("a value that must not be shown"), StartStatus.CANNOT_SEND),
     ],
 )
-def test_error_before_a_connection_means_nothing_sent(error: Exception, delivery: Delivery) -> None:
+def test_error_before_a_connection_means_nothing_sent(error: Exception, delivery: StartStatus) -> None:
     """It says so whatever an earlier request of the same thread had done, and shows no value."""
     events: Events = queue.SimpleQueue()
 
-    def start(request: RunRequest) -> Attempt:
+    def start(request: RunRequest) -> StartResult:
         if request.id == "earlier":
-            line.connection = HTTPConnection("autonoma.test")
-            return Attempt(Delivery.STARTED)
+            connection_state.connection = HTTPConnection("autonoma.test")
+            return StartResult(StartStatus.STARTED)
         raise error
 
-    workers = Threads(Calls(start), events)
+    workers = ThreadedExecutor(Calls(start), events)
     workers.start(1, REQUEST._replace(id="earlier"))
-    assert events.get(timeout=60) == Done(1, Attempt(Delivery.STARTED))
+    assert events.get(timeout=60) == StartFinished(1, StartResult(StartStatus.STARTED))
     workers.start(2, REQUEST)
     event = events.get(timeout=60)
-    assert isinstance(event, Done)
-    assert (event.position, event.attempt.delivery, event.attempt.reason) == (2, delivery, Reason.API)
-    assert type(error).__name__ in event.attempt.message
+    assert isinstance(event, StartFinished)
+    assert (event.plan_index, event.result.status, event.result.reason) == (2, delivery, ExitReason.API)
+    assert type(error).__name__ in event.result.message
     assert "a value" not in repr(event)
 
 
 def test_error_within_the_headers_means_nothing_sent() -> None:
     """Without TLS, the connection is made once the headers are complete."""
 
-    class Unsent(connection._Plain):
+    class Unsent(connection.TrackedHTTPConnection):
         def putrequest(self, *_: object, **__: object) -> None:
             raise MemoryError
 
-    line.clear()
+    connection_state.reset()
     with pytest.raises(MemoryError):
         Unsent("127.0.0.1", 9).request("POST", "/")
-    assert line.connection
-    assert line.nothing_sent
-    line.clear()
+    assert connection_state.connection
+    assert connection_state.nothing_sent
+    connection_state.reset()
 
 
 def test_a_question_that_fails_in_a_way_nobody_thought_of_comes_back_as_one_that_went_wrong() -> None:
     events: Events = queue.SimpleQueue()
-    threads = Threads(Calls(lambda _: Attempt(Delivery.STARTED)), events)
+    threads = ThreadedExecutor(Calls(lambda _: StartResult(StartStatus.STARTED)), events)
     threads.poll(7, REQUEST, "r", 3)
-    assert events.get(timeout=60) == Polled(7, "r", Status(Said.TROUBLE, message="unexpected KeyError while asking"), 3)
-    threads.explain(7, REQUEST, "r")
-    assert events.get(timeout=60) == Explained(7, "r", Details(problem="unexpected KeyError while asking"))
+    assert events.get(timeout=60) == StatusReceived(
+        7, "r", PollResult(PollStatus.UNAVAILABLE, message="unexpected KeyError while asking"), 3
+    )
+    threads.fetch_details(7, REQUEST, "r")
+    assert events.get(timeout=60) == DetailsReceived(7, "r", RunDetails(error="unexpected KeyError while asking"))
 
 
 def test_a_thread_that_is_idle_takes_the_next_request() -> None:
@@ -133,14 +146,14 @@ def test_a_thread_that_is_idle_takes_the_next_request() -> None:
     events: Events = queue.SimpleQueue()
     names: list[int] = []
 
-    def start(_: RunRequest) -> Attempt:
+    def start(_: RunRequest) -> StartResult:
         names.append(threading.get_ident())
-        return Attempt(Delivery.STARTED)
+        return StartResult(StartStatus.STARTED)
 
-    threads = Threads(Calls(start), events)
+    threads = ThreadedExecutor(Calls(start), events)
     for position in range(20):
         threads.start(position, REQUEST)
-        assert events.get(timeout=60) == Done(position, Attempt(Delivery.STARTED))
+        assert events.get(timeout=60) == StartFinished(position, StartResult(StartStatus.STARTED))
     assert len(set(names)) == 1
 
 
@@ -148,15 +161,15 @@ def test_requests_under_way_do_not_wait_for_each_other() -> None:
     events: Events = queue.SimpleQueue()
     all_here = threading.Barrier(8)
 
-    def start(_: RunRequest) -> Attempt:
+    def start(_: RunRequest) -> StartResult:
         all_here.wait(60)
-        return Attempt(Delivery.STARTED)
+        return StartResult(StartStatus.STARTED)
 
-    threads = Threads(Calls(start), events)
+    threads = ThreadedExecutor(Calls(start), events)
     for position in range(8):
         threads.start(position, REQUEST)
     found = [events.get(timeout=60) for _ in range(8)]
-    assert {event.attempt.delivery for event in found if isinstance(event, Done)} == {Delivery.STARTED}
+    assert {event.result.status for event in found if isinstance(event, StartFinished)} == {StartStatus.STARTED}
 
 
 class Limit:
@@ -208,23 +221,23 @@ def test_thread_that_ended_by_an_error_is_waited_for_no_more(monkeypatch: pytest
     events: Events = queue.SimpleQueue()
     names: list[str] = []
 
-    def start(request: RunRequest) -> Attempt:
+    def start(request: RunRequest) -> StartResult:
         names.append(request.id)
         if request.id == "a":
-            assert line.gate
-            assert line.gate.enter()
+            assert connection_state.gate
+            assert connection_state.gate.enter()
             raise MemoryError
-        return Attempt(Delivery.STARTED, run_id="run-of-b", url="https://autonoma.test/run/run-of-b")
+        return StartResult(StartStatus.STARTED, run_id="run-of-b", url="https://autonoma.test/run/run-of-b")
 
-    def fail(_: Threads, error: Exception) -> Attempt:
+    def fail(_: ThreadedExecutor, error: Exception) -> StartResult:
         raise MemoryError from error
 
-    monkeypatch.setattr(Threads, "_unexpected", fail)
-    board = Board([Outcome(RunRequest(Kind.TEST, name)) for name in ("a", "b")], 0.0)
+    monkeypatch.setattr(ThreadedExecutor, "_unexpected", fail)
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], 0.0)
     # The second start is answered well within it, on any machine.
-    policy = Policy(overdue=4.0, concurrency=2)
-    Engine(board, policy, Clock(), events, Watched(), None).run(Threads(Calls(start), events))
-    assert [run.state for run in board.outcomes] == [State.UNKNOWN, State.STARTED]
+    policy = StartPolicy(hung_after=4.0, concurrency=2)
+    Engine(board, policy, Clock(), events, Watched(), None).run(ThreadedExecutor(Calls(start), events))
+    assert [run.state for run in board.results] == [RunState.UNKNOWN, RunState.STARTED]
     assert names == ["a", "b"]
 
 
@@ -232,13 +245,13 @@ def test_nothing_is_sent_before_events_without_threads(monkeypatch: pytest.Monke
     """A signal or a refusal that waits is heard before the next start is sent in the same thread."""
     Limit(0, monkeypatch)
     events: Events = queue.SimpleQueue()
-    sender = Threads(Calls(lambda _: Attempt(Delivery.STARTED)), events)
+    sender = ThreadedExecutor(Calls(lambda _: StartResult(StartStatus.STARTED)), events)
     assert sender.can_start()
     sender.start(1, REQUEST)
     assert not sender.can_start()
-    assert events.get(timeout=60) == Done(1, Attempt(Delivery.STARTED))
+    assert events.get(timeout=60) == StartFinished(1, StartResult(StartStatus.STARTED))
     assert sender.can_start()
-    events.put(Interrupt(15))
+    events.put(SignalReceived(15))
     assert not sender.can_start()
 
 
@@ -249,18 +262,18 @@ def test_refusal_or_signal_ends_job_without_threads(signalled: bool, monkeypatch
     events: Events = queue.SimpleQueue()
     sent: list[str] = []
 
-    def start(request: RunRequest) -> Attempt:
+    def start(request: RunRequest) -> StartResult:
         sent.append(request.id)
         if not signalled:
-            return Attempt(Delivery.REFUSED, Reason.UNAUTHORIZED, status=401)
-        events.put(Interrupt(15))
-        return Attempt(Delivery.STARTED, run_id="r")
+            return StartResult(StartStatus.REJECTED, ExitReason.UNAUTHORIZED, http_status=401)
+        events.put(SignalReceived(15))
+        return StartResult(StartStatus.STARTED, run_id="r")
 
     clock = Clock()
-    board = Board([Outcome(RunRequest(Kind.TEST, name)) for name in "abc"], clock.monotonic())
-    Engine(board, Policy(), clock, events, Watched()).run(Threads(Calls(start), events))
+    board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "abc"], clock.monotonic())
+    Engine(board, StartPolicy(), clock, events, Watched()).run(ThreadedExecutor(Calls(start), events))
     assert sent == ["a"]
-    assert [run.state for run in board.outcomes[1:]] == [State.NOT_STARTED] * 2
+    assert [run.state for run in board.results[1:]] == [RunState.NOT_STARTED] * 2
 
 
 def test_start_can_be_sent_while_a_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,18 +282,18 @@ def test_start_can_be_sent_while_a_thread_is_free(monkeypatch: pytest.MonkeyPatc
     events: Events = queue.SimpleQueue()
     go_on = threading.Event()
 
-    def start(_: RunRequest) -> Attempt:
+    def start(_: RunRequest) -> StartResult:
         go_on.wait(60)
-        return Attempt(Delivery.STARTED)
+        return StartResult(StartStatus.STARTED)
 
-    sender = Threads(Calls(start), events)
+    sender = ThreadedExecutor(Calls(start), events)
     assert sender.can_start()
     sender.start(1, REQUEST)
     sender.poll(2, REQUEST, "r", 1)
     assert not sender.can_start()
     go_on.set()
-    assert isinstance(events.get(timeout=60), Done)
-    assert isinstance(events.get(timeout=60), Polled)
+    assert isinstance(events.get(timeout=60), StartFinished)
+    assert isinstance(events.get(timeout=60), StatusReceived)
     assert sender.can_start()
 
 
@@ -288,7 +301,7 @@ def test_kept_threads_are_used_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no more can be made, a kept thread does the work, and once it has ended the next."""
     limit = Limit(2, monkeypatch)
     monkeypatch.setattr(threads, "_kept", deque())
-    threads.keep_threads(3)
+    threads.preallocate_threads(3)
     assert limit.made == 2
     go_on = threading.Event()
     named: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -325,8 +338,8 @@ def test_url_that_nothing_could_end_a_request_to_is_not_up(tmp_path: Path, monke
     job = run_job(tmp_path, "http://127.0.0.1:1", ["a"], more=more)
     assert (job.code, job.states) == (5, {"a": "not-started"})
     assert "no thread could be made" in job.everything
-    with pytest.raises(WebError, match="no thread could be made"):
-        Web("http://127.0.0.1:1", {}, Clock()).ask("POST", "/", {})
+    with pytest.raises(RestError, match="no thread could be made"):
+        RestClient("http://127.0.0.1:1", {}, Clock()).request("POST", "/", {})
 
 
 def test_short_lack_of_threads_leaves_requests_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,20 +348,20 @@ def test_short_lack_of_threads_leaves_requests_side_by_side(monkeypatch: pytest.
     events: Events = queue.SimpleQueue()
     together = threading.Barrier(4)
 
-    def start(request: RunRequest) -> Attempt:
+    def start(request: RunRequest) -> StartResult:
         if request.id == "together":
             together.wait(60)
-        return Attempt(Delivery.STARTED)
+        return StartResult(StartStatus.STARTED)
 
-    threads = Threads(Calls(start), events)
+    threads = ThreadedExecutor(Calls(start), events)
     for position in range(8):
         threads.start(position, REQUEST)
-    assert {events.get(timeout=60).position for _ in range(8)} == set(range(8))  # type: ignore[union-attr]
+    assert {events.get(timeout=60).plan_index for _ in range(8)} == set(range(8))  # type: ignore[union-attr]
     limit.most = 100
     for position in range(4):
         threads.start(position, REQUEST._replace(id="together"))
     found = [events.get(timeout=60) for _ in range(4)]
-    assert [event.attempt.delivery for event in found if isinstance(event, Done)] == [Delivery.STARTED] * 4
+    assert [event.result.status for event in found if isinstance(event, StartFinished)] == [StartStatus.STARTED] * 4
 
 
 def test_deadline_ends_its_own_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,7 +403,7 @@ def test_thread_that_never_begins_is_an_error_in_time(monkeypatch: pytest.Monkey
 
 def test_slow_report_is_written_in_this_thread_without_another(monkeypatch: pytest.MonkeyPatch) -> None:
     Limit(0, monkeypatch)
-    reporting = Reporting(queue.SimpleQueue(), Clock(), signalled=False)
+    reporting = ReportThread(queue.SimpleQueue(), Clock(), signalled=False)
     here = threading.get_ident()
     assert reporting.write(threading.get_ident) == here
 
@@ -400,12 +413,12 @@ def test_slow_report_is_left_behind_after_a_signal(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(workers, "MAX_SECONDS_AFTER_SIGNAL", 0.2)
     events: Events = queue.SimpleQueue()
     never = threading.Event()
-    reporting = Reporting(events, Clock(), signalled=False)
+    reporting = ReportThread(events, Clock(), signalled=False)
     with pytest.raises(ZeroDivisionError):
         reporting.write(lambda: 1 / 0)
     assert reporting.write(lambda: "written") == "written"
-    events.put(Done(1, Attempt(Delivery.STARTED)))
-    events.put(Interrupt(15))
+    events.put(StartFinished(1, StartResult(StartStatus.STARTED)))
+    events.put(SignalReceived(15))
     assert reporting.write(lambda: never.wait(60)) is None
     began = Clock().monotonic()
     assert reporting.write(lambda: never.wait(60)) is None

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
-from autonoma_ci.ci.detection import ROWS
-from autonoma_ci.commands.wait import OF_WAIT
-from autonoma_ci.config.arguments import flags_of_run, parser_of
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.ci.detection import DETECTION_RULES
+from autonoma_ci.commands.wait import WAIT_OPTIONS
+from autonoma_ci.config.arguments import build_parser, parse_run_arguments
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.reports.outputs import OUTPUTS
 from tests.support.tables import ROOT
@@ -67,7 +67,7 @@ SCHEMAS = {
     "github-workflows": "gitea-actions.yml",
 }
 # The last stands for any of them.
-NAMES = {name for option in OPTIONS for name in option.names if name.startswith("AUTONOMA_")} | {
+NAMES = {name for option in OPTIONS for name in option.all_env_names if name.startswith("AUTONOMA_")} | {
     "AUTONOMA_CI",
     "AUTONOMA_NAME",
 }
@@ -224,7 +224,7 @@ def ran_by_sh(lines: list[str], folder: Path, path: str = "") -> subprocess.Comp
 
 def test_every_system_of_this_table_has_its_example() -> None:
     """A system that was just added may have none yet."""
-    assert set(OF_SYSTEM) <= {row.name for row in ROWS} - {"ci", "cli"}
+    assert set(OF_SYSTEM) <= {row.name for row in DETECTION_RULES} - {"ci", "cli"}
     assert {path for path in FILES if path.parent == EXAMPLES} == {
         EXAMPLES / name for name in (*OF_SYSTEM.values(), "autonoma.yml") if "/" not in name
     }
@@ -264,11 +264,11 @@ def refused(name: str, *flags: str) -> list[str]:
     if name.startswith("-"):
         return refused("run", name, *flags)
     if name == "run":
-        return flags_of_run(flags, io.StringIO())[2]
+        return parse_run_arguments(flags, io.StringIO())[2]
     if name == "wait":
-        parser = parser_of("wait", "", OF_WAIT, io.StringIO())
+        parser = build_parser("wait", "", WAIT_OPTIONS, io.StringIO())
         parser.add_argument("record")
-        return parser.read(flags)[1]
+        return parser.parse_partial(flags)[1]
     return [] if name in cli.COMMANDS else [f"unknown command {name}"]
 
 
@@ -310,16 +310,18 @@ def test_every_input_of_the_action_is_one(path: Path) -> None:
 )
 def test_the_settings_of_an_example_make_a_plan(path: Path, tmp_path: Path) -> None:
     out = io.StringIO()
-    known = {name: value for name, value in settings(path).items() if name in {o.variable for o in OPTIONS}}
-    world = World({**known, "AUTONOMA_RESULTS_DIR": str(tmp_path), "AUTONOMA_DRY_RUN": "true"}, out, out, str(EXAMPLES))
-    assert cli.main([], world) == 0, out.getvalue()
+    known = {name: value for name, value in settings(path).items() if name in {o.env_var for o in OPTIONS}}
+    world = Runtime(
+        {**known, "AUTONOMA_RESULTS_DIR": str(tmp_path), "AUTONOMA_DRY_RUN": "true"}, out, out, str(EXAMPLES)
+    )
+    assert cli.run_command([], world) == 0, out.getvalue()
     assert "Checkout pays by card" in out.getvalue()
     assert "did you mean" not in out.getvalue().lower()
 
 
 def test_the_manifest_is_valid() -> None:
     out = io.StringIO()
-    assert cli.main(["validate"], World({}, out, out, str(EXAMPLES))) == 0
+    assert cli.run_command(["validate"], Runtime({}, out, out, str(EXAMPLES))) == 0
     assert "3 runs in all" in out.getvalue()
 
 

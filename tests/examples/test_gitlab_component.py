@@ -73,10 +73,10 @@ def test_each_input_has_the_help_and_the_type_of_its_option() -> None:
     for name in set(INPUTS) & set(BY_NAME):
         option, declared = BY_NAME[name], INPUTS[name]
         assert option.help in declared["description"]
-        assert declared["type"] == ("boolean" if not option.takes and name != "run-on-latest" else "string")
+        assert declared["type"] == ("boolean" if not option.metavar and name != "run-on-latest" else "string")
         if declared["type"] == "boolean":
             assert declared["default"] is (option.default == "true")
-        elif option.takes == "WORD":
+        elif option.metavar == "WORD":
             assert option.parse(declared["default"]) == option.default
             assert [option.parse(word) for word in declared["options"]] == declared["options"]
         elif name != "results-dir":
@@ -85,13 +85,13 @@ def test_each_input_has_the_help_and_the_type_of_its_option() -> None:
 
 
 def test_each_input_reaches_its_option() -> None:
-    names = {BY_NAME[name].variable: f"$[[ inputs.{name} ]]" for name in INPUTS if name in BY_NAME}
+    names = {BY_NAME[name].env_var: f"$[[ inputs.{name} ]]" for name in INPUTS if name in BY_NAME}
     assert {name: value.rstrip() for name, value in JOB["variables"].items()} == names
 
 
 def test_no_variable_of_the_job_is_a_boolean() -> None:
     """A value that is nothing but an input keeps the input's type."""
-    of_booleans = {BY_NAME[name].variable for name in INPUTS if INPUTS[name].get("type") == "boolean"}
+    of_booleans = {BY_NAME[name].env_var for name in INPUTS if INPUTS[name].get("type") == "boolean"}
     assert {name for name, value in JOB["variables"].items() if value.endswith("]] ")} == of_booleans
 
 

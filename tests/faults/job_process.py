@@ -17,10 +17,10 @@ from autonoma_ci.api.models import Timeouts
 from autonoma_ci.app import runtime
 from autonoma_ci.ci.comments import http
 from autonoma_ci.engine import details
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.starter import Policy
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.starter import StartPolicy
 from autonoma_ci.reports import evidence_store
-from autonoma_ci.reports.results_dir import ResultsDir
+from autonoma_ci.reports.results_dir import ResultsDirPublisher
 
 if TYPE_CHECKING:
     from autonoma_ci.models import Report
@@ -29,7 +29,7 @@ FAULTS = Path(os.environ["JOB_FAULTS"])
 # How long a request may take, and how long the questions for a run may go wrong.
 _SECONDS, _PATIENCE = float(os.environ["JOB_SECONDS"]), float(os.environ["JOB_PATIENCE"])
 _resolve = socket.getaddrinfo
-_publish = ResultsDir.publish
+_publish = ResultsDirPublisher.publish
 
 
 def resolve(host: Any, port: Any, *more: Any, **named: Any) -> Any:
@@ -44,7 +44,7 @@ def resolve(host: Any, port: Any, *more: Any, **named: Any) -> Any:
     return found
 
 
-def publish(self: ResultsDir, report: Report) -> list[str]:
+def publish(self: ResultsDirPublisher, report: Report) -> list[str]:
     """Write the files; for the last time only once whoever looks on has done what is to be done just then."""
     if report.verdict and (FAULTS / "report-waits").exists():
         (FAULTS / "report").touch()
@@ -71,14 +71,23 @@ if most := os.environ.get("JOB_THREADS"):
 if most := os.environ.get("JOB_FILES"):
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), int(most)))
 socket.getaddrinfo = resolve
-ResultsDir.publish = publish  # type: ignore[method-assign]
+ResultsDirPublisher.publish = publish  # type: ignore[method-assign]
 http._SECONDS, http._PAUSE, details._PAUSE = _SECONDS, 0.05, 0.1
 evidence_store.download = partial(evidence_store.download, connect=_SECONDS)  # type: ignore[attr-defined]
-evidence_store.Store = partial(evidence_store.Store, seconds=_SECONDS)  # type: ignore[misc, assignment]
-runtime.World = partial(  # type: ignore[misc, assignment]
-    runtime.World,
+evidence_store.EvidenceDownloader = partial(evidence_store.EvidenceDownloader, seconds=_SECONDS)  # type: ignore[misc, assignment]
+runtime.Runtime = partial(  # type: ignore[misc, assignment]
+    runtime.Runtime,
     timeouts=Timeouts(connect=_SECONDS, read=_SECONDS / 1.5, total=_SECONDS),
-    policy=Policy(patience=30.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=120.0),
-    waiting=Waiting(interval=0.1, patience=_PATIENCE, missing=_PATIENCE, closing=10.0, overdue=120.0),
+    policy=StartPolicy(
+        give_up_after=30.0,
+        max_connect_attempts=3,
+        first_retry_pause=0.02,
+        max_retry_pause=0.05,
+        shutdown_grace=0.3,
+        hung_after=120.0,
+    ),
+    waiting=PollPolicy(
+        interval=0.1, give_up_after=_PATIENCE, not_found_grace=_PATIENCE, late_response_grace=10.0, hung_after=120.0
+    ),
 )
-cli.run()
+cli.main()

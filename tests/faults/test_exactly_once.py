@@ -117,10 +117,10 @@ def test_a_request_that_may_have_arrived_is_sent_once(fault: Fault, tmp_path: Pa
     assert server.posts == {"before": 1, "faulty": fault.posts, "behind": 1}
     assert {job.states["before"], job.states["behind"]} == {"started"}
     run = next(run for run in job.record["runs"] if run["id"] == "faulty")
-    assert run["tries"] == fault.posts
+    assert run["start_requests"] == fault.posts
     if state == "unknown":
         assert "may have started" in job.log
-        assert "look for it" in run["hint"]
+        assert "look for it" in run["suggestion"]
 
 
 def test_start_after_another_has_its_own_connection(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_a_connection_that_is_reset_at_once_is_open_once_it_was_made(tmp_path: P
         job = run_job(tmp_path, server.url, ids)
     assert_accounted_for(job, ids)
     runs = job.record["runs"]
-    assert server.connections == sum(run["tries"] for run in runs)
+    assert server.connections == sum(run["start_requests"] for run in runs)
     for run in runs:
-        assert run["state"] == "unknown" or run["tries"] == BRISK.attempts
+        assert run["state"] == "unknown" or run["start_requests"] == BRISK.max_connect_attempts
 
 
 def test_a_refused_connection_is_tried_again_and_known_not_to_have_started(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_refused_connection_is_tried_again_and_known_not_to_have_started(tmp_p
     assert_accounted_for(job, ["a", "b"])
     assert set(job.states.values()) == {"not-started"}
     assert (job.code, job.outputs["reason"]) == (5, "api")
-    assert {run["tries"] for run in job.record["runs"]} == {BRISK.attempts}
+    assert {run["start_requests"] for run in job.record["runs"]} == {BRISK.max_connect_attempts}
     assert "refused the connection" in job.log
 
 
@@ -187,11 +187,11 @@ def test_a_limiter_that_never_gives_way_ends_the_job_in_time(tmp_path: Path) -> 
     """Runs that were always refused are known not to have started; what got through stays started."""
     ids = ["lucky", *(f"t{number}" for number in range(6))]
     with FaultServer(answer(429, "{}"), {"lucky": [started]}) as server:
-        job = run_job(tmp_path, server.url, ids, policy=BRISK._replace(patience=1.0))
+        job = run_job(tmp_path, server.url, ids, policy=BRISK._replace(give_up_after=1.0))
     assert_accounted_for(job, ids)
     assert job.states == {"lucky": "started"} | dict.fromkeys(ids[1:], "not-started")
     assert (job.code, job.outputs["reason"]) == (5, "api")
-    assert {run["id"]: run["tries"] for run in job.record["runs"]} == server.posts
+    assert {run["id"]: run["start_requests"] for run in job.record["runs"]} == server.posts
 
 
 def test_a_limiter_that_names_a_time_beyond_the_job_is_not_asked_again(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_missing_device_farm_is_known_not_started(tmp_path: Path) -> None:
         job = run_job(tmp_path, server.url, ["a", "b", "c"])
     assert job.states == {"a": "not-started", "b": "unknown", "c": "unknown"}
     assert [run["reason"] for run in job.record["runs"]] == ["api", "unknown", "unknown"]
-    assert "contact the administrator of the Autonoma account" in job.record["runs"][0]["hint"]
+    assert "contact the administrator of the Autonoma account" in job.record["runs"][0]["suggestion"]
 
 
 def test_an_unknown_id_stops_no_other_start(tmp_path: Path) -> None:

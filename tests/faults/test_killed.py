@@ -21,8 +21,8 @@ import pytest
 
 import autonoma_ci
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
-from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.engine.poller import PollPolicy
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
 from tests.support.job import environment, read_outputs
@@ -40,11 +40,11 @@ COMMAND = [
     "-c",
     """
 from functools import partial
-from autonoma_ci.commands import world
-from autonoma_ci.engine.poller import Waiting
-world.World = partial(world.World, waiting=Waiting(interval=0.05))
-from autonoma_ci.cli import run
-run()
+from autonoma_ci.app import runtime
+from autonoma_ci.engine.poller import PollPolicy
+runtime.Runtime = partial(runtime.Runtime, waiting=PollPolicy(interval=0.05))
+from autonoma_ci.cli import main
+main()
 """,
 ]
 # The process has the same code as this one, whichever is installed.
@@ -164,8 +164,8 @@ class Scene:
     def _run_old_build(self) -> None:
         """Let all tests pass in a job of an older build."""
         environ = environment(self.folder, self._server.url, self.shape.ids) | OLD_BUILD | WAIT
-        world = World(environ, io.StringIO(), io.StringIO(), str(self.folder), waiting=Waiting(interval=0.01))
-        assert cli.main([], world) == 0
+        world = Runtime(environ, io.StringIO(), io.StringIO(), str(self.folder), waiting=PollPolicy(interval=0.01))
+        assert cli.run_command([], world) == 0
         results = self.folder / "results"
         names = ("results.json", "junit.xml", "report.html", "summary.md", "outputs.env")
         self._old = {name: (results / name).read_bytes() for name in names}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's own")
 
 IDS = [f"t{number}" for number in range(49)]
-JOB = "from autonoma_ci.cli import run; run()"
+JOB = "from autonoma_ci.cli import main; main()"
 # In seconds. A job takes three; one that hangs is given up after this.
 MAX_SECONDS = 120.0
 _SIX_MORE = 6

@@ -10,7 +10,7 @@ import pytest
 
 from autonoma_ci.api.models import Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.net.errors import NotSentError
+from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.redaction.redactor import Secret
 from tests.faults.test_tls import after_hello
 from tests.support.fault_server import FaultServer
@@ -123,7 +123,7 @@ def test_handshake_that_ends_early_ends_no_plan(
     with FaultServer(started, greeting=greeting) as server:
         url, argv = server.url.replace("http:", "https:"), ("--concurrency", "4")
         # One run may be quicker than the others, and meet all that goes wrong.
-        policy = BRISK._replace(attempts=times + 1)
+        policy = BRISK._replace(max_connect_attempts=times + 1)
         job = run_job(tmp_path, url, IDS, *argv, timeouts=timeouts, policy=policy)
     assert_accounted_for(job, IDS)
     assert (job.code, set(job.states.values())) == (0, {"started"})
@@ -249,7 +249,7 @@ def test_file_without_authorities_is_read_once_per_run(tmp_path: Path, monkeypat
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert (job.code, job.states, server.posts.total()) == (5, {"a": "not-started"}, 0)
-    assert job.record["runs"][0]["tries"] == 1
+    assert job.record["runs"][0]["start_requests"] == 1
 
 
 @pytest.mark.parametrize("end", [lambda wire: None, lambda wire: wire.receive()], ids=["at once", "later"])
@@ -305,7 +305,7 @@ def test_error_of_handshake_passes_or_lasts(text: str | None, passing: bool, mon
     credentials = Secret("client-id-of-the-test"), Secret("client-secret-of-the-test")
     with FaultServer(started) as server:
         transport = Transport(server.url.replace("http:", "https:"), credentials)
-        with pytest.raises(NotSentError) as caught:
+        with pytest.raises(RequestNotSentError) as caught:
             transport.post("/test/a/run", {})
     assert caught.value.passing is passing
     if text and text != "UNEXPECTED_EOF_WHILE_READING":

@@ -82,7 +82,7 @@ def test_a_handshake_that_breaks_off_is_known_not_to_have_started_anything(act: 
         job = run_job(tmp_path, server.url.replace("http:", "https:"), ["a"])
     assert_accounted_for(job, ["a"])
     assert (job.code, job.states["a"]) == (5, "not-started")
-    assert 1 <= server.connections <= BRISK.attempts
+    assert 1 <= server.connections <= BRISK.max_connect_attempts
 
 
 def dripping(wire: Wire) -> bool:
@@ -99,6 +99,6 @@ def test_a_handshake_without_an_end_is_given_up_in_time(greeting: Act, tmp_path:
         url = server.url.replace("http:", "https:")
         job = run_job(tmp_path, url, ["a"], timeouts=Timeouts(connect=0.5, read=0.5, total=0.5))
     assert_accounted_for(job, ["a"])
-    assert (job.code, job.states["a"], server.connections) == (5, "not-started", BRISK.attempts)
+    assert (job.code, job.states["a"], server.connections) == (5, "not-started", BRISK.max_connect_attempts)
     # The silence would last for 30 s, and the record for 50 s.
     assert time.monotonic() - began < 25

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from requests.structures import CaseInsensitiveDict
 
-from autonoma_ci.api.transport import Answer, Transport
+from autonoma_ci.api.transport import HttpResponse, Transport
 from autonoma_ci.models import (
+    BuildContext,
     Conclusion,
-    Context,
-    Earlier,
     Evidence,
-    Kind,
-    Outcome,
-    Reason,
+    ExitReason,
+    PreviousAttempt,
     Report,
     RunRequest,
-    State,
-    Step,
+    RunResult,
+    RunState,
+    RunStep,
+    TargetKind,
     Verdict,
 )
-from autonoma_ci.net.errors import LostError
+from autonoma_ci.net.errors import ResponseLostError
 from autonoma_ci.redaction.redactor import Secret
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def text_of(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def answer_of(data: bytes) -> Answer:
+def answer_of(data: bytes) -> HttpResponse:
     """Return an answer from a line with the status, a line for each header, an empty line and the body.
 
     A minus before the status is an answer that was cut short.
@@ -53,26 +53,26 @@ def answer_of(data: bytes) -> Answer:
     )
     number = status.removeprefix("-")
     known = number.isascii() and number.isdigit() and len(number) == 3
-    return Answer(int(number) if known else 200, headers, body, complete=not status.startswith("-"))
+    return HttpResponse(int(number) if known else 200, headers, body, is_complete=not status.startswith("-"))
 
 
 class Scripted(Transport):
     """Gives the same answer to everything; to a second GET none comes."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: HttpResponse) -> None:
         super().__init__("https://api.example/api", SECRETS)
         self._answers = chain([answer], repeat(None))
 
-    def post(self, path: str, payload: Mapping[str, object]) -> Answer:
+    def post(self, path: str, payload: Mapping[str, object]) -> HttpResponse:
         return self._next()
 
-    def get(self, path: str, limit: int = 0) -> Answer:
+    def get(self, path: str, limit: int = 0) -> HttpResponse:
         return self._next()
 
-    def _next(self) -> Answer:
+    def _next(self) -> HttpResponse:
         answer = next(self._answers)
         if answer is None:
-            raise LostError("no answer came")
+            raise ResponseLostError("no answer came")
         return answer
 
 
@@ -95,9 +95,9 @@ def report_of(data: bytes) -> Report:
     choices, *texts = data.split(PARTS)
     draw = _Draw([*choices[:200]][::-1], [text_of(text) for text in texts[:200]][::-1])
     outcomes = tuple(_outcome(draw) for _ in range(draw.number() % 4))
-    verdict = Verdict(draw.one(list(Conclusion)), draw.one(list(Reason)), draw.number())
+    verdict = Verdict(draw.one(list(Conclusion)), draw.one(list(ExitReason)), draw.number())
     links = (draw.text(), draw.text())
-    context = Context("github", draw.text(), draw.text(), draw.text(), draw.text(), *links, draw.text())
+    context = BuildContext("github", draw.text(), draw.text(), draw.text(), draw.text(), *links, draw.text())
     return Report(
         draw.text(),
         context,
@@ -106,37 +106,37 @@ def report_of(data: bytes) -> Report:
         draw.one([verdict, None]),
         results_dir=draw.text(),
         started_at=draw.text(),
-        problems=() if outcomes else tuple(draw.text() for _ in range(draw.number() % 3)),
-        site=draw.text(),
-        waited=draw.one([True, False]),
-        later=draw.text(),
-        notes=tuple(draw.text() for _ in range(draw.number() % 3)),
-        seconds=float(draw.number()),
-        attachments=draw.text(),
+        input_errors=() if outcomes else tuple(draw.text() for _ in range(draw.number() % 3)),
+        web_base_url=draw.text(),
+        waits_for_results=draw.one([True, False]),
+        resume_command=draw.text(),
+        plan_notes=tuple(draw.text() for _ in range(draw.number() % 3)),
+        duration_seconds=float(draw.number()),
+        attachments_root=draw.text(),
     )
 
 
-def _outcome(draw: _Draw) -> Outcome:
-    request = RunRequest(draw.one(list(Kind)), draw.text(), draw.text(), {draw.text(): VALUE})
-    return Outcome(
+def _outcome(draw: _Draw) -> RunResult:
+    request = RunRequest(draw.one(list(TargetKind)), draw.text(), draw.text(), {draw.text(): VALUE})
+    return RunResult(
         request,
-        draw.one(list(State)),
-        draw.one(list(Reason)),
+        draw.one(list(RunState)),
+        draw.one(list(ExitReason)),
         run_id=draw.text(),
         url=draw.text(),
         message=draw.text(),
-        hint=draw.text(),
-        seconds=float(draw.number()),
-        began=float(draw.number()),
+        suggestion=draw.text(),
+        duration_seconds=float(draw.number()),
+        start_offset_seconds=float(draw.number()),
         title=draw.text(),
         step=_step(draw) if draw.number() % 2 else None,
-        earlier=tuple(_earlier(draw) for _ in range(draw.number() % 2)),
+        previous_attempts=tuple(_earlier(draw) for _ in range(draw.number() % 2)),
         evidence=_evidence(draw),
     )
 
 
-def _step(draw: _Draw) -> Step:
-    return Step(draw.number(), draw.text(), draw.text(), draw.text(), draw.text(), _file(draw))
+def _step(draw: _Draw) -> RunStep:
+    return RunStep(draw.number(), draw.text(), draw.text(), draw.text(), draw.text(), _file(draw))
 
 
 def _file(draw: _Draw) -> str:
@@ -147,5 +147,7 @@ def _evidence(draw: _Draw) -> Evidence:
     return Evidence(tuple(_step(draw) for _ in range(draw.number() % 2)), _file(draw), draw.text())
 
 
-def _earlier(draw: _Draw) -> Earlier:
-    return Earlier(draw.text(), draw.text(), draw.text(), _step(draw), 0.0, float(draw.number()), _evidence(draw))
+def _earlier(draw: _Draw) -> PreviousAttempt:
+    return PreviousAttempt(
+        draw.text(), draw.text(), draw.text(), _step(draw), 0.0, float(draw.number()), _evidence(draw)
+    )

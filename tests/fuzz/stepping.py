@@ -6,42 +6,42 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.transport import Answer
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.transport import HttpResponse
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.workers import Done, Explained, Interrupt, Polled
-from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.workers import DetailsReceived, SignalReceived, StartFinished, StatusReceived
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from tests.fuzz.material import SECRETS, Scripted
 from tests.support.fake_clock import FakeClock, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.engine.poller import Waiting
-    from autonoma_ci.engine.starter import Policy
+    from autonoma_ci.engine.poller import PollPolicy
+    from autonoma_ci.engine.starter import StartPolicy
     from autonoma_ci.engine.workers import Event
-    from autonoma_ci.models import Outcome, RunRequest
+    from autonoma_ci.models import RunRequest, RunResult
 
 # What comes of a request: an answer, or the error that stands for none.
-Came = Answer | LostError | NotSentError
+Came = HttpResponse | ResponseLostError | RequestNotSentError
 
 
 class Request(NamedTuple):
     """One request under way: which run it is for, and what event the answer makes."""
 
-    position: int
+    plan_index: int
     kind: type
-    event: Callable[[Client], Event]
+    event: Callable[[AutonomaClient], Event]
 
 
 class _Scripted(Scripted):
     def __init__(self, came: Came) -> None:
-        super().__init__(came if isinstance(came, Answer) else Answer(200, {}, b"", complete=False))
+        super().__init__(came if isinstance(came, HttpResponse) else HttpResponse(200, {}, b"", is_complete=False))
         self._came = came
 
-    def _next(self) -> Answer:
-        if isinstance(self._came, Answer):
+    def _next(self) -> HttpResponse:
+        if isinstance(self._came, HttpResponse):
             return self._came
         raise self._came
 
@@ -50,11 +50,15 @@ class Stepping(FakeClock):
     """The engine in a thread that runs only while the machine waits for it; also its clock, and its workers."""
 
     def __init__(
-        self, outcomes: Sequence[Outcome], policy: Policy, waiting: Waiting | None, sent: Callable[[int], None]
+        self,
+        outcomes: Sequence[RunResult],
+        policy: StartPolicy,
+        waiting: PollPolicy | None,
+        sent: Callable[[int], None],
     ) -> None:
         super().__init__()
         self.under_way: list[Request] = []
-        self.board = Board(outcomes, self.time)
+        self.board = RunTable(outcomes, self.time)
         self.running = True
         self._sent = sent
         self._error: BaseException | None = None
@@ -73,7 +77,7 @@ class Stepping(FakeClock):
         self.running = False
         self._asks.put(0.0)
 
-    def receive(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
+    def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
         self._asks.put(seconds)
         passed, event = self._next.get()
         self.time += passed
@@ -95,32 +99,40 @@ class Stepping(FakeClock):
     def answer(self, request: Request, came: Came) -> None:
         """Let this come of a request that is under way."""
         self.under_way.remove(request)
-        self.go_on(0.0, request.event(Client(_Scripted(came), "machine", SECRETS)))
+        self.go_on(0.0, request.event(AutonomaClient(_Scripted(came), "machine", SECRETS)))
 
     def interrupt(self) -> None:
         """Let the job be told to stop."""
-        self.go_on(0.0, Interrupt(15))
+        self.go_on(0.0, SignalReceived(15))
 
     # What follows is the workers' side.
     def can_start(self) -> bool:
         return True
 
-    def start(self, position: int, request: RunRequest) -> Callable[[], bool]:
-        self._sent(position)
-        self.under_way.append(Request(position, Done, lambda client: Done(position, client.start(request))))
+    def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
+        self._sent(index)
+        self.under_way.append(Request(index, StartFinished, lambda client: StartFinished(index, client.start(request))))
         return lambda: False
 
-    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
         self.under_way.append(
-            Request(position, Polled, lambda client: Polled(position, run_id, client.status(request, run_id), number))
+            Request(
+                index,
+                StatusReceived,
+                lambda client: StatusReceived(index, run_id, client.status(request, run_id), number),
+            )
         )
 
-    def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+    def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         self.under_way.append(
-            Request(position, Explained, lambda client: Explained(position, run_id, client.details(request, run_id)))
+            Request(
+                index,
+                DetailsReceived,
+                lambda client: DetailsReceived(index, run_id, client.details(request, run_id)),
+            )
         )
 
 
-def answer(status: int, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> Answer:
+def answer(status: int, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return a whole answer."""
-    return Answer(status, headers or {}, body, complete=True)
+    return HttpResponse(status, headers or {}, body, is_complete=True)

@@ -30,10 +30,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.api import transport
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Attempt, Delivery, Details, Said, Status, Timeouts
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus, Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.net import connection
 from autonoma_ci.redaction.redactor import Secret
 from tests.support.fault_server import FaultServer
@@ -334,17 +334,17 @@ class Seen(NamedTuple):
 def judge(call: Call, found: object) -> tuple[str, bool]:
     """Return what is wrong with a result, and whether it ends its own run."""
     wrong, known = "", False
-    if isinstance(found, Attempt):
+    if isinstance(found, StartResult):
         named = {found.run_id, found.url.rpartition("/")[2]} - {""}
         wrong = f"{call} has {found.run_id} {found.url}" if named - {run_of(call.test)} else ""
-        known = found.delivery is Delivery.STARTED
-    elif isinstance(found, Status):
-        ended = found.said in {Said.PASSED, Said.FAILED, Said.STOPPED}
-        wrong = f"{call} is {found.said}" if ended and found.said != verdict(call.test) else ""
+        known = found.status is StartStatus.STARTED
+    elif isinstance(found, PollResult):
+        ended = found.status in {PollStatus.PASSED, PollStatus.FAILED, PollStatus.STOPPED}
+        wrong = f"{call} is {found.status}" if ended and found.status != verdict(call.test) else ""
         known = ended
-    elif isinstance(found, Details):
+    elif isinstance(found, RunDetails):
         texts: set[str] = {found.title, found.step.output if found.step else "", *(step.output for step in found.steps)}
-        texts.add(found.said or "")
+        texts.add(found.status or "")
         strange = texts - {"", f"title of {call.test}", f"seen by {call.test}", verdict(call.test)}
         wrong = f"{call} has details {strange}" if strange else ""
         known = bool(found.title)
@@ -359,9 +359,9 @@ def exchange(script: Script, timeouts: Timeouts = PATIENT, hold: float = HOLD) -
         ThreadPoolExecutor(1) as first,
         ThreadPoolExecutor(1) as second,
     ):
-        client = Client(Transport(server.url, SECRETS, timeouts=timeouts), "cli", SECRETS)
+        client = AutonomaClient(Transport(server.url, SECRETS, timeouts=timeouts), "cli", SECRETS)
         for call in script.calls:
-            request = RunRequest(Kind.TEST, call.test)
+            request = RunRequest(TargetKind.TEST, call.test)
             make = {
                 "start": lambda request=request: client.start(request),
                 "status": lambda request=request: client.status(request, run_of(request.id)),
@@ -606,13 +606,13 @@ def share_connections(patch: pytest.MonkeyPatch) -> None:
     ignore_surplus(patch)
     headers = Transport._headers
     patch.setattr(transport, "close_connection", lambda: None)
-    patch.setattr(connection._Plain, "_check_owner", lambda self: None)
+    patch.setattr(connection.TrackedHTTPConnection, "_check_owner", lambda self: None)
     patch.setattr(Transport, "_headers", lambda self: headers(self) | {"Connection": "keep-alive"})
 
 
 def return_interim_responses(patch: pytest.MonkeyPatch) -> None:
     """Let the first response but for 100 be final, as in http.client."""
-    patch.setattr(connection._Plain, "response_class", http.client.HTTPResponse)
+    patch.setattr(connection.TrackedHTTPConnection, "response_class", http.client.HTTPResponse)
 
 
 # Interim responses have a rule of their own. Late details are told by the ids in them, too, and a status starts no run.

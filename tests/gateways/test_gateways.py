@@ -44,7 +44,7 @@ SLOW_SECONDS = 60.0
 # Longer than every gateway's timeout, so that the gateway gives up first.
 PATIENT = Timeouts(connect=5.0, read=20.0, total=30.0)
 # Long enough to wait for Varnish's `Retry-After: 5` and send again. A job that repeats starts does so here.
-PERSISTENT = BRISK._replace(patience=20.0, overdue=40.0)
+PERSISTENT = BRISK._replace(give_up_after=20.0, hung_after=40.0)
 
 VARNISH = KINDS[0]
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -67,7 +67,7 @@ def assert_all_unknown(job: Ended, ids: Sequence[str]) -> None:
     assert job.states == dict.fromkeys(ids, "unknown")
     assert job.code == 7
     assert job.log.count("may have started") >= len(ids)
-    assert all("may have started" in run["hint"] and run["tries"] == 1 for run in job.record["runs"])
+    assert all("may have started" in run["suggestion"] and run["start_requests"] == 1 for run in job.record["runs"])
 
 
 class ReusedConnectionCloser:

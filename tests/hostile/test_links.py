@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
-from autonoma_ci.reports.evidence_store import Store
-from autonoma_ci.reports.results_dir import ResultsDir
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.reports.evidence_store import EvidenceDownloader
+from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import CREDENTIALS, Ended
 from tests.support.job import BRIEF, BRISK
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from autonoma_ci.api.models import Item, Kept
+    from autonoma_ci.api.models import DownloadResult, EvidenceFile
     from autonoma_ci.models import Report
 
 # Each file whose name in results-dir is known beforehand.
@@ -59,8 +59,8 @@ class Checkout:
             "AUTONOMA_EVIDENCE": "all",
         }
         out, err = io.StringIO(), io.StringIO()
-        world = World({**environ, **more}, out, err, str(self.folder), waiting=BRIEF, policy=BRISK)
-        return Ended(cli.main(argv, world), out.getvalue(), err.getvalue())
+        world = Runtime({**environ, **more}, out, err, str(self.folder), waiting=BRIEF, policy=BRISK)
+        return Ended(cli.run_command(argv, world), out.getvalue(), err.getvalue())
 
     def put(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:
         """Have something outside, and what leads to it, for each of these names."""
@@ -131,15 +131,15 @@ def swap(checkout: Checkout) -> None:
 
 
 def test_a_link_that_comes_while_we_run_is_not_followed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish = ResultsDir.publish
+    publish = ResultsDirPublisher.publish
 
-    def meddled(self: ResultsDir, report: Report) -> list[str]:
+    def meddled(self: ResultsDirPublisher, report: Report) -> list[str]:
         # The record is tried twice.
         if report.verdict and not checkout.results.is_symlink():
             swap(checkout)
         return publish(self, report)
 
-    monkeypatch.setattr(ResultsDir, "publish", meddled)
+    monkeypatch.setattr(ResultsDirPublisher, "publish", meddled)
     ended = checkout.run("run")
     assert ended.code == 1, "the verdict is that of the tests"
     assert "results.json could not be written to results-dir (a symbolic link leads elsewhere)" in ended.printed
@@ -149,14 +149,14 @@ def test_a_link_that_comes_while_we_run_is_not_followed(checkout: Checkout, monk
 def test_a_link_that_comes_before_the_evidence_is_not_followed(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch = Store.fetch
+    fetch = EvidenceDownloader.fetch
 
-    def meddled(self: Store, item: Item) -> Kept:
+    def meddled(self: EvidenceDownloader, item: EvidenceFile) -> DownloadResult:
         if not checkout.results.is_symlink():
             swap(checkout)
         return fetch(self, item)
 
-    monkeypatch.setattr(Store, "fetch", meddled)
+    monkeypatch.setattr(EvidenceDownloader, "fetch", meddled)
     ended = checkout.run("run")
     assert ended.code == 1
     assert "a symbolic link in results-dir leads elsewhere" in ended.printed

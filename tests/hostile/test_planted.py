@@ -69,8 +69,8 @@ def hook(event, arguments):
     if event in events:
         os.write(log, (json.dumps([event, *map(str, arguments)]) + "\\n").encode())
 sys.addaudithook(hook)
-from autonoma_ci.cli import run
-run()
+from autonoma_ci.cli import main
+main()
 """
 
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from tests.support.job import BRIEF, BRISK, PATIENT
 from tests.support.runner import masks
 
@@ -88,8 +88,10 @@ def run(folder: Path, environ: Mapping[str, str], *argv: str) -> Left:
     """Run the command in this process."""
     before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
-    world = World(environ, out, err, str(folder), timeouts=PATIENT, policy=BRISK._replace(patience=1.0), waiting=BRIEF)
-    code = cli.main(argv, world)
+    world = Runtime(
+        environ, out, err, str(folder), timeouts=PATIENT, policy=BRISK._replace(give_up_after=1.0), waiting=BRIEF
+    )
+    code = cli.run_command(argv, world)
     log = out.getvalue() + err.getvalue()
     allowed = {environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")}
     assert masks(log) <= allowed, "nothing but the credentials is masked, since a mask shows what it hides"

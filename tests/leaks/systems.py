@@ -60,12 +60,12 @@ _PLACES: Mapping[str, Mapping[str, str]] = {
 
 def _job(name: str) -> Mapping[str, str]:
     """Return the environment of a job of the system: of a change request, if the table has one."""
-    cases = [case for case in environments.ROWS if case.expected.ci == name]
-    cases.sort(key=lambda case: not case.expected.change or bool(case.files))
+    cases = [case for case in environments.ROWS if case.expected.ci_name == name]
+    cases.sort(key=lambda case: not case.expected.change_number or bool(case.files))
     return {**(cases[0].environ if cases else {}), **_PLACES.get(name, {})}
 
 
-ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {row.name: _job(row.name) for row in detection.ROWS}
+ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {row.name: _job(row.name) for row in detection.DETECTION_RULES}
 PROGRAMS = ("buildkite-agent", "envman", "sem-context")
 
 
@@ -82,8 +82,8 @@ def settle(name: str, folder: Path, others: str) -> dict[str, str]:
             f'#!/bin/sh\necho "$*" >> {arguments}\n{{ echo "$*"; cat; env; }} >> {calls} < /dev/stdin\n', "utf-8"
         )
         script.chmod(0o755)
-    system = detection.load(next(row for row in detection.ROWS if row.name == name))
-    tokens = {token.replace("*", "X"): OF_THE_JOB for token in system.tokens}
+    system = detection.load_system(next(row for row in detection.DETECTION_RULES if row.name == name))
+    tokens = {token.replace("*", "X"): OF_THE_JOB for token in system.secret_variables}
     places = {"{others}": others, "{ci}": str(folder / "ci"), "{workspace}": str(folder / "workspace")}
     environ = dict(ENVIRONMENTS[name])
     for place, path in places.items():

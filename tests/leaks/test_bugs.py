@@ -42,16 +42,16 @@ def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "place",
     [
-        "autonoma_ci.commands.run.find_place",
-        "autonoma_ci.app.inputs.read",
-        "autonoma_ci.planning.plan.make",
+        "autonoma_ci.commands.run.detect_ci",
+        "autonoma_ci.app.inputs.load_settings",
+        "autonoma_ci.planning.plan.build_plan",
         "autonoma_ci.engine.engine.Engine.run",
-        "autonoma_ci.engine.starter.Fire.take",
-        "autonoma_ci.engine.poller.Wait.take",
+        "autonoma_ci.engine.starter.RunStarter.handle_result",
+        "autonoma_ci.engine.poller.Poller.handle_status",
         "autonoma_ci.api.transport.Transport.__init__",
-        "autonoma_ci.app.job_step.decide",
-        "autonoma_ci.app.job_step.last_lines",
-        "autonoma_ci.reports.results_dir.record",
+        "autonoma_ci.app.job_step.compute_verdict",
+        "autonoma_ci.app.job_step.format_summary_lines",
+        "autonoma_ci.reports.results_dir.render_results_json",
     ],
 )
 def test_a_bug_anywhere_shows_no_value(
@@ -70,7 +70,7 @@ def test_a_bug_anywhere_shows_no_value(
 @pytest.mark.parametrize(
     ("place", "code"),
     # Before there is a connection, nothing was sent. After that, the run may have started.
-    [("autonoma_ci.api.client.start_body", 5), ("autonoma_ci.api.responses.read", 7)],
+    [("autonoma_ci.api.client.build_start_body", 5), ("autonoma_ci.api.responses.parse_start_response", 7)],
 )
 def test_bug_in_a_thread_shows_no_value_and_tells_the_truth(
     place: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -87,7 +87,7 @@ def test_bug_in_a_thread_shows_no_value_and_tells_the_truth(
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("command", ["run", "validate"])
 def test_no_command_lets_a_manifest_name_a_credential_of_any_system(command: str, system: str, tmp_path: Path) -> None:
-    names = {name.replace("*", "X") for name in detection.all_tokens()}
+    names = {name.replace("*", "X") for name in detection.all_secret_variables()}
     names |= {"AUTONOMA_CLIENT_SECRET", "INPUT_CLIENT_SECRET", "AUTONOMA_CLIENT_ID"}
     text = "tests:\n" + "".join(f"  - {{id: a, variables: {{V: '${{{name}}}'}}}}\n" for name in sorted(names))
     (tmp_path / "autonoma.yml").write_text(text + "  - {id: '${ID}', name: '${DB_PASSWORD}'}\n", "utf-8")

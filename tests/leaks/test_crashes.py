@@ -23,7 +23,7 @@ from tests.support.faults import hang, started
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-OURS = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+OURS = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 CARELESS = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
 # All that Python can be told to tell of itself.
 TALKATIVE = {"PYTHONFAULTHANDLER": "1", "PYTHONDEVMODE": "1", "PYTHONTRACEMALLOC": "5", "PYTHONINSPECT": "1"}

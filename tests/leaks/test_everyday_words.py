@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from lxml import etree
 
-from autonoma_ci.escaping import link
-from autonoma_ci.reports.results_schema import json_schema
+from autonoma_ci.escaping import safe_url
+from autonoma_ci.reports.results_schema import results_json_schema
 from autonoma_ci.sandbox import Sandbox
 from tests.support.job import run_job
 
@@ -57,7 +57,7 @@ def check(ended: Ended, folder: Path, sandbox: Sandbox) -> None:
         "runs": [(name, "test", state) for name, state in zip(IDS, ("passed", "failed", "not-started"), strict=True)],
         "told": [*zip(IDS, ("passed", "failed", "not-started"), strict=True)],
     }  # fmt: skip
-    jsonschema.validate(ended.record, json_schema())
+    jsonschema.validate(ended.record, results_json_schema())
     suites = etree.parse(folder / "results" / "junit.xml").getroot()
     assert [suites.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
     page = etree.parse(folder / "results" / "report.html", etree.HTMLParser()).getroot()
@@ -65,7 +65,9 @@ def check(ended: Ended, folder: Path, sandbox: Sandbox) -> None:
     ids, urls = json.loads(ended.outputs["run-ids"]), json.loads(ended.outputs["run-urls"])
     site = sandbox.url.removesuffix("/api")
     # A link that can't be shown is left out: never one that leads elsewhere.
-    assert all(not url or (link(url) == url and url == f"{site}/run/{run}") for run, url in zip(ids, urls, strict=True))
+    assert all(
+        not url or (safe_url(url) == url and url == f"{site}/run/{run}") for run, url in zip(ids, urls, strict=True)
+    )
     assert len([run for run in ids if run]) == 2
 
 

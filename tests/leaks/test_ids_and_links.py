@@ -16,8 +16,8 @@ from lxml import etree
 
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
-from autonoma_ci.api.responses import shown_link
-from autonoma_ci.app.runtime import World
+from autonoma_ci.api.responses import build_run_url
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.redaction.redactor import Redactor
 from tests.support.fault_server import FaultServer
 from tests.support.faults import answer
@@ -104,11 +104,11 @@ def test_value_by_chance_leaves_the_link_for_a_later_step(value: str, tmp_path: 
     with FaultServer(api()) as server:
         run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=PATIENT)
         out, err = io.StringIO(), io.StringIO()
-        world = World(
+        world = Runtime(
             environment(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "10m"}, out, err, str(tmp_path),
             waiting=BRIEF, timeouts=PATIENT,
         )  # fmt: skip
-        code = cli.main(["wait", "results/results.json"], world)
+        code = cli.run_command(["wait", "results/results.json"], world)
     later = left_behind(tmp_path, code, out.getvalue(), err.getvalue())
     assert code == 1
     assert (later.outputs["run-id"], later.outputs["run-url"]) == (RUN_ID, URL)
@@ -225,7 +225,7 @@ def test_link_with_a_credential_in_another_form_is_withheld(form: Callable[[str]
 def test_link_is_withheld_if_a_credential_reaches_into_its_id(secret: str, shown: bool) -> None:
     """What each link of the API begins with tells nothing. A credential that goes on behind it is withheld."""
     url = "https://autonoma.app/run/abcdef123"
-    found = shown_link(url, Redactor([]), Redactor([secret]), "autonoma.app")
+    found = build_run_url(url, Redactor([]), Redactor([secret]), "autonoma.app")
     assert found == (url if shown else "")
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from tests.support.job import BRISK, PATIENT
 from tests.support.runner import commands
 
@@ -87,8 +87,8 @@ def environment(folder: Path, url: str, system: str) -> dict[str, str]:
 def everything(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
     """Run the command and return its exit code and all that it printed and wrote, without the masks."""
     out, err = io.StringIO(), io.StringIO()
-    world = World(environ, out, err, str(folder), timeouts=PATIENT, policy=BRISK._replace(patience=1.0))
-    code = cli.main(argv, world)
+    world = Runtime(environ, out, err, str(folder), timeouts=PATIENT, policy=BRISK._replace(give_up_after=1.0))
+    code = cli.run_command(argv, world)
     log = out.getvalue() + err.getvalue()
     masks = {command.data for command in commands(log) if command.name == "add-mask"}
     # A mask takes one line. One that is refused is masked too.
@@ -181,17 +181,19 @@ def test_a_bug_is_reported_without_the_values_involved(tmp_path: Path, monkeypat
 
 def test_no_value_shows_its_secrets(tmp_path: Path) -> None:
     """Whatever is printed while looking for a mistake, the repr of our values is safe to paste."""
-    from autonoma_ci.api.models import Attempt, Delivery
-    from autonoma_ci.app.inputs import Input, find_place
-    from autonoma_ci.models import Context, Outcome, Report
+    from autonoma_ci.api.models import StartResult, StartStatus
+    from autonoma_ci.app.inputs import InputLoader, detect_ci
+    from autonoma_ci.models import BuildContext, Report, RunResult
 
     environ = environment(tmp_path, "http://127.0.0.1:9", "none")
-    given = Input(environ, str(tmp_path))
-    given.read_settings({}, [], find_place({}))
-    given.read_plan(find_place({}))
-    world = World(environ, io.StringIO(), io.StringIO())
-    outcome = Outcome(given.plan.requests[0])
-    report = Report("t", Context(), "cli", (outcome,))
+    given = InputLoader(environ, str(tmp_path))
+    given.read_settings({}, [], detect_ci({}))
+    given.read_plan(detect_ci({}))
+    world = Runtime(environ, io.StringIO(), io.StringIO())
+    outcome = RunResult(given.plan.requests[0])
+    report = Report("t", BuildContext(), "cli", (outcome,))
     assert given.settings.variables == {"PASSWORD": VALUE}
     assert given.plan.requests[0].variables == {"PASSWORD": VALUE}
-    assert_silent(repr([given.settings, given.plan, world, outcome, report, Attempt(Delivery.OPEN), given]))
+    assert_silent(
+        repr([given.settings, given.plan, world, outcome, report, StartResult(StartStatus.INDETERMINATE), given])
+    )

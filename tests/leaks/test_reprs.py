@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.start_body import start_body
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.config import settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolation import Interpolation
-from autonoma_ci.manifest.loader import load
-from autonoma_ci.models import Context, Kind, Outcome, Report, RunRequest
-from autonoma_ci.net.errors import NotSentError
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.loader import load_manifest
+from autonoma_ci.models import BuildContext, Report, RunRequest, RunResult, TargetKind
+from autonoma_ci.net.errors import RequestNotSentError
 from autonoma_ci.planning import plan
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
@@ -36,7 +36,7 @@ defaults: {variables: {A: sentinel-a}}
 tests:
   - {id: one, variables: {B: "${DATABASE}"}, matrix: {C: [sentinel-c, sentinel-d]}}
 """
-REQUEST = RunRequest(Kind.TEST, "one", "", {"A": "sentinel-a"})
+REQUEST = RunRequest(TargetKind.TEST, "one", "", {"A": "sentinel-a"})
 
 
 def _shown(value: object) -> str:
@@ -45,16 +45,24 @@ def _shown(value: object) -> str:
 
 def test_a_manifest_and_what_it_becomes_show_no_value(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(MANIFEST, "utf-8")
-    interpolation = Interpolation(ENVIRON, Context(), ())
-    manifest = load("a.yml", str(tmp_path), interpolation)
-    found, problems = settings.read({}, ["E=sentinel-e"], ENVIRON | {"AUTONOMA_VARIABLES": "F=sentinel-f"})
-    made = plan.make(found, manifest)
+    interpolation = Interpolator(ENVIRON, BuildContext(), ())
+    manifest = load_manifest("a.yml", str(tmp_path), interpolation)
+    found, problems = settings.load_settings({}, ["E=sentinel-e"], ENVIRON | {"AUTONOMA_VARIABLES": "F=sentinel-f"})
+    made = plan.build_plan(found, manifest)
     assert problems == []
     assert [request.variables["C"] for request in made.requests] == ["sentinel-c", "sentinel-d"]
     assert made.requests[0].variables["B"] == "sentinel-database"
-    outcomes = tuple(map(Outcome, made.requests))
-    shown = [manifest, interpolation, found, made, made.lines(), outcomes, Report("", Context(), "", outcomes)]
-    shown += [parser.parse(MANIFEST, "a.yml"), World(ENVIRON, io.StringIO(), io.StringIO())]
+    outcomes = tuple(map(RunResult, made.requests))
+    shown = [
+        manifest,
+        interpolation,
+        found,
+        made,
+        made.format_lines(),
+        outcomes,
+        Report("", BuildContext(), "", outcomes),
+    ]
+    shown += [parser.parse_yaml(MANIFEST, "a.yml"), Runtime(ENVIRON, io.StringIO(), io.StringIO())]
     assert "sentinel" not in " ".join(map(_shown, shown))
 
 
@@ -63,9 +71,9 @@ def test_a_manifest_that_is_refused_shows_no_value_in_the_exception(tmp_path: Pa
         MANIFEST + "  - {id: two, variables: {B: [sentinel], C: $sentinel}, x: '${DATABASE}'}\n", "utf-8"
     )
     with pytest.raises(InputError) as raised:
-        load("a.yml", str(tmp_path), Interpolation(ENVIRON, Context(), ()))
-    assert len(raised.value.problems) >= 3
-    assert "sentinel" not in _shown(raised.value) + _shown(raised.value.problems)
+        load_manifest("a.yml", str(tmp_path), Interpolator(ENVIRON, BuildContext(), ()))
+    assert len(raised.value.diagnostics) >= 3
+    assert "sentinel" not in _shown(raised.value) + _shown(raised.value.diagnostics)
     assert "sentinel" not in "".join(traceback.format_exception(raised.value))
 
 
@@ -74,8 +82,8 @@ def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
     echo = Answer(404, {"message": f"{SECRET} sentinel-a", "error": "sentinel-id"}, {"X-Echo": SECRET})
     with EchoServer(lambda *_: echo) as server:
         transport = Transport(server.url, secrets, PATIENT)
-        client = Client(transport, "cli", secrets)
-        answer = transport.post("/test/one/run", start_body(REQUEST, "cli"))
+        client = AutonomaClient(transport, "cli", secrets)
+        answer = transport.post("/test/one/run", build_start_body(REQUEST, "cli"))
         attempt = client.start(REQUEST)
         assert SECRET.encode() in answer.body
         assert answer.headers["X-Echo"] == SECRET
@@ -86,7 +94,7 @@ def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
 def test_an_exception_of_the_network_shows_nothing_of_what_was_sent(url: str) -> None:
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
     transport, body = Transport(url, secrets, PATIENT), {"a": "sentinel-a"}
-    with pytest.raises(NotSentError) as raised:
+    with pytest.raises(RequestNotSentError) as raised:
         transport.post("/test/one/run", body)
     assert "sentinel" not in _shown(raised.value) + "".join(traceback.format_exception(raised.value))
 
@@ -116,7 +124,7 @@ def test_what_the_sandbox_received_shows_neither_credentials_nor_values() -> Non
     log: list[str] = []
     with Sandbox(log=log.append) as sandbox:
         secrets = [Secret("sentinel-id"), Secret(SECRET)]
-        Client(Transport(sandbox.url, secrets, PATIENT), "cli", secrets).start(REQUEST)
+        AutonomaClient(Transport(sandbox.url, secrets, PATIENT), "cli", secrets).start(REQUEST)
         assert sandbox.received[0].headers["autonoma-client-secret"] == SECRET
         page = requests.get(sandbox.url.removesuffix("/api") + "/received", timeout=60)
         assert page.ok

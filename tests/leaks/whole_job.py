@@ -15,12 +15,12 @@ import pytest
 
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
-from autonoma_ci.app.runtime import World
+from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.comments import http
-from autonoma_ci.ci.detection import detect, load
+from autonoma_ci.ci.detection import detect, load_system
 from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.clock import Clock
-from autonoma_ci.engine.poller import Waiting
+from autonoma_ci.engine.poller import PollPolicy
 from tests.leaks import sentinels
 from tests.leaks.systems import ENVIRONMENTS, settle
 from tests.support import faults
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 # What is done with a request, given all that the server has been told so far.
 Fault: TypeAlias = "Callable[[str], Act]"
 _TIMES = Timeouts(connect=5.0, read=1.5, total=2.0)
-_POLICY = BRISK._replace(patience=1.0, attempts=2)
-_WAITING = Waiting(interval=0.02, patience=0.1, missing=0.1, closing=0.4, overdue=2.0)
+_POLICY = BRISK._replace(give_up_after=1.0, max_connect_attempts=2)
+_WAITING = PollPolicy(interval=0.02, give_up_after=0.1, not_found_grace=0.1, late_response_grace=0.4, hung_after=2.0)
 # A run of which nobody knows how it stands is given up by then; one that goes on has to end.
 _OFTEN = 8
 _FORMS = list(sentinels.ECHOES)
@@ -196,17 +196,17 @@ def job(folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapp
             "AUTONOMA_WAIT_FOR_URL": f"{url}/ready",
         }
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(bitbucket, "PROXY", url)
+        patch.setattr(bitbucket, "PROXY_URL", url)
         patch.setattr(http, "_PAUSE", 0.01)
         patch.setattr(tempfile, "tempdir", str(folder / "ci"))
         for name, text in (files or {}).items():
             (folder / "workspace" / name).write_text(text, "utf-8")
         before = _files(folder)
-        world = World(
+        world = Runtime(
             environ, out, err, str(folder / "workspace"),
             clock=_Brief(), timeouts=_TIMES, policy=_POLICY, waiting=_WAITING,
         )  # fmt: skip
-        code = cli.main(argv, world)
+        code = cli.run_command(argv, world)
         log = _without_masks(system, environ, out.getvalue())
         texts = {"stdout": log, "stderr": err.getvalue()}
         texts |= {name: text for name, text in _files(folder).items() if before.get(name) != text}
@@ -227,9 +227,9 @@ class _Brief(Clock):
     def sleep(self, seconds: float) -> None:
         super().sleep(min(seconds, 0.01))
 
-    def sway(self, seconds: float) -> float:
+    def spread(self, seconds: float) -> float:
         # After a 429, the pauses before the next poll are seconds otherwise.
-        return super().sway(min(seconds, 0.05))
+        return super().spread(min(seconds, 0.05))
 
 
 def _files(folder: Path) -> dict[str, str]:
@@ -242,7 +242,7 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _without_masks(system: str, environ: Mapping[str, str], log: str) -> str:
-    dialect = load(detect(environ)).dialect
+    dialect = load_system(detect(environ)).log_formatter
     secrets = (sentinels.CLIENT_ID, sentinels.CLIENT_SECRET, sentinels.TOKEN)
     masks = {line for secret in secrets for line in dialect.mask(secret)}
     return "\n".join(line for line in log.splitlines() if line not in masks)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detection import all_tokens
+from autonoma_ci.ci.detection import all_secret_variables
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolation import Interpolation
-from autonoma_ci.manifest.loader import load
-from autonoma_ci.models import Context
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.loader import load_manifest
+from autonoma_ci.models import BuildContext
 from autonoma_ci.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ NAME = "m.yml"
 def read(
     text: str | bytes,
     environ: Mapping[str, str] | None = None,
-    context: Context | None = None,
+    context: BuildContext | None = None,
     *,
     allowed: tuple[str, ...] | None = None,
     credentials: Iterable[str] = (),
@@ -34,16 +34,20 @@ def read(
     """Return the manifest that a file with this text is; `allowed` is the option allow-env."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, NAME).write_bytes(text if isinstance(text, bytes) else text.encode())
-        interpolation = Interpolation(
-            environ or {}, context or Context(), all_tokens(), allowed=allowed, credentials=Redactor(credentials)
+        interpolation = Interpolator(
+            environ or {},
+            context or BuildContext(),
+            all_secret_variables(),
+            allowed=allowed,
+            credentials=Redactor(credentials),
         )
-        return load(NAME, folder, interpolation)
+        return load_manifest(NAME, folder, interpolation)
 
 
 def problems(
     text: str | bytes,
     environ: Mapping[str, str] | None = None,
-    context: Context | None = None,
+    context: BuildContext | None = None,
     *,
     allowed: tuple[str, ...] | None = None,
     credentials: Iterable[str] = (),
@@ -51,7 +55,7 @@ def problems(
     """Return what is wrong with it, one line each, without the file's name."""
     with pytest.raises(InputError) as refused:
         read(text, environ, context, allowed=allowed, credentials=credentials)
-    return [str(problem).removeprefix(f"{NAME}:").strip() for problem in refused.value.problems]
+    return [str(problem).removeprefix(f"{NAME}:").strip() for problem in refused.value.diagnostics]
 
 
 def one_test(text: str, environ: Mapping[str, str] | None = None) -> Test:

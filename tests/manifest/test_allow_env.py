@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detection import all_tokens
+from autonoma_ci.ci.detection import all_secret_variables
 from autonoma_ci.config.options import OPTIONS
 from autonoma_ci.manifest import interpolation
 from tests.commands.invoke import CREDENTIALS, invoke
@@ -68,7 +68,9 @@ def test_environment_of_windows_has_names_in_any_case(monkeypatch: pytest.Monkey
     assert problems(TEXT.format("DB_PASSWORD"), {"DB_PASSWORD": "x"}, allowed=("db_*",))
 
 
-OPTION_NAMES = sorted({name.replace("-", "_") for option in OPTIONS for name in (*option.inputs, option.variable)})
+OPTION_NAMES = sorted(
+    {name.replace("-", "_") for option in OPTIONS for name in (*option.github_input_names, option.env_var)}
+)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_id_takes_no_option_either() -> None:
         assert "a manifest can't name it" in problem
 
 
-@pytest.mark.parametrize("name", sorted({token.replace("*", "X") for token in all_tokens()}))
+@pytest.mark.parametrize("name", sorted({token.replace("*", "X") for token in all_secret_variables()}))
 def test_tokens_of_ci_systems_are_never_read(name: str) -> None:
     """The full name in allow-env does not allow the system's own token."""
     for allowed in ((name,), ("*",), (name.lower(),)):

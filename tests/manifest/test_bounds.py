@@ -11,10 +11,10 @@ import pytest
 
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.models import VALUE_LIMIT
+from autonoma_ci.models import MAX_VALUE_CHARS
 from autonoma_ci.planning import plan
-from autonoma_ci.yaml_subset.document import PROBLEMS_LIMIT, Document, TooMuchError
-from autonoma_ci.yaml_subset.parser import DEPTH_LIMIT, NODE_LIMIT, parse
+from autonoma_ci.yaml_subset.document import MAX_ERRORS, Document, LimitExceededError
+from autonoma_ci.yaml_subset.parser import MAX_YAML_DEPTH, MAX_YAML_NODES, parse_yaml
 from tests.manifest.reading import problems, read
 from tests.support.processor import processor_seconds
 
@@ -29,8 +29,8 @@ def nested(levels: int) -> str:
 
 
 def test_twenty_levels_are_read_and_one_more_is_not() -> None:
-    assert not parse(nested(DEPTH_LIMIT), "").problems
-    assert [p.text for p in parse(nested(DEPTH_LIMIT + 1), "").problems] == [
+    assert not parse_yaml(nested(MAX_YAML_DEPTH), "").errors
+    assert [p.message for p in parse_yaml(nested(MAX_YAML_DEPTH + 1), "").errors] == [
         "nested more than 20 levels deep: flatten it"
     ]
 
@@ -38,54 +38,54 @@ def test_twenty_levels_are_read_and_one_more_is_not() -> None:
 def test_an_alias_brings_its_own_levels() -> None:
     """What is deep only once it is expanded is as deep as what is written out."""
     half = "a: &a " + "[" * 11 + "x" + "]" * 11
-    assert not parse(f"{half}\nb: " + "[" * 7 + "*a" + "]" * 7, "").problems
-    assert "levels deep" in parse(f"{half}\nb: " + "[" * 8 + "*a" + "]" * 8, "").problems[0].text
+    assert not parse_yaml(f"{half}\nb: " + "[" * 7 + "*a" + "]" * 7, "").errors
+    assert "levels deep" in parse_yaml(f"{half}\nb: " + "[" * 8 + "*a" + "]" * 8, "").errors[0].message
 
 
 @pytest.mark.parametrize(("written", "levels"), [("x", 1), ("[]", 1), ("{}", 1), ("[x]", 2), ("{k: x}", 2)])
 def test_an_alias_may_go_as_deep_as_what_it_stands_for(written: str, levels: int) -> None:
     def told(around: int) -> list[str]:
-        return [p.text for p in parse(f"a: &a {written}\nb: " + "[" * around + "*a" + "]" * around, "").problems]
+        return [p.message for p in parse_yaml(f"a: &a {written}\nb: " + "[" * around + "*a" + "]" * around, "").errors]
 
-    assert told(DEPTH_LIMIT - levels - 1) == []
-    assert told(DEPTH_LIMIT - levels) == ["nested more than 20 levels deep: flatten it"]
+    assert told(MAX_YAML_DEPTH - levels - 1) == []
+    assert told(MAX_YAML_DEPTH - levels) == ["nested more than 20 levels deep: flatten it"]
 
 
 def test_what_is_merged_counts_once_more() -> None:
     """The place is that of the merge which is one too many."""
     many = "a: &a {" + ",".join(f"k{n}: x" for n in range(900)) + "}\nb:\n" + "- {<<: *a}\n" * 55
-    assert [(p.line, p.column) for p in parse(many, "").problems] == [(57, 4)]
-    assert not parse(many.removesuffix("- {<<: *a}\n"), "").problems
+    assert [(p.line, p.column) for p in parse_yaml(many, "").errors] == [(57, 4)]
+    assert not parse_yaml(many.removesuffix("- {<<: *a}\n"), "").errors
 
 
 def test_a_text_is_at_most_64_kib_long() -> None:
-    longest = "x" * VALUE_LIMIT
-    assert parse(f"a: {longest}", "").tree == {"a": longest}
-    assert [(p.text, p.line, p.column) for p in parse(f"b: c\na: {longest}x", "").problems] == [
+    longest = "x" * MAX_VALUE_CHARS
+    assert parse_yaml(f"a: {longest}", "").tree == {"a": longest}
+    assert [(p.message, p.line, p.column) for p in parse_yaml(f"b: c\na: {longest}x", "").errors] == [
         ("a text of more than 64 KiB: nothing here may be as long", 2, 4)
     ]
 
 
 def test_that_there_are_more_problems_is_told_of_the_file() -> None:
     document = Document("m.yml")
-    for _ in range(PROBLEMS_LIMIT - 1):
-        document.problem((), "wrong")
-    with pytest.raises(TooMuchError):
-        document.problem((), "wrong")
-    assert {problem.file for problem in document.problems} == {"m.yml"}
-    assert Document("m.yml").place(("a", 1)) == (0, 0)
-    assert [problem.file for text in ("\0", "[") for problem in parse(text, "m.yml").problems] == ["m.yml"] * 2
+    for _ in range(MAX_ERRORS - 1):
+        document.add_error((), "wrong")
+    with pytest.raises(LimitExceededError):
+        document.add_error((), "wrong")
+    assert {problem.file for problem in document.errors} == {"m.yml"}
+    assert Document("m.yml").position(("a", 1)) == (0, 0)
+    assert [problem.file for text in ("\0", "[") for problem in parse_yaml(text, "m.yml").errors] == ["m.yml"] * 2
 
 
 def test_a_hundred_thousand_entries_are_read_and_one_more_is_not() -> None:
     """A mapping, a list and each entry count one; what an alias stands for counts again."""
-    assert not parse("a: [" + "x," * (NODE_LIMIT - 2) + "]", "").problems
-    assert parse("a: [" + "x," * (NODE_LIMIT - 1) + "]", "").problems
-    half = "a: &a [" + "x," * (NODE_LIMIT // 2 - 2) + "]\nb: "
-    assert not parse(f"{half}*a", "").problems
-    assert parse(f"{half}[*a]\nc: [x]", "").problems
-    assert not parse(f"{half}*a\nc: x", "").problems
-    assert parse(f"{half}*a\nc: x\nd: x", "").problems
+    assert not parse_yaml("a: [" + "x," * (MAX_YAML_NODES - 2) + "]", "").errors
+    assert parse_yaml("a: [" + "x," * (MAX_YAML_NODES - 1) + "]", "").errors
+    half = "a: &a [" + "x," * (MAX_YAML_NODES // 2 - 2) + "]\nb: "
+    assert not parse_yaml(f"{half}*a", "").errors
+    assert parse_yaml(f"{half}[*a]\nc: [x]", "").errors
+    assert not parse_yaml(f"{half}*a\nc: x", "").errors
+    assert parse_yaml(f"{half}*a\nc: x\nd: x", "").errors
 
 
 BOMBS = {
@@ -157,7 +157,7 @@ def test_a_matrix_of_aliases_is_not_expanded() -> None:
 
     def refuse() -> None:
         with pytest.raises(InputError, match="more than 20,000 runs: split it"):
-            plan.make(Settings(), manifest)
+            plan.build_plan(Settings(), manifest)
 
     assert processor_seconds(refuse, SECONDS) < SECONDS
 
@@ -171,7 +171,7 @@ def test_defaults_of_many_runs_are_counted() -> None:
 
     def refuse() -> None:
         with pytest.raises(InputError, match="more than 1,000,000 variables in all: split"):
-            plan.make(Settings(), manifest)
+            plan.build_plan(Settings(), manifest)
 
     assert processor_seconds(refuse, SECONDS) < SECONDS
 

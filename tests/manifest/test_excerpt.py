@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.config.parsers import variables
+from autonoma_ci.config.parsers import parse_variables
 from autonoma_ci.errors import InputError
-from autonoma_ci.yaml_subset.excerpt import excerpt_of
-from autonoma_ci.yaml_subset.inline import mapping_of_text, parse_option
-from autonoma_ci.yaml_subset.parser import parse
+from autonoma_ci.yaml_subset.excerpt import build_excerpt
+from autonoma_ci.yaml_subset.inline import parse_option_yaml, parse_yaml_mapping
+from autonoma_ci.yaml_subset.parser import parse_yaml
 from tests.commands.invoke import invoke
 from tests.manifest.reading import problems, read
 from tests.support.processor import processor_seconds
@@ -78,19 +78,19 @@ SHOWN = (
 
 @pytest.mark.parametrize("text", HIDDEN)
 def test_excerpt_shows_no_part_of_a_value(text: str) -> None:
-    found = parse(text, "m.yml").problems
+    found = parse_yaml(text, "m.yml").errors
     assert found
     for problem in found:
         assert problem.excerpt
         assert not set("QXZ") & set("".join(problem.excerpt))
-        if "a word without a colon" in problem.text:
-            assert not set("QXZ") & set(problem.text)
+        if "a word without a colon" in problem.message:
+            assert not set("QXZ") & set(problem.message)
 
 
 @pytest.mark.parametrize("text", HIDDEN)
 def test_excerpt_of_an_option_shows_no_text(text: str) -> None:
     """Not even how long the texts are; `variables` comes from a secret of the CI system."""
-    for found in (mapping_of_text(text)[1], parse_option(text).problems):
+    for found in (parse_yaml_mapping(text)[1], parse_option_yaml(text).errors):
         for problem in found:
             assert not any(character.isalnum() for character in "".join(problem.excerpt).partition("|")[2])
             assert all(len(line) < 40 for line in problem.excerpt)
@@ -98,7 +98,7 @@ def test_excerpt_of_an_option_shows_no_text(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "line"), SHOWN)
 def test_excerpt_shows_what_reports_show(text: str, line: str) -> None:
-    [problem] = parse(text, "m.yml").problems
+    [problem] = parse_yaml(text, "m.yml").errors
     assert problem.excerpt[0] == line
 
 
@@ -120,14 +120,14 @@ def test_excerpt_shows_what_reports_show(text: str, line: str) -> None:
 )
 def test_caret_is_below_its_character(text: str, character: str, expected: tuple[str, str]) -> None:
     """Also with wide, combining and control characters, tabs and long lines."""
-    assert excerpt_of([text], 0, text.rindex(character), is_secret=False) == expected
+    assert build_excerpt([text], 0, text.rindex(character), is_secret=False) == expected
 
 
 @given(st.lists(st.text("tests:idname{}[]-'\" \t\x1b\u7d50\u0301#|", max_size=200), max_size=4), st.data())
 def test_excerpt_of_any_text_fits_a_terminal(lines: list[str], data: st.DataObject) -> None:
     line = data.draw(st.integers(-1, 4))
     column = data.draw(st.integers(-1, 220))
-    found = excerpt_of(lines, line, column, is_secret=data.draw(st.booleans()))
+    found = build_excerpt(lines, line, column, is_secret=data.draw(st.booleans()))
     assert bool(found) == (0 <= line < len(lines))
     if found:
         assert len(found) == 2
@@ -138,7 +138,7 @@ def test_excerpt_of_any_text_fits_a_terminal(lines: list[str], data: st.DataObje
 @pytest.mark.parametrize("piece", ["x", "\u0301", "\u7d50", "[", "a: b ", "'", " ", "- ", "id: ", "\\", '"\\'])
 def test_hostile_lines_are_shown_in_linear_time(piece: str) -> None:
     lines = ["tests:", f"  - id: {piece * 200_000}", f"    name: {piece * 200_000}: x"]
-    seconds = processor_seconds(lambda: excerpt_of(lines, 2, len(lines[2]) - 3, is_secret=False), 10.0)
+    seconds = processor_seconds(lambda: build_excerpt(lines, 2, len(lines[2]) - 3, is_secret=False), 10.0)
     assert seconds < 10.0
 
 
@@ -146,16 +146,16 @@ def test_hostile_lines_are_shown_in_linear_time(piece: str) -> None:
 def test_excerpts_below_hostile_lines_take_linear_time(lines: str) -> None:
     """Each excerpt reads the lines before it."""
     text = f"x-a:\n{lines}tests:\n" + "  - !a b\n" * 10
-    assert processor_seconds(lambda: parse(text, "m.yml"), 10.0) < 10.0
+    assert processor_seconds(lambda: parse_yaml(text, "m.yml"), 10.0) < 10.0
 
 
 def test_excerpts_of_one_hostile_line_take_linear_time() -> None:
     text = "tests:\n" + " a\u2028" * 800_000
-    assert processor_seconds(lambda: parse(text, "m.yml"), 2.0) < 2.0
+    assert processor_seconds(lambda: parse_yaml(text, "m.yml"), 2.0) < 2.0
 
 
 def test_a_file_full_of_problems_has_ten_excerpts() -> None:
-    found = parse("tests: [" + "!a b, " * 500 + "]", "m.yml").problems
+    found = parse_yaml("tests: [" + "!a b, " * 500 + "]", "m.yml").errors
     assert sum(bool(problem.excerpt) for problem in found) == 10
 
 
@@ -193,7 +193,7 @@ def test_each_mistake_has_its_cure(text: str, says: str) -> None:
 )
 def test_marks_of_a_line_are_shown(text: str, shown: str) -> None:
     """They hold no value, and without them nobody knows which line is meant."""
-    [found] = parse(text, "m.yml").problems
+    [found] = parse_yaml(text, "m.yml").errors
     assert not shown or found.excerpt[0] == shown
     assert "s3cret" not in "".join(found.excerpt)
 
@@ -250,7 +250,7 @@ def test_annotation_names_a_file_elsewhere(path: str, named: str, tmp_path: Path
 
 def test_a_wrong_variable_of_the_step_has_a_caret() -> None:
     with pytest.raises(InputError) as refused:
-        variables("A: QXZ\nB: 'QXZ")
-    [problem] = refused.value.problems
-    assert problem.text.startswith("line 2: invalid YAML: quote without its closing quote.")
+        parse_variables("A: QXZ\nB: 'QXZ")
+    [problem] = refused.value.diagnostics
+    assert problem.message.startswith("line 2: invalid YAML: quote without its closing quote.")
     assert problem.excerpt == ("   2 | ···'···", "     |    ^")

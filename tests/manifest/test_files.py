@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolation import Interpolation
-from autonoma_ci.manifest.loader import load
-from autonoma_ci.models import Context
-from autonoma_ci.yaml_subset.parser import SIZE_LIMIT
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.loader import load_manifest
+from autonoma_ci.models import BuildContext
+from autonoma_ci.yaml_subset.parser import MAX_YAML_BYTES
 from tests.commands.invoke import CREDENTIALS, invoke
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def read(path: str, folder: Path) -> Manifest:
-    return load(path, str(folder), Interpolation({}, Context()))
+    return load_manifest(path, str(folder), Interpolator({}, BuildContext()))
 
 
 def refused(path: str, folder: Path) -> str:
     """Return what is said of a path that is no manifest."""
     with pytest.raises(InputError) as caught:
         read(path, folder)
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.diagnostics
     return str(problem)
 
 
@@ -118,7 +118,7 @@ def test_a_link_within_the_checkout_is_followed_and_one_out_of_it_is_not(tmp_pat
         (b"tests: [a]\x00", "a control character that YAML does not allow"),
         (b"tests: [a]\x1b[31m", "a control character that YAML does not allow"),
         (b"%PDF-1.7\n1 0 obj", "invalid YAML"),
-        (b"#" * (SIZE_LIMIT + 1), "is larger than 4 MiB: split it"),
+        (b"#" * (MAX_YAML_BYTES + 1), "is larger than 4 MiB: split it"),
     ],
 )
 def test_what_is_no_text_is_said(data: bytes, says: str, tmp_path: Path) -> None:
@@ -143,12 +143,12 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference(encoding: str, end: 
     (tmp_path / "m.yml").write_bytes(end.join(["tets: []", *lines, "tegs: []"]).encode(encoding))
     with pytest.raises(InputError) as caught:
         read("m.yml", tmp_path)
-    assert [(problem.line, problem.column) for problem in caught.value.problems] == [(1, 1), (line, 1)]
+    assert [(problem.line, problem.column) for problem in caught.value.diagnostics] == [(1, 1), (line, 1)]
 
 
 def test_four_mebibytes_are_read(tmp_path: Path) -> None:
     text = b"tests: [a]\n#"
-    (tmp_path / "m.yml").write_bytes(text + b"x" * (SIZE_LIMIT - len(text)))
+    (tmp_path / "m.yml").write_bytes(text + b"x" * (MAX_YAML_BYTES - len(text)))
     assert read("m.yml", tmp_path).tests[0].id == "a"
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from autonoma_ci.config.settings import Settings
 from autonoma_ci.errors import InputError
-from autonoma_ci.escaping import one_line
-from autonoma_ci.models import Context, Outcome
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.models import BuildContext, RunResult
 from autonoma_ci.planning import plan
-from autonoma_ci.reports.results_json import record
+from autonoma_ci.reports.results_json import render_results_json
 from autonoma_ci.sandbox import Sandbox
 from tests.commands.invoke import invoke
 from tests.manifest.reading import problems, read
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from autonoma_ci.manifest.schema import Manifest
 
-CONTEXT = Context("github", branch="feature/cart", change="7")
+CONTEXT = BuildContext("github", branch="feature/cart", change_number="7")
 
 
 def label(name: str, environ: dict[str, str]) -> str:
     """Return what reports call a run that has this name in the manifest."""
     manifest = read(f"tests: [{{id: a, name: {json.dumps(name)}}}]", environ, CONTEXT)
-    return plan.make(Settings(), manifest).requests[0].label
+    return plan.build_plan(Settings(), manifest).requests[0].display_name
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_names_of_every_kind_show_the_reference(kind: str) -> None:
         )
     ]
     text = f"{kind}:\n- &n {{id: a, name: &v '${{A}}'}}\n- {{<<: *n, id: b}}\n- {{id: c, name: *v}}"
-    requests = plan.make(Settings(), read(text, {"A": "sentinel"})).requests
+    requests = plan.build_plan(Settings(), read(text, {"A": "sentinel"})).requests
     assert [(run.id, run.name) for run in requests] == [("a", "${A}"), ("b", "${A}"), ("c", "${A}")]
 
 
 def test_variable_and_axis_that_are_called_name_are_sent() -> None:
     """Only the name of an entry is shown, so only there stands the reference."""
     text = "tests: [{id: a, variables: {name: '${A}', groups: '${A}'}, matrix: {id: ['${A}']}}]"
-    (run,) = plan.make(Settings(), read(text, {"A": "value"})).requests
+    (run,) = plan.build_plan(Settings(), read(text, {"A": "value"})).requests
     assert run.variables == {"name": "value", "groups": "value", "id": "value"}
 
 
@@ -85,25 +85,25 @@ def grouped() -> Manifest:
 @pytest.mark.parametrize(("group", "ids"), [("sentinel", ["a"]), ("smoke", ["a"]), ("x-sentinel-7", ["b"])])
 def test_groups_option_selects_by_value(group: str, ids: list[str]) -> None:
     """The reference is for readers, the value for the option."""
-    assert [run.id for run in plan.make(Settings(groups=(group,)), grouped()).requests] == ids
+    assert [run.id for run in plan.build_plan(Settings(groups=(group,)), grouped()).requests] == ids
 
 
 @pytest.mark.parametrize("group", ["sentine", "sentinell", "Sentinel", "${TEAM}", "x-sentinel-8", "other"])
 def test_unknown_group_is_told_without_a_value(group: str) -> None:
     """Neither the list of groups nor a hint shows a value, or that one is near."""
     with pytest.raises(InputError) as refused:
-        plan.make(Settings(groups=(group,)), grouped())
+        plan.build_plan(Settings(groups=(group,)), grouped())
     assert "sentinel" not in str(refused.value).replace(f"'{group}'", "")
     with pytest.raises(InputError, match=r"known are: \$\{TEAM\}, smoke, x-\$\{TEAM\}-7"):
-        plan.make(Settings(groups=("other",)), grouped())
+        plan.build_plan(Settings(groups=("other",)), grouped())
 
 
 def test_group_that_is_also_stated_is_shown() -> None:
     """What the manifest states is no value, even if a variable has it too."""
     manifest = read("tests: [{id: a, groups: ['${TEAM}']}, {id: b, groups: [web]}]", {"TEAM": "web"})
-    assert len(plan.make(Settings(groups=("web",)), manifest).requests) == 2
+    assert len(plan.build_plan(Settings(groups=("web",)), manifest).requests) == 2
     with pytest.raises(InputError, match=r"known are: \$\{TEAM\}, web"):
-        plan.make(Settings(groups=("zzz",)), manifest)
+        plan.build_plan(Settings(groups=("zzz",)), manifest)
 
 
 def test_plan_has_the_parts_of_values() -> None:
@@ -113,7 +113,7 @@ def test_plan_has_the_parts_of_values() -> None:
         "tests: [{id: '${I}', name: '${N}', groups: ['g${G}'], matrix: {M: ['${M}-${ci.change}', '${EMPTY}']}}]"
     )
     environ = {"A": "sentinel-a", "I": "sentinel-i", "N": "sentinel-n", "G": "sentinel-g", "M": "sentinel-m"}
-    made = plan.make(Settings(), read(text, {**environ, "EMPTY": ""}, CONTEXT))
+    made = plan.build_plan(Settings(), read(text, {**environ, "EMPTY": ""}, CONTEXT))
     assert [part.reveal() for part in made.parts] == ["sentinel-a", "sentinel-g", "sentinel-m", "sentinel-n"]
     assert "sentinel-a" not in repr(made)
 
@@ -133,12 +133,12 @@ def test_value_of_facts_alone_is_no_secret(value: str, facts: set[str]) -> None:
     """The same text as a value of its own, of a manifest or an option, is one."""
     text = f"tests: [{{id: a, variables: {{V: '{value}'}}}}"
     environ = {"A": "feature/cart"}
-    assert plan.make(Settings(), read(f"{text}]", environ, CONTEXT)).facts == facts
+    assert plan.build_plan(Settings(), read(f"{text}]", environ, CONTEXT)).facts == facts
     for other in ("feature/cart", "${A}"):
         more = f"{text}, {{id: b, matrix: {{M: ['{other}', feature/cart7]}}}}]"
-        assert plan.make(Settings(), read(more, environ, CONTEXT)).facts == set()
+        assert plan.build_plan(Settings(), read(more, environ, CONTEXT)).facts == set()
     options = Settings(variables={f"F{number}": fact for number, fact in enumerate(facts)})
-    assert plan.make(options, read(f"{text}]", environ, CONTEXT)).facts == set()
+    assert plan.build_plan(options, read(f"{text}]", environ, CONTEXT)).facts == set()
 
 
 def test_manifest_shows_no_value_in_its_repr() -> None:
@@ -194,16 +194,18 @@ def test_no_text_shows_a_value(entries: list[tuple[str, str, str, str]], one: st
     try:
         manifest = read(text, {"A": one, "B": other}, CONTEXT)
         texts += [repr(manifest), *(group for entry in manifest.entries for group in entry.groups)]
-        made = plan.make(Settings(), manifest)
-        outcomes = tuple(map(Outcome, made.requests))
-        texts += [*made.lines(), *made.notes, *map(repr, made.requests), *(run.label for run in outcomes)]
-        texts += [json.dumps(record(report()._replace(outcomes=outcomes)), ensure_ascii=False)]
-        plan.make(Settings(groups=("d-dddddddd",)), manifest)
+        made = plan.build_plan(Settings(), manifest)
+        outcomes = tuple(map(RunResult, made.requests))
+        texts += [*made.format_lines(), *made.notes, *map(repr, made.requests), *(run.display_name for run in outcomes)]
+        texts += [json.dumps(render_results_json(report()._replace(results=outcomes)), ensure_ascii=False)]
+        plan.build_plan(Settings(groups=("d-dddddddd",)), manifest)
     except InputError as error:
-        texts += [problem.text for problem in error.problems]
+        texts += [problem.message for problem in error.diagnostics]
     shown = "\n".join(texts)
     parts = {value[place : place + 8] for value in (one, other) for place in range(len(value) - 7)}
-    assert not [part for part in parts if part in shown or (len(one_line(part)) == 8 and one_line(part) in shown)]
+    assert not [
+        part for part in parts if part in shown or (len(sanitize_line(part)) == 8 and sanitize_line(part) in shown)
+    ]
 
 
 def test_whole_job_shows_no_value(tmp_path: Path) -> None:

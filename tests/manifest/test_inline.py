@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.config import parsers
-from autonoma_ci.config.parsers import application_versions
+from autonoma_ci.config.parsers import parse_application_versions
 from autonoma_ci.errors import InputError
 from autonoma_ci.models import AppVersion
-from autonoma_ci.yaml_subset.inline import mapping_of_text, parse_option
+from autonoma_ci.yaml_subset.inline import parse_option_yaml, parse_yaml_mapping
 
 WRONG = "an entry has the keys application-id and version-id alone"
 CONTROL = "invalid YAML: a control character that YAML does not allow. Remove it, and save the file as UTF-8."
@@ -28,11 +28,11 @@ CONTROL = "invalid YAML: a control character that YAML does not allow. Remove it
 )
 def test_a_list_in_yaml_or_json_in_both_spellings(text: str) -> None:
     """Ids are text as written, and one application may have several versions."""
-    assert application_versions(text) == (AppVersion("a", "007"), AppVersion("a", "b"))
+    assert parse_application_versions(text) == (AppVersion("a", "007"), AppVersion("a", "b"))
 
 
 def test_an_empty_list_is_no_versions() -> None:
-    assert application_versions("[]") == ()
+    assert parse_application_versions("[]") == ()
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_an_empty_list_is_no_versions() -> None:
 )
 def test_every_problem_is_told_at_once_with_its_line(text: str, problems: list[str]) -> None:
     with pytest.raises(InputError) as refused:
-        application_versions(text)
-    told = [str(problem) for problem in refused.value.problems]
+        parse_application_versions(text)
+    told = [str(problem) for problem in refused.value.diagnostics]
     assert len(told) == len(problems)
     assert all(line.startswith(start) for line, start in zip(told, problems, strict=True))
 
@@ -69,11 +69,11 @@ def test_every_problem_is_told_at_once_with_its_line(text: str, problems: list[s
 @given(st.text("-{}[]:, \nab&*'", max_size=30))
 def test_any_text_is_versions_or_an_input_problem(text: str) -> None:
     with suppress(InputError):
-        assert all(isinstance(version, AppVersion) for version in application_versions(text))
+        assert all(isinstance(version, AppVersion) for version in parse_application_versions(text))
 
 
 def test_a_mapping_is_text_by_name() -> None:
-    assert mapping_of_text("A: 1.10\nB: ''") == ({"A": "1.10", "B": ""}, [])
+    assert parse_yaml_mapping("A: 1.10\nB: ''") == ({"A": "1.10", "B": ""}, [])
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_a_mapping_is_text_by_name() -> None:
     ],
 )
 def test_what_is_wrong_with_a_mapping_is_told_with_its_line(text: str, problems: list[str]) -> None:
-    assert [str(problem).partition(";")[0] for problem in mapping_of_text(text)[1]] == problems
+    assert [str(problem).partition(";")[0] for problem in parse_yaml_mapping(text)[1]] == problems
 
 
 def test_a_problem_of_a_list_that_has_no_line_is_told_without_one() -> None:
-    told = parse_option("- \x01").problems
+    told = parse_option_yaml("- \x01").errors
     assert [str(problem) for problem in told] == [f"line 1: {CONTROL}"]
 
 
@@ -109,14 +109,14 @@ def test_a_problem_of_a_list_that_has_no_line_is_told_without_one() -> None:
     ],
 )
 def test_a_character_that_json_writes_in_two_halves_is_one(written: str, text: str) -> None:
-    assert mapping_of_text(f'{{"A": "{written}"}}') == ({"A": text}, [])
+    assert parse_yaml_mapping(f'{{"A": "{written}"}}') == ({"A": text}, [])
 
 
 def test_line_of_an_option_is_no_line_of_a_file() -> None:
     """An annotation would point to a file that does not exist. The line with a caret shows no value."""
     with pytest.raises(InputError) as refused:
-        parsers.variables("NAME: sentinel: x")
-    [problem] = refused.value.problems
+        parsers.parse_variables("NAME: sentinel: x")
+    [problem] = refused.value.diagnostics
     assert (problem.file, problem.line, problem.column) == ("", 0, 0)
-    assert problem.text == "line 1: invalid YAML: second colon in a value without quotes. Put the value in quotes."
+    assert problem.message == "line 1: invalid YAML: second colon in a value without quotes. Put the value in quotes."
     assert problem.excerpt == ("   1 | ···:···", "     |    ^")

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.ci.detection import all_tokens
+from autonoma_ci.ci.detection import all_secret_variables
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolation import FACTS, LENGTH_LIMIT, PARTS_LIMIT, Interpolation
-from autonoma_ci.manifest.loader import load
-from autonoma_ci.models import Context
-from autonoma_ci.yaml_subset.document import TooMuchError
-from autonoma_ci.yaml_subset.parser import parse
+from autonoma_ci.manifest.interpolation import CI_FIELDS, MAX_TEXT_CHARS, MAX_VALUE_PARTS, Interpolator
+from autonoma_ci.manifest.loader import load_manifest
+from autonoma_ci.models import BuildContext
+from autonoma_ci.yaml_subset.document import LimitExceededError
+from autonoma_ci.yaml_subset.parser import parse_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONTEXT = Context("github", "a" * 40, "main", "7", "o/r", "https://ci.example/1", "https://pr-7.example")
+CONTEXT = BuildContext("github", "a" * 40, "main", "7", "o/r", "https://ci.example/1", "https://pr-7.example")
 ENVIRON = {"NAME": "value", "EMPTY": "", "DB_PASSWORD": "p", "USER_TOKEN": "t"}
 
 
-def value_of(text: str, folder: Path, *, context: Context = CONTEXT, checking: bool = False) -> str:
+def value_of(text: str, folder: Path, *, context: BuildContext = CONTEXT, checking: bool = False) -> str:
     """Return what a variable's value becomes."""
     (folder / "m.yml").write_text(f"tests:\n  - id: a\n    variables:\n      V: '{text}'\n", "utf-8")
-    manifest = load("m.yml", str(folder), Interpolation(ENVIRON, context, all_tokens(), checking))
+    manifest = load_manifest("m.yml", str(folder), Interpolator(ENVIRON, context, all_secret_variables(), checking))
     return manifest.tests[0].variables["V"]
 
 
@@ -51,9 +51,9 @@ def test_a_value_is_filled_in(text: str, expected: str, tmp_path: Path) -> None:
     assert value_of(text, tmp_path) == expected
 
 
-@pytest.mark.parametrize("fact", FACTS)
+@pytest.mark.parametrize("fact", CI_FIELDS)
 def test_every_fact_of_a_build_has_its_word(fact: str, tmp_path: Path) -> None:
-    assert value_of(f"${{ci.{fact}}}", tmp_path) == getattr(CONTEXT, fact)
+    assert value_of(f"${{ci.{fact}}}", tmp_path) == getattr(CONTEXT, CI_FIELDS[fact])
 
 
 @pytest.mark.parametrize(
@@ -83,20 +83,20 @@ def test_a_reason_and_a_fact_are_told_up_to_a_length(tmp_path: Path) -> None:
     for length, shown in ((200, "w" * 200), (201, "w" * 199 + "…")):
         with pytest.raises(InputError) as caught:
             value_of(f"${{NOPE:?{'w' * length}}}", tmp_path)
-        assert [problem.text for problem in caught.value.problems] == [f"${{NOPE}}: {shown}"]
+        assert [problem.message for problem in caught.value.diagnostics] == [f"${{NOPE}}: {shown}"]
     for length, shown in ((40, "f" * 40), (41, "f" * 39 + "…")):
         with pytest.raises(InputError) as caught:
             value_of(f"${{ci.{'f' * length}}}", tmp_path)
-        assert caught.value.problems[0].text.startswith(f"${{ci.{shown}}} is no fact")
+        assert caught.value.diagnostics[0].message.startswith(f"${{ci.{shown}}} is no fact")
 
 
 def test_what_is_no_name_is_repeated_where_it_would_be_shown_and_nowhere_else() -> None:
     """Between the braces of a variable's value may stand a part of a secret."""
 
     def told(key: str, text: str) -> list[str]:
-        document = parse(f"{key}: '{text}'", "m.yml")
-        Interpolation({}, CONTEXT).apply(document)
-        return [problem.text for problem in document.problems]
+        document = parse_yaml(f"{key}: '{text}'", "m.yml")
+        Interpolator({}, CONTEXT).apply(document)
+        return [problem.message for problem in document.errors]
 
     cure = "is not ${NAME}: write ${NAME} for a variable, or $$ for a dollar sign"
     assert told("name", "${a b}") == [f"'${{a b}}' {cure}"]
@@ -110,37 +110,39 @@ def test_what_is_no_name_is_repeated_where_it_would_be_shown_and_nowhere_else() 
 def test_so_many_places_are_filled_in_and_no_more() -> None:
     def fill(places: int) -> list[str]:
         whole, rest = divmod(places, 30_000)
-        document = parse("".join(f"a{n}: '{n}{'$$' * 30_000}'\n" for n in range(whole)) + f"b: '{'$$' * rest}'", "")
-        with suppress(TooMuchError):
-            Interpolation({}, CONTEXT).apply(document)
-        return [f"{p.line}:{p.column} {p.text}" for p in document.problems]
+        document = parse_yaml(
+            "".join(f"a{n}: '{n}{'$$' * 30_000}'\n" for n in range(whole)) + f"b: '{'$$' * rest}'", ""
+        )
+        with suppress(LimitExceededError):
+            Interpolator({}, CONTEXT).apply(document)
+        return [f"{p.line}:{p.column} {p.message}" for p in document.errors]
 
-    assert fill(PARTS_LIMIT) == []
-    assert fill(PARTS_LIMIT + 1) == ["4:1 too much to fill in: use fewer ${...}, or shorter values"]
+    assert fill(MAX_VALUE_PARTS) == []
+    assert fill(MAX_VALUE_PARTS + 1) == ["4:1 too much to fill in: use fewer ${...}, or shorter values"]
 
 
 def test_so_much_is_filled_in_and_no_more() -> None:
     def fill(length: int) -> list[str]:
-        document = parse("a: ${HALF}\nb: [x, '${HALF}${REST}']", "")
-        environ = {"HALF": "x" * (LENGTH_LIMIT // 2), "REST": "x" * (length - LENGTH_LIMIT)}
-        with suppress(TooMuchError):
-            Interpolation(environ, CONTEXT).apply(document)
-        return [f"{p.line}:{p.column} {p.text}" for p in document.problems]
+        document = parse_yaml("a: ${HALF}\nb: [x, '${HALF}${REST}']", "")
+        environ = {"HALF": "x" * (MAX_TEXT_CHARS // 2), "REST": "x" * (length - MAX_TEXT_CHARS)}
+        with suppress(LimitExceededError):
+            Interpolator(environ, CONTEXT).apply(document)
+        return [f"{p.line}:{p.column} {p.message}" for p in document.errors]
 
-    assert fill(LENGTH_LIMIT) == []
-    assert fill(LENGTH_LIMIT + 1) == ["2:8 too much to fill in: use fewer ${...}, or shorter values"]
+    assert fill(MAX_TEXT_CHARS) == []
+    assert fill(MAX_TEXT_CHARS + 1) == ["2:8 too much to fill in: use fewer ${...}, or shorter values"]
 
 
 def test_what_many_aliases_stand_for_is_filled_in_once() -> None:
-    document = parse(f"a: &a '{'$$' * 30_000}'\nb: [{'*a, ' * 10}]", "")
-    Interpolation({}, CONTEXT).apply(document)
+    document = parse_yaml(f"a: &a '{'$$' * 30_000}'\nb: [{'*a, ' * 10}]", "")
+    Interpolator({}, CONTEXT).apply(document)
     assert document.tree == {"a": "$" * 30_000, "b": ["$" * 30_000] * 10}
 
 
 def test_a_fact_that_only_a_ci_system_knows_is_an_error_in_a_run_and_none_in_a_check(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not known here"):
-        value_of("${ci.change}", tmp_path, context=Context())
-    assert value_of("${ci.change}", tmp_path, context=Context(), checking=True) == "unknown"
+        value_of("${ci.change}", tmp_path, context=BuildContext())
+    assert value_of("${ci.change}", tmp_path, context=BuildContext(), checking=True) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -163,10 +165,10 @@ def test_what_looks_like_a_secret_is_in_no_name(name: str, tmp_path: Path) -> No
     """The reader of a log sees a name, and whoever writes the manifest chooses it."""
     (tmp_path / "m.yml").write_text(f"tests: [{{id: a, name: '${{{name}}}'}}]", "utf-8")
     with pytest.raises(InputError, match="looks like a secret"):
-        load("m.yml", str(tmp_path), Interpolation({name: "x"}, CONTEXT))
+        load_manifest("m.yml", str(tmp_path), Interpolator({name: "x"}, CONTEXT))
 
 
 def test_keys_are_left_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "m.yml").write_text("tests: [{id: a, variables: {'${NAME}': x}}]", "utf-8")
-    manifest = load("m.yml", str(tmp_path), Interpolation(ENVIRON, CONTEXT))
+    manifest = load_manifest("m.yml", str(tmp_path), Interpolator(ENVIRON, CONTEXT))
     assert manifest.tests[0].variables == {"${NAME}": "x"}

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.interpolation import Interpolation
-from autonoma_ci.manifest.loader import load
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.loader import load_manifest
 from autonoma_ci.manifest.schema import Manifest
-from autonoma_ci.models import Context
-from autonoma_ci.yaml_subset.parser import NODE_LIMIT, parse
+from autonoma_ci.models import BuildContext
+from autonoma_ci.yaml_subset.parser import MAX_YAML_NODES, parse_yaml
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ PUNCTUATION = "tests:-[]{}&*!<>|?%@`'\"#,\n \t$idnamegroups01~"
 
 def read(data: bytes, folder: Path) -> Manifest:
     (folder / "m.yml").write_bytes(data)
-    return load("m.yml", str(folder), Interpolation({}, Context()))
+    return load_manifest("m.yml", str(folder), Interpolator({}, BuildContext()))
 
 
 def bomb(levels: int, merge: bool) -> str:
@@ -46,11 +46,11 @@ def bomb(levels: int, merge: bool) -> str:
 @pytest.mark.parametrize("merge", [True, False], ids=["merge keys", "aliases"])
 @pytest.mark.parametrize("levels", [6, 9, 15])
 def test_a_bomb_is_refused_before_it_goes_off(merge: bool, levels: int) -> None:
-    problems = parse(bomb(levels, merge), "m.yml").problems
-    assert [problem.text for problem in problems] == [
-        f"more than {NODE_LIMIT:,} entries once aliases are expanded: split the file"
+    problems = parse_yaml(bomb(levels, merge), "m.yml").errors
+    assert [problem.message for problem in problems] == [
+        f"more than {MAX_YAML_NODES:,} entries once aliases are expanded: split the file"
     ]
-    assert processor_seconds(lambda: parse(bomb(levels, merge), "m.yml"), 20) < 20
+    assert processor_seconds(lambda: parse_yaml(bomb(levels, merge), "m.yml"), 20) < 20
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_a_bomb_is_refused_before_it_goes_off(merge: bool, levels: int) -> None:
         ("a: &a [*a]", "names no anchor that is complete before it"),
         ("a: &a {b: *a}", "names no anchor that is complete before it"),
         ("a: *b", "names no anchor"),
-        ("x: [" + "a," * (NODE_LIMIT + 1) + "]", "more than 100,000 entries"),
+        ("x: [" + "a," * (MAX_YAML_NODES + 1) + "]", "more than 100,000 entries"),
         ("a: 1\n---\nb: 2", "a second document starts here"),
         ("a: " + "9" * 5000 + "\nb: 2024-99-99\nc: !!int x", "a tag"),
     ],
 )
 def test_what_goes_beyond_a_limit_is_said(text: str, says: str) -> None:
-    assert any(says in problem.text for problem in parse(text, "m.yml").problems)
+    assert any(says in problem.message for problem in parse_yaml(text, "m.yml").errors)
 
 
 def test_anchors_aliases_and_merge_keys_work(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_any_bytes_are_a_manifest_or_an_error_of_ours(data: bytes, tmp_path: Pat
         try:
             manifests.append(read(data, tmp_path))
         except InputError as error:
-            said.extend(problem.text for problem in error.problems)
+            said.extend(problem.message for problem in error.diagnostics)
 
     # A few milliseconds.
     assert processor_seconds(read_it, 2) < 2

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.config.id_lists import ids
-from autonoma_ci.config.parsers import application_versions, variables, words
+from autonoma_ci.config.id_lists import parse_ids
+from autonoma_ci.config.parsers import parse_application_versions, parse_list, parse_variables
 from autonoma_ci.errors import InputError
-from autonoma_ci.yaml_subset.document import PROBLEMS_LIMIT
-from autonoma_ci.yaml_subset.parser import parse
+from autonoma_ci.yaml_subset.document import MAX_ERRORS
+from autonoma_ci.yaml_subset.parser import parse_yaml
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.manifest.reading import one_test, problems, read
 
@@ -75,7 +75,7 @@ def test_every_one_is_told_up_to_the_limit() -> None:
     """All have their places, and a hostile file is told in bounded time."""
     told = problems("tests:\n- a\u2028\n- b\u202e\x85\r\n- c\rd")
     assert [problem.partition(": ")[0] for problem in told] == ["2:4", "3:4", "3:5", "4:4"]
-    assert len(parse("\u2028" * 2_000_000, "").problems) == PROBLEMS_LIMIT + 1
+    assert len(parse_yaml("\u2028" * 2_000_000, "").errors) == MAX_ERRORS + 1
 
 
 def test_line_ends_of_editors_are_fine() -> None:
@@ -113,36 +113,36 @@ TRICKS = "\v\f\r\x1c\x1d\x1e\x85\u2028\u2029\u202e\u2066"
 @pytest.mark.parametrize("character", TRICKS, ids=ascii)
 def test_comment_of_variables_ends_with_its_line(character: str) -> None:
     """No text behind `#` becomes a variable, and none changes how the other lines are read."""
-    assert variables(f"# A=1{character}B=2\nC=3") == {"C": "3"}
-    assert variables(f"# x{character}A: 1\nC=3") == {"C": "3"}
-    assert variables(f"# x{character}{{\nC=3") == {"C": "3"}
+    assert parse_variables(f"# A=1{character}B=2\nC=3") == {"C": "3"}
+    assert parse_variables(f"# x{character}A: 1\nC=3") == {"C": "3"}
+    assert parse_variables(f"# x{character}{{\nC=3") == {"C": "3"}
 
 
 @pytest.mark.parametrize("character", TRICKS, ids=ascii)
 def test_value_of_a_variable_begins_no_line(character: str) -> None:
     """In lines and in JSON the value is the text as it is; in YAML it is an error."""
     value = f"x{character}B=2{character}# y{character}B: z"
-    assert variables(f"A={value}\nC=3") == {"A": value, "C": "3"}
+    assert parse_variables(f"A={value}\nC=3") == {"A": value, "C": "3"}
     if character > "\x1f":
-        assert variables(f'{{"A": "{value}", "C": "3"}}') == {"A": value, "C": "3"}
+        assert parse_variables(f'{{"A": "{value}", "C": "3"}}') == {"A": value, "C": "3"}
     with pytest.raises(InputError):
-        variables(f"A: {value}\nC: 3")
+        parse_variables(f"A: {value}\nC: 3")
 
 
 @pytest.mark.parametrize("character", TRICKS, ids=ascii)
 def test_comment_of_ids_ends_with_its_line(character: str) -> None:
     """No text behind `#` becomes an id."""
-    assert [entry.id for entry in ids(f"a # x{character}b\n#{character}c\nd")] == ["a", "d"]
+    assert [entry.id for entry in parse_ids(f"a # x{character}b\n#{character}c\nd")] == ["a", "d"]
     with pytest.raises(InputError):
-        ids(f"a{character}b")
+        parse_ids(f"a{character}b")
 
 
 @pytest.mark.parametrize("character", TRICKS, ids=ascii)
 def test_other_options_split_at_no_other_character(character: str) -> None:
     """Groups are separated by commas and lines, and a list of versions is YAML."""
-    assert words(f"a{character}b\nc") == (f"a{character}b", "c")
+    assert parse_list(f"a{character}b\nc") == (f"a{character}b", "c")
     with pytest.raises(InputError):
-        application_versions(f"[] # x{character}- {{application-id: a, version-id: b}}".replace("[] #", "- #"))
+        parse_application_versions(f"[] # x{character}- {{application-id: a, version-id: b}}".replace("[] #", "- #"))
 
 
 JSON_TEXT = st.dictionaries(
@@ -157,5 +157,5 @@ def test_variables_in_json_are_the_same_text(
     """JSON has characters in quotes that YAML takes for the end of a line, or does not take."""
     import json
 
-    assert variables(json.dumps(mapping, ensure_ascii=ascii_only, indent=indent)) == mapping
-    assert variables(json.dumps(mapping, ensure_ascii=ascii_only, indent=indent).replace("\n", "\r")) == mapping
+    assert parse_variables(json.dumps(mapping, ensure_ascii=ascii_only, indent=indent)) == mapping
+    assert parse_variables(json.dumps(mapping, ensure_ascii=ascii_only, indent=indent).replace("\n", "\r")) == mapping

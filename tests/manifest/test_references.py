@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.manifest.interpolation import Interpolation
-from autonoma_ci.manifest.references import DEPTH_LIMIT, Reference, find_names, split_text
-from autonoma_ci.models import Context
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.references import MAX_REFERENCE_DEPTH, Reference, find_names, parse_references
+from autonoma_ci.models import BuildContext
 from autonoma_ci.yaml_subset.document import Document
 from tests.support.processor import processor_seconds
 
@@ -16,11 +16,11 @@ from tests.support.processor import processor_seconds
 def fill(text: str, **environ: str) -> tuple[str | None, list[str]]:
     """Return what a value of a variable becomes, and what is wrong with it."""
     document = Document("", {"variables": text})
-    Interpolation(environ, Context(branch="main")).apply(document)
+    Interpolator(environ, BuildContext(branch="main")).apply(document)
     assert isinstance(document.tree, dict)
     value = document.tree["variables"]
     assert isinstance(value, str)
-    return (None if document.problems else value), [problem.text for problem in document.problems]
+    return (None if document.errors else value), [problem.message for problem in document.errors]
 
 
 @pytest.mark.parametrize(
@@ -79,30 +79,30 @@ def test_secret_in_a_default_needs_allow_env() -> None:
 
 def test_value_of_a_default_is_hidden_and_missing_names_are_known() -> None:
     document = Document("", {"tests": [{"name": "${A:-at ${B}}"}]})
-    written = Interpolation({"B": "sentinel"}, Context()).apply(document)
+    written = Interpolator({"B": "sentinel"}, BuildContext()).apply(document)
     assert document.tree == {"tests": [{"name": "${A}"}]}
     assert written.parts == {"sentinel"}
     assert written.missing == {"A"}
 
 
 def test_names_in_defaults_are_found() -> None:
-    assert list(find_names(split_text("${A:-${B:-${ci.sha}}} ${C:?${D}} $${E}"))) == ["A", "B", "ci.sha", "C"]
+    assert list(find_names(parse_references("${A:-${B:-${ci.sha}}} ${C:?${D}} $${E}"))) == ["A", "B", "ci.sha", "C"]
 
 
 def test_depth_is_limited() -> None:
     def nested(levels: int) -> str:
         return "${A:-" * levels + "x" + "}" * levels
 
-    assert fill(nested(DEPTH_LIMIT)) == ("x", [])
-    value, [problem] = fill(nested(DEPTH_LIMIT + 2))
+    assert fill(nested(MAX_REFERENCE_DEPTH)) == ("x", [])
+    value, [problem] = fill(nested(MAX_REFERENCE_DEPTH + 2))
     assert value is None
-    assert problem == f"'${{' is nested more than {DEPTH_LIMIT} levels deep: use fewer defaults"
+    assert problem == f"'${{' is nested more than {MAX_REFERENCE_DEPTH} levels deep: use fewer defaults"
 
 
 @given(st.text("$${}:-?Aa. ci", max_size=60))
 def test_pieces_of_any_text_are_all_of_it(text: str) -> None:
-    pieces = split_text(text)
-    if not any(isinstance(piece, Reference) and piece.problem for piece in pieces):
+    pieces = parse_references(text)
+    if not any(isinstance(piece, Reference) and piece.error for piece in pieces):
         written = [piece.source if isinstance(piece, Reference) else piece.replace("$", "$$") for piece in pieces]
         assert "".join(written) == text
 
@@ -110,4 +110,4 @@ def test_pieces_of_any_text_are_all_of_it(text: str) -> None:
 @pytest.mark.parametrize("piece", ["${", "}", "${A:-", "{", "$$", "${A:-x}", "$"])
 def test_hostile_text_is_split_in_linear_time(piece: str) -> None:
     # 0.1 s for the length that a value may have; what is quadratic takes minutes for this one.
-    assert processor_seconds(lambda: split_text(piece * 100_000), 5.0) < 5.0
+    assert processor_seconds(lambda: parse_references(piece * 100_000), 5.0) < 5.0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.errors import InputError
-from autonoma_ci.manifest.schema import json_schema
+from autonoma_ci.manifest.schema import manifest_json_schema
 from tests.manifest.reading import problems, read
 
 VERSIONS = "application_versions: [{application_id: a, version_id: b}]"
@@ -51,21 +51,21 @@ _manifests = st.fixed_dictionaries(
 )
 def test_both_take_what_folders_and_tags_run_against(text: str) -> None:
     read(f"tags: [a]\n{text}")
-    jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), json_schema())
+    jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), manifest_json_schema())
 
 
 def test_the_schema_names_its_dialect_and_each_kind_of_entry() -> None:
-    schema = json_schema()
+    schema = manifest_json_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert [schema["$defs"][name]["title"] for name in ("Test", "Folder", "Tag")] == ["Test", "Folder", "Tag"]
 
 
 def test_an_entry_is_an_id_or_a_mapping_with_one() -> None:
     for entry in ("a", "{id: a}"):
-        jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), json_schema())
+        jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), manifest_json_schema())
     for entry in ("{name: a}", "[a]", "'a/b'"):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), json_schema())
+            jsonschema.validate(yaml.safe_load(f"tests: [{entry}]"), manifest_json_schema())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_entry_is_an_id_or_a_mapping_with_one() -> None:
 def test_both_refuse_what_can_not_be_meant(text: str) -> None:
     assert len(problems(f"tags: [a]\n{text}")) == 1
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), json_schema())
+        jsonschema.validate(yaml.safe_load(f"tags: [a]\n{text}"), manifest_json_schema())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_both_refuse_what_can_not_be_meant(text: str) -> None:
 )
 def test_both_take_short_forms(text: str) -> None:
     read(text)
-    jsonschema.validate(yaml.safe_load(text), json_schema())
+    jsonschema.validate(yaml.safe_load(text), manifest_json_schema())
 
 
 def test_short_forms_mean_the_long_ones() -> None:
@@ -118,7 +118,7 @@ def test_schema_and_reader_agree(manifest: object) -> None:
         is_read = True
     except InputError:
         is_read = False
-    assert jsonschema.Draft202012Validator(json_schema()).is_valid(manifest) == is_read
+    assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(manifest) == is_read
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_schema_and_reader_agree(manifest: object) -> None:
     ],
 )
 def test_schema_and_reader_agree_on_texts(text: str, *, is_right: bool) -> None:
-    assert jsonschema.Draft202012Validator(json_schema()).is_valid(yaml.safe_load(text)) == is_right
+    assert jsonschema.Draft202012Validator(manifest_json_schema()).is_valid(yaml.safe_load(text)) == is_right
     if is_right:
         read(text)
     else:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from autonoma_ci.manifest.secret_values import kind_of_secret
+from autonoma_ci.manifest.secret_values import detect_secret_kind
 from tests.manifest.reading import one_test, problems, read
 from tests.support.processor import processor_seconds
 
@@ -452,7 +452,7 @@ def test_secret_value_is_read_by_full_name_only(value: str) -> None:
 @pytest.mark.parametrize("value", HARMLESS)
 def test_harmless_value_is_read(value: str) -> None:
     """Addresses, versions, hashes and names are no secrets."""
-    assert kind_of_secret(value) == ""
+    assert detect_secret_kind(value) == ""
     assert one_test(TEXT, {"PLAIN": value}).variables == {"V": value}
 
 
@@ -505,14 +505,14 @@ def test_value_with_a_credential_is_never_read(value: str) -> None:
 def test_long_value_is_searched_in_bounded_time(piece: str) -> None:
     """Linux allows 128 KiB for one variable. A search takes about 0.2 s."""
     value = piece * (128 * 1024 // len(piece))
-    assert processor_seconds(lambda: kind_of_secret(value), 10) < 10
+    assert processor_seconds(lambda: detect_secret_kind(value), 10) < 10
 
 
 def test_long_list_of_settings_is_searched_in_bounded_time() -> None:
     """Each of many names is compared with the rules for names."""
     value = "".join(f"A{number}=xxxxxx\n" for number in range(10_000))
-    assert kind_of_secret(value) == ""
-    assert processor_seconds(lambda: kind_of_secret(value), 20) < 20
+    assert detect_secret_kind(value) == ""
+    assert processor_seconds(lambda: detect_secret_kind(value), 20) < 20
 
 
 def test_long_value_is_searched_once() -> None:

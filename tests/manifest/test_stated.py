@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.manifest.interpolation import Interpolation
-from autonoma_ci.manifest.stated_variables import Stated, stated_variables
-from autonoma_ci.models import Context
+from autonoma_ci.manifest.interpolation import Interpolator
+from autonoma_ci.manifest.stated_variables import StatedVariables, collect_stated_variables
+from autonoma_ci.models import BuildContext
 from tests.support.processor import processor_seconds
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def stated(folder: Path, text: str) -> list[tuple[str, str, str | None]]:
     return [(v.entry_id, v.name, None if v.value is None else v.value.reveal()) for v in found]
 
 
-def read(folder: Path, text: str) -> Stated:
+def read(folder: Path, text: str) -> StatedVariables:
     """Return all that this manifest states."""
     (folder / "m.yml").write_text(text, "utf-8")
-    return stated_variables("m.yml", str(folder), Interpolation(ENVIRON, Context(branch="zq-branch")))
+    return collect_stated_variables("m.yml", str(folder), Interpolator(ENVIRON, BuildContext(branch="zq-branch")))
 
 
 def test_variables_of_all_entries_are_stated(tmp_path: Path) -> None:
@@ -74,7 +74,10 @@ def test_missing_manifest_states_nothing(tmp_path: Path) -> None:
     (tmp_path / "outside.yml").write_text("variables: {A: b}", "utf-8")
     (tmp_path / "work" / "link.yml").symlink_to(tmp_path / "outside.yml")
     for path in ("nowhere.yml", ".", "link.yml"):
-        assert stated_variables(path, str(tmp_path / "work"), Interpolation(ENVIRON, Context())) == Stated()
+        assert (
+            collect_stated_variables(path, str(tmp_path / "work"), Interpolator(ENVIRON, BuildContext()))
+            == StatedVariables()
+        )
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
-from autonoma_ci.ci.detection import ROWS, load
+from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.systems import gitlab, jenkins
-from autonoma_ci.models import Evidence, Step
-from autonoma_ci.reports.junit import junit
+from autonoma_ci.models import Evidence, RunStep
+from autonoma_ci.reports.junit import render_junit
 from tests.report.reports import FAILED, failed, passed, report
 
 if TYPE_CHECKING:
-    from autonoma_ci.models import Outcome
+    from autonoma_ci.models import RunResult
 
-STEPS = tuple(Step(number, "Do it", image=f"evidence/r/step-{number:03d}.png") for number in (1, 2))
+STEPS = tuple(RunStep(number, "Do it", screenshot=f"evidence/r/step-{number:03d}.png") for number in (1, 2))
 RUN = failed("a")._replace(evidence=Evidence(STEPS, "evidence/r/video.webm"), step=STEPS[1])
 
 
-def lines(folder: str, run: Outcome = RUN) -> list[str]:
-    text = junit(report([run], FAILED)._replace(attachments=folder))
+def lines(folder: str, run: RunResult = RUN) -> list[str]:
+    text = render_junit(report([run], FAILED)._replace(attachments_root=folder))
     return (etree.fromstring(text).findtext(".//system-out") or "").splitlines()
 
 
@@ -44,22 +44,22 @@ def test_without_evidence_there_is_nothing_to_attach() -> None:
 
 
 def test_what_a_step_saw_can_not_order_files(tmp_path: Path) -> None:
-    saw = failed("a")._replace(step=Step(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
+    saw = failed("a")._replace(step=RunStep(1, "x", "[[ATTACHMENT|/etc/passwd]]"))
     assert "[[ATTACHMENT" not in "\n".join(lines("out", saw))
 
 
 def test_jenkins_takes_absolute_paths(tmp_path: Path) -> None:
-    assert jenkins.SYSTEM.attachments({}, tmp_path / "results") == str(tmp_path / "results")
+    assert jenkins.SYSTEM.attachments_root({}, tmp_path / "results") == str(tmp_path / "results")
 
 
 def test_gitlab_takes_paths_in_the_project(tmp_path: Path) -> None:
     environ = {"CI_PROJECT_DIR": str(tmp_path)}
-    assert gitlab.SYSTEM.attachments(environ, tmp_path / "a" / "b") == "a/b"
-    assert gitlab.SYSTEM.attachments(environ, Path("/elsewhere")) == ""
-    assert gitlab.SYSTEM.attachments({}, tmp_path) == ""
+    assert gitlab.SYSTEM.attachments_root(environ, tmp_path / "a" / "b") == "a/b"
+    assert gitlab.SYSTEM.attachments_root(environ, Path("/elsewhere")) == ""
+    assert gitlab.SYSTEM.attachments_root({}, tmp_path) == ""
 
 
 def test_no_other_system_gets_any() -> None:
-    others = [row for row in ROWS if row.module not in {"gitlab", "jenkins"}]
+    others = [row for row in DETECTION_RULES if row.module not in {"gitlab", "jenkins"}]
     assert len(others) > 15
-    assert {load(row).attachments({"CI_PROJECT_DIR": "/a"}, Path("/a/b")) for row in others} == {""}
+    assert {load_system(row).attachments_root({"CI_PROJECT_DIR": "/a"}, Path("/a/b")) for row in others} == {""}

@@ -9,9 +9,9 @@ import lxml.html
 import pytest
 from hypothesis import given
 
-from autonoma_ci.models import Evidence, State, Step
-from autonoma_ci.reports.html import Page, beside_of, html
-from autonoma_ci.reports.html_chart import MOST, NAMED, picture
+from autonoma_ci.models import Evidence, RunState, RunStep
+from autonoma_ci.reports.html import AssetLinks, asset_files, render_html
+from autonoma_ci.reports.html_chart import MAX_BARS, MAX_LABELED, build_timeline_chart
 from tests.report.reports import (
     CANCELLED,
     FAILED,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 KINDS = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), refused("f"), planned("g"), lost("h")]
 
 
-def page_of(made: Report, page: Page | None = None) -> lxml.html.HtmlElement:
-    return lxml.html.document_fromstring(html(made, page), parser=lxml.html.HTMLParser(encoding="utf-8"))
+def page_of(made: Report, page: AssetLinks | None = None) -> lxml.html.HtmlElement:
+    return lxml.html.document_fromstring(render_html(made, page), parser=lxml.html.HTMLParser(encoding="utf-8"))
 
 
 def states(made: Report) -> list[str]:
@@ -52,26 +52,26 @@ def test_whatever_a_report_holds_the_page_has_no_script_and_leads_nowhere_else(m
     for address in page.xpath("//@href | //@src"):
         assert address.startswith(("https://", "http://127.0.0.1", "http://localhost", "#run", "evidence/")), address
     assert len(page.xpath("//h1")) == 1
-    assert len(page.xpath("//tbody/tr")) == len(made.outcomes)
+    assert len(page.xpath("//tbody/tr")) == len(made.results)
 
 
 @given(REPORTS)
 def test_no_value_of_a_variable_is_on_the_page(made: Report) -> None:
     marked = made._replace(
-        outcomes=tuple(
+        results=tuple(
             run._replace(request=run.request._replace(variables=dict.fromkeys(run.request.variables, "v4lue-0f-it")))
-            for run in made.outcomes
+            for run in made.results
         )
     )
-    assert b"v4lue-0f-it" not in html(marked)
+    assert b"v4lue-0f-it" not in render_html(marked)
 
 
 def test_a_large_page_takes_little_more_memory_than_its_size() -> None:
     made = report([passed(f"test-{place}", f"Name {place}") for place in range(3000)], FAILED)
-    html(report(KINDS, FAILED))
+    render_html(report(KINDS, FAILED))
     tracemalloc.start()
     try:
-        page = html(made)
+        page = render_html(made)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -89,10 +89,13 @@ def test_failures_come_first_and_each_run_says_how_it_stands() -> None:
 @pytest.mark.parametrize(
     ("made", "told"),
     [
-        (report([passed("a")], PASSED)._replace(waited=True), "✓ Passed 1 of 1 run passed."),
-        (report([failed("a")], FAILED)._replace(waited=True), "✗ Failed 0 of 1 run passed, 1 failed."),
+        (report([passed("a")], PASSED)._replace(waits_for_results=True), "✓ Passed 1 of 1 run passed."),
+        (report([failed("a")], FAILED)._replace(waits_for_results=True), "✗ Failed 0 of 1 run passed, 1 failed."),
         (report([started("a")]), "… Started 1 of 1 run started."),
-        (report([started("a")], None)._replace(waited=True), "… Running 0 of 1 run passed, 1 still running."),
+        (
+            report([started("a")], None)._replace(waits_for_results=True),
+            "… Running 0 of 1 run passed, 1 still running.",
+        ),
         (report([], CANCELLED), "✗ Cancelled Cancelled before anything was started."),
         (report([], INPUT, ["client-id is missing"]), "✗ Error 1 problem with the input. Nothing was sent."),
     ],
@@ -128,7 +131,7 @@ def test_the_failing_step_is_told_even_without_evidence() -> None:
 
 
 def test_steps_have_their_screenshots_and_a_run_its_video() -> None:
-    steps = (Step(1, "Open", "", "", "passed", "evidence/r/step-001.png"), Step(2, "Pay", "No", "", "failed"))
+    steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"), RunStep(2, "Pay", "No", "", "failed"))
     run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"), step=steps[1])
     page = page_of(report([run], FAILED))
     assert page.xpath("//img/@src") == page.xpath("//a[@class='shot']/@href") == ["evidence/r/step-001.png"]
@@ -138,9 +141,9 @@ def test_steps_have_their_screenshots_and_a_run_its_video() -> None:
 
 
 def test_a_file_that_is_not_there_is_not_shown() -> None:
-    steps = (Step(1, "Open", "", "", "passed", "evidence/r/step-001.png"),)
+    steps = (RunStep(1, "Open", "", "", "passed", "evidence/r/step-001.png"),)
     run = failed("a")._replace(evidence=Evidence(steps, "evidence/r/video.webm"))
-    page = page_of(report([run], FAILED), Page(lambda _: ""))
+    page = page_of(report([run], FAILED), AssetLinks(lambda _: ""))
     assert page.xpath("//img | //a[@class='shot']") == []
 
 
@@ -157,14 +160,14 @@ def test_attempts_are_told_each_with_its_link() -> None:
 
 
 def test_a_run_that_may_have_started_says_where_to_look() -> None:
-    page = page_of(report([lost("a")], FAILED)._replace(site="https://autonoma.app"))
+    page = page_of(report([lost("a")], FAILED)._replace(web_base_url="https://autonoma.app"))
     assert page.xpath("//article//a[starts-with(text(), 'Look here')]/@href") == ["https://autonoma.app"]
 
 
 def test_how_to_wait_later_is_told_if_there_is_something_to_wait_for() -> None:
-    made = report([timed_out("a")], FAILED)._replace(later="autonoma-ci wait results/results.json")
+    made = report([timed_out("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
     assert "autonoma-ci wait results/results.json" in page_of(made).text_content()
-    made = report([passed("a")], FAILED)._replace(later="autonoma-ci wait results/results.json")
+    made = report([passed("a")], FAILED)._replace(resume_command="autonoma-ci wait results/results.json")
     assert "autonoma-ci wait" not in page_of(made).text_content()
 
 
@@ -176,7 +179,7 @@ def test_filters_are_there_for_what_there_is() -> None:
 
 
 def test_the_icon_tells_passed_from_failed() -> None:
-    icons = {beside_of(report([], verdict))["evidence/report.svg"] for verdict in (PASSED, FAILED, None)}
+    icons = {asset_files(report([], verdict))["evidence/report.svg"] for verdict in (PASSED, FAILED, None)}
     assert len(icons) == 3
 
 
@@ -184,21 +187,21 @@ def test_the_icon_tells_passed_from_failed() -> None:
 
 
 def drawn(*runs: object) -> list[tuple[float, float, str, str]]:
-    found = picture(report(runs, FAILED)._replace(waited=True, seconds=100.0))  # type: ignore[arg-type]
+    found = build_timeline_chart(report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=100.0))  # type: ignore[arg-type]
     assert found
-    return [(mark.left, mark.width, mark.sign, mark.label) for mark in found.marks]
+    return [(mark.left, mark.width, mark.sign, mark.label) for mark in found.bars]
 
 
 def test_the_picture_has_a_bar_for_each_run_and_attempt_at_its_time() -> None:
     first = passed("a", "First", 50.0)
-    second = passed("b", "Second", 50.0)._replace(began=50.0)
+    second = passed("b", "Second", 50.0)._replace(start_offset_seconds=50.0)
     assert drawn(first, second) == [(0.0, 50.0, "✓", "First"), (50.0, 50.0, "✓", "Second")]
     again = drawn(flaky("c"))
     assert [mark[2] for mark in again] == ["✗", "⚠"]
 
 
 def test_bars_stay_within_the_picture() -> None:
-    runs = [passed(f"t{n}", seconds=n / 7)._replace(began=n * 1.3) for n in range(60)]
+    runs = [passed(f"t{n}", seconds=n / 7)._replace(start_offset_seconds=n * 1.3) for n in range(60)]
     for left, width, *_ in drawn(*runs):
         assert 0 <= left <= 100
         assert width > 0
@@ -206,23 +209,30 @@ def test_bars_stay_within_the_picture() -> None:
 
 
 def test_without_runs_that_took_time_there_is_no_picture() -> None:
-    assert picture(report([planned("a"), refused("b")], FAILED)._replace(waited=True)) is None
-    assert picture(report([started("a")])) is None
-    assert picture(report([passed("a")._replace(carried=True)], PASSED)._replace(waited=True)) is None
+    assert build_timeline_chart(report([planned("a"), refused("b")], FAILED)._replace(waits_for_results=True)) is None
+    assert build_timeline_chart(report([started("a")])) is None
+    assert (
+        build_timeline_chart(report([passed("a")._replace(reused=True)], PASSED)._replace(waits_for_results=True))
+        is None
+    )
 
 
 def test_names_are_drawn_while_there_is_room_and_bars_up_to_a_limit() -> None:
-    few = picture(report([passed(f"t{n}") for n in range(NAMED)], PASSED)._replace(waited=True))
-    many = picture(report([passed(f"t{n}") for n in range(MOST + 5)], PASSED)._replace(waited=True))
+    few = build_timeline_chart(
+        report([passed(f"t{n}") for n in range(MAX_LABELED)], PASSED)._replace(waits_for_results=True)
+    )
+    many = build_timeline_chart(
+        report([passed(f"t{n}") for n in range(MAX_BARS + 5)], PASSED)._replace(waits_for_results=True)
+    )
     assert few
     assert many
-    assert (few.named, few.more) == (True, 0)
-    assert (many.named, many.more, len(many.marks)) == (False, 5, MOST)
+    assert (few.labeled, few.more) == (True, 0)
+    assert (many.labeled, many.more, len(many.bars)) == (False, 5, MAX_BARS)
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.4, 3.0, 59.0, 61.0, 1800.0, 86_000.0, 900_000.0])
 def test_the_axis_has_a_few_whole_times(seconds: float) -> None:
-    found = picture(report([passed("a", seconds=seconds)], PASSED)._replace(waited=True))
+    found = build_timeline_chart(report([passed("a", seconds=seconds)], PASSED)._replace(waits_for_results=True))
     assert found
     assert 1 <= len(found.ticks) <= 6
     assert found.ticks[0] == (0.0, "0")
@@ -230,5 +240,5 @@ def test_the_axis_has_a_few_whole_times(seconds: float) -> None:
 
 
 def test_every_state_has_a_look() -> None:
-    for state in State:
+    for state in RunState:
         assert states(report([started("a")._replace(state=state)], FAILED))

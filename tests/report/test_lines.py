@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.ci.base import PLAIN
-from autonoma_ci.ci.systems.github import COMMANDS
-from autonoma_ci.escaping import log_line
-from autonoma_ci.reports.log import ISSUES_LIMIT, heartbeat, issues, notes, run_line
-from autonoma_ci.reports.summary import counts, headline
+from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
+from autonoma_ci.ci.systems.github import LOG_FORMATTER
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.reports.log import MAX_ANNOTATIONS, collect_warnings, format_heartbeat, format_run, group_failures
+from autonoma_ci.reports.summary import count_states, format_headline
 from tests.report.reports import failed, flaky, lost, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import OUTCOMES, TEXTS
 from tests.support.runner import commands, elsewhere, lines
 
 if TYPE_CHECKING:
-    from autonoma_ci.models import Outcome
+    from autonoma_ci.models import RunResult
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
             "passed, flaky: Sign in (test a) (attempt 2) in 42 s: https://autonoma.app/run/run-a",
         ),
         (timed_out("a"), "still running: test a: still running after 30 min: https://autonoma.app/run/run-a"),
-        (passed("a")._replace(carried=True), "passed in an earlier attempt: test a: https://autonoma.app/run/run-a"),
+        (passed("a")._replace(reused=True), "passed in an earlier attempt: test a: https://autonoma.app/run/run-a"),
     ],
 )
-def test_a_run_is_one_line_with_its_link_or_its_reason(outcome: Outcome, line: str) -> None:
-    assert run_line(outcome) == line
+def test_a_run_is_one_line_with_its_link_or_its_reason(outcome: RunResult, line: str) -> None:
+    assert format_run(outcome) == line
 
 
 def _none(_: str) -> bool:
@@ -55,10 +55,10 @@ def _none(_: str) -> bool:
 
 
 def test_what_failed_in_the_same_way_is_said_once_and_worst_first() -> None:
-    found = issues(
+    found = group_failures(
         [lost("a"), *[refused(f"t{i}") for i in range(5)], started("s"), lost("b"), refused("x", "HTTP 500")]
     )
-    assert [problem.text for problem in found] == [
+    assert [problem.message for problem in found] == [
         "not started: t0, t1, t2 and 2 more: HTTP 404: Not found. Check the id.",
         "not started: x: HTTP 500. Check the id.",
         "may have started: a, b: no answer came in time. Look.",
@@ -66,14 +66,14 @@ def test_what_failed_in_the_same_way_is_said_once_and_worst_first() -> None:
 
 
 def test_no_more_kinds_of_failure_are_told_than_a_runner_keeps() -> None:
-    found = issues([refused(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
-    assert len(found) == ISSUES_LIMIT + 1 == 10
-    assert found[-1].text.startswith("and 21 more")
+    found = group_failures([refused(f"t{i}", f"HTTP {400 + i}") for i in range(30)])
+    assert len(found) == MAX_ANNOTATIONS + 1 == 10
+    assert found[-1].message.startswith("and 21 more")
 
 
 def test_a_failure_is_an_issue_with_its_step_and_link_and_comes_first() -> None:
-    found = issues([timed_out("t"), refused("r"), failed("f"), passed("p"), lost("l")], "https://autonoma.app")
-    assert [problem.text for problem in found] == [
+    found = group_failures([timed_out("t"), refused("r"), failed("f"), passed("p"), lost("l")], "https://autonoma.app")
+    assert [problem.message for problem in found] == [
         (
             "failed: Checkout pays by card: step 4 (Check the result): Expected a confirmation, but the page shows an "
             "error. Look here: https://autonoma.app/run/run-f"
@@ -85,72 +85,75 @@ def test_a_failure_is_an_issue_with_its_step_and_link_and_comes_first() -> None:
 
 
 def test_two_tests_that_failed_alike_are_two_issues_with_their_links() -> None:
-    found = issues([failed("a"), failed("b")])
-    assert [problem.text.rpartition("/")[2] for problem in found] == ["run-a", "run-b"]
+    found = group_failures([failed("a"), failed("b")])
+    assert [problem.message.rpartition("/")[2] for problem in found] == ["run-a", "run-b"]
 
 
 def test_a_sign_of_life_counts_what_there_is() -> None:
     runs = [started("a"), started("b"), passed("c"), failed("d"), planned("e"), refused("f"), lost("g")]
-    assert heartbeat(runs, 150.0) == "2 min 30 s: 2 running, 1 waiting, 1 passed, 1 failed, 1 not started, 1 unknown."
-    assert heartbeat([], 1.0) == "1.0 s: nothing is left to wait for."
+    assert (
+        format_heartbeat(runs, 150.0)
+        == "2 min 30 s: 2 running, 1 waiting, 1 passed, 1 failed, 1 not started, 1 unknown."
+    )
+    assert format_heartbeat([], 1.0) == "1.0 s: nothing is left to wait for."
 
 
 def test_flaky_runs_are_warned_about_once() -> None:
-    assert notes([passed("a"), failed("b")], _none) == []
-    (problem,) = notes([flaky(f"t{n}", f"Test {n}") for n in range(7)], _none)
+    assert collect_warnings([passed("a"), failed("b")], _none) == []
+    (problem,) = collect_warnings([flaky(f"t{n}", f"Test {n}") for n in range(7)], _none)
     names = "Test 0, Test 1, Test 2, Test 3, Test 4 and 2 more"
-    assert problem.text == f"7 runs passed only after a failure (flaky): {names}."
+    assert problem.message == f"7 runs passed only after a failure (flaky): {names}."
 
 
 def test_nothing_is_an_issue_when_all_runs_have_started() -> None:
-    assert issues([started("a"), planned("b")]) == []
+    assert group_failures([started("a"), planned("b")]) == []
 
 
 @given(st.lists(OUTCOMES, max_size=3), TEXTS)
 def test_no_issue_is_more_than_one_command_on_github_or_any_command_elsewhere(
-    outcomes: list[Outcome], title: str
+    outcomes: list[RunResult], title: str
 ) -> None:
-    for problem in issues(outcomes):
-        log = COMMANDS.issue("error", problem, title)
+    for problem in group_failures(outcomes):
+        log = LOG_FORMATTER.annotation("error", problem, title)
         assert [command.name for command in commands(log)] == ["error"]
         assert len(lines(log)) == 1
-        plain = PLAIN.issue("error", problem, title)
+        plain = PLAIN_LOG_FORMATTER.annotation("error", problem, title)
         assert commands(plain) == []
         assert elsewhere(plain) == []
         assert len(lines(plain)) == 1
 
 
 @given(OUTCOMES)
-def test_no_run_forges_a_line(outcome: Outcome) -> None:
-    line = log_line(run_line(outcome))
+def test_no_run_forges_a_line(outcome: RunResult) -> None:
+    line = escape_log_line(format_run(outcome))
     assert commands(line) == []
     assert elsewhere(line) == []
     assert len(lines(line)) == 1
 
 
 def test_a_run_without_a_link_is_told_with_its_id() -> None:
-    (problem,) = notes([passed("a")._replace(url=""), passed("b")], _none)
-    assert problem.text.startswith("1 run without a link")
-    assert problem.text.endswith("the ids are whole: a is run-a.")
+    (problem,) = collect_warnings([passed("a")._replace(url=""), passed("b")], _none)
+    assert problem.message.startswith("1 run without a link")
+    assert problem.message.endswith("the ids are whole: a is run-a.")
 
 
 def test_notes_say_nothing_untrue_of_a_missing_link() -> None:
     """A run that passed in an earlier attempt has the link of its last status, which may have none."""
-    (problem,) = notes([passed("a")._replace(url="", carried=True)], _none)
-    assert "as the API gave none that is an https URL without a credential's value" in problem.text
+    (problem,) = collect_warnings([passed("a")._replace(url="", reused=True)], _none)
+    assert "as the API gave none that is an https URL without a credential's value" in problem.message
 
 
 def test_headline_counts_what_this_step_started() -> None:
     """A pass of an earlier attempt was not started now."""
-    runs = [started("a"), passed("b")._replace(carried=True), planned("c")]
-    assert counts(runs) == {"total": 3, "started": 1, "passed": 1, "failed": 0, "not-started": 0, "unknown": 0}
-    assert headline(report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 waiting."
-    assert headline(report(runs, None)._replace(waited=True)) == (
+    runs = [started("a"), passed("b")._replace(reused=True), planned("c")]
+    assert count_states(runs) == {"total": 3, "started": 1, "passed": 1, "failed": 0, "not-started": 0, "unknown": 0}
+    assert format_headline(report(runs, None)) == "1 of 3 runs started, 1 passed in an earlier attempt, 1 waiting."
+    assert format_headline(report(runs, None)._replace(waits_for_results=True)) == (
         "1 of 3 runs passed (1 in an earlier attempt), 1 still running, 1 waiting."
     )
 
 
 def test_a_link_that_the_system_would_mask_is_told() -> None:
-    (problem,) = notes([passed("a"), passed("b")], lambda url: "run-b" in url)
-    assert problem.text.startswith("1 run whose link has a credential's value in it")
-    assert problem.text.endswith(": b.")
+    (problem,) = collect_warnings([passed("a"), passed("b")], lambda url: "run-b" in url)
+    assert problem.message.startswith("1 run whose link has a credential's value in it")
+    assert problem.message.endswith(": b.")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autonoma_ci.escaping import link
-from autonoma_ci.models import Conclusion, Reason, Verdict
-from autonoma_ci.reports.markdown import SIZE_LIMIT, summary
+from autonoma_ci.escaping import safe_url
+from autonoma_ci.models import Conclusion, ExitReason, Verdict
+from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES, render_summary
 from tests.report.reports import (
     CANCELLED,
     DRY,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def test_a_summary_says_what_where_and_how_many() -> None:
-    lines = summary(report([started("one"), started("two", "Sign in")])).splitlines()
+    lines = render_summary(report([started("one"), started("two", "Sign in")])).splitlines()
     assert plain_text(lines[0].removeprefix("### ")) == "Autonoma tests: 🚀 Started"
     assert plain_text(lines[2]) == "2 of 2 runs started. (pull request 12, branch feature/a_b, commit 0123456789ab)"
     assert cells(lines[4]) == ["What", "State", "Link"]
@@ -51,12 +51,12 @@ def test_a_summary_says_what_where_and_how_many() -> None:
 
 def test_what_needs_a_look_comes_first_and_keeps_its_order() -> None:
     outcomes = [started("a"), planned("b"), lost("c"), refused("d"), started("e"), refused("f"), lost("g")]
-    rows = summary(report(outcomes, ERROR)).splitlines()[6:]
+    rows = render_summary(report(outcomes, ERROR)).splitlines()[6:]
     assert [cells(row)[0] for row in rows] == ["d", "f", "c", "g", "b", "a", "e"]
 
 
 def test_a_run_that_did_not_start_says_why_and_what_to_do() -> None:
-    row = summary(report([refused("a", "HTTP 404: no such <test>", "Check | the id.")], ERROR)).splitlines()[6]
+    row = render_summary(report([refused("a", "HTTP 404: no such <test>", "Check | the id.")], ERROR)).splitlines()[6]
     _, state, told = cells(row)
     parts = state.split("<br>")
     assert [plain_text(part) for part in parts] == ["❌ not started", "HTTP 404: no such <test>", "Check | the id."]
@@ -84,13 +84,13 @@ def test_a_run_that_did_not_start_says_why_and_what_to_do() -> None:
     ],
 )
 def test_the_head_says_how_it_ended(made: Report, title: str, sentence: str) -> None:
-    lines = summary(made).splitlines()
+    lines = render_summary(made).splitlines()
     assert plain_text(lines[0].removeprefix("### ")) == f"Autonoma tests: {title}"
     assert plain_text(lines[2]).startswith(sentence)
 
 
 def test_problems_with_the_input_are_listed() -> None:
-    lines = summary(report([], INPUT, ["autonoma.yml:3:5: unknown key 'tets'", "# <b>api-url</b>"])).splitlines()
+    lines = render_summary(report([], INPUT, ["autonoma.yml:3:5: unknown key 'tets'", "# <b>api-url</b>"])).splitlines()
     assert lines[3] == ""
     assert [plain_text(line.removeprefix("- ")) for line in lines[4:]] == [
         "autonoma.yml:3:5: unknown key 'tets'",
@@ -101,9 +101,9 @@ def test_problems_with_the_input_are_listed() -> None:
 def test_ten_thousand_runs_with_huge_names_fit_and_the_rest_is_counted() -> None:
     names = ["🚀" * 600, "&" * 600, "|" * 600]
     outcomes = [started(f"id{i}", names[i % 3]) for i in range(9_998)]
-    text = summary(report([*outcomes, refused("first"), lost("second")], ERROR))
+    text = render_summary(report([*outcomes, refused("first"), lost("second")], ERROR))
     size = len(text.encode())
-    assert SIZE_LIMIT - 6_000 < size <= SIZE_LIMIT
+    assert MAX_SUMMARY_BYTES - 6_000 < size <= MAX_SUMMARY_BYTES
     rows = text.splitlines()[6:]
     assert cells(rows[0])[0] == "first"
     assert cells(rows[1])[0] == "second"
@@ -117,15 +117,15 @@ def test_ten_thousand_runs_with_huge_names_fit_and_the_rest_is_counted() -> None
 def test_a_summary_is_never_larger_than_its_limit(limit: int) -> None:
     outcomes = [refused(f"id-{i}", "🚀" * 40) for i in range(10)]
     for made in (report(outcomes, ERROR), report([], INPUT, ["🚀" * 40] * 10)):
-        text = summary(made, limit)
+        text = render_summary(made, limit)
         assert len(text.encode()) <= max(0, limit)
         assert not text or text.count("\n|") + text.count("\n-") in range(1, 14)
-        if text and len(text) < len(summary(made)):
+        if text and len(text) < len(render_summary(made)):
             assert "more" in text.splitlines()[-1]
 
 
 def test_a_thousand_problems_fit_and_the_rest_is_counted() -> None:
-    text = summary(report([], INPUT, ["&" * 500] * 1_000), 100_000)
+    text = render_summary(report([], INPUT, ["&" * 500] * 1_000), 100_000)
     assert len(text.encode()) <= 100_000
     assert re.fullmatch(r"- … and 9\d\d more problems", text.splitlines()[-1])
 
@@ -138,13 +138,13 @@ def _check_cell(text: str) -> None:
     for part in text.split("<br>"):
         for label, target in _LINK.findall(part):
             plain_text(label)
-            assert link(target)
+            assert safe_url(target)
         plain_text(_LINK.sub("", part))
 
 
 @given(REPORTS)
 def test_nothing_in_a_report_forges_a_row_a_cell_or_markup(made: Report) -> None:
-    text = summary(made)
+    text = render_summary(made)
     assert text.encode().endswith(b"\n")
     text, _, chart = text.partition("\n\n```mermaid\n")
     lines = text.splitlines()
@@ -156,12 +156,12 @@ def test_nothing_in_a_report_forges_a_row_a_cell_or_markup(made: Report) -> None
         sentence, _, command = line.partition(": `")
         plain_text(sentence)
         assert command.count("`") in {0, 1}
-    assert len(rows) == (2 + len(made.outcomes) if made.outcomes else 0)
+    assert len(rows) == (2 + len(made.results) if made.results else 0)
     assert rows == list(range(len(lines) - len(rows), len(lines)))
     for number in rows[2:]:
         found = cells(lines[number])
-        assert len(found) == (4 if made.waited else 3)
-        if made.waited:
+        assert len(found) == (4 if made.waits_for_results else 3)
+        if made.waits_for_results:
             assert re.fullmatch(r"[\d.]* ?[a-z]*(?: \d+ [a-z]+)?", found.pop(2))
         for cell in found:
             _check_cell(cell)
@@ -170,21 +170,21 @@ def test_nothing_in_a_report_forges_a_row_a_cell_or_markup(made: Report) -> None
 
 @given(REFUSED)
 def test_no_problem_forges_a_line_or_markup(made: Report) -> None:
-    lines = summary(made).splitlines()
-    assert len(lines) == 4 + len(made.problems)
+    lines = render_summary(made).splitlines()
+    assert len(lines) == 4 + len(made.input_errors)
     for line in lines[4:]:
         assert line.startswith("- ")
         plain_text(line.removeprefix("- "))
 
 
 def _rows(made: Report) -> list[list[str]]:
-    return [cells(line) for line in summary(made).splitlines() if line.startswith("| ")][2:]
+    return [cells(line) for line in render_summary(made).splitlines() if line.startswith("| ")][2:]
 
 
 def test_with_wait_failures_come_first_with_their_step_and_link() -> None:
     runs = [passed("a"), flaky("b"), failed("c", "Checkout"), timed_out("d"), passed("e")]
-    made = report(runs, FAILED)._replace(waited=True, seconds=70.0)
-    lines = summary(made).splitlines()
+    made = report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=70.0)
+    lines = render_summary(made).splitlines()
     assert lines[0] == "### Autonoma tests: ❌ Failed"
     assert plain_text(lines[2]).startswith("3 of 5 runs passed (1 flaky), 1 failed, 1 still running. (")
     assert "took 1 min 10 s" in lines[2]
@@ -200,48 +200,50 @@ def test_with_wait_failures_come_first_with_their_step_and_link() -> None:
 
 
 def test_a_flaky_run_is_marked_and_links_to_the_run_that_failed() -> None:
-    row = _rows(report([flaky("b")], PASSED)._replace(waited=True))[0]
+    row = _rows(report([flaky("b")], PASSED)._replace(waits_for_results=True))[0]
     assert row[1].startswith("⚠️ passed, flaky<br>attempt 1 failed: [")
     assert "(https://autonoma.app/run/first-of-b)" in row[1]
     assert "Expected a confirmation" in row[1]
 
 
 def test_the_title_replaces_a_bare_id() -> None:
-    assert _rows(report([failed("c")], FAILED)._replace(waited=True))[0][0] == "Checkout pays by card<br>test c"
+    assert (
+        _rows(report([failed("c")], FAILED)._replace(waits_for_results=True))[0][0] == "Checkout pays by card<br>test c"
+    )
 
 
 @pytest.mark.parametrize("verdict", list(Conclusion))
 def test_every_conclusion_has_a_word(verdict: Conclusion) -> None:
-    made = report([passed("a")], Verdict(verdict, Reason.OK, 0))
-    assert plain_text(summary(made).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
+    made = report([passed("a")], Verdict(verdict, ExitReason.OK, 0))
+    assert plain_text(render_summary(made).splitlines()[0].removeprefix("### Autonoma tests: ")) != ""
 
 
 def test_what_is_left_running_says_how_to_take_it_up_and_that_nothing_was_cancelled() -> None:
     later = "autonoma-ci wait results/results.json"
-    made = report([started("a"), passed("b")], CANCELLED)._replace(waited=True, later=later)
-    text = summary(made)
+    made = report([started("a"), passed("b")], CANCELLED)._replace(waits_for_results=True, resume_command=later)
+    text = render_summary(made)
     assert "no way to cancel" in text
     assert "`autonoma-ci wait results/results.json`" in text
-    assert "no way to cancel" not in summary(made._replace(outcomes=(passed("b"),)))
-    assert "no way to cancel" in summary(made._replace(later=""))
+    assert "no way to cancel" not in render_summary(made._replace(results=(passed("b"),)))
+    assert "no way to cancel" in render_summary(made._replace(resume_command=""))
 
 
 def test_without_wait_the_command_that_waits_later_is_told_once_the_step_is_over() -> None:
-    made = report([started("a")])._replace(later="autonoma-ci wait 'my results/results.json'")
-    assert "`autonoma-ci wait 'my results/results.json'`" in summary(made)
-    assert "autonoma-ci wait" not in summary(made._replace(verdict=None))
-    assert "no way to cancel" not in summary(made)
+    made = report([started("a")])._replace(resume_command="autonoma-ci wait 'my results/results.json'")
+    assert "`autonoma-ci wait 'my results/results.json'`" in render_summary(made)
+    assert "autonoma-ci wait" not in render_summary(made._replace(verdict=None))
+    assert "no way to cancel" not in render_summary(made)
 
 
 def test_notes_are_told() -> None:
-    made = report([started("a")])._replace(notes=("Shard 2/5: 1 of the plan's 5 runs.",))
-    assert "Shard 2/5" in summary(made)
+    made = report([started("a")])._replace(plan_notes=("Shard 2/5: 1 of the plan's 5 runs.",))
+    assert "Shard 2/5" in render_summary(made)
 
 
 def test_a_chart_that_has_no_room_is_left_out() -> None:
-    made = report([passed(f"t{n}") for n in range(30)], PASSED)._replace(waited=True)
-    whole = summary(made)
+    made = report([passed(f"t{n}") for n in range(30)], PASSED)._replace(waits_for_results=True)
+    whole = render_summary(made)
     assert "```mermaid" in whole
     limit = len(whole.encode()) - 50
-    assert "```mermaid" not in summary(made, limit)
-    assert summary(made, limit).count("\n| t") == 30
+    assert "```mermaid" not in render_summary(made, limit)
+    assert render_summary(made, limit).count("\n| t") == 30

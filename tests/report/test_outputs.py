@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from autonoma_ci.ci.systems.github import heredocs
+from autonoma_ci.ci.systems.github import format_outputs
 from autonoma_ci.models import Conclusion, Report
-from autonoma_ci.reports.outputs import ARRAY_LIMIT, OUTPUTS, cut_arrays, dotenv, outputs
+from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, OUTPUTS, build_outputs, render_dotenv, truncate_arrays
 from tests.report.reports import ERROR, INPUT, lost, planned, refused, report, started
 from tests.support import runner
 from tests.support.hostile import REPORTS
@@ -28,7 +28,7 @@ NAMES = (
 
 
 def test_every_output_is_there_with_its_text() -> None:
-    made = outputs(report([refused("a"), started("b", "B"), lost("c"), started("d")], ERROR))
+    made = build_outputs(report([refused("a"), started("b", "B"), lost("c"), started("d")], ERROR))
     assert tuple(made) == NAMES == tuple(output.name for output in OUTPUTS)
     results = json.loads(made.pop("results"))
     assert made == {
@@ -62,7 +62,7 @@ def test_every_output_is_there_with_its_text() -> None:
 
 @pytest.mark.parametrize("made", [report([], INPUT, ["bad"]), report([planned("a")], None)])
 def test_without_runs_the_outputs_are_there_and_empty(made: Report) -> None:
-    found = outputs(made)
+    found = build_outputs(made)
     assert tuple(found) == NAMES
     assert found["run-id"] == found["run-url"] == ""
     assert found["run-ids"] == found["run-urls"] == "[]"
@@ -72,13 +72,13 @@ def test_without_runs_the_outputs_are_there_and_empty(made: Report) -> None:
 
 def test_arrays_that_are_too_large_keep_their_first_entries_and_stay_json() -> None:
     made = report([started(f"id-{i}", "é" * 300) for i in range(5_000)])
-    found = outputs(made)
+    found = build_outputs(made)
     for name in ("run-ids", "run-urls", "results"):
-        assert len(found[name]) <= ARRAY_LIMIT
+        assert len(found[name]) <= MAX_ARRAY_CHARS
         assert found[name].isascii()
     results = json.loads(found["results"])
     assert [run["id"] for run in results] == [f"id-{i}" for i in range(len(results))]
-    assert cut_arrays(made) == {"run-urls": len(json.loads(found["run-urls"])), "results": len(results)}
+    assert truncate_arrays(made) == {"run-urls": len(json.loads(found["run-urls"])), "results": len(results)}
     assert 0 < len(results) < 5_000
     ids = json.loads(found["run-ids"])
     assert ids == [f"run-id-{i}" for i in range(len(ids))]
@@ -88,19 +88,19 @@ def test_arrays_that_are_too_large_keep_their_first_entries_and_stay_json() -> N
 
 @given(REPORTS)
 def test_outputs_come_back_from_the_runner_as_they_were(made: Report) -> None:
-    found = outputs(made)
-    assert runner.outputs(heredocs(found)) == found
+    found = build_outputs(made)
+    assert runner.outputs(format_outputs(found)) == found
     for name in ("run-ids", "run-urls", "results"):
         assert isinstance(json.loads(found[name]), list)
 
 
 @given(REPORTS)
 def test_outputs_env_is_lines_of_names_and_harmless_values(made: Report) -> None:
-    text = dotenv(made)
+    text = render_dotenv(made)
     assert text.endswith("\n")
     assert len(text.encode()) < 60_000
     found = dict(line.split("=", 1) for line in text.removesuffix("\n").split("\n"))
-    expected = outputs(made)
+    expected = build_outputs(made)
     for name, value in found.items():
         assert re.fullmatch(r"AUTONOMA_[A-Z_]+", name)
         assert value.isascii()
@@ -110,7 +110,7 @@ def test_outputs_env_is_lines_of_names_and_harmless_values(made: Report) -> None
 
 
 def test_outputs_env_holds_what_later_steps_need() -> None:
-    lines = dotenv(report([started("a")])).splitlines()
+    lines = render_dotenv(report([started("a")])).splitlines()
     assert "AUTONOMA_CONCLUSION=started" in lines
     assert "AUTONOMA_RUN_URL=https://autonoma.app/run/run-a" in lines
     assert not [line for line in lines if line.startswith(("AUTONOMA_RESULTS=", "AUTONOMA_RUN_IDS="))]
@@ -120,7 +120,7 @@ def test_outputs_env_holds_what_later_steps_need() -> None:
 def test_a_shell_that_reads_outputs_env_runs_nothing(tmp_path: Path) -> None:
     outcome = started("a")._replace(url="https://autonoma.app/run/$(touch${IFS}pwned);`touch`&touch$IFS'pwned'")
     safe = started("b")
-    (tmp_path / "outputs.env").write_text(dotenv(report([outcome, safe])))
+    (tmp_path / "outputs.env").write_text(render_dotenv(report([outcome, safe])))
     done = subprocess.run(
         ["sh", "-euc", '. ./outputs.env; echo "$AUTONOMA_CONCLUSION ${AUTONOMA_RUN_URL:-} $AUTONOMA_TOTAL"'],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,

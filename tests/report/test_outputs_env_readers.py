@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING
 import pytest
 from dotenv import dotenv_values
 
-from autonoma_ci.ci.systems.teamcity import parse
-from autonoma_ci.reports.outputs import DOTENV_LIMIT, DOTENV_VALUE, OUTPUTS, dotenv, left_out, outputs, variables
+from autonoma_ci.ci.systems.teamcity import parse_java_properties
+from autonoma_ci.reports.outputs import (
+    DOTENV_VALUE_RE,
+    MAX_DOTENV_BYTES,
+    OUTPUTS,
+    build_outputs,
+    omitted_variables,
+    output_variables,
+    render_dotenv,
+)
 from tests.report.reports import ERROR, failed, lost, passed, report, started
 from tests.support.tables import ROOT
 
@@ -79,7 +87,7 @@ def by_python(path: Path) -> Mapping[str, str]:
 
 
 def by_our_properties(path: Path) -> Mapping[str, str]:
-    return parse(path.read_bytes())
+    return parse_java_properties(path.read_bytes())
 
 
 def by_gitlab(path: Path) -> Mapping[str, str]:
@@ -180,8 +188,8 @@ every_reader = pytest.mark.parametrize("read", ALL)
 @every_reader
 def test_every_reader_gets_the_same(read: Reader, tmp_path: Path) -> None:
     path = tmp_path / "outputs.env"
-    path.write_text(dotenv(MADE), "utf-8")
-    found, expected = read(path), outputs(MADE)
+    path.write_text(render_dotenv(MADE), "utf-8")
+    found, expected = read(path), build_outputs(MADE)
     assert found == {name: expected[output] for name, output in NAMES.items()}
 
 
@@ -191,7 +199,7 @@ def test_every_reader_gets_a_link_whole_or_none(read: Reader, tmp_path: Path) ->
     found = []
     for number, url in enumerate(URLS):
         path = tmp_path / f"{number}.env"
-        path.write_text(dotenv(report([started("a")._replace(url=url)])), "utf-8")
+        path.write_text(render_dotenv(report([started("a")._replace(url=url)])), "utf-8")
         found.append(read(path)["AUTONOMA_RUN_URL"])
     assert found == list(URLS.values())
 
@@ -201,7 +209,7 @@ def accepted() -> Iterator[str]:
     characters = [chr(code) for code in range(0x20, 0x7F)]
     for one in characters:
         for other in characters:
-            yield from (text for text in (one + other, f"a{one}{other}b") if DOTENV_VALUE.fullmatch(text))
+            yield from (text for text in (one + other, f"a{one}{other}b") if DOTENV_VALUE_RE.fullmatch(text))
 
 
 @every_reader
@@ -234,7 +242,7 @@ def test_what_is_left_out_is_misread(character: str, tmp_path: Path) -> None:
     The exceptions are characters that shells expand in other places.
     """
     expanded_elsewhere = set("*!^{}~")
-    if all(DOTENV_VALUE.fullmatch(text) for text in (character, f"a{character}b")):
+    if all(DOTENV_VALUE_RE.fullmatch(text) for text in (character, f"a{character}b")):
         return
     texts = (character, f"a{character}", f"a{character}b", f"a {character}b", f"a:{character}b")
     is_misread = any(misread(text, tmp_path) for text in texts)
@@ -243,23 +251,23 @@ def test_what_is_left_out_is_misread(character: str, tmp_path: Path) -> None:
 
 def test_arrays_are_left_out_without_a_warning() -> None:
     """Shells remove the quotes of JSON, and GitLab keeps all quotes."""
-    assert not {"AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS"} & set(split_lines(dotenv(MADE)))
-    assert left_out(MADE, split_lines(dotenv(MADE))) == []
-    assert "AUTONOMA_RUN_IDS" in variables(MADE)
+    assert not {"AUTONOMA_RUN_IDS", "AUTONOMA_RUN_URLS"} & set(split_lines(render_dotenv(MADE)))
+    assert omitted_variables(MADE, split_lines(render_dotenv(MADE))) == []
+    assert "AUTONOMA_RUN_IDS" in output_variables(MADE)
 
 
 @pytest.mark.parametrize("run_id", ["__B64__aGkx", "=a", "a:=b"])
 def test_id_that_a_reader_changes_is_left_out(run_id: str) -> None:
     made = report([started("a")._replace(run_id=run_id)])
-    assert split_lines(dotenv(made))["AUTONOMA_RUN_ID"] == ""
-    assert left_out(made, split_lines(dotenv(made))) == ["AUTONOMA_RUN_ID"]
+    assert split_lines(render_dotenv(made))["AUTONOMA_RUN_ID"] == ""
+    assert omitted_variables(made, split_lines(render_dotenv(made))) == ["AUTONOMA_RUN_ID"]
 
 
 def test_file_is_smaller_than_gitlab_allows() -> None:
     """A link that has no room is left out, and what comes behind it is not."""
     for length in (2000, 4750, 4800, 4900, 5000, 5200):
-        text = dotenv(report([started("a")._replace(url="https://autonoma.app/" + "a" * length)], ERROR))
-        assert len(text) <= DOTENV_LIMIT < 5120
+        text = render_dotenv(report([started("a")._replace(url="https://autonoma.app/" + "a" * length)], ERROR))
+        assert len(text) <= MAX_DOTENV_BYTES < 5120
         assert split_lines(text)["AUTONOMA_TOTAL"] == "1"
 
 
@@ -267,9 +275,9 @@ def test_file_is_smaller_than_gitlab_allows() -> None:
 def test_second_file_leaves_nothing_of_the_first(read: Reader, tmp_path: Path) -> None:
     """Jobs of GitLab inherit the variables of several files, and a script may read several too."""
     path = tmp_path / "outputs.env"
-    path.write_text(dotenv(MADE), "utf-8")
+    path.write_text(render_dotenv(MADE), "utf-8")
     before = read(path)
-    path.write_text(dotenv(report([started("x")._replace(url="https://autonoma.app/run/x#3")])), "utf-8")
+    path.write_text(render_dotenv(report([started("x")._replace(url="https://autonoma.app/run/x#3")])), "utf-8")
     found = {**before, **read(path)}
     assert found["AUTONOMA_RUN_ID"] == "run-x"
     assert found["AUTONOMA_RUN_URL"] == ""

@@ -8,8 +8,8 @@ from hypothesis import given
 
 from autonoma_ci import __version__
 from autonoma_ci.identity import Part
-from autonoma_ci.models import AppVersion, Kind, Outcome, Report, RunRequest
-from autonoma_ci.reports.results_json import VERSION, record
+from autonoma_ci.models import AppVersion, Report, RunRequest, RunResult, TargetKind
+from autonoma_ci.reports.results_json import SCHEMA_VERSION, render_results_json
 from tests.report.reports import ERROR, refused, report, started
 from tests.support.hostile import REPORTS
 
@@ -17,10 +17,10 @@ from tests.support.hostile import REPORTS
 def test_the_record_holds_the_whole_step() -> None:
     made = report([started("a", "A"), refused("b")], ERROR)
     part = Part("tests", "ubuntu", "2/5", "Autonoma tests")
-    document = json.loads(record(made._replace(part=part, step_id="0123456789abcdef")))
+    document = json.loads(render_results_json(made._replace(part=part, step_id="0123456789abcdef")))
     runs = document.pop("runs")
     assert document == {
-        "version": VERSION,
+        "version": SCHEMA_VERSION,
         "tool": {"name": "autonoma-ci", "version": __version__},
         "title": "Autonoma tests",
         "job": "tests",
@@ -29,7 +29,7 @@ def test_the_record_holds_the_whole_step() -> None:
         "step_id": "0123456789abcdef",
         "started_at": "2025-01-02T03:04:05Z",
         "duration_seconds": 0.0,
-        "waited": False,
+        "waits_for_results": False,
         "conclusion": "error",
         "reason": "api",
         "exit_code": 5,
@@ -56,9 +56,9 @@ def test_the_record_holds_the_whole_step() -> None:
 
 def test_the_record_has_names_of_variables_and_no_values() -> None:
     request = RunRequest(
-        Kind.FOLDER, "a", "A", {"PASSWORD": "hidden-value"}, "version", (AppVersion("application", "one"),)
+        TargetKind.FOLDER, "a", "A", {"PASSWORD": "hidden-value"}, "version", (AppVersion("application", "one"),)
     )
-    text = record(report([Outcome(request)], None))
+    text = render_results_json(report([RunResult(request)], None))
     assert "hidden-value" not in text
     run = json.loads(text)["runs"][0]
     assert run["variables"] == ["PASSWORD"]
@@ -68,21 +68,21 @@ def test_the_record_has_names_of_variables_and_no_values() -> None:
 
 
 def test_each_run_has_a_line_of_its_own() -> None:
-    lines = record(report([started("a", "A"), started("b")], ERROR)).splitlines()
+    lines = render_results_json(report([started("a", "A"), started("b")], ERROR)).splitlines()
     first = lines.index('  "runs": [') + 1
     assert [json.loads(line.removesuffix(","))["id"] for line in lines[first : first + 2]] == ["a", "b"]
     assert lines[first + 2 :] == ["  ],", '  "mac": ""', "}"]
-    assert '  "runs": [],' in record(report([], ERROR)).splitlines()
+    assert '  "runs": [],' in render_results_json(report([], ERROR)).splitlines()
 
 
 @given(REPORTS)
 def test_whatever_a_report_holds_comes_back_from_the_record(made: Report) -> None:
-    text = record(made)
+    text = render_results_json(made)
     assert text.isascii()
     document = json.loads(text)
     assert document["title"] == whole(made.title)
-    assert [run["message"] for run in document["runs"]] == [whole(outcome.message) for outcome in made.outcomes]
-    assert [run["url"] for run in document["runs"]] == [whole(outcome.url) for outcome in made.outcomes]
+    assert [run["message"] for run in document["runs"]] == [whole(outcome.message) for outcome in made.results]
+    assert [run["url"] for run in document["runs"]] == [whole(outcome.url) for outcome in made.results]
     assert document["ci"]["branch"] == whole(made.context.branch)
 
 

@@ -13,12 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from autonoma_ci.app.previous_results import checks_of_answers
-from autonoma_ci.escaping import link
-from autonoma_ci.models import AppVersion, Earlier, Kind, Outcome, Reason, Report, RunRequest, State
+from autonoma_ci.app.previous_results import build_sanitizers
+from autonoma_ci.escaping import safe_url
+from autonoma_ci.models import (
+    AppVersion,
+    ExitReason,
+    PreviousAttempt,
+    Report,
+    RunRequest,
+    RunResult,
+    RunState,
+    TargetKind,
+)
 from autonoma_ci.redaction.redactor import Redactor
-from autonoma_ci.reports.results_json import record
-from autonoma_ci.reports.results_schema import Checks, json_schema, parse
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import ResultsSanitizers, parse_results, results_json_schema
 from tests.report.reports import CONTEXT, OK, failed, flaky, passed, planned, refused, report, started, timed_out
 from tests.support.hostile import EVIDENCE, STEPS, TEXTS, VERDICTS
 
@@ -27,25 +36,29 @@ LINKS = st.just("") | IDS.map(lambda run_id: f"https://autonoma.app/run/{run_id}
 NUMBERS = st.floats(0, 1e6).map(lambda number: round(number, 3))
 VERSIONS = st.lists(st.builds(AppVersion, IDS, IDS), max_size=2).map(tuple)
 NAMES = st.dictionaries(TEXTS, st.just(""), max_size=2)
-REQUESTS = st.builds(RunRequest, st.sampled_from(Kind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans())
-EARLIER = st.lists(st.builds(Earlier, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS, EVIDENCE), max_size=2).map(tuple)
+REQUESTS = st.builds(
+    RunRequest, st.sampled_from(TargetKind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans()
+)
+EARLIER = st.lists(st.builds(PreviousAttempt, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS, EVIDENCE), max_size=2).map(
+    tuple
+)
 OUTCOMES = st.builds(
-    Outcome, REQUESTS, st.sampled_from(State), st.sampled_from(Reason), IDS, LINKS, TEXTS, TEXTS, st.integers(0, 999),
-    st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, EARLIER, st.booleans(), EVIDENCE,
+    RunResult, REQUESTS, st.sampled_from(RunState), st.sampled_from(ExitReason), IDS, LINKS, TEXTS, TEXTS,
+    st.integers(0, 999), st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, EARLIER, st.booleans(), EVIDENCE,
 )  # fmt: skip
 # What a step writes: ids are checked, links are links, and the time of day is the clock's.
 REPORTS = st.builds(
     Report, TEXTS, st.just(CONTEXT), TEXTS, st.lists(OUTCOMES, max_size=3).map(tuple), st.none() | VERDICTS,
     started_at=st.just("2025-01-07T09:30:00Z"), waited=st.booleans(), seconds=NUMBERS,
 )  # fmt: skip
-CHECKER = Draft202012Validator(json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+CHECKER = Draft202012Validator(results_json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 def same(text: str) -> str:
     return text
 
 
-SHOW_ALL = Checks(same, same, link, same)
+SHOW_ALL = ResultsSanitizers(same, same, safe_url, same)
 
 
 def whole(value: object) -> object:
@@ -55,19 +68,21 @@ def whole(value: object) -> object:
 
 @given(REPORTS)
 def test_what_a_step_wrote_a_later_one_reads(made: Report) -> None:
-    text = record(made)
+    text = render_results_json(made)
     CHECKER.validate(json.loads(text))
-    saved = parse(text.encode())
-    assert [whole(run.outcome(0.0, SHOW_ALL)) for run in saved.runs] == [whole(outcome) for outcome in made.outcomes]
+    saved = parse_results(text.encode())
+    assert [whole(run.to_run_result(0.0, SHOW_ALL)) for run in saved.runs] == [
+        whole(outcome) for outcome in made.results
+    ]
     assert saved.started_at == datetime(2025, 1, 7, 9, 30, tzinfo=UTC)
 
 
-def _checked(secret: str) -> Outcome:
+def _checked(secret: str) -> RunResult:
     """Return a run with these checks of its link and its id."""
     made = started("a")._replace(url="https://autonoma.app/run/run-of-a", run_id="run-of-a")
-    [run] = parse(record(report([made])).encode()).runs
+    [run] = parse_results(render_results_json(report([made])).encode()).runs
     redact = Redactor([secret])
-    return run.outcome(0.0, checks_of_answers(redact, redact, "https://autonoma.app/api"))
+    return run.to_run_result(0.0, build_sanitizers(redact, redact, "https://autonoma.app/api"))
 
 
 @pytest.mark.parametrize("secret", ["of-b", "autonoma.app", "https"])
@@ -85,21 +100,21 @@ def test_saved_run_with_a_credential_is_withheld() -> None:
 
 def test_every_kind_of_run_validates_against_the_published_schema() -> None:
     runs = [started("a"), passed("b"), failed("c"), flaky("d"), timed_out("e"), refused("f"), planned("g")]
-    CHECKER.validate(json.loads(record(report(runs, OK))))
-    CHECKER.validate(json.loads(record(report([], None))))
+    CHECKER.validate(json.loads(render_results_json(report(runs, OK))))
+    CHECKER.validate(json.loads(render_results_json(report([], None))))
 
 
 def test_the_schema_is_one_and_describes_every_field() -> None:
-    Draft202012Validator.check_schema(json_schema())
-    described = json_schema()["$defs"]["SavedRun"]["properties"]
-    assert set(json.loads(record(report([started("a")])))["runs"][0]) == set(described)
-    assert set(json.loads(record(report()))) == set(json_schema()["properties"])
+    Draft202012Validator.check_schema(results_json_schema())
+    described = results_json_schema()["$defs"]["SavedRun"]["properties"]
+    assert set(json.loads(render_results_json(report([started("a")])))["runs"][0]) == set(described)
+    assert set(json.loads(render_results_json(report()))) == set(results_json_schema()["properties"])
 
 
 def test_times_are_moved_to_the_step_that_reads_them() -> None:
-    saved = parse(record(report([flaky("a")])).encode())
-    run = saved.runs[0].outcome(-100.0, SHOW_ALL)
-    assert (run.began, run.earlier[0].began) == (-69.0, -100.0)
+    saved = parse_results(render_results_json(report([flaky("a")])).encode())
+    run = saved.runs[0].to_run_result(-100.0, SHOW_ALL)
+    assert (run.start_offset_seconds, run.previous_attempts[0].start_offset_seconds) == (-69.0, -100.0)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +128,9 @@ def test_times_are_moved_to_the_step_that_reads_them() -> None:
     ],
 )
 def test_what_is_no_record_is_refused_with_its_place(change: dict[str, object], told: str) -> None:
-    document = json.loads(record(report([started("a")]))) | change
+    document = json.loads(render_results_json(report([started("a")]))) | change
     with pytest.raises(ValueError, match=told):
-        parse(json.dumps(document).encode())
+        parse_results(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -130,22 +145,22 @@ def test_what_is_no_record_is_refused_with_its_place(change: dict[str, object], 
     ],
 )
 def test_a_record_can_not_lead_a_request_astray(field: str, value: object) -> None:
-    document = json.loads(record(report([started("a")])))
+    document = json.loads(render_results_json(report([started("a")])))
     document["runs"][0][field] = value
     with pytest.raises(ValueError, match=field):
-        parse(json.dumps(document).encode())
+        parse_results(json.dumps(document).encode())
 
 
 def test_a_link_that_is_none_is_left_out() -> None:
-    document = json.loads(record(report([started("a")])))
+    document = json.loads(render_results_json(report([started("a")])))
     document["runs"][0]["url"] = "javascript:alert(1)"
-    assert parse(json.dumps(document).encode()).runs[0].outcome(0.0, SHOW_ALL).url == ""
+    assert parse_results(json.dumps(document).encode()).runs[0].to_run_result(0.0, SHOW_ALL).url == ""
 
 
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists).map(lambda v: json.dumps(v).encode()))
 def test_any_bytes_are_a_record_or_a_problem_in_words(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        parse(data)
+        parse_results(data)
 
 
 # The limit stands for the memory of a small machine. It covers what the interpreter and its libraries take.
@@ -167,7 +182,7 @@ except ValueError as error:
         (["more"], "[]", 1_900_000, "read 1"),
         (["more"], "[]", 16_500_000, "more than 4,000,000 values"),
         (["runs"], "{}", 1_900_000, "runs.0.name is missing"),
-        (["runs", 0, "earlier"], "{}", 1_900_000, "runs.0.earlier.0.run_id is missing"),
+        (["runs", 0, "previous_attempts"], "{}", 1_900_000, "runs.0.previous_attempts.0.run_id is missing"),
         (["runs", 0, "evidence", "steps"], "{}", 1_900_000, "runs.0.evidence.steps.0.number is missing"),
         (["runs", 0, "variables"], "0", 3_900_000, "runs.0.variables.0 has an unexpected value"),
         (["runs", 0, "application_versions"], "0", 3_900_000, "runs.0.application_versions.0 has an unexpected value"),
@@ -175,7 +190,7 @@ except ValueError as error:
 )
 def test_no_small_file_fills_the_memory(path: list[str | int], item: str, count: int, told: str) -> None:
     """Also what has an error in each of its values is refused with the first one."""
-    document: Any = json.loads(record(report([started("a")])))
+    document: Any = json.loads(render_results_json(report([started("a")])))
     place = document
     for step in path[:-1]:
         place = place[step]
@@ -189,13 +204,13 @@ def test_no_small_file_fills_the_memory(path: list[str | int], item: str, count:
 @pytest.mark.parametrize("name", ["tool", "totals"])
 def test_a_record_with_very_many_names_is_refused(name: str) -> None:
     """One error stands for all of them."""
-    document = json.loads(record(report([started("a")])))
+    document = json.loads(render_results_json(report([started("a")])))
     document[name] = {str(number): [] for number in range(101)}
     with pytest.raises(ValueError, match=f"^{name}: more than 100 names$"):
-        parse(json.dumps(document).encode())
+        parse_results(json.dumps(document).encode())
 
 
 def test_a_later_version_may_know_more() -> None:
-    document = json.loads(record(report([started("a")]))) | {"more": 1}
+    document = json.loads(render_results_json(report([started("a")]))) | {"more": 1}
     document["runs"][0]["more"] = 1
-    assert len(parse(json.dumps(document).encode()).runs) == 1
+    assert len(parse_results(json.dumps(document).encode()).runs) == 1

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from autonoma_ci.reports.mermaid import timeline
+from autonoma_ci.reports.mermaid import render_gantt
 from tests.report.reports import PASSED, failed, flaky, passed, refused, report, started, timed_out
 from tests.support.hostile import PIECES, TEXTS
 
 if TYPE_CHECKING:
-    from autonoma_ci.models import Outcome, Report
+    from autonoma_ci.models import Report, RunResult
 
 _DRIVER = Path(__file__).parents[1] / "linters" / "mermaid.mjs"
 _WORDS = (
@@ -28,8 +28,8 @@ _WORDS = (
 )  # fmt: skip
 
 
-def waited(*runs: Outcome) -> Report:
-    return report(runs, PASSED)._replace(waited=True)
+def waited(*runs: RunResult) -> Report:
+    return report(runs, PASSED)._replace(waits_for_results=True)
 
 
 def bars(chart: str) -> list[str]:
@@ -37,38 +37,43 @@ def bars(chart: str) -> list[str]:
 
 
 def test_every_run_is_a_bar_with_its_place_in_time() -> None:
-    runs = passed("a", "Sign in")._replace(began=10.0, seconds=5.0), failed("b")._replace(began=8.0, seconds=2.5)
-    assert bars(timeline(waited(*runs))) == [
+    runs = (
+        passed("a", "Sign in")._replace(start_offset_seconds=10.0, duration_seconds=5.0),
+        failed("b")._replace(start_offset_seconds=8.0, duration_seconds=2.5),
+    )
+    assert bars(render_gantt(waited(*runs))) == [
         "    ❌ Checkout pays by card :crit, 2000-01-01 00:00:00.000, 2500ms",
         "    ✅ Sign in :done, 2000-01-01 00:00:02.000, 5000ms",
     ]
 
 
 def test_a_run_that_goes_on_has_a_bar_up_to_now() -> None:
-    made = waited(started("a")._replace(began=10.0), passed("b")._replace(began=0.0))._replace(seconds=60.0)
-    assert bars(timeline(made))[1] == "    🚀 a :active, 2000-01-01 00:00:10.000, 50000ms"
+    made = waited(
+        started("a")._replace(start_offset_seconds=10.0), passed("b")._replace(start_offset_seconds=0.0)
+    )._replace(duration_seconds=60.0)
+    assert bars(render_gantt(made))[1] == "    🚀 a :active, 2000-01-01 00:00:10.000, 50000ms"
 
 
 def test_attempts_are_bars_of_their_own() -> None:
-    chart = bars(timeline(waited(flaky("a"), timed_out("b"))))
+    chart = bars(render_gantt(waited(flaky("a"), timed_out("b"))))
     assert sorted(line.partition(" :")[2].partition(",")[0] for line in chart) == ["active", "crit", "done"]
     assert sum("(attempt 1)" in line for line in chart) == 1
 
 
 @pytest.mark.parametrize(("runs", "drawn"), [(0, False), (1, False), (2, True), (50, True), (51, False)])
 def test_there_is_a_chart_of_two_to_fifty_runs(runs: int, drawn: bool) -> None:
-    assert bool(timeline(waited(*[passed(f"t{n}") for n in range(runs)]))) is drawn
+    assert bool(render_gantt(waited(*[passed(f"t{n}") for n in range(runs)]))) is drawn
 
 
 def test_what_has_not_run_is_not_drawn() -> None:
-    assert timeline(waited(passed("a"), refused("b"))) == ""
-    assert timeline(waited(passed("a"), passed("b")._replace(carried=True))) == ""
-    assert timeline(report([started("a"), started("b")])) == ""
+    assert render_gantt(waited(passed("a"), refused("b"))) == ""
+    assert render_gantt(waited(passed("a"), passed("b")._replace(reused=True))) == ""
+    assert render_gantt(report([started("a"), started("b")])) == ""
 
 
 @given(TEXTS)
 def test_no_name_breaks_out_of_its_bar(name: str) -> None:
-    chart = timeline(waited(passed("a", name), passed("b")))
+    chart = render_gantt(waited(passed("a", name), passed("b")))
     assert len(chart.splitlines()) == 8
     for line in bars(chart):
         named = line.partition(" :")[0]
@@ -80,7 +85,7 @@ def test_mermaid_itself_reads_every_chart() -> None:
     """Each diagram has the tasks that were drawn, with the names that were meant, whatever the runs are called."""
     chance = random.Random(7)
     names = [*PIECES, *_WORDS, *(" ".join(chance.sample([*PIECES, *_WORDS], 3)) for _ in range(300))]
-    charts = [timeline(waited(passed("a", name), failed("b", name), flaky("c"))) for name in names]
+    charts = [render_gantt(waited(passed("a", name), failed("b", name), flaky("c"))) for name in names]
     diagrams = ["\n".join(chart.splitlines()[1:-1]) for chart in charts]
     ran = subprocess.run(
         ["node", str(_DRIVER)], input=json.dumps(diagrams), capture_output=True, text=True, check=False, timeout=120

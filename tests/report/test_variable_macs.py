@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from autonoma_ci.reports.results_json import record
-from autonoma_ci.reports.results_schema import json_schema, parse
+from autonoma_ci.reports.results_json import render_results_json
+from autonoma_ci.reports.results_schema import parse_results, results_json_schema
 from tests.report.reports import report, started
 from tests.report.test_saved import SHOW_ALL
 
@@ -16,7 +16,7 @@ MAC = "0123456789abcdef" * 2
 
 def document(macs: object) -> bytes:
     """Return a record with a run of the variables A and B, and these signatures."""
-    found = json.loads(record(report([started("a")])))
+    found = json.loads(render_results_json(report([started("a")])))
     found["runs"][0] |= {"variables": ["A", "B"], "variable_macs": macs}
     return json.dumps(found).encode()
 
@@ -34,21 +34,21 @@ def document(macs: object) -> bytes:
 def test_variable_macs_in_another_form_are_refused(macs: object) -> None:
     """Others can have written the record. The error quotes nothing of it."""
     with pytest.raises(ValueError, match=r"^runs\.0\.variable_macs: not the (name|signature) of a variable$"):
-        parse(document(macs))
+        parse_results(document(macs))
 
 
 def test_variable_macs_come_back_unchanged() -> None:
     """Those of names that the run does not have are left out."""
-    run = parse(document({"B": MAC, "C": MAC})).runs[0].outcome(0.0, SHOW_ALL)
+    run = parse_results(document({"B": MAC, "C": MAC})).runs[0].to_run_result(0.0, SHOW_ALL)
     assert run.variable_macs == {"B": MAC}
-    written = json.loads(record(report([run])))["runs"][0]
+    written = json.loads(render_results_json(report([run])))["runs"][0]
     assert (written["variables"], written["variable_macs"]) == (["A", "B"], {"B": MAC})
 
 
 def test_name_with_a_credential_is_hidden_in_variable_macs() -> None:
     """It is hidden as in the list of names."""
     checks = SHOW_ALL._replace(label=lambda text: text.replace("A", "***"))
-    run = parse(document({"A": MAC})).runs[0].outcome(0.0, checks)
+    run = parse_results(document({"A": MAC})).runs[0].to_run_result(0.0, checks)
     assert (list(run.request.variables), run.variable_macs) == (["***", "B"], {"***": MAC})
 
 
@@ -56,11 +56,11 @@ def test_record_of_an_earlier_version_has_no_variable_macs() -> None:
     """It can still be read."""
     found = json.loads(document({}))
     del found["runs"][0]["variable_macs"]
-    assert parse(json.dumps(found).encode()).runs[0].variable_macs == {}
+    assert parse_results(json.dumps(found).encode()).runs[0].variable_macs == {}
 
 
 def test_schema_has_the_form_of_variable_macs() -> None:
     """Readers of the schema learn the form of names and signatures."""
-    found = json_schema()["$defs"]["SavedRun"]["properties"]["variable_macs"]
+    found = results_json_schema()["$defs"]["SavedRun"]["properties"]["variable_macs"]
     assert found["additionalProperties"] == {"type": "string", "pattern": "^[0-9a-f]{32}$"}
     assert found["propertyNames"]["maxLength"] == 128

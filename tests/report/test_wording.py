@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
-from autonoma_ci.engine.verdict import decide
-from autonoma_ci.models import Context, State
-from autonoma_ci.reports.html import html
-from autonoma_ci.reports.junit import junit
-from autonoma_ci.reports.log import issues, last_lines, notes
-from autonoma_ci.reports.markdown import summary
-from autonoma_ci.reports.summary import FLAKY_SIGN, STATE_SIGNS, change_noun, headline
+from autonoma_ci.engine.verdict import compute_verdict
+from autonoma_ci.models import BuildContext, RunState
+from autonoma_ci.reports.html import render_html
+from autonoma_ci.reports.junit import render_junit
+from autonoma_ci.reports.log import collect_warnings, format_summary_lines, group_failures
+from autonoma_ci.reports.markdown import render_summary
+from autonoma_ci.reports.summary import FLAKY_EMOJI, STATE_EMOJI, change_noun, format_headline
 from tests.report.reports import failed, flaky, lost, passed, planned, refused, report, started, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.models import Outcome, Report
+    from autonoma_ci.models import Report, RunResult
 
-MAKERS: dict[str, Callable[[str], Outcome]] = {
+MAKERS: dict[str, Callable[[str], RunResult]] = {
     "failed": failed, "flaky": flaky, "unknown": lost, "passed": passed, "planned": planned, "refused": refused,
     "started": started, "timed out": timed_out,
 }  # fmt: skip
@@ -34,20 +34,22 @@ WRONG = re.compile(
 )
 
 
-def made(outcomes: list[Outcome], *, waited: bool = True, signal: int | None = None) -> Report:
-    verdict = decide(outcomes, signal, waited=waited)
-    return report(outcomes, verdict)._replace(waited=waited, seconds=60.0, later=LATER)
+def made(outcomes: list[RunResult], *, waited: bool = True, signal: int | None = None) -> Report:
+    verdict = compute_verdict(outcomes, signal, waited=waited)
+    return report(outcomes, verdict)._replace(waits_for_results=waited, duration_seconds=60.0, resume_command=LATER)
 
 
 def texts(report_: Report) -> dict[str, str]:
-    page = "".join(map(str, etree.HTML(html(report_).decode()).itertext()))
+    page = "".join(map(str, etree.HTML(render_html(report_).decode()).itertext()))
     return {
         "html": page,
-        "markdown": summary(report_),
-        "junit": junit(report_).decode(),
-        "headline": headline(report_),
-        "log": "\n".join(last_lines(report_)),
-        "issues": "\n".join(map(str, [*issues(report_.outcomes), *notes(report_.outcomes, lambda _: False)])),
+        "markdown": render_summary(report_),
+        "junit": render_junit(report_).decode(),
+        "headline": format_headline(report_),
+        "log": "\n".join(format_summary_lines(report_)),
+        "issues": "\n".join(
+            map(str, [*group_failures(report_.results), *collect_warnings(report_.results, lambda _: False)])
+        ),
     }
 
 
@@ -63,7 +65,7 @@ def test_numbers_and_words_agree(name: str, count: int, waited: bool) -> None:
 
 @pytest.mark.parametrize(("count", "told"), [(1, "1 problem"), (2, "2 problems")])
 def test_the_page_counts_problems(count: int, told: str) -> None:
-    page = html(made([*(failed(f"f{place}") for place in range(count)), passed("p")])).decode()
+    page = render_html(made([*(failed(f"f{place}") for place in range(count)), passed("p")])).decode()
     assert re.search(rf"> {told}<", page)
     assert "needs a look" not in page
 
@@ -71,61 +73,61 @@ def test_the_page_counts_problems(count: int, told: str) -> None:
 def test_a_flaky_run_has_one_sign_everywhere() -> None:
     """The plain form of the sign is the one of the page, which has no pictures."""
     shown = made([flaky("a"), passed("b")])
-    assert summary(shown).count(FLAKY_SIGN) == 2, "in the table and in the chart"
-    page = html(shown).decode()
-    assert FLAKY_SIGN[0] in page
+    assert render_summary(shown).count(FLAKY_EMOJI) == 2, "in the table and in the chart"
+    page = render_html(shown).decode()
+    assert FLAKY_EMOJI[0] in page
     assert "≈" not in page
-    for line in summary(shown).splitlines():
+    for line in render_summary(shown).splitlines():
         assert not ("flaky" in line and "✅" in line and line.startswith("|"))
 
 
 def test_every_state_has_a_sign() -> None:
-    assert set(STATE_SIGNS) == set(State)
+    assert set(STATE_EMOJI) == set(RunState)
 
 
 @pytest.mark.parametrize(
     ("ci", "noun"), [("github", "pull request"), ("gitlab", "merge request"), ("x", "pull request")]
 )  # fmt: skip
 def test_a_change_is_called_as_its_system_does(ci: str, noun: str) -> None:
-    shown = made([passed("a"), passed("b")])._replace(context=Context(ci=ci, change="7"))
+    shown = made([passed("a"), passed("b")])._replace(context=BuildContext(ci_name=ci, change_number="7"))
     assert change_noun(ci) == noun
-    assert f"({noun} 7" in summary(shown)
-    assert f"{noun.capitalize()}</dt><dd><bdi>7<" in html(shown).decode()
+    assert f"({noun} 7" in render_summary(shown)
+    assert f"{noun.capitalize()}</dt><dd><bdi>7<" in render_html(shown).decode()
 
 
 @pytest.mark.parametrize(
     ("source", "shown"), [("cli", "the command line"), ("github", "GitHub Actions"), ("mine", "mine")]
 )
 def test_the_source_is_told_in_words(source: str, shown: str) -> None:
-    page = html(made([passed("a")])._replace(source=source)).decode()
+    page = render_html(made([passed("a")])._replace(source=source)).decode()
     assert f"Started from</dt><dd><bdi>{shown}<" in page
     assert "<dt>Source" not in page
 
 
 def test_more_kinds_of_failure_are_counted() -> None:
     outcomes = [failed(f"f{place}")._replace(url=f"https://x.example/{place}") for place in range(10)]
-    assert str(issues(outcomes)[-1]) == "and 1 more kind of failure. The log has all failures."
+    assert str(group_failures(outcomes)[-1]) == "and 1 more kind of failure. The log has all failures."
     outcomes.append(failed("f10")._replace(url="https://x.example/10"))
-    assert str(issues(outcomes)[-1]) == "and 2 more kinds of failure. The log has all failures."
+    assert str(group_failures(outcomes)[-1]) == "and 2 more kinds of failure. The log has all failures."
 
 
 def test_a_cancelled_step_says_what_continues() -> None:
     shown = made([started("a"), passed("b"), started("c")], signal=2)
-    assert list(last_lines(shown)) == [
+    assert list(format_summary_lines(shown)) == [
         "Cancelled. 1 of 3 runs passed, 2 still running.",
         "2 runs continue in Autonoma: the API has no way to cancel them.",
         f"To wait for the results: {LATER}",
     ]
-    assert list(last_lines(shown._replace(later="", results_dir="")))[-1] == (
+    assert list(format_summary_lines(shown._replace(resume_command="", results_dir="")))[-1] == (
         "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
     )
-    assert list(last_lines(made([started("a")], signal=15)))[1] == (
+    assert list(format_summary_lines(made([started("a")], signal=15)))[1] == (
         "1 run continues in Autonoma: the API has no way to cancel it."
     )
 
 
 def test_a_step_that_was_not_cancelled_says_nothing_of_it() -> None:
-    assert list(last_lines(made([passed("a")]))) == ["1 of 1 run passed."]
-    assert list(last_lines(made([started("a")], waited=False))) == [
+    assert list(format_summary_lines(made([passed("a")]))) == ["1 of 1 run passed."]
+    assert list(format_summary_lines(made([started("a")], waited=False))) == [
         "1 of 1 run started.", f"To wait for the results: {LATER}"
     ]  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.sandbox import Received, Sandbox
-from autonoma_ci.sandbox.request_log import plain
+from autonoma_ci.sandbox import RecordedRequest, Sandbox
+from autonoma_ci.sandbox.request_log import sanitize
 from tests.sandbox.caller import CREDENTIALS, Caller
 
 VALUE = "value-nobody-may-see"
@@ -60,8 +60,8 @@ def test_starts_counts_every_request_to_run_an_id_whatever_its_answer(caller: Ca
     caller.start("abc", runtime_metadata={"A": 1})
     caller.start("abc", kind="tag")
     caller.get("/test/abc/run")
-    assert sandbox.starts("abc") == 3
-    assert sandbox.starts("ab") == 0
+    assert sandbox.count_starts("abc") == 3
+    assert sandbox.count_starts("ab") == 0
 
 
 def test_a_log_may_ask_what_was_received() -> None:
@@ -77,7 +77,7 @@ def test_a_line_is_one_short_printable_line_that_no_runner_obeys(
     path: str, source: str, variables: dict[str, str]
 ) -> None:
     body = {"source": source, "runtime_metadata": variables}
-    line = Received("POST", path, {}, body, 200).line()
+    line = RecordedRequest("POST", path, {}, body, 200).line()
     assert line.isprintable()
     assert len(line.splitlines()) == 1
     assert "##[" not in line
@@ -85,5 +85,5 @@ def test_a_line_is_one_short_printable_line_that_no_runner_obeys(
 
 
 def test_a_command_of_githubs_runner_and_a_long_text_are_defused() -> None:
-    assert plain("a\x1b[31m\r\n##[error]x\u2028\u202e") == "a?[31m??##?error]x??"
-    assert len(plain("x" * 10_000)) == 201
+    assert sanitize("a\x1b[31m\r\n##[error]x\u2028\u202e") == "a?[31m??##?error]x??"
+    assert len(sanitize("x" * 10_000)) == 201

@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from autonoma_ci.sandbox import SCRIPTED, Sandbox
+from autonoma_ci.sandbox import SCENARIO_IDS, Sandbox
 from tests.sandbox.caller import CREDENTIALS, Caller
 
 UNAUTHORIZED = {"error": "Unauthorized", "message": "Invalid authentication credentials"}
@@ -44,7 +44,7 @@ def test_configured_credentials_are_the_only_ones_taken() -> None:
 def test_an_id_can_ask_for_a_status_every_time(caller: Caller, sandbox: Sandbox, kind: str, status: int) -> None:
     subject = f"sandbox-{status}"
     assert [caller.start(subject, kind=kind).status_code for _ in range(3)] == [status] * 3
-    assert sandbox.starts(subject) == 3
+    assert sandbox.count_starts(subject) == 3
 
 
 FOLDER, TEST, TAG = "cm7t223mk00154mzy2jwk2pqy", "g41k688vndxzt7kh4kq5m12s", "cm9r0nog10012v301qtollv01"
@@ -149,14 +149,14 @@ def test_a_client_that_gives_up_on_a_slow_answer_has_been_counted() -> None:
             requests.post(f"{sandbox.url}/test/sandbox-slow/run", headers=CREDENTIALS, timeout=0.2)
         # A busy machine may read the request only after the client has given up.
         until = time.monotonic() + 60
-        while not sandbox.starts("sandbox-slow") and time.monotonic() < until:
+        while not sandbox.count_starts("sandbox-slow") and time.monotonic() < until:
             time.sleep(0.01)
-        assert sandbox.starts("sandbox-slow") == 1
+        assert sandbox.count_starts("sandbox-slow") == 1
 
 
 def test_every_scripted_id_is_described_in_words() -> None:
-    assert len(SCRIPTED) == 16
-    assert all(name.startswith("sandbox-") and words for name, words in SCRIPTED.items())
+    assert len(SCENARIO_IDS) == 16
+    assert all(name.startswith("sandbox-") and words for name, words in SCENARIO_IDS.items())
 
 
 def test_an_id_that_only_begins_alike_is_an_ordinary_one(caller: Caller) -> None:

@@ -48,7 +48,7 @@ def test_a_connection_serves_many_requests(sandbox: Sandbox) -> None:
             answer = connection.recv(65536)
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert b"connection: close" not in answer.lower()
-    assert sandbox.starts("abc") == 5
+    assert sandbox.count_starts("abc") == 5
 
 
 def test_a_body_that_was_refused_is_not_taken_for_the_next_request(caller: Caller) -> None:
@@ -68,7 +68,7 @@ def test_64_requests_at_once_are_all_answered(sandbox: Sandbox) -> None:
     with ThreadPoolExecutor(64) as pool:
         runs = set(pool.map(start, range(64)))
     assert len(runs) == 64
-    assert {sandbox.starts(f"test-{number}") for number in range(64)} == {1}
+    assert {sandbox.count_starts(f"test-{number}") for number in range(64)} == {1}
 
 
 def test_answers_do_not_wait_for_acknowledgements(sandbox: Sandbox, caller: Caller) -> None:
@@ -82,7 +82,7 @@ def test_answers_do_not_wait_for_acknowledgements(sandbox: Sandbox, caller: Call
 def test_a_body_of_more_than_a_mebibyte_is_413_and_the_client_gets_to_know(sandbox: Sandbox, size: int) -> None:
     answer = requests.post(f"{sandbox.url}/test/abc/run", data=b"x" * size, headers=CREDENTIALS, timeout=60)
     assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
-    assert sandbox.starts("abc") == 1
+    assert sandbox.count_starts("abc") == 1
 
 
 def test_a_client_may_send_its_huge_body_to_the_end_before_it_reads(sandbox: Sandbox) -> None:
@@ -115,7 +115,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_starts_nothing(
         connection.shutdown(socket.SHUT_WR)
         assert read_all(connection) == b""
     assert caller.get("/folder").status_code == 200
-    assert sandbox.starts("abc") == 0
+    assert sandbox.count_starts("abc") == 0
     assert capfd.readouterr().err == ""
 
 
@@ -124,7 +124,7 @@ def test_closing_ends_open_connections_and_slow_answers() -> None:
     sandbox.start()
     with connect(sandbox) as idle, connect(sandbox) as waiting:
         waiting.sendall(f"{HEAD}Content-Length: 0\r\n\r\n".replace("abc", "sandbox-slow").encode())
-        while not sandbox.starts("sandbox-slow"):
+        while not sandbox.count_starts("sandbox-slow"):
             time.sleep(0.01)
         began = time.monotonic()
         sandbox.close()
@@ -141,8 +141,8 @@ def test_a_connection_that_comes_while_closing_is_ended(sandbox: Sandbox) -> Non
     ours, theirs = socket.socketpair()
     with ours, theirs:
         server.ending.set()
-        server.entered(ours)
-        server.left(ours)
+        server.track(ours)
+        server.untrack(ours)
         assert theirs.recv(1) == b""
 
 

@@ -10,8 +10,8 @@ import json
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.api.transport import Answer
-from autonoma_ci.net.errors import LostError, NotSentError
+from autonoma_ci.api.transport import HttpResponse
+from autonoma_ci.net.errors import RequestNotSentError, ResponseLostError
 from tests.soak.ledger import Told
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from random import Random
 
 # What comes of a request: an answer, or the error that stands for none.
-Came = Answer | LostError | NotSentError
+Came = HttpResponse | ResponseLostError | RequestNotSentError
 
 
-def answer(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+def answer(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return a whole answer with a body of JSON."""
-    return Answer(status, headers or {}, json.dumps(body or {"error": "No"}).encode(), complete=True)
+    return HttpResponse(status, headers or {}, json.dumps(body or {"error": "No"}).encode(), is_complete=True)
 
 
 class Harm(NamedTuple):
@@ -45,10 +45,10 @@ class Harm(NamedTuple):
         return 0.2 if self.longer else 1.0
 
 
-RESET = LostError("the connection ended")
-LATE = LostError("too late", late=True)
-REFUSED = NotSentError("refused", passing=True)
-CUT = Answer(200, {}, b'{"run_id": "cut", "status": "passed"', complete=False)
+RESET = ResponseLostError("the connection ended")
+LATE = ResponseLostError("too late", late=True)
+REFUSED = RequestNotSentError("refused", passing=True)
+CUT = HttpResponse(200, {}, b'{"run_id": "cut", "status": "passed"', is_complete=False)
 
 STARTS = {
     "connection refused": Harm(REFUSED, Told.AGAIN),
@@ -83,7 +83,7 @@ QUESTIONS = {
     "404 at first": Harm(answer(404, {"status": "passed"})),
     "reset": Harm(RESET),
     "answer cut short": Harm(CUT),
-    "answer that is no JSON": Harm(Answer(200, {}, b"passed", complete=True)),
+    "answer that is no JSON": Harm(HttpResponse(200, {}, b"passed", is_complete=True)),
     "word that is not known": Harm(answer(200, {"status": "evaporating"})),
     "no word": Harm(answer(200, {"status": None, "result": "passed"})),
     "no answer in 30 s": Harm(LATE, longer=30.0),

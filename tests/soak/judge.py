@@ -11,7 +11,7 @@ from tests.soak.ledger import ENDS, Told
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from autonoma_ci.models import Outcome
+    from autonoma_ci.models import RunResult
     from tests.soak.ledger import Ledger, Post
 
 _OPEN = {"timed-out", "unknown"}
@@ -27,14 +27,22 @@ class Found(NamedTuple):
     hint: str = ""
 
 
-def of_outcome(run: Outcome) -> Found:
+def of_outcome(run: RunResult) -> Found:
     """Return what the engine says of a run."""
-    return Found(run.request.id, run.state, run.run_id, tuple(each.run_id for each in run.earlier), run.hint)
+    return Found(
+        run.request.id, run.state, run.run_id, tuple(each.run_id for each in run.previous_attempts), run.suggestion
+    )
 
 
 def of_record(run: Mapping[str, Any]) -> Found:
     """Return what results.json says of a run."""
-    return Found(run["id"], run["state"], run["run_id"], tuple(each["run_id"] for each in run["earlier"]), run["hint"])
+    return Found(
+        run["id"],
+        run["state"],
+        run["run_id"],
+        tuple(each["run_id"] for each in run["previous_attempts"]),
+        run["suggestion"],
+    )
 
 
 class Judged(NamedTuple):

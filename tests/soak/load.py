@@ -157,7 +157,7 @@ def _told_differently(load: Load) -> Iterator[str]:
 
 def window(load: Load) -> list[float]:
     """Return the memory from when all runs had been started once until the last reports are made."""
-    begun = max([*run["earlier"], run][0]["began_seconds"] for run in load.job.record["runs"])
+    begun = max([*run["previous_attempts"], run][0]["start_offset_seconds"] for run in load.job.record["runs"])
     return load.memory[int(begun) + 1 : int(load.job.record["duration_seconds"])]
 
 

@@ -13,15 +13,15 @@ from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.transport import Answer, Transport
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.transport import HttpResponse, Transport
 from autonoma_ci.clock import Clock
 from autonoma_ci.engine.engine import Engine
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.engine.starter import Policy
-from autonoma_ci.engine.workers import Done, Explained, Polled
-from autonoma_ci.models import Kind, Outcome, RunRequest, State
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.engine.starter import StartPolicy
+from autonoma_ci.engine.workers import DetailsReceived, StartFinished, StatusReceived
+from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from tests.soak.harms import QUESTIONS, STARTS, Harm, answer, one_of
 from tests.soak.judge import Judged, judge, of_outcome, states
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 SECRETS = (Secret("id-of-the-soak"), Secret("secret-of-the-soak"))
 HARMED = 0.1
 # Ten thousand runs take about 25 minutes to be started; five more, and the half hour is over.
-POLICY = Policy(concurrency=24)
-WAITING = Waiting(timeout=300.0, retries=2)
+POLICY = StartPolicy(concurrency=24)
+WAITING = PollPolicy(timeout=300.0, retries=2)
 # In seconds: how long a run may not be there yet, and what may come after the last verdict, asking what runs did.
 _NOT_YET = 8.0
 _EXPLAINED = 21.0
@@ -54,11 +54,11 @@ class _Given(Transport):
         super().__init__("https://api.example/api", SECRETS)
         self.came = came
 
-    def post(self, path: str, payload: Mapping[str, object]) -> Answer:
+    def post(self, path: str, payload: Mapping[str, object]) -> HttpResponse:
         return self.get(path)
 
-    def get(self, path: str, limit: int = 0) -> Answer:
-        if isinstance(self.came, Answer):
+    def get(self, path: str, limit: int = 0) -> HttpResponse:
+        if isinstance(self.came, HttpResponse):
             return self.came
         raise self.came
 
@@ -88,14 +88,14 @@ class Simulation(Clock):
         self.suspended = 0.0
         self.planned = [f"test-{number}" for number in range(runs)]
         names = self.random.choices(["", "A name"], k=runs)
-        requests = [RunRequest(Kind.TEST, test, name) for test, name in zip(self.planned, names, strict=True)]
-        self.board = Board([Outcome(request) for request in requests], self.time)
+        requests = [RunRequest(TargetKind.TEST, test, name) for test, name in zip(self.planned, names, strict=True)]
+        self.board = RunTable([RunResult(request) for request in requests], self.time)
         self._naps = sorted(self.time + self.random.uniform(0.0, 0.15 * runs) for _ in range(runs // 2000))
         self._agenda: list[tuple[float, int, Callable[[], Event]]] = []
         self._number = count()
         self._runs: dict[str, _Run] = {}
         self._transport = _Given(answer(200))
-        self._client = Client(self._transport, "soak", SECRETS)
+        self._client = AutonomaClient(self._transport, "soak", SECRETS)
 
     # What follows is the clock's side.
     def monotonic(self) -> float:
@@ -104,10 +104,10 @@ class Simulation(Clock):
     def jitter(self, seconds: float) -> float:
         return seconds * self.random.uniform(0.5, 1.0)
 
-    def sway(self, seconds: float) -> float:
+    def spread(self, seconds: float) -> float:
         return seconds * self.random.uniform(0.9, 1.1)
 
-    def receive(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
+    def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
         if self._naps and self.time >= self._naps[0]:
             del self._naps[0]
             # Shorter than the engine's patience: longer, and the first refusal after it would end the plan.
@@ -127,7 +127,7 @@ class Simulation(Clock):
     def can_start(self) -> bool:
         return True
 
-    def start(self, position: int, request: RunRequest) -> Callable[[], bool]:
+    def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
         post = self.ledger.sent(request.id)
         harm = self._harm("start", STARTS) or Harm(None, Told.STARTED, arrives=True)
         came = harm.came
@@ -138,15 +138,15 @@ class Simulation(Clock):
 
         def happen() -> Event:
             # Once it was given up, only that it has started counts.
-            if harm.told is Told.STARTED or self.board.outcomes[position].state is State.STARTING:
+            if harm.told is Told.STARTED or self.board.results[index].state is RunState.STARTING:
                 post.told = harm.told
             self._transport.came = came
-            return Done(position, self._client.start(request))
+            return StartFinished(index, self._client.start(request))
 
         self._later(self.random.uniform(0.4, 3.0) + harm.longer, happen)
         return lambda: False
 
-    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
         run, seconds = self._runs[run_id], self.random.uniform(0.05, 0.4)
         word = run.word(self.time + seconds / 2)
         harm = self._harm("question", QUESTIONS)
@@ -156,25 +156,25 @@ class Simulation(Clock):
         def happen() -> Event:
             self._transport.came = harm.came if harm and harm.came else answer(200, {"status": word})
             if harm is None or harm.told is Told.STARTED:
-                self._told(position, run_id, word)
-            return Polled(position, run_id, self._client.status(request, run_id), number)
+                self._told(index, run_id, word)
+            return StatusReceived(index, run_id, self._client.status(request, run_id), number)
 
         self._later(seconds + (harm.longer if harm else 0.0), happen)
 
-    def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+    def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         harm = self._harm("details", QUESTIONS)
         steps = [{"status": "failed", "instruction": "Click"}]
 
         def happen() -> Event:
             self._transport.came = harm.came if harm and harm.came else answer(200, {"name": "Title", "steps": steps})
-            return Explained(position, run_id, self._client.details(request, run_id))
+            return DetailsReceived(index, run_id, self._client.details(request, run_id))
 
         self._later(self.random.uniform(0.05, 0.4) + (harm.longer if harm else 0.0), happen)
 
-    def missed(self, run: Outcome) -> bool:
+    def missed(self, run: RunResult) -> bool:
         """Say whether a run is called open that had ended long ago."""
         server = self._runs.get(run.run_id)
-        is_open = run.state in {State.TIMED_OUT, State.UNKNOWN}
+        is_open = run.state in {RunState.TIMED_OUT, RunState.UNKNOWN}
         return bool(server and is_open and server.born + server.lasts < self.time - _LONG_AGO)
 
     def _harm(self, exchange: str, harms: Mapping[str, Harm]) -> Harm | None:
@@ -182,9 +182,9 @@ class Simulation(Clock):
         self.ledger.count(exchange, f"{exchange}: {name}" if name else "")
         return harms.get(name)
 
-    def _told(self, position: int, run_id: str, word: str) -> None:
-        run = self.board.outcomes[position]
-        if (run.state, run.run_id) == (State.STARTED, run_id):
+    def _told(self, index: int, run_id: str, word: str) -> None:
+        run = self.board.results[index]
+        if (run.state, run.run_id) == (RunState.STARTED, run_id):
             self.ledger.answered(run_id, word)
 
     def _later(self, seconds: float, happen: Callable[[], Event]) -> None:
@@ -215,15 +215,18 @@ def simulate(seed: int, runs: int) -> Simulated:
     board = simulation.board
     engine = Engine(board, POLICY, simulation, queue.SimpleQueue(), Watched(), WAITING)
     engine.run(simulation)  # type: ignore[arg-type]
-    found = [of_outcome(run) for run in board.outcomes]
+    found = [of_outcome(run) for run in board.results]
     judged = judge(simulation.ledger, simulation.planned, found, WAITING.retries)
     if judged.unseen:
         judged.complaints.append(f"{judged.unseen} runs may have started, and no POST of theirs was seen")
-    if (missed := sum(map(simulation.missed, board.outcomes))) > _MISSED * runs:
+    if (missed := sum(map(simulation.missed, board.results))) > _MISSED * runs:
         judged.complaints.append(f"{missed} runs ended long before the deadline, and nobody noticed")
-    seconds, begun = simulation.time - board.origin, max(run.began for run in board.outcomes if not run.earlier)
+    seconds, begun = (
+        simulation.time - board.origin,
+        max(run.start_offset_seconds for run in board.results if not run.previous_attempts),
+    )
     assert engine._wait
     after = simulation.time - engine._wait.deadline
-    if after > WAITING.closing + _EXPLAINED + simulation.suspended:
+    if after > WAITING.late_response_grace + _EXPLAINED + simulation.suspended:
         judged.complaints.append(f"it was over {after:.0f} s after the deadline")
     return Simulated(judged, states(found), seconds, begun, simulation)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Delivery, Said, Timeouts
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollStatus, StartStatus, Timeouts
 from autonoma_ci.api.transport import Transport
-from autonoma_ci.models import Kind, RunRequest
+from autonoma_ci.models import RunRequest, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from tests.soak.layer import Layer
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DELIVERIES = {
-    Told.STARTED: {Delivery.STARTED},
-    Told.AGAIN: {Delivery.BUSY},
-    Told.NO: {Delivery.REFUSED},
-    Told.NOTHING: {Delivery.OPEN},
+    Told.STARTED: {StartStatus.STARTED},
+    Told.AGAIN: {StartStatus.RATE_LIMITED},
+    Told.NO: {StartStatus.REJECTED},
+    Told.NOTHING: {StartStatus.INDETERMINATE},
 }
-TEST = RunRequest(Kind.TEST, "sandbox-takes-0")
+TEST = RunRequest(TargetKind.TEST, "sandbox-takes-0")
 SECRETS = (Secret("id-of-the-soak"), Secret("secret-of-the-soak"))
 
 
 @contextmanager
-def through(what: str, name: str) -> Iterator[tuple[Client, Layer, Sandbox]]:
+def through(what: str, name: str) -> Iterator[tuple[AutonomaClient, Layer, Sandbox]]:
     """Let this happen to each exchange of a kind, and to no other."""
     with (
         Sandbox() as sandbox,
@@ -45,7 +45,7 @@ def through(what: str, name: str) -> Iterator[tuple[Client, Layer, Sandbox]]:
         ) as layer,
     ):
         transport = Transport(layer.url, SECRETS, Timeouts(connect=2.0, read=2.0, total=5.0))
-        yield Client(transport, "soak", SECRETS), layer, sandbox
+        yield AutonomaClient(transport, "soak", SECRETS), layer, sandbox
 
 
 @pytest.mark.parametrize("name", POSTS)
@@ -53,9 +53,9 @@ def test_a_start_is_known_to_have_started_exactly_if_the_answer_went_through(nam
     with through("start", name) as (client, layer, sandbox):
         attempt = client.start(TEST)
         (post,) = layer.ledger.posts[TEST.id]
-        assert sandbox.starts(TEST.id) == bool(post.run_id) == POSTS[name].passes
-        assert attempt.delivery in DELIVERIES[POSTS[name].told]
-        assert attempt.run_id == (post.run_id if attempt.delivery is Delivery.STARTED else "")
+        assert sandbox.count_starts(TEST.id) == bool(post.run_id) == POSTS[name].passes
+        assert attempt.status in DELIVERIES[POSTS[name].told]
+        assert attempt.run_id == (post.run_id if attempt.status is StartStatus.STARTED else "")
         assert layer.ledger.harms == {f"start: {name}": 1}
 
 
@@ -63,17 +63,17 @@ def test_a_start_is_known_to_have_started_exactly_if_the_answer_went_through(nam
 def test_an_end_is_told_exactly_if_the_answer_went_through(name: str) -> None:
     with through("question", name) as (client, layer, _):
         run_id = client.start(TEST).run_id
-        told = client.status(TEST, run_id).said is Said.PASSED
+        told = client.status(TEST, run_id).status is PollStatus.PASSED
         assert told == (layer.ledger.ends == {run_id: "passed"}) == (GETS[name].told is Told.STARTED)
 
 
 def test_without_harm_everything_goes_through_and_while_nobody_listens_nothing_is_sent() -> None:
     with through("", "") as (client, layer, sandbox):
         started = client.start(TEST)
-        assert started.delivery is Delivery.STARTED
+        assert started.status is StartStatus.STARTED
         assert client.details(TEST, started.run_id).title
         layer.deafen()
-        assert client.start(TEST).delivery is Delivery.NOT_SENT
+        assert client.start(TEST).status is StartStatus.NOT_SENT
         layer.listen()
-        assert client.start(TEST).delivery is Delivery.STARTED
-        assert sandbox.starts(TEST.id) == 2
+        assert client.start(TEST).status is StartStatus.STARTED
+        assert sandbox.count_starts(TEST.id) == 2

@@ -56,7 +56,10 @@ def test_what_says_something_else_is_found_out(tamper: Callable[[Load], Load], s
 
 def remembered(memory: list[float]) -> Load:
     """Return a load of a thousand runs, the last of which was started first after 19.5 seconds."""
-    runs = [{"began_seconds": 50.0, "earlier": [{"began_seconds": 19.5}]}, {"began_seconds": 3.2, "earlier": []}]
+    runs = [
+        {"start_offset_seconds": 50.0, "previous_attempts": [{"start_offset_seconds": 19.5}]},
+        {"start_offset_seconds": 3.2, "previous_attempts": []},
+    ]
     job = Ended(0, "", "", {}, "", {"runs": runs, "duration_seconds": len(memory) - 2.5})
     return Load([""] * 1000, job, [], Ledger(), memory, 0.0, 0, 0.0)
 

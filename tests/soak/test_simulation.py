@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autonoma_ci.api.client import Client
-from autonoma_ci.api.models import Attempt, Delivery, Said, Status
+from autonoma_ci.api.client import AutonomaClient
+from autonoma_ci.api.models import PollResult, PollStatus, StartResult, StartStatus
 from autonoma_ci.engine import details
-from autonoma_ci.engine.poller import Wait
-from autonoma_ci.engine.run_table import Board
-from autonoma_ci.models import State
+from autonoma_ci.engine.poller import Poller
+from autonoma_ci.engine.run_table import RunTable
+from autonoma_ci.models import RunState
 from tests.soak.harms import QUESTIONS, STARTS
 from tests.soak.simulation import HARMED, Simulation, simulate
 
@@ -42,15 +42,15 @@ def test_the_same_seed_does_the_same() -> None:
     assert one.seconds != third.seconds
 
 
-def changed(attempt: Attempt) -> Attempt:
-    return attempt._replace(delivery=Delivery.BUSY) if attempt.delivery is Delivery.OPEN else attempt
+def changed(attempt: StartResult) -> StartResult:
+    return attempt._replace(status=StartStatus.RATE_LIMITED) if attempt.status is StartStatus.INDETERMINATE else attempt
 
 
-def called_off(attempt: Attempt) -> Attempt:
-    return attempt._replace(delivery=Delivery.REFUSED) if attempt.delivery is Delivery.OPEN else attempt
+def called_off(attempt: StartResult) -> StartResult:
+    return attempt._replace(status=StartStatus.REJECTED) if attempt.status is StartStatus.INDETERMINATE else attempt
 
 
-def mixed_up(attempt: Attempt) -> Attempt:
+def mixed_up(attempt: StartResult) -> StartResult:
     return attempt._replace(run_id=attempt.run_id and "run-0")
 
 
@@ -59,47 +59,47 @@ def mixed_up(attempt: Attempt) -> Attempt:
     [(changed, "was sent again"), (called_off, "may have arrived"), (mixed_up, "was started, and is lost")],
 )
 def test_a_client_that_says_something_else_of_a_start_is_found_out(
-    wrong: Callable[[Attempt], Attempt], said: str, monkeypatch: pytest.MonkeyPatch
+    wrong: Callable[[StartResult], StartResult], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = Client.start
-    monkeypatch.setattr(Client, "start", lambda self, request: wrong(start(self, request)))
+    start = AutonomaClient.start
+    monkeypatch.setattr(AutonomaClient, "start", lambda self, request: wrong(start(self, request)))
     assert any(said in text for text in simulate(1, RUNS).judged.complaints)
 
 
 def test_a_run_that_passes_without_having_passed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    status = Client.status
+    status = AutonomaClient.status
 
-    def hopeful(self: Client, *arguments: Any) -> Status:
+    def hopeful(self: AutonomaClient, *arguments: Any) -> PollResult:
         found = status(self, *arguments)
-        return found._replace(said=Said.PASSED) if found.said is Said.STRANGE else found
+        return found._replace(status=PollStatus.PASSED) if found.status is PollStatus.UNRECOGNIZED else found
 
-    monkeypatch.setattr(Client, "status", hopeful)
+    monkeypatch.setattr(AutonomaClient, "status", hopeful)
     assert any("called passed" in text for text in simulate(1, RUNS).judged.complaints)
 
 
 def test_a_failed_run_that_is_forgotten_once_it_is_started_again_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = Board.start_again
+    again = RunTable.begin_retry
 
-    def forgetful(self: Board, position: int) -> None:
+    def forgetful(self: RunTable, position: int) -> None:
         again(self, position)
-        self.change(position, earlier=())
+        self.results[position] = self.results[position]._replace(previous_attempts=())
 
-    monkeypatch.setattr(Board, "start_again", forgetful)
+    monkeypatch.setattr(RunTable, "begin_retry", forgetful)
     assert any("is lost" in text for text in simulate(1, RUNS).judged.complaints)
 
 
 def test_a_planned_run_that_is_not_reported_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = Wait._end
+    ended = Poller._end
 
-    def careless(self: Wait, position: int, state: State, *arguments: Any) -> None:
-        ended(self, position, State.STARTED if state is State.STOPPED else state, *arguments)
+    def careless(self: Poller, position: int, state: RunState, *arguments: Any) -> None:
+        ended(self, position, RunState.STARTED if state is RunState.STOPPED else state, *arguments)
 
-    monkeypatch.setattr(Wait, "_end", careless)
+    monkeypatch.setattr(Poller, "_end", careless)
     assert any("ends as started" in text for text in simulate(1, RUNS).judged.complaints)
 
 
 def test_a_deadline_that_is_not_kept_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(details, "_LIMIT", 600.0)
-    monkeypatch.setattr(details.Explain, "give_up", lambda self: None)
-    monkeypatch.setattr(Simulation, "explain", lambda self, *arguments, **media: None)
+    monkeypatch.setattr(details.DetailsFetcher, "cancel", lambda self: None)
+    monkeypatch.setattr(Simulation, "fetch_details", lambda self, *arguments, **media: None)
     assert any("after the deadline" in text for text in simulate(1, RUNS).judged.complaints)

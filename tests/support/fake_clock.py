@@ -6,17 +6,17 @@ import heapq
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autonoma_ci.api.models import Delivery, Details, Kept
+from autonoma_ci.api.models import DownloadResult, RunDetails, StartStatus
 from autonoma_ci.clock import Clock
-from autonoma_ci.engine.workers import Done, Explained, Fetched, Polled, Refreshed
+from autonoma_ci.engine.workers import DetailsReceived, FileDownloaded, StartFinished, StatusReceived, UrlsRefreshed
 
 if TYPE_CHECKING:
     import queue
     from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.api.models import Attempt, Item, Status
+    from autonoma_ci.api.models import EvidenceFile, PollResult, StartResult
     from autonoma_ci.engine.workers import Event
-    from autonoma_ci.models import Outcome, RunRequest
+    from autonoma_ci.models import RunRequest, RunResult
 
 # A loop that asks for events this often without an end in sight has none.
 _TOO_OFTEN = 200_000
@@ -37,14 +37,14 @@ class FakeClock(Clock):
     def monotonic(self) -> float:
         return self.time
 
-    def now(self) -> str:
+    def utc_iso(self) -> str:
         return "2025-01-07T09:30:00Z"
 
     def jitter(self, seconds: float) -> float:
         self.jittered.append(seconds)
         return seconds * self.share
 
-    def sway(self, seconds: float) -> float:
+    def spread(self, seconds: float) -> float:
         return seconds * self.swing
 
     def sleep(self, seconds: float) -> None:
@@ -58,7 +58,7 @@ class FakeClock(Clock):
         """Return how many requests of one kind are under way."""
         return sum(isinstance(event, kind) for _, _, event in self._agenda)
 
-    def receive(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
+    def wait_for_event(self, events: queue.SimpleQueue[Any], seconds: float) -> Any:
         self._asked += 1
         assert self._asked < _TOO_OFTEN, "this never ends"
         until = self.time + max(0.0, seconds)
@@ -77,8 +77,8 @@ class Sent(NamedTuple):
     run: int
 
 
-def _kept(item: Item, _: int) -> Kept:
-    return Kept(f"evidence/{item.run_id}/{item.number}")
+def _kept(item: EvidenceFile, _: int) -> DownloadResult:
+    return DownloadResult(f"evidence/{item.run_id}/{item.step_number}")
 
 
 class Run(NamedTuple):
@@ -87,10 +87,10 @@ class Run(NamedTuple):
     `keeps` is what comes of fetching one of its files, the first time, the second time and so on.
     """
 
-    says: Callable[[float], Status]
+    says: Callable[[float], PollResult]
     delay: float = 0.05
-    details: Details = Details(problem="HTTP 500")
-    keeps: Callable[[Item, int], Kept] = _kept
+    details: RunDetails = RunDetails(error="HTTP 500")
+    keeps: Callable[[EvidenceFile, int], DownloadResult] = _kept
 
 
 class ScriptedWorkers:
@@ -103,7 +103,7 @@ class ScriptedWorkers:
     def __init__(
         self,
         clock: FakeClock,
-        scripts: Mapping[int, Sequence[tuple[float, Attempt]]],
+        scripts: Mapping[int, Sequence[tuple[float, StartResult]]],
         runs: Mapping[int, Sequence[Run]] | None = None,
     ) -> None:
         self._clock = clock
@@ -115,48 +115,48 @@ class ScriptedWorkers:
         self.polls: list[Sent] = []
         self.explained: list[Sent] = []
         self.refreshed: list[Sent] = []
-        self.fetched: list[Item] = []
+        self.fetched: list[EvidenceFile] = []
         self.fetches_at_once = 0
         self.at_once = 0
         self.connecting: set[int] = set()
         self.polls_at_once = 0
 
-    def _run(self, position: int, run_id: str) -> tuple[float, Run]:
+    def _run(self, index: int, run_id: str) -> tuple[float, Run]:
         """Return when the run was born and what it is; each start of a place makes its next run."""
-        if (position, run_id) not in self._born:
-            runs = self._runs[position]
-            number = sum(place == position for place, _ in self._born)
-            self._born[position, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
-        return self._born[position, run_id]
+        if (index, run_id) not in self._born:
+            runs = self._runs[index]
+            number = sum(place == index for place, _ in self._born)
+            self._born[index, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
+        return self._born[index, run_id]
 
-    def poll(self, position: int, request: RunRequest, run_id: str, number: int) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
         """Take note, and let the answer come in its time: it says how things were half-way."""
-        self.polls.append(Sent(self._clock.time, position))
-        born, run = self._run(position, run_id)
+        self.polls.append(Sent(self._clock.time, index))
+        born, run = self._run(index, run_id)
         status = run.says(self._clock.time + run.delay / 2 - born)
-        self._clock.later(run.delay, Polled(position, run_id, status, number))
-        self.polls_at_once = max(self.polls_at_once, self._clock.count(Polled))
+        self._clock.later(run.delay, StatusReceived(index, run_id, status, number))
+        self.polls_at_once = max(self.polls_at_once, self._clock.count(StatusReceived))
 
-    def explain(self, position: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
+    def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
         """Take note, and tell what the run has to tell."""
-        self.explained.append(Sent(self._clock.time, position))
-        run = self._run(position, run_id)[1]
-        details = run.details if media else run.details._replace(media={})
-        self._clock.later(run.delay, Explained(position, run_id, details))
+        self.explained.append(Sent(self._clock.time, index))
+        run = self._run(index, run_id)[1]
+        details = run.details if media else run.details._replace(media_urls={})
+        self._clock.later(run.delay, DetailsReceived(index, run_id, details))
 
-    def refresh(self, position: int, request: RunRequest, run_id: str) -> None:
+    def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:
         """Take note, and give the run's addresses once more."""
-        self.refreshed.append(Sent(self._clock.time, position))
-        run = self._run(position, run_id)[1]
-        self._clock.later(run.delay, Refreshed(position, run_id, run.details))
+        self.refreshed.append(Sent(self._clock.time, index))
+        run = self._run(index, run_id)[1]
+        self._clock.later(run.delay, UrlsRefreshed(index, run_id, run.details))
 
-    def fetch(self, position: int, item: Item) -> None:
+    def download(self, index: int, item: EvidenceFile) -> None:
         """Take note, and let the file come in its time, as the run says."""
         self.fetched.append(item)
-        run = self._run(position, item.run_id)[1]
+        run = self._run(index, item.run_id)[1]
         times = self.fetched.count(item)
-        self._clock.later(run.delay, Fetched(position, item, run.keeps(item, times)))
-        self.fetches_at_once = max(self.fetches_at_once, self._clock.count(Fetched))
+        self._clock.later(run.delay, FileDownloaded(index, item, run.keeps(item, times)))
+        self.fetches_at_once = max(self.fetches_at_once, self._clock.count(FileDownloaded))
 
     def can_start(self) -> bool:
         """Return True: there are as many threads as it takes."""
@@ -168,15 +168,15 @@ class ScriptedWorkers:
         self.sent.append(Sent(self._clock.time, index))
         script = self._scripts[index]
         seconds, attempt = script[min(attempts, len(script) - 1)]
-        if attempt.delivery is Delivery.STARTED and self._runs:
+        if attempt.status is StartStatus.STARTED and self._runs:
             number = sum(place == index for place, _ in self._born) + 1
             attempt = attempt._replace(run_id=f"run-{index}-{number}")
             self._run(index, attempt.run_id)
-        elif attempt.delivery is Delivery.STARTED and attempt.run_id == "r":
+        elif attempt.status is StartStatus.STARTED and attempt.run_id == "r":
             # The ids of two runs are never the same.
             attempt = attempt._replace(run_id=f"r{index}" + f"-{attempts}" * (attempts > 0))
-        self._clock.later(seconds, Done(index, attempt))
-        self.at_once = max(self.at_once, self._clock.count(Done))
+        self._clock.later(seconds, StartFinished(index, attempt))
+        self.at_once = max(self.at_once, self._clock.count(StartFinished))
         return lambda: index in self.connecting
 
     def times(self, index: int) -> list[float]:
@@ -189,19 +189,19 @@ class Watched:
 
     def __init__(self) -> None:
         self.ended: list[str] = []
-        self.seen: list[Outcome] = []
+        self.seen: list[RunResult] = []
         self.warnings: list[str] = []
         self.ticks = 0
 
-    def changed(self, outcome: Outcome) -> None:
+    def on_run_changed(self, outcome: RunResult) -> None:
         """Note which run reached its state."""
         self.ended.append(outcome.request.id)
         self.seen.append(outcome)
 
-    def warn(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         """Keep the warning."""
         self.warnings.append(text)
 
-    def tick(self, outcomes: Sequence[Outcome]) -> None:
+    def on_tick(self, outcomes: Sequence[RunResult]) -> None:
         """Count."""
         self.ticks += 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 IMAGE = "ghcr.io/OWNER/autonoma-ci:1"
 # Inputs are part of the pipeline's definition, which many may read.
-SECRET = frozenset(option.name for option in OPTIONS if option.parse is parsers.credential)
+SECRET = frozenset(option.name for option in OPTIONS if option.parse is parsers.parse_secret)
 GIVEN = tuple(option for option in OPTIONS if option.name not in SECRET)
 # A manifest may say it as well, and an input that says false would win over that.
 _MAYBE = frozenset({"run-on-latest"})
@@ -75,7 +75,7 @@ def component() -> str:
         text += _input(option.name, _described(option), _type(option))
     text += _JOB
     for option in GIVEN:
-        text += f'    {option.variable}: "$[[ inputs.{option.name} ]]{_as_text(option)}"\n'
+        text += f'    {option.env_var}: "$[[ inputs.{option.name} ]]{_as_text(option)}"\n'
     return text + _TAIL
 
 
@@ -93,7 +93,7 @@ def _with(description: str, lines: list[str]) -> list[str]:
 
 
 def _described(option: Option) -> str:
-    return option.help + (f" Default: {option.default}." if option.default and option.takes else "")
+    return option.help + (f" Default: {option.default}." if option.default and option.metavar else "")
 
 
 def _type(option: Option) -> list[str]:
@@ -102,11 +102,11 @@ def _type(option: Option) -> list[str]:
         return ["type: string", "default: autonoma-results"]
     if option.name in _MAYBE:
         return ["type: string", 'options: ["", "true", "false"]', 'default: ""']
-    if not option.takes:
+    if not option.metavar:
         return ["type: boolean", f"default: {option.default}"]
-    if option.takes == "N":
+    if option.metavar == "N":
         return ["type: string", "regex: ^[0-9]*$", 'default: ""']
-    if option.takes == "WORD":
+    if option.metavar == "WORD":
         words = getattr(option.parse, "args")[0]  # noqa: B009 - a partial of values.choice
         return ["type: string", f"options: [{', '.join(words)}]", f"default: {option.default}"]
     return ["type: string", 'default: ""']

@@ -6,17 +6,17 @@ from hypothesis import strategies as st
 
 from autonoma_ci.models import (
     AppVersion,
+    BuildContext,
     Conclusion,
-    Context,
-    Earlier,
     Evidence,
-    Kind,
-    Outcome,
-    Reason,
+    ExitReason,
+    PreviousAttempt,
     Report,
     RunRequest,
-    State,
-    Step,
+    RunResult,
+    RunState,
+    RunStep,
+    TargetKind,
     Verdict,
 )
 
@@ -38,7 +38,7 @@ TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(ANY_CHARACTER, max_s
 URLS = st.one_of(TEXTS, TEXTS.map(lambda text: f"https://autonoma.app/run/{text}"))
 REQUESTS = st.builds(
     RunRequest,
-    kind=st.sampled_from(Kind),
+    kind=st.sampled_from(TargetKind),
     id=TEXTS,
     name=TEXTS,
     variables=st.dictionaries(TEXTS, TEXTS, max_size=2),
@@ -46,15 +46,15 @@ REQUESTS = st.builds(
     application_versions=st.lists(st.builds(AppVersion, TEXTS, TEXTS), max_size=2).map(tuple),
 )
 IMAGES = st.sampled_from(["", "evidence/r-1/step-004.png"])
-STEP = st.builds(Step, st.integers(1, 10_000), TEXTS, TEXTS, TEXTS, TEXTS, IMAGES)
+STEP = st.builds(RunStep, st.integers(1, 10_000), TEXTS, TEXTS, TEXTS, TEXTS, IMAGES)
 STEPS = st.none() | STEP
 VIDEOS = st.sampled_from(["", "evidence/r-1/video.webm"])
 EVIDENCE = st.builds(Evidence, st.lists(STEP, max_size=2).map(tuple), VIDEOS, TEXTS)
 OUTCOMES = st.builds(
-    Outcome,
+    RunResult,
     request=REQUESTS,
-    state=st.sampled_from(State),
-    reason=st.sampled_from(Reason),
+    state=st.sampled_from(RunState),
+    reason=st.sampled_from(ExitReason),
     run_id=TEXTS,
     url=URLS,
     message=TEXTS,
@@ -66,16 +66,17 @@ OUTCOMES = st.builds(
     title=TEXTS,
     step=STEPS,
     earlier=st.lists(
-        st.builds(Earlier, TEXTS, URLS, TEXTS, STEPS, st.floats(0, 1e6), st.floats(0, 1e6), EVIDENCE), max_size=1
+        st.builds(PreviousAttempt, TEXTS, URLS, TEXTS, STEPS, st.floats(0, 1e6), st.floats(0, 1e6), EVIDENCE),
+        max_size=1,
     ).map(tuple),
     carried=st.booleans(),
     evidence=EVIDENCE,
 )
-CONTEXTS = st.builds(Context, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS, TEXTS, TEXTS)
+CONTEXTS = st.builds(BuildContext, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS, TEXTS, TEXTS)
 VERDICTS = st.builds(
     Verdict,
     st.sampled_from(Conclusion),
-    st.sampled_from(Reason),
+    st.sampled_from(ExitReason),
     st.integers(0, 143),
 )
 REPORTS = st.builds(

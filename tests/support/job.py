@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from autonoma_ci import cli
 from autonoma_ci.api.models import Timeouts
-from autonoma_ci.app.runtime import World
-from autonoma_ci.engine.poller import Waiting
-from autonoma_ci.engine.starter import Policy
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.engine.poller import PollPolicy
+from autonoma_ci.engine.starter import StartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 # For a server that says nothing, or never comes to an end. Where others answer beside it, they have this time.
 QUICK = Timeouts(connect=10.0, read=3.0, total=4.0)
-BRIEF = Waiting(interval=0.1, patience=1.0, missing=0.3, closing=10.0, overdue=300.0)
+BRIEF = PollPolicy(interval=0.1, give_up_after=1.0, not_found_grace=0.3, late_response_grace=10.0, hung_after=300.0)
 # The patience is longer than all tries of a run that makes no connection, on any machine.
-BRISK = Policy(patience=300.0, attempts=3, first_pause=0.02, longest_pause=0.05, grace=0.3, overdue=300.0)
+BRISK = StartPolicy(
+    give_up_after=300.0,
+    max_connect_attempts=3,
+    first_retry_pause=0.02,
+    max_retry_pause=0.05,
+    shutdown_grace=0.3,
+    hung_after=300.0,
+)
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,14 @@ def run_job(
     ids: Sequence[str],
     *argv: str,
     timeouts: Timeouts = PATIENT,
-    policy: Policy = BRISK,
+    policy: StartPolicy = BRISK,
     more: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run a job that starts these tests; `more` is what else its environment holds."""
     out, err = io.StringIO(), io.StringIO()
     environ = environment(folder, url, ids) | dict(more or {})
-    world = World(environ, out, err, str(folder), timeouts=timeouts, policy=policy, waiting=BRIEF)
-    code = cli.main(argv, world)
+    world = Runtime(environ, out, err, str(folder), timeouts=timeouts, policy=policy, waiting=BRIEF)
+    code = cli.run_command(argv, world)
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from autonoma_ci.sandbox.screenshots import picture
+from autonoma_ci.sandbox.screenshots import draw_screenshot
 from tests.support.browser import chromium
 
 _RECORD = """async (pictures) => {
@@ -38,7 +38,7 @@ _RECORD = """async (pictures) => {
 
 def main() -> None:
     """Write the video of a run that fails at its last step."""
-    pictures = [base64.b64encode(picture(step, failed=step == 4)).decode() for step in range(1, 5)]
+    pictures = [base64.b64encode(draw_screenshot(step, failed=step == 4)).decode() for step in range(1, 5)]
     with sync_playwright() as playwright, chromium(playwright) as browser:
         recorded = browser.new_page().evaluate(_RECORD, pictures)
     Path("autonoma_ci/sandbox/run.webm").write_bytes(base64.b64decode(recorded))

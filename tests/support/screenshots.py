@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import sync_playwright
 
 from autonoma_ci import cli
-from autonoma_ci.app.runtime import World
-from autonoma_ci.commands.demo import MANIFEST
+from autonoma_ci.app.runtime import Runtime
+from autonoma_ci.commands.demo import DEMO_MANIFEST
 from autonoma_ci.sandbox import Sandbox
 from tests.support.browser import chromium
 
@@ -49,7 +49,7 @@ def main() -> None:
 
 def _run(folder: Path) -> None:
     """Run the demo's manifest as a pull request's job on GitHub would."""
-    (folder / "autonoma.yml").write_text(MANIFEST, "utf-8")
+    (folder / "autonoma.yml").write_text(DEMO_MANIFEST, "utf-8")
     event = {"number": 42, "pull_request": {"number": 42, "head": {"sha": _SHA, "ref": "card-payments"}}}
     (folder / "event.json").write_text(json.dumps(event), "utf-8")
     out = io.StringIO()
@@ -72,7 +72,7 @@ def _run(folder: Path) -> None:
             "INPUT_EVIDENCE": "all",
             "INPUT_RESULTS-DIR": "results",
         }
-        assert cli.main([], World(environ, out, out, str(folder))) == 1, out.getvalue()
+        assert cli.run_command([], Runtime(environ, out, out, str(folder))) == 1, out.getvalue()
 
 
 def _summary(browser: Browser, text: str) -> None:

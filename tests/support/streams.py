@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Mapping, Sequence
 
-COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import run; run()"]
+COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 # In bytes: as much as a pipe takes at once.
 _FILLER = b"." * 4096
 

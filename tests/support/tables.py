@@ -61,7 +61,7 @@ def action() -> str:
     for option in OPTIONS:
         text += f"  {option.name}:\n    description: {json.dumps(_described(option))}\n    required: false\n"
         text += f"    default: {DEFAULTS[option.name]}\n" if option.name in DEFAULTS else ""
-    text += f"  {action_args.NAME}:\n    description: {json.dumps(ARGS_HELP)}\n    required: false\noutputs:\n"
+    text += f"  {action_args.ARGS_INPUT}:\n    description: {json.dumps(ARGS_HELP)}\n    required: false\noutputs:\n"
     for output in OUTPUTS:
         text += f"  {output.name}:\n    description: {json.dumps(output.help)}\n"
     return text + _TAIL
@@ -88,7 +88,7 @@ def _inputs() -> str:
         lines += textwrap.wrap(option.help, 100, initial_indent="    # ", subsequent_indent="    # ")
         lines += [f"    {option.name}: {DEFAULTS.get(option.name) or json.dumps(option.default)}", ""]
     lines += textwrap.wrap(ARGS_HELP, 100, initial_indent="    # ", subsequent_indent="    # ")
-    return "\n".join([*lines, f'    {action_args.NAME}: ""', "```"])
+    return "\n".join([*lines, f'    {action_args.ARGS_INPUT}: ""', "```"])
 
 
 def with_blocks(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import Target
+from autonoma_ci.ci.base import PublishContext
 from autonoma_ci.clock import Clock
 
 if TYPE_CHECKING:
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 def target(
     environ: Mapping[str, str], folder: Path | None = None, *, summary: bool = True, said: list[str] | None = None
-) -> Target:
+) -> PublishContext:
     """Return a target in `folder`; the lines of its log are added to `said`."""
-    return Target(environ, summary, folder or Path(), (said if said is not None else []).extend, Clock())
+    return PublishContext(environ, summary, folder or Path(), (said if said is not None else []).extend, Clock())

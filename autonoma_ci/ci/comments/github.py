@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from autonoma_ci.ci.comments.http import Web
-from autonoma_ci.ci.comments.rest import Discussion, Form, base_url
-from autonoma_ci.ci.env import reader
-from autonoma_ci.escaping import duration
+from autonoma_ci.ci.comments.http import RestClient
+from autonoma_ci.ci.comments.rest import CommentEndpoints, RestCommentThread, api_base_url
+from autonoma_ci.ci.env import env_reader
+from autonoma_ci.escaping import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.ci.comments.http import WebError
+    from autonoma_ci.ci.comments.http import RestError
     from autonoma_ci.clock import Clock
-    from autonoma_ci.models import Context
+    from autonoma_ci.models import BuildContext
     from autonoma_ci.redaction.redactor import Secret
 
 # GitHub takes 65,536 characters.
-LIMIT = 65_000
+MAX_COMMENT_CHARS = 65_000
 # What GitHub's sentence has in lower case, and what to do then. The first that is in it counts.
 _ADVICE = {
     "not accessible by integration": (
@@ -48,15 +48,17 @@ _LATER = "Run the step again later, and let fewer jobs comment at the same time.
 _SILENT = "GitHub gave no reason, so a proxy or a firewall may have answered. Check HTTPS_PROXY and GITHUB_API_URL."
 
 
-def pull_request(environ: Mapping[str, str], context: Context, token: Secret, clock: Clock) -> Discussion | None:
+def open_pull_request_thread(
+    environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
+) -> RestCommentThread | None:
     """Return the comments of the build's pull request, or None if it is of none.
 
     Raises InputError if the server is on plain HTTP.
     """
-    get = reader(environ)
+    get = env_reader(environ)
     # github.com, or the address of an Enterprise Server.
-    base = base_url(get, "GITHUB_API_URL")
-    if not (base and context.change and context.repository):
+    base = api_base_url(get, "GITHUB_API_URL")
+    if not (base and context.change_number and context.repository):
         return None
     headers = {
         "Accept": "application/vnd.github+json",
@@ -64,18 +66,22 @@ def pull_request(environ: Mapping[str, str], context: Context, token: Secret, cl
         "X-GitHub-Api-Version": "2022-11-28",
     }
     issues = f"/repos/{quote(context.repository)}/issues"
-    comments = f"{issues}/{context.change}/comments"
+    comments = f"{issues}/{context.change_number}/comments"
     recent = "per_page=100&since={}"
     # An Enterprise Server has it beside `/api/v3`, github.com and ghe.com beside all paths of REST.
     graphql = f"{base.removesuffix('/v3')}/graphql"
-    form = Form("GitHub", comments, f"{issues}/comments/{{}}", "per_page=100", recent, "PATCH", "user", graphql)
+    form = CommentEndpoints(
+        "GitHub", comments, f"{issues}/comments/{{}}", "per_page=100", recent, "PATCH", "user", graphql
+    )
     # The workflow's file; its name is a second choice, since two workflows may share one.
     scope = get("GITHUB_WORKFLOW_REF").partition("@")[0] or get("GITHUB_WORKFLOW")
-    build = context.build if context.build.isdecimal() else ""
-    return Discussion(Web(base, headers, clock, secrets=[token]), form, scope, build, LIMIT, _advise)
+    build = context.build_id if context.build_id.isdecimal() else ""
+    return RestCommentThread(
+        RestClient(base, headers, clock, secrets=[token]), form, scope, build, MAX_COMMENT_CHARS, _advise
+    )
 
 
-def _advise(error: WebError) -> str:
+def _advise(error: RestError) -> str:
     """Return what to do about GitHub's refusal."""
     said = error.said.lower()
     if advice := next((advice for words, advice in _ADVICE.items() if words in said), ""):
@@ -85,5 +91,5 @@ def _advise(error: WebError) -> str:
     return _SILENT if error.status == 403 and not said else _BY_STATUS.get(error.status, "")
 
 
-def _again(error: WebError) -> str:
-    return f"GitHub takes requests again in {duration(error.wait)}. " if error.wait else ""
+def _again(error: RestError) -> str:
+    return f"GitHub takes requests again in {format_duration(error.wait)}. " if error.wait else ""

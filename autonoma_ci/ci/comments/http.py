@@ -17,18 +17,18 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from autonoma_ci import __version__
-from autonoma_ci.api.responses import retry_after
-from autonoma_ci.net.connection import limited, proxies_for
-from autonoma_ci.net.errors import NotSentError, release_frames
-from autonoma_ci.net.session import Session, failure_of
+from autonoma_ci.api.responses import parse_retry_after
+from autonoma_ci.net.connection import find_proxies, total_timeout
+from autonoma_ci.net.errors import RequestNotSentError, release_frames
+from autonoma_ci.net.session import SafeSession, request_error_from
 from autonoma_ci.redaction.redactor import Redactor
-from autonoma_ci.redaction.sanitizer import Texts
+from autonoma_ci.redaction.sanitizer import ResponseSanitizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from autonoma_ci.clock import Clock
-    from autonoma_ci.net.errors import LostError
+    from autonoma_ci.net.errors import ResponseLostError
     from autonoma_ci.redaction.redactor import Secret
 
 # A hundred comments of the largest size.
@@ -37,9 +37,9 @@ _SECONDS = 10.0
 _PAUSE = 1.0
 _TRIES = 3
 # Of all requests of one report. A comment of GitHub's largest change, with 2,500 comments, takes 30 requests.
-MAX_SECONDS = 60.0
+MAX_TOTAL_SECONDS = 60.0
 MAX_REQUESTS = 50
-_PASSING = frozenset({429, 500, 502, 503, 504})
+RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
 # The statuses of a rate limit: nothing was done. GitHub sends both (source: "Rate limits for the REST API").
 _LIMITED = frozenset({403, 429})
 # Of the server's own words that are shown, in characters. GitHub's longest, about IP allow lists, has some 150.
@@ -48,7 +48,7 @@ _MAX_SAID = 200
 _MAX_ENTRIES = 3
 
 
-class Reply(NamedTuple):
+class RestResponse(NamedTuple):
     """What came back: `data` is the JSON of the body, None if it is none; `following` the next page's URL.
 
     `date` is the server's own time of the answer, as HTTP has it.
@@ -56,11 +56,11 @@ class Reply(NamedTuple):
 
     status: int
     data: Any
-    following: str = ""
-    date: str = ""
+    next_url: str = ""
+    server_date: str = ""
 
 
-class WebError(Exception):
+class RestError(Exception):
     """No usable answer came; the text says why. `status` is 0 where there was none at all.
 
     `unsent`: no connection was made, so nothing arrived. `passing`: trying again may help. `said` is the server's own
@@ -91,7 +91,7 @@ class WebError(Exception):
         return self.status == 429 or self.wait is not None or bool(re.search("rate limit|abuse", self.said.lower()))
 
 
-class Web:
+class RestClient:
     """One interface at a base URL; every request has the same headers, and never goes to another host.
 
     From the first request on there are 60 seconds and 50 requests in all. `secrets` are removed from what the server
@@ -103,12 +103,12 @@ class Web:
     ) -> None:
         self._base, self._clock = base.rstrip("/"), clock
         self._headers = {"User-Agent": f"autonoma-ci/{__version__}", **headers}
-        self._proxies = {"http": proxy} if proxy else proxies_for(base)
+        self._proxies = {"http": proxy} if proxy else find_proxies(base)
         self._secrets = tuple(secrets)
         self._requests, self._until = 0, inf
         self._has_waited = False
 
-    def ask(self, method: str, path: str, body: object = None) -> Reply:
+    def request(self, method: str, path: str, body: object = None) -> RestResponse:
         """Return the answer if it is a success, or else raise WebError.
 
         `path` may be the URL of a following page. What may be sent again is, after a short pause: everything
@@ -117,23 +117,23 @@ class Web:
         """
         return self._ask(method, path, body, once=method == "POST")
 
-    def query(self, path: str, body: object) -> Reply:
+    def query_graphql(self, path: str, body: object) -> RestResponse:
         """Return the answer to a POST that changes nothing, such as a query of GraphQL, or raise WebError."""
         return self._ask("POST", path, body, once=False)
 
-    def _ask(self, method: str, path: str, body: object, *, once: bool) -> Reply:
+    def _ask(self, method: str, path: str, body: object, *, once: bool) -> RestResponse:
         tries = _TRIES
         while True:
             tries -= 1
             try:
                 return self._once(method, self._url(path), body)
-            except WebError as error:
+            except RestError as error:
                 pause = self._pause_for_limit(error, once=once)
                 if pause is None and (not tries or not error.passing or (once and not error.unsent)):
                     raise
             self._clock.sleep(_PAUSE if pause is None else pause)
 
-    def _pause_for_limit(self, error: WebError, *, once: bool) -> float | None:
+    def _pause_for_limit(self, error: RestError, *, once: bool) -> float | None:
         """Return how long to wait before the next try, None for the usual rules; raise the error if it is too long."""
         # With 503, a request that must be sent once may have arrived.
         if error.wait is None or (error.status not in _LIMITED and once):
@@ -148,11 +148,11 @@ class Web:
         """Return how long the next request may take; raise WebError if there may be none."""
         now = self._clock.monotonic()
         if not self._requests:
-            self._until = now + MAX_SECONDS
+            self._until = now + MAX_TOTAL_SECONDS
         if now >= self._until:
-            raise WebError(f"it took longer than {MAX_SECONDS:.0f} s")
+            raise RestError(f"it took longer than {MAX_TOTAL_SECONDS:.0f} s")
         if self._requests >= MAX_REQUESTS:
-            raise WebError(f"it took more than {MAX_REQUESTS} requests")
+            raise RestError(f"it took more than {MAX_REQUESTS} requests")
         self._requests += 1
         return min(_SECONDS, self._until - now)
 
@@ -161,18 +161,18 @@ class Web:
         try:
             here, there = urlsplit(self._base), urlsplit(url)
         except ValueError:
-            raise WebError("the address of the next page is none") from None
+            raise RestError("the address of the next page is none") from None
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
-            raise WebError("the next page is on another host, which gets no token")
+            raise RestError("the next page is on another host, which gets no token")
         return url
 
-    def _once(self, method: str, url: str, body: object) -> Reply:
+    def _once(self, method: str, url: str, body: object) -> RestResponse:
         data = None if body is None else json.dumps(body).encode()
         kind = {"Content-Type": "application/json"} if data else {}
         seconds = self._seconds()
         try:
             # A session for each request, and so a connection: a late response is never read as the next one.
-            with limited(seconds) as late, Session() as session:
+            with total_timeout(seconds) as late, SafeSession() as session:
                 try:
                     with session.request(
                         method,
@@ -187,33 +187,33 @@ class Web:
                         text = _text(response)
                 except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                     release_frames(error)
-                    raise _unanswered(failure_of(error, urlsplit(url).netloc, late=late.is_set())) from None
-        except NotSentError as error:
+                    raise _unanswered(request_error_from(error, urlsplit(url).netloc, late=late.is_set())) from None
+        except RequestNotSentError as error:
             raise _unanswered(error) from None
         status = response.status_code
         if not 200 <= status < 300:
             raise self._refusal(response, text)
         following = response.links.get("next", {}).get("url", "")
-        return Reply(status, _json(text), following, response.headers.get("Date", ""))
+        return RestResponse(status, _json(text), following, response.headers.get("Date", ""))
 
-    def _refusal(self, response: requests.Response, text: bytes) -> WebError:
+    def _refusal(self, response: requests.Response, text: bytes) -> RestError:
         """Return the error of a response that is no success, with what the server says about it."""
         status, said = response.status_code, ""
         # A server that fails says nothing about the request.
         if 400 <= status < 500:
-            texts = Texts(lambda: Redactor(self._secrets))
-            said = texts.line(": ".join(each.rstrip(". ") for each in _sentences(_json(text))), _MAX_SAID)
+            texts = ResponseSanitizer(lambda: Redactor(self._secrets))
+            said = texts.clean(": ".join(each.rstrip(". ") for each in _sentences(_json(text))), _MAX_SAID)
             # GitLab repeats the status: `403 Forbidden`.
             said = re.sub(rf"^{status}\b[\s:-]*", "", said).rstrip(". ")
         wait = self._wait_of(status, response.headers)
         told = f"HTTP {status}: {said}" if said else f"HTTP {status}"
-        return WebError(told, status, passing=status in _PASSING, said=said, wait=wait)
+        return RestError(told, status, passing=status in RETRYABLE_STATUSES, said=said, wait=wait)
 
     def _wait_of(self, status: int, headers: Mapping[str, str]) -> float | None:
         """Return for how many seconds the server wants no request, None if it does not say."""
         if status not in _LIMITED and status != 503:
             return None
-        seconds = retry_after(headers)
+        seconds = parse_retry_after(headers)
         reset = headers.get("X-RateLimit-Reset", "").strip()
         if seconds is not None or headers.get("X-RateLimit-Remaining", "").strip() != "0":
             return seconds
@@ -223,14 +223,14 @@ class Web:
             # The server's own time, so that a wrong clock on this machine does no harm.
             now = parsedate_to_datetime(headers.get("Date", "")).timestamp()
         except (ValueError, OverflowError):
-            now = self._clock.unix()
+            now = self._clock.unix_time()
         return max(0.0, int(reset) - now)
 
 
-def _unanswered(failure: NotSentError | LostError) -> WebError:
-    if isinstance(failure, NotSentError):
-        return WebError(str(failure), unsent=True, passing=failure.passing, hint=failure.hint)
-    return WebError(str(failure), passing=True)
+def _unanswered(failure: RequestNotSentError | ResponseLostError) -> RestError:
+    if isinstance(failure, RequestNotSentError):
+        return RestError(str(failure), unsent=True, passing=failure.passing, hint=failure.hint)
+    return RestError(str(failure), passing=True)
 
 
 def _sentences(data: Any) -> Iterator[str]:

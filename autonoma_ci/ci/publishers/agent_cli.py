@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.ci.base import Target
+    from autonoma_ci.ci.base import PublishContext
     from autonoma_ci.clock import Clock
 
 # Of one call: all of them talk to an agent on the same machine, or to the CI system's own server.
 _SECONDS = 10.0
 # Of all calls of one step.
-MAX_SECONDS = 60.0
+MAX_TOTAL_SECONDS = 60.0
 # In bytes: longer than anything that this package has stored there.
 _LONGEST = 10_000
 _OURS = ("AUTONOMA_", "INPUT_")
-_programs: WeakSet[Program] = WeakSet()
+_programs: WeakSet[AgentCli] = WeakSet()
 
 
-class Program:
+class AgentCli:
     """A program that was found, and the variables that it is given.
 
     From the first call on there are 60 seconds in all.
@@ -66,9 +66,9 @@ class Program:
 
         name = os.path.basename(self._path)  # noqa: PTH119 - a text, not a file
         now = self._clock.monotonic()
-        self._until = self._until or now + MAX_SECONDS
+        self._until = self._until or now + MAX_TOTAL_SECONDS
         if now >= self._until:
-            return f"all calls of {name} took longer than {MAX_SECONDS:.0f} s", b""
+            return f"all calls of {name} took longer than {MAX_TOTAL_SECONDS:.0f} s", b""
         seconds = min(_SECONDS, self._until - now)
         stopped = f"{name} was stopped"
         if self._was_stopped():
@@ -98,16 +98,16 @@ class Program:
         return stopped if self._was_stopped() else why, printed or b""
 
 
-def stop_programs() -> None:
+def stop_agent_clis() -> None:
     """Kill what runs of all programs that were found, as none of them may outlive the step."""
     for program in list(_programs):
         program.stop()
 
 
-def find(name: str, target: Target) -> Program | None:
+def find_trusted_executable(name: str, target: PublishContext) -> AgentCli | None:
     """Return the program of that name, or None where there is none to be trusted."""
     try:
-        checkout = Path(os.path.realpath(target.folder))
+        checkout = Path(os.path.realpath(target.working_directory))
     except FileNotFoundError:
         # The working directory was removed, so it is unknown which programs are outside of it.
         return None
@@ -118,5 +118,5 @@ def find(name: str, target: Target) -> Program | None:
         # Unlike Path's own, this one passes over a folder that may not be looked into.
         if trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             kept = {key: value for key, value in target.environ.items() if not key.startswith(_OURS)}
-            return Program(str(path), kept, target.clock)
+            return AgentCli(str(path), kept, target.clock)
     return None

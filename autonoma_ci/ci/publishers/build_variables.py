@@ -10,17 +10,17 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.ownership import Claim, claim_of, mark_in, mark_of
-from autonoma_ci.reports.outputs import variables, warn_of_left_out
+from autonoma_ci.ci.ownership import Claim, build_mark, classify_text, find_mark
+from autonoma_ci.reports.outputs import omitted_variables_warning, output_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from autonoma_ci.ci.ownership import Mark
+    from autonoma_ci.ci.ownership import OwnerMark
     from autonoma_ci.models import Report
 
 # The text of a name that has no value any more, and that which stands for none: an empty one is refused by the systems.
-UNSET = "none"
+UNSET_TEXT = "none"
 _MARK = "AUTONOMA_WRITTEN_BY"
 _SUFFIX_LIMIT = 60
 
@@ -37,14 +37,14 @@ class NameClaims:
 
     """
 
-    def __init__(self, mark: Mark, get: Callable[[str], str | None], put: Callable[[str, str], str]) -> None:
+    def __init__(self, mark: OwnerMark, get: Callable[[str], str | None], put: Callable[[str, str], str]) -> None:
         self.failure = ""
         self.is_unread = False
         self._mark, self._get, self._put = mark, get, put
         # Here a step says that it has found its name taken. A retry can't know then whose name that is.
         self._several = f"AUTONOMA_SEVERAL_{mark.part.upper()}"
 
-    def take(self, name: str) -> Claim:
+    def claim(self, name: str) -> Claim:
         """Write the mark under a name, unless it is another step's, and look at it again.
 
         Returns:
@@ -52,21 +52,21 @@ class NameClaims:
             could not be written, if that is the reason, and `is_unread` may be.
 
         """
-        claim = self.look(name)
+        claim = self.check(name)
         if claim is not Claim.REPLACE:
             return claim
         self.failure = self._put(name, str(self._mark).replace(" ", ":"))
         # Another step may have found nothing there at the same moment.
-        return Claim.OTHER if self.failure else self.look(name)
+        return Claim.OTHER if self.failure else self.check(name)
 
-    def look(self, name: str) -> Claim:
+    def check(self, name: str) -> Claim:
         """Return what this step may do about a name: REPLACE, LEAVE or OTHER.
 
         If another step of the same part has the name, that is noted in the build's data for a later attempt.
         """
         text = self._read(name)
-        claim = claim_of(self._mark, text)
-        found = mark_in(text or "")
+        claim = classify_text(self._mark, text)
+        found = find_mark(text or "")
         if claim is Claim.OTHER and found and found.part == self._mark.part:
             self._put(self._several, str(self._mark).replace(" ", ":"))
         if claim is Claim.EARLIER:
@@ -76,8 +76,10 @@ class NameClaims:
     def _is_shared(self) -> bool:
         """Say whether another step of this build has found its name taken."""
         text = self._read(self._several)
-        found = mark_in(text or "")
-        return text is None or bool(found and found.build == self._mark.build and not found.is_of(self._mark))
+        found = find_mark(text or "")
+        return text is None or bool(
+            found and found.build_id == self._mark.build_id and not found.is_same_step(self._mark)
+        )
 
     def _read(self, name: str) -> str | None:
         text = self._get(name)
@@ -85,12 +87,12 @@ class NameClaims:
         return text
 
 
-def publish_build_data(
+def publish_build_variables(
     report: Report,
     build: str,
     get: Callable[[str], str | None],
     put: Callable[[str, str], str],
-    read: Callable[[Report], Mapping[str, str]] = variables,
+    read: Callable[[Report], Mapping[str, str]] = output_variables,
 ) -> list[str]:
     """Set the variables and return what the log should warn of.
 
@@ -102,14 +104,14 @@ def publish_build_data(
         read: Returns the variables that are set; one that has no text does not keep that of an earlier attempt.
 
     """
-    mark = mark_of(report, build)
+    mark = build_mark(report, build)
     names = NameClaims(mark, get, put)
-    part, title = _slug(report.part.shown), _slug(report.part.title)
+    part, title = _slug(report.part.display_name), _slug(report.part.title)
     texts = read(report)
     # The first is what users read. The others are for steps that have no part, or the same one.
     suffixes = [part, f"{part}{title}", f"{part}_{mark.step.upper()}"]
     for suffix in suffixes:
-        claim = names.take(_MARK + suffix)
+        claim = names.claim(_MARK + suffix)
         if claim is Claim.LEAVE:
             return []
         if names.failure:
@@ -119,9 +121,12 @@ def publish_build_data(
         if why := _write(texts, suffix, get, put):
             return [*_renamed(part, suffix, names), why]
         # While the values were written, another step may have taken the name.
-        if names.look(_MARK + suffix) is not Claim.OTHER:
+        if names.check(_MARK + suffix) is not Claim.OTHER:
             break
-    return [*_renamed(part, suffix, names), *warn_of_left_out(report, texts, f"The variables AUTONOMA_…{suffix}")]
+    return [
+        *_renamed(part, suffix, names),
+        *omitted_variables_warning(report, texts, f"The variables AUTONOMA_…{suffix}"),
+    ]
 
 
 def _write(
@@ -130,8 +135,8 @@ def _write(
     """Set the variables; return why one could not be set, or an empty text."""
     for name, text in texts.items():
         # A value of an earlier attempt is not left beside those of this one.
-        needed = text or (get(name + suffix) not in {"", UNSET})
-        if needed and (why := put(name + suffix, text or UNSET)):
+        needed = text or (get(name + suffix) not in {"", UNSET_TEXT})
+        if needed and (why := put(name + suffix, text or UNSET_TEXT)):
             return why
     return ""
 

@@ -8,38 +8,38 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import Remote
-from autonoma_ci.ci.env import clean
-from autonoma_ci.ci.publishers.agent_cli import find
-from autonoma_ci.ci.publishers.build_variables import UNSET, publish_build_data
-from autonoma_ci.reports.outputs import variables, warn_of_left_out, without_refused
+from autonoma_ci.ci.base import RemotePublisher
+from autonoma_ci.ci.env import sanitize
+from autonoma_ci.ci.publishers.agent_cli import find_trusted_executable
+from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT, publish_build_variables
+from autonoma_ci.reports.outputs import omitted_variables_warning, output_variables, select_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.ci.base import Target
-    from autonoma_ci.ci.publishers.agent_cli import Program
+    from autonoma_ci.ci.base import PublishContext
+    from autonoma_ci.ci.publishers.agent_cli import AgentCli
     from autonoma_ci.models import Report
 
 # Each call may be a question to a server, so only what is most useful is told; files have the rest.
-_MOST_USEFUL = 4
+MAX_VARIABLES = 4
 # The limit of Semaphore's program for one value.
-MAX_PUT_BYTES = 20_000
+MAX_VALUE_BYTES = 20_000
 
 
 def _most_useful(report: Report) -> Mapping[str, str]:
-    return dict(islice(variables(report).items(), _MOST_USEFUL))
+    return dict(islice(output_variables(report).items(), MAX_VARIABLES))
 
 
 def _accepted(report: Report) -> Mapping[str, str]:
     """Return the most useful variables, each without a value if `put` refuses it."""
-    return without_refused(_most_useful(report), lambda text: "=" not in text and len(text.encode()) <= MAX_PUT_BYTES)
+    return select_accepted(_most_useful(report), lambda text: "=" not in text and len(text.encode()) <= MAX_VALUE_BYTES)
 
 
-class ProgramVariables(Remote):
+class CliVariablePublisher(RemotePublisher):
     """Calls the program once for each variable, once the step ends."""
 
-    def __init__(self, program: Program, arguments: Callable[[str, str], Sequence[str]]) -> None:
+    def __init__(self, program: AgentCli, arguments: Callable[[str, str], Sequence[str]]) -> None:
         self._program, self._arguments = program, arguments
 
     def publish(self, report: Report) -> list[str]:
@@ -50,22 +50,22 @@ class ProgramVariables(Remote):
         for name, text in values.items():
             if why := self._program.run(self._arguments(name, text)):
                 return [f"The variables for later steps could not be set: {why}."]
-        return warn_of_left_out(report, values, "The variables for later steps")
+        return omitted_variables_warning(report, values, "The variables for later steps")
 
 
-def program_variables(
+def cli_variables(
     name: str, arguments: Callable[[str, str], Sequence[str]]
-) -> Callable[[Target], tuple[ProgramVariables, ...]]:
+) -> Callable[[PublishContext], tuple[CliVariablePublisher, ...]]:
     """Return what finds the program; `arguments` makes its command line of a variable and its text."""
 
-    def publishers(target: Target) -> tuple[ProgramVariables, ...]:
-        program = find(name, target)
-        return (ProgramVariables(program, arguments),) if program else ()
+    def publishers(target: PublishContext) -> tuple[CliVariablePublisher, ...]:
+        program = find_trusted_executable(name, target)
+        return (CliVariablePublisher(program, arguments),) if program else ()
 
     return publishers
 
 
-class SharedVariables(Remote):
+class SharedCliVariablePublisher(RemotePublisher):
     """Sets variables that all jobs of the build share, by a program with `get` and `put`, once the step ends.
 
     Source: github.com/semaphoreci/toolbox, sem-context: `get` ends with 1 for a name that is not set, unless it has
@@ -73,30 +73,30 @@ class SharedVariables(Remote):
     more than 20,000 bytes (pkg/validators/validators.go).
     """
 
-    def __init__(self, program: Program, build: str) -> None:
+    def __init__(self, program: AgentCli, build: str) -> None:
         self._program, self._build = program, build
 
     def publish(self, report: Report) -> list[str]:
         """Set the variables; return what the log should warn of."""
         if not report.verdict:
             return []
-        return publish_build_data(report, self._build, self._get, self._put, _accepted)
+        return publish_build_variables(report, self._build, self._get, self._put, _accepted)
 
     def _get(self, name: str) -> str | None:
         # Without a fallback, the program fails for a name that is not set. With one, a failure says that nothing is
         # known of the name: the server can't be reached.
-        return self._program.read(["get", name, "--fallback", UNSET])
+        return self._program.read(["get", name, "--fallback", UNSET_TEXT])
 
     def _put(self, name: str, text: str) -> str:
         why = self._program.run(["put", f"{name}={text}", "--force"])
         return f"The variables for later steps could not be set: {why}." if why else ""
 
 
-def shared_variables(name: str, build: str) -> Callable[[Target], tuple[SharedVariables, ...]]:
+def shared_cli_variables(name: str, build: str) -> Callable[[PublishContext], tuple[SharedCliVariablePublisher, ...]]:
     """Return what finds the program; `build` names the variable with an id that is new whenever the step runs again."""
 
-    def publishers(target: Target) -> tuple[SharedVariables, ...]:
-        program = find(name, target) if target.shared else None
-        return (SharedVariables(program, clean(target.environ.get(build, ""))),) if program else ()
+    def publishers(target: PublishContext) -> tuple[SharedCliVariablePublisher, ...]:
+        program = find_trusted_executable(name, target) if target.publishes_shared_data else None
+        return (SharedCliVariablePublisher(program, sanitize(target.environ.get(build, ""))),) if program else ()
 
     return publishers

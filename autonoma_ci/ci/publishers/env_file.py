@@ -10,15 +10,20 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from autonoma_ci.ci.publishers.shared_file import SharedValues, never_open
-from autonoma_ci.fs.files import reason_of
+from autonoma_ci.ci.publishers.shared_file import SharedFileValues, never_open
+from autonoma_ci.fs.files import os_error_reason
 from autonoma_ci.lazy_regex import lazy_pattern
-from autonoma_ci.reports.outputs import dotenv_lines, dotenv_variables, variables, warn_of_left_out
+from autonoma_ci.reports.outputs import (
+    dotenv_variables,
+    format_dotenv_lines,
+    omitted_variables_warning,
+    output_variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from autonoma_ci.ci.base import Target
+    from autonoma_ci.ci.base import PublishContext
     from autonoma_ci.models import Report
 
 
@@ -55,7 +60,7 @@ _OPEN = lazy_pattern(
 )
 
 
-class Form(NamedTuple):
+class EnvFileFormat(NamedTuple):
     """Which variables a file takes, the lines that set them, and whether a file's bytes end within a value."""
 
     read: Callable[[Report], Mapping[str, str]]
@@ -63,7 +68,7 @@ class Form(NamedTuple):
     is_open: Callable[[bytes], bool] = never_open
 
 
-def exports(values: Mapping[str, str]) -> str:
+def format_shell_exports(values: Mapping[str, str]) -> str:
     """Return commands of a shell that set the variables; no text can be anything but a value.
 
     Zero bytes are removed: no variable holds one, and bash takes a file for a program that has one in its first line.
@@ -84,14 +89,14 @@ def is_in_quotes(data: bytes) -> bool:
     return bool(_OPEN.match(data, place))
 
 
-DOTENV = Form(dotenv_variables, dotenv_lines)
-EXPORTS = Form(variables, exports, is_in_quotes)
+DOTENV_FORMAT = EnvFileFormat(dotenv_variables, format_dotenv_lines)
+SHELL_EXPORT_FORMAT = EnvFileFormat(output_variables, format_shell_exports, is_in_quotes)
 
 
-class VariableFile:
+class EnvFilePublisher:
     """Publishes the variables to a file that others may write to as well."""
 
-    def __init__(self, values: SharedValues, read: Callable[[Report], Mapping[str, str]]) -> None:
+    def __init__(self, values: SharedFileValues, read: Callable[[Report], Mapping[str, str]]) -> None:
         self._values, self._read = values, read
 
     def publish(self, report: Report) -> list[str]:
@@ -99,17 +104,17 @@ class VariableFile:
         try:
             can_be_read = self._values.write(report, self._read)
         except (OSError, ValueError) as error:
-            reason = reason_of(error)
+            reason = os_error_reason(error)
             return [f"{_PLACE} could not be written ({reason}); the log has the links."]
-        warnings = warn_of_left_out(report, self._read(report), _PLACE) if report.verdict else []
+        warnings = omitted_variables_warning(report, self._read(report), _PLACE) if report.verdict else []
         if not can_be_read:
             warnings.append(f"{_PLACE} may be a part of another process's open value; the log has the links.")
         return warnings
 
 
-def variable_file(
-    name: str, form: Form = DOTENV, within: str = "", *, early: bool = True
-) -> Callable[[Target], tuple[VariableFile, ...]]:
+def env_file(
+    name: str, form: EnvFileFormat = DOTENV_FORMAT, within: str = "", *, early: bool = True
+) -> Callable[[PublishContext], tuple[EnvFilePublisher, ...]]:
     """Return a function that finds the file of a job.
 
     Args:
@@ -120,11 +125,11 @@ def variable_file(
 
     """
 
-    def find(target: Target) -> tuple[VariableFile, ...]:
+    def find(target: PublishContext) -> tuple[EnvFilePublisher, ...]:
         path = target.environ.get(name, "")
         if not path:
             return ()
-        values = SharedValues(Path(path, within), target.clock, form.lines, form.is_open, early=early)
-        return (VariableFile(values, form.read),)
+        values = SharedFileValues(Path(path, within), target.clock, form.lines, form.is_open, early=early)
+        return (EnvFilePublisher(values, form.read),)
 
     return find

@@ -13,9 +13,9 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from autonoma_ci.fs.files import open_shared, open_to_append
-from autonoma_ci.fs.locks import LockWaits
-from autonoma_ci.models import Conclusion, State
+from autonoma_ci.fs.files import open_for_append, open_shared
+from autonoma_ci.fs.locks import LockTimeouts
+from autonoma_ci.models import Conclusion, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ MAX_LOCK_SECONDS = 1.0
 MAX_OPEN_SECONDS = 2.0
 # In seconds, between two looks.
 _PAUSE = 0.1
-_NOT_STARTED_YET = frozenset({State.PLANNED, State.STARTING})
+_NOT_STARTED_YET = frozenset({RunState.PLANNED, RunState.STARTING})
 
 
 class SharedFile:
@@ -40,7 +40,7 @@ class SharedFile:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
-        self._waits = LockWaits(MAX_LOCK_SECONDS, clock)
+        self._waits = LockTimeouts(MAX_LOCK_SECONDS, clock)
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -77,7 +77,7 @@ class SharedFile:
             if not _begins_line(descriptor, begin):
                 # Another process has begun a line between the look at the end and the write. Behind that, the block
                 # has no meaning, and its rest would be an error. The second one brings its own line break.
-                blank(descriptor, begin, len(data))
+                overwrite_with_blanks(descriptor, begin, len(data))
                 begin = self.append_to(descriptor, data, b"\n")
             return read_at(descriptor, 0, begin)
 
@@ -88,7 +88,7 @@ class SharedFile:
             raise OSError(errno.EFBIG, "larger than 16 MiB")
         # Another process may be in the middle of a line, or have left one without its end.
         lead = lead or (b"" if _begins_line(descriptor, size) else b"\n")
-        appending = open_to_append(self._path)
+        appending = open_for_append(self._path)
         try:
             return _append(appending, descriptor, lead + data) + len(lead)
         finally:
@@ -121,7 +121,7 @@ class SharedFile:
             os.close(descriptor)
 
 
-def wait_seconds(report: Report) -> float:
+def max_wait_seconds(report: Report) -> float:
     """Return how long to wait for the end of what another process writes."""
     # Before the end of the step, the next report is time enough. After a signal, there may be no time.
     may_wait = report.verdict and report.verdict.conclusion is not Conclusion.CANCELLED
@@ -133,7 +133,7 @@ def never_open(_: bytes) -> bool:
     return False
 
 
-class SharedValues:
+class SharedFileValues:
     """Appends values to a shared file whose reader takes the last value of each name.
 
     Args:
@@ -186,14 +186,14 @@ class SharedValues:
 
     def _is_time(self, report: Report) -> bool:
         """Wait for the end of a value of another process; return whether to write now, whatever the file's end is."""
-        is_closed = self._file.is_closed_within(wait_seconds(report), self._is_open)
+        is_closed = self._file.is_closed_within(max_wait_seconds(report), self._is_open)
         return is_closed or bool(report.verdict)
 
     def _is_early(self, report: Report) -> bool:
         """Return whether all runs are started for the first time; without a wait, the step is about to end then."""
-        if not (self._may_be_early and report.waited and report.outcomes):
+        if not (self._may_be_early and report.waits_for_results and report.results):
             return False
-        return all(run.state not in _NOT_STARTED_YET for run in report.outcomes)
+        return all(run.state not in _NOT_STARTED_YET for run in report.results)
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
@@ -217,7 +217,7 @@ def write_at(descriptor: int, offset: int, data: bytes) -> None:
         _write_at(descriptor, before, b"\n" * (offset - before))
 
 
-def blank(descriptor: int, offset: int, size: int) -> None:
+def overwrite_with_blanks(descriptor: int, offset: int, size: int) -> None:
     """Make empty lines of our own bytes in a file; raise OSError."""
     write_at(descriptor, offset, b"\n" * size)
 
@@ -260,4 +260,4 @@ def _take_back(appending: int, descriptor: int, pieces: list[tuple[int, int]]) -
             if os.fstat(appending).st_size == end:
                 os.ftruncate(appending, begin)
             else:
-                blank(descriptor, begin, end - begin)
+                overwrite_with_blanks(descriptor, begin, end - begin)

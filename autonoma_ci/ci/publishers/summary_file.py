@@ -17,14 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.ci.publishers.markdown_blocks import ends_in_block
-from autonoma_ci.ci.publishers.shared_file import MAX_FILE_BYTES, SharedFile, blank, read_at, wait_seconds, write_at
-from autonoma_ci.fs.files import reason_of
-from autonoma_ci.reports.markdown import SIZE_LIMIT, summary
+from autonoma_ci.ci.publishers.shared_file import (
+    MAX_FILE_BYTES,
+    SharedFile,
+    max_wait_seconds,
+    overwrite_with_blanks,
+    read_at,
+    write_at,
+)
+from autonoma_ci.fs.files import os_error_reason
+from autonoma_ci.reports.markdown import MAX_SUMMARY_BYTES, render_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autonoma_ci.ci.base import Target
+    from autonoma_ci.ci.base import PublishContext
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import Report
 
@@ -39,14 +46,14 @@ _MAX_SHOWN_BYTES = 1024 * 1024
 _LINE_BYTES = 120
 
 
-class Place(NamedTuple):
+class ByteRange(NamedTuple):
     """Where a region is in the file, in bytes."""
 
     offset: int
     size: int
 
 
-class Result(Enum):
+class WriteStatus(Enum):
     """What came of a write."""
 
     DONE = "done"
@@ -55,7 +62,7 @@ class Result(Enum):
     WAITS = "waits"
 
 
-class Region:
+class SummaryRegion:
     """The region of one step in a shared file.
 
     Args:
@@ -71,7 +78,7 @@ class Region:
         self._begin = re.compile(rb"<!-- autonoma-ci %b ([0-9]{8}) -->\n" % self._step.encode())
         self._end = f"/autonoma-ci {self._step} -->\n\n".encode()
         self._frame_bytes = len(self._framed(b"", 0))
-        self._place: Place | None = None
+        self._place: ByteRange | None = None
         self._written = b""
         self._is_apart = True
 
@@ -85,7 +92,7 @@ class Region:
         """Whether the region has been written."""
         return self._place is not None
 
-    def write(self, text: Callable[[int], bytes], reserve: int, *, anywhere: bool = False) -> Result:
+    def write(self, text: Callable[[int], bytes], reserve: int, *, anywhere: bool = False) -> WriteStatus:
         """Replace the text of the region.
 
         Args:
@@ -105,17 +112,17 @@ class Region:
             size = os.fstat(descriptor).st_size
             place = self._place = self._find(descriptor)
             # Behind the last byte, where up to two line breaks come before the region.
-            room = SIZE_LIMIT - size - self._frame_bytes - 2
+            room = MAX_SUMMARY_BYTES - size - self._frame_bytes - 2
             reserve = min(reserve, max(0, room) // _RESERVED_SHARE)
             if not place:
                 return self._write_new(descriptor, text, room, reserve, anywhere=anywhere)
-            result = Result.DONE
+            result = WriteStatus.DONE
             available = place.size - self._frame_bytes
             # In place, a text costs no room, even if others have filled the file since.
             if place.offset + place.size == size:
-                made = text(max(available, available + SIZE_LIMIT - size))
+                made = text(max(available, available + MAX_SUMMARY_BYTES - size))
                 if len(made) > available:
-                    more = min(SIZE_LIMIT - size, len(made) - available + reserve)
+                    more = min(MAX_SUMMARY_BYTES - size, len(made) - available + reserve)
                     place = self._extend(descriptor, place, more)
             else:
                 # A move leaves the old region empty. So each doubles it, and takes a third of what is left at most: the
@@ -125,30 +132,30 @@ class Region:
                 wanted = max(len(made) + reserve, 2 * available) if reserve else len(made)
                 if available < len(made) <= wanted <= most:
                     if self._is_end_in_block(descriptor):
-                        result = Result.WAITS
+                        result = WriteStatus.WAITS
                     elif self._move(descriptor, place, made, wanted):
-                        return Result.DONE
+                        return WriteStatus.DONE
             available = place.size - self._frame_bytes
             if len(made) > available:
                 made = text(available)
             self._replace(descriptor, place, self._framed(made, available))
-            return result if made else Result.FULL
+            return result if made else WriteStatus.FULL
 
     def _write_new(
         self, descriptor: int, text: Callable[[int], bytes], room: int, reserve: int, *, anywhere: bool
-    ) -> Result:
+    ) -> WriteStatus:
         self._is_apart = True
         made = text(room)
         # Without room, there is no need to look through what may be a large file.
         if not made:
-            return Result.FULL
+            return WriteStatus.FULL
         if self._is_end_in_block(descriptor):
             if not anywhere:
-                return Result.WAITS
+                return WriteStatus.WAITS
             self._is_apart = False
             made = text(room)
         self._append(descriptor, made, min(room, len(made) + reserve))
-        return Result.DONE
+        return WriteStatus.DONE
 
     def is_within_block(self, data: bytes) -> bool:
         """Return whether a file with these bytes ends within a block of another process."""
@@ -160,14 +167,14 @@ class Region:
     def _is_end_in_block(self, descriptor: int) -> bool:
         return self.is_within_block(read_at(descriptor, 0, MAX_FILE_BYTES))
 
-    def _find(self, descriptor: int) -> Place | None:
+    def _find(self, descriptor: int) -> ByteRange | None:
         """Return where the region is; if another process has destroyed it, blank what is left."""
-        if self._place and self._is_region(read_at(descriptor, *self._place), Place(0, self._place.size)):
+        if self._place and self._is_region(read_at(descriptor, *self._place), ByteRange(0, self._place.size)):
             return self._place
         data = read_at(descriptor, 0, MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, "larger than 16 MiB")
-        places = [Place(found.start(), int(found[1])) for found in self._begin.finditer(data)]
+        places = [ByteRange(found.start(), int(found[1])) for found in self._begin.finditer(data)]
         place = next((place for place in reversed(places) if self._is_region(data, place)), None)
         if place:
             # An earlier step with the same record may have had to write within a block.
@@ -176,12 +183,12 @@ class Region:
             # Another process may have written the whole file anew, with line breaks as Windows has them.
             written = self._written.replace(b"\n", b"\r\n")
             if (offset := data.find(written)) >= 0:
-                blank(descriptor, offset, len(written))
+                overwrite_with_blanks(descriptor, offset, len(written))
             else:
                 _blank_remains(descriptor, self._place.offset, self._written)
         return place
 
-    def _is_region(self, data: bytes, place: Place) -> bool:
+    def _is_region(self, data: bytes, place: ByteRange) -> bool:
         end = place.offset + place.size
         begin = self._begin.match(data, place.offset)
         is_whole = place.size >= self._frame_bytes and end <= len(data) and data.endswith(self._end, 0, end)
@@ -200,9 +207,9 @@ class Region:
         # The empty line ends a table or a paragraph that another process has written.
         lead = b"\n" if os.fstat(descriptor).st_size else b""
         begin = self._file.append_to(descriptor, lead + framed) + len(lead)
-        self._place, self._written = Place(begin, len(framed)), framed
+        self._place, self._written = ByteRange(begin, len(framed)), framed
 
-    def _extend(self, descriptor: int, place: Place, more: int) -> Place:
+    def _extend(self, descriptor: int, place: ByteRange, more: int) -> ByteRange:
         """Return the region with so many bytes more, which are blank; or as it was, if there was no room on the disk.
 
         The region must be at the end of the file.
@@ -212,19 +219,19 @@ class Region:
         except OSError:
             return place
         # Another process may have written in between.
-        return Place(place.offset, place.size + more) if begin == place.offset + place.size else place
+        return ByteRange(place.offset, place.size + more) if begin == place.offset + place.size else place
 
-    def _move(self, descriptor: int, place: Place, text: bytes, room: int) -> bool:
+    def _move(self, descriptor: int, place: ByteRange, text: bytes, room: int) -> bool:
         """Append a larger region, apart from all blocks, and blank this one; return whether the disk had room."""
         try:
             self._append(descriptor, text, room)
         except OSError:
             return False
         self._is_apart = True
-        blank(descriptor, place.offset, place.size)
+        overwrite_with_blanks(descriptor, place.offset, place.size)
         return True
 
-    def _replace(self, descriptor: int, place: Place, framed: bytes) -> None:
+    def _replace(self, descriptor: int, place: ByteRange, framed: bytes) -> None:
         before = read_at(descriptor, place.offset, place.size)
         if before != framed:
             try:
@@ -237,7 +244,7 @@ class Region:
         self._place, self._written = place, framed
 
 
-class SummaryFile:
+class SummaryFilePublisher:
     """Publishes the summary to a file.
 
     Args:
@@ -249,30 +256,30 @@ class SummaryFile:
 
     def __init__(self, name: str, path: Path, clock: Clock) -> None:
         self._name, self._file = name, SharedFile(path, clock)
-        self._region: Region | None = None
+        self._region: SummaryRegion | None = None
 
     def publish(self, report: Report) -> list[str]:
         """Write the summary; return what could not be written."""
-        region = self._region = self._region or Region(self._file, report.step_id)
-        reserve = 0 if report.verdict else _MIN_RESERVE + _RESERVE_PER_RUN * len(report.outcomes)
+        region = self._region = self._region or SummaryRegion(self._file, report.step_id)
+        reserve = 0 if report.verdict else _MIN_RESERVE + _RESERVE_PER_RUN * len(report.results)
 
         def text(limit: int) -> bytes:
             # A chart is a code block too, whose end would be taken for that of the other one. A name from the
             # environment may hold bytes that are no text.
-            return summary(report, limit, chart=region.is_apart).encode(errors="replace")
+            return render_summary(report, limit, chart=region.is_apart).encode(errors="replace")
 
         try:
             result = region.write(text, reserve)
             # Before the verdict, the next report is time enough.
-            if result is Result.WAITS and report.verdict:
-                is_closed = self._file.is_closed_within(wait_seconds(report), region.is_within_block)
+            if result is WriteStatus.WAITS and report.verdict:
+                is_closed = self._file.is_closed_within(max_wait_seconds(report), region.is_within_block)
                 # What is in place can be read, though cut. Within a block it would be less.
                 if is_closed or not region.is_placed:
                     result = region.write(text, reserve, anywhere=True)
             is_shown = self._file.size() <= _MAX_SHOWN_BYTES
         except (OSError, ValueError) as error:
-            return [f"{self._name} could not be written ({reason_of(error)}); the log has the links."]
-        if result is Result.FULL or (report.verdict and not is_shown):
+            return [f"{self._name} could not be written ({os_error_reason(error)}); the log has the links."]
+        if result is WriteStatus.FULL or (report.verdict and not is_shown):
             return [f"{self._name} is full; the log has the links."]
         if report.verdict and not region.is_apart:
             inside = f"{self._name} ends within a code block or comment of another process, and the summary is in it"
@@ -280,12 +287,12 @@ class SummaryFile:
         return []
 
 
-def summary_file(name: str) -> Callable[[Target], tuple[SummaryFile, ...]]:
+def summary_file(name: str) -> Callable[[PublishContext], tuple[SummaryFilePublisher, ...]]:
     """Return what finds the file that the variable `name` names, if a summary is wanted."""
 
-    def find(target: Target) -> tuple[SummaryFile, ...]:
-        path = target.environ.get(name, "") if target.summary else ""
-        return (SummaryFile(name, Path(path), target.clock),) if path else ()
+    def find(target: PublishContext) -> tuple[SummaryFilePublisher, ...]:
+        path = target.environ.get(name, "") if target.wants_summary else ""
+        return (SummaryFilePublisher(name, Path(path), target.clock),) if path else ()
 
     return find
 
@@ -299,5 +306,5 @@ def _blank_remains(descriptor: int, offset: int, written: bytes) -> None:
         # The file may end within a line.
         is_ours = there == line or (begin + len(there) == len(found) and line.startswith(there))
         if is_ours:
-            blank(descriptor, offset + begin, len(there))
+            overwrite_with_blanks(descriptor, offset + begin, len(there))
         begin += len(line)

@@ -7,41 +7,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import Remote, System
-from autonoma_ci.ci.env import branch, change, commit, first, fork, reader, repository, web_url
-from autonoma_ci.config.parsers import api_url
+from autonoma_ci.ci.base import CISystem, RemotePublisher
+from autonoma_ci.ci.env import (
+    env_reader,
+    first_branch,
+    first_commit,
+    first_number,
+    first_repository,
+    first_set,
+    first_web_url,
+    is_fork,
+)
+from autonoma_ci.config.parsers import parse_api_base_url
 from autonoma_ci.errors import InputError
-from autonoma_ci.escaping import one_line
-from autonoma_ci.models import Context
-from autonoma_ci.reports.outputs import variables, warn_of_left_out
-from autonoma_ci.reports.summary import headline, state_words, worst_first
+from autonoma_ci.escaping import sanitize_line
+from autonoma_ci.models import BuildContext
+from autonoma_ci.reports.outputs import omitted_variables_warning, output_variables
+from autonoma_ci.reports.summary import format_headline, sort_by_severity, state_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autonoma_ci.ci.base import Publisher, Target
-    from autonoma_ci.ci.comments.http import Web
+    from autonoma_ci.ci.base import PublishContext, ReportPublisher
+    from autonoma_ci.ci.comments.http import RestClient
     from autonoma_ci.models import Report
 
 
-def context(environ: Mapping[str, str]) -> Context:
+def build_context(environ: Mapping[str, str]) -> BuildContext:
     """Read the context of a job; of a pull request, `APPVEYOR_REPO_BRANCH` is the target."""
-    get = reader(environ)
-    number = change(get("APPVEYOR_PULL_REQUEST_NUMBER"))
+    get = env_reader(environ)
+    number = first_number(get("APPVEYOR_PULL_REQUEST_NUMBER"))
     sha = "APPVEYOR_PULL_REQUEST_HEAD_COMMIT" if number else "APPVEYOR_REPO_COMMIT"
     head = "APPVEYOR_PULL_REQUEST_HEAD_REPO_BRANCH" if number else "APPVEYOR_REPO_BRANCH"
-    return Context(
-        ci="appveyor",
-        sha=commit(get(sha)),
-        branch=branch(get(head)),
-        change=number,
-        repository=repository(get("APPVEYOR_REPO_NAME")),
-        build_url=web_url(_build_page(get)),
-        withheld=fork(get("APPVEYOR_REPO_NAME"), get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME")),
+    return BuildContext(
+        ci_name="appveyor",
+        sha=first_commit(get(sha)),
+        branch=first_branch(get(head)),
+        change_number=number,
+        repository=first_repository(get("APPVEYOR_REPO_NAME")),
+        build_url=first_web_url(_build_page(get)),
+        secrets_withheld_from=is_fork(get("APPVEYOR_REPO_NAME"), get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME")),
         # Jobs that run again keep the build. APPVEYOR_RE_RUN_INCOMPLETE is a flag: nothing counts the attempts.
-        build=get("APPVEYOR_BUILD_ID"),
+        build_id=get("APPVEYOR_BUILD_ID"),
         # The only job of a build may have no name. The number is the job's place in the build, from 1.
-        job=first(environ, "APPVEYOR_JOB_NAME", "APPVEYOR_JOB_NUMBER"),
+        job_name=first_set(environ, "APPVEYOR_JOB_NAME", "APPVEYOR_JOB_NUMBER"),
     )
 
 
@@ -52,53 +61,64 @@ def _build_page(get: Callable[[str], str]) -> str:
     return f"{server}/project/{account}/{project}/builds/{build}" if complete else ""
 
 
-def publishers(target: Target) -> Sequence[Publisher]:
+def create_publishers(target: PublishContext) -> Sequence[ReportPublisher]:
     """Return what speaks to the build's agent."""
     return agent(target)
 
 
-SYSTEM = System(context=context, tokens=("APPVEYOR_*TOKEN*", "APPVEYOR_*PASSWORD*"), publishers=publishers)
+SYSTEM = CISystem(
+    build_context=build_context,
+    secret_variables=("APPVEYOR_*TOKEN*", "APPVEYOR_*PASSWORD*"),
+    create_publishers=create_publishers,
+)
 
 
-class Agent(Remote):
+class AppVeyorPublisher(RemotePublisher):
     """Sets variables for later commands and leaves one message with the build, once the step ends."""
 
-    def __init__(self, web: Web, target: Target) -> None:
+    def __init__(self, web: RestClient, target: PublishContext) -> None:
         self._web, self._target = web, target
 
     def publish(self, report: Report) -> list[str]:
         """Do both; return what could not be done."""
-        from autonoma_ci.ci.comments.http import WebError
+        from autonoma_ci.ci.comments.http import RestError
 
         if not report.verdict:
             return []
-        values = variables(report)
-        warnings = warn_of_left_out(report, values, "The build's variables")
+        values = output_variables(report)
+        warnings = omitted_variables_warning(report, values, "The build's variables")
         try:
             for name, text in values.items():
-                self._web.ask("POST", "/api/build/variables", {"name": name, "value": text})
-            if self._target.summary:
-                self._web.ask("POST", "/api/build/messages", _message(report, bad=bool(report.verdict.exit_code)))
-        except WebError as error:
+                self._web.request("POST", "/api/build/variables", {"name": name, "value": text})
+            if self._target.wants_summary:
+                self._web.request("POST", "/api/build/messages", _message(report, bad=bool(report.verdict.exit_code)))
+        except RestError as error:
             return [*warnings, f"The build's variables and messages could not be set: {error}."]
         return warnings
 
 
 def _message(report: Report, *, bad: bool) -> dict[str, str]:
-    runs = [f"{one_line(run.label)}: {state_words(run)} {run.url}".rstrip() for run in worst_first(report.outcomes)]
+    runs = [
+        f"{sanitize_line(run.display_name)}: {state_label(run)} {run.url}".rstrip()
+        for run in sort_by_severity(report.results)
+    ]
     return {
-        "message": one_line(f"{report.heading}: {headline(report)}", 500),
+        "message": sanitize_line(f"{report.heading}: {format_headline(report)}", 500),
         "category": "error" if bad else "information",
-        "details": "\n".join([*report.problems, *runs[:50]]),
+        "details": "\n".join([*report.input_errors, *runs[:50]]),
     }
 
 
-def agent(target: Target) -> tuple[Agent, ...]:
+def agent(target: PublishContext) -> tuple[AppVeyorPublisher, ...]:
     """Return the publisher, if the agent says where it is."""
     # Loads requests, which other systems and other commands do not need.
-    from autonoma_ci.ci.comments.http import Web
+    from autonoma_ci.ci.comments.http import RestClient
 
     try:
-        return (Agent(Web(api_url(target.environ.get("APPVEYOR_API_URL", "")), {}, target.clock), target),)
+        return (
+            AppVeyorPublisher(
+                RestClient(parse_api_base_url(target.environ.get("APPVEYOR_API_URL", "")), {}, target.clock), target
+            ),
+        )
     except InputError:
         return ()

@@ -9,33 +9,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import Plain, Remote, System
+from autonoma_ci.ci.base import CISystem, PlainLogFormatter, RemotePublisher
 from autonoma_ci.ci.env import (
-    branch,
-    change,
-    commit,
-    count,
-    first,
-    fork,
-    job_path,
-    numbered_job,
-    parallel,
-    reader,
-    repository,
-    web_url,
+    env_reader,
+    first_branch,
+    first_commit,
+    first_number,
+    first_repository,
+    first_set,
+    first_web_url,
+    is_fork,
+    join_job_path,
+    number_job,
+    parse_count,
+    shard_from_env,
 )
-from autonoma_ci.ci.ownership import Claim, mark_of, shared_warning
-from autonoma_ci.ci.publishers.agent_cli import find
-from autonoma_ci.ci.publishers.build_variables import UNSET, NameClaims, publish_build_data
-from autonoma_ci.escaping import log_line
-from autonoma_ci.models import Conclusion, Context
-from autonoma_ci.reports.markdown import summary
+from autonoma_ci.ci.ownership import Claim, build_mark, shared_warning
+from autonoma_ci.ci.publishers.agent_cli import find_trusted_executable
+from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT, NameClaims, publish_build_variables
+from autonoma_ci.escaping import escape_log_line
+from autonoma_ci.models import BuildContext, Conclusion
+from autonoma_ci.reports.markdown import render_summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.ci.base import Section, Target
-    from autonoma_ci.ci.publishers.agent_cli import Program
+    from autonoma_ci.ci.base import LogGroup, PublishContext
+    from autonoma_ci.ci.publishers.agent_cli import AgentCli
     from autonoma_ci.models import Report
 
 _STYLES = {
@@ -51,18 +51,18 @@ _UNREAD = (
 )
 
 
-class Groups(Plain):
+class BuildkiteLogFormatter(PlainLogFormatter):
     """A line that opens with `+++` begins a group that is shown open; the next such line ends it."""
 
-    def group(self, section: Section) -> tuple[str, ...]:
+    def group(self, section: LogGroup) -> tuple[str, ...]:
         """Return the heading."""
-        return (f"+++ {log_line(section.title)}",)
+        return (f"+++ {escape_log_line(section.title)}",)
 
 
-class Agent(Remote):
+class BuildkitePublisher(RemotePublisher):
     """Annotates the build and sets its meta-data through buildkite-agent, once the step ends."""
 
-    def __init__(self, program: Program, target: Target) -> None:
+    def __init__(self, program: AgentCli, target: PublishContext) -> None:
         self._program, self._target = program, target
 
     def publish(self, report: Report) -> list[str]:
@@ -70,12 +70,12 @@ class Agent(Remote):
         if not report.verdict:
             return []
         warnings: list[str] = []
-        if self._target.summary:
+        if self._target.wants_summary:
             warnings, why = self._annotate(report)
             if why:
                 return [*warnings, f"The build could not be annotated: {why}."]
-        if self._target.shared:
-            warnings += publish_build_data(report, report.context.build, self._get, self._put)
+        if self._target.publishes_shared_data:
+            warnings += publish_build_variables(report, report.context.build_id, self._get, self._put)
         return warnings
 
     def _annotate(self, report: Report) -> tuple[list[str], str]:
@@ -85,15 +85,15 @@ class Agent(Remote):
         have the same part are told apart by a mark in the build's meta-data, since annotations can't be read. A step
         that can't read the meta-data, or write its mark, has an annotation under a name of its own.
         """
-        mark = mark_of(report, report.context.build)
+        mark = build_mark(report, report.context.build_id)
         name = f"autonoma-ci-{report.part.digest}"
         warnings: list[str] = []
-        if self._target.shared:
+        if self._target.publishes_shared_data:
             names = NameClaims(mark, self._get, self._put)
-            if names.take(name) is not Claim.OTHER:
+            if names.claim(name) is not Claim.OTHER:
                 why = self._write(name, report)
                 # Meanwhile another step may have taken the name.
-                if why or names.look(name) is not Claim.OTHER:
+                if why or names.check(name) is not Claim.OTHER:
                     return [], why
             if names.is_unread:
                 warnings = [_UNREAD]
@@ -104,11 +104,11 @@ class Agent(Remote):
     def _write(self, name: str, report: Report) -> str:
         """Write the annotation of this name; return why it could not be written, or an empty text."""
         style = _STYLES.get(report.verdict.conclusion, "info") if report.verdict else "info"
-        return self._program.run(["annotate", "--style", style, "--context", name], summary(report, chart=False))
+        return self._program.run(["annotate", "--style", style, "--context", name], render_summary(report, chart=False))
 
     def _get(self, name: str) -> str | None:
         # Without a default, the agent fails for a name that is not set.
-        return self._program.read(["meta-data", "get", name, "--default", UNSET])
+        return self._program.read(["meta-data", "get", name, "--default", UNSET_TEXT])
 
     def _put(self, name: str, text: str) -> str:
         # A text of our own making may not look like a flag: it comes as input.
@@ -116,47 +116,49 @@ class Agent(Remote):
         return f"The build's meta-data could not be set: {why}." if why else ""
 
 
-GROUPS = Groups()
+LOG_FORMATTER = BuildkiteLogFormatter()
 
 
-def agent(target: Target) -> tuple[Agent, ...]:
+def create_publishers(target: PublishContext) -> tuple[BuildkitePublisher, ...]:
     """Return the publisher that uses the agent's program, where it is there."""
-    program = find("buildkite-agent", target)
-    return (Agent(program, target),) if program else ()
+    program = find_trusted_executable("buildkite-agent", target)
+    return (BuildkitePublisher(program, target),) if program else ()
 
 
-_PLACE = parallel("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", first=0)
+_PLACE = shard_from_env("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", first=0)
 
 
-def context(environ: Mapping[str, str]) -> Context:
+def build_context(environ: Mapping[str, str]) -> BuildContext:
     """Read the context of a job; a build that was started by hand may have `HEAD` for a commit."""
-    get = reader(environ)
-    return Context(
-        ci="buildkite",
-        sha=commit(get("BUILDKITE_COMMIT")),
-        branch=branch(get("BUILDKITE_BRANCH"), get("BUILDKITE_TAG")),
-        change=change(get("BUILDKITE_PULL_REQUEST")),
-        repository=repository(get("BUILDKITE_REPO")),
-        build_url=web_url(get("BUILDKITE_BUILD_URL")),
-        withheld=fork(repository(get("BUILDKITE_REPO")), repository(get("BUILDKITE_PULL_REQUEST_REPO"))),
-        build=get("BUILDKITE_BUILD_ID"),
+    get = env_reader(environ)
+    return BuildContext(
+        ci_name="buildkite",
+        sha=first_commit(get("BUILDKITE_COMMIT")),
+        branch=first_branch(get("BUILDKITE_BRANCH"), get("BUILDKITE_TAG")),
+        change_number=first_number(get("BUILDKITE_PULL_REQUEST")),
+        repository=first_repository(get("BUILDKITE_REPO")),
+        build_url=first_web_url(get("BUILDKITE_BUILD_URL")),
+        secrets_withheld_from=is_fork(
+            first_repository(get("BUILDKITE_REPO")), first_repository(get("BUILDKITE_PULL_REQUEST_REPO"))
+        ),
+        build_id=get("BUILDKITE_BUILD_ID"),
         # Buildkite counts retries: 0 is the first attempt.
-        attempt=count(get("BUILDKITE_RETRY_COUNT"), add=1),
-        job=numbered_job(_step(environ), _PLACE(environ)),
+        build_attempt=parse_count(get("BUILDKITE_RETRY_COUNT"), add=1),
+        job_name=number_job(_step(environ), _PLACE(environ)),
     )
 
 
 def _step(environ: Mapping[str, str]) -> str:
     # A step without a key has no other identity than an id, which is the same in all attempts but another one in each
     # build. Jobs of a matrix share key and id. Their labels differ if they have the values in them.
-    step, label = first(environ, "BUILDKITE_STEP_KEY", "BUILDKITE_STEP_ID"), first(environ, "BUILDKITE_LABEL")
-    return job_path(step, label) if label else step
+    step, label = first_set(environ, "BUILDKITE_STEP_KEY", "BUILDKITE_STEP_ID"), first_set(environ, "BUILDKITE_LABEL")
+    return join_job_path(step, label) if label else step
 
 
-SYSTEM = System(
-    context=context,
-    tokens=("BUILDKITE_*TOKEN*", "BUILDKITE_*PASSWORD*", "BUILDKITE_S3_*KEY*"),
-    dialect=GROUPS,
-    publishers=agent,
-    parallel=_PLACE,
+SYSTEM = CISystem(
+    build_context=build_context,
+    secret_variables=("BUILDKITE_*TOKEN*", "BUILDKITE_*PASSWORD*", "BUILDKITE_S3_*KEY*"),
+    log_formatter=LOG_FORMATTER,
+    create_publishers=create_publishers,
+    detect_shard=_PLACE,
 )

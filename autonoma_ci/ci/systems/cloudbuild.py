@@ -8,27 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from autonoma_ci.ci.base import System
-from autonoma_ci.ci.env import branch, change, commit, reader, repository, web_url
-from autonoma_ci.ci.publishers.env_file import variable_file
-from autonoma_ci.models import Context
+from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.env import env_reader, first_branch, first_commit, first_number, first_repository, first_web_url
+from autonoma_ci.ci.publishers.env_file import env_file
+from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def context(environ: Mapping[str, str]) -> Context:
+def build_context(environ: Mapping[str, str]) -> BuildContext:
     """Read the context of a build step."""
-    get = reader(environ)
-    return Context(
-        ci="cloudbuild",
-        sha=commit(get("COMMIT_SHA"), get("REVISION_ID")),
-        branch=branch(get("_HEAD_BRANCH"), get("BRANCH_NAME"), get("REF_NAME"), get("TAG_NAME")),
-        change=change(get("_PR_NUMBER")),
-        repository=repository(get("REPO_FULL_NAME")),
-        build_url=web_url(_console_page(get)),
+    get = env_reader(environ)
+    return BuildContext(
+        ci_name="cloudbuild",
+        sha=first_commit(get("COMMIT_SHA"), get("REVISION_ID")),
+        branch=first_branch(get("_HEAD_BRANCH"), get("BRANCH_NAME"), get("REF_NAME"), get("TAG_NAME")),
+        change_number=first_number(get("_PR_NUMBER")),
+        repository=first_repository(get("REPO_FULL_NAME")),
+        build_url=first_web_url(_console_page(get)),
         # A retry is a build of its own, so there are no attempts. No substitution names the step.
-        build=get("BUILD_ID"),
+        build_id=get("BUILD_ID"),
     )
 
 
@@ -40,4 +40,6 @@ def _console_page(get: Callable[[str], str]) -> str:
 
 
 # What a step writes there is shown with the build as it is, and only the first 50 KB are. So it is written once.
-SYSTEM = System(context=context, publishers=variable_file("BUILDER_OUTPUT", within="output", early=False))
+SYSTEM = CISystem(
+    build_context=build_context, create_publishers=env_file("BUILDER_OUTPUT", within="output", early=False)
+)

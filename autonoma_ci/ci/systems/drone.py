@@ -4,33 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import System
-from autonoma_ci.ci.env import branch, change, commit, job_path, reader, repository, web_url
-from autonoma_ci.models import Context
+from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.env import (
+    env_reader,
+    first_branch,
+    first_commit,
+    first_number,
+    first_repository,
+    first_web_url,
+    join_job_path,
+)
+from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def context(environ: Mapping[str, str]) -> Context:
+def build_context(environ: Mapping[str, str]) -> BuildContext:
     """Read the context of a step; of a pull request, `DRONE_BRANCH` is the target."""
-    get = reader(environ)
-    number = change(get("DRONE_PULL_REQUEST"))
+    get = env_reader(environ)
+    number = first_number(get("DRONE_PULL_REQUEST"))
     heads = ("DRONE_SOURCE_BRANCH",) if number else ("DRONE_BRANCH", "DRONE_TAG")
-    return Context(
-        ci="drone",
-        sha=commit(get("DRONE_COMMIT_SHA"), get("DRONE_COMMIT")),
-        branch=branch(*map(get, heads)),
-        change=number,
-        repository=repository(get("DRONE_REPO")),
-        build_url=web_url(get("DRONE_BUILD_LINK")),
+    return BuildContext(
+        ci_name="drone",
+        sha=first_commit(get("DRONE_COMMIT_SHA"), get("DRONE_COMMIT")),
+        branch=first_branch(*map(get, heads)),
+        change_number=number,
+        repository=first_repository(get("DRONE_REPO")),
+        build_url=first_web_url(get("DRONE_BUILD_LINK")),
         # Unique within the repository. A restart is a build with a number of its own, so there are no attempts.
-        build=change(get("DRONE_BUILD_NUMBER")),
-        job=job_path(get("DRONE_STAGE_NAME"), get("DRONE_STEP_NAME")),
+        build_id=first_number(get("DRONE_BUILD_NUMBER")),
+        job_name=join_job_path(get("DRONE_STAGE_NAME"), get("DRONE_STEP_NAME")),
     )
 
 
-SYSTEM = System(
-    context=context,
-    tokens=("DRONE_NETRC_*", "CI_NETRC_*", "DRONE_RPC_SECRET", "DRONE_TOKEN"),
+SYSTEM = CISystem(
+    build_context=build_context,
+    secret_variables=("DRONE_NETRC_*", "CI_NETRC_*", "DRONE_RPC_SECRET", "DRONE_TOKEN"),
 )

@@ -8,24 +8,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import System
-from autonoma_ci.ci.systems.github import COMMANDS, TOKENS, act_files, github_context, path_in_checkout, run_page
+from autonoma_ci.ci.base import CISystem
+from autonoma_ci.ci.systems.github import (
+    LOG_FORMATTER,
+    SECRET_VARIABLES,
+    create_act_publishers,
+    github_context,
+    path_in_checkout,
+    run_url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.models import Context
+    from autonoma_ci.models import BuildContext
 
 
-def context(environ: Mapping[str, str]) -> Context:
+def build_context(environ: Mapping[str, str]) -> BuildContext:
     """Read the context of a job of Gitea Actions."""
-    return github_context(environ, "gitea", run_page(environ, "GITHUB_RUN_ID"))
+    return github_context(environ, "gitea", run_url(environ, "GITHUB_RUN_ID"))
 
 
-SYSTEM = System(
-    context=context,
-    tokens=(*TOKENS, "GITEA_TOKEN", "GITEA_RUNNER_REGISTRATION_TOKEN"),
-    dialect=COMMANDS,
+SYSTEM = CISystem(
+    build_context=build_context,
+    secret_variables=(*SECRET_VARIABLES, "GITEA_TOKEN", "GITEA_RUNNER_REGISTRATION_TOKEN"),
+    log_formatter=LOG_FORMATTER,
     path_in_checkout=path_in_checkout,
-    publishers=act_files,
+    create_publishers=create_act_publishers,
 )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import System
-from autonoma_ci.models import Context
+from autonoma_ci.ci.base import CISystem
+from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def context(environ: Mapping[str, str]) -> Context:  # noqa: ARG001 - there is nothing to read
+def build_context(environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG001 - there is nothing to read
     """Return an empty context."""
-    return Context(ci="cli")
+    return BuildContext(ci_name="cli")
 
 
-SYSTEM = System(context=context)
+SYSTEM = CISystem(build_context=build_context)

@@ -21,51 +21,66 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import Plain, System
-from autonoma_ci.ci.env import branch, change, clean, commit, place, reader, repository, web_url
-from autonoma_ci.escaping import teamcity
-from autonoma_ci.fs.files import read_regular
-from autonoma_ci.models import Context
-from autonoma_ci.reports.outputs import VARIABLE_LIMIT, is_exact_in_log, variables, warn_of_left_out, without_refused
-from autonoma_ci.reports.summary import headline
+from autonoma_ci.ci.base import CISystem, PlainLogFormatter
+from autonoma_ci.ci.env import (
+    env_reader,
+    first_branch,
+    first_commit,
+    first_number,
+    first_repository,
+    first_web_url,
+    sanitize,
+    shard_from_index,
+)
+from autonoma_ci.escaping import escape_teamcity
+from autonoma_ci.fs.files import read_regular_file
+from autonoma_ci.models import BuildContext
+from autonoma_ci.reports.outputs import (
+    MAX_VARIABLE_CHARS,
+    is_exact_in_log,
+    omitted_variables_warning,
+    output_variables,
+    select_accepted,
+)
+from autonoma_ci.reports.summary import format_headline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autonoma_ci.ci.base import Section, Target
+    from autonoma_ci.ci.base import LogGroup, PublishContext
     from autonoma_ci.config.parsers import Shard
-    from autonoma_ci.errors import Problem
+    from autonoma_ci.errors import Diagnostic
     from autonoma_ci.models import Report
 
 _STATUS = {"error": "ERROR", "warning": "WARNING", "notice": "NORMAL"}
 
 
-class Messages(Plain):
+class TeamCityLogFormatter(PlainLogFormatter):
     """Lines of the form `##teamcity[name key='value']`."""
 
-    def group(self, section: Section) -> tuple[str, ...]:
+    def group(self, section: LogGroup) -> tuple[str, ...]:
         """Return the message that opens a block."""
-        return (message("blockOpened", name=section.title),)
+        return (service_message("blockOpened", name=section.title),)
 
-    def end_group(self, section: Section) -> tuple[str, ...]:
+    def end_group(self, section: LogGroup) -> tuple[str, ...]:
         """Return the message that closes it."""
-        return (message("blockClosed", name=section.title),)
+        return (service_message("blockClosed", name=section.title),)
 
-    def issue(self, level: str, problem: Problem, title: str = "") -> str:
+    def annotation(self, level: str, problem: Diagnostic, title: str = "") -> str:
         """Return a line of the build log with the status of its level."""
-        return message("message", text=f"{title}: {problem}" if title else str(problem), status=_STATUS[level])
+        return service_message("message", text=f"{title}: {problem}" if title else str(problem), status=_STATUS[level])
 
 
-def message(name: str, /, limit: int = 3900, **values: str) -> str:
+def service_message(name: str, /, limit: int = 3900, **values: str) -> str:
     """Return one service message, with values of at most `limit` characters; TeamCity keeps 4,000 of a description."""
-    pairs = [f"{key}='{teamcity(value, limit)}'" for key, value in values.items()]
+    pairs = [f"{key}='{escape_teamcity(value, limit)}'" for key, value in values.items()]
     return f"##teamcity[{name} {' '.join(pairs)}]"
 
 
-class Build:
+class TeamCityPublisher:
     """Sets parameters, status and problem of the build, and hands over the tests, once the step ends."""
 
-    def __init__(self, target: Target, checkout: str) -> None:
+    def __init__(self, target: PublishContext, checkout: str) -> None:
         self._target, self._checkout = target, checkout
 
     def publish(self, report: Report) -> list[str]:
@@ -74,34 +89,37 @@ class Build:
             return []
         # Between two percent signs is the name of a parameter, which may hold a secret.
         # Source: JetBrains's documentation, "Configuring Build Parameters" and "Kotlin DSL".
-        values = without_refused(variables(report), lambda text: is_exact_in_log(text) and text.count("%") < 2)
+        values = select_accepted(output_variables(report), lambda text: is_exact_in_log(text) and text.count("%") < 2)
         lines = [
-            message("setParameter", VARIABLE_LIMIT, name=f"env.{name}", value=text) for name, text in values.items()
+            service_message("setParameter", MAX_VARIABLE_CHARS, name=f"env.{name}", value=text)
+            for name, text in values.items()
         ]
-        whole = f"{report.heading}: {headline(report)}"
+        whole = f"{report.heading}: {format_headline(report)}"
         if report.results_dir:
-            lines.append(message("importData", type="junit", path=self._in_checkout(report.results_dir, "junit.xml")))
+            lines.append(
+                service_message("importData", type="junit", path=self._in_checkout(report.results_dir, "junit.xml"))
+            )
         # The placeholder keeps what the build says by itself, such as its count of tests.
-        lines.append(message("buildStatus", text=f"{{build.status.text}}; {whole}"))
+        lines.append(service_message("buildStatus", text=f"{{build.status.text}}; {whole}"))
         if report.verdict.exit_code:
             # A problem of the same identity is the same problem in the next build.
             identity = hashlib.sha256(report.heading.encode("utf-8", "replace")).hexdigest()[:16]
-            lines.append(message("buildProblem", description=whole, identity=f"autonoma_{identity}"))
-        self._target.say(lines)
-        return warn_of_left_out(report, values, "The parameters for later steps")
+            lines.append(service_message("buildProblem", description=whole, identity=f"autonoma_{identity}"))
+        self._target.write_lines(lines)
+        return omitted_variables_warning(report, values, "The parameters for later steps")
 
     def _in_checkout(self, *parts: str) -> str:
         """Return the path of a file from the checkout, or an absolute path outside of it."""
-        path = Path(self._target.folder, *parts).absolute()
+        path = Path(self._target.working_directory, *parts).absolute()
         # A step begins in the checkout, unless it has a working directory of its own.
-        checkout = self._checkout or self._target.folder
+        checkout = self._checkout or self._target.working_directory
         try:
             return Path(os.path.realpath(path)).relative_to(os.path.realpath(checkout)).as_posix()
         except ValueError:
             return str(path)
 
 
-MESSAGES = Messages()
+LOG_FORMATTER = TeamCityLogFormatter()
 
 
 _CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\n[ \t\f]*")
@@ -110,7 +128,7 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _CHARACTERS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
-def parse(data: bytes) -> dict[str, str]:
+def parse_java_properties(data: bytes) -> dict[str, str]:
     """Return the names and values; lines that make no sense are passed over, and the last of a name wins."""
     # Java writes Latin-1, with everything else escaped.
     text = re.sub(r"\r\n?", "\n", data.decode("latin-1"))
@@ -137,61 +155,61 @@ _CHECKOUT = "teamcity.build.checkoutDir"
 _PULL = re.compile(r"(?:refs/)?(?:pull|pull-requests|merge-requests)/([0-9]+)(?:/.*)?")
 
 
-def context(environ: Mapping[str, str]) -> Context:
+def build_context(environ: Mapping[str, str]) -> BuildContext:
     """Read the context of a build out of its variables and its files of parameters."""
     properties = _properties(environ)
-    get, parameter = reader(environ), reader(_parameters(properties))
+    get, parameter = env_reader(environ), env_reader(_parameters(properties))
     built = parameter("teamcity.build.branch")
     pull = _PULL.fullmatch(built)
-    number = change(parameter("teamcity.pullRequest.number"), pull[1] if pull else "")
+    number = first_number(parameter("teamcity.pullRequest.number"), pull[1] if pull else "")
     # The main branch is called that wherever the branches of a build configuration are not named in full.
     named = parameter("vcsroot.branch") if built in {"", "<default>"} else built
-    return Context(
-        ci="teamcity",
-        sha=commit(get("BUILD_VCS_NUMBER"), _only_root(environ)),
-        branch=branch(parameter("teamcity.pullRequest.source.branch") if number else named),
-        change=number,
-        repository=repository(parameter("vcsroot.url")),
-        build_url=web_url(get("BUILD_URL")),
+    return BuildContext(
+        ci_name="teamcity",
+        sha=first_commit(get("BUILD_VCS_NUMBER"), _only_root(environ)),
+        branch=first_branch(parameter("teamcity.pullRequest.source.branch") if number else named),
+        change_number=number,
+        repository=first_repository(parameter("vcsroot.url")),
+        build_url=first_web_url(get("BUILD_URL")),
         # BUILD_NUMBER is free text, and unique in no more than one build configuration.
-        build=reader(properties)("teamcity.build.id"),
+        build_id=env_reader(properties)("teamcity.build.id"),
         # Each build configuration of a build chain has builds of its own, and so has each rerun. So there are
         # no attempts.
-        job=get("TEAMCITY_BUILDCONF_NAME"),
+        job_name=get("TEAMCITY_BUILDCONF_NAME"),
     )
 
 
 def _properties(environ: Mapping[str, str]) -> dict[str, str]:
     path = environ.get("TEAMCITY_BUILD_PROPERTIES_FILE", "")
-    return parse(read_regular(path, _LARGEST)) if path else {}
+    return parse_java_properties(read_regular_file(path, _LARGEST)) if path else {}
 
 
 def _parameters(properties: Mapping[str, str]) -> dict[str, str]:
     path = properties.get(_CONFIGURATION, "")
-    return parse(read_regular(path, _LARGEST)) if path else {}
+    return parse_java_properties(read_regular_file(path, _LARGEST)) if path else {}
 
 
 def _only_root(environ: Mapping[str, str]) -> str:
     # With several repositories there is one variable for each, and no saying which is under test.
-    revisions = {clean(value) for name, value in environ.items() if name.startswith("BUILD_VCS_NUMBER_")}
+    revisions = {sanitize(value) for name, value in environ.items() if name.startswith("BUILD_VCS_NUMBER_")}
     return revisions.pop() if len(revisions) == 1 else ""
 
 
-def parallel(environ: Mapping[str, str]) -> Shard | None:
+def detect_shard(environ: Mapping[str, str]) -> Shard | None:
     """Return which batch of TeamCity's parallel tests this build is."""
-    get = reader(_parameters(_properties(environ)))
-    return place(get(f"{_BATCHES}.currentBatch"), get(f"{_BATCHES}.totalBatches"), first=1)
+    get = env_reader(_parameters(_properties(environ)))
+    return shard_from_index(get(f"{_BATCHES}.currentBatch"), get(f"{_BATCHES}.totalBatches"), first=1)
 
 
-def build(target: Target) -> tuple[Build]:
+def create_publishers(target: PublishContext) -> tuple[TeamCityPublisher]:
     """Return the publisher of parameters, status and problem."""
-    return (Build(target, _properties(target.environ).get(_CHECKOUT, "")),)
+    return (TeamCityPublisher(target, _properties(target.environ).get(_CHECKOUT, "")),)
 
 
-SYSTEM = System(
-    context=context,
-    tokens=("TEAMCITY_*TOKEN*", "TEAMCITY_*PASSWORD*", "TEAMCITY_AUTH_*"),
-    dialect=MESSAGES,
-    publishers=build,
-    parallel=parallel,
+SYSTEM = CISystem(
+    build_context=build_context,
+    secret_variables=("TEAMCITY_*TOKEN*", "TEAMCITY_*PASSWORD*", "TEAMCITY_AUTH_*"),
+    log_formatter=LOG_FORMATTER,
+    create_publishers=create_publishers,
+    detect_shard=detect_shard,
 )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autonoma_ci.ci.base import System
-from autonoma_ci.models import Context
+from autonoma_ci.ci.base import CISystem
+from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def context(environ: Mapping[str, str]) -> Context:  # noqa: ARG001 - variables of unknown make mean nothing
+def build_context(environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG001 - variables of unknown make mean nothing
     """Return the name alone: what another system's variables mean is not for us to guess."""
-    return Context(ci="ci")
+    return BuildContext(ci_name="ci")
 
 
-SYSTEM = System(context=context)
+SYSTEM = CISystem(build_context=build_context)

@@ -1,0 +1,73 @@
+"""Draw the packages and their imports as a Mermaid chart in docs/contributing/architecture.md (`make architecture`)."""
+
+from __future__ import annotations
+
+import grimp
+
+from tests.architecture.package import PACKAGE, ROOT
+
+DOCUMENT = ROOT / "docs" / "contributing" / "architecture.md"
+BEGIN, END = "<!-- packages: begin -->\n", "<!-- packages: end -->\n"
+
+
+def find_package_imports() -> dict[str, set[str]]:
+    """Return, for each package and module at the top of autonoma_ci, the others that it imports."""
+    graph = grimp.build_graph("autonoma_ci")
+    tops = sorted(name for name in graph.modules if name.count(".") == 1)
+    for name in tops:
+        if graph.find_children(name):
+            graph.squash_module(name)
+    return {
+        name.partition(".")[2]: {
+            other.partition(".")[2]
+            for other in graph.find_modules_directly_imported_by(name)
+            if other.count(".") == 1 and other != name
+        }
+        for name in tops
+    }
+
+
+def drop_implied_imports(imports: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return the imports without those that follow from others, so that the chart stays readable."""
+
+    def reachable(start: str, skipped: str) -> set[str]:
+        found: set[str] = set()
+        todo = [name for name in imports[start] if name != skipped]
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found.add(name)
+                todo += imports[name]
+        return found
+
+    return {
+        name: {other for other in others if other not in reachable(name, other)} for name, others in imports.items()
+    }
+
+
+def count_modules(name: str) -> int:
+    """Return the number of modules of a package, without empty `__init__` files, or 1 for a module."""
+    folder = PACKAGE / name
+    return len([path for path in folder.rglob("*.py") if path.name != "__init__.py"]) if folder.is_dir() else 1
+
+
+def render_chart() -> str:
+    """Return the chart as a Mermaid code block."""
+    imports = drop_implied_imports(find_package_imports())
+    nodes = []
+    for name in imports:
+        modules = count_modules(name)
+        nodes.append(f'    {name}["{name}<br>{modules} modules"]' if modules > 1 else f'    {name}["{name}.py"]')
+    arrows = [f"    {name} --> {other}" for name, others in imports.items() for other in sorted(others)]
+    return "```mermaid\n" + "\n".join(["flowchart TD", *nodes, *arrows]) + "\n```\n"
+
+
+def insert_chart(document: str) -> str:
+    """Return the text of the document with the chart of today between its markers."""
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{render_chart()}{END}{after}"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(insert_chart(DOCUMENT.read_text("utf-8")), "utf-8")

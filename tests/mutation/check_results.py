@@ -1,0 +1,91 @@
+"""Check the results of mutmut: how many mutants survived, module by module.
+
+`make mutation` runs it after mutmut. A mutant is killed if a test failed or hung because of it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ACCEPTED_FILE = Path(__file__).with_name("accepted_mutants.toml")
+KILLED_STATUSES = {"killed", "timeout"}
+# Percent of all mutants.
+MIN_KILLED_PERCENT = 95.0
+
+
+class ModuleResult(NamedTuple):
+    """The mutants of one module, or of all modules of a package."""
+
+    name: str
+    total: int
+    survivors: tuple[str, ...]
+
+    @property
+    def killed_percent(self) -> float:
+        """Return the share of killed mutants in percent; 0 without mutants."""
+        return 100 * (self.total - len(self.survivors)) / self.total if self.total else 0.0
+
+
+def collect_module(name: str, statuses: Mapping[str, str]) -> ModuleResult:
+    """Return the mutants of a module such as `engine.starter`, or of a package such as `manifest`."""
+    prefix = f"autonoma_ci.{name}."
+    own = {mutant: status for mutant, status in statuses.items() if mutant.startswith(prefix)}
+    survivors = tuple(mutant for mutant, status in own.items() if status not in KILLED_STATUSES)
+    return ModuleResult(name, len(own), survivors)
+
+
+def find_errors(modules: Sequence[ModuleResult], accepted: Mapping[str, int]) -> list[str]:
+    """Return why the run fails, one sentence each."""
+    errors = []
+    for module in modules:
+        count, limit = len(module.survivors), accepted[module.name]
+        if not module.total:
+            errors.append(f"{module.name} has no mutants")
+        elif count > limit:
+            errors.append(
+                f"{module.name}: {count} mutants survived, {limit} are accepted: {', '.join(module.survivors)}"
+            )
+        elif count < limit:
+            errors.append(f"{module.name}: {count} mutants survived, so lower the accepted number from {limit}")
+    total, killed = sum(module.total for module in modules), sum(m.total - len(m.survivors) for m in modules)
+    if total and 100 * killed / total < MIN_KILLED_PERCENT:
+        errors.append(f"{100 * killed / total:.1f} % of the mutants are killed, fewer than {MIN_KILLED_PERCENT:.0f} %")
+    return errors
+
+
+def format_table(modules: Sequence[ModuleResult]) -> list[str]:
+    """Return the lines of a table with one row per module."""
+    rows = [f"{'module':24} {'mutants':>8} {'survived':>8} {'killed':>8}"]
+    rows += [f"{m.name:24} {m.total:8} {len(m.survivors):8} {m.killed_percent:6.1f} %" for m in modules]
+    total, survived = sum(m.total for m in modules), sum(len(m.survivors) for m in modules)
+    rows.append(f"{'all':24} {total:8} {survived:8} {100 * (total - survived) / max(total, 1):6.1f} %")
+    return rows
+
+
+def read_statuses() -> dict[str, str]:
+    """Return the status of each mutant of the last run, by the name that mutmut gives it."""
+    command = [str(Path(sys.executable).with_name("mutmut")), "results", "--all", "true"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(re.findall(r"^\s*(\S+): (.+)$", output, re.MULTILINE))
+
+
+def main() -> int:
+    """Print the table and the errors, and return the exit code."""
+    accepted = tomllib.loads(ACCEPTED_FILE.read_text("utf-8"))["accepted"]
+    statuses = read_statuses()
+    modules = [collect_module(name, statuses) for name in accepted]
+    errors = find_errors(modules, accepted)
+    sys.stdout.write("\n".join([*format_table(modules), *errors, ""]))
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
