@@ -245,7 +245,7 @@ def test_other_links_are_refused(link: str, says: str) -> None:
 
 def test_links_of_the_api_s_own_host_are_taken() -> None:
     """An app that is hosted elsewhere has links of its own."""
-    own = id_lists.parse_site("https://tests.example.com:8443/api")
+    own = id_lists.parse_origin("https://tests.example.com:8443/api")
     assert entries(f"https://tests.example.com:8443/test/{A}", sites=(APP, own)) == [(A, "")]
     assert entries(f"{APP}/test/{A}", sites=(APP, own)) == [(A, "")]
 

@@ -27,7 +27,7 @@ _NO_TESTS = "The folders have no tests. Create a test in Autonoma, then list sho
 def main(argv: Sequence[str], world: Runtime) -> int:
     """Print the table, or JSON; raise InputError, ApiError or OutputError."""
     parser = build_account_parser("list", "Show the account's folders and tests with their ids.", world.out)
-    parser.hint, parser.hint_of_flags = NO_TAGS, ("--tags", "--tag", "--tag-ids")
+    parser.hint, parser.hint_flags = NO_TAGS, ("--tags", "--tag", "--tag-ids")
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
     found = parser.parse(argv)
     folders = fetch_account(found, world).folders

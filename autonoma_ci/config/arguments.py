@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 # What a command line gave, a field for each flag.
 ParsedArguments: TypeAlias = argparse.Namespace
 # A random secret may start with a hyphen, but is not made of small letters alone.
-_FLAG = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
+_FLAG_RE = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
 # What options with a list take.
-_LISTS = frozenset({"LIST", "LINES"})
+_LIST_METAVARS = frozenset({"LIST", "LINES"})
 # How argparse begins the error of a positional argument that is not there.
-_MISSING = "the following arguments are required: "
+_MISSING_PREFIX = "the following arguments are required: "
 
 
-class _Once(argparse.Action):
+class _StoreOnce(argparse.Action):
     """Stores the text of a flag that can be given once: of two lists, nobody expects that only the last counts."""
 
     def __call__(
-        self, parser: argparse.ArgumentParser, found: ParsedArguments, values: object, flag: str | None = None
+        self, parser: argparse.ArgumentParser, namespace: ParsedArguments, values: object, option_string: str | None = None
     ) -> None:
         """Store the text; raise InputError if there is one already."""
-        if getattr(found, self.dest) is not None:
-            parser.error(f"{flag} is given twice: give it once, with commas or line breaks between the entries")
-        setattr(found, self.dest, values)
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice: give it once, with commas or line breaks between the entries")
+        setattr(namespace, self.dest, values)
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -47,11 +47,11 @@ class ArgumentParser(argparse.ArgumentParser):
         self._out, self._command = out, command
         # What to do instead where there is an argument too many, or one of these unknown flags.
         self.hint = ""
-        self.hint_of_flags: tuple[str, ...] = ()
+        self.hint_flags: tuple[str, ...] = ()
 
     def error(self, message: str) -> NoReturn:
         """Raise InputError instead of ending the process; what argparse quotes may be a secret."""
-        raise InputError([f"{_said(message)} (see {self.prog} --help)"])
+        raise InputError([f"{_rewrite_argparse_error(message)} (see {self.prog} --help)"])
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
         """Raise Finished: the caller decides how the process ends."""
@@ -66,58 +66,58 @@ class ArgumentParser(argparse.ArgumentParser):
 
         What follows an unknown flag may be a secret, so only the flag's own name is repeated.
         """
-        argv, switch = self._without_words(argv)
-        found, unknown = self.parse_known_args(argv)
+        argv, wrong_flag = self._separate_boolean_flags(argv)
+        parsed, unknown = self.parse_known_args(argv)
         flags = {flag for action in self._actions for flag in action.option_strings}
         problems = []
         for argument in unknown:
             name = argument.partition("=")[0]
-            if _FLAG.fullmatch(name):
-                near = closest_match(name, flags)
-                hint = f": did you mean {near}?" if near else f" (see {self.prog} --help)"
+            if _FLAG_RE.fullmatch(name):
+                closest = closest_match(name, flags)
+                hint = f": did you mean {closest}?" if closest else f" (see {self.prog} --help)"
                 problems.append(f"unknown option {sanitize_line(name, 40)}{hint}")
         if unknown and not problems:
-            taken = f"{switch} takes true, false or no value" if switch else "an argument too many"
-            positional = any(not action.option_strings for action in self._actions)
-            hint = self.hint or f"{self._command} takes {'one argument' if positional else 'options only'}"
-            problems.append(f"{taken}: {hint} (see {self.prog} --help)")
-        elif unknown and self.hint_of_flags and any(text.partition("=")[0] in self.hint_of_flags for text in unknown):
+            problem = f"{wrong_flag} takes true, false or no value" if wrong_flag else "an argument too many"
+            has_positional = any(not action.option_strings for action in self._actions)
+            hint = self.hint or f"{self._command} takes {'one argument' if has_positional else 'options only'}"
+            problems.append(f"{problem}: {hint} (see {self.prog} --help)")
+        elif unknown and self.hint_flags and any(text.partition("=")[0] in self.hint_flags for text in unknown):
             problems.append(self.hint)
-        return found, problems
+        return parsed, problems
 
-    def _without_words(self, argv: Sequence[str]) -> tuple[list[str], str]:
+    def _separate_boolean_flags(self, argv: Sequence[str]) -> tuple[list[str], str]:
         """Return the arguments with each yes-or-no flag by itself, and the flag that had another word behind it.
 
         argparse would take the word for the value: `--dry-run NAME`, `wait --comment RESULTS`.
         """
-        switches = {flag for action in self._actions if action.const == "true" for flag in action.option_strings}
-        texts, found = list(argv), ""
-        for place, (flag, word) in enumerate(pairwise(argv)):
-            if flag in switches and not word.startswith("-") and word.lower() not in BOOLEAN_WORDS:
-                texts[place] = f"{flag}=true"
-                found = found or flag
-        return texts, found
+        boolean_flags = {flag for action in self._actions if action.const == "true" for flag in action.option_strings}
+        arguments, wrong_flag = list(argv), ""
+        for index, (flag, next_argument) in enumerate(pairwise(argv)):
+            if flag in boolean_flags and not next_argument.startswith("-") and next_argument.lower() not in BOOLEAN_WORDS:
+                arguments[index] = f"{flag}=true"
+                wrong_flag = wrong_flag or flag
+        return arguments, wrong_flag
 
     def parse(self, argv: Sequence[str]) -> ParsedArguments:
         """Return what the arguments say; raise InputError if there are some that are not known."""
-        found, problems = self.parse_partial(argv)
+        parsed, problems = self.parse_partial(argv)
         if problems:
             raise InputError(problems)
-        return found
+        return parsed
 
 
-def _said(message: str) -> str:
+def _rewrite_argparse_error(message: str) -> str:
     """Return an error of argparse in our words, without the value that it quotes."""
-    before, _, choices = message.rpartition("(choose from ")
+    before_choices, _, choices = message.rpartition("(choose from ")
     # It quotes a value in either kind of quotes.
-    text = re.split("['\"]", before or message, maxsplit=1)[0].rstrip(": ").removeprefix("argument ")
-    if message.startswith(_MISSING):
-        names = message.removeprefix(_MISSING)
+    text = re.split("['\"]", before_choices or message, maxsplit=1)[0].rstrip(": ").removeprefix("argument ")
+    if message.startswith(_MISSING_PREFIX):
+        names = message.removeprefix(_MISSING_PREFIX)
         example = ": give the results-dir of an earlier step, such as autonoma-results" if names == "RESULTS" else ""
         return f"{names} is missing{example}"
-    if before:
-        words = choices.rstrip(")").replace("'", "")
-        return f"{text.removesuffix(': invalid choice')}: unknown value. Use one of {words}"
+    if before_choices:
+        allowed = choices.rstrip(")").replace("'", "")
+        return f"{text.removesuffix(': invalid choice')}: unknown value. Use one of {allowed}"
     return text.replace(": expected one argument", ": a value is missing")
 
 
@@ -127,7 +127,7 @@ def build_parser(command: str, help_text: str, options: Sequence[Option], out: T
     for option in options:
         text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
         if option.metavar:
-            action = _Once if option.metavar in _LISTS else "store"
+            action = _StoreOnce if option.metavar in _LIST_METAVARS else "store"
             parser.add_argument(option.flag, metavar=option.metavar, help=text, action=action)
         else:
             parser.add_argument(option.flag, metavar="true|false", nargs="?", const="true", help=text)
@@ -143,9 +143,9 @@ def add_variables(parser: ArgumentParser) -> None:
     parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
 
 
-def provided_options(found: ParsedArguments, options: Sequence[Option]) -> dict[str, str]:
+def provided_options(parsed: ParsedArguments, options: Sequence[Option]) -> dict[str, str]:
     """Return the texts of the options that flags gave, by the options' names."""
-    return {option.name: text for option in options if (text := getattr(found, option.settings_field)) is not None}
+    return {option.name: text for option in options if (text := getattr(parsed, option.settings_field)) is not None}
 
 
 def parse_run_arguments(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
@@ -154,5 +154,5 @@ def parse_run_arguments(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str
     parser = build_parser("run", help_text, OPTIONS, out)
     parser.hint = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"
     add_variables(parser)
-    found, problems = parser.parse_partial(argv)
-    return provided_options(found, OPTIONS), found.var, problems
+    parsed, problems = parser.parse_partial(argv)
+    return provided_options(parsed, OPTIONS), parsed.var, problems

@@ -69,7 +69,7 @@ class Option(NamedTuple):
         return self.parse is parsers.parse_secret
 
     @property
-    def holds_ids(self) -> bool:
+    def is_id_list(self) -> bool:
         """Whether the value is a list of ids."""
         return isinstance(self.parse, partial) and self.parse.func is id_lists.parse_ids
 

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 # The vendor's newer product has another API, at this host and below /v1 (docs of that product). Its planner reads
 # AUTONOMA_API_URL too.
-_OTHER_HOST = "api.autonoma.app"
-_OTHER_PRODUCT = (
+_OTHER_PRODUCT_HOST = "api.autonoma.app"
+_OTHER_PRODUCT_MESSAGE = (
     "this is the API of Autonoma's other product: use https://autonoma.app/api. The host api.autonoma.app and paths "
     "that end in /v1 belong to Autonoma's planner, which takes bearer keys. The planner reads AUTONOMA_API_URL too: if "
     "it needs that variable, give the URL here by --api-url or the input api-url"
 )
 # A path that is encoded more often stays as it is.
 _MAX_DECODINGS = 5
-_PLAIN = lazy_pattern(r"[\x21-\x7e]+")
+_PRINTABLE_ASCII_RE = lazy_pattern(r"[\x21-\x7e]+")
 
 
 def parse_api_base_url(text: str) -> str:
@@ -49,13 +49,13 @@ def parse_api_base_url(text: str) -> str:
 
     Raises InputError for any other, and for that of the vendor's other product. Credentials in it are not repeated.
     """
-    parts = _split(text, "remove them, and give client-id and client-secret")
+    parts = _split_url(text, "remove them, and give client-id and client-secret")
     host = parts.hostname or ""
-    if not host or not _PLAIN.fullmatch(text) or parts.query or parts.fragment:
+    if not host or not _PRINTABLE_ASCII_RE.fullmatch(text) or parts.query or parts.fragment:
         raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a base URL like https://autonoma.app/api"])
-    if unquote(host).lower().rstrip(".") == _OTHER_HOST or _last_segment(parts.path) == "v1":
+    if unquote(host).lower().rstrip(".") == _OTHER_PRODUCT_HOST or _last_segment(parts.path) == "v1":
         # The URL is not repeated: its path may hold a key of that product.
-        raise InputError([_OTHER_PRODUCT])
+        raise InputError([_OTHER_PRODUCT_MESSAGE])
     if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK_HOST_RE.fullmatch(host)):
         return text.rstrip("/")
     raise InputError([f"'{sanitize_line(text, 100)}' is not https: credentials would travel in the clear"])
@@ -78,20 +78,20 @@ def parse_http_url(example: str, text: str) -> str:
 
     What may be secret in it is not repeated. The message shows the example.
     """
-    parts = _split(text, "remove them, as the URL is shown in logs and reports")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not _PLAIN.fullmatch(text):
+    parts = _split_url(text, "remove them, as the URL is shown in logs and reports")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _PRINTABLE_ASCII_RE.fullmatch(text):
         raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a URL like {example}"])
     return text
 
 
-def _split(text: str, why_no_credentials: str) -> SplitResult:
+def _split_url(text: str, advice: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         host, parts = "", urlsplit("")
     if "@" in parts.netloc or (not host and "@" in text):
-        raise InputError([f"the URL holds credentials: {why_no_credentials}"])
+        raise InputError([f"the URL holds credentials: {advice}"])
     return parts
 
 
@@ -102,28 +102,28 @@ def _last_segment(path: str) -> str:
         if decoded == path:
             break
         path = decoded
-    found: list[str] = []
+    segments: list[str] = []
     for segment in re.split(r"[/\\]", path):
         # What follows a semicolon are parameters of the segment (RFC 3986 §3.3).
         name = segment.partition(";")[0].strip()
         if name == "..":
-            del found[-1:]
+            del segments[-1:]
         elif name not in {"", "."}:
-            found.append(name)
-    return found[-1].lower() if found else ""
+            segments.append(name)
+    return segments[-1].lower() if segments else ""
 
 
 # In seconds, in bytes, and in jobs.
 MAX_DURATION_SECONDS = 24 * 3600.0
 MAX_SIZE_BYTES = 100 * 1000**3
 MAX_SHARDS = 1000
-_SPAN = re.compile(r"(?:([0-9]{1,6})h)? ?(?:([0-9]{1,6})m)? ?(?:([0-9]{1,6})s)?")
-_NO_DURATION = "is not a duration"
+_DURATION_RE = re.compile(r"(?:([0-9]{1,6})h)? ?(?:([0-9]{1,6})m)? ?(?:([0-9]{1,6})s)?")
+_NOT_A_DURATION = "is not a duration"
 # Other ways to write a duration, in lower case: 5 minutes, 1.5h, PT10M, 00:10:00. As texts, since most steps need none,
 # and to compile them takes a millisecond.
-_CLOCK = r"([0-9]{1,3}):([0-5]?[0-9]):([0-5]?[0-9])"
-_AMOUNT = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([a-z]*)\s*"
-_SECONDS = {
+_CLOCK_TIME_RE = r"([0-9]{1,3}):([0-5]?[0-9]):([0-5]?[0-9])"
+_AMOUNT_RE = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([a-z]*)\s*"
+_SECONDS_BY_UNIT = {
     **dict.fromkeys(("d", "day", "days"), 86400.0),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
@@ -131,12 +131,12 @@ _SECONDS = {
     **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
 }
 # The unit of a number without one that follows a number with this one, as in 1h30.
-_NEXT_UNIT = {3600.0: 60.0, 60.0: 1.0}
+_NEXT_SMALLER_UNIT = {3600.0: 60.0, 60.0: 1.0}
 # Other ways to write a size: 30M, 1.5MB, 30 MiB, 20 megabytes.
-_SIZE = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([kmgt])(?:ib?|b|(?:ilo|ega|iga|era)?bytes?)?"
-_BYTES = {"k": 1000, "m": 1000**2, "g": 1000**3}
+_OTHER_SIZE_RE = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([kmgt])(?:ib?|b|(?:ilo|ega|iga|era)?bytes?)?"
+_BYTES_BY_UNIT = {"k": 1000, "m": 1000**2, "g": 1000**3}
 # In characters; what is longer is not guessed at.
-_LONGEST_TEXT = 40
+_MAX_GUESSED_CHARS = 40
 
 
 class Shard(NamedTuple):
@@ -151,12 +151,12 @@ class Shard(NamedTuple):
     def select(self, runs: list[RunRequest]) -> tuple[list[RunRequest], str]:
         """Return this part of the runs, and a sentence that tells of it."""
         # One by one in turn: the parts are of one size, and tests that stand together are spread.
-        part, whole = runs[self.number - 1 :: self.total], len(runs)
+        part, run_count = runs[self.number - 1 :: self.total], len(runs)
         if self.total == 1:
             return part, f"Shard {self} is the whole plan: this job is not one of several."
-        if whole and not part:
-            return part, f"Shard {self} has no runs: the whole plan has only {whole}."
-        return part, f"Shard {self}: {len(part)} of the plan's {whole} run{'' if whole == 1 else 's'}."
+        if run_count and not part:
+            return part, f"Shard {self} has no runs: the whole plan has only {run_count}."
+        return part, f"Shard {self}: {len(part)} of the plan's {run_count} run{'' if run_count == 1 else 's'}."
 
 
 AUTO_SHARD = Shard(0, 0)
@@ -167,61 +167,61 @@ def parse_duration(text: str) -> float:
 
     Raises InputError for anything else, and for less than 1 second or more than 24 hours.
     """
-    found = _SPAN.fullmatch(text.lower())
-    if not found or not any(found.groups()):
-        raise InputError([_why_no_duration(text)])
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    length = hours * 3600 + minutes * 60 + seconds
-    if not 1 <= length <= MAX_DURATION_SECONDS:
+    match = _DURATION_RE.fullmatch(text.lower())
+    if not match or not any(match.groups()):
+        raise InputError([_explain_invalid_duration(text)])
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    duration = hours * 3600 + minutes * 60 + seconds
+    if not 1 <= duration <= MAX_DURATION_SECONDS:
         raise InputError([f"'{sanitize_line(text, 40)}' is out of range: use 1s to 24h"])
-    return length
+    return duration
 
 
-def _why_no_duration(text: str) -> str:
+def _explain_invalid_duration(text: str) -> str:
     """Return what is wrong with a duration, and how to write what was probably meant."""
-    shown, plain = f"'{sanitize_line(text, 40)}'", _without_quotes(text)
-    if re.fullmatch(r"[0-9]{1,9}", plain):
-        number = int(plain)
-        cures = [f"{number}m for minutes"] if 1 <= number * 60 <= MAX_DURATION_SECONDS else []
-        cures += [f"{number}s for seconds"] if 1 <= number <= MAX_DURATION_SECONDS else []
-        return f"{shown} has no unit: {'write ' + ' or '.join(cures) if cures else 'use 1s to 24h'}"
-    if re.match(r"[-\u2212]\s*[0-9]", plain):
+    shown, cleaned = f"'{sanitize_line(text, 40)}'", _strip_quotes(text)
+    if re.fullmatch(r"[0-9]{1,9}", cleaned):
+        number = int(cleaned)
+        suggestions = [f"{number}m for minutes"] if 1 <= number * 60 <= MAX_DURATION_SECONDS else []
+        suggestions += [f"{number}s for seconds"] if 1 <= number <= MAX_DURATION_SECONDS else []
+        return f"{shown} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1s to 24h'}"
+    if re.match(r"[-\u2212]\s*[0-9]", cleaned):
         return f"{shown} is negative: use 1s to 24h, such as 10m"
-    meant = _seconds_meant(plain) if len(plain) <= _LONGEST_TEXT and "\n" not in plain else None
-    if meant is None:
-        return f"{shown} {_NO_DURATION}: write a number and a unit, such as 90s, 30m, 2h or 1h30m"
-    if not 1 <= meant <= MAX_DURATION_SECONDS:
+    intended = _guess_seconds(cleaned) if len(cleaned) <= _MAX_GUESSED_CHARS and "\n" not in cleaned else None
+    if intended is None:
+        return f"{shown} {_NOT_A_DURATION}: write a number and a unit, such as 90s, 30m, 2h or 1h30m"
+    if not 1 <= intended <= MAX_DURATION_SECONDS:
         return f"{shown} is out of range: use 1s to 24h"
-    if meant != int(meant):
-        return f"{shown} is not in whole seconds: write {_as_duration(int(meant))}"
-    return f"{shown} is not written as a duration: write {_as_duration(int(meant))}"
+    if intended != int(intended):
+        return f"{shown} is not in whole seconds: write {_format_as_option(int(intended))}"
+    return f"{shown} is not written as a duration: write {_format_as_option(int(intended))}"
 
 
-def _without_quotes(text: str) -> str:
+def _strip_quotes(text: str) -> str:
     """Return the text in small letters, without white space and quotes around it."""
     return text.strip().strip("\"'`").strip().lower()
 
 
-def _seconds_meant(text: str) -> float | None:
+def _guess_seconds(text: str) -> float | None:
     """Return the seconds in a duration that is written in another way, or None if it is not one."""
-    if clock := re.fullmatch(_CLOCK, text):
+    if clock := re.fullmatch(_CLOCK_TIME_RE, text):
         hours, minutes, seconds = clock.groups()
         return int(hours) * 3600.0 + int(minutes) * 60 + int(seconds)
     # The form of ISO 8601.
     text = re.sub("^pt?(?=[0-9])", "", text)
     total, end = 0.0, 0
     unit: float | None = None
-    for found in re.finditer(_AMOUNT, text):
-        unit = _SECONDS.get(found[2]) if found[2] else _NEXT_UNIT.get(unit or 0.0)
-        if found.start() != end or unit is None:
+    for match in re.finditer(_AMOUNT_RE, text):
+        unit = _SECONDS_BY_UNIT.get(match[2]) if match[2] else _NEXT_SMALLER_UNIT.get(unit or 0.0)
+        if match.start() != end or unit is None:
             return None
-        total += float(found[1].replace(",", ".")) * unit
-        end = found.end()
+        total += float(match[1].replace(",", ".")) * unit
+        end = match.end()
     # To milliseconds: 1.1 * 3600 is 3960.0000000000005.
     return round(total, 3) if end == len(text) > 0 else None
 
 
-def _as_duration(seconds: int) -> str:
+def _format_as_option(seconds: int) -> str:
     """Return whole seconds as the option takes them, such as 1h30m."""
     amounts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
     return "".join(f"{amount}{unit}" for amount, unit in amounts if amount)
@@ -234,7 +234,7 @@ def parse_poll_interval(text: str) -> float | None:
     try:
         return parse_duration(text)
     except InputError as error:
-        if _NO_DURATION not in str(error):
+        if _NOT_A_DURATION not in str(error):
             raise
         raise InputError([f"{error}, or auto"]) from None
 
@@ -244,36 +244,36 @@ def parse_size(text: str) -> int:
 
     Raises InputError for anything else, and for less than 1 KB or more than 100 GB.
     """
-    found = re.fullmatch(r"([0-9]{1,9}) ?([kmg])b", text.lower())
-    if not found:
-        raise InputError([_why_no_size(text)])
-    number = int(found[1]) * _BYTES[found[2]]
+    match = re.fullmatch(r"([0-9]{1,9}) ?([kmg])b", text.lower())
+    if not match:
+        raise InputError([_explain_invalid_size(text)])
+    number = int(match[1]) * _BYTES_BY_UNIT[match[2]]
     if not 1000 <= number <= MAX_SIZE_BYTES:
         raise InputError([f"'{sanitize_line(text, 40)}' is out of range: use 1KB to 100GB"])
     return number
 
 
-def _why_no_size(text: str) -> str:
+def _explain_invalid_size(text: str) -> str:
     """Return what is wrong with a size, and how to write what was probably meant."""
-    shown, plain = f"'{sanitize_line(text, 40)}'", _without_quotes(text)
-    if re.fullmatch(r"[0-9]{1,9}", plain):
-        number = int(plain)
-        cures = [
-            f"{number}{unit}" for unit in ("MB", "KB") if 1000 <= number * _BYTES[unit[0].lower()] <= MAX_SIZE_BYTES
+    shown, cleaned = f"'{sanitize_line(text, 40)}'", _strip_quotes(text)
+    if re.fullmatch(r"[0-9]{1,9}", cleaned):
+        number = int(cleaned)
+        suggestions = [
+            f"{number}{unit}" for unit in ("MB", "KB") if 1000 <= number * _BYTES_BY_UNIT[unit[0].lower()] <= MAX_SIZE_BYTES
         ]
-        return f"{shown} has no unit: {'write ' + ' or '.join(cures) if cures else 'use 1KB to 100GB'}"
-    if re.match(r"[-\u2212]\s*[0-9]", plain):
+        return f"{shown} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1KB to 100GB'}"
+    if re.match(r"[-\u2212]\s*[0-9]", cleaned):
         return f"{shown} is negative: use 1KB to 100GB, such as 30MB"
-    found = re.fullmatch(_SIZE, plain) if len(plain) <= _LONGEST_TEXT else None
-    if not found:
+    match = re.fullmatch(_OTHER_SIZE_RE, cleaned) if len(cleaned) <= _MAX_GUESSED_CHARS else None
+    if not match:
         return f"{shown} is not a size: write a number and a unit, such as 500KB, 30MB or 1GB"
-    meant = float(found[1].replace(",", ".")) * 1000 ** ("kmgt".index(found[2]) + 1)
-    if not 1000 <= meant <= MAX_SIZE_BYTES:
+    intended = float(match[1].replace(",", ".")) * 1000 ** ("kmgt".index(match[2]) + 1)
+    if not 1000 <= intended <= MAX_SIZE_BYTES:
         return f"{shown} is out of range: use 1KB to 100GB"
     # The largest unit that needs no fraction, rounded down to whole KB.
-    number = round(meant) // 1000
+    number = round(intended) // 1000
     unit = next(unit for unit, size in (("GB", 1000**2), ("MB", 1000), ("KB", 1)) if number % size == 0)
-    return f"{shown} is not written as a size: write {number // (_BYTES[unit[0].lower()] // 1000)}{unit}"
+    return f"{shown} is not written as a size: write {number // (_BYTES_BY_UNIT[unit[0].lower()] // 1000)}{unit}"
 
 
 def parse_shard(text: str) -> Shard:
@@ -281,16 +281,16 @@ def parse_shard(text: str) -> Shard:
     if text.lower() == "auto":
         return AUTO_SHARD
     shown = f"'{sanitize_line(text, 40)}'"
-    found = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9]{1,4})", text)
-    if not found:
-        cure = "write the number of this job and of all jobs, such as 2/5, or auto"
-        raise InputError([f"{shown} is not a shard: {cure}"])
-    number, total = int(found[1]), int(found[2])
+    match = re.fullmatch(r"([0-9]{1,4}) ?/ ?([0-9]{1,4})", text)
+    if not match:
+        advice = "write the number of this job and of all jobs, such as 2/5, or auto"
+        raise InputError([f"{shown} is not a shard: {advice}"])
+    number, total = int(match[1]), int(match[2])
     if total == 0 or total > MAX_SHARDS:
         raise InputError([f"{shown}: the number of shards is out of range: use 1 to {MAX_SHARDS}"])
     if not 1 <= number <= total:
-        why = "shards are counted from 1" if number == 0 else f"there are only {total}"
-        raise InputError([f"{shown}: shard {number} does not exist, {why}: use 1/{total} to {total}/{total}"])
+        reason = "shards are counted from 1" if number == 0 else f"there are only {total}"
+        raise InputError([f"{shown}: shard {number} does not exist, {reason}: use 1/{total} to {total}/{total}"])
     return Shard(number, total)
 
 
@@ -299,33 +299,33 @@ ID_RE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 UNKNOWN_ID = "?"
 # In characters.
 MAX_NAME_CHARS = 128
-MAX_PART_CHARS, PART_SHOWN = 4000, 40
+MAX_PART_CHARS, PART_PREFIX_CHARS = 4000, 40
 # Characters of a title, and of what is left of a longer one before its hash.
-MAX_TITLE_CHARS, TITLE_SHOWN = 100, 80
+MAX_TITLE_CHARS, TITLE_PREFIX_CHARS = 100, 80
 # Only these are trimmed: a trim of all Unicode space has turned one name into another before.
 ASCII_WHITESPACE = " \t\r\n\v\f"
-_NAME_PATTERN = lazy_pattern(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
-_MAPPING = lazy_pattern(r"[^=:]+:(?:\s|$)")
+_ENV_PATTERN_RE = lazy_pattern(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
+_MAPPING_START_RE = lazy_pattern(r"[^=:]+:(?:\s|$)")
 # A variable's name in the form of lines. A mapping takes any other name.
-_PLAIN_NAME = lazy_pattern(rf"\w[\w.-]{{0,{MAX_NAME_CHARS - 1}}}")
+_PLAIN_NAME_RE = lazy_pattern(rf"\w[\w.-]{{0,{MAX_NAME_CHARS - 1}}}")
 # Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
 # can end with `=`, so that it looks like `NAME=`. A hash is not Base64, and a name is often in capitals or has a `_`.
-_BASE64_LINE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
-_BASE64_END = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
+_BASE64_LINE_RE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
+_BASE64_END_RE = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
 _NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
-_VERSION = ["application-id", "version-id"]
+_VERSION_KEYS = ["application-id", "version-id"]
 _SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
 _BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
 # Characters that are not seen, as messages name them.
-_NAMES = {" ": "a space", "\xa0": "a no-break space", "\ufeff": "a byte order mark", "\u200b": "a zero-width space"}
-_WORDS = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
+_CHARACTER_NAMES = {" ": "a space", "\xa0": "a no-break space", "\ufeff": "a byte order mark", "\u200b": "a zero-width space"}
+_SPACED_NAME_RE = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
 # What a shell, or a YAML list, has before the name.
-_PREFIX = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
+_LINE_PREFIX_RE = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
 # What Azure Pipelines leaves of a variable that is not set, such as a secret in a pull request from a fork.
 UNRESOLVED_RE = r"\$\([\w.-]+\)"
 # References such as `${NAME}`, `%NAME%`, `{{ name }}` and `<+name>`. No branch begins with one of these.
-_OPENS_REFERENCE = tuple("$%{<")
-_UNRESOLVED_MEANS = "has an unresolved $(…) in its value, which is sent as written"
+_REFERENCE_STARTS = tuple("$%{<")
+_UNRESOLVED_WARNING = "has an unresolved $(…) in its value, which is sent as written"
 
 
 class NamedId(NamedTuple):
@@ -354,11 +354,11 @@ def parse_bool(text: str) -> bool:
     raise InputError([f"'{sanitize_line(text, 40)}': use true or false"])
 
 
-def parse_choice(words: tuple[str, ...], text: str) -> str:
+def parse_choice(choices: tuple[str, ...], text: str) -> str:
     """Return one of these words; raise InputError for any other."""
-    if text.lower() in words:
+    if text.lower() in choices:
         return text.lower()
-    raise InputError([f"'{sanitize_line(text, 40)}': use {', '.join(words[:-1])} or {words[-1]}"])
+    raise InputError([f"'{sanitize_line(text, 40)}': use {', '.join(choices[:-1])} or {choices[-1]}"])
 
 
 def parse_int(low: int, high: int, text: str) -> int:
@@ -389,7 +389,7 @@ def parse_ref_name(text: str) -> str:
     """
     name = REF_PREFIX_RE.sub("", text, count=1) if text.startswith("refs/") else text
     is_text = 0 < len(name) <= MAX_FACT_CHARS and name.isprintable()
-    if is_text and name[0] not in _OPENS_REFERENCE and not NOT_A_BRANCH_RE.fullmatch(name):
+    if is_text and name[0] not in _REFERENCE_STARTS and not NOT_A_BRANCH_RE.fullmatch(name):
         return name
     raise InputError([f"'{sanitize_line(text, 40)}' is not the name of a branch or tag, such as main"])
 
@@ -403,8 +403,8 @@ def parse_change_number(text: str) -> str:
     """
     if CHANGE_NUMBER_RE.fullmatch(text):
         return text
-    why = "is not the number of a pull or merge request: give one such as 12, or leave it empty"
-    raise InputError([f"'{sanitize_line(text, 40)}' {why}"])
+    reason = "is not the number of a pull or merge request: give one such as 12, or leave it empty"
+    raise InputError([f"'{sanitize_line(text, 40)}' {reason}"])
 
 
 def parse_secret(text: str) -> Secret:
@@ -422,10 +422,10 @@ def strip_link_secrets(text: str) -> str:
     """Return the text without user names, passwords, queries and fragments of the links in it."""
     if "//" not in text:
         return text
-    return "".join(map(_strip_link_secrets, re.split(r"(\s+)", text)))
+    return "".join(map(_strip_one_link, re.split(r"(\s+)", text)))
 
 
-def _strip_link_secrets(text: str) -> str:
+def _strip_one_link(text: str) -> str:
     before, slashes, rest = text.partition("//")
     # A password can hold what ends it in a valid link, so all before the last `@` is left out.
     _, at, after = rest.rpartition("@")
@@ -441,19 +441,19 @@ def id_error(text: str) -> str:
         return "an id is missing: remove the entry or give its id"
     if "://" in head:
         return f"'{shown}' is a URL: give the id alone, the part after /test/, /folder/ or /tag/"
-    bad = sorted({_named(c) for c in set(head) if not ID_RE.fullmatch(c)})
-    if bad:
-        return f"'{shown}' is not an id: it holds {' '.join(bad[:5])}; ids are letters, digits, - and _"
+    bad_characters = sorted({_name_character(c) for c in set(head) if not ID_RE.fullmatch(c)})
+    if bad_characters:
+        return f"'{shown}' is not an id: it holds {' '.join(bad_characters[:5])}; ids are letters, digits, - and _"
     return f"'{shown}' is not an id: it is longer than 128 characters"
 
 
-def _named(character: str) -> str:
-    if name := _NAMES.get(character):
+def _name_character(character: str) -> str:
+    if name := _CHARACTER_NAMES.get(character):
         return name
     return character if character.isprintable() else repr(character)[1:-1]
 
 
-def _lines(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     """Return the lines as editors show them: a comment ends at no other character than theirs."""
     return [line.removesuffix("\r") for line in text.split("\n")]
 
@@ -466,8 +466,8 @@ def parse_list(text: str) -> tuple[str, ...]:
 
 def parse_groups(text: str) -> tuple[str, ...]:
     """Return names of groups, separated by commas or lines. Raises InputError if there are only separators."""
-    if found := parse_list(text):
-        return found
+    if groups := parse_list(text):
+        return groups
     raise InputError(["no group is listed: write the names of groups, or none"])
 
 
@@ -477,8 +477,8 @@ def parse_environment_patterns(text: str) -> tuple[str, ...]:
     Raises InputError for every entry that is neither. Of such an entry, no text behind a `=` is repeated.
     """
     entries = parse_list(text)
-    wrong = [quote_name(re.sub("(?s)=.*", "=…", entry)) for entry in entries if not _NAME_PATTERN.fullmatch(entry)]
-    problems = [f"{name} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*" for name in wrong]
+    invalid = [quote_name(re.sub("(?s)=.*", "=…", entry)) for entry in entries if not _ENV_PATTERN_RE.fullmatch(entry)]
+    problems = [f"{name} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*" for name in invalid]
     if problems or not entries:
         raise InputError(problems or ["no name is listed: write BASE_URL or PREVIEW_*"])
     return entries
@@ -497,49 +497,49 @@ def parse_variables(text: str, warn: Callable[[str], object] = parse_text) -> di
     """
     lines = [
         line
-        for line in _lines(text)
+        for line in _split_lines(text)
         if line.strip(ASCII_WHITESPACE) and not line.lstrip(ASCII_WHITESPACE).startswith("#")
     ]
     if lines and (
-        lines[0].lstrip(ASCII_WHITESPACE).startswith("{") or _MAPPING.match(lines[0].lstrip(ASCII_WHITESPACE))
+        lines[0].lstrip(ASCII_WHITESPACE).startswith("{") or _MAPPING_START_RE.match(lines[0].lstrip(ASCII_WHITESPACE))
     ):
         from autonoma_ci.yaml_subset.inline import parse_yaml_mapping
 
-        found, problems = parse_yaml_mapping(text)
-        for name in (name for name, value in found.items() if _is_unresolved(value)):
-            warn(f"{quote_name(name)} {_UNRESOLVED_MEANS}; check the variable's name in the pipeline.")
+        variables, problems = parse_yaml_mapping(text)
+        for name in (name for name, value in variables.items() if _is_unresolved(value)):
+            warn(f"{quote_name(name)} {_UNRESOLVED_WARNING}; check the variable's name in the pipeline.")
     else:
-        found, problems = _variable_lines(text, warn)
+        variables, problems = _parse_variable_lines(text, warn)
     problems += [
-        Diagnostic(f"{quote_name(name)}: {why}")
-        for name, value in found.items()
-        if (why := variable_error(name, value))
+        Diagnostic(f"{quote_name(name)}: {error}")
+        for name, value in variables.items()
+        if (error := variable_error(name, value))
     ]
     if problems:
         raise InputError(problems)
-    return found
+    return variables
 
 
-def _variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str, str], list[Diagnostic]]:
-    found: dict[str, str] = {}
+def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str, str], list[Diagnostic]]:
+    variables: dict[str, str] = {}
     problems = []
-    before = ""
-    for line_number, line in enumerate(_lines(text), 1):
+    previous_value = ""
+    for line_number, line in enumerate(_split_lines(text), 1):
         if not line.strip(ASCII_WHITESPACE) or line.lstrip(ASCII_WHITESPACE).startswith("#"):
             continue
-        read = parse_variable_line(line)
-        is_continued = _continues_base64(line.strip(ASCII_WHITESPACE), before)
-        before = (line.partition("=")[2] if "=" in line else line).strip(ASCII_WHITESPACE)
-        if is_continued or read.error:
+        parsed = parse_variable_line(line)
+        is_continued = _is_base64_end(line.strip(ASCII_WHITESPACE), previous_value)
+        previous_value = (line.partition("=")[2] if "=" in line else line).strip(ASCII_WHITESPACE)
+        if is_continued or parsed.error:
             # The line can be a part of a secret, so nothing of it is repeated.
-            problems.append(Diagnostic(f"line {line_number} {_NOT_A_VARIABLE if is_continued else read.error}"))
-        elif read.name in found:
-            problems.append(Diagnostic(f"line {line_number}: {quote_name(read.name)} is given twice"))
+            problems.append(Diagnostic(f"line {line_number} {_NOT_A_VARIABLE if is_continued else parsed.error}"))
+        elif parsed.name in variables:
+            problems.append(Diagnostic(f"line {line_number}: {quote_name(parsed.name)} is given twice"))
         else:
-            found[read.name] = read.value
-            for warning in read.warnings:
+            variables[parsed.name] = parsed.value
+            for warning in parsed.warnings:
                 warn(warning)
-    return found, problems
+    return variables, problems
 
 
 def _is_unresolved(value: str) -> bool:
@@ -568,41 +568,41 @@ def parse_variable_line(text: str) -> VariableLine:
 
     The warnings are of what env files, shells and YAML lists take for something else than a part of the value.
     """
-    before, equals, value = text.strip(ASCII_WHITESPACE).partition("=")
-    prefix = re.match(_PREFIX, before) if before.startswith(("-", "export")) else None
-    name = before[prefix.end() if prefix else 0 :].strip(ASCII_WHITESPACE)
+    left_side, equals, value = text.strip(ASCII_WHITESPACE).partition("=")
+    prefix = re.match(_LINE_PREFIX_RE, left_side) if left_side.startswith(("-", "export")) else None
+    name = left_side[prefix.end() if prefix else 0 :].strip(ASCII_WHITESPACE)
     if not equals:
         return VariableLine(error=_NOT_A_VARIABLE)
     if not is_plain_name(name):
         if name.startswith("\ufeff"):
             return VariableLine(error=_BYTE_ORDER_MARK)
         # Such as a no-break space at an end.
-        has_space = name != name.strip() or re.fullmatch(_WORDS, name)
+        has_space = name != name.strip() or re.fullmatch(_SPACED_NAME_RE, name)
         return VariableLine(error=_SPACE_IN_NAME if has_space else _NOT_A_VARIABLE)
-    doubts = []
+    remarks = []
     if prefix:
-        what = "'export '" if "export" in prefix[0] else "'- '"
-        doubts.append(f"has {what} before its name, which was removed: write NAME=value")
+        prefix_text = "'export '" if "export" in prefix[0] else "'- '"
+        remarks.append(f"has {prefix_text} before its name, which was removed: write NAME=value")
     stripped = value.strip(ASCII_WHITESPACE)
     if is_quoted(stripped):
-        doubts.append("has quotes around its value, which are sent as written: remove them")
+        remarks.append("has quotes around its value, which are sent as written: remove them")
     if " #" in value or "\t#" in value:
-        doubts.append("has ' #' in its value, which is sent as written: remove the comment")
+        remarks.append("has ' #' in its value, which is sent as written: remove the comment")
     if _is_unresolved(value):
-        doubts.append(f"{_UNRESOLVED_MEANS}; check the variable's name in the pipeline")
+        remarks.append(f"{_UNRESOLVED_WARNING}; check the variable's name in the pipeline")
     mapping = f"or use the mapping form `{sanitize_line(name, 60)}: …`"
-    return VariableLine(name, stripped, "", tuple(f"{quote_name(name)} {doubt}, {mapping}." for doubt in doubts))
+    return VariableLine(name, stripped, "", tuple(f"{quote_name(name)} {remark}, {mapping}." for remark in remarks))
 
 
-def _continues_base64(line: str, value: str) -> bool:
+def _is_base64_end(line: str, previous_value: str) -> bool:
     """Say whether a line is the end of the base64 that the value on the line before begins with."""
-    whole = len(value) % 4 == 0 and len(line) % 4 == 0 and len(line) <= len(value)
-    return whole and bool(_BASE64_LINE.fullmatch(value) and _BASE64_END.fullmatch(line))
+    has_full_groups = len(previous_value) % 4 == 0 and len(line) % 4 == 0 and len(line) <= len(previous_value)
+    return has_full_groups and bool(_BASE64_LINE_RE.fullmatch(previous_value) and _BASE64_END_RE.fullmatch(line))
 
 
 def is_plain_name(name: str) -> bool:
     """Return whether a variable has a name that needs no mapping, and that errors may repeat."""
-    return bool(_PLAIN_NAME.fullmatch(name))
+    return bool(_PLAIN_NAME_RE.fullmatch(name))
 
 
 def quote_name(name: str) -> str:
@@ -629,27 +629,27 @@ def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
     problems = document.errors
     if not isinstance(document.tree, list):
         raise InputError(problems or ["not a list: write `- {application-id: ID, version-id: ID}`"])
-    found = []
+    versions = []
     for number, entry in enumerate(document.tree):
         line, _ = document.position((number,))
         # Pairs, since one key in both spellings is one too many; what is no text is no id.
         pairs = entry.items() if isinstance(entry, dict) else ()
         fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
-        if [name for name, _ in fields] != _VERSION:
+        if [name for name, _ in fields] != _VERSION_KEYS:
             problems.append(Diagnostic(f"line {line}: an entry has the keys application-id and version-id alone"))
-        ids = [value for name, value in fields if name in _VERSION]
-        problems += [Diagnostic(f"line {line}: {why}") for text_id in ids if (why := id_error(text_id))]
+        ids = [value for name, value in fields if name in _VERSION_KEYS]
+        problems += [Diagnostic(f"line {line}: {error}") for text_id in ids if (error := id_error(text_id))]
         if not problems:
-            found.append(AppVersion(*ids))
+            versions.append(AppVersion(*ids))
     if problems:
         raise InputError(problems)
-    return tuple(found)
+    return tuple(versions)
 
 
 def parse_id(text: str) -> str:
     """Return one id; raise InputError if it is none."""
-    if why := id_error(text):
-        raise InputError([why])
+    if error := id_error(text):
+        raise InputError([error])
     return text
 
 
@@ -663,14 +663,14 @@ def parse_source(text: str) -> str:
 
 def parse_title(text: str) -> str:
     """Return a title on one line; a long one is shortened, with a hash that keeps two such titles apart."""
-    whole = sanitize_line(text, len(text) + 1).strip()
-    if len(whole) <= MAX_TITLE_CHARS:
-        return whole
-    return f"{whole[:TITLE_SHOWN]}… {hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    title = sanitize_line(text, len(text) + 1).strip()
+    if len(title) <= MAX_TITLE_CHARS:
+        return title
+    return f"{title[:TITLE_PREFIX_CHARS]}… {hashlib.sha256(title.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def parse_part(text: str) -> str:
     """Return the name of a part of the build, such as the values of a matrix as JSON; a long one is shortened."""
     if len(text) <= MAX_PART_CHARS:
         return text
-    return f"{text[:PART_SHOWN]}… {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    return f"{text[:PART_PREFIX_CHARS]}… {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"

@@ -6,7 +6,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autonoma_ci.config.id_lists import APP_SITE, parse_site
+from autonoma_ci.config.id_lists import APP_ORIGIN, parse_origin
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS, Option
 from autonoma_ci.config.parsers import (
     ASCII_WHITESPACE,
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 # The value of `groups` that selects nothing. No group can have this name.
 NO_GROUPS = "none"
-_UNRESOLVED = re.compile(UNRESOLVED_RE)
+_UNRESOLVED_REFERENCE_RE = re.compile(UNRESOLVED_RE)
 # The forms of references that stay in place of a credential, each as messages show it. Azure Pipelines leaves `$(NAME)`
 # and GitLab `$NAME` of a variable that is not set. Others are of another CI system than that of the job.
-_FORMS = {
+_REFERENCE_FORMS = {
     "$(NAME)": UNRESOLVED_RE,
     "${{ … }}": r"\$\{\{(?:(?!\}\}).)*\}\}",
     "${NAME}": r"\$\{[\w.]+(?::?-[^}]*)?\}",
@@ -43,18 +43,18 @@ _FORMS = {
     "<+…>": r"<\+[^>]*>",
 }
 # The first character of each form: the patterns are compiled only for a text that begins with one.
-_FIRST = frozenset("$%{<")
+_REFERENCE_FIRST_CHARS = frozenset("$%{<")
 # Words that no log of ours can do without, and a length at which any text has a value by accident.
 _COMMON_LOG_WORDS = " ".join(
     (*TargetKind, *RunState, *ExitReason, *Conclusion, "autonoma http https tests runs true false")
 )
 _MIN_SECRET_CHARS = 6
 # Characters of a credential that no text of the user has by accident.
-_UNMISTAKABLE = 12
+_MIN_REDACTED_CHARS = 12
 # What is wrong with a text that holds a credential.
 CREDENTIAL_IN_FIELD = "holds a credential: check which value is in which option"
 # Without its `groups`, `shard`, `wait` or `dry-run`, a step would do something else than was asked.
-_NO_SUCH_VARIABLE = (
+_UNRESOLVED_MESSAGE = (
     "an unresolved $(…), so the pipeline has no such variable: define it, empty if that is meant, or remove the option"
 )
 _WAIT_ONLY_OPTIONS = frozenset({"timeout", "poll-interval", "retries", "evidence"})
@@ -137,8 +137,8 @@ class Settings(NamedTuple):
     @property
     def secrets(self) -> list[Secret]:
         """All credentials: what must never be shown."""
-        found = (self.client_id, self.client_secret, self.github_token, self.gitlab_token, *self.unused_secrets)
-        return [secret for secret in found if secret]
+        candidates = (self.client_id, self.client_secret, self.github_token, self.gitlab_token, *self.unused_secrets)
+        return [secret for secret in candidates if secret]
 
     @property
     def selects_nothing(self) -> bool:
@@ -148,8 +148,8 @@ class Settings(NamedTuple):
     @property
     def stated_facts(self) -> dict[str, str]:
         """The facts of the build that options state, by the names of the context's fields."""
-        given = {field: getattr(self, option.replace("-", "_")) for field, option in BUILD_FACT_OPTIONS.items()}
-        return {field: text for field, text in given.items() if text}
+        facts = {field: getattr(self, option.replace("-", "_")) for field, option in BUILD_FACT_OPTIONS.items()}
+        return {field: text for field, text in facts.items() if text}
 
     def spelling_of(self, option: str) -> str:
         """Return how messages name an option: as somebody wrote it, or by its name if nobody did."""
@@ -166,7 +166,7 @@ class Settings(NamedTuple):
 
 def build_credential_redactor(settings: Settings) -> Redactor:
     """Return what removes credentials from the user's own texts: only long ones, which are no ordinary words."""
-    return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _UNMISTAKABLE)
+    return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _MIN_REDACTED_CHARS)
 
 
 class OptionResolver:
@@ -182,9 +182,9 @@ class OptionResolver:
         self.unresolved: dict[str, SecretReference] = {}
         self.unused_secrets: list[Secret] = []
         # How an option is written, its text, and what is wrong with it.
-        self._refused: list[tuple[str, str, list[Diagnostic]]] = []
+        self._invalid_values: list[tuple[str, str, list[Diagnostic]]] = []
         # The origins that links of the app can have.
-        self._sites = {APP_SITE}
+        self._app_origins = {APP_ORIGIN}
 
     def _lookup(self, option: Option) -> tuple[str, str]:
         """Return how the option is written, and its text; two empty texts if it has none.
@@ -195,23 +195,23 @@ class OptionResolver:
         texts += [
             (option.spelling_used(name), self.environ[name]) for name in option.all_env_names if name in self.environ
         ]
-        found = "", ""
+        result = "", ""
         for spelling, text in texts:
             stripped = text.strip(ASCII_WHITESPACE)
             if not stripped:
                 self.blank.setdefault(option.name, spelling)
-            elif option.is_credential and (form := _form_of(stripped)):
+            elif option.is_credential and (form := _find_reference_form(stripped)):
                 self.unresolved.setdefault(option.name, SecretReference(spelling, form))
                 if form != "$(NAME)":
                     # It may be a credential after all, so no text shows it.
                     self.unused_secrets.append(Secret(stripped))
-            elif not found[0]:
-                found = spelling, text
+            elif not result[0]:
+                result = spelling, text
             elif option.is_credential:
                 self.unused_secrets.append(Secret(stripped))
-        return found
+        return result
 
-    def value(self, option: Option) -> object:
+    def resolve(self, option: Option) -> object:
         """Return the option's value, or None where it has none; problems are kept for later."""
         spelling, text = self._lookup(option)
         if spelling:
@@ -225,16 +225,16 @@ class OptionResolver:
         try:
             value = self._parse(option, spelling, text or option.default)
         except InputError as error:
-            problems = [each._replace(message=f"{spelling}: {each.message}") for each in error.diagnostics]
+            problems = [diagnostic._replace(message=f"{spelling}: {diagnostic.message}") for diagnostic in error.diagnostics]
             self.problems += problems
             if option.is_credential:
                 self.unused_secrets.append(Secret(text))
             elif option.parse is not parse_variables:
                 # A value of a variable can be a credential, and no problem quotes one.
-                self._refused.append((spelling, text, problems))
+                self._invalid_values.append((spelling, text, problems))
             return None
         if option.name == "api-url":
-            self._sites.add(parse_site(str(value)))
+            self._app_origins.add(parse_origin(str(value)))
         return value
 
     def _check_credential(self, spelling: str, text: str) -> None:
@@ -247,11 +247,11 @@ class OptionResolver:
             self.unused_secrets.append(Secret(stripped[1:-1]))
 
     def _parse(self, option: Option, spelling: str, text: str) -> object:
-        if _UNRESOLVED.fullmatch(text.strip(ASCII_WHITESPACE)):
-            raise InputError([_NO_SUCH_VARIABLE])
-        if option.holds_ids:
+        if _UNRESOLVED_REFERENCE_RE.fullmatch(text.strip(ASCII_WHITESPACE)):
+            raise InputError([_UNRESOLVED_MESSAGE])
+        if option.is_id_list:
             # The row of api-url comes before those of the ids.
-            return option.parse(text, sites=self._sites)
+            return option.parse(text, origins=self._app_origins)
         if option.parse is parse_variables:
             return option.parse(text, lambda warning: self.warnings.append(f"{spelling}: {warning}"))
         return option.parse(text)
@@ -262,36 +262,36 @@ class OptionResolver:
         A problem can quote a part of a text, such as all before a comma, in which the credential is not recognized.
         """
         groups = ",".join(settings.groups)
-        if not self._refused and "," not in groups:
+        if not self._invalid_values and "," not in groups:
             return settings
         redact = build_credential_redactor(settings)
-        found = [(spelling, problems) for spelling, text, problems in self._refused if redact.contains_secret(text)]
+        affected = [(spelling, problems) for spelling, text, problems in self._invalid_values if redact.contains_secret(text)]
         if "," in groups and redact.contains_secret(groups):
-            found.append((settings.spelling_of("groups"), []))
+            affected.append((settings.spelling_of("groups"), []))
             settings = settings._replace(groups=())
-        for spelling, problems in found:
-            why = f"{spelling} {CREDENTIAL_IN_FIELD}"
+        for spelling, problems in affected:
+            message = f"{spelling} {CREDENTIAL_IN_FIELD}"
             hidden = set(problems)
-            self.problems = [*(each for each in self.problems if each not in hidden), Diagnostic(why)]
+            self.problems = [*(problem for problem in self.problems if problem not in hidden), Diagnostic(message)]
         return settings
 
     def add_variables(self, texts: Sequence[str]) -> dict[str, str]:
         """Return the variables that `--var` gives; problems and warnings are kept for later."""
-        found = {}
+        variables = {}
         for text in texts:
-            read = parse_variable_line(text)
-            why = read.error and "a variable " + read.error
+            parsed = parse_variable_line(text)
+            problem = parsed.error and "a variable " + parsed.error
             if "=" not in text:
-                why = "write --var NAME=value; one was given without '='"
-            elif not why and (bad := variable_error(read.name, read.value)):
-                why = f"{quote_name(read.name)}: {bad}"
-            if why:
+                problem = "write --var NAME=value; one was given without '='"
+            elif not problem and (error := variable_error(parsed.name, parsed.value)):
+                problem = f"{quote_name(parsed.name)}: {error}"
+            if problem:
                 # A name of another form may be a part of a secret, so it is not repeated.
-                self.problems.append(Diagnostic(f"--var: {why}"))
+                self.problems.append(Diagnostic(f"--var: {problem}"))
             else:
-                self.warnings += [f"--var: {warning}" for warning in read.warnings]
-                found[read.name] = read.value
-        return found
+                self.warnings += [f"--var: {warning}" for warning in parsed.warnings]
+                variables[parsed.name] = parsed.value
+        return variables
 
 
 def load_settings(
@@ -301,37 +301,37 @@ def load_settings(
 
     Where a problem is told, the setting has its default: the caller goes on to find the other problems.
     """
-    reader = OptionResolver(flags, environ)
-    found: dict[str, Any] = {o.settings_field: value for o in OPTIONS if (value := reader.value(o)) is not None}
+    resolver = OptionResolver(flags, environ)
+    values: dict[str, Any] = {o.settings_field: value for o in OPTIONS if (value := resolver.resolve(o)) is not None}
     if extra_variables:
-        found["variables"] = {**found.get("variables", {}), **reader.add_variables(extra_variables)}
+        values["variables"] = {**values.get("variables", {}), **resolver.add_variables(extra_variables)}
     settings = Settings(
-        **found,
-        explicitly_set=frozenset(reader.spellings),
-        spellings=reader.spellings,
-        blank_options=reader.blank,
-        unresolved_references=reader.unresolved,
-        unused_secrets=tuple(reader.unused_secrets),
+        **values,
+        explicitly_set=frozenset(resolver.spellings),
+        spellings=resolver.spellings,
+        blank_options=resolver.blank,
+        unresolved_references=resolver.unresolved,
+        unused_secrets=tuple(resolver.unused_secrets),
     )
-    settings = _without_mixed_up_facts(reader.hide_credentials(settings), reader)
+    settings = _drop_facts_with_credentials(resolver.hide_credentials(settings), resolver)
     if settings.application_versions and settings.run_on_latest:
-        both = f"{settings.spelling_of('application-versions')} and {settings.spelling_of('run-on-latest')}"
-        reader.problems.append(Diagnostic(f"{both} exclude each other: give one of them"))
+        names = f"{settings.spelling_of('application-versions')} and {settings.spelling_of('run-on-latest')}"
+        resolver.problems.append(Diagnostic(f"{names} exclude each other: give one of them"))
     return settings._replace(
-        warnings=(*reader.warnings, *_weak_secret_warning(settings), *_ineffective_option_warnings(settings))
-    ), reader.problems
+        warnings=(*resolver.warnings, *_weak_secret_warning(settings), *_ineffective_option_warnings(settings))
+    ), resolver.problems
 
 
-def _without_mixed_up_facts(settings: Settings, reader: OptionResolver) -> Settings:
+def _drop_facts_with_credentials(settings: Settings, resolver: OptionResolver) -> Settings:
     """Return the settings without facts of the build that hold a credential, each a problem."""
     if not settings.stated_facts:
         return settings
     redact = build_credential_redactor(settings)
-    mixed_up = [name for name, text in settings.stated_facts.items() if redact.contains_secret(text)]
-    reader.problems += [
-        Diagnostic(f"{settings.spelling_of(BUILD_FACT_OPTIONS[name])} {CREDENTIAL_IN_FIELD}") for name in mixed_up
+    leaking = [name for name, text in settings.stated_facts.items() if redact.contains_secret(text)]
+    resolver.problems += [
+        Diagnostic(f"{settings.spelling_of(BUILD_FACT_OPTIONS[name])} {CREDENTIAL_IN_FIELD}") for name in leaking
     ]
-    cleared: dict[str, Any] = {BUILD_FACT_OPTIONS[name].replace("-", "_"): "" for name in mixed_up}
+    cleared: dict[str, Any] = {BUILD_FACT_OPTIONS[name].replace("-", "_"): "" for name in leaking}
     return settings._replace(**cleared)
 
 
@@ -339,55 +339,55 @@ def load_options(
     options: Collection[Option], flags: Mapping[str, str], environ: Mapping[str, str]
 ) -> tuple[Settings, list[Diagnostic]]:
     """Return the settings of a command that has only these options, and what is wrong with them."""
-    ours = {name for option in options for name in option.all_env_names}
-    return load_settings(flags, (), {name: text for name, text in environ.items() if name in ours})
+    env_names = {name for option in options for name in option.all_env_names}
+    return load_settings(flags, (), {name: text for name, text in environ.items() if name in env_names})
 
 
 def _weak_secret_warning(settings: Settings) -> list[str]:
     """Say once that a credential is no secret that could be told from other text."""
     names = ("client-id", "client-secret", "github-token", "gitlab-token")
-    given = {name: secret for name in names if (secret := getattr(settings, name.replace("-", "_")))}
-    common = [
+    secrets = {name: secret for name in names if (secret := getattr(settings, name.replace("-", "_")))}
+    weak = [
         name
-        for name, secret in given.items()
+        for name, secret in secrets.items()
         if len(secret.reveal()) < _MIN_SECRET_CHARS or Redactor([secret]).contains_secret(_COMMON_LOG_WORDS)
     ]
-    why = "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
-    named = " and ".join(map(settings.spelling_of, common))
-    return [f"{named}: the value is {why} Was the right one copied?"] if common else []
+    explanation = "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
+    spellings = " and ".join(map(settings.spelling_of, weak))
+    return [f"{spellings}: the value is {explanation} Was the right one copied?"] if weak else []
 
 
 def _ineffective_option_warnings(settings: Settings) -> list[str]:
-    asked = settings.explicitly_set - ({"evidence"} if settings.evidence == "none" else set())
-    pairs = [(name, "wait") for name in sorted(_WAIT_ONLY_OPTIONS & asked) if not settings.wait]
+    provided = settings.explicitly_set - ({"evidence"} if settings.evidence == "none" else set())
+    pairs = [(name, "wait") for name in sorted(_WAIT_ONLY_OPTIONS & provided) if not settings.wait]
     if "wait-for-url-timeout" in settings.explicitly_set and not settings.wait_for_url:
         pairs.append(("wait-for-url-timeout", "wait-for-url"))
     if settings.evidence == "none":
-        pairs += [(name, "evidence") for name in sorted(_EVIDENCE_ONLY_OPTIONS & asked)]
+        pairs += [(name, "evidence") for name in sorted(_EVIDENCE_ONLY_OPTIONS & provided)]
     return [
-        f"{settings.spelling_of(name)} has no effect {_why_without(settings, name, other)}." for name, other in pairs
+        f"{settings.spelling_of(name)} has no effect {_explain_missing_option(settings, name, other)}." for name, other in pairs
     ]
 
 
-def _why_without(settings: Settings, name: str, other: str) -> str:
+def _explain_missing_option(settings: Settings, name: str, other: str) -> str:
     """Return why an option that needs another one has no effect."""
     if other in settings.explicitly_set:
         return f"while {settings.spelling_of(other)} is {'false' if other == 'wait' else 'none'}"
     option = next(option for option in OPTIONS if option.name == other)
-    named = settings.spelling_of(name)
+    spelling = settings.spelling_of(name)
     # As this one is written.
-    return f"without {option.flag if named.startswith('--') else option.env_var if named.isupper() else other}"
+    return f"without {option.flag if spelling.startswith('--') else option.env_var if spelling.isupper() else other}"
 
 
-def _form_of(text: str) -> str:
+def _find_reference_form(text: str) -> str:
     """Return the form of the reference that a text is, with or without quotes; empty if it is none."""
     inner = text[1:-1] if is_quoted(text) else text
-    if inner[:1] not in _FIRST:
+    if inner[:1] not in _REFERENCE_FIRST_CHARS:
         return ""
-    return next((form for form, pattern in _FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), "")
+    return next((form for form, pattern in _REFERENCE_FORMS.items() if re.fullmatch(pattern, inner, re.DOTALL)), "")
 
 
-def closest_match(name: str, known: set[str] | Sequence[str], least: float = 0.8) -> str:
+def closest_match(name: str, known: set[str] | Sequence[str], min_similarity: float = 0.8) -> str:
     """Return the known name that this one was most likely meant to be, or an empty text.
 
     `least` is how much of the two must be alike, as a part of 1.
@@ -396,4 +396,4 @@ def closest_match(name: str, known: set[str] | Sequence[str], least: float = 0.8
         return ""
     import difflib
 
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=least)), "")
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=min_similarity)), "")

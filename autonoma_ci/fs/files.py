@@ -27,11 +27,11 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
-        is_done = _replace_file(temporary, path, data)
+        is_replaced = _replace_file(temporary, path, data)
     finally:
         # Whatever ends it, a signal or a lack of memory too, and wherever it does: no draft stays.
         _remove(temporary)
-    if not is_done:
+    if not is_replaced:
         _overwrite_in_place(path, data)
 
 
@@ -112,10 +112,10 @@ def _remove(path: Path) -> None:
 def _copy_mode_and_owner(path: Path, descriptor: int) -> None:
     """Give the new file the mode of the one that it replaces, and the folder's owner."""
     with suppress(OSError):
-        before = path.lstat().st_mode
+        old_mode = path.lstat().st_mode
         # On Windows a mode says "read-only" and no more, and a draft that is can't be put away.
-        if stat.S_ISREG(before) and os.name != "nt" and hasattr(os, "fchmod"):
-            os.fchmod(descriptor, stat.S_IMODE(before))
+        if stat.S_ISREG(old_mode) and os.name != "nt" and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, stat.S_IMODE(old_mode))
     match_parent_owner(path.parent, descriptor)
 
 
@@ -129,7 +129,7 @@ def make_directory(path: Path) -> None:
     match_parent_owner(path.parent, path)
 
 
-def match_parent_owner(folder: Path, thing: Path | int) -> None:
+def match_parent_owner(folder: Path, target: Path | int) -> None:
     """As root in a container, leave nothing that the runner's own user could not clean up.
 
     Some file systems and user namespaces know no other owners; the file matters more than whose it is.
@@ -138,32 +138,32 @@ def match_parent_owner(folder: Path, thing: Path | int) -> None:
     if chown and hasattr(os, "geteuid") and os.geteuid() == 0:
         with suppress(OSError):
             owner = folder.stat()
-            chown(thing, owner.st_uid, owner.st_gid)
+            chown(target, owner.st_uid, owner.st_gid)
 
 
-def read_regular_file(path: str, limit: int) -> bytes:
+def read_regular_file(path: str, max_bytes: int) -> bytes:
     """Return what a regular file of at most `limit` bytes holds; b"" for anything else, without ever blocking."""
     try:
-        handle = os.open(path, os.O_RDONLY | O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | O_NONBLOCK)
     except (OSError, ValueError):
         return b""
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return b""
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
     except OSError:
         return b""
     finally:
-        os.close(handle)
-    return data if len(data) <= limit else b""
+        os.close(descriptor)
+    return data if len(data) <= max_bytes else b""
 
 
-def read_head(path: Path, limit: int) -> bytes:
+def read_head(path: Path, max_bytes: int) -> bytes:
     """Return the first bytes of a regular file, at most `limit`; raise OSError or ValueError."""
     descriptor = _require_regular(os.open(path, os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)))
     with os.fdopen(descriptor, "rb") as stream:
-        return stream.read(limit)
+        return stream.read(max_bytes)
 
 
 def os_error_reason(error: OSError | ValueError) -> str:

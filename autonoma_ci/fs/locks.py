@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
 
 # In seconds, between two looks.
-_PAUSE = 0.02
+_RETRY_SECONDS = 0.02
 # In seconds, for later waits once Cancelled was raised within a wait for the same lock: the runner may kill the step a
 # few seconds after the signal. A signal at another moment, or one that comes as an event, shortens no wait.
 MAX_LOCK_SECONDS_AFTER_CANCEL = 0.5
 # The error numbers of a lock that another process has.
-_LOCKED = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
+_LOCKED_ERRNOS = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
 
 if sys.platform == "win32":
 
-    def _take_lock(descriptor: int) -> None:
+    def _lock_without_waiting(descriptor: int) -> None:
         import msvcrt
 
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
 
-    def _take_lock(descriptor: int) -> None:
+    def _lock_without_waiting(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,24 +46,24 @@ class LockTimeouts:
     """
 
     def __init__(self, seconds: float, clock: Clock) -> None:
-        self._seconds = self._left = seconds
+        self._seconds = self._seconds_left = seconds
         self._clock = clock
 
     def lock(self, descriptor: int) -> bool:
         """Lock the file and return whether that could be done in time."""
         try:
-            is_locked = try_lock_for(self._left, descriptor, self._clock)
+            is_locked = try_lock_for(self._seconds_left, descriptor, self._clock)
         except BaseException:
             # Cancelled was raised within the wait.
             self.shorten(MAX_LOCK_SECONDS_AFTER_CANCEL)
             raise
-        self._left = self._seconds if is_locked else 0.0
+        self._seconds_left = self._seconds if is_locked else 0.0
         return is_locked
 
     def shorten(self, seconds: float) -> None:
         """Let later waits take no longer than this."""
         self._seconds = min(self._seconds, seconds)
-        self._left = min(self._left, seconds)
+        self._seconds_left = min(self._seconds_left, seconds)
 
 
 def try_lock_for(seconds: float, descriptor: int, clock: Clock) -> bool:
@@ -77,12 +77,12 @@ def try_lock_for(seconds: float, descriptor: int, clock: Clock) -> bool:
         clock: The clock that limits the wait.
 
     """
-    until = clock.monotonic() + seconds
+    deadline = clock.monotonic() + seconds
     with suppress(OSError, ImportError):
         while not _try_lock(descriptor):
-            if clock.monotonic() >= until:
+            if clock.monotonic() >= deadline:
                 return False
-            clock.sleep(_PAUSE)
+            clock.sleep(_RETRY_SECONDS)
     return True
 
 
@@ -92,9 +92,9 @@ def _try_lock(descriptor: int) -> bool:
     Raises OSError or ImportError where the file system or the system has no locks.
     """
     try:
-        _take_lock(descriptor)
+        _lock_without_waiting(descriptor)
     except OSError as error:
-        if error.errno in _LOCKED:
+        if error.errno in _LOCKED_ERRNOS:
             return False
         raise
     return True

@@ -12,12 +12,12 @@ def escapes_via_symlink(path: str, folder: str) -> bool:
     if "\0" in path:
         return False  # no path at all, which whoever opens it will find
     try:
-        inside = Path(os.path.normpath(Path(folder).absolute()))
-        place = Path(os.path.normpath(Path(folder, path).absolute()))
+        root = Path(os.path.normpath(Path(folder).absolute()))
+        target = Path(os.path.normpath(Path(folder, path).absolute()))
     except FileNotFoundError:
         return False  # the working directory was removed, so nothing inside it can be opened
     # Path.resolve raises RuntimeError for a loop of links; realpath leaves that to whoever opens the file.
-    return place.is_relative_to(inside) and not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(inside))
+    return target.is_relative_to(root) and not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(root))
 
 
 def quote_for_shell(path: str, system: str = os.name) -> str:
