@@ -15,7 +15,7 @@ import os
 import sys
 
 # The folders of the image's PATH. That of the environment may name a folder of the user's checkout.
-_FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_PROGRAM_FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # A program of the image with the name of a command of ours is not started. `autonoma_ci.cli` takes long to import.
 _COMMANDS = frozenset({"run", "wait", "list", "init", "validate", "report", "schema", "sandbox", "demo"})
 # Who types `test` means `run`. The shell's program of that name would pass, and nothing would have run.
@@ -24,7 +24,7 @@ _WRONG_COMMANDS = frozenset({"test", "["})
 
 def main(arguments: list[str]) -> None:
     """Hand over if the first argument is another program, or run autonoma-ci."""
-    if arguments and _starts_container() and (program := _program(arguments[0])):
+    if arguments and _may_start_program() and (program := _find_program(arguments[0])):
         _hand_over(program, arguments)
     # Handles signals first: PID 1 ignores those that it has no handler for.
     from autonoma_ci.__main__ import main as run
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     run()
 
 
-def _starts_container() -> bool:
+def _may_start_program() -> bool:
     """Return whether the arguments may name another program.
 
     They may in the ENTRYPOINT, and not in a script: `autonoma-ci true` is a wrong command. The input `args` of the
@@ -41,14 +41,14 @@ def _starts_container() -> bool:
     return os.path.basename(sys.argv[0]) == "entrypoint.py" and not os.environ.get("INPUT_ARGS")  # noqa: PTH119 - pathlib is slow to import
 
 
-def _program(name: str) -> str | None:
+def _find_program(name: str) -> str | None:
     """Return the path of another program, or None if the name is for autonoma-ci."""
     if name.startswith("/"):
         return name
     # A relative path would be looked up in the user's checkout.
     if "/" in name or name in _COMMANDS | _WRONG_COMMANDS:
         return None
-    paths = (f"{folder}/{name}" for folder in _FOLDERS)
+    paths = (f"{folder}/{name}" for folder in _PROGRAM_FOLDERS)
     return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)  # noqa: PTH113 - pathlib is slow to import
 
 

@@ -40,7 +40,9 @@ _LINE_START_MARKUP_RE = lazy_pattern(r"^(\s*\d*)([-+=#.)/])")
 # (also `GH-1`, `GL-1`), on GitLab merge requests, milestones, snippets, labels, epics, `[vulnerability:1]`,
 # `*iteration:"name"` and `group/project>`.
 # Source: both documentations, "Autolinked references and URLs" and "GitLab-specific references".
-_REFERENCE_RE = lazy_pattern(r"""[@#!%$~&](?=[\w"*])|\bG[HL]-(?=\d)|[\[*](?=\w+:)|(?<=\w)/[\w.-]+(?=>)""", re.IGNORECASE)
+_REFERENCE_RE = lazy_pattern(
+    r"""[@#!%$~&](?=[\w"*])|\bG[HL]-(?=\d)|[\[*](?=\w+:)|(?<=\w)/[\w.-]+(?=>)""", re.IGNORECASE
+)
 _COMMIT_RE = lazy_pattern(r"(?<![0-9a-z_])[0-9a-f]{7,}(?![0-9a-z_])", re.IGNORECASE)
 # One digit less than the shortest commit hash that is made a link.
 _COMMIT_PREFIX_RE = lazy_pattern(r"[0-9a-f]{6}(?=.)", re.IGNORECASE)
@@ -75,7 +77,12 @@ def truncate_bytes(text: str, limit: int) -> str:
 
 def escape_log_line(text: str, limit: int = 4000) -> str:
     """Return the text as one line of a log that no CI system takes for a command."""
-    return _LINE_START_COMMAND_RE.sub(_ZERO_WIDTH_SPACE, _TRAVIS_FOLD_RE.sub(_ZERO_WIDTH_SPACE, _INLINE_COMMAND_RE.sub(f"#{_ZERO_WIDTH_SPACE}#", sanitize_line(text, limit))))
+    return _LINE_START_COMMAND_RE.sub(
+        _ZERO_WIDTH_SPACE,
+        _TRAVIS_FOLD_RE.sub(
+            _ZERO_WIDTH_SPACE, _INLINE_COMMAND_RE.sub(f"#{_ZERO_WIDTH_SPACE}#", sanitize_line(text, limit))
+        ),
+    )
 
 
 def escape_json(text: str) -> str:

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 BASE = os.environ["AUTONOMA_API_URL"]
 REQUESTS = int(os.environ["AUTONOMA_CONCURRENCY"])
 IDS = os.environ["AUTONOMA_TEST_IDS"].split(",")
-QUICK = float(os.environ.get("QUICK", "1"))
+SPEEDUP = float(os.environ.get("QUICK", "1"))
 
 session = requests.Session()
 session.mount("http://", HTTPAdapter(pool_maxsize=REQUESTS))
@@ -24,22 +24,22 @@ session.headers["autonoma-client-secret"] = os.environ["AUTONOMA_CLIENT_SECRET"]
 sending = Semaphore(REQUESTS)
 
 
-def follow(test_id: str) -> str:
+def run_to_end(test_id: str) -> str:
     """Start one test and wait for its end."""
     with sending:
-        began = time.monotonic()
+        started_at = time.monotonic()
         started = session.post(f"{BASE}/test/{test_id}/run", json={"id": test_id, "source": "cli"}, timeout=60)
     started.raise_for_status()
-    status, questions = "pending", 0
+    status, polls = "pending", 0
     while status in {"pending", "running"}:
-        time.sleep(10 / QUICK)
+        time.sleep(10 / SPEEDUP)
         with sending:
             answer = session.get(f"{BASE}/run/{started.json()['run_id']}/status", timeout=60)
         answer.raise_for_status()
-        status, questions = answer.json()["status"], questions + 1
-    return f"{test_id} {QUICK * (time.monotonic() - began):.3f} {questions} {status}"
+        status, polls = answer.json()["status"], polls + 1
+    return f"{test_id} {SPEEDUP * (time.monotonic() - started_at):.3f} {polls} {status}"
 
 
 with ThreadPoolExecutor(len(IDS)) as pool:
-    for line in pool.map(follow, IDS):
+    for line in pool.map(run_to_end, IDS):
         print(line)

@@ -12,19 +12,19 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from benchmarks.image import image
-from benchmarks.row import drift_of, fault_of, middle_of
+from benchmarks.row import find_drift, find_fault, select_medians
 from benchmarks.starting import manifest, many, one
 from benchmarks.table import (
     BASELINE,
     README,
-    baseline_file,
-    machine,
-    markdown,
-    number,
+    describe_machine,
+    format_number,
     read_baseline,
-    rounded,
-    text,
-    with_figures,
+    render_baseline,
+    render_markdown,
+    render_text,
+    replace_figures,
+    round_ratio,
 )
 from benchmarks.waiting import delays, thousand
 
@@ -37,55 +37,56 @@ ROUNDS = 3
 MEASUREMENTS = (one, many, manifest, delays, thousand, image)
 
 
-def measured(measure: Callable[[], list[Row]], baseline: Mapping[str, float]) -> tuple[list[Row], list[str]]:
+def measure_with_retry(measure: Callable[[], list[Row]], baseline: Mapping[str, float]) -> tuple[list[Row], list[str]]:
     """Return the rows of a measurement, those with a fault from a second one, and what is to be said of that."""
     rows = measure()
-    if not any(fault_of(row, baseline) for row in rows):
+    if not any(find_fault(row, baseline) for row in rows):
         return rows, []
     second = {row.name: row for row in measure()}
-    told = [
-        f"Measured twice: {row.name}: {number(row.ours)} {row.unit} at first, {number(row.ratio)} x: {fault}."
+    notes = [
+        f"Measured twice: {row.name}: {format_number(row.ours)} {row.unit} at first, "
+        f"{format_number(row.ratio)} x: {fault}."
         for row in rows
-        if (fault := fault_of(row, baseline))
+        if (fault := find_fault(row, baseline))
     ]
-    return [second[row.name] if fault_of(row, baseline) else row for row in rows], told
+    return [second[row.name] if find_fault(row, baseline) else row for row in rows], notes
 
 
-def write(rows: Sequence[Row]) -> None:
+def write_baseline(rows: Sequence[Row]) -> None:
     """Let these rows be the baseline and the README's table."""
-    day, rows = machine(), [rounded(row) for row in rows]
-    BASELINE.write_text(baseline_file(rows, day), "utf-8")
-    README.write_text(with_figures(README.read_text("utf-8"), markdown(rows, day)), "utf-8")
+    machine_text, rows = describe_machine(), [round_ratio(row) for row in rows]
+    BASELINE.write_text(render_baseline(rows, machine_text), "utf-8")
+    README.write_text(replace_figures(README.read_text("utf-8"), render_markdown(rows, machine_text)), "utf-8")
 
 
-def all_measured(baseline: Mapping[str, float]) -> tuple[list[Row], list[str]]:
+def measure_all(baseline: Mapping[str, float]) -> tuple[list[Row], list[str]]:
     """Return all rows, and what is to be said of those that were measured twice."""
-    found = []
+    measurements = []
     # The image first: if it can't be built, that is told at once.
     for measure in reversed(MEASUREMENTS):
         print(f"measuring: {measure.__name__}", file=sys.stderr, flush=True)
-        found.append(measured(measure, baseline))
-    rows, told = zip(*reversed(found), strict=True)
-    return [*chain(*rows)], [*chain(*told)]
+        measurements.append(measure_with_retry(measure, baseline))
+    rows, notes = zip(*reversed(measurements), strict=True)
+    return [*chain(*rows)], [*chain(*notes)]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table and return the exit code."""
-    writing = "--write-baseline" in arguments
-    baseline = {} if writing else read_baseline()
-    tables, told = zip(*(all_measured(baseline) for _ in range(ROUNDS if writing else 1)), strict=True)
-    rows = middle_of(tables)
-    print(text(rows, baseline))
-    notes = [*chain(*told), *(f"Not measured: {row.name}: {row.how}." for row in rows if row.ours is None)]
-    wrong = [f"{row.name}: {fault}" for row in rows if (fault := fault_of(row, baseline))]
-    if not writing:
-        wrong += drift_of(rows, baseline)
-    elif wrong or any(row.ours is None for row in rows):
-        wrong.append("no baseline was written: it takes every row, and every promise kept")
+    is_writing = "--write-baseline" in arguments
+    baseline = {} if is_writing else read_baseline()
+    tables, round_notes = zip(*(measure_all(baseline) for _ in range(ROUNDS if is_writing else 1)), strict=True)
+    rows = select_medians(tables)
+    print(render_text(rows, baseline))
+    notes = [*chain(*round_notes), *(f"Not measured: {row.name}: {row.how}." for row in rows if row.ours is None)]
+    problems = [f"{row.name}: {fault}" for row in rows if (fault := find_fault(row, baseline))]
+    if not is_writing:
+        problems += find_drift(rows, baseline)
+    elif problems or any(row.ours is None for row in rows):
+        problems.append("no baseline was written: it takes every row, and every promise kept")
     else:
-        write(rows)
-    print("\n".join(["", *notes, *(f"WRONG: {line}" for line in wrong)]).rstrip())
-    return 1 if wrong else 0
+        write_baseline(rows)
+    print("\n".join(["", *notes, *(f"WRONG: {line}" for line in problems)]).rstrip())
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -27,13 +27,13 @@ from autonoma_ci.engine.workers import Events, ThreadedExecutor
 from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
-from benchmarks.costs import CREDENTIALS, bare
+from benchmarks.costs import CREDENTIALS, script_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 T = TypeVar("T")
-QUICK = 5.0
+SPEEDUP = 5.0
 # So many runs of about each length in seconds: enough that the share of chance in a mean is a twentieth. Those of one
 # pass go on at once, and are few enough to be asked for at the full pace without a queue in this very process, where
 # the server is too. Each question has a connection of its own, which costs the server a thread.
@@ -41,36 +41,36 @@ PASSES = (*2 * ({90: 60, 300: 65},), *6 * ({5: 30, 30: 33},))
 SECRETS = tuple(Secret(value) for value in CREDENTIALS.values())
 
 
-class Late(NamedTuple):
+class Delay(NamedTuple):
     """How late the verdicts were, in seconds, and how many questions a run took, both on the mean."""
 
     seconds: float
-    questions: float
+    polls: float
 
 
-class QuickClock(Clock):
+class FastClock(Clock):
     """A clock that runs five times as fast."""
 
     def monotonic(self) -> float:
         """Return the quickened time."""
-        return QUICK * time.monotonic()
+        return SPEEDUP * time.monotonic()
 
     def wait_for_event(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
         """Wait for a fifth of the time."""
-        return super().wait_for_event(events, seconds / QUICK)
+        return super().wait_for_event(events, seconds / SPEEDUP)
 
 
-class Ended:
+class EndTimes:
     """Notes when each run reached its end, by its name."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.at: dict[str, float] = {}
+        self.ended_at: dict[str, float] = {}
 
     def on_run_changed(self, outcome: RunResult) -> None:
         """Note the time of an end."""
         if outcome.state is RunState.PASSED:
-            self.at[outcome.request.name] = self._clock.monotonic()
+            self.ended_at[outcome.request.name] = self._clock.monotonic()
 
     def on_warning(self, text: str) -> None:
         """Say what is odd: nothing should be."""
@@ -80,78 +80,85 @@ class Ended:
         """Do nothing."""
 
 
-def subjects(runs: Mapping[int, int]) -> dict[str, float]:
+def plan_durations(runs: Mapping[int, int]) -> dict[str, float]:
     """Return the ids to start, the longest runs first, and how long each run takes; `runs` says how many of a length.
 
     Their lengths are a tenth shorter to a tenth longer, so that no pause suits them all.
     """
-    found = {}
+    durations = {}
     for length in sorted(runs, reverse=True):
-        for n in range(runs[length]):
-            tenths = round(10 * length * (0.9 + 0.2 * n / (runs[length] - 1)))
-            found[f"sandbox-takes-{tenths}-{length}-{n}"] = tenths / 10
-    return found
+        for number in range(runs[length]):
+            tenths = round(10 * length * (0.9 + 0.2 * number / (runs[length] - 1)))
+            durations[f"sandbox-takes-{tenths}-{length}-{number}"] = tenths / 10
+    return durations
 
 
-def ours(sandbox: Sandbox, clock: Clock, lengths: dict[str, float]) -> dict[str, Late]:
+def measure_engine(sandbox: Sandbox, clock: Clock, durations: dict[str, float]) -> dict[str, Delay]:
     """Let the engine start and wait for all runs, and return what each took."""
-    board = RunTable(
-        [RunResult(RunRequest(TargetKind.TEST, subject, subject)) for subject in lengths], clock.monotonic()
+    run_table = RunTable(
+        [RunResult(RunRequest(TargetKind.TEST, subject, subject)) for subject in durations], clock.monotonic()
     )
     events: Events = queue.SimpleQueue()
     client = AutonomaClient(Transport(sandbox.url, SECRETS), "benchmark", SECRETS)
-    ended = Ended(clock)
+    end_times = EndTimes(clock)
     # One start at a time: a run is born when its turn has come, and not while it queues in this very process.
-    Engine(board, StartPolicy(concurrency=1), clock, events, ended, PollPolicy()).run(ThreadedExecutor(client, events))
+    Engine(run_table, StartPolicy(concurrency=1), clock, events, end_times, PollPolicy()).run(
+        ThreadedExecutor(client, events)
+    )
     # .../run/RUN_ID/status
-    asked = Counter(received.path.split("/")[-2] for received in sandbox.received if received.method == "GET")
+    poll_counts = Counter(received.path.split("/")[-2] for received in sandbox.received if received.method == "GET")
     return {
-        run.request.name: Late(
-            ended.at[run.request.name] - board.origin - run.start_offset_seconds - lengths[run.request.name],
-            asked[run.run_id],
+        run.request.name: Delay(
+            end_times.ended_at[run.request.name]
+            - run_table.origin
+            - run.start_offset_seconds
+            - durations[run.request.name],
+            poll_counts[run.run_id],
         )
-        for run in board.results
+        for run in run_table.results
     }
 
 
-def theirs(printed: str, lengths: dict[str, float]) -> dict[str, Late]:
+def parse_fixed_poll(printed: str, durations: dict[str, float]) -> dict[str, Delay]:
     """Return what each run took by what the fixed poll printed; raise RuntimeError if one did not pass."""
-    found = {}
+    delays = {}
     for line in printed.splitlines():
-        subject, seconds, questions, status = line.split()
+        test_id, seconds, polls, status = line.split()
         if status != "passed":
             raise RuntimeError(line)
-        found[subject] = Late(float(seconds) - lengths[subject], int(questions))
-    return found
+        delays[test_id] = Delay(float(seconds) - durations[test_id], int(polls))
+    return delays
 
 
-def side_by_side(runs: Mapping[int, int]) -> list[dict[str, Late]]:
+def measure_both(runs: Mapping[int, int]) -> list[dict[str, Delay]]:
     """Let both wait for as many runs of each length, and return what ours and theirs came to, run by run."""
-    clock, lengths = QuickClock(), subjects(runs)
+    clock, durations = FastClock(), plan_durations(runs)
     with Sandbox(pace=0.1, clock=clock.monotonic) as sandbox:
         environ = {
             **CREDENTIALS,
             "AUTONOMA_API_URL": sandbox.url,
-            "AUTONOMA_TEST_IDS": ",".join(lengths),
+            "AUTONOMA_TEST_IDS": ",".join(durations),
             "AUTONOMA_CONCURRENCY": "8",
-            "QUICK": str(QUICK),
+            "QUICK": str(SPEEDUP),
         }
-        with subprocess.Popen(bare("bare_wait.py"), env=environ, stdout=subprocess.PIPE, text=True) as fixed:
-            engine = ours(sandbox, clock, lengths)
-            return [engine, theirs(fixed.communicate()[0], lengths)]
+        with subprocess.Popen(
+            script_command("bare_wait.py"), env=environ, stdout=subprocess.PIPE, text=True
+        ) as process:
+            engine = measure_engine(sandbox, clock, durations)
+            return [engine, parse_fixed_poll(process.communicate()[0], durations)]
 
 
 def main() -> None:
     """Print the means of each length over all passes, ours first."""
-    passes = [side_by_side(runs) for runs in PASSES]
-    found = {}
+    passes = [measure_both(runs) for runs in PASSES]
+    means = {}
     for length in sorted({length for runs in PASSES for length in runs}):
-        both = [
-            [late for one in passes for name, late in one[place].items() if name.split("-")[3] == str(length)]
-            for place in (0, 1)
+        columns = [
+            [delay for results in passes for name, delay in results[index].items() if name.split("-")[3] == str(length)]
+            for index in (0, 1)
         ]
-        found[length] = [[mean(column) for column in zip(*late, strict=True)] for late in both]
-    print(json.dumps(found))
+        means[length] = [[mean(column) for column in zip(*delays, strict=True)] for delays in columns]
+    print(json.dumps(means))
 
 
 if __name__ == "__main__":

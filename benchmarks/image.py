@@ -8,8 +8,8 @@ import shlex
 import subprocess
 from statistics import median
 
-from benchmarks.costs import HERE, cost_of, in_turn, paired, server
-from benchmarks.row import Row, set_beside
+from benchmarks.costs import FOLDER, compare_pairs, measure_command, measure_in_turn, run_api_server
+from benchmarks.row import Row, with_comparison
 from tests.container.image import LAUNCHER, Image
 
 COLD = Row("image: docker run, one test", "s", 1.15)
@@ -19,9 +19,9 @@ ADDED = Row("image: what it adds to its base", "MiB", 30.0, absolute=True, how="
 ENTRYPOINT = "/opt/autonoma-ci/entrypoint.py"
 TAG, BASE_TAG = "autonoma-ci:bench", "autonoma-ci:bench-base"
 # The other way is a bare script, run by the very Python that the image has.
-SCRIPT = (HERE / "bare_one.py").read_text("utf-8")
+SCRIPT = (FOLDER / "bare_one.py").read_text("utf-8")
 # Times a start of each from within a container, where the engine's own time to start one does not count.
-WITHIN = """
+START_TIMES_SCRIPT = """
 import json, subprocess, sys, time
 def seconds(command):
     began = time.perf_counter()
@@ -32,8 +32,8 @@ ours, theirs = [*python, "/opt/autonoma-ci/entrypoint.py"], [*python, "-c", sys.
 print(json.dumps([(seconds(ours), seconds(theirs)) for _ in range(10)][1:]))
 """
 # In KiB; -x leaves out what is mounted from elsewhere.
-WHOLE = "du -skx / | cut -f1"
-NEEDED = (
+FILESYSTEM_SIZE_SCRIPT = "du -skx / | cut -f1"
+REQUESTS_SIZE_SCRIPT = (
     "cd /opt/autonoma-ci/lib/python3*/site-packages && du -sk requests* urllib3* idna* certifi* charset_normalizer*"
 )
 
@@ -46,13 +46,13 @@ def image() -> list[Row]:
     except (OSError, subprocess.CalledProcessError):
         return [row._replace(how=f"no engine answers to {docker[0]}") for row in (COLD, INSIDE, SIZE, ADDED)]
     for tag, options in ((TAG, []), (BASE_TAG, ["--target", "base"])):
-        cost_of([*docker, "build", "-t", tag, *options, str(HERE.parent)], os.environ)
+        measure_command([*docker, "build", "-t", tag, *options, str(FOLDER.parent)], os.environ)
     ours, base = (Image(tuple(docker), tag) for tag in (TAG, BASE_TAG))
-    return [*_times(ours), *_sizes(ours, base)]
+    return [*_measure_times(ours), *_measure_sizes(ours, base)]
 
 
-def _times(image: Image) -> list[Row]:
-    with server(0.0) as environ:
+def _measure_times(image: Image) -> list[Row]:
+    with run_api_server(0.0) as environ:
         variables = [word for name, value in environ.items() for word in ("-e", f"{name}={value}")]
         variables += ["-e", "AUTONOMA_TEST_IDS=abc"]
         python = [*variables, "--entrypoint", LAUNCHER]
@@ -62,24 +62,30 @@ def _times(image: Image) -> list[Row]:
             image.command(python, "-I", "-c", SCRIPT),
             image.command(["--entrypoint", "true"]),
         ]
-        cold, script, nothing = in_turn(commands, os.environ, 7)
-        within = json.loads(cost_of(image.command(python, "-I", "-c", WITHIN, SCRIPT), os.environ).printed)
-    alone = median(cost.seconds for cost in nothing)
+        ours, theirs, empty = measure_in_turn(commands, os.environ, 7)
+        inside = json.loads(
+            measure_command(image.command(python, "-I", "-c", START_TIMES_SCRIPT, SCRIPT), os.environ).output
+        )
+    engine_seconds = median(cost.seconds for cost in empty)
     return [
-        paired(COLD, cold, script)._replace(how=f"the engine alone takes {alone:.2f} s"),
+        compare_pairs(COLD, ours, theirs)._replace(how=f"the engine alone takes {engine_seconds:.2f} s"),
         INSIDE._replace(
-            ours=median(mine for mine, _ in within),
-            theirs=median(other for _, other in within),
-            ratio=median(mine / other for mine, other in within),
+            ours=median(mine for mine, _ in inside),
+            theirs=median(other for _, other in inside),
+            ratio=median(mine / other for mine, other in inside),
         ),
     ]
 
 
-def _sizes(ours: Image, base: Image) -> list[Row]:
-    whole, below, needed = _mebibytes(ours, WHOLE), _mebibytes(base, WHOLE), _mebibytes(ours, NEEDED)
-    return [set_beside(SIZE, whole, below), set_beside(ADDED, whole - below, needed)]
+def _measure_sizes(ours: Image, base: Image) -> list[Row]:
+    image_size, base_size, requests_size = (
+        _measure_mebibytes(ours, FILESYSTEM_SIZE_SCRIPT),
+        _measure_mebibytes(base, FILESYSTEM_SIZE_SCRIPT),
+        _measure_mebibytes(ours, REQUESTS_SIZE_SCRIPT),
+    )
+    return [with_comparison(SIZE, image_size, base_size), with_comparison(ADDED, image_size - base_size, requests_size)]
 
 
-def _mebibytes(image: Image, script: str) -> float:
-    printed = cost_of(image.command(["--entrypoint", "sh"], "-c", script), os.environ).printed
-    return sum(int(line.split()[0]) for line in printed.splitlines()) / 1024
+def _measure_mebibytes(image: Image, script: str) -> float:
+    output = measure_command(image.command(["--entrypoint", "sh"], "-c", script), os.environ).output
+    return sum(int(line.split()[0]) for line in output.splitlines()) / 1024

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 # How much worse than its baseline a ratio may be.
-WORSE = 1.25
+MAX_RATIO_GROWTH = 1.25
 
 
 class Row(NamedTuple):
@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
     name: str
     unit: str = ""
-    most: float | None = None
+    limit: float | None = None
     absolute: bool = False
     ours: float | None = None
     theirs: float | None = None
@@ -32,38 +32,38 @@ class Row(NamedTuple):
     how: str = ""
 
     @property
-    def kept(self) -> bool:
+    def is_within_limit(self) -> bool:
         """Whether the promise is kept, if there is one; what could not be had breaks none."""
         figure = self.ours if self.absolute else self.ratio
-        return figure is None or self.most is None or figure <= self.most
+        return figure is None or self.limit is None or figure <= self.limit
 
 
-def set_beside(row: Row, ours: float, theirs: float) -> Row:
+def with_comparison(row: Row, ours: float, theirs: float) -> Row:
     """Return the row with both figures and their ratio."""
     return row._replace(ours=ours, theirs=theirs, ratio=ours / theirs)
 
 
-def fault_of(row: Row, baseline: Mapping[str, float]) -> str:
+def find_fault(row: Row, baseline: Mapping[str, float]) -> str:
     """Return what is wrong with a row's figures, or ""."""
-    if not row.kept:
+    if not row.is_within_limit:
         return "the promise is not kept"
-    usual = baseline.get(row.name)
-    if row.ratio is not None and usual is not None and row.ratio > WORSE * usual:
-        return f"worse than its baseline by {100 * (row.ratio / usual - 1):.0f} %"
+    previous_ratio = baseline.get(row.name)
+    if row.ratio is not None and previous_ratio is not None and row.ratio > MAX_RATIO_GROWTH * previous_ratio:
+        return f"worse than its baseline by {100 * (row.ratio / previous_ratio - 1):.0f} %"
     return ""
 
 
-def drift_of(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
+def find_drift(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
     """Return where the rows and the baseline are not about the same: ratios without one, and entries without a row."""
     rows = list(rows)
-    new = [row.name for row in rows if row.ratio is not None and row.name not in baseline]
+    missing = [row.name for row in rows if row.ratio is not None and row.name not in baseline]
     # A row that could not be measured this time keeps its entry.
-    kept = {row.name for row in rows if row.ratio is not None or row.ours is None}
-    return [f"{name}: no baseline (make baseline writes it)" for name in new] + [
-        f"{name}: a baseline without a ratio" for name in baseline if name not in kept
+    names = {row.name for row in rows if row.ratio is not None or row.ours is None}
+    return [f"{name}: no baseline (make baseline writes it)" for name in missing] + [
+        f"{name}: a baseline without a ratio" for name in baseline if name not in names
     ]
 
 
-def middle_of(tables: Sequence[Sequence[Row]]) -> list[Row]:
+def select_medians(tables: Sequence[Sequence[Row]]) -> list[Row]:
     """Return of each row, measured more than once, the one whose ratio is the middle one."""
     return [sorted(rows, key=lambda row: row.ratio or 0.0)[len(rows) // 2] for rows in zip(*tables, strict=True)]

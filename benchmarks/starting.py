@@ -7,8 +7,17 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks.costs import HERE, OURS, bare, cost_of, in_turn, paired, processor, server
-from benchmarks.row import Row, set_beside
+from benchmarks.costs import (
+    AUTONOMA_CI,
+    FOLDER,
+    compare_pairs,
+    measure_command,
+    measure_in_turn,
+    processor_seconds,
+    run_api_server,
+    script_command,
+)
+from benchmarks.row import Row, with_comparison
 
 ONE = Row("one test: bare requests script", "s", 1.15, how="median of 25 pairs")
 ONE_CURL = Row("one test: curl in a shell", "s", how="the ratio is of processor time")
@@ -16,10 +25,10 @@ MANY = Row("200 tests: bare pool of threads", "s", 1.15, how="200 ms each, media
 MANY_CURL = Row("200 tests: curl in a shell loop", "s", 0.1, how="200 ms each, theirs once")
 READ = Row("10,000 tests in a manifest: time", "s", 3.0, absolute=True, how="the ratio is of processor time")
 READ_MEMORY = Row("10,000 tests in a manifest: memory", "MiB", 300.0, absolute=True, how="peak; theirs: YAML read in C")
-CURL = ("bash", str(HERE / "curl_loop.sh"))
+CURL = ("bash", str(FOLDER / "curl_loop.sh"))
 
 
-def without() -> str:
+def describe_missing_tools() -> str:
     """Return what the loop with curl needs and this machine does not have, and how to get it; or ""."""
     missing = [name for name in ("bash", "curl", "jq") if not shutil.which(name)]
     return f"install {', '.join(missing)}" if missing else ""
@@ -27,26 +36,30 @@ def without() -> str:
 
 def one() -> list[Row]:
     """Measure the start of one test, at a server that answers at once."""
-    missing = without()
-    commands = [OURS, bare("bare_one.py")] + ([] if missing else [CURL])
-    with server(0.0) as environ:
-        ours, theirs, *curl = in_turn(commands, {**environ, "AUTONOMA_TEST_IDS": "abc"}, 25)
-    by_curl = paired(ONE_CURL, ours, curl[0], ratio_of=processor) if curl else ONE_CURL._replace(how=missing)
-    return [paired(ONE, ours, theirs), by_curl]
+    missing = describe_missing_tools()
+    commands = [AUTONOMA_CI, script_command("bare_one.py")] + ([] if missing else [CURL])
+    with run_api_server(0.0) as environ:
+        ours, theirs, *curl = measure_in_turn(commands, {**environ, "AUTONOMA_TEST_IDS": "abc"}, 25)
+    by_curl = (
+        compare_pairs(ONE_CURL, ours, curl[0], ratio_of=processor_seconds) if curl else ONE_CURL._replace(how=missing)
+    )
+    return [compare_pairs(ONE, ours, theirs), by_curl]
 
 
 def many() -> list[Row]:
     """Measure two hundred tests at a server that takes 200 ms for each, ours with a concurrency of 32."""
     ids = ",".join(f"test{i}" for i in range(200))
-    with server(0.2) as environ:
+    with run_api_server(0.2) as environ:
         environ |= {"AUTONOMA_TEST_IDS": ids, "AUTONOMA_CONCURRENCY": "32"}
-        ours, theirs = in_turn([OURS, bare("bare_pool.py")], environ, 5)
-        if missing := without():
+        ours, theirs = measure_in_turn([AUTONOMA_CI, script_command("bare_pool.py")], environ, 5)
+        if missing := describe_missing_tools():
             by_curl = MANY_CURL._replace(how=missing)
         else:
             # Once: it takes the better part of a minute, of which nearly all is the server's.
-            by_curl = set_beside(MANY_CURL, median(cost.seconds for cost in ours), cost_of(CURL, environ).seconds)
-    return [paired(MANY, ours, theirs), by_curl]
+            by_curl = with_comparison(
+                MANY_CURL, median(cost.seconds for cost in ours), measure_command(CURL, environ).seconds
+            )
+    return [compare_pairs(MANY, ours, theirs), by_curl]
 
 
 def manifest() -> list[Row]:
@@ -58,8 +71,10 @@ def manifest() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "autonoma.yml")
         path.write_text("version: 1\ntests:\n" + "".join(entries), encoding="utf-8")
-        ours, theirs = in_turn([(*OURS, "validate", str(path)), (*bare("bare_yaml.py"), str(path))], {}, 9)
+        ours, theirs = measure_in_turn(
+            [(*AUTONOMA_CI, "validate", str(path)), (*script_command("bare_yaml.py"), str(path))], {}, 9
+        )
     return [
-        paired(READ, ours, theirs, ratio_of=processor),
-        paired(READ_MEMORY, ours, theirs, lambda cost: cost.megabytes),
+        compare_pairs(READ, ours, theirs, ratio_of=processor_seconds),
+        compare_pairs(READ_MEMORY, ours, theirs, lambda cost: cost.peak_mebibytes),
     ]

@@ -9,22 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.row import fault_of
+from benchmarks.row import find_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.row import Row
 
-HERE = Path(__file__).parent
-README = HERE / "README.md"
-BASELINE = HERE / "baseline.toml"
+FOLDER = Path(__file__).parent
+README = FOLDER / "README.md"
+BASELINE = FOLDER / "baseline.toml"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 HEADINGS = ("what", "ours", "theirs", "ratio", "at most", "baseline", "how")
 _WIDTHS = (35, 9, 9, 7, 9, 8)
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """Return a figure with three digits that say something, and "-" for none."""
     if value is None:
         return "-"
@@ -33,55 +33,55 @@ def number(value: float | None) -> str:
     return f"{value:.{3 if value < 1 else 2 if value < 10 else 1}f}"
 
 
-def cells(row: Row, baseline: Mapping[str, float]) -> tuple[str, ...]:
+def format_cells(row: Row, baseline: Mapping[str, float]) -> tuple[str, ...]:
     """Return what the columns of a row say."""
     unit = f" {row.unit}" if row.unit else ""
     if row.ours is None:
         return (row.name, "-", "-", "-", "-", "-", f"NOT MEASURED: {row.how}")
     return (
         row.name,
-        number(row.ours) + unit,
-        number(row.theirs) + unit if row.theirs is not None else "-",
-        _ratio(row.ratio),
-        "-" if row.most is None else number(row.most) + unit if row.absolute else _ratio(row.most),
-        _ratio(baseline.get(row.name)),
+        format_number(row.ours) + unit,
+        format_number(row.theirs) + unit if row.theirs is not None else "-",
+        _format_ratio(row.ratio),
+        "-" if row.limit is None else format_number(row.limit) + unit if row.absolute else _format_ratio(row.limit),
+        _format_ratio(baseline.get(row.name)),
         row.how,
     )
 
 
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{number(value)} x"
+def _format_ratio(value: float | None) -> str:
+    return "-" if value is None else f"{format_number(value)} x"
 
 
-def text(rows: Sequence[Row], baseline: Mapping[str, float]) -> str:
+def render_text(rows: Sequence[Row], baseline: Mapping[str, float]) -> str:
     """Return the table for a terminal."""
-    lines = [HEADINGS, *(cells(row, baseline) for row in rows)]
-    shown = []
+    lines = [HEADINGS, *(format_cells(row, baseline) for row in rows)]
+    output = []
     for line, row in zip(lines, [None, *rows], strict=True):
         figures = " ".join(f"{cell:>{width}}" for cell, width in zip(line[1:-1], _WIDTHS[1:], strict=True))
-        shown.append(f"{line[0]:<{_WIDTHS[0]}}{figures}  {line[-1]}".rstrip())
-        if row and (fault := fault_of(row, baseline)):
-            shown.append(f"  ^ {fault.upper()}")
-    return "\n".join(shown)
+        output.append(f"{line[0]:<{_WIDTHS[0]}}{figures}  {line[-1]}".rstrip())
+        if row and (fault := find_fault(row, baseline)):
+            output.append(f"  ^ {fault.upper()}")
+    return "\n".join(output)
 
 
-def markdown(rows: Sequence[Row], machine: str) -> str:
+def render_markdown(rows: Sequence[Row], machine: str) -> str:
     """Return what the README says: the machine, and the table with the ratios that are now the baseline."""
     headings = [heading for heading in HEADINGS if heading != "baseline"]
     lines = [f"Measured {machine}.", "", f"| {' | '.join(headings)} |", "| --- |" + " ---: |" * 4 + " --- |"]
     for row in rows:
-        *figures, _, how = cells(row, {})
+        *figures, _, how = format_cells(row, {})
         lines.append(f"| {' | '.join([*figures, how])} |".replace(" x |", " × |"))
     return "\n".join(lines)
 
 
-def machine() -> str:
+def describe_machine() -> str:
     """Return the day and what it was measured on, as far as a figure may depend on it."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        told = dict(line.split("\t: ", 1) for line in info.read_text("utf-8").splitlines() if "\t: " in line)
-        model = told.get("model name", model)
+        fields = dict(line.split("\t: ", 1) for line in info.read_text("utf-8").splitlines() if "\t: " in line)
+        model = fields.get("model name", model)
     kernel = ".".join(platform.release().split(".")[:2])
     cores = os.cpu_count()
     return (
@@ -90,7 +90,7 @@ def machine() -> str:
     )
 
 
-def with_figures(document: str, figures: str) -> str:
+def replace_figures(document: str, figures: str) -> str:
     """Return a document with the text between its markers made anew; raise ValueError if it has none."""
     head, start, rest = document.partition(START)
     _, end, tail = rest.partition(END)
@@ -106,12 +106,12 @@ def read_baseline(path: Path = BASELINE) -> dict[str, float]:
     return {name: float(ratio) for name, ratio in tomllib.loads(path.read_text("utf-8"))["ratios"].items()}
 
 
-def rounded(row: Row) -> Row:
+def round_ratio(row: Row) -> Row:
     """Return the row with the three digits of its ratio that a baseline keeps."""
     return row if row.ratio is None else row._replace(ratio=float(f"{row.ratio:.3g}"))
 
 
-def baseline_file(rows: Sequence[Row], machine: str) -> str:
+def render_baseline(rows: Sequence[Row], machine: str) -> str:
     """Return the text of a baseline's file: ratios alone, since times are those of one machine."""
     lines = [f'"{row.name}" = {row.ratio}' for row in rows if row.ratio is not None]
     head = f"# Ours to theirs, measured {machine}.\n# Written by `make baseline`."

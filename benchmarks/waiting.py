@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.costs import CREDENTIALS, HERE, OURS, Cost, bare, cost_of, served
-from benchmarks.row import Row, set_beside
+from benchmarks.costs import AUTONOMA_CI, CREDENTIALS, FOLDER, Cost, measure_command, run_server, script_command
+from benchmarks.row import Row, with_comparison
 
 LENGTHS = (5, 30, 90, 300)
 # A second, and a fiftieth of the length.
@@ -41,11 +41,13 @@ with Sandbox() as sandbox:
 
 def delays() -> list[Row]:
     """Measure all lengths at once, in a process of its own."""
-    found = json.loads(cost_of([sys.executable, "-m", "benchmarks.delays"], {}, HERE.parent).printed)
-    lengths = [found[str(length)] for length in LENGTHS]
-    late = [set_beside(row, ours[0], theirs[0]) for row, (ours, theirs) in zip(LATE, lengths, strict=True)]
-    asked = [set_beside(row, ours[1], theirs[1]) for row, (ours, theirs) in zip(QUESTIONS, lengths, strict=True)]
-    return [*late, *asked]
+    means = json.loads(measure_command([sys.executable, "-m", "benchmarks.delays"], {}, FOLDER.parent).output)
+    lengths = [means[str(length)] for length in LENGTHS]
+    delay_rows = [with_comparison(row, ours[0], theirs[0]) for row, (ours, theirs) in zip(LATE, lengths, strict=True)]
+    poll_rows = [
+        with_comparison(row, ours[1], theirs[1]) for row, (ours, theirs) in zip(QUESTIONS, lengths, strict=True)
+    ]
+    return [*delay_rows, *poll_rows]
 
 
 def thousand() -> list[Row]:
@@ -55,21 +57,21 @@ def thousand() -> list[Row]:
     environ = {**CREDENTIALS, "AUTONOMA_TEST_IDS": ",".join(ids), "AUTONOMA_CONCURRENCY": "32"}
     # Named, since a run without a name is asked for its title too.
     named = ",".join(f"run {n}={subject}" for n, subject in enumerate(ids))
-    waiting = {"AUTONOMA_TEST_IDS": named, "AUTONOMA_WAIT": "true", "AUTONOMA_RESULTS_DIR": "results"}
+    wait_options = {"AUTONOMA_TEST_IDS": named, "AUTONOMA_WAIT": "true", "AUTONOMA_RESULTS_DIR": "results"}
     with tempfile.TemporaryDirectory() as folder:
-        ours = _at_a_sandbox(OURS, environ | waiting, Path(folder))
+        ours = _measure_with_sandbox(AUTONOMA_CI, environ | wait_options, Path(folder))
         outputs = Path(folder, "results", "outputs.env").read_text("utf-8").splitlines()
-    told = dict(line.split("=", 1) for line in outputs)
-    theirs = _at_a_sandbox(bare("bare_wait.py"), environ, HERE)
-    lost = RUNS - int(told["AUTONOMA_PASSED"])
+    values = dict(line.split("=", 1) for line in outputs)
+    theirs = _measure_with_sandbox(script_command("bare_wait.py"), environ, FOLDER)
+    lost = RUNS - int(values["AUTONOMA_PASSED"])
     return [
-        set_beside(MEMORY, ours.megabytes, theirs.megabytes),
-        set_beside(PROCESSOR, ours.processor, theirs.processor),
-        set_beside(LAST, ours.seconds, theirs.seconds),
-        LOST._replace(ours=lost, theirs=RUNS - theirs.printed.count(" passed\n")),
+        with_comparison(MEMORY, ours.peak_mebibytes, theirs.peak_mebibytes),
+        with_comparison(PROCESSOR, ours.processor_seconds, theirs.processor_seconds),
+        with_comparison(LAST, ours.seconds, theirs.seconds),
+        LOST._replace(ours=lost, theirs=RUNS - theirs.output.count(" passed\n")),
     ]
 
 
-def _at_a_sandbox(command: tuple[str, ...], environ: dict[str, str], folder: Path) -> Cost:
-    with served([sys.executable, "-c", SANDBOX]) as url:
-        return cost_of(command, {**environ, "AUTONOMA_API_URL": url}, folder)
+def _measure_with_sandbox(command: tuple[str, ...], environ: dict[str, str], folder: Path) -> Cost:
+    with run_server([sys.executable, "-c", SANDBOX]) as url:
+        return measure_command(command, {**environ, "AUTONOMA_API_URL": url}, folder)

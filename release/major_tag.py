@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TAG = re.compile(r"v([0-9]+)\.([0-9]+)\.([0-9]+)")
+_TAG_RE = re.compile(r"v([0-9]+)\.([0-9]+)\.([0-9]+)")
 
 
-def moving(tag: str, tags: Iterable[str]) -> str:
+def find_major_tag(tag: str, tags: Iterable[str]) -> str:
     """Return the major tag of `tag`, or an empty text if `tags` has a higher version of the same major.
 
     Raises ValueError if `tag` is not of the form v1.2.3; other tags are passed over.
     """
-    if not _TAG.fullmatch(tag):
+    if not _TAG_RE.fullmatch(tag):
         raise ValueError(f"{tag!r} is not of the form v1.2.3")
-    new = _numbers(tag)
-    others = [_numbers(other) for other in tags if _TAG.fullmatch(other)]
-    return "" if any(other[0] == new[0] and other > new for other in others) else f"v{new[0]}"
+    version = _parse_version(tag)
+    other_versions = [_parse_version(other) for other in tags if _TAG_RE.fullmatch(other)]
+    return "" if any(other[0] == version[0] and other > version for other in other_versions) else f"v{version[0]}"
 
 
-def _numbers(tag: str) -> tuple[int, ...]:
+def _parse_version(tag: str) -> tuple[int, ...]:
     return tuple(map(int, tag.removeprefix("v").split(".")))
 
 
 if __name__ == "__main__":
-    print(moving(sys.argv[1], sys.stdin.read().split()))
+    print(find_major_tag(sys.argv[1], sys.stdin.read().split()))

@@ -14,69 +14,69 @@ import subprocess
 import sys
 from pathlib import Path
 
-BUILT = "  image: Dockerfile\n"
-_IMAGE = re.compile(r"ghcr\.io(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*){2,}@sha256:[0-9a-f]{64}")
-_TAG = re.compile(r"v(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){2}")
-_VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
+DOCKERFILE_LINE = "  image: Dockerfile\n"
+_IMAGE_RE = re.compile(r"ghcr\.io(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*){2,}@sha256:[0-9a-f]{64}")
+_TAG_RE = re.compile(r"v(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){2}")
+_VERSION_RE = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 # Whom GitHub shows for commits of a workflow.
-_NAME, _EMAIL = "github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com"
+_AUTHOR_NAME, _AUTHOR_EMAIL = "github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com"
 
 
 class ReleaseError(Exception):
     """The release can't be made; the text says why."""
 
 
-def pinned(action: str, image: str) -> str:
+def pin_image(action: str, image: str) -> str:
     """Return action.yml's text with `image` in place of the Dockerfile; raise ReleaseError if either is unfit."""
-    if not _IMAGE.fullmatch(image):
+    if not _IMAGE_RE.fullmatch(image):
         raise ReleaseError(f"{image!r} is not an image of ghcr.io by its sha256 digest")
-    if action.count(BUILT) != 1:
-        raise ReleaseError(f"action.yml must have one line {BUILT.strip()!r}")
-    return action.replace(BUILT, f"  image: docker://{image}\n")
+    if action.count(DOCKERFILE_LINE) != 1:
+        raise ReleaseError(f"action.yml must have one line {DOCKERFILE_LINE.strip()!r}")
+    return action.replace(DOCKERFILE_LINE, f"  image: docker://{image}\n")
 
 
-def release(checkout: Path, image: str, tag: str) -> str:
+def commit_and_tag(checkout: Path, image: str, tag: str) -> str:
     """Commit the pinned action.yml on top of HEAD, tag it, and return the commit's SHA.
 
     Raises ReleaseError if the tag is not that of the version, if it is there with another commit, or if the checkout
     has changes.
     """
-    version = _VERSION.search((checkout / "autonoma_ci" / "__init__.py").read_text("utf-8"))
-    if not _TAG.fullmatch(tag) or not version or tag != f"v{version[1]}":
+    version = _VERSION_RE.search((checkout / "autonoma_ci" / "__init__.py").read_text("utf-8"))
+    if not _TAG_RE.fullmatch(tag) or not version or tag != f"v{version[1]}":
         raise ReleaseError(f"{tag!r} is not the tag of the version {version[1] if version else None!r}")
-    if _git(checkout, "status", "--porcelain", "--untracked-files=no"):
+    if _run_git(checkout, "status", "--porcelain", "--untracked-files=no"):
         raise ReleaseError("the checkout has changes")
     action = checkout / "action.yml"
-    action.write_text(pinned(action.read_text("utf-8"), image), "utf-8", newline="\n")
-    _git(checkout, "add", "action.yml")
-    commit = _committed(checkout, f"Release {tag}\n\nThe action runs {image}.\n")
-    if _git(checkout, "tag", "--list", tag):
-        if (there := _git(checkout, "rev-parse", f"{tag}^{{commit}}")) != commit:
-            raise ReleaseError(f"{tag} is there already, at {there}: a version is never released twice")
+    action.write_text(pin_image(action.read_text("utf-8"), image), "utf-8", newline="\n")
+    _run_git(checkout, "add", "action.yml")
+    commit = _create_commit(checkout, f"Release {tag}\n\nThe action runs {image}.\n")
+    if _run_git(checkout, "tag", "--list", tag):
+        if (existing := _run_git(checkout, "rev-parse", f"{tag}^{{commit}}")) != commit:
+            raise ReleaseError(f"{tag} is there already, at {existing}: a version is never released twice")
     else:
-        _git(checkout, "tag", tag, commit)
+        _run_git(checkout, "tag", tag, commit)
     return commit
 
 
-def _committed(checkout: Path, message: str) -> str:
-    date = _git(checkout, "log", "-1", "--format=%ct +0000")
-    person = {"NAME": _NAME, "EMAIL": _EMAIL, "DATE": date}
+def _create_commit(checkout: Path, message: str) -> str:
+    date = _run_git(checkout, "log", "-1", "--format=%ct +0000")
+    person = {"NAME": _AUTHOR_NAME, "EMAIL": _AUTHOR_EMAIL, "DATE": date}
     identity = [f"GIT_{role}_{key}={value}" for role in ("AUTHOR", "COMMITTER") for key, value in person.items()]
-    tree, parent = _git(checkout, "write-tree"), _git(checkout, "rev-parse", "HEAD")
+    tree, parent = _run_git(checkout, "write-tree"), _run_git(checkout, "rev-parse", "HEAD")
     command = ["env", *identity, "git", "-C", str(checkout), "commit-tree", tree, "-p", parent, "-m", message]
-    return _output(command)
+    return _run_command(command)
 
 
-def _git(checkout: Path, *arguments: str) -> str:
-    return _output(["git", "-C", str(checkout), *arguments])
+def _run_git(checkout: Path, *arguments: str) -> str:
+    return _run_command(["git", "-C", str(checkout), *arguments])
 
 
-def _output(command: list[str]) -> str:
+def _run_command(command: list[str]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":
     try:
-        print(release(Path.cwd(), image=sys.argv[1], tag=sys.argv[2]))
+        print(commit_and_tag(Path.cwd(), image=sys.argv[1], tag=sys.argv[2]))
     except ReleaseError as reason:
         sys.exit(f"release: {reason}")

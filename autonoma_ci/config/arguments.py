@@ -31,11 +31,17 @@ class _StoreOnce(argparse.Action):
     """Stores the text of a flag that can be given once: of two lists, nobody expects that only the last counts."""
 
     def __call__(
-        self, parser: argparse.ArgumentParser, namespace: ParsedArguments, values: object, option_string: str | None = None
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: ParsedArguments,
+        values: object,
+        option_string: str | None = None,
     ) -> None:
         """Store the text; raise InputError if there is one already."""
         if getattr(namespace, self.dest) is not None:
-            parser.error(f"{option_string} is given twice: give it once, with commas or line breaks between the entries")
+            parser.error(
+                f"{option_string} is given twice: give it once, with commas or line breaks between the entries"
+            )
         setattr(namespace, self.dest, values)
 
 
@@ -93,7 +99,11 @@ class ArgumentParser(argparse.ArgumentParser):
         boolean_flags = {flag for action in self._actions if action.const == "true" for flag in action.option_strings}
         arguments, wrong_flag = list(argv), ""
         for index, (flag, next_argument) in enumerate(pairwise(argv)):
-            if flag in boolean_flags and not next_argument.startswith("-") and next_argument.lower() not in BOOLEAN_WORDS:
+            if (
+                flag in boolean_flags
+                and not next_argument.startswith("-")
+                and next_argument.lower() not in BOOLEAN_WORDS
+            ):
                 arguments[index] = f"{flag}=true"
                 wrong_flag = wrong_flag or flag
         return arguments, wrong_flag

@@ -22,7 +22,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What a line is made of. Quotes count at the begin of a label or an id only, so that an apostrophe is an ordinary
 # character. A link can follow a bracket. It ends before a comma, but its query may hold one, which is told as a
 # mistake.
-_TOKEN_RE = r"""(?xis)
+_LINE_PART_RE = r"""(?xis)
       (?P<quoted> (?<![^\s,=]) (?: "[^"]*" | '[^']*' ) (?= \s* (?: [=,] | $ ) | \s+ \# ) )
     | (?P<link>   (?<![^\s,=<("']) https?:// [^\s,?#]* (?: [?#] (?: (?! , (?: https?:// | \s | $ ) ) \S )* )? )
     | (?P<comment> (?<!\S) \# .* )
@@ -76,7 +76,7 @@ def _split_line(line: str, *, is_single_entry: bool = False) -> tuple[list[_Entr
         return [_Entry(line, -1)] if line.strip(ASCII_WHITESPACE) else [], ""
     entries: list[_Entry] = []
     start, equals, comment, end = 0, -1, "", len(line)
-    for token in re.finditer(_TOKEN_RE, line):
+    for token in re.finditer(_LINE_PART_RE, line):
         kind = token.lastgroup
         if kind == "comment" and not is_single_entry:
             comment, end = token[0], token.start()
@@ -110,7 +110,9 @@ class _ListParser:
             self.problems.append('invalid JSON array: it is nested too deeply: write ["ID", "ID"]')
             return
         except ValueError as error:
-            location = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            location = (
+                f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            )
             advice = 'write ["ID", "ID"] with double quotes, or the ids without brackets, one per line'
             self.problems.append(f"invalid JSON array{location}: {advice}")
             return
@@ -164,7 +166,9 @@ class _ListParser:
 
     def _add_entry(self, label: str, text: str, where: str) -> None:
         text = _unquote(text)
-        text_id, problem = self._parse_link(text) if re.match(_LINK_RE, text) else (text, _explain_invalid_id(text, label))
+        text_id, problem = (
+            self._parse_link(text) if re.match(_LINK_RE, text) else (text, _explain_invalid_id(text, label))
+        )
         if problem:
             self.problems.append(where + problem)
         self.entries.append(NamedId(text_id, label))
@@ -227,7 +231,9 @@ def parse_origin(url: str) -> str:
     if not host or "@" in parts.netloc:
         return ""
     bracketed = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{bracketed}" + (f":{port}" if port not in {None, _DEFAULT_PORTS.get(parts.scheme)} else "")
+    return f"{parts.scheme}://{bracketed}" + (
+        f":{port}" if port not in {None, _DEFAULT_PORTS.get(parts.scheme)} else ""
+    )
 
 
 def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:
@@ -245,7 +251,10 @@ def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:
         return f"' #' starts a comment, which cuts off an id; {advice}"
     labeled_indexes = [index for index, part in enumerate(entries) if part.equals_index >= 0]
     unlabeled_before = entries[: labeled_indexes[-1]] if labeled_indexes else []
-    if any(part.equals_index < 0 and not all(map(_is_unmistakable_id, _split_words(part.value))) for part in unlabeled_before):
+    if any(
+        part.equals_index < 0 and not all(map(_is_unmistakable_id, _split_words(part.value)))
+        for part in unlabeled_before
+    ):
         advice = 'put the label in quotes ("Pay, fast" = ID), or each entry on its own line'
         return f"the comma separates entries before '='; {advice}"
     if any(map(_has_hidden_entry, entries)):

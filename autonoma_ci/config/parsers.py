@@ -259,7 +259,9 @@ def _explain_invalid_size(text: str) -> str:
     if re.fullmatch(r"[0-9]{1,9}", cleaned):
         number = int(cleaned)
         suggestions = [
-            f"{number}{unit}" for unit in ("MB", "KB") if 1000 <= number * _BYTES_BY_UNIT[unit[0].lower()] <= MAX_SIZE_BYTES
+            f"{number}{unit}"
+            for unit in ("MB", "KB")
+            if 1000 <= number * _BYTES_BY_UNIT[unit[0].lower()] <= MAX_SIZE_BYTES
         ]
         return f"{shown} has no unit: {'write ' + ' or '.join(suggestions) if suggestions else 'use 1KB to 100GB'}"
     if re.match(r"[-\u2212]\s*[0-9]", cleaned):
@@ -317,7 +319,12 @@ _VERSION_KEYS = ["application-id", "version-id"]
 _SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
 _BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
 # Characters that are not seen, as messages name them.
-_CHARACTER_NAMES = {" ": "a space", "\xa0": "a no-break space", "\ufeff": "a byte order mark", "\u200b": "a zero-width space"}
+_CHARACTER_NAMES = {
+    " ": "a space",
+    "\xa0": "a no-break space",
+    "\ufeff": "a byte order mark",
+    "\u200b": "a zero-width space",
+}
 _SPACED_NAME_RE = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
 # What a shell, or a YAML list, has before the name.
 _LINE_PREFIX_RE = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"

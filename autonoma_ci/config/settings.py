@@ -225,7 +225,9 @@ class OptionResolver:
         try:
             value = self._parse(option, spelling, text or option.default)
         except InputError as error:
-            problems = [diagnostic._replace(message=f"{spelling}: {diagnostic.message}") for diagnostic in error.diagnostics]
+            problems = [
+                diagnostic._replace(message=f"{spelling}: {diagnostic.message}") for diagnostic in error.diagnostics
+            ]
             self.problems += problems
             if option.is_credential:
                 self.unused_secrets.append(Secret(text))
@@ -265,7 +267,9 @@ class OptionResolver:
         if not self._invalid_values and "," not in groups:
             return settings
         redact = build_credential_redactor(settings)
-        affected = [(spelling, problems) for spelling, text, problems in self._invalid_values if redact.contains_secret(text)]
+        affected = [
+            (spelling, problems) for spelling, text, problems in self._invalid_values if redact.contains_secret(text)
+        ]
         if "," in groups and redact.contains_secret(groups):
             affected.append((settings.spelling_of("groups"), []))
             settings = settings._replace(groups=())
@@ -352,7 +356,9 @@ def _weak_secret_warning(settings: Settings) -> list[str]:
         for name, secret in secrets.items()
         if len(secret.reveal()) < _MIN_SECRET_CHARS or Redactor([secret]).contains_secret(_COMMON_LOG_WORDS)
     ]
-    explanation = "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
+    explanation = (
+        "very short, or a word that every log has: there it shows as ***. Outputs, files and exit code are right."
+    )
     spellings = " and ".join(map(settings.spelling_of, weak))
     return [f"{spellings}: the value is {explanation} Was the right one copied?"] if weak else []
 
@@ -365,7 +371,8 @@ def _ineffective_option_warnings(settings: Settings) -> list[str]:
     if settings.evidence == "none":
         pairs += [(name, "evidence") for name in sorted(_EVIDENCE_ONLY_OPTIONS & provided)]
     return [
-        f"{settings.spelling_of(name)} has no effect {_explain_missing_option(settings, name, other)}." for name, other in pairs
+        f"{settings.spelling_of(name)} has no effect {_explain_missing_option(settings, name, other)}."
+        for name, other in pairs
     ]
 
 

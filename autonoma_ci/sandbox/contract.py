@@ -21,10 +21,10 @@ class Revision(NamedTuple):
     where the account's quota is used up.
     """
 
-    started: int
+    start_status: int
     run_fields: Mapping[str, str]
     group_field: str
-    source_limit: int
+    max_source_chars: int
     quota_status: int
 
 
@@ -34,19 +34,19 @@ REVISIONS: Mapping[str, Revision] = {
     "2026-01": Revision(201, {"test": "runID", "folder": "folderRunID", "tag": "folderRunID"}, "runGroupID", 10, 403),
 }
 DEFAULT_REVISION = "2025-06"
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_SHOWN = 80
+_ID_RE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_MAX_SHOWN_CHARS = 80
 
 
 def is_id(text: str) -> bool:
     """Say whether `text` can be an id."""
-    return _ID.fullmatch(text) is not None
+    return _ID_RE.fullmatch(text) is not None
 
 
-def parse(raw: bytes) -> object:
+def parse_json(raw: bytes) -> object:
     """Return the JSON value that `raw` spells; raise ValueError with a reason for people to read."""
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+        return json.loads(raw.decode("utf-8"), parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("the body is nested too deep") from None
     except UnicodeDecodeError:
@@ -56,21 +56,21 @@ def parse(raw: bytes) -> object:
         raise ValueError("the body is not JSON") from None
 
 
-def body_error(kind: str, subject: str, body: object) -> str:
+def body_error(kind: str, target_id: str, body: object) -> str:
     """Return why the contract refuses to run `subject` with `body`, or an empty text; values are never quoted."""
     if not isinstance(body, dict):
         return "the body must be an object"
-    fields = _FIELDS[kind]
+    fields = _FIELD_CHECKS[kind]
     for name, value in body.items():
         if name not in fields:
-            return f"unknown field {_shown(name)}"
-        if fault := fields[name](value):
-            return f"`{name}` {fault}"
-    if "run_on_latest" in body and not _VERSIONS.isdisjoint(body):
+            return f"unknown field {_quote(name)}"
+        if problem := fields[name](value):
+            return f"`{name}` {problem}"
+    if "run_on_latest" in body and not _VERSION_FIELDS.isdisjoint(body):
         return "`run_on_latest` goes instead of versions, not with them"
     if kind == "test" and "id" not in body:
         return "`id` is required"
-    if body.get("id", subject) != subject:
+    if body.get("id", target_id) != target_id:
         return "`id` is not the id in the path"
     return ""
 
@@ -87,32 +87,32 @@ def source_of(body: object) -> str:
     return source if isinstance(source, str) else ""
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")  # Python reads NaN and Infinity unless told otherwise
 
 
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "…")
+def _quote(name: str) -> str:
+    return repr(name if len(name) <= _MAX_SHOWN_CHARS else name[:_MAX_SHOWN_CHARS] + "…")
 
 
-def _text(value: object) -> str:
+def _text_error(value: object) -> str:
     return "" if isinstance(value, str) else "must be a text"
 
 
-def _true(value: object) -> str:
+def _true_error(value: object) -> str:
     return "" if value is True else "can only be true"
 
 
-def _texts(value: object) -> str:
+def _texts_error(value: object) -> str:
     if not isinstance(value, dict):
         return "must be an object"
     for name, text in value.items():
         if not isinstance(text, str):
-            return f"must hold texts only, and {_shown(name)} is none"
+            return f"must hold texts only, and {_quote(name)} is none"
     return ""
 
 
-def _versions(value: object) -> str:
+def _versions_error(value: object) -> str:
     return (
         ""
         if isinstance(value, list) and all(map(_is_version, value))
@@ -127,15 +127,20 @@ def _is_version(value: object) -> bool:
     return isinstance(value["application_id"], str) and isinstance(ids, list) and all(isinstance(i, str) for i in ids)
 
 
-_VERSIONS = frozenset({"application_version_id", "application_versions"})
-_FIELDS: Mapping[str, Mapping[str, Callable[[object], str]]] = {
+_VERSION_FIELDS = frozenset({"application_version_id", "application_versions"})
+_FIELD_CHECKS: Mapping[str, Mapping[str, Callable[[object], str]]] = {
     "test": {
-        "id": _text,
-        "application_version_id": _text,
-        "source": _text,
-        "runtime_metadata": _texts,
-        "run_on_latest": _true,
+        "id": _text_error,
+        "application_version_id": _text_error,
+        "source": _text_error,
+        "runtime_metadata": _texts_error,
+        "run_on_latest": _true_error,
     },
-    "tag": {"source": _text, "application_versions": _versions, "run_on_latest": _true},
-    "folder": {"source": _text, "recursive": _true, "application_versions": _versions, "run_on_latest": _true},
+    "tag": {"source": _text_error, "application_versions": _versions_error, "run_on_latest": _true_error},
+    "folder": {
+        "source": _text_error,
+        "recursive": _true_error,
+        "application_versions": _versions_error,
+        "run_on_latest": _true_error,
+    },
 }

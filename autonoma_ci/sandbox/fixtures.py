@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.sandbox.run_store import Run, RunStore
 
-_MADE_AT = "2025-01-07T09:30:00.000+00:00"
+_CREATED_AT = "2025-01-07T09:30:00.000+00:00"
 _SITE = "https://shop.example.com"
 
 # Folder: id, name, crontab, tests by id.
@@ -43,7 +43,7 @@ _FOLDERS: Sequence[tuple[str, str, str | None, Mapping[str, str]]] = (
 )
 # Tag: id.
 TAGS = ("cm9r0nog10012v301qtollv01",)
-_TITLES = {test: title for *_, tests in _FOLDERS for test, title in tests.items()}
+_TITLE_BY_TEST = {test: title for *_, tests in _FOLDERS for test, title in tests.items()}
 _OTHER_TITLES = (
     "Signing in works",
     "The search finds a product",
@@ -58,17 +58,17 @@ _STEPS = (
     ("Open the page under test", "click", "The page is shown", "/page"),
     ("Check the result", "assert", "The confirmation is shown", "/page/done"),
 )
-_FAULT = "Expected a confirmation, but the page shows: Something went wrong"
+_FAILURE_OUTPUT = "Expected a confirmation, but the page shows: Something went wrong"
 
 
-def folders() -> list[dict[str, object]]:
+def build_folders() -> list[dict[str, object]]:
     """Return the account's folders, with their tests."""
     return [
         {
             "id": folder,
             "name": name,
-            "created_at": _MADE_AT,
-            "updated_at": _MADE_AT,
+            "created_at": _CREATED_AT,
+            "updated_at": _CREATED_AT,
             "crontab": crontab,
             "tests": [{"id": test, "name": title} for test, title in tests.items()],
         }
@@ -76,10 +76,10 @@ def folders() -> list[dict[str, object]]:
     ]
 
 
-def test_details(test: Mapping[str, object], folder: Mapping[str, object]) -> dict[str, object]:
+def build_test_details(test: Mapping[str, object], folder: Mapping[str, object]) -> dict[str, object]:
     """Return what the API tells of a test of a folder, without its steps."""
-    named = {"id": folder["id"], "name": folder["name"]}
-    return {**test, "created_at": _MADE_AT, "folder": named, "application_version": None, "steps": []}
+    folder_fields = {"id": folder["id"], "name": folder["name"]}
+    return {**test, "created_at": _CREATED_AT, "folder": folder_fields, "application_version": None, "steps": []}
 
 
 def known_ids() -> dict[str, str]:
@@ -90,24 +90,24 @@ def known_ids() -> dict[str, str]:
 
 def title_of(test: str) -> str:
     """Return the test's title; every id has one, and always the same."""
-    return _TITLES.get(test) or _OTHER_TITLES[zlib.crc32(test.encode()) % len(_OTHER_TITLES)]
+    return _TITLE_BY_TEST.get(test) or _OTHER_TITLES[zlib.crc32(test.encode()) % len(_OTHER_TITLES)]
 
 
-def details(run: Run, account: RunStore, media: str = "") -> dict[str, object]:
+def build_run_details(run: Run, run_store: RunStore, media_url: str = "") -> dict[str, object]:
     """Return what the API tells of a test's run, without its steps; with an address for `media`, once it has ended."""
-    ended = account.ended_at(run)
+    ended_at = run_store.ended_at(run)
     return {
         "id": run.id,
         "name": title_of(run.target_id),
         "test_id": run.target_id,
-        "status": account.status(run),
-        "created_at": account.created_at(run),
-        "ended_at": ended,
+        "status": run_store.status(run),
+        "created_at": run_store.created_at(run),
+        "ended_at": ended_at,
         "folder_run_id": None,
         "job_run_id": None,
         "job_id": None,
-        "folder": _folder_of(run.target_id),
-        "video_url": f"{media}/video.webm" if media and ended else None,
+        "folder": _find_folder(run.target_id),
+        "video_url": f"{media_url}/video.webm" if media_url and ended_at else None,
         "metadata": {
             "source": run.source,
             "version": "1",
@@ -119,30 +119,30 @@ def details(run: Run, account: RunStore, media: str = "") -> dict[str, object]:
     }
 
 
-def steps(run: Run, status: str, media: str) -> list[dict[str, object]]:
+def build_run_steps(run: Run, status: str, media_url: str) -> list[dict[str, object]]:
     """Return the run's steps as far as it has come, each with an image if there is an address for `media`."""
-    reached = {PENDING: 0, RUNNING: 2}.get(status, len(_STEPS))
-    states = [PASSED] * reached
+    step_count = {PENDING: 0, RUNNING: 2}.get(status, len(_STEPS))
+    statuses = [PASSED] * step_count
     if status == FAILED:
-        states[-1] = FAILED
-    return [_step(run, number, state, media) for number, state in enumerate(states, start=1)]
+        statuses[-1] = FAILED
+    return [_build_step(run, number, state, media_url) for number, state in enumerate(statuses, start=1)]
 
 
-def _step(run: Run, number: int, status: str, media: str) -> dict[str, object]:
-    instruction, interaction, seen, path = _STEPS[number - 1]
+def _build_step(run: Run, number: int, status: str, media_url: str) -> dict[str, object]:
+    instruction, interaction, output, path = _STEPS[number - 1]
     return {
         "id": f"{run.id}-{number}",
         "instruction": instruction,
         "interaction": interaction,
-        "output": _FAULT if status == FAILED else seen,
+        "output": _FAILURE_OUTPUT if status == FAILED else output,
         "status": status,
         "url": _SITE + path,
         "element": {"html": '<button id="go">Go</button>', "selector": "#go"} if interaction == "click" else None,
-        "image": f"{media}/{number}-{status}.png" if media else None,
+        "image": f"{media_url}/{number}-{status}.png" if media_url else None,
     }
 
 
-def _folder_of(test: str) -> dict[str, object] | None:
+def _find_folder(test: str) -> dict[str, object] | None:
     for folder, name, _, tests in _FOLDERS:
         if test in tests:
             return {"id": folder, "name": name}

@@ -12,7 +12,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from autonoma_ci.sandbox.contract import parse
+from autonoma_ci.sandbox.contract import parse_json
 from autonoma_ci.sandbox.request_log import RecordedRequest, RequestLog
 from autonoma_ci.sandbox.responses import Request, Response, error_response
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from autonoma_ci.sandbox.router import Router
 
 # In bytes.
-LARGEST_BODY = 1024 * 1024
-_DROPPED_BODY = 16 * LARGEST_BODY
-_BLOCK = 64 * 1024
+MAX_BODY_BYTES = 1024 * 1024
+_MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES
+_BLOCK_BYTES = 64 * 1024
 _IDLE_SECONDS = 60
 
 
@@ -35,11 +35,11 @@ class HttpServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], site: Router, journal: RequestLog) -> None:
-        self.site = site
-        self.journal = journal
-        self.ending = threading.Event()
-        self._open: set[socket.socket] = set()
+    def __init__(self, address: tuple[str, int], router: Router, request_log: RequestLog) -> None:
+        self.router = router
+        self.request_log = request_log
+        self.stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, _Handler)
         self.origin = f"http://{address[0]}:{self.server_port}"
@@ -55,14 +55,14 @@ class HttpServer(ThreadingHTTPServer):
     def track(self, connection: socket.socket) -> None:
         """Remember an open connection, so that `end` can end it."""
         with self._lock:
-            self._open.add(connection)
-            if self.ending.is_set():
-                _hang_up(connection)
+            self._connections.add(connection)
+            if self.stopping.is_set():
+                _disconnect(connection)
 
     def untrack(self, connection: socket.socket) -> None:
         """Forget a connection that is about to be closed."""
         with self._lock:
-            self._open.discard(connection)
+            self._connections.discard(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Let a client leave when it likes; anything else is a bug and shows."""
@@ -73,10 +73,10 @@ class HttpServer(ThreadingHTTPServer):
         """Stop, close the socket, and wake every thread that waits for a client or for a slow answer."""
         self.shutdown()
         self.server_close()
-        self.ending.set()
+        self.stopping.set()
         with self._lock:
-            for connection in self._open:
-                _hang_up(connection)
+            for connection in self._connections:
+                _disconnect(connection)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -97,50 +97,50 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def _serve(self) -> None:
-        request = self._read()
-        answer = self.server.site.answer(request, self.server.origin)
+        request = self._read_request()
+        response = self.server.router.respond(request, self.server.origin)
         # Noted before it is answered: whoever has the answer finds it in the journal.
-        noted = RecordedRequest(request.method, request.target, request.headers, request.body, answer.status)
-        self.server.journal.add(noted)
-        if answer.delay:
-            self.server.ending.wait(answer.delay)
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.content)))
-        for name, value in answer.headers:
+        record = RecordedRequest(request.method, request.target, request.headers, request.body, response.status)
+        self.server.request_log.add(record)
+        if response.delay:
+            self.server.stopping.wait(response.delay)
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.content)))
+        for name, value in response.headers:
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(answer.content)
+        self.wfile.write(response.content)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
 
-    def _read(self) -> Request:
+    def _read_request(self) -> Request:
         request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
-        raw = self._body(request.headers)
+        raw = self._read_body(request.headers)
         if isinstance(raw, Response):
             self.close_connection = True  # where the next request begins is not known
-            return replace(request, fault=raw)
+            return replace(request, error=raw)
         if not raw:
             return request
         try:
-            return replace(request, body=parse(raw), has_body=True)
+            return replace(request, body=parse_json(raw), has_body=True)
         except ValueError as error:
-            return replace(request, fault=error_response(400, str(error)))
+            return replace(request, error=error_response(400, str(error)))
 
-    def _body(self, headers: Mapping[str, str]) -> bytes | Response:
+    def _read_body(self, headers: Mapping[str, str]) -> bytes | Response:
         if "transfer-encoding" in headers:
             return error_response(411, "The body must come with a Content-Length")
-        given = headers.get("content-length", "0")
-        if not re.fullmatch(r"[0-9]{1,12}", given):
+        content_length = headers.get("content-length", "0")
+        if not re.fullmatch(r"[0-9]{1,12}", content_length):
             return error_response(400, "Content-Length must be a number")
-        length = int(given)
-        if length > LARGEST_BODY:
+        length = int(content_length)
+        if length > MAX_BODY_BYTES:
             # A client that is still sending would miss the answer, so some more is read and dropped.
-            for left in range(min(length, _DROPPED_BODY), 0, -_BLOCK):
-                self.rfile.read(min(left, _BLOCK))
-            return error_response(413, f"The body must have at most {LARGEST_BODY} bytes")
+            for remaining in range(min(length, _MAX_DISCARDED_BYTES), 0, -_BLOCK_BYTES):
+                self.rfile.read(min(remaining, _BLOCK_BYTES))
+            return error_response(413, f"The body must have at most {MAX_BODY_BYTES} bytes")
         raw = self.rfile.read(length)
         if len(raw) < length:
             raise ConnectionAbortedError("the client left in the middle of its body")
@@ -150,6 +150,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet: the journal tells of each request."""
 
 
-def _hang_up(connection: socket.socket) -> None:
+def _disconnect(connection: socket.socket) -> None:
     with suppress(OSError):  # the client may have been faster
         connection.shutdown(socket.SHUT_RDWR)

@@ -37,14 +37,14 @@ def run_page(run: Run, status: str) -> Response:
         "Variables": ", ".join(run.variables) or "none",
     }
     title = title_of(run.target_id) if run.kind == "test" else run.target_id
-    listed = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())
+    definitions = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())
     reload = '<meta http-equiv="refresh" content="2">' if status in {PENDING, RUNNING} else ""
-    return _page(200, title, f"<dl>\n{listed}\n</dl>\n<p>The local sandbox made this run up.</p>", reload)
+    return _page(200, title, f"<dl>\n{definitions}\n</dl>\n<p>The local sandbox made this run up.</p>", reload)
 
 
-def missing_page(what: str) -> Response:
+def missing_page(path: str) -> Response:
     """Return the page for an address that leads nowhere."""
-    return _page(404, "Not found", f"<p>The local sandbox has nothing at {escape(what)}.</p>")
+    return _page(404, "Not found", f"<p>The local sandbox has nothing at {escape(path)}.</p>")
 
 
 def other_host_page() -> Response:
@@ -52,12 +52,12 @@ def other_host_page() -> Response:
     return _page(200, "Welcome", "<p>The local sandbox was asked for a web page in place of the API.</p>")
 
 
-def image(name: str) -> Response:
+def screenshot_response(name: str) -> Response:
     """Return a screenshot; its name says at which step, and whether that failed."""
     return Response(200, draw_screenshot(int(name[0]), FAILED in name), "image/png", _HEADERS)
 
 
-def video() -> Response:
+def video_response() -> Response:
     """Return the video that all runs share."""
     return Response(200, files("autonoma_ci.sandbox").joinpath("run.webm").read_bytes(), "video/webm", _HEADERS)
 

@@ -12,7 +12,7 @@ from autonoma_ci.sandbox.contract import source_of, variable_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_LONGEST = 200
+_MAX_TEXT_CHARS = 200
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RecordedRequest:
 
 def sanitize(text: str) -> str:
     """Return `text` as part of one log line: not too long, no control characters, nothing a CI system runs."""
-    shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    shown = text if len(text) <= _MAX_TEXT_CHARS else text[:_MAX_TEXT_CHARS] + "…"
     # GitHub's runner takes ##[name] for a command wherever it stands in a line.
     return "".join(c if c.isprintable() else "?" for c in shown).replace("##[", "##?")
 
@@ -70,24 +70,24 @@ class RequestLog:
     def __init__(self, log: Callable[[str], None] | None) -> None:
         self._log = log
         self._received: list[RecordedRequest] = []
-        self._posts: Counter[str] = Counter()
+        self._post_counts: Counter[str] = Counter()
         self._lock = threading.RLock()  # a log may ask for what was received
 
-    def add(self, received: RecordedRequest) -> None:
+    def add(self, request: RecordedRequest) -> None:
         """Note one request, and tell the log."""
         with self._lock:
-            self._received.append(received)
-            if received.method == "POST":
-                self._posts[received.path.partition("?")[0]] += 1
+            self._received.append(request)
+            if request.method == "POST":
+                self._post_counts[request.path.partition("?")[0]] += 1
             if self._log:
-                self._log(received.line())
+                self._log(request.line())
 
     def all(self) -> list[RecordedRequest]:
         """Return what was received so far."""
         with self._lock:
             return list(self._received)
 
-    def posts(self, path: str) -> int:
+    def count_posts(self, path: str) -> int:
         """Return how many POST requests there were for `path`."""
         with self._lock:
-            return self._posts[path]
+            return self._post_counts[path]

@@ -26,7 +26,7 @@ class Request:
     headers: Mapping[str, str]
     body: object = None
     has_body: bool = False
-    fault: Response | None = None
+    error: Response | None = None
 
 
 @dataclass(frozen=True)

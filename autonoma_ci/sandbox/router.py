@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 from autonoma_ci.sandbox.contract import DEFAULT_REVISION, KINDS, REVISIONS, body_error, is_id, source_of
-from autonoma_ci.sandbox.fixtures import TAGS, details, folders, steps, test_details
-from autonoma_ci.sandbox.pages import image, missing_page, other_host_page, run_page, video
+from autonoma_ci.sandbox.fixtures import TAGS, build_folders, build_run_details, build_run_steps, build_test_details
+from autonoma_ci.sandbox.pages import missing_page, other_host_page, run_page, screenshot_response, video_response
 from autonoma_ci.sandbox.responses import (
     JSON,
     Request,
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from autonoma_ci.sandbox.run_store import RunStore
     from autonoma_ci.sandbox.scenarios import Scenario
 
-BASE = "/api"
-_IMAGE = re.compile(r"[1-4]-(passed|failed)\.png")
-_PAGE_SIZE, _LARGEST_PAGE = 20, 100
+API_PATH = "/api"
+_IMAGE_RE = re.compile(r"[1-4]-(passed|failed)\.png")
+_DEFAULT_PAGE_SIZE, _MAX_PAGE_SIZE = 20, 100
 
 
 class _Operation(NamedTuple):
     method: str
     name: str
     kind: str = "test"
-    subject: str = ""
+    target_id: str = ""
 
 
 class Router:
@@ -46,112 +46,113 @@ class Router:
 
     def __init__(
         self,
-        account: RunStore,
-        journal: RequestLog,
+        run_store: RunStore,
+        request_log: RequestLog,
         client_id: str,
         client_secret: str,
-        listed: Sequence[Mapping[str, object]] | None = None,
+        folders: Sequence[Mapping[str, object]] | None = None,
         contract: str = DEFAULT_REVISION,
     ) -> None:
-        self._account = account
+        self._run_store = run_store
         self._revision = REVISIONS[contract]
-        self._folders = folders() if listed is None else listed
-        self._journal = journal
-        self._kinds = {str(folder["id"]): "folder" for folder in self._folders if "id" in folder}
-        self._tests = {str(test["id"]): (test, folder) for folder in self._folders for test in _tests_of(folder)}
-        self._kinds |= dict.fromkeys(self._tests, "test")
-        self._kinds |= dict.fromkeys(TAGS if listed is None else (), "tag")
+        self._folders = build_folders() if folders is None else folders
+        self._request_log = request_log
+        self._kind_by_id = {str(folder["id"]): "folder" for folder in self._folders if "id" in folder}
+        self._tests = {str(test["id"]): (test, folder) for folder in self._folders for test in _tests_in(folder)}
+        self._kind_by_id |= dict.fromkeys(self._tests, "test")
+        self._kind_by_id |= dict.fromkeys(TAGS if folders is None else (), "tag")
         self._credentials = {"autonoma-client-id": client_id, "autonoma-client-secret": client_secret}
 
-    def answer(self, request: Request, origin: str) -> Response:
+    def respond(self, request: Request, origin: str) -> Response:
         """Return the answer to `request`; `origin` is where the sandbox's own links start."""
         path, _, query = request.target.partition("?")
-        if path == BASE or path.startswith(f"{BASE}/"):
-            return self._api(request, path.removeprefix(BASE).split("/")[1:], query, origin)
+        if path == API_PATH or path.startswith(f"{API_PATH}/"):
+            return self._respond_api(request, path.removeprefix(API_PATH).split("/")[1:], query, origin)
         match path.split("/")[1:]:
             case ["received"]:
-                return json_response([received.summary() for received in self._journal.all()])
-            case ["media", run_id, name] if self._account.find("test", run_id) and _IMAGE.fullmatch(name):
-                return image(name)
-            case ["media", run_id, "video.webm"] if self._account.find("test", run_id):
-                return video()
+                return json_response([received.summary() for received in self._request_log.all()])
+            case ["media", run_id, name] if self._run_store.find("test", run_id) and _IMAGE_RE.fullmatch(name):
+                return screenshot_response(name)
+            case ["media", run_id, "video.webm"] if self._run_store.find("test", run_id):
+                return video_response()
             case ["run", run_id]:
-                return self._page("test", run_id)
+                return self._run_page("test", run_id)
             case ["run", ("folder" | "tag") as kind, run_id]:
-                return self._page(kind, run_id)
+                return self._run_page(kind, run_id)
         return missing_page(unquote(path))
 
-    def _page(self, kind: str, run_id: str) -> Response:
-        run = self._account.find(kind, run_id)
-        return run_page(run, self._account.status(run)) if run else missing_page(unquote(run_id))
+    def _run_page(self, kind: str, run_id: str) -> Response:
+        run = self._run_store.find(kind, run_id)
+        return run_page(run, self._run_store.status(run)) if run else missing_page(unquote(run_id))
 
-    def _api(self, request: Request, segments: list[str], query: str, origin: str) -> Response:
-        if not self._knows(request.headers):
+    def _respond_api(self, request: Request, segments: list[str], query: str, origin: str) -> Response:
+        if not self._is_authorized(request.headers):
             return unauthorized()
-        operation = _operation(segments)
+        operation = _match_operation(segments)
         if operation is None:
             return error_response(404, "The API has no such path")
         if operation.method != request.method:
             return error_response(405, f"The API takes only {operation.method} here", ("Allow", operation.method))
-        if request.fault:
-            return request.fault
+        if request.error:
+            return request.error
         if operation.name == "folders":
-            return self._listed(query)
-        if not is_id(operation.subject):
-            return not_found(unquote(operation.subject))
-        if fault := self._fault_of_start(operation, request):
+            return self._list_folders(query)
+        if not is_id(operation.target_id):
+            return not_found(unquote(operation.target_id))
+        if fault := self._start_request_error(operation, request):
             return fault
-        return self._scripted(operation, request, query, origin)
+        return self._respond_with_scenario(operation, request, query, origin)
 
-    def _knows(self, headers: Mapping[str, str]) -> bool:
-        given = {name: headers.get(name, "") for name in self._credentials}
-        return all(given.values()) and all(
-            not known or hmac.compare_digest(known.encode(), given[name].encode())
-            for name, known in self._credentials.items()
+    def _is_authorized(self, headers: Mapping[str, str]) -> bool:
+        provided = {name: headers.get(name, "") for name in self._credentials}
+        return all(provided.values()) and all(
+            not expected or hmac.compare_digest(expected.encode(), provided[name].encode())
+            for name, expected in self._credentials.items()
         )
 
-    def _listed(self, query: str) -> Response:
-        given = parse_qs(query, keep_blank_values=True)
+    def _list_folders(self, query: str) -> Response:
+        parameters = parse_qs(query, keep_blank_values=True)
         limit, offset = (
-            _number(given.get(name, [standard])[-1]) for name, standard in (("limit", str(_PAGE_SIZE)), ("offset", "0"))
+            _parse_number(parameters.get(name, [default])[-1])
+            for name, default in (("limit", str(_DEFAULT_PAGE_SIZE)), ("offset", "0"))
         )
-        if limit is None or offset is None or not 1 <= limit <= _LARGEST_PAGE:
-            return error_response(422, f"`limit` is a number from 1 to {_LARGEST_PAGE}, `offset` one from 0")
+        if limit is None or offset is None or not 1 <= limit <= _MAX_PAGE_SIZE:
+            return error_response(422, f"`limit` is a number from 1 to {_MAX_PAGE_SIZE}, `offset` one from 0")
         return json_response(list(self._folders[offset : offset + limit]))
 
-    def _scripted(self, operation: _Operation, request: Request, query: str, origin: str) -> Response:
-        script = self._account.next_scenario(f"{operation.name} {operation.kind}", operation.subject)
-        if script.status == 401:
+    def _respond_with_scenario(self, operation: _Operation, request: Request, query: str, origin: str) -> Response:
+        scenario = self._run_store.next_scenario(f"{operation.name} {operation.kind}", operation.target_id)
+        if scenario.status == 401:
             return unauthorized()
-        if script.status == 404:
-            return not_found(operation.subject)
-        if script.status != 200:
-            again = (("Retry-After", str(script.retry_after)),) if script.retry_after else ()
-            return error_response(script.status, "The sandbox was asked for this", *again)
+        if scenario.status == 404:
+            return not_found(operation.target_id)
+        if scenario.status != 200:
+            headers = (("Retry-After", str(scenario.retry_after)),) if scenario.retry_after else ()
+            return error_response(scenario.status, "The sandbox was asked for this", *headers)
         if operation.name == "start":
-            if special := self._special(script.start):
-                return special
+            if special_response := self._special_start_response(scenario.start_response):
+                return special_response
             if self._is_other_kind(operation):
-                return not_found(operation.subject)
-            given = self._start(operation, request, script, origin)
+                return not_found(operation.target_id)
+            response = self._start_run(operation, request, scenario, origin)
         elif operation.name == "entry":
-            given = self._entry(operation)
+            response = self._describe_target(operation)
         else:
-            given = self._told(operation, query, origin)
-        return replace(given, delay=script.delay * self._account.time_scale)
+            response = self._describe_run(operation, query, origin)
+        return replace(response, delay=scenario.delay * self._run_store.time_scale)
 
-    def _start(self, operation: _Operation, request: Request, script: Scenario, origin: str) -> Response:
-        run = self._account.start(operation.kind, operation.subject, request.body, script)
-        started = {
+    def _start_run(self, operation: _Operation, request: Request, scenario: Scenario, origin: str) -> Response:
+        run = self._run_store.start(operation.kind, operation.target_id, request.body, scenario)
+        body = {
             "message": f"The {operation.kind} was started",
-            "url": _link(origin, operation.kind, run.id),
+            "url": _run_url(origin, operation.kind, run.id),
             self._revision.run_fields[operation.kind]: run.id,
         }
         if operation.kind == "test" and self._revision.group_field:
-            started[self._revision.group_field] = f"group-{run.id}"
-        return json_response(started, self._revision.started)
+            body[self._revision.group_field] = f"group-{run.id}"
+        return json_response(body, self._revision.start_status)
 
-    def _special(self, name: str) -> Response | None:
+    def _special_start_response(self, name: str) -> Response | None:
         """Return the answer of this name to a start; None for the usual one."""
         if name == QUOTA:
             return error_response(self._revision.quota_status, "Insufficient quota")
@@ -161,51 +162,51 @@ class Router:
 
     def _is_other_kind(self, operation: _Operation) -> bool:
         """Return whether the account has this id, and as something else."""
-        known = self._kinds.get(operation.subject, operation.kind)
-        return known != operation.kind and not is_scenario(operation.subject)
+        account_kind = self._kind_by_id.get(operation.target_id, operation.kind)
+        return account_kind != operation.kind and not is_scenario(operation.target_id)
 
-    def _entry(self, operation: _Operation) -> Response:
+    def _describe_target(self, operation: _Operation) -> Response:
         """Return the folder or test of this id."""
-        subject = operation.subject
-        if operation.kind == "test" and subject in self._tests:
-            return json_response(test_details(*self._tests[subject]))
+        target_id = operation.target_id
+        if operation.kind == "test" and target_id in self._tests:
+            return json_response(build_test_details(*self._tests[target_id]))
         if operation.kind == "folder":
-            folder = next((folder for folder in self._folders if folder.get("id") == subject), None)
-            return json_response(folder) if folder else not_found(subject)
-        return not_found(subject)
+            folder = next((folder for folder in self._folders if folder.get("id") == target_id), None)
+            return json_response(folder) if folder else not_found(target_id)
+        return not_found(target_id)
 
-    def _fault_of_start(self, operation: _Operation, request: Request) -> Response | None:
+    def _start_request_error(self, operation: _Operation, request: Request) -> Response | None:
         # The contract lets a request go without a body; one with a body has to be right.
         if operation.name != "start" or not request.has_body:
             return None
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             return error_response(415, f"The body must be {JSON}")
-        if why := body_error(operation.kind, operation.subject, request.body):
-            return error_response(422, why)
-        limit = self._revision.source_limit
-        if limit and len(source_of(request.body)) > limit:
-            return error_response(400, f"`source` has at most {limit} characters")
+        if problem := body_error(operation.kind, operation.target_id, request.body):
+            return error_response(422, problem)
+        max_chars = self._revision.max_source_chars
+        if max_chars and len(source_of(request.body)) > max_chars:
+            return error_response(400, f"`source` has at most {max_chars} characters")
         return None
 
-    def _told(self, operation: _Operation, query: str, origin: str) -> Response:
-        run = self._account.find(operation.kind, operation.subject)
+    def _describe_run(self, operation: _Operation, query: str, origin: str) -> Response:
+        run = self._run_store.find(operation.kind, operation.target_id)
         if run is None:
-            return not_found(operation.subject)
-        status = self._account.status(run)
+            return not_found(operation.target_id)
+        status = self._run_store.status(run)
         if operation.name == "status":
-            return json_response({"status": status, "url": _link(origin, operation.kind, run.id)})
-        given = parse_qs(query, keep_blank_values=True)
-        flags = {name: given.get(name, ["false"])[-1] for name in ("steps", "media")}
+            return json_response({"status": status, "url": _run_url(origin, operation.kind, run.id)})
+        parameters = parse_qs(query, keep_blank_values=True)
+        flags = {name: parameters.get(name, ["false"])[-1] for name in ("steps", "media")}
         if not {"true", "false"}.issuperset(flags.values()):
             return error_response(422, "`steps` and `media` are true or false")
-        media = f"{origin}/media/{run.id}" if flags["media"] == "true" else ""
-        told = details(run, self._account, media)
+        media_url = f"{origin}/media/{run.id}" if flags["media"] == "true" else ""
+        body = build_run_details(run, self._run_store, media_url)
         if flags["steps"] == "true":
-            told["steps"] = steps(run, status, media)
-        return json_response(told)
+            body["steps"] = build_run_steps(run, status, media_url)
+        return json_response(body)
 
 
-def _operation(segments: list[str]) -> _Operation | None:
+def _match_operation(segments: list[str]) -> _Operation | None:
     match segments:
         case [kind, subject, "run"] if kind in KINDS:
             return _Operation("POST", "start", kind, subject)
@@ -222,15 +223,15 @@ def _operation(segments: list[str]) -> _Operation | None:
     return None
 
 
-def _tests_of(folder: Mapping[str, object]) -> list[Mapping[str, object]]:
+def _tests_in(folder: Mapping[str, object]) -> list[Mapping[str, object]]:
     tests = folder.get("tests")
     return [test for test in tests if isinstance(test, dict) and "id" in test] if isinstance(tests, list) else []
 
 
-def _number(text: str) -> int | None:
+def _parse_number(text: str) -> int | None:
     # At most nine digits: nobody has more folders, and int() takes any length.
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
-def _link(origin: str, kind: str, run_id: str) -> str:
+def _run_url(origin: str, kind: str, run_id: str) -> str:
     return f"{origin}/run/{run_id}" if kind == "test" else f"{origin}/run/{kind}/{run_id}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PENDING = "pending"
 # The part of a run's time in which it is pending.
-_PENDING_PART = 1 / 3
+_PENDING_FRACTION = 1 / 3
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -42,29 +42,29 @@ class RunStore:
     `pace` stretches every time span: 0 ends a run at once, 1 mostly after three seconds of `clock`.
     """
 
-    def __init__(self, pace: float, clock: Callable[[], float]) -> None:
-        self.time_scale = pace
+    def __init__(self, time_scale: float, clock: Callable[[], float]) -> None:
+        self.time_scale = time_scale
         self._clock = clock
         self._epoch = datetime.now(UTC) - timedelta(seconds=clock())
         self._runs: dict[tuple[str, str], Run] = {}
-        self._visits: Counter[tuple[str, str]] = Counter()
+        self._request_counts: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
-    def next_scenario(self, operation: str, subject: str) -> Scenario:
+    def next_scenario(self, operation: str, target_id: str) -> Scenario:
         """Count a request for an id, and return what the id asks for this time."""
         with self._lock:
-            self._visits[operation, subject] += 1
-            return find_scenario(subject, self._visits[operation, subject])
+            self._request_counts[operation, target_id] += 1
+            return find_scenario(target_id, self._request_counts[operation, target_id])
 
-    def start(self, kind: str, subject: str, body: object, script: Scenario) -> Run:
+    def start(self, kind: str, target_id: str, body: object, scenario: Scenario) -> Run:
         """Begin a run that the contract allows."""
         version = body.get("application_version_id", "") if isinstance(body, dict) else ""
         run = Run(
             id="cm" + "".join(secrets.choice(_DIGITS) for _ in range(23)),
             kind=kind,
-            target_id=subject,
-            final_state=script.final_state,
-            duration=script.duration * self.time_scale,
+            target_id=target_id,
+            final_state=scenario.final_state,
+            duration=scenario.duration * self.time_scale,
             started_at=self._clock(),
             source=source_of(body) or "api",
             application_version_id=version,
@@ -82,19 +82,19 @@ class RunStore:
     def status(self, run: Run) -> str:
         """Return the run's state by its age: pending, running, or the one in which it stays."""
         age = self._clock() - run.started_at
-        if age < run.duration * _PENDING_PART:
+        if age < run.duration * _PENDING_FRACTION:
             return PENDING
         return RUNNING if age < run.duration else run.final_state
 
     def created_at(self, run: Run) -> str:
         """Return when the run was started, in ISO 8601."""
-        return self._moment(run.started_at)
+        return self._format_time(run.started_at)
 
     def ended_at(self, run: Run) -> str | None:
         """Return when the run ended, in ISO 8601, or None while it goes on."""
         if self.status(run) in {PENDING, RUNNING}:
             return None
-        return self._moment(run.started_at + run.duration)
+        return self._format_time(run.started_at + run.duration)
 
-    def _moment(self, time: float) -> str:
+    def _format_time(self, time: float) -> str:
         return (self._epoch + timedelta(seconds=time)).isoformat(timespec="milliseconds")

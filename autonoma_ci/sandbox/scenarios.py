@@ -28,49 +28,55 @@ class Scenario:
     delay: float = 0.0
     final_state: str = PASSED
     duration: float = 3.0
-    once: bool = False
-    start: str = ""
+    first_request_only: bool = False
+    start_response: str = ""
 
 
 QUOTA, DEVICE_FARM, WEB_PAGE = "quota", "device-farm", "web-page"
-PLAIN = Scenario("the run passes")
+DEFAULT_SCENARIO = Scenario("the run passes")
 
-_SCRIPTS: Mapping[str, Scenario] = {
+_SCENARIOS: Mapping[str, Scenario] = {
     "sandbox-401": Scenario("answers 401", status=401),
     "sandbox-403": Scenario("answers 403", status=403),
     "sandbox-404": Scenario("answers 404", status=404),
-    "sandbox-429": Scenario("answers 429 with Retry-After: 1 once, then starts", status=429, retry_after=1, once=True),
+    "sandbox-429": Scenario(
+        "answers 429 with Retry-After: 1 once, then starts", status=429, retry_after=1, first_request_only=True
+    ),
     "sandbox-429-always": Scenario("answers 429 with Retry-After: 1 every time", status=429, retry_after=1),
     "sandbox-500": Scenario("answers 500", status=500),
-    "sandbox-503": Scenario("answers 503 with Retry-After: 1 once, then starts", status=503, retry_after=1, once=True),
-    "sandbox-quota": Scenario("the account's quota is used up: 402, or 403 with --contract 2026-01", start=QUOTA),
-    "sandbox-device-farm": Scenario("answers 500: the account has no device farm", start=DEVICE_FARM),
-    "sandbox-web-page": Scenario("answers 200 with a web page, as another host would", start=WEB_PAGE),
+    "sandbox-503": Scenario(
+        "answers 503 with Retry-After: 1 once, then starts", status=503, retry_after=1, first_request_only=True
+    ),
+    "sandbox-quota": Scenario(
+        "the account's quota is used up: 402, or 403 with --contract 2026-01", start_response=QUOTA
+    ),
+    "sandbox-device-farm": Scenario("answers 500: the account has no device farm", start_response=DEVICE_FARM),
+    "sandbox-web-page": Scenario("answers 200 with a web page, as another host would", start_response=WEB_PAGE),
     "sandbox-slow": Scenario("answers after three seconds times the pace", delay=3.0),
     "sandbox-fails": Scenario("the run fails", final_state=FAILED),
-    "sandbox-flaky": Scenario("the first run fails, the next ones pass", final_state=FAILED, once=True),
+    "sandbox-flaky": Scenario("the first run fails, the next ones pass", final_state=FAILED, first_request_only=True),
     "sandbox-stays": Scenario("the run never ends", final_state=RUNNING),
     "sandbox-stopped": Scenario("the run is cancelled on the server", final_state="cancelled"),
     "sandbox-takes-30": Scenario("the run takes 30 seconds, or any other number"),
 }
-_TAKES = re.compile(r"sandbox-takes-([0-9]{1,5})(?:-.*)?")
+_DURATION_ID_RE = re.compile(r"sandbox-takes-([0-9]{1,5})(?:-.*)?")
 
 # Every scripted id and what it does, for people to read.
-SCENARIO_IDS: Mapping[str, str] = {name: script.description for name, script in _SCRIPTS.items()}
+SCENARIO_IDS: Mapping[str, str] = {name: scenario.description for name, scenario in _SCENARIOS.items()}
 
 
-def is_scenario(subject: str) -> bool:
+def is_scenario(target_id: str) -> bool:
     """Return whether the id asks for something else than a run that passes."""
-    return find_scenario(subject, 1) is not PLAIN
+    return find_scenario(target_id, 1) is not DEFAULT_SCENARIO
 
 
-def find_scenario(subject: str, visits: int) -> Scenario:
+def find_scenario(target_id: str, request_number: int) -> Scenario:
     """Return what the id `subject` asks for; `visits` counts the requests for it, this one included."""
-    if takes := _TAKES.fullmatch(subject):
-        return Scenario("", duration=float(takes[1]))
+    if match := _DURATION_ID_RE.fullmatch(target_id):
+        return Scenario("", duration=float(match[1]))
     # Longest first: sandbox-429-always is no sandbox-429.
-    for name in sorted(_SCRIPTS, key=len, reverse=True):
-        if subject == name or subject.startswith(f"{name}-"):
-            script = _SCRIPTS[name]
-            return PLAIN if script.once and visits > 1 else script
-    return PLAIN
+    for name in sorted(_SCENARIOS, key=len, reverse=True):
+        if target_id == name or target_id.startswith(f"{name}-"):
+            scenario = _SCENARIOS[name]
+            return DEFAULT_SCENARIO if scenario.first_request_only and request_number > 1 else scenario
+    return DEFAULT_SCENARIO

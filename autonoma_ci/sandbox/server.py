@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from autonoma_ci.sandbox.contract import DEFAULT_REVISION, KINDS, REVISIONS
 from autonoma_ci.sandbox.http_server import HttpServer
 from autonoma_ci.sandbox.request_log import RecordedRequest, RequestLog
-from autonoma_ci.sandbox.router import BASE, Router
+from autonoma_ci.sandbox.router import API_PATH, Router
 from autonoma_ci.sandbox.run_store import RunStore
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 # Seconds that `close` waits at most for the listening thread.
-_POLL = 0.02
+_POLL_SECONDS = 0.02
 
 
 class Sandbox:
@@ -53,16 +53,16 @@ class Sandbox:
         if contract not in REVISIONS:
             raise ValueError(f"the contract must be one of {', '.join(REVISIONS)}, not {contract!r}")
         self._address = (host, port)
-        self._journal = RequestLog(log)
-        self._site = Router(RunStore(pace, clock), self._journal, client_id, client_secret, folders, contract)
+        self._request_log = RequestLog(log)
+        self._router = Router(RunStore(pace, clock), self._request_log, client_id, client_secret, folders, contract)
         self._server: HttpServer | None = None
 
     def start(self) -> None:
         """Listen, and answer from a thread of its own until `close`; raise RuntimeError the second time."""
         if self._server:
             raise RuntimeError("the sandbox has been started already")
-        self._server = HttpServer(self._address, self._site, self._journal)
-        threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="sandbox", daemon=True).start()
+        self._server = HttpServer(self._address, self._router, self._request_log)
+        threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="sandbox", daemon=True).start()
 
     def close(self) -> None:
         """Stop listening and end every connection; does nothing the second time."""
@@ -84,16 +84,16 @@ class Sandbox:
         """The API's base URL; raise RuntimeError unless the sandbox is listening."""
         if not self._server:
             raise RuntimeError("the sandbox has not been started")
-        return self._server.origin + BASE
+        return self._server.origin + API_PATH
 
     @property
     def received(self) -> list[RecordedRequest]:
         """Everything that was received so far, in the order of the answers."""
-        return self._journal.all()
+        return self._request_log.all()
 
-    def count_starts(self, subject: str) -> int:
+    def count_starts(self, target_id: str) -> int:
         """Return how many requests to run the test, folder or tag `subject` came in, whatever their answer."""
-        return sum(self._journal.posts(f"{BASE}/{kind}/{subject}/run") for kind in KINDS)
+        return sum(self._request_log.count_posts(f"{API_PATH}/{kind}/{target_id}/run") for kind in KINDS)
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,34 +7,34 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import bench, image, starting
-from benchmarks.bench import measured
-from benchmarks.row import Row, fault_of, set_beside
+from benchmarks.bench import measure_with_retry
+from benchmarks.row import Row, find_fault, with_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FAST = set_beside(Row("fast", "s", 1.5), 1.0, 1.0)
-SMALL = set_beside(Row("small", "MiB", 300.0, absolute=True), 200.0, 100.0)
+FAST = with_comparison(Row("fast", "s", 1.5), 1.0, 1.0)
+SMALL = with_comparison(Row("small", "MiB", 300.0, absolute=True), 200.0, 100.0)
 MISSING = Row("missing", "s", 1.0, how="no engine")
 
 
 def test_what_has_no_fault_is_measured_once() -> None:
     rounds = iter([[FAST]])
-    assert measured(lambda: next(rounds), {"fast": 1.0}) == ([FAST], [])
+    assert measure_with_retry(lambda: next(rounds), {"fast": 1.0}) == ([FAST], [])
 
 
 def test_what_has_a_fault_is_measured_again_and_the_others_keep_their_first_figures() -> None:
-    slow, other = set_beside(FAST, 1.4, 1.0), set_beside(SMALL, 210.0, 100.0)
+    slow, other = with_comparison(FAST, 1.4, 1.0), with_comparison(SMALL, 210.0, 100.0)
     rounds = iter([[slow, SMALL], [FAST, other]])
-    rows, told = measured(lambda: next(rounds), {"fast": 1.0, "small": 2.0})
+    rows, told = measure_with_retry(lambda: next(rounds), {"fast": 1.0, "small": 2.0})
     assert rows == [FAST, SMALL]
     assert told == ["Measured twice: fast: 1.40 s at first, 1.40 x: worse than its baseline by 40 %."]
 
 
 def test_what_fails_twice_fails() -> None:
-    rounds = iter([[set_beside(FAST, 1.45, 1.0)], [set_beside(FAST, 1.4, 1.0)]])
-    (row,), _ = measured(lambda: next(rounds), {"fast": 1.0})
-    assert fault_of(row, {"fast": 1.0}) == "worse than its baseline by 40 %"
+    rounds = iter([[with_comparison(FAST, 1.45, 1.0)], [with_comparison(FAST, 1.4, 1.0)]])
+    (row,), _ = measure_with_retry(lambda: next(rounds), {"fast": 1.0})
+    assert find_fault(row, {"fast": 1.0}) == "worse than its baseline by 40 %"
 
 
 def run(
@@ -48,7 +48,7 @@ def run(
     written: list[Sequence[Row]] = []
     monkeypatch.setattr(bench, "MEASUREMENTS", (known,))
     monkeypatch.setattr(bench, "read_baseline", lambda: baseline)
-    monkeypatch.setattr(bench, "write", written.append)
+    monkeypatch.setattr(bench, "write_baseline", written.append)
     return bench.main(arguments), written
 
 
@@ -78,10 +78,10 @@ def test_what_could_not_be_measured_is_told_and_fails_nothing(
 
 
 def test_what_becomes_the_baseline_is_measured_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds = iter([[set_beside(FAST, ratio, 1.0)] for ratio in (1.2, 0.7, 1.1)])
+    rounds = iter([[with_comparison(FAST, ratio, 1.0)] for ratio in (1.2, 0.7, 1.1)])
     written: list[Sequence[Row]] = []
     monkeypatch.setattr(bench, "MEASUREMENTS", (lambda: next(rounds),))
-    monkeypatch.setattr(bench, "write", written.append)
+    monkeypatch.setattr(bench, "write_baseline", written.append)
     assert bench.main(["--write-baseline"]) == 0
     assert [[row.ratio for row in rows] for rows in written] == [[1.1]]
 
@@ -90,7 +90,7 @@ def test_a_baseline_is_written_whatever_the_old_one_was(monkeypatch: pytest.Monk
     assert run(monkeypatch, [FAST, SMALL], {"fast": 0.1, "gone": 1.0}, "--write-baseline") == (0, [[FAST, SMALL]])
 
 
-@pytest.mark.parametrize("row", [MISSING, set_beside(FAST, 1.6, 1.0)], ids=["not measured", "a promise broken"])
+@pytest.mark.parametrize("row", [MISSING, with_comparison(FAST, 1.6, 1.0)], ids=["not measured", "a promise broken"])
 def test_no_baseline_is_written_unless_every_row_is_there_and_every_promise_kept(
     row: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,4 +107,4 @@ def test_without_an_engine_the_rows_of_the_image_say_so(docker: str, monkeypatch
 
 def test_without_curl_and_jq_the_rows_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None if name in {"curl", "jq"} else name)
-    assert starting.without() == "install curl, jq"
+    assert starting.describe_missing_tools() == "install curl, jq"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from benchmarks.costs import CREDENTIALS, Cost, bare, cost_of, paired, processor
-from benchmarks.delays import theirs
+from benchmarks.costs import CREDENTIALS, Cost, compare_pairs, measure_command, processor_seconds, script_command
+from benchmarks.delays import parse_fixed_poll
 from benchmarks.row import Row
 from benchmarks.starting import CURL
 
@@ -23,18 +23,18 @@ def started(command: Sequence[str], **environ: str) -> tuple[list[int], str]:
     """Return how often each test was started, and what was printed."""
     with Sandbox(pace=0.01, client_id="benchmark-id", client_secret="benchmark-secret") as sandbox:
         variables = {"AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TEST_IDS": ",".join(IDS), "AUTONOMA_CONCURRENCY": "2"}
-        cost = cost_of(command, CREDENTIALS | variables | environ)
-        return [sandbox.count_starts(subject) for subject in IDS], cost.printed
+        cost = measure_command(command, CREDENTIALS | variables | environ)
+        return [sandbox.count_starts(subject) for subject in IDS], cost.output
 
 
 def test_the_script_for_one_starts_it_once() -> None:
-    starts, printed = started(bare("bare_one.py"))
+    starts, printed = started(script_command("bare_one.py"))
     assert starts == [0, 0, 1]
     assert "/run/" in printed
 
 
 def test_the_pool_starts_each_test_once() -> None:
-    starts, printed = started(bare("bare_pool.py"))
+    starts, printed = started(script_command("bare_pool.py"))
     assert starts == [1, 1, 1]
     assert printed.count("/run/") == 3
 
@@ -49,22 +49,22 @@ def test_the_loop_with_curl_starts_each_test_once_and_prints_its_run() -> None:
 
 
 def test_the_poll_waits_for_each_run_and_says_what_that_took() -> None:
-    starts, printed = started(bare("bare_wait.py"), QUICK="100")
+    starts, printed = started(script_command("bare_wait.py"), QUICK="100")
     assert starts == [1, 1, 1]
-    late = theirs(printed, dict.fromkeys(IDS, 0.0))
-    assert [each.questions for each in late.values()] == [1, 1, 1]
+    late = parse_fixed_poll(printed, dict.fromkeys(IDS, 0.0))
+    assert [each.polls for each in late.values()] == [1, 1, 1]
     assert all(each.seconds >= 10 for each in late.values())
 
 
 def test_a_command_that_fails_is_no_figure() -> None:
     with pytest.raises(RuntimeError, match="401"):
-        started(bare("bare_pool.py"), AUTONOMA_CLIENT_SECRET="wrong")
+        started(script_command("bare_pool.py"), AUTONOMA_CLIENT_SECRET="wrong")
 
 
 def test_the_ratio_is_the_middle_one_of_the_pairs_and_may_be_of_another_figure_than_the_row_s() -> None:
     ours = [Cost(seconds, 2.0, 0.0, "") for seconds in (1.0, 9.0, 3.0)]
     theirs = [Cost(seconds, 8.0, 0.0, "") for seconds in (2.0, 9.0, 1.0)]
-    row = paired(Row("row"), ours, theirs)
+    row = compare_pairs(Row("row"), ours, theirs)
     assert (row.ours, row.theirs, row.ratio) == (3.0, 2.0, 1.0)
-    row = paired(Row("row"), ours, theirs, ratio_of=processor)
+    row = compare_pairs(Row("row"), ours, theirs, ratio_of=processor_seconds)
     assert (row.ours, row.theirs, row.ratio) == (3.0, 2.0, 0.25)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autonoma_ci.sandbox.contract import KINDS, body_error, parse
+from autonoma_ci.sandbox.contract import KINDS, body_error, parse_json
 from tests.contract.openapi import DEFAULT, ContractError, check_request, check_response
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def contract_takes(kind: str, body: bytes, contract: str = DEFAULT) -> bool:
 def test_the_sandbox_refuses_exactly_what_the_contract_refuses(drawn: tuple[str, object]) -> None:
     kind, body = drawn
     raw = json.dumps(body).encode()
-    assert (body_error(kind, "abc", parse(raw)) == "") == contract_takes(kind, raw)
+    assert (body_error(kind, "abc", parse_json(raw)) == "") == contract_takes(kind, raw)
 
 
 def refused_bodies() -> Iterator[tuple[str, object]]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from release.major_tag import moving
-from release.pin_image import ReleaseError, pinned, release
+from release.major_tag import find_major_tag
+from release.pin_image import ReleaseError, commit_and_tag, pin_image
 from tests.support.tables import ROOT, action
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def runs(repository: Path, reference: str) -> Any:
 
 def test_the_tagged_action_names_the_image_by_digest_and_main_its_dockerfile(repository: Path) -> None:
     main = git(repository, "rev-parse", "main")
-    commit = release(repository, IMAGE, "v1.2.3")
+    commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     pinned = {"using": "docker", "image": f"docker://{IMAGE}", "args": []}
     assert runs(repository, commit) == runs(repository, "v1.2.3") == pinned
     assert runs(repository, "main") == {"using": "docker", "image": "Dockerfile", "args": []}
@@ -63,18 +63,18 @@ def test_the_tagged_action_names_the_image_by_digest_and_main_its_dockerfile(rep
 
 
 def test_nothing_but_the_image_differs_from_what_was_released(repository: Path) -> None:
-    commit = release(repository, IMAGE, "v1.2.3")
+    commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     changes = git(repository, "diff", "--unified=0", "main", commit).splitlines()
     changed = [line for line in changes if line[0] in "+-" and line[:3] not in {"+++", "---"}]
     assert changed == ["-  image: Dockerfile", f"+  image: docker://{IMAGE}"]
 
 
 def test_a_pin_by_sha_keeps_its_image_when_the_major_tag_moves_on(repository: Path) -> None:
-    commit = release(repository, IMAGE, "v1.2.3")
+    commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     git(repository, "tag", "v1", commit)
     git(repository, "reset", "--hard", "main")
     with_version(repository, "1.3.0")
-    newer = release(repository, NEXT, "v1.3.0")
+    newer = commit_and_tag(repository, NEXT, "v1.3.0")
     git(repository, "tag", "--force", "v1", newer)
     assert runs(repository, "v1")["image"] == f"docker://{NEXT}"
     assert runs(repository, commit)["image"] == runs(repository, "v1.2.3")["image"] == f"docker://{IMAGE}"
@@ -82,14 +82,14 @@ def test_a_pin_by_sha_keeps_its_image_when_the_major_tag_moves_on(repository: Pa
 
 def test_a_release_that_is_taken_up_again_makes_the_same_commit(repository: Path, tmp_path: Path) -> None:
     git(repository, "clone", "--no-local", str(repository), str(tmp_path / "again"))
-    assert release(repository, IMAGE, "v1.2.3") == release(tmp_path / "again", IMAGE, "v1.2.3")
+    assert commit_and_tag(repository, IMAGE, "v1.2.3") == commit_and_tag(tmp_path / "again", IMAGE, "v1.2.3")
 
 
 def test_a_version_is_never_released_twice(repository: Path) -> None:
-    commit = release(repository, IMAGE, "v1.2.3")
+    commit = commit_and_tag(repository, IMAGE, "v1.2.3")
     git(repository, "reset", "--hard", "main")
     with pytest.raises(ReleaseError, match=f"v1.2.3 is there already, at {commit}"):
-        release(repository, NEXT, "v1.2.3")
+        commit_and_tag(repository, NEXT, "v1.2.3")
     assert git(repository, "rev-parse", "v1.2.3") == commit
 
 
@@ -110,28 +110,28 @@ def test_a_version_is_never_released_twice(repository: Path) -> None:
 )
 def test_anything_but_a_digest_on_ghcr_is_refused(repository: Path, image: str) -> None:
     with pytest.raises(ReleaseError, match="is not an image of"):
-        release(repository, image, "v1.2.3")
+        commit_and_tag(repository, image, "v1.2.3")
     assert git(repository, "tag", "--list") == ""
 
 
 @pytest.mark.parametrize(
-    "text", ["runs:\n  using: docker\n", action() + "  image: Dockerfile\n", pinned(action(), IMAGE)]
+    "text", ["runs:\n  using: docker\n", action() + "  image: Dockerfile\n", pin_image(action(), IMAGE)]
 )
 def test_an_action_without_its_one_dockerfile_is_refused(text: str) -> None:
     with pytest.raises(ReleaseError, match="one line"):
-        pinned(text, IMAGE)
+        pin_image(text, IMAGE)
 
 
 @pytest.mark.parametrize("tag", ["v1.2.4", "1.2.3", "v1.2", "v1", "v1.2.3-rc1", "v01.2.3"])
 def test_a_tag_that_is_not_the_version_s_is_refused(repository: Path, tag: str) -> None:
     with pytest.raises(ReleaseError, match=r"not the tag of the version '1\.2\.3'"):
-        release(repository, IMAGE, tag)
+        commit_and_tag(repository, IMAGE, tag)
 
 
 def test_a_checkout_with_changes_is_refused(repository: Path) -> None:
     (repository / "autonoma_ci" / "__init__.py").write_text('__version__ = "1.2.3"\nprint()\n')
     with pytest.raises(ReleaseError, match="has changes"):
-        release(repository, IMAGE, "v1.2.3")
+        commit_and_tag(repository, IMAGE, "v1.2.3")
 
 
 def test_the_workflow_is_given_the_commit_or_an_error(repository: Path) -> None:
@@ -153,9 +153,9 @@ def test_the_workflow_is_given_the_commit_or_an_error(repository: Path) -> None:
     ],
 )
 def test_the_major_tag_follows_its_newest_version_alone(tags: list[str], major: str) -> None:
-    assert moving("v1.2.3", tags) == major
+    assert find_major_tag("v1.2.3", tags) == major
 
 
 def test_the_major_tag_of_something_else_is_not_guessed() -> None:
     with pytest.raises(ValueError, match="not of the form"):
-        moving("v1", [])
+        find_major_tag("v1", [])

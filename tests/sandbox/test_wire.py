@@ -74,7 +74,7 @@ def test_64_requests_at_once_are_all_answered(sandbox: Sandbox) -> None:
 def test_answers_do_not_wait_for_acknowledgements(sandbox: Sandbox, caller: Caller) -> None:
     caller.get("/folder")
     assert sandbox._server
-    (connection,) = sandbox._server._open
+    (connection,) = sandbox._server._connections
     assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -140,7 +140,7 @@ def test_a_connection_that_comes_while_closing_is_ended(sandbox: Sandbox) -> Non
     assert server
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        server.ending.set()
+        server.stopping.set()
         server.track(ours)
         server.untrack(ours)
         assert theirs.recv(1) == b""
