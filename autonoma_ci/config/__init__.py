@@ -1,1 +1,1 @@
-"""The options, and the settings that they give."""
+"""Options, their parsers, and the settings of a job step."""

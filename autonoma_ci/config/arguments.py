@@ -1,4 +1,4 @@
-"""The command line: which command, and the options as text. Made from the table of options."""
+"""Parse the command line with flags from the table of options."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from autonoma_ci.streams import write_product
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What a command line gave, a field for each flag.
+# The parsed command line with one field per flag.
 ParsedArguments: TypeAlias = argparse.Namespace
-# A random secret may start with a hyphen, but is not made of small letters alone.
+# Matches flags and rejects secrets. A random secret may start with a hyphen, but never has only lower-case letters.
 _FLAG_RE = re.compile(r"--[a-z][a-z_-]{0,40}|-[A-Za-z]")
-# What options with a list take.
+# Metavars of options whose value is a list.
 _LIST_METAVARS = frozenset({"LIST", "LINES"})
-# How argparse begins the error of a positional argument that is not there.
+# How argparse starts the error about a missing positional argument.
 _MISSING_PREFIX = "the following arguments are required: "
 
 
 class _StoreOnce(argparse.Action):
-    """Stores the text of a flag that can be given once: of two lists, nobody expects that only the last counts."""
+    """Stores the text of a flag that may appear only once.
+
+    With two lists, users expect the sum, and argparse would use only the last.
+    """
 
     def __call__(
         self,
@@ -37,7 +40,12 @@ class _StoreOnce(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        """Store the text; raise InputError if there is one already."""
+        """Store the text.
+
+        Raises:
+            InputError: The flag has a text already.
+
+        """
         if getattr(namespace, self.dest) is not None:
             parser.error(
                 f"{option_string} is given twice: give it once, with commas or line breaks between the entries"
@@ -46,31 +54,50 @@ class _StoreOnce(argparse.Action):
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """An argument parser that prints to a given stream and raises our errors."""
+    """An argument parser that prints to a given stream and raises the errors of this program."""
 
     def __init__(self, command: str, help_text: str, out: TextIO) -> None:
         super().__init__(f"autonoma-ci {command}", description=help_text, allow_abbrev=False)
         self._out, self._command = out, command
-        # What to do instead where there is an argument too many, or one of these unknown flags.
+        # Advice for a surplus argument, or for one of these unknown flags.
         self.hint = ""
         self.hint_flags: tuple[str, ...] = ()
 
     def error(self, message: str) -> NoReturn:
-        """Raise InputError instead of ending the process; what argparse quotes may be a secret."""
+        """Replace argparse's exit with an error of this program.
+
+        Raises:
+            InputError: Always. The message leaves out the value that argparse quotes, because it may be a secret.
+
+        """
         raise InputError([f"{_rewrite_argparse_error(message)} (see {self.prog} --help)"])
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
-        """Raise Finished: the caller decides how the process ends."""
+        """Replace argparse's exit after it has printed the help.
+
+        Raises:
+            HelpPrinted: Always. The caller decides how the process ends.
+
+        """
         raise HelpPrinted
 
     def print_help(self, file: object = None) -> None:  # noqa: ARG002
-        """Print the help to our stream; raise OutputError if that fails."""
+        """Print the help to the parser's stream.
+
+        Raises:
+            OutputError: The stream can't be written.
+
+        """
         write_product(self._out, self.format_help())
 
     def parse_partial(self, argv: Sequence[str]) -> tuple[ParsedArguments, list[str]]:
-        """Return what is known, and a problem for each argument that is not.
+        """Return the known arguments and a problem for each unknown flag.
 
-        What follows an unknown flag may be a secret, so only the flag's own name is repeated.
+        Problems repeat only the name of an unknown flag, because the text after it may be a secret.
+
+        Raises:
+            InputError: argparse itself finds an error, such as a missing value.
+
         """
         argv, wrong_flag = self._separate_boolean_flags(argv)
         parsed, unknown = self.parse_known_args(argv)
@@ -92,9 +119,13 @@ class ArgumentParser(argparse.ArgumentParser):
         return parsed, problems
 
     def _separate_boolean_flags(self, argv: Sequence[str]) -> tuple[list[str], str]:
-        """Return the arguments with each yes-or-no flag by itself, and the flag that had another word behind it.
+        """Return arguments in which no boolean flag consumes the next argument.
 
-        argparse would take the word for the value: `--dry-run NAME`, `wait --comment RESULTS`.
+        argparse would use the next argument as the value, as in `--dry-run NAME` and `wait --comment RESULTS`.
+
+        Returns:
+            The arguments, and the first flag with another value than a boolean behind it, or an empty text.
+
         """
         boolean_flags = {flag for action in self._actions if action.const == "true" for flag in action.option_strings}
         arguments, wrong_flag = list(argv), ""
@@ -109,7 +140,12 @@ class ArgumentParser(argparse.ArgumentParser):
         return arguments, wrong_flag
 
     def parse(self, argv: Sequence[str]) -> ParsedArguments:
-        """Return what the arguments say; raise InputError if there are some that are not known."""
+        """Return the parsed arguments.
+
+        Raises:
+            InputError: Some arguments are unknown or invalid.
+
+        """
         parsed, problems = self.parse_partial(argv)
         if problems:
             raise InputError(problems)
@@ -117,9 +153,12 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def _rewrite_argparse_error(message: str) -> str:
-    """Return an error of argparse in our words, without the value that it quotes."""
+    """Return an error of argparse in this program's words.
+
+    The result leaves out the value that argparse quotes.
+    """
     before_choices, _, choices = message.rpartition("(choose from ")
-    # It quotes a value in either kind of quotes.
+    # argparse quotes a value in single or double quotes.
     text = re.split("['\"]", before_choices or message, maxsplit=1)[0].rstrip(": ").removeprefix("argument ")
     if message.startswith(_MISSING_PREFIX):
         names = message.removeprefix(_MISSING_PREFIX)
@@ -132,7 +171,7 @@ def _rewrite_argparse_error(message: str) -> str:
 
 
 def build_parser(command: str, help_text: str, options: Sequence[Option], out: TextIO) -> ArgumentParser:
-    """Return the parser of a command: a flag for each of its options."""
+    """Return a command's parser with a flag for each option."""
     parser = ArgumentParser(command, help_text, out)
     for option in options:
         text = option.help.replace("%", "%%") + (f" Default: {option.default}." if option.default else "")
@@ -149,17 +188,17 @@ def build_parser(command: str, help_text: str, options: Sequence[Option], out: T
 
 
 def add_variables(parser: ArgumentParser) -> None:
-    """Add the flag that gives one variable, as the field `var`."""
+    """Add the repeatable flag `--var`, stored in the field `var`."""
     parser.add_argument("--var", metavar="NAME=VALUE", action="append", default=[], help="One variable; repeatable.")
 
 
 def provided_options(parsed: ParsedArguments, options: Sequence[Option]) -> dict[str, str]:
-    """Return the texts of the options that flags gave, by the options' names."""
+    """Return the texts of options with a flag, by option name."""
     return {option.name: text for option in options if (text := getattr(parsed, option.settings_field)) is not None}
 
 
 def parse_run_arguments(argv: Sequence[str], out: TextIO) -> tuple[dict[str, str], list[str], list[str]]:
-    """Return the options that flags give, the `--var` texts, and what is wrong with the command line."""
+    """Return the options, `--var` texts and problems of a command line."""
     help_text = "Start the runs, say where they are, and let the exit code tell the truth."
     parser = build_parser("run", help_text, OPTIONS, out)
     parser.hint = "to run tests by their ids, add --test-ids ID; for folders --folder-ids, for tags --tag-ids"

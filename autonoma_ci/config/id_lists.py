@@ -1,4 +1,7 @@
-"""Lists of ids as options give them: lines, words, links of the app, or a JSON array."""
+"""Parse lists of ids.
+
+An option holds a list as lines, as words, as links of the app, or as a JSON array.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,13 @@ from autonoma_ci.escaping import sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-# Where the app is, unless `api-url` names another server.
+# The origin of the app, unless `api-url` names another server.
 APP_ORIGIN = "https://autonoma.app"
-# The option that takes links of each kind, by the first part of their path.
+# The option for links of each kind, by the first segment of the link's path.
 _OPTION_BY_KIND = {"test": "test-ids", "folder": "folder-ids", "tag": "tag-ids"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# What a line is made of. Quotes count at the begin of a label or an id only, so that an apostrophe is an ordinary
-# character. A link can follow a bracket. It ends before a comma, but its query may hold one, which is told as a
-# mistake.
+# The parts of a line. Quotes count only at the start of a label or an id, so an apostrophe is an ordinary character.
+# A link can follow a bracket. A comma ends a link, except in its query, where the comma becomes an error.
 _LINE_PART_RE = r"""(?xis)
       (?P<quoted> (?<![^\s,=]) (?: "[^"]*" | '[^']*' ) (?= \s* (?: [=,] | $ ) | \s+ \# ) )
     | (?P<link>   (?<![^\s,=<("']) https?:// [^\s,?#]* (?: [?#] (?: (?! , (?: https?:// | \s | $ ) ) \S )* )? )
@@ -29,19 +31,19 @@ _LINE_PART_RE = r"""(?xis)
     | (?P<comma>  , )
     | (?P<text>   [^\s,#"'hH]+ | \s+ | . )
     """
-# What a line has where it is more than an id. The patterns are texts, since most lists do not need them, and to compile
-# them takes milliseconds.
+# Characters that make a line more than an id. The patterns below stay texts, because compiling them takes
+# milliseconds and most lists do not need them.
 _SPECIAL_CHARS = frozenset("#\"',=:")
 _LINK_RE = "(?i)https?://"
 _LINK_WITHOUT_SCHEME_RE = r"[\w-]+(?:\.[\w-]+)+(?::\d+)?/\w"
 _PATH_RE = r"/(test|folder|tag)/([A-Za-z0-9_-]{1,128})"
-# A shorter word, or one without a digit, can be a part of a label. The ids of Autonoma have 24 or 25 characters.
+# At least 16 characters with a digit. Other words can be a part of a label. Ids of Autonoma have 24 or 25 characters.
 _UNMISTAKABLE_ID_RE = r"(?=.*[0-9]).{16,}"
-# A label such as `[smoke] Checkout`, which is not the begin of a JSON array.
+# A label such as `[smoke] Checkout`. It looks like the start of a JSON array.
 _LABEL_IN_BRACKETS_RE = r"""\[[^\]\n"']*\][^\n,=]*="""
 _WORD_RE = f"[^{ASCII_WHITESPACE}]+"
 _LABEL_RE = r"[\w .'#:-]{0,60}[^\W\d_][\w .'#:-]{0,60}"
-# An id of Autonoma in a comment, and one more comment: lines that YAML's `>` has joined.
+# An id of Autonoma in a comment before another comment. YAML's `>` joins lines so.
 _ID_IN_COMMENT_RE = r"\s(?=[a-z]*[0-9])[a-z0-9]{24,25}\s+#"
 _YAML_PAIR_RE = r"[\w .-]{1,60}:\s+\S.*"
 _UNREPLACED_VARIABLE_RE = r"\$[({]|\{\{|\$[A-Z_]+$|%[A-Z_]+%"
@@ -49,9 +51,10 @@ _JSON_TYPE_NAMES = {bool: "true or false", int: "a number", float: "a number", l
 
 
 class _Entry(NamedTuple):
-    """One entry of a line: its text, and where the last `=` outside of quotes and links is, or -1."""
+    """One entry of a line."""
 
     text: str
+    # Index of the last `=` outside of quotes and links, or -1.
     equals_index: int
 
     @property
@@ -68,9 +71,9 @@ class _Entry(NamedTuple):
 
 
 def _split_line(line: str, *, is_single_entry: bool = False) -> tuple[list[_Entry], str]:
-    """Return the entries of a line that are not empty, and its comment.
+    """Return the non-empty entries of a line and its comment.
 
-    With `is_whole`, the line is one entry: a comma and a `#` are ordinary characters.
+    With `is_single_entry`, commas and `#` are ordinary characters of one entry.
     """
     if _SPECIAL_CHARS.isdisjoint(line):
         return [_Entry(line, -1)] if line.strip(ASCII_WHITESPACE) else [], ""
@@ -91,7 +94,7 @@ def _split_line(line: str, *, is_single_entry: bool = False) -> tuple[list[_Entr
 
 
 class _ListParser:
-    """Collects entries and problems."""
+    """Collects the entries and problems of one list."""
 
     def __init__(self, option: str, origins: Collection[str]) -> None:
         self._option, self._origins = option, origins
@@ -99,12 +102,12 @@ class _ListParser:
         self.problems: list[str] = []
 
     def parse_array(self, text: str) -> None:
-        """Read a JSON array of texts."""
-        # Loaded only where there is an array.
+        """Parse a JSON array of texts."""
+        # Imported here, because most lists are not arrays.
         import json
 
         try:
-            # No number is an id, and a long one takes time.
+            # Numbers are not ids, and converting a long number takes time.
             members = json.loads(text, parse_int=lambda _: 0, parse_float=lambda _: 0.0)
         except RecursionError:
             self.problems.append('invalid JSON array: it is nested too deeply: write ["ID", "ID"]')
@@ -132,7 +135,10 @@ class _ListParser:
             self._add_entry(entry.label, entry.value, where)
 
     def parse_lines(self, text: str) -> None:
-        """Read lines of entries, each line as editors show it."""
+        r"""Parse lines of entries.
+
+        Lines end as in editors, at `\n` or `\r\n` only.
+        """
         lines = [line.removesuffix("\r") for line in text.split("\n")]
         for number, line in enumerate(lines, 1):
             self._parse_line(line, f"line {number}: " if len(lines) > 1 else "")
@@ -156,7 +162,10 @@ class _ListParser:
                 self._add_entry(entry.label, entry.value, where)
 
     def _parse_unlabeled(self, text: str, where: str) -> None:
-        """Read an entry without a label: one id, or several between spaces."""
+        """Parse an entry without a label as one or several ids.
+
+        White space separates several ids.
+        """
         words = _split_words(text) if text[:1] not in {'"', "'"} else [text]
         if len(words) > 1 and all(map(_is_unmistakable_id, words)):
             for word in words:
@@ -174,7 +183,10 @@ class _ListParser:
         self.entries.append(NamedId(text_id, label))
 
     def _parse_link(self, text: str) -> tuple[str, str]:
-        """Return the id in a link of the app, and why there is none; what may be secret in the link is not shown."""
+        """Return the id in a link of the app, and the link's problem.
+
+        One of the two is empty. The problem leaves out the parts of the link that can be secret.
+        """
         shown = _quote(text)
         origin = parse_origin(text)
         if len(_split_words(text)) > 1:
@@ -197,15 +209,15 @@ class _ListParser:
 def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (APP_ORIGIN,)) -> tuple[NamedId, ...]:
     """Return the entries of a list of ids, duplicates included.
 
-    An empty JSON array gives no entries, as does a list of comments.
+    An empty JSON array and a list of comments give no entries.
 
     Args:
         text: Entries on lines or between commas, several ids on a line, or a JSON array of texts.
-        option: The option that has the list. It decides which links are taken.
-        sites: The origins of the app, as `site_of` returns them.
+        option: The option that holds the list. It decides which links are valid.
+        origins: The origins of the app, as `parse_origin` returns them.
 
     Raises:
-        InputError: With each entry that is invalid.
+        InputError: With each invalid entry.
 
     """
     parser = _ListParser(option, origins)
@@ -222,7 +234,11 @@ def parse_ids(text: str, option: str = "test-ids", origins: Collection[str] = (A
 
 
 def parse_origin(url: str) -> str:
-    """Return scheme, host and port of a URL in one spelling; empty if it has none, or a user name."""
+    """Return the normalized origin of a URL.
+
+    The origin has scheme, host and port, without the default port. It is empty if the URL is invalid or holds a user
+    name.
+    """
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
@@ -237,7 +253,10 @@ def parse_origin(url: str) -> str:
 
 
 def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:
-    """Return why a line may mean something else than it says, with the cure; empty if it is clear."""
+    """Return why a line is ambiguous and how to fix it.
+
+    The result is empty if the line is clear.
+    """
     if not entries:
         advice = "put the label in quotes (\"#5 Pay\" = ID), or a space after the '#' of a comment"
         return f"'#' starts a comment here; {advice}" if _is_commented_entry(comment) else ""
@@ -264,7 +283,10 @@ def _explain_ambiguity(entries: Sequence[_Entry], comment: str) -> str:
 
 
 def _has_hidden_entry(entry: _Entry) -> bool:
-    """Return whether a label that is not in quotes has an id behind a `=`, as lines have that YAML has joined."""
+    """Return whether an unquoted label holds an id after a `=`.
+
+    Lines that YAML has joined look like this.
+    """
     label_text = entry.text[: max(entry.equals_index, 0)]
     if "=" not in label_text or _unquote(label_text) != label_text.strip(ASCII_WHITESPACE):
         return False
@@ -273,17 +295,24 @@ def _has_hidden_entry(entry: _Entry) -> bool:
 
 
 def _is_commented_entry(comment: str) -> bool:
-    """Return whether a comment is more likely an entry, whose label begins with `#` and a number."""
+    """Return whether a comment is probably an entry.
+
+    The label of such an entry starts with `#` and a number.
+    """
     words = _split_words(comment.rpartition("=")[2])
     return bool(re.match(r"#\d", comment)) and "=" in comment and len(words) == 1 and _is_unmistakable_id(words[0])
 
 
 def _is_unmistakable_id(word: str) -> bool:
+    """Return whether a word is a link or looks like an id."""
     return bool(re.match(_LINK_RE, word) or re.fullmatch(_UNMISTAKABLE_ID_RE, word))
 
 
 def _explain_invalid_id(text: str, label: str) -> str:
-    """Return why a text is not an id, with the cure for how people write lists elsewhere; empty if it is one."""
+    """Return why a text is not an id and how to fix it.
+
+    The result is empty if the id is valid. The advice covers the list notations of other tools.
+    """
     problem = id_error(text)
     if label and not text:
         return f"{_quote(label)} has no id: write an id after '=', or remove the entry"
@@ -292,7 +321,7 @@ def _explain_invalid_id(text: str, label: str) -> str:
 
 
 def _suggest_fix(text: str, label: str) -> str:
-    """Return what to do about a text that is not an id; empty if nothing special is to be said."""
+    """Return advice for an invalid id, empty if there is none."""
     head, words = text[:1000], _split_words(text)
     if re.search(_UNREPLACED_VARIABLE_RE, head):
         return "a variable in it was not replaced; check how this CI system writes variables"

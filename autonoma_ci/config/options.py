@@ -1,8 +1,8 @@
-"""The table of options: one row each, for the command line, GitHub's inputs and the environment alike.
+"""The table of options.
 
-action.yml's inputs, the GitLab component, the help of the command line and the README's tables are made from these
-rows (`make tables`), and a test holds them together. To add an option, add a row here and a field of the same name to
-`settings.Settings`.
+One row defines an option for the command line, the inputs of the GitHub Action and the environment. `make tables`
+generates from these rows the inputs of action.yml, the GitLab component, the help and the tables of the README. A test
+compares them. To add an option, add a row here and a field of the same name to `settings.Settings`.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ BUILD_FACT_OPTIONS = {"sha": "sha", "branch": "branch", "change_number": "change
 
 
 class Option(NamedTuple):
-    """One option and its three spellings."""
+    """One option with its spellings and its parser."""
 
     name: str
-    # What the documents show, and what is parsed when nothing is given. Empty: no value.
+    # Text that is parsed when the user sets nothing, also shown in the documents. Empty if there is no default.
     default: str
-    # The name of the value in the help. Empty for a yes-or-no option, which can stand without a value.
+    # Name of the value in the help. Empty for a boolean option, whose flag may have no value.
     metavar: str
-    # Raises InputError with messages that do not repeat the option's name. A list of ids also takes `sites`, and
-    # `variables` takes `warn`.
+    # Raises InputError. The messages leave out the option's name, the caller adds it. `parse_ids` also has the
+    # parameter `origins`, and `parse_variables` has `warn`.
     parse: Callable[..., object]
     help: str
-    # White space around the text is a part of it.
+    # Whether white space around the text is a part of the value.
     preserve_whitespace: bool = False
-    # Other names in the environment, which count where `variable` is not set.
+    # Other environment variables, used if `env_var` is not set.
     env_var_aliases: tuple[str, ...] = ()
 
     @property
@@ -49,18 +49,21 @@ class Option(NamedTuple):
 
     @property
     def github_input_names(self) -> tuple[str, str]:
-        """The variables in which a GitHub runner hands over the input; it keeps hyphens, shells can't."""
+        """The variables in which a GitHub runner passes the input.
+
+        The runner keeps hyphens in the name. Shells can't, so the second name has underscores.
+        """
         upper = f"INPUT_{self.name.upper()}"
         return upper, upper.replace("-", "_")
 
     @property
     def env_var(self) -> str:
-        """The spelling in the environment of every other system."""
+        """The environment variable for all other CI systems."""
         return f"AUTONOMA_{self.settings_field.upper()}"
 
     @property
     def all_env_names(self) -> tuple[str, ...]:
-        """All names in the environment, in the order in which they count."""
+        """All environment variables of the option, the preferred first."""
         return (*self.github_input_names, self.env_var, *self.env_var_aliases)
 
     @property
@@ -74,7 +77,15 @@ class Option(NamedTuple):
         return isinstance(self.parse, partial) and self.parse.func is id_lists.parse_ids
 
     def spelling_used(self, source: str) -> str:
-        """Return how messages name the option: the flag or variable that gave it, or the name of the input."""
+        """Return how messages name the option.
+
+        Args:
+            source: The flag or environment variable that set the option.
+
+        Returns:
+            The source, or the option's name if the source is an input of the GitHub Action.
+
+        """
         return self.name if source in self.github_input_names else source
 
 
@@ -84,7 +95,7 @@ OPTIONS = (
     Option(
         "client-secret", "", "TEXT", parsers.parse_secret,
         "Autonoma client secret. Keep it in the CI system's secrets; prefer the environment to the command line.",
-        # Source: the vendor's Vercel integration calls the secret so.
+        # Source: the name of the secret in the vendor's Vercel integration.
         env_var_aliases=("AUTONOMA_SECRET_ID",),
     ),
     Option(

@@ -1,8 +1,7 @@
-"""URLs that options give: the API's, which gets the credentials, and the page that is to be tested.
+"""Parse the text of one option into its value.
 
-Spans of time, sizes of files, and shares of a plan, as options give them.
-
-From the text of one option to its value; whatever is wrong with it is said all at once.
+Each parser raises InputError for invalid text. The error lists every problem of the text at once. It never repeats
+text that can be a secret.
 """
 
 from __future__ import annotations
@@ -31,30 +30,148 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import RunRequest
 
-# The vendor's newer product has another API, at this host and below /v1 (docs of that product). Its planner reads
-# AUTONOMA_API_URL too.
+
+# Texts, choices and numbers.
+
+# The characters that are trimmed. Trimming all Unicode white space once turned one name into another.
+ASCII_WHITESPACE = " \t\r\n\v\f"
+# The values of a boolean option, in lower case.
+BOOLEAN_WORDS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+def parse_text(text: str) -> str:
+    """Return the text itself."""
+    return text
+
+
+def parse_bool(text: str) -> bool:
+    """Return the value of a boolean option.
+
+    Raises:
+        InputError: The text is not in BOOLEAN_WORDS.
+
+    """
+    if (value := BOOLEAN_WORDS.get(text.lower())) is not None:
+        return value
+    raise InputError([f"'{sanitize_line(text, 40)}': use true or false"])
+
+
+def parse_choice(choices: tuple[str, ...], text: str) -> str:
+    """Return one of the choices in lower case.
+
+    Raises:
+        InputError: The text is another value.
+
+    """
+    if text.lower() in choices:
+        return text.lower()
+    raise InputError([f"'{sanitize_line(text, 40)}': use {', '.join(choices[:-1])} or {choices[-1]}"])
+
+
+def parse_int(low: int, high: int, text: str) -> int:
+    """Return an integer between the bounds, both included.
+
+    Raises:
+        InputError: The text is another number or no number.
+
+    """
+    if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
+        return int(text)
+    raise InputError([f"'{sanitize_line(text, 40)}': use a whole number from {low} to {high}"])
+
+
+def _strip_quotes(text: str) -> str:
+    """Return the text in lower case, without surrounding white space and quotes."""
+    return text.strip().strip("\"'`").strip().lower()
+
+
+def is_quoted(text: str) -> bool:
+    """Return whether a text is in quotes, as in a shell script."""
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`"
+
+
+def _split_lines(text: str) -> list[str]:
+    r"""Return the lines of a text as editors show them.
+
+    Lines end at `\n` or `\r\n` only, so a comment ends where the user sees its end.
+    """
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+# Lists of names.
+
+_ENV_PATTERN_RE = lazy_pattern(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    """Return the distinct names of a list with commas or line breaks."""
+    parts = (part.strip(ASCII_WHITESPACE) for part in re.split(r"[,\n]", text))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def parse_groups(text: str) -> tuple[str, ...]:
+    """Return the distinct names of a list of groups.
+
+    Raises:
+        InputError: The text has only separators.
+
+    """
+    if groups := parse_list(text):
+        return groups
+    raise InputError(["no group is listed: write the names of groups, or none"])
+
+
+def parse_environment_patterns(text: str) -> tuple[str, ...]:
+    """Return names and shell patterns of environment variables.
+
+    The list has commas or line breaks.
+
+    Raises:
+        InputError: Entries are invalid or missing. The message never repeats the text after a `=`.
+
+    """
+    entries = parse_list(text)
+    invalid = [quote_name(re.sub("(?s)=.*", "=…", entry)) for entry in entries if not _ENV_PATTERN_RE.fullmatch(entry)]
+    problems = [f"{name} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*" for name in invalid]
+    if problems or not entries:
+        raise InputError(problems or ["no name is listed: write BASE_URL or PREVIEW_*"])
+    return entries
+
+
+# URLs.
+
+# The vendor's newer product has another API, at this host and below /v1. Its planner reads AUTONOMA_API_URL too.
+# Source: documentation of that product.
 _OTHER_PRODUCT_HOST = "api.autonoma.app"
 _OTHER_PRODUCT_MESSAGE = (
     "this is the API of Autonoma's other product: use https://autonoma.app/api. The host api.autonoma.app and paths "
     "that end in /v1 belong to Autonoma's planner, which takes bearer keys. The planner reads AUTONOMA_API_URL too: if "
     "it needs that variable, give the URL here by --api-url or the input api-url"
 )
-# A path that is encoded more often stays as it is.
+# How many layers of percent encoding are removed from a path. Deeper layers stay.
 _MAX_DECODINGS = 5
 _PRINTABLE_ASCII_RE = lazy_pattern(r"[\x21-\x7e]+")
 
 
 def parse_api_base_url(text: str) -> str:
-    """Return the API's base URL without a slash at its end: https, or http to this very machine.
+    """Return the API's base URL without a slash at its end.
 
-    Raises InputError for any other, and for that of the vendor's other product. Credentials in it are not repeated.
+    The URL is https, or http to a loopback host.
+
+    Raises:
+        InputError: The URL is invalid, is not encrypted, or belongs to the vendor's other product. The message never
+            repeats credentials.
+
     """
     parts = _split_url(text, "remove them, and give client-id and client-secret")
     host = parts.hostname or ""
     if not host or not _PRINTABLE_ASCII_RE.fullmatch(text) or parts.query or parts.fragment:
         raise InputError([f"'{sanitize_line(strip_query(text), 100)}' is not a base URL like https://autonoma.app/api"])
     if unquote(host).lower().rstrip(".") == _OTHER_PRODUCT_HOST or _last_segment(parts.path) == "v1":
-        # The URL is not repeated: its path may hold a key of that product.
+        # The message leaves out the URL, because its path may hold a key of that product.
         raise InputError([_OTHER_PRODUCT_MESSAGE])
     if parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK_HOST_RE.fullmatch(host)):
         return text.rstrip("/")
@@ -65,7 +182,7 @@ def parse_build_url(text: str) -> str:
     """Return the link to a build.
 
     Raises:
-        InputError: The text is no URL of a page, or is longer than records allow.
+        InputError: The text is not an http or https URL, or it has more than MAX_FACT_CHARS characters.
 
     """
     if len(text) > MAX_FACT_CHARS:
@@ -74,9 +191,15 @@ def parse_build_url(text: str) -> str:
 
 
 def parse_http_url(example: str, text: str) -> str:
-    """Return the URL of a page, http or https; raise InputError for any other.
+    """Return the http or https URL of a page.
 
-    What may be secret in it is not repeated. The message shows the example.
+    Args:
+        example: A valid URL for the error message.
+        text: The URL.
+
+    Raises:
+        InputError: The text is another URL or no URL. The message leaves out the parts that can be secret.
+
     """
     parts = _split_url(text, "remove them, as the URL is shown in logs and reports")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not _PRINTABLE_ASCII_RE.fullmatch(text):
@@ -85,6 +208,12 @@ def parse_http_url(example: str, text: str) -> str:
 
 
 def _split_url(text: str, advice: str) -> SplitResult:
+    """Return the parts of a URL, empty parts if it is invalid.
+
+    Raises:
+        InputError: The URL holds credentials. `advice` is the end of the message.
+
+    """
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
@@ -96,7 +225,10 @@ def _split_url(text: str, advice: str) -> SplitResult:
 
 
 def _last_segment(path: str) -> str:
-    """Return the last segment of a path as a server may read it: decoded, without dot segments, in lower case."""
+    """Return the last path segment as a server may read it.
+
+    The segment is decoded, in lower case, and free of dot segments.
+    """
     for _ in range(_MAX_DECODINGS):
         decoded = unquote(path)
         if decoded == path:
@@ -104,7 +236,7 @@ def _last_segment(path: str) -> str:
         path = decoded
     segments: list[str] = []
     for segment in re.split(r"[/\\]", path):
-        # What follows a semicolon are parameters of the segment (RFC 3986 §3.3).
+        # Parameters of the segment follow a semicolon (RFC 3986 §3.3).
         name = segment.partition(";")[0].strip()
         if name == "..":
             del segments[-1:]
@@ -113,14 +245,27 @@ def _last_segment(path: str) -> str:
     return segments[-1].lower() if segments else ""
 
 
-# In seconds, in bytes, and in jobs.
+def strip_link_secrets(text: str) -> str:
+    """Remove user names, passwords, queries and fragments from links in a text."""
+    if "//" not in text:
+        return text
+    return "".join(map(_strip_one_link, re.split(r"(\s+)", text)))
+
+
+def _strip_one_link(text: str) -> str:
+    before, slashes, rest = text.partition("//")
+    # A password can hold `/`, `?` and `#`, which end the host of a valid link. So all before the last `@` is removed.
+    _, at, after = rest.rpartition("@")
+    return before + slashes + (f"…@{after}" if at else re.split("[?#]", rest, maxsplit=1)[0])
+
+
+# Durations and sizes.
+
 MAX_DURATION_SECONDS = 24 * 3600.0
-MAX_SIZE_BYTES = 100 * 1000**3
-MAX_SHARDS = 1000
 _DURATION_RE = re.compile(r"(?:([0-9]{1,6})h)? ?(?:([0-9]{1,6})m)? ?(?:([0-9]{1,6})s)?")
 _NOT_A_DURATION = "is not a duration"
-# Other ways to write a duration, in lower case: 5 minutes, 1.5h, PT10M, 00:10:00. As texts, since most steps need none,
-# and to compile them takes a millisecond.
+# Other ways to write a duration, in lower case: 5 minutes, 1.5h, PT10M, 00:10:00. The patterns stay texts, because
+# compiling them takes 1 ms and most steps do not need them.
 _CLOCK_TIME_RE = r"([0-9]{1,3}):([0-5]?[0-9]):([0-5]?[0-9])"
 _AMOUNT_RE = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([a-z]*)\s*"
 _SECONDS_BY_UNIT = {
@@ -130,42 +275,22 @@ _SECONDS_BY_UNIT = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
 }
-# The unit of a number without one that follows a number with this one, as in 1h30.
+# Seconds of the unit that a number without a unit has after a number with this unit, as in 1h30.
 _NEXT_SMALLER_UNIT = {3600.0: 60.0, 60.0: 1.0}
 # Other ways to write a size: 30M, 1.5MB, 30 MiB, 20 megabytes.
 _OTHER_SIZE_RE = r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*([kmgt])(?:ib?|b|(?:ilo|ega|iga|era)?bytes?)?"
 _BYTES_BY_UNIT = {"k": 1000, "m": 1000**2, "g": 1000**3}
-# In characters; what is longer is not guessed at.
+MAX_SIZE_BYTES = 100 * 1000**3
+# The longest text for which an error message suggests another way to write it.
 _MAX_GUESSED_CHARS = 40
 
 
-class Shard(NamedTuple):
-    """One of `total` equal parts of a plan, counted from 1; 0 of 0 is what the CI system says."""
-
-    number: int
-    total: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.total}"
-
-    def select(self, runs: list[RunRequest]) -> tuple[list[RunRequest], str]:
-        """Return this part of the runs, and a sentence that tells of it."""
-        # One by one in turn: the parts are of one size, and tests that stand together are spread.
-        part, run_count = runs[self.number - 1 :: self.total], len(runs)
-        if self.total == 1:
-            return part, f"Shard {self} is the whole plan: this job is not one of several."
-        if run_count and not part:
-            return part, f"Shard {self} has no runs: the whole plan has only {run_count}."
-        return part, f"Shard {self}: {len(part)} of the plan's {run_count} run{'' if run_count == 1 else 's'}."
-
-
-AUTO_SHARD = Shard(0, 0)
-
-
 def parse_duration(text: str) -> float:
-    """Return seconds from `90s`, `30m`, `2h` or `1h30m`; a unit is required.
+    """Return the seconds of a duration such as `90s` or `1h30m`.
 
-    Raises InputError for anything else, and for less than 1 second or more than 24 hours.
+    Raises:
+        InputError: The text has no unit, has another form, or is outside of 1 second to 24 hours.
+
     """
     match = _DURATION_RE.fullmatch(text.lower())
     if not match or not any(match.groups()):
@@ -178,7 +303,7 @@ def parse_duration(text: str) -> float:
 
 
 def _explain_invalid_duration(text: str) -> str:
-    """Return what is wrong with a duration, and how to write what was probably meant."""
+    """Return the problem of a duration and a valid notation."""
     shown, cleaned = f"'{sanitize_line(text, 40)}'", _strip_quotes(text)
     if re.fullmatch(r"[0-9]{1,9}", cleaned):
         number = int(cleaned)
@@ -197,17 +322,17 @@ def _explain_invalid_duration(text: str) -> str:
     return f"{shown} is not written as a duration: write {_format_as_option(int(intended))}"
 
 
-def _strip_quotes(text: str) -> str:
-    """Return the text in small letters, without white space and quotes around it."""
-    return text.strip().strip("\"'`").strip().lower()
-
-
 def _guess_seconds(text: str) -> float | None:
-    """Return the seconds in a duration that is written in another way, or None if it is not one."""
+    """Return the seconds of a duration in another notation.
+
+    Returns:
+        Seconds rounded to milliseconds, or None if the text is not a duration.
+
+    """
     if clock := re.fullmatch(_CLOCK_TIME_RE, text):
         hours, minutes, seconds = clock.groups()
         return int(hours) * 3600.0 + int(minutes) * 60 + int(seconds)
-    # The form of ISO 8601.
+    # The prefix of an ISO 8601 duration.
     text = re.sub("^pt?(?=[0-9])", "", text)
     total, end = 0.0, 0
     unit: float | None = None
@@ -217,18 +342,23 @@ def _guess_seconds(text: str) -> float | None:
             return None
         total += float(match[1].replace(",", ".")) * unit
         end = match.end()
-    # To milliseconds: 1.1 * 3600 is 3960.0000000000005.
+    # Round to milliseconds, because 1.1 * 3600 is 3960.0000000000005.
     return round(total, 3) if end == len(text) > 0 else None
 
 
 def _format_as_option(seconds: int) -> str:
-    """Return whole seconds as the option takes them, such as 1h30m."""
+    """Return seconds in the notation of the option, such as `1h30m`."""
     amounts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
     return "".join(f"{amount}{unit}" for amount, unit in amounts if amount)
 
 
 def parse_poll_interval(text: str) -> float | None:
-    """Return a duration in seconds, or None for `auto`; raise InputError as `duration` does."""
+    """Return a duration in seconds, or None for `auto`.
+
+    Raises:
+        InputError: The text is neither `auto` nor a duration from 1 second to 24 hours.
+
+    """
     if text.lower() == "auto":
         return None
     try:
@@ -240,9 +370,13 @@ def parse_poll_interval(text: str) -> float | None:
 
 
 def parse_size(text: str) -> int:
-    """Return bytes from `500KB`, `30MB` or `1GB`; a thousand bytes are one KB.
+    """Return the bytes of a size such as `500KB`, `30MB` or `1GB`.
 
-    Raises InputError for anything else, and for less than 1 KB or more than 100 GB.
+    One KB has 1000 bytes.
+
+    Raises:
+        InputError: The text has another form, or is outside of 1 KB to 100 GB.
+
     """
     match = re.fullmatch(r"([0-9]{1,9}) ?([kmg])b", text.lower())
     if not match:
@@ -254,7 +388,7 @@ def parse_size(text: str) -> int:
 
 
 def _explain_invalid_size(text: str) -> str:
-    """Return what is wrong with a size, and how to write what was probably meant."""
+    """Return the problem of a size and a valid notation."""
     shown, cleaned = f"'{sanitize_line(text, 40)}'", _strip_quotes(text)
     if re.fullmatch(r"[0-9]{1,9}", cleaned):
         number = int(cleaned)
@@ -278,8 +412,42 @@ def _explain_invalid_size(text: str) -> str:
     return f"{shown} is not written as a size: write {number // (_BYTES_BY_UNIT[unit[0].lower()] // 1000)}{unit}"
 
 
+# Shards.
+
+MAX_SHARDS = 1000
+
+
+class Shard(NamedTuple):
+    """One of `total` equal parts of a plan."""
+
+    # 1 for the first part. AUTO_SHARD has 0 of 0, and the CI system's parallel jobs replace it.
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+    def select(self, runs: list[RunRequest]) -> tuple[list[RunRequest], str]:
+        """Return the runs of this part and a sentence for the log."""
+        # Each part receives every nth run. So parts differ by at most one run, and neighbouring tests are spread.
+        part, run_count = runs[self.number - 1 :: self.total], len(runs)
+        if self.total == 1:
+            return part, f"Shard {self} is the whole plan: this job is not one of several."
+        if run_count and not part:
+            return part, f"Shard {self} has no runs: the whole plan has only {run_count}."
+        return part, f"Shard {self}: {len(part)} of the plan's {run_count} run{'' if run_count == 1 else 's'}."
+
+
+AUTO_SHARD = Shard(0, 0)
+
+
 def parse_shard(text: str) -> Shard:
-    """Return a shard like `2/5`, or AUTO for `auto`; raise InputError for anything else."""
+    """Return a shard such as `2/5`, or AUTO_SHARD for `auto`.
+
+    Raises:
+        InputError: The text has another form, or the numbers are out of range.
+
+    """
     if text.lower() == "auto":
         return AUTO_SHARD
     shown = f"'{sanitize_line(text, 40)}'"
@@ -296,151 +464,34 @@ def parse_shard(text: str) -> Shard:
     return Shard(number, total)
 
 
+# Ids.
+
 ID_RE = re.compile(r"[A-Za-z0-9_-]{1,128}")
-# Of an entry whose id can't be known here. No id has this form.
+# Stands for an id that is unknown here. Valid ids never have this form.
 UNKNOWN_ID = "?"
-# In characters.
-MAX_NAME_CHARS = 128
-MAX_PART_CHARS, PART_PREFIX_CHARS = 4000, 40
-# Characters of a title, and of what is left of a longer one before its hash.
-MAX_TITLE_CHARS, TITLE_PREFIX_CHARS = 100, 80
-# Only these are trimmed: a trim of all Unicode space has turned one name into another before.
-ASCII_WHITESPACE = " \t\r\n\v\f"
-_ENV_PATTERN_RE = lazy_pattern(r"(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
-_MAPPING_START_RE = lazy_pattern(r"[^=:]+:(?:\s|$)")
-# A variable's name in the form of lines. A mapping takes any other name.
-_PLAIN_NAME_RE = lazy_pattern(rf"\w[\w.-]{{0,{MAX_NAME_CHARS - 1}}}")
-# Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
-# can end with `=`, so that it looks like `NAME=`. A hash is not Base64, and a name is often in capitals or has a `_`.
-_BASE64_LINE_RE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
-_BASE64_END_RE = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
-_NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
-_VERSION_KEYS = ["application-id", "version-id"]
-_SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
-_BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
-# Characters that are not seen, as messages name them.
+# How messages name invisible characters.
 _CHARACTER_NAMES = {
     " ": "a space",
     "\xa0": "a no-break space",
     "\ufeff": "a byte order mark",
     "\u200b": "a zero-width space",
 }
-_SPACED_NAME_RE = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
-# What a shell, or a YAML list, has before the name.
-_LINE_PREFIX_RE = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
-# What Azure Pipelines leaves of a variable that is not set, such as a secret in a pull request from a fork.
-UNRESOLVED_RE = r"\$\([\w.-]+\)"
-# References such as `${NAME}`, `%NAME%`, `{{ name }}` and `<+name>`. No branch begins with one of these.
-_REFERENCE_STARTS = tuple("$%{<")
-_UNRESOLVED_WARNING = "has an unresolved $(…) in its value, which is sent as written"
+_VERSION_KEYS = ["application-id", "version-id"]
 
 
 class NamedId(NamedTuple):
-    """One entry of a list of ids: `label=id`, or the id alone."""
+    """One entry of a list of ids."""
 
     id: str
+    # The label of `label=id`, or empty.
     name: str = ""
 
 
-def parse_text(text: str) -> str:
-    """Return the text itself."""
-    return text
-
-
-# What a yes-or-no option takes, in small letters.
-BOOLEAN_WORDS = {
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-    **dict.fromkeys(("false", "no", "off", "0"), False),
-}
-
-
-def parse_bool(text: str) -> bool:
-    """Return what a yes-or-no option says; raise InputError if it is neither."""
-    if (value := BOOLEAN_WORDS.get(text.lower())) is not None:
-        return value
-    raise InputError([f"'{sanitize_line(text, 40)}': use true or false"])
-
-
-def parse_choice(choices: tuple[str, ...], text: str) -> str:
-    """Return one of these words; raise InputError for any other."""
-    if text.lower() in choices:
-        return text.lower()
-    raise InputError([f"'{sanitize_line(text, 40)}': use {', '.join(choices[:-1])} or {choices[-1]}"])
-
-
-def parse_int(low: int, high: int, text: str) -> int:
-    """Return a whole number within these bounds; raise InputError for anything else."""
-    if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
-        return int(text)
-    raise InputError([f"'{sanitize_line(text, 40)}': use a whole number from {low} to {high}"])
-
-
-def parse_commit_hash(text: str) -> str:
-    """Return a full commit hash in lower case.
-
-    Raises:
-        InputError: The text is no such hash.
-
-    """
-    if COMMIT_HASH_RE.fullmatch(text.lower()):
-        return text.lower()
-    raise InputError([f"'{sanitize_line(text, 40)}' is not a full commit hash: give the output of git rev-parse HEAD"])
-
-
-def parse_ref_name(text: str) -> str:
-    """Return the name of a branch or tag without `refs/heads/` or `refs/tags/`.
-
-    Raises:
-        InputError: The text is no such name, or a reference that the CI system has not replaced.
-
-    """
-    name = REF_PREFIX_RE.sub("", text, count=1) if text.startswith("refs/") else text
-    is_text = 0 < len(name) <= MAX_FACT_CHARS and name.isprintable()
-    if is_text and name[0] not in _REFERENCE_STARTS and not NOT_A_BRANCH_RE.fullmatch(name):
-        return name
-    raise InputError([f"'{sanitize_line(text, 40)}' is not the name of a branch or tag, such as main"])
-
-
-def parse_change_number(text: str) -> str:
-    """Return the number of a pull or merge request.
-
-    Raises:
-        InputError: The text is no such number.
-
-    """
-    if CHANGE_NUMBER_RE.fullmatch(text):
-        return text
-    reason = "is not the number of a pull or merge request: give one such as 12, or leave it empty"
-    raise InputError([f"'{sanitize_line(text, 40)}' {reason}"])
-
-
-def parse_secret(text: str) -> Secret:
-    """Return a credential, which goes into a header; raise InputError if it is not printable ASCII without spaces.
-
-    The text is never repeated.
-    """
-    if all(" " < c < "\x7f" for c in text):
-        return Secret(text)
-    problem = "a line break, a space or a control character" if text.isascii() else "a character that is not ASCII"
-    raise InputError([f"the value holds {problem}: copy it again from Autonoma, without quotes or line breaks"])
-
-
-def strip_link_secrets(text: str) -> str:
-    """Return the text without user names, passwords, queries and fragments of the links in it."""
-    if "//" not in text:
-        return text
-    return "".join(map(_strip_one_link, re.split(r"(\s+)", text)))
-
-
-def _strip_one_link(text: str) -> str:
-    before, slashes, rest = text.partition("//")
-    # A password can hold what ends it in a valid link, so all before the last `@` is left out.
-    _, at, after = rest.rpartition("@")
-    return before + slashes + (f"…@{after}" if at else re.split("[?#]", rest, maxsplit=1)[0])
-
-
 def id_error(text: str) -> str:
-    """Say why a text can't be an id, without more of it than is needed to find it; empty if it can."""
+    """Return the problem of an id, empty if it is valid.
+
+    The message quotes at most 60 characters of the text, without the secrets of links.
+    """
     if ID_RE.fullmatch(text):
         return ""
     shown, head = sanitize_line(strip_link_secrets(text), 60), text[:1000]
@@ -455,40 +506,90 @@ def id_error(text: str) -> str:
 
 
 def _name_character(character: str) -> str:
+    """Return how a message names a character."""
     if name := _CHARACTER_NAMES.get(character):
         return name
     return character if character.isprintable() else repr(character)[1:-1]
 
 
-def _split_lines(text: str) -> list[str]:
-    """Return the lines as editors show them: a comment ends at no other character than theirs."""
-    return [line.removesuffix("\r") for line in text.split("\n")]
+def parse_id(text: str) -> str:
+    """Return one id.
 
+    Raises:
+        InputError: The text is not a valid id.
 
-def parse_list(text: str) -> tuple[str, ...]:
-    """Return a list of names: separated by commas or lines, each once."""
-    parts = (part.strip(ASCII_WHITESPACE) for part in re.split(r"[,\n]", text))
-    return tuple(dict.fromkeys(part for part in parts if part))
-
-
-def parse_groups(text: str) -> tuple[str, ...]:
-    """Return names of groups, separated by commas or lines. Raises InputError if there are only separators."""
-    if groups := parse_list(text):
-        return groups
-    raise InputError(["no group is listed: write the names of groups, or none"])
-
-
-def parse_environment_patterns(text: str) -> tuple[str, ...]:
-    """Return names of environment variables and shell patterns of names, separated by commas or lines.
-
-    Raises InputError for every entry that is neither. Of such an entry, no text behind a `=` is repeated.
     """
-    entries = parse_list(text)
-    invalid = [quote_name(re.sub("(?s)=.*", "=…", entry)) for entry in entries if not _ENV_PATTERN_RE.fullmatch(entry)]
-    problems = [f"{name} is not a variable's name or a pattern: write BASE_URL or PREVIEW_*" for name in invalid]
-    if problems or not entries:
-        raise InputError(problems or ["no name is listed: write BASE_URL or PREVIEW_*"])
-    return entries
+    if error := id_error(text):
+        raise InputError([error])
+    return text
+
+
+def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
+    """Return the pairs of a YAML or JSON list of application versions.
+
+    Each entry has the keys `application-id` and `version-id`.
+
+    Raises:
+        InputError: With each problem of the list.
+
+    """
+    from autonoma_ci.yaml_subset.inline import parse_option_yaml
+
+    document = parse_option_yaml(text)
+    problems = document.errors
+    if not isinstance(document.tree, list):
+        raise InputError(problems or ["not a list: write `- {application-id: ID, version-id: ID}`"])
+    versions = []
+    for number, entry in enumerate(document.tree):
+        line, _ = document.position((number,))
+        # Pairs keep a key that has both spellings (`_` and `-`) visible as a duplicate. Other values than text are
+        # not ids.
+        pairs = entry.items() if isinstance(entry, dict) else ()
+        fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
+        if [name for name, _ in fields] != _VERSION_KEYS:
+            problems.append(Diagnostic(f"line {line}: an entry has the keys application-id and version-id alone"))
+        ids = [value for name, value in fields if name in _VERSION_KEYS]
+        problems += [Diagnostic(f"line {line}: {error}") for text_id in ids if (error := id_error(text_id))]
+        if not problems:
+            versions.append(AppVersion(*ids))
+    if problems:
+        raise InputError(problems)
+    return tuple(versions)
+
+
+# Variables.
+
+MAX_NAME_CHARS = 128
+_MAPPING_START_RE = lazy_pattern(r"[^=:]+:(?:\s|$)")
+# A variable's name in `NAME=value` lines. Other names need a mapping.
+_PLAIN_NAME_RE = lazy_pattern(rf"\w[\w.-]{{0,{MAX_NAME_CHARS - 1}}}")
+# Base64 over several lines. Encoders wrap at 60 to 76 characters (RFC 2045 §6.8: 76, RFC 7468 §2: 64). The last line
+# can end with `=` and then looks like `NAME=`. Hexadecimal hashes are excluded from the first pattern, names in
+# capitals from the second.
+_BASE64_LINE_RE = lazy_pattern(r"(?![0-9a-fA-F]+\Z)[A-Za-z0-9+/]{60,}")
+_BASE64_END_RE = lazy_pattern(r"(?![A-Z][A-Z0-9]*=\Z)[A-Za-z0-9+/]+={1,2}")
+_NOT_A_VARIABLE = "is not NAME=value: give other names and values of several lines as a YAML or JSON mapping"
+_SPACE_IN_NAME = "has white space in the name before '=': write NAME=value, or a YAML or JSON mapping"
+_BYTE_ORDER_MARK = "begins with a byte order mark: save the file that it comes from as UTF-8 without it"
+_SPACED_NAME_RE = r"\w[\w.-]*(?:\s+\w[\w.-]*)+"
+# Text before the name in a shell script (`export`) or a YAML list (`-`).
+_LINE_PREFIX_RE = r"(?:-[ \t]+(?:export[ \t]+)?|export[ \t]+)(?=\S)"
+# Azure Pipelines leaves `$(NAME)` for an unset variable, such as a secret in a pull request from a fork.
+UNRESOLVED_RE = r"\$\([\w.-]+\)"
+_UNRESOLVED_WARNING = "has an unresolved $(…) in its value, which is sent as written"
+
+
+class VariableLine(NamedTuple):
+    """The parsed text of one `NAME=value`."""
+
+    name: str = ""
+    value: str = ""
+    # Error and warnings never repeat the value.
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "VariableText(…)"
 
 
 def parse_variables(text: str, warn: Callable[[str], object] = parse_text) -> dict[str, str]:
@@ -496,10 +597,10 @@ def parse_variables(text: str, warn: Callable[[str], object] = parse_text) -> di
 
     Args:
         text: The lines or the mapping.
-        warn: Called with each warning about a value that was probably meant otherwise. None repeats a value.
+        warn: Called with each warning about a value that probably has a typing error. Warnings never repeat a value.
 
     Raises:
-        InputError: With each problem. None repeats a value.
+        InputError: With each problem. Problems never repeat a value.
 
     """
     lines = [
@@ -528,6 +629,7 @@ def parse_variables(text: str, warn: Callable[[str], object] = parse_text) -> di
 
 
 def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dict[str, str], list[Diagnostic]]:
+    """Return the variables of `NAME=value` lines, and the problems of the lines."""
     variables: dict[str, str] = {}
     problems = []
     previous_value = ""
@@ -538,7 +640,7 @@ def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dic
         is_continued = _is_base64_end(line.strip(ASCII_WHITESPACE), previous_value)
         previous_value = (line.partition("=")[2] if "=" in line else line).strip(ASCII_WHITESPACE)
         if is_continued or parsed.error:
-            # The line can be a part of a secret, so nothing of it is repeated.
+            # The line can be a part of a secret, so the message never repeats it.
             problems.append(Diagnostic(f"line {line_number} {_NOT_A_VARIABLE if is_continued else parsed.error}"))
         elif parsed.name in variables:
             problems.append(Diagnostic(f"line {line_number}: {quote_name(parsed.name)} is given twice"))
@@ -549,31 +651,11 @@ def _parse_variable_lines(text: str, warn: Callable[[str], object]) -> tuple[dic
     return variables, problems
 
 
-def _is_unresolved(value: str) -> bool:
-    return "$(" in value and bool(re.search(UNRESOLVED_RE, value))
-
-
-def is_quoted(text: str) -> bool:
-    """Return whether a text has quotes around it, as in a shell or an env file."""
-    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`"
-
-
-class VariableLine(NamedTuple):
-    """One `NAME=value` as it was read: no text of it but `value` repeats the value."""
-
-    name: str = ""
-    value: str = ""
-    error: str = ""
-    warnings: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return "VariableText(…)"
-
-
 def parse_variable_line(text: str) -> VariableLine:
-    """Read `NAME=value`. White space around both is removed, and the value is not changed otherwise.
+    """Parse `NAME=value` without white space around both parts.
 
-    The warnings are of what env files, shells and YAML lists take for something else than a part of the value.
+    The value is not changed otherwise. Warnings name text that env files, shells and YAML lists interpret, but that
+    stays a part of the value here.
     """
     left_side, equals, value = text.strip(ASCII_WHITESPACE).partition("=")
     prefix = re.match(_LINE_PREFIX_RE, left_side) if left_side.startswith(("-", "export")) else None
@@ -583,7 +665,7 @@ def parse_variable_line(text: str) -> VariableLine:
     if not is_plain_name(name):
         if name.startswith("\ufeff"):
             return VariableLine(error=_BYTE_ORDER_MARK)
-        # Such as a no-break space at an end.
+        # The first condition finds Unicode white space at an end, such as a no-break space.
         has_space = name != name.strip() or re.fullmatch(_SPACED_NAME_RE, name)
         return VariableLine(error=_SPACE_IN_NAME if has_space else _NOT_A_VARIABLE)
     remarks = []
@@ -601,24 +683,29 @@ def parse_variable_line(text: str) -> VariableLine:
     return VariableLine(name, stripped, "", tuple(f"{quote_name(name)} {remark}, {mapping}." for remark in remarks))
 
 
+def _is_unresolved(value: str) -> bool:
+    """Return whether a value holds a reference such as `$(NAME)`."""
+    return "$(" in value and bool(re.search(UNRESOLVED_RE, value))
+
+
 def _is_base64_end(line: str, previous_value: str) -> bool:
-    """Say whether a line is the end of the base64 that the value on the line before begins with."""
+    """Return whether a line completes the Base64 value of the line before."""
     has_full_groups = len(previous_value) % 4 == 0 and len(line) % 4 == 0 and len(line) <= len(previous_value)
     return has_full_groups and bool(_BASE64_LINE_RE.fullmatch(previous_value) and _BASE64_END_RE.fullmatch(line))
 
 
 def is_plain_name(name: str) -> bool:
-    """Return whether a variable has a name that needs no mapping, and that errors may repeat."""
+    """Return whether lines and error messages may hold a variable's name."""
     return bool(_PLAIN_NAME_RE.fullmatch(name))
 
 
 def quote_name(name: str) -> str:
-    """Return a name as errors quote it."""
+    """Return a name in quotes for an error message."""
     return f"'{sanitize_line(name, 60)}'"
 
 
 def variable_error(name: str, value: str) -> str:
-    """Say what is wrong with a variable, without its value; empty if nothing is."""
+    """Return the problem of a variable, empty if it is valid."""
     if not name.strip() or not name.isprintable() or "=" in name or len(name) > MAX_NAME_CHARS:
         return f"a variable's name is 1 to {MAX_NAME_CHARS} printable characters without '='"
     if len(value) > MAX_VALUE_CHARS:
@@ -628,48 +715,72 @@ def variable_error(name: str, value: str) -> str:
     return ""
 
 
-def parse_application_versions(text: str) -> tuple[AppVersion, ...]:
-    """Return a YAML or JSON list of `application-id` and `version-id`; raise InputError for anything else."""
-    from autonoma_ci.yaml_subset.inline import parse_option_yaml
+# Facts of the build, titles and credentials.
 
-    document = parse_option_yaml(text)
-    problems = document.errors
-    if not isinstance(document.tree, list):
-        raise InputError(problems or ["not a list: write `- {application-id: ID, version-id: ID}`"])
-    versions = []
-    for number, entry in enumerate(document.tree):
-        line, _ = document.position((number,))
-        # Pairs, since one key in both spellings is one too many; what is no text is no id.
-        pairs = entry.items() if isinstance(entry, dict) else ()
-        fields = sorted((key.replace("_", "-"), value if isinstance(value, str) else "") for key, value in pairs)
-        if [name for name, _ in fields] != _VERSION_KEYS:
-            problems.append(Diagnostic(f"line {line}: an entry has the keys application-id and version-id alone"))
-        ids = [value for name, value in fields if name in _VERSION_KEYS]
-        problems += [Diagnostic(f"line {line}: {error}") for text_id in ids if (error := id_error(text_id))]
-        if not problems:
-            versions.append(AppVersion(*ids))
-    if problems:
-        raise InputError(problems)
-    return tuple(versions)
+# First characters of references such as `${NAME}`, `%NAME%`, `{{ name }}` and `<+name>`. Branch names never start so.
+_REFERENCE_STARTS = tuple("$%{<")
+# A longer part or title becomes a prefix and a hash.
+MAX_PART_CHARS, PART_PREFIX_CHARS = 4000, 40
+MAX_TITLE_CHARS, TITLE_PREFIX_CHARS = 100, 80
 
 
-def parse_id(text: str) -> str:
-    """Return one id; raise InputError if it is none."""
-    if error := id_error(text):
-        raise InputError([error])
-    return text
+def parse_commit_hash(text: str) -> str:
+    """Return a full commit hash in lower case.
+
+    Raises:
+        InputError: The text is not a full hash.
+
+    """
+    if COMMIT_HASH_RE.fullmatch(text.lower()):
+        return text.lower()
+    raise InputError([f"'{sanitize_line(text, 40)}' is not a full commit hash: give the output of git rev-parse HEAD"])
+
+
+def parse_ref_name(text: str) -> str:
+    """Return the name of a branch or tag without `refs/heads/` or `refs/tags/`.
+
+    Raises:
+        InputError: The text is not a name, or it is a reference that the CI system has not replaced.
+
+    """
+    name = REF_PREFIX_RE.sub("", text, count=1) if text.startswith("refs/") else text
+    is_text = 0 < len(name) <= MAX_FACT_CHARS and name.isprintable()
+    if is_text and name[0] not in _REFERENCE_STARTS and not NOT_A_BRANCH_RE.fullmatch(name):
+        return name
+    raise InputError([f"'{sanitize_line(text, 40)}' is not the name of a branch or tag, such as main"])
+
+
+def parse_change_number(text: str) -> str:
+    """Return the number of a pull or merge request.
+
+    Raises:
+        InputError: The text is not such a number.
+
+    """
+    if CHANGE_NUMBER_RE.fullmatch(text):
+        return text
+    reason = "is not the number of a pull or merge request: give one such as 12, or leave it empty"
+    raise InputError([f"'{sanitize_line(text, 40)}' {reason}"])
 
 
 def parse_source(text: str) -> str:
-    """Return the words that name who asks; raise InputError if they are too long or hold other characters."""
-    # The API takes no longer one: its description says "max 10 chars".
+    """Return the name of the client for the API's field `source`.
+
+    Raises:
+        InputError: The text is longer than 10 characters, or has other characters than the API allows.
+
+    """
+    # The limit of the API. Source: the API's description, "max 10 chars".
     if re.fullmatch(r"[\w.:/ -]{1,10}", text, re.ASCII):
         return text
     raise InputError([f"'{sanitize_line(text, 60)}' is not 1 to 10 letters, digits, spaces or any of . _ : / -"])
 
 
 def parse_title(text: str) -> str:
-    """Return a title on one line; a long one is shortened, with a hash that keeps two such titles apart."""
+    """Return a title on one line, shortened to MAX_TITLE_CHARS.
+
+    A hash at the end of a shortened title separates two titles with the same start.
+    """
     title = sanitize_line(text, len(text) + 1).strip()
     if len(title) <= MAX_TITLE_CHARS:
         return title
@@ -677,7 +788,23 @@ def parse_title(text: str) -> str:
 
 
 def parse_part(text: str) -> str:
-    """Return the name of a part of the build, such as the values of a matrix as JSON; a long one is shortened."""
+    """Return the name of a part of the build, shortened to MAX_PART_CHARS.
+
+    The name can be the values of a matrix as JSON. A hash at the end separates two names with the same start.
+    """
     if len(text) <= MAX_PART_CHARS:
         return text
     return f"{text[:PART_PREFIX_CHARS]}… {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def parse_secret(text: str) -> Secret:
+    """Return a credential for an HTTP header.
+
+    Raises:
+        InputError: The text is not printable ASCII without spaces. The message never repeats it.
+
+    """
+    if all(" " < c < "\x7f" for c in text):
+        return Secret(text)
+    problem = "a line break, a space or a control character" if text.isascii() else "a character that is not ASCII"
+    raise InputError([f"the value holds {problem}: copy it again from Autonoma, without quotes or line breaks"])

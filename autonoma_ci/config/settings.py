@@ -1,4 +1,7 @@
-"""From the command line and the environment to Settings: the first spelling that is given wins."""
+"""Settings from the command line and the environment.
+
+An option can have several spellings. The first one with a value wins, and flags precede the environment.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ if TYPE_CHECKING:
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.models import AppVersion
 
-# The value of `groups` that selects nothing. No group can have this name.
+# The value of `groups` that selects nothing. Groups can't have this name.
 NO_GROUPS = "none"
 _UNRESOLVED_REFERENCE_RE = re.compile(UNRESOLVED_RE)
-# The forms of references that stay in place of a credential, each as messages show it. Azure Pipelines leaves `$(NAME)`
-# and GitLab `$NAME` of a variable that is not set. Others are of another CI system than that of the job.
+# References that stay in place of a credential, by their form in messages. Azure Pipelines leaves `$(NAME)` for an
+# unset variable, and GitLab leaves `$NAME`. The other forms belong to a different CI system than the job's.
 _REFERENCE_FORMS = {
     "$(NAME)": UNRESOLVED_RE,
     "${{ … }}": r"\$\{\{(?:(?!\}\}).)*\}\}",
@@ -42,18 +45,18 @@ _REFERENCE_FORMS = {
     "{{ … }}": r"\{\{(?:(?!\}\}).)*\}\}",
     "<+…>": r"<\+[^>]*>",
 }
-# The first character of each form: the patterns are compiled only for a text that begins with one.
+# The first character of each form. Patterns are compiled only for a text that starts with one of these.
 _REFERENCE_FIRST_CHARS = frozenset("$%{<")
-# Words that no log of ours can do without, and a length at which any text has a value by accident.
+# Words of every log of this program, and the length below which a secret matches ordinary text by accident.
 _COMMON_LOG_WORDS = " ".join(
     (*TargetKind, *RunState, *ExitReason, *Conclusion, "autonoma http https tests runs true false")
 )
 _MIN_SECRET_CHARS = 6
-# Characters of a credential that no text of the user has by accident.
+# Credentials of this length never appear in the user's texts by accident.
 _MIN_REDACTED_CHARS = 12
-# What is wrong with a text that holds a credential.
+# The problem of a text that holds a credential.
 CREDENTIAL_IN_FIELD = "holds a credential: check which value is in which option"
-# Without its `groups`, `shard`, `wait` or `dry-run`, a step would do something else than was asked.
+# An error, because a step without its `groups`, `shard`, `wait` or `dry-run` would run something else.
 _UNRESOLVED_MESSAGE = (
     "an unresolved $(…), so the pipeline has no such variable: define it, empty if that is meant, or remove the option"
 )
@@ -63,9 +66,11 @@ _EVIDENCE_ONLY_OPTIONS = frozenset({"evidence-file-limit", "evidence-limit"})
 
 
 class SecretReference(NamedTuple):
-    """A reference in place of a value: the option as somebody wrote it, and the form of the reference."""
+    """A reference such as `$(NAME)` in place of a value."""
 
+    # The option as the user wrote it.
     spelling: str
+    # A key of `_REFERENCE_FORMS`.
     form: str
 
 
@@ -73,9 +78,9 @@ NO_REFERENCES: Mapping[str, SecretReference] = MappingProxyType({})
 
 
 class Settings(NamedTuple):
-    """What the user asked for; a field per option, None or empty where it was not given.
+    """The values of all options of one job step.
 
-    Times are in seconds, sizes in bytes.
+    Options without a value are None or empty. Times are in seconds, sizes in bytes.
     """
 
     client_id: Secret | None = None
@@ -87,7 +92,7 @@ class Settings(NamedTuple):
     manifest: str = ""
     groups: tuple[str, ...] = ()
     variables: Mapping[str, str] = NO_VARIABLES
-    # Names and shell patterns. None, if the option is not given, allows all names that do not look like secrets.
+    # Names and shell patterns. None means that the option is unset. It allows all names that do not look like secrets.
     allow_env: tuple[str, ...] | None = None
     application_version_id: str = ""
     application_versions: tuple[AppVersion, ...] = ()
@@ -120,39 +125,41 @@ class Settings(NamedTuple):
     publish: str = "now"
     wait_for_url: str = ""
     wait_for_url_timeout: float = 300.0
-    # The names of the options that somebody set.
+    # Names of the options that the user set.
     explicitly_set: frozenset[str] = frozenset()
-    # How somebody wrote each option that is set, by its name.
+    # How the user wrote each option that has a value, by option name.
     spellings: Mapping[str, str] = NO_SPELLINGS
-    # The same of options that are set, but empty.
+    # How the user wrote each option whose value is empty, by option name.
     blank_options: Mapping[str, str] = NO_SPELLINGS
-    # Credentials with a reference such as `$(NAME)` in place of a value, which counts as empty.
+    # Credentials with a reference such as `$(NAME)` in place of a value, by option name. They count as empty.
     unresolved_references: Mapping[str, SecretReference] = NO_REFERENCES
-    # Credentials that are set and not used, since another spelling of the option wins or they are invalid; and those
-    # in quotes without them.
+    # Secrets that are set and not used: invalid ones, those of a weaker spelling, and quoted ones without the quotes.
     unused_secrets: tuple[Secret, ...] = ()
-    # For the log.
+    # Messages for the log.
     warnings: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> list[Secret]:
-        """All credentials: what must never be shown."""
+        """All credentials, used or not. Output must never show them."""
         candidates = (self.client_id, self.client_secret, self.github_token, self.gitlab_token, *self.unused_secrets)
         return [secret for secret in candidates if secret]
 
     @property
     def selects_nothing(self) -> bool:
-        """Whether the option `groups` says that nothing is to be run."""
+        """Whether the option `groups` selects no runs."""
         return self.groups == (NO_GROUPS,)
 
     @property
     def stated_facts(self) -> dict[str, str]:
-        """The facts of the build that options state, by the names of the context's fields."""
+        """The facts of the build that options set, by field of BuildContext."""
         facts = {field: getattr(self, option.replace("-", "_")) for field, option in BUILD_FACT_OPTIONS.items()}
         return {field: text for field, text in facts.items() if text}
 
     def spelling_of(self, option: str) -> str:
-        """Return how messages name an option: as somebody wrote it, or by its name if nobody did."""
+        """Return how messages name an option.
+
+        The result is the user's spelling, or the option's name if the user has not set it.
+        """
         reference = self.unresolved_references.get(option)
         return (
             self.spellings.get(option)
@@ -165,7 +172,10 @@ class Settings(NamedTuple):
 
 
 def build_credential_redactor(settings: Settings) -> Redactor:
-    """Return what removes credentials from the user's own texts: only long ones, which are no ordinary words."""
+    """Return a redactor that removes credentials from the user's own texts.
+
+    It uses only long credentials, because a short one can be an ordinary word.
+    """
     return Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _MIN_REDACTED_CHARS)
 
 
@@ -181,15 +191,15 @@ class OptionResolver:
         self.blank: dict[str, str] = {}
         self.unresolved: dict[str, SecretReference] = {}
         self.unused_secrets: list[Secret] = []
-        # How an option is written, its text, and what is wrong with it.
+        # Spelling, text and problems of each option with an invalid value.
         self._invalid_values: list[tuple[str, str, list[Diagnostic]]] = []
-        # The origins that links of the app can have.
+        # The valid origins of links to the app.
         self._app_origins = {APP_ORIGIN}
 
     def _lookup(self, option: Option) -> tuple[str, str]:
-        """Return how the option is written, and its text; two empty texts if it has none.
+        """Return an option's spelling and text, both empty without a value.
 
-        An empty text does not count, so that a text of a weaker spelling does.
+        Blank texts do not count, so a weaker spelling with text wins over them.
         """
         texts = [(option.flag, self.flags[option.name])] if option.name in self.flags else []
         texts += [
@@ -203,7 +213,7 @@ class OptionResolver:
             elif option.is_credential and (form := _find_reference_form(stripped)):
                 self.unresolved.setdefault(option.name, SecretReference(spelling, form))
                 if form != "$(NAME)":
-                    # It may be a credential after all, so no text shows it.
+                    # The text may be a credential after all, so output must never show it.
                     self.unused_secrets.append(Secret(stripped))
             elif not result[0]:
                 result = spelling, text
@@ -212,7 +222,10 @@ class OptionResolver:
         return result
 
     def resolve(self, option: Option) -> object:
-        """Return the option's value, or None where it has none; problems are kept for later."""
+        """Return the value of an option, or None if it has none.
+
+        Problems are collected in `problems`.
+        """
         spelling, text = self._lookup(option)
         if spelling:
             self.spellings[option.name] = spelling
@@ -232,7 +245,7 @@ class OptionResolver:
             if option.is_credential:
                 self.unused_secrets.append(Secret(text))
             elif option.parse is not parse_variables:
-                # A value of a variable can be a credential, and no problem quotes one.
+                # Values of variables can be credentials, but their problems never quote a value.
                 self._invalid_values.append((spelling, text, problems))
             return None
         if option.name == "api-url":
@@ -249,19 +262,26 @@ class OptionResolver:
             self.unused_secrets.append(Secret(stripped[1:-1]))
 
     def _parse(self, option: Option, spelling: str, text: str) -> object:
+        """Return the parsed value of a text.
+
+        Raises:
+            InputError: The text is invalid, or it is an unresolved reference.
+
+        """
         if _UNRESOLVED_REFERENCE_RE.fullmatch(text.strip(ASCII_WHITESPACE)):
             raise InputError([_UNRESOLVED_MESSAGE])
         if option.is_id_list:
-            # The row of api-url comes before those of the ids.
+            # The row of api-url precedes the rows of ids in OPTIONS, so its origin is known here.
             return option.parse(text, origins=self._app_origins)
         if option.parse is parse_variables:
             return option.parse(text, lambda warning: self.warnings.append(f"{spelling}: {warning}"))
         return option.parse(text)
 
     def hide_credentials(self, settings: Settings) -> Settings:
-        """Return the settings without groups that hold a credential, and replace problems of such texts.
+        """Return the settings without groups that hold a credential.
 
-        A problem can quote a part of a text, such as all before a comma, in which the credential is not recognized.
+        Also replace the problems of invalid texts that hold a credential. Such a problem can quote a part of the text, such
+        as all before a comma, and redaction does not recognize a part of a credential.
         """
         groups = ",".join(settings.groups)
         if not self._invalid_values and "," not in groups:
@@ -280,7 +300,10 @@ class OptionResolver:
         return settings
 
     def add_variables(self, texts: Sequence[str]) -> dict[str, str]:
-        """Return the variables that `--var` gives; problems and warnings are kept for later."""
+        """Return the variables of `--var` texts.
+
+        Problems and warnings are collected in `problems` and `warnings`.
+        """
         variables = {}
         for text in texts:
             parsed = parse_variable_line(text)
@@ -290,7 +313,7 @@ class OptionResolver:
             elif not problem and (error := variable_error(parsed.name, parsed.value)):
                 problem = f"{quote_name(parsed.name)}: {error}"
             if problem:
-                # A name of another form may be a part of a secret, so it is not repeated.
+                # A name in another form may be a part of a secret, so the message never repeats it.
                 self.problems.append(Diagnostic(f"--var: {problem}"))
             else:
                 self.warnings += [f"--var: {warning}" for warning in parsed.warnings]
@@ -301,9 +324,15 @@ class OptionResolver:
 def load_settings(
     flags: Mapping[str, str], extra_variables: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[Settings, list[Diagnostic]]:
-    """Return the settings and what is wrong with them; `extra_variables` are the `NAME=value` of `--var`.
+    """Return a job step's settings and the problems of its options.
 
-    Where a problem is told, the setting has its default: the caller goes on to find the other problems.
+    An option with a problem has its default, so the caller can collect further problems.
+
+    Args:
+        flags: The texts of flags, by option name.
+        extra_variables: The `NAME=value` texts of `--var`.
+        environ: The environment variables.
+
     """
     resolver = OptionResolver(flags, environ)
     values: dict[str, Any] = {o.settings_field: value for o in OPTIONS if (value := resolver.resolve(o)) is not None}
@@ -327,7 +356,10 @@ def load_settings(
 
 
 def _drop_facts_with_credentials(settings: Settings, resolver: OptionResolver) -> Settings:
-    """Return the settings without facts of the build that hold a credential, each a problem."""
+    """Return the settings without facts of the build that hold a credential.
+
+    Each such fact is added to the problems of the resolver.
+    """
     if not settings.stated_facts:
         return settings
     redact = build_credential_redactor(settings)
@@ -342,13 +374,13 @@ def _drop_facts_with_credentials(settings: Settings, resolver: OptionResolver) -
 def load_options(
     options: Collection[Option], flags: Mapping[str, str], environ: Mapping[str, str]
 ) -> tuple[Settings, list[Diagnostic]]:
-    """Return the settings of a command that has only these options, and what is wrong with them."""
+    """Return settings from only these options, and their problems."""
     env_names = {name for option in options for name in option.all_env_names}
     return load_settings(flags, (), {name: text for name, text in environ.items() if name in env_names})
 
 
 def _weak_secret_warning(settings: Settings) -> list[str]:
-    """Say once that a credential is no secret that could be told from other text."""
+    """Return a warning about credentials that match ordinary text."""
     names = ("client-id", "client-secret", "github-token", "gitlab-token")
     secrets = {name: secret for name in names if (secret := getattr(settings, name.replace("-", "_")))}
     weak = [
@@ -364,6 +396,7 @@ def _weak_secret_warning(settings: Settings) -> list[str]:
 
 
 def _ineffective_option_warnings(settings: Settings) -> list[str]:
+    """Return warnings about options that have no effect without another option."""
     provided = settings.explicitly_set - ({"evidence"} if settings.evidence == "none" else set())
     pairs = [(name, "wait") for name in sorted(_WAIT_ONLY_OPTIONS & provided) if not settings.wait]
     if "wait-for-url-timeout" in settings.explicitly_set and not settings.wait_for_url:
@@ -377,17 +410,20 @@ def _ineffective_option_warnings(settings: Settings) -> list[str]:
 
 
 def _explain_missing_option(settings: Settings, name: str, other: str) -> str:
-    """Return why an option that needs another one has no effect."""
+    """Return why an option without its required option has no effect."""
     if other in settings.explicitly_set:
         return f"while {settings.spelling_of(other)} is {'false' if other == 'wait' else 'none'}"
     option = next(option for option in OPTIONS if option.name == other)
     spelling = settings.spelling_of(name)
-    # As this one is written.
+    # The other option is named in the same notation as this one.
     return f"without {option.flag if spelling.startswith('--') else option.env_var if spelling.isupper() else other}"
 
 
 def _find_reference_form(text: str) -> str:
-    """Return the form of the reference that a text is, with or without quotes; empty if it is none."""
+    """Return the form of a reference, or an empty text.
+
+    The text can be in quotes.
+    """
     inner = text[1:-1] if is_quoted(text) else text
     if inner[:1] not in _REFERENCE_FIRST_CHARS:
         return ""
@@ -395,11 +431,15 @@ def _find_reference_form(text: str) -> str:
 
 
 def closest_match(name: str, known: set[str] | Sequence[str], min_similarity: float = 0.8) -> str:
-    """Return the known name that this one was most likely meant to be, or an empty text.
+    """Return the known name that is most similar, or an empty text.
 
-    `least` is how much of the two must be alike, as a part of 1.
+    Args:
+        name: The name with a probable typing error.
+        known: The valid names.
+        min_similarity: The required similarity from 0 to 1.
+
     """
-    if len(name) > 100:  # no slip of the finger, and slow to compare
+    if len(name) > 100:  # too long for a typing error, and slow to compare
         return ""
     import difflib
 
