@@ -183,7 +183,7 @@ class _ListParser:
         self.entries.append(NamedId(text_id, label))
 
     def _parse_link(self, text: str) -> tuple[str, str]:
-        """Return the id in a link of the app, and the link's problem.
+        """Return the id in a link of the app, and its problem.
 
         One of the two is empty. The problem leaves out the parts of the link that can be secret.
         """
@@ -309,7 +309,7 @@ def _is_unmistakable_id(word: str) -> bool:
 
 
 def _explain_invalid_id(text: str, label: str) -> str:
-    """Return why a text is not an id and how to fix it.
+    """Return the problem of an id and how to fix it.
 
     The result is empty if the id is valid. The advice covers the list notations of other tools.
     """

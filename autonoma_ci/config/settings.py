@@ -280,8 +280,8 @@ class OptionResolver:
     def hide_credentials(self, settings: Settings) -> Settings:
         """Return the settings without groups that hold a credential.
 
-        Also replace the problems of invalid texts that hold a credential. Such a problem can quote a part of the text, such
-        as all before a comma, and redaction does not recognize a part of a credential.
+        Also replace the problems of invalid texts that hold a credential. Such a problem can quote a part of the text,
+        such as all before a comma. Redaction does not recognize a part of a credential.
         """
         groups = ",".join(settings.groups)
         if not self._invalid_values and "," not in groups:

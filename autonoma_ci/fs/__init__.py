@@ -1,1 +1,1 @@
-"""Files, paths and locks."""
+"""Files, paths and locks that are safe in an untrusted checkout."""

@@ -1,4 +1,7 @@
-"""Files that nobody sees half-written, that belong to the folder's owner, and that no link leads astray."""
+"""Atomic writes, and reads and writes that resist links and special files.
+
+New files get the owner of their folder.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +12,50 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-# Windows has neither flag: there, links are looked for by name, and no named pipe stands among files.
+# Windows has neither flag. There, the code finds links by name, and named pipes are never among files.
 O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-# Never to wait on a pipe or a device that stands where a file should.
+# Prevents waiting on a pipe or a device in place of a file.
 O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 # Without the last flag, Windows would put a carriage return before each line break.
 _SHARED_FLAGS = os.O_RDWR | O_NONBLOCK | O_NOFOLLOW | getattr(os, "O_BINARY", 0)
-# What a folder says that takes no new file: other users' folders, and files that are mounted by themselves.
+# Errors of a folder that allows no new file: a folder of another user, or the parent of a file mounted on its own.
 _NO_NEW_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, whole or not at all; a symbolic link there is replaced, never followed.
+    """Write `data` to `path` completely or not at all.
 
-    Where the folder takes no new file (a file that is mounted by itself), the file is rewritten in place.
-    Raises OSError.
+    A symbolic link at the path is replaced, never followed. If the folder allows no new file, the existing file is
+    overwritten in place, for example a file that is mounted on its own.
+
+    Raises:
+        OSError: The file can't be written.
+
     """
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
         is_replaced = _replace_file(temporary, path, data)
     finally:
-        # Whatever ends it, a signal or a lack of memory too, and wherever it does: no draft stays.
+        # Runs after a signal and a lack of memory too, so no temporary file stays.
         _remove(temporary)
     if not is_replaced:
         _overwrite_in_place(path, data)
 
 
 def _replace_file(temporary: Path, path: Path, data: bytes) -> bool:
-    """Write a new file and put it in place of the other; return False if only a rewrite may do. Raises OSError."""
+    """Replace a file and return True, or return False if only an overwrite can work.
+
+    Raises:
+        OSError: The file can't be written, and an overwrite would not help.
+
+    """
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_NOFOLLOW, 0o644)
     except OSError as error:
         if error.errno not in _NO_NEW_FILE_ERRNOS or path.is_symlink():
             raise
         return False
-    # On a full disk, rewriting in place would destroy what is there and fail as well.
+    # Errors from here on are raised: on a full disk, an overwrite would destroy the old content and fail as well.
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
         _copy_mode_and_owner(path, stream.fileno())
@@ -70,9 +82,14 @@ def _not_regular_error() -> OSError:
 
 
 def open_shared(path: Path) -> int:
-    """Open a regular file for reading and writing in place, and create it if it is missing.
+    """Open a regular file for reading and writing, created if missing.
 
-    The path is the runner's own, so links in it are followed. Raises OSError or ValueError.
+    The path comes from the runner, so links in it are followed.
+
+    Raises:
+        OSError: The file can't be opened or is not regular.
+        ValueError: Python rejects the path.
+
     """
     path = Path(os.path.realpath(path))
     try:
@@ -83,7 +100,13 @@ def open_shared(path: Path) -> int:
 
 
 def open_for_append(path: Path) -> int:
-    """Open a regular file so that each write goes to its end; raise OSError or ValueError."""
+    """Open a regular file so that each write goes to its end.
+
+    Raises:
+        OSError: The file can't be opened or is not regular.
+        ValueError: Python rejects the path.
+
+    """
     return _require_regular(os.open(os.path.realpath(path), _SHARED_FLAGS | os.O_APPEND))
 
 
@@ -91,13 +114,19 @@ def _create_shared(path: Path) -> int:
     try:
         descriptor = os.open(path, _SHARED_FLAGS | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
-        # Another process has just created it.
+        # Another process has just created the file.
         return os.open(path, _SHARED_FLAGS)
     match_parent_owner(path.parent, descriptor)
     return descriptor
 
 
 def _require_regular(descriptor: int) -> int:
+    """Return the descriptor if it is a regular file, else close it.
+
+    Raises:
+        OSError: The file is not regular.
+
+    """
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise _not_regular_error()
@@ -110,17 +139,22 @@ def _remove(path: Path) -> None:
 
 
 def _copy_mode_and_owner(path: Path, descriptor: int) -> None:
-    """Give the new file the mode of the one that it replaces, and the folder's owner."""
+    """Copy the old file's mode and the folder's owner to a file."""
     with suppress(OSError):
         old_mode = path.lstat().st_mode
-        # On Windows a mode says "read-only" and no more, and a draft that is can't be put away.
+        # On Windows a mode means read-only and nothing else, and a read-only temporary file can't be deleted.
         if stat.S_ISREG(old_mode) and os.name != "nt" and hasattr(os, "fchmod"):
             os.fchmod(descriptor, stat.S_IMODE(old_mode))
     match_parent_owner(path.parent, descriptor)
 
 
 def make_directory(path: Path) -> None:
-    """Make a folder and those above it; raise OSError if that can't be done."""
+    """Create a folder and its parents.
+
+    Raises:
+        OSError: A folder can't be created.
+
+    """
     if path.is_dir():
         return
     if path != path.parent:
@@ -130,9 +164,10 @@ def make_directory(path: Path) -> None:
 
 
 def match_parent_owner(folder: Path, target: Path | int) -> None:
-    """As root in a container, leave nothing that the runner's own user could not clean up.
+    """Give a file or folder its parent's owner if running as root.
 
-    Some file systems and user namespaces know no other owners; the file matters more than whose it is.
+    Otherwise the runner's own user could not delete files that a container has created as root. Errors are ignored,
+    because some file systems and user namespaces know no other owners.
     """
     chown = getattr(os, "chown", None)
     if chown and hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -142,7 +177,12 @@ def match_parent_owner(folder: Path, target: Path | int) -> None:
 
 
 def read_regular_file(path: str, max_bytes: int) -> bytes:
-    """Return what a regular file of at most `limit` bytes holds; b"" for anything else, without ever blocking."""
+    """Return the content of a regular file without ever blocking.
+
+    Returns:
+        The content, or b"" if the path is not a regular file or has more than `max_bytes` bytes.
+
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | O_NONBLOCK)
     except (OSError, ValueError):
@@ -160,12 +200,21 @@ def read_regular_file(path: str, max_bytes: int) -> bytes:
 
 
 def read_head(path: Path, max_bytes: int) -> bytes:
-    """Return the first bytes of a regular file, at most `limit`; raise OSError or ValueError."""
+    """Return the first bytes of a regular file, at most `max_bytes`.
+
+    Raises:
+        OSError: The file can't be read or is not regular.
+        ValueError: Python rejects the path.
+
+    """
     descriptor = _require_regular(os.open(path, os.O_RDONLY | O_NONBLOCK | getattr(os, "O_BINARY", 0)))
     with os.fdopen(descriptor, "rb") as stream:
         return stream.read(max_bytes)
 
 
 def os_error_reason(error: OSError | ValueError) -> str:
-    """Return in a few words why a path could not be used; Python itself refuses some, with a ValueError."""
+    """Return in a few words why a path is unusable.
+
+    Python itself rejects some paths with a ValueError.
+    """
     return getattr(error, "strerror", None) or "not a path"

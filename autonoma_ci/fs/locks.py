@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
 
-# In seconds, between two looks.
+# Seconds between two attempts to lock a file.
 _RETRY_SECONDS = 0.02
-# In seconds, for later waits once Cancelled was raised within a wait for the same lock: the runner may kill the step a
-# few seconds after the signal. A signal at another moment, or one that comes as an event, shortens no wait.
+# Limit of later waits after Cancelled was raised within a wait for the same lock. The runner may kill the step a few
+# seconds after the signal. A signal at another moment, or one that arrives as an event, does not shorten the waits.
 MAX_LOCK_SECONDS_AFTER_CANCEL = 0.5
-# The error numbers of a lock that another process has.
+# The error numbers of a lock that another process holds.
 _LOCKED_ERRNOS = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
 
@@ -35,9 +35,9 @@ else:
 
 
 class LockTimeouts:
-    """Locks one file or folder again and again, with one limit for all waits until it can be locked.
+    """Locks one file or folder repeatedly within one time limit.
 
-    A stopped process keeps its lock for ever, so only the first wait may take all of the time.
+    A stopped process holds its lock for ever. So after a failed wait, later calls only try once, until a lock succeeds.
 
     Args:
         seconds: How long to wait for other processes.
@@ -50,30 +50,30 @@ class LockTimeouts:
         self._clock = clock
 
     def lock(self, descriptor: int) -> bool:
-        """Lock the file and return whether that could be done in time."""
+        """Lock the file and return whether it succeeded in time."""
         try:
             is_locked = try_lock_for(self._seconds_left, descriptor, self._clock)
         except BaseException:
-            # Cancelled was raised within the wait.
+            # Such as Cancelled, raised within the wait.
             self.shorten(MAX_LOCK_SECONDS_AFTER_CANCEL)
             raise
         self._seconds_left = self._seconds if is_locked else 0.0
         return is_locked
 
     def shorten(self, seconds: float) -> None:
-        """Let later waits take no longer than this."""
+        """Limit later waits to this many seconds."""
         self._seconds = min(self._seconds, seconds)
         self._seconds_left = min(self._seconds_left, seconds)
 
 
 def try_lock_for(seconds: float, descriptor: int, clock: Clock) -> bool:
-    """Lock a file and return whether that could be done in time.
+    """Lock a file and return whether it succeeded in time.
 
-    A file system or a system without locks counts as locked.
+    On a file system or an operating system without locks, the file counts as locked.
 
     Args:
         seconds: How long to wait for another process.
-        descriptor: The file, or a folder.
+        descriptor: The file or folder.
         clock: The clock that limits the wait.
 
     """
@@ -89,7 +89,10 @@ def try_lock_for(seconds: float, descriptor: int, clock: Clock) -> bool:
 def _try_lock(descriptor: int) -> bool:
     """Lock a file without waiting and return whether the lock was free.
 
-    Raises OSError or ImportError where the file system or the system has no locks.
+    Raises:
+        OSError: The file system has no locks.
+        ImportError: The operating system has no locks.
+
     """
     try:
         _lock_without_waiting(descriptor)

@@ -1,4 +1,4 @@
-"""Paths that the user gives, in a checkout that somebody else may have written."""
+"""Paths from the user, in a checkout that can be hostile."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ from pathlib import Path
 
 
 def escapes_via_symlink(path: str, folder: str) -> bool:
-    """Say whether a path that reads as inside the folder ends outside of it, by way of a symbolic link."""
+    """Return whether a path leaves its folder through a symbolic link.
+
+    A path that leaves the folder by `..` is the user's intention and returns False.
+    """
     if "\0" in path:
-        return False  # no path at all, which whoever opens it will find
+        return False  # not a path, so opening it fails
     try:
         root = Path(os.path.normpath(Path(folder).absolute()))
         target = Path(os.path.normpath(Path(folder, path).absolute()))
     except FileNotFoundError:
         return False  # the working directory was removed, so nothing inside it can be opened
-    # Path.resolve raises RuntimeError for a loop of links; realpath leaves that to whoever opens the file.
+    # Path.resolve raises RuntimeError for a loop of links. realpath does not, so opening the file reports the loop.
     return target.is_relative_to(root) and not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(root))
 
 
 def quote_for_shell(path: str, system: str = os.name) -> str:
-    """Return a path as one pastes it behind a command, into any shell of this system (`os.name`)."""
+    """Return a path quoted for any shell of an operating system.
+
+    Args:
+        path: The path.
+        system: The operating system, as `os.name` names it.
+
+    """
     if system != "nt":
         return shlex.quote(path)
-    # Slashes do there too, and no path has double quotes in it, which cmd, PowerShell and bash all understand.
+    # Windows accepts slashes and allows no double quotes in paths. cmd, PowerShell and bash all read double quotes.
     path = path.replace("\\", "/")
     return path if shlex.quote(path) == path else f'"{path}"'
