@@ -67,7 +67,7 @@ def truncate(text: str, limit: int) -> str:
 
 
 def truncate_bytes(text: str, limit: int) -> str:
-    """Return at most `limit` bytes of UTF-8, with an ellipsis after a cut."""
+    """Return at most `limit` UTF-8 bytes, with an ellipsis after a cut."""
     data = text.encode("utf-8", "replace")
     if len(data) <= limit:
         return text

@@ -43,7 +43,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def _replace_file(temporary: Path, path: Path, data: bytes) -> bool:
-    """Replace a file and return True, or return False if only an overwrite can work.
+    """Replace a file by a new one and return whether it worked.
+
+    False means that only an overwrite in place can work.
 
     Raises:
         OSError: The file can't be written, and an overwrite would not help.

@@ -1,32 +1,33 @@
-"""A local stand-in for the Autonoma API: for the demo, for dry pipelines and for tests.
+"""A local fake API server for demos, dry pipelines and tests.
 
-It takes what the API contract takes, in one of two revisions, and refuses the rest. Its runs move from
-pending over running to their end as time goes by, and it notes what it received. It listens on loopback
-only, needs nothing but the standard library, and stands apart from the rest of the package.
+The sandbox accepts requests that match the API contract, in one of two revisions, and rejects all others. Its runs
+change from pending to running to their final status as time passes. A log records each request. The server listens on
+loopback only, needs only the standard library, and imports nothing else of this package.
 
-Any well-formed id starts a run that passes. These ask for something else, for tests, folders and tags
-alike, and with anything after a further hyphen too (`sandbox-fails-2`). Those about the answer hold
-wherever a path takes an id, so `GET /run/sandbox-500/status` answers 500:
+Any well-formed id starts a run that passes. The ids below select another scenario, for tests, folders and tags alike.
+A suffix after a further hyphen is allowed (`sandbox-fails-2`). Scenarios with a response apply to each path with an
+id, so `GET /run/sandbox-500/status` returns 500 too:
 
-    sandbox-401, -403, -404, -500    that status, every time
-    sandbox-429, sandbox-503         that status with Retry-After: 1 for the id's first request, then as usual
-    sandbox-429-always               429 with Retry-After: 1, every time
+    sandbox-401, -403, -404, -500    this status for every request
+    sandbox-429, sandbox-503         this status with Retry-After: 1 for the id's first request, then as usual
+    sandbox-429-always               429 with Retry-After: 1 for every request
     sandbox-quota                    the account's quota is used up: 402, or 403 in revision 2026-01
     sandbox-device-farm              500 "Device Farm Project ARN is not configured"
     sandbox-web-page                 200 with a web page, as from a host without this API
-    sandbox-slow                     the answer comes after three seconds times the pace
-    sandbox-fails                    the run ends as failed, at a step that says why
+    sandbox-slow                     the response comes after three seconds times the pace
+    sandbox-fails                    the run fails at a step with a failure message
     sandbox-flaky                    the id's first run fails, the next ones pass
     sandbox-stays                    the run never ends
     sandbox-stopped                  the run is cancelled on the server
-    sandbox-takes-30                 the run takes 30 seconds times the pace; any other number does as well
+    sandbox-takes-30                 the run lasts 30 seconds times the pace, or any other number
 
-sandbox-quota, sandbox-device-farm and sandbox-web-page hold for a start only. The ids of the account's folders, tests
-and tags are known: to start one as another kind answers 404, as `POST /test/cm7t223mk00154mzy2jwk2pqy/run` does.
+sandbox-quota, sandbox-device-farm and sandbox-web-page apply only to requests that start a run. The account has known
+ids of folders, tests and tags. To start one of them as another kind returns 404, for example
+`POST /test/cm7t223mk00154mzy2jwk2pqy/run`.
 
-The paths are those of the contract below `/api`. Outside it, and without credentials, are a page for
-each run (the link that an answer gives), its images and video, and `/received`: what was asked so far, with the
-names of the variables, without their values and without credentials.
+The API paths are below `/api`. Other paths need no credentials: a page for each run, which is the link in a response,
+with its images and video, and `/received`. The last one lists all requests with the names of variables, without their
+values and without credentials.
 """
 
 from autonoma_ci.sandbox.request_log import RecordedRequest

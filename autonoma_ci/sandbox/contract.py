@@ -1,4 +1,4 @@
-"""What the API contract takes as the body of a request that starts a run; everything else is refused."""
+"""Checks of request bodies against the API contract."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ KINDS = ("test", "folder", "tag")
 
 
 class Revision(NamedTuple):
-    """What differs between the revisions of the contract.
+    """The differences of one revision of the contract."""
 
-    `started` is the status of a start, `run_fields` has the field of the run's id by kind, `group_field` that of a
-    group of runs (empty for none), `source_limit` the largest length of `source` (0 for any), `quota_status` the status
-    where the account's quota is used up.
-    """
-
+    # HTTP status of the response to a start request.
     start_status: int
+    # Field of the run id in that response, by target kind.
     run_fields: Mapping[str, str]
+    # Field of the run group's id. Empty if the revision has none.
     group_field: str
+    # Maximum length of `source`. 0 means no limit.
     max_source_chars: int
+    # HTTP status if the account's quota is used up.
     quota_status: int
 
 
-# By the month in which the revision was seen.
+# By the month in which the API first showed the revision.
 REVISIONS: Mapping[str, Revision] = {
     "2025-06": Revision(200, {"test": "run_id", "folder": "folder_run_id", "tag": "tag_run_id"}, "", 0, 402),
     "2026-01": Revision(201, {"test": "runID", "folder": "folderRunID", "tag": "folderRunID"}, "runGroupID", 10, 403),
@@ -39,12 +39,17 @@ _MAX_SHOWN_CHARS = 80
 
 
 def is_id(text: str) -> bool:
-    """Say whether `text` can be an id."""
+    """Return whether a text has the form of an id."""
     return _ID_RE.fullmatch(text) is not None
 
 
 def parse_json(raw: bytes) -> object:
-    """Return the JSON value that `raw` spells; raise ValueError with a reason for people to read."""
+    """Return the value of a JSON body.
+
+    Raises:
+        ValueError: The body is invalid. The message leaves out the body, because it can hold values of variables.
+
+    """
     try:
         return json.loads(raw.decode("utf-8"), parse_constant=_reject_constant)
     except RecursionError:
@@ -52,12 +57,19 @@ def parse_json(raw: bytes) -> object:
     except UnicodeDecodeError:
         raise ValueError("the body is not UTF-8") from None
     except ValueError:
-        # The parser's own message may quote the body, and that holds values of variables.
+        # The parser's own message may quote the body, which can hold values of variables.
         raise ValueError("the body is not JSON") from None
 
 
 def body_error(kind: str, target_id: str, body: object) -> str:
-    """Return why the contract refuses to run `subject` with `body`, or an empty text; values are never quoted."""
+    """Return why the contract rejects a body, empty if it is valid.
+
+    Args:
+        kind: The target kind.
+        target_id: The id in the path.
+        body: The parsed JSON. The result never quotes its values.
+
+    """
     if not isinstance(body, dict):
         return "the body must be an object"
     fields = _FIELD_CHECKS[kind]
@@ -76,19 +88,19 @@ def body_error(kind: str, target_id: str, body: object) -> str:
 
 
 def variable_names(body: object) -> tuple[str, ...]:
-    """Return the names of the variables in `body`, whatever its shape."""
+    """Return the names of the variables in a body of any shape."""
     variables = body.get("runtime_metadata") if isinstance(body, dict) else None
     return tuple(variables) if isinstance(variables, dict) else ()
 
 
 def source_of(body: object) -> str:
-    """Return the `source` that `body` names, or an empty text."""
+    """Return the `source` in a body, or an empty text."""
     source = body.get("source") if isinstance(body, dict) else None
     return source if isinstance(source, str) else ""
 
 
 def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")  # Python reads NaN and Infinity unless told otherwise
+    raise ValueError(f"{name} is no JSON")  # by default, Python's parser accepts NaN and Infinity
 
 
 def _quote(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the sandbox's account holds: its folders, and what the runs of its tests tell."""
+"""Fixtures for the sandbox's folders and the details of its runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _CREATED_AT = "2025-01-07T09:30:00.000+00:00"
 _SITE = "https://shop.example.com"
 
-# Folder: id, name, crontab, tests by id.
+# Each folder: id, name, crontab, titles of its tests by id.
 _FOLDERS: Sequence[tuple[str, str, str | None, Mapping[str, str]]] = (
     (
         "cm7t223mk00154mzy2jwk2pqy",
@@ -41,7 +41,7 @@ _FOLDERS: Sequence[tuple[str, str, str | None, Mapping[str, str]]] = (
         {"sandbox-fails": "The newsletter can be left", "sandbox-flaky": "The profile keeps a new photo"},
     ),
 )
-# Tag: id.
+# Ids of the account's tags.
 TAGS = ("cm9r0nog10012v301qtollv01",)
 _TITLE_BY_TEST = {test: title for *_, tests in _FOLDERS for test, title in tests.items()}
 _OTHER_TITLES = (
@@ -51,7 +51,7 @@ _OTHER_TITLES = (
     "An order can be cancelled",
 )
 
-# Step: instruction, interaction, what was seen, the page's path.
+# Each step: instruction, interaction, output, path of the page.
 _STEPS = (
     ("Open the start page", "navigate", "The start page is shown", "/"),
     ("Sign in as the test user", "type", "The user's name is in the header", "/login"),
@@ -62,7 +62,7 @@ _FAILURE_OUTPUT = "Expected a confirmation, but the page shows: Something went w
 
 
 def build_folders() -> list[dict[str, object]]:
-    """Return the account's folders, with their tests."""
+    """Return the account's folders with their tests."""
     return [
         {
             "id": folder,
@@ -77,24 +77,34 @@ def build_folders() -> list[dict[str, object]]:
 
 
 def build_test_details(test: Mapping[str, object], folder: Mapping[str, object]) -> dict[str, object]:
-    """Return what the API tells of a test of a folder, without its steps."""
+    """Return the API's fields of a test in a folder, without steps."""
     folder_fields = {"id": folder["id"], "name": folder["name"]}
     return {**test, "created_at": _CREATED_AT, "folder": folder_fields, "application_version": None, "steps": []}
 
 
 def known_ids() -> dict[str, str]:
-    """Return the first folder, test and tag of the account, with their kinds."""
+    """Return the kinds of one folder, test and tag, by id."""
     folder, _, _, tests = _FOLDERS[0]
     return {folder: "folder", next(iter(tests)): "test", TAGS[0]: "tag"}
 
 
 def title_of(test: str) -> str:
-    """Return the test's title; every id has one, and always the same."""
+    """Return the title of a test.
+
+    Each id has a title, and it never changes.
+    """
     return _TITLE_BY_TEST.get(test) or _OTHER_TITLES[zlib.crc32(test.encode()) % len(_OTHER_TITLES)]
 
 
 def build_run_details(run: Run, run_store: RunStore, media_url: str = "") -> dict[str, object]:
-    """Return what the API tells of a test's run, without its steps; with an address for `media`, once it has ended."""
+    """Return the API's fields of a test run, without steps.
+
+    Args:
+        run: The run.
+        run_store: Gives the run's status and times.
+        media_url: Base URL of the run's media. Empty to leave out the video, which exists after the end of the run.
+
+    """
     ended_at = run_store.ended_at(run)
     return {
         "id": run.id,
@@ -120,7 +130,14 @@ def build_run_details(run: Run, run_store: RunStore, media_url: str = "") -> dic
 
 
 def build_run_steps(run: Run, status: str, media_url: str) -> list[dict[str, object]]:
-    """Return the run's steps as far as it has come, each with an image if there is an address for `media`."""
+    """Return the steps that a run has reached.
+
+    Args:
+        run: The run.
+        status: Its status.
+        media_url: Base URL of the run's media. Empty to leave out images.
+
+    """
     step_count = {PENDING: 0, RUNNING: 2}.get(status, len(_STEPS))
     statuses = [PASSED] * step_count
     if status == FAILED:

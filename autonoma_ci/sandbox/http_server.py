@@ -1,4 +1,4 @@
-"""HTTP on a socket: reads requests, writes answers, keeps connections open in between."""
+"""An HTTP server that reads JSON requests and holds connections open."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 
     from autonoma_ci.sandbox.router import Router
 
-# In bytes.
 MAX_BODY_BYTES = 1024 * 1024
+# How much of a larger body is read and discarded before the response.
 _MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES
 _BLOCK_BYTES = 64 * 1024
 _IDLE_SECONDS = 60
 
 
 class HttpServer(ThreadingHTTPServer):
-    """One thread for each connection; `origin` is where the links to it start."""
+    """An HTTP server with one thread for each connection.
+
+    `origin` is the scheme, host and port of its URLs.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -45,32 +48,37 @@ class HttpServer(ThreadingHTTPServer):
         self.origin = f"http://{address[0]}:{self.server_port}"
 
     def server_bind(self) -> None:
-        """Bind without looking up the host's name, which takes seconds where no name server answers."""
-        # On Windows this would let two servers share a port; there, one that was just left is free without it.
+        """Bind the socket without looking up the host's name.
+
+        The lookup takes seconds if no name server responds.
+        """
+        # On Windows this flag would let two servers share a port, and a port that was just closed is free without it.
         if os.name != "nt":
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = self.socket.getsockname()
 
     def track(self, connection: socket.socket) -> None:
-        """Remember an open connection, so that `end` can end it."""
+        """Add an open connection, so that `stop` can close it."""
         with self._lock:
             self._connections.add(connection)
             if self.stopping.is_set():
                 _disconnect(connection)
 
     def untrack(self, connection: socket.socket) -> None:
-        """Forget a connection that is about to be closed."""
+        """Remove a connection that is about to be closed."""
         with self._lock:
             self._connections.discard(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Let a client leave when it likes; anything else is a bug and shows."""
+        """Ignore a client that disconnects.
+
+        Any other error is a bug and is printed."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     def stop(self) -> None:
-        """Stop, close the socket, and wake every thread that waits for a client or for a slow answer."""
+        """Stop the server and wake all waiting threads."""
         self.shutdown()
         self.server_close()
         self.stopping.set()
@@ -99,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         request = self._read_request()
         response = self.server.router.respond(request, self.server.origin)
-        # Noted before it is answered: whoever has the answer finds it in the journal.
+        # Recorded before the response, so a client with the response finds its request in the log.
         record = RecordedRequest(request.method, request.target, request.headers, request.body, response.status)
         self.server.request_log.add(record)
         if response.delay:
@@ -120,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
         raw = self._read_body(request.headers)
         if isinstance(raw, Response):
-            self.close_connection = True  # where the next request begins is not known
+            self.close_connection = True  # the start of the next request is unknown
             return replace(request, error=raw)
         if not raw:
             return request
@@ -137,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             return error_response(400, "Content-Length must be a number")
         length = int(content_length)
         if length > MAX_BODY_BYTES:
-            # A client that is still sending would miss the answer, so some more is read and dropped.
+            # A client that is still sending would miss the response, so a part of the body is read and discarded.
             for remaining in range(min(length, _MAX_DISCARDED_BYTES), 0, -_BLOCK_BYTES):
                 self.rfile.read(min(remaining, _BLOCK_BYTES))
             return error_response(413, f"The body must have at most {MAX_BODY_BYTES} bytes")
@@ -147,9 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         return raw
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
-        """Keep quiet: the journal tells of each request."""
+        """Print nothing, because the request log records each request."""
 
 
 def _disconnect(connection: socket.socket) -> None:
-    with suppress(OSError):  # the client may have been faster
+    with suppress(OSError):  # the client may have closed it first
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What a browser gets: a page for each run, and its images."""
+"""Web pages, images and video for the links of runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autonoma_ci.sandbox.screenshots import draw_screenshot
 if TYPE_CHECKING:
     from autonoma_ci.sandbox.run_store import Run
 
-# Whatever a name may hold, the browser runs no script and asks no other host.
+# For any name in a page, the browser runs no script and contacts no other host.
 _HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     ("X-Content-Type-Options", "nosniff"),
@@ -28,7 +28,10 @@ dt { font-weight: 600 } dd { margin: 0 0 .8rem; overflow-wrap: anywhere }
 
 
 def run_page(run: Run, status: str) -> Response:
-    """Return the page that the link of a run leads to; it reloads itself until the run has ended."""
+    """Return the page of a run.
+
+    The page reloads itself until the run has ended.
+    """
     rows = {
         "Status": status,
         "Run": run.id,
@@ -43,22 +46,25 @@ def run_page(run: Run, status: str) -> Response:
 
 
 def missing_page(path: str) -> Response:
-    """Return the page for an address that leads nowhere."""
+    """Return the page for an unknown path."""
     return _page(404, "Not found", f"<p>The local sandbox has nothing at {escape(path)}.</p>")
 
 
 def other_host_page() -> Response:
-    """Return what a host without this API answers to any path."""
+    """Return the response of a host without this API to any path."""
     return _page(200, "Welcome", "<p>The local sandbox was asked for a web page in place of the API.</p>")
 
 
 def screenshot_response(name: str) -> Response:
-    """Return a screenshot; its name says at which step, and whether that failed."""
+    """Return a screenshot.
+
+    Its name starts with the step's number and contains `failed` if the step failed.
+    """
     return Response(200, draw_screenshot(int(name[0]), FAILED in name), "image/png", _HEADERS)
 
 
 def video_response() -> Response:
-    """Return the video that all runs share."""
+    """Return the one video of all runs."""
     return Response(200, files("autonoma_ci.sandbox").joinpath("run.webm").read_bytes(), "video/webm", _HEADERS)
 
 
@@ -72,5 +78,5 @@ def _page(status: int, title: str, main: str, head: str = "") -> Response:
 </body>
 </html>
 """
-    # A name may hold half a surrogate pair, which has no UTF-8.
+    # A name may hold half a surrogate pair, which UTF-8 can't encode.
     return Response(status, page.encode("utf-8", "replace"), "text/html; charset=utf-8", _HEADERS)

@@ -1,4 +1,4 @@
-"""What the sandbox received, and how it says so without values of variables and without credentials."""
+"""The log of received requests, shown without values of variables and credentials."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ _MAX_TEXT_CHARS = 200
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One request and the status it was answered with.
+    """One request and the status of its response.
 
-    `path` is the request's target with its query, `headers` have lower-case names, `body` is the
-    parsed JSON or None. Neither headers nor body show in the repr.
+    The repr leaves out headers and body, because they hold secrets.
     """
 
     method: str
+    # The request's target with its query.
     path: str
+    # Names are in lower case.
     headers: Mapping[str, str] = field(repr=False)
+    # The parsed JSON, or None.
     body: object = field(repr=False)
+    # HTTP status of the response.
     status: int
 
     @property
     def source(self) -> str:
-        """Who asked, by the body's own word, or an empty text."""
+        """The `source` in the body, or an empty text."""
         return source_of(self.body)
 
     @property
@@ -40,7 +43,7 @@ class RecordedRequest:
         return variable_names(self.body)
 
     def summary(self) -> dict[str, object]:
-        """Return what may be shown to anybody, for JSON."""
+        """Return the fields that are safe to show, for JSON."""
         return {
             "method": self.method,
             "path": self.path,
@@ -50,7 +53,7 @@ class RecordedRequest:
         }
 
     def line(self) -> str:
-        """Return the same as one line of a log, safe to print."""
+        """Return the same fields as one safe log line."""
         words = [self.method, self.path, str(self.status)]
         words += [f"source={self.source}"] if self.source else []
         words += [f"variables={','.join(self.variables)}"] if self.variables else []
@@ -58,23 +61,26 @@ class RecordedRequest:
 
 
 def sanitize(text: str) -> str:
-    """Return `text` as part of one log line: not too long, no control characters, nothing a CI system runs."""
+    """Return a text that is safe in a log line.
+
+    The result is at most 200 characters and an ellipsis, without control characters and commands of CI systems.
+    """
     shown = text if len(text) <= _MAX_TEXT_CHARS else text[:_MAX_TEXT_CHARS] + "…"
-    # GitHub's runner takes ##[name] for a command wherever it stands in a line.
+    # GitHub's runner interprets ##[name] as a command anywhere in a line.
     return "".join(c if c.isprintable() else "?" for c in shown).replace("##[", "##?")
 
 
 class RequestLog:
-    """Everything that was received, in the order of the answers; safe to use from many threads."""
+    """A thread-safe log of all requests in the order of their responses."""
 
     def __init__(self, log: Callable[[str], None] | None) -> None:
         self._log = log
         self._received: list[RecordedRequest] = []
         self._post_counts: Counter[str] = Counter()
-        self._lock = threading.RLock()  # a log may ask for what was received
+        self._lock = threading.RLock()  # the `log` callback may read this log
 
     def add(self, request: RecordedRequest) -> None:
-        """Note one request, and tell the log."""
+        """Record one request and pass its line to the `log` callback."""
         with self._lock:
             self._received.append(request)
             if request.method == "POST":
@@ -83,11 +89,11 @@ class RequestLog:
                 self._log(request.line())
 
     def all(self) -> list[RecordedRequest]:
-        """Return what was received so far."""
+        """Return all requests so far."""
         with self._lock:
             return list(self._received)
 
     def count_posts(self, path: str) -> int:
-        """Return how many POST requests there were for `path`."""
+        """Return the number of POST requests for a path."""
         with self._lock:
             return self._post_counts[path]

@@ -1,4 +1,4 @@
-"""A request, an answer, and the answers that are refusals."""
+"""Requests and responses of the sandbox."""
 
 from __future__ import annotations
 
@@ -15,47 +15,48 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Request:
-    """One request as far as it could be read.
-
-    `headers` have lower-case names; `body` is the parsed JSON and `has_body` says whether there was
-    one. A body that could not be taken has its refusal in `fault` instead.
-    """
+    """One request, as far as it could be read."""
 
     method: str
+    # Path and query.
     target: str
+    # Names are in lower case.
     headers: Mapping[str, str]
+    # The parsed JSON.
     body: object = None
     has_body: bool = False
+    # The response to a body that could not be read.
     error: Response | None = None
 
 
 @dataclass(frozen=True)
 class Response:
-    """One answer; `delay` is how many seconds to wait before it is given."""
+    """One response."""
 
     status: int
     content: bytes
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    # Seconds to wait before the response is sent.
     delay: float = 0.0
 
 
 def json_response(value: object, status: int = 200) -> Response:
-    """Return `value` as JSON."""
+    """Return a value as a JSON response."""
     return Response(status, json.dumps(value).encode())
 
 
 def error_response(status: int, why: str, *headers: tuple[str, str]) -> Response:
-    """Return an error in the API's shape."""
+    """Return an error in the API's format."""
     return Response(status, json.dumps({"error": HTTPStatus(status).phrase, "message": why}).encode(), headers=headers)
 
 
 def unauthorized() -> Response:
-    """Return the contract's answer to credentials that are missing or wrong."""
+    """Return the API's response to missing or wrong credentials."""
     return error_response(401, "Invalid authentication credentials")
 
 
 def not_found(subject: str) -> Response:
-    """Return the contract's answer to an id that the account does not have."""
+    """Return the API's response to an unknown id."""
     body = {"error": "Not found", "message": f"Resource with id `{subject}` not found"}
     return Response(404, json.dumps(body).encode())

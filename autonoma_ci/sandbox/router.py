@@ -1,4 +1,4 @@
-"""Which answer a request gets: the API below `/api`, and beside it what people look at."""
+"""Routes of the sandbox's API and of its pages for people."""
 
 from __future__ import annotations
 
@@ -35,14 +35,21 @@ _DEFAULT_PAGE_SIZE, _MAX_PAGE_SIZE = 20, 100
 
 
 class _Operation(NamedTuple):
+    """One operation of the API, found by its path."""
+
     method: str
+    # "start", "status", "details", "folders" or "entry".
     name: str
     kind: str = "test"
+    # The id of a test, folder or tag. For "status" and "details" it is the run id.
     target_id: str = ""
 
 
 class Router:
-    """Everything that the sandbox answers; an empty credential takes any that is not empty."""
+    """Builds the response to each request.
+
+    An empty `client_id` or `client_secret` accepts any value that is not empty.
+    """
 
     def __init__(
         self,
@@ -64,7 +71,13 @@ class Router:
         self._credentials = {"autonoma-client-id": client_id, "autonoma-client-secret": client_secret}
 
     def respond(self, request: Request, origin: str) -> Response:
-        """Return the answer to `request`; `origin` is where the sandbox's own links start."""
+        """Return the response to a request.
+
+        Args:
+            request: The request.
+            origin: Scheme, host and port for links to the sandbox.
+
+        """
         path, _, query = request.target.partition("?")
         if path == API_PATH or path.startswith(f"{API_PATH}/"):
             return self._respond_api(request, path.removeprefix(API_PATH).split("/")[1:], query, origin)
@@ -142,6 +155,7 @@ class Router:
         return replace(response, delay=scenario.delay * self._run_store.time_scale)
 
     def _start_run(self, operation: _Operation, request: Request, scenario: Scenario, origin: str) -> Response:
+        """Start a run and return the response."""
         run = self._run_store.start(operation.kind, operation.target_id, request.body, scenario)
         body = {
             "message": f"The {operation.kind} was started",
@@ -153,7 +167,7 @@ class Router:
         return json_response(body, self._revision.start_status)
 
     def _special_start_response(self, name: str) -> Response | None:
-        """Return the answer of this name to a start; None for the usual one."""
+        """Return the special response to a start request, or None."""
         if name == QUOTA:
             return error_response(self._revision.quota_status, "Insufficient quota")
         if name == DEVICE_FARM:
@@ -161,12 +175,12 @@ class Router:
         return other_host_page() if name == WEB_PAGE else None
 
     def _is_other_kind(self, operation: _Operation) -> bool:
-        """Return whether the account has this id, and as something else."""
+        """Return whether the account has this id as another kind."""
         account_kind = self._kind_by_id.get(operation.target_id, operation.kind)
         return account_kind != operation.kind and not is_scenario(operation.target_id)
 
     def _describe_target(self, operation: _Operation) -> Response:
-        """Return the folder or test of this id."""
+        """Return the folder or test of an id."""
         target_id = operation.target_id
         if operation.kind == "test" and target_id in self._tests:
             return json_response(build_test_details(*self._tests[target_id]))
@@ -176,7 +190,8 @@ class Router:
         return not_found(target_id)
 
     def _start_request_error(self, operation: _Operation, request: Request) -> Response | None:
-        # The contract lets a request go without a body; one with a body has to be right.
+        # The contract allows a request without a body. With a body, it must be valid.
+        """Return the error response to a start request, or None."""
         if operation.name != "start" or not request.has_body:
             return None
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
@@ -189,6 +204,7 @@ class Router:
         return None
 
     def _describe_run(self, operation: _Operation, query: str, origin: str) -> Response:
+        """Return the status or the details of a run."""
         run = self._run_store.find(operation.kind, operation.target_id)
         if run is None:
             return not_found(operation.target_id)
@@ -229,7 +245,7 @@ def _tests_in(folder: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _parse_number(text: str) -> int | None:
-    # At most nine digits: nobody has more folders, and int() takes any length.
+    # At most nine digits, because int() accepts any length and accounts never have more folders.
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 

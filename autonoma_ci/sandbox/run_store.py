@@ -1,4 +1,4 @@
-"""The runs of the sandbox's account, and how they age."""
+"""The runs of the sandbox's account and their status over time."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PENDING = "pending"
-# The part of a run's time in which it is pending.
+# The fraction of a run's duration in which it is pending.
 _PENDING_FRACTION = 1 / 3
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a test, folder or tag (`subject`); `born` is the clock's time at its start."""
+    """One run of a test, folder or tag."""
 
     id: str
     kind: str
+    # Id of the test, folder or tag.
     target_id: str
     final_state: str
+    # Seconds of the store's clock.
     duration: float
+    # Time of the store's clock at the start, in seconds.
     started_at: float
     source: str
     application_version_id: str
@@ -37,9 +40,12 @@ class Run:
 
 
 class RunStore:
-    """All runs since the sandbox was started; safe to use from many threads.
+    """A thread-safe store of all runs since the sandbox was started.
 
-    `pace` stretches every time span: 0 ends a run at once, 1 mostly after three seconds of `clock`.
+    Args:
+        time_scale: Multiplies all durations. 0 ends a run at once, 1 usually after three seconds of `clock`.
+        clock: Returns the current time in seconds.
+
     """
 
     def __init__(self, time_scale: float, clock: Callable[[], float]) -> None:
@@ -51,13 +57,13 @@ class RunStore:
         self._lock = threading.Lock()
 
     def next_scenario(self, operation: str, target_id: str) -> Scenario:
-        """Count a request for an id, and return what the id asks for this time."""
+        """Count a request for an id and return its scenario."""
         with self._lock:
             self._request_counts[operation, target_id] += 1
             return find_scenario(target_id, self._request_counts[operation, target_id])
 
     def start(self, kind: str, target_id: str, body: object, scenario: Scenario) -> Run:
-        """Begin a run that the contract allows."""
+        """Start a run from a valid body."""
         version = body.get("application_version_id", "") if isinstance(body, dict) else ""
         run = Run(
             id="cm" + "".join(secrets.choice(_DIGITS) for _ in range(23)),
@@ -75,23 +81,26 @@ class RunStore:
         return run
 
     def find(self, kind: str, run_id: str) -> Run | None:
-        """Return the run of that kind and id, or None."""
+        """Return the run of this kind and id, or None."""
         with self._lock:
             return self._runs.get((kind, run_id))
 
     def status(self, run: Run) -> str:
-        """Return the run's state by its age: pending, running, or the one in which it stays."""
+        """Return the status of a run at its current age.
+
+        The status is pending, then running, then the run's final state.
+        """
         age = self._clock() - run.started_at
         if age < run.duration * _PENDING_FRACTION:
             return PENDING
         return RUNNING if age < run.duration else run.final_state
 
     def created_at(self, run: Run) -> str:
-        """Return when the run was started, in ISO 8601."""
+        """Return the start of a run in ISO 8601."""
         return self._format_time(run.started_at)
 
     def ended_at(self, run: Run) -> str | None:
-        """Return when the run ended, in ISO 8601, or None while it goes on."""
+        """Return the end of a run in ISO 8601, or None."""
         if self.status(run) in {PENDING, RUNNING}:
             return None
         return self._format_time(run.started_at + run.duration)

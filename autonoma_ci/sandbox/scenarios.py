@@ -1,4 +1,4 @@
-"""The ids that ask for something other than a run that passes."""
+"""The ids that select a scenario other than a run that passes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ PASSED, FAILED, RUNNING = "passed", "failed", "running"
 
 @dataclass(frozen=True)
 class Scenario:
-    """What an id asks for.
+    """The scripted responses and the run of one id."""
 
-    `does` says it in words, `status` is the answer, `retry_after` its header in seconds (0 for none),
-    `delay` the wait before the answer and `lasts` how long the run takes, both in seconds at pace 1, and
-    `ends` the state in which the run stays. With `once` it holds for the first request of its kind for
-    an id and for no later one. `start` names a special answer to a start; no other request gets it.
-    """
-
+    # Shown in the list of scenarios.
     description: str
+    # HTTP status of each response.
     status: int = 200
+    # Value of the Retry-After header in seconds. 0 leaves it out.
     retry_after: int = 0
+    # Seconds before the response, at pace 1.
     delay: float = 0.0
+    # The state that the run reaches at its end.
     final_state: str = PASSED
+    # Seconds of the run, at pace 1.
     duration: float = 3.0
+    # Whether the scenario applies only to the first request of each operation for an id.
     first_request_only: bool = False
+    # Name of a special response to a start request: QUOTA, DEVICE_FARM or WEB_PAGE. Other requests are not affected.
     start_response: str = ""
 
 
@@ -61,20 +63,26 @@ _SCENARIOS: Mapping[str, Scenario] = {
 }
 _DURATION_ID_RE = re.compile(r"sandbox-takes-([0-9]{1,5})(?:-.*)?")
 
-# Every scripted id and what it does, for people to read.
+# The description of each scripted id, for people.
 SCENARIO_IDS: Mapping[str, str] = {name: scenario.description for name, scenario in _SCENARIOS.items()}
 
 
 def is_scenario(target_id: str) -> bool:
-    """Return whether the id asks for something else than a run that passes."""
+    """Return whether the id selects a scenario."""
     return find_scenario(target_id, 1) is not DEFAULT_SCENARIO
 
 
 def find_scenario(target_id: str, request_number: int) -> Scenario:
-    """Return what the id `subject` asks for; `visits` counts the requests for it, this one included."""
+    """Return the scenario of an id.
+
+    Args:
+        target_id: The id of a test, folder, tag or run.
+        request_number: Number of this request for the id, from 1.
+
+    """
     if match := _DURATION_ID_RE.fullmatch(target_id):
         return Scenario("", duration=float(match[1]))
-    # Longest first: sandbox-429-always is no sandbox-429.
+    # Longest first, because sandbox-429-always also starts with sandbox-429.
     for name in sorted(_SCENARIOS, key=len, reverse=True):
         if target_id == name or target_id.startswith(f"{name}-"):
             scenario = _SCENARIOS[name]

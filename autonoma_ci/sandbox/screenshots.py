@@ -1,4 +1,7 @@
-"""The screenshots of the sandbox: a made-up shop, drawn as rectangles, at each of the four steps of every run."""
+"""Screenshots of an invented shop for the steps of each run.
+
+Each run has four steps. The pages consist of rectangles.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,9 @@ class _Canvas:
 
 @cache
 def draw_screenshot(step: int, is_failed: bool) -> bytes:  # noqa: FBT001
-    """Return the screenshot of step 1 to 4, as PNG."""
+    """Return the screenshot of step 1 to 4 as PNG."""
     canvas = _Canvas()
-    # The browser, then the shop's own head.
+    # The browser's frame, then the header of the shop.
     canvas.draw_box(0, 0, _WIDTH, 34, _PALE)
     for index, colour in enumerate((_RED, _TEXT, _GREEN)):
         canvas.draw_box(14 + 18 * index, 12, 10, 10, colour)
@@ -94,8 +97,8 @@ def _draw_result_page(canvas: _Canvas, is_failed: bool) -> None:  # noqa: FBT001
 
 
 def _encode_png(canvas: _Canvas) -> bytes:
-    rows = b"".join(b"\0" + row for row in canvas.rows)  # the zero: this row is not filtered
-    header = struct.pack(">IIBBBBB", _WIDTH, _HEIGHT, 8, 2, 0, 0, 0)  # eight bits, red green blue
+    rows = b"".join(b"\0" + row for row in canvas.rows)  # zero means that the row is not filtered
+    header = struct.pack(">IIBBBBB", _WIDTH, _HEIGHT, 8, 2, 0, 0, 0)  # 8 bits per channel, RGB
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_encode_chunk(kind, data) for kind, data in chunks)
 

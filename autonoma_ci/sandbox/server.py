@@ -1,4 +1,4 @@
-"""The sandbox as others use it: started, asked what it received, closed."""
+"""The sandbox's public class, with its start, log and stop."""
 
 from __future__ import annotations
 
@@ -18,19 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-# Seconds that `close` waits at most for the listening thread.
+# How often the listening thread checks for a stop, so `close` waits at most this long.
 _POLL_SECONDS = 0.02
 
 
 class Sandbox:
-    """The stand-in, from `start` to `close` or inside a `with` block.
+    """The fake API server.
 
-    `port` 0 takes a free one, `pace` stretches every time span (0: runs end at once), empty
-    credentials take any, `log` gets one line for each request, and `folders` are what `GET /folder` lists
-    instead of the sandbox's own. `contract` is the revision of the API that it speaks.
+    It runs from `start` to `close`, or inside a `with` block.
 
-    Raises ValueError for a host that is not an IPv4 loopback address, a pace below 0 or an unknown contract, OSError
-    when the port is taken.
+    Args:
+        port: The port. 0 selects a free one.
+        pace: Multiplies all durations. 0 ends runs at once.
+        client_id: The valid client id. Empty accepts any.
+        client_secret: The valid client secret. Empty accepts any.
+        log: Called with one line for each request.
+        clock: Returns the current time in seconds.
+        host: The IPv4 loopback address to listen on.
+        folders: The response to `GET /folder` in place of the sandbox's own folders.
+        contract: The revision of the API contract.
+
+    Raises:
+        ValueError: The host is not an IPv4 loopback address, the pace is not a finite number from 0, or the contract
+            is unknown.
+
     """
 
     def __init__(  # noqa: PLR0913 - each of them is one fact of the account or the server
@@ -58,14 +69,23 @@ class Sandbox:
         self._server: HttpServer | None = None
 
     def start(self) -> None:
-        """Listen, and answer from a thread of its own until `close`; raise RuntimeError the second time."""
+        """Start the server in its own thread.
+
+        Raises:
+            RuntimeError: The sandbox is running already.
+            OSError: The port is in use.
+
+        """
         if self._server:
             raise RuntimeError("the sandbox has been started already")
         self._server = HttpServer(self._address, self._router, self._request_log)
         threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="sandbox", daemon=True).start()
 
     def close(self) -> None:
-        """Stop listening and end every connection; does nothing the second time."""
+        """Stop the server and all connections.
+
+        A second call does nothing.
+        """
         server, self._server = self._server, None
         if server:
             server.stop()
@@ -81,18 +101,23 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The API's base URL; raise RuntimeError unless the sandbox is listening."""
+        """The base URL of the API.
+
+        Raises:
+            RuntimeError: The sandbox is not running.
+
+        """
         if not self._server:
             raise RuntimeError("the sandbox has not been started")
         return self._server.origin + API_PATH
 
     @property
     def received(self) -> list[RecordedRequest]:
-        """Everything that was received so far, in the order of the answers."""
+        """All requests so far, in the order of their responses."""
         return self._request_log.all()
 
     def count_starts(self, target_id: str) -> int:
-        """Return how many requests to run the test, folder or tag `subject` came in, whatever their answer."""
+        """Return the number of start requests for an id, with any response."""
         return sum(self._request_log.count_posts(f"{API_PATH}/{kind}/{target_id}/run") for kind in KINDS)
 
 
