@@ -1,4 +1,7 @@
-"""What one would write by hand for one test: import requests, post once, print the link."""
+"""A minimal script for one test.
+
+It imports requests, posts once and prints the link.
+"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What one would write by hand for many tests: a pool of threads that share a session."""
+"""A minimal script for many tests with threads that share a session."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ session.headers["autonoma-client-secret"] = os.environ["AUTONOMA_CLIENT_SECRET"]
 
 
 def start(test_id: str) -> str:
-    """Start one test."""
+    """Start one test and return the link of its run."""
     answer = session.post(f"{BASE}/test/{test_id}/run", json={"id": test_id, "source": "cli"}, timeout=60)
     answer.raise_for_status()
     return str(answer.json()["url"])

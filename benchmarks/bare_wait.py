@@ -1,7 +1,9 @@
-"""What one would write by hand to wait: a thread for each run sleeps ten seconds and asks, until the run has ended.
+"""A minimal script that waits for runs with one polling thread each.
 
-Prints a line for each run: the id of its test, the seconds from its start to its verdict, the questions, the verdict.
-With QUICK=5 the clock runs five times as fast.
+Each thread polls every 10 s until its run has ended.
+
+Prints a line for each run: the id of its test, the seconds from its start to its verdict, the number of polls, the
+verdict. With QUICK=5 the clock runs five times as fast.
 """
 
 import os
@@ -25,7 +27,7 @@ sending = Semaphore(REQUESTS)
 
 
 def run_to_end(test_id: str) -> str:
-    """Start one test and wait for its end."""
+    """Start one test and poll until its run has ended."""
     with sending:
         started_at = time.monotonic()
         started = session.post(f"{BASE}/test/{test_id}/run", json={"id": test_id, "source": "cli"}, timeout=60)

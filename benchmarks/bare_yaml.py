@@ -1,4 +1,7 @@
-"""What one would write by hand to read a manifest: the YAML library's own loader in C, and nothing is checked."""
+"""A minimal script that reads a manifest without checks.
+
+It uses the YAML library's own loader in C.
+"""
 
 import sys
 from pathlib import Path

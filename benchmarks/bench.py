@@ -1,8 +1,10 @@
-"""What is promised about speed and size, measured beside the obvious other ways in one run; `make bench` runs it.
+"""Measure speed and size against their limits and against simple scripts.
 
-Exit code 1 if a promise is not kept, or if a ratio of ours to theirs got worse by a quarter. What fails is measured
-once more before it counts. With --write-baseline everything is measured three times, the middle ratios become the
-baseline, since one that was low by luck would fail what comes after it, and their table goes into the README.
+`make bench` runs it. The exit code is 1 if a figure is over its limit, or if a ratio of ours to theirs is more than
+25 % above its baseline. A row with a fault is measured once more before it counts.
+
+With --write-baseline, everything is measured three times. The median ratios become the baseline, because a ratio that
+was low by luck would fail later measurements. Their table is written to the README.
 """
 
 from __future__ import annotations
@@ -38,7 +40,10 @@ MEASUREMENTS = (one, many, manifest, delays, thousand, image)
 
 
 def measure_with_retry(measure: Callable[[], list[Row]], baseline: Mapping[str, float]) -> tuple[list[Row], list[str]]:
-    """Return the rows of a measurement, those with a fault from a second one, and what is to be said of that."""
+    """Return a measurement's rows and notes about the repeated ones.
+
+    Rows with a fault come from a second measurement.
+    """
     rows = measure()
     if not any(find_fault(row, baseline) for row in rows):
         return rows, []
@@ -53,16 +58,16 @@ def measure_with_retry(measure: Callable[[], list[Row]], baseline: Mapping[str, 
 
 
 def write_baseline(rows: Sequence[Row]) -> None:
-    """Let these rows be the baseline and the README's table."""
+    """Write these rows as the baseline and as the README's table."""
     machine_text, rows = describe_machine(), [round_ratio(row) for row in rows]
     BASELINE.write_text(render_baseline(rows, machine_text), "utf-8")
     README.write_text(replace_figures(README.read_text("utf-8"), render_markdown(rows, machine_text)), "utf-8")
 
 
 def measure_all(baseline: Mapping[str, float]) -> tuple[list[Row], list[str]]:
-    """Return all rows, and what is to be said of those that were measured twice."""
+    """Return all rows and notes about the repeated ones."""
     measurements = []
-    # The image first: if it can't be built, that is told at once.
+    # The image first, so that a failed build stops at once.
     for measure in reversed(MEASUREMENTS):
         print(f"measuring: {measure.__name__}", file=sys.stderr, flush=True)
         measurements.append(measure_with_retry(measure, baseline))

@@ -1,4 +1,4 @@
-"""What a command costs, and commands measured in turn."""
+"""Measure the time and memory of commands."""
 
 from __future__ import annotations
 
@@ -23,25 +23,30 @@ CREDENTIALS = {"AUTONOMA_CLIENT_ID": "benchmark-id", "AUTONOMA_CLIENT_SECRET": "
 
 
 class Cost(NamedTuple):
-    """What one run of a command took, in seconds and MiB, and what it printed.
+    """The cost and output of one execution of a command."""
 
-    `processor` is the time of all its processes, `megabytes` the peak of its largest one, which is never less than
-    that of the process that started it: whoever measures must stay small.
-    """
-
+    # Wall clock time.
     seconds: float
+    # Processor time of all its processes.
     processor_seconds: float
+    # Peak memory in MiB of its largest process. It is never below that of the parent, so the benchmark must stay small.
     peak_mebibytes: float
+    # Standard output and standard error.
     output: str
 
 
 def script_command(script: str) -> tuple[str, ...]:
-    """Return the command of one of the scripts beside this file."""
+    """Return the command for a script in this folder."""
     return (sys.executable, str(FOLDER / script))
 
 
 def measure_command(command: Sequence[str], environ: Mapping[str, str], folder: Path | None = None) -> Cost:
-    """Run a command; raise RuntimeError unless it succeeds."""
+    """Execute a command and return its cost.
+
+    Raises:
+        RuntimeError: The exit code is not 0.
+
+    """
     with tempfile.TemporaryFile() as output_file:
         started_at = time.perf_counter()
         process = subprocess.Popen(
@@ -58,7 +63,10 @@ def measure_command(command: Sequence[str], environ: Mapping[str, str], folder: 
 
 
 def measure_in_turn(commands: Sequence[Sequence[str]], environ: Mapping[str, str], rounds: int) -> list[list[Cost]]:
-    """Return the costs of each command, run in turn, every other round the other way round, after one of warm-up."""
+    """Return the costs of commands that are executed in turn.
+
+    The first round is a warm-up and does not count. Every other round is in reverse order.
+    """
     costs: list[list[Cost]] = [[] for _ in commands]
     for round_number in range(rounds + 1):
         order = list(enumerate(commands))
@@ -70,12 +78,15 @@ def measure_in_turn(commands: Sequence[Sequence[str]], environ: Mapping[str, str
 
 
 def elapsed_seconds(cost: Cost) -> float:
-    """Return the time that passed."""
+    """Return the wall clock time of a cost."""
     return cost.seconds
 
 
 def processor_seconds(cost: Cost) -> float:
-    """Return the processor time: where nothing is waited for, a ratio of it hardly wanders on a busy machine."""
+    """Return the processor time of a cost.
+
+    Where a command never waits, ratios of processor time hardly vary on a busy machine.
+    """
     return cost.processor_seconds
 
 
@@ -86,7 +97,16 @@ def compare_pairs(
     figure: Callable[[Cost], float] = elapsed_seconds,
     ratio_of: Callable[[Cost], float] | None = None,
 ) -> Row:
-    """Return the row with the medians of both figures, and with that of the pairs' ratios of it, or of another."""
+    """Return the row with both medians and the median ratio.
+
+    Args:
+        row: The row.
+        ours: Costs of autonoma-ci.
+        theirs: Costs of the other command, in the same order.
+        figure: Returns the figure of a cost.
+        ratio_of: Returns the figure for the ratios of pairs. The default is `figure`.
+
+    """
     compared_figure = ratio_of or figure
     return row._replace(
         ours=median(map(figure, ours)),
@@ -97,7 +117,7 @@ def compare_pairs(
 
 @contextmanager
 def run_server(command: Sequence[str]) -> Iterator[str]:
-    """Run a server that prints its address first, and yield that."""
+    """Run a server and yield the address that it prints first."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -108,6 +128,11 @@ def run_server(command: Sequence[str]) -> Iterator[str]:
 
 @contextmanager
 def run_api_server(seconds: float) -> Iterator[dict[str, str]]:
-    """Run the server that takes so many seconds for a start, and yield the variables of those who call it."""
+    """Run the benchmarks' API server and yield its clients' variables.
+
+    Args:
+        seconds: The time until it responds to a start request.
+
+    """
     with run_server([*script_command("server.py"), str(seconds)]) as port:
         yield {**CREDENTIALS, "AUTONOMA_API_URL": f"http://127.0.0.1:{port}"}

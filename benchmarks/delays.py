@@ -1,8 +1,9 @@
-"""How late verdicts are, and how many questions they take: the engine, and beside it a fixed poll of ten seconds.
+"""Measure delays and polls of the engine and of a fixed poll.
 
-Run as a process of its own: `python -m benchmarks.delays` prints JSON, a list for each length of run. Time is
-quickened: the sandbox, the engine and the fixed poll share a clock that runs five times as fast, over real sockets,
-so that the network counts five times as much as it would. All of them run at once, against one sandbox.
+A delay is the time from the end of a run to its verdict. Run this module as its own process: `python -m
+benchmarks.delays` prints JSON with a list for each length of run. The fixed poll sends a request every 10 s. The
+sandbox, the engine and the fixed poll share a clock that runs five times as fast, over real sockets. So network time
+counts five times as much as in reality. All run at once against one sandbox.
 """
 
 from __future__ import annotations
@@ -34,17 +35,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SPEEDUP = 5.0
-# So many runs of about each length in seconds: enough that the share of chance in a mean is a twentieth. Those of one
-# pass go on at once, and are few enough to be asked for at the full pace without a queue in this very process, where
-# the server is too. Each question has a connection of its own, which costs the server a thread.
+# The number of runs by their length in seconds, per pass. With these numbers, chance is about 5 % of a mean. The runs
+# of one pass run at once. They are few enough to be polled at the full rate without a queue in this process, which
+# also runs the server. Each poll has its own connection, which needs a thread in the server.
 PASSES = (*2 * ({90: 60, 300: 65},), *6 * ({5: 30, 30: 33},))
 SECRETS = tuple(Secret(value) for value in CREDENTIALS.values())
 
 
 class Delay(NamedTuple):
-    """How late the verdicts were, in seconds, and how many questions a run took, both on the mean."""
+    """The delay of a run's verdict and the polls of the run."""
 
+    # From the end of the run to the verdict.
     seconds: float
+    # Number of status requests.
     polls: float
 
 
@@ -52,7 +55,7 @@ class FastClock(Clock):
     """A clock that runs five times as fast."""
 
     def monotonic(self) -> float:
-        """Return the quickened time."""
+        """Return the accelerated time in seconds."""
         return SPEEDUP * time.monotonic()
 
     def wait_for_event(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
@@ -61,19 +64,19 @@ class FastClock(Clock):
 
 
 class EndTimes:
-    """Notes when each run reached its end, by its name."""
+    """Records when each run reached its end, by its name."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.ended_at: dict[str, float] = {}
 
     def on_run_changed(self, outcome: RunResult) -> None:
-        """Note the time of an end."""
+        """Record the time of an end."""
         if outcome.state is RunState.PASSED:
             self.ended_at[outcome.request.name] = self._clock.monotonic()
 
     def on_warning(self, text: str) -> None:
-        """Say what is odd: nothing should be."""
+        """Print a warning, because none is expected."""
         print(text, file=sys.stderr)
 
     def on_tick(self, outcomes: Sequence[RunResult]) -> None:
@@ -81,9 +84,13 @@ class EndTimes:
 
 
 def plan_durations(runs: Mapping[int, int]) -> dict[str, float]:
-    """Return the ids to start, the longest runs first, and how long each run takes; `runs` says how many of a length.
+    """Return the duration of each id in seconds, the longest first.
 
-    Their lengths are a tenth shorter to a tenth longer, so that no pause suits them all.
+    Durations differ by up to 10 % from the length, so no poll interval suits them all.
+
+    Args:
+        runs: The number of runs for each length in seconds.
+
     """
     durations = {}
     for length in sorted(runs, reverse=True):
@@ -94,18 +101,18 @@ def plan_durations(runs: Mapping[int, int]) -> dict[str, float]:
 
 
 def measure_engine(sandbox: Sandbox, clock: Clock, durations: dict[str, float]) -> dict[str, Delay]:
-    """Let the engine start and wait for all runs, and return what each took."""
+    """Start and poll all runs with the engine, and return their delays."""
     run_table = RunTable(
         [RunResult(RunRequest(TargetKind.TEST, subject, subject)) for subject in durations], clock.monotonic()
     )
     events: Events = queue.SimpleQueue()
     client = AutonomaClient(Transport(sandbox.url, SECRETS), "benchmark", SECRETS)
     end_times = EndTimes(clock)
-    # One start at a time: a run is born when its turn has come, and not while it queues in this very process.
+    # One start at a time, so a run starts when its request is sent, not while it queues in this process.
     Engine(run_table, StartPolicy(concurrency=1), clock, events, end_times, PollPolicy()).run(
         ThreadedExecutor(client, events)
     )
-    # .../run/RUN_ID/status
+    # The paths end in /run/RUN_ID/status.
     poll_counts = Counter(received.path.split("/")[-2] for received in sandbox.received if received.method == "GET")
     return {
         run.request.name: Delay(
@@ -120,7 +127,12 @@ def measure_engine(sandbox: Sandbox, clock: Clock, durations: dict[str, float]) 
 
 
 def parse_fixed_poll(printed: str, durations: dict[str, float]) -> dict[str, Delay]:
-    """Return what each run took by what the fixed poll printed; raise RuntimeError if one did not pass."""
+    """Return the delays in the output of the fixed poll.
+
+    Raises:
+        RuntimeError: A run did not pass.
+
+    """
     delays = {}
     for line in printed.splitlines():
         test_id, seconds, polls, status = line.split()
@@ -131,7 +143,10 @@ def parse_fixed_poll(printed: str, durations: dict[str, float]) -> dict[str, Del
 
 
 def measure_both(runs: Mapping[int, int]) -> list[dict[str, Delay]]:
-    """Let both wait for as many runs of each length, and return what ours and theirs came to, run by run."""
+    """Return the engine's and the fixed poll's delays, by run.
+
+    Both wait at once for the same number of runs.
+    """
     clock, durations = FastClock(), plan_durations(runs)
     with Sandbox(pace=0.1, clock=clock.monotonic) as sandbox:
         environ = {
@@ -149,7 +164,7 @@ def measure_both(runs: Mapping[int, int]) -> list[dict[str, Delay]]:
 
 
 def main() -> None:
-    """Print the means of each length over all passes, ours first."""
+    """Print the means of each length over all passes, the engine's first."""
     passes = [measure_both(runs) for runs in PASSES]
     means = {}
     for length in sorted({length for runs in PASSES for length in runs}):

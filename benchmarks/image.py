@@ -1,4 +1,4 @@
-"""What the image costs: its size, and the time to start it and to start a test with it."""
+"""Measure the size of the image and the time to start it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SIZE = Row("image: size", "MiB", 1.25, how="theirs: its base image")
 ADDED = Row("image: what it adds to its base", "MiB", 30.0, absolute=True, how="theirs: requests with what it needs")
 ENTRYPOINT = "/opt/autonoma-ci/entrypoint.py"
 TAG, BASE_TAG = "autonoma-ci:bench", "autonoma-ci:bench-base"
-# The other way is a bare script, run by the very Python that the image has.
+# The script to compare with. The image's own Python runs it.
 SCRIPT = (FOLDER / "bare_one.py").read_text("utf-8")
-# Times a start of each from within a container, where the engine's own time to start one does not count.
+# Measures both from within a container, because there the container engine's start time does not count.
 START_TIMES_SCRIPT = """
 import json, subprocess, sys, time
 def seconds(command):
@@ -31,7 +31,7 @@ python = [sys.executable, "-I"]
 ours, theirs = [*python, "/opt/autonoma-ci/entrypoint.py"], [*python, "-c", sys.argv[1]]
 print(json.dumps([(seconds(ours), seconds(theirs)) for _ in range(10)][1:]))
 """
-# In KiB; -x leaves out what is mounted from elsewhere.
+# Size in KiB. -x leaves out mounted file systems.
 FILESYSTEM_SIZE_SCRIPT = "du -skx / | cut -f1"
 REQUESTS_SIZE_SCRIPT = (
     "cd /opt/autonoma-ci/lib/python3*/site-packages && du -sk requests* urllib3* idna* certifi* charset_normalizer*"
@@ -39,7 +39,7 @@ REQUESTS_SIZE_SCRIPT = (
 
 
 def image() -> list[Row]:
-    """Measure the image through the docker command that DOCKER names."""
+    """Measure the image with the command in the variable DOCKER."""
     docker = shlex.split(os.environ.get("DOCKER", "docker"))
     try:
         subprocess.run([*docker, "version"], capture_output=True, check=True)
@@ -57,7 +57,7 @@ def _measure_times(image: Image) -> list[Row]:
         variables += ["-e", "AUTONOMA_TEST_IDS=abc"]
         python = [*variables, "--entrypoint", LAUNCHER]
         commands = [
-            # The image's own ENTRYPOINT, named here as the others' is: looking it up takes some engines a while.
+            # The image's own ENTRYPOINT, named as in the other commands, because some engines look it up slowly.
             image.command(python, "-I", ENTRYPOINT),
             image.command(python, "-I", "-c", SCRIPT),
             image.command(["--entrypoint", "true"]),

@@ -1,7 +1,7 @@
-"""A row of the table, and what is said of it: promises are kept, and no ratio gets worse by a quarter.
+"""A row of the benchmark table, and the checks of its figures.
 
-A figure on a busy machine says little, and nothing on another one. So each is measured beside that of the obvious
-other way, in the same run, and the ratio of the two is what is held against the baseline.
+A figure on a busy machine means little, and nothing on another machine. So each figure is measured beside that of a
+simple script in the same run. The ratio of the two is compared with the baseline.
 """
 
 from __future__ import annotations
@@ -11,29 +11,34 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# How much worse than its baseline a ratio may be.
+# A ratio may be up to 25 % above its baseline.
 MAX_RATIO_GROWTH = 1.25
 
 
 class Row(NamedTuple):
-    """What was measured: our figure and that of the other way, in `unit`, and the ratio of ours to theirs.
-
-    `most` is what is promised: of the ratio, or of our figure if `absolute`. `how` says how it was got; if it
-    could not be had, there are no figures, and `how` says why.
-    """
+    """One measurement of autonoma-ci beside a simple script."""
 
     name: str
+    # Unit of both figures.
     unit: str = ""
+    # The promised maximum of the ratio, or of our figure if `absolute`.
     limit: float | None = None
     absolute: bool = False
+    # The figure of autonoma-ci, or None if it could not be measured.
     ours: float | None = None
+    # The figure of the script.
     theirs: float | None = None
+    # `ours` to `theirs`.
     ratio: float | None = None
+    # How the figures were measured, or why they are missing.
     how: str = ""
 
     @property
     def is_within_limit(self) -> bool:
-        """Whether the promise is kept, if there is one; what could not be had breaks none."""
+        """Whether the figure is within its limit.
+
+        It is true if the row has no limit or no figure.
+        """
         figure = self.ours if self.absolute else self.ratio
         return figure is None or self.limit is None or figure <= self.limit
 
@@ -44,7 +49,7 @@ def with_comparison(row: Row, ours: float, theirs: float) -> Row:
 
 
 def find_fault(row: Row, baseline: Mapping[str, float]) -> str:
-    """Return what is wrong with a row's figures, or ""."""
+    """Return the fault of a row's figures, or ""."""
     if not row.is_within_limit:
         return "the promise is not kept"
     previous_ratio = baseline.get(row.name)
@@ -54,10 +59,10 @@ def find_fault(row: Row, baseline: Mapping[str, float]) -> str:
 
 
 def find_drift(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
-    """Return where the rows and the baseline are not about the same: ratios without one, and entries without a row."""
+    """Return the ratios without a baseline and the baselines without a ratio."""
     rows = list(rows)
     missing = [row.name for row in rows if row.ratio is not None and row.name not in baseline]
-    # A row that could not be measured this time keeps its entry.
+    # The baseline of a row that could not be measured this time stays valid.
     names = {row.name for row in rows if row.ratio is not None or row.ours is None}
     return [f"{name}: no baseline (make baseline writes it)" for name in missing] + [
         f"{name}: a baseline without a ratio" for name in baseline if name not in names
@@ -65,5 +70,5 @@ def find_drift(rows: Iterable[Row], baseline: Mapping[str, float]) -> list[str]:
 
 
 def select_medians(tables: Sequence[Sequence[Row]]) -> list[Row]:
-    """Return of each row, measured more than once, the one whose ratio is the middle one."""
+    """Return each row with its median ratio from several tables."""
     return [sorted(rows, key=lambda row: row.ratio or 0.0)[len(rows) // 2] for rows in zip(*tables, strict=True)]

@@ -1,4 +1,7 @@
-"""A server that answers every start after the same time; for benchmarks only. Arguments: seconds to wait."""
+"""A server that responds to every start request after a fixed time.
+
+It is for benchmarks only. The argument is the time in seconds.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the API does."""
+    """Responds as the API does."""
 
     protocol_version = "HTTP/1.1"
     seconds = 0.0
 
     def do_POST(self) -> None:
-        """Answer a start."""
+        """Respond to a start request."""
         self.rfile.read(int(self.headers["Content-Length"]))
         time.sleep(self.seconds)
-        # Two runs never have the same id.
+        # Each run has its own id.
         run = f"run-of-{self.path.split('/')[-2]}"
         body = f'{{"message": "ok", "url": "https://autonoma.app/run/{run}", "run_id": "{run}"}}'
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         self.wfile.write(f"{head}{body}".encode())
 
     def log_message(self, *args: object) -> None:
-        """Say nothing: printing would be measured too."""
+        """Print nothing, because printing would be measured too."""
 
 
 class Server(ThreadingHTTPServer):
-    """Takes many connections at a time."""
+    """Accepts many connections at a time."""
 
     request_queue_size = 256
     daemon_threads = True

@@ -1,4 +1,4 @@
-"""What starting costs: one test, two hundred, and a manifest of ten thousand."""
+"""Measure the start of one test, 200 tests and a large manifest."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CURL = ("bash", str(FOLDER / "curl_loop.sh"))
 
 
 def describe_missing_tools() -> str:
-    """Return what the loop with curl needs and this machine does not have, and how to get it; or ""."""
+    """Return how to install missing tools of the curl loop, or ""."""
     missing = [name for name in ("bash", "curl", "jq") if not shutil.which(name)]
     return f"install {', '.join(missing)}" if missing else ""
 
 
 def one() -> list[Row]:
-    """Measure the start of one test, at a server that answers at once."""
+    """Measure the start of one test with an immediate response."""
     missing = describe_missing_tools()
     commands = [AUTONOMA_CI, script_command("bare_one.py")] + ([] if missing else [CURL])
     with run_api_server(0.0) as environ:
@@ -47,7 +47,10 @@ def one() -> list[Row]:
 
 
 def many() -> list[Row]:
-    """Measure two hundred tests at a server that takes 200 ms for each, ours with a concurrency of 32."""
+    """Measure 200 tests at a server that responds after 200 ms.
+
+    The concurrency of autonoma-ci is 32.
+    """
     ids = ",".join(f"test{i}" for i in range(200))
     with run_api_server(0.2) as environ:
         environ |= {"AUTONOMA_TEST_IDS": ids, "AUTONOMA_CONCURRENCY": "32"}
@@ -55,7 +58,7 @@ def many() -> list[Row]:
         if missing := describe_missing_tools():
             by_curl = MANY_CURL._replace(how=missing)
         else:
-            # Once: it takes the better part of a minute, of which nearly all is the server's.
+            # Measured once, because it needs most of a minute, nearly all of it in the server.
             by_curl = with_comparison(
                 MANY_CURL, median(cost.seconds for cost in ours), measure_command(CURL, environ).seconds
             )
@@ -63,7 +66,10 @@ def many() -> list[Row]:
 
 
 def manifest() -> list[Row]:
-    """Measure the check of a manifest with 10,000 tests, beside a loader that checks nothing."""
+    """Measure the check of a manifest with 10,000 tests.
+
+    The script beside it loads the same file without checks.
+    """
     entries = [
         f"  - id: cmtest{i:018d}\n    name: Test {i}\n    groups: [g{i % 50}]\n    variables: {{ USER: user-{i} }}\n"
         for i in range(10_000)

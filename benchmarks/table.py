@@ -1,4 +1,4 @@
-"""The table as it is printed and as benchmarks/README.md has it, and the file of the baseline."""
+"""The benchmark table for terminal and README, and the baseline file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WIDTHS = (35, 9, 9, 7, 9, 8)
 
 
 def format_number(value: float | None) -> str:
-    """Return a figure with three digits that say something, and "-" for none."""
+    """Return a figure with three significant digits, or "-" for none."""
     if value is None:
         return "-"
     if value == int(value) or value >= 100:
@@ -34,7 +34,7 @@ def format_number(value: float | None) -> str:
 
 
 def format_cells(row: Row, baseline: Mapping[str, float]) -> tuple[str, ...]:
-    """Return what the columns of a row say."""
+    """Return the cells of a row."""
     unit = f" {row.unit}" if row.unit else ""
     if row.ours is None:
         return (row.name, "-", "-", "-", "-", "-", f"NOT MEASURED: {row.how}")
@@ -66,7 +66,10 @@ def render_text(rows: Sequence[Row], baseline: Mapping[str, float]) -> str:
 
 
 def render_markdown(rows: Sequence[Row], machine: str) -> str:
-    """Return what the README says: the machine, and the table with the ratios that are now the baseline."""
+    """Return the README's table, with the machine above it.
+
+    It leaves out the baseline, because its ratios are the baseline now.
+    """
     headings = [heading for heading in HEADINGS if heading != "baseline"]
     lines = [f"Measured {machine}.", "", f"| {' | '.join(headings)} |", "| --- |" + " ---: |" * 4 + " --- |"]
     for row in rows:
@@ -76,7 +79,7 @@ def render_markdown(rows: Sequence[Row], machine: str) -> str:
 
 
 def describe_machine() -> str:
-    """Return the day and what it was measured on, as far as a figure may depend on it."""
+    """Return the date and the properties of the machine that affect figures."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -91,7 +94,12 @@ def describe_machine() -> str:
 
 
 def replace_figures(document: str, figures: str) -> str:
-    """Return a document with the text between its markers made anew; raise ValueError if it has none."""
+    """Return a document with new text between its markers.
+
+    Raises:
+        ValueError: The document has no markers.
+
+    """
     head, start, rest = document.partition(START)
     _, end, tail = rest.partition(END)
     if not start or not end:
@@ -100,19 +108,22 @@ def replace_figures(document: str, figures: str) -> str:
 
 
 def read_baseline(path: Path = BASELINE) -> dict[str, float]:
-    """Return the ratio of each row when it was last written; none if there is no such file."""
+    """Return the ratio of each row in the baseline file, if any."""
     if not path.exists():
         return {}
     return {name: float(ratio) for name, ratio in tomllib.loads(path.read_text("utf-8"))["ratios"].items()}
 
 
 def round_ratio(row: Row) -> Row:
-    """Return the row with the three digits of its ratio that a baseline keeps."""
+    """Return the row with its ratio rounded to three digits."""
     return row if row.ratio is None else row._replace(ratio=float(f"{row.ratio:.3g}"))
 
 
 def render_baseline(rows: Sequence[Row], machine: str) -> str:
-    """Return the text of a baseline's file: ratios alone, since times are those of one machine."""
+    """Return the text of the baseline file.
+
+    It holds only ratios, because times are valid for one machine.
+    """
     lines = [f'"{row.name}" = {row.ratio}' for row in rows if row.ratio is not None]
     head = f"# Ours to theirs, measured {machine}.\n# Written by `make baseline`."
     return "\n".join([head, "[ratios]", *lines, ""])

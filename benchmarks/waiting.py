@@ -1,4 +1,7 @@
-"""What waiting costs, beside a poll of 10 s: how late verdicts are, the questions, and a thousand runs at once."""
+"""Measure the delay of verdicts, the polls, and 1,000 runs at once.
+
+The comparison is a fixed poll every 10 s.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from benchmarks.costs import AUTONOMA_CI, CREDENTIALS, FOLDER, Cost, measure_com
 from benchmarks.row import Row, with_comparison
 
 LENGTHS = (5, 30, 90, 300)
-# A second, and a fiftieth of the length.
+# The limit of the delay is 1 s and 2 % of the length.
 LATE = [
     Row(f"verdict of a run of {length} s: delay", "s", 1 + length / 50, absolute=True, how="theirs: a poll every 10 s")
     for length in LENGTHS
@@ -40,7 +43,7 @@ with Sandbox() as sandbox:
 
 
 def delays() -> list[Row]:
-    """Measure all lengths at once, in a process of its own."""
+    """Measure all lengths at once in a separate process."""
     means = json.loads(measure_command([sys.executable, "-m", "benchmarks.delays"], {}, FOLDER.parent).output)
     lengths = [means[str(length)] for length in LENGTHS]
     delay_rows = [with_comparison(row, ours[0], theirs[0]) for row, (ours, theirs) in zip(LATE, lengths, strict=True)]
@@ -51,11 +54,11 @@ def delays() -> list[Row]:
 
 
 def thousand() -> list[Row]:
-    """Wait for runs of about half a minute, all at once, first with the one and then with the other."""
-    # Not all of the same length: a poll of 10 s would come just in time for each.
+    """Wait for 1,000 runs of about 30 s with each program."""
+    # Lengths differ, because with one length each poll after 10 s could come just in time.
     ids = [f"sandbox-takes-{27 + n % 7}-{n}" for n in range(RUNS)]
     environ = {**CREDENTIALS, "AUTONOMA_TEST_IDS": ",".join(ids), "AUTONOMA_CONCURRENCY": "32"}
-    # Named, since a run without a name is asked for its title too.
+    # With names, because a run without a name needs a request for its title.
     named = ",".join(f"run {n}={subject}" for n, subject in enumerate(ids))
     wait_options = {"AUTONOMA_TEST_IDS": named, "AUTONOMA_WAIT": "true", "AUTONOMA_RESULTS_DIR": "results"}
     with tempfile.TemporaryDirectory() as folder:

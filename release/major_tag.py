@@ -1,4 +1,6 @@
-"""Print the moving tag that follows a release, such as v1 for v1.2.3, or nothing if a newer release has it.
+"""Print the major tag of a release, such as v1 for v1.2.3.
+
+Prints nothing if a newer release of the same major version exists.
 
 git tag --list | python release/major_tag.py v1.2.3
 """
@@ -16,9 +18,13 @@ _TAG_RE = re.compile(r"v([0-9]+)\.([0-9]+)\.([0-9]+)")
 
 
 def find_major_tag(tag: str, tags: Iterable[str]) -> str:
-    """Return the major tag of `tag`, or an empty text if `tags` has a higher version of the same major.
+    """Return the major tag that moves to `tag`, or an empty text.
 
-    Raises ValueError if `tag` is not of the form v1.2.3; other tags are passed over.
+    The result is empty if `tags` has a higher version of the same major. Tags of another form are ignored.
+
+    Raises:
+        ValueError: `tag` is not of the form v1.2.3.
+
     """
     if not _TAG_RE.fullmatch(tag):
         raise ValueError(f"{tag!r} is not of the form v1.2.3")

@@ -1,10 +1,11 @@
-"""Commit and tag a release whose action.yml names its image by digest, and print the commit.
+"""Commit and tag a release whose action.yml names its image by digest.
 
     python release/pin_image.py ghcr.io/OWNER/autonoma-ci@sha256:… v1.2.3
 
-The main branch builds the action's image from its Dockerfile. The tagged commit, a child of the commit that is
-released, pulls what was built from it: pinning the action by that commit's SHA pins the image too. The commit depends
-on nothing but its parent and the image, so that a release which is taken up again makes the same one.
+Prints the commit. The main branch builds the action's image from its Dockerfile. The tagged commit is a child of the
+released commit, and it pulls the image that was built from that one. So an action that is pinned by the tagged
+commit's SHA also pins the image. The commit depends only on its parent and the image, so a repeated release creates
+the same commit.
 """
 
 from __future__ import annotations
@@ -18,16 +19,21 @@ DOCKERFILE_LINE = "  image: Dockerfile\n"
 _IMAGE_RE = re.compile(r"ghcr\.io(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*){2,}@sha256:[0-9a-f]{64}")
 _TAG_RE = re.compile(r"v(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){2}")
 _VERSION_RE = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
-# Whom GitHub shows for commits of a workflow.
+# The author that GitHub shows for commits of a workflow.
 _AUTHOR_NAME, _AUTHOR_EMAIL = "github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com"
 
 
 class ReleaseError(Exception):
-    """The release can't be made; the text says why."""
+    """The release is impossible for the reason in the message."""
 
 
 def pin_image(action: str, image: str) -> str:
-    """Return action.yml's text with `image` in place of the Dockerfile; raise ReleaseError if either is unfit."""
+    """Return the text of action.yml with an image instead of the Dockerfile.
+
+    Raises:
+        ReleaseError: The image is not pinned by digest, or action.yml does not name the Dockerfile once.
+
+    """
     if not _IMAGE_RE.fullmatch(image):
         raise ReleaseError(f"{image!r} is not an image of ghcr.io by its sha256 digest")
     if action.count(DOCKERFILE_LINE) != 1:
@@ -36,10 +42,11 @@ def pin_image(action: str, image: str) -> str:
 
 
 def commit_and_tag(checkout: Path, image: str, tag: str) -> str:
-    """Commit the pinned action.yml on top of HEAD, tag it, and return the commit's SHA.
+    """Commit the pinned action.yml on HEAD, tag it, and return its SHA.
 
-    Raises ReleaseError if the tag is not that of the version, if it is there with another commit, or if the checkout
-    has changes.
+    Raises:
+        ReleaseError: The tag does not match the version, it exists at another commit, or the checkout has changes.
+
     """
     version = _VERSION_RE.search((checkout / "autonoma_ci" / "__init__.py").read_text("utf-8"))
     if not _TAG_RE.fullmatch(tag) or not version or tag != f"v{version[1]}":
@@ -59,6 +66,10 @@ def commit_and_tag(checkout: Path, image: str, tag: str) -> str:
 
 
 def _create_commit(checkout: Path, message: str) -> str:
+    """Create a commit of the index and return its SHA.
+
+    Author and dates depend only on the parent, so the SHA is reproducible.
+    """
     date = _run_git(checkout, "log", "-1", "--format=%ct +0000")
     person = {"NAME": _AUTHOR_NAME, "EMAIL": _AUTHOR_EMAIL, "DATE": date}
     identity = [f"GIT_{role}_{key}={value}" for role in ("AUTHOR", "COMMITTER") for key, value in person.items()]

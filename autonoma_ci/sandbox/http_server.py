@@ -73,7 +73,8 @@ class HttpServer(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore a client that disconnects.
 
-        Any other error is a bug and is printed."""
+        Any other error is a bug and is printed.
+        """
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 

@@ -30,8 +30,8 @@ class Sandbox:
     Args:
         port: The port. 0 selects a free one.
         pace: Multiplies all durations. 0 ends runs at once.
-        client_id: The valid client id. Empty accepts any.
-        client_secret: The valid client secret. Empty accepts any.
+        client_id: The valid client id. Empty accepts any non-empty one.
+        client_secret: The valid client secret. Empty accepts any non-empty one.
         log: Called with one line for each request.
         clock: Returns the current time in seconds.
         host: The IPv4 loopback address to listen on.
