@@ -136,7 +136,7 @@ def _break_references(text: str) -> str:
     The space turns the reference into plain text.
     """
     text = _REFERENCE_RE.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", text)
-    return _COMMIT_RE.sub(lambda found: _COMMIT_PREFIX_RE.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", found[0]), text)
+    return _COMMIT_RE.sub(lambda match: _COMMIT_PREFIX_RE.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", match[0]), text)
 
 
 def markdown_code_span(text: str, limit: int = 500) -> str:

@@ -7,7 +7,7 @@ import os
 
 import requests
 
-answer = requests.post(
+response = requests.post(
     os.environ["AUTONOMA_API_URL"] + "/test/abc/run",
     json={"id": "abc", "source": "cli"},
     headers={
@@ -16,5 +16,5 @@ answer = requests.post(
     },
     timeout=60,
 )
-answer.raise_for_status()
-print(answer.json()["url"])
+response.raise_for_status()
+print(response.json()["url"])

@@ -17,9 +17,9 @@ session.headers["autonoma-client-secret"] = os.environ["AUTONOMA_CLIENT_SECRET"]
 
 def start(test_id: str) -> str:
     """Start one test and return the link of its run."""
-    answer = session.post(f"{BASE}/test/{test_id}/run", json={"id": test_id, "source": "cli"}, timeout=60)
-    answer.raise_for_status()
-    return str(answer.json()["url"])
+    response = session.post(f"{BASE}/test/{test_id}/run", json={"id": test_id, "source": "cli"}, timeout=60)
+    response.raise_for_status()
+    return str(response.json()["url"])
 
 
 with ThreadPoolExecutor(WORKERS) as pool:

@@ -36,9 +36,9 @@ def run_to_end(test_id: str) -> str:
     while status in {"pending", "running"}:
         time.sleep(10 / SPEEDUP)
         with sending:
-            answer = session.get(f"{BASE}/run/{started.json()['run_id']}/status", timeout=60)
-        answer.raise_for_status()
-        status, polls = answer.json()["status"], polls + 1
+            response = session.get(f"{BASE}/run/{started.json()['run_id']}/status", timeout=60)
+        response.raise_for_status()
+        status, polls = response.json()["status"], polls + 1
     return f"{test_id} {SPEEDUP * (time.monotonic() - started_at):.3f} {polls} {status}"
 
 

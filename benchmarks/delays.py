@@ -103,7 +103,7 @@ def plan_durations(runs: Mapping[int, int]) -> dict[str, float]:
 def measure_engine(sandbox: Sandbox, clock: Clock, durations: dict[str, float]) -> dict[str, Delay]:
     """Start and poll all runs with the engine, and return their delays."""
     run_table = RunTable(
-        [RunResult(RunRequest(TargetKind.TEST, subject, subject)) for subject in durations], clock.monotonic()
+        [RunResult(RunRequest(TargetKind.TEST, test_id, test_id)) for test_id in durations], clock.monotonic()
     )
     events: Events = queue.SimpleQueue()
     client = AutonomaClient(Transport(sandbox.url, SECRETS), "benchmark", SECRETS)

@@ -15,11 +15,11 @@ from benchmarks.row import Row, with_comparison
 
 LENGTHS = (5, 30, 90, 300)
 # The limit of the delay is 1 s and 2 % of the length.
-LATE = [
+DELAYS = [
     Row(f"verdict of a run of {length} s: delay", "s", 1 + length / 50, absolute=True, how="theirs: a poll every 10 s")
     for length in LENGTHS
 ]
-QUESTIONS = [
+POLLS = [
     Row(
         f"verdict of a run of {length} s: questions",
         "",
@@ -46,10 +46,8 @@ def delays() -> list[Row]:
     """Measure all lengths at once in a separate process."""
     means = json.loads(measure_command([sys.executable, "-m", "benchmarks.delays"], {}, FOLDER.parent).output)
     lengths = [means[str(length)] for length in LENGTHS]
-    delay_rows = [with_comparison(row, ours[0], theirs[0]) for row, (ours, theirs) in zip(LATE, lengths, strict=True)]
-    poll_rows = [
-        with_comparison(row, ours[1], theirs[1]) for row, (ours, theirs) in zip(QUESTIONS, lengths, strict=True)
-    ]
+    delay_rows = [with_comparison(row, ours[0], theirs[0]) for row, (ours, theirs) in zip(DELAYS, lengths, strict=True)]
+    poll_rows = [with_comparison(row, ours[1], theirs[1]) for row, (ours, theirs) in zip(POLLS, lengths, strict=True)]
     return [*delay_rows, *poll_rows]
 
 
@@ -59,7 +57,7 @@ def thousand() -> list[Row]:
     ids = [f"sandbox-takes-{27 + n % 7}-{n}" for n in range(RUNS)]
     environ = {**CREDENTIALS, "AUTONOMA_TEST_IDS": ",".join(ids), "AUTONOMA_CONCURRENCY": "32"}
     # With names, because a run without a name needs a request for its title.
-    named = ",".join(f"run {n}={subject}" for n, subject in enumerate(ids))
+    named = ",".join(f"run {n}={test_id}" for n, test_id in enumerate(ids))
     wait_options = {"AUTONOMA_TEST_IDS": named, "AUTONOMA_WAIT": "true", "AUTONOMA_RESULTS_DIR": "results"}
     with tempfile.TemporaryDirectory() as folder:
         ours = _measure_with_sandbox(AUTONOMA_CI, environ | wait_options, Path(folder))

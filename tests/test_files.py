@@ -123,9 +123,9 @@ def test_a_full_disk_costs_the_new_text_and_not_the_old(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old", "utf-8")
     code = (
-        "import resource, signal, sys, pathlib\nfrom autonoma_ci.fs.files import write_whole\n"
+        "import resource, signal, sys, pathlib\nfrom autonoma_ci.fs.files import write_atomic\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "try: write_whole(pathlib.Path(sys.argv[1]), b'x' * 5000)\nexcept OSError as error: print(error.strerror)"
+        "try: write_atomic(pathlib.Path(sys.argv[1]), b'x' * 5000)\nexcept OSError as error: print(error.strerror)"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert ran.stdout == "File too large\n"

@@ -97,13 +97,13 @@ def test_record_that_fails_for_a_moment_changes_nothing(tmp_path: Path, monkeypa
     """The last write is tried once more."""
     failed: list[Path] = []
 
-    def write_whole(path: Path, data: bytes) -> None:
+    def write_atomic(path: Path, data: bytes) -> None:
         if path.name == "results.json" and b'"exit_code": 0' in data and not failed:
             failed.append(path)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         files.write_atomic(path, data)
 
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_whole)
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ["one"])
     assert failed
@@ -114,12 +114,12 @@ def test_record_that_fails_for_a_moment_changes_nothing(tmp_path: Path, monkeypa
 def _write_only(wanted: Callable[[bytes], bool], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no record be written but a wanted one."""
 
-    def write_whole(path: Path, data: bytes) -> None:
+    def write_atomic(path: Path, data: bytes) -> None:
         if path.name == "results.json" and not wanted(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         files.write_atomic(path, data)
 
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_whole)
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
 
 
 def _is_empty(data: bytes) -> bool:

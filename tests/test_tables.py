@@ -63,5 +63,5 @@ def test_the_help_of_the_command_line_has_every_option() -> None:
 
 
 def test_every_option_is_a_field_of_the_settings() -> None:
-    others = {"given", "spellings", "blank", "unresolved", "unused_secrets", "warnings"}
+    others = {"explicitly_set", "spellings", "blank_options", "unresolved_references", "unused_secrets", "warnings"}
     assert {option.settings_field for option in OPTIONS} == set(Settings._fields) - others

@@ -54,7 +54,7 @@ class _StoreOnce(argparse.Action):
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """An argument parser that prints to a given stream and raises the errors of this program."""
+    """An argument parser with its own output stream and errors."""
 
     def __init__(self, command: str, help_text: str, out: TextIO) -> None:
         super().__init__(f"autonoma-ci {command}", description=help_text, allow_abbrev=False)

@@ -404,19 +404,19 @@ def _ineffective_option_warnings(settings: Settings) -> list[str]:
     if settings.evidence == "none":
         pairs += [(name, "evidence") for name in sorted(_EVIDENCE_ONLY_OPTIONS & provided)]
     return [
-        f"{settings.spelling_of(name)} has no effect {_explain_missing_option(settings, name, other)}."
-        for name, other in pairs
+        f"{settings.spelling_of(name)} has no effect {_explain_missing_option(settings, name, required)}."
+        for name, required in pairs
     ]
 
 
-def _explain_missing_option(settings: Settings, name: str, other: str) -> str:
+def _explain_missing_option(settings: Settings, name: str, required: str) -> str:
     """Return why an option without its required option has no effect."""
-    if other in settings.explicitly_set:
-        return f"while {settings.spelling_of(other)} is {'false' if other == 'wait' else 'none'}"
-    option = next(option for option in OPTIONS if option.name == other)
+    if required in settings.explicitly_set:
+        return f"while {settings.spelling_of(required)} is {'false' if required == 'wait' else 'none'}"
+    option = next(option for option in OPTIONS if option.name == required)
     spelling = settings.spelling_of(name)
     # The other option is named in the same notation as this one.
-    return f"without {option.flag if spelling.startswith('--') else option.env_var if spelling.isupper() else other}"
+    return f"without {option.flag if spelling.startswith('--') else option.env_var if spelling.isupper() else required}"
 
 
 def _find_reference_form(text: str) -> str:

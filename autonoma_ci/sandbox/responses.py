@@ -46,9 +46,11 @@ def json_response(value: object, status: int = 200) -> Response:
     return Response(status, json.dumps(value).encode())
 
 
-def error_response(status: int, why: str, *headers: tuple[str, str]) -> Response:
+def error_response(status: int, message: str, *headers: tuple[str, str]) -> Response:
     """Return an error in the API's format."""
-    return Response(status, json.dumps({"error": HTTPStatus(status).phrase, "message": why}).encode(), headers=headers)
+    return Response(
+        status, json.dumps({"error": HTTPStatus(status).phrase, "message": message}).encode(), headers=headers
+    )
 
 
 def unauthorized() -> Response:
@@ -56,7 +58,7 @@ def unauthorized() -> Response:
     return error_response(401, "Invalid authentication credentials")
 
 
-def not_found(subject: str) -> Response:
+def not_found(target_id: str) -> Response:
     """Return the API's response to an unknown id."""
-    body = {"error": "Not found", "message": f"Resource with id `{subject}` not found"}
+    body = {"error": "Not found", "message": f"Resource with id `{target_id}` not found"}
     return Response(404, json.dumps(body).encode())

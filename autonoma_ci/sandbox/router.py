@@ -224,8 +224,8 @@ class Router:
 
 def _match_operation(segments: list[str]) -> _Operation | None:
     match segments:
-        case [kind, subject, "run"] if kind in KINDS:
-            return _Operation("POST", "start", kind, subject)
+        case [kind, target_id, "run"] if kind in KINDS:
+            return _Operation("POST", "start", kind, target_id)
         case ["run", ("folder" | "tag") as kind, run_id, "status"]:
             return _Operation("GET", "status", kind, run_id)
         case ["run", run_id, "status"]:
@@ -234,8 +234,8 @@ def _match_operation(segments: list[str]) -> _Operation | None:
             return _Operation("GET", "details", "test", run_id)
         case ["folder"]:
             return _Operation("GET", "folders")
-        case [("folder" | "test") as kind, subject]:
-            return _Operation("GET", "entry", kind, subject)
+        case [("folder" | "test") as kind, target_id]:
+            return _Operation("GET", "entry", kind, target_id)
     return None
 
 

@@ -19,8 +19,8 @@ COUNT = Row("count", "", 0.0, absolute=True, ours=0.0, theirs=0.0, how="runs")
 MISSING = Row("missing", "s", 1.0, how="no engine")
 # Every row that `make bench` prints.
 ROWS = [row for module in (starting, waiting, image) for row in vars(module).values() if isinstance(row, Row)] + [
-    *waiting.LATE,
-    *waiting.QUESTIONS,
+    *waiting.DELAYS,
+    *waiting.POLLS,
 ]
 
 

@@ -538,8 +538,8 @@ def test_run_warns_of_an_unwritable_record_before_it_sends(tmp_path: Path, monke
     """The disk is full once the step has begun. The log says so before the first POST, and names no later `wait`."""
     printed: list[str] = []
     out = io.StringIO()
-    write_whole = partial(_write_once, [])
-    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_whole)
+    write_atomic = partial(_write_once, [])
+    monkeypatch.setattr("autonoma_ci.reports.results_dir.write_atomic", write_atomic)
 
     def act(wire: Wire) -> bool:
         printed.append(out.getvalue())

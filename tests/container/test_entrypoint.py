@@ -24,7 +24,7 @@ if os.environ.get("SLOW"):
     print("importing", flush=True)
     for _ in range(6000):
         time.sleep(0.1)
-def run():
+def main():
     print("autonoma-ci", *sys.argv[1:])
 """
 
