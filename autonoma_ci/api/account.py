@@ -14,9 +14,9 @@ from autonoma_ci.api.responses import (
     MESSAGE_QUOTA_USED_UP,
     MESSAGE_WEB_PAGE,
     api_error_message,
+    is_quota_exhausted,
     is_web_page,
     json_object,
-    names_quota,
     parse_json_body,
     parse_retry_after,
 )
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from autonoma_ci.api.transport import HttpResponse, Transport
     from autonoma_ci.redaction.redactor import Redactor
 
-_PAGE = 100
+_PAGE_SIZE = 100
 # Nobody has as many folders; a server that makes up new ones for ever is left.
-_PAGES = 1000
+_MAX_PAGES = 1000
 # In characters, as `texts.BUDGET`: enough for the ids and names of 20,000 tests on a page. No run waits for it.
-_BUDGET = 3_000_000
-_TRIES = 4
-_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-_DENIED = "Check client-id and client-secret: both must be set, from the same account, and not revoked."
-_LATER = "Check api-url and the network, or try again later."
+_MAX_TEXT_CHARS = 3_000_000
+_MAX_ATTEMPTS = 4
+_RETRY_DELAY_SECONDS, _MAX_RETRY_DELAY_SECONDS = 1.0, 30.0
+_HINT_CREDENTIALS = "Check client-id and client-secret: both must be set, from the same account, and not revoked."
+_HINT_TRY_LATER = "Check api-url and the network, or try again later."
 
 
 class ListedTest(NamedTuple):
@@ -68,106 +68,106 @@ class Account(NamedTuple):
 
 def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float], None]) -> Account:
     """Return all folders; names are redacted and on one line. Raises ApiError if they can't be had."""
-    found: dict[str, ListedFolder] = {}
-    left_out = offset = 0
-    before: list[object] = []
-    for _ in range(_PAGES):
-        page = _page(transport, offset, redact, sleep)
-        texts = ResponseSanitizer(lambda: redact, _BUDGET)
-        read = [_folder(entry, texts) for entry in page]
+    folders: dict[str, ListedFolder] = {}
+    skipped_count = offset = 0
+    previous_page: list[object] = []
+    for _ in range(_MAX_PAGES):
+        page = _fetch_page(transport, offset, redact, sleep)
+        texts = ResponseSanitizer(lambda: redact, _MAX_TEXT_CHARS)
+        parsed = [_parse_folder(entry, texts) for entry in page]
         if texts.spent:
-            raise ApiError(f"the API's list of folders is longer than any account's. {_LATER}", EXIT_API)
-        known = {folder.id: folder for folder, _ in read if folder}
-        new = {place: folder for place, folder in known.items() if place not in found}
+            raise ApiError(f"the API's list of folders is longer than any account's. {_HINT_TRY_LATER}", EXIT_API)
+        on_page = {folder.id: folder for folder, _ in parsed if folder}
+        new_folders = {place: folder for place, folder in on_page.items() if place not in folders}
         # A server may give fewer than it was asked for, and one that ignores the offset says the same again;
         # a page on which nothing can be used says nothing of the next one.
-        if not page or page == before or (known and not new):
+        if not page or page == previous_page or (on_page and not new_folders):
             break
-        left_out += sum(missing for _, missing in read)
-        before = page
-        found |= new
+        skipped_count += sum(missing for _, missing in parsed)
+        previous_page = page
+        folders |= new_folders
         offset += len(page)
     else:
-        raise ApiError(f"the API's list of folders has no end: {offset:,} of them came. {_LATER}", EXIT_API)
-    return Account(tuple(found.values()), left_out)
+        raise ApiError(f"the API's list of folders has no end: {offset:,} of them came. {_HINT_TRY_LATER}", EXIT_API)
+    return Account(tuple(folders.values()), skipped_count)
 
 
-def _page(transport: Transport, offset: int, redact: Redactor, sleep: Callable[[float], None]) -> list[object]:
+def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Callable[[float], None]) -> list[object]:
     host = sanitize_line(urlsplit(transport.base_url).netloc, 200)
-    for left in range(_TRIES - 1, -1, -1):
-        pause: float | None = None
-        what_to_do = _LATER
+    for retries_left in range(_MAX_ATTEMPTS - 1, -1, -1):
+        retry_after: float | None = None
+        suggestion = _HINT_TRY_LATER
         try:
-            answer = transport.get(f"/folder?limit={_PAGE}&offset={offset}", MAX_DETAILS_BYTES)
+            response = transport.get(f"/folder?limit={_PAGE_SIZE}&offset={offset}", MAX_DETAILS_BYTES)
         except (RequestNotSentError, ResponseLostError) as error:
-            why, what_to_do = _unanswered(error, redact)
-            if isinstance(error, RequestNotSentError) and not error.passing:
+            reason, suggestion = _describe_error(error, redact)
+            if isinstance(error, RequestNotSentError) and not error.retryable:
                 break
         else:
-            if answer.status == 200 and (answer.is_complete or is_web_page(answer) or not left):
-                return _listed(answer, host)
-            why = ": ".join(
+            if response.status == 200 and (response.is_complete or is_web_page(response) or not retries_left):
+                return _parse_page(response, host)
+            reason = ": ".join(
                 filter(
                     None,
                     [
-                        f"HTTP {answer.status}",
-                        api_error_message(json_object(answer), ResponseSanitizer(lambda: redact)),
+                        f"HTTP {response.status}",
+                        api_error_message(json_object(response), ResponseSanitizer(lambda: redact)),
                     ],
                 )
             )
-            pause = parse_retry_after(answer.headers)
-            if names_quota(answer):
-                why = f"{MESSAGE_QUOTA_USED_UP} ({why})"
-                raise ApiError(f"{host} does not list its folders: {why}. {HINT_ADD_QUOTA}", EXIT_API)
-            if answer.status in {401, 403}:
-                raise ApiError(f"{host} does not list its folders: {why}. {_DENIED}", EXIT_UNAUTHORIZED)
-            if 300 <= answer.status < 500 and answer.status != 429:
+            retry_after = parse_retry_after(response.headers)
+            if is_quota_exhausted(response):
+                reason = f"{MESSAGE_QUOTA_USED_UP} ({reason})"
+                raise ApiError(f"{host} does not list its folders: {reason}. {HINT_ADD_QUOTA}", EXIT_API)
+            if response.status in {401, 403}:
+                raise ApiError(f"{host} does not list its folders: {reason}. {_HINT_CREDENTIALS}", EXIT_UNAUTHORIZED)
+            if 300 <= response.status < 500 and response.status != 429:
                 break
-        if left:
-            sleep(min(_LONGEST_PAUSE, _PAUSE if pause is None else pause))
-    raise ApiError(f"{host} does not list its folders: {why}. {what_to_do}", EXIT_API)
+        if retries_left:
+            sleep(min(_MAX_RETRY_DELAY_SECONDS, _RETRY_DELAY_SECONDS if retry_after is None else retry_after))
+    raise ApiError(f"{host} does not list its folders: {reason}. {suggestion}", EXIT_API)
 
 
-def _unanswered(error: RequestNotSentError | ResponseLostError, redact: Redactor) -> tuple[str, str]:
+def _describe_error(error: RequestNotSentError | ResponseLostError, redact: Redactor) -> tuple[str, str]:
     """Return why no answer came, and what to do."""
     texts = ResponseSanitizer(lambda: redact)
     hint = error.hint if isinstance(error, RequestNotSentError) else ""
-    return texts.clean(str(error), 500), texts.clean(hint, 500) or _LATER
+    return texts.clean(str(error), 500), texts.clean(hint, 500) or _HINT_TRY_LATER
 
 
-def _listed(answer: HttpResponse, host: str) -> list[object]:
-    found = parse_json_body(answer)
-    if is_web_page(answer):
+def _parse_page(response: HttpResponse, host: str) -> list[object]:
+    entries = parse_json_body(response)
+    if is_web_page(response):
         raise ApiError(f"{host} does not list its folders: {MESSAGE_WEB_PAGE}. {HINT_CHECK_API_URL}", EXIT_API)
-    if not isinstance(found, list):
-        what = "not in the form that is known" if answer.is_complete else "cut short or too long"
-        raise ApiError(f"{host} does not list its folders: the answer is {what}. {_LATER}", EXIT_API)
-    return found
+    if not isinstance(entries, list):
+        problem = "not in the form that is known" if response.is_complete else "cut short or too long"
+        raise ApiError(f"{host} does not list its folders: the answer is {problem}. {_HINT_TRY_LATER}", EXIT_API)
+    return entries
 
 
-def _folder(entry: object, texts: ResponseSanitizer) -> tuple[ListedFolder | None, int]:
+def _parse_folder(entry: object, texts: ResponseSanitizer) -> tuple[ListedFolder | None, int]:
     """Return the folder, if it is one, and how many of it and its tests have no id."""
-    listed = entry.get("tests") if isinstance(entry, dict) else None
-    found = [entry, *listed] if isinstance(listed, list) else [entry]
+    raw_tests = entry.get("tests") if isinstance(entry, dict) else None
+    entries = [entry, *raw_tests] if isinstance(raw_tests, list) else [entry]
     # All at once, as there may be thousands. No id has a "|".
-    suspicious = texts.contains_secret("|".join(filter(None, map(_id_of, found))))
-    one, *tests = [_entry(each, texts, suspicious=suspicious) for each in found]
-    if one is None:
+    may_hold_secret = texts.contains_secret("|".join(filter(None, map(_parse_id, entries))))
+    folder, *tests = [_parse_entry(each, texts, may_hold_secret=may_hold_secret) for each in entries]
+    if folder is None:
         return None, 1
-    known = {test.id: test for test in tests if test}
-    return ListedFolder(one.id, one.name, tuple(known.values())), tests.count(None)
+    tests_by_id = {test.id: test for test in tests if test}
+    return ListedFolder(folder.id, folder.name, tuple(tests_by_id.values())), tests.count(None)
 
 
-def _id_of(entry: object) -> str:
-    identity = entry.get("id") if isinstance(entry, dict) else None
-    return identity if isinstance(identity, str) and ID_RE.fullmatch(identity) else ""
+def _parse_id(entry: object) -> str:
+    value = entry.get("id") if isinstance(entry, dict) else None
+    return value if isinstance(value, str) and ID_RE.fullmatch(value) else ""
 
 
-def _entry(entry: object, texts: ResponseSanitizer, *, suspicious: bool) -> ListedTest | None:
+def _parse_entry(entry: object, texts: ResponseSanitizer, *, may_hold_secret: bool) -> ListedTest | None:
     """Return an entry of the list; None if it has no id that can be shown. `suspicious` ids are looked at singly."""
-    identity = "" if texts.spent else _id_of(entry)
-    if not isinstance(entry, dict) or not identity or (suspicious and texts.clean(identity, 200) != identity):
+    entry_id = "" if texts.spent else _parse_id(entry)
+    if not isinstance(entry, dict) or not entry_id or (may_hold_secret and texts.clean(entry_id, 200) != entry_id):
         return None
     name = entry.get("name")
-    shown = texts.clean(name, 500) if isinstance(name, str) else ""
-    return ListedTest(identity, shown.strip() or identity)
+    shown_name = texts.clean(name, 500) if isinstance(name, str) else ""
+    return ListedTest(entry_id, shown_name.strip() or entry_id)

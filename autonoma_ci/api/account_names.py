@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Redactor
 
 # In characters: enough to recognize it.
-_MAX_NAME = 100
+_MAX_NAME_CHARS = 100
 
 
-def parse_name(answer: HttpResponse, subject: str, redactor: Callable[[], Redactor]) -> str | None:
+def parse_name(response: HttpResponse, target_id: str, redactor: Callable[[], Redactor]) -> str | None:
     """Return the name that the account has for an id, redacted and on one line.
 
     Returns:
         The name, empty if there is none. None if the response does not say that the account has this id.
 
     """
-    fields = json_object(answer)
-    if answer.status != 200 or str_field(fields, "id") != subject:
+    fields = json_object(response)
+    if response.status != 200 or str_field(fields, "id") != target_id:
         return None
-    return ResponseSanitizer(redactor).clean(str_field(fields, "name"), _MAX_NAME).strip()
+    return ResponseSanitizer(redactor).clean(str_field(fields, "name"), _MAX_NAME_CHARS).strip()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Secret
 
 # A redactor of a run is made for each answer with text.
-_FEW_PARTS = 50
+_MAX_UNFILTERED_PARTS = 50
 
 
 class AutonomaClient:
@@ -50,76 +50,87 @@ class AutonomaClient:
         secrets: Sequence[Secret],
         values: Sequence[Secret] | None = None,
         parts: Sequence[Secret] = (),
-        facts: frozenset[str] = frozenset(),
+        public_values: frozenset[str] = frozenset(),
     ) -> None:
         self._transport = transport
         self._source = source
-        self._secrets, self._parts, self._facts = tuple(secrets), tuple(parts), facts
+        self._secrets, self._parts, self._public_values = tuple(secrets), tuple(parts), public_values
         self._credentials = Redactor(secrets)
-        self._redact = None if values is None else Redactor([*secrets, *values])
+        self._shared_redactor = None if values is None else Redactor([*secrets, *values])
         # What every link has: it is no secret.
-        self._host = urlsplit(transport.base_url).netloc
+        self._api_host = urlsplit(transport.base_url).netloc
 
     def start(self, request: RunRequest) -> StartResult:
         """Ask once for a run to start, and say what came of it."""
         try:
-            answer = self._transport.post(f"/{request.kind}/{request.id}/run", build_start_body(request, self._source))
+            response = self._transport.post(
+                f"/{request.kind}/{request.id}/run", build_start_body(request, self._source)
+            )
         except RequestNotSentError as error:
-            delivery = StartStatus.NOT_SENT if error.passing else StartStatus.CANNOT_SEND
+            status = StartStatus.NOT_SENT if error.retryable else StartStatus.CANNOT_SEND
             hint = (
-                f"{responses.HINT_NOT_STARTED} {self._line(error.hint, request)}"
+                f"{responses.HINT_NOT_STARTED} {self._clean(error.hint, request)}"
                 if error.hint
                 else responses.HINT_UNREACHABLE
             )
-            return StartResult(delivery, ExitReason.API, message=self._told(error, request), suggestion=hint)
+            return StartResult(status, ExitReason.API, message=self._format_error(error, request), suggestion=hint)
         except ResponseLostError as error:
-            told = self._told(error, request)
+            message = self._format_error(error, request)
             return StartResult(
-                StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message=told, suggestion=responses.HINT_MAY_HAVE_STARTED
+                StartStatus.INDETERMINATE,
+                ExitReason.UNKNOWN,
+                message=message,
+                suggestion=responses.HINT_MAY_HAVE_STARTED,
             )
-        return responses.parse_start_response(answer, request, self._redactor(request), self._credentials, self._host)
+        return responses.parse_start_response(
+            response, request, self._get_redactor(request), self._credentials, self._api_host
+        )
 
     def status(self, request: RunRequest, run_id: str) -> PollResult:
         """Get the status of a run."""
         path = f"/run/{run_id}/status" if request.kind is TargetKind.TEST else f"/run/{request.kind}/{run_id}/status"
         try:
-            answer = self._transport.get(path)
+            response = self._transport.get(path)
         except RequestNotSentError as error:
-            hint = self._line(error.hint, request) if error.hint else ""
-            return PollResult(PollStatus.UNAVAILABLE, message=self._told(error, request), suggestion=hint)
+            hint = self._clean(error.hint, request) if error.hint else ""
+            return PollResult(PollStatus.UNAVAILABLE, message=self._format_error(error, request), suggestion=hint)
         except ResponseLostError as error:
-            return PollResult(PollStatus.UNAVAILABLE, message=self._told(error, request))
+            return PollResult(PollStatus.UNAVAILABLE, message=self._format_error(error, request))
         # The redactor is made only where there is text to redact: hardly any answer has one.
-        return read_status(answer, lambda: self._redactor(request), self._credentials, self._host, request.kind, run_id)
+        return read_status(
+            response, lambda: self._get_redactor(request), self._credentials, self._api_host, request.kind, run_id
+        )
 
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
         """Ask once what the run of a test did; with `media`, for where its screenshots and video are too."""
         try:
-            answer = self._transport.get(f"/run/{run_id}?steps=true{'&media=true' if media else ''}", MAX_DETAILS_BYTES)
+            response = self._transport.get(
+                f"/run/{run_id}?steps=true{'&media=true' if media else ''}", MAX_DETAILS_BYTES
+            )
         except (RequestNotSentError, ResponseLostError) as error:
-            return RunDetails(error=self._told(error, request))
-        return read_details(answer, lambda: self._redactor(request), run_id, request.id)
+            return RunDetails(error=self._format_error(error, request))
+        return read_details(response, lambda: self._get_redactor(request), run_id, request.id)
 
     def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
         """Return the account's name for the request's id as one of this kind; None if it has no such id."""
         try:
-            answer = self._transport.get(f"/{kind}/{request.id}", MAX_DETAILS_BYTES)
+            response = self._transport.get(f"/{kind}/{request.id}", MAX_DETAILS_BYTES)
         except (RequestNotSentError, ResponseLostError):
             return None
-        return parse_name(answer, request.id, lambda: self._redactor(request))
+        return parse_name(response, request.id, lambda: self._get_redactor(request))
 
-    def _told(self, error: RequestNotSentError | ResponseLostError, request: RunRequest) -> str:
-        return self._line(str(error), request)
+    def _format_error(self, error: RequestNotSentError | ResponseLostError, request: RunRequest) -> str:
+        return self._clean(str(error), request)
 
-    def _line(self, text: str, request: RunRequest) -> str:
-        return ResponseSanitizer(lambda: self._redactor(request)).clean(text, 500)
+    def _clean(self, text: str, request: RunRequest) -> str:
+        return ResponseSanitizer(lambda: self._get_redactor(request)).clean(text, 500)
 
-    def _redactor(self, request: RunRequest) -> Redactor:
-        return self._redact or self._redactor_of_run(request)
+    def _get_redactor(self, request: RunRequest) -> Redactor:
+        return self._shared_redactor or self._build_run_redactor(request)
 
-    def _redactor_of_run(self, request: RunRequest) -> Redactor:
-        values = [value for value in request.variables.values() if value not in self._facts]
+    def _build_run_redactor(self, request: RunRequest) -> Redactor:
+        values = [value for value in request.variables.values() if value not in self._public_values]
         parts = self._parts
-        if len(parts) > _FEW_PARTS:
+        if len(parts) > _MAX_UNFILTERED_PARTS:
             parts = tuple(part for part in parts if any(part.reveal() in value for value in values))
         return Redactor([*self._secrets, *parts, *values])

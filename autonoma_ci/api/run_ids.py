@@ -33,7 +33,7 @@ _STATUS_FIELDS = {
     TargetKind.FOLDER: ("folder_run_id", "folderRunID", "run_id", "runID"),
 }
 # The id, and what follows it. `group` because the vendor's CI scripts know groups of runs, with ids of their own.
-_PATHS = {
+_RUN_PATH_RE = {
     TargetKind.TEST: lazy_pattern(r"/run/(?!(?:folder|tag|group|test)/[^/])([^/]+)(.*)"),
     TargetKind.TAG: lazy_pattern(r"/run/tag/([^/]+)(.*)"),
     TargetKind.FOLDER: lazy_pattern(r"/run/folder/([^/]+)(.*)"),
@@ -48,8 +48,8 @@ def parse_run_id(value: object) -> str:
 
 def find_linked_run(url: str, kind: TargetKind) -> str:
     """Return the id of the run that a link names, or an empty text."""
-    found = _PATHS[kind].search(_path_of(url))
-    return unquote(found[1]) if found else ""
+    match = _RUN_PATH_RE[kind].search(_extract_path(url))
+    return unquote(match[1]) if match else ""
 
 
 def find_page_run(url: str, kind: TargetKind) -> str:
@@ -57,18 +57,18 @@ def find_page_run(url: str, kind: TargetKind) -> str:
 
     Nothing but a slash may follow the id. The link of a tag run may be that of a folder run.
     """
-    for known in (kind, TargetKind.FOLDER) if kind is TargetKind.TAG else (kind,):
-        found = _PATHS[known].search(_path_of(url))
-        if found and not found[2].strip("/"):
-            return unquote(found[1])
+    for path_kind in (kind, TargetKind.FOLDER) if kind is TargetKind.TAG else (kind,):
+        match = _RUN_PATH_RE[path_kind].search(_extract_path(url))
+        if match and not match[2].strip("/"):
+            return unquote(match[1])
     return ""
 
 
-def names_other_run(fields: Mapping[str, object], kind: TargetKind, run_id: str) -> bool:
+def is_about_other_run(fields: Mapping[str, object], kind: TargetKind, run_id: str) -> bool:
     """Return whether a field of a status response names another run than this one."""
-    named = {parse_run_id(fields.get(name)) for name in _STATUS_FIELDS[kind]}
-    return bool(named - {"", run_id})
+    field_ids = {parse_run_id(fields.get(name)) for name in _STATUS_FIELDS[kind]}
+    return bool(field_ids - {"", run_id})
 
 
-def _path_of(url: str) -> str:
+def _extract_path(url: str) -> str:
     return "/" + re.split("[?#]", url)[0].partition("://")[2].partition("/")[2]

@@ -52,5 +52,7 @@ def proves_not_started(status: int, messages: Iterable[str]) -> bool:
         status: The HTTP status.
         messages: The texts of the response's error fields. Only a whole field counts, not a part of one.
     """
-    known = _KNOWN_MESSAGES.get(status, frozenset())
-    return status in NOT_STARTED_STATUSES or any(text.strip().rstrip(".!").lower() in known for text in messages)
+    known_messages = _KNOWN_MESSAGES.get(status, frozenset())
+    return status in NOT_STARTED_STATUSES or any(
+        text.strip().rstrip(".!").lower() in known_messages for text in messages
+    )

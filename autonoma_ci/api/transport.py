@@ -43,9 +43,9 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DETAILS_BYTES = 16 * MAX_BODY_BYTES
 # A question may be asked again: better than to wait for as long as the start of a run may take.
 _GET_TIMEOUTS = Timeouts(read=20.0, total=30.0)
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
+_STATUS_LINE_RE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
 # What Python raises where memory or threads are used up.
-_NO_MEANS = (MemoryError, RuntimeError, SystemError)
+_RESOURCE_ERRORS = (MemoryError, RuntimeError, SystemError)
 
 
 class HttpResponse(NamedTuple):
@@ -90,21 +90,21 @@ class Transport:
         """Send one POST; raise NotSentError or LostError if there is no response."""
         return self._send("POST", path, json.dumps(payload).encode(), self.timeouts, MAX_BODY_BYTES)
 
-    def get(self, path: str, limit: int = MAX_BODY_BYTES) -> HttpResponse:
+    def get(self, path: str, max_bytes: int = MAX_BODY_BYTES) -> HttpResponse:
         """Send one GET; raise NotSentError or LostError if there is no response.
 
         A body above `limit` bytes is not complete.
         """
-        return self._send("GET", path, b"", self._get_timeouts, limit)
+        return self._send("GET", path, b"", self._get_timeouts, max_bytes)
 
     @cached_property
-    def _environment(self) -> Any:
+    def _environment_settings(self) -> Any:
         """Settings of the environment, such as a proxy. They are read once, since that takes long."""
-        return self._sessions.own.merge_environment_settings(
+        return self._sessions.value.merge_environment_settings(
             self.base_url, find_proxies(self.base_url), stream=True, verify=None, cert=None
         )
 
-    def _headers(self) -> dict[str, str]:
+    def _build_headers(self) -> dict[str, str]:
         client_id, client_secret = self._credentials
         return {
             "Accept": "application/json",
@@ -116,31 +116,31 @@ class Transport:
             "autonoma-client-secret": client_secret.reveal(),
         }
 
-    def _send(self, method: str, path: str, body: bytes, limits: Timeouts, size: int) -> HttpResponse:
-        with total_timeout(limits.total) as late:
+    def _send(self, method: str, path: str, body: bytes, timeouts: Timeouts, max_bytes: int) -> HttpResponse:
+        with total_timeout(timeouts.total) as timed_out:
             if method == "POST":
                 connection_state.exclusive_statuses = CONCLUSIVE_STATUSES
             try:
-                request = _prepare_request(method, self.base_url + path, self._headers(), body)
-                with self._sessions.own.send(
+                request = _prepare_request(method, self.base_url + path, self._build_headers(), body)
+                with self._sessions.value.send(
                     request,
-                    timeout=(limits.connect, limits.read),
+                    timeout=(timeouts.connect, timeouts.read),
                     allow_redirects=False,  # a redirect would take the credentials to another host
-                    **self._environment,
+                    **self._environment_settings,
                 ) as response:
-                    content, complete = _body(response, size)
-                    if late.is_set() and not _has_length(response):
+                    content, is_complete = _read_body(response, max_bytes)
+                    if timed_out.is_set() and not _has_known_length(response):
                         # It ended where we ended the connection.
-                        complete = False
-                    surplus = bool(connection_state.surplus_bytes)
+                        is_complete = False
+                    has_surplus = bool(connection_state.surplus_bytes)
                     if method == "POST" and response.status_code in CONCLUSIVE_STATUSES:
-                        if late.is_set():
+                        if timed_out.is_set():
                             # What follows behind it can't be known any more.
                             raise TimeoutError
-                        surplus = surplus or _may_hold_response(response, content, complete=complete)
-                    return HttpResponse(response.status_code, response.headers, content, complete, surplus)
-            except (requests.RequestException, HTTPError, OSError, ValueError, *_NO_MEANS) as error:
-                failure = request_error_from(error, urlsplit(self.base_url).netloc, late=late.is_set())
+                        has_surplus = has_surplus or _may_hold_response(response, content, is_complete=is_complete)
+                    return HttpResponse(response.status_code, response.headers, content, is_complete, has_surplus)
+            except (requests.RequestException, HTTPError, OSError, ValueError, *_RESOURCE_ERRORS) as error:
+                failure = request_error_from(error, urlsplit(self.base_url).netloc, timed_out=timed_out.is_set())
                 release_frames(error)
             finally:
                 close_connection()
@@ -163,13 +163,13 @@ def _prepare_request(method: str, url: str, headers: Mapping[str, str], body: by
     return request
 
 
-def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
+def _read_body(response: requests.Response, max_bytes: int) -> tuple[bytes, bool]:
     chunks: list[bytes] = []
     size = 0
     try:
         for chunk in response.iter_content(16 * 1024):
             size += len(chunk)
-            if size > limit:
+            if size > max_bytes:
                 return b"", False
             chunks.append(chunk)
     except (requests.RequestException, OSError, ValueError) as error:
@@ -178,12 +178,12 @@ def _body(response: requests.Response, limit: int) -> tuple[bytes, bool]:
     return b"".join(chunks), True
 
 
-def _may_hold_response(response: requests.Response, content: bytes, *, complete: bool) -> bool:
+def _may_hold_response(response: requests.Response, content: bytes, *, is_complete: bool) -> bool:
     """Return whether a body may have another response: if it is not whole, or if only the connection's end ends it."""
-    return not complete or (not _has_length(response) and bool(_STATUS_LINE.search(content)))
+    return not is_complete or (not _has_known_length(response) and bool(_STATUS_LINE_RE.search(content)))
 
 
-def _has_length(response: requests.Response) -> bool:
+def _has_known_length(response: requests.Response) -> bool:
     lengths = response.raw.headers.getlist("Content-Length")
     # A length in another form is none for http.client.
     return response.raw.chunked or (bool(lengths) and all(one.isascii() and one.isdigit() for one in lengths))

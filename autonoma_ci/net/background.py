@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 # In seconds. Windows hears a signal only once a wait is over.
-_LONGEST_WAIT = 0.5
+_MAX_WAIT_SECONDS = 0.5
 
 
-def run_in_background(task: Callable[[], T], seconds: float = inf) -> T:
+def run_in_background(task: Callable[[], T], timeout_seconds: float = inf) -> T:
     """Return what the task returns, and raise what it raises.
 
     The task is done in another thread, which is left behind at the limit or at a signal. Where no thread can be made,
@@ -48,13 +48,13 @@ def run_in_background(task: Callable[[], T], seconds: float = inf) -> T:
         start_thread(work)
     except (RuntimeError, MemoryError):
         return task()
-    left = seconds
-    while left > 0:
-        wait = min(left, _LONGEST_WAIT)
+    seconds_left = timeout_seconds
+    while seconds_left > 0:
+        wait_seconds = min(seconds_left, _MAX_WAIT_SECONDS)
         try:
-            values, error = results.get(timeout=wait)
+            values, error = results.get(timeout=wait_seconds)
         except queue.Empty:
-            left -= wait
+            seconds_left -= wait_seconds
             continue
         if error:
             raise error

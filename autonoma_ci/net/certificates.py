@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # In the order of precedence. requests reads the first two, and libraries based on OpenSSL the third.
-_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 # In bytes. The public authorities of all browsers have about 300 KB.
-_MAX_BYTES = 4 * 1024 * 1024
+_MAX_CA_FILE_BYTES = 4 * 1024 * 1024
 # In characters. A longer path is not shown whole, nor repeated in a command.
-_MAX_PATH = 200
+_MAX_SHOWN_PATH_CHARS = 200
 # The name of a certificate in a folder is the hash of its subject and a number.
-_HASHED = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+")
-_LABEL = lazy_pattern(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
-_BEGIN = rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----"
-_END = rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
-_BLOCK = lazy_pattern(rb"^" + _BEGIN + rb"[ \t]*\r?\n[^-]*" + _END, re.MULTILINE)
+_HASHED_NAME_RE = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+")
+_PEM_LABEL_RE = lazy_pattern(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
+_BEGIN_RE = rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----"
+_END_RE = rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
+_CERTIFICATE_RE = lazy_pattern(rb"^" + _BEGIN_RE + rb"[ \t]*\r?\n[^-]*" + _END_RE, re.MULTILINE)
 # The rest of a line behind its first line, which OpenSSL does not take for the beginning of a certificate.
-_JOINED = lazy_pattern(_BEGIN + rb"[ \t]*[^\s-]")
+_JOINED_LINES_RE = lazy_pattern(_BEGIN_RE + rb"[ \t]*[^\s-]")
 # PEM, or base64 of DER or of PEM, where a path should be. It may be a private key, so it is never shown.
-_CONTENT = lazy_pattern(r"-----BEGIN|\n|^MI[A-Za-z0-9+/=]{60}|^LS0tLS1CRUdJTi")
-_OID_OF_PKCS7 = bytes.fromhex("06092a864886f70d0107")
-_CONVERT = "Convert it: "
-_NAME_A_FILE = "Name the PEM file with the certificates of the authorities"
+_FILE_CONTENT_RE = lazy_pattern(r"-----BEGIN|\n|^MI[A-Za-z0-9+/=]{60}|^LS0tLS1CRUdJTi")
+_PKCS7_OID = bytes.fromhex("06092a864886f70d0107")
+_HINT_CONVERT = "Convert it: "
+_HINT_NAME_FILE = "Name the PEM file with the certificates of the authorities"
 
 
 class CertificateFault(NamedTuple):
@@ -52,16 +52,16 @@ class CertificateFault(NamedTuple):
     suggestion: str
 
 
-class _Finding(NamedTuple):
+class _PathFault(NamedTuple):
     """What a path leads to. `hint` may have a `{}` for the path as a shell takes it."""
 
-    what: str
-    hint: str
+    description: str
+    suggestion: str
 
 
 def configured_ca_file() -> tuple[str, str]:
     """Return the variable that names the authorities and its value, two empty texts if none does."""
-    return next(((name, value) for name in _VARIABLES if (value := os.environ.get(name))), ("", ""))
+    return next(((name, value) for name in _CA_VARIABLES if (value := os.environ.get(name))), ("", ""))
 
 
 def existing_ca_file() -> str:
@@ -82,45 +82,47 @@ def is_special_file(path: str) -> bool:
 def find_ca_fault() -> CertificateFault | None:
     """Return what is wrong with the authorities that the environment names, None if they are usable or not named."""
     name, value = configured_ca_file()
-    return _fault_of(name, value) if name else None
+    return _diagnose_variable(name, value) if name else None
 
 
 @cache
-def _fault_of(name: str, value: str) -> CertificateFault | None:
+def _diagnose_variable(name: str, value: str) -> CertificateFault | None:
     # Each run of a plan fails with the same file, so it is read once.
-    if _CONTENT.search(value):
+    if _FILE_CONTENT_RE.search(value):
         hint = "Write the certificate into a file and name its path. On GitLab, the variable has the type File."
         return CertificateFault(f"{name} holds the content of a file instead of its path", hint)
-    found = _finding(value)
-    if not found:
+    fault = _diagnose_path(value)
+    if not fault:
         return None
     # Loaded only here: a job without such a fault needs none of it.
     from shlex import quote
 
-    shown = sanitize_line(value, _MAX_PATH)
-    path = quote(value) if shown == value else "FILE"
-    return CertificateFault(f"{name} names {found.what}: {shown}", found.hint.replace("{}", path))
+    shown_path = sanitize_line(value, _MAX_SHOWN_PATH_CHARS)
+    quoted_path = quote(value) if shown_path == value else "FILE"
+    return CertificateFault(
+        f"{name} names {fault.description}: {shown_path}", fault.suggestion.replace("{}", quoted_path)
+    )
 
 
-def _finding(value: str) -> _Finding | None:
+def _diagnose_path(value: str) -> _PathFault | None:
     try:
         if os.path.isdir(value):  # noqa: PTH112 - a Path raises for some texts
-            return _in_folder(Path(value))
-        data = read_head(Path(value), _MAX_BYTES)
+            return _diagnose_folder(Path(value))
+        data = read_head(Path(value), _MAX_CA_FILE_BYTES)
     except (FileNotFoundError, NotADirectoryError):
-        return _Finding("a missing file", _cure_of_missing(value))
+        return _PathFault("a missing file", _suggest_for_missing(value))
     except (OSError, ValueError) as error:
         hint = "Give the user of this process the permission to read it, or name another file."
-        return _Finding(f"an unreadable file ({os_error_reason(error)})", hint)
-    for recognize in (_other_form, _pem):
-        if found := recognize(data):
-            return found
-    if _loads(cafile=value):
+        return _PathFault(f"an unreadable file ({os_error_reason(error)})", hint)
+    for recognize in (_diagnose_non_pem, _diagnose_pem):
+        if fault := recognize(data):
+            return fault
+    if _is_loadable(cafile=value):
         return None
-    return _damaged(data)
+    return _diagnose_damaged_pem(data)
 
 
-def _cure_of_missing(value: str) -> str:
+def _suggest_for_missing(value: str) -> str:
     if value[:1] in {"'", '"'}:
         return "Remove the quotes from the variable's value."
     if value.startswith("~"):
@@ -130,102 +132,108 @@ def _cure_of_missing(value: str) -> str:
     return "Check the path. In a container, it is the path inside: on GitHub, the workspace is /github/workspace."
 
 
-def _in_folder(folder: Path) -> _Finding | None:
+def _diagnose_folder(folder: Path) -> _PathFault | None:
     try:
         names = os.listdir(folder)  # noqa: PTH208 - names are enough
     except OSError as error:
         hint = "Give the user of this process the permission to read it, or name a PEM file."
-        return _Finding(f"an unreadable folder ({os_error_reason(error)})", hint)
-    if any(map(_HASHED.fullmatch, names)):
+        return _PathFault(f"an unreadable folder ({os_error_reason(error)})", hint)
+    if any(map(_HASHED_NAME_RE.fullmatch, names)):
         return None
-    what = "a folder without hashed names" if names else "an empty folder"
-    return _Finding(what, "Run openssl rehash {}, or name a PEM file instead of the folder.")
+    description = "a folder without hashed names" if names else "an empty folder"
+    return _PathFault(description, "Run openssl rehash {}, or name a PEM file instead of the folder.")
 
 
-def _other_form(data: bytes) -> _Finding | None:
+def _diagnose_non_pem(data: bytes) -> _PathFault | None:
     """Return the form of data that is no PEM."""
     head = data[:4096].lstrip().lower()
     if not head:
-        return _Finding("an empty file", f"{_NAME_A_FILE}. Was the secret or the download empty?")
+        return _PathFault("an empty file", f"{_HINT_NAME_FILE}. Was the secret or the download empty?")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return _Finding("a file in UTF-16", "Save it as ASCII or UTF-8. In PowerShell: Out-File -Encoding ascii.")
+        return _PathFault("a file in UTF-16", "Save it as ASCII or UTF-8. In PowerShell: Out-File -Encoding ascii.")
     if data.startswith(b"\xfe\xed\xfe\xed"):
-        return _Finding("a Java keystore", f"{_CONVERT}keytool -list -rfc -keystore {{}} > ca.pem")
+        return _PathFault("a Java keystore", f"{_HINT_CONVERT}keytool -list -rfc -keystore {{}} > ca.pem")
     if data.startswith(b"LS0tLS1CRUdJTi"):
-        return _Finding("a PEM file in base64", f"{_CONVERT}base64 -d {{}} > ca.pem")
+        return _PathFault("a PEM file in base64", f"{_HINT_CONVERT}base64 -d {{}} > ca.pem")
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return _Finding("a web page", "Download the certificates again. The server sent a page, such as a login.")
+        return _PathFault("a web page", "Download the certificates again. The server sent a page, such as a login.")
     if head.startswith(b"version https://git-lfs"):
-        return _Finding("a pointer of Git LFS", "Run git lfs pull. For actions/checkout, set lfs: true.")
-    return _der(data) if data[:1] == b"\x30" and b"-----BEGIN" not in data else None
+        return _PathFault("a pointer of Git LFS", "Run git lfs pull. For actions/checkout, set lfs: true.")
+    return _diagnose_der(data) if data[:1] == b"\x30" and b"-----BEGIN" not in data else None
 
 
-def _der(data: bytes) -> _Finding | None:
+def _diagnose_der(data: bytes) -> _PathFault | None:
     """Return the form of data that is a sequence in DER."""
     # Without its header of 2 to 6 bytes: a length below 128 has one byte, else the first byte counts those behind it.
     size = data[1] if len(data) > 1 else 0
-    inner = data[2:] if size < 0x80 else data[2 + (size & 0x0F) :]
-    if inner.startswith(_OID_OF_PKCS7):
+    content = data[2:] if size < 0x80 else data[2 + (size & 0x0F) :]
+    if content.startswith(_PKCS7_OID):
         command = "openssl pkcs7 -inform der -in {} -print_certs -out ca.pem"
-        return _Finding("a PKCS#7 file in DER form", f"{_CONVERT}{command}")
-    if inner.startswith(b"\x02\x01\x03"):
-        return _Finding("a PKCS#12 file", f"{_CONVERT}openssl pkcs12 -in {{}} -cacerts -nokeys -out ca.pem")
-    if inner.startswith(b"\x02\x01"):
-        return _Finding("a private key", f"{_NAME_A_FILE}. A private key is for servers alone.")
-    if size >= 0x80 and inner.startswith(b"\x30"):
+        return _PathFault("a PKCS#7 file in DER form", f"{_HINT_CONVERT}{command}")
+    if content.startswith(b"\x02\x01\x03"):
+        return _PathFault("a PKCS#12 file", f"{_HINT_CONVERT}openssl pkcs12 -in {{}} -cacerts -nokeys -out ca.pem")
+    if content.startswith(b"\x02\x01"):
+        return _PathFault("a private key", f"{_HINT_NAME_FILE}. A private key is for servers alone.")
+    if size >= 0x80 and content.startswith(b"\x30"):
         command = "openssl x509 -inform der -in {} -out ca.pem"
-        return _Finding("a certificate in DER form, not PEM", f"{_CONVERT}{command}")
+        return _PathFault("a certificate in DER form, not PEM", f"{_HINT_CONVERT}{command}")
     return None
 
 
-def _pem(data: bytes) -> _Finding | None:
+def _diagnose_pem(data: bytes) -> _PathFault | None:
     """Return why OpenSSL finds no certificate, or not each, in data that was to be PEM."""
-    if not re.search(_BEGIN, data):
-        return _other_pem(data)
+    if not re.search(_BEGIN_RE, data):
+        return _diagnose_other_pem(data)
     if b"CERTIFICATE-----\\n" in data:
         hint = "Write real line breaks. In a shell: printf '%b' \"$CERTIFICATE\" > ca.pem"
-        return _Finding(r"a PEM file with the characters \n instead of line breaks", hint)
-    if _JOINED.search(data) or b"\n" not in data.strip():
+        return _PathFault(r"a PEM file with the characters \n instead of line breaks", hint)
+    if _JOINED_LINES_RE.search(data) or b"\n" not in data.strip():
         hint = "Write it with its line breaks. In a shell, quote the variable: printf '%s\\n' \"$CERTIFICATE\" > ca.pem"
-        return _Finding("a PEM file without its line breaks", hint)
-    if re.search(_END + rb"-----BEGIN", data):
+        return _PathFault("a PEM file without its line breaks", hint)
+    if re.search(_END_RE + rb"-----BEGIN", data):
         hint = "Put a line break between -----END CERTIFICATE----- and -----BEGIN CERTIFICATE-----."
-        return _Finding("a PEM file with two certificates on one line", hint)
+        return _PathFault("a PEM file with two certificates on one line", hint)
     return None
 
 
-def _other_pem(data: bytes) -> _Finding:
+def _diagnose_other_pem(data: bytes) -> _PathFault:
     """Return what data without a certificate in PEM is."""
-    labels = _LABEL.findall(data)
+    labels = _PEM_LABEL_RE.findall(data)
     if b"PKCS7" in labels or b"CMS" in labels:
-        return _Finding("a PKCS#7 file", f"{_CONVERT}openssl pkcs7 -in {{}} -print_certs -out ca.pem")
+        return _PathFault("a PKCS#7 file", f"{_HINT_CONVERT}openssl pkcs7 -in {{}} -print_certs -out ca.pem")
     if any(label.endswith(b"PRIVATE KEY") for label in labels):
-        return _Finding("a private key without a certificate", f"{_NAME_A_FILE}. A private key is for servers alone.")
+        return _PathFault(
+            "a private key without a certificate", f"{_HINT_NAME_FILE}. A private key is for servers alone."
+        )
     if any(label.endswith(b"CERTIFICATE REQUEST") for label in labels):
-        return _Finding("a certificate request", f"{_NAME_A_FILE}. A request is not signed yet.")
+        return _PathFault("a certificate request", f"{_HINT_NAME_FILE}. A request is not signed yet.")
     if re.fullmatch(rb"MI[A-Za-z0-9+/=\s]+", data.strip()):
         hint = "Put -----BEGIN CERTIFICATE----- and -----END CERTIFICATE----- on lines of their own around it."
-        return _Finding("a certificate without its BEGIN and END lines", hint)
-    return _Finding("a file without a certificate", f"{_NAME_A_FILE}, which begin with -----BEGIN CERTIFICATE-----.")
+        return _PathFault("a certificate without its BEGIN and END lines", hint)
+    return _PathFault(
+        "a file without a certificate", f"{_HINT_NAME_FILE}, which begin with -----BEGIN CERTIFICATE-----."
+    )
 
 
-def _damaged(data: bytes) -> _Finding:
+def _diagnose_damaged_pem(data: bytes) -> _PathFault:
     """Return why OpenSSL can't read a file that has certificates in PEM."""
-    if re.match(rb"""\s*["']""" + _BEGIN, data):
-        return _Finding("a PEM file in quotes", "Remove the quotes around the certificates.")
-    if re.search(rb"^[ \t]+" + _BEGIN, data, re.MULTILINE):
-        return _Finding("a PEM file with indented lines", "Remove the white space before each line.")
-    blocks = _BLOCK.findall(data)
+    if re.match(rb"""\s*["']""" + _BEGIN_RE, data):
+        return _PathFault("a PEM file in quotes", "Remove the quotes around the certificates.")
+    if re.search(rb"^[ \t]+" + _BEGIN_RE, data, re.MULTILINE):
+        return _PathFault("a PEM file with indented lines", "Remove the white space before each line.")
+    blocks = _CERTIFICATE_RE.findall(data)
     for number, block in enumerate(blocks, 1):
-        if not _loads(cadata=str(block, "ascii", "replace")):
-            return _Finding(f"a PEM file whose certificate {number} is damaged", "Replace or remove that certificate.")
-    if len(re.findall(_BEGIN, data)) > len(re.findall(_END, data)):
+        if not _is_loadable(cadata=str(block, "ascii", "replace")):
+            return _PathFault(
+                f"a PEM file whose certificate {number} is damaged", "Replace or remove that certificate."
+            )
+    if len(re.findall(_BEGIN_RE, data)) > len(re.findall(_END_RE, data)):
         hint = "Copy it again, with the last -----END CERTIFICATE-----."
-        return _Finding("a PEM file that is cut short", hint)
-    return _Finding("a damaged PEM file", "Check it: openssl crl2pkcs7 -nocrl -certfile {}")
+        return _PathFault("a PEM file that is cut short", hint)
+    return _PathFault("a damaged PEM file", "Check it: openssl crl2pkcs7 -nocrl -certfile {}")
 
 
-def _loads(**source: str) -> bool:
+def _is_loadable(**source: str) -> bool:
     """Return whether OpenSSL finds a certificate in a file, or in a text."""
     load: Callable[..., None] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations
     try:

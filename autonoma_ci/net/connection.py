@@ -49,20 +49,20 @@ _MAX_LINE_BYTES = 65_536
 # 9112 §9.6), costs no wait.
 _SURPLUS_SECONDS = 0.25
 # For a connection where no limit was set. All requests set one.
-_CONNECT_SECONDS = 10.0
-_EMPTY_LINES = frozenset({b"\r\n", b"\n"})
-_LOCAL = "localhost,127.0.0.0/8,127.0.0.1,::1"
+_DEFAULT_CONNECT_SECONDS = 10.0
+_BLANK_LINES = frozenset({b"\r\n", b"\n"})
+_LOOPBACK_NO_PROXY = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
 
-class _Reader(io.BufferedReader):
+class _CountingReader(io.BufferedReader):
     """Reads a response, and notes its last line and how long its lines are in all, in bytes."""
 
     last_line = b""
-    length = 0
+    line_bytes = 0
 
     def readline(self, size: int | None = -1, /) -> bytes:
         self.last_line = super().readline(size)
-        self.length += len(self.last_line)
+        self.line_bytes += len(self.last_line)
         return self.last_line
 
 
@@ -78,11 +78,11 @@ class _FinalResponse(http.client.HTTPResponse):
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
         self._sock, self._is_post = sock, method == "POST"
-        self.fp: _Reader = _Reader(self.fp.detach())
+        self.fp: _CountingReader = _CountingReader(self.fp.detach())
 
     def begin(self) -> None:
         super().begin()
-        if self.fp.last_line not in _EMPTY_LINES:
+        if self.fp.last_line not in _BLANK_LINES:
             raise InvalidResponseError("the connection ended within the headers of the answer")
 
     def _read_status(self) -> tuple[str, int, str]:
@@ -96,12 +96,12 @@ class _FinalResponse(http.client.HTTPResponse):
             if status == http.client.SWITCHING_PROTOCOLS:
                 # No request of ours asks for an upgrade, so what follows is not HTTP.
                 raise InvalidResponseError("unexpected switch of protocols")
-            while self.fp.readline(_MAX_LINE_BYTES) not in {*_EMPTY_LINES, b""}:
-                self._check_length()
-            self._check_length()
+            while self.fp.readline(_MAX_LINE_BYTES) not in {*_BLANK_LINES, b""}:
+                self._check_interim_size()
+            self._check_interim_size()
 
-    def _check_length(self) -> None:
-        if self.fp.length > _MAX_INTERIM_BYTES:
+    def _check_interim_size(self) -> None:
+        if self.fp.line_bytes > _MAX_INTERIM_BYTES:
             raise InvalidResponseError("more than 1 MiB of interim responses (1xx) came before the answer")
 
     def _close_conn(self) -> None:
@@ -123,36 +123,38 @@ class TrackedHTTPConnection(HTTPConnection):
 
     response_class = _FinalResponse
     # The monotonic time at which it must be made.
-    _until = inf
+    _connect_by = inf
     # The socket, which is still read from once http.client has let go of it: after `Connection: close`.
-    _made: socket.socket | None = None
+    _open_socket: socket.socket | None = None
 
     def connect(self) -> None:
         """Connect; raise ConnectTimeoutError if that takes too long or the request was given up meanwhile."""
         self._record_connecting()
-        self._made = None
-        self._until = min(time.monotonic() + (self.timeout or _CONNECT_SECONDS), connection_state.send_before)
+        self._open_socket = None
+        self._connect_by = min(
+            time.monotonic() + (self.timeout or _DEFAULT_CONNECT_SECONDS), connection_state.send_before
+        )
         # For what drips: a proxy's answer, and a handshake through a proxy with TLS. The other waits end by themselves.
-        key = deadlines.add(self._left(), self.shut_down)
+        key = deadlines.add(self._get_seconds_left(), self.shut_down)
         try:
             super().connect()
         except (ConnectTimeoutError, NewConnectionError):
             raise
         except Exception as error:
             # What our own end of it looks like is no news.
-            if time.monotonic() >= self._until:
-                raise self._late() from error
+            if time.monotonic() >= self._connect_by:
+                raise self._build_timeout_error() from error
             raise
         finally:
             deadlines.remove(key)
-        self._left()
-        self._made = self.sock
-        self._made.settimeout(self.timeout)
-        self._begin_to_send()
+        self._get_seconds_left()
+        self._open_socket = self.sock
+        self._open_socket.settimeout(self.timeout)
+        self._allow_sending()
 
     def shut_down(self) -> None:
         """End the connection from another thread. One that is not made yet ends by its own look at the clock."""
-        sock = self.sock or self._made
+        sock = self.sock or self._open_socket
         with suppress(OSError):
             if sock:
                 # With TLS in TLS, urllib3's own class has no such method. The socket is the one below.
@@ -161,23 +163,23 @@ class TrackedHTTPConnection(HTTPConnection):
     def _record_connecting(self) -> None:
         connection_state.connection, connection_state.connecting, connection_state.connect_attempted = self, True, True
 
-    def _begin_to_send(self) -> None:
+    def _allow_sending(self) -> None:
         """Let the request be sent from now on; raise ConnectTimeoutError if it must not be any more."""
         # A limit that comes after this look at the clock finds the socket and shuts it down.
         if time.monotonic() >= connection_state.send_before or (
             connection_state.gate and not connection_state.gate.enter()
         ):
-            raise self._late()
+            raise self._build_timeout_error()
         connection_state.connecting = False
 
-    def _left(self) -> float:
+    def _get_seconds_left(self) -> float:
         """Return how many seconds are left to connect; raise ConnectTimeoutError if there are none."""
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise self._late()
-        return left
+        seconds_left = self._connect_by - time.monotonic()
+        if seconds_left <= 0:
+            raise self._build_timeout_error()
+        return seconds_left
 
-    def _late(self) -> ConnectTimeoutError:
+    def _build_timeout_error(self) -> ConnectTimeoutError:
         return ConnectTimeoutError(self, "the connection was not made in time")
 
     def _new_conn(self) -> socket.socket:
@@ -186,33 +188,33 @@ class TrackedHTTPConnection(HTTPConnection):
         Raises ConnectTimeoutError, NewConnectionError and what `_resolved` raises.
         """
         host, timeout = self._dns_host, self.timeout
-        addresses = self._resolved(host)
+        addresses = self._resolve(host)
         error: Exception = NewConnectionError(self, "the name has no address")
         try:
             for number, address in enumerate(addresses):
                 # An equal share of what is left, so that a dead one takes no time from those behind it.
-                self._dns_host, self.timeout = address, self._left() / (len(addresses) - number)
+                self._dns_host, self.timeout = address, self._get_seconds_left() / (len(addresses) - number)
                 try:
-                    made = super()._new_conn()
+                    sock = super()._new_conn()
                 except (ConnectTimeoutError, NewConnectionError) as failure:
                     error = failure
                 else:
-                    return self._with_limit(made)
+                    return self._apply_seconds_left(sock)
             raise error
         finally:
             self._dns_host, self.timeout = host, timeout
             del error
 
-    def _with_limit(self, made: socket.socket) -> socket.socket:
+    def _apply_seconds_left(self, sock: socket.socket) -> socket.socket:
         """Return the socket with the time that is left as its limit; close it if there is none."""
         try:
-            made.settimeout(self._left())
+            sock.settimeout(self._get_seconds_left())
         except ConnectTimeoutError:
-            made.close()
+            sock.close()
             raise
-        return made
+        return sock
 
-    def _resolved(self, host: str) -> list[str]:
+    def _resolve(self, host: str) -> list[str]:
         """Return the addresses of a name.
 
         Raises NameResolutionError if there are none in time, NewConnectionError if nothing could be asked, and
@@ -223,20 +225,20 @@ class TrackedHTTPConnection(HTTPConnection):
         task = partial(socket.getaddrinfo, host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         try:
             # The system's resolver has no limit that could be set from here.
-            found = run_in_background(task, self._left())
+            results = run_in_background(task, self._get_seconds_left())
         except (socket.gaierror, TimeoutError) as error:
-            why = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_AGAIN, "no answer")
-            raise NameResolutionError(self.host, self, why) from why
+            cause = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_AGAIN, "no answer")
+            raise NameResolutionError(self.host, self, cause) from cause
         except OSError as error:
             raise NewConnectionError(self, "the name could not be asked for") from error
         except UnicodeError:
             raise LocationParseError(f"'{host}', label empty or too long") from None
-        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+        return list(dict.fromkeys(str(address[0]) for *_, address in results))
 
     def _tunnel(self) -> None:
         super()._tunnel()
         # The handshake that follows has no more than is left.
-        self.sock.settimeout(self._left())
+        self.sock.settimeout(self._get_seconds_left())
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request.
@@ -250,7 +252,7 @@ class TrackedHTTPConnection(HTTPConnection):
         connection_state.connection, connection_state.connecting = self, True
         if self.sock is not None:
             self._check_owner()
-            self._begin_to_send()
+            self._allow_sending()
         super().request(*args, **kwargs)
 
     def _check_owner(self) -> None:
@@ -313,7 +315,7 @@ TRACKED_POOLS = {"http": TrackedHTTPPool, "https": TrackedHTTPSPool}
 
 def find_proxies(url: str) -> dict[str, str]:
     """Return requests' `proxies`: one that the environment names is for the world outside, never for this machine."""
-    return {"no_proxy": _LOCAL} if LOOPBACK_HOST_RE.fullmatch(urlsplit(url).hostname or "") else {}
+    return {"no_proxy": _LOOPBACK_NO_PROXY} if LOOPBACK_HOST_RE.fullmatch(urlsplit(url).hostname or "") else {}
 
 
 class Deadlines:
@@ -324,10 +326,10 @@ class Deadlines:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._ends: dict[object, tuple[float, Callable[[], None]]] = {}
-        self._is_watched = False
+        self._callbacks: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._is_running = False
         # The time until which the thread sleeps.
-        self._next = inf
+        self._wake_at = inf
 
     def start(self) -> None:
         """Make the thread if it is not there.
@@ -335,39 +337,39 @@ class Deadlines:
         Raises RuntimeError if that can't be done.
         """
         with self._changed:
-            if not self._is_watched:
-                start_thread(self._watch)
-                self._is_watched = True
+            if not self._is_running:
+                start_thread(self._run)
+                self._is_running = True
 
-    def add(self, seconds: float, end: Callable[[], None]) -> object:
+    def add(self, seconds: float, on_timeout: Callable[[], None]) -> object:
         """Call `end` after so many seconds, unless the returned key is removed before.
 
         Raises RuntimeError if no thread can be made.
         """
-        key, when = object(), time.monotonic() + seconds
+        key, expires_at = object(), time.monotonic() + seconds
         self.start()
         with self._changed:
-            self._ends[key] = when, end
-            if when < self._next:
+            self._callbacks[key] = expires_at, on_timeout
+            if expires_at < self._wake_at:
                 self._changed.notify()
         return key
 
     def remove(self, key: object) -> None:
         """Remove a deadline. What it ends is not called any more once this returns."""
         with self._changed:
-            self._ends.pop(key, None)
+            self._callbacks.pop(key, None)
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         with self._changed:
             while True:
                 now = time.monotonic()
-                for key in [key for key, (when, _) in self._ends.items() if when <= now]:
-                    end = self._ends.pop(key)[1]
+                for key in [key for key, (when, _) in self._callbacks.items() if when <= now]:
+                    on_timeout = self._callbacks.pop(key)[1]
                     # Whatever goes wrong here, the other requests must end too.
                     with suppress(Exception):
-                        end()
-                self._next = min((when for when, _ in self._ends.values()), default=inf)
-                self._changed.wait(None if self._next == inf else self._next - now)
+                        on_timeout()
+                self._wake_at = min((when for when, _ in self._callbacks.values()), default=inf)
+                self._changed.wait(None if self._wake_at == inf else self._wake_at - now)
 
 
 deadlines = Deadlines()
@@ -388,21 +390,21 @@ def total_timeout(seconds: float) -> Iterator[threading.Event]:
 
     """
     # First, since to make the event may fail for want of memory.
-    of_thread = connection_state.reset()
+    state = connection_state.reset()
     connection_state.send_before = time.monotonic() + seconds
-    late = threading.Event()
+    timed_out = threading.Event()
 
-    def end() -> None:
+    def abort() -> None:
         # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.
-        late.set()
-        abort_connection(of_thread)
+        timed_out.set()
+        abort_connection(state)
 
     try:
-        key = deadlines.add(seconds, end)
+        key = deadlines.add(seconds, abort)
     except (RuntimeError, MemoryError):
         raise no_timeout_thread_error() from None
     try:
-        yield late
+        yield timed_out
     finally:
         deadlines.remove(key)
 
@@ -415,8 +417,8 @@ def close_connection() -> None:
             connection_state.connection.close()
 
 
-def abort_connection(of_thread: dict[str, Any]) -> None:
+def abort_connection(state: dict[str, Any]) -> None:
     """End a thread's request that takes too long as a whole; the libraries' timeouts are for each wait alone."""
-    connection: TrackedHTTPConnection | None = of_thread.get("connection")
+    connection: TrackedHTTPConnection | None = state.get("connection")
     if connection:
         connection.shut_down()

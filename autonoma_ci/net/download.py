@@ -21,17 +21,17 @@ from autonoma_ci.net.session import SafeSession
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_REDIRECTS = 5
-_PIECE = 64 * 1024
+_MAX_REDIRECTS = 5
+_CHUNK_BYTES = 64 * 1024
 # Signed addresses are long, and nobody's are longer.
-_LONGEST = 16_000
+_MAX_URL_LENGTH = 16_000
 
 
 class DownloadError(Exception):
     """Why a file could not be had, without its address; `again`: another address may do."""
 
-    def __init__(self, text: str, *, again: bool = False) -> None:
-        self.again = again
+    def __init__(self, text: str, *, retryable: bool = False) -> None:
+        self.retryable = retryable
         super().__init__(text)
 
 
@@ -40,7 +40,13 @@ class FileTooLargeError(Exception):
 
 
 def download(
-    url: str, take: Callable[[bytes], None], limit: int, seconds: float, *, local: bool, connect: float = 10.0
+    url: str,
+    on_chunk: Callable[[bytes], None],
+    max_bytes: int,
+    timeout_seconds: float,
+    *,
+    allow_http_loopback: bool,
+    connect_seconds: float = 10.0,
 ) -> str:
     """Hand what lies at this address to `take` piece by piece, and return its content type.
 
@@ -48,30 +54,32 @@ def download(
     `limit` bytes are asked for, and so many seconds given. Raises MediaError; what `take` raises, but for
     TooLargeError, passes through.
     """
-    with SafeSession() as session, total_timeout(seconds) as late:
+    with SafeSession() as session, total_timeout(timeout_seconds) as timed_out:
         session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", "Accept-Encoding": "identity"})
         try:
-            return _follow(session, url, take, (limit, local, (connect, min(seconds, 20.0))))
+            return _follow_redirects(
+                session, url, on_chunk, (max_bytes, allow_http_loopback, (connect_seconds, min(timeout_seconds, 20.0)))
+            )
         except FileTooLargeError:
             raise DownloadError("larger than it may be") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # Not even the host's name is told: the API may have put anything there.
             release_frames(error)
-            why = (
+            failure = (
                 connect_error_from(error, "its host")
                 if connection_state.connecting or not connection_state.connect_attempted
                 else response_error_from(error)
             )
-            slow = late.is_set() or (isinstance(why, ResponseLostError) and why.late)
-            raise DownloadError("it took too long" if slow else str(why), again=True) from None
+            is_timeout = timed_out.is_set() or (isinstance(failure, ResponseLostError) and failure.timed_out)
+            raise DownloadError("it took too long" if is_timeout else str(failure), retryable=True) from None
 
 
-def _follow(
-    session: SafeSession, url: str, take: Callable[[bytes], None], limits: tuple[int, bool, tuple[float, float]]
+def _follow_redirects(
+    session: SafeSession, url: str, on_chunk: Callable[[bytes], None], limits: tuple[int, bool, tuple[float, float]]
 ) -> str:
-    limit, local, timeout = limits
-    for _ in range(_REDIRECTS + 1):
-        _check(url, local=local)
+    max_bytes, allow_http_loopback, timeout = limits
+    for _ in range(_MAX_REDIRECTS + 1):
+        _check_url(url, allow_http_loopback=allow_http_loopback)
         proxies = find_proxies(url)
         with session.get(url, timeout=timeout, allow_redirects=False, stream=True, proxies=proxies) as response:
             target = response.headers.get("Location", "")
@@ -79,31 +87,33 @@ def _follow(
                 url = urljoin(url, target)
                 continue
             if response.status_code != 200:
-                raise DownloadError(f"HTTP {response.status_code}", again=True)
-            return _take(response, take, limit)
-    raise DownloadError(f"it redirects more than {_REDIRECTS} times")
+                raise DownloadError(f"HTTP {response.status_code}", retryable=True)
+            return _read_body(response, on_chunk, max_bytes)
+    raise DownloadError(f"it redirects more than {_MAX_REDIRECTS} times")
 
 
-def _check(url: str, *, local: bool) -> None:
+def _check_url(url: str, *, allow_http_loopback: bool) -> None:
     """Raise MediaError if this address is not one to follow."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         host = ""
-    if not host or len(url) > _LONGEST or not url.isascii() or not url.isprintable() or "@" in parts.netloc:
+    if not host or len(url) > _MAX_URL_LENGTH or not url.isascii() or not url.isprintable() or "@" in parts.netloc:
         raise DownloadError("its address is none")
-    if parts.scheme != "https" and not (parts.scheme == "http" and local and LOOPBACK_HOST_RE.fullmatch(host)):
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and allow_http_loopback and LOOPBACK_HOST_RE.fullmatch(host)
+    ):
         raise DownloadError("its address is not https")
 
 
-def _take(response: requests.Response, take: Callable[[bytes], None], limit: int) -> str:
+def _read_body(response: requests.Response, on_chunk: Callable[[bytes], None], max_bytes: int) -> str:
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise DownloadError("it comes in an encoding that was not asked for")
     length = response.headers.get("Content-Length", "")
-    if length.isascii() and length.isdigit() and int(length[:18]) > limit:
+    if length.isascii() and length.isdigit() and int(length[:18]) > max_bytes:
         raise DownloadError(f"larger than it may be ({int(length[:18]) / 1e6:,.1f} MB)")
     # As it is on the line: nothing is to be unpacked, and a body that is shorter than it said is an error.
-    for piece in response.raw.stream(_PIECE, decode_content=False):
-        take(piece)
+    for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
+        on_chunk(chunk)
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

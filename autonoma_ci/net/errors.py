@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A proxy that answers CONNECT with one of these may let the next one through. Any other answer lasts.
-_PASSING_STATUSES = frozenset({"408", "429", "500", "502", "503", "504"})
+_RETRYABLE_PROXY_STATUSES = frozenset({"408", "429", "500", "502", "503", "504"})
 # How ssl calls a connection that ended within the handshake.
-_ENDED_EARLY = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+_EARLY_END_ERRORS = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
 # Something else than TLS is on the port, such as plain HTTP.
-_NOT_TLS = "^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure"
-_REFUSES_CLIENT = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$"
+_NOT_TLS_RE = "^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure"
+_CLIENT_REJECTED_RE = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$"
 # Failures of a handshake that last. Any other failure may pass: a damaged record (alerts 10, 20, 22, 50 and their like,
 # or an error found here) and a server without its configuration (80, 112) say nothing of the next handshake.
 # - Alerts 40, 70 and 71: the two sides have no parameters or no version of TLS in common (RFC 8446 §6.2), which is a
@@ -41,23 +41,23 @@ _REFUSES_CLIENT = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\
 # - Alerts 42 to 46, 48, 49 and 116: the other side does not accept this side, or the authority of its certificate.
 # - What follows is no TLS, as with plain HTTP on the port. Since OpenSSL 3.2 that is `record layer failure`, and some
 #   versions of Python know no name for it. There a damaged record has the same name, and so lasts too.
-_LASTING_REASONS = lazy_pattern(
+_PERMANENT_REASON_RE = lazy_pattern(
     "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
     "|^(?:UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|UNSAFE_LEGACY_RENEGOTIATION_DISABLED|\\w+_KEY_TOO_SMALL)$"
-    f"|{_REFUSES_CLIENT}|{_NOT_TLS}",
+    f"|{_CLIENT_REJECTED_RE}|{_NOT_TLS_RE}",
     re.IGNORECASE,
 )
 # Where OpenSSL reads the file of trusted authorities. It is the same for each connection.
-_FILE_LIBRARIES = frozenset({"X509", "PEM"})
+_CA_FILE_LIBRARIES = frozenset({"X509", "PEM"})
 # OpenSSL's codes for a certificate whose authority is unknown: self-signed (18), self-signed in the chain (19), no
 # issuer (20) and no chain at all (21).
-_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+_UNKNOWN_CA_CODES = frozenset({18, 19, 20, 21})
 # Not valid yet (9), expired (10).
-_WRONG_TIME = frozenset({9, 10})
+_WRONG_TIME_CODES = frozenset({9, 10})
 # Another host (62), another address (64).
-_WRONG_NAME = frozenset({62, 64})
-_CHECK_PROXY = "Check host and port in HTTPS_PROXY."
-_MAY_NEED_PROXY = "If only a proxy has access, set HTTPS_PROXY."
+_WRONG_HOST_CODES = frozenset({62, 64})
+_HINT_CHECK_PROXY = "Check host and port in HTTPS_PROXY."
+_HINT_SET_PROXY = "If only a proxy has access, set HTTPS_PROXY."
 
 
 class RequestNotSentError(Exception):
@@ -66,16 +66,16 @@ class RequestNotSentError(Exception):
     `passing` says whether trying again may help. `hint` is the likely cause and what to do, in whole sentences.
     """
 
-    def __init__(self, text: str, *, passing: bool, hint: str = "") -> None:
-        self.passing, self.hint = passing, hint
+    def __init__(self, text: str, *, retryable: bool, hint: str = "") -> None:
+        self.retryable, self.hint = retryable, hint
         super().__init__(text)
 
 
 class ResponseLostError(Exception):
     """A connection was made and no usable answer came: the request may have arrived. `late`: it took too long."""
 
-    def __init__(self, text: str, *, late: bool = False) -> None:
-        self.late = late
+    def __init__(self, text: str, *, timed_out: bool = False) -> None:
+        self.timed_out = timed_out
         super().__init__(text)
 
 
@@ -87,15 +87,15 @@ class InvalidResponseError(http.client.HTTPException):
     """A response that proves nothing, since it is cut short or not in the form of HTTP. Its text is for the user."""
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _iter_causes(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        cause = todo.pop(0)
+    pending: list[object] = [error]
+    while pending:
+        cause = pending.pop(0)
         if isinstance(cause, BaseException) and id(cause) not in seen:
             seen.add(id(cause))
             yield cause
-            todo += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+            pending += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
 
 
 def release_frames(error: BaseException) -> None:
@@ -104,124 +104,128 @@ def release_frames(error: BaseException) -> None:
     urllib3 keeps its error in a variable of the frame that the error's traceback leads to. Such a cycle lives until
     Python collects garbage: during an outage that is 18 KiB for each request, which hold the credentials too.
     """
-    for cause in _causes(error):
+    for cause in _iter_causes(error):
         cause.__traceback__ = None
 
 
 def connect_error_from(error: Exception, host: str) -> RequestNotSentError:
     """Return why no connection to the host could be made, or to the proxy in front of it."""
-    causes = list(_causes(error))
+    causes = list(_iter_causes(error))
     # Only until the proxy has let us through does urllib3 blame the proxy.
     peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else sanitize_line(host, 200)
     host = sanitize_line(host, 200)
-    of_proxy = peer == "the proxy"
+    is_proxy = peer == "the proxy"
     for cause in causes:
         if isinstance(cause, CertificateFileError):
-            return _unusable_authorities()
+            return _build_ca_file_error()
         if isinstance(cause, ssl.SSLCertVerificationError):
             # OpenSSL's own words, without the name of the host.
-            why = sanitize_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
-            text = f"the certificate of {peer} can't be trusted ({why})"
-            return RequestNotSentError(text, passing=False, hint=_hint_of_certificate(cause.verify_code))
+            reason = sanitize_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
+            text = f"the certificate of {peer} can't be trusted ({reason})"
+            return RequestNotSentError(text, retryable=False, hint=_build_certificate_hint(cause.verify_code))
         if isinstance(cause, ssl.SSLError):
-            return _handshake_failure(cause, peer, of_proxy=of_proxy)
+            return _build_handshake_error(cause, peer, is_proxy=is_proxy)
         if isinstance(cause, socket.gaierror):
-            hint = f"Check the spelling of the host, and the DNS of this machine. {_MAY_NEED_PROXY}"
-            hint = "Check the host in HTTPS_PROXY." if of_proxy else hint
-            return RequestNotSentError(f"the name of {peer} could not be resolved", passing=True, hint=hint)
+            hint = f"Check the spelling of the host, and the DNS of this machine. {_HINT_SET_PROXY}"
+            hint = "Check the host in HTTPS_PROXY." if is_proxy else hint
+            return RequestNotSentError(f"the name of {peer} could not be resolved", retryable=True, hint=hint)
         if isinstance(cause, ConnectionRefusedError):
-            hint = f"Nothing listens on that port, or a firewall refuses. Check host and port. {_MAY_NEED_PROXY}"
+            hint = f"Nothing listens on that port, or a firewall refuses. Check host and port. {_HINT_SET_PROXY}"
             return RequestNotSentError(
-                f"{peer} refused the connection", passing=True, hint=_CHECK_PROXY if of_proxy else hint
+                f"{peer} refused the connection", retryable=True, hint=_HINT_CHECK_PROXY if is_proxy else hint
             )
         if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed: "):
             # Its own reason phrase may hold anything.
-            why = _status_line(str(cause).partition(": ")[2])
-            code = why.partition(" ")[0]
-            text = f"the proxy did not connect to {host} ({why})"
-            return RequestNotSentError(text, passing=code in _PASSING_STATUSES, hint=_hint_of_tunnel(code))
+            reason = _format_status_line(str(cause).partition(": ")[2])
+            code = reason.partition(" ")[0]
+            text = f"the proxy did not connect to {host} ({reason})"
+            return RequestNotSentError(text, retryable=code in _RETRYABLE_PROXY_STATUSES, hint=_build_tunnel_hint(code))
         # urllib3 derives the one that says no from the one that says nothing.
         if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
-            hint = f"A firewall may drop the packets: check the network. {_MAY_NEED_PROXY}"
-            hint = f"{_CHECK_PROXY} A firewall may drop the packets." if of_proxy else hint
-            return RequestNotSentError(f"{peer} did not answer the connection in time", passing=True, hint=hint)
-    hint = _CHECK_PROXY if of_proxy else f"Check the network. {_MAY_NEED_PROXY}"
-    return RequestNotSentError(f"no connection to {peer} could be made", passing=True, hint=hint)
+            hint = f"A firewall may drop the packets: check the network. {_HINT_SET_PROXY}"
+            hint = f"{_HINT_CHECK_PROXY} A firewall may drop the packets." if is_proxy else hint
+            return RequestNotSentError(f"{peer} did not answer the connection in time", retryable=True, hint=hint)
+    hint = _HINT_CHECK_PROXY if is_proxy else f"Check the network. {_HINT_SET_PROXY}"
+    return RequestNotSentError(f"no connection to {peer} could be made", retryable=True, hint=hint)
 
 
-def _unusable_authorities() -> RequestNotSentError:
+def _build_ca_file_error() -> RequestNotSentError:
     """Return what is wrong with the file of trusted authorities."""
     fault = find_ca_fault()
     if fault:
-        return RequestNotSentError(fault.message, passing=False, hint=fault.suggestion)
+        return RequestNotSentError(fault.message, retryable=False, hint=fault.suggestion)
     hint = "It comes with the package certifi: reinstall that package."
-    return RequestNotSentError("the file of trusted authorities could not be read", passing=False, hint=hint)
+    return RequestNotSentError("the file of trusted authorities could not be read", retryable=False, hint=hint)
 
 
-def _hint_of_certificate(code: int) -> str:
+def _build_certificate_hint(code: int) -> str:
     """Return why a certificate with this code of OpenSSL is not trusted, and what to do."""
-    if code in _WRONG_TIME:
+    if code in _WRONG_TIME_CODES:
         return "Have the certificate renewed, and check the clock of this machine."
-    if code in _WRONG_NAME:
+    if code in _WRONG_HOST_CODES:
         return "The certificate is of another host. Check the host's name, and whether a proxy answers in its place."
-    if code not in _UNKNOWN_AUTHORITY:
+    if code not in _UNKNOWN_CA_CODES:
         return ""
     if fault := find_ca_fault():
         return f"{fault.message}. {fault.suggestion}"
     name, path = configured_ca_file()
     if name:
-        shown = sanitize_line(path, 200)
-        return f"{name} replaces the public authorities, and {shown} lacks the one of this certificate. Add it there."
+        shown_path = sanitize_line(path, 200)
+        return (
+            f"{name} replaces the public authorities, and {shown_path} lacks the one of this certificate. Add it there."
+        )
     cause = "A proxy may re-sign the connection, or the authority is your own"
     return f"{cause}. Name a PEM file with its certificate and the public ones in REQUESTS_CA_BUNDLE."
 
 
-def _hint_of_tunnel(code: str) -> str:
+def _build_tunnel_hint(code: str) -> str:
     """Return what to do about a proxy that answered CONNECT with this status code."""
     if code == "407":
         return "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, from a secret."
-    if code in _PASSING_STATUSES:
+    if code in _RETRYABLE_PROXY_STATUSES:
         return "The proxy has no route to the host, or is busy. Try again later, or look at the proxy's log."
     if re.fullmatch("[1-5][0-9]{2}", code):
         return "The proxy forbids this host. Have it allowed, or name the host in NO_PROXY."
     return "HTTPS_PROXY may name something that is not an HTTP proxy. Check host and port."
 
 
-def _handshake_failure(error: ssl.SSLError, peer: str, *, of_proxy: bool) -> RequestNotSentError:
+def _build_handshake_error(error: ssl.SSLError, peer: str, *, is_proxy: bool) -> RequestNotSentError:
     """Return how the TLS handshake failed, and whether the next one may succeed."""
-    if isinstance(error, _ENDED_EARLY):
-        hint = f"A firewall or a proxy may have ended it. {_CHECK_PROXY if of_proxy else _MAY_NEED_PROXY}"
-        return RequestNotSentError(f"the TLS handshake with {peer} ended early", passing=True, hint=hint)
+    if isinstance(error, _EARLY_END_ERRORS):
+        hint = f"A firewall or a proxy may have ended it. {_HINT_CHECK_PROXY if is_proxy else _HINT_SET_PROXY}"
+        return RequestNotSentError(f"the TLS handshake with {peer} ended early", retryable=True, hint=hint)
     # An error that Python itself raises has neither attribute.
     reason, library = getattr(error, "reason", None), getattr(error, "library", None)
-    if library in _FILE_LIBRARIES:
-        return _unusable_authorities()
-    if _LASTING_REASONS.search(reason or str(error)):
-        text = f"no secure connection to {peer} could be made{_why(reason)}"
+    if library in _CA_FILE_LIBRARIES:
+        return _build_ca_file_error()
+    if _PERMANENT_REASON_RE.search(reason or str(error)):
+        text = f"no secure connection to {peer} could be made{_format_reason(reason)}"
         return RequestNotSentError(
-            text, passing=False, hint=_hint_of_handshake(reason or str(error), of_proxy=of_proxy)
+            text, retryable=False, hint=_build_handshake_hint(reason or str(error), is_proxy=is_proxy)
         )
     hint = "The connection may be damaged on its way. Try again later."
-    return RequestNotSentError(f"the TLS handshake with {peer} failed{_why(reason)}", passing=True, hint=hint)
+    return RequestNotSentError(
+        f"the TLS handshake with {peer} failed{_format_reason(reason)}", retryable=True, hint=hint
+    )
 
 
-def _hint_of_handshake(reason: str, *, of_proxy: bool) -> str:
+def _build_handshake_hint(reason: str, *, is_proxy: bool) -> str:
     """Return why a handshake that fails for this reason fails each time, and what to do."""
-    if re.search(_NOT_TLS, reason, re.IGNORECASE):
-        if of_proxy:
+    if re.search(_NOT_TLS_RE, reason, re.IGNORECASE):
+        if is_proxy:
             return "The proxy may speak plain HTTP. Write http:// instead of https:// in HTTPS_PROXY."
         return "The port may speak plain HTTP. Check the port, and HTTPS_PROXY."
-    if re.search(_REFUSES_CLIENT, reason):
+    if re.search(_CLIENT_REJECTED_RE, reason):
         return "The other side refuses this client. It may want a client certificate, which autonoma-ci can't send."
     return "The other side must offer TLS 1.2 or later, with a cipher of today."
 
 
-def _why(reason: str | None) -> str:
+def _format_reason(reason: str | None) -> str:
     """Return OpenSSL's name of an error as words in brackets."""
     return f" ({reason.replace('_', ' ').lower()})" if reason and re.fullmatch(r"\w{1,80}", reason, re.ASCII) else ""
 
 
-def _status_line(text: str) -> str:
+def _format_status_line(text: str) -> str:
     """Return the status code that a text begins with, and the phrase that RFC 9110 has for it."""
     code = text.partition(" ")[0]
     phrases = {str(status.value): f"{status.value} {status.phrase}" for status in http.HTTPStatus}
@@ -231,26 +235,26 @@ def _status_line(text: str) -> str:
 def no_timeout_thread_error() -> RequestNotSentError:
     """Return why no request was sent: nothing could have ended it in time."""
     text = "no thread could be made: the number of processes or the memory is limited"
-    return RequestNotSentError(text, passing=True, hint="Raise the limit: ulimit -u, or the container's limits.")
+    return RequestNotSentError(text, retryable=True, hint="Raise the limit: ulimit -u, or the container's limits.")
 
 
 def configuration_error(error: Exception) -> RequestNotSentError:
     """Return why a request was given up before any connection was tried."""
     # requests' own words for a path at which there is nothing.
     if "TLS CA certificate bundle" in str(error):
-        return _unusable_authorities()
+        return _build_ca_file_error()
     hint = "A proxy is a URL such as http://proxy.example.com:3128."
     if "SOCKS" in str(error):
         hint = "SOCKS is not supported: name an HTTP proxy."
     text = "no request could be made: check api-url, the proxy settings (HTTPS_PROXY, ALL_PROXY)"
-    return RequestNotSentError(text, passing=False, hint=hint)
+    return RequestNotSentError(text, retryable=False, hint=hint)
 
 
-def response_error_from(error: Exception, *, late: bool = False) -> ResponseLostError:
+def response_error_from(error: Exception, *, timed_out: bool = False) -> ResponseLostError:
     """Return how the answer was lost. `late`: we ended the request ourselves, as it took too long."""
-    causes = list(_causes(error))
-    if late or any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in causes):
-        return ResponseLostError("no answer came in time", late=True)
+    causes = list(_iter_causes(error))
+    if timed_out or any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in causes):
+        return ResponseLostError("no answer came in time", timed_out=True)
     for cause in causes:
         if isinstance(cause, InvalidResponseError):
             return ResponseLostError(str(cause))

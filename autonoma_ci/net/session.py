@@ -26,11 +26,11 @@ class TrackingAdapter(HTTPAdapter):
 
     def __init__(self) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self._watch(self.poolmanager)
+        self._use_tracked_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Return the manager of connections through a proxy, which note when they are made too."""
-        return self._watch(super().proxy_manager_for(*args, **kwargs))
+        return self._use_tracked_pools(super().proxy_manager_for(*args, **kwargs))
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool of connections; raise InvalidProxyURL for each proxy URL that requests can't read."""
@@ -41,7 +41,7 @@ class TrackingAdapter(HTTPAdapter):
             raise InvalidProxyURL from None
 
     @staticmethod
-    def _watch(manager: Any) -> Any:
+    def _use_tracked_pools(manager: Any) -> Any:
         manager.pool_classes_by_scheme = TRACKED_POOLS
         return manager
 
@@ -68,13 +68,15 @@ class SafeSession(requests.Session):
         """Return none: requests would read all of a redirect's body to prepare the next request."""
 
 
-def request_error_from(error: Exception, host: str, *, late: bool = False) -> RequestNotSentError | ResponseLostError:
+def request_error_from(
+    error: Exception, host: str, *, timed_out: bool = False
+) -> RequestNotSentError | ResponseLostError:
     """Return why this thread's request to the host has no response. `late`: we ended the request ourselves."""
     if connection_state.connection is None and _is_configuration_error(error):
         return configuration_error(error)
     if connection_state.nothing_sent or isinstance(error, requests.ConnectTimeout):
         return connect_error_from(error, host)
-    return response_error_from(error, late=late)
+    return response_error_from(error, timed_out=timed_out)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -19,11 +19,11 @@ T = TypeVar("T")
 Tasks: TypeAlias = "SimpleQueue[Callable[[], None]]"
 
 # How long a new thread may take to begin. One that has no memory for it never does.
-_MAX_SECONDS = 2.0
+_MAX_START_SECONDS = 2.0
 
 
 # The tasks of each thread that waits for its first or next one.
-_kept: deque[Tasks] = deque()
+_idle_threads: deque[Tasks] = deque()
 
 
 class ThreadStuckError(RuntimeError):
@@ -36,33 +36,33 @@ class PerThread(threading.local, Generic[T]):
     Source: Python's documentation of `threading.local`, which calls `__init__` in each thread with the same arguments.
     """
 
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
+    def __init__(self, factory: Callable[[], T]) -> None:
+        self._factory = factory
 
     @cached_property
-    def own(self) -> T:
+    def value(self) -> T:
         """Return this thread's object. Raises what `make` raises."""
-        return self._make()
+        return self._factory()
 
 
-def preallocate_threads(number: int) -> None:
+def preallocate_threads(count: int) -> None:
     """Make so many threads for later calls of `start_thread`.
 
     Where one can't be made, or would raise ThreadStuckError, there are fewer.
     """
-    for _ in range(number):
+    for _ in range(count):
         tasks: Tasks = SimpleQueue()
         try:
-            _make_thread(partial(_serve, tasks))
+            _run_in_new_thread(partial(_run_tasks, tasks))
         except (RuntimeError, MemoryError):
             return
-        _kept.append(tasks)
+        _idle_threads.append(tasks)
 
 
-def _serve(tasks: Tasks) -> None:
+def _run_tasks(tasks: Tasks) -> None:
     while True:
         tasks.get()()
-        _kept.append(tasks)
+        _idle_threads.append(tasks)
 
 
 def start_thread(work: Callable[[], None]) -> None:
@@ -74,19 +74,19 @@ def start_thread(work: Callable[[], None]) -> None:
 
     """
     try:
-        tasks = _kept.popleft()
+        tasks = _idle_threads.popleft()
     except IndexError:
-        _make_thread(work)
+        _run_in_new_thread(work)
     else:
         tasks.put(work)
 
 
-def _make_thread(work: Callable[[], None]) -> None:
+def _run_in_new_thread(work: Callable[[], None]) -> None:
     """Do the work in a new thread. Raises what `start_thread` raises."""
-    turn, has_begun = threading.Lock(), threading.Event()
+    claim, has_begun = threading.Lock(), threading.Event()
 
     def run() -> None:
-        if turn.acquire(blocking=False):
+        if claim.acquire(blocking=False):
             has_begun.set()
             work()
 
@@ -94,5 +94,5 @@ def _make_thread(work: Callable[[], None]) -> None:
         _thread.start_new_thread(run, ())
     except MemoryError:
         raise RuntimeError("no memory for a thread") from None
-    if not has_begun.wait(_MAX_SECONDS) and turn.acquire(blocking=False):
+    if not has_begun.wait(_MAX_START_SECONDS) and claim.acquire(blocking=False):
         raise ThreadStuckError("the thread does not begin")

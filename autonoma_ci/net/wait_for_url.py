@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from autonoma_ci.redaction.redactor import Redactor
 
-_REDIRECTS = 10
+_MAX_REDIRECTS = 10
 # For one try; a page that takes longer to answer is not up.
-_TRY = 10.0
-_LATE = "no answer came in time"
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
-_TELL_EVERY = 30.0
+_ATTEMPT_SECONDS = 10.0
+_MESSAGE_TIMEOUT = "no answer came in time"
+_FIRST_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 5.0
+_LOG_INTERVAL_SECONDS = 30.0
 
 
 class UrlNotReady(NamedTuple):
@@ -43,10 +43,10 @@ class UrlNotReady(NamedTuple):
 
 def wait_for_url(
     url: str,
-    seconds: float,
+    timeout_seconds: float,
     monotonic: Callable[[], float],
     sleep: Callable[[float], None],
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     redact: Redactor = NO_SECRETS,
 ) -> UrlNotReady | None:
     """Return None once the page answers below 400, or why it did not within so many seconds.
@@ -54,57 +54,57 @@ def wait_for_url(
     Redirects are followed, since nothing secret is sent. `tell` gets a line at first and now and then. `redact` removes
     credentials and values of variables from what the page and a proxy say. The address itself is shown as it was given.
     """
-    began = told = monotonic()
-    pause, shown = _FIRST_PAUSE, _redacted_url(url)
+    started_at = logged_at = monotonic()
+    delay, shown_url = _FIRST_DELAY_SECONDS, _redacted_url(url)
     while True:
-        left = began + seconds - monotonic()
-        found = _try(url, min(_TRY, max(left, 1.0)), redact)
+        seconds_left = started_at + timeout_seconds - monotonic()
+        not_ready = _probe_in_background(url, min(_ATTEMPT_SECONDS, max(seconds_left, 1.0)), redact)
         now = monotonic()
-        if not found:
+        if not not_ready:
             return None
-        why, hint = (ResponseSanitizer(lambda: redact).clean(text, 500) for text in found)
-        if now + pause >= began + seconds:
-            return UrlNotReady(f"{shown} did not come up within {format_duration(seconds)}: {why}", hint)
-        if pause == _FIRST_PAUSE or now - told >= _TELL_EVERY:
-            told = now
-            more = f"{why}. {hint}" if hint else why
-            tell(f"Waiting for {shown}, up to {format_duration(began + seconds - now)} more: {more}")
-        sleep(pause)
-        pause = min(_LONGEST_PAUSE, 1.5 * pause)
+        reason, hint = (ResponseSanitizer(lambda: redact).clean(text, 500) for text in not_ready)
+        if now + delay >= started_at + timeout_seconds:
+            return UrlNotReady(f"{shown_url} did not come up within {format_duration(timeout_seconds)}: {reason}", hint)
+        if delay == _FIRST_DELAY_SECONDS or now - logged_at >= _LOG_INTERVAL_SECONDS:
+            logged_at = now
+            detail = f"{reason}. {hint}" if hint else reason
+            log(f"Waiting for {shown_url}, up to {format_duration(started_at + timeout_seconds - now)} more: {detail}")
+        sleep(delay)
+        delay = min(_MAX_DELAY_SECONDS, 1.5 * delay)
 
 
-def _try(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
+def _probe_in_background(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
     """Do the same as `_visit`, but give up in time even while a name is resolved."""
     try:
         return run_in_background(lambda: _probe(url, seconds, redact), seconds)
     except TimeoutError:
-        return UrlNotReady(_LATE)
+        return UrlNotReady(_MESSAGE_TIMEOUT)
 
 
 def _probe(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
     """Return None if the page answers below 400, or else what happened."""
     try:
-        with SafeSession() as session, total_timeout(seconds) as late:
+        with SafeSession() as session, total_timeout(seconds) as timed_out:
             session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
             try:
-                why = _follow(session, url, seconds, redact)
-                found = UrlNotReady(why) if why else None
+                reason = _follow_redirects(session, url, seconds, redact)
+                not_ready = UrlNotReady(reason) if reason else None
             except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                 release_frames(error)
                 host = urlsplit(url).netloc
-                found = _unready(request_error_from(error, host))
-            return UrlNotReady(_LATE) if late.is_set() else found
+                not_ready = _build_not_ready(request_error_from(error, host))
+            return UrlNotReady(_MESSAGE_TIMEOUT) if timed_out.is_set() else not_ready
     except RequestNotSentError as error:
-        return _unready(error)
+        return _build_not_ready(error)
 
 
-def _unready(error: RequestNotSentError | ResponseLostError) -> UrlNotReady:
-    hint = error.hint if isinstance(error, RequestNotSentError) and not error.passing else ""
+def _build_not_ready(error: RequestNotSentError | ResponseLostError) -> UrlNotReady:
+    hint = error.hint if isinstance(error, RequestNotSentError) and not error.retryable else ""
     return UrlNotReady(str(error), hint)
 
 
-def _follow(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str:
-    for _ in range(_REDIRECTS + 1):
+def _follow_redirects(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str:
+    for _ in range(_MAX_REDIRECTS + 1):
         with session.get(
             url,
             timeout=seconds,
@@ -119,12 +119,12 @@ def _follow(session: SafeSession, url: str, seconds: float, redact: Redactor) ->
             return ""
         if status >= 400:
             return f"HTTP {status}"
-        following = urljoin(url, target)
-        scheme = urlsplit(following).scheme
+        next_url = urljoin(url, target)
+        scheme = urlsplit(next_url).scheme
         if scheme not in {"http", "https"} or (scheme == "http" and url.startswith("https:")):
-            return f"HTTP {status}, which leads to {_redacted_url(redact(following))}: not https any more"
-        url = following
-    return f"it redirects more than {_REDIRECTS} times"
+            return f"HTTP {status}, which leads to {_redacted_url(redact(next_url))}: not https any more"
+        url = next_url
+    return f"it redirects more than {_MAX_REDIRECTS} times"
 
 
 def _redacted_url(url: str) -> str:

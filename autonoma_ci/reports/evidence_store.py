@@ -69,7 +69,7 @@ class EvidenceDownloader:
         try:
             return DownloadResult(self._fetch(item, name))
         except DownloadError as error:
-            return DownloadResult(error=str(error), retryable=error.again)
+            return DownloadResult(error=str(error), retryable=error.retryable)
         except (_WriteError, OSError) as error:
             why = f"it could not be written ({error.strerror or 'unknown reason'})"
             if error.errno in _FULL:
@@ -106,7 +106,13 @@ class EvidenceDownloader:
                     stream, self._file_limit, lambda count: self._reserve_quota(count, spare=item.low_priority)
                 )
                 try:
-                    said = download(item.signed_url.url, body.write, self._file_limit, self._seconds, local=self._local)
+                    said = download(
+                        item.signed_url.url,
+                        body.write,
+                        self._file_limit,
+                        self._seconds,
+                        allow_http_loopback=self._local,
+                    )
                 finally:
                     size = body.size
             kind = _sniff_extension(body.head, said, _IMAGES if item.step_number else _VIDEOS)
@@ -164,5 +170,5 @@ def _sniff_extension(head: bytes, said: str, kinds: dict[str, tuple[int, bytes]]
     family = "image" if kinds is _IMAGES else "video"
     found = next((kind for kind, (place, mark) in kinds.items() if head[place:].startswith(mark)), "")
     if not found or not (said in GENERIC_CONTENT_TYPES or said.startswith(f"{family}/")):
-        raise DownloadError(f"it is no {'picture' if family == 'image' else 'video'}", again=True)
+        raise DownloadError(f"it is no {'picture' if family == 'image' else 'video'}", retryable=True)
     return found

@@ -137,7 +137,7 @@ def test_unusable_file_is_named_with_its_fault_and_a_cure(
         Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names {what}: {path}"
     assert cure.replace("{}", str(path)) in caught.value.hint
-    assert (server.connections, caught.value.passing) == (0, False)
+    assert (server.connections, caught.value.retryable) == (0, False)
 
 
 def test_certificate_that_openssl_skips_is_told(
@@ -229,7 +229,7 @@ def test_file_that_may_not_be_read_is_told(
     with pytest.raises(RequestNotSentError) as caught:
         Transport("https://127.0.0.1:9", SECRETS, PATIENT).post("/test/a/run", {})
     assert str(caught.value) == f"REQUESTS_CA_BUNDLE names an unreadable file (Permission denied): {path}"
-    assert (caught.value.passing, "permission to read it" in caught.value.hint) == (False, True)
+    assert (caught.value.retryable, "permission to read it" in caught.value.hint) == (False, True)
 
 
 class _Unreadable:

@@ -137,7 +137,7 @@ def test_interim_responses_are_bounded(interims: bytes) -> None:
     with FaultServer(raw(interims + PLAIN)) as server:
         with pytest.raises(ResponseLostError, match="more than 1 MiB of interim responses") as caught:
             transport_to(server).get(STATUS)
-        assert not caught.value.late
+        assert not caught.value.timed_out
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
@@ -384,7 +384,7 @@ def test_connection_that_stays_open_is_not_used_again(error: type[Exception], mo
         assert transport.post("/test/a/run", {}).status == 200
         with pytest.raises(RequestNotSentError) as caught:
             transport.post("/test/b/run", {})
-        assert caught.value.passing
+        assert caught.value.retryable
         assert transport.post("/test/c/run", {}).status == 200
     sent = [(request.path, request.connection) for request in server.received]
     assert sent == [("/api/test/a/run", 1), ("/api/test/c/run", 2)]

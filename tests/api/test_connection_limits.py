@@ -112,7 +112,7 @@ def not_sent(transport: Transport) -> str:
     began = time.monotonic()
     with pytest.raises(RequestNotSentError) as caught:
         transport.post("/test/a/run", {})
-    assert caught.value.passing
+    assert caught.value.retryable
     assert time.monotonic() - began < IN_TIME
     return str(caught.value)
 
@@ -284,7 +284,7 @@ def test_untrusted_certificate_of_a_proxy_is_told_as_its_own(
     with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy can't be trusted") as caught:
         through(proxy, monkeypatch, PATIENT).post("/test/a/run", {})
     assert why in str(caught.value)
-    assert not caught.value.passing
+    assert not caught.value.retryable
 
 
 def test_untrusted_certificate_behind_a_proxy_is_the_apis(
@@ -308,7 +308,7 @@ def test_proxy_without_tls_is_told(trusted: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{server.port}")
         with pytest.raises(RequestNotSentError, match="no secure connection to the proxy could be made") as caught:
             Transport(f"https://{HOST}/api", SECRETS, timeouts=PATIENT).post("/test/a/run", {})
-    assert not caught.value.passing
+    assert not caught.value.retryable
 
 
 # Bodies

@@ -104,13 +104,13 @@ def test_proxy_that_connects_to_nothing_has_a_cure(answer: str, hint: str) -> No
 def test_invalid_proxy_has_a_cure(text: str, hint: str) -> None:
     failure = configuration_error(requests.exceptions.InvalidProxyURL(text))
     assert str(failure).startswith("no request could be made: check api-url, the proxy settings (HTTPS_PROXY")
-    assert (failure.hint, failure.passing) == (hint, False)
+    assert (failure.hint, failure.retryable) == (hint, False)
 
 
 def test_authorities_that_the_environment_does_not_name_are_told() -> None:
     """The file with the public authorities comes with this program's libraries."""
     failure = connect_error_from(requests.ConnectionError(CertificateFileError(1, "x")), HOST)
-    assert (str(failure), failure.passing) == ("the file of trusted authorities could not be read", False)
+    assert (str(failure), failure.retryable) == ("the file of trusted authorities could not be read", False)
     assert "reinstall" in failure.hint
 
 

@@ -14,7 +14,10 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: Image/PNG; x=1\r\nContent-Length: 4\
 def test_the_pieces_are_the_body_and_the_content_type_comes_without_its_parameters() -> None:
     pieces: list[bytes] = []
     with FaultServer(said(ANSWER)) as server:
-        assert download(f"http://127.0.0.1:{server.port}/a", pieces.append, 4, 5.0, local=True) == "image/png"
+        assert (
+            download(f"http://127.0.0.1:{server.port}/a", pieces.append, 4, 5.0, allow_http_loopback=True)
+            == "image/png"
+        )
     assert b"".join(pieces) == b"abcd"
 
 
@@ -25,5 +28,5 @@ def test_what_the_taker_raises_passes_through_but_for_too_many_pieces(raised: ty
 
     told = DownloadError if raised is FileTooLargeError else raised
     with FaultServer(said(ANSWER)) as server, pytest.raises(told) as error:
-        download(f"http://127.0.0.1:{server.port}/secret", take, 4, 5.0, local=True)
+        download(f"http://127.0.0.1:{server.port}/secret", take, 4, 5.0, allow_http_loopback=True)
     assert "secret" not in str(error.value)

@@ -119,7 +119,7 @@ def test_nothing_is_left_of_a_lost_response(method: str, act: Act) -> None:
         for _ in range(2):
             with suppress(ResponseLostError, DownloadError):
                 if method == "download":
-                    download(server.url, lambda _: None, 100, timeouts.total, local=True)
+                    download(server.url, lambda _: None, 100, timeouts.total, allow_http_loopback=True)
                 elif method == "post":
                     transports[0].post("/test/a/run", {})
                 else:

@@ -117,7 +117,7 @@ def test_a_proxy_that_fails_means_that_nothing_was_sent(
     transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
     with pytest.raises(RequestNotSentError, match=says) as caught:
         transport.post("/test/a/run", {})
-    assert caught.value.passing is passing
+    assert caught.value.retryable is passing
 
 
 def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +293,7 @@ def test_lack_of_memory_before_the_connection_passes(place: str, monkeypatch: py
         with pytest.raises(RequestNotSentError) as caught:
             Transport(server.url, SECRETS).post("/test/a/run", {})
         assert not server.received
-    assert caught.value.passing
+    assert caught.value.retryable
 
 
 def test_lack_of_memory_after_the_request_is_a_lost_response(monkeypatch: pytest.MonkeyPatch) -> None:

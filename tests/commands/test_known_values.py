@@ -467,7 +467,7 @@ def test_part_of_a_value_is_shown_nowhere(
 def test_parts_of_very_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there are too many parts, the texts of a run lose those in its own values."""
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0)
-    monkeypatch.setattr("autonoma_ci.api.client._FEW_PARTS", 1)
+    monkeypatch.setattr("autonoma_ci.api.client._MAX_UNFILTERED_PARTS", 1)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: 'x${ONE}', B: 'x${TWO}'}}]", "utf-8")
     step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true", "ONE": PASSWORD, "TWO": LOGIN})
     shown = step.shown(step("run"))

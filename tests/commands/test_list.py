@@ -237,7 +237,7 @@ def test_help_names_the_flags(tmp_path: Path) -> None:
 
 
 def test_a_list_without_an_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autonoma_ci.api.account._PAGES", 5)
+    monkeypatch.setattr("autonoma_ci.api.account._MAX_PAGES", 5)
     count = itertools.count()
 
     def act(wire: Wire) -> bool:

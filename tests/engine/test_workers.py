@@ -300,7 +300,7 @@ def test_start_can_be_sent_while_a_thread_is_free(monkeypatch: pytest.MonkeyPatc
 def test_kept_threads_are_used_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no more can be made, a kept thread does the work, and once it has ended the next."""
     limit = Limit(2, monkeypatch)
-    monkeypatch.setattr(threads, "_kept", deque())
+    monkeypatch.setattr(threads, "_idle_threads", deque())
     threads.preallocate_threads(3)
     assert limit.made == 2
     go_on = threading.Event()
@@ -308,13 +308,13 @@ def test_kept_threads_are_used_first(monkeypatch: pytest.MonkeyPatch) -> None:
     threads.start_thread(lambda: named.put(threading.get_ident()) if go_on.wait(60) else None)
     threads.start_thread(lambda: named.put(threading.get_ident()))
     first = named.get(timeout=60)
-    while not threads._kept:
+    while not threads._idle_threads:
         Clock().sleep(0.01)
     threads.start_thread(lambda: named.put(threading.get_ident()))
     assert named.get(timeout=60) == first
-    while not threads._kept:
+    while not threads._idle_threads:
         Clock().sleep(0.01)
-    threads._kept.clear()
+    threads._idle_threads.clear()
     with pytest.raises(RuntimeError, match="can't start"):
         threads.start_thread(go_on.set)
     go_on.set()
@@ -394,7 +394,7 @@ def test_thread_that_never_begins_is_an_error_in_time(monkeypatch: pytest.Monkey
             return 1
 
     monkeypatch.setattr(threads, "_thread", Module)
-    monkeypatch.setattr(threads, "_MAX_SECONDS", 0.1)
+    monkeypatch.setattr(threads, "_MAX_START_SECONDS", 0.1)
     with pytest.raises(RuntimeError, match="does not begin"):
         threads.start_thread(lambda: done.append("work"))
     late[0]()

@@ -307,6 +307,6 @@ def test_error_of_handshake_passes_or_lasts(text: str | None, passing: bool, mon
         transport = Transport(server.url.replace("http:", "https:"), credentials)
         with pytest.raises(RequestNotSentError) as caught:
             transport.post("/test/a/run", {})
-    assert caught.value.passing is passing
+    assert caught.value.retryable is passing
     if text and text != "UNEXPECTED_EOF_WHILE_READING":
         assert f"({text.replace('_', ' ').lower()})" in str(caught.value)

@@ -604,7 +604,7 @@ def ignore_surplus(patch: pytest.MonkeyPatch) -> None:
 def share_connections(patch: pytest.MonkeyPatch) -> None:
     """Let the requests of a thread share a connection and not look behind a response, as in version 0.1."""
     ignore_surplus(patch)
-    headers = Transport._headers
+    headers = Transport._build_headers
     patch.setattr(transport, "close_connection", lambda: None)
     patch.setattr(connection.TrackedHTTPConnection, "_check_owner", lambda self: None)
     patch.setattr(Transport, "_headers", lambda self: headers(self) | {"Connection": "keep-alive"})

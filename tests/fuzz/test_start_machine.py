@@ -21,15 +21,15 @@ REFUSED: list[Came] = [
     *(answer(status, b'{"error": "No"}') for status in (400, 401, 402, 403, 404, 405, 410, 422, 429)),
     answer(429, headers={"Retry-After": "7"}),
     answer(429, headers={"Retry-After": "9999"}),
-    RequestNotSentError("refused", passing=True),
-    RequestNotSentError("no such host", passing=False),
+    RequestNotSentError("refused", retryable=True),
+    RequestNotSentError("no such host", retryable=False),
 ]
 OPEN: list[Came] = [
     *(answer(status, b"oh no") for status in (200, 204, 303, 308, 408, 409, 425, 499, 500, 502, 503, 504)),
     answer(503, headers={"Retry-After": "1"}),
     HttpResponse(200, {}, b'{"run_id": "cut', is_complete=False),
     ResponseLostError("reset"),
-    ResponseLostError("too late", late=True),
+    ResponseLostError("too late", timed_out=True),
 ]
 POLICIES = st.tuples(st.integers(1, 3), st.booleans()).map(lambda drawn: StartPolicy(*drawn))
 

@@ -27,7 +27,7 @@ TROUBLE: list[Came] = [
     *(answer(status, b'{"status": "passed"}') for status in (201, 302, 404, 429, 500, 503)),
     answer(429, headers={"Retry-After": "30"}),
     ResponseLostError("reset"),
-    RequestNotSentError("refused", passing=True),
+    RequestNotSentError("refused", retryable=True),
 ]
 TIMES = st.tuples(st.sampled_from([1.0, 60.0, 600.0]), st.sampled_from([None, 1.0, 30.0]), st.integers(1, 3)).map(
     lambda drawn: PollPolicy(drawn[0], drawn[1], concurrency=drawn[2])

@@ -46,8 +46,8 @@ class Harm(NamedTuple):
 
 
 RESET = ResponseLostError("the connection ended")
-LATE = ResponseLostError("too late", late=True)
-REFUSED = RequestNotSentError("refused", passing=True)
+LATE = ResponseLostError("too late", timed_out=True)
+REFUSED = RequestNotSentError("refused", retryable=True)
 CUT = HttpResponse(200, {}, b'{"run_id": "cut", "status": "passed"', is_complete=False)
 
 STARTS = {

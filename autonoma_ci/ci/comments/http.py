@@ -187,7 +187,9 @@ class RestClient:
                         text = _text(response)
                 except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                     release_frames(error)
-                    raise _unanswered(request_error_from(error, urlsplit(url).netloc, late=late.is_set())) from None
+                    raise _unanswered(
+                        request_error_from(error, urlsplit(url).netloc, timed_out=late.is_set())
+                    ) from None
         except RequestNotSentError as error:
             raise _unanswered(error) from None
         status = response.status_code
@@ -229,7 +231,7 @@ class RestClient:
 
 def _unanswered(failure: RequestNotSentError | ResponseLostError) -> RestError:
     if isinstance(failure, RequestNotSentError):
-        return RestError(str(failure), unsent=True, passing=failure.passing, hint=failure.hint)
+        return RestError(str(failure), unsent=True, passing=failure.retryable, hint=failure.hint)
     return RestError(str(failure), passing=True)
 
 
