@@ -1,1 +1,1 @@
-"""Talking to the Autonoma API: one request, one answer, and what the answer means."""
+"""Autonoma's contract with requests, responses and their meaning."""

@@ -1,6 +1,6 @@
-"""The account's folders with their tests, from all pages that the API has of them.
+"""List the folders and tests of the account from all pages of the API.
 
-Source: the vendor's public API pages, on the list of folders; RFC 9110 for Retry-After.
+Source: the vendor's public API pages on the list of folders, and RFC 9110 for `Retry-After`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Redactor
 
 _PAGE_SIZE = 100
-# Nobody has as many folders; a server that makes up new ones for ever is left.
+# With 100 folders a page, no account has as many. The limit stops a server that invents folders without an end.
 _MAX_PAGES = 1000
-# In characters, as `texts.BUDGET`: enough for the ids and names of 20,000 tests on a page. No run waits for it.
+# Per page, instead of the sanitizer's MAX_CHARS_PER_RESPONSE. Enough for the ids and names of 20,000 tests. No run waits
+# for a page, so it may take longer than other responses.
 _MAX_TEXT_CHARS = 3_000_000
 _MAX_ATTEMPTS = 4
 _RETRY_DELAY_SECONDS, _MAX_RETRY_DELAY_SECONDS = 1.0, 30.0
@@ -45,29 +46,38 @@ _HINT_TRY_LATER = "Check api-url and the network, or try again later."
 
 
 class ListedTest(NamedTuple):
-    """A test of the account: its id, and its name or the id once more."""
+    """A test of the account."""
 
     id: str
-    name: str
+    name: str  # redacted and on one line, the id if the test has no name
 
 
 class ListedFolder(NamedTuple):
     """A folder of the account with its tests, in the API's order."""
 
     id: str
-    name: str
+    name: str  # redacted and on one line, the id if the folder has no name
     tests: tuple[ListedTest, ...]
 
 
 class Account(NamedTuple):
-    """What the account holds; `left_out` counts what came without an id that can be used."""
+    """The folders and tests of the account."""
 
     folders: tuple[ListedFolder, ...]
-    skipped_count: int
+    skipped_count: int  # folders and tests without a usable id
 
 
 def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float], None]) -> Account:
-    """Return all folders; names are redacted and on one line. Raises ApiError if they can't be had."""
+    """Return all folders of the account.
+
+    Args:
+        transport: Sends the requests.
+        redact: Removes secrets from names and error texts.
+        sleep: Waits for a number of seconds between two attempts.
+
+    Raises:
+        ApiError: The list is unavailable, invalid or without an end.
+    """
     folders: dict[str, ListedFolder] = {}
     skipped_count = offset = 0
     previous_page: list[object] = []
@@ -78,12 +88,13 @@ def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float]
         if texts.spent:
             raise ApiError(f"the API's list of folders is longer than any account's. {_HINT_TRY_LATER}", EXIT_API)
         on_page = {folder.id: folder for folder, _ in parsed if folder}
-        new_folders = {place: folder for place, folder in on_page.items() if place not in folders}
-        # A server may give fewer than it was asked for, and one that ignores the offset says the same again;
-        # a page on which nothing can be used says nothing of the next one.
+        new_folders = {folder_id: folder for folder_id, folder in on_page.items() if folder_id not in folders}
+        # A short page is not the last one, because a server may return fewer folders than requested. A server that
+        # ignores the offset returns the same folders again. A page without a usable folder proves nothing about the
+        # next one.
         if not page or page == previous_page or (on_page and not new_folders):
             break
-        skipped_count += sum(missing for _, missing in parsed)
+        skipped_count += sum(skipped for _, skipped in parsed)
         previous_page = page
         folders |= new_folders
         offset += len(page)
@@ -93,6 +104,11 @@ def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float]
 
 
 def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Callable[[float], None]) -> list[object]:
+    """Request one page of folders, and retry failures that can pass.
+
+    Raises:
+        ApiError: The page is unavailable or invalid.
+    """
     host = sanitize_line(urlsplit(transport.base_url).netloc, 200)
     for retries_left in range(_MAX_ATTEMPTS - 1, -1, -1):
         retry_after: float | None = None
@@ -129,13 +145,18 @@ def _fetch_page(transport: Transport, offset: int, redact: Redactor, sleep: Call
 
 
 def _describe_error(error: RequestNotSentError | ResponseLostError, redact: Redactor) -> tuple[str, str]:
-    """Return why no answer came, and what to do."""
+    """Return the reason of a failed request and the suggestion for it."""
     texts = ResponseSanitizer(lambda: redact)
     hint = error.hint if isinstance(error, RequestNotSentError) else ""
     return texts.clean(str(error), 500), texts.clean(hint, 500) or _HINT_TRY_LATER
 
 
 def _parse_page(response: HttpResponse, host: str) -> list[object]:
+    """Return the entries of a page.
+
+    Raises:
+        ApiError: The body is not a list.
+    """
     entries = parse_json_body(response)
     if is_web_page(response):
         raise ApiError(f"{host} does not list its folders: {MESSAGE_WEB_PAGE}. {HINT_CHECK_API_URL}", EXIT_API)
@@ -146,12 +167,12 @@ def _parse_page(response: HttpResponse, host: str) -> list[object]:
 
 
 def _parse_folder(entry: object, texts: ResponseSanitizer) -> tuple[ListedFolder | None, int]:
-    """Return the folder, if it is one, and how many of it and its tests have no id."""
+    """Return the folder of an entry, and the number of its parts without a usable id."""
     raw_tests = entry.get("tests") if isinstance(entry, dict) else None
     entries = [entry, *raw_tests] if isinstance(raw_tests, list) else [entry]
-    # All at once, as there may be thousands. No id has a "|".
+    # One search for all ids, because there can be thousands. An id can't contain "|".
     may_hold_secret = texts.contains_secret("|".join(filter(None, map(_parse_id, entries))))
-    folder, *tests = [_parse_entry(each, texts, may_hold_secret=may_hold_secret) for each in entries]
+    folder, *tests = [_parse_entry(raw, texts, may_hold_secret=may_hold_secret) for raw in entries]
     if folder is None:
         return None, 1
     tests_by_id = {test.id: test for test in tests if test}
@@ -164,7 +185,13 @@ def _parse_id(entry: object) -> str:
 
 
 def _parse_entry(entry: object, texts: ResponseSanitizer, *, may_hold_secret: bool) -> ListedTest | None:
-    """Return an entry of the list; None if it has no id that can be shown. `suspicious` ids are looked at singly."""
+    """Return a folder or test of the list, or None without a usable id.
+
+    Args:
+        entry: The JSON value.
+        texts: Removes secrets from the name.
+        may_hold_secret: Check this id for secrets too. It is slow, so the caller has checked all ids together.
+    """
     entry_id = "" if texts.spent else _parse_id(entry)
     if not isinstance(entry, dict) or not entry_id or (may_hold_secret and texts.clean(entry_id, 200) != entry_id):
         return None

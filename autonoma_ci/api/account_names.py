@@ -1,4 +1,4 @@
-"""Read the name of a folder or test from a response about it.
+"""Parse the name of a folder or test from a response about it.
 
 Source: the vendor's public API pages, on `GET /folder/{id}` and `GET /test/{id}`.
 """
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from autonoma_ci.api.transport import HttpResponse
     from autonoma_ci.redaction.redactor import Redactor
 
-# In characters: enough to recognize it.
+# Enough to recognize the folder or test.
 _MAX_NAME_CHARS = 100
 
 
 def parse_name(response: HttpResponse, target_id: str, redactor: Callable[[], Redactor]) -> str | None:
-    """Return the name that the account has for an id, redacted and on one line.
+    """Return the redacted name of an id in the account.
 
     Returns:
-        The name, empty if there is none. None if the response does not say that the account has this id.
+        The name on one line, empty if there is none. None if the response does not confirm the id.
 
     """
     fields = json_object(response)

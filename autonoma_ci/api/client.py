@@ -1,4 +1,4 @@
-"""The API's endpoints: what is sent, and where.
+"""Client of the Autonoma API with one method for each endpoint.
 
 Source: the vendor's published OpenAPI description, which is the contract, and its public API pages.
 """
@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from autonoma_ci.api import responses
 from autonoma_ci.api.account_names import parse_name
 from autonoma_ci.api.models import PollResult, PollStatus, RunDetails, StartResult, StartStatus
-from autonoma_ci.api.responses import parse_details_response as read_details
-from autonoma_ci.api.responses import parse_status_response as read_status
 from autonoma_ci.api.start_body import build_start_body
 from autonoma_ci.api.transport import MAX_DETAILS_BYTES
 from autonoma_ci.models import ExitReason, RunRequest, TargetKind
@@ -26,21 +24,24 @@ if TYPE_CHECKING:
     from autonoma_ci.api.transport import Transport
     from autonoma_ci.redaction.redactor import Secret
 
-# A redactor of a run is made for each answer with text.
+# A redactor is built for each response with text. With more parts than this, it gets only those in the run's values.
 _MAX_UNFILTERED_PARTS = 50
 
 
 class AutonomaClient:
-    """Starts runs and asks how they stand; never raises for what a server or a network does.
+    """Starts runs and requests their status, details and names.
+
+    Its methods return failures of a server or a network as results. They never raise them.
 
     Args:
         transport: Sends the requests.
         source: Value of the API's `source` field.
         secrets: Credentials. They are removed from all texts, and an id or a link with one is withheld.
-        values: Values of the variables of all runs. They are removed from the texts of every run. None removes only the
-            values of a run's own request, and `parts`.
-        parts: Texts of which values are made. If there are many, a run's texts lose those in its own values alone.
-        facts: Values that may be shown.
+        values: Values of the variables of all runs. They are removed from the texts of every run. With None, only
+            `parts` and the values of a run's own request are removed.
+        parts: Secret texts that values contain. If there are many, only those in a run's own values are removed from
+            its texts.
+        public_values: Values that may be shown, such as facts of the build.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class AutonomaClient:
         self._secrets, self._parts, self._public_values = tuple(secrets), tuple(parts), public_values
         self._credentials = Redactor(secrets)
         self._shared_redactor = None if values is None else Redactor([*secrets, *values])
-        # What every link has: it is no secret.
+        # Every link contains it, so it is not a secret.
         self._api_host = urlsplit(transport.base_url).netloc
 
     def start(self, request: RunRequest) -> StartResult:
-        """Ask once for a run to start, and say what came of it."""
+        """Send one request that starts a run."""
         try:
             response = self._transport.post(
                 f"/{request.kind}/{request.id}/run", build_start_body(request, self._source)
@@ -96,23 +97,33 @@ class AutonomaClient:
             return PollResult(PollStatus.UNAVAILABLE, message=self._format_error(error, request), suggestion=hint)
         except ResponseLostError as error:
             return PollResult(PollStatus.UNAVAILABLE, message=self._format_error(error, request))
-        # The redactor is made only where there is text to redact: hardly any answer has one.
-        return read_status(
+        # The redactor is built only if there is text to redact, because few responses have one.
+        return responses.parse_status_response(
             response, lambda: self._get_redactor(request), self._credentials, self._api_host, request.kind, run_id
         )
 
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
-        """Ask once what the run of a test did; with `media`, for where its screenshots and video are too."""
+        """Request the details of a test's run once.
+
+        Args:
+            request: The run's entry in the plan.
+            run_id: The id of the run.
+            media: Request the signed URLs of screenshots and video too.
+        """
         try:
             response = self._transport.get(
                 f"/run/{run_id}?steps=true{'&media=true' if media else ''}", MAX_DETAILS_BYTES
             )
         except (RequestNotSentError, ResponseLostError) as error:
             return RunDetails(error=self._format_error(error, request))
-        return read_details(response, lambda: self._get_redactor(request), run_id, request.id)
+        return responses.parse_details_response(response, lambda: self._get_redactor(request), run_id, request.id)
 
     def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
-        """Return the account's name for the request's id as one of this kind; None if it has no such id."""
+        """Return the name of the request's id as one of this kind.
+
+        Returns:
+            The name, empty if it has none. None if the account has no such id or the request failed.
+        """
         try:
             response = self._transport.get(f"/{kind}/{request.id}", MAX_DETAILS_BYTES)
         except (RequestNotSentError, ResponseLostError):

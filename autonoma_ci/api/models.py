@@ -1,4 +1,4 @@
-"""What one exchange with the API came to: frozen values, one for each kind of request."""
+"""Immutable results of requests to the API."""
 
 from __future__ import annotations
 
@@ -17,74 +17,77 @@ NO_MEDIA_URLS: Mapping[int, SignedUrl] = MappingProxyType({})
 
 
 class StartStatus(StrEnum):
-    """What is known of one request to start a run; it alone decides whether to send again."""
+    """Result of one start request.
+
+    It alone decides whether the request is sent again.
+    """
 
     STARTED = "started"
-    REJECTED = "refused"  # the server said no: final
-    RATE_LIMITED = "busy"  # the server said not now (429): may be sent again
+    REJECTED = "refused"  # the server rejected the request: final
+    RATE_LIMITED = "busy"  # HTTP 429: may be sent again
     NOT_SENT = "not-sent"  # no connection was made: may be sent again
-    CANNOT_SEND = "unsendable"  # no connection was made, and trying again would not change that
-    INDETERMINATE = "open"  # it may have arrived and been acted on: never sent again
+    CANNOT_SEND = "unsendable"  # no connection was made, and another attempt would fail too
+    INDETERMINATE = "open"  # the run may have started: never sent again
 
 
 class StartResult(NamedTuple):
-    """One request to start a run, and what came of it.
+    """Result of one start request with its texts.
 
-    `retry_after` is in seconds; None means that the server named no time. `status` is 0 without an
-    answer. The texts come from outside: redacted, one line each, but not yet escaped for any sink.
+    The texts come from outside. They are redacted and on one line each, but not escaped for any sink.
     """
 
     status: StartStatus
     reason: ExitReason = ExitReason.OK
     run_id: str = ""
-    url: str = ""
-    message: str = ""
-    suggestion: str = ""
-    http_status: int = 0
-    retry_after: float | None = None
+    url: str = ""  # the run's link
+    message: str = ""  # the API's message, or the failure
+    suggestion: str = ""  # likely cause and remedy, in complete sentences
+    http_status: int = 0  # 0 without a response
+    retry_after: float | None = None  # in seconds, None if the server named no time
 
 
 class Timeouts(NamedTuple):
-    """In seconds: to connect, between two pieces of an answer, and for one request in all."""
+    """Timeouts of one request, in seconds."""
 
     connect: float = 10.0
-    read: float = 60.0
-    total: float = 90.0
+    read: float = 60.0  # between two chunks of a response
+    total: float = 90.0  # for the complete request
 
 
 class PollStatus(StrEnum):
-    """What one question for a run's status came to."""
+    """Result of one poll."""
 
     PASSED = "passed"
     FAILED = "failed"
     STOPPED = "stopped"  # cancelled, stopped or skipped on the server
     RUNNING = "going-on"
-    UNRECOGNIZED = "strange"  # an answer, and a word that is not known, or none
-    NOT_FOUND = "missing"  # the server does not know the run, or not yet
+    UNRECOGNIZED = "strange"  # HTTP 200, but the status is missing or unknown
+    NOT_FOUND = "missing"  # HTTP 404: the run is unknown, or not known yet
     UNAUTHORIZED = "unauthorized"
-    RATE_LIMITED = "busy"  # not now (429, 503): ask less
-    UNAVAILABLE = "trouble"  # no usable answer
+    RATE_LIMITED = "busy"  # HTTP 429 or 503: poll less often
+    UNAVAILABLE = "trouble"  # no usable response
 
 
 class PollResult(NamedTuple):
-    """What the server said when it was asked how a run stands.
+    """Result of one poll with its texts.
 
-    `word` is its own word, `message` what went wrong; both are redacted, one line, and not yet escaped.
-    `retry_after` is in seconds; None means that the server named no time. `url` is the run's link. `hint` is what to do
-    about what went wrong, in whole sentences.
+    The texts are redacted and on one line each, but not escaped for any sink.
     """
 
     status: PollStatus
-    raw_status: str = ""
-    message: str = ""
-    http_status: int = 0
-    retry_after: float | None = None
-    url: str = ""
-    suggestion: str = ""
+    raw_status: str = ""  # the server's own name of the status
+    message: str = ""  # the failure
+    http_status: int = 0  # 0 without a response
+    retry_after: float | None = None  # in seconds, None if the server named no time
+    url: str = ""  # the run's link
+    suggestion: str = ""  # remedy for the failure, in complete sentences
 
 
 class SignedUrl(NamedTuple):
-    """Where a screenshot or the video of a run is to be had for an hour; whoever has the address may have it."""
+    """Signed URL of a screenshot or video.
+
+    It is valid for an hour and needs no credentials, so `repr` hides it.
+    """
 
     url: str
 
@@ -93,43 +96,31 @@ class SignedUrl(NamedTuple):
 
 
 class RunDetails(NamedTuple):
-    """What the server tells of a run that ended; `problem` says why it tells nothing.
-
-    `step` is where it failed, `seconds` how long the run took by the server's own clock, or None if it
-    does not say. `media` are the screenshots by the number of their step, and the video as number 0.
-    `said` is the run's status by these details, None if they have none that is known. `contradiction` says
-    what does not fit the run that was asked for, such as the id of another test.
-    """
+    """Details of a run that ended."""
 
     title: str = ""
-    step: RunStep | None = None
-    duration_seconds: float | None = None
-    error: str = ""
+    step: RunStep | None = None  # the step that failed
+    duration_seconds: float | None = None  # by the server's clock, None if unknown
+    error: str = ""  # the reason why there are no details
     steps: tuple[RunStep, ...] = ()
-    media_urls: Mapping[int, SignedUrl] = NO_MEDIA_URLS
-    status: PollStatus | None = None
-    contradiction: str = ""
+    media_urls: Mapping[int, SignedUrl] = NO_MEDIA_URLS  # screenshots by step number, the video as number 0
+    status: PollStatus | None = None  # the run's status in the details, None if missing or unknown
+    contradiction: str = ""  # a mismatch with the requested run, such as the id of another test
 
 
 class EvidenceFile(NamedTuple):
-    """One file to fetch: the step's number or 0 for the video; `spare` if other files matter more.
-
-    `digits` is how many the number has in the file's name, so that names are in the order of the steps.
-    """
+    """One screenshot or video to download."""
 
     run_id: str
-    step_number: int
+    step_number: int  # 0 for the video
     signed_url: SignedUrl
-    low_priority: bool = False
-    number_width: int = 3
+    low_priority: bool = False  # other files are downloaded first
+    number_width: int = 3  # digits of the step number in the file's name, so that names sort like steps
 
 
 class DownloadResult(NamedTuple):
-    """What came of fetching a file: its path in results-dir, or what went wrong.
+    """Result of the download of one file."""
 
-    `again`: with a new address it may succeed.
-    """
-
-    path: str = ""
+    path: str = ""  # relative to results-dir, empty after a failure
     error: str = ""
-    retryable: bool = False
+    retryable: bool = False  # a new signed URL can help

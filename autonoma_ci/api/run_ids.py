@@ -1,7 +1,7 @@
 """Find the id of a run in the fields and the link of a response.
 
-The link of a test's run is `/run/<id>`, that of a folder run `/run/folder/<id>`, that of a tag run `/run/tag/<id>`. A
-link of another shape names no run.
+The link of a test's run has the path `/run/<id>`, of a folder run `/run/folder/<id>`, and of a tag run `/run/tag/<id>`.
+A link of another form contains no run id.
 
 Source: the vendor's published OpenAPI description, its public API pages, and for `runID` and `folderRunID` its own CI
 scripts.
@@ -19,20 +19,21 @@ from autonoma_ci.models import TargetKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The fields in which the response to a start may name the run.
+# Fields of a start response that can contain the run id.
 START_FIELDS = {
     TargetKind.TEST: ("run_id", "runID"),
     # A later revision of the contract runs tags like folders.
     TargetKind.TAG: ("tag_run_id", "folderRunID"),
     TargetKind.FOLDER: ("folder_run_id", "folderRunID"),
 }
-# The fields in which a status response may name the run that it is about.
+# Fields of a status response that can contain the id of its run.
 _STATUS_FIELDS = {
     TargetKind.TEST: ("run_id", "runID", "id"),
     TargetKind.TAG: ("tag_run_id", "folderRunID", "run_id", "runID"),
     TargetKind.FOLDER: ("folder_run_id", "folderRunID", "run_id", "runID"),
 }
-# The id, and what follows it. `group` because the vendor's CI scripts know groups of runs, with ids of their own.
+# The id, and the rest of the path. A test's path excludes `group`, because the vendor's CI scripts have groups of runs
+# with their own ids.
 _RUN_PATH_RE = {
     TargetKind.TEST: lazy_pattern(r"/run/(?!(?:folder|tag|group|test)/[^/])([^/]+)(.*)"),
     TargetKind.TAG: lazy_pattern(r"/run/tag/([^/]+)(.*)"),
@@ -41,21 +42,21 @@ _RUN_PATH_RE = {
 
 
 def parse_run_id(value: object) -> str:
-    """Return an id as text; an empty text if it is neither text nor a whole number."""
+    """Return an id as text, empty unless it is text or an integer."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if is_number or isinstance(value, str) else ""
 
 
 def find_linked_run(url: str, kind: TargetKind) -> str:
-    """Return the id of the run that a link names, or an empty text."""
+    """Return the id of the run in a link, or an empty text."""
     match = _RUN_PATH_RE[kind].search(_extract_path(url))
     return unquote(match[1]) if match else ""
 
 
 def find_page_run(url: str, kind: TargetKind) -> str:
-    """Return the id of the run whose page a link is, or an empty text.
+    """Return the run id in the link of a run's own page, or an empty text.
 
-    Nothing but a slash may follow the id. The link of a tag run may be that of a folder run.
+    Only a slash may follow the id. The link of a tag run can have the form of a folder run.
     """
     for path_kind in (kind, TargetKind.FOLDER) if kind is TargetKind.TAG else (kind,):
         match = _RUN_PATH_RE[path_kind].search(_extract_path(url))
@@ -65,7 +66,7 @@ def find_page_run(url: str, kind: TargetKind) -> str:
 
 
 def is_about_other_run(fields: Mapping[str, object], kind: TargetKind, run_id: str) -> bool:
-    """Return whether a field of a status response names another run than this one."""
+    """Return whether a field of a status response contains another run id."""
     field_ids = {parse_run_id(fields.get(name)) for name in _STATUS_FIELDS[kind]}
     return bool(field_ids - {"", run_id})
 

@@ -1,4 +1,7 @@
-"""Build the body of a request that starts a run. Source: the vendor's published OpenAPI description."""
+"""Build the body of a start request.
+
+Source: the vendor's published OpenAPI description.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ if TYPE_CHECKING:
 
 
 def build_start_body(request: RunRequest, source: str) -> dict[str, object]:
-    """Return the body; values of `runtime_metadata` are text, as the contract demands.
+    """Return the JSON body of a start request.
 
-    `source` says who starts the run.
+    Args:
+        request: The run to start. Its variables become `runtime_metadata`, whose values must be text by the contract.
+        source: Value of the API's `source` field, the system that starts the run.
     """
     if request.kind is TargetKind.TEST:
         body: dict[str, object] = {"id": request.id, "source": source}
@@ -26,11 +31,11 @@ def build_start_body(request: RunRequest, source: str) -> dict[str, object]:
     if request.run_on_latest:
         body["run_on_latest"] = True
     elif request.application_versions:
-        grouped: dict[str, list[str]] = {}
+        versions_by_application: dict[str, list[str]] = {}
         for version in request.application_versions:
-            grouped.setdefault(version.application_id, []).append(version.version_id)
+            versions_by_application.setdefault(version.application_id, []).append(version.version_id)
         body["application_versions"] = [
             {"application_id": application, "application_version_ids": versions}
-            for application, versions in grouped.items()
+            for application, versions in versions_by_application.items()
         ]
     return body

@@ -1,14 +1,17 @@
-"""List the responses that prove that a request to start a run did nothing.
+"""Decide whether a response proves that a start request had no effect.
 
-A start must never be sent again, nor reported as not started, unless that is certain: a run that was started twice
-costs twice. A response proves it only if its definition says that the server refused the request before it acted.
+A start request is sent again, or reported as not started, only if that is certain, because a run that starts twice
+costs twice. A response is a proof only if its definition states that the server refused the request before it acted.
 
-Every other status proves nothing. 303 is the answer to a POST that was processed (RFC 9110 §15.4.4), and a server may
-use another 3xx the same way. 408, 425, 499 and 5xx also come from gateways that gave up while the server was still at
-work. 409 may mean that the run was started before. 503 says that the server can't handle the request now, and does
-not say that nothing was done (RFC 9110 §15.6.4): Varnish sends it with `Retry-After: 5` for a slow server.
+Every other status proves nothing:
 
-Source: RFC 9110 §15, RFC 6585, RFC 7725, and for the sentence the vendor's own CI scripts.
+- 303 is the response to a processed POST (RFC 9110 §15.4.4). A server can use another 3xx in the same way.
+- 408, 425, 499 and 5xx also come from gateways that gave up while the server was still working.
+- 409 can mean that the run was started before.
+- 503 means that the server can't handle the request now. It does not mean that the server did nothing (RFC 9110
+  §15.6.4). Varnish sends it with `Retry-After: 5` for a slow server.
+
+Source: RFC 9110 §15, RFC 6585, RFC 7725, and for the known message the vendor's own CI scripts.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The status, and the definition that makes it a proof.
+# Each status, and the definition that makes it a proof.
 NOT_STARTED_STATUSES = {
     400: "RFC 9110 §15.5.1: the server will not process the request",
     401: "RFC 9110 §15.5.2: the request was not applied, as it lacks valid credentials",
@@ -37,20 +40,20 @@ NOT_STARTED_STATUSES = {
     431: "RFC 6585 §5: the server refuses to process such large headers",
     451: "RFC 7725 §3: the server denies access for legal reasons",
 }
-# The only status after which a start is sent again.
+# Only after this status is a start request sent again.
 RETRYABLE_STATUS = 429
-# A status that proves nothing, with a message that does: the API checks its configuration before it starts a run.
+# The status alone proves nothing. With this message it does, because the API checks its configuration before a start.
 _KNOWN_MESSAGES = {500: frozenset({"device farm project arn is not configured"})}
-# Each status with which a response may be a proof. It is one only if nothing else came that may be the real response.
+# A response with one of these can be a proof. It is one only if no other bytes came that can be the real response.
 CONCLUSIVE_STATUSES = NOT_STARTED_STATUSES.keys() | _KNOWN_MESSAGES.keys()
 
 
 def proves_not_started(status: int, messages: Iterable[str]) -> bool:
-    """Say whether a response proves that nothing was started.
+    """Return whether a response proves that nothing was started.
 
     Args:
         status: The HTTP status.
-        messages: The texts of the response's error fields. Only a whole field counts, not a part of one.
+        messages: The texts of the response's error fields. Only a complete field counts.
     """
     known_messages = _KNOWN_MESSAGES.get(status, frozenset())
     return status in NOT_STARTED_STATUSES or any(

@@ -1,14 +1,16 @@
-"""Send one request and read its response within a bounded time, through the session class of all requests.
+"""Send a request to the API and read its response within a time limit.
 
-Each request has a connection of its own. A server or a gateway can send a response twice, or too late, or with bytes
-behind it. On a kept connection the next request would read that as its own response: a run would get another run's id
-or verdict. Nothing in HTTP/1.1 tells the two apart. The price, measured with 200 starts of 0.2 s, 8 at a time: over a
-round trip of 40 ms with TLS 8.7 s instead of 6.4 s, on loopback 5.6 s instead of 5.4 s.
+Each request has its own connection. A server or a gateway can send a response twice, too late, or with bytes after it.
+On a reused connection, the next request would read these bytes as its own response. A run would get the id or the
+verdict of another run, because HTTP/1.1 has no field that connects a response to its request.
 
-Each thread keeps its session, but no open connection: to make a session takes a fifth of a request's processor time.
+The price was measured with 200 starts of 0.2 s, 8 at a time. With TLS and a round trip of 40 ms they take 8.7 s instead
+of 6.4 s, and on loopback 5.6 s instead of 5.4 s.
 
-Source: the vendor's published OpenAPI description for the headers, RFC 9110 for what may be sent again, and RFC 9112
-§9.6 for `Connection: close`.
+Each thread reuses its session, but no open connection. To create a session takes a fifth of a request's processor time.
+
+Source: the vendor's published OpenAPI description for the headers, RFC 9110 for requests that may be sent again, and
+RFC 9112 §9.6 for `Connection: close`.
 """
 
 from __future__ import annotations
@@ -37,37 +39,43 @@ if TYPE_CHECKING:
 
     from autonoma_ci.redaction.redactor import Secret
 
-# In bytes: nothing that the API says is as long, except for details.
+# Only details are longer.
 MAX_BODY_BYTES = 1024 * 1024
-# Details hold the page's own HTML for each step.
+# Details contain the HTML of the tested page for each step.
 MAX_DETAILS_BYTES = 16 * MAX_BODY_BYTES
-# A question may be asked again: better than to wait for as long as the start of a run may take.
+# In seconds. A GET can be repeated, which is better than a wait as long as for a start.
 _GET_TIMEOUTS = Timeouts(read=20.0, total=30.0)
 _STATUS_LINE_RE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}[^\r\n]*\r?\n")
-# What Python raises where memory or threads are used up.
+# Python raises these if memory or threads are exhausted.
 _RESOURCE_ERRORS = (MemoryError, RuntimeError, SystemError)
 
 
 class HttpResponse(NamedTuple):
-    """A response. `complete` is False if the body was cut short, too long or too slow.
-
-    `surplus` says whether more than CR and LF came behind the refusal of a start, or another response may be within its
-    body. Then the refusal may be that of another request.
-    """
+    """A response of the API."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    is_complete: bool
+    is_complete: bool  # False if the body was cut short, too long or too slow
+    # More than CR and LF came after the rejection of a start, or its body can contain another response. Then the
+    # rejection can belong to another request.
     has_surplus: bool = False
 
     def __repr__(self) -> str:
-        # Headers and body may repeat what was sent.
+        # Headers and body can repeat secrets of the request.
         return f"Answer(HTTP {self.status}, {len(self.body)} bytes)"
 
 
 class Transport:
-    """Sends requests, a POST at most once, from any number of threads; `credentials` are client id and secret."""
+    """Sends requests to the API from any number of threads.
+
+    A POST is sent at most once.
+
+    Args:
+        base_url: The URL of the API, without a path of an endpoint.
+        credentials: Client id and client secret, in this order.
+        timeouts: Limits of a request. A GET has lower limits.
+    """
 
     def __init__(
         self,
@@ -82,24 +90,36 @@ class Transport:
         )
         self._credentials = tuple(credentials)
         self._sessions = PerThread(SafeSession)
-        # Before there are threads that send: where their number is limited, they would leave none for this one.
+        # Start this thread before the workers. If the number of threads is limited, they would leave none for it.
         with suppress(RuntimeError, MemoryError):
             deadlines.start()
 
     def post(self, path: str, payload: Mapping[str, object]) -> HttpResponse:
-        """Send one POST; raise NotSentError or LostError if there is no response."""
+        """Send one POST request.
+
+        Raises:
+            RequestNotSentError: No connection was made.
+            ResponseLostError: A connection was made, but no usable response came.
+        """
         return self._send("POST", path, json.dumps(payload).encode(), self.timeouts, MAX_BODY_BYTES)
 
     def get(self, path: str, max_bytes: int = MAX_BODY_BYTES) -> HttpResponse:
-        """Send one GET; raise NotSentError or LostError if there is no response.
+        """Send one GET request.
 
-        A body above `limit` bytes is not complete.
+        A body above `max_bytes` is incomplete.
+
+        Raises:
+            RequestNotSentError: No connection was made.
+            ResponseLostError: A connection was made, but no usable response came.
         """
         return self._send("GET", path, b"", self._get_timeouts, max_bytes)
 
     @cached_property
     def _environment_settings(self) -> Any:
-        """Settings of the environment, such as a proxy. They are read once, since that takes long."""
+        """Settings of the environment, such as a proxy.
+
+        They are read once, because reading them is slow.
+        """
         return self._sessions.value.merge_environment_settings(
             self.base_url, find_proxies(self.base_url), stream=True, verify=None, cert=None
         )
@@ -117,6 +137,12 @@ class Transport:
         }
 
     def _send(self, method: str, path: str, body: bytes, timeouts: Timeouts, max_bytes: int) -> HttpResponse:
+        """Send one request on its own connection.
+
+        Raises:
+            RequestNotSentError: No connection was made.
+            ResponseLostError: A connection was made, but no usable response came.
+        """
         with total_timeout(timeouts.total) as timed_out:
             if method == "POST":
                 connection_state.exclusive_statuses = CONCLUSIVE_STATUSES
@@ -130,12 +156,12 @@ class Transport:
                 ) as response:
                     content, is_complete = _read_body(response, max_bytes)
                     if timed_out.is_set() and not _has_known_length(response):
-                        # It ended where we ended the connection.
+                        # The timeout ended the connection, and so the body.
                         is_complete = False
                     has_surplus = bool(connection_state.surplus_bytes)
                     if method == "POST" and response.status_code in CONCLUSIVE_STATUSES:
                         if timed_out.is_set():
-                            # What follows behind it can't be known any more.
+                            # The connection was aborted, so it is unknown whether another response would follow.
                             raise TimeoutError
                         has_surplus = has_surplus or _may_hold_response(response, content, is_complete=is_complete)
                     return HttpResponse(response.status_code, response.headers, content, is_complete, has_surplus)
@@ -145,16 +171,19 @@ class Transport:
             finally:
                 close_connection()
         try:
-            # Raised only here, so that the library's own error, whose text may hold a header, is not its context.
+            # Raised outside of the handler, because the library's error must not be its context. Its text can contain a
+            # header.
             raise failure
         finally:
-            # Its traceback leads to this frame, and the frame to it: a cycle, which only the collector could free.
+            # The traceback references this frame and the frame references it. Only the garbage collector frees a cycle.
             del failure
 
 
 def _prepare_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> requests.PreparedRequest:
-    """Return a request that has neither cookies nor a login, whatever the URL and the environment have."""
-    # `requests.Request.prepare` makes a cookie jar for each request, and takes a login from the URL.
+    """Return a request without cookies and without a login.
+
+    `requests.Request.prepare` creates a cookie jar for each request, and reads a login from the URL.
+    """
     request = requests.PreparedRequest()
     request.prepare_method(method)
     request.prepare_url(url, None)
@@ -164,6 +193,7 @@ def _prepare_request(method: str, url: str, headers: Mapping[str, str], body: by
 
 
 def _read_body(response: requests.Response, max_bytes: int) -> tuple[bytes, bool]:
+    """Return the body and whether it is complete."""
     chunks: list[bytes] = []
     size = 0
     try:
@@ -179,11 +209,14 @@ def _read_body(response: requests.Response, max_bytes: int) -> tuple[bytes, bool
 
 
 def _may_hold_response(response: requests.Response, content: bytes, *, is_complete: bool) -> bool:
-    """Return whether a body may have another response: if it is not whole, or if only the connection's end ends it."""
+    """Return whether a body can contain another response.
+
+    It can if it is incomplete, or if only the end of the connection ends it.
+    """
     return not is_complete or (not _has_known_length(response) and bool(_STATUS_LINE_RE.search(content)))
 
 
 def _has_known_length(response: requests.Response) -> bool:
     lengths = response.raw.headers.getlist("Content-Length")
-    # A length in another form is none for http.client.
-    return response.raw.chunked or (bool(lengths) and all(one.isascii() and one.isdigit() for one in lengths))
+    # http.client ignores a length in another form.
+    return response.raw.chunked or (bool(lengths) and all(length.isascii() and length.isdigit() for length in lengths))
