@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _PAGE_SIZE = 100
 # With 100 folders a page, no account has as many. The limit stops a server that invents folders without an end.
 _MAX_PAGES = 1000
-# Per page, instead of the sanitizer's MAX_CHARS_PER_RESPONSE. Enough for the ids and names of 20,000 tests. No run waits
-# for a page, so it may take longer than other responses.
+# Per page, instead of the sanitizer's MAX_CHARS_PER_RESPONSE. It suffices for ids and names of 20,000 tests. No run
+# waits for a page, so it may take longer than other responses.
 _MAX_TEXT_CHARS = 3_000_000
 _MAX_ATTEMPTS = 4
 _RETRY_DELAY_SECONDS, _MAX_RETRY_DELAY_SECONDS = 1.0, 30.0

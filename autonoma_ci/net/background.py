@@ -1,9 +1,9 @@
-"""Requests that the main thread waits for, and a signal or a limit ends that wait.
+"""Run a task in a thread so that a signal or a timeout ends the wait.
 
-Python runs signal handlers in the main thread, and not before a call into C returns. The resolution of a name is such a
-call. It takes 10 s or more where no name server answers, and no socket is there yet that could be shut down.
+Python runs signal handlers in the main thread, and only after a call into C returns. Name resolution is such a call.
+Without a name server it takes 10 s or more, and no socket exists yet that could be shut down.
 
-Source: Python's documentation of `signal`; resolv.conf(5), timeout and attempts.
+Source: Python's documentation of `signal`, and resolv.conf(5) for its timeout and attempts.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-# In seconds. Windows hears a signal only once a wait is over.
+# Windows handles a signal only after a wait is over.
 _MAX_WAIT_SECONDS = 0.5
 
 
 def run_in_background(task: Callable[[], T], timeout_seconds: float = inf) -> T:
-    """Return what the task returns, and raise what it raises.
+    """Run a slow task in another thread and return its result.
 
-    The task is done in another thread, which is left behind at the limit or at a signal. Where no thread can be made,
-    it is done in this one.
+    The thread is abandoned at the timeout or at a signal. If no thread can be started, the task runs in this one.
+    Errors of the task are raised here.
 
     Args:
-        task: What takes long. It must not change anything that its caller uses later.
-        seconds: How long it may take.
+        task: The slow call. It must not change anything that its caller uses later.
+        timeout_seconds: Maximum duration.
 
     Raises:
         TimeoutError: The time is over.
-
     """
     results: queue.SimpleQueue[tuple[list[T], BaseException | None]] = queue.SimpleQueue()
 

@@ -1,4 +1,4 @@
-"""Find the file of trusted authorities that the environment names, and what is wrong with it.
+"""Find the configured file of trusted authorities and diagnose its faults.
 
 The diagnosis is made only after a failure, so a valid file costs nothing.
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 # In the order of precedence. requests reads the first two, and libraries based on OpenSSL the third.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-# In bytes. The public authorities of all browsers have about 300 KB.
+# The public authorities of all browsers have about 300 KB.
 _MAX_CA_FILE_BYTES = 4 * 1024 * 1024
-# In characters. A longer path is not shown whole, nor repeated in a command.
+# A longer path is shortened, and commands contain a placeholder instead.
 _MAX_SHOWN_PATH_CHARS = 200
 # The name of a certificate in a folder is the hash of its subject and a number.
 _HASHED_NAME_RE = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+")
@@ -36,9 +36,9 @@ _PEM_LABEL_RE = lazy_pattern(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----")
 _BEGIN_RE = rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----"
 _END_RE = rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
 _CERTIFICATE_RE = lazy_pattern(rb"^" + _BEGIN_RE + rb"[ \t]*\r?\n[^-]*" + _END_RE, re.MULTILINE)
-# The rest of a line behind its first line, which OpenSSL does not take for the beginning of a certificate.
+# BEGIN with more text on its line. OpenSSL does not recognize the beginning of a certificate there.
 _JOINED_LINES_RE = lazy_pattern(_BEGIN_RE + rb"[ \t]*[^\s-]")
-# PEM, or base64 of DER or of PEM, where a path should be. It may be a private key, so it is never shown.
+# PEM, or base64 of DER or of PEM, in place of a path. It can be a private key, so it is never shown.
 _FILE_CONTENT_RE = lazy_pattern(r"-----BEGIN|\n|^MI[A-Za-z0-9+/=]{60}|^LS0tLS1CRUdJTi")
 _PKCS7_OID = bytes.fromhex("06092a864886f70d0107")
 _HINT_CONVERT = "Convert it: "
@@ -46,32 +46,38 @@ _HINT_NAME_FILE = "Name the PEM file with the certificates of the authorities"
 
 
 class CertificateFault(NamedTuple):
-    """What is wrong with the trusted authorities: `text` names variable and file, `hint` is what to do."""
+    """A fault of the trusted authorities."""
 
-    message: str
+    message: str  # with the names of variable and file
     suggestion: str
 
 
 class _PathFault(NamedTuple):
-    """What a path leads to. `hint` may have a `{}` for the path as a shell takes it."""
+    """A fault of the file or folder at a path."""
 
     description: str
-    suggestion: str
+    suggestion: str  # can contain `{}` for the path, quoted for a shell
 
 
 def configured_ca_file() -> tuple[str, str]:
-    """Return the variable that names the authorities and its value, two empty texts if none does."""
+    """Return name and value of the variable for the authorities, or two empty texts."""
     return next(((name, value) for name in _CA_VARIABLES if (value := os.environ.get(name))), ("", ""))
 
 
 def existing_ca_file() -> str:
-    """Return the value of SSL_CERT_FILE, empty if there is nothing at that path. OpenSSL ignores it then too."""
+    """Return the path in SSL_CERT_FILE, empty if it does not exist.
+
+    OpenSSL ignores a missing path too.
+    """
     path = os.environ.get("SSL_CERT_FILE", "")
     return path if path and os.path.exists(path) else ""  # noqa: PTH110 - a Path raises for some texts
 
 
 def is_special_file(path: str) -> bool:
-    """Return whether there is a pipe or a device at a path. OpenSSL would wait for data from it without a limit."""
+    """Return whether a path is a pipe or a device.
+
+    OpenSSL would wait for its data without a limit.
+    """
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - a Path raises for some texts
     except (OSError, ValueError):
@@ -80,21 +86,24 @@ def is_special_file(path: str) -> bool:
 
 
 def find_ca_fault() -> CertificateFault | None:
-    """Return what is wrong with the authorities that the environment names, None if they are usable or not named."""
+    """Return the fault of the configured authorities.
+
+    The result is None if they are usable or not configured.
+    """
     name, value = configured_ca_file()
     return _diagnose_variable(name, value) if name else None
 
 
 @cache
 def _diagnose_variable(name: str, value: str) -> CertificateFault | None:
-    # Each run of a plan fails with the same file, so it is read once.
+    # Cached, because each run of a plan fails with the same file.
     if _FILE_CONTENT_RE.search(value):
         hint = "Write the certificate into a file and name its path. On GitLab, the variable has the type File."
         return CertificateFault(f"{name} holds the content of a file instead of its path", hint)
     fault = _diagnose_path(value)
     if not fault:
         return None
-    # Loaded only here: a job without such a fault needs none of it.
+    # Imported only here, because a job without such a fault does not need it.
     from shlex import quote
 
     shown_path = sanitize_line(value, _MAX_SHOWN_PATH_CHARS)
@@ -145,7 +154,7 @@ def _diagnose_folder(folder: Path) -> _PathFault | None:
 
 
 def _diagnose_non_pem(data: bytes) -> _PathFault | None:
-    """Return the form of data that is no PEM."""
+    """Return the fault of data in another form than PEM."""
     head = data[:4096].lstrip().lower()
     if not head:
         return _PathFault("an empty file", f"{_HINT_NAME_FILE}. Was the secret or the download empty?")
@@ -163,8 +172,9 @@ def _diagnose_non_pem(data: bytes) -> _PathFault | None:
 
 
 def _diagnose_der(data: bytes) -> _PathFault | None:
-    """Return the form of data that is a sequence in DER."""
-    # Without its header of 2 to 6 bytes: a length below 128 has one byte, else the first byte counts those behind it.
+    """Return the fault of data that is a DER sequence."""
+    # Skip the header of 2 to 6 bytes. A length below 128 has one byte. Otherwise, the first byte is the number of bytes
+    # of the length.
     size = data[1] if len(data) > 1 else 0
     content = data[2:] if size < 0x80 else data[2 + (size & 0x0F) :]
     if content.startswith(_PKCS7_OID):
@@ -181,7 +191,7 @@ def _diagnose_der(data: bytes) -> _PathFault | None:
 
 
 def _diagnose_pem(data: bytes) -> _PathFault | None:
-    """Return why OpenSSL finds no certificate, or not each, in data that was to be PEM."""
+    """Return why OpenSSL finds no certificate, or not all, in PEM data."""
     if not re.search(_BEGIN_RE, data):
         return _diagnose_other_pem(data)
     if b"CERTIFICATE-----\\n" in data:
@@ -197,7 +207,7 @@ def _diagnose_pem(data: bytes) -> _PathFault | None:
 
 
 def _diagnose_other_pem(data: bytes) -> _PathFault:
-    """Return what data without a certificate in PEM is."""
+    """Return the fault of data without a PEM certificate."""
     labels = _PEM_LABEL_RE.findall(data)
     if b"PKCS7" in labels or b"CMS" in labels:
         return _PathFault("a PKCS#7 file", f"{_HINT_CONVERT}openssl pkcs7 -in {{}} -print_certs -out ca.pem")
@@ -216,7 +226,7 @@ def _diagnose_other_pem(data: bytes) -> _PathFault:
 
 
 def _diagnose_damaged_pem(data: bytes) -> _PathFault:
-    """Return why OpenSSL can't read a file that has certificates in PEM."""
+    """Return why OpenSSL can't read a file with PEM certificates."""
     if re.match(rb"""\s*["']""" + _BEGIN_RE, data):
         return _PathFault("a PEM file in quotes", "Remove the quotes around the certificates.")
     if re.search(rb"^[ \t]+" + _BEGIN_RE, data, re.MULTILINE):
@@ -234,7 +244,7 @@ def _diagnose_damaged_pem(data: bytes) -> _PathFault:
 
 
 def _is_loadable(**source: str) -> bool:
-    """Return whether OpenSSL finds a certificate in a file, or in a text."""
+    """Return whether OpenSSL finds a certificate in a file or a text."""
     load: Callable[..., None] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations
     try:
         load(**source)

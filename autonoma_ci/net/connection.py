@@ -1,12 +1,14 @@
-"""Connections that record when they are made, since that decides whether a request may have arrived.
+"""Track connections to decide whether a request may have arrived.
 
-A failure while a connection is being made means that nothing of the request was sent. After any later failure
-the request may have arrived.
+If a failure occurs before the connection is made, nothing of the request was sent. After any later failure, the request
+may have arrived.
 
-All of a connection has one limit of time: the name, its addresses, the proxy and TLS. The libraries give the name none,
-each address the whole, and each wait for a proxy the whole again. Once the limit is over, nothing is sent.
+One timeout covers all parts of a connection: name resolution, all addresses, the proxy and TLS. The libraries have no
+timeout for name resolution, and apply the full timeout to each address and to each wait for a proxy. After the timeout,
+nothing is sent.
 
-Source: http.client and urllib3, as they make connections and raise errors, and RFC 9110 §15.2 (interim responses).
+Source: the code of http.client and urllib3 that makes connections and raises errors, and RFC 9110 §15.2 for interim
+responses.
 """
 
 from __future__ import annotations
@@ -41,24 +43,24 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-# Of the lines of all responses before one final response. Real servers send one or two responses.
+# For all interim responses before one final response. Real servers send one or two of them.
 _MAX_INTERIM_BYTES = 1024 * 1024
 _MAX_LINE_BYTES = 65_536
-# How long bytes behind a refusal are waited for, in seconds. A refusal may have been sent before the request was read,
-# and then the real response comes once that was done. A server that closes, as it must after `Connection: close` (RFC
-# 9112 §9.6), costs no wait.
+# Wait for bytes after the rejection of a start. A server can send a rejection before it has read the request, and the
+# real response after that. A server that closes the connection causes no wait, and after `Connection: close` it must
+# close it (RFC 9112 §9.6).
 _SURPLUS_SECONDS = 0.25
-# For a connection where no limit was set. All requests set one.
+# For a connection without a timeout. All requests of this package set one.
 _DEFAULT_CONNECT_SECONDS = 10.0
 _BLANK_LINES = frozenset({b"\r\n", b"\n"})
 _LOOPBACK_NO_PROXY = "localhost,127.0.0.0/8,127.0.0.1,::1"
 
 
 class _CountingReader(io.BufferedReader):
-    """Reads a response, and notes its last line and how long its lines are in all, in bytes."""
+    """Reads a response and records its lines."""
 
     last_line = b""
-    line_bytes = 0
+    line_bytes = 0  # total length of all lines
 
     def readline(self, size: int | None = -1, /) -> bytes:
         self.last_line = super().readline(size)
@@ -67,10 +69,11 @@ class _CountingReader(io.BufferedReader):
 
 
 class _FinalResponse(http.client.HTTPResponse):
-    """A response whose interim responses (1xx) were skipped, as RFC 9110 §15.2 demands.
+    """A final response, after all interim responses (1xx) were skipped.
 
-    http.client skips 100 alone. It returns a 102 or 103 as final, and the next request gets the final response. A
-    header section that is cut short is an error (RFC 9112 §8). http.client takes what came for the whole.
+    RFC 9110 §15.2 requires this. http.client skips only 100 and returns a 102 or 103 as final. Then the next request
+    gets the final response. A header section that is cut short is an error (RFC 9112 §8). http.client accepts it as
+    complete.
     """
 
     def __init__(
@@ -86,6 +89,11 @@ class _FinalResponse(http.client.HTTPResponse):
             raise InvalidResponseError("the connection ended within the headers of the answer")
 
     def _read_status(self) -> tuple[str, int, str]:
+        """Return the status line of the final response.
+
+        Raises:
+            InvalidResponseError: A status line is invalid, or the interim responses are too long.
+        """
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
             text = str(self.fp.last_line, "iso-8859-1")
@@ -94,7 +102,7 @@ class _FinalResponse(http.client.HTTPResponse):
             if not 100 <= status < 200:
                 return version, status, reason
             if status == http.client.SWITCHING_PROTOCOLS:
-                # No request of ours asks for an upgrade, so what follows is not HTTP.
+                # No request of this package contains an upgrade, so the next bytes are not HTTP.
                 raise InvalidResponseError("unexpected switch of protocols")
             while self.fp.readline(_MAX_LINE_BYTES) not in {*_BLANK_LINES, b""}:
                 self._check_interim_size()
@@ -105,13 +113,13 @@ class _FinalResponse(http.client.HTTPResponse):
             raise InvalidResponseError("more than 1 MiB of interim responses (1xx) came before the answer")
 
     def _close_conn(self) -> None:
-        # The response to CONNECT has no headers here, and its connection goes on.
+        # The response to CONNECT has no headers here, and its connection stays open.
         if self._is_post and self.status in connection_state.exclusive_statuses and self.headers is not None:
             self._read_surplus()
         super()._close_conn()  # type: ignore[misc]
 
     def _read_surplus(self) -> None:
-        # A timeout is an OSError. It says that nothing came.
+        # A timeout is an OSError. It means that nothing came.
         with suppress(OSError):
             self._sock.settimeout(_SURPLUS_SECONDS)
             while not connection_state.surplus_bytes and (data := self.fp.read1(_MAX_LINE_BYTES)):
@@ -119,29 +127,33 @@ class _FinalResponse(http.client.HTTPResponse):
 
 
 class TrackedHTTPConnection(HTTPConnection):
-    """A connection that records when it is made, and is made in time or not at all."""
+    """A connection that records its state and has one timeout."""
 
     response_class = _FinalResponse
-    # The monotonic time at which it must be made.
-    _connect_by = inf
-    # The socket, which is still read from once http.client has let go of it: after `Connection: close`.
+    _connect_by = inf  # monotonic time at which the connection must be made
+    # http.client drops its socket after `Connection: close`, while the response is still read from it.
     _open_socket: socket.socket | None = None
 
     def connect(self) -> None:
-        """Connect; raise ConnectTimeoutError if that takes too long or the request was given up meanwhile."""
+        """Connect within the timeout.
+
+        Raises:
+            ConnectTimeoutError: The timeout is over, or the request was withdrawn meanwhile.
+        """
         self._record_connecting()
         self._open_socket = None
         self._connect_by = min(
             time.monotonic() + (self.timeout or _DEFAULT_CONNECT_SECONDS), connection_state.send_before
         )
-        # For what drips: a proxy's answer, and a handshake through a proxy with TLS. The other waits end by themselves.
+        # A proxy's response and a handshake through a proxy with TLS can arrive byte by byte. Only the deadline ends
+        # them. The other waits have their own timeout.
         key = deadlines.add(self._get_seconds_left(), self.shut_down)
         try:
             super().connect()
         except (ConnectTimeoutError, NewConnectionError):
             raise
         except Exception as error:
-            # What our own end of it looks like is no news.
+            # The deadline caused this error, so its text has no information.
             if time.monotonic() >= self._connect_by:
                 raise self._build_timeout_error() from error
             raise
@@ -153,19 +165,26 @@ class TrackedHTTPConnection(HTTPConnection):
         self._allow_sending()
 
     def shut_down(self) -> None:
-        """End the connection from another thread. One that is not made yet ends by its own look at the clock."""
+        """End the connection from another thread.
+
+        A connection that is not made yet ends itself, because it checks the clock.
+        """
         sock = self.sock or self._open_socket
         with suppress(OSError):
             if sock:
-                # With TLS in TLS, urllib3's own class has no such method. The socket is the one below.
+                # With TLS in TLS, urllib3's class has no `shutdown`. Its attribute `socket` is the real socket.
                 getattr(sock, "socket", sock).shutdown(socket.SHUT_RDWR)
 
     def _record_connecting(self) -> None:
         connection_state.connection, connection_state.connecting, connection_state.connect_attempted = self, True, True
 
     def _allow_sending(self) -> None:
-        """Let the request be sent from now on; raise ConnectTimeoutError if it must not be any more."""
-        # A limit that comes after this look at the clock finds the socket and shuts it down.
+        """Allow that the request is sent from now on.
+
+        Raises:
+            ConnectTimeoutError: The timeout is over, or the request was withdrawn.
+        """
+        # If the timeout ends after this check, its thread finds the socket and shuts it down.
         if time.monotonic() >= connection_state.send_before or (
             connection_state.gate and not connection_state.gate.enter()
         ):
@@ -173,7 +192,11 @@ class TrackedHTTPConnection(HTTPConnection):
         connection_state.connecting = False
 
     def _get_seconds_left(self) -> float:
-        """Return how many seconds are left to connect; raise ConnectTimeoutError if there are none."""
+        """Return the seconds left to connect.
+
+        Raises:
+            ConnectTimeoutError: No time is left.
+        """
         seconds_left = self._connect_by - time.monotonic()
         if seconds_left <= 0:
             raise self._build_timeout_error()
@@ -183,16 +206,20 @@ class TrackedHTTPConnection(HTTPConnection):
         return ConnectTimeoutError(self, "the connection was not made in time")
 
     def _new_conn(self) -> socket.socket:
-        """Return a socket that is connected to one of the name's addresses.
+        """Return a socket that is connected to one of the host's addresses.
 
-        Raises ConnectTimeoutError, NewConnectionError and what `_resolved` raises.
+        Raises:
+            ConnectTimeoutError: No address accepted the connection in time.
+            NewConnectionError: No address accepted the connection.
+            NameResolutionError: See `_resolve`.
+            LocationParseError: See `_resolve`.
         """
         host, timeout = self._dns_host, self.timeout
         addresses = self._resolve(host)
         error: Exception = NewConnectionError(self, "the name has no address")
         try:
             for number, address in enumerate(addresses):
-                # An equal share of what is left, so that a dead one takes no time from those behind it.
+                # Each address gets an equal share of the time left, so that a dead one leaves time for the next.
                 self._dns_host, self.timeout = address, self._get_seconds_left() / (len(addresses) - number)
                 try:
                     sock = super()._new_conn()
@@ -206,7 +233,11 @@ class TrackedHTTPConnection(HTTPConnection):
             del error
 
     def _apply_seconds_left(self, sock: socket.socket) -> socket.socket:
-        """Return the socket with the time that is left as its limit; close it if there is none."""
+        """Set the time left as the socket's timeout.
+
+        Raises:
+            ConnectTimeoutError: No time is left. The socket is closed then.
+        """
         try:
             sock.settimeout(self._get_seconds_left())
         except ConnectTimeoutError:
@@ -215,16 +246,18 @@ class TrackedHTTPConnection(HTTPConnection):
         return sock
 
     def _resolve(self, host: str) -> list[str]:
-        """Return the addresses of a name.
+        """Return the addresses of a host name.
 
-        Raises NameResolutionError if there are none in time, NewConnectionError if nothing could be asked, and
-        LocationParseError if it is no name.
+        Raises:
+            NameResolutionError: The name has no address, or was not resolved in time.
+            NewConnectionError: The resolver could not be called.
+            LocationParseError: The name is invalid.
         """
         if is_ipaddress(host.strip("[]")):
             return [host]
         task = partial(socket.getaddrinfo, host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         try:
-            # The system's resolver has no limit that could be set from here.
+            # The system's resolver has no timeout that a program can set.
             results = run_in_background(task, self._get_seconds_left())
         except (socket.gaierror, TimeoutError) as error:
             cause = error if isinstance(error, socket.gaierror) else socket.gaierror(socket.EAI_AGAIN, "no answer")
@@ -237,18 +270,17 @@ class TrackedHTTPConnection(HTTPConnection):
 
     def _tunnel(self) -> None:
         super()._tunnel()
-        # The handshake that follows has no more than is left.
+        # The TLS handshake comes next and has only the time left.
         self.sock.settimeout(self._get_seconds_left())
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request.
 
         Raises:
-            ConnectTimeoutError: Nothing may be sent any more.
-            NewConnectionError: The connection is that of an earlier request, which could not be closed.
-
+            ConnectTimeoutError: The timeout is over, or the request was withdrawn.
+            NewConnectionError: The connection belongs to an earlier request and could not be closed.
         """
-        # Without TLS, the connection is made only once the headers are complete.
+        # Without TLS, http.client connects only when the headers are complete.
         connection_state.connection, connection_state.connecting = self, True
         if self.sock is not None:
             self._check_owner()
@@ -256,20 +288,27 @@ class TrackedHTTPConnection(HTTPConnection):
         super().request(*args, **kwargs)
 
     def _check_owner(self) -> None:
-        """Raise NewConnectionError if the connection was made for an earlier request."""
+        """Check that the connection belongs to the present request.
+
+        Raises:
+            NewConnectionError: It was made for an earlier request.
+        """
         if not connection_state.connect_attempted:
             raise NewConnectionError(self, "the connection of an earlier request is still open")
 
 
 class TrackedHTTPSConnection(TrackedHTTPConnection, HTTPSConnection):
-    """The same for https: in the methods above, `super` is HTTPSConnection, which connects with a handshake."""
+    """A tracked connection with TLS.
+
+    In the inherited methods, `super` is HTTPSConnection, which connects with a handshake.
+    """
 
     def connect(self) -> None:
-        """Do the same as above, with a context that all connections share."""
+        """Connect with the TLS context that all connections share."""
         self._record_connecting()
         if self.ssl_context is None:
-            context = _tls_context(self.ca_certs, self.ca_cert_dir)
-            # With a proxy that speaks TLS, urllib3 needs the file for both handshakes.
+            context = _create_tls_context(self.ca_certs, self.ca_cert_dir)
+            # With an https proxy, urllib3 needs the file for both handshakes.
             if not (self.proxy and self.proxy.scheme == "https"):
                 self.ssl_context = context
                 self.ca_certs = self.ca_cert_dir = None
@@ -277,11 +316,13 @@ class TrackedHTTPSConnection(TrackedHTTPConnection, HTTPSConnection):
 
 
 @cache
-def _tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContext:
-    """Return the context for all connections that trust these authorities.
+def _create_tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContext:
+    """Return the shared TLS context for these trusted authorities.
 
-    To read the usual file of authorities takes about 30 ms. Without this, each connection reads it again. Raises
-    AuthoritiesError if the file is unusable.
+    It is cached, because each connection would read the file again. The usual file takes about 30 ms.
+
+    Raises:
+        CertificateFileError: The file is unusable.
     """
     context = create_urllib3_context()
     if is_special_file(ca_certs or ca_cert_dir or ""):
@@ -292,7 +333,7 @@ def _tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContex
         else:
             context.load_default_certs()
     except OSError as error:
-        # OpenSSL's own errors are of this class too.
+        # ssl.SSLError is an OSError too.
         raise CertificateFileError(error.errno, "the trusted authorities are unusable") from error
     return context
 
@@ -309,32 +350,35 @@ class TrackedHTTPSPool(HTTPSConnectionPool):
     ConnectionCls = TrackedHTTPSConnection
 
 
-# What an adapter makes its pools of, by scheme.
+# Pool class for each URL scheme.
 TRACKED_POOLS = {"http": TrackedHTTPPool, "https": TrackedHTTPSPool}
 
 
 def find_proxies(url: str) -> dict[str, str]:
-    """Return requests' `proxies`: one that the environment names is for the world outside, never for this machine."""
+    """Return the `proxies` argument of requests for a URL.
+
+    A proxy of the environment is used for other machines, never for this one.
+    """
     return {"no_proxy": _LOOPBACK_NO_PROXY} if LOOPBACK_HOST_RE.fullmatch(urlsplit(url).hostname or "") else {}
 
 
 class Deadlines:
-    """Ends requests that take too long.
+    """Ends requests after their timeout.
 
-    One thread does it for all of them, since the number of threads may be limited.
+    One thread does this for all requests, because the number of threads can be limited.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._callbacks: dict[object, tuple[float, Callable[[], None]]] = {}
         self._is_running = False
-        # The time until which the thread sleeps.
-        self._wake_at = inf
+        self._wake_at = inf  # monotonic time at which the thread wakes up
 
     def start(self) -> None:
-        """Make the thread if it is not there.
+        """Start the thread unless it runs already.
 
-        Raises RuntimeError if that can't be done.
+        Raises:
+            RuntimeError: The thread can't be started.
         """
         with self._changed:
             if not self._is_running:
@@ -342,9 +386,17 @@ class Deadlines:
                 self._is_running = True
 
     def add(self, seconds: float, on_timeout: Callable[[], None]) -> object:
-        """Call `end` after so many seconds, unless the returned key is removed before.
+        """Call `on_timeout` after some seconds.
 
-        Raises RuntimeError if no thread can be made.
+        Args:
+            seconds: Time until the call.
+            on_timeout: The function to call. It runs in the thread of the deadlines.
+
+        Returns:
+            A key. After `remove` with this key, the function is not called.
+
+        Raises:
+            RuntimeError: No thread can be started.
         """
         key, expires_at = object(), time.monotonic() + seconds
         self.start()
@@ -355,7 +407,10 @@ class Deadlines:
         return key
 
     def remove(self, key: object) -> None:
-        """Remove a deadline. What it ends is not called any more once this returns."""
+        """Remove a deadline.
+
+        After this call returns, its function is not called.
+        """
         with self._changed:
             self._callbacks.pop(key, None)
 
@@ -363,12 +418,12 @@ class Deadlines:
         with self._changed:
             while True:
                 now = time.monotonic()
-                for key in [key for key, (when, _) in self._callbacks.items() if when <= now]:
+                for key in [key for key, (expires_at, _) in self._callbacks.items() if expires_at <= now]:
                     on_timeout = self._callbacks.pop(key)[1]
-                    # Whatever goes wrong here, the other requests must end too.
+                    # If this fails, the other requests must still end.
                     with suppress(Exception):
                         on_timeout()
-                self._wake_at = min((when for when, _ in self._callbacks.values()), default=inf)
+                self._wake_at = min((expires_at for expires_at, _ in self._callbacks.values()), default=inf)
                 self._changed.wait(None if self._wake_at == inf else self._wake_at - now)
 
 
@@ -377,25 +432,24 @@ deadlines = Deadlines()
 
 @contextmanager
 def total_timeout(seconds: float) -> Iterator[threading.Event]:
-    """End this thread's next request after so long.
+    """Limit the total time of this thread's next request.
 
     Args:
-        seconds: How long the request may take.
+        seconds: Maximum duration of the request.
 
     Yields:
-        An event that is set once the request was ended.
+        An event that is set when the timeout ends the request.
 
     Raises:
-        NotSentError: No thread can be made that would end the request.
-
+        RequestNotSentError: No thread can be started that would end the request.
     """
-    # First, since to make the event may fail for want of memory.
+    # This comes first, because the event can fail if memory is exhausted.
     state = connection_state.reset()
     connection_state.send_before = time.monotonic() + seconds
     timed_out = threading.Event()
 
     def abort() -> None:
-        # Noted before the line is cut: what comes of a request that was ended from here may read like an answer.
+        # Set the event before the abort, because the result of an aborted request can look like a response.
         timed_out.set()
         abort_connection(state)
 
@@ -410,15 +464,24 @@ def total_timeout(seconds: float) -> Iterator[threading.Event]:
 
 
 def close_connection() -> None:
-    """Close the connection of this thread's request, which the server may keep open. No other request may use it."""
+    """Close the connection of this thread's request.
+
+    The server may leave it open, but no other request may use it.
+    """
     if connection_state.connection:
-        # Where this fails, the next request finds that the connection is not its own.
+        # If this fails, `_check_owner` stops the next request.
         with suppress(Exception):
             connection_state.connection.close()
 
 
 def abort_connection(state: dict[str, Any]) -> None:
-    """End a thread's request that takes too long as a whole; the libraries' timeouts are for each wait alone."""
+    """End a request of another thread after its total timeout.
+
+    The timeouts of the libraries limit only each single wait.
+
+    Args:
+        state: The result of `ConnectionState.reset` in that thread.
+    """
     connection: TrackedHTTPConnection | None = state.get("connection")
     if connection:
         connection.shut_down()

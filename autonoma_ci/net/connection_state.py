@@ -1,4 +1,4 @@
-"""The connection of each thread's present request: it tells whether anything can have been sent.
+"""Record for each thread whether its request may have been sent.
 
 Source: Python's documentation of `threading.local`.
 """
@@ -15,18 +15,27 @@ if TYPE_CHECKING:
 
 
 class SendGate:
-    """What a request passes before its first byte, unless it was withdrawn: of the two, the first one wins."""
+    """Decides between sending and withdrawing a request.
+
+    The request enters the gate before its first byte. The first call wins, and the other one has no effect.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._winner = ""
 
     def enter(self) -> bool:
-        """Return whether the request may be sent. Then it can't be withdrawn any more."""
+        """Return whether the request may be sent.
+
+        If so, it can't be withdrawn later.
+        """
         return self._claim("sent")
 
     def withdraw(self) -> bool:
-        """Return whether nothing was sent. Then nothing of the request ever will be."""
+        """Return whether the request is withdrawn.
+
+        If so, nothing of it was sent, and nothing will be.
+        """
         return self._claim("withdrawn")
 
     def _claim(self, winner: str) -> bool:
@@ -36,28 +45,30 @@ class SendGate:
 
 
 class ConnectionState(threading.local):
-    """The thread's own connection in its present request: whether it is being made, and was made for it.
+    """The connection of each thread's present request."""
 
-    `surplus` is what came behind a response whose status is one of the `exclusive_statuses`, without CR and LF. After
-    `until`, in seconds of the monotonic clock, nothing may be sent. `gate` is that of the start which the thread sends,
-    and stays until it came back.
-    """
-
-    connecting = False
-    connect_attempted = False
+    connecting = False  # the connection is being made
+    connect_attempted = False  # a connection was made or tried for this request
     connection: HTTPConnection | None = None
-    surplus_bytes = b""
-    exclusive_statuses: Collection[int] = ()
-    send_before = inf
-    gate: SendGate | None = None
+    surplus_bytes = b""  # bytes after a response with an exclusive status, without CR and LF
+    exclusive_statuses: Collection[int] = ()  # after a response with one of these, surplus bytes are read
+    send_before = inf  # monotonic time after which nothing may be sent
+    gate: SendGate | None = None  # gate of the start request that this thread sends, None when it has returned
 
     @property
     def nothing_sent(self) -> bool:
-        """Whether no connection was made for the present request, so that nothing of it was sent."""
+        """Whether nothing of the request was sent.
+
+        This is certain if no connection was made for it.
+        """
         return self.connecting or self.connection is None
 
     def reset(self) -> dict[str, Any]:
-        """Forget the last request; return what `hang_up` takes to end the next one from another thread."""
+        """Forget the last request.
+
+        Returns:
+            The state of this thread, with which `abort_connection` can end the next request from another thread.
+        """
         self.connecting, self.connect_attempted, self.connection, self.surplus_bytes, self.send_before = (
             False,
             False,

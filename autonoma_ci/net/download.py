@@ -1,6 +1,8 @@
-"""Screenshots and videos from where the API says they are: another host, which gets no credentials.
+"""Download screenshots and videos from their signed URLs.
 
-Source: the vendor's public API pages, which give an address an hour; RFC 9110 for redirects and lengths.
+They are on another host, which gets no credentials.
+
+Source: the vendor's public API pages, by which a URL is valid for an hour, and RFC 9110 for redirects and lengths.
 """
 
 from __future__ import annotations
@@ -23,12 +25,17 @@ if TYPE_CHECKING:
 
 _MAX_REDIRECTS = 5
 _CHUNK_BYTES = 64 * 1024
-# Signed addresses are long, and nobody's are longer.
+# In characters. Signed URLs are long, but no real one is longer.
 _MAX_URL_LENGTH = 16_000
 
 
 class DownloadError(Exception):
-    """Why a file could not be had, without its address; `again`: another address may do."""
+    """A failed download, without the URL in its text.
+
+    Args:
+        text: The reason.
+        retryable: A new signed URL can help.
+    """
 
     def __init__(self, text: str, *, retryable: bool = False) -> None:
         self.retryable = retryable
@@ -36,7 +43,7 @@ class DownloadError(Exception):
 
 
 class FileTooLargeError(Exception):
-    """Raised by who takes the pieces, once there are too many."""
+    """Raised by `on_chunk` when the file exceeds a limit."""
 
 
 def download(
@@ -48,11 +55,18 @@ def download(
     allow_http_loopback: bool,
     connect_seconds: float = 10.0,
 ) -> str:
-    """Hand what lies at this address to `take` piece by piece, and return its content type.
+    """Download a URL in chunks and return its content type.
 
-    Only https is followed, or with `local` http to this very machine, which a sandbox uses. At most
-    `limit` bytes are asked for, and so many seconds given. Raises MediaError; what `take` raises, but for
-    TooLargeError, passes through.
+    Args:
+        url: The signed URL. It must be https.
+        on_chunk: Receives each chunk. Its errors are raised here, except FileTooLargeError.
+        max_bytes: A longer `Content-Length` is an error.
+        timeout_seconds: Maximum duration of the download.
+        allow_http_loopback: Allow http to this machine, which a sandbox uses.
+        connect_seconds: Maximum duration of a connection attempt.
+
+    Raises:
+        DownloadError: The URL is invalid, the request failed or the file is too large.
     """
     with SafeSession() as session, total_timeout(timeout_seconds) as timed_out:
         session.headers.update({"User-Agent": f"autonoma-ci/{__version__}", "Accept-Encoding": "identity"})
@@ -63,7 +77,7 @@ def download(
         except FileTooLargeError:
             raise DownloadError("larger than it may be") from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            # Not even the host's name is told: the API may have put anything there.
+            # The text omits even the host's name, because the URL comes from the API and can contain anything.
             release_frames(error)
             failure = (
                 connect_error_from(error, "its host")
@@ -77,6 +91,11 @@ def download(
 def _follow_redirects(
     session: SafeSession, url: str, on_chunk: Callable[[bytes], None], limits: tuple[int, bool, tuple[float, float]]
 ) -> str:
+    """Request the URL and its redirects, and return the content type.
+
+    Raises:
+        DownloadError: A URL is invalid, a status is not 200 or the file is too large.
+    """
     max_bytes, allow_http_loopback, timeout = limits
     for _ in range(_MAX_REDIRECTS + 1):
         _check_url(url, allow_http_loopback=allow_http_loopback)
@@ -93,7 +112,11 @@ def _follow_redirects(
 
 
 def _check_url(url: str, *, allow_http_loopback: bool) -> None:
-    """Raise MediaError if this address is not one to follow."""
+    """Check that a URL may be requested.
+
+    Raises:
+        DownloadError: It is invalid, or its scheme is forbidden.
+    """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -108,12 +131,17 @@ def _check_url(url: str, *, allow_http_loopback: bool) -> None:
 
 
 def _read_body(response: requests.Response, on_chunk: Callable[[bytes], None], max_bytes: int) -> str:
+    """Pass the body on in chunks and return its content type.
+
+    Raises:
+        DownloadError: The body is encoded or too long.
+    """
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise DownloadError("it comes in an encoding that was not asked for")
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length[:18]) > max_bytes:
         raise DownloadError(f"larger than it may be ({int(length[:18]) / 1e6:,.1f} MB)")
-    # As it is on the line: nothing is to be unpacked, and a body that is shorter than it said is an error.
+    # The raw stream decodes nothing. A body that is shorter than its Content-Length is an error.
     for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
         on_chunk(chunk)
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -1,7 +1,9 @@
-"""Why no answer came, in words a user can act on: found in the chain of causes that libraries wrap it in.
+"""Explain failed requests in messages that a user can act on.
 
-Source: the errors of requests, urllib3, ssl and the operating system, as they are raised, RFC 9110 §15 for what a proxy
-answers to CONNECT, RFC 8446 §6 for the alerts of TLS, and OpenSSL's documentation, "X509_STORE_CTX_get_error".
+The libraries wrap the cause of a failure in other errors, so the chain of causes is searched.
+
+Source: the errors of requests, urllib3, ssl and the operating system, RFC 9110 §15 for a proxy's response to CONNECT,
+RFC 8446 §6 for TLS alerts, and OpenSSL's documentation, "X509_STORE_CTX_get_error".
 """
 
 from __future__ import annotations
@@ -27,27 +29,28 @@ from autonoma_ci.net.certificates import configured_ca_file, find_ca_fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A proxy that answers CONNECT with one of these may let the next one through. Any other answer lasts.
+# After one of these responses to CONNECT, the next attempt can succeed. Any other response is permanent.
 _RETRYABLE_PROXY_STATUSES = frozenset({"408", "429", "500", "502", "503", "504"})
-# How ssl calls a connection that ended within the handshake.
+# Errors of ssl for a connection that ended within the handshake.
 _EARLY_END_ERRORS = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
-# Something else than TLS is on the port, such as plain HTTP.
+# The port does not use TLS, but for example plain HTTP.
 _NOT_TLS_RE = "^(?:WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST)$|record.layer.failure"
 _CLIENT_REJECTED_RE = "ALERT_(?:UNKNOWN_CA|ACCESS_DENIED|(?:\\w+_)?CERTIFICATE(?:_\\w+)?)$"
-# Failures of a handshake that last. Any other failure may pass: a damaged record (alerts 10, 20, 22, 50 and their like,
-# or an error found here) and a server without its configuration (80, 112) say nothing of the next handshake.
-# - Alerts 40, 70 and 71: the two sides have no parameters or no version of TLS in common (RFC 8446 §6.2), which is a
-#   matter of their configuration. The names behind them are the same, found by this side.
+# Permanent failures of a handshake. Any other failure can pass: a damaged record (alerts 10, 20, 22, 50 and similar
+# ones, or an error that this side detects) and a server without its configuration (80, 112) prove nothing about the
+# next handshake.
+# - Alerts 40, 70 and 71: the two sides have no parameters or no TLS version in common (RFC 8446 §6.2). Their
+#   configuration causes this. The second line has the names of the same errors when this side detects them.
 # - Alerts 42 to 46, 48, 49 and 116: the other side does not accept this side, or the authority of its certificate.
-# - What follows is no TLS, as with plain HTTP on the port. Since OpenSSL 3.2 that is `record layer failure`, and some
-#   versions of Python know no name for it. There a damaged record has the same name, and so lasts too.
+# - The port does not use TLS. Since OpenSSL 3.2 the error is `record layer failure`, and some versions of Python have
+#   no name for it. A damaged record has the same name there, so it counts as permanent too.
 _PERMANENT_REASON_RE = lazy_pattern(
     "ALERT_(?:HANDSHAKE_FAILURE|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)$"
     "|^(?:UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|UNSAFE_LEGACY_RENEGOTIATION_DISABLED|\\w+_KEY_TOO_SMALL)$"
     f"|{_CLIENT_REJECTED_RE}|{_NOT_TLS_RE}",
     re.IGNORECASE,
 )
-# Where OpenSSL reads the file of trusted authorities. It is the same for each connection.
+# OpenSSL's libraries that read the file of trusted authorities. Each connection uses the same file.
 _CA_FILE_LIBRARIES = frozenset({"X509", "PEM"})
 # OpenSSL's codes for a certificate whose authority is unknown: self-signed (18), self-signed in the chain (19), no
 # issuer (20) and no chain at all (21).
@@ -63,7 +66,10 @@ _HINT_SET_PROXY = "If only a proxy has access, set HTTPS_PROXY."
 class RequestNotSentError(Exception):
     """No connection was made, so nothing arrived.
 
-    `passing` says whether trying again may help. `hint` is the likely cause and what to do, in whole sentences.
+    Args:
+        text: The reason.
+        retryable: Another attempt can succeed.
+        hint: Likely cause and remedy, in complete sentences.
     """
 
     def __init__(self, text: str, *, retryable: bool, hint: str = "") -> None:
@@ -72,7 +78,14 @@ class RequestNotSentError(Exception):
 
 
 class ResponseLostError(Exception):
-    """A connection was made and no usable answer came: the request may have arrived. `late`: it took too long."""
+    """A connection was made, but no usable response came.
+
+    The request may have arrived.
+
+    Args:
+        text: The reason.
+        timed_out: The response took too long.
+    """
 
     def __init__(self, text: str, *, timed_out: bool = False) -> None:
         self.timed_out = timed_out
@@ -84,10 +97,14 @@ class CertificateFileError(OSError):
 
 
 class InvalidResponseError(http.client.HTTPException):
-    """A response that proves nothing, since it is cut short or not in the form of HTTP. Its text is for the user."""
+    """A response is cut short or is not valid HTTP.
+
+    Such a response proves nothing. The text is for the user.
+    """
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all errors that caused it."""
     seen: set[int] = set()
     pending: list[object] = [error]
     while pending:
@@ -99,19 +116,20 @@ def _iter_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def release_frames(error: BaseException) -> None:
-    """Let go of the frames that an error and its causes passed through, with the request and the session in them.
+    """Remove the tracebacks of an error and its causes.
 
-    urllib3 keeps its error in a variable of the frame that the error's traceback leads to. Such a cycle lives until
-    Python collects garbage: during an outage that is 18 KiB for each request, which hold the credentials too.
+    Their frames hold the request and the session. urllib3 stores its error in a variable of a frame of the error's
+    traceback. Such a cycle lives until Python collects garbage. During an outage that is 18 KiB for each request, with
+    the credentials in it.
     """
     for cause in _iter_causes(error):
         cause.__traceback__ = None
 
 
 def connect_error_from(error: Exception, host: str) -> RequestNotSentError:
-    """Return why no connection to the host could be made, or to the proxy in front of it."""
+    """Return the error for a failed connection to a host or its proxy."""
     causes = list(_iter_causes(error))
-    # Only until the proxy has let us through does urllib3 blame the proxy.
+    # urllib3 raises ProxyError only until the proxy has accepted CONNECT.
     peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else sanitize_line(host, 200)
     host = sanitize_line(host, 200)
     is_proxy = peer == "the proxy"
@@ -119,7 +137,7 @@ def connect_error_from(error: Exception, host: str) -> RequestNotSentError:
         if isinstance(cause, CertificateFileError):
             return _build_ca_file_error()
         if isinstance(cause, ssl.SSLCertVerificationError):
-            # OpenSSL's own words, without the name of the host.
+            # OpenSSL's own message, without the name of the host.
             reason = sanitize_line(cause.verify_message.partition(", certificate is not valid for")[0], 200)
             text = f"the certificate of {peer} can't be trusted ({reason})"
             return RequestNotSentError(text, retryable=False, hint=_build_certificate_hint(cause.verify_code))
@@ -135,12 +153,12 @@ def connect_error_from(error: Exception, host: str) -> RequestNotSentError:
                 f"{peer} refused the connection", retryable=True, hint=_HINT_CHECK_PROXY if is_proxy else hint
             )
         if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed: "):
-            # Its own reason phrase may hold anything.
+            # The proxy's reason phrase is untrusted.
             reason = _format_status_line(str(cause).partition(": ")[2])
             code = reason.partition(" ")[0]
             text = f"the proxy did not connect to {host} ({reason})"
             return RequestNotSentError(text, retryable=code in _RETRYABLE_PROXY_STATUSES, hint=_build_tunnel_hint(code))
-        # urllib3 derives the one that says no from the one that says nothing.
+        # In urllib3, NewConnectionError (refused) is a subclass of ConnectTimeoutError (no response).
         if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
             hint = f"A firewall may drop the packets: check the network. {_HINT_SET_PROXY}"
             hint = f"{_HINT_CHECK_PROXY} A firewall may drop the packets." if is_proxy else hint
@@ -150,7 +168,7 @@ def connect_error_from(error: Exception, host: str) -> RequestNotSentError:
 
 
 def _build_ca_file_error() -> RequestNotSentError:
-    """Return what is wrong with the file of trusted authorities."""
+    """Return the error for an unusable file of trusted authorities."""
     fault = find_ca_fault()
     if fault:
         return RequestNotSentError(fault.message, retryable=False, hint=fault.suggestion)
@@ -159,7 +177,11 @@ def _build_ca_file_error() -> RequestNotSentError:
 
 
 def _build_certificate_hint(code: int) -> str:
-    """Return why a certificate with this code of OpenSSL is not trusted, and what to do."""
+    """Return likely cause and remedy for an untrusted certificate.
+
+    Args:
+        code: OpenSSL's code of the verification error.
+    """
     if code in _WRONG_TIME_CODES:
         return "Have the certificate renewed, and check the clock of this machine."
     if code in _WRONG_HOST_CODES:
@@ -179,7 +201,7 @@ def _build_certificate_hint(code: int) -> str:
 
 
 def _build_tunnel_hint(code: str) -> str:
-    """Return what to do about a proxy that answered CONNECT with this status code."""
+    """Return the remedy for a proxy that rejected CONNECT with a status code."""
     if code == "407":
         return "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, from a secret."
     if code in _RETRYABLE_PROXY_STATUSES:
@@ -190,7 +212,7 @@ def _build_tunnel_hint(code: str) -> str:
 
 
 def _build_handshake_error(error: ssl.SSLError, peer: str, *, is_proxy: bool) -> RequestNotSentError:
-    """Return how the TLS handshake failed, and whether the next one may succeed."""
+    """Return the error for a failed TLS handshake."""
     if isinstance(error, _EARLY_END_ERRORS):
         hint = f"A firewall or a proxy may have ended it. {_HINT_CHECK_PROXY if is_proxy else _HINT_SET_PROXY}"
         return RequestNotSentError(f"the TLS handshake with {peer} ended early", retryable=True, hint=hint)
@@ -210,7 +232,7 @@ def _build_handshake_error(error: ssl.SSLError, peer: str, *, is_proxy: bool) ->
 
 
 def _build_handshake_hint(reason: str, *, is_proxy: bool) -> str:
-    """Return why a handshake that fails for this reason fails each time, and what to do."""
+    """Return likely cause and remedy for a permanent failure of a handshake."""
     if re.search(_NOT_TLS_RE, reason, re.IGNORECASE):
         if is_proxy:
             return "The proxy may speak plain HTTP. Write http:// instead of https:// in HTTPS_PROXY."
@@ -221,26 +243,29 @@ def _build_handshake_hint(reason: str, *, is_proxy: bool) -> str:
 
 
 def _format_reason(reason: str | None) -> str:
-    """Return OpenSSL's name of an error as words in brackets."""
+    """Return OpenSSL's name of an error as text in brackets."""
     return f" ({reason.replace('_', ' ').lower()})" if reason and re.fullmatch(r"\w{1,80}", reason, re.ASCII) else ""
 
 
 def _format_status_line(text: str) -> str:
-    """Return the status code that a text begins with, and the phrase that RFC 9110 has for it."""
+    """Return the status code at the start of a text with its RFC 9110 phrase."""
     code = text.partition(" ")[0]
     phrases = {str(status.value): f"{status.value} {status.phrase}" for status in http.HTTPStatus}
     return phrases.get(code, f"HTTP {code}" if re.fullmatch("[0-9]{3}", code) else "no HTTP status")
 
 
 def no_timeout_thread_error() -> RequestNotSentError:
-    """Return why no request was sent: nothing could have ended it in time."""
+    """Return the error for a missing timeout thread.
+
+    Without this thread, no request is sent, because nothing would end it in time.
+    """
     text = "no thread could be made: the number of processes or the memory is limited"
     return RequestNotSentError(text, retryable=True, hint="Raise the limit: ulimit -u, or the container's limits.")
 
 
 def configuration_error(error: Exception) -> RequestNotSentError:
-    """Return why a request was given up before any connection was tried."""
-    # requests' own words for a path at which there is nothing.
+    """Return the error for invalid settings of requests."""
+    # The message of requests for a missing file.
     if "TLS CA certificate bundle" in str(error):
         return _build_ca_file_error()
     hint = "A proxy is a URL such as http://proxy.example.com:3128."
@@ -251,7 +276,12 @@ def configuration_error(error: Exception) -> RequestNotSentError:
 
 
 def response_error_from(error: Exception, *, timed_out: bool = False) -> ResponseLostError:
-    """Return how the answer was lost. `late`: we ended the request ourselves, as it took too long."""
+    """Return the error for a response that did not arrive.
+
+    Args:
+        error: The error of the library.
+        timed_out: The total timeout ended the request.
+    """
     causes = list(_iter_causes(error))
     if timed_out or any(isinstance(cause, TimeoutError | OSError) and "timed out" in str(cause) for cause in causes):
         return ResponseLostError("no answer came in time", timed_out=True)

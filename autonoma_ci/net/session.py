@@ -1,4 +1,4 @@
-"""The session class of all requests: it sends nothing twice, and adds neither cookies nor logins.
+"""Provide the session class of all requests, without cookies, logins and retries.
 
 Source: requests' documentation, "Advanced Usage", and its `Session.send`.
 """
@@ -22,22 +22,26 @@ if TYPE_CHECKING:
 
 
 class TrackingAdapter(HTTPAdapter):
-    """Never sends anything twice, and makes connections that note when they are made."""
+    """An adapter that uses tracked connections and never sends a request twice."""
 
     def __init__(self) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
         self._use_tracked_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the manager of connections through a proxy, which note when they are made too."""
+        """Return the pool manager of a proxy, with tracked connections."""
         return self._use_tracked_pools(super().proxy_manager_for(*args, **kwargs))
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the pool of connections; raise InvalidProxyURL for each proxy URL that requests can't read."""
+        """Return the pool of connections for a request.
+
+        Raises:
+            InvalidProxyURL: requests can't parse the URL of the proxy.
+        """
         try:
             return super().get_connection_with_tls_context(*args, **kwargs)
         except TypeError:
-            # requests joins the login to a host that is missing, as in `http://user:password@`.
+            # requests fails to join a login and a missing host, as in `http://user:password@`.
             raise InvalidProxyURL from None
 
     @staticmethod
@@ -47,31 +51,43 @@ class TrackingAdapter(HTTPAdapter):
 
 
 class SafeSession(requests.Session):
-    """Keeps no cookies, sends no login of a netrc file, and looks at no redirect."""
+    """A session without cookies, netrc logins and redirects."""
 
     def __init__(self) -> None:
         super().__init__()
         self.mount("https://", TrackingAdapter())
         self.mount("http://", TrackingAdapter())
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Stands where requests would look up a netrc file, whose login would replace nothing but add to ours.
+        # Without `auth`, requests reads a netrc file and adds its login to the API's own headers.
         self.auth = _no_auth
 
     def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
-        """Return requests' settings, with SSL_CERT_FILE where REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are not set."""
+        """Return requests' settings with support for SSL_CERT_FILE.
+
+        It is used if REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are not set.
+        """
         settings = super().merge_environment_settings(*args, **kwargs)
         if settings["verify"] is True:
             settings["verify"] = existing_ca_file() or True
         return settings
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return none: requests would read all of a redirect's body to prepare the next request."""
+        """Return None for every response.
+
+        Otherwise, requests would read the complete body of a redirect to prepare the next request.
+        """
 
 
 def request_error_from(
     error: Exception, host: str, *, timed_out: bool = False
 ) -> RequestNotSentError | ResponseLostError:
-    """Return why this thread's request to the host has no response. `late`: we ended the request ourselves."""
+    """Return the error for this thread's failed request.
+
+    Args:
+        error: The error of the library.
+        host: The host of the request.
+        timed_out: The total timeout ended the request.
+    """
     if connection_state.connection is None and _is_configuration_error(error):
         return configuration_error(error)
     if connection_state.nothing_sent or isinstance(error, requests.ConnectTimeout):
@@ -84,7 +100,10 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _is_configuration_error(error: Exception) -> bool:
-    """Say whether requests gave up over what it was told (a proxy's scheme, a file that is not there)."""
+    """Return whether requests failed because of its settings.
+
+    Examples are the scheme of a proxy or a missing file.
+    """
     if isinstance(error, requests.RequestException):
         return isinstance(error, ValueError)
     return isinstance(error, OSError)

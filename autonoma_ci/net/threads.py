@@ -1,6 +1,6 @@
-"""New and kept threads, where their number or the memory may be limited, and one object for each thread.
+"""Start threads safely when threads or memory are limited.
 
-Source: github.com/python/cpython/issues/140746, why `threading.Thread.start` may wait for ever then.
+With such limits, `threading.Thread.start` can wait for ever. Source: github.com/python/cpython/issues/140746.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Tasks: TypeAlias = "SimpleQueue[Callable[[], None]]"
 
-# How long a new thread may take to begin. One that has no memory for it never does.
+# A new thread must begin within this time. Without memory for it, it never begins.
 _MAX_START_SECONDS = 2.0
-
-
-# The tasks of each thread that waits for its first or next one.
+# One queue of tasks for each thread that waits for its next task.
 _idle_threads: deque[Tasks] = deque()
 
 
 class ThreadStuckError(RuntimeError):
-    """A thread was made and does not begin. The next one would take as long to fail."""
+    """A new thread does not begin.
+
+    The next one would need the same time to fail.
+    """
 
 
 class PerThread(threading.local, Generic[T]):
-    """An object for each thread, made by `make` at its first use there.
+    """One value for each thread.
 
-    Source: Python's documentation of `threading.local`, which calls `__init__` in each thread with the same arguments.
+    `threading.local` calls `__init__` in each thread with the same arguments. Source: its documentation.
+
+    Args:
+        factory: Creates the value at its first use in a thread.
     """
 
     def __init__(self, factory: Callable[[], T]) -> None:
@@ -41,14 +45,17 @@ class PerThread(threading.local, Generic[T]):
 
     @cached_property
     def value(self) -> T:
-        """Return this thread's object. Raises what `make` raises."""
+        """The value of this thread.
+
+        Errors of the factory are raised here.
+        """
         return self._factory()
 
 
 def preallocate_threads(count: int) -> None:
-    """Make so many threads for later calls of `start_thread`.
+    """Create idle threads for later calls of `start_thread`.
 
-    Where one can't be made, or would raise ThreadStuckError, there are fewer.
+    There are fewer than `count` if a thread can't be created or does not begin.
     """
     for _ in range(count):
         tasks: Tasks = SimpleQueue()
@@ -66,12 +73,13 @@ def _run_tasks(tasks: Tasks) -> None:
 
 
 def start_thread(work: Callable[[], None]) -> None:
-    """Do the work in a thread that does not outlive the process: in one that was kept, or in a new one.
+    """Run the work in an idle or a new thread.
+
+    The thread does not outlive the process. After an error, nothing of the work was done.
 
     Raises:
-        RuntimeError: The thread can't be made. Nothing of the work is done then.
-        ThreadStuckError: The thread does not begin. Nothing of the work is done then.
-
+        RuntimeError: The thread can't be created.
+        ThreadStuckError: The thread does not begin.
     """
     try:
         tasks = _idle_threads.popleft()
@@ -82,7 +90,12 @@ def start_thread(work: Callable[[], None]) -> None:
 
 
 def _run_in_new_thread(work: Callable[[], None]) -> None:
-    """Do the work in a new thread. Raises what `start_thread` raises."""
+    """Run the work in a new thread.
+
+    Raises:
+        RuntimeError: The thread can't be created.
+        ThreadStuckError: The thread does not begin.
+    """
     claim, has_begun = threading.Lock(), threading.Event()
 
     def run() -> None:

@@ -1,6 +1,8 @@
-"""Waiting until a page answers, before anything is started; it gets no credentials and no second thought.
+"""Wait until a URL responds before runs are started.
 
-Source: RFC 9110, for what is a success, a redirect and an error.
+The requests contain no credentials.
+
+Source: RFC 9110 for successes, redirects and errors.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Redactor
 
 _MAX_REDIRECTS = 10
-# For one try; a page that takes longer to answer is not up.
+# For one attempt. A page with a slower response is not ready.
 _ATTEMPT_SECONDS = 10.0
 _MESSAGE_TIMEOUT = "no answer came in time"
 _FIRST_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 5.0
@@ -35,10 +37,10 @@ _LOG_INTERVAL_SECONDS = 30.0
 
 
 class UrlNotReady(NamedTuple):
-    """Why a page is not up, and what to do if a further try would fail too."""
+    """The reason why a URL is not ready."""
 
     reason: str
-    suggestion: str = ""
+    suggestion: str = ""  # set if another attempt would fail too
 
 
 def wait_for_url(
@@ -49,10 +51,20 @@ def wait_for_url(
     log: Callable[[str], None],
     redact: Redactor = NO_SECRETS,
 ) -> UrlNotReady | None:
-    """Return None once the page answers below 400, or why it did not within so many seconds.
+    """Request a URL until its status is below 400.
 
-    Redirects are followed, since nothing secret is sent. `tell` gets a line at first and now and then. `redact` removes
-    credentials and values of variables from what the page and a proxy say. The address itself is shown as it was given.
+    Redirects are followed, because the requests contain no secrets.
+
+    Args:
+        url: The URL. It is shown without login and query, but not redacted.
+        timeout_seconds: Maximum duration.
+        monotonic: Returns the time in seconds.
+        sleep: Waits for a number of seconds.
+        log: Receives a line after the first failure, and then every 30 s.
+        redact: Removes credentials and values of variables from texts of the page and of a proxy.
+
+    Returns:
+        None if the URL is ready, otherwise the last reason why it is not.
     """
     started_at = logged_at = monotonic()
     delay, shown_url = _FIRST_DELAY_SECONDS, _redacted_url(url)
@@ -74,7 +86,7 @@ def wait_for_url(
 
 
 def _probe_in_background(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
-    """Do the same as `_visit`, but give up in time even while a name is resolved."""
+    """Call `_probe` with a timeout that also limits name resolution."""
     try:
         return run_in_background(lambda: _probe(url, seconds, redact), seconds)
     except TimeoutError:
@@ -82,7 +94,7 @@ def _probe_in_background(url: str, seconds: float, redact: Redactor) -> UrlNotRe
 
 
 def _probe(url: str, seconds: float, redact: Redactor) -> UrlNotReady | None:
-    """Return None if the page answers below 400, or else what happened."""
+    """Send one request and return None if its status is below 400."""
     try:
         with SafeSession() as session, total_timeout(seconds) as timed_out:
             session.headers["User-Agent"] = f"autonoma-ci/{__version__}"
@@ -104,16 +116,17 @@ def _build_not_ready(error: RequestNotSentError | ResponseLostError) -> UrlNotRe
 
 
 def _follow_redirects(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str:
+    """Return the reason why the URL or a redirect of it is not ready, or an empty text."""
     for _ in range(_MAX_REDIRECTS + 1):
         with session.get(
             url,
             timeout=seconds,
             allow_redirects=False,
-            stream=True,  # the body is of no interest, and may be endless
+            stream=True,  # the body is not needed and can be endless
             proxies=find_proxies(url),
         ) as response:
             status, location = response.status_code, response.headers.get("Location", "")
-        # As browsers and requests read it.
+        # Browsers and requests decode it in the same way.
         target = decode_header(location)
         if status < 300 or (status < 400 and not target):
             return ""
@@ -128,7 +141,7 @@ def _follow_redirects(session: SafeSession, url: str, seconds: float, redact: Re
 
 
 def _redacted_url(url: str) -> str:
-    # What comes after the path may hold a token.
+    # The query, the fragment and the login can contain a secret.
     scheme, slashes, rest = strip_query(url).partition("://")
     host, slash, path = rest.partition("/")
     return sanitize_line(f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}".rstrip("/"), 200)

@@ -301,7 +301,7 @@ def test_error_of_handshake_passes_or_lasts(text: str | None, passing: bool, mon
             error.reason = text  # type: ignore[assignment]
             raise error
 
-    monkeypatch.setattr("autonoma_ci.net.connection._tls_context", lambda *_: Failing(ssl.PROTOCOL_TLS_CLIENT))
+    monkeypatch.setattr("autonoma_ci.net.connection._create_tls_context", lambda *_: Failing(ssl.PROTOCOL_TLS_CLIENT))
     credentials = Secret("client-id-of-the-test"), Secret("client-secret-of-the-test")
     with FaultServer(started) as server:
         transport = Transport(server.url.replace("http:", "https:"), credentials)
