@@ -1,4 +1,4 @@
-"""List the folders and tests of the account from all pages of the API.
+"""List the folders and tests of the account, page by page.
 
 Source: the vendor's public API pages on the list of folders, and RFC 9110 for `Retry-After`.
 """
@@ -37,7 +37,7 @@ _PAGE_SIZE = 100
 # With 100 folders a page, no account has as many. The limit stops a server that invents folders without an end.
 _MAX_PAGES = 1000
 # Per page, instead of the sanitizer's MAX_CHARS_PER_RESPONSE. It suffices for ids and names of 20,000 tests. No run
-# waits for a page, so it may take longer than other responses.
+# waits for a page, so it may be slower than other responses.
 _MAX_TEXT_CHARS = 3_000_000
 _MAX_ATTEMPTS = 4
 _RETRY_DELAY_SECONDS, _MAX_RETRY_DELAY_SECONDS = 1.0, 30.0
@@ -167,7 +167,10 @@ def _parse_page(response: HttpResponse, host: str) -> list[object]:
 
 
 def _parse_folder(entry: object, texts: ResponseSanitizer) -> tuple[ListedFolder | None, int]:
-    """Return the folder of an entry, and the number of its parts without a usable id."""
+    """Return the folder of an entry and its number of unusable parts.
+
+    A part is the folder itself or one of its tests. Without a usable id it is unusable.
+    """
     raw_tests = entry.get("tests") if isinstance(entry, dict) else None
     entries = [entry, *raw_tests] if isinstance(raw_tests, list) else [entry]
     # One search for all ids, because there can be thousands. An id can't contain "|".
@@ -185,7 +188,7 @@ def _parse_id(entry: object) -> str:
 
 
 def _parse_entry(entry: object, texts: ResponseSanitizer, *, may_hold_secret: bool) -> ListedTest | None:
-    """Return a folder or test of the list, or None without a usable id.
+    """Return a folder or test, or None without a usable id.
 
     Args:
         entry: The JSON value.

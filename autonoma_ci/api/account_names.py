@@ -1,4 +1,4 @@
-"""Parse the name of a folder or test from a response about it.
+"""Parse the name of a folder or test from its response.
 
 Source: the vendor's public API pages, on `GET /folder/{id}` and `GET /test/{id}`.
 """

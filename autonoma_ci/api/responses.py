@@ -3,8 +3,8 @@
 A start response decides whether the run started, and which message and suggestion the user gets if it did not. A status
 response contains the state of a run, a details response its steps and media.
 
-Source: the vendor's published OpenAPI description, its public API pages on starts, on the status of a run and on its
-details, and for the older spelling of a run id its own CI scripts.
+Source: the vendor's published OpenAPI description, and its public API pages on starts, on a run's status and on its
+details. The older spelling of a run id comes from the vendor's own CI scripts.
 """
 
 from __future__ import annotations
@@ -204,7 +204,10 @@ def _parse_success(
 
 
 def _format_redirect_target(response: HttpResponse, request: RunRequest, redact: Redactor) -> str:
-    """Return the shown target of a redirect, such as ` to https://host/path`."""
+    """Return the target of a redirect for a message.
+
+    An example is ` to https://host/path`. The text is empty without a target.
+    """
     # The target is untrusted, and its query can repeat the request. Only the part before the query is shown.
     location = decode_header(response.headers.get("Location", ""))
     # A secret can contain a question mark. Redaction comes first, because it would not find the part before the cut.
@@ -267,7 +270,7 @@ def parse_status_response(
 
 
 def _parse_status(value: object, texts: ResponseSanitizer) -> PollResult:
-    """Return the poll result for the `status` field of an HTTP 200 response."""
+    """Return the poll result for the `status` field of a response."""
     if not isinstance(value, str):
         return PollResult(PollStatus.UNRECOGNIZED, message="the API names no status", http_status=200)
     name = _normalize_status(value)
@@ -406,7 +409,7 @@ def _find_error_texts(response: HttpResponse) -> list[str]:
 
 
 def is_web_page(response: HttpResponse) -> bool:
-    """Return whether a response is HTML, by its type or its first bytes."""
+    """Return whether a response is HTML, by type or first bytes."""
     # A gateway can add a second type, separated by a comma.
     types = {text.strip() for text in re.split("[,;]", response.headers.get("Content-Type", "").lower())}
     return _starts_like_html(response.body[:_MAX_SNIFF_BYTES]) or (
@@ -446,7 +449,7 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def build_run_url(url: str, redact: Redactor, credentials: Redactor, api_host: str = "") -> str:
-    """Return a link of the API in the form that may be shown.
+    """Return a link of the API without secrets.
 
     The text is empty if the link is invalid or contains a credential. A query or a fragment with a secret value is
     removed, because the path alone identifies the page.
@@ -468,13 +471,13 @@ def json_object(response: HttpResponse, *, lenient: bool = False) -> Mapping[str
 
 
 def str_field(fields: Mapping[str, object], name: str) -> str:
-    """Return a text field, or an empty text if it has another type."""
+    """Return a field, or an empty text if it is not text."""
     value = fields.get(name)
     return value if isinstance(value, str) else ""
 
 
 def parse_json_body(response: HttpResponse, *, lenient: bool = False) -> object:
-    """Return the value of a JSON body, or None if it is unusable.
+    """Return the value of a JSON body, None if it is unusable.
 
     A body is unusable if it is incomplete, invalid or has too many values. It is also unusable if an object has two
     values for one key, because nothing shows which of them counts.

@@ -1,4 +1,4 @@
-"""Find the id of a run in the fields and the link of a response.
+"""Find the run id in the fields and link of a response.
 
 The link of a test's run has the path `/run/<id>`, of a folder run `/run/folder/<id>`, and of a tag run `/run/tag/<id>`.
 A link of another form contains no run id.
@@ -42,21 +42,22 @@ _RUN_PATH_RE = {
 
 
 def parse_run_id(value: object) -> str:
-    """Return an id as text, empty unless it is text or an integer."""
+    """Return a text or integer id as text, otherwise an empty text."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if is_number or isinstance(value, str) else ""
 
 
 def find_linked_run(url: str, kind: TargetKind) -> str:
-    """Return the id of the run in a link, or an empty text."""
+    """Return the run id in a link, or an empty text."""
     match = _RUN_PATH_RE[kind].search(_extract_path(url))
     return unquote(match[1]) if match else ""
 
 
 def find_page_run(url: str, kind: TargetKind) -> str:
-    """Return the run id in the link of a run's own page, or an empty text.
+    """Return the run id in the link of a run's page.
 
-    Only a slash may follow the id. The link of a tag run can have the form of a folder run.
+    Only a slash may follow the id, otherwise the result is an empty text. The link of a tag run can have the form of a
+    folder run.
     """
     for path_kind in (kind, TargetKind.FOLDER) if kind is TargetKind.TAG else (kind,):
         match = _RUN_PATH_RE[path_kind].search(_extract_path(url))

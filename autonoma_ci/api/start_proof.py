@@ -1,4 +1,4 @@
-"""Decide whether a response proves that a start request had no effect.
+"""Decide whether a response proves that a start request started nothing.
 
 A start request is sent again, or reported as not started, only if that is certain, because a run that starts twice
 costs twice. A response is a proof only if its definition states that the server refused the request before it acted.

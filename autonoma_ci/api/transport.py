@@ -1,16 +1,16 @@
-"""Send a request to the API and read its response within a time limit.
+"""Send requests to the API and read responses within a time limit.
 
 Each request has its own connection. A server or a gateway can send a response twice, too late, or with bytes after it.
 On a reused connection, the next request would read these bytes as its own response. A run would get the id or the
 verdict of another run, because HTTP/1.1 has no field that connects a response to its request.
 
-The price was measured with 200 starts of 0.2 s, 8 at a time. With TLS and a round trip of 40 ms they take 8.7 s instead
-of 6.4 s, and on loopback 5.6 s instead of 5.4 s.
+The price was measured with 200 starts of 0.2 s, 8 at a time. With TLS and a round trip of 40 ms the duration is 8.7 s
+instead of 6.4 s. On loopback it is 5.6 s instead of 5.4 s.
 
-Each thread reuses its session, but no open connection. To create a session takes a fifth of a request's processor time.
+Each thread reuses its session, but no open connection. Creating a session costs a fifth of a request's processor time.
 
-Source: the vendor's published OpenAPI description for the headers, RFC 9110 for requests that may be sent again, and
-RFC 9112 §9.6 for `Connection: close`.
+Source: the vendor's published OpenAPI description for the headers, RFC 9110 for repeatable requests, and RFC 9112 §9.6
+for `Connection: close`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Transport:
                 with self._sessions.value.send(
                     request,
                     timeout=(timeouts.connect, timeouts.read),
-                    allow_redirects=False,  # a redirect would take the credentials to another host
+                    allow_redirects=False,  # a redirect would send the credentials to another host
                     **self._environment_settings,
                 ) as response:
                     content, is_complete = _read_body(response, max_bytes)

@@ -1,7 +1,7 @@
-"""Run a task in a thread so that a signal or a timeout ends the wait.
+"""Wait for a task until a signal or a timeout.
 
 Python runs signal handlers in the main thread, and only after a call into C returns. Name resolution is such a call.
-Without a name server it takes 10 s or more, and no socket exists yet that could be shut down.
+Without a name server it lasts 10 s or more, and no socket exists yet that could be shut down.
 
 Source: Python's documentation of `signal`, and resolv.conf(5) for its timeout and attempts.
 """

@@ -60,7 +60,10 @@ class _PathFault(NamedTuple):
 
 
 def configured_ca_file() -> tuple[str, str]:
-    """Return name and value of the variable for the authorities, or two empty texts."""
+    """Return name and value of the variable for the authorities.
+
+    Both are empty if no variable is set.
+    """
     return next(((name, value) for name in _CA_VARIABLES if (value := os.environ.get(name))), ("", ""))
 
 

@@ -319,7 +319,7 @@ class TrackedHTTPSConnection(TrackedHTTPConnection, HTTPSConnection):
 def _create_tls_context(ca_certs: str | None, ca_cert_dir: str | None) -> ssl.SSLContext:
     """Return the shared TLS context for these trusted authorities.
 
-    It is cached, because each connection would read the file again. The usual file takes about 30 ms.
+    It is cached, because each connection would read the file again. For the usual file this needs about 30 ms.
 
     Raises:
         CertificateFileError: The file is unusable.

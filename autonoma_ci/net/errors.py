@@ -127,7 +127,7 @@ def release_frames(error: BaseException) -> None:
 
 
 def connect_error_from(error: Exception, host: str) -> RequestNotSentError:
-    """Return the error for a failed connection to a host or its proxy."""
+    """Return the error for a failed connection to host or proxy."""
     causes = list(_iter_causes(error))
     # urllib3 raises ProxyError only until the proxy has accepted CONNECT.
     peer = "the proxy" if any(isinstance(cause, ProxyError) for cause in causes) else sanitize_line(host, 200)
@@ -201,7 +201,7 @@ def _build_certificate_hint(code: int) -> str:
 
 
 def _build_tunnel_hint(code: str) -> str:
-    """Return the remedy for a proxy that rejected CONNECT with a status code."""
+    """Return the remedy for a proxy that rejected CONNECT."""
     if code == "407":
         return "The proxy wants a login. Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, from a secret."
     if code in _RETRYABLE_PROXY_STATUSES:
@@ -248,7 +248,10 @@ def _format_reason(reason: str | None) -> str:
 
 
 def _format_status_line(text: str) -> str:
-    """Return the status code at the start of a text with its RFC 9110 phrase."""
+    """Return the leading status code of a text with its phrase.
+
+    The phrase is from RFC 9110.
+    """
     code = text.partition(" ")[0]
     phrases = {str(status.value): f"{status.value} {status.phrase}" for status in http.HTTPStatus}
     return phrases.get(code, f"HTTP {code}" if re.fullmatch("[0-9]{3}", code) else "no HTTP status")

@@ -116,7 +116,11 @@ def _build_not_ready(error: RequestNotSentError | ResponseLostError) -> UrlNotRe
 
 
 def _follow_redirects(session: SafeSession, url: str, seconds: float, redact: Redactor) -> str:
-    """Return the reason why the URL or a redirect of it is not ready, or an empty text."""
+    """Request a URL and its redirects.
+
+    Returns:
+        The reason why it is not ready, or an empty text.
+    """
     for _ in range(_MAX_REDIRECTS + 1):
         with session.get(
             url,
