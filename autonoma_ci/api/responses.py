@@ -301,9 +301,9 @@ def parse_details_response(
         )
     test = fields.get("test")
     test_ids = [fields.get("test_id"), test.get("id") if isinstance(test, dict) else None]
-    for values, expected_id, what in (([fields.get("id")], run_id, "run"), (test_ids, test_id, "test")):
+    for values, expected_id, subject in (([fields.get("id")], run_id, "run"), (test_ids, test_id, "test")):
         if expected_id and {parse_run_id(value) for value in values} - {"", expected_id}:
-            error = f"the details are of another {what}"
+            error = f"the details are of another {subject}"
             return RunDetails(error=error, contradiction=error)
     raw_steps, raw_status = fields.get("steps"), fields.get("status")
     steps = raw_steps if isinstance(raw_steps, list) else []
