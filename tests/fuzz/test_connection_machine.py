@@ -607,7 +607,7 @@ def share_connections(patch: pytest.MonkeyPatch) -> None:
     headers = Transport._build_headers
     patch.setattr(transport, "close_connection", lambda: None)
     patch.setattr(connection.TrackedHTTPConnection, "_check_owner", lambda self: None)
-    patch.setattr(Transport, "_headers", lambda self: headers(self) | {"Connection": "keep-alive"})
+    patch.setattr(Transport, "_build_headers", lambda self: headers(self) | {"Connection": "keep-alive"})
 
 
 def return_interim_responses(patch: pytest.MonkeyPatch) -> None:
