@@ -16,7 +16,8 @@ VALUES = st.lists(st.one_of(PIECES, st.text("ab", min_size=12, max_size=20)), mi
 
 def results(values: list[str], text: str, few: int) -> tuple[str, str]:
     """Return what is left of a text; an index is used for more than so many forms."""
-    with patch("autonoma_ci.redaction.redactor._FEW", few), patch("autonoma_ci.redaction.redactor._FEW_SHORT", few):
+    name = "autonoma_ci.redaction.redactor._MAX_UNINDEXED"
+    with patch(name, few), patch(f"{name}_SHORT", few):
         redact = Redactor(values)
         return redact(text), redact.redact_edges(text)
 

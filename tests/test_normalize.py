@@ -15,8 +15,8 @@ from autonoma_ci.redaction.normalize import (
     decode,
     drop_last_letters,
     fold,
-    fold_keeping_words,
     fold_with_positions,
+    fold_with_word_gaps,
     reduce,
     reduce_lines,
     reduce_with_positions,
@@ -119,7 +119,7 @@ def test_decode_loses_no_letter(data: bytes, text: str) -> None:
 
 
 def test_fold_apart_finds_nothing_across_two_words() -> None:
-    assert fold_keeping_words("this and\tthat  (or) so") == "this|andthat(or)so"
+    assert fold_with_word_gaps("this and\tthat  (or) so") == "this|andthat(or)so"
 
 
 @given(TEXTS, st.integers(0, 20))

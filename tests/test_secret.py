@@ -110,7 +110,7 @@ def test_a_redactor_shows_its_values_in_no_traceback(monkeypatch: pytest.MonkeyP
     with pytest.raises(TypeError) as raised:
         redact(b"no text")  # type: ignore[arg-type]
     shown = told(raised.value)
-    for broken in ("_pattern", "unescape", "reduce", "_end_of_suffix"):
+    for broken in ("_build_pattern", "unescape", "reduce", "_find_suffix_end"):
         with monkeypatch.context() as patch:
             patch.setattr(f"autonoma_ci.redaction.redactor.{broken}", math.sqrt)
             with pytest.raises(TypeError) as raised:

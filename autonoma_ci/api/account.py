@@ -85,7 +85,7 @@ def list_folders(transport: Transport, redact: Redactor, sleep: Callable[[float]
         page = _fetch_page(transport, offset, redact, sleep)
         texts = ResponseSanitizer(lambda: redact, _MAX_TEXT_CHARS)
         parsed = [_parse_folder(entry, texts) for entry in page]
-        if texts.spent:
+        if texts.is_budget_exhausted:
             raise ApiError(f"the API's list of folders is longer than any account's. {_HINT_TRY_LATER}", EXIT_API)
         on_page = {folder.id: folder for folder, _ in parsed if folder}
         new_folders = {folder_id: folder for folder_id, folder in on_page.items() if folder_id not in folders}
@@ -195,7 +195,7 @@ def _parse_entry(entry: object, texts: ResponseSanitizer, *, may_hold_secret: bo
         texts: Removes secrets from the name.
         may_hold_secret: Check this id for secrets too. It is slow, so the caller has checked all ids together.
     """
-    entry_id = "" if texts.spent else _parse_id(entry)
+    entry_id = "" if texts.is_budget_exhausted else _parse_id(entry)
     if not isinstance(entry, dict) or not entry_id or (may_hold_secret and texts.clean(entry_id, 200) != entry_id):
         return None
     name = entry.get("name")

@@ -347,7 +347,7 @@ def _parse_step(
     instruction = texts.clean(str_field(step, "instruction"), max_instruction_chars).strip()
     output = texts.clean(str_field(step, "output"), max_output_chars).strip()
     # `apart`, because reports put text before the link of a step.
-    url = texts.clean(str_field(step, "url"), 2000, apart=True)
+    url = texts.clean(str_field(step, "url"), 2000, is_standalone=True)
     return RunStep(number, instruction, output, url, texts.clean(str_field(step, "status"), 40).strip().lower())
 
 

@@ -1,1 +1,1 @@
-"""The manifest: a YAML file that lists what to run, read strictly, every problem with its place."""
+"""Read the manifest, a YAML file that lists the tests to run."""

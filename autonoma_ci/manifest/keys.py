@@ -1,4 +1,4 @@
-"""The keys of a manifest: what may be left out, shortened or ignored, and what an unknown key was meant to be."""
+"""Expand short forms of manifest keys, and explain unknown keys."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ ENTRY_KEYS = {
     "tags": frozenset(Tag.model_fields),
     "application_versions": frozenset(ApplicationVersion.model_fields),
 }
-# A slip of the finger in a word of four letters leaves three quarters of it alike.
-_LEAST = 0.7
-# Words that other tools use.
+# A similarity ratio. With one wrong letter, a word of four letters has a ratio of 0.75.
+_MIN_SIMILARITY = 0.7
+# Words of other tools, with the keys of the manifest.
 _SYNONYMS = {
     **dict.fromkeys(("test", "test_ids"), "tests"),
     **dict.fromkeys(("folder", "folder_ids"), "folders"),
@@ -46,38 +46,38 @@ _SYNONYMS = {
     **dict.fromkeys(("app_versions", "versions"), "application_versions"),
     **dict.fromkeys(("latest",), "run_on_latest"),
 }
-# Where a key belongs that stands elsewhere.
-_TOP = ("tests", "folders", "tags", "version", "application_versions", "run_on_latest", "defaults")
-_HOMES = {
-    **dict.fromkeys(_TOP, "at the top of the manifest"),
+# Where each key belongs, for a message about a misplaced key.
+_TOP_LEVEL_KEYS = ("tests", "folders", "tags", "version", "application_versions", "run_on_latest", "defaults")
+_LOCATIONS = {
+    **dict.fromkeys(_TOP_LEVEL_KEYS, "at the top of the manifest"),
     "variables": "under `defaults` or in an entry of `tests`",
     "application_version_id": "under `defaults` or in an entry of `tests`",
     "matrix": "in an entry of `tests`",
     **dict.fromkeys(("groups", "name", "id"), "in an entry of `tests`, `folders` or `tags`"),
     **dict.fromkeys(("application_id", "version_id"), "in an entry of `application_versions`"),
 }
-_WORD = re.compile(GROUP_NAME_RE)
+_SINGLE_VALUE_RE = re.compile(GROUP_NAME_RE)
 _OPTION_NAMES = frozenset(option.name for option in OPTIONS)
 
 
 def expand_short_forms(tree: Tree) -> Tree:
     """Return the tree of a manifest in its long form.
 
-    Without keys that begin with `x-` and collections with nothing below, and with a list in place of a single group or
-    a single value of a matrix.
+    Keys that begin with `x-` and collections without content are removed. A single group or a single value of a matrix
+    becomes a list.
     """
     if not isinstance(tree, dict):
         return tree
-    found = _without_unused(tree)
+    result = _remove_unused(tree)
     for kind in ENTRY_KEYS:
-        if isinstance(entries := found.get(kind), list):
-            found[kind] = [_complete_entry(entry) for entry in entries]
-    if isinstance(found.get("defaults"), dict):
-        found["defaults"] = _without_unused(cast("dict[str, Tree]", found["defaults"]))
-    return found
+        if isinstance(entries := result.get(kind), list):
+            result[kind] = [_expand_entry(entry) for entry in entries]
+    if isinstance(result.get("defaults"), dict):
+        result["defaults"] = _remove_unused(cast("dict[str, Tree]", result["defaults"]))
+    return result
 
 
-def _without_unused(mapping: dict[str, Tree]) -> dict[str, Tree]:
+def _remove_unused(mapping: dict[str, Tree]) -> dict[str, Tree]:
     return {
         key: value
         for key, value in mapping.items()
@@ -85,46 +85,49 @@ def _without_unused(mapping: dict[str, Tree]) -> dict[str, Tree]:
     }
 
 
-def _complete_entry(entry: Tree) -> Tree:
+def _expand_entry(entry: Tree) -> Tree:
     if not isinstance(entry, dict):
         return entry
-    found = _without_unused(entry)
-    if "groups" in found:
-        found["groups"] = _as_list(found["groups"])
-    if isinstance(matrix := found.get("matrix"), dict):
-        found["matrix"] = {name: _as_list(value) for name, value in matrix.items()}
-    return found
+    result = _remove_unused(entry)
+    if "groups" in result:
+        result["groups"] = _wrap_in_list(result["groups"])
+    if isinstance(matrix := result.get("matrix"), dict):
+        result["matrix"] = {name: _wrap_in_list(value) for name, value in matrix.items()}
+    return result
 
 
-def _as_list(value: Tree) -> Tree:
-    """Return the list of a single word. Any other text was meant as several values more often than as one."""
-    return [value] if isinstance(value, str) and _WORD.fullmatch(value) else value
+def _wrap_in_list(value: Tree) -> Tree:
+    """Return a single word as a list.
+
+    Another text stays text and is an error later, because it often means several values.
+    """
+    return [value] if isinstance(value, str) and _SINGLE_VALUE_RE.fullmatch(value) else value
 
 
 def explain_unknown_key(path: KeyPath, key: str) -> str:
-    """Return what to write in place of a key that is not known at this path."""
-    allowed = _keys_at(path)
-    spelled = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(" ", "_").lower()
-    if path and path[0] == f"{spelled}s":
-        # Such as `- test: ID` below `tests`.
+    """Return the message for an unknown key of the mapping at this path."""
+    allowed = _get_allowed_keys(path)
+    normalized = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(" ", "_").lower()
+    if path and path[0] == f"{normalized}s":
+        # An example is `- test: ID` below `tests`.
         return f"unknown key {quote_name(key)}: did you mean 'id'?"
-    meant = next((name for name in (spelled, _SYNONYMS.get(spelled, "")) if name in allowed), "")
-    if meant := meant or closest_match(spelled, sorted(allowed), _LEAST):
-        return f"unknown key {quote_name(key)}: did you mean '{meant}'?"
-    home = next((name for name in (spelled, _SYNONYMS.get(spelled, "")) if name in _HOMES), "")
-    option = spelled.replace("_", "-")
-    if home:
-        what = "it" if home == key else f"'{home}'"
-        return f"the key {quote_name(key)} is not allowed here: put {what} {_HOMES[home]}"
+    suggestion = next((name for name in (normalized, _SYNONYMS.get(normalized, "")) if name in allowed), "")
+    if suggestion := suggestion or closest_match(normalized, sorted(allowed), _MIN_SIMILARITY):
+        return f"unknown key {quote_name(key)}: did you mean '{suggestion}'?"
+    known_key = next((name for name in (normalized, _SYNONYMS.get(normalized, "")) if name in _LOCATIONS), "")
+    option = normalized.replace("_", "-")
+    if known_key:
+        moved_key = "it" if known_key == key else f"'{known_key}'"
+        return f"the key {quote_name(key)} is not allowed here: put {moved_key} {_LOCATIONS[known_key]}"
     if option in _OPTION_NAMES:
         return f"{quote_name(key)} is an option of the step, not a key of the manifest: give the option {option}"
-    if home := closest_match(spelled, list(_HOMES), _LEAST):
-        return f"unknown key {quote_name(key)}: did you mean '{home}'? Put it {_HOMES[home]}"
-    listed = ", ".join(sorted(allowed))
-    return f"unknown key {quote_name(key)}: use {listed}, or begin it with 'x-' to have it ignored"
+    if known_key := closest_match(normalized, list(_LOCATIONS), _MIN_SIMILARITY):
+        return f"unknown key {quote_name(key)}: did you mean '{known_key}'? Put it {_LOCATIONS[known_key]}"
+    key_list = ", ".join(sorted(allowed))
+    return f"unknown key {quote_name(key)}: use {key_list}, or begin it with 'x-' to have it ignored"
 
 
-def _keys_at(path: KeyPath) -> frozenset[str]:
+def _get_allowed_keys(path: KeyPath) -> frozenset[str]:
     """Return the keys that the mapping at this path may have."""
     if path and path[0] == "defaults":
         return frozenset(Defaults.model_fields)

@@ -1,4 +1,4 @@
-"""What a manifest may hold: one definition, from which the JSON Schema is made too."""
+"""Define the manifest for validation and for its JSON Schema."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# Runs that one test's matrix may ask for.
+# In runs of one test.
 MAX_MATRIX_COMBINATIONS = 1000
-# The reader keeps scalars as text; an editor that checks the file sees numbers and booleans.
+# The parser returns scalars as text. An editor that checks the file sees numbers and booleans.
 SCALAR_SCHEMA: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 ID_SCHEMA: dict[str, Any] = {
     "type": ["string", "integer"],
@@ -26,16 +26,16 @@ Text = Annotated[str, WithJsonSchema(SCALAR_SCHEMA)]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}\z"), WithJsonSchema(ID_SCHEMA)]
 Name = Annotated[str, StringConstraints(max_length=500), WithJsonSchema({**SCALAR_SCHEMA, "maxLength": 500})]
 YamlBool = Annotated[Literal["true", "false"], WithJsonSchema({"enum": [True, False, "true", "false"]})]
-# The reader refuses `none` in words, since a group can also get its name from `${NAME}`.
-_GROUP: dict[str, Any] = {**SCALAR_SCHEMA, "minLength": 1, "maxLength": 100, "not": {"const": NO_GROUPS}}
-Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_GROUP)]
-# A text that is a list of one, such as -1 or `${NAME:-a b}`; `-smoke` lacks a space.
+# The loader rejects `none` with a message, because a group can also get its name from `${NAME}`.
+_GROUP_SCHEMA: dict[str, Any] = {**SCALAR_SCHEMA, "minLength": 1, "maxLength": 100, "not": {"const": NO_GROUPS}}
+Group = Annotated[str, StringConstraints(min_length=1, max_length=100), WithJsonSchema(_GROUP_SCHEMA)]
+# A text that counts as a list of one value, such as -1 or `${NAME:-a b}`. `-smoke` is an entry without a space.
 GROUP_NAME_RE = r"(?!-\D|-$)[^\s,]+|\$\{[^{}]*\}"
-# Keys with a list or a mapping as their value: with nothing below, it counts as empty.
+# Keys whose value is a list or a mapping. A missing value counts as empty.
 ENTRY_COLLECTIONS = frozenset(
     {"tests", "folders", "tags", "application_versions", "defaults", "groups", "variables", "matrix"}
 )
-# For editors; the reader tells it in words, at its place.
+# For editors. The loader reports it with a message and a position.
 EXCLUSIVE_SCHEMA: dict[str, Any] = {
     "not": {
         "required": ["application_versions", "run_on_latest"],
@@ -48,12 +48,15 @@ EXCLUSIVE_SCHEMA: dict[str, Any] = {
 Variables = Annotated[dict[str, Text], Field(repr=False)]
 
 
-class _Model(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class _Entry(_Model):
-    """What all entries have; an entry may also be written as its id alone."""
+class _Entry(_StrictModel):
+    """The common fields of all entries.
+
+    A manifest can also write an entry as its id alone.
+    """
 
     id: Id
     name: Name = Field("", description="What reports call it; the id if unset.")
@@ -61,7 +64,7 @@ class _Entry(_Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _short_form(cls, value: Tree) -> Tree:
+    def _expand_id(cls, value: Tree) -> Tree:
         return {"id": value} if isinstance(value, str) else value
 
     @classmethod
@@ -84,29 +87,29 @@ class Test(_Entry):
 
 
 class Folder(_Entry):
-    """A folder: all tests in it and below it."""
+    """A folder with all tests in it and below it."""
 
 
 class Tag(_Entry):
-    """A tag: all tests that have it."""
+    """A tag with all tests that have it."""
 
 
-class Defaults(_Model):
-    """What every test has unless it says otherwise."""
+class Defaults(_StrictModel):
+    """Values for all tests that do not set their own."""
 
     application_version_id: Id = Field("", description="The application version to test.")
     variables: Variables = Field(default_factory=dict, description="Values for saved variables, in every run.")
 
 
-class ApplicationVersion(_Model):
+class ApplicationVersion(_StrictModel):
     """A version of an application, for runs of folders and tags."""
 
     application_id: Id
     version_id: Id
 
 
-class Manifest(_Model):
-    """What autonoma-ci runs."""
+class Manifest(_StrictModel):
+    """The tests, folders and tags that autonoma-ci runs."""
 
     model_config = ConfigDict(json_schema_extra=EXCLUSIVE_SCHEMA)
 
@@ -123,62 +126,76 @@ class Manifest(_Model):
     )
     _parts: frozenset[str] = PrivateAttr(frozenset())
     _facts: frozenset[str] = PrivateAttr(frozenset())
-    # The path as messages show it, and the line of `tests:`. 0: the manifest has no such line.
-    _file: str = PrivateAttr("")
-    _line: int = PrivateAttr(0)
-    # The groups of entries with `${NAME}` in one, by the entry's `id()`: the entries live as long as the manifest.
-    # pydantic takes microseconds to read a private attribute, which adds up where each entry has one.
+    _file: str = PrivateAttr("")  # the path as messages show it
+    _line: int = PrivateAttr(0)  # the line of `tests:`, or 0 if there is none
+    # The groups of entries with `${NAME}` in one, by the `id()` of the entry, which lives as long as the manifest. The
+    # entries have no attribute for it, because pydantic needs microseconds to read each private attribute.
     _group_values: dict[int, list[str]] = PrivateAttr(default_factory=dict)
 
     @property
     def entries(self) -> list[Test | Folder | Tag]:
-        """All entries, in the order in which they are started."""
+        """All entries in the order of their starts."""
         return [*self.tests, *self.folders, *self.tags]
 
     @property
     def parts(self) -> frozenset[str]:
-        """The texts of the environment in values, names and groups; they must not be shown."""
+        """The environment values in variables, names and groups.
+
+        They must not be shown.
+        """
         return self._parts
 
     @property
     def facts(self) -> frozenset[str]:
-        """The values that consist of facts of the build alone; they are no secrets."""
+        """The values that consist of build facts alone.
+
+        They are not secret.
+        """
         return self._facts
 
     @property
     def file(self) -> str:
-        """The path of the file as messages show it; empty if it was not read from one."""
+        """The path of the file as messages show it.
+
+        It is empty if the manifest does not come from a file.
+        """
         return self._file
 
     @property
     def line(self) -> int:
-        """The line where the entries belong, from 1; 0 if it is unknown."""
+        """The line of the key `tests`, from 1.
+
+        It is 0 if the line is unknown.
+        """
         return self._line
 
     def with_group_values(self, entries: Iterable[AnyEntry]) -> Iterator[tuple[AnyEntry, list[str]]]:
-        """Yield each of these entries with its groups as the option `groups` has to name them.
+        """Yield each entry with its groups as the option `groups` compares them.
 
-        These groups hold the values of `${NAME}` and must not be shown.
+        These groups contain the values of `${NAME}` and must not be shown.
         """
         values = self._group_values
         for entry in entries:
             yield entry, values.get(id(entry), entry.groups)
 
-    def name_groups(self, entry: _Entry, values: list[str]) -> None:
-        """Set the values of an entry's groups, which are shown as `${NAME}`."""
+    def set_group_values(self, entry: _Entry, values: list[str]) -> None:
+        """Set the values of an entry's groups.
+
+        Reports show these groups with `${NAME}`.
+        """
         self._group_values[id(entry)] = values
 
-    def name_place(self, file: str, line: int) -> None:
-        """Set where the manifest was read from."""
+    def set_location(self, file: str, line: int) -> None:
+        """Set the file and the line of the entries."""
         self._file, self._line = file, line
 
-    def name_sources(self, parts: frozenset[str], facts: frozenset[str]) -> None:
-        """Set what is known of the sources of the values."""
+    def set_value_sources(self, parts: frozenset[str], facts: frozenset[str]) -> None:
+        """Set the environment values and build facts in the manifest."""
         self._parts, self._facts = parts, facts
 
 
 def manifest_json_schema() -> dict[str, Any]:
-    """Return the manifest's JSON Schema, for editors and other checkers."""
+    """Return the JSON Schema of the manifest for editors and validators."""
     schema = {"$schema": SCHEMA_DIALECT, **Manifest.model_json_schema()}
     for part in (schema, *schema["$defs"].values()):
         # An entry is its id alone or an object.
@@ -189,17 +206,20 @@ def manifest_json_schema() -> dict[str, Any]:
 
 
 def _allow_short_forms(model: dict[str, Any]) -> None:
-    """Allow what the reader completes: collections with nothing below, single words, and keys to be ignored."""
+    """Allow the short forms that the loader expands.
+
+    They are collections without content, single words in place of lists, and ignored keys.
+    """
     model["patternProperties"] = {"^x-": {}}
     properties: dict[str, Any] = model["properties"]
     if "groups" in properties:
-        properties["groups"] = _or_word(properties["groups"])
+        properties["groups"] = _allow_single_value(properties["groups"])
     if "matrix" in properties:
-        properties["matrix"]["additionalProperties"] = _or_word(properties["matrix"]["additionalProperties"])
+        properties["matrix"]["additionalProperties"] = _allow_single_value(properties["matrix"]["additionalProperties"])
     for name in ENTRY_COLLECTIONS & properties.keys():
         properties[name] = {"anyOf": [properties[name], {"type": "null"}]}
 
 
-def _or_word(schema: dict[str, Any]) -> dict[str, Any]:
-    word = schema["items"] | {"pattern": f"^({GROUP_NAME_RE})$"}
-    return {"anyOf": [schema, word]}
+def _allow_single_value(schema: dict[str, Any]) -> dict[str, Any]:
+    single_value = schema["items"] | {"pattern": f"^({GROUP_NAME_RE})$"}
+    return {"anyOf": [schema, single_value]}

@@ -1,4 +1,4 @@
-"""Recognize values of environment variables that are likely secrets, whatever the names of the variables.
+"""Recognize values of environment variables that are likely secrets.
 
 The formats are those that the vendors document for secret scanners, such as
 https://docs.github.com/en/code-security/secret-scanning/introduction/supported-secret-scanning-patterns and
@@ -12,7 +12,7 @@ import re
 
 from autonoma_ci.manifest.secret_names import is_secret_name
 
-_PREFIXES = (
+_VENDOR_PREFIXES = (
     # GitHub, GitLab
     "gh[opsur]_|github_pat_|GR1348941|gl(?:pat|ptt|dt|rt|rtr|cbt|imt|ft|oas|soat|ffct|agent|wt)-|"
     # Slack, Stripe, Square, PayPal, Shopify
@@ -38,17 +38,17 @@ _PREFIXES = (
     # Encryption
     "AGE-SECRET-KEY-|otpauth://|op[as]_eyJ"
 )
-_WORDS = (
+_KEYWORD = (
     "password|passwd|passphrase|secret|token|credentials?|(?:api|access|account|private|sas|shared|signing)[_-]?key|"
     "shared[_-]?access[_-]?(?:key|signature)|signature"
 )
-_WEBHOOKS = (
+_WEBHOOK_URL = (
     r"(?i:hooks\.slack(?:-gov)?\.com/|discord(?:app)?\.com/api/(?:v\d{1,2}/)?webhooks/|webhook\.office\.com/|"
     r"outlook\.office(?:365)?\.com/webhook|api\.telegram\.org/bot|hooks\.zapier\.com/|/build_hooks/|"
     r"hook\.(?:[a-z0-9]{1,10}\.)?(?:make|integromat)\.com/|/integrations/deploy/|/hooks?/[a-z0-9]{20}|"
     r"logic\.azure\.com[^\s]{1,500}sig=|maker\.ifttt\.com/[^\s]{1,500}/key/)"
 )
-_NODES = (
+_NODE_URL = (
     r"(?i:(?:infura\.io/(?:ws/)?v3|(?:alchemy|alchemyapi)\.(?:com|io)/v2|quiknode\.pro|ankr\.com/\w{1,50})/)[\w-]{16}"
 )
 _USER = r"(?!(?:mailto|sips?|xmpp|acct|npm):)[^\s:/@\"'=,;]{1,100}"
@@ -71,9 +71,9 @@ _ORACLE_LOGIN = (
     r"(?:^|[\s:])[\w.-]{1,100}/[^\s/@:]{1,100}@(?://)?[\w.-]{1,255}:\d{2,5}[/:]\w|"
     r"jdbc:oracle:[a-z]{1,20}:[^\s/@]{1,100}/[^\s@]{1,100}@"
 )
-# The value is `user:password`. In doubt it is a tag of an image, a version, a hash, the name of a branch or of a user,
-# such as `app:pr42`, `app:a1b2c3d`, `app:1.2-slim`, `app:feature-42` or `user:alice42`.
-_LABELS = (
+# The value is `user:password`. Ambiguous values are not secrets: a tag of an image, a version, a hash, the name of a
+# branch or of a user, such as `app:pr42`, `app:a1b2c3d`, `app:1.2-slim`, `app:feature-42` or `user:alice42`.
+_LABEL_WORDS = (
     "account|acct|alg|android|app|arn|article|branch|brand|browser|build|category|channel|chrome|chromium|class|code|"
     "color|commit|country|coupon|css|currency|customer|data|date|device|docker|edge|env|event|feature|file|filter|"
     "firefox|flag|folder|git|group|hash|https?|id|image|invoice|ios|ipad|iphone|isbn|issue|item|job|key|label|lang|"
@@ -88,49 +88,52 @@ _TAG = (
     "(?:alpha|beta|build|dev|esr|java|jdk|jre|main|master|node|php|pr|preview|python|rc|release|rev|sha|snapshot|staging|"
     r"test|ver|version)\d+)"
 )
-# What a word with a number, such as `alice42`, `eu2west`, `Berlin10` or `step2Button`, does not have. One of:
+# Features of a password that a word with a number, such as `alice42`, `eu2west`, `Berlin10` or `step2Button`, lacks.
+# One of:
 # - three numbers between letters, or two in ten characters or more;
 # - letters of both cases, and a digit in place of a letter (`S3cret`) or a sign behind the number (`Zq5#`);
 # - a sign that neither patterns of files (`a1*`) nor addresses (`joe+1`) nor numbers (`a#1`, `1%`) have.
-_MIXED = (
+_MIXED_CHARACTERS = (
     r"(?:(?=\S{0,127}[A-Za-z]\d{1,126}[A-Za-z]{1,126}\d{1,126}[A-Za-z]{1,126}\d)|"
     r"(?=\S{10})(?=\S{0,127}[A-Za-z]\d{1,126}[A-Za-z]{1,126}\d)|"
     r"(?=\S{0,127}[A-Z])(?=\S{0,127}[a-z])(?=\S{0,127}[A-Za-z]\d(?:[a-z][A-Za-z]|\d{0,126}[#%&]))|"
     r"(?=[A-Za-z0-9]\S{0,127}[!$^]))"
 )
 _USER_AND_PASSWORD = (
-    rf"^\s{{0,5}}(?!(?i:(?:[\w.]{{1,60}}[._-])?(?:{_LABELS})):)[a-z][\w.+-]{{1,63}}:(?!{_TAG}\s{{0,5}}$)"
-    rf"(?=\S{{0,127}}[A-Za-z])(?=\S{{0,127}}\d){_MIXED}[\w!#$%&*+.?^~-]{{6,128}}\s{{0,5}}$"
+    rf"^\s{{0,5}}(?!(?i:(?:[\w.]{{1,60}}[._-])?(?:{_LABEL_WORDS})):)[a-z][\w.+-]{{1,63}}:(?!{_TAG}\s{{0,5}}$)"
+    rf"(?=\S{{0,127}}[A-Za-z])(?=\S{{0,127}}\d){_MIXED_CHARACTERS}[\w!#$%&*+.?^~-]{{6,128}}\s{{0,5}}$"
 )
 # Prose, such as `reset password: how`.
 _PROSE = r"(?!(?<=[a-z] )[a-z]{1,20}: [a-z]{1,6}(?:[\s?!.]|$))"
 # `name=value` and `"name": "value"`, with these words and with shorter ones.
-_NAMED = (
+_NAMED_VALUE = (
     rf"{_PROSE}(?!(?<![\w.-])secret: [a-z]{{1,6}}(?:\s|$))"
-    rf"(?i:(?:{_WORDS})[\w.-]{{0,20}}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)[^\s\"'&;,]{{3}}"
+    rf"(?i:(?:{_KEYWORD})[\w.-]{{0,20}}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)[^\s\"'&;,]{{3}}"
 )
-_ASSIGNED = rf"{_PROSE}(?i:(?:password|passwd|passphrase|pwd)[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)[^\s\"'&;,]"
+_PASSWORD_VALUE = rf"{_PROSE}(?i:(?:password|passwd|passphrase|pwd)[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)[^\s\"'&;,]"
 _ELEMENT = (
-    rf"(?i:<[\w:.-]{{0,20}}(?:{_WORDS}|pass|pwd)[\w.-]{{0,20}}(?:\s[^<>]{{0,200}})?>\s{{0,20}}(?:<!\[CDATA\[)?)[^\s<]"
+    rf"(?i:<[\w:.-]{{0,20}}(?:{_KEYWORD}|pass|pwd)[\w.-]{{0,20}}(?:\s[^<>]{{0,200}})?>\s{{0,20}}(?:<!\[CDATA\[)?)[^\s<]"
 )
-# Words and a short number, such as in `key=products-list`, are no keys.
-_PLAIN = r"(?![a-z]{2,10}(?:(?:[-_][a-z]{2,10}){1,4}(?:[-_]\d{1,2})?|[-_]\d{1,2})(?:[\s&;\"',#]|$))"
+# Words and a short number, such as in `key=products-list`, are not keys.
+_PLAIN_WORDS = r"(?![a-z]{2,10}(?:(?:[-_][a-z]{2,10}){1,4}(?:[-_]\d{1,2})?|[-_]\d{1,2})(?:[\s&;\"',#]|$))"
 _PLAIN_WORD = r"(?![A-Z]?[a-z]{2,15}\d{0,2}(?:[\s&;\"',#]|$))"
 _COUPON = r"(?!(?:[A-Z]{8}|[A-Z]{4,12}\d{2,4})(?:[\s&;\"',#]|$))"
-_PARAMETER = (
-    rf"(?i:(?:^|[?&;\s\"'])(?:(?:pwd|sig|jwt|auth)[\"']?[=:]|pass[\"']?[=:](?-i:{_PLAIN})|"
-    rf"(?:key|session)[\"']?[=:](?-i:{_PLAIN}{_PLAIN_WORD})|"
+_QUERY_PARAMETER = (
+    rf"(?i:(?:^|[?&;\s\"'])(?:(?:pwd|sig|jwt|auth)[\"']?[=:]|pass[\"']?[=:](?-i:{_PLAIN_WORDS})|"
+    rf"(?:key|session)[\"']?[=:](?-i:{_PLAIN_WORDS}{_PLAIN_WORD})|"
     rf"code[\"']?[=:](?-i:{_COUPON})))[^\s&;\"',]{{8}}"
 )
 # The last part of a name, such as in `"db_pass": "…"`, `dbPass=…` and `?x-vercel-protection-bypass=…`. The value must
 # have a letter, and a digit or sign, which `"auth": "required"` and `pass: 98 %` do not have.
-_SHORT_NAMED = (
+_SHORT_NAMED_VALUE = (
     r"(?:(?<![A-Za-z])(?i:pass|auth|bypass|vercel_share)|(?<=[a-z])(?:Pass|Auth|Bypass))[\"']?\s{0,5}[=:]\s{0,5}[\"']?"
-    rf"{_PLAIN}(?!(?i:oauth|saml|oidc|http))(?=[^\s\"'&;,]{{0,200}}[A-Za-z])(?=[^\s\"'&;,]{{0,200}}[\d!#$%^*=])"
+    rf"{_PLAIN_WORDS}(?!(?i:oauth|saml|oidc|http))(?=[^\s\"'&;,]{{0,200}}[A-Za-z])(?=[^\s\"'&;,]{{0,200}}[\d!#$%^*=])"
     r"[^\s\"'&;,]{6}"
 )
 # `pw=1280` is the width of a page.
-_PW = r"(?:(?<![A-Za-z])(?i:pw)|(?<=[a-z])Pw)[\"']?\s{0,5}[=:]\s{0,5}[\"']?(?!\d{1,4}(?:[\s&;\"',]|$))[^\s\"'&;,]{4}"
+_PW_VALUE = (
+    r"(?:(?<![A-Za-z])(?i:pw)|(?<=[a-z])Pw)[\"']?\s{0,5}[=:]\s{0,5}[\"']?(?!\d{1,4}(?:[\s&;\"',]|$))[^\s\"'&;,]{4}"
+)
 _NETRC = (
     r"\b(?:machine\s{1,10}\S{1,255}|default)\s{1,10}login\s{1,10}\S{1,255}\s{1,10}password\s{1,10}\S|"
     r"\blogin\s{1,10}\S{1,255}\s{1,10}password\s{1,10}(?=\S{0,200}\d)\S{4}"
@@ -141,13 +144,13 @@ _KUBECONFIG = (
     r"\"kind\"\s{0,5}:\s{0,5}\"Config\""
 )
 # `Bearer certificates` and `Basic JavaScript` are words of a page.
-_BEARER = (
+_BEARER_HEADER = (
     r"(?i:\b(?:bearer|negotiate|digest|ntlm|apikey|api-key|geniekey)\s{1,5})"
     r"(?:[\w.~+/=-]{16}|(?=[\w.~+/-]{0,200}[\d=])[\w.~+/-]{8})"
 )
-_BASIC = r"(?i:\bbasic\s{1,5})(?:(?=[A-Za-z+/]{0,200}[\d=])[A-Za-z0-9+/]{6}|(?:[A-Za-z+/]{0,99}[a-z][A-Z]){2})"
-# The first that matches names the kind. All are linear in the length of the value.
-_KINDS = (
+_BASIC_HEADER = r"(?i:\bbasic\s{1,5})(?:(?=[A-Za-z+/]{0,200}[\d=])[A-Za-z0-9+/]{6}|(?:[A-Za-z+/]{0,99}[a-z][A-Z]){2})"
+# The first matching pattern gives the kind. All patterns take linear time in the length of the value.
+_PATTERNS_BY_KIND = (
     ("a private key or certificate", r"-{4,5} ?BEGIN |PuTTY-User-Key-File|LS0tLS1CRUdJTi|b3BlbnNzaC1rZXktdjE"),
     # The forms of files: PKCS#12 and DER, and a key store of Java. Base64 is often wrapped.
     ("a private key or certificate", r"(?<![A-Za-z0-9+/])MII(?:[A-Za-z0-9+/_-](?:\s|\\[nr]){0,2}){97}|/u3[+]7[QR]"),
@@ -171,51 +174,57 @@ _KINDS = (
     ("a user name and a password", r"(?:^|\n)[\w.@+-]{1,100}:(?:\$(?:apr1|2[abxy]|5|6)\$|\{SHA\})"),
     ("a user name and a password", _NETRC),
     ("a JSON Web Token", r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}"),
-    ("an authorization header", _BEARER),
-    ("an authorization header", _BASIC),
+    ("an authorization header", _BEARER_HEADER),
+    ("an authorization header", _BASIC_HEADER),
     ("an authorization header", r"(?i:(?:^|authorization[\"']?[:=]\s{0,5}[\"']?)token\s{1,5})[\w.~+/=-]{8,}[\"']?\s*$"),
     ("an authorization header", r"(?i:\b(?:token|splunk|sso-key)\s{1,5})(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{8}"),
-    ("a token", rf"(?<![A-Za-z0-9])(?:{_PREFIXES})"),
-    ("the address of a webhook", _WEBHOOKS),
-    ("an address with a key", _NODES),
-    ("a password, token or key", _NAMED),
-    ("a password, token or key", _ASSIGNED),
+    ("a token", rf"(?<![A-Za-z0-9])(?:{_VENDOR_PREFIXES})"),
+    ("the address of a webhook", _WEBHOOK_URL),
+    ("an address with a key", _NODE_URL),
+    ("a password, token or key", _NAMED_VALUE),
+    ("a password, token or key", _PASSWORD_VALUE),
     ("a password, token or key", _ELEMENT),
-    ("a password, token or key", _PARAMETER),
-    ("a password, token or key", _SHORT_NAMED),
-    ("a password, token or key", _PW),
+    ("a password, token or key", _QUERY_PARAMETER),
+    ("a password, token or key", _SHORT_NAMED_VALUE),
+    ("a password, token or key", _PW_VALUE),
     ("a password, token or key", _NPMRC),
     # The log-ins of Docker, and an app's token of Facebook or Laravel.
     ("a password, token or key", r'"auths"\s{0,5}:\s{0,5}\{\s{0,20}"'),
     ("a token", r"^\d{1,20}\|(?![a-z]+[_-])[\w-]{16}"),
     ("the configuration of Kubernetes", _KUBECONFIG),
 )
-_PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
-# `NAME=value` at the beginning of a line, and `"NAME": "value"`, with the names of environment variables.
-_SETTING = re.compile(
+_COMPILED_PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS_BY_KIND)
+# `NAME=value` at the beginning of a line, and `"NAME": "value"`. NAME looks like an environment variable.
+_SETTING_RE = re.compile(
     r"(?:^[ \t]{0,20}(?:export[ \t]{1,5})?([A-Z][A-Z0-9_]{1,100})[ \t]{0,5}=[ \t]{0,5}[\"']?|"
     r"\"([A-Z][A-Z0-9_]{1,100})\"\s{0,5}:\s{0,5}\")[^\s\"',;]{6}",
     re.MULTILINE,
 )
-# In characters. Linux limits a variable to 128 KiB (MAX_ARG_STRLEN), Windows to 32 KiB.
-_LONGEST = 256 * 1024
+# Linux limits a variable to 128 KiB (MAX_ARG_STRLEN), Windows to 32 KiB.
+_MAX_VALUE_CHARS = 256 * 1024
 
 
 def detect_secret_kind(value: str) -> str:
-    """Return what kind of secret a value holds, in words; empty if none is recognized."""
-    text = value[:_LONGEST]
-    return _kind(text) or _kind(_decoded(text))
+    """Return the kind of secret in a value, as words for a message.
+
+    The result is empty if the value has no recognized secret.
+    """
+    text = value[:_MAX_VALUE_CHARS]
+    return _find_kind(text) or _find_kind(_decode_base64(text))
 
 
-def _kind(text: str) -> str:
-    kind = next((kind for kind, pattern in _PATTERNS if pattern.search(text)), "")
-    if not kind and any(map(is_secret_name, {a or b for a, b in _SETTING.findall(text)})):
+def _find_kind(text: str) -> str:
+    kind = next((kind for kind, pattern in _COMPILED_PATTERNS if pattern.search(text)), "")
+    if not kind and any(map(is_secret_name, {a or b for a, b in _SETTING_RE.findall(text)})):
         return "the setting of a password, token or key"
     return kind
 
 
-def _decoded(text: str) -> str:
-    """Return the text that a value is the Base64 form of, or an empty one."""
+def _decode_base64(text: str) -> str:
+    """Decode a Base64 text.
+
+    The result is empty if the text is not Base64 of UTF-8.
+    """
     letters = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
     if len(letters) < 8 or len(letters) % 4 == 1:
         return ""

@@ -1,4 +1,4 @@
-"""The variables that a manifest states, each with its value as far as it can be known here."""
+"""Collect the variables of a manifest with their values in this job."""
 
 from __future__ import annotations
 
@@ -19,120 +19,132 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.interpolation import Interpolator
     from autonoma_ci.yaml_subset.document import Tree
 
-# The keys whose mappings hold variables.
-_KEYS = ("variables", "matrix")
-# The keys whose texts are shown with `${NAME}` in place of values.
-_LABELS = ("name", "groups")
+# The keys whose mappings contain variables.
+_VARIABLE_KEYS = ("variables", "matrix")
+# The keys whose texts reports show with `${NAME}` in place of values.
+_LABEL_KEYS = ("name", "groups")
 
 
 class StatedVariable(NamedTuple):
-    """One variable of an entry; of a matrix, one of its values."""
+    """One variable of an entry, or one value of its matrix."""
 
     entry_id: str  # empty for a variable of all tests
     name: str
-    value: Secret | None  # None if it can't be known here
-    # Not if `${NAME}` has no value here: the step that started the runs can have had another one.
+    value: Secret | None  # None if this job can't compute it
+    # False if `${NAME}` is not set in this job, because the job step that started the runs may have a value for it.
     is_known: bool
-    is_fact: bool  # consists of facts of the build alone
+    is_fact: bool  # the value consists of build facts alone
 
 
 class StatedVariables(NamedTuple):
-    """The variables of a manifest, and the texts of the environment that are parts of values, names and groups.
-
-    `missing` has the names of environment variables in names and groups whose values are not known here, each with the
-    id of its entry.
-    """
+    """The variables of a manifest and the environment values in it."""
 
     variables: tuple[StatedVariable, ...] = ()
-    parts: tuple[Secret, ...] = ()
+    parts: tuple[Secret, ...] = ()  # the environment values in variables, names and groups
+    # The entry id and name of each environment variable in a name or a group that has no value in this job.
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def collect_stated_variables(path: str, folder: str, interpolation: Interpolator) -> StatedVariables:
-    """Return the variables of a manifest; none if it can't be read.
+def collect_stated_variables(path: str, folder: str, interpolator: Interpolator) -> StatedVariables:
+    """Collect the variables of a manifest.
 
-    Another job may lack an environment variable that `${...}` needs, so each value is interpolated on its own.
+    This job may lack an environment variable that `${...}` needs, so each value is interpolated separately.
+
+    Args:
+        path: The path of the manifest.
+        folder: The folder that the path is relative to.
+        interpolator: Replaces `${...}`.
+
+    Returns:
+        The variables, or none if the manifest can't be read.
     """
     with suppress(InputError):
         document = parse_yaml(read_manifest_text(path, folder, path), path)
-        reader = _Reader(interpolation)
-        variables = tuple(reader.variables(document.tree))
+        reader = _VariableReader(interpolator)
+        variables = tuple(reader.find_variables(document.tree))
         return StatedVariables(variables, tuple(map(Secret, sorted(reader.parts))), tuple(reader.missing))
     return StatedVariables()
 
 
-class _Value(NamedTuple):
+class _InterpolatedText(NamedTuple):
+    """A text of the manifest with its references replaced."""
+
     text: Secret | None
     is_known: bool = False
     is_fact: bool = False
     missing: frozenset[str] = frozenset()
 
 
-_NO_VALUE = _Value(None)
+_NO_VALUE = _InterpolatedText(None)
 
 
-class _Reader:
-    """Reads the variables of one manifest, which may have any shape."""
+class _VariableReader:
+    """Reads the variables of one manifest.
 
-    def __init__(self, interpolation: Interpolator) -> None:
+    The manifest can be invalid, so its tree may have any shape.
+    """
+
+    def __init__(self, interpolator: Interpolator) -> None:
         self.parts: set[str] = set()
-        # In the order of the manifest, each once.
+        # An ordered set, in the order of the manifest.
         self.missing: dict[tuple[str, str], None] = {}
-        self._interpolation = interpolation
-        # What many aliases stand for is read once.
-        self._values: dict[tuple[str, bool], _Value] = {}
-        self._length = 0
+        self._interpolator = interpolator
+        # Cached, because many aliases can share one text.
+        self._cache: dict[tuple[str, bool], _InterpolatedText] = {}
+        self._char_count = 0
 
-    def variables(self, tree: Tree) -> Iterator[StatedVariable]:
+    def find_variables(self, tree: Tree) -> Iterator[StatedVariable]:
         """Yield the variables in this part of the manifest."""
         if isinstance(tree, list):
             for item in tree:
-                yield from self.variables(item)
+                yield from self.find_variables(item)
         if not isinstance(tree, dict):
             return
-        entry_id = self._entry_id(tree["id"]) if "id" in tree else ""
+        entry_id = self._read_entry_id(tree["id"]) if "id" in tree else ""
         for key, value in tree.items():
-            if key in _LABELS:
+            if key in _LABEL_KEYS:
                 for text in value if isinstance(value, list) else [value]:
-                    self.missing |= dict.fromkeys((entry_id, name) for name in sorted(self._value(text).missing))
-            if key in _KEYS and isinstance(value, dict):
-                yield from self._named(entry_id, value)
+                    self.missing |= dict.fromkeys(
+                        (entry_id, name) for name in sorted(self._interpolate_cached(text).missing)
+                    )
+            if key in _VARIABLE_KEYS and isinstance(value, dict):
+                yield from self._read_mapping(entry_id, value)
             else:
-                yield from self.variables(value)
+                yield from self.find_variables(value)
 
-    def _named(self, entry_id: str, variables: dict[str, Tree]) -> Iterator[StatedVariable]:
+    def _read_mapping(self, entry_id: str, variables: dict[str, Tree]) -> Iterator[StatedVariable]:
         for name, stated in variables.items():
             for text in stated if isinstance(stated, list) else [stated]:
-                value = self._value(text)
+                value = self._interpolate_cached(text)
                 yield StatedVariable(entry_id, name, value.text, is_known=value.is_known, is_fact=value.is_fact)
 
-    def _entry_id(self, text: Tree) -> str:
-        value = self._value(text, is_id=True)
+    def _read_entry_id(self, text: Tree) -> str:
+        value = self._interpolate_cached(text, is_id=True)
         return value.text.reveal() if value.text and value.is_known else UNKNOWN_ID
 
-    def _value(self, text: Tree, *, is_id: bool = False) -> _Value:
-        """Return the text with each `${...}` replaced, as far as that is possible."""
+    def _interpolate_cached(self, text: Tree, *, is_id: bool = False) -> _InterpolatedText:
+        """Return the text with each `${...}` replaced if possible."""
         if not isinstance(text, str):
             return _NO_VALUE
         if "$" not in text:
-            return _Value(Secret(text), is_known=True)
-        if (text, is_id) not in self._values:
-            self._values[text, is_id] = self._interpolated(text, is_id=is_id)
-        return self._values[text, is_id]
+            return _InterpolatedText(Secret(text), is_known=True)
+        if (text, is_id) not in self._cache:
+            self._cache[text, is_id] = self._interpolate(text, is_id=is_id)
+        return self._cache[text, is_id]
 
-    def _interpolated(self, text: str, *, is_id: bool) -> _Value:
+    def _interpolate(self, text: str, *, is_id: bool) -> _InterpolatedText:
         missing = find_reference_names(text)
         # Many short texts can each name a long variable.
-        if self._length > MAX_TEXT_CHARS:
-            return _Value(None, missing=missing)
+        if self._char_count > MAX_TEXT_CHARS:
+            return _InterpolatedText(None, missing=missing)
         document = Document("", {"variables": text})
         with suppress(LimitExceededError):
-            written = self._interpolation.apply(document)
-            # Also of a text that can't be known as a whole. Ids are shown.
-            self.parts |= frozenset() if is_id else written.parts
-            missing = written.missing
+            interpolated = self._interpolator.apply(document)
+            # Also for a text without a known value. Ids are shown, so their environment values are not secret.
+            self.parts |= frozenset() if is_id else interpolated.parts
+            missing = interpolated.missing
             match document.tree:
                 case {"variables": str(value)} if not document.errors:
-                    self._length += len(value)
-                    return _Value(Secret(value), not missing, bool(written.facts), missing)
-        return _Value(None, missing=missing)
+                    self._char_count += len(value)
+                    return _InterpolatedText(Secret(value), not missing, bool(interpolated.facts), missing)
+        return _InterpolatedText(None, missing=missing)

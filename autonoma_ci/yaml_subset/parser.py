@@ -1,8 +1,8 @@
-"""The subset of YAML that a manifest is written in: mappings, lists, and text exactly as written.
+"""Parse a strict subset of YAML into mappings, lists and text.
 
-A YAML loader turns `1.10` into 1.1 and `no` into False, lets the last of two equal keys win, and can be
-made to build gigabytes from a few lines. This reader walks the parser's events instead: every scalar
-stays text, what is not part of the subset is a problem with its place, and everything is bounded.
+A YAML loader turns `1.10` into 1.1 and `no` into False, lets the last of two equal keys win, and can build gigabytes
+from a few lines. This parser reads the events of PyYAML instead. Every scalar stays text exactly as written. Everything
+outside the subset is an error with its position. All sizes have limits.
 """
 
 from __future__ import annotations
@@ -15,44 +15,51 @@ import yaml
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.models import MAX_VALUE_CHARS
 from autonoma_ci.yaml_subset.document import Document, LimitExceededError
-from autonoma_ci.yaml_subset.misleading import find_misleading_character
+from autonoma_ci.yaml_subset.misleading import find_misleading_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from autonoma_ci.yaml_subset.document import KeyPath, Tree
 
-# Bytes of a file, levels, and nodes once every alias is expanded: far beyond any manifest.
+# Limits far beyond any real manifest. Nodes count after every alias is expanded.
 MAX_YAML_BYTES = 4 * 1024 * 1024
 MAX_YAML_DEPTH = 20
 MAX_YAML_NODES = 100_000
 
-# Problems that are shown with their line: more fill a log, and each takes time in a large file.
-_EXCERPTS = 10
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+# Errors with an excerpt. More excerpts fill a log, and each takes time in a large file.
+_MAX_EXCERPTS = 10
+_NULL_TEXTS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
 class _Anchored:
+    """A value with an anchor, for its aliases."""
+
     value: Tree
-    nodes: int
-    height: int
+    nodes: int  # number of nodes after expansion of aliases
+    height: int  # number of levels
 
 
 def parse_yaml(text: str, file: str) -> Document:
-    """Return the document in `text`; problems are in it, and a tree of None goes with at least one of them.
+    """Parse a YAML text into a document.
 
-    `file` is empty for the text of an option, of which no message shows anything.
+    Args:
+        text: The YAML text.
+        file: The file's name as messages show it. It is empty for the text of an option, which is never shown.
+
+    Returns:
+        The document with its errors. Its tree is None after a syntax error or a passed limit, and for an empty text.
     """
     document = Document(file)
     try:
-        for problem, place in find_misleading_character(text):
-            document.add_error_at(problem, place)
+        for message, position in find_misleading_characters(text):
+            document.add_error_at(message, position)
         if not document.errors:
             _Builder(document, text, yaml.parse(text, Loader=_LOADER)).build()
     except yaml.MarkedYAMLError as error:
-        # Loaded only now, since most manifests are valid. The same holds below.
+        # Imported late here and below, because most manifests are valid.
         from autonoma_ci.yaml_subset.errors import explain_error
 
         document.errors.append(explain_error(text, error, file))
@@ -69,33 +76,36 @@ def parse_yaml(text: str, file: str) -> Document:
 
 
 def _add_excerpts(document: Document, text: str) -> None:
-    """Give the first problems the line of the text with a caret."""
+    """Add the line of the text with a caret to the first errors."""
     if not document.errors:
         return
-    # Loaded only now, since most manifests are valid.
+    # Imported late, because most manifests are valid.
     from autonoma_ci.yaml_subset.excerpt import build_excerpt
 
     lines = text.split("\n")
-    for index, problem in enumerate(document.errors[:_EXCERPTS]):
-        if problem.line and not problem.excerpt:
-            excerpt = build_excerpt(lines, problem.line - 1, problem.column - 1, is_secret=not document.file)
-            document.errors[index] = problem._replace(excerpt=excerpt)
+    for index, error in enumerate(document.errors[:_MAX_EXCERPTS]):
+        if error.line and not error.excerpt:
+            excerpt = build_excerpt(lines, error.line - 1, error.column - 1, is_secret=not document.file)
+            document.errors[index] = error._replace(excerpt=excerpt)
 
 
-def _place(event: yaml.Event) -> tuple[int, int]:
+def _get_position(event: yaml.Event) -> tuple[int, int]:
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
 
 
 class _Builder:
-    """Builds the tree from the events; recursion is bounded by DEPTH_LIMIT."""
+    """Builds the tree from the events of PyYAML.
+
+    `MAX_YAML_DEPTH` limits the recursion.
+    """
 
     def __init__(self, document: Document, text: str, events: Iterator[yaml.Event]) -> None:
         self.document = document
         self.text = text
         self.events = events
         self.anchors: dict[str, _Anchored | None] = {}
-        self.nodes = 0
+        self.node_count = 0
 
     def build(self) -> None:
         documents = 0
@@ -103,136 +113,147 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._stop(event, "a second document starts here: keep one, and remove the line ---")
+                    self._abort(event, "a second document starts here: keep one, and remove the line ---")
             elif isinstance(event, yaml.NodeEvent):
-                self.document.positions[()] = _place(event)
-                self.document.tree, _ = self._node(event, (), 1)
+                self.document.positions[()] = _get_position(event)
+                self.document.tree, _ = self._build_node(event, (), 1)
 
-    def _stop(self, event: yaml.Event, text: str) -> None:
-        self._tell(event, text)
+    def _abort(self, event: yaml.Event, message: str) -> None:
+        self._add_error(event, message)
         raise LimitExceededError
 
-    def _tell(self, event: yaml.Event, text: str) -> None:
-        self.document.add_error_at(text, _place(event))
+    def _add_error(self, event: yaml.Event, message: str) -> None:
+        self.document.add_error_at(message, _get_position(event))
 
-    def _count(self, event: yaml.Event, nodes: int, depth: int) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_YAML_NODES:
-            self._stop(event, f"more than {MAX_YAML_NODES:,} entries once aliases are expanded: split the file")
+    def _count_nodes(self, event: yaml.Event, added_nodes: int, depth: int) -> None:
+        self.node_count += added_nodes
+        if self.node_count > MAX_YAML_NODES:
+            self._abort(event, f"more than {MAX_YAML_NODES:,} entries once aliases are expanded: split the file")
         if depth > MAX_YAML_DEPTH:
-            self._stop(event, f"nested more than {MAX_YAML_DEPTH} levels deep: flatten it")
+            self._abort(event, f"nested more than {MAX_YAML_DEPTH} levels deep: flatten it")
 
-    def _node(self, event: Any, path: KeyPath, depth: int) -> tuple[Tree, int]:
-        """Return the value that starts with this event, and how many levels it has. The caller has kept its place."""
+    def _build_node(self, event: Any, path: KeyPath, depth: int) -> tuple[Tree, int]:
+        """Return the value that starts with this event, and its number of levels.
+
+        The caller has stored its position.
+        """
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, depth)
-        # All others have a tag and an anchor, but no type says so.
-        self._count(event, 1, depth)
+            return self._resolve_alias(event, depth)
+        # All other events have a tag and an anchor, but the type of PyYAML lacks these attributes.
+        self._count_nodes(event, 1, depth)
         if event.tag is not None:
-            self._tell(
+            self._add_error(
                 event,
                 "a tag (a word after `!`) is not allowed: put the value in quotes; every value is text as written",
             )
         if not event.anchor:
-            return self._content(event, path, depth)
+            return self._build_content(event, path, depth)
         self.anchors[event.anchor] = None
-        before = self.nodes
-        value, height = self._content(event, path, depth)
-        self.anchors[event.anchor] = _Anchored(value, self.nodes - before + 1, height)
+        previous_count = self.node_count
+        value, height = self._build_content(event, path, depth)
+        self.anchors[event.anchor] = _Anchored(value, self.node_count - previous_count + 1, height)
         return value, height
 
-    def _content(self, event: yaml.Event, path: KeyPath, depth: int) -> tuple[Tree, int]:
+    def _build_content(self, event: yaml.Event, path: KeyPath, depth: int) -> tuple[Tree, int]:
         if isinstance(event, yaml.ScalarEvent):
-            return self._text(event), 1
-        return self._list(path, depth) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path, depth)
+            return self._build_text(event), 1
+        return (
+            self._build_list(path, depth)
+            if isinstance(event, yaml.SequenceStartEvent)
+            else self._build_mapping(path, depth)
+        )
 
-    def _text(self, event: yaml.ScalarEvent) -> str | None:
-        if not event.style and event.value in _NULLS and event.tag is None:
+    def _build_text(self, event: yaml.ScalarEvent) -> str | None:
+        if not event.style and event.value in _NULL_TEXTS and event.tag is None:
             return None
         if len(event.value) > MAX_VALUE_CHARS:
-            self._tell(event, f"a text of more than {MAX_VALUE_CHARS // 1024} KiB: nothing here may be as long")
-            return "x"  # so that one mistake is told once
+            self._add_error(event, f"a text of more than {MAX_VALUE_CHARS // 1024} KiB: nothing here may be as long")
+            return "x"  # a valid text, so that one mistake is reported once
         text: str = event.value
         return text
 
-    def _alias(self, event: yaml.AliasEvent, depth: int) -> tuple[Tree, int]:
+    def _resolve_alias(self, event: yaml.AliasEvent, depth: int) -> tuple[Tree, int]:
         target = self.anchors.get(event.anchor or "")
         if target is None:
-            self._stop(
+            self._abort(
                 event, "an alias (a word after `*`) names no anchor that is complete before it: quote what is text"
             )
             raise LimitExceededError
-        self._count(event, target.nodes, depth + target.height - 1)
+        self._count_nodes(event, target.nodes, depth + target.height - 1)
         return target.value, target.height
 
-    def _list(self, path: KeyPath, depth: int) -> tuple[Tree, int]:
+    def _build_list(self, path: KeyPath, depth: int) -> tuple[Tree, int]:
         items: list[Tree] = []
         height = 1
         for event in self.events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            at = (*path, len(items))
-            self.document.positions.setdefault(at, _place(event))
-            item, levels = self._node(event, at, depth + 1)
+            item_path = (*path, len(items))
+            self.document.positions.setdefault(item_path, _get_position(event))
+            item, item_height = self._build_node(event, item_path, depth + 1)
             items.append(item)
-            if levels >= height:
-                height = levels + 1
+            if item_height >= height:
+                height = item_height + 1
         return items, height
 
-    def _mapping(self, path: KeyPath, depth: int) -> tuple[Tree, int]:
-        found: dict[str, Tree] = {}
+    def _build_mapping(self, path: KeyPath, depth: int) -> tuple[Tree, int]:
+        result: dict[str, Tree] = {}
         merged: dict[str, Tree] = {}
-        lines: dict[str, int] = {}
+        first_lines: dict[str, int] = {}
         height = 1
         for event in self.events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            key = self._key(event)
-            at, place = (*path, key), _place(event)
-            self.document.positions.setdefault(at, place)
-            after = next(self.events)
-            value, levels = self._node(after, at, depth + 1)
-            if levels >= height:
-                height = levels + 1
-            if value is None and not self._has_colon(event, after):
-                # Not named: it can be what follows the comma of a value, as in {A: b, c}.
-                self._tell(event, "a word without a colon: put a value with a comma in quotes, or write `key: value`")
+            key = self._read_key(event)
+            value_path, position = (*path, key), _get_position(event)
+            self.document.positions.setdefault(value_path, position)
+            value_event = next(self.events)
+            value, value_height = self._build_node(value_event, value_path, depth + 1)
+            if value_height >= height:
+                height = value_height + 1
+            if value is None and not self._has_colon(event, value_event):
+                # The message omits the key, because it can be a part of a value with a comma, as in {A: b, c}.
+                self._add_error(
+                    event, "a word without a colon: put a value with a comma in quotes, or write `key: value`"
+                )
                 continue
-            if key in lines:
-                self._tell(event, f"'{sanitize_line(key, 60)}' is given twice, first on line {lines[key]}: remove one")
-            lines.setdefault(key, place[0])
+            if key in first_lines:
+                self._add_error(
+                    event, f"'{sanitize_line(key, 60)}' is given twice, first on line {first_lines[key]}: remove one"
+                )
+            first_lines.setdefault(key, position[0])
             if key == "<<" and not getattr(event, "style", None):
-                self._merge(event, value, merged)
+                self._merge_into(event, value, merged)
             else:
-                found[key] = value
-        # Keys that stand in the mapping itself win over merged ones, wherever they stand.
-        return {**merged, **found}, height
+                result[key] = value
+        # Keys of the mapping itself override merged ones, in any order.
+        return {**merged, **result}, height
 
     def _has_colon(self, key: yaml.Event, value: yaml.Event) -> bool:
-        """Return whether the empty value of a key stands behind a colon."""
+        """Return whether there is a colon between a key and its value."""
         if not isinstance(value, yaml.ScalarEvent) or value.value:
             return True
-        # An empty value has the place of what follows it.
+        # An empty value has the position of the text behind it.
         begin, end = key.end_mark, value.start_mark
         return not begin or not end or ":" in self.text[begin.index : end.index]
 
-    def _key(self, event: yaml.Event) -> str:
+    def _read_key(self, event: yaml.Event) -> str:
         if isinstance(event, yaml.ScalarEvent):
             if event.tag is not None:
-                self._tell(event, "a tag on a key is not allowed: remove it")
+                self._add_error(event, "a tag on a key is not allowed: remove it")
             return event.value
         if isinstance(event, yaml.AliasEvent):
             target = self.anchors.get(event.anchor or "")
             if target and isinstance(target.value, str):
                 return target.value
-        self._stop(event, "a key must be plain text: put a value that begins with {, [ or ? in quotes")
+        self._abort(event, "a key must be plain text: put a value that begins with {, [ or ? in quotes")
         return ""
 
-    def _merge(self, event: yaml.Event, value: Tree, merged: dict[str, Tree]) -> None:
+    def _merge_into(self, event: yaml.Event, value: Tree, merged: dict[str, Tree]) -> None:
         for source in value if isinstance(value, list) else [value]:
             if not isinstance(source, dict):
-                self._tell(event, "<< merges mappings: give it an alias of a mapping, or a list of them")
+                self._add_error(event, "<< merges mappings: give it an alias of a mapping, or a list of them")
                 continue
-            self._count(event, len(source), 1)
+            self._count_nodes(event, len(source), 1)
             for key, item in source.items():
                 merged.setdefault(key, item)

@@ -101,7 +101,7 @@ def test_an_answer_of_very_much_text_is_told_in_part() -> None:
     texts = [told.clean("x" * 30_000, 7000) for _ in range(200)]
     assert texts[0] == "x" * 6999 + "…"
     assert texts[-1] == "…"
-    assert told.spent
+    assert told.is_budget_exhausted
 
 
 def test_a_list_of_folders_with_very_much_text_is_an_error() -> None:
@@ -138,7 +138,7 @@ def test_half_a_secret_at_an_edge_is_not_shown() -> None:
     texts = ResponseSanitizer(lambda: Redactor(["abcdefgh12345678"]))
     assert texts.clean("Type abcdefgh123\n", 200) == "Type ***"
     assert texts.clean("efgh12345678 is wrong", 200) == "*** is wrong"
-    assert texts.clean("efgh12345678 is wrong", 200, apart=True) == "efgh12345678 is wrong"
+    assert texts.clean("efgh12345678 is wrong", 200, is_standalone=True) == "efgh12345678 is wrong"
 
 
 def test_a_text_is_redacted_before_its_lines_are_joined() -> None:
