@@ -147,7 +147,7 @@ class Interpolator:
         return bool(self.environ.get(name))
 
     def resolve(self, reference: Reference, *, shown: bool) -> tuple[str | None, str]:
-        """Return the value of a reference, and the reason if there is none.
+        """Return the value of a reference, or why it has none.
 
         Args:
             reference: A valid reference.
@@ -297,7 +297,7 @@ class _Substitution:
         return all(map(self._interpolator.is_set, names))
 
     def _substitute(self, text: str, path: KeyPath, use: _TextUse) -> tuple[str, str]:
-        """Return the text with the values, and the text as reports show it."""
+        """Return the text with values, and the text for reports."""
         return self._substitute_pieces(parse_references(text), path, use)
 
     def _substitute_pieces(self, pieces: Sequence[Piece], path: KeyPath, use: _TextUse) -> tuple[str, str]:

@@ -105,7 +105,7 @@ def _wrap_in_list(value: Tree) -> Tree:
 
 
 def explain_unknown_key(path: KeyPath, key: str) -> str:
-    """Return the message for an unknown key of the mapping at this path."""
+    """Return the message for an unknown key at this path."""
     allowed = _get_allowed_keys(path)
     normalized = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(" ", "_").lower()
     if path and path[0] == f"{normalized}s":

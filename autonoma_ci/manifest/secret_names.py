@@ -120,7 +120,7 @@ _CAMEL_CASE_RE = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether the value of a variable with this name is likely a secret."""
+    """Return whether a variable of this name likely contains a secret."""
     upper = name.upper()
     words = _split_words(name)
     joined = re.sub("[^A-Z0-9]", "", upper)

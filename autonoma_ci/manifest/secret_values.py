@@ -205,9 +205,9 @@ _MAX_VALUE_CHARS = 256 * 1024
 
 
 def detect_secret_kind(value: str) -> str:
-    """Return the kind of secret in a value, as words for a message.
+    """Return the kind of secret in a value.
 
-    The result is empty if the value has no recognized secret.
+    The kind is worded for a message. It is empty if the value has no recognized secret.
     """
     text = value[:_MAX_VALUE_CHARS]
     return _find_kind(text) or _find_kind(_decode_base64(text))

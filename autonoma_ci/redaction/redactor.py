@@ -462,7 +462,7 @@ def _build_misread_forms(text: str, data: bytes) -> Iterator[str]:
 
 
 def _build_base64_fragments(data: bytes) -> set[str]:
-    """Return the base64 forms of the data in the middle of other data.
+    """Return the base64 forms of data within other data.
 
     Base64 encodes groups of three bytes, so there is one form for each position of the data in a group.
     """

@@ -31,9 +31,10 @@ class Document:
     errors: list[Diagnostic] = field(default_factory=list)
 
     def position(self, path: KeyPath) -> tuple[int, int]:
-        """Return line and column of a part, or of the nearest part around it.
+        """Return line and column of a part.
 
-        Both count from 1. They are 0 if the position is unknown.
+        An unknown part has the position of the nearest part around it. Both numbers count from 1. They are 0 if no
+        position is known.
         """
         while path and path not in self.positions:
             path = path[:-1]

@@ -1,7 +1,7 @@
-"""Render a line of a YAML text with a caret and without values of variables.
+"""Render a line of a YAML text with a caret below it.
 
-The text can be invalid YAML, so the words and the indentation of a line decide what it contains. Every character that
-can be a part of a value is masked.
+The excerpt shows no value of a variable. The text can be invalid YAML, so the words and the indentation of a line
+decide its content. Every character that can be a part of a value is masked.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _count_columns(text: str) -> int:
 
 
 def _mask_line(text: str, column: int) -> tuple[str, int]:
-    """Mask all texts of a line, and return the new column of the caret."""
+    """Mask all texts of a line and adjust the caret column."""
     begin = min(len(text) - len(text.lstrip()), column)
     before = text[:begin] + (_MASK * 3 if column > begin else "")
     character = text[column : column + 1]
@@ -167,7 +167,7 @@ def _is_shown_line(lines: Sequence[str], number: int) -> bool:
 
 
 def _has_open_value(preceding: Sequence[str]) -> bool:
-    """Return whether a quote, a bracket or a block text may be open after these lines."""
+    """Return whether these lines may leave a quote, bracket or block open."""
     depth = 0
     for line in preceding:
         if _BLOCK_SCALAR_RE.search(line):
@@ -183,7 +183,7 @@ def _has_open_value(preceding: Sequence[str]) -> bool:
 
 
 def _has_only_shown_keys(text: str) -> bool:
-    """Return whether a line with brackets has only known keys and words in lists."""
+    """Return whether a bracketed line has only known keys and list words."""
     list_key = bracket = ""
     for piece in _BRACKET_RE.split(text):
         word = piece.strip()
@@ -227,7 +227,7 @@ def _is_indentation_valid(preceding: Sequence[str], indentation: int, *, is_item
 
 
 def _is_in_known_section(preceding: Sequence[str], indentation: int, key: str, *, is_item: bool) -> bool:
-    """Return whether a line is at the top level or in an entry of a list.
+    """Return whether a line is top-level or in a list entry.
 
     Args:
         preceding: The lines before it, without blank lines and comments.

@@ -1,4 +1,4 @@
-"""Find characters that make editors show a file differently than YAML reads it.
+"""Find characters that editors and YAML interpret differently.
 
 YAML 1.1 ends a line, and so a comment, at U+0085, U+2028, U+2029 and a single carriage return (section 4.1.4 of
 https://yaml.org/spec/1.1/). Editors and code hosts show no new line there. Form feed and vertical tab are line ends in

@@ -76,7 +76,7 @@ def parse_yaml(text: str, file: str) -> Document:
 
 
 def _add_excerpts(document: Document, text: str) -> None:
-    """Add the line of the text with a caret to the first errors."""
+    """Add an excerpt with a caret to the first errors."""
     if not document.errors:
         return
     # Imported late, because most manifests are valid.
@@ -133,7 +133,7 @@ class _Builder:
             self._abort(event, f"nested more than {MAX_YAML_DEPTH} levels deep: flatten it")
 
     def _build_node(self, event: Any, path: KeyPath, depth: int) -> tuple[Tree, int]:
-        """Return the value that starts with this event, and its number of levels.
+        """Build the value of an event, and count its levels.
 
         The caller has stored its position.
         """
