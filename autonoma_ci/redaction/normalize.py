@@ -40,7 +40,7 @@ class _FoldTable(dict[int, str]):
 class _ReduceTable(_FoldTable):
     """The reduced form of each character, with white space and accents."""
 
-    def _fold(self, letter: str) -> str:
+    def _convert(self, letter: str) -> str:
         if letter.isspace():
             return " "
         return "" if _is_ignorable(letter) else _fold_case(letter)
@@ -52,14 +52,14 @@ class _ReduceLinesTable(_ReduceTable):
     White space that is not a space separator becomes a line break.
     """
 
-    def _fold(self, letter: str) -> str:
-        return "\n" if letter.isspace() and unicodedata.category(letter) != "Zs" else super()._fold(letter)
+    def _convert(self, letter: str) -> str:
+        return "\n" if letter.isspace() and unicodedata.category(letter) != "Zs" else super()._convert(letter)
 
 
 class _CleanTable(_FoldTable):
     """The NFKC form of each character, without accents and invisible characters."""
 
-    def _fold(self, letter: str) -> str:
+    def _convert(self, letter: str) -> str:
         return unicodedata.normalize("NFKC", letter) if _is_base_character(letter) and not _is_ignorable(letter) else ""
 
 

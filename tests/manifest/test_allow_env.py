@@ -62,7 +62,7 @@ def test_environment_of_windows_has_names_in_any_case(monkeypatch: pytest.Monkey
     """There, PREVIEW_URL and preview_url are one variable."""
     import re
 
-    monkeypatch.setattr(interpolation, "_CASE", re.IGNORECASE)
+    monkeypatch.setattr(interpolation, "_NAME_FLAGS", re.IGNORECASE)
     assert value("PREVIEW_URL", "preview_*") == "sentinel"
     assert value("DB_PASSWORD", "db_password") == "sentinel"
     assert problems(TEXT.format("DB_PASSWORD"), {"DB_PASSWORD": "x"}, allowed=("db_*",))
