@@ -27,9 +27,13 @@ def main(argv: Sequence[str], world: Runtime) -> int:
     found = parser.parse(argv)
     if found.of == "manifest":
         from autonoma_ci.manifest.schema import manifest_json_schema
+
+        schema = manifest_json_schema()
     elif found.of == "results":
-        pass
+        from autonoma_ci.reports.results_schema import results_json_schema
+
+        schema = results_json_schema()
     else:
         raise InputError(["there is no schema of that: give manifest or results"])
-    write_product(world.out, json.dumps(manifest_json_schema(), indent=2) + "\n")
+    write_product(world.out, json.dumps(schema, indent=2) + "\n")
     return 0
