@@ -457,7 +457,7 @@ def test_hostile_part_in_a_summary_is_text(text: str) -> None:
 class Kept:
     """A thread of comments in memory."""
 
-    workflow_key, build, limit = "workflow", "500", 65_000
+    workflow_key, build_id, max_bytes = "workflow", "500", 65_000
 
     def __init__(self) -> None:
         self.bodies: dict[int, str] = {}

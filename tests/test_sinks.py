@@ -172,7 +172,7 @@ def readings(made: Report) -> Iterator[str]:
     )
     yield from of_json(json.loads(render_annotations(made)["gitlab-annotations.json"]))
     yield render_dotenv(made)
-    yield from of_shell(SHELL_EXPORT_FORMAT.lines(SHELL_EXPORT_FORMAT.read(made)))
+    yield from of_shell(SHELL_EXPORT_FORMAT.format_lines(SHELL_EXPORT_FORMAT.select_variables(made)))
 
 
 def _json(text: str) -> Any:

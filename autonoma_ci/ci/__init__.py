@@ -1,1 +1,1 @@
-"""The CI systems: how each is recognised, what it says of the build, and how to speak to it."""
+"""Support for CI systems, from their detection to their comments."""

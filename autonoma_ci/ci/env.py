@@ -1,6 +1,6 @@
-"""Reading facts out of an environment that CI systems, runners, users and pull requests have all written to.
+"""Readers of facts in the environment of a CI job.
 
-Which of several parallel jobs this one is: systems count from 0 or from 1.
+CI systems, runners, users and pull requests write to this environment, so no value is trusted.
 """
 
 from __future__ import annotations
@@ -16,73 +16,88 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-_YES = frozenset({"true", "1", "yes", "on"})
-_COUNT = lazy_pattern(r"[0-9]{1,18}")
-_HOST = lazy_pattern(r"[\w.-]+|[0-9a-f:.]+")
-_REPOSITORY = lazy_pattern(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
-_CLONE_URL = lazy_pattern(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@[^:/]+:/?)")
+_TRUE_VALUES = frozenset({"true", "1", "yes", "on"})
+_COUNT_RE = lazy_pattern(r"[0-9]{1,18}")
+_HOST_RE = lazy_pattern(r"[\w.-]+|[0-9a-f:.]+")
+_REPOSITORY_RE = lazy_pattern(r"[\w.~+-][\w.~+ -]*(?:/[\w.~+ -]+)+")
+_CLONE_URL_PREFIX_RE = lazy_pattern(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@[^:/]+:/?)")
 
 
 def sanitize(value: object) -> str:
-    """Return a text without the white space around it, or an empty one if it can't be a name or a link.
+    """Return a text without surrounding white space, or an empty text if it is invalid.
 
-    That is: anything but text, longer than 2,000 characters, or with a control or formatting
-    character, a lone surrogate or a line break inside.
+    Invalid as a name or a link are: values that are not text, text longer than 2,000 characters, and text with a
+    control or formatting character, a lone surrogate or a line break inside.
     """
     if not isinstance(value, str) or len(value) > 2 * MAX_FACT_CHARS:
         return ""
     text = value.strip()
-    # A longer text is dropped, since half a URL is a wrong URL.
+    # Because half a URL is a wrong URL, a longer text is dropped, not cut.
     return text if len(text) <= MAX_FACT_CHARS and text.isprintable() else ""
 
 
 def env_reader(environ: Mapping[str, str]) -> Callable[[str], str]:
-    """Return a function that reads one variable of `environ`, cleaned; an unset one is an empty text."""
+    """Return a function that reads and sanitizes one variable of `environ`.
+
+    The function returns an empty text for a variable that is not set.
+    """
     return lambda name: sanitize(environ.get(name, ""))
 
 
 def is_truthy(environ: Mapping[str, str], name: str) -> bool:
-    """Say whether a flag variable is set to yes; an empty text, `0` and `false` are no."""
-    return sanitize(environ.get(name, "")).lower() in _YES
+    """Return whether a flag variable is `true`, `1`, `yes` or `on` in any case."""
+    return sanitize(environ.get(name, "")).lower() in _TRUE_VALUES
 
 
 def first_set(environ: Mapping[str, str], *names: str) -> str:
-    """Return the first of these variables that is not empty, cleaned, or an empty text."""
+    """Return the first of these variables that is not empty, sanitized.
+
+    Returns an empty text if all of them are empty.
+    """
     return next((value for name in names if (value := sanitize(environ.get(name, "")))), "")
 
 
 def first_commit(*candidates: str) -> str:
-    """Return the first candidate that is a full commit hash; short, zero and symbolic ones are passed over."""
+    """Return the first candidate that is a full commit hash, in lower case.
+
+    Short, zero and symbolic hashes do not count. Returns an empty text if there is no full hash.
+    """
     return next((c.lower() for c in candidates if COMMIT_HASH_RE.fullmatch(c.lower())), "")
 
 
 def first_branch(*candidates: str) -> str:
-    """Return the first candidate that names a branch or a tag, without `refs/heads/` or `refs/tags/`."""
+    """Return the first candidate that names a branch or a tag.
+
+    Returns the name without `refs/heads/` or `refs/tags/`, or an empty text if no candidate is a name.
+    """
     names = (REF_PREFIX_RE.sub("", sanitize(c), count=1) if c.startswith("refs/") else sanitize(c) for c in candidates)
     return next((name for name in names if name and not NOT_A_BRANCH_RE.fullmatch(name)), "")
 
 
 def first_number(*candidates: str) -> str:
-    """Return the first candidate that is the number of a pull or merge request: digits, and not `false` or 0."""
+    """Return the first candidate that is the number of a pull or merge request.
+
+    Such a number has digits only and is greater than 0. Returns an empty text if there is none.
+    """
     return next((c for c in candidates if CHANGE_NUMBER_RE.fullmatch(c)), "")
 
 
-def parse_count(text: str, add: int = 0) -> str:
-    """Return a count in decimal digits plus `add`, or an empty text.
+def parse_count(text: str, increment: int = 0) -> str:
+    """Return a decimal count plus `increment`, or an empty text if it is invalid.
 
-    Unlike `change`, this accepts zero.
+    Unlike `first_number`, this accepts zero.
     """
-    return str(int(text) + add) if _COUNT.fullmatch(text) else ""
+    return str(int(text) + increment) if _COUNT_RE.fullmatch(text) else ""
 
 
 def join_job_path(*names: str) -> str:
-    """Join the names of a job and of the stages around it with `/`.
+    """Join the names of a job and of its stages with `/`.
 
-    Stages without a name are left out. A `/` inside of a name is escaped as in a URL, so that job `b/c` of
-    stage `a` differs from job `c` of stage `a/b`.
+    Stages without a name are left out. A `/` inside a name is escaped as in a URL. So job `b/c` of stage `a` differs
+    from job `c` of stage `a/b`.
 
     Args:
-        names: the outermost stage first, the job last.
+        names: The outermost stage first, the job last.
 
     Returns:
         The path, or an empty text if the job itself has no name.
@@ -91,41 +106,48 @@ def join_job_path(*names: str) -> str:
     return sanitize("/".join(escaped)) if names[-1] else ""
 
 
-def number_job(name: str, place: Shard | None) -> str:
-    """Add the place among its parallel copies to a job's name.
+def number_job(name: str, shard: Shard | None) -> str:
+    """Add the shard of a parallel job to its name.
 
-    The copies share a name in most systems. `test 2/4` is how GitLab writes it.
+    Parallel copies of a job share a name in most systems. GitLab writes `test 2/4`, and so does this function.
 
     Args:
-        name: the job's name, or an empty text.
-        place: the job's place, or None if its variables are invalid.
+        name: The job's name, or an empty text.
+        shard: The job's shard, or None if its variables are invalid.
 
     Returns:
-        The name, or an empty text if the job or its place is unknown.
+        The name, or an empty text if the job or its shard is unknown.
     """
-    if not (name and place):
+    if not (name and shard):
         return ""
-    return name if place.total == 1 else sanitize(f"{name} {place.number}/{place.total}")
+    return name if shard.total == 1 else sanitize(f"{name} {shard.number}/{shard.total}")
 
 
-def is_fork(ours: str, theirs: str) -> str:
-    """Return `fork` if both are known and differ, as `withheld` has it: the change comes from another repository."""
-    return "fork" if ours and theirs and ours.lower() != theirs.lower() else ""
+def fork_marker(repository: str, source_repository: str) -> str:
+    """Return `fork` if a change comes from another repository.
+
+    The value is for `BuildContext.secrets_withheld_from`. Returns an empty text if one repository is unknown.
+    """
+    return "fork" if repository and source_repository and repository.lower() != source_repository.lower() else ""
 
 
 def first_repository(*candidates: str) -> str:
-    """Return `owner/name` of the first candidate that is one, or a clone URL (https, ssh or scp form) of one."""
-    paths = (_CLONE_URL.sub("", sanitize(c), count=1).rstrip("/").removesuffix(".git") for c in candidates)
-    return next((path for path in paths if _REPOSITORY.fullmatch(path) and "/.." not in f"/{path}"), "")
+    """Return the first candidate that names a repository, as `owner/name`.
+
+    A candidate is `owner/name` or a clone URL in its https, ssh or scp form. Returns an empty text if no candidate
+    names a repository.
+    """
+    paths = (_CLONE_URL_PREFIX_RE.sub("", sanitize(c), count=1).rstrip("/").removesuffix(".git") for c in candidates)
+    return next((path for path in paths if _REPOSITORY_RE.fullmatch(path) and "/.." not in f"/{path}"), "")
 
 
 def first_web_url(*candidates: str) -> str:
-    """Return the first http or https URL, without the credentials in it, or an empty text."""
-    return next((url for c in candidates if (url := _web_url(sanitize(c)))), "")
+    """Return the first http or https URL without its credentials, or an empty text."""
+    return next((url for c in candidates if (url := _parse_web_url(sanitize(c)))), "")
 
 
-def _web_url(text: str) -> str:
-    # A browser reads a backslash as a slash, so that another host would show behind it.
+def _parse_web_url(text: str) -> str:
+    # Because browsers read a backslash as a slash, the host that they open could differ from the one that we parse.
     if "\\" in text or " " in text:
         return ""
     try:
@@ -133,7 +155,7 @@ def _web_url(text: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return ""
-    if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host):
+    if parts.scheme not in {"http", "https"} or not _HOST_RE.fullmatch(host):
         return ""
     host = f"[{host}]" if ":" in host else host
     netloc = f"{host}:{port}" if port else host
@@ -144,23 +166,40 @@ SINGLE_SHARD = Shard(1, 1)
 
 
 def shard_from_env(index: str, total: str, first: int) -> Callable[[Mapping[str, str]], Shard | None]:
-    """Return what reads the job's place from these variables; `first` is the number of the first job."""
+    """Return a function that reads the shard of a job from its environment.
 
-    def read(environ: Mapping[str, str]) -> Shard | None:
+    Args:
+        index: The variable with the number of the job among its parallel copies.
+        total: The variable with the number of copies.
+        first: The number of the first job. Systems count from 0 or from 1.
+
+    Returns:
+        A function that returns the shard, or None if the variables are invalid (see `shard_from_index`).
+    """
+
+    def read_shard(environ: Mapping[str, str]) -> Shard | None:
         get = env_reader(environ)
         return shard_from_index(get(index), get(total), first)
 
-    return read
+    return read_shard
 
 
 def shard_from_index(index: str, total: str, first: int) -> Shard | None:
-    """Return the place that two numbers say, counted from 1: 1/1 where there is none, None where it makes no sense.
+    """Return the shard for an index and a total, or None if they are invalid.
 
-    A job that took nonsense for 1/1 would start the whole plan, and so would each of its siblings.
+    An invalid index must not become 1/1: then this job and each of its copies would start the complete plan.
+
+    Args:
+        index: The number of the job, in digits.
+        total: The number of jobs, in digits. Empty or `1` for a job without parallel copies.
+        first: The number of the first job, 0 or 1.
+
+    Returns:
+        The shard, counted from 1, `SINGLE_SHARD` for a job without parallel copies, or None.
     """
     if not total or total == "1":
         return SINGLE_SHARD
     if not (index.isascii() and index.isdigit() and total.isascii() and total.isdigit() and len(index + total) < 12):
         return None
-    found = Shard(int(index) - first + 1, int(total))
-    return found if 1 <= found.number <= found.total else None
+    shard = Shard(int(index) - first + 1, int(total))
+    return shard if 1 <= shard.number <= shard.total else None

@@ -1,4 +1,4 @@
-"""The log: every line that is printed goes through here, in the CI system's own dialect."""
+"""The job's log, written in the format of its CI system."""
 
 from __future__ import annotations
 
@@ -21,20 +21,26 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Secret
 
 
-_LEFT_OUT = "{} {} left out, since the reader of the log did not keep up."
+_OMITTED = "{} {} left out, since the reader of the log did not keep up."
 
 
 class JobLog:
-    """Prints to one stream; what can't be printed is left out, since the job matters more than its log.
+    """A log that writes redacted lines to one stream.
 
-    With `is_product`, the lines are the product of the command, and printing them raises OutputError on failure.
-    `in_checkout` returns a file's path from the root of the checkout.
+    The log drops lines that it can't write, because the job matters more than its log.
+
+    Args:
+        stream: Where the lines go.
+        formatter: Formats annotations, groups and masks for the CI system.
+        clock: The time of groups.
+        is_product: Whether the lines are the product of the command. Then a failed write raises OutputError.
+        in_checkout: Returns a file's path relative to the root of the checkout.
     """
 
     def __init__(
         self,
         stream: TextIO,
-        dialect: LogFormatter,
+        formatter: LogFormatter,
         clock: Clock | None = None,
         *,
         is_product: bool = False,
@@ -42,85 +48,100 @@ class JobLog:
     ) -> None:
         self._stream = stream
         self._in_checkout = in_checkout
-        self._dialect = dialect
+        self._formatter = formatter
         self._clock = clock or Clock()
         self._is_product = is_product
         self._redact = Redactor(())
-        self._left_out = 0
+        self._omitted_count = 0
 
     def redact_values(self, values: Iterable[Secret]) -> None:
-        """Leave these values out of all lines from now on."""
+        """Remove these values from all lines that follow."""
         self._redact = Redactor(values)
 
     def mask(self, values: Iterable[Secret]) -> None:
-        """Ask the CI system to leave these values out of whatever any step of the job prints."""
+        """Have the CI system remove these values from the log of the job."""
         for secret in values:
-            # One that is not used can have several lines. What is behind a line break would be in the log.
+            # A secret that is not in use can have several lines. The log would show the text after a line break, so
+            # each line is masked.
             for line in secret.reveal().splitlines():
                 if line.isprintable():
-                    self.write_lines(self._dialect.mask(line))
+                    self.write_lines(self._formatter.mask(line))
 
     def info(self, text: str = "") -> None:
         """Print one line of text."""
         self.write_lines([escape_log_line(self._redact(text))])
 
     def progress(self, text: str) -> None:
-        """Print a line, or leave it out and count it if the buffer is full."""
-        # Only the streams of the process have a buffer.
+        """Print a line, or count it as omitted if the buffer of the stream is full."""
+        # Only the streams of the process have a buffer (`autonoma_ci.streams`).
         has_room = getattr(self._stream, "has_room", None)
         if has_room is None or has_room():
             self.info(text)
         else:
-            self._left_out += 1
+            self._omitted_count += 1
 
     def show_omitted_count(self) -> None:
-        """Print the number of lines that were left out."""
-        if self._left_out:
+        """Print the number of omitted progress lines."""
+        if self._omitted_count:
             self.write_lines([])
 
     def annotate(self, level: str, problem: Diagnostic, title: str = "") -> None:
-        """Print a problem; `level` is error, warning or notice."""
-        # Before it is escaped: an escaped secret would not be recognised, and a command has words of its own.
-        clean = problem._replace(
+        """Print an error, a warning or a notice.
+
+        Args:
+            level: `error`, `warning` or `notice`.
+            problem: The message, and the file and position if there are any.
+            title: The title of the annotation, for systems that show one.
+
+        Raises:
+            OutputError: The lines are the product of the command and could not be written.
+        """
+        # Redaction comes before escaping, because the redactor does not find an escaped secret. The command of an
+        # annotation has words of its own, so only its values are redacted.
+        redacted = problem._replace(
             message=self._redact(problem.message),
             file=self._redact(problem.file),
             path_in_checkout=self._redact(self._in_checkout(problem.file)) if problem.file else "",
         )
         excerpt = [escape_log_line(self._redact(line)) for line in problem.excerpt]
-        self.write_lines([self._dialect.annotation(level, clean, self._redact(title)), *excerpt])
+        self.write_lines([self._formatter.annotation(level, redacted, self._redact(title)), *excerpt])
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """Print what is printed meanwhile as a group of the log."""
-        section = LogGroup(self._redact(title), f"autonoma_{secrets.token_hex(4)}", self._clock.unix_time())
-        self.write_lines(self._dialect.group(section))
+        """Print all lines of the `with` block as a group of the log."""
+        group = LogGroup(self._redact(title), f"autonoma_{secrets.token_hex(4)}", self._clock.unix_time())
+        self.write_lines(self._formatter.group(group))
         try:
             yield
         except BaseException:
-            # The reader may be gone, or may have stalled: the signal that has ended the wait for it ends no second one.
-            self._print(self._ended(section))
+            # The reader may be gone or stalled. A signal that ended one wait for it must not meet a second wait.
+            self._print(self._format_group_end(group))
             raise
-        self.write_lines(self._ended(section))
+        self.write_lines(self._format_group_end(group))
 
-    def _ended(self, section: LogGroup) -> Sequence[str]:
-        return self._dialect.end_group(section._replace(ended_at=self._clock.unix_time()))
+    def _format_group_end(self, group: LogGroup) -> Sequence[str]:
+        return self._formatter.end_group(group._replace(ended_at=self._clock.unix_time()))
 
     def write_lines(self, lines: Iterable[str]) -> None:
-        """Print lines as they are: whole commands in the system's own grammar."""
-        if count := self._left_out:
-            self._left_out = 0
-            lines = [_LEFT_OUT.format(pluralize(count, "progress line"), "was" if count == 1 else "were"), *lines]
+        """Print lines without escaping and redaction, such as commands of the CI system.
+
+        Raises:
+            OutputError: The lines are the product of the command and could not be written.
+        """
+        if count := self._omitted_count:
+            self._omitted_count = 0
+            lines = [_OMITTED.format(pluralize(count, "progress line"), "was" if count == 1 else "were"), *lines]
         if self._is_product:
-            write_product(self._stream, _text(lines))
+            write_product(self._stream, _join_lines(lines))
         else:
             self._print(lines)
 
     def _print(self, lines: Iterable[str]) -> None:
-        """Print lines without waiting for the reader."""
+        """Print lines, and ignore a stream that can't be written."""
         with suppress(OSError, ValueError):
-            self._stream.write(_text(lines))
+            self._stream.write(_join_lines(lines))
             self._stream.flush()
 
 
-def _text(lines: Iterable[str]) -> str:
+def _join_lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)

@@ -1,7 +1,7 @@
-"""Decide whether this step may replace what is there already, in a place that several steps share.
+"""Ownership of comments, reports and data that several job steps share.
 
-A comment, a report of a commit and data of a build carry a mark of the step that wrote them. What another step of the
-same build wrote is never replaced: it may be a failure.
+A comment, a report of a commit and data of a build carry the mark of the job step that wrote them. A job step never
+replaces the text of another job step of the same build, because that text may report a failure.
 """
 
 from __future__ import annotations
@@ -18,153 +18,167 @@ if TYPE_CHECKING:
 
 Text = TypeVar("Text")
 
-_FIELD = r"[A-Za-z0-9_.-]"
-_MARK = re.compile(rf"build ({_FIELD}{{0,60}}) attempt ([0-9]{{0,18}}) part ({_FIELD}{{0,16}}) step ({_FIELD}{{0,32}})")
-# Of a step's random id; enough to tell the few steps of a build apart.
-_STEP_DIGITS = 8
-_PURPOSE = "autonoma-ci mark 1"
-# Hexadecimal digits of a signature: 128 bits.
-_SIGNATURE_DIGITS = 32
+_FIELD_CHAR = r"[A-Za-z0-9_.-]"
+_MARK_RE = re.compile(
+    rf"build ({_FIELD_CHAR}{{0,60}}) attempt ([0-9]{{0,18}}) part ({_FIELD_CHAR}{{0,16}}) step ({_FIELD_CHAR}{{0,32}})"
+)
+# Characters of a job step's random id. Eight tell the few job steps of a build apart.
+_STEP_ID_CHARS = 8
+_KEY_PURPOSE = "autonoma-ci mark 1"
+# 128 bits.
+_SIGNATURE_HEX_DIGITS = 32
 
 
 class Claim(StrEnum):
-    """What may be done about something that is there."""
+    """Permission of a job step to replace an existing text."""
 
-    REPLACE = "replace"  # this step wrote it, or an earlier build did
-    EARLIER = "earlier"  # an earlier attempt of this build wrote it: this step's, or that of a step of the same name
+    REPLACE = "replace"  # this job step or an earlier build wrote it
+    EARLIER = "earlier"  # an earlier attempt wrote it: of this job step, or of one with the same name
     LEAVE = "leave"  # a later build wrote it
-    OTHER = "other"  # another step of this build wrote it
+    OTHER = "other"  # another job step of this build wrote it
 
 
 class OwnerMark(NamedTuple):
-    """Which step wrote something: `part` is the digest of its part of the build, `step` a random id.
+    """The hidden mark of the job step that wrote a text."""
 
-    `build` is the build's id. A dot and a name follow it where builds with that name run side by side, such as the
-    child pipelines of a commit: none of them is the later one.
-    """
-
+    # Builds with one name can run side by side, such as the child pipelines of a commit. Their ids end in a dot and
+    # that name, and none of them is later than the others.
     build_id: str
-    attempt: str
-    part: str
-    step: str
+    attempt: str  # decimal, empty if unknown
+    part: str  # digest of the job step's part of the build
+    step: str  # random id of the job step, empty if unknown
 
     def __str__(self) -> str:
         return f"build {self.build_id} attempt {self.attempt} part {self.part} step {self.step}"
 
-    def is_same_step(self, step: OwnerMark) -> bool:
-        """Say whether the two marks are of one step."""
-        return bool(self.step) and self.step == step.step
+    def is_same_step(self, other: OwnerMark) -> bool:
+        """Return whether both marks belong to one job step."""
+        return bool(self.step) and self.step == other.step
 
-    def classify(self, found: OwnerMark) -> Claim:
-        """Say what the step of this mark may do about something with the mark that was found."""
-        if found.is_same_step(self):
+    def classify(self, other: OwnerMark) -> Claim:
+        """Return what this job step may do with the text of the other mark."""
+        if other.is_same_step(self):
             return Claim.REPLACE
-        if found.part != self.part:
+        if other.part != self.part:
             return Claim.OTHER
-        if found.build_id != self.build_id:
-            (theirs, _, sibling_of), (ours, _, siblings) = found.build_id.partition("."), self.build_id.partition(".")
-            if siblings and siblings == sibling_of:
+        if other.build_id != self.build_id:
+            other_id, _, other_parent = other.build_id.partition(".")
+            own_id, _, own_parent = self.build_id.partition(".")
+            if own_parent and own_parent == other_parent:
                 return Claim.OTHER
-            # Ids that are no numbers have no order: what is there is then taken for the earlier one.
-            return Claim.LEAVE if _number(theirs) > _number(ours) >= 0 else Claim.REPLACE
-        # Some systems count the attempts at each job. Two steps of the same name may be two jobs, so a higher attempt
-        # is not always a later one.
-        return Claim.EARLIER if _number(found.attempt) < _number(self.attempt) else Claim.OTHER
+            # Ids that are not numbers have no order. Then the existing text counts as the earlier one.
+            return Claim.LEAVE if _parse_number(other_id) > _parse_number(own_id) >= 0 else Claim.REPLACE
+        # Some systems count the attempts of each job. Two job steps of the same name may be two jobs, so a higher
+        # attempt is not always a later one.
+        return Claim.EARLIER if _parse_number(other.attempt) < _parse_number(self.attempt) else Claim.OTHER
 
 
 class OwnershipDecision(NamedTuple, Generic[Text]):
-    """What a step does about the texts of its name that are there.
+    """The decision of a job step about the existing texts of its name."""
 
-    `replaced` is the text that it replaces, None if it writes a new one. `outdated`: a later build has written there,
-    so that nothing is written. `shared`: another step of this build has, or may have, a text of the same name.
+    replaceable: Text | None  # the text to replace, None to write a new one
+    is_outdated: bool  # a later build has written a text, so this job step writes none
+    is_shared: bool  # another job step of this build has, or may have, a text of the same name
+
+
+def decide_ownership(mark: OwnerMark, marked_texts: Iterable[tuple[Text, OwnerMark]]) -> OwnershipDecision[Text]:
+    """Decide which existing text a job step replaces.
+
+    With several candidates, no text of this build is replaced, because the one of an earlier attempt is unknown.
+
+    Args:
+        mark: The mark of the job step.
+        marked_texts: The existing texts with their marks, the oldest first.
+
+    Returns:
+        The text to replace and the reasons against a new one.
     """
-
-    replaceable: Text | None
-    is_outdated: bool
-    is_shared: bool
-
-
-def decide_ownership(mark: OwnerMark, found: Iterable[tuple[Text, OwnerMark]]) -> OwnershipDecision[Text]:
-    """Choose what the step of this mark does about texts with these marks, the oldest first.
-
-    With several candidates, none of this build is replaced: which one an earlier attempt at this step wrote is unknown.
-    """
-    own: list[Text] = []
-    by: dict[Claim, list[Text]] = {claim: [] for claim in Claim}
-    for text, theirs in found:
-        (own if theirs.is_same_step(mark) else by[mark.classify(theirs)]).append(text)
-    older, earlier, others = by[Claim.REPLACE], by[Claim.EARLIER], bool(by[Claim.OTHER])
-    if own:
-        return OwnershipDecision(own[0], is_outdated=False, is_shared=others)
-    several = len(earlier) > 1 or bool(earlier and older)
-    candidates = older or ([] if several else earlier)
+    own_texts: list[Text] = []
+    by_claim: dict[Claim, list[Text]] = {claim: [] for claim in Claim}
+    for text, text_mark in marked_texts:
+        (own_texts if text_mark.is_same_step(mark) else by_claim[mark.classify(text_mark)]).append(text)
+    older, earlier, has_other = by_claim[Claim.REPLACE], by_claim[Claim.EARLIER], bool(by_claim[Claim.OTHER])
+    if own_texts:
+        return OwnershipDecision(own_texts[0], is_outdated=False, is_shared=has_other)
+    is_ambiguous = len(earlier) > 1 or bool(earlier and older)
+    candidates = older or ([] if is_ambiguous else earlier)
     if candidates:
-        return OwnershipDecision(candidates[0], is_outdated=False, is_shared=others or several)
-    return OwnershipDecision(None, is_outdated=bool(by[Claim.LEAVE]), is_shared=others or several)
+        return OwnershipDecision(candidates[0], is_outdated=False, is_shared=has_other or is_ambiguous)
+    return OwnershipDecision(None, is_outdated=bool(by_claim[Claim.LEAVE]), is_shared=has_other or is_ambiguous)
 
 
-def build_mark(report: Report, build: str) -> OwnerMark:
-    """Return the mark of the step that makes the report, in a build with this id."""
-    build = build if re.fullmatch(rf"{_FIELD}{{0,60}}", build) else ""
+def build_mark(report: Report, build_id: str) -> OwnerMark:
+    """Return the mark of the job step that created a report.
+
+    Args:
+        report: The report of the job step.
+        build_id: The id of the build. An invalid id counts as unknown.
+
+    Returns:
+        The mark, with empty fields for unknown values.
+    """
+    build_id = build_id if re.fullmatch(rf"{_FIELD_CHAR}{{0,60}}", build_id) else ""
     attempt = report.started_in_attempt or report.context.build_attempt
     attempt = attempt if re.fullmatch(r"[0-9]{0,18}", attempt) else ""
-    # A record names the step that `wait` goes on with, and anybody may have written it.
-    step = re.sub(r"[^A-Za-z0-9]", "", report.step_id)[:_STEP_DIGITS]
-    return OwnerMark(build, attempt, report.part.digest, step)
+    # The id can come from a results.json that `wait` reads and that anybody may have written.
+    step_id = re.sub(r"[^A-Za-z0-9]", "", report.step_id)[:_STEP_ID_CHARS]
+    return OwnerMark(build_id, attempt, report.part.digest, step_id)
 
 
 def parse_mark(text: str) -> OwnerMark | None:
-    """Return the mark that the text is, or None if it is none."""
-    found = _MARK.fullmatch(text)
-    return OwnerMark(*found.groups()) if found else None
+    """Return the mark that a text contains, or None if it is not a mark."""
+    match = _MARK_RE.fullmatch(text)
+    return OwnerMark(*match.groups()) if match else None
 
 
-def sign_mark(secret: Secret, facts: Sequence[str]) -> Callable[[OwnerMark], str]:
-    """Return a function that signs a mark (HMAC-SHA256, RFC 2104).
+def sign_mark(secret: Secret, location: Sequence[str]) -> Callable[[OwnerMark], str]:
+    """Return a function that signs a mark with HMAC-SHA256 (RFC 2104).
 
     Args:
-        secret: The client secret, from which the key is derived.
-        facts: Where the mark stands. A copy in another place has an invalid signature.
+        secret: The client secret. The key is derived from it.
+        location: Texts that identify the place of the mark. A copy in another place has an invalid signature.
 
     Returns:
-        The function. A signature has 32 hexadecimal digits.
-
+        A function from a mark to its signature of 32 hexadecimal digits.
     """
-    # Loaded only where there is something to sign.
+    # The import is local, because only comments are signed.
     import hmac
 
-    key = secret.derive_key(_PURPOSE)
+    key = secret.derive_key(_KEY_PURPOSE)
 
     def sign(mark: OwnerMark) -> str:
-        data = "\n".join([*facts, str(mark)]).encode("utf-8", "replace")
-        return hmac.digest(key, data, "sha256").hex()[:_SIGNATURE_DIGITS]
+        data = "\n".join([*location, str(mark)]).encode("utf-8", "replace")
+        return hmac.digest(key, data, "sha256").hex()[:_SIGNATURE_HEX_DIGITS]
 
     return sign
 
 
 def classify_text(mark: OwnerMark, text: str | None) -> Claim:
-    """Say what the step of this mark may do about something whose mark has this text.
+    """Return what a job step may do with a text of the build's data.
 
-    None is a text that could not be read: then it is taken for that of another step.
+    A text of None could not be read. It counts as the text of another job step.
     """
     if text is None:
         return Claim.OTHER
-    found = find_mark(text)
-    return mark.classify(found) if found else Claim.REPLACE
+    text_mark = find_mark(text)
+    return mark.classify(text_mark) if text_mark else Claim.REPLACE
 
 
 def find_mark(text: str) -> OwnerMark | None:
-    """Return the mark that a build's data has, or None: where no white space is allowed, colons stand for it."""
+    """Return the mark in a text of a build's data, or None.
+
+    Such a text has colons in place of spaces, because some systems allow no white space.
+    """
     return parse_mark(text.replace(":", " "))
 
 
-def shared_warning(what: str) -> str:
-    """Return what the log warns of if another step of this build wrote such a thing under the same name."""
+def shared_warning(item: str) -> str:
+    """Return the warning about an item of another job step with the same name."""
     return (
-        f"Another step of this build has {what} of the same name, which was left as it is. Give each step a "
+        f"Another step of this build has {item} of the same name, which was left as it is. Give each step a "
         "summary-title of its own."
     )
 
 
-def _number(text: str) -> int:
+def _parse_number(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else -1

@@ -365,7 +365,7 @@ def test_comment_and_page_tell_an_unusable_file(tmp_path: Path, monkeypatch: pyt
             RestClient("https://127.0.0.1:9", {}, Clock()).request("GET", "/user")
         assert str(caught.value) == told
         assert caught.value.hint
-        assert not caught.value.passing
+        assert not caught.value.is_retryable
         found = wait_for_url("https://127.0.0.1:9", 0.0, clock.monotonic, clock.sleep, lambda _: None)
         assert found
         assert found.reason.endswith(f": {told}")

@@ -109,7 +109,9 @@ def test_on_circleci_later_steps_have_the_variables(tmp_path: Path, sandbox: San
 @example(report([started("a")._replace(run_id="\0", url="\0\0")], None))
 def test_no_text_in_a_report_is_a_command_of_the_shell(made: Report) -> None:
     path = Path(tempfile.gettempdir(), f"autonoma-{os.getpid()}.sh")
-    path.write_text(SHELL_EXPORT_FORMAT.lines(SHELL_EXPORT_FORMAT.read(made)), "utf-8", errors="replace")
+    path.write_text(
+        SHELL_EXPORT_FORMAT.format_lines(SHELL_EXPORT_FORMAT.select_variables(made)), "utf-8", errors="replace"
+    )
     try:
         # No variable of any shell holds a zero byte.
         expected = {
@@ -355,7 +357,7 @@ def test_a_program_that_fails_is_a_warning_and_is_not_asked_again(tmp_path: Path
 def test_a_program_that_cant_be_started_or_does_not_end_is_a_warning(
     text: str, why: str, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autonoma_ci.ci.publishers.agent_cli._SECONDS", 0.2)
+    monkeypatch.setattr("autonoma_ci.ci.publishers.agent_cli._CALL_TIMEOUT_SECONDS", 0.2)
     calls = program(tmp_path / "bin", "envman")
     (calls.parent / "envman").write_text(text, "utf-8")
     workspace = tmp_path / "work"

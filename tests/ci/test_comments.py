@@ -87,7 +87,7 @@ both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_PAUSE", 0.01)
+    monkeypatch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -650,7 +650,7 @@ def test_an_answer_of_any_form_is_a_warning(service: Service, act: Callable[...,
 def test_a_host_that_says_nothing_is_waited_for_in_vain_but_not_for_long(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "_SECONDS", 0.2)
+    monkeypatch.setattr(http, "_REQUEST_TIMEOUT_SECONDS", 0.2)
     with FaultServer(hang) as host:
         assert "no answer came in time" in publish(thread_of(service, f"{host.url}/api"), of())
 

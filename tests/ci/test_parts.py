@@ -63,7 +63,7 @@ ADVICE = "summary-title"
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_PAUSE", 0.01)
+    monkeypatch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="module")

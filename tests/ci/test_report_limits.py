@@ -45,7 +45,7 @@ both = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_PAUSE", 0.01)
+    monkeypatch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_post_that_was_never_sent_is_sent_again(
 
 def test_calls_of_a_program_end_after_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent that never answers is asked a few times, and not for each of thirty variables."""
-    monkeypatch.setattr(agent_cli, "_SECONDS", 0.2)
+    monkeypatch.setattr(agent_cli, "_CALL_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(agent_cli, "MAX_TOTAL_SECONDS", 0.5, raising=False)
     found = _agent(tmp_path, f"echo x >> {shlex.quote(str(tmp_path))}/calls\nexec sleep 9\n")
     # Where the machine is busy, no call comes as far as to write.

@@ -475,9 +475,9 @@ def test_early_values_are_written_once_there_is_a_place(kind: str, tmp_path: Pat
 
 def written(path: Path, *reports: Report, early: bool = True, form: EnvFileFormat = DOTENV_FORMAT) -> list[str]:
     """Return the lines that set the conclusion, once all reports were published."""
-    values = SharedFileValues(path, Clock(), form.lines, early=early)
+    values = SharedFileValues(path, Clock(), form.format_lines, write_early=early)
     for made in reports:
-        values.write(made, form.read)
+        values.write(made, form.select_variables)
     text = path.read_text("utf-8") if path.exists() else ""
     return [line for line in text.splitlines() if "AUTONOMA_CONCLUSION" in line]
 
@@ -524,19 +524,22 @@ def last_values(path: Path) -> Mapping[str, str]:
 def test_a_value_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
     """In outputs.env there is room for the links of few runs, and none for a link with a space."""
     path = tmp_path / "file"
-    values = SharedFileValues(path, Clock(), DOTENV_FORMAT.lines)
-    values.write(waiting(started("a")), DOTENV_FORMAT.read)
+    values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
+    values.write(waiting(started("a")), DOTENV_FORMAT.select_variables)
     assert last_values(path)["AUTONOMA_RUN_URL"] == "https://autonoma.app/run/run-a"
-    values.write(waiting(passed("a")._replace(url="https://autonoma.app/run a"), ended=True), DOTENV_FORMAT.read)
+    values.write(
+        waiting(passed("a")._replace(url="https://autonoma.app/run a"), ended=True), DOTENV_FORMAT.select_variables
+    )
     assert last_values(path)["AUTONOMA_RUN_URL"] == ""
 
 
 def test_an_export_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    values = SharedFileValues(path, Clock(), SHELL_EXPORT_FORMAT.lines)
-    values.write(waiting(started("a")), SHELL_EXPORT_FORMAT.read)
+    values = SharedFileValues(path, Clock(), SHELL_EXPORT_FORMAT.format_lines)
+    values.write(waiting(started("a")), SHELL_EXPORT_FORMAT.select_variables)
     values.write(
-        waiting(passed("a")._replace(url="https://a.example/" + "x" * 40_000), ended=True), SHELL_EXPORT_FORMAT.read
+        waiting(passed("a")._replace(url="https://a.example/" + "x" * 40_000), ended=True),
+        SHELL_EXPORT_FORMAT.select_variables,
     )
     script = '. "$1"; echo "$AUTONOMA_CONCLUSION:$AUTONOMA_RUN_ID:$AUTONOMA_RUN_URL"'
     ran = subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True)
@@ -546,9 +549,9 @@ def test_an_export_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
 def test_values_that_could_not_be_written_are_written_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.mkdir()
-    values = SharedFileValues(path, Clock(), DOTENV_FORMAT.lines)
+    values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
     with pytest.raises(OSError, match="directory"):
-        values.write(waiting(started("a")), DOTENV_FORMAT.read)
+        values.write(waiting(started("a")), DOTENV_FORMAT.select_variables)
     path.rmdir()
-    values.write(waiting(passed("a"), ended=True), DOTENV_FORMAT.read)
+    values.write(waiting(passed("a"), ended=True), DOTENV_FORMAT.select_variables)
     assert last_values(path)["AUTONOMA_CONCLUSION"] == "passed"

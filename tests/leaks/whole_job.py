@@ -197,7 +197,7 @@ def job(folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapp
         }
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(bitbucket, "PROXY_URL", url)
-        patch.setattr(http, "_PAUSE", 0.01)
+        patch.setattr(http, "_RETRY_DELAY_SECONDS", 0.01)
         patch.setattr(tempfile, "tempdir", str(folder / "ci"))
         for name, text in (files or {}).items():
             (folder / "workspace" / name).write_text(text, "utf-8")

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext
     from autonoma_ci.redaction.redactor import Secret
 
-# GitHub takes 65,536 characters.
+# GitHub's limit is 65,536 characters. We apply ours to bytes, of which a text has at least as many.
 MAX_COMMENT_CHARS = 65_000
-# What GitHub's sentence has in lower case, and what to do then. The first that is in it counts.
-_ADVICE = {
+# From a part of GitHub's error message, in lower case, to the hint. The first match counts.
+_HINT_BY_MESSAGE = {
     "not accessible by integration": (
         "The job needs the permission `pull-requests: write`; pull requests from forks and by Dependabot never have it."
     ),
@@ -37,59 +37,76 @@ _ADVICE = {
     "archived": "Unarchive the repository, or turn comment off.",
     "ip allow list": "Add the address of the runner to the organization's IP allow list.",
 }
-_BY_STATUS = {
+_HINT_BY_STATUS = {
     401: "github-token is wrong, has expired, or is of another server. Pass ${{ github.token }} or a new token.",
     404: (
         "github-token may have no access to this repository. Pass its own ${{ github.token }} with the permission "
         "`pull-requests: write`."
     ),
 }
-_LATER = "Run the step again later, and let fewer jobs comment at the same time."
-_SILENT = "GitHub gave no reason, so a proxy or a firewall may have answered. Check HTTPS_PROXY and GITHUB_API_URL."
+_RATE_LIMIT_HINT = "Run the step again later, and let fewer jobs comment at the same time."
+_NO_REASON_HINT = (
+    "GitHub gave no reason, so a proxy or a firewall may have answered. Check HTTPS_PROXY and GITHUB_API_URL."
+)
 
 
 def open_pull_request_thread(
     environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
 ) -> RestCommentThread | None:
-    """Return the comments of the build's pull request, or None if it is of none.
+    """Return the comments of the build's pull request, or None if there is none.
 
-    Raises InputError if the server is on plain HTTP.
+    Args:
+        environ: The environment of the job.
+        context: The build, with its pull request.
+        token: A token that may write comments.
+        clock: The clock of timeouts and delays.
+
+    Returns:
+        The comments, or None without a pull request, a repository or an API URL.
+
+    Raises:
+        InputError: The API uses plain HTTP.
     """
     get = env_reader(environ)
-    # github.com, or the address of an Enterprise Server.
-    base = api_base_url(get, "GITHUB_API_URL")
-    if not (base and context.change_number and context.repository):
+    # The API of github.com or of an Enterprise Server.
+    base_url = api_base_url(get, "GITHUB_API_URL")
+    if not (base_url and context.change_number and context.repository):
         return None
     headers = {
         "Accept": "application/vnd.github+json",
         "Authorization": f"Bearer {token.reveal()}",
         "X-GitHub-Api-Version": "2022-11-28",
     }
-    issues = f"/repos/{quote(context.repository)}/issues"
-    comments = f"{issues}/{context.change_number}/comments"
-    recent = "per_page=100&since={}"
-    # An Enterprise Server has it beside `/api/v3`, github.com and ghe.com beside all paths of REST.
-    graphql = f"{base.removesuffix('/v3')}/graphql"
-    form = CommentEndpoints(
-        "GitHub", comments, f"{issues}/comments/{{}}", "per_page=100", recent, "PATCH", "user", graphql
+    issues_path = f"/repos/{quote(context.repository)}/issues"
+    list_path = f"{issues_path}/{context.change_number}/comments"
+    recent_query = "per_page=100&since={}"
+    # On an Enterprise Server, GraphQL is beside `/api/v3`. On github.com and ghe.com, it is beside the paths of REST.
+    graphql_url = f"{base_url.removesuffix('/v3')}/graphql"
+    endpoints = CommentEndpoints(
+        "GitHub", list_path, f"{issues_path}/comments/{{}}", "per_page=100", recent_query, "PATCH", "user", graphql_url
     )
-    # The workflow's file; its name is a second choice, since two workflows may share one.
-    scope = get("GITHUB_WORKFLOW_REF").partition("@")[0] or get("GITHUB_WORKFLOW")
-    build = context.build_id if context.build_id.isdecimal() else ""
+    # Two workflows may share a name, so the name only replaces a missing file.
+    workflow_key = get("GITHUB_WORKFLOW_REF").partition("@")[0] or get("GITHUB_WORKFLOW")
+    build_id = context.build_id if context.build_id.isdecimal() else ""
     return RestCommentThread(
-        RestClient(base, headers, clock, secrets=[token]), form, scope, build, MAX_COMMENT_CHARS, _advise
+        RestClient(base_url, headers, clock, secrets=[token]),
+        endpoints,
+        workflow_key,
+        build_id,
+        MAX_COMMENT_CHARS,
+        _find_hint,
     )
 
 
-def _advise(error: RestError) -> str:
-    """Return what to do about GitHub's refusal."""
-    said = error.said.lower()
-    if advice := next((advice for words, advice in _ADVICE.items() if words in said), ""):
-        return advice
+def _find_hint(error: RestError) -> str:
+    """Return a hint for an error of GitHub, or an empty text."""
+    message = error.server_message.lower()
+    if hint := next((text for part, text in _HINT_BY_MESSAGE.items() if part in message), ""):
+        return hint
     if error.is_rate_limit:
-        return f"{_again(error)}{_LATER}"
-    return _SILENT if error.status == 403 and not said else _BY_STATUS.get(error.status, "")
+        return f"{_format_retry_time(error)}{_RATE_LIMIT_HINT}"
+    return _NO_REASON_HINT if error.status == 403 and not message else _HINT_BY_STATUS.get(error.status, "")
 
 
-def _again(error: RestError) -> str:
-    return f"GitHub takes requests again in {format_duration(error.wait)}. " if error.wait else ""
+def _format_retry_time(error: RestError) -> str:
+    return f"GitHub takes requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""

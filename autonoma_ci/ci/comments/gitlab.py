@@ -1,4 +1,6 @@
-"""Comments on a merge request of GitLab, which calls them notes.
+"""Comments on a merge request of GitLab.
+
+GitLab calls them notes.
 
 Source: GitLab's documentation, "Notes API", "REST API" (status codes) and "Lock discussions".
 """
@@ -20,51 +22,64 @@ if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext
     from autonoma_ci.redaction.redactor import Secret
 
-# GitLab takes a million characters.
+# GitLab's limit is 1,000,000 characters.
 MAX_NOTE_BYTES = 900_000
-_ADVICE = (
+_TOKEN_HINT = (
     "gitlab-token must be a personal, group or project access token with the scope `api` and the role Reporter or "
     "above; CI_JOB_TOKEN can't write notes."
 )
-# GitLab says no more than "403 Forbidden" about each of these.
-_FORBIDDEN = f"{_ADVICE} In a locked discussion, only members of the project may write."
-_LATER = "Run the step again later, and let fewer jobs comment at the same time."
+# GitLab responds to each of these problems with "403 Forbidden" only.
+_FORBIDDEN_HINT = f"{_TOKEN_HINT} In a locked discussion, only members of the project may write."
+_RATE_LIMIT_HINT = "Run the step again later, and let fewer jobs comment at the same time."
 
 
 def open_merge_request_thread(
     environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
 ) -> RestCommentThread | None:
-    """Return the notes of the job's merge request, or None if it is of none.
+    """Return the notes of the job's merge request, or None if there is none.
 
-    Raises InputError if the server is on plain HTTP.
+    Args:
+        environ: The environment of the job.
+        context: The build, with its merge request.
+        token: A token that may write notes.
+        clock: The clock of timeouts and delays.
+
+    Returns:
+        The notes, or None without a merge request, a project or an API URL.
+
+    Raises:
+        InputError: The API uses plain HTTP.
     """
     get = env_reader(environ)
-    # The merge request of a fork belongs to the project that it wants to get into.
-    project = first_number(first_set(environ, "CI_MERGE_REQUEST_PROJECT_ID", "CI_PROJECT_ID"))
-    base = api_base_url(get, "CI_API_V4_URL")
-    # The number of a pull request of another host, such as GitHub, is none of GitLab's.
+    # The merge request of a fork belongs to its target project.
+    project_id = first_number(first_set(environ, "CI_MERGE_REQUEST_PROJECT_ID", "CI_PROJECT_ID"))
+    base_url = api_base_url(get, "CI_API_V4_URL")
+    # An external pull request, for example of GitHub, has a number of its own host, not of GitLab.
     is_external = context.change_number == get("CI_EXTERNAL_PULL_REQUEST_IID") and not get("CI_MERGE_REQUEST_IID")
-    if not (base and context.change_number and project) or is_external:
+    if not (base_url and context.change_number and project_id) or is_external:
         return None
-    notes = f"/projects/{project}/merge_requests/{context.change_number}/notes"
+    list_path = f"/projects/{project_id}/merge_requests/{context.change_number}/notes"
     query = "per_page=100&sort=desc&order_by=updated_at"
-    form = CommentEndpoints("GitLab", notes, f"{notes}/{{}}", query, query, "PUT", "author")
-    scope, build = get("CI_CONFIG_PATH"), first_number(get("CI_PIPELINE_ID"))
-    if build and get("CI_PIPELINE_SOURCE") == "parent_pipeline":
-        # Child pipelines have ids of their own, and an older GitLab does not name their parent.
-        build = f"{build}.{first_number(get('CI_UPSTREAM_PIPELINE_ID')) or context.sha[:12]}"
-    web = RestClient(base, {"PRIVATE-TOKEN": token.reveal()}, clock, secrets=[token])
-    return RestCommentThread(web, form, scope, build, MAX_NOTE_BYTES, _advise)
+    endpoints = CommentEndpoints("GitLab", list_path, f"{list_path}/{{}}", query, query, "PUT", "author")
+    workflow_key, build_id = get("CI_CONFIG_PATH"), first_number(get("CI_PIPELINE_ID"))
+    if build_id and get("CI_PIPELINE_SOURCE") == "parent_pipeline":
+        # Child pipelines have their own ids. An older GitLab does not provide the id of the parent, so the commit
+        # replaces it.
+        build_id = f"{build_id}.{first_number(get('CI_UPSTREAM_PIPELINE_ID')) or context.sha[:12]}"
+    client = RestClient(base_url, {"PRIVATE-TOKEN": token.reveal()}, clock, secrets=[token])
+    return RestCommentThread(client, endpoints, workflow_key, build_id, MAX_NOTE_BYTES, _find_hint)
 
 
-def _advise(error: RestError) -> str:
-    """Return what to do about GitLab's refusal."""
-    said = error.said.lower()
-    if "insufficient_scope" in said or error.status in {401, 404}:
-        return _ADVICE
+def _find_hint(error: RestError) -> str:
+    """Return a hint for an error of GitLab, or an empty text."""
+    message = error.server_message.lower()
+    if "insufficient_scope" in message or error.status in {401, 404}:
+        return _TOKEN_HINT
     if error.is_rate_limit:
-        again = f"GitLab takes requests again in {format_duration(error.wait)}. " if error.wait else ""
-        return f"{again}{_LATER}"
-    if "archived" in said:
+        retry_time = (
+            f"GitLab takes requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""
+        )
+        return f"{retry_time}{_RATE_LIMIT_HINT}"
+    if "archived" in message:
         return "Unarchive the project, or turn comment off."
-    return _FORBIDDEN if error.status == 403 else ""
+    return _FORBIDDEN_HINT if error.status == 403 else ""

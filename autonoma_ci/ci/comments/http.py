@@ -1,4 +1,6 @@
-"""Requests to a CI system's own interfaces: few, bounded in time, to one host, and none that a redirect asks for.
+"""HTTP client for the API of a CI system.
+
+A client sends few requests, all to one host, within a fixed time. It does not follow redirects.
 
 Source: RFC 9110 for `Retry-After`, GitHub's REST documentation, "Rate limits for the REST API" and "Troubleshooting the
 REST API", and GitLab's, "REST API" and "OAuth 2.0 identity provider API", for the bodies of errors.
@@ -31,41 +33,43 @@ if TYPE_CHECKING:
     from autonoma_ci.net.errors import ResponseLostError
     from autonoma_ci.redaction.redactor import Secret
 
-# A hundred comments of the largest size.
-_LARGEST = 16 * 1024 * 1024
-_SECONDS = 10.0
-_PAUSE = 1.0
-_TRIES = 3
-# Of all requests of one report. A comment of GitHub's largest change, with 2,500 comments, takes 30 requests.
+# 16 MiB are enough for a page of 100 comments of the maximum size.
+_MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+_REQUEST_TIMEOUT_SECONDS = 10.0
+_RETRY_DELAY_SECONDS = 1.0
+_MAX_ATTEMPTS = 3
+# Limits for all requests of one client. GitHub allows 2,500 comments on a change: to update one takes 30 requests.
 MAX_TOTAL_SECONDS = 60.0
 MAX_REQUESTS = 50
 RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
-# The statuses of a rate limit: nothing was done. GitHub sends both (source: "Rate limits for the REST API").
-_LIMITED = frozenset({403, 429})
-# Of the server's own words that are shown, in characters. GitHub's longest, about IP allow lists, has some 150.
-_MAX_SAID = 200
-# Of the entries of one error that are read. GitLab sends one for each field that is wrong.
-_MAX_ENTRIES = 3
+# HTTP statuses of a rate limit: the request has no effect. GitHub sends both (source: "Rate limits for the REST API").
+_RATE_LIMIT_STATUSES = frozenset({403, 429})
+# GitHub's longest message, about IP allow lists, has about 150 characters.
+_MAX_MESSAGE_CHARS = 200
+# Entries of one error that we read. GitLab sends one for each invalid field.
+_MAX_ERROR_ENTRIES = 3
 
 
 class RestResponse(NamedTuple):
-    """What came back: `data` is the JSON of the body, None if it is none; `following` the next page's URL.
-
-    `date` is the server's own time of the answer, as HTTP has it.
-    """
+    """A response with a success status."""
 
     status: int
-    data: Any
-    next_url: str = ""
-    server_date: str = ""
+    data: Any  # the parsed JSON body, None if the body is not JSON
+    next_url: str = ""  # URL of the next page, empty on the last page
+    server_date: str = ""  # time of the response on the server, in the format of the `Date` header
 
 
 class RestError(Exception):
-    """No usable answer came; the text says why. `status` is 0 where there was none at all.
+    """A request without a usable response.
 
-    `unsent`: no connection was made, so nothing arrived. `passing`: trying again may help. `said` is the server's own
-    sentence, redacted and on one line. `wait` is how many seconds the server wants to be left alone, None if it does
-    not say. `hint` is what to do about it.
+    Args:
+        text: The reason, as part of a warning.
+        status: The HTTP status, 0 without a response.
+        is_unsent: Whether no connection was made, so that nothing arrived.
+        is_retryable: Whether a retry may help.
+        server_message: The error message of the server, redacted and on one line.
+        wait_seconds: How long the server wants no request, None if unknown.
+        hint: What to do about the error, empty if unknown.
     """
 
     def __init__(
@@ -73,147 +77,187 @@ class RestError(Exception):
         text: str,
         status: int = 0,
         *,
-        unsent: bool = False,
-        passing: bool = False,
-        said: str = "",
-        wait: float | None = None,
+        is_unsent: bool = False,
+        is_retryable: bool = False,
+        server_message: str = "",
+        wait_seconds: float | None = None,
         hint: str = "",
     ) -> None:
         super().__init__(text)
-        self.status, self.unsent, self.passing = status, unsent, passing
-        self.said, self.wait, self.hint = said, wait, hint
+        self.status, self.is_unsent, self.is_retryable = status, is_unsent, is_retryable
+        self.server_message, self.wait_seconds, self.hint = server_message, wait_seconds, hint
 
     @property
     def is_rate_limit(self) -> bool:
-        """Whether the server refused the request because there were too many."""
-        if self.status not in _LIMITED:
+        """Whether the server refused the request because of a rate limit."""
+        if self.status not in _RATE_LIMIT_STATUSES:
             return False
-        return self.status == 429 or self.wait is not None or bool(re.search("rate limit|abuse", self.said.lower()))
+        return (
+            self.status == 429
+            or self.wait_seconds is not None
+            or bool(re.search("rate limit|abuse", self.server_message.lower()))
+        )
 
 
 class RestClient:
-    """One interface at a base URL; every request has the same headers, and never goes to another host.
+    """A client for one API at a base URL.
 
-    From the first request on there are 60 seconds and 50 requests in all. `secrets` are removed from what the server
-    says.
+    All requests have the same headers and go to one host. From the first request on, the client has 60 seconds and 50
+    requests in total.
+
+    Args:
+        base_url: The base URL of the API.
+        headers: The headers of each request.
+        clock: The clock of timeouts and delays.
+        proxy: URL of a proxy for plain HTTP, empty for the proxies of the environment.
+        secrets: Values to remove from error messages of the server.
     """
 
     def __init__(
-        self, base: str, headers: Mapping[str, str], clock: Clock, proxy: str = "", secrets: Sequence[Secret] = ()
+        self, base_url: str, headers: Mapping[str, str], clock: Clock, proxy: str = "", secrets: Sequence[Secret] = ()
     ) -> None:
-        self._base, self._clock = base.rstrip("/"), clock
+        self._base_url, self._clock = base_url.rstrip("/"), clock
         self._headers = {"User-Agent": f"autonoma-ci/{__version__}", **headers}
-        self._proxies = {"http": proxy} if proxy else find_proxies(base)
+        self._proxies = {"http": proxy} if proxy else find_proxies(base_url)
         self._secrets = tuple(secrets)
-        self._requests, self._until = 0, inf
-        self._has_waited = False
+        self._request_count, self._deadline = 0, inf
+        self._has_waited_for_limit = False
 
     def request(self, method: str, path: str, body: object = None) -> RestResponse:
-        """Return the answer if it is a success, or else raise WebError.
+        """Send a request and return its successful response.
 
-        `path` may be the URL of a following page. What may be sent again is, after a short pause: everything
-        but a POST that may have arrived, which would make a second thing of its kind. A rate limit is waited for once
-        in all, if the time is enough.
+        Retries follow after a short delay. A POST that may have arrived is not sent again, because it could create a
+        second comment. The client waits for a rate limit once in total, if the time is enough.
+
+        Args:
+            method: The HTTP method.
+            path: The path below the base URL, or the complete URL of a next page.
+            body: The JSON body, None for no body.
+
+        Raises:
+            RestError: There is no successful response.
         """
-        return self._ask(method, path, body, once=method == "POST")
+        return self._send_with_retries(method, path, body, at_most_once=method == "POST")
 
     def query_graphql(self, path: str, body: object) -> RestResponse:
-        """Return the answer to a POST that changes nothing, such as a query of GraphQL, or raise WebError."""
-        return self._ask("POST", path, body, once=False)
+        """Send a read-only POST, such as a GraphQL query, and return its response.
 
-    def _ask(self, method: str, path: str, body: object, *, once: bool) -> RestResponse:
-        tries = _TRIES
+        Raises:
+            RestError: There is no successful response.
+        """
+        return self._send_with_retries("POST", path, body, at_most_once=False)
+
+    def _send_with_retries(self, method: str, path: str, body: object, *, at_most_once: bool) -> RestResponse:
+        attempts_left = _MAX_ATTEMPTS
         while True:
-            tries -= 1
+            attempts_left -= 1
             try:
-                return self._once(method, self._url(path), body)
+                return self._send_once(method, self._resolve_url(path), body)
             except RestError as error:
-                pause = self._pause_for_limit(error, once=once)
-                if pause is None and (not tries or not error.passing or (once and not error.unsent)):
+                delay = self._compute_rate_limit_delay(error, at_most_once=at_most_once)
+                if delay is None and (
+                    not attempts_left or not error.is_retryable or (at_most_once and not error.is_unsent)
+                ):
                     raise
-            self._clock.sleep(_PAUSE if pause is None else pause)
+            self._clock.sleep(_RETRY_DELAY_SECONDS if delay is None else delay)
 
-    def _pause_for_limit(self, error: RestError, *, once: bool) -> float | None:
-        """Return how long to wait before the next try, None for the usual rules; raise the error if it is too long."""
-        # With 503, a request that must be sent once may have arrived.
-        if error.wait is None or (error.status not in _LIMITED and once):
+    def _compute_rate_limit_delay(self, error: RestError, *, at_most_once: bool) -> float | None:
+        """Return the seconds until the next attempt, or None without a rate limit.
+
+        Raises:
+            RestError: The delay is too long, or the client has waited for a rate limit before.
+        """
+        # With HTTP 503, a request that must not be sent twice may have arrived.
+        if error.wait_seconds is None or (error.status not in _RATE_LIMIT_STATUSES and at_most_once):
             return None
-        pause = max(error.wait, _PAUSE)
-        if self._has_waited or self._clock.monotonic() + pause >= self._until:
+        delay = max(error.wait_seconds, _RETRY_DELAY_SECONDS)
+        if self._has_waited_for_limit or self._clock.monotonic() + delay >= self._deadline:
             raise error
-        self._has_waited = True
-        return pause
+        self._has_waited_for_limit = True
+        return delay
 
-    def _seconds(self) -> float:
-        """Return how long the next request may take; raise WebError if there may be none."""
+    def _reserve_request(self) -> float:
+        """Count a request and return its timeout in seconds.
+
+        Raises:
+            RestError: The time or the number of requests is used up.
+        """
         now = self._clock.monotonic()
-        if not self._requests:
-            self._until = now + MAX_TOTAL_SECONDS
-        if now >= self._until:
+        if not self._request_count:
+            self._deadline = now + MAX_TOTAL_SECONDS
+        if now >= self._deadline:
             raise RestError(f"it took longer than {MAX_TOTAL_SECONDS:.0f} s")
-        if self._requests >= MAX_REQUESTS:
+        if self._request_count >= MAX_REQUESTS:
             raise RestError(f"it took more than {MAX_REQUESTS} requests")
-        self._requests += 1
-        return min(_SECONDS, self._until - now)
+        self._request_count += 1
+        return min(_REQUEST_TIMEOUT_SECONDS, self._deadline - now)
 
-    def _url(self, path: str) -> str:
-        url = path if "://" in path else self._base + path
+    def _resolve_url(self, path: str) -> str:
+        url = path if "://" in path else self._base_url + path
         try:
-            here, there = urlsplit(self._base), urlsplit(url)
+            base, target = urlsplit(self._base_url), urlsplit(url)
         except ValueError:
             raise RestError("the address of the next page is none") from None
-        if (here.scheme, here.netloc) != (there.scheme, there.netloc):
+        if (base.scheme, base.netloc) != (target.scheme, target.netloc):
             raise RestError("the next page is on another host, which gets no token")
         return url
 
-    def _once(self, method: str, url: str, body: object) -> RestResponse:
+    def _send_once(self, method: str, url: str, body: object) -> RestResponse:
         data = None if body is None else json.dumps(body).encode()
-        kind = {"Content-Type": "application/json"} if data else {}
-        seconds = self._seconds()
+        content_type = {"Content-Type": "application/json"} if data else {}
+        seconds = self._reserve_request()
         try:
-            # A session for each request, and so a connection: a late response is never read as the next one.
-            with total_timeout(seconds) as late, SafeSession() as session:
+            # Each request has a new session and connection, so a late response is never read as the next one.
+            with total_timeout(seconds) as is_late, SafeSession() as session:
                 try:
                     with session.request(
                         method,
                         url,
                         data=data,
-                        headers={**self._headers, **kind},
+                        headers={**self._headers, **content_type},
                         timeout=seconds,
-                        allow_redirects=False,  # a redirect would take the token to another host
+                        allow_redirects=False,  # a redirect could send the token to another host
                         stream=True,
                         proxies=self._proxies,
                     ) as response:
-                        text = _text(response)
+                        text = _read_body(response)
                 except (requests.RequestException, HTTPError, OSError, ValueError) as error:
                     release_frames(error)
-                    raise _unanswered(
-                        request_error_from(error, urlsplit(url).netloc, timed_out=late.is_set())
+                    raise _convert_request_error(
+                        request_error_from(error, urlsplit(url).netloc, timed_out=is_late.is_set())
                     ) from None
         except RequestNotSentError as error:
-            raise _unanswered(error) from None
+            raise _convert_request_error(error) from None
         status = response.status_code
         if not 200 <= status < 300:
-            raise self._refusal(response, text)
-        following = response.links.get("next", {}).get("url", "")
-        return RestResponse(status, _json(text), following, response.headers.get("Date", ""))
+            raise self._build_status_error(response, text)
+        next_url = response.links.get("next", {}).get("url", "")
+        return RestResponse(status, _parse_json(text), next_url, response.headers.get("Date", ""))
 
-    def _refusal(self, response: requests.Response, text: bytes) -> RestError:
-        """Return the error of a response that is no success, with what the server says about it."""
-        status, said = response.status_code, ""
-        # A server that fails says nothing about the request.
+    def _build_status_error(self, response: requests.Response, text: bytes) -> RestError:
+        """Return the error for a response with an error status."""
+        status, message = response.status_code, ""
+        # The message of a failing server is not about the request.
         if 400 <= status < 500:
-            texts = ResponseSanitizer(lambda: Redactor(self._secrets))
-            said = texts.clean(": ".join(each.rstrip(". ") for each in _sentences(_json(text))), _MAX_SAID)
-            # GitLab repeats the status: `403 Forbidden`.
-            said = re.sub(rf"^{status}\b[\s:-]*", "", said).rstrip(". ")
-        wait = self._wait_of(status, response.headers)
-        told = f"HTTP {status}: {said}" if said else f"HTTP {status}"
-        return RestError(told, status, passing=status in RETRYABLE_STATUSES, said=said, wait=wait)
+            sanitizer = ResponseSanitizer(lambda: Redactor(self._secrets))
+            message = sanitizer.clean(
+                ": ".join(part.rstrip(". ") for part in _extract_messages(_parse_json(text))), _MAX_MESSAGE_CHARS
+            )
+            # GitLab repeats the status in its message, such as `403 Forbidden`.
+            message = re.sub(rf"^{status}\b[\s:-]*", "", message).rstrip(". ")
+        wait_seconds = self._parse_wait_seconds(status, response.headers)
+        description = f"HTTP {status}: {message}" if message else f"HTTP {status}"
+        return RestError(
+            description,
+            status,
+            is_retryable=status in RETRYABLE_STATUSES,
+            server_message=message,
+            wait_seconds=wait_seconds,
+        )
 
-    def _wait_of(self, status: int, headers: Mapping[str, str]) -> float | None:
-        """Return for how many seconds the server wants no request, None if it does not say."""
-        if status not in _LIMITED and status != 503:
+    def _parse_wait_seconds(self, status: int, headers: Mapping[str, str]) -> float | None:
+        """Return the seconds for which the server wants no request, or None."""
+        if status not in _RATE_LIMIT_STATUSES and status != 503:
             return None
         seconds = parse_retry_after(headers)
         reset = headers.get("X-RateLimit-Reset", "").strip()
@@ -222,21 +266,21 @@ class RestClient:
         if not re.fullmatch("[0-9]{1,12}", reset):
             return None
         try:
-            # The server's own time, so that a wrong clock on this machine does no harm.
+            # The server's time makes the result independent of a wrong clock on this machine.
             now = parsedate_to_datetime(headers.get("Date", "")).timestamp()
         except (ValueError, OverflowError):
             now = self._clock.unix_time()
         return max(0.0, int(reset) - now)
 
 
-def _unanswered(failure: RequestNotSentError | ResponseLostError) -> RestError:
+def _convert_request_error(failure: RequestNotSentError | ResponseLostError) -> RestError:
     if isinstance(failure, RequestNotSentError):
-        return RestError(str(failure), unsent=True, passing=failure.retryable, hint=failure.hint)
-    return RestError(str(failure), passing=True)
+        return RestError(str(failure), is_unsent=True, is_retryable=failure.retryable, hint=failure.hint)
+    return RestError(str(failure), is_retryable=True)
 
 
-def _sentences(data: Any) -> Iterator[str]:
-    """Yield what the body of an error says.
+def _extract_messages(data: Any) -> Iterator[str]:
+    """Yield the messages in the JSON body of an error.
 
     - GitHub: `{"message": "Validation Failed", "errors": [{"message": "body is too long"}]}`
     - GitLab: `{"message": "403 Forbidden"}`, `{"message": {"note": ["is too long"]}}`
@@ -245,38 +289,41 @@ def _sentences(data: Any) -> Iterator[str]:
     if not isinstance(data, dict):
         return
     for name in ("message", "error", "error_description"):
-        yield from _flat(data.get(name))
+        yield from _flatten_messages(data.get(name))
     errors = data.get("errors")
-    for each in errors[:_MAX_ENTRIES] if isinstance(errors, list) else ():
-        yield from _flat(each.get("message") if isinstance(each, dict) else each)
+    for entry in errors[:_MAX_ERROR_ENTRIES] if isinstance(errors, list) else ():
+        yield from _flatten_messages(entry.get("message") if isinstance(entry, dict) else entry)
 
 
-def _flat(value: object) -> Iterator[str]:
-    """Yield the texts of a value: it is one itself, a list of some, or an object of fields with some."""
+def _flatten_messages(value: object) -> Iterator[str]:
+    """Yield the texts in a text, a list of texts or an object of fields.
+
+    A text of a field begins with the name of the field.
+    """
     if isinstance(value, dict):
-        for name, inner in list(value.items())[:_MAX_ENTRIES]:
-            yield from (f"{name} {text}" for text in _texts(inner))
+        for name, field_value in list(value.items())[:_MAX_ERROR_ENTRIES]:
+            yield from (f"{name} {text}" for text in _list_texts(field_value))
     else:
-        yield from _texts(value)
+        yield from _list_texts(value)
 
 
-def _texts(value: object) -> list[str]:
-    """Return the first texts of a list, or the value itself if it is one."""
+def _list_texts(value: object) -> list[str]:
+    """Return the first texts of a list, or a list of the value if it is a text."""
     values: list[object] = value if isinstance(value, list) else [value]
-    return [text for text in values[:_MAX_ENTRIES] if isinstance(text, str) and text]
+    return [text for text in values[:_MAX_ERROR_ENTRIES] if isinstance(text, str) and text]
 
 
-def _text(response: requests.Response) -> bytes:
+def _read_body(response: requests.Response) -> bytes:
     chunks, size = [], 0
     for chunk in response.iter_content(64 * 1024):
         size += len(chunk)
-        if size > _LARGEST:
+        if size > _MAX_RESPONSE_BYTES:
             raise ValueError("too long")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _json(text: bytes) -> Any:
+def _parse_json(text: bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

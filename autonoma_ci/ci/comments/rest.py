@@ -1,4 +1,4 @@
-"""The comments on one change request, by a REST interface such as GitHub and GitLab have.
+"""Comments on one change through a REST API such as GitHub's and GitLab's.
 
 Source: GitHub's REST documentation, "Issue comments" and its `since`, its GraphQL documentation, "viewer", and
 GitLab's, "Notes API" and its `order_by`; RFC 9110 §6.6.1 for `Date`.
@@ -22,144 +22,190 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.comments.http import RestClient
 
-# Of the 50 requests of one comment, 38 read it and 12 are left to write it. GitHub takes at most 2,500 comments on a
-# change, which are 25 pages. GitLab takes 5,000, and system notes on top: of those, the 3,800 changed last are read.
-_PAGES = 38
-# The comments that were changed since.
-_RECENT_PAGES = 2
+# 38 of the client's 50 requests can read comments, which leaves 12 to write. GitHub allows at most 2,500 comments on a
+# change, which are 25 pages of 100. GitLab allows 5,000, plus system notes: of those, we read the 3,800 changed last.
+_MAX_PAGES = 38
+# Pages of recently changed comments.
+_MAX_RECENT_PAGES = 2
 
 
 class CommentEndpoints(NamedTuple):
-    """The requests of one interface.
+    """The paths, queries and fields of one comment API.
 
-    Paths begin with a slash.
+    All paths begin with a slash.
     """
 
-    service: str
-    all: str  # path of all comments
-    one: str  # path of a comment, with a `{}` for its id
-    query: str  # for all comments, those that were changed last first where the interface can sort them
-    recent: str  # for those that were changed last, or with a `{}` for those that were changed since a time
-    update: str  # the method that replaces a text
-    author: str  # the field of a comment with its author
-    graphql: str = ""  # URL of the interface that tells the owner of an App's token, empty if there are no such tokens
+    service: str  # name of the CI system, for errors
+    list_path: str  # path of all comments
+    comment_path: str  # path of a comment, with a `{}` for its id
+    list_query: str  # query for all comments, sorted by last change first if the API can sort
+    recent_query: str  # query for the comments changed last, or with a `{}` for those changed since a time
+    update_method: str  # HTTP method that replaces the text of a comment
+    author_field: str  # field of a comment with its author
+    graphql_url: str = ""  # GraphQL API that returns the owner of an App's token, empty if the system has no Apps
 
 
 class CommentAuthor(NamedTuple):
-    """Who wrote a comment, or owns a token: `number` is 0 and `login` empty if the server does not tell."""
+    """The author of a comment or the owner of a token."""
 
-    number: int
-    login: str
+    user_id: int  # 0 if unknown
+    login: str  # empty if unknown
 
     def is_same(self, other: CommentAuthor) -> bool:
-        """Return whether both are one: no two share a number, and a login may have got a new owner."""
-        if self.number and other.number:
-            return self.number == other.number
+        """Return whether both are the same user.
+
+        The ids decide, because a login can pass to another user. Without both ids, the logins decide.
+        """
+        if self.user_id and other.user_id:
+            return self.user_id == other.user_id
         return bool(self.login) and self.login == other.login
 
 
 class RestCommentThread:
-    """The comments on one change, as `comment.Thread` has them; each method raises WebError if it fails.
+    """The comments on one change, as a `CommentThread`.
 
-    `limit` is how many bytes a comment may have. `advise` is called with a failure and returns what to do.
+    Args:
+        client: The client of the API.
+        endpoints: The paths, queries and fields of the API.
+        workflow_key: Tells workflows apart.
+        build_id: The id of the build.
+        max_bytes: The maximum size of a comment.
+        find_hint: Returns a hint for an error, or an empty text.
     """
 
     def __init__(
         self,
-        web: RestClient,
-        form: CommentEndpoints,
-        scope: str,
-        build: str,
-        limit: int,
-        advise: Callable[[RestError], str],
+        client: RestClient,
+        endpoints: CommentEndpoints,
+        workflow_key: str,
+        build_id: str,
+        max_bytes: int,
+        find_hint: Callable[[RestError], str],
     ) -> None:
-        self._web, self._form, self._advise = web, form, advise
-        self.workflow_key, self.build, self.limit = scope, build, limit
-        self._author: CommentAuthor | None = None
-        # The server's time before all comments were read.
-        self._read_at = ""
+        self._client, self._endpoints, self._find_hint = client, endpoints, find_hint
+        self.workflow_key, self.build_id, self.max_bytes = workflow_key, build_id, max_bytes
+        self._token_owner: CommentAuthor | None = None
+        # The server's time at the first page, for the next request for changed comments.
+        self._listed_at = ""
 
     def list_own(self) -> list[Comment] | None:
-        """Return all comments of the token's owner, None while the owner is unknown: `create` may tell it."""
-        self._author, self._read_at = self._author or self._owner(), ""
-        return self._read(self._form.query, _PAGES) if self._author else None
+        """Return all comments of the token's owner, or None while the owner is unknown.
+
+        The response to `create` may reveal the owner.
+
+        Raises:
+            RestError: The request failed.
+        """
+        self._token_owner, self._listed_at = self._token_owner or self._fetch_owner(), ""
+        return self._list_pages(self._endpoints.list_query, _MAX_PAGES) if self._token_owner else None
 
     def list_changed(self) -> list[Comment]:
-        """Return those that were written or changed since `mine` was called, and perhaps others."""
-        return self._read(self._form.recent.format(self._read_at), _RECENT_PAGES)
+        """Return the comments that changed since `list_own`, and perhaps others.
 
-    def _read(self, query: str, pages: int) -> list[Comment]:
-        found, page = [], f"{self._form.all}?{query}"
-        for _ in range(pages):
-            reply = self._web.request("GET", page)
-            if not isinstance(reply.data, list):
+        Raises:
+            RestError: The request failed.
+        """
+        return self._list_pages(self._endpoints.recent_query.format(self._listed_at), _MAX_RECENT_PAGES)
+
+    def _list_pages(self, query: str, max_pages: int) -> list[Comment]:
+        comments, path = [], f"{self._endpoints.list_path}?{query}"
+        for _ in range(max_pages):
+            response = self._client.request("GET", path)
+            if not isinstance(response.data, list):
                 raise self._unexpected_response()
-            self._read_at = self._read_at or _since(reply.server_date)
-            found += [made for each in reply.data if self._is_ours(each) and (made := _comment(each))]
-            page = reply.next_url
-            if not page:
+            self._listed_at = self._listed_at or _format_since(response.server_date)
+            comments += [
+                comment for item in response.data if self._is_by_owner(item) and (comment := _parse_comment(item))
+            ]
+            path = response.next_url
+            if not path:
                 break
-        return found
+        return comments
 
     def create(self, body: str) -> Comment:
-        """Write a comment."""
-        data = self._web.request("POST", self._form.all, {"body": body}).data
-        made = _comment(data)
-        if not made:
+        """Create a comment.
+
+        Raises:
+            RestError: The request failed.
+        """
+        data = self._client.request("POST", self._endpoints.list_path, {"body": body}).data
+        created = _parse_comment(data)
+        if not created:
             raise self._unexpected_response()
-        self._author = self._author or _author_in(data, self._form.author)
-        return made
+        self._token_owner = self._token_owner or _parse_author_field(data, self._endpoints.author_field)
+        return created
 
     def update(self, comment: Comment, body: str) -> None:
-        """Replace a comment's text."""
-        self._web.request(self._form.update, self._form.one.format(comment.id), {"body": body})
+        """Replace the text of a comment.
+
+        Raises:
+            RestError: The request failed.
+        """
+        self._client.request(
+            self._endpoints.update_method, self._endpoints.comment_path.format(comment.id), {"body": body}
+        )
 
     def delete(self, comment: Comment) -> None:
-        """Remove a comment."""
-        self._web.request("DELETE", self._form.one.format(comment.id))
+        """Delete a comment.
+
+        Raises:
+            RestError: The request failed.
+        """
+        self._client.request("DELETE", self._endpoints.comment_path.format(comment.id))
 
     def permission_hint(self, error: RestError) -> str:
-        """Return what to do about a failure, empty if its text says enough."""
-        return error.hint or self._advise(error)
+        """Return a hint for an error, or an empty text."""
+        return error.hint or self._find_hint(error)
 
-    def _owner(self) -> CommentAuthor | None:
-        """Return the token's owner, None if the server does not tell."""
+    def _fetch_owner(self) -> CommentAuthor | None:
+        """Return the owner of the token, or None if the API does not provide it."""
         try:
-            owner = _author(self._web.request("GET", "/user").data)
+            owner = _parse_author(self._client.request("GET", "/user").data)
         except RestError as error:
-            if not self._form.graphql or error.status not in {403, 404} or error.is_rate_limit:
+            if not self._endpoints.graphql_url or error.status not in {403, 404} or error.is_rate_limit:
                 raise
-            # The token of a job or of an App's installation has no user. REST does not tell its owner, GraphQL does.
-            return self._viewer()
+            # The token of a job or of an App's installation has no user in REST. GraphQL returns its owner.
+            return self._fetch_graphql_owner()
         if not owner:
             raise self._unexpected_response()
         return owner
 
-    def _viewer(self) -> CommentAuthor | None:
+    def _fetch_graphql_owner(self) -> CommentAuthor | None:
         query = {"query": "query { viewer { login databaseId } }"}
         try:
-            data = self._web.query_graphql(self._form.graphql, query).data
+            data = self._client.query_graphql(self._endpoints.graphql_url, query).data
         except RestError as error:
             if not error.status:
                 raise
             return None
         for name in ("data", "viewer"):
             data = data.get(name) if isinstance(data, dict) else None
-        return _author({**data, "id": data.get("databaseId")}) if isinstance(data, dict) else None
+        return _parse_author({**data, "id": data.get("databaseId")}) if isinstance(data, dict) else None
 
-    def _is_ours(self, data: object) -> bool:
-        """Return whether the token's owner wrote it: others can copy a mark, and have our words under their name."""
-        author = _author_in(data, self._form.author)
-        return bool(author and self._author and author.is_same(self._author))
+    def _is_by_owner(self, data: object) -> bool:
+        """Return whether the owner of the token wrote a comment.
+
+        Other authors can copy a mark, and their text must not appear as ours.
+        """
+        author = _parse_author_field(data, self._endpoints.author_field)
+        return bool(author and self._token_owner and author.is_same(self._token_owner))
 
     def _unexpected_response(self) -> RestError:
-        return RestError(f"{self._form.service}'s answer is not in the form that is known")
+        return RestError(f"{self._endpoints.service}'s answer is not in the form that is known")
 
 
 def api_base_url(get: Callable[[str], str], name: str) -> str:
-    """Return the base URL that a variable of the job has, empty if it has none that is valid.
+    """Return the API base URL of a variable, or an empty text if it is invalid.
 
-    Raises InputError for plain HTTP, over which no token is sent.
+    Args:
+        get: Returns the value of a variable.
+        name: The variable.
+
+    Returns:
+        The URL, or an empty text.
+
+    Raises:
+        InputError: The URL is plain HTTP, which would reveal the token.
     """
     text = get(name)
     try:
@@ -167,36 +213,39 @@ def api_base_url(get: Callable[[str], str], name: str) -> str:
     except InputError:
         if not text.lower().startswith("http://"):
             return ""
-    # A URL with a login is not shown.
-    shown = "" if "@" in text else f" ({sanitize_line(re.split('[?#]', text)[0], 100)})"
-    why = f"{name} is plain HTTP{shown}, and the token is sent over https only"
-    raise InputError([f"{why}. Serve the API over https, or turn comment off"])
+    # A URL with credentials is left out of the message.
+    displayed_url = "" if "@" in text else f" ({sanitize_line(re.split('[?#]', text)[0], 100)})"
+    problem = f"{name} is plain HTTP{displayed_url}, and the token is sent over https only"
+    raise InputError([f"{problem}. Serve the API over https, or turn comment off"])
 
 
-def _author_in(data: object, field: str) -> CommentAuthor | None:
-    return _author(data.get(field)) if isinstance(data, dict) else None
+def _parse_author_field(data: object, field: str) -> CommentAuthor | None:
+    return _parse_author(data.get(field)) if isinstance(data, dict) else None
 
 
-def _author(user: object) -> CommentAuthor | None:
-    """Return the author that GitHub and GitLab describe, None if it has no name and no number."""
+def _parse_author(user: object) -> CommentAuthor | None:
+    """Return the author from a user of GitHub or GitLab, or None if it is unknown."""
     if not isinstance(user, dict):
         return None
-    number, login = user.get("id"), user.get("login")
-    number = number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else 0
-    author = CommentAuthor(number, login if isinstance(login, str) else "")
+    user_id, login = user.get("id"), user.get("login")
+    user_id = user_id if isinstance(user_id, int) and not isinstance(user_id, bool) and user_id > 0 else 0
+    author = CommentAuthor(user_id, login if isinstance(login, str) else "")
     return author if any(author) else None
 
 
-def _since(date: str) -> str:
-    """Return a server's time as its interface takes it; the years before all comments if it is none."""
+def _format_since(date: str) -> str:
+    """Return an HTTP date in the format of the `since` query.
+
+    An invalid date becomes the year 2000, which is before all comments.
+    """
     try:
         return f"{parsedate_to_datetime(date).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (ValueError, OverflowError):
         return "2000-01-01T00:00:00Z"
 
 
-def _comment(data: object) -> Comment | None:
+def _parse_comment(data: object) -> Comment | None:
     if not isinstance(data, dict) or data.get("system"):
         return None
-    number, body = data.get("id"), data.get("body")
-    return Comment(number, body) if isinstance(number, int) and isinstance(body, str) else None
+    comment_id, body = data.get("id"), data.get("body")
+    return Comment(comment_id, body) if isinstance(comment_id, int) and isinstance(body, str) else None

@@ -1,4 +1,7 @@
-"""One comment on a pull or merge request, found again by a hidden mark and updated in place."""
+"""The comment on a pull or merge request, updated in place.
+
+A hidden mark identifies the comment.
+"""
 
 from __future__ import annotations
 
@@ -19,148 +22,174 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
     from autonoma_ci.redaction.redactor import Secret
 
-# Room for the mark and the link to the build.
+# Bytes for the mark and the link to the build.
 _RESERVED_BYTES = 3000
-_OPENING = re.compile(r"<!-- autonoma-ci (?P<key>[0-9a-f]{16}) (?P<mark>[^\n]{0,300}?) mac (?P<mac>[0-9a-f]{32}) -->")
+_MARKER_RE = re.compile(r"<!-- autonoma-ci (?P<key>[0-9a-f]{16}) (?P<mark>[^\n]{0,300}?) mac (?P<mac>[0-9a-f]{32}) -->")
 
 
 class Comment(NamedTuple):
-    """A comment that is there already; a higher id is a later comment."""
+    """An existing comment."""
 
-    id: int
+    id: int  # higher for a later comment
     body: str
 
 
 class CommentThread(Protocol):
-    """The comments on one change; each method raises WebError if it fails.
+    """The comments on one change."""
 
-    `scope` tells workflows apart, `build` is the build's number, and `limit` is how many bytes a comment may have.
-    """
-
-    workflow_key: str
-    build: str
-    limit: int
+    workflow_key: str  # tells workflows apart
+    build_id: str  # the number of the build, with a suffix for child pipelines, empty if unknown
+    max_bytes: int  # of one comment
 
     def list_own(self) -> list[Comment] | None:
-        """Return all comments of the token's owner, None while the owner is unknown: `create` may tell it."""
+        """Return all comments of the token's owner, or None while the owner is unknown.
+
+        The response to `create` may reveal the owner. Raises RestError if the request fails.
+        """
 
     def list_changed(self) -> list[Comment]:
-        """Return those that were written or changed since `mine` was called, and perhaps others."""
+        """Return the comments that changed since `list_own`, and perhaps others.
+
+        Raises RestError if the request fails.
+        """
 
     def create(self, body: str) -> Comment:
-        """Write a comment."""
+        """Create a comment, and raise RestError if the request fails."""
 
     def update(self, comment: Comment, body: str) -> None:
-        """Replace a comment's text."""
+        """Replace the text of a comment, and raise RestError if the request fails."""
 
     def delete(self, comment: Comment) -> None:
-        """Remove a comment."""
+        """Delete a comment, and raise RestError if the request fails."""
 
     def permission_hint(self, error: RestError) -> str:
-        """Return what to do about a failure, empty if its text says enough."""
+        """Return a hint for an error, or an empty text."""
 
 
 def upsert_comment(thread: CommentThread, report: Report, secret: Secret | None) -> str:
-    """Write the comment, or bring it up to date; return what the log should warn of, or an empty text.
+    """Create or update the comment and return a warning, or an empty text.
 
-    The mark is signed with a key from `secret`, the client secret. A comment whose mark has another signature is not
-    ours, whoever wrote it: all workflows with a job's token share one author. A comment of another author is not ours
-    either, as a mark can be copied.
+    The mark of a comment is signed with a key that is derived from the client secret. A comment with another
+    signature is not ours, because all workflows with a job's token share one author. A comment of another author is
+    not ours either, because a mark can be copied.
+
+    Args:
+        thread: The comments on the change.
+        report: The report to show.
+        secret: The client secret, None if the option is empty.
     """
     if not secret:
         return "The comment could not be written: client-secret is empty, which signs it."
     key = hashlib.sha256(f"{thread.workflow_key}\n{report.part.digest}".encode("utf-8", "replace")).hexdigest()[:16]
-    own = _MarkedComments(
-        thread, key, build_mark(report, thread.build), sign_mark(secret, [key, report.context.change_number])
+    marked = _MarkedComments(
+        thread, key, build_mark(report, thread.build_id), sign_mark(secret, [key, report.context.change_number])
     )
     try:
-        shared = _upsert(own, _text(report, thread.limit - _RESERVED_BYTES))
+        is_shared = _upsert(marked, _render_text(report, thread.max_bytes - _RESERVED_BYTES))
     except RestError as error:
         return " ".join(filter(None, [f"The comment could not be written: {error}.", thread.permission_hint(error)]))
-    return shared_warning("a comment") if shared else ""
+    return shared_warning("a comment") if is_shared else ""
 
 
-def _text(report: Report, limit: int) -> str:
+def _render_text(report: Report, max_bytes: int) -> str:
     link = markdown_link("The build", report.context.build_url) if report.context.build_url else ""
-    return "\n".join(filter(None, [render_summary(report, limit), link]))
+    return "\n".join(filter(None, [render_summary(report, max_bytes), link]))
 
 
 class _MarkedComments:
-    """The comments with one key and a valid signature, and the mark of this step."""
+    """The comments with the key and a valid signature of this step's workflow.
+
+    Args:
+        thread: The comments on the change.
+        key: Identifies workflow and part of the build.
+        mark: The mark of this job step.
+        sign: Returns the signature of a mark.
+    """
 
     def __init__(self, thread: CommentThread, key: str, mark: OwnerMark, sign: Callable[[OwnerMark], str]) -> None:
         self.thread, self.mark = thread, mark
         self._key, self._sign = key, sign
-        # By their ids, once they were read.
+        # Comments by id, None before the first request.
         self._comments: dict[int, Comment] | None = None
 
-    def body(self, text: str) -> str:
-        """Return the text below the opening with the mark of this step."""
+    def render_body(self, text: str) -> str:
+        """Return the text below the hidden mark of this job step."""
         return f"<!-- autonoma-ci {self._key} {self.mark} mac {self._sign(self.mark)} -->\n{text}"
 
-    def found(self) -> list[tuple[Comment, OwnerMark]] | None:
-        """Return the comments with their marks, the oldest first, None while the token's owner is unknown.
+    def list_marked(self) -> list[tuple[Comment, OwnerMark]] | None:
+        """Return the comments with their marks, or None while the token's owner is unknown.
 
-        From the second time on, only those that were changed meanwhile are read again.
+        The oldest comment comes first. From the second call on, only changed comments are read again.
         """
-        read = self.thread.list_own() if self._comments is None else self.thread.list_changed()
-        if read is None:
+        comments = self.thread.list_own() if self._comments is None else self.thread.list_changed()
+        if comments is None:
             return None
-        self._comments = (self._comments or {}) | {comment.id: comment for comment in read}
-        marked = [(comment, self._mark_in(comment.body)) for comment in sorted(self._comments.values())]
+        self._comments = (self._comments or {}) | {comment.id: comment for comment in comments}
+        marked = [(comment, self._parse_marker(comment.body)) for comment in sorted(self._comments.values())]
         return [(comment, mark) for comment, mark in marked if mark]
 
-    def _mark_in(self, body: str) -> OwnerMark | None:
-        opening = _OPENING.match(body)
-        mark = parse_mark(opening["mark"]) if opening and opening["key"] == self._key else None
-        return mark if opening and mark and compare_digest(opening["mac"], self._sign(mark)) else None
+    def _parse_marker(self, body: str) -> OwnerMark | None:
+        marker = _MARKER_RE.match(body)
+        mark = parse_mark(marker["mark"]) if marker and marker["key"] == self._key else None
+        return mark if marker and mark and compare_digest(marker["mac"], self._sign(mark)) else None
 
 
-def _upsert(own: _MarkedComments, text: str) -> bool:
-    """Write the comment; return whether another step of this build has one that looks the same."""
-    thread, body = own.thread, own.body(text)
-    before = own.found()
-    if before is None:
-        return _put_first(own, body)
-    choice = decide_ownership(own.mark, before)
-    if choice.replaceable:
-        return _replace(own, choice.replaceable, body) or choice.is_shared
-    if choice.is_outdated:
-        return False
-    made = thread.create(body)
-    found = [(comment, mark) for comment, mark in own.found() or () if comment.id != made.id]
-    others = [(comment, mark) for comment, mark in found if mark.build_id != own.mark.build_id and comment.id < made.id]
-    builds = [(comment, mark) for comment, mark in others if own.mark.classify(mark) is not Claim.OTHER]
-    if builds:
-        # Another build has made one at the same moment: the older one stays.
-        thread.delete(made)
-        comment, mark = builds[0]
-        if own.mark.classify(mark) is Claim.REPLACE:
-            return _replace(own, comment, body) or choice.is_shared
-        return choice.is_shared
-    return decide_ownership(own.mark, found).is_shared
+def _upsert(marked: _MarkedComments, text: str) -> bool:
+    """Create or update the comment and return whether another job step has one.
 
-
-def _put_first(own: _MarkedComments, body: str) -> bool:
-    """Write the comment before any is read, as the response to it is all that tells the token's owner.
-
-    If the owner has a comment that is to be replaced, the new one is removed again.
+    The other comment belongs to the same build and has the same name.
     """
-    made = own.thread.create(body)
-    # Of two builds at the same moment, only the later comment gives way.
-    earlier = [(comment, mark) for comment, mark in own.found() or () if comment.id < made.id]
-    choice = decide_ownership(own.mark, earlier)
-    if not choice.replaceable and not choice.is_outdated:
-        return choice.is_shared
-    own.thread.delete(made)
-    return bool(choice.replaceable and (_replace(own, choice.replaceable, body) or choice.is_shared))
-
-
-def _replace(own: _MarkedComments, comment: Comment, body: str) -> bool:
-    """Replace the text of a comment; return whether another step of this build has replaced it at the same moment."""
-    own.thread.update(comment, body)
-    found = own.found() or []
-    if any(mark == own.mark for _, mark in found) or decide_ownership(own.mark, found).is_outdated:
+    thread, body = marked.thread, marked.render_body(text)
+    existing = marked.list_marked()
+    if existing is None:
+        return _create_before_reading(marked, body)
+    decision = decide_ownership(marked.mark, existing)
+    if decision.replaceable:
+        return _replace(marked, decision.replaceable, body) or decision.is_shared
+    if decision.is_outdated:
         return False
-    own.thread.create(body)
+    created = thread.create(body)
+    others = [(comment, mark) for comment, mark in marked.list_marked() or () if comment.id != created.id]
+    earlier = [
+        (comment, mark) for comment, mark in others if mark.build_id != marked.mark.build_id and comment.id < created.id
+    ]
+    builds = [(comment, mark) for comment, mark in earlier if marked.mark.classify(mark) is not Claim.OTHER]
+    if builds:
+        # Another build has created a comment at the same moment. The older comment stays.
+        thread.delete(created)
+        comment, mark = builds[0]
+        if marked.mark.classify(mark) is Claim.REPLACE:
+            return _replace(marked, comment, body) or decision.is_shared
+        return decision.is_shared
+    return decide_ownership(marked.mark, others).is_shared
+
+
+def _create_before_reading(marked: _MarkedComments, body: str) -> bool:
+    """Create the comment to learn the token's owner from the response.
+
+    If an existing comment of the owner is replaceable, that one is updated and the new one is deleted.
+
+    Returns:
+        Whether another job step of this build has a comment of the same name.
+    """
+    created = marked.thread.create(body)
+    # If two builds write at the same moment, the later comment is deleted.
+    earlier = [(comment, mark) for comment, mark in marked.list_marked() or () if comment.id < created.id]
+    decision = decide_ownership(marked.mark, earlier)
+    if not decision.replaceable and not decision.is_outdated:
+        return decision.is_shared
+    marked.thread.delete(created)
+    return bool(decision.replaceable and (_replace(marked, decision.replaceable, body) or decision.is_shared))
+
+
+def _replace(marked: _MarkedComments, comment: Comment, body: str) -> bool:
+    """Replace the text of a comment and return whether another job step did the same.
+
+    In that case, a new comment is created, because the other text belongs to the same build.
+    """
+    marked.thread.update(comment, body)
+    current = marked.list_marked() or []
+    if any(mark == marked.mark for _, mark in current) or decide_ownership(marked.mark, current).is_outdated:
+        return False
+    marked.thread.create(body)
     return True

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
 
 # Of one call: all of them talk to an agent on the same machine, or to the CI system's own server.
-_SECONDS = 10.0
+_CALL_TIMEOUT_SECONDS = 10.0
 # Of all calls of one step.
 MAX_TOTAL_SECONDS = 60.0
 # In bytes: longer than anything that this package has stored there.
-_LONGEST = 10_000
-_OURS = ("AUTONOMA_", "INPUT_")
-_programs: WeakSet[AgentCli] = WeakSet()
+_MAX_OUTPUT_BYTES = 10_000
+_OWN_VARIABLE_PREFIXES = ("AUTONOMA_", "INPUT_")
+_instances: WeakSet[AgentCli] = WeakSet()
 
 
 class AgentCli:
@@ -35,10 +35,10 @@ class AgentCli:
 
     def __init__(self, path: str, environ: Mapping[str, str], clock: Clock) -> None:
         self._path, self._environ, self._clock = path, environ, clock
-        self._until: float | None = None
+        self._deadline: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
-        _programs.add(self)
+        _instances.add(self)
 
     def stop(self) -> None:
         """Kill it if it runs, and start it no more."""
@@ -50,42 +50,42 @@ class AgentCli:
         # Another thread may set it at any time.
         return self._is_stopped
 
-    def run(self, arguments: Sequence[str], text: str = "") -> str:
+    def run(self, arguments: Sequence[str], input_text: str = "") -> str:
         """Run it with `text` as its input; return why it failed, or an empty text."""
-        why, _ = self._run(arguments, text, wanted=False)
-        return why
+        failure, _ = self._run(arguments, input_text, capture_output=False)
+        return failure
 
     def read(self, arguments: Sequence[str]) -> str | None:
         """Run it and return what it printed, or None if it failed or printed too much."""
-        why, printed = self._run(arguments, "", wanted=True)
-        return None if why or len(printed) > _LONGEST else printed.decode("utf-8", "replace").strip()
+        failure, output = self._run(arguments, "", capture_output=True)
+        return None if failure or len(output) > _MAX_OUTPUT_BYTES else output.decode("utf-8", "replace").strip()
 
-    def _run(self, arguments: Sequence[str], text: str, *, wanted: bool) -> tuple[str, bytes]:
+    def _run(self, arguments: Sequence[str], input_text: str, *, capture_output: bool) -> tuple[str, bytes]:
         # Loaded only where there is a program.
         import subprocess
 
         name = os.path.basename(self._path)  # noqa: PTH119 - a text, not a file
         now = self._clock.monotonic()
-        self._until = self._until or now + MAX_TOTAL_SECONDS
-        if now >= self._until:
+        self._deadline = self._deadline or now + MAX_TOTAL_SECONDS
+        if now >= self._deadline:
             return f"all calls of {name} took longer than {MAX_TOTAL_SECONDS:.0f} s", b""
-        seconds = min(_SECONDS, self._until - now)
-        stopped = f"{name} was stopped"
+        timeout_seconds = min(_CALL_TIMEOUT_SECONDS, self._deadline - now)
+        stop_message = f"{name} was stopped"
         if self._was_stopped():
-            return stopped, b""
+            return stop_message, b""
         try:
             with subprocess.Popen(  # noqa: S603 - an absolute path, and no shell
                 [self._path, *arguments],
                 env=dict(self._environ),
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if wanted else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if capture_output else subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             ) as process:
                 self._process = process
                 try:
                     # `stop` may have been called before there was a process.
-                    printed, _ = process.communicate(
-                        text.encode("utf-8", "replace"), timeout=0.0 if self._was_stopped() else seconds
+                    output, _ = process.communicate(
+                        input_text.encode("utf-8", "replace"), timeout=0.0 if self._was_stopped() else timeout_seconds
                     )
                 finally:
                     # The end of `with` waits for the program, whatever went wrong before.
@@ -93,14 +93,14 @@ class AgentCli:
         except (OSError, ValueError) as error:
             return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
         except subprocess.TimeoutExpired:
-            return stopped if self._was_stopped() else f"{name} did not end within {seconds:.0f} s", b""
-        why = f"{name} failed with exit code {process.returncode}" if process.returncode else ""
-        return stopped if self._was_stopped() else why, printed or b""
+            return stop_message if self._was_stopped() else f"{name} did not end within {timeout_seconds:.0f} s", b""
+        failure = f"{name} failed with exit code {process.returncode}" if process.returncode else ""
+        return stop_message if self._was_stopped() else failure, output or b""
 
 
 def stop_agent_clis() -> None:
     """Kill what runs of all programs that were found, as none of them may outlive the step."""
-    for program in list(_programs):
+    for program in list(_instances):
         program.stop()
 
 
@@ -111,12 +111,14 @@ def find_trusted_executable(name: str, target: PublishContext) -> AgentCli | Non
     except FileNotFoundError:
         # The working directory was removed, so it is unknown which programs are outside of it.
         return None
-    file = f"{name}.exe" if os.name == "nt" else name
+    filename = f"{name}.exe" if os.name == "nt" else name
     for folder in target.environ.get("PATH", "").split(os.pathsep):
-        path = Path(folder, file)
-        trusted = path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(checkout)
+        path = Path(folder, filename)
+        is_trusted = path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(checkout)
         # Unlike Path's own, this one passes over a folder that may not be looked into.
-        if trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
-            kept = {key: value for key, value in target.environ.items() if not key.startswith(_OURS)}
-            return AgentCli(str(path), kept, target.clock)
+        if is_trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
+            environ = {
+                key: value for key, value in target.environ.items() if not key.startswith(_OWN_VARIABLE_PREFIXES)
+            }
+            return AgentCli(str(path), environ, target.clock)
     return None

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # The text of a name that has no value any more, and that which stands for none: an empty one is refused by the systems.
 UNSET_TEXT = "none"
-_MARK = "AUTONOMA_WRITTEN_BY"
-_SUFFIX_LIMIT = 60
+_MARK_VARIABLE = "AUTONOMA_WRITTEN_BY"
+_MAX_SUFFIX_CHARS = 60
 
 
 class NameClaims:
@@ -42,7 +42,7 @@ class NameClaims:
         self.is_unread = False
         self._mark, self._get, self._put = mark, get, put
         # Here a step says that it has found its name taken. A retry can't know then whose name that is.
-        self._several = f"AUTONOMA_SEVERAL_{mark.part.upper()}"
+        self._conflict_name = f"AUTONOMA_SEVERAL_{mark.part.upper()}"
 
     def claim(self, name: str) -> Claim:
         """Write the mark under a name, unless it is another step's, and look at it again.
@@ -64,24 +64,24 @@ class NameClaims:
 
         If another step of the same part has the name, that is noted in the build's data for a later attempt.
         """
-        text = self._read(name)
+        text = self._get_text(name)
         claim = classify_text(self._mark, text)
-        found = find_mark(text or "")
-        if claim is Claim.OTHER and found and found.part == self._mark.part:
-            self._put(self._several, str(self._mark).replace(" ", ":"))
+        text_mark = find_mark(text or "")
+        if claim is Claim.OTHER and text_mark and text_mark.part == self._mark.part:
+            self._put(self._conflict_name, str(self._mark).replace(" ", ":"))
         if claim is Claim.EARLIER:
-            return Claim.OTHER if self._is_shared() else Claim.REPLACE
+            return Claim.OTHER if self._has_conflict() else Claim.REPLACE
         return claim
 
-    def _is_shared(self) -> bool:
+    def _has_conflict(self) -> bool:
         """Say whether another step of this build has found its name taken."""
-        text = self._read(self._several)
-        found = find_mark(text or "")
+        text = self._get_text(self._conflict_name)
+        text_mark = find_mark(text or "")
         return text is None or bool(
-            found and found.build_id == self._mark.build_id and not found.is_same_step(self._mark)
+            text_mark and text_mark.build_id == self._mark.build_id and not text_mark.is_same_step(self._mark)
         )
 
-    def _read(self, name: str) -> str | None:
+    def _get_text(self, name: str) -> str | None:
         text = self._get(name)
         self.is_unread = self.is_unread or text is None
         return text
@@ -89,10 +89,10 @@ class NameClaims:
 
 def publish_build_variables(
     report: Report,
-    build: str,
+    build_id: str,
     get: Callable[[str], str | None],
     put: Callable[[str, str], str],
-    read: Callable[[Report], Mapping[str, str]] = output_variables,
+    select_variables: Callable[[Report], Mapping[str, str]] = output_variables,
 ) -> list[str]:
     """Set the variables and return what the log should warn of.
 
@@ -104,44 +104,44 @@ def publish_build_variables(
         read: Returns the variables that are set; one that has no text does not keep that of an earlier attempt.
 
     """
-    mark = build_mark(report, build)
+    mark = build_mark(report, build_id)
     names = NameClaims(mark, get, put)
-    part, title = _slug(report.part.display_name), _slug(report.part.title)
-    texts = read(report)
+    part, title = _format_suffix(report.part.display_name), _format_suffix(report.part.title)
+    texts = select_variables(report)
     # The first is what users read. The others are for steps that have no part, or the same one.
     suffixes = [part, f"{part}{title}", f"{part}_{mark.step.upper()}"]
     for suffix in suffixes:
-        claim = names.claim(_MARK + suffix)
+        claim = names.claim(_MARK_VARIABLE + suffix)
         if claim is Claim.LEAVE:
             return []
         if names.failure:
             return [names.failure]
         if claim is Claim.OTHER and suffix != suffixes[-1]:
             continue
-        if why := _write(texts, suffix, get, put):
-            return [*_renamed(part, suffix, names), why]
+        if failure := _set_variables(texts, suffix, get, put):
+            return [*_format_rename_warning(part, suffix, names), failure]
         # While the values were written, another step may have taken the name.
-        if names.check(_MARK + suffix) is not Claim.OTHER:
+        if names.check(_MARK_VARIABLE + suffix) is not Claim.OTHER:
             break
     return [
-        *_renamed(part, suffix, names),
+        *_format_rename_warning(part, suffix, names),
         *omitted_variables_warning(report, texts, f"The variables AUTONOMA_…{suffix}"),
     ]
 
 
-def _write(
+def _set_variables(
     texts: Mapping[str, str], suffix: str, get: Callable[[str], str | None], put: Callable[[str, str], str]
 ) -> str:
     """Set the variables; return why one could not be set, or an empty text."""
     for name, text in texts.items():
         # A value of an earlier attempt is not left beside those of this one.
-        needed = text or (get(name + suffix) not in {"", UNSET_TEXT})
-        if needed and (why := put(name + suffix, text or UNSET_TEXT)):
-            return why
+        is_needed = text or (get(name + suffix) not in {"", UNSET_TEXT})
+        if is_needed and (failure := put(name + suffix, text or UNSET_TEXT)):
+            return failure
     return ""
 
 
-def _renamed(part: str, suffix: str, names: NameClaims) -> list[str]:
+def _format_rename_warning(part: str, suffix: str, names: NameClaims) -> list[str]:
     warning = (
         f"Another step of this build has set the variables AUTONOMA_…{part}: those of this step end in {suffix}. "
         "Give each step a part or a summary-title of its own."
@@ -154,9 +154,11 @@ def _renamed(part: str, suffix: str, names: NameClaims) -> list[str]:
     return [warning] if suffix != part else []
 
 
-def _slug(text: str) -> str:
+def _format_suffix(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").upper()
-    if len(name) > _SUFFIX_LIMIT:
+    if len(name) > _MAX_SUFFIX_CHARS:
         # Two texts that differ behind the cut have two names.
-        name = f"{name[: _SUFFIX_LIMIT - 9]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8].upper()}"
+        name = (
+            f"{name[: _MAX_SUFFIX_CHARS - 9]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8].upper()}"
+        )
     return f"_{name}" if name else ""

@@ -27,42 +27,44 @@ MAX_VARIABLES = 4
 MAX_VALUE_BYTES = 20_000
 
 
-def _most_useful(report: Report) -> Mapping[str, str]:
+def _select_most_useful(report: Report) -> Mapping[str, str]:
     return dict(islice(output_variables(report).items(), MAX_VARIABLES))
 
 
-def _accepted(report: Report) -> Mapping[str, str]:
+def _select_accepted(report: Report) -> Mapping[str, str]:
     """Return the most useful variables, each without a value if `put` refuses it."""
-    return select_accepted(_most_useful(report), lambda text: "=" not in text and len(text.encode()) <= MAX_VALUE_BYTES)
+    return select_accepted(
+        _select_most_useful(report), lambda text: "=" not in text and len(text.encode()) <= MAX_VALUE_BYTES
+    )
 
 
 class CliVariablePublisher(RemotePublisher):
     """Calls the program once for each variable, once the step ends."""
 
-    def __init__(self, program: AgentCli, arguments: Callable[[str, str], Sequence[str]]) -> None:
-        self._program, self._arguments = program, arguments
+    def __init__(self, program: AgentCli, build_arguments: Callable[[str, str], Sequence[str]]) -> None:
+        self._program, self._build_arguments = program, build_arguments
 
     def publish(self, report: Report) -> list[str]:
         """Set the variables; return what could not be set."""
         if not report.verdict:
             return []
-        values = _most_useful(report)
+        values = _select_most_useful(report)
         for name, text in values.items():
-            if why := self._program.run(self._arguments(name, text)):
-                return [f"The variables for later steps could not be set: {why}."]
+            if failure := self._program.run(self._build_arguments(name, text)):
+                return [f"The variables for later steps could not be set: {failure}."]
         return omitted_variables_warning(report, values, "The variables for later steps")
 
 
 def cli_variables(
-    name: str, arguments: Callable[[str, str], Sequence[str]]
+    name: str, build_arguments: Callable[[str, str], Sequence[str]]
 ) -> Callable[[PublishContext], tuple[CliVariablePublisher, ...]]:
     """Return what finds the program; `arguments` makes its command line of a variable and its text."""
 
-    def publishers(target: PublishContext) -> tuple[CliVariablePublisher, ...]:
+    def find_publishers(target: PublishContext) -> tuple[CliVariablePublisher, ...]:
         program = find_trusted_executable(name, target)
-        return (CliVariablePublisher(program, arguments),) if program else ()
+        return (CliVariablePublisher(program, build_arguments),) if program else ()
 
-    return publishers
+    return find_publishers
 
 
 class SharedCliVariablePublisher(RemotePublisher):
@@ -73,14 +75,14 @@ class SharedCliVariablePublisher(RemotePublisher):
     more than 20,000 bytes (pkg/validators/validators.go).
     """
 
-    def __init__(self, program: AgentCli, build: str) -> None:
-        self._program, self._build = program, build
+    def __init__(self, program: AgentCli, build_id: str) -> None:
+        self._program, self._build_id = program, build_id
 
     def publish(self, report: Report) -> list[str]:
         """Set the variables; return what the log should warn of."""
         if not report.verdict:
             return []
-        return publish_build_variables(report, self._build, self._get, self._put, _accepted)
+        return publish_build_variables(report, self._build_id, self._get, self._put, _select_accepted)
 
     def _get(self, name: str) -> str | None:
         # Without a fallback, the program fails for a name that is not set. With one, a failure says that nothing is
@@ -88,15 +90,21 @@ class SharedCliVariablePublisher(RemotePublisher):
         return self._program.read(["get", name, "--fallback", UNSET_TEXT])
 
     def _put(self, name: str, text: str) -> str:
-        why = self._program.run(["put", f"{name}={text}", "--force"])
-        return f"The variables for later steps could not be set: {why}." if why else ""
+        failure = self._program.run(["put", f"{name}={text}", "--force"])
+        return f"The variables for later steps could not be set: {failure}." if failure else ""
 
 
-def shared_cli_variables(name: str, build: str) -> Callable[[PublishContext], tuple[SharedCliVariablePublisher, ...]]:
+def shared_cli_variables(
+    name: str, build_id_variable: str
+) -> Callable[[PublishContext], tuple[SharedCliVariablePublisher, ...]]:
     """Return what finds the program; `build` names the variable with an id that is new whenever the step runs again."""
 
-    def publishers(target: PublishContext) -> tuple[SharedCliVariablePublisher, ...]:
+    def find_publishers(target: PublishContext) -> tuple[SharedCliVariablePublisher, ...]:
         program = find_trusted_executable(name, target) if target.publishes_shared_data else None
-        return (SharedCliVariablePublisher(program, sanitize(target.environ.get(build, ""))),) if program else ()
+        return (
+            (SharedCliVariablePublisher(program, sanitize(target.environ.get(build_id_variable, ""))),)
+            if program
+            else ()
+        )
 
-    return publishers
+    return find_publishers

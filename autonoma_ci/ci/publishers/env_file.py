@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 # As the warnings call what is written.
-_PLACE = "The variables for later steps"
+_SUBJECT = "The variables for later steps"
 # A dollar sign, with a parameter's braces if no quotes and no other expansion are in them.
-_DOLLAR = rb"""(?: \$\{[^{}()'"\\`]*+\} | \$(?![({\[]) )"""
-_IN_DOUBLE_QUOTES = rb"""(?: [^\\"$`]++ | \\. | %b )*+""" % _DOLLAR
+_DOLLAR_PATTERN = rb"""(?: \$\{[^{}()'"\\`]*+\} | \$(?![({\[]) )"""
+_DOUBLE_QUOTED_PATTERN = rb"""(?: [^\\"$`]++ | \\. | %b )*+""" % _DOLLAR_PATTERN
 # The line of a heredoc, if the rest of it has nothing that goes on in the next line.
-_HEREDOC = rb"""
+_HEREDOC_PATTERN = rb"""
     <<(-)?+[ \t]*+ (?> '([^'\n]++)' | "([^"\\$`\n]++)" | \\?+([^ \t\n;&|<>()\[\]'"\\`$]++) ) (?= [ \t\n;&|>)] | \Z )
     (?: [^\n<\\'"`\#(){}\[\]]++ | \) | '[^'\n]*+' | "[^"\\`\n({]*+" )*+ (?: \n | \Z )
 """
@@ -41,7 +41,7 @@ _HEREDOC = rb"""
 # not match what only a whole parser understands: a command or a value within an expansion has quotes of its own.
 # Source: POSIX, "Shell Command Language", "Quoting", "Token Recognition" and "Here-Document"; for (( )) and $' ', the
 # "Bash Reference Manual".
-_CLOSED = lazy_pattern(
+_CLOSED_TOKEN_RE = lazy_pattern(
     rb"""
     %(heredoc)b (?:.*?\n)?? (?(1)\t*+) (?:\2|\3|\4) (?= \n | \Z ) | <<< | <(?!<)
     | \(\( (?: [^()'"\\`$]++ | %(dollar)b )*+ \)\) | \((?!\()
@@ -50,12 +50,13 @@ _CLOSED = lazy_pattern(
     | (?<![^\s;&|()])\#[^\n]*+ | \# | (?!\$') %(dollar)b
     | [^<(\\'"`\#$]++
     """
-    % {b"heredoc": _HEREDOC, b"dollar": _DOLLAR, b"quoted": _IN_DOUBLE_QUOTES},
+    % {b"heredoc": _HEREDOC_PATTERN, b"dollar": _DOLLAR_PATTERN, b"quoted": _DOUBLE_QUOTED_PATTERN},
     re.DOTALL | re.VERBOSE,
 )
 # What has no end, where the other pattern does not match. A backslash before the last line break continues the line.
-_OPEN = lazy_pattern(
-    rb"""' | \$' | "%(quoted)b \\?\Z | \\\n?\Z | %(heredoc)b""" % {b"heredoc": _HEREDOC, b"quoted": _IN_DOUBLE_QUOTES},
+_OPEN_TOKEN_RE = lazy_pattern(
+    rb"""' | \$' | "%(quoted)b \\?\Z | \\\n?\Z | %(heredoc)b"""
+    % {b"heredoc": _HEREDOC_PATTERN, b"quoted": _DOUBLE_QUOTED_PATTERN},
     re.DOTALL | re.VERBOSE,
 )
 
@@ -63,8 +64,8 @@ _OPEN = lazy_pattern(
 class EnvFileFormat(NamedTuple):
     """Which variables a file takes, the lines that set them, and whether a file's bytes end within a value."""
 
-    read: Callable[[Report], Mapping[str, str]]
-    lines: Callable[[Mapping[str, str]], str]
+    select_variables: Callable[[Report], Mapping[str, str]]
+    format_lines: Callable[[Mapping[str, str]], str]
     is_open: Callable[[bytes], bool] = never_open
 
 
@@ -83,10 +84,10 @@ def is_in_quotes(data: bytes) -> bool:
     What comes after an expansion with quotes of its own is unknown, and unknown is not open. Otherwise, a complete file
     would be waited for, with a warning that is wrong.
     """
-    place = 0
-    while found := _CLOSED.match(data, place):
-        place = found.end()
-    return bool(_OPEN.match(data, place))
+    offset = 0
+    while token := _CLOSED_TOKEN_RE.match(data, offset):
+        offset = token.end()
+    return bool(_OPEN_TOKEN_RE.match(data, offset))
 
 
 DOTENV_FORMAT = EnvFileFormat(dotenv_variables, format_dotenv_lines)
@@ -96,24 +97,24 @@ SHELL_EXPORT_FORMAT = EnvFileFormat(output_variables, format_shell_exports, is_i
 class EnvFilePublisher:
     """Publishes the variables to a file that others may write to as well."""
 
-    def __init__(self, values: SharedFileValues, read: Callable[[Report], Mapping[str, str]]) -> None:
-        self._values, self._read = values, read
+    def __init__(self, values: SharedFileValues, select_variables: Callable[[Report], Mapping[str, str]]) -> None:
+        self._values, self._select_variables = values, select_variables
 
     def publish(self, report: Report) -> list[str]:
         """Write the variables if it is time to; return what could not be written."""
         try:
-            can_be_read = self._values.write(report, self._read)
+            is_readable = self._values.write(report, self._select_variables)
         except (OSError, ValueError) as error:
             reason = os_error_reason(error)
-            return [f"{_PLACE} could not be written ({reason}); the log has the links."]
-        warnings = omitted_variables_warning(report, self._read(report), _PLACE) if report.verdict else []
-        if not can_be_read:
-            warnings.append(f"{_PLACE} may be a part of another process's open value; the log has the links.")
+            return [f"{_SUBJECT} could not be written ({reason}); the log has the links."]
+        warnings = omitted_variables_warning(report, self._select_variables(report), _SUBJECT) if report.verdict else []
+        if not is_readable:
+            warnings.append(f"{_SUBJECT} may be a part of another process's open value; the log has the links.")
         return warnings
 
 
 def env_file(
-    name: str, form: EnvFileFormat = DOTENV_FORMAT, within: str = "", *, early: bool = True
+    name: str, file_format: EnvFileFormat = DOTENV_FORMAT, filename: str = "", *, write_early: bool = True
 ) -> Callable[[PublishContext], tuple[EnvFilePublisher, ...]]:
     """Return a function that finds the file of a job.
 
@@ -125,11 +126,13 @@ def env_file(
 
     """
 
-    def find(target: PublishContext) -> tuple[EnvFilePublisher, ...]:
+    def find_publishers(target: PublishContext) -> tuple[EnvFilePublisher, ...]:
         path = target.environ.get(name, "")
         if not path:
             return ()
-        values = SharedFileValues(Path(path, within), target.clock, form.lines, form.is_open, early=early)
-        return (EnvFilePublisher(values, form.read),)
+        values = SharedFileValues(
+            Path(path, filename), target.clock, file_format.format_lines, file_format.is_open, write_early=write_early
+        )
+        return (EnvFilePublisher(values, file_format.select_variables),)
 
-    return find
+    return find_publishers

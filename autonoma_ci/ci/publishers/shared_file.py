@@ -31,8 +31,8 @@ MAX_LOCK_SECONDS = 1.0
 # In seconds, for another process that is in the middle of a value of several lines.
 MAX_OPEN_SECONDS = 2.0
 # In seconds, between two looks.
-_PAUSE = 0.1
-_NOT_STARTED_YET = frozenset({RunState.PLANNED, RunState.STARTING})
+_POLL_INTERVAL_SECONDS = 0.1
+_UNSTARTED_STATES = frozenset({RunState.PLANNED, RunState.STARTING})
 
 
 class SharedFile:
@@ -40,10 +40,10 @@ class SharedFile:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
-        self._waits = LockTimeouts(MAX_LOCK_SECONDS, clock)
+        self._lock_timeouts = LockTimeouts(MAX_LOCK_SECONDS, clock)
 
     @contextmanager
-    def opened(self) -> Iterator[int]:
+    def open_locked(self) -> Iterator[int]:
         """Open the file, which is created if it is missing, and lock it for other steps of this program.
 
         Yields:
@@ -58,7 +58,7 @@ class SharedFile:
         try:
             # On Windows, a lock keeps all other processes from writing, too.
             if os.name != "nt":
-                self._waits.lock(descriptor)
+                self._lock_timeouts.lock(descriptor)
             yield descriptor
         finally:
             # This releases the lock, and so does the end of the process.
@@ -72,9 +72,9 @@ class SharedFile:
             ValueError: The path has a zero byte.
 
         """
-        with self.opened() as descriptor:
+        with self.open_locked() as descriptor:
             begin = self.append_to(descriptor, data)
-            if not _begins_line(descriptor, begin):
+            if not _is_line_start(descriptor, begin):
                 # Another process has begun a line between the look at the end and the write. Behind that, the block
                 # has no meaning, and its rest would be an error. The second one brings its own line break.
                 overwrite_with_blanks(descriptor, begin, len(data))
@@ -87,10 +87,10 @@ class SharedFile:
         if size > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, "larger than 16 MiB")
         # Another process may be in the middle of a line, or have left one without its end.
-        lead = lead or (b"" if _begins_line(descriptor, size) else b"\n")
+        lead = lead or (b"" if _is_line_start(descriptor, size) else b"\n")
         appending = open_for_append(self._path)
         try:
-            return _append(appending, descriptor, lead + data) + len(lead)
+            return _append_all(appending, descriptor, lead + data) + len(lead)
         finally:
             os.close(appending)
 
@@ -102,11 +102,11 @@ class SharedFile:
             ValueError: The path has a zero byte.
 
         """
-        until = self._clock.monotonic() + seconds
+        deadline = self._clock.monotonic() + seconds
         while is_open(self._read()):
-            if self._clock.monotonic() >= until:
+            if self._clock.monotonic() >= deadline:
                 return False
-            self._clock.sleep(_PAUSE)
+            self._clock.sleep(_POLL_INTERVAL_SECONDS)
         return True
 
     def size(self) -> int:
@@ -149,16 +149,16 @@ class SharedFileValues:
         self,
         path: Path,
         clock: Clock,
-        form: Callable[[Mapping[str, str]], str],
+        format_lines: Callable[[Mapping[str, str]], str],
         is_open: Callable[[bytes], bool] = never_open,
         *,
-        early: bool = True,
+        write_early: bool = True,
     ) -> None:
-        self._file, self._form, self._is_open = SharedFile(path, clock), form, is_open
-        self._may_be_early = early
+        self._file, self._format_lines, self._is_open = SharedFile(path, clock), format_lines, is_open
+        self._may_write_early = write_early
         self._values: Mapping[str, str] = {}
 
-    def write(self, report: Report, read: Callable[[Report], Mapping[str, str]]) -> bool:
+    def write(self, report: Report, select_variables: Callable[[Report], Mapping[str, str]]) -> bool:
         """Append the values that `read` returns of the report, if it is time to.
 
         `read` must return each name, with an empty text if there is no other: a name that is missing keeps its value,
@@ -172,28 +172,28 @@ class SharedFileValues:
             ValueError: The path has a zero byte, or the values have no form.
 
         """
-        if not report.verdict and not self._is_early(report):
+        if not report.verdict and not self._should_write_early(report):
             return True
-        values = read(report)
+        values = select_variables(report)
         if values == self._values:
             return True
-        if not self._is_time(report):
+        if not self._wait_until_writable(report):
             return True
-        self._may_be_early = False
-        before = self._file.append(self._form(values).encode(errors="replace"))
+        self._may_write_early = False
+        before = self._file.append(self._format_lines(values).encode(errors="replace"))
         self._values = values
         return not self._is_open(before)
 
-    def _is_time(self, report: Report) -> bool:
+    def _wait_until_writable(self, report: Report) -> bool:
         """Wait for the end of a value of another process; return whether to write now, whatever the file's end is."""
         is_closed = self._file.is_closed_within(max_wait_seconds(report), self._is_open)
         return is_closed or bool(report.verdict)
 
-    def _is_early(self, report: Report) -> bool:
+    def _should_write_early(self, report: Report) -> bool:
         """Return whether all runs are started for the first time; without a wait, the step is about to end then."""
-        if not (self._may_be_early and report.waits_for_results and report.results):
+        if not (self._may_write_early and report.waits_for_results and report.results):
             return False
-        return all(run.state not in _NOT_STARTED_YET for run in report.results)
+        return all(run.state not in _UNSTARTED_STATES for run in report.results)
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
@@ -211,10 +211,10 @@ def write_at(descriptor: int, offset: int, data: bytes) -> None:
 
     If another process has just made the file shorter, empty lines fill what is between its end and the place.
     """
-    _write_at(descriptor, offset, data)
+    _write_all_at(descriptor, offset, data)
     if offset and read_at(descriptor, offset - 1, 1) == b"\0":
         before = len(read_at(descriptor, 0, offset).rstrip(b"\0"))
-        _write_at(descriptor, before, b"\n" * (offset - before))
+        _write_all_at(descriptor, before, b"\n" * (offset - before))
 
 
 def overwrite_with_blanks(descriptor: int, offset: int, size: int) -> None:
@@ -222,17 +222,17 @@ def overwrite_with_blanks(descriptor: int, offset: int, size: int) -> None:
     write_at(descriptor, offset, b"\n" * size)
 
 
-def _write_at(descriptor: int, offset: int, data: bytes) -> None:
+def _write_all_at(descriptor: int, offset: int, data: bytes) -> None:
     os.lseek(descriptor, offset, os.SEEK_SET)
     while data:
         data = data[os.write(descriptor, data) :]
 
 
-def _begins_line(descriptor: int, offset: int) -> bool:
+def _is_line_start(descriptor: int, offset: int) -> bool:
     return offset == 0 or read_at(descriptor, offset - 1, 1) == b"\n"
 
 
-def _append(appending: int, descriptor: int, data: bytes) -> int:
+def _append_all(appending: int, descriptor: int, data: bytes) -> int:
     """Append data and return where it begins; remove what a write that failed has left, and raise OSError."""
     pieces: list[tuple[int, int]] = []
     done = 0
@@ -244,16 +244,16 @@ def _append(appending: int, descriptor: int, data: bytes) -> int:
             pieces.append((end - count, end))
             done += count
     except OSError:
-        _take_back(appending, descriptor, pieces)
+        _undo_append(appending, descriptor, pieces)
         raise
     begin = pieces[0][0]
     if pieces[-1][1] - begin != len(data):
-        _take_back(appending, descriptor, pieces)
+        _undo_append(appending, descriptor, pieces)
         raise OSError(errno.EIO, "another process wrote in between")
     return begin
 
 
-def _take_back(appending: int, descriptor: int, pieces: list[tuple[int, int]]) -> None:
+def _undo_append(appending: int, descriptor: int, pieces: list[tuple[int, int]]) -> None:
     """Remove what was written, or blank it if another process has written behind it."""
     with suppress(OSError):
         for begin, end in reversed(pieces):

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 # In bytes. A row has about 150 for a run that is starting, and about 1,000 for one that has failed at a step.
-_RESERVE_PER_RUN = 1024
-_MIN_RESERVE = 4096
+_RESERVED_BYTES_PER_RUN = 1024
+_MIN_RESERVED_BYTES = 4096
 # What is reserved counts for GitHub's limit, so it is at most this share of what is left, and others have the rest.
-_RESERVED_SHARE = 16
+_RESERVED_SHARE_DIVISOR = 16
 # In bytes. GitHub drops a step's summary that is larger.
 _MAX_SHOWN_BYTES = 1024 * 1024
 # In bytes, with the line break: the length of a line in the reserve.
-_LINE_BYTES = 120
+_PADDING_LINE_BYTES = 120
 
 
 class ByteRange(NamedTuple):
@@ -59,7 +59,7 @@ class WriteStatus(Enum):
     DONE = "done"
     FULL = "no room"
     # The text belongs at the end of the file, which is within a block of another process. In place, it is cut.
-    WAITS = "waits"
+    DEFERRED = "waits"
 
 
 class SummaryRegion:
@@ -71,28 +71,28 @@ class SummaryRegion:
 
     """
 
-    def __init__(self, file: SharedFile, step: str) -> None:
+    def __init__(self, file: SharedFile, step_id: str) -> None:
         # The id may come from a record, and anybody may have written that.
-        self._step = re.sub(r"[^A-Za-z0-9]", "", step)[:16] or secrets.token_hex(8)
+        self._step_id = re.sub(r"[^A-Za-z0-9]", "", step_id)[:16] or secrets.token_hex(8)
         self._file = file
-        self._begin = re.compile(rb"<!-- autonoma-ci %b ([0-9]{8}) -->\n" % self._step.encode())
-        self._end = f"/autonoma-ci {self._step} -->\n\n".encode()
-        self._frame_bytes = len(self._framed(b"", 0))
-        self._place: ByteRange | None = None
-        self._written = b""
-        self._is_apart = True
+        self._begin_re = re.compile(rb"<!-- autonoma-ci %b ([0-9]{8}) -->\n" % self._step_id.encode())
+        self._end_bytes = f"/autonoma-ci {self._step_id} -->\n\n".encode()
+        self._frame_size = len(self._render_region(b"", 0))
+        self._range: ByteRange | None = None
+        self._written_bytes = b""
+        self._is_outside_blocks = True
 
     @property
-    def is_apart(self) -> bool:
+    def is_outside_blocks(self) -> bool:
         """Whether the region is not within a block of another process, as far as is known."""
-        return self._is_apart
+        return self._is_outside_blocks
 
     @property
-    def is_placed(self) -> bool:
+    def is_written(self) -> bool:
         """Whether the region has been written."""
-        return self._place is not None
+        return self._range is not None
 
-    def write(self, text: Callable[[int], bytes], reserve: int, *, anywhere: bool = False) -> WriteStatus:
+    def write(self, render: Callable[[int], bytes], reserve: int, *, allow_in_block: bool = False) -> WriteStatus:
         """Replace the text of the region.
 
         Args:
@@ -108,140 +108,140 @@ class SummaryRegion:
             ValueError: The path has a zero byte.
 
         """
-        with self._file.opened() as descriptor:
-            size = os.fstat(descriptor).st_size
-            place = self._place = self._find(descriptor)
+        with self._file.open_locked() as descriptor:
+            file_size = os.fstat(descriptor).st_size
+            region = self._range = self._find_region(descriptor)
             # Behind the last byte, where up to two line breaks come before the region.
-            room = MAX_SUMMARY_BYTES - size - self._frame_bytes - 2
-            reserve = min(reserve, max(0, room) // _RESERVED_SHARE)
-            if not place:
-                return self._write_new(descriptor, text, room, reserve, anywhere=anywhere)
+            capacity = MAX_SUMMARY_BYTES - file_size - self._frame_size - 2
+            reserve = min(reserve, max(0, capacity) // _RESERVED_SHARE_DIVISOR)
+            if not region:
+                return self._write_new(descriptor, render, capacity, reserve, allow_in_block=allow_in_block)
             result = WriteStatus.DONE
-            available = place.size - self._frame_bytes
+            region_capacity = region.size - self._frame_size
             # In place, a text costs no room, even if others have filled the file since.
-            if place.offset + place.size == size:
-                made = text(max(available, available + MAX_SUMMARY_BYTES - size))
-                if len(made) > available:
-                    more = min(MAX_SUMMARY_BYTES - size, len(made) - available + reserve)
-                    place = self._extend(descriptor, place, more)
+            if region.offset + region.size == file_size:
+                text = render(max(region_capacity, region_capacity + MAX_SUMMARY_BYTES - file_size))
+                if len(text) > region_capacity:
+                    extra_bytes = min(MAX_SUMMARY_BYTES - file_size, len(text) - region_capacity + reserve)
+                    region = self._extend_region(descriptor, region, extra_bytes)
             else:
                 # A move leaves the old region empty. So each doubles it, and takes a third of what is left at most: the
                 # end of the step has the rest.
-                most = room // 3 if reserve else room
-                made = text(max(available, most))
-                wanted = max(len(made) + reserve, 2 * available) if reserve else len(made)
-                if available < len(made) <= wanted <= most:
+                max_move_bytes = capacity // 3 if reserve else capacity
+                text = render(max(region_capacity, max_move_bytes))
+                wanted_bytes = max(len(text) + reserve, 2 * region_capacity) if reserve else len(text)
+                if region_capacity < len(text) <= wanted_bytes <= max_move_bytes:
                     if self._is_end_in_block(descriptor):
-                        result = WriteStatus.WAITS
-                    elif self._move(descriptor, place, made, wanted):
+                        result = WriteStatus.DEFERRED
+                    elif self._move_region(descriptor, region, text, wanted_bytes):
                         return WriteStatus.DONE
-            available = place.size - self._frame_bytes
-            if len(made) > available:
-                made = text(available)
-            self._replace(descriptor, place, self._framed(made, available))
-            return result if made else WriteStatus.FULL
+            region_capacity = region.size - self._frame_size
+            if len(text) > region_capacity:
+                text = render(region_capacity)
+            self._replace_region(descriptor, region, self._render_region(text, region_capacity))
+            return result if text else WriteStatus.FULL
 
     def _write_new(
-        self, descriptor: int, text: Callable[[int], bytes], room: int, reserve: int, *, anywhere: bool
+        self, descriptor: int, render: Callable[[int], bytes], capacity: int, reserve: int, *, allow_in_block: bool
     ) -> WriteStatus:
-        self._is_apart = True
-        made = text(room)
+        self._is_outside_blocks = True
+        text = render(capacity)
         # Without room, there is no need to look through what may be a large file.
-        if not made:
+        if not text:
             return WriteStatus.FULL
         if self._is_end_in_block(descriptor):
-            if not anywhere:
-                return WriteStatus.WAITS
-            self._is_apart = False
-            made = text(room)
-        self._append(descriptor, made, min(room, len(made) + reserve))
+            if not allow_in_block:
+                return WriteStatus.DEFERRED
+            self._is_outside_blocks = False
+            text = render(capacity)
+        self._append_region(descriptor, text, min(capacity, len(text) + reserve))
         return WriteStatus.DONE
 
     def is_within_block(self, data: bytes) -> bool:
         """Return whether a file with these bytes ends within a block of another process."""
-        if self._place and self._is_region(data, self._place):
+        if self._range and self._is_region(data, self._range):
             # Where a region was that moves, there is nothing.
-            data = data[: self._place.offset] + data[self._place.offset + self._place.size :]
+            data = data[: self._range.offset] + data[self._range.offset + self._range.size :]
         return ends_in_block(data)
 
     def _is_end_in_block(self, descriptor: int) -> bool:
         return self.is_within_block(read_at(descriptor, 0, MAX_FILE_BYTES))
 
-    def _find(self, descriptor: int) -> ByteRange | None:
+    def _find_region(self, descriptor: int) -> ByteRange | None:
         """Return where the region is; if another process has destroyed it, blank what is left."""
-        if self._place and self._is_region(read_at(descriptor, *self._place), ByteRange(0, self._place.size)):
-            return self._place
+        if self._range and self._is_region(read_at(descriptor, *self._range), ByteRange(0, self._range.size)):
+            return self._range
         data = read_at(descriptor, 0, MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, "larger than 16 MiB")
-        places = [ByteRange(found.start(), int(found[1])) for found in self._begin.finditer(data)]
-        place = next((place for place in reversed(places) if self._is_region(data, place)), None)
+        ranges = [ByteRange(match.start(), int(match[1])) for match in self._begin_re.finditer(data)]
+        place = next((place for place in reversed(ranges) if self._is_region(data, place)), None)
         if place:
             # An earlier step with the same record may have had to write within a block.
-            self._is_apart = not ends_in_block(data[: place.offset])
-        if self._place and not place:
+            self._is_outside_blocks = not ends_in_block(data[: place.offset])
+        if self._range and not place:
             # Another process may have written the whole file anew, with line breaks as Windows has them.
-            written = self._written.replace(b"\n", b"\r\n")
-            if (offset := data.find(written)) >= 0:
-                overwrite_with_blanks(descriptor, offset, len(written))
+            crlf_bytes = self._written_bytes.replace(b"\n", b"\r\n")
+            if (offset := data.find(crlf_bytes)) >= 0:
+                overwrite_with_blanks(descriptor, offset, len(crlf_bytes))
             else:
-                _blank_remains(descriptor, self._place.offset, self._written)
+                _blank_remaining_lines(descriptor, self._range.offset, self._written_bytes)
         return place
 
-    def _is_region(self, data: bytes, place: ByteRange) -> bool:
-        end = place.offset + place.size
-        begin = self._begin.match(data, place.offset)
-        is_whole = place.size >= self._frame_bytes and end <= len(data) and data.endswith(self._end, 0, end)
-        return bool(begin and int(begin[1]) == place.size and is_whole)
+    def _is_region(self, data: bytes, region: ByteRange) -> bool:
+        end = region.offset + region.size
+        begin = self._begin_re.match(data, region.offset)
+        is_complete = region.size >= self._frame_size and end <= len(data) and data.endswith(self._end_bytes, 0, end)
+        return bool(begin and int(begin[1]) == region.size and is_complete)
 
-    def _framed(self, text: bytes, room: int) -> bytes:
+    def _render_region(self, text: bytes, capacity: int) -> bytes:
         """Return a region with room for a text of so many bytes. What the text does not need is in a comment."""
-        unused = b" " * (_LINE_BYTES - 1) + b"\n"
-        padding = (unused * (room // _LINE_BYTES + 1))[: room - len(text)]
-        rest = b"\n" + text + b"\n<!--" + padding + b"\n" + self._end
-        begin = f"<!-- autonoma-ci {self._step} %08d -->\n".encode()
+        padding_line = b" " * (_PADDING_LINE_BYTES - 1) + b"\n"
+        padding = (padding_line * (capacity // _PADDING_LINE_BYTES + 1))[: capacity - len(text)]
+        rest = b"\n" + text + b"\n<!--" + padding + b"\n" + self._end_bytes
+        begin = f"<!-- autonoma-ci {self._step_id} %08d -->\n".encode()
         return begin % (len(begin % 0) + len(rest)) + rest
 
-    def _append(self, descriptor: int, text: bytes, room: int) -> None:
-        framed = self._framed(text, room)
+    def _append_region(self, descriptor: int, text: bytes, capacity: int) -> None:
+        region_bytes = self._render_region(text, capacity)
         # The empty line ends a table or a paragraph that another process has written.
         lead = b"\n" if os.fstat(descriptor).st_size else b""
-        begin = self._file.append_to(descriptor, lead + framed) + len(lead)
-        self._place, self._written = ByteRange(begin, len(framed)), framed
+        begin = self._file.append_to(descriptor, lead + region_bytes) + len(lead)
+        self._range, self._written_bytes = ByteRange(begin, len(region_bytes)), region_bytes
 
-    def _extend(self, descriptor: int, place: ByteRange, more: int) -> ByteRange:
+    def _extend_region(self, descriptor: int, region: ByteRange, extra_bytes: int) -> ByteRange:
         """Return the region with so many bytes more, which are blank; or as it was, if there was no room on the disk.
 
         The region must be at the end of the file.
         """
         try:
-            begin = self._file.append_to(descriptor, b"\n" * more)
+            begin = self._file.append_to(descriptor, b"\n" * extra_bytes)
         except OSError:
-            return place
+            return region
         # Another process may have written in between.
-        return ByteRange(place.offset, place.size + more) if begin == place.offset + place.size else place
+        return ByteRange(region.offset, region.size + extra_bytes) if begin == region.offset + region.size else region
 
-    def _move(self, descriptor: int, place: ByteRange, text: bytes, room: int) -> bool:
+    def _move_region(self, descriptor: int, region: ByteRange, text: bytes, capacity: int) -> bool:
         """Append a larger region, apart from all blocks, and blank this one; return whether the disk had room."""
         try:
-            self._append(descriptor, text, room)
+            self._append_region(descriptor, text, capacity)
         except OSError:
             return False
-        self._is_apart = True
-        overwrite_with_blanks(descriptor, place.offset, place.size)
+        self._is_outside_blocks = True
+        overwrite_with_blanks(descriptor, region.offset, region.size)
         return True
 
-    def _replace(self, descriptor: int, place: ByteRange, framed: bytes) -> None:
-        before = read_at(descriptor, place.offset, place.size)
-        if before != framed:
+    def _replace_region(self, descriptor: int, region: ByteRange, region_bytes: bytes) -> None:
+        previous_bytes = read_at(descriptor, region.offset, region.size)
+        if previous_bytes != region_bytes:
             try:
-                write_at(descriptor, place.offset, framed)
+                write_at(descriptor, region.offset, region_bytes)
             except OSError:
                 # What could be replaced can be put back. The rest is as it was.
                 with suppress(OSError):
-                    write_at(descriptor, place.offset, before)
+                    write_at(descriptor, region.offset, previous_bytes)
                 raise
-        self._place, self._written = place, framed
+        self._range, self._written_bytes = region, region_bytes
 
 
 class SummaryFilePublisher:
@@ -261,50 +261,50 @@ class SummaryFilePublisher:
     def publish(self, report: Report) -> list[str]:
         """Write the summary; return what could not be written."""
         region = self._region = self._region or SummaryRegion(self._file, report.step_id)
-        reserve = 0 if report.verdict else _MIN_RESERVE + _RESERVE_PER_RUN * len(report.results)
+        reserve = 0 if report.verdict else _MIN_RESERVED_BYTES + _RESERVED_BYTES_PER_RUN * len(report.results)
 
-        def text(limit: int) -> bytes:
+        def render(limit: int) -> bytes:
             # A chart is a code block too, whose end would be taken for that of the other one. A name from the
             # environment may hold bytes that are no text.
-            return render_summary(report, limit, chart=region.is_apart).encode(errors="replace")
+            return render_summary(report, limit, chart=region.is_outside_blocks).encode(errors="replace")
 
         try:
-            result = region.write(text, reserve)
+            result = region.write(render, reserve)
             # Before the verdict, the next report is time enough.
-            if result is WriteStatus.WAITS and report.verdict:
+            if result is WriteStatus.DEFERRED and report.verdict:
                 is_closed = self._file.is_closed_within(max_wait_seconds(report), region.is_within_block)
                 # What is in place can be read, though cut. Within a block it would be less.
-                if is_closed or not region.is_placed:
-                    result = region.write(text, reserve, anywhere=True)
+                if is_closed or not region.is_written:
+                    result = region.write(render, reserve, allow_in_block=True)
             is_shown = self._file.size() <= _MAX_SHOWN_BYTES
         except (OSError, ValueError) as error:
             return [f"{self._name} could not be written ({os_error_reason(error)}); the log has the links."]
         if result is WriteStatus.FULL or (report.verdict and not is_shown):
             return [f"{self._name} is full; the log has the links."]
-        if report.verdict and not region.is_apart:
-            inside = f"{self._name} ends within a code block or comment of another process, and the summary is in it"
-            return [f"{inside}; the log has the links."]
+        if report.verdict and not region.is_outside_blocks:
+            warning = f"{self._name} ends within a code block or comment of another process, and the summary is in it"
+            return [f"{warning}; the log has the links."]
         return []
 
 
 def summary_file(name: str) -> Callable[[PublishContext], tuple[SummaryFilePublisher, ...]]:
     """Return what finds the file that the variable `name` names, if a summary is wanted."""
 
-    def find(target: PublishContext) -> tuple[SummaryFilePublisher, ...]:
+    def find_publishers(target: PublishContext) -> tuple[SummaryFilePublisher, ...]:
         path = target.environ.get(name, "") if target.wants_summary else ""
         return (SummaryFilePublisher(name, Path(path), target.clock),) if path else ()
 
-    return find
+    return find_publishers
 
 
-def _blank_remains(descriptor: int, offset: int, written: bytes) -> None:
+def _blank_remaining_lines(descriptor: int, offset: int, written_bytes: bytes) -> None:
     """Blank the lines of a region that are still where they were written, and no other byte."""
-    found = read_at(descriptor, offset, len(written))
+    current = read_at(descriptor, offset, len(written_bytes))
     begin = 0
-    for line in written.splitlines(keepends=True):
-        there = found[begin : begin + len(line)]
+    for line in written_bytes.splitlines(keepends=True):
+        current_line = current[begin : begin + len(line)]
         # The file may end within a line.
-        is_ours = there == line or (begin + len(there) == len(found) and line.startswith(there))
+        is_ours = current_line == line or (begin + len(current_line) == len(current) and line.startswith(current_line))
         if is_ours:
-            overwrite_with_blanks(descriptor, offset + begin, len(there))
+            overwrite_with_blanks(descriptor, offset + begin, len(current_line))
         begin += len(line)

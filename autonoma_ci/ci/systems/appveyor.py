@@ -16,7 +16,7 @@ from autonoma_ci.ci.env import (
     first_repository,
     first_set,
     first_web_url,
-    is_fork,
+    fork_marker,
 )
 from autonoma_ci.config.parsers import parse_api_base_url
 from autonoma_ci.errors import InputError
@@ -46,7 +46,7 @@ def build_context(environ: Mapping[str, str]) -> BuildContext:
         change_number=number,
         repository=first_repository(get("APPVEYOR_REPO_NAME")),
         build_url=first_web_url(_build_page(get)),
-        secrets_withheld_from=is_fork(get("APPVEYOR_REPO_NAME"), get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME")),
+        secrets_withheld_from=fork_marker(get("APPVEYOR_REPO_NAME"), get("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME")),
         # Jobs that run again keep the build. APPVEYOR_RE_RUN_INCOMPLETE is a flag: nothing counts the attempts.
         build_id=get("APPVEYOR_BUILD_ID"),
         # The only job of a build may have no name. The number is the job's place in the build, from 1.

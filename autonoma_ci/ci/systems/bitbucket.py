@@ -69,7 +69,7 @@ def build_context(environ: Mapping[str, str]) -> BuildContext:
 
 
 # The documentation does not say which value counts if the file has a name twice.
-_variables = env_file("BITBUCKET_PIPELINES_VARIABLES_PATH", early=False)
+_variables = env_file("BITBUCKET_PIPELINES_VARIABLES_PATH", write_early=False)
 
 
 def create_publishers(target: PublishContext) -> Sequence[ReportPublisher]:

@@ -18,7 +18,7 @@ from autonoma_ci.ci.env import (
     first_repository,
     first_set,
     first_web_url,
-    is_fork,
+    fork_marker,
     join_job_path,
     number_job,
     parse_count,
@@ -138,12 +138,12 @@ def build_context(environ: Mapping[str, str]) -> BuildContext:
         change_number=first_number(get("BUILDKITE_PULL_REQUEST")),
         repository=first_repository(get("BUILDKITE_REPO")),
         build_url=first_web_url(get("BUILDKITE_BUILD_URL")),
-        secrets_withheld_from=is_fork(
+        secrets_withheld_from=fork_marker(
             first_repository(get("BUILDKITE_REPO")), first_repository(get("BUILDKITE_PULL_REQUEST_REPO"))
         ),
         build_id=get("BUILDKITE_BUILD_ID"),
         # Buildkite counts retries: 0 is the first attempt.
-        build_attempt=parse_count(get("BUILDKITE_RETRY_COUNT"), add=1),
+        build_attempt=parse_count(get("BUILDKITE_RETRY_COUNT"), increment=1),
         job_name=number_job(_step(environ), _PLACE(environ)),
     )
 

@@ -41,5 +41,5 @@ def _console_page(get: Callable[[str], str]) -> str:
 
 # What a step writes there is shown with the build as it is, and only the first 50 KB are. So it is written once.
 SYSTEM = CISystem(
-    build_context=build_context, create_publishers=env_file("BUILDER_OUTPUT", within="output", early=False)
+    build_context=build_context, create_publishers=env_file("BUILDER_OUTPUT", filename="output", write_early=False)
 )

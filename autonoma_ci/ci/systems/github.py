@@ -38,7 +38,7 @@ from autonoma_ci.ci.env import (
     first_number,
     first_repository,
     first_web_url,
-    is_fork,
+    fork_marker,
     is_truthy,
     sanitize,
 )
@@ -317,7 +317,7 @@ def _withheld(name: str, event: GitHubEvent, get: Callable[[str], str]) -> str:
     ours, theirs = (event.text("pull_request", side, "repo", "full_name") for side in ("base", "head"))
     # A fork that was deleted since leaves nothing where its repository was.
     gone = event.has("pull_request", "head") and not event.has("pull_request", "head", "repo")
-    if gone or is_fork(ours, theirs):
+    if gone or fork_marker(ours, theirs):
         return "fork"
     author = event.text("pull_request", "user", "login") or get("GITHUB_ACTOR")
     return "dependabot" if author == "dependabot[bot]" else ""

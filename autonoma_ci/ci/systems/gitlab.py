@@ -20,7 +20,7 @@ from autonoma_ci.ci.env import (
     first_number,
     first_repository,
     first_web_url,
-    is_fork,
+    fork_marker,
     shard_from_env,
 )
 from autonoma_ci.escaping import escape_log_line, safe_url, sanitize_line, truncate
@@ -101,7 +101,9 @@ def build_context(environ: Mapping[str, str]) -> BuildContext:
         repository=first_repository(get("CI_PROJECT_PATH")),
         build_url=first_web_url(get("CI_PIPELINE_URL"), get("CI_JOB_URL")),
         deployment_url=first_web_url(get("CI_ENVIRONMENT_URL")),
-        secrets_withheld_from=is_fork(get("CI_MERGE_REQUEST_PROJECT_ID"), get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")),
+        secrets_withheld_from=fork_marker(
+            get("CI_MERGE_REQUEST_PROJECT_ID"), get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
+        ),
         # Unique in the whole instance, unlike CI_PIPELINE_IID.
         build_id=first_number(get("CI_PIPELINE_ID")),
         # GitLab counts no attempts. A retried job gets an id of its own, higher than all earlier ones.

@@ -12,7 +12,7 @@ from autonoma_ci.ci.env import (
     first_number,
     first_repository,
     first_web_url,
-    is_fork,
+    fork_marker,
     join_job_path,
     shard_from_env,
 )
@@ -36,7 +36,7 @@ def build_context(environ: Mapping[str, str]) -> BuildContext:
         change_number=number,
         repository=first_repository(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_URL")),
         build_url=first_web_url(f"{server}/workflows/{workflow}" if server and workflow else ""),
-        secrets_withheld_from=is_fork(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_PR_SLUG")),
+        secrets_withheld_from=fork_marker(get("SEMAPHORE_GIT_REPO_SLUG"), get("SEMAPHORE_GIT_PR_SLUG")),
         # All pipelines of a workflow share it. SEMAPHORE_JOB_RERUN is a flag: nothing counts the attempts.
         build_id=workflow,
         # Names of jobs are unique within a block. Semaphore adds `1/3` or a matrix's values to them itself.
@@ -53,6 +53,6 @@ SYSTEM = CISystem(
         "SEMAPHORE_CACHE_USERNAME",
     ),
     # All jobs of a workflow share what sem-context keeps. A pipeline that runs again has another id.
-    create_publishers=shared_cli_variables("sem-context", build="SEMAPHORE_PIPELINE_ID"),
+    create_publishers=shared_cli_variables("sem-context", build_id_variable="SEMAPHORE_PIPELINE_ID"),
     detect_shard=shard_from_env("SEMAPHORE_JOB_INDEX", "SEMAPHORE_JOB_COUNT", first=1),
 )

@@ -15,7 +15,7 @@ from autonoma_ci.ci.env import (
     first_number,
     first_repository,
     first_web_url,
-    is_fork,
+    fork_marker,
     join_job_path,
 )
 from autonoma_ci.escaping import escape_log_line
@@ -53,7 +53,7 @@ def build_context(environ: Mapping[str, str]) -> BuildContext:
         change_number=number,
         repository=first_repository(get("TRAVIS_REPO_SLUG")),
         build_url=first_web_url(get("TRAVIS_BUILD_WEB_URL")),
-        secrets_withheld_from=is_fork(get("TRAVIS_REPO_SLUG"), get("TRAVIS_PULL_REQUEST_SLUG")),
+        secrets_withheld_from=fork_marker(get("TRAVIS_REPO_SLUG"), get("TRAVIS_PULL_REQUEST_SLUG")),
         # A restarted job keeps the build's id. TRAVIS_JOB_RESTARTED is a flag: nothing counts the attempts.
         build_id=get("TRAVIS_BUILD_ID"),
         job_name=_job(get),

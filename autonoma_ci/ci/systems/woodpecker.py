@@ -44,7 +44,7 @@ def build_context(environ: Mapping[str, str]) -> BuildContext:
         # so that a restart counts as another build. No two restarts then pass for the same attempt.
         build_id=build,
         # Unset in the first run, and 1 after the first restart. Servers before 3.15 never set it.
-        build_attempt=parse_count(get("CI_PIPELINE_RERUNS") or "0", add=1) if build else "",
+        build_attempt=parse_count(get("CI_PIPELINE_RERUNS") or "0", increment=1) if build else "",
         # The jobs of a matrix share the names: no variable of a fixed name tells them apart.
         job_name=join_job_path(get("CI_WORKFLOW_NAME"), get("CI_STEP_NAME")),
     )
