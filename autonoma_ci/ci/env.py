@@ -24,7 +24,7 @@ _CLONE_URL_PREFIX_RE = lazy_pattern(r"^(?:[\w.+-]+://(?:[^@/]*@)?[^/]+/|[^@/:]+@
 
 
 def sanitize(value: object) -> str:
-    """Return a text without surrounding white space, or an empty text if it is invalid.
+    """Strip a text, and replace an invalid one by an empty text.
 
     Invalid as a name or a link are: values that are not text, text longer than 2,000 characters, and text with a
     control or formatting character, a lone surrogate or a line break inside.
@@ -45,7 +45,10 @@ def env_reader(environ: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def is_truthy(environ: Mapping[str, str], name: str) -> bool:
-    """Return whether a flag variable is `true`, `1`, `yes` or `on` in any case."""
+    """Return whether a variable is `true`, `1`, `yes` or `on`.
+
+    Upper and lower case are equal. Other texts and unset variables count as false.
+    """
     return sanitize(environ.get(name, "")).lower() in _TRUE_VALUES
 
 
@@ -58,24 +61,24 @@ def first_set(environ: Mapping[str, str], *names: str) -> str:
 
 
 def first_commit(*candidates: str) -> str:
-    """Return the first candidate that is a full commit hash, in lower case.
+    """Return the first full commit hash of the candidates.
 
-    Short, zero and symbolic hashes do not count. Returns an empty text if there is no full hash.
+    The hash is in lower case. Short, zero and symbolic hashes do not count. Returns an empty text if there is none.
     """
     return next((c.lower() for c in candidates if COMMIT_HASH_RE.fullmatch(c.lower())), "")
 
 
 def first_branch(*candidates: str) -> str:
-    """Return the first candidate that names a branch or a tag.
+    """Return the first branch or tag of the candidates.
 
-    Returns the name without `refs/heads/` or `refs/tags/`, or an empty text if no candidate is a name.
+    Returns its name without `refs/heads/` or `refs/tags/`, or an empty text if no candidate is a name.
     """
     names = (REF_PREFIX_RE.sub("", sanitize(c), count=1) if c.startswith("refs/") else sanitize(c) for c in candidates)
     return next((name for name in names if name and not NOT_A_BRANCH_RE.fullmatch(name)), "")
 
 
 def first_number(*candidates: str) -> str:
-    """Return the first candidate that is the number of a pull or merge request.
+    """Return the first valid number of a pull or merge request.
 
     Such a number has digits only and is greater than 0. Returns an empty text if there is none.
     """
@@ -83,9 +86,9 @@ def first_number(*candidates: str) -> str:
 
 
 def parse_count(text: str, increment: int = 0) -> str:
-    """Return a decimal count plus `increment`, or an empty text if it is invalid.
+    """Return a decimal count plus `increment`.
 
-    Unlike `first_number`, this accepts zero.
+    Returns an empty text for an invalid count. Unlike `first_number`, this accepts zero.
     """
     return str(int(text) + increment) if _COUNT_RE.fullmatch(text) else ""
 
@@ -132,7 +135,7 @@ def fork_marker(repository: str, source_repository: str) -> str:
 
 
 def first_repository(*candidates: str) -> str:
-    """Return the first candidate that names a repository, as `owner/name`.
+    """Return the first repository of the candidates as `owner/name`.
 
     A candidate is `owner/name` or a clone URL in its https, ssh or scp form. Returns an empty text if no candidate
     names a repository.
@@ -142,7 +145,10 @@ def first_repository(*candidates: str) -> str:
 
 
 def first_web_url(*candidates: str) -> str:
-    """Return the first http or https URL without its credentials, or an empty text."""
+    """Return the first http or https URL without its credentials.
+
+    Returns an empty text if no candidate is such a URL.
+    """
     return next((url for c in candidates if (url := _parse_web_url(sanitize(c)))), "")
 
 
@@ -166,7 +172,7 @@ SINGLE_SHARD = Shard(1, 1)
 
 
 def shard_from_env(index: str, total: str, first: int) -> Callable[[Mapping[str, str]], Shard | None]:
-    """Return a function that reads the shard of a job from its environment.
+    """Return a function that reads a job's shard from its environment.
 
     Args:
         index: The variable with the number of the job among its parallel copies.
@@ -185,7 +191,7 @@ def shard_from_env(index: str, total: str, first: int) -> Callable[[Mapping[str,
 
 
 def shard_from_index(index: str, total: str, first: int) -> Shard | None:
-    """Return the shard for an index and a total, or None if they are invalid.
+    """Return the shard of a job with this index.
 
     An invalid index must not become 1/1: then this job and each of its copies would start the complete plan.
 

@@ -59,7 +59,7 @@ class JobLog:
         self._redact = Redactor(values)
 
     def mask(self, values: Iterable[Secret]) -> None:
-        """Have the CI system remove these values from the log of the job."""
+        """Have the CI system mask these values in the job's log."""
         for secret in values:
             # A secret that is not in use can have several lines. The log would show the text after a line break, so
             # each line is masked.
@@ -72,7 +72,10 @@ class JobLog:
         self.write_lines([escape_log_line(self._redact(text))])
 
     def progress(self, text: str) -> None:
-        """Print a line, or count it as omitted if the buffer of the stream is full."""
+        """Print a line unless the buffer of the stream is full.
+
+        A line that does not fit is counted as omitted.
+        """
         # Only the streams of the process have a buffer (`autonoma_ci.streams`).
         has_room = getattr(self._stream, "has_room", None)
         if has_room is None or has_room():
@@ -108,7 +111,7 @@ class JobLog:
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """Print all lines of the `with` block as a group of the log."""
+        """Print all lines of the `with` block as one group."""
         group = LogGroup(self._redact(title), f"autonoma_{secrets.token_hex(4)}", self._clock.unix_time())
         self.write_lines(self._formatter.group(group))
         try:
@@ -123,7 +126,9 @@ class JobLog:
         return self._formatter.end_group(group._replace(ended_at=self._clock.unix_time()))
 
     def write_lines(self, lines: Iterable[str]) -> None:
-        """Print lines without escaping and redaction, such as commands of the CI system.
+        """Print lines without escaping and redaction.
+
+        The lines can be commands of the CI system.
 
         Raises:
             OutputError: The lines are the product of the command and could not be written.

@@ -56,7 +56,7 @@ class OwnerMark(NamedTuple):
         return bool(self.step) and self.step == other.step
 
     def classify(self, other: OwnerMark) -> Claim:
-        """Return what this job step may do with the text of the other mark."""
+        """Return the permission of this job step for another's text."""
         if other.is_same_step(self):
             return Claim.REPLACE
         if other.part != self.part:
@@ -74,7 +74,7 @@ class OwnerMark(NamedTuple):
 
 
 class OwnershipDecision(NamedTuple, Generic[Text]):
-    """The decision of a job step about the existing texts of its name."""
+    """The decision of a job step about existing texts."""
 
     replaceable: Text | None  # the text to replace, None to write a new one
     is_outdated: bool  # a later build has written a text, so this job step writes none
@@ -126,7 +126,7 @@ def build_mark(report: Report, build_id: str) -> OwnerMark:
 
 
 def parse_mark(text: str) -> OwnerMark | None:
-    """Return the mark that a text contains, or None if it is not a mark."""
+    """Return the mark of a text, or None."""
     match = _MARK_RE.fullmatch(text)
     return OwnerMark(*match.groups()) if match else None
 
@@ -154,7 +154,7 @@ def sign_mark(secret: Secret, location: Sequence[str]) -> Callable[[OwnerMark], 
 
 
 def classify_text(mark: OwnerMark, text: str | None) -> Claim:
-    """Return what a job step may do with a text of the build's data.
+    """Return the permission of a job step for a stored text.
 
     A text of None could not be read. It counts as the text of another job step.
     """
@@ -173,7 +173,7 @@ def find_mark(text: str) -> OwnerMark | None:
 
 
 def shared_warning(item: str) -> str:
-    """Return the warning about an item of another job step with the same name."""
+    """Return the warning about another job step's item of the same name."""
     return (
         f"Another step of this build has {item} of the same name, which was left as it is. Give each step a "
         "summary-title of its own."

@@ -53,7 +53,7 @@ _NO_REASON_HINT = (
 def open_pull_request_thread(
     environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
 ) -> RestCommentThread | None:
-    """Return the comments of the build's pull request, or None if there is none.
+    """Return the comments of the build's pull request, or None.
 
     Args:
         environ: The environment of the job.

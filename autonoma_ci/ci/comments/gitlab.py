@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 # GitLab's limit is 1,000,000 characters.
 MAX_NOTE_BYTES = 900_000
-_TOKEN_HINT = (
+_ACCESS_HINT = (
     "gitlab-token must be a personal, group or project access token with the scope `api` and the role Reporter or "
     "above; CI_JOB_TOKEN can't write notes."
 )
 # GitLab responds to each of these problems with "403 Forbidden" only.
-_FORBIDDEN_HINT = f"{_TOKEN_HINT} In a locked discussion, only members of the project may write."
+_FORBIDDEN_HINT = f"{_ACCESS_HINT} In a locked discussion, only members of the project may write."
 _RATE_LIMIT_HINT = "Run the step again later, and let fewer jobs comment at the same time."
 
 
 def open_merge_request_thread(
     environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
 ) -> RestCommentThread | None:
-    """Return the notes of the job's merge request, or None if there is none.
+    """Return the notes of the job's merge request, or None.
 
     Args:
         environ: The environment of the job.
@@ -74,7 +74,7 @@ def _find_hint(error: RestError) -> str:
     """Return a hint for an error of GitLab, or an empty text."""
     message = error.server_message.lower()
     if "insufficient_scope" in message or error.status in {401, 404}:
-        return _TOKEN_HINT
+        return _ACCESS_HINT
     if error.is_rate_limit:
         retry_time = (
             f"GitLab takes requests again in {format_duration(error.wait_seconds)}. " if error.wait_seconds else ""

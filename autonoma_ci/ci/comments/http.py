@@ -140,7 +140,7 @@ class RestClient:
         return self._send_with_retries(method, path, body, at_most_once=method == "POST")
 
     def query_graphql(self, path: str, body: object) -> RestResponse:
-        """Send a read-only POST, such as a GraphQL query, and return its response.
+        """Send a read-only POST and return its response.
 
         Raises:
             RestError: There is no successful response.
@@ -162,7 +162,9 @@ class RestClient:
             self._clock.sleep(_RETRY_DELAY_SECONDS if delay is None else delay)
 
     def _compute_rate_limit_delay(self, error: RestError, *, at_most_once: bool) -> float | None:
-        """Return the seconds until the next attempt, or None without a rate limit.
+        """Return the seconds until the next attempt after a rate limit.
+
+        Returns None without a rate limit.
 
         Raises:
             RestError: The delay is too long, or the client has waited for a rate limit before.
@@ -296,9 +298,9 @@ def _extract_messages(data: Any) -> Iterator[str]:
 
 
 def _flatten_messages(value: object) -> Iterator[str]:
-    """Yield the texts in a text, a list of texts or an object of fields.
+    """Yield the texts of a JSON value.
 
-    A text of a field begins with the name of the field.
+    The value is a text, a list of texts or an object of fields. A text of a field begins with the name of the field.
     """
     if isinstance(value, dict):
         for name, field_value in list(value.items())[:_MAX_ERROR_ENTRIES]:
@@ -308,7 +310,7 @@ def _flatten_messages(value: object) -> Iterator[str]:
 
 
 def _list_texts(value: object) -> list[str]:
-    """Return the first texts of a list, or a list of the value if it is a text."""
+    """Return the first texts of a list, or of a single text."""
     values: list[object] = value if isinstance(value, list) else [value]
     return [text for text in values[:_MAX_ERROR_ENTRIES] if isinstance(text, str) and text]
 

@@ -1,4 +1,4 @@
-"""Comments on one change through a REST API such as GitHub's and GitLab's.
+"""Comments on one change through a REST API.
 
 Source: GitHub's REST documentation, "Issue comments" and its `since`, its GraphQL documentation, "viewer", and
 GitLab's, "Notes API" and its `order_by`; RFC 9110 §6.6.1 for `Date`.
@@ -89,9 +89,9 @@ class RestCommentThread:
         self._listed_at = ""
 
     def list_own(self) -> list[Comment] | None:
-        """Return all comments of the token's owner, or None while the owner is unknown.
+        """Return all comments of the token's owner.
 
-        The response to `create` may reveal the owner.
+        Returns None while the owner is unknown. The response to `create` may reveal the owner.
 
         Raises:
             RestError: The request failed.
@@ -158,7 +158,7 @@ class RestCommentThread:
         return error.hint or self._find_hint(error)
 
     def _fetch_owner(self) -> CommentAuthor | None:
-        """Return the owner of the token, or None if the API does not provide it."""
+        """Return the owner of the token, or None if unknown."""
         try:
             owner = _parse_author(self._client.request("GET", "/user").data)
         except RestError as error:
@@ -195,14 +195,14 @@ class RestCommentThread:
 
 
 def api_base_url(get: Callable[[str], str], name: str) -> str:
-    """Return the API base URL of a variable, or an empty text if it is invalid.
+    """Return the API base URL of a variable.
 
     Args:
         get: Returns the value of a variable.
         name: The variable.
 
     Returns:
-        The URL, or an empty text.
+        The URL, or an empty text if it is invalid.
 
     Raises:
         InputError: The URL is plain HTTP, which would reveal the token.
@@ -224,7 +224,7 @@ def _parse_author_field(data: object, field: str) -> CommentAuthor | None:
 
 
 def _parse_author(user: object) -> CommentAuthor | None:
-    """Return the author from a user of GitHub or GitLab, or None if it is unknown."""
+    """Parse a user of GitHub or GitLab, or return None."""
     if not isinstance(user, dict):
         return None
     user_id, login = user.get("id"), user.get("login")

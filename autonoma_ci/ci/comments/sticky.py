@@ -37,14 +37,16 @@ class Comment(NamedTuple):
 class CommentThread(Protocol):
     """The comments on one change."""
 
-    workflow_key: str  # tells workflows apart
+    workflow_key: str  # identifies the workflow
     build_id: str  # the number of the build, with a suffix for child pipelines, empty if unknown
     max_bytes: int  # of one comment
 
     def list_own(self) -> list[Comment] | None:
-        """Return all comments of the token's owner, or None while the owner is unknown.
+        """Return all comments of the token's owner.
 
-        The response to `create` may reveal the owner. Raises RestError if the request fails.
+        Returns None while the owner is unknown. The response to `create` may reveal the owner.
+
+        Raises RestError if the request fails.
         """
 
     def list_changed(self) -> list[Comment]:
@@ -54,20 +56,31 @@ class CommentThread(Protocol):
         """
 
     def create(self, body: str) -> Comment:
-        """Create a comment, and raise RestError if the request fails."""
+        """Create a comment.
+
+        Raises RestError if the request fails.
+        """
 
     def update(self, comment: Comment, body: str) -> None:
-        """Replace the text of a comment, and raise RestError if the request fails."""
+        """Replace the text of a comment.
+
+        Raises RestError if the request fails.
+        """
 
     def delete(self, comment: Comment) -> None:
-        """Delete a comment, and raise RestError if the request fails."""
+        """Delete a comment.
+
+        Raises RestError if the request fails.
+        """
 
     def permission_hint(self, error: RestError) -> str:
         """Return a hint for an error, or an empty text."""
 
 
 def upsert_comment(thread: CommentThread, report: Report, secret: Secret | None) -> str:
-    """Create or update the comment and return a warning, or an empty text.
+    """Create or update the comment and return a warning.
+
+    An empty text means no warning.
 
     The mark of a comment is signed with a key that is derived from the client secret. A comment with another
     signature is not ours, because all workflows with a job's token share one author. A comment of another author is
@@ -97,7 +110,7 @@ def _render_text(report: Report, max_bytes: int) -> str:
 
 
 class _MarkedComments:
-    """The comments with the key and a valid signature of this step's workflow.
+    """The comments with this key and a valid signature.
 
     Args:
         thread: The comments on the change.
@@ -117,9 +130,10 @@ class _MarkedComments:
         return f"<!-- autonoma-ci {self._key} {self.mark} mac {self._sign(self.mark)} -->\n{text}"
 
     def list_marked(self) -> list[tuple[Comment, OwnerMark]] | None:
-        """Return the comments with their marks, or None while the token's owner is unknown.
+        """Return the comments with their marks.
 
-        The oldest comment comes first. From the second call on, only changed comments are read again.
+        Returns None while the token's owner is unknown. The oldest comment comes first. From the second
+        call on, only changed comments are read again.
         """
         comments = self.thread.list_own() if self._comments is None else self.thread.list_changed()
         if comments is None:
@@ -135,9 +149,10 @@ class _MarkedComments:
 
 
 def _upsert(marked: _MarkedComments, text: str) -> bool:
-    """Create or update the comment and return whether another job step has one.
+    """Create or update the comment.
 
-    The other comment belongs to the same build and has the same name.
+    Returns:
+        Whether another job step of this build has a comment of the same name.
     """
     thread, body = marked.thread, marked.render_body(text)
     existing = marked.list_marked()
@@ -183,9 +198,12 @@ def _create_before_reading(marked: _MarkedComments, body: str) -> bool:
 
 
 def _replace(marked: _MarkedComments, comment: Comment, body: str) -> bool:
-    """Replace the text of a comment and return whether another job step did the same.
+    """Replace the text of a comment.
 
-    In that case, a new comment is created, because the other text belongs to the same build.
+    Another job step of this build may replace it at the same moment. Then this job step creates a new comment.
+
+    Returns:
+        Whether another job step did so.
     """
     marked.thread.update(comment, body)
     current = marked.list_marked() or []

@@ -1,6 +1,7 @@
-"""A CI system's own program on the agent, where that is how later steps get to know anything.
+"""Command line programs of a CI agent, such as `buildkite-agent`.
 
-It is looked for in absolute folders of PATH outside of the checkout, and gets none of our inputs.
+In some systems, only such a program passes values to later steps. A program is trusted in absolute folders of PATH
+outside of the checkout. It does not receive our inputs.
 """
 
 from __future__ import annotations
@@ -17,20 +18,25 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.base import PublishContext
     from autonoma_ci.clock import Clock
 
-# Of one call: all of them talk to an agent on the same machine, or to the CI system's own server.
+# One call reaches an agent on the same machine or the server of the CI system.
 _CALL_TIMEOUT_SECONDS = 10.0
-# Of all calls of one step.
+# For all calls of one job step.
 MAX_TOTAL_SECONDS = 60.0
-# In bytes: longer than anything that this package has stored there.
+# Longer than any value that this package stores.
 _MAX_OUTPUT_BYTES = 10_000
 _OWN_VARIABLE_PREFIXES = ("AUTONOMA_", "INPUT_")
 _instances: WeakSet[AgentCli] = WeakSet()
 
 
 class AgentCli:
-    """A program that was found, and the variables that it is given.
+    """A trusted program of the CI agent, with its environment.
 
-    From the first call on there are 60 seconds in all.
+    From the first call on, all calls have 60 seconds in total.
+
+    Args:
+        path: Absolute path of the program.
+        environ: The environment of the program.
+        clock: The clock of the timeouts.
     """
 
     def __init__(self, path: str, environ: Mapping[str, str], clock: Clock) -> None:
@@ -41,27 +47,37 @@ class AgentCli:
         _instances.add(self)
 
     def stop(self) -> None:
-        """Kill it if it runs, and start it no more."""
+        """Kill the running process and prevent further calls."""
         self._is_stopped = True
         if self._process:
             self._process.kill()
 
     def _was_stopped(self) -> bool:
-        # Another thread may set it at any time.
+        # Another thread may set the flag at any time, so a caller must read it again each time.
         return self._is_stopped
 
     def run(self, arguments: Sequence[str], input_text: str = "") -> str:
-        """Run it with `text` as its input; return why it failed, or an empty text."""
+        """Run the program and return the reason of a failure.
+
+        An empty text means success.
+
+        Args:
+            arguments: The arguments of the program.
+            input_text: The text for standard input.
+        """
         failure, _ = self._run(arguments, input_text, capture_output=False)
         return failure
 
     def read(self, arguments: Sequence[str]) -> str | None:
-        """Run it and return what it printed, or None if it failed or printed too much."""
+        """Run the program and return its output.
+
+        Returns None if the program failed or the output has more than 10,000 bytes.
+        """
         failure, output = self._run(arguments, "", capture_output=True)
         return None if failure or len(output) > _MAX_OUTPUT_BYTES else output.decode("utf-8", "replace").strip()
 
     def _run(self, arguments: Sequence[str], input_text: str, *, capture_output: bool) -> tuple[str, bytes]:
-        # Loaded only where there is a program.
+        # The import is local, because only some CI systems have a program.
         import subprocess
 
         name = os.path.basename(self._path)  # noqa: PTH119 - a text, not a file
@@ -83,12 +99,12 @@ class AgentCli:
             ) as process:
                 self._process = process
                 try:
-                    # `stop` may have been called before there was a process.
+                    # `stop` may have been called before the process existed.
                     output, _ = process.communicate(
                         input_text.encode("utf-8", "replace"), timeout=0.0 if self._was_stopped() else timeout_seconds
                     )
                 finally:
-                    # The end of `with` waits for the program, whatever went wrong before.
+                    # The end of `with` waits for the process, even after an error.
                     process.kill()
         except (OSError, ValueError) as error:
             return f"{name} can't be started ({getattr(error, 'strerror', None) or 'bad argument'})", b""
@@ -99,23 +115,28 @@ class AgentCli:
 
 
 def stop_agent_clis() -> None:
-    """Kill what runs of all programs that were found, as none of them may outlive the step."""
+    """Stop all programs, because no process may outlive the job step."""
     for program in list(_instances):
         program.stop()
 
 
 def find_trusted_executable(name: str, target: PublishContext) -> AgentCli | None:
-    """Return the program of that name, or None where there is none to be trusted."""
+    """Return the trusted program of this name, or None.
+
+    Args:
+        name: The name of the program, without `.exe`.
+        target: Provides PATH and the working directory.
+    """
     try:
         checkout = Path(os.path.realpath(target.working_directory))
     except FileNotFoundError:
-        # The working directory was removed, so it is unknown which programs are outside of it.
+        # The working directory was removed, so no program is known to be outside of it.
         return None
     filename = f"{name}.exe" if os.name == "nt" else name
     for folder in target.environ.get("PATH", "").split(os.pathsep):
         path = Path(folder, filename)
         is_trusted = path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(checkout)
-        # Unlike Path's own, this one passes over a folder that may not be looked into.
+        # Unlike `Path.is_file`, `os.path.isfile` returns False for a folder without permission.
         if is_trusted and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             environ = {
                 key: value for key, value in target.environ.items() if not key.startswith(_OWN_VARIABLE_PREFIXES)

@@ -1,7 +1,7 @@
-"""Set the outputs as data of the build, under names that no other step of the build has taken.
+"""Outputs as variables of the build, with names unique per job step.
 
-All jobs of a build share these names. With one name for all of them, the last job to end would replace what the others
-have said, and a part that passed would hide one that failed.
+All jobs of a build share these names. With one name for all of them, the last job to end would replace the others. Then
+a part that passed would hide one that failed.
 """
 
 from __future__ import annotations
@@ -19,50 +19,49 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.ownership import OwnerMark
     from autonoma_ci.models import Report
 
-# The text of a name that has no value any more, and that which stands for none: an empty one is refused by the systems.
+# The text of a variable without a value. The systems refuse an empty text.
 UNSET_TEXT = "none"
 _MARK_VARIABLE = "AUTONOMA_WRITTEN_BY"
 _MAX_SUFFIX_CHARS = 60
 
 
 class NameClaims:
-    """Claims names in a build's data for one step: under each name is the mark of the step that has it.
+    """Claims of a job step to names in the build's data.
 
-    `is_unread` says that a text of the data could not be read. A name whose text is not known counts as another step's.
+    A claimed name contains the mark of its job step. A name with unreadable text counts as another step's.
 
     Args:
-        mark: The step's mark.
-        get: Returns the text of a name, empty or `none` if there is none, or None if that is not known.
-        put: Sets the text of a name, and returns why it could not, or an empty text.
-
+        mark: The mark of the job step.
+        get: Returns the text of a name, empty or `none` if the name is unused, or None if it is unreadable.
+        put: Sets the text of a name, and returns the reason of a failure, or an empty text.
     """
 
     def __init__(self, mark: OwnerMark, get: Callable[[str], str | None], put: Callable[[str, str], str]) -> None:
-        self.failure = ""
-        self.is_unread = False
+        self.failure = ""  # why the last claim could not write its mark
+        self.is_unread = False  # whether a text of the build's data was unreadable
         self._mark, self._get, self._put = mark, get, put
-        # Here a step says that it has found its name taken. A retry can't know then whose name that is.
+        # A job step that finds its name in use writes its mark here. A retry then can't know which of them owns the
+        # name.
         self._conflict_name = f"AUTONOMA_SEVERAL_{mark.part.upper()}"
 
     def claim(self, name: str) -> Claim:
-        """Write the mark under a name, unless it is another step's, and look at it again.
+        """Write the mark under a name, unless another job step owns it.
 
         Returns:
-            REPLACE if this step has the name now, otherwise LEAVE or OTHER. With OTHER, `failure` says why the mark
-            could not be written, if that is the reason, and `is_unread` may be.
-
+            REPLACE if this job step owns the name now, otherwise LEAVE or OTHER. With OTHER, `failure` has the reason
+            if the mark could not be written, and `is_unread` may be true.
         """
         claim = self.check(name)
         if claim is not Claim.REPLACE:
             return claim
         self.failure = self._put(name, str(self._mark).replace(" ", ":"))
-        # Another step may have found nothing there at the same moment.
+        # Another job step may have found the name unused at the same moment.
         return Claim.OTHER if self.failure else self.check(name)
 
     def check(self, name: str) -> Claim:
-        """Return what this step may do about a name: REPLACE, LEAVE or OTHER.
+        """Return REPLACE, LEAVE or OTHER as the permission for a name.
 
-        If another step of the same part has the name, that is noted in the build's data for a later attempt.
+        If another step of the same part owns the name, the build's data gets a note for a later attempt.
         """
         text = self._get_text(name)
         claim = classify_text(self._mark, text)
@@ -74,7 +73,7 @@ class NameClaims:
         return claim
 
     def _has_conflict(self) -> bool:
-        """Say whether another step of this build has found its name taken."""
+        """Return whether another step of this build found its name in use."""
         text = self._get_text(self._conflict_name)
         text_mark = find_mark(text or "")
         return text is None or bool(
@@ -94,21 +93,20 @@ def publish_build_variables(
     put: Callable[[str, str], str],
     select_variables: Callable[[Report], Mapping[str, str]] = output_variables,
 ) -> list[str]:
-    """Set the variables and return what the log should warn of.
+    """Set the outputs of a job step as variables and return warnings.
 
     Args:
-        report: The report of a step that has ended.
-        build: The id of the build, or of another thing that is new whenever the step runs again.
-        get: Returns the text of a name, empty or `none` if there is none, or None if that is not known.
-        put: Sets the text of a name, and returns why it could not, or an empty text.
-        read: Returns the variables that are set; one that has no text does not keep that of an earlier attempt.
-
+        report: The report of an ended job step.
+        build_id: The id of the build, or another value that is new for each run of the job step.
+        get: Returns the text of a name, empty or `none` if the name is unused, or None if it is unreadable.
+        put: Sets the text of a name, and returns the reason of a failure, or an empty text.
+        select_variables: Returns the variables. An empty text removes the value of an earlier attempt.
     """
     mark = build_mark(report, build_id)
     names = NameClaims(mark, get, put)
     part, title = _format_suffix(report.part.display_name), _format_suffix(report.part.title)
     texts = select_variables(report)
-    # The first is what users read. The others are for steps that have no part, or the same one.
+    # Users read the first name. The others are for job steps without a part, or with a part that others have too.
     suffixes = [part, f"{part}{title}", f"{part}_{mark.step.upper()}"]
     for suffix in suffixes:
         claim = names.claim(_MARK_VARIABLE + suffix)
@@ -120,7 +118,7 @@ def publish_build_variables(
             continue
         if failure := _set_variables(texts, suffix, get, put):
             return [*_format_rename_warning(part, suffix, names), failure]
-        # While the values were written, another step may have taken the name.
+        # Another job step may have claimed the name during the writes.
         if names.check(_MARK_VARIABLE + suffix) is not Claim.OTHER:
             break
     return [
@@ -132,9 +130,12 @@ def publish_build_variables(
 def _set_variables(
     texts: Mapping[str, str], suffix: str, get: Callable[[str], str | None], put: Callable[[str, str], str]
 ) -> str:
-    """Set the variables; return why one could not be set, or an empty text."""
+    """Set the variables and return the reason of a failure.
+
+    An empty text means success.
+    """
     for name, text in texts.items():
-        # A value of an earlier attempt is not left beside those of this one.
+        # A value of an earlier attempt must not stay beside the new values.
         is_needed = text or (get(name + suffix) not in {"", UNSET_TEXT})
         if is_needed and (failure := put(name + suffix, text or UNSET_TEXT)):
             return failure
@@ -157,7 +158,7 @@ def _format_rename_warning(part: str, suffix: str, names: NameClaims) -> list[st
 def _format_suffix(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").upper()
     if len(name) > _MAX_SUFFIX_CHARS:
-        # Two texts that differ behind the cut have two names.
+        # A digest keeps texts apart that differ only after the cut.
         name = (
             f"{name[: _MAX_SUFFIX_CHARS - 9]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8].upper()}"
         )

@@ -1,6 +1,6 @@
-"""Variables for later steps, handed one by one to a CI system's own program.
+"""Variables for later steps, set through a program of the CI system.
 
-Source: the documentation of each system that has such a program; its module says which.
+Source: the documentation of each system that has such a program, named in the system's module.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.publishers.agent_cli import AgentCli
     from autonoma_ci.models import Report
 
-# Each call may be a question to a server, so only what is most useful is told; files have the rest.
+# Each call can be a request to a server, so only the most useful variables are set. Files have all of them.
 MAX_VARIABLES = 4
-# The limit of Semaphore's program for one value.
+# The limit of Semaphore's sem-context for one value.
 MAX_VALUE_BYTES = 20_000
 
 
@@ -32,20 +32,27 @@ def _select_most_useful(report: Report) -> Mapping[str, str]:
 
 
 def _select_accepted(report: Report) -> Mapping[str, str]:
-    """Return the most useful variables, each without a value if `put` refuses it."""
+    """Return the most useful variables, with refused values emptied."""
     return select_accepted(
         _select_most_useful(report), lambda text: "=" not in text and len(text.encode()) <= MAX_VALUE_BYTES
     )
 
 
 class CliVariablePublisher(RemotePublisher):
-    """Calls the program once for each variable, once the step ends."""
+    """Sets each variable with one call of the program.
+
+    The publisher runs when the job step ends.
+
+    Args:
+        program: The program.
+        build_arguments: Returns the arguments that set a variable to a text.
+    """
 
     def __init__(self, program: AgentCli, build_arguments: Callable[[str, str], Sequence[str]]) -> None:
         self._program, self._build_arguments = program, build_arguments
 
     def publish(self, report: Report) -> list[str]:
-        """Set the variables; return what could not be set."""
+        """Set the variables and return warnings."""
         if not report.verdict:
             return []
         values = _select_most_useful(report)
@@ -58,7 +65,12 @@ class CliVariablePublisher(RemotePublisher):
 def cli_variables(
     name: str, build_arguments: Callable[[str, str], Sequence[str]]
 ) -> Callable[[PublishContext], tuple[CliVariablePublisher, ...]]:
-    """Return what finds the program; `arguments` makes its command line of a variable and its text."""
+    """Return a function that creates the publisher if the program exists.
+
+    Args:
+        name: The name of the program.
+        build_arguments: Returns the arguments that set a variable to a text.
+    """
 
     def find_publishers(target: PublishContext) -> tuple[CliVariablePublisher, ...]:
         program = find_trusted_executable(name, target)
@@ -68,25 +80,31 @@ def cli_variables(
 
 
 class SharedCliVariablePublisher(RemotePublisher):
-    """Sets variables that all jobs of the build share, by a program with `get` and `put`, once the step ends.
+    """Sets variables that all jobs of the build share.
 
-    Source: github.com/semaphoreci/toolbox, sem-context: `get` ends with 1 for a name that is not set, unless it has
-    `--fallback`, and with 2 if the server can't be reached. `put` refuses an empty value, a value with `=` and one of
+    The program has the commands `get` and `put`. The publisher runs when the job step ends.
+
+    Source: github.com/semaphoreci/toolbox, sem-context: `get` exits with 1 for a name that is not set, unless it has
+    `--fallback`, and with 2 if the server is unreachable. `put` refuses an empty value, a value with `=` and a value of
     more than 20,000 bytes (pkg/validators/validators.go).
+
+    Args:
+        program: The program.
+        build_id: The id of the build.
     """
 
     def __init__(self, program: AgentCli, build_id: str) -> None:
         self._program, self._build_id = program, build_id
 
     def publish(self, report: Report) -> list[str]:
-        """Set the variables; return what the log should warn of."""
+        """Set the variables and return warnings."""
         if not report.verdict:
             return []
         return publish_build_variables(report, self._build_id, self._get, self._put, _select_accepted)
 
     def _get(self, name: str) -> str | None:
-        # Without a fallback, the program fails for a name that is not set. With one, a failure says that nothing is
-        # known of the name: the server can't be reached.
+        # Without a fallback, the program fails for a name that is not set. With one, a failure means that the server is
+        # unreachable, so the text is unknown.
         return self._program.read(["get", name, "--fallback", UNSET_TEXT])
 
     def _put(self, name: str, text: str) -> str:
@@ -97,7 +115,12 @@ class SharedCliVariablePublisher(RemotePublisher):
 def shared_cli_variables(
     name: str, build_id_variable: str
 ) -> Callable[[PublishContext], tuple[SharedCliVariablePublisher, ...]]:
-    """Return what finds the program; `build` names the variable with an id that is new whenever the step runs again."""
+    """Return a function that creates the publisher if the program exists.
+
+    Args:
+        name: The name of the program.
+        build_id_variable: The variable with an id that is new for each run of the job step.
+    """
 
     def find_publishers(target: PublishContext) -> tuple[SharedCliVariablePublisher, ...]:
         program = find_trusted_executable(name, target) if target.publishes_shared_data else None

@@ -1,6 +1,6 @@
-"""Variables for later steps, in a file that the CI system reads after the step.
+"""Variables for later steps, in a file that the CI system reads.
 
-Source: the documentation of each system that names such a file; its module says which.
+Source: the documentation of each system that names such a file, named in the system's module.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
 
 
-# As the warnings call what is written.
+# The subject of the warnings.
 _SUBJECT = "The variables for later steps"
-# A dollar sign, with a parameter's braces if no quotes and no other expansion are in them.
+# A dollar sign, with the braces of a parameter if they contain no quotes and no other expansion.
 _DOLLAR_PATTERN = rb"""(?: \$\{[^{}()'"\\`]*+\} | \$(?![({\[]) )"""
 _DOUBLE_QUOTED_PATTERN = rb"""(?: [^\\"$`]++ | \\. | %b )*+""" % _DOLLAR_PATTERN
-# The line of a heredoc, if the rest of it has nothing that goes on in the next line.
+# The first line of a heredoc, if its rest has nothing that continues on the next line.
 _HEREDOC_PATTERN = rb"""
     <<(-)?+[ \t]*+ (?> '([^'\n]++)' | "([^"\\$`\n]++)" | \\?+([^ \t\n;&|<>()\[\]'"\\`$]++) ) (?= [ \t\n;&|>)] | \Z )
     (?: [^\n<\\'"`\#(){}\[\]]++ | \) | '[^'\n]*+' | "[^"\\`\n({]*+" )*+ (?: \n | \Z )
 """
-# What a shell reads as one: a heredoc, arithmetic, an escaped character, quoted text, a comment, anything else. It does
-# not match what only a whole parser understands: a command or a value within an expansion has quotes of its own.
+# One token of a shell: a heredoc, arithmetic, an escaped character, quoted text, a comment, anything else. It does not
+# match a command or a value within an expansion, which has quotes of its own and needs a complete parser.
 # Source: POSIX, "Shell Command Language", "Quoting", "Token Recognition" and "Here-Document"; for (( )) and $' ', the
 # "Bash Reference Manual".
 _CLOSED_TOKEN_RE = lazy_pattern(
@@ -53,7 +53,8 @@ _CLOSED_TOKEN_RE = lazy_pattern(
     % {b"heredoc": _HEREDOC_PATTERN, b"dollar": _DOLLAR_PATTERN, b"quoted": _DOUBLE_QUOTED_PATTERN},
     re.DOTALL | re.VERBOSE,
 )
-# What has no end, where the other pattern does not match. A backslash before the last line break continues the line.
+# A token without an end, where the other pattern does not match. A backslash before the last line break continues the
+# line.
 _OPEN_TOKEN_RE = lazy_pattern(
     rb"""' | \$' | "%(quoted)b \\?\Z | \\\n?\Z | %(heredoc)b"""
     % {b"heredoc": _HEREDOC_PATTERN, b"quoted": _DOUBLE_QUOTED_PATTERN},
@@ -62,27 +63,29 @@ _OPEN_TOKEN_RE = lazy_pattern(
 
 
 class EnvFileFormat(NamedTuple):
-    """Which variables a file takes, the lines that set them, and whether a file's bytes end within a value."""
+    """The variables and the syntax of a CI system's file."""
 
-    select_variables: Callable[[Report], Mapping[str, str]]
-    format_lines: Callable[[Mapping[str, str]], str]
-    is_open: Callable[[bytes], bool] = never_open
+    select_variables: Callable[[Report], Mapping[str, str]]  # the variables that the file can hold
+    format_lines: Callable[[Mapping[str, str]], str]  # the lines that set variables
+    is_open: Callable[[bytes], bool] = never_open  # whether a file with these bytes ends within a value
 
 
 def format_shell_exports(values: Mapping[str, str]) -> str:
-    """Return commands of a shell that set the variables; no text can be anything but a value.
+    """Return shell commands that set the variables, with quoted values.
 
-    Zero bytes are removed: no variable holds one, and bash takes a file for a program that has one in its first line.
+    Zero bytes are removed: a variable can't hold one, and bash treats a file with one in its first line as a program.
     Source: bash, general.c, `check_binary_file`.
     """
     return "".join(f"export {name}={shlex.quote(text.replace(chr(0), ''))}\n" for name, text in values.items())
 
 
 def is_in_quotes(data: bytes) -> bool:
-    """Return whether commands of a shell end within quoted text, a heredoc or a continued line.
+    """Return whether shell commands end in the middle of a value.
 
-    What comes after an expansion with quotes of its own is unknown, and unknown is not open. Otherwise, a complete file
-    would be waited for, with a warning that is wrong.
+    That is within quotes, a heredoc or a continued line.
+
+    After an expansion with quotes of its own, the result is unknown. Unknown counts as not open, because otherwise we
+    would wait for a complete file and print a wrong warning.
     """
     offset = 0
     while token := _CLOSED_TOKEN_RE.match(data, offset):
@@ -95,13 +98,18 @@ SHELL_EXPORT_FORMAT = EnvFileFormat(output_variables, format_shell_exports, is_i
 
 
 class EnvFilePublisher:
-    """Publishes the variables to a file that others may write to as well."""
+    """Appends the variables to a file that other processes also write.
+
+    Args:
+        values: The shared file.
+        select_variables: Returns the variables of a report.
+    """
 
     def __init__(self, values: SharedFileValues, select_variables: Callable[[Report], Mapping[str, str]]) -> None:
         self._values, self._select_variables = values, select_variables
 
     def publish(self, report: Report) -> list[str]:
-        """Write the variables if it is time to; return what could not be written."""
+        """Write the variables if they are due and return warnings."""
         try:
             is_readable = self._values.write(report, self._select_variables)
         except (OSError, ValueError) as error:
@@ -116,14 +124,16 @@ class EnvFilePublisher:
 def env_file(
     name: str, file_format: EnvFileFormat = DOTENV_FORMAT, filename: str = "", *, write_early: bool = True
 ) -> Callable[[PublishContext], tuple[EnvFilePublisher, ...]]:
-    """Return a function that finds the file of a job.
+    """Return a factory of the publisher for a job's file.
+
+    The factory creates no publisher if the job has no such file.
 
     Args:
         name: The variable that names the file.
-        form: What the file holds.
-        within: The name of the file if the variable names its folder.
-        early: Whether to write also before the end of the step: only where the last value of a name counts.
-
+        file_format: The variables and the syntax of the file.
+        filename: The name of the file if the variable names its folder.
+        write_early: Whether to write also before the end of the job step. Only for readers that use the last value of a
+            name.
     """
 
     def find_publishers(target: PublishContext) -> tuple[EnvFilePublisher, ...]:

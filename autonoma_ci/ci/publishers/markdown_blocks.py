@@ -1,4 +1,6 @@
-"""Whether a Markdown file ends within a block that would take in what is appended to it.
+"""Detection of open blocks at the end of a Markdown file.
+
+An open block would include the text that is appended to it.
 
 Source: CommonMark 0.31.2, 4.5 "Fenced code blocks", and 4.6 "HTML blocks", kinds 1 and 2.
 """
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-# Each search goes over the bytes once: a file of a MiB takes some hundredths of a second.
+# Each search reads the bytes once: a file of 1 MiB takes a few hundredths of a second.
 _BLOCK_BEGIN_RE = re.compile(
     rb"^ {0,3}(?:(?P<backticks>`{3,})[^`\n]*$|(?P<tildes>~{3,})|(?P<comment><!--)"
     rb"|<(?:pre|script|style|textarea)(?:[ \t>]|$))",
@@ -18,7 +20,10 @@ _ELEMENT_END_RE = re.compile(rb"</(?:pre|script|style|textarea)>", re.IGNORECASE
 
 
 def ends_in_block(text: bytes) -> bool:
-    """Return whether a fenced code block, a comment or preformatted HTML is still open at the end of the text."""
+    """Return whether the text ends within an open block.
+
+    Blocks are fenced code, comments and preformatted HTML.
+    """
     text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     offset = 0
     while begin := _BLOCK_BEGIN_RE.search(text, offset):

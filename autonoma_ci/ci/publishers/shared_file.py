@@ -1,7 +1,7 @@
-"""Files to which other processes append while the step runs.
+"""Files that other processes append to during the job step.
 
-No byte of theirs is moved, replaced or removed, whenever they write it. One case is left: on a full disk, the rest of a
-block of ours is cut off, and a line that comes between the look at the end and the cut goes with it.
+We never move, replace or remove bytes of other processes. One case remains: on a full disk, we cut off the rest of our
+own block. A line that another process appends between our check of the end and the cut is lost.
 
 Source: POSIX, "write" and "open": with O_APPEND, the end of the file is found and the data is written in one step.
 """
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import Report
 
-# In bytes. No CI system takes more, so something is wrong with a larger file.
+# No CI system accepts a larger file.
 MAX_FILE_BYTES = 16 * 1024 * 1024
-# In seconds. A write takes a few milliseconds.
+# A write takes a few milliseconds.
 MAX_LOCK_SECONDS = 1.0
-# In seconds, for another process that is in the middle of a value of several lines.
+# Wait for another process that is in the middle of a value of several lines.
 MAX_OPEN_SECONDS = 2.0
 # In seconds, between two looks.
 _POLL_INTERVAL_SECONDS = 0.1
@@ -36,7 +36,14 @@ _UNSTARTED_STATES = frozenset({RunState.PLANNED, RunState.STARTING})
 
 
 class SharedFile:
-    """A file that other processes append to. The path is the runner's own, so links in it are followed."""
+    """A file that other processes append to.
+
+    The path comes from the runner, so symbolic links in it are followed.
+
+    Args:
+        path: The file.
+        clock: The clock that limits the wait for a lock.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
@@ -44,7 +51,9 @@ class SharedFile:
 
     @contextmanager
     def open_locked(self) -> Iterator[int]:
-        """Open the file, which is created if it is missing, and lock it for other steps of this program.
+        """Open the file and lock it.
+
+        The lock excludes other job steps of this program. A missing file is created.
 
         Yields:
             A descriptor to read and to write in place.
@@ -52,41 +61,48 @@ class SharedFile:
         Raises:
             OSError: The file could not be opened, or is not a regular file.
             ValueError: The path has a zero byte.
-
         """
         descriptor = open_shared(self._path)
         try:
-            # On Windows, a lock keeps all other processes from writing, too.
+            # On Windows, a lock also prevents writes of all other processes.
             if os.name != "nt":
                 self._lock_timeouts.lock(descriptor)
             yield descriptor
         finally:
-            # This releases the lock, and so does the end of the process.
+            # This releases the lock. The end of the process releases it too.
             os.close(descriptor)
 
     def append(self, data: bytes) -> bytes:
-        """Add lines at the end of the file and return what is before them.
+        """Append lines and return all bytes before them.
 
         Raises:
-            OSError: The lines could not be written whole. Then nothing of them is left.
+            OSError: The lines could not be written completely. Then none of them remain.
             ValueError: The path has a zero byte.
-
         """
         with self.open_locked() as descriptor:
             begin = self.append_to(descriptor, data)
             if not _is_line_start(descriptor, begin):
-                # Another process has begun a line between the look at the end and the write. Behind that, the block
-                # has no meaning, and its rest would be an error. The second one brings its own line break.
+                # Another process began a line between our check of the end and the write. Our block is part of that
+                # line and would be an error, so we blank it. The second block starts with its own line break.
                 overwrite_with_blanks(descriptor, begin, len(data))
                 begin = self.append_to(descriptor, data, b"\n")
             return read_at(descriptor, 0, begin)
 
     def append_to(self, descriptor: int, data: bytes, lead: bytes = b"") -> int:
-        """Add lines at the end of the open file and return where they begin; raise OSError as `append` does."""
+        """Append lines to the open file and return their offset.
+
+        Args:
+            descriptor: The open file.
+            data: The lines.
+            lead: Bytes before the lines. Empty for a line break only where one is missing.
+
+        Raises:
+            OSError: The lines could not be written completely. Then none of them remain.
+        """
         size = os.fstat(descriptor).st_size
         if size > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, "larger than 16 MiB")
-        # Another process may be in the middle of a line, or have left one without its end.
+        # Another process may be in the middle of a line, or may have left one without a line break.
         lead = lead or (b"" if _is_line_start(descriptor, size) else b"\n")
         appending = open_for_append(self._path)
         try:
@@ -95,12 +111,18 @@ class SharedFile:
             os.close(appending)
 
     def is_closed_within(self, seconds: float, is_open: Callable[[bytes], bool]) -> bool:
-        """Wait until the file does not end within a value, and return whether that is so in time.
+        """Wait until the file ends outside of a value.
+
+        Args:
+            seconds: The maximum wait.
+            is_open: Returns whether a file with these bytes ends within a value.
+
+        Returns:
+            Whether it does in time.
 
         Raises:
             OSError: The file could not be read.
             ValueError: The path has a zero byte.
-
         """
         deadline = self._clock.monotonic() + seconds
         while is_open(self._read()):
@@ -110,7 +132,12 @@ class SharedFile:
         return True
 
     def size(self) -> int:
-        """Return the size of the file in bytes; raise OSError, or ValueError if the path has a zero byte."""
+        """Return the size of the file in bytes.
+
+        Raises:
+            OSError: The file could not be read.
+            ValueError: The path has a zero byte.
+        """
         return self._path.stat().st_size
 
     def _read(self) -> bytes:
@@ -122,27 +149,28 @@ class SharedFile:
 
 
 def max_wait_seconds(report: Report) -> float:
-    """Return how long to wait for the end of what another process writes."""
-    # Before the end of the step, the next report is time enough. After a signal, there may be no time.
+    """Return the maximum wait for another process to end its value."""
+    # Before the end of the job step, the next report can write. After a signal, there may be no time.
     may_wait = report.verdict and report.verdict.conclusion is not Conclusion.CANCELLED
     return MAX_OPEN_SECONDS if may_wait else 0.0
 
 
 def never_open(_: bytes) -> bool:
-    """Return that the file does not end within a value: for forms whose values have one line each."""
+    """Return False, for formats whose values have one line each."""
     return False
 
 
 class SharedFileValues:
-    """Appends values to a shared file whose reader takes the last value of each name.
+    """Appends values to a shared file.
+
+    The reader of the file uses the last value of each name.
 
     Args:
         path: The file.
         clock: The clock that limits the wait for a lock.
-        form: Returns the lines that set values.
-        is_open: Returns whether a file with these bytes ends within a value. What comes next is a part of it then.
-        early: Whether to write them also once all runs are started, for a step that is killed later.
-
+        format_lines: Returns the lines that set values.
+        is_open: Returns whether a file with these bytes ends within a value. Appended text would become a part of it.
+        write_early: Whether to write also once all runs are started, in case the job step is killed later.
     """
 
     def __init__(
@@ -159,18 +187,19 @@ class SharedFileValues:
         self._values: Mapping[str, str] = {}
 
     def write(self, report: Report, select_variables: Callable[[Report], Mapping[str, str]]) -> bool:
-        """Append the values that `read` returns of the report, if it is time to.
+        """Append the values of a report if they are due.
 
-        `read` must return each name, with an empty text if there is no other: a name that is missing keeps its value,
-        which may be that of an earlier step.
+        Args:
+            report: The report.
+            select_variables: Returns the values. It must return each name, with an empty text for no value. A missing
+                name would retain its value in the file, which can be of an earlier step.
 
         Returns:
-            Whether the values can be read: false if they are within a value of another process.
+            Whether the values are readable: False if they are within a value of another process.
 
         Raises:
             OSError: The values could not be written.
-            ValueError: The path has a zero byte, or the values have no form.
-
+            ValueError: The path has a zero byte, or the format does not support the values.
         """
         if not report.verdict and not self._should_write_early(report):
             return True
@@ -185,19 +214,30 @@ class SharedFileValues:
         return not self._is_open(before)
 
     def _wait_until_writable(self, report: Report) -> bool:
-        """Wait for the end of a value of another process; return whether to write now, whatever the file's end is."""
+        """Wait for another process to end its value.
+
+        Returns:
+            Whether to write now. At the end of the job step, this is always True.
+        """
         is_closed = self._file.is_closed_within(max_wait_seconds(report), self._is_open)
         return is_closed or bool(report.verdict)
 
     def _should_write_early(self, report: Report) -> bool:
-        """Return whether all runs are started for the first time; without a wait, the step is about to end then."""
+        """Return whether all runs are started and none was written before.
+
+        A job step that does not wait for results ends at once, so it never writes early.
+        """
         if not (self._may_write_early and report.waits_for_results and report.results):
             return False
         return all(run.state not in _UNSTARTED_STATES for run in report.results)
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Return at most `size` bytes from a place in a file; raise OSError."""
+    """Return at most `size` bytes at an offset of a file.
+
+    Raises:
+        OSError: The file could not be read.
+    """
     os.lseek(descriptor, offset, os.SEEK_SET)
     parts = []
     while size > 0 and (part := os.read(descriptor, size)):
@@ -207,9 +247,12 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def write_at(descriptor: int, offset: int, data: bytes) -> None:
-    """Replace the bytes at a place in a file; raise OSError.
+    """Replace the bytes at an offset of a file.
 
-    If another process has just made the file shorter, empty lines fill what is between its end and the place.
+    If another process has just shortened the file, empty lines fill the gap before the offset.
+
+    Raises:
+        OSError: The file could not be read or written.
     """
     _write_all_at(descriptor, offset, data)
     if offset and read_at(descriptor, offset - 1, 1) == b"\0":
@@ -218,7 +261,11 @@ def write_at(descriptor: int, offset: int, data: bytes) -> None:
 
 
 def overwrite_with_blanks(descriptor: int, offset: int, size: int) -> None:
-    """Make empty lines of our own bytes in a file; raise OSError."""
+    """Replace our own bytes in a file by empty lines.
+
+    Raises:
+        OSError: The file could not be read or written.
+    """
     write_at(descriptor, offset, b"\n" * size)
 
 
@@ -233,11 +280,15 @@ def _is_line_start(descriptor: int, offset: int) -> bool:
 
 
 def _append_all(appending: int, descriptor: int, data: bytes) -> int:
-    """Append data and return where it begins; remove what a write that failed has left, and raise OSError."""
+    """Append data completely or not at all, and return its offset.
+
+    Raises:
+        OSError: The data could not be written in one block. Then nothing of it remains.
+    """
     pieces: list[tuple[int, int]] = []
     done = 0
     try:
-        # More than one write is needed only where the disk is full or the file has a limit.
+        # More than one write is needed only on a full disk or for a file with a size limit.
         while done < len(data):
             count = os.write(appending, data[done:])
             end = os.lseek(appending, 0, os.SEEK_CUR)
@@ -254,7 +305,7 @@ def _append_all(appending: int, descriptor: int, data: bytes) -> int:
 
 
 def _undo_append(appending: int, descriptor: int, pieces: list[tuple[int, int]]) -> None:
-    """Remove what was written, or blank it if another process has written behind it."""
+    """Remove appended data, or blank it before another process's data."""
     with suppress(OSError):
         for begin, end in reversed(pieces):
             if os.fstat(appending).st_size == end:

@@ -1,8 +1,8 @@
-"""A summary in a Markdown file to which other processes append while the step runs.
+"""A summary in a Markdown file that other processes append to.
 
-The step owns one region of the file, between two comments that nothing shows. It is replaced in place, and has room to
-grow, so no byte of others is ever moved. Source: CommonMark, "HTML blocks", and GitHub's documentation, "Adding a job
-summary".
+The job step owns one region of the file, between two comments that are invisible in the summary. The region is replaced
+in place and has space to grow, so bytes of other processes never move. Source: CommonMark, "HTML blocks", and GitHub's
+documentation, "Adding a job summary".
 """
 
 from __future__ import annotations
@@ -35,44 +35,43 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import Report
 
-# In bytes. A row has about 150 for a run that is starting, and about 1,000 for one that has failed at a step.
+# A row has about 150 bytes for a run that is starting, and about 1,000 for a run that failed at a step.
 _RESERVED_BYTES_PER_RUN = 1024
 _MIN_RESERVED_BYTES = 4096
-# What is reserved counts for GitHub's limit, so it is at most this share of what is left, and others have the rest.
+# Reserved bytes count for GitHub's limit. So at most 1/16 of the bytes left is reserved, and others have the rest.
 _RESERVED_SHARE_DIVISOR = 16
-# In bytes. GitHub drops a step's summary that is larger.
+# GitHub drops a larger summary of a step.
 _MAX_SHOWN_BYTES = 1024 * 1024
-# In bytes, with the line break: the length of a line in the reserve.
+# With the line break: the length of a padding line in the reserved space.
 _PADDING_LINE_BYTES = 120
 
 
 class ByteRange(NamedTuple):
-    """Where a region is in the file, in bytes."""
+    """The position of a region in the file."""
 
-    offset: int
-    size: int
+    offset: int  # bytes
+    size: int  # bytes
 
 
 class WriteStatus(Enum):
-    """What came of a write."""
+    """The result of a write."""
 
     DONE = "done"
     FULL = "no room"
-    # The text belongs at the end of the file, which is within a block of another process. In place, it is cut.
+    # The text belongs at the end of the file, which is within a block of another process. The text in place is cut.
     DEFERRED = "waits"
 
 
 class SummaryRegion:
-    """The region of one step in a shared file.
+    """The region of one job step in a shared file.
 
     Args:
         file: The file.
-        step: The step's id, which no other step has. A step that goes on with the record of another has the same.
-
+        step_id: The unique id of the job step. `wait` uses the id of the step whose results.json it reads.
     """
 
     def __init__(self, file: SharedFile, step_id: str) -> None:
-        # The id may come from a record, and anybody may have written that.
+        # The id can come from a results.json that anybody may have written.
         self._step_id = re.sub(r"[^A-Za-z0-9]", "", step_id)[:16] or secrets.token_hex(8)
         self._file = file
         self._begin_re = re.compile(rb"<!-- autonoma-ci %b ([0-9]{8}) -->\n" % self._step_id.encode())
@@ -84,49 +83,48 @@ class SummaryRegion:
 
     @property
     def is_outside_blocks(self) -> bool:
-        """Whether the region is not within a block of another process, as far as is known."""
+        """Whether the region is outside of other processes' blocks, if known."""
         return self._is_outside_blocks
 
     @property
     def is_written(self) -> bool:
-        """Whether the region has been written."""
+        """Whether the file contains the region."""
         return self._range is not None
 
     def write(self, render: Callable[[int], bytes], reserve: int, *, allow_in_block: bool = False) -> WriteStatus:
         """Replace the text of the region.
 
         Args:
-            text: Returns the text in at most so many bytes, or an empty one if that is not enough.
-            reserve: How many bytes to reserve for a longer text, if the region has to grow. None at the end.
-            anywhere: Whether to append the region even within a block of another process.
+            render: Returns a text of at most this number of bytes, or an empty text if they are too few.
+            reserve: The bytes to reserve for a longer text if the region must grow. 0 at the end of the job step.
+            allow_in_block: Whether to append the region even within a block of another process.
 
         Returns:
-            What came of it.
+            The result of the write.
 
         Raises:
             OSError: The file could not be read or written.
             ValueError: The path has a zero byte.
-
         """
         with self._file.open_locked() as descriptor:
             file_size = os.fstat(descriptor).st_size
             region = self._range = self._find_region(descriptor)
-            # Behind the last byte, where up to two line breaks come before the region.
+            # The bytes left after the end of the file. Up to two line breaks precede the region.
             capacity = MAX_SUMMARY_BYTES - file_size - self._frame_size - 2
             reserve = min(reserve, max(0, capacity) // _RESERVED_SHARE_DIVISOR)
             if not region:
                 return self._write_new(descriptor, render, capacity, reserve, allow_in_block=allow_in_block)
             result = WriteStatus.DONE
             region_capacity = region.size - self._frame_size
-            # In place, a text costs no room, even if others have filled the file since.
+            # A text in place uses no space, even if others have filled the file since.
             if region.offset + region.size == file_size:
                 text = render(max(region_capacity, region_capacity + MAX_SUMMARY_BYTES - file_size))
                 if len(text) > region_capacity:
                     extra_bytes = min(MAX_SUMMARY_BYTES - file_size, len(text) - region_capacity + reserve)
                     region = self._extend_region(descriptor, region, extra_bytes)
             else:
-                # A move leaves the old region empty. So each doubles it, and takes a third of what is left at most: the
-                # end of the step has the rest.
+                # A move leaves the old region empty. So each move doubles the region, and uses at most a third of the
+                # bytes left. The end of the job step can use all of them.
                 max_move_bytes = capacity // 3 if reserve else capacity
                 text = render(max(region_capacity, max_move_bytes))
                 wanted_bytes = max(len(text) + reserve, 2 * region_capacity) if reserve else len(text)
@@ -146,7 +144,7 @@ class SummaryRegion:
     ) -> WriteStatus:
         self._is_outside_blocks = True
         text = render(capacity)
-        # Without room, there is no need to look through what may be a large file.
+        # On a full file, we do not search for blocks, because the file can be large.
         if not text:
             return WriteStatus.FULL
         if self._is_end_in_block(descriptor):
@@ -158,9 +156,9 @@ class SummaryRegion:
         return WriteStatus.DONE
 
     def is_within_block(self, data: bytes) -> bool:
-        """Return whether a file with these bytes ends within a block of another process."""
+        """Return whether these bytes end within another process's block."""
         if self._range and self._is_region(data, self._range):
-            # Where a region was that moves, there is nothing.
+            # A region that moves leaves nothing at its old position.
             data = data[: self._range.offset] + data[self._range.offset + self._range.size :]
         return ends_in_block(data)
 
@@ -168,7 +166,10 @@ class SummaryRegion:
         return self.is_within_block(read_at(descriptor, 0, MAX_FILE_BYTES))
 
     def _find_region(self, descriptor: int) -> ByteRange | None:
-        """Return where the region is; if another process has destroyed it, blank what is left."""
+        """Return the position of the region, or None.
+
+        If another process has destroyed the region, its remaining lines are blanked.
+        """
         if self._range and self._is_region(read_at(descriptor, *self._range), ByteRange(0, self._range.size)):
             return self._range
         data = read_at(descriptor, 0, MAX_FILE_BYTES + 1)
@@ -177,10 +178,10 @@ class SummaryRegion:
         ranges = [ByteRange(match.start(), int(match[1])) for match in self._begin_re.finditer(data)]
         place = next((place for place in reversed(ranges) if self._is_region(data, place)), None)
         if place:
-            # An earlier step with the same record may have had to write within a block.
+            # An earlier job step with the same id may have written within a block.
             self._is_outside_blocks = not ends_in_block(data[: place.offset])
         if self._range and not place:
-            # Another process may have written the whole file anew, with line breaks as Windows has them.
+            # Another process may have rewritten the file with Windows line breaks.
             crlf_bytes = self._written_bytes.replace(b"\n", b"\r\n")
             if (offset := data.find(crlf_bytes)) >= 0:
                 overwrite_with_blanks(descriptor, offset, len(crlf_bytes))
@@ -195,7 +196,10 @@ class SummaryRegion:
         return bool(begin and int(begin[1]) == region.size and is_complete)
 
     def _render_region(self, text: bytes, capacity: int) -> bytes:
-        """Return a region with room for a text of so many bytes. What the text does not need is in a comment."""
+        """Return the bytes of a region with this capacity.
+
+        The capacity is the maximum number of bytes of a text. A comment contains the unused bytes.
+        """
         padding_line = b" " * (_PADDING_LINE_BYTES - 1) + b"\n"
         padding = (padding_line * (capacity // _PADDING_LINE_BYTES + 1))[: capacity - len(text)]
         rest = b"\n" + text + b"\n<!--" + padding + b"\n" + self._end_bytes
@@ -204,15 +208,15 @@ class SummaryRegion:
 
     def _append_region(self, descriptor: int, text: bytes, capacity: int) -> None:
         region_bytes = self._render_region(text, capacity)
-        # The empty line ends a table or a paragraph that another process has written.
+        # The empty line ends a table or a paragraph of another process.
         lead = b"\n" if os.fstat(descriptor).st_size else b""
         begin = self._file.append_to(descriptor, lead + region_bytes) + len(lead)
         self._range, self._written_bytes = ByteRange(begin, len(region_bytes)), region_bytes
 
     def _extend_region(self, descriptor: int, region: ByteRange, extra_bytes: int) -> ByteRange:
-        """Return the region with so many bytes more, which are blank; or as it was, if there was no room on the disk.
+        """Append blank bytes to the region and return its new position.
 
-        The region must be at the end of the file.
+        The region must be at the end of the file. On a full disk, the position stays the same.
         """
         try:
             begin = self._file.append_to(descriptor, b"\n" * extra_bytes)
@@ -222,7 +226,13 @@ class SummaryRegion:
         return ByteRange(region.offset, region.size + extra_bytes) if begin == region.offset + region.size else region
 
     def _move_region(self, descriptor: int, region: ByteRange, text: bytes, capacity: int) -> bool:
-        """Append a larger region, apart from all blocks, and blank this one; return whether the disk had room."""
+        """Append a larger region and blank this one.
+
+        The end of the file must be outside of all blocks.
+
+        Returns:
+            Whether the region was moved. On a full disk, it was not.
+        """
         try:
             self._append_region(descriptor, text, capacity)
         except OSError:
@@ -237,7 +247,7 @@ class SummaryRegion:
             try:
                 write_at(descriptor, region.offset, region_bytes)
             except OSError:
-                # What could be replaced can be put back. The rest is as it was.
+                # The replaced bytes can be restored, and the other bytes were not changed.
                 with suppress(OSError):
                     write_at(descriptor, region.offset, previous_bytes)
                 raise
@@ -251,7 +261,6 @@ class SummaryFilePublisher:
         name: The variable that names the file, for messages.
         path: The file.
         clock: The clock that limits the wait for a lock.
-
     """
 
     def __init__(self, name: str, path: Path, clock: Clock) -> None:
@@ -259,21 +268,21 @@ class SummaryFilePublisher:
         self._region: SummaryRegion | None = None
 
     def publish(self, report: Report) -> list[str]:
-        """Write the summary; return what could not be written."""
+        """Write the summary and return warnings."""
         region = self._region = self._region or SummaryRegion(self._file, report.step_id)
         reserve = 0 if report.verdict else _MIN_RESERVED_BYTES + _RESERVED_BYTES_PER_RUN * len(report.results)
 
         def render(limit: int) -> bytes:
-            # A chart is a code block too, whose end would be taken for that of the other one. A name from the
-            # environment may hold bytes that are no text.
+            # A chart is a code block too, and its end would also end the block of another process. A name from the
+            # environment can contain bytes that are not text, so we replace them.
             return render_summary(report, limit, chart=region.is_outside_blocks).encode(errors="replace")
 
         try:
             result = region.write(render, reserve)
-            # Before the verdict, the next report is time enough.
+            # Before the verdict, the next report can write.
             if result is WriteStatus.DEFERRED and report.verdict:
                 is_closed = self._file.is_closed_within(max_wait_seconds(report), region.is_within_block)
-                # What is in place can be read, though cut. Within a block it would be less.
+                # The text in place is readable, though cut. Within a block, less of it would be readable.
                 if is_closed or not region.is_written:
                     result = region.write(render, reserve, allow_in_block=True)
             is_shown = self._file.size() <= _MAX_SHOWN_BYTES
@@ -288,7 +297,13 @@ class SummaryFilePublisher:
 
 
 def summary_file(name: str) -> Callable[[PublishContext], tuple[SummaryFilePublisher, ...]]:
-    """Return what finds the file that the variable `name` names, if a summary is wanted."""
+    """Return a factory of the publisher for a job's summary file.
+
+    The factory creates no publisher without such a file, or if the user turned the summary off.
+
+    Args:
+        name: The variable that names the file.
+    """
 
     def find_publishers(target: PublishContext) -> tuple[SummaryFilePublisher, ...]:
         path = target.environ.get(name, "") if target.wants_summary else ""
@@ -298,7 +313,10 @@ def summary_file(name: str) -> Callable[[PublishContext], tuple[SummaryFilePubli
 
 
 def _blank_remaining_lines(descriptor: int, offset: int, written_bytes: bytes) -> None:
-    """Blank the lines of a region that are still where they were written, and no other byte."""
+    """Blank the region's lines that are still at their old offset.
+
+    No other byte changes.
+    """
     current = read_at(descriptor, offset, len(written_bytes))
     begin = 0
     for line in written_bytes.splitlines(keepends=True):
