@@ -22,7 +22,7 @@ _FIELD_CHAR = r"[A-Za-z0-9_.-]"
 _MARK_RE = re.compile(
     rf"build ({_FIELD_CHAR}{{0,60}}) attempt ([0-9]{{0,18}}) part ({_FIELD_CHAR}{{0,16}}) step ({_FIELD_CHAR}{{0,32}})"
 )
-# Characters of a job step's random id. Eight tell the few job steps of a build apart.
+# Characters of a job step's random id. Eight distinguish the few job steps of a build.
 _STEP_ID_CHARS = 8
 _KEY_PURPOSE = "autonoma-ci mark 1"
 # 128 bits.

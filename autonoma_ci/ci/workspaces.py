@@ -56,8 +56,8 @@ def lost_folder_warnings(
     shown_path = sanitize_line(path, 200)
     if path.startswith("~"):
         warnings.append(
-            f"{option_name} {shown_path} begins with ~, which is not expanded: the files go to a folder with this name. "
-            "Use a relative or an absolute path."
+            f"{option_name} {shown_path} begins with ~, which is not expanded: the files go to a folder with this "
+            "name. Use a relative or an absolute path."
         )
     workspace = _find_workspace(environ, ci_name)
     if workspace and not _is_within(Path(working_directory, path), (workspace.path, *workspace.mounted_folders)):

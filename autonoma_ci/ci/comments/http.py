@@ -38,7 +38,7 @@ _MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 _REQUEST_TIMEOUT_SECONDS = 10.0
 _RETRY_DELAY_SECONDS = 1.0
 _MAX_ATTEMPTS = 3
-# Limits for all requests of one client. GitHub allows 2,500 comments on a change: to update one takes 30 requests.
+# Limits for all requests of one client. GitHub allows 2,500 comments on a change: to update one needs 30 requests.
 MAX_TOTAL_SECONDS = 60.0
 MAX_REQUESTS = 50
 RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})

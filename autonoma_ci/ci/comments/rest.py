@@ -67,7 +67,7 @@ class RestCommentThread:
     Args:
         client: The client of the API.
         endpoints: The paths, queries and fields of the API.
-        workflow_key: Tells workflows apart.
+        workflow_key: Identifies the workflow.
         build_id: The id of the build.
         max_bytes: The maximum size of a comment.
         find_hint: Returns a hint for an error, or an empty text.

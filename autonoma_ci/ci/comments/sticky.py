@@ -132,8 +132,8 @@ class _MarkedComments:
     def list_marked(self) -> list[tuple[Comment, OwnerMark]] | None:
         """Return the comments with their marks.
 
-        Returns None while the token's owner is unknown. The oldest comment comes first. From the second
-        call on, only changed comments are read again.
+        Returns None while the token's owner is unknown. The oldest comment comes first. From the second call
+        on, only changed comments are read again.
         """
         comments = self.thread.list_own() if self._comments is None else self.thread.list_changed()
         if comments is None:

@@ -158,7 +158,7 @@ def _format_rename_warning(part: str, suffix: str, names: NameClaims) -> list[st
 def _format_suffix(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").upper()
     if len(name) > _MAX_SUFFIX_CHARS:
-        # A digest keeps texts apart that differ only after the cut.
+        # A digest distinguishes texts that differ only after the cut.
         name = (
             f"{name[: _MAX_SUFFIX_CHARS - 9]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8].upper()}"
         )

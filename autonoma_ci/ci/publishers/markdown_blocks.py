@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-# Each search reads the bytes once: a file of 1 MiB takes a few hundredths of a second.
+# Each search reads the bytes once: a file of 1 MiB needs a few hundredths of a second.
 _BLOCK_BEGIN_RE = re.compile(
     rb"^ {0,3}(?:(?P<backticks>`{3,})[^`\n]*$|(?P<tildes>~{3,})|(?P<comment><!--)"
     rb"|<(?:pre|script|style|textarea)(?:[ \t>]|$))",

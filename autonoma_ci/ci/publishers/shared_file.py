@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # No CI system accepts a larger file.
 MAX_FILE_BYTES = 16 * 1024 * 1024
-# A write takes a few milliseconds.
+# A write needs a few milliseconds.
 MAX_LOCK_SECONDS = 1.0
 # Wait for another process that is in the middle of a value of several lines.
 MAX_OPEN_SECONDS = 2.0
