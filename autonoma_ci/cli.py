@@ -198,7 +198,7 @@ def _console(argv: Sequence[str], world: Runtime) -> JobLog:
     from autonoma_ci.ci.log import JobLog
     from autonoma_ci.config.options import OPTIONS
     from autonoma_ci.config.parsers import ASCII_WHITESPACE
-    from autonoma_ci.redaction.redactor import Secret
+    from autonoma_ci.redaction.redactor import Redactor, Secret
 
     dialect: LogFormatter = PLAIN_LOG_FORMATTER
     with suppress(InputError):
@@ -210,7 +210,7 @@ def _console(argv: Sequence[str], world: Runtime) -> JobLog:
     flags = {option.flag for option in options}
     found += [value for flag, value in pairwise(argv) if flag in flags]
     found += [value for flag, _, value in (text.partition("=") for text in argv) if flag in flags]
-    console.redact_values(Secret(text.strip(ASCII_WHITESPACE)) for text in found)
+    console.redact_with(Redactor(Secret(text.strip(ASCII_WHITESPACE)) for text in found))
     return console
 
 

@@ -15,7 +15,7 @@ import pytest
 from autonoma_ci.errors import InputError
 from autonoma_ci.fs import files
 from autonoma_ci.fs.files import make_directory, write_atomic
-from autonoma_ci.reports.results_dir import ResultsDirPublisher, open_results_dir
+from autonoma_ci.reports.results_dir import ResultsDirPublisher, open_results_dir, resolve_results_dir
 from tests.report.reports import report, started
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_a_signal_or_no_memory_leaves_no_draft(
 
 
 def test_results_dir_has_its_files_and_makes_its_folders(tmp_path: Path) -> None:
-    place = open_results_dir("a/b", str(tmp_path))
+    place = open_results_dir(resolve_results_dir("a/b", str(tmp_path)))
     assert place.publish(report([started("x")])) == []
     files = ["evidence", "junit.xml", "outputs.env", "report.html", "results.json", "summary.md"]
     assert names_in(tmp_path / "a" / "b") == files
@@ -174,7 +174,7 @@ def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> 
     (tmp_path / "outside").mkdir()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "evidence").symlink_to(tmp_path / "outside")
-    warnings = open_results_dir("results", str(tmp_path)).publish(report([started("x")]))
+    warnings = open_results_dir(resolve_results_dir("results", str(tmp_path))).publish(report([started("x")]))
     why = "could not be written to results-dir (a symbolic link leads elsewhere)."
     assert warnings == [f"evidence/report.css {why}", f"evidence/report.svg {why}"]
     assert names_in(tmp_path / "outside") == []
@@ -182,7 +182,7 @@ def test_a_link_in_place_of_a_folder_of_ours_is_not_followed(tmp_path: Path) -> 
 
 def test_results_dir_may_be_anywhere_if_the_user_says_so(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    assert open_results_dir(str(tmp_path / "elsewhere"), str(tmp_path / "work")).folder.is_dir()
+    assert open_results_dir(resolve_results_dir(str(tmp_path / "elsewhere"), str(tmp_path / "work"))).folder.is_dir()
 
 
 @pytest.mark.parametrize("path", ["link", "link/deeper", "./x/../link"])
@@ -192,7 +192,7 @@ def test_a_link_out_of_the_checkout_is_refused(path: str, tmp_path: Path) -> Non
     (tmp_path / "outside").mkdir()
     (tmp_path / "work" / "link").symlink_to(tmp_path / "outside")
     with pytest.raises(InputError, match="leads out of the working directory"):
-        open_results_dir(path, str(tmp_path / "work"))
+        open_results_dir(resolve_results_dir(path, str(tmp_path / "work")))
     assert names_in(tmp_path / "outside") == []
 
 
@@ -201,7 +201,7 @@ def test_a_results_dir_that_is_none_is_refused(path: str, tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InputError, match="results-dir"):
-        open_results_dir(path, str(tmp_path))
+        open_results_dir(resolve_results_dir(path, str(tmp_path)))
 
 
 def test_a_file_that_cant_be_written_is_a_warning(tmp_path: Path) -> None:

@@ -52,10 +52,11 @@ def fetch_account(found: ParsedArguments, world: Runtime) -> Account:
     credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
     transport = Transport(settings.api_url, credentials, world.timeouts)
     errors = JobLog(world.err, PLAIN_LOG_FORMATTER)
-    errors.redact_values(credentials)
+    redact = Redactor(credentials)
+    errors.redact_with(redact)
     for warning in settings.warnings:
         errors.annotate("warning", Diagnostic(warning))
-    account = run_in_background(lambda: list_folders(transport, Redactor(credentials), world.clock.sleep))
+    account = run_in_background(lambda: list_folders(transport, redact, world.clock.sleep))
     if account.skipped_count:
         text = f"Folders and tests without an id that can be used were left out: {account.skipped_count:,}."
         errors.annotate("warning", Diagnostic(text))

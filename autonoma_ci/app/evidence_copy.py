@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.models import PreviousAttempt, RunResult, RunStep
+    from autonoma_ci.reports.results_dir import ResultsDir
 
 _NOT_THERE = "not found beside the record"
 _TOO_LARGE = "larger than evidence-file-limit"
@@ -31,7 +32,7 @@ _MAX_MISSING = 2000
 
 
 def copy_evidence(
-    runs: Sequence[RunResult], beside: Path, settings: Settings, root: Path
+    runs: Sequence[RunResult], beside: Path, settings: Settings, results_dir: ResultsDir
 ) -> tuple[list[RunResult], Settings]:
     """Return the runs with those files alone that results-dir has, and the settings with the room that is left in it.
 
@@ -40,10 +41,10 @@ def copy_evidence(
     Args:
         runs: The runs of the record.
         beside: The folder of the record, as seen from the working directory.
-        settings: Name results-dir, and the limits for what is copied into it.
-        root: The working directory. No link leads what is written out of it.
+        settings: The limits of what is copied into results-dir.
+        results_dir: The results folder of this step.
     """
-    files = EvidenceCopier(root / beside, root / settings.results_dir, settings, root)
+    files = EvidenceCopier(results_dir.root / beside, results_dir.folder, settings, results_dir.root)
     # What shows a failure comes first, and videos last, as they are the largest.
     worst = sort_by_severity(runs)
     paths = [path for run in worst for path in _paths(run)]

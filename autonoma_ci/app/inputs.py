@@ -25,6 +25,7 @@ from autonoma_ci.errors import Diagnostic, InputError
 from autonoma_ci.identity import Part, redact_part
 from autonoma_ci.models import EVENTS_WITH_SECRETS
 from autonoma_ci.planning import plan
+from autonoma_ci.planning.plan import Plan
 from autonoma_ci.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.interpolation import Interpolator
     from autonoma_ci.manifest.schema import Manifest
     from autonoma_ci.models import BuildContext, RunRequest
+    from autonoma_ci.redaction.redactor import Secret
 
 _PART_PURPOSE = "autonoma-ci part 1"
 # Characters of a credential that no ordinary text has by accident.
@@ -67,20 +69,22 @@ def select_options(environ: Mapping[str, str], names: Collection[str]) -> dict[s
     return {name: value for name, value in environ.items() if name not in others}
 
 
-def find_default_manifest(folder: str) -> str:
-    """Return the name of the manifest that lies in the folder, or an empty text."""
-    return next((name for name in DEFAULT_MANIFESTS if Path(folder, name).exists()), "")
+def find_default_manifest(folder: str) -> str | None:
+    """Return the name of the default manifest in the folder, or None."""
+    return next((name for name in DEFAULT_MANIFESTS if Path(folder, name).exists()), None)
 
 
-def find_manifest(settings: Settings, folder: str, event: str) -> tuple[str, str]:
-    """Return the path of the manifest, and a warning if the default one must not be read; both can be empty."""
+def find_manifest(settings: Settings, folder: str, event: str) -> tuple[str | None, str | None]:
+    """Return the path of the manifest, and a warning if the default one must not be read."""
     if settings.manifest:
-        return settings.manifest, ""
-    found = "" if {"test-ids", "folder-ids", "tag-ids"} & settings.explicitly_set else find_default_manifest(folder)
+        return settings.manifest, None
+    if {"test-ids", "folder-ids", "tag-ids"} & settings.explicitly_set:
+        return None, None
+    found = find_default_manifest(folder)
     if found and event in EVENTS_WITH_SECRETS:
         why = f"a job of the event {event} has all secrets, and its checkout may be anybody's"
-        return "", f"{found} is not read: {why}. If it is not, say manifest: {found}"
-    return found, ""
+        return None, f"{found} is not read: {why}. If it is not, say manifest: {found}"
+    return found, None
 
 
 def load_manifest(
@@ -136,10 +140,16 @@ def build_part(settings: Settings, place: CIEnvironment, environ: Mapping[str, s
     return Part(place.build_context.job_name, settings.part or (several if several != share else ""), share, title)
 
 
-def redact_shown_part(part: Part, settings: Settings) -> Part:
-    """Return the part as it may be shown: a matrix may hold a credential."""
-    secret = settings.client_secret
-    return redact_part(part, Redactor(settings.secrets), secret.derive_key(_PART_PURPOSE) if secret else b"")
+def redact_shown_part(part: Part, redact: Redactor, client_secret: Secret | None) -> Part:
+    """Return the part without credentials, since matrix values can contain one.
+
+    Args:
+        part: The part with all its texts.
+        redact: Removes the credentials of the step.
+        client_secret: The key that keeps two redacted parts apart. Without it, the key is empty.
+
+    """
+    return redact_part(part, redact, client_secret.derive_key(_PART_PURPOSE) if client_secret else b"")
 
 
 def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> tuple[RunRequest, ...]:
@@ -159,52 +169,63 @@ def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> 
     return tuple(request._replace(name=redact(request.name)) for request in requests)
 
 
-class InputLoader:
-    """Collects settings, manifest and plan; `problems` are what is wrong with all of them.
+class RunArguments(NamedTuple):
+    """The command line of `run`."""
 
-    `warnings` are for the log; `skipped` says why there is nothing to be done, if that is so.
+    # Texts of options by their names.
+    flags: Mapping[str, str]
+    # `NAME=value`, one for each `--var`.
+    variables: Sequence[str]
+    # Unknown arguments. The options beside them are still used.
+    errors: Sequence[Diagnostic]
+
+
+class Inputs(NamedTuple):
+    """The settings and the plan of a step, with every problem of both."""
+
+    settings: Settings
+    plan: Plan
+    errors: tuple[Diagnostic, ...]
+    # For the log, in addition to `settings.warnings`.
+    warnings: tuple[str, ...]
+    # Why the step does nothing, or None.
+    skip_reason: str | None
+
+
+def load_inputs(arguments: RunArguments, environ: Mapping[str, str], ci: CIEnvironment) -> Inputs:
+    """Return the settings with an empty plan, and print nothing."""
+    settings, errors = load_settings(arguments.flags, arguments.variables, environ)
+    context = ci.build_context
+    skip_reason = None
+    if settings.selects_nothing:
+        skip_reason = f"{settings.spelling_of('groups')} is '{NO_GROUPS}'"
+    elif settings.dry_run:
+        pass
+    elif settings.on_missing_credentials == "skip" and may_skip_without_credentials(settings, context):
+        skip_reason = f"the credentials are missing: {describe_missing_credentials(settings, context)}"
+    else:
+        errors += find_credential_errors(settings, context)
+    warnings = find_unknown_names(environ, context.ci_name)
+    return Inputs(settings, Plan(()), (*arguments.errors, *errors), tuple(warnings), skip_reason)
+
+
+def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvironment) -> Inputs:
+    """Return the inputs with the plan of settings and manifest, and print nothing.
+
+    This takes seconds where the manifest is large.
     """
-
-    def __init__(self, environ: Mapping[str, str], folder: str) -> None:
-        self._environ, self._folder = environ, folder
-        self.settings = Settings()
-        self.plan = plan.Plan(())
-        self.errors: list[Diagnostic] = []
-        self.warnings: list[str] = []
-        self.skip_reason = ""
-
-    def read_settings(self, flags: Mapping[str, str], variables: Sequence[str], place: CIEnvironment) -> None:
-        """Read the options; nothing is raised."""
-        self.settings, problems = load_settings(flags, variables, self._environ)
-        self.errors += problems
-        self.warnings += find_unknown_names(self._environ, place.build_context.ci_name)
-        if self.settings.selects_nothing:
-            self.skip_reason = f"{self.settings.spelling_of('groups')} is '{NO_GROUPS}'"
-        elif self.settings.dry_run:
-            return
-        elif self.settings.on_missing_credentials == "skip" and may_skip_without_credentials(
-            self.settings, place.build_context
-        ):
-            self.skip_reason = (
-                f"the credentials are missing: {describe_missing_credentials(self.settings, place.build_context)}"
-            )
-        else:
-            self.errors += find_credential_errors(self.settings, place.build_context)
-
-    def read_plan(self, place: CIEnvironment) -> None:
-        """Read the manifest and make the plan, which takes seconds where it is large; nothing is raised."""
-        path, warning = find_manifest(self.settings, self._folder, place.build_context.trigger_event)
-        self.warnings += [warning] if warning else []
-        manifest = None
-        try:
-            if path:
-                manifest = load_manifest(path, self._folder, self._environ, place.build_context, self.settings)
-            # With something wrong or missing already, an empty plan may just follow from that: it is not told as well.
-            excused = self.settings.allow_empty or bool(self.errors or self.skip_reason)
-            forgiving = self.settings._replace(allow_empty=excused)
-            parallel = place.ci_system.detect_shard
-            self.plan = plan.build_plan(forgiving, manifest, parallel(self._environ) if parallel else None)
-            requests = _without_credentials(self.plan.requests, self.settings)
-            self.plan = self.plan._replace(requests=requests)
-        except InputError as error:
-            self.errors += error.diagnostics
+    settings = inputs.settings
+    path, warning = find_manifest(settings, folder, ci.build_context.trigger_event)
+    if warning:
+        inputs = inputs._replace(warnings=(*inputs.warnings, warning))
+    try:
+        manifest = load_manifest(path, folder, environ, ci.build_context, settings) if path else None
+        # After another error, an empty plan can follow from it. So it is no error of its own.
+        allow_empty = settings.allow_empty or bool(inputs.errors or inputs.skip_reason)
+        detect_shard = ci.ci_system.detect_shard
+        shard = detect_shard(environ) if detect_shard else None
+        planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, shard)
+        inputs = inputs._replace(plan=planned)
+        return inputs._replace(plan=planned._replace(requests=_without_credentials(planned.requests, settings)))
+    except InputError as error:
+        return inputs._replace(errors=(*inputs.errors, *error.diagnostics))

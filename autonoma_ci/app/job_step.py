@@ -1,9 +1,8 @@
-"""One step of a job: its log, its reports and its exit code, whichever command it is."""
+"""One step of a CI job: its log, its reports and its exit code."""
 
 from __future__ import annotations
 
 import queue
-import secrets
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -11,65 +10,65 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from autonoma_ci.app.inputs import build_part, redact_shown_part
 from autonoma_ci.app.progress import ProgressReporter
 from autonoma_ci.app.publishing import is_comment_wanted, post_comment, publish_all
+from autonoma_ci.app.report_builder import ReportBuilder, collect_facts, initial_facts
 from autonoma_ci.ci.base import PublishContext, RemotePublisher
 from autonoma_ci.ci.log import JobLog
-from autonoma_ci.config.settings import Settings, build_credential_redactor
+from autonoma_ci.config.settings import Settings
 from autonoma_ci.engine.engine import NO_PASSED_RUNS, Engine
 from autonoma_ci.engine.evidence import EvidencePolicy
 from autonoma_ci.engine.misplaced_ids import explain_misplaced_ids
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
 from autonoma_ci.engine.workers import Events, ReportThread, ThreadedExecutor, spare_memory
-from autonoma_ci.errors import EXIT_INTERNAL_ERROR, MEMORY_ERRORS, Diagnostic, InputError
+from autonoma_ci.errors import EXIT_INTERNAL_ERROR, MEMORY_ERRORS, Diagnostic, InputError, OutputError
 from autonoma_ci.fs.paths import quote_for_shell
-from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, Report, RunResult, RunState, TargetKind, Verdict
+from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunResult, RunState, TargetKind, Verdict
 from autonoma_ci.redaction.redactor import Redactor, Secret
 from autonoma_ci.reports.log import collect_warnings, format_summary_lines, group_failures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 
-    from autonoma_ci.app.inputs import CIEnvironment
+    from autonoma_ci.app.inputs import CIEnvironment, Inputs
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.ci.base import ReportPublisher
+    from autonoma_ci.engine.poller import PollPolicy
     from autonoma_ci.engine.workers import ProgressListener
-    from autonoma_ci.models import Evidence, RunRequest
+    from autonoma_ci.models import Evidence, Report, RunRequest
+    from autonoma_ci.planning.plan import Plan
     from autonoma_ci.planning.signing import ResultsSigner
     from autonoma_ci.reports.evidence_store import EvidenceDownloader
-    from autonoma_ci.reports.results_dir import ResultsDirPublisher
+    from autonoma_ci.reports.results_dir import ResultsDir, ResultsDirPublisher
     from autonoma_ci.reports.results_schema import Results
 
-DEFAULT_TITLE = "Autonoma tests"
-# Before the record is tried again: a disk or a limit of open files may be full for a moment only.
-_PAUSE = 0.2
+# In seconds, before results.json is written again. A full disk, or a limit of open files, may be short-lived.
+_RETRY_DELAY_SECONDS = 0.2
 _NO_RECORD = Diagnostic(
     "the record could not be written to results-dir, so the exit code is 7. Make room, or check its permissions."
 )
-# To write the reports with, if the memory is used up before the first request. The engine has its own.
+# Held until the first request, so that the reports can be written if memory runs out before. The engine has its own.
 _SPARE_BYTES = 4 * 1024 * 1024
 _NOT_SENT = "not sent: the step ended because of a bug"
-# To prepare these takes a quarter of a second before the first request, and half a second for members of JSON values.
-# The second limit is in characters.
+# More values than these are removed from the texts of their own runs only. To prepare these takes 0.25 s before the
+# first request, and 0.5 s for members of JSON values.
 MAX_SHARED_VALUES = 2000
 MAX_SHARED_CHARS = 100_000
-# In all runs. Each signature takes up to 60 bytes beside its name, and the record of a large plan is near its limit.
+# In all runs. A signature takes up to 60 bytes beside its name, and the results.json of a large plan is near its limit.
 MAX_SIGNED_VARIABLES = 100_000
-# Facts of the build of which a part is worth nothing: one with a credential in it is left out.
-_WHOLE = ("sha", "change_number", "build_url", "deployment_url")
+_SKIPPED = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
 NO_PASSED_RESULTS: Mapping[str, RunResult] = MappingProxyType({})
 
 
 class PreviousRuns(NamedTuple):
-    """What is known of the runs from the record of an earlier attempt, or of the step that started them."""
+    """Facts about the runs from the results.json of an earlier attempt, or of the step that started them."""
 
-    # The places of runs that passed, with their runs' ids, as in `Engine`.
+    # Run ids of runs that passed, by their index in the plan, as in `Engine`.
     passed: Mapping[int, str] = NO_PASSED_RUNS
-    # The runs of an earlier attempt, as in `Board`.
+    # The runs of an earlier attempt, as in `RunTable`.
     run_ids: frozenset[tuple[TargetKind, str]] = frozenset()
-    # The passes of the record by their run ids. The API has to confirm them.
+    # Passed runs of results.json by their run ids. The API has to confirm them.
     passes: Mapping[str, RunResult] = NO_PASSED_RESULTS
     # The signal that ended the step which started the runs.
     signal: int | None = None
@@ -78,425 +77,495 @@ class PreviousRuns(NamedTuple):
 NO_PREVIOUS_RUNS = PreviousRuns()
 
 
-class JobStep:
-    """The log and the reports of one step, and the runs that it brings to their end."""
+class HiddenValues(NamedTuple):
+    """Values of variables that no text of the API may show."""
 
-    def __init__(self, world: Runtime, place: CIEnvironment) -> None:
-        self.world, self.ci = world, place
-        in_checkout = partial(place.ci_system.path_in_checkout, world.environ, world.working_directory)
-        self.log = JobLog(world.out, place.ci_system.log_formatter, world.clock, in_checkout=in_checkout)
+    # All of them. None means those of the run requests, without `facts`.
+    values: Sequence[Secret] | None = None
+    # As in `Plan`.
+    parts: Sequence[Secret] = ()
+    facts: frozenset[str] = frozenset()
+
+
+class JobStep:
+    """One step of a CI job: its log, its publishers, and the runs of its plan."""
+
+    def __init__(self, runtime: Runtime, ci: CIEnvironment) -> None:
+        self.runtime, self.ci = runtime, ci
+        path_in_checkout = partial(ci.ci_system.path_in_checkout, runtime.environ, runtime.working_directory)
+        self.log = JobLog(runtime.out, ci.ci_system.log_formatter, runtime.clock, in_checkout=path_in_checkout)
+        self._error_log = JobLog(runtime.err, ci.ci_system.log_formatter, in_checkout=path_in_checkout)
+        # Removes the credentials of the step. The logs use the same one.
         self.redact = Redactor(())
-        self.started_at = world.clock.monotonic()
-        self.report = Report(
-            DEFAULT_TITLE,
-            place.build_context,
-            place.source,
-            (),
-            started_at=world.clock.utc_iso(),
-            step_id=secrets.token_hex(8),
-        )
+        # Seconds of the monotonic clock.
+        self.started_at = runtime.clock.monotonic()
+        self.reports = ReportBuilder(initial_facts(ci, runtime.clock))
+        # None without results-dir.
+        self.results_dir: ResultsDir | None = None
+        # Signs results.json. None without results-dir or client secret.
         self.signer: ResultsSigner | None = None
-        # Values of variables that no text of the API may show. None if the requests have them.
-        self.values: Sequence[Secret] | None = None
-        # As in `Plan`.
-        self.parts: Sequence[Secret] = ()
-        self.facts: frozenset[str] = frozenset()
-        self._warned: set[str] = set()
         self._settings = Settings()
-        self._errors = JobLog(world.err, place.ci_system.log_formatter, in_checkout=in_checkout)
+        self._warned: set[str] = set()
         self._ci_publishers: list[ReportPublisher] = []
         self._file_publishers: list[ResultsDirPublisher] = []
         self._passes = NO_PASSED_RESULTS
         self._spare: Sized = b""
 
     def configure(self, settings: Settings, saved: Results | None = None) -> list[Diagnostic]:
-        """Set up log and reports as the settings say, and return what can't be.
+        """Set up log, facts and publishers, and return what is wrong with results-dir.
 
-        With `saved`, this step goes on with the record of another: it is the same part of the build, and replaces
-        what that step has published.
+        Args:
+            settings: The options.
+            saved: The results of an earlier step whose runs this one resumes. This step is then the same part of the
+                build, and replaces the reports of that step.
+
         """
         self._settings = settings
         self.ci = self.ci.with_facts(settings)
         self.redact = Redactor(settings.secrets)
         self.log.mask(settings.secrets)
-        for console in (self.log, self._errors):
-            console.redact_values(settings.secrets)
-        for warning in settings.warnings:
-            self.log.annotate("warning", Diagnostic(warning))
-        title = settings.summary_title or (saved.title if saved else "") or DEFAULT_TITLE
-        part = build_part(settings, self.ci, self.world.environ, title)
-        if saved:
-            part = part._replace(job_name=saved.job, part=saved.part, shard=saved.shard)
-            source = self.redact(saved.source)
-            self.report = self.report._replace(
-                step_id=saved.step_id, source=source, started_in_attempt=saved.ci.attempt
-            )
-        part = redact_shown_part(part, settings)
-        own = build_credential_redactor(settings)
-        self.report = self.report._replace(
-            title=part.title,
-            part=part,
-            # A source with a credential is refused before anything is sent.
-            source=own(settings.source) or self.report.source,
-            results_dir=settings.results_dir,
-            web_base_url="{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
+        for log in (self.log, self._error_log):
+            log.redact_with(self.redact)
+        self.report_warnings(settings.warnings)
+        reports, environ = self.reports, self.runtime.environ
+        reports.facts = collect_facts(reports.facts, settings, self.ci, environ, self.redact, saved)
+        reports.results_dir = settings.results_dir
+        self._add_ci_publishers()
+        if settings.results_dir:
+            return self._open_results_dir()
+        if settings.evidence == "none":
+            return []
+        return [Diagnostic(f"{settings.spelling_of('evidence')} needs a folder to write to: give results-dir too")]
+
+    def _add_ci_publishers(self) -> None:
+        """Add what writes outputs and, if wanted, the summary of the CI system."""
+        context = PublishContext(
+            self.runtime.environ,
+            self._settings.summary,
+            Path(self.runtime.working_directory),
+            self.log.write_lines,
+            self.runtime.clock,
+            publishes_shared_data=self._settings.publish == "now",
+            build_context=self.reports.facts.context,
         )
-        context = self.ci.build_context
-        whole = {name: "" if own.contains_secret(text) else text for name in _WHOLE if (text := getattr(context, name))}
-        self.report = self.report._replace(context=context._replace(branch=own(context.branch), **whole))
-        self.add_ci_publishers(summary=settings.summary)
-        if not settings.results_dir:
-            return (
-                [Diagnostic(f"{settings.spelling_of('evidence')} needs a folder to write to: give results-dir too")]
-                if settings.evidence != "none"
-                else []
-            )
+        self._ci_publishers.extend(self.ci.ci_system.create_publishers(context))
+
+    def _open_results_dir(self) -> list[Diagnostic]:
+        """Create results-dir and its publisher, and return what is wrong with it."""
         from autonoma_ci.ci.workspaces import lost_folder_warnings
         from autonoma_ci.reports.other_results import SharedResults
-        from autonoma_ci.reports.results_dir import open_results_dir
+        from autonoma_ci.reports.results_dir import open_results_dir, resolve_results_dir
 
-        named, environ = settings.spelling_of("results-dir"), self.world.environ
-        for warning in lost_folder_warnings(
-            named, settings.results_dir, self.world.working_directory, environ, self.ci.build_context.ci_name
-        ):
-            self.log.annotate("warning", Diagnostic(warning))
-        self.signer = self._new_signer(settings)
+        settings, runtime, context = self._settings, self.runtime, self.ci.build_context
+        spelling = settings.spelling_of("results-dir")
+        results_dir = resolve_results_dir(settings.results_dir, runtime.working_directory)
+        self.report_warnings(
+            lost_folder_warnings(
+                spelling, results_dir.path, runtime.working_directory, runtime.environ, context.ci_name
+            )
+        )
+        self.results_dir = results_dir
+        self.signer = self._create_signer()
+        facts = self.reports.facts
         shared = partial(
             SharedResults,
-            step_id=self.report.step_id,
-            context=self.ci.build_context,
-            started_at=self.report.started_at,
-            clock=self.world.clock,
-            named=named,
+            step_id=facts.step_id,
+            context=context,
+            started_at=facts.started_at,
+            clock=runtime.clock,
+            named=spelling,
         )
         try:
-            files = open_results_dir(
-                settings.results_dir,
-                self.world.working_directory,
-                self.ci.ci_system.extra_result_files,
-                self.signer,
-                shared,
-                named,
+            publisher = open_results_dir(
+                results_dir, self.ci.ci_system.extra_result_files, self.signer, shared, spelling
             )
         except InputError as error:
             return list(error.diagnostics)
-        self._file_publishers.append(files)
-        folder = Path(self.world.working_directory, settings.results_dir)
-        self.report = self.report._replace(
-            attachments_root=self.ci.ci_system.attachments_root(self.world.environ, folder)
-        )
-        record = quote_for_shell(f"{settings.results_dir.rstrip('/')}/results.json")
-        self.report = self.report._replace(resume_command=f"autonoma-ci wait {record}")
+        self._file_publishers.append(publisher)
+        self.reports.attachments_root = self.ci.ci_system.attachments_root(runtime.environ, results_dir.folder)
+        self.reports.resume_command = f"autonoma-ci wait {quote_for_shell(results_dir.results_file)}"
         return []
 
-    def print_product(self, title: str, lines: Iterable[str]) -> None:
-        """Print what the command is for, as a group of the log.
+    def _create_signer(self) -> ResultsSigner | None:
+        settings = self._settings
+        if not settings.client_secret:
+            return None
+        # Loaded only where there is a results.json to sign.
+        from autonoma_ci.planning.signing import ResultsSigner
 
-        Raises:
-            OutputError: It could not be printed.
-
-        """
-        console = JobLog(self.world.out, self.ci.ci_system.log_formatter, self.world.clock, is_product=True)
-        console.redact_values(self._settings.secrets)
-        with console.group(title):
-            for line in lines:
-                console.info(line)
+        part = self.reports.facts.part
+        return ResultsSigner(settings.client_secret, settings.api_url, self.ci.build_context, part, settings.client_id)
 
     def begin_files(self) -> None:
-        """Replace the files of an earlier step in results-dir, before anything is sent."""
-        for files in self._file_publishers:
-            self._warn_once(files.begin(self.report))
+        """Replace the files of an earlier step in results-dir, before the first request."""
+        for publisher in self._file_publishers:
+            self._warn_once(publisher.begin(self.reports.build()))
+
+    def report_warnings(self, warnings: Iterable[str]) -> None:
+        """Print each warning."""
+        for warning in warnings:
+            self.log.annotate("warning", Diagnostic(warning))
+
+    def report_diagnostics(self, inputs: Inputs) -> None:
+        """Print the warnings and notes of the inputs, and add the notes to later reports."""
+        self.report_warnings(inputs.warnings)
+        for note in inputs.plan.notes:
+            self.log.annotate("notice", Diagnostic(note))
+        self.reports.plan_notes = inputs.plan.notes
+        self.reports.waits_for_results = inputs.settings.wait
 
     def _warn_once(self, warnings: Iterable[str]) -> None:
         for warning in warnings:
             if warning not in self._warned:
                 self._warned.add(warning)
-                self.log.annotate("warning", Diagnostic(warning))
+                self.report_warnings([warning])
 
-    def sign_requests(self, outcomes: Sequence[RunResult]) -> list[RunResult]:
-        """Return the outcomes with signatures of what is to be sent for them, if this step signs its record."""
+    def fail_on_input(self, errors: Sequence[Diagnostic]) -> int:
+        """Report what is wrong with the input, and return the exit code."""
+        for error in errors:
+            self._error_log.annotate("error", error)
+        texts = tuple(self.redact(str(error)) for error in errors)
+        verdict = Verdict(Conclusion.ERROR, ExitReason.INPUT, EXIT_CODES[ExitReason.INPUT])
+        return self.finish(self.reports.build(verdict=verdict, input_errors=texts))
+
+    def skip(self, reason: str) -> int:
+        """Report that the step does nothing, and return the exit code."""
+        text = f"Skipped, nothing was started: {reason}."
+        self.log.annotate("notice", Diagnostic(text), self.reports.heading)
+        return self.finish(self.reports.build(verdict=_SKIPPED, skip_reason=text))
+
+    def dry_run(self, plan: Plan) -> int:
+        """Print the plan, report it, and return the exit code.
+
+        Raises:
+            OutputError: The plan could not be printed.
+
+        """
+        unwritten: OutputError | None = None
+        try:
+            self._print_product("Plan", plan.format_lines())
+        except OutputError as error:
+            unwritten = error
+        results = tuple(RunResult(request) for request in plan.requests)
+        code = self.finish(self.reports.build(results, _SKIPPED))
+        if unwritten and not code:
+            raise unwritten
+        return code
+
+    def _print_product(self, title: str, lines: Iterable[str]) -> None:
+        """Print the product of the command as a group of the log. Raises OutputError."""
+        formatter = self.ci.ci_system.log_formatter
+        log = JobLog(self.runtime.out, formatter, self.runtime.clock, is_product=True)
+        log.redact_with(self.redact)
+        with log.group(title):
+            for line in lines:
+                log.info(line)
+
+    def cancel(self, signal: int, *, writes_files: bool = True) -> int:
+        """Report a signal before the first request, and return the exit code."""
+        return self.finish(self.reports.build(verdict=compute_verdict((), signal)), writes_files=writes_files)
+
+    def sign_requests(self, results: Sequence[RunResult]) -> list[RunResult]:
+        """Return the results with signatures of their start requests, if this step signs results.json."""
         if not self.signer:
-            return list(outcomes)
+            return list(results)
         from autonoma_ci.api.start_body import build_start_body
         from autonoma_ci.planning.signing import VariableSigner
 
-        source, secret = self.report.source, self._settings.client_secret
-        is_few = sum(len(run.request.variables) for run in outcomes) <= MAX_SIGNED_VARIABLES
-        values = VariableSigner(secret) if secret and is_few else None
+        source, secret = self.reports.facts.source, self._settings.client_secret
+        is_few = sum(len(run.request.variables) for run in results) <= MAX_SIGNED_VARIABLES
+        variable_signer = VariableSigner(secret) if secret and is_few else None
         return [
             run._replace(
                 request_mac=self.signer.sign_request(run.request, build_start_body(run.request, source)),
-                variable_macs=values.sign_all(run.request) if values else NO_VARIABLES,
+                variable_macs=variable_signer.sign_all(run.request) if variable_signer else NO_VARIABLES,
             )
-            for run in outcomes
+            for run in results
         ]
-
-    def _new_signer(self, settings: Settings) -> ResultsSigner | None:
-        if not settings.client_secret:
-            return None
-        # Loaded only where there is a record to sign.
-        from autonoma_ci.planning.signing import ResultsSigner
-
-        context, part = self.ci.build_context, self.report.part
-        return ResultsSigner(settings.client_secret, settings.api_url, context, part, settings.client_id)
-
-    def add_ci_publishers(self, *, summary: bool) -> None:
-        """Write outputs and, if it is wanted, the summary in the CI system's own form."""
-        folder, shared = Path(self.world.working_directory), self._settings.publish == "now"
-        clock, context = self.world.clock, self.report.context
-        target = PublishContext(self.world.environ, summary, folder, self.log.write_lines, clock, shared, context)
-        self._ci_publishers.extend(self.ci.ci_system.create_publishers(target))
-
-    def fail_on_input(self, problems: Sequence[Diagnostic]) -> int:
-        """Report what is wrong with the input, and return the exit code."""
-        for problem in problems:
-            self._errors.annotate("error", problem)
-        told = tuple(self.redact(str(problem)) for problem in problems)
-        verdict = Verdict(Conclusion.ERROR, ExitReason.INPUT, EXIT_CODES[ExitReason.INPUT])
-        return self.finish(self.report._replace(input_errors=told, verdict=verdict))
 
     def run_plan(
         self,
-        outcomes: Sequence[RunResult],
+        results: Sequence[RunResult],
         settings: Settings,
         title: str,
-        earlier: PreviousRuns = NO_PREVIOUS_RUNS,
+        hidden: HiddenValues,
+        previous: PreviousRuns = NO_PREVIOUS_RUNS,
     ) -> int:
-        """Start what is planned, wait for it if that is wanted, report it all, and return the exit code."""
-        world, clock = self.world, self.world.clock
-        self._passes = earlier.passes
-        waiting = None
-        if settings.wait:
-            waiting = world.waiting._replace(timeout=settings.timeout, retries=settings.retries)
-            if settings.poll_interval is not None:
-                waiting = waiting._replace(interval=settings.poll_interval)
+        """Start the planned runs, wait for them if wanted, report them, and return the exit code.
+
+        Args:
+            results: The runs. Those that are not planned are only waited for, or reported.
+            settings: The options.
+            title: Heading of the group in the log.
+            hidden: Values of variables that no text of the API may show.
+            previous: Facts about the runs from an earlier results.json.
+
+        """
+        runtime, clock = self.runtime, self.runtime.clock
+        self._passes = previous.passes
+        start_policy = runtime.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
+        poll_policy = self._poll_policy(settings)
         events: Events = queue.SimpleQueue()
-        store = self._evidence_store(settings)
-        keeping = EvidencePolicy(settings.evidence) if store else None
-        policy = world.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
-        board = RunTable(outcomes, self.started_at, earlier.run_ids)
-        world.interrupts.hand_over(events)
-        interrupt = None
+        store = self._create_evidence_store(settings)
+        evidence_policy = EvidencePolicy(settings.evidence) if store else None
+        table = RunTable(results, self.started_at, previous.run_ids)
+        runtime.interrupts.hand_over(events)
+        signal = None
         engine: Engine | None = None
         try:
-            if outcomes:
-                # Before the record says that runs may be on their way: where little memory is left, this may fail.
+            if results:
+                # Before results.json names runs that may have started, because this can fail if memory is low.
                 self._spare = spare_memory(_SPARE_BYTES)
-                workers = self._executor(settings, events, store, self._hidden_values(outcomes))
+                executor = self._create_executor(settings, events, store, _add_values_of_requests(hidden, results))
                 self._spare = b""
                 # Before the first request: a step that is killed from now on may have started any of the runs.
-                self._record_first(outcomes)
-                with self.log.group(title), self._progress_listener(settings) as watcher:
-                    engine = Engine(board, policy, clock, events, watcher, waiting, keeping, earlier.passed)
-                    engine.run(workers)
-                    interrupt = engine.interrupt
-                started = _planned(outcomes) if interrupt is None else []
-                explain_misplaced_ids(board, started, workers.api, events, clock, partial(_place_of_id, settings))
+                self._record_first(results)
+                with self.log.group(title), self._progress_listener(settings) as listener:
+                    engine = Engine(
+                        table, start_policy, clock, events, listener, poll_policy, evidence_policy, previous.passed
+                    )
+                    engine.run(executor)
+                    signal = engine.interrupt
+                started = _planned_indexes(results) if signal is None else []
+                advice = partial(_misplaced_id_advice, settings)
+                explain_misplaced_ids(table, started, executor.api, events, clock, advice)
         except BaseException:
-            # A bug: what had been started until then must not be lost with it.
+            # After an internal error, the reports must still name the runs that were started.
             self._spare = b""
             if not engine:
-                _mark_as_not_sent(board)
-            verdict = compute_verdict(board.results)._replace(
-                exit_code=EXIT_INTERNAL_ERROR, conclusion=Conclusion.ERROR
-            )
-            self.finish(self._snapshot(board.results)._replace(verdict=verdict))
+                _mark_as_not_sent(table)
+            reason = compute_verdict(table.results).reason
+            self.finish(self._snapshot(table.results, Verdict(Conclusion.ERROR, reason, EXIT_INTERNAL_ERROR)))
             raise
         finally:
             if store:
                 store.close()
-        for problem in group_failures(board.results, self.report.web_base_url):
-            self.log.annotate("error", problem, self.report.heading)
-        for problem in collect_warnings(self._snapshot(board.results).results, self.redact.contains_secret):
-            self.log.annotate("warning", problem, self.report.heading)
-        verdict = compute_verdict(board.results, interrupt, waited=settings.wait)
-        if earlier.signal is not None and _is_cancelled(verdict, board.results):
-            verdict = compute_verdict((), earlier.signal)
-        return self.finish(self._snapshot(board.results)._replace(verdict=verdict))
+        for error in group_failures(table.results, self.reports.facts.web_base_url):
+            self.log.annotate("error", error, self.reports.heading)
+        for warning in collect_warnings(self._snapshot(table.results).results, self.redact.contains_secret):
+            self.log.annotate("warning", warning, self.reports.heading)
+        verdict = compute_verdict(table.results, signal, waited=settings.wait)
+        if previous.signal is not None and _is_cancelled(verdict, table.results):
+            verdict = compute_verdict((), previous.signal)
+        return self.finish(self._snapshot(table.results, verdict))
 
-    def _record_first(self, outcomes: Sequence[RunResult]) -> None:
-        for files in self._file_publishers:
-            published = publish_all([files], self._meanwhile(outcomes))
-            if published.internal_error:
-                raise published.internal_error
-            if not files.recorded:
-                files.remove_empty()
-                self._warn_once(published.warnings)
-                # There is nothing that a later step could wait for the runs with.
-                self.report = self.report._replace(resume_command="")
+    def _poll_policy(self, settings: Settings) -> PollPolicy | None:
+        """Return how to wait for the runs, or None to only start them."""
+        if not settings.wait:
+            return None
+        policy = self.runtime.waiting._replace(timeout=settings.timeout, retries=settings.retries)
+        return policy if settings.poll_interval is None else policy._replace(interval=settings.poll_interval)
 
-    def finish(self, report: Report, *, files: bool = True) -> int:
-        """Write all reports for the last time, say the whole in one sentence, and return the exit code.
+    def _record_first(self, results: Sequence[RunResult]) -> None:
+        """Write results.json with all runs, before the first request."""
+        for publisher in self._file_publishers:
+            outcome = publish_all([publisher], self._running_report(results))
+            if outcome.internal_error:
+                raise outcome.internal_error
+            if not publisher.recorded:
+                publisher.remove_empty()
+                self._warn_once(outcome.warnings)
+                # Without results.json, no later step can wait for the runs.
+                self.reports.resume_command = ""
 
-        Without `files`, those in results-dir stay as they are.
+    def finish(self, report: Report, *, writes_files: bool = True) -> int:
+        """Publish the final report, log its summary, and return the exit code.
+
+        Args:
+            report: The report, with its verdict.
+            writes_files: Whether to write the files in results-dir. Otherwise they stay as they are.
+
         """
-        # From now on a signal is an event: no report is cut off half-way.
-        events: Events = self.world.interrupts.events or queue.SimpleQueue()
-        self.world.interrupts.hand_over(events)
-        bugs: list[Exception | None] = []
-        if files:
-            # First, as what the CI system is told of them must be there.
-            report, bug = self._write_files(report)
-            bugs.append(bug)
-        published = publish_all([each for each in self._ci_publishers if not isinstance(each, RemotePublisher)], report)
-        bugs.append(published.internal_error)
-        self._warn_once(published.warnings)
+        # From now on a signal is an event, so that it cuts off no report.
+        events: Events = self.runtime.interrupts.events or queue.SimpleQueue()
+        self.runtime.interrupts.hand_over(events)
+        internal_errors: list[Exception | None] = []
+        if writes_files:
+            # First, because the reports of the CI system refer to these files.
+            report, error = self._write_files(report)
+            internal_errors.append(error)
+        local = [publisher for publisher in self._ci_publishers if not isinstance(publisher, RemotePublisher)]
+        outcome = publish_all(local, report)
+        internal_errors.append(outcome.internal_error)
+        self._warn_once(outcome.warnings)
         for line in format_summary_lines(report if self._has_record else report._replace(resume_command="")):
             self.log.info(line)
-        # Last, as it may take a while: by now everything else has been said.
-        signalled = self.world.interrupts.received
-        bugs.append(self._write_slowly(report, ReportThread(events, self.world.clock, signalled=signalled)))
-        for bug in filter(None, bugs):
-            raise bug
+        # Last, because it can take long. Everything else is published by now.
+        is_signalled = self.runtime.interrupts.received
+        report_thread = ReportThread(events, self.runtime.clock, signalled=is_signalled)
+        internal_errors.append(self._publish_remotely(report, report_thread))
+        for internal_error in filter(None, internal_errors):
+            raise internal_error
         return report.verdict.exit_code if report.verdict else EXIT_INTERNAL_ERROR
 
     def _write_files(self, report: Report) -> tuple[Report, Exception | None]:
-        """Write results-dir; return the report with its verdict, which can't be ok without a record, and a bug."""
-        published = publish_all(self._file_publishers, report)
-        bug = published.internal_error
+        """Write the files in results-dir.
+
+        Returns:
+            The report, whose verdict is an error if results.json could not be written, and an internal error or None.
+
+        """
+        outcome = publish_all(self._file_publishers, report)
+        internal_error = outcome.internal_error
         if not self._has_record:
-            self.world.clock.sleep(_PAUSE)
-            published = publish_all(self._file_publishers, report)
-            bug = bug or published.internal_error
+            self.runtime.clock.sleep(_RETRY_DELAY_SECONDS)
+            outcome = publish_all(self._file_publishers, report)
+            internal_error = internal_error or outcome.internal_error
         if not self._has_record and report.verdict and not report.verdict.exit_code:
             verdict = Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])
             report = report._replace(verdict=verdict)
-            published = publish_all(self._file_publishers, report)
+            outcome = publish_all(self._file_publishers, report)
             self.log.annotate("error", _NO_RECORD, report.heading)
-        for files in self._file_publishers:
-            files.remove_empty()
-        self._warn_once(published.warnings)
-        return report, bug or published.internal_error
+        for publisher in self._file_publishers:
+            publisher.remove_empty()
+        self._warn_once(outcome.warnings)
+        return report, internal_error or outcome.internal_error
 
     @property
     def _has_record(self) -> bool:
-        return all(files.recorded for files in self._file_publishers)
+        """Whether results.json is written, or not wanted."""
+        return all(publisher.recorded for publisher in self._file_publishers)
 
-    def _write_slowly(self, report: Report, reporting: ReportThread) -> Exception | None:
-        """Write what takes a server or a program; return a bug in that, if one came up."""
-        bug = None
-        if remote := [each for each in self._ci_publishers if isinstance(each, RemotePublisher)]:
-            published = reporting.write(partial(publish_all, remote, report))
-            self._warn_once(published.warnings if published else [self._leave_behind("the CI system's report")])
-            bug = published.internal_error if published else None
+    def _publish_remotely(self, report: Report, report_thread: ReportThread) -> Exception | None:
+        """Publish to servers and programs, and return an internal error or None."""
+        internal_error = None
+        if remote := [publisher for publisher in self._ci_publishers if isinstance(publisher, RemotePublisher)]:
+            outcome = report_thread.write(partial(publish_all, remote, report))
+            self._warn_once(outcome.warnings if outcome else [self._abandon("the CI system's report")])
+            internal_error = outcome.internal_error if outcome else None
         if is_comment_wanted(self._settings, report):
-            written = reporting.write(partial(post_comment, self._settings, self.ci, self.world, report))
-            level, text = written or ("warning", self._leave_behind("the comment"))
-            if text:
-                self.log.annotate(level, Diagnostic(text))
-        return bug
+            comment = report_thread.write(partial(post_comment, self._settings, self.ci, self.runtime, report))
+            if not comment:
+                self.report_warnings([self._abandon("the comment")])
+            elif comment.message:
+                self.log.annotate(comment.level, Diagnostic(comment.message))
+        return internal_error
 
-    def _leave_behind(self, what: str) -> str:
-        """Stop the programs that were to write it; return what the log should warn of."""
+    def _abandon(self, subject: str) -> str:
+        """Stop the programs that publish it, and return a warning."""
         from autonoma_ci.ci.publishers.agent_cli import stop_agent_clis
 
         stop_agent_clis()
-        why = "a signal has come" if self.world.interrupts.received else "it took too long"
-        return f"{what[0].upper()}{what[1:]} may be incomplete: {why}. It was left behind; the exit code stands."
+        why = "a signal has come" if self.runtime.interrupts.received else "it took too long"
+        return f"{subject[0].upper()}{subject[1:]} may be incomplete: {why}. It was left behind; the exit code stands."
 
     @contextmanager
     def _progress_listener(self, settings: Settings) -> Iterator[ProgressListener]:
-        """Yield what shows the runs while they go on: lines in a log, a live table at a terminal."""
-        clock, out = self.world.clock, self.world.out
+        """Yield the listener that shows running runs, as log lines or as a live table."""
+        clock, out = self.runtime.clock, self.runtime.out
         if settings.wait and self.ci.build_context.ci_name == "cli" and out.isatty():
             from autonoma_ci.app.live_table import LiveTable, create_console, log_above
 
-            if drawn := create_console(out, self.world.environ):
-                console = log_above(drawn)
-                console.redact_values(settings.secrets)
-                with LiveTable(
-                    drawn, ProgressReporter(console, clock, self._publish, self._with_record, quiet=True), clock
-                ) as live:
-                    yield live
+            if console := create_console(out, self.runtime.environ):
+                log = log_above(console)
+                log.redact_with(self.redact)
+                progress = ProgressReporter(log, clock, self._publish, self._add_saved_facts, quiet=True)
+                with LiveTable(console, progress, clock) as live_table:
+                    yield live_table
                 return
-        yield ProgressReporter(self.log, clock, self._publish, self._with_record)
+        yield ProgressReporter(self.log, clock, self._publish, self._add_saved_facts)
 
-    def _evidence_store(self, settings: Settings) -> EvidenceDownloader | None:
-        """Return what keeps screenshots and videos, if that is wanted."""
-        if not settings.wait or settings.evidence == "none":
+    def _create_evidence_store(self, settings: Settings) -> EvidenceDownloader | None:
+        """Return the downloader of screenshots and videos, or None if none are wanted."""
+        if not settings.wait or settings.evidence == "none" or not self.results_dir:
             return None
         from autonoma_ci.reports.evidence_store import EvidenceDownloader
 
-        folder = Path(self.world.working_directory, settings.results_dir)
-        local = urlsplit(settings.api_url).scheme == "http"
+        is_local = urlsplit(settings.api_url).scheme == "http"
         limits = settings.evidence_file_limit, settings.evidence_limit
-        return EvidenceDownloader(folder, *limits, local=local, root=Path(self.world.working_directory))
+        return EvidenceDownloader(self.results_dir.folder, *limits, local=is_local, root=self.results_dir.root)
 
-    def _hidden_values(self, outcomes: Sequence[RunResult]) -> Sequence[Secret] | None:
-        """Return the values that no text of the API may show; None to remove a run's own values alone."""
-        if self.values is not None:
-            return self.values
-        values = {value for run in outcomes for value in run.request.variables.values()} - self.facts
-        is_quick = len(values) + len(self.parts) <= MAX_SHARED_VALUES and sum(map(len, values)) <= MAX_SHARED_CHARS
-        return [*self.parts, *map(Secret, values)] if is_quick else None
-
-    def _executor(
-        self, settings: Settings, events: Events, store: EvidenceDownloader | None, values: Sequence[Secret] | None
+    def _create_executor(
+        self, settings: Settings, events: Events, store: EvidenceDownloader | None, hidden: HiddenValues
     ) -> ThreadedExecutor:
-        # Loaded only now: all that needs no network is over and told by then.
+        # Loaded only now, after everything that needs no network.
         from autonoma_ci.api.client import AutonomaClient
         from autonoma_ci.api.transport import Transport
 
         credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
-        transport = Transport(settings.api_url, credentials, self.world.timeouts)
-        client = AutonomaClient(transport, self.report.source, settings.secrets, values, self.parts, self.facts)
+        transport = Transport(settings.api_url, credentials, self.runtime.timeouts)
+        source = self.reports.facts.source
+        client = AutonomaClient(transport, source, settings.secrets, hidden.values, hidden.parts, hidden.facts)
         return ThreadedExecutor(client, events, store.fetch if store else None)
 
-    def _publish(self, outcomes: Sequence[RunResult]) -> None:
-        # What can't be written now, for want of memory or files, may be written later, and is told at the end.
+    def _publish(self, results: Sequence[RunResult]) -> None:
+        """Publish a report of running runs."""
+        # Without memory or files, a later report may still be written. The final one warns of what could not be.
         with suppress(*MEMORY_ERRORS):
-            published = publish_all([*self._ci_publishers, *self._file_publishers], self._meanwhile(outcomes))
-            if published.internal_error:
-                raise published.internal_error
+            publishers = [*self._ci_publishers, *self._file_publishers]
+            outcome = publish_all(publishers, self._running_report(results))
+            if outcome.internal_error:
+                raise outcome.internal_error
 
-    def _meanwhile(self, outcomes: Sequence[RunResult]) -> Report:
-        """Return the report while requests are sent: what is planned may be on its way by the time it is read."""
-        shown = (run._replace(state=RunState.STARTING) if run.state is RunState.PLANNED else run for run in outcomes)
+    def _running_report(self, results: Sequence[RunResult]) -> Report:
+        """Return the report while requests are sent, with planned runs as starting.
+
+        When somebody reads it, their start requests may be under way.
+        """
+        shown = (run._replace(state=RunState.STARTING) if run.state is RunState.PLANNED else run for run in results)
         return self._snapshot(tuple(shown))
 
-    def _snapshot(self, outcomes: Sequence[RunResult]) -> Report:
-        runs = tuple(self._with_record(run) for run in outcomes)
-        return self.report._replace(results=runs, duration_seconds=self.world.clock.monotonic() - self.started_at)
+    def _snapshot(self, results: Sequence[RunResult], verdict: Verdict | None = None) -> Report:
+        """Return the report of the runs as they are now."""
+        runs = tuple(self._add_saved_facts(run) for run in results)
+        duration_seconds = self.runtime.clock.monotonic() - self.started_at
+        return self.reports.build(runs, verdict, duration_seconds=duration_seconds)
 
-    def _with_record(self, run: RunResult) -> RunResult:
-        """Return a pass that the API confirmed with what the record knows of it: how long the run took, and files."""
-        was = self._passes.get(run.run_id) if run.state is RunState.PASSED else None
-        if not was:
+    def _add_saved_facts(self, run: RunResult) -> RunResult:
+        """Return a pass that the API confirmed, with the duration and evidence of the earlier results.json."""
+        saved = self._passes.get(run.run_id) if run.state is RunState.PASSED else None
+        if not saved:
             return run
-        evidence = max(run.evidence, was.evidence, key=_worth)
         return run._replace(
-            duration_seconds=min(run.duration_seconds, was.duration_seconds), reused=was.reused, evidence=evidence
+            duration_seconds=min(run.duration_seconds, saved.duration_seconds),
+            reused=saved.reused,
+            evidence=max(run.evidence, saved.evidence, key=_evidence_rank),
         )
 
 
-def _planned(outcomes: Sequence[RunResult]) -> list[int]:
-    return [position for position, run in enumerate(outcomes) if run.state is RunState.PLANNED]
+def _add_values_of_requests(hidden: HiddenValues, results: Sequence[RunResult]) -> HiddenValues:
+    """Return the hidden values with those of the requests, or with None to remove only a run's own values."""
+    if hidden.values is not None:
+        return hidden
+    values = {value for run in results for value in run.request.variables.values()} - hidden.facts
+    is_quick = len(values) + len(hidden.parts) <= MAX_SHARED_VALUES and sum(map(len, values)) <= MAX_SHARED_CHARS
+    return hidden._replace(values=[*hidden.parts, *map(Secret, values)] if is_quick else None)
 
 
-def _place_of_id(settings: Settings, request: RunRequest, kind: TargetKind) -> str:
-    """Return where an id of this kind belongs that was given as one of the request's kind."""
-    given = {
+def _planned_indexes(results: Sequence[RunResult]) -> list[int]:
+    return [index for index, run in enumerate(results) if run.state is RunState.PLANNED]
+
+
+def _misplaced_id_advice(settings: Settings, request: RunRequest, kind: TargetKind) -> str:
+    """Return where to put an id that was listed as another kind.
+
+    Args:
+        settings: The options, which can have the id.
+        request: The run request with the id.
+        kind: The kind that the id belongs to.
+
+    """
+    ids = {
         TargetKind.TEST: settings.test_ids,
         TargetKind.FOLDER: settings.folder_ids,
         TargetKind.TAG: settings.tag_ids,
     }
-    if request.id not in {entry.id for entry in given[request.kind]}:
+    if request.id not in {entry.id for entry in ids[request.kind]}:
         return f"put it under {kind}s"
-    named = settings.spelling_of(f"{request.kind}-ids")
-    return f"put it into {named.replace(request.kind, kind).replace(request.kind.upper(), kind.upper())}"
+    spelling = settings.spelling_of(f"{request.kind}-ids")
+    return f"put it into {spelling.replace(request.kind, kind).replace(request.kind.upper(), kind.upper())}"
 
 
-def _mark_as_not_sent(board: RunTable) -> None:
-    for position, run in enumerate(board.results):
-        if run.state is RunState.PLANNED:
-            board.finish(position, RunState.NOT_STARTED, ExitReason.UNKNOWN, _NOT_SENT)
+def _mark_as_not_sent(table: RunTable) -> None:
+    for index in _planned_indexes(table.results):
+        table.finish(index, RunState.NOT_STARTED, ExitReason.UNKNOWN, _NOT_SENT)
 
 
-def _worth(evidence: Evidence) -> tuple[bool, bool]:
-    """Return what evidence of one run is compared by: files are the best, and a reason for none is better than none."""
+def _evidence_rank(evidence: Evidence) -> tuple[bool, bool]:
+    """Return the sort key of evidence: files are best, and a reason is better than nothing."""
     return bool(evidence.files), bool(evidence.missing_reason)
 
 
-def _is_cancelled(verdict: Verdict, outcomes: Iterable[RunResult]) -> bool:
-    """Return whether nothing but a cancelled step keeps the verdict from being ok."""
-    return verdict.reason is ExitReason.API and not any(run.reason is ExitReason.API for run in outcomes)
+def _is_cancelled(verdict: Verdict, results: Iterable[RunResult]) -> bool:
+    """Return whether only a cancelled earlier step prevents exit code 0."""
+    return verdict.reason is ExitReason.API and not any(run.reason is ExitReason.API for run in results)

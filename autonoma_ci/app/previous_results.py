@@ -105,14 +105,14 @@ def to_build_context(saved: Results) -> BuildContext:
     )  # fmt: skip
 
 
-def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str:
+def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str | None:
     """Return why the record is not of the step that is to be waited for, or an empty text.
 
     A step that is killed at once leaves the record of an earlier step behind. At a terminal any record will do.
     `started_at` is when this step has started, in ISO 8601.
     """
     if context.ci_name == "cli":
-        return ""
+        return None
     if why := other_build_reason(saved, context, datetime.fromisoformat(started_at)):
         return why
     if not is_same_build(saved, context) and has_runs(saved) and not has_open_runs(saved):
@@ -125,7 +125,7 @@ def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str:
         is_own = not has_open_runs(saved)
     if is_own and _is_earlier(saved.ci.attempt, context.build_attempt):
         return "it is of an earlier attempt at this job"
-    return ""
+    return None
 
 
 def has_runs(saved: Results) -> bool:
@@ -147,7 +147,7 @@ def collect_run_ids(saved: Results) -> frozenset[tuple[TargetKind, str]]:
 
 def nothing_reused_reason(
     outcomes: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
-) -> str:
+) -> str | None:
     """Return why the record of an earlier attempt is of no use to this step, or an empty text.
 
     A step with other runs is another step of the job, or has another input: what passed there may be out of date here.
@@ -157,7 +157,7 @@ def nothing_reused_reason(
     if not context.sha:
         return _UNKNOWN_COMMIT
     was = [(run.key, run.request_mac) for run in record.results.runs]
-    return "" if was == [(str(run.request.key), run.request_mac) for run in outcomes] else _OTHER_PLAN
+    return None if was == [(str(run.request.key), run.request_mac) for run in outcomes] else _OTHER_PLAN
 
 
 def find_reusable_passes(

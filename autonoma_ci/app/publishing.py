@@ -1,7 +1,4 @@
-"""The comment on the change request, where one is wanted and the CI system has them.
-
-Writing a report everywhere: one that can't be made costs no other one.
-"""
+"""Publish a report to all its destinations, and post the comment on a change request."""
 
 from __future__ import annotations
 
@@ -18,83 +15,89 @@ if TYPE_CHECKING:
     from autonoma_ci.app.inputs import CIEnvironment
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.ci.base import ReportPublisher
-    from autonoma_ci.ci.comments.sticky import CommentThread
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.models import Report
-    from autonoma_ci.redaction.redactor import Secret
 
-# What the comment tells of an earlier step still holds.
+# The comment of an earlier step is still true after such a step.
 _NO_COMMENT_FOR = frozenset({Conclusion.SKIPPED, Conclusion.CANCELLED})
 
 
+class CommentOutcome(NamedTuple):
+    """A message for the log about the comment."""
+
+    # `warning` or `notice`.
+    level: str
+    # None if there is nothing to report.
+    message: str | None
+
+
 def is_comment_wanted(settings: Settings, report: Report) -> bool:
-    """Return whether this step is to write the comment."""
+    """Return whether this step posts the comment."""
     verdict = report.verdict
     return (
         settings.comment and settings.publish == "now" and bool(verdict and verdict.conclusion not in _NO_COMMENT_FOR)
     )
 
 
-def post_comment(settings: Settings, place: CIEnvironment, world: Runtime, report: Report) -> tuple[str, str]:
-    """Write the comment; return warning or notice and what to say, two empty texts if there is nothing to."""
-    nothing = "", ""
+def post_comment(settings: Settings, ci: CIEnvironment, runtime: Runtime, report: Report) -> CommentOutcome:
+    """Post the comment, or return why it is missing."""
     if not is_comment_wanted(settings, report):
-        return nothing
-    comments = place.ci_system.comment_support
+        return CommentOutcome("notice", None)
+    comments = ci.ci_system.comment_support
     if not comments:
-        named = settings.spelling_of("comment")
-        return "warning", f"{named} has no effect on {place.build_context.ci_name}: it is for GitHub and GitLab."
-    if not place.build_context.change_number:
-        return "notice", "No comment is written: this build is of no pull or merge request."
+        text = f"{settings.spelling_of('comment')} has no effect on {ci.build_context.ci_name}"
+        return CommentOutcome("warning", f"{text}: it is for GitHub and GitLab.")
+    if not ci.build_context.change_number:
+        return CommentOutcome("notice", "No comment is written: this build is of no pull or merge request.")
     token = getattr(settings, comments.token_option.replace("-", "_"))
     if not token:
         reference = settings.unresolved_references.get(comments.token_option)
         why = (
             describe_unresolved([reference]) if reference else f"{settings.spelling_of(comments.token_option)} is empty"
         )
-        return "warning", f"The comment could not be written: {why}."
+        return CommentOutcome("warning", f"The comment could not be written: {why}.")
     try:
-        discussion = comments.open_thread(world.environ, place.build_context, token, world.clock)
-        why = _post(discussion, report, settings.client_secret)
+        thread = comments.open_thread(runtime.environ, ci.build_context, token, runtime.clock)
+        if not thread:
+            return CommentOutcome("warning", "The comment could not be written: the job's variables do not say where.")
+        from autonoma_ci.ci.comments.sticky import upsert_comment
+
+        return CommentOutcome("warning", upsert_comment(thread, report, settings.client_secret) or None)
     except InputError as error:
-        why = f"The comment could not be written: {error}."
+        why = str(error)
     except OSError as error:
-        # What it takes is loaded only now, as most steps have no comment: with no file left to open, that fails too.
-        why = f"The comment could not be written: {os_error_reason(error)}."
+        # Modules for comments are loaded only here. Without a free file descriptor, even that fails.
+        why = os_error_reason(error)
     except MEMORY_ERRORS:
-        # All comments of a change are read, and they may be large.
-        why = "The comment could not be written: no memory is left."
-    return ("warning", why) if why else nothing
-
-
-def _post(discussion: CommentThread | None, report: Report, secret: Secret | None) -> str:
-    """Write it, and return why not, or an empty text."""
-    if not discussion:
-        return "The comment could not be written: the job's variables do not say where."
-    from autonoma_ci.ci.comments.sticky import upsert_comment
-
-    return upsert_comment(discussion, report, secret)
+        # All comments of a change are read, and they can be large.
+        why = "no memory is left"
+    return CommentOutcome("warning", f"The comment could not be written: {why}.")
 
 
 class PublishOutcome(NamedTuple):
-    """What could not be written, one warning each, and the first bug that came up meanwhile."""
+    """Problems that publishers had."""
 
+    # One for each destination that the report did not reach.
     warnings: list[str]
+    # The first unexpected error. The caller raises it when everything is published.
     internal_error: Exception | None
 
 
 def publish_all(publishers: Iterable[ReportPublisher], report: Report) -> PublishOutcome:
-    """Write the report anew to where each of them writes it; nothing is raised."""
+    """Publish the report to every destination, and raise nothing.
+
+    A publisher that fails does not stop the others.
+    """
     warnings: list[str] = []
-    bug: Exception | None = None
+    internal_error: Exception | None = None
     for publisher in publishers:
         try:
             warnings += publisher.publish(report)
         except OSError as error:
-            # What a publisher needs is loaded when it is needed: with no file left to open, not even that can be had.
+            # A publisher loads its modules when it needs them. Without a free file descriptor, even that fails.
             warnings.append(f"A report could not be written ({os_error_reason(error)}).")
         except MEMORY_ERRORS:
             warnings.append("A report could not be written (no memory is left).")
-        except Exception as error:  # noqa: BLE001 - raised by the caller, once all is written
-            bug = bug or error
-    return PublishOutcome(warnings, bug)
+        except Exception as error:  # noqa: BLE001 - the caller raises it when everything is published
+            internal_error = internal_error or error
+    return PublishOutcome(warnings, internal_error)

@@ -54,9 +54,9 @@ class JobLog:
         self._redact = Redactor(())
         self._omitted_count = 0
 
-    def redact_values(self, values: Iterable[Secret]) -> None:
-        """Remove these values from all lines that follow."""
-        self._redact = Redactor(values)
+    def redact_with(self, redact: Redactor) -> None:
+        """Redact all following lines."""
+        self._redact = redact
 
     def mask(self, values: Iterable[Secret]) -> None:
         """Have the CI system mask these values in the job's log."""

@@ -20,6 +20,7 @@ from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import os_error_reason, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink, quote_for_shell
 from autonoma_ci.planning.plan import MAX_RUNS
+from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.summary import pluralize
 from autonoma_ci.streams import write_product
 
@@ -154,7 +155,7 @@ def _tell(found: ParsedArguments, choice: Selection, world: Runtime) -> None:
     is_printed, path = found.output == STDOUT, found.output
     console = JobLog(world.err if is_printed else world.out, PLAIN_LOG_FORMATTER)
     settings, _ = load_options(ACCOUNT_OPTIONS, provided_options(found, ACCOUNT_OPTIONS), world.environ)
-    console.redact_values(settings.secrets)
+    console.redact_with(Redactor(settings.secrets))
     counted = [pluralize(len(choice.folders), "folder")] if choice.folders else []
     counted += [pluralize(len(choice.tests), "test")] if choice.tests else []
     # With both default names there, a run without the option reads the other one.

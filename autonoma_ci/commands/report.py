@@ -96,7 +96,7 @@ def _read(found: ParsedArguments, world: Runtime, console: JobLog) -> Report:
     saved = load_results(found.record, world.working_directory, options).results
     event = detect_ci(world.environ).build_context.trigger_event
     known = collect_known_values(settings, saved, world.working_directory, world.environ, event)
-    console.redact_values(settings.secrets)
+    console.redact_with(credentials)
     if known.notice:
         console.annotate("notice", Diagnostic(known.notice))
     redact = Redactor([*settings.secrets, *known.secrets])

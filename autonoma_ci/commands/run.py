@@ -1,15 +1,14 @@
-"""`autonoma-ci run`: read, plan, start, wait if that is wanted, report."""
+"""`autonoma-ci run`: start the runs of the plan, and wait for them if wanted."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoma_ci.app.inputs import CIEnvironment, InputLoader, detect_ci
-from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, JobStep, PreviousRuns
-from autonoma_ci.engine.verdict import compute_verdict
-from autonoma_ci.errors import Cancelled, Diagnostic, InputError, OutputError
-from autonoma_ci.models import Conclusion, ExitReason, RunResult, RunState, Verdict
+from autonoma_ci.app.inputs import Inputs, RunArguments, add_plan, detect_ci, load_inputs
+from autonoma_ci.app.job_step import NO_PREVIOUS_RUNS, HiddenValues, JobStep, PreviousRuns
+from autonoma_ci.errors import Cancelled, Diagnostic, InputError
+from autonoma_ci.models import ExitReason, RunResult, RunState
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.summary import pluralize
 
@@ -22,160 +21,140 @@ if TYPE_CHECKING:
 _NOT_UP = "Check wait-for-url and the deployment that it belongs to; wait-for-url-timeout is how long it may take."
 
 
-def main(argv: Sequence[str], world: Runtime) -> int:
-    """Run the command and return its exit code; raise InputError if the command line or AUTONOMA_CI is wrong."""
-    flags: dict[str, str] = {}
-    variables: list[str] = []
-    unknown: list[str] = []
-    unreadable: Sequence[Diagnostic] = ()
+def main(argv: Sequence[str], runtime: Runtime) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        InputError: AUTONOMA_CI names no CI system.
+        OutputError: The help, or the plan of a dry run, could not be printed.
+
+    """
+    invalid_command_line: Sequence[Diagnostic] = ()
+    arguments = RunArguments({}, (), ())
     if argv:
-        # A container job has no arguments, and starts faster without what reads them.
-        from autonoma_ci.config.arguments import parse_run_arguments
-
         try:
-            flags, variables, unknown = parse_run_arguments(argv, world.out)
+            arguments = _parse_arguments(argv, runtime)
         except InputError as error:
-            unreadable = error.diagnostics
-    job = RunCommand(world, detect_ci(world.environ))
-    return job.fail_on_arguments(unreadable) if unreadable else job.run(flags, variables, unknown)
+            invalid_command_line = error.diagnostics
+    step = JobStep(runtime, detect_ci(runtime.environ))
+    if invalid_command_line:
+        return _fail_on_arguments(invalid_command_line, step)
+    try:
+        with runtime.interrupts.reveal_cancelled():
+            return _run(arguments, step)
+    except Cancelled as error:
+        # Only before the first request. After that, a signal is an event.
+        return step.cancel(error.signal)
 
 
-class RunCommand:
-    """One step that starts runs: from its input to its exit code, with a report on every way out."""
+def _run(arguments: RunArguments, step: JobStep) -> int:
+    inputs = load_inputs(arguments, step.runtime.environ, step.ci)
+    results_dir_errors = step.configure(inputs.settings)
+    previous_results = _load_previous_results(step)
+    # Before the manifest, which can take seconds: a step that is killed must not leave the files of an older one.
+    step.begin_files()
+    inputs = add_plan(inputs, step.runtime.environ, step.runtime.working_directory, step.ci)
+    step.report_diagnostics(inputs)
+    if errors := [*inputs.errors, *results_dir_errors]:
+        return step.fail_on_input(errors)
+    if inputs.skip_reason:
+        return step.skip(inputs.skip_reason)
+    if inputs.settings.dry_run:
+        return step.dry_run(inputs.plan)
+    hidden = HiddenValues(parts=inputs.plan.parts, facts=inputs.plan.facts)
+    if not_started := _wait_for_deployment(inputs, step):
+        return step.run_plan(not_started, inputs.settings, "Nothing is started", hidden)
+    results = step.sign_requests([RunResult(request) for request in inputs.plan.requests])
+    previous = _find_previous_runs(results, previous_results, step)
+    title = f"Starting {pluralize(len(results) - len(previous.passed), 'run')}"
+    return step.run_plan(results, inputs.settings, title, hidden, previous)
 
-    def __init__(self, world: Runtime, place: CIEnvironment) -> None:
-        self._world = world
-        self._step = JobStep(world, place)
-        self._input = InputLoader(world.environ, world.working_directory)
-        self._previous: LoadedResults | None = None
 
-    def run(self, flags: dict[str, str], variables: list[str], unknown: list[str]) -> int:
-        """Do the whole and return the exit code."""
-        try:
-            with self._world.interrupts.reveal_cancelled():
-                self._read(flags, variables, unknown)
-                if self._input.errors:
-                    return self._step.fail_on_input(self._input.errors)
-                if self._input.skip_reason:
-                    return self._skip(self._input.skip_reason)
-                if self._input.settings.dry_run:
-                    return self._dry_run()
-                return self._wait_for_deployment() or self._start()
-        except Cancelled as error:
-            # Only before anything is sent: from then on, a signal is an event.
-            return self._step.finish(self._step.report._replace(results=(), verdict=compute_verdict((), error.signal)))
+def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> RunArguments:
+    """Parse the command line. Raises InputError if it is unreadable."""
+    # Loaded only here, because a container job has no arguments and then starts faster.
+    from autonoma_ci.config.arguments import parse_run_arguments
 
-    def fail_on_arguments(self, problems: Sequence[Diagnostic]) -> int:
-        """Report a command line that can't be read.
+    flags, variables, unknown = parse_run_arguments(argv, runtime.out)
+    return RunArguments(flags, variables, [Diagnostic(text) for text in unknown])
 
-        Its options are not known then. Those of the environment are: the files of an earlier build must not stay in
-        results-dir.
-        """
-        self._input.read_settings({}, (), self._step.ci)
-        self._step.configure(self._input.settings)
-        self._step.begin_files()
-        return self._step.fail_on_input(problems)
 
-    def _read(self, flags: dict[str, str], variables: list[str], unknown: list[str]) -> None:
-        self._input.errors += [Diagnostic(text) for text in unknown]
-        self._input.read_settings(flags, variables, self._step.ci)
-        unprepared = self._step.configure(self._input.settings)
-        self._previous = self._read_previous()
-        # Before the manifest is read: the shorter an older record is still there, the better.
-        self._step.begin_files()
-        self._input.read_plan(self._step.ci)
-        self._step.parts, self._step.facts = self._input.plan.parts, self._input.plan.facts
-        self._input.errors += unprepared
-        for warning in self._input.warnings:
-            self._step.log.annotate("warning", Diagnostic(warning))
-        notes = self._input.plan.notes
-        for note in notes:
-            self._step.log.annotate("notice", Diagnostic(note))
-        self._step.report = self._step.report._replace(plan_notes=notes, waits_for_results=self._input.settings.wait)
+def _fail_on_arguments(errors: Sequence[Diagnostic], step: JobStep) -> int:
+    """Report an unreadable command line, and return the exit code.
 
-    def _skip(self, why: str) -> int:
-        skipped = f"Skipped, nothing was started: {why}."
-        self._step.log.annotate("notice", Diagnostic(skipped), self._step.report.heading)
-        verdict = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
-        return self._step.finish(self._step.report._replace(skip_reason=skipped, plan_notes=(), verdict=verdict))
+    The options of the environment are still used, because the files of an earlier build must not stay in results-dir.
+    """
+    step.configure(load_inputs(RunArguments({}, (), ()), step.runtime.environ, step.ci).settings)
+    step.begin_files()
+    return step.fail_on_input(errors)
 
-    def _dry_run(self) -> int:
-        outcomes = tuple(RunResult(request) for request in self._input.plan.requests)
-        unwritten: OutputError | None = None
-        try:
-            self._step.print_product("Plan", self._input.plan.format_lines())
-        except OutputError as error:
-            unwritten = error
-        verdict = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
-        code = self._step.finish(self._step.report._replace(results=outcomes, verdict=verdict))
-        if unwritten and not code:
-            raise unwritten
-        return code
 
-    def _wait_for_deployment(self) -> int:
-        """Wait for the URL that is to be tested; return an exit code if it does not come up, or else 0."""
-        settings, step = self._input.settings, self._step
-        requests = self._input.plan.requests
-        if not settings.wait_for_url or not requests:
-            return 0
-        from autonoma_ci.net.wait_for_url import wait_for_url
+def _load_previous_results(step: JobStep) -> LoadedResults | None:
+    """Return the results.json of an earlier attempt at this build, or None."""
+    context = step.ci.build_context
+    if not step.results_dir or not context.build_id or not context.build_attempt:
+        return None
+    path = str(Path(step.results_dir.path, "results.json"))
+    if not Path(step.runtime.working_directory, path).is_file():
+        return None
+    # Loaded only in a build that runs again.
+    from autonoma_ci.app.previous_results import load_results
 
-        clock, limit = self._world.clock, settings.wait_for_url_timeout
-        values = {value for request in requests for value in request.variables.values()}
-        redact = Redactor([*settings.secrets, *step.parts, *(values - step.facts)])
-        unready = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.log.info, redact)
-        if not unready:
-            return 0
-        # The address is the user's own, and may hold a credential.
-        why, hint = map(step.redact, unready)
-        lost = RunResult(
-            requests[0], RunState.NOT_STARTED, ExitReason.API, message=f"not sent: {why}", suggestion=hint or _NOT_UP
-        )
-        outcomes = [lost._replace(request=request) for request in requests]
-        return step.run_plan(outcomes, settings, "Nothing is started")
+    try:
+        return load_results(path, step.runtime.working_directory, step.redact)
+    except InputError as error:
+        step.report_warnings([f"The earlier attempt's record is not used: {error}"])
+        return None
 
-    def _start(self) -> int:
-        settings, step = self._input.settings, self._step
-        outcomes = step.sign_requests([RunResult(request) for request in self._input.plan.requests])
-        earlier = self._earlier(outcomes)
-        title = f"Starting {pluralize(len(outcomes) - len(earlier.passed), 'run')}"
-        return step.run_plan(outcomes, settings, title, earlier)
 
-    def _read_previous(self) -> LoadedResults | None:
-        """Return the record of an earlier attempt at this build, if it is in results-dir."""
-        folder, context = self._input.settings.results_dir, self._step.ci.build_context
-        if not folder or not context.build_id or not context.build_attempt:
-            return None
-        path = str(Path(folder, "results.json"))
-        if not Path(self._world.working_directory, path).is_file():
-            return None
-        from autonoma_ci.app.previous_results import load_results
+def _wait_for_deployment(inputs: Inputs, step: JobStep) -> list[RunResult] | None:
+    """Wait for the URL under test, and return the runs that can't start without it.
 
-        try:
-            return load_results(path, self._world.working_directory, self._step.redact)
-        except InputError as error:
-            warning = f"The earlier attempt's record is not used: {error}"
-            self._step.log.annotate("warning", Diagnostic(warning))
-            return None
+    Returns None if the URL responds, or if there is nothing to wait for.
+    """
+    settings, requests = inputs.settings, inputs.plan.requests
+    if not settings.wait_for_url or not requests:
+        return None
+    # Loaded only where the option is set.
+    from autonoma_ci.net.wait_for_url import wait_for_url
 
-    def _earlier(self, outcomes: Sequence[RunResult]) -> PreviousRuns:
-        """Return what the record of an earlier attempt proves; the runs that passed need not be started again."""
-        step, previous = self._step, self._previous
-        if not previous or not step.signer:
-            return NO_PREVIOUS_RUNS
-        from autonoma_ci.app import previous_results
+    clock, limit = step.runtime.clock, settings.wait_for_url_timeout
+    values = {value for request in requests for value in request.variables.values()}
+    redact = Redactor([*settings.secrets, *inputs.plan.parts, *(values - inputs.plan.facts)])
+    unready = wait_for_url(settings.wait_for_url, limit, clock.monotonic, clock.sleep, step.log.info, redact)
+    if not unready:
+        return None
+    # The URL is the user's own text, so it can contain a credential.
+    why, hint = map(step.redact, unready)
+    message, suggestion = f"not sent: {why}", hint or _NOT_UP
+    return [
+        RunResult(request, RunState.NOT_STARTED, ExitReason.API, message=message, suggestion=suggestion)
+        for request in requests
+    ]
 
-        context = step.ci.build_context
-        if not previous_results.is_of_earlier_attempt(previous.results, context):
-            return NO_PREVIOUS_RUNS
-        # Where each job has a number of its own, the record may be that of another job, whose runs are others.
-        is_own = previous.results.job == context.job_name and previous.results.runs
-        if is_own and (why := previous_results.nothing_reused_reason(outcomes, previous, context, step.signer)):
-            step.log.annotate("notice", Diagnostic(f"The earlier attempt's record is not used: {why}."))
-        passed = previous_results.find_reusable_passes(outcomes, previous, context, step.signer)
-        if passed:
-            note = f"{pluralize(len(passed), 'run')} passed in an earlier attempt at this build. "
-            note += "What the API still calls passed is not started again."
-            step.log.annotate("notice", Diagnostic(note))
-        signed = step.signer.verifies_record(previous.data)
-        return PreviousRuns(passed, previous_results.collect_run_ids(previous.results) if signed else frozenset())
+
+def _find_previous_runs(
+    results: Sequence[RunResult], previous_results: LoadedResults | None, step: JobStep
+) -> PreviousRuns:
+    """Return the runs of an earlier attempt, and which of them passed.
+
+    Those that passed are confirmed instead of started again.
+    """
+    if not previous_results or not step.signer:
+        return NO_PREVIOUS_RUNS
+    from autonoma_ci.app import previous_results as previous
+
+    context, signer, saved = step.ci.build_context, step.signer, previous_results.results
+    if not previous.is_of_earlier_attempt(saved, context):
+        return NO_PREVIOUS_RUNS
+    # Where each job has its own number, results.json can be of another job, which has other runs.
+    is_same_job = saved.job == context.job_name and saved.runs
+    if is_same_job and (why := previous.nothing_reused_reason(results, previous_results, context, signer)):
+        step.log.annotate("notice", Diagnostic(f"The earlier attempt's record is not used: {why}."))
+    passed = previous.find_reusable_passes(results, previous_results, context, signer)
+    if passed:
+        note = f"{pluralize(len(passed), 'run')} passed in an earlier attempt at this build. "
+        note += "What the API still calls passed is not started again."
+        step.log.annotate("notice", Diagnostic(note))
+    is_signed = signer.verifies_record(previous_results.data)
+    return PreviousRuns(passed, previous.collect_run_ids(saved) if is_signed else frozenset())

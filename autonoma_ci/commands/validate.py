@@ -14,6 +14,7 @@ from autonoma_ci.config.settings import Settings, load_options
 from autonoma_ci.errors import EXIT_INPUT, InputError
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.planning import plan
+from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.summary import pluralize
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ def main(argv: Sequence[str], world: Runtime) -> int:
     except InputError as error:
         in_checkout = partial(place.ci_system.path_in_checkout, world.environ, world.working_directory)
         errors = JobLog(world.err, place.ci_system.log_formatter, in_checkout=in_checkout)
-        errors.redact_values(settings.secrets)
+        errors.redact_with(Redactor(settings.secrets))
         for problem in error.diagnostics:
             errors.annotate("error", problem._replace(file=problem.file or sanitize_line(path)))
         return EXIT_INPUT
     kinds = (pluralize(len(entries), noun) for noun, entries in _kinds(manifest))
     console = JobLog(world.out, place.ci_system.log_formatter, is_product=True)
-    console.redact_values(settings.secrets)
+    console.redact_with(Redactor(settings.secrets))
     console.info(f"{path} is valid: {', '.join(kinds)}; {pluralize(len(requests), 'run')} in all.")
     return 0
 

@@ -1,15 +1,15 @@
-"""`autonoma-ci wait RESULTS`: take up the runs that an earlier step left open; starts nothing."""
+"""`autonoma-ci wait RESULTS`: resume waiting for the runs of an earlier step."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.app.credentials import find_credential_errors
 from autonoma_ci.app.evidence_copy import copy_evidence
 from autonoma_ci.app.inputs import build_part, detect_ci, redact_shown_part, select_options
-from autonoma_ci.app.job_step import JobStep, PreviousRuns
+from autonoma_ci.app.job_step import HiddenValues, JobStep, PreviousRuns
 from autonoma_ci.app.known_values import VALUE_OPTIONS, collect_known_values
 from autonoma_ci.app.previous_results import build_sanitizers, has_runs, load_results, stale_reason, to_run_results
 from autonoma_ci.app.results_path import find_results_file
@@ -17,7 +17,7 @@ from autonoma_ci.app.unknown_names import find_unknown_names
 from autonoma_ci.config.arguments import add_variables, build_parser, provided_options
 from autonoma_ci.config.options import BUILD_FACT_OPTIONS, OPTIONS
 from autonoma_ci.config.settings import load_settings
-from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
+from autonoma_ci.engine.verdict import EXIT_CODES
 from autonoma_ci.engine.workers import HINT_NO_RESPONSE
 from autonoma_ci.errors import Cancelled, Diagnostic, InputError
 from autonoma_ci.escaping import sanitize_line
@@ -31,36 +31,37 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autonoma_ci.app.inputs import CIEnvironment
+    from autonoma_ci.app.known_values import KnownValues
     from autonoma_ci.app.previous_results import LoadedResults
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.config.arguments import ParsedArguments
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.reports.results_schema import Results, ResultsRun
 
-# What else a job's environment holds was for the step that started the runs.
-_TAKEN = frozenset(
+# The other options in the environment of a job are for the step that starts the runs.
+_USED_OPTIONS = frozenset(
     {"client-id", "client-secret", "api-url", "timeout", "poll-interval", "results-dir", "summary", "summary-title"}
     | {"evidence", "evidence-file-limit", "evidence-limit", "comment", "github-token", "gitlab-token"}
     | {"part", "publish"}
     | VALUE_OPTIONS
     | set(BUILD_FACT_OPTIONS.values())
 )
-WAIT_OPTIONS = tuple(option for option in OPTIONS if option.name in _TAKEN)
-# The share of the plan has no effect here, but it tells this step's part from others.
-_READ = _TAKEN | {"shard"}
+WAIT_OPTIONS = tuple(option for option in OPTIONS if option.name in _USED_OPTIONS)
+# The shard selects no runs here. It distinguishes the part of this step from others.
+_READ_OPTIONS = _USED_OPTIONS | {"shard"}
 _ENDED_EARLY = "the step was killed, or failed, before it could say whether this run had started"
 _NO_RUNS = "The step that was to start the runs has left none"
-# The conclusions of a step that has no runs; its exit code is then that of its reason, or of a signal.
-_WITHOUT_RUNS = frozenset({Conclusion.SKIPPED, Conclusion.ERROR, Conclusion.CANCELLED})
-_SIGNALLED = range(129, 192)
-# The place of a parallel job, such as 2/5.
-_PLACES = re.compile(r"(?<!\S)[0-9]{1,5}/[0-9]{1,5}(?!\S)")
-# States of which only the API knows the end.
-_TO_POLL = frozenset({RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN, RunState.PASSED})
-# A run in one of these states changes no more.
-_ENDED = frozenset({RunState.PASSED, RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED})
+# Conclusions of a step without runs. Its exit code is that of its reason, or of a signal.
+_CONCLUSIONS_WITHOUT_RUNS = frozenset({Conclusion.SKIPPED, Conclusion.ERROR, Conclusion.CANCELLED})
+_SIGNAL_EXIT_CODES = range(129, 192)
+# Which of how many parallel jobs, such as 2/5.
+_SHARD_RE = re.compile(r"(?<!\S)[0-9]{1,5}/[0-9]{1,5}(?!\S)")
+# States whose final state only the API knows.
+_STATES_TO_POLL = frozenset({RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN, RunState.PASSED})
+# States that do not change any more.
+_FINAL_STATES = frozenset({RunState.PASSED, RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED})
 _OF_ANOTHER_PART = "it is of another part of this job"
-_START_ANEW = (
+_START_AGAIN = (
     "If the step that starts the runs was killed, run it again. To take up runs of another build all the same, set "
     "AUTONOMA_CI to cli"
 )
@@ -70,14 +71,71 @@ _UNSIGNED = (
     "is not signed, or was changed after it was written, or was written with other credentials. Runs may be missing in "
     "it."
 )
-_WITHHELD = "the run's id holds a credential, so it is not shown"
-_UNPROVEN = "the record says that it passed, but has no id to ask the API about"
+_ID_WITHHELD = "the run's id holds a credential, so it is not shown"
+_PASSED_WITHOUT_ID = "the record says that it passed, but has no id to ask the API about"
 
 
-def main(argv: Sequence[str], world: Runtime) -> int:
-    """Run the command and return its exit code; raise InputError if the command line is wrong."""
+class WaitInputs(NamedTuple):
+    """The settings and the results.json of a step that waits, with every problem of both."""
+
+    settings: Settings
+    # The path of results.json, relative to the working directory.
+    path: str
+    # None if it is missing or invalid.
+    loaded: LoadedResults | None
+    errors: list[Diagnostic]
+
+
+def main(argv: Sequence[str], runtime: Runtime) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        InputError: The command line is wrong, or AUTONOMA_CI names no CI system.
+        OutputError: The help could not be printed.
+
+    """
+    arguments = _parse_arguments(argv, runtime)
+    step = JobStep(runtime, detect_ci(runtime.environ))
+    try:
+        with runtime.interrupts.reveal_cancelled():
+            return _wait(arguments, step)
+    except Cancelled as error:
+        # Only before the first request. To replace results.json would lose its runs.
+        return step.cancel(error.signal, writes_files=False)
+
+
+def _wait(arguments: ParsedArguments, step: JobStep) -> int:
+    settings, path, loaded, errors = _load_inputs(arguments, step)
+    if errors or loaded is None:
+        # To replace results.json would lose its runs.
+        step.configure(settings._replace(results_dir=""))
+        return step.fail_on_input(errors)
+    saved = loaded.results
+    if errors := step.configure(settings, saved):
+        return step.fail_on_input(errors)
+    step.reports.waits_for_results = True
+    if not has_runs(saved):
+        return _end_like_previous_step(saved, step)
+    _report_results_file(loaded, path, step)
+    known = _collect_values(settings, saved, step)
+    redact = Redactor([*settings.secrets, *known.secrets])
+    sanitizers = build_sanitizers(redact, step.redact, settings.api_url)
+    runs = to_run_results(saved, step.reports.facts.started_at, sanitizers)
+    if step.results_dir:
+        runs, settings = copy_evidence(runs, Path(path).parent, settings, step.results_dir)
+    results = [
+        _resume_run(run, saved_run, is_signed=_is_signed(run, saved_run, step))
+        for run, saved_run in zip(runs, saved.runs, strict=True)
+    ]
+    passes = {run.run_id: run for run in runs if run.run_id and run.state is RunState.PASSED}
+    previous = PreviousRuns(passes=passes, signal=_signal_of(saved))
+    return step.run_plan(results, settings, _title(runs, results), HiddenValues(known.secrets), previous)
+
+
+def _parse_arguments(argv: Sequence[str], runtime: Runtime) -> ParsedArguments:
+    """Parse the command line. Raises InputError or OutputError."""
     purpose = "Wait for the runs of an earlier step, and start none. Variables and manifest say which values to hide."
-    parser = build_parser("wait", purpose, WAIT_OPTIONS, world.out)
+    parser = build_parser("wait", purpose, WAIT_OPTIONS, runtime.out)
     add_variables(parser)
     parser.hint = "wait takes one record; for several, run it once for each"
     parser.add_argument(
@@ -85,163 +143,154 @@ def main(argv: Sequence[str], world: Runtime) -> int:
         metavar="RESULTS",
         help="The results-dir of the step that started the runs, or the results.json in it.",
     )
-    found = parser.parse(argv)
-    step = JobStep(world, detect_ci(world.environ))
-    try:
-        with world.interrupts.reveal_cancelled():
-            return _wait(found, world, step)
-    except Cancelled as error:
-        # Only before anything was asked: the record stays as it is, or its runs would be lost.
-        return step.finish(step.report._replace(results=(), verdict=compute_verdict((), error.signal)), files=False)
+    return parser.parse(argv)
 
 
-def _wait(found: ParsedArguments, world: Runtime, step: JobStep) -> int:
-    flags = provided_options(found, WAIT_OPTIONS)
-    settings, problems = load_settings({**flags, "wait": "true"}, found.var, select_options(world.environ, _READ))
-    unknown = find_unknown_names(world.environ, step.ci.build_context.ci_name)
-    settings = settings._replace(warnings=(*settings.warnings, *unknown))
-    step.ci = step.ci.with_facts(settings)
-    record: LoadedResults | None = None
-    path = found.record
+def _load_inputs(arguments: ParsedArguments, step: JobStep) -> WaitInputs:
+    """Return settings and results.json, and print nothing."""
+    environ, folder = step.runtime.environ, step.runtime.working_directory
+    flags = {**provided_options(arguments, WAIT_OPTIONS), "wait": "true"}
+    settings, errors = load_settings(flags, arguments.var, select_options(environ, _READ_OPTIONS))
+    unknown_names = find_unknown_names(environ, step.ci.build_context.ci_name)
+    settings = settings._replace(warnings=(*settings.warnings, *unknown_names))
+    ci = step.ci.with_facts(settings)
+    path, loaded = arguments.record, None
     try:
-        path = find_results_file(path, world.working_directory, "wait")
-        # The files beside the record are written again, unless they are wanted elsewhere.
+        path = find_results_file(path, folder, "wait")
+        # By default, the reports beside results.json are replaced.
         settings = settings._replace(results_dir=settings.results_dir or str(results_folder(Path(path))))
-        record = load_results(
-            path, world.working_directory, Redactor([*settings.secrets, *settings.variables.values()])
-        )
-        why, advice = stale_reason(record.results, step.ci.build_context, step.report.started_at), _START_ANEW
-        if not why and _is_of_another_part(record.results, settings, step.ci, world.environ):
+        loaded = load_results(path, folder, Redactor([*settings.secrets, *settings.variables.values()]))
+        why, advice = stale_reason(loaded.results, ci.build_context, step.reports.facts.started_at), _START_AGAIN
+        if not why and _is_of_another_part(loaded.results, settings, ci, environ):
             why, advice = _OF_ANOTHER_PART, _NAME_THE_PART
         if why:
-            refused = f"{sanitize_line(path, 200)} is not the record of this step: {why}. {_OLD_FILES} {advice}"
-            problems.append(Diagnostic(refused))
+            text = f"{sanitize_line(path, 200)} is not the record of this step: {why}. {_OLD_FILES} {advice}"
+            errors.append(Diagnostic(text))
     except InputError as error:
-        problems += error.diagnostics
-    if record is None or record.results.runs:
-        # A step that was skipped because it has no credentials left no runs, so none are needed here either.
-        problems += find_credential_errors(settings, step.ci.build_context)
-    if problems or record is None:
-        # Whatever is in the folder stays: an empty record in its place would lose the runs.
-        step.configure(settings._replace(results_dir=""))
-        return step.fail_on_input(problems)
-    saved = record.results
-    if problems := step.configure(settings, saved):
-        return step.fail_on_input(problems)
-    step.report = step.report._replace(waits_for_results=True)
-    if not has_runs(saved):
-        return _end_as(saved, step)
-    _tell_of_record(record, path, step)
-    known = collect_known_values(
-        settings, saved, world.working_directory, world.environ, step.ci.build_context.trigger_event
-    )
-    step.values = known.secrets
+        errors += error.diagnostics
+    if loaded is None or loaded.results.runs:
+        # A step that was skipped without credentials left no runs. Then this step needs no credentials either.
+        errors += find_credential_errors(settings, ci.build_context)
+    return WaitInputs(settings, path, loaded, errors)
+
+
+def _report_results_file(loaded: LoadedResults, path: str, step: JobStep) -> None:
+    """Log a notice about completed runs, and a warning about a missing signature."""
+    saved = loaded.results
+    if saved.conclusion and all(run.state in _FINAL_STATES for run in saved.runs):
+        step.log.annotate("notice", Diagnostic(_describe_completed_runs(saved)))
+    if step.signer and not step.signer.verifies_record(loaded.data):
+        step.report_warnings([f"{sanitize_line(path, 200)} {_UNSIGNED}"])
+
+
+def _describe_completed_runs(saved: Results) -> str:
+    """Return the notice that all runs have ended, and the next step."""
+    passed = sum(run.state is RunState.PASSED for run in saved.runs)
+    count = f"{passed:,} of {pluralize(len(saved.runs), 'run')} passed"
+    text = f"This step has ended already ({saved.conclusion}, {count}). Nothing is left to wait for"
+    if passed:
+        return f"{text}; the API is asked once more about what passed."
+    return f"{text}. To run the tests again: autonoma-ci run."
+
+
+def _collect_values(settings: Settings, saved: Results, step: JobStep) -> KnownValues:
+    """Return the known values of variables, and log a notice about unknown ones."""
+    runtime, event = step.runtime, step.ci.build_context.trigger_event
+    known = collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
     if known.notice:
         step.log.annotate("notice", Diagnostic(known.notice))
-    redact = Redactor([*settings.secrets, *known.secrets])
-    recorded = to_run_results(saved, step.report.started_at, build_sanitizers(redact, step.redact, settings.api_url))
-    recorded, settings = copy_evidence(recorded, Path(path).parent, settings, Path(world.working_directory))
-    outcomes = [
-        _resume_run(run, kept, signed=_is_signed(run, kept, step))
-        for run, kept in zip(recorded, saved.runs, strict=True)
-    ]
-    passes = {run.run_id: run for run in recorded if run.run_id and run.state is RunState.PASSED}
-    code = saved.exit_code or 0
-    signal = code - 128 if saved.conclusion is Conclusion.CANCELLED and code in _SIGNALLED else None
-    passed = sum(bool(run.run_id) and run.state is RunState.PASSED for run in recorded)
-    title = _title(sum(run.state is RunState.STARTED for run in outcomes) - passed, passed)
-    return step.run_plan(outcomes, settings, title, PreviousRuns(passes=passes, signal=signal))
+    return known
 
 
-def _tell_of_record(record: LoadedResults, path: str, step: JobStep) -> None:
-    """Log what the user should know of the record before its runs are polled."""
-    saved = record.results
-    if saved.conclusion and all(run.state in _ENDED for run in saved.runs):
-        step.log.annotate("notice", Diagnostic(_told_ended(saved)))
-    if step.signer and not step.signer.verifies_record(record.data):
-        step.log.annotate("warning", Diagnostic(f"{sanitize_line(path, 200)} {_UNSIGNED}"))
+def _title(runs: Sequence[RunResult], results: Sequence[RunResult]) -> str:
+    """Return the heading of the group in the log.
 
+    Args:
+        runs: The runs as in results.json.
+        results: The same runs before they are polled.
 
-def _told_ended(saved: Results) -> str:
-    """Return that no run of the record is open, and what happens instead of waiting."""
-    passed = sum(run.state is RunState.PASSED for run in saved.runs)
-    told = f"This step has ended already ({saved.conclusion}, {passed:,} of {pluralize(len(saved.runs), 'run')} passed)"
-    if passed:
-        return f"{told}. Nothing is left to wait for; the API is asked once more about what passed."
-    return f"{told}. Nothing is left to wait for. To run the tests again: autonoma-ci run."
-
-
-def _title(started: int, passed: int) -> str:
-    confirmed = f"confirming {pluralize(passed, 'passed run')}" if passed else ""
-    waited = f"waiting for {pluralize(started, 'run')}" if started else ""
-    text = " and ".join(filter(None, [waited, confirmed])) or "nothing is left to wait for"
+    """
+    passed = sum(bool(run.run_id) and run.state is RunState.PASSED for run in runs)
+    started = sum(run.state is RunState.STARTED for run in results) - passed
+    parts = [f"waiting for {pluralize(started, 'run')}"] if started else []
+    parts += [f"confirming {pluralize(passed, 'passed run')}"] if passed else []
+    text = " and ".join(parts) or "nothing is left to wait for"
     return f"{text[0].upper()}{text[1:]}"
 
 
-def _is_of_another_part(saved: Results, settings: Settings, place: CIEnvironment, environ: Mapping[str, str]) -> bool:
-    """Return whether the record is of another part of this job.
+def _signal_of(saved: Results) -> int | None:
+    """Return the number of the signal that ended the earlier step, or None."""
+    code = saved.exit_code or 0
+    return code - 128 if saved.conclusion is Conclusion.CANCELLED and code in _SIGNAL_EXIT_CODES else None
 
-    A job of another name may wait for any part. An option that is not set here says nothing of the part.
+
+def _is_of_another_part(saved: Results, settings: Settings, ci: CIEnvironment, environ: Mapping[str, str]) -> bool:
+    """Return whether results.json is of another part of this job.
+
+    A job with another name may wait for any part. An option that is not set here does not restrict the part.
     """
-    if place.build_context.ci_name == "cli":
+    if ci.build_context.ci_name == "cli":
         return False
-    ours = build_part(settings, place, environ, saved.title)
-    # The matrix of this job says nothing of a part that the starting step was given by name.
-    named = bool(saved.part) and not is_matrix(saved.part)
-    is_chosen = bool(settings.part) and not (named and is_matrix(settings.part))
-    part = redact_shown_part(ours._replace(shard=saved.shard), settings).part if is_chosen else saved.part
-    # Some systems name no job, and then this may be another one. `shard: auto` says nothing in a job that is alone.
-    shard = ours.shard or saved.shard
-    is_other = bool(ours.job_name) and saved.job == ours.job_name and (part, shard) != (saved.part, saved.shard)
-    parallel = place.ci_system.detect_shard(environ) if place.ci_system.detect_shard else None
+    own = build_part(settings, ci, environ, saved.title)
+    # The matrix of this job does not restrict a part that the starting step has by the option `part`.
+    has_named_part = bool(saved.part) and not is_matrix(saved.part)
+    has_own_part = bool(settings.part) and not (has_named_part and is_matrix(settings.part))
+    part = saved.part
+    if has_own_part:
+        redact = Redactor(settings.secrets)
+        part = redact_shown_part(own._replace(shard=saved.shard), redact, settings.client_secret).part
+    # Some systems name no job, and then this can be another one. `shard: auto` means nothing in a single job.
+    shard = own.shard or saved.shard
+    is_other = bool(own.job_name) and saved.job == own.job_name and (part, shard) != (saved.part, saved.shard)
+    parallel = ci.ci_system.detect_shard(environ) if ci.ci_system.detect_shard else None
     if parallel and parallel.total > 1:
-        # A parallel job has its place in its name, or in the record's part or shard.
-        found = _PLACES.findall(f"{saved.job} {saved.part} {saved.shard}")
-        of_copies = {text for text in found if text.endswith(f"/{parallel.total}")}
-        is_other = is_other or (bool(of_copies) and str(parallel) not in of_copies)
+        # The name of a parallel job, or its part or shard in results.json, has the shard.
+        shards = _SHARD_RE.findall(f"{saved.job} {saved.part} {saved.shard}")
+        of_this_total = {text for text in shards if text.endswith(f"/{parallel.total}")}
+        is_other = is_other or (bool(of_this_total) and str(parallel) not in of_this_total)
     return is_other
 
 
-def _end_as(saved: Results, step: JobStep) -> int:
-    """End as the step did that was to start the runs: nothing that it left can pass."""
+def _end_like_previous_step(saved: Results, step: JobStep) -> int:
+    """End like the step that left no runs, and never with `passed`."""
     code = saved.exit_code or 0
-    known = {code: reason for reason, code in EXIT_CODES.items() if code}
+    reasons = {code: reason for reason, code in EXIT_CODES.items() if code}
     verdict = Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])
     if saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0:
         verdict = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
-    elif saved.conclusion is Conclusion.CANCELLED and code in _SIGNALLED:
+    elif _signal_of(saved) is not None:
         verdict = Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, code)
-    elif saved.conclusion in _WITHOUT_RUNS and code in known:
-        verdict = Verdict(Conclusion.ERROR, known[code], code)
+    elif saved.conclusion in _CONCLUSIONS_WITHOUT_RUNS and code in reasons:
+        verdict = Verdict(Conclusion.ERROR, reasons[code], code)
     how = f"it ended as {saved.conclusion}, with exit code {code}" if saved.conclusion else "it was killed"
-    told = f"{_NO_RUNS}: {how}."
+    text = f"{_NO_RUNS}: {how}."
     level = "notice" if verdict.conclusion is Conclusion.SKIPPED else "error"
-    step.log.annotate(level, Diagnostic(told), step.report.heading)
-    # The files of a step that ended say more than this step could. One that was killed left none.
-    killed = saved.conclusion is None
-    return step.finish(step.report._replace(skip_reason=told, verdict=verdict), files=killed)
+    step.log.annotate(level, Diagnostic(text), step.reports.heading)
+    # The files of a step that ended have more facts than this step has. A killed step left no files.
+    was_killed = saved.conclusion is None
+    return step.finish(step.reports.build(verdict=verdict, skip_reason=text), writes_files=was_killed)
 
 
-def _is_signed(run: RunResult, kept: ResultsRun, step: JobStep) -> bool:
-    return bool(step.signer and step.signer.verifies_run(run, kept.mac))
+def _is_signed(run: RunResult, saved_run: ResultsRun, step: JobStep) -> bool:
+    return bool(step.signer and step.signer.verifies_run(run, saved_run.mac))
 
 
-def _resume_run(run: RunResult, kept: ResultsRun, *, signed: bool) -> RunResult:
-    """Return a run of the record as it is known to be before the API is polled: a pass counts only if it still says so.
+def _resume_run(run: RunResult, saved_run: ResultsRun, *, is_signed: bool) -> RunResult:
+    """Return a run of results.json in its state before the API is polled.
 
-    A run that failed, was stopped or was not started stays as it is.
+    A pass counts only if the API still reports it. A run that failed, was stopped or was not started stays as it is.
     """
     run = run._replace(reused=False)
-    if not signed:
-        # Not ours, or not of this build: what it says of itself is not signed again.
+    if not is_signed:
+        # The run may be of other credentials or another build. This step must not sign its request.
         run = run._replace(request_mac="")
     unknown = run._replace(state=RunState.UNKNOWN, reason=ExitReason.UNKNOWN, suggestion="")
-    if run.run_id and run.state in _TO_POLL:
+    if run.run_id and run.state in _STATES_TO_POLL:
         return run._replace(state=RunState.STARTED, reason=ExitReason.OK, message="", suggestion="")
-    if kept.run_id and run.state in _TO_POLL:
-        return unknown._replace(message=_WITHHELD)
+    if saved_run.run_id and run.state in _STATES_TO_POLL:
+        return unknown._replace(message=_ID_WITHHELD)
     if run.state is RunState.PASSED:
-        return unknown._replace(message=_UNPROVEN)
+        return unknown._replace(message=_PASSED_WITHOUT_ID)
     if run.state in {RunState.STARTING, RunState.PLANNED}:
         return unknown._replace(message=_ENDED_EARLY, suggestion=HINT_NO_RESPONSE)
     return run

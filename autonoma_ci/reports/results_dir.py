@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autonoma_ci.errors import MEMORY_ERRORS, InputError
 from autonoma_ci.fs.files import make_directory, os_error_reason, read_regular_file, write_atomic
@@ -23,6 +23,26 @@ if TYPE_CHECKING:
     from autonoma_ci.reports.results_json import ResultsSigner
 
 RESULTS_FILE = "results.json"
+
+
+class ResultsDir(NamedTuple):
+    """The option results-dir."""
+
+    # As the user wrote it.
+    path: str
+    folder: Path
+    # The working directory. No link leads what is written out of it.
+    root: Path
+
+    @property
+    def results_file(self) -> str:
+        """The path of results.json, as the user can type it."""
+        return f"{self.path.rstrip('/')}/{RESULTS_FILE}"
+
+
+def resolve_results_dir(path: str, working_directory: str) -> ResultsDir:
+    """Return the results folder at a path relative to the working directory."""
+    return ResultsDir(path, Path(working_directory, path), Path(working_directory))
 
 
 def results_folder(record: Path) -> Path:
@@ -187,8 +207,7 @@ def _final_reports(report: Report) -> Mapping[str, str | bytes]:
 
 
 def open_results_dir(
-    path: str,
-    working_directory: str,
+    results_dir: ResultsDir,
     more: Callable[[Report], Mapping[str, str]] = _nothing,
     signer: ResultsSigner | None = None,
     shared: Callable[[Path], SharedResults] | None = None,
@@ -200,8 +219,8 @@ def open_results_dir(
 
     Raises InputError if that can't be done, or if a link leads out of the working directory.
     """
-    folder = Path(working_directory, path)
-    if escapes_via_symlink(path, working_directory):
+    folder, root = results_dir.folder, results_dir.root
+    if escapes_via_symlink(results_dir.path, str(root)):
         raise InputError(
             [f"{named} leads out of the working directory through a symbolic link: give a folder of your own"]
         )
@@ -211,4 +230,4 @@ def open_results_dir(
         reason = os_error_reason(error)
         raise InputError([f"{named} can't be made ({reason}): give a folder that can be written to"]) from None
     watched = shared(folder / RESULTS_FILE) if shared else None
-    return ResultsDirPublisher(folder, more, Path(working_directory), signer, watched)
+    return ResultsDirPublisher(folder, more, root, signer, watched)

@@ -791,5 +791,5 @@ def test_a_step_that_proved_nothing_leaves_the_comment_as_it_is(
     token = Secret(TOKEN)
     settings = Settings(comment=True, github_token=token, gitlab_token=token)
     world = Runtime(environ, io.StringIO(), io.StringIO())
-    assert write(settings, detect_ci(environ), world, of(verdict)) == ("", "")
+    assert write(settings, detect_ci(environ), world, of(verdict)).message is None
     assert host.requests == []

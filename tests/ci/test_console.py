@@ -13,7 +13,7 @@ from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
 from autonoma_ci.ci.systems.github import LOG_FORMATTER
 from autonoma_ci.errors import Cancelled, Diagnostic
-from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.redaction.redactor import Redactor, Secret
 from autonoma_ci.streams import OutputStream
 from tests.support import runner
 from tests.support.hostile import TEXTS
@@ -33,7 +33,7 @@ def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
 ) -> None:
     out = io.StringIO()
     console = JobLog(out, dialect)
-    console.redact_values([Secret(value)])
+    console.redact_with(Redactor([Secret(value)]))
     text = before + value + after
     console.info(text)
     console.annotate("error", Diagnostic(text, text, 1, 2), text)
@@ -50,7 +50,7 @@ def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
 def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> None:
     out = io.StringIO()
     console = JobLog(out, LOG_FORMATTER)
-    console.redact_values([Secret(secret)])
+    console.redact_with(Redactor([Secret(secret)]))
     console.annotate("error", Diagnostic(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
     assert runner.commands(out.getvalue()) == [
         runner.Command(

@@ -17,7 +17,7 @@ from autonoma_ci.ci.log import JobLog
 from autonoma_ci.ci.systems.github import LOG_FORMATTER, create_publishers, format_outputs
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
-from autonoma_ci.redaction.redactor import Secret
+from autonoma_ci.redaction.redactor import Redactor, Secret
 from tests.report.reports import report, started
 from tests.support import runner
 from tests.support.hostile import TEXTS
@@ -165,7 +165,7 @@ def test_credentials_are_masked_before_anything_else_and_never_printed() -> None
     console = JobLog(out, LOG_FORMATTER)
     secrets = [Secret("a-secret-100%"), Secret("tiny")]
     console.mask(secrets)
-    console.redact_values(secrets)
+    console.redact_with(Redactor(secrets))
     console.info("the server said a-secret-100% and tiny")
     assert runner.masks(out.getvalue()) == {"a-secret-100%"}
     assert out.getvalue().splitlines()[1:] == ["the server said *** and ***"]

@@ -97,7 +97,7 @@ def test_memory_that_ends_before_requests_starts_no_run(tmp_path: Path, monkeypa
         return finished(self, report)
 
     finished = JobStep.finish
-    monkeypatch.setattr(JobStep, "_executor", broken)
+    monkeypatch.setattr(JobStep, "_create_executor", broken)
     monkeypatch.setattr(JobStep, "finish", finish)
     with Sandbox() as sandbox:
         ended = invoke(tmp_path, environ=_environment(tmp_path, sandbox.url))

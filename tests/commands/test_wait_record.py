@@ -549,7 +549,9 @@ class Writer:
         context = BuildContext("github", build_id="17", build_attempt="1")
         at = "2025-01-02T03:04:05Z"
         shared = partial(SharedResults, step_id=name, context=context, started_at=at, clock=Clock())
-        self._files = results_dir.open_results_dir("results", str(folder), shared=shared)
+        self._files = results_dir.open_results_dir(
+            results_dir.resolve_results_dir("results", str(folder)), shared=shared
+        )
         self._report = report([], None)._replace(context=context, step_id=name, started_at=at)
         self._name = name
         self.open: set[str] = set()

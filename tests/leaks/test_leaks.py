@@ -182,13 +182,12 @@ def test_a_bug_is_reported_without_the_values_involved(tmp_path: Path, monkeypat
 def test_no_value_shows_its_secrets(tmp_path: Path) -> None:
     """Whatever is printed while looking for a mistake, the repr of our values is safe to paste."""
     from autonoma_ci.api.models import StartResult, StartStatus
-    from autonoma_ci.app.inputs import InputLoader, detect_ci
+    from autonoma_ci.app.inputs import RunArguments, add_plan, detect_ci, load_inputs
     from autonoma_ci.models import BuildContext, Report, RunResult
 
     environ = environment(tmp_path, "http://127.0.0.1:9", "none")
-    given = InputLoader(environ, str(tmp_path))
-    given.read_settings({}, [], detect_ci({}))
-    given.read_plan(detect_ci({}))
+    given = load_inputs(RunArguments({}, [], []), environ, detect_ci({}))
+    given = add_plan(given, environ, str(tmp_path), detect_ci({}))
     world = Runtime(environ, io.StringIO(), io.StringIO())
     outcome = RunResult(given.plan.requests[0])
     report = Report("t", BuildContext(), "cli", (outcome,))

@@ -1,0 +1,153 @@
+"""The only place that builds reports of runs."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from autonoma_ci.app.inputs import build_part, redact_shown_part
+from autonoma_ci.config.settings import build_credential_redactor
+from autonoma_ci.models import WHOLE_BUILD, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autonoma_ci.app.inputs import CIEnvironment
+    from autonoma_ci.clock import Clock
+    from autonoma_ci.config.settings import Settings
+    from autonoma_ci.identity import Part
+    from autonoma_ci.models import BuildContext, RunResult, Verdict
+    from autonoma_ci.redaction.redactor import Redactor
+    from autonoma_ci.reports.results_schema import Results
+
+DEFAULT_TITLE = "Autonoma tests"
+# Fields of the build context that are useless in part. One with a credential in it becomes empty.
+_ALL_OR_NOTHING_FIELDS = ("sha", "change_number", "build_url", "deployment_url")
+
+
+class StepFacts(NamedTuple):
+    """The facts of a job step that all its reports share."""
+
+    title: str
+    context: BuildContext
+    # Value of the API's `source` field.
+    source: str
+    # ISO 8601, UTC.
+    started_at: str
+    # A random id. A step that resumes the runs of another one has the id of that one.
+    step_id: str
+    # The build attempt in which the resumed runs were started. Empty in a step that starts runs.
+    started_in_attempt: str = ""
+    part: Part = WHOLE_BUILD
+    # Origin of the API, for runs without a link.
+    web_base_url: str = ""
+
+
+def initial_facts(ci: CIEnvironment, clock: Clock) -> StepFacts:
+    """Return the facts that are known before the options."""
+    return StepFacts(DEFAULT_TITLE, ci.build_context, ci.source, clock.utc_iso(), secrets.token_hex(8))
+
+
+def collect_facts(
+    initial: StepFacts,
+    settings: Settings,
+    ci: CIEnvironment,
+    environ: Mapping[str, str],
+    redact: Redactor,
+    saved: Results | None,
+) -> StepFacts:
+    """Return the facts of a step without credentials.
+
+    Args:
+        initial: The facts that `initial_facts` returned.
+        settings: The options of this step.
+        ci: The CI system, with the build facts that options state.
+        environ: The environment of the job.
+        redact: Removes the credentials of the step.
+        saved: The results of the step whose runs this one resumes, or None.
+
+    """
+    title = settings.summary_title or (saved.title if saved else "") or DEFAULT_TITLE
+    part = build_part(settings, ci, environ, title)
+    source = initial.source
+    if saved:
+        part = part._replace(job_name=saved.job, part=saved.part, shard=saved.shard)
+        source = redact(saved.source)
+    part = redact_shown_part(part, redact, settings.client_secret)
+    redact_credentials = build_credential_redactor(settings)
+    fields = {name: getattr(ci.build_context, name) for name in _ALL_OR_NOTHING_FIELDS}
+    shown = {name: "" if redact_credentials.contains_secret(text) else text for name, text in fields.items() if text}
+    return StepFacts(
+        part.title,
+        ci.build_context._replace(branch=redact_credentials(ci.build_context.branch), **shown),
+        # A source with a credential is an input error, before the first request.
+        redact_credentials(settings.source) or source,
+        initial.started_at,
+        saved.step_id if saved else initial.step_id,
+        saved.ci.attempt if saved else "",
+        part,
+        "{0.scheme}://{0.netloc}".format(urlsplit(settings.api_url)) if settings.api_url else "",
+    )
+
+
+class ReportBuilder:
+    """Builds the reports of one job step from its facts."""
+
+    def __init__(self, facts: StepFacts) -> None:
+        self.facts = facts
+        # The path of the results folder as the user wrote it.
+        self.results_dir = ""
+        # Where the CI system finds the results folder, if it shows files that junit.xml names.
+        self.attachments_root = ""
+        # The command that waits for open runs. Empty where no results.json has them.
+        self.resume_command = ""
+        self.waits_for_results = False
+        # Notes about the selection of runs.
+        self.plan_notes: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """The title, with the part of the build where it has several."""
+        return self.build().heading
+
+    def build(
+        self,
+        results: tuple[RunResult, ...] = (),
+        verdict: Verdict | None = None,
+        *,
+        duration_seconds: float = 0.0,
+        skip_reason: str | None = None,
+        input_errors: tuple[str, ...] = (),
+    ) -> Report:
+        """Return a report.
+
+        Args:
+            results: The runs.
+            verdict: None while the step is running.
+            duration_seconds: How long the step has been running, in seconds. 0 for a step without runs.
+            skip_reason: Why the step does nothing. Such a report has no notes about the plan.
+            input_errors: What is wrong with the input.
+
+        """
+        facts = self.facts
+        return Report(
+            title=facts.title,
+            context=facts.context,
+            source=facts.source,
+            results=results,
+            verdict=verdict,
+            results_dir=self.results_dir,
+            started_at=facts.started_at,
+            input_errors=input_errors,
+            web_base_url=facts.web_base_url,
+            waits_for_results=self.waits_for_results,
+            resume_command=self.resume_command,
+            plan_notes=() if skip_reason else self.plan_notes,
+            duration_seconds=duration_seconds,
+            skip_reason=skip_reason or "",
+            attachments_root=self.attachments_root,
+            part=facts.part,
+            step_id=facts.step_id,
+            started_in_attempt=facts.started_in_attempt,
+        )
