@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.base import LogFormatter
     from autonoma_ci.ci.log import JobLog
 
-# Each is a module of autonoma_ci.commands with a main(argv, world) -> exit code.
+# Each is a module of autonoma_ci.commands with a main(argv, runtime) -> exit code.
 COMMANDS = {
     "run": "start the runs; in CI also without a command",
     "wait": "take up the runs of an earlier step, and wait for them",
@@ -64,10 +64,10 @@ def main() -> NoReturn:
     # line may fail.
     code = EXIT_INTERNAL_ERROR
     try:
-        outputs, world = _open_runtime()
-        code = run_command(sys.argv[1:], world)
+        outputs, runtime = _open_runtime()
+        code = run_command(sys.argv[1:], runtime)
         wait_until_written(
-            outputs, lambda: _WRITE_TIMEOUTS_AFTER_SIGNAL if world.interrupts.received else _WRITE_TIMEOUTS
+            outputs, lambda: _WRITE_TIMEOUTS_AFTER_SIGNAL if runtime.signals.received else _WRITE_TIMEOUTS
         )
     except BaseException as error:  # noqa: BLE001 - nothing is outside of it
         with suppress(Exception):
@@ -77,7 +77,7 @@ def main() -> NoReturn:
 
 
 def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
-    """Set up the standard streams; return what writes to them, and the world with them."""
+    """Set up the standard streams; return what writes to them, and the runtime with them."""
     open_standard_streams()
     # A short job is nearly all imports, and collecting garbage meanwhile finds none: it makes less than this of it, in
     # objects. One that waits goes on for hours, and each request leaves some.
@@ -95,7 +95,7 @@ def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     from autonoma_ci.app.runtime import Runtime
 
-    return (out, err), Runtime(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, takes_signals=True)
+    return (out, err), Runtime(os.environ, sys.stdout, sys.stderr, stdin=sys.stdin, install_signal_handlers=True)
 
 
 def _disable_core_dumps() -> None:
@@ -117,77 +117,77 @@ def _is_memory_limited() -> bool:
     return False
 
 
-def run_command(argv: Sequence[str], world: Runtime) -> int:
+def run_command(argv: Sequence[str], runtime: Runtime) -> int:
     """Run one command and return its exit code; nothing is raised."""
     try:
-        if world.install_signal_handlers:
-            world.interrupts.install()
-        code = _run_command(argv, world)
-        world.interrupts.end()
+        if runtime.install_signal_handlers:
+            runtime.signals.install()
+        code = _run_command(argv, runtime)
+        runtime.signals.end()
     except Cancelled as error:
-        world.interrupts.end()
-        return _print_error(world, "Cancelled before anything was started.", 128 + error.signal)
+        runtime.signals.end()
+        return _print_error(runtime, "Cancelled before anything was started.", 128 + error.signal)
     return code
 
 
-def _run_command(argv: Sequence[str], world: Runtime) -> int:
+def _run_command(argv: Sequence[str], runtime: Runtime) -> int:
     """Run one command and return its exit code. Raises Cancelled."""
     try:
-        with world.interrupts.reveal_cancelled():
-            return _run_or_refuse(argv, world)
+        with runtime.signals.reveal_cancelled():
+            return _run_or_refuse(argv, runtime)
     except Exception as error:  # noqa: BLE001 - the one boundary
         with suppress(Exception):
-            _report_internal_error(world, error)
+            _report_internal_error(runtime, error)
         # Even if it can't be told, as where no memory is left.
         return EXIT_INTERNAL_ERROR
 
 
-def _run_or_refuse(argv: Sequence[str], world: Runtime) -> int:
+def _run_or_refuse(argv: Sequence[str], runtime: Runtime) -> int:
     """Run one command and return its exit code, or print what is wrong with its input. Raises Cancelled."""
     try:
         if not argv:
-            argv = _args_of_action(world)
+            argv = _args_of_action(runtime)
         name = argv[0] if argv else ""
-        if not name and _is_at_terminal(world):
-            return _print_help_or_version("--help", world)
+        if not name and _is_at_terminal(runtime):
+            return _print_help_or_version("--help", runtime)
         if name in COMMANDS:
             argv = argv[1:]
         elif not name or (name.startswith("-") and name not in {"-h", "--help", "--version"}):
             name = "run"
         else:
-            return _print_help_or_version(name, world)
-        code: int = import_module(f"autonoma_ci.commands.{name}").main(argv, world)
+            return _print_help_or_version(name, runtime)
+        code: int = import_module(f"autonoma_ci.commands.{name}").main(argv, runtime)
     except HelpPrinted:
         return 0
     except (InputError, OutputError, ApiError) as error:
         problems = error.diagnostics if isinstance(error, InputError) else [Diagnostic(str(error))]
-        console = _console(argv, world)
+        console = _console(argv, runtime)
         for problem in problems:
             console.annotate("error", problem)
         return error.exit_code if isinstance(error, ApiError) else EXIT_INPUT
     return code
 
 
-def _args_of_action(world: Runtime) -> Sequence[str]:
+def _args_of_action(runtime: Runtime) -> Sequence[str]:
     """Return the words of the action's input `args`. Raises InputError if it can't be split."""
-    if "INPUT_ARGS" not in world.environ:
+    if "INPUT_ARGS" not in runtime.environ:
         return ()
     # Loaded only where there is such an input.
     from autonoma_ci.app.action_args import parse_action_args
 
-    return parse_action_args(world.environ)
+    return parse_action_args(runtime.environ)
 
 
-def _is_at_terminal(world: Runtime) -> bool:
+def _is_at_terminal(runtime: Runtime) -> bool:
     """Return whether a person types outside of CI. Raises InputError if AUTONOMA_CI names no system."""
-    if not (world.stdin and world.stdin.isatty() and world.out.isatty()):
+    if not (runtime.stdin and runtime.stdin.isatty() and runtime.out.isatty()):
         return False
     from autonoma_ci.ci.detection import detect
 
-    return detect(world.environ).name == "cli"
+    return detect(runtime.environ).name == "cli"
 
 
-def _console(argv: Sequence[str], world: Runtime) -> JobLog:
+def _console(argv: Sequence[str], runtime: Runtime) -> JobLog:
     """Return what prints errors, without the credentials of the environment and the command line.
 
     They are read again, since an error can come before the options are read.
@@ -202,11 +202,11 @@ def _console(argv: Sequence[str], world: Runtime) -> JobLog:
 
     dialect: LogFormatter = PLAIN_LOG_FORMATTER
     with suppress(InputError):
-        dialect = load_system(detect(world.environ)).log_formatter
-    console = JobLog(world.err, dialect)
+        dialect = load_system(detect(runtime.environ)).log_formatter
+    console = JobLog(runtime.err, dialect)
 
     options = [option for option in OPTIONS if option.is_credential]
-    found = [world.environ.get(name, "") for option in options for name in option.all_env_names]
+    found = [runtime.environ.get(name, "") for option in options for name in option.all_env_names]
     flags = {option.flag for option in options}
     found += [value for flag, value in pairwise(argv) if flag in flags]
     found += [value for flag, _, value in (text.partition("=") for text in argv) if flag in flags]
@@ -214,16 +214,16 @@ def _console(argv: Sequence[str], world: Runtime) -> JobLog:
     return console
 
 
-def _print_help_or_version(name: str, world: Runtime) -> int:
+def _print_help_or_version(name: str, runtime: Runtime) -> int:
     """Print the version or the help. Raises InputError if the name is that of no command."""
     if name == "--version":
-        write_product(world.out, f"autonoma-ci {__version__}\n")
+        write_product(runtime.out, f"autonoma-ci {__version__}\n")
         return 0
     if name in {"-h", "--help"}:
         lines = ["usage: autonoma-ci [COMMAND] [OPTIONS]", "", "commands:"]
         lines += [f"  {command:<10} {text}" for command, text in COMMANDS.items()]
         lines += ["", "autonoma-ci COMMAND --help shows the options of a command.", "", *_NEXT]
-        write_product(world.out, "\n".join(lines) + "\n")
+        write_product(runtime.out, "\n".join(lines) + "\n")
         return 0
     from autonoma_ci.config.settings import closest_match
 
@@ -234,13 +234,13 @@ def _print_help_or_version(name: str, world: Runtime) -> int:
     raise InputError([f"unknown command: {hint}"])
 
 
-def _print_error(world: Runtime, text: str, code: int) -> int:
+def _print_error(runtime: Runtime, text: str, code: int) -> int:
     for line in text.splitlines():
-        world.err.write(escape_log_line(line) + "\n")
+        runtime.err.write(escape_log_line(line) + "\n")
     return code
 
 
-def _report_internal_error(world: Runtime, error: Exception) -> int:
+def _report_internal_error(runtime: Runtime, error: Exception) -> int:
     """Report what can be pasted into an issue: where it happened, but no value that was involved."""
     # Nothing is loaded for it: what went wrong may be that nothing can be loaded any more.
     lines = [
@@ -256,4 +256,4 @@ def _report_internal_error(world: Runtime, error: Exception) -> int:
         frames.append(f"  {name}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
     lines += frames[-12:]
-    return _print_error(world, "\n".join(lines), EXIT_INTERNAL_ERROR)
+    return _print_error(runtime, "\n".join(lines), EXIT_INTERNAL_ERROR)

@@ -38,7 +38,7 @@ COMMAND = [
 from functools import partial
 from autonoma_ci.app import runtime
 from autonoma_ci.engine.poller import PollPolicy
-runtime.Runtime = partial(runtime.Runtime, waiting=PollPolicy(interval=0.05))
+runtime.Runtime = partial(runtime.Runtime, poll_policy=PollPolicy(interval=0.05))
 from autonoma_ci.cli import main
 main()
 """,

@@ -140,7 +140,7 @@ def take_up(folder: Path, url: str, *argv: str, more: Mapping[str, str] | None =
     """Run `wait` as another job on GitHub would."""
     out, err = io.StringIO(), io.StringIO()
     environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m", **(more or {})}
-    code = cli.run_command(["wait", *argv], Runtime(environ, out, err, str(folder), waiting=BRIEF))
+    code = cli.run_command(["wait", *argv], Runtime(environ, out, err, str(folder), poll_policy=BRIEF))
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 
 

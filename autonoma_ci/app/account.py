@@ -35,13 +35,13 @@ def build_account_parser(command: str, help_text: str, out: TextIO) -> ArgumentP
     return parser
 
 
-def fetch_account(found: ParsedArguments, world: Runtime) -> Account:
+def fetch_account(found: ParsedArguments, runtime: Runtime) -> Account:
     """Ask for all folders with the flags' and the environment's credentials.
 
     Raises InputError if those are missing, ApiError if the API does not answer as it should.
     """
-    settings, problems = load_options(ACCOUNT_OPTIONS, provided_options(found, ACCOUNT_OPTIONS), world.environ)
-    problems += find_credential_errors(settings, detect_ci(world.environ).build_context)
+    settings, problems = load_options(ACCOUNT_OPTIONS, provided_options(found, ACCOUNT_OPTIONS), runtime.environ)
+    problems += find_credential_errors(settings, detect_ci(runtime.environ).build_context)
     if problems:
         raise InputError(problems)
     # Loaded only now: all that can be wrong before anything is sent has been told by then.
@@ -50,13 +50,13 @@ def fetch_account(found: ParsedArguments, world: Runtime) -> Account:
     from autonoma_ci.net.background import run_in_background
 
     credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
-    transport = Transport(settings.api_url, credentials, world.timeouts)
-    errors = JobLog(world.err, PLAIN_LOG_FORMATTER)
+    transport = Transport(settings.api_url, credentials, runtime.timeouts)
+    errors = JobLog(runtime.err, PLAIN_LOG_FORMATTER)
     redact = Redactor(credentials)
     errors.redact_with(redact)
     for warning in settings.warnings:
         errors.annotate("warning", Diagnostic(warning))
-    account = run_in_background(lambda: list_folders(transport, redact, world.clock.sleep))
+    account = run_in_background(lambda: list_folders(transport, redact, runtime.clock.sleep))
     if account.skipped_count:
         text = f"Folders and tests without an id that can be used were left out: {account.skipped_count:,}."
         errors.annotate("warning", Diagnostic(text))

@@ -303,13 +303,13 @@ class JobStep:
         """
         runtime, clock = self.runtime, self.runtime.clock
         self._passes = previous.passes
-        start_policy = runtime.policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
+        start_policy = runtime.start_policy._replace(concurrency=settings.concurrency, fail_fast=settings.fail_fast)
         poll_policy = self._poll_policy(settings)
         events: Events = queue.SimpleQueue()
         store = self._create_evidence_store(settings)
         evidence_policy = EvidencePolicy(settings.evidence) if store else None
         table = RunTable(results, self.started_at, previous.run_ids)
-        runtime.interrupts.hand_over(events)
+        runtime.signals.hand_over(events)
         signal = None
         engine: Engine | None = None
         try:
@@ -353,7 +353,7 @@ class JobStep:
         """Return how to wait for the runs, or None to only start them."""
         if not settings.wait:
             return None
-        policy = self.runtime.waiting._replace(timeout=settings.timeout, retries=settings.retries)
+        policy = self.runtime.poll_policy._replace(timeout=settings.timeout, retries=settings.retries)
         return policy if settings.poll_interval is None else policy._replace(interval=settings.poll_interval)
 
     def _record_first(self, results: Sequence[RunResult]) -> None:
@@ -377,8 +377,8 @@ class JobStep:
 
         """
         # From now on a signal is an event, so that it cuts off no report.
-        events: Events = self.runtime.interrupts.events or queue.SimpleQueue()
-        self.runtime.interrupts.hand_over(events)
+        events: Events = self.runtime.signals.events or queue.SimpleQueue()
+        self.runtime.signals.hand_over(events)
         internal_errors: list[Exception | None] = []
         if writes_files:
             # First, because the reports of the CI system refer to these files.
@@ -391,7 +391,7 @@ class JobStep:
         for line in format_summary_lines(report if self._has_record else report._replace(resume_command="")):
             self.log.info(line)
         # Last, because it can take long. Everything else is published by now.
-        is_signalled = self.runtime.interrupts.received
+        is_signalled = self.runtime.signals.received
         report_thread = ReportThread(events, self.runtime.clock, signalled=is_signalled)
         internal_errors.append(self._publish_remotely(report, report_thread))
         for internal_error in filter(None, internal_errors):
@@ -446,7 +446,7 @@ class JobStep:
         from autonoma_ci.ci.publishers.agent_cli import stop_agent_clis
 
         stop_agent_clis()
-        why = "a signal has come" if self.runtime.interrupts.received else "it took too long"
+        why = "a signal has come" if self.runtime.signals.received else "it took too long"
         return f"{subject[0].upper()}{subject[1:]} may be incomplete: {why}. It was left behind; the exit code stands."
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What a command is given of the world outside."""
+"""The environment, streams, clock and signals of a command."""
 
 from __future__ import annotations
 
@@ -15,34 +15,39 @@ if TYPE_CHECKING:
 
 
 class Runtime:
-    """Environment, streams, folder, time and signals: arguments, so that nothing below reads a global."""
+    """Everything that a command uses from outside the program.
 
-    def __init__(  # noqa: PLR0913 - what tests put in place of the real world
+    Commands receive it as an argument, so that no code below `cli` reads a global. Tests replace its parts.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument for each part that tests replace
         self,
         environ: Mapping[str, str],
         out: TextIO,
         err: TextIO,
-        folder: str = ".",
+        working_directory: str = ".",
         *,
         stdin: TextIO | None = None,
-        takes_signals: bool = False,
+        install_signal_handlers: bool = False,
         clock: Clock | None = None,
         timeouts: Timeouts | None = None,
-        policy: StartPolicy | None = None,
-        waiting: PollPolicy | None = None,
+        start_policy: StartPolicy | None = None,
+        poll_policy: PollPolicy | None = None,
     ) -> None:
-        self.environ, self.out, self.err, self.working_directory = environ, out, err, folder
+        self.environ, self.out, self.err, self.working_directory = environ, out, err, working_directory
         self.stdin = stdin
-        self.install_signal_handlers = takes_signals
+        self.install_signal_handlers = install_signal_handlers
         self.clock = clock or Clock()
         self.timeouts = timeouts or Timeouts()
-        self.policy = policy or StartPolicy()
-        self.waiting = waiting or PollPolicy()
-        self.interrupts = SignalHandler()
+        self.start_policy = start_policy or StartPolicy()
+        self.poll_policy = poll_policy or PollPolicy()
+        self.signals = SignalHandler()
 
-    def with_environment(self, environ: Mapping[str, str], folder: str) -> Runtime:
-        """Return the same world with another environment and working directory."""
-        world = Runtime(environ, self.out, self.err, folder, stdin=self.stdin, clock=self.clock, timeouts=self.timeouts)
-        world.policy, world.waiting = self.policy, self.waiting
-        world.interrupts = self.interrupts
-        return world
+    def with_environment(self, environ: Mapping[str, str], working_directory: str) -> Runtime:
+        """Return a runtime with another environment and working directory."""
+        other = Runtime(
+            environ, self.out, self.err, working_directory, stdin=self.stdin, clock=self.clock, timeouts=self.timeouts
+        )
+        other.start_policy, other.poll_policy = self.start_policy, self.poll_policy
+        other.signals = self.signals
+        return other

@@ -67,26 +67,26 @@ _END = (
 )
 
 
-def main(argv: Sequence[str], world: Runtime) -> int:
+def main(argv: Sequence[str], runtime: Runtime) -> int:
     """Show a whole run and return 0 if it went as it is meant to: with one test that fails.
 
     Raises InputError if the command line is wrong or its folder can't be made.
     """
-    parser = ArgumentParser("demo", "Run a sample manifest against a local stand-in for the API.", world.out)
+    parser = ArgumentParser("demo", "Run a sample manifest against a local stand-in for the API.", runtime.out)
     parser.hint = "the folder for its files is --output PATH"
     parser.add_argument(
         "--output", metavar="PATH", default="", help="Folder for the demo's files. Default: a new temporary one."
     )
     found = parser.parse(argv)
-    console = JobLog(world.out, PLAIN_LOG_FORMATTER)
-    folder = _folder(found.output, world.working_directory)
+    console = JobLog(runtime.out, PLAIN_LOG_FORMATTER)
+    folder = _folder(found.output, runtime.working_directory)
     console.info("The manifest, autonoma.yml:")
     console.info()
     for line in DEMO_MANIFEST.splitlines():
         console.info(f"  {line}" if line else "")
     with Sandbox() as sandbox:
-        code = run.main((), world.with_environment({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
-    if world.interrupts.received:
+        code = run.main((), runtime.with_environment({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
+    if runtime.signals.received:
         console.info("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.")
         return code
     if code != EXIT_CODES[ExitReason.FAILED]:

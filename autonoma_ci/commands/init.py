@@ -39,49 +39,49 @@ _SAY_WHAT = (
 )
 
 
-def main(argv: Sequence[str], world: Runtime) -> int:
+def main(argv: Sequence[str], runtime: Runtime) -> int:
     """Write the file, or print it, and name the next command; raise InputError, ApiError or OutputError."""
-    found = _parser(world).parse(argv)
+    found = _parser(runtime).parse(argv)
     is_printed = found.output == STDOUT
     if not found.output:
         raise InputError([f"--output is empty: give a path, such as {DEFAULT_MANIFESTS[0]}"])
-    target = Path(world.working_directory, found.output)
+    target = Path(runtime.working_directory, found.output)
     if not is_printed:
-        _check(target, found, world.working_directory)
+        _check(target, found, runtime.working_directory)
     # Standard output is for the manifest alone then.
-    talk = world.err if is_printed else world.out
+    talk = runtime.err if is_printed else runtime.out
     asks = not (found.all or found.folder_ids or found.test_ids)
-    terminal = world.stdin and world.stdin.isatty() and talk.isatty()
+    terminal = runtime.stdin and runtime.stdin.isatty() and talk.isatty()
     if asks and not terminal:
         raise InputError([_SAY_WHAT])
     try:
-        choice = _choice(found, world, talk if asks else None)
+        choice = _choice(found, runtime, talk if asks else None)
     except Cancelled as error:
-        JobLog(world.err, PLAIN_LOG_FORMATTER).info("Nothing was written.")
+        JobLog(runtime.err, PLAIN_LOG_FORMATTER).info("Nothing was written.")
         return 128 + error.signal
     if is_printed:
-        write_product(world.out, render_manifest(choice))
-        _tell(found, choice, world)
+        write_product(runtime.out, render_manifest(choice))
+        _tell(found, choice, runtime)
         return 0
     # Once more: somebody may have taken their time to choose.
-    _check(target, found, world.working_directory)
+    _check(target, found, runtime.working_directory)
     try:
         _write(target, render_manifest(choice).encode(), force=found.force)
     except (OSError, ValueError) as error:
         raise InputError(
             [f"{_shown(found.output)} could not be written ({os_error_reason(error)}): give another --output"]
         ) from None
-    _tell(found, choice, world)
+    _tell(found, choice, runtime)
     return 0
 
 
-def _choice(found: ParsedArguments, world: Runtime, talk: TextIO | None) -> Selection:
+def _choice(found: ParsedArguments, runtime: Runtime, talk: TextIO | None) -> Selection:
     """Return what the flags name; with `talk`, let somebody at a terminal choose there."""
-    account = fetch_account(found, world)
+    account = fetch_account(found, runtime)
     if not any(folder.tests for folder in account.folders):
         raise InputError(["the account has no tests: create one in Autonoma first; nothing was written"])
-    if talk and world.stdin:
-        choice = select_interactively(account, world.stdin, talk)
+    if talk and runtime.stdin:
+        choice = select_interactively(account, runtime.stdin, talk)
     else:
         wanted = _ids("--folder-ids", found.folder_ids), _ids("--test-ids", found.test_ids)
         choice = select_by_id(account, *wanted, everything=found.all)
@@ -104,8 +104,8 @@ def _write(target: Path, data: bytes, *, force: bool) -> None:
         raise
 
 
-def _parser(world: Runtime) -> ArgumentParser:
-    parser = build_account_parser("init", "Write a manifest with folders or tests of the account.", world.out)
+def _parser(runtime: Runtime) -> ArgumentParser:
+    parser = build_account_parser("init", "Write a manifest with folders or tests of the account.", runtime.out)
     parser.hint = "the file to write is --output PATH; what to write is --all, --folder-ids or --test-ids"
     parser.add_argument("--all", action="store_true", help="Every folder that has tests.")
     parser.add_argument("--folder-ids", metavar="LIST", default="", help="These folders.")
@@ -151,15 +151,15 @@ def _ids(flag: str, text: str) -> dict[str, str]:
         raise InputError([f"{flag}: {problem}" for problem in error.diagnostics]) from None
 
 
-def _tell(found: ParsedArguments, choice: Selection, world: Runtime) -> None:
+def _tell(found: ParsedArguments, choice: Selection, runtime: Runtime) -> None:
     is_printed, path = found.output == STDOUT, found.output
-    console = JobLog(world.err if is_printed else world.out, PLAIN_LOG_FORMATTER)
-    settings, _ = load_options(ACCOUNT_OPTIONS, provided_options(found, ACCOUNT_OPTIONS), world.environ)
+    console = JobLog(runtime.err if is_printed else runtime.out, PLAIN_LOG_FORMATTER)
+    settings, _ = load_options(ACCOUNT_OPTIONS, provided_options(found, ACCOUNT_OPTIONS), runtime.environ)
     console.redact_with(Redactor(settings.secrets))
     counted = [pluralize(len(choice.folders), "folder")] if choice.folders else []
     counted += [pluralize(len(choice.tests), "test")] if choice.tests else []
     # With both default names there, a run without the option reads the other one.
-    is_default = find_default_manifest(world.working_directory) == os.path.normpath(path)
+    is_default = find_default_manifest(runtime.working_directory) == os.path.normpath(path)
     named = "" if is_default else f" --manifest {quote_for_shell(path)}"
     if is_printed:
         console.info(f"Printed a manifest with {' and '.join(counted)}. As autonoma.yml, a run finds it by itself.")

@@ -24,14 +24,14 @@ _NO_FOLDERS = "The account has no folders. Create a test in Autonoma, then list 
 _NO_TESTS = "The folders have no tests. Create a test in Autonoma, then list shows its id."
 
 
-def main(argv: Sequence[str], world: Runtime) -> int:
+def main(argv: Sequence[str], runtime: Runtime) -> int:
     """Print the table, or JSON; raise InputError, ApiError or OutputError."""
-    parser = build_account_parser("list", "Show the account's folders and tests with their ids.", world.out)
+    parser = build_account_parser("list", "Show the account's folders and tests with their ids.", runtime.out)
     parser.hint, parser.hint_flags = NO_TAGS, ("--tags", "--tag", "--tag-ids")
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
     found = parser.parse(argv)
-    folders = fetch_account(found, world).folders
-    console = JobLog(world.out, PLAIN_LOG_FORMATTER, is_product=True)
+    folders = fetch_account(found, runtime).folders
+    console = JobLog(runtime.out, PLAIN_LOG_FORMATTER, is_product=True)
     if found.json:
         listed = [{**folder._asdict(), "tests": [test._asdict() for test in folder.tests]} for folder in folders]
         console.write_lines([escape_json(json.dumps(listed, indent=2))])

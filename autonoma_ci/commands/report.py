@@ -47,10 +47,10 @@ _READ = VALUE_OPTIONS | {"client-id", "client-secret", "github-token", "gitlab-t
 MAX_INLINE_BYTES = 20_000_000
 
 
-def main(argv: Sequence[str], world: Runtime) -> int:
+def main(argv: Sequence[str], runtime: Runtime) -> int:
     """Write the report and say where; raise InputError if the record can't be read or the report not be written."""
     purpose = "Make a report from the record of a step. Variables and manifest say which values to hide."
-    parser = build_parser("report", purpose, _FLAGS, world.out)
+    parser = build_parser("report", purpose, _FLAGS, runtime.out)
     add_variables(parser)
     parser.hint = "report takes one record; for several, run it once for each"
     parser.add_argument(
@@ -66,36 +66,38 @@ def main(argv: Sequence[str], world: Runtime) -> int:
         "--single-file", action="store_true", help="Put screenshots, videos and style into report.html itself."
     )
     found = parser.parse(argv)
-    found.record = find_results_file(found.record, world.working_directory, "report")
-    record = Path(world.working_directory, found.record)
+    found.record = find_results_file(found.record, runtime.working_directory, "report")
+    record = Path(runtime.working_directory, found.record)
     printed = found.output == "-"
-    console = JobLog(world.err if printed else world.out, PLAIN_LOG_FORMATTER)
-    report = _read(found, world, console)
+    console = JobLog(runtime.err if printed else runtime.out, PLAIN_LOG_FORMATTER)
+    report = _read(found, runtime, console)
     default = results_folder(record) / FORMATS[found.format]
-    target = Path(world.working_directory, found.output) if found.output and not printed else default
+    target = Path(runtime.working_directory, found.output) if found.output and not printed else default
     files = _rendered(report, found.format, _AssetResolver(record.parent, target), single=found.single_file or printed)
     if printed:
-        write_product(world.out, files[""].decode("utf-8", "replace"))
+        write_product(runtime.out, files[""].decode("utf-8", "replace"))
         return 0
     written = {target.parent / name if name else target: data for name, data in files.items()}
     for path in written:
         _check_no_record(path, record)
     for path, data in written.items():
-        _write(path, data, world.working_directory)
-    console.info(f"Wrote {found.output or _relative_to(world.working_directory, target)}")
+        _write(path, data, runtime.working_directory)
+    console.info(f"Wrote {found.output or _relative_to(runtime.working_directory, target)}")
     return 0
 
 
-def _read(found: ParsedArguments, world: Runtime, console: JobLog) -> Report:
+def _read(found: ParsedArguments, runtime: Runtime, console: JobLog) -> Report:
     """Return the report of the record without values and credentials. Those that are not known have a notice."""
-    settings, problems = load_settings(provided_options(found, _FLAGS), found.var, select_options(world.environ, _READ))
+    settings, problems = load_settings(
+        provided_options(found, _FLAGS), found.var, select_options(runtime.environ, _READ)
+    )
     if problems:
         raise InputError(problems)
     credentials = Redactor(settings.secrets)
     options = Redactor([*settings.secrets, *settings.variables.values()])
-    saved = load_results(found.record, world.working_directory, options).results
-    event = detect_ci(world.environ).build_context.trigger_event
-    known = collect_known_values(settings, saved, world.working_directory, world.environ, event)
+    saved = load_results(found.record, runtime.working_directory, options).results
+    event = detect_ci(runtime.environ).build_context.trigger_event
+    known = collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
     console.redact_with(credentials)
     if known.notice:
         console.annotate("notice", Diagnostic(known.notice))

@@ -40,7 +40,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     if invalid_command_line:
         return _fail_on_arguments(invalid_command_line, step)
     try:
-        with runtime.interrupts.reveal_cancelled():
+        with runtime.signals.reveal_cancelled():
             return _run(arguments, step)
     except Cancelled as error:
         # Only before the first request. After that, a signal is an event.

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
 
 
-def main(argv: Sequence[str], world: Runtime) -> int:
+def main(argv: Sequence[str], runtime: Runtime) -> int:
     """Serve on loopback and print what is received, until a signal stops it.
 
     Returns 128 plus the number of the signal.
 
     Raises InputError if the command line is wrong or the port is taken.
     """
-    parser = ArgumentParser("sandbox", "Serve a local stand-in for the Autonoma API; any credentials do.", world.out)
+    parser = ArgumentParser("sandbox", "Serve a local stand-in for the Autonoma API; any credentials do.", runtime.out)
     parser.add_argument("--port", default="8787", metavar="N", help="Port on 127.0.0.1; 0 for any. Default: 8787.")
     parser.add_argument(
         "--contract", default=DEFAULT_REVISION, metavar="REVISION",
@@ -41,8 +41,8 @@ def main(argv: Sequence[str], world: Runtime) -> int:
         contract = parse_choice(tuple(REVISIONS), found.contract)
     except InputError as error:
         raise InputError([f"--contract: {error}"]) from None
-    console = JobLog(world.out, PLAIN_LOG_FORMATTER, is_product=True)
-    sandbox = Sandbox(port=port, contract=contract, log=JobLog(world.out, PLAIN_LOG_FORMATTER).progress)
+    console = JobLog(runtime.out, PLAIN_LOG_FORMATTER, is_product=True)
+    sandbox = Sandbox(port=port, contract=contract, log=JobLog(runtime.out, PLAIN_LOG_FORMATTER).progress)
     try:
         sandbox.start()
     except OSError as error:
@@ -61,7 +61,7 @@ def main(argv: Sequence[str], world: Runtime) -> int:
         for known_id, kind in known_ids().items():
             console.info(f"  {known_id:<26} {kind}")
         while True:  # on Windows no signal would end the wait for an event
-            world.clock.sleep(3600)
+            runtime.clock.sleep(3600)
     except Cancelled as error:
         console.info("The sandbox was stopped.")
         return 128 + error.signal

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
 
 
-def main(argv: Sequence[str], world: Runtime) -> int:
+def main(argv: Sequence[str], runtime: Runtime) -> int:
     """Print the schema and return 0.
 
     Raises InputError if the command line names no schema, OutputError if it can't be printed.
     """
     parser = ArgumentParser(
-        "schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", world.out
+        "schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", runtime.out
     )
     parser.add_argument("of", nargs="?", default="manifest", help="manifest or results. Default: manifest.")
     found = parser.parse(argv)
@@ -35,5 +35,5 @@ def main(argv: Sequence[str], world: Runtime) -> int:
         schema = results_json_schema()
     else:
         raise InputError(["there is no schema of that: give manifest or results"])
-    write_product(world.out, json.dumps(schema, indent=2) + "\n")
+    write_product(runtime.out, json.dumps(schema, indent=2) + "\n")
     return 0

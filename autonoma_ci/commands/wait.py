@@ -97,7 +97,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     arguments = _parse_arguments(argv, runtime)
     step = JobStep(runtime, detect_ci(runtime.environ))
     try:
-        with runtime.interrupts.reveal_cancelled():
+        with runtime.signals.reveal_cancelled():
             return _wait(arguments, step)
     except Cancelled as error:
         # Only before the first request. To replace results.json would lose its runs.

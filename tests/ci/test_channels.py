@@ -62,7 +62,7 @@ def step(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], ids: str = 
         "AUTONOMA_WAIT": "true",
         "AUTONOMA_RESULTS_DIR": "results",
     }
-    world = Runtime({**ours, **environ}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
+    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=BRIEF, start_policy=BRISK)
     code = cli.run_command([], world)
     assert "Traceback" not in out.getvalue()
     return code, out.getvalue()

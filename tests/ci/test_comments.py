@@ -692,7 +692,7 @@ def step(folder: Path, service: Service, url: str, ids: str = "sandbox-one", **m
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_COMMENT": "true",
         }
-        world = Runtime({**environ, **more}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
+        world = Runtime({**environ, **more}, out, out, str(folder), poll_policy=BRIEF, start_policy=BRISK)
         code = cli.run_command([], world)
     return code, out.getvalue()
 

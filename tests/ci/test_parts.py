@@ -364,7 +364,7 @@ class Place:
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         }
         environ = {**ours, **self.environ, **self.facts.of(**facts), **more}
-        world = Runtime(environ, out, out, str(folder), waiting=BRIEF, policy=BRISK, timeouts=PATIENT)
+        world = Runtime(environ, out, out, str(folder), poll_policy=BRIEF, start_policy=BRISK, timeouts=PATIENT)
         code = cli.run_command(argv, world)
         assert "Traceback" not in out.getvalue()
         return Step(folder, code, out.getvalue())

@@ -64,7 +64,7 @@ def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) 
         "AUTONOMA_API_URL": sandbox.url,
         "AUTONOMA_RESULTS_DIR": "results",
     }
-    world = Runtime({**ours, **environ}, out, out, str(folder), waiting=BRIEF, policy=BRISK)
+    world = Runtime({**ours, **environ}, out, out, str(folder), poll_policy=BRIEF, start_policy=BRISK)
     return cli.run_command(argv, world), out.getvalue()
 
 

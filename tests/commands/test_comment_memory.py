@@ -47,7 +47,7 @@ def test_a_comment_without_memory_leaves_the_exit_code(
             "AUTONOMA_WAIT": "true",
             "AUTONOMA_COMMENT": "true",
         }
-        world = Runtime(environ, out, out, str(tmp_path), waiting=BRIEF, policy=BRISK)
+        world = Runtime(environ, out, out, str(tmp_path), poll_policy=BRIEF, start_policy=BRISK)
         ended = cli.run_command([], world)
     lines = out.getvalue().splitlines()
     assert ended == code

@@ -101,7 +101,7 @@ class Step:
     def __call__(self, *argv: str, **more: str) -> Ended:
         """Run a command."""
         out, err = io.StringIO(), io.StringIO()
-        code = cli.run_command(argv, Runtime({**self._environ, **more}, out, err, str(self.folder), waiting=BRIEF))
+        code = cli.run_command(argv, Runtime({**self._environ, **more}, out, err, str(self.folder), poll_policy=BRIEF))
         return Ended(code, out.getvalue(), err.getvalue())
 
     def process(self, *argv: str, **more: str) -> Ended:

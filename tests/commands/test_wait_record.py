@@ -78,7 +78,7 @@ def command(folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: M
         (folder / name).unlink(missing_ok=True)
     out = io.StringIO()
     environ = environment(folder, url, ids) | BUILD | dict(more or {})
-    world = Runtime(environ, out, out, str(folder), waiting=PollPolicy(interval=0.05))
+    world = Runtime(environ, out, out, str(folder), poll_policy=PollPolicy(interval=0.05))
     code = cli.run_command(argv, world)
     record = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
     return Left(
@@ -376,7 +376,7 @@ def test_wait_at_a_terminal_takes_any_record(
     """A user who waits for runs of a job at a terminal chooses the record."""
     command(tmp_path, sandbox.url, ids=["a", "b"])
     environ = environment(tmp_path, sandbox.url, []) | BUILD | place
-    world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), waiting=PollPolicy(interval=0.05))
+    world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
     assert cli.run_command(["wait", "results/results.json"], world) == 0
     record = json.loads(path.read_text("utf-8"))
     assert [run["state"] for run in record["runs"]] == ["passed", "passed"]

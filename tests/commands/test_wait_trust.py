@@ -90,7 +90,9 @@ class Job:
             **more,
         }
         out = io.StringIO()
-        code = cli.run_command(argv, Runtime(environ, out, out, str(self.folder), waiting=PollPolicy(interval=0.05)))
+        code = cli.run_command(
+            argv, Runtime(environ, out, out, str(self.folder), poll_policy=PollPolicy(interval=0.05))
+        )
         return code, out.getvalue()
 
     def start(self, place: Mapping[str, str], *argv: str, **more: str) -> int:

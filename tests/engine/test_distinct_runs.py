@@ -280,7 +280,7 @@ def take_up(folder: Path, url: str) -> Ended:
     """Run `wait` on the record that a job left in this folder."""
     out, err = io.StringIO(), io.StringIO()
     environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m"}
-    code = cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(folder), waiting=BRIEF))
+    code = cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(folder), poll_policy=BRIEF))
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 
 

@@ -78,7 +78,7 @@ evidence_store.EvidenceDownloader = partial(evidence_store.EvidenceDownloader, s
 runtime.Runtime = partial(  # type: ignore[misc, assignment]
     runtime.Runtime,
     timeouts=Timeouts(connect=_SECONDS, read=_SECONDS / 1.5, total=_SECONDS),
-    policy=StartPolicy(
+    start_policy=StartPolicy(
         give_up_after=30.0,
         max_connect_attempts=3,
         first_retry_pause=0.02,
@@ -86,7 +86,7 @@ runtime.Runtime = partial(  # type: ignore[misc, assignment]
         shutdown_grace=0.3,
         hung_after=120.0,
     ),
-    waiting=PollPolicy(
+    poll_policy=PollPolicy(
         interval=0.1, give_up_after=_PATIENCE, not_found_grace=_PATIENCE, late_response_grace=10.0, hung_after=120.0
     ),
 )

@@ -42,7 +42,7 @@ COMMAND = [
 from functools import partial
 from autonoma_ci.app import runtime
 from autonoma_ci.engine.poller import PollPolicy
-runtime.Runtime = partial(runtime.Runtime, waiting=PollPolicy(interval=0.05))
+runtime.Runtime = partial(runtime.Runtime, poll_policy=PollPolicy(interval=0.05))
 from autonoma_ci.cli import main
 main()
 """,
@@ -164,7 +164,7 @@ class Scene:
     def _run_old_build(self) -> None:
         """Let all tests pass in a job of an older build."""
         environ = environment(self.folder, self._server.url, self.shape.ids) | OLD_BUILD | WAIT
-        world = Runtime(environ, io.StringIO(), io.StringIO(), str(self.folder), waiting=PollPolicy(interval=0.01))
+        world = Runtime(environ, io.StringIO(), io.StringIO(), str(self.folder), poll_policy=PollPolicy(interval=0.01))
         assert cli.run_command([], world) == 0
         results = self.folder / "results"
         names = ("results.json", "junit.xml", "report.html", "summary.md", "outputs.env")

@@ -59,7 +59,7 @@ class Checkout:
             "AUTONOMA_EVIDENCE": "all",
         }
         out, err = io.StringIO(), io.StringIO()
-        world = Runtime({**environ, **more}, out, err, str(self.folder), waiting=BRIEF, policy=BRISK)
+        world = Runtime({**environ, **more}, out, err, str(self.folder), poll_policy=BRIEF, start_policy=BRISK)
         return Ended(cli.run_command(argv, world), out.getvalue(), err.getvalue())
 
     def put(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:

@@ -89,7 +89,13 @@ def run(folder: Path, environ: Mapping[str, str], *argv: str) -> Left:
     before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
     world = Runtime(
-        environ, out, err, str(folder), timeouts=PATIENT, policy=BRISK._replace(give_up_after=1.0), waiting=BRIEF
+        environ,
+        out,
+        err,
+        str(folder),
+        timeouts=PATIENT,
+        start_policy=BRISK._replace(give_up_after=1.0),
+        poll_policy=BRIEF,
     )
     code = cli.run_command(argv, world)
     log = out.getvalue() + err.getvalue()

@@ -106,7 +106,7 @@ def test_value_by_chance_leaves_the_link_for_a_later_step(value: str, tmp_path: 
         out, err = io.StringIO(), io.StringIO()
         world = Runtime(
             environment(tmp_path, server.url, []) | {"INPUT_TIMEOUT": "10m"}, out, err, str(tmp_path),
-            waiting=BRIEF, timeouts=PATIENT,
+            poll_policy=BRIEF, timeouts=PATIENT,
         )  # fmt: skip
         code = cli.run_command(["wait", "results/results.json"], world)
     later = left_behind(tmp_path, code, out.getvalue(), err.getvalue())

@@ -87,7 +87,7 @@ def environment(folder: Path, url: str, system: str) -> dict[str, str]:
 def everything(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
     """Run the command and return its exit code and all that it printed and wrote, without the masks."""
     out, err = io.StringIO(), io.StringIO()
-    world = Runtime(environ, out, err, str(folder), timeouts=PATIENT, policy=BRISK._replace(give_up_after=1.0))
+    world = Runtime(environ, out, err, str(folder), timeouts=PATIENT, start_policy=BRISK._replace(give_up_after=1.0))
     code = cli.run_command(argv, world)
     log = out.getvalue() + err.getvalue()
     masks = {command.data for command in commands(log) if command.name == "add-mask"}

@@ -204,7 +204,7 @@ def job(folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapp
         before = _files(folder)
         world = Runtime(
             environ, out, err, str(folder / "workspace"),
-            clock=_Brief(), timeouts=_TIMES, policy=_POLICY, waiting=_WAITING,
+            clock=_Brief(), timeouts=_TIMES, start_policy=_POLICY, poll_policy=_WAITING,
         )  # fmt: skip
         code = cli.run_command(argv, world)
         log = _without_masks(system, environ, out.getvalue())

@@ -81,7 +81,7 @@ def run_job(
     """Run a job that starts these tests; `more` is what else its environment holds."""
     out, err = io.StringIO(), io.StringIO()
     environ = environment(folder, url, ids) | dict(more or {})
-    world = Runtime(environ, out, err, str(folder), timeouts=timeouts, policy=policy, waiting=BRIEF)
+    world = Runtime(environ, out, err, str(folder), timeouts=timeouts, start_policy=policy, poll_policy=BRIEF)
     code = cli.run_command(argv, world)
     return left_behind(folder, code, out.getvalue(), err.getvalue())
 
