@@ -1,1 +1,1 @@
-"""What the commands share: one job step from its inputs to its exit code."""
+"""Code that several commands share."""

@@ -1,4 +1,4 @@
-"""What `list` and `init` share: the account behind the credentials."""
+"""The account that `list` and `init` read."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.config.arguments import ArgumentParser, ParsedArguments
 
-# The other options are of runs.
+# The other options are for runs.
 ACCOUNT_OPTIONS = tuple(option for option in OPTIONS if option.name in {"client-id", "client-secret", "api-url"})
 
 
 def build_account_parser(command: str, help_text: str, out: TextIO) -> ArgumentParser:
-    """Return the parser of a command that asks for the account; of its flags only those can be variables too."""
+    """Return the parser of a command that reads the account.
+
+    Only the options of the account can also be set as variables.
+    """
     parser = build_parser(command, help_text, ACCOUNT_OPTIONS, out)
     parser.epilog = (
         "The credentials and the API's URL can also be given in the environment, as AUTONOMA_CLIENT_ID, "
@@ -35,29 +38,32 @@ def build_account_parser(command: str, help_text: str, out: TextIO) -> ArgumentP
     return parser
 
 
-def fetch_account(found: ParsedArguments, runtime: Runtime) -> Account:
-    """Ask for all folders with the flags' and the environment's credentials.
+def fetch_account(arguments: ParsedArguments, runtime: Runtime) -> Account:
+    """Return all folders and tests of the account.
 
-    Raises InputError if those are missing, ApiError if the API does not answer as it should.
+    Raises:
+        InputError: The credentials are missing or wrong.
+        ApiError: The API returned an error or an unexpected response.
+
     """
-    settings, problems = load_options(ACCOUNT_OPTIONS, provided_options(found, ACCOUNT_OPTIONS), runtime.environ)
-    problems += find_credential_errors(settings, detect_ci(runtime.environ).build_context)
-    if problems:
-        raise InputError(problems)
-    # Loaded only now: all that can be wrong before anything is sent has been told by then.
+    settings, errors = load_options(ACCOUNT_OPTIONS, provided_options(arguments, ACCOUNT_OPTIONS), runtime.environ)
+    errors += find_credential_errors(settings, detect_ci(runtime.environ).build_context)
+    if errors:
+        raise InputError(errors)
+    # Loaded only now, after all checks that need no request.
     from autonoma_ci.api.account import list_folders
     from autonoma_ci.api.transport import Transport
     from autonoma_ci.net.background import run_in_background
 
     credentials = [secret for secret in (settings.client_id, settings.client_secret) if secret]
     transport = Transport(settings.api_url, credentials, runtime.timeouts)
-    errors = JobLog(runtime.err, PLAIN_LOG_FORMATTER)
+    error_log = JobLog(runtime.err, PLAIN_LOG_FORMATTER)
     redact = Redactor(credentials)
-    errors.redact_with(redact)
+    error_log.redact_with(redact)
     for warning in settings.warnings:
-        errors.annotate("warning", Diagnostic(warning))
+        error_log.annotate("warning", Diagnostic(warning))
     account = run_in_background(lambda: list_folders(transport, redact, runtime.clock.sleep))
     if account.skipped_count:
         text = f"Folders and tests without an id that can be used were left out: {account.skipped_count:,}."
-        errors.annotate("warning", Diagnostic(text))
+        error_log.annotate("warning", Diagnostic(text))
     return account

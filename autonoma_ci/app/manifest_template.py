@@ -1,4 +1,4 @@
-"""The text of a new manifest: what was chosen, and in comments what else there is to say."""
+"""The text of the manifest that `init` writes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from autonoma_ci.app.test_picker import Selection
 
-_PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _/()-]*[A-Za-z0-9_)])?")
-# A YAML reader takes these for something other than text, ours the first of them.
-_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_PLAIN_SCALAR_RE = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _/()-]*[A-Za-z0-9_)])?")
+# YAML parsers do not read these as text. Ours does not read the first three as text.
+_RESERVED_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _HEAD = """\
 # What autonoma-ci starts. Made by autonoma-ci init; yours to change.
 # For completion in an editor: autonoma-ci schema > autonoma.schema.json
@@ -34,29 +34,32 @@ _VERSIONS = """\
 """
 
 
-def render_manifest(choice: Selection) -> str:
-    """Return the manifest; each name in it reads back as it is."""
-    return "\n".join([_HEAD, *_entries(choice), _VERSIONS if choice.folders else ""])
+def render_manifest(selection: Selection) -> str:
+    """Return the manifest of selected folders and tests.
+
+    Each name is written so that the loader reads the same text.
+    """
+    return "\n".join([_HEAD, *_render_entries(selection), _VERSIONS if selection.folders else ""])
 
 
-def _entries(choice: Selection) -> Iterator[str]:
-    if choice.folders:
+def _render_entries(selection: Selection) -> Iterator[str]:
+    if selection.folders:
         yield "folders: # each is one run, with all tests in it and below it"
-    for folder in choice.folders:
-        yield f"  - id: {_text(folder.id)} # {pluralize(len(folder.tests), 'test')}"
-        yield f"    name: {_text(folder.name)}"
-    if choice.tests:
+    for folder in selection.folders:
+        yield f"  - id: {_render_text(folder.id)} # {pluralize(len(folder.tests), 'test')}"
+        yield f"    name: {_render_text(folder.name)}"
+    if selection.tests:
         yield "tests:"
-    for number, test in enumerate(choice.tests):
-        yield f"  - id: {_text(test.id)}"
-        yield f"    name: {_text(test.name)}"
-        if number == 0:
+    for index, test in enumerate(selection.tests):
+        yield f"  - id: {_render_text(test.id)}"
+        yield f"    name: {_render_text(test.name)}"
+        if index == 0:
             yield "    # groups: [smoke] # then: autonoma-ci run --groups smoke"
 
 
-def _text(name: str) -> str:
-    # In a manifest, a dollar sign begins what is filled in, unless there are two.
-    doubled = sanitize_line(name, 500).strip().replace("$", "$$")
-    plain = _PLAIN.fullmatch(doubled) and doubled.lower() not in _WORDS
-    # The manifest may be printed.
-    return doubled if plain else escape_json(json.dumps(doubled, ensure_ascii=False))
+def _render_text(text: str) -> str:
+    # In a manifest, one dollar sign begins an interpolation, and two are a dollar sign.
+    escaped = sanitize_line(text, 500).strip().replace("$", "$$")
+    is_plain = _PLAIN_SCALAR_RE.fullmatch(escaped) and escaped.lower() not in _RESERVED_WORDS
+    # A terminal can show the manifest, so control characters are escaped.
+    return escaped if is_plain else escape_json(json.dumps(escaped, ensure_ascii=False))

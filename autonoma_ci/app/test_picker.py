@@ -1,4 +1,4 @@
-"""Which of the account's folders and tests a manifest gets: by their ids, or by asking at a terminal."""
+"""Select folders and tests of the account for a new manifest."""
 
 from __future__ import annotations
 
@@ -18,109 +18,132 @@ if TYPE_CHECKING:
 
     from autonoma_ci.api.account import Account, ListedFolder, ListedTest
 
-_NOTHING = "nothing was chosen, so nothing was written"
+_NOTHING_SELECTED = "nothing was chosen, so nothing was written"
 
 
 class Selection(NamedTuple):
-    """What was chosen: folders to run as a whole, and single tests."""
+    """The selected folders and tests."""
+
+    # Each folder is one run.
 
     folders: tuple[ListedFolder, ...] = ()
     tests: tuple[ListedTest, ...] = ()
 
     def expand_folders(self) -> Selection:
-        """Return the same with the folders' tests in the folders' place, each once."""
-        every = [*(test for folder in self.folders for test in folder.tests), *self.tests]
-        return Selection((), tuple({test.id: test for test in every}.values()))
+        """Return the selection with the tests of its folders instead of the folders.
+
+        Each test occurs once.
+        """
+        all_tests = [*(test for folder in self.folders for test in folder.tests), *self.tests]
+        return Selection((), tuple({test.id: test for test in all_tests}.values()))
 
 
 def select_by_id(
     account: Account, folder_ids: Mapping[str, str], test_ids: Mapping[str, str], *, everything: bool
 ) -> Selection:
-    """Return what has these ids, or every folder with tests; a label beside an id is its name from then on.
+    """Return the folders and tests with these ids.
 
-    A folder without tests may be chosen by its id. Raises InputError for ids that the account does not have.
+    A folder without tests can be selected by its id.
+
+    Args:
+        account: The folders and tests of the account.
+        folder_ids: Labels by folder ids. A label that is not empty replaces the name of the folder.
+        test_ids: The same for tests.
+        everything: Whether to select all folders that have tests.
+
+    Raises:
+        InputError: The account does not have an id, or the selection has no tests.
+
     """
     folders = {folder.id: folder for folder in account.folders}
     tests = {test.id: test for folder in account.folders for test in folder.tests}
-    problems = [_unknown("folder", text, list(folders), text in tests) for text in folder_ids if text not in folders]
-    problems += [_unknown("test", text, list(tests), text in folders) for text in test_ids if text not in tests]
-    if problems:
-        raise InputError(problems)
-    wanted = {folder.id: folder for folder in account.folders if folder.tests} if everything else {}
-    wanted |= {text: folders[text]._replace(name=label or folders[text].name) for text, label in folder_ids.items()}
-    named = (tests[text]._replace(name=label or tests[text].name) for text, label in test_ids.items())
-    choice = Selection(tuple(wanted.values()), tuple(named))
-    if not choice.expand_folders().tests:
+    errors = [
+        _unknown_id_error("folder", text, list(folders), text in tests) for text in folder_ids if text not in folders
+    ]
+    errors += [_unknown_id_error("test", text, list(tests), text in folders) for text in test_ids if text not in tests]
+    if errors:
+        raise InputError(errors)
+    selected = {folder.id: folder for folder in account.folders if folder.tests} if everything else {}
+    selected |= {text: folders[text]._replace(name=label or folders[text].name) for text, label in folder_ids.items()}
+    selected_tests = (tests[text]._replace(name=label or tests[text].name) for text, label in test_ids.items())
+    selection = Selection(tuple(selected.values()), tuple(selected_tests))
+    if not selection.expand_folders().tests:
         raise InputError(["what was chosen has no tests, so nothing was written: choose a folder that has some"])
-    return choice
+    return selection
 
 
-def _unknown(kind: str, text: str, known: list[str], of_the_other_kind: bool) -> str:  # noqa: FBT001
-    if of_the_other_kind:
+def _unknown_id_error(kind: str, text: str, known: list[str], is_other_kind: bool) -> str:  # noqa: FBT001
+    if is_other_kind:
         other = "test" if kind == "folder" else "folder"
         return f"{text} is the id of a {other}, not of a {kind}: give it by --{other}-ids"
-    near = closest_match(text, known)
-    hint = f"did you mean {near}?" if near else "autonoma-ci list shows them all"
+    suggestion = closest_match(text, known)
+    hint = f"did you mean {suggestion}?" if suggestion else "autonoma-ci list shows them all"
     return f"the account has no {kind} with the id {text}: {hint}"
 
 
 def select_interactively(account: Account, stdin: TextIO, out: TextIO) -> Selection:
-    """Let somebody at a terminal choose; raise InputError if they leave without an answer."""
-    console = JobLog(out, PLAIN_LOG_FORMATTER)
+    """Let a user select at a terminal. Raises InputError if the input ends."""
+    log = JobLog(out, PLAIN_LOG_FORMATTER)
     folders = [folder for folder in account.folders if folder.tests]
-    console.info("Folders of the account:")
+    log.info("Folders of the account:")
     for number, folder in enumerate(folders, 1):
-        console.info(f"{number:>5}  {folder.name} ({pluralize(len(folder.tests), 'test')})")
-    chosen = [folders[place] for place in _numbers("Which folders? Such as 1,3-5, or all:", len(folders), stdin, out)]
-    console.info("A folder as a whole is one run. Its tests one by one have their own results, retries and evidence.")
-    if _answer("Folders as a whole, or their tests? (folders/tests):", ("folders", "tests"), stdin, out) == "folders":
-        return Selection(tuple(chosen))
-    tests = Selection(tuple(chosen)).expand_folders().tests
+        log.info(f"{number:>5}  {folder.name} ({pluralize(len(folder.tests), 'test')})")
+    selected = [
+        folders[index] for index in _select_indexes("Which folders? Such as 1,3-5, or all:", len(folders), stdin, out)
+    ]
+    log.info("A folder as a whole is one run. Its tests one by one have their own results, retries and evidence.")
+    if (
+        _select_word("Folders as a whole, or their tests? (folders/tests):", ("folders", "tests"), stdin, out)
+        == "folders"
+    ):
+        return Selection(tuple(selected))
+    tests = Selection(tuple(selected)).expand_folders().tests
     for number, test in enumerate(tests, 1):
-        console.info(f"{number:>5}  {test.name}")
-    places = _numbers("Which tests? Such as 1,3-5, or all:", len(tests), stdin, out)
-    return Selection((), tuple(tests[place] for place in places))
+        log.info(f"{number:>5}  {test.name}")
+    indexes = _select_indexes("Which tests? Such as 1,3-5, or all:", len(tests), stdin, out)
+    return Selection((), tuple(tests[index] for index in indexes))
 
 
-def _read(question: str, stdin: TextIO, out: TextIO) -> str:
+def _read_answer(question: str, stdin: TextIO, out: TextIO) -> str:
     write_product(out, f"{question} ")
     try:
-        # A signal that comes just before a call into C that waits is heard only after it.
+        # A signal that arrives just before a blocking C call is handled only after that call.
         line = run_in_background(stdin.readline)
     except (OSError, ValueError):
-        # The terminal is gone (EIO, termios(3)), or the stream is closed: no answer will come.
+        # The terminal is gone (EIO, termios(3)), or the stream is closed. So there is no answer.
         line = ""
     if not line:
         out.write("\n")
-        raise InputError([_NOTHING])
+        raise InputError([_NOTHING_SELECTED])
     return line.strip().lower()
 
 
-def _answer(question: str, words: tuple[str, ...], stdin: TextIO, out: TextIO) -> str:
+def _select_word(question: str, words: tuple[str, ...], stdin: TextIO, out: TextIO) -> str:
     while True:
-        text = _read(question, stdin, out)
-        found = [word for word in words if text and word.startswith(text)]
-        if len(found) == 1:
-            return found[0]
+        text = _read_answer(question, stdin, out)
+        matches = [word for word in words if text and word.startswith(text)]
+        if len(matches) == 1:
+            return matches[0]
 
 
-def _numbers(question: str, count: int, stdin: TextIO, out: TextIO) -> list[int]:
-    """Return places from 0, in their order and each once."""
+def _select_indexes(question: str, count: int, stdin: TextIO, out: TextIO) -> list[int]:
+    """Return the selected indexes from 0, sorted and without duplicates."""
     while True:
-        text = _read(question, stdin, out)
-        places = range(count) if text == "all" else _places(text, count)
-        if places:
-            return sorted(set(places))
+        text = _read_answer(question, stdin, out)
+        indexes = range(count) if text == "all" else _parse_indexes(text, count)
+        if indexes:
+            return sorted(set(indexes))
         JobLog(out, PLAIN_LOG_FORMATTER).info(f"That is not a choice of 1 to {count}.")
 
 
-def _places(text: str, count: int) -> list[int]:
-    found: list[int] = []
+def _parse_indexes(text: str, count: int) -> list[int]:
+    """Return the indexes of texts such as `1,3-5`, or none if a number is out of range."""
+    indexes: list[int] = []
     for part in re.split(r"[,\s]+", text.strip(", ")):
         numbers = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", part)
         first = int(numbers[1]) if numbers else 0
         last = int(numbers[2] or first) if numbers else 0
         if not 1 <= first <= last <= count:
             return []
-        found += range(first - 1, last)
-    return found
+        indexes += range(first - 1, last)
+    return indexes

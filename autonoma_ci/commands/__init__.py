@@ -1,1 +1,1 @@
-"""One module per command: wiring between the rooms, no decisions of its own."""
+"""The commands of autonoma-ci, one module each."""
