@@ -1,4 +1,4 @@
-"""The command: signals, one error boundary, and which command it is; no decisions."""
+"""Select and run a command, and turn every error into an exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.base import LogFormatter
     from autonoma_ci.ci.log import JobLog
 
-# Each is a module of autonoma_ci.commands with a main(argv, runtime) -> exit code.
+# Each is a module in autonoma_ci.commands with a function main(argv, runtime) that returns the exit code.
 COMMANDS = {
     "run": "start the runs; in CI also without a command",
     "wait": "take up the runs of an earlier step, and wait for them",
@@ -45,7 +45,7 @@ COMMANDS = {
     "demo": "show it all, without an account and without a network",
 }
 
-_NEXT = (
+_EXAMPLES = (
     "What to type next:",
     "  autonoma-ci demo                 a whole job, without an account and without a network",
     "  autonoma-ci init                 write autonoma.yml; needs AUTONOMA_CLIENT_ID and AUTONOMA_CLIENT_SECRET",
@@ -53,15 +53,15 @@ _NEXT = (
     "  autonoma-ci run --wait           start it and wait for the results",
 )
 
-# How long the end of the job waits for the reader of the log. A person who has paused a terminal needs some seconds to
-# notice. After a signal, a CI system kills the job soon.
+# How long the process waits for the reader of the log before it exits. A user who paused a terminal needs some seconds
+# to notice. After a signal, a CI system kills the job soon.
 _WRITE_TIMEOUTS, _WRITE_TIMEOUTS_AFTER_SIGNAL = WriteTimeouts(10.0, 60.0), WriteTimeouts(1.0, 3.0)
 
 
 def main() -> NoReturn:
-    """Be the process: read the command line and the environment, and end with the exit code."""
-    # Python ends with 1 after an error, which is the exit code of runs that did not pass. Once memory is used up, any
-    # line may fail.
+    """Run the command of the process, and exit with its exit code."""
+    # After an error, Python exits with 1, which is the exit code of runs that did not pass. Without memory, any line can
+    # fail.
     code = EXIT_INTERNAL_ERROR
     try:
         outputs, runtime = _open_runtime()
@@ -69,29 +69,29 @@ def main() -> NoReturn:
         wait_until_written(
             outputs, lambda: _WRITE_TIMEOUTS_AFTER_SIGNAL if runtime.signals.received else _WRITE_TIMEOUTS
         )
-    except BaseException as error:  # noqa: BLE001 - nothing is outside of it
+    except BaseException as error:  # noqa: BLE001 - the outermost boundary
         with suppress(Exception):
             os.write(2, f"Error: autonoma-ci ended early ({type(error).__qualname__}).\n".encode())
-    # Threads whose answer will never come must not keep the step alive.
+    # Threads that wait for a response must not keep the process alive.
     os._exit(code)
 
 
 def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
-    """Set up the standard streams; return what writes to them, and the runtime with them."""
+    """Open the standard streams, and return them with the runtime of the process."""
     open_standard_streams()
-    # A short job is nearly all imports, and collecting garbage meanwhile finds none: it makes less than this of it, in
-    # objects. One that waits goes on for hours, and each request leaves some.
+    # In objects. A short job mostly imports modules, and creates less garbage than this. A job that waits can run for
+    # hours, and each request leaves garbage.
     gc.set_threshold(50_000)
     _disable_core_dumps()
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")
-    # Where the number of threads is limited, requests come first: one thread ends those that take too long, and without
-    # it none is sent. One sends, so that the main thread hears a signal. What writes the log can do without a thread.
+    # Where the number of threads is limited, requests have priority over the log. One thread stops requests that take
+    # too long, and without it none is sent. One thread sends, so that the main thread can handle signals.
     preallocate_threads(1 if _is_memory_limited() else 2)
     out, err = OutputStream(sys.stdout), OutputStream(sys.stderr)
     out.start(err)
     err.start(out)
-    # Warnings of libraries must not block either.
+    # Warnings of libraries must not block the job either.
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     from autonoma_ci.app.runtime import Runtime
 
@@ -99,8 +99,8 @@ def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
 
 
 def _disable_core_dumps() -> None:
-    """Ask the system not to write our memory, in which the credentials are, to a file if the process crashes."""
-    # Windows has no such module. One byte, not none: where a program takes the dumps, Linux obeys only that.
+    """Disable core dumps, because the memory contains credentials."""
+    # Windows has no such module. The limit is 1 byte, because Linux ignores 0 if a program receives the dumps.
     with suppress(ImportError, OSError, ValueError):
         resource = import_module("resource")
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
@@ -109,7 +109,7 @@ def _disable_core_dumps() -> None:
 def _is_memory_limited() -> bool:
     """Return whether the address space is limited.
 
-    A thread takes 72 MiB of it (8 MiB for its stack and 64 MiB for glibc's malloc), which the imports may need.
+    A thread uses 72 MiB of it (8 MiB for its stack and 64 MiB for glibc's malloc), which the imports can need.
     """
     with suppress(ImportError, OSError, ValueError):
         resource = import_module("resource")
@@ -118,7 +118,7 @@ def _is_memory_limited() -> bool:
 
 
 def run_command(argv: Sequence[str], runtime: Runtime) -> int:
-    """Run one command and return its exit code; nothing is raised."""
+    """Run one command and return its exit code, without raising errors."""
     try:
         if runtime.install_signal_handlers:
             runtime.signals.install()
@@ -134,19 +134,19 @@ def _run_command(argv: Sequence[str], runtime: Runtime) -> int:
     """Run one command and return its exit code. Raises Cancelled."""
     try:
         with runtime.signals.reveal_cancelled():
-            return _run_or_refuse(argv, runtime)
+            return _dispatch(argv, runtime)
     except Exception as error:  # noqa: BLE001 - the one boundary
         with suppress(Exception):
             _report_internal_error(runtime, error)
-        # Even if it can't be told, as where no memory is left.
+        # Even if the error can't be printed, for example without memory.
         return EXIT_INTERNAL_ERROR
 
 
-def _run_or_refuse(argv: Sequence[str], runtime: Runtime) -> int:
-    """Run one command and return its exit code, or print what is wrong with its input. Raises Cancelled."""
+def _dispatch(argv: Sequence[str], runtime: Runtime) -> int:
+    """Run one command and return its exit code, or print its input errors. Raises Cancelled."""
     try:
         if not argv:
-            argv = _args_of_action(runtime)
+            argv = _load_action_args(runtime)
         name = argv[0] if argv else ""
         if not name and _is_at_terminal(runtime):
             return _print_help_or_version("--help", runtime)
@@ -160,26 +160,31 @@ def _run_or_refuse(argv: Sequence[str], runtime: Runtime) -> int:
     except HelpPrinted:
         return 0
     except (InputError, OutputError, ApiError) as error:
-        problems = error.diagnostics if isinstance(error, InputError) else [Diagnostic(str(error))]
-        console = _console(argv, runtime)
-        for problem in problems:
-            console.annotate("error", problem)
+        diagnostics = error.diagnostics if isinstance(error, InputError) else [Diagnostic(str(error))]
+        log = _create_error_log(argv, runtime)
+        for diagnostic in diagnostics:
+            log.annotate("error", diagnostic)
         return error.exit_code if isinstance(error, ApiError) else EXIT_INPUT
     return code
 
 
-def _args_of_action(runtime: Runtime) -> Sequence[str]:
-    """Return the words of the action's input `args`. Raises InputError if it can't be split."""
+def _load_action_args(runtime: Runtime) -> Sequence[str]:
+    """Return the arguments of the action's input `args`. Raises InputError."""
     if "INPUT_ARGS" not in runtime.environ:
         return ()
-    # Loaded only where there is such an input.
+    # Loaded only if there is such an input.
     from autonoma_ci.app.action_args import parse_action_args
 
     return parse_action_args(runtime.environ)
 
 
 def _is_at_terminal(runtime: Runtime) -> bool:
-    """Return whether a person types outside of CI. Raises InputError if AUTONOMA_CI names no system."""
+    """Return whether a user types at a terminal outside of CI.
+
+    Raises:
+        InputError: AUTONOMA_CI names no CI system.
+
+    """
     if not (runtime.stdin and runtime.stdin.isatty() and runtime.out.isatty()):
         return False
     from autonoma_ci.ci.detection import detect
@@ -187,12 +192,13 @@ def _is_at_terminal(runtime: Runtime) -> bool:
     return detect(runtime.environ).name == "cli"
 
 
-def _console(argv: Sequence[str], runtime: Runtime) -> JobLog:
-    """Return what prints errors, without the credentials of the environment and the command line.
+def _create_error_log(argv: Sequence[str], runtime: Runtime) -> JobLog:
+    """Return the log for errors, which redacts all credentials.
 
-    They are read again, since an error can come before the options are read.
+    Credentials of the environment and the command line are read again here, because an error can occur before the
+    options are loaded.
     """
-    # Loaded only now, since most steps end without such an error.
+    # Loaded only here, because most steps end without such an error.
     from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
     from autonoma_ci.ci.detection import detect, load_system
     from autonoma_ci.ci.log import JobLog
@@ -203,34 +209,34 @@ def _console(argv: Sequence[str], runtime: Runtime) -> JobLog:
     dialect: LogFormatter = PLAIN_LOG_FORMATTER
     with suppress(InputError):
         dialect = load_system(detect(runtime.environ)).log_formatter
-    console = JobLog(runtime.err, dialect)
+    log = JobLog(runtime.err, dialect)
 
     options = [option for option in OPTIONS if option.is_credential]
-    found = [runtime.environ.get(name, "") for option in options for name in option.all_env_names]
+    credentials = [runtime.environ.get(name, "") for option in options for name in option.all_env_names]
     flags = {option.flag for option in options}
-    found += [value for flag, value in pairwise(argv) if flag in flags]
-    found += [value for flag, _, value in (text.partition("=") for text in argv) if flag in flags]
-    console.redact_with(Redactor(Secret(text.strip(ASCII_WHITESPACE)) for text in found))
-    return console
+    credentials += [value for flag, value in pairwise(argv) if flag in flags]
+    credentials += [value for flag, _, value in (text.partition("=") for text in argv) if flag in flags]
+    log.redact_with(Redactor(Secret(text.strip(ASCII_WHITESPACE)) for text in credentials))
+    return log
 
 
 def _print_help_or_version(name: str, runtime: Runtime) -> int:
-    """Print the version or the help. Raises InputError if the name is that of no command."""
+    """Print the version or the help. Raises InputError for an unknown command."""
     if name == "--version":
         write_product(runtime.out, f"autonoma-ci {__version__}\n")
         return 0
     if name in {"-h", "--help"}:
         lines = ["usage: autonoma-ci [COMMAND] [OPTIONS]", "", "commands:"]
         lines += [f"  {command:<10} {text}" for command, text in COMMANDS.items()]
-        lines += ["", "autonoma-ci COMMAND --help shows the options of a command.", "", *_NEXT]
+        lines += ["", "autonoma-ci COMMAND --help shows the options of a command.", "", *_EXAMPLES]
         write_product(runtime.out, "\n".join(lines) + "\n")
         return 0
     from autonoma_ci.config.settings import closest_match
 
-    # What stands where a command should may be anything, a secret too, so it is not repeated.
-    near = closest_match(name, list(COMMANDS), 0.7)
-    known = f"known are {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
-    hint = f"did you mean {near}?" if near else known
+    # An unknown command can be any text, even a secret, so it is not printed.
+    suggestion = closest_match(name, list(COMMANDS), 0.7)
+    known_commands = f"known are {', '.join(COMMANDS)}. To run a test: autonoma-ci run --test-ids ID."
+    hint = f"did you mean {suggestion}?" if suggestion else known_commands
     raise InputError([f"unknown command: {hint}"])
 
 
@@ -241,8 +247,11 @@ def _print_error(runtime: Runtime, text: str, code: int) -> int:
 
 
 def _report_internal_error(runtime: Runtime, error: Exception) -> int:
-    """Report what can be pasted into an issue: where it happened, but no value that was involved."""
-    # Nothing is loaded for it: what went wrong may be that nothing can be loaded any more.
+    """Print the location of an internal error, without any values.
+
+    The text can be pasted into a public issue.
+    """
+    # This loads no module, because the error can be that no module can be loaded any more.
     lines = [
         "Error: this is a bug in autonoma-ci, not in your tests. Please report it with these lines:",
         f"  autonoma-ci {__version__}, Python {sys.version.partition(' ')[0]}, {sys.platform}",

@@ -490,7 +490,7 @@ def test_only_progress_is_left_out_and_the_order_stays() -> None:
     console = JobLog(cast("TextIO", output), GITHUB)
     for number in range(5000):
         console.progress(f"{number} {LABEL}")
-    assert not output.has_room()
+    assert not output.has_capacity()
     assert output.put_bytes < MAX_BUFFER_BYTES + 200
     console.mask([Secret("some-long-secret")])
     for number in range(5000):
@@ -518,8 +518,8 @@ def test_only_progress_is_left_out_and_the_order_stays() -> None:
 
 def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is not a stalled reader."""
-    monkeypatch.setattr("autonoma_ci.streams._ROOM_PATIENCE", ENDED)
-    monkeypatch.setattr("autonoma_ci.streams._MAX_DELAY", ENDED)
+    monkeypatch.setattr("autonoma_ci.streams._CAPACITY_WAIT_SECONDS", ENDED)
+    monkeypatch.setattr("autonoma_ci.streams._MAX_DELAY_SECONDS", ENDED)
     pipe, output = stalled_output()
     texts: list[str] = []
     reader = threading.Thread(target=lambda: texts.append(pipe.pipe.read()))
@@ -536,7 +536,7 @@ def test_a_quick_reader_loses_no_progress_line(monkeypatch: pytest.MonkeyPatch) 
 def test_lines_of_two_streams_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `2>&1` a mask comes before later lines of the other stream."""
     # A thread that has no turn for a while has not stalled.
-    monkeypatch.setattr("autonoma_ci.streams._ORDER_PATIENCE", ENDED)
+    monkeypatch.setattr("autonoma_ci.streams._ORDER_WAIT_SECONDS", ENDED)
     with (tmp_path / "log").open("w") as one, (tmp_path / "log").open("a") as two:
         os.dup2(two.fileno(), one.fileno())
         out, err = OutputStream(one), OutputStream(two)

@@ -1,4 +1,4 @@
-"""A live table with a progress bar, for people at a terminal; needs the optional library rich."""
+"""A live table of runs at a terminal, with the optional library rich."""
 
 from __future__ import annotations
 
@@ -23,49 +23,52 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import RunResult
 
-# More rows would push the lines of runs that have ended out of sight.
-_ROWS = 12
-# In seconds: as often as rich itself draws. The main thread draws, and starts no run meanwhile.
-_EVERY = 0.25
+# More rows would hide the lines of completed runs.
+_MAX_ROWS = 12
+# In seconds: the default of rich. While the main thread draws, it starts no run.
+_MIN_DRAW_INTERVAL = 0.25
 _STYLES = {RunState.PASSED: "green", RunState.STARTED: "cyan", RunState.STARTING: "cyan", RunState.PLANNED: "dim"}
 _OPEN = frozenset({RunState.PLANNED, RunState.STARTING, RunState.STARTED})
 
 
 class TerminalStream(io.TextIOBase):
-    """A terminal, and as a stream the place above what is drawn on it.
+    """A stream that prints above the live table of a terminal.
 
-    Rich draws the whole table again with each print. So texts are held until `show`.
+    Rich draws the table again after each print. So this stream stores texts until `show`.
     """
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
         self.terminal = terminal
-        self._held: list[str] = []
+        self._texts: list[str] = []
 
     def write(self, text: str) -> int:
-        """Hold the text and return its length in characters."""
-        self._held.append(text)
+        """Store the text and return its length in characters."""
+        self._texts.append(text)
         return len(text)
 
     def show(self) -> bool:
-        """Print all texts that are held, in their order and at once; return whether there were any."""
+        """Print the stored texts at once, and return whether there were any."""
         from rich.text import Text
 
-        if not self._held:
+        if not self._texts:
             return False
-        self.terminal.print(Text("".join(self._held)), end="", soft_wrap=True)
-        # Only now: if there was no memory for it, they are printed at the end.
-        self._held.clear()
+        self.terminal.print(Text("".join(self._texts)), end="", soft_wrap=True)
+        # Cleared last: if memory ran out, they are printed at the end.
+        self._texts.clear()
         return True
 
-    def has_room(self) -> bool:
-        """Return whether the terminal's buffer takes another line."""
-        has_room = getattr(self.terminal.file, "has_room", None)
-        return has_room is None or has_room()
+    def has_capacity(self) -> bool:
+        """Return whether the buffer of the terminal has space for a line."""
+        has_capacity = getattr(self.terminal.file, "has_capacity", None)
+        return has_capacity is None or has_capacity()
 
 
 def create_console(stream: TextIO, environ: Mapping[str, str]) -> TerminalStream | None:
-    """Return a screen to draw on, or None where there is no terminal, no rich, or no wish for either."""
+    """Return the terminal for a live table, or None.
+
+    None without a terminal or the library rich, and with TERM=dumb or CI in the environment.
+    """
     if not stream.isatty() or environ.get("TERM", "dumb") == "dumb" or environ.get("CI"):
         return None
     try:
@@ -76,88 +79,91 @@ def create_console(stream: TextIO, environ: Mapping[str, str]) -> TerminalStream
     return TerminalStream(Terminal(file=stream, force_terminal=True, no_color=no_color, highlight=False))
 
 
-def log_above(drawn: TerminalStream) -> JobLog:
-    """Return a log that prints above what is drawn."""
-    return JobLog(cast("TextIO", drawn), PLAIN_LOG_FORMATTER)
+def log_above(stream: TerminalStream) -> JobLog:
+    """Return a log that prints above the live table."""
+    return JobLog(cast("TextIO", stream), PLAIN_LOG_FORMATTER)
 
 
 class LiveTable:
-    """Watches runs as `progress` does, and draws how they stand, from `with` to its end."""
+    """Draws a table of running runs while it is open, and logs their progress."""
 
-    def __init__(self, drawn: TerminalStream, progress: ProgressReporter, clock: Clock) -> None:
-        from rich.live import Live as Drawing
+    def __init__(self, stream: TerminalStream, progress: ProgressReporter, clock: Clock) -> None:
+        from rich.live import Live
 
-        self._screen, self._progress, self._clock = drawn, progress, clock
-        self._began = self._next = clock.monotonic()
+        self._stream, self._progress, self._clock = stream, progress, clock
+        self._started_at = self._next_draw_at = clock.monotonic()
         self._table: Any = ""
-        self._drawing = Drawing(self, console=drawn.terminal, transient=True, auto_refresh=False)
+        self._live = Live(self, console=stream.terminal, transient=True, auto_refresh=False)
 
     def __rich__(self) -> Any:
         return self._table
 
     def __enter__(self) -> Self:
-        self._drawing.start()
+        self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._drawing.stop()
+            self._live.stop()
         finally:
-            self._progress.note_left_out()
-            self._screen.show()
+            self._progress.log_omitted_count()
+            self._stream.show()
 
-    def on_run_changed(self, outcome: RunResult) -> None:
-        """Print the run's line above the table, the next time that it is drawn."""
-        self._progress.on_run_changed(outcome)
+    def on_run_changed(self, result: RunResult) -> None:
+        """Log the new state of a run above the table, with the next drawing."""
+        self._progress.on_run_changed(result)
 
     def on_warning(self, text: str) -> None:
-        """Print a warning above the table, the next time that it is drawn."""
+        """Log a warning above the table, with the next drawing."""
         self._progress.on_warning(text)
 
-    def on_tick(self, outcomes: Sequence[RunResult]) -> None:
-        """See to the reports; if it is time to and the terminal keeps up, print the lines and draw the table anew."""
-        self._progress.on_tick(outcomes)
-        now = self._clock.monotonic()
-        if now < self._next or not self._screen.has_room():
-            return
-        self._table = self._drawn(outcomes)
-        # With lines, rich draws the table anew by itself.
-        if not self._screen.show():
-            self._drawing.refresh()
-        drawn = self._clock.monotonic()
-        # A large plan, or a slow machine, takes longer; starting runs stays the main thing.
-        self._next = drawn + max(_EVERY, 9 * (drawn - now))
+    def on_tick(self, results: Sequence[RunResult]) -> None:
+        """Publish reports, and draw lines and table if due.
 
-    def _drawn(self, outcomes: Sequence[RunResult]) -> Any:
+        Nothing is drawn while the terminal is too slow.
+        """
+        self._progress.on_tick(results)
+        now = self._clock.monotonic()
+        if now < self._next_draw_at or not self._stream.has_capacity():
+            return
+        self._table = self._render(results)
+        # With lines, rich draws the table again itself.
+        if not self._stream.show():
+            self._live.refresh()
+        drawn_at = self._clock.monotonic()
+        # A large plan or a slow machine takes longer, and must not delay the start of runs.
+        self._next_draw_at = drawn_at + max(_MIN_DRAW_INTERVAL, 9 * (drawn_at - now))
+
+    def _render(self, results: Sequence[RunResult]) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
-        seconds = self._clock.monotonic() - self._began
-        running = sort_by_severity([run for run in outcomes if run.state in _OPEN])
-        done = len(outcomes) - len(running)
+        seconds = self._clock.monotonic() - self._started_at
+        running = sort_by_severity([run for run in results if run.state in _OPEN])
+        completed = len(results) - len(running)
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-        for run in running[:_ROWS]:
-            self._row(table, run, seconds)
-        if len(running) > _ROWS:
-            table.add_row(Text(""), Text(f"and {len(running) - _ROWS} more", style="dim"))
+        for run in running[:_MAX_ROWS]:
+            self._add_row(table, run, seconds)
+        if len(running) > _MAX_ROWS:
+            table.add_row(Text(""), Text(f"and {len(running) - _MAX_ROWS} more", style="dim"))
         bar = Table.grid(padding=(0, 2))
-        counted = sum(run.state in ENDED_STATES for run in outcomes)
-        told = f"{counted} of {len(outcomes)} ended, {format_duration(seconds)}"
-        bar.add_row(ProgressBar(total=len(outcomes), completed=done, width=40), Text(told))
+        ended_count = sum(run.state in ENDED_STATES for run in results)
+        summary = f"{ended_count} of {len(results)} ended, {format_duration(seconds)}"
+        bar.add_row(ProgressBar(total=len(results), completed=completed, width=40), Text(summary))
         return Group(table, bar)
 
     @staticmethod
-    def _row(table: Table, run: RunResult, seconds: float) -> None:
+    def _add_row(table: Table, run: RunResult, seconds: float) -> None:
         from rich.text import Text
 
         style = _STYLES.get(run.state, "")
-        told = (
+        elapsed = (
             format_duration(max(0.0, seconds - run.start_offset_seconds)) if run.state is not RunState.PLANNED else ""
         )
         attempt = f"attempt {run.attempt_count}" if run.previous_attempts else ""
-        cells = (state_label(run), escape_log_line(run.display_name, 60), told, attempt)
+        cells = (state_label(run), escape_log_line(run.display_name, 60), elapsed, attempt)
         table.add_row(*(Text(text, style=style if number == 0 else "") for number, text in enumerate(cells)))

@@ -1,4 +1,4 @@
-"""The record that an earlier step left: found, read, and made into outcomes of this step."""
+"""Load the results.json of an earlier step, and reuse its runs."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ _OTHER_PLAN = "its runs are not those that this step is to start"
 
 
 class LoadedResults(NamedTuple):
-    """A record and its bytes, which its signature covers."""
+    """A results.json and its bytes, which its signature covers."""
 
     results: Results
     data: bytes
 
 
 def load_results(path: str, folder: str, redact: Redactor) -> LoadedResults:
-    """Return the record at `path`, relative to `folder`.
+    """Return the results.json at `path`, relative to `folder`.
 
     Raises:
-        InputError: The file can't be read, or is not a record.
+        InputError: The file is unreadable, or is no results.json.
 
     """
     shown = sanitize_line(path, 200)
     if escapes_via_symlink(path, folder):
         raise InputError([f"{shown} leads out of the working directory through a symbolic link: give its own path"])
-    place = Path(folder, path)
-    data = read_regular_file(str(place), MAX_RESULTS_BYTES)
+    file = Path(folder, path)
+    data = read_regular_file(str(file), MAX_RESULTS_BYTES)
     if not data:
-        what = "is empty" if _is_empty(place) else "can't be read"
-        raise InputError([f"{shown} {what}. Give the results.json that an earlier step wrote to its results-dir"])
+        problem = "is empty" if _is_empty(file) else "can't be read"
+        raise InputError([f"{shown} {problem}. Give the results.json that an earlier step wrote to its results-dir"])
     from autonoma_ci.reports.results_schema import parse_results
 
     try:
         return LoadedResults(parse_results(data), data)
     except ValueError as error:
-        # Cut last: the first half of a secret would not be recognized.
+        # Cut after redaction, because the first half of a secret is not recognized.
         why = sanitize_line(redact(str(error)), 300)
         raise InputError(
             [f"{shown} is not a record of autonoma-ci: {why}. Give a results.json as a step wrote it"]
@@ -69,19 +69,25 @@ def _is_empty(path: Path) -> bool:
 
 
 def to_run_results(saved: Results, started_at: str, checks: ResultsSanitizers) -> list[RunResult]:
-    """Return the record's runs; their times count from this step's start, which is `started_at` in ISO 8601."""
+    """Return the runs of results.json.
+
+    Their times count from the start of this step, which is `started_at` in ISO 8601.
+    """
     now = datetime.fromisoformat(started_at)
     then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=now.tzinfo)
     return [run.to_run_result((then - now).total_seconds(), checks) for run in saved.runs]
 
 
 def build_sanitizers(redact: Redactor, credentials: Redactor, api_url: str) -> ResultsSanitizers:
-    """Return the checks of the API's responses: somebody else may have written the record.
+    """Return the checks for texts of results.json, as for API responses.
+
+    Another person can have written the file.
 
     Args:
-        redact: Removes credentials and values of variables from texts.
-        credentials: Removes credentials alone. A value such as `en` or `run` occurs by chance in names, ids and links.
+        redact: Removes credentials and values of variables.
+        credentials: Removes only credentials. A value such as `en` or `run` occurs by chance in names, ids and links.
         api_url: Base URL of the API. Its host is no secret.
+
     """
     from autonoma_ci.api.responses import build_run_url
     from autonoma_ci.reports.results_schema import ResultsSanitizers
@@ -96,7 +102,7 @@ def build_sanitizers(redact: Redactor, credentials: Redactor, api_url: str) -> R
 
 
 def to_build_context(saved: Results) -> BuildContext:
-    """Return the facts of the build that the record states."""
+    """Return the build context in results.json."""
     build = saved.ci
     return BuildContext(
         ci_name=build.name, sha=build.sha, branch=build.branch, change_number=build.change, repository=build.repository,
@@ -106,10 +112,15 @@ def to_build_context(saved: Results) -> BuildContext:
 
 
 def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str | None:
-    """Return why the record is not of the step that is to be waited for, or an empty text.
+    """Return why results.json is not of the step to wait for, or None.
 
-    A step that is killed at once leaves the record of an earlier step behind. At a terminal any record will do.
-    `started_at` is when this step has started, in ISO 8601.
+    A step that is killed at once leaves the results.json of an earlier step behind. At a terminal, any file is valid.
+
+    Args:
+        saved: The content of results.json.
+        context: The build of this step.
+        started_at: The start of this step, in ISO 8601.
+
     """
     if context.ci_name == "cli":
         return None
@@ -117,11 +128,11 @@ def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str 
         return why
     if not is_same_build(saved, context) and has_runs(saved) and not has_open_runs(saved):
         return "nothing in it is left to wait for, and no build id shows that it is of this build"
-    # A job that only waits may take up what an earlier attempt started. A job that starts its runs itself has started
-    # new ones, or else it was killed before it could.
+    # A job that only waits may resume the runs of an earlier attempt. A job that starts its runs itself started new
+    # ones, or was killed before that.
     is_own = saved.job == context.job_name
     if not saved.job and not context.job_name:
-        # No job has a name there, so only a record with open runs is known to be of use.
+        # Jobs have no names there. Then a results.json with open runs is the only useful one.
         is_own = not has_open_runs(saved)
     if is_own and _is_earlier(saved.ci.attempt, context.build_attempt):
         return "it is of an earlier attempt at this job"
@@ -129,62 +140,62 @@ def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str 
 
 
 def has_runs(saved: Results) -> bool:
-    """Return whether the step was to start any runs; a dry run was not."""
+    """Return whether the step had runs to start. A dry run had none."""
     skipped = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
     return any(not skipped or run.state is not RunState.PLANNED for run in saved.runs)
 
 
 def is_of_earlier_attempt(saved: Results, context: BuildContext) -> bool:
-    """Return whether the record is of an earlier attempt at the build in `context`."""
+    """Return whether results.json is of an earlier attempt at the build."""
     return is_same_build(saved, context) and _is_earlier(saved.ci.attempt, context.build_attempt)
 
 
 def collect_run_ids(saved: Results) -> frozenset[tuple[TargetKind, str]]:
-    """Return the ids of all runs in the record, those that failed and were started again included."""
+    """Return the ids of all runs in results.json, with those that were retried."""
     ids = ((run.kind, [run.run_id, *(failed.run_id for failed in run.previous_attempts)]) for run in saved.runs)
     return frozenset((kind, run_id) for kind, of_run in ids for run_id in of_run if run_id)
 
 
 def nothing_reused_reason(
-    outcomes: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
+    results: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
 ) -> str | None:
-    """Return why the record of an earlier attempt is of no use to this step, or an empty text.
+    """Return why this step can't reuse the runs of an earlier attempt, or None.
 
-    A step with other runs is another step of the job, or has another input: what passed there may be out of date here.
+    A step with other runs is another step of the job, or has other input. Its passes can be out of date here.
     """
     if not signer.verifies_record(record.data):
         return _OTHER_CREDENTIALS
     if not context.sha:
         return _UNKNOWN_COMMIT
-    was = [(run.key, run.request_mac) for run in record.results.runs]
-    return None if was == [(str(run.request.key), run.request_mac) for run in outcomes] else _OTHER_PLAN
+    previous_runs = [(run.key, run.request_mac) for run in record.results.runs]
+    return None if previous_runs == [(str(run.request.key), run.request_mac) for run in results] else _OTHER_PLAN
 
 
 def find_reusable_passes(
-    outcomes: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
+    results: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
 ) -> dict[int, str]:
-    """Return the places of the runs that passed in an earlier attempt at the same build, with their runs' ids.
+    """Return run ids of passes from an earlier attempt at the build, by index in the plan.
 
-    Nothing of the record is believed but runs whose signatures say that they passed, in this part of this build of
-    this commit, in a step with the same runs. A flaky run is not returned: its pass alone would be a clean one. Where
-    all runs passed, flaky ones included, none is returned: a step that runs nothing proves nothing.
+    Only signed passes count: in this part of this build, for this commit, in a step with the same runs. A flaky run is
+    left out, because its last attempt alone would count as a clean pass. If all runs passed, flaky ones included, the
+    result is empty, because a step that runs nothing proves nothing.
     """
     saved = record.results
-    if not is_of_earlier_attempt(saved, context) or nothing_reused_reason(outcomes, record, context, signer):
+    if not is_of_earlier_attempt(saved, context) or nothing_reused_reason(results, record, context, signer):
         return {}
-    pairs = list(zip(outcomes, saved.runs, strict=True))
+    pairs = list(zip(results, saved.runs, strict=True))
     passed = {
-        place: run
-        for place, (outcome, run) in enumerate(pairs)
+        index: run
+        for index, (result, run) in enumerate(pairs)
         if not run.has_contradiction
-        and signer.verifies_run(outcome._replace(state=RunState.PASSED, run_id=run.run_id), run.mac)
+        and signer.verifies_run(result._replace(state=RunState.PASSED, run_id=run.run_id), run.mac)
     }
     if len(passed) == len(pairs):
         return {}
-    return {place: run.run_id for place, run in passed.items() if not run.previous_attempts}
+    return {index: run.run_id for index, run in passed.items() if not run.previous_attempts}
 
 
-def _is_earlier(attempt: str, than: str) -> bool:
-    numbers = attempt, than
-    counted = all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers)
-    return counted and int(attempt) < int(than)
+def _is_earlier(attempt: str, other_attempt: str) -> bool:
+    numbers = attempt, other_attempt
+    are_counted = all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers)
+    return are_counted and int(attempt) < int(other_attempt)

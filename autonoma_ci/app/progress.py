@@ -1,4 +1,4 @@
-"""While runs go on: a line for each change, a sign of life, and reports that are never much behind."""
+"""Log lines, heartbeats and reports of running runs."""
 
 from __future__ import annotations
 
@@ -14,60 +14,66 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import RunResult
 
-# A step that is killed keeps what had been written; half a second behind leaves room for the writing.
+# In seconds. The reports of a killed step are at most this old, if writing them takes no time.
 MIN_PUBLISH_INTERVAL = 0.5
-# Pause between two reports, as a multiple of the time that writing one took: writing takes at most a ninth of the
-# time. That of a thousand runs takes 0.1 s, so the reports are 0.9 s old at most.
+# Pause between two reports, as a multiple of the time to write one. So writing takes at most a ninth of the time.
+# The report of 1,000 runs takes 0.1 s, so reports are at most 0.9 s old.
 _PAUSE_FACTOR = 8
-# Several systems end a job that prints nothing for ten minutes, and people wonder much sooner.
-_HEARTBEAT = 30.0
+# In seconds. Several CI systems stop a job that prints nothing for 10 minutes, and users get impatient sooner.
+_HEARTBEAT_SECONDS = 30.0
 
 
 class ProgressReporter:
-    """Watches runs; `publish` writes all reports anew, and `quiet` leaves out the sign of life.
+    """Logs and publishes the progress of runs.
 
-    `shown` returns a run as the reports have it.
+    Args:
+        log: The log.
+        clock: The clock.
+        publish: Publishes a report of the runs.
+        to_shown: Returns a run as in reports.
+        quiet: Whether to log no heartbeat.
+
     """
 
     def __init__(
         self,
-        console: JobLog,
+        log: JobLog,
         clock: Clock,
         publish: Callable[[Sequence[RunResult]], None],
-        shown: Callable[[RunResult], RunResult] = lambda run: run,
+        to_shown: Callable[[RunResult], RunResult] = lambda run: run,
         *,
         quiet: bool = False,
     ) -> None:
-        self._console, self._clock, self._publish, self._quiet = console, clock, publish, quiet
-        self._shown = shown
-        self._began = self._last_output_at = clock.monotonic()
-        # Before anything has come back, the record names what may have been sent by then.
-        self._dirty = True
-        self._next = 0.0
+        self._log, self._clock, self._publish, self._is_quiet = log, clock, publish, quiet
+        self._to_shown = to_shown
+        self._started_at = self._last_output_at = clock.monotonic()
+        # True at the start: before the first response, results.json must name the runs that may have started.
+        self._has_changes = True
+        self._next_publish_at = 0.0
 
-    def on_run_changed(self, outcome: RunResult) -> None:
-        """Print the run's line."""
-        self._console.progress(format_run(self._shown(outcome)))
+    def on_run_changed(self, result: RunResult) -> None:
+        """Log the new state of a run."""
+        self._log.progress(format_run(self._to_shown(result)))
         self._last_output_at = self._clock.monotonic()
-        self._dirty = True
+        self._has_changes = True
 
-    def note_left_out(self) -> None:
-        """Print the number of lines that were left out."""
-        self._console.show_omitted_count()
+    def log_omitted_count(self) -> None:
+        """Log the number of omitted lines."""
+        self._log.show_omitted_count()
 
     def on_warning(self, text: str) -> None:
-        """Print a warning."""
-        self._console.annotate("warning", Diagnostic(text))
+        """Log a warning."""
+        self._log.annotate("warning", Diagnostic(text))
 
-    def on_tick(self, outcomes: Sequence[RunResult]) -> None:
-        """Write the reports if something has changed, and say that the step is alive, each if it is time to."""
+    def on_tick(self, results: Sequence[RunResult]) -> None:
+        """Log a heartbeat and publish changes, each if it is due."""
         now = self._clock.monotonic()
-        if not self._quiet and now - self._last_output_at >= _HEARTBEAT:
+        if not self._is_quiet and now - self._last_output_at >= _HEARTBEAT_SECONDS:
             self._last_output_at = now
-            self._console.progress(format_heartbeat(outcomes, now - self._began))
-        if self._dirty and now >= self._next:
-            self._dirty = False
-            self._publish(outcomes)
-            written = self._clock.monotonic()
-            # A large plan takes longer to write; starting runs stays the main thing.
-            self._next = written + max(MIN_PUBLISH_INTERVAL, _PAUSE_FACTOR * (written - now))
+            self._log.progress(format_heartbeat(results, now - self._started_at))
+        if self._has_changes and now >= self._next_publish_at:
+            self._has_changes = False
+            self._publish(results)
+            published_at = self._clock.monotonic()
+            # The report of a large plan takes longer, and must not delay the start of runs.
+            self._next_publish_at = published_at + max(MIN_PUBLISH_INTERVAL, _PAUSE_FACTOR * (published_at - now))

@@ -1,4 +1,4 @@
-"""Find the record that a path of the command line means: the file itself, or the folder that holds it."""
+"""Find the results.json that a path on the command line means."""
 
 from __future__ import annotations
 
@@ -16,124 +16,127 @@ from autonoma_ci.reports.results_dir import RESULTS_FILE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Entries of a folder that are looked at. A results-dir has about ten, and one folder for each part of a build.
+# Entries of a folder. A results-dir has about ten, and one folder for each part of a build.
 _MAX_ENTRIES = 200
-_SHOWN = 3
-# In characters: more than a name has. The redactor does not find the first few characters of a credential
-# before a cut.
-_MAX_PATH = 2000
-# Folders in which people keep the files of a step, as in the documentation and the examples.
-_USUAL = (RESULTS_FILE, f"autonoma-results/{RESULTS_FILE}", f"results/{RESULTS_FILE}")
-# The first bytes of a file that are looked at to name its kind.
-_HEAD_BYTES = 1000
-_LEFT_BY = f"Give the {RESULTS_FILE} that an earlier step wrote to its results-dir, or that folder"
+_MAX_SHOWN = 3
+# In characters: longer than any name. The redactor does not recognize a credential that is cut after a few
+# characters.
+_MAX_PATH_CHARS = 2000
+# Usual paths, as in the documentation and the examples.
+_USUAL_PATHS = (RESULTS_FILE, f"autonoma-results/{RESULTS_FILE}", f"results/{RESULTS_FILE}")
+# Bytes at the beginning of a file that show its kind.
+_SNIFF_BYTES = 1000
+_ADVICE = f"Give the {RESULTS_FILE} that an earlier step wrote to its results-dir, or that folder"
 
 
 def find_results_file(path: str, folder: str, command: str) -> str:
-    """Return the path of the record, relative to `folder`.
+    """Return the path of results.json, relative to `folder`.
 
     Args:
-        path: What the command line has: a file, or a folder with a record.
+        path: A file, or a folder with results.json.
         folder: The working directory.
-        command: The name of the command, for the line that the user can type.
+        command: The name of the command, for the suggested command line.
 
     Raises:
-        InputError: There is no such file, the folder has no record, or the file is of another kind.
+        InputError: The file is missing, the folder has no results.json, or the file is of another kind.
 
     """
     if not path:
-        raise InputError([f"the path of the record is empty. {_LEFT_BY}"])
+        raise InputError([f"the path of the record is empty. {_ADVICE}"])
     if escapes_via_symlink(path, folder):
         raise InputError(
-            [f"{_shown(path)} leads out of the working directory through a symbolic link. Give its own path"]
+            [f"{_format_path(path)} leads out of the working directory through a symbolic link. Give its own path"]
         )
-    place = Path(folder, path)
+    target = Path(folder, path)
     try:
-        if place.is_dir():
-            if not (place / RESULTS_FILE).is_file():
-                if os.path.lexists(place / RESULTS_FILE):
-                    named = _shown(str(Path(path, RESULTS_FILE)))
-                    raise InputError([f"{named} is not a regular file, or a link to nothing. {_LEFT_BY}"])
-                raise InputError([_without_record(path, place, command)])
+        if target.is_dir():
+            if not (target / RESULTS_FILE).is_file():
+                if os.path.lexists(target / RESULTS_FILE):
+                    named = _format_path(str(Path(path, RESULTS_FILE)))
+                    raise InputError([f"{named} is not a regular file, or a link to nothing. {_ADVICE}"])
+                raise InputError([_describe_folder(path, target, command)])
             return str(Path(path, RESULTS_FILE))
-        is_there = os.path.lexists(place)
+        is_there = os.path.lexists(target)
     except (OSError, ValueError) as error:
-        raise InputError([f"{_shown(path)} can't be read ({os_error_reason(error)}). {_LEFT_BY}"]) from None
+        raise InputError([f"{_format_path(path)} can't be read ({os_error_reason(error)}). {_ADVICE}"]) from None
     if not is_there:
-        raise InputError([_missing(path, folder, command)])
-    if kind := _other_kind(place):
-        raise InputError([f"{_shown(path)} is {kind}. {_beside(path, place, command)}"])
+        raise InputError([_describe_missing_path(path, folder, command)])
+    if kind := _detect_other_kind(target):
+        raise InputError([f"{_format_path(path)} is {kind}. {_suggest_neighbor(path, target, command)}"])
     return path
 
 
-def _shown(path: str) -> str:
+def _format_path(path: str) -> str:
     return sanitize_line(path, 200)
 
 
-def _typed(command: str, path: str) -> str:
-    return sanitize_line(f"autonoma-ci {command} {quote_for_shell(Path(path).as_posix())}", _MAX_PATH)
+def _suggest_command(command: str, path: str) -> str:
+    return sanitize_line(f"autonoma-ci {command} {quote_for_shell(Path(path).as_posix())}", _MAX_PATH_CHARS)
 
 
-def _missing(path: str, folder: str, command: str) -> str:
-    text = f"{_shown(path)} does not exist."
+def _describe_missing_path(path: str, folder: str, command: str) -> str:
+    text = f"{_format_path(path)} does not exist."
     parent = Path(folder, path).parent
-    near = [str(Path(path).parent / RESULTS_FILE)] if parent.is_dir() else []
-    found = [name for name in (*near, *_USUAL) if _is_file_within(name, folder)]
-    return f"{text} Did you mean: {_typed(command, found[0])}" if found else f"{text} {_LEFT_BY}"
+    candidates = [str(Path(path).parent / RESULTS_FILE)] if parent.is_dir() else []
+    matches = [name for name in (*candidates, *_USUAL_PATHS) if _is_file_within(name, folder)]
+    return f"{text} Did you mean: {_suggest_command(command, matches[0])}" if matches else f"{text} {_ADVICE}"
 
 
 def _is_file_within(name: str, folder: str) -> bool:
     return not escapes_via_symlink(name, folder) and Path(folder, name).is_file()
 
 
-def _without_record(path: str, place: Path, command: str) -> str:
-    """Return what is in a folder that has no record, and what to type."""
-    text = f"The folder {_shown(path)} has no {RESULTS_FILE}."
-    others = sorted(_records(place, place))
-    if others:
-        names = [(Path(path) / name).as_posix() for name in others]
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        listed = ", ".join(sanitize_line(name, _MAX_PATH) for name in names[:_SHOWN])
-        return f"{text} Records in it: {listed}{more}. Name one: {_typed(command, names[0])}"
-    held = sorted(name for name, _ in _entries(place))
-    if not held:
-        return f"{text} It is empty. {_LEFT_BY}"
-    more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
-    return f"{text} It has {', '.join(sanitize_line(name, _MAX_PATH) for name in held[:_SHOWN])}{more}. {_LEFT_BY}"
+def _describe_folder(path: str, target: Path, command: str) -> str:
+    """Return the content of a folder without results.json, and a suggestion."""
+    text = f"The folder {_format_path(path)} has no {RESULTS_FILE}."
+    results_files = sorted(_find_results_files(target, target))
+    if results_files:
+        names = [(Path(path) / name).as_posix() for name in results_files]
+        more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+        listed = ", ".join(sanitize_line(name, _MAX_PATH_CHARS) for name in names[:_MAX_SHOWN])
+        return f"{text} Records in it: {listed}{more}. Name one: {_suggest_command(command, names[0])}"
+    entries_in_folder = sorted(name for name, _ in _list_entries(target))
+    if not entries_in_folder:
+        return f"{text} It is empty. {_ADVICE}"
+    more = f" and {len(entries_in_folder) - _MAX_SHOWN} more" if len(entries_in_folder) > _MAX_SHOWN else ""
+    return f"{text} It has {', '.join(sanitize_line(name, _MAX_PATH_CHARS) for name in entries_in_folder[:_MAX_SHOWN])}{more}. {_ADVICE}"
 
 
-def _records(place: Path, root: Path, depth: int = 2) -> Iterator[str]:
-    """Yield the paths of records below a folder, relative to `root`; links are not followed."""
-    for name, is_folder in _entries(place):
-        here = place / name
+def _find_results_files(target: Path, root: Path, depth: int = 2) -> Iterator[str]:
+    """Yield the paths of results files below a folder, relative to `root`.
+
+    Symbolic links are not followed.
+    """
+    for name, is_folder in _list_entries(target):
+        entry_path = target / name
         if is_folder and depth:
-            yield from _records(here, root, depth - 1)
-        elif not is_folder and name.startswith("results") and name.endswith(".json") and is_results_file(here):
-            yield here.relative_to(root).as_posix()
+            yield from _find_results_files(entry_path, root, depth - 1)
+        elif not is_folder and name.startswith("results") and name.endswith(".json") and is_results_file(entry_path):
+            yield entry_path.relative_to(root).as_posix()
 
 
-def _entries(place: Path) -> list[tuple[str, bool]]:
-    """Return the names in a folder, each with whether it is a folder."""
-    found = []
+def _list_entries(target: Path) -> list[tuple[str, bool]]:
+    """Return the names in a folder, and whether each is a folder."""
+    matches = []
     try:
-        with os.scandir(place) as entries:
+        with os.scandir(target) as entries:
             for entry in entries:
-                found.append((entry.name, entry.is_dir(follow_symlinks=False)))
-                if len(found) >= _MAX_ENTRIES:
+                matches.append((entry.name, entry.is_dir(follow_symlinks=False)))
+                if len(matches) >= _MAX_ENTRIES:
                     break
     except OSError:
         return []
-    return found
+    return matches
 
 
-def _other_kind(place: Path) -> str:
-    """Return what the file is, if its first characters show that it is not JSON."""
+def _detect_other_kind(target: Path) -> str | None:
+    """Return the kind of a file whose first characters are not JSON, or None."""
     try:
-        start = read_head(place, _HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
+        start = read_head(target, _SNIFF_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
     except (OSError, ValueError):
-        return ""
+        return None
     if start.startswith((b"{", b"[")) or not start:
-        return ""
+        return None
     lower = start.lower()
     if b"<testsuite" in lower:
         return "a JUnit report, not a record"
@@ -142,8 +145,8 @@ def _other_kind(place: Path) -> str:
     return "not a record: it holds no JSON object"
 
 
-def _beside(path: str, place: Path, command: str) -> str:
-    """Return what to type instead of a file of another kind."""
-    if (place.parent / RESULTS_FILE).is_file():
-        return f"Type: {_typed(command, str(Path(path).parent / RESULTS_FILE))}"
-    return _LEFT_BY
+def _suggest_neighbor(path: str, target: Path, command: str) -> str:
+    """Return a suggestion instead of a file of another kind."""
+    if (target.parent / RESULTS_FILE).is_file():
+        return f"Type: {_suggest_command(command, str(Path(path).parent / RESULTS_FILE))}"
+    return _ADVICE

@@ -77,8 +77,8 @@ class JobLog:
         A line that does not fit is counted as omitted.
         """
         # Only the streams of the process have a buffer (`autonoma_ci.streams`).
-        has_room = getattr(self._stream, "has_room", None)
-        if has_room is None or has_room():
+        has_capacity = getattr(self._stream, "has_capacity", None)
+        if has_capacity is None or has_capacity():
             self.info(text)
         else:
             self._omitted_count += 1

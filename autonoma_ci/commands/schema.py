@@ -1,4 +1,4 @@
-"""`autonoma-ci schema [manifest|results]`: print the JSON Schema of the manifest, or of results.json."""
+"""`autonoma-ci schema` prints the JSON Schema of the manifest or of results.json."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str], runtime: Runtime) -> int:
     """Print the schema and return 0.
 
-    Raises InputError if the command line names no schema, OutputError if it can't be printed.
+    Raises:
+        InputError: The command line is wrong.
+        OutputError: The schema could not be printed.
+
     """
     parser = ArgumentParser(
         "schema", "Print the JSON Schema of the manifest, or of results.json, for editors.", runtime.out
     )
     parser.add_argument("of", nargs="?", default="manifest", help="manifest or results. Default: manifest.")
-    found = parser.parse(argv)
-    if found.of == "manifest":
-        from autonoma_ci.manifest.schema import manifest_json_schema
-
-        schema = manifest_json_schema()
-    elif found.of == "results":
-        from autonoma_ci.reports.results_schema import results_json_schema
-
-        schema = results_json_schema()
+    arguments = parser.parse(argv)
+    if arguments.of == "manifest":
+        from autonoma_ci.manifest.schema import manifest_json_schema as json_schema
+    elif arguments.of == "results":
+        from autonoma_ci.reports.results_schema import results_json_schema as json_schema
     else:
         raise InputError(["there is no schema of that: give manifest or results"])
-    write_product(runtime.out, json.dumps(schema, indent=2) + "\n")
+    write_product(runtime.out, json.dumps(json_schema(), indent=2) + "\n")
     return 0

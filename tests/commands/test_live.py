@@ -98,7 +98,7 @@ class Full(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         return self.room
 
 

@@ -106,13 +106,13 @@ def test_the_table_is_drawn_four_times_a_second_at_most(table: Table) -> None:
 def test_drawing_takes_a_tenth_of_the_time_at_most(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a slow machine, the main thread must not only draw."""
     runs = [started(name) for name in NAMES]
-    draw: Callable[..., object] = table.live._drawn
+    draw: Callable[..., object] = table.live._render
 
     def slowly(outcomes: list[RunResult]) -> object:
         table.clock.sleep(1)
         return draw(outcomes)
 
-    monkeypatch.setattr(table.live, "_drawn", slowly)
+    monkeypatch.setattr(table.live, "_render", slowly)
     with table.live as live:
         began = table.clock.time
         while table.clock.time < began + 100:
