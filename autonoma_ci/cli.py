@@ -60,8 +60,8 @@ _WRITE_TIMEOUTS, _WRITE_TIMEOUTS_AFTER_SIGNAL = WriteTimeouts(10.0, 60.0), Write
 
 def main() -> NoReturn:
     """Run the command of the process, and exit with its exit code."""
-    # After an error, Python exits with 1, which is the exit code of runs that did not pass. Without memory, any line can
-    # fail.
+    # After an error, Python exits with 1, which is the exit code of runs that did not pass. Without memory, any line
+    # can fail.
     code = EXIT_INTERNAL_ERROR
     try:
         outputs, runtime = _open_runtime()

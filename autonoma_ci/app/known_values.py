@@ -1,4 +1,7 @@
-"""The values of variables in a step that starts no runs: a record has their names and signatures alone."""
+"""Collect the values of variables in a step that starts no runs.
+
+results.json has only their names and signatures.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +21,28 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.stated_variables import StatedVariable
     from autonoma_ci.reports.results_schema import Results, ResultsRun
 
-# The options that variables come from.
+# The options that define variables.
 VALUE_OPTIONS = frozenset({"variables", "manifest", "allow-env"})
-_NAMES_SHOWN = 5
-# In characters of values, each value with what else is signed: about a second.
-_MAX_SIGNED = 64 * 1024 * 1024
-_OVERHEAD = 256
+_MAX_SHOWN_NAMES = 5
+# In characters of values and their overhead. To sign these takes about one second.
+_MAX_SIGNED_CHARS = 64 * 1024 * 1024
+# Other signed characters of each value.
+_SIGNATURE_OVERHEAD_CHARS = 256
 
 
 class KnownValues(NamedTuple):
-    """The values that are known here, and the names of the record's variables whose values are not."""
+    """The values of variables that this step knows."""
 
     secrets: tuple[Secret, ...]
+    # Names of variables in results.json whose values are unknown.
     unknown_names: tuple[str, ...]
 
     @property
-    def notice(self) -> str:
-        """Say which values are not known; empty if all are."""
+    def notice(self) -> str | None:
+        """The notice that names unknown values, or None if all are known."""
         if not self.unknown_names:
-            return ""
-        names = [sanitize_line(name, 60) for name in self.unknown_names[:_NAMES_SHOWN]]
+            return None
+        names = [sanitize_line(name, 60) for name in self.unknown_names[:_MAX_SHOWN_NAMES]]
         more = len(self.unknown_names) - len(names)
         names += [f"{more:,} more {'variable' if more == 1 else 'variables'}"] if more else []
         listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
@@ -52,102 +57,116 @@ class KnownValues(NamedTuple):
 def collect_known_values(
     settings: Settings, saved: Results, folder: str, environ: Mapping[str, str], event: str
 ) -> KnownValues:
-    """Return the values of variables from the options and the manifest. An invalid manifest is no error here.
+    """Return the values of variables from options and manifest.
+
+    An invalid manifest is no error here.
 
     Args:
-        settings: The options of this step. With the client secret, the record's signatures say which values were sent.
-        saved: The record. Its facts of the build are those of the step that started the runs.
+        settings: The options of this step. With the client secret, the signatures in results.json show which values
+            were sent.
+        saved: The content of results.json. Its build context is that of the step that started the runs.
         folder: The working directory.
         environ: The environment.
         event: The event that started this job. It can forbid the default manifest.
+
     """
     path, _ = find_manifest(settings, folder, event)
     values = [Secret(value) for value in settings.variables.values()]
     variables: Sequence[StatedVariable] = ()
-    missing: Sequence[tuple[str, str]] = ()
+    unknown_references: Sequence[tuple[str, str]] = ()
     if path:
-        # Loaded only where there is a manifest.
+        # Loaded only if there is a manifest.
         from autonoma_ci.manifest.stated_variables import collect_stated_variables
 
         interpolation = build_interpolator(environ, to_build_context(saved), settings)
-        variables, parts, missing = collect_stated_variables(path, folder, interpolation)
+        variables, parts, unknown_references = collect_stated_variables(path, folder, interpolation)
         values += parts
-        values += [found.value for found in variables if found.value and not found.is_fact]
-    runs = [run for run in saved.runs if _has_texts(run)]
-    by_name, by_signature = _Names(settings, variables), _Signatures(settings, variables)
-    unknown = [name for run in runs for name in (by_signature if by_signature.decides(run) else by_name).unknown(run)]
-    ids = {UNKNOWN_ID, *(run.id for run in runs)}
-    unknown += [f"${{{name}}}" for entry_id, name in missing if entry_id in ids]
+        values += [variable.value for variable in variables if variable.value and not variable.is_fact]
+    runs = [run for run in saved.runs if _has_api_texts(run)]
+    by_name, by_signature = _NameLookup(settings, variables), _SignatureLookup(settings, variables)
+    unknown = [
+        name for run in runs for name in (by_signature if by_signature.can_verify(run) else by_name).unknown_names(run)
+    ]
+    entry_ids = {UNKNOWN_ID, *(run.id for run in runs)}
+    unknown += [f"${{{name}}}" for entry_id, name in unknown_references if entry_id in entry_ids]
     return KnownValues(tuple(values), tuple(dict.fromkeys(unknown)))
 
 
-class _Names:
-    """Decides by names alone: a variable is known if it has a value here that is not empty.
+class _NameLookup:
+    """Finds unknown variables by their names.
 
-    An empty value is what a CI system gives where a secret is not available.
+    A variable is known if it has a value here that is not empty. CI systems pass an empty value if a secret is not
+    available.
     """
 
-    def __init__(self, settings: Settings, stated: Sequence[StatedVariable]) -> None:
-        self._option = settings.variables
-        # Whether the manifest has each value of a name, by the id of its entry and the name.
-        self._manifest: dict[tuple[str, str], bool] = {}
-        for found in stated:
-            self._add(found.entry_id, found.name, is_known=found.is_known and bool(found.value))
-        # An entry's own variable wins over one of the defaults, and any run can be of an entry whose id is not known.
-        for (entry_id, name), is_known in list(self._manifest.items()):
+    def __init__(self, settings: Settings, variables: Sequence[StatedVariable]) -> None:
+        self._option_values = settings.variables
+        # Whether all values of a variable in the manifest are known, by entry id and name.
+        self._is_known_in_manifest: dict[tuple[str, str], bool] = {}
+        for variable in variables:
+            self._add(variable.entry_id, variable.name, is_known=variable.is_known and bool(variable.value))
+        # The variable of an entry has priority over the defaults. Any run can be of an entry whose id is unknown.
+        for (entry_id, name), is_known in list(self._is_known_in_manifest.items()):
             if entry_id == UNKNOWN_ID:
                 self._add("", name, is_known=is_known)
 
     def _add(self, entry_id: str, name: str, *, is_known: bool) -> None:
-        self._manifest[entry_id, name] = is_known and self._manifest.get((entry_id, name), True)
+        self._is_known_in_manifest[entry_id, name] = is_known and self._is_known_in_manifest.get((entry_id, name), True)
 
-    def unknown(self, run: ResultsRun) -> Iterator[str]:
-        """Yield the names of the run's variables that are not known."""
+    def unknown_names(self, run: ResultsRun) -> Iterator[str]:
+        """Yield the names of the variables of a run that are unknown."""
         for name in run.variables:
-            in_manifest = self._manifest.get((run.id, name), self._manifest.get(("", name), False))
-            if not self._option.get(name, in_manifest):
+            in_manifest = self._is_known_in_manifest.get(
+                (run.id, name), self._is_known_in_manifest.get(("", name), False)
+            )
+            if not self._option_values.get(name, in_manifest):
                 yield name
 
 
-class _Signatures:
-    """Decides by the record's signatures: a variable is known if one of its values here is the one that was sent."""
+class _SignatureLookup:
+    """Finds unknown variables by the signatures in results.json.
 
-    def __init__(self, settings: Settings, stated: Sequence[StatedVariable]) -> None:
+    A variable is known if one of its values here is the one that was sent.
+    """
+
+    def __init__(self, settings: Settings, variables: Sequence[StatedVariable]) -> None:
         self._signer = VariableSigner(settings.client_secret) if settings.client_secret else None
-        # By the id of the entry and the name; those of the option are of all entries.
-        self._values: dict[tuple[str, str], set[str]] = {("", name): {v} for name, v in settings.variables.items()}
-        for found in stated:
-            if found.value is not None:
-                self._values.setdefault((found.entry_id, found.name), set()).add(found.value.reveal())
-        self._signed: dict[tuple[str, str, str], set[str]] = {}
-        self._left = _MAX_SIGNED
+        # By entry id and name. Values of the option are for all entries.
+        self._values_by_key: dict[tuple[str, str], set[str]] = {
+            ("", name): {v} for name, v in settings.variables.items()
+        }
+        for variable in variables:
+            if variable.value is not None:
+                self._values_by_key.setdefault((variable.entry_id, variable.name), set()).add(variable.value.reveal())
+        self._signatures: dict[tuple[str, str, str], set[str]] = {}
+        self._remaining_chars = _MAX_SIGNED_CHARS
 
-    def decides(self, run: ResultsRun) -> bool:
-        """Say whether the record has signatures of the run's variables, and this step has the key."""
+    def can_verify(self, run: ResultsRun) -> bool:
+        """Return whether the run has signatures and this step has the key."""
         return bool(self._signer and run.variable_macs)
 
-    def unknown(self, run: ResultsRun) -> Iterator[str]:
-        """Yield the names of the run's variables that are not known."""
+    def unknown_names(self, run: ResultsRun) -> Iterator[str]:
+        """Yield the names of the variables of a run that are unknown."""
         for name in run.variables:
             if run.variable_macs.get(name) not in self._signatures_of(run, name):
                 yield name
 
     def _signatures_of(self, run: ResultsRun, name: str) -> set[str]:
-        """Return the signatures of all values that this run's variable can have had."""
+        """Return the signatures of all possible values of a variable of the run."""
         key = run.kind, run.id, name
-        if key not in self._signed:
-            places = ("", name), (run.id, name), (UNKNOWN_ID, name)
-            values = set().union(*(self._values.get(place, ()) for place in places))
-            self._signed[key] = set(self._sign(run, name, values))
-        return self._signed[key]
+        if key not in self._signatures:
+            keys = ("", name), (run.id, name), (UNKNOWN_ID, name)
+            values = set().union(*(self._values_by_key.get(place, ()) for place in keys))
+            self._signatures[key] = set(self._sign(run, name, values))
+        return self._signatures[key]
 
     def _sign(self, run: ResultsRun, name: str, values: Iterable[str]) -> Iterator[str]:
         for value in values:
-            self._left -= len(value) + _OVERHEAD
-            # A hostile manifest can have very many values. One that is not signed counts as not known.
-            if self._signer and self._left > 0:
+            self._remaining_chars -= len(value) + _SIGNATURE_OVERHEAD_CHARS
+            # A hostile manifest can have very many values. A value that is not signed counts as unknown.
+            if self._signer and self._remaining_chars > 0:
                 yield self._signer.sign(run.kind, run.id, name, value)
 
 
-def _has_texts(run: ResultsRun) -> bool:
+def _has_api_texts(run: ResultsRun) -> bool:
     return bool(run.run_id or run.title or run.message or run.step or run.evidence.steps or run.previous_attempts)

@@ -95,11 +95,12 @@ def _describe_folder(path: str, target: Path, command: str) -> str:
         more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
         listed = ", ".join(sanitize_line(name, _MAX_PATH_CHARS) for name in names[:_MAX_SHOWN])
         return f"{text} Records in it: {listed}{more}. Name one: {_suggest_command(command, names[0])}"
-    entries_in_folder = sorted(name for name, _ in _list_entries(target))
-    if not entries_in_folder:
+    entries = sorted(name for name, _ in _list_entries(target))
+    if not entries:
         return f"{text} It is empty. {_ADVICE}"
-    more = f" and {len(entries_in_folder) - _MAX_SHOWN} more" if len(entries_in_folder) > _MAX_SHOWN else ""
-    return f"{text} It has {', '.join(sanitize_line(name, _MAX_PATH_CHARS) for name in entries_in_folder[:_MAX_SHOWN])}{more}. {_ADVICE}"
+    more = f" and {len(entries) - _MAX_SHOWN} more" if len(entries) > _MAX_SHOWN else ""
+    listed = ", ".join(sanitize_line(name, _MAX_PATH_CHARS) for name in entries[:_MAX_SHOWN])
+    return f"{text} It has {listed}{more}. {_ADVICE}"
 
 
 def _find_results_files(target: Path, root: Path, depth: int = 2) -> Iterator[str]:
