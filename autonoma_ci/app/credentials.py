@@ -1,4 +1,4 @@
-"""What is wrong with the pair of credentials: one problem, with one cure that fits the cause."""
+"""Find errors in the credentials, with a cause and a fix for the CI system."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from autonoma_ci.config.settings import SecretReference, Settings
     from autonoma_ci.models import BuildContext
 
-_VARIABLES = {option.name: option.env_var for option in OPTIONS if option.name in {"client-id", "client-secret"}}
-# What these systems leave of a variable that is not set, as a secret in a job that gets none.
+_ENV_VARS = {option.name: option.env_var for option in OPTIONS if option.name in {"client-id", "client-secret"}}
+# The text that these systems pass for an unset variable, for example for a secret in a job without secrets.
 # Source: Azure's documentation, "Define variables"; GitLab's, "Where variables can be used".
-_OF_UNSET = {"azure": "$(NAME)", "gitlab": "$NAME"}
-_ACTIONS = "and pass {them} as {inputs}"
-# Where each CI system keeps secrets, by its name, and how a job gets them.
+_UNSET_REFERENCES = {"azure": "$(NAME)", "gitlab": "$NAME"}
+_AS_INPUTS = "and pass {them} as {inputs}"
+# Where each CI system stores secrets, and how to pass them to a job.
 # Source: the documentation of each system.
-_CURES = {
-    "github": f"Add {{names}} under Settings > Secrets and variables > Actions, {_ACTIONS}",
-    "gitea": f"Add {{names}} under Settings > Actions > Secrets, {_ACTIONS}",
-    "forgejo": f"Add {{names}} under Settings > Actions > Secrets, {_ACTIONS}",
+_FIXES = {
+    "github": f"Add {{names}} under Settings > Secrets and variables > Actions, {_AS_INPUTS}",
+    "gitea": f"Add {{names}} under Settings > Actions > Secrets, {_AS_INPUTS}",
+    "forgejo": f"Add {{names}} under Settings > Actions > Secrets, {_AS_INPUTS}",
     "gitlab": "Add {names} under Settings > CI/CD > Variables, masked; a protected variable is only for protected "
     "branches",
     "jenkins": "Add {names} under Manage Jenkins > Credentials, and bind {them} with withCredentials",
@@ -49,30 +49,30 @@ _CURES = {
 
 
 def may_skip_without_credentials(settings: Settings, context: BuildContext) -> bool:
-    """Return whether credentials are missing in a way that may be meant.
+    """Return whether credentials are missing, and possibly on purpose.
 
-    A reference in the form of another CI system never is.
+    A reference in the form of another CI system is always a mistake.
     """
-    missing, usual = _missing(settings), _OF_UNSET.get(context.ci_name)
+    missing, unset_reference = _missing_options(settings), _UNSET_REFERENCES.get(context.ci_name)
     references = [settings.unresolved_references[name] for name in missing if name in settings.unresolved_references]
-    return bool(missing) and all(reference.form == usual for reference in references)
+    return bool(missing) and all(reference.form == unset_reference for reference in references)
 
 
 def describe_unresolved(references: Sequence[SecretReference]) -> str:
-    """Return what is wrong with options that hold references in place of values."""
+    """Return the error for options that are references instead of values."""
     named = " and ".join(reference.spelling for reference in references)
-    held = "holds a reference" if len(references) == 1 else "hold references"
+    verb = "holds a reference" if len(references) == 1 else "hold references"
     why = "the variable is not set, or this CI system writes references in another way"
-    return f"{named} {held} such as {references[0].form} in place of a value: {why}"
+    return f"{named} {verb} such as {references[0].form} in place of a value: {why}"
 
 
-def _missing(settings: Settings) -> list[str]:
-    return [name for name in _VARIABLES if name not in settings.explicitly_set]
+def _missing_options(settings: Settings) -> list[str]:
+    return [name for name in _ENV_VARS if name not in settings.explicitly_set]
 
 
 def describe_missing_credentials(settings: Settings, context: BuildContext) -> str:
-    """Return the likely cause of missing credentials, in the words of this job."""
-    missing = _missing(settings)
+    """Return the likely cause of missing credentials in this job."""
+    missing = _missing_options(settings)
     if context.secrets_withheld_from == "fork":
         return "this change comes from a fork, and such a job gets no secrets"
     if context.secrets_withheld_from == "dependabot":
@@ -89,36 +89,36 @@ def describe_missing_credentials(settings: Settings, context: BuildContext) -> s
         verb = "is" if len(blank) == 1 else "are"
         return f"{' and '.join(blank)} {verb} empty, and a secret that is not set arrives empty"
     if len(missing) == 1:
-        (other,) = _VARIABLES.keys() - missing
+        (other,) = _ENV_VARS.keys() - missing
         return f"only {settings.spelling_of(other)} is set"
     return "they are not set here"
 
 
 def find_credential_errors(settings: Settings, context: BuildContext) -> list[Diagnostic]:
-    """Return what is wrong with the credentials: one problem with its cure, or none."""
-    if missing := _missing(settings):
+    """Return the error in the credentials with its fix, or an empty list."""
+    if missing := _missing_options(settings):
         verb = "is" if len(missing) == 1 else "are"
         text = f"{' and '.join(missing)} {verb} missing: {describe_missing_credentials(settings, context)}"
-        return [Diagnostic(f"{text}. {_cure(missing, context)}.")]
+        return [Diagnostic(f"{text}. {_suggest_fix(missing, context)}.")]
     client_id, secret = settings.client_id, settings.client_secret
     if client_id and secret and client_id.reveal() == secret.reveal():
-        both = " and ".join(map(settings.spelling_of, _VARIABLES))
+        both = " and ".join(map(settings.spelling_of, _ENV_VARS))
         return [Diagnostic(f"{both} have the same value: copy both from Autonoma again, each into its own variable.")]
     return []
 
 
-def _cure(missing: list[str], context: BuildContext) -> str:
+def _suggest_fix(missing: list[str], context: BuildContext) -> str:
     skip = "set on-missing-credentials to skip, so that the step is skipped"
     if context.secrets_withheld_from == "fork":
         return skip[0].upper() + skip[1:]
-    variables = [_VARIABLES[name] for name in missing]
+    variables = [_ENV_VARS[name] for name in missing]
     names = " and ".join(variables)
     if context.secrets_withheld_from == "dependabot":
         return f"Add {names} under Settings > Secrets and variables > Dependabot, or {skip}"
     inputs = f"the {'input' if len(missing) == 1 else 'inputs'} {' and '.join(missing)}"
     them = "it" if len(missing) == 1 else "them"
-    cure = _CURES.get(context.ci_name, _CURES["ci"])
-    # A cure can have braces of its own.
+    fix = _FIXES.get(context.ci_name, _FIXES["ci"])
+    # A fix can contain other braces.
     for field, text in (("names", names), ("them", them), ("inputs", inputs)):
-        cure = cure.replace(f"{{{field}}}", text)
-    return cure.replace("{values}", " ".join(f"{name}=…" for name in variables))
+        fix = fix.replace(f"{{{field}}}", text)
+    return fix.replace("{values}", " ".join(f"{name}=…" for name in variables))

@@ -1,4 +1,4 @@
-"""From the command line and the environment to settings, CI context and plan, with every problem at once."""
+"""Load settings, CI system and plan, and collect every error of the input."""
 
 from __future__ import annotations
 
@@ -38,33 +38,34 @@ if TYPE_CHECKING:
     from autonoma_ci.redaction.redactor import Secret
 
 _PART_PURPOSE = "autonoma-ci part 1"
-# Characters of a credential that no ordinary text has by accident.
-_RECOGNIZABLE = 8
-# Looked for in the working directory, in this order.
+# In characters. A shorter credential can occur by chance in ordinary text.
+_MIN_RECOGNIZABLE_CHARS = 8
+# Names of the manifest in the working directory. The first one has priority.
 DEFAULT_MANIFESTS = ("autonoma.yml", "autonoma.yaml")
 
 
 class CIEnvironment(NamedTuple):
-    """Where the job runs: the CI system, what it says of the build, and the word that the API is told."""
+    """The CI system of the job, and the build."""
 
     ci_system: CISystem
     build_context: BuildContext
+    # Value of the API's `source` field.
     source: str
 
     def with_facts(self, settings: Settings) -> CIEnvironment:
-        """Return the place with the facts of the build that options state."""
+        """Return the environment with the build facts that options state."""
         return self._replace(build_context=self.build_context._replace(**settings.stated_facts))
 
 
 def detect_ci(environ: Mapping[str, str]) -> CIEnvironment:
-    """Recognise the CI system; raise InputError if AUTONOMA_CI names none."""
-    row = detection.detect(environ)
-    system = detection.load_system(row)
-    return CIEnvironment(system, system.build_context(environ), row.name)
+    """Detect the CI system. Raises InputError if AUTONOMA_CI names none."""
+    rule = detection.detect(environ)
+    system = detection.load_system(rule)
+    return CIEnvironment(system, system.build_context(environ), rule.name)
 
 
 def select_options(environ: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
-    """Return the environment without the options that have other names."""
+    """Return the environment without all other options."""
     others = {name for option in OPTIONS if option.name not in names for name in option.all_env_names}
     return {name: value for name, value in environ.items() if name not in others}
 
@@ -103,15 +104,15 @@ def load_manifest(
         folder: The working directory.
         environ: The environment, which `${NAME}` reads.
         context: The build, which `${ci.…}` reads.
-        settings: Its `allow_env` says which names may be read. Values with its credentials never are, and no id may
-            have a value of its `variables`.
-        checking: As in `Interpolation`.
+        settings: `allow_env` lists the names that may be read. Values with credentials are never read, and no id may
+            contain a value of `variables`.
+        checking: As in `Interpolator`.
 
     Raises:
-        InputError: With every problem of the manifest.
+        InputError: With every error of the manifest.
 
     """
-    # Loaded only now, since most steps have no manifest.
+    # Loaded only here, because most steps have no manifest.
     from autonoma_ci.manifest.loader import load_manifest
 
     return load_manifest(path, folder, build_interpolator(environ, context, settings, checking=checking))
@@ -120,24 +121,32 @@ def load_manifest(
 def build_interpolator(
     environ: Mapping[str, str], context: BuildContext, settings: Settings, *, checking: bool = False
 ) -> Interpolator:
-    """Return what `${...}` in a manifest can read; the arguments are those of `load_manifest`."""
+    """Return the interpolator of a manifest.
+
+    The arguments are those of `load_manifest`.
+    """
     from autonoma_ci.manifest.interpolation import HiddenValues, Interpolator
 
-    # A shorter one, such as `sandbox`, occurs in ordinary values.
-    credentials = Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _RECOGNIZABLE)
+    # A shorter credential, such as `sandbox`, occurs in ordinary values.
+    credentials = Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _MIN_RECOGNIZABLE_CHARS)
     variables = HiddenValues(settings.variables.values())
     return Interpolator(
         environ, context, detection.all_secret_variables(), checking, settings.allow_env, credentials, variables
     )
 
 
-def build_part(settings: Settings, place: CIEnvironment, environ: Mapping[str, str], title: str) -> Part:
-    """Return which part of the build this step is, by its options and by what the CI system says of the job."""
-    parallel = place.ci_system.detect_shard(environ) if place.ci_system.detect_shard else None
+def build_part(settings: Settings, ci: CIEnvironment, environ: Mapping[str, str], title: str) -> Part:
+    """Return the part of the build that this step is."""
+    parallel = ci.ci_system.detect_shard(environ) if ci.ci_system.detect_shard else None
     shard = parallel if settings.shard == AUTO_SHARD else settings.shard
-    share = str(shard) if shard and shard.total > 1 else ""
-    several = str(parallel) if parallel and parallel.total > 1 else ""
-    return Part(place.build_context.job_name, settings.part or (several if several != share else ""), share, title)
+    shard_text = str(shard) if shard and shard.total > 1 else ""
+    parallel_text = str(parallel) if parallel and parallel.total > 1 else ""
+    return Part(
+        ci.build_context.job_name,
+        settings.part or (parallel_text if parallel_text != shard_text else ""),
+        shard_text,
+        title,
+    )
 
 
 def redact_shown_part(part: Part, redact: Redactor, client_secret: Secret | None) -> Part:
@@ -153,16 +162,21 @@ def redact_shown_part(part: Part, redact: Redactor, client_secret: Secret | None
 
 
 def _without_credentials(requests: Sequence[RunRequest], settings: Settings) -> tuple[RunRequest, ...]:
-    """Return the runs without credentials in their names; raise InputError for one in what the API gets."""
-    # A source has at most 10 characters, so that it can hold a shorter credential only.
-    if Redactor(secret for secret in settings.secrets if len(secret.reveal()) >= _RECOGNIZABLE).contains_secret(
-        settings.source
-    ):
+    """Return the requests without credentials in their names.
+
+    Raises:
+        InputError: A credential is in another text that is sent to the API.
+
+    """
+    # A source has at most 10 characters, so it can only contain a short credential.
+    if Redactor(
+        secret for secret in settings.secrets if len(secret.reveal()) >= _MIN_RECOGNIZABLE_CHARS
+    ).contains_secret(settings.source):
         raise InputError([f"{settings.spelling_of('source')} {CREDENTIAL_IN_FIELD}"])
     redact = build_credential_redactor(settings)
     texts = [(request.id, request.application_version_id, *request.variables) for request in requests]
-    # All at once, as there may be thousands.
-    if redact.contains_secret("|".join(text for of_run in texts for text in of_run)):
+    # All in one text, because there can be thousands.
+    if redact.contains_secret("|".join(text for texts_of_run in texts for text in texts_of_run)):
         raise InputError([f"an id or the name of a variable {CREDENTIAL_IN_FIELD}"])
     if not redact.contains_secret("|".join(request.name for request in requests)):
         return tuple(requests)

@@ -1,4 +1,4 @@
-"""One step of a CI job: its log, its reports and its exit code."""
+"""One step of a CI job, with its log, publishers and exit code."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _NOT_SENT = "not sent: the step ended because of a bug"
 # first request, and 0.5 s for members of JSON values.
 MAX_SHARED_VALUES = 2000
 MAX_SHARED_CHARS = 100_000
-# In all runs. A signature takes up to 60 bytes beside its name, and the results.json of a large plan is near its limit.
+# In all runs. A signature has up to 60 bytes beside its name, and the results.json of a large plan is near its limit.
 MAX_SIGNED_VARIABLES = 100_000
 _SKIPPED = Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
 NO_PASSED_RESULTS: Mapping[str, RunResult] = MappingProxyType({})
@@ -88,7 +88,7 @@ class HiddenValues(NamedTuple):
 
 
 class JobStep:
-    """One step of a CI job: its log, its publishers, and the runs of its plan."""
+    """One step of a CI job, with its log, publishers and runs."""
 
     def __init__(self, runtime: Runtime, ci: CIEnvironment) -> None:
         self.runtime, self.ci = runtime, ci
@@ -138,7 +138,7 @@ class JobStep:
         return [Diagnostic(f"{settings.spelling_of('evidence')} needs a folder to write to: give results-dir too")]
 
     def _add_ci_publishers(self) -> None:
-        """Add what writes outputs and, if wanted, the summary of the CI system."""
+        """Add the publishers of outputs and summary in the CI system."""
         context = PublishContext(
             self.runtime.environ,
             self._settings.summary,
@@ -562,7 +562,7 @@ def _mark_as_not_sent(table: RunTable) -> None:
 
 
 def _evidence_rank(evidence: Evidence) -> tuple[bool, bool]:
-    """Return the sort key of evidence: files are best, and a reason is better than nothing."""
+    """Return the sort key of evidence. Files are best, then a reason."""
     return bool(evidence.files), bool(evidence.missing_reason)
 
 

@@ -1,4 +1,4 @@
-"""Warnings about names in the environment that look like options and are none."""
+"""Warn of environment variables that look like options but are unknown."""
 
 from __future__ import annotations
 
@@ -12,79 +12,91 @@ from autonoma_ci.escaping import sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_VARIABLE, _INPUT = "AUTONOMA_", "INPUT_"
-# What a runner takes from `with:` of a container action itself.
-_OF_RUNNER = frozenset({"args", "entrypoint"})
-# Names of other programs of the vendor.
-_OF_VENDOR = frozenset({"API_TOKEN", "APPLICATION_ID", "SHARED_SECRET", "DEBUG"})
-# What the data of a build has beside the outputs (`ci.build_data`).
-_OF_BUILD = ("WRITTEN_BY", "SEVERAL")
-# Outputs that build data does not have with a suffix, so that a name such as RESULTS_DIRS is a mistake.
-_WITHOUT_SUFFIX = frozenset({"RESULTS", "RESULTS_DIR"})
-# How much of two names must be alike, as a part of 1.
-_ALIKE = 0.75
-_SHOWN = 10
+_ENV_PREFIX, _INPUT_PREFIX = "AUTONOMA_", "INPUT_"
+# Keys in `with:` of a container action that the runner uses itself.
+_RUNNER_INPUTS = frozenset({"args", "entrypoint"})
+# Variables of other programs of the vendor.
+_VENDOR_NAMES = frozenset({"API_TOKEN", "APPLICATION_ID", "SHARED_SECRET", "DEBUG"})
+# Build data besides the outputs (`ci.build_data`).
+_BUILD_DATA_NAMES = ("WRITTEN_BY", "SEVERAL")
+# Outputs without a suffix in build data. So a name such as RESULTS_DIRS is a mistake.
+_OUTPUTS_WITHOUT_SUFFIX = frozenset({"RESULTS", "RESULTS_DIR"})
+# Similarity of two names, from 0 to 1.
+_MIN_SIMILARITY = 0.75
+_MAX_SHOWN = 10
 
 
 def find_unknown_names(environ: Mapping[str, str], ci: str) -> list[str]:
-    """Return a warning for each variable or input that is not known, with the option that was probably meant.
+    """Return warnings about unknown variables and inputs.
+
+    A warning suggests the option that was probably meant.
 
     Args:
         environ: The environment of the job.
-        ci: The name of the CI system. Inputs are looked at only where its runner passes them on.
+        ci: The name of the CI system. Inputs are checked only if its runner passes them to containers.
 
     """
-    warnings = _of_variables(environ)
+    warnings = _check_env_vars(environ)
     if ci in WITH_ACTIONS:
-        warnings += _of_inputs(environ)
+        warnings += _check_inputs(environ)
     return warnings
 
 
-def _of_variables(environ: Mapping[str, str]) -> list[str]:
+def _check_env_vars(environ: Mapping[str, str]) -> list[str]:
     known = {OVERRIDE_ENV_VAR, *(name for option in OPTIONS for name in (option.env_var, *option.env_var_aliases))}
-    unknown = sorted(name for name in environ if name.startswith(_VARIABLE) and name not in known)
-    # What all have in common would make any two of them look alike.
-    ends = [end for name in unknown if (end := name.removeprefix(_VARIABLE)) and not _is_of_others(end)]
-    ends_of_known = {name.removeprefix(_VARIABLE) for name in known}
-    near = {end: closest_match(end, ends_of_known, _ALIKE) for end in ends}
-    return _told("variable", {f"{_VARIABLE}{end}": near[end] and f"{_VARIABLE}{near[end]}" for end in ends})
+    unknown = sorted(name for name in environ if name.startswith(_ENV_PREFIX) and name not in known)
+    # Compared without the prefix, which would make all names similar.
+    suffixes = [suffix for name in unknown if (suffix := name.removeprefix(_ENV_PREFIX)) and not _is_other_name(suffix)]
+    known_suffixes = {name.removeprefix(_ENV_PREFIX) for name in known}
+    suggestions = {suffix: closest_match(suffix, known_suffixes, _MIN_SIMILARITY) for suffix in suffixes}
+    return _format_warnings(
+        "variable",
+        {
+            f"{_ENV_PREFIX}{suffix}": suggestions[suffix] and f"{_ENV_PREFIX}{suggestions[suffix]}"
+            for suffix in suffixes
+        },
+    )
 
 
-def _is_of_others(end: str) -> bool:
-    """Return whether a name is an output of an earlier step, data of the build, or of the vendor."""
-    # Loaded only where there is such a name.
+def _is_other_name(suffix: str) -> bool:
+    """Return whether a name is of an output, of build data or of the vendor."""
+    # Loaded only if there is such a name.
     from autonoma_ci.reports.outputs import OUTPUTS
 
     outputs = {output.name.upper().replace("-", "_") for output in OUTPUTS}
-    with_suffix = tuple(f"{name}_" for name in (*(outputs - _WITHOUT_SUFFIX), *_OF_BUILD))
-    return end in outputs | _OF_VENDOR or end in _OF_BUILD or end.startswith(with_suffix)
+    with_suffix = tuple(f"{name}_" for name in (*(outputs - _OUTPUTS_WITHOUT_SUFFIX), *_BUILD_DATA_NAMES))
+    return suffix in outputs | _VENDOR_NAMES or suffix in _BUILD_DATA_NAMES or suffix.startswith(with_suffix)
 
 
-def _of_inputs(environ: Mapping[str, str]) -> list[str]:
+def _check_inputs(environ: Mapping[str, str]) -> list[str]:
     known = {name for option in OPTIONS for name in option.github_input_names}
-    # In a step that runs a command, other programs can have such variables.
+    # In a step that runs a command, other programs can use such variables.
     is_action = any(name in environ for name in known if "-" in name)
-    found = sorted(name for name in environ if name.startswith(_INPUT) and name not in known)
-    names = [name.removeprefix(_INPUT).lower() for name in found]
+    unknown = sorted(name for name in environ if name.startswith(_INPUT_PREFIX) and name not in known)
+    names = [name.removeprefix(_INPUT_PREFIX).lower() for name in unknown]
     options = [option.name for option in OPTIONS]
-    near = {
-        name: closest_match(name.replace("_", "-"), options, _ALIKE)
+    suggestions = {
+        name: closest_match(name.replace("_", "-"), options, _MIN_SIMILARITY)
         for name in names
-        if name and name not in _OF_RUNNER
+        if name and name not in _RUNNER_INPUTS
     }
-    return _told("input", {name: option for name, option in near.items() if option or is_action})
+    return _format_warnings("input", {name: option for name, option in suggestions.items() if option or is_action})
 
 
-def _told(kind: str, near: Mapping[str, str]) -> list[str]:
-    warnings = [f"unknown {kind} {_shown([name])}: did you mean {meant}?" for name, meant in near.items() if meant]
-    others = [name for name, meant in near.items() if not meant]
+def _format_warnings(kind: str, suggestions: Mapping[str, str]) -> list[str]:
+    warnings = [
+        f"unknown {kind} {_format_names([name])}: did you mean {suggestion}?"
+        for name, suggestion in suggestions.items()
+        if suggestion
+    ]
+    others = [name for name, suggestion in suggestions.items() if not suggestion]
     if others:
         why = "no option has this name." if len(others) == 1 else "no options have these names."
-        warnings.append(f"unknown {kind if len(others) == 1 else f'{kind}s'} {_shown(others)}: {why}")
+        warnings.append(f"unknown {kind if len(others) == 1 else f'{kind}s'} {_format_names(others)}: {why}")
     return warnings
 
 
-def _shown(names: Iterable[str]) -> str:
+def _format_names(names: Iterable[str]) -> str:
     names = list(names)
-    shown = ", ".join(sanitize_line(name, 60) for name in names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+    shown = ", ".join(sanitize_line(name, 60) for name in names[:_MAX_SHOWN])
+    return shown + (f" and {len(names) - _MAX_SHOWN:,} more" if len(names) > _MAX_SHOWN else "")

@@ -1,4 +1,4 @@
-"""`autonoma-ci demo`: sandbox, sample manifest, run, wait and summary, without an account and without a network."""
+"""`autonoma-ci demo` runs a sample manifest in the sandbox, without an account."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ tags:
 """
 
 
-# The demo's own environment: what it does stays out of the outputs and summary of a job around it.
+# The environment of the demo. So the demo writes no outputs and no summary of a surrounding job.
 _ENVIRON = {
     "AUTONOMA_CI": "cli",
     "AUTONOMA_CLIENT_ID": "demo-client",
@@ -60,7 +60,7 @@ _ENVIRON = {
     "AUTONOMA_RETRIES": "1",
     "AUTONOMA_EVIDENCE": "all",
 }
-_END = (
+_CLOSING_LINES = (
     "The red is on purpose: one test fails, so that this step would have ended with exit code 1.",
     "That was the demo: nothing left this machine. With an account, go on with: autonoma-ci init",
     "The report to open in a browser, with screenshots and videos; its links to the runs ended with the demo:",
@@ -68,56 +68,59 @@ _END = (
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
-    """Show a whole run and return 0 if it went as it is meant to: with one test that fails.
+    """Run the demo, and return 0 if exactly one test failed as planned.
 
-    Raises InputError if the command line is wrong or its folder can't be made.
+    Raises:
+        InputError: The command line is wrong, or the folder could not be created.
+
     """
     parser = ArgumentParser("demo", "Run a sample manifest against a local stand-in for the API.", runtime.out)
     parser.hint = "the folder for its files is --output PATH"
     parser.add_argument(
         "--output", metavar="PATH", default="", help="Folder for the demo's files. Default: a new temporary one."
     )
-    found = parser.parse(argv)
-    console = JobLog(runtime.out, PLAIN_LOG_FORMATTER)
-    folder = _folder(found.output, runtime.working_directory)
-    console.info("The manifest, autonoma.yml:")
-    console.info()
+    arguments = parser.parse(argv)
+    log = JobLog(runtime.out, PLAIN_LOG_FORMATTER)
+    folder = _create_folder(arguments.output, runtime.working_directory)
+    log.info("The manifest, autonoma.yml:")
+    log.info()
     for line in DEMO_MANIFEST.splitlines():
-        console.info(f"  {line}" if line else "")
+        log.info(f"  {line}" if line else "")
     with Sandbox() as sandbox:
         code = run.main((), runtime.with_environment({**_ENVIRON, "AUTONOMA_API_URL": sandbox.url}, folder))
     if runtime.signals.received:
-        console.info("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.")
+        log.info("The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.")
         return code
     if code != EXIT_CODES[ExitReason.FAILED]:
-        console.info(
-            f"The demo failed: exit code {code}, not {EXIT_CODES[ExitReason.FAILED]}. The lines above say why."
-        )
+        log.info(f"The demo failed: exit code {code}, not {EXIT_CODES[ExitReason.FAILED]}. The lines above say why.")
         return code or EXIT_INTERNAL_ERROR
-    console.info()
-    console.info("The job summary, as a CI system that renders Markdown shows it:")
-    console.info()
+    log.info()
+    log.info("The job summary, as a CI system that renders Markdown shows it:")
+    log.info()
     for line in Path(folder, "results", "summary.md").read_text(encoding="utf-8").splitlines():
-        console.info(line)
-    console.info()
-    for line in _END:
-        console.info(line)
-    console.info(f"  {Path(folder, 'results', 'report.html')}")
+        log.info(line)
+    log.info()
+    for line in _CLOSING_LINES:
+        log.info(line)
+    log.info(f"  {Path(folder, 'results', 'report.html')}")
     return 0
 
 
-def _folder(path: str, folder: str) -> str:
-    """Return the folder of the demo, with its manifest in it; it stays, so that its report can be looked at."""
+def _create_folder(path: str, folder: str) -> str:
+    """Create the folder of the demo with its manifest, and return its path.
+
+    The folder is not removed, so that the report can be opened. Raises InputError.
+    """
     if escapes_via_symlink(path, folder):
         raise InputError(["the demo's folder leads out of the working directory through a link: give another --output"])
     try:
-        place = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
-        make_directory(place)
-        manifest = place / "autonoma.yml"
+        folder_path = Path(folder, path).absolute() if path else Path(tempfile.mkdtemp(prefix="autonoma-demo-"))
+        make_directory(folder_path)
+        manifest = folder_path / "autonoma.yml"
         if os.path.lexists(manifest) and read_regular_file(str(manifest), 100_000) != DEMO_MANIFEST.encode():
             raise InputError(["there is an autonoma.yml already that is not the demo's: give another --output"])
         write_atomic(manifest, DEMO_MANIFEST.encode())
     except (OSError, ValueError) as error:
         why = os_error_reason(error)
         raise InputError([f"the demo has no folder for its files ({why}): give another --output"]) from None
-    return str(place)
+    return str(folder_path)

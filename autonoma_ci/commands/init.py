@@ -1,4 +1,4 @@
-"""`autonoma-ci init`: write a manifest with the account's folders or tests; starts nothing."""
+"""`autonoma-ci init` writes a manifest with folders or tests of the account."""
 
 from __future__ import annotations
 
@@ -31,71 +31,89 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.config.arguments import ArgumentParser, ParsedArguments
 
-# As `--output` of `report`: standard output instead of a file.
+# The value of `--output` for standard output, as in `report`.
 STDOUT = "-"
-_SAY_WHAT = (
+_NO_SELECTION = (
     "nothing says what to write. Add --all, --folder-ids LIST or --test-ids LIST; at a terminal, init shows a list to "
     "choose from"
 )
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
-    """Write the file, or print it, and name the next command; raise InputError, ApiError or OutputError."""
-    found = _parser(runtime).parse(argv)
-    is_printed = found.output == STDOUT
-    if not found.output:
+    """Write or print the manifest, and return the exit code.
+
+    Raises:
+        InputError: The command line, the credentials or the selection is wrong, or the file could not be written.
+        ApiError: The account could not be read.
+        OutputError: The manifest could not be printed.
+
+    """
+    arguments = _build_parser(runtime).parse(argv)
+    is_printed = arguments.output == STDOUT
+    if not arguments.output:
         raise InputError([f"--output is empty: give a path, such as {DEFAULT_MANIFESTS[0]}"])
-    target = Path(runtime.working_directory, found.output)
+    target = Path(runtime.working_directory, arguments.output)
     if not is_printed:
-        _check(target, found, runtime.working_directory)
-    # Standard output is for the manifest alone then.
-    talk = runtime.err if is_printed else runtime.out
-    asks = not (found.all or found.folder_ids or found.test_ids)
-    terminal = runtime.stdin and runtime.stdin.isatty() and talk.isatty()
-    if asks and not terminal:
-        raise InputError([_SAY_WHAT])
+        _check_target(target, arguments, runtime.working_directory)
+    # Then standard output is only for the manifest.
+    terminal_out = runtime.err if is_printed else runtime.out
+    is_interactive = not (arguments.all or arguments.folder_ids or arguments.test_ids)
+    has_terminal = runtime.stdin and runtime.stdin.isatty() and terminal_out.isatty()
+    if is_interactive and not has_terminal:
+        raise InputError([_NO_SELECTION])
     try:
-        choice = _choice(found, runtime, talk if asks else None)
+        selection = _select(arguments, runtime, terminal_out if is_interactive else None)
     except Cancelled as error:
         JobLog(runtime.err, PLAIN_LOG_FORMATTER).info("Nothing was written.")
         return 128 + error.signal
     if is_printed:
-        write_product(runtime.out, render_manifest(choice))
-        _tell(found, choice, runtime)
+        write_product(runtime.out, render_manifest(selection))
+        _log_result(arguments, selection, runtime)
         return 0
-    # Once more: somebody may have taken their time to choose.
-    _check(target, found, runtime.working_directory)
+    # Checked again, because an interactive selection can take long.
+    _check_target(target, arguments, runtime.working_directory)
     try:
-        _write(target, render_manifest(choice).encode(), force=found.force)
+        _write_manifest(target, render_manifest(selection).encode(), force=arguments.force)
     except (OSError, ValueError) as error:
         raise InputError(
-            [f"{_shown(found.output)} could not be written ({os_error_reason(error)}): give another --output"]
+            [f"{_format_path(arguments.output)} could not be written ({os_error_reason(error)}): give another --output"]
         ) from None
-    _tell(found, choice, runtime)
+    _log_result(arguments, selection, runtime)
     return 0
 
 
-def _choice(found: ParsedArguments, runtime: Runtime, talk: TextIO | None) -> Selection:
-    """Return what the flags name; with `talk`, let somebody at a terminal choose there."""
-    account = fetch_account(found, runtime)
+def _select(arguments: ParsedArguments, runtime: Runtime, terminal_out: TextIO | None) -> Selection:
+    """Return the selection of the flags, or of a user at a terminal.
+
+    Args:
+        arguments: The command line.
+        runtime: The runtime.
+        terminal_out: Where to ask the user, or None to use the flags.
+
+    Raises:
+        InputError: The selection is empty, too large or unknown.
+        ApiError: The account could not be read.
+
+    """
+    account = fetch_account(arguments, runtime)
     if not any(folder.tests for folder in account.folders):
         raise InputError(["the account has no tests: create one in Autonoma first; nothing was written"])
-    if talk and runtime.stdin:
-        choice = select_interactively(account, runtime.stdin, talk)
+    if terminal_out and runtime.stdin:
+        selection = select_interactively(account, runtime.stdin, terminal_out)
     else:
-        wanted = _ids("--folder-ids", found.folder_ids), _ids("--test-ids", found.test_ids)
-        choice = select_by_id(account, *wanted, everything=found.all)
-    choice = choice.expand_folders() if found.each else choice
-    if len(choice.folders) + len(choice.tests) > MAX_RUNS:
+        ids = _parse_id_list("--folder-ids", arguments.folder_ids), _parse_id_list("--test-ids", arguments.test_ids)
+        selection = select_by_id(account, *ids, everything=arguments.all)
+    selection = selection.expand_folders() if arguments.each else selection
+    if len(selection.folders) + len(selection.tests) > MAX_RUNS:
         raise InputError([f"that is more than {MAX_RUNS:,} runs: choose fewer, or folders without --each"])
-    return choice
+    return selection
 
 
-def _write(target: Path, data: bytes, *, force: bool) -> None:
+def _write_manifest(target: Path, data: bytes, *, force: bool) -> None:
     if force:
         write_atomic(target, data)
         return
-    # Takes the name first: what somebody else has put there meanwhile stays.
+    # Reserve the name first, so that a file of another program is not replaced.
     target.touch(0o644, exist_ok=False)
     try:
         write_atomic(target, data)
@@ -104,7 +122,7 @@ def _write(target: Path, data: bytes, *, force: bool) -> None:
         raise
 
 
-def _parser(runtime: Runtime) -> ArgumentParser:
+def _build_parser(runtime: Runtime) -> ArgumentParser:
     parser = build_account_parser("init", "Write a manifest with folders or tests of the account.", runtime.out)
     parser.hint = "the file to write is --output PATH; what to write is --all, --folder-ids or --test-ids"
     parser.add_argument("--all", action="store_true", help="Every folder that has tests.")
@@ -124,47 +142,49 @@ def _parser(runtime: Runtime) -> ArgumentParser:
     return parser
 
 
-def _check(target: Path, found: ParsedArguments, folder: str) -> None:
+def _check_target(target: Path, arguments: ParsedArguments, folder: str) -> None:
     """Raise InputError if the file may not be written."""
-    shown = _shown(found.output)
-    if escapes_via_symlink(found.output, folder):
-        raise InputError([f"{shown} leads out of the working directory through a symbolic link: give another --output"])
+    path_text = _format_path(arguments.output)
+    if escapes_via_symlink(arguments.output, folder):
+        raise InputError(
+            [f"{path_text} leads out of the working directory through a symbolic link: give another --output"]
+        )
     try:
-        # A link that leads nowhere counts: something is there.
-        if os.path.lexists(target) and not found.force:
-            raise InputError([f"{shown} is there already: give another --output, or replace it with --force"])
+        # A broken symbolic link counts as an existing file.
+        if os.path.lexists(target) and not arguments.force:
+            raise InputError([f"{path_text} is there already: give another --output, or replace it with --force"])
         if not target.parent.is_dir():
-            raise InputError([f"the folder of {shown} is not there: create it, or give another --output"])
+            raise InputError([f"the folder of {path_text} is not there: create it, or give another --output"])
     except (OSError, ValueError) as error:
-        raise InputError([f"{shown} can't be written ({os_error_reason(error)}): give another --output"]) from None
+        raise InputError([f"{path_text} can't be written ({os_error_reason(error)}): give another --output"]) from None
 
 
-def _shown(path: str) -> str:
+def _format_path(path: str) -> str:
     return sanitize_line(path, 200)
 
 
-def _ids(flag: str, text: str) -> dict[str, str]:
-    """Return the labels by their ids."""
+def _parse_id_list(flag: str, text: str) -> dict[str, str]:
+    """Return the labels by ids. Raises InputError."""
     try:
         return {entry.id: entry.name for entry in parse_ids(text, flag.removeprefix("--"))}
     except InputError as error:
         raise InputError([f"{flag}: {problem}" for problem in error.diagnostics]) from None
 
 
-def _tell(found: ParsedArguments, choice: Selection, runtime: Runtime) -> None:
-    is_printed, path = found.output == STDOUT, found.output
-    console = JobLog(runtime.err if is_printed else runtime.out, PLAIN_LOG_FORMATTER)
-    settings, _ = load_options(ACCOUNT_OPTIONS, provided_options(found, ACCOUNT_OPTIONS), runtime.environ)
-    console.redact_with(Redactor(settings.secrets))
-    counted = [pluralize(len(choice.folders), "folder")] if choice.folders else []
-    counted += [pluralize(len(choice.tests), "test")] if choice.tests else []
-    # With both default names there, a run without the option reads the other one.
+def _log_result(arguments: ParsedArguments, selection: Selection, runtime: Runtime) -> None:
+    is_printed, path = arguments.output == STDOUT, arguments.output
+    log = JobLog(runtime.err if is_printed else runtime.out, PLAIN_LOG_FORMATTER)
+    settings, _ = load_options(ACCOUNT_OPTIONS, provided_options(arguments, ACCOUNT_OPTIONS), runtime.environ)
+    log.redact_with(Redactor(settings.secrets))
+    counts = [pluralize(len(selection.folders), "folder")] if selection.folders else []
+    counts += [pluralize(len(selection.tests), "test")] if selection.tests else []
+    # If files with both default names exist, `run` reads the other one.
     is_default = find_default_manifest(runtime.working_directory) == os.path.normpath(path)
-    named = "" if is_default else f" --manifest {quote_for_shell(path)}"
+    option = "" if is_default else f" --manifest {quote_for_shell(path)}"
     if is_printed:
-        console.info(f"Printed a manifest with {' and '.join(counted)}. As autonoma.yml, a run finds it by itself.")
+        log.info(f"Printed a manifest with {' and '.join(counts)}. As autonoma.yml, a run finds it by itself.")
         return
-    console.info(f"Wrote {path}: {' and '.join(counted)}.")
-    console.info("Next, see what would be started, then start it:")
-    console.info(f"  autonoma-ci run{named} --dry-run")
-    console.info(f"  autonoma-ci run{named} --wait")
+    log.info(f"Wrote {path}: {' and '.join(counts)}.")
+    log.info("Next, see what would be started, then start it:")
+    log.info(f"  autonoma-ci run{option} --dry-run")
+    log.info(f"  autonoma-ci run{option} --wait")

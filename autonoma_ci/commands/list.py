@@ -1,4 +1,4 @@
-"""`autonoma-ci list`: the account's folders and tests with their ids."""
+"""`autonoma-ci list` prints folders and tests of the account with their ids."""
 
 from __future__ import annotations
 
@@ -18,30 +18,37 @@ if TYPE_CHECKING:
     from autonoma_ci.app.runtime import Runtime
 
 
-# The API has no request for it. Source: docs.autonoma.app, "API Overview".
+# The API has no request for tags. Source: docs.autonoma.app, "API Overview".
 NO_TAGS = "list shows folders and tests; the API has no list of tags. Copy a tag's id from Autonoma into tag-ids"
 _NO_FOLDERS = "The account has no folders. Create a test in Autonoma, then list shows its id."
 _NO_TESTS = "The folders have no tests. Create a test in Autonoma, then list shows its id."
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
-    """Print the table, or JSON; raise InputError, ApiError or OutputError."""
+    """Print a table or JSON, and return 0.
+
+    Raises:
+        InputError: The command line or the credentials are wrong.
+        ApiError: The account could not be read.
+        OutputError: The list could not be printed.
+
+    """
     parser = build_account_parser("list", "Show the account's folders and tests with their ids.", runtime.out)
     parser.hint, parser.hint_flags = NO_TAGS, ("--tags", "--tag", "--tag-ids")
     parser.add_argument("--json", action="store_true", help="Print a JSON array of folders with their tests.")
-    found = parser.parse(argv)
-    folders = fetch_account(found, runtime).folders
-    console = JobLog(runtime.out, PLAIN_LOG_FORMATTER, is_product=True)
-    if found.json:
-        listed = [{**folder._asdict(), "tests": [test._asdict() for test in folder.tests]} for folder in folders]
-        console.write_lines([escape_json(json.dumps(listed, indent=2))])
+    arguments = parser.parse(argv)
+    folders = fetch_account(arguments, runtime).folders
+    log = JobLog(runtime.out, PLAIN_LOG_FORMATTER, is_product=True)
+    if arguments.json:
+        documents = [{**folder._asdict(), "tests": [test._asdict() for test in folder.tests]} for folder in folders]
+        log.write_lines([escape_json(json.dumps(documents, indent=2))])
         return 0
-    for line in _table(folders):
-        console.info(line)
+    for line in _format_table(folders):
+        log.info(line)
     return 0
 
 
-def _table(folders: Sequence[ListedFolder]) -> Iterator[str]:
+def _format_table(folders: Sequence[ListedFolder]) -> Iterator[str]:
     ids = [folder.id for folder in folders] + [test.id for folder in folders for test in folder.tests]
     width = max(map(len, ids), default=2)
     if folders:

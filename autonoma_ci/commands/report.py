@@ -1,4 +1,4 @@
-"""`autonoma-ci report RESULTS`: make a report from a record, and from the evidence beside it; sends nothing."""
+"""`autonoma-ci report RESULTS` renders a report from results.json."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import quote
 from autonoma_ci.app.inputs import detect_ci, select_options
 from autonoma_ci.app.known_values import VALUE_OPTIONS, collect_known_values
 from autonoma_ci.app.previous_results import build_sanitizers, load_results, to_build_context, to_run_results
+from autonoma_ci.app.report_builder import ReportBuilder, StepFacts
 from autonoma_ci.app.results_path import find_results_file
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
@@ -23,7 +24,7 @@ from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.fs.files import make_directory, os_error_reason, read_regular_file, write_atomic
 from autonoma_ci.fs.paths import escapes_via_symlink
 from autonoma_ci.identity import Part
-from autonoma_ci.models import BuildContext, Conclusion, ExitReason, Report, Verdict
+from autonoma_ci.models import BuildContext, Conclusion, ExitReason, Verdict
 from autonoma_ci.redaction.redactor import Redactor
 from autonoma_ci.reports.foreign_files import is_results_file
 from autonoma_ci.reports.results_dir import results_folder
@@ -34,23 +35,29 @@ if TYPE_CHECKING:
 
     from autonoma_ci.app.runtime import Runtime
     from autonoma_ci.config.arguments import ParsedArguments
-    from autonoma_ci.models import RunResult
+    from autonoma_ci.models import Report, RunResult
     from autonoma_ci.reports.results_schema import Results, ResultsSanitizers
 
-# The names that these files have in results-dir.
+# The names of these files in results-dir.
 FORMATS = {"html": "report.html", "junit": "junit.xml", "markdown": "summary.md"}
-_KINDS = {"jpg": "image/jpeg", "webm": "video/webm", "mp4": "video/mp4"}
-_FLAGS = tuple(option for option in OPTIONS if option.name in VALUE_OPTIONS)
-# What a step's environment can hold. Credentials are removed from the record's texts, and nothing is sent.
-_READ = VALUE_OPTIONS | {"client-id", "client-secret", "github-token", "gitlab-token", "api-url"}
-# Above this, a browser takes too long over a page that has it within; such a file stays beside it.
+_MEDIA_TYPES = {"jpg": "image/jpeg", "webm": "video/webm", "mp4": "video/mp4"}
+_OPTIONS = tuple(option for option in OPTIONS if option.name in VALUE_OPTIONS)
+# Options of the environment that are used. Credentials are removed from texts, and no request is sent.
+_READ_OPTIONS = VALUE_OPTIONS | {"client-id", "client-secret", "github-token", "gitlab-token", "api-url"}
+# A larger file makes a page too slow in a browser. Such a file is not embedded.
 MAX_INLINE_BYTES = 20_000_000
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
-    """Write the report and say where; raise InputError if the record can't be read or the report not be written."""
+    """Write the report, log its path, and return 0.
+
+    Raises:
+        InputError: The command line is wrong, results.json is unreadable, or the report could not be written.
+        OutputError: The report could not be printed.
+
+    """
     purpose = "Make a report from the record of a step. Variables and manifest say which values to hide."
-    parser = build_parser("report", purpose, _FLAGS, runtime.out)
+    parser = build_parser("report", purpose, _OPTIONS, runtime.out)
     add_variables(parser)
     parser.hint = "report takes one record; for several, run it once for each"
     parser.add_argument(
@@ -65,103 +72,114 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
     parser.add_argument(
         "--single-file", action="store_true", help="Put screenshots, videos and style into report.html itself."
     )
-    found = parser.parse(argv)
-    found.record = find_results_file(found.record, runtime.working_directory, "report")
-    record = Path(runtime.working_directory, found.record)
-    printed = found.output == "-"
-    console = JobLog(runtime.err if printed else runtime.out, PLAIN_LOG_FORMATTER)
-    report = _read(found, runtime, console)
-    default = results_folder(record) / FORMATS[found.format]
-    target = Path(runtime.working_directory, found.output) if found.output and not printed else default
-    files = _rendered(report, found.format, _AssetResolver(record.parent, target), single=found.single_file or printed)
-    if printed:
+    arguments = parser.parse(argv)
+    arguments.record = find_results_file(arguments.record, runtime.working_directory, "report")
+    results_path = Path(runtime.working_directory, arguments.record)
+    is_printed = arguments.output == "-"
+    log = JobLog(runtime.err if is_printed else runtime.out, PLAIN_LOG_FORMATTER)
+    report = _load_report(arguments, runtime, log)
+    default = results_folder(results_path) / FORMATS[arguments.format]
+    target = Path(runtime.working_directory, arguments.output) if arguments.output and not is_printed else default
+    files = _render_files(
+        report,
+        arguments.format,
+        _AssetResolver(results_path.parent, target),
+        single=arguments.single_file or is_printed,
+    )
+    if is_printed:
         write_product(runtime.out, files[""].decode("utf-8", "replace"))
         return 0
     written = {target.parent / name if name else target: data for name, data in files.items()}
     for path in written:
-        _check_no_record(path, record)
+        _check_not_results_file(path, results_path)
     for path, data in written.items():
-        _write(path, data, runtime.working_directory)
-    console.info(f"Wrote {found.output or _relative_to(runtime.working_directory, target)}")
+        _write_file(path, data, runtime.working_directory)
+    log.info(f"Wrote {arguments.output or _relative_to(runtime.working_directory, target)}")
     return 0
 
 
-def _read(found: ParsedArguments, runtime: Runtime, console: JobLog) -> Report:
-    """Return the report of the record without values and credentials. Those that are not known have a notice."""
-    settings, problems = load_settings(
-        provided_options(found, _FLAGS), found.var, select_options(runtime.environ, _READ)
+def _load_report(arguments: ParsedArguments, runtime: Runtime, log: JobLog) -> Report:
+    """Return the report of results.json without values and credentials.
+
+    A notice names the variables whose values are unknown. Raises InputError.
+    """
+    settings, errors = load_settings(
+        provided_options(arguments, _OPTIONS), arguments.var, select_options(runtime.environ, _READ_OPTIONS)
     )
-    if problems:
-        raise InputError(problems)
+    if errors:
+        raise InputError(errors)
     credentials = Redactor(settings.secrets)
     options = Redactor([*settings.secrets, *settings.variables.values()])
-    saved = load_results(found.record, runtime.working_directory, options).results
+    saved = load_results(arguments.record, runtime.working_directory, options).results
     event = detect_ci(runtime.environ).build_context.trigger_event
     known = collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
-    console.redact_with(credentials)
+    log.redact_with(credentials)
     if known.notice:
-        console.annotate("notice", Diagnostic(known.notice))
+        log.annotate("notice", Diagnostic(known.notice))
     redact = Redactor([*settings.secrets, *known.secrets])
     return report_from_results(saved, build_sanitizers(redact, credentials, settings.api_url), credentials)
 
 
-def report_from_results(saved: Results, checks: ResultsSanitizers, credentials: Redactor) -> Report:
-    """Return the report of a record, as the step that left it would have had it."""
+def report_from_results(saved: Results, sanitizers: ResultsSanitizers, credentials: Redactor) -> Report:
+    """Return the report of the step that wrote results.json."""
     started_at = saved.started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    outcomes = tuple(to_run_results(saved, saved.started_at.isoformat(), checks))
+    results = tuple(to_run_results(saved, saved.started_at.isoformat(), sanitizers))
     title = credentials(saved.title)
-    return Report(
-        title=title,
-        context=BuildContext(*map(credentials, to_build_context(saved))),
-        source=credentials(saved.source),
-        results=outcomes,
-        verdict=_verdict(saved, outcomes),
-        started_at=started_at,
-        waits_for_results=saved.waits_for_results,
-        duration_seconds=saved.duration_seconds,
+    facts = StepFacts(
+        title,
+        BuildContext(*map(credentials, to_build_context(saved))),
+        credentials(saved.source),
+        started_at,
+        saved.step_id,
         part=Part(*map(credentials, (saved.job, saved.part, saved.shard, title))),
-        step_id=saved.step_id,
     )
+    reports = ReportBuilder(facts)
+    reports.waits_for_results = saved.waits_for_results
+    return reports.build(results, _verdict(saved, results), duration_seconds=saved.duration_seconds)
 
 
-def _verdict(saved: Results, outcomes: Sequence[RunResult]) -> Verdict | None:
-    """Return the verdict of the record. A pass that its runs do not show is an error."""
+def _verdict(saved: Results, results: Sequence[RunResult]) -> Verdict | None:
+    """Return the verdict of results.json.
+
+    If it is `passed` and the runs disagree, the result is an error.
+    """
     if saved.conclusion is None or saved.reason is None or saved.exit_code is None:
         return None
-    by_runs = compute_verdict(outcomes, waited=saved.waits_for_results)
-    agrees = by_runs.conclusion is Conclusion.PASSED and not any(run.has_contradiction for run in outcomes)
+    computed = compute_verdict(results, waited=saved.waits_for_results)
+    agrees = computed.conclusion is Conclusion.PASSED and not any(run.has_contradiction for run in results)
     if saved.conclusion is Conclusion.PASSED and not agrees:
         return Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])
     return Verdict(saved.conclusion, saved.reason, saved.exit_code)
 
 
 class _AssetResolver:
-    """Where a `page` finds the files of `folder`: those that are there."""
+    """Resolves files of the results folder from the page."""
 
     def __init__(self, folder: Path, page: Path) -> None:
-        self._folder, self._place = folder, page.parent
-        # Several pages in a folder may have different verdicts, so each has an icon of its own.
+        self._folder, self._page_folder = folder, page.parent
+        # Pages in one folder can have different verdicts, so each has its own icon.
         self.icon = f"evidence/{page.stem}.svg"
 
-    def address(self, path: str) -> str:
-        """Return the file's address from the page, or nothing if it is not there."""
-        file = _relative_to(self._place, self._folder / path) if self._is_there(path) else Path()
+    def url(self, path: str) -> str:
+        """Return the URL of a file from the page, or an empty text if it is missing."""
+        file = _relative_to(self._page_folder, self._folder / path) if self._is_available(path) else Path()
         return file.as_uri() if file.is_absolute() else quote(file.as_posix()) if file.name else ""
 
-    def content(self, path: str) -> str:
-        """Return the file itself as an address, if it is not too large for that."""
-        data = read_regular_file(str(self._folder / path), MAX_INLINE_BYTES) if self._is_there(path) else b""
-        kind = path.rpartition(".")[2]
-        return f"data:{_KINDS.get(kind, f'image/{kind}')};base64,{base64.b64encode(data).decode()}" if data else ""
+    def data_url(self, path: str) -> str:
+        """Return a file as a data URL, or an empty text if it is missing or too large."""
+        data = read_regular_file(str(self._folder / path), MAX_INLINE_BYTES) if self._is_available(path) else b""
+        extension = path.rpartition(".")[2]
+        media_type = _MEDIA_TYPES.get(extension, f"image/{extension}")
+        return f"data:{media_type};base64,{base64.b64encode(data).decode()}" if data else ""
 
-    def _is_there(self, path: str) -> bool:
-        # A record may come from anywhere; what it names must not show other files of this machine.
+    def _is_available(self, path: str) -> bool:
+        # results.json is untrusted, so its paths must not show other files of this machine.
         return not escapes_via_symlink(path, str(self._folder)) and (self._folder / path).is_file()
 
 
-def _rendered(report: Report, name: str, beside: _AssetResolver, *, single: bool) -> dict[str, bytes]:
-    """Return the report under no name, and by their names the files that it needs beside it."""
-    # Each is loaded only where it is wanted.
+def _render_files(report: Report, name: str, assets: _AssetResolver, *, single: bool) -> dict[str, bytes]:
+    """Return the report by an empty name, and the files beside it by their names."""
+    # Each renderer is loaded only if it is used.
     if name == "junit":
         from autonoma_ci.reports.junit import render_junit
 
@@ -173,37 +191,42 @@ def _rendered(report: Report, name: str, beside: _AssetResolver, *, single: bool
     from autonoma_ci.reports.html import ICON, AssetLinks, asset_files, load_stylesheet, render_html
 
     if single:
-        return {"": render_html(report, AssetLinks(beside.content, load_stylesheet()))}
-    page = render_html(report, AssetLinks(beside.address, icon=_quoted(beside.icon)))
-    others = {beside.icon if name == ICON else name: text.encode() for name, text in asset_files(report).items()}
-    return {"": page, **others}
+        return {"": render_html(report, AssetLinks(assets.data_url, load_stylesheet()))}
+    page = render_html(report, AssetLinks(assets.url, icon=_quote_path(assets.icon)))
+    assets_by_name = {
+        assets.icon if name == ICON else name: text.encode() for name, text in asset_files(report).items()
+    }
+    return {"": page, **assets_by_name}
 
 
-def _quoted(path: str) -> str:
+def _quote_path(path: str) -> str:
     return quote(os.fsencode(path))
 
 
 def _relative_to(folder: str | Path, path: Path) -> Path:
-    """Return the path as seen from the folder, or the whole path from another drive or a removed working directory."""
+    """Return the path relative to the folder, or else the absolute path.
+
+    A path on another drive, or in a removed working directory, has no relative form.
+    """
     try:
         return Path(os.path.relpath(path, folder))
     except (FileNotFoundError, ValueError):
         return path.absolute()
 
 
-def _check_no_record(path: Path, record: Path) -> None:
-    """Raise InputError if the file to be written is the record, by whatever name, or a record of another step."""
-    shown = sanitize_line(str(path), 200)
+def _check_not_results_file(path: Path, results_path: Path) -> None:
+    """Raise InputError if the report would replace a results.json."""
+    path_text = sanitize_line(str(path), 200)
     try:
-        is_same = path.samefile(record)
+        is_same = path.samefile(results_path)
     except (OSError, ValueError):
         is_same = False
     if is_same or is_results_file(path):
-        whose = "the record itself" if is_same else "the record of a step"
-        raise InputError([f"{shown} is {whose}, which the report would replace: give another --output"])
+        content = "the record itself" if is_same else "the record of a step"
+        raise InputError([f"{path_text} is {content}, which the report would replace: give another --output"])
 
 
-def _write(path: Path, data: bytes, folder: str) -> None:
+def _write_file(path: Path, data: bytes, folder: str) -> None:
     if escapes_via_symlink(str(path), folder):
         raise InputError([f"{sanitize_line(path.name)} leads elsewhere through a symbolic link: give another --output"])
     try:

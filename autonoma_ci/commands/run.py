@@ -1,4 +1,4 @@
-"""`autonoma-ci run`: start the runs of the plan, and wait for them if wanted."""
+"""`autonoma-ci run` starts the runs of the plan, and can wait for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`autonoma-ci validate [MANIFEST]`: check a manifest without sending anything."""
+"""`autonoma-ci validate` checks a manifest without sending requests."""
 
 from __future__ import annotations
 
@@ -24,44 +24,50 @@ if TYPE_CHECKING:
     from autonoma_ci.manifest.schema import Manifest
 
 _OPTIONS = tuple(option for option in OPTIONS if option.name in {"allow-env", *BUILD_FACT_OPTIONS.values()})
-_HIDDEN = tuple(option for option in OPTIONS if option.parse is parse_secret or option.name == "variables")
+_SECRET_OPTIONS = tuple(option for option in OPTIONS if option.parse is parse_secret or option.name == "variables")
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
-    """Return 0 if the manifest is valid, 2 with every problem if it is not; raise InputError if there is none."""
+    """Check the manifest, and return exit code 0 or 2.
+
+    Raises:
+        InputError: The command line is wrong, or the manifest is missing.
+        OutputError: The result could not be printed.
+
+    """
     help_text = "Check a manifest. Facts of the build that only a CI system knows may be missing."
     parser = build_parser("validate", help_text, _OPTIONS, runtime.out)
     parser.add_argument("manifest", nargs="?", default="", help=f"Default: {' or '.join(DEFAULT_MANIFESTS)}.")
-    found = parser.parse(argv)
-    path = found.manifest or find_default_manifest(runtime.working_directory)
+    arguments = parser.parse(argv)
+    path = arguments.manifest or find_default_manifest(runtime.working_directory)
     if not path:
         raise InputError([f"there is no {' or '.join(DEFAULT_MANIFESTS)} here: give the manifest's path"])
-    place = detect_ci(runtime.environ)
-    settings, problems = load_options(_OPTIONS, provided_options(found, _OPTIONS), runtime.environ)
-    if problems:
-        raise InputError(problems)
-    # No credentials are needed. Where there are some, no value may hold them, and no id a value of `variables`.
-    known, _ = load_options(_HIDDEN, {}, runtime.environ)
-    place = place.with_facts(settings)
-    settings = known._replace(allow_env=settings.allow_env)
+    ci = detect_ci(runtime.environ)
+    settings, errors = load_options(_OPTIONS, provided_options(arguments, _OPTIONS), runtime.environ)
+    if errors:
+        raise InputError(errors)
+    # Credentials are optional. If they are set, no value may contain them, and no id a value of `variables`.
+    secret_settings, _ = load_options(_SECRET_OPTIONS, {}, runtime.environ)
+    ci = ci.with_facts(settings)
+    settings = secret_settings._replace(allow_env=settings.allow_env)
     try:
         manifest = load_manifest(
-            path, runtime.working_directory, runtime.environ, place.build_context, settings, checking=True
+            path, runtime.working_directory, runtime.environ, ci.build_context, settings, checking=True
         )
         requests = plan.build_plan(Settings(), manifest).requests
     except InputError as error:
-        in_checkout = partial(place.ci_system.path_in_checkout, runtime.environ, runtime.working_directory)
-        errors = JobLog(runtime.err, place.ci_system.log_formatter, in_checkout=in_checkout)
-        errors.redact_with(Redactor(settings.secrets))
-        for problem in error.diagnostics:
-            errors.annotate("error", problem._replace(file=problem.file or sanitize_line(path)))
+        in_checkout = partial(ci.ci_system.path_in_checkout, runtime.environ, runtime.working_directory)
+        error_log = JobLog(runtime.err, ci.ci_system.log_formatter, in_checkout=in_checkout)
+        error_log.redact_with(Redactor(settings.secrets))
+        for diagnostic in error.diagnostics:
+            error_log.annotate("error", diagnostic._replace(file=diagnostic.file or sanitize_line(path)))
         return EXIT_INPUT
-    kinds = (pluralize(len(entries), noun) for noun, entries in _kinds(manifest))
-    console = JobLog(runtime.out, place.ci_system.log_formatter, is_product=True)
-    console.redact_with(Redactor(settings.secrets))
-    console.info(f"{path} is valid: {', '.join(kinds)}; {pluralize(len(requests), 'run')} in all.")
+    counts = (pluralize(len(entries), noun) for noun, entries in _entries_by_kind(manifest))
+    log = JobLog(runtime.out, ci.ci_system.log_formatter, is_product=True)
+    log.redact_with(Redactor(settings.secrets))
+    log.info(f"{path} is valid: {', '.join(counts)}; {pluralize(len(requests), 'run')} in all.")
     return 0
 
 
-def _kinds(manifest: Manifest) -> list[tuple[str, Sequence[object]]]:
+def _entries_by_kind(manifest: Manifest) -> list[tuple[str, Sequence[object]]]:
     return [("test", manifest.tests), ("folder", manifest.folders), ("tag", manifest.tags)]

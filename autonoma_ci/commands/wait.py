@@ -1,4 +1,4 @@
-"""`autonoma-ci wait RESULTS`: resume waiting for the runs of an earlier step."""
+"""`autonoma-ci wait RESULTS` resumes waiting for the runs of an earlier step."""
 
 from __future__ import annotations
 
