@@ -309,8 +309,8 @@ def main(argv, world):
         Circle()
     return 0 if first() is None else 1
 
-cli.main = main
-cli.run()
+cli.run_command = main
+cli.main()
 """
 
 

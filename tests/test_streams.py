@@ -115,8 +115,8 @@ def main(argv, world):
     for _ in range(3):
         os.write(int(argv[0]), b"%d " % os.open(os.devnull, os.O_RDONLY))
     return 0
-cli.main = main
-cli.run()
+cli.run_command = main
+cli.main()
 """
 
 
@@ -389,8 +389,8 @@ def test_a_slow_reader_gets_the_whole_log(tmp_path: Path) -> None:
 # Without a signal, the end of the job waits for so long that a busy machine makes no difference.
 WAITING = """
 from autonoma_ci import cli
-cli._PATIENCE = cli.Patience(120.0, 120.0)
-cli.run()
+cli._WRITE_TIMEOUTS = cli.WriteTimeouts(120.0, 120.0)
+cli.main()
 """
 
 
@@ -612,11 +612,11 @@ from autonoma_ci import cli
 def fail(*args, **options):
     raise MemoryError
 setattr(cli, sys.argv.pop(1), fail)
-cli.run()
+cli.main()
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("open_standard_streams", 70), ("main", 70), ("wait_until_written", 2)])
+@pytest.mark.parametrize(("name", "code"), [("open_standard_streams", 70), ("run_command", 70), ("wait_until_written", 2)])
 def test_an_error_at_any_place_never_ends_with_one(name: str, code: int, tmp_path: Path) -> None:
     """Exit code 1 says that a run ended, and not as passed. A verdict that was decided stays."""
     command = [sys.executable, "-c", FAILING, name]
@@ -655,13 +655,13 @@ def test_an_ignored_interrupt_stays_ignored(command: list[str], sandbox: Sandbox
 LAST = """
 import os, signal
 from autonoma_ci import cli
-ended = cli.main
+ended = cli.run_command
 def main(argv, world):
     code = ended(argv, world)
     os.kill(os.getpid(), signal.SIGTERM)
     return code
-cli.main = main
-cli.run()
+cli.run_command = main
+cli.main()
 """
 
 
@@ -678,13 +678,13 @@ from autonoma_ci import cli
 from autonoma_ci.errors import InputError
 def main(argv, world):
     raise InputError(["odd"])
-def issue(console, level, problem):
+def annotate(log, level, problem):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.5)
-from autonoma_ci.ci.log import Console
+from autonoma_ci.ci.log import JobLog
 from autonoma_ci.commands import run
-run.main, Console.issue = main, issue
-cli.run()
+run.main, JobLog.annotate = main, annotate
+cli.main()
 """
 
 
@@ -700,9 +700,8 @@ def make(*args, **options):
     class Owner:
         attribute = Attribute()
 from autonoma_ci.commands import run, schema
-from autonoma_ci.app.inputs import Input
-schema.main = Input.read_plan = make
-cli.run()
+schema.main = run.add_plan = make
+cli.main()
 """
 
 

@@ -182,9 +182,9 @@ def test_very_many_values_have_no_signatures(step: Step, monkeypatch: pytest.Mon
 def test_very_many_values_here_are_not_known(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hostile manifest must not keep the step busy. What is not verified has a notice."""
     environ = start(step, SAME_VALUE["option"])
-    monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED", 256 + len(PASSWORD))
+    monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED_CHARS", 256 + len(PASSWORD))
     assert NOTICE in step("report", RECORD, **environ).out
-    monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED", 257 + len(PASSWORD))
+    monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED_CHARS", 257 + len(PASSWORD))
     assert "not known here" not in step("report", RECORD, **environ).out
 
 
