@@ -5,7 +5,7 @@ It handles signals before it imports other modules.
 
 from __future__ import annotations
 
-# `signal` uses this module, but takes 5 ms to import. SIGINT would print a traceback in that time.
+# `signal` uses this module, but needs 5 ms to import. SIGINT would print a traceback in that time.
 import _signal  # type: ignore[import-not-found]
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Select and run a command, and turn every error into an exit code."""
+"""Run a command, and turn every error into an exit code."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def main() -> NoReturn:
     except BaseException as error:  # noqa: BLE001 - the outermost boundary
         with suppress(Exception):
             os.write(2, f"Error: autonoma-ci ended early ({type(error).__qualname__}).\n".encode())
-    # Threads that wait for a response must not keep the process alive.
+    # Threads that wait for a response must not delay the exit.
     os._exit(code)
 
 
 def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
-    """Open the standard streams, and return them with the runtime of the process."""
+    """Open the standard streams, and return them with the runtime."""
     open_standard_streams()
     # In objects. A short job mostly imports modules, and creates less garbage than this. A job that waits can run for
     # hours, and each request leaves garbage.
@@ -85,8 +85,8 @@ def _open_runtime() -> tuple[tuple[OutputStream, OutputStream], Runtime]:
     _disable_core_dumps()
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")
-    # Where the number of threads is limited, requests have priority over the log. One thread stops requests that take
-    # too long, and without it none is sent. One thread sends, so that the main thread can handle signals.
+    # Where the number of threads is limited, requests have priority over the log. One thread stops requests that are
+    # too slow, and without it none is sent. One thread sends, so that the main thread can handle signals.
     preallocate_threads(1 if _is_memory_limited() else 2)
     out, err = OutputStream(sys.stdout), OutputStream(sys.stderr)
     out.start(err)
@@ -109,7 +109,7 @@ def _disable_core_dumps() -> None:
 def _is_memory_limited() -> bool:
     """Return whether the address space is limited.
 
-    A thread uses 72 MiB of it (8 MiB for its stack and 64 MiB for glibc's malloc), which the imports can need.
+    A thread uses 72 MiB of it: 8 MiB for its stack and 64 MiB for glibc's malloc. The imports can need this memory.
     """
     with suppress(ImportError, OSError, ValueError):
         resource = import_module("resource")
@@ -143,7 +143,10 @@ def _run_command(argv: Sequence[str], runtime: Runtime) -> int:
 
 
 def _dispatch(argv: Sequence[str], runtime: Runtime) -> int:
-    """Run one command and return its exit code, or print its input errors. Raises Cancelled."""
+    """Run one command, or print its errors, and return the exit code.
+
+    Raises Cancelled.
+    """
     try:
         if not argv:
             argv = _load_action_args(runtime)

@@ -616,7 +616,9 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("open_standard_streams", 70), ("run_command", 70), ("wait_until_written", 2)])
+@pytest.mark.parametrize(
+    ("name", "code"), [("open_standard_streams", 70), ("run_command", 70), ("wait_until_written", 2)]
+)
 def test_an_error_at_any_place_never_ends_with_one(name: str, code: int, tmp_path: Path) -> None:
     """Exit code 1 says that a run ended, and not as passed. A verdict that was decided stays."""
     command = [sys.executable, "-c", FAILING, name]

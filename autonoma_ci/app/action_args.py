@@ -23,7 +23,7 @@ _PROGRAM_NAME = "autonoma-ci"
 
 
 def parse_action_args(environ: Mapping[str, str]) -> list[str]:
-    """Return the arguments in the input `args`, or none outside of an action.
+    """Return the arguments in the input `args` of an action.
 
     GitHub's runner passes the input only as a variable, because `runs.args` in action.yml is an empty list. act, and
     GitHub with `uses: docker://…`, pass it as arguments of the container too. So the command line has priority, and the

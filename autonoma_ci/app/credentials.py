@@ -1,4 +1,4 @@
-"""Find errors in the credentials, with a cause and a fix for the CI system."""
+"""Find errors in the credentials, and suggest a fix."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def describe_missing_credentials(settings: Settings, context: BuildContext) -> s
 
 
 def find_credential_errors(settings: Settings, context: BuildContext) -> list[Diagnostic]:
-    """Return the error in the credentials with its fix, or an empty list."""
+    """Return at most one error in the credentials, with its fix."""
     if missing := _missing_options(settings):
         verb = "is" if len(missing) == 1 else "are"
         text = f"{' and '.join(missing)} {verb} missing: {describe_missing_credentials(settings, context)}"

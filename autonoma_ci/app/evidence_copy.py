@@ -39,11 +39,11 @@ def copy_evidence(
     Args:
         runs: The runs of results.json.
         source: The folder of results.json, relative to the working directory.
-        settings: The limits of what is copied into results-dir.
+        settings: The limits of the evidence in results-dir.
         results_dir: The results folder of this step.
 
     Returns:
-        The runs with only the copied files and the reasons of missing ones, and the settings with the rest of the
+        The runs with only the copied files, and with the reasons of missing ones. The settings with the remaining
         evidence limit.
 
     """

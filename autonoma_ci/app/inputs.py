@@ -1,4 +1,4 @@
-"""Load settings, CI system and plan, and collect every error of the input."""
+"""Load settings, CI system and plan with every error of the input."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ def find_default_manifest(folder: str) -> str | None:
 
 
 def find_manifest(settings: Settings, folder: str, event: str) -> tuple[str | None, str | None]:
-    """Return the path of the manifest, and a warning if the default one must not be read."""
+    """Return the path of the manifest and a warning, each possibly None.
+
+    The default manifest is not read in a job that has all secrets for a change of an unknown author.
+    """
     if settings.manifest:
         return settings.manifest, None
     if {"test-ids", "folder-ids", "tag-ids"} & settings.explicitly_set:
@@ -155,7 +158,7 @@ def redact_shown_part(part: Part, redact: Redactor, client_secret: Secret | None
     Args:
         part: The part with all its texts.
         redact: Removes the credentials of the step.
-        client_secret: The key that keeps two redacted parts apart. Without it, the key is empty.
+        client_secret: The key that distinguishes two redacted parts. Without it, the key is empty.
 
     """
     return redact_part(part, redact, client_secret.derive_key(_PART_PURPOSE) if client_secret else b"")
@@ -195,7 +198,7 @@ class RunArguments(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """The settings and the plan of a step, with every problem of both."""
+    """The settings and the plan of a step, with all errors."""
 
     settings: Settings
     plan: Plan
@@ -224,9 +227,9 @@ def load_inputs(arguments: RunArguments, environ: Mapping[str, str], ci: CIEnvir
 
 
 def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvironment) -> Inputs:
-    """Return the inputs with the plan of settings and manifest, and print nothing.
+    """Return the inputs with the plan, and print nothing.
 
-    This takes seconds where the manifest is large.
+    A large manifest needs seconds.
     """
     settings = inputs.settings
     path, warning = find_manifest(settings, folder, ci.build_context.trigger_event)

@@ -1,4 +1,4 @@
-"""One step of a CI job, with its log, publishers and exit code."""
+"""One step of a CI job, from log to exit code."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ _NO_RECORD = Diagnostic(
 # Held until the first request, so that the reports can be written if memory runs out before. The engine has its own.
 _SPARE_BYTES = 4 * 1024 * 1024
 _NOT_SENT = "not sent: the step ended because of a bug"
-# More values than these are removed from the texts of their own runs only. To prepare these takes 0.25 s before the
-# first request, and 0.5 s for members of JSON values.
+# If there are more values, each is removed only from the texts of its own runs. The preparation of this many needs
+# 0.25 s before the first request, and 0.5 s for members of JSON values.
 MAX_SHARED_VALUES = 2000
 MAX_SHARED_CHARS = 100_000
 # In all runs. A signature has up to 60 bytes beside its name, and the results.json of a large plan is near its limit.
@@ -62,7 +62,10 @@ NO_PASSED_RESULTS: Mapping[str, RunResult] = MappingProxyType({})
 
 
 class PreviousRuns(NamedTuple):
-    """Facts about the runs from the results.json of an earlier attempt, or of the step that started them."""
+    """Facts about the runs from an earlier results.json.
+
+    It is of an earlier attempt, or of the step that started the runs.
+    """
 
     # Run ids of runs that passed, by their index in the plan, as in `Engine`.
     passed: Mapping[int, str] = NO_PASSED_RUNS
@@ -100,8 +103,6 @@ class JobStep:
         # Seconds of the monotonic clock.
         self.started_at = runtime.clock.monotonic()
         self.reports = ReportBuilder(initial_facts(ci, runtime.clock))
-        # None without results-dir.
-        self.results_dir: ResultsDir | None = None
         # Signs results.json. None without results-dir or client secret.
         self.signer: ResultsSigner | None = None
         self._settings = Settings()
@@ -111,8 +112,13 @@ class JobStep:
         self._passes = NO_PASSED_RESULTS
         self._spare: Sized = b""
 
+    @property
+    def results_dir(self) -> ResultsDir | None:
+        """The results folder, or None without the option."""
+        return self.reports.results_dir
+
     def configure(self, settings: Settings, saved: Results | None = None) -> list[Diagnostic]:
-        """Set up log, facts and publishers, and return what is wrong with results-dir.
+        """Set up log, facts and publishers, and return errors in results-dir.
 
         Args:
             settings: The options.
@@ -129,7 +135,6 @@ class JobStep:
         self.report_warnings(settings.warnings)
         reports, environ = self.reports, self.runtime.environ
         reports.facts = collect_facts(reports.facts, settings, self.ci, environ, self.redact, saved)
-        reports.results_dir = settings.results_dir
         self._add_ci_publishers()
         if settings.results_dir:
             return self._open_results_dir()
@@ -151,7 +156,7 @@ class JobStep:
         self._ci_publishers.extend(self.ci.ci_system.create_publishers(context))
 
     def _open_results_dir(self) -> list[Diagnostic]:
-        """Create results-dir and its publisher, and return what is wrong with it."""
+        """Create results-dir with its publisher, and return errors."""
         from autonoma_ci.ci.workspaces import lost_folder_warnings
         from autonoma_ci.reports.other_results import SharedResults
         from autonoma_ci.reports.results_dir import open_results_dir, resolve_results_dir
@@ -164,7 +169,7 @@ class JobStep:
                 spelling, results_dir.path, runtime.working_directory, runtime.environ, context.ci_name
             )
         )
-        self.results_dir = results_dir
+        self.reports.results_dir = results_dir
         self.signer = self._create_signer()
         facts = self.reports.facts
         shared = partial(
@@ -197,7 +202,7 @@ class JobStep:
         return ResultsSigner(settings.client_secret, settings.api_url, self.ci.build_context, part, settings.client_id)
 
     def begin_files(self) -> None:
-        """Replace the files of an earlier step in results-dir, before the first request."""
+        """Replace the files of an earlier step in results-dir."""
         for publisher in self._file_publishers:
             self._warn_once(publisher.begin(self.reports.build()))
 
@@ -207,7 +212,10 @@ class JobStep:
             self.log.annotate("warning", Diagnostic(warning))
 
     def report_diagnostics(self, inputs: Inputs) -> None:
-        """Print the warnings and notes of the inputs, and add the notes to later reports."""
+        """Print the warnings and notes of the inputs.
+
+        Later reports have the notes too.
+        """
         self.report_warnings(inputs.warnings)
         for note in inputs.plan.notes:
             self.log.annotate("notice", Diagnostic(note))
@@ -221,7 +229,7 @@ class JobStep:
                 self.report_warnings([warning])
 
     def fail_on_input(self, errors: Sequence[Diagnostic]) -> int:
-        """Report what is wrong with the input, and return the exit code."""
+        """Report input errors, and return the exit code."""
         for error in errors:
             self._error_log.annotate("error", error)
         texts = tuple(self.redact(str(error)) for error in errors)
@@ -253,7 +261,7 @@ class JobStep:
         return code
 
     def _print_product(self, title: str, lines: Iterable[str]) -> None:
-        """Print the product of the command as a group of the log. Raises OutputError."""
+        """Print the product of the command. Raises OutputError."""
         formatter = self.ci.ci_system.log_formatter
         log = JobLog(self.runtime.out, formatter, self.runtime.clock, is_product=True)
         log.redact_with(self.redact)
@@ -266,7 +274,10 @@ class JobStep:
         return self.finish(self.reports.build(verdict=compute_verdict((), signal)), writes_files=writes_files)
 
     def sign_requests(self, results: Sequence[RunResult]) -> list[RunResult]:
-        """Return the results with signatures of their start requests, if this step signs results.json."""
+        """Return the results with signatures of their start requests.
+
+        Without a signer, the results stay as they are.
+        """
         if not self.signer:
             return list(results)
         from autonoma_ci.api.start_body import build_start_body
@@ -291,7 +302,9 @@ class JobStep:
         hidden: HiddenValues,
         previous: PreviousRuns = NO_PREVIOUS_RUNS,
     ) -> int:
-        """Start the planned runs, wait for them if wanted, report them, and return the exit code.
+        """Start the planned runs, report them, and return the exit code.
+
+        With the option `wait`, wait for their results.
 
         Args:
             results: The runs. Those that are not planned are only waited for, or reported.
@@ -350,7 +363,7 @@ class JobStep:
         return self.finish(self._snapshot(table.results, verdict))
 
     def _poll_policy(self, settings: Settings) -> PollPolicy | None:
-        """Return how to wait for the runs, or None to only start them."""
+        """Return how to wait for the runs, or None."""
         if not settings.wait:
             return None
         policy = self.runtime.poll_policy._replace(timeout=settings.timeout, retries=settings.retries)
@@ -390,7 +403,7 @@ class JobStep:
         self._warn_once(outcome.warnings)
         for line in format_summary_lines(report if self._has_record else report._replace(resume_command="")):
             self.log.info(line)
-        # Last, because it can take long. Everything else is published by now.
+        # Last, because it can be slow. Everything else is published by now.
         is_signalled = self.runtime.signals.received
         report_thread = ReportThread(events, self.runtime.clock, signalled=is_signalled)
         internal_errors.append(self._publish_remotely(report, report_thread))
@@ -451,7 +464,7 @@ class JobStep:
 
     @contextmanager
     def _progress_listener(self, settings: Settings) -> Iterator[ProgressListener]:
-        """Yield the listener that shows running runs, as log lines or as a live table."""
+        """Yield the listener that logs runs or draws a live table."""
         clock, out = self.runtime.clock, self.runtime.out
         if settings.wait and self.ci.build_context.ci_name == "cli" and out.isatty():
             from autonoma_ci.app.live_table import LiveTable, create_console, log_above
@@ -466,7 +479,7 @@ class JobStep:
         yield ProgressReporter(self.log, clock, self._publish, self._add_saved_facts)
 
     def _create_evidence_store(self, settings: Settings) -> EvidenceDownloader | None:
-        """Return the downloader of screenshots and videos, or None if none are wanted."""
+        """Return the downloader of screenshots and videos, or None."""
         if not settings.wait or settings.evidence == "none" or not self.results_dir:
             return None
         from autonoma_ci.reports.evidence_store import EvidenceDownloader
@@ -490,7 +503,7 @@ class JobStep:
 
     def _publish(self, results: Sequence[RunResult]) -> None:
         """Publish a report of running runs."""
-        # Without memory or files, a later report may still be written. The final one warns of what could not be.
+        # Without memory or files, a later report may still succeed. The final one warns of missing reports.
         with suppress(*MEMORY_ERRORS):
             publishers = [*self._ci_publishers, *self._file_publishers]
             outcome = publish_all(publishers, self._running_report(results))
@@ -512,7 +525,10 @@ class JobStep:
         return self.reports.build(runs, verdict, duration_seconds=duration_seconds)
 
     def _add_saved_facts(self, run: RunResult) -> RunResult:
-        """Return a pass that the API confirmed, with the duration and evidence of the earlier results.json."""
+        """Return a confirmed pass with facts of the earlier results.json.
+
+        These are its duration and its evidence. Other runs stay as they are.
+        """
         saved = self._passes.get(run.run_id) if run.state is RunState.PASSED else None
         if not saved:
             return run
@@ -524,7 +540,10 @@ class JobStep:
 
 
 def _add_values_of_requests(hidden: HiddenValues, results: Sequence[RunResult]) -> HiddenValues:
-    """Return the hidden values with those of the requests, or with None to remove only a run's own values."""
+    """Return the hidden values with those of the requests.
+
+    With too many values the result is None, so that each run is redacted with its own values.
+    """
     if hidden.values is not None:
         return hidden
     values = {value for run in results for value in run.request.variables.values()} - hidden.facts

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # The options that define variables.
 VALUE_OPTIONS = frozenset({"variables", "manifest", "allow-env"})
 _MAX_SHOWN_NAMES = 5
-# In characters of values and their overhead. To sign these takes about one second.
+# In characters of values and their overhead. Signing these needs about one second.
 _MAX_SIGNED_CHARS = 64 * 1024 * 1024
 # Other signed characters of each value.
 _SIGNATURE_OVERHEAD_CHARS = 256
@@ -152,7 +152,7 @@ class _SignatureLookup:
                 yield name
 
     def _signatures_of(self, run: ResultsRun, name: str) -> set[str]:
-        """Return the signatures of all possible values of a variable of the run."""
+        """Return the signatures of all possible values of a variable."""
         key = run.kind, run.id, name
         if key not in self._signatures:
             keys = ("", name), (run.id, name), (UNKNOWN_ID, name)

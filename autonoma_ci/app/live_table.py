@@ -1,4 +1,4 @@
-"""A live table of runs at a terminal, with the optional library rich."""
+"""A live table of runs at a terminal, with the library rich."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def log_above(stream: TerminalStream) -> JobLog:
 
 
 class LiveTable:
-    """Draws a table of running runs while it is open, and logs their progress."""
+    """Draws a table of runs, and logs their progress."""
 
     def __init__(self, stream: TerminalStream, progress: ProgressReporter, clock: Clock) -> None:
         from rich.live import Live
@@ -112,11 +112,11 @@ class LiveTable:
             self._stream.show()
 
     def on_run_changed(self, result: RunResult) -> None:
-        """Log the new state of a run above the table, with the next drawing."""
+        """Log the new state of a run above the table."""
         self._progress.on_run_changed(result)
 
     def on_warning(self, text: str) -> None:
-        """Log a warning above the table, with the next drawing."""
+        """Log a warning above the table."""
         self._progress.on_warning(text)
 
     def on_tick(self, results: Sequence[RunResult]) -> None:
@@ -133,7 +133,7 @@ class LiveTable:
         if not self._stream.show():
             self._live.refresh()
         drawn_at = self._clock.monotonic()
-        # A large plan or a slow machine takes longer, and must not delay the start of runs.
+        # A large plan or a slow machine needs longer, and must not delay the start of runs.
         self._next_draw_at = drawn_at + max(_MIN_DRAW_INTERVAL, 9 * (drawn_at - now))
 
     def _render(self, results: Sequence[RunResult]) -> Any:

@@ -112,7 +112,7 @@ def to_build_context(saved: Results) -> BuildContext:
 
 
 def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str | None:
-    """Return why results.json is not of the step to wait for, or None.
+    """Return why results.json is of another step, or None.
 
     A step that is killed at once leaves the results.json of an earlier step behind. At a terminal, any file is valid.
 
@@ -140,7 +140,7 @@ def stale_reason(saved: Results, context: BuildContext, started_at: str) -> str 
 
 
 def has_runs(saved: Results) -> bool:
-    """Return whether the step had runs to start. A dry run had none."""
+    """Return whether the step planned to start runs, unlike a dry run."""
     skipped = saved.conclusion is Conclusion.SKIPPED and saved.exit_code == 0
     return any(not skipped or run.state is not RunState.PLANNED for run in saved.runs)
 
@@ -151,7 +151,7 @@ def is_of_earlier_attempt(saved: Results, context: BuildContext) -> bool:
 
 
 def collect_run_ids(saved: Results) -> frozenset[tuple[TargetKind, str]]:
-    """Return the ids of all runs in results.json, with those that were retried."""
+    """Return the ids of all runs in results.json, retried ones included."""
     ids = ((run.kind, [run.run_id, *(failed.run_id for failed in run.previous_attempts)]) for run in saved.runs)
     return frozenset((kind, run_id) for kind, of_run in ids for run_id in of_run if run_id)
 
@@ -159,7 +159,7 @@ def collect_run_ids(saved: Results) -> frozenset[tuple[TargetKind, str]]:
 def nothing_reused_reason(
     results: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
 ) -> str | None:
-    """Return why this step can't reuse the runs of an earlier attempt, or None.
+    """Return why no earlier run can be reused, or None.
 
     A step with other runs is another step of the job, or has other input. Its passes can be out of date here.
     """
@@ -174,11 +174,11 @@ def nothing_reused_reason(
 def find_reusable_passes(
     results: Sequence[RunResult], record: LoadedResults, context: BuildContext, signer: ResultsSigner
 ) -> dict[int, str]:
-    """Return run ids of passes from an earlier attempt at the build, by index in the plan.
+    """Return the run ids of reusable passes, by index in the plan.
 
-    Only signed passes count: in this part of this build, for this commit, in a step with the same runs. A flaky run is
-    left out, because its last attempt alone would count as a clean pass. If all runs passed, flaky ones included, the
-    result is empty, because a step that runs nothing proves nothing.
+    They are of an earlier attempt at the build. Only signed passes count: in this part of this build, for this commit,
+    in a step with the same runs. A flaky run is left out, because its last attempt alone would count as a clean pass.
+    If all runs passed, flaky ones included, the result is empty, because a step that runs nothing proves nothing.
     """
     saved = record.results
     if not is_of_earlier_attempt(saved, context) or nothing_reused_reason(results, record, context, signer):

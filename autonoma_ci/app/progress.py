@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import RunResult
 
-# In seconds. The reports of a killed step are at most this old, if writing them takes no time.
+# In seconds. The reports of a killed step are at most this old, plus the time to write them.
 MIN_PUBLISH_INTERVAL = 0.5
-# Pause between two reports, as a multiple of the time to write one. So writing takes at most a ninth of the time.
-# The report of 1,000 runs takes 0.1 s, so reports are at most 0.9 s old.
+# Pause between two reports, as a multiple of the time to write one. So writing uses at most a ninth of the time.
+# The report of 1,000 runs needs 0.1 s, so reports are at most 0.9 s old.
 _PAUSE_FACTOR = 8
 # In seconds. Several CI systems stop a job that prints nothing for 10 minutes, and users get impatient sooner.
 _HEARTBEAT_SECONDS = 30.0
@@ -75,5 +75,5 @@ class ProgressReporter:
             self._has_changes = False
             self._publish(results)
             published_at = self._clock.monotonic()
-            # The report of a large plan takes longer, and must not delay the start of runs.
+            # The report of a large plan needs longer, and must not delay the start of runs.
             self._next_publish_at = published_at + max(MIN_PUBLISH_INTERVAL, _PAUSE_FACTOR * (published_at - now))

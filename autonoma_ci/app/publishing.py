@@ -1,4 +1,4 @@
-"""Publish a report to all its destinations, and post the comment on a change request."""
+"""Publish a report to all destinations, and post the comment."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def post_comment(settings: Settings, ci: CIEnvironment, runtime: Runtime, report
 
 
 class PublishOutcome(NamedTuple):
-    """Problems that publishers had."""
+    """The problems of publishers."""
 
     # One for each destination that the report did not reach.
     warnings: list[str]

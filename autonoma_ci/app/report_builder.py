@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autonoma_ci.identity import Part
     from autonoma_ci.models import BuildContext, RunResult, Verdict
     from autonoma_ci.redaction.redactor import Redactor
+    from autonoma_ci.reports.results_dir import ResultsDir
     from autonoma_ci.reports.results_schema import Results
 
 DEFAULT_TITLE = "Autonoma tests"
@@ -96,8 +97,8 @@ class ReportBuilder:
 
     def __init__(self, facts: StepFacts) -> None:
         self.facts = facts
-        # The path of the results folder as the user wrote it.
-        self.results_dir = ""
+        # None without the option results-dir.
+        self.results_dir: ResultsDir | None = None
         # Where the CI system finds the results folder, if it shows files that junit.xml names.
         self.attachments_root = ""
         # The command that waits for open runs. Empty where no results.json has them.
@@ -127,7 +128,7 @@ class ReportBuilder:
             verdict: None while the step is running.
             duration_seconds: How long the step has been running, in seconds. 0 for a step without runs.
             skip_reason: Why the step does nothing. Such a report has no notes about the plan.
-            input_errors: What is wrong with the input.
+            input_errors: The errors in the input.
 
         """
         facts = self.facts
@@ -137,7 +138,7 @@ class ReportBuilder:
             source=facts.source,
             results=results,
             verdict=verdict,
-            results_dir=self.results_dir,
+            results_dir=self.results_dir.path if self.results_dir else "",
             started_at=facts.started_at,
             input_errors=input_errors,
             web_base_url=facts.web_base_url,

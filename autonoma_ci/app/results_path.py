@@ -131,7 +131,7 @@ def _list_entries(target: Path) -> list[tuple[str, bool]]:
 
 
 def _detect_other_kind(target: Path) -> str | None:
-    """Return the kind of a file whose first characters are not JSON, or None."""
+    """Return the kind of a file that is no JSON, or None."""
     try:
         start = read_head(target, _SNIFF_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")
     except (OSError, ValueError):

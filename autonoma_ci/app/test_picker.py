@@ -30,7 +30,7 @@ class Selection(NamedTuple):
     tests: tuple[ListedTest, ...] = ()
 
     def expand_folders(self) -> Selection:
-        """Return the selection with the tests of its folders instead of the folders.
+        """Return the selection with tests instead of folders.
 
         Each test occurs once.
         """
@@ -82,7 +82,12 @@ def _unknown_id_error(kind: str, text: str, known: list[str], is_other_kind: boo
 
 
 def select_interactively(account: Account, stdin: TextIO, out: TextIO) -> Selection:
-    """Let a user select at a terminal. Raises InputError if the input ends."""
+    """Return the selection of a user at a terminal.
+
+    Raises:
+        InputError: The input ended.
+
+    """
     log = JobLog(out, PLAIN_LOG_FORMATTER)
     folders = [folder for folder in account.folders if folder.tests]
     log.info("Folders of the account:")
@@ -137,7 +142,10 @@ def _select_indexes(question: str, count: int, stdin: TextIO, out: TextIO) -> li
 
 
 def _parse_indexes(text: str, count: int) -> list[int]:
-    """Return the indexes of texts such as `1,3-5`, or none if a number is out of range."""
+    """Return the indexes of a text such as `1,3-5`.
+
+    The result is empty if a number is out of range.
+    """
     indexes: list[int] = []
     for part in re.split(r"[,\s]+", text.strip(", ")):
         numbers = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", part)

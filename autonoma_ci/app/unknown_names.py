@@ -59,7 +59,7 @@ def _check_env_vars(environ: Mapping[str, str]) -> list[str]:
 
 
 def _is_other_name(suffix: str) -> bool:
-    """Return whether a name is of an output, of build data or of the vendor."""
+    """Return whether an output, build data or the vendor uses the name."""
     # Loaded only if there is such a name.
     from autonoma_ci.reports.outputs import OUTPUTS
 

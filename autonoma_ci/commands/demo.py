@@ -1,4 +1,4 @@
-"""`autonoma-ci demo` runs a sample manifest in the sandbox, without an account."""
+"""`autonoma-ci demo` runs a sample manifest in the sandbox."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _CLOSING_LINES = (
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
-    """Run the demo, and return 0 if exactly one test failed as planned.
+    """Run the demo, and return 0 if one test failed as planned.
 
     Raises:
         InputError: The command line is wrong, or the folder could not be created.
@@ -107,7 +107,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 
 
 def _create_folder(path: str, folder: str) -> str:
-    """Create the folder of the demo with its manifest, and return its path.
+    """Create the folder with the manifest, and return its path.
 
     The folder is not removed, so that the report can be opened. Raises InputError.
     """

@@ -70,7 +70,7 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
         write_product(runtime.out, render_manifest(selection))
         _log_result(arguments, selection, runtime)
         return 0
-    # Checked again, because an interactive selection can take long.
+    # Checked again, because an interactive selection can be slow.
     _check_target(target, arguments, runtime.working_directory)
     try:
         _write_manifest(target, render_manifest(selection).encode(), force=arguments.force)
@@ -83,12 +83,12 @@ def main(argv: Sequence[str], runtime: Runtime) -> int:
 
 
 def _select(arguments: ParsedArguments, runtime: Runtime, terminal_out: TextIO | None) -> Selection:
-    """Return the selection of the flags, or of a user at a terminal.
+    """Return the selection of the flags or of a user.
 
     Args:
         arguments: The command line.
         runtime: The runtime.
-        terminal_out: Where to ask the user, or None to use the flags.
+        terminal_out: The terminal of the user, or None to use the flags.
 
     Raises:
         InputError: The selection is empty, too large or unknown.

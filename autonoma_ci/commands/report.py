@@ -161,12 +161,15 @@ class _AssetResolver:
         self.icon = f"evidence/{page.stem}.svg"
 
     def url(self, path: str) -> str:
-        """Return the URL of a file from the page, or an empty text if it is missing."""
+        """Return the URL of a file, or an empty text if it is missing."""
         file = _relative_to(self._page_folder, self._folder / path) if self._is_available(path) else Path()
         return file.as_uri() if file.is_absolute() else quote(file.as_posix()) if file.name else ""
 
     def data_url(self, path: str) -> str:
-        """Return a file as a data URL, or an empty text if it is missing or too large."""
+        """Return a file as a data URL, or an empty text.
+
+        The text is empty if the file is missing or too large.
+        """
         data = read_regular_file(str(self._folder / path), MAX_INLINE_BYTES) if self._is_available(path) else b""
         extension = path.rpartition(".")[2]
         media_type = _MEDIA_TYPES.get(extension, f"image/{extension}")
@@ -178,7 +181,10 @@ class _AssetResolver:
 
 
 def _render_files(report: Report, name: str, assets: _AssetResolver, *, single: bool) -> dict[str, bytes]:
-    """Return the report by an empty name, and the files beside it by their names."""
+    """Return the files of the report by name.
+
+    The report itself has an empty name.
+    """
     # Each renderer is loaded only if it is used.
     if name == "junit":
         from autonoma_ci.reports.junit import render_junit

@@ -1,4 +1,4 @@
-"""`autonoma-ci run` starts the runs of the plan, and can wait for them."""
+"""`autonoma-ci run` starts the planned runs, and can wait for them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _run(arguments: RunArguments, step: JobStep) -> int:
     inputs = load_inputs(arguments, step.runtime.environ, step.ci)
     results_dir_errors = step.configure(inputs.settings)
     previous_results = _load_previous_results(step)
-    # Before the manifest, which can take seconds: a step that is killed must not leave the files of an older one.
+    # Before the manifest, which can need seconds: a step that is killed must not leave the files of an older one.
     step.begin_files()
     inputs = add_plan(inputs, step.runtime.environ, step.runtime.working_directory, step.ci)
     step.report_diagnostics(inputs)
@@ -108,9 +108,11 @@ def _load_previous_results(step: JobStep) -> LoadedResults | None:
 
 
 def _wait_for_deployment(inputs: Inputs, step: JobStep) -> list[RunResult] | None:
-    """Wait for the URL under test, and return the runs that can't start without it.
+    """Wait for the URL under test.
 
-    Returns None if the URL responds, or if there is nothing to wait for.
+    Returns:
+        None if the URL responds or the option is not set. Otherwise all runs, which are not started.
+
     """
     settings, requests = inputs.settings, inputs.plan.requests
     if not settings.wait_for_url or not requests:

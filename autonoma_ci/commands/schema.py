@@ -1,4 +1,4 @@
-"""`autonoma-ci schema` prints the JSON Schema of the manifest or of results.json."""
+"""`autonoma-ci schema` prints the JSON Schema of a file format."""
 
 from __future__ import annotations
 

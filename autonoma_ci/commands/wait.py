@@ -76,7 +76,7 @@ _PASSED_WITHOUT_ID = "the record says that it passed, but has no id to ask the A
 
 
 class WaitInputs(NamedTuple):
-    """The settings and the results.json of a step that waits, with every problem of both."""
+    """The settings and the results.json, with all errors."""
 
     settings: Settings
     # The path of results.json, relative to the working directory.
@@ -175,7 +175,7 @@ def _load_inputs(arguments: ParsedArguments, step: JobStep) -> WaitInputs:
 
 
 def _report_results_file(loaded: LoadedResults, path: str, step: JobStep) -> None:
-    """Log a notice about completed runs, and a warning about a missing signature."""
+    """Log a notice if all runs ended, and a warning without signature."""
     saved = loaded.results
     if saved.conclusion and all(run.state in _FINAL_STATES for run in saved.runs):
         step.log.annotate("notice", Diagnostic(_describe_completed_runs(saved)))
@@ -194,7 +194,7 @@ def _describe_completed_runs(saved: Results) -> str:
 
 
 def _collect_values(settings: Settings, saved: Results, step: JobStep) -> KnownValues:
-    """Return the known values of variables, and log a notice about unknown ones."""
+    """Return known values of variables, and log unknown names."""
     runtime, event = step.runtime, step.ci.build_context.trigger_event
     known = collect_known_values(settings, saved, runtime.working_directory, runtime.environ, event)
     if known.notice:
@@ -219,7 +219,7 @@ def _title(runs: Sequence[RunResult], results: Sequence[RunResult]) -> str:
 
 
 def _signal_of(saved: Results) -> int | None:
-    """Return the number of the signal that ended the earlier step, or None."""
+    """Return the signal that ended the earlier step, or None."""
     code = saved.exit_code or 0
     return code - 128 if saved.conclusion is Conclusion.CANCELLED and code in _SIGNAL_EXIT_CODES else None
 
@@ -276,7 +276,7 @@ def _is_signed(run: RunResult, saved_run: ResultsRun, step: JobStep) -> bool:
 
 
 def _resume_run(run: RunResult, saved_run: ResultsRun, *, is_signed: bool) -> RunResult:
-    """Return a run of results.json in its state before the API is polled.
+    """Return a run of results.json before the API is polled.
 
     A pass counts only if the API still reports it. A run that failed, was stopped or was not started stays as it is.
     """
