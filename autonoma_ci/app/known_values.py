@@ -155,8 +155,8 @@ class _SignatureLookup:
         """Return the signatures of all possible values of a variable."""
         key = run.kind, run.id, name
         if key not in self._signatures:
-            keys = ("", name), (run.id, name), (UNKNOWN_ID, name)
-            values = set().union(*(self._values_by_key.get(place, ()) for place in keys))
+            value_keys = ("", name), (run.id, name), (UNKNOWN_ID, name)
+            values = set().union(*(self._values_by_key.get(value_key, ()) for value_key in value_keys))
             self._signatures[key] = set(self._sign(run, name, values))
         return self._signatures[key]
 
