@@ -82,7 +82,9 @@ def test_a_secret_can_not_be_written_or_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    "look", [inspect.getmembers, dir, pprint.pformat, lambda secret: secret.__getstate__(), reprlib.repr], ids=repr
+    "look",
+    [inspect.getmembers, dir, pprint.pformat, lambda secret: secret.__getstate__(), reprlib.repr],
+    ids=["getmembers", "dir", "pformat", "getstate", "reprlib"],
 )
 def test_whoever_looks_into_a_secret_sees_nothing(look: Callable[[object], object]) -> None:
     """A debugger, a crash reporter or a printer of objects goes by these."""
