@@ -1,4 +1,7 @@
-"""Time and chance, in one place: everything that waits or jitters takes a Clock, and tests give it another."""
+"""The clock, with the only random numbers of the engine.
+
+All code that waits or adds jitter receives a Clock, so tests can replace it.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,20 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# In seconds: how long a call into C waits at most. One that a signal comes just before is not ended by it, and Python
-# runs the handler of the signal only after the call. Source: Python's documentation of `signal`.
-_PIECE = 0.5
+# The limit of one blocking call into C. A signal that arrives just before the call does not end it, and Python runs the
+# signal handler only after the call. Source: Python's documentation of `signal`.
+_MAX_CALL_SECONDS = 0.5
 
 
 class Clock:
-    """The real clock; times are in seconds."""
+    """The real clock, with all times in seconds."""
 
     def monotonic(self) -> float:
-        """Return a time that never goes back."""
+        """Return the seconds of a clock that never goes back."""
         return time.monotonic()
 
     def utc_iso(self) -> str:
-        """Return the time of day in UTC, as ISO 8601 has it."""
+        """Return the current time in UTC, in ISO 8601 format."""
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def unix_time(self) -> int:
@@ -31,26 +34,35 @@ class Clock:
         return int(time.time())
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass; a signal that raises ends it, at the latest after half a second."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _PIECE))
+        """Sleep for some seconds.
+
+        An exception of a signal handler ends the sleep, at the latest after half a second.
+        """
+        end_at = time.monotonic() + seconds
+        while (seconds_left := end_at - time.monotonic()) > 0:
+            time.sleep(min(seconds_left, _MAX_CALL_SECONDS))
 
     def jitter(self, seconds: float) -> float:
-        """Return between half of it and all of it: what failed together does not come back together."""
-        return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - chance, not secrecy
+        """Return 50 % to 100 % of the time at random.
+
+        Requests that failed at the same time are then not retried at the same time.
+        """
+        return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - not for secrets
 
     def spread(self, seconds: float) -> float:
-        """Return a tenth less to a tenth more: what is asked for again and again does not fall into step."""
-        return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - chance, not secrecy
+        """Return 90 % to 110 % of the time at random.
+
+        The polls of many runs then do not synchronize.
+        """
+        return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - not for secrets
 
     def wait_for_event(self, events: queue.SimpleQueue[T], seconds: float) -> T | None:
-        """Return the next event, or None when so much time has passed without one."""
-        until = time.monotonic() + seconds
+        """Return the next event, or None if none arrives within the time."""
+        end_at = time.monotonic() + seconds
         while True:
-            left = until - time.monotonic()
+            seconds_left = end_at - time.monotonic()
             try:
-                return events.get(timeout=max(0.0, min(left, _PIECE)))
+                return events.get(timeout=max(0.0, min(seconds_left, _MAX_CALL_SECONDS)))
             except queue.Empty:
-                if left <= _PIECE:
+                if seconds_left <= _MAX_CALL_SECONDS:
                     return None

@@ -1,15 +1,15 @@
-"""Every error that a user can cause, and the exit code that goes with it.
+"""The errors that a user can cause, with their exit codes.
 
     AutonomaError
-    ├── InputError        2    a bad option, manifest or plan; nothing was sent
-    ├── ApiError          3 or 5    a command that is no step could not get what it asked the API for
-    ├── OutputError       2    standard output failed, for a command that prints its product
-    └── Finished          0    help was asked for and given
+    ├── InputError        2    invalid option, manifest or plan; nothing was sent
+    ├── ApiError          3 or 5    a command that starts no runs got no usable response
+    ├── OutputError       2    standard output failed, for a command that prints its result
+    └── HelpPrinted       0    the help was printed
     Cancelled             130 or 143    SIGINT or SIGTERM
 
-A message says what happened, the likely cause and what to do, in that order. Failures of single runs
-are not errors but outcomes (`model.Outcome`): the other runs go on, and the verdict counts them all.
-An exception that is not in this tree is a bug and ends with exit code 70.
+A message has the problem, the likely cause and the fix, in this order. The failure of a single run is not an error but
+a `models.RunResult`. The other runs continue, and the verdict counts all of them. Any other exception is a bug and ends
+with exit code 70.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Python raises the second where it has no memory for the first.
+# Python raises SystemError if there is no memory for a MemoryError.
 MEMORY_ERRORS = (MemoryError, SystemError)
-# What a job that has no verdict ends with; `engine.verdict` has those of runs.
+# Exit codes of a job without a verdict. Those of a verdict are in `engine.verdict`.
 EXIT_INPUT = 2
 EXIT_UNAUTHORIZED = 3
 EXIT_API = 5
@@ -29,23 +29,24 @@ EXIT_INTERNAL_ERROR = 70
 
 
 class AutonomaError(Exception):
-    """What a user can cause and mend; its text is the message."""
+    """An error that the user can fix, with its message."""
 
 
 class Diagnostic(NamedTuple):
-    """One thing that is wrong with the input.
+    """One problem of the input.
 
-    `line` and `column` count from 1; 0 means that there is no place to point at. `file` is empty for
-    problems of options. `excerpt` has further lines for the log, such as the line of the file with a caret.
-    `in_checkout` is the file's path from the root of the checkout, where a console has found it. All texts must already
-    be free of secrets and of values of variables.
+    No text in it may contain secrets or values of variables.
     """
 
     message: str
+    # Empty for a problem of an option.
     file: str = ""
+    # Both count from 1. 0 means that there is no position.
     line: int = 0
     column: int = 0
+    # Further lines for the log, such as the line of the file with a caret.
     excerpt: tuple[str, ...] = ()
+    # The path of the file from the root of the checkout. The job log finds it.
     path_in_checkout: str = ""
 
     def __str__(self) -> str:
@@ -55,33 +56,40 @@ class Diagnostic(NamedTuple):
 
 
 class InputError(AutonomaError):
-    """All problems of the input at once: exit code 2, and nothing was sent."""
+    """All problems of the input together, with exit code 2.
 
-    def __init__(self, problems: Iterable[Diagnostic | str]) -> None:
-        self.diagnostics = tuple(Diagnostic(p) if isinstance(p, str) else p for p in problems)
+    It is raised before the first request.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic | str]) -> None:
+        self.diagnostics = tuple(Diagnostic(p) if isinstance(p, str) else p for p in diagnostics)
         super().__init__("\n".join(map(str, self.diagnostics)))
 
 
 class ApiError(AutonomaError):
-    """The API refused the credentials, or gave no usable answer: the exit code says which."""
+    """The API rejected the credentials, or sent no usable response.
 
-    def __init__(self, text: str, exit_code: int) -> None:
+    The exit code is 3 or 5.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
         self.exit_code = exit_code
-        super().__init__(text)
+        super().__init__(message)
 
 
 class OutputError(AutonomaError):
-    """The product of a command could not be written to standard output: exit code 2."""
+    """A command could not print its output, with exit code 2."""
 
 
-class HelpPrinted(AutonomaError):  # noqa: N818 - asking for help is no error
-    """The command line asked for help, and has it: exit code 0."""
+class HelpPrinted(AutonomaError):  # noqa: N818 - a request for help is not an error
+    """The command line requested the help, with exit code 0."""
 
 
 class Cancelled(BaseException):
-    """A signal ended the job: `signal` is its number, the exit code is 128 more.
+    """A signal ended the job.
 
-    It is no Exception, as KeyboardInterrupt is none: code that goes on after any error must not go on after a signal.
+    The exit code is 128 plus the number of the signal. Like KeyboardInterrupt, this is not an Exception, because code
+    that continues after any error must not continue after a signal.
     """
 
     def __init__(self, signal: int) -> None:

@@ -1,7 +1,7 @@
-"""Tell runs apart, and the parts of a build that run in jobs of their own.
+"""The identity of a run in its plan, and of a part.
 
-Both identities are defined here once. Carrying a pass, comments, reports of a commit and data of a build stand on
-them: what belongs to one identity never counts for, or replaces, what belongs to another.
+Reused runs, comments, commit reports and build data depend on these identities. Data of one identity never counts for
+another one, and never replaces its data.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from autonoma_ci.lazy_regex import lazy_pattern
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# Of a heading: what a matrix says of itself may be long, and the titles of reports are not.
-_SHOWN_LIMIT = 80
-# Of a digest in a heading. Two of 256 parts have the same heading in one of 130,000 builds (256² / 2 / 16⁸).
-_HEADING_DIGITS = 8
-# What is left of a part with secret values: see `redact_part`.
-_REDACTED = lazy_pattern(r"(.*) #[0-9a-f]{16}", re.DOTALL)
+# The values of a matrix can be long, but the titles of reports are short.
+_MAX_HEADING_CHARS = 80
+# Hexadecimal digits. With 256 parts, two headings are equal in one of 130,000 builds (256² / 2 / 16⁸).
+_HEADING_DIGEST_DIGITS = 8
+# A part with a redacted secret value and its hash (see `redact_part`).
+_REDACTED_PART_RE = lazy_pattern(r"(.*) #[0-9a-f]{16}", re.DOTALL)
 
 
 class RunKey(NamedTuple):
-    """Which run of a plan this is; the same in every attempt, and in every build with the same plan.
+    """The identity of a run within a plan.
 
-    `place` is the combination of a matrix by the positions of its values, such as `LOCALE=2,OS=1`; values are
-    not in it, since they may be secret. `occurrence` counts entries that have all other fields in common, from 1.
-    `environment` is the name of the environment that the plan was made for, empty without one.
+    It is equal in all attempts, and in all builds with the same plan.
     """
 
+    # The target kind.
     kind: str
     id: str
+    # The matrix combination as the positions of its values, such as `LOCALE=2,OS=1`. It has no values, because they can
+    # be secret.
     matrix_place: str = ""
+    # Counts the entries whose other fields are equal, from 1.
     occurrence: int = 1
+    # The name of the environment of the plan, or empty.
     environment: str = ""
 
     def __str__(self) -> str:
@@ -45,102 +48,110 @@ class RunKey(NamedTuple):
 
 
 def parse_run_key(text: str) -> RunKey:
-    """Return the key that `str` made the text of; raise ValueError for any other text."""
+    """Parse the text of a run key.
+
+    Raises:
+        ValueError: If `str` of a run key never returns this text.
+
+    """
     fields = (unquote(field, errors="surrogatepass") for field in text.split("/"))
-    kind, run_id, place, occurrence, environment = fields
-    key = RunKey(kind, run_id, place, int(occurrence), environment)
+    kind, run_id, matrix_place, occurrence, environment = fields
+    key = RunKey(kind, run_id, matrix_place, int(occurrence), environment)
     if str(key) != text:
         raise ValueError("not a run key")
     return key
 
 
 class Part(NamedTuple):
-    """Which part of a build this step is.
-
-    `job` is the job's name, `part` tells parallel jobs with the same name apart, `shard` is the share of the plan
-    such as `2/5`, `title` is the summary's title.
-    """
+    """The part of a build that one job step is."""
 
     job_name: str = ""
+    # Distinguishes parallel jobs with the same name, such as the jobs of a matrix.
     part: str = ""
+    # The share of the plan, such as `2/5`.
     shard: str = ""
+    # The title of the summary.
     title: str = ""
 
     @property
     def display_name(self) -> str:
-        """What a heading says of the part; empty for a step that is the whole."""
-        names, whole = _names(self.part)
-        shown = ", ".join(name for name in names if name != self.shard)
-        mark = f"#{self.digest[:_HEADING_DIGITS]}"
-        shard = f"shard {self.shard}"[: _SHOWN_LIMIT - len(f"{mark}, ")] if self.shard else ""
-        # A long part is cut before its shard, or two shards of it would have one heading.
-        room = max(0, _SHOWN_LIMIT - len(f", {shard}" if shard else ""))
-        if not whole or (self.part and not names) or len(shown) > room:
-            # Two parts that differ in what is not shown must not have one heading.
-            shown = f"{shown[: max(0, room - len(mark) - 1)]} {mark}".lstrip()
-        return ", ".join(filter(None, [shown, shard]))
+        """The name of the part in headings, empty for an unsplit build."""
+        values, is_complete = _parse_values(self.part)
+        heading = ", ".join(value for value in values if value != self.shard)
+        mark = f"#{self.digest[:_HEADING_DIGEST_DIGITS]}"
+        shard = f"shard {self.shard}"[: _MAX_HEADING_CHARS - len(f"{mark}, ")] if self.shard else ""
+        # We truncate a long part before its shard, because each shard needs a distinct heading.
+        max_chars = max(0, _MAX_HEADING_CHARS - len(f", {shard}" if shard else ""))
+        if not is_complete or (self.part and not values) or len(heading) > max_chars:
+            # The heading omits values, so the digest makes the headings of two parts different.
+            heading = f"{heading[: max(0, max_chars - len(mark) - 1)]} {mark}".lstrip()
+        return ", ".join(filter(None, [heading, shard]))
 
     @property
     def digest(self) -> str:
-        """A short name of the part that no other part has, in hexadecimal digits."""
+        """The hash of the part, in 16 hexadecimal digits."""
         return hashlib.sha256(json.dumps(self).encode()).hexdigest()[:16]
 
 
 def redact_part(part: Part, redact: Callable[[str], str], key: bytes) -> Part:
-    """Return the part without secret values, and with a keyed hash of what they were.
+    """Return the part with a hash instead of its secret values.
 
-    The legs of a matrix over a secret value stay different parts. The hash shows nothing of the value without the key.
+    The jobs of a matrix over a secret value stay different parts. Without the key, the hash reveals nothing of a value.
 
     Args:
-        part: The part as the options and the CI system have it.
+        part: The part from the options and the CI system.
         redact: Returns a text without the secret values in it.
-        key: A key that is derived from the client secret, at most 64 bytes. Without one there is no hash.
+        key: A key derived from the client secret, at most 64 bytes. Without a key there is no hash.
 
     """
-    shown = Part(*map(redact, part))
-    if shown == part or not key:
-        return shown
-    whole = hashlib.blake2b(json.dumps(part).encode(), digest_size=8, key=key).hexdigest()
-    return shown._replace(part=f"{shown.part} #{whole}")
+    redacted = Part(*map(redact, part))
+    if redacted == part or not key:
+        return redacted
+    digest = hashlib.blake2b(json.dumps(part).encode(), digest_size=8, key=key).hexdigest()
+    return redacted._replace(part=f"{redacted.part} #{digest}")
 
 
 def is_matrix(part: str) -> bool:
-    """Return whether a part is the values of a matrix.
+    """Return whether a part consists of the values of a matrix.
 
-    action.yml gives them by default, so nobody chose such a part.
+    The default of action.yml sets such a part, so the user did not choose it.
     """
-    text, _ = _without_hash(part)
-    return _matrix_in(text) is not None
+    text, _ = _split_hash(part)
+    return _parse_matrix(text) is not None
 
 
-def _names(part: str) -> tuple[list[str], bool]:
-    """Return the scalar values of a JSON object, such as a matrix, and whether it has no lists and objects.
+def _parse_values(part: str) -> tuple[list[str], bool]:
+    """Return the values of a part for a heading.
 
-    Any other text is a name itself.
+    A JSON object, such as a matrix, has its scalar values. Any other text is one value.
+
+    Returns:
+        The values, and whether they show the complete part: nothing is redacted, and no value is a list or an object.
+
     """
-    text, redacted = _without_hash(part)
-    matrix = _matrix_in(text)
+    text, is_redacted = _split_hash(part)
+    matrix = _parse_matrix(text)
     if matrix is None:
-        return [text] if text else [], not redacted
-    nested = any(isinstance(value, dict | list) for value in matrix.values())
-    return list(_scalars(matrix.values())), not (redacted or nested)
+        return [text] if text else [], not is_redacted
+    has_nested_value = any(isinstance(value, dict | list) for value in matrix.values())
+    return list(_format_scalars(matrix.values())), not (is_redacted or has_nested_value)
 
 
-def _without_hash(part: str) -> tuple[str, bool]:
-    """Return the part without the hash of `redact_part`, and whether it had one."""
-    redacted = _REDACTED.fullmatch(part)
-    return (redacted[1], True) if redacted else (part, False)
+def _split_hash(part: str) -> tuple[str, bool]:
+    """Return the part without its `redact_part` hash, and whether it has one."""
+    match = _REDACTED_PART_RE.fullmatch(part)
+    return (match[1], True) if match else (part, False)
 
 
-def _matrix_in(text: str) -> dict[str, object] | None:
+def _parse_matrix(text: str) -> dict[str, object] | None:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
-def _scalars(values: Iterable[object]) -> Iterable[str]:
+def _format_scalars(values: Iterable[object]) -> Iterable[str]:
     for value in values:
         if isinstance(value, bool):
             yield str(value).lower()

@@ -1,8 +1,7 @@
-"""What is known of the build: the same facts in every CI system.
+"""The immutable values that the packages pass on.
 
-What a run did, step by step, and what was kept of it.
-
-The frozen values that flow through the house: named tuples, since loading dataclasses takes too long.
+They describe the build, the runs with their steps and evidence, the verdict and the report. All are named tuples,
+because the import of dataclasses is too slow.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# Events of GitHub that run with all secrets of the repository, for changes that anybody may have made.
+# For these events, GitHub provides all secrets of the repository, although anybody can be the author of the change.
 EVENTS_WITH_SECRETS = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
-# In lower case: SHA-1 or SHA-256. Git has all zeros for no commit.
+# SHA-1 or SHA-256 in lower case. Git uses all zeros for no commit.
 COMMIT_HASH_RE = lazy_pattern(r"(?!0+\Z)[0-9a-f]{40}(?:[0-9a-f]{24})?")
-# Git's full names of branches and tags begin so.
+# The prefix of a full branch or tag name in Git.
 REF_PREFIX_RE = lazy_pattern(r"refs/(?:heads|tags)/")
-# Checkouts of a change request and detached heads have these names in place of a branch.
+# Checkouts of a change request and detached heads have such a name instead of a branch.
 NOT_A_BRANCH_RE = lazy_pattern(r"refs/.*|(?:pull/)?[0-9]+/(?:merge|head)|pull/[0-9]+|HEAD")
 CHANGE_NUMBER_RE = lazy_pattern(r"[1-9][0-9]{0,17}")
-# In characters. No CI system makes a name or a link of this length.
+# Characters of a name or a link. No CI system creates longer ones.
 MAX_FACT_CHARS = 2000
 
 
 class BuildContext(NamedTuple):
-    """Facts that the CI system states about a job.
+    """Facts about a job, from the CI system.
 
     An empty text means that the fact is unknown.
     """
 
     ci_name: str = "cli"
-    # The commit under test. For a change request this is its head, not the merge commit.
+    # The commit under test. For a change request, this is its head and not the merge commit.
     sha: str = ""
     # A branch or tag, without `refs/heads/` or `refs/tags/`.
     branch: str = ""
@@ -49,62 +48,67 @@ class BuildContext(NamedTuple):
     # The URLs contain no credentials.
     build_url: str = ""
     deployment_url: str = ""
-    # The build (pipeline, workflow run), unique within the CI project. All jobs of the build share it,
-    # and all attempts at these jobs.
+    # The id of the build (pipeline, workflow run), unique within the CI project. All jobs of the build share it, and
+    # all their attempts.
     build_id: str = ""
-    # Decimal digits. A job that runs again within its build has a higher number. Only the order has a
-    # meaning: some systems count from 1, others have the number of the job's run here. Some count the
-    # attempts at each job, so the numbers of two jobs say nothing of their order.
+    # Decimal digits. Each further attempt of a job has a higher number, and only this order has a meaning. Some systems
+    # count from 1, others use the number of the job's run. Some count the attempts of each job, so the numbers of two
+    # jobs are not comparable.
     build_attempt: str = ""
-    # The event that started the job, as GitHub names it.
+    # The event that started the job, in GitHub's names.
     trigger_event: str = ""
-    # Whose changes get no secrets: `fork` or `dependabot`.
+    # The source of changes that get no secrets: `fork` or `dependabot`.
     secrets_withheld_from: str = ""
-    # The job's name within the build: the same in all attempts, and in all builds of a pipeline. The
-    # module of a system says where two jobs can share a name, such as the jobs of a matrix on GitHub.
+    # The name of the job within the build, equal in all attempts and in all builds of a pipeline. The module of each CI
+    # system documents where two jobs can share a name, such as the jobs of a matrix on GitHub.
     job_name: str = ""
 
 
-# Of a run with more steps, the first and the last are kept; together they are enough to see why it failed.
+# Of a run with more steps, we store the first and the last ones. They are enough to see why the run failed.
 MAX_STEPS = 200
 
 
 class RunStep(NamedTuple):
-    """One step of a run; `number` counts from 1, and the texts are from outside.
+    """One step of a run, with untrusted texts from the API."""
 
-    `status` is the API's own word, `image` the path of its screenshot in results-dir; either may be empty.
-    """
-
+    # Counts from 1.
     number: int
     instruction: str = ""
     output: str = ""
     url: str = ""
+    # The status in the words of the API, or empty.
     status: str = ""
+    # The path of the screenshot in results-dir, or empty.
     screenshot: str = ""
 
 
 class Evidence(NamedTuple):
-    """What was kept of one run: its steps, the path of its video in results-dir, and why some of it is missing."""
+    """The steps and the downloaded files of one run."""
 
     steps: tuple[RunStep, ...] = ()
+    # The path of the video in results-dir, or empty.
     video: str = ""
+    # Why files are missing, or empty.
     missing_reason: str = ""
 
     @property
     def files(self) -> list[str]:
-        """The paths of all files in results-dir, in the order of the steps."""
+        """The paths of all files in results-dir, in step order."""
         return [path for path in (*(step.screenshot for step in self.steps), self.video) if path]
 
 
 NO_EVIDENCE = Evidence()
 
 
-WHOLE_BUILD = Part()
+ENTIRE_BUILD = Part()
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class TargetKind(StrEnum):
-    """What a run runs; the word is also the endpoint's first path segment."""
+    """The kind of target that a run executes.
+
+    Each value is also the first path segment of the API endpoint.
+    """
 
     TEST = "test"
     FOLDER = "folder"
@@ -112,7 +116,7 @@ class TargetKind(StrEnum):
 
 
 class RunState(StrEnum):
-    """Where one run stands, as reports show it."""
+    """The state of a run, as in all reports."""
 
     PLANNED = "planned"
     STARTING = "starting"
@@ -122,11 +126,11 @@ class RunState(StrEnum):
     STOPPED = "stopped"  # ended on the server, neither passed nor failed
     TIMED_OUT = "timed-out"  # still running at the deadline
     NOT_STARTED = "not-started"
-    UNKNOWN = "unknown"  # it may have started; or, with a run id, how it ended is not known
+    UNKNOWN = "unknown"  # without a run id it may have started, with a run id its result is not known
 
 
 class ExitReason(StrEnum):
-    """Why the step ends as it does: the `reason` output."""
+    """The reason for the exit code, as in the output `reason`."""
 
     OK = "ok"
     FAILED = "failed"
@@ -134,14 +138,14 @@ class ExitReason(StrEnum):
     UNAUTHORIZED = "unauthorized"
     NOT_FOUND = "not-found"
     API = "api"
-    QUOTA = "quota"  # the account's quota is used up: nothing further is started
+    QUOTA = "quota"  # the account's quota is used up, so no further run is started
     TIMEOUT = "timeout"
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"
 
 
 class Conclusion(StrEnum):
-    """How the step ends, in one word: the `conclusion` output."""
+    """The conclusion of a job step, as in the output `conclusion`."""
 
     STARTED = "started"
     PASSED = "passed"
@@ -152,7 +156,7 @@ class Conclusion(StrEnum):
     CANCELLED = "cancelled"
 
 
-# Characters of a variable's value, and of any text of a manifest.
+# Characters of a variable's value, and of each text in a manifest.
 MAX_VALUE_CHARS = 64 * 1024
 
 
@@ -164,18 +168,22 @@ class AppVersion(NamedTuple):
 
 
 class RunRequest(NamedTuple):
-    """One run to start. `name` is the user's own label; values of variables never show in its repr.
+    """One run to start.
 
-    `place`, `occurrence` and `environment` are as in `RunKey`.
+    Its repr never contains values of variables.
     """
 
     kind: TargetKind
     id: str
+    # The user's name for the run, or empty.
     name: str = ""
     variables: Mapping[str, str] = NO_VARIABLES
+    # Of the application, for test runs only.
     application_version_id: str = ""
+    # For folder and tag runs only.
     application_versions: tuple[AppVersion, ...] = ()
     run_on_latest: bool = False
+    # See `RunKey` for the next three.
     matrix_place: str = ""
     occurrence: int = 1
     environment: str = ""
@@ -185,17 +193,20 @@ class RunRequest(NamedTuple):
 
     @property
     def key(self) -> RunKey:
-        """Which run of the plan this is."""
+        """The identity of the run within the plan."""
         return RunKey(self.kind, self.id, self.matrix_place, self.occurrence, self.environment)
 
     @property
     def display_name(self) -> str:
-        """What reports call the run: its name, or else its id."""
+        """The name of the run in reports, or else its id."""
         return self.name or self.id
 
 
 class PreviousAttempt(NamedTuple):
-    """A run that failed and was started again; the fields are as in Outcome, times in seconds."""
+    """A failed run that has a retry.
+
+    The fields are those of `RunResult`.
+    """
 
     run_id: str = ""
     url: str = ""
@@ -207,56 +218,64 @@ class PreviousAttempt(NamedTuple):
 
 
 class RunResult(NamedTuple):
-    """What became of one planned run; texts are from outside: free of secrets, unsafe for any sink.
+    """The state and the result of one run of the plan.
 
-    `reason` says why it was not started, or why its end is not known; `status` is the HTTP status of the
-    last answer or 0, `tries` counts the requests to start it. `began` is when it was first asked for, in
-    seconds after the step's start (negative if an earlier step did), `seconds` the time from then until
-    it was started, or ended if it was waited for. `earlier` are the runs that failed before it was
-    started again; `carried`: it passed in an earlier attempt at the same build, and was not started now.
-    `request_mac` is the signature of what is sent to start it, empty where nothing is signed. `variable_macs` are the
-    signatures of its variables' values, by name. `doubted`: status and details contradicted each other, so it passes
-    only with details that fit.
+    Its texts come from the API. They contain no secrets, but each sink must escape them.
     """
 
     request: RunRequest
     state: RunState = RunState.PLANNED
+    # Why the run was not started, or why its result is not known.
     reason: ExitReason = ExitReason.OK
     run_id: str = ""
     url: str = ""
+    # What happened, in one sentence.
     message: str = ""
+    # How the user can fix it.
     suggestion: str = ""
+    # The HTTP status of the last response, or 0.
     http_status: int = 0
+    # How many start requests were sent.
     start_requests: int = 0
+    # The seconds from the first start request to the start of the run, or to its end if the step waits for it.
     duration_seconds: float = 0.0
+    # When the first start request was sent, in seconds after the start of the job step. It is negative if an earlier
+    # job step started the run.
     start_offset_seconds: float = 0.0
+    # The name of the test on Autonoma.
     title: str = ""
+    # The step at which the run failed.
     step: RunStep | None = None
+    # The failed runs before this retry.
     previous_attempts: tuple[PreviousAttempt, ...] = ()
+    # Whether the run passed in an earlier build attempt and was not started now.
     reused: bool = False
     evidence: Evidence = NO_EVIDENCE
+    # The signature of the start request, or empty if nothing is signed.
     request_mac: str = ""
+    # Whether status and details contradicted each other. Then the run passes only with details that fit.
     has_contradiction: bool = False
+    # The signatures of the variables' values, by name.
     variable_macs: Mapping[str, str] = NO_VARIABLES
 
     @property
     def display_name(self) -> str:
-        """What reports call the run: the user's name for it, or else its title, or else its id."""
+        """The user's name for the run, or else its title or id."""
         return self.request.name or self.title or self.request.id
 
     @property
     def attempt_count(self) -> int:
-        """How many runs were started, or tried to be."""
+        """The number of attempts, including a start that failed."""
         return len(self.previous_attempts) + (1 if self.start_requests or self.run_id else 0)
 
     @property
     def is_flaky(self) -> bool:
-        """Whether it passed only after it had failed."""
+        """Whether the run passed in a retry."""
         return self.state is RunState.PASSED and bool(self.previous_attempts)
 
 
 class Verdict(NamedTuple):
-    """What the whole step comes to."""
+    """The conclusion, exit reason and exit code of a job step."""
 
     conclusion: Conclusion
     reason: ExitReason
@@ -264,38 +283,42 @@ class Verdict(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Everything that a report shows; `verdict` is None while the step goes on.
-
-    `started_at` is ISO 8601 in UTC; `results_dir` is the path as the user gave it; `problems` are what
-    was wrong with the input, in which case there are no outcomes; `site` is the web address to look at
-    for a run without a link. `waited`: the runs are waited for; `later` is the command that does so for
-    those still open; `notes` tell of the choice of runs; `seconds` is how long the step took so far;
-    `skipped` says why there was nothing to be done at all; `attachments` is where the CI system finds the
-    results-dir, if it shows files that junit.xml names. `part` is the part of the build that this step is;
-    `step_id` is a random id that no other step has, but for one that goes on with this step's record. `attempt` is
-    then the attempt at the job in which the runs were started, otherwise empty.
-    """
+    """The verdict with all run results, as publishers get it."""
 
     title: str
     context: BuildContext
+    # The value of the API's `source` field.
     source: str
+    # Empty if there are input errors.
     results: tuple[RunResult, ...]
+    # None until the job step ends.
     verdict: Verdict | None = None
+    # The path as the user wrote it.
     results_dir: str = ""
+    # ISO 8601 in UTC.
     started_at: str = ""
     input_errors: tuple[str, ...] = ()
+    # The page to open for a run without a link.
     web_base_url: str = ""
     waits_for_results: bool = False
+    # The command that waits for the runs that have not ended.
     resume_command: str = ""
+    # Notes about the selection of runs.
     plan_notes: tuple[str, ...] = ()
+    # The duration of the job step until now.
     duration_seconds: float = 0.0
+    # Why there was nothing to do, or empty.
     skip_reason: str = ""
+    # The path at which the CI system finds results-dir, if it shows the files that junit.xml names.
     attachments_root: str = ""
-    part: Part = WHOLE_BUILD
+    # The part of the build that this job step is.
+    part: Part = ENTIRE_BUILD
+    # A random id. Only a job step that resumes waiting has the same id as an earlier one.
     step_id: str = ""
+    # For such a job step, the build attempt that started the runs. Otherwise empty.
     started_in_attempt: str = ""
 
     @property
     def heading(self) -> str:
-        """The title, with the part of the build where it has several."""
+        """The title, with the part if the build has several."""
         return f"{self.title} ({self.part.display_name})" if self.part.display_name else self.title
