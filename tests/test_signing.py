@@ -233,7 +233,7 @@ SIGNED = render_results_json(REPORT, SIGNER).encode()
 
 def test_record_that_was_signed_is_verified_with_its_runs() -> None:
     """The record and each of its runs have signatures that hold."""
-    assert SIGNER.verifies_record(SIGNED)
+    assert SIGNER.verifies_results(SIGNED)
     saved = parse_results(SIGNED)
     for run, outcome in zip(saved.runs, REPORT.results, strict=True):
         assert SIGNER.verifies_run(outcome, run.mac)
@@ -246,20 +246,20 @@ def test_record_with_any_byte_changed_is_refused(bits: int) -> None:
     """Each byte counts, those of the signature too."""
     for place in range(len(SIGNED)):
         data = SIGNED[:place] + bytes([SIGNED[place] ^ bits]) + SIGNED[place + 1 :]
-        assert not SIGNER.verifies_record(data), place
+        assert not SIGNER.verifies_results(data), place
 
 
 def test_record_with_any_byte_removed_is_refused() -> None:
     """Nothing can be left out, white space included."""
     for place in range(len(SIGNED)):
-        assert not SIGNER.verifies_record(SIGNED[:place] + SIGNED[place + 1 :]), place
+        assert not SIGNER.verifies_results(SIGNED[:place] + SIGNED[place + 1 :]), place
 
 
 @pytest.mark.parametrize("byte", [b" ", b"\n", b"0", b"a", b'"', b"\0"])
 def test_record_with_a_byte_inserted_anywhere_is_refused(byte: bytes) -> None:
     """Nothing can be put in, before and behind it included."""
     for place in range(len(SIGNED) + 1):
-        assert not SIGNER.verifies_record(SIGNED[:place] + byte + SIGNED[place:]), place
+        assert not SIGNER.verifies_results(SIGNED[:place] + byte + SIGNED[place:]), place
 
 
 @any_speed
@@ -267,7 +267,7 @@ def test_record_with_a_byte_inserted_anywhere_is_refused(byte: bytes) -> None:
 def test_record_with_any_piece_replaced_is_refused(place: int, length: int, piece: bytes) -> None:
     """Whatever takes the place of a piece, the record does not count."""
     data = SIGNED[:place] + piece + SIGNED[place + length :]
-    assert SIGNER.verifies_record(data) == (data == SIGNED)
+    assert SIGNER.verifies_results(data) == (data == SIGNED)
 
 
 @pytest.mark.parametrize(
@@ -291,14 +291,14 @@ def test_record_with_any_piece_replaced_is_refused(place: int, length: int, piec
 )  # fmt: skip
 def test_record_in_another_form_is_refused(change: Callable[[bytes], bytes]) -> None:
     """The bytes count, so not even the same content in another form is verified."""
-    assert not SIGNER.verifies_record(change(SIGNED))
+    assert not SIGNER.verifies_results(change(SIGNED))
 
 
 def test_record_signed_with_another_secret_is_refused() -> None:
     """Another account has another key."""
-    assert not signer_of("another-secret").verifies_record(SIGNED)
-    assert not SIGNER.verifies_record(render_results_json(REPORT, signer_of("another-secret")).encode())
-    assert not ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_record(SIGNED)
+    assert not signer_of("another-secret").verifies_results(SIGNED)
+    assert not SIGNER.verifies_results(render_results_json(REPORT, signer_of("another-secret")).encode())
+    assert not ResultsSigner(Secret(SECRET), API_URL, CONTEXT, PART, Secret("client-id")).verifies_results(SIGNED)
 
 
 def test_record_without_a_signer_has_empty_signatures() -> None:
@@ -306,7 +306,7 @@ def test_record_without_a_signer_has_empty_signatures() -> None:
     text = render_results_json(REPORT)
     assert json.loads(text)["mac"] == ""
     assert {run["mac"] for run in json.loads(text)["runs"]} == {""}
-    assert not SIGNER.verifies_record(text.encode())
+    assert not SIGNER.verifies_results(text.encode())
 
 
 def test_signature_of_a_run_is_none_of_a_record() -> None:
@@ -314,13 +314,13 @@ def test_signature_of_a_run_is_none_of_a_record() -> None:
     unsigned = render_results_json(REPORT)
     for mac in (SIGNER.sign_run(RUN), signature_of(REQUEST)):
         data = unsigned.replace('"mac": ""\n}\n', f'"mac": "{mac}"\n}}\n').encode()
-        assert not SIGNER.verifies_record(data)
+        assert not SIGNER.verifies_results(data)
 
 
 def test_text_that_is_no_record_is_not_signed() -> None:
     """Only a text that ends as a record does has a place for the signature."""
     for text in ("", "{}", '{"mac": ""}', '{\n  "mac": ""\n}'):
-        assert SIGNER.sign_record(text) == text
+        assert SIGNER.sign_results(text) == text
 
 
 @settings(deadline=None, max_examples=50)
@@ -328,7 +328,7 @@ def test_text_that_is_no_record_is_not_signed() -> None:
 def test_record_of_any_report_is_signed_and_readable(made: Report) -> None:
     """Whatever texts a report holds, its record is JSON and its signature holds."""
     text = render_results_json(made, SIGNER)
-    assert SIGNER.verifies_record(text.encode())
+    assert SIGNER.verifies_results(text.encode())
     assert without_signatures(text) == without_signatures(render_results_json(made))
 
 

@@ -163,7 +163,7 @@ def nothing_reused_reason(
 
     A step with other runs is another step of the job, or has other input. Its passes can be out of date here.
     """
-    if not signer.verifies_record(record.data):
+    if not signer.verifies_results(record.data):
         return _OTHER_CREDENTIALS
     if not context.sha:
         return _UNKNOWN_COMMIT

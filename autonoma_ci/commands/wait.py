@@ -179,7 +179,7 @@ def _report_results_file(loaded: LoadedResults, path: str, step: JobStep) -> Non
     saved = loaded.results
     if saved.conclusion and all(run.state in _FINAL_STATES for run in saved.runs):
         step.log.annotate("notice", Diagnostic(_describe_completed_runs(saved)))
-    if step.signer and not step.signer.verifies_record(loaded.data):
+    if step.signer and not step.signer.verifies_results(loaded.data):
         step.report_warnings([f"{sanitize_line(path, 200)} {_UNSIGNED}"])
 
 

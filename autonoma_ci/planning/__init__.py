@@ -1,1 +1,1 @@
-"""From settings and manifest to the runs to start."""
+"""Build the plan from settings and manifest, and sign its runs."""

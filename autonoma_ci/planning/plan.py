@@ -1,4 +1,7 @@
-"""From what the user asked for to the runs to start, in order; pure, and printable as a dry run shows it."""
+"""Build the plan from the settings and the manifest.
+
+The plan has the runs to start in order. A dry run prints it.
+"""
 
 from __future__ import annotations
 
@@ -19,38 +22,37 @@ if TYPE_CHECKING:
     from autonoma_ci.config.settings import Settings
     from autonoma_ci.manifest.schema import Manifest, Test
 
-# Far beyond any suite: what is larger is a matrix that got out of hand, and every run costs.
+# No test suite is this large. A larger plan comes from a matrix by mistake, and every run costs money.
 MAX_RUNS = 20_000
-# In all runs together, since each has those of the defaults as well.
+# Of all runs together, because each run also has the variables of the defaults.
 MAX_VARIABLES = 1_000_000
-_NO_PARALLEL = (
+_NO_CI_SHARD_MESSAGE = (
     "'auto' needs a CI system that numbers its parallel jobs, and this one does not: give a part such as 1/3, on "
     "GitHub `shard: ${{ matrix.shard }}` with the values 1/3, 2/3 and 3/3"
 )
-# The options that say what to run, in the order of the documents.
-_IDS = ("test-ids", "folder-ids", "tag-ids")
-_MEANT = "or set allow-empty to true if that is meant"
+# The options that select runs, in the order of the documentation.
+_ID_OPTIONS = ("test-ids", "folder-ids", "tag-ids")
+_ALLOW_EMPTY_HINT = "or set allow-empty to true if that is meant"
 
 
 class Plan(NamedTuple):
-    """The runs to start, in the order of every report, and what the user should know of the choice.
-
-    `parts` are texts of the environment that the manifest has in values, names and groups: nothing may show them.
-    `facts` are values that consist of facts of the build alone: they are no secrets.
-    """
+    """The runs to start, in the order of all reports."""
 
     requests: tuple[RunRequest, ...]
+    # Notes about the selection of runs, for the user.
     notes: tuple[str, ...] = ()
-    parts: tuple[Secret, ...] = ()
-    facts: frozenset[str] = frozenset()
+    # Texts of the environment in values, names and groups of the manifest. No output may contain them.
+    environment_texts: tuple[Secret, ...] = ()
+    # Variable values that consist of `${ci.*}` alone. They are not secret.
+    ci_values: frozenset[str] = frozenset()
 
     def format_lines(self) -> list[str]:
-        """Return the plan in words: a line for each run, with names of variables, never values."""
+        """Return one line for each run, without values of variables."""
         return [describe_request(request) for request in self.requests]
 
 
 def describe_request(request: RunRequest) -> str:
-    """Return one run in words."""
+    """Return the description of one run, without values of variables."""
     name = f"{request.name} ({request.id})" if request.name else request.id
     details = []
     if request.variables:
@@ -64,196 +66,228 @@ def describe_request(request: RunRequest) -> str:
     return f"{request.kind} {name}" + (f": {'; '.join(details)}" if details else "")
 
 
-def build_plan(settings: Settings, manifest: Manifest | None, parallel: Shard | None = None) -> Plan:
-    """Return the plan; raise InputError if a group is unknown or there is nothing to run.
+def build_plan(settings: Settings, manifest: Manifest | None, ci_shard: Shard | None = None) -> Plan:
+    """Return the plan of a job step.
 
-    With `groups: none` the plan is empty, which is no error.
+    With `groups: none` the plan is empty, and this is not an error.
 
-    `parallel` is what the CI system says of this job, for `shard: auto`: which of how many parallel
-    jobs it is, 1/1 if it is no such job, None if the system does not tell.
+    Args:
+        settings: The settings of the job step.
+        manifest: The manifest, or None without one.
+        ci_shard: The shard for `shard: auto`, from the CI system. It is 1/1 if the job is not parallel, and None if the
+            CI system does not number its parallel jobs.
+
+    Raises:
+        InputError: If a group is unknown, a limit is exceeded, the shard is unknown, or there is nothing to run.
+
     """
     groups = set(settings.groups)
-    problems: list[str | Diagnostic] = [*_wrong_groups(settings, manifest)]
-    runs = chain(_from_ids(settings, manifest), _from_manifest(settings, manifest, groups) if manifest else ())
-    requests, too_much = _enforce_limits(() if settings.selects_nothing else runs)
-    problems += too_much
-    if not requests and not problems and not settings.allow_empty and not settings.selects_nothing:
-        problems.append(_empty_plan_error(settings, manifest))
-    shard = parallel if settings.shard == AUTO_SHARD else settings.shard
-    if settings.shard == AUTO_SHARD and not parallel:
-        problems.append(f"{settings.spelling_of('shard')}: {_NO_PARALLEL}")
-    if problems:
-        raise InputError(problems)
-    kept, notes = _deduplicate(requests)
-    kept = _number_occurrences(kept)
-    notes += _ineffective_option_notes(settings, kept)
+    errors: list[str | Diagnostic] = [*_find_group_errors(settings, manifest)]
+    runs = chain(
+        _requests_from_ids(settings, manifest), _requests_from_manifest(settings, manifest, groups) if manifest else ()
+    )
+    requests, limit_errors = _enforce_limits(() if settings.selects_nothing else runs)
+    errors += limit_errors
+    if not requests and not errors and not settings.allow_empty and not settings.selects_nothing:
+        errors.append(_empty_plan_error(settings, manifest))
+    shard = ci_shard if settings.shard == AUTO_SHARD else settings.shard
+    if settings.shard == AUTO_SHARD and not ci_shard:
+        errors.append(f"{settings.spelling_of('shard')}: {_NO_CI_SHARD_MESSAGE}")
+    if errors:
+        raise InputError(errors)
+    selected, notes = _deduplicate(requests)
+    selected = _number_occurrences(selected)
+    notes += _ineffective_option_notes(settings, selected)
     if shard and not settings.selects_nothing:
-        kept, note = shard.select(kept)
+        selected, note = shard.select(selected)
         notes.append(note)
-    parts = tuple(map(Secret, sorted(manifest.parts))) if manifest else ()
-    facts = manifest.facts.difference(settings.variables.values()) if manifest else frozenset[str]()
-    return Plan(tuple(kept), tuple(notes), parts, facts)
+    environment_texts = tuple(map(Secret, sorted(manifest.parts))) if manifest else ()
+    ci_values = manifest.facts.difference(settings.variables.values()) if manifest else frozenset[str]()
+    return Plan(tuple(selected), tuple(notes), environment_texts, ci_values)
 
 
 def _ineffective_option_notes(settings: Settings, requests: list[RunRequest]) -> list[str]:
     if any(request.kind is not TargetKind.TEST for request in requests):
         return []
-    useless = {"application-versions": settings.application_versions, "run-on-latest": settings.run_on_latest}
-    names = [name for name, value in useless.items() if value]
-    why = "has no effect: it is for folders and tags, and there are none."
-    return [f"{settings.spelling_of(name)} {why}" for name in names]
+    ineffective = {"application-versions": settings.application_versions, "run-on-latest": settings.run_on_latest}
+    names = [name for name, value in ineffective.items() if value]
+    reason = "has no effect: it is for folders and tags, and there are none."
+    return [f"{settings.spelling_of(name)} {reason}" for name in names]
 
 
 def _enforce_limits(runs: Iterable[RunRequest]) -> tuple[list[RunRequest], list[str]]:
-    # Cut off before they fill the memory: a short manifest can ask for millions.
+    # We stop at the limit before the runs fill the memory, because a short manifest can expand to millions of runs.
     requests: list[RunRequest] = []
-    variables = 0
+    variable_count = 0
     for request in runs:
         requests.append(request)
-        variables += len(request.variables)
+        variable_count += len(request.variables)
         if len(requests) > MAX_RUNS:
             return requests, [f"the plan has more than {MAX_RUNS:,} runs: split it over several steps"]
-        if variables > MAX_VARIABLES:
+        if variable_count > MAX_VARIABLES:
             return requests, [f"the runs have more than {MAX_VARIABLES:,} variables in all: split the plan"]
     return requests, []
 
 
-def _wrong_groups(settings: Settings, manifest: Manifest | None) -> list[str]:
-    """Return what is wrong with the option `groups`: unknown names, and `none` beside others."""
+def _find_group_errors(settings: Settings, manifest: Manifest | None) -> list[str]:
+    """Return the errors of the option `groups`.
+
+    Errors are unknown names, and `none` together with other names.
+    """
     option = settings.spelling_of("groups")
     entries = manifest.entries if manifest else []
-    known = {group for _, values in manifest.with_group_values(entries) for group in values} if manifest else set()
-    # A hint must show no value, nor that one is near.
-    named = {group for entry in entries for group in entry.groups}
-    problems = []
+    known_groups = (
+        {group for _, values in manifest.with_group_values(entries) for group in values} if manifest else set()
+    )
+    # Groups without interpolation. A suggestion must not show a value of the environment, or that one is similar.
+    public_groups = {group for entry in entries for group in entry.groups}
+    errors = []
     if NO_GROUPS in settings.groups and not settings.selects_nothing:
-        problems.append(f"{option}: '{NO_GROUPS}' stands alone and selects nothing: remove it, or the other groups")
+        errors.append(f"{option}: '{NO_GROUPS}' stands alone and selects nothing: remove it, or the other groups")
     for group in settings.groups:
-        if group == NO_GROUPS or group in known:
+        if group == NO_GROUPS or group in known_groups:
             continue
-        near = NO_GROUPS if group.lower().strip("\"'`") == NO_GROUPS else closest_match(group, named)
-        if near:
-            hint = f"the manifest has no group {quote_name(group)}; did you mean '{sanitize_line(near, 60)}'?"
+        suggestion = NO_GROUPS if group.lower().strip("\"'`") == NO_GROUPS else closest_match(group, public_groups)
+        if suggestion:
+            message = f"the manifest has no group {quote_name(group)}; did you mean '{sanitize_line(suggestion, 60)}'?"
         elif not manifest:
-            hint = f"{quote_name(group)} needs a manifest, and there is none: give manifest, or remove the group"
-        elif not named:
-            hint = f"the manifest has no group {quote_name(group)}: none of its entries has `groups`"
+            message = f"{quote_name(group)} needs a manifest, and there is none: give manifest, or remove the group"
+        elif not public_groups:
+            message = f"the manifest has no group {quote_name(group)}: none of its entries has `groups`"
         else:
-            hint = f"the manifest has no group {quote_name(group)}; known are: {_listed(named)}"
-        problems.append(f"{option}: {hint}")
-    return problems
+            message = f"the manifest has no group {quote_name(group)}; known are: {_format_names(public_groups)}"
+        errors.append(f"{option}: {message}")
+    return errors
 
 
-def _listed(names: set[str]) -> str:
+def _format_names(names: set[str]) -> str:
     return ", ".join(sanitize_line(name, 60) for name in sorted(names)[:20])
 
 
 def _empty_plan_error(settings: Settings, manifest: Manifest | None) -> Diagnostic:
-    """Return why there is nothing to run: the option or the manifest that has no entries, and what to do."""
-    given = [settings.spelling_of(name) for name in _IDS if name in settings.explicitly_set]
-    if given:
-        text = f"nothing to run: {_and(given)} {'has' if len(given) == 1 else 'have'} no ids"
+    """Return the error for an empty plan.
+
+    It names the options or the manifest without entries, and the fix.
+    """
+    set_options = [settings.spelling_of(name) for name in _ID_OPTIONS if name in settings.explicitly_set]
+    if set_options:
+        text = f"nothing to run: {_join_with_and(set_options)} {'has' if len(set_options) == 1 else 'have'} no ids"
         text += f", and {manifest.file or 'the manifest'} has no entries" if manifest else ""
-        return Diagnostic(f"{text}. Add an id, {_MEANT}")
+        return Diagnostic(f"{text}. Add an id, {_ALLOW_EMPTY_HINT}")
     if manifest:
-        text = f"nothing to run: the manifest has no entries. Add an id below `tests:`, {_MEANT}"
+        text = f"nothing to run: the manifest has no entries. Add an id below `tests:`, {_ALLOW_EMPTY_HINT}"
         return Diagnostic(text, manifest.file, manifest.line, 1 if manifest.line else 0)
-    here = "and there is no autonoma.yml to read in the working directory"
-    if blank := [settings.blank_options[name] for name in (*_IDS, "manifest") if name in settings.blank_options]:
-        verb = "is" if len(blank) == 1 else "are"
-        text = f"nothing to run: {_and(blank)} {verb} empty, {here}. Give ids, or check the variable they come from"
-        return Diagnostic(f"{text}, {_MEANT}")
-    return Diagnostic(f"nothing to run: there are no ids, {here}. Give {', '.join(_IDS)} or manifest, {_MEANT}")
+    no_manifest = "and there is no autonoma.yml to read in the working directory"
+    if blank_options := [
+        settings.blank_options[name] for name in (*_ID_OPTIONS, "manifest") if name in settings.blank_options
+    ]:
+        verb = "is" if len(blank_options) == 1 else "are"
+        text = f"nothing to run: {_join_with_and(blank_options)} {verb} empty, {no_manifest}"
+        return Diagnostic(f"{text}. Give ids, or check the variable they come from, {_ALLOW_EMPTY_HINT}")
+    text = f"nothing to run: there are no ids, {no_manifest}. Give {', '.join(_ID_OPTIONS)} or manifest"
+    return Diagnostic(f"{text}, {_ALLOW_EMPTY_HINT}")
 
 
-def _and(names: list[str]) -> str:
+def _join_with_and(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _from_ids(settings: Settings, manifest: Manifest | None) -> Iterator[RunRequest]:
+def _requests_from_ids(settings: Settings, manifest: Manifest | None) -> Iterator[RunRequest]:
     defaults = manifest.defaults if manifest else None
     variables = {**(defaults.variables if defaults else {}), **settings.variables}
     version = settings.application_version_id or (defaults.application_version_id if defaults else "")
     for entry in settings.test_ids:
         yield RunRequest(TargetKind.TEST, entry.id, entry.name, variables, version)
-    versions, latest = _versions(settings, manifest)
+    versions, run_on_latest = _select_versions(settings, manifest)
     for kind, entries in ((TargetKind.FOLDER, settings.folder_ids), (TargetKind.TAG, settings.tag_ids)):
         for entry in entries:
-            yield _folder_or_tag_request(kind, entry.id, entry.name, versions, latest=latest)
+            yield _folder_or_tag_request(kind, entry.id, entry.name, versions, run_on_latest=run_on_latest)
 
 
-def _versions(settings: Settings, manifest: Manifest | None) -> tuple[tuple[AppVersion, ...], bool]:
-    """Return what folders and tags are run against: the options say both, or else the manifest does."""
+def _select_versions(settings: Settings, manifest: Manifest | None) -> tuple[tuple[AppVersion, ...], bool]:
+    """Return the application versions of folders and tags.
+
+    The options have priority over the manifest.
+
+    Returns:
+        The application versions, and whether to run on the latest versions.
+
+    """
     if not manifest or settings.run_on_latest or "application-versions" in settings.explicitly_set:
         return settings.application_versions, settings.run_on_latest
     versions = tuple(AppVersion(v.application_id, v.version_id) for v in manifest.application_versions)
-    # An option that says false takes nothing else away: the manifest's versions hold.
+    # With the option `run-on-latest: false`, the versions of the manifest stay valid.
     return versions, manifest.run_on_latest == "true" and "run-on-latest" not in settings.explicitly_set
 
 
 def _folder_or_tag_request(
-    kind: TargetKind, text_id: str, name: str, versions: tuple[AppVersion, ...], *, latest: bool
+    kind: TargetKind, text_id: str, name: str, versions: tuple[AppVersion, ...], *, run_on_latest: bool
 ) -> RunRequest:
-    return RunRequest(kind, text_id, name, application_versions=versions, run_on_latest=latest)
+    return RunRequest(kind, text_id, name, application_versions=versions, run_on_latest=run_on_latest)
 
 
-def _from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
-    versions, latest = _versions(settings, manifest)
+def _requests_from_manifest(settings: Settings, manifest: Manifest, groups: set[str]) -> Iterator[RunRequest]:
+    versions, run_on_latest = _select_versions(settings, manifest)
     for test, values in manifest.with_group_values(manifest.tests):
         if not groups or groups.intersection(values):
             yield from _expand_matrix(settings, manifest, test)
     for kind, entries in ((TargetKind.FOLDER, manifest.folders), (TargetKind.TAG, manifest.tags)):
         for entry, values in manifest.with_group_values(entries):
             if not groups or groups.intersection(values):
-                yield _folder_or_tag_request(kind, entry.id, entry.name, versions, latest=latest)
+                yield _folder_or_tag_request(kind, entry.id, entry.name, versions, run_on_latest=run_on_latest)
 
 
 def _expand_matrix(settings: Settings, manifest: Manifest, test: Test) -> Iterator[RunRequest]:
     defaults = manifest.defaults
-    base = {**defaults.variables, **test.variables}
+    variables = {**defaults.variables, **test.variables}
     version = settings.application_version_id or test.application_version_id or defaults.application_version_id
-    # A variable that the step itself sets is no longer an axis: one run instead of several equal ones.
+    # A variable of the settings replaces an axis of the matrix. Otherwise several runs would be equal.
     axes = {name: values for name, values in test.matrix.items() if name not in settings.variables}
     if not axes:
-        yield RunRequest(TargetKind.TEST, test.id, test.name, {**base, **settings.variables}, version)
+        yield RunRequest(TargetKind.TEST, test.id, test.name, {**variables, **settings.variables}, version)
         return
     sizes = [len(values) for values in axes.values()]
-    for places in product(*map(range, sizes)):
-        chosen = {name: axes[name][place] for name, place in zip(axes, places, strict=True)}
-        request = RunRequest(TargetKind.TEST, test.id, test.name, {**base, **chosen, **settings.variables}, version)
-        # Values are never shown, so combinations are told apart by their place on each axis.
-        marks = [f"{n} {p + 1}/{size}" for n, p, size in zip(axes, places, sizes, strict=True) if size > 1]
-        place = ",".join(f"{n}={p + 1}" for n, p in zip(axes, places, strict=True))
-        name = f"{request.display_name} [{', '.join(marks)}]" if marks else request.name
-        yield request._replace(name=name, matrix_place=place)
+    for positions in product(*map(range, sizes)):
+        matrix_variables = {name: axes[name][position] for name, position in zip(axes, positions, strict=True)}
+        request = RunRequest(
+            TargetKind.TEST, test.id, test.name, {**variables, **matrix_variables, **settings.variables}, version
+        )
+        # Reports never show values, so a combination is named by its position on each axis.
+        labels = [f"{n} {p + 1}/{size}" for n, p, size in zip(axes, positions, sizes, strict=True) if size > 1]
+        matrix_place = ",".join(f"{n}={p + 1}" for n, p in zip(axes, positions, strict=True))
+        name = f"{request.display_name} [{', '.join(labels)}]" if labels else request.name
+        yield request._replace(name=name, matrix_place=matrix_place)
 
 
 def _number_occurrences(requests: list[RunRequest]) -> list[RunRequest]:
-    """Return the requests with their occurrence: entries with the same key differ in their variables alone."""
-    seen: dict[object, int] = {}
+    """Return the requests with their occurrence.
+
+    Entries with the same key differ only in their variables.
+    """
+    counts: dict[object, int] = {}
     numbered = []
     for request in requests:
         key = request.key
-        seen[key] = occurrence = seen.get(key, 0) + 1
+        counts[key] = occurrence = counts.get(key, 0) + 1
         numbered.append(request._replace(occurrence=occurrence) if occurrence > 1 else request)
     return numbered
 
 
 def _deduplicate(requests: list[RunRequest]) -> tuple[list[RunRequest], list[str]]:
-    seen: dict[object, RunRequest] = {}
-    again: dict[tuple[TargetKind, str], int] = {}
+    unique: dict[object, RunRequest] = {}
+    duplicate_counts: dict[tuple[TargetKind, str], int] = {}
     for request in requests:
         key = (
             *(request.kind, request.id, tuple(sorted(request.variables.items())), request.application_version_id),
             *(request.application_versions, request.run_on_latest),
         )
-        if key in seen:
-            again[request[:2]] = again.get(request[:2], 1) + 1
+        if key in unique:
+            duplicate_counts[request[:2]] = duplicate_counts.get(request[:2], 1) + 1
         else:
-            seen[key] = request
+            unique[key] = request
     notes = [
         f"{kind} {text_id} is listed {count} times{' with the same variables' if kind is TargetKind.TEST else ''}; "
         "it is started once."
-        for (kind, text_id), count in again.items()
+        for (kind, text_id), count in duplicate_counts.items()
     ]
-    return list(seen.values()), notes
+    return list(unique.values()), notes

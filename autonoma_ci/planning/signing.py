@@ -1,8 +1,8 @@
-"""Sign the runs of a record, so that a later attempt can tell its own results from anybody else's.
+"""Sign runs in results.json, so that later build attempts trust them.
 
-A record comes back from a cache or an artifact, which other jobs can write. What it says of a run counts only with a
-signature (HMAC-SHA256, RFC 2104) whose key is derived from the client secret. The signature covers what was asked for
-and what came of it, so a pass under other variables, of another commit or in another part of the build is no pass.
+results.json comes back from a cache or an artifact, and other jobs can write there. A run in it counts only with a
+signature (HMAC-SHA256, RFC 2104) whose key is derived from the client secret. The signature covers the request and the
+result. So a pass with other variables, of another commit or in another part of the build does not count.
 """
 
 from __future__ import annotations
@@ -19,71 +19,80 @@ if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext, RunRequest, RunResult
     from autonoma_ci.redaction.redactor import Secret
 
-_PURPOSE = "autonoma-ci record 1"
-_PURPOSE_OF_VARIABLES = "autonoma-ci variable 1"
-# In hexadecimal digits: 128 bits. A record can have very many of them.
+_RESULTS_KEY_PURPOSE = "autonoma-ci record 1"
+_VARIABLE_KEY_PURPOSE = "autonoma-ci variable 1"
+# Hexadecimal digits, so 128 bits. They are short because results.json can have very many of them.
 _VARIABLE_MAC_DIGITS = 32
-# The last member of a record: the signature of all bytes, made while it is still empty.
-_LAST = re.compile(rb'"mac": "([0-9a-f]{64})"\n}\n\Z')
-_EMPTY = b'"mac": ""\n}\n'
+# The last member of results.json is the signature of all its bytes. It is computed while this member is empty.
+_RESULTS_MAC_RE = re.compile(rb'"mac": "([0-9a-f]{64})"\n}\n\Z')
+_EMPTY_MAC = b'"mac": ""\n}\n'
 
 
 class ResultsSigner:
-    """Signs and verifies for one build, one part of it, and one API.
+    """Signs and verifies the runs of one part of a build.
 
     Args:
         secret: The client secret.
         api_url: The base URL of the API.
-        context: The build; only its id and its commit are signed.
+        context: The build. Only its id and its commit are signed.
         part: The part of the build.
-        client_id: The client id. With another one, no signature is valid.
+        client_id: The client id. With another id, no signature is valid.
 
     """
 
     def __init__(
         self, secret: Secret, api_url: str, context: BuildContext, part: Part, client_id: Secret | None = None
     ) -> None:
-        key = secret.derive_key(_PURPOSE)
+        key = secret.derive_key(_RESULTS_KEY_PURPOSE)
         if client_id:
-            key = hmac.digest(key, client_id.derive_key(_PURPOSE), "sha256")
-        self._sign = _signing_with(key)
-        self._facts = [api_url, context.build_id, context.sha, list(part)]
+            key = hmac.digest(key, client_id.derive_key(_RESULTS_KEY_PURPOSE), "sha256")
+        self._sign = _build_sign_function(key)
+        self._build_fields = [api_url, context.build_id, context.sha, list(part)]
 
     def sign_request(self, request: RunRequest, body: Mapping[str, object]) -> str:
-        """Return the signature of everything that is sent to start a run."""
-        return self._sign(_canonical(["request", request.kind, request.id, body]))
+        """Return the signature of all data that a start request sends."""
+        return self._sign(_canonical_json(["request", request.kind, request.id, body]))
 
     def sign_run(self, run: RunResult) -> str:
-        """Return the signature of a run with its state; empty if it has no id, or its request has no signature."""
+        """Return the signature of a run with its state.
+
+        It is empty if the run has no id, or if its request has no signature.
+        """
         if not (run.run_id and run.request_mac):
             return ""
-        facts = [*self._facts, str(run.request.key), run.request_mac, run.run_id, run.state]
-        return self._sign(_canonical(["run", *facts]))
+        fields = [*self._build_fields, str(run.request.key), run.request_mac, run.run_id, run.state]
+        return self._sign(_canonical_json(["run", *fields]))
 
     def verifies_run(self, run: RunResult, mac: str) -> bool:
-        """Say whether `mac` is the signature of the run."""
+        """Return whether `mac` is the signature of the run."""
         expected = self.sign_run(run)
         return bool(expected) and hmac.compare_digest(expected, mac)
 
-    def sign_record(self, record: str) -> str:
-        """Return the record, whose last member is an empty `mac`, with its signature there."""
-        unsigned = record.encode("utf-8", "replace")
-        head = record.removesuffix(_EMPTY.decode())
-        return f'{head}"mac": "{self._sign(unsigned)}"\n}}\n' if head != record else record
+    def sign_results(self, text: str) -> str:
+        """Return the text of results.json with its signature.
 
-    def verifies_record(self, data: bytes) -> bool:
-        """Say whether no byte of the record was changed since it was signed."""
-        found = _LAST.search(data)
-        if not found:
+        Args:
+            text: The text of results.json. Its last member is an empty `mac`, or it is returned unchanged.
+
+        """
+        unsigned = text.encode("utf-8", "replace")
+        head = text.removesuffix(_EMPTY_MAC.decode())
+        return f'{head}"mac": "{self._sign(unsigned)}"\n}}\n' if head != text else text
+
+    def verifies_results(self, data: bytes) -> bool:
+        """Return whether the bytes of results.json fit their signature."""
+        match = _RESULTS_MAC_RE.search(data)
+        if not match:
             return False
-        unsigned = data[: found.start()] + _EMPTY
-        return hmac.compare_digest(self._sign(unsigned), found[1].decode())
+        unsigned = data[: match.start()] + _EMPTY_MAC
+        return hmac.compare_digest(self._sign(unsigned), match[1].decode())
 
 
 class VariableSigner:
-    """Signs values of variables, so that a later step can tell whether it has the value that was sent.
+    """Signs values of variables, so that later job steps recognize them.
 
-    Without the client secret, nobody can check a guess of a value. `report` can lack the client id, so none is needed.
+    Without the client secret, nobody can check a guess of a value. The command `report` can run without the client id,
+    so the key does not depend on it.
 
     Args:
         secret: The client secret.
@@ -91,22 +100,22 @@ class VariableSigner:
     """
 
     def __init__(self, secret: Secret) -> None:
-        key = secret.derive_key(_PURPOSE_OF_VARIABLES)
-        self._sign = _signing_with(key)
+        key = secret.derive_key(_VARIABLE_KEY_PURPOSE)
+        self._sign = _build_sign_function(key)
 
     def sign(self, kind: str, entry_id: str, name: str, value: str) -> str:
-        """Return the short signature of one variable of a test, a folder or a tag."""
-        return self._sign(_canonical(["variable", kind, entry_id, name, value]))[:_VARIABLE_MAC_DIGITS]
+        """Return the short signature of one variable of a target."""
+        return self._sign(_canonical_json(["variable", kind, entry_id, name, value]))[:_VARIABLE_MAC_DIGITS]
 
     def sign_all(self, request: RunRequest) -> dict[str, str]:
         """Return the short signature of each variable of a request, by name."""
         return {name: self.sign(request.kind, request.id, name, value) for name, value in request.variables.items()}
 
 
-def _signing_with(key: bytes) -> Callable[[bytes], str]:
-    # A closure, so that no list of a signer's fields shows the key.
+def _build_sign_function(key: bytes) -> Callable[[bytes], str]:
+    # A closure, because a list of the signer's fields must not show the key.
     return lambda data: hmac.digest(key, data, "sha256").hex()
 
 
-def _canonical(value: object) -> bytes:
+def _canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

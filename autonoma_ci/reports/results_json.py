@@ -25,7 +25,7 @@ class ResultsSigner(Protocol):
     def sign_run(self, run: RunResult) -> str:
         """Return the signature of a run with its state; empty if there is nothing to sign."""
 
-    def sign_record(self, record: str) -> str:
+    def sign_results(self, text: str) -> str:
         """Return the record, whose last member is an empty `mac`, with its signature there."""
 
 
@@ -72,7 +72,7 @@ def render_results_json(report: Report, signer: ResultsSigner | None = None) -> 
         # Half a surrogate pair, as in a folder's name that is no UTF-8: strict readers refuse the whole file for it.
         whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
         text = _lay_out(json.loads(whole))
-    return signer.sign_record(text) if signer else text
+    return signer.sign_results(text) if signer else text
 
 
 def _lay_out(document: Mapping[str, object]) -> str:

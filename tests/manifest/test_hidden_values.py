@@ -114,7 +114,12 @@ def test_plan_has_the_parts_of_values() -> None:
     )
     environ = {"A": "sentinel-a", "I": "sentinel-i", "N": "sentinel-n", "G": "sentinel-g", "M": "sentinel-m"}
     made = plan.build_plan(Settings(), read(text, {**environ, "EMPTY": ""}, CONTEXT))
-    assert [part.reveal() for part in made.parts] == ["sentinel-a", "sentinel-g", "sentinel-m", "sentinel-n"]
+    assert [part.reveal() for part in made.environment_texts] == [
+        "sentinel-a",
+        "sentinel-g",
+        "sentinel-m",
+        "sentinel-n",
+    ]
     assert "sentinel-a" not in repr(made)
 
 
@@ -133,12 +138,12 @@ def test_value_of_facts_alone_is_no_secret(value: str, facts: set[str]) -> None:
     """The same text as a value of its own, of a manifest or an option, is one."""
     text = f"tests: [{{id: a, variables: {{V: '{value}'}}}}"
     environ = {"A": "feature/cart"}
-    assert plan.build_plan(Settings(), read(f"{text}]", environ, CONTEXT)).facts == facts
+    assert plan.build_plan(Settings(), read(f"{text}]", environ, CONTEXT)).ci_values == facts
     for other in ("feature/cart", "${A}"):
         more = f"{text}, {{id: b, matrix: {{M: ['{other}', feature/cart7]}}}}]"
-        assert plan.build_plan(Settings(), read(more, environ, CONTEXT)).facts == set()
+        assert plan.build_plan(Settings(), read(more, environ, CONTEXT)).ci_values == set()
     options = Settings(variables={f"F{number}": fact for number, fact in enumerate(facts)})
-    assert plan.build_plan(options, read(f"{text}]", environ, CONTEXT)).facts == set()
+    assert plan.build_plan(options, read(f"{text}]", environ, CONTEXT)).ci_values == set()
 
 
 def test_manifest_shows_no_value_in_its_repr() -> None:
