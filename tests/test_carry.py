@@ -136,7 +136,7 @@ def edited(change: Callable[[dict[str, Any]], None], *, sign: bool) -> bytes:
     change(document)
     if sign:
         document["mac"] = ""
-        return SIGNER.sign_record(json.dumps(document, indent=2) + "\n").encode()
+        return SIGNER.sign_results(json.dumps(document, indent=2) + "\n").encode()
     return json.dumps(document, indent=2).encode() + b"\n"
 
 
@@ -840,7 +840,7 @@ def test_two_passes_of_one_id_are_not_both_carried(earlier: Earlier, account: Ac
             RunResult(request, RunState.PASSED, run_id="run-1-a", request_mac=run["request_mac"])
         )
         saved["mac"] = ""
-        return signer.sign_record(json.dumps(saved, indent=2) + "\n").encode()
+        return signer.sign_results(json.dumps(saved, indent=2) + "\n").encode()
 
     second = again(earlier, tmp_path, change=shared)
     assert len(second.posted & {"a", "c"}) == 1
@@ -897,11 +897,11 @@ class Silent(ScriptedWorkers):
 
     confirming: list[int]
 
-    def poll(self, index: int, request: RunRequest, run_id: str, number: int, **more: Any) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, request_number: int, **more: Any) -> None:
         if run_id.startswith("earlier"):
             self.confirming.append(index)
             return
-        super().poll(index, request, run_id, number, **more)
+        super().poll(index, request, run_id, request_number, **more)
 
 
 def test_confirmation_that_never_comes_back_is_given_up() -> None:
@@ -912,7 +912,7 @@ def test_confirmation_that_never_comes_back_is_given_up() -> None:
     workers.confirming = []
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, "a"))], clock.time)
     engine = Engine(
-        board, StartPolicy(), clock, queue.SimpleQueue(), Watched(), PollPolicy(), passed_before={0: "earlier-a"}
+        board, StartPolicy(), clock, queue.SimpleQueue(), Watched(), PollPolicy(), passed_runs={0: "earlier-a"}
     )
     begun = clock.time
     engine.run(workers)
@@ -931,6 +931,6 @@ def test_confirmations_are_few_at_a_time() -> None:
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(30)], clock.time)
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     places = {number: f"earlier-{number}" for number in range(30)}
-    engine = Engine(board, StartPolicy(), clock, events, Watched(), PollPolicy(), passed_before=places)
-    engine._carry.dispatch(workers)
+    engine = Engine(board, StartPolicy(), clock, events, Watched(), PollPolicy(), passed_runs=places)
+    engine._pass_confirmer.dispatch(workers)
     assert workers.confirming == list(range(8))

@@ -21,7 +21,7 @@ from autonoma_ci.engine.evidence import EvidencePolicy
 from autonoma_ci.engine.misplaced_ids import explain_misplaced_ids
 from autonoma_ci.engine.run_table import RunTable
 from autonoma_ci.engine.verdict import EXIT_CODES, compute_verdict
-from autonoma_ci.engine.workers import Events, ReportThread, ThreadedExecutor, spare_memory
+from autonoma_ci.engine.workers import Events, ReportThread, ThreadedExecutor, reserve_memory
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR, MEMORY_ERRORS, Diagnostic, InputError, OutputError
 from autonoma_ci.fs.paths import quote_for_shell
 from autonoma_ci.models import NO_VARIABLES, Conclusion, ExitReason, RunResult, RunState, TargetKind, Verdict
@@ -328,7 +328,7 @@ class JobStep:
         try:
             if results:
                 # Before results.json names runs that may have started, because this can fail if memory is low.
-                self._spare = spare_memory(_SPARE_BYTES)
+                self._spare = reserve_memory(_SPARE_BYTES)
                 executor = self._create_executor(settings, events, store, _add_values_of_requests(hidden, results))
                 self._spare = b""
                 # Before the first request: a step that is killed from now on may have started any of the runs.
@@ -338,7 +338,7 @@ class JobStep:
                         table, start_policy, clock, events, listener, poll_policy, evidence_policy, previous.passed
                     )
                     engine.run(executor)
-                    signal = engine.interrupt
+                    signal = engine.signal_number
                 started = _planned_indexes(results) if signal is None else []
                 advice = partial(_misplaced_id_advice, settings)
                 explain_misplaced_ids(table, started, executor.api, events, clock, advice)
@@ -357,7 +357,7 @@ class JobStep:
             self.log.annotate("error", error, self.reports.heading)
         for warning in collect_warnings(self._snapshot(table.results).results, self.redact.contains_secret):
             self.log.annotate("warning", warning, self.reports.heading)
-        verdict = compute_verdict(table.results, signal, waited=settings.wait)
+        verdict = compute_verdict(table.results, signal, waits_for_results=settings.wait)
         if previous.signal is not None and _is_cancelled(verdict, table.results):
             verdict = compute_verdict((), previous.signal)
         return self.finish(self._snapshot(table.results, verdict))

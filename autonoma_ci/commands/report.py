@@ -145,7 +145,7 @@ def _verdict(saved: Results, results: Sequence[RunResult]) -> Verdict | None:
     """
     if saved.conclusion is None or saved.reason is None or saved.exit_code is None:
         return None
-    computed = compute_verdict(results, waited=saved.waits_for_results)
+    computed = compute_verdict(results, waits_for_results=saved.waits_for_results)
     agrees = computed.conclusion is Conclusion.PASSED and not any(run.has_contradiction for run in results)
     if saved.conclusion is Conclusion.PASSED and not agrees:
         return Verdict(Conclusion.ERROR, ExitReason.UNKNOWN, EXIT_CODES[ExitReason.UNKNOWN])

@@ -1,1 +1,1 @@
-"""Deciding: what is started when, what may be sent again, and what it all comes to."""
+"""Start, poll and retry runs, collect their evidence, and compute the verdict."""

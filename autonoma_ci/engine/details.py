@@ -1,4 +1,7 @@
-"""Ask for titles and for what runs did, within bounds; a pass that the details contradict is no pass."""
+"""Request the details of runs that ended.
+
+Details are the title and the steps of a run. A run passes only if its details do not contradict the status.
+"""
 
 from __future__ import annotations
 
@@ -18,144 +21,169 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import DetailsReceived, RequestExecutor
     from autonoma_ci.models import RunResult
 
-_AT_ONCE = 8
-_TRIES = 3
-# Details may lag behind the status, for seconds.
-_TRIES_OF_LAGGING = 10
-_PAUSE = 1.0
-# In seconds. If no details of any run came for this time, the requests that wait for their turn are given up. A request
-# whose evidence is to be kept has this time from its first try.
-_LIMIT = 20.0
+_MAX_CONCURRENT = 8
+_MAX_ATTEMPTS = 3
+# The details can be some seconds behind the status. Such details are requested more often.
+_MAX_LAGGING_ATTEMPTS = 10
+_RETRY_DELAY_SECONDS = 1.0
+# If no details of any run arrive for this time, the pending requests are cancelled. For a run whose evidence is
+# downloaded, the time counts from the first request.
+_MAX_SILENCE_SECONDS = 20.0
 
-_DOUBTED = "the API contradicted itself before, and the run's details could not be had again"
+_UNRESOLVED_CONTRADICTION = "the API contradicted itself before, and the run's details could not be had again"
 
 
 class _PendingRequest:
-    __slots__ = ("already_reported", "doubt", "ended", "since", "tries")
+    """The details request of one run, with all its attempts."""
 
-    def __init__(self, ended: RunResult, since: float, *, told: bool) -> None:
-        self.ended, self.since, self.already_reported, self.tries = ended, since, told, 0
-        # The last contradiction that no later details have cleared up: a request that fails clears up nothing.
-        self.doubt = _DOUBTED if ended.has_contradiction else ""
+    __slots__ = ("already_reported", "attempt_count", "contradiction", "first_sent_at", "run")
 
-    def note(self, details: RunDetails) -> None:
-        """Remember what these details make doubtful. Details that could not be had clear nothing up."""
+    def __init__(self, run: RunResult, first_sent_at: float, *, already_reported: bool) -> None:
+        self.run, self.first_sent_at, self.already_reported, self.attempt_count = (
+            run,
+            first_sent_at,
+            already_reported,
+            0,
+        )
+        # The last contradiction that no later details resolved. A failed request resolves nothing.
+        self.contradiction = _UNRESOLVED_CONTRADICTION if run.has_contradiction else ""
+
+    def record_details(self, details: RunDetails) -> None:
+        """Update the contradiction from a response, but not from an error."""
         if details.contradiction or not details.error:
-            self.doubt = _contradiction(self.ended, details)
+            self.contradiction = _find_contradiction(self.run, details)
 
 
 class DetailsFetcher:
-    """Asks for the details of runs that ended; `told` gets each, as it ended, with what could be had.
+    """Requests the details of runs that ended.
 
-    `keep` sees to the screenshots and videos of those that it wants.
+    Args:
+        run_table: The runs of the plan.
+        clock: Provides the time and the jitter.
+        on_details: Receives each run with its details, or without them after the last failed attempt.
+        evidence: Downloads the screenshots and videos of the runs that it selects.
+
     """
 
     def __init__(
-        self, board: RunTable, clock: Clock, told: Callable[[RunResult], None], keep: EvidenceCollector | None = None
+        self,
+        run_table: RunTable,
+        clock: Clock,
+        on_details: Callable[[RunResult], None],
+        evidence: EvidenceCollector | None = None,
     ) -> None:
-        self._board, self._clock, self._told, self._keep = board, clock, told, keep
-        self._open: dict[tuple[int, str], _PendingRequest] = {}
-        self._waiting: list[tuple[float, int, str]] = []
-        self._under_way = 0
-        # When details of any run came last.
-        self._answered = 0.0
+        self._run_table, self._clock, self._on_details, self._evidence = run_table, clock, on_details, evidence
+        self._pending: dict[tuple[int, str], _PendingRequest] = {}
+        self._queue: list[tuple[float, int, str]] = []
+        self._in_flight_count = 0
+        # The clock's time of the last details of any run.
+        self._last_response_at = 0.0
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is anything to ask or to wait for."""
-        return bool(self._open)
+        """Whether a request is pending or in flight."""
+        return bool(self._pending)
 
-    def add(self, index: int, ended: RunResult, *, told: bool) -> None:
-        """Ask for this run; `told` says that it need not be told of any more."""
-        now = self._clock.monotonic()
-        self._open[index, ended.run_id] = _PendingRequest(ended, inf if self._kept(ended) else now, told=told)
-        heappush(self._waiting, (now, index, ended.run_id))
+    def add(self, index: int, run: RunResult, *, already_reported: bool) -> None:
+        """Request the details of a run.
 
-    def dispatch(self, workers: RequestExecutor) -> None:
-        """Ask what may be asked now, and give up what has taken too long."""
+        Args:
+            index: The index of the run in the plan.
+            run: The run as it ended.
+            already_reported: Whether the listener has this run already, so `on_details` is not called.
+
+        """
         now = self._clock.monotonic()
-        while self._waiting and self._waiting[0][0] <= now and self._under_way < _AT_ONCE:
-            _, index, run_id = heappop(self._waiting)
-            if question := self._open.get((index, run_id)):
-                question.since = now if question.since == inf else question.since
-                question.tries += 1
-                self._under_way += 1
-                workers.fetch_details(index, question.ended.request, run_id, media=self._kept(question.ended))
-        if now >= self._first_limit:
-            for key in [key for key, question in self._open.items() if now >= self._limit(question)]:
-                self._end(key, RunDetails(error="no answer came in time"))
+        self._pending[index, run.run_id] = _PendingRequest(
+            run, inf if self._collects_evidence(run) else now, already_reported=already_reported
+        )
+        heappush(self._queue, (now, index, run.run_id))
+
+    def dispatch(self, executor: RequestExecutor) -> None:
+        """Send the due requests, and cancel those that took too long."""
+        now = self._clock.monotonic()
+        while self._queue and self._queue[0][0] <= now and self._in_flight_count < _MAX_CONCURRENT:
+            _, index, run_id = heappop(self._queue)
+            if pending := self._pending.get((index, run_id)):
+                pending.first_sent_at = now if pending.first_sent_at == inf else pending.first_sent_at
+                pending.attempt_count += 1
+                self._in_flight_count += 1
+                executor.fetch_details(index, pending.run.request, run_id, media=self._collects_evidence(pending.run))
+        if now >= self._earliest_deadline:
+            for key in [key for key, pending in self._pending.items() if now >= self._deadline_of(pending)]:
+                self._finish(key, RunDetails(error="no answer came in time"))
 
     def next_action_at(self) -> float:
-        """Return the clock's time at which there may be something to do, if nothing comes back before."""
-        limit = self._first_limit
-        # The open questions need no look until then.
-        if self._clock.monotonic() >= limit:
-            limit = min((self._limit(question) for question in self._open.values()), default=inf)
-        return min(limit, self._waiting[0][0] if self._waiting and self._under_way < _AT_ONCE else inf)
+        """Return the clock's time of the next action without a response."""
+        deadline = self._earliest_deadline
+        # Before that time, no pending request has reached its deadline.
+        if self._clock.monotonic() >= deadline:
+            deadline = min((self._deadline_of(pending) for pending in self._pending.values()), default=inf)
+        return min(deadline, self._queue[0][0] if self._queue and self._in_flight_count < _MAX_CONCURRENT else inf)
 
     def handle_result(self, event: DetailsReceived) -> None:
-        """Note what came back; what could not be had is asked for again, but not for ever."""
-        self._under_way -= 1
+        """Handle a response, and retry a failed request within limits."""
+        self._in_flight_count -= 1
         if not event.details.error:
-            self._answered = self._clock.monotonic()
+            self._last_response_at = self._clock.monotonic()
         key = event.plan_index, event.run_id
-        question = self._open.get(key)
-        if not question:
+        pending = self._pending.get(key)
+        if not pending:
             return
-        question.note(event.details)
-        if _is_worth_another_try(question, event.details, kept=self._kept(question.ended)):
-            heappush(self._waiting, (self._clock.monotonic() + self._clock.jitter(_PAUSE), *key))
+        pending.record_details(event.details)
+        if _should_retry(pending, event.details, collects_evidence=self._collects_evidence(pending.run)):
+            heappush(self._queue, (self._clock.monotonic() + self._clock.jitter(_RETRY_DELAY_SECONDS), *key))
             return
-        self._end(key, event.details)
+        self._finish(key, event.details)
 
     def cancel(self) -> None:
-        """Tell of all runs with what is known."""
-        for key in list(self._open):
-            self._end(key, RunDetails(error="the time was over"))
+        """Report all pending runs without waiting for their details."""
+        for key in list(self._pending):
+            self._finish(key, RunDetails(error="the time was over"))
 
     @property
-    def _first_limit(self) -> float:
-        """Return the clock's time before which no open question is given up."""
-        return self._answered + _LIMIT
+    def _earliest_deadline(self) -> float:
+        """Return the clock's time before which no pending request is cancelled."""
+        return self._last_response_at + _MAX_SILENCE_SECONDS
 
-    def _limit(self, question: _PendingRequest) -> float:
-        return max(question.since + _LIMIT, self._first_limit)
+    def _deadline_of(self, pending: _PendingRequest) -> float:
+        return max(pending.first_sent_at + _MAX_SILENCE_SECONDS, self._earliest_deadline)
 
-    def _kept(self, ended: RunResult) -> bool:
-        return bool(self._keep and self._keep.should_collect(ended))
+    def _collects_evidence(self, run: RunResult) -> bool:
+        return bool(self._evidence and self._evidence.should_collect(run))
 
-    def _end(self, key: tuple[int, str], details: RunDetails) -> None:
-        question = self._open.pop(key)
-        ended = question.ended
+    def _finish(self, key: tuple[int, str], details: RunDetails) -> None:
+        pending = self._pending.pop(key)
+        run = pending.run
         if not details.error:
-            self._board.apply_details(*key, details)
-            seconds = ended.duration_seconds if details.duration_seconds is None else details.duration_seconds
-            ended = ended._replace(title=details.title or ended.title, step=details.step, duration_seconds=seconds)
-        if question.doubt:
-            ended = self._board.mark_contradiction(key[0], ended, question.doubt)
-        elif ended.has_contradiction:
-            self._board.clear_contradiction(key[0])
-        if self._keep and self._keep.should_collect(ended):
-            self._keep.add(key[0], ended, details)
-        if not question.already_reported:
-            self._told(ended)
+            self._run_table.apply_details(*key, details)
+            duration_seconds = run.duration_seconds if details.duration_seconds is None else details.duration_seconds
+            run = run._replace(title=details.title or run.title, step=details.step, duration_seconds=duration_seconds)
+        if pending.contradiction:
+            run = self._run_table.mark_contradiction(key[0], run, pending.contradiction)
+        elif run.has_contradiction:
+            self._run_table.clear_contradiction(key[0])
+        if self._evidence and self._evidence.should_collect(run):
+            self._evidence.add(key[0], run, details)
+        if not pending.already_reported:
+            self._on_details(run)
 
 
-def _is_worth_another_try(question: _PendingRequest, details: RunDetails, *, kept: bool) -> bool:
-    ended = question.ended
-    if ended.state is RunState.PASSED and details.status is PollStatus.RUNNING:
-        return question.tries < _TRIES_OF_LAGGING
-    if not details.error or question.tries >= _TRIES:
+def _should_retry(pending: _PendingRequest, details: RunDetails, *, collects_evidence: bool) -> bool:
+    run = pending.run
+    if run.state is RunState.PASSED and details.status is PollStatus.RUNNING:
+        return pending.attempt_count < _MAX_LAGGING_ATTEMPTS
+    if not details.error or pending.attempt_count >= _MAX_ATTEMPTS:
         return False
-    # The details may contradict a pass.
-    return ended.state in {RunState.FAILED, RunState.PASSED} or kept or bool(question.doubt)
+    # A run that passed needs details, because they can contradict the pass.
+    return run.state in {RunState.FAILED, RunState.PASSED} or collects_evidence or bool(pending.contradiction)
 
 
-def _contradiction(ended: RunResult, details: RunDetails) -> str:
-    """Return how the details contradict the status by which the run ended, or an empty text."""
+def _find_contradiction(run: RunResult, details: RunDetails) -> str:
+    """Return how the details contradict the final status, or an empty text."""
     if details.contradiction:
-        return f"the API contradicts itself: the status is {ended.state}, but {details.contradiction}"
-    if details.status is None or (details.status is PollStatus.PASSED) == (ended.state is RunState.PASSED):
+        return f"the API contradicts itself: the status is {run.state}, but {details.contradiction}"
+    if details.status is None or (details.status is PollStatus.PASSED) == (run.state is RunState.PASSED):
         return ""
-    word = "running" if details.status is PollStatus.RUNNING else details.status
-    return f"the API contradicts itself: the status is {ended.state}, but the details say {word}"
+    details_status = "running" if details.status is PollStatus.RUNNING else details.status
+    return f"the API contradicts itself: the status is {run.state}, but the details say {details_status}"

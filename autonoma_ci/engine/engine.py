@@ -1,7 +1,7 @@
-"""From a plan to the end of its runs: one thread decides, others send, and a signal is an event like any other.
+"""Run a plan from the first start request to the last result.
 
-Runs are waited for from the moment they have started, while others are still being started; a run that
-failed is started again, if the user wants that, by the same rules as the first time.
+One thread decides, and worker threads send the requests. Responses and signals are events. Each run is polled as soon
+as it has started, while other runs are still starting. A retry follows the same rules as the first start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from autonoma_ci.engine.workers import (
     StartFinished,
     StatusReceived,
     UrlsRefreshed,
-    spare_memory,
+    reserve_memory,
 )
 from autonoma_ci.models import ExitReason, RunState, TargetKind
 
@@ -35,231 +35,260 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Event, Events, ProgressListener, RequestExecutor
     from autonoma_ci.models import RunResult
 
-_TICK = 0.5
-# For the reports of a step that has used up its memory. The record of a run takes about 4 KiB while it is made.
-_SPARE_BYTES, _SPARE_BYTES_PER_RUN = 16 * 1024 * 1024, 4 * 1024
+_TICK_SECONDS = 0.5
+# Memory for the reports of a job step that has no memory left. Writing results.json needs about 4 KiB for each run.
+_RESERVE_BYTES, _RESERVE_BYTES_PER_RUN = 16 * 1024 * 1024, 4 * 1024
 NO_PASSED_RUNS: Mapping[int, str] = MappingProxyType({})
-_SHARED_ID = "the record gives two runs the same id"
-_CANCELLED = "not sent: the job was cancelled"
+_SHARED_ID_MESSAGE = "the record gives two runs the same id"
+_CANCELLED_MESSAGE = "not sent: the job was cancelled"
 
 
 class Engine:
-    """Brings the runs of a board to their end.
+    """Starts the planned runs, and polls the started runs.
 
-    Planned runs are started; with `waiting`, those that have started are waited for. All others stay as
-    they are. `keeping` says of which runs screenshots and videos are kept. `passed_before` has the places of planned
-    runs that passed in an earlier attempt, each with the run's id: it is confirmed before anything is started for it.
-    `interrupt` is the signal that ended it, if one did.
+    Runs in any other state do not change.
+
+    Args:
+        run_table: The runs of the plan.
+        start_policy: The limits of starting.
+        clock: Provides the time and the jitter.
+        events: The queue of responses and signals.
+        listener: Receives each change of a run.
+        poll_policy: The limits of polling. Without it, no run is polled.
+        evidence_policy: The runs whose screenshots and videos are downloaded. Without it, none are.
+        passed_runs: The ids of runs that passed in an earlier build attempt, by index in the plan. Each is confirmed
+            before its plan entry is started.
+
     """
 
     def __init__(
         self,
-        board: RunTable,
-        policy: StartPolicy,
+        run_table: RunTable,
+        start_policy: StartPolicy,
         clock: Clock,
         events: Events,
-        watcher: ProgressListener,
-        waiting: PollPolicy | None = None,
-        keeping: EvidencePolicy | None = None,
-        passed_before: Mapping[int, str] = NO_PASSED_RUNS,
+        listener: ProgressListener,
+        poll_policy: PollPolicy | None = None,
+        evidence_policy: EvidencePolicy | None = None,
+        passed_runs: Mapping[int, str] = NO_PASSED_RUNS,
     ) -> None:
-        self._policy, self._clock, self._events, self._watcher = policy, clock, events, watcher
-        self._waiting = waiting
-        self._board = board
-        self._fire = RunStarter(board, policy, clock, self._on_start_finished, watcher.on_warning, later=passed_before)
-        self._carry = PassConfirmer(
-            board, clock, passed_before, self._on_run_finished, self._fire.enqueue, self._fire.refuse_all
+        self._start_policy, self._clock, self._events, self._listener = start_policy, clock, events, listener
+        self._poll_policy = poll_policy
+        self._run_table = run_table
+        self._starter = RunStarter(
+            run_table, start_policy, clock, self._on_start_finished, listener.on_warning, deferred=passed_runs
         )
-        self._keep = EvidenceCollector(board, clock, keeping) if keeping else None
-        self._explain = DetailsFetcher(board, clock, watcher.on_run_changed, self._keep)
-        self._wait: Poller | None = None
-        if waiting:
-            # A step that only starts runs does not need it.
+        self._pass_confirmer = PassConfirmer(
+            run_table, clock, passed_runs, self._on_run_finished, self._starter.enqueue, self._starter.refuse_all
+        )
+        self._evidence = EvidenceCollector(run_table, clock, evidence_policy) if evidence_policy else None
+        self._details = DetailsFetcher(run_table, clock, listener.on_run_changed, self._evidence)
+        self._poller: Poller | None = None
+        if poll_policy:
+            # A job step that only starts runs does not need this module.
             from autonoma_ci.engine.poller import Poller
 
-            self._wait = Poller(board, waiting, clock, self._on_run_finished, watcher.on_warning)
-        # The event that is being dealt with.
-        self._event: Event | None = None
-        # Given up once the memory is used up, so that there is some to write the reports with.
-        self._spare: Sized = b""
-        self.interrupt: int | None = None
+            self._poller = Poller(run_table, poll_policy, clock, self._on_run_finished, listener.on_warning)
+        # The event that is handled now.
+        self._last_event: Event | None = None
+        # Released after an error, so that there is memory to write the reports.
+        self._memory_reserve: Sized = b""
+        # The signal that ended the job, or None.
+        self.signal_number: int | None = None
 
-    def run(self, workers: RequestExecutor) -> None:
-        """Return when each run has its end, or as much of it as there was time for.
+    def run(self, executor: RequestExecutor) -> None:
+        """Run the plan until its end or the deadline.
 
-        A bug is raised once the requests under way came back, so that no run that was started is lost.
+        An internal error is raised only after the responses of all requests in flight arrived. So no started run is
+        lost.
+
+        Args:
+            executor: Sends the requests.
+
         """
-        self._spare = spare_memory(_SPARE_BYTES + _SPARE_BYTES_PER_RUN * len(self._board.results))
+        self._memory_reserve = reserve_memory(_RESERVE_BYTES + _RESERVE_BYTES_PER_RUN * len(self._run_table.results))
         try:
-            self._run(workers)
+            self._run(executor)
         except BaseException:
-            self._spare = b""
-            self._rescue()
+            self._memory_reserve = b""
+            self._finish_after_bug()
             raise
         finally:
-            self._spare = b""
+            self._memory_reserve = b""
 
-    def _run(self, workers: RequestExecutor) -> None:
+    def _run(self, executor: RequestExecutor) -> None:
         self._adopt_started_runs()
-        # A signal that came before the first request keeps all of them from being sent.
+        # After a signal that arrived before the first request, no request is sent.
         if not self._events.empty():
             self._handle_event(self._clock.wait_for_event(self._events, 0.0))
-        while self.interrupt is None and self._is_busy():
-            # With few threads, a start goes before further questions, which come back for as long as runs go on.
-            if not self._fire.is_blocked:
-                self._carry.dispatch(workers)
-            self._fire.dispatch(workers)
-            if self._wait:
-                self._advance_polling(self._wait, workers)
-            if not self._fire.is_blocked:
-                self._explain.dispatch(workers)
-            if self._keep:
-                self._advance_downloads(self._keep, workers)
+        while self.signal_number is None and self._is_busy():
+            # If there are few threads, start requests have priority, because polls repeat until the runs end.
+            if not self._starter.is_blocked:
+                self._pass_confirmer.dispatch(executor)
+            self._starter.dispatch(executor)
+            if self._poller:
+                self._advance_polling(self._poller, executor)
+            if not self._starter.is_blocked:
+                self._details.dispatch(executor)
+            if self._evidence:
+                self._advance_downloads(self._evidence, executor)
             self._handle_event(self._clock.wait_for_event(self._events, self._seconds_until_next_action()))
-            self._fire.expire_hung_requests()
-            self._watcher.on_tick(self._board.results)
-        if self.interrupt is not None:
+            self._starter.expire_hung_requests()
+            self._listener.on_tick(self._run_table.results)
+        if self.signal_number is not None:
             self._shut_down()
 
     def _adopt_started_runs(self) -> None:
-        for index, run in enumerate(self._board.results):
-            kind, named = run.request.kind, run.run_id or run.url
+        for index, run in enumerate(self._run_table.results):
+            kind, run_name = run.request.kind, run.run_id or run.url
             for attempt in run.previous_attempts:
-                self._board.claim(kind, attempt.run_id, attempt.url)
-            shared = bool(named) and not self._board.claim(kind, run.run_id, run.url)
-            if shared and run.state in {RunState.STARTED, RunState.PASSED}:
-                self._board.finish(index, RunState.UNKNOWN, ExitReason.UNKNOWN, _SHARED_ID)
-                self._watcher.on_warning(
-                    f"{run.request.display_name}: {_SHARED_ID}, {named}. How this run ended is not known."
+                self._run_table.claim(kind, attempt.run_id, attempt.url)
+            is_shared = bool(run_name) and not self._run_table.claim(kind, run.run_id, run.url)
+            if is_shared and run.state in {RunState.STARTED, RunState.PASSED}:
+                self._run_table.finish(index, RunState.UNKNOWN, ExitReason.UNKNOWN, _SHARED_ID_MESSAGE)
+                self._listener.on_warning(
+                    f"{run.request.display_name}: {_SHARED_ID_MESSAGE}, {run_name}. How this run ended is not known."
                 )
-                self._watcher.on_run_changed(self._board.results[index])
-            elif self._wait and run.state is RunState.STARTED:
-                self._wait.watch(index)
+                self._listener.on_run_changed(self._run_table.results[index])
+            elif self._poller and run.state is RunState.STARTED:
+                self._poller.watch(index)
 
     def _is_busy(self) -> bool:
-        return self._is_polling() or self._explain.is_busy or bool(self._keep and self._keep.is_busy)
+        return self._is_polling() or self._details.is_busy or bool(self._evidence and self._evidence.is_busy)
 
     def _is_polling(self) -> bool:
-        return self._carry.is_busy or self._fire.is_busy or bool(self._wait and self._wait.is_busy)
+        return self._pass_confirmer.is_busy or self._starter.is_busy or bool(self._poller and self._poller.is_busy)
 
-    def _advance_downloads(self, keep: EvidenceCollector, workers: RequestExecutor) -> None:
-        if not self._fire.is_blocked:
-            keep.dispatch(workers)
+    def _advance_downloads(self, evidence: EvidenceCollector, executor: RequestExecutor) -> None:
+        if not self._starter.is_blocked:
+            evidence.dispatch(executor)
         if not self._is_polling():
-            keep.start_finish_timer()
-        if self._clock.monotonic() >= keep.next_action_at():
-            self._explain.cancel()
-            keep.cancel("they took too long")
+            evidence.start_finish_timer()
+        if self._clock.monotonic() >= evidence.next_action_at():
+            self._details.cancel()
+            evidence.cancel("they took too long")
 
-    def _advance_polling(self, wait: Poller, workers: RequestExecutor) -> None:
-        if not self._fire.is_busy and not self._carry.is_busy:
-            wait.start_deadline()
-        if not self._fire.is_blocked:
-            wait.dispatch(workers)
-        wait.expire_hung_requests()
-        if self._clock.monotonic() >= wait.deadline:
-            self._fire.stop_retrying()
-            self._fire.cancel_pending(ExitReason.TIMEOUT, "the time to wait was over")
-        if wait.is_finished:
-            self._fire.withdraw_unsent(ExitReason.TIMEOUT, "the time to wait was over")
-            self._fire.mark_in_flight_unknown("no answer came before the time to wait was over")
-            wait.expire_all()
-            self._explain.cancel()
+    def _advance_polling(self, poller: Poller, executor: RequestExecutor) -> None:
+        if not self._starter.is_busy and not self._pass_confirmer.is_busy:
+            poller.start_deadline()
+        if not self._starter.is_blocked:
+            poller.dispatch(executor)
+        poller.expire_hung_requests()
+        if self._clock.monotonic() >= poller.deadline:
+            self._starter.stop_retrying()
+            self._starter.cancel_pending(ExitReason.TIMEOUT, "the time to wait was over")
+        if poller.is_finished:
+            self._starter.withdraw_unsent(ExitReason.TIMEOUT, "the time to wait was over")
+            self._starter.mark_in_flight_unknown("no answer came before the time to wait was over")
+            poller.expire_all()
+            self._details.cancel()
 
     def _seconds_until_next_action(self) -> float:
         now = self._clock.monotonic()
-        if self._fire.is_blocked:
-            # A thread that ends its request says so by an event.
-            return _TICK
-        rooms = (self._carry, self._fire, self._explain, self._wait, self._keep)
-        return max(0.0, min(now + _TICK, *(room.next_action_at() for room in rooms if room)) - now)
+        if self._starter.is_blocked:
+            # A thread that becomes free sends an event.
+            return _TICK_SECONDS
+        stages = (self._pass_confirmer, self._starter, self._details, self._poller, self._evidence)
+        return max(0.0, min(now + _TICK_SECONDS, *(stage.next_action_at() for stage in stages if stage)) - now)
 
     def _handle_event(self, event: Event | None) -> None:
-        self._event = event
+        self._last_event = event
         if isinstance(event, StatusReceived) and event.result.http_status:
-            self._fire.note_connection()
+            self._starter.record_connection()
         match event:
             case SignalReceived():
-                self.interrupt = event.signal
+                self.signal_number = event.signal
             case StartFinished():
-                self._fire.handle_result(event)
-            case StatusReceived() if self._carry.awaits(event):
-                self._carry.handle_status(event)
-            case StatusReceived() if self._wait:
-                self._wait.handle_status(event)
+                self._starter.handle_result(event)
+            case StatusReceived() if self._pass_confirmer.awaits(event):
+                self._pass_confirmer.handle_status(event)
+            case StatusReceived() if self._poller:
+                self._poller.handle_status(event)
             case DetailsReceived():
-                self._explain.handle_result(event)
-            case FileDownloaded() if self._keep:
-                self._keep.handle_download(event)
-            case UrlsRefreshed() if self._keep:
-                self._keep.retry_with_fresh_urls(event)
+                self._details.handle_result(event)
+            case FileDownloaded() if self._evidence:
+                self._evidence.handle_download(event)
+            case UrlsRefreshed() if self._evidence:
+                self._evidence.retry_with_fresh_urls(event)
 
     def _on_start_finished(self, index: int) -> None:
-        """Go on from a start that came to its end: started, or not, or nobody knows."""
-        run = self._board.results[index]
+        """Continue after the last start request of a run."""
+        run = self._run_table.results[index]
         if run.previous_attempts and run.state is RunState.NOT_STARTED:
-            run = self._board.restore_previous_attempt(index)
-        self._watcher.on_run_changed(run)
-        if run.state is RunState.STARTED and self._wait:
-            self._wait.watch(index)
+            run = self._run_table.restore_previous_attempt(index)
+        self._listener.on_run_changed(run)
+        if run.state is RunState.STARTED and self._poller:
+            self._poller.watch(index)
 
     def _on_run_finished(self, index: int) -> None:
-        """Go on from a run that ended, or of which no more can be known."""
-        run = self._board.results[index]
+        """Continue after a run that ended or became unknown."""
+        run = self._run_table.results[index]
         if run.reason is ExitReason.UNAUTHORIZED:
-            self._fire.refuse_all()
-        again = run.state is RunState.FAILED and self._may_start_again(run)
-        # A pass is checked against its details. They have its title too, without which a test has no history.
-        wanted = run.state in {RunState.PASSED, RunState.FAILED} or (self._keep and self._keep.should_collect(run))
-        explained = run.request.kind is TargetKind.TEST and wanted
-        if again:
-            # Told at once, so that the log does not tell of the second attempt first.
-            self._watcher.on_run_changed(run._replace(message=f"it is started again (attempt {run.attempt_count + 1})"))
-            self._board.begin_retry(index)
-            self._fire.enqueue(index)
-        if explained:
-            self._explain.add(index, run, told=again)
-        elif not again:
-            self._watcher.on_run_changed(run)
+            self._starter.refuse_all()
+        should_retry = run.state is RunState.FAILED and self._may_retry(run)
+        # The details can contradict a pass. They also have the title, and CI systems need it for the history of a test.
+        needs_details = run.state in {RunState.PASSED, RunState.FAILED} or (
+            self._evidence and self._evidence.should_collect(run)
+        )
+        fetches_details = run.request.kind is TargetKind.TEST and needs_details
+        if should_retry:
+            # We report the failure first, because the log must not start with the second attempt.
+            self._listener.on_run_changed(
+                run._replace(message=f"it is started again (attempt {run.attempt_count + 1})")
+            )
+            self._run_table.begin_retry(index)
+            self._starter.enqueue(index)
+        if fetches_details:
+            self._details.add(index, run, already_reported=should_retry)
+        elif not should_retry:
+            self._listener.on_run_changed(run)
 
-    def _may_start_again(self, run: RunResult) -> bool:
-        wait, waiting = self._wait, self._waiting
-        if not wait or not waiting or self.interrupt is not None or self._clock.monotonic() >= wait.deadline:
+    def _may_retry(self, run: RunResult) -> bool:
+        poller, policy = self._poller, self._poll_policy
+        if not poller or not policy or self.signal_number is not None or self._clock.monotonic() >= poller.deadline:
             return False
-        return len(run.previous_attempts) < waiting.retries
+        return len(run.previous_attempts) < policy.retries
 
     def _shut_down(self) -> None:
-        """After a signal: send nothing more, wait briefly for answers under way, and account for every run."""
-        self._fire.stop_retrying()
-        self._fire.withdraw_unsent(ExitReason.CANCELLED, _CANCELLED)
-        until = self._clock.monotonic() + self._policy.shutdown_grace
-        while self._fire.in_flight_count and self._clock.monotonic() < until:
-            self._handle_event(self._clock.wait_for_event(self._events, until - self._clock.monotonic()))
-        self._carry.cancel()
-        self._fire.mark_in_flight_unknown("cancelled while the request was under way")
-        self._fire.cancel_pending(ExitReason.CANCELLED, _CANCELLED)
-        self._explain.cancel()
-        if self._keep:
-            self._keep.cancel("the job was cancelled")
+        """Stop after a signal, and set the state of every run.
 
-    def _rescue(self) -> None:
-        """After a bug: send nothing more, wait for answers under way, and account for every run."""
-        self._fire.stop_retrying()
-        patience = self._policy.hung_after if self.interrupt is None else self._policy.shutdown_grace
-        until = self._clock.monotonic() + patience
-        event = self._event
+        Responses in flight have `shutdown_grace` seconds to arrive.
+        """
+        self._starter.stop_retrying()
+        self._starter.withdraw_unsent(ExitReason.CANCELLED, _CANCELLED_MESSAGE)
+        deadline = self._clock.monotonic() + self._start_policy.shutdown_grace
+        while self._starter.has_in_flight and self._clock.monotonic() < deadline:
+            self._handle_event(self._clock.wait_for_event(self._events, deadline - self._clock.monotonic()))
+        self._pass_confirmer.cancel()
+        self._starter.mark_in_flight_unknown("cancelled while the request was under way")
+        self._starter.cancel_pending(ExitReason.CANCELLED, _CANCELLED_MESSAGE)
+        self._details.cancel()
+        if self._evidence:
+            self._evidence.cancel("the job was cancelled")
+
+    def _finish_after_bug(self) -> None:
+        """Stop after an internal error, and set the state of every run.
+
+        Responses in flight have `hung_after` seconds to arrive, after a signal `shutdown_grace` seconds.
+        """
+        self._starter.stop_retrying()
+        max_wait_seconds = (
+            self._start_policy.hung_after if self.signal_number is None else self._start_policy.shutdown_grace
+        )
+        deadline = self._clock.monotonic() + max_wait_seconds
+        event = self._last_event
         while True:
-            # Whatever goes wrong here, in memory that is used up or by the same bug, costs no other run.
+            # An error here, because of missing memory or the same bug, must not lose another run.
             with suppress(Exception):
-                self._fire.save(event)
-            if not self._fire.in_flight_count or self._clock.monotonic() >= until:
+                self._starter.save_result(event)
+            if not self._starter.has_in_flight or self._clock.monotonic() >= deadline:
                 break
             event = None
             with suppress(Exception):
-                event = self._clock.wait_for_event(self._events, until - self._clock.monotonic())
+                event = self._clock.wait_for_event(self._events, deadline - self._clock.monotonic())
             if isinstance(event, SignalReceived):
-                self.interrupt = event.signal
-                until = min(until, self._clock.monotonic() + self._policy.shutdown_grace)
-        for index in range(len(self._board.results)):
+                self.signal_number = event.signal
+                deadline = min(deadline, self._clock.monotonic() + self._start_policy.shutdown_grace)
+        for index in range(len(self._run_table.results)):
             with suppress(Exception):
-                self._fire.save_unanswered(index)
+                self._starter.save_unfinished(index)

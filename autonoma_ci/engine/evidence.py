@@ -1,4 +1,7 @@
-"""Keeping screenshots and videos: their addresses die after an hour, and no verdict hangs on them."""
+"""Download the screenshots and videos of runs that ended.
+
+Their URLs expire after an hour. No verdict depends on these files.
+"""
 
 from __future__ import annotations
 
@@ -20,154 +23,180 @@ if TYPE_CHECKING:
 
 
 class EvidencePolicy(NamedTuple):
-    """What is kept, of `failed` runs or of `all`; `at_once` files are fetched at a time.
+    """Which evidence is downloaded, and within which limits."""
 
-    `closing` is for how many seconds details and files are waited for once all runs have ended.
-    """
-
+    # `failed` or `all`: the runs whose evidence is downloaded.
     which: str = "failed"
+    # Downloads at the same time.
     max_concurrent: int = 4
+    # Seconds for details and files once all runs have ended.
     finish_timeout: float = 180.0
 
 
-class _Run:
-    """The files of one run: `lost` are those that went wrong, and `fresh` says that addresses were asked for anew."""
+class _RunFiles:
+    """The state of the files of one run."""
 
     def __init__(self, request: RunRequest) -> None:
         self.request = request
+        # How many files are queued or in flight.
         self.pending = 0
+        # Files to download once more with fresh URLs, by step number.
         self.failed: dict[int, EvidenceFile] = {}
-        self.problems: dict[str, int] = {}
+        # How many files failed for good, by error message.
+        self.error_counts: dict[str, int] = {}
+        # Whether fresh URLs were requested. This happens once per run.
         self.urls_refreshed = False
 
 
 class EvidenceCollector:
-    """Fetches the files of runs that ended, and notes on the board where they are and what is missing."""
+    """Downloads the files of runs that ended.
 
-    def __init__(self, board: RunTable, clock: Clock, keeping: EvidencePolicy) -> None:
-        self._board, self._clock, self._keeping = board, clock, keeping
-        self._runs: dict[tuple[int, str], _Run] = {}
+    The run table gets the path of each file, or the reason why files are missing.
+    """
+
+    def __init__(self, run_table: RunTable, clock: Clock, policy: EvidencePolicy) -> None:
+        self._run_table, self._clock, self._policy = run_table, clock, policy
+        self._runs: dict[tuple[int, str], _RunFiles] = {}
         self._queue: list[tuple[int, int, int, EvidenceFile]] = []
         self._url_refresh_queue: deque[tuple[int, str]] = deque()
-        self._under_way = 0
-        self._added = 0
+        self._in_flight_count = 0
+        self._enqueued_count = 0
         self._finish_by = inf
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is anything to fetch or to wait for."""
+        """Whether a file is queued or in flight."""
         return bool(self._runs)
 
     def should_collect(self, run: RunResult) -> bool:
-        """Say whether the evidence of this run, which ended, is to be kept; only runs of tests have any."""
-        states = {RunState.FAILED, RunState.STOPPED} | ({RunState.PASSED} if self._keeping.which == "all" else set())
+        """Return whether to download the evidence of a run.
+
+        Only test runs have evidence. The run must have ended.
+        """
+        states = {RunState.FAILED, RunState.STOPPED} | ({RunState.PASSED} if self._policy.which == "all" else set())
         return run.request.kind is TargetKind.TEST and bool(run.run_id) and run.state in states
 
-    def add(self, index: int, ended: RunResult, details: RunDetails) -> None:
-        """Fetch what the details of a run name."""
+    def add(self, index: int, run: RunResult, details: RunDetails) -> None:
+        """Queue all files that the details of a run name.
+
+        Args:
+            index: The index of the run in the plan.
+            run: The run as it ended.
+            details: The details with the signed URLs, or an error.
+
+        """
         if details.error:
-            self._board.update_evidence(
-                index, ended.run_id, partial(_missing, f"its details could not be had: {details.error}")
+            self._run_table.update_evidence(
+                index, run.run_id, partial(_with_missing_reason, f"its details could not be had: {details.error}")
             )
             return
-        run = self._runs[index, ended.run_id] = _Run(ended.request)
-        # What shows the failure comes first, then the other steps, then the video, which is the largest.
-        failing = details.step.number if details.step else -1
-        first = {failing: 0, 0: 2}
-        spare = ended.state is RunState.PASSED
-        digits = max(3, len(str(max(details.media_urls, default=0))))
-        for number, media in sorted(details.media_urls.items()):
-            run.pending += 1
-            self._plan(
-                3 if spare else first.get(number, 1), index, EvidenceFile(ended.run_id, number, media, spare, digits)
+        files = self._runs[index, run.run_id] = _RunFiles(run.request)
+        # The failed step is first, then the other steps, then the video, because it is the largest file.
+        failed_step_number = details.step.number if details.step else -1
+        priority_by_step = {failed_step_number: 0, 0: 2}
+        is_low_priority = run.state is RunState.PASSED
+        number_width = max(3, len(str(max(details.media_urls, default=0))))
+        for number, signed_url in sorted(details.media_urls.items()):
+            files.pending += 1
+            self._enqueue(
+                3 if is_low_priority else priority_by_step.get(number, 1),
+                index,
+                EvidenceFile(run.run_id, number, signed_url, is_low_priority, number_width),
             )
-        self._settle(index, ended.run_id)
+        self._finish_if_done(index, run.run_id)
 
-    def dispatch(self, workers: RequestExecutor) -> None:
-        """Ask for what may be asked for now."""
-        while self._url_refresh_queue and self._under_way < self._keeping.max_concurrent:
+    def dispatch(self, executor: RequestExecutor) -> None:
+        """Send the requests for URLs and files that are due."""
+        while self._url_refresh_queue and self._in_flight_count < self._policy.max_concurrent:
             index, run_id = self._url_refresh_queue.popleft()
-            self._under_way += 1
-            workers.refresh_urls(index, self._runs[index, run_id].request, run_id)
-        while self._queue and self._under_way < self._keeping.max_concurrent:
-            _, _, index, item = heappop(self._queue)
-            self._under_way += 1
-            workers.download(index, item)
+            self._in_flight_count += 1
+            executor.refresh_urls(index, self._runs[index, run_id].request, run_id)
+        while self._queue and self._in_flight_count < self._policy.max_concurrent:
+            _, _, index, file = heappop(self._queue)
+            self._in_flight_count += 1
+            executor.download(index, file)
 
     def handle_download(self, event: FileDownloaded) -> None:
-        """Note what came of fetching a file."""
-        self._under_way -= 1
+        """Handle the result of a download."""
+        self._in_flight_count -= 1
         key, number = (event.plan_index, event.file.run_id), event.file.step_number
-        run = self._runs.get(key)
-        if not run:
+        files = self._runs.get(key)
+        if not files:
             return
-        run.pending -= 1
+        files.pending -= 1
         if event.result.path:
-            self._board.update_evidence(*key, partial(_kept, number, event.result.path))
-        elif event.result.retryable and not run.urls_refreshed:
-            run.failed[number] = event.file
+            self._run_table.update_evidence(*key, partial(_with_file, number, event.result.path))
+        elif event.result.retryable and not files.urls_refreshed:
+            files.failed[number] = event.file
         else:
-            run.problems[event.result.error] = run.problems.get(event.result.error, 0) + 1
-        self._settle(*key)
+            files.error_counts[event.result.error] = files.error_counts.get(event.result.error, 0) + 1
+        self._finish_if_done(*key)
 
     def retry_with_fresh_urls(self, event: UrlsRefreshed) -> None:
-        """Fetch what had gone wrong once more, from the new addresses."""
-        self._under_way -= 1
-        run = self._runs.get((event.plan_index, event.run_id))
-        if not run:
+        """Queue the failed files once more with their fresh URLs."""
+        self._in_flight_count -= 1
+        files = self._runs.get((event.plan_index, event.run_id))
+        if not files:
             return
-        lost, run.failed = run.failed, {}
-        for number, item in lost.items():
-            run.pending += 1
-            media: SignedUrl = event.details.media_urls.get(number, item.signed_url)
-            self._plan(0, event.plan_index, item._replace(signed_url=media))
-        self._settle(event.plan_index, event.run_id)
+        failed, files.failed = files.failed, {}
+        for number, file in failed.items():
+            files.pending += 1
+            signed_url: SignedUrl = event.details.media_urls.get(number, file.signed_url)
+            self._enqueue(0, event.plan_index, file._replace(signed_url=signed_url))
+        self._finish_if_done(event.plan_index, event.run_id)
 
     def start_finish_timer(self) -> None:
-        """Take note that all runs have ended: from now on, time is limited."""
+        """Start the time limit, because all runs have ended."""
         if self._finish_by == inf:
-            self._finish_by = self._clock.monotonic() + self._keeping.finish_timeout
+            self._finish_by = self._clock.monotonic() + self._policy.finish_timeout
 
     def next_action_at(self) -> float:
-        """Return the clock's time at which what is still under way is given up."""
+        """Return the clock's time at which all downloads are cancelled."""
         return self._finish_by
 
-    def cancel(self, why: str) -> None:
-        """Fetch nothing more, and note what is missing therefore."""
-        for (index, run_id), run in self._runs.items():
-            count = run.pending + len(run.failed)
-            run.problems[why] = run.problems.get(why, 0) + count
-            self._note(index, run_id, run)
+    def cancel(self, reason: str) -> None:
+        """Cancel all downloads, and store why files are missing.
+
+        Args:
+            reason: Why the downloads are cancelled, for the report.
+
+        """
+        for (index, run_id), files in self._runs.items():
+            count = files.pending + len(files.failed)
+            files.error_counts[reason] = files.error_counts.get(reason, 0) + count
+            self._store_missing_reason(index, run_id, files)
         self._runs.clear()
         self._queue.clear()
         self._url_refresh_queue.clear()
 
-    def _plan(self, rank: int, index: int, item: EvidenceFile) -> None:
-        self._added += 1
-        heappush(self._queue, (rank, self._added, index, item))
+    def _enqueue(self, priority: int, index: int, file: EvidenceFile) -> None:
+        self._enqueued_count += 1
+        heappush(self._queue, (priority, self._enqueued_count, index, file))
 
-    def _settle(self, index: int, run_id: str) -> None:
-        run = self._runs[index, run_id]
-        if run.pending:
+    def _finish_if_done(self, index: int, run_id: str) -> None:
+        files = self._runs[index, run_id]
+        if files.pending:
             return
-        if run.failed:
-            run.urls_refreshed = True
+        if files.failed:
+            files.urls_refreshed = True
             self._url_refresh_queue.append((index, run_id))
             return
         del self._runs[index, run_id]
-        self._note(index, run_id, run)
+        self._store_missing_reason(index, run_id, files)
 
-    def _note(self, index: int, run_id: str, run: _Run) -> None:
-        told = [f"{count} of its files: {why}" for why, count in run.problems.items()]
-        if told:
-            self._board.update_evidence(index, run_id, partial(_missing, "; ".join(told)))
+    def _store_missing_reason(self, index: int, run_id: str, files: _RunFiles) -> None:
+        reasons = [f"{count} of its files: {reason}" for reason, count in files.error_counts.items()]
+        if reasons:
+            self._run_table.update_evidence(index, run_id, partial(_with_missing_reason, "; ".join(reasons)))
 
 
-def _kept(number: int, path: str, was: Evidence) -> Evidence:
+def _with_file(number: int, path: str, evidence: Evidence) -> Evidence:
     if number == 0:
-        return was._replace(video=path)
-    return was._replace(steps=tuple(s._replace(screenshot=path) if s.number == number else s for s in was.steps))
+        return evidence._replace(video=path)
+    return evidence._replace(
+        steps=tuple(step._replace(screenshot=path) if step.number == number else step for step in evidence.steps)
+    )
 
 
-def _missing(why: str, was: Evidence) -> Evidence:
-    return was._replace(missing_reason=why)
+def _with_missing_reason(reason: str, evidence: Evidence) -> Evidence:
+    return evidence._replace(missing_reason=reason)

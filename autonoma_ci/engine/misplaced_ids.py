@@ -1,4 +1,7 @@
-"""Find out whether an id that the API does not know is of another kind, such as a folder among the tests."""
+"""Detect ids of another kind, such as folder ids among the tests.
+
+The API responds with HTTP 404 to such an id. The suggestion for the user then names the right option.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 MAX_IDS = 20
 MAX_SECONDS = 5.0
 _MAX_THREADS = 4
-# The kinds that an id may be of instead. The API has no request for one tag.
+# The other kinds to look up for an id. The API has no request for one tag.
 _OTHER_KINDS: Mapping[TargetKind, tuple[TargetKind, ...]] = {
     TargetKind.TEST: (TargetKind.FOLDER,),
     TargetKind.FOLDER: (TargetKind.TEST,),
@@ -31,90 +34,95 @@ _OTHER_KINDS: Mapping[TargetKind, tuple[TargetKind, ...]] = {
 
 
 class NameApi(Protocol):
-    """Knows the account's names; never raises for what a server or a network does."""
+    """Looks up names in the account.
+
+    Its methods never raise an error of a server or a network.
+    """
 
     def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
-        """Return the account's name for the request's id as one of this kind; None if it has no such id."""
+        """Return the name of an id of this kind, or None."""
 
 
-class _Found(NamedTuple):
-    """What an id is: its kind, and its name or an empty text."""
+class _IdMatch(NamedTuple):
+    """The kind and the name that the account has for an id."""
 
     kind: TargetKind
+    # Empty if the target has no name.
     name: str
 
 
 def explain_misplaced_ids(
-    board: RunTable,
-    places: Iterable[int],
+    run_table: RunTable,
+    indexes: Iterable[int],
     api: NameApi,
     events: Events,
     clock: Clock,
-    advice: Callable[[RunRequest, TargetKind], str],
+    suggest_place: Callable[[RunRequest, TargetKind], str],
 ) -> None:
-    """Look up the ids that the API does not know, and put what they are into the hints of their runs.
+    """Suggest the right option for ids of another kind.
 
-    Without a usable response nothing changes. A signal ends it.
+    Without a usable response nothing changes. A signal ends the lookup.
 
     Args:
-        board: The runs, each of which has its end.
-        places: The places of the runs that were started now.
+        run_table: The runs, all of which have ended.
+        indexes: The indexes of the runs that this job step started.
         api: Sends the requests.
-        events: Gets the signals.
-        clock: Limits the time.
-        advice: Returns where an id belongs that is of this kind instead.
+        events: The queue that receives the signals.
+        clock: Limits the time to MAX_SECONDS.
+        suggest_place: Returns the option or key where an id of this kind belongs.
+
     """
-    missing: dict[tuple[TargetKind, str], list[int]] = {}
-    for index in places:
-        run = board.results[index]
+    indexes_by_id: dict[tuple[TargetKind, str], list[int]] = {}
+    for index in indexes:
+        run = run_table.results[index]
         if run.state is RunState.NOT_STARTED and run.reason is ExitReason.NOT_FOUND:
-            missing.setdefault((run.request.kind, run.request.id), []).append(index)
-    if not missing:
+            indexes_by_id.setdefault((run.request.kind, run.request.id), []).append(index)
+    if not indexes_by_id:
         return
-    requests = [board.results[indexes[0]].request for indexes in missing.values()]
-    search = _Search(requests[:MAX_IDS], api, events)
-    search.run(clock)
-    for request, found in search.results():
-        is_what = f"the {found.kind} {found.name}" if found.name else f"a {found.kind} of the account"
-        hint = f"{request.id} is {is_what}: {advice(request, found.kind)}."
-        for index in missing[request.kind, request.id]:
-            board.set_suggestion(index, hint)
+    requests = [run_table.results[same_id[0]].request for same_id in indexes_by_id.values()]
+    lookup = _IdLookup(requests[:MAX_IDS], api, events)
+    lookup.run(clock)
+    for request, match in lookup.results():
+        description = f"the {match.kind} {match.name}" if match.name else f"a {match.kind} of the account"
+        suggestion = f"{request.id} is {description}: {suggest_place(request, match.kind)}."
+        for index in indexes_by_id[request.kind, request.id]:
+            run_table.set_suggestion(index, suggestion)
 
 
-class _Search:
-    """The requests for some ids, several at a time."""
+class _IdLookup:
+    """Looks up ids in a few threads."""
 
     def __init__(self, requests: list[RunRequest], api: NameApi, events: Events) -> None:
         self._api, self._events = api, events
         self._tasks: queue.SimpleQueue[RunRequest] = queue.SimpleQueue()
         for request in requests:
             self._tasks.put(request)
-        self._threads = min(_MAX_THREADS, len(requests))
-        self._found: queue.SimpleQueue[tuple[RunRequest, _Found]] = queue.SimpleQueue()
+        self._thread_count = min(_MAX_THREADS, len(requests))
+        self._matches: queue.SimpleQueue[tuple[RunRequest, _IdMatch]] = queue.SimpleQueue()
         self._has_ended = False
 
     def run(self, clock: Clock) -> None:
-        """Return when all ids were looked up, the time is over, or a signal came."""
-        running = 0
-        # Where no thread can be made, fewer ids or none are looked up.
+        """Wait for the lookups, a signal, or the end of the time."""
+        running_count = 0
+        # If no thread can start, we look up fewer ids or none.
         with suppress(RuntimeError, MemoryError):
-            while running < self._threads:
-                start_thread(self._work)
-                running += 1
-        limit = clock.monotonic() + MAX_SECONDS
-        while running and clock.monotonic() < limit:
-            event = clock.wait_for_event(self._events, limit - clock.monotonic())
+            while running_count < self._thread_count:
+                start_thread(self._run_tasks)
+                running_count += 1
+        deadline = clock.monotonic() + MAX_SECONDS
+        while running_count and clock.monotonic() < deadline:
+            event = clock.wait_for_event(self._events, deadline - clock.monotonic())
             if isinstance(event, SignalReceived):
                 break
-            running -= isinstance(event, LookupFinished)
+            running_count -= isinstance(event, LookupFinished)
         self._has_ended = True
 
-    def results(self) -> list[tuple[RunRequest, _Found]]:
-        """Return what is known by now."""
-        return [self._found.get() for _ in range(self._found.qsize())]
+    def results(self) -> list[tuple[RunRequest, _IdMatch]]:
+        """Return the matches that are known by now."""
+        return [self._matches.get() for _ in range(self._matches.qsize())]
 
-    def _work(self) -> None:
-        # An empty queue ends it, and so does any error.
+    def _run_tasks(self) -> None:
+        # An empty queue ends the thread, and so does any error.
         with suppress(Exception):
             while not self._has_ended:
                 self._identify(self._tasks.get_nowait())
@@ -124,5 +132,5 @@ class _Search:
         for kind in _OTHER_KINDS[request.kind]:
             name = None if self._has_ended else self._api.name_of(kind, request)
             if name is not None:
-                self._found.put((request, _Found(kind, name)))
+                self._matches.put((request, _IdMatch(kind, name)))
                 return

@@ -1,4 +1,7 @@
-"""Confirm passes of an earlier attempt at the build: each counts only if the API says `passed` now."""
+"""Confirm the runs that passed in an earlier build attempt.
+
+Such a run is reused only if the API returns the status `passed` now.
+"""
 
 from __future__ import annotations
 
@@ -15,84 +18,91 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.run_table import RunTable
     from autonoma_ci.engine.workers import RequestExecutor, StatusReceived
 
-_CONCURRENCY = 8
-# In seconds. The transport ends each request after 30 s, so a later response is a thread that hangs.
-_OVERDUE = 45.0
+_MAX_CONCURRENT = 8
+# The transport ends each request after 30 s. If there is no response after 45 s, its thread hangs.
+_HUNG_AFTER_SECONDS = 45.0
 
 
 class PassConfirmer:
-    """Polls the runs that passed earlier, once each, while they are planned on the board.
+    """Polls once each run that passed in an earlier build attempt.
 
-    A run that passed keeps its place, so nothing is started for it. All others are handed to `refuted`, which starts
-    them: the response of a poll that failed proves nothing. `unauthorized` is called if the API refuses the
-    credentials. Each id belongs to one run, so a start that is answered with one of these ids is no new run.
+    Each id belongs to one run. A start request whose response has one of these ids started no new run.
+
+    Args:
+        run_table: The runs of the plan.
+        clock: Provides the time.
+        candidates: The run ids of the earlier passes, by index in the plan.
+        on_confirmed: Receives the index of a run that is reused, so it is not started.
+        on_rejected: Receives the index of a run to start. A failed poll confirms nothing, so its run is here too.
+        on_unauthorized: Called if the API rejects the credentials.
+
     """
 
     def __init__(
         self,
-        board: RunTable,
+        run_table: RunTable,
         clock: Clock,
         candidates: Mapping[int, str],
-        confirmed: Callable[[int], None],
-        refuted: Callable[[int], None],
-        unauthorized: Callable[[], None],
+        on_confirmed: Callable[[int], None],
+        on_rejected: Callable[[int], None],
+        on_unauthorized: Callable[[], None],
     ) -> None:
-        self._board, self._clock = board, clock
+        self._run_table, self._clock = run_table, clock
         self._candidates: dict[int, str] = {}
-        self._confirmed, self._refuted, self._unauthorized = confirmed, refuted, unauthorized
+        self._on_confirmed, self._on_rejected, self._on_unauthorized = on_confirmed, on_rejected, on_unauthorized
         for index, run_id in candidates.items():
-            if board.claim(board.results[index].request.kind, run_id):
+            if run_table.claim(run_table.results[index].request.kind, run_id):
                 self._candidates[index] = run_id
             else:
-                refuted(index)
-        self._waiting = deque(self._candidates)
-        self._sent: dict[int, float] = {}
+                on_rejected(index)
+        self._queue = deque(self._candidates)
+        self._sent_at: dict[int, float] = {}
 
     @property
     def is_busy(self) -> bool:
-        """Whether a run is still to be confirmed."""
+        """Whether a run is not confirmed or rejected yet."""
         return bool(self._candidates)
 
     def awaits(self, event: StatusReceived) -> bool:
-        """Say whether a response belongs to a poll of this class."""
+        """Return whether a response belongs to a poll of this class."""
         return self._candidates.get(event.plan_index) == event.run_id
 
-    def dispatch(self, workers: RequestExecutor) -> None:
-        """Send the polls that may be sent now, and give up those that are overdue."""
+    def dispatch(self, executor: RequestExecutor) -> None:
+        """Send the polls that are due, and give up those that hang."""
         now = self._clock.monotonic()
-        while self._waiting and len(self._sent) < _CONCURRENCY:
-            index = self._waiting.popleft()
-            self._sent[index] = now
-            workers.poll(index, self._board.results[index].request, self._candidates[index], 0)
-        for index in [index for index, since in self._sent.items() if now >= since + _OVERDUE]:
-            self._refute(index)
+        while self._queue and len(self._sent_at) < _MAX_CONCURRENT:
+            index = self._queue.popleft()
+            self._sent_at[index] = now
+            executor.poll(index, self._run_table.results[index].request, self._candidates[index], 0)
+        for index in [index for index, since in self._sent_at.items() if now >= since + _HUNG_AFTER_SECONDS]:
+            self._reject(index)
 
     def next_action_at(self) -> float:
-        """Return the clock's time at which a poll is overdue."""
-        return min(self._sent.values(), default=inf) + _OVERDUE
+        """Return the clock's time at which the oldest poll counts as hung."""
+        return min(self._sent_at.values(), default=inf) + _HUNG_AFTER_SECONDS
 
     def handle_status(self, event: StatusReceived) -> None:
-        """Keep the run if it passed, or else hand it over to be started."""
-        index, status = event.plan_index, event.result
-        if status.status is PollStatus.UNAUTHORIZED:
-            self._unauthorized()
-        if status.status is not PollStatus.PASSED:
-            self._refute(index)
+        """Reuse the run if it passed, or reject it."""
+        index, result = event.plan_index, event.result
+        if result.status is PollStatus.UNAUTHORIZED:
+            self._on_unauthorized()
+        if result.status is not PollStatus.PASSED:
+            self._reject(index)
             return
-        self._forget(index)
-        self._board.mark_reused(index, event.run_id, status.url)
-        self._confirmed(index)
+        self._remove(index)
+        self._run_table.mark_reused(index, event.run_id, result.url)
+        self._on_confirmed(index)
 
     def cancel(self) -> None:
-        """Hand over all that is not confirmed."""
-        self._waiting.clear()
+        """Reject all runs that are not confirmed yet."""
+        self._queue.clear()
         for index in list(self._candidates):
-            self._refute(index)
+            self._reject(index)
 
-    def _refute(self, index: int) -> None:
-        self._forget(index)
-        self._refuted(index)
+    def _reject(self, index: int) -> None:
+        self._remove(index)
+        self._on_rejected(index)
 
-    def _forget(self, index: int) -> None:
+    def _remove(self, index: int) -> None:
         del self._candidates[index]
-        self._sent.pop(index, None)
+        self._sent_at.pop(index, None)

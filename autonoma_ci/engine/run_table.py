@@ -1,4 +1,7 @@
-"""What is known of every run of the plan at this moment: the one place where it changes."""
+"""The table with the current result of each run in the plan.
+
+It is the only mutable state of a job step's runs.
+"""
 
 from __future__ import annotations
 
@@ -13,65 +16,83 @@ if TYPE_CHECKING:
 
     from autonoma_ci.api.models import RunDetails, StartResult
 
-# A run whose start may have arrived is unknown; any other start that failed did not start a run.
+# A run whose start request may have arrived is unknown. All other failed start requests started no run.
 _STATE_AFTER_START = {StartStatus.STARTED: RunState.STARTED, StartStatus.INDETERMINATE: RunState.UNKNOWN}
-_CONTRADICTED = "Look at the run's page: the API gives two answers about it."
+_CONTRADICTION_SUGGESTION = "Look at the run's page: the API gives two answers about it."
 
 
 class RunTable:
-    """The outcomes in plan order; `origin` is the clock's time from which their `began` counts.
+    """The results of all runs in plan order.
 
-    `earlier_ids` are the ids of runs that an earlier attempt at this build started. No new run has one of them.
+    Args:
+        results: The runs of the plan, most of them planned.
+        origin: The clock's time at the start of the job step. `start_offset_seconds` counts from it.
+        previous_run_ids: The ids of runs that an earlier build attempt started. A new run never has one of them.
+
     """
 
     def __init__(
-        self, outcomes: Iterable[RunResult], origin: float, earlier_ids: frozenset[tuple[TargetKind, str]] = frozenset()
+        self,
+        results: Iterable[RunResult],
+        origin: float,
+        previous_run_ids: frozenset[tuple[TargetKind, str]] = frozenset(),
     ) -> None:
-        self.results = list(outcomes)
+        self.results = list(results)
         self.origin = origin
-        self._earlier_ids = earlier_ids
-        self._claimed: set[tuple[TargetKind, str]] = set()
+        self._previous_run_ids = previous_run_ids
+        self._claimed_ids: set[tuple[TargetKind, str]] = set()
 
     def claim(self, kind: TargetKind, run_id: str, url: str = "") -> bool:
-        """Register a run by its id and the id in its link; return False if another run has one of them already.
+        """Register a run by its ids.
 
-        A run without either is registered by its link.
+        These are its run id and the id in its link. A run without an id is registered by its link.
+
+        Args:
+            kind: The target kind of the run.
+            run_id: The run id, or an empty text.
+            url: The link of the run, or an empty text.
+
+        Returns:
+            False if another run has one of these ids.
+
         """
-        names = _names_of(kind, run_id, url) or {(kind, url)}
-        if names & self._claimed:
+        ids = _find_ids(kind, run_id, url) or {(kind, url)}
+        if ids & self._claimed_ids:
             return False
-        self._claimed |= names
+        self._claimed_ids |= ids
         return True
 
     def claim_start(self, kind: TargetKind, run_id: str, url: str) -> bool:
-        """Register a run that was just started; return False if it is not a new one."""
-        return not _names_of(kind, run_id, url) & self._earlier_ids and self.claim(kind, run_id, url)
+        """Register a started run, and return whether it is new."""
+        return not _find_ids(kind, run_id, url) & self._previous_run_ids and self.claim(kind, run_id, url)
 
-    def mark_starting(self, index: int, offset: float) -> RunResult:
-        """Count a request that starts the run, and return the run as it is now.
+    def mark_starting(self, index: int, offset_seconds: float) -> RunResult:
+        """Count a start request, and return the run.
 
         Args:
-            index: The run's place in the plan.
-            offset: When the first request for it was sent, in seconds after the start of the step.
+            index: The index of the run in the plan.
+            offset_seconds: When its first start request was sent, in seconds after the start of the job step.
 
         """
-        was = self.results[index]
-        return self._set(
+        run = self.results[index]
+        return self._store(
             index,
-            was._replace(state=RunState.STARTING, start_requests=was.start_requests + 1, start_offset_seconds=offset),
+            run._replace(
+                state=RunState.STARTING, start_requests=run.start_requests + 1, start_offset_seconds=offset_seconds
+            ),
         )
 
     def finish_start(self, index: int, result: StartResult, suggestion: str, seconds: float) -> RunResult:
-        """Store the result of the last start request, and return the run as it is now.
+        """Store the result of the last start request, and return the run.
 
         Args:
-            index: The run's place in the plan.
-            result: The response, or why there is none.
-            suggestion: What the user can do about a failure.
-            seconds: How long the start took, with all its requests.
+            index: The index of the run in the plan.
+            result: The response, or the reason why there is none.
+            suggestion: How the user can fix a failure.
+            seconds: The duration of all start requests of the run, in seconds.
 
         """
-        return self._set(
+        return self._store(
             index,
             self.results[index]._replace(
                 state=_STATE_AFTER_START.get(result.status, RunState.NOT_STARTED),
@@ -95,136 +116,154 @@ class RunTable:
         suggestion: str | None = None,
         seconds: float | None = None,
     ) -> RunResult:
-        """Store how a run ended, and return the run as it is now.
+        """Store how a run ended, and return the run.
 
         Args:
-            index: The run's place in the plan.
-            state: The state in which it ended.
-            reason: Why it ended so, if it did not pass.
+            index: The index of the run in the plan.
+            state: The final state.
+            reason: The exit reason, OK for a run that passed.
             message: What happened, in one sentence.
-            suggestion: What the user can do about it; None leaves the former one.
-            seconds: How long the run took; None leaves the former length.
+            suggestion: How the user can fix it. None does not change it.
+            seconds: The duration of the run in seconds. None does not change it.
 
         """
-        was = self.results[index]
-        return self._set(
+        run = self.results[index]
+        return self._store(
             index,
-            was._replace(
+            run._replace(
                 state=state,
                 reason=reason,
                 message=message,
-                suggestion=was.suggestion if suggestion is None else suggestion,
-                duration_seconds=was.duration_seconds if seconds is None else seconds,
+                suggestion=run.suggestion if suggestion is None else suggestion,
+                duration_seconds=run.duration_seconds if seconds is None else seconds,
             ),
         )
 
     def mark_reused(self, index: int, run_id: str, url: str) -> RunResult:
-        """Store the pass of an earlier attempt at the build, and return the run as it is now."""
-        was = self.results[index]
-        return self._set(
-            index, was._replace(state=RunState.PASSED, reason=ExitReason.OK, run_id=run_id, url=url, reused=True)
+        """Store a pass of an earlier build attempt, and return the run."""
+        run = self.results[index]
+        return self._store(
+            index, run._replace(state=RunState.PASSED, reason=ExitReason.OK, run_id=run_id, url=url, reused=True)
         )
 
     def set_suggestion(self, index: int, suggestion: str) -> None:
-        """Store what the user can do about a run that was not started."""
-        self._set(index, self.results[index]._replace(suggestion=suggestion))
+        """Store how the user can fix a run that was not started."""
+        self._store(index, self.results[index]._replace(suggestion=suggestion))
 
     def clear_contradiction(self, index: int) -> None:
-        """Record that the details fit the status of the run again."""
-        self._set(index, self.results[index]._replace(has_contradiction=False))
+        """Record that the details fit the status of the run."""
+        self._store(index, self.results[index]._replace(has_contradiction=False))
 
-    def _set(self, index: int, run: RunResult) -> RunResult:
+    def _store(self, index: int, run: RunResult) -> RunResult:
         self.results[index] = run
         return run
 
     def begin_retry(self, index: int) -> None:
-        """Put the run that failed with the earlier ones, and a new one in its place."""
-        was = self.results[index]
+        """Move a failed run to its previous attempts, and plan a retry."""
+        run = self.results[index]
         failed = PreviousAttempt(
-            was.run_id, was.url, was.message, was.step, was.start_offset_seconds, was.duration_seconds, was.evidence
+            run.run_id, run.url, run.message, run.step, run.start_offset_seconds, run.duration_seconds, run.evidence
         )
-        earlier = (*was.previous_attempts, failed)
+        previous_attempts = (*run.previous_attempts, failed)
         self.results[index] = RunResult(
-            was.request, title=was.title, previous_attempts=earlier, request_mac=was.request_mac
+            run.request, title=run.title, previous_attempts=previous_attempts, request_mac=run.request_mac
         )
 
     def restore_previous_attempt(self, index: int) -> RunResult:
-        """Put the last run that failed in the place of one that could not be started after it."""
-        was = self.results[index]
-        *earlier, last = was.previous_attempts
-        return self._set(
+        """Restore the last failed attempt, because its retry was not started."""
+        run = self.results[index]
+        *previous_attempts, last = run.previous_attempts
+        return self._store(
             index,
-            was._replace(
+            run._replace(
                 state=RunState.FAILED,
                 reason=ExitReason.FAILED,
                 run_id=last.run_id,
                 url=last.url,
-                message=f"it could not be started again: {was.message}",
+                message=f"it could not be started again: {run.message}",
                 step=last.step,
                 start_offset_seconds=last.start_offset_seconds,
                 duration_seconds=last.duration_seconds,
-                previous_attempts=tuple(earlier),
+                previous_attempts=tuple(previous_attempts),
                 evidence=last.evidence,
             ),
         )
 
     def apply_details(self, index: int, run_id: str, details: RunDetails) -> None:
-        """Note what the API tells of a run that ended; if it failed, it may have been started again since."""
-        was = self.results[index]
-        evidence = Evidence(details.steps)
-        if was.run_id == run_id:
-            seconds = was.duration_seconds if details.duration_seconds is None else details.duration_seconds
-            was = was._replace(step=details.step, evidence=evidence, duration_seconds=seconds)
-        else:
-            was = _replace_attempt(was, run_id, lambda run: run._replace(step=details.step, evidence=evidence))
-        self._set(index, was._replace(title=details.title or was.title))
+        """Store the details of a run that ended.
 
-    def mark_contradiction(self, index: int, ended: RunResult, why: str) -> RunResult:
-        """Record that the API contradicts itself about a run that ended, and return the run as it is now.
-
-        A pass is no pass then. The run may have been started again since.
+        If the run failed, a retry may have replaced it. Then `run_id` is the id of a previous attempt.
         """
-        was = self.results[index]
-        if was.run_id == ended.run_id:
-            self._set(index, _with_contradiction(was, why, passed=ended.state is RunState.PASSED))
+        run = self.results[index]
+        evidence = Evidence(details.steps)
+        if run.run_id == run_id:
+            seconds = run.duration_seconds if details.duration_seconds is None else details.duration_seconds
+            run = run._replace(step=details.step, evidence=evidence, duration_seconds=seconds)
         else:
-            # A run that was started again had failed, so its state stays.
-            self._set(index, _replace_attempt(was, ended.run_id, lambda run: run._replace(message=why)))
-        return _with_contradiction(ended, why, passed=ended.state is RunState.PASSED)
+            run = _replace_attempt(run, run_id, lambda attempt: attempt._replace(step=details.step, evidence=evidence))
+        self._store(index, run._replace(title=details.title or run.title))
+
+    def mark_contradiction(self, index: int, run: RunResult, message: str) -> RunResult:
+        """Store that the API contradicts itself about a run that ended.
+
+        A run that passed becomes unknown. If the run failed, a retry may have replaced it.
+
+        Args:
+            index: The index of the run in the plan.
+            run: The run as it ended.
+            message: The contradiction, in one sentence.
+
+        Returns:
+            The updated run.
+
+        """
+        current = self.results[index]
+        if current.run_id == run.run_id:
+            self._store(index, _with_contradiction(current, message, has_passed=run.state is RunState.PASSED))
+        else:
+            # Only failed runs have a retry, so the state does not change.
+            self._store(index, _replace_attempt(current, run.run_id, lambda attempt: attempt._replace(message=message)))
+        return _with_contradiction(run, message, has_passed=run.state is RunState.PASSED)
 
     def update_evidence(self, index: int, run_id: str, change: Callable[[Evidence], Evidence]) -> None:
-        """Note what is new of the evidence of a run, which may have been started again since."""
-        was = self.results[index]
-        runs: list[RunResult | PreviousAttempt] = [was, *was.previous_attempts]
-        found = [run.evidence for run in runs if run.run_id == run_id]
-        if not found:
+        """Update the evidence of a run.
+
+        If the run failed, a retry may have replaced it. Then `run_id` is the id of a previous attempt.
+        """
+        current = self.results[index]
+        runs: list[RunResult | PreviousAttempt] = [current, *current.previous_attempts]
+        matches = [run.evidence for run in runs if run.run_id == run_id]
+        if not matches:
             return
-        evidence = change(found[0])
-        if was.run_id == run_id:
-            self._set(index, was._replace(evidence=evidence))
+        evidence = change(matches[0])
+        if current.run_id == run_id:
+            self._store(index, current._replace(evidence=evidence))
         else:
-            self._set(index, _replace_attempt(was, run_id, lambda run: run._replace(evidence=evidence)))
+            self._store(index, _replace_attempt(current, run_id, lambda attempt: attempt._replace(evidence=evidence)))
 
 
-def _with_contradiction(run: RunResult, why: str, *, passed: bool) -> RunResult:
-    if not passed:
-        return run._replace(message=why)
+def _with_contradiction(run: RunResult, message: str, *, has_passed: bool) -> RunResult:
+    if not has_passed:
+        return run._replace(message=message)
     return run._replace(
-        message=why,
+        message=message,
         state=RunState.UNKNOWN,
         reason=ExitReason.UNKNOWN,
-        suggestion=_CONTRADICTED,
+        suggestion=_CONTRADICTION_SUGGESTION,
         has_contradiction=True,
     )
 
 
 def _replace_attempt(run: RunResult, run_id: str, change: Callable[[PreviousAttempt], PreviousAttempt]) -> RunResult:
     """Return the run with one of its previous attempts changed."""
-    attempts = (change(each) if each.run_id == run_id else each for each in run.previous_attempts)
+    attempts = (change(attempt) if attempt.run_id == run_id else attempt for attempt in run.previous_attempts)
     return run._replace(previous_attempts=tuple(attempts))
 
 
-def _names_of(kind: TargetKind, run_id: str, url: str) -> set[tuple[TargetKind, str]]:
-    """Return the ids that a run is known by. The page of a tag run may be that of the run of a folder."""
-    linked = ((of, find_linked_run(url, of)) for of in (kind, TargetKind.FOLDER))
-    return {(of, name) for of, name in ((kind, run_id), *linked) if name}
+def _find_ids(kind: TargetKind, run_id: str, url: str) -> set[tuple[TargetKind, str]]:
+    """Return the ids of a run, from its response and its link.
+
+    The link of a tag run can be the page of a folder run.
+    """
+    linked_ids = ((of, find_linked_run(url, of)) for of in (kind, TargetKind.FOLDER))
+    return {(of, name) for of, name in ((kind, run_id), *linked_ids) if name}

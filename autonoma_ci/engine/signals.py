@@ -1,4 +1,7 @@
-"""Signals: the first one asks the job to wind up, a later one ends it at once."""
+"""Handle signals.
+
+The first signal shuts the job down. A later signal ends the process immediately.
+"""
 
 from __future__ import annotations
 
@@ -17,103 +20,115 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.workers import Events
 
-# SIGBREAK is how Windows stops what runs in the background, and all that is about to lose its console.
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
-# `timeout`, npm and terminals deliver one wish to stop twice, moments apart.
+# Windows sends SIGBREAK to background processes, and to processes whose console closes.
+_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGBREAK")
+# `timeout`, npm and terminals can send one signal twice within moments. Within 1 s it counts once.
 DUPLICATE_SIGNAL_SECONDS = 1.0
-# In seconds: when Cancelled is raised again after it was lost. By then the code that lost it is left behind, as a rule;
-# if not, it is raised once more.
-_AGAIN = 0.01
+# The delay before a lost Cancelled is raised again. Usually the code that lost it has ended by then. If not, Cancelled
+# is raised once more.
+_RERAISE_DELAY_SECONDS = 0.01
 
 
 class SignalHandler:
     """Handles SIGINT and SIGTERM, and SIGBREAK on Windows.
 
-    While nothing has been sent, a signal raises Cancelled. After `hand_over` it is an event instead, so that
-    the outputs are never cut off half-way and every run is accounted for. After `end` it has no effect, because the
-    exit code is decided.
+    Before the first request, a signal raises Cancelled. After `hand_over` a signal is an event. So the outputs are
+    always complete, and the report contains every run. After `end` a signal has no effect, because the exit code is
+    final.
 
-    Python drops what is raised in a destructor or in the callback of a weak reference, with a traceback on standard
-    error (documentation of sys.unraisablehook). Imports have such callbacks. A Cancelled that is lost there is raised
-    again. Python 3.11 makes a RuntimeError of what is raised while a class gets its attributes' names, and so may
-    libraries elsewhere: `reveal_cancelled` undoes that.
+    Python ignores an exception in a destructor or in the callback of a weak reference, and prints a traceback.
+    Source: documentation of sys.unraisablehook. Imports have such callbacks. A Cancelled that is lost there is raised
+    again. Python 3.11 replaces an exception in `__set_name__` with a RuntimeError, and libraries can do the same.
+    `reveal_cancelled` undoes that.
     """
 
     def __init__(self) -> None:
         self.events: Events | None = None
-        self._first: float | None = None
-        # The signal whose Cancelled was raised, until `hand_over`.
-        self._raised: int | None = None
-        self._ended = False
+        # The time of the first signal, in seconds of time.monotonic.
+        self._first_received_at: float | None = None
+        # The signal for which Cancelled was raised before `hand_over`.
+        self._raised_signal: int | None = None
+        self._has_ended = False
 
     @property
     def received(self) -> bool:
         """Whether a signal was received."""
-        return self._first is not None
+        return self._first_received_at is not None
 
     def hand_over(self, events: Events) -> None:
-        """Put signals into `events` from now on, and first one that may have been lost."""
+        """Send all further signals to a queue.
+
+        A signal whose Cancelled may be lost is sent first.
+        """
         self.events = events
         self._stop_timer()
-        if self._raised is not None:
-            events.put(SignalReceived(self._raised))
-            self._raised = None
+        if self._raised_signal is not None:
+            events.put(SignalReceived(self._raised_signal))
+            self._raised_signal = None
 
     @contextmanager
     def reveal_cancelled(self) -> Iterator[None]:
-        """Raise Cancelled in place of an error that follows it."""
+        """Raise Cancelled instead of an error that it caused."""
         try:
             yield
         except Cancelled:
             self._stop_timer()
             raise
         except Exception as error:
-            if self._raised is not None:
+            if self._raised_signal is not None:
                 self._stop_timer()
-                raise Cancelled(self._raised) from error
+                raise Cancelled(self._raised_signal) from error
             raise
 
     def _stop_timer(self) -> None:
-        if sys.platform != "win32" and self._raised is not None:
+        if sys.platform != "win32" and self._raised_signal is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def end(self) -> None:
-        """Stop raising Cancelled."""
-        self._ended = True
+        """Stop raising Cancelled, because the exit code is final."""
+        self._has_ended = True
 
     def install(self) -> None:
-        """Take over the signals; as process 1 of a container they would otherwise be ignored."""
-        for name in _SIGNALS:
+        """Install the handlers of all signals.
+
+        Without a handler, Linux ignores these signals for process 1 of a container.
+        """
+        for name in _SIGNAL_NAMES:
             number = getattr(signal, name, None)
-            # A shell starts `command &` in a script with SIGINT ignored, so that Ctrl-C ends only what runs in front
-            # (POSIX.1-2017, Shell Command Language, 2.11). SIGTERM is always meant for this process.
+            # In a script, a shell starts `command &` with SIGINT ignored, so that Ctrl-C ends only foreground commands.
+            # Source: POSIX.1-2017, Shell Command Language, 2.11. SIGTERM is always for this process.
             if number and (name != "SIGINT" or signal.getsignal(number) is not signal.SIG_IGN):
                 signal.signal(number, self.handle)
-        sys.unraisablehook = self._take_unraisable
+        sys.unraisablehook = self._handle_unraisable
 
     def handle(self, number: int, _frame: Any) -> None:
-        """Do what the signal asks for."""
+        """Handle a signal.
+
+        Raises:
+            Cancelled: On the first signal, if there is no event queue yet.
+
+        """
         now = time.monotonic()
-        if self._first is None:
-            self._first = now
+        if self._first_received_at is None:
+            self._first_received_at = now
             if self.events is not None:
                 self.events.put(SignalReceived(number))
-            elif not self._ended:
-                self._raised = number
+            elif not self._has_ended:
+                self._raised_signal = number
                 raise Cancelled(number)
-        elif now - self._first > DUPLICATE_SIGNAL_SECONDS:
+        elif now - self._first_received_at > DUPLICATE_SIGNAL_SECONDS:
             os._exit(128 + number)
 
-    def _take_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
-        """Raise a lost Cancelled again, and leave all other errors to Python."""
+    def _handle_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Raise a lost Cancelled again, and pass all other errors to Python."""
         if not isinstance(unraisable.exc_value, Cancelled):
             sys.__unraisablehook__(unraisable)
             return
-        # Windows has no such timer: there `hand_over` passes the signal on.
+        # Windows has no such timer. There, `hand_over` sends the signal to the queue.
         if sys.platform != "win32":
-            signal.signal(signal.SIGALRM, self._raise_again)
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            signal.signal(signal.SIGALRM, self._reraise_cancelled)
+            signal.setitimer(signal.ITIMER_REAL, _RERAISE_DELAY_SECONDS)
 
-    def _raise_again(self, _number: int, _frame: Any) -> None:
-        if self._raised is not None and not self._ended:
-            raise Cancelled(self._raised)
+    def _reraise_cancelled(self, _number: int, _frame: Any) -> None:
+        if self._raised_signal is not None and not self._has_ended:
+            raise Cancelled(self._raised_signal)

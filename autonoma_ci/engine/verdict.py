@@ -1,4 +1,4 @@
-"""What all outcomes come to: a truth table."""
+"""Compute the verdict of a job step from its run results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autonoma_ci.models import Conclusion, ExitReason, RunResult, RunState, Verd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# A job that a signal ended has 128 and the signal's number.
+# A job that a signal ended exits with 128 plus the number of the signal.
 EXIT_CODES = {
     ExitReason.OK: 0,
     ExitReason.FAILED: 1,
@@ -21,7 +21,7 @@ EXIT_CODES = {
     ExitReason.TIMEOUT: 6,
     ExitReason.UNKNOWN: 7,
 }
-# With several at once, the one that says most about what to do comes first.
+# If runs have different reasons, the first of these is reported. The most helpful reason for the user is first.
 REASON_PRIORITY = (
     *(
         ExitReason.UNAUTHORIZED,
@@ -33,7 +33,7 @@ REASON_PRIORITY = (
     ),
     ExitReason.TIMEOUT,
 )
-_CONCLUSIONS = {ExitReason.FAILED: Conclusion.FAILED, ExitReason.TIMEOUT: Conclusion.TIMED_OUT}
+_CONCLUSION_BY_REASON = {ExitReason.FAILED: Conclusion.FAILED, ExitReason.TIMEOUT: Conclusion.TIMED_OUT}
 REASON_BY_STATE = {
     RunState.PASSED: ExitReason.OK,
     RunState.FAILED: ExitReason.FAILED,
@@ -41,35 +41,43 @@ REASON_BY_STATE = {
 }
 
 
-def compute_verdict(outcomes: Iterable[RunResult], interrupt: int | None = None, *, waited: bool = False) -> Verdict:
-    """Return the verdict; with `waited` only runs that all passed give exit code 0, else runs that all started.
+def compute_verdict(
+    results: Iterable[RunResult], signal_number: int | None = None, *, waits_for_results: bool = False
+) -> Verdict:
+    """Return the verdict of a job step.
 
-    Where nothing was run, the conclusion is `skipped`, never `passed`.
+    If nothing was started, the conclusion is `skipped`, never `passed`.
+
+    Args:
+        results: The results of all runs in the plan.
+        signal_number: The signal that ended the job, or None.
+        waits_for_results: Whether exit code 0 requires that all runs passed. Otherwise all runs must have started.
+
     """
-    outcomes = tuple(outcomes)
-    if interrupt is not None:
-        return Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, 128 + interrupt)
-    if all(outcome.reused and outcome.state is RunState.PASSED for outcome in outcomes):
+    results = tuple(results)
+    if signal_number is not None:
+        return Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, 128 + signal_number)
+    if all(run.reused and run.state is RunState.PASSED for run in results):
         return Verdict(Conclusion.SKIPPED, ExitReason.OK, 0)
-    reasons = {_reason(outcome, waited) for outcome in outcomes}
+    reasons = {_find_reason(run, waits_for_results) for run in results}
     if reasons == {ExitReason.OK}:
-        return Verdict(Conclusion.PASSED if waited else Conclusion.STARTED, ExitReason.OK, 0)
+        return Verdict(Conclusion.PASSED if waits_for_results else Conclusion.STARTED, ExitReason.OK, 0)
     reason = next((reason for reason in REASON_PRIORITY if reason in reasons), ExitReason.API)
-    return Verdict(_CONCLUSIONS.get(reason, Conclusion.ERROR), reason, EXIT_CODES[reason])
+    return Verdict(_CONCLUSION_BY_REASON.get(reason, Conclusion.ERROR), reason, EXIT_CODES[reason])
 
 
-def _reason(outcome: RunResult, waited: bool) -> ExitReason:  # noqa: FBT001 - the two columns of the table
-    match outcome.state:
+def _find_reason(run: RunResult, waits_for_results: bool) -> ExitReason:  # noqa: FBT001 - the two columns of the table
+    match run.state:
         case RunState.PASSED | RunState.FAILED | RunState.STOPPED:
-            return REASON_BY_STATE[outcome.state]
+            return REASON_BY_STATE[run.state]
         case RunState.TIMED_OUT:
             return ExitReason.TIMEOUT
         case RunState.STARTED:
-            # Started is all that was asked for, or else it has not ended.
-            return ExitReason.TIMEOUT if waited else ExitReason.OK
-        case RunState.NOT_STARTED if outcome.reason is not ExitReason.OK:
-            return outcome.reason
-        case RunState.UNKNOWN if outcome.reason in {ExitReason.UNAUTHORIZED, ExitReason.NOT_FOUND}:
-            return outcome.reason
-    # A run that is not accounted for is open, whatever else is said of it: red, never green.
+            # Without waiting, a started run is a success. With waiting, it did not end in time.
+            return ExitReason.TIMEOUT if waits_for_results else ExitReason.OK
+        case RunState.NOT_STARTED if run.reason is not ExitReason.OK:
+            return run.reason
+        case RunState.UNKNOWN if run.reason in {ExitReason.UNAUTHORIZED, ExitReason.NOT_FOUND}:
+            return run.reason
+    # Any other state is unresolved. It must fail the step, never pass it.
     return ExitReason.UNKNOWN

@@ -1,4 +1,7 @@
-"""Who sends the requests while the engine decides: threads, and the events by which they report."""
+"""Send requests in worker threads, and return the responses as events.
+
+The engine decides in one thread, and these threads only send.
+"""
 
 from __future__ import annotations
 
@@ -22,35 +25,37 @@ if TYPE_CHECKING:
     from autonoma_ci.models import RunRequest, RunResult, TargetKind
 
 T = TypeVar("T")
-# How long a slow report may take once a signal has come. All that a later step needs is written before.
+# Limit of a slow report after a signal. All data that a later job step needs is written before.
 MAX_SECONDS_AFTER_SIGNAL = 1.5
-# How long it may take without one. Its own limit is 60 s, but the resolution of a name has none.
+# Limit without a signal. The report itself has a limit of 60 s, but a name resolution has none.
 MAX_REPORT_SECONDS = 65.0
-# For the responses under way once memory is used up: the largest have 1 MiB, and most a thousandth of that.
-_SPARE_BYTES = 4 * 1024 * 1024
-# What is raised where memory, threads or files are used up. They may be there again in a moment.
-_PASSING = (MemoryError, RuntimeError, SystemError, OSError)
+# Memory for the responses in flight when no memory is left. The largest response has 1 MiB, most have about 1 KiB.
+_RESERVE_BYTES = 4 * 1024 * 1024
+# The errors of missing memory, threads or file descriptors. These can be available again after a moment.
+_TRANSIENT_ERRORS = (MemoryError, RuntimeError, SystemError, OSError)
 HINT_NO_RESPONSE = "The run may have started: look for it in Autonoma before starting it again."
 
 
 class StartFinished(NamedTuple):
-    """A request to start a run came back."""
+    """A start request has a result."""
 
+    # The index of the run in the plan.
     plan_index: int
     result: StartResult
 
 
 class StatusReceived(NamedTuple):
-    """The question how a run stands came back; `number` counts the questions for the run."""
+    """A poll has a result."""
 
     plan_index: int
     run_id: str
     result: PollResult
+    # The number of the poll for this run, from 1.
     request_number: int
 
 
 class DetailsReceived(NamedTuple):
-    """The question what a run did came back."""
+    """A details request has a result."""
 
     plan_index: int
     run_id: str
@@ -58,7 +63,7 @@ class DetailsReceived(NamedTuple):
 
 
 class UrlsRefreshed(NamedTuple):
-    """The question for new addresses of a run's screenshots and video came back."""
+    """A request for fresh URLs has a result."""
 
     plan_index: int
     run_id: str
@@ -66,7 +71,7 @@ class UrlsRefreshed(NamedTuple):
 
 
 class FileDownloaded(NamedTuple):
-    """A screenshot or video was fetched, or could not be."""
+    """The download of a screenshot or video has a result."""
 
     plan_index: int
     file: EvidenceFile
@@ -74,7 +79,7 @@ class FileDownloaded(NamedTuple):
 
 
 class SignalReceived(NamedTuple):
-    """The job was told to stop, by this signal."""
+    """The job received a signal."""
 
     signal: int
 
@@ -84,7 +89,7 @@ class LookupFinished(NamedTuple):
 
 
 class ReportWritten(NamedTuple):
-    """A slow report was written, or could not be."""
+    """The thread of a slow report has ended."""
 
 
 Event: TypeAlias = (
@@ -101,243 +106,272 @@ Events: TypeAlias = "queue.SimpleQueue[Event]"
 
 
 class ProgressListener(Protocol):
-    """Is told of every change while it happens, and at least twice a second that time passes."""
+    """Receives each change of a run, and two ticks per second."""
 
-    def on_run_changed(self, outcome: RunResult) -> None:
-        """Take note of a run that was started, or ended, or could not be started."""
+    def on_run_changed(self, run: RunResult) -> None:
+        """Handle a run that started, ended or did not start."""
 
-    def on_warning(self, text: str) -> None:
-        """Take note of something odd that does not end anything."""
+    def on_warning(self, message: str) -> None:
+        """Handle a warning that ends no run."""
 
-    def on_tick(self, outcomes: Sequence[RunResult]) -> None:
-        """Write down what there is, if it is time to."""
+    def on_tick(self, results: Sequence[RunResult]) -> None:
+        """Publish the current results if it is time."""
 
 
 class RequestExecutor(Protocol):
-    """Sends requests in the background; each comes back as an event that names the run's place in the plan."""
+    """Sends requests in the background.
+
+    The result of each request arrives as an event with the index of the run in the plan.
+    """
 
     def can_start(self) -> bool:
-        """Return whether a request would be sent at once, rather than wait for another one; make a thread for it."""
+        """Return whether a thread is free, and start one if needed."""
 
     def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
-        """Ask for a run to start; a Done comes back.
+        """Send a start request, with the result in StartFinished.
 
-        What is returned withdraws the request: it is true if nothing was sent, and then nothing ever will be.
+        Returns:
+            A function that withdraws the request. It returns True if nothing was sent, and then nothing will be sent.
+
         """
 
-    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
-        """Get the status of a run; a Polled with this number comes back."""
+    def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
+        """Request the status of a run, with the result in StatusReceived."""
 
     def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
-        """Ask what a run did, and with `media` where that is to be seen; an Explained comes back."""
+        """Request the details of a run, with the result in DetailsReceived.
+
+        With `media`, they have the signed URLs of screenshots and video.
+        """
 
     def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:
-        """Ask for new addresses of a run's screenshots and video; a Refreshed comes back."""
+        """Request fresh URLs of a run's files, with the result in UrlsRefreshed."""
 
-    def download(self, index: int, item: EvidenceFile) -> None:
-        """Fetch a screenshot or video; a Fetched comes back."""
+    def download(self, index: int, file: EvidenceFile) -> None:
+        """Download a screenshot or video, with the result in FileDownloaded."""
 
 
 class RunApi(Protocol):
-    """What the threads call; never raises for what a server or a network does.
+    """The API calls of the threads.
 
-    Each call notes in `line` of `api.line` whether it has made a connection. An error without one means not sent. A
-    start passes the gate in `line` before it sends.
+    They never raise an error of a server or a network. Each call records in `net.connection_state` whether it made a
+    connection. After an unexpected error without a connection, nothing was sent. A start request passes the gate in
+    `connection_state` before it sends.
     """
 
     def start(self, request: RunRequest) -> StartResult:
-        """Ask once for a run to start."""
+        """Send one start request, without retries."""
 
     def status(self, request: RunRequest, run_id: str) -> PollResult:
-        """Get the status of a run."""
+        """Request the status of a run."""
 
     def details(self, request: RunRequest, run_id: str, *, media: bool = False) -> RunDetails:
-        """Ask once what a run did, and with `media` where that is to be seen."""
+        """Request the details of a run once.
+
+        With `media`, they have the signed URLs of screenshots and video.
+        """
 
     def name_of(self, kind: TargetKind, request: RunRequest) -> str | None:
-        """Return the account's name for the request's id as one of this kind; None if it has no such id."""
+        """Return the name of an id of this kind, or None."""
 
 
 if sys.platform == "win32":
 
-    def _private_memory(size: int) -> Sized:
+    def _map_private_memory(size: int) -> Sized:
         return mmap.mmap(-1, size)
 
 else:
 
-    def _private_memory(size: int) -> Sized:
+    def _map_private_memory(size: int) -> Sized:
         return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
-def spare_memory(size: int) -> Sized:
-    """Return that many bytes, or none if there are no more: to be given up once memory is used up.
+def reserve_memory(size: int) -> Sized:
+    """Reserve memory to release when no memory is left.
 
-    The system gives no page of it until it is written to, so it costs address space alone. That of `bytes` can be
-    memory that was used before, which is cleared and so takes room.
+    The system provides a page only when it is written to, so the reserve needs address space only. `bytes` can reuse
+    memory of the process. It clears this memory, so the pages would be in use.
+
+    Args:
+        size: The number of bytes.
+
+    Returns:
+        An object that holds the memory, or empty bytes if none is available.
+
     """
     try:
-        return _private_memory(size)
+        return _map_private_memory(size)
     except (OSError, MemoryError):
         return b""
 
 
 class ThreadedExecutor:
-    """One daemon thread per request under way; idle ones are used again.
+    """Sends requests in daemon threads, one request per thread.
 
-    Where no further thread can be made, since the number of processes or the memory is limited, a request waits for a
-    thread that is there. If there is none, it is sent at once, in the thread that asks for it. Then `can_start` is
-    false until all events are taken, so that a signal or a refusal is heard before the next start.
+    Idle threads are reused. If no further thread can start, because of a limit for processes or memory, a request waits
+    for an existing thread. If there is no thread at all, the calling thread sends the request itself. Then `can_start`
+    returns False until all events are handled, so that a signal or a rejection is handled before the next start.
+
+    Args:
+        api: Sends the requests.
+        events: The queue that receives the results.
+        download: Downloads one file, or None if files cannot be stored.
+
     """
 
     def __init__(
-        self, api: RunApi, events: Events, keep: Callable[[EvidenceFile], DownloadResult] | None = None
+        self, api: RunApi, events: Events, download: Callable[[EvidenceFile], DownloadResult] | None = None
     ) -> None:
         self.api = api
-        self._keep = keep
+        self._download = download
         self._events = events
         self._tasks: queue.SimpleQueue[Callable[[], Event]] = queue.SimpleQueue()
-        # How many threads there are, and how many tasks have not ended. Both change under the lock.
-        self._threads, self._open = 0, 0
+        # The number of threads, and of tasks that have not ended. The lock protects both.
+        self._thread_count, self._open_task_count = 0, 0
         self._lock = threading.Lock()
         self._may_add_threads = True
-        self._spare = spare_memory(_SPARE_BYTES)
+        self._memory_reserve = reserve_memory(_RESERVE_BYTES)
 
     def can_start(self) -> bool:
-        """Return whether a request would be sent at once, rather than wait for another one; make a thread for it."""
-        return self._has_free_thread() or (not self._threads and self._events.empty())
+        """Return whether a thread is free, and start one if needed."""
+        return self._ensure_free_thread() or (not self._thread_count and self._events.empty())
 
     def start(self, index: int, request: RunRequest) -> Callable[[], bool]:
-        """Ask for a run to start; return what withdraws the request if nothing was sent."""
+        """Send a start request, and return a function that withdraws it."""
         gate = SendGate()
-        self._submit(lambda: StartFinished(index, self._started(request, gate)))
+        self._submit(lambda: StartFinished(index, self._request_start(request, gate)))
         return gate.withdraw
 
-    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
-        """Get the status of a run."""
-        self._submit(lambda: StatusReceived(index, run_id, self._status(request, run_id), number))
+    def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
+        """Request the status of a run."""
+        self._submit(lambda: StatusReceived(index, run_id, self._request_status(request, run_id), request_number))
 
     def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
-        """Ask what a run did."""
-        self._submit(lambda: DetailsReceived(index, run_id, self._details(request, run_id, media)))
+        """Request the details of a run."""
+        self._submit(lambda: DetailsReceived(index, run_id, self._request_details(request, run_id, media)))
 
     def refresh_urls(self, index: int, request: RunRequest, run_id: str) -> None:
-        """Ask for new addresses of a run's screenshots and video."""
-        self._submit(lambda: UrlsRefreshed(index, run_id, self._details(request, run_id, media=True)))
+        """Request fresh URLs of a run's screenshots and video."""
+        self._submit(lambda: UrlsRefreshed(index, run_id, self._request_details(request, run_id, media=True)))
 
-    def download(self, index: int, item: EvidenceFile) -> None:
-        """Fetch a screenshot or video."""
-        self._submit(lambda: FileDownloaded(index, item, self._kept(item)))
+    def download(self, index: int, file: EvidenceFile) -> None:
+        """Download a screenshot or video."""
+        self._submit(lambda: FileDownloaded(index, file, self._download_file(file)))
 
-    # Whatever goes wrong in a thread, the run must not be lost: it comes back as what is known of it.
-    def _started(self, request: RunRequest, gate: SendGate) -> StartResult:
+    # The next methods catch all errors, because an error in a thread must not lose the run.
+    def _request_start(self, request: RunRequest, gate: SendGate) -> StartResult:
         try:
-            # The connection of this thread's last request says nothing of this one.
+            # The state is still that of the last request of this thread.
             connection_state.reset()
             connection_state.gate = gate
             return self.api.start(request)
         except Exception as error:  # noqa: BLE001
-            self._spare = b""
-            return self._unexpected(error)
+            self._memory_reserve = b""
+            return self._build_error_result(error)
         finally:
             connection_state.gate = None
 
-    def _unexpected(self, error: Exception) -> StartResult:
+    def _build_error_result(self, error: Exception) -> StartResult:
         if isinstance(error, MemoryError):
-            # Each further thread takes memory from the requests that are under way.
+            # Each further thread needs memory that the requests in flight need too.
             self._may_add_threads = False
-        what = f"unexpected {type(error).__name__}"
+        message = f"unexpected {type(error).__name__}"
         if not connection_state.nothing_sent:
             return StartResult(
                 StartStatus.INDETERMINATE,
                 ExitReason.UNKNOWN,
-                message=f"{what} while sending",
+                message=f"{message} while sending",
                 suggestion=HINT_NO_RESPONSE,
             )
-        delivery = StartStatus.NOT_SENT if isinstance(error, _PASSING) else StartStatus.CANNOT_SEND
-        return StartResult(delivery, ExitReason.API, message=f"not sent: {what} before there was a connection")
+        status = StartStatus.NOT_SENT if isinstance(error, _TRANSIENT_ERRORS) else StartStatus.CANNOT_SEND
+        return StartResult(status, ExitReason.API, message=f"not sent: {message} before there was a connection")
 
-    def _status(self, request: RunRequest, run_id: str) -> PollResult:
+    def _request_status(self, request: RunRequest, run_id: str) -> PollResult:
         try:
             return self.api.status(request, run_id)
         except Exception as error:  # noqa: BLE001
             return PollResult(PollStatus.UNAVAILABLE, message=f"unexpected {type(error).__name__} while asking")
 
-    def _details(self, request: RunRequest, run_id: str, media: bool) -> RunDetails:  # noqa: FBT001
+    def _request_details(self, request: RunRequest, run_id: str, media: bool) -> RunDetails:  # noqa: FBT001
         try:
             return self.api.details(request, run_id, media=media)
         except Exception as error:  # noqa: BLE001
             return RunDetails(error=f"unexpected {type(error).__name__} while asking")
 
-    def _kept(self, item: EvidenceFile) -> DownloadResult:
+    def _download_file(self, file: EvidenceFile) -> DownloadResult:
         try:
-            return self._keep(item) if self._keep else DownloadResult(error="there is no place for it")
+            return self._download(file) if self._download else DownloadResult(error="there is no place for it")
         except Exception as error:  # noqa: BLE001
             return DownloadResult(error=f"unexpected {type(error).__name__} while fetching")
 
     def _submit(self, task: Callable[[], Event]) -> None:
-        if self._has_free_thread() or self._threads:
+        if self._ensure_free_thread() or self._thread_count:
             with self._lock:
-                self._open += 1
+                self._open_task_count += 1
             self._tasks.put(task)
         else:
             self._events.put(task())
 
-    def _has_free_thread(self) -> bool:
-        """Return whether a thread has nothing to do; make one if there is none."""
+    def _ensure_free_thread(self) -> bool:
+        """Return whether a thread is idle, and start one if needed."""
         with self._lock:
-            is_free = self._open < self._threads
+            is_free = self._open_task_count < self._thread_count
         return is_free or self._add_thread()
 
     def _add_thread(self) -> bool:
-        """Make a thread; return whether that could be done."""
+        """Start a thread, and return whether it started."""
         if not self._may_add_threads:
             return False
         try:
-            start_thread(self._work)
+            start_thread(self._run_tasks)
         except (RuntimeError, MemoryError) as error:
-            # It took seconds, in which no event was heard.
+            # A stuck thread start blocks for seconds, and during this time no event is handled.
             self._may_add_threads = not isinstance(error, ThreadStuckError)
             return False
         with self._lock:
-            self._threads += 1
+            self._thread_count += 1
         return True
 
-    def _work(self) -> None:
+    def _run_tasks(self) -> None:
         try:
             while True:
                 task = self._tasks.get()
                 try:
                     event = task()
                 finally:
-                    # Before the event: whoever sees it may send the next request at once.
+                    # This is before the event, because its receiver may send the next request immediately.
                     with self._lock:
-                        self._open -= 1
+                        self._open_task_count -= 1
                 self._events.put(event)
         finally:
-            # Memory was used up while an error was dealt with. Nothing may wait for this thread any more.
+            # The thread ends because there was no memory to handle an error. No request may wait for this thread.
             with self._lock:
-                self._threads -= 1
+                self._thread_count -= 1
 
 
 class ReportThread:
-    """Writes slow reports one by one, each in a thread of its own, for as long as signal and time allow.
+    """Writes each slow report in a thread with a time limit.
 
-    `signalled` says that a signal has come already.
+    Args:
+        events: The queue that receives signals and the end of a report.
+        clock: Provides the time.
+        signalled: Whether a signal has arrived already.
+
     """
 
     def __init__(self, events: Events, clock: Clock, *, signalled: bool) -> None:
         self._events, self._clock = events, clock
-        self._until = clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL if signalled else inf
+        self._deadline = clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL if signalled else inf
 
     def write(self, task: Callable[[], T]) -> T | None:
-        """Return what the task returns, or None if it took too long and was left behind.
+        """Run a task, and return its result or None on timeout.
 
-        Raises what the task raises. Where no thread can be made, the task is done in this one.
+        An error of the task is raised here. If no thread can start, the task runs in the calling thread.
         """
         results: list[T] = []
         errors: list[BaseException] = []
 
-        def work() -> None:
+        def run_task() -> None:
             try:
                 results.append(task())
             except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
@@ -345,17 +379,17 @@ class ReportThread:
             self._events.put(ReportWritten())
 
         try:
-            start_thread(work)
+            start_thread(run_task)
         except (RuntimeError, MemoryError):
             return task()
-        limit = self._clock.monotonic() + MAX_REPORT_SECONDS
+        report_deadline = self._clock.monotonic() + MAX_REPORT_SECONDS
         while not results and not errors:
             now = self._clock.monotonic()
-            if now >= min(limit, self._until):
+            if now >= min(report_deadline, self._deadline):
                 return None
-            event = self._clock.wait_for_event(self._events, min(limit, self._until) - now)
+            event = self._clock.wait_for_event(self._events, min(report_deadline, self._deadline) - now)
             if isinstance(event, SignalReceived):
-                self._until = min(self._until, self._clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL)
+                self._deadline = min(self._deadline, self._clock.monotonic() + MAX_SECONDS_AFTER_SIGNAL)
         if errors:
             raise errors[0]
         return results[0]

@@ -669,7 +669,7 @@ _NOT_GREEN = ("failure", "error", "skipped")
 @settings(deadline=None)
 def test_no_report_is_greener_than_its_runs(runs: list[RunResult], waited: bool, interrupt: int | None) -> None:
     """Green needs at least one run that passed and none that did not, or the report says skipped."""
-    verdict = compute_verdict(runs, interrupt, waited=waited)
+    verdict = compute_verdict(runs, interrupt, waits_for_results=waited)
     greens = _greens(report(runs, verdict)._replace(waits_for_results=waited))
     passed = bool(runs) and all(run.state is RunState.PASSED for run in runs)
     assert verdict.conclusion is not Conclusion.PASSED or (passed and waited)
@@ -685,5 +685,5 @@ def test_no_report_is_greener_than_its_runs(runs: list[RunResult], waited: bool,
 @given(any_runs.filter(bool))
 def test_skipped_means_that_nothing_was_started_now(runs: list[RunResult]) -> None:
     """With runs, only passes of an earlier attempt are skipped."""
-    skipped = compute_verdict(runs, waited=True).conclusion is Conclusion.SKIPPED
+    skipped = compute_verdict(runs, waits_for_results=True).conclusion is Conclusion.SKIPPED
     assert skipped == all(run.reused and run.state is RunState.PASSED for run in runs)

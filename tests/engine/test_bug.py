@@ -96,7 +96,7 @@ def test_signal_after_bug_shortens_the_wait() -> None:
     assert clock.time == 1000.0 + 5.0 + 1.0
 
 
-@pytest.mark.parametrize("place", ["_settle", "_with_distinct_run", "_finish"])
+@pytest.mark.parametrize("place", ["_apply_result", "_check_distinct_run", "_finish"])
 def test_bug_within_an_answer_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer that was being dealt with is not lost either."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
@@ -122,7 +122,7 @@ def test_bug_that_goes_on_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object) -> None:
         raise MemoryError
 
-    for name in ("save", "save_unanswered"):
+    for name in ("save_result", "save_unfinished"):
         monkeypatch.setattr(RunStarter, name, fail)
     with pytest.raises(KeyError):
         engine.run(ScriptedWorkers(clock, scripts))

@@ -48,7 +48,7 @@ def carried(details: RunDetails, *, waiting: bool) -> tuple[RunResult, ScriptedW
     board = RunTable([RunResult(NAMED)], clock.time)
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     wait = PollPolicy() if waiting else None
-    engine = Engine(board, StartPolicy(), clock, events, Watched(), wait, passed_before={0: "earlier"})  # type: ignore[arg-type]
+    engine = Engine(board, StartPolicy(), clock, events, Watched(), wait, passed_runs={0: "earlier"})  # type: ignore[arg-type]
     engine.run(workers)
     return board.results[0], workers
 

@@ -79,7 +79,7 @@ def _next(values: list[T]) -> T:
 def run(folder: Path, api: Api, ids: list[str], more: Mapping[str, str]) -> Ended:
     """Run a job that waits, with short pauses between its requests."""
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
-        patch.setattr("autonoma_ci.engine.details._PAUSE", 0.05)
+        patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
         return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=PATIENT)
 
 
@@ -481,7 +481,7 @@ def test_contradicted_pass_stays_doubted_for_wait(
     """`wait` takes such a run up again, and its status alone is no proof, whether it has a name or not."""
     api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [details(status="failed")]})
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
-        patch.setattr("autonoma_ci.engine.details._PAUSE", 0.05)
+        patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
         assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=PATIENT).code == 7
         record = tmp_path / "results" / "results.json"
         saved = json.loads(record.read_text("utf-8"))

@@ -170,7 +170,7 @@ def test_start_again_has_all_its_tries() -> None:
         while fire.is_busy:
             fire.dispatch(workers)
             if event := clock.wait_for_event(
-                queue.SimpleQueue(), 60.0 if fire.in_flight_count else fire.next_action_at() - clock.time
+                queue.SimpleQueue(), 60.0 if fire.has_in_flight else fire.next_action_at() - clock.time
             ):
                 fire.handle_result(event)
         assert board.results[0].start_requests == 2
@@ -345,7 +345,7 @@ def test_a_run_that_is_started_again_has_its_own_time_and_patience() -> None:
         while len(settled) == before:
             fire.dispatch(workers)
             if event := clock.wait_for_event(
-                queue.SimpleQueue(), fire.next_action_at() - clock.time if not fire.in_flight_count else 60.0
+                queue.SimpleQueue(), fire.next_action_at() - clock.time if not fire.has_in_flight else 60.0
             ):
                 fire.handle_result(event)
 
@@ -408,7 +408,7 @@ def test_a_request_is_given_up_once_it_is_overdue_and_says_that_the_run_may_have
     for seconds in (50.0, 0.1):
         clock.time += seconds
         fire.expire_hung_requests()
-        under_way.append(fire.in_flight_count)
+        under_way.append(fire.has_in_flight)
     run = board.results[0]
     assert under_way == [True, False]
     assert (run.state, run.reason, run.message) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "no answer came in time")
@@ -425,7 +425,7 @@ def test_a_signal_stops_starting_and_accounts_for_every_run() -> None:
     job = Job(*[[STARTED]] * 4, seconds=10.0, policy=StartPolicy(concurrency=2, shutdown_grace=1.0))
     job.clock.later(15.0, SignalReceived(15))
     job.run()
-    assert job.engine.interrupt == 15
+    assert job.engine.signal_number == 15
     assert job.states == [RunState.STARTED, RunState.STARTED, RunState.UNKNOWN, RunState.UNKNOWN]
     assert {(run.reason, run.message) for run in job.board.results[2:]} == {
         (ExitReason.UNKNOWN, "cancelled while the request was under way")
@@ -503,7 +503,7 @@ def test_run_that_is_added_after_a_refusal_is_not_sent() -> None:
     clock, settled = FakeClock(), list[int]()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]})
-    fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None, later=[1])
+    fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None, deferred=[1])
     fire.dispatch(workers)
     fire.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
     fire.enqueue(1)
@@ -518,7 +518,7 @@ def test_run_that_is_added_after_fail_fast_is_not_sent() -> None:
     clock = FakeClock()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, NOT_FOUND)], 1: [(1.0, STARTED)]})
-    fire = RunStarter(board, StartPolicy(fail_fast=True), clock, lambda _: None, lambda _: None, later=[1])
+    fire = RunStarter(board, StartPolicy(fail_fast=True), clock, lambda _: None, lambda _: None, deferred=[1])
     fire.dispatch(workers)
     fire.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
     fire.enqueue(1)
@@ -542,7 +542,7 @@ def test_start_under_way_at_a_refusal_is_not_sent_again(
 
 def earlier_ids_of(job: Job, *ids: tuple[TargetKind, str]) -> Job:
     """Let the job know the ids of runs that an earlier attempt started."""
-    job.board._earlier_ids = frozenset(ids)
+    job.board._previous_run_ids = frozenset(ids)
     return job.run()
 
 
@@ -566,7 +566,7 @@ def test_start_with_the_earlier_id_of_another_kind_is_started() -> None:
 
 def test_board_without_earlier_ids_knows_none() -> None:
     """The ids are given with the board, and a run that is carried is not a start."""
-    board = RunTable([], 0.0, earlier_ids=frozenset({(TargetKind.TEST, "r")}))
+    board = RunTable([], 0.0, previous_run_ids=frozenset({(TargetKind.TEST, "r")}))
     assert not board.claim_start(TargetKind.TEST, "r", "")
     assert board.claim(TargetKind.TEST, "r")
     assert RunTable([], 0.0).claim_start(TargetKind.TEST, "r", "")
@@ -602,7 +602,7 @@ def test_signal_before_the_first_request_starts_nothing() -> None:
     clock.later(0.0, SignalReceived(15))
     engine = Engine(board, StartPolicy(), clock, events, Watched())
     engine.run(workers)
-    assert engine.interrupt == 15
+    assert engine.signal_number == 15
     assert workers.sent == []
     assert {run.state for run in board.results} == {RunState.NOT_STARTED}
 

@@ -152,7 +152,7 @@ def test_details_of_a_pass_whose_files_are_wanted_are_worth_another_question() -
 
 def test_files_that_never_come_hold_up_the_step_for_a_limited_time() -> None:
     job = Job(shown(keeps=expired), keeping=EvidencePolicy(finish_timeout=60))
-    job.workers.download = lambda index, item: None  # type: ignore[method-assign]
+    job.workers.download = lambda index, file: None  # type: ignore[method-assign]
     job.run()
     assert 60 <= job.seconds <= 80
     assert job.first.evidence.missing_reason == "4 of its files: they took too long"
@@ -163,9 +163,9 @@ def test_files_are_fetched_while_other_runs_go_on() -> None:
     job = Job(shown(10), takes(3000), waiting=PollPolicy(timeout=4000), keeping=EvidencePolicy())
     fetch, at = job.workers.download, []
 
-    def noted(index: int, item: EvidenceFile) -> None:
+    def noted(index: int, file: EvidenceFile) -> None:
         at.append(job.seconds)
-        fetch(index, item)
+        fetch(index, file)
 
     job.workers.download = noted  # type: ignore[method-assign]
     job.run()
@@ -177,13 +177,13 @@ def test_a_signal_ends_it_and_says_what_is_missing() -> None:
     job = Job(shown(delay=1.0), keeping=EvidencePolicy(max_concurrent=1))
     fetch = job.workers.download
 
-    def once(index: int, item: EvidenceFile) -> None:
-        fetch(index, item)
+    def once(index: int, file: EvidenceFile) -> None:
+        fetch(index, file)
         job.clock.later(0.5, SignalReceived(15))
 
     job.workers.download = once  # type: ignore[method-assign]
     job.run()
-    assert job.engine.interrupt == 15
+    assert job.engine.signal_number == 15
     assert job.first.evidence.missing_reason == "4 of its files: the job was cancelled"
     assert job.seconds < 20
 

@@ -63,7 +63,10 @@ def test_adding_a_run_that_did_not_start_never_turns_red_into_green(outcomes: li
 
 @given(st.lists(any_outcome), any_outcome)
 def test_adding_a_run_that_did_not_pass_never_turns_red_into_green(outcomes: list[RunResult], more: RunResult) -> None:
-    before, after = compute_verdict(outcomes, waited=True), compute_verdict([*outcomes, more], waited=True)
+    before, after = (
+        compute_verdict(outcomes, waits_for_results=True),
+        compute_verdict([*outcomes, more], waits_for_results=True),
+    )
     if more.state is not RunState.PASSED or before.exit_code != 0:
         assert after.exit_code != 0
     assert (after.exit_code == 0) == all(o.state is RunState.PASSED for o in [*outcomes, more])
@@ -114,8 +117,10 @@ def test_outcomes_that_were_waited_for_come_to(
     outcomes: list[RunResult], conclusion: str, reason: str, code: int
 ) -> None:
     """Passed needs every run to have passed, and one of them in this step."""
-    assert compute_verdict(outcomes, waited=True) == Verdict(Conclusion(conclusion), ExitReason(reason), code)
-    assert compute_verdict(outcomes[::-1], waited=True) == compute_verdict(outcomes, waited=True)
+    assert compute_verdict(outcomes, waits_for_results=True) == Verdict(
+        Conclusion(conclusion), ExitReason(reason), code
+    )
+    assert compute_verdict(outcomes[::-1], waits_for_results=True) == compute_verdict(outcomes, waits_for_results=True)
 
 
 def test_every_exit_code_means_one_thing() -> None:

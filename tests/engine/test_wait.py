@@ -103,7 +103,7 @@ class Job:
 
     @property
     def code(self) -> int:
-        return compute_verdict(self.board.results, self.engine.interrupt, waited=True).exit_code
+        return compute_verdict(self.board.results, self.engine.signal_number, waits_for_results=True).exit_code
 
 
 def test_passed_is_what_the_server_calls_passed() -> None:
@@ -221,9 +221,9 @@ def test_a_question_that_never_comes_back_is_asked_again() -> None:
     job.workers._runs = {0: [run]}
     poll = job.workers.poll
 
-    def once_lost(index: int, request: RunRequest, run_id: str, number: int) -> None:
+    def once_lost(index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         if next(delays, None) is None:
-            poll(index, request, run_id, number)
+            poll(index, request, run_id, request_number)
 
     job.workers.poll = once_lost  # type: ignore[method-assign]
     assert job.run().states == [RunState.PASSED]
@@ -565,14 +565,14 @@ def test_whatever_happens_no_started_run_is_lost_and_nothing_is_late(
         RunState.NOT_STARTED,
         RunState.UNKNOWN,
     }
-    assert set(job.states) <= final | ({RunState.STARTED} if job.engine.interrupt else set())
+    assert set(job.states) <= final | ({RunState.STARTED} if job.engine.signal_number else set())
     if job.code == 0:
         assert all(
             any(run.says(age) is PASSED for age in (0, *(sent.at for sent in job.workers.polls)))
             for runs, _ in plan
             for run in runs[-1:]
         ) or set(job.states) == {RunState.PASSED}
-    deadline = job.engine._wait.deadline if job.engine._wait else 0
+    deadline = job.engine._poller.deadline if job.engine._poller else 0
     assert all(sent.at <= deadline + 1e-6 for sent in job.workers.polls)
     # A run that is started again gives those that the API still refuses their two minutes anew.
     started_by = 1000.0 + 150 * (1 + retries)

@@ -232,7 +232,7 @@ def test_thread_that_ended_by_an_error_is_waited_for_no_more(monkeypatch: pytest
     def fail(_: ThreadedExecutor, error: Exception) -> StartResult:
         raise MemoryError from error
 
-    monkeypatch.setattr(ThreadedExecutor, "_unexpected", fail)
+    monkeypatch.setattr(ThreadedExecutor, "_build_error_result", fail)
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], 0.0)
     # The second start is answered well within it, on any machine.
     policy = StartPolicy(hung_after=4.0, concurrency=2)

@@ -72,7 +72,7 @@ if most := os.environ.get("JOB_FILES"):
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), int(most)))
 socket.getaddrinfo = resolve
 ResultsDirPublisher.publish = publish  # type: ignore[method-assign]
-http._REQUEST_TIMEOUT_SECONDS, http._RETRY_DELAY_SECONDS, details._PAUSE = _SECONDS, 0.05, 0.1
+http._REQUEST_TIMEOUT_SECONDS, http._RETRY_DELAY_SECONDS, details._RETRY_DELAY_SECONDS = _SECONDS, 0.05, 0.1
 evidence_store.download = partial(evidence_store.download, connect_seconds=_SECONDS)  # type: ignore[attr-defined]
 evidence_store.EvidenceDownloader = partial(evidence_store.EvidenceDownloader, seconds=_SECONDS)  # type: ignore[misc, assignment]
 runtime.Runtime = partial(  # type: ignore[misc, assignment]

@@ -114,12 +114,12 @@ class Stepping(FakeClock):
         self.under_way.append(Request(index, StartFinished, lambda client: StartFinished(index, client.start(request))))
         return lambda: False
 
-    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         self.under_way.append(
             Request(
                 index,
                 StatusReceived,
-                lambda client: StatusReceived(index, run_id, client.status(request, run_id), number),
+                lambda client: StatusReceived(index, run_id, client.status(request, run_id), request_number),
             )
         )
 

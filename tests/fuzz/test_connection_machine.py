@@ -483,7 +483,7 @@ def played(job: JobScript, timeouts: Timeouts = BRISK, wait: str = "1s") -> tupl
         FaultServer(api.act, greeting=api.greet) as server,
     ):
         patch.setattr(connection, "_SURPLUS_SECONDS", UNTIL_LATE)
-        patch.setattr("autonoma_ci.engine.details._PAUSE", 0.05)
+        patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
         return run_job(Path(folder), server.url, job.tests, more=more, timeouts=timeouts), api
 
 

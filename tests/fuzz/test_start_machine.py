@@ -116,7 +116,7 @@ class Starting(RuleBasedStateMachine):
         self.every_started_run_is_known()
         self.what_may_have_arrived_is_never_called_not_started()
         assert {run.state for run in runs} <= {RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED}
-        verdict = compute_verdict(runs, self.job.engine.interrupt)
+        verdict = compute_verdict(runs, self.job.engine.signal_number)
         assert (verdict.exit_code == 0) == (not self.interrupted and len(self.started) == len(runs))
 
 

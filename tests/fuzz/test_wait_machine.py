@@ -130,7 +130,7 @@ class ToBeWaitedFor(RuleBasedStateMachine):
         self.what_was_told_first_of_an_end_is_what_is_known()
         runs = self.job.board.results
         assert self.interrupted or not any(run.state is RunState.STARTED for run in runs)
-        verdict = compute_verdict(runs, self.job.engine.interrupt, waited=True)
+        verdict = compute_verdict(runs, self.job.engine.signal_number, waits_for_results=True)
         all_passed = [self.told.get(place) for place in range(len(runs))] == [RunState.PASSED] * len(runs)
         assert (verdict.exit_code == 0) == (all_passed and not self.interrupted)
 

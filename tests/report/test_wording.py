@@ -35,7 +35,7 @@ WRONG = re.compile(
 
 
 def made(outcomes: list[RunResult], *, waited: bool = True, signal: int | None = None) -> Report:
-    verdict = compute_verdict(outcomes, signal, waited=waited)
+    verdict = compute_verdict(outcomes, signal, waits_for_results=waited)
     return report(outcomes, verdict)._replace(waits_for_results=waited, duration_seconds=60.0, resume_command=LATER)
 
 

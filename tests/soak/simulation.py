@@ -146,7 +146,7 @@ class Simulation(Clock):
         self._later(self.random.uniform(0.4, 3.0) + harm.longer, happen)
         return lambda: False
 
-    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         run, seconds = self._runs[run_id], self.random.uniform(0.05, 0.4)
         word = run.word(self.time + seconds / 2)
         harm = self._harm("question", QUESTIONS)
@@ -157,7 +157,7 @@ class Simulation(Clock):
             self._transport.came = harm.came if harm and harm.came else answer(200, {"status": word})
             if harm is None or harm.told is Told.STARTED:
                 self._told(index, run_id, word)
-            return StatusReceived(index, run_id, self._client.status(request, run_id), number)
+            return StatusReceived(index, run_id, self._client.status(request, run_id), request_number)
 
         self._later(seconds + (harm.longer if harm else 0.0), happen)
 
@@ -225,8 +225,8 @@ def simulate(seed: int, runs: int) -> Simulated:
         simulation.time - board.origin,
         max(run.start_offset_seconds for run in board.results if not run.previous_attempts),
     )
-    assert engine._wait
-    after = simulation.time - engine._wait.deadline
+    assert engine._poller
+    after = simulation.time - engine._poller.deadline
     if after > WAITING.late_response_grace + _EXPLAINED + simulation.suspended:
         judged.complaints.append(f"it was over {after:.0f} s after the deadline")
     return Simulated(judged, states(found), seconds, begun, simulation)

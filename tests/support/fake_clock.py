@@ -129,12 +129,12 @@ class ScriptedWorkers:
             self._born[index, run_id] = self._clock.time, runs[min(number, len(runs) - 1)]
         return self._born[index, run_id]
 
-    def poll(self, index: int, request: RunRequest, run_id: str, number: int) -> None:
+    def poll(self, index: int, request: RunRequest, run_id: str, request_number: int) -> None:
         """Take note, and let the answer come in its time: it says how things were half-way."""
         self.polls.append(Sent(self._clock.time, index))
         born, run = self._run(index, run_id)
         status = run.says(self._clock.time + run.delay / 2 - born)
-        self._clock.later(run.delay, StatusReceived(index, run_id, status, number))
+        self._clock.later(run.delay, StatusReceived(index, run_id, status, request_number))
         self.polls_at_once = max(self.polls_at_once, self._clock.count(StatusReceived))
 
     def fetch_details(self, index: int, request: RunRequest, run_id: str, *, media: bool = False) -> None:
@@ -150,12 +150,12 @@ class ScriptedWorkers:
         run = self._run(index, run_id)[1]
         self._clock.later(run.delay, UrlsRefreshed(index, run_id, run.details))
 
-    def download(self, index: int, item: EvidenceFile) -> None:
+    def download(self, index: int, file: EvidenceFile) -> None:
         """Take note, and let the file come in its time, as the run says."""
-        self.fetched.append(item)
-        run = self._run(index, item.run_id)[1]
-        times = self.fetched.count(item)
-        self._clock.later(run.delay, FileDownloaded(index, item, run.keeps(item, times)))
+        self.fetched.append(file)
+        run = self._run(index, file.run_id)[1]
+        times = self.fetched.count(file)
+        self._clock.later(run.delay, FileDownloaded(index, file, run.keeps(file, times)))
         self.fetches_at_once = max(self.fetches_at_once, self._clock.count(FileDownloaded))
 
     def can_start(self) -> bool:
@@ -193,15 +193,15 @@ class Watched:
         self.warnings: list[str] = []
         self.ticks = 0
 
-    def on_run_changed(self, outcome: RunResult) -> None:
+    def on_run_changed(self, run: RunResult) -> None:
         """Note which run reached its state."""
-        self.ended.append(outcome.request.id)
-        self.seen.append(outcome)
+        self.ended.append(run.request.id)
+        self.seen.append(run)
 
-    def on_warning(self, text: str) -> None:
+    def on_warning(self, message: str) -> None:
         """Keep the warning."""
-        self.warnings.append(text)
+        self.warnings.append(message)
 
-    def on_tick(self, outcomes: Sequence[RunResult]) -> None:
+    def on_tick(self, results: Sequence[RunResult]) -> None:
         """Count."""
         self.ticks += 1
