@@ -18,7 +18,7 @@ MAX_POLL_SECONDS = 10.0
 # Limit for all runs together. With more than 1500 open runs, MAX_POLL_SECONDS wins.
 MAX_POLLS_PER_SECOND = 150
 MAX_BACKOFF_FACTOR = 8.0
-# Limit of a pause after HTTP 429 responses without Retry-After.
+# Limit of a pause after HTTP 429 or 503 responses without Retry-After.
 MAX_BACKED_OFF_SECONDS = 20.0
 # Limit for the value of Retry-After. With a value of an hour, we still poll once a minute to see if the limit is over.
 MAX_RETRY_AFTER_SECONDS = 60.0
@@ -37,10 +37,10 @@ class PollInterval:
 
     def __init__(self, fixed_seconds: float | None, clock: Clock) -> None:
         self._fixed_seconds, self._clock = fixed_seconds, clock
-        # Factor on each pause. HTTP 429 doubles it, each success reduces it by 5 %.
+        # Factor on each pause. HTTP 429 or 503 doubles it, each success reduces it by 5 %.
         self._factor = 1.0
         self._slowed_at = 0.0
-        # Since when each poll got HTTP 429, and how often in a row the factor was doubled.
+        # Since when each poll got HTTP 429 or 503, and how often in a row the factor was doubled.
         self._rate_limited_since = inf
         self._rate_limited_count = 0
         # Moment of the clock before which no poll is sent.
@@ -64,7 +64,7 @@ class PollInterval:
         return min(spread_pause * self._factor, max(MAX_BACKED_OFF_SECONDS, pause))
 
     def on_rate_limited(self, sent_at: float, retry_after: float | None, give_up_after: float) -> bool:
-        """Slow down all polls after an HTTP 429 response.
+        """Slow down all polls after an HTTP 429 or 503 response.
 
         Args:
             sent_at: The clock's time at which the rejected poll was sent.

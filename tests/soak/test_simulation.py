@@ -99,7 +99,7 @@ def test_a_planned_run_that_is_not_reported_is_found_out(monkeypatch: pytest.Mon
 
 
 def test_a_deadline_that_is_not_kept_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(details, "_LIMIT", 600.0)
+    monkeypatch.setattr(details, "_MAX_SILENCE_SECONDS", 600.0)
     monkeypatch.setattr(details.DetailsFetcher, "cancel", lambda self: None)
     monkeypatch.setattr(Simulation, "fetch_details", lambda self, *arguments, **media: None)
     assert any("after the deadline" in text for text in simulate(1, RUNS).judged.complaints)
