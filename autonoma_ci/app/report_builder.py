@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from autonoma_ci.app.inputs import build_part, redact_shown_part
 from autonoma_ci.config.settings import build_credential_redactor
-from autonoma_ci.models import WHOLE_BUILD, Report
+from autonoma_ci.models import ENTIRE_BUILD, Report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ class StepFacts(NamedTuple):
     step_id: str
     # The build attempt in which the resumed runs were started. Empty in a step that starts runs.
     started_in_attempt: str = ""
-    part: Part = WHOLE_BUILD
+    part: Part = ENTIRE_BUILD
     # Origin of the API, for runs without a link.
     web_base_url: str = ""
 
