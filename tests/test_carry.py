@@ -273,7 +273,7 @@ def test_nothing_is_carried_if_all_passed_and_one_was_flaky() -> None:
 
 def test_doubted_pass_is_not_carried() -> None:
     """Its status and its details contradicted each other, and nothing has cleared that up."""
-    data = edited(lambda document: document["runs"][0].update(doubted=True), sign=True)
+    data = edited(lambda document: document["runs"][0].update(has_contradiction=True), sign=True)
     assert carried(data) == {1: "run-1", 2: "run-2"}
 
 

@@ -46,8 +46,8 @@ def test_no_handler_of_errors_takes_a_signal() -> None:
 LOST = """
 import os, queue, signal, sys, time, weakref
 from autonoma_ci.errors import Cancelled
-from autonoma_ci.engine.signals import Interrupts
-interrupts = Interrupts()
+from autonoma_ci.engine.signals import SignalHandler
+interrupts = SignalHandler()
 interrupts.install()
 def send(_=None):
     os.kill(os.getpid(), signal.SIGTERM)
@@ -131,7 +131,7 @@ except Cancelled as error:
 @pytest.mark.parametrize("how", ["destructor", "weak reference"])
 @pytest.mark.parametrize(
     ("code", "out"),
-    [(WAITING, "lost\ncancelled 15\n"), (FOLLOWED, "cancelled 15\n"), (STARTING, "Interrupt(signal=15) True\n")],
+    [(WAITING, "lost\ncancelled 15\n"), (FOLLOWED, "cancelled 15\n"), (STARTING, "SignalReceived(signal=15) True\n")],
 )
 def test_signal_that_python_drops_is_not_lost(how: str, code: str, out: str) -> None:
     """Python says `Exception ignored` of what a destructor raises, and goes on."""

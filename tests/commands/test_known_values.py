@@ -361,7 +361,7 @@ def test_report_shows_no_credential(tmp_path: Path, url: str) -> None:
     step.start()
     told = " ".join(SECRETS.values())
     step.edit(
-        state="failed", message=told, hint=told, title=told, label=told,
+        state="failed", message=told, suggestion=told, title=told, label=told,
         run_id="Zq1-client-id", url=f"https://a.test/{SECRETS['INPUT_CLIENT-SECRET']}",
         step={"number": 1, "instruction": told, "output": told, "url": f"https://a.test/{told}", "status": told},
     )  # fmt: skip

@@ -112,7 +112,7 @@ def test_a_record_names_no_other_files_of_the_machine(path: str, tmp_path: Path)
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
     ended = invoke(tmp_path, "report", "results.json")
     assert ended.code == 2
-    assert "is not a record of autonoma-ci: runs.0.evidence.steps.0.image" in ended.err
+    assert "is not a record of autonoma-ci: runs.0.evidence.steps.0.screenshot" in ended.err
 
 
 def test_a_link_among_the_evidence_is_not_followed(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_record_without_evidence_is_one_of_an_older_version(tmp_path: Path) ->
     for run in document["runs"]:
         del run["evidence"]
         for step in filter(None, [run["step"]]):
-            del step["image"], step["status"]
+            del step["screenshot"], step["status"]
         for before in run["previous_attempts"]:
             del before["evidence"]
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")

@@ -260,7 +260,7 @@ def test_wait_believes_no_pass_without_runs(sandbox: Sandbox, tmp_path: Path, pa
 
 
 def _forge(entry: dict[str, Any], mac: str) -> None:
-    entry.update(state="passed", reason="ok", message="", hint="", step=None, mac=mac)
+    entry.update(state="passed", reason="ok", message="", suggestion="", step=None, mac=mac)
 
 
 def _mac(entry: dict[str, Any]) -> str:
@@ -640,7 +640,7 @@ any_run = st.builds(
     st.sampled_from(RunState),
     st.sampled_from(ExitReason),
     run_id=st.sampled_from(["", "run-1", "run-2"]),
-    carried=st.booleans(),
+    reused=st.booleans(),
 )
 # Random states are hardly ever all the same, so such lists come by themselves.
 of_one_state = st.sampled_from(RunState).flatmap(

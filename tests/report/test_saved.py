@@ -49,7 +49,7 @@ OUTCOMES = st.builds(
 # What a step writes: ids are checked, links are links, and the time of day is the clock's.
 REPORTS = st.builds(
     Report, TEXTS, st.just(CONTEXT), TEXTS, st.lists(OUTCOMES, max_size=3).map(tuple), st.none() | VERDICTS,
-    started_at=st.just("2025-01-07T09:30:00Z"), waited=st.booleans(), seconds=NUMBERS,
+    started_at=st.just("2025-01-07T09:30:00Z"), waits_for_results=st.booleans(), duration_seconds=NUMBERS,
 )  # fmt: skip
 CHECKER = Draft202012Validator(results_json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 

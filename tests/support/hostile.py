@@ -58,18 +58,18 @@ OUTCOMES = st.builds(
     run_id=TEXTS,
     url=URLS,
     message=TEXTS,
-    hint=TEXTS,
-    status=st.integers(0, 999),
-    tries=st.integers(0, 9),
-    seconds=st.floats(0, 1e6),
-    began=st.floats(-1e6, 1e6),
+    suggestion=TEXTS,
+    http_status=st.integers(0, 999),
+    start_requests=st.integers(0, 9),
+    duration_seconds=st.floats(0, 1e6),
+    start_offset_seconds=st.floats(-1e6, 1e6),
     title=TEXTS,
     step=STEPS,
-    earlier=st.lists(
+    previous_attempts=st.lists(
         st.builds(PreviousAttempt, TEXTS, URLS, TEXTS, STEPS, st.floats(0, 1e6), st.floats(0, 1e6), EVIDENCE),
         max_size=1,
     ).map(tuple),
-    carried=st.booleans(),
+    reused=st.booleans(),
     evidence=EVIDENCE,
 )
 CONTEXTS = st.builds(BuildContext, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS, TEXTS, TEXTS)
@@ -84,16 +84,16 @@ REPORTS = st.builds(
     title=TEXTS,
     context=CONTEXTS,
     source=TEXTS,
-    outcomes=st.lists(OUTCOMES, max_size=2).map(tuple),
+    results=st.lists(OUTCOMES, max_size=2).map(tuple),
     verdict=st.none() | VERDICTS,
     results_dir=TEXTS,
     started_at=TEXTS,
-    problems=st.just(()),
-    waited=st.booleans(),
-    later=TEXTS,
-    notes=st.lists(TEXTS, max_size=2).map(tuple),
-    seconds=st.floats(0, 1e6),
+    input_errors=st.just(()),
+    waits_for_results=st.booleans(),
+    resume_command=TEXTS,
+    plan_notes=st.lists(TEXTS, max_size=2).map(tuple),
+    duration_seconds=st.floats(0, 1e6),
 )
 REFUSED = st.builds(
-    Report, TEXTS, CONTEXTS, TEXTS, st.just(()), VERDICTS, problems=st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
+    Report, TEXTS, CONTEXTS, TEXTS, st.just(()), VERDICTS, input_errors=st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
 )
