@@ -48,7 +48,7 @@ def test_the_record_holds_the_whole_step() -> None:
         "totals": {"total": 2, "started": 1, "passed": 0, "failed": 0, "not_started": 1, "unknown": 0},
         "mac": "",
     }
-    assert [(run["name"], run["state"], run["status"]) for run in runs] == [
+    assert [(run["name"], run["state"], run["http_status"]) for run in runs] == [
         ("A", "started", 200),
         ("b", "not-started", 404),
     ]

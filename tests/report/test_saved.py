@@ -106,7 +106,7 @@ def test_every_kind_of_run_validates_against_the_published_schema() -> None:
 
 def test_the_schema_is_one_and_describes_every_field() -> None:
     Draft202012Validator.check_schema(results_json_schema())
-    described = results_json_schema()["$defs"]["SavedRun"]["properties"]
+    described = results_json_schema()["$defs"]["ResultsRun"]["properties"]
     assert set(json.loads(render_results_json(report([started("a")])))["runs"][0]) == set(described)
     assert set(json.loads(render_results_json(report()))) == set(results_json_schema()["properties"])
 
@@ -166,11 +166,11 @@ def test_any_bytes_are_a_record_or_a_problem_in_words(data: bytes) -> None:
 # The limit stands for the memory of a small machine. It covers what the interpreter and its libraries take.
 SMALL_MACHINE = """
 import resource, sys
-from autonoma_ci.reports.results_schema import parse
+from autonoma_ci.reports.results_schema import parse_results
 resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
 head, item, tail, count = sys.argv[1:]
 try:
-    print("read", parse((head + (item + ",") * int(count) + tail).encode()).version)
+    print("read", parse_results((head + (item + ",") * int(count) + tail).encode()).version)
 except ValueError as error:
     print(error)
 """

@@ -61,6 +61,6 @@ def test_record_of_an_earlier_version_has_no_variable_macs() -> None:
 
 def test_schema_has_the_form_of_variable_macs() -> None:
     """Readers of the schema learn the form of names and signatures."""
-    found = results_json_schema()["$defs"]["SavedRun"]["properties"]["variable_macs"]
+    found = results_json_schema()["$defs"]["ResultsRun"]["properties"]["variable_macs"]
     assert found["additionalProperties"] == {"type": "string", "pattern": "^[0-9a-f]{32}$"}
     assert found["propertyNames"]["maxLength"] == 128
