@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from autonoma_ci.config.parsers import AUTO_SHARD, MAX_DURATION_SECONDS, MAX_SHA
 from autonoma_ci.errors import InputError
 from autonoma_ci.models import RunRequest, TargetKind
 
-runs = st.lists(st.builds(RunRequest, st.just(TargetKind.TEST), st.text("ab", max_size=3)), max_size=40)
+runs = st.lists(st.builds(partial(RunRequest), st.just(TargetKind.TEST), st.text("ab", max_size=3)), max_size=40)
 
 
 @pytest.mark.parametrize(

@@ -635,8 +635,8 @@ def test_run_replaces_older_files_before_it_waits_for_a_url(
 # No report is greener than the runs
 
 any_run = st.builds(
-    RunResult,
-    st.builds(RunRequest, st.sampled_from(TargetKind), st.sampled_from(["a", "b"])),
+    partial(RunResult),
+    st.builds(partial(RunRequest), st.sampled_from(TargetKind), st.sampled_from(["a", "b"])),
     st.sampled_from(RunState),
     st.sampled_from(ExitReason),
     run_id=st.sampled_from(["", "run-1", "run-2"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,7 @@ ids = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
 versions = st.builds(AppVersion, ids, ids)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 any_request = st.builds(
-    RunRequest,
+    partial(RunRequest),
     st.sampled_from(TargetKind),
     ids,
     variables=st.dictionaries(st.text("ABC xyz_", min_size=1, max_size=9), text, max_size=4),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ def test_a_cancelled_job_ends_with_the_signals_code(signal: int, code: int) -> N
     assert compute_verdict([STARTED], signal) == Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, code)
 
 
-any_outcome = st.builds(RunResult, st.just(REQUEST), st.sampled_from(RunState), st.sampled_from(ExitReason))
+any_outcome = st.builds(partial(RunResult), st.just(REQUEST), st.sampled_from(RunState), st.sampled_from(ExitReason))
 
 
 @given(st.lists(any_outcome), any_outcome)

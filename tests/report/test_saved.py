@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,18 +38,18 @@ NUMBERS = st.floats(0, 1e6).map(lambda number: round(number, 3))
 VERSIONS = st.lists(st.builds(AppVersion, IDS, IDS), max_size=2).map(tuple)
 NAMES = st.dictionaries(TEXTS, st.just(""), max_size=2)
 REQUESTS = st.builds(
-    RunRequest, st.sampled_from(TargetKind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans()
+    partial(RunRequest), st.sampled_from(TargetKind), IDS, TEXTS, NAMES, st.just("") | IDS, VERSIONS, st.booleans()
 )
 EARLIER = st.lists(st.builds(PreviousAttempt, IDS, LINKS, TEXTS, STEPS, NUMBERS, NUMBERS, EVIDENCE), max_size=2).map(
     tuple
 )
 OUTCOMES = st.builds(
-    RunResult, REQUESTS, st.sampled_from(RunState), st.sampled_from(ExitReason), IDS, LINKS, TEXTS, TEXTS,
+    partial(RunResult), REQUESTS, st.sampled_from(RunState), st.sampled_from(ExitReason), IDS, LINKS, TEXTS, TEXTS,
     st.integers(0, 999), st.just(1), NUMBERS, NUMBERS, TEXTS, STEPS, EARLIER, st.booleans(), EVIDENCE,
 )  # fmt: skip
 # What a step writes: ids are checked, links are links, and the time of day is the clock's.
 REPORTS = st.builds(
-    Report, TEXTS, st.just(CONTEXT), TEXTS, st.lists(OUTCOMES, max_size=3).map(tuple), st.none() | VERDICTS,
+    partial(Report), TEXTS, st.just(CONTEXT), TEXTS, st.lists(OUTCOMES, max_size=3).map(tuple), st.none() | VERDICTS,
     started_at=st.just("2025-01-07T09:30:00Z"), waits_for_results=st.booleans(), duration_seconds=NUMBERS,
 )  # fmt: skip
 CHECKER = Draft202012Validator(results_json_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)

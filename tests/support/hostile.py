@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import strategies as st
 
 from autonoma_ci.models import (
@@ -36,8 +38,9 @@ PIECES = (
 ANY_CHARACTER = st.characters(codec=None)
 TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(ANY_CHARACTER, max_size=4)), max_size=8).map("".join)
 URLS = st.one_of(TEXTS, TEXTS.map(lambda text: f"https://autonoma.app/run/{text}"))
+# A partial function, because Hypothesis would draw the omitted fields of a named tuple too.
 REQUESTS = st.builds(
-    RunRequest,
+    partial(RunRequest),
     kind=st.sampled_from(TargetKind),
     id=TEXTS,
     name=TEXTS,
@@ -51,7 +54,7 @@ STEPS = st.none() | STEP
 VIDEOS = st.sampled_from(["", "evidence/r-1/video.webm"])
 EVIDENCE = st.builds(Evidence, st.lists(STEP, max_size=2).map(tuple), VIDEOS, TEXTS)
 OUTCOMES = st.builds(
-    RunResult,
+    partial(RunResult),
     request=REQUESTS,
     state=st.sampled_from(RunState),
     reason=st.sampled_from(ExitReason),
@@ -72,7 +75,7 @@ OUTCOMES = st.builds(
     reused=st.booleans(),
     evidence=EVIDENCE,
 )
-CONTEXTS = st.builds(BuildContext, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS, TEXTS, TEXTS)
+CONTEXTS = st.builds(partial(BuildContext), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, URLS, URLS, TEXTS, TEXTS)
 VERDICTS = st.builds(
     Verdict,
     st.sampled_from(Conclusion),
@@ -80,7 +83,7 @@ VERDICTS = st.builds(
     st.integers(0, 143),
 )
 REPORTS = st.builds(
-    Report,
+    partial(Report),
     title=TEXTS,
     context=CONTEXTS,
     source=TEXTS,
@@ -95,5 +98,11 @@ REPORTS = st.builds(
     duration_seconds=st.floats(0, 1e6),
 )
 REFUSED = st.builds(
-    Report, TEXTS, CONTEXTS, TEXTS, st.just(()), VERDICTS, input_errors=st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
+    partial(Report),
+    TEXTS,
+    CONTEXTS,
+    TEXTS,
+    st.just(()),
+    VERDICTS,
+    input_errors=st.lists(TEXTS, min_size=1, max_size=3).map(tuple),
 )
