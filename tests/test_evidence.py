@@ -68,7 +68,7 @@ def head(length: int, body: bytes = PNG) -> Act:
 def fetch(folder: Path, act: Act, number: int = 1, *, seconds: float = 60.0) -> DownloadResult:
     """Fetch one file from a server that does this, and return what came of it."""
     with FaultServer(act) as server:
-        store = EvidenceDownloader(folder, 100_000, 1_000_000, local=True, seconds=seconds)
+        store = EvidenceDownloader(folder, 100_000, 1_000_000, allow_http_loopback=True, timeout_seconds=seconds)
         return store.fetch(
             EvidenceFile("run-1", number, SignedUrl(f"http://127.0.0.1:{server.port}/some/../name.exe?x=1"))
         )
@@ -149,7 +149,7 @@ def test_a_length_that_is_too_short_ends_the_file_there(tmp_path: Path) -> None:
 def test_names_are_in_the_order_of_the_steps(tmp_path: Path) -> None:
     with FaultServer(picture()) as server:
         store, media = (
-            EvidenceDownloader(tmp_path, 10_000, 10_000, local=True),
+            EvidenceDownloader(tmp_path, 10_000, 10_000, allow_http_loopback=True),
             SignedUrl(f"http://127.0.0.1:{server.port}/"),
         )
         names = [store.fetch(EvidenceFile("r", number, media, number_width=4)).path for number in (1, 20, 999, 1000)]
@@ -172,7 +172,7 @@ def test_redirects_are_followed_to_the_file(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_an_address_that_is_not_https_is_never_asked(url: str, tmp_path: Path) -> None:
     """Not even on this very machine, unless the API itself is there."""
-    kept = EvidenceDownloader(tmp_path, 1000, 1000, local=False).fetch(EvidenceFile("r", 1, SignedUrl(url)))
+    kept = EvidenceDownloader(tmp_path, 1000, 1000, allow_http_loopback=False).fetch(EvidenceFile("r", 1, SignedUrl(url)))
     assert "address is n" in kept.error
     assert not kept.retryable
 
@@ -180,7 +180,7 @@ def test_an_address_that_is_not_https_is_never_asked(url: str, tmp_path: Path) -
 def test_all_files_together_have_a_limit_and_passes_get_half_of_it(tmp_path: Path) -> None:
     with FaultServer(picture(PNG)) as server:
         media = SignedUrl(f"http://127.0.0.1:{server.port}/")
-        store = EvidenceDownloader(tmp_path, 10_000, 4 * len(PNG), local=True)
+        store = EvidenceDownloader(tmp_path, 10_000, 4 * len(PNG), allow_http_loopback=True)
         kept = [store.fetch(EvidenceFile("r", number, media, low_priority=True)) for number in range(1, 4)]
         assert [bool(one.path) for one in kept] == [True, True, False]
         assert "no room left within evidence-limit" in kept[2].error
@@ -193,7 +193,7 @@ def test_all_files_together_have_a_limit_and_passes_get_half_of_it(tmp_path: Pat
 
 def test_what_could_not_be_kept_takes_no_room(tmp_path: Path) -> None:
     with FaultServer(in_turn(picture(HTML + bytes(1000)), picture())) as server:
-        store = EvidenceDownloader(tmp_path, 10_000, 1200, local=True)
+        store = EvidenceDownloader(tmp_path, 10_000, 1200, allow_http_loopback=True)
         media = SignedUrl(f"http://127.0.0.1:{server.port}/")
         assert store.fetch(EvidenceFile("r", 1, media)).error
         assert store.fetch(EvidenceFile("r", 1, media)).path
@@ -216,7 +216,7 @@ def test_links_in_the_checkout_lead_nothing_astray(tmp_path: Path) -> None:
 
 def test_a_store_that_is_closed_leaves_nothing_half_written(tmp_path: Path) -> None:
     with FaultServer(dripping) as server:
-        store = EvidenceDownloader(tmp_path, 10_000, 10_000, local=True, seconds=60)
+        store = EvidenceDownloader(tmp_path, 10_000, 10_000, allow_http_loopback=True, timeout_seconds=60)
         item = EvidenceFile("r", 1, SignedUrl(f"http://127.0.0.1:{server.port}/"))
         thread = threading.Thread(target=store.fetch, args=(item,), daemon=True)
         thread.start()
@@ -336,7 +336,7 @@ def test_a_path_in_the_way_costs_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "run-1").write_text("not a folder", "utf-8")
     with FaultServer(picture(PNG, "image/png")) as server:
-        store = EvidenceDownloader(tmp_path, 100_000, 1_000_000, local=True, seconds=60)
+        store = EvidenceDownloader(tmp_path, 100_000, 1_000_000, allow_http_loopback=True, timeout_seconds=60)
         media = SignedUrl(f"http://127.0.0.1:{server.port}/a.png")
         first, second = (store.fetch(EvidenceFile(run, 1, media)) for run in ("run-1", "run-2"))
     assert "it could not be written" in first.error

@@ -178,7 +178,7 @@ class JobStep:
             context=context,
             started_at=facts.started_at,
             clock=runtime.clock,
-            named=spelling,
+            option_name=spelling,
         )
         try:
             publisher = open_results_dir(
@@ -375,7 +375,7 @@ class JobStep:
             outcome = publish_all([publisher], self._running_report(results))
             if outcome.internal_error:
                 raise outcome.internal_error
-            if not publisher.recorded:
+            if not publisher.has_latest_results:
                 publisher.remove_empty()
                 self._warn_once(outcome.warnings)
                 # Without results.json, no later step can wait for the runs.
@@ -437,7 +437,7 @@ class JobStep:
     @property
     def _has_record(self) -> bool:
         """Whether results.json is written, or not wanted."""
-        return all(publisher.recorded for publisher in self._file_publishers)
+        return all(publisher.has_latest_results for publisher in self._file_publishers)
 
     def _publish_remotely(self, report: Report, report_thread: ReportThread) -> Exception | None:
         """Publish to servers and programs, and return an internal error or None."""
@@ -486,7 +486,7 @@ class JobStep:
 
         is_local = urlsplit(settings.api_url).scheme == "http"
         limits = settings.evidence_file_limit, settings.evidence_limit
-        return EvidenceDownloader(self.results_dir.folder, *limits, local=is_local, root=self.results_dir.root)
+        return EvidenceDownloader(self.results_dir.folder, *limits, allow_http_loopback=is_local, root=self.results_dir.root)
 
     def _create_executor(
         self, settings: Settings, events: Events, store: EvidenceDownloader | None, hidden: HiddenValues

@@ -1,1 +1,1 @@
-"""A report in the form each reader wants; pure, without input or output."""
+"""Render a report in each format, and read results.json back."""

@@ -1,4 +1,7 @@
-"""Screenshots and videos in results-dir/evidence: under names of our own, and only if they are what they should be."""
+"""Download screenshots and videos of runs into the results folder.
+
+The files have names that autonoma-ci chooses. A file is stored only if its content is an image or a video.
+"""
 
 from __future__ import annotations
 
@@ -21,124 +24,151 @@ if TYPE_CHECKING:
     from autonoma_ci.api.models import EvidenceFile
 
 EVIDENCE_DIR = "evidence"
-# How each kind of file begins: where, and with what. Neither can hold a script.
-_IMAGES = {
+# Signatures by extension: the offset in bytes and the bytes there. None of these formats can contain a script.
+_IMAGE_SIGNATURES = {
     "png": (0, b"\x89PNG\r\n\x1a\n"),
     "jpg": (0, b"\xff\xd8\xff"),
     "gif": (0, b"GIF8"),
     "webp": (8, b"WEBP"),
     "avif": (4, b"ftypavi"),
 }
-_VIDEOS = {"webm": (0, b"\x1a\x45\xdf\xa3"), "mp4": (4, b"ftyp")}
-# What holds for all files: no room on the disk, in a quota (which Windows does not know) or within the limit of the
-# process, or a disk that can't be written to.
-_FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
-# What object stores say of a file whose kind nobody told them.
+_VIDEO_SIGNATURES = {"webm": (0, b"\x1a\x45\xdf\xa3"), "mp4": (4, b"ftyp")}
+# Errors that every further file would meet too: no space on the disk, in a quota (Windows has no such error) or within
+# the limit of the process, or a read-only file system.
+_FULL_DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
+# Object stores send these content types for a file that was uploaded without a type.
 GENERIC_CONTENT_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 SNIFF_BYTES = 16
 
 
 class EvidenceDownloader:
-    """Fetches files from any number of threads; `limit` bytes in all, and `file_limit` for each.
+    """Downloads evidence files within quotas, from any number of threads.
 
-    What is spare takes at most half of it. `local` as for `api.media.download`; `seconds` is for each file. No link
-    leads a file out of `folder`, nor out of `root`.
+    Args:
+        folder: The results folder. A symbolic link must not lead a file out of it.
+        max_file_bytes: Largest size of one file.
+        max_total_bytes: Largest size of all files together. Files of low priority can use half of it.
+        allow_http_loopback: Whether http is allowed for this machine, as in `net.download.download`.
+        timeout_seconds: Time limit of each file.
+        root: The working directory, `folder` by default. A symbolic link must not lead a file out of it either.
     """
 
     def __init__(
         self,
         folder: Path,
-        file_limit: int,
-        limit: int,
+        max_file_bytes: int,
+        max_total_bytes: int,
         *,
-        local: bool,
-        seconds: float = 120.0,
+        allow_http_loopback: bool,
+        timeout_seconds: float = 120.0,
         root: Path | None = None,
     ) -> None:
-        self._folder, self._file_limit, self._limit = folder, file_limit, limit
+        self._folder, self._max_file_bytes, self._max_total_bytes = folder, max_file_bytes, max_total_bytes
         self._root = root or folder
-        self._local, self._seconds = local, seconds
-        self._used = 0
+        self._allow_http_loopback, self._timeout_seconds = allow_http_loopback, timeout_seconds
+        self._used_bytes = 0
         self._lock = threading.Lock()
-        self._drafts: set[Path] = set()
-        self._closed = ""
+        self._partial_files: set[Path] = set()
+        # Why no further file is downloaded; empty while downloads are possible.
+        self._closed_reason = ""
 
     def fetch(self, item: EvidenceFile) -> DownloadResult:
-        """Download one file into its place; what goes wrong is told and never raised."""
+        """Download one file.
+
+        An error is part of the result. It is never raised.
+        """
         name = f"step-{item.step_number:0{item.number_width}d}" if item.step_number else "video"
         try:
             return DownloadResult(self._fetch(item, name))
         except DownloadError as error:
             return DownloadResult(error=str(error), retryable=error.retryable)
         except (_WriteError, OSError) as error:
-            why = f"it could not be written ({error.strerror or 'unknown reason'})"
-            if error.errno in _FULL:
-                # The rest of the reports needs what is left.
-                self._closed = self._closed or why
-            return DownloadResult(error=why)
+            reason = f"it could not be written ({error.strerror or 'unknown reason'})"
+            if error.errno in _FULL_DISK_ERRNOS:
+                # Because the other reports need the space that is left, further downloads are refused.
+                self._closed_reason = self._closed_reason or reason
+            return DownloadResult(error=reason)
 
     def close(self) -> None:
-        """Fetch nothing more, and leave nothing half-written behind."""
+        """Refuse further downloads and remove partial files."""
         with self._lock:
-            self._closed = self._closed or "the step has ended"
-            drafts = list(self._drafts)
-        for draft in drafts:
+            self._closed_reason = self._closed_reason or "the step has ended"
+            partial_files = list(self._partial_files)
+        for partial_file in partial_files:
             with suppress(OSError):
-                draft.unlink()
+                partial_file.unlink()
 
     def _fetch(self, item: EvidenceFile, name: str) -> str:
+        """Download one file and return its path in the results folder.
+
+        Raises:
+            DownloadError: The file is unavailable, of a wrong kind or too large, or a link leads it elsewhere.
+            _WriteError: The content could not be written.
+            OSError: The file could not be created or renamed.
+        """
         folder = self._folder / EVIDENCE_DIR / item.run_id
-        # Each time anew: a link may have come since.
-        if any(escapes_via_symlink(str(folder.absolute()), str(place)) for place in (self._folder, self._root)):
+        # Checked before each file, because another process may have created a link since the last check.
+        if any(escapes_via_symlink(str(folder.absolute()), str(base)) for base in (self._folder, self._root)):
             raise DownloadError("a symbolic link in results-dir leads elsewhere")
         make_directory(folder)
-        draft = folder / f".{name}.{secrets.token_hex(8)}"
+        partial_file = folder / f".{name}.{secrets.token_hex(8)}"
         with self._lock:
-            if self._closed:
-                raise DownloadError(self._closed)
-            self._drafts.add(draft)
+            if self._closed_reason:
+                raise DownloadError(self._closed_reason)
+            self._partial_files.add(partial_file)
         size = 0
         try:
-            # "x" makes a new file, or none: a link that somebody put there is not followed.
-            with draft.open("xb") as stream:
+            # Mode "x" fails if the path exists, so a planted symbolic link is not followed.
+            with partial_file.open("xb") as stream:
                 match_parent_owner(folder, stream.fileno())
                 body = _LimitedWriter(
-                    stream, self._file_limit, lambda count: self._reserve_quota(count, spare=item.low_priority)
+                    stream,
+                    self._max_file_bytes,
+                    lambda count: self._reserve_quota(count, is_low_priority=item.low_priority),
                 )
                 try:
-                    said = download(
+                    content_type = download(
                         item.signed_url.url,
                         body.write,
-                        self._file_limit,
-                        self._seconds,
-                        allow_http_loopback=self._local,
+                        self._max_file_bytes,
+                        self._timeout_seconds,
+                        allow_http_loopback=self._allow_http_loopback,
                     )
                 finally:
                     size = body.size
-            kind = _sniff_extension(body.head, said, _IMAGES if item.step_number else _VIDEOS)
-            draft.replace(folder / f"{name}.{kind}")
+            extension = _sniff_extension(
+                body.head, content_type, _IMAGE_SIGNATURES if item.step_number else _VIDEO_SIGNATURES
+            )
+            partial_file.replace(folder / f"{name}.{extension}")
         except BaseException:
-            self._reserve_quota(-size, spare=False)
+            self._reserve_quota(-size, is_low_priority=False)
             with suppress(OSError):
-                draft.unlink()
+                partial_file.unlink()
             raise
         finally:
             with self._lock:
-                self._drafts.discard(draft)
-        return f"{EVIDENCE_DIR}/{item.run_id}/{name}.{kind}"
+                self._partial_files.discard(partial_file)
+        return f"{EVIDENCE_DIR}/{item.run_id}/{name}.{extension}"
 
-    def _reserve_quota(self, count: int, *, spare: bool) -> None:
+    def _reserve_quota(self, count: int, *, is_low_priority: bool) -> None:
+        """Add bytes to the used ones. A negative count returns bytes.
+
+        Raises:
+            DownloadError: The quota has too few bytes left, or the downloader is closed.
+        """
         with self._lock:
-            # Windows lets nobody remove a draft that is open: who writes it stops, and removes it.
-            if count > 0 and self._closed:
-                raise DownloadError(self._closed)
-            if count > 0 and self._used + count > (self._limit // 2 if spare else self._limit):
+            # Windows refuses to remove an open file. So the thread that writes it stops here and removes it.
+            if count > 0 and self._closed_reason:
+                raise DownloadError(self._closed_reason)
+            if count > 0 and self._used_bytes + count > (
+                self._max_total_bytes // 2 if is_low_priority else self._max_total_bytes
+            ):
                 raise DownloadError("there is no room left within evidence-limit")
-            self._used += count
+            self._used_bytes += count
 
 
 class _WriteError(Exception):
-    """The disk said no: told apart from what the network says, which has the same type."""
+    """An OSError of the disk, distinct from one of the network."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__()
@@ -146,29 +176,45 @@ class _WriteError(Exception):
 
 
 class _LimitedWriter:
-    """What has come of a file so far: its first bytes, and how many in all."""
+    """Writes a file within its limits and records its first bytes and its size."""
 
-    def __init__(self, stream: BinaryIO, limit: int, take: Callable[[int], None]) -> None:
-        self._stream, self._limit, self._reserve = stream, limit, take
+    def __init__(self, stream: BinaryIO, max_bytes: int, reserve: Callable[[int], None]) -> None:
+        self._stream, self._max_bytes, self._reserve = stream, max_bytes, reserve
         self.head = b""
         self.size = 0
 
-    def write(self, piece: bytes) -> None:
-        if self.size + len(piece) > self._limit:
+    def write(self, chunk: bytes) -> None:
+        """Write one chunk.
+
+        Raises:
+            FileTooLargeError: The file exceeds its limit.
+            DownloadError: The quota has too few bytes left.
+            _WriteError: The disk refused the chunk.
+        """
+        if self.size + len(chunk) > self._max_bytes:
             raise FileTooLargeError
-        self._reserve(len(piece))
-        self.size += len(piece)
-        self.head += piece[: max(0, SNIFF_BYTES - len(self.head))]
+        self._reserve(len(chunk))
+        self.size += len(chunk)
+        self.head += chunk[: max(0, SNIFF_BYTES - len(self.head))]
         try:
-            self._stream.write(piece)
+            self._stream.write(chunk)
         except OSError as error:
             raise _WriteError(error) from None
 
 
-def _sniff_extension(head: bytes, said: str, kinds: dict[str, tuple[int, bytes]]) -> str:
-    """Return the file's extension by its first bytes; raise MediaError if it is not of these kinds."""
-    family = "image" if kinds is _IMAGES else "video"
-    found = next((kind for kind, (place, mark) in kinds.items() if head[place:].startswith(mark)), "")
-    if not found or not (said in GENERIC_CONTENT_TYPES or said.startswith(f"{family}/")):
+def _sniff_extension(head: bytes, content_type: str, signatures: dict[str, tuple[int, bytes]]) -> str:
+    """Return the file extension that matches the first bytes.
+
+    Args:
+        head: The first `SNIFF_BYTES` bytes of the file.
+        content_type: The content type of the response.
+        signatures: The signatures of the expected kind of file.
+
+    Raises:
+        DownloadError: The file has no such signature, or a content type of another kind.
+    """
+    family = "image" if signatures is _IMAGE_SIGNATURES else "video"
+    extension = next((name for name, (offset, mark) in signatures.items() if head[offset:].startswith(mark)), "")
+    if not extension or not (content_type in GENERIC_CONTENT_TYPES or content_type.startswith(f"{family}/")):
         raise DownloadError(f"it is no {'picture' if family == 'image' else 'video'}", retryable=True)
-    return found
+    return extension

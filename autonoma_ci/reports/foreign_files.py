@@ -1,6 +1,7 @@
-"""Keep the files of other programs that have names of ours in results-dir: they are renamed, never replaced.
+"""Rename files of other programs that have the names of report files.
 
-A folder such as `reports` is often shared with unit tests, which write a junit.xml of their own.
+A folder such as `reports` is often shared with unit tests, which also write a junit.xml. Such files are renamed, never
+replaced.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-# In bytes: the largest file that is looked at. A larger one is not ours.
-_SIZE_LIMIT = 100 * 1024 * 1024
-# A record's first members, in every version of it. One that is damaged further down is ours as well.
-_RECORD = re.compile(rb'\s*\{\s*"version"\s*:\s*[0-9]+\s*,\s*"tool"\s*:\s*\{\s*"name"\s*:\s*"autonoma-ci"')
-# What only our own files hold, for those of a step that left no record. A name that is not here is of another program.
-_OURS = {
+# The largest file that is read: as `MAX_RESULTS_BYTES`. autonoma-ci does not write a larger one.
+_MAX_FILE_BYTES = 100 * 1024 * 1024
+# The first members of results.json, in every version of the schema. A file that is damaged further down matches too.
+_RESULTS_RE = re.compile(rb'\s*\{\s*"version"\s*:\s*[0-9]+\s*,\s*"tool"\s*:\s*\{\s*"name"\s*:\s*"autonoma-ci"')
+# Patterns that only files of autonoma-ci match, for a job step that left no results.json. A file whose name is not here
+# belongs to another program.
+_OWN_FILE_RES = {
     "outputs.env": re.compile(rb"\AAUTONOMA_CONCLUSION="),
     "summary.md": re.compile(
         rb"\A### [^\n]*: \S+ (?:Running|Starting|Started|Passed|Failed|Timed out|Error|Skipped|Cancelled)\n\n"
@@ -42,48 +44,54 @@ _OURS = {
 
 
 def is_results_file(path: Path) -> bool:
-    """Return whether the file begins as a record of ours does."""
-    return bool(_RECORD.match(_content(path)))
+    """Return whether the file begins like a results.json of autonoma-ci."""
+    return bool(_RESULTS_RE.match(_read_file(path)))
 
 
-def _content(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
-        return read_regular_file(str(path), _SIZE_LIMIT)
+        return read_regular_file(str(path), _MAX_FILE_BYTES)
     except MEMORY_ERRORS:
-        # Much larger than what we write.
+        # The file is much larger than any that autonoma-ci writes.
         return b""
 
 
 def find_foreign_files(folder: Path, names: Iterable[str]) -> list[str]:
-    """Return those of the names that are regular files of other programs; an empty file holds nothing to keep."""
-    return [name for name in names if _is_of_others(folder / name)]
+    """Return the names of regular files that other programs wrote.
+
+    Empty files are ignored, because they have no content to preserve.
+    """
+    return [name for name in names if _is_foreign(folder / name)]
 
 
-def _is_of_others(path: Path) -> bool:
+def _is_foreign(path: Path) -> bool:
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except (OSError, ValueError):
         return False
-    # A link is replaced without harm to what it leads to, and a folder is not replaced at all.
-    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+    # The replacement of a link does not change its target, and a folder is never replaced.
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
         return False
-    data = _content(path)
-    ours = _OURS.get(path.name)
-    return not (_RECORD.match(data) or (ours and ours.search(data)))
+    data = _read_file(path)
+    own_file_re = _OWN_FILE_RES.get(path.name)
+    return not (_RESULTS_RE.match(data) or (own_file_re and own_file_re.search(data)))
 
 
 def rename_foreign_files(folder: Path, names: Iterable[str]) -> str:
-    """Rename these files, never over another one, and return what the log should warn of; empty without any name."""
-    told = []
+    """Rename the files and return a warning for the log.
+
+    An existing file is never replaced. Without names, the warning is empty.
+    """
+    changes = []
     for name in names:
         path = folder / name
-        free = (path.with_name(f"{path.name}.orig{f'.{number}' if number else ''}") for number in count())
+        candidates = (path.with_name(f"{path.name}.orig{f'.{number}' if number else ''}") for number in count())
         try:
-            new = next(found for found in free if not os.path.lexists(found))
-            path.rename(new)
-            told.append(f"{name} is now {new.name}")
+            new_path = next(candidate for candidate in candidates if not os.path.lexists(candidate))
+            path.rename(new_path)
+            changes.append(f"{name} is now {new_path.name}")
         except OSError as error:
-            told.append(f"{name} could not be renamed ({error.strerror or error}), and is replaced")
-    if not told:
+            changes.append(f"{name} could not be renamed ({error.strerror or error}), and is replaced")
+    if not changes:
         return ""
-    return f"results-dir has files of another program: {', '.join(told)}. Give autonoma-ci a results-dir of its own."
+    return f"results-dir has files of another program: {', '.join(changes)}. Give autonoma-ci a results-dir of its own."

@@ -1,7 +1,8 @@
-"""report.html: one page that people read, from a disk, an artifact store or Jenkins, without any script.
+"""Render report.html as one page without scripts.
 
-Jenkins forbids scripts, and styles but those of a file, so the page has no script and its style is a file
-beside the screenshots. Without it, the page is plain, and whole.
+People open the page from a disk, an artifact store or Jenkins. Jenkins forbids scripts, and it allows only styles that
+come from a file. So the page has no script, and its stylesheet is a file in the folder of the screenshots. Without the
+stylesheet, the page is plain but complete.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
 STYLESHEET = "evidence/report.css"
 ICON = "evidence/report.svg"
-# Of the template's output, encoded at once. A run has about 150.
-_PIECES = 1000
+# Parts of the template's output that are encoded together. A run has about 150 parts.
+_PARTS_PER_CHUNK = 1000
+# The severity and the label of each conclusion.
 _VERDICTS = {
     Conclusion.STARTED: ("open", "Started"),
     Conclusion.PASSED: ("good", "Passed"),
@@ -45,7 +47,7 @@ _VERDICTS = {
     Conclusion.SKIPPED: ("open", "Skipped"),
     Conclusion.CANCELLED: ("bad", "Cancelled"),
 }
-# The words behind one, and behind several.
+# The singular and the plural of each filter.
 _FILTER_LABELS = {
     "bad": ("problem", "problems"),
     "flaky": ("flaky", "flaky"),
@@ -55,97 +57,113 @@ _FILTER_LABELS = {
 
 
 class AssetLinks(NamedTuple):
-    """How the page finds what lies beside it: `file` makes an address of a path in results-dir, or nothing.
+    """URLs of the files beside the page."""
 
-    `style` is the stylesheet itself where it is to be within the page, `icon` the address of the page's own icon.
-    """
-
-    file: Callable[[str], str] = lambda path: path
-    style: str = ""
+    # Returns the URL of a path in the results folder, or an empty text if the page does not link to the file.
+    file_url: Callable[[str], str] = lambda path: path
+    # The stylesheet itself if it is part of the page. Otherwise the page links to `STYLESHEET`.
+    inline_css: str = ""
+    # The URL of the page's icon.
     icon: str = ICON
 
 
 def asset_files(report: Report) -> dict[str, str]:
-    """Return the files that the page needs beside it, by their paths from there."""
-    return {STYLESHEET: load_stylesheet(), ICON: _icon(report)}
+    """Return the files that the page links to, by their paths from the page."""
+    return {STYLESHEET: load_stylesheet(), ICON: _render_icon(report)}
 
 
-def render_html(report: Report, page: AssetLinks | None = None) -> bytes:
-    """Return the page in UTF-8; no value of a variable is in it, and every text is shown as text."""
+def render_html(report: Report, links: AssetLinks | None = None) -> bytes:
+    """Return the page in UTF-8.
+
+    It contains no values of variables. Every text from outside is escaped.
+    """
     from markupsafe import Markup, escape
 
-    page = page or AssetLinks()
+    links = links or AssetLinks()
 
-    def file(path: str) -> str:
-        # An address of ours, and with the file in it longer than any text may be.
-        return escape(page.file(path))
+    def file_url(path: str) -> str:
+        # Escaped here, so that `_sanitize` does not shorten it. A data URL is longer than any text.
+        return escape(links.file_url(path))
 
-    runs = [build_run_view(place, run, report, file) for place, run in enumerate(sort_by_severity(report.results), 1)]
-    # The style is ours too, so it is no text to be escaped.
-    style = Markup(page.style)  # noqa: S704
-    # Encoded in parts: as one text, the page of a thousand runs takes several times its size.
-    parts = _template().stream(_view(report), runs=runs, style=style, icon=page.icon)
-    parts.enable_buffering(_PIECES)
-    return b"".join(part.encode("utf-8", "replace") for part in parts)
+    runs = [
+        build_run_view(index, run, report, file_url) for index, run in enumerate(sort_by_severity(report.results), 1)
+    ]
+    # The stylesheet is part of this package, so it is not escaped.
+    inline_css = Markup(links.inline_css)  # noqa: S704
+    # Encoded in chunks, because the page of a thousand runs as one text needs several times its size in memory.
+    chunks = _load_template().stream(_build_view(report), runs=runs, inline_css=inline_css, icon=links.icon)
+    chunks.enable_buffering(_PARTS_PER_CHUNK)
+    return b"".join(chunk.encode("utf-8", "replace") for chunk in chunks)
 
 
 @cache
-def _template() -> Template:
-    # Loaded only where there is a page to make.
+def _load_template() -> Template:
+    # Imported here, because most job steps render no page.
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_plain, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, finalize=_sanitize, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_resource("report.html"))
+    return environment.from_string(_read_resource("report.html"))
 
 
-def _view(report: Report) -> dict[str, object]:
-    look, verdict = _verdict(report)
-    looks = [severity_class(run) for run in report.results]
+def _build_view(report: Report) -> dict[str, object]:
+    """Return the variables of the template."""
+    severity, label = _verdict_of(report)
+    severities = [severity_class(run) for run in report.results]
     return {
         "report": report,
         "version": __version__,
-        "verdict": {"look": look, "sign": STATE_SYMBOLS[look], "word": verdict, "text": format_headline(report)},
-        "facts": list(_facts(report)),
-        "counts": _counts(report),
+        "verdict": {
+            "severity": severity,
+            "symbol": STATE_SYMBOLS[severity],
+            "label": label,
+            "headline": format_headline(report),
+        },
+        "facts": list(_build_facts(report)),
+        "counts": _select_counts(report),
         "filters": [
-            (look, told[count > 1], count) for look, told in _FILTER_LABELS.items() if (count := looks.count(look))
+            (severity, labels[count > 1], count)
+            for severity, labels in _FILTER_LABELS.items()
+            if (count := severities.count(severity))
         ],
-        "picture": build_timeline_chart(report),
-        "later": report.resume_command if report.verdict and has_open_runs(report) else "",
+        "chart": build_timeline_chart(report),
+        "resume_command": report.resume_command if report.verdict and has_open_runs(report) else "",
         "stylesheet": STYLESHEET,
-        "drawn_icon": f"data:image/svg+xml,{quote(_icon(report))}",
+        "inline_icon": f"data:image/svg+xml,{quote(_render_icon(report))}",
     }
 
 
 def load_stylesheet() -> str:
-    """Return the style of the page."""
-    return _resource("report.css")
+    """Return the stylesheet of the page."""
+    return _read_resource("report.css")
 
 
-def _verdict(report: Report) -> tuple[str, str]:
+def _verdict_of(report: Report) -> tuple[str, str]:
     return _VERDICTS[report.verdict.conclusion] if report.verdict else ("open", "Running")
 
 
-def _icon(report: Report) -> str:
-    """Return the picture for the browser's tab, which tells passed from failed."""
-    colour = {"good": GREEN, "bad": RED}.get(_verdict(report)[0], GREY)
+def _render_icon(report: Report) -> str:
+    """Return an SVG for the browser's tab, in the colour of the verdict."""
+    colour = {"good": GREEN, "bad": RED}.get(_verdict_of(report)[0], GREY)
     circle = f'<circle cx="8" cy="8" r="7" fill="{colour}"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{circle}</svg>'
 
 
-def _resource(name: str) -> str:
+def _read_resource(name: str) -> str:
     return files("autonoma_ci.reports").joinpath(name).read_text("utf-8")
 
 
-def _plain(value: object) -> object:
-    """Return what is put into the page: of text, only what is seen as it is."""
+def _sanitize(value: object) -> object:
+    """Return a value of the template, without control characters if it is a text."""
     return sanitize_line(value) if type(value) is str else value
 
 
-def _facts(report: Report) -> Iterator[tuple[str, str, str]]:
-    """Yield what is known of the build: a name, a text, and a link or nothing."""
+def _build_facts(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Yield the facts of the build as name, text and URL.
+
+    The text and the URL can be empty.
+    """
     context = report.context
     yield "Commit", context.sha[:12], ""
     yield "Branch", context.branch, ""
@@ -158,9 +176,9 @@ def _facts(report: Report) -> Iterator[tuple[str, str, str]]:
     yield "Took", format_duration(report.duration_seconds) if report.verdict else "", ""
 
 
-def _counts(report: Report) -> dict[str, int]:
-    found = count_states(report.results)
+def _select_counts(report: Report) -> dict[str, int]:
+    counts = count_states(report.results)
     if report.waits_for_results:
-        # All that ended had started: that is no news.
-        del found["started"]
-    return {name: number for name, number in found.items() if number or name == "total"}
+        # Each run that ended was started, so this count adds nothing.
+        del counts["started"]
+    return {name: number for name, number in counts.items() if number or name == "total"}

@@ -54,9 +54,15 @@ class SharedResults:
     """
 
     def __init__(
-        self, path: Path, step_id: str, context: BuildContext, started_at: str, clock: Clock, named: str = "results-dir"
+        self,
+        path: Path,
+        step_id: str,
+        context: BuildContext,
+        started_at: str,
+        clock: Clock,
+        option_name: str = "results-dir",
     ) -> None:
-        self._path, self._step_id, self._context, self._named = path, step_id, context, named
+        self._path, self._step_id, self._context, self._named = path, step_id, context, option_name
         self._started_at = datetime.fromisoformat(started_at)
         self._waits = LockTimeouts(MAX_LOCK_SECONDS, clock)
         # What the file was when this step wrote it: a check of this is quick, to read it is not.
@@ -64,7 +70,7 @@ class SharedResults:
         self._names: dict[str, str] = {}
         self._warned: dict[str, bool] = {}
 
-    def take_warnings(self) -> list[str]:
+    def pop_warnings(self) -> list[str]:
         """Return the warnings that were not returned before."""
         new = [text for text, taken in self._warned.items() if not taken]
         self._warned = dict.fromkeys(self._warned, True)
@@ -94,12 +100,12 @@ class SharedResults:
             raise
         return descriptor
 
-    def note_own(self) -> None:
+    def remember_written_file(self) -> None:
         """Remember the file as the one that this step wrote."""
         self._own = self._stamp()
         self._waits.shorten(MAX_LATER_LOCK_SECONDS)
 
-    def keep_others(self) -> None:
+    def preserve_other_results(self) -> None:
         """Keep the record that is there beside, if another step of this build wrote it and left runs open.
 
         What is there and no record of ours is renamed: another program wrote it while this step went on.

@@ -77,7 +77,7 @@ def build_outputs(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, str
     return {output.name: texts[output.name] for output in OUTPUTS}
 
 
-def truncate_arrays(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, int]:
+def truncated_array_lengths(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, int]:
     """Return the number of entries left of each array above `limit` characters."""
     runs = _runs(report)
     arrays: dict[str, Sequence[object]] = {

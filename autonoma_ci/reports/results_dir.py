@@ -78,7 +78,7 @@ class ResultsDirPublisher:
         self.folder, self._root = folder, root or folder
         self._more, self._signer, self._shared = more, signer, shared
         # Whether the record in the folder is the one that was to be written last.
-        self.recorded = False
+        self.has_latest_results = False
         # The record of `begin`, which has no runs.
         self._empty = b""
         # What to warn of the files of other programs; None until they were looked for.
@@ -99,11 +99,11 @@ class ResultsDirPublisher:
                 continue
         self._empty = render_results_json(report, self._signer).encode("utf-8", "replace")
         warnings += self._write_all({RESULTS_FILE: self._empty})
-        return [*warnings, *(self._shared.take_warnings() if self._shared else ())]
+        return [*warnings, *(self._shared.pop_warnings() if self._shared else ())]
 
     def publish(self, report: Report) -> list[str]:
         """Write all files anew; return what could not be written, and which files of other programs were renamed."""
-        self.recorded = False
+        self.has_latest_results = False
         told = self._set_aside_others(report)
         # What is returned while the step goes on may not be told.
         warnings = told if report.verdict else []
@@ -122,11 +122,11 @@ class ResultsDirPublisher:
             reason = os_error_reason(error) if isinstance(error, OSError) else "no memory is left"
             return [*warnings, f"junit.xml and report.html could not be made ({reason})."]
         warnings += self._write_all(last)
-        return [*warnings, *self._shared.take_warnings()] if self._shared and report.verdict else warnings
+        return [*warnings, *self._shared.pop_warnings()] if self._shared and report.verdict else warnings
 
     def remove_empty(self) -> None:
         """Remove the record of `begin` if it could not be replaced: a later step would read that there are no runs."""
-        if self.recorded or not self._empty:
+        if self.has_latest_results or not self._empty:
             return
         path = self.folder / RESULTS_FILE
         try:
@@ -167,10 +167,10 @@ class ResultsDirPublisher:
     def _write_all(self, files: Mapping[str, str | bytes]) -> list[str]:
         warnings = []
         for name, data in files.items():
-            self.recorded = self.recorded and name != RESULTS_FILE
+            self.has_latest_results = self.has_latest_results and name != RESULTS_FILE
             try:
                 self._write(name, data.encode("utf-8", "replace") if isinstance(data, str) else data)
-                self.recorded = self.recorded or name == RESULTS_FILE
+                self.has_latest_results = self.has_latest_results or name == RESULTS_FILE
             except OSError as error:
                 warnings.append(f"{name} could not be written to results-dir ({error.strerror or error}).")
         return warnings
@@ -184,9 +184,9 @@ class ResultsDirPublisher:
             return
         # Another step must not write between the look at what is there and its replacement.
         with self._shared.locked():
-            self._shared.keep_others()
+            self._shared.preserve_other_results()
             write_atomic(path, data)
-            self._shared.note_own()
+            self._shared.remember_written_file()
 
     def _check_links(self, path: Path) -> None:
         """Raise OSError if a symbolic link leads the path elsewhere; checked each time, as a link may have come."""
@@ -211,7 +211,7 @@ def open_results_dir(
     more: Callable[[Report], Mapping[str, str]] = _nothing,
     signer: ResultsSigner | None = None,
     shared: Callable[[Path], SharedResults] | None = None,
-    named: str = "results-dir",
+    option_name: str = "results-dir",
 ) -> ResultsDirPublisher:
     """Make the folder; `more` returns files of the CI system's own, `shared` watches the record at a path.
 
@@ -222,12 +222,12 @@ def open_results_dir(
     folder, root = results_dir.folder, results_dir.root
     if escapes_via_symlink(results_dir.path, str(root)):
         raise InputError(
-            [f"{named} leads out of the working directory through a symbolic link: give a folder of your own"]
+            [f"{option_name} leads out of the working directory through a symbolic link: give a folder of your own"]
         )
     try:
         make_directory(folder)
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
-        raise InputError([f"{named} can't be made ({reason}): give a folder that can be written to"]) from None
+        raise InputError([f"{option_name} can't be made ({reason}): give a folder that can be written to"]) from None
     watched = shared(folder / RESULTS_FILE) if shared else None
     return ResultsDirPublisher(folder, more, root, signer, watched)

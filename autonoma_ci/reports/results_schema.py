@@ -141,7 +141,7 @@ class ResultsStep(ResultsModel):
     status: Text = Field(default="", description="The API's own word.")
     screenshot: File = ""
 
-    def step(self, redact: Callable[[str], str]) -> RunStep:
+    def to_run_step(self, redact: Callable[[str], str]) -> RunStep:
         """Return it as the rest of the house has it."""
         instruction, output, url, status = map(redact, (self.instruction, self.output, self.url, self.status))
         return RunStep(self.number, instruction, output, url, status, self.screenshot)
@@ -156,9 +156,9 @@ class ResultsEvidence(ResultsModel):
     video: File
     missing_reason: Text = Field(description="What could not be kept, and why.")
 
-    def evidence(self, redact: Callable[[str], str]) -> Evidence:
+    def to_evidence(self, redact: Callable[[str], str]) -> Evidence:
         """Return it as the rest of the house has it."""
-        return Evidence(tuple(step.step(redact) for step in self.steps), self.video, redact(self.missing_reason))
+        return Evidence(tuple(step.to_run_step(redact) for step in self.steps), self.video, redact(self.missing_reason))
 
 
 _NOTHING = ResultsEvidence(steps=[], video="", missing_reason="")
@@ -179,7 +179,7 @@ class ResultsPreviousAttempt(ResultsModel):
         """Return it as the rest of the house has it; `shift` seconds are added to the time at which it began."""
         run_id, url = checks.run_id(self.run_id), checks.link(self.url)
         began, message = self.start_offset_seconds + shift, checks.redact(self.message)
-        step = self.step.step(checks.redact) if self.step else None
+        step = self.step.to_run_step(checks.redact) if self.step else None
         evidence = _evidence(self, run_id, checks)
         return PreviousAttempt(run_id, url, message, step, began, self.duration_seconds, evidence)
 
@@ -252,7 +252,7 @@ class ResultsRun(ResultsModel):
             duration_seconds=self.duration_seconds,
             start_offset_seconds=self.start_offset_seconds + shift,
             title=redact(self.title),
-            step=self.step.step(redact) if self.step else None,
+            step=self.step.to_run_step(redact) if self.step else None,
             previous_attempts=tuple(run.to_previous_attempt(shift, checks) for run in self.previous_attempts),
             reused=self.reused,
             evidence=_evidence(self, run_id, checks),
@@ -264,7 +264,7 @@ class ResultsRun(ResultsModel):
 
 def _evidence(run: ResultsRun | ResultsPreviousAttempt, run_id: str, checks: ResultsSanitizers) -> Evidence:
     # The paths of the files name the run, so they go with an id that is withheld.
-    return run.evidence.evidence(checks.redact) if run_id == run.run_id else NO_EVIDENCE
+    return run.evidence.to_evidence(checks.redact) if run_id == run.run_id else NO_EVIDENCE
 
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -90,8 +90,8 @@ def test_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path) -> No
             assert other_results.MAX_LOCK_SECONDS <= waited < other_results.MAX_LOCK_SECONDS + 0.1
     finally:
         os.close(other)
-    assert step.take_warnings() == ["Another process holds the lock of results-dir. The step went on without it."]
-    assert step.take_warnings() == []
+    assert step.pop_warnings() == ["Another process holds the lock of results-dir. The step went on without it."]
+    assert step.pop_warnings() == []
 
 
 def open_in(folder: Path) -> int:
@@ -149,7 +149,7 @@ def test_lock_is_waited_for_briefly_once_the_record_is_written(tmp_path: Path) -
     clock = FakeClock()
     step = shared(tmp_path, clock)
     with step.locked():
-        step.note_own()
+        step.remember_written_file()
     other = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
     began = clock.monotonic()

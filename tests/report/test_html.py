@@ -189,7 +189,7 @@ def test_the_icon_tells_passed_from_failed() -> None:
 def drawn(*runs: object) -> list[tuple[float, float, str, str]]:
     found = build_timeline_chart(report(runs, FAILED)._replace(waits_for_results=True, duration_seconds=100.0))  # type: ignore[arg-type]
     assert found
-    return [(mark.left, mark.width, mark.sign, mark.label) for mark in found.bars]
+    return [(mark.left, mark.width, mark.symbol, mark.label) for mark in found.bars]
 
 
 def test_the_picture_has_a_bar_for_each_run_and_attempt_at_its_time() -> None:
@@ -226,8 +226,8 @@ def test_names_are_drawn_while_there_is_room_and_bars_up_to_a_limit() -> None:
     )
     assert few
     assert many
-    assert (few.labeled, few.more) == (True, 0)
-    assert (many.labeled, many.more, len(many.bars)) == (False, 5, MAX_BARS)
+    assert (few.has_labels, few.omitted_count) == (True, 0)
+    assert (many.has_labels, many.omitted_count, len(many.bars)) == (False, 5, MAX_BARS)
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.4, 3.0, 59.0, 61.0, 1800.0, 86_000.0, 900_000.0])

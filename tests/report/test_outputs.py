@@ -13,7 +13,7 @@ from hypothesis import given
 
 from autonoma_ci.ci.systems.github import format_outputs
 from autonoma_ci.models import Conclusion, Report
-from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, OUTPUTS, build_outputs, render_dotenv, truncate_arrays
+from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, OUTPUTS, build_outputs, render_dotenv, truncated_array_lengths
 from tests.report.reports import ERROR, INPUT, lost, planned, refused, report, started
 from tests.support import runner
 from tests.support.hostile import REPORTS
@@ -78,7 +78,7 @@ def test_arrays_that_are_too_large_keep_their_first_entries_and_stay_json() -> N
         assert found[name].isascii()
     results = json.loads(found["results"])
     assert [run["id"] for run in results] == [f"id-{i}" for i in range(len(results))]
-    assert truncate_arrays(made) == {"run-urls": len(json.loads(found["run-urls"])), "results": len(results)}
+    assert truncated_array_lengths(made) == {"run-urls": len(json.loads(found["run-urls"])), "results": len(results)}
     assert 0 < len(results) < 5_000
     ids = json.loads(found["run-ids"])
     assert ids == [f"run-id-{i}" for i in range(len(ids))]

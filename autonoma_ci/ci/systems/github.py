@@ -47,7 +47,7 @@ from autonoma_ci.ci.publishers.summary_file import summary_file
 from autonoma_ci.escaping import escape_github_data, escape_github_property
 from autonoma_ci.fs.files import os_error_reason, read_regular_file
 from autonoma_ci.models import EVENTS_WITH_SECRETS, BuildContext
-from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, build_outputs, truncate_arrays
+from autonoma_ci.reports.outputs import MAX_ARRAY_CHARS, build_outputs, truncated_array_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -183,7 +183,7 @@ class GitHubFilePublisher:
                 warnings.append(f"GITHUB_OUTPUT: {_INSIDE}; the log has the links.")
         except (OSError, ValueError) as error:
             warnings.append(f"GITHUB_OUTPUT could not be written ({os_error_reason(error)}); the log has the links.")
-        for name, count in truncate_arrays(report, self._limit).items() if report.verdict else ():
+        for name, count in truncated_array_lengths(report, self._limit).items() if report.verdict else ():
             warnings.append(f"The output '{name}' holds the first {count} runs: the runner does not take a longer one.")
         return warnings
 
