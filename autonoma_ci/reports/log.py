@@ -1,4 +1,7 @@
-"""The log: a line for each change of a run, then the whole in one sentence, then what to do."""
+"""Format the lines of the log.
+
+The log has a line for each change of a run, then the result in one sentence, then the next step for the user.
+"""
 
 from __future__ import annotations
 
@@ -25,39 +28,34 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report, RunResult
 
-# Runners keep ten annotations of each kind per step; the last place is for the count of the others.
+# GitHub's runner stores ten annotations of each kind per step. The tenth counts the omitted ones.
 MAX_ANNOTATIONS = 9
 
 
-def format_run(outcome: RunResult) -> str:
-    """Return what the log says of one run; not yet escaped."""
-    request = outcome.request
-    name = (
-        outcome.display_name
-        if outcome.display_name == request.id
-        else f"{outcome.display_name} ({request.kind} {request.id})"
-    )
-    if outcome.display_name == request.id:
+def format_run(run: RunResult) -> str:
+    """Return the line of one run, not yet escaped."""
+    request = run.request
+    name = run.display_name if run.display_name == request.id else f"{run.display_name} ({request.kind} {request.id})"
+    if run.display_name == request.id:
         name = f"{request.kind} {request.id}"
-    took = (
-        f" in {format_duration(outcome.duration_seconds)}"
-        if outcome.state in ENDED_STATES and not outcome.reused
-        else ""
-    )
-    again = f" (attempt {outcome.attempt_count})" if outcome.previous_attempts else ""
-    told = [text for text in (describe_step(outcome.step), _message(outcome), outcome.url or outcome.run_id) if text]
-    return ": ".join([f"{state_label(outcome)}: {name}{again}{took}", *told])
+    duration = f" in {format_duration(run.duration_seconds)}" if run.state in ENDED_STATES and not run.reused else ""
+    attempt = f" (attempt {run.attempt_count})" if run.previous_attempts else ""
+    details = [text for text in (describe_step(run.step), _select_message(run), run.url or run.run_id) if text]
+    return ": ".join([f"{state_label(run)}: {name}{attempt}{duration}", *details])
 
 
-def _message(outcome: RunResult) -> str:
-    # What the API says of a run that started or passed is that it started.
-    return "" if outcome.state in {RunState.STARTED, RunState.PASSED} else outcome.message
+def _select_message(run: RunResult) -> str:
+    # For a run that started or passed, the API's message is only that it started.
+    return "" if run.state in {RunState.STARTED, RunState.PASSED} else run.message
 
 
-def format_heartbeat(outcomes: Sequence[RunResult], seconds: float) -> str:
-    """Return the line that says that the step is alive, and what it waits for."""
-    states = [outcome.state for outcome in outcomes]
-    counted = {
+def format_heartbeat(results: Sequence[RunResult], elapsed_seconds: float) -> str:
+    """Return a line that counts the runs in each state.
+
+    The log has such a line from time to time, so that users see that the job step is alive.
+    """
+    states = [run.state for run in results]
+    counts = {
         "running": states.count(RunState.STARTED),
         "being started": states.count(RunState.STARTING),
         "waiting": states.count(RunState.PLANNED),
@@ -66,45 +64,59 @@ def format_heartbeat(outcomes: Sequence[RunResult], seconds: float) -> str:
         "not started": states.count(RunState.NOT_STARTED),
         "unknown": states.count(RunState.UNKNOWN),
     }
-    told = ", ".join(f"{number} {words}" for words, number in counted.items() if number)
-    return f"{format_duration(seconds)}: {told or 'nothing is left to wait for'}."
+    counts_text = ", ".join(f"{number} {label}" for label, number in counts.items() if number)
+    return f"{format_duration(elapsed_seconds)}: {counts_text or 'nothing is left to wait for'}."
 
 
-def group_failures(outcomes: Sequence[RunResult], site: str = "") -> list[Diagnostic]:
-    """Return what went wrong, worst first: each failure, and what went wrong in the same way for many runs once.
+def group_failures(results: Sequence[RunResult], web_base_url: str = "") -> list[Diagnostic]:
+    """Return one diagnostic for each kind of failure, worst first.
 
-    `site` is the web address to look at for runs that may have started.
+    A failed run has its own diagnostic. Other runs share one if they have the same state, message and suggestion.
+    At most `MAX_ANNOTATIONS` kinds are returned, then a count of the others.
+
+    Args:
+        results: All runs.
+        web_base_url: The URL to open for runs that may have started.
     """
-    alike: dict[tuple[str, str, str, str], list[RunResult]] = {}
-    for outcome in sort_by_severity(outcomes):
-        if outcome.state in NEEDS_ATTENTION:
-            what = ": ".join(text for text in (describe_step(outcome.step), outcome.message) if text)
-            # Two tests that failed alike are two failures, each with a link of its own.
-            page = outcome.url if outcome.state is RunState.FAILED else ""
-            alike.setdefault((state_label(outcome), what, outcome.suggestion, page), []).append(outcome)
-    problems = [_issue(words, what, hint, group, site) for (words, what, hint, _), group in alike.items()]
-    kept = problems[:MAX_ANNOTATIONS]
-    if len(problems) > MAX_ANNOTATIONS:
-        more = pluralize(len(problems) - MAX_ANNOTATIONS, "more kind")
-        kept.append(Diagnostic(f"and {more} of failure. The log has all failures."))
-    return kept
+    groups: dict[tuple[str, str, str, str], list[RunResult]] = {}
+    for run in sort_by_severity(results):
+        if run.state in NEEDS_ATTENTION:
+            cause = ": ".join(text for text in (describe_step(run.step), run.message) if text)
+            # Two tests that failed in the same way are two failures, each with its own link.
+            link = run.url if run.state is RunState.FAILED else ""
+            groups.setdefault((state_label(run), cause, run.suggestion, link), []).append(run)
+    diagnostics = [
+        _build_diagnostic(label, cause, suggestion, group, web_base_url)
+        for (label, cause, suggestion, _), group in groups.items()
+    ]
+    reported = diagnostics[:MAX_ANNOTATIONS]
+    if len(diagnostics) > MAX_ANNOTATIONS:
+        omitted = pluralize(len(diagnostics) - MAX_ANNOTATIONS, "more kind")
+        reported.append(Diagnostic(f"and {omitted} of failure. The log has all failures."))
+    return reported
 
 
-def _issue(words: str, what: str, hint: str, group: Sequence[RunResult], site: str) -> Diagnostic:
-    names = ", ".join(truncate(outcome.display_name, 100) for outcome in group[:3])
+def _build_diagnostic(
+    label: str, cause: str, suggestion: str, group: Sequence[RunResult], web_base_url: str
+) -> Diagnostic:
+    names = ", ".join(truncate(run.display_name, 100) for run in group[:3])
     more = f" and {len(group) - 3} more" if len(group) > 3 else ""
-    text = f"{words}: {names}{more}" + (f": {what.rstrip('.')}." if what else ".")
-    page = site if group[0].state is RunState.UNKNOWN and not has_run(group[0]) else safe_url(group[0].url)
-    look = f"Look here: {page}" if page else ""
-    return Diagnostic(" ".join(part for part in (text, hint, look) if part))
+    text = f"{label}: {names}{more}" + (f": {cause.rstrip('.')}." if cause else ".")
+    url = web_base_url if group[0].state is RunState.UNKNOWN and not has_run(group[0]) else safe_url(group[0].url)
+    link = f"Look here: {url}" if url else ""
+    return Diagnostic(" ".join(part for part in (text, suggestion, link) if part))
 
 
 def format_summary_lines(report: Report) -> Iterator[str]:
-    """Yield the end of the log: the result in one sentence, what continues in Autonoma, and how to wait for it."""
+    """Yield the last lines of the log.
+
+    They contain the result in one sentence, the number of runs that continue in Autonoma, and the command that waits
+    for them.
+    """
     is_cancelled = bool(report.verdict and report.verdict.conclusion is Conclusion.CANCELLED)
     if not report.input_errors:
-        said = format_headline(report)
-        yield said if said.startswith("Cancelled") or not is_cancelled else f"Cancelled. {said}"
+        headline = format_headline(report)
+        yield headline if headline.startswith("Cancelled") or not is_cancelled else f"Cancelled. {headline}"
     if not has_open_runs(report):
         return
     if report.waits_for_results or is_cancelled:
@@ -115,35 +127,37 @@ def format_summary_lines(report: Report) -> Iterator[str]:
         yield "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
 
 
-def collect_warnings(outcomes: Sequence[RunResult], holds_secret: Callable[[str], bool]) -> list[Diagnostic]:
-    """Return what to know beside failures, one warning for each kind of it.
+def collect_warnings(results: Sequence[RunResult], contains_secret: Callable[[str], bool]) -> list[Diagnostic]:
+    """Return one warning for each kind of problem that is not a failure.
 
-    `holds_secret` says whether a text has a value that the CI system masks: GitHub hands no output with one to
-    later jobs.
+    Args:
+        results: All runs.
+        contains_secret: Returns whether a text contains a value that the CI system masks. GitHub does not pass an
+            output with such a value to later jobs.
     """
-    found = {
-        "passed only after a failure (flaky)": [run.display_name for run in outcomes if run.is_flaky],
+    names_by_problem = {
+        "passed only after a failure (flaky)": [run.display_name for run in results if run.is_flaky],
         "without a link, as the API gave none that is an https URL without a credential's value; the ids are whole": [
-            f"{run.display_name} is {run.run_id}" for run in outcomes if run.run_id and not run.url
+            f"{run.display_name} is {run.run_id}" for run in results if run.run_id and not run.url
         ],
         "whose link has a credential's value in it, such as the host's name: the log may show stars for it "
         "and GitHub may leave out the outputs with links; the output run-ids is whole": [
-            run.display_name for run in outcomes if run.url and holds_secret(run.url)
+            run.display_name for run in results if run.url and contains_secret(run.url)
         ],
-        "with incomplete evidence": [told for run in outcomes for told in _missing(run)],
+        "with incomplete evidence": [problem for run in results for problem in _list_missing_evidence(run)],
     }
     return [
-        Diagnostic(f"{pluralize(len(names), 'run')} {what}: {_listed(names)}.")
-        for what, names in found.items()
+        Diagnostic(f"{pluralize(len(names), 'run')} {problem}: {_join_names(names)}.")
+        for problem, names in names_by_problem.items()
         if names
     ]
 
 
-def _missing(run: RunResult) -> list[str]:
-    told = [part.evidence.missing_reason for part in run.previous_attempts] + [run.evidence.missing_reason]
-    return [f"{run.display_name}: {why}" for why in told if why]
+def _list_missing_evidence(run: RunResult) -> list[str]:
+    reasons = [attempt.evidence.missing_reason for attempt in run.previous_attempts] + [run.evidence.missing_reason]
+    return [f"{run.display_name}: {reason}" for reason in reasons if reason]
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(truncate(name, 300) for name in names[:5]) + more

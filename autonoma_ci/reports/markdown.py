@@ -1,4 +1,7 @@
-"""The summary in GitHub's Markdown: one sentence, then a table with what needs a look first."""
+"""Render the summary as Markdown with one sentence and a table of runs.
+
+The Markdown is GitHub's. The table starts with the runs that need attention.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import PreviousAttempt, Report, RunResult, RunStep
 
-# GitHub drops a step's summary above 1 MiB; the margin is for what else the step has written.
+# GitHub drops the summary of a step above 1 MiB. The margin is for other text that the step wrote.
 MAX_SUMMARY_BYTES = 1000 * 1024
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
-# Room for the line that counts what did not fit.
+_COMMIT_RE = re.compile(r"[0-9a-f]{7,64}")
+# In bytes, for the line that counts the omitted rows.
 _TRUNCATION_RESERVE = 100
 _CONCLUSIONS = {
     Conclusion.STARTED: "🚀 Started",
@@ -42,47 +45,50 @@ _CONCLUSIONS = {
 }
 
 
-def render_summary(report: Report, limit: int = MAX_SUMMARY_BYTES, *, chart: bool = True) -> str:
-    """Return the summary, at most `limit` bytes of UTF-8; what doesn't fit is counted, and may be all of it.
+def render_summary(report: Report, max_bytes: int = MAX_SUMMARY_BYTES, *, chart: bool = True) -> str:
+    """Return the summary, with a count of the rows that do not fit.
 
-    Without `chart` there is no timeline: not everything that shows Markdown draws one.
+    Args:
+        report: The report.
+        max_bytes: Largest size in UTF-8. The summary is empty if not even its head fits.
+        chart: Whether the summary has a timeline. Not every reader of Markdown draws Mermaid charts.
     """
-    head = _head(report)
+    head = _render_head(report)
     if report.results:
-        head += _columns(report)
-        lines = (_row(outcome, report) for outcome in sort_by_severity(report.results))
+        head += _render_table_head(report)
+        lines = (_render_row(run, report) for run in sort_by_severity(report.results))
         count, noun = len(report.results), "more run"
-        rest = "| … and {} |" + " |" * (3 if report.waits_for_results else 2)
+        omitted_format = "| … and {} |" + " |" * (3 if report.waits_for_results else 2)
     else:
-        lines = (f"- {escape_markdown(problem)}" for problem in report.input_errors)
-        count, noun, rest = len(report.input_errors), "more problem", "- … and {}"
-    left = limit - _TRUNCATION_RESERVE - _size(head)
-    if left < 0:
+        lines = (f"- {escape_markdown(error)}" for error in report.input_errors)
+        count, noun, omitted_format = len(report.input_errors), "more problem", "- … and {}"
+    bytes_left = max_bytes - _TRUNCATION_RESERVE - _count_bytes(head)
+    if bytes_left < 0:
         return ""
-    kept: list[str] = []
+    body: list[str] = []
     for line in lines:
-        left -= _size([line])
-        if left < 0:
+        bytes_left -= _count_bytes([line])
+        if bytes_left < 0:
             break
-        kept.append(line)
-    tail = [rest.format(pluralize(count - len(kept), noun))] if len(kept) < count else []
-    drawn = render_gantt(report) if chart else ""
-    chart_lines = ["", drawn] if drawn and _size(["", drawn]) <= left else []
-    return "\n".join([*head, *kept, *tail, *chart_lines, ""])
+        body.append(line)
+    tail = [omitted_format.format(pluralize(count - len(body), noun))] if len(body) < count else []
+    gantt = render_gantt(report) if chart else ""
+    chart_lines = ["", gantt] if gantt and _count_bytes(["", gantt]) <= bytes_left else []
+    return "\n".join([*head, *body, *tail, *chart_lines, ""])
 
 
-def _size(lines: Iterable[str]) -> int:
+def _count_bytes(lines: Iterable[str]) -> int:
     return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)
 
 
-def _head(report: Report) -> list[str]:
+def _render_head(report: Report) -> list[str]:
     conclusion = _CONCLUSIONS[report.verdict.conclusion] if report.verdict else "⏳ Running"
     if not report.verdict and not report.waits_for_results:
         conclusion = "⏳ Starting"
     head = [
         f"### {escape_markdown(report.heading)}: {conclusion}",
         "",
-        escape_markdown(format_headline(report)) + _about(report),
+        escape_markdown(format_headline(report)) + _render_facts(report),
         "",
     ]
     for note in report.plan_notes if report.results else ():
@@ -94,7 +100,7 @@ def _head(report: Report) -> list[str]:
     return head
 
 
-def _about(report: Report) -> str:
+def _render_facts(report: Report) -> str:
     context = report.context
     facts = []
     if context.change_number:
@@ -102,54 +108,50 @@ def _about(report: Report) -> str:
     if context.branch:
         facts.append(f"branch {escape_markdown(context.branch)}")
     if context.sha:
-        # The build's own commit stays a reference: GitHub and GitLab make a link of it.
-        commit = context.sha[:12] if _COMMIT.fullmatch(context.sha) else escape_markdown(context.sha[:12])
+        # A hash stays unescaped, because GitHub and GitLab make a link of it.
+        commit = context.sha[:12] if _COMMIT_RE.fullmatch(context.sha) else escape_markdown(context.sha[:12])
         facts.append(f"commit {commit}")
     if report.waits_for_results and report.verdict:
         facts.append(f"took {format_duration(report.duration_seconds)}")
     return f" ({', '.join(facts)})" if facts else ""
 
 
-def _columns(report: Report) -> list[str]:
+def _render_table_head(report: Report) -> list[str]:
     if report.waits_for_results:
         return ["| What | State | Time | Link |", "| --- | --- | --- | --- |"]
     return ["| What | State | Link |", "| --- | --- | --- |"]
 
 
-def _row(outcome: RunResult, report: Report) -> str:
-    request = outcome.request
-    named = outcome.display_name != request.id
-    what = escape_markdown(outcome.display_name) + (
-        f"<br>{request.kind} {escape_markdown(request.id)}" if named else ""
-    )
-    state = f"{state_emoji(outcome.state, flaky=outcome.is_flaky)} {state_label(outcome)}"
-    details = [_step(outcome.step)] if outcome.step else []
-    if outcome.state not in NO_MESSAGE_STATES:
-        details += [escape_markdown(text) for text in (outcome.message, outcome.suggestion) if text]
-    details += [_earlier(place, run) for place, run in enumerate(outcome.previous_attempts, 1)]
-    cells = [what, "<br>".join([state, *details])]
+def _render_row(run: RunResult, report: Report) -> str:
+    request = run.request
+    has_name = run.display_name != request.id
+    name = escape_markdown(run.display_name) + (f"<br>{request.kind} {escape_markdown(request.id)}" if has_name else "")
+    state = f"{state_emoji(run.state, flaky=run.is_flaky)} {state_label(run)}"
+    details = [_render_step(run.step)] if run.step else []
+    if run.state not in NO_MESSAGE_STATES:
+        details += [escape_markdown(text) for text in (run.message, run.suggestion) if text]
+    details += [_render_attempt(number, attempt) for number, attempt in enumerate(run.previous_attempts, 1)]
+    cells = [name, "<br>".join([state, *details])]
     if report.waits_for_results:
-        cells.append(
-            format_duration(outcome.duration_seconds) if outcome.state in ENDED_STATES and not outcome.reused else ""
-        )
-    return f"| {' | '.join([*cells, _link(outcome, report.web_base_url)])} |"
+        cells.append(format_duration(run.duration_seconds) if run.state in ENDED_STATES and not run.reused else "")
+    return f"| {' | '.join([*cells, _render_link(run, report.web_base_url)])} |"
 
 
-def _step(step: RunStep) -> str:
-    told = f"step {step.number}" + (f", {escape_markdown(step.instruction, 300)}" if step.instruction else "")
+def _render_step(step: RunStep) -> str:
+    title = f"step {step.number}" + (f", {escape_markdown(step.instruction, 300)}" if step.instruction else "")
     output = f"<br>{escape_markdown(step.output, 1000)}" if step.output else ""
     page = f"<br>on {markdown_link(step.url.partition('?')[0], step.url)}" if step.url else ""
-    return told + output + page
+    return title + output + page
 
 
-def _earlier(place: int, run: PreviousAttempt) -> str:
-    link = markdown_link(run.run_id or "the run", run.url)
-    return f"attempt {place} failed: {link}" + (f"<br>{_step(run.step)}" if run.step else "")
+def _render_attempt(number: int, attempt: PreviousAttempt) -> str:
+    link = markdown_link(attempt.run_id or "the run", attempt.url)
+    return f"attempt {number} failed: {link}" + (f"<br>{_render_step(attempt.step)}" if attempt.step else "")
 
 
-def _link(outcome: RunResult, site: str) -> str:
-    if outcome.url:
-        return markdown_link(outcome.run_id or "open the run", outcome.url)
-    if outcome.state is RunState.UNKNOWN:
-        return markdown_link("look here", site)
-    return escape_markdown(outcome.run_id)
+def _render_link(run: RunResult, web_base_url: str) -> str:
+    if run.url:
+        return markdown_link(run.run_id or "open the run", run.url)
+    if run.state is RunState.UNKNOWN:
+        return markdown_link("look here", web_base_url)
+    return escape_markdown(run.run_id)

@@ -1,4 +1,6 @@
-"""When each run began and how long it took, as a Mermaid chart that GitHub and GitLab draw.
+"""Render the start and the duration of each run as a Mermaid chart.
+
+GitHub and GitLab draw such charts in Markdown.
 
 Source: Mermaid's documentation, "Gantt diagrams", and its limit of text.
 """
@@ -18,19 +20,19 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report
 
-# A single run has nothing to be compared with, and a chart of more than this has no room for names.
+# In runs. A chart of one run compares nothing. A chart of more than 50 has no space for names.
 MIN_BARS = 2
 MAX_BARS = 50
-# Mermaid draws nothing above 50,000 characters.
-_SIZE_LIMIT = 45_000
-_NAME_LIMIT = 40
-# The axis is labelled in the reader's own time zone, so times are dates without a zone: midnight is zero
-# everywhere. No zone changes its clocks on the days after this one.
+# Mermaid refuses a chart of more than 50,000 characters.
+_MAX_CHART_CHARS = 45_000
+_MAX_NAME_CHARS = 40
+# Mermaid labels the axis in the reader's time zone. So times are dates without a zone, and midnight is zero everywhere.
+# No time zone changes its clocks on the days after this one.
 _ZERO = datetime(2000, 1, 1)  # noqa: DTZ001
-# Of ASCII, nothing that is grammar anywhere in Mermaid or could end the fence.
-_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.()/+")
-# Mermaid's own marks for entities while it reads.
-_MARKS = frozenset("ﬂ°¶ß")
+# The ASCII characters that have no meaning in Mermaid's grammar and can't end the fence.
+_SAFE_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.()/+")
+# Mermaid replaces entities by these characters while it parses.
+_ENTITY_MARKS = frozenset("ﬂ°¶ß")
 _TAGS = {
     RunState.PASSED: "done, ",
     RunState.FAILED: "crit, ",
@@ -41,46 +43,51 @@ _TAGS = {
 
 
 def render_gantt(report: Report) -> str:
-    """Return a fenced Mermaid chart of the runs that have a duration, or nothing if those are too few or too many."""
+    """Return a fenced Mermaid chart of the runs that have a duration.
+
+    The text is empty if these runs are fewer than `MIN_BARS` or more than `MAX_BARS`.
+    """
     runs = timeline_bars(report)
     if not report.waits_for_results or not MIN_BARS <= len(runs) <= MAX_BARS:
         return ""
-    every = [bar for found in runs for bar in found]
-    span = max(bar.start_offset_seconds + bar.duration_seconds for bar in every)
+    all_bars = [bar for run_bars in runs for bar in run_bars]
+    span_seconds = max(bar.start_offset_seconds + bar.duration_seconds for bar in all_bars)
     lines = [
         "```mermaid",
         "gantt",
         "    dateFormat YYYY-MM-DD HH:mm:ss.SSS",
-        f"    axisFormat {'%M:%S' if span < 3600 else '%H:%M:%S'}",
-        # Left alone, the axis of a few seconds has several ticks with the same label.
-        *(["    tickInterval 1second"] if span < 10 else []),
+        f"    axisFormat {'%M:%S' if span_seconds < 3600 else '%H:%M:%S'}",
+        # By default, the axis of a few seconds has several ticks with the same label.
+        *(["    tickInterval 1second"] if span_seconds < 10 else []),
         "    todayMarker off",
-        *(_line(name, bar) for name, bar in _distinct(every)),
+        *(_render_bar(name, bar) for name, bar in _add_distinct_names(all_bars)),
         "```",
     ]
     text = "\n".join(lines)
-    return text if len(text) <= _SIZE_LIMIT else ""
+    return text if len(text) <= _MAX_CHART_CHARS else ""
 
 
-def _name(bar: TimelineBar) -> str:
+def _build_name(bar: TimelineBar) -> str:
     text = bar.label[:1000]
-    kept = (c if c in _SAFE or (not c.isascii() and c.isprintable() and c not in _MARKS) else " " for c in text)
-    name = truncate(" ".join(sanitize_line("".join(kept)).split()), _NAME_LIMIT) or f"run {bar.number}"
+    safe = (
+        c if c in _SAFE_CHARS or (not c.isascii() and c.isprintable() and c not in _ENTITY_MARKS) else " " for c in text
+    )
+    name = truncate(" ".join(sanitize_line("".join(safe)).split()), _MAX_NAME_CHARS) or f"run {bar.number}"
     return f"{name} (attempt {bar.attempt})" if bar.attempt else name
 
 
-def _distinct(every: list[TimelineBar]) -> Iterator[tuple[str, TimelineBar]]:
-    """Give bars of the same name a number each."""
-    seen: dict[str, int] = {}
-    for bar in every:
-        name = _name(bar)
-        count = seen[name] = seen.get(name, 0) + 1
+def _add_distinct_names(bars: list[TimelineBar]) -> Iterator[tuple[str, TimelineBar]]:
+    """Yield each bar with a name, where a repeated name has a number."""
+    counts: dict[str, int] = {}
+    for bar in bars:
+        name = _build_name(bar)
+        count = counts[name] = counts.get(name, 0) + 1
         yield f"{name} {count}" if count > 1 else name, bar
 
 
-def _line(name: str, bar: TimelineBar) -> str:
-    began = (_ZERO + timedelta(seconds=bar.start_offset_seconds)).isoformat(" ", "milliseconds")
-    length = max(1, round(bar.duration_seconds * 1000))
-    # The sign tells without colour how it ended, and keeps every name from being read as a keyword.
-    sign = state_emoji(bar.state, flaky=bar.is_flaky)
-    return f"    {sign} {name} :{_TAGS.get(bar.state, '')}{began}, {length}ms"
+def _render_bar(name: str, bar: TimelineBar) -> str:
+    start = (_ZERO + timedelta(seconds=bar.start_offset_seconds)).isoformat(" ", "milliseconds")
+    milliseconds = max(1, round(bar.duration_seconds * 1000))
+    # The emoji shows the state without colour. It also prevents Mermaid from reading a name as a keyword.
+    emoji = state_emoji(bar.state, flaky=bar.is_flaky)
+    return f"    {emoji} {name} :{_TAGS.get(bar.state, '')}{start}, {milliseconds}ms"

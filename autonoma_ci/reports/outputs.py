@@ -1,4 +1,6 @@
-"""The step's outputs: small texts for later steps, the same names in every CI system.
+"""Build the outputs of a job step.
+
+Outputs are small texts for later steps. They have the same names in every CI system.
 
 Source: GitHub's documentation of outputs, GitLab's of dotenv reports, Microsoft's and Linux's of the environment.
 """
@@ -20,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Output(NamedTuple):
-    """One output and what it says."""
+    """One output with its help text."""
 
     name: str
     help: str
 
 
-# In the order of the documents, in which they are written too.
+# In the order of the documentation. They are written in the same order.
 OUTPUTS = (
     Output("conclusion", "started, passed, failed, timed-out, error, skipped or cancelled."),
     Output("reason", "ok, failed, input, unauthorized, not-found, api, quota, timeout, unknown or cancelled."),
@@ -46,75 +48,85 @@ OUTPUTS = (
     Output("unknown", "Number of runs that may have started, or of which it is not known how they ended."),
     Output("results-dir", "The folder with the files, if results-dir was given."),
 )
-# A runner takes 1 MiB of outputs for a whole job and counts two bytes a character.
+# GitHub's runner accepts 1 MiB of outputs for a complete job and counts two bytes for a character.
 MAX_ARRAY_CHARS = 120_000
-# What is most useful comes first, since there may not be room for all. `results` is too long for a variable, and
-# `results-dir` has the name of an option: a later step would take it for its own.
-_VARIABLES = (
+# The most useful output comes first, because the last ones may not fit. `results` is too long for a variable.
+# `results-dir` has the name of an option, so a later step would read the variable as its own option.
+_VARIABLE_OUTPUTS = (
     *("conclusion", "reason", "run-url", "run-id", "total", "started", "passed", "failed", "not-started", "unknown"),
     *("run-ids", "run-urls"),
 )
-# Windows takes 32 KiB for one variable. On Linux, one of 128 KiB keeps every later program from starting.
+# Windows accepts 32 KiB for one variable. On Linux, no program starts with a variable of 128 KiB.
 MAX_VARIABLE_CHARS = 30_000
-# In bytes. GitLab takes a file of less than 5 KB.
+# GitLab accepts a file of less than 5 KB.
 # Source: gitlabhq/gitlabhq, app/services/ci/parse_dotenv_artifact_service.rb.
 MAX_DOTENV_BYTES = 5 * 1024 - 1
-# All readers of such a file get these characters unchanged. No value is quoted: GitLab, Java and Docker keep
-# quotes, and shells remove them. npm's dotenv and Harness cut a value at `#`. Shells run what follows a space, `;` or
-# `&`. Java reads no UTF-8. zsh expands `=` at the start and after `:`. Harness decodes what begins with `__B64__`.
+# All readers of such a file read these characters unchanged. Values are not quoted, because GitLab, Java and Docker
+# read quotes as a part of the value and shells remove them. npm's dotenv and Harness cut a value at `#`. Shells execute
+# the text after a space, `;` or `&`. Java does not read UTF-8. zsh expands `=` at the start and after `:`. Harness
+# decodes a value that begins with `__B64__`.
 # Source: the readers in tests/report/test_outputs_env_readers.py; harness/lite-engine, pipeline/runtime/common.go.
 DOTENV_VALUE_RE = re.compile(r"(?!=|__B64__)(?!.*:=)[A-Za-z0-9._:/?@%+,=\[\]-]*")
-# JSON has quotes around each text.
-_ARRAYS = frozenset({"run-ids", "run-urls"})
+# These outputs are JSON, which has quotes around each text.
+_ARRAY_OUTPUTS = frozenset({"run-ids", "run-urls"})
 
 
 def build_outputs(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, str]:
     """Return the texts of all outputs.
 
-    An array of more than `limit` characters keeps its first entries.
+    An array of more than `limit` characters contains only its first entries.
     """
-    texts = _short_texts(report, limit) | {"results": _array(_results(report), limit)[0]}
+    texts = _build_short_texts(report, limit) | {"results": _render_array(_build_result_dicts(report), limit)[0]}
     return {output.name: texts[output.name] for output in OUTPUTS}
 
 
 def truncated_array_lengths(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, int]:
-    """Return the number of entries left of each array above `limit` characters."""
-    runs = _runs(report)
+    """Return the number of remaining entries of each array that exceeds the limit.
+
+    Args:
+        report: The report.
+        limit: Largest length of an array in characters, as in `build_outputs`.
+    """
+    runs = _select_named_runs(report)
     arrays: dict[str, Sequence[object]] = {
         "run-ids": [run.run_id for run in runs],
         "run-urls": [run.url for run in runs],
-        "results": _results(report),
+        "results": _build_result_dicts(report),
     }
-    left = {name: _array(items, limit)[1] for name, items in arrays.items()}
-    return {name: count for name, count in left.items() if count < len(arrays[name])}
+    lengths = {name: _render_array(items, limit)[1] for name, items in arrays.items()}
+    return {name: length for name, length in lengths.items() if length < len(arrays[name])}
 
 
-def _runs(report: Report) -> list[RunResult]:
-    return [outcome for outcome in report.results if outcome.run_id or outcome.url]
+def _select_named_runs(report: Report) -> list[RunResult]:
+    """Return the runs that have an id or a URL."""
+    return [run for run in report.results if run.run_id or run.url]
 
 
-def _results(report: Report) -> list[object]:
-    return [run_to_dict(outcome) for outcome in report.results]
+def _build_result_dicts(report: Report) -> list[object]:
+    return [run_to_dict(run) for run in report.results]
 
 
-def _short_texts(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, str]:
-    """Return the texts of all outputs except `results`, which is the slowest to make."""
-    runs = _runs(report)
+def _build_short_texts(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, str]:
+    """Return the texts of all outputs except `results`, which takes the most time."""
+    runs = _select_named_runs(report)
     verdict = report.verdict
     return {
         "conclusion": verdict.conclusion.value if verdict else "",
         "reason": verdict.reason.value if verdict else "",
-        "run-id": next((outcome.run_id for outcome in runs), ""),
-        "run-url": next((outcome.url for outcome in runs), ""),
-        "run-ids": _array([outcome.run_id for outcome in runs], limit)[0],
-        "run-urls": _array([outcome.url for outcome in runs], limit)[0],
+        "run-id": next((run.run_id for run in runs), ""),
+        "run-url": next((run.url for run in runs), ""),
+        "run-ids": _render_array([run.run_id for run in runs], limit)[0],
+        "run-urls": _render_array([run.url for run in runs], limit)[0],
         **{name: str(count) for name, count in count_states(report.results).items()},
         "results-dir": report.results_dir,
     }
 
 
-def _array(items: Sequence[object], limit: int) -> tuple[str, int]:
-    """Return a JSON array in ASCII of the first items that fit, and their number."""
+def _render_array(items: Sequence[object], limit: int) -> tuple[str, int]:
+    """Return a JSON array of the first items that fit, and their number.
+
+    The array is ASCII and has at most `limit` characters.
+    """
     parts, size = [], 2
     for item in items:
         text = json.dumps(item, separators=(",", ":"))
@@ -126,76 +138,85 @@ def _array(items: Sequence[object], limit: int) -> tuple[str, int]:
 
 
 def output_variables(report: Report) -> dict[str, str]:
-    """Return the outputs under the names that they have as variables, the most useful first.
+    """Return the outputs by the names of their variables, the most useful first.
 
-    What is too long for a variable is empty: half of an array would be none, and a name that is missing would keep the
-    text of an earlier step.
+    A text that is too long for a variable becomes empty. A part of an array is no valid JSON, and without the variable
+    a later step would read the text of an earlier step.
     """
-    return select_accepted(_whole(report), lambda text: len(text) <= MAX_VARIABLE_CHARS)
+    return select_accepted(_build_variables(report), lambda text: len(text) <= MAX_VARIABLE_CHARS)
 
 
 def select_accepted(values: Mapping[str, str], is_accepted: Callable[[str], bool]) -> dict[str, str]:
-    """Return the variables, with an empty text for each that a reader refuses."""
+    """Return the variables, with an empty text in place of each rejected one."""
     return {name: text if is_accepted(text) else "" for name, text in values.items()}
 
 
 def is_exact_in_log(text: str) -> bool:
-    """Return whether the log holds the text unchanged.
+    """Return whether the text is unchanged after escaping for the log.
 
-    A link with a zero-width space in it, where it looks like a command of a CI system, leads nowhere.
+    The log inserts a zero-width space where a text looks like a command of a CI system. A link with such a space is
+    broken.
     """
     return escape_log_line(text, MAX_VARIABLE_CHARS) == text
 
 
-def _whole(report: Report) -> dict[str, str]:
-    texts = _short_texts(report)
-    return {_variable(name): texts[name] for name in _VARIABLES}
+def _build_variables(report: Report) -> dict[str, str]:
+    texts = _build_short_texts(report)
+    return {_variable_name(name): texts[name] for name in _VARIABLE_OUTPUTS}
 
 
-def _variable(name: str) -> str:
+def _variable_name(name: str) -> str:
     return f"AUTONOMA_{name.upper().replace('-', '_')}"
 
 
 def render_dotenv(report: Report) -> str:
-    """Return outputs.env as lines that GitLab, shells and dotenv readers read alike.
+    """Return outputs.env as lines that all readers understand in the same way.
 
-    It has no arrays, since no form of them is read alike. The text has less than 5 KB, and `left_out` returns the names
-    that had no room.
+    The readers are GitLab, shells and dotenv libraries. The file has no arrays, because readers differ in every form of
+    them. The text has less than 5 KB. `omitted_variables` returns the names whose text did not fit.
     """
     return format_dotenv_lines(dotenv_variables(report))
 
 
 def format_dotenv_lines(values: Mapping[str, str]) -> str:
-    """Return values that `dotenv_variables` takes, as lines."""
+    """Return the result of `dotenv_variables` as lines."""
     return "".join(f"{name}={text}\n" for name, text in values.items())
 
 
-def omitted_variables(report: Report, given: Mapping[str, str]) -> list[str]:
-    """Return the names that are empty among the given variables, though the report has a text for them."""
-    whole = _whole(report)
-    return [name for name, text in given.items() if whole[name] and not text]
+def omitted_variables(report: Report, published: Mapping[str, str]) -> list[str]:
+    """Return the names of published variables that lost their text."""
+    variables = _build_variables(report)
+    return [name for name, text in published.items() if variables[name] and not text]
 
 
-def omitted_variables_warning(report: Report, given: Mapping[str, str], place: str) -> list[str]:
-    """Return what the log should warn of at the end of a step whose variables are given to a place."""
-    if not report.verdict or not (names := omitted_variables(report, given)):
+def omitted_variables_warning(report: Report, published: Mapping[str, str], destination: str) -> list[str]:
+    """Return the warning of variables that lost their text, or no warning.
+
+    A job step that has no verdict yet gets no warning.
+
+    Args:
+        report: The report.
+        published: The variables with the texts that were published.
+        destination: The name of the file or the variables, for the start of the warning.
+    """
+    if not report.verdict or not (names := omitted_variables(report, published)):
         return []
-    where = "results.json has all runs" if report.results_dir else "set results-dir: results.json in it has all runs"
-    why = "too long, or with characters that are not taken there"
-    return [f"{place}: no room for {' and '.join(names)} ({why}), left without a value; {where}."]
+    advice = "results.json has all runs" if report.results_dir else "set results-dir: results.json in it has all runs"
+    reason = "too long, or with characters that are not taken there"
+    return [f"{destination}: no room for {' and '.join(names)} ({reason}), left without a value; {advice}."]
 
 
 def dotenv_variables(report: Report) -> dict[str, str]:
     """Return the variables of outputs.env.
 
-    A variable is empty if there is no room or no form for its text.
+    A variable is empty if its text does not fit or has characters that not all readers understand.
     """
-    arrays = {_variable(name) for name in _ARRAYS}
-    values = {name: text for name, text in output_variables(report).items() if name not in arrays}
-    kept = dict.fromkeys(values, "")
-    size = len(format_dotenv_lines(kept))
-    for name, text in values.items():
-        longer = size + len(text)
-        if longer <= MAX_DOTENV_BYTES and DOTENV_VALUE_RE.fullmatch(text):
-            kept[name], size = text, longer
-    return kept
+    array_names = {_variable_name(name) for name in _ARRAY_OUTPUTS}
+    variables = {name: text for name, text in output_variables(report).items() if name not in array_names}
+    selected = dict.fromkeys(variables, "")
+    size = len(format_dotenv_lines(selected))
+    for name, text in variables.items():
+        new_size = size + len(text)
+        if new_size <= MAX_DOTENV_BYTES and DOTENV_VALUE_RE.fullmatch(text):
+            selected[name], size = text, new_size
+    return selected

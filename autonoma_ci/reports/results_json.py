@@ -1,4 +1,7 @@
-"""The record: everything about a step as JSON, for machines and for taking it up again later."""
+"""Render results.json, the results of a job step as JSON.
+
+Programs read it, and so does a later job step that resumes waiting for the runs.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +16,32 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Evidence, Report, RunResult, RunStep
 
-# Of the format; whoever reads a record refuses any other.
+# The version of the schema. Readers reject any other version.
 SCHEMA_VERSION = 1
-# The largest time in a record, in seconds. A wrong clock can make a larger one, and `report.saved` refuses it.
+# The largest time in results.json. A wrong clock can produce a larger one, which `reports.results_schema` rejects.
 MAX_TIME_SECONDS = 1e9
 
 
 class ResultsSigner(Protocol):
-    """Signs what a record says, so that a later attempt at the build can believe it."""
+    """Signs results.json so that a later build attempt can trust it."""
 
     def sign_run(self, run: RunResult) -> str:
-        """Return the signature of a run with its state; empty if there is nothing to sign."""
+        """Return the signature of a run with its state, empty if nothing is signed."""
 
     def sign_results(self, text: str) -> str:
-        """Return the record, whose last member is an empty `mac`, with its signature there."""
+        """Return the text of results.json with its signature.
+
+        The last member of the text is an empty `mac`, where the signature is inserted.
+        """
 
 
 def render_results_json(report: Report, signer: ResultsSigner | None = None) -> str:
-    """Return results.json: no secret and no variable's value is in it; times are in seconds.
+    """Return the text of results.json.
 
-    A run's `began_seconds` counts from the step's `started_at`, its `duration_seconds` from there until it
-    was started, or ended if it was waited for. `report.saved` has the JSON Schema. Without a signer, each `mac` is
-    empty.
+    It contains no secrets and no values of variables. All times are in seconds. The `start_offset_seconds` of a run
+    counts from `started_at` of the job step. Its `duration_seconds` counts from there until the run was started, or
+    until it ended if the job step waited for it. `reports.results_schema` has the JSON Schema. Without a signer, each
+    `mac` is empty.
     """
     context, verdict = report.context, report.verdict
     document = {
@@ -46,7 +53,7 @@ def render_results_json(report: Report, signer: ResultsSigner | None = None) -> 
         "shard": report.part.shard,
         "step_id": report.step_id,
         "started_at": report.started_at,
-        "duration_seconds": _seconds(report.duration_seconds),
+        "duration_seconds": _clamp_duration(report.duration_seconds),
         "waits_for_results": report.waits_for_results,
         "conclusion": verdict.conclusion if verdict else None,
         "reason": verdict.reason if verdict else None,
@@ -64,104 +71,106 @@ def render_results_json(report: Report, signer: ResultsSigner | None = None) -> 
             "attempt": context.build_attempt,
         },
         "totals": {name.replace("-", "_"): count for name, count in count_states(report.results).items()},
-        "runs": [_run(outcome, signer) for outcome in report.results],
+        "runs": [_build_run(run, signer) for run in report.results],
         "mac": "",
     }
-    text = _lay_out(document)
+    text = _format_document(document)
     if "\\ud" in text:
-        # Half a surrogate pair, as in a folder's name that is no UTF-8: strict readers refuse the whole file for it.
-        whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
-        text = _lay_out(json.loads(whole))
+        # Half of a surrogate pair, as in the name of a folder that is not UTF-8. Because strict readers reject the
+        # complete file for it, it is replaced.
+        data = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+        text = _format_document(json.loads(data))
     return signer.sign_results(text) if signer else text
 
 
-def _lay_out(document: Mapping[str, object]) -> str:
-    """Return JSON with a line for each member, and for each run.
+def _format_document(document: Mapping[str, object]) -> str:
+    """Return JSON with one line for each member and each run.
 
-    The file is written again and again while runs go on. In Python 3.11, indented JSON takes four times as long,
-    since the encoder in C can't indent. Source: CPython 3.11, Lib/json/encoder.py, `JSONEncoder.iterencode`.
+    The file is written repeatedly while runs are in progress. In Python 3.11, indented JSON takes four times as long,
+    because the encoder in C can't indent. Source: CPython 3.11, Lib/json/encoder.py, `JSONEncoder.iterencode`.
     """
-    members = (f"  {json.dumps(name)}: {_in_lines(value)}" for name, value in document.items())
+    members = (f"  {json.dumps(name)}: {_format_value(value)}" for name, value in document.items())
     return "{\n" + ",\n".join(members) + "\n}\n"
 
 
-def _in_lines(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, list) and value:
         return "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
     return json.dumps(value)
 
 
-def _run(outcome: RunResult, signer: ResultsSigner | None) -> dict[str, object]:
-    request = outcome.request
+def _build_run(run: RunResult, signer: ResultsSigner | None) -> dict[str, object]:
+    request = run.request
     return {
-        **run_to_dict(outcome),
+        **run_to_dict(run),
         "key": str(request.key),
-        "request_mac": outcome.request_mac,
-        "mac": signer.sign_run(outcome) if signer else "",
+        "request_mac": run.request_mac,
+        "mac": signer.sign_run(run) if signer else "",
         "label": request.name,
-        "title": outcome.title,
-        "reason": outcome.reason,
-        "http_status": outcome.http_status,
-        "suggestion": outcome.suggestion,
-        "start_requests": outcome.start_requests,
-        "start_offset_seconds": _moment(outcome.start_offset_seconds),
-        "flaky": outcome.is_flaky,
-        "reused": outcome.reused,
-        "has_contradiction": outcome.has_contradiction,
-        "step": _step(outcome.step),
-        "evidence": _evidence(outcome.evidence),
+        "title": run.title,
+        "reason": run.reason,
+        "http_status": run.http_status,
+        "suggestion": run.suggestion,
+        "start_requests": run.start_requests,
+        "start_offset_seconds": _clamp_offset(run.start_offset_seconds),
+        "flaky": run.is_flaky,
+        "reused": run.reused,
+        "has_contradiction": run.has_contradiction,
+        "step": _build_step(run.step),
+        "evidence": _build_evidence(run.evidence),
         "previous_attempts": [
             {
-                "run_id": run.run_id,
-                "url": run.url,
-                "message": run.message,
-                "start_offset_seconds": _moment(run.start_offset_seconds),
-                "duration_seconds": _seconds(run.duration_seconds),
-                "step": _step(run.step),
-                "evidence": _evidence(run.evidence),
+                "run_id": attempt.run_id,
+                "url": attempt.url,
+                "message": attempt.message,
+                "start_offset_seconds": _clamp_offset(attempt.start_offset_seconds),
+                "duration_seconds": _clamp_duration(attempt.duration_seconds),
+                "step": _build_step(attempt.step),
+                "evidence": _build_evidence(attempt.evidence),
             }
-            for run in outcome.previous_attempts
+            for attempt in run.previous_attempts
         ],
         "variables": list(request.variables),
-        "variable_macs": dict(outcome.variable_macs),
+        "variable_macs": dict(run.variable_macs),
         "application_version_id": request.application_version_id or None,
         "application_versions": [
-            {"application_id": v.application_id, "version_id": v.version_id} for v in request.application_versions
+            {"application_id": version.application_id, "version_id": version.version_id}
+            for version in request.application_versions
         ],
         "run_on_latest": request.run_on_latest,
     }
 
 
-def _moment(seconds: float) -> float:
+def _clamp_offset(seconds: float) -> float:
     return round(min(max(-MAX_TIME_SECONDS, seconds), MAX_TIME_SECONDS), 3)
 
 
-def _seconds(seconds: float) -> float:
-    return max(0.0, _moment(seconds))
+def _clamp_duration(seconds: float) -> float:
+    return max(0.0, _clamp_offset(seconds))
 
 
-def _step(step: RunStep | None) -> dict[str, object] | None:
+def _build_step(step: RunStep | None) -> dict[str, object] | None:
     return step._asdict() if step else None
 
 
-def _evidence(evidence: Evidence) -> dict[str, object]:
+def _build_evidence(evidence: Evidence) -> dict[str, object]:
     return {
-        "steps": [_step(step) for step in evidence.steps],
+        "steps": [_build_step(step) for step in evidence.steps],
         "video": evidence.video,
         "missing_reason": evidence.missing_reason,
     }
 
 
-def run_to_dict(outcome: RunResult) -> dict[str, object]:
-    """Return one run as the `results` output has it."""
+def run_to_dict(run: RunResult) -> dict[str, object]:
+    """Return one run in the form of the `results` output."""
     return {
-        "name": outcome.display_name,
-        "kind": outcome.request.kind,
-        "id": outcome.request.id,
-        "state": outcome.state,
-        "run_id": outcome.run_id,
-        "url": outcome.url,
-        "message": outcome.message,
-        "attempts": outcome.attempt_count,
-        "duration_seconds": _seconds(outcome.duration_seconds),
+        "name": run.display_name,
+        "kind": run.request.kind,
+        "id": run.request.id,
+        "state": run.state,
+        "run_id": run.run_id,
+        "url": run.url,
+        "message": run.message,
+        "attempts": run.attempt_count,
+        "duration_seconds": _clamp_duration(run.duration_seconds),
     }

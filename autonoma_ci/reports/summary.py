@@ -1,4 +1,4 @@
-"""The words and counts that all reports share."""
+"""Labels, counts and sentences that all reports share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from autonoma_ci.models import Report, RunResult, RunStep
 
-# What needs a look first comes first; within one rank the plan's order holds, and a flaky pass leads the passes.
+# The sort key of each state. Runs that need attention come first. Runs of one state are in the order of the plan. 8 is
+# free for a run that passed and is flaky: `sort_by_severity` subtracts 1.
 SEVERITY = {
     RunState.FAILED: 0,
     RunState.STOPPED: 1,
@@ -39,11 +40,9 @@ NEEDS_ATTENTION = frozenset(
     {RunState.FAILED, RunState.STOPPED, RunState.NOT_STARTED, RunState.UNKNOWN, RunState.TIMED_OUT}
 )
 ENDED_STATES = frozenset({RunState.PASSED, RunState.FAILED, RunState.STOPPED})
-# What the API said of such a run is that it started: its message and hint are no news.
+# In these states the API's message is only that the run started. So reports omit the message and the suggestion.
 NO_MESSAGE_STATES = frozenset({RunState.PLANNED, RunState.STARTING, RunState.STARTED, RunState.PASSED})
-
-
-# One sign for each state, in every text that has pictures.
+# The emoji of each state, the same in all texts with emojis.
 STATE_EMOJI = {
     RunState.PLANNED: "⏳",
     RunState.STARTING: "⏳",
@@ -56,10 +55,10 @@ STATE_EMOJI = {
     RunState.UNKNOWN: "❔",
 }
 FLAKY_EMOJI = "⚠️"
-# How these systems call a change; all others have pull requests.
-_CHANGES = {"gitlab": "merge request"}
-# The systems in the words of their makers, by the names that they have here.
-_SYSTEMS = {
+# The name of a change request on these systems. All other systems have pull requests.
+_CHANGE_NOUNS = {"gitlab": "merge request"}
+# The official names of CI systems, by the names that autonoma-ci uses.
+_SOURCE_LABELS = {
     "github": "GitHub Actions",
     "gitlab": "GitLab",
     "jenkins": "Jenkins",
@@ -86,48 +85,51 @@ _SYSTEMS = {
 
 
 def state_emoji(state: RunState, *, flaky: bool) -> str:
-    """Return the sign of a run in this state."""
+    """Return the emoji of a run in this state."""
     return FLAKY_EMOJI if flaky else STATE_EMOJI[state]
 
 
-def change_noun(ci: str) -> str:
-    """Return what the CI system calls a change: pull request or merge request."""
-    return _CHANGES.get(ci, "pull request")
+def change_noun(ci_name: str) -> str:
+    """Return `pull request` or `merge request`, as the CI system names it."""
+    return _CHANGE_NOUNS.get(ci_name, "pull request")
 
 
 def source_label(source: str) -> str:
-    """Return in words where the runs were started from; a source that the user gave stays as it is."""
-    return _SYSTEMS.get(source, source)
+    """Return the name of the system that started the runs.
+
+    A source that the user gave is returned unchanged.
+    """
+    return _SOURCE_LABELS.get(source, source)
 
 
-def state_label(outcome: RunResult) -> str:
-    """Return how the run stands, in words."""
-    if outcome.state is RunState.UNKNOWN and has_run(outcome):
+def state_label(run: RunResult) -> str:
+    """Return the state of a run as words."""
+    if run.state is RunState.UNKNOWN and has_run(run):
         return "end unknown"
-    if outcome.reused:
+    if run.reused:
         return "passed in an earlier attempt"
-    return "passed, flaky" if outcome.is_flaky else STATE_LABELS[outcome.state]
+    return "passed, flaky" if run.is_flaky else STATE_LABELS[run.state]
 
 
-def has_run(outcome: RunResult) -> bool:
-    """Say whether the API named a run for it."""
-    return bool(outcome.run_id or outcome.url)
+def has_run(run: RunResult) -> bool:
+    """Return whether the API returned an id or a URL for the run."""
+    return bool(run.run_id or run.url)
 
 
-def was_started(outcome: RunResult) -> bool:
-    """Return whether the run is known to have been started, in this attempt."""
-    if outcome.reused:
+def was_started(run: RunResult) -> bool:
+    """Return whether the run certainly started in this build attempt."""
+    if run.reused:
         return False
-    known = outcome.state in ENDED_STATES | {RunState.STARTED, RunState.TIMED_OUT}
-    return known or (outcome.state is RunState.UNKNOWN and has_run(outcome))
+    is_certain = run.state in ENDED_STATES | {RunState.STARTED, RunState.TIMED_OUT}
+    return is_certain or (run.state is RunState.UNKNOWN and has_run(run))
 
 
-def count_states(outcomes: Sequence[RunResult]) -> dict[str, int]:
-    """Return the totals that the outputs name."""
-    states = [outcome.state for outcome in outcomes]
+def count_states(results: Sequence[RunResult]) -> dict[str, int]:
+    """Return the number of runs by the names of the outputs."""
+    states = [run.state for run in results]
     return {
         "total": len(states),
-        "started": sum(map(was_started, outcomes)),
+        "started": sum(map(was_started, results)),
         "passed": states.count(RunState.PASSED),
         "failed": states.count(RunState.FAILED) + states.count(RunState.STOPPED),
         "not-started": states.count(RunState.NOT_STARTED),
@@ -135,13 +137,13 @@ def count_states(outcomes: Sequence[RunResult]) -> dict[str, int]:
     }
 
 
-def sort_by_severity(outcomes: Sequence[RunResult]) -> list[RunResult]:
-    """Return the outcomes with what needs a look before what does not."""
-    return sorted(outcomes, key=lambda outcome: SEVERITY[outcome.state] - outcome.is_flaky)
+def sort_by_severity(results: Sequence[RunResult]) -> list[RunResult]:
+    """Return the runs sorted, those that need attention first."""
+    return sorted(results, key=lambda run: SEVERITY[run.state] - run.is_flaky)
 
 
 def has_open_runs(report: Report) -> bool:
-    """Return whether there are runs whose end a later step could wait for."""
+    """Return whether a later job step could wait for any of the runs."""
     return _count_open(report) > 0
 
 
@@ -151,16 +153,19 @@ def _count_open(report: Report) -> int:
 
 
 def resume_hint(report: Report) -> str:
-    """Return how many runs continue after the step; empty if there are none."""
+    """Return a sentence that counts the runs which continue after the job step.
+
+    It is empty if there are none.
+    """
     count = _count_open(report)
     if not count:
         return ""
-    verb, them = ("continues", "it") if count == 1 else ("continue", "them")
-    return f"{pluralize(count, 'run')} {verb} in Autonoma: the API has no way to cancel {them}."
+    verb, pronoun = ("continues", "it") if count == 1 else ("continue", "them")
+    return f"{pluralize(count, 'run')} {verb} in Autonoma: the API has no way to cancel {pronoun}."
 
 
 def format_headline(report: Report) -> str:
-    """Return the whole in one sentence."""
+    """Return the result of the job step in one sentence."""
     if report.input_errors:
         return f"{pluralize(len(report.input_errors), 'problem')} with the input. Nothing was sent."
     if report.skip_reason:
@@ -171,46 +176,49 @@ def format_headline(report: Report) -> str:
         return " ".join(["Nothing was selected, so nothing was started.", *report.plan_notes])
     if report.verdict and report.verdict.conclusion is Conclusion.SKIPPED:
         return f"Dry run: {pluralize(len(report.results), 'run')} planned, nothing was sent."
-    parts = _ends(report.results) if report.waits_for_results else _starts(report.results)
+    parts = _format_results(report.results) if report.waits_for_results else _format_starts(report.results)
     return ", ".join(parts) + "."
 
 
-def _starts(outcomes: Sequence[RunResult]) -> list[str]:
-    count = count_states(outcomes)
-    carried = sum(outcome.reused and outcome.state is RunState.PASSED for outcome in outcomes)
-    others = {
-        "passed in an earlier attempt": carried,
-        "not started": count["not-started"],
-        "may have started": count["unknown"],
+def _format_starts(results: Sequence[RunResult]) -> list[str]:
+    counts = count_states(results)
+    reused_count = sum(run.reused and run.state is RunState.PASSED for run in results)
+    other_counts = {
+        "passed in an earlier attempt": reused_count,
+        "not started": counts["not-started"],
+        "may have started": counts["unknown"],
     }
-    others["waiting"] = count["total"] - count["started"] - sum(others.values())
-    parts = [f"{count['started']} of {pluralize(count['total'], 'run')} started"]
-    return parts + [f"{number} {words}" for words, number in others.items() if number]
+    other_counts["waiting"] = counts["total"] - counts["started"] - sum(other_counts.values())
+    parts = [f"{counts['started']} of {pluralize(counts['total'], 'run')} started"]
+    return parts + [f"{number} {label}" for label, number in other_counts.items() if number]
 
 
-def _ends(outcomes: Sequence[RunResult]) -> list[str]:
-    states = [outcome.state for outcome in outcomes]
-    flaky = sum(outcome.is_flaky for outcome in outcomes)
-    carried = sum(outcome.reused and outcome.state is RunState.PASSED for outcome in outcomes)
-    marks = [f"{flaky} flaky"] if flaky else []
-    marks += [f"{carried} in an earlier attempt"] if carried else []
-    unknown = sum(outcome.state is RunState.UNKNOWN and has_run(outcome) for outcome in outcomes)
-    others = {
+def _format_results(results: Sequence[RunResult]) -> list[str]:
+    states = [run.state for run in results]
+    flaky_count = sum(run.is_flaky for run in results)
+    reused_count = sum(run.reused and run.state is RunState.PASSED for run in results)
+    notes = [f"{flaky_count} flaky"] if flaky_count else []
+    notes += [f"{reused_count} in an earlier attempt"] if reused_count else []
+    unknown_end_count = sum(run.state is RunState.UNKNOWN and has_run(run) for run in results)
+    other_counts = {
         "failed": states.count(RunState.FAILED),
         "stopped": states.count(RunState.STOPPED),
         "not started": states.count(RunState.NOT_STARTED),
-        "may have started": states.count(RunState.UNKNOWN) + states.count(RunState.STARTING) - unknown,
-        "with an unknown end": unknown,
+        "may have started": states.count(RunState.UNKNOWN) + states.count(RunState.STARTING) - unknown_end_count,
+        "with an unknown end": unknown_end_count,
         "still running": states.count(RunState.TIMED_OUT) + states.count(RunState.STARTED),
         "waiting": states.count(RunState.PLANNED),
     }
-    first = f"{states.count(RunState.PASSED)} of {pluralize(len(states), 'run')} passed"
-    first += f" ({', '.join(marks)})" if marks else ""
-    return [first] + [f"{number} {words}" for words, number in others.items() if number]
+    passed = f"{states.count(RunState.PASSED)} of {pluralize(len(states), 'run')} passed"
+    passed += f" ({', '.join(notes)})" if notes else ""
+    return [passed] + [f"{number} {label}" for label, number in other_counts.items() if number]
 
 
 def describe_step(step: RunStep | None) -> str:
-    """Return at which step a run failed, and what was seen there; empty if that is not known."""
+    """Return the failing step with its instruction and output.
+
+    The text is empty without a step.
+    """
     if not step:
         return ""
     instruction = f" ({truncate(step.instruction, 200)})" if step.instruction else ""
@@ -218,5 +226,5 @@ def describe_step(step: RunStep | None) -> str:
 
 
 def pluralize(number: int, noun: str) -> str:
-    """Return `1 run`, `2 runs`."""
+    """Return the number with the noun, such as `1 run` or `2 runs`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

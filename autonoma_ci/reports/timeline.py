@@ -1,4 +1,4 @@
-"""When each run of a report began and how long it took, for those who draw it."""
+"""Compute the start and the duration of each run for charts."""
 
 from __future__ import annotations
 
@@ -10,52 +10,60 @@ from autonoma_ci.reports.summary import has_run
 if TYPE_CHECKING:
     from autonoma_ci.models import Report, RunResult
 
-_NOT_DRAWN = frozenset({RunState.PLANNED, RunState.STARTING, RunState.NOT_STARTED})
+_STATES_WITHOUT_BAR = frozenset({RunState.PLANNED, RunState.STARTING, RunState.NOT_STARTED})
 
 
 class TimelineBar(NamedTuple):
-    """One run on the time line; `attempt` is 0 for the last one, and times are in seconds from the first run's begin.
+    """One attempt at a run on the timeline."""
 
-    `number` is the run's place in the plan, from 1; `label` is from outside.
-    """
-
+    # The position of the run in the plan, from 1.
     number: int
+    # A text from outside.
     label: str
+    # From 1 for earlier attempts, 0 for the last one.
     attempt: int
     state: RunState
+    # Since the start of the first run.
     start_offset_seconds: float
     duration_seconds: float
     is_flaky: bool = False
 
 
 def timeline_bars(report: Report) -> list[list[TimelineBar]]:
-    """Return the bars of each run, earlier attempts first; runs that were not going on in this step have none."""
-    runs = [_run(number, outcome, report.duration_seconds) for number, outcome in enumerate(report.results, 1)]
-    runs = sorted((found for found in runs if found), key=lambda found: found[0].start_offset_seconds)
-    zero = min((bar.start_offset_seconds for found in runs for bar in found), default=0.0)
+    """Return the bars of each run, earlier attempts first.
+
+    The runs are sorted by their start. A run without progress during this job step has no bars.
+    """
+    runs = [_build_run_bars(number, run, report.duration_seconds) for number, run in enumerate(report.results, 1)]
+    runs = sorted((run_bars for run_bars in runs if run_bars), key=lambda run_bars: run_bars[0].start_offset_seconds)
+    first_offset = min((bar.start_offset_seconds for run_bars in runs for bar in run_bars), default=0.0)
     return [
-        [bar._replace(start_offset_seconds=round(bar.start_offset_seconds - zero, 3)) for bar in found]
-        for found in runs
+        [bar._replace(start_offset_seconds=round(bar.start_offset_seconds - first_offset, 3)) for bar in run_bars]
+        for run_bars in runs
     ]
 
 
-def _run(number: int, outcome: RunResult, now: float) -> list[TimelineBar]:
-    if outcome.reused:
+def _build_run_bars(number: int, run: RunResult, elapsed_seconds: float) -> list[TimelineBar]:
+    if run.reused:
         return []
-    going_on = outcome.state is RunState.STARTED
-    seconds = (
-        max(outcome.duration_seconds, now - outcome.start_offset_seconds) if going_on else outcome.duration_seconds
+    is_running = run.state is RunState.STARTED
+    duration_seconds = (
+        max(run.duration_seconds, elapsed_seconds - run.start_offset_seconds) if is_running else run.duration_seconds
     )
-    found = [
-        _bar(number, outcome.display_name, attempt, RunState.FAILED, run.start_offset_seconds, run.duration_seconds)
-        for attempt, run in enumerate(outcome.previous_attempts, 1)
+    bars = [
+        _build_bar(
+            number, run.display_name, index, RunState.FAILED, attempt.start_offset_seconds, attempt.duration_seconds
+        )
+        for index, attempt in enumerate(run.previous_attempts, 1)
     ]
-    if has_run(outcome) and seconds > 0 and outcome.state not in _NOT_DRAWN:
-        last = _bar(number, outcome.display_name, 0, outcome.state, outcome.start_offset_seconds, seconds)
-        found.append(last._replace(is_flaky=outcome.is_flaky))
-    return found
+    if has_run(run) and duration_seconds > 0 and run.state not in _STATES_WITHOUT_BAR:
+        last_bar = _build_bar(number, run.display_name, 0, run.state, run.start_offset_seconds, duration_seconds)
+        bars.append(last_bar._replace(is_flaky=run.is_flaky))
+    return bars
 
 
-def _bar(number: int, label: str, attempt: int, state: RunState, began: float, seconds: float) -> TimelineBar:
-    # To the millisecond, as in the record: what is drawn from that is the same.
-    return TimelineBar(number, label, attempt, state, round(began, 3), round(seconds, 3))
+def _build_bar(
+    number: int, label: str, attempt: int, state: RunState, start_offset_seconds: float, duration_seconds: float
+) -> TimelineBar:
+    # Rounded to milliseconds as in results.json, so that a chart made from results.json is the same.
+    return TimelineBar(number, label, attempt, state, round(start_offset_seconds, 3), round(duration_seconds, 3))
