@@ -1,8 +1,7 @@
-"""The record read back: one definition, from which its JSON Schema is made too.
+"""Parse and validate results.json, and generate its JSON Schema.
 
-A record may come from an artifact or a cache, so it is as untrusted as an answer of the API.
-
-The runs of a record, as they are read back: whatever is not as we write it is refused.
+One definition serves both. A results.json can come from an artifact or a cache, so it is as untrusted as a response of
+the API. A value of another form than autonoma-ci writes is rejected.
 """
 
 from __future__ import annotations
@@ -45,9 +44,23 @@ from autonoma_ci.models import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# A results.json of 100 MiB that a job step writes has fewer values. In memory, each takes up to about 100 bytes.
+_MAX_VALUES = 4_000_000
+# A job step writes far fewer names into such an object.
+_MAX_NAMES = 100
+# A matrix may have a large number of axes, and the name of an axis takes up to 1,500 characters here. autonoma-ci must
+# be able to read each results.json that it writes.
+_MAX_KEY_CHARS = 1_000_000
+_VARIABLE_MAC_RE = re.compile("[0-9a-f]{32}")
 
-def _run_key(text: str) -> str:
-    """Return the text; raise ValueError if it is neither empty nor a run key."""
+
+def _check_run_key(text: str) -> str:
+    """Return the text if it is empty or a run key.
+
+    Raises:
+        ValueError: The text has another form.
+    """
     try:
         return str(parse_run_key(text)) if text else ""
     except ValueError:
@@ -55,25 +68,41 @@ def _run_key(text: str) -> str:
         raise ValueError("not a run key") from None
 
 
-_VARIABLE_MAC = re.compile("[0-9a-f]{32}")
+def _check_variable_macs(value: object) -> dict[str, str]:
+    """Return the value if all names and signatures have the right form.
 
-
-def _variable_macs(value: object) -> dict[str, str]:
-    """Return the value; raise ValueError at the first name or signature that has another form."""
+    Raises:
+        ValueError: A name or a signature has another form. Only the first one is reported.
+    """
     macs: dict[str, str] = {}
     for name, mac in value.items() if isinstance(value, dict) else [("", value)]:
         if not (isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS):
             raise ValueError("not the name of a variable")
-        if not (isinstance(mac, str) and _VARIABLE_MAC.fullmatch(mac)):
+        if not (isinstance(mac, str) and _VARIABLE_MAC_RE.fullmatch(mac)):
             raise ValueError("not the signature of a variable")
         macs[name] = mac
     return macs
 
 
-# A function of our own, since pydantic's error for each of very many wrong ones would fill the memory.
+def _check_name_count(value: object) -> object:
+    """Return the value if it has at most `_MAX_NAMES` names.
+
+    The errors of a larger object could fill the memory.
+
+    Raises:
+        ValueError: The value is an object with more names.
+    """
+    if isinstance(value, dict) and len(value) > _MAX_NAMES:
+        raise ValueError(f"more than {_MAX_NAMES} names")
+    return value
+
+
+LimitedNames = BeforeValidator(_check_name_count)
+# Checked by a function in place of field types, because pydantic reports each wrong entry and the errors of a large
+# object could fill the memory.
 VariableMacs = Annotated[
     dict[str, str],
-    PlainValidator(_variable_macs),
+    PlainValidator(_check_variable_macs),
     WithJsonSchema(
         {
             "type": "object",
@@ -84,7 +113,7 @@ VariableMacs = Annotated[
     ),
 ]
 _ID = r"[A-Za-z0-9_-]{1,128}"
-# Python's $ also matches before a line break at the end, and JSON Schema knows no other end.
+# Python's `$` also matches before a line break at the end of a text, so `\z` is used. JSON Schema has only `$`.
 Id = Annotated[str, StringConstraints(pattern=rf"^{_ID}\z"), WithJsonSchema({"type": "string", "pattern": f"^{_ID}$"})]
 RunId = Annotated[
     str,
@@ -96,15 +125,16 @@ Mac = Annotated[
     StringConstraints(pattern=r"^([0-9a-f]{64})?\z"),
     WithJsonSchema({"type": "string", "pattern": "^([0-9a-f]{64})?$"}),
 ]
-# A matrix may have very many axes, and each name takes up to 1,500 characters here. A record that we write ourselves
-# must be one that we read.
-_KEY_LIMIT = 1_000_000
 Key = Annotated[
-    str, StringConstraints(max_length=_KEY_LIMIT), AfterValidator(_run_key), WithJsonSchema({"type": "string"})
+    str,
+    StringConstraints(max_length=_MAX_KEY_CHARS),
+    AfterValidator(_check_run_key),
+    WithJsonSchema({"type": "string"}),
 ]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
-# Only what we write there ourselves: nothing that leads elsewhere, and nothing that a browser runs.
+# Only the paths that autonoma-ci writes are valid. So a path can't lead out of the folder or name a file that a browser
+# executes.
 _FILE = rf"evidence/{_ID}/(step-[0-9]{{3,9}}\.(png|jpg|gif|webp|avif)|video\.(webm|mp4))"
 File = Annotated[
     str,
@@ -114,20 +144,22 @@ File = Annotated[
 
 
 class ResultsSanitizers(NamedTuple):
-    """Functions that return what may be shown of a record's texts, links and run ids."""
+    """Functions that make the texts of results.json safe to show."""
 
     # For texts of the API.
     redact: Callable[[str], str]
-    # For the user's own names of runs.
+    # For the names that users gave their runs.
     label: Callable[[str], str]
+    # For links to runs.
     link: Callable[[str], str]
+    # For ids of runs.
     run_id: Callable[[str], str]
 
 
 class ResultsModel(BaseModel):
-    """What every part of the record has in common."""
+    """Base class of all parts of results.json."""
 
-    # A later version may know more; what it adds is none of this one's business.
+    # Members that a later version of autonoma-ci adds are ignored.
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
@@ -138,30 +170,30 @@ class ResultsStep(ResultsModel):
     instruction: Text
     output: Text
     url: Text
-    status: Text = Field(default="", description="The API's own word.")
+    status: Text = Field(default="", description="The status as the API returned it.")
     screenshot: File = ""
 
     def to_run_step(self, redact: Callable[[str], str]) -> RunStep:
-        """Return it as the rest of the house has it."""
+        """Return the step with redacted texts."""
         instruction, output, url, status = map(redact, (self.instruction, self.output, self.url, self.status))
         return RunStep(self.number, instruction, output, url, status, self.screenshot)
 
 
 class ResultsEvidence(ResultsModel):
-    """What was kept of a run."""
+    """The evidence of a run."""
 
     steps: list[ResultsStep] = Field(
-        max_length=MAX_STEPS, fail_fast=True, description="Of very many, the first and the last."
+        max_length=MAX_STEPS, fail_fast=True, description="Of a long run, only the first and the last steps."
     )
     video: File
-    missing_reason: Text = Field(description="What could not be kept, and why.")
+    missing_reason: Text = Field(description="The missing files, and why they are missing.")
 
     def to_evidence(self, redact: Callable[[str], str]) -> Evidence:
-        """Return it as the rest of the house has it."""
+        """Return the evidence with redacted texts."""
         return Evidence(tuple(step.to_run_step(redact) for step in self.steps), self.video, redact(self.missing_reason))
 
 
-_NOTHING = ResultsEvidence(steps=[], video="", missing_reason="")
+_NO_EVIDENCE = ResultsEvidence(steps=[], video="", missing_reason="")
 
 
 class ResultsPreviousAttempt(ResultsModel):
@@ -173,15 +205,20 @@ class ResultsPreviousAttempt(ResultsModel):
     start_offset_seconds: float = Field(ge=-1e9, le=1e9, description="From the step's start.")
     duration_seconds: Seconds
     step: ResultsStep | None
-    evidence: ResultsEvidence = _NOTHING
+    evidence: ResultsEvidence = _NO_EVIDENCE
 
-    def to_previous_attempt(self, shift: float, checks: ResultsSanitizers) -> PreviousAttempt:
-        """Return it as the rest of the house has it; `shift` seconds are added to the time at which it began."""
-        run_id, url = checks.run_id(self.run_id), checks.link(self.url)
-        began, message = self.start_offset_seconds + shift, checks.redact(self.message)
-        step = self.step.to_run_step(checks.redact) if self.step else None
-        evidence = _evidence(self, run_id, checks)
-        return PreviousAttempt(run_id, url, message, step, began, self.duration_seconds, evidence)
+    def to_previous_attempt(self, offset_seconds: float, sanitizers: ResultsSanitizers) -> PreviousAttempt:
+        """Return the attempt with safe texts.
+
+        Args:
+            offset_seconds: Added to the start of the attempt.
+            sanitizers: Make the texts safe.
+        """
+        run_id, url = sanitizers.run_id(self.run_id), sanitizers.link(self.url)
+        start_offset_seconds, message = self.start_offset_seconds + offset_seconds, sanitizers.redact(self.message)
+        step = self.step.to_run_step(sanitizers.redact) if self.step else None
+        evidence = _build_evidence(self, run_id, sanitizers)
+        return PreviousAttempt(run_id, url, message, step, start_offset_seconds, self.duration_seconds, evidence)
 
 
 class ResultsAppVersion(ResultsModel):
@@ -192,15 +229,15 @@ class ResultsAppVersion(ResultsModel):
 
 
 class ResultsRun(ResultsModel):
-    """One planned run, and what became of it; values of variables are never kept."""
+    """One planned run with its result, without the values of its variables."""
 
     name: Text
-    label: Text = Field(description="The user's own name for it; empty if there is none.")
-    title: Text = Field(description="The test's title in Autonoma, once it is known.")
+    label: Text = Field(description="The name that the user gave the run, or empty.")
+    title: Text = Field(description="The title of the test in Autonoma, once it is known.")
     kind: TargetKind
     id: Id
     key: Key = Field(default="", description="Kind, id, place in the matrix, occurrence and environment.")
-    request_mac: Mac = Field(default="", description="Signature of what was sent to start it, or empty.")
+    request_mac: Mac = Field(default="", description="Signature of the request that starts the run, or empty.")
     mac: Mac = Field(default="", description="Signature of this run with its state, or empty.")
     state: RunState
     reason: ExitReason
@@ -208,84 +245,75 @@ class ResultsRun(ResultsModel):
     url: Text
     message: Text
     suggestion: Text
-    http_status: int = Field(ge=0, le=999, description="HTTP status of the last answer; 0 without one.")
-    attempts: int = Field(ge=0, description="How many runs were started, or tried to be.")
-    start_requests: int = Field(ge=0, description="How many requests were sent to start the last of them.")
+    http_status: int = Field(ge=0, le=999, description="HTTP status of the last response, 0 without one.")
+    attempts: int = Field(ge=0, description="Number of runs that were started, failed starts included.")
+    start_requests: int = Field(ge=0, description="Number of requests that were sent to start the last of them.")
     flaky: bool = Field(description="It passed only after it had failed.")
     reused: bool = Field(description="It passed in an earlier attempt at the same build and was not started again.")
     has_contradiction: bool = Field(default=False, description="Its status and its details contradicted each other.")
     start_offset_seconds: float = Field(
-        ge=-1e9, le=1e9, description="When it was first asked for, from the step's start."
+        ge=-1e9, le=1e9, description="Time of the first start request, from the step's start."
     )
     duration_seconds: Seconds = Field(description="Until it was started, or ended if it was waited for.")
-    step: ResultsStep | None = Field(description="Where it failed.")
-    evidence: ResultsEvidence = _NOTHING
+    step: ResultsStep | None = Field(description="The step at which it failed.")
+    evidence: ResultsEvidence = _NO_EVIDENCE
     previous_attempts: list[ResultsPreviousAttempt] = Field(fail_fast=True)
-    variables: list[Text] = Field(fail_fast=True, description="Names alone.")
+    variables: list[Text] = Field(fail_fast=True, description="Only the names.")
     variable_macs: VariableMacs = {}
     application_version_id: Id | None
     application_versions: list[ResultsAppVersion] = Field(fail_fast=True)
     run_on_latest: bool
 
-    def to_run_result(self, shift: float, checks: ResultsSanitizers) -> RunResult:
-        """Return it as the rest of the house has it; `shift` seconds are added to the times at which runs began."""
-        redact, run_id = checks.redact, checks.run_id(self.run_id)
-        pairs = [(checks.run_id(v.application_id), checks.run_id(v.version_id)) for v in self.application_versions]
-        # An id that holds a credential is not shown.
+    def to_run_result(self, offset_seconds: float, sanitizers: ResultsSanitizers) -> RunResult:
+        """Return the run with safe texts.
+
+        Args:
+            offset_seconds: Added to the start of each attempt, because offsets count from another job step.
+            sanitizers: Make the texts safe.
+        """
+        redact, run_id = sanitizers.redact, sanitizers.run_id(self.run_id)
+        pairs = [
+            (sanitizers.run_id(version.application_id), sanitizers.run_id(version.version_id))
+            for version in self.application_versions
+        ]
+        # An id that contains a credential is not shown.
         versions = tuple(AppVersion(*pair) for pair in pairs if all(pair))
-        macs = {checks.label(name): self.variable_macs[name] for name in self.variables if name in self.variable_macs}
+        macs = {
+            sanitizers.label(name): self.variable_macs[name] for name in self.variables if name in self.variable_macs
+        }
         key = parse_run_key(self.key) if self.key else RunKey(self.kind, self.id)
         return RunResult(
             request=RunRequest(
-                self.kind, self.id, checks.label(self.label), dict.fromkeys(map(checks.label, self.variables), ""),
-                checks.run_id(self.application_version_id or ""), versions, self.run_on_latest,
+                self.kind, self.id, sanitizers.label(self.label),
+                dict.fromkeys(map(sanitizers.label, self.variables), ""),
+                sanitizers.run_id(self.application_version_id or ""), versions, self.run_on_latest,
                 key.matrix_place, key.occurrence, key.environment,
             ),
             state=self.state,
             reason=self.reason,
             run_id=run_id,
-            url=checks.link(self.url),
+            url=sanitizers.link(self.url),
             message=redact(self.message),
             suggestion=redact(self.suggestion),
             http_status=self.http_status,
             start_requests=self.start_requests,
             duration_seconds=self.duration_seconds,
-            start_offset_seconds=self.start_offset_seconds + shift,
+            start_offset_seconds=self.start_offset_seconds + offset_seconds,
             title=redact(self.title),
             step=self.step.to_run_step(redact) if self.step else None,
-            previous_attempts=tuple(run.to_previous_attempt(shift, checks) for run in self.previous_attempts),
+            previous_attempts=tuple(
+                attempt.to_previous_attempt(offset_seconds, sanitizers) for attempt in self.previous_attempts
+            ),
             reused=self.reused,
-            evidence=_evidence(self, run_id, checks),
+            evidence=_build_evidence(self, run_id, sanitizers),
             request_mac=self.request_mac,
             has_contradiction=self.has_contradiction,
             variable_macs=macs or NO_VARIABLES,
         )  # fmt: skip
 
 
-def _evidence(run: ResultsRun | ResultsPreviousAttempt, run_id: str, checks: ResultsSanitizers) -> Evidence:
-    # The paths of the files name the run, so they go with an id that is withheld.
-    return run.evidence.to_evidence(checks.redact) if run_id == run.run_id else NO_EVIDENCE
-
-
-SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# A record of 100 MiB that a step writes has fewer. In memory, each takes up to about 100 bytes.
-_MAX_VALUES = 4_000_000
-# Far more than a step writes.
-_MAX_NAMES = 100
-
-
-def _few(value: object) -> object:
-    """Return the value; raise ValueError if it has so many names that the errors alone would fill the memory."""
-    if isinstance(value, dict) and len(value) > _MAX_NAMES:
-        raise ValueError(f"more than {_MAX_NAMES} names")
-    return value
-
-
-Few = BeforeValidator(_few)
-
-
 class ResultsBuild(ResultsModel):
-    """The build that the step belongs to; empty texts where the CI system does not say."""
+    """The build of the job step, with empty texts for unknown facts."""
 
     name: Text
     sha: Text
@@ -299,31 +327,35 @@ class ResultsBuild(ResultsModel):
 
 
 class Results(ResultsModel):
-    """What results.json holds."""
+    """The content of results.json."""
 
     version: Literal[1]
-    tool: Annotated[dict[str, Text], Few]
+    tool: Annotated[dict[str, Text], LimitedNames]
     title: Text
     job: Text = Field(default="", description="The job that started the runs.")
-    part: Text = Field(default="", description="What tells parallel jobs of one name apart; empty if there are none.")
-    shard: Text = Field(default="", description="The share of the plan, such as 2/5; empty for all of it.")
+    part: Text = Field(default="", description="Distinguishes parallel jobs of one name, empty for a single job.")
+    shard: Text = Field(default="", description="The share of the plan, such as 2/5; empty for the complete plan.")
     step_id: Text = Field(default="", description="A random id of the step that started the runs.")
     started_at: datetime
     duration_seconds: Seconds
     waits_for_results: bool
-    conclusion: Conclusion | None = Field(description="null while the step goes on, or if it was killed.")
+    conclusion: Conclusion | None = Field(description="null while the step runs, or if it was killed.")
     reason: ExitReason | None
     exit_code: int | None
     source: Text
     ci: ResultsBuild
-    totals: Annotated[dict[str, int], Few]
+    totals: Annotated[dict[str, int], LimitedNames]
     runs: list[ResultsRun] = Field(max_length=20_000, fail_fast=True)
     mac: Mac = Field(default="", description="Signature of all bytes, by a key of the client secret, or empty.")
 
 
 def parse_results(data: bytes) -> Results:
-    """Return the record; raise ValueError with a text that may quote the record if it is none."""
-    # Counted before anything is made of it: a few bytes in the file are many in memory.
+    """Return the parsed results.json.
+
+    Raises:
+        ValueError: The data is no valid results.json. The text of the error may quote the data.
+    """
+    # Counted before the data is parsed, because a few bytes in the file take many bytes in memory.
     if sum(map(data.count, (b",", b"[", b"{"))) > _MAX_VALUES:
         raise ValueError(f"more than {_MAX_VALUES:,} values")
     try:
@@ -331,23 +363,29 @@ def parse_results(data: bytes) -> Results:
     except ValueError as error:
         raise ValueError(f"Invalid JSON: {error}") from None
     try:
-        # Each error refers to a part of the document. Of JSON, each would hold a copy of the part.
+        # The parsed document is validated, because its errors then refer to a part of it. If pydantic validated the JSON,
+        # each error would hold a copy of the part.
         return Results.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        if not place:
+        location = ".".join(str(part) for part in first["loc"])
+        if not location:
             raise ValueError("it holds no JSON object") from None
         if first["loc"] == ("version",) and first["type"] != "missing":
             raise ValueError("it has the format of another version of autonoma-ci") from None
         if first["type"] == "value_error":
-            # Of a check of ours, whose text has pydantic's words in front.
-            raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+            # An error of a function in this module. Pydantic puts a prefix before its text.
+            raise ValueError(f"{location}: {first['msg'].removeprefix('Value error, ')}") from None
         raise ValueError(
-            f"{place} {'is missing' if first['type'] == 'missing' else 'has an unexpected value'}"
+            f"{location} {'is missing' if first['type'] == 'missing' else 'has an unexpected value'}"
         ) from None
 
 
 def results_json_schema() -> dict[str, Any]:
-    """Return the record's JSON Schema."""
+    """Return the JSON Schema of results.json."""
     return {"$schema": SCHEMA_DIALECT, **Results.model_json_schema()}
+
+
+def _build_evidence(run: ResultsRun | ResultsPreviousAttempt, run_id: str, sanitizers: ResultsSanitizers) -> Evidence:
+    # The paths of the files contain the run id. If the id is not shown, the paths are not shown either.
+    return run.evidence.to_evidence(sanitizers.redact) if run_id == run.run_id else NO_EVIDENCE
