@@ -172,7 +172,9 @@ def test_redirects_are_followed_to_the_file(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_an_address_that_is_not_https_is_never_asked(url: str, tmp_path: Path) -> None:
     """Not even on this very machine, unless the API itself is there."""
-    kept = EvidenceDownloader(tmp_path, 1000, 1000, allow_http_loopback=False).fetch(EvidenceFile("r", 1, SignedUrl(url)))
+    kept = EvidenceDownloader(tmp_path, 1000, 1000, allow_http_loopback=False).fetch(
+        EvidenceFile("r", 1, SignedUrl(url))
+    )
     assert "address is n" in kept.error
     assert not kept.retryable
 

@@ -1,8 +1,8 @@
-"""Keep the records of other steps that write to the same results-dir.
+"""Preserve the results.json of other job steps that share a results folder.
 
-Two steps of a build that share the folder have one results.json. The last writer wins, and the runs that the other
-step left open could not be waited for any more. So such a record is kept beside, as results.1.json and so on.
-A lock of the folder keeps two steps from replacing the record at the same time.
+Two job steps of a build that share the folder have one results.json, and the last writer wins. Then no later step could
+wait for the runs that the other step left open. So the results of the other step are saved beside it as results.1.json
+and so on. A lock of the folder prevents two steps from replacing results.json at the same time.
 """
 
 from __future__ import annotations
@@ -28,29 +28,37 @@ if TYPE_CHECKING:
     from autonoma_ci.models import BuildContext
     from autonoma_ci.reports.results_schema import Results
 
-# A plan as large as there may be, with long texts for each run.
+# Enough for the largest plan with long texts for each run.
 MAX_RESULTS_BYTES = 100 * 1024 * 1024
-# Where the system does not name the build, records that are older than this are of another one.
-_SAME_BUILD = timedelta(days=1)
-# Each job of a batch has a build id of its own there, and no other fact that they share is known.
-_JOBS_ARE_BUILDS = frozenset({"codebuild"})
-# A stage may check out another repository there, which its variables then name. The build id has the job's name.
-_BUILDS_CHECK_OUT_SEVERAL = frozenset({"jenkins"})
-# act runs workflows on a local machine. Each of its runs has this id (github.com/nektos/act).
-_ACT_RUN = ("github", "1")
-# An UNKNOWN run without an id may have been started, so its record is all that names it.
-_OPEN = frozenset({RunState.STARTING, RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN})
+# If the CI system states no build id, results of this age or older belong to another build.
+_MAX_AGE = timedelta(days=1)
+# On these systems each job of a batch has its own build id, and no fact that the jobs share is known.
+_SYSTEMS_WITH_BUILD_PER_JOB = frozenset({"codebuild"})
+# On these systems a stage may check out another repository, which then appears in the variables. The build id contains
+# the name of the job.
+_SYSTEMS_WITH_SEVERAL_REPOSITORIES = frozenset({"jenkins"})
+# The CI system and the build id of each run of act, which runs workflows on a local machine.
+# Source: github.com/nektos/act.
+_ACT_BUILD = ("github", "1")
+# An UNKNOWN run without an id may have started. Then only results.json refers to it.
+_OPEN_STATES = frozenset({RunState.STARTING, RunState.STARTED, RunState.TIMED_OUT, RunState.UNKNOWN})
 _ADVICE = "Give each step a results-dir of its own."
-# In seconds. To write the largest record takes less than one.
+# Longest wait for the lock. The largest results.json is written in less than 1 s.
 MAX_LOCK_SECONDS = 10.0
-# The same once the step has written its record: signals and deadlines wait for it as well.
+# The same after this step has written its results.json. It is short, because signals and deadlines wait too.
 MAX_LATER_LOCK_SECONDS = 1.0
 
 
 class SharedResults:
-    """Watches one results.json for the step with this id, in this build.
+    """Protects a results.json that several job steps write.
 
-    `named` is the option results-dir as the user wrote it.
+    Args:
+        path: The path of results.json.
+        step_id: The id of this job step.
+        context: The build of this job step.
+        started_at: The start of this job step, in ISO 8601.
+        clock: Measures the wait for the lock.
+        option_name: The option `results-dir` as the user wrote it.
     """
 
     def __init__(
@@ -62,29 +70,34 @@ class SharedResults:
         clock: Clock,
         option_name: str = "results-dir",
     ) -> None:
-        self._path, self._step_id, self._context, self._named = path, step_id, context, option_name
+        self._path, self._step_id, self._context, self._option_name = path, step_id, context, option_name
         self._started_at = datetime.fromisoformat(started_at)
-        self._waits = LockTimeouts(MAX_LOCK_SECONDS, clock)
-        # What the file was when this step wrote it: a check of this is quick, to read it is not.
-        self._own: tuple[int, ...] = ()
-        self._names: dict[str, str] = {}
-        self._warned: dict[str, bool] = {}
+        self._lock_timeouts = LockTimeouts(MAX_LOCK_SECONDS, clock)
+        # The file status after this step wrote results.json. It is compared because reading the file is slow.
+        self._written_status: tuple[int, ...] = ()
+        # The names of the preserved files by step id.
+        self._preserved_names: dict[str, str] = {}
+        # Whether each warning was returned.
+        self._warnings: dict[str, bool] = {}
 
     def pop_warnings(self) -> list[str]:
         """Return the warnings that were not returned before."""
-        new = [text for text, taken in self._warned.items() if not taken]
-        self._warned = dict.fromkeys(self._warned, True)
-        return new
+        new_warnings = [text for text, is_returned in self._warnings.items() if not is_returned]
+        self._warnings = dict.fromkeys(self._warnings, True)
+        return new_warnings
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the folder for other steps; continue without a lock if it is unavailable for too long."""
+        """Lock the folder against other job steps.
+
+        If the lock is unavailable for `MAX_LOCK_SECONDS`, the step continues without it.
+        """
         descriptor = self._lock()
         try:
             yield
         finally:
             if descriptor is not None:
-                # This releases the lock, and so does the end of the process.
+                # This releases the lock. The end of the process releases it too.
                 os.close(descriptor)
 
     def _lock(self) -> int | None:
@@ -93,64 +106,74 @@ class SharedResults:
         except OSError:
             return None
         try:
-            if not self._waits.lock(descriptor):
-                self._warn(f"Another process holds the lock of {self._named}. The step went on without it.")
+            if not self._lock_timeouts.lock(descriptor):
+                self._add_warning(
+                    f"Another process holds the lock of {self._option_name}. The step went on without it."
+                )
         except BaseException:
             os.close(descriptor)
             raise
         return descriptor
 
     def remember_written_file(self) -> None:
-        """Remember the file as the one that this step wrote."""
-        self._own = self._stamp()
-        self._waits.shorten(MAX_LATER_LOCK_SECONDS)
+        """Remember that this job step wrote the present results.json."""
+        self._written_status = self._read_status()
+        self._lock_timeouts.shorten(MAX_LATER_LOCK_SECONDS)
 
     def preserve_other_results(self) -> None:
-        """Keep the record that is there beside, if another step of this build wrote it and left runs open.
+        """Save the present results.json under another name.
 
-        What is there and no record of ours is renamed: another program wrote it while this step went on.
+        This is done if another job step of this build wrote it and left runs open. A file of another program is
+        renamed: the program wrote it while this step was in progress.
         """
-        stamp = self._stamp()
-        if not stamp or stamp == self._own or self._path.is_symlink():
+        status = self._read_status()
+        if not status or status == self._written_status or self._path.is_symlink():
             return
         data = read_regular_file(str(self._path), MAX_RESULTS_BYTES)
-        saved = _parsed(data)
-        if not saved and (found := find_foreign_files(self._path.parent, [self._path.name])):
-            self._warn(rename_foreign_files(self._path.parent, found))
-        if not saved or saved.step_id == self._step_id or not self._is_of_this_build(saved):
+        results = _parse_if_valid(data)
+        if not results and (foreign_files := find_foreign_files(self._path.parent, [self._path.name])):
+            self._add_warning(rename_foreign_files(self._path.parent, foreign_files))
+        if not results or results.step_id == self._step_id or not self._is_of_this_build(results):
             return
-        if has_open_runs(saved):
-            self._keep(saved, data)
-        elif is_same_build(saved, self._context) and saved.ci.attempt == self._context.build_attempt:
-            self._warn(f"{self._named} has the files of another step of this build, which are replaced. {_ADVICE}")
+        if has_open_runs(results):
+            self._preserve(results, data)
+        elif is_same_build(results, self._context) and results.ci.attempt == self._context.build_attempt:
+            self._add_warning(
+                f"{self._option_name} has the files of another step of this build, which are replaced. {_ADVICE}"
+            )
 
-    def _stamp(self) -> tuple[int, ...]:
+    def _read_status(self) -> tuple[int, ...]:
+        """Return values that change with each write, or an empty tuple without a file."""
         try:
-            found = os.lstat(self._path)
+            status = os.lstat(self._path)
         except (OSError, ValueError):
             return ()
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
-    def _is_of_this_build(self, saved: Results) -> bool:
-        return not other_build_reason(saved, self._context, self._started_at)
+    def _is_of_this_build(self, results: Results) -> bool:
+        return not other_build_reason(results, self._context, self._started_at)
 
-    def _keep(self, saved: Results, data: bytes) -> None:
-        name = self._names.get(saved.step_id) or self._free_name()
-        self._names[saved.step_id] = name
+    def _preserve(self, results: Results, data: bytes) -> None:
+        name = self._preserved_names.get(results.step_id) or self._find_free_name()
+        self._preserved_names[results.step_id] = name
         path = self._path.with_name(name)
         try:
             write_atomic(path, data)
         except OSError as error:
-            why = error.strerror or "not written"
-            self._warn(f"The record of another step in {self._named} could not be kept as {name} ({why}). {_ADVICE}")
+            reason = error.strerror or "not written"
+            self._add_warning(
+                f"The record of another step in {self._option_name} could not be kept as {name} ({reason}). {_ADVICE}"
+            )
             return
-        if saved.ci.attempt != self._context.build_attempt:
-            self._warn(f"An earlier attempt left runs open: its record is kept as {name}.")
+        if results.ci.attempt != self._context.build_attempt:
+            self._add_warning(f"An earlier attempt left runs open: its record is kept as {name}.")
         else:
-            self._warn(f"Another step left runs open in {self._named}: its record is kept as {name}. {_ADVICE}")
+            self._add_warning(
+                f"Another step left runs open in {self._option_name}: its record is kept as {name}. {_ADVICE}"
+            )
 
-    def _free_name(self) -> str:
-        """Return a name that has no file, or the record of another build."""
+    def _find_free_name(self) -> str:
+        """Return a name without a file, or with the results of another build."""
         names = (f"results.{number}.json" for number in count(1))
         return next(name for name in names if self._is_free(self._path.with_name(name)))
 
@@ -159,69 +182,73 @@ class SharedResults:
             return True
         if path.is_symlink():
             return False
-        found = _parsed(read_regular_file(str(path), MAX_RESULTS_BYTES))
-        return bool(found and not self._is_of_this_build(found))
+        results = _parse_if_valid(read_regular_file(str(path), MAX_RESULTS_BYTES))
+        return bool(results and not self._is_of_this_build(results))
 
-    def _warn(self, text: str) -> None:
-        self._warned.setdefault(text, False)
+    def _add_warning(self, text: str) -> None:
+        self._warnings.setdefault(text, False)
 
 
-def other_build_reason(saved: Results, context: BuildContext, started_at: datetime) -> str:
-    """Return why a record is not of the build in `context`, or an empty text.
+def other_build_reason(results: Results, context: BuildContext, started_at: datetime) -> str:
+    """Return why the results belong to another build, or an empty text.
 
-    The build id decides, with repository and commit: some systems count the builds of each repository. Where no build
-    id is known, the commit and the age decide: a record of the last day is taken for one of this build.
+    The build id decides together with repository and commit, because some systems count the builds of each repository.
+    Without a build id, the commit and the age decide: results of the last day belong to this build.
 
     Args:
-        saved: The record.
-        context: The build of this step.
-        started_at: When this step started.
+        results: The results.json of some job step.
+        context: The build of this job step.
+        started_at: The start of this job step.
     """
-    was = saved.ci
-    if was.name != context.ci_name:
+    build = results.ci
+    if build.name != context.ci_name:
         return "it is of another CI system"
-    is_named = is_same_build(saved, context)
-    if is_named and context.ci_name in _BUILDS_CHECK_OUT_SEVERAL:
+    has_same_id = is_same_build(results, context)
+    if has_same_id and context.ci_name in _SYSTEMS_WITH_SEVERAL_REPOSITORIES:
         return ""
-    if _differ(was.repository, context.repository):
+    if _differ(build.repository, context.repository):
         return "it is of another repository"
-    if _differ(was.sha, context.sha):
+    if _differ(build.sha, context.sha):
         return "it is of another commit"
-    if is_named:
+    if has_same_id:
         return ""
-    if _has_build_id(context) and context.ci_name not in _JOBS_ARE_BUILDS:
+    if _has_build_id(context) and context.ci_name not in _SYSTEMS_WITH_BUILD_PER_JOB:
         return "it is of another build"
-    return "it is older than a day" if _is_too_old(saved, started_at) else ""
+    return "it is older than a day" if _is_too_old(results, started_at) else ""
 
 
-def is_same_build(saved: Results, context: BuildContext) -> bool:
-    """Return whether the record has the build id that is in `context`."""
-    return _has_build_id(context) and saved.ci.build == context.build_id
+def is_same_build(results: Results, context: BuildContext) -> bool:
+    """Return whether the results have the build id of `context`."""
+    return _has_build_id(context) and results.ci.build == context.build_id
 
 
-def has_open_runs(saved: Results) -> bool:
-    """Return whether the record has runs whose end it does not tell; those of a dry run were never to be started."""
-    planned = RunState.PLANNED if saved.conclusion is not Conclusion.SKIPPED else None
-    return any(run.state in _OPEN or run.state is planned for run in saved.runs)
+def has_open_runs(results: Results) -> bool:
+    """Return whether the results contain runs without an end.
+
+    The planned runs of a dry run do not count, because they were never meant to start.
+    """
+    planned_state = RunState.PLANNED if results.conclusion is not Conclusion.SKIPPED else None
+    return any(run.state in _OPEN_STATES or run.state is planned_state for run in results.runs)
 
 
 def _differ(one: str, other: str) -> bool:
+    """Return whether both texts are known and different."""
     return bool(one and other) and one != other
 
 
 def _has_build_id(context: BuildContext) -> bool:
-    return bool(context.build_id) and (context.ci_name, context.build_id) != _ACT_RUN
+    return bool(context.build_id) and (context.ci_name, context.build_id) != _ACT_BUILD
 
 
-def _is_too_old(saved: Results, now: datetime) -> bool:
-    then = saved.started_at if saved.started_at.tzinfo else saved.started_at.replace(tzinfo=UTC)
-    return abs(now - then) >= _SAME_BUILD
+def _is_too_old(results: Results, now: datetime) -> bool:
+    started_at = results.started_at if results.started_at.tzinfo else results.started_at.replace(tzinfo=UTC)
+    return abs(now - started_at) >= _MAX_AGE
 
 
 if sys.platform == "win32":
 
     def _open_lock(folder: Path) -> int:
-        # A folder has no descriptor there, so a file stands for it.
+        # A folder has no descriptor on Windows, so a file is locked in its place.
         path = folder / "results.lock"
         if path.is_symlink():
             raise OSError(errno.ELOOP, "a symbolic link")
@@ -233,8 +260,8 @@ else:
         return os.open(folder, os.O_RDONLY | O_NONBLOCK)
 
 
-def _parsed(data: bytes) -> Results | None:
-    # Loaded only where there is a record.
+def _parse_if_valid(data: bytes) -> Results | None:
+    # Imported here, because pydantic is slow to load and most folders have no results.json.
     from autonoma_ci.reports.results_schema import parse_results
 
     try:

@@ -1,4 +1,7 @@
-"""The files in results-dir: the same in every CI system."""
+"""Write the files of the results folder.
+
+The files are the same in every CI system.
+"""
 
 from __future__ import annotations
 
@@ -45,68 +48,83 @@ def resolve_results_dir(path: str, working_directory: str) -> ResultsDir:
     return ResultsDir(path, Path(working_directory, path), Path(working_directory))
 
 
-def results_folder(record: Path) -> Path:
-    """Return the folder for the files that are made of a record.
+def results_folder(results_path: Path) -> Path:
+    """Return the folder for files that are rendered from a results.json.
 
-    Beside a record that was kept for another step are the files of the step that replaced it, so those of the other get
-    a folder of their own.
+    A file such as results.1.json was preserved for another job step. The files beside it belong to the step that
+    replaced it. So the files of the other step are written into a separate folder.
     """
-    if record.name == RESULTS_FILE:
-        return record.parent
-    return record.with_suffix("") if record.suffix else record.with_name(f"{record.name}-results")
+    if results_path.name == RESULTS_FILE:
+        return results_path.parent
+    return (
+        results_path.with_suffix("") if results_path.suffix else results_path.with_name(f"{results_path.name}-results")
+    )
 
 
-def _nothing(_: Report) -> Mapping[str, str]:
+def _no_extra_files(_: Report) -> Mapping[str, str]:
     return {}
 
 
 class ResultsDirPublisher:
-    """Writes results.json, outputs.env, summary.md and the CI system's own files.
+    """Writes results.json, outputs.env, summary.md and files of the CI system.
 
-    At the end come junit.xml and report.html, with its style. No link leads what is written out of `root`.
-    `signer` signs the record. `shared` keeps the records of other steps that write to the same folder.
+    At the end of the job step it also writes junit.xml and report.html with its stylesheet.
+
+    Args:
+        folder: The results folder.
+        extra_files: Returns the content of the CI system's files by their names.
+        root: The working directory, `folder` by default. A symbolic link must not lead a file out of it.
+        signer: Signs results.json.
+        shared: Preserves the results of other job steps that write to the same folder.
     """
 
     def __init__(
         self,
         folder: Path,
-        more: Callable[[Report], Mapping[str, str]] = _nothing,
+        extra_files: Callable[[Report], Mapping[str, str]] = _no_extra_files,
         root: Path | None = None,
         signer: ResultsSigner | None = None,
         shared: SharedResults | None = None,
     ) -> None:
         self.folder, self._root = folder, root or folder
-        self._more, self._signer, self._shared = more, signer, shared
-        # Whether the record in the folder is the one that was to be written last.
+        self._extra_files, self._signer, self._shared = extra_files, signer, shared
+        # Whether the last write of results.json succeeded.
         self.has_latest_results = False
-        # The record of `begin`, which has no runs.
-        self._empty = b""
-        # What to warn of the files of other programs; None until they were looked for.
-        self._set_aside: list[str] | None = None
+        # The results.json that `begin` writes, without runs.
+        self._initial_results = b""
+        # The warnings about files of other programs, or None before the search for such files.
+        self._foreign_file_warnings: list[str] | None = None
 
     def begin(self, report: Report) -> list[str]:
-        """Replace the files of an earlier step by the record of this one, which has no runs yet.
+        """Replace the files of an earlier job step by a results.json without runs.
 
-        If this step is killed before it can write the others, nobody may take those of an earlier step for its own.
-        Files of other programs are renamed. Returns what the log should warn of.
+        This step may be killed before it writes the other files. Then the files of the earlier step must not look like
+        files of this step. Files of other programs are renamed.
+
+        Returns:
+            Warnings for the log.
         """
-        warnings = self._set_aside_others(report)
-        for name in self._names(report):
+        warnings = self._rename_foreign_files(report)
+        for name in self._list_report_names(report):
             try:
                 self._check_links(self.folder / name)
                 (self.folder / name).unlink()
             except OSError:
                 continue
-        self._empty = render_results_json(report, self._signer).encode("utf-8", "replace")
-        warnings += self._write_all({RESULTS_FILE: self._empty})
+        self._initial_results = render_results_json(report, self._signer).encode("utf-8", "replace")
+        warnings += self._write_all({RESULTS_FILE: self._initial_results})
         return [*warnings, *(self._shared.pop_warnings() if self._shared else ())]
 
     def publish(self, report: Report) -> list[str]:
-        """Write all files anew; return what could not be written, and which files of other programs were renamed."""
+        """Write all files.
+
+        Returns:
+            Warnings about files that could not be written, and about renamed files of other programs.
+        """
         self.has_latest_results = False
-        told = self._set_aside_others(report)
-        # What is returned while the step goes on may not be told.
-        warnings = told if report.verdict else []
+        rename_warnings = self._rename_foreign_files(report)
+        # While the job step runs, returned warnings may not be shown. So they are returned at its end.
+        warnings = rename_warnings if report.verdict else []
         if report.verdict:
             warnings += omitted_variables_warning(report, dotenv_variables(report), "outputs.env")
         texts = {
@@ -114,50 +132,59 @@ class ResultsDirPublisher:
             "outputs.env": render_dotenv(report),
             "summary.md": render_summary(report),
         }
-        texts |= self._more(report)
+        texts |= self._extra_files(report)
         warnings += self._write_all(texts)
         try:
-            last = _final_reports(report)
+            final_reports = _render_final_reports(report)
         except (OSError, *MEMORY_ERRORS) as error:
             reason = os_error_reason(error) if isinstance(error, OSError) else "no memory is left"
             return [*warnings, f"junit.xml and report.html could not be made ({reason})."]
-        warnings += self._write_all(last)
+        warnings += self._write_all(final_reports)
         return [*warnings, *self._shared.pop_warnings()] if self._shared and report.verdict else warnings
 
     def remove_empty(self) -> None:
-        """Remove the record of `begin` if it could not be replaced: a later step would read that there are no runs."""
-        if self.has_latest_results or not self._empty:
+        """Remove the results.json of `begin` if it could not be replaced.
+
+        Otherwise a later job step would conclude that this step has no runs.
+        """
+        if self.has_latest_results or not self._initial_results:
             return
         path = self.folder / RESULTS_FILE
         try:
             self._check_links(path)
             with self._shared.locked() if self._shared else nullcontext():
-                # Another step may have replaced it. The id of the step makes each record unlike all others.
-                if read_regular_file(str(path), len(self._empty)) == self._empty:
+                # Another step may have replaced the file. Because of the step id, its content is different.
+                if read_regular_file(str(path), len(self._initial_results)) == self._initial_results:
                     path.unlink()
         except (OSError, *MEMORY_ERRORS):
             return
 
-    def _names(self, report: Report) -> list[str]:
-        """Return the names of the files beside the record."""
-        return ["outputs.env", "summary.md", "junit.xml", "report.html", *self._more(report)]
+    def _list_report_names(self, report: Report) -> list[str]:
+        """Return the names of the files beside results.json."""
+        return ["outputs.env", "summary.md", "junit.xml", "report.html", *self._extra_files(report)]
 
-    def _set_aside_others(self, report: Report) -> list[str]:
-        """Rename what other programs have left under names of ours; return what the log should warn of.
+    def _rename_foreign_files(self, report: Report) -> list[str]:
+        """Rename files of other programs that have names of report files.
 
-        Once is enough: from then on the files are ours, and so are all beside a record of ours.
+        They are searched for once, because later all such files are written by this step. If results.json is a file of
+        autonoma-ci, so are all files beside it.
+
+        Returns:
+            Warnings for the log.
         """
-        if self._set_aside is None:
-            names = [] if is_results_file(self.folder / RESULTS_FILE) else [RESULTS_FILE, *self._names(report)]
-            found = find_foreign_files(self.folder, filter(self._is_within, names))
-            if found:
+        if self._foreign_file_warnings is None:
+            names = (
+                [] if is_results_file(self.folder / RESULTS_FILE) else [RESULTS_FILE, *self._list_report_names(report)]
+            )
+            foreign_names = find_foreign_files(self.folder, filter(self._is_within_root, names))
+            if foreign_names:
                 with self._shared.locked() if self._shared else nullcontext():
-                    self._set_aside = [rename_foreign_files(self.folder, found)]
+                    self._foreign_file_warnings = [rename_foreign_files(self.folder, foreign_names)]
             else:
-                self._set_aside = []
-        return list(self._set_aside)
+                self._foreign_file_warnings = []
+        return list(self._foreign_file_warnings)
 
-    def _is_within(self, name: str) -> bool:
+    def _is_within_root(self, name: str) -> bool:
         try:
             self._check_links(self.folder / name)
         except OSError:
@@ -176,28 +203,43 @@ class ResultsDirPublisher:
         return warnings
 
     def _write(self, name: str, data: bytes) -> None:
+        """Write one file.
+
+        Raises:
+            OSError: The file can't be written, or a symbolic link leads it elsewhere.
+        """
         path = self.folder / name
         self._check_links(path)
         make_directory(path.parent)
         if name != RESULTS_FILE or not self._shared:
             write_atomic(path, data)
             return
-        # Another step must not write between the look at what is there and its replacement.
+        # Locked, because another step must not write between the check of the present file and its replacement.
         with self._shared.locked():
             self._shared.preserve_other_results()
             write_atomic(path, data)
             self._shared.remember_written_file()
 
     def _check_links(self, path: Path) -> None:
-        """Raise OSError if a symbolic link leads the path elsewhere; checked each time, as a link may have come."""
+        """Check that no symbolic link leads the path elsewhere.
+
+        This is done before each write, because another process may have created a link.
+
+        Raises:
+            OSError: A symbolic link leads the path out of the folder or the root.
+        """
         name = str(path.relative_to(self.folder))
-        astray = path.parent != self.folder and escapes_via_symlink(name, str(self.folder))
-        if astray or escapes_via_symlink(str(path.parent.absolute()), str(self._root)):
+        leaves_folder = path.parent != self.folder and escapes_via_symlink(name, str(self.folder))
+        if leaves_folder or escapes_via_symlink(str(path.parent.absolute()), str(self._root)):
             raise OSError(errno.ELOOP, "a symbolic link leads elsewhere")
 
 
-def _final_reports(report: Report) -> Mapping[str, str | bytes]:
-    """Return the files that are made of a step that has ended; raises OSError if what makes them can't be loaded."""
+def _render_final_reports(report: Report) -> Mapping[str, str | bytes]:
+    """Return the files that are written only at the end of a job step.
+
+    Raises:
+        OSError: A module or resource that renders them can't be loaded.
+    """
     if not report.verdict:
         return {}
     from autonoma_ci.reports.html import asset_files, render_html
@@ -208,16 +250,22 @@ def _final_reports(report: Report) -> Mapping[str, str | bytes]:
 
 def open_results_dir(
     results_dir: ResultsDir,
-    more: Callable[[Report], Mapping[str, str]] = _nothing,
+    extra_files: Callable[[Report], Mapping[str, str]] = _no_extra_files,
     signer: ResultsSigner | None = None,
-    shared: Callable[[Path], SharedResults] | None = None,
+    create_shared: Callable[[Path], SharedResults] | None = None,
     option_name: str = "results-dir",
 ) -> ResultsDirPublisher:
-    """Make the folder; `more` returns files of the CI system's own, `shared` watches the record at a path.
+    """Create the results folder and return its publisher.
 
-    `named` is the option as the user wrote it.
+    Args:
+        results_dir: The option `results-dir`, resolved.
+        extra_files: Returns the content of the CI system's files by their names.
+        signer: Signs results.json.
+        create_shared: Returns what preserves the results of other job steps, for the path of results.json.
+        option_name: The option `results-dir` as the user wrote it.
 
-    Raises InputError if that can't be done, or if a link leads out of the working directory.
+    Raises:
+        InputError: The folder can't be created, or a symbolic link leads it out of the working directory.
     """
     folder, root = results_dir.folder, results_dir.root
     if escapes_via_symlink(results_dir.path, str(root)):
@@ -229,5 +277,5 @@ def open_results_dir(
     except (OSError, ValueError) as error:
         reason = os_error_reason(error)
         raise InputError([f"{option_name} can't be made ({reason}): give a folder that can be written to"]) from None
-    watched = shared(folder / RESULTS_FILE) if shared else None
-    return ResultsDirPublisher(folder, more, root, signer, watched)
+    shared = create_shared(folder / RESULTS_FILE) if create_shared else None
+    return ResultsDirPublisher(folder, extra_files, root, signer, shared)

@@ -363,8 +363,8 @@ def parse_results(data: bytes) -> Results:
     except ValueError as error:
         raise ValueError(f"Invalid JSON: {error}") from None
     try:
-        # The parsed document is validated, because its errors then refer to a part of it. If pydantic validated the JSON,
-        # each error would hold a copy of the part.
+        # The parsed document is validated, because its errors refer to a part of it. If pydantic validated the JSON
+        # itself, each error would contain a copy of the part.
         return Results.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]

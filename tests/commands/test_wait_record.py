@@ -550,7 +550,7 @@ class Writer:
         at = "2025-01-02T03:04:05Z"
         shared = partial(SharedResults, step_id=name, context=context, started_at=at, clock=Clock())
         self._files = results_dir.open_results_dir(
-            results_dir.resolve_results_dir("results", str(folder)), shared=shared
+            results_dir.resolve_results_dir("results", str(folder)), create_shared=shared
         )
         self._report = report([], None)._replace(context=context, step_id=name, started_at=at)
         self._name = name
