@@ -176,10 +176,11 @@ class _WriteError(Exception):
 
 
 class _LimitedWriter:
-    """Writes a file within its limits and records its first bytes and its size."""
+    """Writes a file within its limits and counts its bytes."""
 
     def __init__(self, stream: BinaryIO, max_bytes: int, reserve: Callable[[int], None]) -> None:
         self._stream, self._max_bytes, self._reserve = stream, max_bytes, reserve
+        # The first `SNIFF_BYTES` bytes.
         self.head = b""
         self.size = 0
 

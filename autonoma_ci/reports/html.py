@@ -68,7 +68,7 @@ class AssetLinks(NamedTuple):
 
 
 def asset_files(report: Report) -> dict[str, str]:
-    """Return the files that the page links to, by their paths from the page."""
+    """Return the files beside the page, by their relative paths."""
     return {STYLESHEET: load_stylesheet(), ICON: _render_icon(report)}
 
 
@@ -144,7 +144,7 @@ def _verdict_of(report: Report) -> tuple[str, str]:
 
 
 def _render_icon(report: Report) -> str:
-    """Return an SVG for the browser's tab, in the colour of the verdict."""
+    """Return the SVG icon in the colour of the verdict."""
     colour = {"good": GREEN, "bad": RED}.get(_verdict_of(report)[0], GREY)
     circle = f'<circle cx="8" cy="8" r="7" fill="{colour}"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{circle}</svg>'
@@ -155,7 +155,7 @@ def _read_resource(name: str) -> str:
 
 
 def _sanitize(value: object) -> object:
-    """Return a value of the template, without control characters if it is a text."""
+    """Return a template value, without control characters in a text."""
     return sanitize_line(value) if type(value) is str else value
 
 

@@ -28,7 +28,7 @@ _SEVERITY_BY_STATE = {
 
 
 def severity_class(run: RunResult) -> str:
-    """Return the CSS class of the run, which is `good`, `flaky`, `bad` or `open`."""
+    """Return the CSS class of the run, such as `good` or `flaky`."""
     return "flaky" if run.is_flaky else _SEVERITY_BY_STATE.get(run.state, "bad")
 
 

@@ -167,7 +167,7 @@ def _folder_of(name: str) -> str:
 
 
 def _build_case_result(run: RunResult, report: Report) -> _CaseResult | None:
-    """Return the result of a test case, or None if the run passed."""
+    """Return the result of a test case, None for a passed run."""
     state, message = run.state, _clean_attribute(run.message)
     state_message = f"{state_label(run)}: {message}" if message else state_label(run)
     match state:
@@ -214,7 +214,9 @@ def _failure_body(run: RunResult, result: _CaseResult, report: Report) -> Iterat
 
 
 def _system_out(run: RunResult, folder: str, limit: int) -> str:
-    """Return the output of a test case, with the attachment tags that fit.
+    """Return the output of a test case, with its attachment tags.
+
+    Tags that do not fit are omitted and counted.
 
     Args:
         run: The run.

@@ -1,6 +1,6 @@
 """Format the lines of the log.
 
-The log has a line for each change of a run, then the result in one sentence, then the next step for the user.
+The log has a line for each change of a run. At the end it has the result in one sentence and advice for the user.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def format_summary_lines(report: Report) -> Iterator[str]:
 
 
 def collect_warnings(results: Sequence[RunResult], contains_secret: Callable[[str], bool]) -> list[Diagnostic]:
-    """Return one warning for each kind of problem that is not a failure.
+    """Return one warning for each kind of problem besides failures.
 
     Args:
         results: All runs.

@@ -1,6 +1,6 @@
-"""Render the summary as Markdown with one sentence and a table of runs.
+"""Render the summary as GitHub Markdown.
 
-The Markdown is GitHub's. The table starts with the runs that need attention.
+The summary has one sentence and a table of runs. The table starts with the runs that need attention.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _CONCLUSIONS = {
 
 
 def render_summary(report: Report, max_bytes: int = MAX_SUMMARY_BYTES, *, chart: bool = True) -> str:
-    """Return the summary, with a count of the rows that do not fit.
+    """Return the summary, with a count of omitted rows.
 
     Args:
         report: The report.

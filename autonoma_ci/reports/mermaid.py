@@ -1,4 +1,4 @@
-"""Render the start and the duration of each run as a Mermaid chart.
+"""Render the start and duration of each run as Mermaid chart.
 
 GitHub and GitLab draw such charts in Markdown.
 
@@ -77,7 +77,7 @@ def _build_name(bar: TimelineBar) -> str:
 
 
 def _add_distinct_names(bars: list[TimelineBar]) -> Iterator[tuple[str, TimelineBar]]:
-    """Yield each bar with a name, where a repeated name has a number."""
+    """Yield each bar with a name, and number repeated names."""
     counts: dict[str, int] = {}
     for bar in bars:
         name = _build_name(bar)

@@ -143,7 +143,10 @@ class SharedResults:
             )
 
     def _read_status(self) -> tuple[int, ...]:
-        """Return values that change with each write, or an empty tuple without a file."""
+        """Return file attributes that change with each write.
+
+        The tuple is empty without a file.
+        """
         try:
             status = os.lstat(self._path)
         except (OSError, ValueError):
@@ -173,7 +176,7 @@ class SharedResults:
             )
 
     def _find_free_name(self) -> str:
-        """Return a name without a file, or with the results of another build."""
+        """Return a name that is unused or belongs to another build."""
         names = (f"results.{number}.json" for number in count(1))
         return next(name for name in names if self._is_free(self._path.with_name(name)))
 

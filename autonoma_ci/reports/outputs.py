@@ -81,7 +81,7 @@ def build_outputs(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, str
 
 
 def truncated_array_lengths(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, int]:
-    """Return the number of remaining entries of each array that exceeds the limit.
+    """Return the number of remaining entries of each truncated array.
 
     Args:
         report: The report.
@@ -107,7 +107,7 @@ def _build_result_dicts(report: Report) -> list[object]:
 
 
 def _build_short_texts(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str, str]:
-    """Return the texts of all outputs except `results`, which takes the most time."""
+    """Return the texts of all outputs except `results`, the slowest one."""
     runs = _select_named_runs(report)
     verdict = report.verdict
     return {
@@ -123,7 +123,7 @@ def _build_short_texts(report: Report, limit: int = MAX_ARRAY_CHARS) -> dict[str
 
 
 def _render_array(items: Sequence[object], limit: int) -> tuple[str, int]:
-    """Return a JSON array of the first items that fit, and their number.
+    """Return a JSON array of the items that fit, and their number.
 
     The array is ASCII and has at most `limit` characters.
     """
@@ -138,16 +138,16 @@ def _render_array(items: Sequence[object], limit: int) -> tuple[str, int]:
 
 
 def output_variables(report: Report) -> dict[str, str]:
-    """Return the outputs by the names of their variables, the most useful first.
+    """Return the outputs by variable name, the most useful first.
 
-    A text that is too long for a variable becomes empty. A part of an array is no valid JSON, and without the variable
-    a later step would read the text of an earlier step.
+    A text that is too long for a variable becomes empty. A part of an array is no valid JSON. Without the variable, a
+    later step would read the text of an earlier step.
     """
     return select_accepted(_build_variables(report), lambda text: len(text) <= MAX_VARIABLE_CHARS)
 
 
 def select_accepted(values: Mapping[str, str], is_accepted: Callable[[str], bool]) -> dict[str, str]:
-    """Return the variables, with an empty text in place of each rejected one."""
+    """Return the variables, with an empty text for each rejected one."""
     return {name: text if is_accepted(text) else "" for name, text in values.items()}
 
 

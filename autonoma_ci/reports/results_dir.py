@@ -96,7 +96,7 @@ class ResultsDirPublisher:
         self._foreign_file_warnings: list[str] | None = None
 
     def begin(self, report: Report) -> list[str]:
-        """Replace the files of an earlier job step by a results.json without runs.
+        """Replace the files of an earlier step by an initial results.json.
 
         This step may be killed before it writes the other files. Then the files of the earlier step must not look like
         files of this step. Files of other programs are renamed.
@@ -235,7 +235,7 @@ class ResultsDirPublisher:
 
 
 def _render_final_reports(report: Report) -> Mapping[str, str | bytes]:
-    """Return the files that are written only at the end of a job step.
+    """Return the files that only the end of a job step writes.
 
     Raises:
         OSError: A module or resource that renders them can't be loaded.

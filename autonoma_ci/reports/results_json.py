@@ -26,7 +26,10 @@ class ResultsSigner(Protocol):
     """Signs results.json so that a later build attempt can trust it."""
 
     def sign_run(self, run: RunResult) -> str:
-        """Return the signature of a run with its state, empty if nothing is signed."""
+        """Return the signature of a run with its state.
+
+        It is empty if nothing is signed.
+        """
 
     def sign_results(self, text: str) -> str:
         """Return the text of results.json with its signature.

@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# A results.json of 100 MiB that a job step writes has fewer values. In memory, each takes up to about 100 bytes.
+# A results.json of 100 MiB that a job step writes has fewer values. In memory, each needs up to about 100 bytes.
 _MAX_VALUES = 4_000_000
 # A job step writes far fewer names into such an object.
 _MAX_NAMES = 100
-# A matrix may have a large number of axes, and the name of an axis takes up to 1,500 characters here. autonoma-ci must
+# A matrix may have a large number of axes, and the name of an axis has up to 1,500 characters here. autonoma-ci must
 # be able to read each results.json that it writes.
 _MAX_KEY_CHARS = 1_000_000
 _VARIABLE_MAC_RE = re.compile("[0-9a-f]{32}")
@@ -355,7 +355,7 @@ def parse_results(data: bytes) -> Results:
     Raises:
         ValueError: The data is no valid results.json. The text of the error may quote the data.
     """
-    # Counted before the data is parsed, because a few bytes in the file take many bytes in memory.
+    # Counted before the data is parsed, because a few bytes in the file need many bytes in memory.
     if sum(map(data.count, (b",", b"[", b"{"))) > _MAX_VALUES:
         raise ValueError(f"more than {_MAX_VALUES:,} values")
     try:

@@ -112,7 +112,7 @@ def state_label(run: RunResult) -> str:
 
 
 def has_run(run: RunResult) -> bool:
-    """Return whether the API returned an id or a URL for the run."""
+    """Return whether the API named an id or URL for the run."""
     return bool(run.run_id or run.url)
 
 
@@ -143,7 +143,7 @@ def sort_by_severity(results: Sequence[RunResult]) -> list[RunResult]:
 
 
 def has_open_runs(report: Report) -> bool:
-    """Return whether a later job step could wait for any of the runs."""
+    """Return whether a later job step could wait for any run."""
     return _count_open(report) > 0
 
 
@@ -153,9 +153,9 @@ def _count_open(report: Report) -> int:
 
 
 def resume_hint(report: Report) -> str:
-    """Return a sentence that counts the runs which continue after the job step.
+    """Return a sentence that counts the runs which still continue.
 
-    It is empty if there are none.
+    It is empty if no run continues after the job step.
     """
     count = _count_open(report)
     if not count:
@@ -226,5 +226,5 @@ def describe_step(step: RunStep | None) -> str:
 
 
 def pluralize(number: int, noun: str) -> str:
-    """Return the number with the noun, such as `1 run` or `2 runs`."""
+    """Return the number and the noun, such as `2 runs`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
