@@ -486,7 +486,9 @@ class JobStep:
 
         is_local = urlsplit(settings.api_url).scheme == "http"
         limits = settings.evidence_file_limit, settings.evidence_limit
-        return EvidenceDownloader(self.results_dir.folder, *limits, allow_http_loopback=is_local, root=self.results_dir.root)
+        return EvidenceDownloader(
+            self.results_dir.folder, *limits, allow_http_loopback=is_local, root=self.results_dir.root
+        )
 
     def _create_executor(
         self, settings: Settings, events: Events, store: EvidenceDownloader | None, hidden: HiddenValues

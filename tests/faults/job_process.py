@@ -74,7 +74,7 @@ socket.getaddrinfo = resolve
 ResultsDirPublisher.publish = publish  # type: ignore[method-assign]
 http._REQUEST_TIMEOUT_SECONDS, http._RETRY_DELAY_SECONDS, details._RETRY_DELAY_SECONDS = _SECONDS, 0.05, 0.1
 evidence_store.download = partial(evidence_store.download, connect_seconds=_SECONDS)  # type: ignore[attr-defined]
-evidence_store.EvidenceDownloader = partial(evidence_store.EvidenceDownloader, seconds=_SECONDS)  # type: ignore[misc, assignment]
+evidence_store.EvidenceDownloader = partial(evidence_store.EvidenceDownloader, timeout_seconds=_SECONDS)  # type: ignore[misc, assignment]
 runtime.Runtime = partial(  # type: ignore[misc, assignment]
     runtime.Runtime,
     timeouts=Timeouts(connect=_SECONDS, read=_SECONDS / 1.5, total=_SECONDS),
