@@ -17,7 +17,7 @@ from autonoma_ci.ci.comments import sticky
 from autonoma_ci.ci.log import JobLog
 from autonoma_ci.ci.ownership import build_mark
 from autonoma_ci.ci.systems import bitbucket
-from autonoma_ci.ci.systems.github import LOG_FORMATTER
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.config.parsers import AUTO_SHARD, MAX_PART_CHARS, NamedId, Shard
 from autonoma_ci.config.parsers import parse_part as read_part
 from autonoma_ci.config.settings import Settings
@@ -428,7 +428,7 @@ def test_hostile_part_in_a_log_is_text(text: str) -> None:
     """A heading with the part is the title of one annotation, and no command of its own."""
     out = io.StringIO()
     heading = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2")).heading
-    console = JobLog(out, LOG_FORMATTER)
+    console = JobLog(out, GITHUB.log_formatter)
     console.annotate("error", Diagnostic("what went wrong"), heading)
     console.info(heading)
     [found] = runner.commands(out.getvalue())
@@ -505,7 +505,7 @@ def test_hostile_part_in_a_comment_is_text(text: str) -> None:
 def test_hostile_part_in_code_insights_is_text(text: str) -> None:
     """Bitbucket refuses a title that is too long, so it is cut to one short line."""
     made = report([failed("a")], FAILED)._replace(part=Part(part=text, shard="1/2"), waits_for_results=True)
-    body = bitbucket._report(made, build_mark(made, "12"))
+    body = bitbucket._build_report(made, build_mark(made, "12"))
     assert body["title"].startswith("Autonoma tests (")
     assert len(body["title"]) <= 100
     assert body["title"].isprintable()

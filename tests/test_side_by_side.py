@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 import autonoma_ci
-from autonoma_ci.ci.systems.github import create_publishers
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from tests.architecture.package import ROOT
 from tests.report.reports import PASSED, passed, report
 from tests.support import faults, runner
@@ -279,7 +279,7 @@ def test_no_line_is_lost_beside_hundreds_of_our_writes(tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     script = 'n=0; while [ ! -e "$2" ]; do echo "line $3 $((n += 1))" >> "$1"; done; echo "$n"'
     environ = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
-    [file] = create_publishers(target(environ))
+    [file] = GITHUB.create_publishers(target(environ))
     many = [passed(f"s{number}") for number in range(20)]
     shells = [
         subprocess.Popen(["bash", "-c", script, "bash", tmp_path / "summary", stop, name], stdout=subprocess.PIPE)
@@ -306,11 +306,11 @@ def test_outputs_of_many_jobs_at_once_are_whole(tmp_path: Path) -> None:
     """Four processes append outputs and lines to one file, and the runner can read it."""
     code = """
 import sys
-from autonoma_ci.ci.systems.github import github_files
+from autonoma_ci.ci.systems.github import SYSTEM
 from tests.report.reports import report, started
 from tests.support.targets import target
 for turn in range(40):
-    [file] = github_files(target({"GITHUB_OUTPUT": sys.argv[1]}))
+    [file] = SYSTEM.create_publishers(target({"GITHUB_OUTPUT": sys.argv[1]}))
     assert file.publish(report([started(f"t{number}") for number in range(turn * 5)])) == []
     with open(sys.argv[1], "a") as stream:
         stream.write(f"theirs-{sys.argv[2]}-{turn}=1\\n")

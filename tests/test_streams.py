@@ -23,7 +23,7 @@ import pytest
 from autonoma_ci import __main__ as program
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
-from autonoma_ci.ci.systems.github import LOG_FORMATTER as GITHUB
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.errors import EXIT_INTERNAL_ERROR
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
@@ -487,7 +487,7 @@ def stalled_output() -> tuple[Pipe, OutputStream]:
 def test_only_progress_is_left_out_and_the_order_stays() -> None:
     """A mask comes before each later line, however many were left out between."""
     pipe, output = stalled_output()
-    console = JobLog(cast("TextIO", output), GITHUB)
+    console = JobLog(cast("TextIO", output), GITHUB.log_formatter)
     for number in range(5000):
         console.progress(f"{number} {LABEL}")
     assert not output.has_capacity()

@@ -140,7 +140,7 @@ def build_interpolator(
 
 def build_part(settings: Settings, ci: CIEnvironment, environ: Mapping[str, str], title: str) -> Part:
     """Return the part of the build that this step is."""
-    parallel = ci.ci_system.detect_shard(environ) if ci.ci_system.detect_shard else None
+    parallel = ci.ci_system.detect_shard(environ)
     shard = parallel if settings.shard == AUTO_SHARD else settings.shard
     shard_text = str(shard) if shard and shard.total > 1 else ""
     parallel_text = str(parallel) if parallel and parallel.total > 1 else ""
@@ -239,8 +239,7 @@ def add_plan(inputs: Inputs, environ: Mapping[str, str], folder: str, ci: CIEnvi
         manifest = load_manifest(path, folder, environ, ci.build_context, settings) if path else None
         # After another error, an empty plan can follow from it. So it is no error of its own.
         allow_empty = settings.allow_empty or bool(inputs.errors or inputs.skip_reason)
-        detect_shard = ci.ci_system.detect_shard
-        shard = detect_shard(environ) if detect_shard else None
+        shard = ci.ci_system.detect_shard(environ)
         planned = plan.build_plan(settings._replace(allow_empty=allow_empty), manifest, shard)
         inputs = inputs._replace(plan=planned)
         return inputs._replace(plan=planned._replace(requests=_without_credentials(planned.requests, settings)))

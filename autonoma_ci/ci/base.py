@@ -1,10 +1,8 @@
-"""What a CI system is to the rest of the house: its context, its own tokens, and how it is spoken to.
-
-The dialect of a system that gives log lines no meaning: words alone.
-"""
+"""Base class of all CI systems, and the types that they share with log and publishers."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from autonoma_ci.escaping import escape_log_line
@@ -21,117 +19,181 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
     from autonoma_ci.redaction.redactor import Secret
 
+UNKNOWN_BUILD = BuildContext()  # no fact of the build is known
+# In characters. A shorter mask would turn ordinary words of later log lines into asterisks.
+MIN_MASK_LENGTH = 6
+
+
+class LogGroup(NamedTuple):
+    """One group of log lines."""
+
+    title: str
+    key: str  # unique in the log
+    started_at: int  # seconds since 1970
+    ended_at: int = 0  # seconds since 1970, 0 while the group is open
+
+
+class LogFormatter(Protocol):
+    """Formats log lines for one CI system.
+
+    Every method returns complete lines that are already escaped.
+    """
+
+    def mask(self, value: str) -> Sequence[str]:
+        """Return the lines that make the system hide `value` from now on.
+
+        A system without such a command gets no lines.
+        """
+
+    def group(self, log_group: LogGroup) -> Sequence[str]:
+        """Return the lines that open a log group."""
+
+    def end_group(self, log_group: LogGroup) -> Sequence[str]:
+        """Return the lines that close a log group."""
+
+    def annotation(self, level: str, diagnostic: Diagnostic, title: str = "") -> str:
+        """Return one line that reports a diagnostic.
+
+        Args:
+            level: `error`, `warning` or `notice`.
+            diagnostic: The message, with its position in a file if it has one.
+            title: Shown before the message, can be empty.
+
+        """
+
 
 class PlainLogFormatter:
-    """Readable lines, and nothing that any system takes for a command."""
+    """Formats readable lines without commands for any CI system."""
 
     def mask(self, value: str) -> tuple[str, ...]:  # noqa: ARG002 - printing a value to hide it would show it
-        """Return nothing: there is no mask to ask for."""
+        """Return no lines, because a plain log can't hide a value."""
         return ()
 
-    def group(self, section: LogGroup) -> tuple[str, ...]:
-        """Return the title as a heading."""
-        return ("", escape_log_line(section.title))
+    def group(self, log_group: LogGroup) -> tuple[str, ...]:
+        """Return an empty line and the title."""
+        return ("", escape_log_line(log_group.title))
 
-    def end_group(self, section: LogGroup) -> tuple[str, ...]:  # noqa: ARG002 - as Dialect has it
-        """Return nothing: the next heading ends the group."""
+    def end_group(self, log_group: LogGroup) -> tuple[str, ...]:  # noqa: ARG002 - signature of LogFormatter
+        """Return no lines, because the next title ends the group."""
         return ()
 
-    def annotation(self, level: str, problem: Diagnostic, title: str = "") -> str:
-        """Return the problem as `Error: title: text`."""
-        text = f"{title}: {problem}" if title else str(problem)
+    def annotation(self, level: str, diagnostic: Diagnostic, title: str = "") -> str:
+        """Return the diagnostic as `Error: title: text`."""
+        text = f"{title}: {diagnostic}" if title else str(diagnostic)
         return escape_log_line(f"{level.capitalize()}: {text}")
 
 
 PLAIN_LOG_FORMATTER = PlainLogFormatter()
 
 
-# A build of which nothing is known.
-UNKNOWN_BUILD = BuildContext()
-# A mask this short would turn ordinary words of every later log line into asterisks.
-MIN_MASK_LENGTH = 6
-
-
-class LogGroup(NamedTuple):
-    """A group of log lines; `key` is unlike that of any other, the times are in seconds since 1970."""
-
-    title: str
-    key: str
-    started_at: int
-    ended_at: int = 0
-
-
-class LogFormatter(Protocol):
-    """How log lines get a meaning in one CI system; every method returns whole, safe lines."""
-
-    def mask(self, value: str) -> Sequence[str]:
-        """Return the lines that ask the system to hide `value` from now on; none if it has no such thing."""
-
-    def group(self, section: LogGroup) -> Sequence[str]:
-        """Return the lines that open a log group."""
-
-    def end_group(self, section: LogGroup) -> Sequence[str]:
-        """Return the lines that close it."""
-
-    def annotation(self, level: str, problem: Diagnostic, title: str = "") -> str:
-        """Return one line that reports a problem; `level` is error, warning or notice."""
-
-
 class PublishContext(NamedTuple):
-    """What a publisher writes to: the job's variables, its working directory, its log, and time.
-
-    `summary` says whether one is wanted; `say` prints lines as they are, so they must be whole commands. `shared`
-    says whether to write what all jobs of the build share, such as data of the build and reports of the commit.
-    `context` has the facts of the build, those that options state included.
-    """
+    """Everything that a publisher needs of the job."""
 
     environ: Mapping[str, str]
     wants_summary: bool
     working_directory: Path
+    # Prints lines unchanged. Each line must be a complete, escaped command.
     write_lines: Callable[[Iterable[str]], None]
     clock: Clock
+    # Whether to write data that all jobs share, such as data of the build and reports of the commit.
     publishes_shared_data: bool = True
+    # Includes the facts of the build that options state.
     build_context: BuildContext = UNKNOWN_BUILD
 
 
 class ReportPublisher(Protocol):
-    """Writes a report to where one CI system looks for it."""
+    """Writes a report to a place where one CI system reads it."""
 
     def publish(self, report: Report) -> Sequence[str]:
-        """Write the report anew, whole, and return what could not be written, one warning each."""
+        """Write the complete report, and replace an earlier one.
+
+        Returns:
+            One warning for each part that could not be written.
+
+        """
 
 
 class RemotePublisher:
-    """Marks a publisher that calls a server or a program, and so may take a while."""
+    """Marks a publisher that calls a server or a program, which can take seconds."""
 
 
 class CommentSupport(NamedTuple):
-    """Where comments go: the option that has the token, and the comments of the change, None if there is no change."""
+    """Where a CI system shows comments on a change."""
 
-    token_option: str
+    token_option: str  # name of the option with the token
+    # Returns the comments of the change, or None if the job's variables name no change.
     open_thread: Callable[[Mapping[str, str], BuildContext, Secret, Clock], CommentThread | None]
 
 
-class CISystem(NamedTuple):
+class CISystem(ABC):
     """One CI system.
 
-    `context` reads the build's facts from the environment and never fails. `tokens` are the names, or
-    shell patterns of names, of variables in which the system keeps credentials of its own: a manifest
-    can't name them. `publishers` make the native outputs and summary, `files` adds files of the
-    system's own to results-dir, and `comments` finds where to comment on a change with a token; each is
-    left out where the system has no such thing. `attachments` says how the system finds a folder whose
-    files junit.xml names, or nothing if it shows none.
-    `parallel` tells which of how many parallel jobs this one is, or None if that makes no sense; it is
-    None itself where the system does not say. `path_in_checkout` returns the path of a file from the root of the
-    checkout, as annotations name it, of the path from a working directory.
+    A subclass must override `build_context`. It overrides the other methods and attributes where its system has
+    the feature. Instances have no state. The name and the detection of a system are a row of
+    `autonoma_ci.ci.detection.DETECTION_RULES`.
     """
 
-    build_context: Callable[[Mapping[str, str]], BuildContext]
+    # Names of variables that hold credentials of the system itself. A manifest can't read these variables.
+    # A name can be a shell pattern, such as `CI_*_TOKEN`.
     secret_variables: tuple[str, ...] = ()
+    # Formats groups, masks and annotations of the log.
     log_formatter: LogFormatter = PLAIN_LOG_FORMATTER
-    create_publishers: Callable[[PublishContext], Sequence[ReportPublisher]] = lambda _: ()
-    extra_result_files: Callable[[Report], Mapping[str, str]] = lambda _: {}
+    # How to comment on a pull or merge request. None if the system has no comments.
     comment_support: CommentSupport | None = None
-    attachments_root: Callable[[Mapping[str, str], Path], str] = lambda *_: ""
-    detect_shard: Callable[[Mapping[str, str]], Shard | None] | None = None
-    path_in_checkout: Callable[[Mapping[str, str], str, str], str] = lambda _environ, _folder, file: file
+
+    @abstractmethod
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of the build from the environment.
+
+        It must accept any environment and never fail. An unknown fact is an empty text.
+        """
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:  # noqa: ARG002 - no publishers
+        """Return the publishers of outputs, variables and summary.
+
+        `autonoma_ci.ci.publishers` has ready-made ones, such as `env_file`, `summary_file` and `cli_variables`.
+        """
+        return ()
+
+    def extra_result_files(self, report: Report) -> Mapping[str, str]:  # noqa: ARG002 - no files
+        """Return files of this system for the results folder, as text by file name."""
+        return {}
+
+    def attachments_root(self, environ: Mapping[str, str], folder: Path) -> str:  # noqa: ARG002 - no attachments
+        """Return the path by which the system finds the results folder.
+
+        The paths of screenshots in junit.xml start with it.
+
+        Args:
+            environ: The variables of the job.
+            folder: The results folder.
+
+        Returns:
+            The path, or an empty text if the system shows no files that junit.xml names.
+
+        """
+        return ""
+
+    def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:  # noqa: ARG002 - no numbers
+        """Return the place of this job among its parallel copies.
+
+        A system that does not number parallel jobs does not override this method.
+
+        Returns:
+            The place, counted from 1. A job without copies is 1/1. None if the place is unknown: the system does not
+            number its jobs, or the variables are invalid. Invalid variables must not be 1/1, because each copy would
+            start the complete plan.
+
+        """
+        return None
+
+    def path_in_checkout(self, environ: Mapping[str, str], folder: str, file: str) -> str:  # noqa: ARG002 - unchanged
+        """Return the path of a file from the root of the checkout, for annotations.
+
+        Args:
+            environ: The variables of the job.
+            folder: The working directory.
+            file: The path from the working directory.
+
+        """
+        return file

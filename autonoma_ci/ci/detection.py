@@ -1,10 +1,14 @@
-"""Which CI system this is: a table, read from the top; the first row that recognises the environment wins.
+"""Detects the CI system of a job.
 
-What a short-lived runner sets for each step comes before what an agent of a long-lived host may have
-inherited: a job of GitHub Actions may run on CodeBuild, and a Jenkins agent leaks its variables into
-everything that it starts. Look-alikes come before what they look like. To add a system, add a file
-that has a `SYSTEM`, and a row, whose name `AUTONOMA_CI` takes too. Detection imports the one file that it
-found, so that a job starts fast.
+`DETECTION_RULES` is a table. The first row that matches the environment wins:
+
+- Variables that a short-lived runner sets for each step come first. An agent of a long-lived host can pass on the
+  variables of another system: a job of GitHub Actions can run on CodeBuild, and a Jenkins agent passes its variables to
+  every process that it starts.
+- A system that imitates another one comes before it.
+
+Only the module of the detected system is imported, so that a job starts fast.
+docs/contributing/add-a-ci-system.md has the steps to add a system.
 """
 
 from __future__ import annotations
@@ -21,24 +25,26 @@ if TYPE_CHECKING:
 
     from autonoma_ci.ci.base import CISystem
 
+# The user can name the CI system in this variable.
 OVERRIDE_ENV_VAR = "AUTONOMA_CI"
-# The systems whose runners know GitHub's actions: they pass each input on as a variable, known or not.
+# Systems that run GitHub's actions. Their runners pass each input on as a variable, also one with an unknown name.
 # Source: github.com/actions/runner, src/Runner.Worker/ActionRunner.cs; act_runner and forgejo-runner use nektos/act.
 WITH_ACTIONS = frozenset({"github", "gitea", "forgejo"})
-_NO = frozenset({"0", "false", "no", "off"})
-# What people write for a system whose name has none of these words.
-_OTHER_WORDS = {"aws": "codebuild", "google": "cloudbuild", "gcp": "cloudbuild", "none": "cli", "generic": "ci"}
-# The words of the systems' own long names, such as azure-pipelines.
-_WORDS_OF_NAMES = frozenset({"actions", "aws", "build", "cd", "cloud", "code", "google", "pipeline", "pipelines"})
+_FALSE_VALUES = frozenset({"0", "false", "no", "off"})
+# Other names of systems.
+_ALIASES = {"aws": "codebuild", "google": "cloudbuild", "gcp": "cloudbuild", "none": "cli", "generic": "ci"}
+# Parts of the systems' long names, such as azure-pipelines.
+_NAME_PARTS = frozenset({"actions", "aws", "build", "cd", "cloud", "code", "google", "pipeline", "pipelines"})
+# In characters. A longer value is not a name, and is not shown.
+_MAX_NAME_LENGTH = 40
 
 
 class DetectionRule(NamedTuple):
-    """How one CI system is called and recognised, and which module of this package knows it.
+    """The name of a CI system, its module, and how its environment is recognized."""
 
-    The name is also the default of the API's field `source`, which takes at most 10 characters.
-    """
-
+    # Also the default of the API's field `source`, which accepts at most 10 characters.
     name: str
+    # In autonoma_ci/ci/systems.
     module: str
     matches: Callable[[Mapping[str, str]], bool]
 
@@ -51,34 +57,34 @@ def _is_set(*names: str) -> Callable[[Mapping[str, str]], bool]:
     return lambda environ: bool(first_set(environ, *names))
 
 
-def _travis(environ: Mapping[str, str]) -> bool:
-    # Shippable, a system of the past, said that it was Travis as well.
+def _is_travis(environ: Mapping[str, str]) -> bool:
+    # Shippable, which no longer exists, set `TRAVIS` too.
     return is_truthy(environ, "TRAVIS") and not is_truthy(environ, "SHIPPABLE")
 
 
-def _woodpecker(environ: Mapping[str, str]) -> bool:
+def _is_woodpecker(environ: Mapping[str, str]) -> bool:
     return "woodpecker" in {first_set(environ, "CI").lower(), first_set(environ, "CI_SYSTEM_NAME").lower()}
 
 
-def _jenkins(environ: Mapping[str, str]) -> bool:
-    # The URL is there only if the administrator has told Jenkins its own address.
-    tagged = first_set(environ, "BUILD_TAG").startswith("jenkins-")
-    return bool(first_set(environ, "JENKINS_URL") or (first_set(environ, "JENKINS_HOME") and tagged))
+def _is_jenkins(environ: Mapping[str, str]) -> bool:
+    # JENKINS_URL is set only if the administrator has configured the URL of Jenkins.
+    has_tag = first_set(environ, "BUILD_TAG").startswith("jenkins-")
+    return bool(first_set(environ, "JENKINS_URL") or (first_set(environ, "JENKINS_HOME") and has_tag))
 
 
-def _cloud_build(environ: Mapping[str, str]) -> bool:
+def _is_cloud_build(environ: Mapping[str, str]) -> bool:
     mapped = ("LOCATION", "PROJECT_NUMBER", "PROJECT_ID", "BUILD_ID")
     return bool(first_set(environ, "BUILDER_OUTPUT")) or all(first_set(environ, name) for name in mapped)
 
 
-def _generic(environ: Mapping[str, str]) -> bool:
-    if said := first_set(environ, "CI"):
-        # `CI=false` is the convention for "behave as if this were no CI".
-        return said.lower() not in _NO
+def _is_unnamed_ci(environ: Mapping[str, str]) -> bool:
+    if value := first_set(environ, "CI"):
+        # By convention, programs with `CI=false` behave as outside of CI.
+        return value.lower() not in _FALSE_VALUES
     return is_truthy(environ, "CONTINUOUS_INTEGRATION") or bool(first_set(environ, "BUILD_NUMBER"))
 
 
-# In the order in which they are asked; why, is said at the top.
+# The order matters: see the top of this file.
 DETECTION_RULES: tuple[DetectionRule, ...] = (
     DetectionRule("forgejo", "forgejo", _is_true("FORGEJO_ACTIONS")),
     DetectionRule("gitea", "gitea", _is_true("GITEA_ACTIONS")),
@@ -88,9 +94,9 @@ DETECTION_RULES: tuple[DetectionRule, ...] = (
     DetectionRule("azure", "azure", _is_true("TF_BUILD")),
     DetectionRule("bitbucket", "bitbucket", _is_set("BITBUCKET_BUILD_NUMBER")),
     DetectionRule("buildkite", "buildkite", _is_true("BUILDKITE")),
-    DetectionRule("travis", "travis", _travis),
+    DetectionRule("travis", "travis", _is_travis),
     DetectionRule("appveyor", "appveyor", _is_true("APPVEYOR")),
-    DetectionRule("woodpecker", "woodpecker", _woodpecker),
+    DetectionRule("woodpecker", "woodpecker", _is_woodpecker),
     DetectionRule("harness", "harness", _is_set("HARNESS_BUILD_ID")),
     DetectionRule("drone", "drone", _is_true("DRONE")),
     DetectionRule("semaphore", "semaphore", _is_true("SEMAPHORE")),
@@ -98,47 +104,58 @@ DETECTION_RULES: tuple[DetectionRule, ...] = (
     DetectionRule("codefresh", "codefresh", _is_set("CF_BUILD_ID")),
     DetectionRule("codebuild", "codebuild", _is_set("CODEBUILD_BUILD_ARN", "CODEBUILD_BUILD_ID")),
     DetectionRule("teamcity", "teamcity", _is_set("TEAMCITY_VERSION")),
-    DetectionRule("jenkins", "jenkins", _jenkins),
-    DetectionRule("cloudbuild", "cloudbuild", _cloud_build),
-    DetectionRule("ci", "unknown", _generic),
+    DetectionRule("jenkins", "jenkins", _is_jenkins),
+    DetectionRule("cloudbuild", "cloudbuild", _is_cloud_build),
+    DetectionRule("ci", "unknown", _is_unnamed_ci),
     DetectionRule("cli", "local", lambda environ: True),  # noqa: ARG005 - outside of CI, whatever is set
 )
 
 
 def detect(environ: Mapping[str, str]) -> DetectionRule:
-    """Return the row of the CI system that this environment belongs to, or that `AUTONOMA_CI` names.
+    """Return the row of the CI system that made this environment.
 
-    Raises InputError for a name that is not in the table.
+    `AUTONOMA_CI` overrides the detection.
+
+    Raises:
+        InputError: `AUTONOMA_CI` has a name that is not in the table.
+
     """
-    named = environ.get(OVERRIDE_ENV_VAR, "").strip().lower()
-    if named:
-        return next((row for row in DETECTION_RULES if row.name == named), None) or _unknown(named)
-    return next(row for row in DETECTION_RULES if row.matches(environ))
+    name = environ.get(OVERRIDE_ENV_VAR, "").strip().lower()
+    if not name:
+        return next(rule for rule in DETECTION_RULES if rule.matches(environ))
+    rule = next((rule for rule in DETECTION_RULES if rule.name == name), None)
+    if not rule:
+        raise _unknown_name_error(name)
+    return rule
 
 
-def load_system(row: DetectionRule) -> CISystem:
-    """Import the module of a row, and only that, and return its system."""
-    system: CISystem = import_module(f"autonoma_ci.ci.systems.{row.module}").SYSTEM
+def load_system(rule: DetectionRule) -> CISystem:
+    """Import the module of a rule, and return its `SYSTEM`."""
+    system: CISystem = import_module(f"autonoma_ci.ci.systems.{rule.module}").SYSTEM
     return system
 
 
 def all_secret_variables() -> tuple[str, ...]:
-    """Return the names and patterns of the credentials of every system; for manifests, as it imports them all."""
-    return tuple(dict.fromkeys(token for row in DETECTION_RULES for token in load_system(row).secret_variables))
+    """Return the names and patterns of the credentials of all systems.
+
+    It imports all systems, so only manifests use it.
+    """
+    return tuple(dict.fromkeys(name for rule in DETECTION_RULES for name in load_system(rule).secret_variables))
 
 
-def _unknown(named: str) -> DetectionRule:
+def _unknown_name_error(name: str) -> InputError:
+    """Return the error for a name that is not in the table, with the closest name."""
     from difflib import get_close_matches
 
-    names = [row.name for row in DETECTION_RULES]
-    # A name inside a longer one is meant more surely than one that looks alike: azure in azure-pipelines.
-    words = re.split("[^a-z0-9]+", named[:40])
-    parts = [name for name in names if name in words or (len(name) > 3 and name in "".join(words))]
-    if named in _OTHER_WORDS:
-        parts = [_OTHER_WORDS[named]]
-    close = parts or get_close_matches(named[:40], names, n=1)
-    meant = f" Did you mean {close[0]}?" if close else ""
-    # Anything else may be a secret, of which nothing is known yet.
-    is_known = named in _OTHER_WORDS or not parts or set(words) <= {*names, *_WORDS_OF_NAMES}
-    shown = repr(named) if close and is_known and len(named) <= 40 else "the value"
-    raise InputError([f"{OVERRIDE_ENV_VAR}: {shown} is not a CI system.{meant} Known are: {', '.join(names)}."])
+    names = [rule.name for rule in DETECTION_RULES]
+    # A name within the value is a better match than a similar one: azure in azure-pipelines.
+    words = re.split("[^a-z0-9]+", name[:_MAX_NAME_LENGTH])
+    matches = [known for known in names if known in words or (len(known) > 3 and known in "".join(words))]
+    if name in _ALIASES:
+        matches = [_ALIASES[name]]
+    closest = matches or get_close_matches(name[:_MAX_NAME_LENGTH], names, n=1)
+    hint = f" Did you mean {closest[0]}?" if closest else ""
+    # Other values can be secrets that no redactor knows yet, so they are not shown.
+    is_known = name in _ALIASES or not matches or set(words) <= {*names, *_NAME_PARTS}
+    shown = repr(name) if closest and is_known and len(name) <= _MAX_NAME_LENGTH else "the value"
+    return InputError([f"{OVERRIDE_ENV_VAR}: {shown} is not a CI system.{hint} Known are: {', '.join(names)}."])

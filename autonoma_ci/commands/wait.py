@@ -242,7 +242,7 @@ def _is_of_another_part(saved: Results, settings: Settings, ci: CIEnvironment, e
     # Some systems name no job, and then this can be another one. `shard: auto` means nothing in a single job.
     shard = own.shard or saved.shard
     is_other = bool(own.job_name) and saved.job == own.job_name and (part, shard) != (saved.part, saved.shard)
-    parallel = ci.ci_system.detect_shard(environ) if ci.ci_system.detect_shard else None
+    parallel = ci.ci_system.detect_shard(environ)
     if parallel and parallel.total > 1:
         # The name of a parallel job, or its part or shard in results.json, has the shard.
         shards = _SHARD_RE.findall(f"{saved.job} {saved.part} {saved.shard}")

@@ -22,7 +22,7 @@ from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT
 from autonoma_ci.ci.systems import bitbucket
-from autonoma_ci.ci.systems.gitlab import ANNOTATIONS_FILE, render_annotations
+from autonoma_ci.ci.systems.gitlab import MAX_LINKS, render_annotations
 from autonoma_ci.escaping import safe_url, sanitize_line
 from autonoma_ci.reports.outputs import (
     MAX_DOTENV_BYTES,
@@ -200,12 +200,12 @@ def test_links_are_links_and_labels_are_short_lines(made: Report) -> None:
 
 
 def test_more_links_than_fit_are_counted_and_the_worst_are_kept() -> None:
-    many = report([*(passed(f"p{number}") for number in range(ANNOTATIONS_FILE + 7)), failed("bad")])
+    many = report([*(passed(f"p{number}") for number in range(MAX_LINKS + 7)), failed("bad")])
     entries = json.loads(render_annotations(many)["gitlab-annotations.json"])["Autonoma tests"]
     labels = [entry["external_link"]["label"] for entry in entries]
     assert labels[0] == "failed: Checkout pays by card"
     assert labels[-1] == "and 8 more runs, from here on: passed"
-    assert len(labels) == ANNOTATIONS_FILE + 1
+    assert len(labels) == MAX_LINKS + 1
 
 
 # --- Azure Pipelines

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
-from autonoma_ci.ci.systems.github import LOG_FORMATTER
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.errors import Cancelled, Diagnostic
 from autonoma_ci.redaction.redactor import Redactor, Secret
 from autonoma_ci.streams import OutputStream
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="*"), min_size=6)
 
 
-@given(TEXTS, SECRETS, TEXTS, st.sampled_from([LOG_FORMATTER, PLAIN_LOG_FORMATTER]))
+@given(TEXTS, SECRETS, TEXTS, st.sampled_from([GITHUB.log_formatter, PLAIN_LOG_FORMATTER]))
 def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
     before: str, value: str, after: str, dialect: LogFormatter
 ) -> None:
@@ -40,7 +40,7 @@ def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
     with console.group(text):
         pass
     found = runner.commands(out.getvalue())
-    assert len(found) == (3 if dialect is LOG_FORMATTER else 0)
+    assert len(found) == (3 if dialect is GITHUB.log_formatter else 0)
     shown = [out.getvalue(), *(command.data for command in found), *(str(command.properties) for command in found)]
     if value not in before + after and not set(value) <= set("error group file line col title started"):
         assert all(value not in line.replace("\u200b", "") for line in shown)
@@ -49,7 +49,7 @@ def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
 @pytest.mark.parametrize("secret", ["file=a,b:c", "50%25,x:y", "::error::x", "##[error]x", "error"])
 def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> None:
     out = io.StringIO()
-    console = JobLog(out, LOG_FORMATTER)
+    console = JobLog(out, GITHUB.log_formatter)
     console.redact_with(Redactor([Secret(secret)]))
     console.annotate("error", Diagnostic(f"the value <{secret}> is bad", "a.yml", 3, 5), f"title {secret}")
     assert runner.commands(out.getvalue()) == [
@@ -62,11 +62,11 @@ def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> No
 
 
 def test_a_place_in_a_file_becomes_the_place_of_the_annotation() -> None:
-    assert LOG_FORMATTER.annotation("warning", Diagnostic("text", "a, b.yml", 3, 5), "t: u") == (
+    assert GITHUB.log_formatter.annotation("warning", Diagnostic("text", "a, b.yml", 3, 5), "t: u") == (
         "::warning file=a%2C b.yml,line=3,col=5,title=t%3A u::a, b.yml:3:5: text"
     )
-    assert LOG_FORMATTER.annotation("notice", Diagnostic("text", "a.yml")) == "::notice file=a.yml::a.yml: text"
-    assert LOG_FORMATTER.annotation("error", Diagnostic("text")) == "::error::text"
+    assert GITHUB.log_formatter.annotation("notice", Diagnostic("text", "a.yml")) == "::notice file=a.yml::a.yml: text"
+    assert GITHUB.log_formatter.annotation("error", Diagnostic("text")) == "::error::text"
     assert (
         PLAIN_LOG_FORMATTER.annotation("error", Diagnostic("text", "a.yml", 3, 5), "title")
         == "Error: title: a.yml:3:5: text"
@@ -75,7 +75,7 @@ def test_a_place_in_a_file_becomes_the_place_of_the_annotation() -> None:
 
 def test_a_group_is_closed_when_what_is_in_it_fails() -> None:
     out = io.StringIO()
-    console = JobLog(out, LOG_FORMATTER)
+    console = JobLog(out, GITHUB.log_formatter)
     with pytest.raises(RuntimeError, match="inside"), console.group("Plan"):
         raise RuntimeError("inside")
     assert out.getvalue() == "::group::Plan\n::endgroup::\n"
@@ -92,7 +92,7 @@ def test_a_log_that_is_gone_does_not_end_the_job() -> None:
     closed = io.StringIO()
     closed.close()
     for stream in (Broken(), closed):
-        console = JobLog(stream, LOG_FORMATTER)
+        console = JobLog(stream, GITHUB.log_formatter)
         console.info("text")
         console.annotate("error", Diagnostic("text"))
         with console.group("title"):
@@ -102,7 +102,7 @@ def test_a_log_that_is_gone_does_not_end_the_job() -> None:
 @given(SECRETS)
 def test_a_mask_hides_the_value_that_it_names_and_nothing_else(value: str) -> None:
     out = io.StringIO()
-    JobLog(out, LOG_FORMATTER).mask([Secret(value)])
+    JobLog(out, GITHUB.log_formatter).mask([Secret(value)])
     assert runner.commands(out.getvalue()) == [runner.Command("add-mask", value)]
 
 
@@ -133,7 +133,7 @@ def _interrupt(console: JobLog, out: Stalled) -> None:
 def test_the_end_of_a_group_waits_for_no_reader_after_an_error() -> None:
     """The signal that has ended the wait for the reader would not end another one."""
     out = Stalled()
-    console = JobLog(cast("TextIO", out), LOG_FORMATTER, is_product=True)
+    console = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
     with pytest.raises(Cancelled), console.group("Plan"):
         _interrupt(console, out)
     assert out.texts == ["::group::Plan\n", "test a\n", "::endgroup::\n"]
@@ -142,6 +142,6 @@ def test_the_end_of_a_group_waits_for_no_reader_after_an_error() -> None:
 def test_a_product_whose_end_of_a_group_is_lost_is_an_error() -> None:
     """It is not whole, even if all else was written."""
     out = Stalled()
-    console = JobLog(cast("TextIO", out), LOG_FORMATTER, is_product=True)
+    console = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
     with pytest.raises(pytest.fail.Exception, match="for ever"), console.group("Plan"):
         out.is_stalled_now = True

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.publishers.build_variables import UNSET_TEXT
-from autonoma_ci.ci.systems.gitlab import ANNOTATIONS_FILE, render_annotations
+from autonoma_ci.ci.systems.gitlab import MAX_LINKS, render_annotations
 from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.reports.outputs import build_outputs
 from tests.architecture.package import ROOT
@@ -213,7 +213,7 @@ def test_annotations_keep_to_the_size_of_gitlab(size: int) -> None:
     assert len(text.encode()) <= MAX_BYTES
     [links] = found.values()
     assert links[-1]["external_link"]["label"] == f"and {90 - len(links) + 1} more runs, from here on: failed"
-    assert len(links) == ANNOTATIONS_FILE + 1 or len(text.encode()) > MAX_BYTES - 3000
+    assert len(links) == MAX_LINKS + 1 or len(text.encode()) > MAX_BYTES - 3000
     # As text, not as escapes of six bytes.
     assert "\u6f22" in text
 

@@ -177,8 +177,11 @@ def test_a_new_system_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytes
     text = (
         "from autonoma_ci.ci.base import CISystem\n"
         "from autonoma_ci.models import BuildContext\n"
-        "context = BuildContext(ci_name='new-ci')\n"
-        "SYSTEM = CISystem(build_context=lambda environ: context, secret_variables=('NEW_CI_TOKEN',))\n"
+        "class NewCI(CISystem):\n"
+        "    secret_variables = ('NEW_CI_TOKEN',)\n"
+        "    def build_context(self, environ):\n"
+        "        return BuildContext(ci_name='new-ci')\n"
+        "SYSTEM = NewCI()\n"
     )
     (tmp_path / "newcomer.py").write_text(text, "utf-8")
     monkeypatch.setattr(autonoma_ci.ci.systems, "__path__", [*autonoma_ci.ci.systems.__path__, str(tmp_path)])

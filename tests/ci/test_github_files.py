@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
 from autonoma_ci.ci.log import JobLog
-from autonoma_ci.ci.systems.github import LOG_FORMATTER, create_publishers, format_outputs
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
+from autonoma_ci.ci.systems.github import format_outputs
 from autonoma_ci.errors import Diagnostic
 from autonoma_ci.models import RunRequest, RunResult, RunState, TargetKind
 from autonoma_ci.redaction.redactor import Redactor, Secret
@@ -35,7 +36,7 @@ class Files:
     """The publishers of a job with these variables."""
 
     def __init__(self, environ: Mapping[str, str], *, summary: bool = True) -> None:
-        self._publishers = create_publishers(target(environ, summary=summary))
+        self._publishers = GITHUB.create_publishers(target(environ, summary=summary))
 
     def publish(self, made: Report) -> list[str]:
         """Publish a report; return all warnings."""
@@ -138,7 +139,7 @@ def test_ten_thousand_runs_fit_in_what_the_runner_takes(tmp_path: Path) -> None:
 
 def printed(console_lines: list[tuple[str, str]]) -> str:
     out = io.StringIO()
-    console = JobLog(out, LOG_FORMATTER)
+    console = JobLog(out, GITHUB.log_formatter)
     for level, text in console_lines:
         console.annotate(level, Diagnostic(text), "title")
     return out.getvalue()
@@ -151,7 +152,7 @@ def test_an_issue_is_one_command_whatever_its_text(text: str) -> None:
     assert found[0].properties == {"title": "title"}
 
 
-@given(TEXTS, st.sampled_from([LOG_FORMATTER, PLAIN_LOG_FORMATTER]))
+@given(TEXTS, st.sampled_from([GITHUB.log_formatter, PLAIN_LOG_FORMATTER]))
 def test_a_line_is_no_command_in_any_system(text: str, dialect: object) -> None:
     out = io.StringIO()
     JobLog(out, dialect).info(text)  # type: ignore[arg-type]
@@ -162,7 +163,7 @@ def test_a_line_is_no_command_in_any_system(text: str, dialect: object) -> None:
 
 def test_credentials_are_masked_before_anything_else_and_never_printed() -> None:
     out = io.StringIO()
-    console = JobLog(out, LOG_FORMATTER)
+    console = JobLog(out, GITHUB.log_formatter)
     secrets = [Secret("a-secret-100%"), Secret("tiny")]
     console.mask(secrets)
     console.redact_with(Redactor(secrets))
@@ -179,7 +180,7 @@ def test_elsewhere_no_mask_is_asked_for_since_asking_would_show_it() -> None:
 
 def test_groups_open_and_close() -> None:
     out = io.StringIO()
-    console = JobLog(out, LOG_FORMATTER)
+    console = JobLog(out, GITHUB.log_formatter)
     with console.group("Plan::x"):
         console.info("inside")
     assert out.getvalue().splitlines() == ["::group::Plan::x", "inside", "::endgroup::"]

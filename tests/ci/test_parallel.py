@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autonoma_ci.ci.base import CISystem
 from autonoma_ci.ci.detection import DETECTION_RULES, load_system
 from autonoma_ci.ci.env import SINGLE_SHARD, shard_from_index
 from autonoma_ci.config.parsers import Shard
@@ -24,13 +25,18 @@ GARBAGE = ("", " ", "0x1", "-1", "1.5", "two", "\u0663", "9" * 5000, "1\n2", "No
 
 def place_of(name: str, environ: dict[str, str]) -> Shard | None:
     """Return what a system that tells says of this job."""
-    read = SYSTEMS[name].detect_shard
-    assert read
-    return read(environ)
+    return SYSTEMS[name].detect_shard(environ)
 
 
 def test_the_systems_that_tell_are_the_documented_ones() -> None:
-    assert {name for name, system in SYSTEMS.items() if system.detect_shard} == {*DOCUMENTED, "teamcity"}
+    overriding = {name for name, system in SYSTEMS.items() if type(system).detect_shard is not CISystem.detect_shard}
+    assert overriding == {*DOCUMENTED, "teamcity"}
+
+
+@pytest.mark.parametrize("name", sorted(SYSTEMS.keys() - {*DOCUMENTED, "teamcity"}))
+def test_a_system_without_numbers_has_no_place(name: str) -> None:
+    variables = {text: "1" for index, _, total in DOCUMENTED.values() for text in (index, total)}
+    assert SYSTEMS[name].detect_shard(variables) is None
 
 
 @each

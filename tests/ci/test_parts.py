@@ -1023,7 +1023,7 @@ def test_report_is_found_behind_many_others() -> None:
 def test_report_with_a_long_title_shows_its_part() -> None:
     """Bitbucket takes 100 characters, and two parts of one title have two headings."""
     titles = {
-        bitbucket._report(made(True, "a" * 16, Part(part=part, title="t" * 100)), MINE)["title"]
+        bitbucket._build_report(made(True, "a" * 16, Part(part=part, title="t" * 100)), MINE)["title"]
         for part in ("linux", "mac")
     }
     assert {title[-9:] for title in titles} == {"… (linux)", "tt… (mac)"}

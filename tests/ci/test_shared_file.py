@@ -16,7 +16,8 @@ import pytest
 from autonoma_ci.ci.publishers import shared_file
 from autonoma_ci.ci.publishers.env_file import DOTENV_FORMAT, SHELL_EXPORT_FORMAT, env_file, is_in_quotes
 from autonoma_ci.ci.publishers.shared_file import SharedFile, SharedFileValues
-from autonoma_ci.ci.systems.github import create_publishers, is_in_heredoc
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
+from autonoma_ci.ci.systems.github import is_in_heredoc
 from autonoma_ci.clock import Clock
 from autonoma_ci.models import RunState
 from tests.report.reports import CANCELLED, PASSED, passed, report, started
@@ -412,7 +413,7 @@ def sourced(path: Path, name: str) -> str:
 
 def publisher(kind: str, path: Path, clock: Clock) -> ReportPublisher:
     find, name = (
-        (create_publishers, "GITHUB_OUTPUT")
+        (GITHUB.create_publishers, "GITHUB_OUTPUT")
         if kind == "heredoc"
         else (env_file("BASH_ENV", SHELL_EXPORT_FORMAT), "BASH_ENV")
     )

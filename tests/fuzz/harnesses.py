@@ -172,7 +172,7 @@ def _event(data: bytes) -> None:
     name, _, event = data.partition(b"\n")
     place = _folder() / "event.json"
     place.write_bytes(event)
-    found = github.build_context(
+    found = github.SYSTEM.build_context(
         {
             "GITHUB_EVENT_NAME": text_of(name),
             "GITHUB_EVENT_PATH": str(place),

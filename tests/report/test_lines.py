@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autonoma_ci.ci.base import PLAIN_LOG_FORMATTER
-from autonoma_ci.ci.systems.github import LOG_FORMATTER
+from autonoma_ci.ci.systems.github import SYSTEM as GITHUB
 from autonoma_ci.escaping import escape_log_line
 from autonoma_ci.reports.log import MAX_ANNOTATIONS, collect_warnings, format_heartbeat, format_run, group_failures
 from autonoma_ci.reports.summary import count_states, format_headline
@@ -114,7 +114,7 @@ def test_no_issue_is_more_than_one_command_on_github_or_any_command_elsewhere(
     outcomes: list[RunResult], title: str
 ) -> None:
     for problem in group_failures(outcomes):
-        log = LOG_FORMATTER.annotation("error", problem, title)
+        log = GITHUB.log_formatter.annotation("error", problem, title)
         assert [command.name for command in commands(log)] == ["error"]
         assert len(lines(log)) == 1
         plain = PLAIN_LOG_FORMATTER.annotation("error", problem, title)

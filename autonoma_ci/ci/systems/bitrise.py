@@ -24,35 +24,51 @@ from autonoma_ci.ci.publishers.cli_variables import cli_variables
 from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-_PLACE = shard_from_env("BITRISE_IO_PARALLEL_INDEX", "BITRISE_IO_PARALLEL_TOTAL", first=0)
-
-
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a step; of a pull request, the cloned commit may be a merge and is not used."""
-    get = env_reader(environ)
-    number = first_number(get("BITRISE_PULL_REQUEST"))
-    owner, name = get("BITRISEIO_GIT_REPOSITORY_OWNER"), get("BITRISEIO_GIT_REPOSITORY_SLUG")
-    return BuildContext(
-        ci_name="bitrise",
-        # A build that was started by hand knows its commit only once it is cloned.
-        sha=first_commit("" if number else get("GIT_CLONE_COMMIT_HASH"), get("BITRISE_GIT_COMMIT")),
-        branch=first_branch(get("BITRISE_GIT_BRANCH"), get("BITRISE_GIT_TAG")),
-        change_number=number,
-        repository=first_repository(f"{owner}/{name}", get("GIT_REPOSITORY_URL")),
-        build_url=first_web_url(get("BITRISE_BUILD_URL"), get("BITRISEIO_PIPELINE_BUILD_URL")),
-        # The workflows of a pipeline are builds with a slug each. The first one is the id of the pipeline's run.
-        # No variable counts attempts.
-        build_id=first_set(environ, "BITRISEIO_PIPELINE_ID", "BITRISE_BUILD_SLUG"),
-        job_name=number_job(get("BITRISE_TRIGGERED_WORKFLOW_ID"), _PLACE(environ)),
-    )
+    from autonoma_ci.ci.base import PublishContext, ReportPublisher
+    from autonoma_ci.config.parsers import Shard
 
 
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=("BITRISE_*TOKEN*", "BITRISEIO_*TOKEN*", "GIT_HTTP_PASSWORD", "SSH_RSA_PRIVATE_KEY"),
-    create_publishers=cli_variables(
-        "envman", lambda name, text: ["add", "--no-expand", "--key", name, "--value", text]
-    ),
-)
+class Bitrise(CISystem):
+    """Bitrise, with variables for later steps."""
+
+    secret_variables = ("BITRISE_*TOKEN*", "BITRISEIO_*TOKEN*", "GIT_HTTP_PASSWORD", "SSH_RSA_PRIVATE_KEY")
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a step.
+
+        The cloned commit of a pull request can be a merge commit, so it is not used.
+        """
+        get = env_reader(environ)
+        change_number = first_number(get("BITRISE_PULL_REQUEST"))
+        owner, name = get("BITRISEIO_GIT_REPOSITORY_OWNER"), get("BITRISEIO_GIT_REPOSITORY_SLUG")
+        return BuildContext(
+            ci_name="bitrise",
+            # A build that a user started has no commit before the clone.
+            sha=first_commit("" if change_number else get("GIT_CLONE_COMMIT_HASH"), get("BITRISE_GIT_COMMIT")),
+            branch=first_branch(get("BITRISE_GIT_BRANCH"), get("BITRISE_GIT_TAG")),
+            change_number=change_number,
+            repository=first_repository(f"{owner}/{name}", get("GIT_REPOSITORY_URL")),
+            build_url=first_web_url(get("BITRISE_BUILD_URL"), get("BITRISEIO_PIPELINE_BUILD_URL")),
+            # Each workflow of a pipeline is a build with its own slug. BITRISEIO_PIPELINE_ID is the id of the
+            # pipeline's run. No variable counts attempts.
+            build_id=first_set(environ, "BITRISEIO_PIPELINE_ID", "BITRISE_BUILD_SLUG"),
+            job_name=number_job(get("BITRISE_TRIGGERED_WORKFLOW_ID"), _detect_copy(environ)),
+        )
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        """Return the publisher of variables by `envman`."""
+        return cli_variables("envman", _envman_arguments)(context)
+
+
+def _detect_copy(environ: Mapping[str, str]) -> Shard | None:
+    """Return the place among the parallel copies of the workflow, which Bitrise counts from 0."""
+    return shard_from_env("BITRISE_IO_PARALLEL_INDEX", "BITRISE_IO_PARALLEL_TOTAL", first=0)(environ)
+
+
+def _envman_arguments(name: str, text: str) -> list[str]:
+    return ["add", "--no-expand", "--key", name, "--value", text]
+
+
+SYSTEM = Bitrise()

@@ -1,6 +1,7 @@
-"""CircleCI. Source: CircleCI's documentation, "Project values and variables".
+"""CircleCI.
 
-That the workspace's id outlasts a rerun is from github.com/percy/python-percy-client/pull/45.
+Source: CircleCI's documentation, "Project values and variables". That a rerun has the same workspace id is from
+github.com/percy/python-percy-client/pull/45.
 """
 
 from __future__ import annotations
@@ -23,44 +24,58 @@ from autonoma_ci.ci.publishers.env_file import SHELL_EXPORT_FORMAT, env_file
 from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-_PLACE = shard_from_env("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", first=0)
-
-
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a job; a fork's pull request has no branch name, its variable says `pull/12`."""
-    get = env_reader(environ)
-    owner, name = get("CIRCLE_PROJECT_USERNAME"), get("CIRCLE_PROJECT_REPONAME")
-    return BuildContext(
-        ci_name="circleci",
-        sha=first_commit(get("CIRCLE_SHA1")),
-        branch=first_branch(get("CIRCLE_BRANCH"), get("CIRCLE_TAG")),
-        # The number alone is set for pull requests of forks only.
-        change_number=first_number(get("CIRCLE_PR_NUMBER"), get("CIRCLE_PULL_REQUEST").rpartition("/")[2]),
-        repository=first_repository(f"{owner}/{name}", get("CIRCLE_REPOSITORY_URL")),
-        build_url=first_web_url(_workflow_page(get), get("CIRCLE_BUILD_URL")),
-        secrets_withheld_from="fork" if first_number(get("CIRCLE_PR_NUMBER")) else "",
-        # A rerun of failed jobs is a workflow with an id of its own, in the workspace of the first one.
-        # The pipeline's id would be the same too, but two of its workflows may have a job of one name.
-        build_id=first_set(environ, "CIRCLE_WORKFLOW_WORKSPACE_ID", "CIRCLE_WORKFLOW_ID"),
-        # CircleCI counts no attempts. It numbers all jobs of a project, so that a rerun has a higher number.
-        build_attempt=first_number(get("CIRCLE_BUILD_NUM")),
-        job_name=number_job(get("CIRCLE_JOB"), _PLACE(environ)),
-    )
+    from autonoma_ci.ci.base import PublishContext, ReportPublisher
+    from autonoma_ci.config.parsers import Shard
 
 
-def _workflow_page(get: Callable[[str], str]) -> str:
+class CircleCI(CISystem):
+    """CircleCI, with variables for later steps and parallel containers."""
+
+    secret_variables = ("CIRCLE_TOKEN", "CIRCLE_OIDC_TOKEN*", "CIRCLE_INTERNAL_*")
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a job.
+
+        A pull request from a fork has no branch name. `CIRCLE_BRANCH` is then `pull/12`.
+        """
+        get = env_reader(environ)
+        owner, name = get("CIRCLE_PROJECT_USERNAME"), get("CIRCLE_PROJECT_REPONAME")
+        return BuildContext(
+            ci_name="circleci",
+            sha=first_commit(get("CIRCLE_SHA1")),
+            branch=first_branch(get("CIRCLE_BRANCH"), get("CIRCLE_TAG")),
+            # CIRCLE_PR_NUMBER is set only for pull requests from forks.
+            change_number=first_number(get("CIRCLE_PR_NUMBER"), get("CIRCLE_PULL_REQUEST").rpartition("/")[2]),
+            repository=first_repository(f"{owner}/{name}", get("CIRCLE_REPOSITORY_URL")),
+            build_url=first_web_url(_build_workflow_url(get), get("CIRCLE_BUILD_URL")),
+            secrets_withheld_from="fork" if first_number(get("CIRCLE_PR_NUMBER")) else "",
+            # A rerun of failed jobs is a workflow with its own id, in the workspace of the first one. The id of the
+            # pipeline stays the same too, but two of its workflows can have a job of the same name.
+            build_id=first_set(environ, "CIRCLE_WORKFLOW_WORKSPACE_ID", "CIRCLE_WORKFLOW_ID"),
+            # CircleCI counts no attempts. It numbers all jobs of a project, so a rerun has a higher number.
+            build_attempt=first_number(get("CIRCLE_BUILD_NUM")),
+            job_name=number_job(get("CIRCLE_JOB"), self.detect_shard(environ)),
+        )
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        """Return the publisher of variables for later steps.
+
+        Later steps of the job that run in bash read the file of `BASH_ENV` at their start.
+        """
+        return env_file("BASH_ENV", SHELL_EXPORT_FORMAT)(context)
+
+    def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
+        """Return the place of this parallel container, which CircleCI counts from 0."""
+        return shard_from_env("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", first=0)(environ)
+
+
+def _build_workflow_url(get: Callable[[str], str]) -> str:
     workflow, job = get("CIRCLE_WORKFLOW_ID"), get("CIRCLE_BUILD_URL")
-    # A server of one's own has its pages elsewhere; the job's address gives it away.
-    cloud = not job or job.startswith(("https://circleci.com/", "https://app.circleci.com/"))
-    return f"https://app.circleci.com/pipelines/workflows/{workflow}" if workflow and cloud else ""
+    # A self-hosted server has its pages elsewhere. The URL of the job shows the host.
+    is_cloud = not job or job.startswith(("https://circleci.com/", "https://app.circleci.com/"))
+    return f"https://app.circleci.com/pipelines/workflows/{workflow}" if workflow and is_cloud else ""
 
 
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=("CIRCLE_TOKEN", "CIRCLE_OIDC_TOKEN*", "CIRCLE_INTERNAL_*"),
-    detect_shard=_PLACE,
-    # Later steps of the job, if they run in bash, read this file before they begin.
-    create_publishers=env_file("BASH_ENV", SHELL_EXPORT_FORMAT),
-)
+SYSTEM = CircleCI()

@@ -1,6 +1,7 @@
-"""Google Cloud Build. Source: Google's documentation, "Substituting variable values".
+"""Google Cloud Build.
 
-Substitutions are no variables until the build's configuration maps them, one by one or all at once.
+Source: Google's documentation, "Substituting variable values". A step sees a substitution as a variable only if the
+build's configuration maps it. It can map one or all of them.
 """
 
 from __future__ import annotations
@@ -14,32 +15,41 @@ from autonoma_ci.ci.publishers.env_file import env_file
 from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from autonoma_ci.ci.base import PublishContext, ReportPublisher
 
 
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a build step."""
-    get = env_reader(environ)
-    return BuildContext(
-        ci_name="cloudbuild",
-        sha=first_commit(get("COMMIT_SHA"), get("REVISION_ID")),
-        branch=first_branch(get("_HEAD_BRANCH"), get("BRANCH_NAME"), get("REF_NAME"), get("TAG_NAME")),
-        change_number=first_number(get("_PR_NUMBER")),
-        repository=first_repository(get("REPO_FULL_NAME")),
-        build_url=first_web_url(_console_page(get)),
-        # A retry is a build of its own, so there are no attempts. No substitution names the step.
-        build_id=get("BUILD_ID"),
-    )
+class CloudBuild(CISystem):
+    """Google Cloud Build, with an output file of the step."""
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a build step."""
+        get = env_reader(environ)
+        return BuildContext(
+            ci_name="cloudbuild",
+            sha=first_commit(get("COMMIT_SHA"), get("REVISION_ID")),
+            branch=first_branch(get("_HEAD_BRANCH"), get("BRANCH_NAME"), get("REF_NAME"), get("TAG_NAME")),
+            change_number=first_number(get("_PR_NUMBER")),
+            repository=first_repository(get("REPO_FULL_NAME")),
+            build_url=first_web_url(_build_console_url(get)),
+            # A retry is a new build, so there are no attempts. No substitution names the step.
+            build_id=get("BUILD_ID"),
+        )
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        """Return the publisher of the step's output file.
+
+        Cloud Build shows the file with the build, unchanged and only up to 50 KB. So it is written once.
+        """
+        return env_file("BUILDER_OUTPUT", filename="output", write_early=False)(context)
 
 
-def _console_page(get: Callable[[str], str]) -> str:
+def _build_console_url(get: Callable[[str], str]) -> str:
     region, build, project = (quote(get(name), safe=":") for name in ("LOCATION", "BUILD_ID", "PROJECT_ID"))
     if not (region and build and project):
         return ""
     return f"https://console.cloud.google.com/cloud-build/builds;region={region}/{build}?project={project}"
 
 
-# What a step writes there is shown with the build as it is, and only the first 50 KB are. So it is written once.
-SYSTEM = CISystem(
-    build_context=build_context, create_publishers=env_file("BUILDER_OUTPUT", filename="output", write_early=False)
-)
+SYSTEM = CloudBuild()

@@ -1,4 +1,7 @@
-"""AWS CodeBuild. Source: AWS's documentation, "Environment variables in build environments"."""
+"""AWS CodeBuild.
+
+Source: AWS's documentation, "Environment variables in build environments".
+"""
 
 from __future__ import annotations
 
@@ -12,39 +15,14 @@ from autonoma_ci.models import BuildContext
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What a webhook or a user asked for: `branch/main`, `tag/v1`, `pr/12`.
-_TRIGGER = re.compile(r"(branch|tag|pr)/(.+)")
+# The source version of a webhook or of a user: `branch/main`, `tag/v1`, `pr/12`.
+_SOURCE_VERSION_RE = re.compile(r"(branch|tag|pr)/(.+)")
 
 
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a build; sources that are no repository, like a bucket, have none."""
-    get = env_reader(environ)
-    asked = [_kind(get(name)) for name in ("CODEBUILD_WEBHOOK_TRIGGER", "CODEBUILD_SOURCE_VERSION")]
-    url = get("CODEBUILD_SOURCE_REPO_URL")
-    return BuildContext(
-        ci_name="codebuild",
-        sha=first_commit(get("CODEBUILD_RESOLVED_SOURCE_VERSION")),
-        branch=first_branch(get("CODEBUILD_WEBHOOK_HEAD_REF"), *(name for kind, name in asked if kind != "pr")),
-        change_number=first_number(*(name for kind, name in asked if kind == "pr")),
-        repository=first_repository(url if "://" in url and ".amazonaws.com/" not in url else ""),
-        # The first is set for public builds alone.
-        build_url=first_web_url(get("CODEBUILD_PUBLIC_BUILD_URL"), get("CODEBUILD_BUILD_URL")),
-        # Each job of a batch is a build of its own, and no variable holds the batch's id. A retry is a build
-        # of its own too, so there are no attempts.
-        build_id=get("CODEBUILD_BUILD_ID"),
-        # The job's identifier in the batch's buildspec. A build outside of a batch is its only job.
-        job_name=get("CODEBUILD_BATCH_BUILD_IDENTIFIER"),
-    )
+class CodeBuild(CISystem):
+    """AWS CodeBuild, with the facts of the build only."""
 
-
-def _kind(trigger: str) -> tuple[str, str]:
-    found = _TRIGGER.fullmatch(trigger)
-    return (found[1], found[2]) if found else ("", "")
-
-
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=(
+    secret_variables = (
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
@@ -52,5 +30,37 @@ SYSTEM = CISystem(
         "AWS_CONTAINER_CREDENTIALS_*",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN*",
         "CODEBUILD_AUTH_TOKEN",
-    ),
-)
+    )
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a build.
+
+        A source outside of a repository, such as a bucket, has no repository.
+        """
+        get = env_reader(environ)
+        variables = ("CODEBUILD_WEBHOOK_TRIGGER", "CODEBUILD_SOURCE_VERSION")
+        versions = [_parse_source_version(get(name)) for name in variables]
+        url = get("CODEBUILD_SOURCE_REPO_URL")
+        return BuildContext(
+            ci_name="codebuild",
+            sha=first_commit(get("CODEBUILD_RESOLVED_SOURCE_VERSION")),
+            branch=first_branch(get("CODEBUILD_WEBHOOK_HEAD_REF"), *(name for kind, name in versions if kind != "pr")),
+            change_number=first_number(*(name for kind, name in versions if kind == "pr")),
+            repository=first_repository(url if "://" in url and ".amazonaws.com/" not in url else ""),
+            # CODEBUILD_PUBLIC_BUILD_URL is set for public builds only.
+            build_url=first_web_url(get("CODEBUILD_PUBLIC_BUILD_URL"), get("CODEBUILD_BUILD_URL")),
+            # Each job of a batch is a build with its own id, and no variable has the id of the batch. A retry is a
+            # new build too, so there are no attempts.
+            build_id=get("CODEBUILD_BUILD_ID"),
+            # The job's identifier in the batch's buildspec. A build outside of a batch has only one job.
+            job_name=get("CODEBUILD_BATCH_BUILD_IDENTIFIER"),
+        )
+
+
+def _parse_source_version(text: str) -> tuple[str, str]:
+    """Return kind and name of a source version, or two empty texts."""
+    match = _SOURCE_VERSION_RE.fullmatch(text)
+    return (match[1], match[2]) if match else ("", "")
+
+
+SYSTEM = CodeBuild()

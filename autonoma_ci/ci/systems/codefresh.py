@@ -1,6 +1,7 @@
-"""Codefresh. Source: Codefresh's documentation, "Variables in pipelines" and "Retrying a step".
+"""Codefresh.
 
-Variables that a step writes into a file are exported to all later steps of the build.
+Source: Codefresh's documentation, "Variables in pipelines" and "Retrying a step". Codefresh exports the variables of a
+file to all later steps of the build.
 """
 
 from __future__ import annotations
@@ -25,57 +26,68 @@ from autonoma_ci.models import BuildContext
 from autonoma_ci.reports.outputs import DOTENV_VALUE_RE, dotenv_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.ci.base import PublishContext
+    from autonoma_ci.ci.base import PublishContext, ReportPublisher
     from autonoma_ci.clock import Clock
     from autonoma_ci.models import Report
 
 # In the folder that all steps of a build share. Codefresh reads it after each step.
-_EXPORTS = "env_vars_to_export"
-# In bytes.
-_LARGEST = 4 * 1024 * 1024
+_EXPORT_FILE = "env_vars_to_export"
+_MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a step."""
-    get = env_reader(environ)
-    return BuildContext(
-        ci_name="codefresh",
-        sha=first_commit(get("CF_REVISION")),
-        branch=first_branch(get("CF_BRANCH")),
-        change_number=first_number(get("CF_PULL_REQUEST_NUMBER")),
-        repository=first_repository(f"{get('CF_REPO_OWNER')}/{get('CF_REPO_NAME')}"),
-        build_url=first_web_url(get("CF_BUILD_URL")),
-        build_id=get("CF_BUILD_ID"),
-        # Counts the attempts at a step with `retry`. The documentation names no first number: 0 is taken too.
-        build_attempt=parse_count(get("CF_CURRENT_ATTEMPT")),
-        job_name=get("CF_STEP_NAME"),
-    )
+class Codefresh(CISystem):
+    """Codefresh, with variables that all steps of the build share."""
+
+    secret_variables = ("CF_API_KEY", "CODEFRESH_API_KEY", "CF_OIDC_TOKEN", "CF_*_TOKEN")
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a step."""
+        get = env_reader(environ)
+        return BuildContext(
+            ci_name="codefresh",
+            sha=first_commit(get("CF_REVISION")),
+            branch=first_branch(get("CF_BRANCH")),
+            change_number=first_number(get("CF_PULL_REQUEST_NUMBER")),
+            repository=first_repository(f"{get('CF_REPO_OWNER')}/{get('CF_REPO_NAME')}"),
+            build_url=first_web_url(get("CF_BUILD_URL")),
+            build_id=get("CF_BUILD_ID"),
+            # Counts the attempts at a step with `retry`. The documentation names no first number, so 0 is valid too.
+            build_attempt=parse_count(get("CF_CURRENT_ATTEMPT")),
+            job_name=get("CF_STEP_NAME"),
+        )
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        """Return the publisher of the variables, if the build's folder is known."""
+        folder = context.environ.get("CF_VOLUME_PATH", "")
+        if not (folder and context.publishes_shared_data):
+            return ()
+        return (CodefreshVariablePublisher(Path(folder, _EXPORT_FILE), context.environ, context.clock),)
 
 
 class CodefreshVariablePublisher:
-    """Sets variables that all steps of the build share, once the step ends.
+    """Sets variables that all steps of the build share, at the end of the step.
 
-    A later step has them in its environment. A step that runs at the same time finds them in the file.
+    A later step has them in its environment. A step that runs at the same time reads them from the file.
     """
 
     def __init__(self, path: Path, environ: Mapping[str, str], clock: Clock) -> None:
         self._path, self._environ, self._file = path, environ, SharedFile(path, clock)
 
     def publish(self, report: Report) -> list[str]:
-        """Set the variables; return what the log should warn of."""
+        """Set the variables, and return warnings."""
         if not report.verdict:
             return []
         return publish_build_variables(report, report.context.build_id, self._get, self._put, dotenv_variables)
 
     def _get(self, name: str) -> str:
-        lines = read_regular_file(str(self._path), _LARGEST).decode("utf-8", "replace").splitlines()
-        found = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
-        return found[-1] if found else env_reader(self._environ)(name)
+        lines = read_regular_file(str(self._path), _MAX_FILE_BYTES).decode("utf-8", "replace").splitlines()
+        values = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
+        # The last value of a name counts.
+        return values[-1] if values else env_reader(self._environ)(name)
 
     def _put(self, name: str, text: str) -> str:
-        # The last value of a name counts.
         line = f"{name}={text if DOTENV_VALUE_RE.fullmatch(text) else UNSET_TEXT}\n"
         try:
             self._file.append(line.encode())
@@ -86,18 +98,4 @@ class CodefreshVariablePublisher:
         return ""
 
 
-def create_publishers(target: PublishContext) -> tuple[CodefreshVariablePublisher, ...]:
-    """Return the publisher of the variables, where the folder of the build is known."""
-    folder = target.environ.get("CF_VOLUME_PATH", "")
-    return (
-        (CodefreshVariablePublisher(Path(folder, _EXPORTS), target.environ, target.clock),)
-        if folder and target.publishes_shared_data
-        else ()
-    )
-
-
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=("CF_API_KEY", "CODEFRESH_API_KEY", "CF_OIDC_TOKEN", "CF_*_TOKEN"),
-    create_publishers=create_publishers,
-)
+SYSTEM = Codefresh()

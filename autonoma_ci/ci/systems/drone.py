@@ -1,4 +1,7 @@
-"""Drone. Source: Drone's documentation, "Reference" and "drone build restart"."""
+"""Drone.
+
+Source: Drone's documentation, "Reference" and "drone build restart".
+"""
 
 from __future__ import annotations
 
@@ -20,25 +23,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a step; of a pull request, `DRONE_BRANCH` is the target."""
-    get = env_reader(environ)
-    number = first_number(get("DRONE_PULL_REQUEST"))
-    heads = ("DRONE_SOURCE_BRANCH",) if number else ("DRONE_BRANCH", "DRONE_TAG")
-    return BuildContext(
-        ci_name="drone",
-        sha=first_commit(get("DRONE_COMMIT_SHA"), get("DRONE_COMMIT")),
-        branch=first_branch(*map(get, heads)),
-        change_number=number,
-        repository=first_repository(get("DRONE_REPO")),
-        build_url=first_web_url(get("DRONE_BUILD_LINK")),
-        # Unique within the repository. A restart is a build with a number of its own, so there are no attempts.
-        build_id=first_number(get("DRONE_BUILD_NUMBER")),
-        job_name=join_job_path(get("DRONE_STAGE_NAME"), get("DRONE_STEP_NAME")),
-    )
+class Drone(CISystem):
+    """Drone, with the facts of the build only."""
+
+    secret_variables = ("DRONE_NETRC_*", "CI_NETRC_*", "DRONE_RPC_SECRET", "DRONE_TOKEN")
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a step.
+
+        `DRONE_BRANCH` of a pull request is the target branch.
+        """
+        get = env_reader(environ)
+        change_number = first_number(get("DRONE_PULL_REQUEST"))
+        branch_variables = ("DRONE_SOURCE_BRANCH",) if change_number else ("DRONE_BRANCH", "DRONE_TAG")
+        return BuildContext(
+            ci_name="drone",
+            sha=first_commit(get("DRONE_COMMIT_SHA"), get("DRONE_COMMIT")),
+            branch=first_branch(*map(get, branch_variables)),
+            change_number=change_number,
+            repository=first_repository(get("DRONE_REPO")),
+            build_url=first_web_url(get("DRONE_BUILD_LINK")),
+            # Unique within the repository. A restart is a new build with its own number, so there are no attempts.
+            build_id=first_number(get("DRONE_BUILD_NUMBER")),
+            job_name=join_job_path(get("DRONE_STAGE_NAME"), get("DRONE_STEP_NAME")),
+        )
 
 
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=("DRONE_NETRC_*", "CI_NETRC_*", "DRONE_RPC_SECRET", "DRONE_TOKEN"),
-)
+SYSTEM = Drone()

@@ -1,23 +1,16 @@
-"""GitHub Actions, and what Gitea and Forgejo share with it.
+"""GitHub Actions, with the base class of Gitea and Forgejo.
 
-The commit under test depends on the event: `GITHUB_SHA` is a merge commit, or the tip of the default
-branch, for many of them. Source: GitHub's documentation, "Events that trigger workflows" and "Variables
-reference".
+Source, all from GitHub's documentation if not stated otherwise:
 
-GitHub's workflow commands, which Gitea's and Forgejo's runners read too.
-
-Source: GitHub's documentation, "Workflow commands", and its runner's parser.
-
-The file in which GitHub Actions, and those who speak its language, describe what started the job.
-
-Source: GitHub's documentation, "Webhook events and payloads".
-
-GitHub's file commands: step outputs and the job summary.
-
-Source: GitHub's documentation, "Workflow commands", and its runner's FileCommandManager: of an output that is set
-twice, the last value counts. act's reader, which Gitea and Forgejo have, takes no empty line between outputs. Before
-act 0.2.79 of July 2025, and for longer on Gitea and Forgejo, a line of 65,536 bytes or more lost all outputs of the
-step, and could fail it (nektos/act, pkg/container/parse_env_file.go).
+- facts of the build: "Events that trigger workflows" and "Variables reference". The commit under test depends on the
+  event: for many events, `GITHUB_SHA` is a merge commit or the tip of the default branch.
+- event file: "Webhook events and payloads".
+- log commands, which the runners of Gitea and Forgejo read too: "Workflow commands", and the parser of GitHub's runner.
+- outputs and job summary: "Workflow commands", and the runner's FileCommandManager. If an output is set twice, the last
+  value counts.
+- act's reader of outputs, which Gitea and Forgejo use: nektos/act, pkg/container/parse_env_file.go. It accepts no empty
+  line between outputs. Before act 0.2.79 of July 2025, and for longer on Gitea and Forgejo, a line of 65,536 bytes or
+  more lost all outputs of the step, and could fail the step.
 """
 
 from __future__ import annotations
@@ -59,140 +52,310 @@ if TYPE_CHECKING:
     from autonoma_ci.models import Report
     from autonoma_ci.redaction.redactor import Secret
 
+# GitHub's documentation limits the payload of a webhook to 25 MB.
+MAX_EVENT_BYTES = 25 * 1024 * 1024
+# In characters of an array, which is one line of ASCII. Keeps the line below the 65,536 bytes of act's reader.
+MAX_ACT_ARRAY_CHARS = 60_000
+_PULL_REF_RE = re.compile(r"refs/pull/([0-9]+)/(?:merge|head)")
+_QUEUE_REF_RE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
+_COMMIT_RE = re.compile(r"[0-9a-f]{40,64}")
+_OPEN_VALUE = "another process has an open value, and the outputs may be a part of it"
+
+
+def _open_comments(
+    environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
+) -> RestCommentThread | None:
+    # Imports requests, which a job without a comment does not need.
+    from autonoma_ci.ci.comments.github import open_pull_request_thread
+
+    return open_pull_request_thread(environ, context, token, clock)
+
 
 class GitHubLogFormatter:
-    """Lines that begin with `::name`; their data is escaped so that they hold one command and no more."""
+    """Formats workflow commands, which are lines that begin with `::name`.
+
+    Data is escaped, so that each line has exactly one command.
+    """
 
     def mask(self, value: str) -> tuple[str, ...]:
         """Return the command that hides a value in the log, the summary and the annotations."""
         escaped = value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         return (f"::add-mask::{escaped}",) if len(value) >= MIN_MASK_LENGTH else ()
 
-    def group(self, section: LogGroup) -> tuple[str, ...]:
+    def group(self, log_group: LogGroup) -> tuple[str, ...]:
         """Return the command that opens a group."""
-        return (f"::group::{escape_github_data(section.title, 200)}",)
+        return (f"::group::{escape_github_data(log_group.title, 200)}",)
 
-    def end_group(self, section: LogGroup) -> tuple[str, ...]:  # noqa: ARG002 - groups are not nested
-        """Return the command that closes it."""
+    def end_group(self, log_group: LogGroup) -> tuple[str, ...]:  # noqa: ARG002 - groups are not nested
+        """Return the command that closes a group."""
         return ("::endgroup::",)
 
-    def annotation(self, level: str, problem: Diagnostic, title: str = "") -> str:
-        """Return an annotation, at the problem's place in the file if it has one; 4096 characters are kept."""
-        places = {
-            "file": problem.path_in_checkout or problem.file,
-            "line": problem.line,
-            "col": problem.column,
+    def annotation(self, level: str, diagnostic: Diagnostic, title: str = "") -> str:
+        """Return the command for an annotation of a file or of the job.
+
+        GitHub shows the first 4096 characters.
+        """
+        position = {
+            "file": diagnostic.path_in_checkout or diagnostic.file,
+            "line": diagnostic.line,
+            "col": diagnostic.column,
             "title": title,
         }
-        properties = ",".join(f"{name}={escape_github_property(str(value))}" for name, value in places.items() if value)
-        # The log shows the text alone, so the place stands in it too.
-        return f"::{level}{' ' if properties else ''}{properties}::{escape_github_data(str(problem))}"
+        properties = ",".join(
+            f"{name}={escape_github_property(str(value))}" for name, value in position.items() if value
+        )
+        # The log shows only the text, so the text has the position too.
+        return f"::{level}{' ' if properties else ''}{properties}::{escape_github_data(str(diagnostic))}"
 
 
-LOG_FORMATTER = GitHubLogFormatter()
+class GitHubCompatibleSystem(CISystem):
+    """The base class of systems with GitHub's log commands, files and variables."""
+
+    # `INPUT_*` can hold any secret of the workflow. The others are tokens of the runner and usual names for them.
+    secret_variables: tuple[str, ...] = (
+        "GITHUB_TOKEN",
+        "GH_TOKEN",
+        "GITHUB_ENTERPRISE_TOKEN",
+        "GH_ENTERPRISE_TOKEN",
+        "ACTIONS_RUNTIME_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_*",
+        "INPUT_*",
+    )
+    log_formatter = GitHubLogFormatter()
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        """Return the publishers of outputs and summary, with the limit of act's reader."""
+        return _create_file_publishers(context, MAX_ACT_ARRAY_CHARS)
+
+    def path_in_checkout(self, environ: Mapping[str, str], folder: str, file: str) -> str:
+        """Return the path of a file from the root of the checkout.
+
+        GitHub shows an annotation in the diff by this path, in any working directory. The path of a file outside of
+        the checkout stays unchanged.
+        Source: GitHub's documentation, "Setting a warning message", and "working-directory".
+        """
+        root = environ.get("GITHUB_WORKSPACE", "")
+        if not root:
+            return file
+        try:
+            path = Path(os.path.relpath(Path(folder).resolve() / file, Path(root).resolve()))
+        except (OSError, ValueError, RuntimeError):
+            return file
+        return file if path.parts[:1] == ("..",) else path.as_posix()
 
 
-def path_in_checkout(environ: Mapping[str, str], folder: str, file: str) -> str:
-    """Return the path of a file from the root of the checkout; as it is if it lies outside.
+class GitHub(GitHubCompatibleSystem):
+    """GitHub Actions, and act, which runs its workflows on a local machine."""
 
-    GitHub shows an annotation in the diff by this path, wherever the step works.
-    Source: GitHub's documentation, "Setting a warning message", and "working-directory".
+    comment_support = CommentSupport("github-token", _open_comments)
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a job."""
+        run_url = build_run_url(environ, "GITHUB_RUN_ID")
+        attempt = first_number(env_reader(environ)("GITHUB_RUN_ATTEMPT"))
+        if is_truthy(environ, "ACT"):
+            # act sets github.com and run 1, which is a run of another repository.
+            run_url = ""
+        return build_actions_context(
+            environ, "github", f"{run_url}/attempts/{attempt}" if run_url and attempt else run_url
+        )
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        """Return the publishers of outputs and summary."""
+        # AUTONOMA_CI can name GitHub on a runner with act's reader.
+        if any(is_truthy(context.environ, name) for name in ("ACT", "GITEA_ACTIONS", "FORGEJO_ACTIONS")):
+            return super().create_publishers(context)
+        return _create_file_publishers(context, MAX_ARRAY_CHARS)
+
+
+def build_actions_context(environ: Mapping[str, str], ci_name: str, build_url: str) -> BuildContext:
+    """Read the facts of a job from GitHub's variables and the event file."""
+    get = env_reader(environ)
+    event, event_name = GitHubEvent.load(environ), get("GITHUB_EVENT_NAME")
+    sha, branch = _find_commit_and_branch(event_name, event, get)
+    return BuildContext(
+        ci_name=ci_name,
+        sha=sha,
+        branch=branch,
+        change_number=_find_change_number(event_name, event, get("GITHUB_REF")),
+        repository=first_repository(get("GITHUB_REPOSITORY")),
+        build_url=first_web_url(build_url),
+        deployment_url=first_web_url(event.text("deployment_status", "environment_url")),
+        build_id=get("GITHUB_RUN_ID"),
+        build_attempt=first_number(get("GITHUB_RUN_ATTEMPT")),
+        trigger_event=event_name,
+        secrets_withheld_from=_find_untrusted_source(event_name, event, get),
+        # The job's key in the workflow file. The jobs of a matrix share it, and so do the calls of one reusable
+        # workflow. No variable differs between them (github.com/actions/toolkit/issues/74).
+        job_name=get("GITHUB_JOB"),
+    )
+
+
+def build_run_url(environ: Mapping[str, str], variable: str) -> str:
+    """Return the URL of the run page, or an empty text.
 
     Args:
-        environ: The environment, which names the root.
-        folder: The working directory.
-        file: The path as the user wrote it, from the working directory.
+        environ: The variables of the job.
+        variable: The name of the variable with the run's id or number, as the server has it in the URL.
+
     """
-    root = environ.get("GITHUB_WORKSPACE", "")
-    if not root:
-        return file
-    try:
-        path = Path(os.path.relpath(Path(folder).resolve() / file, Path(root).resolve()))
-    except (OSError, ValueError, RuntimeError):
-        return file
-    return file if path.parts[:1] == ("..",) else path.as_posix()
+    get = env_reader(environ)
+    server, repository = get("GITHUB_SERVER_URL").rstrip("/"), first_repository(get("GITHUB_REPOSITORY"))
+    run = first_number(get(variable))
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
 
 
-# GitHub's documentation caps a webhook's payload at 25 MB.
-MAX_EVENT_BYTES = 25 * 1024 * 1024
+def _find_commit_and_branch(event_name: str, event: GitHubEvent, get: Callable[[str], str]) -> tuple[str, str]:
+    """Return commit and branch under test.
+
+    Both are empty if only the event file could have them, and does not.
+    """
+    ref = get("GITHUB_REF") or get("GITHUB_REF_NAME")
+    if event_name.startswith("pull_request"):
+        head = first_branch(get("GITHUB_HEAD_REF"), event.text("pull_request", "head", "ref"))
+        return first_commit(event.text("pull_request", "head", "sha")), head
+    match event_name:
+        case "workflow_run" | "check_suite":
+            sha, branch = event.text(event_name, "head_sha"), event.text(event_name, "head_branch")
+            return first_commit(sha), first_branch(branch)
+        case "check_run":
+            sha, branch = event.text("check_run", "head_sha"), event.text("check_run", "check_suite", "head_branch")
+            return first_commit(sha), first_branch(branch)
+        case "status":
+            return first_commit(event.text("sha")), first_branch(event.single("branches").text("name"))
+        case "issue_comment" if event.has("issue", "pull_request"):
+            return "", ""
+        case "deployment" | "deployment_status":
+            # If a commit was deployed, GITHUB_REF is empty, and the event's reference is the commit.
+            target = event.text("deployment", "ref")
+            target = "" if _COMMIT_RE.fullmatch(target) else target
+            return first_commit(event.text("deployment", "sha"), get("GITHUB_SHA")), first_branch(ref, target)
+        case _:
+            return first_commit(get("GITHUB_SHA")), first_branch(ref)
+
+
+def _find_change_number(event_name: str, event: GitHubEvent, ref: str) -> str:
+    if event_name.startswith("pull_request"):
+        pull = _PULL_REF_RE.fullmatch(ref)
+        return first_number(event.text("pull_request", "number"), pull[1] if pull else "")
+    if event_name == "issue_comment" and event.has("issue", "pull_request"):
+        return first_number(event.text("issue", "number"))
+    if event_name in {"workflow_run", "check_suite", "check_run"}:
+        return first_number(event.single(event_name, "pull_requests").text("number"))
+    # The merge queue names its branch after the last of the pull requests that it tests together.
+    queue = _QUEUE_REF_RE.fullmatch(ref)
+    return first_number(queue[1]) if queue else ""
+
+
+def _find_untrusted_source(event_name: str, event: GitHubEvent, get: Callable[[str], str]) -> str:
+    """Return `fork` or `dependabot` if GitHub withholds secrets from the change.
+
+    Events that run for the target repository have all secrets.
+    """
+    if event_name in EVENTS_WITH_SECRETS:
+        return ""
+    base, head = (event.text("pull_request", side, "repo", "full_name") for side in ("base", "head"))
+    # The event has no repository of a fork that was deleted later.
+    is_deleted = event.has("pull_request", "head") and not event.has("pull_request", "head", "repo")
+    if is_deleted or fork_marker(base, head):
+        return "fork"
+    author = event.text("pull_request", "user", "login") or get("GITHUB_ACTOR")
+    return "dependabot" if author == "dependabot[bot]" else ""
 
 
 class GitHubEvent:
-    """What started the job, as far as it is known: every question has an answer, perhaps an empty one.
+    """The payload of the event that started the job.
 
-    The file is optional and untrusted: it may be missing, of any type, size and content.
+    The file is optional and untrusted: it can be missing, and have any type, size and content. Every method returns a
+    value, which is empty if the payload does not have the requested field.
     """
 
-    def __init__(self, data: object) -> None:
-        self.data = data
+    def __init__(self, payload: object) -> None:
+        self._payload = payload
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> GitHubEvent:
-        """Read the file that `GITHUB_EVENT_PATH` names; anything unreadable is an event without facts."""
+        """Read the file that `GITHUB_EVENT_PATH` names.
+
+        An unreadable file is an empty event.
+        """
         path = environ.get("GITHUB_EVENT_PATH", "")
         try:
             return cls(json.loads(read_regular_file(path, MAX_EVENT_BYTES) if path else b"{}"))
         except (ValueError, RecursionError):
             return cls(None)
 
-    def has(self, *path: str) -> bool:
-        """Say whether there is something at this path of keys: anything but null."""
-        return self._lookup(path) is not None
+    def has(self, *keys: str) -> bool:
+        """Return whether the value at this path of keys exists and is not null."""
+        return self._lookup(keys) is not None
 
-    def text(self, *path: str) -> str:
-        """Return the text or number at this path of keys, cleaned, or an empty text."""
-        value = self._lookup(path)
+    def text(self, *keys: str) -> str:
+        """Return the sanitized text or number at this path of keys, or an empty text."""
+        value = self._lookup(keys)
         if isinstance(value, int) and not isinstance(value, bool):
-            # A number this long is none of GitHub's, and Python refuses to print longer ones.
+            # GitHub's numbers have at most 64 bits. Python raises an error for one of over 4,300 digits.
             return str(value) if value.bit_length() < 64 else ""
         return sanitize(value)
 
-    def single(self, *path: str) -> GitHubEvent:
-        """Return the one entry of the list at this path of keys; an event without facts for any other length."""
-        value = self._lookup(path)
+    def single(self, *keys: str) -> GitHubEvent:
+        """Return the only entry of the list at this path of keys.
+
+        A list of another length is an empty event.
+        """
+        value = self._lookup(keys)
         return GitHubEvent(value[0] if isinstance(value, list) and len(value) == 1 else None)
 
-    def _lookup(self, path: tuple[str, ...]) -> object:
-        value = self.data
-        for key in path:
+    def _lookup(self, keys: tuple[str, ...]) -> object:
+        value = self._payload
+        for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
 
-_summary = summary_file("GITHUB_STEP_SUMMARY")
-# In characters of an array, which is one line in ASCII.
-MAX_ACT_ARRAY_CHARS = 60_000
-_INSIDE = "another process has an open value, and the outputs may be a part of it"
+def _create_file_publishers(context: PublishContext, max_array_chars: int) -> Sequence[ReportPublisher]:
+    """Return the publishers for the files that the environment names."""
+    path = context.environ.get("GITHUB_OUTPUT", "")
+    outputs = (GitHubFilePublisher(Path(path), context.clock, max_array_chars),) if path else ()
+    return (*outputs, *summary_file("GITHUB_STEP_SUMMARY")(context))
 
 
 class GitHubFilePublisher:
     """Writes the outputs of the step to the runner's file.
 
-    An array has at most `limit` characters.
+    An array has at most `max_array_chars` characters.
     """
 
-    def __init__(self, path: Path, clock: Clock, limit: int) -> None:
+    def __init__(self, path: Path, clock: Clock, max_array_chars: int) -> None:
         self._values = SharedFileValues(path, clock, format_outputs, is_in_heredoc)
-        self._limit = limit
+        self._max_array_chars = max_array_chars
 
     def publish(self, report: Report) -> list[str]:
-        """Write the outputs if it is time to; return what could not be written."""
+        """Write the outputs, at most once before the end of the step.
+
+        Returns:
+            The warnings about outputs that the runner can't read, or can't read completely.
+
+        """
         warnings = []
         try:
-            if not self._values.write(report, partial(build_outputs, limit=self._limit)):
-                warnings.append(f"GITHUB_OUTPUT: {_INSIDE}; the log has the links.")
+            if not self._values.write(report, partial(build_outputs, limit=self._max_array_chars)):
+                warnings.append(f"GITHUB_OUTPUT: {_OPEN_VALUE}; the log has the links.")
         except (OSError, ValueError) as error:
             warnings.append(f"GITHUB_OUTPUT could not be written ({os_error_reason(error)}); the log has the links.")
-        for name, count in truncated_array_lengths(report, self._limit).items() if report.verdict else ():
+        truncated = truncated_array_lengths(report, self._max_array_chars) if report.verdict else {}
+        for name, count in truncated.items():
             warnings.append(f"The output '{name}' holds the first {count} runs: the runner does not take a longer one.")
         return warnings
 
 
 def format_outputs(values: Mapping[str, str]) -> str:
-    """Return outputs as the runner reads them: any text is taken for a value, whatever is in it.
+    """Return outputs in the format of the runner's file.
 
-    The delimiter is random, so that no text can end its own value and set another output. Raises ValueError
-    if a value holds it all the same.
+    The delimiter is random, so that no text can end its own value and set another output.
+
+    Raises:
+        ValueError: A value contains the delimiter.
+
     """
     delimiter = f"autonoma_{secrets.token_hex(16)}"
     if any(delimiter in value for value in values.values()):
@@ -201,7 +364,7 @@ def format_outputs(values: Mapping[str, str]) -> str:
 
 
 def is_in_heredoc(data: bytes) -> bool:
-    """Return whether a file of outputs ends within a value, as the runner reads it."""
+    """Return whether a file of outputs ends within a value."""
     lines = iter(data.split(b"\n"))
     for line in lines:
         name, arrows, delimiter = line.partition(b"<<")
@@ -210,142 +373,4 @@ def is_in_heredoc(data: bytes) -> bool:
     return False
 
 
-def create_publishers(target: PublishContext) -> Sequence[ReportPublisher]:
-    """Return the publishers for the files that the environment names."""
-    # These runners behave like GitHub's, and may be taken for it by AUTONOMA_CI.
-    is_act = any(is_truthy(target.environ, name) for name in ("ACT", "GITEA_ACTIONS", "FORGEJO_ACTIONS"))
-    return create_act_publishers(target) if is_act else _files(target, MAX_ARRAY_CHARS)
-
-
-def create_act_publishers(target: PublishContext) -> Sequence[ReportPublisher]:
-    """Return the same publishers for runners that are made of act."""
-    return _files(target, MAX_ACT_ARRAY_CHARS)
-
-
-def _files(target: PublishContext, limit: int) -> Sequence[ReportPublisher]:
-    output = target.environ.get("GITHUB_OUTPUT", "")
-    return (*((GitHubFilePublisher(Path(output), target.clock, limit),) if output else ()), *_summary(target))
-
-
-# Inputs may hold any secret of the workflow; the rest are the runner's own and the usual names of its token.
-SECRET_VARIABLES = (
-    "GITHUB_TOKEN",
-    "GH_TOKEN",
-    "GITHUB_ENTERPRISE_TOKEN",
-    "GH_ENTERPRISE_TOKEN",
-    "ACTIONS_RUNTIME_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_*",
-    "INPUT_*",
-)
-_PULL_REF = re.compile(r"refs/pull/([0-9]+)/(?:merge|head)")
-_QUEUE_REF = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([0-9]+)-[0-9a-f]+")
-_LOOKS_LIKE_COMMIT = re.compile(r"[0-9a-f]{40,64}")
-
-
-def github_context(environ: Mapping[str, str], ci: str, build_url: str) -> BuildContext:
-    """Read the context out of the variables and the event file that GitHub Actions defined."""
-    get = env_reader(environ)
-    event, name = GitHubEvent.load(environ), get("GITHUB_EVENT_NAME")
-    sha, built = _commit_and_branch(name, event, get)
-    return BuildContext(
-        ci_name=ci,
-        sha=sha,
-        branch=built,
-        change_number=_change(name, event, get("GITHUB_REF")),
-        repository=first_repository(get("GITHUB_REPOSITORY")),
-        build_url=first_web_url(build_url),
-        deployment_url=first_web_url(event.text("deployment_status", "environment_url")),
-        build_id=get("GITHUB_RUN_ID"),
-        build_attempt=first_number(get("GITHUB_RUN_ATTEMPT")),
-        trigger_event=name,
-        secrets_withheld_from=_withheld(name, event, get),
-        # The job's key in the workflow file. The jobs of a matrix share it, and so do the calls of one
-        # reusable workflow: no variable tells them apart (github.com/actions/toolkit/issues/74).
-        job_name=get("GITHUB_JOB"),
-    )
-
-
-def run_url(environ: Mapping[str, str], number: str) -> str:
-    """Return the page of a run; `number` names the variable that the server has in the address."""
-    get = env_reader(environ)
-    parts = get("GITHUB_SERVER_URL").rstrip("/"), first_repository(get("GITHUB_REPOSITORY")), first_number(get(number))
-    return "{}/{}/actions/runs/{}".format(*parts) if all(parts) else ""
-
-
-def _commit_and_branch(name: str, event: GitHubEvent, get: Callable[[str], str]) -> tuple[str, str]:
-    """Return commit and branch; empty where only the event's file could tell, and does not."""
-    ref = get("GITHUB_REF") or get("GITHUB_REF_NAME")
-    if name.startswith("pull_request"):
-        head = first_branch(get("GITHUB_HEAD_REF"), event.text("pull_request", "head", "ref"))
-        return first_commit(event.text("pull_request", "head", "sha")), head
-    match name:
-        case "workflow_run" | "check_suite":
-            return first_commit(event.text(name, "head_sha")), first_branch(event.text(name, "head_branch"))
-        case "check_run":
-            suite = first_branch(event.text(name, "check_suite", "head_branch"))
-            return first_commit(event.text(name, "head_sha")), suite
-        case "status":
-            return first_commit(event.text("sha")), first_branch(event.single("branches").text("name"))
-        case "issue_comment" if event.has("issue", "pull_request"):
-            return "", ""
-        case "deployment" | "deployment_status":
-            # The reference is empty, and the event's is the commit again, if a commit was deployed.
-            target = event.text("deployment", "ref")
-            target = "" if _LOOKS_LIKE_COMMIT.fullmatch(target) else target
-            return first_commit(event.text("deployment", "sha"), get("GITHUB_SHA")), first_branch(ref, target)
-        case _:
-            return first_commit(get("GITHUB_SHA")), first_branch(ref)
-
-
-def _change(name: str, event: GitHubEvent, ref: str) -> str:
-    if name.startswith("pull_request"):
-        pull = _PULL_REF.fullmatch(ref)
-        return first_number(event.text("pull_request", "number"), pull[1] if pull else "")
-    if name == "issue_comment" and event.has("issue", "pull_request"):
-        return first_number(event.text("issue", "number"))
-    if name in {"workflow_run", "check_suite", "check_run"}:
-        return first_number(event.single(name, "pull_requests").text("number"))
-    # The queue names its branch after the last of the pull requests that it tests together.
-    queue = _QUEUE_REF.fullmatch(ref)
-    return first_number(queue[1]) if queue else ""
-
-
-def _withheld(name: str, event: GitHubEvent, get: Callable[[str], str]) -> str:
-    """Say whose changes get no secrets; events that run in the name of the target repository have them all."""
-    if name in EVENTS_WITH_SECRETS:
-        return ""
-    ours, theirs = (event.text("pull_request", side, "repo", "full_name") for side in ("base", "head"))
-    # A fork that was deleted since leaves nothing where its repository was.
-    gone = event.has("pull_request", "head") and not event.has("pull_request", "head", "repo")
-    if gone or fork_marker(ours, theirs):
-        return "fork"
-    author = event.text("pull_request", "user", "login") or get("GITHUB_ACTOR")
-    return "dependabot" if author == "dependabot[bot]" else ""
-
-
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a job of GitHub Actions, or of act, which plays one on a local machine."""
-    page, attempt = run_url(environ, "GITHUB_RUN_ID"), first_number(env_reader(environ)("GITHUB_RUN_ATTEMPT"))
-    if is_truthy(environ, "ACT"):
-        page = ""  # act names github.com and run 1, which is somebody else's run
-    url = f"{page}/attempts/{attempt}" if page and attempt else page
-    return github_context(environ, "github", url)
-
-
-def _comments(
-    environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
-) -> RestCommentThread | None:
-    # Loaded only where there is a comment to write.
-    from autonoma_ci.ci.comments.github import open_pull_request_thread
-
-    return open_pull_request_thread(environ, context, token, clock)
-
-
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=SECRET_VARIABLES,
-    log_formatter=LOG_FORMATTER,
-    path_in_checkout=path_in_checkout,
-    create_publishers=create_publishers,
-    comment_support=CommentSupport("github-token", _comments),
-)
+SYSTEM = GitHub()

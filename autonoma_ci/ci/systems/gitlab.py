@@ -1,10 +1,11 @@
-"""GitLab CI/CD. Source: GitLab's documentation, "Predefined CI/CD variables".
+"""GitLab CI/CD.
 
-GitLab's log sections and job annotations.
+Source:
 
-Source: GitLab's documentation, "Job logs" and "Reports"; gitlabhq/gitlabhq,
-app/services/ci/parse_annotations_artifact_service.rb and app/models/ci/job_annotation.rb: a larger file is refused,
-and a job that passed can fail by that.
+- GitLab's documentation, "Predefined CI/CD variables" (facts of the build), "Job logs" (sections of the log) and
+  "Reports" (job annotations).
+- Limits of annotations: gitlabhq/gitlabhq, app/services/ci/parse_annotations_artifact_service.rb and
+  app/models/ci/job_annotation.rb. GitLab rejects a larger file, and a job that passed can fail by that.
 """
 
 from __future__ import annotations
@@ -34,113 +35,47 @@ if TYPE_CHECKING:
     from autonoma_ci.ci.base import LogGroup
     from autonoma_ci.ci.comments.rest import RestCommentThread
     from autonoma_ci.clock import Clock
+    from autonoma_ci.config.parsers import Shard
     from autonoma_ci.models import Report, RunResult
     from autonoma_ci.redaction.redactor import Secret
 
-# The page of a job lists every link in a narrow column. Lengths are in characters.
-ANNOTATIONS_FILE, _LABEL, _SECTION = 50, 100, 60
-# In bytes: the default of `ci_job_annotations_size`.
+# The page of a job lists every link in a narrow column.
+MAX_LINKS = 50
+_MAX_LABEL_CHARS = 100
+_MAX_SECTION_CHARS = 60
+# The default of GitLab's limit `ci_job_annotations_size`.
 MAX_ANNOTATIONS_BYTES = 81_920
 
 
-class GitLabLogFormatter(PlainLogFormatter):
-    """A section is between two lines with its key; the escape sequence hides that part of the line."""
-
-    def group(self, section: LogGroup) -> tuple[str, ...]:
-        """Return the line that opens a section."""
-        return (f"\x1b[0Ksection_start:{section.started_at}:{section.key}\r\x1b[0K{escape_log_line(section.title)}",)
-
-    def end_group(self, section: LogGroup) -> tuple[str, ...]:
-        """Return the line that closes it."""
-        return (f"\x1b[0Ksection_end:{section.ended_at}:{section.key}\r\x1b[0K",)
-
-
-def render_annotations(report: Report) -> dict[str, str]:
-    """Return gitlab-annotations.json: links to the runs on the page of the job, what needs a look first."""
-    runs = [outcome for outcome in sort_by_severity(report.results) if safe_url(outcome.url)]
-    title = truncate(sanitize_line(report.heading), _SECTION) or "Autonoma tests"
-    count = min(len(runs), ANNOTATIONS_FILE)
-    while len((text := _annotations(title, runs, count)).encode()) > MAX_ANNOTATIONS_BYTES:
-        count -= 1
-    return {"gitlab-annotations.json": text}
-
-
-def _annotations(title: str, runs: Sequence[RunResult], count: int) -> str:
-    """Return links to the first runs, and one that counts the others."""
-    links = [(f"{state_label(run)}: {sanitize_line(run.display_name)}", run.url) for run in runs[:count]]
-    if rest := runs[count:]:
-        more = f"and {pluralize(len(rest), 'more run')}, from here on: {STATE_LABELS[rest[0].state]}"
-        links.append((more, rest[0].url))
-    entries = [{"external_link": {"label": truncate(label, _LABEL), "url": url}} for label, url in links]
-    return json.dumps({title: entries} if entries else {}, indent=2, ensure_ascii=False) + "\n"
-
-
-LOG_FORMATTER = GitLabLogFormatter()
-
-
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a job: of a merged results pipeline the source branch's tip, not the merge."""
-    get = env_reader(environ)
-    return BuildContext(
-        ci_name="gitlab",
-        sha=first_commit(
-            get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"),
-            get("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA"),
-            get("CI_COMMIT_SHA"),
-        ),
-        branch=first_branch(
-            get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"),
-            get("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME"),
-            get("CI_COMMIT_REF_NAME"),
-        ),
-        change_number=first_number(
-            get("CI_MERGE_REQUEST_IID"),
-            get("CI_EXTERNAL_PULL_REQUEST_IID"),
-            _open_request(get("CI_OPEN_MERGE_REQUESTS"), get("CI_PROJECT_PATH")),
-        ),
-        repository=first_repository(get("CI_PROJECT_PATH")),
-        build_url=first_web_url(get("CI_PIPELINE_URL"), get("CI_JOB_URL")),
-        deployment_url=first_web_url(get("CI_ENVIRONMENT_URL")),
-        secrets_withheld_from=fork_marker(
-            get("CI_MERGE_REQUEST_PROJECT_ID"), get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
-        ),
-        # Unique in the whole instance, unlike CI_PIPELINE_IID.
-        build_id=first_number(get("CI_PIPELINE_ID")),
-        # GitLab counts no attempts. A retried job gets an id of its own, higher than all earlier ones.
-        build_attempt=first_number(get("CI_JOB_ID")),
-        # With `parallel`, GitLab adds the place to the name: `e2e 1/3`, `e2e: [linux]`.
-        job_name=get("CI_JOB_NAME"),
-    )
-
-
-def _open_request(requests: str, project: str) -> str:
-    """Return the number of the one open merge request of this branch into its own project.
-
-    A pipeline of a branch has no merge request. GitLab lists those of the branch as `group/project!7`, separated by
-    commas. With several of them it is unknown which one is meant.
-    """
-    numbers = [number for path, _, number in (each.partition("!") for each in requests.split(",")) if path == project]
-    return numbers[0] if len(numbers) == 1 else ""
-
-
-def _comments(
+def _open_comments(
     environ: Mapping[str, str], context: BuildContext, token: Secret, clock: Clock
 ) -> RestCommentThread | None:
-    # Loaded only where there is a comment to write.
+    # Imports requests, which a job without a comment does not need.
     from autonoma_ci.ci.comments.gitlab import open_merge_request_thread
 
     return open_merge_request_thread(environ, context, token, clock)
 
 
-def _attachments(environ: Mapping[str, str], folder: Path) -> str:
-    project = environ.get("CI_PROJECT_DIR", "")
-    inside = project and folder.absolute().is_relative_to(project)
-    return folder.absolute().relative_to(project).as_posix() if inside else ""
+class GitLabLogFormatter(PlainLogFormatter):
+    """Formats groups as sections of the job log.
+
+    A section is between two lines with the same key. An escape sequence hides that part of both lines.
+    """
+
+    def group(self, log_group: LogGroup) -> tuple[str, ...]:
+        """Return the line that opens a section."""
+        start = f"section_start:{log_group.started_at}:{log_group.key}"
+        return (f"\x1b[0K{start}\r\x1b[0K{escape_log_line(log_group.title)}",)
+
+    def end_group(self, log_group: LogGroup) -> tuple[str, ...]:
+        """Return the line that closes a section."""
+        return (f"\x1b[0Ksection_end:{log_group.ended_at}:{log_group.key}\r\x1b[0K",)
 
 
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=(
+class GitLab(CISystem):
+    """GitLab CI/CD, with sections, annotations, attachments, comments and parallel jobs."""
+
+    secret_variables = (
         "CI_JOB_TOKEN",
         "CI_JOB_JWT*",
         "CI_BUILD_TOKEN",
@@ -149,16 +84,103 @@ SYSTEM = CISystem(
         "CI_DEPENDENCY_PROXY_PASSWORD",
         "CI_RUNNER_SHORT_TOKEN",
         "CI_FEATURE_FLAGS_UNLEASH_TOKEN",
-        # These two are URLs with the job's token in them.
+        # These two are URLs that contain the job's token.
         "CI_REPOSITORY_URL",
         "CI_BUILD_REPO",
         "GITLAB_TOKEN",
         "GITLAB_PRIVATE_TOKEN",
         "*_ID_TOKEN",
-    ),
-    log_formatter=LOG_FORMATTER,
-    extra_result_files=render_annotations,
-    attachments_root=_attachments,
-    comment_support=CommentSupport("gitlab-token", _comments),
-    detect_shard=shard_from_env("CI_NODE_INDEX", "CI_NODE_TOTAL", first=1),
-)
+    )
+    log_formatter = GitLabLogFormatter()
+    comment_support = CommentSupport("gitlab-token", _open_comments)
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a job.
+
+        In a merged results pipeline, the commit is the tip of the source branch, not the merge commit.
+        """
+        get = env_reader(environ)
+        return BuildContext(
+            ci_name="gitlab",
+            sha=first_commit(
+                get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"),
+                get("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA"),
+                get("CI_COMMIT_SHA"),
+            ),
+            branch=first_branch(
+                get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"),
+                get("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME"),
+                get("CI_COMMIT_REF_NAME"),
+            ),
+            change_number=first_number(
+                get("CI_MERGE_REQUEST_IID"),
+                get("CI_EXTERNAL_PULL_REQUEST_IID"),
+                _find_open_merge_request(get("CI_OPEN_MERGE_REQUESTS"), get("CI_PROJECT_PATH")),
+            ),
+            repository=first_repository(get("CI_PROJECT_PATH")),
+            build_url=first_web_url(get("CI_PIPELINE_URL"), get("CI_JOB_URL")),
+            deployment_url=first_web_url(get("CI_ENVIRONMENT_URL")),
+            secrets_withheld_from=fork_marker(
+                get("CI_MERGE_REQUEST_PROJECT_ID"), get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
+            ),
+            # Unique in the complete instance, unlike CI_PIPELINE_IID.
+            build_id=first_number(get("CI_PIPELINE_ID")),
+            # GitLab counts no attempts. A retried job gets a new id, which is higher than all earlier ones.
+            build_attempt=first_number(get("CI_JOB_ID")),
+            # With `parallel`, GitLab adds the place to the name: `e2e 1/3`, `e2e: [linux]`.
+            job_name=get("CI_JOB_NAME"),
+        )
+
+    def extra_result_files(self, report: Report) -> Mapping[str, str]:
+        """Return gitlab-annotations.json for `artifacts:reports:annotations`."""
+        return render_annotations(report)
+
+    def attachments_root(self, environ: Mapping[str, str], folder: Path) -> str:
+        """Return the path of the results folder from the project folder.
+
+        It is empty for a folder outside of the project.
+        """
+        project = environ.get("CI_PROJECT_DIR", "")
+        is_inside = project and folder.absolute().is_relative_to(project)
+        return folder.absolute().relative_to(project).as_posix() if is_inside else ""
+
+    def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
+        """Return the place of this job with `parallel`, which GitLab counts from 1."""
+        return shard_from_env("CI_NODE_INDEX", "CI_NODE_TOTAL", first=1)(environ)
+
+
+def _find_open_merge_request(requests: str, project: str) -> str:
+    """Return the number of the only open merge request of this branch into its own project.
+
+    A pipeline of a branch has no merge request. GitLab lists the branch's requests as `group/project!7`, separated by
+    commas. With several of them, the right one is unknown.
+    """
+    entries = (entry.partition("!") for entry in requests.split(","))
+    numbers = [number for path, _, number in entries if path == project]
+    return numbers[0] if len(numbers) == 1 else ""
+
+
+def render_annotations(report: Report) -> dict[str, str]:
+    """Return gitlab-annotations.json, which adds links to the job's page.
+
+    Runs that need attention come first.
+    """
+    runs = [run for run in sort_by_severity(report.results) if safe_url(run.url)]
+    title = truncate(sanitize_line(report.heading), _MAX_SECTION_CHARS) or "Autonoma tests"
+    count = min(len(runs), MAX_LINKS)
+    while len((text := _format_annotations(title, runs, count)).encode()) > MAX_ANNOTATIONS_BYTES:
+        count -= 1
+    return {"gitlab-annotations.json": text}
+
+
+def _format_annotations(title: str, runs: Sequence[RunResult], count: int) -> str:
+    """Return links to the first runs, and one link that counts the others."""
+    links = [(f"{state_label(run)}: {sanitize_line(run.display_name)}", run.url) for run in runs[:count]]
+    if rest := runs[count:]:
+        label = f"and {pluralize(len(rest), 'more run')}, from here on: {STATE_LABELS[rest[0].state]}"
+        links.append((label, rest[0].url))
+    entries = [{"external_link": {"label": truncate(label, _MAX_LABEL_CHARS), "url": url}} for label, url in links]
+    return json.dumps({title: entries} if entries else {}, indent=2, ensure_ascii=False) + "\n"
+
+
+SYSTEM = GitLab()

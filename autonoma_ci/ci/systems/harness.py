@@ -1,4 +1,7 @@
-"""Harness CI, which has Drone's variables too. Source: Harness's "CI environment variables reference"."""
+"""Harness CI, which sets Drone's variables too.
+
+Source: Harness's "CI environment variables reference".
+"""
 
 from __future__ import annotations
 
@@ -20,33 +23,53 @@ from autonoma_ci.ci.publishers.env_file import env_file
 from autonoma_ci.models import BuildContext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-_PLACE = shard_from_env("HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL", first=0)
+    from autonoma_ci.ci.base import PublishContext, ReportPublisher
+    from autonoma_ci.config.parsers import Shard
 
 
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a step; of a pull request, `DRONE_COMMIT_BRANCH` is the target."""
-    get = env_reader(environ)
-    number = first_number(get("DRONE_PULL_REQUEST"))
-    heads = ("DRONE_SOURCE_BRANCH",) if number else ("DRONE_COMMIT_BRANCH", "DRONE_BRANCH", "DRONE_TAG")
-    return BuildContext(
-        ci_name="harness",
-        sha=first_commit(get("DRONE_COMMIT_SHA"), get("CI_COMMIT_SHA")),
-        branch=first_branch(*map(get, heads)),
-        change_number=number,
-        repository=first_repository(get("DRONE_REPO"), get("CI_REPO"), get("DRONE_REMOTE_URL"), get("CI_REMOTE_URL")),
-        build_url=first_web_url(get("CI_BUILD_LINK"), get("DRONE_BUILD_LINK")),
-        # HARNESS_BUILD_ID is unique within one pipeline of the project only. No variable counts attempts.
-        build_id=get("HARNESS_EXECUTION_ID"),
-        # A stage has its identifier in a variable, but a step has only its name there.
-        job_name=number_job(join_job_path(get("HARNESS_STAGE_ID"), get("DRONE_STEP_NAME")), _PLACE(environ)),
+class Harness(CISystem):
+    """Harness CI, with output variables and parallel copies of a step."""
+
+    secret_variables = (
+        "HARNESS_*TOKEN*",
+        "HARNESS_API_KEY",
+        "DELEGATE_SERVICE_TOKEN",
+        "DRONE_NETRC_*",
+        "CI_NETRC_*",
     )
 
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a step.
 
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=("HARNESS_*TOKEN*", "HARNESS_API_KEY", "DELEGATE_SERVICE_TOKEN", "DRONE_NETRC_*", "CI_NETRC_*"),
-    detect_shard=_PLACE,
-    create_publishers=env_file("DRONE_OUTPUT"),
-)
+        `DRONE_COMMIT_BRANCH` of a pull request is the target branch.
+        """
+        get = env_reader(environ)
+        change_number = first_number(get("DRONE_PULL_REQUEST"))
+        branches = ("DRONE_SOURCE_BRANCH",) if change_number else ("DRONE_COMMIT_BRANCH", "DRONE_BRANCH", "DRONE_TAG")
+        repositories = ("DRONE_REPO", "CI_REPO", "DRONE_REMOTE_URL", "CI_REMOTE_URL")
+        # A stage has its identifier in a variable, but a step has only its name there.
+        job_name = join_job_path(get("HARNESS_STAGE_ID"), get("DRONE_STEP_NAME"))
+        return BuildContext(
+            ci_name="harness",
+            sha=first_commit(get("DRONE_COMMIT_SHA"), get("CI_COMMIT_SHA")),
+            branch=first_branch(*map(get, branches)),
+            change_number=change_number,
+            repository=first_repository(*map(get, repositories)),
+            build_url=first_web_url(get("CI_BUILD_LINK"), get("DRONE_BUILD_LINK")),
+            # HARNESS_BUILD_ID is unique only within one pipeline of the project. No variable counts attempts.
+            build_id=get("HARNESS_EXECUTION_ID"),
+            job_name=number_job(job_name, self.detect_shard(environ)),
+        )
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        """Return the publisher of the step's output variables."""
+        return env_file("DRONE_OUTPUT")(context)
+
+    def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
+        """Return the place of this copy of the step, which Harness counts from 0."""
+        return shard_from_env("HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL", first=0)(environ)
+
+
+SYSTEM = Harness()

@@ -1,4 +1,4 @@
-"""No CI system: somebody's own machine."""
+"""No CI system, such as the machine of a developer."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def build_context(environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG001 - there is nothing to read
-    """Return an empty context."""
-    return BuildContext(ci_name="cli")
+class Local(CISystem):
+    """A machine outside of CI, where no variable has facts of a build."""
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG002 - no variable has a meaning
+        """Return the name alone."""
+        return BuildContext(ci_name="cli")
 
 
-SYSTEM = CISystem(build_context=build_context)
+SYSTEM = Local()

@@ -1,16 +1,13 @@
-"""TeamCity. Source: JetBrains's documentation, "List of predefined build parameters".
+"""TeamCity.
 
-Branch and pull request are configuration parameters, which are no variables: they are in a file that
-is named in the file that a variable names.
+Source:
 
-TeamCity's service messages.
-
-Source: JetBrains's documentation, "Service messages": the identity of a build problem is a Java identifier of at most
-60 characters, and a file to import is in the checkout directory, with a path that is relative to it.
-
-Java's `.properties` files, as far as TeamCity writes them.
-
-Source: Java's documentation of `Properties.load`.
+- JetBrains's documentation, "List of predefined build parameters" (facts of the build). Branch and pull request are
+  configuration parameters, which are not variables. They are in a file. The path of that file is in another file, whose
+  path is in a variable.
+- JetBrains's documentation, "Service messages" (log, parameters and status). The identity of a build problem is a Java
+  identifier of at most 60 characters. A file to import is in the checkout directory, and its path is relative to it.
+- Java's documentation of `Properties.load` (both files).
 """
 
 from __future__ import annotations
@@ -45,171 +42,174 @@ from autonoma_ci.reports.outputs import (
 from autonoma_ci.reports.summary import format_headline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from autonoma_ci.ci.base import LogGroup, PublishContext
+    from autonoma_ci.ci.base import LogGroup, PublishContext, ReportPublisher
     from autonoma_ci.config.parsers import Shard
     from autonoma_ci.errors import Diagnostic
     from autonoma_ci.models import Report
 
-_STATUS = {"error": "ERROR", "warning": "WARNING", "notice": "NORMAL"}
+# TeamCity stores 4,000 characters of a description.
+_MAX_MESSAGE_VALUE_CHARS = 3900
+_MESSAGE_STATUS = {"error": "ERROR", "warning": "WARNING", "notice": "NORMAL"}
+_MAX_PROPERTIES_BYTES = 4 * 1024 * 1024
+# Names in the files of properties.
+_PARAMETERS_FILE = "teamcity.configuration.properties.file"
+_PARALLEL_TESTS = "teamcity.build.parallelTests"
+_CHECKOUT_DIR = "teamcity.build.checkoutDir"
+_CHANGE_BRANCH_RE = re.compile(r"(?:refs/)?(?:pull|pull-requests|merge-requests)/([0-9]+)(?:/.*)?")
+# The syntax of Java's properties.
+_CONTINUATION_RE = re.compile(r"(?<!\\)((?:\\\\)*)\\\n[ \t\f]*")
+_PROPERTY_RE = re.compile(r"[ \t\f]*((?:[^\\:= \t\f]|\\.)+)(?:[ \t\f]*[:=]?[ \t\f]*)(.*)")
+_ESCAPE_RE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
+_ESCAPED_CHARACTERS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
 class TeamCityLogFormatter(PlainLogFormatter):
-    """Lines of the form `##teamcity[name key='value']`."""
+    """Formats service messages, which are lines such as `##teamcity[name key='value']`."""
 
-    def group(self, section: LogGroup) -> tuple[str, ...]:
+    def group(self, log_group: LogGroup) -> tuple[str, ...]:
         """Return the message that opens a block."""
-        return (service_message("blockOpened", name=section.title),)
+        return (format_service_message("blockOpened", name=log_group.title),)
 
-    def end_group(self, section: LogGroup) -> tuple[str, ...]:
-        """Return the message that closes it."""
-        return (service_message("blockClosed", name=section.title),)
+    def end_group(self, log_group: LogGroup) -> tuple[str, ...]:
+        """Return the message that closes a block."""
+        return (format_service_message("blockClosed", name=log_group.title),)
 
-    def annotation(self, level: str, problem: Diagnostic, title: str = "") -> str:
+    def annotation(self, level: str, diagnostic: Diagnostic, title: str = "") -> str:
         """Return a line of the build log with the status of its level."""
-        return service_message("message", text=f"{title}: {problem}" if title else str(problem), status=_STATUS[level])
+        text = f"{title}: {diagnostic}" if title else str(diagnostic)
+        return format_service_message("message", text=text, status=_MESSAGE_STATUS[level])
 
 
-def service_message(name: str, /, limit: int = 3900, **values: str) -> str:
-    """Return one service message, with values of at most `limit` characters; TeamCity keeps 4,000 of a description."""
-    pairs = [f"{key}='{escape_teamcity(value, limit)}'" for key, value in values.items()]
+class TeamCity(CISystem):
+    """TeamCity, with blocks, parameters, a build status, tests and parallel tests."""
+
+    secret_variables = ("TEAMCITY_*TOKEN*", "TEAMCITY_*PASSWORD*", "TEAMCITY_AUTH_*")
+    log_formatter = TeamCityLogFormatter()
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a build from its variables and its files of properties."""
+        properties = _read_build_properties(environ)
+        get, get_parameter = env_reader(environ), env_reader(_read_parameters(properties))
+        branch = get_parameter("teamcity.build.branch")
+        change = _CHANGE_BRANCH_RE.fullmatch(branch)
+        change_number = first_number(get_parameter("teamcity.pullRequest.number"), change[1] if change else "")
+        # `<default>` is the main branch, if the build configuration does not have the full names of branches.
+        branch = get_parameter("vcsroot.branch") if branch in {"", "<default>"} else branch
+        return BuildContext(
+            ci_name="teamcity",
+            sha=first_commit(get("BUILD_VCS_NUMBER"), _find_only_revision(environ)),
+            branch=first_branch(get_parameter("teamcity.pullRequest.source.branch") if change_number else branch),
+            change_number=change_number,
+            repository=first_repository(get_parameter("vcsroot.url")),
+            build_url=first_web_url(get("BUILD_URL")),
+            # BUILD_NUMBER is free text, and unique only within one build configuration.
+            build_id=env_reader(properties)("teamcity.build.id"),
+            # Each build configuration of a build chain has its own builds, and so has each rerun. So there are no
+            # attempts.
+            job_name=get("TEAMCITY_BUILDCONF_NAME"),
+        )
+
+    def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
+        """Return the publisher of parameters, tests, status and problem."""
+        checkout = _read_build_properties(context.environ).get(_CHECKOUT_DIR, "")
+        return (TeamCityPublisher(context, checkout),)
+
+    def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
+        """Return the batch of TeamCity's parallel tests that this build runs."""
+        get = env_reader(_read_parameters(_read_build_properties(environ)))
+        return shard_from_index(get(f"{_PARALLEL_TESTS}.currentBatch"), get(f"{_PARALLEL_TESTS}.totalBatches"), first=1)
+
+
+def _find_only_revision(environ: Mapping[str, str]) -> str:
+    # Each repository has its own variable. With several repositories, the one under test is unknown.
+    revisions = {sanitize(value) for name, value in environ.items() if name.startswith("BUILD_VCS_NUMBER_")}
+    return revisions.pop() if len(revisions) == 1 else ""
+
+
+def _read_build_properties(environ: Mapping[str, str]) -> dict[str, str]:
+    path = environ.get("TEAMCITY_BUILD_PROPERTIES_FILE", "")
+    return parse_java_properties(read_regular_file(path, _MAX_PROPERTIES_BYTES)) if path else {}
+
+
+def _read_parameters(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return the configuration parameters, from the file that the build's properties name."""
+    path = properties.get(_PARAMETERS_FILE, "")
+    return parse_java_properties(read_regular_file(path, _MAX_PROPERTIES_BYTES)) if path else {}
+
+
+def parse_java_properties(data: bytes) -> dict[str, str]:
+    """Return names and values of a `.properties` file.
+
+    Invalid lines are ignored, and the last value of a name counts. The parser handles the syntax that TeamCity writes.
+    """
+    # Java writes Latin-1, with escapes for all other characters.
+    text = re.sub(r"\r\n?", "\n", data.decode("latin-1"))
+    lines = _CONTINUATION_RE.sub(r"\1", text).split("\n")
+    matches = (_PROPERTY_RE.fullmatch(line) for line in lines if not line.lstrip(" \t\f").startswith(("#", "!")))
+    return {_unescape(match[1]): _unescape(match[2]) for match in matches if match}
+
+
+def _unescape(text: str) -> str:
+    text = _ESCAPE_RE.sub(_decode_escape, text)
+    # Two escapes make one character outside of the basic plane. Half a pair is an invalid character.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _decode_escape(escape: re.Match[str]) -> str:
+    code = escape[1]
+    return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED_CHARACTERS.get(code, code)
+
+
+def format_service_message(name: str, /, max_chars: int = _MAX_MESSAGE_VALUE_CHARS, **values: str) -> str:
+    """Return one service message, with values of at most `max_chars` characters."""
+    pairs = [f"{key}='{escape_teamcity(value, max_chars)}'" for key, value in values.items()]
     return f"##teamcity[{name} {' '.join(pairs)}]"
 
 
 class TeamCityPublisher:
-    """Sets parameters, status and problem of the build, and hands over the tests, once the step ends."""
+    """Sets parameters, status and problem of the build, and imports the tests.
 
-    def __init__(self, target: PublishContext, checkout: str) -> None:
-        self._target, self._checkout = target, checkout
+    It does so once, at the end of the step.
+    """
+
+    def __init__(self, context: PublishContext, checkout: str) -> None:
+        self._context, self._checkout = context, checkout
 
     def publish(self, report: Report) -> list[str]:
-        """Print the messages; return what has no room in them."""
+        """Print the messages, and return warnings about missing data."""
         if not report.verdict:
             return []
-        # Between two percent signs is the name of a parameter, which may hold a secret.
+        # TeamCity reads a text between two percent signs as the name of a parameter, which can hold a secret.
         # Source: JetBrains's documentation, "Configuring Build Parameters" and "Kotlin DSL".
         values = select_accepted(output_variables(report), lambda text: is_exact_in_log(text) and text.count("%") < 2)
         lines = [
-            service_message("setParameter", MAX_VARIABLE_CHARS, name=f"env.{name}", value=text)
+            format_service_message("setParameter", MAX_VARIABLE_CHARS, name=f"env.{name}", value=text)
             for name, text in values.items()
         ]
-        whole = f"{report.heading}: {format_headline(report)}"
+        headline = f"{report.heading}: {format_headline(report)}"
         if report.results_dir:
-            lines.append(
-                service_message("importData", type="junit", path=self._in_checkout(report.results_dir, "junit.xml"))
-            )
-        # The placeholder keeps what the build says by itself, such as its count of tests.
-        lines.append(service_message("buildStatus", text=f"{{build.status.text}}; {whole}"))
+            path = self._relative_to_checkout(report.results_dir, "junit.xml")
+            lines.append(format_service_message("importData", type="junit", path=path))
+        # The placeholder adds the status text of the build itself, such as its count of tests.
+        lines.append(format_service_message("buildStatus", text=f"{{build.status.text}}; {headline}"))
         if report.verdict.exit_code:
-            # A problem of the same identity is the same problem in the next build.
+            # A problem with the same identity counts as the same problem in the next build.
             identity = hashlib.sha256(report.heading.encode("utf-8", "replace")).hexdigest()[:16]
-            lines.append(service_message("buildProblem", description=whole, identity=f"autonoma_{identity}"))
-        self._target.write_lines(lines)
+            lines.append(format_service_message("buildProblem", description=headline, identity=f"autonoma_{identity}"))
+        self._context.write_lines(lines)
         return omitted_variables_warning(report, values, "The parameters for later steps")
 
-    def _in_checkout(self, *parts: str) -> str:
+    def _relative_to_checkout(self, *parts: str) -> str:
         """Return the path of a file from the checkout, or an absolute path outside of it."""
-        path = Path(self._target.working_directory, *parts).absolute()
-        # A step begins in the checkout, unless it has a working directory of its own.
-        checkout = self._checkout or self._target.working_directory
+        path = Path(self._context.working_directory, *parts).absolute()
+        # A step starts in the checkout, unless it has its own working directory.
+        checkout = self._checkout or self._context.working_directory
         try:
             return Path(os.path.realpath(path)).relative_to(os.path.realpath(checkout)).as_posix()
         except ValueError:
             return str(path)
 
 
-LOG_FORMATTER = TeamCityLogFormatter()
-
-
-_CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\n[ \t\f]*")
-_LINE = re.compile(r"[ \t\f]*((?:[^\\:= \t\f]|\\.)+)(?:[ \t\f]*[:=]?[ \t\f]*)(.*)")
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
-_CHARACTERS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
-
-
-def parse_java_properties(data: bytes) -> dict[str, str]:
-    """Return the names and values; lines that make no sense are passed over, and the last of a name wins."""
-    # Java writes Latin-1, with everything else escaped.
-    text = re.sub(r"\r\n?", "\n", data.decode("latin-1"))
-    lines = _CONTINUED.sub(r"\1", text).split("\n")
-    found = (_LINE.fullmatch(line) for line in lines if not line.lstrip(" \t\f").startswith(("#", "!")))
-    return {_plain(pair[1]): _plain(pair[2]) for pair in found if pair}
-
-
-def _plain(text: str) -> str:
-    text = _ESCAPE.sub(_character, text)
-    # Two escapes make one character outside the basic plane; half a pair is no character.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _character(escape: re.Match[str]) -> str:
-    code = escape[1]
-    return chr(int(code[1:], 16)) if len(code) > 1 else _CHARACTERS.get(code, code)
-
-
-_LARGEST = 4 * 1024 * 1024
-_CONFIGURATION = "teamcity.configuration.properties.file"
-_BATCHES = "teamcity.build.parallelTests"
-_CHECKOUT = "teamcity.build.checkoutDir"
-_PULL = re.compile(r"(?:refs/)?(?:pull|pull-requests|merge-requests)/([0-9]+)(?:/.*)?")
-
-
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a build out of its variables and its files of parameters."""
-    properties = _properties(environ)
-    get, parameter = env_reader(environ), env_reader(_parameters(properties))
-    built = parameter("teamcity.build.branch")
-    pull = _PULL.fullmatch(built)
-    number = first_number(parameter("teamcity.pullRequest.number"), pull[1] if pull else "")
-    # The main branch is called that wherever the branches of a build configuration are not named in full.
-    named = parameter("vcsroot.branch") if built in {"", "<default>"} else built
-    return BuildContext(
-        ci_name="teamcity",
-        sha=first_commit(get("BUILD_VCS_NUMBER"), _only_root(environ)),
-        branch=first_branch(parameter("teamcity.pullRequest.source.branch") if number else named),
-        change_number=number,
-        repository=first_repository(parameter("vcsroot.url")),
-        build_url=first_web_url(get("BUILD_URL")),
-        # BUILD_NUMBER is free text, and unique in no more than one build configuration.
-        build_id=env_reader(properties)("teamcity.build.id"),
-        # Each build configuration of a build chain has builds of its own, and so has each rerun. So there are
-        # no attempts.
-        job_name=get("TEAMCITY_BUILDCONF_NAME"),
-    )
-
-
-def _properties(environ: Mapping[str, str]) -> dict[str, str]:
-    path = environ.get("TEAMCITY_BUILD_PROPERTIES_FILE", "")
-    return parse_java_properties(read_regular_file(path, _LARGEST)) if path else {}
-
-
-def _parameters(properties: Mapping[str, str]) -> dict[str, str]:
-    path = properties.get(_CONFIGURATION, "")
-    return parse_java_properties(read_regular_file(path, _LARGEST)) if path else {}
-
-
-def _only_root(environ: Mapping[str, str]) -> str:
-    # With several repositories there is one variable for each, and no saying which is under test.
-    revisions = {sanitize(value) for name, value in environ.items() if name.startswith("BUILD_VCS_NUMBER_")}
-    return revisions.pop() if len(revisions) == 1 else ""
-
-
-def detect_shard(environ: Mapping[str, str]) -> Shard | None:
-    """Return which batch of TeamCity's parallel tests this build is."""
-    get = env_reader(_parameters(_properties(environ)))
-    return shard_from_index(get(f"{_BATCHES}.currentBatch"), get(f"{_BATCHES}.totalBatches"), first=1)
-
-
-def create_publishers(target: PublishContext) -> tuple[TeamCityPublisher]:
-    """Return the publisher of parameters, status and problem."""
-    return (TeamCityPublisher(target, _properties(target.environ).get(_CHECKOUT, "")),)
-
-
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=("TEAMCITY_*TOKEN*", "TEAMCITY_*PASSWORD*", "TEAMCITY_AUTH_*"),
-    log_formatter=LOG_FORMATTER,
-    create_publishers=create_publishers,
-    detect_shard=detect_shard,
-)
+SYSTEM = TeamCity()

@@ -1,6 +1,7 @@
-"""Travis CI. Source: Travis CI's documentation, "Default environment variables".
+"""Travis CI.
 
-Travis CI's folds, which its log viewer draws. Source: what Travis CI's own build scripts print.
+Source: Travis CI's documentation, "Default environment variables". The folds are from the output of Travis CI's own
+build scripts.
 """
 
 from __future__ import annotations
@@ -28,48 +29,53 @@ if TYPE_CHECKING:
 
 
 class TravisLogFormatter(PlainLogFormatter):
-    """A fold is between two lines with its key; the escape sequence clears them from the screen."""
+    """Formats groups as folds, which Travis CI's log viewer draws.
 
-    def group(self, section: LogGroup) -> tuple[str, ...]:
-        """Return the lines that open a fold."""
-        return (f"travis_fold:start:{section.key}\r\x1b[0K{escape_log_line(section.title)}",)
+    A fold is between two lines with the same key. An escape sequence clears both lines from the screen.
+    """
 
-    def end_group(self, section: LogGroup) -> tuple[str, ...]:
-        """Return the line that closes it."""
-        return (f"travis_fold:end:{section.key}\r\x1b[0K",)
+    def group(self, log_group: LogGroup) -> tuple[str, ...]:
+        """Return the line that opens a fold."""
+        return (f"travis_fold:start:{log_group.key}\r\x1b[0K{escape_log_line(log_group.title)}",)
 
-
-LOG_FORMATTER = TravisLogFormatter()
-
-
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a job; of a pull request, `TRAVIS_BRANCH` is the target and `TRAVIS_COMMIT` a merge."""
-    get = env_reader(environ)
-    number = first_number(get("TRAVIS_PULL_REQUEST"))
-    return BuildContext(
-        ci_name="travis",
-        sha=first_commit(get("TRAVIS_PULL_REQUEST_SHA" if number else "TRAVIS_COMMIT")),
-        branch=first_branch(get("TRAVIS_PULL_REQUEST_BRANCH" if number else "TRAVIS_BRANCH")),
-        change_number=number,
-        repository=first_repository(get("TRAVIS_REPO_SLUG")),
-        build_url=first_web_url(get("TRAVIS_BUILD_WEB_URL")),
-        secrets_withheld_from=fork_marker(get("TRAVIS_REPO_SLUG"), get("TRAVIS_PULL_REQUEST_SLUG")),
-        # A restarted job keeps the build's id. TRAVIS_JOB_RESTARTED is a flag: nothing counts the attempts.
-        build_id=get("TRAVIS_BUILD_ID"),
-        job_name=_job(get),
-    )
+    def end_group(self, log_group: LogGroup) -> tuple[str, ...]:
+        """Return the line that closes a fold."""
+        return (f"travis_fold:end:{log_group.key}\r\x1b[0K",)
 
 
-def _job(get: Callable[[str], str]) -> str:
-    # A job without a name has a number such as 4.1: the build's, and its own place in the build. The place
-    # is the same in the next build, unless the jobs in the YAML file change.
+class Travis(CISystem):
+    """Travis CI, with folds in the log."""
+
+    # Travis CI names the key and the vector of an encrypted file after a part of a hash.
+    secret_variables = ("TRAVIS_*TOKEN*", "encrypted_*_key", "encrypted_*_iv")
+    log_formatter = TravisLogFormatter()
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:
+        """Read the facts of a job.
+
+        `TRAVIS_BRANCH` of a pull request is the target branch, and `TRAVIS_COMMIT` a merge commit.
+        """
+        get = env_reader(environ)
+        change_number = first_number(get("TRAVIS_PULL_REQUEST"))
+        return BuildContext(
+            ci_name="travis",
+            sha=first_commit(get("TRAVIS_PULL_REQUEST_SHA" if change_number else "TRAVIS_COMMIT")),
+            branch=first_branch(get("TRAVIS_PULL_REQUEST_BRANCH" if change_number else "TRAVIS_BRANCH")),
+            change_number=change_number,
+            repository=first_repository(get("TRAVIS_REPO_SLUG")),
+            build_url=first_web_url(get("TRAVIS_BUILD_WEB_URL")),
+            secrets_withheld_from=fork_marker(get("TRAVIS_REPO_SLUG"), get("TRAVIS_PULL_REQUEST_SLUG")),
+            # A restarted job has the same build id. TRAVIS_JOB_RESTARTED is a flag, and no variable counts attempts.
+            build_id=get("TRAVIS_BUILD_ID"),
+            job_name=_build_job_name(get),
+        )
+
+
+def _build_job_name(get: Callable[[str], str]) -> str:
+    # A job without a name has a number such as 4.1, build and position. The position stays the same in the next build,
+    # unless the jobs in the YAML file change.
     name = get("TRAVIS_JOB_NAME") or first_number(get("TRAVIS_JOB_NUMBER").rpartition(".")[2])
     return join_job_path(get("TRAVIS_BUILD_STAGE_NAME"), name)
 
 
-# Encrypted files get their key and vector in variables that are named after a part of a hash.
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=("TRAVIS_*TOKEN*", "encrypted_*_key", "encrypted_*_iv"),
-    log_formatter=LOG_FORMATTER,
-)
+SYSTEM = Travis()

@@ -1,4 +1,4 @@
-"""A CI system that only says that it is one."""
+"""A CI system without support, which sets `CI` or a similar variable."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def build_context(environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG001 - variables of unknown make mean nothing
-    """Return the name alone: what another system's variables mean is not for us to guess."""
-    return BuildContext(ci_name="ci")
+class UnknownCI(CISystem):
+    """A CI system whose other variables have an unknown meaning."""
+
+    def build_context(self, environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG002 - no variable has a meaning
+        """Return the name alone, because a guess can be wrong."""
+        return BuildContext(ci_name="ci")
 
 
-SYSTEM = CISystem(build_context=build_context)
+SYSTEM = UnknownCI()
