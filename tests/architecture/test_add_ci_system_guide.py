@@ -1,4 +1,4 @@
-"""A newcomer adds a CI system by one file and three rows."""
+"""The steps of docs/contributing/add-a-ci-system.md add a CI system."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
 from tests.architecture.package import ROOT
+from tests.ci.environments import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,94 +23,20 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.trust
 
-MODULE = '''"""Quarry, a system that nobody has. Source: its documentation, "Variables of a job"."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from autonoma_ci.ci.base import CISystem, PlainLogFormatter
-from autonoma_ci.ci.env import (
-    env_reader,
-    first_branch,
-    first_commit,
-    first_number,
-    first_repository,
-    first_web_url,
-    shard_from_env,
-)
-from autonoma_ci.ci.publishers.env_file import env_file
-from autonoma_ci.ci.publishers.summary_file import summary_file
-from autonoma_ci.escaping import escape_log_line
-from autonoma_ci.models import BuildContext
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from autonoma_ci.ci.base import LogGroup, PublishContext, ReportPublisher
-
-
-def build_context(environ: Mapping[str, str]) -> BuildContext:
-    """Read the context of a job."""
-    get = env_reader(environ)
-    return BuildContext(
-        ci_name="quarry",
-        sha=first_commit(get("QUARRY_SHA")),
-        branch=first_branch(get("QUARRY_BRANCH")),
-        change_number=first_number(get("QUARRY_CHANGE")),
-        repository=first_repository(get("QUARRY_REPOSITORY")),
-        build_url=first_web_url(get("QUARRY_BUILD_URL")),
-    )
-
-
-class Seams(PlainLogFormatter):
-    """Two lines make a group."""
-
-    def group(self, section: LogGroup) -> tuple[str, ...]:
-        """Return the line that opens it."""
-        return (f"##quarry[open]{escape_log_line(section.title)}",)
-
-    def end_group(self, section: LogGroup) -> tuple[str, ...]:  # noqa: ARG002 - groups are not nested
-        """Return the line that closes it."""
-        return ("##quarry[close]",)
-
-
-def create_publishers(target: PublishContext) -> Sequence[ReportPublisher]:
-    """Return what writes the files that the job names."""
-    return (*env_file("QUARRY_VARIABLES")(target), *summary_file("QUARRY_PAGE")(target))
-
-
-SYSTEM = CISystem(
-    build_context=build_context,
-    secret_variables=("QUARRY_TOKEN",),
-    log_formatter=Seams(),
-    create_publishers=create_publishers,
-    detect_shard=shard_from_env("QUARRY_JOB", "QUARRY_JOBS", first=1),
-)
-'''
-DETECT = '    DetectionRule("quarry", "quarry", _is_true("QUARRY")),\n'
+PAGE = (ROOT / "docs" / "contributing" / "add-a-ci-system.md").read_text("utf-8")
+# The code of the page, in the order of its steps.
+MODULE, RULE, CASES, PROOF = re.findall(r"^```(?:python|markdown)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 URL = "https://quarry.example.com/builds/5"
 PUSH = {
     "QUARRY": "true",
-    "QUARRY_SHA": "c0ffee" + "0123456789" * 3 + "abcd",
+    "QUARRY_SHA": HEAD,
     "QUARRY_BRANCH": "main",
     "QUARRY_REPOSITORY": "acme/shop",
     "QUARRY_BUILD_URL": URL,
 }
 OF_CHANGE = {"QUARRY_BRANCH": "feature/cart", "QUARRY_CHANGE": "7"}
-JOB = f"""\
-    *both(
-        {json.dumps(PUSH)},
-        _seen("quarry", "{URL}"),
-        "7",
-        {json.dumps(OF_CHANGE)},
-        parallel=Parallel("QUARRY_JOB", 1, "QUARRY_JOBS"),
-        log=Log(lambda log: grammars.by_line(r"##quarry\\[(open|close)\\](.*)", log), ("open", "close")),
-    ),
-"""
-PROOF = "| `quarry` |  |  | a job (`tests/ci/environments.py`) |\n"
 CHANGED = ("autonoma_ci/ci/systems/quarry.py", "autonoma_ci/ci/detection.py", "tests/ci/environments.py")
-# What reads the table, and what looks after the house.
+# The tests that read the tables, and those of the architecture.
 TESTS = (
     *("tests/ci/test_detect.py", "tests/ci/test_context.py", "tests/ci/test_parallel.py", "tests/ci/test_grammars.py"),
     *("tests/architecture/test_layers.py", "tests/architecture/test_frozen_values.py", "tests/test_docs.py"),
@@ -151,8 +79,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "before")
     (folder / "autonoma_ci" / "ci" / "systems" / "quarry.py").write_text(MODULE, "utf-8")
-    put_before(folder / "autonoma_ci" / "ci" / "detection.py", '    DetectionRule("ci", ', DETECT)
-    put_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', JOB)
+    put_before(folder / "autonoma_ci" / "ci" / "detection.py", '    DetectionRule("ci", ', indent(RULE, " " * 4))
+    put_before(folder / "tests" / "ci" / "environments.py", '    Case("unknown-system", ', indent(CASES, " " * 4))
     put_before(folder / "docs" / "tested-ci-systems.md", "| `ci` | ", PROOF)
     assert run(folder, sys.executable, "-m", "ruff", "format", *CHANGED).returncode == 0
     return folder
@@ -169,7 +97,7 @@ def step(project: Path, folder: Path, url: str, more: Mapping[str, str], argv: S
         "AUTONOMA_API_URL": url,
         "AUTONOMA_RESULTS_DIR": "results",
         "QUARRY_VARIABLES": str(folder / "variables"),
-        "QUARRY_PAGE": str(folder / "page.md"),
+        "QUARRY_SUMMARY": str(folder / "page.md"),
     }
     code = "from autonoma_ci.cli import main; main()"
     ran = run(folder, sys.executable, "-P", "-c", code, *argv, env={**environ, **more})
