@@ -1,4 +1,4 @@
-"""Base class of all CI systems, and the types that they share with log and publishers."""
+"""Base class of all CI systems, with types for log and publishers."""
 
 from __future__ import annotations
 
@@ -114,7 +114,10 @@ class ReportPublisher(Protocol):
 
 
 class RemotePublisher:
-    """Marks a publisher that calls a server or a program, which can take seconds."""
+    """Marks a publisher that calls a server or a program.
+
+    Such a call can last seconds.
+    """
 
 
 class CommentSupport(NamedTuple):
@@ -156,7 +159,7 @@ class CISystem(ABC):
         return ()
 
     def extra_result_files(self, report: Report) -> Mapping[str, str]:  # noqa: ARG002 - no files
-        """Return files of this system for the results folder, as text by file name."""
+        """Return the texts of further files in the results folder, by name."""
         return {}
 
     def attachments_root(self, environ: Mapping[str, str], folder: Path) -> str:  # noqa: ARG002 - no attachments
@@ -188,7 +191,7 @@ class CISystem(ABC):
         return None
 
     def path_in_checkout(self, environ: Mapping[str, str], folder: str, file: str) -> str:  # noqa: ARG002 - unchanged
-        """Return the path of a file from the root of the checkout, for annotations.
+        """Return the path of an annotated file from the checkout's root.
 
         Args:
             environ: The variables of the job.

@@ -2,9 +2,9 @@
 
 `DETECTION_RULES` is a table. The first row that matches the environment wins:
 
-- Variables that a short-lived runner sets for each step come first. An agent of a long-lived host can pass on the
-  variables of another system: a job of GitHub Actions can run on CodeBuild, and a Jenkins agent passes its variables to
-  every process that it starts.
+- Variables that a short-lived runner sets for each step come first. A long-lived host can add the variables of another
+  system: a job of GitHub Actions can run on CodeBuild, and a Jenkins agent passes its variables to every process that
+  it starts.
 - A system that imitates another one comes before it.
 
 Only the module of the detected system is imported, so that a job starts fast.
@@ -40,7 +40,7 @@ _MAX_NAME_LENGTH = 40
 
 
 class DetectionRule(NamedTuple):
-    """The name of a CI system, its module, and how its environment is recognized."""
+    """Name and module of a CI system, and the test of its environment."""
 
     # Also the default of the API's field `source`, which accepts at most 10 characters.
     name: str
@@ -144,7 +144,7 @@ def all_secret_variables() -> tuple[str, ...]:
 
 
 def _unknown_name_error(name: str) -> InputError:
-    """Return the error for a name that is not in the table, with the closest name."""
+    """Return the error for an unknown name, with the closest known name."""
     from difflib import get_close_matches
 
     names = [rule.name for rule in DETECTION_RULES]

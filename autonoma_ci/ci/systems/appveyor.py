@@ -67,7 +67,7 @@ class AppVeyor(CISystem):
         )
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
-        """Return the publisher that calls the build's agent, if its URL is known."""
+        """Return the publisher for the build's agent, if its URL is known."""
         # Imports requests, which other systems and other commands do not need.
         from autonoma_ci.ci.comments.http import RestClient
 

@@ -135,12 +135,12 @@ class Azure(CISystem):
         return (AzurePublisher(context),)
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this job among the slices, which Azure counts from 1."""
+        """Return the slice of this job, which Azure counts from 1."""
         return shard_from_env("SYSTEM_JOBPOSITIONINPHASE", "SYSTEM_TOTALJOBSINPHASE", first=1)(environ)
 
 
 def _calculate_attempt(get: Callable[[str], str]) -> str:
-    """Return a number that grows with each attempt at the stage or job.
+    """Return a number that grows with each attempt of the job.
 
     Azure counts both from 1, and a job of a stage that runs again can start at 1 again. So an attempt at the stage adds
     1000. Azure DevOps Server 2019 has no stages.
@@ -158,7 +158,10 @@ def _build_results_url(environ: Mapping[str, str], get: Callable[[str], str]) ->
 
 
 class AzurePublisher:
-    """Sets the output variables and uploads the summary at the end of the step."""
+    """Sets the output variables and uploads the summary.
+
+    It does so once, at the end of the step.
+    """
 
     def __init__(self, context: PublishContext) -> None:
         self._context = context
@@ -177,7 +180,10 @@ class AzurePublisher:
         return [*omitted_variables_warning(report, values, "The output variables"), *warnings]
 
     def _write_summary(self, report: Report) -> tuple[str, list[str]]:
-        """Return the path of the summary, or an empty text, and the warnings."""
+        """Write the summary, and return its path and the warnings.
+
+        The path is empty if there is no summary.
+        """
         folder = self._context.environ.get("AGENT_TEMPDIRECTORY", "")
         if not folder or not self._context.wants_summary:
             return "", []

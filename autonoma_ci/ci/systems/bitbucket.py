@@ -100,8 +100,8 @@ class Bitbucket(CISystem):
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
         """Return the publishers of the variables and of the Code Insights report.
 
-        The file of variables is written once, at the end. The documentation does not say which value counts if it has a
-        name twice.
+        The file of variables is written only once, at the end. If a name is in it twice, it is undocumented which value
+        counts.
         """
         variables = env_file("BITBUCKET_PIPELINES_VARIABLES_PATH", write_early=False)(context)
         return (*variables, *_create_code_insights_publishers(context))
@@ -112,7 +112,7 @@ class Bitbucket(CISystem):
 
 
 def _create_code_insights_publishers(context: PublishContext) -> Sequence[ReportPublisher]:
-    """Return the publisher of the Code Insights report, if the commit is known."""
+    """Return the publisher of the report, if the commit is known."""
     # Imports requests, which other systems and other commands do not need.
     from autonoma_ci.ci.comments.http import RestClient
 
@@ -129,9 +129,9 @@ def _create_code_insights_publishers(context: PublishContext) -> Sequence[Report
 
 
 class CodeInsightsPublisher(RemotePublisher):
-    """Writes a report on the commit, with an annotation for each run that needs attention.
+    """Writes a Code Insights report on the commit.
 
-    It does so once, at the end of the step.
+    It does so once, at the end of the step. Each run that needs attention has an annotation.
 
     Args:
         client: The client for Bitbucket's API.
@@ -195,7 +195,7 @@ class CodeInsightsPublisher(RemotePublisher):
         return is_shared
 
     def _list_marked_reports(self, prefix: str) -> list[tuple[str, OwnerMark]]:
-        """Return paths and owner marks of the reports with this prefix, the oldest first."""
+        """Return paths and owner marks of reports with this prefix, oldest first."""
         reports: list[dict[str, Any]] = []
         for page in range(1, _MAX_PAGES + 1):
             data = self._client.request("GET", f"{self._reports_path}?page={page}").data
@@ -217,7 +217,9 @@ class CodeInsightsPublisher(RemotePublisher):
         return [(f"{self._reports_path}/{name}", mark) for name, mark in marks if mark and pattern.fullmatch(name)]
 
     def _is_taken(self, path: str, mark: OwnerMark) -> bool:
-        """Return whether another step owns the report, and that step is not of a later build.
+        """Return whether another step owns the report now.
+
+        A step of a later build does not count.
 
         Raises:
             RestError: The request failed with another status than 404.

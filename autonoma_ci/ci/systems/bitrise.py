@@ -63,7 +63,7 @@ class Bitrise(CISystem):
 
 
 def _detect_copy(environ: Mapping[str, str]) -> Shard | None:
-    """Return the place among the parallel copies of the workflow, which Bitrise counts from 0."""
+    """Return the place among parallel workflows, which Bitrise counts from 0."""
     return shard_from_env("BITRISE_IO_PARALLEL_INDEX", "BITRISE_IO_PARALLEL_TOTAL", first=0)(environ)
 
 

@@ -107,9 +107,9 @@ def _build_step_name(environ: Mapping[str, str]) -> str:
 
 
 class BuildkitePublisher(RemotePublisher):
-    """Annotates the build and sets its meta-data at the end of the step.
+    """Annotates the build and sets its meta-data by buildkite-agent.
 
-    Both are calls of buildkite-agent.
+    It does so once, at the end of the step.
     """
 
     def __init__(self, program: AgentCli, context: PublishContext) -> None:
@@ -152,7 +152,12 @@ class BuildkitePublisher(RemotePublisher):
         return warnings, self._write_annotation(f"{name}-{mark.step}", report)
 
     def _write_annotation(self, name: str, report: Report) -> str:
-        """Write the annotation with this name, and return the reason of a failure or an empty text."""
+        """Write the annotation with this name.
+
+        Returns:
+            The reason of a failure, or an empty text.
+
+        """
         style = _STYLES.get(report.verdict.conclusion, "info") if report.verdict else "info"
         return self._program.run(["annotate", "--style", style, "--context", name], render_summary(report, chart=False))
 

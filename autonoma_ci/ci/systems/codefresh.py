@@ -67,9 +67,10 @@ class Codefresh(CISystem):
 
 
 class CodefreshVariablePublisher:
-    """Sets variables that all steps of the build share, at the end of the step.
+    """Sets variables that all steps of the build share.
 
-    A later step has them in its environment. A step that runs at the same time reads them from the file.
+    It does so once, at the end of the step. A later step has them in its environment. A step that runs at the same time
+    reads them from the file.
     """
 
     def __init__(self, path: Path, environ: Mapping[str, str], clock: Clock) -> None:

@@ -78,7 +78,7 @@ class GitHubLogFormatter:
     """
 
     def mask(self, value: str) -> tuple[str, ...]:
-        """Return the command that hides a value in the log, the summary and the annotations."""
+        """Return the command that hides a value in log, summary and annotations."""
         escaped = value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         return (f"::add-mask::{escaped}",) if len(value) >= MIN_MASK_LENGTH else ()
 
@@ -91,9 +91,9 @@ class GitHubLogFormatter:
         return ("::endgroup::",)
 
     def annotation(self, level: str, diagnostic: Diagnostic, title: str = "") -> str:
-        """Return the command for an annotation of a file or of the job.
+        """Return the command for an annotation of the job.
 
-        GitHub shows the first 4096 characters.
+        It is at a position in a file if the diagnostic has one. GitHub stores the first 4096 characters.
         """
         position = {
             "file": diagnostic.path_in_checkout or diagnostic.file,
@@ -124,7 +124,7 @@ class GitHubCompatibleSystem(CISystem):
     log_formatter = GitHubLogFormatter()
 
     def create_publishers(self, context: PublishContext) -> Sequence[ReportPublisher]:
-        """Return the publishers of outputs and summary, with the limit of act's reader."""
+        """Return the publishers of outputs and summary, within act's limit."""
         return _create_file_publishers(context, MAX_ACT_ARRAY_CHARS)
 
     def path_in_checkout(self, environ: Mapping[str, str], folder: str, file: str) -> str:
@@ -169,7 +169,7 @@ class GitHub(GitHubCompatibleSystem):
 
 
 def build_actions_context(environ: Mapping[str, str], ci_name: str, build_url: str) -> BuildContext:
-    """Read the facts of a job from GitHub's variables and the event file."""
+    """Read the facts of a job from GitHub's variables and event file."""
     get = env_reader(environ)
     event, event_name = GitHubEvent.load(environ), get("GITHUB_EVENT_NAME")
     sha, branch = _find_commit_and_branch(event_name, event, get)
@@ -286,11 +286,14 @@ class GitHubEvent:
             return cls(None)
 
     def has(self, *keys: str) -> bool:
-        """Return whether the value at this path of keys exists and is not null."""
+        """Return whether this path of keys has a value other than null."""
         return self._lookup(keys) is not None
 
     def text(self, *keys: str) -> str:
-        """Return the sanitized text or number at this path of keys, or an empty text."""
+        """Return the sanitized text or number at this path of keys.
+
+        Any other value is an empty text.
+        """
         value = self._lookup(keys)
         if isinstance(value, int) and not isinstance(value, bool):
             # GitHub's numbers have at most 64 bits. Python raises an error for one of over 4,300 digits.

@@ -145,15 +145,15 @@ class GitLab(CISystem):
         return folder.absolute().relative_to(project).as_posix() if is_inside else ""
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this job with `parallel`, which GitLab counts from 1."""
+        """Return the place of this parallel job, which GitLab counts from 1."""
         return shard_from_env("CI_NODE_INDEX", "CI_NODE_TOTAL", first=1)(environ)
 
 
 def _find_open_merge_request(requests: str, project: str) -> str:
-    """Return the number of the only open merge request of this branch into its own project.
+    """Return the number of the branch's only open merge request.
 
     A pipeline of a branch has no merge request. GitLab lists the branch's requests as `group/project!7`, separated by
-    commas. With several of them, the right one is unknown.
+    commas. Requests into other projects do not count. With several requests, the right one is unknown.
     """
     entries = (entry.partition("!") for entry in requests.split(","))
     numbers = [number for path, _, number in entries if path == project]
@@ -174,7 +174,7 @@ def render_annotations(report: Report) -> dict[str, str]:
 
 
 def _format_annotations(title: str, runs: Sequence[RunResult], count: int) -> str:
-    """Return links to the first runs, and one link that counts the others."""
+    """Return links to the first runs, and one for all others."""
     links = [(f"{state_label(run)}: {sanitize_line(run.display_name)}", run.url) for run in runs[:count]]
     if rest := runs[count:]:
         label = f"and {pluralize(len(rest), 'more run')}, from here on: {STATE_LABELS[rest[0].state]}"

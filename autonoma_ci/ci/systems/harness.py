@@ -68,7 +68,7 @@ class Harness(CISystem):
         return env_file("DRONE_OUTPUT")(context)
 
     def detect_shard(self, environ: Mapping[str, str]) -> Shard | None:
-        """Return the place of this copy of the step, which Harness counts from 0."""
+        """Return the place of this parallel step, which Harness counts from 0."""
         return shard_from_env("HARNESS_NODE_INDEX", "HARNESS_NODE_TOTAL", first=0)(environ)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Local(CISystem):
-    """A machine outside of CI, where no variable has facts of a build."""
+    """A machine outside of CI, without facts of a build."""
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:  # noqa: ARG002 - no variable has a meaning
         """Return the name alone."""

@@ -77,7 +77,7 @@ class TeamCityLogFormatter(PlainLogFormatter):
         return (format_service_message("blockClosed", name=log_group.title),)
 
     def annotation(self, level: str, diagnostic: Diagnostic, title: str = "") -> str:
-        """Return a line of the build log with the status of its level."""
+        """Return a log line with the status of its level."""
         text = f"{title}: {diagnostic}" if title else str(diagnostic)
         return format_service_message("message", text=text, status=_MESSAGE_STATUS[level])
 
@@ -89,7 +89,7 @@ class TeamCity(CISystem):
     log_formatter = TeamCityLogFormatter()
 
     def build_context(self, environ: Mapping[str, str]) -> BuildContext:
-        """Read the facts of a build from its variables and its files of properties."""
+        """Read the facts of a build from variables and files of properties."""
         properties = _read_build_properties(environ)
         get, get_parameter = env_reader(environ), env_reader(_read_parameters(properties))
         branch = get_parameter("teamcity.build.branch")
@@ -202,7 +202,10 @@ class TeamCityPublisher:
         return omitted_variables_warning(report, values, "The parameters for later steps")
 
     def _relative_to_checkout(self, *parts: str) -> str:
-        """Return the path of a file from the checkout, or an absolute path outside of it."""
+        """Return the path of a file from the checkout.
+
+        A file outside of the checkout has an absolute path.
+        """
         path = Path(self._context.working_directory, *parts).absolute()
         # A step starts in the checkout, unless it has its own working directory.
         checkout = self._checkout or self._context.working_directory
