@@ -200,8 +200,8 @@ def _has_links(folder: Path) -> bool:
 def test_a_second_signal_ends_a_job_that_does_not_come_to_an_end(tmp_path: Path) -> None:
     """More than a second after the first one it is meant; nothing holds the process then."""
     code = (
-        "import time, queue, signal\nfrom autonoma_ci.engine.signals import Interrupts\n"
-        "interrupts = Interrupts()\ninterrupts.hand_over(queue.SimpleQueue())\ninterrupts.install()\n"
+        "import time, queue, signal\nfrom autonoma_ci.engine.signals import SignalHandler\n"
+        "interrupts = SignalHandler()\ninterrupts.hand_over(queue.SimpleQueue())\ninterrupts.install()\n"
         "print('ready', flush=True)\n"
         "interrupts.events.get(timeout=60)\nprint('first', flush=True)\n"
         "until = time.monotonic() + 60\nwhile time.monotonic() < until: time.sleep(0.1)\n"
