@@ -1,4 +1,4 @@
-"""What a whole step leaves behind in each CI system: variables for later steps, summary, status, links."""
+"""Outputs of one job step in each CI system."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ def program(folder: Path, name: str, code: int = 0) -> Path:
 # --- variables of a shell
 
 
-def test_on_circleci_later_steps_have_the_variables(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_circleci_exports_variables(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Later steps on CircleCI read the variables, except the results folder."""
     env = tmp_path / "bash.env"
     env.write_text("export EARLIER=1", "utf-8")
     assert step(tmp_path, sandbox, {"CIRCLECI": "true", "BASH_ENV": str(env)})[0] == 0
@@ -107,7 +108,8 @@ def test_on_circleci_later_steps_have_the_variables(tmp_path: Path, sandbox: San
 @settings(max_examples=25, deadline=None)
 @given(REPORTS)
 @example(report([started("a")._replace(run_id="\0", url="\0\0")], None))
-def test_no_text_in_a_report_is_a_command_of_the_shell(made: Report) -> None:
+def test_shell_exports_quote_any_text(made: Report) -> None:
+    """Bash reads each exported value back unchanged and runs none of it."""
     path = Path(tempfile.gettempdir(), f"autonoma-{os.getpid()}.sh")
     path.write_text(
         SHELL_EXPORT_FORMAT.format_lines(SHELL_EXPORT_FORMAT.select_variables(made)), "utf-8", errors="replace"
@@ -134,9 +136,8 @@ def test_no_text_in_a_report_is_a_command_of_the_shell(made: Report) -> None:
     ],
     ids=["bitbucket", "harness", "cloudbuild"],
 )
-def test_a_file_of_variables_gets_ours_at_its_end(
-    environ: dict[str, str], name: str, tmp_path: Path, sandbox: Sandbox
-) -> None:
+def test_variable_file_is_appended(environ: dict[str, str], name: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """The variables are added at the end of the CI system's file."""
     (tmp_path / name).write_text("EARLIER=1\n", "utf-8")
     assert step(tmp_path, sandbox, {key: value.format(tmp_path) for key, value in environ.items()})[0] == 0
     lines = (tmp_path / name).read_text("utf-8").splitlines()
@@ -146,14 +147,16 @@ def test_a_file_of_variables_gets_ours_at_its_end(
     assert all(line.isprintable() and " " not in line for line in lines)
 
 
-def test_a_file_that_cant_be_written_is_a_warning_and_changes_no_verdict(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_variable_file_unwritable_warns(tmp_path: Path, sandbox: Sandbox) -> None:
+    """An unwritable variable file gives a warning and leaves the exit code unchanged."""
     code, log = step(tmp_path, sandbox, {"CIRCLECI": "true", "BASH_ENV": "/proc/nowhere/env"})
     assert code == 0
     assert "Warning: The variables for later steps could not be written" in log
 
 
 @given(REPORTS)
-def test_outputs_env_keeps_to_the_rules_of_gitlab(made: Report) -> None:
+def test_outputs_env_follows_gitlab_rules(made: Report) -> None:
+    """outputs.env follows GitLab's rules for size, count, names and characters."""
     text = render_dotenv(made)
     assert len(text.encode()) <= MAX_DOTENV_BYTES
     pairs = [line.split("=", 1) for line in text.splitlines()]
@@ -163,7 +166,8 @@ def test_outputs_env_keeps_to_the_rules_of_gitlab(made: Report) -> None:
         assert not any(c.isspace() or c in "\\'`$;&|<>()" for c in value)
 
 
-def test_outputs_env_keeps_what_is_most_useful_and_says_what_it_left_out(tmp_path: Path) -> None:
+def test_outputs_env_reports_omitted_variables(tmp_path: Path) -> None:
+    """Important variables come first, and the omitted ones are listed."""
     many = report([started("a")._replace(url="https://autonoma.app/" + "x" * 5000)])
     kept = [line.partition("=")[0] for line in render_dotenv(many).splitlines()]
     assert kept[:4] == ["AUTONOMA_CONCLUSION", "AUTONOMA_REASON", "AUTONOMA_RUN_URL", "AUTONOMA_RUN_ID"]
@@ -175,7 +179,8 @@ def test_outputs_env_keeps_what_is_most_useful_and_says_what_it_left_out(tmp_pat
 # --- GitLab
 
 
-def test_on_gitlab_the_page_of_the_job_links_to_the_runs(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_gitlab_annotations_link_to_runs(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The annotations on GitLab's job page link to each run."""
     code, log = step(tmp_path, sandbox, {"GITLAB_CI": "true"}, "Sign in=sandbox-one, Pay=sandbox-fails")
     assert code == 1
     found = json.loads((tmp_path / "results" / "gitlab-annotations.json").read_text("utf-8"))
@@ -185,13 +190,15 @@ def test_on_gitlab_the_page_of_the_job_links_to_the_runs(tmp_path: Path, sandbox
     assert [order.name for order in grammars.gitlab(log)] == ["section_start", "section_end"]
 
 
-def test_elsewhere_there_is_no_file_of_gitlabs(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_gitlab_annotations_only_on_gitlab(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Other CI systems get no gitlab-annotations.json."""
     step(tmp_path, sandbox, {"TRAVIS": "true"})
     assert not (tmp_path / "results" / "gitlab-annotations.json").exists()
 
 
 @given(REPORTS)
-def test_links_are_links_and_labels_are_short_lines(made: Report) -> None:
+def test_gitlab_annotations_are_safe(made: Report) -> None:
+    """Each link is a safe URL, and each label is one short line."""
     for title, entries in json.loads(render_annotations(made)["gitlab-annotations.json"]).items():
         assert title == sanitize_line(title)
         for entry in entries:
@@ -199,7 +206,8 @@ def test_links_are_links_and_labels_are_short_lines(made: Report) -> None:
             assert 0 < len(entry["external_link"]["label"]) <= 100
 
 
-def test_more_links_than_fit_are_counted_and_the_worst_are_kept() -> None:
+def test_gitlab_annotations_count_overflow() -> None:
+    """Failed runs come first, and runs beyond the limit are counted."""
     many = report([*(passed(f"p{number}") for number in range(MAX_LINKS + 7)), failed("bad")])
     entries = json.loads(render_annotations(many)["gitlab-annotations.json"])["Autonoma tests"]
     labels = [entry["external_link"]["label"] for entry in entries]
@@ -211,7 +219,8 @@ def test_more_links_than_fit_are_counted_and_the_worst_are_kept() -> None:
 # --- Azure Pipelines
 
 
-def test_on_azure_the_outputs_are_set_and_the_summary_is_uploaded(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_azure_sets_outputs_and_summary(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A job step on Azure sets output variables and uploads its summary."""
     environ = {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(tmp_path), "AUTONOMA_SUMMARY_TITLE": "Shop; smoke]"}
     code, log = step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")
     assert code == 1
@@ -231,12 +240,14 @@ def test_on_azure_the_outputs_are_set_and_the_summary_is_uploaded(tmp_path: Path
     assert "mermaid" not in text
 
 
-def test_on_azure_without_a_summary_nothing_is_uploaded(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_azure_summary_off_uploads_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The option `summary` turns the upload on Azure off."""
     environ = {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(tmp_path), "AUTONOMA_SUMMARY": "false"}
     assert "uploadsummary" not in step(tmp_path, sandbox, environ)[1]
 
 
-def test_on_azure_a_summary_that_cant_be_written_is_a_warning(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_azure_summary_unwritable_warns(tmp_path: Path, sandbox: Sandbox) -> None:
+    """An unwritable summary on Azure gives a warning."""
     code, log = step(tmp_path, sandbox, {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": "/proc/nowhere"})
     assert code == 0
     assert "task.logissue type=warning]The summary could not be written" in log
@@ -245,7 +256,8 @@ def test_on_azure_a_summary_that_cant_be_written_is_a_warning(tmp_path: Path, sa
 # --- TeamCity
 
 
-def test_on_teamcity_status_problem_parameters_and_tests_are_told(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_teamcity_failure_sends_messages(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A failed step sends its status, problem, parameters and JUnit file to TeamCity."""
     code, log = step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"}, "sandbox-one, sandbox-fails")
     assert code == 1
     orders = grammars.teamcity(log)
@@ -260,8 +272,8 @@ def test_on_teamcity_status_problem_parameters_and_tests_are_told(tmp_path: Path
     assert tests == {"type": "junit", "path": "results/junit.xml"}
 
 
-def test_teamcity_imports_from_the_checkout(tmp_path: Path, sandbox: Sandbox) -> None:
-    """The path is relative to the checkout, whatever the working directory.
+def test_teamcity_junit_path_is_from_checkout(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The JUnit path is relative to the checkout, in any working directory.
 
     Source: JetBrains's documentation, "Service messages", "Importing XML Reports".
     """
@@ -278,7 +290,8 @@ def test_teamcity_imports_from_the_checkout(tmp_path: Path, sandbox: Sandbox) ->
     assert found[2:] == [str(tmp_path / "outside" / "junit.xml")]
 
 
-def test_on_teamcity_a_step_that_passes_is_no_problem(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_teamcity_pass_sends_no_problem(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A passed step sends no build problem to TeamCity."""
     code, log = step(tmp_path, sandbox, {"TEAMCITY_VERSION": "2026.1"})
     assert code == 0
     assert "buildProblem" not in {order.name for order in grammars.teamcity(log)}
@@ -287,7 +300,8 @@ def test_on_teamcity_a_step_that_passes_is_no_problem(tmp_path: Path, sandbox: S
 # --- programs of the agent
 
 
-def test_on_buildkite_the_agent_annotates_and_keeps_the_variables(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_buildkite_agent_gets_all_data(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The Buildkite agent gets an annotation and meta-data without credentials."""
     calls = program(tmp_path / "bin", "buildkite-agent")
     environ = {"BUILDKITE": "true", "PATH": f"{calls.parent}:/usr/bin:/bin", "BUILDKITE_STEP_ID": "one"}
     workspace = tmp_path / "work"
@@ -302,9 +316,8 @@ def test_on_buildkite_the_agent_annotates_and_keeps_the_variables(tmp_path: Path
     assert "sandbox-secret" not in Path(f"{calls}.env").read_text("utf-8")
 
 
-def test_two_steps_of_a_build_have_an_annotation_each_and_a_retried_one_keeps_its_own(
-    tmp_path: Path, sandbox: Sandbox
-) -> None:
+def test_buildkite_annotation_is_per_step(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Each job step has its own annotation, and a retry replaces its own."""
     calls = program(tmp_path / "bin", "buildkite-agent")
     workspace = tmp_path / "work"
     workspace.mkdir()
@@ -324,9 +337,10 @@ def test_two_steps_of_a_build_have_an_annotation_each_and_a_retried_one_keeps_it
     ],
     ids=["semaphore", "bitrise"],
 )
-def test_the_systems_own_program_gets_the_most_useful_variables(
+def test_agent_cli_gets_main_variables(
     environ: dict[str, str], name: str, call: str, tmp_path: Path, sandbox: Sandbox
 ) -> None:
+    """The CI system's own program gets the four main variables."""
     calls = program(tmp_path / "bin", name)
     workspace = tmp_path / "work"
     workspace.mkdir()
@@ -336,7 +350,8 @@ def test_the_systems_own_program_gets_the_most_useful_variables(
     assert len(lines) == 4
 
 
-def test_a_program_that_fails_is_a_warning_and_is_not_asked_again(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_agent_cli_failure_warns_once(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A failing program gives one warning and is called once."""
     calls = program(tmp_path / "bin", "envman", code=3)
     workspace = tmp_path / "work"
     workspace.mkdir()
@@ -354,9 +369,10 @@ def test_a_program_that_fails_is_a_warning_and_is_not_asked_again(tmp_path: Path
     ],
     ids=["not-a-program", "never-ends"],
 )
-def test_a_program_that_cant_be_started_or_does_not_end_is_a_warning(
+def test_agent_cli_unusable_warns(
     text: str, why: str, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A program that can't be started or never ends gives a warning."""
     monkeypatch.setattr("autonoma_ci.ci.publishers.agent_cli._CALL_TIMEOUT_SECONDS", 0.2)
     calls = program(tmp_path / "bin", "envman")
     (calls.parent / "envman").write_text(text, "utf-8")
@@ -368,7 +384,8 @@ def test_a_program_that_cant_be_started_or_does_not_end_is_a_warning(
 
 
 @pytest.mark.parametrize("path", ["{0}", ".", "", "bin", "../work", "{0}/bin/../bin", "{1}/link"])
-def test_a_program_of_the_checkout_is_never_run(path: str, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_agent_cli_in_checkout_never_runs(path: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """A program inside the checkout is never run, whatever PATH contains."""
     workspace = tmp_path / "work"
     workspace.mkdir()
     calls = program(workspace, "buildkite-agent")
@@ -380,10 +397,11 @@ def test_a_program_of_the_checkout_is_never_run(path: str, tmp_path: Path, sandb
     assert not (workspace / "bin" / "calls").exists()
 
 
-def test_a_folder_of_the_path_that_may_not_be_looked_into_is_passed_over(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As root nothing is closed, so that the refusal is put in."""
+def test_agent_cli_skips_unreadable_path(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in PATH without read permission is skipped.
+
+    The test injects the error, because root may read every folder.
+    """
     real = os.stat
 
     def stat(path: Any, *args: Any, **more: Any) -> os.stat_result:
@@ -439,7 +457,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def test_on_appveyor_the_agent_gets_variables_and_one_message(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_appveyor_agent_gets_data_and_message(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The AppVeyor agent gets the variables and one message."""
     with Recorder() as agent:
         environ = {"APPVEYOR": "True", "APPVEYOR_API_URL": f"{agent.url}/"}
         assert step(tmp_path, sandbox, environ, "sandbox-one, sandbox-fails")[0] == 1
@@ -460,9 +479,8 @@ BITBUCKET = {
 }
 
 
-def test_on_bitbucket_the_commit_gets_a_report_through_the_pipelines_proxy(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bitbucket_report_uses_proxy(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bitbucket gets a commit report through the proxy of the pipeline."""
     with Recorder(body=b'{"values": []}') as proxy:
         monkeypatch.setattr(bitbucket, "PROXY_URL", proxy.url)
         assert step(tmp_path, sandbox, BITBUCKET, "sandbox-one\nPay=sandbox-fails")[0] == 1
@@ -481,10 +499,10 @@ def test_on_bitbucket_the_commit_gets_a_report_through_the_pipelines_proxy(
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"values": {}}', b'{"values": [1, {}]}'])
-def test_on_bitbucket_a_list_in_another_form_replaces_no_report(
+def test_bitbucket_bad_list_replaces_nothing(
     body: bytes, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The report gets an id of its own, so that nothing is lost."""
+    """An invalid list of reports makes the report use a new id, so that nothing is lost."""
     paths = []
     for number in range(2):
         (tmp_path / str(number)).mkdir()
@@ -496,9 +514,8 @@ def test_on_bitbucket_a_list_in_another_form_replaces_no_report(
     assert len(set(paths)) == 2
 
 
-def test_on_bitbucket_without_the_proxy_there_is_a_warning(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bitbucket_without_proxy_warns(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing Bitbucket proxy gives a warning."""
     with Recorder() as proxy:
         url = proxy.url
     monkeypatch.setattr(bitbucket, "PROXY_URL", url)

@@ -1,4 +1,4 @@
-"""One comment on the change request: found again, brought up to date, and never worth a verdict."""
+"""Comment on a pull or merge request, with faults of its host."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ def of(verdict: Verdict = PASSED, title: str = "Autonoma tests", runs: Sequence[
 
 
 @both
-def test_the_first_step_writes_a_comment_and_the_next_brings_it_up_to_date(service: Service, host: CodeHost) -> None:
+def test_second_step_updates_comment(service: Service, host: CodeHost) -> None:
+    """The second job step updates the comment that the first one wrote."""
     assert publish(thread_of(service, host.url), of(FAILED)) == ""
     [made] = host.comments
     mark = r"build 500 attempt [0-9]+ part [0-9a-f]{16} step [0-9a-f]{8}"
@@ -142,14 +143,16 @@ def test_the_first_step_writes_a_comment_and_the_next_brings_it_up_to_date(servi
 
 
 @both
-def test_what_needs_a_look_first_comes_first(service: Service, host: CodeHost) -> None:
+def test_comment_lists_failed_runs_first(service: Service, host: CodeHost) -> None:
+    """Failed runs stand above passed ones."""
     publish(thread_of(service, host.url), of(FAILED))
     body = host.comments[0].body
     assert body.index("❌ failed") < body.index("✅ passed")
 
 
 @both
-def test_each_workflow_and_title_has_a_comment_of_its_own(service: Service, host: CodeHost) -> None:
+def test_comment_is_per_workflow_and_title(service: Service, host: CodeHost) -> None:
+    """Each workflow and title has its own comment."""
     other = {"GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/x.yml@main", "CI_CONFIG_PATH": "x.yml"}
     for _ in range(2):
         publish(thread_of(service, host.url), of(title="Smoke"))
@@ -159,7 +162,8 @@ def test_each_workflow_and_title_has_a_comment_of_its_own(service: Service, host
 
 
 @both
-def test_it_is_found_behind_two_hundred_others(service: Service, host: CodeHost) -> None:
+def test_comment_is_found_among_200(service: Service, host: CodeHost) -> None:
+    """The comment is found among 200 others."""
     for number in range(150):
         host.add(f"comment {number}", service.somebody)
     publish(thread_of(service, host.url), of())
@@ -171,7 +175,8 @@ def test_it_is_found_behind_two_hundred_others(service: Service, host: CodeHost)
 
 
 @both
-def test_a_mark_that_somebody_else_has_copied_is_not_ours(service: Service, host: CodeHost) -> None:
+def test_comment_with_copied_mark_stays(service: Service, host: CodeHost) -> None:
+    """A comment of another author with a copied owner mark is left unchanged."""
     publish(thread_of(service, host.url), of(FAILED))
     copied = host.comments.pop()
     fake = host.add(copied.body.replace("Failed", "Passed"), service.somebody)
@@ -181,7 +186,8 @@ def test_a_mark_that_somebody_else_has_copied_is_not_ours(service: Service, host
 
 
 @both
-def test_an_earlier_build_that_ends_later_changes_nothing(service: Service, host: CodeHost) -> None:
+def test_older_build_changes_nothing(service: Service, host: CodeHost) -> None:
+    """An older build that ends later leaves the comment unchanged."""
     publish(thread_of(service, host.url), of(PASSED))
     earlier = {"GITHUB_RUN_ID": "499", "CI_PIPELINE_ID": "499"}
     assert publish(thread_of(service, host.url, **earlier), of(FAILED)) == ""
@@ -190,7 +196,8 @@ def test_an_earlier_build_that_ends_later_changes_nothing(service: Service, host
 
 
 @both
-def test_two_builds_at_the_same_moment_leave_one_comment(service: Service, host: CodeHost) -> None:
+def test_two_builds_at_once_leave_one_comment(service: Service, host: CodeHost) -> None:
+    """Two builds that write at the same time leave the comment of the later build."""
     gate = threading.Barrier(2)
 
     def before(method: str) -> None:
@@ -213,8 +220,8 @@ def test_two_builds_at_the_same_moment_leave_one_comment(service: Service, host:
 
 
 @both
-def test_two_attempts_at_the_same_moment_both_show(service: Service, host: CodeHost) -> None:
-    """They may be attempts at two jobs, and neither has found the other's comment."""
+def test_two_attempts_at_once_both_comment(service: Service, host: CodeHost) -> None:
+    """They may be attempts of two jobs, and neither has found the other's comment."""
     gate = threading.Barrier(2)
 
     def before(method: str) -> None:
@@ -256,8 +263,8 @@ def opening_of(host: CodeHost) -> str:
         (r"mac \w{32}", f"mac {'0' * 32}"),
     ],
 )
-def test_comment_with_a_forged_mark_is_not_touched(pattern: str, text: str) -> None:
-    """All workflows with a job's token write as the same bot. The signature tells whose comment it is."""
+def test_comment_with_forged_mark_stays(pattern: str, text: str) -> None:
+    """All workflows write as the same bot, so the signature decides whose comment it is."""
     with GitHub(bot=BOT, edits_all=True) as host:
         thread = thread_of(SERVICES[0], host.url)
         assert publish(thread, of(FAILED)) == ""
@@ -271,8 +278,8 @@ def test_comment_with_a_forged_mark_is_not_touched(pattern: str, text: str) -> N
         assert host.methods() == ["POST", "POST"]
 
 
-def test_comment_with_a_mark_of_another_change_is_not_touched() -> None:
-    """A mark can be copied from a change on which anybody may comment."""
+def test_comment_with_mark_elsewhere_stays() -> None:
+    """A mark can be copied from a change that anybody may comment on."""
     with GitHub() as host:
         thread, made = thread_of(SERVICES[0], host.url), of(FAILED)
         publish(thread, made._replace(context=made.context._replace(change_number="11")))
@@ -283,8 +290,8 @@ def test_comment_with_a_mark_of_another_change_is_not_touched() -> None:
         assert len(host.comments) == 2
 
 
-def test_comment_of_another_client_secret_is_not_touched() -> None:
-    """Two accounts may test one change, and neither is the other's part."""
+def test_comment_of_other_client_secret_stays() -> None:
+    """Two accounts may test one change and must not replace each other's comment."""
     with GitHub() as host:
         thread = thread_of(SERVICES[0], host.url)
         assert publish(thread, of(FAILED), Secret("secret-of-another-client")) == ""
@@ -292,7 +299,7 @@ def test_comment_of_another_client_secret_is_not_touched() -> None:
         assert ["Failed" in made.body for made in host.comments] == [True, False]
 
 
-def test_comment_without_a_client_secret_is_not_written() -> None:
+def test_comment_needs_client_secret() -> None:
     """An unsigned comment could never be found again."""
     with GitHub() as host:
         why = publish(thread_of(SERVICES[0], host.url), of(FAILED), None)
@@ -300,8 +307,8 @@ def test_comment_without_a_client_secret_is_not_written() -> None:
         assert host.requests == []
 
 
-def test_opening_of_a_comment_is_short() -> None:
-    """It is the first line of every notification by mail."""
+def test_comment_begins_with_short_text() -> None:
+    """The beginning is the first line of every e-mail notification."""
     with GitHub() as host:
         publish(thread_of(SERVICES[0], host.url), of(FAILED))
         assert len(opening_of(host)) < 160
@@ -324,8 +331,8 @@ def test_opening_of_a_comment_is_short() -> None:
     ],
     ids=["bot", "no number", "user", "same name", "half a number", "ghost"],
 )
-def test_comment_that_another_app_copied_is_not_touched(ours: object, graphql: bool, author: object) -> None:
-    """It has our mark with a valid signature, on our change, and the token may edit each comment."""
+def test_comment_copied_by_other_app_stays(ours: object, graphql: bool, author: object) -> None:
+    """A copy has a valid signature and the right change, and the token may edit it."""
     with GitHub(bot=ours, graphql=graphql, edits_all=True) as host:
         assert publish(thread_of(SERVICES[0], host.url), of(FAILED)) == ""
         copied = host.comments.pop()
@@ -339,8 +346,8 @@ def test_comment_that_another_app_copied_is_not_touched(ours: object, graphql: b
         assert host.complaints == []
 
 
-def test_comment_of_a_job_is_found_by_its_number() -> None:
-    """GraphQL names the bot without the suffix that REST has."""
+def test_comment_of_bot_is_found_by_id() -> None:
+    """GraphQL names the bot without the suffix that REST uses."""
     with GitHub() as host:
         for verdict in (FAILED, PASSED):
             assert publish(thread_of(SERVICES[0], host.url), of(verdict)) == ""
@@ -348,8 +355,8 @@ def test_comment_of_a_job_is_found_by_its_number() -> None:
 
 
 @pytest.mark.parametrize(("base", "path"), [("", "/graphql"), ("/api/v3", "/api/graphql")])
-def test_owner_of_an_apps_token_is_asked_of_graphql(base: str, path: str) -> None:
-    """github.com and an Enterprise Server have it at different places."""
+def test_token_owner_comes_from_graphql(base: str, path: str) -> None:
+    """github.com and GitHub Enterprise Server have GraphQL at different paths."""
     viewer = answer(200, '{"data": {"viewer": {"login": "x", "databaseId": 7}}}')
     refusal = answer(403, '{"message": "Resource not accessible by integration"}')
     routes = {f"{base}/user": refusal, path: viewer}
@@ -360,7 +367,8 @@ def test_owner_of_an_apps_token_is_asked_of_graphql(base: str, path: str) -> Non
     assert asked[2][0] == "GET"
 
 
-def test_passing_fault_of_graphql_is_asked_again() -> None:
+def test_graphql_transient_error_is_retried() -> None:
+    """A transient error of GraphQL is retried."""
     with GitHub() as host:
         publish(thread_of(SERVICES[0], host.url), of(FAILED))
         host.faults.append(Fault("GRAPHQL", 502, times=2))
@@ -369,8 +377,8 @@ def test_passing_fault_of_graphql_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("viewer", [[], {"data": None}, {"data": {"viewer": 5}}, {"data": {"viewer": {"login": 5}}}])
-def test_viewer_in_another_form_tells_no_owner(viewer: object) -> None:
-    """Then a new comment is written, and the response to it tells the author."""
+def test_graphql_invalid_viewer_has_no_owner(viewer: object) -> None:
+    """A new comment is written, and its response contains the author."""
     with GitHub() as host:
         publish(thread_of(SERVICES[0], host.url), of(FAILED))
         host.faults.append(Fault("GRAPHQL", 200, body=viewer))
@@ -379,14 +387,16 @@ def test_viewer_in_another_form_tells_no_owner(viewer: object) -> None:
         assert host.methods() == ["POST", "POST", "DELETE", "PATCH"]
 
 
-def test_unknown_owner_leaves_a_later_builds_comment() -> None:
+def test_unknown_owner_keeps_later_build() -> None:
+    """A comment of a later build stays if the token owner is unknown."""
     with GitHub(graphql=False) as host:
         publish(thread_of(SERVICES[0], host.url), of(PASSED))
         publish(thread_of(SERVICES[0], host.url, GITHUB_RUN_ID="499"), of(FAILED))
         assert ["Passed" in made.body for made in host.comments] == [True]
 
 
-def test_unknown_owner_leaves_another_parts_comment() -> None:
+def test_unknown_owner_keeps_other_part() -> None:
+    """A comment of another part stays if the token owner is unknown."""
     with GitHub(graphql=False) as host:
         for _ in range(2):
             for title in ("Smoke", "Nightly"):
@@ -394,8 +404,8 @@ def test_unknown_owner_leaves_another_parts_comment() -> None:
         assert len(host.comments) == 2
 
 
-def test_unknown_owner_of_two_builds_leaves_one_comment() -> None:
-    """Both have written theirs by the time that either reads them."""
+def test_unknown_owner_two_builds_leave_one() -> None:
+    """Both builds write their comments before either reads them."""
     with GitHub(graphql=False) as host:
         gate = threading.Barrier(2)
 
@@ -455,10 +465,10 @@ GITHUB, GITLAB = SERVICES
          "error This endpoint has been requested too many times. Try again later", "Run the step again later"),
     ],
 )  # fmt: skip
-def test_refusal_shows_the_servers_words_and_a_cure(
+def test_rejection_shows_reason_and_advice(
     service: Service, status: int, body: object, shown: str, advice: str
 ) -> None:
-    """The permission is named only where the server says that it is missing."""
+    """The permission is named only if the server says that it is missing."""
     with service.host() as host:
         host.faults.append(Fault("POST", status, body=body))
         why = publish(thread_of(service, host.url), of())
@@ -471,8 +481,8 @@ def test_refusal_shows_the_servers_words_and_a_cure(
 
 @both
 @pytest.mark.parametrize("status", [403, 429])
-def test_words_of_a_server_are_safe_to_show(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
-    """They may hold the token, commands of the runner, and more than anybody reads."""
+def test_rejection_reason_is_safe_to_print(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
+    """The reason may contain the token, runner commands or a very long text."""
     said = f"x\n::error::y\x1b[31m {TOKEN} \u202e ##vso[z]{'long ' * 5000}"
     host.faults.append(Fault("POST", status, body={"message": said, "errors": ["[" * 5000, {"message": {}}, 5]}))
     code, log = step(tmp_path, service, host.url)
@@ -489,7 +499,8 @@ def test_words_of_a_server_are_safe_to_show(service: Service, host: CodeHost, st
 
 @both
 @pytest.mark.parametrize("body", [None, [], 5, {"message": None}, {"message": [[]]}, {"errors": 5}, {"message": {}}])
-def test_refusal_in_any_form_is_a_warning(service: Service, host: CodeHost, body: object) -> None:
+def test_rejection_with_any_body_warns(service: Service, host: CodeHost, body: object) -> None:
+    """A rejection with any response body gives one short warning."""
     host.faults.append(Fault("POST", 400, body=body))
     assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 400."
 
@@ -526,7 +537,8 @@ def test_rate_limit_is_waited_for_once(
 
 
 @both
-def test_second_rate_limit_is_not_waited_for(service: Service, host: CodeHost) -> None:
+def test_rate_limit_twice_warns(service: Service, host: CodeHost) -> None:
+    """A second rate limit gives a warning without another wait."""
     clock = FakeClock()
     host.faults.append(Fault("POST", 403, times=9, headers={"Retry-After": "7"}, body={"message": LIMIT}))
     why = publish(thread_with(clock, service, host.url), of())
@@ -537,7 +549,8 @@ def test_second_rate_limit_is_not_waited_for(service: Service, host: CodeHost) -
 
 @both
 @pytest.mark.parametrize("wait", ["60", "3600", "9" * 9])
-def test_rate_limit_beyond_the_time_is_told(service: Service, host: CodeHost, wait: str) -> None:
+def test_rate_limit_beyond_deadline_warns(service: Service, host: CodeHost, wait: str) -> None:
+    """A rate limit longer than the time left gives a warning without a wait."""
     clock = FakeClock()
     host.faults.append(Fault("GET", 429, headers={"Retry-After": wait}))
     why = publish(thread_with(clock, service, host.url), of())
@@ -548,7 +561,8 @@ def test_rate_limit_beyond_the_time_is_told(service: Service, host: CodeHost, wa
 
 @both
 @pytest.mark.parametrize("value", ["-1", "soon", "9" * 5000, "\u0661", "1.5"])
-def test_invalid_time_of_a_limit_is_not_waited_for(service: Service, host: CodeHost, value: str) -> None:
+def test_rate_limit_with_invalid_time_warns(service: Service, host: CodeHost, value: str) -> None:
+    """A rate limit with an invalid time gives a warning without a wait."""
     clock = FakeClock()
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": value.encode("utf-8").decode("latin-1")}
     host.faults.append(Fault("POST", 403, headers=headers))
@@ -556,8 +570,8 @@ def test_invalid_time_of_a_limit_is_not_waited_for(service: Service, host: CodeH
     assert (host.methods(), clock.time) == (["POST"], 1000)
 
 
-def test_new_comment_is_not_sent_again_after_503() -> None:
-    """The request may have arrived, whatever Retry-After says."""
+def test_comment_is_not_resent_after_503() -> None:
+    """The request may have arrived, with or without Retry-After."""
     with GitHub() as host:
         host.faults.append(Fault("POST", 503, headers={"Retry-After": "1"}))
         assert "HTTP 503." in publish(thread_of(GITHUB, host.url), of())
@@ -565,7 +579,8 @@ def test_new_comment_is_not_sent_again_after_503() -> None:
 
 
 @both
-def test_a_wrong_token_is_a_warning(service: Service, host: CodeHost) -> None:
+def test_wrong_token_warns(service: Service, host: CodeHost) -> None:
+    """A wrong token gives a warning that does not show it."""
     why = publish(thread_of(service, host.url, "another-token"), of())
     assert "HTTP 401" in why
     assert "another-token" not in why
@@ -573,7 +588,8 @@ def test_a_wrong_token_is_a_warning(service: Service, host: CodeHost) -> None:
 
 @both
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_what_may_be_asked_again_is(service: Service, host: CodeHost, method: str) -> None:
+def test_idempotent_requests_are_retried(service: Service, host: CodeHost, method: str) -> None:
+    """GET and PATCH requests are retried after HTTP 502."""
     publish(thread_of(service, host.url), of(PASSED))
     host.faults.append(Fault(host.update if method == "PATCH" else "GET", 502, times=2))
     assert publish(thread_of(service, host.url), of(FAILED)) == ""
@@ -581,14 +597,16 @@ def test_what_may_be_asked_again_is(service: Service, host: CodeHost, method: st
 
 
 @both
-def test_a_comment_is_never_asked_for_twice(service: Service, host: CodeHost) -> None:
+def test_comment_is_not_resent_after_502(service: Service, host: CodeHost) -> None:
+    """A POST request is not sent again after HTTP 502."""
     host.faults.append(Fault("POST", 502))
     assert publish(thread_of(service, host.url), of()) == "The comment could not be written: HTTP 502."
     assert host.methods() == ["POST"]
 
 
 @both
-def test_a_redirect_takes_no_token_elsewhere(service: Service, host: CodeHost) -> None:
+def test_redirect_is_not_followed(service: Service, host: CodeHost) -> None:
+    """A redirect is not followed, because the request has the token."""
     with FaultServer(answer(200, "[]")) as other:
         host.faults.append(Fault("POST", 307, headers={"Location": f"{other.url}/x"}))
         assert "HTTP 307" in publish(thread_of(service, host.url), of())
@@ -596,7 +614,8 @@ def test_a_redirect_takes_no_token_elsewhere(service: Service, host: CodeHost) -
 
 
 @both
-def test_a_next_page_on_another_host_is_not_read(service: Service) -> None:
+def test_next_page_on_other_host_is_not_read(service: Service) -> None:
+    """The next page on another host is not read, because the request has the token."""
     with FaultServer(answer(200, "[]")) as other:
         page = answer(200, json.dumps([]), f'Link: <{other.url}/x>; rel="next"')
         user = answer(200, json.dumps({"id": 7, "login": "x"}))
@@ -608,7 +627,8 @@ def test_a_next_page_on_another_host_is_not_read(service: Service) -> None:
 
 
 @both
-def test_a_next_page_that_is_no_address_is_a_warning(service: Service) -> None:
+def test_next_page_with_invalid_url_warns(service: Service) -> None:
+    """An invalid URL of the next page gives a warning."""
     page = answer(200, "[]", 'Link: <http://[>; rel="next"')
     user = answer(200, json.dumps({"id": 7, "login": "x"}))
     with FaultServer(lambda wire: (user if wire.request.path.endswith("/user") else page)(wire)) as host:
@@ -616,7 +636,8 @@ def test_a_next_page_that_is_no_address_is_a_warning(service: Service) -> None:
 
 
 @both
-def test_a_mark_with_a_number_beyond_all_builds_is_none(service: Service, host: CodeHost) -> None:
+def test_mark_with_huge_number_is_ignored(service: Service, host: CodeHost) -> None:
+    """An owner mark with a huge build number is ignored."""
     publish(thread_of(service, host.url), of(FAILED))
     host.comments[0].body = host.comments[0].body.replace("build 500", f"build {'9' * 5000}")
     assert publish(thread_of(service, host.url), of(PASSED)) == ""
@@ -624,7 +645,8 @@ def test_a_mark_with_a_number_beyond_all_builds_is_none(service: Service, host: 
 
 
 @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -0100", f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", "x"])
-def test_invalid_time_of_a_server_reads_all_comments(date: str) -> None:
+def test_invalid_date_reads_all_comments(date: str) -> None:
+    """An invalid Date header makes the step read all comments."""
     paths: list[str] = []
     page = answer(200, "[]", f"Date: {date}")
     one = answer(201, json.dumps({"id": 1, "body": "x", "user": {"id": 7, "login": "x"}}))
@@ -641,22 +663,23 @@ def test_invalid_time_of_a_server_reads_all_comments(date: str) -> None:
 
 @both
 @pytest.mark.parametrize("act", [answer(200, "nonsense"), answer(200, '{"a": 1}'), answer(200, "[[1]]"), answer(500)])
-def test_an_answer_of_any_form_is_a_warning(service: Service, act: Callable[..., bool]) -> None:
+def test_invalid_response_warns(service: Service, act: Callable[..., bool]) -> None:
+    """An invalid response gives a warning."""
     with FaultServer(act) as host:
         assert publish(thread_of(service, f"{host.url}/api"), of()).startswith("The comment could not be")
 
 
 @both
-def test_a_host_that_says_nothing_is_waited_for_in_vain_but_not_for_long(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_silent_host_times_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without a response gives a warning after the timeout."""
     monkeypatch.setattr(http, "_REQUEST_TIMEOUT_SECONDS", 0.2)
     with FaultServer(hang) as host:
         assert "no answer came in time" in publish(thread_of(service, f"{host.url}/api"), of())
 
 
 @both
-def test_a_report_that_is_too_long_is_cut_at_a_row_and_says_so(service: Service, host: CodeHost) -> None:
+def test_long_report_is_cut_at_row(service: Service, host: CodeHost) -> None:
+    """A long report is cut between two rows and states the number of omitted runs."""
     runs = [*(passed(f"p{number}", "n" * 400) for number in range(4000)), failed("bad")]
     assert publish(thread_of(service, host.url), of(FAILED, runs=runs)) == ""
     body = host.comments[0].body
@@ -665,7 +688,8 @@ def test_a_report_that_is_too_long_is_cut_at_a_row_and_says_so(service: Service,
     assert re.search(r"^\| … and [\d,]+ more runs \| \| \| \|$", body, re.MULTILINE)
 
 
-def test_a_persons_own_token_finds_that_persons_comment_only() -> None:
+def test_personal_token_finds_own_comment() -> None:
+    """A personal token updates only the comment of that person."""
     with GitHub("ada") as host:
         host.add("<!-- autonoma-ci 0000000000000000 build 1 -->", {"login": "github-actions[bot]", "type": "Bot"})
         for _ in range(2):
@@ -698,9 +722,8 @@ def step(folder: Path, service: Service, url: str, ids: str = "sandbox-one", **m
 
 
 @both
-def test_a_step_comments_and_its_exit_code_is_that_of_the_tests(
-    service: Service, host: CodeHost, tmp_path: Path
-) -> None:
+def test_step_comments_and_keeps_exit_code(service: Service, host: CodeHost, tmp_path: Path) -> None:
+    """The comment shows the failed run, and the exit code is that of the tests."""
     assert step(tmp_path, service, host.url, "sandbox-one, sandbox-fails")[0] == 1
     [made] = host.comments
     assert "❌ Failed" in made.body
@@ -710,7 +733,8 @@ def test_a_step_comments_and_its_exit_code_is_that_of_the_tests(
 
 @both
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_comment_that_fails_changes_no_verdict(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
+def test_comment_failure_keeps_exit_code(service: Service, host: CodeHost, status: int, tmp_path: Path) -> None:
+    """A failed comment is a warning and leaves the exit code unchanged."""
     host.faults.append(Fault("POST", status))
     code, log = step(tmp_path, service, host.url)
     assert code == 0
@@ -720,8 +744,8 @@ def test_a_comment_that_fails_changes_no_verdict(service: Service, host: CodeHos
 
 
 @both
-def test_a_refused_input_is_told_too(service: Service, host: CodeHost, tmp_path: Path) -> None:
-    """Else the comment of an earlier commit would still say that all is well."""
+def test_comment_shows_invalid_input(service: Service, host: CodeHost, tmp_path: Path) -> None:
+    """Without this, the comment of an earlier commit would still show a pass."""
     assert step(tmp_path, service, host.url, "no id!")[0] == 2
     assert "❌ Error" in host.comments[0].body
 
@@ -744,9 +768,10 @@ def test_a_refused_input_is_told_too(service: Service, host: CodeHost, tmp_path:
         ({"AUTONOMA_COMMENT": "false"}, ""),
     ],
 )
-def test_without_what_it_takes_there_is_no_comment(
+def test_comment_without_requirements_is_skipped(
     service: Service, host: CodeHost, more: dict[str, str], says: str, tmp_path: Path
 ) -> None:
+    """No request is sent without token, change, API address or a real run."""
     code, log = step(tmp_path, service, host.url, **more)
     assert code == 0
     assert says in log
@@ -762,9 +787,10 @@ def test_without_what_it_takes_there_is_no_comment(
         ("http://user:ZQ9@git.example.com/api", ""),
     ],
 )
-def test_server_on_plain_http_gets_no_token(
+def test_plain_http_server_gets_no_token(
     service: Service, host: CodeHost, url: str, shown: str, tmp_path: Path
 ) -> None:
+    """A server on plain HTTP gets no token, and the warning gives advice."""
     code, log = step(tmp_path, service, host.url, **{service.address: url})
     told = f"The comment could not be written: {service.address} is plain HTTP{shown}, and the token is sent over https"
     assert code == 0
@@ -773,16 +799,16 @@ def test_server_on_plain_http_gets_no_token(
     assert "ZQ9" not in log
 
 
-def test_elsewhere_the_option_has_no_effect_and_says_so(tmp_path: Path) -> None:
+def test_comment_on_other_systems_warns(tmp_path: Path) -> None:
+    """The option `comment` gives a warning on other CI systems."""
     drone = Service("drone", GitHub, {"DRONE": "true"}, "X", "Y", None)
     assert "AUTONOMA_COMMENT has no effect on drone: it is for GitHub and GitLab." in step(tmp_path, drone, "x")[1]
 
 
 @both
 @pytest.mark.parametrize("verdict", [CANCELLED, DRY])
-def test_a_step_that_proved_nothing_leaves_the_comment_as_it_is(
-    service: Service, host: CodeHost, verdict: Verdict, tmp_path: Path
-) -> None:
+def test_comment_after_cancel_is_unchanged(service: Service, host: CodeHost, verdict: Verdict, tmp_path: Path) -> None:
+    """A cancelled step or a dry run leaves the comment unchanged."""
     from autonoma_ci.app.inputs import detect_ci
     from autonoma_ci.app.publishing import post_comment as write
     from autonoma_ci.config.settings import Settings

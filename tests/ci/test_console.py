@@ -1,4 +1,4 @@
-"""The log: no secret in any line, and no stream that ends the job."""
+"""Job log with secrets, and with broken or stalled streams."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_
 
 
 @given(TEXTS, SECRETS, TEXTS, st.sampled_from([GITHUB.log_formatter, PLAIN_LOG_FORMATTER]))
-def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
-    before: str, value: str, after: str, dialect: LogFormatter
-) -> None:
+def test_log_redacts_secret_in_any_escaping(before: str, value: str, after: str, dialect: LogFormatter) -> None:
+    """No line, annotation or group shows a secret in any escaping."""
     out = io.StringIO()
     console = JobLog(out, dialect)
     console.redact_with(Redactor([Secret(value)]))
@@ -47,7 +46,8 @@ def test_no_line_issue_or_group_shows_a_secret_however_it_is_escaped(
 
 
 @pytest.mark.parametrize("secret", ["file=a,b:c", "50%25,x:y", "::error::x", "##[error]x", "error"])
-def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> None:
+def test_log_redacts_command_like_secret(secret: str) -> None:
+    """A secret that looks like a command leaves the log commands valid."""
     out = io.StringIO()
     console = JobLog(out, GITHUB.log_formatter)
     console.redact_with(Redactor([Secret(secret)]))
@@ -61,7 +61,8 @@ def test_a_secret_that_reads_like_a_command_spoils_no_command(secret: str) -> No
     ]
 
 
-def test_a_place_in_a_file_becomes_the_place_of_the_annotation() -> None:
+def test_annotation_has_file_position() -> None:
+    """An annotation has the file, line and column of its diagnostic."""
     assert GITHUB.log_formatter.annotation("warning", Diagnostic("text", "a, b.yml", 3, 5), "t: u") == (
         "::warning file=a%2C b.yml,line=3,col=5,title=t%3A u::a, b.yml:3:5: text"
     )
@@ -73,7 +74,8 @@ def test_a_place_in_a_file_becomes_the_place_of_the_annotation() -> None:
     )
 
 
-def test_a_group_is_closed_when_what_is_in_it_fails() -> None:
+def test_group_closes_after_error() -> None:
+    """A group is closed when its content raises an error."""
     out = io.StringIO()
     console = JobLog(out, GITHUB.log_formatter)
     with pytest.raises(RuntimeError, match="inside"), console.group("Plan"):
@@ -88,7 +90,8 @@ class Broken(io.StringIO):
         raise BrokenPipeError
 
 
-def test_a_log_that_is_gone_does_not_end_the_job() -> None:
+def test_log_ignores_broken_stream() -> None:
+    """A broken or closed stream does not end the job."""
     closed = io.StringIO()
     closed.close()
     for stream in (Broken(), closed):
@@ -100,7 +103,8 @@ def test_a_log_that_is_gone_does_not_end_the_job() -> None:
 
 
 @given(SECRETS)
-def test_a_mask_hides_the_value_that_it_names_and_nothing_else(value: str) -> None:
+def test_mask_command_has_exact_value(value: str) -> None:
+    """The mask command contains exactly the secret value."""
     out = io.StringIO()
     JobLog(out, GITHUB.log_formatter).mask([Secret(value)])
     assert runner.commands(out.getvalue()) == [runner.Command("add-mask", value)]
@@ -130,8 +134,8 @@ def _interrupt(console: JobLog, out: Stalled) -> None:
     raise Cancelled(15)
 
 
-def test_the_end_of_a_group_waits_for_no_reader_after_an_error() -> None:
-    """The signal that has ended the wait for the reader would not end another one."""
+def test_group_end_never_waits_after_error() -> None:
+    """The end of a group does not wait for a stalled reader after a signal."""
     out = Stalled()
     console = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
     with pytest.raises(Cancelled), console.group("Plan"):
@@ -139,8 +143,8 @@ def test_the_end_of_a_group_waits_for_no_reader_after_an_error() -> None:
     assert out.texts == ["::group::Plan\n", "test a\n", "::endgroup::\n"]
 
 
-def test_a_product_whose_end_of_a_group_is_lost_is_an_error() -> None:
-    """It is not whole, even if all else was written."""
+def test_group_end_lost_in_product_fails() -> None:
+    """A product log without its last line is incomplete, so the loss is an error."""
     out = Stalled()
     console = JobLog(cast("TextIO", out), GITHUB.log_formatter, is_product=True)
     with pytest.raises(pytest.fail.Exception, match="for ever"), console.group("Plan"):

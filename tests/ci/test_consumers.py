@@ -1,4 +1,4 @@
-"""The output of a step keeps the rules of the programs that read it."""
+"""Outputs read by the programs of the CI systems."""
 
 from __future__ import annotations
 
@@ -47,8 +47,11 @@ def publish(name: str, environ: Mapping[str, str], folder: Path, made: Report) -
     ("name", "more"),
     [("gitea", {}), ("forgejo", {}), ("github", {"ACT": "true"}), ("github", {"GITEA_ACTIONS": "true"})],
 )
-def test_act_reads_the_outputs_of_a_large_plan(name: str, more: dict[str, str], tmp_path: Path) -> None:
-    """Source: nektos/act, pkg/container/parse_env_file.go, before commit 67e332e8."""
+def test_act_reads_outputs_of_large_plan(name: str, more: dict[str, str], tmp_path: Path) -> None:
+    """The outputs of a large plan are readable by act.
+
+    Source: nektos/act, pkg/container/parse_env_file.go, before commit 67e332e8.
+    """
     path = tmp_path / "output"
     warnings = publish(name, {"GITHUB_OUTPUT": str(path), **more}, tmp_path, LARGE)
     found = read_env_file(path.read_bytes())
@@ -60,7 +63,8 @@ def test_act_reads_the_outputs_of_a_large_plan(name: str, more: dict[str, str], 
     ]
 
 
-def test_github_has_longer_outputs(tmp_path: Path) -> None:
+def test_github_outputs_exceed_act_limit(tmp_path: Path) -> None:
+    """Outputs on GitHub may be longer than act can read."""
     path = tmp_path / "output"
     publish("github", {"GITHUB_OUTPUT": str(path)}, tmp_path, LARGE)
     assert len(runner.outputs(path.read_text("utf-8"))["results"]) > 100_000
@@ -69,7 +73,8 @@ def test_github_has_longer_outputs(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 4000), st.integers(1, 2000))
-def test_no_output_is_a_line_that_act_loses(runs: int, length: int) -> None:
+def test_outputs_fit_line_limit_of_act(runs: int, length: int) -> None:
+    """Each output line is shorter than act's line limit of 64 KiB."""
     url = f"https://a.example/{'a' * length}"
     made = report([failed(f"id-{number}")._replace(url=url) for number in range(runs)])
     lines = [f"{name}={text}" for name, text in build_outputs(made, 60_000).items()]
@@ -89,7 +94,7 @@ def test_no_output_is_a_line_that_act_loses(runs: int, length: int) -> None:
     ],
     ids=["plain", "query", "long", "padding"],
 )
-def test_semaphore_takes_every_value(url: str, kept: bool, tmp_path: Path) -> None:
+def test_semaphore_accepts_every_value(url: str, kept: bool, tmp_path: Path) -> None:
     """Its program refuses an empty value and a second `=`, and no later value was set.
 
     Source: semaphoreci/toolbox, sem-context/pkg/validators/validators.go.
@@ -110,7 +115,7 @@ def test_semaphore_takes_every_value(url: str, kept: bool, tmp_path: Path) -> No
 # Harness
 
 
-def test_documents_say_when_harness_reads_outputs() -> None:
+def test_docs_name_harness_version_for_outputs() -> None:
     """Older versions of its engine drop the outputs of a step that failed.
 
     Source: harness/lite-engine, pipeline/runtime/run.go.
@@ -124,7 +129,7 @@ def test_documents_say_when_harness_reads_outputs() -> None:
 
 
 def test_bitrise_expands_no_value(tmp_path: Path) -> None:
-    """A later step would get a link without its `$…`.
+    """A later Bitrise step gets each link with its `$` unchanged.
 
     Source: bitrise-io/envman, cli/add.go, cli/commands.go and env/expand.go.
     """
@@ -157,8 +162,8 @@ def test_bitrise_expands_no_value(tmp_path: Path) -> None:
         "fold:\u200bstart:x time:\u2060end:y",
     ],
 )
-def test_travis_takes_no_text_for_a_fold(text: str) -> None:
-    """The log viewer replaces all of a line in which it finds one."""
+def test_travis_lines_never_match_fold(text: str) -> None:
+    """The log viewer replaces a whole line that contains a fold command."""
     assert grammars.travis(escape_log_line(text)) == []
     assert grammars.travis(text.replace("\u200b", "").replace("\u2060", ""))
 
@@ -173,8 +178,8 @@ def test_travis_takes_no_text_for_a_fold(text: str) -> None:
         ("teamcity", "from=%20%20"),
     ],
 )
-def test_value_in_a_log_is_exact_or_left_out(name: str, query: str, tmp_path: Path) -> None:
-    """A link with a reference in it leads nowhere, or shows a secret.
+def test_log_values_are_exact_or_empty(name: str, query: str, tmp_path: Path) -> None:
+    """A link that contains a reference is broken or shows a secret, so it is left out.
 
     Source: microsoft/azure-pipelines-agent, src/Agent.Worker/Variables.cs; JetBrains's documentation, "Kotlin DSL".
     """
@@ -199,7 +204,7 @@ def read_annotations(made: Report) -> tuple[str, dict[str, list[dict[str, dict[s
 
 
 @pytest.mark.parametrize("size", [10, 1000, 1900])
-def test_annotations_keep_to_the_size_of_gitlab(size: int) -> None:
+def test_gitlab_annotations_fit_size_limit(size: int) -> None:
     """GitLab refuses a larger file, and a job that passed can fail by that.
 
     Source: gitlabhq/gitlabhq, app/services/ci/parse_annotations_artifact_service.rb and db/structure.sql
@@ -219,8 +224,11 @@ def test_annotations_keep_to_the_size_of_gitlab(size: int) -> None:
 
 
 @given(REPORTS)
-def test_annotations_have_the_form_of_gitlab(made: Report) -> None:
-    """Source: gitlabhq/gitlabhq, app/models/ci/job_annotation.rb, app/validators/json_schemas."""
+def test_gitlab_annotations_match_schema(made: Report) -> None:
+    """The annotations match GitLab's schema.
+
+    Source: gitlabhq/gitlabhq, app/models/ci/job_annotation.rb, app/validators/json_schemas.
+    """
     text, found = read_annotations(made)
     assert len(text.encode()) <= MAX_BYTES
     assert len(found) <= 20

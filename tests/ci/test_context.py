@@ -35,7 +35,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_each_environment_is_read_as_documented(case: environments.Case, tmp_path: Path) -> None:
+def test_context_matches_table(case: environments.Case, tmp_path: Path) -> None:
     """All facts but the event are those of the table, and the event is the one in the environment."""
     environ = case.settle(tmp_path)
     found = load_system(detect(environ)).build_context(environ)
@@ -44,7 +44,7 @@ def test_each_environment_is_read_as_documented(case: environments.Case, tmp_pat
         assert found.trigger_event == environ.get("GITHUB_EVENT_NAME", "")
 
 
-def test_the_table_covers_every_system_with_and_without_a_change_request() -> None:
+def test_table_covers_every_system_and_change() -> None:
     """Each system that knows of changes has at least one row of each kind; there are sixty rows and more."""
     seen = {(case.expected.ci_name, bool(case.expected.change_number)) for case in CASES}
     systems = {row.name for row in DETECTION_RULES} - {"ci", "cli"}
@@ -56,7 +56,7 @@ def test_the_table_covers_every_system_with_and_without_a_change_request() -> No
 @settings(deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
-def test_no_environment_breaks_a_system(row: DetectionRule, data: st.DataObject) -> None:
+def test_context_from_any_environment_is_valid(row: DetectionRule, data: st.DataObject) -> None:
     """Whatever the variables hold, the context is made of facts that look like what they are."""
     values = st.sampled_from(HOSTILE) | st.text(st.characters(), max_size=60)
     environ = data.draw(st.dictionaries(st.sampled_from(NAMES), values, max_size=40))
@@ -65,7 +65,7 @@ def test_no_environment_breaks_a_system(row: DetectionRule, data: st.DataObject)
 
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
-def test_the_same_hostile_text_everywhere_breaks_no_system(row: DetectionRule, value: str) -> None:
+def test_context_from_hostile_values_is_valid(row: DetectionRule, value: str) -> None:
     """A runner in which every variable is hostile still has a context."""
     _is_sound(load_system(row).build_context(dict.fromkeys(NAMES, value)), row.name)
 
@@ -90,7 +90,7 @@ def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 @settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), _nested, max_leaves=20))
-def test_no_event_breaks_the_reading(value: object) -> None:
+def test_event_of_any_shape_gives_text(value: object) -> None:
     """An event of any shape answers every question with a text."""
     event = GitHubEvent({"pull_request": value, "deployment_status": value})
     for path in (("pull_request", "number"), ("pull_request", "head", "sha"), ("deployment_status", "environment_url")):
@@ -99,7 +99,7 @@ def test_no_event_breaks_the_reading(value: object) -> None:
 
 
 @pytest.mark.parametrize("event", ["directory", "pipe", "too large", "not text", "missing", "null in the path"])
-def test_an_event_file_that_is_none_is_an_event_without_facts(event: str, tmp_path: Path) -> None:
+def test_event_file_invalid_is_empty(event: str, tmp_path: Path) -> None:
     """A folder, a named pipe without a writer, 25 MiB and more: nothing hangs, nothing is read."""
     path = tmp_path / "event.json"
     match event:
@@ -115,14 +115,14 @@ def test_an_event_file_that_is_none_is_an_event_without_facts(event: str, tmp_pa
     assert GitHubEvent.load({"GITHUB_EVENT_PATH": shown}).text("pull_request", "number") == ""
 
 
-def test_an_event_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
+def test_event_file_at_size_limit_is_read(tmp_path: Path) -> None:
     """The limit is GitHub's own, so that no real event is too large."""
     path = tmp_path / "event.json"
     path.write_bytes(json.dumps({"pull_request": {"number": 7}}).encode().ljust(MAX_EVENT_BYTES))
     assert GitHubEvent.load({"GITHUB_EVENT_PATH": str(path)}).text("pull_request", "number") == "7"
 
 
-def test_files_that_are_not_read_are_closed(tmp_path: Path) -> None:
+def test_rejected_files_are_closed(tmp_path: Path) -> None:
     """A refused folder or pipe leaves no open handle behind."""
     os.mkfifo(tmp_path / "pipe")
     before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the folder of a process's own handles is no ordinary one
@@ -153,7 +153,7 @@ def test_files_that_are_not_read_are_closed(tmp_path: Path) -> None:
         ("C:\\git\\shop", ""),
     ],
 )
-def test_a_repository_is_owner_and_name_without_credentials(text: str, owner_and_name: str) -> None:
+def test_repository_has_no_credentials(text: str, owner_and_name: str) -> None:
     """Clone URLs of every form come down to the path; what is not sure to be one is left out."""
     assert env.first_repository(text) == owner_and_name
 
@@ -177,7 +177,7 @@ def test_a_repository_is_owner_and_name_without_credentials(text: str, owner_and
         ("https://example.com/" + "x" * 2000, ""),
     ],
 )
-def test_a_link_is_http_and_has_no_credentials(text: str, link: str) -> None:
+def test_link_is_http_without_credentials(text: str, link: str) -> None:
     """Links that a browser would not follow, or would follow elsewhere, are left out."""
     assert env.first_web_url(text) == link
 
@@ -197,7 +197,7 @@ def test_a_link_is_http_and_has_no_credentials(text: str, link: str) -> None:
         ("x" * 2001, ""),
     ],
 )
-def test_a_branch_is_a_name_without_its_prefix(text: str, name: str) -> None:
+def test_branch_has_no_ref_prefix(text: str, name: str) -> None:
     """References of pull requests and detached heads are no branches."""
     assert env.first_branch(text) == name
 
@@ -220,19 +220,19 @@ def test_a_branch_is_a_name_without_its_prefix(text: str, name: str) -> None:
         (b"=b\n\\", {}),
     ],
 )
-def test_properties_are_read_as_java_writes_them(text: bytes, found: dict[str, str]) -> None:
+def test_properties_follow_java_syntax(text: bytes, found: dict[str, str]) -> None:
     """Comments, separators, escapes and continued lines mean what they mean to Java."""
     assert teamcity.parse_java_properties(text) == found
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
-def test_no_properties_file_breaks_the_reading(data: bytes) -> None:
+def test_properties_from_any_bytes_are_text(data: bytes) -> None:
     """Any bytes make a mapping of texts."""
     assert all(isinstance(value, str) for value in teamcity.parse_java_properties(data).values())
 
 
 @pytest.mark.parametrize("line", [b"\\" * 1_000_000, b" " * 1_000_000, b"a=" + b"\\\n" * 500_000, b":" * 1_000_000])
-def test_a_hostile_properties_file_takes_no_long_time(line: bytes) -> None:
+def test_properties_parse_in_linear_time(line: bytes) -> None:
     """A megabyte of what makes patterns slow is read in the time that a megabyte takes."""
     assert len(teamcity.parse_java_properties(line)) <= 1

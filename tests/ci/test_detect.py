@@ -41,12 +41,12 @@ print(*(name.rpartition(".")[2] for name in sys.modules if name.startswith("auto
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_each_environment_is_recognised(case: environments.Case) -> None:
+def test_detect_finds_system_of_each_case(case: environments.Case) -> None:
     """The first row of the table that recognises an environment is the system that made it."""
     assert detection.detect(case.environ).name == case.expected.ci_name
 
 
-def test_the_order_is_the_documented_one() -> None:
+def test_rules_have_documented_order() -> None:
     """Look-alikes come before what they look like, runners before the hosts that they run on; a new one is between."""
     names = tuple(row.name for row in DETECTION_RULES)
     assert tuple(name for name in names if name in ORDER) == ORDER
@@ -55,12 +55,12 @@ def test_the_order_is_the_documented_one() -> None:
 
 
 @pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
-def test_every_row_has_a_module_with_a_system(row: DetectionRule) -> None:
+def test_every_rule_has_module(row: DetectionRule) -> None:
     """Each row's module answers even an empty environment, with the row's own name."""
     assert load_system(row).build_context({}) == BuildContext(ci_name=row.name)
 
 
-def test_every_module_has_a_row() -> None:
+def test_every_module_has_one_rule() -> None:
     """A system is one file and one row: there is no file that detection can't reach, and none is shared."""
     files = Path(str(autonoma_ci.ci.systems.__file__)).parent.glob("*.py")
     systems = [path.stem for path in files if "\nSYSTEM = " in path.read_text("utf-8")]
@@ -68,7 +68,7 @@ def test_every_module_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("name", [row.name for row in DETECTION_RULES])
-def test_every_system_can_be_named(name: str) -> None:
+def test_override_selects_every_system(name: str) -> None:
     """`AUTONOMA_CI` decides, whatever else the environment says."""
     assert detection.detect({"AUTONOMA_CI": name, "GITHUB_ACTIONS": "true", "FORGEJO_ACTIONS": "true"}).name == name
 
@@ -93,14 +93,14 @@ def test_every_system_can_be_named(name: str) -> None:
         ("jenkinns", "jenkins"),
     ],
 )
-def test_a_name_that_is_nearly_right_gets_a_hint(named: str, meant: str) -> None:
+def test_override_typo_gets_hint(named: str, meant: str) -> None:
     """An unknown name is an error that says which was meant, and which there are."""
     with pytest.raises(InputError, match=f"'{named.lower()}' is.*Did you mean {meant}\\?.*forgejo, .*, cli"):
         detection.detect({"AUTONOMA_CI": named})
 
 
 @pytest.mark.parametrize("named", ["hunter2-github", "github-5e11ed", "s3cret-ci", "x-azure-pipelines"])
-def test_an_unknown_word_beside_a_name_is_not_shown(named: str) -> None:
+def test_override_unknown_value_is_hidden(named: str) -> None:
     """The value may be a secret that was given to the wrong variable."""
     with pytest.raises(InputError, match="Did you mean") as error:
         detection.detect({"AUTONOMA_CI": named})
@@ -108,7 +108,7 @@ def test_an_unknown_word_beside_a_name_is_not_shown(named: str) -> None:
 
 
 @pytest.mark.parametrize("named", ["x" * 100_000, "\x1b[31m\n::error::\ud800", "…", "\0"])
-def test_a_hostile_name_makes_a_short_and_printable_error(named: str) -> None:
+def test_override_hostile_error_is_printable(named: str) -> None:
     """Whatever `AUTONOMA_CI` holds, the message is one line of printable text."""
     with pytest.raises(InputError) as error:
         detection.detect({"AUTONOMA_CI": named})
@@ -116,19 +116,19 @@ def test_a_hostile_name_makes_a_short_and_printable_error(named: str) -> None:
     assert len(str(error.value)) < 500
 
 
-def test_an_empty_override_is_none() -> None:
+def test_override_empty_is_ignored() -> None:
     """A variable that is set to nothing is not set."""
     assert detection.detect({"AUTONOMA_CI": " ", "GITLAB_CI": "true"}).name == "gitlab"
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "FALSE", "no", "off", "\x00true"])
-def test_a_flag_that_is_off_recognises_nothing(value: str) -> None:
+def test_detect_ignores_flags_that_are_off(value: str) -> None:
     """Systems are recognised by flags that say yes, not by flags that are there."""
     flags = ("GITHUB_ACTIONS", "GITEA_ACTIONS", "GITLAB_CI", "CIRCLECI", "TF_BUILD", "BUILDKITE", "TRAVIS", "DRONE")
     assert detection.detect(dict.fromkeys(flags, value)).name == "cli"
 
 
-def test_names_are_the_published_ones_and_short() -> None:
+def test_names_are_published_and_short() -> None:
     """The API's field `source` takes at most 10 characters, for a new system too."""
     names = [row.name for row in DETECTION_RULES]
     assert set(NAMES) <= set(names)
@@ -136,7 +136,7 @@ def test_names_are_the_published_ones_and_short() -> None:
 
 
 @pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
-def test_one_name_is_set_sent_and_recorded(row: DetectionRule, tmp_path: Path) -> None:
+def test_name_is_same_in_option_api_and_record(row: DetectionRule, tmp_path: Path) -> None:
     """AUTONOMA_CI, the `source` that is sent, and the record have the same word."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_CI": row.name, "AUTONOMA_API_URL": sandbox.url}
@@ -147,7 +147,7 @@ def test_one_name_is_set_sent_and_recorded(row: DetectionRule, tmp_path: Path) -
     assert (record["ci"]["name"], record["source"]) == (row.name, row.name)
 
 
-def test_the_tokens_of_all_systems_are_known() -> None:
+def test_secret_variables_cover_all_systems() -> None:
     """A manifest can name no system's credentials, on whichever system it is read; each pattern is there once."""
     tokens = all_secret_variables()
     expected = {
@@ -166,13 +166,13 @@ def test_the_tokens_of_all_systems_are_known() -> None:
     ("setting", "module"),
     [("GITLAB_CI=true", "gitlab"), ("JENKINS_URL=https://j", "jenkins"), ("HOME=/", "local"), ("CI=true", "unknown")],
 )
-def test_a_job_imports_its_own_system_only(setting: str, module: str) -> None:
+def test_detect_imports_one_system_module(setting: str, module: str) -> None:
     """Detection imports one system's file and what it needs: a job starts fast, however many systems there are."""
     run = subprocess.run([sys.executable, "-c", LISTING, setting], check=True, capture_output=True, text=True)
     assert set(run.stdout.split()) & set(MODULES) == {module}
 
 
-def test_a_new_system_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_system_needs_file_and_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file beside the others and a row in the table are all that a new system needs."""
     text = (
         "from autonoma_ci.ci.base import CISystem\n"

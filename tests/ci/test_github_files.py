@@ -1,4 +1,4 @@
-"""The runner's files and commands, judged by a port of the runner's own parsers."""
+"""GitHub's output files and log commands, read by ported runner parsers."""
 
 from __future__ import annotations
 
@@ -44,17 +44,19 @@ class Files:
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z-]{1,10}", fullmatch=True), TEXTS.map(lambda t: t.replace("\r", ""))))
-def test_any_text_comes_back_as_the_value_it_was(values: dict[str, str]) -> None:
-    """No text ends its own value, sets another output or fails the step."""
+def test_outputs_round_trip_any_text(values: dict[str, str]) -> None:
+    """No value ends itself early, sets another output or fails the step."""
     values = {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
     assert runner.outputs(format_outputs(values)) == values
 
 
-def test_each_writing_has_a_delimiter_of_its_own() -> None:
+def test_outputs_use_new_delimiter_each_time() -> None:
+    """Each block of outputs has a new random delimiter."""
     assert format_outputs({"a": "b"}) != format_outputs({"a": "b"})
 
 
-def test_outputs_and_summary_are_written_anew_each_time(tmp_path: Path) -> None:
+def test_publish_twice_replaces_values(tmp_path: Path) -> None:
+    """A second report replaces the outputs and the summary of the first one."""
     output, step_summary = tmp_path / "output", tmp_path / "summary"
     output.write_text("earlier=1\n", "utf-8")
     files = Files({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(step_summary)})
@@ -65,18 +67,20 @@ def test_outputs_and_summary_are_written_anew_each_time(tmp_path: Path) -> None:
     assert step_summary.read_text("utf-8").count("### ") == 1
 
 
-def test_without_the_runners_files_nothing_is_written_and_nothing_said() -> None:
+def test_publish_without_files_is_silent() -> None:
+    """Nothing is written and nothing is warned about without the runner's files."""
     assert Files({}).publish(report([started("x")])) == []
 
 
-def test_a_summary_that_is_not_wanted_is_not_written(tmp_path: Path) -> None:
+def test_summary_off_writes_no_file(tmp_path: Path) -> None:
+    """The option `summary` turns the file off."""
     Files({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, summary=False).publish(report([started("x")]))
     assert not (tmp_path / "summary").exists()
 
 
 @pytest.mark.parametrize("path", ["folder", "nowhere/file", "a\0b", "pipe", "loop", "/dev/null"])
-def test_what_cant_be_written_is_a_warning(path: str, tmp_path: Path) -> None:
-    """Nothing waits for a pipe's other end, and as root nothing takes the place of a device."""
+def test_output_unwritable_warns(path: str, tmp_path: Path) -> None:
+    """An unwritable path gives one warning, without a wait and without replacing a device."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
@@ -86,14 +90,15 @@ def test_what_cant_be_written_is_a_warning(path: str, tmp_path: Path) -> None:
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
 
 
-def test_one_file_that_cant_be_written_does_not_cost_the_other(tmp_path: Path) -> None:
+def test_output_failure_leaves_summary(tmp_path: Path) -> None:
+    """The summary is written even if the output file can't be."""
     paths = {"GITHUB_OUTPUT": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
     assert len(Files(paths).publish(report([started("x")]))) == 1
     assert "1 of 1 run started" in (tmp_path / "summary").read_text("utf-8")
 
 
-def test_a_link_of_the_runner_is_followed(tmp_path: Path) -> None:
-    """The path comes from the runner, not from the checkout, and the runner reads where its link leads."""
+def test_output_symlink_is_followed(tmp_path: Path) -> None:
+    """The runner chooses the path and reads the target of the link."""
     (tmp_path / "link").symlink_to("real")
     assert Files({"GITHUB_OUTPUT": str(tmp_path / "link")}).publish(report([started("x")])) == []
     assert (tmp_path / "link").is_symlink()
@@ -101,8 +106,8 @@ def test_a_link_of_the_runner_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1_000_000, 1_023_900, 1_040_000, 2_000_000])
-def test_a_summary_that_others_have_filled_is_left_as_it_is(size: int, tmp_path: Path) -> None:
-    """GitHub drops the whole summary of a step above 1 MiB: what was there before must not go with ours."""
+def test_summary_full_is_left_unchanged(size: int, tmp_path: Path) -> None:
+    """GitHub drops a whole summary above 1 MiB, including the text of other programs."""
     step_summary = tmp_path / "summary"
     step_summary.write_text("x" * (size - 1) + "\n", "utf-8")
     made = report([started(f"t{n}") for n in range(1_000)])
@@ -112,16 +117,16 @@ def test_a_summary_that_others_have_filled_is_left_as_it_is(size: int, tmp_path:
     assert step_summary.read_text("utf-8").startswith("x" * (size - 1) + "\n")
 
 
-def test_a_path_that_is_no_text_costs_no_output(tmp_path: Path) -> None:
-    """Names of folders are bytes, and need not be UTF-8."""
+def test_outputs_survive_invalid_utf8_paths(tmp_path: Path) -> None:
+    """Folder names are bytes and need not be UTF-8."""
     made = report([started("x")])._replace(results_dir="caf\udce9", title="\ud800")
     paths = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     assert Files(paths).publish(made) == []
     assert runner.outputs((tmp_path / "GITHUB_OUTPUT").read_text("utf-8"))["results-dir"] == "caf?"
 
 
-def test_ten_thousand_runs_fit_in_what_the_runner_takes(tmp_path: Path) -> None:
-    """The summary stays below 1 MiB with what was there before, and the outputs are valid and say what is missing."""
+def test_outputs_of_10000_runs_fit_limits(tmp_path: Path) -> None:
+    """Summary and outputs stay within GitHub's limits and state the omissions."""
     output, step_summary = tmp_path / "output", tmp_path / "summary"
     step_summary.write_text("x" * 300_000, "utf-8")
     name = "Ein sehr langer Name mit Ümläuten |" * 5
@@ -146,14 +151,16 @@ def printed(console_lines: list[tuple[str, str]]) -> str:
 
 
 @given(TEXTS)
-def test_an_issue_is_one_command_whatever_its_text(text: str) -> None:
+def test_annotation_is_one_command(text: str) -> None:
+    """An annotation with any text is exactly one command."""
     found = runner.commands(printed([("error", text)]))
     assert [command.name for command in found] == ["error"]
     assert found[0].properties == {"title": "title"}
 
 
 @given(TEXTS, st.sampled_from([GITHUB.log_formatter, PLAIN_LOG_FORMATTER]))
-def test_a_line_is_no_command_in_any_system(text: str, dialect: object) -> None:
+def test_log_line_is_never_a_command(text: str, dialect: object) -> None:
+    """A log line with any text is no command in any CI system."""
     out = io.StringIO()
     JobLog(out, dialect).info(text)  # type: ignore[arg-type]
     assert runner.commands(out.getvalue()) == []
@@ -161,7 +168,8 @@ def test_a_line_is_no_command_in_any_system(text: str, dialect: object) -> None:
     assert out.getvalue().count("\n") == 1
 
 
-def test_credentials_are_masked_before_anything_else_and_never_printed() -> None:
+def test_log_masks_credentials_first() -> None:
+    """Credentials are masked first and redacted in every later line."""
     out = io.StringIO()
     console = JobLog(out, GITHUB.log_formatter)
     secrets = [Secret("a-secret-100%"), Secret("tiny")]
@@ -172,13 +180,15 @@ def test_credentials_are_masked_before_anything_else_and_never_printed() -> None
     assert out.getvalue().splitlines()[1:] == ["the server said *** and ***"]
 
 
-def test_elsewhere_no_mask_is_asked_for_since_asking_would_show_it() -> None:
+def test_mask_on_plain_log_prints_nothing() -> None:
+    """A log without mask commands prints nothing, because a mask would show the value."""
     out = io.StringIO()
     JobLog(out, PLAIN_LOG_FORMATTER).mask([Secret("a-secret")])
     assert out.getvalue() == ""
 
 
 def test_groups_open_and_close() -> None:
+    """A group command opens and closes around its content."""
     out = io.StringIO()
     console = JobLog(out, GITHUB.log_formatter)
     with console.group("Plan::x"):

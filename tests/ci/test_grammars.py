@@ -1,4 +1,4 @@
-"""In each system's own grammar: what we say is one order each, and no text from outside is an order."""
+"""Log commands in the grammar of each CI system."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def others(case: Case, log: str) -> list[str]:
     return found + (["github"] if case.name != "azure" and runner.commands(log) else [])
 
 
-def test_every_system_that_takes_orders_has_its_grammar_in_the_table() -> None:
-    """GitHub's is in `runner`, and whoever speaks its language has its dialect."""
+def test_table_covers_every_log_grammar() -> None:
+    """The grammar of GitHub is in `runner`, also for systems that use its formatter."""
     takes = {name for name, system in SYSTEMS.items() if system.log_formatter is not PLAIN_LOG_FORMATTER}
     assert takes == {name for name in takes if SYSTEMS[name].log_formatter is SYSTEMS["github"].log_formatter} | {
         case.name for case in CASES[:-1]
@@ -69,7 +69,8 @@ def test_every_system_that_takes_orders_has_its_grammar_in_the_table() -> None:
 
 @every_system
 @given(title=TEXTS, text=TEXTS)
-def test_a_group_is_what_it_says_and_its_text_is_no_order(case: Case, title: str, text: str) -> None:
+def test_group_with_any_text_is_one_group(case: Case, title: str, text: str) -> None:
+    """The text of a group is no command in any CI system."""
     out = io.StringIO()
     console = JobLog(out, case.dialect)
     with console.group(title):
@@ -80,7 +81,8 @@ def test_a_group_is_what_it_says_and_its_text_is_no_order(case: Case, title: str
 
 @every_system
 @given(level=LEVELS, problem=PLACES, title=TEXTS)
-def test_an_issue_is_one_order_and_no_more(case: Case, level: str, problem: Diagnostic, title: str) -> None:
+def test_annotation_is_one_command(case: Case, level: str, problem: Diagnostic, title: str) -> None:
+    """An annotation with any text is exactly one command of its CI system."""
     out = io.StringIO()
     JobLog(out, case.dialect).annotate(level, problem, title)
     assert names(case.log.read(out.getvalue())) == case.log.issue
@@ -89,7 +91,8 @@ def test_an_issue_is_one_order_and_no_more(case: Case, level: str, problem: Diag
 
 
 @every_system
-def test_the_two_ends_of_a_group_belong_together_and_to_no_other(case: Case) -> None:
+def test_group_ends_share_unique_key(case: Case) -> None:
+    """Begin and end of a group share a key that no other group has."""
     out = io.StringIO()
     console = JobLog(out, case.dialect)
     for _ in range(2):
@@ -103,18 +106,21 @@ def test_the_two_ends_of_a_group_belong_together_and_to_no_other(case: Case) -> 
 
 
 @given(TEXTS)
-def test_azure_reads_the_text_that_was_meant(text: str) -> None:
+def test_azure_parses_annotation_text(text: str) -> None:
+    """Azure reads the annotation text unchanged."""
     [order] = grammars.azure(AZURE.annotation("error", Diagnostic(text)))
     assert order.data == "\n".join(escape_log_line(line) for line in text.splitlines())[:4000]
 
 
 @given(TEXTS)
-def test_teamcity_reads_the_text_that_was_meant(text: str) -> None:
+def test_teamcity_parses_annotation_text(text: str) -> None:
+    """TeamCity reads the annotation text unchanged."""
     [order] = grammars.teamcity(TEAMCITY.annotation("error", Diagnostic(text)))
     assert order.values == {"text": escape_log_line(str(Diagnostic(text))), "status": "ERROR"}
 
 
-def test_an_issue_with_a_place_points_there_on_azure() -> None:
+def test_azure_annotation_has_file_position() -> None:
+    """An Azure annotation has the file, line and column of its diagnostic."""
     line = AZURE.annotation("warning", Diagnostic("unknown key", "a;b].yml", 3, 5), "Autonoma")
     assert grammars.azure(line) == [
         Order(
@@ -125,13 +131,15 @@ def test_an_issue_with_a_place_points_there_on_azure() -> None:
     ]
 
 
-def test_a_notice_is_no_issue_of_a_build_on_azure() -> None:
+def test_azure_notice_is_plain_line() -> None:
+    """A notice on Azure is a plain log line."""
     assert AZURE.annotation("notice", Diagnostic("all is well")) == "Notice: all is well"
 
 
 @every_system
 @given(value=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6))
-def test_a_mask_hides_the_very_value_and_where_there_is_none_nothing_is_printed(case: Case, value: str) -> None:
+def test_mask_has_exact_value_or_is_empty(case: Case, value: str) -> None:
+    """A mask command contains exactly the value, and systems without masks print nothing."""
     out = io.StringIO()
     JobLog(out, case.dialect).mask([Secret(value)])
     if case.log.mask:

@@ -1,4 +1,4 @@
-"""Two jobs, two attempts at a job and two builds are told apart in every CI system."""
+"""Identity of jobs, attempts and builds in every CI system."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def context_of(system: str, folder: Path, changes: Mapping[str, str] | None = No
     return load_system(detect(environ)).build_context(environ)
 
 
-def test_identity_table_covers_every_build() -> None:
-    """A system without a job name, without attempts or with one job for each build is a known exception."""
+def test_identity_table_covers_every_system() -> None:
+    """The systems without job names, attempts or shared builds are known exceptions."""
     assert SYSTEMS.keys() == {case.expected.ci_name for case in CASES if case.expected.build_id}
     assert SYSTEMS.keys() - NAMED.keys() == {"bitbucket", "cloudbuild"}
     assert {name for name, system in NAMED.items() if not system.shares_build} == {"codebuild", "teamcity"}
@@ -195,7 +195,7 @@ def test_identity_table_covers_every_build() -> None:
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_identity_two_jobs_share_a_build(name: str, folder: Path) -> None:
+def test_identity_two_jobs_share_build(name: str, folder: Path) -> None:
     """Two jobs have different names, and one build if the system has builds of several jobs."""
     first, second = context_of(name, folder), context_of(name, folder, SYSTEMS[name].job)
     assert first.job_name
@@ -207,7 +207,7 @@ def test_identity_two_jobs_share_a_build(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_identity_retry_has_a_higher_attempt(name: str, folder: Path) -> None:
+def test_identity_retry_has_higher_attempt(name: str, folder: Path) -> None:
     """A retried job has the same build and job, and its attempt is higher as a number."""
     before, after = context_of(name, folder), context_of(name, folder, SYSTEMS[name].retry)
     assert before.build_id
@@ -229,8 +229,8 @@ def test_identity_next_build_differs(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SYSTEMS.keys() - COUNTED.keys() - {"woodpecker"}))
-def test_identity_without_a_count_has_no_attempt(name: str, folder: Path) -> None:
-    """A flag that a job runs again is no number: a second retry would not be higher."""
+def test_identity_without_count_has_no_attempt(name: str, folder: Path) -> None:
+    """A flag for a re-run is no number, because a second retry would not be higher."""
     flags = ("TRAVIS_JOB_RESTARTED", "APPVEYOR_RE_BUILD", "APPVEYOR_RE_RUN_INCOMPLETE", "SEMAPHORE_JOB_RERUN")
     assert context_of(name, folder, dict.fromkeys(flags, "true")).build_attempt == ""
 
@@ -245,7 +245,7 @@ def test_identity_without_a_count_has_no_attempt(name: str, folder: Path) -> Non
     ],
 )
 def test_identity_parallel_copies_differ(name: str, index: str, total: str, folder: Path) -> None:
-    """Copies of one job have the copy's place in their names, and no name if the place is invalid."""
+    """Copies of one job have their index in the job name, and an invalid index gives no name."""
     alone = context_of(name, folder).job_name
     copies = [context_of(name, folder, {index: str(place), total: "2"}).job_name for place in (0, 1)]
     assert copies == [f"{alone} 1/2", f"{alone} 2/2"]
@@ -253,7 +253,7 @@ def test_identity_parallel_copies_differ(name: str, index: str, total: str, fold
 
 
 def test_azure_stage_attempt_outranks_job_attempt(folder: Path) -> None:
-    """A stage that runs again has a higher attempt, although its jobs begin at 1 again."""
+    """A stage that runs again has a higher attempt, although its job attempts restart at 1."""
     stage, job = "SYSTEM_STAGEATTEMPT", "SYSTEM_JOBATTEMPT"
     order = [("1", "1"), ("1", "2"), ("2", "1"), ("2", "3"), ("10", "1")]
     attempts = [context_of("azure", folder, {stage: s, job: j}).build_attempt for s, j in order]
@@ -262,8 +262,8 @@ def test_azure_stage_attempt_outranks_job_attempt(folder: Path) -> None:
     assert context_of("azure", folder, {job: ""}).build_attempt == ""
 
 
-def test_azure_release_is_not_the_build_it_deploys(folder: Path) -> None:
-    """A classic release has the deployed build's id in each of its stages, so that the id names no release."""
+def test_azure_release_is_not_its_build(folder: Path) -> None:
+    """All stages of a classic release have the id of the deployed build, so it identifies no release."""
     for kind in ("release", "deployment", "gates"):
         assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": kind}).build_id == ""
     assert context_of("azure", folder, {"SYSTEM_HOSTTYPE": ""}).build_id == "4711"
@@ -271,7 +271,7 @@ def test_azure_release_is_not_the_build_it_deploys(folder: Path) -> None:
 
 
 def test_woodpecker_restart_is_a_later_build(folder: Path) -> None:
-    """A restarted pipeline has a number of its own and counts its restarts."""
+    """A restarted pipeline has a new number."""
     first = context_of("woodpecker", folder)
     restart = {"CI_PIPELINE_NUMBER": "9", "CI_PIPELINE_PARENT": "8", "CI_PIPELINE_RERUNS": "1"}
     second = context_of("woodpecker", folder, restart)
@@ -281,13 +281,13 @@ def test_woodpecker_restart_is_a_later_build(folder: Path) -> None:
     assert context_of("woodpecker", folder, {"CI_PIPELINE_NUMBER": ""}).build_attempt == ""
 
 
-def test_circleci_without_a_workspace_uses_the_workflow(folder: Path) -> None:
-    """Without the workspace's id, a rerun is another build."""
+def test_circleci_without_workspace_uses_workflow(folder: Path) -> None:
+    """A rerun without a workspace id is another build."""
     changes = {"CIRCLE_WORKFLOW_WORKSPACE_ID": ""}
     assert context_of("circleci", folder, changes).build_id == environments.CIRCLE["CIRCLE_WORKFLOW_ID"]
 
 
-def test_bitbucket_without_a_uuid_uses_the_number(folder: Path) -> None:
+def test_bitbucket_without_uuid_uses_number(folder: Path) -> None:
     """The build's number is unique within the repository."""
     assert context_of("bitbucket", folder, {"BITBUCKET_PIPELINE_UUID": ""}).build_id == "55"
 
@@ -297,8 +297,8 @@ def test_bitrise_workflow_alone_is_its_build(folder: Path) -> None:
     assert context_of("bitrise", folder, {"BITRISEIO_PIPELINE_ID": ""}).build_id == "9f"
 
 
-def test_buildkite_step_without_a_key_has_its_id(folder: Path) -> None:
-    """The step's id tells apart what the label, which two steps may share, does not."""
+def test_buildkite_step_without_key_uses_id(folder: Path) -> None:
+    """Two steps may share a label, so the id of the step identifies it."""
     step = environments.BUILDKITE["BUILDKITE_STEP_ID"]
     changes = {"BUILDKITE_STEP_KEY": ""}
     assert context_of("buildkite", folder, changes).job_name == f"{step}/:hammer: Specs"
@@ -307,14 +307,14 @@ def test_buildkite_step_without_a_key_has_its_id(folder: Path) -> None:
     assert context_of("buildkite", folder, changes).job_name == ":hammer: Specs"
 
 
-def test_buildkite_jobs_of_a_matrix_differ_in_their_labels(folder: Path) -> None:
-    """They share key and id, and a label can have the values of the matrix in it."""
+def test_buildkite_matrix_jobs_use_labels(folder: Path) -> None:
+    """Matrix jobs share key and id, but a label can contain the matrix values."""
     jobs = [context_of("buildkite", folder, {"BUILDKITE_LABEL": f"E2E {os}"}).job_name for os in ("linux", "mac")]
     assert jobs == ["e2e/E2E linux", "e2e/E2E mac"]
 
 
-def test_travis_job_without_a_name_has_its_place(folder: Path) -> None:
-    """The place is the same in the next build, whose number is another one."""
+def test_travis_job_without_name_uses_index(folder: Path) -> None:
+    """The index is the same in the next build, although the build number differs."""
     names = [
         context_of("travis", folder, {"TRAVIS_JOB_NAME": "", "TRAVIS_JOB_NUMBER": number}).job_name
         for number in ("4.1", "4.2", "5.1", "broken")
@@ -323,19 +323,19 @@ def test_travis_job_without_a_name_has_its_place(folder: Path) -> None:
     assert context_of("travis", folder, {"TRAVIS_BUILD_STAGE_NAME": ""}).job_name == "e2e"
 
 
-def test_appveyor_job_without_a_name_has_its_number(folder: Path) -> None:
-    """A build of one job has no name for it."""
+def test_appveyor_job_without_name_uses_number(folder: Path) -> None:
+    """A build with one job has no name for it."""
     assert context_of("appveyor", folder, {"APPVEYOR_JOB_NAME": ""}).job_name == "1"
 
 
-def test_jenkins_builds_of_two_jobs_never_meet(folder: Path) -> None:
-    """Build 31 of another job is another build, also where BUILD_TAG is the same text."""
+def test_jenkins_builds_of_two_jobs_differ(folder: Path) -> None:
+    """Build 31 of another job is another build, even with the same BUILD_TAG."""
     builds = {context_of("jenkins", folder, {"JOB_NAME": name}).build_id for name in ("acme/shop", "acme-shop", "")}
     assert builds == {"acme/shop#31", "acme-shop#31", ""}
 
 
-def test_codefresh_attempt_zero_is_a_number(folder: Path) -> None:
-    """A count that begins at 0 is as good as one that begins at 1, and a step without retries has none."""
+def test_codefresh_attempt_zero_is_valid(folder: Path) -> None:
+    """A count may begin at 0, and a step without retries has none."""
     attempts = [context_of("codefresh", folder, {"CF_CURRENT_ATTEMPT": text}).build_attempt for text in ("0", "1", "")]
     assert attempts == ["0", "1", ""]
 
@@ -355,13 +355,13 @@ def test_codefresh_attempt_zero_is_a_number(folder: Path) -> None:
         ("1\n", 0, ""),
     ],
 )
-def test_count_reads_ascii_digits_alone(text: str, add: int, found: str) -> None:
-    """A count is a bounded number of ASCII digits, so that reading it always ends at once."""
+def test_count_accepts_only_ascii_digits(text: str, add: int, found: str) -> None:
+    """A count is a limited number of ASCII digits, so parsing it is always fast."""
     assert parse_count(text, add) == found
 
 
-def test_job_path_keeps_two_jobs_apart() -> None:
-    """No two lists of names have the same path, and a path without a job is none."""
+def test_job_paths_are_unique() -> None:
+    """Different lists of names have different paths, and a path needs a job."""
     lists = [("a", "b"), ("a/b", "c"), ("a", "b/c"), ("a", "b", "c"), ("a%2Fb", "c"), ("c",)]
     assert [join_job_path(*names) for names in lists] == ["a/b", "a%2Fb/c", "a/b%2Fc", "a/b/c", "a%252Fb/c", "c"]
     assert join_job_path("", "b") == "b"
@@ -369,8 +369,8 @@ def test_job_path_keeps_two_jobs_apart() -> None:
     assert join_job_path("x" * 1999, "b") == ""
 
 
-def test_numbered_job_names_its_place() -> None:
-    """A job that runs once keeps its name, and an invalid place makes the job unknown."""
+def test_numbered_job_has_index() -> None:
+    """A single job keeps its name, and an invalid index makes the job unknown."""
     assert number_job("e2e", Shard(1, 1)) == "e2e"
     assert number_job("e2e", Shard(2, 4)) == "e2e 2/4"
     assert number_job("e2e", None) == ""

@@ -1,4 +1,4 @@
-"""Two steps in one job: what the second has no room for is empty, not the first one's, and one warning names it."""
+"""Variables without a value after two steps in one job."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def waiting(made: Report) -> Report:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("made", [MIDDLE, LARGE, ODD], ids=["middle", "large", "odd"])
-def test_a_file_has_nothing_of_an_earlier_step(name: str, made: Report, tmp_path: Path) -> None:
+def test_file_has_no_value_of_earlier_step(name: str, made: Report, tmp_path: Path) -> None:
+    """A second step empties each variable it has no room for, with one warning."""
     environ, read = FILES[name]
     environ = {key: value.format(tmp_path) for key, value in environ.items()}
     assert publish(name, environ, tmp_path, SMALL, []) == []
@@ -94,8 +95,8 @@ def test_a_file_has_nothing_of_an_earlier_step(name: str, made: Report, tmp_path
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_one_warning_for_all_writes_of_a_step(name: str, tmp_path: Path) -> None:
-    """Once all runs are started, the variables may be written for the first time."""
+def test_step_with_two_writes_warns_once(name: str, tmp_path: Path) -> None:
+    """Variables can be written early, but a warning appears only once."""
     environ, _ = FILES[name]
     environ = {key: value.format(tmp_path) for key, value in environ.items()}
     publishers = SYSTEMS[name].create_publishers(target(environ, tmp_path))
@@ -107,7 +108,8 @@ def test_one_warning_for_all_writes_of_a_step(name: str, tmp_path: Path) -> None
     assert len(file.publish(made)) == 1
 
 
-def test_a_warning_says_what_to_do_without_results_dir(tmp_path: Path) -> None:
+def test_warning_names_results_dir(tmp_path: Path) -> None:
+    """The warning recommends `results-dir` if it is not set."""
     environ = {"BASH_ENV": str(tmp_path / "file")}
     [warning] = publish("circleci", environ, tmp_path, LARGE._replace(results_dir=""), [])
     assert warning.endswith("; set results-dir: results.json in it has all runs.")
@@ -129,9 +131,10 @@ def azure(log: str) -> Mapping[str, str]:
         ("azure", azure, "The output variables: no room for AUTONOMA_RUN_URLS ("),
     ],
 )
-def test_orders_in_the_log_set_each_name(
+def test_log_commands_set_every_variable(
     name: str, read: Callable[[str], Mapping[str, str]], warning: str, tmp_path: Path
 ) -> None:
+    """Log commands set every variable, and those without room to an empty text."""
     said: list[str] = []
     assert publish(name, {}, tmp_path, SMALL, said) == []
     [told] = publish(name, {}, tmp_path, LARGE, said)
@@ -143,8 +146,8 @@ def test_orders_in_the_log_set_each_name(
     assert all(len(text) <= MAX_VARIABLE_CHARS for text in found.values())
 
 
-def test_azure_has_whole_arrays_or_none(tmp_path: Path) -> None:
-    """A line of the log is cut, and half of an array is none."""
+def test_azure_arrays_are_whole_or_empty(tmp_path: Path) -> None:
+    """Azure cuts long log lines, and half an array is invalid."""
     for count in range(1, 1500, 50):
         said: list[str] = []
         made = report([passed(f"id-{number}") for number in range(count)], PASSED)
@@ -155,7 +158,8 @@ def test_azure_has_whole_arrays_or_none(tmp_path: Path) -> None:
         assert found["AUTONOMA_RUN_URLS"] or count > 500
 
 
-def test_on_appveyor_each_name_is_set(tmp_path: Path) -> None:
+def test_appveyor_sets_every_variable(tmp_path: Path) -> None:
+    """The AppVeyor agent gets every variable, and those without room as an empty text."""
     with Recorder() as server:
         warnings: list[str] = []
         for made in (SMALL, LARGE):
@@ -167,8 +171,8 @@ def test_on_appveyor_each_name_is_set(tmp_path: Path) -> None:
     assert found == output_variables(LARGE)
 
 
-def test_on_bitrise_the_same_four_names_are_set(tmp_path: Path) -> None:
-    """A name that has no room does not make way for another one."""
+def test_bitrise_sets_same_four_variables(tmp_path: Path) -> None:
+    """A variable without room is empty, and no other one replaces it."""
     calls = program(tmp_path / "bin", "envman")
     folder = tmp_path / "work"
     folder.mkdir()
@@ -183,8 +187,8 @@ def test_on_bitrise_the_same_four_names_are_set(tmp_path: Path) -> None:
     ]
 
 
-def test_data_of_a_build_keeps_nothing_of_an_earlier_attempt() -> None:
-    """An empty text is refused there: Semaphore's `put` takes none."""
+def test_build_data_has_no_earlier_values() -> None:
+    """Semaphore rejects an empty text, so a placeholder replaces the earlier value."""
     store: dict[str, str] = {}
 
     def put(name: str, text: str) -> str:
@@ -207,7 +211,8 @@ def test_data_of_a_build_keeps_nothing_of_an_earlier_attempt() -> None:
     assert store["AUTONOMA_RUN_URLS_1_3"] == build_variables.UNSET_TEXT
 
 
-def test_codefresh_says_what_has_no_form_there(tmp_path: Path) -> None:
+def test_codefresh_warns_about_unset_variable(tmp_path: Path) -> None:
+    """A value that Codefresh can't store is left out with a warning."""
     run = passed("a")._replace(url="https://autonoma.app/run a")
     odd = SMALL._replace(results=(run,), context=BuildContext("codefresh", build_id="500"), step_id="1" * 16)
     [warning] = publish("codefresh", {"CF_VOLUME_PATH": str(tmp_path)}, tmp_path, odd, [])
@@ -217,14 +222,16 @@ def test_codefresh_says_what_has_no_form_there(tmp_path: Path) -> None:
     assert not [name for name in found if "RUN_URL" in name]
 
 
-def test_outputs_env_warns_at_the_end_alone(tmp_path: Path) -> None:
+def test_outputs_env_warns_only_at_end(tmp_path: Path) -> None:
+    """outputs.env gives its warning only with the final report."""
     folder = ResultsDirPublisher(tmp_path)
     assert folder.publish(waiting(ODD)) == []
     [warning] = folder.publish(ODD)
     assert warning.startswith("outputs.env: no room for AUTONOMA_RUN_URL (")
 
 
-def test_the_log_of_a_second_step_has_each_warning_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_step_logs_each_warning_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of a second step has each warning once."""
     path = tmp_path / "variables"
     environ = {"HARNESS_BUILD_ID": "1", "DRONE_OUTPUT": str(path)}
     with Sandbox(pace=0) as sandbox:

@@ -1,4 +1,4 @@
-"""A results-dir whose files nobody would find gets a warning, and no other does."""
+"""Warnings about a results folder that is lost with its container."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> Ended
         ("bitbucket", "/tmp/results", BITBUCKET["BITBUCKET_CLONE_DIR"]),
     ],
 )
-def test_a_folder_outside_of_the_workspace_is_lost(ci: str, path: str, folder: str) -> None:
+def test_folder_outside_workspace_warns(ci: str, path: str, folder: str) -> None:
+    """A folder outside the workspace of a container gives a warning."""
     [told] = warned(path, ci, folder, JOBS[ci])
     assert told.startswith(f"results-dir {path} is outside of the workspace, so ")
 
@@ -60,7 +61,8 @@ def test_a_folder_outside_of_the_workspace_is_lost(ci: str, path: str, folder: s
         ("bitbucket", "results", BITBUCKET["BITBUCKET_CLONE_DIR"]),
     ],
 )
-def test_a_folder_in_the_workspace_is_kept(ci: str, path: str, folder: str) -> None:
+def test_folder_in_workspace_is_silent(ci: str, path: str, folder: str) -> None:
+    """A folder inside the workspace gives no warning."""
     assert warned(path, ci, folder, JOBS[ci]) == []
 
 
@@ -76,11 +78,13 @@ def test_a_folder_in_the_workspace_is_kept(ci: str, path: str, folder: str) -> N
         ("cli", GITHUB),
     ],
 )
-def test_a_folder_that_a_later_step_finds_is_not_lost(ci: str, environ: Mapping[str, str]) -> None:
+def test_folder_that_persists_is_silent(ci: str, environ: Mapping[str, str]) -> None:
+    """A folder that later steps can read gives no warning."""
     assert warned("/tmp/results", ci, "/", environ) == []
 
 
-def test_a_link_counts_by_where_it_leads(tmp_path: Path) -> None:
+def test_folder_symlink_is_resolved(tmp_path: Path) -> None:
+    """The target of a symbolic link decides about the warning."""
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     (tmp_path / "linked").symlink_to(workspace, target_is_directory=True)
@@ -91,14 +95,16 @@ def test_a_link_counts_by_where_it_leads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["~/results", "~", "~runner/results"])
-def test_a_tilde_is_not_expanded_and_says_so(path: str, tmp_path: Path) -> None:
+def test_folder_with_tilde_warns(path: str, tmp_path: Path) -> None:
+    """A path that begins with ~ is not expanded and gives a warning."""
     ended = dry_run(tmp_path, path, {})
     assert ended.code == 0
     assert (tmp_path / path / "results.json").is_file()
     assert f"AUTONOMA_RESULTS_DIR {path} begins with ~, which is not expanded" in ended.printed
 
 
-def test_a_lost_folder_is_an_annotation_on_github(tmp_path: Path) -> None:
+def test_folder_warning_is_github_annotation(tmp_path: Path) -> None:
+    """The warning is an annotation on GitHub."""
     ended = dry_run(tmp_path, str(tmp_path / "r"), GITHUB)
     told = [line for line in ended.printed.splitlines() if "is outside of the workspace" in line]
     assert len(told) == 1
@@ -106,12 +112,14 @@ def test_a_lost_folder_is_an_annotation_on_github(tmp_path: Path) -> None:
     assert "its files are lost with the container" in told[0]
 
 
-def test_a_path_is_shown_as_one_line() -> None:
+def test_folder_path_is_shown_on_one_line() -> None:
+    """A hostile path is shown on one line without control characters."""
     [told] = warned("/tmp/a\n::error::x\x1b[31m", "github", "/github/workspace", GITHUB)
     assert "\n" not in told
     assert "\x1b" not in told
 
 
 @pytest.mark.parametrize("path", ["a\0b", "/" + "x" * 5000])
-def test_a_path_that_no_file_can_have_warns_or_not(path: str, tmp_path: Path) -> None:
+def test_folder_path_invalid_exits_2(path: str, tmp_path: Path) -> None:
+    """A path that no file system allows ends the step with exit code 2."""
     assert dry_run(tmp_path, path, GITHUB).code == 2

@@ -1,4 +1,4 @@
-"""Whether a summary ends within a block of another process: what a Markdown parser says, and what is done then."""
+"""Code and HTML blocks left open at the end of a summary."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ LINES = st.lists(st.sampled_from(PARTS), max_size=4).map("".join)
 
 
 @given(st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n", "\r"]))
-def test_a_parser_finds_the_same_end(lines: list[str], line_break: str) -> None:
+def test_block_end_matches_markdown_parser(lines: list[str], line_break: str) -> None:
+    """The end of a block is where a Markdown parser finds it."""
     text = line_break.join(lines)
     tokens = MarkdownIt("commonmark").parse(f"{text}\n\n\n# ours\n")
     is_apart = [token.content for token in tokens if token.type == "inline"][-1:] == ["ours"]
@@ -42,15 +43,15 @@ def test_a_parser_finds_the_same_end(lines: list[str], line_break: str) -> None:
     "text",
     ["\n" * MIB, "```\n" * (MIB // 4), "`" * MIB, "x" * MIB, "<!--\n" + "--\n" * (MIB // 3), "~~~a\n~~\n" * 150_000],
 )
-def test_a_file_of_a_mib_is_read_at_once(text: str) -> None:
-    """The limit is that of a slow machine: line by line, empty lines would take longer."""
+def test_block_search_of_1_mib_is_fast(text: str) -> None:
+    """Reading 1 MiB of the worst text stays within the time of a slow machine."""
     data = text.encode()
     assert processor_seconds(lambda: ends_in_block(data), 5.0) < 5.0
 
 
 @pytest.mark.parametrize(("begin", "end"), BLOCKS.items())
-def test_a_text_moves_into_no_block_of_others(begin: str, end: str, tmp_path: Path) -> None:
-    """It is cut in place, and moves as soon as the block has its end."""
+def test_region_never_moves_into_open_block(begin: str, end: str, tmp_path: Path) -> None:
+    """The text is cut in place and moves when the block ends."""
     path = tmp_path / "summary"
     file = of(path)
     file.publish(running(started("a")))
@@ -66,7 +67,8 @@ def test_a_text_moves_into_no_block_of_others(begin: str, end: str, tmp_path: Pa
     assert "<table>" in html(path)
 
 
-def test_at_the_end_a_text_in_place_waits_and_stays(tmp_path: Path) -> None:
+def test_region_waits_for_open_block_at_end(tmp_path: Path) -> None:
+    """The final text waits 2 s for the block to end and then stays in place."""
     path = tmp_path / "summary"
     clock = FakeClock()
     file = SummaryFilePublisher("SUMMARY", path, clock)
@@ -82,8 +84,8 @@ def test_at_the_end_a_text_in_place_waits_and_stays(tmp_path: Path) -> None:
     assert html(path).count("❌ failed") > 1
 
 
-def test_a_text_that_fits_in_place_waits_for_nobody(tmp_path: Path) -> None:
-    """A step that goes on with the region of an earlier one replaces it, too."""
+def test_region_that_fits_never_waits(tmp_path: Path) -> None:
+    """A later step also replaces the region of an earlier one without a wait."""
     path = tmp_path / "summary"
     of(path).publish(running(started("a")))
     append(path, "```\n")
@@ -97,8 +99,8 @@ def test_a_text_that_fits_in_place_waits_for_nobody(tmp_path: Path) -> None:
     assert "```mermaid" in path.read_text("utf-8")
 
 
-def test_a_region_within_a_block_never_has_a_chart(tmp_path: Path) -> None:
-    """The end of the chart would end the block: not in a second report, nor in that of a later step."""
+def test_region_in_block_has_no_chart(tmp_path: Path) -> None:
+    """The fence of a chart would close the block of another process."""
     path = tmp_path / "summary"
     append(path, "```\n")
     runs = [passed("a"), passed("b")]
@@ -109,7 +111,8 @@ def test_a_region_within_a_block_never_has_a_chart(tmp_path: Path) -> None:
         assert "```mermaid" not in path.read_text("utf-8")
 
 
-def test_a_region_that_was_lost_waits_for_the_block(tmp_path: Path) -> None:
+def test_region_removed_waits_for_open_block(tmp_path: Path) -> None:
+    """A removed region is written again when the block ends or the step does."""
     path = tmp_path / "summary"
     file = SummaryFilePublisher("SUMMARY", path, FakeClock())
     file.publish(running(started("a")))
@@ -121,7 +124,8 @@ def test_a_region_that_was_lost_waits_for_the_block(tmp_path: Path) -> None:
     assert "✅ Passed" in path.read_text("utf-8")
 
 
-def test_a_full_file_is_not_searched_for_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_file_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full file is not searched for blocks."""
     path = tmp_path / "summary"
     append(path, "\n" * 2 * MIB)
 

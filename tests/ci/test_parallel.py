@@ -1,4 +1,4 @@
-"""Which of several parallel jobs a job is."""
+"""Index of a job among parallel jobs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def place_of(name: str, environ: dict[str, str]) -> Shard | None:
     return SYSTEMS[name].detect_shard(environ)
 
 
-def test_the_systems_that_tell_are_the_documented_ones() -> None:
+def test_shard_systems_match_docs() -> None:
+    """The systems that detect parallel jobs are those in the table."""
     overriding = {name for name, system in SYSTEMS.items() if type(system).detect_shard is not CISystem.detect_shard}
     assert overriding == {*DOCUMENTED, "teamcity"}
 
@@ -40,22 +41,24 @@ def test_a_system_without_numbers_has_no_place(name: str) -> None:
 
 
 @each
-def test_the_first_and_the_last_job_count_from_one(name: str) -> None:
+def test_shard_numbers_start_at_one(name: str) -> None:
+    """The first job has number 1 in every system."""
     index, first, total = DOCUMENTED[name]
     assert place_of(name, {index: str(first), total: "3"}) == Shard(1, 3)
     assert place_of(name, {index: str(first + 2), total: "3"}) == Shard(3, 3)
 
 
 @each
-def test_a_job_that_is_not_parallel_is_the_only_one(name: str) -> None:
+def test_shard_of_single_job_is_whole(name: str) -> None:
+    """A job without parallel copies has the whole plan."""
     index, first, total = DOCUMENTED[name]
     for environ in ({}, {index: str(first)}, {total: "1"}, {index: str(first), total: "1"}):
         assert place_of(name, environ) == SINGLE_SHARD
 
 
 @each
-def test_a_place_that_can_not_be_is_none_and_not_the_whole(name: str) -> None:
-    """Each of several jobs that took nonsense for the whole plan would start all of it."""
+def test_shard_with_invalid_index_is_none(name: str) -> None:
+    """An invalid index must not select the whole plan, because each copy would start all of it."""
     index, first, total = DOCUMENTED[name]
     for text in (*GARBAGE, str(first + 3), str(first - 1)):
         assert place_of(name, {index: text, total: "3"}) is None
@@ -64,12 +67,14 @@ def test_a_place_that_can_not_be_is_none_and_not_the_whole(name: str) -> None:
 
 
 @given(st.text(max_size=8), st.text(max_size=8), st.sampled_from([0, 1]))
-def test_any_two_texts_are_a_place_or_none(index: str, total: str, first: int) -> None:
+def test_shard_from_any_text_is_valid_or_none(index: str, total: str, first: int) -> None:
+    """Any two texts give a valid shard or none."""
     found = shard_from_index(index, total, first)
     assert not found or 1 <= found.number <= found.total
 
 
-def test_the_batches_of_teamcity_are_in_its_file_of_parameters(tmp_path: Path) -> None:
+def test_shard_of_teamcity_is_in_properties(tmp_path: Path) -> None:
+    """TeamCity names its batches in the file of configuration parameters."""
     parameters, system = tmp_path / "parameters.properties", tmp_path / "system.properties"
     environ = {"TEAMCITY_BUILD_PROPERTIES_FILE": str(system)}
     assert place_of("teamcity", environ) == SINGLE_SHARD

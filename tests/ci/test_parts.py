@@ -1,4 +1,4 @@
-"""Several steps of one build write to the same place, and a green one never replaces a red one.
+"""Results of several job steps in one shared place.
 
 The places are comments on GitHub and GitLab, Code Insights on Bitbucket, annotations and meta-data on Buildkite, and
 the context on Semaphore. Each part of the build has its own there.
@@ -443,8 +443,8 @@ everywhere = places("github", "gitlab", "bitbucket", "buildkite")
 
 
 @everywhere
-def test_step_without_parts_has_a_plain_heading(place: Place) -> None:
-    """A build with one step looks as if there were no parts."""
+def test_step_without_parts_has_plain_heading(place: Place) -> None:
+    """A build with one job step shows no part in its heading."""
     step = place.step(BOTH)
     assert step.code == 1
     assert place.shown() == [(PLAIN, "Failed")]
@@ -452,16 +452,16 @@ def test_step_without_parts_has_a_plain_heading(place: Place) -> None:
 
 
 @everywhere
-def test_green_shard_leaves_the_red_one(place: Place) -> None:
-    """The last shard to end does not replace what an earlier one said."""
+def test_passed_shard_keeps_failed_one(place: Place) -> None:
+    """The last shard to end does not replace the result of an earlier one."""
     for number, code in ((1, 1), (2, 0)):
         assert place.step(BOTH, {"AUTONOMA_SHARD": f"{number}/2"}).code == code
     assert place.shown() == [(f"{PLAIN} (shard 1/2)", "Failed"), (f"{PLAIN} (shard 2/2)", "Passed")]
 
 
 @everywhere
-def test_green_part_leaves_the_red_one(place: Place) -> None:
-    """Jobs of a matrix are told apart by the option `part`."""
+def test_passed_part_keeps_failed_one(place: Place) -> None:
+    """The option `part` distinguishes the jobs of a matrix."""
     for ids, system in ((RED, "linux"), (GREEN, "mac")):
         step = place.step(ids, {"AUTONOMA_PART": json.dumps({"os": system, "node": 22})})
         assert step.warnings == []
@@ -469,8 +469,8 @@ def test_green_part_leaves_the_red_one(place: Place) -> None:
 
 
 @everywhere
-def test_green_part_of_a_secret_value_leaves_the_red_one(place: Place) -> None:
-    """The legs of a matrix over a secret value have one text each, and it shows no secret."""
+def test_passed_part_with_secret_keeps_failed_one(place: Place) -> None:
+    """Each job of a matrix over a secret value has its own text without the secret."""
 
     def leg(ids: str, client: str, **facts: Any) -> Step:
         part = json.dumps({"client-id": client})
@@ -485,23 +485,23 @@ def test_green_part_of_a_secret_value_leaves_the_red_one(place: Place) -> None:
 
 
 @places("gitlab", "bitbucket", "buildkite")
-def test_green_parallel_job_leaves_the_red_one(place: Place) -> None:
-    """The variables of parallel jobs are enough, without any option."""
+def test_passed_parallel_job_keeps_failed_one(place: Place) -> None:
+    """The variables of parallel jobs are enough without any option."""
     for ids, number in ((RED, 1), (GREEN, 2)):
         assert place.step(ids, place=(number, 3)).warnings == []
     assert place.shown() == [(f"{PLAIN} (1/3)", "Failed"), (f"{PLAIN} (2/3)", "Passed")]
 
 
 @places("gitlab", "bitbucket", "buildkite")
-def test_shard_from_parallel_jobs_is_named_once(place: Place) -> None:
-    """With `shard: auto` the share is the place among parallel jobs."""
+def test_shard_auto_is_in_heading_once(place: Place) -> None:
+    """With `shard: auto`, the shard is the index among parallel jobs."""
     for number in (1, 2):
         place.step(BOTH, {"AUTONOMA_SHARD": "auto"}, place=(number, 2))
     assert place.shown() == [(f"{PLAIN} (shard 1/2)", "Failed"), (f"{PLAIN} (shard 2/2)", "Passed")]
 
 
 @places("github", "gitlab", "buildkite")
-def test_green_job_leaves_the_red_one(place: Place) -> None:
+def test_passed_job_keeps_failed_one(place: Place) -> None:
     """Two jobs of one workflow have the same title and one text each."""
     for ids, job in ((RED, "desktop"), (GREEN, "mobile")):
         assert place.step(ids, job=job).warnings == []
@@ -509,16 +509,16 @@ def test_green_job_leaves_the_red_one(place: Place) -> None:
 
 
 @everywhere
-def test_green_title_leaves_the_red_one(place: Place) -> None:
-    """Two steps of one job are told apart by `summary-title`."""
+def test_passed_title_keeps_failed_one(place: Place) -> None:
+    """The option `summary-title` distinguishes two steps of one job."""
     for ids, title in ((RED, "Smoke"), (GREEN, "Nightly")):
         assert place.step(ids, {"AUTONOMA_SUMMARY_TITLE": title}).warnings == []
     assert place.shown() == [("Nightly", "Passed"), ("Smoke", "Failed")]
 
 
 @places("github", "gitlab", "buildkite")
-def test_part_with_markup_is_text_in_its_heading(place: Place) -> None:
-    """Values of a matrix are shown, and are no markup."""
+def test_part_with_markup_is_escaped(place: Place) -> None:
+    """Matrix values are shown as text, not as markup."""
     place.step(RED, {"AUTONOMA_PART": '{"a": "<b>*x*</b> -->", "b": "\\n# y"}'})
     [text] = place.texts().values()
     assert "<b>" not in text.split("\n", 2)[1 if text.startswith("<!--") else 0]
@@ -531,8 +531,8 @@ def test_part_with_markup_is_text_in_its_heading(place: Place) -> None:
 
 
 @everywhere
-def test_step_of_the_same_name_leaves_the_first_untouched(place: Place) -> None:
-    """A second text is made, and a warning says how to tell the steps apart."""
+def test_second_step_of_name_has_own_text(place: Place) -> None:
+    """A warning explains how to distinguish the two steps."""
     first = place.step(RED)
     assert first.warnings == []
     before = place.texts()
@@ -546,16 +546,16 @@ def test_step_of_the_same_name_leaves_the_first_untouched(place: Place) -> None:
 
 
 @everywhere
-def test_third_step_of_the_same_name_has_its_own_text(place: Place) -> None:
-    """However many there are, none replaces another one."""
+def test_third_step_of_name_has_own_text(place: Place) -> None:
+    """No step of the same name replaces another one."""
     for ids in (RED, GREEN, RED, GREEN):
         place.step(ids)
     assert place.shown() == [(PLAIN, "Failed")] * 2 + [(PLAIN, "Passed")] * 2
 
 
 @everywhere
-def test_steps_of_the_same_name_are_each_waited_for(place: Place) -> None:
-    """`wait` brings up to date what the step wrote whose record it has."""
+def test_wait_updates_each_step_of_same_name(place: Place) -> None:
+    """`wait` updates the text of the step that wrote the record."""
     steps = [place.step(ids, {"AUTONOMA_WAIT": "false"}) for ids in (RED, GREEN)]
     assert place.shown() == [(PLAIN, "Started")] * 2
     for step, code in zip(reversed(steps), (0, 1), strict=True):
@@ -567,8 +567,8 @@ def test_steps_of_the_same_name_are_each_waited_for(place: Place) -> None:
 
 
 @everywhere
-def test_next_attempt_replaces_what_its_part_had_written(place: Place) -> None:
-    """The job that failed is run again, and its text becomes green, beside that of the other part."""
+def test_retry_that_passes_replaces_own_text(place: Place) -> None:
+    """The text of the retried job becomes green, and the other part stays."""
     for number in (1, 2):
         place.step(BOTH, {"AUTONOMA_SHARD": f"{number}/2"})
     names = set(place.texts())
@@ -579,16 +579,16 @@ def test_next_attempt_replaces_what_its_part_had_written(place: Place) -> None:
 
 
 @everywhere
-def test_next_attempt_that_fails_replaces_a_pass(place: Place) -> None:
-    """The last attempt counts, in both directions."""
+def test_retry_that_fails_replaces_own_text(place: Place) -> None:
+    """The last attempt counts in both directions."""
     place.step(GREEN, attempt=9)
     place.step(RED, attempt=10)
     assert place.shown() == [(PLAIN, "Failed")]
 
 
 @everywhere
-def test_next_attempt_leaves_the_other_part(place: Place) -> None:
-    """A part that is not run again stays as it is."""
+def test_retry_keeps_other_part(place: Place) -> None:
+    """A part that is not run again keeps its text."""
     place.step(RED, {"AUTONOMA_PART": "linux"})
     place.step(GREEN, {"AUTONOMA_PART": "mac"})
     before = place.texts()
@@ -598,8 +598,8 @@ def test_next_attempt_leaves_the_other_part(place: Place) -> None:
 
 
 @places("github", "gitlab", "bitbucket")
-def test_older_build_that_ends_later_replaces_nothing(place: Place) -> None:
-    """The newer build is of the newer commit, or of the same one."""
+def test_older_build_replaces_nothing(place: Place) -> None:
+    """The newer build is of the same commit or of a newer one."""
     place.step(RED, build=501, attempt=7)
     before = place.texts()
     step = place.step(GREEN, build=500, attempt=8)
@@ -609,8 +609,8 @@ def test_older_build_that_ends_later_replaces_nothing(place: Place) -> None:
 
 
 @everywhere
-def test_lower_attempt_has_its_own_text(place: Place) -> None:
-    """Some systems count the attempts at each job, so a lower number is not always an older result."""
+def test_lower_attempt_has_own_text(place: Place) -> None:
+    """Some systems count attempts per job, so a lower number is not always an older result."""
     place.step(GREEN, attempt=10)
     before = place.texts()
     lower = place.step(RED, attempt=9)
@@ -620,8 +620,8 @@ def test_lower_attempt_has_its_own_text(place: Place) -> None:
 
 
 @everywhere
-def test_first_attempt_after_a_retry_of_another_shows(place: Place) -> None:
-    """A step is run again until it passes, and the next step of the pipeline fails at its first attempt."""
+def test_first_attempt_after_retry_shows(place: Place) -> None:
+    """A step is retried until it passes, and the next step fails at its first attempt."""
     place.step(RED, attempt=1)
     place.step(GREEN, attempt=2)
     red = place.step(RED, attempt=1)
@@ -632,8 +632,8 @@ def test_first_attempt_after_a_retry_of_another_shows(place: Place) -> None:
 
 @everywhere
 @pytest.mark.parametrize("first", [RED, GREEN])
-def test_retry_of_one_of_two_steps_leaves_both_texts(first: str, place: Place) -> None:
-    """Which of the two texts its earlier attempt wrote is unknown, so the retry has a third one."""
+def test_retry_of_one_step_of_two_keeps_both(first: str, place: Place) -> None:
+    """The text of its earlier attempt is unknown, so the retry has a third one."""
     for ids in (first, GREEN if first is RED else RED):
         place.step(ids, attempt=1)
     before = place.texts()
@@ -644,8 +644,8 @@ def test_retry_of_one_of_two_steps_leaves_both_texts(first: str, place: Place) -
 
 
 @everywhere
-def test_retry_of_two_steps_is_waited_for(place: Place) -> None:
-    """The text that the retry wrote is brought up to date, and no other one."""
+def test_wait_updates_text_of_retry(place: Place) -> None:
+    """Only the text of the retry is updated."""
     for ids in (RED, GREEN):
         place.step(ids, attempt=1)
     retry = place.step(GREEN, {"AUTONOMA_WAIT": "false"}, attempt=2)
@@ -655,8 +655,8 @@ def test_retry_of_two_steps_is_waited_for(place: Place) -> None:
 
 
 @places("github", "gitlab", "bitbucket")
-def test_retry_beside_a_text_of_an_older_build_takes_that(place: Place) -> None:
-    """The older build had two steps of the name, so the text of this build may be that of the other step."""
+def test_retry_takes_text_of_older_build(place: Place) -> None:
+    """The older build had two steps of the name, so this build's text may be of the other step."""
     for ids in (GREEN, GREEN):
         place.step(ids, build=499)
     place.step(RED, build=500, attempt=11)
@@ -667,7 +667,7 @@ def test_retry_beside_a_text_of_an_older_build_takes_that(place: Place) -> None:
 
 @places("github", "gitlab", "bitbucket")
 def test_newer_build_replaces_each_part(place: Place) -> None:
-    """There is one text for each part, whatever the number of builds."""
+    """There is one text for each part after any number of builds."""
     for build in (99, 100):
         for ids, part in ((RED if build == 99 else GREEN, "linux"), (GREEN, "mac")):
             place.step(ids, {"AUTONOMA_PART": part}, build=build, attempt=build)
@@ -675,8 +675,8 @@ def test_newer_build_replaces_each_part(place: Place) -> None:
 
 
 @places("github", "gitlab", "bitbucket")
-def test_newer_build_with_steps_of_the_same_name_keeps_both(place: Place) -> None:
-    """Two such steps find the two texts of the build before, and each takes one."""
+def test_newer_build_keeps_same_names_apart(place: Place) -> None:
+    """Two steps of the same name take one text each of the build before."""
     for build in (500, 501):
         for ids in (RED, GREEN):
             place.step(ids, build=build)
@@ -697,10 +697,8 @@ ORDERS = pytest.mark.parametrize(
 
 @ORDERS
 @places("gitlab")
-def test_child_pipelines_of_one_commit_have_a_note_each(
-    first: tuple[int, str], second: tuple[int, str], place: Place
-) -> None:
-    """Each child has a pipeline id of its own, and none of them is an earlier build."""
+def test_child_pipelines_have_own_notes(first: tuple[int, str], second: tuple[int, str], place: Place) -> None:
+    """Each child pipeline has its own id and is no earlier build of another one."""
     steps = [place.step(ids, CHILD, build=build) for build, ids in (first, second)]
     assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
     assert [len(step.warnings) for step in steps] == [0, 1]
@@ -708,8 +706,8 @@ def test_child_pipelines_of_one_commit_have_a_note_each(
 
 
 @places("gitlab")
-def test_child_pipelines_of_the_next_commit_replace_the_notes(place: Place) -> None:
-    """A note of an earlier commit is out of date, and so is that of an earlier attempt at a job."""
+def test_child_pipelines_of_next_commit_win(place: Place) -> None:
+    """A note of an earlier commit or of an earlier job attempt is outdated."""
     for build, ids in ((501, RED), (502, GREEN)):
         place.step(ids, CHILD, build=build)
     later = {**CHILD, "CI_COMMIT_SHA": SHA[::-1]}
@@ -721,8 +719,8 @@ def test_child_pipelines_of_the_next_commit_replace_the_notes(place: Place) -> N
 
 
 @places("gitlab")
-def test_child_of_a_later_parent_replaces_the_note_of_the_earlier_one(place: Place) -> None:
-    """GitLab names the parent pipeline, and children of two parents are builds one after the other."""
+def test_child_of_later_parent_replaces_note(place: Place) -> None:
+    """GitLab names the parent pipeline, and children of two parents are successive builds."""
     for build, parent, ids in ((501, 500, RED), (502, 500, RED), (511, 510, GREEN), (512, 510, GREEN)):
         place.step(ids, {**CHILD, "CI_UPSTREAM_PIPELINE_ID": str(parent)}, build=build)
     assert place.shown() == [(PLAIN, "Passed"), (PLAIN, "Passed")]
@@ -730,10 +728,8 @@ def test_child_of_a_later_parent_replaces_the_note_of_the_earlier_one(place: Pla
 
 @ORDERS
 @places("bitbucket")
-def test_pipelines_of_one_push_have_a_report_each(
-    first: tuple[int, str], second: tuple[int, str], place: Place
-) -> None:
-    """A push to a branch with a pull request starts a pipeline for each of the two."""
+def test_pipelines_of_one_push_have_own_reports(first: tuple[int, str], second: tuple[int, str], place: Place) -> None:
+    """A push to a branch with a pull request starts two pipelines."""
     request = {"BITBUCKET_BRANCH": "main", "BITBUCKET_PR_ID": "42"}
     for more, (build, ids) in zip(({"BITBUCKET_BRANCH": "main"}, request), (first, second), strict=True):
         assert place.step(ids, more, build=build).warnings == []
@@ -748,8 +744,8 @@ def test_pipelines_of_one_push_have_a_report_each(
 
 @everywhere
 @pytest.mark.parametrize("other_job", [False, True], ids=["the same job", "another job"])
-def test_wait_brings_the_text_of_its_record_up_to_date(other_job: bool, place: Place) -> None:
-    """There is one text, which tells how the runs ended."""
+def test_wait_updates_text_of_record(other_job: bool, place: Place) -> None:
+    """One text shows how the runs ended."""
     started = place.step(BOTH, {"AUTONOMA_WAIT": "false"})
     assert place.shown() == [(PLAIN, "Started")]
     facts: dict[str, Any] = {"job": "verify", "attempt": 7} if other_job else {}
@@ -760,8 +756,8 @@ def test_wait_brings_the_text_of_its_record_up_to_date(other_job: bool, place: P
 
 
 @everywhere
-def test_wait_for_a_part_leaves_the_other_parts(place: Place) -> None:
-    """The record says which part it is of, so the later job need not."""
+def test_wait_for_part_keeps_other_parts(place: Place) -> None:
+    """The record contains the part, so the later job need not name it."""
     started = place.step(RED, {"AUTONOMA_WAIT": "false", "AUTONOMA_PART": "linux"})
     place.step(GREEN, {"AUTONOMA_PART": "mac"})
     place.wait(started, job="verify")
@@ -769,8 +765,8 @@ def test_wait_for_a_part_leaves_the_other_parts(place: Place) -> None:
 
 
 @places("github", "gitlab")
-def test_wait_in_another_job_leaves_the_step_of_that_job(place: Place) -> None:
-    """What `wait` writes belongs to the step that started the runs, not to the job that waits."""
+def test_wait_in_other_job_keeps_its_step(place: Place) -> None:
+    """The text of `wait` belongs to the step that started the runs."""
     place.step(RED, job="verify")
     started = place.step(GREEN, {"AUTONOMA_WAIT": "false"}, job="start")
     place.wait(started, job="verify")
@@ -778,16 +774,16 @@ def test_wait_in_another_job_leaves_the_step_of_that_job(place: Place) -> None:
 
 
 @everywhere
-def test_wait_in_a_matrix_brings_the_text_of_its_record_up_to_date(place: Place) -> None:
-    """What is written belongs to the part of the step that started the runs, not to the values of this matrix."""
+def test_wait_in_matrix_updates_text_of_record(place: Place) -> None:
+    """The text belongs to the part that started the runs, not to this matrix job."""
     started = place.step(RED, {"AUTONOMA_WAIT": "false"}, job="start")
     place.wait(started, {"AUTONOMA_PART": '{"name":"shop"}'}, job="verify")
     assert place.shown() == [(PLAIN, "Failed")]
 
 
 @everywhere
-def test_wait_in_a_later_attempt_leaves_the_other_step(place: Place) -> None:
-    """A step belongs to the attempt that started its runs, even if only the job that waits is run again."""
+def test_wait_in_retry_keeps_other_step(place: Place) -> None:
+    """A step belongs to the attempt that started its runs, even if only `wait` is retried."""
     place.step(RED)
     started = place.step(GREEN, {"AUTONOMA_WAIT": "false"})
     before = place.texts()
@@ -797,8 +793,8 @@ def test_wait_in_a_later_attempt_leaves_the_other_step(place: Place) -> None:
 
 
 @places("github", "gitlab", "bitbucket")
-def test_wait_for_an_older_attempt_replaces_nothing(place: Place) -> None:
-    """The job that starts the runs was run again, and the first attempt's record is waited for after that."""
+def test_wait_for_old_attempt_replaces_nothing(place: Place) -> None:
+    """The starting job was retried before `wait` read the record of its first attempt."""
     first = place.step(GREEN, {"AUTONOMA_WAIT": "false"})
     place.step(RED, attempt=2)
     before = place.texts()
@@ -811,8 +807,8 @@ def test_wait_for_an_older_attempt_replaces_nothing(place: Place) -> None:
 
 
 @places("github", "gitlab", "bitbucket")
-def test_step_that_leaves_it_to_merge_writes_nothing_shared(place: Place) -> None:
-    """Log, summary, outputs and files are written all the same."""
+def test_step_for_merge_writes_nothing_shared(place: Place) -> None:
+    """Log, summary, outputs and files are still written."""
     step = place.step(BOTH, {"AUTONOMA_PUBLISH": "merge"})
     assert place.texts() == {}
     assert step.code == 1
@@ -828,8 +824,8 @@ def test_step_that_leaves_it_to_merge_writes_nothing_shared(place: Place) -> Non
 
 
 @places("github", "gitlab", "bitbucket")
-def test_step_that_leaves_it_to_merge_asks_for_nothing_shared(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even a request is sent to the CI system's interface."""
+def test_step_for_merge_sends_no_request(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API of the CI system gets no request."""
 
     def ask(*_: object) -> None:
         raise AssertionError("a request was sent")
@@ -878,8 +874,8 @@ def made(red: bool, step_id: str, part: Part, build: str = "500") -> Report:
 
 
 @pytest.mark.parametrize("service", ["github", "gitlab"])
-def test_two_steps_of_the_same_name_at_once_have_a_comment_each(service: str) -> None:
-    """Both have found nothing by the time that either writes."""
+def test_same_names_at_once_have_own_comments(service: str) -> None:
+    """Both steps find no comment before either writes."""
     with GitHub() if service == "github" else GitLab() as host:
         together(host, "POST", [made(red, step, Part(title=PLAIN)) for red, step in STEPS])
         found = [match[2] for body in _bodies(host).values() if (match := _HEADING.search(body))]
@@ -888,8 +884,8 @@ def test_two_steps_of_the_same_name_at_once_have_a_comment_each(service: str) ->
 
 
 @pytest.mark.parametrize("service", ["github", "gitlab"])
-def test_two_parts_at_once_have_a_comment_each(service: str) -> None:
-    """Each part looks for its own."""
+def test_two_parts_at_once_have_own_comments(service: str) -> None:
+    """Each part looks for its own comment."""
     with GitHub() if service == "github" else GitLab() as host:
         together(host, "POST", [made(red, step, Part(part=step)) for red, step in STEPS])
         assert len(host.comments) == 2
@@ -897,8 +893,8 @@ def test_two_parts_at_once_have_a_comment_each(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["github", "gitlab"])
-def test_two_steps_at_once_that_find_one_old_comment_both_show(service: str) -> None:
-    """Both replace the comment of the build before, and the one whose text is gone writes another."""
+def test_two_steps_on_old_comment_both_show(service: str) -> None:
+    """Both replace the comment of the build before, and the replaced step writes another."""
     with GitHub() if service == "github" else GitLab() as host:
         publish(thread_of(host, "499"), made(False, "c" * 16, Part(title=PLAIN), "499"))
         together(host, host.update, [made(red, step, Part(title=PLAIN)) for red, step in STEPS])
@@ -948,8 +944,8 @@ def insights_of(
     )
 
 
-def test_two_new_reports_at_once_are_two() -> None:
-    """Both steps have found nothing by the time that either writes."""
+def test_two_new_reports_at_once_both_show() -> None:
+    """Both steps find no report before either writes."""
     with Bitbucket() as proxy:
         looked = threading.Barrier(2)
 
@@ -972,8 +968,8 @@ def test_two_new_reports_at_once_are_two() -> None:
 
 
 @pytest.mark.parametrize("red_first", [True, False])
-def test_two_steps_that_replace_one_report_both_show(red_first: bool) -> None:
-    """Both have found the report of the build before. The one whose report is gone writes another."""
+def test_two_steps_on_old_report_both_show(red_first: bool) -> None:
+    """Both replace the report of the build before, and the replaced step writes another."""
     with Bitbucket() as proxy:
         insights_of(proxy, build="499").publish(made(False, "c" * 16, Part(title=PLAIN), "499"))
         [name] = proxy.reports
@@ -1008,7 +1004,7 @@ def test_two_steps_that_replace_one_report_both_show(red_first: bool) -> None:
         assert [len(notes) for notes in proxy.annotations.values()] == [1]
 
 
-def test_report_is_found_behind_many_others() -> None:
+def test_report_is_found_on_later_page() -> None:
     """A page of the list has ten reports."""
     with Bitbucket() as proxy:
         for number in range(25):
@@ -1020,8 +1016,8 @@ def test_report_is_found_behind_many_others() -> None:
         assert [report["result"] for report in proxy.reports.values() if "result" in report] == ["PASSED"]
 
 
-def test_report_with_a_long_title_shows_its_part() -> None:
-    """Bitbucket takes 100 characters, and two parts of one title have two headings."""
+def test_report_with_long_title_shows_part() -> None:
+    """Bitbucket allows 100 characters, and two parts of one title have two headings."""
     titles = {
         bitbucket._build_report(made(True, "a" * 16, Part(part=part, title="t" * 100)), MINE)["title"]
         for part in ("linux", "mac")
@@ -1063,8 +1059,8 @@ both = pytest.mark.parametrize("data", ["buildkite", "semaphore"], indirect=True
 
 
 @both
-def test_data_of_a_step_without_parts_has_plain_names(data: Data) -> None:
-    """A build with one step has the names of the documents."""
+def test_data_without_parts_has_plain_names(data: Data) -> None:
+    """A build with one step has the documented variable names."""
     step = data.place.step(RED)
     assert data.conclusions() == {"": "failed"}
     assert data["AUTONOMA_RUN_URL"].startswith("http://127.0.0.1")
@@ -1082,10 +1078,10 @@ def test_data_of_a_step_without_parts_has_plain_names(data: Data) -> None:
     ],
     ids=["shard", "part", "parallel"],
 )
-def test_data_of_a_red_part_stays(
+def test_data_of_failed_part_stays(
     more: list[dict[str, str]], facts: list[dict[str, Any]], suffixes: list[str], data: Data
 ) -> None:
-    """Each part has names of its own, and the plain names are nobody's."""
+    """Each part has its own names, and no part has the plain names."""
     for ids, options, told in zip((RED, GREEN), more, facts, strict=True):
         assert data.place.step(BOTH if "AUTONOMA_SHARD" in options else ids, options, **told).renamed == []
     assert data.conclusions() == dict(zip(suffixes, ("failed", "passed"), strict=True))
@@ -1095,8 +1091,8 @@ def test_data_of_a_red_part_stays(
 
 
 @both
-def test_data_of_a_red_job_stays(data: Data) -> None:
-    """Two jobs without parts have the same names, so the second one takes others and says so."""
+def test_data_of_failed_job_stays(data: Data) -> None:
+    """Two jobs without parts have the same names, so the second takes others and warns."""
     data.place.step(RED, job="desktop")
     before = data.program.data
     second = data.place.step(GREEN, job="mobile")
@@ -1108,8 +1104,8 @@ def test_data_of_a_red_job_stays(data: Data) -> None:
 
 
 @both
-def test_data_of_steps_of_the_same_name_stays(data: Data) -> None:
-    """The first has the plain names, and no later one has names that another one has."""
+def test_data_of_steps_of_same_name_stays(data: Data) -> None:
+    """The first step has the plain names, and each later one has its own."""
     warnings = [data.place.step(ids).renamed for ids in (RED, GREEN, RED, GREEN)]
     found = data.conclusions()
     assert found[""] == "failed"
@@ -1119,8 +1115,8 @@ def test_data_of_steps_of_the_same_name_stays(data: Data) -> None:
 
 
 @both
-def test_data_of_the_next_attempt_replaces_its_own(data: Data) -> None:
-    """A job that is run again has the names that it had before."""
+def test_data_of_retry_replaces_own(data: Data) -> None:
+    """A retried job has the names that it used before."""
     for ids, part in ((RED, "linux"), (RED, "mac")):
         data.place.step(ids, {"AUTONOMA_PART": part})
     more: dict[str, Any] = {"build": 501} if data.place.facts is FACTS["semaphore"] else {"attempt": 2}
@@ -1129,7 +1125,7 @@ def test_data_of_the_next_attempt_replaces_its_own(data: Data) -> None:
 
 
 @both
-def test_data_of_a_job_that_is_run_again_keeps_its_name(data: Data) -> None:
+def test_data_of_second_job_retry_replaces_own(data: Data) -> None:
     """The second of two jobs finds its own names again, not those of the first."""
     for ids, job in ((RED, "desktop"), (RED, "mobile")):
         data.place.step(ids, job=job)
@@ -1140,7 +1136,7 @@ def test_data_of_a_job_that_is_run_again_keeps_its_name(data: Data) -> None:
 
 @both
 @pytest.mark.parametrize("job", ["e2e", "verify"])
-def test_data_of_a_step_is_brought_up_to_date_by_wait(job: str, data: Data) -> None:
+def test_data_is_updated_by_wait(job: str, data: Data) -> None:
     """`wait` sets the names of the step that started the runs."""
     started = data.place.step(RED, {"AUTONOMA_WAIT": "false"})
     assert data.conclusions() == {"": "started"}
@@ -1149,7 +1145,7 @@ def test_data_of_a_step_is_brought_up_to_date_by_wait(job: str, data: Data) -> N
 
 
 @both
-def test_data_of_another_step_is_left_by_wait_in_a_later_attempt(data: Data) -> None:
+def test_data_of_other_step_survives_wait(data: Data) -> None:
     """A step belongs to the attempt that started its runs."""
     data.place.step(RED)
     started = data.place.step(GREEN, {"AUTONOMA_WAIT": "false"})
@@ -1158,8 +1154,8 @@ def test_data_of_another_step_is_left_by_wait_in_a_later_attempt(data: Data) -> 
 
 
 @pytest.mark.parametrize("data", ["buildkite"], indirect=True)
-def test_data_of_a_lower_attempt_has_its_own_names(data: Data) -> None:
-    """One job of a matrix is retried and passes, and another one fails at its first attempt after that."""
+def test_data_of_lower_attempt_has_own_names(data: Data) -> None:
+    """One matrix job passes at a retry, and another one then fails at its first attempt."""
     data.place.step(RED, attempt=0)
     data.place.step(GREEN, attempt=1)
     red = data.place.step(RED, attempt=0)
@@ -1169,8 +1165,8 @@ def test_data_of_a_lower_attempt_has_its_own_names(data: Data) -> None:
 
 @pytest.mark.parametrize("data", ["buildkite"], indirect=True)
 @pytest.mark.parametrize("steps", [2, 3])
-def test_data_of_one_of_several_steps_is_not_replaced(steps: int, data: Data) -> None:
-    """Which names its earlier attempt had is unknown, so the retry has others."""
+def test_data_of_unknown_step_is_not_replaced(steps: int, data: Data) -> None:
+    """The names of its earlier attempt are unknown, so the retry has others."""
     for _ in range(steps):
         data.place.step(RED, attempt=0)
     before = data.program.data
@@ -1181,8 +1177,8 @@ def test_data_of_one_of_several_steps_is_not_replaced(steps: int, data: Data) ->
 
 
 @both
-def test_data_has_no_value_of_an_earlier_attempt(data: Data) -> None:
-    """A step with bad input has no run, so the link of the earlier run is no longer there."""
+def test_data_has_no_value_of_earlier_attempt(data: Data) -> None:
+    """A step with invalid input has no run, so the link of the earlier run is removed."""
     data.place.step(RED)
     assert data["AUTONOMA_RUN_URL"].startswith("http://127.0.0.1")
     more: dict[str, Any] = {"build": 501} if data.place.facts is FACTS["semaphore"] else {"attempt": 2}
@@ -1193,8 +1189,8 @@ def test_data_has_no_value_of_an_earlier_attempt(data: Data) -> None:
 
 
 @both
-def test_data_without_a_run_has_no_empty_names(data: Data) -> None:
-    """An empty value is refused by both systems, and is not needed where there was none."""
+def test_data_without_run_has_no_empty_names(data: Data) -> None:
+    """Both systems reject an empty value, and none is needed without an earlier one."""
     step = data.place.step(GREEN, {"AUTONOMA_TIMEOUT": "nonsense"})
     assert data.conclusions() == {"": "error"}
     assert "AUTONOMA_RUN_URL" not in data.program.data
@@ -1211,8 +1207,8 @@ def fail_once(data: Data, command: str, code: int) -> None:
 
 
 @both
-def test_data_that_cannot_be_read_is_not_replaced(data: Data) -> None:
-    """A failed look does not say that nothing is there."""
+def test_data_unreadable_is_not_replaced(data: Data) -> None:
+    """A failed read does not mean that there is no data."""
     data.place.step(RED, {"AUTONOMA_SUMMARY": "false"})
     command, code = ("  get)", 2) if data.place.facts is FACTS["semaphore"] else ('  "meta-data get")', 1)
     fail_once(data, command, code)
@@ -1222,7 +1218,7 @@ def test_data_that_cannot_be_read_is_not_replaced(data: Data) -> None:
 
 
 @both
-def test_data_is_left_to_merge(data: Data) -> None:
+def test_data_is_not_set_before_merge(data: Data) -> None:
     """No variable of the build is set."""
     step = data.place.step(RED, {"AUTONOMA_PUBLISH": "merge"})
     assert step.code == 1
@@ -1231,7 +1227,7 @@ def test_data_is_left_to_merge(data: Data) -> None:
 
 
 @pytest.mark.parametrize("data", ["buildkite"], indirect=True)
-def test_annotation_is_written_though_the_data_is_left_to_merge(data: Data) -> None:
+def test_annotation_is_written_before_merge(data: Data) -> None:
     """The annotation is Buildkite's summary, and each part has its own."""
     for ids, part in ((RED, "linux"), (GREEN, "mac")):
         data.place.step(ids, {"AUTONOMA_PUBLISH": "merge", "AUTONOMA_PART": part})
@@ -1240,24 +1236,24 @@ def test_annotation_is_written_though_the_data_is_left_to_merge(data: Data) -> N
 
 
 @places("buildkite")
-def test_annotation_of_a_step_for_merge_replaces_none(place: Place) -> None:
-    """Such a step writes no mark, so its annotation has a name that no other step has."""
+def test_annotation_before_merge_replaces_none(place: Place) -> None:
+    """Such a step writes no owner mark, so its annotation has a unique name."""
     for ids in (RED, GREEN):
         assert place.step(ids, {"AUTONOMA_PUBLISH": "merge"}).warnings == []
     assert place.shown() == [(PLAIN, "Failed"), (PLAIN, "Passed")]
 
 
 @places("buildkite")
-def test_annotation_for_merge_is_brought_up_to_date_by_wait(place: Place) -> None:
-    """`wait` goes on with the step, and so with its annotation."""
+def test_annotation_before_merge_updates(place: Place) -> None:
+    """`wait` continues the step and so updates its annotation."""
     started = place.step(RED, {"AUTONOMA_PUBLISH": "merge", "AUTONOMA_WAIT": "false"})
     place.wait(started, {"AUTONOMA_PUBLISH": "merge"})
     assert place.shown() == [(PLAIN, "Failed")]
 
 
 @pytest.mark.parametrize("data", ["buildkite"], indirect=True)
-def test_annotation_without_a_mark_replaces_none(data: Data) -> None:
-    """Where the mark can't be written, the next step could not know whose annotation it is."""
+def test_annotation_without_mark_replaces_none(data: Data) -> None:
+    """The next step can't know the owner of an annotation without a mark."""
     [tool] = (data.program.store.parent / "bin").iterdir()
     script = tool.read_text("utf-8")
     tool.write_text(script.replace('"meta-data set")', '"meta-data set")\n    exit 1'), "utf-8")
@@ -1295,7 +1291,7 @@ def codefresh(sandbox: Sandbox, tmp_path: Path) -> Codefresh:
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_codefresh_variables_of_a_red_step_stay(parallel: bool, codefresh: Codefresh) -> None:
+def test_codefresh_data_of_failed_step_stays(parallel: bool, codefresh: Codefresh) -> None:
     """All steps of a build share the file, one after the other or at the same time."""
     codefresh.file.write_text("EARLIER=1", "utf-8")
     codefresh.step(RED, "smoke")
@@ -1308,22 +1304,22 @@ def test_codefresh_variables_of_a_red_step_stay(parallel: bool, codefresh: Codef
     assert all(line.isprintable() and " " not in line for line in codefresh.file.read_text("utf-8").splitlines())
 
 
-def test_codefresh_variables_are_replaced_by_wait(codefresh: Codefresh) -> None:
-    """The step that waits goes on with the step that started the runs."""
+def test_codefresh_data_is_replaced_by_wait(codefresh: Codefresh) -> None:
+    """The step that waits continues the step that started the runs."""
     started = codefresh.step(RED, "smoke", {"AUTONOMA_WAIT": "false"})
     assert codefresh.conclusions() == {"": "started"}
     codefresh.place.wait(started, {"CF_STEP_NAME": "verify", **codefresh.variables()})
     assert codefresh.conclusions() == {"": "failed"}
 
 
-def test_codefresh_variables_are_left_to_merge(codefresh: Codefresh) -> None:
-    """As for every place that the steps of a build share."""
+def test_codefresh_data_is_not_set_before_merge(codefresh: Codefresh) -> None:
+    """The same holds for every place that the steps of a build share."""
     codefresh.step(RED, "smoke", {"AUTONOMA_PUBLISH": "merge"})
     assert not codefresh.file.exists()
 
 
-def test_build_data_that_is_full_of_marks_is_none_of_ours() -> None:
-    """What others have set under our name is no mark, and is replaced."""
+def test_data_with_foreign_marks_is_replaced() -> None:
+    """A text of others under our variable name is no owner mark."""
     store = {"AUTONOMA_WRITTEN_BY": "build::attempt::<script>"}
 
     def put(name: str, text: str) -> str:
@@ -1336,8 +1332,8 @@ def test_build_data_that_is_full_of_marks_is_none_of_ours() -> None:
     assert parse_mark(store["AUTONOMA_WRITTEN_BY"].replace(":", " ")) == build_mark(one, "500")
 
 
-def test_build_data_of_an_older_build_replaces_nothing() -> None:
-    """Where a store outlives a build, the newest one counts."""
+def test_data_of_older_build_replaces_nothing() -> None:
+    """In a store that outlives a build, the newest build counts."""
     store: dict[str, str] = {}
 
     def put(name: str, text: str) -> str:
@@ -1409,8 +1405,8 @@ def at_once(publish: Callable[[Report], object]) -> None:
 
 
 @pytest.mark.parametrize("round_", range(5))
-def test_data_that_two_steps_set_at_once_is_there_twice(round_: int) -> None:
-    """Neither has found a mark, and the one whose mark was replaced takes other names."""
+def test_data_at_once_has_two_names(round_: int) -> None:
+    """Neither step finds a mark, and the step whose mark is replaced uses other names."""
     shared = Shared()
     at_once(lambda report: publish_build_variables(report, "500", shared.get, shared.put))
     found = {name: text for name, text in shared.store.items() if name.startswith("AUTONOMA_CONCLUSION")}
@@ -1424,8 +1420,8 @@ def test_data_that_two_steps_set_at_once_is_there_twice(round_: int) -> None:
 
 
 @pytest.mark.parametrize("round_", range(5))
-def test_annotations_that_two_steps_write_at_once_are_two(round_: int, tmp_path: Path) -> None:
-    """Jobs of a matrix share the key of their step, and may end at the same moment."""
+def test_annotations_at_once_have_two_names(round_: int, tmp_path: Path) -> None:
+    """Matrix jobs share the key of their step and may end at the same time."""
     shared = Shared()
     agent = BuildkitePublisher(cast("Any", shared), target({}, tmp_path))
     at_once(agent.publish)
@@ -1433,8 +1429,8 @@ def test_annotations_that_two_steps_write_at_once_are_two(round_: int, tmp_path:
     assert sorted(found) == ["Failed", "Passed"]
 
 
-def test_data_that_another_step_takes_is_there_twice() -> None:
-    """The other step writes its mark while this one writes its values, and its own values after that."""
+def test_data_taken_by_other_has_two_names() -> None:
+    """The other step writes its mark during our values, and its values after them."""
     store: dict[str, str] = {}
     red, green = (made(red, step, Part(title=PLAIN)) for red, step in STEPS)
 
@@ -1449,8 +1445,8 @@ def test_data_that_another_step_takes_is_there_twice() -> None:
     assert ADVICE in warning
 
 
-def test_annotation_that_another_step_takes_is_there_twice(tmp_path: Path) -> None:
-    """The other step has found nothing there, and writes its mark and its annotation a moment later."""
+def test_annotation_taken_by_other_is_doubled(tmp_path: Path) -> None:
+    """The other step finds no mark, and writes its own and its annotation a moment later."""
     store: dict[str, str] = {}
     annotations: dict[str, str] = {}
     red, green = (made(red, step, Part(title=PLAIN)) for red, step in STEPS)
@@ -1474,7 +1470,7 @@ def test_annotation_that_another_step_takes_is_there_twice(tmp_path: Path) -> No
 
 
 def test_data_of_two_long_parts_has_two_names() -> None:
-    """Names are cut, and what differs behind the cut counts as well."""
+    """Long names are cut, but the part behind the cut still distinguishes them."""
     store: dict[str, str] = {}
 
     def put(name: str, text: str) -> str:
@@ -1531,8 +1527,8 @@ MINE = OwnerMark("500", "2", P, "aaaaaaaa")
         (OwnerMark("", "", P, "aaaaaaaa"), OwnerMark("500", "1", P, "bbbbbbbb"), Claim.REPLACE),
     ],
 )
-def test_mark_decides_what_may_be_replaced(mine: OwnerMark, found: OwnerMark, claim: Claim) -> None:
-    """Only what this step, an earlier attempt or an earlier build wrote is replaced."""
+def test_mark_decides_about_replacement(mine: OwnerMark, found: OwnerMark, claim: Claim) -> None:
+    """Only text of this step, an earlier attempt or an earlier build is replaced."""
     assert mine.classify(found) is claim
 
 
@@ -1545,16 +1541,16 @@ MARKS = st.builds(OwnerMark, BUILDS, ATTEMPTS, st.text(LETTERS, max_size=16), st
 
 @any_speed
 @given(MARKS)
-def test_mark_as_text_comes_back(mark: OwnerMark) -> None:
-    """The text of a mark is read as the same mark, with spaces or without."""
+def test_mark_round_trips_as_text(mark: OwnerMark) -> None:
+    """The text of a mark is parsed to the same mark, with or without spaces."""
     assert parse_mark(str(mark)) == mark
     assert parse_mark(str(mark).replace(" ", ":").replace(":", " ")) == mark
 
 
 @any_speed
 @given(MARKS, MARKS)
-def test_marks_of_one_attempt_never_replace_each_other(one: OwnerMark, other: OwnerMark) -> None:
-    """Whatever else they hold, two steps that can't be told apart leave each other's text."""
+def test_marks_of_one_attempt_never_replace(one: OwnerMark, other: OwnerMark) -> None:
+    """Two steps that look the same never replace each other's text."""
     other = other._replace(build_id=one.build_id, attempt=one.attempt, part=one.part)
     expected = Claim.REPLACE if one.step and one.step == other.step else Claim.OTHER
     assert one.classify(other) is expected
@@ -1563,8 +1559,8 @@ def test_marks_of_one_attempt_never_replace_each_other(one: OwnerMark, other: Ow
 
 @any_speed
 @given(MARKS, MARKS)
-def test_two_attempts_never_replace_each_other_both_ways(one: OwnerMark, other: OwnerMark) -> None:
-    """Of two attempts at most one replaces the other's text, and nothing of one build is left out."""
+def test_marks_of_two_attempts_replace_one_way(one: OwnerMark, other: OwnerMark) -> None:
+    """Of two attempts at most one replaces the other, and nothing of one build is lost."""
     other = other._replace(build_id=one.build_id, part=one.part)
     claims = [one.classify(other), other.classify(one)]
     if not one.is_same_step(other):
@@ -1598,8 +1594,8 @@ EARLIER, SAME, OLDER, NEWER = (
         ([MINE._replace(part=Q, step="ffffffff")], OwnershipDecision(None, False, True)),
     ],
 )
-def test_choice_replaces_one_candidate_at_most(found: list[OwnerMark], choice: OwnershipDecision[int]) -> None:
-    """What may be another step's result of this build stays, and is said."""
+def test_ownership_replaces_at_most_one_text(found: list[OwnerMark], choice: OwnershipDecision[int]) -> None:
+    """A text that may be another step's result of this build stays and is reported."""
     assert decide_ownership(MINE, list(enumerate(found))) == choice
 
 
@@ -1626,14 +1622,14 @@ def test_choice_replaces_one_candidate_at_most(found: list[OwnerMark], choice: O
         "build " * 20_000,
     ],
 )
-def test_text_in_another_form_is_no_mark(text: str) -> None:
-    """A mark that somebody wrote has our form, or is none."""
+def test_mark_with_invalid_form_is_none(text: str) -> None:
+    """A mark of another author has our form or is ignored."""
     assert parse_mark(text) is None
 
 
 @pytest.mark.parametrize("build", ["5 00", "<b>", "5\n00", "-->", "é", "9" * 61, "500 attempt 9", "../..", "\ud800"])
-def test_mark_of_a_build_with_a_strange_id_has_none(build: str) -> None:
-    """An id that could end the mark is left out."""
+def test_mark_omits_hostile_build_id(build: str) -> None:
+    """A build id that could end the mark is left out."""
     mark = build_mark(made(True, "a" * 16, Part(title=PLAIN)), build)
     assert parse_mark(str(mark)) == mark
     assert mark.build_id in {"", build}
@@ -1642,16 +1638,16 @@ def test_mark_of_a_build_with_a_strange_id_has_none(build: str) -> None:
 
 @any_speed
 @given(TEXTS, TEXTS, TEXTS)
-def test_mark_of_any_report_can_be_read(step_id: str, attempt: str, build: str) -> None:
-    """The id of a step may come from a record, and so from anybody."""
+def test_mark_of_any_report_is_parsed(step_id: str, attempt: str, build: str) -> None:
+    """The step id may come from a record, and so from anybody."""
     one = made(True, step_id, Part(title=PLAIN))
     mark = build_mark(one._replace(context=one.context._replace(build_attempt=attempt)), build)
     assert parse_mark(str(mark)) == mark
 
 
 @pytest.mark.parametrize("step_id", ["--><b>@x", "../../..", "\n# x", "é" * 8, "a b c d ", "\ud800" * 8])
-def test_comment_with_a_strange_step_id_has_no_markup(step_id: str) -> None:
-    """A record that `wait` takes up may be anybody's."""
+def test_comment_escapes_hostile_step_id(step_id: str) -> None:
+    """The record that `wait` reads may come from anybody."""
     with GitHub() as host:
         for red in (False, True):
             assert publish(thread_of(host), made(red, step_id, Part(title=PLAIN))) in {

@@ -1,4 +1,4 @@
-"""What goes to a server or through a program ends in time, whatever the other side does, and hears signals."""
+"""Time limits, request limits and signals while a report is published."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def endless(wire: Wire) -> bool:
 
 
 @both
-def test_comment_takes_50_requests_at_most(service: Service) -> None:
-    """A host that always has another page is left, and the comment is written all the same."""
+def test_comment_sends_at_most_50_requests(service: Service) -> None:
+    """A host with endless pages is left after 50 requests, and the comment is written."""
     with FaultServer(endless) as host:
         assert publish(thread_of(service, f"{host.url}/api"), of()) == ""
         assert 20 < len(host.received) <= 50
@@ -73,8 +73,8 @@ def test_comment_takes_50_requests_at_most(service: Service) -> None:
 
 
 @both
-def test_comment_ends_after_its_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each answer is quick enough, and all together are not."""
+def test_comment_stops_at_total_timeout(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each response is fast enough, but together they exceed the total timeout."""
     monkeypatch.setattr(http, "MAX_TOTAL_SECONDS", 1.0, raising=False)
     with FaultServer(after(0.2, endless)) as host:
         why = publish(thread_of(service, f"{host.url}/api"), of())
@@ -82,8 +82,8 @@ def test_comment_ends_after_its_time(service: Service, monkeypatch: pytest.Monke
         assert len(host.received) <= 6
 
 
-def test_time_of_a_comment_begins_with_its_first_request() -> None:
-    """The interface may be known long before there is anything to write."""
+def test_comment_timeout_starts_with_request() -> None:
+    """A client may exist long before its first request."""
     clock = FakeClock()
     with FaultServer(answer(200, "{}")) as server:
         made = RestClient(server.url, {}, clock)
@@ -95,8 +95,8 @@ def test_time_of_a_comment_begins_with_its_first_request() -> None:
 
 
 @both
-def test_comment_on_a_long_change_is_found_again(service: Service, host: CodeHost) -> None:
-    """With as many comments as GitHub takes, and as many that were changed since as GitLab has of all, if not more."""
+def test_comment_on_long_change_is_found(service: Service, host: CodeHost) -> None:
+    """The change has as many comments as GitHub allows, or more changes than GitLab lists."""
     others = 2_450 if service.name == "github" else 3_600
     assert publish(thread_of(service, host.url), of()) == ""
     for number in range(others):
@@ -109,8 +109,8 @@ def test_comment_on_a_long_change_is_found_again(service: Service, host: CodeHos
 
 
 @both
-def test_comment_that_was_replaced_meanwhile_is_seen_on_a_long_change(service: Service, host: CodeHost) -> None:
-    """Another build replaces the comment at the same moment: reading what has changed shows it."""
+def test_comment_replaced_on_long_change_shows(service: Service, host: CodeHost) -> None:
+    """Another build replaces the comment at once, and a list of recent changes shows it."""
     publish(thread_of(service, host.url), of())
     for number in range(500):
         host.add(f"comment {number}", service.somebody)
@@ -127,7 +127,9 @@ def test_comment_that_was_replaced_meanwhile_is_seen_on_a_long_change(service: S
     assert ["Failed" in made.body for made in host.comments if "autonoma-ci" in made.body] == [False, True]
 
 
-def test_code_insights_take_50_requests_at_most() -> None:
+def test_code_insights_send_at_most_50_requests() -> None:
+    """A host with endless pages is left after 50 requests, and the report is written."""
+
     def page(wire: Wire) -> bool:
         return answer(200, json.dumps({"values": [], "next": "https://x"}))(wire)
 
@@ -138,10 +140,8 @@ def test_code_insights_take_50_requests_at_most() -> None:
         assert [request.method for request in server.received][-2:] == ["PUT", "POST"]
 
 
-def test_post_that_was_never_sent_is_sent_again(
-    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, trusted: Path
-) -> None:
-    """The first handshake is closed, so no second comment can come of it."""
+def test_unsent_post_is_sent_again(certificates: Certificates, monkeypatch: pytest.MonkeyPatch, trusted: Path) -> None:
+    """The first handshake fails, so no second comment can result."""
     fails = iter([True])
     tls: ssl.SSLContext = certificates.good()
 
@@ -157,8 +157,8 @@ def test_post_that_was_never_sent_is_sent_again(
         assert len(server.received) == 1
 
 
-def test_calls_of_a_program_end_after_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent that never answers is asked a few times, and not for each of thirty variables."""
+def test_agent_cli_stops_at_total_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hanging agent is called a few times, not once for each of thirty variables."""
     monkeypatch.setattr(agent_cli, "_CALL_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(agent_cli, "MAX_TOTAL_SECONDS", 0.5, raising=False)
     found = _agent(tmp_path, f"echo x >> {shlex.quote(str(tmp_path))}/calls\nexec sleep 9\n")
@@ -201,8 +201,8 @@ def signalled(folder: Path, environ: dict[str, str], arrived: Path | FaultServer
 
 
 @both
-def test_signal_while_the_comment_is_written_is_heard(service: Service, tmp_path: Path) -> None:
-    """The verdict stands, since all else was written before, and the log says that the comment may be incomplete."""
+def test_signal_during_comment_ends_step(service: Service, tmp_path: Path) -> None:
+    """The verdict is already written, and the log says that the comment may be incomplete."""
     with FaultServer(hang) as host:
         url = f"{host.url}/v3"
         environ = {**service.environ, service.address: url, service.token: TOKEN, "AUTONOMA_COMMENT": "true"}
@@ -214,7 +214,8 @@ def test_signal_while_the_comment_is_written_is_heard(service: Service, tmp_path
     assert (record["exit_code"], [run["state"] for run in record["runs"]]) == (1, ["passed", "failed"])
 
 
-def test_signal_while_an_agent_is_called_is_heard(tmp_path: Path) -> None:
+def test_signal_during_agent_call_ends_step(tmp_path: Path) -> None:
+    """A signal ends the agent and the step, and the log says the report may be incomplete."""
     arrived, script = tmp_path / "arrived", tmp_path / "bin" / "buildkite-agent"
     script.parent.mkdir()
     to = shlex.quote(str(arrived))
@@ -244,7 +245,8 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def test_a_stopped_program_is_not_started_again(tmp_path: Path) -> None:
+def test_agent_cli_after_stop_never_starts(tmp_path: Path) -> None:
+    """No program is started after the stop."""
     found = _agent(tmp_path, f"echo x >> {shlex.quote(str(tmp_path))}/calls\nexec sleep 9\n")
     whys: list[str] = []
     caller = threading.Thread(target=lambda: whys.extend(found.run(["set", str(number)]) for number in range(2)))

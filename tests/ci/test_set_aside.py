@@ -1,4 +1,4 @@
-"""Files of other programs under names of ours in results-dir: they are renamed and named, and never replaced."""
+"""Files of other programs in the results folder, renamed before writing."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ def renamed(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_files_of_others_are_renamed_with_one_warning(name: str, tmp_path: Path) -> None:
+def test_foreign_files_are_renamed(name: str, tmp_path: Path) -> None:
+    """Every command renames the files of another program and gives one warning."""
     put(tmp_path / "reports")
     argv, code = COMMANDS[name]
     with Sandbox(pace=0) as sandbox:
@@ -100,8 +101,8 @@ def test_files_of_others_are_renamed_with_one_warning(name: str, tmp_path: Path)
     assert is_results_file(tmp_path / "reports" / "results.json")
 
 
-def test_wait_renames_files_of_others_and_says_so(tmp_path: Path) -> None:
-    """It writes to the folder for the first time while the step goes on."""
+def test_wait_renames_foreign_files(tmp_path: Path) -> None:
+    """`wait` writes to the folder for the first time during the step."""
     environ = {**GITLAB, "AUTONOMA_RESULTS_DIR": "", "AUTONOMA_CI": "cli"}
     (tmp_path / "out").mkdir()
     ResultsDirPublisher(tmp_path / "out").publish(report([failed("a")], FAILED))
@@ -118,7 +119,8 @@ def begin(folder: Path, name: str = "begun") -> list[str]:
     return files.begin(REPORTS["begun"]) + files.publish(REPORTS[name])
 
 
-def test_no_file_is_renamed_over_another(tmp_path: Path) -> None:
+def test_renamed_file_never_replaces_another(tmp_path: Path) -> None:
+    """A renamed file gets a number if its name is taken."""
     for text in ("first", "second", "third"):
         (tmp_path / "results.json").unlink(missing_ok=True)
         (tmp_path / "junit.xml").write_text(text, "utf-8")
@@ -127,15 +129,16 @@ def test_no_file_is_renamed_over_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_files_of_ours_are_known_without_a_record(name: str, tmp_path: Path) -> None:
-    """Nothing piles up where a step was killed, or where somebody removed its record."""
+def test_own_files_need_no_record(name: str, tmp_path: Path) -> None:
+    """A missing results.json after a killed step does not make renamed files pile up."""
     for _ in range(2):
         assert begin(tmp_path, name) == []
         (tmp_path / "results.json").unlink()
     assert renamed(tmp_path) == {}
 
 
-def test_files_beside_our_record_are_replaced_as_ever(tmp_path: Path) -> None:
+def test_files_beside_own_record_are_replaced(tmp_path: Path) -> None:
+    """Files beside our own results.json are replaced without a warning."""
     begin(tmp_path, "passed")
     (tmp_path / "junit.xml").write_text("changed by a later step", "utf-8")
     assert begin(tmp_path) == []
@@ -143,8 +146,8 @@ def test_files_beside_our_record_are_replaced_as_ever(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [b"", b'{"version": 2,\n"tool": {"name": "autonoma-ci"}}'])
-def test_a_record_of_another_version_is_ours(change: bytes, tmp_path: Path) -> None:
-    """So is one that is cut short."""
+def test_record_of_other_version_is_own(change: bytes, tmp_path: Path) -> None:
+    """A truncated record also counts as our own."""
     begin(tmp_path, "passed")
     path = tmp_path / "results.json"
     path.write_bytes(change or path.read_bytes()[:300])
@@ -152,7 +155,8 @@ def test_a_record_of_another_version_is_ours(change: bytes, tmp_path: Path) -> N
     assert renamed(tmp_path) == {}
 
 
-def test_links_folders_and_empty_files_are_as_ever(tmp_path: Path) -> None:
+def test_links_folders_and_empty_files_stay(tmp_path: Path) -> None:
+    """Links, folders and empty files are never renamed."""
     results = tmp_path / "results"
     results.mkdir()
     (tmp_path / "theirs").write_text("theirs", "utf-8")
@@ -166,8 +170,8 @@ def test_links_folders_and_empty_files_are_as_ever(tmp_path: Path) -> None:
     assert not (results / "junit.xml").is_symlink()
 
 
-def test_a_file_that_cant_be_renamed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that is mounted by itself."""
+def test_unrenamable_file_is_named_in_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is its own mount can't be renamed."""
     (tmp_path / "junit.xml").write_text("theirs", "utf-8")
 
     def rename(*_: object) -> None:
@@ -178,8 +182,8 @@ def test_a_file_that_cant_be_renamed_is_named(tmp_path: Path, monkeypatch: pytes
     assert "junit.xml could not be renamed (Device or resource busy), and is replaced." in warning
 
 
-def test_a_results_json_that_comes_later_is_renamed(tmp_path: Path) -> None:
-    """Another program writes it while the step goes on."""
+def test_late_results_json_is_renamed(tmp_path: Path) -> None:
+    """Another program writes its results.json during the step."""
 
     def shared(of: Report) -> SharedResults:
         context = BuildContext("github", build_id="17")

@@ -1,4 +1,4 @@
-"""Files of variables to which other processes append: nothing of theirs is lost, and ours is whole or not there."""
+"""Variable files to which other processes append at the same time."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def waiting(*runs: RunResult, ended: bool = False) -> Report:
 
 
 @pytest.mark.parametrize(("before", "kept"), [("", ""), ("a=b\n", "a=b\n"), ("a=b", "a=b\n"), ("a\0", "a\0\n")])
-def test_append_begins_with_a_line_of_its_own(before: str, kept: str, tmp_path: Path) -> None:
-    """No empty line comes between: act's runner refuses a file of outputs with one."""
+def test_append_starts_new_line(before: str, kept: str, tmp_path: Path) -> None:
+    """No empty line is added, because act's runner rejects a file of outputs with one."""
     path = tmp_path / "file"
     path.write_text(before, "utf-8")
     shared(path).append(b"one=1\n")
@@ -63,8 +63,8 @@ def test_append_begins_with_a_line_of_its_own(before: str, kept: str, tmp_path: 
     assert path.read_text("utf-8") == f"{kept}one=1\ntwo=2\n"
 
 
-def test_append_keeps_the_file_and_adds_no_other(tmp_path: Path) -> None:
-    """Also a file that is mounted by itself, in a folder that takes no new file, can be written."""
+def test_append_keeps_inode_and_adds_no_file(tmp_path: Path) -> None:
+    """A file that is its own mount, in a folder without write permission, can be written."""
     path = tmp_path / "file"
     path.write_text("a=b\n", "utf-8")
     path.chmod(0o640)
@@ -76,8 +76,8 @@ def test_append_keeps_the_file_and_adds_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_a_new_file_has_the_owner_of_its_folder(tmp_path: Path) -> None:
-    """A self-hosted runner cleans up as its own user, after a container that ran as root."""
+def test_new_file_has_owner_of_folder(tmp_path: Path) -> None:
+    """A self-hosted runner deletes files as its own user after a container ran as root."""
     os.chown(tmp_path, 1001, 1002)
     shared(tmp_path / "file").append(b"x\n")
     found = (tmp_path / "file").stat()
@@ -85,7 +85,8 @@ def test_a_new_file_has_the_owner_of_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("thing", ["pipe", "read pipe", "folder", "device", "loop"])
-def test_what_is_no_file_is_an_error_and_no_wait(thing: str, tmp_path: Path) -> None:
+def test_append_to_special_file_fails_at_once(thing: str, tmp_path: Path) -> None:
+    """A pipe, folder, device or link loop is an error without a wait."""
     path = Path(os.devnull) if thing == "device" else tmp_path / "thing"
     reader = -1
     if thing.endswith("pipe"):
@@ -101,8 +102,8 @@ def test_what_is_no_file_is_an_error_and_no_wait(thing: str, tmp_path: Path) -> 
         os.close(reader)
 
 
-def test_a_file_without_end_is_an_error(tmp_path: Path) -> None:
-    """An earlier step may have left a tebibyte of nothing where later steps look for variables."""
+def test_append_to_huge_file_fails(tmp_path: Path) -> None:
+    """An earlier step may have left a sparse file of one tebibyte."""
     path = tmp_path / "file"
     path.touch()
     os.truncate(path, 1 << 40)
@@ -112,8 +113,8 @@ def test_a_file_without_end_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [b"", b"a=b\n", b"a=b", b"y" * 999])
-def test_on_a_full_disk_nothing_of_a_block_is_left(before: bytes, tmp_path: Path) -> None:
-    """Half a heredoc would fail the step. The limit on a file's size stands for the disk."""
+def test_full_disk_leaves_no_partial_block(before: bytes, tmp_path: Path) -> None:
+    """Half a heredoc would fail the step, and a file size limit simulates the full disk."""
     path = tmp_path / "file"
     path.write_bytes(before)
     ran = subprocess.run([sys.executable, "-c", FILE_LIMIT, str(path)], capture_output=True, text=True, check=True)
@@ -121,8 +122,8 @@ def test_on_a_full_disk_nothing_of_a_block_is_left(before: bytes, tmp_path: Path
     assert path.read_bytes() == before
 
 
-def test_lines_behind_half_a_block_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process appends between our write, which was cut short, and the error of the next one."""
+def test_foreign_lines_after_partial_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process appends between our short write and the error of the next one."""
     path = tmp_path / "file"
     path.write_bytes(b"a=b\n")
     write = os.write
@@ -146,7 +147,8 @@ def test_lines_behind_half_a_block_are_kept(tmp_path: Path, monkeypatch: pytest.
     assert path.read_bytes().endswith(b"\n\ntheirs=1\n")
 
 
-def test_a_block_that_is_torn_apart_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_block_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block is removed if another process wrote into the middle of it."""
     path = tmp_path / "file"
     write = os.write
     calls: list[bytes] = []
@@ -166,7 +168,8 @@ def test_a_block_that_is_torn_apart_is_taken_back(tmp_path: Path, monkeypatch: p
     assert path.read_bytes().split() == [b"theirs=1"]
 
 
-def test_a_line_begun_at_the_same_moment_spoils_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_begun_before_write_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that another process begins just before our write stays separate."""
     path = tmp_path / "file"
     path.write_bytes(b"a=b\n")
     write = os.write
@@ -184,8 +187,8 @@ def test_a_line_begun_at_the_same_moment_spoils_nothing(tmp_path: Path, monkeypa
     assert path.read_bytes() == b"a=b\ntheirs=1" + b"\n" * len("ours=2\n") + b"\nours=2\n"
 
 
-def test_lines_begun_at_every_moment_spoil_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before each write of ours, another process begins a line."""
+def test_lines_begun_at_any_time_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process begins a line before each of our writes."""
     path = tmp_path / "file"
     write = os.write
 
@@ -200,8 +203,8 @@ def test_lines_begun_at_every_moment_spoil_nothing(tmp_path: Path, monkeypatch: 
     assert path.read_bytes().split() == [b"theirs=1", b"theirs=1", b"ours=2"]
 
 
-def test_lines_that_could_not_be_written_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first write comes behind the beginning of a line, and the disk is full at the second one."""
+def test_unwritten_lines_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first write follows half a line, and the disk is full at the second one."""
     path = tmp_path / "file"
     write = os.write
     calls: list[bytes] = []
@@ -223,7 +226,8 @@ def test_lines_that_could_not_be_written_are_an_error(tmp_path: Path, monkeypatc
     assert path.read_bytes() == b"theirs=1" + b"\n" * len("ours=2\n")
 
 
-def test_a_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_lock_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of a stopped process is waited for only once."""
     monkeypatch.setattr(shared_file, "MAX_LOCK_SECONDS", 0.05)
     path = tmp_path / "file"
     path.touch()
@@ -245,7 +249,9 @@ def test_a_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path, mon
     assert path.read_bytes() == b"one\ntwo\n"
 
 
-def test_where_there_are_no_locks_the_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_append_works_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks does not stop the write."""
+
     def none(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -274,7 +280,8 @@ def test_where_there_are_no_locks_the_file_is_written(tmp_path: Path, monkeypatc
         (b"a<<EOF\nEOF\nb<<END\nEOF\n", True),
     ],
 )
-def test_end_of_outputs_is_within_a_value_or_not(data: bytes, is_open: bool) -> None:
+def test_heredoc_end_is_detected(data: bytes, is_open: bool) -> None:
+    """The end of a file of outputs is inside a heredoc or outside."""
     assert is_in_heredoc(data) == is_open
 
 
@@ -342,7 +349,8 @@ def test_end_of_outputs_is_within_a_value_or_not(data: bytes, is_open: bool) -> 
         (b"cat <<A'B'\nit's\nAB\n", False),
     ],
 )
-def test_end_of_exports_is_within_quotes_or_not(data: bytes, is_open: bool) -> None:
+def test_open_quote_is_detected(data: bytes, is_open: bool) -> None:
+    """The end of a shell file is inside a quote or heredoc, or outside."""
     assert is_in_quotes(data) == is_open
 
 
@@ -366,13 +374,14 @@ LONG = 300_000
         b"a#" * LONG,
     ],
 )
-def test_end_of_long_exports_is_found_in_linear_time(data: bytes) -> None:
-    """With a time that grows with the square, these would take from minutes to hours."""
+def test_open_quote_search_is_linear(data: bytes) -> None:
+    """A quadratic search would take minutes or hours for these texts."""
     is_in_quotes(data)
 
 
 @pytest.mark.parametrize("text", ['V="$(echo "it\'s")"', "cat <<E-F >&2\nit's\nE-F", "((y=1<<n))"])
-def test_whole_exports_of_others_are_not_waited_for(text: str, tmp_path: Path) -> None:
+def test_complete_exports_cause_no_wait(text: str, tmp_path: Path) -> None:
+    """Complete exports of another process cause no wait."""
     path = tmp_path / "file"
     path.write_text(f"{text}\n", "utf-8")
     clock = FakeClock()
@@ -422,8 +431,8 @@ def publisher(kind: str, path: Path, clock: Clock) -> ReportPublisher:
 
 
 @pytest.mark.parametrize("kind", OPEN)
-def test_the_end_of_a_value_of_others_is_waited_for(kind: str, tmp_path: Path) -> None:
-    """Within it, ours would be a part of it."""
+def test_open_value_is_waited_for(kind: str, tmp_path: Path) -> None:
+    """A write inside an open value would become part of that value."""
     path = tmp_path / "file"
     begin, end, read = OPEN[kind]
     path.write_text(begin, "utf-8")
@@ -439,8 +448,8 @@ def test_the_end_of_a_value_of_others_is_waited_for(kind: str, tmp_path: Path) -
 
 @pytest.mark.parametrize(("verdict", "seconds"), [(PASSED, 2.0), (CANCELLED, 0.0)])
 @pytest.mark.parametrize("kind", OPEN)
-def test_a_value_without_an_end_gets_a_warning(kind: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
-    """It is waited for briefly, and not at all after a signal."""
+def test_open_value_without_end_warns(kind: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
+    """The wait for the end is short, and a signal skips it."""
     path = tmp_path / "file"
     path.write_text(OPEN[kind][0], "utf-8")
     clock = FakeClock()
@@ -452,8 +461,8 @@ def test_a_value_without_an_end_gets_a_warning(kind: str, verdict: Verdict, seco
 
 
 @pytest.mark.parametrize("kind", OPEN)
-def test_early_values_are_written_once_there_is_a_place(kind: str, tmp_path: Path) -> None:
-    """While runs go on, nobody waits for the end of a value of others."""
+def test_early_values_follow_open_value(kind: str, tmp_path: Path) -> None:
+    """While runs go on, a step does not wait for the end of an open value."""
     path = tmp_path / "file"
     begin, end, _ = OPEN[kind]
     path.write_text(begin, "utf-8")
@@ -487,7 +496,8 @@ STARTING = started("a")._replace(state=RunState.STARTING)
 PLANNED = started("b")._replace(state=RunState.PLANNED)
 
 
-def test_values_are_written_once_all_are_started_and_at_the_end(tmp_path: Path) -> None:
+def test_values_are_written_at_start_and_end(tmp_path: Path) -> None:
+    """The values are written once all runs are started, and again at the end."""
     again = started("a")._replace(state=RunState.STARTING)
     found = written(
         tmp_path / "file",
@@ -505,13 +515,14 @@ def test_values_are_written_once_all_are_started_and_at_the_end(tmp_path: Path) 
     assert found == ["AUTONOMA_CONCLUSION=", "AUTONOMA_CONCLUSION=passed"]
 
 
-def test_values_of_a_step_without_a_wait_are_written_once(tmp_path: Path) -> None:
-    """When all its runs are started, it ends."""
+def test_values_without_wait_are_written_once(tmp_path: Path) -> None:
+    """A step without `wait` ends when all its runs are started."""
     runs = [started("a"), started("b")]
     assert written(tmp_path / "file", report(runs, None), report(runs)) == ["AUTONOMA_CONCLUSION=started"]
 
 
-def test_values_can_be_left_to_the_end(tmp_path: Path) -> None:
+def test_values_without_early_write_come_last(tmp_path: Path) -> None:
+    """The early write can be turned off."""
     early = waiting(started("a"))
     assert written(tmp_path / "file", early, waiting(passed("a"), ended=True), early=False) == [
         "AUTONOMA_CONCLUSION=passed"
@@ -522,8 +533,8 @@ def last_values(path: Path) -> Mapping[str, str]:
     return dict(line.split("=", 1) for line in path.read_text("utf-8").splitlines())
 
 
-def test_a_value_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
-    """In outputs.env there is room for the links of few runs, and none for a link with a space."""
+def test_value_omitted_later_is_emptied(tmp_path: Path) -> None:
+    """outputs.env has room for the links of few runs, and none for a link with a space."""
     path = tmp_path / "file"
     values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)
     values.write(waiting(started("a")), DOTENV_FORMAT.select_variables)
@@ -534,7 +545,8 @@ def test_a_value_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
     assert last_values(path)["AUTONOMA_RUN_URL"] == ""
 
 
-def test_an_export_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
+def test_export_omitted_later_is_emptied(tmp_path: Path) -> None:
+    """An export that is too long in the final report becomes empty."""
     path = tmp_path / "file"
     values = SharedFileValues(path, Clock(), SHELL_EXPORT_FORMAT.format_lines)
     values.write(waiting(started("a")), SHELL_EXPORT_FORMAT.select_variables)
@@ -547,7 +559,8 @@ def test_an_export_that_is_left_out_later_does_not_stay(tmp_path: Path) -> None:
     assert ran.stdout == "passed:run-a:\n"
 
 
-def test_values_that_could_not_be_written_are_written_at_the_end(tmp_path: Path) -> None:
+def test_values_after_early_failure_are_written(tmp_path: Path) -> None:
+    """A failed early write is repeated at the end."""
     path = tmp_path / "file"
     path.mkdir()
     values = SharedFileValues(path, Clock(), DOTENV_FORMAT.format_lines)

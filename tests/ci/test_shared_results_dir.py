@@ -1,4 +1,4 @@
-"""Two steps that write to one results-dir at the same time: a lock keeps each from replacing the other's record."""
+"""Lock of a results folder that two job steps write to."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ writer.publish()
 """
 
 
-def test_two_processes_lose_no_open_runs(tmp_path: Path) -> None:
-    """The second step writes between the look and the write of the first, or has to wait for it."""
+def test_two_processes_keep_all_open_runs(tmp_path: Path) -> None:
+    """The second step writes between the read and the write of the first, or waits for it."""
     first = subprocess.Popen(
         [sys.executable, "-c", SLOW_STEP, str(tmp_path)],
         cwd=ROOT,
@@ -76,8 +76,8 @@ def shared(folder: Path, clock: FakeClock) -> SharedResults:
     return SharedResults(folder / "results.json", "step", context, "2025-01-02T03:04:05Z", clock)
 
 
-def test_lock_of_a_stopped_process_is_not_waited_for_twice(tmp_path: Path) -> None:
-    """After 10 seconds, the step goes on without it."""
+def test_stopped_lock_is_waited_for_once(tmp_path: Path) -> None:
+    """After 10 seconds, the step continues without the lock."""
     clock = FakeClock()
     began = clock.monotonic()
     step = shared(tmp_path, clock)
@@ -103,8 +103,8 @@ def open_in(folder: Path) -> int:
     return found
 
 
-def test_signal_ends_the_wait_for_a_lock(tmp_path: Path) -> None:
-    """What is written after it waits half a second at most, in all writes together, and no file stays open."""
+def test_signal_ends_wait_for_lock(tmp_path: Path) -> None:
+    """All later writes together wait at most half a second, and no file stays open."""
 
     class Stopped(FakeClock):
         def sleep(self, seconds: float) -> None:
@@ -129,8 +129,8 @@ def test_signal_ends_the_wait_for_a_lock(tmp_path: Path) -> None:
         os.close(other)
 
 
-def test_next_lock_is_waited_for_after_one_that_was_free(tmp_path: Path) -> None:
-    """Only a lock that is never released costs the later writes their wait."""
+def test_lock_after_free_one_is_waited_for(tmp_path: Path) -> None:
+    """Only a lock that is never released ends the waiting of later writes."""
     clock = FakeClock()
     step = shared(tmp_path, clock)
     for _ in range(2):
@@ -144,8 +144,8 @@ def test_next_lock_is_waited_for_after_one_that_was_free(tmp_path: Path) -> None
             pass
 
 
-def test_lock_is_waited_for_briefly_once_the_record_is_written(tmp_path: Path) -> None:
-    """A signal and the deadline wait for the write."""
+def test_lock_wait_is_short_after_record(tmp_path: Path) -> None:
+    """A signal and the deadline wait for this write."""
     clock = FakeClock()
     step = shared(tmp_path, clock)
     with step.locked():
@@ -161,10 +161,8 @@ def test_lock_is_waited_for_briefly_once_the_record_is_written(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
-def test_file_system_without_locks_does_not_stop_a_step(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Such a step writes without a lock, and at once."""
+def test_step_works_without_locks(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step on a file system without locks writes at once."""
     clock = FakeClock()
     began = clock.monotonic()
 
@@ -177,14 +175,14 @@ def test_file_system_without_locks_does_not_stop_a_step(
     assert clock.monotonic() == began
 
 
-def test_folder_that_is_gone_does_not_stop_a_step(tmp_path: Path) -> None:
-    """What can't be written has a warning of its own."""
+def test_step_works_without_folder(tmp_path: Path) -> None:
+    """A failed write has its own warning."""
     with shared(tmp_path / "gone", FakeClock()).locked():
         pass
 
 
-def test_lock_is_released(tmp_path: Path) -> None:
-    """The next write of the same step does not wait for the last one."""
+def test_lock_is_released_after_write(tmp_path: Path) -> None:
+    """The next write of the same step does not wait."""
     clock = FakeClock()
     began = clock.monotonic()
     step = shared(tmp_path, clock)

@@ -1,4 +1,4 @@
-"""The region of one step in a summary to which other processes append."""
+"""Region of one job step in a shared summary file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def html(path: Path) -> str:
     return re.sub(r"<!--.*?-->\s*", "", shown, flags=re.DOTALL)
 
 
-def test_region_is_replaced_in_place_and_nothing_moves(tmp_path: Path) -> None:
+def test_region_is_replaced_in_place(tmp_path: Path) -> None:
+    """A later report replaces the region, and no byte of others moves."""
     path = tmp_path / "summary"
     append(path, "before\n")
     file = of(path)
@@ -74,8 +75,8 @@ def test_region_is_replaced_in_place_and_nothing_moves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", ["", "text", "| a |\n| --- |\n| b |", "- item\n", "<div>\n", "# title\n", "a\n\n"])
 @pytest.mark.parametrize("behind", ["# theirs\n", "| theirs |\n| --- |\n", "theirs\n", "- theirs", "    theirs\n"])
-def test_both_texts_are_shown_as_if_they_were_alone(before: str, behind: str, tmp_path: Path) -> None:
-    """A reader sees what others wrote, our heading and table, and no marker."""
+def test_region_does_not_affect_other_text(before: str, behind: str, tmp_path: Path) -> None:
+    """A reader sees the text of others, our heading and our table, and no marker."""
     names = ("whole", "before", "ours", "behind")
     whole, first, ours, last = (tmp_path / name for name in names)
     append(whole, before)
@@ -89,7 +90,8 @@ def test_both_texts_are_shown_as_if_they_were_alone(before: str, behind: str, tm
     assert html(whole).split() == (html(first) + html(ours) + html(last)).split()
 
 
-def test_a_text_that_outgrows_its_room_moves_to_the_end(tmp_path: Path) -> None:
+def test_region_too_long_moves_to_end(tmp_path: Path) -> None:
+    """A text longer than its region moves to the end of the file."""
     path = tmp_path / "summary"
     file = of(path)
     file.publish(running(started("a")))
@@ -112,8 +114,8 @@ def long_failure(name: str) -> RunResult:
 
 
 @pytest.mark.parametrize("beside", [False, True])
-def test_runs_that_fail_in_turn_are_all_in_the_summary(beside: bool, tmp_path: Path) -> None:
-    """The text has room in the file, and what is left empty on the way must not take it."""
+def test_region_has_all_runs_that_fail_in_turn(beside: bool, tmp_path: Path) -> None:
+    """Regions that were left empty on the way leave enough room for the text."""
     path = tmp_path / "summary"
     file = of(path)
     runs = [started(f"t{number}") for number in range(300)]
@@ -132,8 +134,8 @@ def test_runs_that_fail_in_turn_are_all_in_the_summary(beside: bool, tmp_path: P
     assert beside or path.stat().st_size < alone.stat().st_size + MAX_SUMMARY_BYTES / 8
 
 
-def test_many_steps_have_room_in_one_summary(tmp_path: Path) -> None:
-    """What each of them reserved and did not need stays in the file."""
+def test_many_steps_fit_in_one_summary(tmp_path: Path) -> None:
+    """Unused reserved room of each step stays in the file."""
     path = tmp_path / "summary"
     for number in range(20):
         file, step = of(path), f"{number:016x}"
@@ -144,8 +146,8 @@ def test_many_steps_have_room_in_one_summary(tmp_path: Path) -> None:
     assert path.stat().st_size < MAX_SUMMARY_BYTES * 0.9
 
 
-def test_a_region_grows_behind_a_line_of_that_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process appends between the look at the end and our write."""
+def test_region_grows_after_concurrent_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process appends between the read of the end and our write."""
     path = tmp_path / "summary"
     file = of(path)
     file.publish(running(started("a")))
@@ -167,8 +169,8 @@ def test_a_region_grows_behind_a_line_of_that_moment(tmp_path: Path, monkeypatch
     assert (text.count("theirs\n"), text.count("### "), text.count("❌ failed")) == (1, 1, 20)
 
 
-def test_a_text_that_can_not_move_is_shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk, what is there can still be replaced."""
+def test_region_on_full_disk_is_shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk still allows a replacement in place."""
     path = tmp_path / "summary"
     file = of(path)
     file.publish(running(started("a")))
@@ -193,8 +195,8 @@ def _at_the_end(path: Path) -> int:
     return descriptor
 
 
-def test_region_keeps_within_the_limit_with_what_others_write(tmp_path: Path) -> None:
-    """GitHub shows nothing of a step's summary above 1 MiB."""
+def test_region_and_other_text_fit_limit(tmp_path: Path) -> None:
+    """GitHub shows no summary above 1 MiB."""
     path = tmp_path / "summary"
     append(path, "x" * 500_000)
     file = of(path)
@@ -207,7 +209,8 @@ def test_region_keeps_within_the_limit_with_what_others_write(tmp_path: Path) ->
     assert "✅ Passed" in text
 
 
-def test_what_is_reserved_leaves_room_for_others(tmp_path: Path) -> None:
+def test_reserved_space_leaves_room_for_others(tmp_path: Path) -> None:
+    """Running steps reserve less than a third of the limit, and ended ones almost nothing."""
     path = tmp_path / "summary"
     of(path).publish(running(*[started(f"t{number}") for number in range(1_000)]))
     assert path.stat().st_size < MAX_SUMMARY_BYTES / 3
@@ -217,7 +220,8 @@ def test_what_is_reserved_leaves_room_for_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["to nothing", "in our region", "in our text", "in our first line", "by another file"])
-def test_a_region_that_was_cut_off_is_written_again(how: str, tmp_path: Path) -> None:
+def test_region_truncated_is_written_again(how: str, tmp_path: Path) -> None:
+    """A truncated or removed region is written again at the end."""
     path = tmp_path / "summary"
     append(path, "before\n")
     file = of(path)
@@ -242,8 +246,8 @@ def test_a_region_that_was_cut_off_is_written_again(how: str, tmp_path: Path) ->
     assert len(MARK.findall(text)) == 1
 
 
-def test_of_a_cut_region_nothing_of_others_is_blanked(tmp_path: Path) -> None:
-    """Another process truncated the file within our text, and appended before we looked again."""
+def test_region_truncated_keeps_other_text(tmp_path: Path) -> None:
+    """Another process truncated the file inside our text and then appended to it."""
     path = tmp_path / "summary"
     file = of(path)
     file.publish(running(started("a"), started("b")))
@@ -256,8 +260,8 @@ def test_of_a_cut_region_nothing_of_others_is_blanked(tmp_path: Path) -> None:
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (1, 1, 0)
 
 
-def test_a_writer_that_does_not_append_costs_no_second_copy(tmp_path: Path) -> None:
-    """It writes over our region from the file's start, and ends before the region does."""
+def test_region_overwritten_is_not_duplicated(tmp_path: Path) -> None:
+    """Another process writes over the start of our region from the start of the file."""
     path = tmp_path / "summary"
     with path.open("w", encoding="utf-8") as other:
         file = of(path)
@@ -274,7 +278,8 @@ def test_a_writer_that_does_not_append_costs_no_second_copy(tmp_path: Path) -> N
     assert text.count("-->") == 2
 
 
-def test_a_region_that_was_moved_is_found_again(tmp_path: Path) -> None:
+def test_region_moved_is_found_again(tmp_path: Path) -> None:
+    """A region that another process moved is replaced at its new position."""
     path = tmp_path / "summary"
     file = of(path)
     file.publish(running(started("a")))
@@ -285,8 +290,8 @@ def test_a_region_that_was_moved_is_found_again(tmp_path: Path) -> None:
     assert (text[:15], text[-5:], text.count("### "), text.count("⏳")) == ("# first of all\n", "last\n", 1, 0)
 
 
-def test_a_region_with_other_line_breaks_is_not_left_behind(tmp_path: Path) -> None:
-    """Another process has written the file anew, as Windows does."""
+def test_region_with_crlf_is_replaced(tmp_path: Path) -> None:
+    """Another process rewrote the file with the line breaks of Windows."""
     path = tmp_path / "summary"
     append(path, "before\n")
     file = of(path)
@@ -302,8 +307,8 @@ def test_a_region_with_other_line_breaks_is_not_left_behind(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("left", ["", "theirs\n"])
-def test_file_cut_at_the_same_moment_has_no_hole(left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process writes the file anew between our look at it and our write, which then begins behind its end."""
+def test_file_truncated_meanwhile_has_no_hole(left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process rewrites the file between our read and our write."""
     path = tmp_path / "summary"
     append(path, "before\n" * 20)
     file = of(path)
@@ -322,7 +327,8 @@ def test_file_cut_at_the_same_moment_has_no_hole(left: str, tmp_path: Path, monk
     assert (text.count("\0"), text.count("### "), text.count("✅ Passed")) == (0, 1, 1)
 
 
-def test_a_copy_of_our_text_is_left_to_who_made_it(tmp_path: Path) -> None:
+def test_region_copied_by_others_stays(tmp_path: Path) -> None:
+    """A copy of our region by another process stays unchanged."""
     path = tmp_path / "summary"
     file = of(path)
     file.publish(running(started("a")))
@@ -334,7 +340,8 @@ def test_a_copy_of_our_text_is_left_to_who_made_it(tmp_path: Path) -> None:
     assert path.read_text("utf-8").count("✅ Passed") == 1
 
 
-def test_two_steps_have_a_region_each(tmp_path: Path) -> None:
+def test_two_steps_have_own_regions(tmp_path: Path) -> None:
+    """Each job step has its own region."""
     path = tmp_path / "summary"
     one, other = of(path), of(path)
     one.publish(running(started("a"), step="a" * 16))
@@ -345,8 +352,8 @@ def test_two_steps_have_a_region_each(tmp_path: Path) -> None:
     assert (text.count("### "), text.count("✅ Passed"), text.count("⏳")) == (2, 2, 0)
 
 
-def test_a_step_that_goes_on_with_another_has_its_region(tmp_path: Path) -> None:
-    """`wait` in the step that has started the runs shows one summary, and not two."""
+def test_wait_replaces_region_of_first_step(tmp_path: Path) -> None:
+    """`wait` in the same job shows one summary, not two."""
     path = tmp_path / "summary"
     of(path).publish(running(started("a"))._replace(waits_for_results=False))
     append(path, "theirs\n")
@@ -356,8 +363,8 @@ def test_a_step_that_goes_on_with_another_has_its_region(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("step", ["", "--><b>@x", "../../..", "\n# x", "é" * 9, "a b", "\ud800", ".*", "x" * 5_000])
-def test_a_strange_id_of_a_step_is_no_markup(step: str, tmp_path: Path) -> None:
-    """A record that `wait` reads may have been written by anybody."""
+def test_hostile_step_id_is_no_markup(step: str, tmp_path: Path) -> None:
+    """The record that `wait` reads may come from anybody."""
     path = tmp_path / "summary"
     file = of(path)
     file.publish(running(started("a"), step=step))
@@ -368,7 +375,8 @@ def test_a_strange_id_of_a_step_is_no_markup(step: str, tmp_path: Path) -> None:
     assert "<b>" not in text
 
 
-def test_forged_markers_of_any_length_take_nothing_along(tmp_path: Path) -> None:
+def test_forged_markers_remove_nothing(tmp_path: Path) -> None:
+    """A forged marker with any length removes no text of others."""
     path = tmp_path / "summary"
     theirs = "".join(f"<!-- autonoma-ci {STEP} {size:08d} -->\ntext\n" for size in (0, 1, 40, 99_999_999))
     append(path, theirs)
@@ -397,8 +405,8 @@ print(file.publish(ended(*[passed(f"t{number}") for number in range(int(sys.argv
 @pytest.mark.parametrize(
     ("more", "runs", "fits"), [(0, 1, True), (10, 200, True), (-5_200, 1, False), (-100, 1, False)]
 )
-def test_a_limit_on_the_file_leaves_one_whole_summary(more: int, runs: int, fits: bool, tmp_path: Path) -> None:
-    """In place, no more room is needed. What could be replaced in part only is put back."""
+def test_file_size_limit_leaves_whole_summary(more: int, runs: int, fits: bool, tmp_path: Path) -> None:
+    """A replacement in place needs no more room, and a partial one is undone."""
     path = tmp_path / "summary"
     append(path, "theirs\n")
     command = [sys.executable, "-c", FILE_LIMIT, str(path), str(more), str(runs)]
@@ -412,8 +420,8 @@ def test_a_limit_on_the_file_leaves_one_whole_summary(more: int, runs: int, fits
     assert text.count("✅ Passed" if fits else "⏳ Running") == 1
 
 
-def test_a_file_that_others_have_filled_gets_a_warning(tmp_path: Path) -> None:
-    """GitHub drops the whole summary then, although ours had room."""
+def test_file_filled_by_others_warns(tmp_path: Path) -> None:
+    """GitHub then drops the whole summary, including ours."""
     path = tmp_path / "summary"
     file = of(path)
     assert file.publish(running(started("a"))) == []
@@ -434,8 +442,8 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize(("begin", "end"), BLOCKS.items())
-def test_nothing_is_written_into_a_block_of_others(begin: str, end: str, tmp_path: Path) -> None:
-    """All of it would be shown as code, and the end of our chart would end their block."""
+def test_open_block_is_never_written_into(begin: str, end: str, tmp_path: Path) -> None:
+    """Our text would become code, and the end of our chart would end the block."""
     path = tmp_path / "summary"
     append(path, begin)
     file = of(path)
@@ -452,8 +460,8 @@ def test_nothing_is_written_into_a_block_of_others(begin: str, end: str, tmp_pat
 
 @pytest.mark.parametrize(("verdict", "seconds"), [(PASSED, 2.0), (CANCELLED, 0.0)])
 @pytest.mark.parametrize("begin", BLOCKS)
-def test_a_block_without_an_end_gets_a_warning(begin: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
-    """It is waited for briefly, and not at all after a signal."""
+def test_open_block_without_end_warns(begin: str, verdict: Verdict, seconds: float, tmp_path: Path) -> None:
+    """The wait for the end is short, and a signal skips it."""
     path = tmp_path / "summary"
     append(path, begin)
     clock = FakeClock()
@@ -482,7 +490,8 @@ def test_a_block_without_an_end_gets_a_warning(begin: str, verdict: Verdict, sec
         "~~~ a`b\n~~~\n",
     ],
 )
-def test_a_block_that_is_closed_or_none_is_no_reason_to_wait(text: str, tmp_path: Path) -> None:
+def test_closed_block_is_not_waited_for(text: str, tmp_path: Path) -> None:
+    """A closed block, or text that looks like one, causes no wait."""
     path = tmp_path / "summary"
     append(path, text)
     assert of(path).publish(running(started("a"))) == []
@@ -490,8 +499,8 @@ def test_a_block_that_is_closed_or_none_is_no_reason_to_wait(text: str, tmp_path
     assert "<table>" in html(path) or text.startswith("a <!--")
 
 
-def test_a_file_without_end_is_an_error_and_fills_no_memory(tmp_path: Path) -> None:
-    """An earlier step may have left a tebibyte of nothing where later steps look for variables."""
+def test_huge_file_warns_without_reading(tmp_path: Path) -> None:
+    """An earlier step may have left a sparse file of one tebibyte."""
     path = tmp_path / "summary"
     path.touch()
     os.truncate(path, 1 << 40)
@@ -502,7 +511,8 @@ def test_a_file_without_end_is_an_error_and_fills_no_memory(tmp_path: Path) -> N
     assert "SUMMARY is full;" in warning
 
 
-def test_a_summary_that_is_not_wanted_has_no_file(tmp_path: Path) -> None:
+def test_summary_off_has_no_publisher(tmp_path: Path) -> None:
+    """The option `summary` turns the publisher off."""
     environ = {"SUMMARY": str(tmp_path / "summary")}
     assert summary_file("SUMMARY")(target(environ, summary=False)) == ()
     assert len(summary_file("SUMMARY")(target(environ))) == 1
@@ -514,7 +524,8 @@ TEXTS = st.text(st.sampled_from("ab|-# \n<!>`é"), max_size=40)
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(TEXTS, st.integers(1, 60)), max_size=12), st.data())
-def test_no_byte_of_others_is_lost_in_any_order(turns: list[str | int], data: st.DataObject) -> None:
+def test_other_text_survives_any_order(turns: list[str | int], data: st.DataObject) -> None:
+    """Reports and foreign text in any order lose no byte of the foreign text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "summary")
         files = [of(path), of(path)]

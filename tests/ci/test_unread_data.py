@@ -1,4 +1,4 @@
-"""Data of the build that could not be read: the log blames no other step for it."""
+"""Build data that could not be read, and its warnings."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def annotate(server: Server) -> list[str]:
 
 
 @pytest.mark.parametrize("hanging", [[0], [1], [2], [0, 1, 2]], ids=str)
-def test_annotation_whose_name_is_not_known_blames_nobody(hanging: list[int]) -> None:
-    """Before the mark is written, after that, and after the annotation."""
+def test_annotation_unread_warns_without_blame(hanging: list[int]) -> None:
+    """A read fails before the mark is written, after it, or after the annotation."""
     server = Server(hanging)
     [warning] = annotate(server)
     assert UNREAD in warning
@@ -81,8 +81,8 @@ def test_annotation_whose_name_is_not_known_blames_nobody(hanging: list[int]) ->
     assert server.annotations[-1] == OWN
 
 
-def test_annotation_whose_owner_is_not_known_blames_nobody() -> None:
-    """An earlier attempt wrote it, and whether it was that of this step is what could not be read."""
+def test_annotation_owner_unread_has_no_blame() -> None:
+    """An earlier attempt wrote it, and its job step could not be read."""
     server = Server([1])
     server.leave(NAME, attempt="0")
     made = MADE._replace(context=MADE.context._replace(build_attempt="1"))
@@ -100,7 +100,8 @@ def test_annotation_whose_owner_is_not_known_blames_nobody() -> None:
     assert server.annotations == [OWN]
 
 
-def test_annotation_of_another_step_is_still_told_of() -> None:
+def test_annotation_of_other_step_warns() -> None:
+    """An annotation of another step gives a warning about another step."""
     server = Server([])
     server.leave(NAME)
     [warning] = annotate(server)
@@ -108,15 +109,16 @@ def test_annotation_of_another_step_is_still_told_of() -> None:
     assert UNREAD not in warning
 
 
-def test_annotation_that_can_not_be_written_is_told_of_too() -> None:
-    """The reason is the last of what is said."""
+def test_annotation_unwritable_warns() -> None:
+    """The reason is the last part of the warnings."""
     warnings = annotate(Server([0], ["annotate"]))
     assert [OTHERS in warning for warning in warnings] == [False] * len(warnings)
     assert warnings[-1] == "The build could not be annotated: buildkite-agent did not end within 10 s."
 
 
 @pytest.mark.parametrize("hanging", [[0], [0, 1], range(100)], ids=["once", "twice", "always"])
-def test_variables_whose_names_are_not_known_blame_nobody(hanging: Iterable[int]) -> None:
+def test_variables_unread_warn_without_blame(hanging: Iterable[int]) -> None:
+    """Variables that could not be read give a warning that blames no other step."""
     server = Server(hanging)
     warning = publish_build_variables(MADE, "500", server.get, server.put)[0]
     assert UNREAD in warning

@@ -1,4 +1,4 @@
-"""Whose changes get no secrets, as each CI system says it."""
+"""Builds of forks and of Dependabot, which get no secrets."""
 
 from __future__ import annotations
 
@@ -57,12 +57,14 @@ def pull(head: Any, author: str = "ada") -> dict[str, object]:
 
 
 @pytest.mark.parametrize("environ", FORKS, ids=lambda environ: next(iter(environ)))
-def test_a_change_from_a_fork_is_told_by_the_systems_own_variables(environ: dict[str, str]) -> None:
+def test_fork_is_detected_from_variables(environ: dict[str, str]) -> None:
+    """The variables of the CI system show that a change comes from a fork."""
     assert withheld(environ) == "fork"
 
 
 @pytest.mark.parametrize("environ", OWN, ids=lambda environ: next(iter(environ)))
-def test_a_change_in_the_same_repository_has_its_secrets(environ: dict[str, str]) -> None:
+def test_same_repository_gets_secrets(environ: dict[str, str]) -> None:
+    """A change in the same repository gets the secrets."""
     assert withheld(environ) == ""
 
 
@@ -85,13 +87,15 @@ def test_a_change_in_the_same_repository_has_its_secrets(environ: dict[str, str]
         ("pull_request", "nonsense", "ada", ""),
     ],
 )
-def test_github_says_it_in_the_event(
+def test_github_fork_is_detected_from_event(
     name: str, pull_request: object, actor: str, expected: str, tmp_path: Path
 ) -> None:
+    """The event of GitHub shows forks and Dependabot."""
     assert withheld(on_github(tmp_path, name, pull_request, actor)) == expected
 
 
-def test_without_an_event_nothing_is_known(tmp_path: Path) -> None:
+def test_github_without_event_gets_secrets(tmp_path: Path) -> None:
+    """A missing event file is no sign of a fork."""
     environ = on_github(tmp_path, "pull_request", None)
     (tmp_path / "event.json").unlink()
     assert withheld(environ) == ""

@@ -1,4 +1,4 @@
-"""Every example can be pasted: it parses, its names exist, and its settings make a plan."""
+"""Settings, commands and scripts of every example."""
 
 from __future__ import annotations
 
@@ -222,8 +222,8 @@ def ran_by_sh(lines: list[str], folder: Path, path: str = "") -> subprocess.Comp
     )
 
 
-def test_every_system_of_this_table_has_its_example() -> None:
-    """A system that was just added may have none yet."""
+def test_every_system_in_table_has_example() -> None:
+    """A new system may have no example yet."""
     assert set(OF_SYSTEM) <= {row.name for row in DETECTION_RULES} - {"ci", "cli"}
     assert {path for path in FILES if path.parent == EXAMPLES} == {
         EXAMPLES / name for name in (*OF_SYSTEM.values(), "autonoma.yml") if "/" not in name
@@ -231,7 +231,8 @@ def test_every_system_of_this_table_has_its_example() -> None:
     assert all((EXAMPLES / name).is_file() for name in OF_SYSTEM.values())
 
 
-def test_github_has_an_example_of_each_way_to_use_it() -> None:
+def test_github_has_example_for_each_use() -> None:
+    """GitHub has one example for each documented use."""
     assert {path.stem for path in WORKFLOWS} == {
         *("on-pull-request", "fire-and-forget", "nightly-groups", "preview-deployment", "matrix-shards"),
         *("wait-in-another-job", "fork-policy", "re-run-failed"),
@@ -239,7 +240,8 @@ def test_github_has_an_example_of_each_way_to_use_it() -> None:
 
 
 @by_name
-def test_the_top_says_what_it_does(path: Path) -> None:
+def test_example_begins_with_comment(path: Path) -> None:
+    """Each example begins with a comment."""
     first = path.read_text("utf-8").splitlines()[0]
     assert first.startswith(("# ", "// "))
 
@@ -247,7 +249,8 @@ def test_the_top_says_what_it_does(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", [*FILES, ROOT / "README.md", ROOT / "templates" / "autonoma.yml"], ids=lambda p: p.name
 )
-def test_every_name_of_ours_is_one(path: Path) -> None:
+def test_example_uses_known_variables(path: Path) -> None:
+    """Each AUTONOMA_ variable in an example exists."""
     assert set(re.findall(r"\bAUTONOMA_[A-Z_]+[A-Z]", path.read_text("utf-8"))) <= NAMES
 
 
@@ -273,7 +276,8 @@ def refused(name: str, *flags: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", [*FILES, ROOT / "README.md"], ids=lambda path: path.name)
-def test_every_command_is_one_and_takes_its_flags(path: Path) -> None:
+def test_example_commands_parse(path: Path) -> None:
+    """Each command in an example exists and accepts its flags."""
     found = commands(path)
     assert found or "autonoma-ci@" in path.read_text("utf-8") or path.name == "autonoma.yml"
     assert [refused(*words) for words in found] == [[]] * len(found)
@@ -289,14 +293,16 @@ def test_every_command_is_one_and_takes_its_flags(path: Path) -> None:
         '"$HOME/bin/autonoma-ci" x',
     ],
 )
-def test_a_wrong_command_would_be_found(line: str, tmp_path: Path) -> None:
+def test_check_finds_wrong_command(line: str, tmp_path: Path) -> None:
+    """The check detects a wrong command or flag."""
     (tmp_path / "x.yml").write_text(f"- {line}\n", "utf-8")
     [words] = commands(tmp_path / "x.yml")
     assert refused(*words)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_every_input_of_the_action_is_one(path: Path) -> None:
+def test_example_uses_known_action_inputs(path: Path) -> None:
+    """Each workflow uses existing inputs and takes the secret from GitHub."""
     jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"].values()
     steps = [step for job in jobs for step in job["steps"] if "autonoma-ci" in step.get("uses", "")]
     assert steps
@@ -308,7 +314,8 @@ def test_every_input_of_the_action_is_one(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", [path for path in PIPELINES if "github" not in path.parts and settings(path)], ids=lambda path: path.name
 )
-def test_the_settings_of_an_example_make_a_plan(path: Path, tmp_path: Path) -> None:
+def test_example_settings_make_plan(path: Path, tmp_path: Path) -> None:
+    """A dry run with the settings of the example succeeds."""
     out = io.StringIO()
     known = {name: value for name, value in settings(path).items() if name in {o.env_var for o in OPTIONS}}
     world = Runtime(
@@ -319,14 +326,16 @@ def test_the_settings_of_an_example_make_a_plan(path: Path, tmp_path: Path) -> N
     assert "did you mean" not in out.getvalue().lower()
 
 
-def test_the_manifest_is_valid() -> None:
+def test_example_manifest_is_valid() -> None:
+    """The manifest of the examples is valid."""
     out = io.StringIO()
     assert cli.run_command(["validate"], Runtime({}, out, out, str(EXAMPLES))) == 0
     assert "3 runs in all" in out.getvalue()
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
-def test_every_script_is_one_that_bash_can_read(path: Path) -> None:
+def test_example_scripts_are_valid_bash(path: Path) -> None:
+    """Bash parses each script of an example."""
     bash = shutil.which("bash")
     assert bash
     for key, text in walk(yaml.safe_load(path.read_text("utf-8"))):
@@ -336,7 +345,8 @@ def test_every_script_is_one_that_bash_can_read(path: Path) -> None:
 
 
 @by_name
-def test_no_example_holds_a_credential(path: Path) -> None:
+def test_example_has_no_credential(path: Path) -> None:
+    """No example contains a literal credential."""
     assert literal(path.read_text("utf-8")) == []
 
 
@@ -349,13 +359,15 @@ def test_no_example_holds_a_credential(path: Path) -> None:
         'param("env.AUTONOMA_CLIENT_SECRET", "abcd")',
     ],
 )
-def test_a_credential_would_be_found(line: str) -> None:
+def test_check_finds_credential(line: str) -> None:
+    """The check detects a literal credential."""
     assert literal(line) == [line]
 
 
 @pytest.mark.linters
 @pytest.mark.parametrize(("schema", "name"), SCHEMAS.items(), ids=list(SCHEMAS))
-def test_an_example_has_the_form_that_its_system_publishes(schema: str, name: str) -> None:
+def test_example_matches_schema_of_system(schema: str, name: str) -> None:
+    """Each example is valid by the schema that its CI system publishes."""
     transform = {"azure-pipelines", "gitlab-ci"} & {schema}
     ran = subprocess.run(
         [
@@ -373,20 +385,23 @@ def test_an_example_has_the_form_that_its_system_publishes(schema: str, name: st
 
 
 @pytest.mark.linters
-def test_an_example_of_another_form_would_be_found(tmp_path: Path) -> None:
+def test_check_finds_schema_violation(tmp_path: Path) -> None:
+    """The check detects a violation of a schema."""
     (tmp_path / "x.yml").write_text("pipelines: 7\n", "utf-8")
     command = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema=vendor.bitbucket-pipelines"]
     ran = subprocess.run([*command, str(tmp_path / "x.yml")], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
 
 
-def test_every_example_that_waits_is_in_the_table() -> None:
+def test_every_waiting_example_is_in_table() -> None:
+    """The table lists every example that waits for results."""
     found = {path.relative_to(EXAMPLES).as_posix() for path in FILES if _WAITS.search(code(path))}
     assert found == set(KEEPS)
 
 
 @pytest.mark.parametrize("name", KEEPS)
-def test_report_and_evidence_are_kept_after_a_failure(name: str) -> None:
+def test_example_stores_evidence_after_failure(name: str) -> None:
+    """Each waiting example stores its report and evidence after a failure."""
     assert lost(code(EXAMPLES / name), parsed(EXAMPLES / name), KEEPS[name]) == []
 
 
@@ -401,14 +416,16 @@ def test_report_and_evidence_are_kept_after_a_failure(name: str) -> None:
         ("semaphore.yml", "        always:\n", "        on_pass:\n"),
     ],
 )
-def test_an_example_that_loses_them_would_be_found(name: str, old: str, new: str) -> None:
+def test_check_finds_lost_evidence(name: str, old: str, new: str) -> None:
+    """The check detects an example that loses its report or evidence."""
     text = code(EXAMPLES / name)
     assert old in text
     text = text.replace(old, new)
     assert len(lost(text, yaml.safe_load(text), KEEPS[name])) == 1
 
 
-def test_gitlab_shows_the_link_after_a_failure_too() -> None:
+def test_gitlab_shows_link_after_failure() -> None:
+    """The GitLab example shows the link in a later job, also after a failure."""
     announce = parsed(EXAMPLES / "gitlab-ci.yml")["announce"]
     assert announce["needs"] == ["autonoma"]
     assert [rule["when"] for rule in announce["rules"]] == ["always"]
@@ -430,8 +447,8 @@ def link_steps() -> dict[str, tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("name", ["bitbucket", "codefresh", "drone", "woodpecker"])
-def test_the_link_is_read_from_the_results_folder(name: str, tmp_path: Path) -> None:
-    """The variables of a step that failed may reach no other step."""
+def test_link_is_read_from_results_folder(name: str, tmp_path: Path) -> None:
+    """A later step may get no variables of a failed step."""
     folder, lines = link_steps()[name]
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "outputs.env").write_text(_OUTPUTS, "utf-8")
@@ -440,8 +457,8 @@ def test_the_link_is_read_from_the_results_folder(name: str, tmp_path: Path) -> 
     assert "AUTONOMA_RUN_URL=https://autonoma.example/run/1" in ran.stdout
 
 
-def test_codefresh_reads_the_folder_that_was_cloned() -> None:
-    """A hook has another working directory than its step."""
+def test_codefresh_reads_cloned_folder() -> None:
+    """A hook has a different working directory than its step."""
     step = parsed(EXAMPLES / "codefresh.yml")["steps"]["autonoma"]
     hooks = step["hooks"]["on_finish"]["steps"].values()
     assert {hook["working_directory"] for hook in hooks} == {"${{parentSteps.clone}}"}
@@ -449,8 +466,8 @@ def test_codefresh_reads_the_folder_that_was_cloned() -> None:
 
 
 @pytest.mark.parametrize("exit_code", [0, 1, 2])
-def test_cloud_build_ends_with_the_exit_code_of_the_tests(exit_code: int, tmp_path: Path) -> None:
-    """No step starts after one that failed, so the last one has the exit code."""
+def test_cloud_build_returns_exit_code_of_tests(exit_code: int, tmp_path: Path) -> None:
+    """No step starts after a failed one, so the last step returns the exit code."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "autonoma-ci"
     program.write_text(f"#!/bin/sh\nexit {exit_code}\n", "utf-8")
@@ -460,33 +477,35 @@ def test_cloud_build_ends_with_the_exit_code_of_the_tests(exit_code: int, tmp_pa
     assert ran == [0, exit_code]
 
 
-def test_cloud_build_fails_without_an_exit_code(tmp_path: Path) -> None:
+def test_cloud_build_fails_without_exit_code(tmp_path: Path) -> None:
+    """The last step fails if no exit code was stored."""
     last = parsed(EXAMPLES / "cloudbuild.yaml")["steps"][-1]
     assert ran_by_sh([last["script"]], tmp_path).returncode != 0
 
 
 @pytest.mark.parametrize("name", ["forgejo-actions.yml", "gitea-actions.yml"])
-def test_checkout_asks_for_no_node_that_a_runner_lacks(name: str) -> None:
-    """From v5 on, the action asks for Node 24."""
+def test_checkout_supports_old_runners(name: str) -> None:
+    """From v5 on, the action needs Node 24."""
     used = re.findall(r"uses: (\S+/checkout@\S+)", code(EXAMPLES / name))
     assert used == ["https://github.com/actions/checkout@v4"]
 
 
-def test_jenkins_pulls_the_image_each_time() -> None:
-    """The tag moves, and an agent keeps the image that it has."""
+def test_jenkins_always_pulls_image() -> None:
+    """The tag moves, and an agent caches its image."""
     [agent] = re.findall(r"docker \{([^}]*)\}", code(EXAMPLES / "Jenkinsfile"))
     assert re.search(r"^ *alwaysPull true *$", agent, re.MULTILINE)
 
 
-def test_pipx_replaces_an_old_version() -> None:
-    """Without `--force`, it keeps what an agent has, and succeeds."""
+def test_pipx_replaces_old_version() -> None:
+    """Without `--force`, pipx leaves an old version in place and succeeds."""
     found = [line for path in FILES for line in re.findall(r"pipx install (.*)", code(path))]
     assert len(found) == 4
     assert set(found) == {"--force git+https://github.com/OWNER/autonoma-ci@v1"}
 
 
 @pytest.mark.parametrize("name", ["drone.yml", "woodpecker.yml"])
-def test_keys_of_a_bucket_come_from_secrets(name: str) -> None:
+def test_bucket_keys_come_from_secrets(name: str) -> None:
+    """The keys of the bucket are references to secrets."""
     [upload] = [step for step in parsed(EXAMPLES / name)["steps"] if "settings" in step]
     keys = [upload["settings"][key] for key in ("access_key", "secret_key")]
     assert keys == [{"from_secret": "aws_access_key_id"}, {"from_secret": "aws_secret_access_key"}]

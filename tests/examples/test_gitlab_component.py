@@ -1,4 +1,4 @@
-"""The GitLab component: it has the options of the table, and a real runner of pipelines runs it."""
+"""GitLab component, compared with the options and run in a pipeline."""
 
 from __future__ import annotations
 
@@ -60,16 +60,19 @@ later:
 """
 
 
-def test_it_is_made_from_the_table() -> None:
+def test_component_matches_generator() -> None:
+    """The file is the output of the generator."""
     assert FILE.read_text("utf-8") == component()
 
 
-def test_every_option_is_an_input_but_the_secret_ones() -> None:
+def test_inputs_are_options_without_secrets() -> None:
+    """Every option except a secret one is an input."""
     assert set(INPUTS) == {option.name for option in OPTIONS} - SECRET | {"job-name", "stage", "image", "rules"}
     assert {"client-id", "client-secret", "github-token", "gitlab-token"} == SECRET
 
 
-def test_each_input_has_the_help_and_the_type_of_its_option() -> None:
+def test_inputs_have_help_and_type_of_option() -> None:
+    """Each input has the help, type and default of its option."""
     for name in set(INPUTS) & set(BY_NAME):
         option, declared = BY_NAME[name], INPUTS[name]
         assert option.help in declared["description"]
@@ -84,18 +87,20 @@ def test_each_input_has_the_help_and_the_type_of_its_option() -> None:
             assert declared["default"] == ""
 
 
-def test_each_input_reaches_its_option() -> None:
+def test_inputs_set_their_options() -> None:
+    """Each input sets the variable of its option."""
     names = {BY_NAME[name].env_var: f"$[[ inputs.{name} ]]" for name in INPUTS if name in BY_NAME}
     assert {name: value.rstrip() for name, value in JOB["variables"].items()} == names
 
 
-def test_no_variable_of_the_job_is_a_boolean() -> None:
-    """A value that is nothing but an input keeps the input's type."""
+def test_job_variables_are_text() -> None:
+    """A value that is only an input keeps the type of the input."""
     of_booleans = {BY_NAME[name].env_var for name in INPUTS if INPUTS[name].get("type") == "boolean"}
     assert {name for name, value in JOB["variables"].items() if value.endswith("]] ")} == of_booleans
 
 
-def test_the_reports_are_the_files_that_are_written() -> None:
+def test_artifact_reports_name_result_files() -> None:
+    """The artifact reports name the files in the results folder."""
     reports = {kind: path.rpartition("/")[2] for kind, path in JOB["artifacts"]["reports"].items()}
     assert reports == {"dotenv": "outputs.env", "junit": "junit.xml", "annotations": "gitlab-annotations.json"}
 
@@ -177,9 +182,10 @@ def project(tmp_path: Path, sandbox: Sandbox) -> Project:
     ],
     ids=["local", "component", "remote"],
 )
-def test_a_pipeline_runs_it_and_a_later_job_reads_its_variables(
+def test_pipeline_passes_variables_to_later_job(
     include: dict[str, str], project: Project, sandbox: Sandbox, files: str
 ) -> None:
+    """A pipeline runs the component, and a later job reads its variables."""
     include = {kind: place.format(server=files) for kind, place in include.items()}
     ran = project.run(include, {"wait": True, "test-ids": IDS})
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -206,7 +212,7 @@ def test_a_pipeline_runs_it_and_a_later_job_reads_its_variables(
     ],
     ids=["change", "child", "default", "branch", "branch-wanted", "change-unwanted", "schedule"],
 )
-def test_rules_choose_the_pipelines(
+def test_rules_select_pipelines(
     pipeline: dict[str, str], rules: list[dict[str, str]] | None, change: str | None, project: Project, sandbox: Sandbox
 ) -> None:
     """The default is merge request pipelines and the default branch."""
@@ -222,7 +228,7 @@ def test_rules_choose_the_pipelines(
         assert facts["branch"] == ("main" if pipeline is DEFAULT_BRANCH else "feature/cart")
 
 
-def test_header_shows_an_include_that_resolves() -> None:
+def test_header_shows_valid_include() -> None:
     """The form `component` needs a project on the same server."""
     text = FILE.read_text("utf-8")
     header = "\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#   "))
@@ -234,7 +240,8 @@ def test_header_shows_an_include_that_resolves() -> None:
 
 
 @pytest.mark.linters
-def test_a_test_that_fails_fails_the_pipeline_and_leaves_its_reports(project: Project) -> None:
+def test_failed_test_fails_pipeline_with_reports(project: Project) -> None:
+    """A failed test fails the pipeline, and its reports are stored."""
     ran = project.run({"local": "templates/autonoma.yml"}, {"wait": True, "test-ids": "sandbox-fails"})
     assert ran.returncode != 0
     assert "0 of 1 run passed, 1 failed." in ran.stdout

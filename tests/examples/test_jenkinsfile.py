@@ -1,4 +1,4 @@
-"""The Jenkinsfile, read by a real Groovy parser."""
+"""Jenkinsfile example, parsed by a Groovy linter."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ def findings(folder: Path) -> list[dict[str, Any]]:
     return [error for error in found if error["severity"] == "error"]
 
 
-def test_the_example_parses(tmp_path: Path) -> None:
+def test_jenkinsfile_parses(tmp_path: Path) -> None:
+    """The parser finds no error in the example."""
     shutil.copy(ROOT / "examples" / "Jenkinsfile", tmp_path)
     assert findings(tmp_path) == []
 
 
-def test_a_broken_one_would_be_found(tmp_path: Path) -> None:
+def test_check_finds_broken_jenkinsfile(tmp_path: Path) -> None:
+    """The parser detects an open quote."""
     text = (ROOT / "examples" / "Jenkinsfile").read_text("utf-8")
     (tmp_path / "Jenkinsfile").write_text(text.replace("sh 'autonoma-ci run'", "sh 'autonoma-ci run"), "utf-8")
     assert [error["rule"] for error in findings(tmp_path)] == ["NglParseError"]
