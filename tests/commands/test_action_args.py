@@ -1,4 +1,4 @@
-"""The input `args` of the GitHub action: another command, split like a shell does, without a shell."""
+"""The input `args` of the GitHub action."""
 
 from __future__ import annotations
 
@@ -37,18 +37,21 @@ def job(folder: Path, args: str, *argv: str, system: str = "github", **more: str
         ("report *.json ~", ["report", "*.json", "~"]),
     ],
 )
-def test_args_are_split_like_a_shell_does(text: str, words: list[str]) -> None:
+def test_args_split_like_shell(text: str, words: list[str]) -> None:
+    """Quotes and white space count, and shell operators stay text."""
     assert parse_action_args({"GITHUB_ACTIONS": "true", "INPUT_ARGS": text}) == words
 
 
 @on_each
-def test_args_name_the_command(system: str, tmp_path: Path) -> None:
+def test_args_select_command(system: str, tmp_path: Path) -> None:
+    """The first word of `args` is the command."""
     left_by_a_step(tmp_path / "my results")
     ended = job(tmp_path, "report 'my results' --format junit", system=system)
     assert (ended.code, ended.printed) == (0, "Wrote my results/junit.xml\n")
 
 
-def test_args_of_wait_use_the_other_inputs(tmp_path: Path) -> None:
+def test_args_wait_uses_other_inputs(tmp_path: Path) -> None:
+    """Credentials and `api-url` come from the other inputs of the action."""
     with Sandbox() as sandbox:
         environ = {**CREDENTIALS, "INPUT_API-URL": sandbox.url}
         first = job(tmp_path, "", **environ, **{"INPUT_TEST-IDS": "sandbox-one", "INPUT_RESULTS-DIR": "r"})
@@ -59,29 +62,32 @@ def test_args_of_wait_use_the_other_inputs(tmp_path: Path) -> None:
     assert "1 of 1 run passed" in ended.out
 
 
-def test_arguments_win_and_args_is_not_run_too(tmp_path: Path) -> None:
-    """A runner that splits `args` itself passes both; nothing is run twice."""
+def test_args_lose_to_command_line(tmp_path: Path) -> None:
+    """A runner that splits `args` itself passes both, and the command runs once."""
     ended = job(tmp_path, "init --all --output other.yml", "--version")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("autonoma-ci ")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_args_with_options_alone_are_those_of_run(tmp_path: Path) -> None:
+def test_args_without_command_mean_run(tmp_path: Path) -> None:
+    """Options alone are options of `run`."""
     ended = job(tmp_path, "--dry-run --test-ids sandbox-one")
     assert ended.code == 0, ended.printed
     assert "sandbox-one" in ended.out
 
 
 @pytest.mark.parametrize("environ", [{}, {"GITLAB_CI": "true"}, {"JENKINS_URL": "http://x"}, {"CI": "true"}])
-def test_args_elsewhere_are_of_another_program(environ: dict[str, str], tmp_path: Path) -> None:
+def test_args_outside_actions_are_ignored(environ: dict[str, str], tmp_path: Path) -> None:
+    """On other CI systems, `INPUT_ARGS` belongs to another program."""
     ended = invoke(tmp_path, environ={**environ, "INPUT_ARGS": "--version", **CREDENTIALS})
     assert ended.code == 2
     assert "nothing to run" in ended.err
 
 
 @pytest.mark.parametrize("text", ["wait 'results", 'wait "results', "wait results\\"])
-def test_args_with_an_open_quote_are_an_error(text: str, tmp_path: Path) -> None:
+def test_args_with_open_quote_are_refused(text: str, tmp_path: Path) -> None:
+    """The error quotes nothing of the text."""
     ended = job(tmp_path, f"--client-secret=hunter2-sentinel {text}")
     assert (ended.code, ended.out) == (2, "")
     assert ended.errors == [
@@ -89,14 +95,15 @@ def test_args_with_an_open_quote_are_an_error(text: str, tmp_path: Path) -> None
     ]
 
 
-def test_args_with_the_program_name_say_so(tmp_path: Path) -> None:
+def test_args_with_program_name_are_refused(tmp_path: Path) -> None:
+    """The error asks to remove `autonoma-ci` at the beginning."""
     ended = job(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
     told = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
     assert (ended.code, ended.out, ended.errors) == (2, "", [told])
 
 
-def test_args_of_a_megabyte_are_refused(tmp_path: Path) -> None:
-    """To split one word of that length takes 20 s."""
+def test_args_over_limit_are_refused(tmp_path: Path) -> None:
+    """Splitting one word of a megabyte takes 20 s."""
     ended = job(tmp_path, "wait " + "x" * 1_000_000)
     assert (ended.code, ended.errors) == (2, ["args: longer than 100,000 characters. Put long values into a manifest"])
 
@@ -112,7 +119,8 @@ def test_args_of_a_megabyte_are_refused(tmp_path: Path) -> None:
         "list --client-secret=hunter2-sentinel --client-id=",
     ],
 )
-def test_a_credential_in_args_is_not_shown(text: str, tmp_path: Path) -> None:
+def test_args_error_hides_credentials(text: str, tmp_path: Path) -> None:
+    """No error repeats a credential that `args` holds."""
     ended = job(tmp_path, text)
     assert ended.code == 2
     shown = [line for line in ended.printed.splitlines() if not line.startswith("::add-mask::")]
@@ -121,7 +129,8 @@ def test_a_credential_in_args_is_not_shown(text: str, tmp_path: Path) -> None:
 
 @on_each
 @pytest.mark.parametrize("args", ["wiat results", "wait 'results", "wait results/none.json", "list --x"])
-def test_each_error_is_an_annotation(args: str, system: str, tmp_path: Path) -> None:
+def test_args_errors_become_annotations(args: str, system: str, tmp_path: Path) -> None:
+    """Each line on standard error is an error command of the runner."""
     ended = job(tmp_path, args, system=system)
     assert ended.code == 2
     assert ended.errors
@@ -129,6 +138,7 @@ def test_each_error_is_an_annotation(args: str, system: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["sh -c 'touch made'", "bash -c 'touch made'", "run; touch made", "$(touch made)"])
-def test_args_start_no_shell(text: str, tmp_path: Path) -> None:
+def test_args_run_no_shell(text: str, tmp_path: Path) -> None:
+    """A shell command in `args` has no effect."""
     assert job(tmp_path, text).code == 2
     assert not (tmp_path / "made").exists()

@@ -1,4 +1,4 @@
-"""A bug of ours ends with exit code 70, and with what a report needs."""
+"""Exit code 70 and error report after an internal error."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _environment(folder: Path, url: str) -> dict[str, str]:
     }
 
 
-def test_the_report_of_a_bug_says_where_and_shows_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Type, versions and lines of code are enough; the text of an exception may hold anything."""
+def test_internal_error_shows_location_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report has type, versions and lines of code, because exception texts can hold secrets."""
 
     def broken(argv: Sequence[str], world: Runtime) -> int:
         local = "sentinel-local"
@@ -57,8 +57,8 @@ def test_the_report_of_a_bug_says_where_and_shows_no_value(tmp_path: Path, monke
     assert str(tmp_path.parent) not in ended.err
 
 
-def test_a_bug_in_the_middle_keeps_what_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs that were started have their links in every report, whatever happens to us then."""
+def test_internal_error_reports_started_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every report links the started runs after an internal error."""
     from autonoma_ci.app.progress import ProgressReporter
 
     changed = ProgressReporter.on_run_changed
@@ -82,8 +82,8 @@ def test_a_bug_in_the_middle_keeps_what_was_started(tmp_path: Path, monkeypatch:
     assert "sentinel" not in job.everything
 
 
-def test_memory_that_ends_before_requests_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The modules for requests are loaded before any record says that runs may be on their way."""
+def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules for requests load before any record says that runs may have started."""
     path = tmp_path / "results" / "results.json"
     spares: list[int] = []
 
@@ -111,8 +111,8 @@ def test_memory_that_ends_before_requests_starts_no_run(tmp_path: Path, monkeypa
     assert spares[1] == 0
 
 
-def test_a_bug_in_one_report_keeps_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page is made before outputs and summary are written for the last time."""
+def test_publisher_bug_spares_other_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs and summary are complete although the HTML page fails."""
 
     def broken(report: Report) -> str:
         raise RuntimeError("sentinel")

@@ -1,4 +1,4 @@
-"""Options state facts of the build for unknown and for wrong CI systems."""
+"""Options that state facts of the build."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def recorded(folder: Path) -> dict[str, Any]:
     return {name: found[name] for name in STATED}
 
 
-def test_unknown_system_gets_facts(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_facts_apply_to_unknown_system(tmp_path: Path, sandbox: Sandbox) -> None:
     """`CI=true` alone states no fact."""
     assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one"})[0] == 0
     assert set(recorded(tmp_path).values()) == {""}
@@ -86,7 +86,8 @@ def test_unknown_system_gets_facts(tmp_path: Path, sandbox: Sandbox) -> None:
     assert STATED["build_url"] in (tmp_path / "results" / "report.html").read_text("utf-8")
 
 
-def test_manifest_reads_stated_facts(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_facts_reach_manifest(tmp_path: Path, sandbox: Sandbox) -> None:
+    """`${ci.*}` in the manifest has the values from the options."""
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
     code, log = run(tmp_path, sandbox, {})
     assert code == 2
@@ -101,7 +102,8 @@ def test_manifest_reads_stated_facts(tmp_path: Path, sandbox: Sandbox) -> None:
     assert request.body["runtime_metadata"] == {"COMMIT": SHA, "BUILD": STATED["build_url"]}
 
 
-def test_options_override_the_system(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_facts_override_detected_values(tmp_path: Path, sandbox: Sandbox) -> None:
+    """An option has priority over the value of the CI system."""
     environ = {**GITHUB, "AUTONOMA_TEST_IDS": "sandbox-one"}
     assert run(tmp_path, sandbox, environ)[0] == 0
     known = recorded(tmp_path)
@@ -113,7 +115,8 @@ def test_options_override_the_system(tmp_path: Path, sandbox: Sandbox) -> None:
     assert recorded(tmp_path) == {**known, "branch": "v1.2"}
 
 
-def test_wait_needs_the_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_wait_needs_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A record of other facts belongs to another build."""
     environ = {**GITHUB, "AUTONOMA_TEST_IDS": "sandbox-one"}
     assert run(tmp_path, sandbox, {**environ, **FACTS})[0] == 0
     code, log = run(tmp_path, sandbox, environ, "wait", "results")
@@ -123,7 +126,8 @@ def test_wait_needs_the_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
     assert recorded(tmp_path)["sha"] == SHA
 
 
-def test_validate_reads_stated_facts(tmp_path: Path) -> None:
+def test_validate_reads_facts(tmp_path: Path) -> None:
+    """`validate` interpolates the manifest with the values from the options."""
     (tmp_path / "autonoma.yml").write_text("version: 1\ntests: [{ id: '${ci.branch}' }]\n", "utf-8")
     assert invoke(tmp_path, "validate").code == 0
     assert invoke(tmp_path, "validate", "--branch", "main").code == 0
@@ -132,7 +136,7 @@ def test_validate_reads_stated_facts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["sha", "branch", "build-url"])
-def test_credential_as_a_fact_is_refused(option: str, tmp_path: Path) -> None:
+def test_credential_as_fact_is_refused(option: str, tmp_path: Path) -> None:
     """A fact is shown in the log, in reports and in comments."""
     secret = SHA
     text = {"sha": secret, "branch": secret, "build-url": f"https://ci.example.com/{secret}"}[option]
@@ -162,7 +166,8 @@ BRANCHES: dict[str, dict[str, str]] = {
     ],
     ids=["github", "gitlab", "open", "override"],
 )
-def test_stated_change_gets_the_comment(ci: str, more: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
+def test_stated_change_gets_comment(ci: str, more: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
+    """The comment goes to the change request from the option."""
     with GitHub() if ci == "github" else GitLab() as host:
         ours = {"AUTONOMA_TEST_IDS": "sandbox-one", "AUTONOMA_WAIT": "true", "AUTONOMA_COMMENT": "true"}
         tokens = {"AUTONOMA_GITHUB_TOKEN": TOKEN, "AUTONOMA_GITLAB_TOKEN": TOKEN}
@@ -177,7 +182,7 @@ def test_stated_change_gets_the_comment(ci: str, more: dict[str, str], tmp_path:
         assert "Passed" in written.body
 
 
-def test_pull_request_of_another_host_gets_no_note(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_foreign_pull_request_gets_no_note(tmp_path: Path, sandbox: Sandbox) -> None:
     """Its number is that of another merge request on GitLab.
 
     Source: GitLab's documentation, "External pull requests".
@@ -191,10 +196,8 @@ def test_pull_request_of_another_host_gets_no_note(tmp_path: Path, sandbox: Sand
     assert "The comment could not be written: the job's variables do not say where." in log
 
 
-def test_stated_commit_gets_the_code_insights(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bitbucket states a short hash in pull requests, and a report is of a full one."""
+def test_stated_commit_gets_code_insights(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bitbucket states a short hash in pull requests, and a report needs the full one."""
     environ = {
         "BITBUCKET_BUILD_NUMBER": "12",
         "BITBUCKET_COMMIT": SHA[:12],

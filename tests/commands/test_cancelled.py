@@ -1,4 +1,4 @@
-"""Ctrl-C at a terminal, SIGTERM in CI: what continues in Autonoma, and how to wait for it."""
+"""Cancellation by Ctrl-C at a terminal and by SIGTERM in CI."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def interrupted(folder: Path, *argv: str, number: int = signal.SIGINT, **more: s
 @pytest.mark.parametrize(
     ("argv", "record"), [(["--results-dir", "my r"], "'my r/results.json'"), (["--results-dir=r/"], "r/results.json")]
 )
-def test_ctrl_c_names_the_record_to_wait_for(argv: list[str], record: str, tmp_path: Path) -> None:
+def test_sigint_names_record_for_wait(argv: list[str], record: str, tmp_path: Path) -> None:
+    """The last line is the `wait` command with the path of the record."""
     code, lines = interrupted(tmp_path, *argv)
     assert code == 130
     assert lines[-3:] == [
@@ -54,7 +55,8 @@ def test_ctrl_c_names_the_record_to_wait_for(argv: list[str], record: str, tmp_p
     ]
 
 
-def test_ctrl_c_without_results_dir_says_to_set_it(tmp_path: Path) -> None:
+def test_sigint_suggests_results_dir(tmp_path: Path) -> None:
+    """Without a results folder, the last line suggests to set `results-dir`."""
     code, lines = interrupted(tmp_path)
     assert code == 130
     assert lines[-1] == "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
@@ -76,21 +78,24 @@ def stopped(folder: Path, *argv: str, after: str) -> tuple[int, str]:
         return process.wait(60), "".join(lines)
 
 
-def test_ctrl_c_stops_the_sandbox(tmp_path: Path) -> None:
+def test_sigint_stops_sandbox(tmp_path: Path) -> None:
+    """The sandbox exits with 130 and says that it was stopped."""
     code, printed = stopped(tmp_path, "sandbox", "--port", "0", after="Ids of the sandbox's account")
     assert code == 130
     assert printed.endswith("\nThe sandbox was stopped.\n")
     assert "Cancelled before" not in printed
 
 
-def test_ctrl_c_in_the_demo_says_what_is_not_so_there(tmp_path: Path) -> None:
+def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
+    """The runs of the demo end with it, so the advice to wait is withdrawn."""
     code, printed = stopped(tmp_path, "demo", "--output", "d", after="started: ")
     assert code == 130
     told = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
     assert printed.endswith(told)
 
 
-def test_sigterm_in_ci_says_the_same(tmp_path: Path) -> None:
+def test_sigterm_in_ci_names_record(tmp_path: Path) -> None:
+    """The log has the same lines as after Ctrl-C, and the exit code is 143."""
     code, lines = interrupted(tmp_path, "--results-dir=r", number=signal.SIGTERM, GITLAB_CI="true")
     assert code == 143
     assert "Cancelled. 0 of 2 runs passed, 2 still running." in lines

@@ -1,4 +1,4 @@
-"""A comment that takes more memory than there is costs a warning, and no exit code."""
+"""Comments without enough memory for the response."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ WARNING = "Warning: The comment could not be written: no memory is left."
 @pytest.mark.parametrize("error", [MemoryError, SystemError])
 @pytest.mark.parametrize("name", ["_read_body", "_parse_json"])
 @pytest.mark.parametrize(("ids", "code"), [("sandbox-one", 0), ("sandbox-fails", 1)])
-def test_a_comment_without_memory_leaves_the_exit_code(
+def test_comment_memory_error_is_warning(
     ids: str, code: int, name: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The exit code is that of the runs."""
+
     def fail(*_: object) -> None:
         raise error
 

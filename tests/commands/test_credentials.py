@@ -1,4 +1,4 @@
-"""One error about the credentials, with one cure that fits its cause."""
+"""Errors about missing and invalid credentials."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def said(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str
 def test_missing_credentials_are_one_error(
     environ: dict[str, str], ci: str, withheld: str, start: str, cure: str
 ) -> None:
-    """The cause comes first, then the one thing to do about it."""
+    """The error names the cause first, then the one thing to do."""
     text = said(environ, ci, withheld)
     assert text.startswith(start)
     assert cure in text
@@ -64,8 +64,8 @@ def test_missing_credentials_are_one_error(
 
 
 @pytest.mark.parametrize("ci", sorted(SYSTEMS))
-def test_every_system_has_a_cure_of_its_own(ci: str) -> None:
-    """Each CI system keeps secrets in another place."""
+def test_each_system_has_own_advice(ci: str) -> None:
+    """Each CI system stores secrets in another place."""
     text = said({}, ci)
     assert ID in text
     assert SECRET in text
@@ -74,23 +74,23 @@ def test_every_system_has_a_cure_of_its_own(ci: str) -> None:
     assert text not in others
 
 
-def test_credentials_that_are_the_same_text_are_refused() -> None:
-    """One was copied into both, and the API would refuse it with less to say."""
+def test_equal_id_and_secret_are_refused() -> None:
+    """One was copied into both options, and the API would explain less."""
     text = said({ID: "sentinel-of-both", "INPUT_CLIENT-SECRET": "sentinel-of-both"})
     assert text.startswith(f"{ID} and client-secret have the same value: copy both from Autonoma again")
     assert "sentinel" not in text
 
 
 @pytest.mark.parametrize("argv", [("run", "--test-ids", "a"), ("list",), ("init", "--all")])
-def test_commands_tell_it_alike(argv: tuple[str, ...], tmp_path: Path) -> None:
-    """Who tries another command meets the same sentence."""
+def test_commands_share_error_text(argv: tuple[str, ...], tmp_path: Path) -> None:
+    """All commands have the same error for missing credentials."""
     for environ in ({}, {ID: "an-id"}, {ID: "one-text", SECRET: "one-text"}):
         ended = invoke(tmp_path, *argv, environ=environ)
         assert (ended.code, ended.errors) == (2, [said(environ, "cli")])
 
 
-def test_same_text_is_not_skipped(tmp_path: Path) -> None:
-    """The option is for credentials that are not there."""
+def test_skip_ignores_equal_credentials(tmp_path: Path) -> None:
+    """The option `on-missing-credentials` covers missing credentials only."""
     environ = {ID: "one-text", SECRET: "one-text", "AUTONOMA_TEST_IDS": "a"}
     assert invoke(tmp_path, "--on-missing-credentials", "skip", environ=environ).code == 2
 
@@ -103,8 +103,8 @@ def test_same_text_is_not_skipped(tmp_path: Path) -> None:
         ("github", "$(NAME)", 2), ("github", "$NAME", 2), ("github", "", 0),
     ],
 )  # fmt: skip
-def test_reference_of_another_system_is_not_skipped(system: str, text: str, code: int, tmp_path: Path) -> None:
-    """A typing mistake would be green in every build."""
+def test_skip_ignores_foreign_reference(system: str, text: str, code: int, tmp_path: Path) -> None:
+    """A typing error would make every build green."""
     environ = {"AUTONOMA_CI": system, ID: text, SECRET: text, "AUTONOMA_ON_MISSING_CREDENTIALS": "skip"}
     ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
     assert ended.code == code, ended.printed
@@ -113,14 +113,15 @@ def test_reference_of_another_system_is_not_skipped(system: str, text: str, code
         assert "in place of a value: the variable is not set, or this CI system writes" in ended.err
 
 
-def test_credential_that_looks_like_a_reference_is_hidden(tmp_path: Path) -> None:
+def test_reference_like_credential_is_hidden(tmp_path: Path) -> None:
+    """No output shows a credential that looks like a reference to a variable."""
     environ = {**CREDENTIALS, SECRET: "$HUNTER2X"}
     ended = invoke(tmp_path, "--groups", "$HUNTER2X", environ=environ)
     assert (ended.code, "HUNTER2X" in ended.printed) == (2, False)
 
 
 def test_groups_none_needs_no_credentials(tmp_path: Path) -> None:
-    """Nothing is sent, so the step is skipped, as it is with `on-missing-credentials: skip`."""
+    """Nothing is sent, so the step is skipped as after missing credentials."""
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, groups: [smoke]}]\n", "utf-8")
     for environ in ({}, CREDENTIALS):
         ended = invoke(tmp_path, "--test-ids", "b", "--groups", "none", "--results-dir", "out", environ=environ)
@@ -129,8 +130,8 @@ def test_groups_none_needs_no_credentials(tmp_path: Path) -> None:
         assert '"conclusion": "skipped"' in (tmp_path / "out" / "results.json").read_text("utf-8")
 
 
-def test_groups_none_forgives_no_other_mistake(tmp_path: Path) -> None:
-    """The step of another branch would fail on it."""
+def test_groups_none_reports_other_errors(tmp_path: Path) -> None:
+    """The step of another branch would fail because of it."""
     ended = invoke(tmp_path, "--test-ids", "a/b", "--groups", "none", environ=CREDENTIALS)
     assert (ended.code, len(ended.errors)) == (2, 1)
 
@@ -138,8 +139,8 @@ def test_groups_none_forgives_no_other_mistake(tmp_path: Path) -> None:
 OTHER = "sentinel-of-the-other-account"
 
 
-def test_secret_id_sends_the_requests(tmp_path: Path) -> None:
-    """It is the client secret in the header too."""
+def test_secret_id_authenticates_requests(tmp_path: Path) -> None:
+    """The header has the value of the secret id as client secret."""
     with Sandbox(client_id="an-id-of-ours", client_secret=OTHER) as sandbox:
         environ = {ID: "an-id-of-ours", "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_API_URL": sandbox.url}
         ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
@@ -147,8 +148,8 @@ def test_secret_id_sends_the_requests(tmp_path: Path) -> None:
     assert OTHER not in ended.printed
 
 
-def test_secret_id_is_hidden_even_if_it_does_not_count(tmp_path: Path) -> None:
-    """A label of the user, a title and an error do not show it."""
+def test_unused_secret_id_is_hidden(tmp_path: Path) -> None:
+    """No label, title or error shows a secret id that is not in use."""
     environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "AUTONOMA_RESULTS_DIR": "out"}
     argv = ("--dry-run", "--test-ids", f"Pay {OTHER} = a", "--summary-title", f"Title {OTHER}")
     ended = invoke(tmp_path, *argv, environ=environ)
@@ -163,8 +164,8 @@ def test_secret_id_is_hidden_even_if_it_does_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["AUTONOMA_SECRET_ID", "COPY"])
-def test_manifest_can_not_read_the_secret_id(name: str, tmp_path: Path) -> None:
-    """Neither by its name, nor by that of a variable with the same value."""
+def test_manifest_cannot_read_secret_id(name: str, tmp_path: Path) -> None:
+    """The manifest can read it by no name, also not by another variable of the same value."""
     text = f"tests: [{{id: a, variables: {{A: '${{{name}}}'}}}}]\n"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     environ = {**CREDENTIALS, "AUTONOMA_SECRET_ID": OTHER, "COPY": OTHER, "AUTONOMA_ALLOW_ENV": name}
@@ -176,8 +177,8 @@ def test_manifest_can_not_read_the_secret_id(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_SECRET", "AUTONOMA_SECRET_ID"])
 @pytest.mark.parametrize("secret", ["Zx9qW8 eR7tY6uI5oP4", "Zx9qW8\u00e9R7tY6uI5oP4", "'Zx9qW8eR7tY6uI5oP4'"])
 @pytest.mark.parametrize("option", ["--test-ids", "--timeout", "--groups"])
-def test_refused_secret_in_another_option_is_hidden(name: str, secret: str, option: str, tmp_path: Path) -> None:
-    """An invalid credential is one all the same, and so is one within quotes."""
+def test_invalid_secret_elsewhere_is_hidden(name: str, secret: str, option: str, tmp_path: Path) -> None:
+    """An invalid or quoted credential is hidden in other options, too."""
     text = secret.strip("'")
     environ = {ID: "an-id-of-ours", name: secret, "AUTONOMA_DRY_RUN": "true"}
     ended = invoke(tmp_path, option, text, environ=environ)
@@ -188,8 +189,8 @@ def test_refused_secret_in_another_option_is_hidden(name: str, secret: str, opti
 
 @pytest.mark.parametrize("option", ["--test-ids", "--groups", "--allow-env", "--api-url", "--wait-for-url"])
 @pytest.mark.parametrize("text", ["{}", "L = {} z", "https://u:{}@autonoma.app/test/x"])
-def test_no_part_of_a_secret_is_shown(option: str, text: str, tmp_path: Path) -> None:
-    """A comma, a `#` or a `?` divides the text of an option, and the secret in it."""
+def test_split_secret_part_is_hidden(option: str, text: str, tmp_path: Path) -> None:
+    """A comma, `#` or `?` splits the text of an option and the secret in it."""
     secret = "aB3$k'L9\"q#Z,x=P7;w&R?2uV"
     environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret, "AUTONOMA_DRY_RUN": "true"}
     ended = invoke(tmp_path, option, text.format(secret), environ=environ)
@@ -199,16 +200,16 @@ def test_no_part_of_a_secret_is_shown(option: str, text: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("text", ["{}", "L = {} z", "x {} y"])
-def test_base64_secret_is_hidden_without_its_padding(text: str, tmp_path: Path) -> None:
-    """The `=` at its end is taken for the one behind a label."""
+def test_base64_secret_without_padding_is_hidden(text: str, tmp_path: Path) -> None:
+    """The `=` at its end is read as the separator of a label."""
     secret = "q8/Zk3+Vt0LmNs7YhPw2DxEuRgCb4JfA=="
     environ = {ID: "an-id-of-ours", "AUTONOMA_CLIENT_SECRET": secret}
     ended = invoke(tmp_path, "--dry-run", "--test-ids", text.format(secret), environ=environ)
     assert secret[:8] not in ended.printed
 
 
-def test_quotes_around_a_secret_are_told(tmp_path: Path) -> None:
-    """Shells and env files leave them there, and the API only says 401."""
+def test_quoted_secret_is_explained(tmp_path: Path) -> None:
+    """Shells and env files leave quotes in place, and the API only returns 401."""
     environ = {**CREDENTIALS, "AUTONOMA_CLIENT_SECRET": '"a-secret-in-quotes"', "AUTONOMA_DRY_RUN": "true"}
     ended = invoke(tmp_path, "--test-ids", "a", environ=environ)
     why = "AUTONOMA_CLIENT_SECRET has quotes around it, which are sent as written: remove them."
@@ -216,8 +217,8 @@ def test_quotes_around_a_secret_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("system", [{"TF_BUILD": "True"}, {"GITHUB_ACTIONS": "true"}])
-def test_unused_secret_of_several_lines_is_no_command(system: dict[str, str], tmp_path: Path) -> None:
-    """A mask is printed as it is, so that a line break in it began a line of the log."""
+def test_multiline_secret_is_no_command(system: dict[str, str], tmp_path: Path) -> None:
+    """A line break in a mask must not begin a new line of the log."""
     other = f"{OTHER}\n##vso[task.complete result=Succeeded]done\n::error::done"
     environ = {**CREDENTIALS, **system, "AUTONOMA_SECRET_ID": other, "AUTONOMA_DRY_RUN": "true"}
     ended = invoke(tmp_path, "--test-ids", "a", environ=environ)

@@ -1,4 +1,4 @@
-"""No error of any command shows a credential of the environment or the command line."""
+"""Redaction of credentials in the errors of all commands."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def assert_hidden(printed: str) -> None:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_error_shows_no_credential(name: str, tmp_path: Path) -> None:
-    """A value in the wrong place is no reason to show it."""
+def test_error_hides_misplaced_credential(name: str, tmp_path: Path) -> None:
+    """A credential in the wrong option is hidden, too."""
     argv, environ = MISTAKES[name]
     (tmp_path / "autonoma.yml").write_text("tests: [a]", "utf-8")
     (tmp_path / "other.yml").write_text(f"tests: ['{SECRET}!']", "utf-8")
@@ -62,23 +62,23 @@ def test_error_shows_no_credential(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["AUTONOMA_CLIENT_ID", "INPUT_CLIENT-SECRET", "INPUT_GITHUB_TOKEN"])
-def test_error_shows_none_of_the_credentials(name: str, tmp_path: Path) -> None:
-    """Each option that is a credential counts, in each spelling and with white space around it."""
+def test_error_hides_every_credential_option(name: str, tmp_path: Path) -> None:
+    """Each credential option counts, in each spelling and with white space around it."""
     ended = invoke(tmp_path, "report", SECRET, environ={name: f" {SECRET}\n"})
     assert "***" in ended.err
     assert_hidden(ended.printed)
 
 
 @pytest.mark.parametrize("flags", [["--client-secret", SECRET], [f"--client-secret={SECRET}"]], ids=["two", "one"])
-def test_error_shows_no_credential_of_a_flag(flags: list[str], tmp_path: Path) -> None:
-    """The command line can hold it too."""
+def test_error_hides_flag_credential(flags: list[str], tmp_path: Path) -> None:
+    """The command line can hold credentials, too."""
     ended = invoke(tmp_path, "list", *flags, "--api-url", SECRET, environ={"AUTONOMA_CLIENT_ID": "client-id"})
     assert ended.err == f"Error: --api-url {MIXED_UP}\n"
     assert_hidden(ended.printed)
 
 
-def test_last_line_shows_no_credential(tmp_path: Path) -> None:
-    """Paths are repeated where all went well, too."""
+def test_last_line_hides_credential(tmp_path: Path) -> None:
+    """Paths are repeated after a success, too."""
     (tmp_path / f"{SECRET}.yml").write_text("tests: [a]", "utf-8")
     ended = invoke(tmp_path, "validate", f"{SECRET}.yml", environ=CREDENTIALS)
     assert (ended.code, "***" in ended.out) == (0, True)

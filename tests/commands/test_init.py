@@ -1,4 +1,4 @@
-"""`autonoma-ci init`: a manifest of what was chosen, which our own reader takes, and never over another file."""
+"""The command `init` and the manifest that it writes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def planned(where: Path, *argv: str) -> str:
         (["--folder-ids", "folder-1", "--test-ids", "test-0-1"], "1 folder and 1 test", 2),
     ],
 )
-def test_a_large_account_becomes_a_manifest_that_runs(flags: list[str], wrote: str, runs: int, tmp_path: Path) -> None:
+def test_init_manifest_runs(flags: list[str], wrote: str, runs: int, tmp_path: Path) -> None:
+    """A dry run of the written manifest has the expected number of runs."""
     with Sandbox(folders=large()) as sandbox:
         ended = call(tmp_path, sandbox, "init", *flags)
     assert (ended.code, ended.err) == (0, "")
@@ -77,7 +78,8 @@ def test_a_large_account_becomes_a_manifest_that_runs(flags: list[str], wrote: s
     assert f"{runs:,} run" in planned(tmp_path)
 
 
-def test_the_file_says_what_it_is_and_what_else_there_is(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_manifest_has_comments(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Comments explain the file, the size of folders and further keys."""
     call(tmp_path, sandbox, "init", "--folder-ids", "f1", "--test-ids", "t3")
     text = (tmp_path / "autonoma.yml").read_text("utf-8")
     assert text.startswith("# What autonoma-ci starts.")
@@ -88,7 +90,8 @@ def test_the_file_says_what_it_is_and_what_else_there_is(sandbox: Sandbox, tmp_p
 
 
 @given(TEXTS, TEXTS)
-def test_every_name_reads_back_as_it_is(name: str, title: str) -> None:
+def test_init_name_round_trips(name: str, title: str) -> None:
+    """The reader returns each name as it is in the account."""
     names = [sanitize_line(text, 500).strip() for text in (name, title)]
     choice = Selection((ListedFolder("f1", names[0], ()),), (ListedTest("t1", names[1]), ListedTest("t2", names[1])))
     with tempfile.TemporaryDirectory() as where:
@@ -101,7 +104,8 @@ WORDS = ["null", "Null", "true", "no", "y", "123", "1e5", "0x1F", "-", "---", "_
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_what_yaml_has_another_meaning_for_reads_back_as_text(word: str, tmp_path: Path) -> None:
+def test_init_quotes_ambiguous_words(word: str, tmp_path: Path) -> None:
+    """Words that YAML reads as other types stay text."""
     (tmp_path / "a.yml").write_text(
         render_manifest(Selection((ListedFolder(word, word, ()),), (ListedTest(word, word),))), "utf-8"
     )
@@ -109,9 +113,9 @@ def test_what_yaml_has_another_meaning_for_reads_back_as_text(word: str, tmp_pat
     assert {text for entry in read.entries for text in (entry.id, entry.name)} == {word}
 
 
-def test_what_appears_just_before_the_file_is_written_stays(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_init_preserves_concurrent_file(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that appears just before the write is not replaced."""
+
     def late(choice: Selection) -> str:
         (tmp_path / "autonoma.yml").write_text("theirs", "utf-8")
         return render_manifest(choice)
@@ -121,9 +125,9 @@ def test_what_appears_just_before_the_file_is_written_stays(
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "theirs"
 
 
-def test_a_name_that_could_not_be_filled_is_given_back(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_init_removes_file_after_write_error(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk leaves no empty file."""
+
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
@@ -132,7 +136,8 @@ def test_a_name_that_could_not_be_filled_is_given_back(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_more_than_a_plan_may_have_is_not_written(tmp_path: Path) -> None:
+def test_init_over_run_limit_writes_nothing(tmp_path: Path) -> None:
+    """A manifest for more than 20,000 runs is refused."""
     account = [folder(f"f{n}", "x", *((f"t{n}-{place}", "x") for place in range(2001))) for n in range(10)]
     with Sandbox(folders=account) as sandbox:
         assert "more than 20,000 runs" in call(tmp_path, sandbox, "init", "--all", "--each").err
@@ -140,9 +145,10 @@ def test_more_than_a_plan_may_have_is_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (b"\xff\xfe\n\x04", 2)])
-def test_a_real_terminal_ends_without_a_file_or_a_traceback(
+def test_init_interrupted_writes_nothing(
     sent: signal.Signals | bytes, code: int, sandbox: Sandbox, tmp_path: Path
 ) -> None:
+    """A signal or invalid UTF-8 at a real terminal leaves no file and no traceback."""
     ours, theirs = pty.openpty()
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
     environ |= {"PYTHONIOENCODING": "utf-8:strict", "AUTONOMA_API_URL": sandbox.url}
@@ -164,12 +170,14 @@ def test_a_real_terminal_ends_without_a_file_or_a_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_world_elsewhere_has_the_same_terminal() -> None:
+def test_runtime_copy_shares_stdin() -> None:
+    """A runtime with another environment has the same standard input."""
     stdin = io.StringIO()
     assert Runtime({}, io.StringIO(), io.StringIO(), stdin=stdin).with_environment({}, ".").stdin is stdin
 
 
-def test_never_over_a_file_without_force(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_needs_force_to_replace(sandbox: Sandbox, tmp_path: Path) -> None:
+    """An existing file is replaced only with `--force`."""
     (tmp_path / "autonoma.yml").write_text("mine", "utf-8")
     ended = call(tmp_path, sandbox, "init", "--all")
     assert ended.code == 2
@@ -180,13 +188,15 @@ def test_never_over_a_file_without_force(sandbox: Sandbox, tmp_path: Path) -> No
     assert "mine" not in (tmp_path / "autonoma.yml").read_text("utf-8")
 
 
-def test_a_link_that_leads_nowhere_is_a_file_too(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_refuses_dangling_link(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A dangling link counts as an existing file."""
     (tmp_path / "autonoma.yml").symlink_to(tmp_path / "nowhere")
     assert call(tmp_path, sandbox, "init", "--all").code == 2
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_link_out_of_the_checkout_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_refuses_link_outside(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nothing is written through a link that leaves the working directory."""
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
@@ -195,7 +205,8 @@ def test_a_link_out_of_the_checkout_is_refused(sandbox: Sandbox, tmp_path: Path)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_another_place_is_named_in_the_next_command(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_output_in_next_command(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The suggested commands name a manifest with another path."""
     ended = call(tmp_path, sandbox, "init", "--all", "--output", "ci.yml")
     assert "  autonoma-ci run --manifest ci.yml --wait" in ended.out
     assert "2 runs" in planned(tmp_path, "--manifest", "ci.yml")
@@ -207,7 +218,8 @@ def test_another_place_is_named_in_the_next_command(sandbox: Sandbox, tmp_path: 
     assert ended.errors == ["the folder of no/such/ci.yml is not there: create it, or give another --output"]
 
 
-def test_beside_the_other_default_name_the_file_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    """With two default manifests, the suggested commands name the new one."""
     (tmp_path / "autonoma.yml").write_text("tests: [x]", "utf-8")
     ended = call(tmp_path, sandbox, "init", "--all", "--output", "autonoma.yaml")
     assert "  autonoma-ci run --manifest autonoma.yaml --wait" in ended.out
@@ -227,16 +239,16 @@ def test_beside_the_other_default_name_the_file_is_named(sandbox: Sandbox, tmp_p
         (["--evrything"], "unknown option --evrything"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_written(
-    flags: list[str], told: str, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_init_error_writes_nothing(flags: list[str], told: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Each invalid call has its error and leaves no file."""
     ended = call(tmp_path, sandbox, "init", *flags)
     assert ended.code == 2
     assert ended.errors[0].startswith(told)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_label_beside_an_id_is_its_name(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_label_becomes_name(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A label in the option replaces the name of the account."""
     call(tmp_path, sandbox, "init", "--folder-ids", "Payments=f1", "--test-ids", "Sign in=t3")
     text = (tmp_path / "autonoma.yml").read_text("utf-8")
     assert "  - id: f1 # 2 tests\n    name: Payments\n" in text
@@ -244,14 +256,16 @@ def test_a_label_beside_an_id_is_its_name(sandbox: Sandbox, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("account", [[], [folder("f", "Empty")]])
-def test_an_account_without_tests_has_nothing_to_choose_from(account: list[dict[str, object]], tmp_path: Path) -> None:
+def test_init_empty_account_is_error(account: list[dict[str, object]], tmp_path: Path) -> None:
+    """An account without tests ends with an error and without a file."""
     with Sandbox(folders=account) as sandbox:
         ended = call(tmp_path, sandbox, "init", "--all")
     assert ended.errors == ["the account has no tests: create one in Autonoma first; nothing was written"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_credentials_that_are_refused_have_their_exit_code(tmp_path: Path) -> None:
+def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
+    """Rejected credentials end with exit code 3 and without a file."""
     with Sandbox(client_id="another") as sandbox:
         ended = call(tmp_path, sandbox, "init", "--all")
     assert ended.code == 3
@@ -268,7 +282,8 @@ def test_credentials_that_are_refused_have_their_exit_code(tmp_path: Path) -> No
         ("0\n9\nx\n\n2-1\n1\nmaybe\n\nfolders\n", "1 folder"),
     ],
 )
-def test_at_a_terminal_one_chooses(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_prompts_at_terminal(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """At a terminal, the answers select the folders or tests."""
     ended = call(tmp_path, sandbox, "init", typed=typed)
     assert ended.code == 0, ended.printed
     assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in ended.out
@@ -278,18 +293,21 @@ def test_at_a_terminal_one_chooses(typed: str, wrote: str, sandbox: Sandbox, tmp
 
 
 @pytest.mark.parametrize("typed", ["", "1\n", "x\n", "1\nt\n"])
-def test_who_leaves_without_an_answer_gets_no_file(typed: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_prompt_eof_writes_nothing(typed: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The end of the input before the last answer leaves no file."""
     ended = call(tmp_path, sandbox, "init", typed=typed)
     assert ended.code == 2
     assert ended.errors == ["nothing was chosen, so nothing was written"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_at_a_terminal_flags_still_answer(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_flags_skip_prompts(sandbox: Sandbox, tmp_path: Path) -> None:
+    """With flags, there is no prompt at a terminal."""
     assert "Which" not in call(tmp_path, sandbox, "init", "--all", typed="").out
 
 
-def test_the_variables_of_a_job_choose_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_init_ignores_job_variables(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The test ids of a job select nothing for the manifest."""
     environ = {
         "AUTONOMA_CLIENT_ID": "some-id",
         "AUTONOMA_CLIENT_SECRET": "some-secret",
@@ -299,7 +317,8 @@ def test_the_variables_of_a_job_choose_nothing(sandbox: Sandbox, tmp_path: Path)
     assert invoke(tmp_path, "init", environ=environ).code == 2
 
 
-def test_help_names_the_flags(tmp_path: Path) -> None:
+def test_init_help_names_flags(tmp_path: Path) -> None:
+    """The help names each flag, and no variables of other commands."""
     told = invoke(tmp_path, "init", "--help").out
     for flag in ("--all", "--folder-ids", "--test-ids", "--each", "--output", "--force"):
         assert flag in told

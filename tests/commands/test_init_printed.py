@@ -1,4 +1,4 @@
-"""`autonoma-ci init --output -`: the manifest on standard output, and nothing else there."""
+"""The command `init` with its manifest on standard output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ SMALL = [folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays later"))]
 HINT = "Printed a manifest with 1 folder. As autonoma.yml, a run finds it by itself.\n"
 
 
-def test_init_prints_the_manifest_alone(tmp_path: Path) -> None:
+def test_printed_manifest_equals_file(tmp_path: Path) -> None:
+    """Standard output has the same text as the file, and no other text."""
     with Sandbox(folders=SMALL) as sandbox:
         printed = call(tmp_path, sandbox, "init", "--all", "--output", "-")
         assert list(tmp_path.iterdir()) == []
@@ -26,14 +27,16 @@ def test_init_prints_the_manifest_alone(tmp_path: Path) -> None:
     assert printed.out == (tmp_path / "autonoma.yml").read_text("utf-8")
 
 
-def test_a_printed_manifest_is_valid(tmp_path: Path) -> None:
+def test_printed_manifest_is_valid(tmp_path: Path) -> None:
+    """`validate` accepts the printed manifest."""
     with Sandbox(folders=SMALL) as sandbox:
         printed = call(tmp_path, sandbox, "init", "--all", "--each", "--output=-")
     (tmp_path / "piped.yml").write_text(printed.out, "utf-8")
     assert invoke(tmp_path, "validate", "piped.yml").code == 0
 
 
-def test_init_prints_beside_a_manifest_that_is_there(tmp_path: Path) -> None:
+def test_printed_manifest_spares_files(tmp_path: Path) -> None:
+    """An existing manifest and a file named `-` stay unchanged."""
     (tmp_path / "autonoma.yml").write_text("tests: [mine]", "utf-8")
     (tmp_path / "-").write_text("a file of this name", "utf-8")
     with Sandbox(folders=SMALL) as sandbox:
@@ -42,15 +45,15 @@ def test_init_prints_beside_a_manifest_that_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "-").read_text("utf-8") == "a file of this name"
 
 
-def test_an_empty_output_says_so(tmp_path: Path) -> None:
-    """As of a variable that is not set."""
+def test_empty_output_is_refused(tmp_path: Path) -> None:
+    """A variable that is not set gives an empty path."""
     with Sandbox(folders=SMALL) as sandbox:
         ended = call(tmp_path, sandbox, "init", "--all", "--output", "", "--force")
     assert (ended.code, ended.errors) == (2, ["--output is empty: give a path, such as autonoma.yml"])
 
 
-def test_the_questions_are_asked_on_standard_error(tmp_path: Path) -> None:
-    """Standard output may be a pipe; the terminal is standard error then."""
+def test_prompts_use_stderr(tmp_path: Path) -> None:
+    """Standard output may be a pipe, so prompts go to standard error."""
     out, err = Terminal(), Terminal()
     with Sandbox(folders=SMALL) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
@@ -61,14 +64,16 @@ def test_the_questions_are_asked_on_standard_error(tmp_path: Path) -> None:
     assert "Which folders?" not in out.getvalue()
 
 
-def test_nothing_is_printed_after_an_error(tmp_path: Path) -> None:
+def test_error_leaves_stdout_empty(tmp_path: Path) -> None:
+    """After an error, standard output is empty."""
     with Sandbox(folders=[]) as sandbox:
         printed = call(tmp_path, sandbox, "init", "--all", "--output", "-")
     assert (printed.code, printed.out) == (2, "")
     assert "the account has no tests" in printed.err
 
 
-def test_a_printed_name_is_no_order_for_the_runner(tmp_path: Path) -> None:
+def test_printed_name_is_no_command(tmp_path: Path) -> None:
+    """No printed name is a command of a CI system."""
     names = ["##[group]x", "::warning::x", "##vso[task.setvariable variable=x]y", "\n::error::x"]
     listed = [folder(f"f{place}", name, ("t", name)) for place, name in enumerate(names)]
     with Sandbox(folders=listed) as sandbox:

@@ -1,4 +1,4 @@
-"""A record has names of variables alone: `wait` and `report` have the values from options, manifest, environment."""
+"""Values of variables that `wait` and `report` read again."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ def add_manifest(folder: Path, source: str) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_wait_shows_no_value(source: str, tmp_path: Path, url: str) -> None:
-    """Whatever the API says of a run, no value is in the log or in a file."""
+def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
+    """No value is in the log or in a file, in any response of the API."""
     environ, argv = SOURCES[source]
     add_manifest(tmp_path, source)
     step = Step(tmp_path, url, environ)
@@ -153,8 +153,8 @@ def test_wait_shows_no_value(source: str, tmp_path: Path, url: str) -> None:
     assert {path.name for path in (tmp_path / "results").iterdir()} >= {"report.html", "junit.xml", "summary.md"}
 
 
-def test_process_that_waits_shows_no_value(tmp_path: Path, url: str) -> None:
-    """Nothing but record, manifest and environment is left of the step that started the runs."""
+def test_wait_process_hides_values(tmp_path: Path, url: str) -> None:
+    """Another process has only record, manifest and environment of the first step."""
     add_manifest(tmp_path, "default manifest")
     step = Step(tmp_path, url, {"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"})
     step.start(ids="")
@@ -164,8 +164,8 @@ def test_process_that_waits_shows_no_value(tmp_path: Path, url: str) -> None:
     assert [value for value in VALUES if value in shown] == []
 
 
-def test_wait_without_the_values_says_so(tmp_path: Path, url: str) -> None:
-    """One notice names the variables, since step texts may show their values."""
+def test_wait_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
+    """One notice names the variables, because step texts may show their values."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
     ended = step("wait", RECORD)
@@ -176,7 +176,7 @@ def test_wait_without_the_values_says_so(tmp_path: Path, url: str) -> None:
     )
 
 
-def test_notice_names_five_variables_at_most(tmp_path: Path, url: str) -> None:
+def test_notice_names_five_variables(tmp_path: Path, url: str) -> None:
     """The others are counted, and a name of a record is no command of the log."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES="A=1", **JOB)
@@ -192,8 +192,8 @@ def test_notice_names_five_variables_at_most(tmp_path: Path, url: str) -> None:
     assert "The value of A is not known" in step("wait", RECORD).out
 
 
-def test_wait_keeps_literal_values_of_an_incomplete_manifest(tmp_path: Path, url: str) -> None:
-    """An environment variable of the manifest is missing here. That is no error, and only its value is not known."""
+def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
+    """A missing environment variable leaves one value unknown and is no error."""
     add_manifest(tmp_path, "default manifest")
     step = Step(tmp_path, url, {})
     step.start(ids="", WORD_OF_JANE=PASSWORD, AUTONOMA_GROUPS="smoke")
@@ -205,7 +205,7 @@ def test_wait_keeps_literal_values_of_an_incomplete_manifest(tmp_path: Path, url
 
 @pytest.mark.parametrize("content", ["tests: [", "tests: 3", "- a", "", "\0", None], ids=repr)
 def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -> None:
-    """Without a manifest that can be read, the runs have their end and the values are not known."""
+    """Without a readable manifest, the runs end and the values are unknown."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
     if content is not None:
@@ -216,8 +216,8 @@ def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -
     assert PASSWORD not in step.shown(ended)
 
 
-def test_values_of_another_entry_do_not_count_as_known(tmp_path: Path, url: str) -> None:
-    """A variable of the same name has another value there. Where the entry's own value is unknown, so is the run's."""
+def test_value_of_other_entry_is_unknown(tmp_path: Path, url: str) -> None:
+    """The value of a run is known only from its own entry of the manifest."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES="LOGIN=1\nTHEME=2\nPASSWORD=3")
     text = (
@@ -230,8 +230,8 @@ def test_values_of_another_entry_do_not_count_as_known(tmp_path: Path, url: str)
     assert "The values of LOGIN and PASSWORD are not known here" in step("wait", RECORD).out
 
 
-def test_wait_reads_no_default_manifest_in_a_privileged_job(tmp_path: Path, url: str) -> None:
-    """The checkout may be anybody's there, so a manifest is read only if it is named."""
+def test_privileged_wait_ignores_default_manifest(tmp_path: Path, url: str) -> None:
+    """The checkout can be untrusted there, so only a named manifest is read."""
     step = Step(tmp_path, url, {**JOB, "GITHUB_EVENT_NAME": "pull_request_target"})
     step.start(AUTONOMA_VARIABLES=f"LOGIN={LOGIN}")
     (tmp_path / "autonoma.yml").write_text(MANIFEST, "utf-8")
@@ -241,15 +241,15 @@ def test_wait_reads_no_default_manifest_in_a_privileged_job(tmp_path: Path, url:
     assert LOGIN not in ended.out
 
 
-def test_wait_has_no_notice_without_variables(tmp_path: Path, url: str) -> None:
-    """Such a record needs no values."""
+def test_no_variables_give_no_notice(tmp_path: Path, url: str) -> None:
+    """A record without variables needs no values."""
     step = Step(tmp_path, url, {})
     step.start()
     assert "not known here" not in step("wait", RECORD).printed
 
 
 def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
-    """As in `run`, nothing is sent, and the record stays as it is."""
+    """As in `run`, nothing is sent, and the record stays unchanged."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
     before = (tmp_path / RECORD).read_bytes()
@@ -259,8 +259,8 @@ def test_wait_refuses_invalid_variables(tmp_path: Path, url: str) -> None:
     assert (tmp_path / RECORD).read_bytes() == before
 
 
-def test_wait_shows_ids_links_and_names_with_a_value(tmp_path: Path, url: str) -> None:
-    """A value such as `run` or `en` occurs there by chance, and a run without id would be lost."""
+def test_wait_shows_ids_with_values(tmp_path: Path, url: str) -> None:
+    """A value such as `run` occurs there by chance, and a run without id would be lost."""
     step = Step(tmp_path, url, {"AUTONOMA_VARIABLES": "WORD=run\nOTHER=of-a\nLOCALE=en"})
     step.start(ids="Checkout en=a")
     step.edit(url="https://autonoma.app/run/run-of-a?locale=en")
@@ -274,7 +274,7 @@ def test_wait_shows_ids_links_and_names_with_a_value(tmp_path: Path, url: str) -
     )
 
 
-def test_wait_shows_no_value_that_the_record_shows(tmp_path: Path, url: str) -> None:
+def test_wait_hides_values_in_record(tmp_path: Path, url: str) -> None:
     """An earlier step without the values may have written the record."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
@@ -284,8 +284,8 @@ def test_wait_shows_no_value_that_the_record_shows(tmp_path: Path, url: str) -> 
     assert (ended.code, [value for value in VALUES if value in step.shown(ended)]) == (1, [])
 
 
-def test_wait_shows_no_credential_as_title(tmp_path: Path, url: str) -> None:
-    """Somebody else may have written the record, and its title and source stand in each file."""
+def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
+    """The record is untrusted, and each file shows its title and source."""
     secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     step = Step(tmp_path, url, {})
     step.start()
@@ -325,8 +325,8 @@ def report(step: Step, *argv: str, **environ: str) -> str:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_report_shows_no_value(source: str, step: Step) -> None:
-    """Options, manifest and environment are read as in `wait`."""
+def test_report_hides_values(source: str, step: Step) -> None:
+    """`report` reads options, manifest and environment like `wait`."""
     add_manifest(step.folder, source)
     environ, argv = SOURCES[source]
     shown = report(step, *argv, **environ)
@@ -334,8 +334,8 @@ def test_report_shows_no_value(source: str, step: Step) -> None:
     assert "Type ***" in shown
 
 
-def test_report_without_the_values_says_so(tmp_path: Path, url: str) -> None:
-    """The notice is no part of a report that is printed."""
+def test_report_warns_of_unknown_values(tmp_path: Path, url: str) -> None:
+    """The notice is no part of a printed report."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
     notice = "Notice: The values of PASSWORD, LOGIN, THEME and OTHER are not known here"
@@ -355,8 +355,8 @@ SECRETS = {
 }
 
 
-def test_report_shows_no_credential(tmp_path: Path, url: str) -> None:
-    """A record that others wrote can hold those of this environment, in any of its texts, ids and links."""
+def test_report_hides_credentials(tmp_path: Path, url: str) -> None:
+    """A foreign record can hold credentials of this environment in texts, ids and links."""
     step = Step(tmp_path, url, {})
     step.start()
     told = " ".join(SECRETS.values())
@@ -375,8 +375,8 @@ def test_report_shows_no_credential(tmp_path: Path, url: str) -> None:
     assert "***" in shown
 
 
-def test_report_uses_the_facts_of_the_record(tmp_path: Path, url: str) -> None:
-    """On another machine, `${ci.branch}` is still the branch of the step that started the runs."""
+def test_report_uses_facts_of_record(tmp_path: Path, url: str) -> None:
+    """On another machine, `${ci.branch}` is the branch of the step that started the runs."""
     text = "tests: [{id: a, variables: {PASSWORD: 'hunter2-${ci.branch}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     build = {"AUTONOMA_CI": "github", "GITHUB_REF": "refs/heads/Zq9", "GITHUB_REF_NAME": "Zq9"}
@@ -388,8 +388,8 @@ def test_report_uses_the_facts_of_the_record(tmp_path: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["wait", "report"])
-def test_no_error_about_a_record_quotes_a_secret(command: str, tmp_path: Path, url: str) -> None:
-    """What is wrong with a record is told by its place, and others may have chosen names in it."""
+def test_record_error_quotes_no_secret(command: str, tmp_path: Path, url: str) -> None:
+    """Errors name the position in the record, because its names are untrusted."""
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
     path = tmp_path / RECORD
@@ -405,8 +405,8 @@ def test_no_error_about_a_record_quotes_a_secret(command: str, tmp_path: Path, u
 
 
 @pytest.mark.parametrize("command", ["run", "wait"])
-def test_token_of_a_comment_is_removed_from_answers(command: str, tmp_path: Path, url: str) -> None:
-    """A variable can hold it too, and `wait` does not know the value then."""
+def test_comment_token_is_removed(command: str, tmp_path: Path, url: str) -> None:
+    """A variable can hold the token, too, and `wait` does not know that value."""
     step = Step(tmp_path, url, {"AUTONOMA_GITHUB_TOKEN": PASSWORD, "AUTONOMA_WAIT": "true", "AUTONOMA_TEST_IDS": "a"})
     if command == "wait":
         step.start(AUTONOMA_WAIT="false")
@@ -416,10 +416,10 @@ def test_token_of_a_comment_is_removed_from_answers(command: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["few values", "very many values"])
-def test_run_shows_no_value_of_another_run(
+def test_run_hides_values_of_other_runs(
     shared: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one test has typed can be seen in the next one. Of very many values, each run hides its own."""
+    """A test can show text that another test typed."""
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 2 if shared else 1)
     text = f"tests: [{{id: a, variables: {{A: '{PASSWORD}'}}}}, {{id: b, variables: {{B: '{LOGIN}'}}}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
@@ -445,10 +445,10 @@ def test_run_shows_no_value_of_another_run(
     ],
 )
 @pytest.mark.parametrize("command", ["run", "wait", "report"])
-def test_part_of_a_value_is_shown_nowhere(
+def test_value_part_is_hidden(
     command: str, text: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A text of the environment is a value, also where the manifest makes a longer one of it."""
+    """A text of the environment is hidden, also within a longer value of the manifest."""
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if many else 2000)
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     step = Step(tmp_path, url, {"WORD": PASSWORD})
@@ -464,8 +464,8 @@ def test_part_of_a_value_is_shown_nowhere(
     assert PASSWORD not in written
 
 
-def test_parts_of_very_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are too many parts, the texts of a run lose those in its own values."""
+def test_parts_in_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit, the texts of a run lose only the parts in its own values."""
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0)
     monkeypatch.setattr("autonoma_ci.api.client._MAX_UNFILTERED_PARTS", 1)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: 'x${ONE}', B: 'x${TWO}'}}]", "utf-8")
@@ -476,10 +476,10 @@ def test_parts_of_very_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatc
 
 @pytest.mark.parametrize("command", ["run", "wait", "report"])
 @pytest.mark.parametrize("many", [False, True], ids=["few values", "very many values"])
-def test_fact_of_the_build_is_shown(
+def test_build_fact_is_shown(
     command: str, many: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A variable that is the branch alone is no secret. Its text occurs in ordinary sentences."""
+    """A variable that equals the branch is no secret, because ordinary sentences hold it."""
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SHARED_VALUES", 0 if many else 2000)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {B: '${ci.branch}', C: '${WORD}'}}]", "utf-8")
     branch = {**JOB, "GITHUB_REF": "refs/heads/Seen", "GITHUB_REF_NAME": "Seen", "WORD": PASSWORD}
@@ -495,10 +495,8 @@ def test_fact_of_the_build_is_shown(
 @pytest.mark.parametrize("value", ["${WORD:-none}", "joe:${WORD:-none}", "${WORD:-}"])
 @pytest.mark.parametrize("here", [{}, {"WORD": ""}], ids=["unset", "empty"])
 @pytest.mark.parametrize("command", ["wait", "report"])
-def test_default_does_not_count_as_known(
-    command: str, here: dict[str, str], value: str, tmp_path: Path, url: str
-) -> None:
-    """The step that started the runs had a value. The text of the default is hidden as well."""
+def test_default_is_not_known_value(command: str, here: dict[str, str], value: str, tmp_path: Path, url: str) -> None:
+    """The default is hidden, too, but the step that started the runs had another value."""
     (tmp_path / "autonoma.yml").write_text(f"tests: [{{id: a, variables: {{LOGIN: '{value}'}}}}]", "utf-8")
     step = Step(tmp_path, url, {})
     step.start(ids="", WORD=LOGIN)
@@ -510,8 +508,8 @@ def test_default_does_not_count_as_known(
         assert "Typed none" not in report(step, **here)
 
 
-def test_entry_whose_id_is_not_known_may_be_any(tmp_path: Path, url: str) -> None:
-    """The value of the defaults is not the run's where such an entry has one that is not known."""
+def test_unknown_id_matches_any_entry(tmp_path: Path, url: str) -> None:
+    """Such an entry can be that of the run, so the value of the defaults is not known."""
     text = "defaults: {variables: {LOGIN: x}}\ntests: [{id: '${TEST:-b}', variables: {LOGIN: '${WORD}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     step = Step(tmp_path, url, {})
@@ -519,8 +517,8 @@ def test_entry_whose_id_is_not_known_may_be_any(tmp_path: Path, url: str) -> Non
     assert "The value of LOGIN is not known here" in step("wait", RECORD).out
 
 
-def test_page_that_is_waited_for_shows_no_part(tmp_path: Path) -> None:
-    """What it says goes to the log, before anything is started. A fact of the build is shown."""
+def test_url_readiness_hides_parts(tmp_path: Path) -> None:
+    """The log shows the response of `wait-for-url` before anything is started."""
     text = "tests: [{id: a, variables: {LOGIN: 'joe:${WORD}', BRANCH: '${ci.branch}'}}]"
     (tmp_path / "autonoma.yml").write_text(text, "utf-8")
     moved = faults.answer(302, "", f"Location: ftp://a.test/main/{PASSWORD}")

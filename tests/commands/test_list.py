@@ -1,4 +1,4 @@
-"""`autonoma-ci list`: all folders and tests of an account, for people and for machines."""
+"""The command `list` as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def pages(*bodies: object) -> Act:
     return act
 
 
-def test_a_large_account_is_listed_whole(tmp_path: Path) -> None:
+def test_list_shows_large_account(tmp_path: Path) -> None:
+    """All 60 folders and 1,000 tests have a line."""
     with Sandbox(folders=large()) as sandbox:
         ended = call(tmp_path, sandbox, "list")
     lines = ended.out.splitlines()
@@ -50,7 +51,8 @@ def test_a_large_account_is_listed_whole(tmp_path: Path) -> None:
     assert len(set(ids)) == len(ids) == 1060
 
 
-def test_a_table_has_columns_and_tests_below_their_folder(tmp_path: Path) -> None:
+def test_list_aligns_columns(tmp_path: Path) -> None:
+    """Tests stand below their folder, in aligned columns."""
     account = [folder("f1", "Checkout", ("t1", "Pays by card")), folder("f22", "Empty")]
     with Sandbox(folders=account) as sandbox:
         assert call(tmp_path, sandbox, "list").out.splitlines() == [
@@ -63,13 +65,15 @@ def test_a_table_has_columns_and_tests_below_their_folder(tmp_path: Path) -> Non
         ]
 
 
-def test_machines_get_json(tmp_path: Path) -> None:
+def test_list_json_equals_account(tmp_path: Path) -> None:
+    """`--json` prints the folders as the API lists them."""
     with Sandbox(folders=large()) as sandbox:
         ended = call(tmp_path, sandbox, "list", "--json")
     assert json.loads(ended.out) == large()
 
 
-def test_an_account_without_anything_is_no_error(tmp_path: Path) -> None:
+def test_list_empty_account_succeeds(tmp_path: Path) -> None:
+    """An empty account is no error, and the text says what to do."""
     with Sandbox(folders=[]) as sandbox:
         assert call(tmp_path, sandbox, "list").out.splitlines() == [
             "0 folders, 0 tests.",
@@ -79,32 +83,37 @@ def test_an_account_without_anything_is_no_error(tmp_path: Path) -> None:
         assert json.loads(call(tmp_path, sandbox, "list", "--json").out) == []
 
 
-def test_folders_without_tests_say_what_to_do(tmp_path: Path) -> None:
+def test_list_empty_folders_give_advice(tmp_path: Path) -> None:
+    """Folders without tests have advice to create a test."""
     with Sandbox(folders=[folder("f", "Empty")]) as sandbox:
         told = "The folders have no tests. Create a test in Autonoma, then list shows its id."
         assert told in call(tmp_path, sandbox, "list").out.splitlines()
 
 
 @pytest.mark.parametrize("argv", [["tags"], ["--tags"], ["--tag"], ["--tag-ids=x"]])
-def test_tags_can_not_be_listed_and_say_so(argv: list[str], tmp_path: Path) -> None:
+def test_list_refuses_tags(argv: list[str], tmp_path: Path) -> None:
+    """The API has no list of tags, and the error says so."""
     ended = invoke(tmp_path, "list", *argv)
     assert ended.code == 2
     assert NO_TAGS in ended.err
 
 
-def test_more_folders_than_a_page_takes_are_asked_for_page_by_page(tmp_path: Path) -> None:
+def test_list_requests_all_pages(tmp_path: Path) -> None:
+    """The requests have increasing offsets until an empty page."""
     with Sandbox(folders=[folder(f"f{n}", "x") for n in range(250)]) as sandbox:
         assert len(json.loads(call(tmp_path, sandbox, "list", "--json").out)) == 250
         asked = [received.path for received in sandbox.received]
     assert asked == [f"/api/folder?limit=100&offset={offset}" for offset in (0, 100, 200, 250)]
 
 
-def test_a_server_that_gives_fewer_than_it_was_asked_for_is_asked_until_the_end(tmp_path: Path) -> None:
+def test_list_continues_after_short_pages(tmp_path: Path) -> None:
+    """A page below the requested size is not the last one."""
     with FaultServer(pages([folder("a", "A")], [folder("b", "B")], [folder("c", "C")])) as server:
         assert [one["id"] for one in json.loads(listed(tmp_path, server, "--json")[1])] == ["a", "b", "c"]
 
 
-def test_a_server_that_ignores_the_offset_is_asked_twice(tmp_path: Path) -> None:
+def test_list_stops_at_repeated_page(tmp_path: Path) -> None:
+    """A server that ignores the offset gets two requests."""
     with FaultServer(answer(200, json.dumps([folder("a", "A")]))) as server:
         assert len(json.loads(listed(tmp_path, server, "--json")[1])) == 1
         assert len(server.received) == 2
@@ -117,7 +126,8 @@ def test_a_server_that_ignores_the_offset_is_asked_twice(tmp_path: Path) -> None
         {"id": "a", "tests": [None]}, {"id": "a", "tests": [{"id": "a b"}]}, {"id": "a", "tests": [{"name": "x"}]},
     ],
 )  # fmt: skip
-def test_what_has_no_id_is_left_out_and_counted(entry: object, tmp_path: Path) -> None:
+def test_list_counts_entries_without_id(entry: object, tmp_path: Path) -> None:
+    """Entries without a valid id are left out and counted."""
     with FaultServer(pages([folder("ok", "Fine", ("t", "T")), entry])) as server:
         code, out, err = listed(tmp_path, server)
     assert code == 0
@@ -125,7 +135,8 @@ def test_what_has_no_id_is_left_out_and_counted(entry: object, tmp_path: Path) -
     assert "Folders and tests without an id that can be used were left out: 1." in err
 
 
-def test_a_page_without_any_id_does_not_end_the_list(tmp_path: Path) -> None:
+def test_list_continues_after_invalid_page(tmp_path: Path) -> None:
+    """A page without a valid id does not end the list."""
     with FaultServer(pages([folder("a", "A")], [{"id": None}], [folder("b", "B")])) as server:
         _, out, err = listed(tmp_path, server, "--json")
     assert [one["id"] for one in json.loads(out)] == ["a", "b"]
@@ -133,7 +144,8 @@ def test_a_page_without_any_id_does_not_end_the_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [None, 7, "", "   ", []])
-def test_what_has_no_name_is_called_by_its_id(name: object, tmp_path: Path) -> None:
+def test_list_shows_id_without_name(name: object, tmp_path: Path) -> None:
+    """An entry without a name has its id as name."""
     with FaultServer(pages([{"id": "f1", "name": name, "tests": None}])) as server:
         assert json.loads(listed(tmp_path, server, "--json")[1]) == [{"id": "f1", "name": "f1", "tests": []}]
 
@@ -142,7 +154,8 @@ HOSTILE = "::error::x\n##[error]y\r##vso[task.complete]\x1b[31m\u202ez ##teamcit
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_names_are_no_orders_to_a_ci_system(flags: tuple[str, ...], tmp_path: Path) -> None:
+def test_list_names_are_no_commands(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """No name is a command of a CI system or a terminal."""
     with FaultServer(pages([folder("f", HOSTILE, ("t", HOSTILE))])) as server:
         out = listed(tmp_path, server, *flags)[1]
     assert out.isascii() or not flags
@@ -156,15 +169,15 @@ def test_names_are_no_orders_to_a_ci_system(flags: tuple[str, ...], tmp_path: Pa
         assert "\u202e" not in line
 
 
-def test_a_credential_in_a_name_is_not_shown(tmp_path: Path) -> None:
+def test_list_hides_credential_in_name(tmp_path: Path) -> None:
+    """A credential in a name is shown as `***`."""
     with FaultServer(pages([folder("f", f"My {CREDENTIALS['AUTONOMA_CLIENT_SECRET']}")])) as server:
         assert "My ***" in listed(tmp_path, server)[1]
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_a_credential_as_an_id_or_parted_by_what_does_not_show_is_not_shown(
-    flags: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_list_hides_disguised_credentials(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """Credentials as ids and with invisible characters are hidden."""
     secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     with FaultServer(pages([folder(secret, "x"), folder("f", f"{secret[:6]}\u200b{secret[6:]}")])) as server:
         code, out, err = listed(tmp_path, server, *flags)
@@ -187,7 +200,8 @@ def test_a_credential_as_an_id_or_parted_by_what_does_not_show_is_not_shown(
         (answer(200, '{"folders": []}'), 5, "not in the form that is known"),
     ],
 )
-def test_what_goes_wrong_is_told_with_its_exit_code(act: Act, code: int, told: str, tmp_path: Path) -> None:
+def test_list_error_has_exit_code(act: Act, code: int, told: str, tmp_path: Path) -> None:
+    """Each invalid response has its error and exit code after one request."""
     with FaultServer(act) as server:
         ended = listed(tmp_path, server)
         assert len(server.received) == 1
@@ -209,34 +223,40 @@ def once(first: Act) -> Act:
 @pytest.mark.parametrize(
     "act", [answer(500), answer(429, "", "Retry-After: 0"), answer(503, "", "Retry-After: 0"), close, half_body()]
 )
-def test_what_passes_is_asked_for_again(act: Act, tmp_path: Path) -> None:
+def test_list_retries_temporary_errors(act: Act, tmp_path: Path) -> None:
+    """A temporary error is followed by another request."""
     with FaultServer(once(act)) as server:
         assert listed(tmp_path, server)[0] == 0
 
 
-def test_missing_credentials_are_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_list_needs_credentials(tmp_path: Path) -> None:
+    """Missing credentials are one error, before any request."""
     ended = invoke(tmp_path, "list")
     assert ended.code == 2
     assert [line.split(":")[0] for line in ended.errors] == ["client-id and client-secret are missing"]
 
 
-def test_other_options_of_the_job_are_none_of_its_business(tmp_path: Path) -> None:
+def test_list_ignores_unrelated_options(tmp_path: Path) -> None:
+    """An invalid option of other commands has no effect."""
     with Sandbox() as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_TIMEOUT": "nonsense"}
         assert invoke(tmp_path, "list", environ=environ).code == 0
 
 
-def test_white_space_around_a_credential_is_told(tmp_path: Path) -> None:
+def test_list_warns_of_padded_credential(tmp_path: Path) -> None:
+    """White space around a credential has a warning."""
     with Sandbox() as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_CLIENT_ID": " padded "}
         assert "white space" in invoke(tmp_path, "list", environ=environ).err
 
 
-def test_help_names_the_flags(tmp_path: Path) -> None:
+def test_list_help_names_flags(tmp_path: Path) -> None:
+    """The help names the flag `--json`."""
     assert "--json" in invoke(tmp_path, "list", "--help").out
 
 
-def test_a_list_without_an_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_stops_at_page_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with endless pages ends with exit code 5."""
     monkeypatch.setattr("autonoma_ci.api.account._MAX_PAGES", 5)
     count = itertools.count()
 

@@ -1,4 +1,4 @@
-"""At a terminal of its own, a step that waits draws how its runs stand; everywhere else it draws nothing."""
+"""The live table of runs at an interactive terminal."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def at_a_terminal(folder: Path, url: str, command: list[str], **more: str) -> tu
     return process.wait(60), drawn.decode("utf-8", "replace")
 
 
-def test_a_terminal_shows_a_table_with_a_bar_and_keeps_each_line(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_live_table_shows_bar_and_lines(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The terminal shows a progress bar, and each line of the log stays."""
     code, drawn = at_a_terminal(tmp_path, sandbox.url, COMMAND)
     assert code == 1
     assert "━" in drawn
@@ -67,7 +68,8 @@ def test_a_terminal_shows_a_table_with_a_bar_and_keeps_each_line(sandbox: Sandbo
     assert "1 of 2 runs passed, 1 failed." in drawn.splitlines()[-1]
 
 
-def test_no_color_is_honoured(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_live_table_respects_no_color(sandbox: Sandbox, tmp_path: Path) -> None:
+    """`NO_COLOR` removes the colours, not the table."""
     _, coloured = at_a_terminal(tmp_path, sandbox.url, COMMAND)
     _, plain = at_a_terminal(tmp_path, sandbox.url, COMMAND, NO_COLOR="1")
     assert COLOUR.search(coloured)
@@ -81,9 +83,8 @@ def test_no_color_is_honoured(sandbox: Sandbox, tmp_path: Path) -> None:
     [(COMMAND, {"TERM": "dumb"}), (COMMAND, {"GITHUB_ACTIONS": "true"}), (COMMAND, {"CI": "true"}), (WITHOUT_RICH, {})],
     ids=["a dumb terminal", "a CI system", "CI", "without rich"],
 )
-def test_elsewhere_there_are_lines_alone(
-    command: list[str], more: dict[str, str], sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_live_table_needs_terminal(command: list[str], more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
+    """Without a capable terminal or Rich, there are lines only."""
     code, drawn = at_a_terminal(tmp_path, sandbox.url, command, **more)
     assert code == 1
     assert "\x1b" not in drawn
@@ -102,8 +103,8 @@ class Full(io.StringIO):
         return self.room
 
 
-def test_a_terminal_that_does_not_keep_up_is_not_drawn_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines that are left out are counted, and a warning is shown all the same."""
+def test_live_table_pauses_for_slow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that are left out are counted, and warnings are always shown."""
     # Rich looks at the terminal of the tests.
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
@@ -126,7 +127,8 @@ def test_a_terminal_that_does_not_keep_up_is_not_drawn_on(monkeypatch: pytest.Mo
     ]  # fmt: skip
 
 
-def test_hostile_names_draw_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_live_table_escapes_names(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Names hold no control sequences and no markup of Rich."""
     name = "\x1b[2J[bold red]x[/]\x1b]0;title\x07"
     _, drawn = at_a_terminal(tmp_path, sandbox.url, COMMAND, AUTONOMA_TEST_IDS=f"{name}=a")
     assert "\x1b[2J" not in drawn

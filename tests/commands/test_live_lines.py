@@ -1,4 +1,4 @@
-"""The lines above the live table: none is lost, and they are printed together, as each print draws the table anew."""
+"""Log lines above the live table."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     return Table()
 
 
-def test_lines_of_many_runs_are_printed_at_once(table: Table) -> None:
-    """The table is drawn at the first tick, with all lines at the second one, and before it is removed."""
+def test_live_lines_print_in_batches(table: Table) -> None:
+    """Three draws cover the first tick, all lines, and the end."""
     runs = [passed(name) for name in NAMES]
     with table.live as live:
         live.on_tick(runs)
@@ -91,8 +91,8 @@ def test_lines_of_many_runs_are_printed_at_once(table: Table) -> None:
     assert table.draws == 3
 
 
-def test_the_table_is_drawn_four_times_a_second_at_most(table: Table) -> None:
-    """With many runs, there are many events in a second, and a tick after each."""
+def test_live_table_draws_four_times_per_second(table: Table) -> None:
+    """Many runs have many events per second, each with a tick."""
     runs = [started(name) for name in NAMES]
     with table.live as live:
         for run in runs:
@@ -103,8 +103,8 @@ def test_the_table_is_drawn_four_times_a_second_at_most(table: Table) -> None:
     assert table.lines() == NAMES
 
 
-def test_drawing_takes_a_tenth_of_the_time_at_most(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a slow machine, the main thread must not only draw."""
+def test_live_table_uses_tenth_of_time(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine, drawing must not block the main thread."""
     runs = [started(name) for name in NAMES]
     draw: Callable[..., object] = table.live._render
 
@@ -122,8 +122,8 @@ def test_drawing_takes_a_tenth_of_the_time_at_most(table: Table, monkeypatch: py
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError(), MemoryError(), KeyboardInterrupt()], ids=repr)
-def test_lines_come_before_what_follows(error: BaseException | None, table: Table) -> None:
-    """Also those since the last drawing, whatever ends it."""
+def test_live_lines_flush_at_exit(error: BaseException | None, table: Table) -> None:
+    """Pending lines are printed at the end, also after an exception."""
 
     def watch() -> None:
         with table.live as live:
@@ -142,8 +142,8 @@ def test_lines_come_before_what_follows(error: BaseException | None, table: Tabl
     assert shown.endswith(f"run-{NAMES[-1]}\n")
 
 
-def test_lines_that_could_not_be_printed_are_not_lost(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without memory for them, they come at the end."""
+def test_live_lines_survive_memory_error(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that fail for lack of memory are printed at the end."""
 
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
@@ -161,8 +161,8 @@ def test_lines_that_could_not_be_printed_are_not_lost(table: Table, monkeypatch:
     assert table.lines() == NAMES
 
 
-def test_a_signal_draws_the_table_once(table: Table) -> None:
-    """The runs that are not sent have a line each, and a second signal would leave no record."""
+def test_signal_draws_table_once(table: Table) -> None:
+    """Each cancelled run has a line, and a second signal would prevent the record."""
     clock = table.clock
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in NAMES], clock.monotonic())
     interrupt = SignalReceived(signal.SIGINT)
@@ -176,8 +176,8 @@ def test_a_signal_draws_the_table_once(table: Table) -> None:
     assert table.draws <= 2
 
 
-def test_after_a_signal_each_run_has_a_line(tmp_path: Path) -> None:
-    """Of a real process at a real terminal; the sentence about all runs comes after them."""
+def test_signal_leaves_line_per_run(tmp_path: Path) -> None:
+    """A real process at a real terminal prints all lines before its last sentence."""
     names = [f"t{number}" for number in range(100)]
     ours, theirs = pty.openpty()
     with Sandbox(pace=0.05) as sandbox:

@@ -1,4 +1,4 @@
-"""A whole step with an id of another kind: what the log, the record and the server see."""
+"""Ids of another target kind in a whole step."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ NO_SUCH = '{"error": "Not found", "message": "no such thing"}'
         (("--folder-ids", TAG), "If it is the id of a tag, put it into tag-ids, in a manifest under tags."),
     ],
 )
-def test_id_under_the_wrong_option_is_explained(options: tuple[str, ...], told: str, tmp_path: Path) -> None:
-    """The log and the record say it, the exit code stays, and each run is sent once."""
+def test_misplaced_id_is_explained(options: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    """Log and record explain it, the exit code is 4, and each run is sent once."""
     with Sandbox(pace=0) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, "AUTONOMA_RESULTS_DIR": "r"}
         ended = invoke(tmp_path, *options, environ=environ)
@@ -53,13 +53,15 @@ def test_id_under_the_wrong_option_is_explained(options: tuple[str, ...], told: 
         ({"GITHUB_ACTIONS": "true", "INPUT_TEST-IDS": FOLDER}, "put it into folder-ids."),
     ],
 )
-def test_option_is_named_as_it_was_written(environ: Mapping[str, str], told: str, tmp_path: Path) -> None:
+def test_misplaced_id_names_option_as_written(environ: Mapping[str, str], told: str, tmp_path: Path) -> None:
+    """The advice names the variable or the input that the user wrote."""
     with Sandbox(pace=0) as sandbox:
         ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url, **environ})
     assert told in ended.printed
 
 
-def test_entry_of_a_manifest_is_sent_to_its_key(tmp_path: Path) -> None:
+def test_misplaced_id_names_manifest_key(tmp_path: Path) -> None:
+    """The advice names the key of the manifest."""
     (tmp_path / "autonoma.yml").write_text(f"tests: [{FOLDER}]\nfolders: [{TEST}]\n", "utf-8")
     with Sandbox(pace=0) as sandbox:
         ended = invoke(tmp_path, "run", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
@@ -67,7 +69,8 @@ def test_entry_of_a_manifest_is_sent_to_its_key(tmp_path: Path) -> None:
     assert f"{TEST} is the test {TEST_TITLE}: put it under tests." in ended.printed
 
 
-def test_nothing_is_looked_up_where_all_is_known(tmp_path: Path) -> None:
+def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
+    """Without HTTP 404, the step sends start requests only."""
     with Sandbox(pace=0) as sandbox:
         invoke(tmp_path, "--test-ids", "a,sandbox-500", environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
         assert {received.method for received in sandbox.received} == {"POST"}
@@ -83,8 +86,8 @@ def named(body: object) -> Act:
     return act
 
 
-def test_name_of_the_account_is_untrusted(tmp_path: Path) -> None:
-    """It holds no secret, stays on one line, and gives the runner no command."""
+def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
+    """The name shows no secret, stays on one line, and is no command of the runner."""
     secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     name = f"x\n::error::mine\r##[group]y \x1b[31m {secret} the-value " + "z" * 5000
     with FaultServer(named({"id": "a", "name": name})) as server:
@@ -111,7 +114,8 @@ def test_name_of_the_account_is_untrusted(tmp_path: Path) -> None:
     ],
     ids=["empty", "a list", "another id", "no text", "no answer", "not there"],
 )
-def test_lookup_without_a_usable_answer_changes_nothing(act: Act, tmp_path: Path) -> None:
+def test_failed_lookup_changes_nothing(act: Act, tmp_path: Path) -> None:
+    """Without a usable response, the advice is that of HTTP 404."""
     with FaultServer(act) as server:
         ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
         assert server.posts == {"a": 1}

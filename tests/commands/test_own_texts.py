@@ -1,4 +1,4 @@
-"""Credentials in the user's own texts: in the wrong option, or where only the log would hide them."""
+"""Redaction of credentials in the user's own texts."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def assert_hidden(folder: Path, printed: str) -> None:
         *("APPLICATION_VERSION_ID", "APPLICATION_VERSIONS", "TEST_IDS", "MANIFEST", "VARIABLES", "SOURCE", "CI"),
     ],
 )
-def test_no_error_shows_a_part_of_a_credential(name: str, tmp_path: Path) -> None:
-    """A wrong value is cut before it is quoted."""
+def test_error_hides_credential_part(name: str, tmp_path: Path) -> None:
+    """An invalid value is shortened before the error quotes it."""
     with Sandbox(pace=0) as sandbox:
         ended = invoke(
             tmp_path, "run", environ=environ(tmp_path, sandbox.url, **{f"AUTONOMA_{name}": f"{SECRET}.{SECRET}"})
@@ -59,8 +59,8 @@ def test_no_error_shows_a_part_of_a_credential(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["SUMMARY_TITLE", "PART"])
-def test_long_text_with_a_credential_is_hidden(name: str, tmp_path: Path) -> None:
-    """A long title or part is shortened before it is redacted."""
+def test_long_text_hides_credential(name: str, tmp_path: Path) -> None:
+    """A long title or part is shortened before redaction."""
     with Sandbox(pace=0) as sandbox:
         text = f"{SECRET} {'x ' * 3000}"
         ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **{f"AUTONOMA_{name}": text}))
@@ -77,8 +77,8 @@ def test_long_text_with_a_credential_is_hidden(name: str, tmp_path: Path) -> Non
     ],
     ids=["label", "branch", "build"],
 )
-def test_own_text_shows_no_credential(more: dict[str, str], tmp_path: Path) -> None:
-    """Names of runs and facts of the build are shown in all reports."""
+def test_labels_and_facts_hide_credential(more: dict[str, str], tmp_path: Path) -> None:
+    """All reports show the names of runs and the facts of the build."""
     with Sandbox(pace=0) as sandbox:
         ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
     assert ended.code == 0
@@ -88,8 +88,8 @@ def test_own_text_shows_no_credential(more: dict[str, str], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "more", [{"AUTONOMA_TEST_IDS": SECRET}, {"AUTONOMA_VARIABLES": f"{SECRET}=x"}], ids=["id", "name"]
 )
-def test_credential_in_the_wrong_option_is_an_error(more: dict[str, str], tmp_path: Path) -> None:
-    """The API would get it in an address or a body, and reports would show it."""
+def test_misplaced_credential_is_refused(more: dict[str, str], tmp_path: Path) -> None:
+    """The API would get it in a URL or a body, and reports would show it."""
     with Sandbox(pace=0) as sandbox:
         ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
     assert ended.code == 2
@@ -97,8 +97,8 @@ def test_credential_in_the_wrong_option_is_an_error(more: dict[str, str], tmp_pa
     assert_hidden(tmp_path, ended.out + ended.err)
 
 
-def test_page_that_is_waited_for_shows_no_credential(tmp_path: Path) -> None:
-    """Its address is in the message of each run."""
+def test_wait_for_url_hides_credential(tmp_path: Path) -> None:
+    """The message of each run has the URL."""
     more = {"AUTONOMA_WAIT_FOR_URL": f"http://127.0.0.1:9/{SECRET}/x", "AUTONOMA_WAIT_FOR_URL_TIMEOUT": "1s"}
     with Sandbox(pace=0) as sandbox:
         ended = invoke(tmp_path, "run", environ=environ(tmp_path, sandbox.url, **more))
@@ -107,7 +107,7 @@ def test_page_that_is_waited_for_shows_no_credential(tmp_path: Path) -> None:
 
 
 def test_credential_as_source_is_refused(tmp_path: Path) -> None:
-    """The API would get it as an ordinary text, and the record would show it."""
+    """The API would get it as plain text, and the record would show it."""
     short = SECRET[:10]
     with Sandbox(pace=0) as sandbox:
         ended = invoke(

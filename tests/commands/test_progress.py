@@ -1,4 +1,4 @@
-"""What a log shows while runs go on: each change once, and a sign of life every half minute."""
+"""Progress lines of a log while runs are not ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from autonoma_ci.models import RunResult
 
 
-def test_a_quiet_step_says_every_half_minute_that_it_is_alive() -> None:
+def test_progress_line_every_30_seconds() -> None:
+    """Without changes, a line with the totals follows every 30 s."""
     clock, out = FakeClock(), io.StringIO()
     written: list[Sequence[RunResult]] = []
     progress = ProgressReporter(JobLog(out, PLAIN_LOG_FORMATTER), clock, written.append)
@@ -34,7 +35,8 @@ def test_a_quiet_step_says_every_half_minute_that_it_is_alive() -> None:
     assert len(written) == 1
 
 
-def test_a_change_is_a_sign_of_life_too_and_is_written_once() -> None:
+def test_progress_change_resets_interval() -> None:
+    """A change has one line, and the next progress line is 30 s later."""
     clock, out = FakeClock(), io.StringIO()
     written: list[Sequence[RunResult]] = []
     progress = ProgressReporter(JobLog(out, PLAIN_LOG_FORMATTER), clock, written.append)
@@ -47,8 +49,8 @@ def test_a_change_is_a_sign_of_life_too_and_is_written_once() -> None:
     assert len(written) == 1
 
 
-def test_no_line_redraws_anything() -> None:
-    """Most systems keep a log line by line, and show what moves the cursor as rubbish."""
+def test_progress_has_no_control_characters() -> None:
+    """Most CI systems print control sequences of the cursor as text."""
     clock, out = FakeClock(), io.StringIO()
     progress = ProgressReporter(JobLog(out, PLAIN_LOG_FORMATTER), clock, lambda _: None)
     progress.on_run_changed(passed("b", "a\rb\x1b[2Kc"))

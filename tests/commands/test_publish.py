@@ -1,4 +1,4 @@
-"""Reports are written one by one, and what goes wrong with one costs no other."""
+"""Independent publishers of a report."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ class _Publisher:
         return self._warnings
 
 
-def test_warnings_of_all_are_returned_in_order() -> None:
+def test_publish_returns_warnings_in_order() -> None:
+    """All warnings are returned in the order of the publishers."""
     published = publish_all([_Publisher(None, "a", "b"), _Publisher(), _Publisher(None, "c")], report())
     assert published == (["a", "b", "c"], None)
 
 
-def test_what_the_system_refuses_is_a_warning_that_says_why() -> None:
+def test_publish_os_error_is_warning() -> None:
+    """An error of the operating system becomes a warning with its reason."""
     refused = OSError(errno.EMFILE, "Too many open files", "/some/where")
     published = publish_all([_Publisher(refused), _Publisher(None, "c")], report())
     assert published == (["A report could not be written (Too many open files).", "c"], None)
 
 
-def test_the_first_bug_is_returned_once_all_others_have_written() -> None:
+def test_publish_returns_first_bug_last() -> None:
+    """The first internal error is returned after all publishers have run."""
     bugs = RuntimeError("first"), ValueError("second")
     publishers = [_Publisher(bugs[0]), _Publisher(None, "a"), _Publisher(bugs[1]), _Publisher()]
     published = publish_all(publishers, report())

@@ -1,4 +1,4 @@
-"""The path that `wait` and `report` take: a record, or the folder with it; for anything else, what to type."""
+"""The path argument of `wait` and `report`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def started(folder: Path, url: str) -> Ended:
 
 
 @pytest.mark.parametrize("path", ["out/e2e", "out/e2e/", "./out/e2e", "out/e2e/results.json"])
-def test_wait_takes_the_folder_of_a_record(path: str, tmp_path: Path) -> None:
+def test_wait_accepts_results_folder(path: str, tmp_path: Path) -> None:
+    """The path of the folder means its results.json."""
     with Sandbox() as sandbox:
         assert started(tmp_path, sandbox.url).code == 0
         ended = invoke(tmp_path, "wait", path, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
@@ -40,19 +41,22 @@ def test_wait_takes_the_folder_of_a_record(path: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out/e2e/results").exists()
 
 
-def test_report_takes_the_folder_of_a_record(tmp_path: Path) -> None:
+def test_report_accepts_results_folder(tmp_path: Path) -> None:
+    """The path of the folder means its results.json."""
     left_by_a_step(tmp_path / "results")
     ended = invoke(tmp_path, "report", "results", "--format", "markdown")
     assert (ended.code, ended.printed) == (0, "Wrote results/summary.md\n")
 
 
-def test_report_takes_the_working_directory(tmp_path: Path) -> None:
+def test_report_accepts_working_directory(tmp_path: Path) -> None:
+    """The path `.` means the results.json in the working directory."""
     ended = invoke(left_by_a_step(tmp_path), "report", ".")
     assert (ended.code, ended.printed) == (0, "Wrote report.html\n")
 
 
 @both
-def test_a_folder_with_records_below_names_them(command: str, tmp_path: Path) -> None:
+def test_folder_error_names_records_below(command: str, tmp_path: Path) -> None:
+    """The error names records in subfolders and a command for one of them."""
     for part in (1, 2, 3, 4):
         left_by_a_step(tmp_path / "all" / f"part-{part}")
     assert refused(tmp_path, command, "all") == (
@@ -62,14 +66,16 @@ def test_a_folder_with_records_below_names_them(command: str, tmp_path: Path) ->
 
 
 @both
-def test_a_folder_with_a_kept_record_names_it(command: str, tmp_path: Path) -> None:
+def test_folder_error_names_numbered_record(command: str, tmp_path: Path) -> None:
+    """The error suggests a record such as results.1.json."""
     left_by_a_step(tmp_path / "r")
     (tmp_path / "r/results.json").rename(tmp_path / "r/results.1.json")
     assert refused(tmp_path, command, "r").endswith(f"Name one: autonoma-ci {command} r/results.1.json")
 
 
 @both
-def test_a_folder_without_a_record_says_what_it_has(command: str, tmp_path: Path) -> None:
+def test_folder_error_lists_content(command: str, tmp_path: Path) -> None:
+    """The error lists the files of the folder, without control characters."""
     (tmp_path / "r").mkdir()
     assert refused(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {LEFT_BY}"
     for name in ("junit.xml", "b.txt", "c.txt", "d\x1b[31m.txt"):
@@ -79,7 +85,8 @@ def test_a_folder_without_a_record_says_what_it_has(command: str, tmp_path: Path
 
 
 @both
-def test_a_missing_path_says_so(command: str, tmp_path: Path) -> None:
+def test_missing_path_suggests_record(command: str, tmp_path: Path) -> None:
+    """The error suggests the record in the working directory, if there is one."""
     assert refused(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {LEFT_BY}"
     left_by_a_step(tmp_path / "autonoma-results")
     meant = f"Did you mean: autonoma-ci {command} autonoma-results/results.json"
@@ -96,7 +103,8 @@ def test_a_missing_path_says_so(command: str, tmp_path: Path) -> None:
         ("summary.md", "### Autonoma tests: ✅ Passed", "not a record: it holds no JSON object"),
     ],
 )
-def test_another_file_of_a_step_names_the_record(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
+def test_other_result_file_names_record(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
+    """The error says what the file is, and names the record beside it."""
     (tmp_path / name).write_text(text, "utf-8")
     assert refused(tmp_path, command, name) == f"{name} is {kind}. {LEFT_BY}"
     left_by_a_step(tmp_path / "r it")
@@ -106,14 +114,16 @@ def test_another_file_of_a_step_names_the_record(command: str, name: str, text: 
 
 
 @both
-def test_another_json_is_refused_by_what_it_lacks(command: str, tmp_path: Path) -> None:
+def test_foreign_json_is_refused(command: str, tmp_path: Path) -> None:
+    """The error names the missing field."""
     (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
     why = "version is missing. Give a results.json as a step wrote it"
     assert refused(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {why}"
 
 
 @both
-def test_record_of_another_version_says_so(command: str, tmp_path: Path) -> None:
+def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
+    """The error says that another version of autonoma-ci wrote the record."""
     left_by_a_step(tmp_path / "r")
     path = tmp_path / "r/results.json"
     path.write_text(path.read_text("utf-8").replace('"version": 1', '"version": 2', 1), "utf-8")
@@ -123,21 +133,24 @@ def test_record_of_another_version_says_so(command: str, tmp_path: Path) -> None
 
 @both
 @pytest.mark.parametrize("text", ["[]", "[1, 2]"])
-def test_json_of_another_kind_is_refused(command: str, text: str, tmp_path: Path) -> None:
+def test_json_array_is_refused(command: str, text: str, tmp_path: Path) -> None:
+    """The error says that the file holds no JSON object."""
     (tmp_path / "x.json").write_text(text, "utf-8")
     why = "it holds no JSON object. Give a results.json as a step wrote it"
     assert refused(tmp_path, command, "x.json") == f"x.json is not a record of autonoma-ci: {why}"
 
 
 @both
-def test_an_empty_record_is_told_as_empty(command: str, tmp_path: Path) -> None:
+def test_empty_record_is_refused(command: str, tmp_path: Path) -> None:
+    """The error says that the file is empty."""
     (tmp_path / "results.json").touch()
     told = refused(tmp_path, command, "results.json")
     assert told == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
 
 
 @both
-def test_a_link_that_leads_out_shows_nothing(command: str, tmp_path: Path) -> None:
+def test_link_outside_is_refused(command: str, tmp_path: Path) -> None:
+    """The error names nothing outside of the working directory."""
     (tmp_path / "secret-name").mkdir()
     (tmp_path / "work").mkdir()
     (tmp_path / "work/r").symlink_to(tmp_path, target_is_directory=True)
@@ -146,7 +159,8 @@ def test_a_link_that_leads_out_shows_nothing(command: str, tmp_path: Path) -> No
 
 
 @both
-def test_a_linked_folder_below_is_not_searched(command: str, tmp_path: Path) -> None:
+def test_linked_subfolder_is_not_searched(command: str, tmp_path: Path) -> None:
+    """Records behind a symbolic link are not suggested."""
     left_by_a_step(tmp_path / "elsewhere")
     (tmp_path / "work/r").mkdir(parents=True)
     (tmp_path / "work/r/part-1").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
@@ -155,7 +169,8 @@ def test_a_linked_folder_below_is_not_searched(command: str, tmp_path: Path) -> 
 
 @both
 @pytest.mark.parametrize("kind", ["folder", "dangling link"])
-def test_a_record_that_is_no_file_says_so(command: str, kind: str, tmp_path: Path) -> None:
+def test_record_without_file_is_refused(command: str, kind: str, tmp_path: Path) -> None:
+    """A folder or a dangling link named results.json is refused."""
     (tmp_path / "r").mkdir()
     if kind == "folder":
         (tmp_path / "r/results.json").mkdir()
@@ -165,15 +180,15 @@ def test_a_record_that_is_no_file_says_so(command: str, kind: str, tmp_path: Pat
 
 
 @both
-def test_an_empty_path_says_so(command: str, tmp_path: Path) -> None:
-    """As of a variable that is not set."""
+def test_empty_path_is_refused(command: str, tmp_path: Path) -> None:
+    """A variable that is not set gives an empty path."""
     left_by_a_step(tmp_path / "r")
     assert refused(tmp_path, command, "") == f"the path of the record is empty. {LEFT_BY}"
 
 
 @pytest.mark.parametrize("is_record", [True, False])
-def test_a_long_name_shows_no_half_of_a_credential(is_record: bool, tmp_path: Path) -> None:
-    """The redactor does not find the first few characters before a cut."""
+def test_long_name_hides_partial_credential(is_record: bool, tmp_path: Path) -> None:
+    """Redaction after the cut would miss the first characters of a credential."""
     name = "a" * (95 if is_record else 55) + CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     (tmp_path / "r" / name).mkdir(parents=True)
     if is_record:
@@ -186,12 +201,14 @@ def test_a_long_name_shows_no_half_of_a_credential(is_record: bool, tmp_path: Pa
 
 @both
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-def test_a_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
+def test_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
+    """A named pipe is refused without reading."""
     os.mkfifo(tmp_path / "pipe")
     assert refused(tmp_path, command, "pipe").startswith("pipe can't be read.")
 
 
 @both
 @pytest.mark.parametrize("path", ["x" * 5000, "a\0b", ""])
-def test_a_path_that_no_file_can_have_is_refused(command: str, path: str, tmp_path: Path) -> None:
+def test_invalid_path_is_refused(command: str, path: str, tmp_path: Path) -> None:
+    """A path that the operating system does not accept has one error."""
     assert refused(tmp_path, command, path)

@@ -1,4 +1,4 @@
-"""Bad input gets a clear error and exit code 2, and nothing is sent."""
+"""Errors and exit code 2 for invalid input."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ def assert_refused(job: Ended, folder: Path, sandbox: Sandbox) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_bad_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) -> None:
-    """Each mistake says what it is and how to mend it, in the log, the summary and the outputs; nothing is sent."""
+def test_invalid_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) -> None:
+    """Log, summary and outputs have the error and its solution, and nothing is sent."""
     environ = {k: v for k, v in (on_github(tmp_path, sandbox) | case.inputs).items() if k not in case.without}
     if case.manifest:
         (tmp_path / "given.yml").write_bytes(case.manifest)
@@ -159,14 +159,14 @@ def test_bad_input_is_refused(case: Case, tmp_path: Path, sandbox: Sandbox) -> N
         assert text not in written.replace(f"::add-mask::{text}", "")
 
 
-def test_the_input_beside_the_mistakes_is_right(tmp_path: Path, sandbox: Sandbox) -> None:
-    """Without a mistake the same job starts its run: what the other tests see is due to their mistakes."""
+def test_valid_input_starts_run(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The same job without the error starts its run, so the other tests see their error only."""
     assert invoke(tmp_path, environ=on_github(tmp_path, sandbox)).code == 0
     assert sandbox.count_starts("abc") == 1
 
 
-def test_all_mistakes_of_all_inputs_are_told_together(tmp_path: Path, sandbox: Sandbox) -> None:
-    """One run of the job is enough to learn of every mistake."""
+def test_all_input_errors_appear_together(tmp_path: Path, sandbox: Sandbox) -> None:
+    """One run of the job shows every error."""
     (tmp_path / "given.yml").write_text(MANY_MISTAKES)
     environ = on_github(tmp_path, sandbox) | {
         "INPUT_CLIENT-ID": "",
@@ -197,8 +197,8 @@ def test_all_mistakes_of_all_inputs_are_told_together(tmp_path: Path, sandbox: S
     assert summary.count("\n- ") == len(job.err.splitlines())
 
 
-def test_a_problem_of_the_manifest_is_an_annotation_on_its_line(tmp_path: Path, sandbox: Sandbox) -> None:
-    """GitHub shows the mistake where it was made."""
+def test_manifest_error_is_line_annotation(tmp_path: Path, sandbox: Sandbox) -> None:
+    """GitHub shows the error at its line of the manifest."""
     (tmp_path / "given.yml").write_text("tests:\n  - abc\n  - id: a/b\n")
     job = invoke(tmp_path, environ=on_github(tmp_path, sandbox) | MANIFEST)
     assert job.err.startswith("::error file=given.yml,line=3,col=5::given.yml:3:5: 'a/b' is not an id")
@@ -218,8 +218,8 @@ def test_a_problem_of_the_manifest_is_an_annotation_on_its_line(tmp_path: Path, 
         (("--var", "sentinel"), "write --var NAME=value"),
     ],
 )
-def test_a_bad_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_path: Path, sandbox: Sandbox) -> None:
-    """A mistake on the command line is told like any other, and what may be a secret is not repeated."""
+def test_invalid_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """The error has the same form as others and repeats no value."""
     job = invoke(tmp_path, *argv, environ=on_github(tmp_path, sandbox))
     said = assert_refused(job, tmp_path, sandbox)
     assert what in said
@@ -227,10 +227,8 @@ def test_a_bad_command_line_is_refused(argv: tuple[str, ...], what: str, tmp_pat
 
 
 @pytest.mark.parametrize("argv", [("--timeout",), ("--wait", "--var"), ("--comment=true", "--concurrency")])
-def test_bad_command_line_leaves_no_file_of_a_green_build(
-    argv: tuple[str, ...], tmp_path: Path, sandbox: Sandbox
-) -> None:
-    """The folder that the environment names may hold what an earlier build left."""
+def test_invalid_command_line_removes_old_results(argv: tuple[str, ...], tmp_path: Path, sandbox: Sandbox) -> None:
+    """The results folder can hold the files of an earlier build."""
     environ = on_github(tmp_path, sandbox) | {"INPUT_RESULTS-DIR": "out", "GITHUB_RUN_ID": "5"}
     assert invoke(tmp_path, environ=environ).code == 0
     assert invoke(tmp_path, *argv, environ={**environ, "GITHUB_RUN_ID": "6"}).code == 2
@@ -240,8 +238,8 @@ def test_bad_command_line_leaves_no_file_of_a_green_build(
     assert "<error" in (tmp_path / "out" / "junit.xml").read_text()
 
 
-def test_elsewhere_errors_are_plain_lines_on_standard_error(tmp_path: Path) -> None:
-    """Outside of GitHub a mistake is a line of text, and the record has it too."""
+def test_errors_without_ci_are_plain_lines(tmp_path: Path) -> None:
+    """Outside of GitHub, an error is a line of text, and the record has it, too."""
     job = invoke(tmp_path, environ={"AUTONOMA_CONCURRENCY": "x", "AUTONOMA_RESULTS_DIR": "out"})
     assert job.code == 2
     assert job.errors[0] == "AUTONOMA_CONCURRENCY: 'x': use a whole number from 1 to 64"
@@ -251,16 +249,16 @@ def test_elsewhere_errors_are_plain_lines_on_standard_error(tmp_path: Path) -> N
     assert (record["conclusion"], record["reason"], record["exit_code"]) == ("error", "input", 2)
 
 
-def test_an_unknown_ci_system_is_refused(tmp_path: Path) -> None:
-    """AUTONOMA_CI names a system of the table or none."""
+def test_unknown_ci_system_is_refused(tmp_path: Path) -> None:
+    """`AUTONOMA_CI` names a system of the table or none."""
     job = invoke(tmp_path, environ={"AUTONOMA_CI": "jenkin"})
     assert job.code == 2
     assert "Did you mean jenkins?" in job.err
 
 
 @pytest.mark.parametrize("ids", ["a", "# none"])
-def test_empty_may_be_meant(ids: str, tmp_path: Path, sandbox: Sandbox) -> None:
-    """With allow-empty, nothing selected is no mistake: the step passes, and sends what there is."""
+def test_allow_empty_accepts_empty_plan(ids: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """With `allow-empty`, an empty selection is no error, and the step passes."""
     environ = on_github(tmp_path, sandbox) | {"INPUT_ALLOW-EMPTY": "true", "INPUT_TEST-IDS": ids}
     assert invoke(tmp_path, environ=environ).code == 0
     assert len(sandbox.received) == (ids == "a")

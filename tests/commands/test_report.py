@@ -1,4 +1,4 @@
-"""`autonoma-ci report RESULTS`: any report again, from the record and the evidence beside it."""
+"""The command `report` and its formats."""
 
 from __future__ import annotations
 
@@ -40,20 +40,23 @@ def left_by_a_step(folder: Path, made: Report = MADE) -> Path:
 @pytest.mark.parametrize(
     ("name", "file"), [("html", "report.html"), ("junit", "junit.xml"), ("markdown", "summary.md")]
 )
-def test_each_format_goes_beside_the_record(name: str, file: str, tmp_path: Path) -> None:
+def test_report_writes_beside_record(name: str, file: str, tmp_path: Path) -> None:
+    """Each format has its default name in the folder of the record."""
     left_by_a_step(tmp_path / "results")
     ended = invoke(tmp_path, "report", "results/results.json", "--format", name)
     assert (ended.code, ended.printed) == (0, f"Wrote results/{file}\n")
     assert "Checkout" in (tmp_path / "results" / file).read_text("utf-8")
 
 
-def test_html_is_what_comes_without_a_word(tmp_path: Path) -> None:
+def test_report_default_format_is_html(tmp_path: Path) -> None:
+    """Without `--format`, the command writes the HTML page with its style sheet."""
     invoke(left_by_a_step(tmp_path), "report", "results.json")
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "evidence" / "report.css").is_file()
 
 
-def test_junit_and_markdown_are_those_of_the_step(tmp_path: Path) -> None:
+def test_report_equals_that_of_step(tmp_path: Path) -> None:
+    """JUnit and Markdown equal the files that the step wrote."""
     left_by_a_step(tmp_path)
     for name in ("junit", "markdown"):
         assert invoke(tmp_path, "report", "results.json", "--format", name).code == 0
@@ -61,7 +64,8 @@ def test_junit_and_markdown_are_those_of_the_step(tmp_path: Path) -> None:
     assert (tmp_path / "summary.md").read_text("utf-8") == render_summary(MADE)
 
 
-def test_a_report_may_be_printed(tmp_path: Path) -> None:
+def test_report_prints_to_stdout(tmp_path: Path) -> None:
+    """With `--output -`, the report goes to standard output and to no file."""
     left_by_a_step(tmp_path)
     assert invoke(tmp_path, "report", "results.json", "--format", "markdown", "--output", "-").out == render_summary(
         MADE
@@ -72,14 +76,16 @@ def test_a_report_may_be_printed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence", "results.json"]
 
 
-def test_a_page_elsewhere_finds_the_evidence(tmp_path: Path) -> None:
+def test_report_elsewhere_links_evidence(tmp_path: Path) -> None:
+    """A page in another folder has relative links to the evidence."""
     left_by_a_step(tmp_path / "a b")
     invoke(tmp_path, "report", "a b/results.json", "--output", "site/x/page.html")
     assert 'src="../../a%20b/evidence/r/step-001.png"' in (tmp_path / "site/x/page.html").read_text("utf-8")
     assert (tmp_path / "site/x/evidence/report.css").is_file()
 
 
-def test_a_single_file_has_all_of_it(tmp_path: Path) -> None:
+def test_report_single_file_embeds_evidence(tmp_path: Path) -> None:
+    """`--single-file` embeds the evidence as data URLs."""
     left_by_a_step(tmp_path)
     invoke(tmp_path, "report", "results.json", "--single-file", "--output", "page.html")
     text = (tmp_path / "page.html").read_text("utf-8")
@@ -87,7 +93,8 @@ def test_a_single_file_has_all_of_it(tmp_path: Path) -> None:
     assert 'href="evidence' not in text
 
 
-def test_evidence_that_is_gone_is_not_named(tmp_path: Path) -> None:
+def test_report_omits_missing_evidence(tmp_path: Path) -> None:
+    """The page names only evidence that exists."""
     (left_by_a_step(tmp_path) / IMAGE).unlink()
     invoke(tmp_path, "report", "results.json")
     text = (tmp_path / "report.html").read_text("utf-8")
@@ -106,7 +113,8 @@ def test_evidence_that_is_gone_is_not_named(tmp_path: Path) -> None:
         "evidence/r/x.png",
     ],
 )
-def test_a_record_names_no_other_files_of_the_machine(path: str, tmp_path: Path) -> None:
+def test_report_refuses_foreign_paths(path: str, tmp_path: Path) -> None:
+    """A record may name no files outside of the evidence folder."""
     document = json.loads(render_results_json(MADE))
     document["runs"][0]["evidence"]["steps"][0]["screenshot"] = path
     (tmp_path / "results.json").write_text(json.dumps(document), "utf-8")
@@ -115,7 +123,8 @@ def test_a_record_names_no_other_files_of_the_machine(path: str, tmp_path: Path)
     assert "is not a record of autonoma-ci: runs.0.evidence.steps.0.screenshot" in ended.err
 
 
-def test_a_link_among_the_evidence_is_not_followed(tmp_path: Path) -> None:
+def test_report_follows_no_evidence_link(tmp_path: Path) -> None:
+    """A symbolic link among the evidence is not read."""
     left_by_a_step(tmp_path / "results")
     (tmp_path / "secret").write_text("mine", "utf-8")
     (tmp_path / "results" / IMAGE).unlink()
@@ -124,7 +133,8 @@ def test_a_link_among_the_evidence_is_not_followed(tmp_path: Path) -> None:
     assert "<img" not in (tmp_path / "results" / "report.html").read_text("utf-8")
 
 
-def test_a_link_out_of_the_checkout_is_not_written_through(tmp_path: Path) -> None:
+def test_report_refuses_output_link(tmp_path: Path) -> None:
+    """Nothing is written through a link that leaves the working directory."""
     work = tmp_path / "work"
     left_by_a_step(work)
     (tmp_path / "outside").mkdir()
@@ -135,13 +145,15 @@ def test_a_link_out_of_the_checkout_is_not_written_through(tmp_path: Path) -> No
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-def test_a_record_of_a_step_that_was_killed_says_that_it_was_running(tmp_path: Path) -> None:
+def test_report_of_killed_step_says_running(tmp_path: Path) -> None:
+    """A record without verdict has the title "Running"."""
     left_by_a_step(tmp_path, MADE._replace(verdict=None))
     invoke(tmp_path, "report", "results.json")
     assert "Running" in (tmp_path / "report.html").read_text("utf-8").partition("</h1>")[0]
 
 
-def test_a_record_without_evidence_is_one_of_an_older_version(tmp_path: Path) -> None:
+def test_report_accepts_record_without_evidence(tmp_path: Path) -> None:
+    """An older version wrote records without evidence."""
     document = json.loads(render_results_json(MADE))
     for run in document["runs"]:
         del run["evidence"]
@@ -163,7 +175,8 @@ def test_a_record_without_evidence_is_one_of_an_older_version(tmp_path: Path) ->
         (["results.json", "--output", "results.json/x/report.html"], "could not be written"),
     ],
 )
-def test_what_is_wrong_is_told(argv: list[str], told: str, tmp_path: Path) -> None:
+def test_report_error_exits_2(argv: list[str], told: str, tmp_path: Path) -> None:
+    """Each invalid call has its error without a traceback."""
     left_by_a_step(tmp_path)
     ended = invoke(tmp_path, "report", *argv)
     assert ended.code == 2

@@ -1,4 +1,4 @@
-"""What `report` writes replaces no record, and no report or icon of another step."""
+"""The files that `report` may replace."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ def none(link: Path, record: Path) -> None:
     ("output", "place"),
     [("out/results.json", none), ("out/../out/./results.json", none), ("x.html", hard), ("x.html", soft)],
 )
-def test_report_never_replaces_its_record(
+def test_report_spares_its_record(
     output: str, place: Callable[[Path, Path], None], single: tuple[str, ...], tmp_path: Path
 ) -> None:
+    """The output may be no name or link of the record."""
     record = left_by_a_step(tmp_path / "out") / "results.json"
     place(tmp_path / "x.html", record)
     before = record.read_bytes()
@@ -46,7 +47,8 @@ def test_report_never_replaces_its_record(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evidence", "results.json"]
 
 
-def test_report_replaces_no_record_of_another_step(tmp_path: Path) -> None:
+def test_report_spares_other_records(tmp_path: Path) -> None:
+    """The output may be no record of another step."""
     left_by_a_step(tmp_path / "out")
     kept = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
     left_by_a_step(tmp_path / "other")
@@ -57,8 +59,8 @@ def test_report_replaces_no_record_of_another_step(tmp_path: Path) -> None:
     assert kept.read_bytes() == before
 
 
-def test_default_name_of_a_report_may_be_the_record(tmp_path: Path) -> None:
-    """A record of any name is taken, and named as what would be written it stays as it is."""
+def test_report_spares_record_with_report_name(tmp_path: Path) -> None:
+    """A record can have any name, so its report goes to a folder of its own."""
     record = left_by_a_step(tmp_path) / "report.html"
     (tmp_path / "results.json").rename(record)
     before = record.read_bytes()
@@ -69,8 +71,8 @@ def test_default_name_of_a_report_may_be_the_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "file"), [("html", "report.html"), ("junit", "junit.xml"), ("markdown", "summary.md")]
 )
-def test_a_kept_record_has_a_folder_of_its_own(name: str, file: str, tmp_path: Path) -> None:
-    """As in `wait`: beside it are the files of the step that replaced it."""
+def test_report_of_numbered_record_has_own_folder(name: str, file: str, tmp_path: Path) -> None:
+    """As in `wait`, the files beside it belong to the step that replaced it."""
     results = left_by_a_step(tmp_path / "out")
     (results / "results.json").rename(results / "results.1.json")
     (results / file).write_text("of the other step", "utf-8")
@@ -81,7 +83,8 @@ def test_a_kept_record_has_a_folder_of_its_own(name: str, file: str, tmp_path: P
     assert name != "html" or f'src="../{IMAGE}"' in (results / "results.1" / file).read_text("utf-8")
 
 
-def test_each_page_of_a_folder_has_its_own_icon(tmp_path: Path) -> None:
+def test_report_pages_have_own_icons(tmp_path: Path) -> None:
+    """Two pages in one folder have different icons."""
     results = left_by_a_step(tmp_path / "out", MADE)
     invoke(tmp_path, "report", "out/results.json")
     red = (results / "evidence" / "report.svg").read_bytes()

@@ -1,4 +1,4 @@
-"""Signatures in the record say whether `wait` and `report` have the values that were sent."""
+"""Signatures of sent values in `wait` and `report`."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ def start(step: Step, case: Case) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", OTHER_VALUE)
-def test_wait_with_another_value_says_so(name: str, step: Step) -> None:
-    """A variable of this name has a value here, but not the one that was sent. If no variable has it, texts show it."""
+def test_wait_warns_of_other_value(name: str, step: Step) -> None:
+    """A variable of this name has another value here, so texts can show the sent one."""
     ended = step("wait", RECORD, **start(step, OTHER_VALUE[name]))
     is_hidden = name in {"other entry", "other name"}
     assert (ended.code, PASSWORD in ended.out, NOTICE in ended.out) == (1, not is_hidden, True), ended.printed
 
 
 @pytest.mark.parametrize("name", OTHER_VALUE)
-def test_report_with_another_value_says_so(name: str, step: Step) -> None:
+def test_report_warns_of_other_value(name: str, step: Step) -> None:
     """With the client secret, the signatures count as in `wait`."""
     environ = start(step, OTHER_VALUE[name])
     step.edit(message=f"Typed {PASSWORD}")
@@ -92,15 +92,15 @@ def test_report_with_another_value_says_so(name: str, step: Step) -> None:
 
 @pytest.mark.parametrize("command", ["wait", "report"])
 @pytest.mark.parametrize("name", SAME_VALUE)
-def test_value_that_was_sent_is_known(name: str, command: str, step: Step) -> None:
-    """Wherever it comes from here."""
+def test_sent_value_is_known(name: str, command: str, step: Step) -> None:
+    """The source of the value does not matter."""
     ended = step(command, RECORD, **start(step, SAME_VALUE[name]))
     assert "not known here" not in ended.printed
     if PASSWORD in str(SAME_VALUE[name]):
         assert PASSWORD not in step.shown(ended)
 
 
-def test_other_value_is_hidden_as_well(step: Step) -> None:
+def test_other_value_is_hidden(step: Step) -> None:
     """A value that was not sent can be in the texts of another run."""
     start(step, OTHER_VALUE["entry"])
     (step.folder / "autonoma.yml").write_text(OF_A.format("Typ"), "utf-8")
@@ -108,8 +108,8 @@ def test_other_value_is_hidden_as_well(step: Step) -> None:
     assert (NOTICE in ended.out, "Zq7 dark" in step.shown(ended)) == (True, False)
 
 
-def test_signatures_outlast_the_waiting_step(step: Step) -> None:
-    """The record of `wait` has those of the step that sent the values, and each report decides by them."""
+def test_wait_preserves_signatures(step: Step) -> None:
+    """The record of `wait` has the signatures of the first step, and each report uses them."""
     environ = start(step, OTHER_VALUE["entry"])
     path = step.folder / RECORD
     [before] = json.loads(path.read_text("utf-8"))["runs"]
@@ -121,8 +121,8 @@ def test_signatures_outlast_the_waiting_step(step: Step) -> None:
     assert "not known here" not in step("report", RECORD, **OPTION).out
 
 
-def test_report_without_the_client_secret_compares_names(step: Step) -> None:
-    """It can't verify a value. An empty one counts as none."""
+def test_report_without_secret_compares_names(step: Step) -> None:
+    """It cannot verify a value, and an empty one counts as missing."""
     start(step, OTHER_VALUE["entry"])
     report = ("report", RECORD)
     assert "not known here" not in invoke(step.folder, *report, environ={}).printed
@@ -136,34 +136,34 @@ def test_report_without_the_client_secret_compares_names(step: Step) -> None:
 
 @pytest.mark.parametrize("name", ["empty option", "empty option over the manifest", "no value"])
 @pytest.mark.parametrize("command", ["wait", "report"])
-def test_record_without_signatures_needs_a_value(command: str, name: str, step: Step) -> None:
-    """An earlier version wrote such a record. A secret that is not available in a job arrives empty."""
+def test_unsigned_record_needs_value(command: str, name: str, step: Step) -> None:
+    """An older version wrote it, and a withheld secret arrives empty."""
     environ = start(step, OTHER_VALUE[name])
     step.edit(variable_macs={})
     assert NOTICE in step(command, RECORD, **environ).out
 
 
-def test_record_without_signatures_compares_names(step: Step) -> None:
-    """Nothing else is known of the values."""
+def test_unsigned_record_compares_names(step: Step) -> None:
+    """The record says nothing else about the values."""
     environ = start(step, OTHER_VALUE["entry"])
     step.edit(variable_macs={})
     assert "not known here" not in step("wait", RECORD, **environ).printed
 
 
-def test_signature_of_another_account_matches_nothing(step: Step) -> None:
+def test_foreign_signature_matches_nothing(step: Step) -> None:
     """Without the key of the step that sent the value, no value is known."""
     environ = start(step, SAME_VALUE["option"])
     assert NOTICE in step("report", RECORD, **environ, AUTONOMA_CLIENT_SECRET="another-secret").out
 
 
 def test_report_needs_no_client_id(step: Step) -> None:
-    """The client secret is enough."""
+    """The client secret is sufficient."""
     environ = start(step, SAME_VALUE["option"]) | CREDENTIALS
     del environ["AUTONOMA_CLIENT_ID"]
     assert "not known here" not in invoke(step.folder, "report", RECORD, environ=environ).printed
 
 
-def test_record_shows_no_value(step: Step) -> None:
+def test_record_hides_values(step: Step) -> None:
     """Two names with one value have two signatures."""
     step.start(AUTONOMA_VARIABLES=f"A={PASSWORD}\nB={PASSWORD}")
     text = (step.folder / RECORD).read_text("utf-8")
@@ -171,16 +171,16 @@ def test_record_shows_no_value(step: Step) -> None:
     assert (PASSWORD in text, len(set(macs.values()))) == (False, 2)
 
 
-def test_very_many_values_have_no_signatures(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record must stay one that can be read."""
+def test_many_values_have_no_signatures(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record must stay within the size limit for reading."""
     monkeypatch.setattr("autonoma_ci.app.job_step.MAX_SIGNED_VARIABLES", 1)
     for text, count in (("A=1", 1), ("A=1\nB=2", 0)):
         step.start(AUTONOMA_VARIABLES=text)
         assert len(json.loads((step.folder / RECORD).read_text("utf-8"))["runs"][0]["variable_macs"]) == count
 
 
-def test_very_many_values_here_are_not_known(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hostile manifest must not keep the step busy. What is not verified has a notice."""
+def test_many_local_values_are_unknown(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile manifest must not block the step, so values above the limit have a notice."""
     environ = start(step, SAME_VALUE["option"])
     monkeypatch.setattr("autonoma_ci.app.known_values._MAX_SIGNED_CHARS", 256 + len(PASSWORD))
     assert NOTICE in step("report", RECORD, **environ).out
@@ -197,8 +197,8 @@ def test_very_many_values_here_are_not_known(step: Step, monkeypatch: pytest.Mon
 )
 @pytest.mark.parametrize("here", [{}, {"TESTER": ""}], ids=["unset", "empty"])
 @pytest.mark.parametrize("command", ["wait", "report"])
-def test_label_without_its_value_has_a_notice(command: str, here: dict[str, str], entry: str, step: Step) -> None:
-    """The step that started the runs hid the value of `${TESTER}`. This one can't."""
+def test_label_without_value_has_notice(command: str, here: dict[str, str], entry: str, step: Step) -> None:
+    """The first step hid the value of `${TESTER}`, and this one does not know it."""
     (step.folder / "autonoma.yml").write_text(f"tests: [{entry}]", "utf-8")
     step.start(ids="", TESTER=PASSWORD, T="a")
     ended = step(command, RECORD, **here)
@@ -206,16 +206,16 @@ def test_label_without_its_value_has_a_notice(command: str, here: dict[str, str]
     assert "not known here" not in step(command, RECORD, TESTER=PASSWORD, T="a").printed
 
 
-def test_label_that_may_not_be_read_has_a_notice(step: Step) -> None:
-    """`allow-env` of the later step can be another one."""
+def test_label_outside_allow_env_has_notice(step: Step) -> None:
+    """`allow-env` of the later step can differ."""
     (step.folder / "autonoma.yml").write_text("tests: [{id: a, name: 'As ${TESTER}'}]", "utf-8")
     step.start(ids="", TESTER=PASSWORD)
     ended = step("wait", RECORD, "--allow-env", "OTHER", TESTER=PASSWORD)
     assert "The value of ${TESTER} is not known here" in ended.out
 
 
-def test_label_of_another_entry_has_no_notice(step: Step) -> None:
-    """Only what this record's runs can show counts. A fact of the build is shown."""
+def test_label_of_other_entry_has_no_notice(step: Step) -> None:
+    """Only texts of this record's runs count, and a fact of the build is shown."""
     text = "tests: [{id: a, name: 'On ${ci.branch:-none}', groups: [x]}, {id: b, name: 'As ${TESTER}', groups: [y]}]"
     (step.folder / "autonoma.yml").write_text(text, "utf-8")
     step.start(ids="", TESTER=PASSWORD, AUTONOMA_GROUPS="x")

@@ -1,4 +1,4 @@
-"""Ids are shown, so no `${NAME}` in one may have a value of the option `variables`."""
+"""Ids that hold a value of the option `variables`."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def run(folder: Path, text: str, code: str, *argv: str, **environ: str) -> Ended
 
 @pytest.mark.parametrize("name", MANIFESTS)
 @pytest.mark.parametrize("command", [("run", "--dry-run"), ("validate",)], ids=["run", "validate"])
-def test_id_with_a_value_of_the_option_is_refused(command: tuple[str, ...], name: str, tmp_path: Path) -> None:
-    """The error has the position and the cure, but not the value. No entry of allow-env permits it."""
+def test_id_with_option_value_is_refused(command: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    """The error has position and solution, but no value, and `allow-env` does not permit it."""
     for allowed in ("", "PREVIEW"):
         environ = {"AUTONOMA_VARIABLES": f"PASSWORD={VALUE}", "AUTONOMA_ALLOW_ENV": allowed}
         ended = run(tmp_path, MANIFESTS[name], VALUE, *command, **environ)
@@ -44,7 +44,8 @@ def test_id_with_a_value_of_the_option_is_refused(command: tuple[str, ...], name
         assert VALUE not in ended.printed
 
 
-def test_text_that_contains_the_value_is_refused(tmp_path: Path) -> None:
+def test_id_containing_option_value_is_refused(tmp_path: Path) -> None:
+    """An id that contains the value is refused, too."""
     ended = run(tmp_path, "tests: ['${PREVIEW}']", f"pre-{VALUE}", "run", "--dry-run", "--var", f"PASSWORD={VALUE}")
     assert (ended.code, "holds a value of the option variables" in ended.err) == (2, True)
 
@@ -54,13 +55,13 @@ def test_text_that_contains_the_value_is_refused(tmp_path: Path) -> None:
     [("checkout-en", "en"), ("staging", "staging"), ("test-1", "1"), ("checkout", ""), ("check", "checkout-1")],
     ids=repr,
 )
-def test_text_that_has_a_value_by_chance_is_an_id(code: str, value: str, tmp_path: Path) -> None:
-    """Short values occur in ordinary ids, and a tag can have the name of the environment."""
+def test_id_with_short_value_is_accepted(code: str, value: str, tmp_path: Path) -> None:
+    """Short values occur in ordinary ids, and a tag can be named like the environment."""
     ended = run(tmp_path, "tests: ['${PREVIEW}']", code, "run", "--dry-run", "--var", f"LOCALE={value}")
     assert (ended.code, code in ended.out) == (0, True), ended.printed
 
 
-def test_value_of_the_option_may_be_a_variable(tmp_path: Path) -> None:
+def test_option_value_as_variable_is_hidden(tmp_path: Path) -> None:
     """Variables are not shown, and a name shows `${PREVIEW}`."""
     text = "tests: [{id: a, name: 'As ${PREVIEW}', variables: {PREVIEW: '${PREVIEW}'}}]"
     ended = run(tmp_path, text, VALUE, "run", "--dry-run", "--var", f"PASSWORD={VALUE}")

@@ -1,4 +1,4 @@
-"""`autonoma-ci init` at a terminal that goes away: the same as the end of what is typed."""
+"""Prompts of `init` at a terminal that disappears."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class Gone(Terminal):
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ValueError("closed")], ids=repr)
 @pytest.mark.parametrize("typed", ["", "1\n", "1\ntests\n"])
-def test_a_terminal_that_fails_chooses_nothing(typed: str, error: Exception, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_failing_terminal_selects_nothing(typed: str, error: Exception, sandbox: Sandbox, tmp_path: Path) -> None:
+    """An error of the terminal counts as the end of the input."""
     environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
     err = io.StringIO()
     code = cli.run_command(["init"], Runtime(environ, Terminal(), err, str(tmp_path), stdin=Gone(typed, error)))
@@ -56,7 +57,8 @@ def test_a_terminal_that_fails_chooses_nothing(typed: str, error: Exception, san
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_terminal_that_is_closed_chooses_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_closed_terminal_selects_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A closed terminal counts as the end of the input."""
     ours, theirs = pty.openpty()
     env = process_environ(**CREDENTIALS, AUTONOMA_API_URL=sandbox.url)
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Warnings about variables and inputs that are no options."""
+"""Warnings about unknown variables and inputs."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ RUNNERS = ("github", "gitea", "forgejo")
         ("AUTONOMA_SHARDS", "AUTONOMA_SHARD"),
     ],
 )
-def test_variable_near_an_option_is_told(name: str, meant: str) -> None:
-    """It is named with what it was probably meant to be, and without its value."""
+def test_similar_variable_gets_suggestion(name: str, meant: str) -> None:
+    """The warning suggests an option and does not show the value."""
     assert find_unknown_names({name: "sentinel"}, "gitlab") == [f"unknown variable {name}: did you mean {meant}?"]
 
 
-def test_variables_far_from_all_options_share_a_warning() -> None:
-    """A CI system may hand all variables of a project to each job."""
+def test_unrelated_variables_share_warning() -> None:
+    """A CI system can pass all variables of a project to each job."""
     environ = {f"AUTONOMA_BUILD_IMAGE_{number:02}": "x" for number in range(12)}
     (warning,) = find_unknown_names(environ, "gitlab")
     assert warning.startswith("unknown variables AUTONOMA_BUILD_IMAGE_00, AUTONOMA_BUILD_IMAGE_01, ")
@@ -60,12 +60,12 @@ def test_variables_far_from_all_options_share_a_warning() -> None:
         *("AUTONOMA_WRITTEN_BY_X", "AUTONOMA_SEVERAL_9F", "AUTONOMA_", "MY_AUTONOMA_TEST_ID"),
     ],
 )
-def test_names_of_others_are_no_mistake(name: str) -> None:
-    """Outputs of an earlier step and variables of the vendor's other programs have no warning."""
+def test_foreign_names_have_no_warning(name: str) -> None:
+    """Outputs of an earlier step and variables of other Autonoma programs are valid."""
     assert find_unknown_names({name: "x"}, "gitlab") == []
 
 
-def test_no_spelling_of_an_option_is_unknown() -> None:
+def test_option_spellings_are_known() -> None:
     """Each name that is read is known."""
     environ = dict.fromkeys((name for option in OPTIONS for name in option.all_env_names), "x")
     for ci in ("gitlab", *RUNNERS):
@@ -83,32 +83,32 @@ def test_no_spelling_of_an_option_is_unknown() -> None:
         ("INPUT_WAIT-FOR-URL-TIME-OUT", "wait-for-url-time-out", "wait-for-url-timeout"),
     ],
 )
-def test_input_near_an_option_is_told(name: str, shown: str, meant: str, ci: str) -> None:
-    """The runner passes on what no action.yml declares."""
+def test_similar_input_gets_suggestion(name: str, shown: str, meant: str, ci: str) -> None:
+    """The runner passes on inputs that action.yml does not declare."""
     assert find_unknown_names({name: "sentinel"}, ci) == [f"unknown input {shown}: did you mean {meant}?"]
 
 
 @pytest.mark.parametrize("ci", ["gitlab", "jenkins", "ci", "cli"])
-def test_inputs_of_other_systems_are_not_looked_at(ci: str) -> None:
-    """There, such a variable belongs to somebody else."""
+def test_inputs_outside_actions_are_ignored(ci: str) -> None:
+    """On other CI systems, such a variable belongs to another program."""
     assert find_unknown_names({"INPUT_TEST-ID": "a"}, ci) == []
 
 
-def test_inputs_that_runners_make_are_no_mistake() -> None:
-    """`args` and `entrypoint` are for the runner itself."""
+def test_runner_inputs_have_no_warning() -> None:
+    """`args` and `entrypoint` are inputs of the runner itself."""
     environ = {"INPUT_ARGS": "x", "INPUT_ENTRYPOINT": "y", "INPUT_TEST-IDS": "a", "INPUT_": ""}
     assert find_unknown_names(environ, "github") == []
 
 
-def test_input_far_from_all_options_is_told_in_an_action() -> None:
+def test_unrelated_input_warns_in_action() -> None:
     """In a step that runs a command, it is a variable of another program."""
     assert find_unknown_names({"INPUT_BROWSER": "x"}, "github") == []
     environ = {"INPUT_BROWSER": "x", "INPUT_TEST-IDS": ""}
     assert find_unknown_names(environ, "github") == ["unknown input browser: no option has this name."]
 
 
-def test_hostile_name_is_one_safe_line(tmp_path: Path) -> None:
-    """A name can hold what a runner or a terminal takes for a command."""
+def test_hostile_name_is_escaped(tmp_path: Path) -> None:
+    """A name can hold commands of a runner or a terminal."""
     environ = {"GITHUB_ACTIONS": "true", "INPUT_TEST-IDS": "a", "INPUT_X\n::error::Y\x1b[1m": "z"}
     ended = invoke(tmp_path, "--dry-run", environ=environ)
     assert ended.code == 0
@@ -116,8 +116,8 @@ def test_hostile_name_is_one_safe_line(tmp_path: Path) -> None:
     assert "\x1b" not in ended.printed
 
 
-def test_run_and_wait_tell_of_unknown_names(tmp_path: Path) -> None:
-    """The warning is where all warnings are, and nothing else changes."""
+def test_run_and_wait_warn_of_unknown_names(tmp_path: Path) -> None:
+    """The warning is in the log, and nothing else changes."""
     environ = {**CREDENTIALS, "AUTONOMA_TEST_ID": "a", "AUTONOMA_TEST_IDS": "b"}
     ended = invoke(tmp_path, "--dry-run", environ=environ)
     warning = "unknown variable AUTONOMA_TEST_ID: did you mean AUTONOMA_TEST_IDS?"

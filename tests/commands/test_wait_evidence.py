@@ -1,4 +1,4 @@
-"""Screenshots and videos that a record names, in `wait`: no report names a file that is not in its folder."""
+"""Evidence files that `wait` copies into its results folder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def runs_in(results: Path) -> Any:
         ("out/results.json", ("--results-dir", "./x/../out"), "out"),
     ],
 )
-def test_files_go_along_into_another_folder(path: str, more: tuple[str, ...], results: str, tmp_path: Path) -> None:
+def test_evidence_is_copied_to_other_folder(path: str, more: tuple[str, ...], results: str, tmp_path: Path) -> None:
+    """Page and record name the copied files."""
     left_by_a_step(tmp_path / "out", MADE)
     (tmp_path / "out" / "results.json").rename(tmp_path / path)
     ended = wait(tmp_path, path, *more)
@@ -61,8 +62,8 @@ def test_files_go_along_into_another_folder(path: str, more: tuple[str, ...], re
     assert runs_in(tmp_path / results)[0]["evidence"]["missing_reason"] == ""
 
 
-def test_files_that_are_gone_are_missing_everywhere(tmp_path: Path) -> None:
-    """As where results.json alone was downloaded: the record, the page and the log agree."""
+def test_lost_evidence_is_reported_missing(tmp_path: Path) -> None:
+    """Record, page and log agree, for example where only results.json was downloaded."""
     results = tmp_path / "out"
     results.mkdir()
     (results / "results.json").write_text(render_results_json(MADE), "utf-8")
@@ -78,14 +79,16 @@ def test_files_that_are_gone_are_missing_everywhere(tmp_path: Path) -> None:
     assert runs_in(results)[0]["evidence"]["missing_reason"] == f"2 of its files: {NOT_THERE}"
 
 
-def test_one_file_that_is_gone_leaves_the_others(tmp_path: Path) -> None:
+def test_one_lost_file_spares_others(tmp_path: Path) -> None:
+    """The other files of the run are copied."""
     (left_by_a_step(tmp_path / "out", MADE) / VIDEO).unlink()
     ended = wait(tmp_path, "out/results.json", "--results-dir", "other")
     assert f"Checkout: 1 of its files: {NOT_THERE}." in ended.printed
     assert named_in(tmp_path / "other") == {IMAGE}
 
 
-def test_missing_files_of_earlier_attempts_are_told(tmp_path: Path) -> None:
+def test_lost_evidence_of_attempts_is_reported(tmp_path: Path) -> None:
+    """The reason joins that of the earlier attempt."""
     run = flaky("c")
     shown = Evidence((RunStep(1, "Open", "", "", "failed", IMAGE),), "", "1 of its files: HTTP 500")
     first = run.previous_attempts[0]._replace(evidence=shown, step=RunStep(1, "Open", screenshot=IMAGE))
@@ -100,8 +103,8 @@ def test_missing_files_of_earlier_attempts_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [IMAGE, "evidence/r", "evidence"])
-def test_no_file_is_copied_through_a_link(name: str, tmp_path: Path) -> None:
-    """Neither one that leads out, nor one that stays inside of the folder."""
+def test_evidence_link_is_not_copied(name: str, tmp_path: Path) -> None:
+    """A link is not followed, whether it leads outside or stays inside."""
     results = left_by_a_step(tmp_path / "out", MADE)
     moved = tmp_path / "out" / "moved"
     (results / name).rename(moved)
@@ -110,7 +113,8 @@ def test_no_file_is_copied_through_a_link(name: str, tmp_path: Path) -> None:
     assert named_in(tmp_path / "other") == ({VIDEO} if name == IMAGE else set())
 
 
-def test_no_file_is_copied_out_through_a_link(tmp_path: Path) -> None:
+def test_evidence_copy_stays_inside(tmp_path: Path) -> None:
+    """No copy leaves the working directory through a link of the target folder."""
     work = tmp_path / "work"
     left_by_a_step(work / "out", MADE)
     (tmp_path / "outside").mkdir()
@@ -129,8 +133,8 @@ def test_no_file_is_copied_out_through_a_link(tmp_path: Path) -> None:
         ("--evidence-limit", "1 of its files: there is no room left within evidence-limit", {IMAGE}),
     ],
 )
-def test_copies_keep_to_the_limits(limit: str, told: str, left: set[str], tmp_path: Path) -> None:
-    """Pictures come first."""
+def test_evidence_copies_respect_limits(limit: str, told: str, left: set[str], tmp_path: Path) -> None:
+    """Screenshots are copied before videos."""
     (left_by_a_step(tmp_path / "out", MADE) / VIDEO).write_bytes(b"frames" * 1000)
     ended = wait(tmp_path, "out/results.json", "--results-dir", "other", limit, "5KB", "--evidence", "failed")
     assert told in ended.printed
@@ -138,8 +142,8 @@ def test_copies_keep_to_the_limits(limit: str, told: str, left: set[str], tmp_pa
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-def test_files_of_a_pass_go_along_or_are_missing(is_gone: bool, tmp_path: Path) -> None:
-    """The API is asked about a pass again, and its files are those of the record."""
+def test_evidence_of_passed_run_is_copied(is_gone: bool, tmp_path: Path) -> None:
+    """`wait` polls a passed run again, and its files are those of the record."""
     with Sandbox(pace=0.05) as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_CI": "cli", "AUTONOMA_API_URL": sandbox.url}
         options = ["--test-ids", "a", "--wait", "--poll-interval", "1s", "--evidence", "all", "--results-dir", "out"]

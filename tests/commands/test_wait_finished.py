@@ -1,4 +1,4 @@
-"""`wait` of a record whose runs have all ended: what it was, and what is still done."""
+"""The command `wait` with a record of ended runs."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ def waited(folder: Path, ids: str, *, first: bool = True) -> tuple[Ended, Ended]
         ("sandbox-404", 4, "(error, 0 of 1 run passed). Nothing is left to wait for. To run the tests again:"),
     ],
 )
-def test_wait_of_a_finished_record_says_so(ids: str, code: int, told: str, tmp_path: Path) -> None:
+def test_wait_reports_finished_record(ids: str, code: int, told: str, tmp_path: Path) -> None:
+    """The log states the earlier result, and the exit code stays."""
     first, second = waited(tmp_path, ids)
     assert (first.code, second.code) == (code, code)
     assert f"This step has ended already {told}" in second.out
 
 
-def test_wait_of_open_runs_says_nothing_of_that(tmp_path: Path) -> None:
+def test_wait_with_open_runs_has_no_note(tmp_path: Path) -> None:
+    """A record with open runs has no such line."""
     _, second = waited(tmp_path, "sandbox-one", first=False)
     assert second.code == 0
     assert "has ended already" not in second.printed

@@ -1,4 +1,4 @@
-"""The records between two steps: what `wait` believes, and what steps that share a results-dir keep of each other."""
+"""Records that `wait` and later steps find in a results folder."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ class Api:
 # What `wait` reports
 
 
-def test_wait_says_how_runs_ended(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Log, summary, outputs and record say how the runs ended, and nothing says that they were started."""
+def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Log, summary, outputs and record have the final states, and no run counts as started."""
     first = command(tmp_path, sandbox.url, ids=["a", "b"])
     assert (first.code, first.record["waits_for_results"]) == (0, False)
     assert "2 of 2 runs started." in first.printed
@@ -159,8 +159,8 @@ def test_wait_says_how_runs_ended(sandbox: Sandbox, tmp_path: Path) -> None:
     assert all(run["duration_seconds"] > 0 for run in later.record["runs"])
 
 
-def test_wait_says_what_is_still_running(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The summary says that runs can't be cancelled, and which command waits for them."""
+def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The summary names the command for later, because runs cannot be cancelled."""
     command(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
     later = wait(tmp_path, sandbox.url, INPUT_TIMEOUT="2s")
     assert (later.code, later.states) == (6, {"a": "passed", "sandbox-stays": "timed-out"})
@@ -192,7 +192,7 @@ def _cancelled(number: int) -> Callable[..., str]:
     ],
     ids=["invalid input", "SIGINT", "SIGTERM", "nothing selected", "empty shard", "no credentials"],
 )
-def test_wait_without_runs_ends_as_the_step_did(
+def test_wait_without_runs_repeats_exit_code(
     more: dict[str, str],
     signal: int,
     code: int,
@@ -201,7 +201,7 @@ def test_wait_without_runs_ends_as_the_step_did(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The exit code is that of the step that left no runs, and its files stay as they are."""
+    """The exit code is that of the first step, and its files stay unchanged."""
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", _cancelled(signal))
     first = command(tmp_path, sandbox.url, ids=["a", "b"], more=more)
     assert (first.code, first.record["conclusion"], first.record["runs"]) == (code, conclusion, [])
@@ -218,8 +218,8 @@ def test_wait_without_runs_ends_as_the_step_did(
     assert sandbox.received == []
 
 
-def test_wait_on_a_killed_step_without_runs_exits_7(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """A step that was killed before it had a plan leaves a record without runs and without a verdict."""
+def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A step killed before its plan leaves a record without runs and verdict."""
     command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     edit(path, lambda record: record.update(conclusion=None, reason=None, exit_code=None))
     later = wait(tmp_path, sandbox.url)
@@ -244,8 +244,8 @@ def _expected(conclusion: str | None, code: int | None) -> tuple[int, str]:
     return 7, "error"
 
 
-def test_wait_believes_no_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """Whatever verdict a record without runs claims, only one that was skipped gives exit code 0."""
+def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A record without runs gives exit code 0 only if its step was skipped."""
     command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     for conclusion in [*Conclusion, None]:
         for code in (0, 1, 2, 5, 7, 70, 128, 130, 143, 256, -1, None):
@@ -276,8 +276,8 @@ FORGERIES: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
-def test_wait_polls_a_run_with_a_forged_pass(forge: Callable[[Any], object], tmp_path: Path, path: Path) -> None:
-    """The API is asked about a pass without a valid signature, and its answer counts."""
+def test_wait_polls_forged_pass(forge: Callable[[Any], object], tmp_path: Path, path: Path) -> None:
+    """A pass without a valid signature is polled, and the response counts."""
     api = Api(a="passed", b="failed")
     with FaultServer(api) as server:
         assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
@@ -290,8 +290,8 @@ def test_wait_polls_a_run_with_a_forged_pass(forge: Callable[[Any], object], tmp
         assert server.posts == {"a": 1, "b": 1}
 
 
-def test_wait_polls_a_pass_of_other_credentials(tmp_path: Path) -> None:
-    """A signature made with another client secret is worth nothing."""
+def test_wait_polls_pass_of_other_secret(tmp_path: Path) -> None:
+    """A signature by another client secret is invalid."""
     api = Api(a="passed")
     with FaultServer(api) as server:
         other = {**WAIT, "INPUT_CLIENT-SECRET": "client-secret-of-somebody-else"}
@@ -301,8 +301,8 @@ def test_wait_polls_a_pass_of_other_credentials(tmp_path: Path) -> None:
         assert api.polled == ["a"]
 
 
-def test_wait_counts_no_forged_pass_without_an_id(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """Without a run id the API can't be asked, so the run is unknown."""
+def test_forged_pass_without_id_is_unknown(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Without a run id, the run cannot be polled."""
     command(tmp_path, sandbox.url, ids=["a", "sandbox-404"], more=WAIT)
 
     def forge(record: Any) -> None:
@@ -316,8 +316,8 @@ def test_wait_counts_no_forged_pass_without_an_id(sandbox: Sandbox, tmp_path: Pa
     assert "has no id to ask the API about" in later.summary
 
 
-def test_wait_counts_a_signed_pass_once(tmp_path: Path, path: Path) -> None:
-    """The signed entry of one test in the place of another is a second run with the same id, and no pass."""
+def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
+    """The signed entry of one test in place of another is no second pass."""
     api = Api(a="passed", b="failed")
     with FaultServer(api) as server:
         command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
@@ -342,10 +342,10 @@ def test_wait_counts_a_signed_pass_once(tmp_path: Path, path: Path) -> None:
     ],
     ids=["build", "build, open runs", "commit", "commit, open runs", "attempt", "attempt, open runs"],
 )
-def test_wait_refuses_the_record_of_another_step(
+def test_wait_refuses_foreign_record(
     waits: bool, more: dict[str, str], why: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """A stale record ends with exit code 2 and a reason. Nothing is sent, and all files stay as they are."""
+    """A stale record ends with exit code 2, nothing is sent, and all files stay unchanged."""
     ids = ["a", "b"]
     assert command(tmp_path, sandbox.url, ids=ids, more=WAIT if waits else {}).code == 0
     before, sent = files_in(tmp_path / "results"), len(sandbox.received)
@@ -356,8 +356,8 @@ def test_wait_refuses_the_record_of_another_step(
     assert (files_in(tmp_path / "results"), len(sandbox.received)) == (before, sent)
 
 
-def test_wait_takes_another_jobs_earlier_attempt(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A job that only waits runs again by itself, so the record of the starting job has a lower attempt."""
+def test_wait_accepts_earlier_attempt_of_other_job(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A job that only waits runs again alone, so the record has a lower attempt."""
     command(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
     for number in ("2", "3"):
         later = wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
@@ -370,10 +370,10 @@ def test_wait_takes_another_jobs_earlier_attempt(sandbox: Sandbox, tmp_path: Pat
     [dict.fromkeys(["GITHUB_ACTIONS", *BUILD], ""), {"AUTONOMA_CI": "cli", "GITHUB_RUN_ID": "18"}],
     ids=["no CI system", "AUTONOMA_CI=none"],
 )
-def test_wait_at_a_terminal_takes_any_record(
+def test_wait_at_terminal_accepts_any_record(
     place: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
-    """A user who waits for runs of a job at a terminal chooses the record."""
+    """A user at a terminal chooses the record."""
     command(tmp_path, sandbox.url, ids=["a", "b"])
     environ = environment(tmp_path, sandbox.url, []) | BUILD | place
     world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
@@ -383,10 +383,8 @@ def test_wait_at_a_terminal_takes_any_record(
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["ended", "open runs"])
-def test_wait_without_a_build_id_refuses_an_old_record(
-    waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path
-) -> None:
-    """Where the CI system names no build, the time is all that tells last week's record from this one's."""
+def test_wait_without_build_id_refuses_old_record(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Without a build id, only the time identifies an old record."""
     unknown = dict.fromkeys(BUILD, "")
     command(tmp_path, sandbox.url, ids=["a"], more={**unknown, **(WAIT if waits else {})})
     edit(path, lambda record: record.update(started_at="2020-01-02T03:04:05Z"))
@@ -396,23 +394,22 @@ def test_wait_without_a_build_id_refuses_an_old_record(
 
 
 @pytest.mark.parametrize(("waits", "code"), [(True, 2), (False, 0)], ids=["ended", "open runs"])
-def test_wait_without_a_job_name_refuses_an_ended_attempt(
-    waits: bool, code: int, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """Where no job has a name, an earlier attempt counts only if something of it is still to be waited for."""
+def test_wait_without_job_refuses_ended_attempt(waits: bool, code: int, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Without job names, an earlier attempt counts only if it has open runs."""
     command(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if waits else {})})
     assert wait(tmp_path, sandbox.url, **{"GITHUB_JOB": "", **RE_RUN}).code == code
 
 
-def test_wait_warns_of_a_changed_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+def test_wait_warns_of_changed_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A change of the signed record has a warning."""
     command(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
     edit(path, lambda record: record["runs"].pop())
     later = wait(tmp_path, sandbox.url)
     assert "was changed after it was written" in later.printed
 
 
-def test_wait_on_a_kept_record_leaves_the_other_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """The green runs of one step must not replace the red record of another one."""
+def test_wait_on_numbered_record_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Passed runs of one step must not replace the failed record of another one."""
     command(tmp_path, sandbox.url, ids=["a"])
     command(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
     red = files_in(path.parent)
@@ -423,14 +420,15 @@ def test_wait_on_a_kept_record_leaves_the_other_files(sandbox: Sandbox, tmp_path
     assert json.loads((path.parent / "results.1" / "results.json").read_text("utf-8"))["conclusion"] == "passed"
 
 
-def test_wait_after_a_dry_run_is_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_wait_after_dry_run_is_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A dry run leaves no runs, so `wait` ends with exit code 0."""
     command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_DRY-RUN": "true"})
     later = wait(tmp_path, sandbox.url)
     assert (later.code, later.outputs["conclusion"]) == (0, "skipped")
 
 
-def test_second_step_reads_no_record_through_a_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """A link in the checkout must not copy a file from elsewhere into results-dir."""
+def test_second_step_follows_no_record_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A link in the checkout must not copy a file from outside into the results folder."""
     command(tmp_path, sandbox.url, ids=["a"])
     elsewhere = path.rename(tmp_path / "elsewhere.json")
     path.symlink_to(elsewhere)
@@ -442,10 +440,10 @@ def test_second_step_reads_no_record_through_a_link(sandbox: Sandbox, tmp_path: 
 
 
 @pytest.mark.parametrize(("more", "code"), SECOND_STEPS.values(), ids=SECOND_STEPS)
-def test_second_step_keeps_open_runs_of_the_first(
+def test_second_step_preserves_open_runs(
     more: dict[str, str], code: int, sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
-    """The record of the first step is kept byte for byte, the log names it, and `wait` can wait for its runs."""
+    """The first record is copied byte for byte, the log names it, and `wait` can use it."""
     assert command(tmp_path, sandbox.url, ids=["a", "b"]).code == 0
     first = path.read_bytes()
     second = command(tmp_path, sandbox.url, ids=["c"], more=more)
@@ -461,8 +459,8 @@ def test_second_step_keeps_open_runs_of_the_first(
     assert kept.read_bytes() == first
 
 
-def test_each_further_step_keeps_the_one_before(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """With three steps, the records of the first and the second are kept under names of their own."""
+def test_third_step_preserves_both_records(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """With three steps, the first and second record have names of their own."""
     left = []
     for test in "abc":
         assert command(tmp_path, sandbox.url, ids=[test]).code == 0
@@ -472,8 +470,8 @@ def test_each_further_step_keeps_the_one_before(sandbox: Sandbox, tmp_path: Path
     assert [path.with_name(name).read_bytes() for name in names] == left
 
 
-def test_wait_in_the_same_folder_keeps_the_last_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """Without another results-dir, `wait` on a kept record writes results.json, and keeps the one that is there."""
+def test_wait_in_same_folder_preserves_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """`wait` on a numbered record writes results.json and preserves the existing one."""
     for test in "ab":
         command(tmp_path, sandbox.url, ids=[test])
     last = path.read_bytes()
@@ -482,8 +480,8 @@ def test_wait_in_the_same_folder_keeps_the_last_record(sandbox: Sandbox, tmp_pat
     assert path.with_name("results.2.json").read_bytes() == last
 
 
-def test_wait_keeps_no_copy_of_its_own_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """`wait` goes on with the record of the step, so it does not keep it beside."""
+def test_wait_copies_no_own_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """`wait` continues the record of the step, so it makes no copy of it."""
     command(tmp_path, sandbox.url, ids=["a"])
     later = wait(tmp_path, sandbox.url)
     assert later.code == 0
@@ -491,8 +489,8 @@ def test_wait_keeps_no_copy_of_its_own_record(sandbox: Sandbox, tmp_path: Path, 
     assert "::warning" not in later.printed
 
 
-def test_second_step_warns_when_nothing_is_open(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """The files of a step of the same build that has ended are replaced, and the log says so."""
+def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The files of an ended step of the same build are replaced with a warning."""
     command(tmp_path, sandbox.url, ids=["a"], more=WAIT)
     second = command(tmp_path, sandbox.url, ids=["b"], more=WAIT)
     assert (second.code, second.states) == (0, {"b": "passed"})
@@ -501,8 +499,8 @@ def test_second_step_warns_when_nothing_is_open(sandbox: Sandbox, tmp_path: Path
 
 
 @pytest.mark.parametrize("waits", [True, False])
-def test_a_record_of_an_older_build_is_replaced(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """Nothing of another build is kept, and its files are gone."""
+def test_record_of_older_build_is_replaced(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The files of another build are removed."""
     older = {"GITHUB_RUN_ID": "16", **(WAIT if waits else {})}
     command(tmp_path, sandbox.url, ids=["a"], more=older)
     second = command(tmp_path, sandbox.url, ids=["b"])
@@ -511,8 +509,8 @@ def test_a_record_of_an_older_build_is_replaced(waits: bool, sandbox: Sandbox, t
     assert "::warning" not in second.printed
 
 
-def test_a_re_run_does_not_warn(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """The record of an earlier attempt in a restored results-dir is no other step's."""
+def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The record of an earlier attempt belongs to the same step."""
     command(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
     again = command(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
     assert (again.code, again.states) == (0, {"a": "passed", "sandbox-flaky": "passed"})
@@ -520,8 +518,8 @@ def test_a_re_run_does_not_warn(sandbox: Sandbox, tmp_path: Path, path: Path) ->
     assert "::warning" not in again.printed
 
 
-def test_a_re_run_keeps_open_runs_and_names_the_attempt(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """To give each step a folder of its own would be wrong advice here."""
+def test_rerun_preserves_open_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """The log names the attempt, and does not advise a folder for each step."""
     command(tmp_path, sandbox.url, ids=["a"])
     open_runs = path.read_bytes()
     again = command(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
@@ -530,8 +528,8 @@ def test_a_re_run_keeps_open_runs_and_names_the_attempt(sandbox: Sandbox, tmp_pa
     assert "results-dir of its own" not in again.printed
 
 
-def test_kept_records_of_older_builds_are_replaced(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """A results-dir that stays does not fill up, and no record of this build is replaced."""
+def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """A permanent results folder does not fill up, and no record of this build is replaced."""
     for build in ("15", "16", "17"):
         for _ in range(3):
             command(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
@@ -570,8 +568,8 @@ class Writer:
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-def test_steps_that_alternate_lose_no_open_runs(tmp_path_factory: pytest.TempPathFactory, turns: list[str]) -> None:
-    """Whoever publishes last, the open runs of each step are in a record. Copies do not become more with time."""
+def test_alternating_steps_lose_no_open_runs(tmp_path_factory: pytest.TempPathFactory, turns: list[str]) -> None:
+    """Records hold the open runs of each step in any order, and copies do not accumulate."""
     folder = tmp_path_factory.mktemp("shared")
     writers = {name: Writer(folder, name) for name in ("a", "bb", "ccc")}
     for name in turns:
@@ -588,8 +586,8 @@ def test_steps_that_alternate_lose_no_open_runs(tmp_path_factory: pytest.TempPat
 # Before anything is sent
 
 
-def test_run_writes_its_record_before_the_first_post(tmp_path: Path, path: Path) -> None:
-    """When the server reads the first POST, the record of this build has each run as starting."""
+def test_run_writes_record_before_first_post(tmp_path: Path, path: Path) -> None:
+    """When the first POST arrives, the record has each run as starting."""
     seen: list[bytes] = []
     lock = threading.Lock()
 
@@ -614,10 +612,10 @@ def test_run_writes_its_record_before_the_first_post(tmp_path: Path, path: Path)
             assert (first["conclusion"], first["exit_code"]) == (None, None)
 
 
-def test_run_replaces_older_files_before_it_waits_for_a_url(
+def test_run_replaces_files_before_wait_for_url(
     sandbox: Sandbox, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that is killed before it has sent anything leaves nothing of an earlier step that was green."""
+    """A step killed before its first request leaves no passed results of an earlier step."""
     command(tmp_path, sandbox.url, ids=["a"], more=WAIT)
     assert path.with_name("junit.xml").exists()
     seen: dict[str, bytes] = {}
@@ -667,8 +665,8 @@ _NOT_GREEN = ("failure", "error", "skipped")
 
 @given(any_runs, st.booleans(), st.sampled_from([None, None, None, 2, 15]))
 @settings(deadline=None)
-def test_no_report_is_greener_than_its_runs(runs: list[RunResult], waited: bool, interrupt: int | None) -> None:
-    """Green needs at least one run that passed and none that did not, or the report says skipped."""
+def test_report_is_not_better_than_runs(runs: list[RunResult], waited: bool, interrupt: int | None) -> None:
+    """Success needs a passed run and no other, unless the report says skipped."""
     verdict = compute_verdict(runs, interrupt, waits_for_results=waited)
     greens = _greens(report(runs, verdict)._replace(waits_for_results=waited))
     passed = bool(runs) and all(run.state is RunState.PASSED for run in runs)
@@ -683,7 +681,7 @@ def test_no_report_is_greener_than_its_runs(runs: list[RunResult], waited: bool,
 
 
 @given(any_runs.filter(bool))
-def test_skipped_means_that_nothing_was_started_now(runs: list[RunResult]) -> None:
+def test_skipped_means_no_new_runs(runs: list[RunResult]) -> None:
     """With runs, only passes of an earlier attempt are skipped."""
     skipped = compute_verdict(runs, waits_for_results=True).conclusion is Conclusion.SKIPPED
     assert skipped == all(run.reused and run.state is RunState.PASSED for run in runs)

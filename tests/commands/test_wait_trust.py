@@ -1,4 +1,4 @@
-"""What `wait` believes of a record: nothing of another build or part, and no pass that the API does not confirm."""
+"""Runs and passes of a record that `wait` accepts."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def hours_ago(number: int) -> str:
 # A pass counts only if the API confirms it
 
 
-def test_wait_confirms_a_signed_pass(tmp_path: Path) -> None:
-    """A pass of the record is polled again, and the log says that it is confirmed."""
+def test_wait_confirms_signed_pass(tmp_path: Path) -> None:
+    """A passed run is polled again, and the log says that it is confirmed."""
     api = Api(a="passed", b="passed")
     with FaultServer(api) as server:
         assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
@@ -143,8 +143,8 @@ def test_wait_confirms_a_signed_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["failed", "stopped", "pending?"])
-def test_wait_drops_a_pass_that_the_api_denies(word: str, tmp_path: Path) -> None:
-    """What the API says now counts, whatever the signature of the record says."""
+def test_wait_rejects_denied_pass(word: str, tmp_path: Path) -> None:
+    """The response of the API counts, whatever the signature says."""
     words = {"a": "passed", "b": "passed"}
 
     def act(wire: Wire) -> bool:
@@ -159,8 +159,8 @@ def test_wait_drops_a_pass_that_the_api_denies(word: str, tmp_path: Path) -> Non
     assert later.states["b"] == "passed"
 
 
-def test_wait_keeps_a_signed_failure(tmp_path: Path) -> None:
-    """A run that failed is not polled again, and the log counts the confirmed run alone."""
+def test_wait_trusts_signed_failure(tmp_path: Path) -> None:
+    """A failed run is not polled again, and the log counts the confirmed run only."""
     api = Api(a="passed", b="failed")
     with FaultServer(api) as server:
         assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
@@ -170,8 +170,8 @@ def test_wait_keeps_a_signed_failure(tmp_path: Path) -> None:
     assert "Confirming 1 passed run" in later.printed
 
 
-def test_wait_names_open_and_confirmed_runs(tmp_path: Path, api: Api) -> None:
-    """Both are in the title of the log's group."""
+def test_wait_title_counts_open_and_confirmed(tmp_path: Path, api: Api) -> None:
+    """The title of the log group has both counts."""
     with FaultServer(api) as server:
         command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         path = tmp_path / "results" / "results.json"
@@ -180,8 +180,8 @@ def test_wait_names_open_and_confirmed_runs(tmp_path: Path, api: Api) -> None:
     assert "Waiting for 1 run and confirming 1 passed run" in later.printed
 
 
-def test_wait_keeps_the_duration_of_a_confirmed_pass(tmp_path: Path, api: Api) -> None:
-    """The time until a later step confirmed it is no duration of the run."""
+def test_wait_preserves_duration_of_pass(tmp_path: Path, api: Api) -> None:
+    """The time until a later step confirmed the run is no duration of it."""
     with FaultServer(api) as server:
         first = command(tmp_path, server.url, ids=["a"], more=WAIT)
         path = tmp_path / "results" / "results.json"
@@ -193,8 +193,8 @@ def test_wait_keeps_the_duration_of_a_confirmed_pass(tmp_path: Path, api: Api) -
     assert re.search(r"passed: A title \(test a\) in [0-9.]+ s: ", later.printed)
 
 
-def test_wait_counts_a_carried_pass_as_carried(tmp_path: Path) -> None:
-    """After a re-run without `wait`, the pass of the first attempt is confirmed, and is not called started."""
+def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
+    """After a re-run without `wait`, the reused pass is confirmed and does not count as started."""
     words = {"a": "passed", "b": "failed"}
 
     def act(wire: Wire) -> bool:
@@ -233,10 +233,10 @@ def test_wait_counts_a_carried_pass_as_carried(tmp_path: Path) -> None:
     ids=["repository", "commit", "build", "CI system", "CodeBuild commit", "act commit"],
 )
 @pytest.mark.parametrize("waits", [True, False], ids=["ended", "open runs"])
-def test_wait_refuses_a_record_of_another_build(
+def test_wait_refuses_record_of_other_build(
     waits: bool, place: Mapping[str, str], more: Mapping[str, str], why: str, job: Job
 ) -> None:
-    """Systems count their builds by repository, or not at all."""
+    """CI systems number builds per repository or not at all."""
     assert job.start(place, AUTONOMA_WAIT=str(waits).lower()) == 0
     before = files_in(job.folder)
     code, log = job.wait(place, **more)
@@ -253,20 +253,20 @@ def test_wait_refuses_a_record_of_another_build(
 class TestWithoutABuildId:
     """Systems whose jobs have no build id in common: `more` is what differs in the next job."""
 
-    def test_wait_takes_open_runs(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
-        """The job that started them has ended, so they are what `wait` is for."""
+    def test_wait_accepts_open_runs(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+        """The job that started them has ended."""
         assert job.start(place) == 0
         assert job.wait(place, **more)[0] == 0
 
-    def test_wait_refuses_an_ended_record(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
-        """It may be of yesterday's build."""
+    def test_wait_refuses_ended_record(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+        """The record can be that of an earlier build."""
         assert job.start(place, AUTONOMA_WAIT="true") == 0
         job.change(started_at=hours_ago(20))
         code, log = job.wait(place, **more)
         assert code == 2
         assert "nothing in it is left to wait for" in log
 
-    def test_wait_refuses_an_old_record(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
+    def test_wait_refuses_old_record(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
         """Open runs of last week are of another build."""
         assert job.start(place) == 0
         job.change(started_at="2020-01-02T03:04:05Z")
@@ -274,7 +274,7 @@ class TestWithoutABuildId:
         assert code == 2
         assert "it is older than a day" in log
 
-    def test_wait_after_a_skipped_step_is_skipped(
+    def test_wait_after_skipped_step_is_skipped(
         self, place: Mapping[str, str], more: Mapping[str, str], job: Job
     ) -> None:
         """A change from a fork has no credentials in any job."""
@@ -282,31 +282,31 @@ class TestWithoutABuildId:
         assert job.start(place, **skips) == 0
         assert job.wait({**place, **skips}, **more)[0] == 0
 
-    def test_step_keeps_open_runs_of_another_job(
+    def test_step_preserves_open_runs_of_other_job(
         self, place: Mapping[str, str], more: Mapping[str, str], job: Job
     ) -> None:
-        """Both jobs may be of one build, and they share the folder."""
+        """Both jobs can be of one build and share the folder."""
         assert job.start(place) == 0
         log = job({**place, **more}, "run", AUTONOMA_TEST_IDS="b")[1]
         assert "its record is kept as results.1.json" in log
 
 
-def test_wait_in_the_same_codebuild_build_takes_any_record(job: Job) -> None:
-    """Where the ids of the builds are equal, the record is of this build whether it has open runs or not."""
+def test_wait_in_same_codebuild_accepts_record(job: Job) -> None:
+    """With equal build ids, the record is of this build, with or without open runs."""
     assert job.start(CODEBUILD, AUTONOMA_WAIT="true") == 0
     assert job.wait(CODEBUILD)[0] == 0
 
 
-def test_stage_with_another_checkout_is_of_the_same_build(job: Job) -> None:
-    """On Jenkins, a stage may check out another repository, which the variables then name."""
+def test_other_checkout_is_same_jenkins_build(job: Job) -> None:
+    """On Jenkins, a stage can check out another repository and change the variables."""
     assert job.start(JENKINS) == 0
     log = job({**JENKINS, **OTHER_CHECKOUT}, "run", AUTONOMA_TEST_IDS="c")[1]
     assert "its record is kept as results.1.json" in log
     assert job({**JENKINS, **OTHER_CHECKOUT, "STAGE_NAME": "Wait"}, "wait", "results/results.1.json")[0] == 0
 
 
-def test_step_of_another_job_says_nothing_of_the_record(job: Job) -> None:
-    """GitLab counts jobs, so each job before this one looks like an earlier attempt."""
+def test_other_gitlab_job_has_no_note(job: Job) -> None:
+    """GitLab counts jobs, so each earlier job looks like an earlier attempt."""
     gitlab = {
         "GITLAB_CI": "true",
         "CI_PIPELINE_ID": "7",
@@ -321,8 +321,8 @@ def test_step_of_another_job_says_nothing_of_the_record(job: Job) -> None:
     assert "record is not used" in log
 
 
-def test_step_of_another_repository_keeps_no_record(job: Job) -> None:
-    """Its open runs are of another build, although the numbers are equal."""
+def test_other_repository_copies_no_record(job: Job) -> None:
+    """Its open runs belong to another build, although the numbers are equal."""
     assert job.start(DRONE) == 0
     assert job.start({**DRONE, "DRONE_REPO": "owner/other"}) == 0
     assert not (job.folder / "results" / "results.1.json").exists()
@@ -349,10 +349,10 @@ def test_step_of_another_repository_keeps_no_record(job: Job) -> None:
     ],
     ids=["part", "no part", "name", "no matrix", "shard", "another total", "parallel job", "parallel job with shard"],
 )
-def test_wait_refuses_another_part_of_the_job(
+def test_wait_refuses_other_part(
     place: Mapping[str, str], starts: dict[str, str], waits: dict[str, str], job: Job
 ) -> None:
-    """The step of this part was killed at once, and the record of another part of the same job is still there."""
+    """The step of this part was killed, and the record of another part is still there."""
     assert job(place, "run", AUTONOMA_TEST_IDS="a\nb", **starts)[0] == 0
     code, log = job.wait(place, **waits)
     assert code == 2
@@ -400,10 +400,10 @@ def test_wait_refuses_another_part_of_the_job(
         "a step without a name", "a terminal",
     ],
 )  # fmt: skip
-def test_wait_takes_its_own_part(
+def test_wait_accepts_own_part(
     place: Mapping[str, str], starts: dict[str, str], waits: dict[str, str], job: Job
 ) -> None:
-    """What the step that waits does not say tells no parts apart, and a job of another name may wait for any part."""
+    """Missing facts identify no part, and a job of another name may wait for any part."""
     assert job(place, "run", AUTONOMA_TEST_IDS="a\nc", **starts)[0] == 0
     assert job.wait(place, **waits)[0] == 0
 
@@ -416,8 +416,8 @@ def _interrupt(engine_run: Callable[..., None], engine: Engine, workers: Any) ->
     engine_run(engine, workers)
 
 
-def test_wait_after_a_cancelled_start_is_cancelled(tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was started, so `wait` ends as the step did."""
+def test_wait_after_cancelled_start_is_cancelled(tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was started, so `wait` ends like the step."""
     with FaultServer(api) as server:
         with monkeypatch.context() as patched:
             patched.setattr(Engine, "run", lambda self, workers, run=Engine.run: _interrupt(run, self, workers))
@@ -436,8 +436,8 @@ def _cancel(record: Any) -> None:
 
 
 @pytest.mark.parametrize(("word", "code", "reason"), [("passed", 130, "cancelled"), ("failed", 1, "failed")])
-def test_wait_after_a_partly_cancelled_start(word: str, code: int, reason: str, tmp_path: Path) -> None:
-    """The run that was started is waited for. A pass of it alone is no pass, and the reason is the signal."""
+def test_wait_after_partial_cancel_fails(word: str, code: int, reason: str, tmp_path: Path) -> None:
+    """The started run is polled, but its pass alone is no success."""
     with FaultServer(Api(a=word)) as server:
         command(tmp_path, server.url, ids=["a", "b"])
         edit(tmp_path / "results" / "results.json", _cancel)
@@ -446,8 +446,8 @@ def test_wait_after_a_partly_cancelled_start(word: str, code: int, reason: str, 
     assert later.states == {"a": word, "b": "not-started"}
 
 
-def test_wait_after_a_bug_takes_planned_runs_for_unknown(tmp_path: Path, api: Api) -> None:
-    """Such a step had sent some of its requests, and does not say which."""
+def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: Api) -> None:
+    """The failed step had sent some requests, and its record does not say which."""
     with FaultServer(api) as server:
         command(tmp_path, server.url, ids=["a", "b"])
         path = tmp_path / "results" / "results.json"
@@ -461,8 +461,8 @@ def test_wait_after_a_bug_takes_planned_runs_for_unknown(tmp_path: Path, api: Ap
 
 
 @pytest.mark.parametrize("mac", [None, ""], ids=["no field", "empty"])
-def test_wait_warns_of_a_record_without_a_signature(mac: str | None, tmp_path: Path, api: Api) -> None:
-    """To cut the signature off is a change too."""
+def test_wait_warns_of_unsigned_record(mac: str | None, tmp_path: Path, api: Api) -> None:
+    """To remove the signature is a change, too."""
 
     def cut(record: Any) -> None:
         del record["runs"][1], record["mac"]
@@ -475,8 +475,8 @@ def test_wait_warns_of_a_record_without_a_signature(mac: str | None, tmp_path: P
     assert "is not signed, or was changed after it was written" in later.printed
 
 
-def test_wait_withholds_an_id_that_is_a_credential(tmp_path: Path, api: Api) -> None:
-    """The run is unknown, and neither its id nor its link is in what is written."""
+def test_wait_withholds_credential_as_id(tmp_path: Path, api: Api) -> None:
+    """The run is unknown, and no file shows its id or its link."""
     with FaultServer(api) as server:
         command(tmp_path, server.url, ids=["a"])
         later = wait(tmp_path, server.url, **{"INPUT_CLIENT-SECRET": "run-of-a"})
@@ -486,8 +486,8 @@ def test_wait_withholds_an_id_that_is_a_credential(tmp_path: Path, api: Api) -> 
     assert "the run's id holds a credential" in later.printed
 
 
-def test_wait_writes_a_record_that_it_can_read(tmp_path: Path) -> None:
-    """A clock that was wrong puts the start far away."""
+def test_wait_record_is_readable(tmp_path: Path) -> None:
+    """An incorrect clock puts the start far away."""
     with FaultServer(Api(a="running")) as server:
         command(tmp_path, server.url, ids=["a"])
         edit(tmp_path / "results" / "results.json", lambda record: record.update(started_at="1970-01-01T00:01:00Z"))
@@ -495,8 +495,8 @@ def test_wait_writes_a_record_that_it_can_read(tmp_path: Path) -> None:
             assert wait(tmp_path, server.url, INPUT_TIMEOUT="1s").code == 6
 
 
-def test_wait_on_a_name_without_suffix_makes_a_folder_beside(tmp_path: Path, api: Api) -> None:
-    """The record itself can't be the folder."""
+def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: Api) -> None:
+    """The results folder cannot have the name of the record."""
     with FaultServer(api) as server:
         command(tmp_path, server.url, ids=["a"])
         (tmp_path / "results" / "results.json").rename(tmp_path / "record")
@@ -506,8 +506,8 @@ def test_wait_on_a_name_without_suffix_makes_a_folder_beside(tmp_path: Path, api
     assert record.conclusion == "passed"
 
 
-def test_second_step_keeps_a_run_that_may_have_started(tmp_path: Path) -> None:
-    """A run without an id may have been started, and its record is all that says so."""
+def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
+    """Only the record says that a run without id may have started."""
 
     def act(wire: Wire) -> bool:
         return faults.reset(wire) if "gone" in wire.request.path else faults.started(wire)
@@ -518,8 +518,8 @@ def test_second_step_keeps_a_run_that_may_have_started(tmp_path: Path) -> None:
     assert "its record is kept as results.1.json" in second.printed
 
 
-def test_wait_on_a_killed_step_writes_the_files_it_names(tmp_path: Path, api: Api) -> None:
-    """TeamCity is told of junit.xml, which a step that was killed has not written."""
+def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: Api) -> None:
+    """TeamCity gets the path of junit.xml, which a killed step has not written."""
     with FaultServer(api) as server:
         command(tmp_path, server.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
         for name in ("junit.xml", "report.html"):
@@ -536,8 +536,8 @@ def test_wait_on_a_killed_step_writes_the_files_it_names(tmp_path: Path, api: Ap
 # A record that can't be written
 
 
-def test_run_warns_of_an_unwritable_record_before_it_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full once the step has begun. The log says so before the first POST, and names no later `wait`."""
+def test_run_warns_of_unwritable_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a full disk, the log warns before the first POST and suggests no later `wait`."""
     printed: list[str] = []
     out = io.StringIO()
     write_atomic = partial(_write_once, [])
@@ -580,8 +580,8 @@ def _write_once(written: list[Path], path: Path, data: bytes) -> None:
     ],
     ids=["a failure", "no runs", "not waited for"],
 )
-def test_report_shows_no_pass_that_its_runs_deny(change: dict[str, object], tmp_path: Path, api: Api) -> None:
-    """A verdict that the runs do not show is an error."""
+def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_path: Path, api: Api) -> None:
+    """A verdict that contradicts the runs is an error."""
     with FaultServer(api) as server:
         command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
     edit(tmp_path / "results" / "results.json", lambda record: record.update(change))
@@ -597,8 +597,8 @@ def test_report_shows_no_pass_that_its_runs_deny(change: dict[str, object], tmp_
 # A re-run after `wait`
 
 
-def test_run_carries_a_pass_that_wait_recorded(tmp_path: Path) -> None:
-    """`wait` signs the record again, so a re-run of the job starts only what had not passed."""
+def test_run_reuses_pass_recorded_by_wait(tmp_path: Path) -> None:
+    """`wait` signs the record again, so a re-run starts only the other runs."""
     with FaultServer(Api(a="passed", b="failed")) as server:
         command(tmp_path, server.url, ids=["a", "b"])
         assert wait(tmp_path, server.url).code == 1

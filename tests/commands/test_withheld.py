@@ -1,4 +1,4 @@
-"""Jobs that get no credentials, and jobs that get them with a checkout of anybody's."""
+"""Jobs without credentials and jobs with an untrusted checkout."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ CASES = pytest.mark.parametrize(
 
 
 @CASES
-def test_skip_is_green_and_says_why_nothing_was_started(head: object, author: str, why: str, tmp_path: Path) -> None:
+def test_skip_passes_with_notice(head: object, author: str, why: str, tmp_path: Path) -> None:
+    """With `skip`, a notice has the reason, and the conclusion is skipped."""
     code, log = job(tmp_path, "pull_request", head, author, **{"INPUT_ON-MISSING-CREDENTIALS": "skip"})
     assert code == 0
     [notice] = [command for command in runner.commands(log) if command.name == "notice"]
@@ -61,7 +62,8 @@ def test_skip_is_green_and_says_why_nothing_was_started(head: object, author: st
 
 
 @CASES
-def test_by_default_it_is_an_error_that_says_why(head: object, author: str, why: str, tmp_path: Path) -> None:
+def test_missing_credentials_fail_by_default(head: object, author: str, why: str, tmp_path: Path) -> None:
+    """By default, the error has the reason, and the exit code is 2."""
     code, log = job(tmp_path, "pull_request", head, author, **{"INPUT_TEST-IDS": "a"})
     assert code == 2
     errors = [command.data for command in runner.commands(log) if command.name == "error"]
@@ -70,30 +72,35 @@ def test_by_default_it_is_an_error_that_says_why(head: object, author: str, why:
     assert ("on-missing-credentials" in error) == (why[:4] == "this")
 
 
-def test_one_credential_alone_is_missing_too(tmp_path: Path) -> None:
+def test_skip_accepts_one_credential(tmp_path: Path) -> None:
+    """One of two credentials counts as missing, too."""
     more = {"INPUT_ON-MISSING-CREDENTIALS": "skip", "INPUT_CLIENT-ID": "an-id"}
     assert job(tmp_path, "pull_request", FORK, **more)[0] == 0
 
 
-def test_skip_forgives_nothing_else(tmp_path: Path) -> None:
+def test_skip_reports_other_errors(tmp_path: Path) -> None:
+    """An invalid option is still an error."""
     more = {"INPUT_ON-MISSING-CREDENTIALS": "skip", "INPUT_CONCURRENCY": "many"}
     assert job(tmp_path, "pull_request", FORK, **more)[0] == 2
 
 
 @pytest.mark.parametrize("word", ["Skip", "FAIL"])
-def test_the_words_are_read_in_any_case(word: str, tmp_path: Path) -> None:
+def test_skip_option_ignores_case(word: str, tmp_path: Path) -> None:
+    """Values of `on-missing-credentials` are valid in upper and lower case."""
     code, _ = job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": word, "INPUT_TEST-IDS": "a"})
     assert code == (0 if word == "Skip" else 2)
 
 
-def test_another_word_is_an_error_with_the_words_there_are(tmp_path: Path) -> None:
+def test_unknown_skip_value_is_refused(tmp_path: Path) -> None:
+    """The error lists the valid values."""
     code, log = job(tmp_path, "push", **{"INPUT_ON-MISSING-CREDENTIALS": "ignore"})
     assert code == 2
     assert "on-missing-credentials: 'ignore': use fail or skip" in log
 
 
 @pytest.mark.parametrize("event", ["pull_request_target", "workflow_run", "issue_comment"])
-def test_with_all_secrets_no_manifest_is_read_that_nobody_has_named(event: str, tmp_path: Path) -> None:
+def test_privileged_job_ignores_default_manifest(event: str, tmp_path: Path) -> None:
+    """A privileged event with an untrusted checkout reads a named manifest only."""
     (tmp_path / "autonoma.yml").write_text("version: 1\ntests: [sandbox-one]\n", "utf-8")
     with Sandbox(pace=0) as sandbox:
         more = {"INPUT_CLIENT-ID": "an-id-of-ours", "INPUT_CLIENT-SECRET": "a-secret", "INPUT_API-URL": sandbox.url}
@@ -107,15 +114,16 @@ def test_with_all_secrets_no_manifest_is_read_that_nobody_has_named(event: str, 
         assert len(sandbox.received) == 1
 
 
-def test_in_an_ordinary_pull_request_the_manifest_is_found(tmp_path: Path) -> None:
+def test_pull_request_reads_default_manifest(tmp_path: Path) -> None:
+    """The event `pull_request` has no secrets for forks, so the manifest is read."""
     (tmp_path / "autonoma.yml").write_text("version: 1\ntests: [sandbox-one]\n", "utf-8")
     code, log = job(tmp_path, "pull_request", **{"INPUT_DRY-RUN": "true"})
     assert code == 0
     assert "sandbox-one" in log
 
 
-def test_a_fork_on_azure_is_skipped_too(tmp_path: Path) -> None:
-    """There a secret that is withheld does not arrive empty, but as its own name."""
+def test_azure_fork_is_skipped(tmp_path: Path) -> None:
+    """On Azure, a withheld secret arrives as the reference with its name."""
     environ = {
         "TF_BUILD": "True",
         "SYSTEM_PULLREQUEST_ISFORK": "True",

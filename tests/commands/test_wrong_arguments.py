@@ -1,4 +1,4 @@
-"""Arguments as a newcomer types them: each gets what to type instead, and no value is repeated."""
+"""Errors for wrong arguments of the command line."""
 
 from __future__ import annotations
 
@@ -46,32 +46,36 @@ FORMATS = "unknown value. Use one of html, junit, markdown (see autonoma-ci repo
          "(see autonoma-ci validate --help)")),
     ],
 )  # fmt: skip
-def test_wrong_arguments_say_what_to_type(argv: list[str], told: str, tmp_path: Path) -> None:
+def test_wrong_arguments_suggest_command(argv: list[str], told: str, tmp_path: Path) -> None:
+    """Each error suggests a command and repeats no value."""
     ended = invoke(tmp_path, *argv, environ=CREDENTIALS)
     assert (ended.code, ended.errors) == (2, [told])
     assert "sentinel" not in ended.printed
 
 
 @pytest.mark.parametrize("word", ["true", "no", "ON", "0"])
-def test_a_switch_still_takes_its_words(word: str, tmp_path: Path) -> None:
+def test_switch_accepts_value(word: str, tmp_path: Path) -> None:
+    """A switch accepts its valid values as the next argument."""
     argv = ["run", "--test-ids", "a", "--dry-run", "--wait", word]
     assert invoke(tmp_path, *argv, environ=CREDENTIALS).code == 0
 
 
-def test_a_switch_leaves_the_record_to_report(tmp_path: Path) -> None:
+def test_switch_leaves_path_to_report(tmp_path: Path) -> None:
+    """`report` reads the path behind a switch as the record."""
     left_by_a_step(tmp_path)
     assert invoke(tmp_path, "report", "--single-file", "results.json").code == 0
 
 
-def test_a_switch_leaves_the_record_to_wait(tmp_path: Path) -> None:
+def test_switch_leaves_path_to_wait(tmp_path: Path) -> None:
+    """`wait` reads the path behind a switch as the record."""
     ended = invoke(tmp_path, "wait", "--comment", "nowhere", environ=CREDENTIALS)
     assert ended.code == 2
     assert ended.errors[0].startswith("nowhere does not exist.")
 
 
 @pytest.mark.parametrize("flag", ["--test-ids", "--folder-ids", "--tag-ids", "--groups", "--variables", "--allow-env"])
-def test_list_that_is_given_twice_is_refused(flag: str, tmp_path: Path) -> None:
-    """Only the last would count, and the tests of the first would not run."""
+def test_repeated_list_is_refused(flag: str, tmp_path: Path) -> None:
+    """Only the last one would count, and the tests of the first would not run."""
     ended = invoke(tmp_path, "--dry-run", flag, "A=b", f"{flag}=c", environ=CREDENTIALS)
     assert ended.code == 2
     why = f"{flag} is given twice: give it once, with commas or line breaks between the entries"

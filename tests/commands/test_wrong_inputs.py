@@ -1,4 +1,4 @@
-"""Wrong inputs as people write them, and the first line of each answer."""
+"""The first line of each error for wrong inputs."""
 
 from __future__ import annotations
 
@@ -168,8 +168,8 @@ CASES = (
 @pytest.mark.parametrize(
     "case", CASES, ids=lambda case: f"{case.name} {case.text}"[:60].encode("unicode_escape").decode()
 )
-def test_wrong_input_has_its_line(case: Wrong, tmp_path: Path) -> None:
-    """The first line says what is wrong, with the option as it was written, and what to do."""
+def test_wrong_input_has_expected_error(case: Wrong, tmp_path: Path) -> None:
+    """The first line names the error, the option as written, and the solution."""
     environ = {**CREDENTIALS, "AUTONOMA_TEST_IDS": ID, "AUTONOMA_DRY_RUN": "true", **case.more, case.name: case.text}
     if case.name in {"AUTONOMA_FOLDER_IDS", "AUTONOMA_TAG_IDS"}:
         del environ["AUTONOMA_TEST_IDS"]
@@ -179,8 +179,8 @@ def test_wrong_input_has_its_line(case: Wrong, tmp_path: Path) -> None:
     assert ended.code == (2 if ended.err else 0)
 
 
-def test_there_are_enough_wrong_inputs() -> None:
-    """The table is a sample of all options that take more than a word."""
+def test_wrong_inputs_are_numerous() -> None:
+    """The table is a sample of all options that are not switches."""
     assert len(CASES) > 100
 
 
@@ -192,8 +192,8 @@ def test_there_are_enough_wrong_inputs() -> None:
         ("AUTONOMA_CLIENT_SECRET", f"&#{'9' * 4_301}", 0),
     ],
 )
-def test_character_reference_of_any_length_is_no_bug(option: str, value: str, code: int, tmp_path: Path) -> None:
-    """Python refuses to read a number of more than 4,300 digits, and a redactor looks for secrets in HTML."""
+def test_long_character_reference_is_no_bug(option: str, value: str, code: int, tmp_path: Path) -> None:
+    """Python refuses numbers of more than 4,300 digits, and redaction decodes HTML."""
     environ = {**CREDENTIALS, "AUTONOMA_TEST_IDS": ID, "AUTONOMA_DRY_RUN": "true", option: value}
     ended = invoke(tmp_path, environ=environ)
     assert ended.code == code, ended.printed

@@ -1,4 +1,4 @@
-"""Links in the checkout that lead out of it: what is written stays inside, and nothing outside is read."""
+"""Symbolic links that lead out of the checkout."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def soft(link: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [soft, hard, dangling], ids=["a link", "a hard link", "a link to nowhere"])
-def test_no_file_of_ours_is_written_through_a_link(place: Callable[[Path, Path], None], checkout: Checkout) -> None:
-    """What is in the way is replaced, or told; the file that it led to is as it was."""
+def test_result_file_is_not_written_through_link(place: Callable[[Path, Path], None], checkout: Checkout) -> None:
+    """A link is replaced or reported, and its target stays unchanged."""
     checkout.put(place)
     ended = checkout.run("run")
     assert ended.code == 1
@@ -114,7 +114,8 @@ def test_no_file_of_ours_is_written_through_a_link(place: Callable[[Path, Path],
 
 
 @pytest.mark.parametrize("name", [".", "deeper/results", "evidence"])
-def test_no_folder_of_ours_is_a_link_that_leads_out(name: str, checkout: Checkout) -> None:
+def test_results_folder_link_is_refused(name: str, checkout: Checkout) -> None:
+    """A results folder behind a link that leads outside is refused."""
     link = checkout.folder / "results" / name if name == "evidence" else checkout.folder / "results"
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(checkout.outside)
@@ -130,7 +131,8 @@ def swap(checkout: Checkout) -> None:
     checkout.results.symlink_to(checkout.outside)
 
 
-def test_a_link_that_comes_while_we_run_is_not_followed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_results_link_is_not_followed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that replaces the results folder during the runs is not followed."""
     publish = ResultsDirPublisher.publish
 
     def meddled(self: ResultsDirPublisher, report: Report) -> list[str]:
@@ -146,9 +148,8 @@ def test_a_link_that_comes_while_we_run_is_not_followed(checkout: Checkout, monk
     assert list(checkout.outside.iterdir()) == []
 
 
-def test_a_link_that_comes_before_the_evidence_is_not_followed(
-    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_late_evidence_link_is_not_followed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that replaces the folder before a download is not followed."""
     fetch = EvidenceDownloader.fetch
 
     def meddled(self: EvidenceDownloader, item: EvidenceFile) -> DownloadResult:
@@ -165,7 +166,8 @@ def test_a_link_that_comes_before_the_evidence_is_not_followed(
 
 @pytest.mark.parametrize("name", ["results", "results/results.json"])
 @pytest.mark.parametrize("argv", [("wait",), ("report", "--output", "-")])
-def test_no_record_is_read_through_a_link_that_leads_out(argv: tuple[str, ...], name: str, checkout: Checkout) -> None:
+def test_record_link_outside_is_not_read(argv: tuple[str, ...], name: str, checkout: Checkout) -> None:
+    """`wait` and `report` refuse a record behind a link that leads outside."""
     checkout.run("run", AUTONOMA_RESULTS_DIR=str(checkout.outside), AUTONOMA_EVIDENCE="none")
     (checkout.folder / name).parent.mkdir(exist_ok=True)
     target = checkout.outside if name == "results" else checkout.outside / "results.json"
@@ -179,7 +181,8 @@ def test_no_record_is_read_through_a_link_that_leads_out(argv: tuple[str, ...], 
 
 
 @pytest.mark.parametrize("name", ["demo", "demo/results"])
-def test_the_demo_is_not_led_out_either(name: str, checkout: Checkout) -> None:
+def test_demo_link_outside_is_refused(name: str, checkout: Checkout) -> None:
+    """`demo` writes nothing through a link that leads outside."""
     (checkout.folder / name).parent.mkdir(exist_ok=True)
     (checkout.folder / name).symlink_to(checkout.outside)
     ended = checkout.run("demo", "--output", "demo")

@@ -1,4 +1,4 @@
-"""What stands where a file should: nothing is waited for, nothing fills the memory, and the verdict stays."""
+"""Pipes, devices and folders in the place of files."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def small() -> None:
 @pytest.mark.trust
 @pytest.mark.parametrize("thing", THINGS)
 @pytest.mark.parametrize("place", PLACES)
-def test_no_thing_holds_the_job_up(place: str, thing: str, sandbox: Sandbox, tmp_path: Path) -> None:
-    """In a process of its own, with a gibibyte of memory and a minute."""
+def test_special_file_does_not_block_job(place: str, thing: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The process has 1 GiB of memory and one minute."""
     THINGS[thing](tmp_path / "thing")
     environ, says, code = PLACES[place]
     if (place, thing) == ("results-dir", "a folder"):
@@ -87,8 +87,8 @@ def test_no_thing_holds_the_job_up(place: str, thing: str, sandbox: Sandbox, tmp
 @pytest.mark.trust
 @pytest.mark.parametrize("command", ["wait", "report", "run"])
 @pytest.mark.parametrize("thing", THINGS)
-def test_no_thing_is_taken_for_a_record(thing: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
-    """A step of a later attempt looks for one by itself, and goes on without."""
+def test_special_file_is_no_record(thing: str, command: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """A later attempt looks for a record and continues without it."""
     (tmp_path / "results").mkdir()
     THINGS[thing](tmp_path / "results" / "results.json")
     attempt = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "5", "GITHUB_RUN_ATTEMPT": "2"}

@@ -1,4 +1,4 @@
-"""A checkout full of what programs like to find there: none of it is run, and only what was asked for is read."""
+"""A checkout with planted modules, programs and settings."""
 
 from __future__ import annotations
 
@@ -148,15 +148,16 @@ def call(planted: Planted, *command: str | Path) -> subprocess.CompletedProcess[
     ],
     ids=lambda argv: argv[0] if isinstance(argv, tuple) else "",
 )  # fmt: skip
-def test_nothing_of_the_checkout_is_run(argv: tuple[str, ...], code: int, planted: Planted) -> None:
+def test_checkout_code_is_not_run(argv: tuple[str, ...], code: int, planted: Planted) -> None:
+    """No planted module or program runs with any command."""
     ended = call(planted, SCRIPT, *argv)
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert "planted" not in ended.stdout + ended.stderr
     assert planted.taken == []
 
 
-def test_the_same_checkout_takes_over_a_python_that_is_started_carelessly(planted: Planted) -> None:
-    """Without this, the test above could pass for files that do nothing."""
+def test_checkout_code_runs_in_plain_python(planted: Planted) -> None:
+    """Without this control, the test above could pass for files that do nothing."""
     call(planted, sys.executable, "-c", "import requests")
     assert "requests" in planted.taken
     planted.environ["PYTHONPATH"] = "."
@@ -174,7 +175,8 @@ def watch(planted: Planted, *argv: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("wait", ["false", pytest.param("true", marks=pytest.mark.trust)])
-def test_only_what_was_asked_for_is_read_and_written(wait: str, planted: Planted, sandbox: Sandbox) -> None:
+def test_only_expected_files_are_opened(wait: str, planted: Planted, sandbox: Sandbox) -> None:
+    """Audit events show the manifest, the results folder and the API only."""
     events = watch(planted, "run", "--wait", wait)
     read, written = opened(events, planted.folder)
     results = planted.folder / "results"

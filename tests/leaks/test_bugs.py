@@ -1,4 +1,4 @@
-"""A bug of ours, whose exception holds a secret, in every room of the house: exit 70, the place, and no text."""
+"""Internal errors whose exception holds a secret."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def _environment(folder: Path, url: str, system: str) -> dict[str, str]:
         "autonoma_ci.reports.results_dir.render_results_json",
     ],
 )
-def test_a_bug_anywhere_shows_no_value(
+def test_bug_hides_values(
     place: str, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """The exit code is 70, and only type and location are shown."""
     monkeypatch.setattr(place, _broken)
     with EchoServer(lambda *_: Answer(200, {"run_id": "r1", "status": "passed"})) as server:
         left = run(tmp_path, _environment(tmp_path, server.url, system))
@@ -72,9 +73,10 @@ def test_a_bug_anywhere_shows_no_value(
     # Before there is a connection, nothing was sent. After that, the run may have started.
     [("autonoma_ci.api.client.build_start_body", 5), ("autonoma_ci.api.responses.parse_start_response", 7)],
 )
-def test_bug_in_a_thread_shows_no_value_and_tells_the_truth(
+def test_bug_in_thread_hides_values(
     place: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """The exit code says whether the run may have started."""
     monkeypatch.setattr(place, _broken)
     with EchoServer(lambda *_: Answer(200, {"run_id": "r1", "status": "passed"})) as server:
         left = run(tmp_path, _environment(tmp_path, server.url, "github"))
@@ -86,7 +88,8 @@ def test_bug_in_a_thread_shows_no_value_and_tells_the_truth(
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("command", ["run", "validate"])
-def test_no_command_lets_a_manifest_name_a_credential_of_any_system(command: str, system: str, tmp_path: Path) -> None:
+def test_manifest_cannot_read_ci_credentials(command: str, system: str, tmp_path: Path) -> None:
+    """Each credential of each CI system is refused in a manifest."""
     names = {name.replace("*", "X") for name in detection.all_secret_variables()}
     names |= {"AUTONOMA_CLIENT_SECRET", "INPUT_CLIENT_SECRET", "AUTONOMA_CLIENT_ID"}
     text = "tests:\n" + "".join(f"  - {{id: a, variables: {{V: '${{{name}}}'}}}}\n" for name in sorted(names))

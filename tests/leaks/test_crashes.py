@@ -1,4 +1,4 @@
-"""What others on the machine may come to see of a process: its dumps and tracebacks, and its command line."""
+"""Dumps, tracebacks and command lines that other processes can read."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ def files(folder: Path) -> dict[str, str]:
 
 @pytest.mark.skipif(not PATTERN.exists(), reason="only Linux tells the limits of a process")
 @pytest.mark.parametrize("number", [signal.SIGABRT, pytest.param(signal.SIGSEGV, marks=pytest.mark.trust)])
-def test_a_crash_leaves_no_memory_behind_and_tells_no_value(number: signal.Signals, tmp_path: Path) -> None:
+def test_crash_leaves_no_dump(number: signal.Signals, tmp_path: Path) -> None:
+    """A fatal signal leaves no core file, and the traceback shows no secret."""
     with FaultServer(hang) as server:
         limits, said = crash(tmp_path, OURS, server.url, number, lambda: server.wait_for(1))
     assert "Fatal Python error" in said
@@ -107,8 +108,8 @@ def test_a_crash_leaves_no_memory_behind_and_tells_no_value(number: signal.Signa
 
 
 @pytest.mark.skipif(not PATTERN.exists() or "/" in PATTERN.read_text(), reason="dumps go elsewhere")
-def test_a_careless_process_would_leave_them(tmp_path: Path) -> None:
-    """Without this, the test above could pass where nothing ever dumps."""
+def test_unprotected_process_leaves_dump(tmp_path: Path) -> None:
+    """Without this control, the test above could pass where nothing ever dumps."""
     limits, _ = crash(tmp_path, CARELESS, "", signal.SIGABRT)
     assert "unlimited" in next(line for line in limits.splitlines() if line.startswith("Max core"))
     dumps = [path for path in tmp_path.iterdir() if path.name.startswith("core")]
@@ -144,9 +145,8 @@ def listed(folder: Path, system: str, program: str, *flags: str) -> str:
 @pytest.mark.parametrize(
     ("system", "program"), [("buildkite", "buildkite-agent"), ("semaphore", "sem-context"), ("bitrise", "envman")]
 )
-def test_the_list_of_processes_has_no_secret_that_the_environment_gave(
-    system: str, program: str, tmp_path: Path
-) -> None:
+def test_process_list_hides_environment_secrets(system: str, program: str, tmp_path: Path) -> None:
+    """No command line shows a secret of the environment."""
     seen = listed(tmp_path, system, program)
     assert OURS[-1] in seen
     assert re.search(rf"/{program}\n(?:\S+\n)*AUTONOMA_", seen)
@@ -154,7 +154,7 @@ def test_the_list_of_processes_has_no_secret_that_the_environment_gave(
 
 
 @pytest.mark.skipif(not PATTERN.exists(), reason="only Linux shows the command lines of all processes as files")
-def test_the_list_of_processes_has_a_secret_that_is_a_flag(tmp_path: Path) -> None:
-    """As README says; and without this, the test above could pass where nothing is ever seen."""
+def test_process_list_shows_flag_secret(tmp_path: Path) -> None:
+    """README warns of it, and this control shows that the test above reads command lines."""
     seen = listed(tmp_path, "buildkite", "buildkite-agent", f"--client-secret={sentinels.CLIENT_SECRET}")
     assert sentinels.found({"the list of processes": seen})

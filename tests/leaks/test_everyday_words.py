@@ -1,4 +1,4 @@
-"""A secret that is an everyday word: what we say and write stays right, and a warning says why it looks so."""
+"""Secrets that are everyday words."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ def check(ended: Ended, folder: Path, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("option", [pytest.param("CLIENT-ID", marks=pytest.mark.trust), "CLIENT-SECRET"])
-def test_a_credential_that_is_a_word_changes_no_fact(option: str, word: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_credential_word_changes_no_result(option: str, word: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Results stay correct, and one warning explains the redacted text."""
     ended = job(tmp_path, sandbox, **{option: word})
     check(ended, tmp_path, sandbox)
     told = ended.log.count(WARNING)
@@ -81,7 +82,8 @@ def test_a_credential_that_is_a_word_changes_no_fact(option: str, word: str, san
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_a_variable_that_is_a_word_changes_no_fact(word: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_variable_word_changes_no_result(word: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Results stay correct, and links that hold the word by chance are shown."""
     ended = job(tmp_path, sandbox, VARIABLES=f"WORD={word}")
     check(ended, tmp_path, sandbox)
     assert WARNING not in ended.log

@@ -1,4 +1,4 @@
-"""Ids and links of the API are shown whole, unless a credential is in them.
+"""Redaction of ids and links from the API.
 
 A variable's value such as `run` or `https` occurs in each link by chance. Such a value is removed from free text only.
 """
@@ -77,8 +77,8 @@ def hidden(ended: Ended, folder: Path) -> str:
 
 @pytest.mark.parametrize("wait", [False, True], ids=["started", "waited for"])
 @pytest.mark.parametrize("value", CHANCES)
-def test_value_in_an_id_or_a_link_by_chance_changes_nothing(value: str, wait: bool, tmp_path: Path) -> None:
-    """Id, link, state and exit code are those of a job without that variable, wherever they are told."""
+def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Path) -> None:
+    """Id, link, state and exit code equal those of a job without the variable."""
     ended = job(tmp_path, api(), json.dumps({"X": value}), wait=wait)
     assert ended.code == (1 if wait else 0)
     assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL)
@@ -99,8 +99,8 @@ def test_value_in_an_id_or_a_link_by_chance_changes_nothing(value: str, wait: bo
 
 
 @pytest.mark.parametrize("value", ["run", "https", "1", RUN_ID])
-def test_value_by_chance_leaves_the_link_for_a_later_step(value: str, tmp_path: Path) -> None:
-    """`wait` finds the id and the link in the record as the API gave them."""
+def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
+    """`wait` reads id and link from the record as the API returned them."""
     with FaultServer(api()) as server:
         run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=PATIENT)
         out, err = io.StringIO(), io.StringIO()
@@ -115,8 +115,8 @@ def test_value_by_chance_leaves_the_link_for_a_later_step(value: str, tmp_path: 
     assert later.states == {"shop": "passed", "other": "failed"}
 
 
-def test_value_that_is_the_only_part_of_a_links_id_is_kept(tmp_path: Path) -> None:
-    """An API that names no id but a link has the id at the link's end."""
+def test_chance_value_leaves_id_in_link(tmp_path: Path) -> None:
+    """A response without an id has it at the end of its link."""
     ended = job(tmp_path, api(run_id="", url=URL), json.dumps({"X": RUN_ID}), wait=True)
     assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL)
     assert ended.states["shop"] == "passed"
@@ -126,7 +126,7 @@ def test_value_that_is_the_only_part_of_a_links_id_is_kept(tmp_path: Path) -> No
 
 
 def test_value_in_free_text_is_removed(tmp_path: Path) -> None:
-    """What a step says of a value is not shown, in any report."""
+    """No report shows the value in the text of a step."""
     ended = job(tmp_path, api(), json.dumps({"X": VALUE}), wait=True)
     assert ended.states["other"] == "failed"
     step = ended.record["runs"][1]["step"]
@@ -135,8 +135,8 @@ def test_value_in_free_text_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500, 503])
-def test_value_in_an_error_is_removed(status: int, tmp_path: Path) -> None:
-    """The API's words about a start that it refused are free text too."""
+def test_value_in_start_error_is_removed(status: int, tmp_path: Path) -> None:
+    """The text of a rejected start request is free text, too."""
     text = json.dumps({"error": f"bad {VALUE}", "message": f"{VALUE} and {quote(VALUE.upper())}"})
     ended = job(tmp_path, answer(status, text), json.dumps({"X": VALUE}), wait=False)
     assert f"HTTP {status}: bad ***: *** and ***" in ended.record["runs"][0]["message"]
@@ -144,7 +144,7 @@ def test_value_in_an_error_is_removed(status: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["run", "ok", "https"])
-def test_value_that_is_a_word_is_removed_from_free_text_alone(value: str, tmp_path: Path) -> None:
+def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> None:
     """The same word in the link stays."""
 
     def act(wire: Wire) -> bool:
@@ -162,8 +162,8 @@ def test_value_that_is_a_word_is_removed_from_free_text_alone(value: str, tmp_pa
 
 @pytest.mark.parametrize("secret", [CLIENT_ID, CLIENT_SECRET])
 @pytest.mark.parametrize("run_id", ["{}", "run-{}-1", "{}_x"])
-def test_id_with_a_credential_is_withheld_everywhere(run_id: str, secret: str, tmp_path: Path) -> None:
-    """The run may have started, but its id is not shown, and so its link is not made of it."""
+def test_id_with_credential_is_withheld(run_id: str, secret: str, tmp_path: Path) -> None:
+    """The run may have started, but neither its id nor its link is shown."""
     ended = job(tmp_path, api(run_id=run_id.format(secret), url=""), "", wait=False)
     assert ended.code == 7
     assert ended.states["shop"] == "unknown"
@@ -183,8 +183,8 @@ def test_id_with_a_credential_is_withheld_everywhere(run_id: str, secret: str, t
         "https://autonoma.app/run/run-1#{}",
     ],
 )
-def test_link_with_a_credential_is_withheld_everywhere(url: str, secret: str, tmp_path: Path) -> None:
-    """The id is told, and the log says why there is no link."""
+def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path) -> None:
+    """The id is shown, and the log says why the link is missing."""
     ended = job(tmp_path, api(run_id="run-1", url=url.format(secret)), "", wait=True)
     assert ended.states["shop"] == "passed"
     assert (json.loads(ended.outputs["run-ids"])[0], json.loads(ended.outputs["run-urls"])[0]) == ("run-1", "")
@@ -202,8 +202,8 @@ def test_link_with_a_credential_is_withheld_everywhere(url: str, secret: str, tm
     ],
     ids=["capitals", "percent", "base64", "hex"],
 )
-def test_link_with_a_credential_in_another_form_is_withheld(form: Callable[[str], str], tmp_path: Path) -> None:
-    """A credential that is wrapped up is one all the same."""
+def test_link_with_encoded_credential_is_withheld(form: Callable[[str], str], tmp_path: Path) -> None:
+    """An encoded credential counts, too."""
     text = form(CLIENT_SECRET)
     ended = job(tmp_path, api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False)
     assert json.loads(ended.outputs["run-urls"])[0] == ""
@@ -222,15 +222,15 @@ def test_link_with_a_credential_in_another_form_is_withheld(form: Callable[[str]
         ("run/", True),
     ],
 )
-def test_link_is_withheld_if_a_credential_reaches_into_its_id(secret: str, shown: bool) -> None:
-    """What each link of the API begins with tells nothing. A credential that goes on behind it is withheld."""
+def test_credential_reaching_into_id_hides_link(secret: str, shown: bool) -> None:
+    """The common prefix of all links shows nothing, but a credential that continues behind it does."""
     url = "https://autonoma.app/run/abcdef123"
     found = build_run_url(url, Redactor([]), Redactor([secret]), "autonoma.app")
     assert found == (url if shown else "")
 
 
-def test_credential_that_is_a_variable_too_is_withheld(tmp_path: Path) -> None:
-    """A value that is a credential as well is treated as one."""
+def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
+    """A value that is also a credential is treated as a credential."""
     variables = json.dumps({"X": CLIENT_SECRET})
     ended = job(tmp_path, api(run_id=CLIENT_SECRET, url=""), variables, wait=False)
     assert ended.code == 7
@@ -261,8 +261,8 @@ def test_credential_that_is_a_variable_too_is_withheld(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("wait", [False, True], ids=["started", "waited for"])
-def test_value_in_a_query_or_a_fragment_is_dropped_with_it(more: str, shown: str, wait: bool, tmp_path: Path) -> None:
-    """What names the page is the path: it stays, and the part that holds the value does not."""
+def test_value_in_query_is_removed_with_it(more: str, shown: str, wait: bool, tmp_path: Path) -> None:
+    """The path identifies the page, so a query or fragment with a value is removed."""
     ended = job(tmp_path, api(url=URL + more), json.dumps({"X": VALUE}), wait=wait)
     assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL + shown)
     assert ended.states["shop"] == ("passed" if wait else "started")

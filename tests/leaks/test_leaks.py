@@ -1,4 +1,4 @@
-"""Secrets and values of variables, in places where an answer or a mistake could bring them out again."""
+"""Secrets in responses and mistakes that could repeat them."""
 
 from __future__ import annotations
 
@@ -114,9 +114,10 @@ def assert_silent(text: str, *more: str) -> None:
 @pytest.mark.parametrize(
     "status", [200, 201, 301, 302, 303, 307, 308, 400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 504]
 )
-def test_a_server_that_repeats_all_it_was_sent_brings_nothing_out(
+def test_echoing_server_leaks_nothing(
     status: int, as_json: bool, system: str, echo: tuple[str, type[Echo]], tmp_path: Path
 ) -> None:
+    """A server that repeats each request in all parts of a response leaks no secret."""
     url, handler = echo
     handler.status, handler.as_json = status, as_json
     code, text = everything(tmp_path, environment(tmp_path, url, system))
@@ -150,9 +151,8 @@ def test_a_server_that_repeats_all_it_was_sent_brings_nothing_out(
         ({"AUTONOMA_MANIFEST": "secrets.yml"}, ["--dry-run"]),
     ],
 )
-def test_a_mistake_is_told_without_repeating_what_may_be_secret(
-    changes: dict[str, str], argv: list[str], system: str, tmp_path: Path
-) -> None:
+def test_input_error_repeats_no_secret(changes: dict[str, str], argv: list[str], system: str, tmp_path: Path) -> None:
+    """No error quotes a value that can be secret."""
     (tmp_path / "secrets.yml").write_text(
         "tests:\n  - id: ${ID_FROM_OUTSIDE}\n    name: ${DB_PASSWORD}\n    variables:\n"
         "      A: ${CI_JOB_TOKEN}${GITHUB_TOKEN}${AUTONOMA_CLIENT_SECRET}\n      B: [sentinel]\n      C: $sentinel\n",
@@ -165,8 +165,8 @@ def test_a_mistake_is_told_without_repeating_what_may_be_secret(
     assert_silent(text)
 
 
-def test_a_bug_is_reported_without_the_values_involved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What went wrong is told by place, since the exception's own text may hold anything."""
+def test_bug_report_hides_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report names the location, because the text of an exception can hold secrets."""
 
     def broken(*_: object) -> None:
         raise RuntimeError(f"{CLIENT_SECRET} {VALUE}")
@@ -179,8 +179,8 @@ def test_a_bug_is_reported_without_the_values_involved(tmp_path: Path, monkeypat
     assert_silent(text)
 
 
-def test_no_value_shows_its_secrets(tmp_path: Path) -> None:
-    """Whatever is printed while looking for a mistake, the repr of our values is safe to paste."""
+def test_repr_hides_secrets(tmp_path: Path) -> None:
+    """The repr of each of our values is safe to paste."""
     from autonoma_ci.api.models import StartResult, StartStatus
     from autonoma_ci.app.inputs import RunArguments, add_plan, detect_ci, load_inputs
     from autonoma_ci.models import BuildContext, Report, RunResult

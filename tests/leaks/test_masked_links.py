@@ -1,4 +1,4 @@
-"""An id or a host that equals something masked: the run is not lost, and its id stays usable."""
+"""Ids and hosts that equal a masked value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def warnings(log: str) -> list[str]:
     return [command.data for command in runner.commands(log) if command.name == "warning"]
 
 
-def test_a_host_that_equals_the_client_id_is_told_and_the_ids_are_whole(tmp_path: Path) -> None:
+def test_host_equal_to_client_id_warns(tmp_path: Path) -> None:
+    """The warning says that the output run-ids is complete."""
+
     def act(wire: Wire) -> bool:
         return answer(200, started(f"http://{wire.request.headers['host']}/run/run-1"))(wire)
 
@@ -37,7 +39,8 @@ def test_a_host_that_equals_the_client_id_is_told_and_the_ids_are_whole(tmp_path
     assert json.loads(job.outputs["run-ids"]) == ["run-1"]
 
 
-def test_a_link_with_a_masked_value_is_left_out_and_the_id_is_kept(tmp_path: Path) -> None:
+def test_link_with_masked_value_is_omitted(tmp_path: Path) -> None:
+    """The run has its id and no link."""
     with FaultServer(answer(200, started("https://shop.autonoma.app/run/run-1"))) as server:
         job = run_job(tmp_path, server.url, ["a"], more={"INPUT_CLIENT-ID": "shop.autonoma"})
     assert job.code == 0
@@ -47,7 +50,8 @@ def test_a_link_with_a_masked_value_is_left_out_and_the_id_is_kept(tmp_path: Pat
     assert (job.outputs["run-id"], job.outputs["run-url"]) == ("run-1", "")
 
 
-def test_an_id_that_cant_be_shown_says_why_the_run_is_unknown(tmp_path: Path) -> None:
+def test_id_with_credential_makes_run_unknown(tmp_path: Path) -> None:
+    """The message of the run says that its id holds a credential."""
     with FaultServer(answer(200, started("", "client-secret-of-the-test"))) as server:
         job = run_job(tmp_path, server.url, ["a"])
     assert job.code == 7

@@ -1,4 +1,4 @@
-"""What a debugger, a log or an exception shows of our values is safe to paste."""
+"""The repr and exceptions of values that hold secrets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def _shown(value: object) -> str:
     return f"{value!r} {value!s} {value}"
 
 
-def test_a_manifest_and_what_it_becomes_show_no_value(tmp_path: Path) -> None:
+def test_repr_of_manifest_and_plan_hides_values(tmp_path: Path) -> None:
+    """Manifest, settings, plan and results show no value of a variable."""
     (tmp_path / "a.yml").write_text(MANIFEST, "utf-8")
     interpolation = Interpolator(ENVIRON, BuildContext(), ())
     manifest = load_manifest("a.yml", str(tmp_path), interpolation)
@@ -66,7 +67,8 @@ def test_a_manifest_and_what_it_becomes_show_no_value(tmp_path: Path) -> None:
     assert "sentinel" not in " ".join(map(_shown, shown))
 
 
-def test_a_manifest_that_is_refused_shows_no_value_in_the_exception(tmp_path: Path) -> None:
+def test_manifest_error_hides_values(tmp_path: Path) -> None:
+    """The exception of an invalid manifest and its traceback show no value."""
     (tmp_path / "a.yml").write_text(
         MANIFEST + "  - {id: two, variables: {B: [sentinel], C: $sentinel}, x: '${DATABASE}'}\n", "utf-8"
     )
@@ -77,7 +79,8 @@ def test_a_manifest_that_is_refused_shows_no_value_in_the_exception(tmp_path: Pa
     assert "sentinel" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
+def test_repr_of_response_hides_request() -> None:
+    """Response, start result and client show nothing of the request."""
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
     echo = Answer(404, {"message": f"{SECRET} sentinel-a", "error": "sentinel-id"}, {"X-Echo": SECRET})
     with EchoServer(lambda *_: echo) as server:
@@ -91,7 +94,8 @@ def test_an_answer_and_what_it_means_show_nothing_of_what_was_sent() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://name.invalid", "http://127.0.0.1:9/sentinel"])
-def test_an_exception_of_the_network_shows_nothing_of_what_was_sent(url: str) -> None:
+def test_network_error_hides_request(url: str) -> None:
+    """The exception and its traceback show nothing of the request."""
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
     transport, body = Transport(url, secrets, PATIENT), {"a": "sentinel-a"}
     with pytest.raises(RequestNotSentError) as raised:
@@ -109,8 +113,8 @@ def chain(error: BaseException | None) -> list[BaseException]:
 
 
 @pytest.mark.parametrize("secret", ["sentinel-secret", "sentinel\nsecret", "sentinel-secret-ü", "sentinel-\N{SNOWMAN}"])
-def test_no_exception_comes_of_one_that_quotes_a_header(secret: str) -> None:
-    """Requests quotes a header that it refuses; whoever reports exceptions reports those behind them too."""
+def test_exception_chain_quotes_no_header(secret: str) -> None:
+    """Requests quotes an invalid header, and error reporters print the whole chain."""
     with EchoServer(lambda *_: Answer(200, {"x": "y" * 10})) as server:
         url = server.url
     transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], PATIENT)
@@ -120,7 +124,8 @@ def test_no_exception_comes_of_one_that_quotes_a_header(secret: str) -> None:
     assert "sentinel" not in " ".join(shown)
 
 
-def test_what_the_sandbox_received_shows_neither_credentials_nor_values() -> None:
+def test_sandbox_log_hides_secrets() -> None:
+    """Log, repr and page of the sandbox show no credential and no value."""
     log: list[str] = []
     with Sandbox(log=log.append) as sandbox:
         secrets = [Secret("sentinel-id"), Secret(SECRET)]

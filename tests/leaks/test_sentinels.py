@@ -1,4 +1,4 @@
-"""No secret shows, whatever goes wrong, against a server that repeats all it knows.
+"""Search for sentinel secrets after every fault of a server.
 
 `run` and `wait`, which write to a CI system's own channels, are crossed with every CI system and every fault; all
 other commands write to the log and the checkout alone, and are crossed in one CI system with every fault that they can
@@ -28,8 +28,8 @@ WRONG = sentinels.VALUES["WORDS"]
 
 
 @pytest.mark.parametrize("name", sentinels.SECRETS)
-def test_the_search_finds_a_secret_in_every_form(name: str) -> None:
-    """Without this, all others could pass for not looking."""
+def test_search_finds_secret_in_every_form(name: str) -> None:
+    """Without this control, the other tests could pass without a search."""
     secret = sentinels.SECRETS[name]
     for form in sentinels.ECHOES:
         assert sentinels.found({"": f"before {sentinels.echo(form, [secret])} after"}), form
@@ -38,14 +38,14 @@ def test_the_search_finds_a_secret_in_every_form(name: str) -> None:
         assert sentinels.found({"": "…" + (secret[30:38] if "BEGIN" in secret else secret[-8:])})
 
 
-def test_the_search_takes_no_digest_for_a_secret() -> None:
-    """Six hexadecimal digits are in one record in 20,000 by chance."""
+def test_search_accepts_digests() -> None:
+    """One record in 20,000 holds these six hexadecimal digits by chance."""
     digits = sentinels.VALUES["SHORT"].encode().hex()
     assert not sentinels.found({"": f'{{"mac": "0f{digits}a2"}}'})
 
 
-def test_no_part_of_a_secret_is_an_id_beside_a_word_by_chance() -> None:
-    """The last two characters of a random id and the word behind it are such a part in one line of 1,296."""
+def test_search_accepts_ids_beside_words() -> None:
+    """The end of a random id and the next word are such a part in one line of 1,296."""
     sources = [ROOT / "README.md", *(ROOT / "autonoma_ci").rglob("*.py")]
     words = {word for path in sources for word in re.findall("[a-z]{3,}", path.read_text("utf-8").lower())}
     pieces = {piece for word in words for size in range(3, 7) for piece in (word[:size], word[-size:])}
@@ -94,7 +94,8 @@ CHANNELS = {
 
 
 @pytest.mark.parametrize(("system", "given"), CROSS)
-def test_no_fault_brings_a_secret_out(system: str, given: list[str], tmp_path: Path) -> None:
+def test_run_fault_leaks_no_secret(system: str, given: list[str], tmp_path: Path) -> None:
+    """No fault during a run leaks a secret into any channel of any CI system."""
     traces = job(tmp_path, system, given, "run")
     assert traces.code == (3 if len(given) == 1 else 4)
     runs = json.loads(traces.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
@@ -106,7 +107,8 @@ def test_no_fault_brings_a_secret_out(system: str, given: list[str], tmp_path: P
 
 @pytest.mark.trust
 @pytest.mark.parametrize(("system", "given"), CROSS)
-def test_no_fault_while_waiting_again_brings_a_secret_out(system: str, given: list[str], tmp_path: Path) -> None:
+def test_wait_fault_leaks_no_secret(system: str, given: list[str], tmp_path: Path) -> None:
+    """No fault during `wait` leaks a secret into any channel of any CI system."""
     # What goes wrong at a start has its turn above.
     ids = [run for run in planned(given) if not run.startswith("start-")]
     job(tmp_path, system, given, "run", "--wait", "false", "--test-ids", ",".join(ids)).assert_silent()
@@ -148,7 +150,8 @@ COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def test_no_command_is_left_out() -> None:
+def test_all_commands_are_covered() -> None:
+    """The table has an entry for each command."""
     assert list(COMMANDS) == list(cli.COMMANDS)
 
 
@@ -164,7 +167,8 @@ def calls() -> Iterator[object]:
 
 
 @pytest.mark.parametrize(("command", "line", "fault"), [*calls()])
-def test_no_command_shows_a_secret(command: str, line: tuple[str, ...], fault: str, tmp_path: Path) -> None:
+def test_command_leaks_no_secret(command: str, line: tuple[str, ...], fault: str, tmp_path: Path) -> None:
+    """No command leaks a secret under any fault that concerns it."""
     if "results/results.json" in line:
         job(tmp_path, "github", ["404 with JSON"], "run", "--wait", "false")
     traces = job(tmp_path, "github", [fault], command, *line, files=MANIFESTS)

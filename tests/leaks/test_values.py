@@ -1,4 +1,4 @@
-"""Values of every make, brought back by the server in every place: none of them comes out."""
+"""Values of many forms that a server repeats."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def _sent(headers: Mapping[str, str], body: Any, name: str) -> str:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("status", [200, 307, 404, 422, 500])
-def test_no_value_comes_out_of_an_answers_text(status: int, form: str, tmp_path: Path) -> None:
+def test_response_text_leaks_no_value(status: int, form: str, tmp_path: Path) -> None:
+    """No encoding of a value in a response reaches an output."""
+
     def answer(headers: Mapping[str, str], body: Any) -> Answer:
         sent = [_sent(headers, body, name) for name in ("client id", "client secret", *VALUES)]
         # The very short ones can't be told from other text where they are wrapped up.
@@ -130,7 +132,7 @@ def test_no_value_comes_out_of_an_answers_text(status: int, form: str, tmp_path:
         ),
     ],
 )
-def test_no_secret_comes_out_of_a_link(url: str, name: str, tmp_path: Path) -> None:
+def test_response_link_leaks_no_secret(url: str, name: str, tmp_path: Path) -> None:
     """A link that would show a credential is left out, and a query that would show a value; the run's id is kept.
 
     A value in the host or in the path may be there by chance, as `run` is in each: tests/leaks/test_ids_and_links.py.
@@ -148,7 +150,9 @@ def test_no_secret_comes_out_of_a_link(url: str, name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["client id", "client secret"])
-def test_no_credential_comes_out_as_the_id_of_a_run(name: str, tmp_path: Path) -> None:
+def test_run_id_leaks_no_credential(name: str, tmp_path: Path) -> None:
+    """A run id that holds a credential is not shown."""
+
     def answer(headers: Mapping[str, str], body: Any) -> Answer:
         value = _sent(headers, body, name)
         return Answer(201, {"run_id": value, "tag_run_id": f"x-{value}", "folder_run_id": value.upper()})
@@ -158,7 +162,8 @@ def test_no_credential_comes_out_as_the_id_of_a_run(name: str, tmp_path: Path) -
     _assert_silent(text)
 
 
-def test_a_link_to_the_apis_own_host_is_kept_though_a_value_names_that_host(tmp_path: Path) -> None:
+def test_api_host_link_survives_equal_value(tmp_path: Path) -> None:
+    """A link to the host of the API stays although a variable names the host."""
     (tmp_path / "autonoma.yml").write_text("tests:\n- {id: one, variables: {HOST: '127.0.0.1'}}", "utf-8")
 
     def answer(headers: Mapping[str, str], body: Any) -> Answer:

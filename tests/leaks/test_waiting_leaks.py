@@ -1,4 +1,4 @@
-"""A server that repeats what it knows in every answer about a run: none of it shows in anything that is written."""
+"""Responses about runs that repeat secrets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ FORMS = (str, json.dumps, lambda text: text.upper(), lambda text: text.replace("
 
 @pytest.mark.parametrize("form", FORMS, ids=["raw", "JSON", "capitals", "URL"])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_no_answer_about_a_run_shows_what_was_sent(system: str, form: Any, tmp_path: Path) -> None:
+def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) -> None:
+    """Status, errors, steps and URLs of evidence leak nothing into log and files."""
     said = form(" ".join(SENTINELS))
     step = {"status": "failed", "instruction": said, "output": said, "url": f"https://shop.test/{said}"}
     # Two addresses where nobody answers, and one that is none.
