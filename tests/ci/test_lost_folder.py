@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.ci.workspaces import lost_folder_warnings
-from tests.commands.invoke import CREDENTIALS, Ended, invoke
+from tests.commands.invoke import CREDENTIALS, CommandResult, invoke
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ def warned(path: str, ci: str, folder: str, environ: Mapping[str, str]) -> list[
     return lost_folder_warnings("results-dir", path, folder, environ, ci)
 
 
-def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> Ended:
+def dry_run(folder: Path, results_dir: str, environ: Mapping[str, str]) -> CommandResult:
     more = {**environ, **CREDENTIALS, "AUTONOMA_RESULTS_DIR": results_dir}
     return invoke(folder, "run", "--dry-run", "--test-ids", "a", environ=more)
 

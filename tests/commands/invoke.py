@@ -1,4 +1,4 @@
-"""The command in this process: one invocation, and what it printed."""
+"""Invocation of a command in this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CREDENTIALS = {"AUTONOMA_CLIENT_ID": "client-id-of-the-test", "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test"}
 
 
-class Ended(NamedTuple):
+class CommandResult(NamedTuple):
     """Exit code, standard output and standard error."""
 
     code: int
@@ -26,26 +26,35 @@ class Ended(NamedTuple):
 
     @property
     def printed(self) -> str:
-        """All that anybody could read."""
+        """Standard output and standard error."""
         return self.out + self.err
 
     @property
     def errors(self) -> list[str]:
-        """The errors, without the word Error, or without the command that GitHub's runner takes for an error."""
+        """The texts of the errors, without `Error:` or `::error::`."""
         found = [re.fullmatch(r"(?:Error: |::error[^:]*::)(.*)", line) for line in self.err.splitlines()]
         return [unquote(one[1]) if one[0].startswith("::") else one[1] for one in found if one]
 
 
 class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
+    """An input or output stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
-def invoke(folder: Path, *argv: str, environ: Mapping[str, str] | None = None, typed: str | None = None) -> Ended:
-    """Run the command in `folder`, with this environment and no other; with what is `typed`, at a terminal."""
+def invoke(
+    folder: Path, *argv: str, environ: Mapping[str, str] | None = None, typed: str | None = None
+) -> CommandResult:
+    """Run a command in a folder with this environment only.
+
+    Args:
+        folder: The working directory.
+        argv: The command and its arguments.
+        environ: The whole environment.
+        typed: The input at a terminal. Without it, there is no terminal.
+    """
     out, err = io.StringIO() if typed is None else Terminal(), io.StringIO()
     stdin = None if typed is None else Terminal(typed)
     code = cli.run_command(argv, Runtime(environ or {}, out, err, str(folder), stdin=stdin))
-    return Ended(code, out.getvalue(), err.getvalue())
+    return CommandResult(code, out.getvalue(), err.getvalue())

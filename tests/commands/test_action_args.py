@@ -8,8 +8,8 @@ import pytest
 
 from autonoma_ci.app.action_args import parse_action_args
 from autonoma_ci.sandbox import Sandbox
-from tests.commands.invoke import CREDENTIALS, Ended, invoke
-from tests.commands.test_report import left_by_a_step
+from tests.commands.invoke import CREDENTIALS, CommandResult, invoke
+from tests.commands.test_report import write_results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ SYSTEMS = {"github": "GITHUB_ACTIONS", "gitea": "GITEA_ACTIONS", "forgejo": "FOR
 on_each = pytest.mark.parametrize("system", SYSTEMS)
 
 
-def job(folder: Path, args: str, *argv: str, system: str = "github", **more: str) -> Ended:
+def run_action(folder: Path, args: str, *argv: str, system: str = "github", **more: str) -> CommandResult:
     """Run the action with this input, as its runner does."""
     return invoke(folder, *argv, environ={SYSTEMS[system]: "true", "INPUT_ARGS": args, **more})
 
@@ -45,8 +45,8 @@ def test_args_split_like_shell(text: str, words: list[str]) -> None:
 @on_each
 def test_args_select_command(system: str, tmp_path: Path) -> None:
     """The first word of `args` is the command."""
-    left_by_a_step(tmp_path / "my results")
-    ended = job(tmp_path, "report 'my results' --format junit", system=system)
+    write_results(tmp_path / "my results")
+    ended = run_action(tmp_path, "report 'my results' --format junit", system=system)
     assert (ended.code, ended.printed) == (0, "Wrote my results/junit.xml\n")
 
 
@@ -54,9 +54,9 @@ def test_args_wait_uses_other_inputs(tmp_path: Path) -> None:
     """Credentials and `api-url` come from the other inputs of the action."""
     with Sandbox() as sandbox:
         environ = {**CREDENTIALS, "INPUT_API-URL": sandbox.url}
-        first = job(tmp_path, "", **environ, **{"INPUT_TEST-IDS": "sandbox-one", "INPUT_RESULTS-DIR": "r"})
+        first = run_action(tmp_path, "", **environ, **{"INPUT_TEST-IDS": "sandbox-one", "INPUT_RESULTS-DIR": "r"})
         assert first.code == 0, first.printed
-        ended = job(tmp_path, "wait r", **environ)
+        ended = run_action(tmp_path, "wait r", **environ)
         assert sandbox.count_starts("sandbox-one") == 1
     assert ended.code == 0, ended.printed
     assert "1 of 1 run passed" in ended.out
@@ -64,7 +64,7 @@ def test_args_wait_uses_other_inputs(tmp_path: Path) -> None:
 
 def test_args_lose_to_command_line(tmp_path: Path) -> None:
     """A runner that splits `args` itself passes both, and the command runs once."""
-    ended = job(tmp_path, "init --all --output other.yml", "--version")
+    ended = run_action(tmp_path, "init --all --output other.yml", "--version")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("autonoma-ci ")
     assert list(tmp_path.iterdir()) == []
@@ -72,7 +72,7 @@ def test_args_lose_to_command_line(tmp_path: Path) -> None:
 
 def test_args_without_command_mean_run(tmp_path: Path) -> None:
     """Options alone are options of `run`."""
-    ended = job(tmp_path, "--dry-run --test-ids sandbox-one")
+    ended = run_action(tmp_path, "--dry-run --test-ids sandbox-one")
     assert ended.code == 0, ended.printed
     assert "sandbox-one" in ended.out
 
@@ -88,7 +88,7 @@ def test_args_outside_actions_are_ignored(environ: dict[str, str], tmp_path: Pat
 @pytest.mark.parametrize("text", ["wait 'results", 'wait "results', "wait results\\"])
 def test_args_with_open_quote_are_refused(text: str, tmp_path: Path) -> None:
     """The error quotes nothing of the text."""
-    ended = job(tmp_path, f"--client-secret=hunter2-sentinel {text}")
+    ended = run_action(tmp_path, f"--client-secret=hunter2-sentinel {text}")
     assert (ended.code, ended.out) == (2, "")
     assert ended.errors == [
         "args: a quote is not closed, or it ends with a backslash. Quote a word as 'a b', or write \\' for a quote"
@@ -97,14 +97,14 @@ def test_args_with_open_quote_are_refused(text: str, tmp_path: Path) -> None:
 
 def test_args_with_program_name_are_refused(tmp_path: Path) -> None:
     """The error asks to remove `autonoma-ci` at the beginning."""
-    ended = job(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
+    ended = run_action(tmp_path, "autonoma-ci wait results --client-secret=hunter2-sentinel")
     told = "args: remove autonoma-ci at the beginning. Begin with a command, such as wait RESULTS"
     assert (ended.code, ended.out, ended.errors) == (2, "", [told])
 
 
 def test_args_over_limit_are_refused(tmp_path: Path) -> None:
     """Splitting one word of a megabyte takes 20 s."""
-    ended = job(tmp_path, "wait " + "x" * 1_000_000)
+    ended = run_action(tmp_path, "wait " + "x" * 1_000_000)
     assert (ended.code, ended.errors) == (2, ["args: longer than 100,000 characters. Put long values into a manifest"])
 
 
@@ -121,7 +121,7 @@ def test_args_over_limit_are_refused(tmp_path: Path) -> None:
 )
 def test_args_error_hides_credentials(text: str, tmp_path: Path) -> None:
     """No error repeats a credential that `args` holds."""
-    ended = job(tmp_path, text)
+    ended = run_action(tmp_path, text)
     assert ended.code == 2
     shown = [line for line in ended.printed.splitlines() if not line.startswith("::add-mask::")]
     assert "hunter2-sentinel" not in "\n".join(shown)
@@ -131,7 +131,7 @@ def test_args_error_hides_credentials(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("args", ["wiat results", "wait 'results", "wait results/none.json", "list --x"])
 def test_args_errors_become_annotations(args: str, system: str, tmp_path: Path) -> None:
     """Each line on standard error is an error command of the runner."""
-    ended = job(tmp_path, args, system=system)
+    ended = run_action(tmp_path, args, system=system)
     assert ended.code == 2
     assert ended.errors
     assert all(line.startswith("::error::") for line in ended.err.splitlines()), ended.err
@@ -140,5 +140,5 @@ def test_args_errors_become_annotations(args: str, system: str, tmp_path: Path) 
 @pytest.mark.parametrize("text", ["sh -c 'touch made'", "bash -c 'touch made'", "run; touch made", "$(touch made)"])
 def test_args_run_no_shell(text: str, tmp_path: Path) -> None:
     """A shell command in `args` has no effect."""
-    assert job(tmp_path, text).code == 2
+    assert run_action(tmp_path, text).code == 2
     assert not (tmp_path / "made").exists()

@@ -106,7 +106,7 @@ def test_memory_error_on_import_starts_no_run(tmp_path: Path, monkeypatch: pytes
     assert job.code == job.record["exit_code"] == 70
     assert job.states == dict.fromkeys("abc", "not-started")
     assert "may have started" not in job.everything
-    # What was held meanwhile is there for the reports.
+    # The spare memory is released for the reports.
     assert spares[0] > 0
     assert spares[1] == 0
 

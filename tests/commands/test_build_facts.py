@@ -55,7 +55,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
-    """Run a step of an unknown CI system, unless the environment is of another one."""
+    """Run a step, by default of an unknown CI system."""
     out = io.StringIO()
     ours = {
         "CI": "true",
@@ -68,7 +68,7 @@ def run(folder: Path, sandbox: Sandbox, environ: Mapping[str, str], *argv: str) 
     return cli.run_command(argv, world), out.getvalue()
 
 
-def recorded(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> dict[str, Any]:
     """Return the facts of the build in the record."""
     found: dict[str, Any] = json.loads((folder / "results" / "results.json").read_text("utf-8"))["ci"]
     return {name: found[name] for name in STATED}
@@ -77,9 +77,9 @@ def recorded(folder: Path) -> dict[str, Any]:
 def test_facts_apply_to_unknown_system(tmp_path: Path, sandbox: Sandbox) -> None:
     """`CI=true` alone states no fact."""
     assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one"})[0] == 0
-    assert set(recorded(tmp_path).values()) == {""}
+    assert set(read_facts(tmp_path).values()) == {""}
     assert run(tmp_path, sandbox, {"AUTONOMA_TEST_IDS": "sandbox-one", **FACTS})[0] == 0
-    assert recorded(tmp_path) == STATED
+    assert read_facts(tmp_path) == STATED
     report = (tmp_path / "results" / "summary.md").read_text("utf-8")
     assert "feature/login" in report
     assert SHA[:12] in report
@@ -106,13 +106,13 @@ def test_facts_override_detected_values(tmp_path: Path, sandbox: Sandbox) -> Non
     """An option has priority over the value of the CI system."""
     environ = {**GITHUB, "AUTONOMA_TEST_IDS": "sandbox-one"}
     assert run(tmp_path, sandbox, environ)[0] == 0
-    known = recorded(tmp_path)
+    known = read_facts(tmp_path)
     assert (known["sha"], known["branch"]) == (OTHER_SHA, "main")
     inputs = {name.replace("AUTONOMA_", "INPUT_").replace("_URL", "-URL"): text for name, text in FACTS.items()}
     assert run(tmp_path, sandbox, {**environ, **inputs})[0] == 0
-    assert recorded(tmp_path) == STATED
+    assert read_facts(tmp_path) == STATED
     assert run(tmp_path, sandbox, environ, "run", "--branch", "v1.2")[0] == 0
-    assert recorded(tmp_path) == {**known, "branch": "v1.2"}
+    assert read_facts(tmp_path) == {**known, "branch": "v1.2"}
 
 
 def test_wait_needs_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -123,7 +123,7 @@ def test_wait_needs_same_facts(tmp_path: Path, sandbox: Sandbox) -> None:
     assert code == 2
     assert "is not the record of this step" in log
     assert run(tmp_path, sandbox, environ, "wait", "results", "--sha", SHA)[0] == 0
-    assert recorded(tmp_path)["sha"] == SHA
+    assert read_facts(tmp_path)["sha"] == SHA
 
 
 def test_validate_reads_facts(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_credential_as_fact_is_refused(option: str, tmp_path: Path) -> None:
     assert secret not in waits.printed
 
 
-# A job whose build is of no change, as its CI system sees it.
+# Jobs whose CI system states no change request.
 BRANCHES: dict[str, dict[str, str]] = {
     "github": {**GITHUB, "GITHUB_WORKFLOW_REF": "acme/shop/.github/workflows/e2e.yml@main"},
     "gitlab": {"GITLAB_CI": "true", "CI_PROJECT_ID": "42", "CI_PROJECT_PATH": "acme/shop", "CI_PIPELINE_ID": "500"},

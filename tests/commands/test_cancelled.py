@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def interrupted(folder: Path, *argv: str, number: int = signal.SIGINT, **more: str) -> tuple[int, list[str]]:
-    """Start two runs that never end, send a signal; return the exit code and the last lines at the terminal."""
+def interrupt_run(folder: Path, *argv: str, number: int = signal.SIGINT, **more: str) -> tuple[int, list[str]]:
+    """Start two endless runs, send a signal, and return exit code and lines."""
     with Sandbox() as sandbox:
         ours, theirs = pty.openpty()
         environ = process_environ(TERM="dumb", AUTONOMA_API_URL=sandbox.url, **CREDENTIALS, **more)
@@ -46,7 +46,7 @@ def interrupted(folder: Path, *argv: str, number: int = signal.SIGINT, **more: s
 )
 def test_sigint_names_record_for_wait(argv: list[str], record: str, tmp_path: Path) -> None:
     """The last line is the `wait` command with the path of the record."""
-    code, lines = interrupted(tmp_path, *argv)
+    code, lines = interrupt_run(tmp_path, *argv)
     assert code == 130
     assert lines[-3:] == [
         "Cancelled. 0 of 2 runs passed, 2 still running.",
@@ -57,14 +57,14 @@ def test_sigint_names_record_for_wait(argv: list[str], record: str, tmp_path: Pa
 
 def test_sigint_suggests_results_dir(tmp_path: Path) -> None:
     """Without a results folder, the last line suggests to set `results-dir`."""
-    code, lines = interrupted(tmp_path)
+    code, lines = interrupt_run(tmp_path)
     assert code == 130
     assert lines[-1] == "To wait for runs later, set results-dir: the step then leaves a record for autonoma-ci wait."
     assert "Traceback" not in "\n".join(lines)
 
 
-def stopped(folder: Path, *argv: str, after: str) -> tuple[int, str]:
-    """Run a command, send SIGINT once it has printed a line with `after`; return the exit code and all lines."""
+def stop_command(folder: Path, *argv: str, after: str) -> tuple[int, str]:
+    """Send SIGINT after a line with the text `after`, and return exit code and output."""
     environ = process_environ(PYTHONUNBUFFERED="1")
     with subprocess.Popen(
         [*COMMAND, *argv], env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -80,7 +80,7 @@ def stopped(folder: Path, *argv: str, after: str) -> tuple[int, str]:
 
 def test_sigint_stops_sandbox(tmp_path: Path) -> None:
     """The sandbox exits with 130 and says that it was stopped."""
-    code, printed = stopped(tmp_path, "sandbox", "--port", "0", after="Ids of the sandbox's account")
+    code, printed = stop_command(tmp_path, "sandbox", "--port", "0", after="Ids of the sandbox's account")
     assert code == 130
     assert printed.endswith("\nThe sandbox was stopped.\n")
     assert "Cancelled before" not in printed
@@ -88,7 +88,7 @@ def test_sigint_stops_sandbox(tmp_path: Path) -> None:
 
 def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
     """The runs of the demo end with it, so the advice to wait is withdrawn."""
-    code, printed = stopped(tmp_path, "demo", "--output", "d", after="started: ")
+    code, printed = stop_command(tmp_path, "demo", "--output", "d", after="started: ")
     assert code == 130
     told = "The demo was cancelled. Ignore the advice above: the demo's runs have ended with it.\n"
     assert printed.endswith(told)
@@ -96,7 +96,7 @@ def test_sigint_in_demo_cancels_advice(tmp_path: Path) -> None:
 
 def test_sigterm_in_ci_names_record(tmp_path: Path) -> None:
     """The log has the same lines as after Ctrl-C, and the exit code is 143."""
-    code, lines = interrupted(tmp_path, "--results-dir=r", number=signal.SIGTERM, GITLAB_CI="true")
+    code, lines = interrupt_run(tmp_path, "--results-dir=r", number=signal.SIGTERM, GITLAB_CI="true")
     assert code == 143
     assert "Cancelled. 0 of 2 runs passed, 2 still running." in lines
     assert "To wait for the results: autonoma-ci wait r/results.json" in lines

@@ -21,8 +21,8 @@ ID, SECRET = "AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET"
 SYSTEMS = {row.name for row in DETECTION_RULES}
 
 
-def said(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str:
-    """Return the one problem with the credentials."""
+def get_credential_error(environ: dict[str, str], ci: str = "gitlab", withheld: str = "") -> str:
+    """Return the only error about the credentials."""
     settings, problems = load_settings({}, (), environ)
     assert not problems
     (problem,) = find_credential_errors(settings, BuildContext(ci_name=ci, secrets_withheld_from=withheld))
@@ -57,7 +57,7 @@ def test_missing_credentials_are_one_error(
     environ: dict[str, str], ci: str, withheld: str, start: str, cure: str
 ) -> None:
     """The error names the cause first, then the one thing to do."""
-    text = said(environ, ci, withheld)
+    text = get_credential_error(environ, ci, withheld)
     assert text.startswith(start)
     assert cure in text
     assert text.count("is missing") + text.count("are missing") == 1
@@ -66,17 +66,17 @@ def test_missing_credentials_are_one_error(
 @pytest.mark.parametrize("ci", sorted(SYSTEMS))
 def test_each_system_has_own_advice(ci: str) -> None:
     """Each CI system stores secrets in another place."""
-    text = said({}, ci)
+    text = get_credential_error({}, ci)
     assert ID in text
     assert SECRET in text
     assert not {"{names}", "{them}", "{inputs}", "{values}"} & set(text.split())
-    others = [said({}, other) for other in SYSTEMS - {ci, "gitea", "forgejo", "drone", "woodpecker"}]
+    others = [get_credential_error({}, other) for other in SYSTEMS - {ci, "gitea", "forgejo", "drone", "woodpecker"}]
     assert text not in others
 
 
 def test_equal_id_and_secret_are_refused() -> None:
     """One was copied into both options, and the API would explain less."""
-    text = said({ID: "sentinel-of-both", "INPUT_CLIENT-SECRET": "sentinel-of-both"})
+    text = get_credential_error({ID: "sentinel-of-both", "INPUT_CLIENT-SECRET": "sentinel-of-both"})
     assert text.startswith(f"{ID} and client-secret have the same value: copy both from Autonoma again")
     assert "sentinel" not in text
 
@@ -86,7 +86,7 @@ def test_commands_share_error_text(argv: tuple[str, ...], tmp_path: Path) -> Non
     """All commands have the same error for missing credentials."""
     for environ in ({}, {ID: "an-id"}, {ID: "one-text", SECRET: "one-text"}):
         ended = invoke(tmp_path, *argv, environ=environ)
-        assert (ended.code, ended.errors) == (2, [said(environ, "cli")])
+        assert (ended.code, ended.errors) == (2, [get_credential_error(environ, "cli")])
 
 
 def test_skip_ignores_equal_credentials(tmp_path: Path) -> None:

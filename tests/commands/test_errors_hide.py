@@ -31,7 +31,7 @@ MISTAKES: dict[str, tuple[list[str], dict[str, str]]] = {
 }
 
 
-# Nothing of such a text is quoted: a message can have a part of it, in which the credential is not recognized.
+# Such a text is never quoted, because redaction does not recognize a part of a credential.
 MIXED_UP = "holds a credential: check which value is in which option"
 NOT_QUOTED = {
     **dict.fromkeys(("list, URL", "list, http", "init, URL", "report, URL"), f"Error: AUTONOMA_API_URL {MIXED_UP}"),
@@ -41,7 +41,7 @@ NOT_QUOTED = {
 
 
 def assert_hidden(printed: str) -> None:
-    """Assert that no line but the masks has more than the first characters of the secret."""
+    """Fail if a line other than a mask holds the secret."""
     lines = [line for line in printed.splitlines() if not line.startswith("::add-mask::")]
     assert SECRET[:12].lower() not in "\n".join(lines).lower(), printed
 

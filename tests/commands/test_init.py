@@ -24,7 +24,7 @@ from autonoma_ci.config.settings import Settings
 from autonoma_ci.escaping import sanitize_line
 from autonoma_ci.models import BuildContext
 from autonoma_ci.sandbox import Sandbox
-from tests.commands.accounts import call, folder, large
+from tests.commands.accounts import build_folder, build_large_account, invoke_on_sandbox
 from tests.commands.invoke import invoke
 from tests.support.hostile import TEXTS
 from tests.support.streams import read_terminal
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SMALL = [
-    folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays by card")),
-    folder("f2", "Empty"),
-    folder("f3", "Account: sign-in", ("t3", "Costs $5 ${NAME}")),
+    build_folder("f1", "Checkout", ("t1", "Pays by card"), ("t2", "Pays by card")),
+    build_folder("f2", "Empty"),
+    build_folder("f3", "Account: sign-in", ("t3", "Costs $5 ${NAME}")),
 ]
 
 
@@ -45,8 +45,8 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def planned(where: Path, *argv: str) -> str:
-    """Return what a dry run of the manifest says in the end."""
+def get_dry_run_summary(where: Path, *argv: str) -> str:
+    """Return the last line of a dry run with the manifest."""
     assert invoke(where, "validate", *argv[1:2]).code == 0
     ended = invoke(where, "run", "--dry-run", *argv)
     assert ended.code == 0, ended.printed
@@ -66,8 +66,8 @@ def planned(where: Path, *argv: str) -> str:
 )
 def test_init_manifest_runs(flags: list[str], wrote: str, runs: int, tmp_path: Path) -> None:
     """A dry run of the written manifest has the expected number of runs."""
-    with Sandbox(folders=large()) as sandbox:
-        ended = call(tmp_path, sandbox, "init", *flags)
+    with Sandbox(folders=build_large_account()) as sandbox:
+        ended = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
         f"Wrote autonoma.yml: {wrote}.",
@@ -75,12 +75,12 @@ def test_init_manifest_runs(flags: list[str], wrote: str, runs: int, tmp_path: P
         "  autonoma-ci run --dry-run",
         "  autonoma-ci run --wait",
     ]
-    assert f"{runs:,} run" in planned(tmp_path)
+    assert f"{runs:,} run" in get_dry_run_summary(tmp_path)
 
 
 def test_init_manifest_has_comments(sandbox: Sandbox, tmp_path: Path) -> None:
     """Comments explain the file, the size of folders and further keys."""
-    call(tmp_path, sandbox, "init", "--folder-ids", "f1", "--test-ids", "t3")
+    invoke_on_sandbox(tmp_path, sandbox, "init", "--folder-ids", "f1", "--test-ids", "t3")
     text = (tmp_path / "autonoma.yml").read_text("utf-8")
     assert text.startswith("# What autonoma-ci starts.")
     assert "  - id: f1 # 2 tests\n    name: Checkout\n" in text
@@ -121,7 +121,7 @@ def test_init_preserves_concurrent_file(sandbox: Sandbox, tmp_path: Path, monkey
         return render_manifest(choice)
 
     monkeypatch.setattr("autonoma_ci.commands.init.render_manifest", late)
-    assert call(tmp_path, sandbox, "init", "--all").code == 2
+    assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all").code == 2
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "theirs"
 
 
@@ -132,15 +132,15 @@ def test_init_removes_file_after_write_error(sandbox: Sandbox, tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("autonoma_ci.commands.init.write_atomic", full)
-    assert "No space left" in call(tmp_path, sandbox, "init", "--all").err
+    assert "No space left" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all").err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_init_over_run_limit_writes_nothing(tmp_path: Path) -> None:
     """A manifest for more than 20,000 runs is refused."""
-    account = [folder(f"f{n}", "x", *((f"t{n}-{place}", "x") for place in range(2001))) for n in range(10)]
+    account = [build_folder(f"f{n}", "x", *((f"t{n}-{place}", "x") for place in range(2001))) for n in range(10)]
     with Sandbox(folders=account) as sandbox:
-        assert "more than 20,000 runs" in call(tmp_path, sandbox, "init", "--all", "--each").err
+        assert "more than 20,000 runs" in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--each").err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,19 +179,19 @@ def test_runtime_copy_shares_stdin() -> None:
 def test_init_needs_force_to_replace(sandbox: Sandbox, tmp_path: Path) -> None:
     """An existing file is replaced only with `--force`."""
     (tmp_path / "autonoma.yml").write_text("mine", "utf-8")
-    ended = call(tmp_path, sandbox, "init", "--all")
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
     assert ended.code == 2
     assert ended.errors == ["autonoma.yml is there already: give another --output, or replace it with --force"]
     assert (tmp_path / "autonoma.yml").read_text("utf-8") == "mine"
     assert sandbox.received == [], "nothing was asked either"
-    assert call(tmp_path, sandbox, "init", "--all", "--force").code == 0
+    assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--force").code == 0
     assert "mine" not in (tmp_path / "autonoma.yml").read_text("utf-8")
 
 
 def test_init_refuses_dangling_link(sandbox: Sandbox, tmp_path: Path) -> None:
     """A dangling link counts as an existing file."""
     (tmp_path / "autonoma.yml").symlink_to(tmp_path / "nowhere")
-    assert call(tmp_path, sandbox, "init", "--all").code == 2
+    assert invoke_on_sandbox(tmp_path, sandbox, "init", "--all").code == 2
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -200,28 +200,28 @@ def test_init_refuses_link_outside(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
-    ended = call(tmp_path / "in", sandbox, "init", "--all", "--output", "link/autonoma.yml", "--force")
+    ended = invoke_on_sandbox(tmp_path / "in", sandbox, "init", "--all", "--output", "link/autonoma.yml", "--force")
     assert ended.code == 2
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_init_output_in_next_command(sandbox: Sandbox, tmp_path: Path) -> None:
     """The suggested commands name a manifest with another path."""
-    ended = call(tmp_path, sandbox, "init", "--all", "--output", "ci.yml")
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "ci.yml")
     assert "  autonoma-ci run --manifest ci.yml --wait" in ended.out
-    assert "2 runs" in planned(tmp_path, "--manifest", "ci.yml")
+    assert "2 runs" in get_dry_run_summary(tmp_path, "--manifest", "ci.yml")
     assert (
         "run --manifest 'my tests.yml' --wait"
-        in call(tmp_path, sandbox, "init", "--all", "--output", "my tests.yml").out
+        in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "my tests.yml").out
     )
-    ended = call(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "no/such/ci.yml")
     assert ended.errors == ["the folder of no/such/ci.yml is not there: create it, or give another --output"]
 
 
 def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     """With two default manifests, the suggested commands name the new one."""
     (tmp_path / "autonoma.yml").write_text("tests: [x]", "utf-8")
-    ended = call(tmp_path, sandbox, "init", "--all", "--output", "autonoma.yaml")
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all", "--output", "autonoma.yaml")
     assert "  autonoma-ci run --manifest autonoma.yaml --wait" in ended.out
 
 
@@ -241,7 +241,7 @@ def test_init_second_default_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
 )
 def test_init_error_writes_nothing(flags: list[str], told: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """Each invalid call has its error and leaves no file."""
-    ended = call(tmp_path, sandbox, "init", *flags)
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", *flags)
     assert ended.code == 2
     assert ended.errors[0].startswith(told)
     assert list(tmp_path.iterdir()) == []
@@ -249,17 +249,17 @@ def test_init_error_writes_nothing(flags: list[str], told: str, sandbox: Sandbox
 
 def test_init_label_becomes_name(sandbox: Sandbox, tmp_path: Path) -> None:
     """A label in the option replaces the name of the account."""
-    call(tmp_path, sandbox, "init", "--folder-ids", "Payments=f1", "--test-ids", "Sign in=t3")
+    invoke_on_sandbox(tmp_path, sandbox, "init", "--folder-ids", "Payments=f1", "--test-ids", "Sign in=t3")
     text = (tmp_path / "autonoma.yml").read_text("utf-8")
     assert "  - id: f1 # 2 tests\n    name: Payments\n" in text
     assert "  - id: t3\n    name: Sign in\n" in text
 
 
-@pytest.mark.parametrize("account", [[], [folder("f", "Empty")]])
+@pytest.mark.parametrize("account", [[], [build_folder("f", "Empty")]])
 def test_init_empty_account_is_error(account: list[dict[str, object]], tmp_path: Path) -> None:
     """An account without tests ends with an error and without a file."""
     with Sandbox(folders=account) as sandbox:
-        ended = call(tmp_path, sandbox, "init", "--all")
+        ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
     assert ended.errors == ["the account has no tests: create one in Autonoma first; nothing was written"]
     assert list(tmp_path.iterdir()) == []
 
@@ -267,7 +267,7 @@ def test_init_empty_account_is_error(account: list[dict[str, object]], tmp_path:
 def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
     """Rejected credentials end with exit code 3 and without a file."""
     with Sandbox(client_id="another") as sandbox:
-        ended = call(tmp_path, sandbox, "init", "--all")
+        ended = invoke_on_sandbox(tmp_path, sandbox, "init", "--all")
     assert ended.code == 3
     assert list(tmp_path.iterdir()) == []
 
@@ -284,18 +284,18 @@ def test_init_rejected_credentials_exit_3(tmp_path: Path) -> None:
 )
 def test_init_prompts_at_terminal(typed: str, wrote: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """At a terminal, the answers select the folders or tests."""
-    ended = call(tmp_path, sandbox, "init", typed=typed)
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed=typed)
     assert ended.code == 0, ended.printed
     assert "    1  Checkout (2 tests)\n    2  Account: sign-in (1 test)\n" in ended.out
     assert "Empty" not in ended.out
     assert f"Wrote autonoma.yml: {wrote}." in ended.out
-    assert planned(tmp_path)
+    assert get_dry_run_summary(tmp_path)
 
 
 @pytest.mark.parametrize("typed", ["", "1\n", "x\n", "1\nt\n"])
 def test_init_prompt_eof_writes_nothing(typed: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """The end of the input before the last answer leaves no file."""
-    ended = call(tmp_path, sandbox, "init", typed=typed)
+    ended = invoke_on_sandbox(tmp_path, sandbox, "init", typed=typed)
     assert ended.code == 2
     assert ended.errors == ["nothing was chosen, so nothing was written"]
     assert list(tmp_path.iterdir()) == []
@@ -303,7 +303,7 @@ def test_init_prompt_eof_writes_nothing(typed: str, sandbox: Sandbox, tmp_path: 
 
 def test_init_flags_skip_prompts(sandbox: Sandbox, tmp_path: Path) -> None:
     """With flags, there is no prompt at a terminal."""
-    assert "Which" not in call(tmp_path, sandbox, "init", "--all", typed="").out
+    assert "Which" not in invoke_on_sandbox(tmp_path, sandbox, "init", "--all", typed="").out
 
 
 def test_init_ignores_job_variables(sandbox: Sandbox, tmp_path: Path) -> None:

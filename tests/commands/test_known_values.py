@@ -14,7 +14,7 @@ import pytest
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from tests.architecture.package import ROOT
-from tests.commands.invoke import CREDENTIALS, Ended, invoke
+from tests.commands.invoke import CREDENTIALS, CommandResult, invoke
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
 from tests.support.job import BRIEF
@@ -33,12 +33,12 @@ JOB = {
     "GITHUB_JOB": "e2e",
     "GITHUB_SHA": "c" * 40,
 }
-# The application under test shows them all.
+# The application under test shows all of them.
 PASSWORD, LOGIN, THEME = "hunter2-Zq9", "jane.Zq8@example.com", "Zq7 dark & blue"
 OF_OTHERS = "Zq6-of-another-group"
 VALUES = (PASSWORD, LOGIN, THEME, OF_OTHERS)
 WHOLE = f"PASSWORD={PASSWORD}\nLOGIN={LOGIN}\nTHEME={THEME}\nOTHER={OF_OTHERS}"
-# Where each value comes from: an environment variable, the defaults, a matrix, and an entry that was not selected.
+# The values come from an environment variable, the defaults, a matrix, and an entry that was not selected.
 MANIFEST = f"""\
 defaults: {{ variables: {{ LOGIN: "{LOGIN}" }} }}
 tests:
@@ -50,7 +50,7 @@ tests:
     groups: [nightly]
     variables: {{ OTHER: "{OF_OTHERS}" }}
 """
-# What `run` and the later step have in common.
+# The environment and arguments of `run` and of the later step.
 SOURCES = {
     "environment": ({"AUTONOMA_VARIABLES": WHOLE}, []),
     "input": ({"INPUT_VARIABLES": WHOLE}, []),
@@ -62,8 +62,11 @@ SOURCES = {
 }
 
 
-def talk(wire: Wire) -> bool:
-    """Start each run; put the values into all texts about it, an unknown status first."""
+def respond_with_values(wire: Wire) -> bool:
+    """Start each run, and repeat the values in all texts about it.
+
+    The first responses have an unknown status.
+    """
     told = " / ".join(VALUES)
     if wire.request.method == "POST":
         return faults.started(wire)
@@ -81,12 +84,12 @@ def talk(wire: Wire) -> bool:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with FaultServer(talk) as server:
+    with FaultServer(respond_with_values) as server:
         yield server.url
 
 
 class Step:
-    """The steps of one job at a terminal, each with this environment."""
+    """Steps of one job at a terminal, with one environment."""
 
     def __init__(self, folder: Path, url: str, environ: Mapping[str, str]) -> None:
         self.folder = folder
@@ -94,18 +97,18 @@ class Step:
         self._environ |= {**CREDENTIALS, **environ}
 
     def start(self, *argv: str, ids: str = "a", **more: str) -> None:
-        """Start the run of the test a, and wait for nothing."""
+        """Start the run of the test a without waiting."""
         ended = invoke(self.folder, "run", *argv, environ={"AUTONOMA_TEST_IDS": ids, **self._environ, **more})
         assert ended.code == 0, ended.printed
 
-    def __call__(self, *argv: str, **more: str) -> Ended:
+    def __call__(self, *argv: str, **more: str) -> CommandResult:
         """Run a command."""
         out, err = io.StringIO(), io.StringIO()
         code = cli.run_command(argv, Runtime({**self._environ, **more}, out, err, str(self.folder), poll_policy=BRIEF))
-        return Ended(code, out.getvalue(), err.getvalue())
+        return CommandResult(code, out.getvalue(), err.getvalue())
 
-    def process(self, *argv: str, **more: str) -> Ended:
-        """Run a command in a process of its own."""
+    def run_process(self, *argv: str, **more: str) -> CommandResult:
+        """Run a command in another process."""
         ran = subprocess.run(
             [*COMMAND, *argv],
             env={"PYTHONPATH": str(ROOT), **self._environ, "AUTONOMA_POLL_INTERVAL": "1s", **more},
@@ -115,7 +118,7 @@ class Step:
             encoding="utf-8",
             timeout=60,
         )
-        return Ended(ran.returncode, ran.stdout, ran.stderr)
+        return CommandResult(ran.returncode, ran.stdout, ran.stderr)
 
     def edit(self, **changes: Any) -> None:
         """Change fields of the record's first run."""
@@ -124,14 +127,14 @@ class Step:
         document["runs"][0].update(changes)
         path.write_text(json.dumps(document), "utf-8")
 
-    def shown(self, ended: Ended) -> str:
-        """Return all that the steps have printed and written, as it is read."""
+    def collect_output(self, ended: CommandResult) -> str:
+        """Return the output and all written files, without escapes."""
         written = [path.read_text("utf-8") for path in (self.folder / "results").rglob("*") if path.is_file()]
         return "\n".join([ended.printed, *written]).replace("\\", "").replace("&amp;", "&")
 
 
 def add_manifest(folder: Path, source: str) -> None:
-    """Write the manifest under the name that this source of the values needs."""
+    """Write the manifest with the name that this source of values needs."""
     if "manifest" in source:
         (folder / ("autonoma.yml" if source == "default manifest" else "other.yml")).write_text(MANIFEST, "utf-8")
 
@@ -147,7 +150,7 @@ def test_wait_hides_values(source: str, tmp_path: Path, url: str) -> None:
     step = Step(tmp_path, url, environ)
     step.start(*argv, ids="" if "manifest" in source else "a")
     ended = step("wait", RECORD, *argv, AUTONOMA_EVIDENCE="failed")
-    shown = step.shown(ended)
+    shown = step.collect_output(ended)
     assert (ended.code, "Type ***" in shown, "not known here" in shown) == (1, True, False), ended.printed
     assert [value for value in VALUES if value in shown] == []
     assert {path.name for path in (tmp_path / "results").iterdir()} >= {"report.html", "junit.xml", "summary.md"}
@@ -158,8 +161,8 @@ def test_wait_process_hides_values(tmp_path: Path, url: str) -> None:
     add_manifest(tmp_path, "default manifest")
     step = Step(tmp_path, url, {"WORD_OF_JANE": PASSWORD, "AUTONOMA_GROUPS": "smoke"})
     step.start(ids="")
-    ended = step.process("wait", RECORD)
-    shown = step.shown(ended)
+    ended = step.run_process("wait", RECORD)
+    shown = step.collect_output(ended)
     assert (ended.code, "Type ***" in shown, ended.err) == (1, True, "")
     assert [value for value in VALUES if value in shown] == []
 
@@ -200,7 +203,7 @@ def test_wait_reads_incomplete_manifest(tmp_path: Path, url: str) -> None:
     ended = step("wait", RECORD)
     assert (ended.code, ended.err) == (1, "")
     assert "The value of PASSWORD is not known here" in ended.out
-    assert [value for value in VALUES if value in step.shown(ended)] == [PASSWORD]
+    assert [value for value in VALUES if value in step.collect_output(ended)] == [PASSWORD]
 
 
 @pytest.mark.parametrize("content", ["tests: [", "tests: 3", "- a", "", "\0", None], ids=repr)
@@ -213,7 +216,7 @@ def test_wait_needs_no_manifest(content: str | None, tmp_path: Path, url: str) -
     ended = step("wait", RECORD, "--manifest", "other.yml", "--var", f"PASSWORD={PASSWORD}")
     assert (ended.code, ended.err) == (1, "")
     assert "The values of LOGIN, THEME and OTHER are not known here" in ended.out
-    assert PASSWORD not in step.shown(ended)
+    assert PASSWORD not in step.collect_output(ended)
 
 
 def test_value_of_other_entry_is_unknown(tmp_path: Path, url: str) -> None:
@@ -281,7 +284,7 @@ def test_wait_hides_values_in_record(tmp_path: Path, url: str) -> None:
     step("wait", RECORD)
     assert PASSWORD in (tmp_path / RECORD).read_text("utf-8")
     ended = step("wait", RECORD, AUTONOMA_VARIABLES=WHOLE)
-    assert (ended.code, [value for value in VALUES if value in step.shown(ended)]) == (1, [])
+    assert (ended.code, [value for value in VALUES if value in step.collect_output(ended)]) == (1, [])
 
 
 def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
@@ -292,7 +295,7 @@ def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
     path = tmp_path / RECORD
     document = json.loads(path.read_text("utf-8")) | {"title": f"Tests {secret}", "source": secret}
     path.write_text(json.dumps(document), "utf-8")
-    assert secret not in step.shown(step("wait", RECORD))
+    assert secret not in step.collect_output(step("wait", RECORD))
 
 
 # `report`
@@ -300,11 +303,14 @@ def test_wait_hides_credential_as_title(tmp_path: Path, url: str) -> None:
 
 @pytest.fixture
 def step(tmp_path: Path, url: str) -> Step:
-    """Return a job whose record has the values in all its texts, for want of the variables in its second step."""
+    """Return a job whose record shows the values in all its texts.
+
+    Its second step did not know the variables.
+    """
     step = Step(tmp_path, url, {})
     step.start(AUTONOMA_VARIABLES=WHOLE)
     ended = step("wait", RECORD)
-    shown = step.shown(ended)
+    shown = step.collect_output(ended)
     assert [value for value in VALUES if value not in shown] == []
     for name in ("report.html", "junit.xml", "summary.md"):
         (tmp_path / "results" / name).unlink()
@@ -312,7 +318,7 @@ def step(tmp_path: Path, url: str) -> Step:
 
 
 def report(step: Step, *argv: str, **environ: str) -> str:
-    """Return each report of the record, and what was printed with it."""
+    """Return all reports of the record and the output."""
     printed = []
     for name in ("html", "junit", "markdown"):
         for more in ([], ["--output", "-"]):
@@ -412,7 +418,7 @@ def test_comment_token_is_removed(command: str, tmp_path: Path, url: str) -> Non
         step.start(AUTONOMA_WAIT="false")
     ended = step(command, *([RECORD] if command == "wait" else []))
     assert ended.code == 1
-    assert PASSWORD not in step.shown(ended)
+    assert PASSWORD not in step.collect_output(ended)
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["few values", "very many values"])
@@ -459,7 +465,7 @@ def test_value_part_is_hidden(
         step.edit(state="failed", reason="failed", message=f"Typed {PASSWORD}")
         ended = step(command, RECORD)
     assert (ended.code, "not known here" in ended.printed) == (int(command != "report"), False), ended.printed
-    written = step.shown(ended) if command != "report" else report(step, WORD=PASSWORD)
+    written = step.collect_output(ended) if command != "report" else report(step, WORD=PASSWORD)
     assert "***" in written
     assert PASSWORD not in written
 
@@ -470,7 +476,7 @@ def test_parts_in_many_runs_are_hidden(tmp_path: Path, url: str, monkeypatch: py
     monkeypatch.setattr("autonoma_ci.api.client._MAX_UNFILTERED_PARTS", 1)
     (tmp_path / "autonoma.yml").write_text("tests: [{id: a, variables: {A: 'x${ONE}', B: 'x${TWO}'}}]", "utf-8")
     step = Step(tmp_path, url, {"AUTONOMA_WAIT": "true", "ONE": PASSWORD, "TWO": LOGIN})
-    shown = step.shown(step("run"))
+    shown = step.collect_output(step("run"))
     assert [value for value in (PASSWORD, LOGIN) if value in shown] == []
 
 
@@ -487,7 +493,7 @@ def test_build_fact_is_shown(
     if command != "run":
         step.start(ids="")
     ended = step("run", AUTONOMA_WAIT="true") if command == "run" else step("wait", RECORD)
-    shown = step.shown(ended) if command != "report" else report(step, WORD=PASSWORD)
+    shown = step.collect_output(ended) if command != "report" else report(step, WORD=PASSWORD)
     assert "Seen ***" in shown
     assert "not known here" not in shown
 
@@ -527,6 +533,6 @@ def test_url_readiness_hides_parts(tmp_path: Path) -> None:
         branch = {**JOB, "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main"}
         step = Step(tmp_path, server.url, {**branch, **more, "WORD": PASSWORD})
         ended = step("run")
-    shown = step.shown(ended)
+    shown = step.collect_output(ended)
     assert "a.test/main/***" in shown, shown
     assert PASSWORD not in shown

@@ -10,7 +10,7 @@ import pytest
 
 from autonoma_ci.commands.list import NO_TAGS
 from autonoma_ci.sandbox import Sandbox
-from tests.commands.accounts import call, folder, large
+from tests.commands.accounts import build_folder, build_large_account, invoke_on_sandbox
 from tests.commands.invoke import CREDENTIALS, invoke
 from tests.support import grammars
 from tests.support.fault_server import FaultServer
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from tests.support.fault_server import Act, Wire
 
 
-def listed(where: Path, server: FaultServer, *argv: str) -> tuple[int, str, str]:
+def run_list(where: Path, server: FaultServer, *argv: str) -> tuple[int, str, str]:
     ended = invoke(where, "list", *argv, environ={**CREDENTIALS, "AUTONOMA_API_URL": server.url})
     assert "of-the-test" not in ended.printed
     return ended.code, ended.out, ended.err
 
 
-def pages(*bodies: object) -> Act:
-    """Answer with one body after the other, and at last with an empty page."""
+def serve_pages(*bodies: object) -> Act:
+    """Answer with each body once, then with an empty page."""
     left = [json.dumps(body) for body in bodies]
 
     def act(wire: Wire) -> bool:
@@ -40,8 +40,8 @@ def pages(*bodies: object) -> Act:
 
 def test_list_shows_large_account(tmp_path: Path) -> None:
     """All 60 folders and 1,000 tests have a line."""
-    with Sandbox(folders=large()) as sandbox:
-        ended = call(tmp_path, sandbox, "list")
+    with Sandbox(folders=build_large_account()) as sandbox:
+        ended = invoke_on_sandbox(tmp_path, sandbox, "list")
     lines = ended.out.splitlines()
     assert (ended.code, ended.err) == (0, "")
     assert lines[-2:] == ["60 folders, 1,000 tests.", f"{NO_TAGS}."]
@@ -53,9 +53,9 @@ def test_list_shows_large_account(tmp_path: Path) -> None:
 
 def test_list_aligns_columns(tmp_path: Path) -> None:
     """Tests stand below their folder, in aligned columns."""
-    account = [folder("f1", "Checkout", ("t1", "Pays by card")), folder("f22", "Empty")]
+    account = [build_folder("f1", "Checkout", ("t1", "Pays by card")), build_folder("f22", "Empty")]
     with Sandbox(folders=account) as sandbox:
-        assert call(tmp_path, sandbox, "list").out.splitlines() == [
+        assert invoke_on_sandbox(tmp_path, sandbox, "list").out.splitlines() == [
             "KIND    ID   NAME",
             "folder  f1   Checkout",
             "  test  t1     Pays by card",
@@ -67,27 +67,27 @@ def test_list_aligns_columns(tmp_path: Path) -> None:
 
 def test_list_json_equals_account(tmp_path: Path) -> None:
     """`--json` prints the folders as the API lists them."""
-    with Sandbox(folders=large()) as sandbox:
-        ended = call(tmp_path, sandbox, "list", "--json")
-    assert json.loads(ended.out) == large()
+    with Sandbox(folders=build_large_account()) as sandbox:
+        ended = invoke_on_sandbox(tmp_path, sandbox, "list", "--json")
+    assert json.loads(ended.out) == build_large_account()
 
 
 def test_list_empty_account_succeeds(tmp_path: Path) -> None:
     """An empty account is no error, and the text says what to do."""
     with Sandbox(folders=[]) as sandbox:
-        assert call(tmp_path, sandbox, "list").out.splitlines() == [
+        assert invoke_on_sandbox(tmp_path, sandbox, "list").out.splitlines() == [
             "0 folders, 0 tests.",
             "The account has no folders. Create a test in Autonoma, then list shows its id.",
             f"{NO_TAGS}.",
         ]
-        assert json.loads(call(tmp_path, sandbox, "list", "--json").out) == []
+        assert json.loads(invoke_on_sandbox(tmp_path, sandbox, "list", "--json").out) == []
 
 
 def test_list_empty_folders_give_advice(tmp_path: Path) -> None:
     """Folders without tests have advice to create a test."""
-    with Sandbox(folders=[folder("f", "Empty")]) as sandbox:
+    with Sandbox(folders=[build_folder("f", "Empty")]) as sandbox:
         told = "The folders have no tests. Create a test in Autonoma, then list shows its id."
-        assert told in call(tmp_path, sandbox, "list").out.splitlines()
+        assert told in invoke_on_sandbox(tmp_path, sandbox, "list").out.splitlines()
 
 
 @pytest.mark.parametrize("argv", [["tags"], ["--tags"], ["--tag"], ["--tag-ids=x"]])
@@ -100,22 +100,24 @@ def test_list_refuses_tags(argv: list[str], tmp_path: Path) -> None:
 
 def test_list_requests_all_pages(tmp_path: Path) -> None:
     """The requests have increasing offsets until an empty page."""
-    with Sandbox(folders=[folder(f"f{n}", "x") for n in range(250)]) as sandbox:
-        assert len(json.loads(call(tmp_path, sandbox, "list", "--json").out)) == 250
+    with Sandbox(folders=[build_folder(f"f{n}", "x") for n in range(250)]) as sandbox:
+        assert len(json.loads(invoke_on_sandbox(tmp_path, sandbox, "list", "--json").out)) == 250
         asked = [received.path for received in sandbox.received]
     assert asked == [f"/api/folder?limit=100&offset={offset}" for offset in (0, 100, 200, 250)]
 
 
 def test_list_continues_after_short_pages(tmp_path: Path) -> None:
     """A page below the requested size is not the last one."""
-    with FaultServer(pages([folder("a", "A")], [folder("b", "B")], [folder("c", "C")])) as server:
-        assert [one["id"] for one in json.loads(listed(tmp_path, server, "--json")[1])] == ["a", "b", "c"]
+    with FaultServer(
+        serve_pages([build_folder("a", "A")], [build_folder("b", "B")], [build_folder("c", "C")])
+    ) as server:
+        assert [one["id"] for one in json.loads(run_list(tmp_path, server, "--json")[1])] == ["a", "b", "c"]
 
 
 def test_list_stops_at_repeated_page(tmp_path: Path) -> None:
     """A server that ignores the offset gets two requests."""
-    with FaultServer(answer(200, json.dumps([folder("a", "A")]))) as server:
-        assert len(json.loads(listed(tmp_path, server, "--json")[1])) == 1
+    with FaultServer(answer(200, json.dumps([build_folder("a", "A")]))) as server:
+        assert len(json.loads(run_list(tmp_path, server, "--json")[1])) == 1
         assert len(server.received) == 2
 
 
@@ -128,8 +130,8 @@ def test_list_stops_at_repeated_page(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_list_counts_entries_without_id(entry: object, tmp_path: Path) -> None:
     """Entries without a valid id are left out and counted."""
-    with FaultServer(pages([folder("ok", "Fine", ("t", "T")), entry])) as server:
-        code, out, err = listed(tmp_path, server)
+    with FaultServer(serve_pages([build_folder("ok", "Fine", ("t", "T")), entry])) as server:
+        code, out, err = run_list(tmp_path, server)
     assert code == 0
     assert "ok" in out
     assert "Folders and tests without an id that can be used were left out: 1." in err
@@ -137,8 +139,8 @@ def test_list_counts_entries_without_id(entry: object, tmp_path: Path) -> None:
 
 def test_list_continues_after_invalid_page(tmp_path: Path) -> None:
     """A page without a valid id does not end the list."""
-    with FaultServer(pages([folder("a", "A")], [{"id": None}], [folder("b", "B")])) as server:
-        _, out, err = listed(tmp_path, server, "--json")
+    with FaultServer(serve_pages([build_folder("a", "A")], [{"id": None}], [build_folder("b", "B")])) as server:
+        _, out, err = run_list(tmp_path, server, "--json")
     assert [one["id"] for one in json.loads(out)] == ["a", "b"]
     assert "left out: 1." in err
 
@@ -146,8 +148,8 @@ def test_list_continues_after_invalid_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [None, 7, "", "   ", []])
 def test_list_shows_id_without_name(name: object, tmp_path: Path) -> None:
     """An entry without a name has its id as name."""
-    with FaultServer(pages([{"id": "f1", "name": name, "tests": None}])) as server:
-        assert json.loads(listed(tmp_path, server, "--json")[1]) == [{"id": "f1", "name": "f1", "tests": []}]
+    with FaultServer(serve_pages([{"id": "f1", "name": name, "tests": None}])) as server:
+        assert json.loads(run_list(tmp_path, server, "--json")[1]) == [{"id": "f1", "name": "f1", "tests": []}]
 
 
 HOSTILE = "::error::x\n##[error]y\r##vso[task.complete]\x1b[31m\u202ez ##teamcity[a] travis_fold:start:a time:end:b"
@@ -156,8 +158,8 @@ HOSTILE = "::error::x\n##[error]y\r##vso[task.complete]\x1b[31m\u202ez ##teamcit
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_list_names_are_no_commands(flags: tuple[str, ...], tmp_path: Path) -> None:
     """No name is a command of a CI system or a terminal."""
-    with FaultServer(pages([folder("f", HOSTILE, ("t", HOSTILE))])) as server:
-        out = listed(tmp_path, server, *flags)[1]
+    with FaultServer(serve_pages([build_folder("f", HOSTILE, ("t", HOSTILE))])) as server:
+        out = run_list(tmp_path, server, *flags)[1]
     assert out.isascii() or not flags
     for line in out.splitlines():
         assert not line.lstrip().startswith("::")
@@ -171,16 +173,18 @@ def test_list_names_are_no_commands(flags: tuple[str, ...], tmp_path: Path) -> N
 
 def test_list_hides_credential_in_name(tmp_path: Path) -> None:
     """A credential in a name is shown as `***`."""
-    with FaultServer(pages([folder("f", f"My {CREDENTIALS['AUTONOMA_CLIENT_SECRET']}")])) as server:
-        assert "My ***" in listed(tmp_path, server)[1]
+    with FaultServer(serve_pages([build_folder("f", f"My {CREDENTIALS['AUTONOMA_CLIENT_SECRET']}")])) as server:
+        assert "My ***" in run_list(tmp_path, server)[1]
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_list_hides_disguised_credentials(flags: tuple[str, ...], tmp_path: Path) -> None:
     """Credentials as ids and with invisible characters are hidden."""
     secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
-    with FaultServer(pages([folder(secret, "x"), folder("f", f"{secret[:6]}\u200b{secret[6:]}")])) as server:
-        code, out, err = listed(tmp_path, server, *flags)
+    with FaultServer(
+        serve_pages([build_folder(secret, "x"), build_folder("f", f"{secret[:6]}\u200b{secret[6:]}")])
+    ) as server:
+        code, out, err = run_list(tmp_path, server, *flags)
     assert (code, "***" in out, "left out: 1." in err) == (0, True, True)
 
 
@@ -203,16 +207,16 @@ def test_list_hides_disguised_credentials(flags: tuple[str, ...], tmp_path: Path
 def test_list_error_has_exit_code(act: Act, code: int, told: str, tmp_path: Path) -> None:
     """Each invalid response has its error and exit code after one request."""
     with FaultServer(act) as server:
-        ended = listed(tmp_path, server)
+        ended = run_list(tmp_path, server)
         assert len(server.received) == 1
     assert ended[:2] == (code, "")
     assert "does not list its folders" in ended[2]
     assert told in ended[2]
 
 
-def once(first: Act) -> Act:
+def fail_once(first: Act) -> Act:
     acts = [first]
-    rest = pages([folder("a", "A")])
+    rest = serve_pages([build_folder("a", "A")])
 
     def act(wire: Wire) -> bool:
         return (acts.pop() if acts else rest)(wire)
@@ -225,8 +229,8 @@ def once(first: Act) -> Act:
 )
 def test_list_retries_temporary_errors(act: Act, tmp_path: Path) -> None:
     """A temporary error is followed by another request."""
-    with FaultServer(once(act)) as server:
-        assert listed(tmp_path, server)[0] == 0
+    with FaultServer(fail_once(act)) as server:
+        assert run_list(tmp_path, server)[0] == 0
 
 
 def test_list_needs_credentials(tmp_path: Path) -> None:
@@ -261,9 +265,9 @@ def test_list_stops_at_page_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     count = itertools.count()
 
     def act(wire: Wire) -> bool:
-        return answer(200, json.dumps([folder(f"f{next(count)}", "More")]))(wire)
+        return answer(200, json.dumps([build_folder(f"f{next(count)}", "More")]))(wire)
 
     with FaultServer(act) as server:
-        code, out, err = listed(tmp_path, server)
+        code, out, err = run_list(tmp_path, server)
     assert (code, out) == (5, "")
     assert "has no end: 5 of them came" in err

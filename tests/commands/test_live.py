@@ -35,8 +35,8 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def at_a_terminal(folder: Path, url: str, command: list[str], **more: str) -> tuple[int, str]:
-    """Run a step whose standard output is a terminal, and return its exit code and all that it drew."""
+def run_at_terminal(folder: Path, url: str, command: list[str], **more: str) -> tuple[int, str]:
+    """Run a step at a terminal, and return its exit code and output."""
     ours, theirs = pty.openpty()
     environ = {
         "PATH": os.environ["PATH"],
@@ -57,24 +57,24 @@ def at_a_terminal(folder: Path, url: str, command: list[str], **more: str) -> tu
 
 def test_live_table_shows_bar_and_lines(sandbox: Sandbox, tmp_path: Path) -> None:
     """The terminal shows a progress bar, and each line of the log stays."""
-    code, drawn = at_a_terminal(tmp_path, sandbox.url, COMMAND)
+    code, drawn = run_at_terminal(tmp_path, sandbox.url, COMMAND)
     assert code == 1
     assert "━" in drawn
     assert "of 2 ended" in drawn
     assert "passed: Sign in (test a)" in drawn
     assert "Expected a confirmation" in drawn
     assert "client-secret-of-the-test" not in drawn
-    # The table is gone at the end, and what is left are the lines.
+    # At the end, the table is removed, and the lines stay.
     assert "1 of 2 runs passed, 1 failed." in drawn.splitlines()[-1]
 
 
 def test_live_table_respects_no_color(sandbox: Sandbox, tmp_path: Path) -> None:
     """`NO_COLOR` removes the colours, not the table."""
-    _, coloured = at_a_terminal(tmp_path, sandbox.url, COMMAND)
-    _, plain = at_a_terminal(tmp_path, sandbox.url, COMMAND, NO_COLOR="1")
+    _, coloured = run_at_terminal(tmp_path, sandbox.url, COMMAND)
+    _, plain = run_at_terminal(tmp_path, sandbox.url, COMMAND, NO_COLOR="1")
     assert COLOUR.search(coloured)
     assert not COLOUR.search(plain)
-    # Without colours, the bar shows nothing of what is not done yet.
+    # Without colours, the bar has no part for pending runs.
     assert "of 2 ended" in plain
 
 
@@ -85,14 +85,14 @@ def test_live_table_respects_no_color(sandbox: Sandbox, tmp_path: Path) -> None:
 )
 def test_live_table_needs_terminal(command: list[str], more: dict[str, str], sandbox: Sandbox, tmp_path: Path) -> None:
     """Without a capable terminal or Rich, there are lines only."""
-    code, drawn = at_a_terminal(tmp_path, sandbox.url, command, **more)
+    code, drawn = run_at_terminal(tmp_path, sandbox.url, command, **more)
     assert code == 1
     assert "\x1b" not in drawn
     assert "passed: Sign in (test a)" in drawn
 
 
-class Full(io.StringIO):
-    """A terminal that keeps up as long as `room` says so."""
+class SlowTerminal(io.StringIO):
+    """A terminal that accepts output while `room` is true."""
 
     room = True
 
@@ -105,10 +105,10 @@ class Full(io.StringIO):
 
 def test_live_table_pauses_for_slow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines that are left out are counted, and warnings are always shown."""
-    # Rich looks at the terminal of the tests.
+    # Rich reads the environment of the tests.
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    terminal, clock = Full(), FakeClock()
+    terminal, clock = SlowTerminal(), FakeClock()
     drawn = create_console(terminal, {"TERM": "xterm"})
     assert drawn
     with LiveTable(drawn, ProgressReporter(log_above(drawn), clock, lambda _: None, quiet=True), clock) as live:
@@ -130,7 +130,7 @@ def test_live_table_pauses_for_slow_terminal(monkeypatch: pytest.MonkeyPatch) ->
 def test_live_table_escapes_names(sandbox: Sandbox, tmp_path: Path) -> None:
     """Names hold no control sequences and no markup of Rich."""
     name = "\x1b[2J[bold red]x[/]\x1b]0;title\x07"
-    _, drawn = at_a_terminal(tmp_path, sandbox.url, COMMAND, AUTONOMA_TEST_IDS=f"{name}=a")
+    _, drawn = run_at_terminal(tmp_path, sandbox.url, COMMAND, AUTONOMA_TEST_IDS=f"{name}=a")
     assert "\x1b[2J" not in drawn
     assert "\x1b]0;" not in drawn
     assert "[bold red]x[/]" in drawn

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.workers import Event
 
-# With each drawing of the table comes its bar, with this text.
+# The bar of each drawn table has this text.
 DRAWN = "ended, "
 COUNT = 500
 NAMES = [f"test-{number}" for number in range(COUNT)]
-# What a line of the log says of a run, by its id.
+# A line of the log about a run, with the id of its test.
 _LINE = re.compile(r"(?:passed|started|not started|may have started): test ([-\w]+)")
 
 
@@ -64,13 +64,13 @@ class Table:
         return self.terminal.getvalue().count(DRAWN)
 
     def lines(self) -> list[str]:
-        """Return the ids of the runs that have a line, in the lines' order."""
+        """Return the ids of the runs in the order of their lines."""
         return _LINE.findall(self.terminal.getvalue())
 
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
-    # Rich looks at the terminal of the tests.
+    # Rich reads the environment of the tests.
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     return Table()
@@ -137,7 +137,7 @@ def test_live_lines_flush_at_exit(error: BaseException | None, table: Table) -> 
         watch()
     shown = table.terminal.getvalue()
     assert table.lines() == NAMES
-    # The table is gone, and the cursor is at the start of a line.
+    # The table is removed, and the cursor is at the start of a line.
     assert DRAWN not in shown[shown.index(f"passed: test {NAMES[0]}") :]
     assert shown.endswith(f"run-{NAMES[-1]}\n")
 

@@ -76,8 +76,8 @@ def test_known_ids_need_no_lookup(tmp_path: Path) -> None:
         assert {received.method for received in sandbox.received} == {"POST"}
 
 
-def named(body: object) -> Act:
-    """Refuse each start, and answer each question with this body."""
+def refuse_and_answer(body: object) -> Act:
+    """Reject start requests, and answer other requests with this body."""
 
     def act(wire: Wire) -> bool:
         is_start = wire.request.method == "POST"
@@ -90,7 +90,7 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
     """The name shows no secret, stays on one line, and is no command of the runner."""
     secret = CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     name = f"x\n::error::mine\r##[group]y \x1b[31m {secret} the-value " + "z" * 5000
-    with FaultServer(named({"id": "a", "name": name})) as server:
+    with FaultServer(refuse_and_answer({"id": "a", "name": name})) as server:
         more = {"AUTONOMA_API_URL": server.url, "AUTONOMA_VARIABLES": "V=the-value", "GITHUB_ACTIONS": "true"}
         ended = invoke(tmp_path, "--test-ids", "a", environ={**CREDENTIALS, **more})
     shown = ended.printed.replace(f"::add-mask::{secret}", "")
@@ -105,10 +105,10 @@ def test_name_in_advice_is_sanitized(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        named({}),
-        named([]),
-        named({"id": "another", "name": "x"}),
-        named({"id": 1, "name": "x"}),
+        refuse_and_answer({}),
+        refuse_and_answer([]),
+        refuse_and_answer({"id": "another", "name": "x"}),
+        refuse_and_answer({"id": 1, "name": "x"}),
         lambda wire: answer(404, NO_SUCH)(wire) if wire.request.method == "POST" else close(wire),
         answer(404, NO_SUCH),
     ],

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "sEcr3tValue42Qx9Lm7Tr5Vb3Nz1Kp8Wd6Hf4Gs2Jc0Yb8Ua6Ei4Ro2Zt9Mw7Px5Dk3Fv1"
-# Less of it is no help to anybody.
+# A shorter part does not help an attacker.
 PART = SECRET[:12].lower()
 
 
 def environ(folder: Path, url: str, **more: str) -> dict[str, str]:
-    """Return a job of GitHub with the secret as its client secret."""
+    """Return the environment of a GitHub job with the secret."""
     (folder / "github").mkdir()
     return {
         "GITHUB_ACTIONS": "true",
@@ -34,7 +34,7 @@ def environ(folder: Path, url: str, **more: str) -> dict[str, str]:
 
 
 def assert_hidden(folder: Path, printed: str) -> None:
-    """Assert that no file and no line but the masks hold the beginning of the secret."""
+    """Fail if a file or a line other than a mask holds the start of the secret."""
     lines = [line for line in printed.splitlines() if not line.startswith("::add-mask::")]
     texts = {str(path): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
     shown = [name for name, text in {"log": "\n".join(lines), **texts}.items() if PART in text.lower()]

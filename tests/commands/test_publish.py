@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _Publisher:
-    """Notes that it was asked, and warns or goes wrong."""
+    """A publisher that counts its calls, and warns or fails."""
 
     def __init__(self, wrong: Exception | None = None, *warnings: str) -> None:
         self.asked, self._wrong, self._warnings = 0, wrong, warnings

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.commands.invoke import CREDENTIALS, Ended, invoke
-from tests.commands.test_report import left_by_a_step
+from tests.commands.invoke import CREDENTIALS, CommandResult, invoke
+from tests.commands.test_report import write_results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,14 +18,14 @@ LEFT_BY = "Give the results.json that an earlier step wrote to its results-dir, 
 both = pytest.mark.parametrize("command", ["wait", "report"])
 
 
-def refused(folder: Path, command: str, path: str) -> str:
+def get_refusal(folder: Path, command: str, path: str) -> str:
     ended = invoke(folder, command, path, environ=CREDENTIALS)
     assert ended.code == 2
     assert len(ended.errors) == 1, ended.errors
     return ended.errors[0]
 
 
-def started(folder: Path, url: str) -> Ended:
+def start_run(folder: Path, url: str) -> CommandResult:
     environ = {**CREDENTIALS, "AUTONOMA_API_URL": url, "AUTONOMA_RESULTS_DIR": "out/e2e"}
     return invoke(folder, "run", "--test-ids", "sandbox-one", environ=environ)
 
@@ -34,7 +34,7 @@ def started(folder: Path, url: str) -> Ended:
 def test_wait_accepts_results_folder(path: str, tmp_path: Path) -> None:
     """The path of the folder means its results.json."""
     with Sandbox() as sandbox:
-        assert started(tmp_path, sandbox.url).code == 0
+        assert start_run(tmp_path, sandbox.url).code == 0
         ended = invoke(tmp_path, "wait", path, environ={**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url})
     assert ended.code == 0, ended.printed
     assert "1 of 1 run passed" in (tmp_path / "out/e2e/summary.md").read_text("utf-8")
@@ -43,14 +43,14 @@ def test_wait_accepts_results_folder(path: str, tmp_path: Path) -> None:
 
 def test_report_accepts_results_folder(tmp_path: Path) -> None:
     """The path of the folder means its results.json."""
-    left_by_a_step(tmp_path / "results")
+    write_results(tmp_path / "results")
     ended = invoke(tmp_path, "report", "results", "--format", "markdown")
     assert (ended.code, ended.printed) == (0, "Wrote results/summary.md\n")
 
 
 def test_report_accepts_working_directory(tmp_path: Path) -> None:
     """The path `.` means the results.json in the working directory."""
-    ended = invoke(left_by_a_step(tmp_path), "report", ".")
+    ended = invoke(write_results(tmp_path), "report", ".")
     assert (ended.code, ended.printed) == (0, "Wrote report.html\n")
 
 
@@ -58,8 +58,8 @@ def test_report_accepts_working_directory(tmp_path: Path) -> None:
 def test_folder_error_names_records_below(command: str, tmp_path: Path) -> None:
     """The error names records in subfolders and a command for one of them."""
     for part in (1, 2, 3, 4):
-        left_by_a_step(tmp_path / "all" / f"part-{part}")
-    assert refused(tmp_path, command, "all") == (
+        write_results(tmp_path / "all" / f"part-{part}")
+    assert get_refusal(tmp_path, command, "all") == (
         "The folder all has no results.json. Records in it: all/part-1/results.json, all/part-2/results.json, "
         f"all/part-3/results.json and 1 more. Name one: autonoma-ci {command} all/part-1/results.json"
     )
@@ -68,30 +68,30 @@ def test_folder_error_names_records_below(command: str, tmp_path: Path) -> None:
 @both
 def test_folder_error_names_numbered_record(command: str, tmp_path: Path) -> None:
     """The error suggests a record such as results.1.json."""
-    left_by_a_step(tmp_path / "r")
+    write_results(tmp_path / "r")
     (tmp_path / "r/results.json").rename(tmp_path / "r/results.1.json")
-    assert refused(tmp_path, command, "r").endswith(f"Name one: autonoma-ci {command} r/results.1.json")
+    assert get_refusal(tmp_path, command, "r").endswith(f"Name one: autonoma-ci {command} r/results.1.json")
 
 
 @both
 def test_folder_error_lists_content(command: str, tmp_path: Path) -> None:
     """The error lists the files of the folder, without control characters."""
     (tmp_path / "r").mkdir()
-    assert refused(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {LEFT_BY}"
+    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. It is empty. {LEFT_BY}"
     for name in ("junit.xml", "b.txt", "c.txt", "d\x1b[31m.txt"):
         (tmp_path / "r" / name).touch()
     told = "It has b.txt, c.txt, d\ufffd[31m.txt and 1 more"
-    assert refused(tmp_path, command, "r") == f"The folder r has no results.json. {told}. {LEFT_BY}"
+    assert get_refusal(tmp_path, command, "r") == f"The folder r has no results.json. {told}. {LEFT_BY}"
 
 
 @both
 def test_missing_path_suggests_record(command: str, tmp_path: Path) -> None:
     """The error suggests the record in the working directory, if there is one."""
-    assert refused(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {LEFT_BY}"
-    left_by_a_step(tmp_path / "autonoma-results")
+    assert get_refusal(tmp_path, command, "nope/results.json") == f"nope/results.json does not exist. {LEFT_BY}"
+    write_results(tmp_path / "autonoma-results")
     meant = f"Did you mean: autonoma-ci {command} autonoma-results/results.json"
-    assert refused(tmp_path, command, "nope") == f"nope does not exist. {meant}"
-    assert refused(tmp_path, command, "autonoma-results/result.json").endswith(meant)
+    assert get_refusal(tmp_path, command, "nope") == f"nope does not exist. {meant}"
+    assert get_refusal(tmp_path, command, "autonoma-results/result.json").endswith(meant)
 
 
 @both
@@ -106,11 +106,11 @@ def test_missing_path_suggests_record(command: str, tmp_path: Path) -> None:
 def test_other_result_file_names_record(command: str, name: str, text: str, kind: str, tmp_path: Path) -> None:
     """The error says what the file is, and names the record beside it."""
     (tmp_path / name).write_text(text, "utf-8")
-    assert refused(tmp_path, command, name) == f"{name} is {kind}. {LEFT_BY}"
-    left_by_a_step(tmp_path / "r it")
+    assert get_refusal(tmp_path, command, name) == f"{name} is {kind}. {LEFT_BY}"
+    write_results(tmp_path / "r it")
     (tmp_path / "r it" / name).write_text(text, "utf-8")
     typed = f"Type: autonoma-ci {command} 'r it/results.json'"
-    assert refused(tmp_path, command, f"r it/{name}") == f"r it/{name} is {kind}. {typed}"
+    assert get_refusal(tmp_path, command, f"r it/{name}") == f"r it/{name} is {kind}. {typed}"
 
 
 @both
@@ -118,17 +118,17 @@ def test_foreign_json_is_refused(command: str, tmp_path: Path) -> None:
     """The error names the missing field."""
     (tmp_path / "package.json").write_text('{"name": "x"}', "utf-8")
     why = "version is missing. Give a results.json as a step wrote it"
-    assert refused(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {why}"
+    assert get_refusal(tmp_path, command, "package.json") == f"package.json is not a record of autonoma-ci: {why}"
 
 
 @both
 def test_other_format_version_is_refused(command: str, tmp_path: Path) -> None:
     """The error says that another version of autonoma-ci wrote the record."""
-    left_by_a_step(tmp_path / "r")
+    write_results(tmp_path / "r")
     path = tmp_path / "r/results.json"
     path.write_text(path.read_text("utf-8").replace('"version": 1', '"version": 2', 1), "utf-8")
     why = "it has the format of another version of autonoma-ci. Give a results.json as a step wrote it"
-    assert refused(tmp_path, command, "r") == f"r/results.json is not a record of autonoma-ci: {why}"
+    assert get_refusal(tmp_path, command, "r") == f"r/results.json is not a record of autonoma-ci: {why}"
 
 
 @both
@@ -137,14 +137,14 @@ def test_json_array_is_refused(command: str, text: str, tmp_path: Path) -> None:
     """The error says that the file holds no JSON object."""
     (tmp_path / "x.json").write_text(text, "utf-8")
     why = "it holds no JSON object. Give a results.json as a step wrote it"
-    assert refused(tmp_path, command, "x.json") == f"x.json is not a record of autonoma-ci: {why}"
+    assert get_refusal(tmp_path, command, "x.json") == f"x.json is not a record of autonoma-ci: {why}"
 
 
 @both
 def test_empty_record_is_refused(command: str, tmp_path: Path) -> None:
     """The error says that the file is empty."""
     (tmp_path / "results.json").touch()
-    told = refused(tmp_path, command, "results.json")
+    told = get_refusal(tmp_path, command, "results.json")
     assert told == "results.json is empty. Give the results.json that an earlier step wrote to its results-dir"
 
 
@@ -154,17 +154,17 @@ def test_link_outside_is_refused(command: str, tmp_path: Path) -> None:
     (tmp_path / "secret-name").mkdir()
     (tmp_path / "work").mkdir()
     (tmp_path / "work/r").symlink_to(tmp_path, target_is_directory=True)
-    told = refused(tmp_path / "work", command, "r")
+    told = get_refusal(tmp_path / "work", command, "r")
     assert told == "r leads out of the working directory through a symbolic link. Give its own path"
 
 
 @both
 def test_linked_subfolder_is_not_searched(command: str, tmp_path: Path) -> None:
     """Records behind a symbolic link are not suggested."""
-    left_by_a_step(tmp_path / "elsewhere")
+    write_results(tmp_path / "elsewhere")
     (tmp_path / "work/r").mkdir(parents=True)
     (tmp_path / "work/r/part-1").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    assert "Records in it" not in refused(tmp_path / "work", command, "r")
+    assert "Records in it" not in get_refusal(tmp_path / "work", command, "r")
 
 
 @both
@@ -176,14 +176,16 @@ def test_record_without_file_is_refused(command: str, kind: str, tmp_path: Path)
         (tmp_path / "r/results.json").mkdir()
     else:
         (tmp_path / "r/results.json").symlink_to("nowhere")
-    assert refused(tmp_path, command, "r").startswith("r/results.json is not a regular file, or a link to nothing. ")
+    assert get_refusal(tmp_path, command, "r").startswith(
+        "r/results.json is not a regular file, or a link to nothing. "
+    )
 
 
 @both
 def test_empty_path_is_refused(command: str, tmp_path: Path) -> None:
     """A variable that is not set gives an empty path."""
-    left_by_a_step(tmp_path / "r")
-    assert refused(tmp_path, command, "") == f"the path of the record is empty. {LEFT_BY}"
+    write_results(tmp_path / "r")
+    assert get_refusal(tmp_path, command, "") == f"the path of the record is empty. {LEFT_BY}"
 
 
 @pytest.mark.parametrize("is_record", [True, False])
@@ -192,7 +194,7 @@ def test_long_name_hides_partial_credential(is_record: bool, tmp_path: Path) -> 
     name = "a" * (95 if is_record else 55) + CREDENTIALS["AUTONOMA_CLIENT_SECRET"]
     (tmp_path / "r" / name).mkdir(parents=True)
     if is_record:
-        left_by_a_step(tmp_path / "r" / name)
+        write_results(tmp_path / "r" / name)
     ended = invoke(tmp_path, "wait", "r", environ=CREDENTIALS)
     assert ended.code == 2
     assert "a***" in ended.printed
@@ -204,11 +206,11 @@ def test_long_name_hides_partial_credential(is_record: bool, tmp_path: Path) -> 
 def test_pipe_is_refused_at_once(command: str, tmp_path: Path) -> None:
     """A named pipe is refused without reading."""
     os.mkfifo(tmp_path / "pipe")
-    assert refused(tmp_path, command, "pipe").startswith("pipe can't be read.")
+    assert get_refusal(tmp_path, command, "pipe").startswith("pipe can't be read.")
 
 
 @both
 @pytest.mark.parametrize("path", ["x" * 5000, "a\0b", ""])
 def test_invalid_path_is_refused(command: str, path: str, tmp_path: Path) -> None:
     """A path that the operating system does not accept has one error."""
-    assert refused(tmp_path, command, path)
+    assert get_refusal(tmp_path, command, path)

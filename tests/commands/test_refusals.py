@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.commands.invoke import Ended, invoke
+from tests.commands.invoke import CommandResult, invoke
 from tests.support.job import read_outputs
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ DEEP = "tests: " + "[" * 500 + "]" * 500
 
 
 class Case(NamedTuple):
-    """One bad input, beside others that are right, and what the error must say: what it is, and how to mend it."""
+    """One invalid input among valid ones, with texts of its error."""
 
     name: str
     inputs: dict[str, str]
@@ -112,7 +112,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def on_github(folder: Path, sandbox: Sandbox) -> dict[str, str]:
-    """Return the inputs of a job that would start a run."""
+    """Return the valid inputs of a job on GitHub."""
     return {
         "GITHUB_ACTIONS": "true",
         "GITHUB_OUTPUT": str(folder / "output"),
@@ -124,8 +124,8 @@ def on_github(folder: Path, sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def assert_refused(job: Ended, folder: Path, sandbox: Sandbox) -> str:
-    """Fail unless the job was refused and nothing was sent; return its errors as a person reads them."""
+def assert_refused(job: CommandResult, folder: Path, sandbox: Sandbox) -> str:
+    """Fail unless the job ends before any request, and return its errors."""
     assert job.code == 2, job.printed
     assert sandbox.received == []
     outputs = read_outputs((folder / "output").read_text("utf-8"))
@@ -133,7 +133,7 @@ def assert_refused(job: Ended, folder: Path, sandbox: Sandbox) -> str:
     assert "Traceback" not in job.printed
     errors = [line for line in job.err.splitlines() if line.startswith("::error")]
     assert errors
-    # What follows an error is the line of a file, with a caret below it.
+    # The line of a file and a caret follow the error.
     assert all(re.match(r"::error| *[0-9]* \| ", line) for line in job.err.splitlines())
     said = "\n".join(errors)
     for code, character in (("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):

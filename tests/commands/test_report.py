@@ -28,8 +28,8 @@ MADE = report([RUN, passed("b"), flaky("c"), refused("d")], FAILED)._replace(
 )
 
 
-def left_by_a_step(folder: Path, made: Report = MADE) -> Path:
-    """Put a record with its evidence into the folder."""
+def write_results(folder: Path, made: Report = MADE) -> Path:
+    """Write a record with its evidence into the folder."""
     (folder / "evidence" / "r").mkdir(parents=True)
     for path in (IMAGE, VIDEO):
         (folder / path).write_bytes(b"pixels")
@@ -42,7 +42,7 @@ def left_by_a_step(folder: Path, made: Report = MADE) -> Path:
 )
 def test_report_writes_beside_record(name: str, file: str, tmp_path: Path) -> None:
     """Each format has its default name in the folder of the record."""
-    left_by_a_step(tmp_path / "results")
+    write_results(tmp_path / "results")
     ended = invoke(tmp_path, "report", "results/results.json", "--format", name)
     assert (ended.code, ended.printed) == (0, f"Wrote results/{file}\n")
     assert "Checkout" in (tmp_path / "results" / file).read_text("utf-8")
@@ -50,14 +50,14 @@ def test_report_writes_beside_record(name: str, file: str, tmp_path: Path) -> No
 
 def test_report_default_format_is_html(tmp_path: Path) -> None:
     """Without `--format`, the command writes the HTML page with its style sheet."""
-    invoke(left_by_a_step(tmp_path), "report", "results.json")
+    invoke(write_results(tmp_path), "report", "results.json")
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "evidence" / "report.css").is_file()
 
 
 def test_report_equals_that_of_step(tmp_path: Path) -> None:
     """JUnit and Markdown equal the files that the step wrote."""
-    left_by_a_step(tmp_path)
+    write_results(tmp_path)
     for name in ("junit", "markdown"):
         assert invoke(tmp_path, "report", "results.json", "--format", name).code == 0
     assert (tmp_path / "junit.xml").read_bytes() == render_junit(MADE)
@@ -66,7 +66,7 @@ def test_report_equals_that_of_step(tmp_path: Path) -> None:
 
 def test_report_prints_to_stdout(tmp_path: Path) -> None:
     """With `--output -`, the report goes to standard output and to no file."""
-    left_by_a_step(tmp_path)
+    write_results(tmp_path)
     assert invoke(tmp_path, "report", "results.json", "--format", "markdown", "--output", "-").out == render_summary(
         MADE
     )
@@ -78,7 +78,7 @@ def test_report_prints_to_stdout(tmp_path: Path) -> None:
 
 def test_report_elsewhere_links_evidence(tmp_path: Path) -> None:
     """A page in another folder has relative links to the evidence."""
-    left_by_a_step(tmp_path / "a b")
+    write_results(tmp_path / "a b")
     invoke(tmp_path, "report", "a b/results.json", "--output", "site/x/page.html")
     assert 'src="../../a%20b/evidence/r/step-001.png"' in (tmp_path / "site/x/page.html").read_text("utf-8")
     assert (tmp_path / "site/x/evidence/report.css").is_file()
@@ -86,7 +86,7 @@ def test_report_elsewhere_links_evidence(tmp_path: Path) -> None:
 
 def test_report_single_file_embeds_evidence(tmp_path: Path) -> None:
     """`--single-file` embeds the evidence as data URLs."""
-    left_by_a_step(tmp_path)
+    write_results(tmp_path)
     invoke(tmp_path, "report", "results.json", "--single-file", "--output", "page.html")
     text = (tmp_path / "page.html").read_text("utf-8")
     assert "data:video/webm;base64,cGl4ZWxz" in text
@@ -95,7 +95,7 @@ def test_report_single_file_embeds_evidence(tmp_path: Path) -> None:
 
 def test_report_omits_missing_evidence(tmp_path: Path) -> None:
     """The page names only evidence that exists."""
-    (left_by_a_step(tmp_path) / IMAGE).unlink()
+    (write_results(tmp_path) / IMAGE).unlink()
     invoke(tmp_path, "report", "results.json")
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "<img" not in text
@@ -125,7 +125,7 @@ def test_report_refuses_foreign_paths(path: str, tmp_path: Path) -> None:
 
 def test_report_follows_no_evidence_link(tmp_path: Path) -> None:
     """A symbolic link among the evidence is not read."""
-    left_by_a_step(tmp_path / "results")
+    write_results(tmp_path / "results")
     (tmp_path / "secret").write_text("mine", "utf-8")
     (tmp_path / "results" / IMAGE).unlink()
     (tmp_path / "results" / IMAGE).symlink_to(tmp_path / "secret")
@@ -136,7 +136,7 @@ def test_report_follows_no_evidence_link(tmp_path: Path) -> None:
 def test_report_refuses_output_link(tmp_path: Path) -> None:
     """Nothing is written through a link that leaves the working directory."""
     work = tmp_path / "work"
-    left_by_a_step(work)
+    write_results(work)
     (tmp_path / "outside").mkdir()
     (work / "link").symlink_to(tmp_path / "outside")
     ended = invoke(work, "report", "results.json", "--output", "link/report.html")
@@ -147,7 +147,7 @@ def test_report_refuses_output_link(tmp_path: Path) -> None:
 
 def test_report_of_killed_step_says_running(tmp_path: Path) -> None:
     """A record without verdict has the title "Running"."""
-    left_by_a_step(tmp_path, MADE._replace(verdict=None))
+    write_results(tmp_path, MADE._replace(verdict=None))
     invoke(tmp_path, "report", "results.json")
     assert "Running" in (tmp_path / "report.html").read_text("utf-8").partition("</h1>")[0]
 
@@ -177,7 +177,7 @@ def test_report_accepts_record_without_evidence(tmp_path: Path) -> None:
 )
 def test_report_error_exits_2(argv: list[str], told: str, tmp_path: Path) -> None:
     """Each invalid call has its error without a traceback."""
-    left_by_a_step(tmp_path)
+    write_results(tmp_path)
     ended = invoke(tmp_path, "report", *argv)
     assert ended.code == 2
     assert told in ended.err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.commands.invoke import invoke
-from tests.commands.test_report import IMAGE, MADE, left_by_a_step
+from tests.commands.test_report import IMAGE, MADE, write_results
 from tests.report.reports import PASSED, passed, report
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def test_report_spares_its_record(
     output: str, place: Callable[[Path, Path], None], single: tuple[str, ...], tmp_path: Path
 ) -> None:
     """The output may be no name or link of the record."""
-    record = left_by_a_step(tmp_path / "out") / "results.json"
+    record = write_results(tmp_path / "out") / "results.json"
     place(tmp_path / "x.html", record)
     before = record.read_bytes()
     ended = invoke(tmp_path, "report", "out/results.json", "--output", output, *single)
@@ -49,9 +49,9 @@ def test_report_spares_its_record(
 
 def test_report_spares_other_records(tmp_path: Path) -> None:
     """The output may be no record of another step."""
-    left_by_a_step(tmp_path / "out")
+    write_results(tmp_path / "out")
     kept = (tmp_path / "out" / "results.json").rename(tmp_path / "out" / "results.1.json")
-    left_by_a_step(tmp_path / "other")
+    write_results(tmp_path / "other")
     before = kept.read_bytes()
     ended = invoke(tmp_path, "report", "other/results.json", "--output", "out/results.1.json")
     assert ended.code == 2
@@ -61,7 +61,7 @@ def test_report_spares_other_records(tmp_path: Path) -> None:
 
 def test_report_spares_record_with_report_name(tmp_path: Path) -> None:
     """A record can have any name, so its report goes to a folder of its own."""
-    record = left_by_a_step(tmp_path) / "report.html"
+    record = write_results(tmp_path) / "report.html"
     (tmp_path / "results.json").rename(record)
     before = record.read_bytes()
     assert invoke(tmp_path, "report", "report.html").printed == "Wrote report/report.html\n"
@@ -73,7 +73,7 @@ def test_report_spares_record_with_report_name(tmp_path: Path) -> None:
 )
 def test_report_of_numbered_record_has_own_folder(name: str, file: str, tmp_path: Path) -> None:
     """As in `wait`, the files beside it belong to the step that replaced it."""
-    results = left_by_a_step(tmp_path / "out")
+    results = write_results(tmp_path / "out")
     (results / "results.json").rename(results / "results.1.json")
     (results / file).write_text("of the other step", "utf-8")
     ended = invoke(tmp_path, "report", "out/results.1.json", "--format", name)
@@ -85,10 +85,10 @@ def test_report_of_numbered_record_has_own_folder(name: str, file: str, tmp_path
 
 def test_report_pages_have_own_icons(tmp_path: Path) -> None:
     """Two pages in one folder have different icons."""
-    results = left_by_a_step(tmp_path / "out", MADE)
+    results = write_results(tmp_path / "out", MADE)
     invoke(tmp_path, "report", "out/results.json")
     red = (results / "evidence" / "report.svg").read_bytes()
-    left_by_a_step(tmp_path / "other", report([passed("b")], PASSED)._replace(waits_for_results=True))
+    write_results(tmp_path / "other", report([passed("b")], PASSED)._replace(waits_for_results=True))
     invoke(tmp_path, "report", "other/results.json", "--output", "out/a b.html")
     assert (results / "evidence" / "report.svg").read_bytes() == red
     icon = re.search('<link rel="icon" href="(.*)">', (results / "a b.html").read_text("utf-8"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.commands.invoke import CREDENTIALS, invoke
-from tests.commands.test_known_values import PASSWORD, RECORD, Step, talk
+from tests.commands.test_known_values import PASSWORD, RECORD, Step, respond_with_values
 from tests.support.fault_server import FaultServer
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ NOTICE = "The value of PASSWORD is not known here"
 OF_A = "tests: [{{id: a, variables: {{PASSWORD: '{}'}}}}]"
 OPTION = {"AUTONOMA_VARIABLES": f"PASSWORD={PASSWORD}"}
 EMPTY = {"AUTONOMA_VARIABLES": "PASSWORD="}
-# The manifest of the step that starts the run and its environment, then those of the later step.
+# Manifest and environment of the step that starts the run, then those of the later step.
 Case = tuple[str, dict[str, str], str, dict[str, str]]
 OTHER_VALUE: dict[str, Case] = {
     "default": ("tests: [a]", OPTION, "defaults: {variables: {PASSWORD: x1}}", {}),
@@ -55,8 +55,8 @@ SAME_VALUE: dict[str, Case] = {
 
 @pytest.fixture
 def step(tmp_path: Path) -> Iterator[Step]:
-    """Return a job whose application shows the value in all texts."""
-    with FaultServer(talk) as server:
+    """Return a job whose API repeats the value in all texts."""
+    with FaultServer(respond_with_values) as server:
         yield Step(tmp_path, server.url, {})
 
 
@@ -97,7 +97,7 @@ def test_sent_value_is_known(name: str, command: str, step: Step) -> None:
     ended = step(command, RECORD, **start(step, SAME_VALUE[name]))
     assert "not known here" not in ended.printed
     if PASSWORD in str(SAME_VALUE[name]):
-        assert PASSWORD not in step.shown(ended)
+        assert PASSWORD not in step.collect_output(ended)
 
 
 def test_other_value_is_hidden(step: Step) -> None:
@@ -105,7 +105,7 @@ def test_other_value_is_hidden(step: Step) -> None:
     start(step, OTHER_VALUE["entry"])
     (step.folder / "autonoma.yml").write_text(OF_A.format("Typ"), "utf-8")
     ended = step("wait", RECORD, "--var", "OTHER=Zq7 dark")
-    assert (NOTICE in ended.out, "Zq7 dark" in step.shown(ended)) == (True, False)
+    assert (NOTICE in ended.out, "Zq7 dark" in step.collect_output(ended)) == (True, False)
 
 
 def test_wait_preserves_signatures(step: Step) -> None:

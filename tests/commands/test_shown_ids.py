@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands.invoke import CREDENTIALS, Ended, invoke
+from tests.commands.invoke import CREDENTIALS, CommandResult, invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,8 @@ MANIFESTS = {
 }
 
 
-def run(folder: Path, text: str, code: str, *argv: str, **environ: str) -> Ended:
-    """Return a dry run with this manifest, and with this text in the environment variable PREVIEW."""
+def run(folder: Path, text: str, code: str, *argv: str, **environ: str) -> CommandResult:
+    """Run a command with this manifest and this value of PREVIEW."""
     (folder / "autonoma.yml").write_text(text, "utf-8")
     return invoke(folder, *(argv or ("run", "--dry-run")), environ={**CREDENTIALS, "PREVIEW": code, **environ})
 

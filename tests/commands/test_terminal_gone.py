@@ -15,7 +15,7 @@ import pytest
 from autonoma_ci import cli
 from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.sandbox import Sandbox
-from tests.commands.accounts import folder
+from tests.commands.accounts import build_folder
 from tests.commands.invoke import CREDENTIALS, Terminal
 from tests.support.streams import COMMAND, process_environ
 
@@ -28,12 +28,12 @@ NOTHING = "Error: nothing was chosen, so nothing was written"
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(folders=[folder("f1", "Checkout", ("t1", "Pays by card"))]) as running:
+    with Sandbox(folders=[build_folder("f1", "Checkout", ("t1", "Pays by card"))]) as running:
         yield running
 
 
-class Gone(Terminal):
-    """A terminal that fails once what was typed is read."""
+class FailingTerminal(Terminal):
+    """A terminal that fails at the end of its input."""
 
     def __init__(self, typed: str, error: Exception) -> None:
         super().__init__(typed)
@@ -52,7 +52,9 @@ def test_failing_terminal_selects_nothing(typed: str, error: Exception, sandbox:
     """An error of the terminal counts as the end of the input."""
     environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
     err = io.StringIO()
-    code = cli.run_command(["init"], Runtime(environ, Terminal(), err, str(tmp_path), stdin=Gone(typed, error)))
+    code = cli.run_command(
+        ["init"], Runtime(environ, Terminal(), err, str(tmp_path), stdin=FailingTerminal(typed, error))
+    )
     assert (code, err.getvalue()) == (2, f"{NOTHING}\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -68,7 +70,7 @@ def test_closed_terminal_selects_nothing(sandbox: Sandbox, tmp_path: Path) -> No
     shown = b""
     while not shown.endswith(b"or all: "):
         shown += os.read(ours, 1024)
-    # Linux fails only the call that waits for an answer by then. A later one gets the end of the file.
+    # Linux fails only the read that is waiting at the time. A later one gets the end of the file.
     time.sleep(0.5)
     os.close(ours)
     _, err = process.communicate(timeout=60)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autonoma_ci.sandbox import Sandbox
-from tests.commands.invoke import CREDENTIALS, Ended, invoke
+from tests.commands.invoke import CREDENTIALS, CommandResult, invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def waited(folder: Path, ids: str, *, first: bool = True) -> tuple[Ended, Ended]:
-    """Run the tests, to their end if `first` waits, and then `wait` with the record."""
+def run_and_wait(folder: Path, ids: str, *, first: bool = True) -> tuple[CommandResult, CommandResult]:
+    """Run `run`, which waits if `first` is true, and then `wait`."""
     with Sandbox() as sandbox:
         environ = {**CREDENTIALS, "AUTONOMA_API_URL": sandbox.url}
         more = {"AUTONOMA_RESULTS_DIR": "r", "AUTONOMA_WAIT": str(first).lower()}
@@ -33,13 +33,13 @@ def waited(folder: Path, ids: str, *, first: bool = True) -> tuple[Ended, Ended]
 )
 def test_wait_reports_finished_record(ids: str, code: int, told: str, tmp_path: Path) -> None:
     """The log states the earlier result, and the exit code stays."""
-    first, second = waited(tmp_path, ids)
+    first, second = run_and_wait(tmp_path, ids)
     assert (first.code, second.code) == (code, code)
     assert f"This step has ended already {told}" in second.out
 
 
 def test_wait_with_open_runs_has_no_note(tmp_path: Path) -> None:
     """A record with open runs has no such line."""
-    _, second = waited(tmp_path, "sandbox-one", first=False)
+    _, second = run_and_wait(tmp_path, "sandbox-one", first=False)
     assert second.code == 0
     assert "has ended already" not in second.printed

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-# A job of GitHub Actions, in one attempt at one build.
+# A job of GitHub Actions in one attempt of one build.
 BUILD = {"GITHUB_RUN_ID": "17", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "e2e", "GITHUB_SHA": "c" * 40}
 RE_RUN = {"GITHUB_RUN_ATTEMPT": "2"}
 WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m"}
-# Each way in which a second step leaves a record of its own.
+# Each kind of second step that writes its own record.
 SECOND_STEPS = {
     "starts runs": ({}, 0),
     "waits for runs": (WAIT, 0),
@@ -52,8 +52,8 @@ SECOND_STEPS = {
 }
 
 
-class Left(NamedTuple):
-    """What a command left behind: `printed` is its log, `record` the results.json in its results-dir."""
+class StepResult(NamedTuple):
+    """Exit code, log and files of a step."""
 
     code: int
     printed: str
@@ -68,12 +68,14 @@ class Left(NamedTuple):
 
     @property
     def totals(self) -> dict[str, int]:
-        """How many of the runs there are, and how many of them passed, as the record has it."""
+        """The total and passed counts of the record."""
         return {name: self.record["totals"][name] for name in ("total", "passed")}
 
 
-def command(folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: Mapping[str, str] | None = None) -> Left:
-    """Run a command as a step of a job on GitHub, with new files for outputs and summary."""
+def run_step(
+    folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: Mapping[str, str] | None = None
+) -> StepResult:
+    """Run a step of a GitHub job with new files for outputs and summary."""
     for name in ("output", "summary"):
         (folder / name).unlink(missing_ok=True)
     out = io.StringIO()
@@ -81,7 +83,7 @@ def command(folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: M
     world = Runtime(environ, out, out, str(folder), poll_policy=PollPolicy(interval=0.05))
     code = cli.run_command(argv, world)
     record = folder / environ["INPUT_RESULTS-DIR"] / "results.json"
-    return Left(
+    return StepResult(
         code,
         out.getvalue(),
         read_outputs((folder / "output").read_text("utf-8")),
@@ -90,18 +92,18 @@ def command(folder: Path, url: str, *argv: str, ids: Sequence[str] = (), more: M
     )
 
 
-def wait(folder: Path, url: str, record: str = "results/results.json", **more: str) -> Left:
-    """Run `wait` on a record; `more` are variables of the environment."""
-    return command(folder, url, "wait", record, more=WAIT | more)
+def run_wait(folder: Path, url: str, record: str = "results/results.json", **more: str) -> StepResult:
+    """Run `wait` on a record with `more` environment variables."""
+    return run_step(folder, url, "wait", record, more=WAIT | more)
 
 
-def files_in(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     """Return the content of each file below the folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def edit(path: Path, change: Callable[[Any], object]) -> None:
-    """Change a record, as somebody without the client secret could."""
+def edit_record(path: Path, change: Callable[[Any], object]) -> None:
+    """Change a record without a new signature."""
     record = json.loads(path.read_text("utf-8"))
     change(record)
     path.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
@@ -120,7 +122,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Api:
-    """An API that starts each run, and answers requests for a run's status with the word that it has for the test."""
+    """An API that starts each run and has one status for each test."""
 
     def __init__(self, **words: str) -> None:
         self._words = words
@@ -143,10 +145,10 @@ class Api:
 
 def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
     """Log, summary, outputs and record have the final states, and no run counts as started."""
-    first = command(tmp_path, sandbox.url, ids=["a", "b"])
+    first = run_step(tmp_path, sandbox.url, ids=["a", "b"])
     assert (first.code, first.record["waits_for_results"]) == (0, False)
     assert "2 of 2 runs started." in first.printed
-    later = wait(tmp_path, sandbox.url)
+    later = run_wait(tmp_path, sandbox.url)
     assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (0, "passed", "2")
     assert later.record["waits_for_results"] is True
     assert (later.record["conclusion"], later.totals) == ("passed", {"total": 2, "passed": 2})
@@ -161,8 +163,8 @@ def test_wait_reports_final_states(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_wait_names_running_runs(sandbox: Sandbox, tmp_path: Path) -> None:
     """The summary names the command for later, because runs cannot be cancelled."""
-    command(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
-    later = wait(tmp_path, sandbox.url, INPUT_TIMEOUT="2s")
+    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-stays"])
+    later = run_wait(tmp_path, sandbox.url, INPUT_TIMEOUT="2s")
     assert (later.code, later.states) == (6, {"a": "passed", "sandbox-stays": "timed-out"})
     for text in (later.printed, later.summary):
         assert "1 of 2 runs passed, 1 still running." in text
@@ -203,42 +205,42 @@ def test_wait_without_runs_repeats_exit_code(
 ) -> None:
     """The exit code is that of the first step, and its files stay unchanged."""
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", _cancelled(signal))
-    first = command(tmp_path, sandbox.url, ids=["a", "b"], more=more)
+    first = run_step(tmp_path, sandbox.url, ids=["a", "b"], more=more)
     assert (first.code, first.record["conclusion"], first.record["runs"]) == (code, conclusion, [])
-    before = files_in(tmp_path / "results")
-    # The same job's environment; the input that was invalid is a valid one now.
-    later = wait(tmp_path, sandbox.url, **{**more, "INPUT_TIMEOUT": "5s"})
+    before = read_files(tmp_path / "results")
+    # The environment of the same job, with a valid input in place of the invalid one.
+    later = run_wait(tmp_path, sandbox.url, **{**more, "INPUT_TIMEOUT": "5s"})
     assert (later.code, later.outputs["conclusion"], later.outputs["passed"]) == (code, conclusion, "0")
     assert "has left none" in later.printed
     assert "has left none" in later.summary
     for text in (later.printed, later.summary):
         assert "runs passed" not in text
         assert "✅" not in text
-    assert files_in(tmp_path / "results") == before
+    assert read_files(tmp_path / "results") == before
     assert sandbox.received == []
 
 
 def test_wait_on_killed_step_exits_7(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A step killed before its plan leaves a record without runs and verdict."""
-    command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
-    edit(path, lambda record: record.update(conclusion=None, reason=None, exit_code=None))
-    later = wait(tmp_path, sandbox.url)
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+    edit_record(path, lambda record: record.update(conclusion=None, reason=None, exit_code=None))
+    later = run_wait(tmp_path, sandbox.url)
     assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (7, "error", "unknown")
     assert "it was killed" in later.summary
 
 
-def _conclude(conclusion: str | None, code: int | None, record: Any) -> None:
+def _set_conclusion(conclusion: str | None, code: int | None, record: Any) -> None:
     record.update(conclusion=conclusion, exit_code=code)
 
 
-def _expected(conclusion: str | None, code: int | None) -> tuple[int, str]:
-    """Return exit code and conclusion of `wait` on a record without runs that has these."""
+def _get_expected_end(conclusion: str | None, code: int | None) -> tuple[int, str]:
+    """Return the exit code and conclusion of `wait` on such a record without runs."""
     code = -1 if code is None else code
     if conclusion == "skipped" and code == 0:
         return 0, "skipped"
     if conclusion == "cancelled" and code in {130, 143}:
         return code, "cancelled"
-    # Codes that an error without runs can have; whatever is not true of any step is unknown.
+    # Exit codes of an error without runs. Other combinations come from no step and are unknown.
     if conclusion in {"skipped", "error", "cancelled"} and code in range(1, 8):
         return code, "error"
     return 7, "error"
@@ -246,12 +248,12 @@ def _expected(conclusion: str | None, code: int | None) -> tuple[int, str]:
 
 def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A record without runs gives exit code 0 only if its step was skipped."""
-    command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
     for conclusion in [*Conclusion, None]:
         for code in (0, 1, 2, 5, 7, 70, 128, 130, 143, 256, -1, None):
-            edit(path, partial(_conclude, conclusion, code))
-            later = wait(tmp_path, sandbox.url)
-            assert (later.code, later.outputs["conclusion"]) == _expected(conclusion, code), (conclusion, code)
+            edit_record(path, partial(_set_conclusion, conclusion, code))
+            later = run_wait(tmp_path, sandbox.url)
+            assert (later.code, later.outputs["conclusion"]) == _get_expected_end(conclusion, code), (conclusion, code)
             assert "✅" not in later.summary
     assert sandbox.received == []
 
@@ -259,19 +261,19 @@ def test_wait_refuses_pass_without_runs(sandbox: Sandbox, tmp_path: Path, path: 
 # A record with runs that passed
 
 
-def _forge(entry: dict[str, Any], mac: str) -> None:
+def _forge_pass(entry: dict[str, Any], mac: str) -> None:
     entry.update(state="passed", reason="ok", message="", suggestion="", step=None, mac=mac)
 
 
-def _mac(entry: dict[str, Any]) -> str:
+def _compute_mac(entry: dict[str, Any]) -> str:
     return str(entry.get("mac", ""))
 
 
 FORGERIES: dict[str, Callable[[Any], object]] = {
-    "no signature": lambda record: _forge(record["runs"][1], ""),
-    "its own signature": lambda record: _forge(record["runs"][1], _mac(record["runs"][1])),
-    "another run's signature": lambda record: _forge(record["runs"][1], _mac(record["runs"][0])),
-    "an invented signature": lambda record: _forge(record["runs"][1], "0" * 64),
+    "no signature": lambda record: _forge_pass(record["runs"][1], ""),
+    "its own signature": lambda record: _forge_pass(record["runs"][1], _compute_mac(record["runs"][1])),
+    "another run's signature": lambda record: _forge_pass(record["runs"][1], _compute_mac(record["runs"][0])),
+    "an invented signature": lambda record: _forge_pass(record["runs"][1], "0" * 64),
 }
 
 
@@ -280,10 +282,10 @@ def test_wait_polls_forged_pass(forge: Callable[[Any], object], tmp_path: Path, 
     """A pass without a valid signature is polled, and the response counts."""
     api = Api(a="passed", b="failed")
     with FaultServer(api) as server:
-        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
-        edit(path, forge)
+        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
+        edit_record(path, forge)
         api.polled.clear()
-        later = wait(tmp_path, server.url)
+        later = run_wait(tmp_path, server.url)
         assert (later.code, later.outputs["conclusion"]) == (1, "failed")
         assert later.states == {"a": "passed", "b": "failed"}
         assert set(api.polled) == {"a", "b"}
@@ -295,22 +297,22 @@ def test_wait_polls_pass_of_other_secret(tmp_path: Path) -> None:
     api = Api(a="passed")
     with FaultServer(api) as server:
         other = {**WAIT, "INPUT_CLIENT-SECRET": "client-secret-of-somebody-else"}
-        assert command(tmp_path, server.url, ids=["a"], more=other).code == 0
+        assert run_step(tmp_path, server.url, ids=["a"], more=other).code == 0
         api.polled.clear()
-        assert wait(tmp_path, server.url).code == 0
+        assert run_wait(tmp_path, server.url).code == 0
         assert api.polled == ["a"]
 
 
 def test_forged_pass_without_id_is_unknown(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """Without a run id, the run cannot be polled."""
-    command(tmp_path, sandbox.url, ids=["a", "sandbox-404"], more=WAIT)
+    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-404"], more=WAIT)
 
     def forge(record: Any) -> None:
-        _forge(record["runs"][1], _mac(record["runs"][0]))
+        _forge_pass(record["runs"][1], _compute_mac(record["runs"][0]))
         record.update(conclusion="passed", reason="ok", exit_code=0)
 
-    edit(path, forge)
-    later = wait(tmp_path, sandbox.url)
+    edit_record(path, forge)
+    later = run_wait(tmp_path, sandbox.url)
     assert (later.code, later.outputs["reason"]) == (7, "unknown")
     assert later.states == {"a": "passed", "sandbox-404": "unknown"}
     assert "has no id to ask the API about" in later.summary
@@ -320,9 +322,9 @@ def test_wait_counts_signed_pass_once(tmp_path: Path, path: Path) -> None:
     """The signed entry of one test in place of another is no second pass."""
     api = Api(a="passed", b="failed")
     with FaultServer(api) as server:
-        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-        edit(path, lambda record: record["runs"].__setitem__(1, record["runs"][0]))
-        later = wait(tmp_path, server.url)
+        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        edit_record(path, lambda record: record["runs"].__setitem__(1, record["runs"][0]))
+        later = run_wait(tmp_path, server.url)
         assert (later.code, later.outputs["reason"]) == (7, "unknown")
         assert [run["state"] for run in later.record["runs"]] == ["passed", "unknown"]
 
@@ -347,20 +349,20 @@ def test_wait_refuses_foreign_record(
 ) -> None:
     """A stale record ends with exit code 2, nothing is sent, and all files stay unchanged."""
     ids = ["a", "b"]
-    assert command(tmp_path, sandbox.url, ids=ids, more=WAIT if waits else {}).code == 0
-    before, sent = files_in(tmp_path / "results"), len(sandbox.received)
-    later = wait(tmp_path, sandbox.url, **more)
+    assert run_step(tmp_path, sandbox.url, ids=ids, more=WAIT if waits else {}).code == 0
+    before, sent = read_files(tmp_path / "results"), len(sandbox.received)
+    later = run_wait(tmp_path, sandbox.url, **more)
     assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (2, "error", "input")
     assert f"results/results.json is not the record of this step: {why}" in later.printed
     assert why in later.summary
-    assert (files_in(tmp_path / "results"), len(sandbox.received)) == (before, sent)
+    assert (read_files(tmp_path / "results"), len(sandbox.received)) == (before, sent)
 
 
 def test_wait_accepts_earlier_attempt_of_other_job(sandbox: Sandbox, tmp_path: Path) -> None:
     """A job that only waits runs again alone, so the record has a lower attempt."""
-    command(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
+    run_step(tmp_path, sandbox.url, ids=["a", "b"], more={"GITHUB_JOB": "start"})
     for number in ("2", "3"):
-        later = wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
+        later = run_wait(tmp_path, sandbox.url, GITHUB_JOB="wait", GITHUB_RUN_ATTEMPT=number)
         assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
     assert [sandbox.count_starts(name) for name in "ab"] == [1, 1]
 
@@ -374,7 +376,7 @@ def test_wait_at_terminal_accepts_any_record(
     place: dict[str, str], sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
     """A user at a terminal chooses the record."""
-    command(tmp_path, sandbox.url, ids=["a", "b"])
+    run_step(tmp_path, sandbox.url, ids=["a", "b"])
     environ = environment(tmp_path, sandbox.url, []) | BUILD | place
     world = Runtime(environ, io.StringIO(), io.StringIO(), str(tmp_path), poll_policy=PollPolicy(interval=0.05))
     assert cli.run_command(["wait", "results/results.json"], world) == 0
@@ -386,9 +388,9 @@ def test_wait_at_terminal_accepts_any_record(
 def test_wait_without_build_id_refuses_old_record(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """Without a build id, only the time identifies an old record."""
     unknown = dict.fromkeys(BUILD, "")
-    command(tmp_path, sandbox.url, ids=["a"], more={**unknown, **(WAIT if waits else {})})
-    edit(path, lambda record: record.update(started_at="2020-01-02T03:04:05Z"))
-    later = wait(tmp_path, sandbox.url, **unknown)
+    run_step(tmp_path, sandbox.url, ids=["a"], more={**unknown, **(WAIT if waits else {})})
+    edit_record(path, lambda record: record.update(started_at="2020-01-02T03:04:05Z"))
+    later = run_wait(tmp_path, sandbox.url, **unknown)
     assert later.code == 2
     assert "it is older than a day" in later.printed
 
@@ -396,43 +398,43 @@ def test_wait_without_build_id_refuses_old_record(waits: bool, sandbox: Sandbox,
 @pytest.mark.parametrize(("waits", "code"), [(True, 2), (False, 0)], ids=["ended", "open runs"])
 def test_wait_without_job_refuses_ended_attempt(waits: bool, code: int, sandbox: Sandbox, tmp_path: Path) -> None:
     """Without job names, an earlier attempt counts only if it has open runs."""
-    command(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if waits else {})})
-    assert wait(tmp_path, sandbox.url, **{"GITHUB_JOB": "", **RE_RUN}).code == code
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_JOB": "", **(WAIT if waits else {})})
+    assert run_wait(tmp_path, sandbox.url, **{"GITHUB_JOB": "", **RE_RUN}).code == code
 
 
 def test_wait_warns_of_changed_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A change of the signed record has a warning."""
-    command(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
-    edit(path, lambda record: record["runs"].pop())
-    later = wait(tmp_path, sandbox.url)
+    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-fails"], more=WAIT)
+    edit_record(path, lambda record: record["runs"].pop())
+    later = run_wait(tmp_path, sandbox.url)
     assert "was changed after it was written" in later.printed
 
 
 def test_wait_on_numbered_record_spares_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """Passed runs of one step must not replace the failed record of another one."""
-    command(tmp_path, sandbox.url, ids=["a"])
-    command(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
-    red = files_in(path.parent)
-    later = command(tmp_path, sandbox.url, "wait", "results/results.1.json", more=WAIT | {"INPUT_RESULTS-DIR": ""})
+    run_step(tmp_path, sandbox.url, ids=["a"])
+    run_step(tmp_path, sandbox.url, ids=["sandbox-fails"], more=WAIT)
+    red = read_files(path.parent)
+    later = run_step(tmp_path, sandbox.url, "wait", "results/results.1.json", more=WAIT | {"INPUT_RESULTS-DIR": ""})
     assert later.code == 0
-    kept = files_in(path.parent)
+    kept = read_files(path.parent)
     assert {name: kept[name] for name in red} == red
     assert json.loads((path.parent / "results.1" / "results.json").read_text("utf-8"))["conclusion"] == "passed"
 
 
 def test_wait_after_dry_run_is_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
     """A dry run leaves no runs, so `wait` ends with exit code 0."""
-    command(tmp_path, sandbox.url, ids=["a"], more={"INPUT_DRY-RUN": "true"})
-    later = wait(tmp_path, sandbox.url)
+    run_step(tmp_path, sandbox.url, ids=["a"], more={"INPUT_DRY-RUN": "true"})
+    later = run_wait(tmp_path, sandbox.url)
     assert (later.code, later.outputs["conclusion"]) == (0, "skipped")
 
 
 def test_second_step_follows_no_record_link(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """A link in the checkout must not copy a file from outside into the results folder."""
-    command(tmp_path, sandbox.url, ids=["a"])
+    run_step(tmp_path, sandbox.url, ids=["a"])
     elsewhere = path.rename(tmp_path / "elsewhere.json")
     path.symlink_to(elsewhere)
-    command(tmp_path, sandbox.url, ids=["a"])
+    run_step(tmp_path, sandbox.url, ids=["a"])
     assert not path.with_name("results.1.json").exists()
 
 
@@ -444,16 +446,16 @@ def test_second_step_preserves_open_runs(
     more: dict[str, str], code: int, sandbox: Sandbox, tmp_path: Path, path: Path
 ) -> None:
     """The first record is copied byte for byte, the log names it, and `wait` can use it."""
-    assert command(tmp_path, sandbox.url, ids=["a", "b"]).code == 0
+    assert run_step(tmp_path, sandbox.url, ids=["a", "b"]).code == 0
     first = path.read_bytes()
-    second = command(tmp_path, sandbox.url, ids=["c"], more=more)
+    second = run_step(tmp_path, sandbox.url, ids=["c"], more=more)
     assert second.code == code
     kept = path.with_name("results.1.json")
     assert kept.read_bytes() == first
     assert "its record is kept as results.1.json" in second.printed
     assert "Give each step a results-dir of its own." in second.printed
     posts = [sandbox.count_starts(name) for name in "abc"]
-    later = wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
+    later = run_wait(tmp_path, sandbox.url, "results/results.1.json", **{"INPUT_RESULTS-DIR": "first"})
     assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
     assert [sandbox.count_starts(name) for name in "abc"] == posts
     assert kept.read_bytes() == first
@@ -463,7 +465,7 @@ def test_third_step_preserves_both_records(sandbox: Sandbox, tmp_path: Path, pat
     """With three steps, the first and second record have names of their own."""
     left = []
     for test in "abc":
-        assert command(tmp_path, sandbox.url, ids=[test]).code == 0
+        assert run_step(tmp_path, sandbox.url, ids=[test]).code == 0
         left.append(path.read_bytes())
     names = ["results.1.json", "results.2.json", "results.json"]
     assert sorted(found.name for found in path.parent.glob("results*.json")) == names
@@ -473,17 +475,17 @@ def test_third_step_preserves_both_records(sandbox: Sandbox, tmp_path: Path, pat
 def test_wait_in_same_folder_preserves_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """`wait` on a numbered record writes results.json and preserves the existing one."""
     for test in "ab":
-        command(tmp_path, sandbox.url, ids=[test])
+        run_step(tmp_path, sandbox.url, ids=[test])
     last = path.read_bytes()
-    later = wait(tmp_path, sandbox.url, "results/results.1.json")
+    later = run_wait(tmp_path, sandbox.url, "results/results.1.json")
     assert (later.code, later.states) == (0, {"a": "passed"})
     assert path.with_name("results.2.json").read_bytes() == last
 
 
 def test_wait_copies_no_own_record(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """`wait` continues the record of the step, so it makes no copy of it."""
-    command(tmp_path, sandbox.url, ids=["a"])
-    later = wait(tmp_path, sandbox.url)
+    run_step(tmp_path, sandbox.url, ids=["a"])
+    later = run_wait(tmp_path, sandbox.url)
     assert later.code == 0
     assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
     assert "::warning" not in later.printed
@@ -491,8 +493,8 @@ def test_wait_copies_no_own_record(sandbox: Sandbox, tmp_path: Path, path: Path)
 
 def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The files of an ended step of the same build are replaced with a warning."""
-    command(tmp_path, sandbox.url, ids=["a"], more=WAIT)
-    second = command(tmp_path, sandbox.url, ids=["b"], more=WAIT)
+    run_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
+    second = run_step(tmp_path, sandbox.url, ids=["b"], more=WAIT)
     assert (second.code, second.states) == (0, {"b": "passed"})
     assert second.printed.count("results-dir has the files of another step of this build, which are replaced.") == 1
     assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
@@ -502,8 +504,8 @@ def test_second_step_warns_of_replaced_files(sandbox: Sandbox, tmp_path: Path, p
 def test_record_of_older_build_is_replaced(waits: bool, sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The files of another build are removed."""
     older = {"GITHUB_RUN_ID": "16", **(WAIT if waits else {})}
-    command(tmp_path, sandbox.url, ids=["a"], more=older)
-    second = command(tmp_path, sandbox.url, ids=["b"])
+    run_step(tmp_path, sandbox.url, ids=["a"], more=older)
+    second = run_step(tmp_path, sandbox.url, ids=["b"])
     assert (second.code, second.states) == (0, {"b": "started"})
     assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
     assert "::warning" not in second.printed
@@ -511,8 +513,8 @@ def test_record_of_older_build_is_replaced(waits: bool, sandbox: Sandbox, tmp_pa
 
 def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The record of an earlier attempt belongs to the same step."""
-    command(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
-    again = command(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
+    run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT)
+    again = run_step(tmp_path, sandbox.url, ids=["a", "sandbox-flaky"], more=WAIT | RE_RUN)
     assert (again.code, again.states) == (0, {"a": "passed", "sandbox-flaky": "passed"})
     assert [found.name for found in path.parent.glob("results*.json")] == ["results.json"]
     assert "::warning" not in again.printed
@@ -520,9 +522,9 @@ def test_rerun_has_no_warning(sandbox: Sandbox, tmp_path: Path, path: Path) -> N
 
 def test_rerun_preserves_open_runs(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
     """The log names the attempt, and does not advise a folder for each step."""
-    command(tmp_path, sandbox.url, ids=["a"])
+    run_step(tmp_path, sandbox.url, ids=["a"])
     open_runs = path.read_bytes()
-    again = command(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
+    again = run_step(tmp_path, sandbox.url, ids=["a"], more=RE_RUN)
     assert path.with_name("results.1.json").read_bytes() == open_runs
     assert "An earlier attempt left runs open: its record is kept as results.1.json." in again.printed
     assert "results-dir of its own" not in again.printed
@@ -532,7 +534,7 @@ def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, pa
     """A permanent results folder does not fill up, and no record of this build is replaced."""
     for build in ("15", "16", "17"):
         for _ in range(3):
-            command(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
+            run_step(tmp_path, sandbox.url, ids=["a"], more={"GITHUB_RUN_ID": build})
     kept = [path.with_name(name) for name in ("results.1.json", "results.2.json")]
     assert sorted(found.name for found in path.parent.glob("results*.json")) == sorted(
         [path.name, *(found.name for found in kept)]
@@ -541,7 +543,7 @@ def test_copies_of_older_builds_are_removed(sandbox: Sandbox, tmp_path: Path, pa
 
 
 class Writer:
-    """A step that publishes to a shared results-dir while its runs are started one after the other."""
+    """A step that starts runs and publishes to a shared results folder."""
 
     def __init__(self, folder: Path, name: str) -> None:
         context = BuildContext("github", build_id="17", build_attempt="1")
@@ -556,7 +558,7 @@ class Writer:
         self.warnings = self._files.begin(self._report)
 
     def publish(self) -> None:
-        """Start one more run, and publish the report that has it."""
+        """Start another run and publish the report."""
         run = started(f"{self._name}-{len(self.open)}")
         self.open.add(run.run_id)
         self._report = self._report._replace(results=(*self._report.results, run))
@@ -604,7 +606,7 @@ def test_run_writes_record_before_first_post(tmp_path: Path, path: Path) -> None
         older = {**WAIT, "GITHUB_RUN_ID": "16"}
         for more in (older, WAIT):
             seen.clear()
-            assert command(tmp_path, server.url, ids=ids, more=more).code == 0
+            assert run_step(tmp_path, server.url, ids=ids, more=more).code == 0
             assert seen, "there was no record when the first POST arrived"
             first = json.loads(seen[0])
             assert first["ci"]["build"] == {**BUILD, **more}["GITHUB_RUN_ID"]
@@ -616,21 +618,21 @@ def test_run_replaces_files_before_wait_for_url(
     sandbox: Sandbox, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A step killed before its first request leaves no passed results of an earlier step."""
-    command(tmp_path, sandbox.url, ids=["a"], more=WAIT)
+    run_step(tmp_path, sandbox.url, ids=["a"], more=WAIT)
     assert path.with_name("junit.xml").exists()
     seen: dict[str, bytes] = {}
 
     def wait_for_url(*_: object) -> None:
-        seen.update((name, data) for name, data in files_in(path.parent).items() if not name.startswith("evidence"))
+        seen.update((name, data) for name, data in read_files(path.parent).items() if not name.startswith("evidence"))
 
     monkeypatch.setattr("autonoma_ci.net.wait_for_url.wait_for_url", wait_for_url)
-    assert command(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
+    assert run_step(tmp_path, sandbox.url, ids=["b"], more={"INPUT_WAIT-FOR-URL": "http://127.0.0.1:9/"}).code == 0
     assert set(seen) == {"results.json"}
     record = json.loads(seen["results.json"])
     assert (record["runs"], record["conclusion"], record["exit_code"]) == ([], None, None)
 
 
-# No report is greener than the runs
+# No report shows more success than the runs
 
 any_run = st.builds(
     partial(RunResult),
@@ -640,7 +642,7 @@ any_run = st.builds(
     run_id=st.sampled_from(["", "run-1", "run-2"]),
     reused=st.booleans(),
 )
-# Random states are hardly ever all the same, so such lists come by themselves.
+# Random states are rarely equal, so lists of one state are generated separately.
 of_one_state = st.sampled_from(RunState).flatmap(
     lambda state: st.lists(any_run.map(lambda run: run._replace(state=state)), min_size=1, max_size=4)
 )
@@ -648,7 +650,7 @@ any_runs = st.one_of(st.lists(any_run, max_size=4), of_one_state)
 
 
 def _greens(shown: Report) -> dict[str, bool]:
-    """Return which reports say that the runs passed."""
+    """Return for each format whether its report shows success."""
     page, text = render_html(shown).decode(), render_summary(shown)
     icon = re.search('class="verdict ([a-z]+)"', page)
     cases = etree.fromstring(render_junit(shown)).findall(".//testcase")
@@ -672,7 +674,7 @@ def test_report_is_not_better_than_runs(runs: list[RunResult], waited: bool, int
     passed = bool(runs) and all(run.state is RunState.PASSED for run in runs)
     assert verdict.conclusion is not Conclusion.PASSED or (passed and waited)
     assert not any(greens.values()) or passed
-    # A step that does not wait can't know that a run passed.
+    # A step without `wait` cannot know that a run passed.
     said = {name for name, green in greens.items() if green and name != "junit"}
     assert not said or verdict.conclusion is Conclusion.PASSED
     assert (verdict.exit_code == 0) == (

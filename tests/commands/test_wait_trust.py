@@ -17,7 +17,7 @@ from autonoma_ci.engine.engine import Engine
 from autonoma_ci.engine.poller import PollPolicy
 from autonoma_ci.engine.workers import SignalReceived
 from autonoma_ci.reports.results_schema import parse_results
-from tests.commands.test_wait_record import BUILD, RE_RUN, WAIT, Api, command, edit, files_in, wait
+from tests.commands.test_wait_record import BUILD, RE_RUN, WAIT, Api, edit_record, read_files, run_step, run_wait
 from tests.support import faults
 from tests.support.fault_server import FaultServer, Wire
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SHA = "c" * 40
 OTHER_SHA = "d" * 40
-# What tells one job of each system from another one.
+# The variables that identify a job of each CI system.
 CODEBUILD = {
     "CODEBUILD_BUILD_ID": "project:1",
     "CODEBUILD_BUILD_ARN": "arn",
@@ -74,13 +74,13 @@ GENERIC = {"CI": "true"}
 
 
 class Job:
-    """One job's folder and API, in any CI system."""
+    """A job in any CI system, with its folder and API."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self._url = folder, url
 
     def __call__(self, place: Mapping[str, str], *argv: str, **more: str) -> tuple[int, str]:
-        """Run a command, and return its exit code and its log."""
+        """Run a command and return its exit code and log."""
         environ = {
             "AUTONOMA_CLIENT_ID": "client-id-of-the-test",
             "AUTONOMA_CLIENT_SECRET": "client-secret-of-the-test",
@@ -105,7 +105,7 @@ class Job:
 
     def change(self, **changes: object) -> None:
         """Change fields of the record."""
-        edit(self.folder / "results" / "results.json", lambda document: document.update(changes))
+        edit_record(self.folder / "results" / "results.json", lambda document: document.update(changes))
 
 
 @pytest.fixture
@@ -130,9 +130,9 @@ def test_wait_confirms_signed_pass(tmp_path: Path) -> None:
     """A passed run is polled again, and the log says that it is confirmed."""
     api = Api(a="passed", b="passed")
     with FaultServer(api) as server:
-        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
+        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
         api.polled.clear()
-        later = wait(tmp_path, server.url)
+        later = run_wait(tmp_path, server.url)
         assert (later.code, later.states) == (0, {"a": "passed", "b": "passed"})
         assert sorted(api.polled) == ["a", "b"]
         assert server.posts == {"a": 1, "b": 1}
@@ -151,9 +151,9 @@ def test_wait_rejects_denied_pass(word: str, tmp_path: Path) -> None:
         return Api(**words)(wire)
 
     with FaultServer(act) as server:
-        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
+        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 0
         words["a"] = word
-        later = wait(tmp_path, server.url, INPUT_TIMEOUT="1s")
+        later = run_wait(tmp_path, server.url, INPUT_TIMEOUT="1s")
     assert later.code in {1, 7}
     assert later.states["a"] in {"failed", "stopped", "unknown"}
     assert later.states["b"] == "passed"
@@ -163,9 +163,9 @@ def test_wait_trusts_signed_failure(tmp_path: Path) -> None:
     """A failed run is not polled again, and the log counts the confirmed run only."""
     api = Api(a="passed", b="failed")
     with FaultServer(api) as server:
-        assert command(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
+        assert run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT).code == 1
         api.polled.clear()
-        later = wait(tmp_path, server.url)
+        later = run_wait(tmp_path, server.url)
     assert (later.code, later.states, api.polled) == (1, {"a": "passed", "b": "failed"}, ["a"])
     assert "Confirming 1 passed run" in later.printed
 
@@ -173,20 +173,20 @@ def test_wait_trusts_signed_failure(tmp_path: Path) -> None:
 def test_wait_title_counts_open_and_confirmed(tmp_path: Path, api: Api) -> None:
     """The title of the log group has both counts."""
     with FaultServer(api) as server:
-        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
         path = tmp_path / "results" / "results.json"
-        edit(path, lambda record: record["runs"][1].update(state="started", step=None))
-        later = wait(tmp_path, server.url)
+        edit_record(path, lambda record: record["runs"][1].update(state="started", step=None))
+        later = run_wait(tmp_path, server.url)
     assert "Waiting for 1 run and confirming 1 passed run" in later.printed
 
 
 def test_wait_preserves_duration_of_pass(tmp_path: Path, api: Api) -> None:
     """The time until a later step confirmed the run is no duration of it."""
     with FaultServer(api) as server:
-        first = command(tmp_path, server.url, ids=["a"], more=WAIT)
+        first = run_step(tmp_path, server.url, ids=["a"], more=WAIT)
         path = tmp_path / "results" / "results.json"
-        edit(path, lambda record: record.update(started_at=hours_ago(2)))
-        later = wait(tmp_path, server.url)
+        edit_record(path, lambda record: record.update(started_at=hours_ago(2)))
+        later = run_wait(tmp_path, server.url)
     [before], [after] = first.record["runs"], later.record["runs"]
     assert after["duration_seconds"] == before["duration_seconds"]
     assert after["start_offset_seconds"] < -7000
@@ -206,10 +206,10 @@ def test_wait_counts_reused_pass_as_reused(tmp_path: Path) -> None:
         return Api(**words)(wire)
 
     with FaultServer(act) as server:
-        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-        again = command(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
+        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        again = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
         words["b"] = "passed"
-        later = wait(tmp_path, server.url, **RE_RUN)
+        later = run_wait(tmp_path, server.url, **RE_RUN)
     assert "1 of 2 runs started, 1 passed in an earlier attempt." in again.printed
     assert (again.outputs["started"], again.outputs["passed"], again.outputs["total"]) == ("1", "1", "2")
     assert (later.code, later.outputs["conclusion"]) == (0, "passed")
@@ -238,11 +238,11 @@ def test_wait_refuses_record_of_other_build(
 ) -> None:
     """CI systems number builds per repository or not at all."""
     assert job.start(place, AUTONOMA_WAIT=str(waits).lower()) == 0
-    before = files_in(job.folder)
+    before = read_files(job.folder)
     code, log = job.wait(place, **more)
     assert code == 2
     assert f"is not the record of this step: {why}. The other files in its folder" in log
-    assert files_in(job.folder) == before
+    assert read_files(job.folder) == before
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,10 @@ def test_wait_refuses_record_of_other_build(
     ids=["CodeBuild", "unknown system", "act"],
 )
 class TestWithoutABuildId:
-    """Systems whose jobs have no build id in common: `more` is what differs in the next job."""
+    """CI systems whose jobs share no build id.
+
+    `more` are the variables that differ in the next job.
+    """
 
     def test_wait_accepts_open_runs(self, place: Mapping[str, str], more: Mapping[str, str], job: Job) -> None:
         """The job that started them has ended."""
@@ -366,7 +369,7 @@ def test_wait_refuses_other_part(
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {}),
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"GITHUB_JOB": "verdict"}),
         (GITHUB, {"INPUT_PART": '{"os":"linux"}'}, {"GITHUB_JOB": "verdict", "INPUT_PART": '{"os":"mac"}'}),
-        # action.yml gives each leg of a matrix its values, also where the starting step has named its part.
+        # action.yml passes the matrix values, also where the starting step has the option `part`.
         (GITHUB, {"INPUT_PART": "linux"}, {"INPUT_PART": '{"os":"linux"}'}),
         (GITHUB, {"INPUT_SHARD": "1/2"}, {}),
         (GITHUB, {"INPUT_SHARD": "1/2"}, {"INPUT_SHARD": "1/2"}),
@@ -421,9 +424,9 @@ def test_wait_after_cancelled_start_is_cancelled(tmp_path: Path, api: Api, monke
     with FaultServer(api) as server:
         with monkeypatch.context() as patched:
             patched.setattr(Engine, "run", lambda self, workers, run=Engine.run: _interrupt(run, self, workers))
-            first = command(tmp_path, server.url, ids=["a", "b"])
+            first = run_step(tmp_path, server.url, ids=["a", "b"])
         assert (first.code, first.states) == (143, {"a": "not-started", "b": "not-started"})
-        later = wait(tmp_path, server.url)
+        later = run_wait(tmp_path, server.url)
         assert server.received == []
     assert (later.code, later.outputs["conclusion"], later.outputs["reason"]) == (143, "cancelled", "cancelled")
     assert later.record["conclusion"] == "cancelled"
@@ -439,9 +442,9 @@ def _cancel(record: Any) -> None:
 def test_wait_after_partial_cancel_fails(word: str, code: int, reason: str, tmp_path: Path) -> None:
     """The started run is polled, but its pass alone is no success."""
     with FaultServer(Api(a=word)) as server:
-        command(tmp_path, server.url, ids=["a", "b"])
-        edit(tmp_path / "results" / "results.json", _cancel)
-        later = wait(tmp_path, server.url)
+        run_step(tmp_path, server.url, ids=["a", "b"])
+        edit_record(tmp_path / "results" / "results.json", _cancel)
+        later = run_wait(tmp_path, server.url)
     assert (later.code, later.outputs["reason"]) == (code, reason)
     assert later.states == {"a": word, "b": "not-started"}
 
@@ -449,15 +452,15 @@ def test_wait_after_partial_cancel_fails(word: str, code: int, reason: str, tmp_
 def test_wait_after_bug_marks_runs_unknown(tmp_path: Path, api: Api) -> None:
     """The failed step had sent some requests, and its record does not say which."""
     with FaultServer(api) as server:
-        command(tmp_path, server.url, ids=["a", "b"])
+        run_step(tmp_path, server.url, ids=["a", "b"])
         path = tmp_path / "results" / "results.json"
-        edit(path, lambda record: record.update(conclusion="error", reason="unknown", exit_code=70))
-        edit(path, lambda record: record["runs"][1].update(state="planned", run_id="", url=""))
-        later = wait(tmp_path, server.url)
+        edit_record(path, lambda record: record.update(conclusion="error", reason="unknown", exit_code=70))
+        edit_record(path, lambda record: record["runs"][1].update(state="planned", run_id="", url=""))
+        later = run_wait(tmp_path, server.url)
     assert (later.code, later.states) == (7, {"a": "passed", "b": "unknown"})
 
 
-# Records that others wrote
+# Untrusted records
 
 
 @pytest.mark.parametrize("mac", [None, ""], ids=["no field", "empty"])
@@ -469,17 +472,17 @@ def test_wait_warns_of_unsigned_record(mac: str | None, tmp_path: Path, api: Api
         record.update({} if mac is None else {"mac": mac})
 
     with FaultServer(api) as server:
-        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-        edit(tmp_path / "results" / "results.json", cut)
-        later = wait(tmp_path, server.url)
+        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+        edit_record(tmp_path / "results" / "results.json", cut)
+        later = run_wait(tmp_path, server.url)
     assert "is not signed, or was changed after it was written" in later.printed
 
 
 def test_wait_withholds_credential_as_id(tmp_path: Path, api: Api) -> None:
     """The run is unknown, and no file shows its id or its link."""
     with FaultServer(api) as server:
-        command(tmp_path, server.url, ids=["a"])
-        later = wait(tmp_path, server.url, **{"INPUT_CLIENT-SECRET": "run-of-a"})
+        run_step(tmp_path, server.url, ids=["a"])
+        later = run_wait(tmp_path, server.url, **{"INPUT_CLIENT-SECRET": "run-of-a"})
     assert (later.code, later.states) == (7, {"a": "unknown"})
     [run] = later.record["runs"]
     assert (run["run_id"], run["url"]) == ("", "")
@@ -489,18 +492,20 @@ def test_wait_withholds_credential_as_id(tmp_path: Path, api: Api) -> None:
 def test_wait_record_is_readable(tmp_path: Path) -> None:
     """An incorrect clock puts the start far away."""
     with FaultServer(Api(a="running")) as server:
-        command(tmp_path, server.url, ids=["a"])
-        edit(tmp_path / "results" / "results.json", lambda record: record.update(started_at="1970-01-01T00:01:00Z"))
+        run_step(tmp_path, server.url, ids=["a"])
+        edit_record(
+            tmp_path / "results" / "results.json", lambda record: record.update(started_at="1970-01-01T00:01:00Z")
+        )
         for _ in range(2):
-            assert wait(tmp_path, server.url, INPUT_TIMEOUT="1s").code == 6
+            assert run_wait(tmp_path, server.url, INPUT_TIMEOUT="1s").code == 6
 
 
 def test_wait_on_name_without_suffix_makes_folder(tmp_path: Path, api: Api) -> None:
     """The results folder cannot have the name of the record."""
     with FaultServer(api) as server:
-        command(tmp_path, server.url, ids=["a"])
+        run_step(tmp_path, server.url, ids=["a"])
         (tmp_path / "results" / "results.json").rename(tmp_path / "record")
-        later = command(tmp_path, server.url, "wait", "record", more=WAIT | {"INPUT_RESULTS-DIR": ""})
+        later = run_step(tmp_path, server.url, "wait", "record", more=WAIT | {"INPUT_RESULTS-DIR": ""})
     assert later.code == 0
     record = parse_results((tmp_path / "record-results" / "results.json").read_bytes())
     assert record.conclusion == "passed"
@@ -513,24 +518,24 @@ def test_second_step_preserves_unknown_run(tmp_path: Path) -> None:
         return faults.reset(wire) if "gone" in wire.request.path else faults.started(wire)
 
     with FaultServer(act) as server:
-        assert command(tmp_path, server.url, ids=["gone"]).code == 7
-        second = command(tmp_path, server.url, ids=["b"])
+        assert run_step(tmp_path, server.url, ids=["gone"]).code == 7
+        second = run_step(tmp_path, server.url, ids=["b"])
     assert "its record is kept as results.1.json" in second.printed
 
 
 def test_wait_on_killed_step_writes_named_files(tmp_path: Path, api: Api) -> None:
     """TeamCity gets the path of junit.xml, which a killed step has not written."""
     with FaultServer(api) as server:
-        command(tmp_path, server.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
+        run_step(tmp_path, server.url, ids=["a"], more={"INPUT_TIMEOUT": "soon"})
         for name in ("junit.xml", "report.html"):
             (tmp_path / "results" / name).unlink()
-        edit(
+        edit_record(
             tmp_path / "results" / "results.json",
             lambda record: record.update(conclusion=None, reason=None, exit_code=None),
         )
-        assert wait(tmp_path, server.url).code == 7
+        assert run_wait(tmp_path, server.url).code == 7
         assert (tmp_path / "results" / "junit.xml").exists()
-        assert wait(tmp_path, server.url).code == 7
+        assert run_wait(tmp_path, server.url).code == 7
 
 
 # A record that can't be written
@@ -583,8 +588,8 @@ def _write_once(written: list[Path], path: Path, data: bytes) -> None:
 def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_path: Path, api: Api) -> None:
     """A verdict that contradicts the runs is an error."""
     with FaultServer(api) as server:
-        command(tmp_path, server.url, ids=["a", "b"], more=WAIT)
-    edit(tmp_path / "results" / "results.json", lambda record: record.update(change))
+        run_step(tmp_path, server.url, ids=["a", "b"], more=WAIT)
+    edit_record(tmp_path / "results" / "results.json", lambda record: record.update(change))
     out = io.StringIO()
     world = Runtime({}, out, out, str(tmp_path))
     for name in ("markdown", "html"):
@@ -600,8 +605,8 @@ def test_report_refuses_contradicting_verdict(change: dict[str, object], tmp_pat
 def test_run_reuses_pass_recorded_by_wait(tmp_path: Path) -> None:
     """`wait` signs the record again, so a re-run starts only the other runs."""
     with FaultServer(Api(a="passed", b="failed")) as server:
-        command(tmp_path, server.url, ids=["a", "b"])
-        assert wait(tmp_path, server.url).code == 1
-        again = command(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
+        run_step(tmp_path, server.url, ids=["a", "b"])
+        assert run_wait(tmp_path, server.url).code == 1
+        again = run_step(tmp_path, server.url, ids=["a", "b"], more=RE_RUN)
         assert server.posts == {"a": 1, "b": 2}
     assert [run["reused"] for run in again.record["runs"]] == [True, False]

@@ -8,7 +8,7 @@ import pytest
 
 from autonoma_ci.cli import COMMANDS
 from tests.commands.invoke import CREDENTIALS, invoke
-from tests.commands.test_report import left_by_a_step
+from tests.commands.test_report import write_results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def test_switch_accepts_value(word: str, tmp_path: Path) -> None:
 
 def test_switch_leaves_path_to_report(tmp_path: Path) -> None:
     """`report` reads the path behind a switch as the record."""
-    left_by_a_step(tmp_path)
+    write_results(tmp_path)
     assert invoke(tmp_path, "report", "--single-file", "results.json").code == 0
 
 

@@ -16,7 +16,7 @@ ID = "cm8d9gt6v000c9fe5glmyi33u"
 
 
 class Wrong(NamedTuple):
-    """One option in the environment, the first line of the answer, and other options that it needs."""
+    """One environment variable, its error, and further variables that it needs."""
 
     name: str
     text: str

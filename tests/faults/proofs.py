@@ -66,7 +66,7 @@ def assert_silent(scene: Scene, log: str) -> None:
     for path in scene.folder.rglob("*"):
         if path.is_file() and not path.is_symlink() and scene.faults not in path.parents:
             texts[str(path.relative_to(scene.folder))] = path.read_bytes().decode("utf-8", "replace")
-    assert not sentinels.found(texts)
+    assert not sentinels.find_leaks(texts)
     for place, text in texts.items():
         assert SIGNATURE not in text, place
         assert PASSWORD not in text, place
@@ -78,7 +78,7 @@ def assert_told_apart(scene: Scene) -> None:
         assert sentinels.TOKEN not in str(request.headers)
     for request in [*scene.media.received, *scene.forge.received]:
         assert not {"autonoma-client-id", "autonoma-client-secret"} & set(request.headers)
-        assert not sentinels.found({"request": f"{request.path} {request.headers}"}, "token")
+        assert not sentinels.find_leaks({"request": f"{request.path} {request.headers}"}, "token")
     for request in scene.media.received:
         assert "authorization" not in request.headers
 

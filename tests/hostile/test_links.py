@@ -13,7 +13,7 @@ from autonoma_ci.app.runtime import Runtime
 from autonoma_ci.reports.evidence_store import EvidenceDownloader
 from autonoma_ci.reports.results_dir import ResultsDirPublisher
 from autonoma_ci.sandbox import Sandbox
-from tests.commands.invoke import CREDENTIALS, Ended
+from tests.commands.invoke import CREDENTIALS, CommandResult
 from tests.support.job import BRIEF, BRISK
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from autonoma_ci.api.models import DownloadResult, EvidenceFile
     from autonoma_ci.models import Report
 
-# Each file whose name in results-dir is known beforehand.
+# Each file of the results folder with a fixed name.
 OURS = (
     "results.json",
     "outputs.env",
@@ -38,7 +38,7 @@ PRECIOUS = "precious"
 
 
 class Checkout:
-    """A checkout, what lies beside it, and a job in it."""
+    """A job in a checkout, and a folder outside of it."""
 
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder, self.outside = folder / "checkout", folder / "outside"
@@ -47,8 +47,8 @@ class Checkout:
         self.outside.mkdir()
         self._sandbox = sandbox
 
-    def run(self, *argv: str, **more: str) -> Ended:
-        """Run a command whose step would wait for a run, with all its evidence."""
+    def run(self, *argv: str, **more: str) -> CommandResult:
+        """Run a command with options to wait and to download all evidence."""
         environ = {
             **CREDENTIALS,
             "GITLAB_CI": "true",
@@ -60,10 +60,10 @@ class Checkout:
         }
         out, err = io.StringIO(), io.StringIO()
         world = Runtime({**environ, **more}, out, err, str(self.folder), poll_policy=BRIEF, start_policy=BRISK)
-        return Ended(cli.run_command(argv, world), out.getvalue(), err.getvalue())
+        return CommandResult(cli.run_command(argv, world), out.getvalue(), err.getvalue())
 
-    def put(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:
-        """Have something outside, and what leads to it, for each of these names."""
+    def place_links(self, place: Callable[[Path, Path], None], names: tuple[str, ...] = OURS) -> None:
+        """Create a file outside and a link to it for each name."""
         for number, name in enumerate(names):
             target = self.outside / f"file-{number}"
             target.write_text(PRECIOUS, "utf-8")
@@ -72,7 +72,7 @@ class Checkout:
             place(link, target)
 
     def assert_untouched(self) -> None:
-        """Fail if anything outside is not as it was."""
+        """Fail if a file outside has changed."""
         assert {path.read_text("utf-8") for path in self.outside.iterdir()} <= {PRECIOUS}
 
 
@@ -98,7 +98,7 @@ def soft(link: Path, target: Path) -> None:
 @pytest.mark.parametrize("place", [soft, hard, dangling], ids=["a link", "a hard link", "a link to nowhere"])
 def test_result_file_is_not_written_through_link(place: Callable[[Path, Path], None], checkout: Checkout) -> None:
     """A link is replaced or reported, and its target stays unchanged."""
-    checkout.put(place)
+    checkout.place_links(place)
     ended = checkout.run("run")
     assert ended.code == 1
     for name in OURS:
@@ -125,8 +125,8 @@ def test_results_folder_link_is_refused(name: str, checkout: Checkout) -> None:
     assert list(checkout.outside.iterdir()) == []
 
 
-def swap(checkout: Checkout) -> None:
-    """Put a link in the place of results-dir, as something that runs meanwhile could."""
+def replace_with_link(checkout: Checkout) -> None:
+    """Replace the results folder by a link, like a concurrent process."""
     shutil.rmtree(checkout.results)
     checkout.results.symlink_to(checkout.outside)
 
@@ -136,9 +136,9 @@ def test_late_results_link_is_not_followed(checkout: Checkout, monkeypatch: pyte
     publish = ResultsDirPublisher.publish
 
     def meddled(self: ResultsDirPublisher, report: Report) -> list[str]:
-        # The record is tried twice.
+        # The record is written twice.
         if report.verdict and not checkout.results.is_symlink():
-            swap(checkout)
+            replace_with_link(checkout)
         return publish(self, report)
 
     monkeypatch.setattr(ResultsDirPublisher, "publish", meddled)
@@ -154,7 +154,7 @@ def test_late_evidence_link_is_not_followed(checkout: Checkout, monkeypatch: pyt
 
     def meddled(self: EvidenceDownloader, item: EvidenceFile) -> DownloadResult:
         if not checkout.results.is_symlink():
-            swap(checkout)
+            replace_with_link(checkout)
         return fetch(self, item)
 
     monkeypatch.setattr(EvidenceDownloader, "fetch", meddled)

@@ -21,29 +21,30 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 
 
-def endless(path: Path) -> None:
+def make_endless_file(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
-def listening(path: Path) -> None:
+def make_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
 
 
-def enormous(path: Path) -> None:
-    """Make a file of a tebibyte of zeros, which takes no room on the disk."""
+def make_sparse_file(path: Path) -> None:
+    """Make a sparse file of 1 TiB that uses no disk space."""
     path.touch()
     os.truncate(path, 1 << 40)
 
 
 THINGS: dict[str, Callable[[Path], None]] = {
     "a pipe": os.mkfifo,
-    "a device": endless,
-    "a socket": listening,
+    "a device": make_endless_file,
+    "a socket": make_socket,
     "a folder": os.mkdir,
-    "a file without end": enormous,
+    "a file without end": make_sparse_file,
 }
-# Where a path comes from, what is said of it, and the exit code: the runs go on without what is only told.
+# For each source of a path: the environment, a text of the log, and the exit code.
+# The runs continue without files that are optional.
 PLACES = {
     "manifest": ({"AUTONOMA_MANIFEST": "thing"}, "thing", 2),
     "event": ({"GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": "thing", "AUTONOMA_TEST_IDS": "a"}, "", 0),
@@ -62,7 +63,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def small() -> None:
+def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 
 
@@ -78,7 +79,7 @@ def test_special_file_does_not_block_job(place: str, thing: str, sandbox: Sandbo
     given = {"PATH": os.environ["PATH"], "AUTONOMA_API_URL": sandbox.url, **CREDENTIALS, **environ}
     ended = subprocess.run(
         COMMAND, env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        timeout=60, preexec_fn=small,
+        timeout=60, preexec_fn=limit_memory,
     )  # fmt: skip
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert says in ended.stdout + ended.stderr
@@ -97,9 +98,9 @@ def test_special_file_is_no_record(thing: str, command: str, sandbox: Sandbox, t
     argv = [command] if command == "run" else [command, "results/results.json"]
     ended = subprocess.run(
         [*COMMAND, *argv], env=given, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False, timeout=60, preexec_fn=small,
+        check=False, timeout=60, preexec_fn=limit_memory,
     )  # fmt: skip
-    # Nothing can replace a folder, and a step without its record is not ok.
+    # A folder cannot be replaced, and a step without its record fails.
     started = 7 if thing == "a folder" else 0
     assert ended.returncode == (started if command == "run" else 2), ended.stdout + ended.stderr
     assert command == "run" or "results/results.json" in ended.stderr

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPT = Path(sys.executable).with_name("autonoma-ci")
-# Python's own, our libraries', and our own modules; each would leave its name behind.
+# Modules of Python, of our libraries and of the package. Each one records its name when it runs.
 MODULES = (
     "autonoma_ci/__init__", "autonoma_ci/cli", "sitecustomize", "usercustomize", "json", "os", "re", "ssl", "socket",
     "typing", "requests", "urllib3/__init__", "certifi", "yaml", "pydantic", "jinja2", "rich", "resource", "site",
 )  # fmt: skip
-# What interpreters, installers, shells and clients look for in the folder where they are started, or at home.
+# Files that interpreters, installers, shells and clients read in the working directory or at home.
 FILES = {
     "pyvenv.cfg": "home = {folder}\ninclude-system-site-packages = true\n",
     "python311._pth": "{folder}\nimport site\n",
@@ -56,10 +56,10 @@ PROGRAMS = (
     "bin/env",
     "program",
 )
-# Python, the libraries, the package, and what a system keeps for all programs.
+# Python, the libraries, the package, and the files of the system.
 _INSTALLED = (*map(Path, (sys.prefix, sys.base_prefix, autonoma_ci.__path__[0], "/etc", "/usr", "/proc", "/dev")),)
 MANIFEST = "tests: [{id: sandbox-fails, name: Pay}]\n"
-# Tells what the process does with files, programs and the network, as Python itself sees it.
+# Logs audit events of files, processes and the network.
 WATCHED = """
 import json, os, sys
 log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND)
@@ -75,15 +75,15 @@ main()
 
 
 class Planted(NamedTuple):
-    """The checkout, the folder of the job's own files, and a variable environment for a job in both."""
+    """A checkout, the folder of the job's own files, and the environment."""
 
     folder: Path
     ours: Path
     environ: dict[str, str]
 
     @property
-    def taken(self) -> list[str]:
-        """What of the planted code has run."""
+    def executed(self) -> list[str]:
+        """The names of planted code that has run."""
         marker = self.ours / "taken"
         return marker.read_text("utf-8").split() if marker.exists() else []
 
@@ -114,7 +114,7 @@ def planted(tmp_path: Path, sandbox: Sandbox) -> Planted:
     (folder / "autonoma.yml").write_text(MANIFEST, "utf-8")
     environ = {
         **CREDENTIALS,
-        # A home in the checkout is more than a pull request can ask for.
+        # A pull request cannot set the home folder. This is a stricter test.
         "HOME": str(folder),
         "PATH": os.pathsep.join([str(folder / "bin"), ".", "bin", os.environ["PATH"]]),
         "BUILDKITE": "true",
@@ -126,7 +126,7 @@ def planted(tmp_path: Path, sandbox: Sandbox) -> Planted:
     return Planted(folder, ours, environ)
 
 
-def call(planted: Planted, *command: str | Path) -> subprocess.CompletedProcess[str]:
+def run_process(planted: Planted, *command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=planted.folder, env=planted.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False, timeout=60,
@@ -150,26 +150,26 @@ def call(planted: Planted, *command: str | Path) -> subprocess.CompletedProcess[
 )  # fmt: skip
 def test_checkout_code_is_not_run(argv: tuple[str, ...], code: int, planted: Planted) -> None:
     """No planted module or program runs with any command."""
-    ended = call(planted, SCRIPT, *argv)
+    ended = run_process(planted, SCRIPT, *argv)
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert "planted" not in ended.stdout + ended.stderr
-    assert planted.taken == []
+    assert planted.executed == []
 
 
 def test_checkout_code_runs_in_plain_python(planted: Planted) -> None:
     """Without this control, the test above could pass for files that do nothing."""
-    call(planted, sys.executable, "-c", "import requests")
-    assert "requests" in planted.taken
+    run_process(planted, sys.executable, "-c", "import requests")
+    assert "requests" in planted.executed
     planted.environ["PYTHONPATH"] = "."
-    call(planted, sys.executable, "-c", "")
-    assert "sitecustomize" in planted.taken
+    run_process(planted, sys.executable, "-c", "")
+    assert "sitecustomize" in planted.executed
 
 
-def watch(planted: Planted, *argv: str) -> list[list[str]]:
-    """Run a command and return what it did, as `[event, argument, ...]`."""
+def run_audited(planted: Planted, *argv: str) -> list[list[str]]:
+    """Run a command and return its audit events as `[event, argument, ...]`."""
     log = planted.ours / "events"
     log.touch()
-    ended = call(planted, sys.executable, "-I", "-B", "-c", WATCHED, str(log), *argv)
+    ended = run_process(planted, sys.executable, "-I", "-B", "-c", WATCHED, str(log), *argv)
     assert ended.returncode in {0, 1}, ended.stdout + ended.stderr
     return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
 
@@ -177,8 +177,8 @@ def watch(planted: Planted, *argv: str) -> list[list[str]]:
 @pytest.mark.parametrize("wait", ["false", pytest.param("true", marks=pytest.mark.trust)])
 def test_only_expected_files_are_opened(wait: str, planted: Planted, sandbox: Sandbox) -> None:
     """Audit events show the manifest, the results folder and the API only."""
-    events = watch(planted, "run", "--wait", wait)
-    read, written = opened(events, planted.folder)
+    events = run_audited(planted, "run", "--wait", wait)
+    read, written = split_opened_files(events, planted.folder)
     results = planted.folder / "results"
     beside = {path for path in read if not any(path.is_relative_to(place) for place in (*_INSTALLED, results))}
     assert beside == {planted.folder / "autonoma.yml"}
@@ -188,11 +188,11 @@ def test_only_expected_files_are_opened(wait: str, planted: Planted, sandbox: Sa
     reached = [event[2] for event in events if event[0] == "socket.connect"]
     assert reached
     assert all(address == f"('127.0.0.1', {port})" for address in reached)
-    assert planted.taken == []
+    assert planted.executed == []
 
 
-def opened(events: list[list[str]], folder: Path) -> tuple[set[Path], set[Path]]:
-    """Return the files that were opened to read, and those to write."""
+def split_opened_files(events: list[list[str]], folder: Path) -> tuple[set[Path], set[Path]]:
+    """Return the files opened for reading and those for writing."""
     read: set[Path] = set()
     written: set[Path] = set()
     for event, path, *more in events:

@@ -1,4 +1,4 @@
-"""A server that repeats one text in every place that an answer has, and a job that calls it."""
+"""A server that repeats requests in its responses, and a job for it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What to answer: the fields of the JSON, and headers."""
+class EchoResponse:
+    """Status, JSON fields and headers of a response."""
 
     status: int = 200
     fields: Mapping[str, str] | None = None
@@ -29,11 +29,11 @@ class Answer:
 
 
 class EchoServer(ThreadingHTTPServer):
-    """Answers each request with what `answer` makes of its headers and its parsed body."""
+    """A server whose responses `answer` builds from headers and parsed body."""
 
     daemon_threads = True
 
-    def __init__(self, answer: Callable[[Mapping[str, str], Any], Answer]) -> None:
+    def __init__(self, answer: Callable[[Mapping[str, str], Any], EchoResponse]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.answer(dict(self.headers.items()), json.loads(body or "{}"))
         self.send_response(answer.status)
         for name, value in (answer.headers or {}).items():
-            # A server writes what it likes; most write UTF-8.
+            # Headers are Latin-1 in HTTP, but most servers send UTF-8.
             self.send_header(name, value.encode().decode("latin-1"))
         self.end_headers()
         self.wfile.write(json.dumps(answer.fields or {}).encode())
@@ -72,19 +72,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @dataclass(frozen=True)
-class Left:
-    """What a job left behind: exit code, both streams without the masks, and every file that it wrote."""
+class JobResult:
+    """Exit code, log without masks, and written files of a job."""
 
     code: int
     log: str
     files: Mapping[str, str]
 
     @property
-    def everything(self) -> str:
+    def all_text(self) -> str:
         return "\n".join([self.log, *self.files.values()])
 
 
-def run(folder: Path, environ: Mapping[str, str], *argv: str) -> Left:
+def run_job(folder: Path, environ: Mapping[str, str], *argv: str) -> JobResult:
     """Run the command in this process."""
     before = {path for path in folder.rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
@@ -103,4 +103,4 @@ def run(folder: Path, environ: Mapping[str, str], *argv: str) -> Left:
     assert masks(log) <= allowed, "nothing but the credentials is masked, since a mask shows what it hides"
     log = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
     written = (path for path in folder.rglob("*") if path.is_file() and path not in before)
-    return Left(code, log, {path.name: path.read_text("utf-8") for path in written})
+    return JobResult(code, log, {path.name: path.read_text("utf-8") for path in written})

@@ -1,4 +1,4 @@
-"""Every CI system with all that it gives a job to write to: files, programs, and addresses of its own."""
+"""Environments, files and programs of a job in each CI system."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from autonoma_ci.ci import detection
 from tests.ci import environments
-from tests.leaks.sentinels import OF_THE_JOB, TOKEN
+from tests.leaks.sentinels import JOB_TOKEN, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ _LIKE_GITHUB = {
     "GITHUB_STEP_SUMMARY": "{ci}/summary",
 }
 _GITLAB = {
-    "CI_REPOSITORY_URL": f"https://gitlab-ci-token:{OF_THE_JOB}@gitlab.example.com/gitlab-org/charts/shop.git",
+    "CI_REPOSITORY_URL": f"https://gitlab-ci-token:{JOB_TOKEN}@gitlab.example.com/gitlab-org/charts/shop.git",
     "CI_API_V4_URL": "{others}/api/v4",
     "CI_MERGE_REQUEST_PROJECT_ID": "42",
     "CI_PROJECT_ID": "42",
@@ -42,8 +42,8 @@ _BITBUCKET = {
     "BITBUCKET_COMMIT": SHA,
     "BITBUCKET_PIPELINES_VARIABLES_PATH": "{ci}/variables",
 }
-# Where a job of the system finds what it writes to, besides what the table of CI systems says of it.
-_PLACES: Mapping[str, Mapping[str, str]] = {
+# Variables with the channels of a job, in addition to the table of CI systems.
+_CHANNEL_VARIABLES: Mapping[str, Mapping[str, str]] = {
     "forgejo": {**_LIKE_GITHUB, "FORGEJO_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
     "gitea": {**_LIKE_GITHUB, "GITEA_ACTIONS": "true", "GITHUB_ACTIONS": "true"},
     "github": {**_LIKE_GITHUB, "GITHUB_ACTIONS": "true"},
@@ -58,19 +58,27 @@ _PLACES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _job(name: str) -> Mapping[str, str]:
-    """Return the environment of a job of the system: of a change request, if the table has one."""
+def _get_job_environ(name: str) -> Mapping[str, str]:
+    """Return the environment of a job, for a change request if possible."""
     cases = [case for case in environments.ROWS if case.expected.ci_name == name]
     cases.sort(key=lambda case: not case.expected.change_number or bool(case.files))
-    return {**(cases[0].environ if cases else {}), **_PLACES.get(name, {})}
+    return {**(cases[0].environ if cases else {}), **_CHANNEL_VARIABLES.get(name, {})}
 
 
-ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {row.name: _job(row.name) for row in detection.DETECTION_RULES}
+ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
+    row.name: _get_job_environ(row.name) for row in detection.DETECTION_RULES
+}
 PROGRAMS = ("buildkite-agent", "envman", "sem-context")
 
 
-def settle(name: str, folder: Path, others: str) -> dict[str, str]:
-    """Write what the system puts into `folder` and return its job's environment; `others` is its own server."""
+def prepare_job(name: str, folder: Path, others: str) -> dict[str, str]:
+    """Write the files of a CI system and return the environment of its job.
+
+    Args:
+        name: The name of the CI system.
+        folder: The folder for its files and programs.
+        others: The URL of the server of the CI system.
+    """
     for place in ("ci", "workspace", "bin"):
         (folder / place).mkdir(exist_ok=True)
     (folder / "ci" / "event.json").write_text(json.dumps(_EVENT), "utf-8")
@@ -83,7 +91,7 @@ def settle(name: str, folder: Path, others: str) -> dict[str, str]:
         )
         script.chmod(0o755)
     system = detection.load_system(next(row for row in detection.DETECTION_RULES if row.name == name))
-    tokens = {token.replace("*", "X"): OF_THE_JOB for token in system.secret_variables}
+    tokens = {token.replace("*", "X"): JOB_TOKEN for token in system.secret_variables}
     places = {"{others}": others, "{ci}": str(folder / "ci"), "{workspace}": str(folder / "workspace")}
     environ = dict(ENVIRONMENTS[name])
     for place, path in places.items():

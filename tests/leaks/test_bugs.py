@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from autonoma_ci.ci import detection
-from tests.leaks.echo_server import Answer, EchoServer, run
+from tests.leaks.echo_server import EchoResponse, EchoServer, run_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,18 +59,18 @@ def test_bug_hides_values(
 ) -> None:
     """The exit code is 70, and only type and location are shown."""
     monkeypatch.setattr(place, _broken)
-    with EchoServer(lambda *_: Answer(200, {"run_id": "r1", "status": "passed"})) as server:
-        left = run(tmp_path, _environment(tmp_path, server.url, system))
+    with EchoServer(lambda *_: EchoResponse(200, {"run_id": "r1", "status": "passed"})) as server:
+        left = run_job(tmp_path, _environment(tmp_path, server.url, system))
     assert left.code == 70
     assert "RuntimeError" in left.log
     assert "test_bugs.py" in left.log
-    assert "sentinel" not in left.everything
+    assert "sentinel" not in left.all_text
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
     ("place", "code"),
-    # Before there is a connection, nothing was sent. After that, the run may have started.
+    # Without a connection, nothing was sent. Later, the run may have started.
     [("autonoma_ci.api.client.build_start_body", 5), ("autonoma_ci.api.responses.parse_start_response", 7)],
 )
 def test_bug_in_thread_hides_values(
@@ -78,11 +78,11 @@ def test_bug_in_thread_hides_values(
 ) -> None:
     """The exit code says whether the run may have started."""
     monkeypatch.setattr(place, _broken)
-    with EchoServer(lambda *_: Answer(200, {"run_id": "r1", "status": "passed"})) as server:
-        left = run(tmp_path, _environment(tmp_path, server.url, "github"))
+    with EchoServer(lambda *_: EchoResponse(200, {"run_id": "r1", "status": "passed"})) as server:
+        left = run_job(tmp_path, _environment(tmp_path, server.url, "github"))
     assert left.code == code
     assert "unexpected RuntimeError" in left.log
-    assert "sentinel" not in left.everything
+    assert "sentinel" not in left.all_text
     assert capfd.readouterr() == ("", "")
 
 
@@ -96,7 +96,7 @@ def test_manifest_cannot_read_ci_credentials(command: str, system: str, tmp_path
     (tmp_path / "autonoma.yml").write_text(text + "  - {id: '${ID}', name: '${DB_PASSWORD}'}\n", "utf-8")
     environ = _environment(tmp_path, "http://127.0.0.1:9", system) | dict.fromkeys(names, "sentinel-of-the-job")
     del environ["AUTONOMA_TEST_IDS"]
-    left = run(tmp_path, environ | {"ID": "sentinel/id", "DB_PASSWORD": "sentinel-database"}, command)
+    left = run_job(tmp_path, environ | {"ID": "sentinel/id", "DB_PASSWORD": "sentinel-database"}, command)
     assert left.code == 2
-    assert "sentinel" not in left.everything
+    assert "sentinel" not in left.all_text
     assert left.log.count("holds a credential of this job") == len(names)

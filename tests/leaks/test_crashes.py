@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.leaks import sentinels
-from tests.leaks.systems import settle
+from tests.leaks.systems import prepare_job
 from tests.support.fault_server import FaultServer
 from tests.support.faults import hang, started
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 OURS = [sys.executable, "-c", "from autonoma_ci.cli import main; main()"]
 CARELESS = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
-# All that Python can be told to tell of itself.
+# Each setting that makes Python print more about itself.
 TALKATIVE = {"PYTHONFAULTHANDLER": "1", "PYTHONDEVMODE": "1", "PYTHONTRACEMALLOC": "5", "PYTHONINSPECT": "1"}
 PATTERN = Path("/proc/sys/kernel/core_pattern")
 
 
-def crash(
+def crash_step(
     folder: Path, command: Sequence[str], url: str, number: int, await_start: Callable[[], None] = lambda: None
 ) -> tuple[str, str]:
-    """Start a step that may dump whatever it likes, end it by a signal, and return its limits and its output.
+    """End a step by a signal, and return its limits and output.
 
-    `await_start` returns when the step has sent what is needed.
+    The step may write dumps. `await_start` returns when the step has sent its request.
     """
     environ = {
         "PATH": os.environ["PATH"],
@@ -57,29 +57,29 @@ def crash(
         said = process.stdout.readline()
         limits = Path(f"/proc/{process.pid}/limits").read_text("ascii")
         await_start()
-        await_rest(process.pid)
+        wait_until_idle(process.pid)
         process.send_signal(number)
         said += process.communicate(timeout=60)[0]
     assert process.returncode == -number
     return limits, said
 
 
-def await_rest(process: int) -> None:
-    """Return when no thread of a process runs, begins or ends.
+def wait_until_idle(process: int) -> None:
+    """Wait until no thread of a process runs, begins or ends.
 
-    Python's own dump of all threads reads them while they run on. Where one begins or ends meanwhile, it can end by
-    another signal: in 6 of 707 processes with Python 3.13, with threads that do nothing else.
+    Python dumps threads while they run. If one begins or ends meanwhile, the process can end by another signal.
+    This happened in 6 of 707 processes with Python 3.13, with threads that do nothing else.
     """
-    before, threads = None, _threads(process)
+    before, threads = None, _read_idle_threads(process)
     until = time.monotonic() + 60
     while not threads or threads != before:
         assert time.monotonic() < until, "the threads never rest"
         time.sleep(0.1)
-        before, threads = threads, _threads(process)
+        before, threads = threads, _read_idle_threads(process)
 
 
-def _threads(process: int) -> frozenset[tuple[str, ...]]:
-    """Return the state and the number of switches of each thread, or nothing if one runs now."""
+def _read_idle_threads(process: int) -> frozenset[tuple[str, ...]]:
+    """Return state and switches of each thread, or nothing if one is running."""
     threads = set()
     for folder in Path(f"/proc/{process}/task").iterdir():
         try:
@@ -90,7 +90,7 @@ def _threads(process: int) -> frozenset[tuple[str, ...]]:
     return frozenset(threads) if all("S (sleeping)" in thread[1] for thread in threads) else frozenset()
 
 
-def files(folder: Path) -> dict[str, str]:
+def read_files(folder: Path) -> dict[str, str]:
     return {path.name: path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()}
 
 
@@ -99,18 +99,18 @@ def files(folder: Path) -> dict[str, str]:
 def test_crash_leaves_no_dump(number: signal.Signals, tmp_path: Path) -> None:
     """A fatal signal leaves no core file, and the traceback shows no secret."""
     with FaultServer(hang) as server:
-        limits, said = crash(tmp_path, OURS, server.url, number, lambda: server.wait_for(1))
+        limits, said = crash_step(tmp_path, OURS, server.url, number, lambda: server.wait_for(1))
     assert "Fatal Python error" in said
-    assert not sentinels.found({"what it said": said, **files(tmp_path)})
-    assert not [name for name in files(tmp_path) if "core" in name]
-    # Where a program takes the dumps, the kernel leaves it alone for a limit of 1 only; none may be raised from 0.
+    assert not sentinels.find_leaks({"what it said": said, **read_files(tmp_path)})
+    assert not [name for name in read_files(tmp_path) if "core" in name]
+    # With a program for dumps, the kernel skips it for a limit of 1 only. A limit of 0 cannot be raised.
     assert re.search(r"^Max core file size +[01] +[01] ", limits, re.MULTILINE)
 
 
 @pytest.mark.skipif(not PATTERN.exists() or "/" in PATTERN.read_text(), reason="dumps go elsewhere")
 def test_unprotected_process_leaves_dump(tmp_path: Path) -> None:
     """Without this control, the test above could pass where nothing ever dumps."""
-    limits, _ = crash(tmp_path, CARELESS, "", signal.SIGABRT)
+    limits, _ = crash_step(tmp_path, CARELESS, "", signal.SIGABRT)
     assert "unlimited" in next(line for line in limits.splitlines() if line.startswith("Max core"))
     dumps = [path for path in tmp_path.iterdir() if path.name.startswith("core")]
     if not dumps:
@@ -118,17 +118,17 @@ def test_unprotected_process_leaves_dump(tmp_path: Path) -> None:
     assert sentinels.CLIENT_SECRET.encode() in dumps[0].read_bytes()
 
 
-# What the kernel tells everybody of the program itself and of the process that started it.
+# Logs the public command lines of this program and its parent process.
 WATCHING = """#!/bin/sh
 cat > /dev/null
 for process in $$ $PPID; do tr "\\0" "\\n" < /proc/$process/cmdline >> {0}; done
 """
 
 
-def listed(folder: Path, system: str, program: str, *flags: str) -> str:
-    """Run a step to its end, and return the command lines of it and of the CI system's program that it starts."""
+def list_command_lines(folder: Path, system: str, program: str, *flags: str) -> str:
+    """Return the command lines of a step and of the CI program that it starts."""
     with FaultServer(started) as server:
-        environ = settle(system, folder, server.url) | {
+        environ = prepare_job(system, folder, server.url) | {
             "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
             "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
             "AUTONOMA_VARIABLES": f"WORDS={sentinels.VALUES['WORDS']}",
@@ -147,14 +147,14 @@ def listed(folder: Path, system: str, program: str, *flags: str) -> str:
 )
 def test_process_list_hides_environment_secrets(system: str, program: str, tmp_path: Path) -> None:
     """No command line shows a secret of the environment."""
-    seen = listed(tmp_path, system, program)
+    seen = list_command_lines(tmp_path, system, program)
     assert OURS[-1] in seen
     assert re.search(rf"/{program}\n(?:\S+\n)*AUTONOMA_", seen)
-    assert not sentinels.found({"the list of processes": seen})
+    assert not sentinels.find_leaks({"the list of processes": seen})
 
 
 @pytest.mark.skipif(not PATTERN.exists(), reason="only Linux shows the command lines of all processes as files")
 def test_process_list_shows_flag_secret(tmp_path: Path) -> None:
     """README warns of it, and this control shows that the test above reads command lines."""
-    seen = listed(tmp_path, "buildkite", "buildkite-agent", f"--client-secret={sentinels.CLIENT_SECRET}")
-    assert sentinels.found({"the list of processes": seen})
+    seen = list_command_lines(tmp_path, "buildkite", "buildkite-agent", f"--client-secret={sentinels.CLIENT_SECRET}")
+    assert sentinels.find_leaks({"the list of processes": seen})

@@ -37,21 +37,21 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def job(folder: Path, sandbox: Sandbox, **more: str) -> Ended:
+def run_with_word(folder: Path, sandbox: Sandbox, **more: str) -> Ended:
     given = {"INPUT_WAIT": "true", "GITHUB_REPOSITORY": "acme/shop"}
     return run_job(folder, sandbox.url, IDS, more=given | {f"INPUT_{name}": value for name, value in more.items()})
 
 
-def facts(ended: Ended) -> dict[str, Any]:
-    """Return what later steps go by: all that is the same in two jobs that went the same way."""
+def collect_facts(ended: Ended) -> dict[str, Any]:
+    """Return the results that later steps use and that two equal jobs share."""
     kept = ("conclusion", "reason", "total", "started", "passed", "failed", "not-started", "unknown", "results-dir")
     runs = [(run["id"], run["kind"], run["state"]) for run in ended.record["runs"]]
     told = [(run["id"], run["state"]) for run in json.loads(ended.outputs["results"])]
     return {"code": ended.code, "runs": runs, "told": told, **{name: ended.outputs[name] for name in kept}}
 
 
-def check(ended: Ended, folder: Path, sandbox: Sandbox) -> None:
-    assert facts(ended) == {
+def assert_correct(ended: Ended, folder: Path, sandbox: Sandbox) -> None:
+    assert collect_facts(ended) == {
         "code": 4, "conclusion": "error", "reason": "not-found", "total": "3", "started": "2", "passed": "1",
         "failed": "1", "not-started": "1", "unknown": "0", "results-dir": "results",
         "runs": [(name, "test", state) for name, state in zip(IDS, ("passed", "failed", "not-started"), strict=True)],
@@ -64,7 +64,7 @@ def check(ended: Ended, folder: Path, sandbox: Sandbox) -> None:
     assert page.find(".//h1") is not None
     ids, urls = json.loads(ended.outputs["run-ids"]), json.loads(ended.outputs["run-urls"])
     site = sandbox.url.removesuffix("/api")
-    # A link that can't be shown is left out: never one that leads elsewhere.
+    # A link is correct or left out.
     assert all(
         not url or (safe_url(url) == url and url == f"{site}/run/{run}") for run, url in zip(ids, urls, strict=True)
     )
@@ -75,8 +75,8 @@ def check(ended: Ended, folder: Path, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("option", [pytest.param("CLIENT-ID", marks=pytest.mark.trust), "CLIENT-SECRET"])
 def test_credential_word_changes_no_result(option: str, word: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """Results stay correct, and one warning explains the redacted text."""
-    ended = job(tmp_path, sandbox, **{option: word})
-    check(ended, tmp_path, sandbox)
+    ended = run_with_word(tmp_path, sandbox, **{option: word})
+    assert_correct(ended, tmp_path, sandbox)
     told = ended.log.count(WARNING)
     assert told == (0 if word in {"127.0.0.1", "localhost", "system-out", "</testcase>", "::error::"} else 1)
 
@@ -84,8 +84,8 @@ def test_credential_word_changes_no_result(option: str, word: str, sandbox: Sand
 @pytest.mark.parametrize("word", WORDS)
 def test_variable_word_changes_no_result(word: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """Results stay correct, and links that hold the word by chance are shown."""
-    ended = job(tmp_path, sandbox, VARIABLES=f"WORD={word}")
-    check(ended, tmp_path, sandbox)
+    ended = run_with_word(tmp_path, sandbox, VARIABLES=f"WORD={word}")
+    assert_correct(ended, tmp_path, sandbox)
     assert WARNING not in ended.log
     if word == "run":
         assert len([url for url in json.loads(ended.outputs["run-urls"]) if url]) == 2, "every link has that word"

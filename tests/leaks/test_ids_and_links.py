@@ -36,15 +36,15 @@ IDS = ["shop", "other"]
 VALUE = "a-value-of-a-variable"
 CLIENT_ID, CLIENT_SECRET = "client-id-of-the-test", "client-secret-of-the-test"
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
-# Texts that are in the id or the link by chance.
+# Texts that occur in the id or the link by chance.
 CHANCES = (
     "run", "app", "https", "1", "ok", "x9", "https-x9", RUN_ID, RUN_ID.upper(), URL, "autonoma", "autonoma.app", "://",
     "/", ".", "-", "a", "shop", "***", "passed", "http", "/run/", f"run/{RUN_ID}", "run_id", "url",
 )  # fmt: skip
 
 
-def api(run_id: str = RUN_ID, url: str = URL, **more: object) -> Act:
-    """Return an API whose run of `shop` has this id and link and passes; the run of `other` fails at a step."""
+def make_api(run_id: str = RUN_ID, url: str = URL, **more: object) -> Act:
+    """Return an API whose run of `shop` passes and whose run of `other` fails."""
 
     def act(wire: Wire) -> bool:
         path = wire.request.path
@@ -62,14 +62,14 @@ def api(run_id: str = RUN_ID, url: str = URL, **more: object) -> Act:
     return act
 
 
-def job(folder: Path, act: Act, variables: str, *, wait: bool, **more: str) -> Ended:
+def run_step(folder: Path, act: Act, variables: str, *, wait: bool, **more: str) -> Ended:
     given = {"INPUT_VARIABLES": variables, "INPUT_WAIT": str(wait).lower(), "INPUT_TIMEOUT": "10m"} | more
     with FaultServer(act) as server:
         return run_job(folder, server.url, IDS, more=given, timeouts=PATIENT)
 
 
-def hidden(ended: Ended, folder: Path) -> str:
-    """Return all that the job wrote and printed, without the masks that a runner removes."""
+def collect_text(ended: Ended, folder: Path) -> str:
+    """Return log and files of the job without the masks."""
     files = [path.read_text("utf-8") for path in sorted((folder / "results").iterdir()) if path.is_file()]
     lines = [line for line in ended.everything.splitlines() if not line.startswith("::add-mask::")]
     return "\n".join([*lines, *files])
@@ -79,7 +79,7 @@ def hidden(ended: Ended, folder: Path) -> str:
 @pytest.mark.parametrize("value", CHANCES)
 def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Path) -> None:
     """Id, link, state and exit code equal those of a job without the variable."""
-    ended = job(tmp_path, api(), json.dumps({"X": value}), wait=wait)
+    ended = run_step(tmp_path, make_api(), json.dumps({"X": value}), wait=wait)
     assert ended.code == (1 if wait else 0)
     assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL)
     assert json.loads(ended.outputs["run-ids"]) == [RUN_ID, "other-1"]
@@ -101,7 +101,7 @@ def test_chance_value_leaves_ids_and_links(value: str, wait: bool, tmp_path: Pat
 @pytest.mark.parametrize("value", ["run", "https", "1", RUN_ID])
 def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
     """`wait` reads id and link from the record as the API returned them."""
-    with FaultServer(api()) as server:
+    with FaultServer(make_api()) as server:
         run_job(tmp_path, server.url, IDS, more={"INPUT_VARIABLES": json.dumps({"X": value})}, timeouts=PATIENT)
         out, err = io.StringIO(), io.StringIO()
         world = Runtime(
@@ -117,7 +117,7 @@ def test_chance_value_leaves_link_in_record(value: str, tmp_path: Path) -> None:
 
 def test_chance_value_leaves_id_in_link(tmp_path: Path) -> None:
     """A response without an id has it at the end of its link."""
-    ended = job(tmp_path, api(run_id="", url=URL), json.dumps({"X": RUN_ID}), wait=True)
+    ended = run_step(tmp_path, make_api(run_id="", url=URL), json.dumps({"X": RUN_ID}), wait=True)
     assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL)
     assert ended.states["shop"] == "passed"
 
@@ -127,20 +127,20 @@ def test_chance_value_leaves_id_in_link(tmp_path: Path) -> None:
 
 def test_value_in_free_text_is_removed(tmp_path: Path) -> None:
     """No report shows the value in the text of a step."""
-    ended = job(tmp_path, api(), json.dumps({"X": VALUE}), wait=True)
+    ended = run_step(tmp_path, make_api(), json.dumps({"X": VALUE}), wait=True)
     assert ended.states["other"] == "failed"
     step = ended.record["runs"][1]["step"]
     assert (step["instruction"], step["output"]) == ("Type ***", "*** was refused")
-    assert VALUE not in hidden(ended, tmp_path)
+    assert VALUE not in collect_text(ended, tmp_path)
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 500, 503])
 def test_value_in_start_error_is_removed(status: int, tmp_path: Path) -> None:
     """The text of a rejected start request is free text, too."""
     text = json.dumps({"error": f"bad {VALUE}", "message": f"{VALUE} and {quote(VALUE.upper())}"})
-    ended = job(tmp_path, answer(status, text), json.dumps({"X": VALUE}), wait=False)
+    ended = run_step(tmp_path, answer(status, text), json.dumps({"X": VALUE}), wait=False)
     assert f"HTTP {status}: bad ***: *** and ***" in ended.record["runs"][0]["message"]
-    assert VALUE not in hidden(ended, tmp_path).lower()
+    assert VALUE not in collect_text(ended, tmp_path).lower()
 
 
 @pytest.mark.parametrize("value", ["run", "ok", "https"])
@@ -150,9 +150,9 @@ def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> Non
     def act(wire: Wire) -> bool:
         if wire.request.method == "POST" and "/other/" in wire.request.path:
             return answer(422, json.dumps({"message": f"no {value} today"}))(wire)
-        return api()(wire)
+        return make_api()(wire)
 
-    ended = job(tmp_path, act, json.dumps({"X": value}), wait=True)
+    ended = run_step(tmp_path, act, json.dumps({"X": value}), wait=True)
     assert ended.outputs["run-url"] == URL
     assert ended.record["runs"][1]["message"] == "HTTP 422: no *** today"
 
@@ -164,12 +164,12 @@ def test_word_value_is_removed_from_text_only(value: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("run_id", ["{}", "run-{}-1", "{}_x"])
 def test_id_with_credential_is_withheld(run_id: str, secret: str, tmp_path: Path) -> None:
     """The run may have started, but neither its id nor its link is shown."""
-    ended = job(tmp_path, api(run_id=run_id.format(secret), url=""), "", wait=False)
+    ended = run_step(tmp_path, make_api(run_id=run_id.format(secret), url=""), "", wait=False)
     assert ended.code == 7
     assert ended.states["shop"] == "unknown"
     assert json.loads(ended.outputs["run-ids"]) == ["other-1"]
     assert json.loads(ended.outputs["run-urls"]) == [OTHER_URL]
-    assert secret not in hidden(ended, tmp_path)
+    assert secret not in collect_text(ended, tmp_path)
 
 
 @pytest.mark.parametrize("secret", [CLIENT_ID, CLIENT_SECRET])
@@ -185,11 +185,11 @@ def test_id_with_credential_is_withheld(run_id: str, secret: str, tmp_path: Path
 )
 def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path) -> None:
     """The id is shown, and the log says why the link is missing."""
-    ended = job(tmp_path, api(run_id="run-1", url=url.format(secret)), "", wait=True)
+    ended = run_step(tmp_path, make_api(run_id="run-1", url=url.format(secret)), "", wait=True)
     assert ended.states["shop"] == "passed"
     assert (json.loads(ended.outputs["run-ids"])[0], json.loads(ended.outputs["run-urls"])[0]) == ("run-1", "")
     assert "without a link" in ended.log
-    assert secret not in hidden(ended, tmp_path)
+    assert secret not in collect_text(ended, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,9 @@ def test_link_with_credential_is_withheld(url: str, secret: str, tmp_path: Path)
 def test_link_with_encoded_credential_is_withheld(form: Callable[[str], str], tmp_path: Path) -> None:
     """An encoded credential counts, too."""
     text = form(CLIENT_SECRET)
-    ended = job(tmp_path, api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False)
+    ended = run_step(tmp_path, make_api(run_id="run-1", url=f"https://autonoma.app/run/{text}"), "", wait=False)
     assert json.loads(ended.outputs["run-urls"])[0] == ""
-    assert text not in hidden(ended, tmp_path)
+    assert text not in collect_text(ended, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_credential_reaching_into_id_hides_link(secret: str, shown: bool) -> Non
 def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
     """A value that is also a credential is treated as a credential."""
     variables = json.dumps({"X": CLIENT_SECRET})
-    ended = job(tmp_path, api(run_id=CLIENT_SECRET, url=""), variables, wait=False)
+    ended = run_step(tmp_path, make_api(run_id=CLIENT_SECRET, url=""), variables, wait=False)
     assert ended.code == 7
-    assert CLIENT_SECRET not in hidden(ended, tmp_path)
+    assert CLIENT_SECRET not in collect_text(ended, tmp_path)
 
 
 # The query and the fragment of a link
@@ -263,10 +263,10 @@ def test_credential_as_variable_is_withheld(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wait", [False, True], ids=["started", "waited for"])
 def test_value_in_query_is_removed_with_it(more: str, shown: str, wait: bool, tmp_path: Path) -> None:
     """The path identifies the page, so a query or fragment with a value is removed."""
-    ended = job(tmp_path, api(url=URL + more), json.dumps({"X": VALUE}), wait=wait)
+    ended = run_step(tmp_path, make_api(url=URL + more), json.dumps({"X": VALUE}), wait=wait)
     assert (ended.outputs["run-id"], ended.outputs["run-url"]) == (RUN_ID, URL + shown)
     assert ended.states["shop"] == ("passed" if wait else "started")
-    text = hidden(ended, tmp_path).lower()
+    text = collect_text(ended, tmp_path).lower()
     assert VALUE not in text
     if more and not shown:
         assert more.lower() not in text

@@ -34,7 +34,7 @@ SYSTEMS = {
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with all that it was sent, in every place that an answer has."""
+    """A handler that repeats the request in all parts of the response."""
 
     protocol_version = "HTTP/1.0"
     status: ClassVar[int] = 200
@@ -71,7 +71,7 @@ def echo() -> Iterator[tuple[str, type[Echo]]]:
         server.shutdown()
 
 
-def environment(folder: Path, url: str, system: str) -> dict[str, str]:
+def build_environment(folder: Path, url: str, system: str) -> dict[str, str]:
     return SYSTEMS[system] | {
         "GITHUB_OUTPUT": str(folder / "output"),
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
@@ -84,14 +84,14 @@ def environment(folder: Path, url: str, system: str) -> dict[str, str]:
     }
 
 
-def everything(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
-    """Run the command and return its exit code and all that it printed and wrote, without the masks."""
+def run_and_collect(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[int, str]:
+    """Run a command and return its exit code, and log and files without masks."""
     out, err = io.StringIO(), io.StringIO()
     world = Runtime(environ, out, err, str(folder), timeouts=PATIENT, start_policy=BRISK._replace(give_up_after=1.0))
     code = cli.run_command(argv, world)
     log = out.getvalue() + err.getvalue()
     masks = {command.data for command in commands(log) if command.name == "add-mask"}
-    # A mask takes one line. One that is refused is masked too.
+    # Each line has its own mask. An invalid credential is masked, too.
     credentials = [environ.get(name, "") for name in ("AUTONOMA_CLIENT_ID", "AUTONOMA_CLIENT_SECRET")]
     assert masks <= {line for credential in credentials for line in credential.splitlines()}
     kept = "\n".join(line for line in log.splitlines() if not line.startswith("::add-mask::"))
@@ -100,7 +100,7 @@ def everything(folder: Path, environ: Mapping[str, str], *argv: str) -> tuple[in
 
 
 def assert_silent(text: str, *more: str) -> None:
-    """Fail if a sentinel is in the text, in any form that it may travel in."""
+    """Fail if the text holds a sentinel in any encoding."""
     for secret in (CLIENT_ID, CLIENT_SECRET, VALUE, OTHER, *more):
         data = secret.encode()
         forms = [secret, quote(data, safe=""), quote(data), json.dumps(secret)[1:-1], base64.b64encode(data).decode()]
@@ -120,7 +120,7 @@ def test_echoing_server_leaks_nothing(
     """A server that repeats each request in all parts of a response leaks no secret."""
     url, handler = echo
     handler.status, handler.as_json = status, as_json
-    code, text = everything(tmp_path, environment(tmp_path, url, system))
+    code, text = run_and_collect(tmp_path, build_environment(tmp_path, url, system))
     assert code in {0, 3, 4, 5, 7}
     assert (code == 0) == (status < 300 and as_json)
     assert_silent(text)
@@ -158,9 +158,9 @@ def test_input_error_repeats_no_secret(changes: dict[str, str], argv: list[str],
         "      A: ${CI_JOB_TOKEN}${GITHUB_TOKEN}${AUTONOMA_CLIENT_SECRET}\n      B: [sentinel]\n      C: $sentinel\n",
         "utf-8",
     )
-    environ = environment(tmp_path, "http://127.0.0.1:9", system) | {"CI_JOB_TOKEN": OTHER, "GITHUB_TOKEN": OTHER}
+    environ = build_environment(tmp_path, "http://127.0.0.1:9", system) | {"CI_JOB_TOKEN": OTHER, "GITHUB_TOKEN": OTHER}
     environ |= {"ID_FROM_OUTSIDE": "sentinel/id", "DB_PASSWORD": "sentinel-database"} | changes
-    code, text = everything(tmp_path, environ, *argv)
+    code, text = run_and_collect(tmp_path, environ, *argv)
     assert code == (0 if "--dry-run" in argv and "AUTONOMA_MANIFEST" not in changes else 2)
     assert_silent(text)
 
@@ -172,7 +172,7 @@ def test_bug_report_hides_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise RuntimeError(f"{CLIENT_SECRET} {VALUE}")
 
     monkeypatch.setattr("autonoma_ci.engine.engine.Engine.run", broken)
-    code, text = everything(tmp_path, environment(tmp_path, "http://127.0.0.1:9", "github"))
+    code, text = run_and_collect(tmp_path, build_environment(tmp_path, "http://127.0.0.1:9", "github"))
     assert code == 70
     assert "RuntimeError" in text
     assert "test_leaks.py" in text
@@ -185,7 +185,7 @@ def test_repr_hides_secrets(tmp_path: Path) -> None:
     from autonoma_ci.app.inputs import RunArguments, add_plan, detect_ci, load_inputs
     from autonoma_ci.models import BuildContext, Report, RunResult
 
-    environ = environment(tmp_path, "http://127.0.0.1:9", "none")
+    environ = build_environment(tmp_path, "http://127.0.0.1:9", "none")
     given = load_inputs(RunArguments({}, [], []), environ, detect_ci({}))
     given = add_plan(given, environ, str(tmp_path), detect_ci({}))
     world = Runtime(environ, io.StringIO(), io.StringIO())

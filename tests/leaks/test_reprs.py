@@ -23,7 +23,7 @@ from autonoma_ci.planning import plan
 from autonoma_ci.redaction.redactor import Secret
 from autonoma_ci.sandbox import Sandbox
 from autonoma_ci.yaml_subset import parser
-from tests.leaks.echo_server import Answer, EchoServer
+from tests.leaks.echo_server import EchoResponse, EchoServer
 from tests.support.job import PATIENT
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ tests:
 REQUEST = RunRequest(TargetKind.TEST, "one", "", {"A": "sentinel-a"})
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     return f"{value!r} {value!s} {value}"
 
 
@@ -64,7 +64,7 @@ def test_repr_of_manifest_and_plan_hides_values(tmp_path: Path) -> None:
         Report("", BuildContext(), "", outcomes),
     ]
     shown += [parser.parse_yaml(MANIFEST, "a.yml"), Runtime(ENVIRON, io.StringIO(), io.StringIO())]
-    assert "sentinel" not in " ".join(map(_shown, shown))
+    assert "sentinel" not in " ".join(map(_format_value, shown))
 
 
 def test_manifest_error_hides_values(tmp_path: Path) -> None:
@@ -75,14 +75,14 @@ def test_manifest_error_hides_values(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         load_manifest("a.yml", str(tmp_path), Interpolator(ENVIRON, BuildContext(), ()))
     assert len(raised.value.diagnostics) >= 3
-    assert "sentinel" not in _shown(raised.value) + _shown(raised.value.diagnostics)
+    assert "sentinel" not in _format_value(raised.value) + _format_value(raised.value.diagnostics)
     assert "sentinel" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_repr_of_response_hides_request() -> None:
     """Response, start result and client show nothing of the request."""
     secrets = [Secret("sentinel-id"), Secret(SECRET)]
-    echo = Answer(404, {"message": f"{SECRET} sentinel-a", "error": "sentinel-id"}, {"X-Echo": SECRET})
+    echo = EchoResponse(404, {"message": f"{SECRET} sentinel-a", "error": "sentinel-id"}, {"X-Echo": SECRET})
     with EchoServer(lambda *_: echo) as server:
         transport = Transport(server.url, secrets, PATIENT)
         client = AutonomaClient(transport, "cli", secrets)
@@ -90,7 +90,7 @@ def test_repr_of_response_hides_request() -> None:
         attempt = client.start(REQUEST)
         assert SECRET.encode() in answer.body
         assert answer.headers["X-Echo"] == SECRET
-        assert "sentinel" not in " ".join(map(_shown, [answer, attempt, transport, client, REQUEST]))
+        assert "sentinel" not in " ".join(map(_format_value, [answer, attempt, transport, client, REQUEST]))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://name.invalid", "http://127.0.0.1:9/sentinel"])
@@ -100,11 +100,11 @@ def test_network_error_hides_request(url: str) -> None:
     transport, body = Transport(url, secrets, PATIENT), {"a": "sentinel-a"}
     with pytest.raises(RequestNotSentError) as raised:
         transport.post("/test/one/run", body)
-    assert "sentinel" not in _shown(raised.value) + "".join(traceback.format_exception(raised.value))
+    assert "sentinel" not in _format_value(raised.value) + "".join(traceback.format_exception(raised.value))
 
 
-def chain(error: BaseException | None) -> list[BaseException]:
-    """Return an exception and all those that it came of, told or not."""
+def list_causes(error: BaseException | None) -> list[BaseException]:
+    """Return an exception with all its causes and contexts."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)
@@ -115,12 +115,12 @@ def chain(error: BaseException | None) -> list[BaseException]:
 @pytest.mark.parametrize("secret", ["sentinel-secret", "sentinel\nsecret", "sentinel-secret-ü", "sentinel-\N{SNOWMAN}"])
 def test_exception_chain_quotes_no_header(secret: str) -> None:
     """Requests quotes an invalid header, and error reporters print the whole chain."""
-    with EchoServer(lambda *_: Answer(200, {"x": "y" * 10})) as server:
+    with EchoServer(lambda *_: EchoResponse(200, {"x": "y" * 10})) as server:
         url = server.url
     transport = Transport(url, [Secret("sentinel-id"), Secret(secret)], PATIENT)
     with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever comes
         transport.post("/test/one/run", {"a": "sentinel-a"})
-    shown = [f"{_shown(error)} {error.args!r} {vars(error)!r}" for error in chain(raised.value)]
+    shown = [f"{_format_value(error)} {error.args!r} {vars(error)!r}" for error in list_causes(raised.value)]
     assert "sentinel" not in " ".join(shown)
 
 
@@ -133,5 +133,7 @@ def test_sandbox_log_hides_secrets() -> None:
         assert sandbox.received[0].headers["autonoma-client-secret"] == SECRET
         page = requests.get(sandbox.url.removesuffix("/api") + "/received", timeout=60)
         assert page.ok
-        assert "sentinel" not in " ".join([*log, *map(_shown, sandbox.received), _shown(sandbox), page.text])
+        assert "sentinel" not in " ".join(
+            [*log, *map(_format_value, sandbox.received), _format_value(sandbox), page.text]
+        )
     assert "variables=A" in log[0]

@@ -1,8 +1,7 @@
 """Search for sentinel secrets after every fault of a server.
 
-`run` and `wait`, which write to a CI system's own channels, are crossed with every CI system and every fault; all
-other commands write to the log and the checkout alone, and are crossed in one CI system with every fault that they can
-meet.
+`run` and `wait` write to the channels of a CI system, so they run in every CI system with every fault. Other commands
+write to the log and the checkout only, so they run in one CI system with every fault that concerns them.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ import pytest
 from autonoma_ci import cli
 from tests.leaks import sentinels
 from tests.leaks.systems import ENVIRONMENTS
-from tests.leaks.whole_job import FAULTS, job, planned
+from tests.leaks.whole_job import FAULTS, list_test_ids, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
-# What somebody gives in the wrong place.
+# A secret in the wrong place.
 WRONG = sentinels.VALUES["WORDS"]
 
 
@@ -32,16 +31,16 @@ def test_search_finds_secret_in_every_form(name: str) -> None:
     """Without this control, the other tests could pass without a search."""
     secret = sentinels.SECRETS[name]
     for form in sentinels.ECHOES:
-        assert sentinels.found({"": f"before {sentinels.echo(form, [secret])} after"}), form
+        assert sentinels.find_leaks({"": f"before {sentinels.encode_texts(form, [secret])} after"}), form
     if len(secret) > 6:
-        assert sentinels.found({"": secret[::-1]})
-        assert sentinels.found({"": "…" + (secret[30:38] if "BEGIN" in secret else secret[-8:])})
+        assert sentinels.find_leaks({"": secret[::-1]})
+        assert sentinels.find_leaks({"": "…" + (secret[30:38] if "BEGIN" in secret else secret[-8:])})
 
 
 def test_search_accepts_digests() -> None:
     """One record in 20,000 holds these six hexadecimal digits by chance."""
     digits = sentinels.VALUES["SHORT"].encode().hex()
-    assert not sentinels.found({"": f'{{"mac": "0f{digits}a2"}}'})
+    assert not sentinels.find_leaks({"": f'{{"mac": "0f{digits}a2"}}'})
 
 
 def test_search_accepts_ids_beside_words() -> None:
@@ -54,7 +53,7 @@ def test_search_accepts_ids_beside_words() -> None:
     assert not [found[0] for found in beside if found and (found[1] or found[2]) in pieces]
 
 
-# Credentials that are refused end the whole step; all other faults have their say in one.
+# Rejected credentials end the step, so each such fault has its own step. All other faults share one.
 DENIED = [name for name in FAULTS if name.startswith("401")]
 GROUPS = [*([name] for name in DENIED), [name for name in FAULTS if name not in DENIED]]
 CROSS = [
@@ -67,7 +66,7 @@ CROSS = [
 ]  # fmt: skip
 
 
-# Where each system's own channel shows what was searched, or part of it.
+# Texts that show that the channels of each CI system were searched.
 CHANNELS = {
     "forgejo": ("ci/output", "ci/summary"),
     "gitea": ("ci/output", "ci/summary"),
@@ -96,12 +95,12 @@ CHANNELS = {
 @pytest.mark.parametrize(("system", "given"), CROSS)
 def test_run_fault_leaks_no_secret(system: str, given: list[str], tmp_path: Path) -> None:
     """No fault during a run leaks a secret into any channel of any CI system."""
-    traces = job(tmp_path, system, given, "run")
+    traces = run_job(tmp_path, system, given, "run")
     assert traces.code == (3 if len(given) == 1 else 4)
     runs = json.loads(traces.texts["workspace/results/results.json"].partition(" ")[2])["runs"]
     everything = "\n".join([*traces.texts, *traces.texts.values()])
     assert not [channel for channel in CHANNELS.get(system, ()) if channel not in everything]
-    assert [run["id"] for run in runs] == ["good-0", *planned(given), "start-folder-0", "is-wait-tag-0"]
+    assert [run["id"] for run in runs] == ["good-0", *list_test_ids(given), "start-folder-0", "is-wait-tag-0"]
     traces.assert_silent()
 
 
@@ -109,10 +108,10 @@ def test_run_fault_leaks_no_secret(system: str, given: list[str], tmp_path: Path
 @pytest.mark.parametrize(("system", "given"), CROSS)
 def test_wait_fault_leaks_no_secret(system: str, given: list[str], tmp_path: Path) -> None:
     """No fault during `wait` leaks a secret into any channel of any CI system."""
-    # What goes wrong at a start has its turn above.
-    ids = [run for run in planned(given) if not run.startswith("start-")]
-    job(tmp_path, system, given, "run", "--wait", "false", "--test-ids", ",".join(ids)).assert_silent()
-    traces = job(tmp_path, system, given, "wait", "results/results.json")
+    # The test above covers faults of start requests.
+    ids = [run for run in list_test_ids(given) if not run.startswith("start-")]
+    run_job(tmp_path, system, given, "run", "--wait", "false", "--test-ids", ",".join(ids)).assert_silent()
+    traces = run_job(tmp_path, system, given, "wait", "results/results.json")
     assert traces.code == (3 if len(given) == 1 else 4)
     everything = "\n".join([*traces.texts, *traces.texts.values()])
     assert not [channel for channel in CHANNELS.get(system, ()) if channel not in everything]
@@ -122,12 +121,12 @@ def test_wait_fault_leaks_no_secret(system: str, given: list[str], tmp_path: Pat
     traces.assert_silent()
 
 
-# The second has whatever is wrong with a manifest beside what is secret.
+# The second manifest has errors beside secret values.
 MANIFESTS = {
     "autonoma.yml": "tests: [{id: start-0, name: '${WORDS}', variables: {A: 'Zq5pa7s w0rd & more', B: '${WORDS}'}}]",
     "bad.yml": "tests: [{id: 'Zq5/${WORDS}', nmae: Zq5pa7s w0rd, variables: {B: [Zq5pa7s w0rd], 'a=': Zq5pa7s}}]",
 }
-# Each command with all that can be asked of it, or asked wrongly.
+# Valid and invalid arguments of each command.
 COMMANDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "run": (
         ("--manifest", "autonoma.yml", "--dry-run"),
@@ -155,8 +154,8 @@ def test_all_commands_are_covered() -> None:
     assert list(COMMANDS) == list(cli.COMMANDS)
 
 
-def calls() -> Iterator[object]:
-    """Yield every call of every command, under every fault that can make a difference to it."""
+def list_calls() -> Iterator[object]:
+    """Yield each call of each command with each fault that concerns it."""
     for command, lines in COMMANDS.items():
         for number, line in enumerate(lines):
             asks = command in {"wait", "list", "init"} and WRONG not in " ".join(line)
@@ -166,12 +165,12 @@ def calls() -> Iterator[object]:
                 yield pytest.param(command, line, fault, marks=marks, id=f"{command} {number}, {fault}")
 
 
-@pytest.mark.parametrize(("command", "line", "fault"), [*calls()])
+@pytest.mark.parametrize(("command", "line", "fault"), [*list_calls()])
 def test_command_leaks_no_secret(command: str, line: tuple[str, ...], fault: str, tmp_path: Path) -> None:
     """No command leaks a secret under any fault that concerns it."""
     if "results/results.json" in line:
-        job(tmp_path, "github", ["404 with JSON"], "run", "--wait", "false")
-    traces = job(tmp_path, "github", [fault], command, *line, files=MANIFESTS)
+        run_job(tmp_path, "github", ["404 with JSON"], "run", "--wait", "false")
+    traces = run_job(tmp_path, "github", [fault], command, *line, files=MANIFESTS)
     assert traces.code != 70
     assert traces.texts["stdout"] + traces.texts["stderr"]
     traces.assert_silent()

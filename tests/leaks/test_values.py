@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.leaks.echo_server import Answer, EchoServer, run
+from tests.leaks.echo_server import EchoResponse, EchoServer, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,15 +63,15 @@ def _environment(folder: Path, url: str) -> dict[str, str]:
     }
 
 
-def _job(folder: Path, answer: Callable[[Mapping[str, str], Any], Answer]) -> tuple[int, str]:
+def _run_job(folder: Path, answer: Callable[[Mapping[str, str], Any], EchoResponse]) -> tuple[int, str]:
     variables = {f"V{number}": value.replace("$", "$$") for number, value in enumerate(VALUES.values())}
     (folder / "autonoma.yml").write_text(
         MANIFEST.replace("VARIABLES", json.dumps(variables, ensure_ascii=False)), "utf-8"
     )
     with EchoServer(answer) as server:
-        left = run(folder, _environment(folder, server.url))
+        left = run_job(folder, _environment(folder, server.url))
     assert set(left.files) >= {"output", "summary", "results.json", "outputs.env", "summary.md"}
-    return left.code, left.everything
+    return left.code, left.all_text
 
 
 def _assert_silent(text: str) -> None:
@@ -85,8 +85,8 @@ def _assert_silent(text: str) -> None:
         assert f"zq{number}" not in low
 
 
-def _sent(headers: Mapping[str, str], body: Any, name: str) -> str:
-    """Return what a request held, of the kind that is asked for; the folder's has no variables."""
+def _get_sent_value(headers: Mapping[str, str], body: Any, name: str) -> str:
+    """Return a value of the request, or nothing for the folder without variables."""
     values: dict[str, str] = {
         "client id": headers["autonoma-client-id"],
         "client secret": headers["autonoma-client-secret"],
@@ -100,18 +100,18 @@ def _sent(headers: Mapping[str, str], body: Any, name: str) -> str:
 def test_response_text_leaks_no_value(status: int, form: str, tmp_path: Path) -> None:
     """No encoding of a value in a response reaches an output."""
 
-    def answer(headers: Mapping[str, str], body: Any) -> Answer:
-        sent = [_sent(headers, body, name) for name in ("client id", "client secret", *VALUES)]
-        # The very short ones can't be told from other text where they are wrapped up.
+    def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
+        sent = [_get_sent_value(headers, body, name) for name in ("client id", "client secret", *VALUES)]
+        # Very short values are not recognizable in an encoding.
         text = " ".join(FORMS[form](value) if len(value) > 3 else value for value in sent)
         line = " ".join(text.split())
-        return Answer(
+        return EchoResponse(
             status,
             {"error": text, "message": text, "url": "https://autonoma.app/run/r1", "run_id": "r1"},
             {"Location": f"https://user:{line}@example.com/{line}#{line}", "Retry-After": line, "X-Echo": line},
         )
 
-    code, text = _job(tmp_path, answer)
+    code, text = _run_job(tmp_path, answer)
     assert code in {0, 4, 5, 7}
     assert "V0" in text
     _assert_silent(text)
@@ -133,17 +133,19 @@ def test_response_text_leaks_no_value(status: int, form: str, tmp_path: Path) ->
     ],
 )
 def test_response_link_leaks_no_secret(url: str, name: str, tmp_path: Path) -> None:
-    """A link that would show a credential is left out, and a query that would show a value; the run's id is kept.
+    """A link with a credential and a query with a value are left out, and the run id stays.
 
-    A value in the host or in the path may be there by chance, as `run` is in each: tests/leaks/test_ids_and_links.py.
+    A value in host or path can occur by chance, like `run`. See tests/leaks/test_ids_and_links.py.
     """
 
-    def answer(headers: Mapping[str, str], body: Any) -> Answer:
-        value = _sent(headers, body, name)
+    def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
+        value = _get_sent_value(headers, body, name)
         raw = url.replace("{}", value if "example.com" in url else quote(value))
-        return Answer(200, {"message": "ok", "url": raw, "run_id": "told", "tag_run_id": "told", "folderRunID": "told"})
+        return EchoResponse(
+            200, {"message": "ok", "url": raw, "run_id": "told", "tag_run_id": "told", "folderRunID": "told"}
+        )
 
-    code, text = _job(tmp_path, answer)
+    code, text = _run_job(tmp_path, answer)
     assert code == 0
     assert "told" in text
     _assert_silent(text)
@@ -153,11 +155,11 @@ def test_response_link_leaks_no_secret(url: str, name: str, tmp_path: Path) -> N
 def test_run_id_leaks_no_credential(name: str, tmp_path: Path) -> None:
     """A run id that holds a credential is not shown."""
 
-    def answer(headers: Mapping[str, str], body: Any) -> Answer:
-        value = _sent(headers, body, name)
-        return Answer(201, {"run_id": value, "tag_run_id": f"x-{value}", "folder_run_id": value.upper()})
+    def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
+        value = _get_sent_value(headers, body, name)
+        return EchoResponse(201, {"run_id": value, "tag_run_id": f"x-{value}", "folder_run_id": value.upper()})
 
-    code, text = _job(tmp_path, answer)
+    code, text = _run_job(tmp_path, answer)
     assert code == 7
     _assert_silent(text)
 
@@ -166,9 +168,9 @@ def test_api_host_link_survives_equal_value(tmp_path: Path) -> None:
     """A link to the host of the API stays although a variable names the host."""
     (tmp_path / "autonoma.yml").write_text("tests:\n- {id: one, variables: {HOST: '127.0.0.1'}}", "utf-8")
 
-    def answer(headers: Mapping[str, str], body: Any) -> Answer:
-        return Answer(200, {"run_id": "r1", "url": f"http://{headers['Host']}/run/r1"})
+    def answer(headers: Mapping[str, str], body: Any) -> EchoResponse:
+        return EchoResponse(200, {"run_id": "r1", "url": f"http://{headers['Host']}/run/r1"})
 
     with EchoServer(answer) as server:
-        left = run(tmp_path, _environment(tmp_path, server.url))
+        left = run_job(tmp_path, _environment(tmp_path, server.url))
     assert f"{server.url.removesuffix('/api')}/run/r1" in left.files["outputs.env"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.leaks.echo_server import Answer, EchoServer, run
+from tests.leaks.echo_server import EchoResponse, EchoServer, run_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,17 +24,21 @@ def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) ->
     """Status, errors, steps and URLs of evidence leak nothing into log and files."""
     said = form(" ".join(SENTINELS))
     step = {"status": "failed", "instruction": said, "output": said, "url": f"https://shop.test/{said}"}
-    # Two addresses where nobody answers, and one that is none.
+    # Two unreachable URLs and an invalid one.
     images = [f"http://127.0.0.1:1/{said}", f"http://{SENTINELS[1]}/x", said]
     steps = [step | {"image": image} for image in images]
     ended: dict[str, Any] = {"status": "failed", "name": said, "steps": steps, "video_url": said}
-    # No two failures in a row. A third one in a row, for the sake of a slow machine, would end the run.
-    answers = [Answer(500, {"message": said}), Answer(200, {"status": said}), Answer(404, {"error": said})]
+    # Never two failures in a row, because a third one on a slow machine would end the run.
+    answers = [
+        EchoResponse(500, {"message": said}),
+        EchoResponse(200, {"status": said}),
+        EchoResponse(404, {"error": said}),
+    ]
 
-    def answer(_: Mapping[str, str], body: Any) -> Answer:
+    def answer(_: Mapping[str, str], body: Any) -> EchoResponse:
         if body:
-            return Answer(200, {"run_id": "r1", "message": said})
-        return answers.pop(0) if answers else Answer(200, ended)
+            return EchoResponse(200, {"run_id": "r1", "message": said})
+        return answers.pop(0) if answers else EchoResponse(200, ended)
 
     with EchoServer(answer) as server:
         environ = SYSTEMS[system] | {
@@ -51,11 +55,11 @@ def test_run_responses_leak_no_secret(system: str, form: Any, tmp_path: Path) ->
             "AUTONOMA_EVIDENCE": "all",
             "AUTONOMA_TIMEOUT": "10m",
         }
-        left = run(tmp_path, environ)
+        left = run_job(tmp_path, environ)
     assert left.code == 1
     assert {"junit.xml", "report.html"} <= set(left.files)
-    assert "of its files" in left.everything
-    assert "***" in left.everything
+    assert "of its files" in left.all_text
+    assert "***" in left.all_text
     for sentinel in SENTINELS:
         for shown in (sentinel, sentinel.upper(), sentinel.replace("-", "%2D")):
-            assert shown not in left.everything
+            assert shown not in left.all_text

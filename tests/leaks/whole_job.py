@@ -1,4 +1,4 @@
-"""One command in one CI system, against a server that goes wrong and repeats all it knows; and all that came of it."""
+"""One command in one CI system against a faulty server that repeats secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from autonoma_ci.ci.systems import bitbucket
 from autonoma_ci.clock import Clock
 from autonoma_ci.engine.poller import PollPolicy
 from tests.leaks import sentinels
-from tests.leaks.systems import ENVIRONMENTS, settle
+from tests.leaks.systems import ENVIRONMENTS, prepare_job
 from tests.support import faults
 from tests.support.fault_server import FaultServer
 from tests.support.job import BRISK
@@ -33,52 +33,59 @@ if TYPE_CHECKING:
 
     from tests.support.fault_server import Act, Received, Wire
 
-# What is done with a request, given all that the server has been told so far.
+# Builds the response from the text that it repeats.
 Fault: TypeAlias = "Callable[[str], Act]"
-_TIMES = Timeouts(connect=5.0, read=1.5, total=2.0)
-_POLICY = BRISK._replace(give_up_after=1.0, max_connect_attempts=2)
-_WAITING = PollPolicy(interval=0.02, give_up_after=0.1, not_found_grace=0.1, late_response_grace=0.4, hung_after=2.0)
-# A run of which nobody knows how it stands is given up by then; one that goes on has to end.
-_OFTEN = 8
+_TIMEOUTS = Timeouts(connect=5.0, read=1.5, total=2.0)
+_START_POLICY = BRISK._replace(give_up_after=1.0, max_connect_attempts=2)
+_POLL_POLICY = PollPolicy(
+    interval=0.02, give_up_after=0.1, not_found_grace=0.1, late_response_grace=0.4, hung_after=2.0
+)
+# After this many polls, a run without a status is given up. Other runs end then.
+_MAX_FAULTY_POLLS = 8
 _FORMS = list(sentinels.ECHOES)
 _PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-def _said(status: int, text: str, *headers: str) -> Act:
+def _answer_json(status: int, text: str, *headers: str) -> Act:
     return faults.answer(status, json.dumps({"error": text, "message": text, "url": text, "run_id": text}), *headers)
 
 
-def _as_text(status: int) -> Fault:
+def _make_text_fault(status: int) -> Fault:
     return lambda echo: faults.answer(status, echo)
 
 
-def _as_json(status: int) -> Fault:
-    return lambda echo: _said(status, echo, f"Retry-After: {_line(echo)}", f"Location: https://x:{_line(echo)}@[::1/")
+def _make_json_fault(status: int) -> Fault:
+    return lambda echo: _answer_json(
+        status, echo, f"Retry-After: {_to_header_value(echo)}", f"Location: https://x:{_to_header_value(echo)}@[::1/"
+    )
 
 
-def _folder(echo: str) -> dict[str, object]:
+def _build_folder(echo: str) -> dict[str, object]:
     return {"id": "f-1", "name": echo, "tests": [{"id": "t-1", "name": echo}, {"id": echo, "name": echo}]}
 
 
-def _line(text: str) -> str:
-    # What a header can hold: one line, in the one encoding that all take.
+def _to_header_value(text: str) -> str:
+    # A header holds one line of ASCII.
     return " ".join(text.split()).encode("ascii", "replace").decode()
 
 
 FAULTS: Mapping[str, Fault] = {
-    **{f"{status} with JSON": _as_json(status) for status in (200, 307, 401, 404, 422, 429, 500)},
-    **{f"{status} with text": _as_text(status) for status in (200, 401, 503)},
-    "a list": lambda echo: faults.answer(200, json.dumps([_folder(echo)])),
-    "a reason phrase": lambda echo: faults.said(f"HTTP/1.1 500 {_line(echo)}\r\nContent-Length: 0\r\n\r\n"),
-    "a header without end": lambda echo: faults.said(f"HTTP/1.1 200 OK\r\nX-Echo: {_line(echo)}" * 40),
+    **{f"{status} with JSON": _make_json_fault(status) for status in (200, 307, 401, 404, 422, 429, 500)},
+    **{f"{status} with text": _make_text_fault(status) for status in (200, 401, 503)},
+    "a list": lambda echo: faults.answer(200, json.dumps([_build_folder(echo)])),
+    "a reason phrase": lambda echo: faults.said(f"HTTP/1.1 500 {_to_header_value(echo)}\r\nContent-Length: 0\r\n\r\n"),
+    "a header without end": lambda echo: faults.said(f"HTTP/1.1 200 OK\r\nX-Echo: {_to_header_value(echo)}" * 40),
     "no HTTP": faults.said,
     "half a body": lambda echo: faults.said(faults.head(500, "Content-Length: 999999") + echo),
     "a bad chunk": lambda echo: faults.said(faults.head(200, "Transfer-Encoding: chunked") + f"zz{echo}\r\n{echo}"),
     "a chunk's extension": lambda echo: faults.said(
-        faults.head(200, "Transfer-Encoding: chunked") + f"2;{_line(echo)}\r\n{{}}\r\n0\r\nX: {_line(echo)}\r\n\r\n"
+        faults.head(200, "Transfer-Encoding: chunked")
+        + f"2;{_to_header_value(echo)}\r\n{{}}\r\n0\r\nX: {_to_header_value(echo)}\r\n\r\n"
     ),
     "an encoding that is none": lambda echo: faults.answer(200, echo, "Content-Encoding: gzip"),
-    "a length that is none": lambda echo: faults.said(faults.head(200, f"Content-Length: {_line(echo)}") + echo),
+    "a length that is none": lambda echo: faults.said(
+        faults.head(200, f"Content-Length: {_to_header_value(echo)}") + echo
+    ),
     "a body that drips": lambda echo: faults.dripped(faults.head(500, "Content-Length: 9999") + echo),
     "a close": lambda _: faults.close,
     "a reset": lambda _: faults.reset,
@@ -86,63 +93,64 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-class _Account:
-    """Ids such as `is-wait-3` have the fault of that number in that phase; all others go well, or fail well.
+class _FaultyApi:
+    """An API with faults for ids such as `is-wait-3`.
 
-    Each answer has another form of echo than the one before; `turn` says which comes first.
+    The id names the phase and the number of the fault. Other responses are valid.
+    Each response repeats the secrets in the next form, starting with number `turn`.
     """
 
     def __init__(self, given: Sequence[str], others: str, turn: int) -> None:
         self._faults = [FAULTS[name] for name in given]
         self._others, self._turn = others, turn
-        self._told: dict[str, list[str]] = {}
-        self._asked: Counter[str] = Counter()
+        self._sent_values: dict[str, list[str]] = {}
+        self._request_counts: Counter[str] = Counter()
 
     def act(self, wire: Wire) -> bool:
         request = wire.request
         self._turn += 1
-        echo = sentinels.echo(_FORMS[self._turn % len(_FORMS)], self._told_of(request))
+        echo = sentinels.encode_texts(_FORMS[self._turn % len(_FORMS)], self._find_sent_values(request))
         path = request.path.partition("?")[0]
         number = re.search(r"-(\d+)(?:/|$)", path)
         fault = self._faults[int(number[1]) % len(self._faults) if number else 0]
-        self._asked[path] += 1
+        self._request_counts[path] += 1
         if request.method == "GET" and path.endswith("/folder"):
             wrong = "offset=0" in request.path
         elif request.method == "POST":
             wrong = "/start-" in path
         elif path.endswith("/status"):
-            wrong = "-wait-" in path and self._asked[path] <= _OFTEN
+            wrong = "-wait-" in path and self._request_counts[path] <= _MAX_FAULTY_POLLS
         else:
             wrong = "-explain-" in path
-        return (fault(echo) if wrong else self._right(request, echo))(wire)
+        return (fault(echo) if wrong else self._answer_normally(request, echo))(wire)
 
-    def _right(self, request: Received, echo: str) -> Act:
+    def _answer_normally(self, request: Received, echo: str) -> Act:
         if request.method == "POST":
             return faults.started
         if "/folder?" in request.path:
             return faults.answer(200, "[]")
         if request.path.endswith("/status"):
             return faults.answer(200, json.dumps({"status": "failed"}))
-        return self._details(echo)
+        return self._answer_details(echo)
 
-    def _details(self, echo: str) -> Act:
+    def _answer_details(self, echo: str) -> Act:
         step = {"status": "failed", "instruction": echo, "output": echo, "url": f"https://shop.example.com/{echo}"}
         images = [f"{self._others}/step.png", f"{self._others}/nothing", echo]
         steps = [step | {"image": image} for image in images]
         return faults.answer(200, json.dumps({"status": "failed", "name": echo, "steps": steps, "video_url": echo}))
 
-    def _told_of(self, request: Received) -> list[str]:
-        """Return the credentials, and what was sent when the run was started that the request is about."""
+    def _find_sent_values(self, request: Received) -> list[str]:
+        """Return the credentials, and the values of the start request of the same run."""
         headers = [request.headers.get(f"autonoma-client-{name}", "") for name in ("id", "secret")]
         subject = next((part for part in re.split("[/?]", request.path) if re.search(r"-\d+$", part)), "")
         subject = subject.removeprefix("run-of-")
         if request.body:
-            self._told[subject] = list(json.loads(request.body).get("runtime_metadata", {}).values())
-        return [*headers, *self._told.get(subject, [])]
+            self._sent_values[subject] = list(json.loads(request.body).get("runtime_metadata", {}).values())
+        return [*headers, *self._sent_values.get(subject, [])]
 
 
-def _other(wire: Wire) -> bool:
-    """Be any other host: a code host without comments, a store of pictures, a proxy of a CI system."""
+def _answer_as_other_host(wire: Wire) -> bool:
+    """Answer as a code host, as a store of evidence, or as a proxy of a CI system."""
     path = wire.request.path
     if path.endswith(".png"):
         return faults.answer(200, _PICTURE, "Content-Type: image/png")(wire)
@@ -152,39 +160,41 @@ def _other(wire: Wire) -> bool:
 
 
 @dataclass(frozen=True)
-class Traces:
-    """What a job left behind: `texts` is each text that somebody may come to see, by where it is."""
+class JobTraces:
+    """Exit code and folder of a job, and each visible text by place."""
 
     code: int
     texts: Mapping[str, str]
     folder: Path
 
     def assert_silent(self) -> None:
-        """Fail if a secret is anywhere."""
-        # Everybody on the machine can see a program's arguments.
+        """Fail if a text holds a secret."""
+        # All users of the machine can read the arguments of a process.
         own = {name for name in self.texts if name.startswith(("bin/", "others ")) and not name.endswith(".arguments")}
-        leaks = sentinels.found({name: text for name, text in self.texts.items() if name not in own})
-        # The CI system's own programs and interfaces have its credentials from the job.
-        leaks += sentinels.found({name: self.texts[name] for name in own}, "job token", "token")
+        leaks = sentinels.find_leaks({name: text for name, text in self.texts.items() if name not in own})
+        # Programs and interfaces of the CI system get its own credentials from the job.
+        leaks += sentinels.find_leaks({name: self.texts[name] for name in own}, "job token", "token")
         assert not leaks, "\n".join(leaks[:5])
 
 
-def job(folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapping[str, str] | None = None) -> Traces:
-    """Run a command in this process, in a job of `system`, with each of these faults in each phase of a run."""
-    # The forms go round, so that each fault meets each form in one of the systems.
+def run_job(
+    folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapping[str, str] | None = None
+) -> JobTraces:
+    """Run a command in a job of `system`, with these faults in each phase."""
+    # The first form differs by system, so each fault has each form in one system.
     turn = list(ENVIRONMENTS).index(system) + list(FAULTS).index(given[0])
     out, err = io.StringIO(), io.StringIO()
     with ExitStack() as stack:
-        others = stack.enter_context(FaultServer(_other))
+        others = stack.enter_context(FaultServer(_answer_as_other_host))
         url = f"http://127.0.0.1:{others.port}"
-        server = stack.enter_context(FaultServer(_Account(given, url, turn).act))
-        environ = settle(system, folder, url) | {
+        server = stack.enter_context(FaultServer(_FaultyApi(given, url, turn).act))
+        environ = prepare_job(system, folder, url) | {
             "AUTONOMA_CLIENT_ID": sentinels.CLIENT_ID,
             "HOME": str(folder),
             "AUTONOMA_CLIENT_SECRET": sentinels.CLIENT_SECRET,
             "AUTONOMA_VARIABLES": json.dumps(sentinels.VALUES),
             "AUTONOMA_API_URL": server.url,
-            "AUTONOMA_TEST_IDS": ", ".join(["Label=good-0", *planned(given)]),
+            "AUTONOMA_TEST_IDS": ", ".join(["Label=good-0", *list_test_ids(given)]),
             "AUTONOMA_FOLDER_IDS": "start-folder-0",
             "AUTONOMA_TAG_IDS": "is-wait-tag-0",
             "AUTONOMA_CONCURRENCY": "16",
@@ -201,39 +211,39 @@ def job(folder: Path, system: str, given: Sequence[str], *argv: str, files: Mapp
         patch.setattr(tempfile, "tempdir", str(folder / "ci"))
         for name, text in (files or {}).items():
             (folder / "workspace" / name).write_text(text, "utf-8")
-        before = _files(folder)
+        before = _read_files(folder)
         world = Runtime(
             environ, out, err, str(folder / "workspace"),
-            clock=_Brief(), timeouts=_TIMES, start_policy=_POLICY, poll_policy=_WAITING,
+            clock=_ShortClock(), timeouts=_TIMEOUTS, start_policy=_START_POLICY, poll_policy=_POLL_POLICY,
         )  # fmt: skip
         code = cli.run_command(argv, world)
-        log = _without_masks(system, environ, out.getvalue())
+        log = _remove_masks(system, environ, out.getvalue())
         texts = {"stdout": log, "stderr": err.getvalue()}
-        texts |= {name: text for name, text in _files(folder).items() if before.get(name) != text}
+        texts |= {name: text for name, text in _read_files(folder).items() if before.get(name) != text}
         for number, request in enumerate(others.received):
             shown = [request.method, request.path, *map(str, request.headers.items()), request.body.decode()]
             texts[f"others {number}"] = "\n".join(shown)
-    return Traces(code, texts, folder)
+    return JobTraces(code, texts, folder)
 
 
-def planned(given: Sequence[str]) -> list[str]:
-    """Return the ids of tests, one for each fault in each phase."""
+def list_test_ids(given: Sequence[str]) -> list[str]:
+    """Return one test id for each fault in each phase."""
     return [f"{phase}-{number}" for number in range(len(given)) for phase in ("start", "is-wait", "is-explain")]
 
 
-class _Brief(Clock):
-    """The real clock, of somebody who never waits for long."""
+class _ShortClock(Clock):
+    """The real clock with short pauses."""
 
     def sleep(self, seconds: float) -> None:
         super().sleep(min(seconds, 0.01))
 
     def spread(self, seconds: float) -> float:
-        # After a 429, the pauses before the next poll are seconds otherwise.
+        # After HTTP 429, the pause before the next poll would be seconds.
         return super().spread(min(seconds, 0.05))
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """Return every file, and every name of one, as text."""
+def _read_files(folder: Path) -> dict[str, str]:
+    """Return the name and content of each file as text."""
     return {
         str(path.relative_to(folder)): f"{path.name} {path.read_bytes().decode('utf-8', 'replace')}"
         for path in folder.rglob("*")
@@ -241,7 +251,7 @@ def _files(folder: Path) -> dict[str, str]:
     }
 
 
-def _without_masks(system: str, environ: Mapping[str, str], log: str) -> str:
+def _remove_masks(system: str, environ: Mapping[str, str], log: str) -> str:
     dialect = load_system(detect(environ)).log_formatter
     secrets = (sentinels.CLIENT_ID, sentinels.CLIENT_SECRET, sentinels.TOKEN)
     masks = {line for secret in secrets for line in dialect.mask(secret)}
