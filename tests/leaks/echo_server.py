@@ -1,4 +1,4 @@
-"""A server that repeats requests in its responses, and a job for it."""
+"""A server that repeats requests, and a job that calls it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One command in one CI system against a faulty server that repeats secrets."""
+"""A whole job against a faulty server that repeats secrets."""
 
 from __future__ import annotations
 
