@@ -1,4 +1,4 @@
-"""Starting a plan, on a clock that is turned by hand: what is sent when, and what is never sent again."""
+"""Start of the runs of a plan, on a fake clock."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ class Job:
         return [at - 1000.0 for at in self.workers.times(number)]
 
 
-def test_every_run_is_sent_once_and_reported_in_plan_order() -> None:
+def test_plan_starts_each_run_once() -> None:
+    """All runs are sent once and reported in plan order."""
     job = Job(*[[STARTED]] * 20).run()
     assert [sent.run for sent in job.workers.sent] == list(range(20))
     assert job.states == [RunState.STARTED] * 20
@@ -97,31 +98,35 @@ def test_every_run_is_sent_once_and_reported_in_plan_order() -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 64])
-def test_no_more_are_under_way_than_the_concurrency_allows(concurrency: int) -> None:
+def test_starts_respect_concurrency(concurrency: int) -> None:
+    """At most `concurrency` starts are in flight."""
     job = Job(*[[STARTED]] * 70, policy=StartPolicy(concurrency=concurrency)).run()
     assert job.workers.at_once == concurrency
 
 
-def test_an_open_outcome_is_never_sent_again_and_stops_no_other() -> None:
+def test_indeterminate_start_is_never_resent() -> None:
+    """An indeterminate start is not sent again and stops no other run."""
     job = Job([OPEN], [STARTED]).run()
     assert job.states == [RunState.UNKNOWN, RunState.STARTED]
     assert len(job.workers.sent) == 2
 
 
-def test_refused_credentials_stop_further_starts_and_an_unknown_id_does_not() -> None:
+def test_unauthorized_stops_starts() -> None:
+    """Refused credentials stop further starts, unlike an unknown id."""
     job = Job([NOT_FOUND], [UNAUTHORIZED], [STARTED], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.NOT_STARTED] * 4
     assert job.reasons == [ExitReason.NOT_FOUND, *[ExitReason.UNAUTHORIZED] * 3]
     assert len(job.workers.sent) == 2
 
 
-def test_what_was_under_way_when_credentials_were_refused_still_counts() -> None:
+def test_unauthorized_spares_starts_in_flight() -> None:
+    """A start in flight still counts after refused credentials."""
     job = Job([UNAUTHORIZED], [STARTED], [STARTED], policy=StartPolicy(concurrency=2)).run()
     assert job.states == [RunState.NOT_STARTED, RunState.STARTED, RunState.NOT_STARTED]
 
 
-def test_used_up_quota_stops_further_starts() -> None:
-    """A plain refusal stops nothing; what was under way still counts."""
+def test_quota_stops_starts() -> None:
+    """A used-up quota stops further starts, unlike a plain refusal."""
     refused = StartResult(StartStatus.REJECTED, ExitReason.API, http_status=400)
     job = Job([refused], [QUOTA], [STARTED], [STARTED], policy=StartPolicy(concurrency=2)).run()
     assert job.states == [RunState.NOT_STARTED, RunState.NOT_STARTED, RunState.STARTED, RunState.NOT_STARTED]
@@ -129,12 +134,14 @@ def test_used_up_quota_stops_further_starts() -> None:
     assert len(job.workers.sent) == 3
 
 
-def test_fail_fast_stops_after_the_first_failure() -> None:
+def test_fail_fast_stops_after_first_failure() -> None:
+    """With fail-fast, the first failure stops further starts."""
     job = Job([STARTED], [OPEN], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=True)).run()
     assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED]
 
 
-def test_no_connection_is_tried_again_with_growing_pauses_up_to_a_cap_and_a_number() -> None:
+def test_failed_connections_back_off() -> None:
+    """Failed connections are retried with growing pauses up to a cap and a number."""
     job = Job(
         [NOT_SENT], seconds=0.0, policy=StartPolicy(max_connect_attempts=8, first_retry_pause=1.0, max_retry_pause=5.0)
     ).run()
@@ -146,8 +153,8 @@ def test_no_connection_is_tried_again_with_growing_pauses_up_to_a_cap_and_a_numb
 
 
 @pytest.mark.parametrize("answer", [BUSY, busy(0.0)])
-def test_refusals_for_now_use_up_no_tries(answer: StartResult) -> None:
-    """Only tries in a row that made no connection count, for their limit and for their pauses."""
+def test_rate_limits_use_no_connect_attempts(answer: StartResult) -> None:
+    """Only consecutive failed connections count for the limit and the pauses."""
     script = [*[answer] * 6, NOT_SENT, NOT_SENT, answer, NOT_SENT, STARTED]
     job = Job(
         script, seconds=0.0, policy=StartPolicy(max_connect_attempts=3, first_retry_pause=1.0, max_retry_pause=4.0)
@@ -158,8 +165,8 @@ def test_refusals_for_now_use_up_no_tries(answer: StartResult) -> None:
     assert [times[7] - times[6], times[8] - times[7], times[10] - times[9]] == [1.0, 2.0, 1.0]
 
 
-def test_start_again_has_all_its_tries() -> None:
-    """What the first run of a place had used up is no matter of its second."""
+def test_retry_has_all_connect_attempts() -> None:
+    """A retry does not inherit the used connection attempts."""
     clock = FakeClock()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     scripts = {0: [(1.0, NOT_SENT)] * 2}
@@ -177,8 +184,8 @@ def test_start_again_has_all_its_tries() -> None:
         fire.enqueue(0)
 
 
-def test_start_without_a_thread_is_not_under_way() -> None:
-    """A start that waits for a thread is neither overdue nor under way when a signal comes."""
+def test_start_without_thread_is_not_in_flight() -> None:
+    """A start that waits for a thread is neither overdue nor in flight at a signal."""
     job = Job([STARTED], [STARTED], policy=StartPolicy(hung_after=50.0))
     job.workers = OneThread(job.clock, {number: [(40.0, STARTED)] for number in range(2)}, busy=30.0)
     assert job.run().states == [RunState.STARTED] * 2
@@ -190,8 +197,8 @@ def test_start_without_a_thread_is_not_under_way() -> None:
     assert [sent.run for sent in cancelled.workers.sent] == [0]
 
 
-def test_start_that_waits_for_a_thread_goes_before_polls() -> None:
-    """Otherwise the polls of many runs would leave no thread for a start."""
+def test_starts_get_threads_before_polls() -> None:
+    """Polls of many runs must leave a thread for a start."""
     clock = FakeClock()
     started = RunResult(RunRequest(TargetKind.TEST, "a"), RunState.STARTED, run_id="r-a")
     board = RunTable([started, RunResult(RunRequest(TargetKind.TEST, "b"))], clock.time)
@@ -203,23 +210,23 @@ def test_start_that_waits_for_a_thread_goes_before_polls() -> None:
     assert {run.state for run in board.results} == {RunState.PASSED}
 
 
-def test_refusal_is_taken_before_the_next_start() -> None:
-    """With one thread, nothing is sent after the credentials were refused."""
+def test_refusal_precedes_next_start() -> None:
+    """With one thread, refused credentials are handled before the next start."""
     job = Job([UNAUTHORIZED], [STARTED])
     job.workers = OneThread(job.clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]}, busy=0.0)
     assert job.run().states == [RunState.NOT_STARTED] * 2
     assert [sent.run for sent in job.workers.sent] == [0]
 
 
-def test_every_pause_is_jittered() -> None:
-    """What failed together must not come back together."""
+def test_pauses_have_jitter() -> None:
+    """Runs that fail together must not retry together."""
     job = Job([NOT_SENT, BUSY, STARTED], seconds=0.0, policy=StartPolicy(first_retry_pause=1.0))
     job.clock.share = 0.5
     assert job.run().times(0) == [0.0, 0.5, 1.5]
 
 
-def test_an_api_that_can_not_be_reached_ends_a_long_plan_within_the_patience() -> None:
-    """A thousand runs do not each wait for the network to come back."""
+def test_unreachable_api_ends_long_plan() -> None:
+    """An unreachable API ends a plan of 1000 runs within `give_up_after`."""
     policy = StartPolicy(concurrency=2)
     job = Job(*[[NOT_SENT]] * 1000, policy=policy).run()
     assert set(job.states) == {RunState.NOT_STARTED}
@@ -228,33 +235,38 @@ def test_an_api_that_can_not_be_reached_ends_a_long_plan_within_the_patience() -
     assert job.board.results[-1].start_requests == 0
 
 
-def test_a_connection_that_comes_back_starts_the_run() -> None:
+def test_restored_connection_starts_run() -> None:
+    """A run starts once the connection is restored."""
     job = Job([NOT_SENT, NOT_SENT, STARTED]).run()
     assert job.states == [RunState.STARTED]
     assert job.board.results[0].start_requests == 3
 
 
-def test_retry_after_is_never_undercut() -> None:
+def test_retry_after_is_respected() -> None:
+    """The next request waits at least as long as Retry-After."""
     job = Job([busy(7.0), STARTED], seconds=0.0).run()
     assert job.times(0)[1] >= 7.0
     assert job.states == [RunState.STARTED]
 
 
-def test_a_limit_holds_everybody_back() -> None:
-    """While the server wants a pause, no other run is sent either."""
+def test_rate_limit_pauses_all_starts() -> None:
+    """A rate limit pauses the starts of all runs."""
     job = Job([busy(30.0), STARTED], *[[STARTED]] * 5, seconds=0.0, policy=StartPolicy(concurrency=1)).run()
     assert all(at >= 30.0 for number in range(1, 6) for at in job.times(number))
     assert set(job.states) == {RunState.STARTED}
 
 
-def test_a_pause_longer_than_the_patience_ends_the_job_without_a_useless_wait() -> None:
+def test_long_retry_after_ends_job_at_once() -> None:
+    """A pause longer than `give_up_after` ends the job without waiting."""
     job = Job([busy(3600.0)], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.NOT_STARTED] * 2
     assert job.clock.time - 1000.0 < 5
     assert len(job.workers.sent) == 1
 
 
-def test_a_pause_that_ends_just_within_the_patience_is_waited_for() -> None:
+def test_longest_retry_after_is_awaited() -> None:
+    """A pause of exactly `give_up_after` is waited for."""
+
     def run(pause: float) -> Job:
         job = Job([busy(pause), STARTED], seconds=0.0, policy=StartPolicy(give_up_after=60.0))
         job.clock.share = 0.0
@@ -274,14 +286,16 @@ def test_a_pause_that_ends_just_within_the_patience_is_waited_for() -> None:
         (UNSENDABLE, False, "not sent: no connection to the API can be made"),
     ],
 )
-def test_what_is_not_sent_says_why(first: StartResult, fail_fast: bool, message: str) -> None:
+def test_unsent_run_states_reason(first: StartResult, fail_fast: bool, message: str) -> None:
+    """The message of a run that was not sent states the reason."""
     job = Job([first], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=fail_fast)).run()
     last = job.board.results[1]
     assert (last.state, last.reason, last.message) == (RunState.NOT_STARTED, first.reason, message)
     assert (last.suggestion, last.start_requests, last.duration_seconds) == ("", 0, 0.0)
 
 
-def test_what_the_api_says_of_a_start_is_kept() -> None:
+def test_start_response_is_saved() -> None:
+    """The result has the id, link, HTTP status and hint of the start response."""
     refused = NOT_FOUND._replace(message="HTTP 404", suggestion="is it the right id?")
     first, second, third = Job([STARTED], [OPEN], [refused]).run().board.results
     assert (first.run_id, first.url, first.http_status, first.suggestion) == (
@@ -294,7 +308,8 @@ def test_what_the_api_says_of_a_start_is_kept() -> None:
     assert (third.message, third.suggestion, third.duration_seconds) == ("HTTP 404", "is it the right id?", 1.0)
 
 
-def test_the_request_of_the_plan_is_what_is_sent() -> None:
+def test_plan_requests_are_sent_unchanged() -> None:
+    """Each start sends the run request of the plan."""
     job = Job([STARTED], [STARTED])
     sent, start = list[RunRequest](), job.workers.start
 
@@ -307,7 +322,8 @@ def test_the_request_of_the_plan_is_what_is_sent() -> None:
     assert sent == [RunRequest(TargetKind.TEST, "t0"), RunRequest(TargetKind.TEST, "t1")]
 
 
-def test_something_is_to_be_sent_until_all_is_sent() -> None:
+def test_last_start_leaves_no_next_action() -> None:
+    """No action is due after the last start request."""
     clock = FakeClock()
     fire = RunStarter(
         RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time),
@@ -321,20 +337,22 @@ def test_something_is_to_be_sent_until_all_is_sent() -> None:
     assert fire.next_action_at() == math.inf
 
 
-def test_the_rest_is_given_up_when_the_patience_is_just_over() -> None:
+def test_give_up_time_drops_rest() -> None:
+    """The rest of the plan is dropped once `give_up_after` has passed."""
     job = Job(
         [NOT_SENT], [STARTED], seconds=5.0, policy=StartPolicy(concurrency=1, max_connect_attempts=1, give_up_after=5.0)
     ).run()
     assert job.states == [RunState.NOT_STARTED] * 2
 
 
-def test_what_is_not_sent_because_nothing_goes_forward_says_so() -> None:
+def test_stalled_plan_states_reason() -> None:
+    """The message of a run that was dropped for lack of progress states this reason."""
     job = Job(*[[NOT_SENT]] * 100, policy=StartPolicy(concurrency=2)).run()
     assert job.board.results[-1].message == "not sent: the API took no request for too long"
 
 
-def test_a_run_that_is_started_again_has_its_own_time_and_patience() -> None:
-    """Long after the first start, a moment without a connection does not end the second."""
+def test_retry_has_its_own_time_limits() -> None:
+    """A brief connection failure long after the first start does not end the retry."""
     clock, settled = FakeClock(), list[int]()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (1.0, NOT_SENT), (1.0, STARTED)]})
@@ -363,7 +381,8 @@ def test_a_run_that_is_started_again_has_its_own_time_and_patience() -> None:
     )
 
 
-def test_a_run_that_another_step_started_may_be_started_again_here() -> None:
+def test_run_of_other_step_can_be_retried() -> None:
+    """A run that another step started can be retried here."""
     clock, settled = FakeClock(), list[int]()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"), RunState.FAILED, run_id="r")], clock.time)
     fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None)
@@ -374,32 +393,36 @@ def test_a_run_that_another_step_started_may_be_started_again_here() -> None:
     assert board.results[0].state is RunState.STARTING
 
 
-def test_a_limiter_that_never_gives_way_ends_the_job_within_the_patience() -> None:
+def test_endless_rate_limit_ends_job() -> None:
+    """An endless rate limit ends the job within `give_up_after`."""
     job = Job(*[[busy(5.0)]] * 10).run()
     assert set(job.states) == {RunState.NOT_STARTED}
     assert job.clock.time - 1000.0 <= StartPolicy().give_up_after + 2
 
 
-def test_a_limiter_that_lets_some_through_is_waited_for_however_long_it_takes() -> None:
-    """Patience is about nothing going forward, not about the length of the plan."""
+def test_slow_rate_limit_is_awaited() -> None:
+    """The limit applies to a lack of progress, not to the length of the plan."""
     job = Job(*[[busy(20.0), STARTED]] * 30, policy=StartPolicy(concurrency=1)).run()
     assert set(job.states) == {RunState.STARTED}
     assert job.clock.time - 1000.0 > StartPolicy().give_up_after
 
 
-def test_a_certificate_that_is_not_trusted_ends_the_job_at_once() -> None:
+def test_untrusted_certificate_ends_job() -> None:
+    """An untrusted certificate ends the job at once."""
     job = Job([UNSENDABLE], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.NOT_STARTED] * 2
     assert len(job.workers.sent) == 1
 
 
-def test_a_request_that_never_comes_back_is_given_up_as_open() -> None:
+def test_hung_start_is_unknown() -> None:
+    """A start without any response ends as unknown."""
     job = Job([STARTED], [STARTED], seconds=100_000.0, policy=StartPolicy(concurrency=1, hung_after=50.0))
     job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
     assert job.run().states == [RunState.UNKNOWN, RunState.STARTED]
 
 
-def test_a_request_is_given_up_once_it_is_overdue_and_says_that_the_run_may_have_started() -> None:
+def test_overdue_start_is_unknown_with_hint() -> None:
+    """The hint of an overdue start states that the run may have started."""
     clock = FakeClock()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     fire = RunStarter(board, StartPolicy(hung_after=50.0), clock, lambda _: None, lambda _: None)
@@ -415,13 +438,15 @@ def test_a_request_is_given_up_once_it_is_overdue_and_says_that_the_run_may_have
     assert (run.run_id, run.url, run.suggestion) == ("", "", HINT_NO_RESPONSE)
 
 
-def test_an_answer_that_comes_after_it_was_given_up_keeps_its_link() -> None:
+def test_late_start_response_counts() -> None:
+    """A start response after the time limit still counts."""
     job = Job([STARTED], [STARTED], policy=StartPolicy(concurrency=1, hung_after=50.0))
     job.workers._scripts = {0: [(60.0, STARTED)], 1: [(30.0, STARTED)]}
     assert job.run().states == [RunState.STARTED, RunState.STARTED]
 
 
-def test_a_signal_stops_starting_and_accounts_for_every_run() -> None:
+def test_signal_stops_starts() -> None:
+    """A signal stops the starts and gives each run a state."""
     job = Job(*[[STARTED]] * 4, seconds=10.0, policy=StartPolicy(concurrency=2, shutdown_grace=1.0))
     job.clock.later(15.0, SignalReceived(15))
     job.run()
@@ -433,7 +458,8 @@ def test_a_signal_stops_starting_and_accounts_for_every_run() -> None:
     assert job.clock.time - 1000.0 == pytest.approx(16.0)
 
 
-def test_an_answer_within_the_grace_after_a_signal_keeps_its_link() -> None:
+def test_response_during_grace_counts() -> None:
+    """A response during the grace period after a signal still counts."""
     job = Job([STARTED], [STARTED], seconds=10.0, policy=StartPolicy(concurrency=1, shutdown_grace=1.0))
     job.clock.later(9.5, SignalReceived(2))
     job.run()
@@ -441,14 +467,16 @@ def test_an_answer_within_the_grace_after_a_signal_keeps_its_link() -> None:
     assert job.reasons == [ExitReason.OK, ExitReason.CANCELLED]
 
 
-def test_a_refusal_within_the_grace_after_a_signal_keeps_what_the_server_said() -> None:
+def test_refusal_during_grace_is_saved() -> None:
+    """A refusal during the grace period after a signal keeps its HTTP status."""
     job = Job([busy(0.0), STARTED], seconds=10.0)
     job.clock.later(9.5, SignalReceived(15))
     assert job.run().states == [RunState.NOT_STARTED]
     assert job.board.results[0].http_status == 429
 
 
-def test_what_waits_for_another_try_is_not_sent_after_a_signal() -> None:
+def test_signal_cancels_waiting_start() -> None:
+    """A start that waits for its next request is not sent after a signal."""
     job = Job([busy(30.0), STARTED])
     job.clock.later(5.0, SignalReceived(15))
     assert job.run().states == [RunState.NOT_STARTED]
@@ -463,10 +491,10 @@ scripts = st.lists(st.lists(deliveries, min_size=1, max_size=6), min_size=1, max
 
 @settings(deadline=None)
 @given(scripts, st.integers(1, 5), st.booleans(), st.none() | st.floats(0, 200), st.floats(0.0, 20.0))
-def test_whatever_happens_a_run_is_sent_again_only_if_it_did_not_arrive(
+def test_only_unarrived_starts_are_resent(
     script: list[list[StartResult]], concurrency: int, fail_fast: bool, signal_at: float | None, seconds: float
 ) -> None:
-    """Every run ends in a final state, the job ends in time, and nothing that may have arrived is repeated."""
+    """Each run ends in a final state without repeating a request that may have arrived."""
     job = Job(*script, seconds=seconds, policy=StartPolicy(concurrency=concurrency, fail_fast=fail_fast))
     if signal_at is not None:
         job.clock.later(signal_at, SignalReceived(15))
@@ -494,12 +522,13 @@ def assert_each_state_is_what_was_answered(job: Job, script: Mapping[int, list[S
             assert job.states[number] is RunState.NOT_STARTED
 
 
-def test_events_name_the_run_by_its_place_in_the_plan() -> None:
+def test_start_event_has_plan_index() -> None:
+    """The event of a start has the plan index of its run."""
     assert StartFinished(3, STARTED).plan_index == 3
 
 
-def test_run_that_is_added_after_a_refusal_is_not_sent() -> None:
-    """Once the API has refused the credentials, nothing is started any more, a retry or a late run neither."""
+def test_run_added_after_refusal_is_unsent() -> None:
+    """Refused credentials stop retries and late runs too."""
     clock, settled = FakeClock(), list[int]()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]})
@@ -514,7 +543,8 @@ def test_run_that_is_added_after_a_refusal_is_not_sent() -> None:
     assert settled == [0, 1]
 
 
-def test_run_that_is_added_after_fail_fast_is_not_sent() -> None:
+def test_run_added_after_fail_fast_is_unsent() -> None:
+    """With fail-fast, a run that is added after a failure is not sent."""
     clock = FakeClock()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, NOT_FOUND)], 1: [(1.0, STARTED)]})
@@ -529,10 +559,8 @@ def test_run_that_is_added_after_fail_fast_is_not_sent() -> None:
 
 @pytest.mark.parametrize("answer", [BUSY, busy(0.0), NOT_SENT])
 @pytest.mark.parametrize(("refusal", "fail_fast"), [(UNAUTHORIZED, False), (NOT_FOUND, True), (OPEN, True)])
-def test_start_under_way_at_a_refusal_is_not_sent_again(
-    refusal: StartResult, fail_fast: bool, answer: StartResult
-) -> None:
-    """Once nothing more may be started, no start is tried a second time."""
+def test_refusal_prevents_resend(refusal: StartResult, fail_fast: bool, answer: StartResult) -> None:
+    """A start that is in flight at a refusal is not sent again."""
     job = Job([refusal], [answer, STARTED], policy=StartPolicy(concurrency=2, fail_fast=fail_fast))
     job.workers._scripts = {0: [(1.0, refusal)], 1: [(2.0, answer), (1.0, STARTED)]}
     job.run()
@@ -546,8 +574,8 @@ def earlier_ids_of(job: Job, *ids: tuple[TargetKind, str]) -> Job:
     return job.run()
 
 
-def test_start_with_the_id_of_an_earlier_attempt_is_unknown() -> None:
-    """Such a response is old: whether it stands for a new run is not known."""
+def test_start_with_earlier_id_is_unknown() -> None:
+    """A response with the run id of an earlier attempt is stale."""
     job = earlier_ids_of(Job([STARTED], [STARTED], [STARTED]), (TargetKind.TEST, "r1"))
     assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.STARTED]
     found = job.board.results[1]
@@ -558,14 +586,14 @@ def test_start_with_the_id_of_an_earlier_attempt_is_unknown() -> None:
     assert len(job.workers.sent) == 3
 
 
-def test_start_with_the_earlier_id_of_another_kind_is_started() -> None:
-    """Tests, folders and tags have ids of their own."""
+def test_earlier_id_of_other_kind_starts() -> None:
+    """Tests, folders and tags have separate ids."""
     job = earlier_ids_of(Job([STARTED]), (TargetKind.FOLDER, "r0"), (TargetKind.TAG, "r0"))
     assert job.states == [RunState.STARTED]
 
 
-def test_board_without_earlier_ids_knows_none() -> None:
-    """The ids are given with the board, and a run that is carried is not a start."""
+def test_previous_ids_block_only_starts() -> None:
+    """Only new starts are compared with the run ids of earlier attempts."""
     board = RunTable([], 0.0, previous_run_ids=frozenset({(TargetKind.TEST, "r")}))
     assert not board.claim_start(TargetKind.TEST, "r", "")
     assert board.claim(TargetKind.TEST, "r")
@@ -584,7 +612,7 @@ def test_board_without_earlier_ids_knows_none() -> None:
         (("x", "https://autonoma.app/run/x"), ("y", "https://autonoma.app/run/y"), True),
     ],
 )
-def test_claim_covers_the_id_and_the_link(first: tuple[str, str], second: tuple[str, str], distinct: bool) -> None:
+def test_claim_covers_id_and_link(first: tuple[str, str], second: tuple[str, str], distinct: bool) -> None:
     """Two runs share neither an id nor the id in a link."""
     board = RunTable([], 0.0)
     assert board.claim(TargetKind.TEST, *first)
@@ -592,8 +620,8 @@ def test_claim_covers_the_id_and_the_link(first: tuple[str, str], second: tuple[
     assert board.claim(TargetKind.FOLDER, *second)
 
 
-def test_signal_before_the_first_request_starts_nothing() -> None:
-    """A signal that comes while the record is written is an event that waits in the queue."""
+def test_early_signal_starts_nothing() -> None:
+    """A signal before the first request is an event in the queue."""
     clock = FakeClock()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(3)], clock.time)
     workers = ScriptedWorkers(clock, {number: [(1.0, STARTED)] for number in range(3)})
@@ -607,15 +635,15 @@ def test_signal_before_the_first_request_starts_nothing() -> None:
     assert {run.state for run in board.results} == {RunState.NOT_STARTED}
 
 
-def test_lasting_failure_of_one_run_ends_only_that_run() -> None:
-    """A connection was made before: one run that can't be sent says nothing of the others."""
+def test_unsendable_run_ends_alone() -> None:
+    """One unsendable run does not stop the others after a successful connection."""
     job = Job([STARTED], [UNSENDABLE], [STARTED], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.STARTED, RunState.NOT_STARTED, RunState.STARTED, RunState.STARTED]
 
 
 @pytest.mark.parametrize("answered", [STARTED, NOT_FOUND, OPEN, BUSY], ids=lambda attempt: str(attempt.status))
-def test_lasting_failure_waits_for_requests_under_way(answered: StartResult) -> None:
-    """While nothing has connected, no new request is sent; any answer to the others lets the plan go on."""
+def test_unsendable_run_waits_for_in_flight(answered: StartResult) -> None:
+    """Before the first response, an unsendable run pauses further starts."""
     job = Job(*[[STARTED]] * 5, policy=StartPolicy(concurrency=2))
     scripts = {number: [(1.0, STARTED)] for number in range(5)}
     scripts |= {0: [(1.0, UNSENDABLE)], 1: [(5.0, answered), (1.0, STARTED)]}
@@ -626,15 +654,16 @@ def test_lasting_failure_waits_for_requests_under_way(answered: StartResult) -> 
     assert set(job.states[2:]) == {RunState.STARTED}
 
 
-def test_lasting_failure_of_all_under_way_drops_the_rest() -> None:
+def test_all_unsendable_drops_rest() -> None:
+    """The rest of the plan is dropped if all starts in flight are unsendable."""
     job = Job(*[[UNSENDABLE]] * 9, policy=StartPolicy(concurrency=3)).run()
     assert job.states == [RunState.NOT_STARTED] * 9
     assert len(job.workers.sent) == 3
     assert {run.message for run in job.board.results[3:]} == {"not sent: no connection to the API can be made"}
 
 
-def test_retry_after_passing_failure_decides_for_the_rest() -> None:
-    """Before the rest is dropped, each request that failed in passing is sent again, and no new one."""
+def test_temporary_failure_decides_for_rest() -> None:
+    """Temporary failures are sent again before the rest of the plan is dropped."""
     ends = {0: [UNSENDABLE], 1: [NOT_SENT, STARTED]}
     job = Job(*(ends.get(number, [STARTED]) for number in range(6)), policy=StartPolicy(concurrency=2)).run()
     assert job.states == [RunState.NOT_STARTED, *[RunState.STARTED] * 5]
@@ -644,8 +673,8 @@ def test_retry_after_passing_failure_decides_for_the_rest() -> None:
     assert [sent.run for sent in lasting.workers.sent] == [0, 1, 1]
 
 
-def test_lasting_failure_ends_no_retry_of_another_run() -> None:
-    """With `retries`, a run that failed is started again though another start could not be sent."""
+def test_unsendable_run_spares_other_retries() -> None:
+    """An unsendable run does not prevent the retry of another run."""
     clock, settled = FakeClock(), list[int]()
     board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "ab"], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (5.0, STARTED)], 1: [(1.0, STARTED), (1.0, UNSENDABLE)]})
@@ -668,8 +697,8 @@ def test_lasting_failure_ends_no_retry_of_another_run() -> None:
 # What has no connection yet
 
 
-def test_signal_takes_back_what_has_no_connection() -> None:
-    """It is not started. What was sent may have been, and is waited for."""
+def test_signal_withdraws_unconnected_start() -> None:
+    """A signal withdraws a start that has no connection yet."""
     job = Job(*[[STARTED]] * 3, seconds=10.0, policy=StartPolicy(concurrency=2, shutdown_grace=1.0))
     job.workers.connecting = {1}
     job.clock.later(5.0, SignalReceived(15))
@@ -679,7 +708,8 @@ def test_signal_takes_back_what_has_no_connection() -> None:
     assert {run.message for run in job.board.results[1:]} == {"not sent: the job was cancelled"}
 
 
-def test_overdue_start_without_a_connection_is_not_started() -> None:
+def test_overdue_unconnected_is_not_started() -> None:
+    """An overdue start without a connection counts as not started."""
     job = Job([STARTED], [STARTED], seconds=100_000.0, policy=StartPolicy(concurrency=1, hung_after=50.0))
     job.workers.connecting = {0}
     job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
@@ -688,8 +718,8 @@ def test_overdue_start_without_a_connection_is_not_started() -> None:
     assert (run.reason, run.message, run.suggestion) == (ExitReason.API, "not sent: no connection was made in time", "")
 
 
-def test_start_that_was_taken_back_is_not_sent_again() -> None:
-    """Its thread comes back later, and says that nothing was sent."""
+def test_withdrawn_start_is_never_resent() -> None:
+    """A withdrawn start is not sent again when its thread returns."""
     job = Job([NOT_SENT], [STARTED], policy=StartPolicy(concurrency=1, hung_after=50.0))
     job.workers.connecting = {0}
     job.workers._scripts = {0: [(60.0, NOT_SENT), (1.0, STARTED)], 1: [(30.0, STARTED)]}
