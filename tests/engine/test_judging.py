@@ -1,4 +1,4 @@
-"""One answer at a time: what each says of a run, to the word and to the second."""
+"""Result of a run after each response to a poll."""
 
 from __future__ import annotations
 
@@ -93,9 +93,8 @@ class Asking:
         ),
     ],
 )
-def test_an_answer_that_ends_a_run_is_told_in_full(
-    status: PollResult, told: tuple[RunState, ExitReason, str, str, float]
-) -> None:
+def test_final_status_sets_full_result(status: PollResult, told: tuple[RunState, ExitReason, str, str, float]) -> None:
+    """A final status sets state, reason, message, hint and duration of the run."""
     asking = Asking()
     asking.ask(19.0)
     asking.answer(20.0, status)
@@ -104,14 +103,16 @@ def test_an_answer_that_ends_a_run_is_told_in_full(
     assert not asking.wait.is_busy
 
 
-def test_the_seconds_of_a_run_are_counted_from_its_start() -> None:
+def test_duration_counts_from_start() -> None:
+    """The duration of a run counts from its start."""
     asking = Asking(-100.0)
     asking.ask(0.0)
     asking.answer(5.0, PASSED)
     assert asking.told()[-1] == 105.0
 
 
-def test_a_run_without_an_id_can_not_be_asked_for() -> None:
+def test_run_without_id_is_unknown() -> None:
+    """A run without an id ends as unknown because it cannot be polled."""
     asking = Asking()
     asking.board.results.append(RunResult(RunRequest(TargetKind.TEST, "t1"), RunState.STARTED, duration_seconds=0.5))
     asking.wait.watch(1)
@@ -125,7 +126,8 @@ def poll_at(asking: Asking, *polls: tuple[float, PollResult]) -> None:
         asking.answer(at, status)
 
 
-def test_run_is_not_found_after_thirty_seconds_of_404() -> None:
+def test_run_is_not_found_after_30_seconds() -> None:
+    """HTTP 404 for 30 seconds ends the run as not found."""
     asking = Asking()
     poll_at(asking, (10.0, MISSING), (20.0, MISSING), (29.9, MISSING))
     assert asking.told()[0] is RunState.STARTED
@@ -135,7 +137,8 @@ def test_run_is_not_found_after_thirty_seconds_of_404() -> None:
     )
 
 
-def test_status_unavailable_for_two_minutes_ends_the_wait() -> None:
+def test_failed_polls_for_two_minutes_end_run() -> None:
+    """Two minutes of failed polls end the run as unknown."""
     asking = Asking()
     poll_at(asking, (10.0, TROUBLE), (60.0, TROUBLE), (129.9, TROUBLE))
     assert asking.told()[0] is RunState.STARTED
@@ -147,8 +150,8 @@ def test_status_unavailable_for_two_minutes_ends_the_wait() -> None:
 @pytest.mark.parametrize(
     ("failure", "reason"), [(TROUBLE, ExitReason.UNKNOWN), (MISSING, ExitReason.NOT_FOUND), (BUSY, ExitReason.UNKNOWN)]
 )
-def test_two_failed_polls_do_not_end_the_wait(failure: PollResult, reason: ExitReason) -> None:
-    """With 10,000 open runs, a run is polled every two minutes: two lost responses say nothing about the run."""
+def test_two_failed_polls_keep_run_open(failure: PollResult, reason: ExitReason) -> None:
+    """Two lost responses prove nothing if 10,000 open runs are polled every two minutes."""
     asking = Asking()
     poll_at(asking, (200.0, failure), (400.0, failure))
     assert asking.told()[0] is RunState.STARTED
@@ -161,8 +164,8 @@ def test_two_failed_polls_do_not_end_the_wait(failure: PollResult, reason: ExitR
 @pytest.mark.parametrize(
     ("failure", "reason"), [(TROUBLE, ExitReason.UNKNOWN), (MISSING, ExitReason.NOT_FOUND), (BUSY, ExitReason.UNKNOWN)]
 )
-def test_last_failed_poll_at_the_deadline_ends_the_wait(failure: PollResult, reason: ExitReason) -> None:
-    """No poll follows, so the time alone decides."""
+def test_failed_poll_at_deadline_ends_run(failure: PollResult, reason: ExitReason) -> None:
+    """At the deadline the time alone decides because no poll follows."""
     asking = Asking(waiting=PollPolicy(timeout=400.0))
     poll_at(asking, (10.0, RUNNING), (200.0, failure), (400.0, failure))
     assert asking.told()[:2] == (RunState.UNKNOWN, reason)
@@ -197,13 +200,13 @@ def at_the_deadline(*statuses: PollResult) -> Asking:
         ([RUNNING, STRANGE], (RunState.UNKNOWN, ExitReason.UNKNOWN, "the API says 'zzz'")),
     ],
 )
-def test_what_is_known_at_the_deadline_is_told(
-    statuses: list[PollResult], told: tuple[RunState, ExitReason, str]
-) -> None:
+def test_deadline_reports_last_status(statuses: list[PollResult], told: tuple[RunState, ExitReason, str]) -> None:
+    """The result at the deadline states the last known status and error."""
     assert at_the_deadline(*statuses).told() == (*told, GOES_ON, 60.0)
 
 
-def test_a_run_whose_only_answer_hangs_is_told_when_time_is_over() -> None:
+def test_hung_poll_at_deadline_is_unknown() -> None:
+    """A run whose only poll hangs ends as unknown at the deadline."""
     asking = Asking(waiting=PollPolicy(timeout=60.0))
     asking.ask(60.0)
     asking.clock.time += 10
@@ -213,8 +216,8 @@ def test_a_run_whose_only_answer_hangs_is_told_when_time_is_over() -> None:
     assert asking.told() == (RunState.UNKNOWN, ExitReason.UNKNOWN, why, GOES_ON, 70.0)
 
 
-def test_a_question_that_does_not_come_back_is_trouble() -> None:
-    """It counts as such from a moment after the limit on, and that is looked at once a second."""
+def test_hung_poll_counts_as_failed() -> None:
+    """A hung poll counts as failed shortly after its limit."""
     asking = Asking(waiting=PollPolicy(timeout=120.0))
     assert asking.ask(5.0) == 1
     for seconds in (45.0, 45.9):
@@ -232,7 +235,8 @@ def test_a_question_that_does_not_come_back_is_trouble() -> None:
     assert asking.told()[2] == "how it stands could not be had: no answer came in time"
 
 
-def test_a_question_that_did_not_come_back_is_what_went_wrong_last() -> None:
+def test_hung_poll_is_last_error() -> None:
+    """The result at the deadline names a hung poll as the last error."""
     asking = Asking(waiting=PollPolicy(timeout=60.0))
     asking.ask(1.8)
     asking.answer(1.9, RUNNING)
@@ -245,7 +249,8 @@ def test_a_question_that_did_not_come_back_is_what_went_wrong_last() -> None:
     assert asking.told()[2] == why
 
 
-def test_no_more_questions_are_under_way_than_the_concurrency_allows() -> None:
+def test_polls_respect_concurrency() -> None:
+    """At most `concurrency` polls are in flight."""
     asking = Asking(0.0, 0.0, 0.0, waiting=PollPolicy(concurrency=2))
     assert asking.ask(10.0) == 2
     asking.answer(11.0, RUNNING)
@@ -255,8 +260,8 @@ def test_no_more_questions_are_under_way_than_the_concurrency_allows() -> None:
     ]
 
 
-def test_an_answer_about_another_run_or_after_the_end_changes_nothing() -> None:
-    """A place has another run after it was started again, and a question may be answered twice."""
+def test_stale_response_is_ignored() -> None:
+    """A response for an earlier run or after the end changes nothing."""
     asking = Asking(0.0, 0.0)
     asking.ask(10.0)
     asking.wait.handle_status(StatusReceived(0, "r-of-before", FAILED, 1))
@@ -267,20 +272,22 @@ def test_an_answer_about_another_run_or_after_the_end_changes_nothing() -> None:
     assert asking.ended == [0]
 
 
-def test_a_run_is_asked_for_at_once_if_it_is_older_than_runs_may_be_missing() -> None:
+def test_old_run_is_polled_at_once() -> None:
+    """A run that is older than 30 seconds is polled at once."""
     assert Asking(-30.0).ask(0.0) == 0
     assert Asking(-30.1).ask(0.0) == 1
 
 
-def test_an_unknown_word_is_warned_of_with_the_run() -> None:
+def test_unrecognized_status_warning_names_run() -> None:
+    """The warning about an unrecognized status names the run."""
     asking = Asking()
     asking.ask(5.0)
     asking.answer(5.0, STRANGE)
     assert asking.warnings == ["t0: the API says 'zzz'; it is asked for again."]
 
 
-def test_cure_of_lasting_trouble_is_told() -> None:
-    """Of a file of authorities that can't be used, the cure is told, unless the last question had an answer."""
+def test_unavailable_status_shows_suggestion() -> None:
+    """The suggestion of a failed poll is shown unless the last poll succeeded."""
     trouble = TROUBLE._replace(suggestion="Name a PEM file.")
     asking = Asking()
     poll_at(asking, (5.0, trouble), (65.0, trouble), (130.0, trouble))

@@ -1,4 +1,4 @@
-"""When a server that refuses all questions is given up, and for how long it is left in peace until then."""
+"""Pauses after rate limits, and the end of polling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from tests.support.fake_clock import FakeClock
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(0.0, 1.0), (7.0, 8.0), (60.0, 61.0), (61.0, 61.0), (3600.0, 61.0)])
-def test_no_question_is_asked_for_as_long_as_the_server_wants_but_a_minute_at_most(asked: float, pause: float) -> None:
+def test_rate_limit_pause_is_capped(asked: float, pause: float) -> None:
+    """Polling pauses as long as the server requests, up to about one minute."""
     clock = FakeClock()
     pace = PollInterval(None, clock)
     pace.on_rate_limited(clock.time, asked, 120.0)
@@ -17,8 +18,8 @@ def test_no_question_is_asked_for_as_long_as_the_server_wants_but_a_minute_at_mo
 
 
 @pytest.mark.parametrize(("interval", "given_up"), [(None, 120), (10.0, 120), (60.0, 120), (61.0, 122), (200.0, 400)])
-def test_refusals_are_hopeless_after_two_minutes_and_two_pauses(interval: float | None, given_up: int) -> None:
-    """Of a question that is asked every 5 minutes, two refusals may be all that went wrong."""
+def test_rate_limits_end_polling(interval: float | None, given_up: int) -> None:
+    """Polling ends after rate limits for two minutes and at least two intervals."""
     clock = FakeClock()
     pace = PollInterval(interval, clock)
     begun = clock.time
@@ -29,7 +30,8 @@ def test_refusals_are_hopeless_after_two_minutes_and_two_pauses(interval: float 
     assert pace.on_rate_limited(clock.time, None, 120.0)
 
 
-def test_an_answer_is_hope() -> None:
+def test_success_resets_rate_limits() -> None:
+    """A successful poll restarts the time until polling ends."""
     clock = FakeClock()
     pace = PollInterval(None, clock)
     assert not pace.on_rate_limited(clock.time, None, 120.0)

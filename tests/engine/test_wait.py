@@ -1,4 +1,4 @@
-"""Waiting for runs, on a clock that is turned by hand: when they are asked for, and what becomes of them."""
+"""Polls of started runs, on a fake clock."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ class Job:
         return compute_verdict(self.board.results, self.engine.signal_number, waits_for_results=True).exit_code
 
 
-def test_passed_is_what_the_server_calls_passed() -> None:
+def test_passed_status_passes_run() -> None:
+    """A run passes when the server reports passed."""
     job = Job(takes(20), takes(3)).run()
     assert job.states == [RunState.PASSED] * 2
     assert job.code == 0
@@ -117,19 +118,21 @@ def test_passed_is_what_the_server_calls_passed() -> None:
     ("end", "state", "code"),
     [(FAILED, RunState.FAILED, 1), (STOPPED, RunState.STOPPED, 1), (PASSED, RunState.PASSED, 0)],
 )
-def test_each_end_has_its_state_and_exit_code(end: PollResult, state: RunState, code: int) -> None:
+def test_final_status_sets_exit_code(end: PollResult, state: RunState, code: int) -> None:
+    """Each final status has its state and exit code."""
     job = Job(takes(20, end)).run()
     assert (job.states, job.code) == ([state], code)
     assert ("cancelled" in job.first.message) == (state is RunState.STOPPED)
 
 
-def test_what_the_server_says_first_is_final() -> None:
-    """Passed, then running again: nobody asks a second time."""
+def test_first_final_status_counts() -> None:
+    """A status after the first final status does not count."""
     job = Job(Run(then((10, RUNNING), (15, PASSED), last=RUNNING))).run()
     assert job.states == [RunState.PASSED]
 
 
-def test_a_run_is_waited_for_while_others_are_still_being_started() -> None:
+def test_polls_overlap_starts() -> None:
+    """Started runs are polled while others are still in flight."""
     slow = {1: [(60.0, STARTED)]}
     job = Job(takes(5), takes(65), starts=slow).run()
     assert [outcome.request.id for outcome in job.watched.seen if outcome.state is RunState.PASSED] == ["t0", "t1"]
@@ -137,8 +140,8 @@ def test_a_run_is_waited_for_while_others_are_still_being_started() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 5, 30, 90, 300, 1500])
-def test_the_pauses_follow_the_age_of_the_run(length: float) -> None:
-    """A verdict is late by a second and a fiftieth of the length on the mean, and no pause is above 10 s."""
+def test_poll_pauses_follow_run_age(length: float) -> None:
+    """The mean delay is at most 1 s plus 2 % of the length, with pauses of about 10 s at most."""
     late = []
     for share in range(60):
         exact = length * (0.9 + share / 300)
@@ -150,12 +153,13 @@ def test_the_pauses_follow_the_age_of_the_run(length: float) -> None:
     assert sum(late) / len(late) <= 1.0 + 0.02 * length
 
 
-def test_a_run_of_five_minutes_takes_at_most_twice_the_requests_of_a_fixed_ten_seconds() -> None:
+def test_five_minute_run_poll_count() -> None:
+    """A run of 300 s needs at most 60 polls, twice those of a fixed interval of 10 s."""
     assert len(Job(takes(300)).run().polls()) <= 60
 
 
-def test_the_table_of_requests_says_what_is_asked() -> None:
-    """Questions for the status of one run, by its length in seconds, with no sway."""
+def test_benchmark_table_matches_polls() -> None:
+    """The table in benchmarks/README.md states the polls per run length without jitter."""
     text = (Path(__file__).parents[2] / "benchmarks" / "README.md").read_text("utf-8")
     rows = re.findall(r"^\| ([\d,]+) s \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
     assert len(rows) == 7
@@ -166,18 +170,21 @@ def test_the_table_of_requests_says_what_is_asked() -> None:
         assert len(every_ten) == int(fixed)
 
 
-def test_a_fixed_interval_is_kept() -> None:
+def test_fixed_interval_is_used() -> None:
+    """A fixed interval replaces the growing pauses."""
     job = Job(takes(100), waiting=PollPolicy(interval=20.0)).run()
     assert job.polls() == pytest.approx([20 + 20.05 * n for n in range(5)], abs=0.3)
 
 
-def test_pauses_sway_so_that_runs_do_not_fall_into_step() -> None:
+def test_poll_pauses_have_jitter() -> None:
+    """Jitter prevents runs from polling at the same time."""
     job = Job(takes(3))
     job.clock.swing = 0.9
     assert job.run().polls()[0] == pytest.approx(0.1 + 0.9 * 1.7, abs=0.02)
 
 
-def test_with_many_runs_each_is_asked_for_less_often_but_never_less_than_every_ten_seconds() -> None:
+def test_many_runs_poll_less_often() -> None:
+    """Each of 900 runs is polled less often but at least about every ten seconds."""
     job = Job(*[takes(60, delay=0.02)] * 900, waiting=PollPolicy(concurrency=32)).run()
     assert job.states == [RunState.PASSED] * 900
     assert job.workers.polls_at_once <= 32
@@ -186,13 +193,15 @@ def test_with_many_runs_each_is_asked_for_less_often_but_never_less_than_every_t
     assert max(pauses) <= 11
 
 
-def test_the_last_question_is_asked_at_the_deadline_and_not_before() -> None:
+def test_last_poll_is_at_deadline() -> None:
+    """The last poll is sent exactly at the deadline."""
     job = Job(takes(599.9), waiting=PollPolicy(timeout=600.0)).run()
     assert job.states == [RunState.PASSED]
     assert job.polls()[-1] == pytest.approx(600.1)
 
 
-def test_still_running_at_the_deadline_is_a_timeout_and_nothing_is_asked_after_it() -> None:
+def test_running_at_deadline_times_out() -> None:
+    """A run that is still running at the deadline times out without further polls."""
     job = Job(takes(10_000), takes(5), waiting=PollPolicy(timeout=60.0)).run()
     assert job.states == [RunState.TIMED_OUT, RunState.PASSED]
     assert (job.first.reason, job.code) == (ExitReason.TIMEOUT, 6)
@@ -202,19 +211,22 @@ def test_still_running_at_the_deadline_is_a_timeout_and_nothing_is_asked_after_i
     assert "autonoma-ci wait" in job.first.suggestion
 
 
-def test_the_time_to_wait_begins_when_all_have_been_started() -> None:
+def test_timeout_begins_after_last_start() -> None:
+    """The timeout begins when all runs are started."""
     job = Job(takes(10_000), takes(10_000), waiting=PollPolicy(timeout=60.0), starts={1: [(50.0, STARTED)]}).run()
     assert job.polls(0)[-1] == pytest.approx(110.0)
 
 
-def test_an_answer_that_hangs_does_not_hold_up_the_end() -> None:
+def test_hung_poll_does_not_delay_end() -> None:
+    """A hung poll does not delay the end of the step."""
     job = Job(Run(lambda _: PASSED, 10_000), waiting=PollPolicy(timeout=60.0)).run()
     assert job.states == [RunState.UNKNOWN]
     assert job.seconds <= 71
     assert job.code == 7
 
 
-def test_a_question_that_never_comes_back_is_asked_again() -> None:
+def test_lost_poll_is_repeated() -> None:
+    """A poll without a response is repeated."""
     delays = iter([1e6])
     job = Job(takes(100))
     run = job.workers._runs[0][0]
@@ -230,13 +242,15 @@ def test_a_question_that_never_comes_back_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("trouble", [TROUBLE, BUSY, STRANGE])
-def test_single_failures_are_ridden_out(trouble: PollResult) -> None:
+def test_single_failed_polls_are_tolerated(trouble: PollResult) -> None:
+    """Single failed polls do not end the wait."""
     job = Job(Run(then((20, RUNNING), (110, trouble), (130, RUNNING), (220, trouble), last=PASSED))).run()
     assert job.states == [RunState.PASSED]
 
 
 @pytest.mark.parametrize("trouble", [TROUBLE, BUSY])
-def test_two_minutes_of_failures_end_it_as_unknown(trouble: PollResult) -> None:
+def test_lasting_poll_failures_are_unknown(trouble: PollResult) -> None:
+    """Two minutes of failed polls end the run as unknown."""
     job = Job(Run(then((30, RUNNING), last=trouble))).run()
     assert job.states == [RunState.UNKNOWN]
     assert (job.first.reason, job.code) == (ExitReason.UNKNOWN, 7)
@@ -244,12 +258,14 @@ def test_two_minutes_of_failures_end_it_as_unknown(trouble: PollResult) -> None:
     assert "HTTP" in job.first.message
 
 
-def test_one_run_that_can_not_be_asked_for_spoils_no_other() -> None:
+def test_unavailable_run_ends_alone() -> None:
+    """Failed polls of one run do not affect the others."""
     job = Job(Run(lambda _: TROUBLE), takes(400)).run()
     assert job.states == [RunState.UNKNOWN, RunState.PASSED]
 
 
-def test_refused_credentials_end_all_waiting_at_once() -> None:
+def test_unauthorized_ends_all_polls() -> None:
+    """Refused credentials end the wait for all runs."""
     job = Job(Run(then((30, RUNNING), last=UNAUTHORIZED)), takes(1000)).run()
     assert job.states == [RunState.UNKNOWN] * 2
     assert {outcome.reason for outcome in job.board.results} == {ExitReason.UNAUTHORIZED}
@@ -257,18 +273,21 @@ def test_refused_credentials_end_all_waiting_at_once() -> None:
     assert job.seconds < 40
 
 
-def test_a_run_may_be_missing_for_a_moment_after_its_start() -> None:
+def test_run_may_be_missing_after_start() -> None:
+    """HTTP 404 shortly after the start does not end the run."""
     assert Job(Run(then((25, MISSING), (60, RUNNING), last=PASSED))).run().states == [RunState.PASSED]
 
 
-def test_a_run_that_stays_missing_is_not_found() -> None:
+def test_run_missing_too_long_is_not_found() -> None:
+    """A run that stays missing ends as not found."""
     job = Job(Run(lambda _: MISSING), takes(60)).run()
     assert job.states == [RunState.UNKNOWN, RunState.PASSED]
     assert (job.first.reason, job.code) == (ExitReason.NOT_FOUND, 4)
     assert job.polls()[-1] < 45
 
 
-def test_a_word_that_is_not_known_is_warned_of_once_and_ends_as_unknown() -> None:
+def test_unrecognized_status_warns_once() -> None:
+    """An unrecognized status warns once and ends as unknown."""
     job = Job(Run(lambda _: STRANGE), Run(lambda _: STRANGE), waiting=PollPolicy(timeout=60.0)).run()
     assert job.states == [RunState.UNKNOWN] * 2
     assert job.code == 7
@@ -277,7 +296,8 @@ def test_a_word_that_is_not_known_is_warned_of_once_and_ends_as_unknown() -> Non
     assert job.polls()[-1] == pytest.approx(60.1)
 
 
-def test_retry_after_holds_for_every_run() -> None:
+def test_retry_after_pauses_all_polls() -> None:
+    """Retry-After pauses the polls of all runs."""
     asked: list[float] = []
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=40.0)
     job = Job(Run(then((3, limited), last=PASSED)), *[Run(then((3, RUNNING), last=PASSED))] * 5)
@@ -288,8 +308,8 @@ def test_retry_after_holds_for_every_run() -> None:
 
 
 @pytest.mark.parametrize("runs", [1, 16, 300])
-def test_an_hour_of_retry_after_is_not_waited_out(runs: int) -> None:
-    """The server is asked again each minute, and after two in which it refused all questions every run is given up."""
+def test_long_retry_after_is_capped(runs: int) -> None:
+    """Polls continue each minute and end after two minutes of rate limits."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=3600.0)
     job = Job(*[Run(then((30, RUNNING), last=limited))] * runs).run()
     assert set(job.states) == {RunState.UNKNOWN}
@@ -303,23 +323,24 @@ def test_an_hour_of_retry_after_is_not_waited_out(runs: int) -> None:
 
 
 @pytest.mark.parametrize("retry_after", [None, 3600.0])
-def test_run_that_is_always_refused_ends_alone(retry_after: float | None) -> None:
-    """The other run starts later, and its two polls until then got no usable response."""
+def test_rate_limited_run_ends_alone(retry_after: float | None) -> None:
+    """A run that is always rate-limited does not end another run."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=retry_after)
     refused, late = Run(then(last=limited)), Run(then((300, TROUBLE), last=PASSED))
     job = Job(refused, late, starts={1: [(150.0, STARTED)]}, waiting=PollPolicy(interval=100.0)).run()
     assert job.states == [RunState.UNKNOWN, RunState.PASSED]
 
 
-def test_a_moment_of_refusals_is_ridden_out_whatever_retry_after_says() -> None:
+def test_brief_rate_limit_is_tolerated() -> None:
+    """A brief rate limit does not end the run despite a long Retry-After."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=3600.0)
     job = Job(Run(then((5, RUNNING), (6, limited), last=PASSED)), waiting=PollPolicy(timeout=1800.0)).run()
     assert job.states == [RunState.PASSED]
     assert job.seconds < 75
 
 
-def test_a_server_that_answers_now_and_then_is_not_given_up() -> None:
-    """So many runs that most of them are not asked for in two minutes: one answer a minute is enough."""
+def test_occasional_response_continues_polls() -> None:
+    """One usable response a minute is enough to continue the polls."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 429", http_status=429, retry_after=50.0)
     job = Job(Run(lambda age: limited if age % 60 < 30 else RUNNING if age < 590 else PASSED), takes(20)).run()
     assert job.states == [RunState.PASSED] * 2
@@ -327,21 +348,24 @@ def test_a_server_that_answers_now_and_then_is_not_given_up() -> None:
     assert spoilt.states[0] is RunState.PASSED
 
 
-def test_a_server_that_is_busy_is_asked_less_and_less_often() -> None:
+def test_rate_limits_slow_polls() -> None:
+    """A rate-limiting server is polled less often."""
     often = Job(*[takes(60)] * 10).run()
     seldom = Job(*[Run(then((60, BUSY), last=PASSED))] * 10).run()
     assert len(seldom.workers.polls) < len(often.workers.polls) / 2
     assert set(seldom.states) == {RunState.PASSED}
 
 
-def test_a_pause_beyond_the_deadline_ends_there_with_one_last_question() -> None:
+def test_long_retry_after_ends_at_deadline() -> None:
+    """A pause beyond the deadline ends there with one last poll."""
     limited = PollResult(PollStatus.RATE_LIMITED, message="HTTP 503", http_status=503, retry_after=3600.0)
     job = Job(Run(then((5, RUNNING), (20, limited), last=PASSED)), waiting=PollPolicy(timeout=60.0)).run()
     assert job.states == [RunState.PASSED]
     assert job.polls()[-1] == pytest.approx(60.1)
 
 
-def test_a_run_without_an_id_has_an_unknown_end() -> None:
+def test_run_without_id_is_unknown() -> None:
+    """A started run without an id ends as unknown."""
     board = RunTable(
         [RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, url="https://autonoma.app/x")], 1000.0
     )
@@ -350,7 +374,8 @@ def test_a_run_without_an_id_has_an_unknown_end() -> None:
     assert board.results[0].state is RunState.UNKNOWN
 
 
-def test_a_run_that_was_started_long_ago_is_asked_for_at_once() -> None:
+def test_old_run_is_polled_at_once() -> None:
+    """A run that was started long ago is polled at once."""
     clock, watched = FakeClock(), Watched()
     run = RunResult(RunRequest(TargetKind.TEST, "t"), RunState.STARTED, run_id="run-0-1", start_offset_seconds=-500.0)
     board = RunTable([run], clock.time)
@@ -361,8 +386,8 @@ def test_a_run_that_was_started_long_ago_is_asked_for_at_once() -> None:
     assert board.results[0].state is RunState.PASSED
 
 
-def test_a_clock_that_jumps_costs_no_run() -> None:
-    """A machine that was suspended wakes up behind the deadline: everything is asked for once more, then it ends."""
+def test_clock_jump_loses_no_run() -> None:
+    """After a suspend past the deadline, each run is polled once more."""
     job = Job(takes(100), takes(10_000), waiting=PollPolicy(timeout=600.0))
     says = job.workers._runs[0][0].says
 
@@ -379,7 +404,8 @@ def test_a_clock_that_jumps_costs_no_run() -> None:
 # Retries
 
 
-def test_a_run_that_failed_is_started_again_and_a_pass_is_flaky() -> None:
+def test_pass_on_retry_is_flaky() -> None:
+    """A run that passes on retry is flaky."""
     job = Job([takes(10, FAILED), takes(10)], waiting=PollPolicy(retries=1)).run()
     assert (job.states, job.first.is_flaky, job.first.attempt_count, job.code) == ([RunState.PASSED], True, 2, 0)
     assert job.first.run_id == "run-0-2"
@@ -388,7 +414,8 @@ def test_a_run_that_failed_is_started_again_and_a_pass_is_flaky() -> None:
     assert len(job.workers.sent) == 2
 
 
-def test_a_run_is_started_again_no_more_often_than_was_said() -> None:
+def test_retries_are_limited() -> None:
+    """A failed run is retried at most `retries` times."""
     job = Job([takes(5, FAILED)] * 9, takes(5), waiting=PollPolicy(retries=3)).run()
     assert job.states == [RunState.FAILED, RunState.PASSED]
     assert (len(job.workers.times(0)), len(job.workers.times(1))) == (4, 1)
@@ -396,14 +423,15 @@ def test_a_run_is_started_again_no_more_often_than_was_said() -> None:
 
 
 @pytest.mark.parametrize("end", [STOPPED, STRANGE, MISSING, UNAUTHORIZED, TROUBLE])
-def test_only_a_failed_run_is_started_again(end: PollResult) -> None:
+def test_only_failed_runs_are_retried(end: PollResult) -> None:
+    """No state other than failed leads to a retry."""
     job = Job([takes(5, end), takes(5)], waiting=PollPolicy(retries=3, timeout=300)).run()
     assert len(job.workers.sent) == 1
     assert job.code != 0
 
 
-def test_the_second_start_follows_the_same_rules_as_the_first() -> None:
-    """What may have started is not sent again: the run is open, and its failure is not forgotten."""
+def test_indeterminate_retry_is_never_resent() -> None:
+    """An indeterminate retry is unknown and keeps the failed attempt."""
     lost = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, message="no answer came in time")
     job = Job([takes(5, FAILED)], waiting=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, lost)]}).run()
     assert job.states == [RunState.UNKNOWN]
@@ -412,7 +440,8 @@ def test_the_second_start_follows_the_same_rules_as_the_first() -> None:
     assert job.code == 7
 
 
-def test_a_run_that_can_not_be_started_again_has_failed() -> None:
+def test_rejected_retry_stays_failed() -> None:
+    """A run whose retry is rejected stays failed."""
     gone = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, message="HTTP 404", http_status=404)
     job = Job([takes(5, FAILED)], waiting=PollPolicy(retries=5), starts={0: [(0.1, STARTED), (0.1, gone)]}).run()
     assert (job.states, job.first.reason, job.code) == ([RunState.FAILED], ExitReason.FAILED, 1)
@@ -420,13 +449,15 @@ def test_a_run_that_can_not_be_started_again_has_failed() -> None:
     assert "HTTP 404" in job.first.message
 
 
-def test_nothing_is_started_again_after_the_deadline() -> None:
+def test_no_retry_after_deadline() -> None:
+    """A run that fails at the deadline is not retried."""
     job = Job([takes(59.9, FAILED)], waiting=PollPolicy(retries=5, timeout=60.0)).run()
     assert job.states == [RunState.FAILED]
     assert len(job.workers.sent) == 1
 
 
-def test_a_second_start_that_waits_for_its_turn_is_not_sent_after_the_deadline() -> None:
+def test_waiting_retry_ends_at_deadline() -> None:
+    """A rate-limited retry is not sent after the deadline."""
     busy = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, message="HTTP 429", http_status=429, retry_after=100.0)
     job = Job(
         [takes(30, FAILED)], waiting=PollPolicy(retries=1, timeout=60.0), starts={0: [(0.1, STARTED), (0.1, busy)]}
@@ -437,8 +468,8 @@ def test_a_second_start_that_waits_for_its_turn_is_not_sent_after_the_deadline()
 
 
 @pytest.mark.parametrize(("connecting", "state"), [({0}, RunState.FAILED), (set(), RunState.UNKNOWN)])
-def test_second_start_without_a_connection_ends_with_the_wait(connecting: set[int], state: RunState) -> None:
-    """Nothing of it was sent, so the failure stands. What was sent may have started."""
+def test_unconnected_retry_ends_at_deadline(connecting: set[int], state: RunState) -> None:
+    """At the deadline, the failure stands unless the retry may have arrived."""
     starts = {0: [(0.1, STARTED), (1000.0, STARTED)]}
     job = Job([takes(30, FAILED)], waiting=PollPolicy(retries=1, timeout=60.0), starts=starts)
     job.workers.connecting = connecting
@@ -450,7 +481,8 @@ def test_second_start_without_a_connection_ends_with_the_wait(connecting: set[in
 # Details
 
 
-def test_a_failure_is_told_with_its_step_and_title() -> None:
+def test_failure_has_step_and_title() -> None:
+    """A failed run has the title, failed step and duration of its details."""
     failed = takes(10, FAILED)._replace(details=RunDetails("Checkout", STEP, 9.5))
     job = Job(failed, takes(5)).run()
     assert (job.first.title, job.first.step, job.first.duration_seconds) == ("Checkout", STEP, 9.5)
@@ -459,8 +491,8 @@ def test_a_failure_is_told_with_its_step_and_title() -> None:
     assert told.step == STEP
 
 
-def test_each_run_that_passed_is_asked_about_once() -> None:
-    """Its details prove the pass, and have the title of a run without a name."""
+def test_pass_requests_details_once() -> None:
+    """The details confirm a pass and give the title of a run without a name."""
     run = takes(10)._replace(details=RunDetails("Checkout"))
     job = Job(run, takes(10)._replace(details=RunDetails("Search"))).run()
     assert [outcome.display_name for outcome in job.board.results] == ["Checkout", "Search"]
@@ -471,7 +503,8 @@ def test_each_run_that_passed_is_asked_about_once() -> None:
     assert named.first.display_name == "Mine"
 
 
-def test_the_step_of_a_run_that_was_started_again_is_kept() -> None:
+def test_retry_preserves_first_failed_step() -> None:
+    """The failed step of the first attempt remains after a retry."""
     failed = takes(10, FAILED)._replace(details=RunDetails("Checkout", STEP))
     job = Job([failed, takes(10)], waiting=PollPolicy(retries=1)).run()
     assert job.first.is_flaky
@@ -479,7 +512,8 @@ def test_the_step_of_a_run_that_was_started_again_is_kept() -> None:
 
 
 @pytest.mark.parametrize("delay", [0.05, 7.0, 1e6])
-def test_details_that_can_not_be_had_change_nothing_and_hold_up_nothing(delay: float) -> None:
+def test_missing_details_delay_nothing(delay: float) -> None:
+    """Missing details change no result and delay the step only briefly."""
     job = Job(takes(10, FAILED))
     explain = job.workers.fetch_details
 
@@ -496,7 +530,8 @@ def test_details_that_can_not_be_had_change_nothing_and_hold_up_nothing(delay: f
 
 
 @pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])
-def test_only_runs_of_tests_have_details(kind: TargetKind) -> None:
+def test_only_tests_have_details(kind: TargetKind) -> None:
+    """Details of folder and tag runs are not requested."""
     job = Job(takes(10, FAILED), kind=kind).run()
     assert job.workers.explained == []
     assert job.states == [RunState.FAILED]
@@ -506,7 +541,8 @@ def test_only_runs_of_tests_have_details(kind: TargetKind) -> None:
 # Signals
 
 
-def test_a_signal_stops_asking_and_says_what_was_left_running() -> None:
+def test_signal_stops_polls() -> None:
+    """A signal stops the polls and leaves open runs in the state started."""
     job = Job(takes(10), takes(1000))
     job.clock.later(100.0, SignalReceived(15))
     assert job.run().states == [RunState.PASSED, RunState.STARTED]
@@ -515,7 +551,8 @@ def test_a_signal_stops_asking_and_says_what_was_left_running() -> None:
     assert max(sent.at for sent in job.workers.polls) <= 1100
 
 
-def test_after_a_signal_nothing_is_started_again() -> None:
+def test_signal_prevents_further_starts() -> None:
+    """No further run is retried after a signal."""
     job = Job([takes(100, FAILED)], takes(1000), waiting=PollPolicy(retries=3), starts={0: [(0.1, STARTED)]})
     job.clock.later(99.99, SignalReceived(2))
     assert len(job.run().workers.sent) == 2
@@ -544,10 +581,10 @@ plans = st.lists(
 
 @settings(deadline=None)
 @given(plans, st.integers(0, 2), st.sampled_from([10.0, 120.0, 600.0]), st.none() | st.floats(0, 700))
-def test_whatever_happens_no_started_run_is_lost_and_nothing_is_late(
+def test_any_plan_loses_no_started_run(
     plan: list[tuple[list[Run], list[StartResult]]], retries: int, timeout: float, signal_at: float | None
 ) -> None:
-    """Green means that the server said passed for every run; every run that was started keeps its id."""
+    """Each started run has its id, and success requires the status passed for all."""
     starts = {place: [(0.2, attempt) for attempt in attempts] for place, (_, attempts) in enumerate(plan)}
     job = Job(*[runs for runs, _ in plan], waiting=PollPolicy(timeout=timeout, retries=retries), starts=starts)
     if signal_at is not None:
