@@ -1,4 +1,4 @@
-"""Test that each pass is checked against its details, on a clock that is turned by hand."""
+"""Check of each pass against the details of its run."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_named_pass_with_other_details_is_unknown(name: str) -> None:
-    """A test that has a name of its own is checked like any other."""
+def test_named_pass_contradicted_is_unknown(name: str) -> None:
+    """A test with its own name is checked like any other."""
     job = Job(takes(10)._replace(details=CONTRADICTIONS[name]))
     job.board.results[0] = job.board.results[0]._replace(request=NAMED)
     job.run()
@@ -34,8 +34,8 @@ def test_named_pass_with_other_details_is_unknown(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_retry_with_other_details_is_unknown(name: str) -> None:
-    """The title is known from the first run then, and the second one is checked all the same."""
+def test_retry_contradicted_is_unknown(name: str) -> None:
+    """A retry is checked although the title is known from the first run."""
     failed = takes(5, FAILED)._replace(details=RunDetails("A title", status=PollStatus.FAILED))
     job = Job([failed, takes(5)._replace(details=CONTRADICTIONS[name])], waiting=PollPolicy(retries=1)).run()
     assert (job.first.state, job.first.run_id, job.code) == (RunState.UNKNOWN, "run-0-2", 7)
@@ -55,8 +55,8 @@ def carried(details: RunDetails, *, waiting: bool) -> tuple[RunResult, ScriptedW
 
 @pytest.mark.parametrize("waiting", [True, False], ids=["wait", "no wait"])
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_carried_pass_with_other_details_is_unknown(name: str, waiting: bool) -> None:
-    """A pass of an earlier attempt is checked too, whether the step waits for its own runs or not."""
+def test_reused_pass_contradicted_is_unknown(name: str, waiting: bool) -> None:
+    """A reused pass is checked whether or not the step waits for its own runs."""
     run, workers = carried(CONTRADICTIONS[name], waiting=waiting)
     assert (run.state, run.reason, run.run_id) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "earlier")
     assert workers.sent == []
@@ -65,23 +65,23 @@ def test_carried_pass_with_other_details_is_unknown(name: str, waiting: bool) ->
 @pytest.mark.parametrize(
     ("details", "requests"), [(FITS, 1), (RunDetails("A title"), 1), (RunDetails(error="HTTP 500"), 3)]
 )
-def test_carried_pass_without_a_contradiction_counts(details: RunDetails, requests: int) -> None:
-    """Details that can't be had deny nothing, but they are asked for again: they may."""
+def test_reused_pass_uncontradicted_counts(details: RunDetails, requests: int) -> None:
+    """Missing details contradict nothing but are requested again."""
     run, workers = carried(details, waiting=True)
     assert (run.state, run.reused) == (RunState.PASSED, True)
     assert len(workers.explained) == requests
 
 
-def test_all_passes_are_checked_however_many_end_at_once() -> None:
-    """400 details that take a second each need 50 seconds, and the last of them may be the one that differs."""
+def test_simultaneous_passes_are_all_checked() -> None:
+    """All 400 passes are checked although each request takes one second."""
     runs = [takes(30, delay=1.0)._replace(details=FITS)] * 399
     job = Job(*runs, takes(30, delay=1.0)._replace(details=CONTRADICTIONS["failed"])).run()
     assert {sent.run for sent in job.workers.explained} == set(range(400))
     assert job.states == [RunState.PASSED] * 399 + [RunState.UNKNOWN]
 
 
-def test_details_that_never_come_hold_up_no_pass() -> None:
-    """After 20 seconds without any details, the passes count as they are."""
+def test_passes_count_without_details() -> None:
+    """Passes count as they are after 20 seconds without any details."""
     runs = [takes(30, delay=0.05)] * 50
     job = Job(*runs)
     job.workers.fetch_details = lambda *args, **more: None  # type: ignore[method-assign]

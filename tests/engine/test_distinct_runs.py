@@ -1,4 +1,4 @@
-"""Test whole jobs against an API that mixes its runs up.
+"""Jobs against an API that confuses runs.
 
 Two runs with one id, or a status and details that contradict each other, are never a pass, and the job says so.
 """
@@ -87,8 +87,8 @@ def warnings_of(job: Ended) -> str:
     return "\n".join(line for line in job.log.splitlines() if line.startswith("::warning"))
 
 
-def test_status_that_names_another_run_is_not_believed(tmp_path: Path) -> None:
-    """A gateway gives each poll the response that belongs to the poll before it; all runs but one pass."""
+def test_status_of_other_run_is_ignored(tmp_path: Path) -> None:
+    """A gateway returns to each poll the response of the previous poll."""
     last = ["run-of-a"]
 
     def act(wire: Wire) -> bool:
@@ -108,8 +108,8 @@ def test_status_that_names_another_run_is_not_believed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nobody", "b"])
-def test_status_of_a_run_that_nobody_started_is_no_pass(name: str, tmp_path: Path) -> None:
-    """The link names another run, whether this job knows it or not."""
+def test_status_link_to_other_run_is_unknown(name: str, tmp_path: Path) -> None:
+    """A status whose link names another run is no pass."""
 
     def act(wire: Wire) -> bool:
         path, subject = wire.request.path, wire.request.subject
@@ -139,8 +139,8 @@ def test_status_of_a_run_that_nobody_started_is_no_pass(name: str, tmp_path: Pat
     ],
     ids=["a space", "an invisible character", "another id", "a list", "a link alone", "a login page"],
 )
-def test_start_that_hides_the_run_of_another_is_unknown(second: dict[str, object], tmp_path: Path) -> None:
-    """A second test never gets the run of the first one under another spelling."""
+def test_disguised_run_id_is_unknown(second: dict[str, object], tmp_path: Path) -> None:
+    """A second test never gets the run of the first test under another spelling."""
 
     def act(wire: Wire) -> bool:
         first = {"run_id": "r", "url": "https://autonoma.app/run/r"}
@@ -152,15 +152,15 @@ def test_start_that_hides_the_run_of_another_is_unknown(second: dict[str, object
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
 
 
-def test_folder_start_with_the_answer_of_a_test_is_unknown(tmp_path: Path) -> None:
-    """A response that names the run of a test names no folder run."""
+def test_folder_start_with_test_id_is_unknown(tmp_path: Path) -> None:
+    """A response with the run id of a test starts no folder."""
     with FaultServer(answer(200, '{"run_id": "r", "url": "https://autonoma.app/run/r"}')) as server:
         job = run_job(tmp_path, server.url, ["a"], more={"INPUT_FOLDER-IDS": "f"}, timeouts=PATIENT)
     assert (job.code, job.states) == (7, {"a": "started", "f": "unknown"})
 
 
-def test_start_that_was_lost_after_a_429_says_so(tmp_path: Path) -> None:
-    """It was sent twice, so the hint says only that it is not sent again."""
+def test_lost_start_after_429_has_other_hint(tmp_path: Path) -> None:
+    """After two requests, the hint states only that the start is not sent again."""
     with FaultServer(close, {"a": [answer(429, "{}", "Retry-After: 0"), close]}) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
         assert server.posts == {"a": 2}
@@ -169,8 +169,8 @@ def test_start_that_was_lost_after_a_429_says_so(tmp_path: Path) -> None:
     assert "second time" not in job.everything
 
 
-def test_one_id_for_two_tests_leaves_the_second_unknown(tmp_path: Path) -> None:
-    """The second start got the response of the first one."""
+def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
+    """A second start that returns the run id of the first is unknown."""
     api = Api({"test/a": ["r"], "test/b": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
     job = run(tmp_path, api, ["a", "b"], {})
     assert job.states == {"a": "passed", "b": "unknown"}
@@ -181,16 +181,16 @@ def test_one_id_for_two_tests_leaves_the_second_unknown(tmp_path: Path) -> None:
     assert api.asked.count("test/b/run") == 1
 
 
-def test_one_id_for_two_tests_without_wait_is_exit_code_7(tmp_path: Path) -> None:
-    """A step that only starts runs says it too."""
+def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
+    """A step without `wait` reports a duplicate run id too."""
     with FaultServer(Api({"test/a": ["r"], "test/b": ["r"], "test/c": ["r-of-c"]}).act) as server:
         job = run_job(tmp_path, server.url, ["a", "b", "c"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown", "c": "started"})
     assert "run r," in warnings_of(job)
 
 
-def test_one_link_without_an_id_for_two_tests_is_unknown(tmp_path: Path) -> None:
-    """Where the API gives links alone, the id is the end of the link."""
+def test_duplicate_link_is_unknown(tmp_path: Path) -> None:
+    """The link ends with the run id if the API returns links alone."""
 
     def links(wire: Wire) -> bool:
         return answer(200, '{"url": "https://autonoma.app/run/r"}')(wire)
@@ -200,8 +200,8 @@ def test_one_link_without_an_id_for_two_tests_is_unknown(tmp_path: Path) -> None
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown"})
 
 
-def test_id_that_is_taken_is_not_shown_for_an_error(tmp_path: Path) -> None:
-    """An error does not give another test's run to this test."""
+def test_error_with_taken_id_shows_no_id(tmp_path: Path) -> None:
+    """An error response does not assign the run of another test."""
 
     def act(wire: Wire) -> bool:
         status = 500 if wire.request.subject == "b" else 200
@@ -213,8 +213,8 @@ def test_id_that_is_taken_is_not_shown_for_an_error(tmp_path: Path) -> None:
     assert [found["run_id"] for found in job.record["runs"]] == ["r", ""]
 
 
-def test_retry_with_its_own_earlier_id_stays_failed(tmp_path: Path) -> None:
-    """The run that failed is not taken for a second one, and can't pass."""
+def test_retry_with_old_id_stays_failed(tmp_path: Path) -> None:
+    """A retry that returns the id of the failed run cannot pass."""
     api = Api({"test/a": ["r"]}, {"r": ["failed", "passed"]}, {"r": [{"name": OWN}]})
     job = run(tmp_path, api, ["a"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states, job.outputs["passed"]) == (1, {"a": "failed"}, "0")
@@ -224,8 +224,8 @@ def test_retry_with_its_own_earlier_id_stays_failed(tmp_path: Path) -> None:
         assert "the API named the run that failed, so whether another one was started is not known" in text
 
 
-def test_retry_with_the_id_of_another_test_is_unknown(tmp_path: Path) -> None:
-    """A retry that gets the run of a test that passed has not passed."""
+def test_retry_with_taken_id_is_unknown(tmp_path: Path) -> None:
+    """A retry that returns the passed run of another test has not passed."""
     api = Api(
         {"test/a": ["r1"], "test/b": ["r2", "r1"]},
         {"r1": ["passed"], "r2": ["failed"]},
@@ -236,8 +236,8 @@ def test_retry_with_the_id_of_another_test_is_unknown(tmp_path: Path) -> None:
     assert "named run r1," in warnings_of(job)
 
 
-def test_retry_with_a_new_id_passes(tmp_path: Path) -> None:
-    """A run of its own makes the retry count."""
+def test_retry_with_new_id_passes(tmp_path: Path) -> None:
+    """A retry with a new run id counts."""
     api = Api(
         {"test/a": ["r1", "r2"]}, {"r1": ["failed"], "r2": ["passed"]}, {"r1": [{"name": OWN}], "r2": [{"name": OWN}]}
     )
@@ -246,8 +246,8 @@ def test_retry_with_a_new_id_passes(tmp_path: Path) -> None:
     assert "another one" not in job.everything
 
 
-def test_kinds_may_share_an_id(tmp_path: Path) -> None:
-    """Tests, folders and tags have ids of their own."""
+def test_kinds_may_share_run_id(tmp_path: Path) -> None:
+    """Tests, folders and tags have separate ids."""
     api = Api({"test/x": ["r"], "folder/x": ["r"], "tag/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
     job = run(tmp_path, api, ["x"], {"INPUT_FOLDER-IDS": "x", "INPUT_TAG-IDS": "x"})
     assert (job.code, [found["state"] for found in job.record["runs"]]) == (0, ["passed"] * 3)
@@ -261,13 +261,14 @@ PAGE = "https://autonoma.app/run/folder/r"
     "kinds",
     [(TargetKind.FOLDER, TargetKind.TAG), (TargetKind.TAG, TargetKind.FOLDER), (TargetKind.TAG, TargetKind.TAG)],
 )
-def test_tag_run_on_the_page_of_a_folder_run_is_that_run(kinds: tuple[TargetKind, TargetKind]) -> None:
-    """The page of a tag run may be that of a folder run, and one run is never the result of two starts."""
+def test_tag_run_on_folder_page_is_duplicate(kinds: tuple[TargetKind, TargetKind]) -> None:
+    """A tag run on the page of a folder run is the same run."""
     board = RunTable((), 0.0)
     assert [board.claim_start(kind, "r", PAGE) for kind in kinds] == [True, False]
 
 
-def test_tag_run_is_not_the_folder_run_of_an_earlier_attempt() -> None:
+def test_tag_start_rejects_old_folder_run() -> None:
+    """A tag start cannot claim the folder run of an earlier attempt."""
     board = RunTable((), 0.0, frozenset({(TargetKind.FOLDER, "r")}))
     assert not board.claim_start(TargetKind.TAG, "r", PAGE)
     assert board.claim_start(TargetKind.TAG, "r", "https://autonoma.app/run/tag/r")
@@ -285,8 +286,8 @@ def take_up(folder: Path, url: str) -> Ended:
 
 
 @pytest.mark.parametrize("state", ["started", "passed", "failed", "timed-out", "unknown"])
-def test_record_with_one_id_twice_leaves_the_second_unknown(state: str, tmp_path: Path) -> None:
-    """One run is not the run of two tests, whatever the record says."""
+def test_saved_duplicate_id_is_unknown(state: str, tmp_path: Path) -> None:
+    """The second of two saved runs with one id is unknown."""
     api = Api(
         {"test/a": ["r1"], "test/b": ["r2"]},
         {"r1": ["failed" if state == "failed" else "passed"], "r2": ["passed"]},
@@ -307,8 +308,8 @@ def test_record_with_one_id_twice_leaves_the_second_unknown(state: str, tmp_path
     assert "the record gives two runs the same id" in job.summary
 
 
-def test_record_with_the_id_of_an_earlier_attempt_is_unknown(tmp_path: Path) -> None:
-    """The run of a test's first attempt is not that of another test."""
+def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
+    """A saved id that belongs to the first attempt of another test is unknown."""
     api = Api(
         {"test/a": ["r1", "r2"], "test/b": ["r3"]},
         {"r1": ["failed"], "r2": ["passed"], "r3": ["running", "passed"]},
@@ -324,8 +325,8 @@ def test_record_with_the_id_of_an_earlier_attempt_is_unknown(tmp_path: Path) -> 
     assert (job.code, job.states["b"]) == (7, "unknown")
 
 
-def test_record_in_which_kinds_share_an_id_is_waited_for(tmp_path: Path) -> None:
-    """One id for a test and a folder is two runs in a record too."""
+def test_saved_kinds_may_share_run_id(tmp_path: Path) -> None:
+    """A test and a folder with one id are two runs in results.json too."""
     api = Api({"test/x": ["r"], "folder/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
     with FaultServer(api.act) as server:
         run_job(tmp_path, server.url, ["x"], more={"INPUT_FOLDER-IDS": "x"}, timeouts=PATIENT)
@@ -359,8 +360,8 @@ CONTRADICTIONS = {
 
 @pytest.mark.parametrize("label", ["", "Checkout = "], ids=["without a label", "with a label"])
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_pass_that_details_contradict_is_unknown(name: str, label: str, tmp_path: Path) -> None:
-    """A pass that the details deny is no pass, and all reports say why."""
+def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> None:
+    """All reports explain why a contradicted pass does not count."""
     found, why = CONTRADICTIONS[name]
     job = contradicted(tmp_path, "passed", found, label=label)
     assert (job.code, job.states) == (7, {"a": "unknown"})
@@ -372,8 +373,8 @@ def test_pass_that_details_contradict_is_unknown(name: str, label: str, tmp_path
 
 
 @pytest.mark.parametrize("name", ["another test", "another run"])
-def test_details_of_another_test_are_not_shown(name: str, tmp_path: Path) -> None:
-    """Neither the title nor the steps of another test are shown for this one."""
+def test_details_of_other_test_are_hidden(name: str, tmp_path: Path) -> None:
+    """Neither the title nor the steps of another test are shown."""
     for word in ("passed", "failed"):
         folder = tmp_path / word
         folder.mkdir()
@@ -388,8 +389,8 @@ def why_of(job: Ended) -> str:
     return str(job.record["runs"][0]["message"])
 
 
-def test_failure_that_details_deny_stays_failed(tmp_path: Path) -> None:
-    """The status decides, and the job says that the details deny it."""
+def test_contradicted_failure_stays_failed(tmp_path: Path) -> None:
+    """The status decides, and the job reports the contradiction."""
     job = contradicted(tmp_path, "failed", details())
     assert (job.code, job.states) == (1, {"a": "failed"})
     for text in (job.log, job.summary, why_of(job)):
@@ -397,8 +398,8 @@ def test_failure_that_details_deny_stays_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["running", "pending"])
-def test_pass_with_details_that_lag_is_a_pass(word: str, tmp_path: Path) -> None:
-    """Details may lag behind the status for a moment."""
+def test_pass_with_late_details_passes(word: str, tmp_path: Path) -> None:
+    """The details may lag behind the status for a moment."""
     job = contradicted(tmp_path, "passed", details(status=word), details(status=word), details())
     assert (job.code, job.states) == (0, {"a": "passed"})
     assert OWN in job.log
@@ -406,7 +407,7 @@ def test_pass_with_details_that_lag_is_a_pass(word: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["another test", "another run"])
-def test_pass_with_details_that_were_once_wrong_is_a_pass(name: str, tmp_path: Path) -> None:
+def test_pass_with_corrected_details_passes(name: str, tmp_path: Path) -> None:
     """Details of another test are requested again."""
     job = contradicted(tmp_path, "passed", CONTRADICTIONS[name][0], details())
     assert (job.code, job.states) == (0, {"a": "passed"})
@@ -415,15 +416,15 @@ def test_pass_with_details_that_were_once_wrong_is_a_pass(name: str, tmp_path: P
 
 @pytest.mark.parametrize("name", ["another test", "another run"])
 @pytest.mark.parametrize("then", [500, {}], ids=["an error", "empty"])
-def test_contradiction_is_not_cleared_up_by_an_error(name: str, then: int | dict[str, object], tmp_path: Path) -> None:
-    """Only details that fit the run take the doubt about a pass away."""
+def test_contradiction_remains_after_error(name: str, then: int | dict[str, object], tmp_path: Path) -> None:
+    """Only details that fit the run resolve a contradiction."""
     found, why = CONTRADICTIONS[name]
     job = contradicted(tmp_path, "passed", found, then)
     assert (job.code, job.states) == (7, {"a": "unknown"})
     assert why in why_of(job)
 
 
-def test_contradiction_is_cleared_up_after_an_error(tmp_path: Path) -> None:
+def test_contradiction_resolved_after_error(tmp_path: Path) -> None:
     """An error between wrong and right details changes nothing."""
     job = contradicted(tmp_path, "passed", CONTRADICTIONS["another test"][0], 500, details())
     assert (job.code, job.states) == (0, {"a": "passed"})
@@ -431,8 +432,8 @@ def test_contradiction_is_cleared_up_after_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [500, 429, 404])
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_contradiction_after_an_error_counts(name: str, first: int, tmp_path: Path) -> None:
-    """One failed request for the details does not make a pass of what they deny."""
+def test_contradiction_after_error_counts(name: str, first: int, tmp_path: Path) -> None:
+    """A failed request before the contradicting details changes nothing."""
     found, why = CONTRADICTIONS[name]
     job = contradicted(tmp_path, "passed", first, *[found] * 20)
     assert (job.code, job.states) == (7, {"a": "unknown"})
@@ -452,14 +453,14 @@ def test_contradiction_after_an_error_counts(name: str, first: int, tmp_path: Pa
     ],
     ids=["all fields", "null", "none", "a number", "an unknown word", "empty", "an error"],
 )
-def test_pass_without_a_contradiction_is_a_pass(found: int | dict[str, object], tmp_path: Path) -> None:
-    """Details that are missing, or that lack a field, deny nothing."""
+def test_uncontradicted_pass_passes(found: int | dict[str, object], tmp_path: Path) -> None:
+    """Missing details or missing fields contradict nothing."""
     job = contradicted(tmp_path, "passed", found)
     assert (job.code, job.states) == (0, {"a": "passed"})
 
 
-def test_contradicted_pass_makes_the_job_fail(tmp_path: Path) -> None:
-    """The other tests keep their verdicts."""
+def test_contradicted_pass_fails_job(tmp_path: Path) -> None:
+    """A contradicted pass leaves the results of the other tests unchanged."""
     api = Api(
         {"test/a": ["r"], "test/b": ["r2"]},
         {"r": ["passed"], "r2": ["passed"]},
@@ -475,10 +476,8 @@ def test_contradicted_pass_makes_the_job_fail(tmp_path: Path) -> None:
     [(details(status="failed"), 7), (500, 7), (details(id="r1", test_id="other"), 7), (details(id="r1"), 0)],
     ids=["failed", "no details", "other test", "fits"],
 )
-def test_contradicted_pass_stays_doubted_for_wait(
-    then: int | dict[str, object], code: int, name: str, tmp_path: Path
-) -> None:
-    """`wait` takes such a run up again, and its status alone is no proof, whether it has a name or not."""
+def test_wait_rechecks_contradicted_pass(then: int | dict[str, object], code: int, name: str, tmp_path: Path) -> None:
+    """The command `wait` requires details that fit, not only the status."""
     api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [details(status="failed")]})
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
