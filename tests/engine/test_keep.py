@@ -1,4 +1,4 @@
-"""Keeping screenshots and videos, on a clock that is turned by hand: which, in what order, and for how long."""
+"""Download of evidence, on a fake clock."""
 
 from __future__ import annotations
 
@@ -44,49 +44,57 @@ def numbers(job: Job) -> list[int]:
     ("of", "end", "count"),
     [("failed", FAILED, 4), ("failed", STOPPED, 4), ("failed", PASSED, 0), ("all", PASSED, 4), ("all", FAILED, 4)],
 )
-def test_files_are_kept_of_the_runs_that_are_wanted(of: str, end: PollResult, count: int) -> None:
+def test_evidence_option_selects_runs(of: str, end: PollResult, count: int) -> None:
+    """The option `evidence` selects the runs whose files are downloaded."""
     job = Job(shown(end=end), keeping=EvidencePolicy(of)).run()
     assert len(numbers(job)) == count
     assert len(job.first.evidence.files) == count
 
 
-def test_without_evidence_nothing_is_fetched_and_no_addresses_are_asked_for() -> None:
+def test_evidence_off_downloads_nothing() -> None:
+    """Without evidence, the steps of a run are known but no file is downloaded."""
     job = Job(shown()).run()
     assert numbers(job) == []
     assert [step.instruction for step in job.first.evidence.steps] == ["Open", "Pay", "Close"]
 
 
-def test_what_shows_the_failure_comes_first_and_the_video_last() -> None:
+def test_failed_step_downloads_first() -> None:
+    """The screenshot of the failed step is the first download and the video the last."""
     assert numbers(Job(shown(), keeping=EvidencePolicy(max_concurrent=1)).run()) == [2, 1, 3, 0]
 
 
-def test_files_of_failures_go_before_those_of_passes() -> None:
+def test_failed_runs_download_first() -> None:
+    """Files of failed runs are downloaded before files of passed runs."""
     job = Job(shown(end=PASSED), shown(10), keeping=EvidencePolicy("all", max_concurrent=1)).run()
     spare = [item.low_priority for item in job.workers.fetched]
     assert spare.count(False) == 4
     assert spare[1:5] == [False] * 4, "only the one that was under way already may go before"
 
 
-def test_each_file_is_noted_at_its_step() -> None:
+def test_screenshots_belong_to_their_steps() -> None:
+    """Each step has the path of its own screenshot."""
     evidence = Job(shown(), keeping=EvidencePolicy()).run().first.evidence
     assert [step.screenshot for step in evidence.steps] == [f"evidence/run-0-1/{number}" for number in (1, 2, 3)]
     assert (evidence.video, evidence.missing_reason) == ("evidence/run-0-1/0", "")
 
 
-def test_only_so_many_files_are_fetched_at_a_time() -> None:
+def test_downloads_respect_concurrency() -> None:
+    """At most `max_concurrent` files are downloaded at once."""
     job = Job(*[shown() for _ in range(8)], keeping=EvidencePolicy(max_concurrent=3)).run()
     assert len(numbers(job)) == 32
     assert job.workers.fetches_at_once == 3
 
 
 def test_each_attempt_has_its_own_evidence() -> None:
+    """Each attempt of a run has its own files."""
     job = Job([shown(), shown()], waiting=PollPolicy(retries=1), keeping=EvidencePolicy()).run()
     assert job.first.previous_attempts[0].evidence.files[0] == "evidence/run-0-1/1"
     assert job.first.evidence.files[0] == "evidence/run-0-2/1"
 
 
 @pytest.mark.parametrize("kind", [TargetKind.FOLDER, TargetKind.TAG])
-def test_only_runs_of_tests_have_evidence(kind: TargetKind) -> None:
+def test_only_tests_have_evidence(kind: TargetKind) -> None:
+    """Runs of folders and tags have no evidence."""
     assert numbers(Job(shown(), kind=kind, keeping=EvidencePolicy("all")).run()) == []
 
 
@@ -98,14 +106,16 @@ def expired(item: EvidenceFile, time: int) -> DownloadResult:
     )
 
 
-def test_addresses_that_expired_are_asked_for_anew_once_for_all_files_of_a_run() -> None:
+def test_expired_urls_refresh_once_per_run() -> None:
+    """One request renews the expired URLs of all files of a run."""
     job = Job(shown(keeps=expired), keeping=EvidencePolicy()).run()
     assert len(job.workers.refreshed) == 1
     assert len(job.first.evidence.files) == 4
     assert job.first.evidence.missing_reason == ""
 
 
-def test_the_second_time_an_address_is_the_new_one() -> None:
+def test_retried_download_uses_new_url() -> None:
+    """The second download of a file uses the renewed URL."""
     job = Job(
         shown(keeps=lambda item, _: DownloadResult(error="HTTP 403", retryable="old" in item.signed_url.url)),
         keeping=EvidencePolicy(),
@@ -124,7 +134,8 @@ def test_the_second_time_an_address_is_the_new_one() -> None:
     assert [item.signed_url.url for item in job.workers.fetched] == ["https://media.test/old", "https://media.test/2"]
 
 
-def test_what_goes_wrong_twice_is_told_with_its_count_and_changes_no_verdict() -> None:
+def test_failed_downloads_keep_verdict() -> None:
+    """Files that fail twice are counted and leave the verdict unchanged."""
     job = Job(shown(keeps=lambda *_: DownloadResult(error="HTTP 404", retryable=True)), keeping=EvidencePolicy()).run()
     assert len(numbers(job)) == 8
     assert job.first.evidence.missing_reason == "4 of its files: HTTP 404"
@@ -135,22 +146,26 @@ def test_what_goes_wrong_twice_is_told_with_its_count_and_changes_no_verdict() -
     assert (passed.states, passed.code) == ([RunState.PASSED], 0)
 
 
-def test_what_another_address_would_not_mend_is_not_asked_for_again() -> None:
+def test_permanent_error_skips_refresh() -> None:
+    """An error that a new URL cannot fix is not retried."""
     job = Job(shown(keeps=lambda *_: DownloadResult(error="larger than it may be")), keeping=EvidencePolicy()).run()
     assert len(numbers(job)) == 4
     assert job.workers.refreshed == []
 
 
-def test_details_that_can_not_be_had_leave_a_word() -> None:
+def test_missing_details_are_explained() -> None:
+    """The evidence states why the details are missing."""
     job = Job(takes(10, FAILED), keeping=EvidencePolicy()).run()
     assert job.first.evidence.missing_reason == "its details could not be had: HTTP 500"
 
 
-def test_details_of_a_pass_whose_files_are_wanted_are_worth_another_question() -> None:
+def test_details_for_evidence_are_retried() -> None:
+    """The details of a pass are requested again if its files are needed."""
     assert len(Job(takes(10), keeping=EvidencePolicy("all")).run().workers.explained) == 3
 
 
-def test_files_that_never_come_hold_up_the_step_for_a_limited_time() -> None:
+def test_hung_downloads_end_at_timeout() -> None:
+    """Hung downloads delay the step by about `finish_timeout`."""
     job = Job(shown(keeps=expired), keeping=EvidencePolicy(finish_timeout=60))
     job.workers.download = lambda index, file: None  # type: ignore[method-assign]
     job.run()
@@ -158,8 +173,8 @@ def test_files_that_never_come_hold_up_the_step_for_a_limited_time() -> None:
     assert job.first.evidence.missing_reason == "4 of its files: they took too long"
 
 
-def test_files_are_fetched_while_other_runs_go_on() -> None:
-    """Their addresses are good for an hour, and a wait may be longer."""
+def test_downloads_start_during_wait() -> None:
+    """Files are downloaded early because their URLs expire after an hour."""
     job = Job(shown(10), takes(3000), waiting=PollPolicy(timeout=4000), keeping=EvidencePolicy())
     fetch, at = job.workers.download, []
 
@@ -173,7 +188,8 @@ def test_files_are_fetched_while_other_runs_go_on() -> None:
     assert max(at) < 30
 
 
-def test_a_signal_ends_it_and_says_what_is_missing() -> None:
+def test_signal_ends_downloads() -> None:
+    """After a signal, the evidence states which files are missing."""
     job = Job(shown(delay=1.0), keeping=EvidencePolicy(max_concurrent=1))
     fetch = job.workers.download
 
@@ -188,19 +204,21 @@ def test_a_signal_ends_it_and_says_what_is_missing() -> None:
     assert job.seconds < 20
 
 
-def test_the_deadline_of_the_wait_leaves_time_for_what_ended_before() -> None:
+def test_deadline_allows_pending_downloads() -> None:
+    """Runs that end before the deadline still get their files."""
     job = Job(shown(10), takes(1e9), waiting=PollPolicy(timeout=20), keeping=EvidencePolicy()).run()
     assert job.states == [RunState.FAILED, RunState.TIMED_OUT]
     assert len(job.first.evidence.files) == 4
 
 
-def test_many_runs_that_end_at_once_all_have_their_turn() -> None:
-    """Eight are asked for at a time, and each question takes two seconds here: the last waits for a minute."""
+def test_simultaneous_runs_all_get_evidence() -> None:
+    """All 300 runs get their files although only eight details are requested at once."""
     job = Job(*[shown(10, delay=2.0) for _ in range(300)], keeping=EvidencePolicy(max_concurrent=64)).run()
     assert all(len(outcome.evidence.files) == 4 for outcome in job.board.results)
 
 
-def test_details_that_never_come_hold_up_the_step_for_a_limited_time() -> None:
+def test_hung_details_end_at_timeout() -> None:
+    """Hung requests for details delay the step for a limited time."""
     job = Job(*[shown() for _ in range(300)], keeping=EvidencePolicy(finish_timeout=60))
     job.workers.fetch_details = lambda *_, **__: None  # type: ignore[method-assign]
     job.run()
@@ -210,7 +228,8 @@ def test_details_that_never_come_hold_up_the_step_for_a_limited_time() -> None:
 
 
 @pytest.mark.parametrize(("last", "digits"), [(3, 3), (999, 3), (1000, 4), (12_345, 5)])
-def test_names_of_files_are_in_the_order_of_the_steps(last: int, digits: int) -> None:
+def test_file_names_sort_by_step(last: int, digits: int) -> None:
+    """Step numbers in file names are padded to the same width."""
     found = FOUND._replace(media_urls={number: SignedUrl("https://media.test/") for number in (1, last)})
     job = Job(takes(10, FAILED)._replace(details=found), keeping=EvidencePolicy()).run()
     assert {item.number_width for item in job.workers.fetched} == {digits}
