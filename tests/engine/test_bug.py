@@ -1,4 +1,4 @@
-"""A bug in the thread that decides loses no run: answers under way are waited for and written."""
+"""A bug in the engine's thread while starts are in flight."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def engine_of(
 
 
 @pytest.mark.parametrize("healthy", [0, 1, 3])
-def test_bug_between_two_answers_loses_no_id(healthy: int) -> None:
-    """Starts under way are waited for, though the same bug comes up with each of them."""
+def test_bug_between_responses_loses_no_id(healthy: int) -> None:
+    """The engine waits for the starts in flight although the bug occurs for each."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(8)}
     engine, board, clock = engine_of(Broken(healthy), scripts)
     workers = ScriptedWorkers(clock, scripts)
@@ -70,8 +70,8 @@ def test_bug_between_two_answers_loses_no_id(healthy: int) -> None:
             assert run.message == "not sent: the step ended because of a bug"
 
 
-def test_bug_waits_for_no_answer_that_never_comes() -> None:
-    """What has no answer in time may have started, and nothing is sent again."""
+def test_bug_with_missing_response_is_unknown() -> None:
+    """A start without a response in time may have arrived and is never sent again."""
     scripts = {
         0: [(1.0, STARTED)],
         1: [(1000.0, STARTED)],
@@ -86,7 +86,8 @@ def test_bug_waits_for_no_answer_that_never_comes() -> None:
     assert len(workers.sent) == 3
 
 
-def test_signal_after_bug_shortens_the_wait() -> None:
+def test_signal_after_bug_shortens_wait() -> None:
+    """A signal after a bug shortens the wait for responses."""
     scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)]}
     engine, board, clock = engine_of(Broken(0), scripts)
     clock.later(5.0, SignalReceived(15))
@@ -97,8 +98,8 @@ def test_signal_after_bug_shortens_the_wait() -> None:
 
 
 @pytest.mark.parametrize("place", ["_apply_result", "_check_distinct_run", "_finish"])
-def test_bug_within_an_answer_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer that was being dealt with is not lost either."""
+def test_bug_within_response_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response that causes the error is saved too."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
     engine, board, clock = engine_of(Watched(), scripts)
     real, calls = getattr(RunStarter, place), list[int]()
@@ -115,7 +116,8 @@ def test_bug_within_an_answer_keeps_its_id(place: str, monkeypatch: pytest.Monke
     assert [(run.state, run.run_id) for run in board.results] == [(RunState.STARTED, f"r{n}") for n in range(3)]
 
 
-def test_bug_that_goes_on_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_bug_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine ends even if saving the results fails too."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
     engine, _, clock = engine_of(Broken(0), scripts)
 
@@ -141,8 +143,8 @@ def _fails_at(number: int) -> Callable[[ProgressReporter, RunResult], None]:
     return changed
 
 
-def test_job_with_a_bug_writes_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each run that the server has started is in the record, the outputs and the summary with its id; exit code 70."""
+def test_job_with_bug_reports_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a bug, results.json and the outputs have the id of each started run."""
     monkeypatch.setattr(ProgressReporter, "on_run_changed", _fails_at(1))
     scripts = {name: [after(0.3 * (number > 0), started)] for number, name in enumerate(IDS)}
     with FaultServer(started, scripts) as server:

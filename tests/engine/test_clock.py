@@ -1,4 +1,4 @@
-"""The real clock: how long it waits, and that a signal never waits for it."""
+"""Waits of the real clock, and signals during them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Counting(queue.SimpleQueue[str]):
         return super().get(block, timeout)
 
 
-def test_no_call_sleeps_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal that comes just before a call is heard after it only."""
+def test_sleep_uses_short_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sleep is split because a signal is handled only after the current call."""
     now, calls = 0.0, []
 
     def sleep(seconds: float) -> None:
@@ -47,7 +47,8 @@ def test_no_call_sleeps_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(calls) == 4
 
 
-def test_no_call_waits_for_an_event_for_long() -> None:
+def test_event_wait_uses_short_calls() -> None:
+    """The wait for an event is split into calls of at most 0.5 seconds."""
     events = Counting()
     began = time.monotonic()
     assert Clock().wait_for_event(events, 1.2) is None
@@ -61,7 +62,8 @@ def test_no_call_waits_for_an_event_for_long() -> None:
 
 
 @pytest.mark.parametrize("seconds", [inf, 600.0, 0.0])
-def test_an_event_ends_the_wait(seconds: float) -> None:
+def test_event_ends_wait(seconds: float) -> None:
+    """An event that arrives during the wait is returned."""
     events = Counting()
     put: Callable[[], None] = lambda: events.put("event")  # noqa: E731
     timer = threading.Timer(0.7 if seconds else 0.0, put)

@@ -1,4 +1,4 @@
-"""An id that is of another kind: what is looked up, how long that may take, and what the hint says."""
+"""Lookup of ids that belong to another target kind."""
 
 from __future__ import annotations
 
@@ -66,18 +66,20 @@ def look_up(account: Account, *runs: RunResult, events: Events | None = None) ->
         (TargetKind.TAG, TargetKind.TEST),
     ],
 )
-def test_id_of_another_kind_is_named(given: TargetKind, really: TargetKind) -> None:
+def test_misplaced_id_names_its_kind(given: TargetKind, really: TargetKind) -> None:
+    """The hint for a misplaced id names its kind and the right option."""
     found = look_up(Account({(really, "a"): "listings"}), missing(given, "a"), missing(given, "b"))
     assert found == [f"a is the {really} listings: use {really}-ids.", HINT]
 
 
-def test_nameless_entry_is_named_by_its_kind() -> None:
+def test_nameless_entry_shows_its_kind() -> None:
+    """The hint describes an entry without a name by its kind."""
     found = look_up(Account({(TargetKind.FOLDER, "a"): ""}), missing(TargetKind.TEST, "a"))
     assert found == ["a is a folder of the account: use folder-ids."]
 
 
-def test_only_ids_that_the_api_does_not_know_are_looked_up() -> None:
-    """Each id once, however many runs it has."""
+def test_lookup_only_for_unknown_ids() -> None:
+    """Each id that the API does not know is looked up once."""
     account = Account({(TargetKind.FOLDER, "a"): "x"})
     others = [
         missing(TargetKind.TEST, "b")._replace(state=RunState.STARTED, reason=ExitReason.OK),
@@ -90,21 +92,26 @@ def test_only_ids_that_the_api_does_not_know_are_looked_up() -> None:
     assert set(found[2:]) == {HINT}
 
 
-def test_many_ids_are_looked_up_in_part() -> None:
+def test_lookup_stops_at_max_ids() -> None:
+    """At most `MAX_IDS` ids are looked up."""
     account = Account({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(50)})
     found = look_up(account, *(missing(TargetKind.TEST, f"t{number}") for number in range(50)))
     assert len(account.calls) == MAX_IDS
     assert [hint != HINT for hint in found] == [True] * MAX_IDS + [False] * 30
 
 
-def test_error_of_a_request_changes_nothing() -> None:
+def test_lookup_error_keeps_hint() -> None:
+    """A failed lookup keeps the general hint."""
+
     def fail() -> None:
         raise OSError("no")
 
     assert look_up(Account({}, fail), *(missing(TargetKind.TEST, f"t{number}") for number in range(9))) == [HINT] * 9
 
 
-def test_threads_that_can_not_be_made_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lookup_without_threads_keeps_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The general hint stays if no thread can be created."""
+
     def fail(_work: object) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -113,8 +120,8 @@ def test_threads_that_can_not_be_made_change_nothing(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("ends", ["time", "signal"])
-def test_server_that_hangs_is_left_behind(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time limit or a signal ends it; what is known by then is kept, and nothing more is sent."""
+def test_lookup_of_hung_server_is_abandoned(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit or a signal ends the lookup without further requests."""
     released = threading.Event()
     events: Events = queue.SimpleQueue()
     account = Account({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(20)}, released.wait)

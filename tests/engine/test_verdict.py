@@ -1,4 +1,4 @@
-"""What outcomes come to, as a truth table, and the one thing that must hold for all of them."""
+"""Verdict of run results, as a truth table and as properties."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ UNKNOWN = RunResult(REQUEST, RunState.UNKNOWN, ExitReason.UNKNOWN)
         ([RunResult(REQUEST, RunState.NOT_STARTED, ExitReason.CANCELLED)], "error", "api", 5),
     ],
 )
-def test_outcomes_come_to(outcomes: list[RunResult], conclusion: str, reason: str, code: int) -> None:
-    """The first of unauthorized, not-found, unknown, quota and api wins."""
+def test_verdict_of_started_runs(outcomes: list[RunResult], conclusion: str, reason: str, code: int) -> None:
+    """The first of unauthorized, not-found, unknown, quota and api decides."""
     assert compute_verdict(outcomes) == Verdict(Conclusion(conclusion), ExitReason(reason), code)
     assert compute_verdict(outcomes[::-1]) == compute_verdict(outcomes)
 
 
 @pytest.mark.parametrize(("signal", "code"), [(2, 130), (15, 143)])
-def test_a_cancelled_job_ends_with_the_signals_code(signal: int, code: int) -> None:
+def test_signal_sets_exit_code(signal: int, code: int) -> None:
+    """A cancelled job exits with 128 plus the number of the signal."""
     assert compute_verdict([STARTED], signal) == Verdict(Conclusion.CANCELLED, ExitReason.CANCELLED, code)
 
 
@@ -53,7 +54,8 @@ any_outcome = st.builds(partial(RunResult), st.just(REQUEST), st.sampled_from(Ru
 
 
 @given(st.lists(any_outcome), any_outcome)
-def test_adding_a_run_that_did_not_start_never_turns_red_into_green(outcomes: list[RunResult], more: RunResult) -> None:
+def test_start_verdict_never_improves(outcomes: list[RunResult], more: RunResult) -> None:
+    """Without `wait`, an additional run never turns an error into a success."""
     before, after = compute_verdict(outcomes), compute_verdict([*outcomes, more])
     green = {RunState.STARTED, RunState.PASSED}
     if more.state not in green:
@@ -64,7 +66,8 @@ def test_adding_a_run_that_did_not_start_never_turns_red_into_green(outcomes: li
 
 
 @given(st.lists(any_outcome), any_outcome)
-def test_adding_a_run_that_did_not_pass_never_turns_red_into_green(outcomes: list[RunResult], more: RunResult) -> None:
+def test_wait_verdict_never_improves(outcomes: list[RunResult], more: RunResult) -> None:
+    """With `wait`, an additional run never turns an error into a success."""
     before, after = (
         compute_verdict(outcomes, waits_for_results=True),
         compute_verdict([*outcomes, more], waits_for_results=True),
@@ -115,18 +118,16 @@ TIMED_OUT, OPEN = run(RunState.TIMED_OUT, ExitReason.TIMEOUT), run(RunState.UNKN
         ([FAILED._replace(reused=True)], "failed", "failed", 1),
     ],
 )
-def test_outcomes_that_were_waited_for_come_to(
-    outcomes: list[RunResult], conclusion: str, reason: str, code: int
-) -> None:
-    """Passed needs every run to have passed, and one of them in this step."""
+def test_verdict_of_finished_runs(outcomes: list[RunResult], conclusion: str, reason: str, code: int) -> None:
+    """The conclusion passed requires that all runs passed and at least one of them is new."""
     assert compute_verdict(outcomes, waits_for_results=True) == Verdict(
         Conclusion(conclusion), ExitReason(reason), code
     )
     assert compute_verdict(outcomes[::-1], waits_for_results=True) == compute_verdict(outcomes, waits_for_results=True)
 
 
-def test_every_exit_code_means_one_thing() -> None:
-    """A used-up quota is a kind of API failure."""
+def test_exit_codes_are_distinct() -> None:
+    """Each exit reason has its own exit code, except quota, which is an API failure."""
     codes = {reason: code for reason, code in EXIT_CODES.items() if reason is not ExitReason.QUOTA}
     assert len(set(codes.values())) == len(codes)
     assert EXIT_CODES[ExitReason.QUOTA] == EXIT_CODES[ExitReason.API] == 5

@@ -1,4 +1,4 @@
-"""The threads that send: every request comes back as an event, and no more of them than are needed."""
+"""Worker threads that send requests and return events."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Calls:
         raise KeyError("a value that must not be shown")
 
 
-def test_a_request_that_fails_in_a_way_nobody_thought_of_comes_back_as_open() -> None:
-    """Whatever happened, it may have been sent: the run is neither lost nor sent again, and no value is shown."""
+def test_unexpected_error_is_indeterminate() -> None:
+    """An unexpected error makes the start indeterminate without showing its value."""
     events: Events = queue.SimpleQueue()
 
     def start(_: RunRequest) -> StartResult:
@@ -94,8 +94,8 @@ def test_a_request_that_fails_in_a_way_nobody_thought_of_comes_back_as_open() ->
         (TypeError("a value that must not be shown"), StartStatus.CANNOT_SEND),
     ],
 )
-def test_error_before_a_connection_means_nothing_sent(error: Exception, delivery: StartStatus) -> None:
-    """It says so whatever an earlier request of the same thread had done, and shows no value."""
+def test_error_before_connection_sends_nothing(error: Exception, delivery: StartStatus) -> None:
+    """Earlier requests of the same thread do not affect the result."""
     events: Events = queue.SimpleQueue()
 
     def start(request: RunRequest) -> StartResult:
@@ -115,8 +115,8 @@ def test_error_before_a_connection_means_nothing_sent(error: Exception, delivery
     assert "a value" not in repr(event)
 
 
-def test_error_within_the_headers_means_nothing_sent() -> None:
-    """Without TLS, the connection is made once the headers are complete."""
+def test_error_in_headers_sends_nothing() -> None:
+    """Without TLS, the connection opens once the headers are complete."""
 
     class Unsent(connection.TrackedHTTPConnection):
         def putrequest(self, *_: object, **__: object) -> None:
@@ -130,7 +130,8 @@ def test_error_within_the_headers_means_nothing_sent() -> None:
     connection_state.reset()
 
 
-def test_a_question_that_fails_in_a_way_nobody_thought_of_comes_back_as_one_that_went_wrong() -> None:
+def test_unexpected_poll_error_is_unavailable() -> None:
+    """An unexpected error of a poll or of a request for details returns an event."""
     events: Events = queue.SimpleQueue()
     threads = ThreadedExecutor(Calls(lambda _: StartResult(StartStatus.STARTED)), events)
     threads.poll(7, REQUEST, "r", 3)
@@ -141,8 +142,8 @@ def test_a_question_that_fails_in_a_way_nobody_thought_of_comes_back_as_one_that
     assert events.get(timeout=60) == DetailsReceived(7, "r", RunDetails(error="unexpected KeyError while asking"))
 
 
-def test_a_thread_that_is_idle_takes_the_next_request() -> None:
-    """One after the other needs one thread, and with it one kept connection."""
+def test_idle_thread_takes_next_request() -> None:
+    """Sequential requests share one thread and thus one connection."""
     events: Events = queue.SimpleQueue()
     names: list[int] = []
 
@@ -157,7 +158,8 @@ def test_a_thread_that_is_idle_takes_the_next_request() -> None:
     assert len(set(names)) == 1
 
 
-def test_requests_under_way_do_not_wait_for_each_other() -> None:
+def test_requests_run_in_parallel() -> None:
+    """Requests in flight do not wait for each other."""
     events: Events = queue.SimpleQueue()
     all_here = threading.Barrier(8)
 
@@ -194,8 +196,8 @@ class Limit:
 
 
 @pytest.mark.parametrize("most", [2, 3, 5])
-def test_job_with_few_threads_starts_each_run_once(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processes or the memory of a container may be limited: then requests wait for each other."""
+def test_few_threads_start_each_run_once(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests wait for each other if a container limits processes or memory."""
     Limit(most, monkeypatch)
     ids = [f"t{number}" for number in range(12)]
     with FaultServer(started) as server:
@@ -204,8 +206,8 @@ def test_job_with_few_threads_starts_each_run_once(most: int, tmp_path: Path, mo
     assert (job.code, set(job.states.values())) == (0, {"started"})
 
 
-def test_job_with_one_thread_sends_where_it_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one thread is for the deadlines, and without it nothing is sent."""
+def test_one_thread_sends_in_engine_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadlines need the only thread because nothing is sent without them."""
     Limit(1, monkeypatch)
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], timeouts=PATIENT)
@@ -215,8 +217,8 @@ def test_job_with_one_thread_sends_where_it_decides(tmp_path: Path, monkeypatch:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_thread_that_ended_by_an_error_is_waited_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory can be used up while an error is dealt with. The other runs must not wait for that thread."""
+def test_crashed_thread_does_not_block_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other runs do not wait for a thread that ended for lack of memory."""
     Limit(1, monkeypatch)
     events: Events = queue.SimpleQueue()
     names: list[str] = []
@@ -241,8 +243,8 @@ def test_thread_that_ended_by_an_error_is_waited_for_no_more(monkeypatch: pytest
     assert names == ["a", "b"]
 
 
-def test_nothing_is_sent_before_events_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal or a refusal that waits is heard before the next start is sent in the same thread."""
+def test_events_precede_starts_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal or refusal is handled before the next start in the same thread."""
     Limit(0, monkeypatch)
     events: Events = queue.SimpleQueue()
     sender = ThreadedExecutor(Calls(lambda _: StartResult(StartStatus.STARTED)), events)
@@ -256,8 +258,8 @@ def test_nothing_is_sent_before_events_without_threads(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("signalled", [False, True])
-def test_refusal_or_signal_ends_job_without_threads(signalled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each start is sent where it is decided, and yet none is sent once nothing may be sent any more."""
+def test_refusal_or_signal_ends_inline_starts(signalled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without worker threads, a refusal or a signal prevents the next start."""
     Limit(0, monkeypatch)
     events: Events = queue.SimpleQueue()
     sent: list[str] = []
@@ -276,8 +278,8 @@ def test_refusal_or_signal_ends_job_without_threads(signalled: bool, monkeypatch
     assert [run.state for run in board.results[1:]] == [RunState.NOT_STARTED] * 2
 
 
-def test_start_can_be_sent_while_a_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that would wait behind others is not to be given yet."""
+def test_can_start_while_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No start is sent that would wait behind other requests."""
     Limit(1, monkeypatch)
     events: Events = queue.SimpleQueue()
     go_on = threading.Event()
@@ -297,8 +299,8 @@ def test_start_can_be_sent_while_a_thread_is_free(monkeypatch: pytest.MonkeyPatc
     assert sender.can_start()
 
 
-def test_kept_threads_are_used_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no more can be made, a kept thread does the work, and once it has ended the next."""
+def test_preallocated_threads_are_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preallocated thread takes the work if no new one can be created."""
     limit = Limit(2, monkeypatch)
     monkeypatch.setattr(threads, "_idle_threads", deque())
     threads.preallocate_threads(3)
@@ -321,8 +323,8 @@ def test_kept_threads_are_used_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert named.get(timeout=60) != first
 
 
-def test_start_that_nothing_could_end_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request without a limit of time could hold up the job for ever."""
+def test_start_without_deadline_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request without a time limit could block the job forever."""
     Limit(0, monkeypatch)
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
@@ -331,8 +333,8 @@ def test_start_that_nothing_could_end_is_not_sent(tmp_path: Path, monkeypatch: p
     assert "no thread could be made" in job.everything
 
 
-def test_url_that_nothing_could_end_a_request_to_is_not_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`wait-for-url` says so, and so does a comment."""
+def test_url_check_without_deadline_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both `wait-for-url` and comments report that no thread could be created."""
     Limit(0, monkeypatch)
     more = {"INPUT_WAIT-FOR-URL": "http://127.0.0.1:1/", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
     job = run_job(tmp_path, "http://127.0.0.1:1", ["a"], more=more)
@@ -342,8 +344,8 @@ def test_url_that_nothing_could_end_a_request_to_is_not_up(tmp_path: Path, monke
         RestClient("http://127.0.0.1:1", {}, Clock()).request("POST", "/", {})
 
 
-def test_short_lack_of_threads_leaves_requests_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once threads can be made again, each request has one of its own."""
+def test_thread_shortage_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request has its own thread once threads can be created again."""
     limit = Limit(1, monkeypatch)
     events: Events = queue.SimpleQueue()
     together = threading.Barrier(4)
@@ -364,8 +366,8 @@ def test_short_lack_of_threads_leaves_requests_side_by_side(monkeypatch: pytest.
     assert [event.result.status for event in found if isinstance(event, StartFinished)] == [StartStatus.STARTED] * 4
 
 
-def test_deadline_ends_its_own_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They end in the order of their times. One that was removed ends nothing, and one that fails ends no other."""
+def test_deadline_ends_only_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removed or failing deadline does not affect the others."""
     now = [time.monotonic()]
     monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: now[0]))
     deadlines, ended = connection.Deadlines(), queue.SimpleQueue[str]()
@@ -382,8 +384,8 @@ def test_deadline_ends_its_own_request_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert ended.empty()
 
 
-def test_thread_that_never_begins_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no memory to begin with. `Thread.start` would wait for ever, and the work must not be done twice."""
+def test_stuck_thread_start_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads may lack memory to begin, and their work must not be done twice."""
     late: list[Callable[[], None]] = []
     done: list[str] = []
 
@@ -401,15 +403,16 @@ def test_thread_that_never_begins_is_an_error_in_time(monkeypatch: pytest.Monkey
     assert done == []
 
 
-def test_slow_report_is_written_in_this_thread_without_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_without_threads_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report is written in the calling thread if no other can be created."""
     Limit(0, monkeypatch)
     reporting = ReportThread(queue.SimpleQueue(), Clock(), signalled=False)
     here = threading.get_ident()
     assert reporting.write(threading.get_ident) == here
 
 
-def test_slow_report_is_left_behind_after_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One signal shortens the time of all reports that follow; what a report raises is raised."""
+def test_signal_abandons_slow_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal limits the time of all following reports."""
     monkeypatch.setattr(workers, "MAX_SECONDS_AFTER_SIGNAL", 0.2)
     events: Events = queue.SimpleQueue()
     never = threading.Event()
