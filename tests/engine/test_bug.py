@@ -29,8 +29,8 @@ STARTED = StartResult(StartStatus.STARTED, run_id="r", url="https://autonoma.app
 IDS = [f"t{number}" for number in range(8)]
 
 
-class Broken(Watched):
-    """A watcher that fails from a certain call on."""
+class FailingWatcher(Watched):
+    """Fail after a number of successful calls."""
 
     def __init__(self, healthy: int) -> None:
         super().__init__()
@@ -42,27 +42,27 @@ class Broken(Watched):
             raise KeyError("a bug")
 
 
-def engine_of(
+def make_engine(
     watcher: Watched, scripts: dict[int, list[tuple[float, StartResult]]]
 ) -> tuple[Engine, RunTable, FakeClock]:
     clock = FakeClock()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in scripts], clock.time)
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in scripts], clock.time)
     policy = StartPolicy(concurrency=4, hung_after=30.0, shutdown_grace=1.0)
-    engine = Engine(board, policy, clock, queue.SimpleQueue(), watcher)
-    return engine, board, clock
+    engine = Engine(run_table, policy, clock, queue.SimpleQueue(), watcher)
+    return engine, run_table, clock
 
 
 @pytest.mark.parametrize("healthy", [0, 1, 3])
 def test_bug_between_responses_loses_no_id(healthy: int) -> None:
     """The engine waits for the starts in flight although the bug occurs for each."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(8)}
-    engine, board, clock = engine_of(Broken(healthy), scripts)
+    engine, run_table, clock = make_engine(FailingWatcher(healthy), scripts)
     workers = ScriptedWorkers(clock, scripts)
     with pytest.raises(KeyError, match="a bug"):
         engine.run(workers)
     sent = {each.run for each in workers.sent}
     assert len(sent) == healthy + 4
-    for number, run in enumerate(board.results):
+    for number, run in enumerate(run_table.results):
         if number in sent:
             assert (run.state, run.run_id) == (RunState.STARTED, f"r{number}")
         else:
@@ -77,11 +77,11 @@ def test_bug_with_missing_response_is_unknown() -> None:
         1: [(1000.0, STARTED)],
         2: [(2.0, StartResult(StartStatus.NOT_SENT, ExitReason.API))],
     }
-    engine, board, clock = engine_of(Broken(0), scripts)
+    engine, run_table, clock = make_engine(FailingWatcher(0), scripts)
     workers = ScriptedWorkers(clock, scripts)
     with pytest.raises(KeyError):
         engine.run(workers)
-    assert [run.state for run in board.results] == [RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED]
+    assert [run.state for run in run_table.results] == [RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED]
     assert clock.time == 1000.0 + 1.0 + 30.0
     assert len(workers.sent) == 3
 
@@ -89,11 +89,11 @@ def test_bug_with_missing_response_is_unknown() -> None:
 def test_signal_after_bug_shortens_wait() -> None:
     """A signal after a bug shortens the wait for responses."""
     scripts = {0: [(1.0, STARTED)], 1: [(1000.0, STARTED)]}
-    engine, board, clock = engine_of(Broken(0), scripts)
+    engine, run_table, clock = make_engine(FailingWatcher(0), scripts)
     clock.later(5.0, SignalReceived(15))
     with pytest.raises(KeyError):
         engine.run(ScriptedWorkers(clock, scripts))
-    assert board.results[1].state is RunState.UNKNOWN
+    assert run_table.results[1].state is RunState.UNKNOWN
     assert clock.time == 1000.0 + 5.0 + 1.0
 
 
@@ -101,7 +101,7 @@ def test_signal_after_bug_shortens_wait() -> None:
 def test_bug_within_response_keeps_its_id(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The response that causes the error is saved too."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
-    engine, board, clock = engine_of(Watched(), scripts)
+    engine, run_table, clock = make_engine(Watched(), scripts)
     real, calls = getattr(RunStarter, place), list[int]()
 
     def fail(self: RunStarter, *given: object) -> object:
@@ -113,13 +113,13 @@ def test_bug_within_response_keeps_its_id(place: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(RunStarter, place, fail)
     with pytest.raises(MemoryError):
         engine.run(ScriptedWorkers(clock, scripts))
-    assert [(run.state, run.run_id) for run in board.results] == [(RunState.STARTED, f"r{n}") for n in range(3)]
+    assert [(run.state, run.run_id) for run in run_table.results] == [(RunState.STARTED, f"r{n}") for n in range(3)]
 
 
 def test_repeated_bug_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine ends even if saving the results fails too."""
     scripts = {number: [(1.0 + number, STARTED)] for number in range(3)}
-    engine, _, clock = engine_of(Broken(0), scripts)
+    engine, _, clock = make_engine(FailingWatcher(0), scripts)
 
     def fail(*_: object) -> None:
         raise MemoryError
@@ -131,7 +131,7 @@ def test_repeated_bug_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.time <= 1000.0 + 31.0
 
 
-def _fails_at(number: int) -> Callable[[ProgressReporter, RunResult], None]:
+def _fail_at_call(number: int) -> Callable[[ProgressReporter, RunResult], None]:
     lock, calls = threading.Lock(), list[int]()
 
     def changed(self: ProgressReporter, outcome: RunResult) -> None:
@@ -145,7 +145,7 @@ def _fails_at(number: int) -> Callable[[ProgressReporter, RunResult], None]:
 
 def test_job_with_bug_reports_all_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a bug, results.json and the outputs have the id of each started run."""
-    monkeypatch.setattr(ProgressReporter, "on_run_changed", _fails_at(1))
+    monkeypatch.setattr(ProgressReporter, "on_run_changed", _fail_at_call(1))
     scripts = {name: [after(0.3 * (number > 0), started)] for number, name in enumerate(IDS)}
     with FaultServer(started, scripts) as server:
         job = run_job(tmp_path, server.url, IDS, "--concurrency", "8")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Counting(queue.SimpleQueue[str]):
-    """A queue that notes how long each call waits."""
+class WaitRecorder(queue.SimpleQueue[str]):
+    """Record the timeout of each call in seconds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def test_sleep_uses_short_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_event_wait_uses_short_calls() -> None:
     """The wait for an event is split into calls of at most 0.5 seconds."""
-    events = Counting()
+    events = WaitRecorder()
     began = time.monotonic()
     assert Clock().wait_for_event(events, 1.2) is None
     assert time.monotonic() - began >= 1.2
@@ -64,7 +64,7 @@ def test_event_wait_uses_short_calls() -> None:
 @pytest.mark.parametrize("seconds", [inf, 600.0, 0.0])
 def test_event_ends_wait(seconds: float) -> None:
     """An event that arrives during the wait is returned."""
-    events = Counting()
+    events = WaitRecorder()
     put: Callable[[], None] = lambda: events.put("event")  # noqa: E731
     timer = threading.Timer(0.7 if seconds else 0.0, put)
     timer.start()

@@ -1,6 +1,6 @@
 """Jobs against an API that confuses runs.
 
-Two runs with one id, or a status and details that contradict each other, are never a pass, and the job says so.
+Two runs with one id, or a status that contradicts the details, never pass. The job reports the reason.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
+# In seconds. Long because no test waits for them and a slow machine must not change a result.
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 WAIT = {"INPUT_WAIT": "true", "INPUT_TIMEOUT": "10m", "INPUT_CONCURRENCY": "1"}
 OWN = "the title of its own test"
@@ -39,15 +39,13 @@ OTHER_STEP = {"instruction": "a step of another test", "output": "what another t
 
 @dataclass
 class Api:
-    """An API that responds to each request from a list.
-
-    The last item of a list stays.
+    """Respond to each request from a list whose last item repeats.
 
     Attributes:
         starts: The run ids of each start, by the first two parts of its path.
         words: The status words of each run, by its id.
         details: The details of each run, by its id. Each is an HTTP status or the fields.
-        asked: The paths of the requests that came.
+        asked: The paths of the received requests.
     """
 
     starts: Mapping[str, list[str]]
@@ -83,7 +81,7 @@ def run(folder: Path, api: Api, ids: list[str], more: Mapping[str, str]) -> Ende
         return run_job(folder, server.url, ids, more={**WAIT, **more}, timeouts=PATIENT)
 
 
-def warnings_of(job: Ended) -> str:
+def get_warnings(job: Ended) -> str:
     return "\n".join(line for line in job.log.splitlines() if line.startswith("::warning"))
 
 
@@ -176,7 +174,7 @@ def test_duplicate_run_id_is_unknown(tmp_path: Path) -> None:
     assert job.states == {"a": "passed", "b": "unknown"}
     assert (job.code, job.outputs["conclusion"], job.outputs["reason"]) == (7, "error", "unknown")
     assert [found["run_id"] for found in job.record["runs"]] == ["r", ""]
-    assert "b: the API named run r, which is another one" in warnings_of(job)
+    assert "b: the API named run r, which is another one" in get_warnings(job)
     assert "which is another one" in job.summary
     assert api.asked.count("test/b/run") == 1
 
@@ -186,7 +184,7 @@ def test_duplicate_run_id_without_wait(tmp_path: Path) -> None:
     with FaultServer(Api({"test/a": ["r"], "test/b": ["r"], "test/c": ["r-of-c"]}).act) as server:
         job = run_job(tmp_path, server.url, ["a", "b", "c"], more={"INPUT_CONCURRENCY": "1"}, timeouts=PATIENT)
     assert (job.code, job.states) == (7, {"a": "started", "b": "unknown", "c": "started"})
-    assert "run r," in warnings_of(job)
+    assert "run r," in get_warnings(job)
 
 
 def test_duplicate_link_is_unknown(tmp_path: Path) -> None:
@@ -233,7 +231,7 @@ def test_retry_with_taken_id_is_unknown(tmp_path: Path) -> None:
     )
     job = run(tmp_path, api, ["a", "b"], {"INPUT_RETRIES": "1"})
     assert (job.code, job.states) == (7, {"a": "passed", "b": "unknown"})
-    assert "named run r1," in warnings_of(job)
+    assert "named run r1," in get_warnings(job)
 
 
 def test_retry_with_new_id_passes(tmp_path: Path) -> None:
@@ -263,22 +261,22 @@ PAGE = "https://autonoma.app/run/folder/r"
 )
 def test_tag_run_on_folder_page_is_duplicate(kinds: tuple[TargetKind, TargetKind]) -> None:
     """A tag run on the page of a folder run is the same run."""
-    board = RunTable((), 0.0)
-    assert [board.claim_start(kind, "r", PAGE) for kind in kinds] == [True, False]
+    run_table = RunTable((), 0.0)
+    assert [run_table.claim_start(kind, "r", PAGE) for kind in kinds] == [True, False]
 
 
 def test_tag_start_rejects_old_folder_run() -> None:
     """A tag start cannot claim the folder run of an earlier attempt."""
-    board = RunTable((), 0.0, frozenset({(TargetKind.FOLDER, "r")}))
-    assert not board.claim_start(TargetKind.TAG, "r", PAGE)
-    assert board.claim_start(TargetKind.TAG, "r", "https://autonoma.app/run/tag/r")
+    run_table = RunTable((), 0.0, frozenset({(TargetKind.FOLDER, "r")}))
+    assert not run_table.claim_start(TargetKind.TAG, "r", PAGE)
+    assert run_table.claim_start(TargetKind.TAG, "r", "https://autonoma.app/run/tag/r")
 
 
-# Records
+# Saved results
 
 
-def take_up(folder: Path, url: str) -> Ended:
-    """Run `wait` on the record that a job left in this folder."""
+def run_wait(folder: Path, url: str) -> Ended:
+    """Run `wait` on the results.json of a job in this folder."""
     out, err = io.StringIO(), io.StringIO()
     environ = {**environment(folder, url, []), "INPUT_TIMEOUT": "10m"}
     code = cli.run_command(["wait", "results/results.json"], Runtime(environ, out, err, str(folder), poll_policy=BRIEF))
@@ -300,11 +298,11 @@ def test_saved_duplicate_id_is_unknown(state: str, tmp_path: Path) -> None:
         record["runs"][0].update(state=state)
         record["runs"][1].update(run_id="r1", url=record["runs"][0]["url"])
         path.write_text(json.dumps(record), "utf-8")
-        job = take_up(tmp_path, server.url)
+        job = run_wait(tmp_path, server.url)
     assert job.states == {"a": "failed" if state == "failed" else "passed", "b": "unknown"}
     assert job.code == 7
     assert "run/r2/status" not in api.asked
-    assert "b: the record gives two runs the same id, r1" in warnings_of(job)
+    assert "b: the record gives two runs the same id, r1" in get_warnings(job)
     assert "the record gives two runs the same id" in job.summary
 
 
@@ -321,7 +319,7 @@ def test_saved_id_of_other_attempt_is_unknown(tmp_path: Path) -> None:
         record = json.loads(path.read_text("utf-8"))
         record["runs"][1].update(state="started", run_id="r1", url="https://autonoma.app/run/r1")
         path.write_text(json.dumps(record), "utf-8")
-        job = take_up(tmp_path, server.url)
+        job = run_wait(tmp_path, server.url)
     assert (job.code, job.states["b"]) == (7, "unknown")
 
 
@@ -330,31 +328,31 @@ def test_saved_kinds_may_share_run_id(tmp_path: Path) -> None:
     api = Api({"test/x": ["r"], "folder/x": ["r"]}, {"r": ["passed"]}, {"r": [{"name": OWN}]})
     with FaultServer(api.act) as server:
         run_job(tmp_path, server.url, ["x"], more={"INPUT_FOLDER-IDS": "x"}, timeouts=PATIENT)
-        job = take_up(tmp_path, server.url)
+        job = run_wait(tmp_path, server.url)
     assert (job.code, [found["state"] for found in job.record["runs"]]) == (0, ["passed"] * 2)
 
 
 # Status and details
 
 
-def details(**fields: object) -> dict[str, object]:
+def make_details(**fields: object) -> dict[str, object]:
     return {"id": "r", "test_id": "a", "name": OWN, "status": "passed", **fields}
 
 
-def contradicted(folder: Path, word: str, *found: int | dict[str, object], label: str = "") -> Ended:
-    """Run a job with one test that has this status and these details."""
+def run_with_details(folder: Path, word: str, *found: int | dict[str, object], label: str = "") -> Ended:
+    """Run a job with one test of this status and these details."""
     return run(folder, Api({"test/a": ["r"]}, {"r": [word]}, {"r": list(found)}), [f"{label}a"], {})
 
 
 CONTRADICTIONS = {
-    "another test": (details(test_id="b", name=OTHERS, steps=[OTHER_STEP]), "the details are of another test"),
-    "another run": (details(id="r-of-b", name=OTHERS, steps=[OTHER_STEP]), "the details are of another run"),
-    "failed": (details(status="failed"), "the details say failed"),
-    "error": (details(status="Error"), "the details say failed"),
-    "stopped": (details(status="cancelled"), "the details say stopped"),
-    "running for ever": (details(status="running"), "the details say running"),
-    "a number": (details(test_id=7), "the details are of another test"),
-    "another test inside": (details(test_id=None, test={"id": "b"}), "the details are of another test"),
+    "another test": (make_details(test_id="b", name=OTHERS, steps=[OTHER_STEP]), "the details are of another test"),
+    "another run": (make_details(id="r-of-b", name=OTHERS, steps=[OTHER_STEP]), "the details are of another run"),
+    "failed": (make_details(status="failed"), "the details say failed"),
+    "error": (make_details(status="Error"), "the details say failed"),
+    "stopped": (make_details(status="cancelled"), "the details say stopped"),
+    "running for ever": (make_details(status="running"), "the details say running"),
+    "a number": (make_details(test_id=7), "the details are of another test"),
+    "another test inside": (make_details(test_id=None, test={"id": "b"}), "the details are of another test"),
 }
 
 
@@ -363,7 +361,7 @@ CONTRADICTIONS = {
 def test_contradicted_pass_is_unknown(name: str, label: str, tmp_path: Path) -> None:
     """All reports explain why a contradicted pass does not count."""
     found, why = CONTRADICTIONS[name]
-    job = contradicted(tmp_path, "passed", found, label=label)
+    job = run_with_details(tmp_path, "passed", found, label=label)
     assert (job.code, job.states) == (7, {"a": "unknown"})
     assert (job.outputs["conclusion"], job.outputs["reason"]) == ("error", "unknown")
     assert job.outputs["passed"] == "0"
@@ -378,29 +376,29 @@ def test_details_of_other_test_are_hidden(name: str, tmp_path: Path) -> None:
     for word in ("passed", "failed"):
         folder = tmp_path / word
         folder.mkdir()
-        job = contradicted(folder, word, CONTRADICTIONS[name][0])
+        job = run_with_details(folder, word, CONTRADICTIONS[name][0])
         assert job.code == {"passed": 7, "failed": 1}[word]
         for text in (OTHERS, "a step of another test", "what another test saw"):
             assert text not in job.everything
-        assert why_of(job).endswith(CONTRADICTIONS[name][1])
+        assert get_message(job).endswith(CONTRADICTIONS[name][1])
 
 
-def why_of(job: Ended) -> str:
+def get_message(job: Ended) -> str:
     return str(job.record["runs"][0]["message"])
 
 
 def test_contradicted_failure_stays_failed(tmp_path: Path) -> None:
     """The status decides, and the job reports the contradiction."""
-    job = contradicted(tmp_path, "failed", details())
+    job = run_with_details(tmp_path, "failed", make_details())
     assert (job.code, job.states) == (1, {"a": "failed"})
-    for text in (job.log, job.summary, why_of(job)):
+    for text in (job.log, job.summary, get_message(job)):
         assert "the API contradicts itself: the status is failed, but the details say passed" in text
 
 
 @pytest.mark.parametrize("word", ["running", "pending"])
 def test_pass_with_late_details_passes(word: str, tmp_path: Path) -> None:
     """The details may lag behind the status for a moment."""
-    job = contradicted(tmp_path, "passed", details(status=word), details(status=word), details())
+    job = run_with_details(tmp_path, "passed", make_details(status=word), make_details(status=word), make_details())
     assert (job.code, job.states) == (0, {"a": "passed"})
     assert OWN in job.log
     assert "contradicts" not in job.everything
@@ -409,7 +407,7 @@ def test_pass_with_late_details_passes(word: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["another test", "another run"])
 def test_pass_with_corrected_details_passes(name: str, tmp_path: Path) -> None:
     """Details of another test are requested again."""
-    job = contradicted(tmp_path, "passed", CONTRADICTIONS[name][0], details())
+    job = run_with_details(tmp_path, "passed", CONTRADICTIONS[name][0], make_details())
     assert (job.code, job.states) == (0, {"a": "passed"})
     assert OTHERS not in job.everything
 
@@ -419,14 +417,14 @@ def test_pass_with_corrected_details_passes(name: str, tmp_path: Path) -> None:
 def test_contradiction_remains_after_error(name: str, then: int | dict[str, object], tmp_path: Path) -> None:
     """Only details that fit the run resolve a contradiction."""
     found, why = CONTRADICTIONS[name]
-    job = contradicted(tmp_path, "passed", found, then)
+    job = run_with_details(tmp_path, "passed", found, then)
     assert (job.code, job.states) == (7, {"a": "unknown"})
-    assert why in why_of(job)
+    assert why in get_message(job)
 
 
 def test_contradiction_resolved_after_error(tmp_path: Path) -> None:
     """An error between wrong and right details changes nothing."""
-    job = contradicted(tmp_path, "passed", CONTRADICTIONS["another test"][0], 500, details())
+    job = run_with_details(tmp_path, "passed", CONTRADICTIONS["another test"][0], 500, make_details())
     assert (job.code, job.states) == (0, {"a": "passed"})
 
 
@@ -435,19 +433,19 @@ def test_contradiction_resolved_after_error(tmp_path: Path) -> None:
 def test_contradiction_after_error_counts(name: str, first: int, tmp_path: Path) -> None:
     """A failed request before the contradicting details changes nothing."""
     found, why = CONTRADICTIONS[name]
-    job = contradicted(tmp_path, "passed", first, *[found] * 20)
+    job = run_with_details(tmp_path, "passed", first, *[found] * 20)
     assert (job.code, job.states) == (7, {"a": "unknown"})
-    assert why in why_of(job)
+    assert why in get_message(job)
 
 
 @pytest.mark.parametrize(
     "found",
     [
-        details(),
-        details(id=None, test_id=None, status=None),
+        make_details(),
+        make_details(id=None, test_id=None, status=None),
         {"name": OWN},
-        details(status=5),
-        details(status="archived"),
+        make_details(status=5),
+        make_details(status="archived"),
         {},
         500,
     ],
@@ -455,7 +453,7 @@ def test_contradiction_after_error_counts(name: str, first: int, tmp_path: Path)
 )
 def test_uncontradicted_pass_passes(found: int | dict[str, object], tmp_path: Path) -> None:
     """Missing details or missing fields contradict nothing."""
-    job = contradicted(tmp_path, "passed", found)
+    job = run_with_details(tmp_path, "passed", found)
     assert (job.code, job.states) == (0, {"a": "passed"})
 
 
@@ -464,7 +462,10 @@ def test_contradicted_pass_fails_job(tmp_path: Path) -> None:
     api = Api(
         {"test/a": ["r"], "test/b": ["r2"]},
         {"r": ["passed"], "r2": ["passed"]},
-        {"r": [details(status="failed")], "r2": [{"id": "r2", "test_id": "b", "status": "passed", "name": OTHERS}]},
+        {
+            "r": [make_details(status="failed")],
+            "r2": [{"id": "r2", "test_id": "b", "status": "passed", "name": OTHERS}],
+        },
     )
     job = run(tmp_path, api, ["a", "b"], {})
     assert (job.code, job.states) == (7, {"a": "unknown", "b": "passed"})
@@ -473,12 +474,17 @@ def test_contradicted_pass_fails_job(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "Login="])
 @pytest.mark.parametrize(
     ("then", "code"),
-    [(details(status="failed"), 7), (500, 7), (details(id="r1", test_id="other"), 7), (details(id="r1"), 0)],
+    [
+        (make_details(status="failed"), 7),
+        (500, 7),
+        (make_details(id="r1", test_id="other"), 7),
+        (make_details(id="r1"), 0),
+    ],
     ids=["failed", "no details", "other test", "fits"],
 )
 def test_wait_rechecks_contradicted_pass(then: int | dict[str, object], code: int, name: str, tmp_path: Path) -> None:
     """The command `wait` requires details that fit, not only the status."""
-    api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [details(status="failed")]})
+    api = Api({"test/a": ["r1"]}, {"r1": ["passed"]}, {"r1": [make_details(status="failed")]})
     with pytest.MonkeyPatch.context() as patch, FaultServer(api.act) as server:
         patch.setattr("autonoma_ci.engine.details._RETRY_DELAY_SECONDS", 0.05)
         assert run_job(tmp_path, server.url, ["a"], more=WAIT, timeouts=PATIENT).code == 7
@@ -487,4 +493,4 @@ def test_wait_rechecks_contradicted_pass(then: int | dict[str, object], code: in
         saved["runs"][0]["label"] = name.rstrip("=")
         record.write_text(json.dumps(saved), "utf-8")
         api.details["r1"][:] = [then]
-        assert take_up(tmp_path, server.url).code == code
+        assert run_wait(tmp_path, server.url).code == code

@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
     from autonoma_ci.engine.workers import Events
 
-# A link that names no run, since each start gets an id of its own.
+# The link names no run because each start gets its own id.
 STARTED = StartResult(StartStatus.STARTED, run_id="r", url="https://autonoma.app/page", http_status=200)
 NOT_FOUND = StartResult(StartStatus.REJECTED, ExitReason.NOT_FOUND, http_status=404)
 UNAUTHORIZED = StartResult(StartStatus.REJECTED, ExitReason.UNAUTHORIZED, http_status=401)
 QUOTA = StartResult(StartStatus.REJECTED, ExitReason.QUOTA, http_status=402)
-OPEN = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, http_status=500)
+INDETERMINATE = StartResult(StartStatus.INDETERMINATE, ExitReason.UNKNOWN, http_status=500)
 NOT_SENT = StartResult(StartStatus.NOT_SENT, ExitReason.API)
 UNSENDABLE = StartResult(StartStatus.CANNOT_SEND, ExitReason.API)
-BUSY = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, http_status=429)
+RATE_LIMITED = StartResult(StartStatus.RATE_LIMITED, ExitReason.API, http_status=429)
 
 
-def busy(seconds: float) -> StartResult:
-    return BUSY._replace(retry_after=seconds)
+def make_rate_limit(seconds: float) -> StartResult:
+    return RATE_LIMITED._replace(retry_after=seconds)
 
 
-class OneThread(ScriptedWorkers):
-    """Has one thread for starts, which something else holds at first, for so long in seconds."""
+class OneThreadWorkers(ScriptedWorkers):
+    """Send starts with one thread that is busy for the first seconds."""
 
     def __init__(
         self,
@@ -59,7 +59,13 @@ class OneThread(ScriptedWorkers):
 
 
 class Job:
-    """A plan of so many runs, each with a script of answers that take one second unless said otherwise."""
+    """Run a plan against scripted start responses.
+
+    Args:
+        scripts: For each plan entry, the responses to its start requests in turn.
+        seconds: Duration of each start request.
+        policy: Limits and pauses of the starts.
+    """
 
     def __init__(
         self, *scripts: Sequence[StartResult], seconds: float = 1.0, policy: StartPolicy | None = None
@@ -69,8 +75,8 @@ class Job:
         self.workers = ScriptedWorkers(self.clock, timed)
         self.watched = Watched()
         outcomes = [RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(len(scripts))]
-        self.board = RunTable(outcomes, self.clock.time)
-        self.engine = Engine(self.board, policy or StartPolicy(), self.clock, queue.SimpleQueue(), self.watched)
+        self.run_table = RunTable(outcomes, self.clock.time)
+        self.engine = Engine(self.run_table, policy or StartPolicy(), self.clock, queue.SimpleQueue(), self.watched)
 
     def run(self) -> Job:
         self.engine.run(self.workers)
@@ -78,11 +84,11 @@ class Job:
 
     @property
     def states(self) -> list[RunState]:
-        return [outcome.state for outcome in self.board.results]
+        return [outcome.state for outcome in self.run_table.results]
 
     @property
     def reasons(self) -> list[ExitReason]:
-        return [outcome.reason for outcome in self.board.results]
+        return [outcome.reason for outcome in self.run_table.results]
 
     def times(self, number: int) -> list[float]:
         return [at - 1000.0 for at in self.workers.times(number)]
@@ -93,7 +99,7 @@ def test_plan_starts_each_run_once() -> None:
     job = Job(*[[STARTED]] * 20).run()
     assert [sent.run for sent in job.workers.sent] == list(range(20))
     assert job.states == [RunState.STARTED] * 20
-    assert [outcome.request.id for outcome in job.board.results] == [f"t{n}" for n in range(20)]
+    assert [outcome.request.id for outcome in job.run_table.results] == [f"t{n}" for n in range(20)]
     assert sorted(job.watched.ended) == sorted(f"t{n}" for n in range(20))
 
 
@@ -106,7 +112,7 @@ def test_starts_respect_concurrency(concurrency: int) -> None:
 
 def test_indeterminate_start_is_never_resent() -> None:
     """An indeterminate start is not sent again and stops no other run."""
-    job = Job([OPEN], [STARTED]).run()
+    job = Job([INDETERMINATE], [STARTED]).run()
     assert job.states == [RunState.UNKNOWN, RunState.STARTED]
     assert len(job.workers.sent) == 2
 
@@ -136,7 +142,7 @@ def test_quota_stops_starts() -> None:
 
 def test_fail_fast_stops_after_first_failure() -> None:
     """With fail-fast, the first failure stops further starts."""
-    job = Job([STARTED], [OPEN], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=True)).run()
+    job = Job([STARTED], [INDETERMINATE], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=True)).run()
     assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.NOT_STARTED]
 
 
@@ -149,10 +155,10 @@ def test_failed_connections_back_off() -> None:
     assert [after - before for before, after in itertools.pairwise(times)] == [1, 2, 4, 5, 5, 5, 5]
     assert job.states == [RunState.NOT_STARTED]
     assert job.reasons == [ExitReason.API]
-    assert job.board.results[0].start_requests == 8
+    assert job.run_table.results[0].start_requests == 8
 
 
-@pytest.mark.parametrize("answer", [BUSY, busy(0.0)])
+@pytest.mark.parametrize("answer", [RATE_LIMITED, make_rate_limit(0.0)])
 def test_rate_limits_use_no_connect_attempts(answer: StartResult) -> None:
     """Only consecutive failed connections count for the limit and the pauses."""
     script = [*[answer] * 6, NOT_SENT, NOT_SENT, answer, NOT_SENT, STARTED]
@@ -160,7 +166,7 @@ def test_rate_limits_use_no_connect_attempts(answer: StartResult) -> None:
         script, seconds=0.0, policy=StartPolicy(max_connect_attempts=3, first_retry_pause=1.0, max_retry_pause=4.0)
     ).run()
     assert job.states == [RunState.STARTED]
-    assert job.board.results[0].start_requests == len(script)
+    assert job.run_table.results[0].start_requests == len(script)
     times = job.times(0)
     assert [times[7] - times[6], times[8] - times[7], times[10] - times[9]] == [1.0, 2.0, 1.0]
 
@@ -168,30 +174,30 @@ def test_rate_limits_use_no_connect_attempts(answer: StartResult) -> None:
 def test_retry_has_all_connect_attempts() -> None:
     """A retry does not inherit the used connection attempts."""
     clock = FakeClock()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     scripts = {0: [(1.0, NOT_SENT)] * 2}
-    fire = RunStarter(board, StartPolicy(max_connect_attempts=2), clock, lambda _: None, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(max_connect_attempts=2), clock, lambda _: None, lambda _: None)
     for _ in range(2):
-        board.results[0] = RunResult(RunRequest(TargetKind.TEST, "t"))
+        run_table.results[0] = RunResult(RunRequest(TargetKind.TEST, "t"))
         workers = ScriptedWorkers(clock, scripts)
-        while fire.is_busy:
-            fire.dispatch(workers)
+        while starter.is_busy:
+            starter.dispatch(workers)
             if event := clock.wait_for_event(
-                queue.SimpleQueue(), 60.0 if fire.has_in_flight else fire.next_action_at() - clock.time
+                queue.SimpleQueue(), 60.0 if starter.has_in_flight else starter.next_action_at() - clock.time
             ):
-                fire.handle_result(event)
-        assert board.results[0].start_requests == 2
-        fire.enqueue(0)
+                starter.handle_result(event)
+        assert run_table.results[0].start_requests == 2
+        starter.enqueue(0)
 
 
 def test_start_without_thread_is_not_in_flight() -> None:
     """A start that waits for a thread is neither overdue nor in flight at a signal."""
     job = Job([STARTED], [STARTED], policy=StartPolicy(hung_after=50.0))
-    job.workers = OneThread(job.clock, {number: [(40.0, STARTED)] for number in range(2)}, busy=30.0)
+    job.workers = OneThreadWorkers(job.clock, {number: [(40.0, STARTED)] for number in range(2)}, busy=30.0)
     assert job.run().states == [RunState.STARTED] * 2
     assert [sent.at - 1000.0 for sent in job.workers.sent] == [30.0, 70.0]
     cancelled = Job([STARTED], [STARTED])
-    cancelled.workers = OneThread(cancelled.clock, {0: [(40.0, STARTED)], 1: [(1.0, STARTED)]}, busy=0.0)
+    cancelled.workers = OneThreadWorkers(cancelled.clock, {0: [(40.0, STARTED)], 1: [(1.0, STARTED)]}, busy=0.0)
     cancelled.clock.later(20.0, SignalReceived(15))
     assert cancelled.run().states == [RunState.UNKNOWN, RunState.NOT_STARTED]
     assert [sent.run for sent in cancelled.workers.sent] == [0]
@@ -201,26 +207,26 @@ def test_starts_get_threads_before_polls() -> None:
     """Polls of many runs must leave a thread for a start."""
     clock = FakeClock()
     started = RunResult(RunRequest(TargetKind.TEST, "a"), RunState.STARTED, run_id="r-a")
-    board = RunTable([started, RunResult(RunRequest(TargetKind.TEST, "b"))], clock.time)
+    run_table = RunTable([started, RunResult(RunRequest(TargetKind.TEST, "b"))], clock.time)
     passing = [Run(lambda _: PollResult(PollStatus.PASSED, "passed", http_status=200))]
-    workers = OneThread(clock, {1: [(1.0, STARTED)]}, busy=30.0, runs={0: passing, 1: passing})
-    Engine(board, StartPolicy(), clock, queue.SimpleQueue(), Watched(), PollPolicy()).run(workers)
+    workers = OneThreadWorkers(clock, {1: [(1.0, STARTED)]}, busy=30.0, runs={0: passing, 1: passing})
+    Engine(run_table, StartPolicy(), clock, queue.SimpleQueue(), Watched(), PollPolicy()).run(workers)
     assert [sent.at - 1000.0 for sent in workers.sent] == [30.0]
     assert min(poll.at for poll in workers.polls) >= 1030.0
-    assert {run.state for run in board.results} == {RunState.PASSED}
+    assert {run.state for run in run_table.results} == {RunState.PASSED}
 
 
 def test_refusal_precedes_next_start() -> None:
     """With one thread, refused credentials are handled before the next start."""
     job = Job([UNAUTHORIZED], [STARTED])
-    job.workers = OneThread(job.clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]}, busy=0.0)
+    job.workers = OneThreadWorkers(job.clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]}, busy=0.0)
     assert job.run().states == [RunState.NOT_STARTED] * 2
     assert [sent.run for sent in job.workers.sent] == [0]
 
 
 def test_pauses_have_jitter() -> None:
     """Runs that fail together must not retry together."""
-    job = Job([NOT_SENT, BUSY, STARTED], seconds=0.0, policy=StartPolicy(first_retry_pause=1.0))
+    job = Job([NOT_SENT, RATE_LIMITED, STARTED], seconds=0.0, policy=StartPolicy(first_retry_pause=1.0))
     job.clock.share = 0.5
     assert job.run().times(0) == [0.0, 0.5, 1.5]
 
@@ -232,33 +238,33 @@ def test_unreachable_api_ends_long_plan() -> None:
     assert set(job.states) == {RunState.NOT_STARTED}
     assert set(job.reasons) == {ExitReason.API}
     assert job.clock.time - 1000.0 <= policy.give_up_after + 2
-    assert job.board.results[-1].start_requests == 0
+    assert job.run_table.results[-1].start_requests == 0
 
 
 def test_restored_connection_starts_run() -> None:
     """A run starts once the connection is restored."""
     job = Job([NOT_SENT, NOT_SENT, STARTED]).run()
     assert job.states == [RunState.STARTED]
-    assert job.board.results[0].start_requests == 3
+    assert job.run_table.results[0].start_requests == 3
 
 
 def test_retry_after_is_respected() -> None:
     """The next request waits at least as long as Retry-After."""
-    job = Job([busy(7.0), STARTED], seconds=0.0).run()
+    job = Job([make_rate_limit(7.0), STARTED], seconds=0.0).run()
     assert job.times(0)[1] >= 7.0
     assert job.states == [RunState.STARTED]
 
 
 def test_rate_limit_pauses_all_starts() -> None:
     """A rate limit pauses the starts of all runs."""
-    job = Job([busy(30.0), STARTED], *[[STARTED]] * 5, seconds=0.0, policy=StartPolicy(concurrency=1)).run()
+    job = Job([make_rate_limit(30.0), STARTED], *[[STARTED]] * 5, seconds=0.0, policy=StartPolicy(concurrency=1)).run()
     assert all(at >= 30.0 for number in range(1, 6) for at in job.times(number))
     assert set(job.states) == {RunState.STARTED}
 
 
 def test_long_retry_after_ends_job_at_once() -> None:
     """A pause longer than `give_up_after` ends the job without waiting."""
-    job = Job([busy(3600.0)], [STARTED], policy=StartPolicy(concurrency=1)).run()
+    job = Job([make_rate_limit(3600.0)], [STARTED], policy=StartPolicy(concurrency=1)).run()
     assert job.states == [RunState.NOT_STARTED] * 2
     assert job.clock.time - 1000.0 < 5
     assert len(job.workers.sent) == 1
@@ -268,7 +274,7 @@ def test_longest_retry_after_is_awaited() -> None:
     """A pause of exactly `give_up_after` is waited for."""
 
     def run(pause: float) -> Job:
-        job = Job([busy(pause), STARTED], seconds=0.0, policy=StartPolicy(give_up_after=60.0))
+        job = Job([make_rate_limit(pause), STARTED], seconds=0.0, policy=StartPolicy(give_up_after=60.0))
         job.clock.share = 0.0
         return job.run()
 
@@ -281,15 +287,15 @@ def test_longest_retry_after_is_awaited() -> None:
     [
         (UNAUTHORIZED, False, "not sent: the API refused the credentials"),
         (QUOTA, False, "not sent: the account's quota is used up"),
-        (OPEN, True, "not sent: fail-fast is set and an earlier run could not be started"),
-        (busy(3600.0), False, "not sent: the API asks to wait for longer than this step does"),
+        (INDETERMINATE, True, "not sent: fail-fast is set and an earlier run could not be started"),
+        (make_rate_limit(3600.0), False, "not sent: the API asks to wait for longer than this step does"),
         (UNSENDABLE, False, "not sent: no connection to the API can be made"),
     ],
 )
 def test_unsent_run_states_reason(first: StartResult, fail_fast: bool, message: str) -> None:
     """The message of a run that was not sent states the reason."""
     job = Job([first], [STARTED], policy=StartPolicy(concurrency=1, fail_fast=fail_fast)).run()
-    last = job.board.results[1]
+    last = job.run_table.results[1]
     assert (last.state, last.reason, last.message) == (RunState.NOT_STARTED, first.reason, message)
     assert (last.suggestion, last.start_requests, last.duration_seconds) == ("", 0, 0.0)
 
@@ -297,7 +303,7 @@ def test_unsent_run_states_reason(first: StartResult, fail_fast: bool, message: 
 def test_start_response_is_saved() -> None:
     """The result has the id, link, HTTP status and hint of the start response."""
     refused = NOT_FOUND._replace(message="HTTP 404", suggestion="is it the right id?")
-    first, second, third = Job([STARTED], [OPEN], [refused]).run().board.results
+    first, second, third = Job([STARTED], [INDETERMINATE], [refused]).run().run_table.results
     assert (first.run_id, first.url, first.http_status, first.suggestion) == (
         "r0",
         "https://autonoma.app/page",
@@ -325,16 +331,16 @@ def test_plan_requests_are_sent_unchanged() -> None:
 def test_last_start_leaves_no_next_action() -> None:
     """No action is due after the last start request."""
     clock = FakeClock()
-    fire = RunStarter(
+    starter = RunStarter(
         RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time),
         StartPolicy(),
         clock,
         lambda _: None,
         lambda _: None,
     )
-    assert fire.next_action_at() <= clock.time
-    fire.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
-    assert fire.next_action_at() == math.inf
+    assert starter.next_action_at() <= clock.time
+    starter.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
+    assert starter.next_action_at() == math.inf
 
 
 def test_give_up_time_drops_rest() -> None:
@@ -348,31 +354,31 @@ def test_give_up_time_drops_rest() -> None:
 def test_stalled_plan_states_reason() -> None:
     """The message of a run that was dropped for lack of progress states this reason."""
     job = Job(*[[NOT_SENT]] * 100, policy=StartPolicy(concurrency=2)).run()
-    assert job.board.results[-1].message == "not sent: the API took no request for too long"
+    assert job.run_table.results[-1].message == "not sent: the API took no request for too long"
 
 
 def test_retry_has_its_own_time_limits() -> None:
     """A brief connection failure long after the first start does not end the retry."""
     clock, settled = FakeClock(), list[int]()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (1.0, NOT_SENT), (1.0, STARTED)]})
-    fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(), clock, settled.append, lambda _: None)
 
-    def until_settled() -> None:
+    def run_until_settled() -> None:
         before = len(settled)
         while len(settled) == before:
-            fire.dispatch(workers)
+            starter.dispatch(workers)
             if event := clock.wait_for_event(
-                queue.SimpleQueue(), fire.next_action_at() - clock.time if not fire.has_in_flight else 60.0
+                queue.SimpleQueue(), starter.next_action_at() - clock.time if not starter.has_in_flight else 60.0
             ):
-                fire.handle_result(event)
+                starter.handle_result(event)
 
-    until_settled()
+    run_until_settled()
     clock.time += 1000.0
-    board.begin_retry(0)
-    fire.enqueue(0)
-    until_settled()
-    run = board.results[0]
+    run_table.begin_retry(0)
+    starter.enqueue(0)
+    run_until_settled()
+    run = run_table.results[0]
     assert (run.state, run.start_requests, run.start_offset_seconds, run.duration_seconds) == (
         RunState.STARTED,
         2,
@@ -384,25 +390,25 @@ def test_retry_has_its_own_time_limits() -> None:
 def test_run_of_other_step_can_be_retried() -> None:
     """A run that another step started can be retried here."""
     clock, settled = FakeClock(), list[int]()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"), RunState.FAILED, run_id="r")], clock.time)
-    fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None)
-    assert not fire.is_busy
-    board.begin_retry(0)
-    fire.enqueue(0)
-    fire.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
-    assert board.results[0].state is RunState.STARTING
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"), RunState.FAILED, run_id="r")], clock.time)
+    starter = RunStarter(run_table, StartPolicy(), clock, settled.append, lambda _: None)
+    assert not starter.is_busy
+    run_table.begin_retry(0)
+    starter.enqueue(0)
+    starter.dispatch(ScriptedWorkers(clock, {0: [(1.0, STARTED)]}))
+    assert run_table.results[0].state is RunState.STARTING
 
 
 def test_endless_rate_limit_ends_job() -> None:
     """An endless rate limit ends the job within `give_up_after`."""
-    job = Job(*[[busy(5.0)]] * 10).run()
+    job = Job(*[[make_rate_limit(5.0)]] * 10).run()
     assert set(job.states) == {RunState.NOT_STARTED}
     assert job.clock.time - 1000.0 <= StartPolicy().give_up_after + 2
 
 
 def test_slow_rate_limit_is_awaited() -> None:
     """The limit applies to a lack of progress, not to the length of the plan."""
-    job = Job(*[[busy(20.0), STARTED]] * 30, policy=StartPolicy(concurrency=1)).run()
+    job = Job(*[[make_rate_limit(20.0), STARTED]] * 30, policy=StartPolicy(concurrency=1)).run()
     assert set(job.states) == {RunState.STARTED}
     assert job.clock.time - 1000.0 > StartPolicy().give_up_after
 
@@ -424,15 +430,15 @@ def test_hung_start_is_unknown() -> None:
 def test_overdue_start_is_unknown_with_hint() -> None:
     """The hint of an overdue start states that the run may have started."""
     clock = FakeClock()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
-    fire = RunStarter(board, StartPolicy(hung_after=50.0), clock, lambda _: None, lambda _: None)
-    fire.dispatch(ScriptedWorkers(clock, {0: [(60.0, STARTED)]}))
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, "t"))], clock.time)
+    starter = RunStarter(run_table, StartPolicy(hung_after=50.0), clock, lambda _: None, lambda _: None)
+    starter.dispatch(ScriptedWorkers(clock, {0: [(60.0, STARTED)]}))
     under_way = []
     for seconds in (50.0, 0.1):
         clock.time += seconds
-        fire.expire_hung_requests()
-        under_way.append(fire.has_in_flight)
-    run = board.results[0]
+        starter.expire_hung_requests()
+        under_way.append(starter.has_in_flight)
+    run = run_table.results[0]
     assert under_way == [True, False]
     assert (run.state, run.reason, run.message) == (RunState.UNKNOWN, ExitReason.UNKNOWN, "no answer came in time")
     assert (run.run_id, run.url, run.suggestion) == ("", "", HINT_NO_RESPONSE)
@@ -452,7 +458,7 @@ def test_signal_stops_starts() -> None:
     job.run()
     assert job.engine.signal_number == 15
     assert job.states == [RunState.STARTED, RunState.STARTED, RunState.UNKNOWN, RunState.UNKNOWN]
-    assert {(run.reason, run.message) for run in job.board.results[2:]} == {
+    assert {(run.reason, run.message) for run in job.run_table.results[2:]} == {
         (ExitReason.UNKNOWN, "cancelled while the request was under way")
     }
     assert job.clock.time - 1000.0 == pytest.approx(16.0)
@@ -469,22 +475,33 @@ def test_response_during_grace_counts() -> None:
 
 def test_refusal_during_grace_is_saved() -> None:
     """A refusal during the grace period after a signal keeps its HTTP status."""
-    job = Job([busy(0.0), STARTED], seconds=10.0)
+    job = Job([make_rate_limit(0.0), STARTED], seconds=10.0)
     job.clock.later(9.5, SignalReceived(15))
     assert job.run().states == [RunState.NOT_STARTED]
-    assert job.board.results[0].http_status == 429
+    assert job.run_table.results[0].http_status == 429
 
 
 def test_signal_cancels_waiting_start() -> None:
     """A start that waits for its next request is not sent after a signal."""
-    job = Job([busy(30.0), STARTED])
+    job = Job([make_rate_limit(30.0), STARTED])
     job.clock.later(5.0, SignalReceived(15))
     assert job.run().states == [RunState.NOT_STARTED]
     assert len(job.workers.sent) == 1
 
 
 deliveries = st.sampled_from(
-    [STARTED, NOT_FOUND, UNAUTHORIZED, QUOTA, OPEN, NOT_SENT, UNSENDABLE, BUSY, busy(0), busy(45)]
+    [
+        STARTED,
+        NOT_FOUND,
+        UNAUTHORIZED,
+        QUOTA,
+        INDETERMINATE,
+        NOT_SENT,
+        UNSENDABLE,
+        RATE_LIMITED,
+        make_rate_limit(0),
+        make_rate_limit(45),
+    ]
 )
 scripts = st.lists(st.lists(deliveries, min_size=1, max_size=6), min_size=1, max_size=12)
 
@@ -505,13 +522,13 @@ def test_only_unarrived_starts_are_resent(
         sent = len(job.workers.times(number))
         repeated = [answers[min(i, len(answers) - 1)] for i in range(sent - 1)]
         assert all(attempt.status in {StartStatus.NOT_SENT, StartStatus.RATE_LIMITED} for attempt in repeated)
-        assert job.board.results[number].start_requests == sent
+        assert job.run_table.results[number].start_requests == sent
     assert job.workers.at_once <= concurrency
     if signal_at is None:
-        assert_each_state_is_what_was_answered(job, dict(enumerate(script)))
+        assert_states_match_responses(job, dict(enumerate(script)))
 
 
-def assert_each_state_is_what_was_answered(job: Job, script: Mapping[int, list[StartResult]]) -> None:
+def assert_states_match_responses(job: Job, script: Mapping[int, list[StartResult]]) -> None:
     for number, answers in script.items():
         sent = len(job.workers.times(number))
         if sent:
@@ -530,35 +547,35 @@ def test_start_event_has_plan_index() -> None:
 def test_run_added_after_refusal_is_unsent() -> None:
     """Refused credentials stop retries and late runs too."""
     clock, settled = FakeClock(), list[int]()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, UNAUTHORIZED)], 1: [(1.0, STARTED)]})
-    fire = RunStarter(board, StartPolicy(), clock, settled.append, lambda _: None, deferred=[1])
-    fire.dispatch(workers)
-    fire.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
-    fire.enqueue(1)
-    fire.dispatch(workers)
+    starter = RunStarter(run_table, StartPolicy(), clock, settled.append, lambda _: None, deferred=[1])
+    starter.dispatch(workers)
+    starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
+    starter.enqueue(1)
+    starter.dispatch(workers)
     assert [sent.run for sent in workers.sent] == [0]
-    assert [run.state for run in board.results] == [RunState.NOT_STARTED] * 2
-    assert {run.reason for run in board.results} == {ExitReason.UNAUTHORIZED}
+    assert [run.state for run in run_table.results] == [RunState.NOT_STARTED] * 2
+    assert {run.reason for run in run_table.results} == {ExitReason.UNAUTHORIZED}
     assert settled == [0, 1]
 
 
 def test_run_added_after_fail_fast_is_unsent() -> None:
     """With fail-fast, a run that is added after a failure is not sent."""
     clock = FakeClock()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(2)], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, NOT_FOUND)], 1: [(1.0, STARTED)]})
-    fire = RunStarter(board, StartPolicy(fail_fast=True), clock, lambda _: None, lambda _: None, deferred=[1])
-    fire.dispatch(workers)
-    fire.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
-    fire.enqueue(1)
-    fire.dispatch(workers)
+    starter = RunStarter(run_table, StartPolicy(fail_fast=True), clock, lambda _: None, lambda _: None, deferred=[1])
+    starter.dispatch(workers)
+    starter.handle_result(clock.wait_for_event(queue.SimpleQueue(), 5.0))
+    starter.enqueue(1)
+    starter.dispatch(workers)
     assert [sent.run for sent in workers.sent] == [0]
-    assert board.results[1].state is RunState.NOT_STARTED
+    assert run_table.results[1].state is RunState.NOT_STARTED
 
 
-@pytest.mark.parametrize("answer", [BUSY, busy(0.0), NOT_SENT])
-@pytest.mark.parametrize(("refusal", "fail_fast"), [(UNAUTHORIZED, False), (NOT_FOUND, True), (OPEN, True)])
+@pytest.mark.parametrize("answer", [RATE_LIMITED, make_rate_limit(0.0), NOT_SENT])
+@pytest.mark.parametrize(("refusal", "fail_fast"), [(UNAUTHORIZED, False), (NOT_FOUND, True), (INDETERMINATE, True)])
 def test_refusal_prevents_resend(refusal: StartResult, fail_fast: bool, answer: StartResult) -> None:
     """A start that is in flight at a refusal is not sent again."""
     job = Job([refusal], [answer, STARTED], policy=StartPolicy(concurrency=2, fail_fast=fail_fast))
@@ -568,17 +585,17 @@ def test_refusal_prevents_resend(refusal: StartResult, fail_fast: bool, answer: 
     assert job.states[1] is RunState.NOT_STARTED
 
 
-def earlier_ids_of(job: Job, *ids: tuple[TargetKind, str]) -> Job:
-    """Let the job know the ids of runs that an earlier attempt started."""
-    job.board._previous_run_ids = frozenset(ids)
+def run_with_previous_ids(job: Job, *ids: tuple[TargetKind, str]) -> Job:
+    """Run the job with run ids of an earlier build attempt."""
+    job.run_table._previous_run_ids = frozenset(ids)
     return job.run()
 
 
 def test_start_with_earlier_id_is_unknown() -> None:
     """A response with the run id of an earlier attempt is stale."""
-    job = earlier_ids_of(Job([STARTED], [STARTED], [STARTED]), (TargetKind.TEST, "r1"))
+    job = run_with_previous_ids(Job([STARTED], [STARTED], [STARTED]), (TargetKind.TEST, "r1"))
     assert job.states == [RunState.STARTED, RunState.UNKNOWN, RunState.STARTED]
-    found = job.board.results[1]
+    found = job.run_table.results[1]
     assert (found.reason, found.run_id, found.url, found.suggestion) == (ExitReason.UNKNOWN, "", "", HINT_NO_RESPONSE)
     assert job.watched.warnings == [
         "t1: the API named run r1, which is another one. Whether this run was started is not known."
@@ -588,15 +605,15 @@ def test_start_with_earlier_id_is_unknown() -> None:
 
 def test_earlier_id_of_other_kind_starts() -> None:
     """Tests, folders and tags have separate ids."""
-    job = earlier_ids_of(Job([STARTED]), (TargetKind.FOLDER, "r0"), (TargetKind.TAG, "r0"))
+    job = run_with_previous_ids(Job([STARTED]), (TargetKind.FOLDER, "r0"), (TargetKind.TAG, "r0"))
     assert job.states == [RunState.STARTED]
 
 
 def test_previous_ids_block_only_starts() -> None:
     """Only new starts are compared with the run ids of earlier attempts."""
-    board = RunTable([], 0.0, previous_run_ids=frozenset({(TargetKind.TEST, "r")}))
-    assert not board.claim_start(TargetKind.TEST, "r", "")
-    assert board.claim(TargetKind.TEST, "r")
+    run_table = RunTable([], 0.0, previous_run_ids=frozenset({(TargetKind.TEST, "r")}))
+    assert not run_table.claim_start(TargetKind.TEST, "r", "")
+    assert run_table.claim(TargetKind.TEST, "r")
     assert RunTable([], 0.0).claim_start(TargetKind.TEST, "r", "")
 
 
@@ -614,25 +631,25 @@ def test_previous_ids_block_only_starts() -> None:
 )
 def test_claim_covers_id_and_link(first: tuple[str, str], second: tuple[str, str], distinct: bool) -> None:
     """Two runs share neither an id nor the id in a link."""
-    board = RunTable([], 0.0)
-    assert board.claim(TargetKind.TEST, *first)
-    assert board.claim(TargetKind.TEST, *second) is distinct
-    assert board.claim(TargetKind.FOLDER, *second)
+    run_table = RunTable([], 0.0)
+    assert run_table.claim(TargetKind.TEST, *first)
+    assert run_table.claim(TargetKind.TEST, *second) is distinct
+    assert run_table.claim(TargetKind.FOLDER, *second)
 
 
 def test_early_signal_starts_nothing() -> None:
     """A signal before the first request is an event in the queue."""
     clock = FakeClock()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(3)], clock.time)
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, f"t{number}")) for number in range(3)], clock.time)
     workers = ScriptedWorkers(clock, {number: [(1.0, STARTED)] for number in range(3)})
     events: Events = queue.SimpleQueue()
     events.put(SignalReceived(15))
     clock.later(0.0, SignalReceived(15))
-    engine = Engine(board, StartPolicy(), clock, events, Watched())
+    engine = Engine(run_table, StartPolicy(), clock, events, Watched())
     engine.run(workers)
     assert engine.signal_number == 15
     assert workers.sent == []
-    assert {run.state for run in board.results} == {RunState.NOT_STARTED}
+    assert {run.state for run in run_table.results} == {RunState.NOT_STARTED}
 
 
 def test_unsendable_run_ends_alone() -> None:
@@ -641,7 +658,9 @@ def test_unsendable_run_ends_alone() -> None:
     assert job.states == [RunState.STARTED, RunState.NOT_STARTED, RunState.STARTED, RunState.STARTED]
 
 
-@pytest.mark.parametrize("answered", [STARTED, NOT_FOUND, OPEN, BUSY], ids=lambda attempt: str(attempt.status))
+@pytest.mark.parametrize(
+    "answered", [STARTED, NOT_FOUND, INDETERMINATE, RATE_LIMITED], ids=lambda attempt: str(attempt.status)
+)
 def test_unsendable_run_waits_for_in_flight(answered: StartResult) -> None:
     """Before the first response, an unsendable run pauses further starts."""
     job = Job(*[[STARTED]] * 5, policy=StartPolicy(concurrency=2))
@@ -659,7 +678,7 @@ def test_all_unsendable_drops_rest() -> None:
     job = Job(*[[UNSENDABLE]] * 9, policy=StartPolicy(concurrency=3)).run()
     assert job.states == [RunState.NOT_STARTED] * 9
     assert len(job.workers.sent) == 3
-    assert {run.message for run in job.board.results[3:]} == {"not sent: no connection to the API can be made"}
+    assert {run.message for run in job.run_table.results[3:]} == {"not sent: no connection to the API can be made"}
 
 
 def test_temporary_failure_decides_for_rest() -> None:
@@ -676,25 +695,25 @@ def test_temporary_failure_decides_for_rest() -> None:
 def test_unsendable_run_spares_other_retries() -> None:
     """An unsendable run does not prevent the retry of another run."""
     clock, settled = FakeClock(), list[int]()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "ab"], clock.time)
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "ab"], clock.time)
     workers = ScriptedWorkers(clock, {0: [(1.0, STARTED), (5.0, STARTED)], 1: [(1.0, STARTED), (1.0, UNSENDABLE)]})
-    fire = RunStarter(board, StartPolicy(concurrency=1), clock, settled.append, lambda _: None)
+    starter = RunStarter(run_table, StartPolicy(concurrency=1), clock, settled.append, lambda _: None)
 
-    def until(number: int) -> None:
+    def run_until(number: int) -> None:
         while len(settled) < number:
-            fire.dispatch(workers)
+            starter.dispatch(workers)
             if event := clock.wait_for_event(queue.SimpleQueue(), 60.0):
-                fire.handle_result(event)
+                starter.handle_result(event)
 
-    until(2)
+    run_until(2)
     for position in (1, 0):
-        board.begin_retry(position)
-        fire.enqueue(position)
-    until(4)
-    assert [run.state for run in board.results] == [RunState.STARTED, RunState.NOT_STARTED]
+        run_table.begin_retry(position)
+        starter.enqueue(position)
+    run_until(4)
+    assert [run.state for run in run_table.results] == [RunState.STARTED, RunState.NOT_STARTED]
 
 
-# What has no connection yet
+# Starts without a connection
 
 
 def test_signal_withdraws_unconnected_start() -> None:
@@ -705,7 +724,7 @@ def test_signal_withdraws_unconnected_start() -> None:
     job.run()
     assert job.states == [RunState.UNKNOWN, RunState.NOT_STARTED, RunState.NOT_STARTED]
     assert job.reasons == [ExitReason.UNKNOWN, ExitReason.CANCELLED, ExitReason.CANCELLED]
-    assert {run.message for run in job.board.results[1:]} == {"not sent: the job was cancelled"}
+    assert {run.message for run in job.run_table.results[1:]} == {"not sent: the job was cancelled"}
 
 
 def test_overdue_unconnected_is_not_started() -> None:
@@ -714,7 +733,7 @@ def test_overdue_unconnected_is_not_started() -> None:
     job.workers.connecting = {0}
     job.workers._scripts = {0: [(100_000.0, STARTED)], 1: [(1.0, STARTED)]}
     assert job.run().states == [RunState.NOT_STARTED, RunState.STARTED]
-    run = job.board.results[0]
+    run = job.run_table.results[0]
     assert (run.reason, run.message, run.suggestion) == (ExitReason.API, "not sent: no connection was made in time", "")
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 HINT = "Check the id."
 
 
-class Account:
-    """Answers from a table; anything else is not there."""
+class FakeAccount:
+    """Return names from a table, and None for other ids."""
 
     def __init__(self, names: Mapping[tuple[TargetKind, str], str], act: Callable[[], object] = lambda: None) -> None:
         self.names, self._act = names, act
@@ -36,7 +36,7 @@ class Account:
         return self.names.get((kind, request.id))
 
 
-def missing(kind: TargetKind, name: str) -> RunResult:
+def make_missing_run(kind: TargetKind, name: str) -> RunResult:
     return RunResult(
         RunRequest(kind, name),
         RunState.NOT_STARTED,
@@ -47,14 +47,14 @@ def missing(kind: TargetKind, name: str) -> RunResult:
     )
 
 
-def look_up(account: Account, *runs: RunResult, events: Events | None = None) -> list[str]:
-    """Return the hints of the runs."""
-    board = RunTable(runs, 0.0)
+def get_hints(account: FakeAccount, *runs: RunResult, events: Events | None = None) -> list[str]:
+    """Look up the ids of the runs and return their hints."""
+    run_table = RunTable(runs, 0.0)
     places = range(len(runs))
     explain_misplaced_ids(
-        board, places, account, events or queue.SimpleQueue(), Clock(), lambda _, kind: f"use {kind}-ids"
+        run_table, places, account, events or queue.SimpleQueue(), Clock(), lambda _, kind: f"use {kind}-ids"
     )
-    return [run.suggestion for run in board.results]
+    return [run.suggestion for run in run_table.results]
 
 
 @pytest.mark.parametrize(
@@ -68,25 +68,27 @@ def look_up(account: Account, *runs: RunResult, events: Events | None = None) ->
 )
 def test_misplaced_id_names_its_kind(given: TargetKind, really: TargetKind) -> None:
     """The hint for a misplaced id names its kind and the right option."""
-    found = look_up(Account({(really, "a"): "listings"}), missing(given, "a"), missing(given, "b"))
+    found = get_hints(
+        FakeAccount({(really, "a"): "listings"}), make_missing_run(given, "a"), make_missing_run(given, "b")
+    )
     assert found == [f"a is the {really} listings: use {really}-ids.", HINT]
 
 
 def test_nameless_entry_shows_its_kind() -> None:
     """The hint describes an entry without a name by its kind."""
-    found = look_up(Account({(TargetKind.FOLDER, "a"): ""}), missing(TargetKind.TEST, "a"))
+    found = get_hints(FakeAccount({(TargetKind.FOLDER, "a"): ""}), make_missing_run(TargetKind.TEST, "a"))
     assert found == ["a is a folder of the account: use folder-ids."]
 
 
 def test_lookup_only_for_unknown_ids() -> None:
     """Each id that the API does not know is looked up once."""
-    account = Account({(TargetKind.FOLDER, "a"): "x"})
+    account = FakeAccount({(TargetKind.FOLDER, "a"): "x"})
     others = [
-        missing(TargetKind.TEST, "b")._replace(state=RunState.STARTED, reason=ExitReason.OK),
-        missing(TargetKind.TEST, "c")._replace(reason=ExitReason.API),
-        missing(TargetKind.TEST, "d")._replace(state=RunState.UNKNOWN),
+        make_missing_run(TargetKind.TEST, "b")._replace(state=RunState.STARTED, reason=ExitReason.OK),
+        make_missing_run(TargetKind.TEST, "c")._replace(reason=ExitReason.API),
+        make_missing_run(TargetKind.TEST, "d")._replace(state=RunState.UNKNOWN),
     ]
-    found = look_up(account, missing(TargetKind.TEST, "a"), missing(TargetKind.TEST, "a"), *others)
+    found = get_hints(account, make_missing_run(TargetKind.TEST, "a"), make_missing_run(TargetKind.TEST, "a"), *others)
     assert account.calls == [(TargetKind.FOLDER, "a")]
     assert found[0] == found[1] == "a is the folder x: use folder-ids."
     assert set(found[2:]) == {HINT}
@@ -94,8 +96,8 @@ def test_lookup_only_for_unknown_ids() -> None:
 
 def test_lookup_stops_at_max_ids() -> None:
     """At most `MAX_IDS` ids are looked up."""
-    account = Account({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(50)})
-    found = look_up(account, *(missing(TargetKind.TEST, f"t{number}") for number in range(50)))
+    account = FakeAccount({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(50)})
+    found = get_hints(account, *(make_missing_run(TargetKind.TEST, f"t{number}") for number in range(50)))
     assert len(account.calls) == MAX_IDS
     assert [hint != HINT for hint in found] == [True] * MAX_IDS + [False] * 30
 
@@ -106,7 +108,10 @@ def test_lookup_error_keeps_hint() -> None:
     def fail() -> None:
         raise OSError("no")
 
-    assert look_up(Account({}, fail), *(missing(TargetKind.TEST, f"t{number}") for number in range(9))) == [HINT] * 9
+    assert (
+        get_hints(FakeAccount({}, fail), *(make_missing_run(TargetKind.TEST, f"t{number}") for number in range(9)))
+        == [HINT] * 9
+    )
 
 
 def test_lookup_without_threads_keeps_hint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +121,7 @@ def test_lookup_without_threads_keeps_hint(monkeypatch: pytest.MonkeyPatch) -> N
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(misplaced_ids, "start_thread", fail)
-    assert look_up(Account({(TargetKind.FOLDER, "a"): "x"}), missing(TargetKind.TEST, "a")) == [HINT]
+    assert get_hints(FakeAccount({(TargetKind.FOLDER, "a"): "x"}), make_missing_run(TargetKind.TEST, "a")) == [HINT]
 
 
 @pytest.mark.parametrize("ends", ["time", "signal"])
@@ -124,13 +129,15 @@ def test_lookup_of_hung_server_is_abandoned(ends: str, monkeypatch: pytest.Monke
     """The time limit or a signal ends the lookup without further requests."""
     released = threading.Event()
     events: Events = queue.SimpleQueue()
-    account = Account({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(20)}, released.wait)
+    account = FakeAccount({(TargetKind.FOLDER, f"t{number}"): "x" for number in range(20)}, released.wait)
     if ends == "time":
         monkeypatch.setattr(misplaced_ids, "MAX_SECONDS", 0.05)
     else:
         events.put(SignalReceived(15))
     try:
-        found = look_up(account, *(missing(TargetKind.TEST, f"t{number}") for number in range(20)), events=events)
+        found = get_hints(
+            account, *(make_missing_run(TargetKind.TEST, f"t{number}") for number in range(20)), events=events
+        )
         assert found == [HINT] * 20
         assert len(account.calls) <= 4
     finally:

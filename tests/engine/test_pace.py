@@ -12,29 +12,29 @@ from tests.support.fake_clock import FakeClock
 def test_rate_limit_pause_is_capped(asked: float, pause: float) -> None:
     """Polling pauses as long as the server requests, up to about one minute."""
     clock = FakeClock()
-    pace = PollInterval(None, clock)
-    pace.on_rate_limited(clock.time, asked, 120.0)
-    assert pace.blocked_until == clock.time + pause
+    poll_interval = PollInterval(None, clock)
+    poll_interval.on_rate_limited(clock.time, asked, 120.0)
+    assert poll_interval.blocked_until == clock.time + pause
 
 
 @pytest.mark.parametrize(("interval", "given_up"), [(None, 120), (10.0, 120), (60.0, 120), (61.0, 122), (200.0, 400)])
 def test_rate_limits_end_polling(interval: float | None, given_up: int) -> None:
     """Polling ends after rate limits for two minutes and at least two intervals."""
     clock = FakeClock()
-    pace = PollInterval(interval, clock)
+    poll_interval = PollInterval(interval, clock)
     begun = clock.time
     for second in range(given_up):
         clock.time = begun + second
-        assert not pace.on_rate_limited(clock.time, None, 120.0)
+        assert not poll_interval.on_rate_limited(clock.time, None, 120.0)
     clock.time = begun + given_up
-    assert pace.on_rate_limited(clock.time, None, 120.0)
+    assert poll_interval.on_rate_limited(clock.time, None, 120.0)
 
 
 def test_success_resets_rate_limits() -> None:
     """A successful poll restarts the time until polling ends."""
     clock = FakeClock()
-    pace = PollInterval(None, clock)
-    assert not pace.on_rate_limited(clock.time, None, 120.0)
-    pace.on_success()
+    poll_interval = PollInterval(None, clock)
+    assert not poll_interval.on_rate_limited(clock.time, None, 120.0)
+    poll_interval.on_success()
     clock.time += 130.0
-    assert not pace.on_rate_limited(clock.time, None, 120.0)
+    assert not poll_interval.on_rate_limited(clock.time, None, 120.0)

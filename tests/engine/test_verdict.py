@@ -75,22 +75,28 @@ def test_wait_verdict_never_improves(outcomes: list[RunResult], more: RunResult)
     if more.state is not RunState.PASSED or before.exit_code != 0:
         assert after.exit_code != 0
     assert (after.exit_code == 0) == all(o.state is RunState.PASSED for o in [*outcomes, more])
-    # Where all had passed in an earlier attempt, nothing has run now.
+    # If all runs were reused, no run of this step passed.
     ran = not all(o.reused for o in [*outcomes, more])
     assert (after.conclusion is Conclusion.PASSED) == (after.exit_code == 0 and ran)
 
 
-def run(state: RunState, reason: ExitReason = ExitReason.OK) -> RunResult:
+def make_result(state: RunState, reason: ExitReason = ExitReason.OK) -> RunResult:
     return RunResult(REQUEST, state, reason, run_id="r")
 
 
 PASSED, FAILED, STOPPED = (
-    run(RunState.PASSED),
-    run(RunState.FAILED, ExitReason.FAILED),
-    run(RunState.STOPPED, ExitReason.FAILED),
+    make_result(RunState.PASSED),
+    make_result(RunState.FAILED, ExitReason.FAILED),
+    make_result(RunState.STOPPED, ExitReason.FAILED),
 )
-GONE, REFUSED = run(RunState.UNKNOWN, ExitReason.NOT_FOUND), run(RunState.UNKNOWN, ExitReason.UNAUTHORIZED)
-TIMED_OUT, OPEN = run(RunState.TIMED_OUT, ExitReason.TIMEOUT), run(RunState.UNKNOWN, ExitReason.UNKNOWN)
+GONE, REFUSED = (
+    make_result(RunState.UNKNOWN, ExitReason.NOT_FOUND),
+    make_result(RunState.UNKNOWN, ExitReason.UNAUTHORIZED),
+)
+TIMED_OUT, INDETERMINATE = (
+    make_result(RunState.TIMED_OUT, ExitReason.TIMEOUT),
+    make_result(RunState.UNKNOWN, ExitReason.UNKNOWN),
+)
 
 
 @pytest.mark.parametrize(
@@ -104,10 +110,14 @@ TIMED_OUT, OPEN = run(RunState.TIMED_OUT, ExitReason.TIMEOUT), run(RunState.UNKN
         ([PASSED, STARTED], "timed-out", "timeout", 6),
         ([FAILED, TIMED_OUT], "failed", "failed", 1),
         ([FAILED, TIMED_OUT, API], "error", "api", 5),
-        ([FAILED, TIMED_OUT, API, OPEN], "error", "unknown", 7),
-        ([FAILED, OPEN, GONE], "error", "not-found", 4),
+        ([FAILED, TIMED_OUT, API, INDETERMINATE], "error", "unknown", 7),
+        ([FAILED, INDETERMINATE, GONE], "error", "not-found", 4),
         (
-            [FAILED, run(RunState.UNKNOWN, ExitReason.NOT_FOUND), run(RunState.UNKNOWN, ExitReason.UNAUTHORIZED)],
+            [
+                FAILED,
+                make_result(RunState.UNKNOWN, ExitReason.NOT_FOUND),
+                make_result(RunState.UNKNOWN, ExitReason.UNAUTHORIZED),
+            ],
             "error",
             "unauthorized",
             3,

@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from autonoma_ci.engine.workers import Events
 
 REQUEST = RunRequest(TargetKind.TEST, "a")
-# In seconds. Long, because no test here waits for them: a machine that is slow must not change a result.
+# In seconds. Long because no test waits for them and a slow machine must not change a result.
 PATIENT = Timeouts(connect=60.0, read=60.0, total=120.0)
 
 
-class Calls:
-    """An API of one function."""
+class FakeApi:
+    """Call one function for starts and fail for other requests."""
 
     def __init__(self, start: Callable[[RunRequest], StartResult]) -> None:
         self.start = start
@@ -72,7 +72,7 @@ def test_unexpected_error_is_indeterminate() -> None:
         connection_state.connection = HTTPConnection("autonoma.test")
         raise KeyError("a value that must not be shown")
 
-    ThreadedExecutor(Calls(start), events).start(7, REQUEST)
+    ThreadedExecutor(FakeApi(start), events).start(7, REQUEST)
     event = events.get(timeout=60)
     assert isinstance(event, StartFinished)
     assert (event.plan_index, event.result.status, event.result.reason) == (
@@ -104,7 +104,7 @@ def test_error_before_connection_sends_nothing(error: Exception, delivery: Start
             return StartResult(StartStatus.STARTED)
         raise error
 
-    workers = ThreadedExecutor(Calls(start), events)
+    workers = ThreadedExecutor(FakeApi(start), events)
     workers.start(1, REQUEST._replace(id="earlier"))
     assert events.get(timeout=60) == StartFinished(1, StartResult(StartStatus.STARTED))
     workers.start(2, REQUEST)
@@ -133,7 +133,7 @@ def test_error_in_headers_sends_nothing() -> None:
 def test_unexpected_poll_error_is_unavailable() -> None:
     """An unexpected error of a poll or of a request for details returns an event."""
     events: Events = queue.SimpleQueue()
-    threads = ThreadedExecutor(Calls(lambda _: StartResult(StartStatus.STARTED)), events)
+    threads = ThreadedExecutor(FakeApi(lambda _: StartResult(StartStatus.STARTED)), events)
     threads.poll(7, REQUEST, "r", 3)
     assert events.get(timeout=60) == StatusReceived(
         7, "r", PollResult(PollStatus.UNAVAILABLE, message="unexpected KeyError while asking"), 3
@@ -151,7 +151,7 @@ def test_idle_thread_takes_next_request() -> None:
         names.append(threading.get_ident())
         return StartResult(StartStatus.STARTED)
 
-    threads = ThreadedExecutor(Calls(start), events)
+    threads = ThreadedExecutor(FakeApi(start), events)
     for position in range(20):
         threads.start(position, REQUEST)
         assert events.get(timeout=60) == StartFinished(position, StartResult(StartStatus.STARTED))
@@ -167,15 +167,18 @@ def test_requests_run_in_parallel() -> None:
         all_here.wait(60)
         return StartResult(StartStatus.STARTED)
 
-    threads = ThreadedExecutor(Calls(start), events)
+    threads = ThreadedExecutor(FakeApi(start), events)
     for position in range(8):
         threads.start(position, REQUEST)
     found = [events.get(timeout=60) for _ in range(8)]
     assert {event.result.status for event in found if isinstance(event, StartFinished)} == {StartStatus.STARTED}
 
 
-class Limit:
-    """A number of threads of the client that may be there at once; the threads of the tests' servers don't count."""
+class ThreadLimit:
+    """Limit how many threads the client can create.
+
+    Threads of the test servers do not count.
+    """
 
     def __init__(self, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.most, self.made = most, 0
@@ -190,7 +193,7 @@ class Limit:
                 return _thread.start_new_thread(work, arguments)
 
         monkeypatch.setattr(threads, "_thread", Module)
-        # The thread for the deadlines of an earlier test must not help.
+        # The deadline thread of an earlier test must not be reused.
         monkeypatch.setattr(connection, "deadlines", connection.Deadlines())
         monkeypatch.setattr(transport, "deadlines", connection.deadlines)
 
@@ -198,7 +201,7 @@ class Limit:
 @pytest.mark.parametrize("most", [2, 3, 5])
 def test_few_threads_start_each_run_once(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests wait for each other if a container limits processes or memory."""
-    Limit(most, monkeypatch)
+    ThreadLimit(most, monkeypatch)
     ids = [f"t{number}" for number in range(12)]
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ids, timeouts=PATIENT)
@@ -208,7 +211,7 @@ def test_few_threads_start_each_run_once(most: int, tmp_path: Path, monkeypatch:
 
 def test_one_thread_sends_in_engine_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deadlines need the only thread because nothing is sent without them."""
-    Limit(1, monkeypatch)
+    ThreadLimit(1, monkeypatch)
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ["a", "b"], timeouts=PATIENT)
         assert server.posts == {"a": 1, "b": 1}
@@ -219,7 +222,7 @@ def test_one_thread_sends_in_engine_thread(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_crashed_thread_does_not_block_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other runs do not wait for a thread that ended for lack of memory."""
-    Limit(1, monkeypatch)
+    ThreadLimit(1, monkeypatch)
     events: Events = queue.SimpleQueue()
     names: list[str] = []
 
@@ -235,19 +238,19 @@ def test_crashed_thread_does_not_block_others(monkeypatch: pytest.MonkeyPatch) -
         raise MemoryError from error
 
     monkeypatch.setattr(ThreadedExecutor, "_build_error_result", fail)
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], 0.0)
-    # The second start is answered well within it, on any machine.
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in ("a", "b")], 0.0)
+    # The second start gets its response well within this time on any machine.
     policy = StartPolicy(hung_after=4.0, concurrency=2)
-    Engine(board, policy, Clock(), events, Watched(), None).run(ThreadedExecutor(Calls(start), events))
-    assert [run.state for run in board.results] == [RunState.UNKNOWN, RunState.STARTED]
+    Engine(run_table, policy, Clock(), events, Watched(), None).run(ThreadedExecutor(FakeApi(start), events))
+    assert [run.state for run in run_table.results] == [RunState.UNKNOWN, RunState.STARTED]
     assert names == ["a", "b"]
 
 
 def test_events_precede_starts_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal or refusal is handled before the next start in the same thread."""
-    Limit(0, monkeypatch)
+    ThreadLimit(0, monkeypatch)
     events: Events = queue.SimpleQueue()
-    sender = ThreadedExecutor(Calls(lambda _: StartResult(StartStatus.STARTED)), events)
+    sender = ThreadedExecutor(FakeApi(lambda _: StartResult(StartStatus.STARTED)), events)
     assert sender.can_start()
     sender.start(1, REQUEST)
     assert not sender.can_start()
@@ -260,7 +263,7 @@ def test_events_precede_starts_without_threads(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("signalled", [False, True])
 def test_refusal_or_signal_ends_inline_starts(signalled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without worker threads, a refusal or a signal prevents the next start."""
-    Limit(0, monkeypatch)
+    ThreadLimit(0, monkeypatch)
     events: Events = queue.SimpleQueue()
     sent: list[str] = []
 
@@ -272,28 +275,28 @@ def test_refusal_or_signal_ends_inline_starts(signalled: bool, monkeypatch: pyte
         return StartResult(StartStatus.STARTED, run_id="r")
 
     clock = Clock()
-    board = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "abc"], clock.monotonic())
-    Engine(board, StartPolicy(), clock, events, Watched()).run(ThreadedExecutor(Calls(start), events))
+    run_table = RunTable([RunResult(RunRequest(TargetKind.TEST, name)) for name in "abc"], clock.monotonic())
+    Engine(run_table, StartPolicy(), clock, events, Watched()).run(ThreadedExecutor(FakeApi(start), events))
     assert sent == ["a"]
-    assert [run.state for run in board.results[1:]] == [RunState.NOT_STARTED] * 2
+    assert [run.state for run in run_table.results[1:]] == [RunState.NOT_STARTED] * 2
 
 
 def test_can_start_while_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """No start is sent that would wait behind other requests."""
-    Limit(1, monkeypatch)
+    ThreadLimit(1, monkeypatch)
     events: Events = queue.SimpleQueue()
-    go_on = threading.Event()
+    released = threading.Event()
 
     def start(_: RunRequest) -> StartResult:
-        go_on.wait(60)
+        released.wait(60)
         return StartResult(StartStatus.STARTED)
 
-    sender = ThreadedExecutor(Calls(start), events)
+    sender = ThreadedExecutor(FakeApi(start), events)
     assert sender.can_start()
     sender.start(1, REQUEST)
     sender.poll(2, REQUEST, "r", 1)
     assert not sender.can_start()
-    go_on.set()
+    released.set()
     assert isinstance(events.get(timeout=60), StartFinished)
     assert isinstance(events.get(timeout=60), StatusReceived)
     assert sender.can_start()
@@ -301,13 +304,13 @@ def test_can_start_while_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_preallocated_threads_are_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A preallocated thread takes the work if no new one can be created."""
-    limit = Limit(2, monkeypatch)
+    limit = ThreadLimit(2, monkeypatch)
     monkeypatch.setattr(threads, "_idle_threads", deque())
     threads.preallocate_threads(3)
     assert limit.made == 2
-    go_on = threading.Event()
+    released = threading.Event()
     named: queue.SimpleQueue[int] = queue.SimpleQueue()
-    threads.start_thread(lambda: named.put(threading.get_ident()) if go_on.wait(60) else None)
+    threads.start_thread(lambda: named.put(threading.get_ident()) if released.wait(60) else None)
     threads.start_thread(lambda: named.put(threading.get_ident()))
     first = named.get(timeout=60)
     while not threads._idle_threads:
@@ -318,14 +321,14 @@ def test_preallocated_threads_are_reused(monkeypatch: pytest.MonkeyPatch) -> Non
         Clock().sleep(0.01)
     threads._idle_threads.clear()
     with pytest.raises(RuntimeError, match="can't start"):
-        threads.start_thread(go_on.set)
-    go_on.set()
+        threads.start_thread(released.set)
+    released.set()
     assert named.get(timeout=60) != first
 
 
 def test_start_without_deadline_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request without a time limit could block the job forever."""
-    Limit(0, monkeypatch)
+    ThreadLimit(0, monkeypatch)
     with FaultServer(started) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
         assert server.posts == {}
@@ -335,7 +338,7 @@ def test_start_without_deadline_is_not_sent(tmp_path: Path, monkeypatch: pytest.
 
 def test_url_check_without_deadline_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both `wait-for-url` and comments report that no thread could be created."""
-    Limit(0, monkeypatch)
+    ThreadLimit(0, monkeypatch)
     more = {"INPUT_WAIT-FOR-URL": "http://127.0.0.1:1/", "INPUT_WAIT-FOR-URL-TIMEOUT": "1s"}
     job = run_job(tmp_path, "http://127.0.0.1:1", ["a"], more=more)
     assert (job.code, job.states) == (5, {"a": "not-started"})
@@ -346,7 +349,7 @@ def test_url_check_without_deadline_fails(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_thread_shortage_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each request has its own thread once threads can be created again."""
-    limit = Limit(1, monkeypatch)
+    limit = ThreadLimit(1, monkeypatch)
     events: Events = queue.SimpleQueue()
     together = threading.Barrier(4)
 
@@ -355,7 +358,7 @@ def test_thread_shortage_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
             together.wait(60)
         return StartResult(StartStatus.STARTED)
 
-    threads = ThreadedExecutor(Calls(start), events)
+    threads = ThreadedExecutor(FakeApi(start), events)
     for position in range(8):
         threads.start(position, REQUEST)
     assert {events.get(timeout=60).plan_index for _ in range(8)} == set(range(8))  # type: ignore[union-attr]
@@ -405,7 +408,7 @@ def test_stuck_thread_start_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_report_without_threads_is_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report is written in the calling thread if no other can be created."""
-    Limit(0, monkeypatch)
+    ThreadLimit(0, monkeypatch)
     reporting = ReportThread(queue.SimpleQueue(), Clock(), signalled=False)
     here = threading.get_ident()
     assert reporting.write(threading.get_ident) == here
