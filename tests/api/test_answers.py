@@ -1,4 +1,4 @@
-"""What each answer means for the run, and what the user is told."""
+"""Test how responses to start requests are interpreted."""
 
 from __future__ import annotations
 
@@ -52,9 +52,10 @@ def attempt(
         (200, {}, StartStatus.INDETERMINATE, ExitReason.UNKNOWN),
     ],
 )
-def test_a_status_decides_whether_the_run_started(
+def test_status_code_decides_start_result(
     status: int, headers: dict[str, str], delivery: StartStatus, reason: ExitReason
 ) -> None:
+    """The HTTP status decides the start status and the exit reason."""
     found = attempt(status, {"error": "No", "message": "not now"}, headers=headers)
     assert (found.status, found.reason, found.http_status) == (delivery, reason, status)
     assert found.suggestion
@@ -85,8 +86,8 @@ def test_a_status_decides_whether_the_run_started(
         (b"x" * 1000 + b" quota", "abc", ExitReason.UNAUTHORIZED),
     ],
 )
-def test_403_names_quota_in_each_form(body: object, subject: str, reason: ExitReason) -> None:
-    """A word inside another word, in the id or on a page is not a word of quota."""
+def test_403_quota_message_is_recognized(body: object, subject: str, reason: ExitReason) -> None:
+    """A quota word counts only as a whole word of the message."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     found = parse_start_response(
         HttpResponse(403, {}, data, is_complete=True), RunRequest(TargetKind.TEST, subject), NO_SECRETS, NO_SECRETS
@@ -95,8 +96,8 @@ def test_403_names_quota_in_each_form(body: object, subject: str, reason: ExitRe
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_refusal_on_a_web_page_names_api_url_first(status: int) -> None:
-    """Such as of an api-url without /api. The reason stays."""
+def test_web_page_rejection_names_api_url(status: int) -> None:
+    """A rejection with a web page suggests checking api-url first."""
     page = attempt(status, b"<!doctype html><title>Not found</title>", headers={"Content-Type": "text/html"})
     own = attempt(status, {"error": "Not found"})
     assert page.suggestion.startswith("The answer is a web page, so this may be another host. Check api-url: ")
@@ -105,7 +106,8 @@ def test_refusal_on_a_web_page_names_api_url_first(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 404])
-def test_a_refusal_says_what_the_server_said_and_what_to_check(status: int) -> None:
+def test_rejection_has_message_and_suggestion(status: int) -> None:
+    """A rejection contains the server's message and a suggestion."""
     found = attempt(status, {"error": "Not found", "message": "Resource `x` not found"})
     assert found.message == f"HTTP {status}: Not found: Resource `x` not found"
     assert "heck" in found.suggestion
@@ -118,7 +120,8 @@ def test_a_refusal_says_what_the_server_said_and_what_to_check(status: int) -> N
         *((TargetKind.TEST, "runID"), (TargetKind.TAG, "folderRunID"), (TargetKind.FOLDER, "folderRunID")),
     ],
 )
-def test_each_kind_names_its_run_in_its_own_way(kind: TargetKind, field: str) -> None:
+def test_run_id_is_read_for_each_kind(kind: TargetKind, field: str) -> None:
+    """Each target kind has its own field for the run id."""
     found = attempt(200, {field: "r1", "url": "https://autonoma.app/run/r1"}, kind)
     assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "https://autonoma.app/run/r1")
 
@@ -132,8 +135,8 @@ def test_each_kind_names_its_run_in_its_own_way(kind: TargetKind, field: str) ->
     ],
     ids=["another charset", "a part of a character", "control characters"],
 )
-def test_start_with_a_text_out_of_order_is_known(body: bytes) -> None:
-    """A start is not sent again, so its run would be lost."""
+def test_start_with_invalid_text_is_started(body: bytes) -> None:
+    """Invalid characters in a message do not hide the run id."""
     found = parse_start_response(
         HttpResponse(200, {}, body, is_complete=True), RunRequest(TargetKind.TEST, "abc"), NO_SECRETS, NO_SECRETS
     )
@@ -141,8 +144,8 @@ def test_start_with_a_text_out_of_order_is_known(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig", "utf-16-le"])
-def test_value_in_another_encoding_is_redacted(encoding: str) -> None:
-    """Replaced letters would leave a value that is not recognized."""
+def test_value_is_redacted_in_each_encoding(encoding: str) -> None:
+    """A secret value is redacted in each encoding of the response."""
     redact = Redactor(["pässwörd-xk7q"])
     body = '{"message": "cannot use pässwörd-xk7q", "run_id": "r1"}'.encode(encoding)
     found = parse_start_response(HttpResponse(200, {}, body, is_complete=True), TEST, redact, redact)
@@ -150,15 +153,16 @@ def test_value_in_another_encoding_is_redacted(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_redirect_in_another_encoding_is_redacted(encoding: str) -> None:
-    """http.client gives the bytes of a header as Latin-1."""
+def test_redirect_is_redacted_in_each_encoding(encoding: str) -> None:
+    """http.client returns the bytes of a header as Latin-1."""
     location = "https://x.test/pässwörd-xk7q".encode(encoding).decode("latin-1")
     redact = Redactor(["pässwörd-xk7q"])
     found = parse_start_response(HttpResponse(308, {"Location": location}, b"", is_complete=True), TEST, redact, redact)
     assert found.message == "HTTP 308: the API redirects to https://x.test/***"
 
 
-def test_start_with_an_id_out_of_order_is_unknown() -> None:
+def test_start_with_invalid_id_is_indeterminate() -> None:
+    """A run id with invalid bytes leaves the start indeterminate."""
     body = b'{"message": "x", "run_id": "r\xff"}'
     found = parse_start_response(
         HttpResponse(200, {}, body, is_complete=True), RunRequest(TargetKind.TEST, "abc"), NO_SECRETS, NO_SECRETS
@@ -166,19 +170,22 @@ def test_start_with_an_id_out_of_order_is_unknown() -> None:
     assert (found.status, found.run_id) == (StartStatus.INDETERMINATE, "")
 
 
-def test_the_run_id_is_taken_from_the_link_if_that_is_all_there_is() -> None:
+def test_run_id_falls_back_to_link() -> None:
+    """Without an id field, the run id comes from the link."""
     assert attempt(201, {"url": "https://autonoma.app/run/r9"}).run_id == "r9"
 
 
 @pytest.mark.parametrize(
     "url", ["javascript:alert(1)", "http://evil.example/run/r", "https://a@evil.example/", 7, None]
 )
-def test_a_link_that_is_none_is_left_out_and_the_run_counts(url: object) -> None:
+def test_invalid_link_is_dropped(url: object) -> None:
+    """An invalid link is dropped and the run counts as started."""
     found = attempt(200, {"run_id": "r1", "url": url})
     assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "")
 
 
-def test_a_redirect_names_the_base_to_set() -> None:
+def test_redirect_message_names_base_url() -> None:
+    """The message of a redirect contains the base URL to set."""
     found = attempt(308, headers={"Location": "https://api.example.com/v2/test/abc/run?token=x"})
     assert found.message == "HTTP 308: the API redirects to https://api.example.com/v2"
     assert "api-url" in found.suggestion
@@ -198,7 +205,8 @@ SECRET = "abcd/1234:efgh"
         f"https://example.com/{'x' * 170}/{SECRET}/v2",
     ],
 )
-def test_a_redirect_shows_no_hidden_secret(location: str) -> None:
+def test_disguised_secret_in_redirect_is_redacted(location: str) -> None:
+    """A secret with invisible or encoded characters is removed from a redirect."""
     answer = HttpResponse(308, {"Location": location.encode().decode("latin-1")}, b"", is_complete=True)
     for redact in (Redactor([SECRET]), Redactor(["another", SECRET])):
         found = parse_start_response(answer, TEST, redact, redact)
@@ -216,15 +224,16 @@ def test_a_redirect_shows_no_hidden_secret(location: str) -> None:
         "https://autonoma.app/run/r1/%2561bcd1234",
     ],
 )
-def test_a_link_with_a_hidden_credential_is_withheld(url: str) -> None:
+def test_link_with_disguised_secret_is_dropped(url: str) -> None:
+    """A link with an encoded credential is dropped."""
     redact = Redactor(["abcd1234"])
     answer = HttpResponse(200, {}, json.dumps({"run_id": "r1", "url": url}).encode(), is_complete=True)
     found = parse_start_response(answer, TEST, redact, redact)
     assert (found.status, found.run_id, found.url) == (StartStatus.STARTED, "r1", "")
 
 
-def test_an_error_in_two_fields_is_redacted_as_shown() -> None:
-    """The fields stand one behind the other, with a colon between them."""
+def test_error_of_two_fields_is_redacted() -> None:
+    """A secret that spans two error fields is redacted in the joined message."""
     redact = Redactor(["abcd: 1234", "long-value-12345"])
     body = json.dumps({"error": "no abcd", "message": "1234 or long-value-1"}).encode()
     found = parse_start_response(HttpResponse(422, {}, body, is_complete=True), TEST, redact, redact)
@@ -232,7 +241,8 @@ def test_an_error_in_two_fields_is_redacted_as_shown() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"NaN", b"[" * 100_000, b'{"run_id": null}', b"\xff"])
-def test_a_body_that_says_nothing_leaves_a_success_open(body: bytes) -> None:
+def test_success_without_run_is_indeterminate(body: bytes) -> None:
+    """A 200 without a run in its body is indeterminate."""
     assert attempt(200, body).status is StartStatus.INDETERMINATE
 
 
@@ -251,12 +261,14 @@ def test_a_body_that_says_nothing_leaves_a_success_open(body: bytes) -> None:
         ("", "", None),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_as_a_date(value: str, date: str, seconds: float | None) -> None:
+def test_retry_after_is_parsed(value: str, date: str, seconds: float | None) -> None:
+    """Retry-After is parsed as seconds or as a date."""
     assert parse_retry_after({"Retry-After": value, "Date": date}) == seconds
 
 
 @given(st.text(), st.text())
-def test_any_retry_after_is_a_time_or_none(value: str, date: str) -> None:
+def test_any_retry_after_is_time_or_none(value: str, date: str) -> None:
+    """Any Retry-After gives a time or None."""
     seconds = parse_retry_after({"Retry-After": value, "Date": date})
     assert seconds is None or seconds >= 0
 
@@ -268,7 +280,8 @@ def test_any_retry_after_is_a_time_or_none(value: str, date: str) -> None:
     st.booleans(),
     st.text(max_size=100),
 )
-def test_any_answer_has_a_meaning(status: int, body: bytes, complete: bool, location: str) -> None:
+def test_any_response_is_parsed(status: int, body: bytes, complete: bool, location: str) -> None:
+    """Any response gives a start result with a message of one line."""
     answer = HttpResponse(status, {"Location": location, "Retry-After": location}, body, complete)
     found = parse_start_response(answer, TEST, NO_SECRETS, NO_SECRETS)
     assert "\n" not in found.message

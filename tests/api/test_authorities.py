@@ -1,4 +1,4 @@
-"""A file of trusted authorities that is unusable is named, with what is wrong with it and the cure."""
+"""Test the errors for unusable files of trusted authorities."""
 
 from __future__ import annotations
 
@@ -125,10 +125,10 @@ FORMS: dict[str, tuple[Callable[[Path], bytes], str, str]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_unusable_file_is_named_with_its_fault_and_a_cure(
+def test_unusable_ca_file_has_suggestion(
     form: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is sent, and a second try would change nothing."""
+    """The error contains the fault of the file and a suggestion, and nothing is sent."""
     make, what, cure = FORMS[form]
     path = tmp_path / "ca"
     path.write_bytes(make(certificates.authority))
@@ -140,10 +140,10 @@ def test_unusable_file_is_named_with_its_fault_and_a_cure(
     assert (server.connections, caught.value.retryable) == (0, False)
 
 
-def test_certificate_that_openssl_skips_is_told(
+def test_skipped_certificate_is_reported(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OpenSSL reads the first one of the file. The one that matters has no line breaks."""
+    """OpenSSL skips a certificate without line breaks behind valid ones."""
     path = tmp_path / "ca.pem"
     joined = certificates.authority.read_text().replace("\n", " ")
     path.write_text(f"{Path(certifi.where()).read_text('utf-8')}\n{joined}\n", "utf-8")
@@ -169,9 +169,10 @@ def test_certificate_that_openssl_skips_is_told(
         ("LS0tLS1CRUdJTiBDRVJU", "holds the content of a file instead of its path", "the type File"),
     ],
 )  # fmt: skip
-def test_path_that_leads_to_no_file_is_told(
+def test_missing_ca_file_is_reported(
     value: str, text: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A path without a file gives an error with a suggestion."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", value)
     job = run_job(tmp_path, "https://127.0.0.1:9/api", ["a"])
     assert (job.code, job.states) == (5, {"a": "not-started"})
@@ -187,9 +188,10 @@ def test_path_that_leads_to_no_file_is_told(
 @pytest.mark.parametrize(
     ("names", "what"), [([], "an empty folder"), (["authority.pem", "0.pem"], "a folder without hashed names")]
 )
-def test_folder_that_openssl_can_not_use_is_told(
+def test_unusable_ca_folder_is_reported(
     names: list[str], what: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A folder without hashed names gives a suggestion to run openssl rehash."""
     folder = tmp_path / "authorities"
     folder.mkdir()
     for name in names:
@@ -202,9 +204,10 @@ def test_folder_that_openssl_can_not_use_is_told(
     assert caught.value.hint == f"REQUESTS_CA_BUNDLE names {what}: {folder}. {cure}"
 
 
-def test_folder_with_hashed_names_is_trusted(
+def test_hashed_ca_folder_is_trusted(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A folder with hashed names works like a file."""
     name = openssl("x509", "-in", str(certificates.authority), "-noout", "-hash").decode().strip()
     (tmp_path / f"{name}.0").write_bytes(certificates.authority.read_bytes())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
@@ -213,10 +216,10 @@ def test_folder_with_hashed_names_is_trusted(
     assert find_ca_fault() is None
 
 
-def test_file_that_may_not_be_read_is_told(
+def test_unreadable_ca_file_is_reported(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may read each file, so the system's answer is made here."""
+    """The error is simulated, because root can read every file."""
 
     def refuse(*_: object) -> bytes:
         raise PermissionError(13, "Permission denied")
@@ -238,8 +241,8 @@ class _Unreadable:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-def test_pipe_in_place_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for one that is never filled."""
+def test_ca_pipe_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named pipe is reported without waiting for data."""
     os.mkfifo(tmp_path / "ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     fault = find_ca_fault()
@@ -249,8 +252,8 @@ def test_pipe_in_place_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_request_does_not_wait_for_a_pipe(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenSSL would wait until somebody writes into it, which no time limit of a connection ends."""
+def test_request_with_ca_pipe_fails(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL would wait for the pipe without any time limit."""
     os.mkfifo(tmp_path / "ca.pem")
     monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
     with FaultServer(started) as server:
@@ -260,10 +263,10 @@ def test_request_does_not_wait_for_a_pipe(variable: str, tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_each_variable_names_authorities(
+def test_each_ca_variable_is_used(
     variable: str, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is usable works, and what is not is told under the variable's own name."""
+    """Each variable selects the file, and an error names the variable."""
     monkeypatch.setenv(variable, str(certificates.authority))
     with FaultServer(started, tls=certificates.good()) as server:
         assert Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {}).status == 200
@@ -273,7 +276,8 @@ def test_each_variable_names_authorities(
             Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
 
 
-def test_first_of_the_variables_counts(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_ca_variable_wins(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """REQUESTS_CA_BUNDLE takes precedence over the other variables."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority))
     monkeypatch.setenv("CURL_CA_BUNDLE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
@@ -281,10 +285,8 @@ def test_first_of_the_variables_counts(certificates: Certificates, monkeypatch: 
         assert Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {}).status == 200
 
 
-def test_missing_ssl_cert_file_counts_only_after_a_failure(
-    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """OpenSSL ignores it, and some images set it for other programs."""
+def test_missing_ssl_cert_file_is_only_hint(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL ignores a missing file, and some images set it for other programs."""
     monkeypatch.setenv("SSL_CERT_FILE", "/no-cert-file.crt")
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
@@ -292,8 +294,8 @@ def test_missing_ssl_cert_file_counts_only_after_a_failure(
     assert caught.value.hint.startswith("SSL_CERT_FILE names a missing file: /no-cert-file.crt. ")
 
 
-def test_file_without_the_authority_is_told(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a valid file: the public authorities."""
+def test_ca_file_without_issuer_is_reported(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A valid file without the server's authority gives a suggestion."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     with FaultServer(started, tls=certificates.good()) as server, pytest.raises(RequestNotSentError) as caught:
         Transport(server.url, SECRETS, PATIENT).post("/test/a/run", {})
@@ -301,9 +303,11 @@ def test_file_without_the_authority_is_told(certificates: Certificates, monkeypa
     assert caught.value.hint.startswith(told)
 
 
-def test_valid_file_is_not_examined(
+def test_valid_ca_file_is_not_examined(
     certificates: Certificates, trusted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A file is examined only after an error."""
+
     def fail(*_: object) -> None:
         raise AssertionError
 
@@ -313,9 +317,10 @@ def test_valid_file_is_not_examined(
         assert run_job(tmp_path, server.url, ["a", "b"]).code == 0
 
 
-def test_unusable_file_is_examined_once_for_all_runs(
+def test_unusable_ca_file_is_examined_once(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All runs share one examination of the file."""
     path = tmp_path / "ca.pem"
     path.write_bytes(damaged(certificates.authority))
     read: list[Path] = []
@@ -332,7 +337,8 @@ def test_unusable_file_is_examined_once_for_all_runs(
     assert (job.code, len(read)) == (5, 1)
 
 
-def test_question_for_a_run_tells_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_poll_with_missing_ca_file_has_suggestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll that fails for its CA file has the suggestion too."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
     client = AutonomaClient(Transport("https://127.0.0.1:9", SECRETS, PATIENT), "ci", SECRETS)
     status = client.status(RunRequest(TargetKind.TEST, "a"), "r")
@@ -340,8 +346,8 @@ def test_question_for_a_run_tells_the_cure(tmp_path: Path, monkeypatch: pytest.M
     assert status.suggestion.startswith("Check the path.")
 
 
-def test_list_with_an_unusable_file_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Later it would be the same."""
+def test_folder_list_is_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of folders fails at once, because a retry would fail too."""
 
     def fail(_: float) -> None:
         raise AssertionError
@@ -352,8 +358,8 @@ def test_list_with_an_unusable_file_ends_at_once(tmp_path: Path, monkeypatch: py
     assert "REQUESTS_CA_BUNDLE names a missing file: /nowhere/ca.pem. Check the path." in str(caught.value)
 
 
-def test_comment_and_page_tell_an_unusable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They send other requests than those to the API."""
+def test_comment_and_wait_report_ca_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comment and wait-for-url report the same fault."""
     path = tmp_path / "ca.pem"
     path.touch()
     clock = FakeClock()

@@ -1,4 +1,4 @@
-"""A request in another thread: what comes of it, and the limit of the wait for it."""
+"""Test tasks in a background thread and their time limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 LONG = 20.0
 
 
-def test_result_and_error_come_from_another_thread() -> None:
+def test_task_runs_in_another_thread() -> None:
+    """A task returns its result or raises its error from another thread."""
+
     def fail() -> None:
         raise KeyError("x")
 
@@ -25,7 +27,8 @@ def test_result_and_error_come_from_another_thread() -> None:
         run_in_background(fail)
 
 
-def test_limit_leaves_the_task_behind() -> None:
+def test_task_over_limit_times_out() -> None:
+    """A task that exceeds its limit raises TimeoutError."""
     end = threading.Event()
     with pytest.raises(TimeoutError):
         run_in_background(lambda: end.wait(LONG), 0.6)
@@ -33,7 +36,9 @@ def test_limit_leaves_the_task_behind() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=["threads", "memory"])
-def test_without_a_thread_the_task_is_done_here(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_task_without_thread_runs_here(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a new thread, the task runs in the calling thread."""
+
     def start_thread(work: Callable[[], None]) -> None:
         raise error
 

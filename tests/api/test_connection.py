@@ -1,4 +1,4 @@
-"""Test that each response belongs to its request, and what TLS verifies.
+"""Test that each response belongs to its request, with and without TLS.
 
 Sources: RFC 9110 §15.2 (interim responses), RFC 9112 §6.3 (length of a body), §8 (responses that are cut short) and
 §9.6 (`Connection: close`).
@@ -84,7 +84,7 @@ CHUNKED = whole("Transfer-Encoding: chunked", body=CHUNKS)
     ids=["100", "102", "103", "mixed", "five"],
 )
 def test_interim_responses_are_skipped(interim: bytes) -> None:
-    """The final response is returned, whatever comes before it."""
+    """The final response is returned after any interim responses."""
     with FaultServer(raw(interim + PLAIN)) as server:
         found = transport_to(server).get(STATUS)
         assert (found.status, found.body, found.is_complete) == (200, BODY, True)
@@ -92,8 +92,8 @@ def test_interim_responses_are_skipped(interim: bytes) -> None:
         assert (found.status, found.body, found.is_complete) == (200, BODY, True)
 
 
-def test_final_response_after_an_interim_is_not_the_next_one() -> None:
-    """A final response that comes late belongs to its own request."""
+def test_late_final_response_is_not_mixed_up() -> None:
+    """A late final response belongs to its own request."""
 
     def later(wire: Wire) -> bool:
         wire.send(PROCESSING)
@@ -117,7 +117,7 @@ def test_final_response_after_an_interim_is_not_the_next_one() -> None:
     ids=["continues", "hints", "headers", "a long header"],
 )
 def test_many_interim_responses_are_skipped(interims: bytes) -> None:
-    """A gateway may send one every few seconds until the API has come to its end."""
+    """A gateway may send one every few seconds while the API works."""
     with FaultServer(raw(interims + PLAIN)) as server:
         assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
@@ -132,8 +132,8 @@ def test_many_interim_responses_are_skipped(interims: bytes) -> None:
     ],
     ids=["continues", "hints", "headers", "a long header"],
 )
-def test_interim_responses_are_bounded(interims: bytes) -> None:
-    """More than 1 MiB of interim responses end the request without a result, and the error says so."""
+def test_interim_responses_have_limit(interims: bytes) -> None:
+    """More than 1 MiB of interim responses end the request with an error."""
     with FaultServer(raw(interims + PLAIN)) as server:
         with pytest.raises(ResponseLostError, match="more than 1 MiB of interim responses") as caught:
             transport_to(server).get(STATUS)
@@ -143,7 +143,7 @@ def test_interim_responses_are_bounded(interims: bytes) -> None:
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
 
 
-def test_start_after_a_switch_of_protocols_is_unknown() -> None:
+def test_start_after_101_is_indeterminate() -> None:
     """No request asks for an upgrade, so 101 proves nothing."""
     ok = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
     with FaultServer(raw(SWITCHING + ok)) as server:
@@ -152,8 +152,8 @@ def test_start_after_a_switch_of_protocols_is_unknown() -> None:
     assert (attempt.status, attempt.run_id, attempt.http_status) == (StartStatus.INDETERMINATE, "", 0)
 
 
-def test_poll_after_a_switch_of_protocols_is_trouble() -> None:
-    """A response 101 says nothing about a run."""
+def test_poll_after_101_is_unavailable() -> None:
+    """A 101 response contains no status of a run."""
     with FaultServer(raw(SWITCHING)) as server:
         client = client_of(server)
         assert [client.status(A, "run-of-a").status for _ in range(3)] == [PollStatus.UNAVAILABLE] * 3
@@ -167,8 +167,8 @@ REFUSALS = {status: whole("Content-Length: 2", status=status, body=b"{}") for st
 
 @pytest.mark.parametrize("status", REFUSALS)
 @pytest.mark.parametrize("surplus", [PLAIN, PLAIN[:3], HINTS, b"x", b"\r\n\r\nx"])
-def test_refusal_with_bytes_behind_it_proves_nothing(status: int, surplus: bytes) -> None:
-    """One of the two responses is that of another request, and which one is not known."""
+def test_rejection_with_surplus_is_indeterminate(status: int, surplus: bytes) -> None:
+    """Bytes after a rejection can be the real response."""
     with FaultServer(raw(REFUSALS[status] + surplus)) as server:
         attempt = client_of(server).start(A)
     assert (attempt.status, attempt.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
@@ -194,8 +194,8 @@ WAS_STARTED = whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B)
     ],
     ids=str,
 )
-def test_refusal_whose_body_holds_a_response_proves_nothing(headers: tuple[str, ...], text: bytes, status: int) -> None:
-    """Without a length that can be used, the body goes on to the end of the connection, with the real response."""
+def test_response_in_rejection_is_indeterminate(headers: tuple[str, ...], text: bytes, status: int) -> None:
+    """Without a usable length, the body can contain the real response."""
     with FaultServer(said(whole(*headers, status=status, body=text) + WAS_STARTED)) as server:
         attempt = client_of(server).start(A)
         assert server.posts == {"a": 1}
@@ -207,30 +207,30 @@ def test_refusal_whose_body_holds_a_response_proves_nothing(headers: tuple[str, 
     [b"slow down", b"slow down" + WAS_STARTED, bytes(2 << 20)],
     ids=["cut short", "a response within", "too long"],
 )
-def test_429_that_is_not_whole_is_not_sent_again(body: bytes) -> None:
-    """What the rest would have said is not known."""
+def test_incomplete_429_is_indeterminate(body: bytes) -> None:
+    """The missing rest of a response can change its meaning."""
     with FaultServer(said(whole(f"Content-Length: {len(body) + 5}", status=429, body=body))) as server:
         assert client_of(server).start(A).status is StartStatus.INDETERMINATE
 
 
-def test_start_refused_with_a_response_in_the_body_is_sent_once(tmp_path: Path) -> None:
-    """A server that acts on the start and says both has one run, not two."""
+def test_429_with_nested_response_is_sent_once(tmp_path: Path) -> None:
+    """A start is sent once if the server may have acted on it."""
     with FaultServer(said(whole(status=429, body=b"slow down") + WAS_STARTED)) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
         assert server.posts == {"a": 1}
     assert (job.code, job.states) == (7, {"a": "unknown"})
 
 
-def test_refusal_that_speaks_of_http_is_a_proof() -> None:
-    """A page of an error with a length of its own may name the protocol."""
+def test_rejection_page_can_mention_http() -> None:
+    """An error page with a length can contain a status line."""
     page = b"<pre>\nHTTP/1.1 401 Unauthorized\r\n</pre>"
     with FaultServer(said(whole(f"Content-Length: {len(page)}", status=401, body=page))) as server:
         assert client_of(server).start(A).status is StartStatus.REJECTED
 
 
 @pytest.mark.parametrize("surplus", [WAS_STARTED, b"x"])
-def test_known_message_with_bytes_behind_it_proves_nothing(surplus: bytes) -> None:
-    """A 500 with the sentence that is known is a refusal like the others."""
+def test_known_500_with_surplus_is_indeterminate(surplus: bytes) -> None:
+    """A 500 with the known message is a rejection only without further bytes."""
     response = whole(f"Content-Length: {len(SENTENCE)}", status=500, body=SENTENCE)
     for data, delivery in ((response + surplus, StartStatus.INDETERMINATE), (response, StartStatus.REJECTED)):
         with FaultServer(raw(data)) as server:
@@ -238,18 +238,18 @@ def test_known_message_with_bytes_behind_it_proves_nothing(surplus: bytes) -> No
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n", b"\n\n"])
-def test_refusal_with_line_ends_behind_it_is_a_proof(end: bytes) -> None:
-    """Some servers send an empty line behind a body."""
+def test_line_ends_after_rejection_are_ignored(end: bytes) -> None:
+    """Some servers send an empty line after a body."""
     with FaultServer(then_close(raw(REFUSALS[429] + end))) as server:
         assert client_of(server).start(A).status is StartStatus.RATE_LIMITED
 
 
 @pytest.mark.parametrize("status", REFUSALS)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-def test_refusal_before_the_request_proves_nothing(
+def test_rejection_before_request_is_indeterminate(
     tls: bool, status: int, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A response that lies on a new connection is not that of the start, which the server acts on."""
+    """A response that arrives before the start does not belong to it."""
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
 
     def greet(wire: Wire) -> bool:
@@ -262,8 +262,8 @@ def test_refusal_before_the_request_proves_nothing(
     assert (attempt.status, attempt.run_id) == (StartStatus.INDETERMINATE, "")
 
 
-def test_start_refused_before_it_was_sent_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 429 on each new connection does not make a job start its test again and again."""
+def test_429_before_request_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 429 on each new connection causes no second start."""
     monkeypatch.setattr("autonoma_ci.net.connection._SURPLUS_SECONDS", 10.0)
     with FaultServer(started, greeting=raw(REFUSALS[429])) as server:
         job = run_job(tmp_path, server.url, ["a"], timeouts=PATIENT)
@@ -271,15 +271,15 @@ def test_start_refused_before_it_was_sent_is_sent_once(tmp_path: Path, monkeypat
     assert (job.code, job.states) == (7, {"a": "unknown"})
 
 
-def test_refusal_whose_connection_stays_open_is_a_proof() -> None:
-    """A server that keeps its connection costs a moment and nothing else."""
+def test_rejection_on_open_connection_is_proof() -> None:
+    """A rejection counts even if the server keeps the connection open."""
     with FaultServer(raw(REFUSALS[404])) as server:
         assert client_of(server).start(A).status is StartStatus.REJECTED
 
 
 @pytest.mark.parametrize("surplus", [PLAIN, PLAIN[:3], says("failed"), b" }garbage", b"\r\n\n"])
-def test_first_response_on_a_connection_is_believed(surplus: bytes) -> None:
-    """Each request has a connection of its own, so what comes behind its response is not read."""
+def test_first_response_is_used(surplus: bytes) -> None:
+    """Bytes after a successful response are ignored."""
     with FaultServer(raw(whole(f"Content-Length: {len(RUN_OF_B)}", body=RUN_OF_B) + surplus)) as server:
         assert client_of(server).start(B).run_id == "run-of-b"
     with FaultServer(raw(says("passed") + surplus)) as server:
@@ -297,8 +297,8 @@ CUT = {
 
 @pytest.mark.parametrize("name", CUT)
 @pytest.mark.parametrize("status", [200, 400, 404, 429])
-def test_response_with_cut_headers_proves_nothing(status: int, name: str) -> None:
-    """What is missing may be anything (RFC 9112 §8)."""
+def test_cut_headers_are_indeterminate(status: int, name: str) -> None:
+    """The missing headers can change the meaning (RFC 9112 §8)."""
     with FaultServer(said(CUT[name].replace(b"429", str(status).encode()))) as server:
         client = client_of(server)
         attempt = client.start(A)
@@ -308,20 +308,20 @@ def test_response_with_cut_headers_proves_nothing(status: int, name: str) -> Non
 
 
 @pytest.mark.parametrize("status", ["0429", "+429", "4_29", "42", " 429x"])
-def test_status_without_three_digits_proves_nothing(status: str) -> None:
-    """Python reads more as a number than HTTP has (RFC 9110 §15)."""
+def test_malformed_status_is_indeterminate(status: str) -> None:
+    """A status has exactly three digits (RFC 9110 §15)."""
     with FaultServer(said(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n")) as server:
         assert client_of(server).start(A).status is StartStatus.INDETERMINATE
 
 
-def test_status_without_a_reason_is_read() -> None:
+def test_status_line_without_reason_is_read() -> None:
     """The reason is optional (RFC 9112 §4)."""
     with FaultServer(said(PLAIN.replace(b"200 Said", b"200"))) as server:
         assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
 
 
-def test_headers_that_drip_until_our_limit_are_late() -> None:
-    """The error says that the time was over, not what the part that came may mean."""
+def test_dripping_headers_time_out() -> None:
+    """The error reports the timeout, not the incomplete headers."""
     act = dripped(head(200, f"X-Filler: {'x' * 10_000}"))
     with FaultServer(act) as server:
         transport = Transport(server.url, SECRETS, timeouts=Timeouts(connect=10.0, read=10.0, total=0.5))
@@ -369,8 +369,8 @@ def test_requests_share_no_connection(name: str) -> None:
 
 
 @pytest.mark.parametrize("error", [MemoryError, OSError])
-def test_connection_that_stays_open_is_not_used_again(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a connection can't be closed, its response counts, and the next request is not sent through it."""
+def test_unclosed_connection_is_not_reused(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed close, no request uses the same connection."""
     close, errors = HTTPConnection.close, [error]
 
     def fail_once(connection: HTTPConnection) -> None:
@@ -390,7 +390,7 @@ def test_connection_that_stays_open_is_not_used_again(error: type[Exception], mo
     assert sent == [("/api/test/a/run", 1), ("/api/test/c/run", 2)]
 
 
-def test_response_with_different_lengths_is_not_believed() -> None:
+def test_conflicting_lengths_are_rejected() -> None:
     """A response with two different lengths is not read at all."""
     data = whole(LENGTH, f"Content-Length: {len(BODY) - 1}")
     with FaultServer(raw(data)) as server:
@@ -400,7 +400,7 @@ def test_response_with_different_lengths_is_not_believed() -> None:
         assert server.connections == 3
 
 
-def test_response_without_a_length_ends_with_its_connection() -> None:
+def test_body_without_length_ends_at_close() -> None:
     """A body without a length is read until the server closes."""
     with FaultServer(then_close(raw(whole()))) as server:
         assert client_of(server).status(A, "run-of-a").status is PollStatus.RUNNING
@@ -423,8 +423,8 @@ def test_client_closes_its_connections() -> None:
 
 
 @pytest.mark.parametrize("act", [close, reset], ids=["close", "reset"])
-def test_request_without_a_response_is_sent_once(act: Act) -> None:
-    """A new connection can't have been closed while it was idle."""
+def test_request_without_response_is_sent_once(act: Act) -> None:
+    """A request on a new connection is never repeated."""
     with FaultServer(act) as server:
         client = client_of(server)
         assert client.status(A, "run-of-a").status is PollStatus.UNAVAILABLE
@@ -434,8 +434,8 @@ def test_request_without_a_response_is_sent_once(act: Act) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 0.002, 0.005])
-def test_starts_are_known_where_connections_are_closed(seconds: float, tmp_path: Path) -> None:
-    """A server that closes right after each response costs no start."""
+def test_close_after_response_loses_no_start(seconds: float, tmp_path: Path) -> None:
+    """A close directly after each response loses no start."""
 
     def closes(wire: Wire) -> bool:
         started(wire)
@@ -450,8 +450,8 @@ def test_starts_are_known_where_connections_are_closed(seconds: float, tmp_path:
     assert [run["run_id"] for run in job.record["runs"]] == [f"run-of-{name}" for name in ids]
 
 
-def test_starts_are_known_where_the_server_says_close(tmp_path: Path) -> None:
-    """`Connection: close` and a close costs no start either."""
+def test_connection_close_loses_no_start(tmp_path: Path) -> None:
+    """A `Connection` header with the value `close` loses no start."""
 
     def closes(wire: Wire) -> bool:
         body = json.dumps({"run_id": f"run-of-{wire.request.subject}"})
@@ -521,7 +521,7 @@ def late_response(late: bytes, truth: str) -> Act:
     ],
     ids=["passed", "failed", "stopped", "401", "404"],
 )
-def test_late_response_of_another_poll_is_not_believed(late: bytes, truth: str) -> None:
+def test_late_poll_response_is_not_mixed_up(late: bytes, truth: str) -> None:
     """A second response to a poll is not the response to the next one."""
     with FaultServer(late_response(late, truth)) as server:
         client = client_of(server)
@@ -531,13 +531,13 @@ def test_late_response_of_another_poll_is_not_believed(late: bytes, truth: str) 
 
 @pytest.mark.parametrize("word", ["running", "passed", "failed"])
 def test_status_takes_one_request(word: str) -> None:
-    """The one response about a run is believed, whatever it says."""
+    """One response decides the status of a run."""
     with FaultServer(raw(says(word))) as server:
         assert client_of(server).status(A, "run-of-a").raw_status == word
         assert len(server.received) == 1
 
 
-def test_starts_in_threads_get_their_own_runs(tmp_path: Path) -> None:
+def test_concurrent_starts_get_their_own_runs(tmp_path: Path) -> None:
     """Interim and late responses mix up no starts of a whole job."""
 
     def twice(wire: Wire) -> bool:
@@ -583,7 +583,7 @@ def test_authorities_are_read_once(certificates: Certificates, trusted: Path, lo
 
 
 @pytest.mark.parametrize("wrong", ["expired", "of_another_host", "self_signed"])
-def test_wrong_certificate_is_refused_after_a_good_one(wrong: str, certificates: Certificates, trusted: Path) -> None:
+def test_each_connection_verifies_certificate(wrong: str, certificates: Certificates, trusted: Path) -> None:
     """Each connection verifies the certificate of its server."""
     with FaultServer(started, tls=certificates.good()) as good:
         assert client_of(good).start(A).status is StartStatus.STARTED
@@ -595,10 +595,8 @@ def test_wrong_certificate_is_refused_after_a_good_one(wrong: str, certificates:
         assert server.received == []
 
 
-def test_authority_is_trusted_only_while_it_is_named(
-    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """REQUESTS_CA_BUNDLE counts at each new connection."""
+def test_ca_bundle_is_read_per_connection(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new connection uses the current REQUESTS_CA_BUNDLE."""
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     with FaultServer(started, tls=certificates.good()) as server:
         for bundle in (str(certificates.authority), "", str(certificates.authority)):
@@ -610,7 +608,7 @@ def test_authority_is_trusted_only_while_it_is_named(
 
 @pytest.mark.parametrize("name", ["plain", "one byte behind it", "103 before it", "204 with a body"])
 def test_requests_share_no_tls_connection(name: str, certificates: Certificates, trusted: Path) -> None:
-    """The rule for connections holds in TLS too."""
+    """Each request has its own connection with TLS too."""
     with FaultServer(raw(RESPONSES[name]), tls=certificates.good()) as server:
         transport = transport_to(server)
         for _ in range(3):
@@ -618,7 +616,7 @@ def test_requests_share_no_tls_connection(name: str, certificates: Certificates,
         assert [request.connection for request in server.received] == [1, 2, 3]
 
 
-def test_late_response_over_tls_is_not_believed(certificates: Certificates, trusted: Path) -> None:
+def test_late_tls_response_is_not_mixed_up(certificates: Certificates, trusted: Path) -> None:
     """A second response to a poll is not the response to the next one in TLS."""
     with FaultServer(late_response(says("passed"), "failed"), tls=certificates.good()) as server:
         client = client_of(server)

@@ -1,4 +1,4 @@
-"""Test that a connection has one limit of time in all, that nothing is sent after it, and that limits hold at any time.
+"""Test the time limits of connections, proxies and bodies.
 
 Sources: RFC 9110 §9.3.6 (CONNECT), RFC 9112 §9.6 (`Connection: close`), listen(2) for a full queue of connections.
 """
@@ -121,8 +121,8 @@ def not_sent(transport: Transport) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_all_addresses_have_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thirteen that do not answer take as long as one."""
+def test_addresses_share_one_limit(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirteen unresponsive addresses take as long as one."""
     resolve_to(monkeypatch, *(f"127.0.1.{number}" for number in range(1, 14)))
     with dead() as port:
         # Each of them would have 2 s.
@@ -130,16 +130,16 @@ def test_all_addresses_have_one_limit(scheme: str, monkeypatch: pytest.MonkeyPat
     assert found == f"{HOST}:{port} did not answer the connection in time"
 
 
-def test_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name whose first address does not answer can be used."""
+def test_dead_address_leaves_time_for_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with unresponsive first addresses stays usable."""
     resolve_to(monkeypatch, "127.0.1.1", "127.0.1.2", "127.0.0.1")
     with FaultServer(started) as server, dead(server.port):
         answer = transport_to(server.port, PATIENT._replace(connect=6.0)).post("/test/a/run", {})
         assert (answer.status, server.posts) == (200, {"a": 1})
 
 
-def test_resolver_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resolver that says nothing is waited for no longer, and what it says later is of no use."""
+def test_resolver_has_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late result of the resolver is not used."""
     end = threading.Event()
     resolve_to(monkeypatch, "127.0.0.1", before=lambda: end.wait(LONG))
     with FaultServer(started) as server:
@@ -150,8 +150,8 @@ def test_resolver_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("timeouts", [CONNECT, TOTAL], ids=["connect", "total"])
-def test_nothing_is_sent_after_a_limit(timeouts: Timeouts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread is left for the resolution, a limit is seen once it is over."""
+def test_nothing_is_sent_after_limit(timeouts: Timeouts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread for the resolver, the limit is checked afterwards."""
 
     def no_thread(_: object) -> None:
         raise RuntimeError
@@ -163,8 +163,8 @@ def test_nothing_is_sent_after_a_limit(timeouts: Timeouts, monkeypatch: pytest.M
         assert server.posts == {}
 
 
-def test_limit_that_passes_while_connecting_is_kept(certificates: Certificates, trusted: Path) -> None:
-    """A handshake that ends after the limit of the whole request is followed by no request."""
+def test_slow_handshake_sends_no_request(certificates: Certificates, trusted: Path) -> None:
+    """No request follows a handshake that exceeds the total limit."""
 
     def greet(wire: Wire) -> bool:
         wire.pause(2 * LIMIT)
@@ -175,8 +175,8 @@ def test_limit_that_passes_while_connecting_is_kept(certificates: Certificates, 
         assert server.posts == {}
 
 
-def test_connection_made_after_the_limit_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that stalls while it connects keeps no socket open."""
+def test_late_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is made after the limit is closed."""
     made: list[socket.socket] = []
     connect = HTTPConnection._new_conn
 
@@ -192,7 +192,9 @@ def test_connection_made_after_the_limit_is_closed(monkeypatch: pytest.MonkeyPat
     assert [each.fileno() for each in made] == [-1]
 
 
-def test_unknown_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_host_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown host is reported as a failed name resolution."""
+
     def fail() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "no such name")
 
@@ -200,7 +202,9 @@ def test_unknown_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not_sent(transport_to(1, PATIENT)) == f"the name of {HOST}:1 could not be resolved"
 
 
-def test_resolver_without_files_says_nothing_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolver_file_error_is_no_dns_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many open files are not reported as a failed name resolution."""
+
     def fail() -> None:
         raise OSError(24, "Too many open files")
 
@@ -229,10 +233,10 @@ def through(proxy: Proxy, patch: pytest.MonkeyPatch, timeouts: Timeouts) -> Tran
     ],
     ids=["answer", "handshake"],
 )
-def test_proxy_that_drips_has_one_limit(
+def test_dripping_proxy_has_one_limit(
     data: bytes, tls_of_proxy: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A byte now and then is no connection: nothing was sent, and that is known in time."""
+    """A proxy that sends single bytes does not extend the limit."""
 
     def drip(wire: Wire) -> bool:
         wire.drip(data, 0.02)
@@ -244,9 +248,10 @@ def test_proxy_that_drips_has_one_limit(
     assert found.endswith("did not answer the connection in time")
 
 
-def test_start_through_a_proxy(
+def test_start_through_proxy_succeeds(
     tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A start arrives once through an HTTP or HTTPS proxy."""
     with FaultServer(started, tls=certificates.good()) as server:
         proxy = Proxy(server.port, tls=tls_of_proxy)
         with proxy.server:
@@ -255,10 +260,10 @@ def test_start_through_a_proxy(
 
 
 @pytest.mark.parametrize("close", ["", "Connection: close"], ids=["kept", "closed"])
-def test_body_through_a_proxy_has_a_limit(
+def test_body_through_proxy_has_limit(
     close: str, tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With TLS in TLS, the socket is not where it usually is."""
+    """The limit of a body also holds with TLS inside TLS."""
     headers = ["Content-Length: 9999", *filter(None, [close])]
 
     def drip(wire: Wire) -> bool:
@@ -277,9 +282,10 @@ def test_body_through_a_proxy_has_a_limit(
 @pytest.mark.parametrize(
     ("wrong", "why"), [("self_signed", "self"), ("expired", "expired"), ("of_another_host", "mismatch")]
 )
-def test_untrusted_certificate_of_a_proxy_is_told_as_its_own(
+def test_untrusted_proxy_is_reported(
     wrong: str, why: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An untrusted certificate of the proxy is reported as the proxy's."""
     proxy = Proxy(tls=getattr(certificates, wrong)())
     with proxy.server, pytest.raises(RequestNotSentError, match="certificate of the proxy can't be trusted") as caught:
         through(proxy, monkeypatch, PATIENT).post("/test/a/run", {})
@@ -287,9 +293,10 @@ def test_untrusted_certificate_of_a_proxy_is_told_as_its_own(
     assert not caught.value.retryable
 
 
-def test_untrusted_certificate_behind_a_proxy_is_the_apis(
+def test_untrusted_api_behind_proxy_is_reported(
     tls_of_proxy: ssl.SSLContext | None, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An untrusted certificate behind a proxy is reported as the API's."""
     with FaultServer(started, tls=certificates.expired()) as server:
         proxy = Proxy(server.port, tls=tls_of_proxy)
         with proxy.server, pytest.raises(RequestNotSentError, match=f"certificate of {HOST} can't be trusted"):
@@ -297,8 +304,8 @@ def test_untrusted_certificate_behind_a_proxy_is_the_apis(
         assert server.posts == {}
 
 
-def test_proxy_without_tls_is_told(trusted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTPS_PROXY says https, and the proxy speaks plain HTTP."""
+def test_proxy_without_tls_is_reported(trusted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An https URL for a plain HTTP proxy gives an error about the proxy."""
 
     def refuse(wire: Wire) -> bool:
         wire.receive()
@@ -315,8 +322,8 @@ def test_proxy_without_tls_is_told(trusted: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 9999", ""], ids=["length", "no length"])
-def test_body_on_a_closing_connection_has_a_limit(length: str) -> None:
-    """http.client lets go of the socket then, and reads on. What we ended ourselves is not whole."""
+def test_body_before_close_has_limit(length: str) -> None:
+    """The limit holds although http.client releases the socket early."""
     headers = ["Connection: close", *filter(None, [length])]
 
     def drip(wire: Wire) -> bool:
@@ -334,7 +341,8 @@ def test_body_on_a_closing_connection_has_a_limit(length: str) -> None:
 # What is taken back before it was sent
 
 
-def test_gate_has_one_winner() -> None:
+def test_send_gate_has_one_winner() -> None:
+    """Either sending or withdrawing succeeds, never both."""
     sent, withdrawn = SendGate(), SendGate()
     assert [sent.enter(), sent.withdraw(), sent.enter()] == [True, False, True]
     assert [withdrawn.withdraw(), withdrawn.enter(), withdrawn.withdraw()] == [True, False, True]
@@ -346,10 +354,10 @@ def threads_to(transport: Transport) -> tuple[ThreadedExecutor, Events]:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_start_that_was_withdrawn_is_never_sent(
+def test_withdrawn_start_is_never_sent(
     scheme: str, certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is taken back while its name is resolved, and the connection that is made later is of no use."""
+    """A start that is withdrawn during name resolution is never sent."""
     asked, end = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -375,7 +383,8 @@ def test_start_that_was_withdrawn_is_never_sent(
         assert (server.connections, [request.method for request in server.received]) == (2, ["GET"])
 
 
-def test_start_that_was_sent_is_not_withdrawn() -> None:
+def test_sent_start_cannot_be_withdrawn() -> None:
+    """A start request that was sent cannot be withdrawn."""
     with FaultServer(hang) as server:
         workers, _ = threads_to(Transport(server.url, SECRETS, timeouts=PATIENT))
         withdraw = workers.start(7, A)
@@ -383,8 +392,8 @@ def test_start_that_was_sent_is_not_withdrawn() -> None:
         assert not withdraw()
 
 
-def test_withdrawal_and_sending_exclude_each_other() -> None:
-    """Whenever it comes: a start that was taken back never arrives, and another one comes back with its run."""
+def test_start_is_sent_or_withdrawn() -> None:
+    """At any moment a start is either withdrawn or sent, never both."""
     dice, taken_back = random.Random(7), set()
     ids = [f"t{number}" for number in range(300)]
     with FaultServer(started) as server:
@@ -405,8 +414,8 @@ def test_withdrawal_and_sending_exclude_each_other() -> None:
     assert taken_back
 
 
-def test_signal_takes_back_what_is_still_connecting(tmp_path: Path) -> None:
-    """Nothing was sent, so nothing may have started."""
+def test_signal_withdraws_connecting_starts(tmp_path: Path) -> None:
+    """Starts without a connection are reported as not started."""
     with dead() as port:
         environ = CREDENTIALS | {"AUTONOMA_API_URL": f"https://127.0.1.1:{port}/api"}
         process = start(

@@ -1,4 +1,4 @@
-"""Each failure of a connection says what is wrong, the likely cause and what to do."""
+"""Test the messages and suggestions of connection errors."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ CAUSES: dict[str, tuple[Exception, str, str, str]] = {
 
 @pytest.mark.parametrize("peer", [HOST, "the proxy"])
 @pytest.mark.parametrize("cause", CAUSES)
-def test_failure_of_a_connection_has_a_cause_and_a_cure(cause: str, peer: str) -> None:
-    """What is the proxy's is told as the proxy's, and leads to HTTPS_PROXY."""
+def test_connection_error_has_suggestion(cause: str, peer: str) -> None:
+    """Each error names its peer and has a suggestion for it."""
     error, text, hint, hint_of_proxy = CAUSES[cause]
     failure = connect_error_from(
         ProxyError("x", error) if peer == "the proxy" else requests.ConnectionError(error), HOST
@@ -88,7 +88,8 @@ def test_failure_of_a_connection_has_a_cause_and_a_cure(cause: str, peer: str) -
         ("SSH-2.0", "HTTPS_PROXY may name something that is not an HTTP proxy."),
     ],
 )
-def test_proxy_that_connects_to_nothing_has_a_cure(answer: str, hint: str) -> None:
+def test_proxy_refusal_has_suggestion(answer: str, hint: str) -> None:
+    """Each failed CONNECT has a suggestion for its status."""
     failure = connect_error_from(ProxyError("x", OSError(f"Tunnel connection failed: {answer}")), HOST)
     assert str(failure).startswith(f"the proxy did not connect to {HOST} (")
     assert failure.hint.startswith(hint)
@@ -101,27 +102,29 @@ def test_proxy_that_connects_to_nothing_has_a_cure(answer: str, hint: str) -> No
         ("Please check proxy URL.", "A proxy is a URL such as http://proxy.example.com:3128."),
     ],
 )
-def test_invalid_proxy_has_a_cure(text: str, hint: str) -> None:
+def test_invalid_proxy_has_suggestion(text: str, hint: str) -> None:
+    """An invalid proxy setting has a suggestion."""
     failure = configuration_error(requests.exceptions.InvalidProxyURL(text))
     assert str(failure).startswith("no request could be made: check api-url, the proxy settings (HTTPS_PROXY")
     assert (failure.hint, failure.retryable) == (hint, False)
 
 
-def test_authorities_that_the_environment_does_not_name_are_told() -> None:
-    """The file with the public authorities comes with this program's libraries."""
+def test_unreadable_default_ca_has_suggestion() -> None:
+    """The default CA file is part of the installed libraries."""
     failure = connect_error_from(requests.ConnectionError(CertificateFileError(1, "x")), HOST)
     assert (str(failure), failure.retryable) == ("the file of trusted authorities could not be read", False)
     assert "reinstall" in failure.hint
 
 
-def test_missing_thread_has_a_cure() -> None:
+def test_missing_thread_has_suggestion() -> None:
+    """The error for a missing thread suggests ulimit -u."""
     assert "ulimit -u" in no_timeout_thread_error().hint
 
 
 @pytest.mark.parametrize(
     "failure", [response_error_from(OSError("x")), no_timeout_thread_error(), connect_error_from(OSError("x"), HOST)]
 )
-def test_text_of_a_failure_stands_alone(failure: RequestNotSentError) -> None:
-    """It is put before a full stop, and the hint behind it."""
+def test_error_text_is_short(failure: RequestNotSentError) -> None:
+    """An error text has at most 80 characters and no final full stop."""
     assert not str(failure).endswith(".")
     assert len(str(failure)) <= 80

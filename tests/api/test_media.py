@@ -1,4 +1,4 @@
-"""What comes of an address of a screenshot or video, piece by piece."""
+"""Test the download of evidence in pieces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tests.support.faults import said
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: Image/PNG; x=1\r\nContent-Length: 4\r\nConnection: close\r\n\r\nabcd"
 
 
-def test_the_pieces_are_the_body_and_the_content_type_comes_without_its_parameters() -> None:
+def test_download_returns_content_type() -> None:
+    """A download passes on the body and returns the content type without parameters."""
     pieces: list[bytes] = []
     with FaultServer(said(ANSWER)) as server:
         assert (
@@ -22,7 +23,9 @@ def test_the_pieces_are_the_body_and_the_content_type_comes_without_its_paramete
 
 
 @pytest.mark.parametrize("raised", [FileTooLargeError, KeyError])
-def test_what_the_taker_raises_passes_through_but_for_too_many_pieces(raised: type[Exception]) -> None:
+def test_download_raises_errors_of_writer(raised: type[Exception]) -> None:
+    """An error of the writer passes through unless the file is too large."""
+
     def take(piece: bytes) -> None:
         raise raised
 

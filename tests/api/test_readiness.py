@@ -1,4 +1,4 @@
-"""Waiting for a page on real sockets: it comes up or the time is over, and it learns nothing about us."""
+"""Test waiting for a URL on real sockets."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Waited:
         self._now += seconds
 
 
-def test_a_redirect_shows_no_value() -> None:
-    """The page may repeat what a test typed into it. The address that was given is shown."""
+def test_redirect_hides_secret_value() -> None:
+    """A secret value is removed from the redirect but not from the given URL."""
     with FaultServer(moved("ftp://user:pw@example.com/ab\u200bcd1234/x?y".encode().decode("latin-1"))) as server:
         why = Waited(f"{server.url}/abcd1234", redactor=Redactor(["abcd1234"])).why
     assert why.startswith(f"{server.url}/abcd1234 did not come up within 20 s: HTTP 302, which leads to ftp://")
     assert why.endswith("example.com/***/x: not https any more")
 
 
-def test_redirect_in_latin_1_shows_no_value() -> None:
-    """Replaced letters would leave a value that is not recognized."""
+def test_latin_1_redirect_hides_secret_value() -> None:
+    """A value in Latin-1 is redacted like one in UTF-8."""
     with FaultServer(moved("ftp://example.com/pässwörd-xk7q")) as server:
         why = Waited(server.url, redactor=Redactor(["pässwörd-xk7q"])).why
     assert "leads to ftp://example.com/***: not https" in why
@@ -64,14 +64,16 @@ def moved(to: str, status: int = 302) -> Act:
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 304, 399])
-def test_a_page_that_answers_below_400_is_up(status: int) -> None:
+def test_url_below_400_is_ready(status: int) -> None:
+    """Each status below 400 means that the URL is ready."""
     with FaultServer(answer(status)) as server:
         waited = Waited(f"{server.url}/a/b/c")
     assert (waited.why, waited.told) == ("", [])
 
 
 @pytest.mark.parametrize("down", [answer(404), answer(503), close, reset], ids=["404", "503", "close", "reset"])
-def test_a_page_that_comes_up_at_the_third_try_is_waited_for(down: Act) -> None:
+def test_url_ready_at_third_try_succeeds(down: Act) -> None:
+    """The wait continues until the third request succeeds."""
     with FaultServer(turns(down, down, answer(200))) as server:
         waited = Waited(f"{server.url}/a/b/c", 60)
     assert waited.why == ""
@@ -87,7 +89,8 @@ def test_a_page_that_comes_up_at_the_third_try_is_waited_for(down: Act) -> None:
         (close, "ended before an answer came"),
     ],
 )
-def test_a_page_that_stays_down_ends_the_wait_with_its_last_answer(down: Act, why: str) -> None:
+def test_timeout_reports_last_response(down: Act, why: str) -> None:
+    """The error after the wait contains the last response."""
     with FaultServer(down) as server:
         waited = Waited(f"{server.url}/a/b/c")
     assert "did not come up within 20 s: " in waited.why
@@ -95,8 +98,8 @@ def test_a_page_that_stays_down_ends_the_wait_with_its_last_answer(down: Act, wh
 
 
 @pytest.mark.parametrize("act", [hang, dripped("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 500)], ids=["hang", "drip"])
-def test_a_page_without_an_answer_ends_the_wait_in_time(act: Act) -> None:
-    """The first never answers, and the second would take 150 s for it."""
+def test_unresponsive_url_times_out(act: Act) -> None:
+    """An incomplete response does not extend the wait."""
     with FaultServer(act) as server:
         url, began = f"{server.url}/a/b/c", time.monotonic()
         found = wait_for_url(url, 1.5, time.monotonic, time.sleep, lambda _: None)
@@ -105,36 +108,42 @@ def test_a_page_without_an_answer_ends_the_wait_in_time(act: Act) -> None:
     assert "did not come up within 1.5 s: no answer came in time" in found.reason
 
 
-def test_nobody_at_the_door_is_waited_for_too() -> None:
+def test_refused_connection_is_reported() -> None:
+    """A refused connection is reported after the wait."""
     with FaultServer(answer(200)) as server:
         url = server.url
     waited = Waited(f"{url}/")
     assert "refused the connection" in waited.why
 
 
-def test_redirects_are_followed_to_other_hosts() -> None:
+def test_redirect_to_other_host_is_followed() -> None:
+    """A redirect to another host is followed."""
     with FaultServer(answer(200)) as other, FaultServer(moved(f"{other.url}/x/y/z")) as server:
         assert Waited(f"{server.url}/a/b/c").why == ""
         assert other.connections == 1
 
 
-def test_a_relative_redirect_is_followed() -> None:
+def test_relative_redirect_is_followed() -> None:
+    """A relative redirect is followed."""
     with FaultServer(turns(moved("/x/y/z"), answer(200))) as server:
         assert Waited(f"{server.url}/a/b/c").why == ""
 
 
-def test_a_redirect_in_circles_is_not_up() -> None:
+def test_redirect_loop_is_not_ready() -> None:
+    """A redirect loop counts as not ready."""
     with FaultServer(moved("/a/b/c")) as server:
         assert "redirects more than 10 times" in Waited(f"{server.url}/a/b/c").why
 
 
 @pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
-def test_a_redirect_leads_to_the_web_only(target: str) -> None:
+def test_redirect_to_other_scheme_is_not_ready(target: str) -> None:
+    """A redirect to another scheme than HTTP is not followed."""
     with FaultServer(moved(target)) as server:
         assert "not https any more" in Waited(f"{server.url}/a/b/c").why
 
 
-def test_the_page_gets_no_credentials_and_no_cookies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_has_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request contains neither credentials nor cookies."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login user password hidden\n", "utf-8")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -152,7 +161,8 @@ def test_the_page_gets_no_credentials_and_no_cookies(tmp_path: Path, monkeypatch
         assert not any(name.startswith("autonoma") for name in headers)
 
 
-def test_the_body_is_not_read() -> None:
+def test_body_is_not_read() -> None:
+    """Only the headers of a response are read."""
     megabytes: list[bool] = []
 
     def send_all(wire: Wire) -> bool:
@@ -168,19 +178,22 @@ def test_the_body_is_not_read() -> None:
     assert len(megabytes) < 100
 
 
-def test_what_may_be_secret_in_the_url_is_not_told() -> None:
+def test_query_of_url_is_not_shown() -> None:
+    """Messages contain the URL without query and fragment."""
     with FaultServer(answer(503)) as server:
         waited = Waited(f"{server.url}/a/b/c?token=hidden#hidden")
     assert "hidden" not in waited.why + "".join(waited.told)
     assert f"{server.url}/a/b/c " in waited.why
 
 
-def test_a_slow_page_is_up_when_it_answers() -> None:
+def test_slow_url_is_ready() -> None:
+    """A slow response counts as ready."""
     with FaultServer(after(0.5, answer(200))) as server:
         assert Waited(f"{server.url}/a/b/c").why == ""
 
 
-def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_wait_logs_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait of 5 minutes logs about ten lines."""
     now = 0.0
     told: list[str] = []
 
@@ -195,8 +208,8 @@ def test_a_long_wait_is_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     assert 290 < now <= 300
 
 
-def test_a_name_that_is_not_resolved_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No socket is there yet that could be shut down at the limit."""
+def test_slow_resolver_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit holds before any socket exists."""
     end = threading.Event()
     monkeypatch.setattr(
         "autonoma_ci.net.wait_for_url._probe",
@@ -207,8 +220,8 @@ def test_a_name_that_is_not_resolved_ends_in_time(monkeypatch: pytest.MonkeyPatc
     assert found == ("https://shop.test did not come up within 0.5 s: no answer came in time", "")
 
 
-def test_a_signal_ends_the_wait_at_once() -> None:
-    """Nothing was started: there is nothing to wind up."""
+def test_signal_ends_wait() -> None:
+    """SIGTERM ends the wait at once."""
     with FaultServer(hang) as server:
         environ = {
             "PATH": os.environ["PATH"],

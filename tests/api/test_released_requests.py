@@ -1,4 +1,7 @@
-"""A request that failed leaves nothing in memory: neither its credentials nor, once its transport ends, its session."""
+"""Test that failed requests leave no objects in memory.
+
+Neither credentials nor, once the transport ends, its session may stay.
+"""
 
 from __future__ import annotations
 
@@ -96,14 +99,16 @@ def free_address() -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_objects_are_found_while_they_are_there(kind: type[object]) -> None:
+def test_existing_objects_are_found(kind: type[object]) -> None:
+    """The search finds sessions, requests and responses."""
     made = kind()
     assert found() == [made]
     assert not nothing_is_left([])
 
 
 @pytest.mark.parametrize("kept", [SECRETS[0].reveal(), [{"a": b"x " + SECRETS[1].reveal().encode()}]])
-def test_credentials_in_a_session_are_found(kept: object) -> None:
+def test_session_credentials_are_found(kept: object) -> None:
+    """The search finds credentials at any depth of a session."""
     session = SafeSession()
     assert not holds_credentials(session)
     vars(session)["kept"] = kept
@@ -112,7 +117,8 @@ def test_credentials_in_a_session_are_found(kept: object) -> None:
 
 @pytest.mark.parametrize("act", FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("method", ["post", "get", "download"])
-def test_nothing_is_left_of_a_lost_response(method: str, act: Act) -> None:
+def test_lost_response_is_released(method: str, act: Act) -> None:
+    """A lost response leaves no objects in memory."""
     with FaultServer(act) as server:
         timeouts = BRIEF if act is hang else PATIENT
         transports = [Transport(server.url, SECRETS, timeouts)]
@@ -129,7 +135,8 @@ def test_nothing_is_left_of_a_lost_response(method: str, act: Act) -> None:
 
 
 @pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9", "socks5://127.0.0.1:9"])
-def test_nothing_is_left_of_what_was_not_sent(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsent_request_is_released(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that was not sent leaves no objects in memory."""
     if proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy)
     url = "http://api.example.test/api" if proxy else free_address()
@@ -141,7 +148,8 @@ def test_nothing_is_left_of_what_was_not_sent(proxy: str, monkeypatch: pytest.Mo
     assert nothing_is_left(transports)
 
 
-def test_nothing_is_left_of_a_lost_comment() -> None:
+def test_lost_comment_is_released() -> None:
+    """A comment without a response leaves no objects in memory."""
     with FaultServer(close) as server:
         web = RestClient(server.url, {"Authorization": "Bearer token-of-the-test"}, Clock())
         with pytest.raises(RestError):
@@ -149,7 +157,8 @@ def test_nothing_is_left_of_a_lost_comment() -> None:
     assert not found()
 
 
-def test_nothing_is_left_of_a_response() -> None:
+def test_complete_response_is_released() -> None:
+    """A complete response leaves only its session in memory."""
     with FaultServer(answer(200, "{}")) as server:
         transports = [Transport(server.url, SECRETS)]
         for _ in range(2):

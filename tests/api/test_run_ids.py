@@ -1,4 +1,4 @@
-"""Test how a run is named in responses and links.
+"""Test how responses and links name their run.
 
 A start that names no run, two runs or an invalid id may have started. A status that names another run is not used.
 """
@@ -71,8 +71,8 @@ def detailed(fields: Mapping[str, object] | str) -> RunDetails:
         ("/run/folder/x", TargetKind.TAG, "", "x"),
     ],
 )
-def test_link_names_its_run(path: str, kind: TargetKind, within: str, alone: str) -> None:
-    """The id stands behind `/run/`, and is the page's own if nothing follows it."""
+def test_link_contains_run_id(path: str, kind: TargetKind, within: str, alone: str) -> None:
+    """The run id follows `/run/` in the path of a link."""
     assert (find_linked_run(SITE + path, kind), find_page_run(SITE + path, kind)) == (within, alone)
 
 
@@ -98,14 +98,14 @@ def test_link_names_its_run(path: str, kind: TargetKind, within: str, alone: str
         ({"url": f"{SITE}/run/folder/x"}, TargetKind.TAG, "x"),
     ],
 )
-def test_start_that_names_one_run_is_started(fields: dict[str, object], kind: TargetKind, run_id: str) -> None:
-    """A missing field is no contradiction, and neither is a link to another page."""
+def test_start_with_one_run_is_started(fields: dict[str, object], kind: TargetKind, run_id: str) -> None:
+    """A missing field or a link to another page is no contradiction."""
     assert (started(fields, kind).status, started(fields, kind).run_id) == (StartStatus.STARTED, run_id)
 
 
 @pytest.mark.parametrize("run_id", [" ", "x ", "x\n", "x\u200b", "x.y", "é", [], ["x"], {}, True, 7.5, "y"])
-def test_start_with_an_id_unlike_its_link_is_unknown(run_id: object) -> None:
-    """An id that can't be used, or is not that of the link, is not replaced by the link's."""
+def test_start_with_conflicting_id_is_indeterminate(run_id: object) -> None:
+    """An unusable id is never replaced by the id of the link."""
     found = started({"run_id": run_id, "url": f"{SITE}/run/x"})
     assert (found.status, found.reason, found.run_id, found.url) == (
         StartStatus.INDETERMINATE,
@@ -131,8 +131,8 @@ def test_start_with_an_id_unlike_its_link_is_unknown(run_id: object) -> None:
         ({"folder_run_id": "x", "folderRunID": "y"}, TargetKind.FOLDER),
     ],
 )
-def test_start_that_names_no_run_is_unknown(fields: dict[str, object], kind: TargetKind) -> None:
-    """The response to another request, such as the start of a test or a login, starts nothing that is known."""
+def test_start_without_run_is_indeterminate(fields: dict[str, object], kind: TargetKind) -> None:
+    """A response for another target kind or page contains no run."""
     assert started(fields, kind).status is StartStatus.INDETERMINATE
 
 
@@ -156,8 +156,8 @@ def test_start_that_names_no_run_is_unknown(fields: dict[str, object], kind: Tar
         ({"tag_run_id": "y"}, TargetKind.TAG),
     ],
 )
-def test_status_that_names_another_run_is_trouble(fields: dict[str, object], kind: TargetKind) -> None:
-    """Whether that run is known or not: its verdict is not that of this one."""
+def test_status_of_other_run_is_unavailable(fields: dict[str, object], kind: TargetKind) -> None:
+    """The status of another run is not used."""
     found = polled(fields, kind)
     assert (found.status, found.message) == (PollStatus.UNAVAILABLE, "the response is about another run")
 
@@ -177,13 +177,13 @@ def test_status_that_names_another_run_is_trouble(fields: dict[str, object], kin
         ({"url": f"{SITE}/run/folder/y", "id": "y"}, TargetKind.TAG),
     ],
 )
-def test_status_that_names_no_other_run_is_read(fields: dict[str, object], kind: TargetKind) -> None:
-    """Fields may be missing, and a link of another shape says nothing."""
+def test_status_without_other_run_is_read(fields: dict[str, object], kind: TargetKind) -> None:
+    """Missing fields and unrelated links do not contradict the run id."""
     assert polled(fields, kind).status is PollStatus.PASSED
 
 
-def test_status_of_a_number_is_compared_as_text() -> None:
-    """An API may give an id as a number here and as text there."""
+def test_numeric_run_id_equals_text() -> None:
+    """A numeric id equals the same id as text."""
     assert polled({"id": 7}, run_id="7").status is PollStatus.PASSED
 
 
@@ -200,8 +200,8 @@ def test_status_of_a_number_is_compared_as_text() -> None:
         ({"test_id": 8, "test": {"id": "9"}}, "test"),
     ],
 )
-def test_details_of_another_run_or_test_are_not_used(fields: dict[str, object], what: str) -> None:
-    """Numbers are compared as text, and the test may be an object of its own."""
+def test_details_of_other_run_are_not_used(fields: dict[str, object], what: str) -> None:
+    """Details of another run or test are dropped with a reason."""
     found = detailed({"name": "A title", **fields})
     assert found.contradiction == (f"the details are of another {what}" if what else "")
     assert found.title == ("" if what else "A title")
@@ -220,16 +220,16 @@ def test_details_of_another_run_or_test_are_not_used(fields: dict[str, object], 
         (5, None),
     ],
 )
-def test_details_have_a_status_if_they_name_a_known_word(word: object, said: PollStatus | None) -> None:
-    """The API's status decides what a run is, and a word that is not known does not contradict it."""
+def test_unknown_status_in_details_is_ignored(word: object, said: PollStatus | None) -> None:
+    """An unknown status word in the details counts as no status."""
     assert detailed({"status": word}).status is said
 
 
 TWICE = '{"status": "failed", "status": "passed", "run_id": "x", "run_id": "y"}'
 
 
-def test_key_with_two_values_says_nothing() -> None:
-    """Which of them counts is not known."""
+def test_key_with_two_values_is_rejected() -> None:
+    """A key with two different values makes the response unusable."""
     assert polled(TWICE).status is PollStatus.UNAVAILABLE
     assert polled('{"status": "passed", "of": [{"a": 1, "a": 2}]}').status is PollStatus.UNAVAILABLE
     assert detailed(TWICE).error == "not in the form that is known"
@@ -242,6 +242,6 @@ def test_key_with_two_values_says_nothing() -> None:
     assert found.status is StartStatus.INDETERMINATE
 
 
-def test_key_with_one_value_twice_is_read() -> None:
-    """Nothing contradicts itself there."""
+def test_repeated_equal_key_is_read() -> None:
+    """A repeated key with the same value is no contradiction."""
     assert polled('{"status": "passed", "status": "passed"}').status is PollStatus.PASSED

@@ -1,4 +1,7 @@
-"""Each status either proves that a start did nothing, or it does not; only one lets it be sent again."""
+"""Test which status codes prove that no run was started.
+
+Only one of them allows the start to be sent again.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +28,23 @@ def attempt(status: int, body: object) -> StartResult:
     return parse_start_response(answer, RunRequest(TargetKind.TEST, "abc"), nothing, nothing)
 
 
-def test_table_lists_the_proofs() -> None:
+def test_table_lists_proofs() -> None:
+    """The table of proofs matches the list in this module."""
     assert tuple(sorted(NOT_STARTED_STATUSES)) == PROOFS
     assert all(NOT_STARTED_STATUSES.values()), "each row states its source"
 
 
 @pytest.mark.parametrize("status", PROOFS)
-def test_status_of_table_proves_not_started(status: int) -> None:
+def test_listed_status_proves_not_started(status: int) -> None:
+    """Each listed status proves that no run was started."""
     found = attempt(status, {"error": "No"})
     assert found.status is (StartStatus.RATE_LIMITED if status == 429 else StartStatus.REJECTED)
     assert found.reason is not ExitReason.UNKNOWN
 
 
 @pytest.mark.parametrize("status", OTHERS)
-def test_other_status_proves_nothing(status: int) -> None:
-    """Not even with Retry-After, which Varnish sends with 503 while the server is at work on the request."""
+def test_unlisted_status_is_indeterminate(status: int) -> None:
+    """Retry-After is no proof, because Varnish sends it while the server still works."""
     found = attempt(status, {"error": "No", "message": "Try again later"})
     assert (found.status, found.reason) == (StartStatus.INDETERMINATE, ExitReason.UNKNOWN)
     assert "may have started" in found.suggestion
@@ -53,7 +58,8 @@ def test_other_status_proves_nothing(status: int) -> None:
         {"error": "Internal server error", "message": f" {SENTENCE.upper()}. "},
     ],
 )
-def test_known_message_of_500_proves_not_started(body: object) -> None:
+def test_known_500_proves_not_started(body: object) -> None:
+    """A 500 with the known message proves that no run was started."""
     found = attempt(500, body)
     assert (found.status, found.reason) == (StartStatus.REJECTED, ExitReason.API)
 
@@ -68,13 +74,14 @@ def test_known_message_of_500_proves_not_started(body: object) -> None:
         (503, {"message": SENTENCE}),
     ],
 )
-def test_known_message_elsewhere_proves_nothing(status: int, body: object) -> None:
+def test_known_message_elsewhere_is_no_proof(status: int, body: object) -> None:
+    """The known message counts only alone, in its field and with status 500."""
     assert attempt(status, body).status is StartStatus.INDETERMINATE
 
 
 @pytest.mark.parametrize("status", [303, 400, 404, 429, 500, 503])
-def test_body_of_a_refusal_names_no_run(status: int) -> None:
-    """Nothing of such a response is believed but its status."""
+def test_rejection_has_no_run_id(status: int) -> None:
+    """Only the status of a rejection is used."""
     found = attempt(status, {"error": "No", "run_id": "r1", "url": "https://autonoma.app/run/r1"})
     assert (found.run_id, found.url) == ("", "")
     assert (found.status is StartStatus.INDETERMINATE) == (status in {303, 500, 503})

@@ -1,4 +1,4 @@
-"""What an answer to a question about a run means: passed is only what the server calls so."""
+"""Test how responses about the status of a run are interpreted."""
 
 from __future__ import annotations
 
@@ -59,12 +59,14 @@ def answer(
         (["passed"], PollStatus.UNRECOGNIZED),
     ],
 )
-def test_a_word_means(word: object, said: PollStatus) -> None:
+def test_status_word_decides_poll_status(word: object, said: PollStatus) -> None:
+    """Each status word has one meaning."""
     assert parse_status_response(answer({"status": word}), same).status is said
 
 
 @given(st.text())
-def test_no_word_but_one_is_a_pass(word: str) -> None:
+def test_only_passed_means_passed(word: str) -> None:
+    """Only the word passed gives the status passed."""
     known = word.strip().lower().replace("-", "_").replace(" ", "_") == "passed"
     assert (parse_status_response(answer({"status": word}), same).status is PollStatus.PASSED) == known
 
@@ -84,8 +86,8 @@ def test_no_word_but_one_is_a_pass(word: str) -> None:
         (204, PollStatus.UNAVAILABLE),
     ],
 )
-def test_a_status_code_means(code: int, said: PollStatus) -> None:
-    """Whatever a body says, only a 200 tells how a run stands."""
+def test_status_code_decides_poll_status(code: int, said: PollStatus) -> None:
+    """A status other than 200 overrides the body."""
     found = parse_status_response(answer({"status": "passed", "message": "Because."}, code), same)
     assert found.status is said
     assert found.message == f"HTTP {code}: Because."
@@ -94,7 +96,8 @@ def test_a_status_code_means(code: int, said: PollStatus) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>passed</html>", b"null", b"[]", b'"passed"', b'{"status": "passed"', b"{}"]
 )
-def test_what_is_no_answer_is_no_pass(body: bytes) -> None:
+def test_malformed_status_is_unavailable(body: bytes) -> None:
+    """A body without a status never counts as passed."""
     assert parse_status_response(answer(body), same).status is PollStatus.UNAVAILABLE
 
 
@@ -102,8 +105,8 @@ def test_what_is_no_answer_is_no_pass(body: bytes) -> None:
     ("code", "body"),
     [(402, {}), (403, {"message": "Insufficient quota"}), (403, {"error": "Over the LIMITS of your plan"})],
 )
-def test_used_up_quota_does_not_end_the_wait(code: int, body: dict[str, str]) -> None:
-    """The run goes on, and the credentials are fine."""
+def test_used_up_quota_continues_polling(code: int, body: dict[str, str]) -> None:
+    """A used-up quota does not stop the run."""
     found = parse_status_response(answer(body, code), same)
     assert found.status is PollStatus.UNAVAILABLE
     assert found.message.startswith(f"the account's quota is used up (HTTP {code}")
@@ -112,17 +115,20 @@ def test_used_up_quota_does_not_end_the_wait(code: int, body: dict[str, str]) ->
 @pytest.mark.parametrize(
     ("body", "headers"), [(b"<!doctype html>", {}), (b"passed", {"Content-Type": "text/html; charset=utf-8"})]
 )
-def test_web_page_in_place_of_a_status_is_named(body: bytes, headers: dict[str, str]) -> None:
+def test_web_page_as_status_is_reported(body: bytes, headers: dict[str, str]) -> None:
+    """A web page instead of a status leads to api-url."""
     found = parse_status_response(HttpResponse(200, headers, body, is_complete=True), same)
     assert found.status is PollStatus.UNAVAILABLE
     assert found.message.startswith("HTTP 200, but this host serves a web page, not the API. Check api-url")
 
 
-def test_an_answer_cut_short_is_no_pass() -> None:
+def test_incomplete_status_is_unavailable() -> None:
+    """An incomplete response never counts as passed."""
     assert parse_status_response(answer({"status": "passed"}, complete=False), same).status is PollStatus.UNAVAILABLE
 
 
-def test_retry_after_is_told() -> None:
+def test_poll_result_has_retry_after() -> None:
+    """The poll result contains the time of Retry-After."""
     assert parse_status_response(answer({}, 429, {"Retry-After": "7"}), same).retry_after == 7.0
     assert parse_status_response(answer({}, 503), same).retry_after is None
 
@@ -135,7 +141,8 @@ STEPS: list[dict[str, Any]] = [
 ]
 
 
-def test_the_step_that_failed_is_the_last_that_says_so() -> None:
+def test_failed_step_is_last_failed_one() -> None:
+    """The last step with the status failed is the failed step."""
     times = {"created_at": "2025-01-07T09:30:00.500Z", "ended_at": "2025-01-07T09:31:00.000Z"}
     body = {"name": "Checkout", "steps": STEPS, **times}
     found = parse_details_response(answer(body), same)
@@ -143,14 +150,16 @@ def test_the_step_that_failed_is_the_last_that_says_so() -> None:
     assert (found.title, found.step, found.duration_seconds) == ("Checkout", step, 59.5)
 
 
-def test_all_steps_are_told_in_their_order() -> None:
+def test_steps_stay_in_order() -> None:
+    """All steps are returned in their order."""
     found = parse_details_response(answer({"steps": STEPS}), same).steps
     assert [(step.number, step.instruction, step.status) for step in found] == [
         (1, "Open", "passed"), (2, "Click", "failed"), (3, "Check it", "failed"), (4, "Leave", "skipped"),
     ]  # fmt: skip
 
 
-def test_of_very_many_steps_the_first_and_the_last_are_told() -> None:
+def test_many_steps_are_shortened() -> None:
+    """Of 10,000 steps only the first and last hundred are returned."""
     many = [{"instruction": str(number), "image": f"https://media.test/{number}"} for number in range(1, 10_001)]
     found = parse_details_response(answer({"steps": many}), same)
     assert [step.number for step in found.steps] == [*range(1, 101), *range(9901, 10_001)]
@@ -158,14 +167,16 @@ def test_of_very_many_steps_the_first_and_the_last_are_told() -> None:
 
 
 @pytest.mark.parametrize("address", [None, 7, "", [], {"url": "x"}])
-def test_where_screenshots_and_video_are_is_told_if_it_is_text(address: object) -> None:
+def test_media_url_must_be_text(address: object) -> None:
+    """A media URL that is not text is ignored."""
     body = {"steps": [{"image": "https://media.test/1"}, {"image": address}], "video_url": address}
     assert {number: media.url for number, media in parse_details_response(answer(body), same).media_urls.items()} == {
         1: "https://media.test/1"
     }
 
 
-def test_addresses_of_media_are_in_no_repr() -> None:
+def test_media_url_is_not_in_repr() -> None:
+    """The repr contains no media URL, because it can be signed."""
     body = {"steps": [{"image": "https://media.test/1?signature=secret"}], "video_url": "https://media.test/v?secret"}
     assert "secret" not in repr(parse_details_response(answer(body), same))
 
@@ -181,11 +192,13 @@ def test_addresses_of_media_are_in_no_repr() -> None:
         {"status": "failed", "created_at": "2025-01-07T09:31:00Z", "ended_at": "2025-01-07T09:30:00Z"},
     ],
 )
-def test_every_field_may_be_missing_or_something_else(body: object) -> None:
+def test_malformed_details_are_ignored(body: object) -> None:
+    """Missing and malformed fields give empty details."""
     assert parse_details_response(answer(body), same) == RunDetails(status=PollStatus.FAILED)
 
 
-def test_details_that_can_not_be_had_say_why() -> None:
+def test_unreadable_details_have_reason() -> None:
+    """Details that cannot be read contain the reason."""
     assert parse_details_response(answer({}, 500), same).error == "HTTP 500"
     assert parse_details_response(answer(b"<html>"), same).error == "not in the form that is known"
 
@@ -203,7 +216,8 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["status", "steps", "name", "created_at", "ended_at"]), json_values))
-def test_no_answer_breaks_anything(body: dict[str, object]) -> None:
+def test_any_body_is_parsed(body: dict[str, object]) -> None:
+    """Any JSON body gives a result instead of an exception."""
     found = answer(json.dumps(body).encode())
     assert isinstance(parse_status_response(found, same).status, PollStatus)
     assert isinstance(parse_details_response(found, same), RunDetails)
@@ -217,14 +231,16 @@ def test_no_answer_breaks_anything(body: dict[str, object]) -> None:
         (TargetKind.TAG, "/run/tag/r1/status"),
     ],
 )
-def test_each_kind_of_run_has_its_endpoint(kind: TargetKind, path: str) -> None:
+def test_each_kind_has_status_endpoint(kind: TargetKind, path: str) -> None:
+    """Each target kind has its own status endpoint."""
     with requests_mock.Mocker() as mock:
         mock.get(f"https://api.test{path}", json={"status": "passed"})
         client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
         assert client.status(RunRequest(kind, "a"), "r1").status is PollStatus.PASSED
 
 
-def test_details_are_asked_for_with_their_steps_and_without_media() -> None:
+def test_details_request_includes_steps() -> None:
+    """Details are requested with steps and without media."""
     with requests_mock.Mocker() as mock:
         mock.get("https://api.test/run/r1?steps=true", json={"name": "Checkout"})
         client = AutonomaClient(Transport("https://api.test", SECRETS), "github", SECRETS)
@@ -232,7 +248,8 @@ def test_details_are_asked_for_with_their_steps_and_without_media() -> None:
         assert mock.last_request.query == "steps=true"
 
 
-def test_neither_a_secret_nor_a_value_comes_back_out_of_an_answer() -> None:
+def test_secrets_in_response_are_redacted() -> None:
+    """Credentials and variable values in a response are redacted."""
     said = "client-secret-of-the-test, value-of-the-variable"
     step = {"instruction": said, "output": said, "status": "failed", "url": f"https://shop.test/{said}"}
     with requests_mock.Mocker() as mock:
@@ -247,8 +264,8 @@ def test_neither_a_secret_nor_a_value_comes_back_out_of_an_answer() -> None:
     assert "value-of-the-variable" not in shown
 
 
-def test_values_are_removed_from_each_run_and_kept_in_ids() -> None:
-    """The runs of a record have names of variables alone. A value such as `r1` occurs in ids and links by chance."""
+def test_values_in_ids_are_not_redacted() -> None:
+    """A value that occurs in ids and links by chance is redacted only in texts."""
     request = RunRequest(TargetKind.TEST, "a", variables={"NAME": ""})
     link = "https://autonoma.app/run/r1"
     with requests_mock.Mocker() as mock:

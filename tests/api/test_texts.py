@@ -1,4 +1,4 @@
-"""What an answer says is cut, redacted and cut again: soon, however long it is, and never through a secret."""
+"""Test that response texts are shortened and redacted in limited time."""
 
 from __future__ import annotations
 
@@ -91,12 +91,14 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_an_answer_as_long_as_any_is_understood_soon(name: str) -> None:
+def test_longest_response_is_parsed_in_time(name: str) -> None:
+    """The longest possible response is parsed within its CPU limit."""
     ask, code, body = BOMBS[name]
     assert processor_seconds(lambda: ask(HttpResponse(code, {}, body, is_complete=True)), SECONDS) < SECONDS
 
 
-def test_an_answer_of_very_much_text_is_told_in_part() -> None:
+def test_sanitizer_has_budget() -> None:
+    """The sanitizer returns an ellipsis once its budget is used up."""
     told = ResponseSanitizer(lambda: Redactor(["a secret"]))
     texts = [told.clean("x" * 30_000, 7000) for _ in range(200)]
     assert texts[0] == "x" * 6999 + "…"
@@ -104,11 +106,14 @@ def test_an_answer_of_very_much_text_is_told_in_part() -> None:
     assert told.is_budget_exhausted
 
 
-def test_a_list_of_folders_with_very_much_text_is_an_error() -> None:
+def test_huge_folder_list_is_error() -> None:
+    """A folder list with too much text is an error."""
     assert "longer than any account's" in str(account(HttpResponse(200, {}, BOMBS["tests"][2], is_complete=True)))
 
 
-def test_a_text_is_redacted_only_if_there_is_one() -> None:
+def test_empty_text_skips_redaction() -> None:
+    """An empty text is returned without a redactor."""
+
     def none() -> Redactor:
         raise AssertionError
 
@@ -116,7 +121,8 @@ def test_a_text_is_redacted_only_if_there_is_one() -> None:
 
 
 @pytest.mark.parametrize("length", [9, 10, 11, 40, 41, 100])
-def test_a_text_that_is_longer_than_its_limit_ends_in_an_ellipsis(length: int) -> None:
+def test_long_text_ends_in_ellipsis(length: int) -> None:
+    """A text over its limit ends in an ellipsis."""
     assert ResponseSanitizer(lambda: Redactor(())).clean("x" * length, 10) == (
         "x" * length if length <= 10 else "x" * 9 + "…"
     )
@@ -124,8 +130,8 @@ def test_a_text_that_is_longer_than_its_limit_ends_in_an_ellipsis(length: int) -
 
 @pytest.mark.parametrize("gap", ["\u200b" * 3, "\t", "\r\n", "\U000e0041\xad"], ids=ascii)
 @pytest.mark.parametrize("before", range(0, 60, 7))
-def test_no_part_shows_of_a_secret_with_gaps_at_the_cut(gap: str, before: int) -> None:
-    """A few of its characters fill the end of what is read of the text."""
+def test_secret_with_gaps_at_cut_is_hidden(gap: str, before: int) -> None:
+    """Invisible characters inside a secret expose no part of it at the cut."""
     secret = "qwrtpsdfghjk"
     text = "X" * (before * 10) + gap.join(f"{secret} " * 400)
     shown = ResponseSanitizer(lambda: Redactor([secret])).clean(text, 200)
@@ -133,16 +139,16 @@ def test_no_part_shows_of_a_secret_with_gaps_at_the_cut(gap: str, before: int) -
     assert shown.endswith("…")
 
 
-def test_half_a_secret_at_an_edge_is_not_shown() -> None:
-    """Another field may have the rest, and be shown beside it. A link stands apart."""
+def test_partial_secret_at_edge_is_hidden() -> None:
+    """A partial secret is hidden, because another field can contain the rest."""
     texts = ResponseSanitizer(lambda: Redactor(["abcdefgh12345678"]))
     assert texts.clean("Type abcdefgh123\n", 200) == "Type ***"
     assert texts.clean("efgh12345678 is wrong", 200) == "*** is wrong"
     assert texts.clean("efgh12345678 is wrong", 200, is_standalone=True) == "efgh12345678 is wrong"
 
 
-def test_a_text_is_redacted_before_its_lines_are_joined() -> None:
-    """A short word is not looked for across the space between two words, but across the end of a line."""
+def test_secret_across_lines_is_redacted() -> None:
+    """A secret that spans a line end is redacted before lines are joined."""
     texts = ResponseSanitizer(lambda: Redactor(["sand"]))
     assert texts.clean("this and sa\nnd", 200) == "this and ***"
 
@@ -165,12 +171,10 @@ SECRET = st.text(LETTERS, min_size=6, max_size=30).filter(lambda value: len(valu
 @example(["abcdef" * 5], str, ["S"])
 @example(["abcdef" * 5], quote, ["X", "S"])
 @example(["abcdef", "abcdefabcdef"], str, [])
-def test_no_part_of_a_secret_shows_wherever_the_text_is_cut(
-    values: list[str], encode: Callable[[str], str], pieces: list[str]
-) -> None:
-    """Whether it is whole, or the cut goes through it, and however much shorter the text before became.
+def test_secret_is_hidden_at_any_cut(values: list[str], encode: Callable[[str], str], pieces: list[str]) -> None:
+    """A cut at any position of the text exposes no part of a secret.
 
-    A space before or after a value says nothing of it.
+    A space before or after a value reveals nothing.
     """
     redactor, secret, limit = Redactor(values), encode(values[0]), 200
     # Secrets up to where the text is cut the first time, at each place of the last.

@@ -1,4 +1,4 @@
-"""One request, one answer, in bounded time, with nothing taken along that was not meant."""
+"""Test requests to the API, their headers, proxies and limits."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def server() -> Iterator[tuple[str, list[tuple[int, dict[str, str]]]]]:
         server.shutdown()
 
 
-def test_each_start_has_a_connection_of_its_own(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
+def test_each_start_has_own_connection(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
+    """Each start uses a new connection."""
     url, seen = server
     transport = Transport(url, SECRETS)
     for _ in range(3):
@@ -72,10 +73,10 @@ def test_each_start_has_a_connection_of_its_own(server: tuple[str, list[tuple[in
     assert len({port for port, _ in seen}) == 3
 
 
-def test_nothing_is_sent_that_was_not_asked_for(
+def test_request_has_no_extra_headers(
     server: tuple[str, list[tuple[int, dict[str, str]]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No login from a netrc file, no cookie of an earlier answer, no compression that could be a bomb."""
+    """A request has no netrc login, cookie or compression."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password something\n", "utf-8")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -90,9 +91,10 @@ def test_nothing_is_sent_that_was_not_asked_for(
         assert headers["autonoma-client-secret"] == "client-secret-of-the-test"
 
 
-def test_a_proxy_is_not_asked_for_this_very_machine(
+def test_proxy_is_skipped_for_loopback(
     server: tuple[str, list[tuple[int, dict[str, str]]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A proxy is not used for loopback addresses."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     assert Transport(server[0], SECRETS).post("/test/a/run", {}).status == 200
@@ -109,9 +111,8 @@ def test_a_proxy_is_not_asked_for_this_very_machine(
         ("http://:80", "check api-url, the proxy settings", False),
     ],
 )
-def test_a_proxy_that_fails_means_that_nothing_was_sent(
-    proxy: str, says: str, passing: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_proxy_sends_nothing(proxy: str, says: str, passing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed proxy connection means that no request was sent."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
     transport = Transport("https://autonoma.test", SECRETS, Timeouts(20, 20, 40))
@@ -120,7 +121,8 @@ def test_a_proxy_that_fails_means_that_nothing_was_sent(
     assert caught.value.retryable is passing
 
 
-def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_with_407_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that requires a login receives only the CONNECT request."""
     proxy = Proxy(refusal="407 Proxy Authentication Required")
     with proxy.server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -140,8 +142,8 @@ def test_a_proxy_that_wants_a_password_is_named_and_gets_nothing_of_ours(monkeyp
         ("599 client-secret-of-the-test", "(HTTP 599)"),
     ],
 )
-def test_a_proxys_own_words_are_not_shown(refusal: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They may hold anything, such as the host of a screenshot."""
+def test_proxy_reason_is_not_shown(refusal: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy's reason text is replaced, because it can contain secrets."""
     proxy = Proxy(refusal=refusal)
     with proxy.server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -150,10 +152,8 @@ def test_a_proxys_own_words_are_not_shown(refusal: str, shown: str, monkeypatch:
     assert str(caught.value) == f"the proxy did not connect to autonoma.test {shown}"
 
 
-def test_a_proxy_that_connects_is_used(
-    certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Credentials travel inside the tunnel alone."""
+def test_proxy_tunnel_is_used(certificates: Certificates, trusted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials are sent only inside the tunnel."""
     with FaultServer(started, tls=certificates.good()) as server:
         proxy = Proxy(server.port)
         with proxy.server:
@@ -165,20 +165,22 @@ def test_a_proxy_that_connects_is_used(
     assert proxy.asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
 
 
-def test_a_ca_bundle_that_is_not_there_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ca_bundle_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing CA file means that no request was sent."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
     with pytest.raises(RequestNotSentError, match="REQUESTS_CA_BUNDLE"):
         Transport("https://127.0.0.1:9", SECRETS).post("/test/a/run", {})
 
 
-def test_a_name_that_does_not_resolve_means_that_nothing_was_sent() -> None:
+def test_unknown_host_sends_nothing() -> None:
+    """A failed name resolution means that no request was sent."""
     with pytest.raises(RequestNotSentError, match=r"the name of nowhere\.invalid could not be resolved"):
         Transport("https://nowhere.invalid", SECRETS).post("/test/a/run", {})
 
 
 @pytest.mark.parametrize("act", [hang, dripped("HTTP/1.1 200 OK\r\nX: " + "x" * 500)], ids=["hang", "drip"])
-def test_a_request_ends_in_its_total_time_however_the_answer_comes(act: Act) -> None:
-    """A timeout of requests is for each wait; an answer that drips would outlast it for ever."""
+def test_total_timeout_covers_slow_response(act: Act) -> None:
+    """The total timeout also ends a response that arrives byte by byte."""
     with FaultServer(act) as server:
         transport = Transport(server.url, SECRETS, Timeouts(1.0, 5.0, 0.6))
         began = time.monotonic()
@@ -189,8 +191,8 @@ def test_a_request_ends_in_its_total_time_however_the_answer_comes(act: Act) -> 
 
 
 @pytest.mark.parametrize("status", [200, 302, 500])
-def test_a_body_is_not_read_beyond_its_limit(status: int) -> None:
-    """Nobody needs 50 MiB of answer: the connection ends instead, whatever the status."""
+def test_body_over_limit_is_not_read(status: int) -> None:
+    """The connection ends when a body exceeds its limit."""
     taken: list[bool] = []
 
     def pour(wire: Wire) -> bool:
@@ -205,7 +207,8 @@ def test_a_body_is_not_read_beyond_its_limit(status: int) -> None:
     assert len(taken) < 25
 
 
-def test_threads_have_connections_of_their_own(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
+def test_each_thread_has_own_connection(server: tuple[str, list[tuple[int, dict[str, str]]]]) -> None:
+    """Each thread uses its own connection."""
     url, seen = server
     transport = Transport(url, SECRETS)
     threads = [threading.Thread(target=transport.post, args=("/test/a/run", {})) for _ in range(4)]
@@ -220,7 +223,8 @@ def ok(wire: Wire) -> bool:
     return answer(200, BODY)(wire)
 
 
-def test_each_get_has_a_connection_of_its_own() -> None:
+def test_each_get_has_own_connection() -> None:
+    """Each GET uses a new connection."""
     with FaultServer(ok) as server:
         transport = Transport(server.url, SECRETS)
         assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
@@ -228,21 +232,24 @@ def test_each_get_has_a_connection_of_its_own() -> None:
         assert {request.headers["connection"] for request in server.received} == {"close"}
 
 
-def test_get_from_a_server_that_closes_is_read() -> None:
+def test_get_before_close_is_read() -> None:
+    """A response is read although the server closes the connection."""
     with FaultServer(then_close(ok)) as server:
         transport = Transport(server.url, SECRETS)
         assert [transport.get("/run/a/status").status for _ in range(3)] == [200] * 3
         assert server.connections == 3
 
 
-def test_a_question_on_a_new_connection_that_is_closed_is_not_asked_again() -> None:
+def test_get_after_close_is_not_retried() -> None:
+    """The transport does not repeat a GET after a closed connection."""
     with FaultServer(close) as server:
         with pytest.raises(ResponseLostError):
             Transport(server.url, SECRETS).get("/run/a/status")
         assert server.connections == 1
 
 
-def test_a_question_without_an_answer_in_time_is_not_asked_again() -> None:
+def test_get_after_timeout_is_not_retried() -> None:
+    """The transport does not repeat a GET after a timeout."""
     asked: list[str] = []
 
     def first_well(wire: Wire) -> bool:
@@ -257,7 +264,8 @@ def test_a_question_without_an_answer_in_time_is_not_asked_again() -> None:
         assert len(asked) == 2
 
 
-def test_a_question_has_the_credentials_and_no_body_and_follows_no_redirect() -> None:
+def test_get_has_credentials_and_no_body() -> None:
+    """A GET has credentials and no body, and follows no redirect."""
     seen: list[Wire] = []
 
     def redirect(wire: Wire) -> bool:
@@ -271,7 +279,8 @@ def test_a_question_has_the_credentials_and_no_body_and_follows_no_redirect() ->
     assert request.headers["autonoma-client-secret"] == "client-secret-of-the-test"
 
 
-def test_details_may_be_longer_than_other_answers() -> None:
+def test_details_have_higher_limit() -> None:
+    """Details have a higher size limit than other responses."""
     large = json.dumps({"name": "x" * (2 << 20)})
     with FaultServer(answer(200, large)) as server:
         transport = Transport(server.url, SECRETS)
@@ -286,8 +295,8 @@ def no_memory(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     "place", ["autonoma_ci.api.transport.SafeSession", "urllib3.connection.HTTPConnection.connect"]
 )
-def test_lack_of_memory_before_the_connection_passes(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was sent, so the start may be sent again once there is memory."""
+def test_memory_error_before_request_is_retryable(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that lacks memory was not sent and can be retried."""
     monkeypatch.setattr(place, no_memory)
     with FaultServer(ok) as server:
         with pytest.raises(RequestNotSentError) as caught:
@@ -296,7 +305,8 @@ def test_lack_of_memory_before_the_connection_passes(place: str, monkeypatch: py
     assert caught.value.retryable
 
 
-def test_lack_of_memory_after_the_request_is_a_lost_response(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_error_after_request_loses_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without memory for it, the response counts as lost."""
     monkeypatch.setattr("urllib3.connection.HTTPConnection.getresponse", no_memory)
     with FaultServer(ok) as server, pytest.raises(ResponseLostError):
         Transport(server.url, SECRETS).post("/test/a/run", {})
