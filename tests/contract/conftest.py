@@ -1,4 +1,4 @@
-"""One sandbox, and one kept connection to it, for all of a module's requests."""
+"""Provide one sandbox and one session for each test module."""
 
 from __future__ import annotations
 

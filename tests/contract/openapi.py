@@ -1,4 +1,7 @@
-"""Check requests and responses against both descriptions of the API; raise ContractError for what breaks one."""
+"""Check requests and responses against both descriptions of the API.
+
+Each check raises ContractError for a violation.
+"""
 
 from __future__ import annotations
 

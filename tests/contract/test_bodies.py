@@ -1,4 +1,4 @@
-"""The sandbox refuses the bodies that the contract refuses, and no others."""
+"""Test that sandbox and contract reject the same request bodies."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def contract_takes(kind: str, body: bytes, contract: str = DEFAULT) -> bool:
 
 @settings(deadline=None, max_examples=200)  # the first body waits for the description to be read
 @given(bodies())
-def test_the_sandbox_refuses_exactly_what_the_contract_refuses(drawn: tuple[str, object]) -> None:
+def test_sandbox_rejects_same_bodies_as_contract(drawn: tuple[str, object]) -> None:
+    """The sandbox rejects a generated body exactly if the contract does."""
     kind, body = drawn
     raw = json.dumps(body).encode()
     assert (body_error(kind, "abc", parse_json(raw)) == "") == contract_takes(kind, raw)
@@ -113,9 +114,10 @@ def refused_bodies() -> Iterator[tuple[str, object]]:
 @pytest.mark.parametrize(
     ("kind", "body"), [*refused_bodies()], ids=lambda value: json.dumps(value) if not isinstance(value, str) else value
 )
-def test_what_the_contract_refuses_the_sandbox_answers_with_422(
+def test_invalid_body_gets_422(
     sandbox: Sandbox, session: requests.Session, contract: str, kind: str, body: object
 ) -> None:
+    """The sandbox responds 422 to each body that the contract rejects."""
     raw = json.dumps(body).encode()
     assert not contract_takes(kind, raw, contract)
     answer = session.post(f"{sandbox.url}/{kind}/abc/run", data=raw, headers=HEADERS, timeout=60)

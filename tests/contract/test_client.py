@@ -1,4 +1,4 @@
-"""Every request that the client can make is one that the contract describes, with a body and both headers."""
+"""Test that each request of the client matches the contract."""
 
 from __future__ import annotations
 
@@ -47,10 +47,8 @@ def mocked() -> Iterator[requests_mock.Mocker]:
 
 @settings(deadline=None)
 @given(any_request, st.from_regex(r"[a-z-]{1,10}", fullmatch=True))
-def test_every_request_is_one_that_the_contract_takes(
-    mocked: requests_mock.Mocker, request_: RunRequest, source: str
-) -> None:
-    """Path, headers and body validate, and a body is always sent."""
+def test_each_request_matches_contract(mocked: requests_mock.Mocker, request_: RunRequest, source: str) -> None:
+    """Path, headers and body of each start request are valid."""
     client = AutonomaClient(Transport(BASE, SECRETS), source, SECRETS)
     assert client.start(request_).status is StartStatus.STARTED
     prepared = mocked.request_history[-1]._request
@@ -67,7 +65,8 @@ def test_every_request_is_one_that_the_contract_takes(
         assert body["source"] == source
 
 
-def test_versions_of_one_application_are_sent_together() -> None:
+def test_versions_are_grouped_by_application() -> None:
+    """All versions of one application are sent together."""
     pairs = (AppVersion("a", "1"), AppVersion("b", "2"), AppVersion("a", "3"))
     assert build_start_body(RunRequest(TargetKind.TAG, "t", application_versions=pairs), "cli") == {
         "application_versions": [

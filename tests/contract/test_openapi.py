@@ -1,4 +1,7 @@
-"""The checks themselves: a description that takes everything would show nothing."""
+"""Test the checks of requests and responses against the contract.
+
+A description that accepts everything would prove nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,23 @@ JSON = {"Content-Type": "application/json"}
 UNAUTHORIZED = {"error": "Unauthorized", "message": "Invalid authentication credentials"}
 
 
-def test_a_request_of_the_contract_is_taken_whatever_the_host() -> None:
+def test_valid_request_is_accepted_for_any_host() -> None:
+    """A valid request is accepted for any host."""
     check_request("POST", f"{URL}/test/abc/run", HEADERS, b'{"id": "abc", "runtime_metadata": {"A": "1"}}')
     check_request("POST", "https://autonoma.app/api/tag/abc/run", HEADERS)
     check_request("GET", f"{URL}/folder?limit=100&offset=0", HEADERS)
 
 
-def test_a_prepared_request_of_requests_is_taken() -> None:
+def test_prepared_request_is_accepted() -> None:
+    """A valid request of the requests library is accepted."""
     check_prepared(requests.Request("POST", f"{URL}/test/abc/run", headers=HEADERS, json={"id": "abc"}).prepare())
     check_prepared(requests.Request("POST", f"{URL}/test/abc/run", headers=HEADERS, data='{"id": "abc"}').prepare())
 
 
 @pytest.mark.parametrize("name", ["autonoma-client-id", "autonoma-client-secret"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_both_credentials_are_needed(name: str, value: str | None) -> None:
+def test_both_credentials_are_required(name: str, value: str | None) -> None:
+    """Each of the two credential headers is required."""
     headers = {k: v for k, v in {**HEADERS, name: value}.items() if v is not None}
     with pytest.raises(ContractError):
         check_request("GET", f"{URL}/folder", headers)
@@ -54,22 +60,26 @@ def test_both_credentials_are_needed(name: str, value: str | None) -> None:
         ("GET", "/run/abc?steps=yes", None),
     ],
 )
-def test_a_request_that_is_not_described_is_refused(method: str, path: str, body: bytes | None) -> None:
+def test_undescribed_request_is_rejected(method: str, path: str, body: bytes | None) -> None:
+    """A request outside the description is rejected."""
     with pytest.raises(ContractError):
         check_request(method, URL + path, HEADERS, body)
 
 
-def test_a_path_outside_the_api_is_refused() -> None:
+def test_path_outside_api_is_rejected() -> None:
+    """A path outside of /api is rejected."""
     with pytest.raises(ContractError, match="/api"):
         check_request("POST", "http://localhost/test/abc/run", HEADERS, b'{"id": "abc"}')
 
 
-def test_a_body_of_another_type_is_refused() -> None:
+def test_other_content_type_is_rejected() -> None:
+    """A body of another content type is rejected."""
     with pytest.raises(ContractError):
         check_request("POST", f"{URL}/test/abc/run", {**HEADERS, "Content-Type": "text/plain"}, b'{"id": "abc"}')
 
 
-def test_the_published_answers_are_taken() -> None:
+def test_published_responses_are_accepted() -> None:
+    """The published examples of responses are accepted."""
     started = {"message": "ok", "url": "https://autonoma.app/run/r1", "run_id": "r1"}
     missing = {"error": "Not found", "message": "Resource with id `abc` not found"}
     for status, body in ((200, started), (200, {}), (401, UNAUTHORIZED), (404, missing)):
@@ -95,12 +105,14 @@ def test_the_published_answers_are_taken() -> None:
         ("GET", "/folder", 200, [{"id": "f1"}]),
     ],
 )
-def test_an_answer_that_is_not_described_is_refused(method: str, path: str, status: int, body: object) -> None:
+def test_undescribed_response_is_rejected(method: str, path: str, status: int, body: object) -> None:
+    """A response outside the description is rejected."""
     with pytest.raises(ContractError):
         check_answer(method, URL + path, status, JSON, json.dumps(body).encode())
 
 
-def test_an_answer_that_is_not_json_or_has_a_strange_retry_after_is_refused() -> None:
+def test_malformed_response_is_rejected() -> None:
+    """A response that is not JSON or has an invalid Retry-After is rejected."""
     error = b'{"error": "Too Many Requests", "message": "Later"}'
     check_answer("GET", f"{URL}/folder", 429, {**JSON, "Retry-After": "1"}, error)
     for headers, content in (

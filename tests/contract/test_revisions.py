@@ -1,4 +1,4 @@
-"""The client and the sandbox talk by either revision of the contract."""
+"""Test client and sandbox with both revisions of the contract."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SECRETS = (Secret("client-id-of-the-test"), Secret("client-secret-of-the-test"))
 
 
 @pytest.mark.parametrize("kind", TargetKind)
-def test_client_starts_and_polls_by_either_contract(contract: str, kind: TargetKind) -> None:
-    """The whole of a run's life validates: what is sent, and what is received."""
+def test_run_completes_in_each_revision(contract: str, kind: TargetKind) -> None:
+    """All requests and responses of a run are valid."""
     request = RunRequest(kind, "abc")
     with Sandbox(pace=0, contract=contract) as sandbox:
         client = AutonomaClient(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
@@ -40,7 +40,8 @@ def test_client_starts_and_polls_by_either_contract(contract: str, kind: TargetK
 
 
 @pytest.mark.parametrize("row", DETECTION_RULES, ids=lambda row: row.name)
-def test_source_of_each_system_is_taken_by_both_contracts(row: DetectionRule) -> None:
+def test_source_is_valid_in_each_revision(row: DetectionRule) -> None:
+    """The source of each CI system is valid in both revisions."""
     headers = {"autonoma-client-id": "a", "autonoma-client-secret": "b", "Content-Type": "application/json"}
     body = json.dumps(build_start_body(RunRequest(TargetKind.TEST, "abc"), row.name)).encode()
     for contract in DESCRIPTIONS:
@@ -48,7 +49,8 @@ def test_source_of_each_system_is_taken_by_both_contracts(row: DetectionRule) ->
 
 
 @pytest.mark.parametrize("kind", TargetKind)
-def test_client_knows_a_used_up_quota_in_either_contract(contract: str, kind: TargetKind) -> None:
+def test_quota_is_recognized_in_each_revision(contract: str, kind: TargetKind) -> None:
+    """The client recognizes a used-up quota in both revisions."""
     with Sandbox(pace=0, contract=contract) as sandbox:
         client = AutonomaClient(Transport(sandbox.url, SECRETS), "jenkins", SECRETS)
         found = client.start(RunRequest(kind, "sandbox-quota"))

@@ -1,4 +1,4 @@
-"""Every answer that the sandbox can give is one that the contract describes."""
+"""Test that each response of the sandbox matches the contract."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def start_bodies(kind: str, subject: str) -> list[Mapping[str, object] | None]:
     "subject", ["g41k688vndxzt7kh4kq5m12s", *sorted(SCENARIO_IDS.keys() - {WEB_PAGE}), "sandbox-fails-2"]
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_answer_to_a_start_is_described(
+def test_start_response_matches_contract(
     sandbox: Sandbox, session: requests.Session, contract: str, kind: str, subject: str
 ) -> None:
+    """Each response to a start matches the contract."""
     for body in start_bodies(kind, subject):
         answer = session.post(f"{sandbox.url}/{kind}/{subject}/run", json=body, timeout=60)
         check_prepared(answer.request, contract)
@@ -51,10 +52,8 @@ def test_every_answer_to_a_start_is_described(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_web_page_is_no_answer_of_the_api(
-    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
-) -> None:
-    """The id stands for another host, so neither description has its answer."""
+def test_web_page_is_outside_contract(sandbox: Sandbox, session: requests.Session, contract: str, kind: str) -> None:
+    """The id simulates another host, so its response is not described."""
     answer = session.post(f"{sandbox.url}/{kind}/{WEB_PAGE}/run", timeout=60)
     check_prepared(answer.request, contract)
     with pytest.raises(ContractError):
@@ -62,9 +61,8 @@ def test_web_page_is_no_answer_of_the_api(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_start_is_told_in_the_words_of_its_revision(
-    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
-) -> None:
+def test_start_fields_match_revision(sandbox: Sandbox, session: requests.Session, contract: str, kind: str) -> None:
+    """A start response has the fields of its revision."""
     answer = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60)
     later = {"runID", "runGroupID"} if kind == "test" else {"folderRunID"}
     fields = later if contract == "2026-01" else {"run_id" if kind == "test" else f"{kind}_run_id"}
@@ -73,10 +71,10 @@ def test_start_is_told_in_the_words_of_its_revision(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_long_source_is_refused_by_the_later_revision(
+def test_long_source_is_rejected_since_2026(
     sandbox: Sandbox, session: requests.Session, contract: str, kind: str
 ) -> None:
-    """It takes at most 10 characters."""
+    """The later revision accepts at most 10 characters."""
     body = {"id": "abc"} if kind == "test" else {}
     statuses = []
     for source in ("x" * 10, "github-actions"):
@@ -90,9 +88,8 @@ def test_long_source_is_refused_by_the_later_revision(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_used_up_quota_is_told_in_both_revisions(
-    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
-) -> None:
+def test_quota_status_matches_revision(sandbox: Sandbox, session: requests.Session, contract: str, kind: str) -> None:
+    """A used-up quota has the HTTP status of its revision."""
     answer = session.post(f"{sandbox.url}/{kind}/sandbox-quota/run", timeout=60)
     check_response(answer, contract)
     assert answer.status_code == (403 if contract == "2026-01" else 402)
@@ -111,9 +108,10 @@ def test_used_up_quota_is_told_in_both_revisions(
         ("/test/sandbox-401", 401),
     ],
 )
-def test_every_answer_about_an_entry_is_described(
+def test_entry_response_matches_contract(
     sandbox: Sandbox, session: requests.Session, contract: str, path: str, status: int
 ) -> None:
+    """Each response about a test or folder matches the contract."""
     answer = session.get(sandbox.url + path, timeout=60)
     check_prepared(answer.request, contract)
     check_response(answer, contract)
@@ -122,9 +120,10 @@ def test_every_answer_about_an_entry_is_described(
 
 @pytest.mark.parametrize("subject", ["never-started", *SCENARIO_IDS])
 @pytest.mark.parametrize("path", ["/run/{}/status", "/run/folder/{}/status", "/run/tag/{}/status", "/run/{}"])
-def test_every_answer_about_an_id_is_described(
+def test_unknown_run_response_matches_contract(
     sandbox: Sandbox, session: requests.Session, contract: str, path: str, subject: str
 ) -> None:
+    """Each response about an unknown run id matches the contract."""
     answer = session.get(sandbox.url + path.format(subject), timeout=60)
     check_prepared(answer.request, contract)
     check_response(answer, contract)
@@ -134,9 +133,10 @@ def test_every_answer_about_an_id_is_described(
 @pytest.mark.parametrize("age", [0.0, 1.0, 3.0])
 @pytest.mark.parametrize("subject", ["cm8d9gt6v000c9fe5glmyi33u", "abc", "sandbox-fails", "sandbox-stays"])
 @pytest.mark.parametrize("query", ["", "?steps=true&media=true", "?steps=false&media=false"])
-def test_what_is_told_of_a_run_is_described_at_every_age(
+def test_run_response_matches_at_each_age(
     session: requests.Session, contract: str, subject: str, age: float, query: str
 ) -> None:
+    """Status and details match the contract at each age of the run."""
     now = 0.0
     with Sandbox(clock=lambda: now, contract=contract) as sandbox:
         run_id = session.post(f"{sandbox.url}/test/{subject}/run", json={"id": subject}, timeout=60).json()[
@@ -151,9 +151,8 @@ def test_what_is_told_of_a_run_is_described_at_every_age(
 
 
 @pytest.mark.parametrize("kind", ["folder", "tag"])
-def test_the_status_of_a_folder_or_tag_run_is_described(
-    sandbox: Sandbox, session: requests.Session, contract: str, kind: str
-) -> None:
+def test_group_status_matches_contract(sandbox: Sandbox, session: requests.Session, contract: str, kind: str) -> None:
+    """The status of a folder or tag run matches the contract."""
     field = "folderRunID" if contract == "2026-01" else f"{kind}_run_id"
     run_id = session.post(f"{sandbox.url}/{kind}/abc/run", timeout=60).json()[field]
     answer = session.get(f"{sandbox.url}/run/{kind}/{run_id}/status", timeout=60)
@@ -163,9 +162,8 @@ def test_the_status_of_a_folder_or_tag_run_is_described(
 
 
 @pytest.mark.parametrize("query", ["", "?limit=1", "?limit=100&offset=0", "?limit=1&offset=2", "?offset=1000"])
-def test_every_page_of_folders_is_described(
-    sandbox: Sandbox, session: requests.Session, contract: str, query: str
-) -> None:
+def test_folder_page_matches_contract(sandbox: Sandbox, session: requests.Session, contract: str, query: str) -> None:
+    """Each page of the folder list matches the contract."""
     answer = session.get(f"{sandbox.url}/folder{query}", timeout=60)
     check_prepared(answer.request, contract)
     check_response(answer, contract)
@@ -183,9 +181,10 @@ def test_every_page_of_folders_is_described(
         "/run/{}?media=1",
     ],
 )
-def test_a_query_that_the_contract_refuses_is_refused_in_a_described_way(
+def test_invalid_query_gets_described_error(
     sandbox: Sandbox, session: requests.Session, contract: str, path: str
 ) -> None:
+    """The rejection of an invalid query matches the contract."""
     run_id = session.post(f"{sandbox.url}/test/abc/run", timeout=60).json()[RUN_FIELD[contract]]
     answer = session.get(sandbox.url + path.format(run_id), timeout=60)
     with pytest.raises(ContractError):
@@ -206,7 +205,7 @@ def test_a_query_that_the_contract_refuses_is_refused_in_a_described_way(
         ("/test/abc/run", {}, b" " * 1_048_577, 413),
     ],
 )
-def test_what_is_no_request_of_the_contract_is_refused_in_a_described_way(
+def test_invalid_request_gets_described_error(
     sandbox: Sandbox,
     session: requests.Session,
     contract: str,
@@ -215,6 +214,7 @@ def test_what_is_no_request_of_the_contract_is_refused_in_a_described_way(
     body: bytes,
     status: int,
 ) -> None:
+    """The rejection of an invalid request matches the contract."""
     answer = session.post(sandbox.url + path, data=body, headers={**JSON, **headers}, timeout=60)
     check_response(answer, contract)
     assert answer.status_code == status
@@ -223,9 +223,8 @@ def test_what_is_no_request_of_the_contract_is_refused_in_a_described_way(
             check_prepared(answer.request, contract)
 
 
-def test_a_body_of_unknown_length_is_refused_in_a_described_way(
-    sandbox: Sandbox, session: requests.Session, contract: str
-) -> None:
+def test_unknown_length_gets_described_error(sandbox: Sandbox, session: requests.Session, contract: str) -> None:
+    """The rejection of a body without a length matches the contract."""
     answer = session.post(f"{sandbox.url}/test/abc/run", data=iter([b"{}"]), headers=JSON, timeout=60)
     check_response(answer, contract)
     assert answer.status_code == 411
