@@ -1,7 +1,7 @@
-"""Whole jobs behind real gateways whose timeout is shorter than the API's response time.
+"""Test whole jobs behind real gateways that time out.
 
-A gateway that gives up answers by itself, although the API may have received the request. The job must
-then report `unknown` and must never send the start again.
+The timeout of each gateway is shorter than the API's response time. A gateway that times out sends its own response,
+although the API may have received the request. The job must report `unknown` and never send the start again.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def test_start_with_quick_backend_is_started(kind: Kind, tmp_path: Path) -> None
 
 
 @kinds
-def test_start_with_closed_backend_port_is_unknown(kind: Kind, tmp_path: Path) -> None:
+def test_start_to_closed_port_is_unknown(kind: Kind, tmp_path: Path) -> None:
     """The job cannot see that the gateway reached no backend, so it does not send again."""
     # A bound socket that does not listen refuses connections, and no other process can use its port.
     with socket.socket() as closed:
@@ -181,7 +181,7 @@ def test_start_with_closed_backend_port_is_unknown(kind: Kind, tmp_path: Path) -
 
 
 @kinds
-def test_start_with_closed_connection_is_unknown(kind: Kind, tmp_path: Path) -> None:
+def test_start_with_early_close_is_unknown(kind: Kind, tmp_path: Path) -> None:
     """The backend reads each start and closes. No gateway repeats a POST on a new connection."""
     with FaultServer(close) as backend:
         with Gateway(kind, tmp_path, backend.port, LONG_SECONDS) as gateway, Tap(gateway.port) as tap:
